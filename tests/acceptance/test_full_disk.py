@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +93,37 @@ def test_a_full_disk_refuses_changes_and_loses_nothing(small: TestNode) -> None:
     assert node.invoke("").json() == "x"
     tokens = [t["name"] for t in node.get("/tokens")["tokens"]]
     assert ("x" * 60 in tokens) == (token.status_code == 201), "what was answered is what holds"
+
+
+def test_what_cannot_be_recorded_does_not_run_and_says_why(small: TestNode) -> None:
+    node = small
+    node.deploy("def handler(event, context):\n    print(event)\n    return event\n")
+    assert node.invoke("before").status_code == 200
+    filler = fill(node)
+    answered = ["before"]
+    number = 0
+
+    def refused() -> bool:
+        nonlocal number
+        number += 1
+        answer = node.invoke(f"call-{number}")
+        if answer.status_code == 200:
+            answered.append(f"call-{number}")
+        return answer.status_code == 503
+
+    node.wait_until(refused, 40)
+
+    def told() -> str:
+        (part,) = (p for p in node.get("/node/health")["parts"] if p["name"] == "journal")
+        return "" if part["ok"] else str(part["detail"])
+
+    # The parts are looked at every five seconds.
+    node.wait_until(lambda: "full" in told() or "space" in told(), 30)
+    filler.unlink()
+    node.wait_until(lambda: not refused(), 40)
+    lines = node.client.get(f"{node.url}/api/v1/logs", params={"limit": 10_000}).text
+    texts = Counter(json.loads(line)["text"] for line in lines.splitlines())
+    assert [event for event in answered if texts[event] != 1] == []
 
 
 def test_a_start_on_a_full_disk_is_refused_or_serves_and_the_next_one_has_everything(

@@ -30,6 +30,9 @@ GONE = {
     "store and data": ("store/records.db is gone", ["store", "data"]),
     "data": ("The data of 1 projects is gone: t", ["data"]),
     "a project": ("The data of 1 projects is gone: t", ["data/t@1.db"]),
+    "records": ("their file is gone: journal/records/records.db", ["journal/records"]),
+    "the records' file": ("records/records.db", ["journal/records/records.db"]),
+    "journal": ("its files are gone", ["journal"]),
     "vault": ("There is no vault.sealed", ["vault"]),
     "vault and store": ("store/records.db is gone", ["vault", "store"]),
 }
@@ -118,6 +121,27 @@ def test_a_loss_that_is_accepted_by_name_is_begun_anew(whole: TestNode) -> None:
     node.start()
     assert node.key != key, "a store that is begun anew has a new owner"
     node.key = key
+
+
+def test_records_that_are_gone_are_begun_anew_by_name_and_once(whole: TestNode) -> None:
+    node = whole
+    node.start()
+    assert node.invoke("first").json() == "first"
+    before = node.get("/invocations")["invocations"]
+    assert before
+    node.stop()
+    shutil.rmtree(node.data / "journal" / "records")
+    node.arguments = ("--accept-loss", "journal")
+    assert "--accept-loss records" in refusal(node), "the loss of another thing is none of it"
+    node.arguments = ("--accept-loss", "records")
+    node.start()
+    assert node.get("/invocations")["invocations"] == []
+    assert node.invoke("first").json() == "first"
+    node.stop()
+    node.arguments = ()
+    node.start()
+    assert len(node.get("/invocations")["invocations"]) == 1
+    node.stop()
 
 
 def test_a_first_start_that_was_interrupted_is_no_loss(tmp_path: Path) -> None:

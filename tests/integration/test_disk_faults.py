@@ -15,6 +15,7 @@ from support.faults.child import Child
 EVERYTHING = Operation.READ | Operation.WRITE | Operation.SYNC
 DATABASE = "data/p@1.db"
 STORE = "store/records.db"
+RECORDS = "records/records.db"
 
 
 @pytest.fixture
@@ -112,7 +113,36 @@ def test_the_store_works_again_once_its_disk_does(child: Child, faults: DiskFaul
         faults.end()
         assert child.deploy("after").ok
         assert child.functions().ok
-        assert child.deny().ok
+
+
+def test_the_records_are_kept_once_each_when_their_disk_works_again(
+    child: Child, faults: DiskFaults
+) -> None:
+    """What was refused is sent again, as the gateway does, whatever became of it."""
+    kept = [str(child.record()[1])]
+    for operation, error in (
+        (Operation.READ, errno.EIO),
+        (Operation.WRITE, errno.EIO),
+        (Operation.SYNC, errno.EIO),
+        (Operation.WRITE, errno.ENOSPC),
+        (Operation.WRITE, errno.EDQUOT),
+    ):
+        faults.begin(RECORDS, operation, every=2, error=error)
+        refused = 0
+        for _ in range(6):
+            answer = child.record()
+            while not answer.ok and refused < 20:
+                assert answer[2], f"told as lasting: {answer}"
+                refused += 1
+                answer = child.record(True)
+            if not answer.ok:
+                break
+            kept.append(str(answer[1]))
+        faults.end()
+        if not answer.ok:
+            kept.append(str(child.record(True)[1]))
+    assert child.recorded()[1] == kept
+    assert len(kept) > 10
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])

@@ -21,6 +21,7 @@ from casemate.api.served import Served
 from casemate.api.service import Service
 from casemate.policy import CedarPolicy
 from support.accounts import World
+from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 PREFIX = "/api/v1"
@@ -30,6 +31,7 @@ def application(world: World) -> Starlette:
     """Return the application, which authenticates and decides as the whole API does."""
     # Only what these operations use: the rest of the service is built by the whole node.
     service: Any = SimpleNamespace(
+        **unused_parts(world.facts),
         accounts=_Present(world),
         policy=CedarPolicy(),
         facts=world.facts,

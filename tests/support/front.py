@@ -58,6 +58,7 @@ class Front:
         self.store = store or MemoryStore()
         self.api: list[tuple[HttpRequest, Mapping[str, object]]] = []
         self.hooked: list[HttpRequest] = []
+        self.credentials: list[tuple[str, str, str]] = []
         seal = Seal(self.store)  # type: ignore[arg-type]
         self.nowhere = Nowhere(self.accounts, seal, self.store.deny)
         calls = Calls(self.catalogue, dispatcher, refusals, seal, take)
@@ -75,6 +76,7 @@ class Front:
                 HOOKS_PREFIX: WebHooks(hooks or self._hook),
             },
             others=DeclaredRoutes(self.catalogue, calls, self.nowhere),
+            on_credential=lambda *seen: self.credentials.append(seen),
         )
 
     async def _ask_api(

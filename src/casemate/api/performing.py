@@ -125,7 +125,7 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     values |= read_query(form, _query(form, request))
     values |= await _body(form, request)
     operation = form.make(values)
-    if form.effect is Effect.READ:
+    if form.effect is Effect.READ and not form.declared.recorded:
         answer = await perform(operation, call)
     else:
         call.service.recorder.require()

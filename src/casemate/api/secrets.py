@@ -125,6 +125,8 @@ async def _list(operation: ListProjectSecrets, call: Call) -> Secrets:
 
 @performs(GetSecret)
 async def _show(operation: GetSecret, call: Call) -> SecretInfo:
+    asked = Resource(kind=ResourceKind.SECRET, project=operation.project, name=operation.name)
+    call.service.decoys.watch.on_resource(asked, Action.SECRET_LIST.value, call.actor)
     for info in await call.service.vault.secrets(operation.project):
         if info.name == operation.name:
             return info

@@ -18,7 +18,9 @@ from casemate.accounts import Accounts
 from casemate.api.authorization import actor, function_of, principal
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
+from casemate.baselines import Baselines
 from casemate.data.interface import ProjectData
+from casemate.decoys import Decoys
 from casemate.facts import FactStream
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
@@ -29,6 +31,7 @@ from casemate.model.trigger import ScheduleStatus
 from casemate.operations.declaration import JSON
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
+from casemate.recordings import Recordings
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
@@ -110,6 +113,9 @@ class Service:
     """Encrypts the store anew with another key."""
     facts: FactStream
     recorder: Recorder
+    decoys: Decoys
+    baselines: Baselines
+    recordings: Recordings
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]
@@ -128,6 +134,7 @@ class Service:
     def require(self, request: Request, action: Action, resource: Resource) -> None:
         """Let who asks do this, or record the denial and raise RequestError (403)."""
         asking = principal(request)
+        self.decoys.watch.on_resource(resource, action.value, actor(request))
         if self.policy.allows(asking, action, resource):
             return
         decided = self.policy.decide(asking, action, resource)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from casemate.api.performing import Call, Performers
+from casemate.model.data import Item, ItemPage
+from casemate.model.errors import NotFoundError
 from casemate.model.principal import Action, ResourceKind
-from casemate.operations.items import ListTables, Tables
+from casemate.operations.items import GetItem, ListTables, QueryItems, Tables
 
 performs = Performers()
 
@@ -15,3 +17,26 @@ async def _list(operation: ListTables, call: Call) -> Tables:
     return Tables(
         tables=call.shown(Action.TABLE_QUERY, ResourceKind.TABLE, operation.project, found.tables)
     )
+
+
+@performs(GetItem)
+async def _get(operation: GetItem, call: Call) -> Item:
+    try:
+        return await call.service.data.read(operation)
+    except NotFoundError:
+        # Only where the project itself has nothing by that name: its own data comes first.
+        found = call.service.decoys.item(operation)
+        if found is None:
+            raise
+        return found
+
+
+@performs(QueryItems)
+async def _query(operation: QueryItems, call: Call) -> ItemPage:
+    try:
+        return await call.service.data.read(operation)
+    except NotFoundError:
+        found = call.service.decoys.page(operation)
+        if found is None:
+            raise
+        return found

@@ -27,8 +27,10 @@ MAX_FILE = 8 * 1024**3 - 1
 """Largest size that the 11 octal digits of a header hold."""
 BLOCK = 512
 END = bytes(2 * BLOCK)
-FOLDERS = ("store", "data", "vault", "bundles")
+FOLDERS = ("store", "journal", "data", "vault", "bundles")
 STORE = "store/records.db"
+RECORDS = "journal/records/records.db"
+"""Those of invocations; a backup of a release before has them in the store."""
 VAULT = "vault/"
 
 _SEGMENT = r"[A-Za-z0-9_@=+,~-][A-Za-z0-9._@=+,~-]*"

@@ -1,6 +1,6 @@
 """Making a backup of a node that goes on serving.
 
-Everything in it is ciphertext already: the store and the data as their databases hold them,
+Everything in it is ciphertext already: store, records and data as their databases hold them,
 objects, sealed bundles, the vault's files. The master key is not in it. The copies lie in the
 spool until the last byte is sent; the archive itself is never on the disk.
 """
@@ -19,8 +19,11 @@ from typing import Protocol
 
 from casemate.backup.archive import (
     END,
+    FOLDERS,
     FORMAT,
     MANIFEST,
+    RECORDS,
+    STORE,
     Entry,
     Manifest,
     archive_bytes,
@@ -45,7 +48,7 @@ class Copied(Protocol):
     async def snapshot(self, target: Path, /) -> None:
         """Copy everything to `target`, each part as it is at one moment.
 
-        That is the store's new file, and the data's folder.
+        That is a new file of the store and of the records, and the data's folder.
         """
         ...
 
@@ -54,11 +57,19 @@ class BackupMaker:
     """Makes backups of one node."""
 
     def __init__(
-        self, folders: Folders, *, store: Copied, data: Copied, vault: Vault, version: str
+        self,
+        folders: Folders,
+        *,
+        store: Copied,
+        records: Copied,
+        data: Copied,
+        vault: Vault,
+        version: str,
     ) -> None:
         """`version` is that of this Casemate."""
         self._folders = folders
         self._store = store
+        self._records = records
         self._data = data
         self._vault = vault
         self._version = version
@@ -85,12 +96,15 @@ class BackupMaker:
         return PreparedBackup(staging, manifest)
 
     async def _fill(self, staging: Path) -> Manifest:
-        for name in ("store", "data", "vault", "bundles"):
+        for name in FOLDERS:
             (staging / name).mkdir(mode=0o700)
+        (staging / RECORDS).parent.mkdir(mode=0o700)
         # Before and after the store: one removed meanwhile is still named by the copy, and so is
         # one that was deployed just before it.
         await asyncio.to_thread(self._link_bundles, staging / "bundles")
-        await self._store.snapshot(staging / "store" / "records.db")
+        await self._store.snapshot(staging / STORE)
+        # After the store: what it still had of older records is then in one of the two.
+        await self._records.snapshot(staging / RECORDS)
         await self._data.snapshot(staging / "data")
         await asyncio.to_thread(self._link_bundles, staging / "bundles")
         # Last, so that it has every key that the copies before it were encrypted with.

@@ -69,11 +69,12 @@ def _read(archive: Path, draft: Path) -> tuple[Manifest, str]:
     folders = Folders(draft)
     folders.make(uid, vault_uid, RECORDER_UID if root else None)
     # No backup holds the journal: another one begins, and is expected to.
+    recorder_uid = RECORDER_UID if root else None
     mark = folders.journal / NEW_JOURNAL
     mark.touch(mode=0o600)
-    if root:
-        os.chown(mark, RECORDER_UID, RECORDER_UID)
-    sink = _Extraction(draft, uid, vault_uid)
+    if recorder_uid is not None:
+        os.chown(mark, recorder_uid, recorder_uid)
+    sink = _Extraction(draft, uid, {"vault": vault_uid, "journal": recorder_uid})
     reader = ArchiveReader(sink)
     try:
         with archive.open("rb") as file:
@@ -87,10 +88,10 @@ def _read(archive: Path, draft: Path) -> tuple[Manifest, str]:
 class _Extraction:
     """Writes the files of a backup below a folder that nobody else knows."""
 
-    def __init__(self, folder: Path, uid: int | None, vault_uid: int | None) -> None:
+    def __init__(self, folder: Path, uid: int | None, owners: dict[str, int | None]) -> None:
         self._folder = folder
         self._uid = uid
-        self._vault_uid = vault_uid
+        self._owners = owners
         self._file: IO[bytes] | None = None
 
     def begin(self, manifest: Manifest) -> None:
@@ -103,7 +104,7 @@ class _Extraction:
 
     def open(self, entry: Entry) -> None:
         path = self._folder / entry.name
-        owner = self._vault_uid if entry.name.startswith("vault/") else self._uid
+        owner = self._owners.get(entry.name.partition("/")[0], self._uid)
         for folder in reversed(path.relative_to(self._folder).parents[:-1]):
             self._make_folder(self._folder / folder, owner)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -19,9 +19,11 @@ from typing import Any
 
 import msgspec
 
+from casemate.baselines import Baselines
 from casemate.capabilities import requests
 from casemate.capabilities.errors import NotGrantedError, TooMuchError, code_of
 from casemate.capabilities.flow import caller_of, require_within
+from casemate.capabilities.kept_frames import KeptFrames
 from casemate.capabilities.operations import Answer, Operations
 from casemate.capabilities.uses import use_of
 from casemate.facts import FactStream
@@ -49,7 +51,7 @@ from casemate.operations.objects import (
     CommitObject,
     ReadObject,
 )
-from casemate.operations.uses import IdentityToken, InvokeFunction
+from casemate.operations.uses import IdentityToken, InvokeFunction, SignedToken
 from casemate.policy.interface import Policy
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.outgoing import ReplyRoom
@@ -68,6 +70,9 @@ _RESOURCE_KINDS = {
     GrantKind.SECRET: ResourceKind.SECRET,
     GrantKind.FUNCTION: ResourceKind.FUNCTION,
 }
+_NOT_ALLOWED = "The token does not allow this."
+"""What is said of every caller that may not: which of them a baseline refuses tells of others."""
+UNUSUAL = "outside of the function's baseline"
 _encode = msgspec.json.Encoder().encode
 
 Invoke = Callable[[RawInvocation], Awaitable[HttpResponse]]
@@ -125,6 +130,7 @@ class Broker:
         policy: Policy,
         operations: Operations,
         facts: FactStream,
+        baselines: Baselines,
         keep: Invoke,
         learn: bool = False,
     ) -> None:
@@ -134,6 +140,7 @@ class Broker:
         self.policy = policy
         self.operations = operations
         self.facts = facts
+        self.baselines = baselines
         self._keep = keep
         self.learn = learn
         self.room = ReplyRoom()
@@ -171,6 +178,11 @@ class Broker:
         """
         rights = self.rights(admitted.version)
         session = Session(self, rights, admitted, deadline, invoke)
+        caller = admitted.principal
+        if not self.baselines.admits(admitted.version, caller.text, admitted.request.id):
+            target = rights.resource(GrantKind.FUNCTION, admitted.version.function)
+            session.record(Action.FUNCTION_INVOKE, target, UNUSUAL)
+            raise RefusedError(Outcome.DENIED, _NOT_ALLOWED, status=403, principal=caller)
         if admitted.request.raw.caller is None:
             return session
         try:
@@ -200,6 +212,7 @@ class Session:
         "_tasks",
         "_turn",
         "_uploads",
+        "kept",
     )
 
     def __init__(
@@ -220,6 +233,8 @@ class Session:
         self._turn: asyncio.Lock | None = None
         self._denied = 0
         self._uploads: dict[str, tuple[str, str]] = {}
+        self.kept: KeptFrames | None = None
+        """What was asked for and answered, where anything was."""
         flow = admitted.flow
         self._ceilings = tuple(map(CompiledGrants, flow.ceilings)) if flow is not None else ()
 
@@ -230,6 +245,9 @@ class Session:
         waits for an instance.
         """
         served = instance.served
+        if self.kept is None:
+            self.kept = KeptFrames()
+        self.kept.asked(head, body)
         try:
             request = requests.decode(head)
         except msgspec.ValidationError as error:
@@ -243,7 +261,9 @@ class Session:
             self._refuse(instance, served, request.n, error)
             return
         if answer is not None:
-            instance.reply(served, _encode(_Ok(request.n, answer.fields)), answer.body)
+            reply = _encode(_Ok(request.n, answer.fields))
+            self.kept.answered(reply, answer.body)
+            instance.reply(served, reply, answer.body)
             return
         if self._tasks is None:
             self._tasks = set()
@@ -270,10 +290,13 @@ class Session:
             resize(len(answer.body))
             await self._deliver(instance, served, request.n, answer)
 
-    @staticmethod
-    async def _deliver(instance: Instance, served: int, number: int, answer: Answer) -> None:
+    async def _deliver(self, instance: Instance, served: int, number: int, answer: Answer) -> None:
         """Send an answer and wait until it is read: until then it takes room."""
         head = _encode(_Ok(number, answer.fields))
+        if self.kept is not None:
+            # A token of the function's identity is worth something to who reads a recording.
+            token = isinstance(answer.fields, SignedToken)
+            self.kept.answered(_encode(_Ok(number, None)) if token else head, answer.body)
         if answer.descriptor is None:
             instance.reply(served, head, answer.body)
             del answer
@@ -294,6 +317,8 @@ class Session:
             reply = self._fault(number, error)
         else:
             reply = _encode(_Error(number, code, str(error)))
+        if self.kept is not None:
+            self.kept.answered(reply)
         if isinstance(error, NotGrantedError):
             self._denied += 1
             if self._denied > _DENIED_AT_ONCE:
@@ -362,10 +387,12 @@ class Session:
             self._tell_use(f"{kind.value} {name}", action, prefix)
             return
         asked = Action(f"{kind.value}:{action}")
+        unusual = False
         if (
             found is not None
             and within
             and broker.policy.allows(rights.principal, asked, resource, granted=True)
+            and not (unusual := self._is_refused(found[0].text, action))
         ):
             grant, prefix = found
             self._tell_use(grant.text, action, prefix)
@@ -375,6 +402,8 @@ class Session:
             reason = "outside what is granted of it" if listed else "not granted"
         elif not within:
             reason = "outside what the calling function allows"
+        elif unusual:
+            reason = UNUSUAL
         else:
             reason = "forbidden by a policy"
         self.record(asked, resource, reason)
@@ -384,6 +413,10 @@ class Session:
             if not granted
             else None,
         )
+
+    def _is_refused(self, grant: str, action: str) -> bool:
+        baselines, invocation = self._broker.baselines, self._admitted.request.id
+        return not baselines.allows(self._rights.version, grant, action, invocation)
 
     def _tell_use(self, grant: str, action: str, prefix: str) -> None:
         facts = self._broker.facts

@@ -127,6 +127,20 @@ def _log_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     found = []
     for what, old, new in (
         ("logs kept", seconds(before.logs.keep), seconds(after.logs.keep)),
+        ("recorded", f"{before.recordings.sample:%}", f"{after.recordings.sample:%}"),
+        ("recordings kept", seconds(before.recordings.keep), seconds(after.recordings.keep)),
+        (
+            "recordings kept",
+            size(before.recordings.keep_bytes),
+            size(after.recordings.keep_bytes),
+        ),
+        ("baseline learned for", seconds(before.baseline.learn), seconds(after.baseline.learn)),
+        ("baseline learned of", str(before.baseline.calls), str(after.baseline.calls)),
+        (
+            "on a deviation",
+            before.baseline.on_deviation.value,
+            after.baseline.on_deviation.value,
+        ),
         ("logs kept", size(before.logs.keep_bytes), size(after.logs.keep_bytes)),
     ):
         if old != new:

@@ -73,6 +73,11 @@ ENTRIES = (
     Entry("logs", OPERATE, "Print what functions wrote"),
     Entry("errors", OPERATE, "List errors, and look up the one that a caller got the id of"),
     Entry("invocations", OPERATE, "List the latest invocations"),
+    Entry(
+        "recordings", OPERATE, "See what went into invocations that failed, and came out of them"
+    ),
+    Entry("baseline", OPERATE, "See, lock, and reset what is usual of a function"),
+    Entry("decoys", OPERATE, "See, replace, and turn off the decoys that tell of an intruder"),
     Entry("denials", OPERATE, "List what was tried and not allowed, the newest first"),
     Entry("journal", OPERATE, "See what happened, and prove that nothing of it was changed"),
     Entry("detect", OPERATE, "Find attacks in what happened, by rules"),

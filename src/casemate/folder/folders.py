@@ -22,6 +22,7 @@ class Folders:
         self.vault = data / "vault"
         self.spool = data / "spool"
         self.journal = data / "journal"
+        self.recordings = data / "recordings"
 
     def make(self, uid: int | None, vault_uid: int | None, recorder_uid: int | None) -> None:
         """Make what is missing, private to `uid` (None: to whoever runs this).
@@ -29,7 +30,12 @@ class Folders:
         The vault's folder is its own user's, and so is that of the journal.
         """
         owners = dict.fromkeys((self.data, self.store, self.projects, self.bundles), uid)
-        owners |= {self.spool: uid, self.vault: vault_uid, self.journal: recorder_uid}
+        owners |= {
+            self.recordings: uid,
+            self.spool: uid,
+            self.vault: vault_uid,
+            self.journal: recorder_uid,
+        }
         for folder, owner in owners.items():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _make_private(folder, owner, follow=folder == self.data)

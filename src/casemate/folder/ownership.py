@@ -20,7 +20,9 @@ FORMAT = 1
 """Of all that a node keeps. Raised by a change that the release before could not read."""
 MARKER = "casemate.json"
 _MAX_MARKER = 4096
-_OURS = frozenset(("store", "data", "bundles", "spool", "vault", "journal", MARKER, FIRST_START))
+_OURS = frozenset(
+    ("store", "data", "bundles", "spool", "vault", "journal", "recordings", MARKER, FIRST_START)
+)
 _TELLING = frozenset(("store", "vault", FIRST_START))
 """Of which a folder without the marker has at least one: of a release that made none, or of a first
 start that was not completed, for example because the master key could not be read."""

@@ -21,9 +21,10 @@ from casemate.vault.state import STATE_FILE
 
 STORE = "store"
 JOURNAL = "journal"
+RECORDS = "records"
 _PROJECT = "data/"
 _LOSS = re.compile(
-    rf"(?:{STORE}|{JOURNAL}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
+    rf"(?:{STORE}|{JOURNAL}|{RECORDS}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
 )
 FIRST_START = "first-start"
 """The mark, a file in the data folder."""
@@ -35,7 +36,8 @@ def require_losses(names: tuple[str, ...]) -> None:
         if _LOSS.match(name) is None:
             raise InvalidInputError(
                 f"{name[:80]!r} is nothing whose loss can be accepted.",
-                next_step=f"name `{STORE}`, `{JOURNAL}`, or a project's data: `{_PROJECT}PROJECT`",
+                next_step=f"name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, or a project's data: "
+                f"`{_PROJECT}PROJECT`",
             )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from casemate.admission import Authenticator
@@ -28,15 +28,18 @@ class RouteTable:
         at: Mapping[str, Place],
         below: Mapping[str, Place],
         others: Place,
+        on_credential: Callable[[str, str, str], None],
     ) -> None:
         """Lead the paths `at` to their places, those `below` a first segment, and all `others`.
 
-        `accounts` tells whose a credential is.
+        `accounts` tells whose a credential is. `on_credential` sees each that is presented, with
+        the address that it came from and the first part of the path, whatever leads there.
         """
         self._accounts = accounts
         self._at = dict(at)
         self._below = dict(below)
         self._others = others
+        self._on_credential = on_credential
 
     def find(self, head: HttpHead) -> Destination | HttpResponse:
         """Return where a request leads, as `HttpServer` asks for it."""
@@ -45,4 +48,12 @@ class RouteTable:
         if place is None:
             # `/first/...`: without a second slash there is nothing below, which none of them has.
             place = self._below.get(path[: path.find("/", 1) + 1], self._others)
-        return place.find(head, Asking(self._accounts, head))
+        asking = Asking(self._accounts, head)
+        if asking.credential is not None:
+            self._on_credential(asking.credential, head.peer, self._way(path))
+        return place.find(head, asking)
+
+    def _way(self, path: str) -> str:
+        """Return where a path leads in words that are the node's, none of a caller."""
+        first = path[: path.find("/", 1) + 1]
+        return first if first in self._below else path if path in self._at else "route"

@@ -1,7 +1,8 @@
 """Checking all that a node keeps: at its own pace in the background, or at once for an operator.
 
-What is read: each page of each database and its log's end, counters, every object, every bundle
-and what the store says of it, and the vault's files. Reading is all that is done.
+What is read: each page of each database and its log's end (the recorder reads its own), counters,
+every object, every bundle and what the store says of it, and the vault's files. Reading is all that
+is done.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
@@ -42,13 +43,18 @@ class NodeCheck:
         vault: Vault,
         *,
         before: tuple[CheckFinding, ...] = (),
+        check_records: Callable[[int], Awaitable[Iterable[str]]] | None = None,
     ) -> None:
-        """Check these; `before` is what is known already, such as why there is no store."""
+        """Check these; `before` is what is known already, such as why there is no store.
+
+        `check_records` has the recorder read its database, so many bytes a second.
+        """
         self._store = store
         self._data = data
         self._bundles = bundles
         self._vault = vault
         self._before = before
+        self._check_records = check_records
         self._report = CheckReport()
         self._last: CheckReport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -115,6 +121,8 @@ class NodeCheck:
     async def _run(self) -> None:
         if self._store is not None:
             await self._look("store", self._store.scrub(self._pace))
+        if self._check_records is not None:
+            await self._look("records", self._check_records(self._rate))
         try:
             projects = await asyncio.to_thread(self._data.projects)
         except OSError as error:

@@ -39,9 +39,10 @@ from casemate.operations.functions import ListFunctions, SetAlias, Target
 from casemate.operations.grants import ListUses
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.records import ReadLogs
+from casemate.recorder.denials import DenialRecorder
+from casemate.recorder.records.interface import Records
 from casemate.sandbox.client import SandboxClient
 from casemate.seal import Redactor
-from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
 
 AnswerT = TypeVar("AnswerT")
@@ -64,6 +65,7 @@ class NodeControl:
         data: ProjectData,
         uses: UseCounter,
         redactor: Redactor,
+        records: Records,
         denials: DenialRecorder,
         facts: FactStream,
         subscriptions: Subscriptions,
@@ -84,6 +86,7 @@ class NodeControl:
         self._data = data
         self._uses = uses
         self._redactor = redactor
+        self._records = records
         self._denials = denials
         self._facts = facts
         self._subscriptions = subscriptions
@@ -311,7 +314,7 @@ class NodeControl:
     async def _flush(self) -> None:
         self._denials.flush()
         await self._redactor.flush()
-        await self._store.flush()
+        await self._records.flush()
 
     # -- records -------------------------------------------------------------------------------
 
@@ -319,8 +322,9 @@ class NodeControl:
         """See Control."""
         if self._stopping and isinstance(operation, ReadLogs):
             raise UnavailableError("The node is stopping.", next_step="try again soon")
-        await (self._uses.flush() if isinstance(operation, ListUses) else self._flush())
-        return await self._store.read(operation)
+        uses = isinstance(operation, ListUses)
+        await (self._uses.flush() if uses else self._flush())
+        return await (self._store.read(operation) if uses else self._records.read(operation))
 
     def running(self, project: str | None, function: str | None) -> tuple[RunningInvocation, ...]:
         """See Control."""
@@ -352,7 +356,7 @@ class NodeControl:
             instances=self._dispatcher.busy,
             spares=self._dispatcher.spares,
             queued=self._dispatcher.waiting,
-            lost_records=self._store.lost_records,
+            lost_records=self._records.lost_records,
             memory_resting=self._dispatcher.resting_memory,
             memory_resting_most=self._config.resting_memory,
             caps=self._config.caps,

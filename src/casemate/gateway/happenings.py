@@ -9,7 +9,8 @@ from casemate.egress.interface import EgressEvent
 from casemate.facts import FactStream
 from casemate.model.denial import Denial, DenialKind, denied_to
 from casemate.model.deployment import Version
-from casemate.model.facts import FunctionPlace, GrantUsed
+from casemate.model.facts import FunctionPlace, GrantUsed, HostAsked
+from casemate.model.principal import PrincipalKind
 from casemate.sandbox.system_calls import DeniedCall
 from casemate.sandbox.zygote import Zygote
 from casemate.sandbox.zygotes import Zygotes
@@ -60,6 +61,8 @@ class Happenings:
         version = self._zygotes.version_of(event.zygote)
         if version is None:
             return
+        if event.host:
+            self._facts.happened(_asked(version, event))
         if event.allowed:
             if self._facts.wanted(GrantUsed):
                 self._facts.happened(
@@ -78,6 +81,20 @@ class Happenings:
                 count=event.count,
             )
         )
+
+
+def _asked(version: Version, event: EgressEvent) -> HostAsked:
+    return HostAsked(
+        at=event.at,
+        by=f"{PrincipalKind.FUNCTION.value}:{version.project}/{version.function}",
+        project=version.project,
+        function=version.function,
+        version=version.number,
+        host=event.host,
+        port=event.port,
+        allowed=event.allowed,
+        count=event.count,
+    )
 
 
 def _denial(

@@ -18,6 +18,7 @@ from casemate.admission import Admission, Catalogue
 from casemate.api import create_app
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
+from casemate.baselines import Baselines
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.certificates.given import GivenFiles
 from casemate.certificates.host_names import host_names
@@ -25,6 +26,7 @@ from casemate.certificates.issuing import Names
 from casemate.certificates.own import OwnCertificate
 from casemate.certificates.tls import CertificateSource, NodeTls
 from casemate.data import SqliteProjectData
+from casemate.decoys import Decoys
 from casemate.delivery import Delivery
 from casemate.delivery.acceptance import Acceptance
 from casemate.delivery.admitted import AdmissionMarks
@@ -57,6 +59,7 @@ from casemate.gateway.control import NodeControl
 from casemate.gateway.happenings import Happenings
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.known_projects import KnownProjects
+from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
@@ -66,10 +69,12 @@ from casemate.model.trusted_proxies import TrustedProxies
 from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
+from casemate.recorder.denials import DenialRecorder
+from casemate.recorder.records.client import RecordsClient
+from casemate.recordings import Recordings
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
-from casemate.store.denials import DenialRecorder
 from casemate.store.interface import Store
 from casemate.store.sqlite import SqliteStore
 from casemate.triggers.hooks import HOOKS_PREFIX, Hooks
@@ -109,14 +114,19 @@ class Gateway:
         self.tls = _tls(config, store, vault)
         self.facts = FactStream()
         self.recorder = RecorderClient(socket.socket(fileno=config.recorder), loop, self.facts)
-        self.denials = DenialRecorder(store.deny, loop)
+        self.records = RecordsClient(self.recorder)
+        self.older_records = OlderRecords(store, self.records)
+        self.denials = DenialRecorder(self.records.deny, loop)
         self.facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
+        self.decoys = Decoys(store, vault, self.facts)
+        self.baselines = Baselines(store, self.facts)
+        self.recordings = Recordings(folders.recordings, vault)
         self.accounts = Accounts(
             store, vault, roles=self.policy.roles, happened=self.facts.happened
         )
         self.catalogue = Catalogue()
-        self.redactor = Redactor(store, vault, self.facts)
+        self.redactor = Redactor(self.records, vault, self.facts)
         self.seal = Seal(self.redactor)
         self.uses = UseCounter(store)
         self.facts.listen(GrantUsed, self.uses.note)
@@ -165,6 +175,8 @@ class Gateway:
             on_denied_call=happenings.on_call,
             on_filter_kill=happenings.on_kill,
             learn=config.learn,
+            variables=self.decoys.variables,
+            narrow=self.baselines.narrowed,
         )
 
     def _build_path(self, url: str) -> None:
@@ -179,12 +191,19 @@ class Gateway:
             policy=self.policy,
             operations=Operations(self.data, self.vault, url),
             facts=self.facts,
+            baselines=self.baselines,
             keep=keeping.keep,
             learn=config.learn,
         )
         self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
         pipeline = Pipeline(
-            admission, self.dispatcher, broker, self.seal, self.refusals, self.recorder.trouble
+            admission,
+            self.dispatcher,
+            broker,
+            self.seal,
+            self.refusals,
+            self.recorder.trouble,
+            self.recordings.offer,
         )
         self.running_logs = RunningLogs(self.dispatcher, self.seal)
         self.acceptance = Acceptance(keeping, self.data, pipeline.finish)
@@ -216,6 +235,7 @@ class Gateway:
         self.control = NodeControl(
             config=self._config,
             store=self.store,
+            records=self.records,
             catalogue=self.catalogue,
             dispatcher=self.dispatcher,
             client=self.client,
@@ -229,7 +249,9 @@ class Gateway:
             delivery=self.delivery,
             on_live=self._follow_live,
         )
-        self.check = NodeCheck(self.store, self.data, self.bundles, self.vault)
+        self.check = NodeCheck(
+            self.store, self.data, self.bundles, self.vault, check_records=self.records.check
+        )
         self.health = Health(
             parts_of(
                 store=self.store,
@@ -249,7 +271,12 @@ class Gateway:
     def _service(self) -> Service:
         """Return what the control API works with."""
         backups = BackupMaker(
-            self._folders, store=self.store, data=self.data, vault=self.vault, version=__version__
+            self._folders,
+            store=self.store,
+            records=self.records,
+            data=self.data,
+            vault=self.vault,
+            version=__version__,
         )
         return Service(
             control=self.control,
@@ -260,9 +287,12 @@ class Gateway:
             vault=self.vault,
             data=self.data,
             store=self.store,
-            rekey_store=self.store.rekey,
+            rekey_store=self._rekey_store,
             facts=self.facts,
             recorder=self.recorder,
+            decoys=self.decoys,
+            baselines=self.baselines,
+            recordings=self.recordings,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -270,6 +300,11 @@ class Gateway:
             ensure_inbox=self.subscriptions.ensure,
             health=self.health.now,
         )
+
+    async def _rekey_store(self, key: bytes) -> None:
+        """Have the store encrypted with another key, and the records with their newest."""
+        await self.store.rekey(key)
+        await self.records.rekey()
 
     def _build_front(self, url: str) -> None:
         """Build the table of all that is answered, and the server that asks it."""
@@ -292,6 +327,7 @@ class Gateway:
                 HOOKS_PREFIX: WebHooks(self.hooks.handle),
             },
             others=DeclaredRoutes(self.catalogue, calls, nowhere),
+            on_credential=self.decoys.watch.on_credential,
         )
         self.server = HttpServer(
             table.find,
@@ -308,8 +344,12 @@ class Gateway:
         self.policy.activate(self.policy.prepare(await self.store.read(ReadPolicies())))
         # Nothing is answered before there is a journal to record it in.
         await self.recorder.ready()
+        await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
+        await self.decoys.load(present)
         await self.control.load()
+        await self.decoys.ensure_all(self.catalogue.projects())
+        await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
         self.health.start()
         self.running_logs.start()
         for risk in self._config.accepted_risks:
@@ -320,10 +360,14 @@ class Gateway:
         """Write what waits in memory and let go of everything but the store."""
         await self.health.close()
         await self.running_logs.close()
+        await self.older_records.close()
         self.dispatcher.close()
         await self.check.close()
         self.refusals.flush()
+        self.decoys.watch.flush()
         self.denials.flush()
+        await self.baselines.close()
+        await self.recordings.close()
         self.uses.close()
         await self.uses.flush()
         await self.redactor.flush()

@@ -32,7 +32,7 @@ from casemate.kernel import linux, seccomp
 from casemate.model.errors import CasemateError
 from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.store.errors import StoreKeyError
-from casemate.store.sqlite import SqliteOptions, SqliteStore
+from casemate.store.sqlite import SqliteStore
 from casemate.vault import VaultClient
 from casemate.vault.interface import Purpose
 
@@ -42,8 +42,6 @@ _END_SECONDS = 10.0
 """How long closing may take once requests have been answered or cut off."""
 _CODECS = ("ascii", "latin-1", "idna")
 """Modules that the standard library loads on first use, when it may be out of reach."""
-_FLUSH_SECONDS = 0.2
-"""How long records of invocations may wait for company; reading them back flushes first."""
 
 
 def confine(uid: int | None) -> None:
@@ -90,11 +88,10 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
 async def open_store(path: Path, vault: VaultClient, *, accept_loss: bool) -> SqliteStore:
     """Open the store with the key that it has, which may be one before the newest."""
     newest = await vault.data_key("", Purpose.STORE)
-    options = SqliteOptions(flush_interval=_FLUSH_SECONDS)
     key = newest
     while True:
         try:
-            store = SqliteStore.open(path, options, key=key.key, accept_loss=accept_loss)
+            store = SqliteStore.open(path, key=key.key, accept_loss=accept_loss)
             break
         except StoreKeyError:
             if key.version <= 1:

@@ -66,10 +66,12 @@ class Pipeline:
         seal: Seal,
         refusals: LoadRefusals,
         trouble: Callable[[], str],
+        offer: Callable[[Finished, Sealed], None],
     ) -> None:
         """Go through these; the broker serves what a running function asks for.
 
-        `trouble` says why nothing can be recorded: then nothing runs.
+        `trouble` says why nothing can be recorded: then nothing runs. `offer` is shown how each
+        invocation that ran has ended, and keeps of it what it keeps.
         """
         self._admission = admission
         self._dispatcher = dispatcher
@@ -77,6 +79,7 @@ class Pipeline:
         self._seal = seal
         self._refusals = refusals
         self._trouble = trouble
+        self._offer = offer
         self._deadlines = Deadlines()
         self._encode = msgspec.json.Encoder().encode
 
@@ -101,7 +104,9 @@ class Pipeline:
             finished = broken(raw, request, error)
         if finished.used_secret:
             finished = await self._seal.redact(finished)
-        return self._seal.complete(finished)  # (5)
+        sealed = self._seal.complete(finished)  # (5)
+        self._offer(finished, sealed)
+        return sealed
 
     async def _run(self, placed: Placed) -> Finished:
         instance = placed.instance
@@ -150,9 +155,13 @@ class Pipeline:
             if session is not None:
                 session.close()
             self._dispatcher.release(placed)
+        kept = session.kept
         return Finished(
             outcome=reply.outcome,
             request=request,
+            frames=tuple(kept.frames) if kept is not None else (),
+            held=reply.held,
+            frames_left_out=kept.left_out if kept is not None else 0,
             version=version,
             head=reply.head,
             body=reply.body,

@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from casemate.contracts import ContractError, canonical
+from casemate.manifest.baseline_tables import BASELINE
 from casemate.manifest.contracts import MAX_TOGETHER
 from casemate.manifest.destinations import check_delivery
 from casemate.manifest.environment import check_environment
@@ -20,6 +21,7 @@ from casemate.manifest.grants import check_declared, grants_of, ordered
 from casemate.manifest.locator import KeyLocator
 from casemate.manifest.log_tables import LOGS
 from casemate.manifest.problem import ProblemCollector, printable
+from casemate.manifest.recording_tables import RECORDINGS
 from casemate.manifest.rejection import RejectedValueError
 from casemate.manifest.rendering import grants_table, resources_tables
 from casemate.manifest.resource_tables import RESOURCES
@@ -128,12 +130,25 @@ def _log_problems(spec: FunctionSpec) -> list[str]:
     whole = msgspec.to_builtins(spec.logs)
     written = {key: list(whole[key]) for key in ("mask", "unmasked") if whole[key]}
     validate(LOGS, written, problems)
-    found = _told(problems)
-    for name in ("keep", "keep_bytes"):
-        kind, value = getattr(LOGS.field(name), "kind", None), getattr(spec.logs, name)
+    return (
+        _told(problems)
+        + _range_problems("logs", LOGS, spec.logs, ("keep", "keep_bytes"))
+        + _range_problems(
+            "recordings", RECORDINGS, spec.recordings, ("sample", "keep", "keep_bytes")
+        )
+        + _range_problems("baseline", BASELINE, spec.baseline, ("learn", "calls"))
+    )
+
+
+def _range_problems(
+    what: str, table: Table, values: msgspec.Struct, names: tuple[str, ...]
+) -> list[str]:
+    found = []
+    for name in names:
+        kind, value = getattr(table.field(name), "kind", None), getattr(values, name)
         low, high = getattr(kind, "low", None), getattr(kind, "high", None)
         if low is None or high is None or not low <= value <= high:
-            found.append(f"logs {name} is {value}, expected {low} to {high}")
+            found.append(f"{what} {name} is {value}, expected {low} to {high}")
     return found
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 from casemate.manifest import error_tables
+from casemate.manifest.baseline_tables import BASELINE
 from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
 from casemate.manifest.guard_tables import EXCEPTION
 from casemate.manifest.log_tables import LOGS, UNMASKED
+from casemate.manifest.recording_tables import RECORDINGS
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE, TOPIC
 from casemate.manifest.structure import Field, NamedTables, Table, TableArray
 from casemate.manifest.tables import CORS, FUNCTION, HTTP, LIMITS, PROJECT
@@ -32,6 +34,8 @@ _SECTIONS = (
     ("[[function.NAME.guard]]", EXCEPTION),
     ("[function.NAME.logs]", LOGS),
     ("[[function.NAME.logs.unmasked]]", UNMASKED),
+    ("[function.NAME.recordings]", RECORDINGS),
+    ("[function.NAME.baseline]", BASELINE),
     ("[[function.NAME.errors]]", error_tables.EXCEPTION),
     ("[bucket.NAME]", BUCKET),
     ("[table.NAME]", TABLE),

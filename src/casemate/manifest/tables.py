@@ -5,6 +5,7 @@ Which keys exist, which are required and what their defaults are is taken from t
 
 from __future__ import annotations
 
+from casemate.manifest.baseline_tables import BASELINE
 from casemate.manifest.environment import MAX_VARIABLES, NAMES, VALUE
 from casemate.manifest.error_tables import ERRORS
 from casemate.manifest.grant_tables import GRANTS
@@ -20,6 +21,7 @@ from casemate.manifest.kinds import (
 )
 from casemate.manifest.log_tables import LOGS
 from casemate.manifest.numeric_kinds import Duration, Number, Size, Whole
+from casemate.manifest.recording_tables import RECORDINGS
 from casemate.manifest.resource_tables import RESOURCES
 from casemate.manifest.routes import METHODS
 from casemate.manifest.structure import (
@@ -275,6 +277,8 @@ _FUNCTION_FIELDS = (
     GUARD,
     Field("logs", LOGS, LOGS.description),
     ERRORS,
+    Field("recordings", RECORDINGS, RECORDINGS.description),
+    Field("baseline", BASELINE, BASELINE.description),
     Field("limits", LIMITS, LIMITS.description),
     Field(
         "contract",

@@ -21,6 +21,8 @@ _LATER_FIELDS = (
     "delivery",
     "guard",
     "logs",
+    "baseline",
+    "recordings",
     "errors",
     "layout",
     "fresh",

@@ -99,6 +99,39 @@ class GrantUsed(Fact, frozen=True, kw_only=True):
     count: int = 1
 
 
+class HostAsked(Fact, frozen=True, kw_only=True):
+    """A function wanted to connect to a host, `count` times alike. What came of it has facts of
+    its own, which name the grant or the reason."""
+
+    host: str
+    port: int
+    allowed: bool
+    count: int = 1
+
+
+class DecoyTouched(Fact, frozen=True, kw_only=True):
+    """Somebody touched what nothing honest touches, `count` times alike."""
+
+    kind: str
+    """A `casemate.model.decoy.DecoyKind`."""
+    decoy: str
+    """Which: project, kind and generation. Nothing of its name or value."""
+    action: str
+    """What was tried with it."""
+    count: int = 1
+
+
+class BaselineDeviation(Fact, frozen=True, kw_only=True):
+    """A function did what is not usual of it, `count` times alike since it was told last."""
+
+    kind: str
+    """A `casemate.model.baseline.Aspect`."""
+    value: str
+    refused: bool
+    """Whether it was not done: by the baseline, or by what refuses it anyway."""
+    count: int = 1
+
+
 class RiskAccepted(Fact, frozen=True, kw_only=True):
     """The node runs without a protection, which its operator accepted by name."""
 
@@ -113,3 +146,13 @@ class InvocationEnded(Fact, frozen=True, kw_only=True):
     """An invocation has its outcome."""
 
     outcome: str
+
+
+class InvocationMeasured(Fact, frozen=True, kw_only=True):
+    """An invocation has ended, and how large it was."""
+
+    outcome: str
+    trigger: str
+    run_ms: float
+    request_bytes: int
+    response_bytes: int

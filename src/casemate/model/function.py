@@ -10,6 +10,7 @@ from enum import StrEnum
 
 import msgspec
 
+from casemate.model.baseline import OnDeviation
 from casemate.model.grant import ACTIONS, Grant, GrantKind, Resources
 from casemate.model.trigger import AnyTrigger, consumed
 
@@ -99,6 +100,27 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds that its records are kept, at most."""
     keep_bytes: int = 4096 * MIB
     """Bytes of its records that are kept, at most."""
+
+
+class RecordingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What is recorded of a function's invocations beside those that fail, and how long."""
+
+    sample: float = 0.0
+    """Share of those that end well which is recorded."""
+    keep: float = 7 * 86_400.0
+    """Seconds that a recording is kept, at most."""
+    keep_bytes: int = 16 * MIB
+    """Bytes of the function's recordings that are kept, at most."""
+
+
+class BaselineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """How long it is learned what is usual of a function, and what is done about the rest."""
+
+    on_deviation: OnDeviation = OnDeviation.REPORT
+    learn: float = 7 * 86_400.0
+    """Seconds after which nothing more is learned, if anything was."""
+    calls: int = 1000
+    """Calls after which nothing more is learned."""
 
 
 class ErrorException(msgspec.Struct, frozen=True, kw_only=True):
@@ -244,6 +266,8 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     logs: Logs = Logs()
     errors: tuple[ErrorException, ...] = ()
     """What of the inside answers may tell; without any nothing."""
+    baseline: BaselineSettings = BaselineSettings()
+    recordings: RecordingSettings = RecordingSettings()
     limits: Limits = Limits()
     http: tuple[HttpTrigger, ...] = ()
     cors: Cors = Cors()

@@ -10,8 +10,9 @@ from casemate.model.invocation import LogLine
 
 MAX_SEARCH = 200
 """Characters of the text that is searched for."""
-MAX_LINES_SEARCHED = 100_000
-"""How many lines are looked at for those that are wanted: the newest."""
+MAX_LINES_SEARCHED = 1_000_000
+"""How many lines are looked at for those that are wanted: the newest. Where a text of three letters
+or more is searched for, only those count that are near one with its parts."""
 
 
 class LogLevel(StrEnum):

@@ -17,6 +17,7 @@ from casemate.model.grant import Grant
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.principal import Checked, Principal, PrincipalKind
+from casemate.model.recording import Frame
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +164,11 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """HTTP status where the outcome alone does not tell."""
     retry_after: int | None = None
     """Seconds."""
+    frames: tuple[Frame, ...] = ()
+    """What the function asked for, and was answered."""
+    frames_left_out: int = 0
+    held: bytes = b""
+    """What the function's own frames held when it raised, by name and kind."""
     used_secret: bool = False
     """True if the function was given a secret's value: its answer may hold it."""
 

@@ -93,6 +93,14 @@ class Action(StrEnum):
     DENIAL_READ = "denial:read"
     JOURNAL_READ = "journal:read"
     """See everything that happened, who did it and from where."""
+    RECORDINGS_READ = "recordings:read"
+    """See what went into invocations that were recorded, and came out of them."""
+    RECORDINGS_WRITE = "recordings:write"
+    """Delete recordings."""
+    DECOYS_READ = "decoys:read"
+    """See where decoys are, which whoever touches one must not know."""
+    DECOYS_WRITE = "decoys:write"
+    """Replace decoys, turn them off and on."""
     SECRET_LIST = "secret:list"  # noqa: S105
     SECRET_WRITE = "secret:write"  # noqa: S105
     """Set a value, make a version, delete. No principal but a function reads a value."""

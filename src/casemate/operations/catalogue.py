@@ -11,10 +11,13 @@ from casemate.model.principal import Action
 from casemate.operations import (
     accounts,
     backup,
+    baselines,
     bundles,
     check,
+    decoys,
     delivery,
     deployments,
+    error_groups,
     functions,
     grants,
     inboxes,
@@ -29,6 +32,7 @@ from casemate.operations import (
     oidc,
     policies,
     positions,
+    recordings,
     records,
     resources,
     routes,
@@ -46,8 +50,10 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, triggers, grants, sources, bundles),
+    *(functions, triggers, grants, baselines, sources, bundles),
     records,
+    error_groups,
+    recordings,
     journal,
     delivery,
     routes,
@@ -55,7 +61,7 @@ MODULES: tuple[ModuleType, ...] = (
     *(resources, leases, inboxes, invocations, positions),
     *(deployments, accounts),
     *(login, users, tokens, oidc),
-    *(policies, secrets, vault),
+    *(policies, secrets, decoys, vault),
 )
 
 

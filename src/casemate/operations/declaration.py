@@ -60,6 +60,8 @@ class Declaration:
     tag: str = ""
     effect: Effect | None = None
     """None: READ by GET and HEAD, DESTROY by DELETE, else CHANGE."""
+    recorded: bool = False
+    """That it was done is on record before it is answered, although it only reads."""
     action: Action | None = None
     """What must be allowed before it is done."""
     on: Scope = lambda _field: NODE
@@ -145,6 +147,11 @@ def on(kind: ResourceKind, named: str = "") -> On:
 
 
 on_function = on(ResourceKind.FUNCTION)
+
+
+def on_project_or_node(value: FieldOf) -> Resource:
+    """Act on the project that `project` chooses, without on the node."""
+    return NODE if value("project") is None else on_project(value)
 
 
 def on_chosen(value: FieldOf) -> Resource:

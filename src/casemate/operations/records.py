@@ -200,7 +200,7 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
 
     One JSON object a line (NDJSON), ascending by `sequence`. With `follow=true` the answer goes on
     with new lines until the client ends it; an empty line says only that the node is there. For
-    `since`, `level`, `search` and `version` the newest 100000 lines are looked at.
+    `since`, `level`, `search` and `version` the newest 1000000 lines are looked at.
     """
 
     declared = Declaration(

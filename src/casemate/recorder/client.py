@@ -1,9 +1,9 @@
 """The gateway's end: tells the recorder what happens, and knows what is durable.
 
-Facts wait for a few milliseconds for company, travel in batches under numbers, and are forgotten
-once they are acknowledged. When the recorder ends another one is started, and all that was not
-acknowledged is sent again. While nothing can be recorded the buffer fills: at half of it, or when
-the recorder is gone for too long, nothing more may begin; the other half is for what runs.
+Facts and records wait for a few milliseconds for company, travel in batches under numbers, and are
+forgotten once they are acknowledged. When the recorder ends another one is started, and all that
+was not acknowledged is sent again. While nothing can be recorded the buffer fills: at half of it,
+or when the recorder is gone for too long, nothing more may begin; the other half is for what runs.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -33,10 +33,17 @@ from casemate.recorder.protocol import Found, Head, Proven, Query, Told
 
 COMPANY_SECONDS = 0.005
 """How long a fact waits for others before it is sent."""
+RECORD_COMPANY_SECONDS = 0.05
+"""How long a record does: nobody waits for it but who asks for records, which sends it at once."""
 MAX_BUFFERED = 32_768
-"""Facts that wait to be acknowledged. At half of them nothing more may begin."""
+"""Facts and records that wait to be acknowledged. At half of them nothing more may begin."""
+MAX_BUFFERED_BYTES = 64 << 20
+"""Bytes of them, likewise."""
 MAX_UNDER_WAY = 64
 """Messages that wait to be acknowledged."""
+MAX_UNDER_WAY_BYTES = 8 << 20
+MAX_BATCH_BYTES = 512 << 10
+"""After so many bytes a message is full; a larger record goes alone."""
 GONE_SECONDS = 5.0
 """How long the recorder may be gone before nothing more may begin."""
 DURABLE_SECONDS = 10.0
@@ -46,6 +53,18 @@ START_SECONDS = 60.0
 MAX_QUESTIONS = 16
 
 T = TypeVar("T")
+
+
+class _Sent(NamedTuple):
+    """A message that waits to be acknowledged."""
+
+    n: int
+    first: int
+    """Number of the first of what it holds."""
+    told: tuple[Told, ...]
+    size: int
+
+
 _log = logging.getLogger(__name__)
 _encoder = msgspec.msgpack.Encoder()
 
@@ -62,8 +81,11 @@ class RecorderClient:
         self._folding = Folding()
         self._buffer: deque[Told] = deque()
         """Told and not sent; after those under way."""
-        self._sent: deque[tuple[int, int, tuple[Told, ...]]] = deque()
-        """Message, number of its first fact, facts; in order."""
+        self._sent: deque[_Sent] = deque()
+        """Under way, in order."""
+        self._sent_bytes = 0
+        self._bytes = 0
+        """Of all that waits to be acknowledged."""
         self._next = 0
         """Number of the first fact in the buffer."""
         self._acknowledged = 0
@@ -72,6 +94,7 @@ class RecorderClient:
         self._durable: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._questions: dict[int, asyncio.Future[msgspec.Raw]] = {}
         self._flushing: asyncio.TimerHandle | None = None
+        self._flush_at = 0.0
         self._window: asyncio.TimerHandle | None = None
         self._gone_at: float | None = loop.time()
         self._probe = 0
@@ -80,6 +103,8 @@ class RecorderClient:
         """Why facts are not kept, as the recorder said it last."""
         self.missed = 0
         """Facts for which there was no room."""
+        self.lost = 0
+        """Records for which there was no room, or that hold what cannot be kept."""
         self._closed = False
         self._process = KeptProcess(
             "recorder",
@@ -115,32 +140,70 @@ class RecorderClient:
             self._put(fact, count)
 
     def _put(self, fact: Fact, count: int) -> None:
-        if self._waiting >= MAX_BUFFERED:
+        told = Told(type(fact).__name__, _encoder.encode(fact), count)
+        if not self._buffered(told, COMPANY_SECONDS):
             self.missed += count
-            return
-        self._buffer.append(Told(type(fact).__name__, _encoder.encode(fact), count))
-        if len(self._buffer) >= protocol.MAX_FACTS:
+
+    def record(self, kind: str, body: bytes, *, share: float = 1.0) -> None:
+        """Have a record kept, soon; it is lost where more than a share of the buffer is taken."""
+        if (share < 1.0 and self._fill >= share) or not self._buffered(
+            Told(kind, body), RECORD_COMPANY_SECONDS
+        ):
+            self.lost += 1
+
+    def _buffered(self, told: Told, company: float) -> bool:
+        size = len(told.fact)
+        if self._waiting >= MAX_BUFFERED or self._bytes + size > MAX_BUFFERED_BYTES:
+            return False
+        self._buffer.append(told)
+        self._bytes += size
+        if len(self._buffer) >= protocol.MAX_FACTS or size >= MAX_BATCH_BYTES:
             self._flush()
-        elif self._flushing is None:
-            self._flushing = self._loop.call_later(COMPANY_SECONDS, self._flush)
+        elif self._flushing is None or self._flush_at > self._loop.time() + company:
+            if self._flushing is not None:
+                self._flushing.cancel()
+            self._flush_at = self._loop.time() + company
+            self._flushing = self._loop.call_later(company, self._flush)
+        return True
 
     @property
     def _waiting(self) -> int:
         return self._next + len(self._buffer) - self._acknowledged
 
+    @property
+    def _fill(self) -> float:
+        """How much of the buffer is taken."""
+        return max(self._waiting / MAX_BUFFERED, self._bytes / MAX_BUFFERED_BYTES)
+
     def _flush(self) -> None:
         if self._flushing is not None:
             self._flushing.cancel()
             self._flushing = None
-        while self._buffer and len(self._sent) < MAX_UNDER_WAY and self._process.connection:
-            count = min(len(self._buffer), protocol.MAX_FACTS)
-            batch = tuple(self._buffer.popleft() for _ in range(count))
-            first, self._next = self._next, self._next + count
-            self._send(first, batch)
+        while (
+            self._buffer
+            and len(self._sent) < MAX_UNDER_WAY
+            and self._sent_bytes < MAX_UNDER_WAY_BYTES
+            and self._process.connection
+        ):
+            batch, size = self._next_batch()
+            first, self._next = self._next, self._next + len(batch)
+            self._send(first, batch, size)
 
-    def _send(self, first: int, batch: tuple[Told, ...]) -> None:
+    def _next_batch(self) -> tuple[tuple[Told, ...], int]:
+        batch: list[Told] = []
+        size = 0
+        while self._buffer and len(batch) < protocol.MAX_FACTS:
+            more = len(self._buffer[0].fact)
+            if batch and size + more > MAX_BATCH_BYTES:
+                break
+            batch.append(self._buffer.popleft())
+            size += more
+        return tuple(batch), size
+
+    def _send(self, first: int, batch: tuple[Told, ...], size: int) -> None:
         number = next(self._numbers) & 0xFFFFFFFF
-        self._sent.append((number, first, batch))
+        self._sent.append(_Sent(number, first, batch, size))
+        self._sent_bytes += size
         self._process.send(encode(protocol.Take(number, self._session, first, batch)))
 
     def _begin(self) -> None:
@@ -149,8 +212,9 @@ class RecorderClient:
         self._probe = next(self._numbers) & 0xFFFFFFFF
         self._process.send(encode(protocol.GetHead(self._probe)))
         sent, self._sent = self._sent, deque()
-        for _, first, batch in sent:
-            self._send(first, batch)
+        self._sent_bytes = 0
+        for each in sent:
+            self._send(each.first, each.told, each.size)
         self._flush()
 
     def _received(self, body: bytes) -> None:
@@ -165,7 +229,8 @@ class RecorderClient:
                 question.set_exception(protocol.ERRORS.error(answer.failure))
             return
         if answer.n == self._probe and answer.failure is None:
-            self._is_back()
+            if not self._sent:  # else what waits tells, once it is kept
+                self._is_back()
             return
         if answer.failure is not None:
             # It ends now; what was not kept is sent to the next one.
@@ -174,9 +239,12 @@ class RecorderClient:
             self.problem = answer.failure.message
             self._fail_waiters()
             return
-        if self._sent and self._sent[0][0] == answer.n:
-            _, first, batch = self._sent.popleft()
-            self._acknowledge(first + len(batch))
+        if self._sent and self._sent[0].n == answer.n:
+            done = self._sent.popleft()
+            self._sent_bytes -= done.size
+            self._bytes -= done.size
+            self.lost += msgspec.msgpack.decode(answer.result, type=int | None) or 0
+            self._acknowledge(done.first + len(done.told))
 
     def _fail_waiters(self) -> None:
         """Tell who waits for something durable that it is not, and may not be for long."""
@@ -222,7 +290,7 @@ class RecorderClient:
 
     def trouble(self) -> str:
         """Return why nothing more may begin, empty while all is recorded."""
-        if self._waiting >= MAX_BUFFERED // 2:
+        if self._waiting >= MAX_BUFFERED // 2 or self._bytes >= MAX_BUFFERED_BYTES // 2:
             return self.problem or f"{self._waiting} facts wait to be recorded."
         gone = self._gone_at
         if gone is not None and self._loop.time() - gone > GONE_SECONDS:
@@ -232,7 +300,8 @@ class RecorderClient:
     def problems(self) -> str:
         """Return what is wrong with what is recorded, empty where nothing is."""
         missed = f"{self.missed} facts could not be kept. " if self.missed else ""
-        return missed + self.trouble()
+        lost = f"{self.lost} records could not be kept. " if self.lost else ""
+        return missed + lost + self.trouble()
 
     def require(self) -> None:
         """Raise NotRecordedError if nothing more may begin."""
@@ -259,7 +328,15 @@ class RecorderClient:
 
     # -- what was recorded -----------------------------------------------------------------------
 
-    async def _ask(self, kind: type[T], make: Callable[[int], msgspec.Struct]) -> T:
+    async def ask(
+        self,
+        kind: type[T],
+        make: Callable[[int], msgspec.Struct],
+        *,
+        descriptors: Sequence[int] = (),
+        seconds: float = ANSWER_SECONDS,
+    ) -> T:
+        """Ask the recorder; copies of the descriptors go along. Raises CasemateError."""
         if self._process.connection is None or len(self._questions) >= MAX_QUESTIONS:
             raise NotRecordedError(
                 "The recorder is not there, or has too many questions to answer.",
@@ -268,13 +345,13 @@ class RecorderClient:
         number = next(self._numbers) & 0xFFFFFFFF
         future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
         self._questions[number] = future
-        self._process.send(encode(make(number)))
+        self._process.send(encode(make(number)), descriptors)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(seconds):
                 return msgspec.msgpack.decode(await future, type=kind)
         except TimeoutError:
             raise NotRecordedError(
-                f"The recorder did not answer within {ANSWER_SECONDS:g} s.",
+                f"The recorder did not answer within {seconds:g} s.",
                 next_step="ask for less, or try again",
             ) from None
         finally:
@@ -290,19 +367,19 @@ class RecorderClient:
 
     async def head(self) -> Head:
         """Return where the journal is. Raises CasemateError."""
-        return await self._ask(Head, protocol.GetHead)
+        return await self.ask(Head, protocol.GetHead)
 
     async def find(self, query: Query) -> Found:
         """Return entries, newest first. Raises CasemateError."""
-        return await self._ask(Found, lambda n: protocol.Find(n, query))
+        return await self.ask(Found, lambda n: protocol.Find(n, query))
 
     async def prove(self, index: int) -> Proven:
         """Return an entry with its proof. Raises CasemateError."""
-        return await self._ask(Proven, lambda n: protocol.Prove(n, index))
+        return await self.ask(Proven, lambda n: protocol.Prove(n, index))
 
     async def verify(self, checkpoints: tuple[str, ...]) -> Verified:
         """Look for anything that was changed. Raises CasemateError."""
-        return await self._ask(Verified, lambda n: protocol.Verify(n, checkpoints))
+        return await self.ask(Verified, lambda n: protocol.Verify(n, checkpoints))
 
     async def close(self) -> None:
         """Have what was told durable, and end the recorder. Closing twice is fine."""

@@ -17,3 +17,5 @@ class RecorderConfig(ChildConfig, frozen=True, kw_only=True):
     """The connected socket to the vault, for the recorder alone."""
     accept_loss: bool = False
     """Begin a new journal where there was one that is gone."""
+    accept_records_loss: bool = False
+    """Begin new records where there were some that are gone."""

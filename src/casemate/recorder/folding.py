@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.facts import Fact, GrantUsed, InvocationEnded
+from casemate.model.facts import BaselineDeviation, DecoyTouched, Fact, GrantUsed, InvocationEnded
 
 WINDOW_SECONDS = 1.0
 MAX_DIFFERENT = 256
@@ -47,8 +47,18 @@ def _ended_key(fact: Any) -> tuple[object, ...]:
     return (fact.project, fact.function, fact.version, fact.outcome)
 
 
+def _touch_key(fact: Any) -> tuple[object, ...]:
+    return (fact.decoy, fact.project, fact.function, fact.by, fact.remote_address, fact.action)
+
+
+def _deviation_key(fact: Any) -> tuple[object, ...]:
+    return (fact.project, fact.function, fact.version, fact.kind, fact.value, fact.refused)
+
+
 _KEYS: dict[type[Fact], Callable[[Any], tuple[object, ...]]] = {
     Denial: _denial_key,
+    BaselineDeviation: _deviation_key,
+    DecoyTouched: _touch_key,
     GrantUsed: _use_key,
     InvocationEnded: _ended_key,
 }
@@ -67,6 +77,8 @@ def _nameless(fact: Fact) -> Fact:
     fields: dict[str, Any] = {"invocation": "", "remote_address": "", "by": OTHERS}
     if isinstance(fact, Denial):
         fields |= {"resource": OTHERS, "reason": "more different ones than are told apart"}
+    if isinstance(fact, BaselineDeviation):
+        fields |= {"value": OTHERS}
     if isinstance(fact, GrantUsed):
         fields |= {"prefix": "", "grant": OTHERS}
     return msgspec.structs.replace(fact, **fields)

@@ -11,8 +11,8 @@ from casemate.journal.files import read_bounded, write_whole
 from casemate.journal.writer import MAX_BATCH, Writer
 from casemate.model.facts import OperationPerformed
 from casemate.recorder import ocsf
-from casemate.recorder.errors import RecorderError
-from casemate.recorder.protocol import Take
+from casemate.recorder.errors import RecorderError, RecorderInputError
+from casemate.recorder.protocol import MAX_FACT_BYTES, RECORD_KINDS, Take
 from casemate.recorder.sealing import EntryKey, opening
 from casemate.vault.interface import DataKey
 
@@ -134,8 +134,10 @@ class Keeper:
         for batch in batches:
             seen = last.get(batch.session, -1)
             for number, told in enumerate(batch.facts, batch.first):
-                if number <= seen:
-                    continue  # kept before the connection was lost
+                if number <= seen or told.kind in RECORD_KINDS:
+                    continue  # kept before the connection was lost, or not the journal's
+                if len(told.fact) > MAX_FACT_BYTES:
+                    raise RecorderInputError("A fact is larger than one may be.")
                 fact = ocsf.decode(told.kind, told.fact)
                 if isinstance(fact, OperationPerformed) and fact.operation == ROTATION:
                     self._keys.forget_newest()

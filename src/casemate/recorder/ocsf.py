@@ -109,11 +109,20 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     ),
     facts.GrantUsed: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Grant used"),
     facts.RiskAccepted: Mapped(OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Risk accepted"),
+    facts.BaselineDeviation: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.MEDIUM, "Deviation from a baseline"
+    ),
+    facts.DecoyTouched: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.CRITICAL, "Decoy touched", failed=True
+    ),
     facts.InvocationEnded: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
     ),
 }
 _DESTROYED = Mapped(OcsfClass.API_ACTIVITY, 4, Severity.LOW, "Delete")
+_READ = Mapped(OcsfClass.API_ACTIVITY, 2, Severity.LOW, "Read")
+_EFFECTS: Mapping[str, Mapped] = {"destroy": _DESTROYED, "read": _READ}
+"""What an operation did, where it did not change something."""
 
 KINDS: tuple[type[facts.Fact], ...] = (*_MAPPED, Denial)
 """All kinds of facts that are recorded. What is missing here is a hint and no happening."""
@@ -127,8 +136,8 @@ def mapped(fact: facts.Fact) -> Mapped:
     """Return what a fact is in OCSF. KeyError for one that is not recorded."""
     if isinstance(fact, Denial):
         return _DENIALS[fact.kind]
-    if isinstance(fact, facts.OperationPerformed) and fact.effect == "destroy":
-        return _DESTROYED
+    if isinstance(fact, facts.OperationPerformed):
+        return _EFFECTS.get(fact.effect, _MAPPED[type(fact)])
     return _MAPPED[type(fact)]
 
 

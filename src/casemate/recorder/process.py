@@ -28,8 +28,11 @@ from casemate.recorder.config import NEW_JOURNAL, RecorderConfig
 from casemate.recorder.confinement import RECORDER
 from casemate.recorder.errors import JournalMissingError
 from casemate.recorder.keeper import KEYS, Keeper, KeyRing
+from casemate.recorder.records.opening import FOLDER
+from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.sealing import EntryKey
 from casemate.recorder.server import Recorder
+from casemate.sqlite import engine
 from casemate.vault.interface import JournalKey
 from casemate.vault.recorder_client import RecorderVault
 
@@ -42,6 +45,7 @@ def _warm_up() -> None:
     """Have everything loaded that would be read from files on first use."""
     key = EntryKey("", 1, bytes(32))
     key.open(key.seal(bytes(8), 0, b"{}"))
+    engine.warm_up()
     protocol.ERRORS.failure(JournalMissingError())
 
 
@@ -67,7 +71,7 @@ def _writer(key: NoteKey, *, accept_loss: bool) -> Writer:
     aside = _HERE / f"{_ASIDE}{int(time.time())}"
     aside.mkdir(mode=0o700)
     for each in list(_HERE.iterdir()):
-        if each.name != KEYS and not each.name.startswith(_ASIDE):
+        if each.name not in (KEYS, FOLDER) and not each.name.startswith(_ASIDE):
             each.rename(aside / each.name)
     return Writer(_HERE, key)
 
@@ -82,7 +86,8 @@ async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
     keeper = Keeper(writer, keys)
     keeper.remember(writer.newest())
     (_HERE / NEW_JOURNAL).unlink(missing_ok=True)
-    return Recorder(_HERE, writer, note_key, keys, keeper, vault)
+    records = await RecordsServer.open(_HERE, vault, accept_loss=config.accept_records_loss)
+    return Recorder(_HERE, writer, note_key, keys, keeper, vault, records)
 
 
 async def _refuse(sock: socket.socket, error: CasemateError) -> None:

@@ -14,15 +14,24 @@ from casemate.child.calls import Errors, Number
 from casemate.child.channel import Bounds
 from casemate.journal.errors import JournalDamagedError, JournalInputError
 from casemate.journal.writer import JournalWriteError
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.recorder import errors
+from casemate.recorder.records import errors as records
 
 MAX_FRAME = 8 << 20
 ASKING = Bounds(frame=MAX_FRAME, unsent=64 << 20)
 ANSWERING = Bounds(frame=MAX_FRAME, unsent=16 << 20, pauses=True)
 MAX_FACTS = 512
-"""Facts in one message."""
+"""Facts and records in one message."""
 MAX_FACT_BYTES = 48 * 1024
+MAX_RECORD_BYTES = 4 << 20
+MAX_ROWS = 1000
+"""Rows of an older store in one message."""
+LEFT = "left"
+"""Kind of what an invocation left behind."""
+DENIED = "denied"
+"""Kind of a denied attempt, as lists show it."""
+RECORD_KINDS = frozenset({LEFT, DENIED})
 MAX_FOUND = 1000
 SESSION_BYTES = 8
 
@@ -33,12 +42,12 @@ Session = Annotated[bytes, msgspec.Meta(min_length=SESSION_BYTES, max_length=SES
 
 
 class Told(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """A fact as it travels."""
+    """A fact, or a record, as it travels."""
 
     kind: Annotated[str, msgspec.Meta(max_length=64)]
-    """Name of its type."""
-    fact: Annotated[bytes, msgspec.Meta(max_length=MAX_FACT_BYTES)]
-    """As MessagePack."""
+    """Name of its type, or one of RECORD_KINDS."""
+    fact: Annotated[bytes, msgspec.Meta(max_length=MAX_RECORD_BYTES)]
+    """As MessagePack; a fact has MAX_FACT_BYTES at most."""
     count: Annotated[int, msgspec.Meta(ge=1, lt=1 << 56)] = 1
     """How many alike it stands for."""
 
@@ -50,7 +59,10 @@ class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class Take(Message, frozen=True, tag=1):
-    """Keep these facts. Answered once they are durable; what was kept before is not kept twice."""
+    """Keep these facts and records; what was kept before is not kept twice.
+
+    Answered once they are durable, with how many of the records hold what cannot be kept.
+    """
 
     session: Session
     """Random, of one gateway."""
@@ -98,7 +110,73 @@ class Verify(Message, frozen=True, tag=5):
     """Notes of heads that were kept elsewhere."""
 
 
-Request = Take | Find | Prove | GetHead | Verify
+class Ask(Message, frozen=True, tag=21):
+    """Answer a question about records, a page of the answer at a time."""
+
+    kind: Annotated[str, msgspec.Meta(max_length=64)]
+    """Name of the operation."""
+    question: Annotated[bytes, msgspec.Meta(max_length=16 * 1024)]
+    at: Index | None = None
+    """Where the page before ended."""
+
+
+class CopyRecords(Message, frozen=True, tag=22):
+    """Write a copy of the records to the file whose descriptor comes along."""
+
+
+class RekeyRecords(Message, frozen=True, tag=23):
+    """Encrypt the records with the vault's newest key."""
+
+
+class CheckRecords(Message, frozen=True, tag=24):
+    """Read all of the records, and tell what is wrong with them."""
+
+    rate: Annotated[int, msgspec.Meta(ge=0, lt=1 << 40)]
+    """Bytes a second; 0: as fast as it goes."""
+
+
+class BeginTakingOver(Message, frozen=True, tag=25):
+    """Leave room for the records of an older store; False: they were all taken over before."""
+
+    highest: Annotated[dict[Text, Index], msgspec.Meta(max_length=8)]
+    """Highest sequence by table."""
+
+
+class TakeOver(Message, frozen=True, tag=26):
+    """Keep these rows of an older store, each once. Answered once they are durable."""
+
+    table: Text
+    rows: Annotated[
+        tuple[tuple[str | int | float | None, ...], ...], msgspec.Meta(max_length=MAX_ROWS)
+    ]
+
+
+class EndTakingOver(Message, frozen=True, tag=27):
+    """Take over nothing any more."""
+
+
+Request = (
+    Take
+    | Find
+    | Prove
+    | GetHead
+    | Verify
+    | Ask
+    | CopyRecords
+    | RekeyRecords
+    | CheckRecords
+    | BeginTakingOver
+    | TakeOver
+    | EndTakingOver
+)
+
+
+class PageOfRecords(msgspec.Struct, frozen=True):
+    """Some rows of an answer."""
+
+    rows: msgspec.Raw
+    at: int | None
+    """Where to go on; None: these were the last."""
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -147,5 +225,17 @@ ERRORS = Errors(
     JournalDamagedError,
     JournalInputError,
     NotFoundError,
+    InvalidInputError,
+    records.RecordsError,
+    records.RecordsFullError,
+    records.RecordsMediumError,
+    records.RecordsUnsureError,
+    records.RecordsGoneError,
+    records.RecordsMissingError,
+    records.RecordsBusyError,
+    records.RecordsCorruptError,
+    records.RecordsKeyError,
+    records.RecordsVersionError,
+    records.RecordsClosedError,
 )
 decode_request = msgspec.msgpack.Decoder(Request).decode

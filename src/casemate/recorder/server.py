@@ -1,5 +1,8 @@
 """The recorder's loop: what comes is kept together, acknowledged once durable, and signed later.
 
+Facts go to the journal and records to their database, at the same time; a message is acknowledged
+once both have what is theirs in it. What is asked about records is answered on threads.
+
 Whatever is wrong with a message ends the connection it came on. What cannot be kept ends the
 process: the gateway has another one started, which reads what is on disk, and sends what was not
 acknowledged again.
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from pathlib import Path
 
@@ -24,6 +28,7 @@ from casemate.model.errors import CasemateError, NotFoundError
 from casemate.recorder import protocol
 from casemate.recorder.errors import RecorderError
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.search import Search
 from casemate.vault.recorder_client import RecorderVault
 
@@ -31,6 +36,9 @@ CHECKPOINT_SECONDS = 1.0
 MAX_WAITING = 256
 """Messages that wait to be kept; a gateway never has as many under way."""
 MAX_QUESTIONS = 16
+MAX_UNREAD = 4 << 20
+"""Bytes of answers that wait to be read before the next answer of a question is given."""
+UNREAD_SECONDS = 0.01
 
 _log = logging.getLogger("casemate.recorder")
 
@@ -46,6 +54,7 @@ class Recorder:
         keys: KeyRing,
         keeper: Keeper,
         vault: RecorderVault,
+        records: RecordsServer,
     ) -> None:
         """Serve once `serve` is called."""
         self._folder = folder
@@ -54,11 +63,13 @@ class Recorder:
         self._keys = keys
         self._keeper = keeper
         self._vault = vault
+        self._records = records
         self._search = Search(folder, writer, keys)
         self._waiting: list[protocol.Take] = []
         self._ready = asyncio.Event()
         self._ended = asyncio.Event()
         self._publishing = asyncio.Lock()
+        self._paging = asyncio.Lock()
         self._questions: set[asyncio.Task[None]] = set()
 
     async def serve(self, sock: socket.socket) -> None:
@@ -79,6 +90,7 @@ class Recorder:
                 _log.error("the recorder ends: %s", failure)
         self._socket.close()
         self._writer.close()
+        await self._records.close()
 
     def _lost(self, why: str) -> None:
         if why != ENDED:
@@ -93,11 +105,16 @@ class Recorder:
             self._waiting.append(request)
             self._ready.set()
             return
+        descriptor = (
+            self._socket.take_descriptor() if isinstance(request, protocol.CopyRecords) else -1
+        )
         if len(self._questions) >= MAX_QUESTIONS:
+            if descriptor >= 0:
+                os.close(descriptor)
             busy = RecorderError("The recorder has many questions to answer first.")
             self._socket.send(refusal(request.n, protocol.ERRORS.failure(busy)))
             return
-        task = asyncio.get_running_loop().create_task(self._answer(request))
+        task = asyncio.get_running_loop().create_task(self._answer(request, descriptor))
         self._questions.add(task)
         task.add_done_callback(self._questions.discard)
 
@@ -108,15 +125,26 @@ class Recorder:
             self._ready.clear()
             batches, self._waiting = self._waiting, []
             try:
-                await self._keeper.keep(batches)
+                lost = await self._keep_all(batches)
             except CasemateError as error:
-                _log.error("facts cannot be kept: %s", error)
+                _log.error("what happens cannot be kept: %s", error)
                 failure = protocol.ERRORS.failure(error)
                 for batch in (*batches, *self._waiting):
                     self._socket.send(refusal(batch.n, failure))
                 return
             for batch in batches:
-                self._socket.send(reply(batch.n, None))
+                self._socket.send(reply(batch.n, lost))
+                lost = 0
+
+    async def _keep_all(self, batches: list[protocol.Take]) -> int:
+        """Have facts and records durable; return how many records cannot be. CasemateError."""
+        # The records' thread first: the journal is written on this one.
+        records = asyncio.ensure_future(self._records.keep(batches))
+        try:
+            await self._keeper.keep(batches)
+        finally:
+            await asyncio.wait((records,))
+        return records.result()
 
     async def _sign(self) -> None:
         while True:
@@ -135,26 +163,46 @@ class Recorder:
             signature = await self._vault.sign_head(text)
             self._writer.publish(proposal, signed_by(text, self._key, signature))
 
-    async def _answer(self, request: protocol.Request) -> None:
+    async def _answer(self, request: protocol.Request, descriptor: int) -> None:
         try:
-            result = await self._result(request)
-            self._socket.send(reply(request.n, result))
+            if isinstance(request, protocol.Ask):
+                # One page at a time: whoever asks much and reads slowly fills no memory.
+                async with self._paging:
+                    await self._answers_are_read()
+                    self._socket.send(reply(request.n, await self._records.page(request)))
+            else:
+                self._socket.send(reply(request.n, await self._result(request, descriptor)))
         except CasemateError as error:
             self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
         except FrameError as error:
             self._lost(str(error))
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
 
-    async def _result(self, request: protocol.Request) -> object:
+    async def _answers_are_read(self) -> None:
+        """Wait until little of what was answered waits to be read."""
+        while True:
+            if self._socket.closed or self._socket.unsent_bytes <= MAX_UNREAD:
+                return
+            await asyncio.sleep(UNREAD_SECONDS)
+
+    async def _result(self, request: protocol.Request, descriptor: int) -> object:
         match request:
+            case protocol.CopyRecords():
+                await self._records.copy(descriptor)
+                return None
             case protocol.Find():
                 return await self._search.find(request.query)
             case protocol.Prove():
                 return await self._proven(request.index)
             case protocol.Verify():
                 return await self._verified(request.checkpoints)
-            case _:
+            case protocol.GetHead():
                 note = self._note()
                 return protocol.Head(note, self._key.text, self._writer.size)
+            case _:
+                return await self._records.result(request)
 
     def _note(self) -> str:
         return Reader(self._folder, self._key).note if self._writer.head.size else ""

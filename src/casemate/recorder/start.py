@@ -21,6 +21,7 @@ class RecorderStarter(ChildStarter):
         vault: Callable[[], socket.socket],
         *,
         accept_loss: bool,
+        accept_records_loss: bool = False,
     ) -> None:
         """Make the socket pair.
 
@@ -36,6 +37,7 @@ class RecorderStarter(ChildStarter):
                 folder=folder,
                 vault=given[0],
                 accept_loss=accept_loss,
+                accept_records_loss=accept_records_loss,
             )
 
         super().__init__(

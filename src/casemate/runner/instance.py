@@ -23,7 +23,7 @@ from ..guard.leaks.judgement import Judge, described
 from ..guard.sinks.response import check_answer
 from ..kernel import landlock, linux
 from . import event as events
-from . import restorable, wire
+from . import restorable, snapshot, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
@@ -110,9 +110,20 @@ def _trace(error: BaseException) -> str:
     return "".join(shown.format())
 
 
-def error_frame(kind: str, detail: dict[str, str]) -> bytes:
-    """Return the frame that tells an error; what is not Unicode in it is replaced."""
-    return wire.pack(wire.ERROR, _encode(detail | {"kind": kind}).encode(errors="replace"))
+def error_frame(kind: str, detail: dict[str, str], held: bytes = b"") -> bytes:
+    """Return the frame that tells an error; what is not Unicode in it is replaced.
+
+    `held` is what the function's frames held then, as `snapshot` describes it.
+    """
+    return wire.pack(wire.ERROR, _encode(detail | {"kind": kind}).encode(errors="replace"), held)
+
+
+def held_at(error: BaseException) -> bytes:
+    """Return what the function's frames held when it raised; nothing if that cannot be told."""
+    try:
+        return snapshot.taken(error)
+    except BaseException:  # noqa: BLE001 - a function's own types may do anything
+        return b""
 
 
 def flush_output() -> None:
@@ -253,7 +264,7 @@ class Instance:
         except BadResultError as error:
             return self._failed("bad-result", describe(error))
         except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
-            return self._failed("handler-error", describe(error))
+            return self._failed("handler-error", describe(error), held_at(error))
         if len(body) > self._max_response:
             size = f"{len(body)} bytes; the function's limit is {self._max_response}"
             detail = {"type": "ResponseTooLarge", "message": size, "trace": ""}
@@ -273,9 +284,9 @@ class Instance:
             detail = describe(error)
         return self._failed("exposed", detail)
 
-    def _failed(self, kind: str, detail: dict[str, str]) -> bytes:
+    def _failed(self, kind: str, detail: dict[str, str], held: bytes = b"") -> bytes:
         """Return the frame of an error; what came of a call that was stopped is that stop."""
-        return error_frame(kind if self._guard.blocked is None else "blocked", detail)
+        return error_frame(kind if self._guard.blocked is None else "blocked", detail, held)
 
     def serve(self) -> None:
         """Answer invocations until the socket closes, or after one if not reused."""

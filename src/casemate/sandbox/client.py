@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import msgspec
@@ -67,6 +67,18 @@ class ImportFailedError(CasemateError):
         self.output = output
 
 
+def _together(variables: dict[str, str], own: dict[str, str]) -> dict[str, str]:
+    """Return a function's variables, and the others where there is room for all of them."""
+    together = variables | own
+    return together if len(together) <= protocol.MAX_VARIABLES else own
+
+
+Variables = Callable[[str], Awaitable[dict[str, str]]]
+"""Gives variables of the environment of a project's functions."""
+Narrow = Callable[[Version, tuple[Grant, ...]], tuple[Grant, ...]]
+"""Gives those of a version's grants that hold."""
+
+
 class SandboxClient:
     """One per gateway."""
 
@@ -81,12 +93,16 @@ class SandboxClient:
         on_denied_call: Callable[[Zygote, DeniedCall], None],
         on_filter_kill: Callable[[Zygote, str], None],
         learn: bool = False,
+        variables: Variables | None = None,
+        narrow: Narrow | None = None,
     ) -> None:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
 
         `on_denied_call` is told of system calls that a function did not get, `on_filter_kill` of
         an instance, and the invocation that it served, that its filter has ended. With `learn`
-        every function finds the proxy, granted or not.
+        every function finds the proxy, granted or not. `variables` gives what the environment of
+        a project's functions holds beside their own, `narrow` what of its grants of egress a
+        version has now.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -98,6 +114,8 @@ class SandboxClient:
         self._on_denied_call = on_denied_call
         self.on_filter_kill = on_filter_kill
         self._learn = learn
+        self._variables = variables
+        self._narrow = narrow
         self.hears_denied_calls = True
         """False once a function's filter was found to have no listener."""
         self._numbers = itertools.count(1)
@@ -137,6 +155,7 @@ class SandboxClient:
 
         Raises ImportFailedError with the function's own error, UnavailableError otherwise.
         """
+        variables = await self._variables(version.project) if self._variables else {}
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
         zygote = self._zygotes.begin(Zygote(self, number, version, restores=self.restores))
@@ -153,7 +172,7 @@ class SandboxClient:
         asked = self.loop.time()
         try:
             try:
-                self._ask_to_open(zygote, version, ports, report, beside)
+                self._ask_to_open(zygote, version, ports, report, variables, beside)
             except BaseException:
                 self._zygotes.drop(number)
                 self._bundles.release(version.digest)
@@ -180,6 +199,7 @@ class SandboxClient:
         version: Version,
         ports: tuple[int, ...],
         report: Report,
+        variables: dict[str, str],
         beside: Zygote | None,
     ) -> None:
         spec, limits = version.spec, version.spec.limits
@@ -199,7 +219,7 @@ class SandboxClient:
             tmp=limits.tmp,
             response=limits.response,
             ports=ports,
-            environment=spec.environment,
+            environment=_together(variables, spec.environment),
             guard=tuple(
                 protocol.GuardRule(rule.sink, rule.location, rule.mode) for rule in spec.guard
             ),
@@ -239,7 +259,10 @@ class SandboxClient:
 
     def let_out(self, zygote: Zygote) -> None:
         """Tell the proxy what a zygote's version may reach."""
-        self._egress.grant(zygote.number, egress_grants(zygote.version))
+        grants = egress_grants(zygote.version)
+        if self._narrow is not None:
+            grants = self._narrow(zygote.version, grants)
+        self._egress.grant(zygote.number, grants)
 
     def files_of(self, zygote: Zygote) -> int:
         """Return the bytes of a zygote's files, its part of those that others have too."""

@@ -57,6 +57,8 @@ class Reply(msgspec.Struct, frozen=True):
     type: str = ""
     message: str = ""
     trace: str = ""
+    held: bytes = b""
+    """What the function's frames held when it raised, by name and kind."""
     reusable: bool = False
     """True if the instance can serve another invocation."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from casemate.model.invocation import Outcome
-from casemate.runner import wire
+from casemate.runner import snapshot, wire
 from casemate.sandbox.frames import (
     ERROR_KINDS,
     Output,
@@ -280,6 +280,7 @@ class Instance:
                     type=error.type,
                     message=error.message,
                     trace=error.trace,
+                    held=bytes(body[: snapshot.MAX_BYTES]),
                     reusable=reusable,
                 )
             )

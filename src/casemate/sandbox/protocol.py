@@ -33,6 +33,7 @@ Minor = Annotated[str, msgspec.Meta(pattern=r"^3\.[0-9]{1,2}\Z")]
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1 << 46)]
 Port = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
 Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,127}\Z")]
+MAX_VARIABLES = 64
 Value = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
@@ -63,7 +64,7 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     response: Positive
     ports: Annotated[tuple[Port, ...], msgspec.Meta(max_length=32)] = ()
     """Ports of the function's own loopback interface that lead out by the egress proxy."""
-    environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=64)] = {}
+    environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=MAX_VARIABLES)] = {}
     guard: Annotated[tuple[GuardRule, ...], msgspec.Meta(max_length=20)] = ()
     layout: Layout = Layout.SHARED
     restorable: bool = False

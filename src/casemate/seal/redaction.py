@@ -14,11 +14,11 @@ from collections.abc import Coroutine, Sequence
 import msgspec
 
 from casemate.facts import FactStream
-from casemate.model.facts import InvocationEnded, LogsWritten
+from casemate.model.facts import InvocationEnded, InvocationMeasured, LogsWritten
 from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.path import Finished
-from casemate.store.interface import Store
+from casemate.recorder.records.interface import Records
 from casemate.vault.interface import Vault
 
 WITHHELD = "[withheld: the vault could not be asked to redact this]"
@@ -29,9 +29,9 @@ _log = logging.getLogger(__name__)
 class Redactor:
     """Records what invocations leave behind, without the secrets of their projects."""
 
-    def __init__(self, store: Store, vault: Vault, facts: FactStream) -> None:
-        """Record into `store` what `vault` has looked through, and tell `facts` that it is."""
-        self._store = store
+    def __init__(self, records: Records, vault: Vault, facts: FactStream) -> None:
+        """Record into `records` what `vault` has looked through, and tell `facts` that it is."""
+        self._records = records
         self._facts = facts
         self._vault = vault
         self._waiting: set[asyncio.Task[None]] = set()
@@ -45,7 +45,7 @@ class Redactor:
         log: Sequence[LogLine],
         logs: Logs = Logs(),  # noqa: B008 - frozen
     ) -> None:
-        """Record, at once where there is nothing to look for; the store masks as `logs` say."""
+        """Record, at once where there is nothing to look for; the recorder masks as `logs` say."""
         before = self._writing.get(invocation.id)
         quiet = not (log or error) or self._vault.known_secrets(invocation.project) is False
         if quiet and before is None:
@@ -99,7 +99,7 @@ class Redactor:
         self._keep_lines(lines, logs)
 
     def _keep_lines(self, lines: Sequence[LogLine], logs: Logs) -> None:
-        self._store.write(lines, logs)
+        self._records.write(lines, logs)
         self._tell(lines[0])
 
     async def _record(
@@ -143,10 +143,12 @@ class Redactor:
         log: Sequence[LogLine],
         logs: Logs,
     ) -> None:
-        self._store.record(invocation, error, log, logs)
+        self._records.record(invocation, error, log, logs)
         facts = self._facts
         if log:
             self._tell(log[0])
+        if facts.wanted(InvocationMeasured) and invocation.version:
+            facts.happened(_measured(invocation))
         if facts.wanted(InvocationEnded):
             facts.happened(
                 InvocationEnded(
@@ -180,9 +182,24 @@ class Redactor:
         return msgspec.structs.replace(finished, head=head, body=body)
 
     async def flush(self) -> None:
-        """Return once everything recorded before this call has reached the store."""
+        """Return once everything recorded before this call has been told to the recorder."""
         if self._waiting:
             await asyncio.wait(tuple(self._waiting))
+
+
+def _measured(invocation: InvocationRecord) -> InvocationMeasured:
+    return InvocationMeasured(
+        at=invocation.started_at,
+        project=invocation.project,
+        function=invocation.function,
+        version=invocation.version,
+        invocation=invocation.id,
+        outcome=invocation.outcome.value,
+        trigger=invocation.trigger,
+        run_ms=invocation.run_ms,
+        request_bytes=invocation.request_bytes,
+        response_bytes=invocation.response_bytes,
+    )
 
 
 def _split(text: str, log: Sequence[LogLine]) -> Sequence[LogLine]:

@@ -104,6 +104,16 @@ def library_versions() -> LibraryVersions:
     return LibraryVersions(driver.sqlite_version, cipher, provider)
 
 
+def warm_up() -> None:
+    """Load what the engine reads from files on first use, such as the seed of its numbers."""
+    connection = driver.connect(":memory:")
+    try:
+        cast(Any, connection).set_key(raw_key(bytes(KEY_BYTES)))
+        connection.execute("SELECT randomblob(8)").fetchone()
+    finally:
+        connection.close()
+
+
 def connect_plain(path: Path) -> Connection:
     """Return a connection to a database that is not encrypted, to convert it."""
     connection = driver.connect(

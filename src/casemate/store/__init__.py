@@ -1,6 +1,7 @@
-"""Durable records: versions, aliases, users, tokens, policies, invocations, errors, logs, denials.
+"""Durable state of a node: versions, aliases, users, tokens, policies, approvals, uses of grants.
 
-Not the bundles' files (`casemate.build` writes those) and no cache of anything. `interface.py` is
+Not what happens (`casemate.recorder` keeps that), not the bundles' files (`casemate.build` writes
+those) and no cache of anything. `interface.py` is
 the port; each adapter is a module or package of its own, imported by whoever chooses it
 (`casemate.store.sqlite`). May import `sqlite`, `operations` and `model` only.
 """

@@ -14,7 +14,7 @@ from casemate.child.memory import protect
 from casemate.egress.start import EgressStarter
 from casemate.folder.folders import Folders
 from casemate.folder.ownership import require_own
-from casemate.folder.presence import JOURNAL, require_losses
+from casemate.folder.presence import JOURNAL, RECORDS, require_losses
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.processes import (
     EGRESS_UID,
@@ -271,10 +271,14 @@ class Node:
         """Return what starts recorders for the gateway that is about to be started."""
         return RecorderStarter(
             RECORDER_UID if self._root else None,
-            str(self._folders.journal),
+            # Its database is opened by a path, which its uid may not be able to walk to either.
+            self._staging.visible(str(self._folders.journal)),
             self._vault.connect_recorder,
             # What is lost later is not what the operator knows of.
             accept_loss=JOURNAL in self._options.accepted_losses and not self._gateway.started,
+            accept_records_loss=(
+                RECORDS in self._options.accepted_losses and not self._gateway.started
+            ),
         )
 
     def _gateway_config(

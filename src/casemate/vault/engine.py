@@ -255,6 +255,15 @@ class VaultEngine:
         """See `RecorderVault.sign_head`."""
         return self._journal.sign(head)
 
+    def records_kept(self) -> bool:
+        """See `RecorderVault.records_kept`."""
+        return self._opened.state.records
+
+    def keep_records(self) -> None:
+        """See `RecorderVault.keep_records`."""
+        if not self._opened.state.records:
+            self._opened.commit(replace(self._opened.state, records=True))
+
     def rotate_signing_key(self) -> str:
         """See `Vault.rotate_signing_key`."""
         return self._signing.rotate()

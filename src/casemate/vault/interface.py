@@ -29,6 +29,12 @@ class Purpose(StrEnum):
     """Bundle archives, AES-256-GCM; project is `""`."""
     JOURNAL = "journal"
     """Entries of the journal, AES-256-GCM; `""`: those of no project."""
+    DECOYS = "decoys"
+    """Names and values of a project's decoys. Encrypts nothing."""
+    RECORDINGS = "recordings"
+    """What went into invocations and came out of them, AES-256-GCM."""
+    RECORDS = "records"
+    """Page encryption of the records of invocations; project is `""`."""
 
 
 class Mac(StrEnum):

@@ -191,6 +191,14 @@ class SignHead(Message, frozen=True, tag=24):
     head: Annotated[str, msgspec.Meta(max_length=1024)]
 
 
+class AreRecordsKept(Message, frozen=True, tag=25):
+    """`RecorderVault.records_kept`."""
+
+
+class KeepRecords(Message, frozen=True, tag=26):
+    """`RecorderVault.keep_records`."""
+
+
 Request = (
     GetDataKey
     | GetPublicKey
@@ -216,17 +224,21 @@ Request = (
     | VerifyEqual
     | GetJournalKey
     | SignHead
+    | AreRecordsKept
+    | KeepRecords
 )
 
 RECORDER = b"recorder"
-"""Kind of connection by which the journal is kept, and nothing else can be asked for."""
+"""Kind of connection by which journal and records are kept, and nothing else can be asked for."""
+_OF_RECORDER = frozenset({Purpose.JOURNAL, Purpose.RECORDS})
 
 
 def is_allowed(request: Request, *, recorder: bool) -> bool:
     """Tell whether this kind of connection may ask for it: what is the one's is not the other's."""
     if isinstance(request, GetDataKey):
-        return (request.purpose is Purpose.JOURNAL) is recorder
-    return isinstance(request, GetJournalKey | SignHead) is recorder
+        return (request.purpose in _OF_RECORDER) is recorder
+    own = GetJournalKey | SignHead | AreRecordsKept | KeepRecords
+    return isinstance(request, own) is recorder
 
 
 ERRORS = Errors(

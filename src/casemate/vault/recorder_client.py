@@ -1,4 +1,4 @@
-"""The recorder's way to the vault: keys of entries, and signatures for heads of the journal."""
+"""The recorder's way to the vault: its keys, signatures for heads, whether there are records."""
 
 from __future__ import annotations
 
@@ -22,6 +22,18 @@ class RecorderVault(Asking):
     async def entry_key(self, project: str, version: int | None = None) -> DataKey:
         """Return the key of a project's entries; None: the newest. Raises VaultError."""
         return await self._ask(DataKey, protocol.GetDataKey, project, Purpose.JOURNAL, version)
+
+    async def records_key(self, version: int | None = None) -> DataKey:
+        """Return the key of the records' database; None: the newest. Raises VaultError."""
+        return await self._ask(DataKey, protocol.GetDataKey, "", Purpose.RECORDS, version)
+
+    async def records_kept(self) -> bool:
+        """Tell whether there have been records: then they must be there. Raises VaultError."""
+        return await self._ask(bool, protocol.AreRecordsKept)
+
+    async def keep_records(self) -> None:
+        """Say that there are records from now on. Raises VaultError."""
+        await self._ask(type(None), protocol.KeepRecords)
 
     async def journal_key(self) -> JournalKey:
         """Return the public half of the key that signs heads. Raises VaultError."""

@@ -57,6 +57,8 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     ),
     protocol.GetJournalKey: lambda v, r: v.journal_key(),
     protocol.SignHead: lambda v, r: v.sign_head(r.head),
+    protocol.AreRecordsKept: lambda v, r: v.records_kept(),
+    protocol.KeepRecords: lambda v, r: v.keep_records(),
     protocol.VerifyEqual: lambda v, r: v.verify_equal(r.project, r.secret, r.value),
 }
 

@@ -97,6 +97,8 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     secrets: tuple[SecretRecord, ...] = ()
     signing: tuple[SigningRecord, ...] = ()
     journal: JournalKeyRecord | None = None
+    records: bool = False
+    """Whether the recorder has had records of invocations: they are missed from then on."""
 
 
 def _body_key(header: Header, master: bytes) -> bytes:

@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import msgspec
+
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import NewVersion
 from casemate.model.errors import CasemateError
@@ -23,6 +25,9 @@ from casemate.model.function import FunctionSpec
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import ListFunctions
+from casemate.operations.records import ListDenials
+from casemate.recorder.protocol import DENIED, Take, Told
+from casemate.recorder.records.database import RecordsDatabase
 from casemate.store.sqlite import SqliteStore
 from casemate.vault.interface import DataKey, Purpose
 from support.data_calls import CalledData
@@ -48,6 +53,8 @@ class Keeper:
     def __init__(self, folder: Path) -> None:
         self.data = CalledData(folder / "data", data_key)
         self.store = SqliteStore.open(folder / "store", key=STORE_KEY)
+        self.records = RecordsDatabase.open(folder / "records", STORE_KEY)
+        self.told = 0
 
     async def ensure(self) -> None:
         await self.data.ensure("p", RESOURCES)
@@ -91,11 +98,20 @@ class Keeper:
     async def functions(self) -> int:
         return len((await self.store.read(ListFunctions())).functions)
 
-    async def deny(self) -> None:
-        self.store.deny(
-            Denial(at=0.0, kind=DenialKind.REQUEST, by="p", action="a", resource="r", reason="x")
+    async def record(self, again: bool = False) -> int:
+        """Have a denied attempt recorded, or the last one once more, as after a refusal."""
+        self.told += not again
+        denial = Denial(
+            at=0.0, kind=DenialKind.REQUEST, by="p", action="a", resource="r", reason=str(self.told)
         )
-        await self.store.flush()
+        told = Told(DENIED, msgspec.msgpack.encode(denial))
+        await self.records.keep([Take(1, b"gateway.", self.told, (told,))])
+        return self.told
+
+    async def recorded(self) -> list[str]:
+        """Return the reasons of what is recorded, oldest first."""
+        page = await self.records.page(ListDenials(limit=1000), None)
+        return [denial.reason for denial in reversed(page.rows)]
 
     async def reopen(self) -> None:
         """Forget what is in the caches of the engine."""
@@ -103,11 +119,12 @@ class Keeper:
         self.data = CalledData(self.data._projects.folder.path, data_key)
 
     async def faults(self) -> list[str]:
-        return [*self.data.faults(), *self.store.faults()]
+        return [*self.data.faults(), *self.store.faults(), *self.records.faults()]
 
     async def close(self) -> None:
         await self.data.close()
         await self.store.close()
+        self.records.close()
 
 
 async def main(folder: Path) -> None:

@@ -60,6 +60,7 @@ from casemate.operations.records import (
 )
 from casemate.policy import CedarPolicy, parse_binding
 from support.facts import stream
+from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 T = TypeVar("T")
@@ -415,6 +416,7 @@ class Parts:
             rekey_store=_no_rekey,
             facts=self.facts,
             recorder=self.recorder,
+            **unused_parts(self.facts, spool),
             make_backup=make_backup,
             checks=FakeChecks(),
             sources=lambda: self.sources,

@@ -22,6 +22,7 @@ from casemate.api.problems import response_to
 from casemate.api.service import Slots
 from casemate.facts import FactStream
 from casemate.model.principal import Action, ResourceKind
+from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 OBJECT = "/buckets/p/files/object"
@@ -42,8 +43,10 @@ def hidden() -> set[tuple[Action, str]]:
 
 @pytest.fixture
 def service(data, hidden):
+    facts = FactStream()
     return SimpleNamespace(
-        facts=FactStream(),
+        facts=facts,
+        **unused_parts(facts),
         recorder=FakeRecorder(),
         data=data.port,
         uploads=Slots("uploads", 1),

@@ -21,8 +21,12 @@ from casemate.operations.catalogue import FORMS
 from casemate.operations.declaration import Decided, Effect
 from casemate.operations.form import Form
 
+RECORDED = [form for form in FORMS if form.declared.recorded]
+"""They only read, and that they did is told all the same."""
 CHANGING = [form for form in FORMS if form.effect is not Effect.READ and form.declared.http]
+CHANGING += RECORDED
 READING = [form for form in FORMS if form.effect is Effect.READ and form.declared.http]
+READING = [form for form in READING if form not in RECORDED]
 
 
 @pytest.fixture
@@ -82,6 +86,11 @@ def test_every_operation_that_changes_something_is_told_once(performing, send, t
             assert fact.resource
             assert fact.resource == "node" or fact.project in fact.resource
             assert fact.at > 1_700_000_000
+
+
+def test_reading_what_decoys_and_recordings_hold_is_told() -> None:
+    assert {form.id for form in RECORDED} == {"listDecoys", "showRecording"}
+    assert all(form.effect is Effect.READ for form in RECORDED)
 
 
 def test_what_it_was_done_to_is_named(performing, send, told) -> None:

@@ -26,6 +26,7 @@ from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.operations.policies import KeepPolicy, RemovePolicy
 from casemate.policy import CedarPolicy, parse_principal
 from support.facts import stream
+from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 ROLE = """\
@@ -103,6 +104,7 @@ class Node:
         self.store = FakeStore()
         self.denials: list[Denial] = []
         self.policy = CedarPolicy()
+        facts = stream(self.denials.append)
         service: Any = Service(
             control=FakeControl(),  # type: ignore[arg-type]
             spool=None,  # type: ignore[arg-type]
@@ -112,7 +114,8 @@ class Node:
             data=SimpleNamespace(),  # type: ignore[arg-type]
             store=self.store,  # type: ignore[arg-type]
             rekey_store=None,  # type: ignore[arg-type]
-            facts=stream(self.denials.append),
+            facts=facts,
+            **unused_parts(facts),
             recorder=FakeRecorder(),
             checks=None,  # type: ignore[arg-type]
             make_backup=None,  # type: ignore[arg-type]

@@ -25,6 +25,7 @@ from casemate.model.principal import Action, Principal, PrincipalKind, ResourceK
 from casemate.model.vault import MAX_SEALED_BYTES
 from casemate.operations.resources import RekeyProject
 from casemate.vault.sealed import seal_value
+from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 ADA = Principal(kind=PrincipalKind.USER, id="ada")
@@ -53,8 +54,10 @@ def service(tmp_path):
     engine = open_engine(tmp_path / "vault", master_key(), create=True)
     asked: list[tuple[Action, str]] = []
     store = Rekeyed()
+    facts = FactStream()
     yield SimpleNamespace(
-        facts=FactStream(),
+        facts=facts,
+        **unused_parts(facts),
         recorder=FakeRecorder(),
         vault=EngineVault(engine),
         engine=engine,

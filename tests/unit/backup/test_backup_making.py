@@ -40,6 +40,7 @@ from casemate.store.sqlite import SqliteStore
 KEY = bytes(range(32))
 FILES = {
     "store/records.db": b"s" * 5000,
+    "journal/records/records.db": b"r" * 3000,
     "data/shop@1.db": b"d" * 512,
     "data/objects/shop/ab12": b"",
     "vault/vault.sealed": b"v" * 700,
@@ -240,6 +241,13 @@ class Data:
         (folder / "objects" / "shop" / "ab12").write_bytes(b"encrypted too")
 
 
+class Records:
+    """What the recorder keeps, whose copy is one file."""
+
+    async def snapshot(self, target: Path) -> None:
+        target.write_bytes(b"encrypted by another")
+
+
 class Vault:
     failing = False
 
@@ -256,7 +264,14 @@ def node(tmp_path: Path) -> Any:
     store = SqliteStore.open(folders.store, key=KEY)
     (folders.bundles / ("a" * 64 + ".sealed")).write_bytes(b"sealed")
     vault = Vault()
-    maker = BackupMaker(folders, store=store, data=Data(), vault=vault, version="1")  # type: ignore[arg-type]
+    maker = BackupMaker(
+        folders,
+        store=store,
+        records=Records(),
+        data=Data(),
+        vault=vault,  # type: ignore[arg-type]
+        version="1",
+    )
     yield SimpleNamespace(folders=folders, store=store, vault=vault, maker=maker)
     asyncio.run(store.close())
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from casemate.baselines import Baselines
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.capabilities.flow import MAX_DEPTH, parse_ceiling
 from casemate.data.interface import ObjectInfo
@@ -105,10 +106,12 @@ class Stage:
         self.policy = PlainPolicy()
         self.data = Data()
         self.uses = UseCounter(self.store)
+        facts = stream(self.store.deny, self.uses)
         self.broker = Broker(
             policy=self.policy,
             operations=Operations(self.data, Vault(), "https://node.test"),
-            facts=stream(self.store.deny, self.uses),
+            facts=facts,
+            baselines=Baselines(self.store, facts),
             keep=self.keep,
             learn=rest.pop("learn", False),
         )

@@ -25,6 +25,7 @@ from casemate.cli.commands import buckets, queues
 from casemate.cli.credentials import Credentials
 from casemate.cli.values import value_of
 from casemate.facts import FactStream
+from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 
@@ -35,6 +36,7 @@ class FakeNode(NodeClient):
         super().__init__(Credentials(url="http://node", key=None, allow_http=True))
         self.data = data
         service = SimpleNamespace(
+            **unused_parts(FactStream()),
             facts=FactStream(),
             recorder=FakeRecorder(),
             data=data.port,

@@ -31,6 +31,7 @@ from casemate.model.principal import Principal, PrincipalKind
 from casemate.operations.secrets import SealedSecret
 from casemate.vault.errors import WrongMasterKeyError
 from casemate.vault.key_material import create_key_file
+from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 ADA = Principal(kind=PrincipalKind.USER, id="ada")
@@ -67,6 +68,7 @@ class FakeNode(NodeClient):
         self.sent: list[bytes] = []
         nothing = Rekeyed()
         service = SimpleNamespace(
+            **unused_parts(FactStream()),
             facts=FactStream(),
             recorder=FakeRecorder(),
             vault=EngineVault(engine),

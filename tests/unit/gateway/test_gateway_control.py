@@ -49,9 +49,9 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 from casemate.operations.resources import EnsureResources
+from casemate.recorder.denials import DenialRecorder
 from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import ErrorHead
-from casemate.store.denials import DenialRecorder
 from casemate.store.errors import StoreError
 from support.core import MemoryStore, spec
 from support.facts import ADA, stream
@@ -235,6 +235,7 @@ class Node:
         self.control = NodeControl(
             config=config,
             store=self.store,
+            records=self.store,
             catalogue=self.catalogue,
             dispatcher=self.dispatcher,  # type: ignore[arg-type]
             client=self.client,  # type: ignore[arg-type]

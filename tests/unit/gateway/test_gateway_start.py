@@ -27,8 +27,12 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         store=SimpleNamespace(read=_nothing),
         policy=SimpleNamespace(prepare=lambda stored: stored, activate=lambda prepared: None),
         recorder=SimpleNamespace(ready=_nothing),
+        older_records=SimpleNamespace(begin=_nothing),
         accounts=SimpleNamespace(load=_nothing),
         control=SimpleNamespace(load=_nothing),
+        catalogue=SimpleNamespace(projects=tuple, live_versions=tuple),
+        decoys=SimpleNamespace(load=_nothing, ensure_all=_nothing),
+        baselines=SimpleNamespace(load=_nothing),
         health=SimpleNamespace(start=lambda: None),
         running_logs=SimpleNamespace(start=lambda: None),
     )

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from casemate.admission import Admission, Catalogue
+from casemate.baselines import Baselines
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.dispatch import Dispatcher
 from casemate.facts import FactStream
@@ -32,6 +33,7 @@ from casemate.model.path import (
     RawInvocation,
     RefusedError,
     Request,
+    Sealed,
 )
 from casemate.model.principal import ANONYMOUS, Action, Principal, PrincipalKind
 from casemate.operations.messages import SendMessage, Sent
@@ -141,14 +143,17 @@ class Path:
         catalogue.replace([deployed(version(3, limits=limits or Limits(), grants=grants))])
         self.admission = Admission(catalogue, TwoTokens(), self.policy, self.store.deny)
         self.uses = UseCounter(self.store)
+        facts = stream(self.store.deny, self.uses)
         self.broker = Broker(
             policy=self.policy,
             operations=Operations(self.data, self.vault, "https://node.test"),
-            facts=stream(self.store.deny, self.uses),
+            facts=facts,
+            baselines=Baselines(self.store, facts),
             keep=self._keep,
         )
         seal = Seal(Redactor(self.store, self.vault, FactStream()))
         self.trouble = ""
+        self.offered: list[tuple[Finished, Sealed]] = []
         self.pipeline = Pipeline(
             self.admission,
             self.dispatcher,
@@ -156,6 +161,7 @@ class Path:
             seal,
             LoadRefusals(seal, self.policy, self.store.deny, self.loop),
             lambda: self.trouble,
+            lambda *ended: self.offered.append(ended),
         )
         self.caller = Caller(principal=FUNCTION, flow=flow) if flow is not None else None
 

@@ -82,4 +82,4 @@ def test_none_is_made_by_hand() -> None:
         if isinstance(node, ast.Call)
         and (getattr(node.func, "id", "") or getattr(node.func, "attr", "")) == "Denial"
     }
-    assert makers == {"model/denial.py", "store/sqlite/denials.py"}
+    assert makers == {"model/denial.py", "recorder/records/denials.py"}

@@ -29,6 +29,8 @@ class Recorder:
         self.loop.add_reader(self.supervisor.fileno(), self._start)
         self.taken: dict[tuple[bytes, int], str] = {}
         self.starts = 0
+        self.messages = 0
+        self.lost: int | None = None
         self.answers = True
         self.failure: Failure | None = None
         self.connection: FrameSocket | None = None
@@ -57,10 +59,13 @@ class Recorder:
             if self.failure is not None:
                 self.connection.send(refusal(request.n, self.failure))
                 return
+            self.messages += 1
             for number, told in enumerate(request.facts, request.first):
-                fact = msgspec.msgpack.decode(told.fact)
-                self.taken.setdefault((request.session, number), fact.get("by", ""))
-            self.connection.send(reply(request.n, None))
+                by = told.kind
+                if told.kind not in protocol.RECORD_KINDS:
+                    by = msgspec.msgpack.decode(told.fact).get("by", "")
+                self.taken.setdefault((request.session, number), by)
+            self.connection.send(reply(request.n, self.lost))
 
     def end(self) -> None:
         if self.connection is not None:
@@ -237,3 +242,94 @@ async def test_questions_fail_where_the_recorder_ends(
     with pytest.raises(NotRecordedError, match="has ended"):
         await asking
     recorder.answers = True
+
+
+@on_trial
+async def test_records_are_told_like_facts_in_their_order_and_once(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    recorder.answers = False
+    for n in range(300):
+        client.record(protocol.LEFT, b"x" * 5000)
+        facts.happened(signed_in(f"user:{n}"))
+    waiting = asyncio.ensure_future(client.durable())
+    await asyncio.sleep(0.05)
+    recorder.end()
+    recorder.answers = True
+    await waiting
+    assert recorder.names == [name for n in range(300) for name in (protocol.LEFT, f"user:{n}")]
+    assert recorder.messages >= 3, "each is of bounded size"
+
+
+@on_trial
+async def test_records_wait_for_company_and_a_fact_takes_them_along(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    for _ in range(10):
+        client.record(protocol.LEFT, b"x")
+        await asyncio.sleep(0.001)
+    await until(lambda: len(recorder.taken) == 10)
+    assert recorder.messages == 1
+    client.record(protocol.LEFT, b"x")
+    facts.happened(signed_in("user:ada"))
+    await until(lambda: len(recorder.taken) == 12)
+    assert recorder.messages == 2
+
+
+@on_trial
+async def test_what_cannot_be_kept_of_records_is_counted(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    recorder.lost = 3
+    client.record(protocol.LEFT, b"x")
+    await client.durable()
+    assert client.lost == 3
+    assert "3 records could not be kept" in client.problems()
+    client.require()
+
+
+@on_trial
+async def test_bytes_that_wait_are_bounded_and_denials_leave_room(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("casemate.recorder.client.MAX_BUFFERED_BYTES", 1000)
+        recorder.answers = False
+        for _ in range(5):
+            client.record(protocol.DENIED, b"d" * 100, share=0.25)
+        assert client.lost == 2
+        for _ in range(2):
+            client.record(protocol.LEFT, b"x" * 100)
+        with pytest.raises(NotRecordedError, match="5 facts wait"):
+            client.require()
+        for _ in range(9):
+            client.record(protocol.LEFT, b"x" * 100)
+        assert client.lost == 2 + 4
+        recorder.end()
+        recorder.answers = True
+        await until(lambda: len(recorder.taken) == 10)
+        await until(lambda: not client.trouble())
+
+
+@on_trial
+async def test_a_recorder_that_is_back_and_keeps_nothing_lets_nothing_begin(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("casemate.recorder.client.GONE_SECONDS", 0.05)
+        recorder.failure = Failure("RecordsFullError", "The disk is full.", None)
+        client.record(protocol.LEFT, b"x")
+        await until(lambda: client.problem)
+        recorder.end()
+        await until(lambda: recorder.starts == 2)
+        await until(client.trouble)
+        assert client.trouble() == "The disk is full."
+        recorder.failure = None
+        recorder.end()
+        await until(lambda: not client.trouble())
+    assert recorder.names == [protocol.LEFT]

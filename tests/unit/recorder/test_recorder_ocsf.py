@@ -14,7 +14,7 @@ from casemate.recorder import ocsf
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import MAX_FACT_BYTES
 
-HINTS = {facts.Fact, facts.LogsWritten}
+HINTS = {facts.Fact, facts.LogsWritten, facts.HostAsked, facts.InvocationMeasured}
 """No happenings of their own."""
 SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.OperationPerformed: {"operation": "addUser", "effect": "change", "action": "a:b"},
@@ -25,6 +25,13 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.GrantsApproved: {"added": ("bucket:read photos",)},
     facts.GrantUsed: {"grant": "bucket:read photos", "action": "bucket:read", "count": 3},
     facts.RiskAccepted: {"risk": "landlock"},
+    facts.DecoyTouched: {
+        "kind": "token",
+        "decoy": "shop/token/1",
+        "action": "present:/api/",
+        "count": 2,
+    },
+    facts.BaselineDeviation: {"kind": "host", "value": "x.com:443", "refused": True, "count": 4},
     facts.InvocationEnded: {"outcome": "ok"},
     Denial: {
         "kind": DenialKind.INJECTION,

@@ -102,7 +102,7 @@ def send_descriptors(report: int, listeners: int, *, said: int | None = None) ->
 class Supervisor:
     """The other end of the client's socket."""
 
-    def __init__(self, *, learn: bool = False) -> None:
+    def __init__(self, **how: Any) -> None:
         self.loop = asyncio.get_running_loop()
         ours, self.sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.ours = ours
@@ -119,7 +119,7 @@ class Supervisor:
             egress=self.egress,
             on_denied_call=lambda *told: self.denied.append(told),
             on_filter_kill=lambda *told: self.killed.append(told),
-            learn=learn,
+            **how,
         )
         self.held: list[int] = []
         self.ready: list[Instance] = []
@@ -250,6 +250,53 @@ def test_open_asks_for_exactly_what_the_version_says() -> None:
         assert (zygote.number, zygote.alive, supervisor.client.zygotes) == (1, True, 1)
 
     play(scene)
+
+
+MANY = {f"V{number}": "x" for number in range(protocol.MAX_VARIABLES)}
+
+
+async def _two(_project: str) -> dict[str, str]:
+    return {"CASEMATE_BACKUP_HOST": "x.internal", "LEVEL": "of another"}
+
+
+@pytest.mark.parametrize(
+    ("own", "opened"),
+    [
+        ({}, {"CASEMATE_BACKUP_HOST": "x.internal", "LEVEL": "of another"}),
+        ({"LEVEL": "info"}, {"CASEMATE_BACKUP_HOST": "x.internal", "LEVEL": "info"}),
+        (MANY, MANY),
+    ],
+    ids=["none of its own", "one of the same name", "no room"],
+)
+def test_a_function_has_other_variables_where_there_is_room(
+    own: dict[str, str], opened: dict[str, str]
+) -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        of = version()
+        of = msgspec.structs.replace(of, spec=msgspec.structs.replace(of.spec, environment=own))
+        opening = supervisor.loop.create_task(supervisor.client.open(of))
+        request, _ = await supervisor.request()
+        assert isinstance(request, protocol.Open)
+        assert request.environment == opened
+        opening.cancel()
+        await supervisor.settle()
+
+    play(scene, variables=_two)
+
+
+def test_what_is_not_usual_is_not_let_out() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        opening = supervisor.loop.create_task(
+            supervisor.client.open(version(grants=(WEB, DATABASE)))
+        )
+        _request, (report, _) = await supervisor.request()
+        send_descriptors(report, 2)
+        await supervisor.settle()
+        await supervisor.tell(protocol.Opened(1))
+        await opening
+        assert supervisor.egress.asked[1:] == [("grant", 1, (WEB,))]
+
+    play(scene, narrow=lambda _version, grants: tuple(g for g in grants if g == WEB))
 
 
 def test_zygotes_are_numbered_for_good() -> None:

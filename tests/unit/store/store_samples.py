@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from casemate.model.account import Token, User
-from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import NewVersion
 from casemate.model.function import FunctionSpec, HttpTrigger
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
 from casemate.model.principal import OWNER, RoleBinding
 from casemate.operations.deployments import KeepVersions
+from casemate.operations.node import KeepNodeValue
 from casemate.sqlite import engine
 from casemate.store.sqlite import SqliteStore
 
@@ -48,70 +48,6 @@ def user(name: str = "ada", **changes: object) -> User:
     return User(**{"name": name, "created_at": 1.0, **changes})  # type: ignore[arg-type]
 
 
-def denial(**changes: object) -> Denial:
-    values: dict[str, object] = {
-        "at": 1000.0,
-        "kind": DenialKind.CAPABILITY,
-        "by": "function:demo/thumbs",
-        "action": "bucket:write",
-        "resource": "bucket:demo/uploads",
-        "reason": "no grant covers it",
-        "project": "demo",
-        "function": "thumbs",
-        "version": 3,
-        "invocation": "i1",
-    }
-    return Denial(**{**values, **changes})  # type: ignore[arg-type]
-
-
-def invocation(invocation_id: str = "i1", **changes: object) -> InvocationRecord:
-    values: dict[str, object] = {
-        "id": invocation_id,
-        "project": "demo",
-        "function": "thumbs",
-        "version": 3,
-        "trigger": "http",
-        "outcome": Outcome.OK,
-        "status": 200,
-        "started_at": 1000.25,
-        "queued_ms": 0.5,
-        "run_ms": 1.5,
-        "cold": True,
-        "request_bytes": 10,
-        "response_bytes": 20,
-    }
-    return InvocationRecord(**{**values, **changes})  # type: ignore[arg-type]
-
-
-def failure(error_id: str = "e1", **changes: object) -> ErrorRecord:
-    values: dict[str, object] = {
-        "id": error_id,
-        "invocation": "i1",
-        "project": "demo",
-        "function": "thumbs",
-        "version": 3,
-        "outcome": Outcome.HANDLER_ERROR,
-        "at": 1001.0,
-        "type": "ValueError",
-        "message": "no",
-        "trace": "Traceback …\nValueError: no",
-    }
-    return ErrorRecord(**{**values, **changes})  # type: ignore[arg-type]
-
-
-def line(text: str = "hello", **changes: object) -> LogLine:
-    values: dict[str, object] = {
-        "invocation": "i1",
-        "project": "demo",
-        "function": "thumbs",
-        "version": 3,
-        "at": 1000.5,
-        "level": "info",
-        "text": text,
-    }
-    return LogLine(**{**values, **changes})  # type: ignore[arg-type]
-
-
 def new(**changes: object) -> NewVersion:
     name = str(changes.get("function", "thumbs"))
     values: dict[str, object] = {
@@ -127,6 +63,16 @@ async def deploy(store: SqliteStore, letter: str = "a", name: str = "thumbs") ->
     wanted = new(function=name, digest=digest(letter))
     (version,) = await store.change(KeepVersions(versions=(wanted,), by="k1"))
     return version.number
+
+
+async def keep_values(store: SqliteStore, count: int, size: int = 200) -> None:
+    """Keep so many values of the node."""
+    names = [f"i{number}" for number in range(count)]
+    for start in range(0, count, 500):
+        changes = [
+            KeepNodeValue(name=name, value=b"x" * size) for name in names[start : start + 500]
+        ]
+        await asyncio.gather(*(store.change(change) for change in changes))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

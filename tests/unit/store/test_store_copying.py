@@ -7,31 +7,30 @@ import shutil
 from pathlib import Path
 
 import pytest
-from store_samples import KEY, OTHER_KEY, deploy, invocation, line, opened
+from store_samples import KEY, OTHER_KEY, deploy, keep_values, opened
 from test_store_writer import small_disk  # noqa: F401 - a fixture
 
 from casemate.model.errors import ConflictError
-from casemate.operations.records import ListInvocations
+from casemate.operations.node import ReadNodeValue
 from casemate.sqlite import engine
 from casemate.store import StoreClosedError, StoreError, StoreKeyError
 from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite import store as adapter
 
 
-async def filled(folder: Path, records: int = 3000) -> SqliteStore:
+async def filled(folder: Path, values: int = 3000) -> SqliteStore:
     store = SqliteStore.open(folder, key=KEY)
-    for number in range(records):
-        store.record(invocation(f"i{number}"), None, [line("x" * 200)])
-    await store.flush()
+    await keep_values(store, values, 600)
     return store
 
 
 async def reopen(folder: Path, key: bytes) -> list[str]:
-    """Open the folder, look for damage, return the ids of its invocations, oldest first."""
+    """Open the folder, look for damage, return the names of its values, in the order of numbers."""
     store = SqliteStore.open(folder, key=key)
-    found = [r.id for r in reversed((await store.read(ListInvocations(limit=100_000))).invocations)]
     await store.close()
     connection = opened(folder, key)
+    names = [name for (name,) in connection.execute("SELECT name FROM node_value")]
+    found = sorted(names, key=lambda name: int(name[1:]))
     assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     connection.close()
     return found
@@ -95,10 +94,10 @@ def test_after_a_new_key_the_old_one_opens_nothing(tmp_path: Path) -> None:
         store = await filled(tmp_path / "s")
         before = (tmp_path / "s" / "records.db").read_bytes()
         calls = [deploy(store) for _ in range(20)] + [
-            store.read(ListInvocations()) for _ in range(20)
+            store.read(ReadNodeValue(name="i1")) for _ in range(20)
         ]
         await asyncio.gather(store.rekey(OTHER_KEY), *calls)
-        assert len((await store.read(ListInvocations(limit=5000))).invocations) == 3000
+        assert await store.read(ReadNodeValue(name="i2999")) == b"x" * 600
         assert await deploy(store) == 21
         await store.close()
         with pytest.raises(StoreKeyError):
@@ -141,7 +140,7 @@ def test_a_full_disk_keeps_the_old_key_and_the_store_goes_on(
         store = SqliteStore.open(small_disk / "s", key=KEY)
         with pytest.raises(StoreError):
             await store.rekey(OTHER_KEY)
-        assert len((await store.read(ListInvocations(limit=5000))).invocations) == 900
+        assert await store.read(ReadNodeValue(name="i899")) == b"x" * 600
         assert await deploy(store) == 1
         with pytest.raises(StoreError):
             await store.snapshot(small_disk / "copy.db")

@@ -15,11 +15,8 @@ from store_samples import (
     KEY,
     OTHER_KEY,
     contents,
-    denial,
     deploy,
-    failure,
-    invocation,
-    line,
+    keep_values,
     token,
     user,
 )
@@ -27,8 +24,7 @@ from store_samples import (
 from casemate.model.errors import CasemateError, InvalidInputError
 from casemate.operations.accounts import KeepToken, KeepUser, ReadUsers
 from casemate.operations.functions import ListFunctions
-from casemate.operations.node import KeepNodeValue
-from casemate.operations.records import ReadLogs
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.sqlite.engine import PAGE_BYTES
 from casemate.store import StoreCorruptError, StoreError, StoreKeyError
 from casemate.store.sqlite import SqliteStore
@@ -43,11 +39,7 @@ async def fill(store: SqliteStore) -> None:
     )
     await store.change(KeepToken(token=token(name=PLANTED)))
     await store.change(KeepNodeValue(name=PLANTED, value=PLANTED.encode()))
-    store.record(
-        invocation(function=PLANTED), failure(message=PLANTED, trace=PLANTED), [line(PLANTED)] * 50
-    )
-    store.deny(denial(reason=PLANTED))
-    await store.flush()
+    await keep_values(store, 50)
 
 
 def closed_store(folder: Path, key: bytes = KEY) -> Path:
@@ -81,8 +73,7 @@ def test_nothing_is_in_clear_in_any_file_at_any_time(tmp_path: Path) -> None:
         look(tmp_path / "s")
 
     async def fill_again(store: SqliteStore) -> None:
-        store.record(invocation("again"), None, [line(PLANTED)])
-        await store.flush()
+        await store.change(KeepNodeValue(name="again", value=PLANTED.encode()))
 
     asyncio.run(run())
 
@@ -184,7 +175,7 @@ def test_flipped_and_missing_bytes_never_give_other_content(
                 numbers = [version.number for version in function.versions]
                 assert numbers == list(range(1, len(numbers) + 1))
                 assert {u.name for u in await store.read(ReadUsers())} == {PLANTED}
-                assert {entry.text for entry in await store.read(ReadLogs())} <= {PLANTED}
+                assert await store.read(ReadNodeValue(name=PLANTED)) == PLANTED.encode()
             finally:
                 await store.close()
 
@@ -210,7 +201,7 @@ def test_the_key_is_in_no_error_of_the_store(tmp_path: Path) -> None:
         store = SqliteStore.open(folder, key=KEY)
         os.truncate(folder / "records.db", PAGE_BYTES)
         for call in (
-            store.read(ReadLogs()),
+            store.read(ReadNodeValue(name="i49")),
             store.rekey(OTHER_KEY),
             store.snapshot(tmp_path / "c"),
         ):

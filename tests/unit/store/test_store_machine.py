@@ -12,16 +12,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from store_samples import KEY, digest, invocation, line, new, token
+from store_samples import KEY, digest, new, token
 
 from casemate.model.account import Token
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
-from casemate.model.invocation import InvocationRecord
 from casemate.operations.accounts import KeepToken, ReadTokens, RevokeTokens
 from casemate.operations.deployments import ForgetFunction, KeepVersions, ShowAliasHistory
 from casemate.operations.functions import ListFunctions, SetAlias, Target
-from casemate.operations.records import ListInvocations, ReadLogs
 from casemate.store.sqlite import SqliteStore
 
 PROJECTS = st.sampled_from(["p", "q"])
@@ -41,8 +39,6 @@ class Reference:
         self.versions: dict[tuple[str, str], list[Version]] = {}
         self.aliases: dict[tuple[str, str, str], list[Alias]] = {}
         self.tokens: list[Token] = []
-        self.invocations: list[InvocationRecord] = []
-        self.lines: list[tuple[str, str]] = []
 
     def functions(self) -> tuple[DeployedFunction, ...]:
         return tuple(
@@ -166,34 +162,6 @@ class StoreMachine(RuleBasedStateMachine):
             before, revoked_at=revoked.revoked_at
         )
 
-    @rule(project=PROJECTS, function=FUNCTIONS, lines=st.integers(0, 3))
-    def record(self, project: str, function: str, lines: int) -> None:
-        self.count += 1
-        record = invocation(f"i{self.count}", project=project, function=function)
-        texts = [f"{self.count}-{n}" for n in range(lines)]
-        self.store.record(record, None, [line(text, function=function) for text in texts])
-        self.reference.invocations.append(record)
-        self.reference.lines += [(function, text) for text in texts]
-
-    @rule(project=st.none() | PROJECTS, function=st.none() | FUNCTIONS, limit=NUMBERS)
-    def read_records(self, project: str | None, function: str | None, limit: int) -> None:
-        self.runner.run(self.store.flush())
-        wanted = [
-            r
-            for r in reversed(self.reference.invocations)
-            if project in (None, r.project) and function in (None, r.function)
-        ]
-        found = self.runner.run(
-            self.store.read(ListInvocations(project=project, function=function, limit=limit))
-        ).invocations
-        assert list(found) == wanted[:limit]
-        lines = self.runner.run(self.store.read(ReadLogs(function=function, limit=100_000)))
-        assert [entry.text for entry in lines] == [
-            text for of, text in self.reference.lines if function in (None, of)
-        ]
-        sequences = [entry.sequence for entry in lines]
-        assert sequences == sorted(set(sequences))
-
     @rule()
     def rekey(self) -> None:
         self.key = bytes(b ^ 0xFF for b in self.key)
@@ -211,7 +179,6 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.runner.run(self.store.close())
-        assert self.store.lost_records == 0
         self.store = SqliteStore.open(self.path, key=self.key)
 
     @invariant()

@@ -10,7 +10,7 @@ from casemate.operations.accounts import ReadTokens
 from casemate.sqlite import engine
 from casemate.store import StoreError, StoreVersionError
 from casemate.store.sqlite import accounts
-from casemate.store.sqlite.retention import PRUNED_TABLES
+from casemate.store.sqlite.old_records import TABLES
 from casemate.store.sqlite.schema import APPLICATION_ID, KEPT_TABLES, MIGRATIONS, migrate
 
 OLD = (("CREATE TABLE a (x INTEGER) STRICT",),)
@@ -37,13 +37,13 @@ def test_an_empty_database_gets_the_newest_schema(connection: engine.Connection)
     migrate(connection)
     assert pragma(connection, "user_version") == len(MIGRATIONS)
     assert pragma(connection, "application_id") == APPLICATION_ID
-    assert tables(connection) - {"sqlite_sequence"} == {*KEPT_TABLES, *PRUNED_TABLES}
+    assert tables(connection) - {"sqlite_sequence"} == {*KEPT_TABLES, *TABLES}
 
 
 def test_every_table_is_strict(connection: engine.Connection) -> None:
     migrate(connection)
     rows = connection.execute("PRAGMA table_list").fetchall()
-    strict = {row[1]: row[5] for row in rows if row[1] in {*KEPT_TABLES, *PRUNED_TABLES}}
+    strict = {row[1]: row[5] for row in rows if row[1] in {*KEPT_TABLES, *TABLES}}
     assert set(strict.values()) == {1}
 
 

@@ -159,8 +159,9 @@ LossOption = Annotated[
     typer.Option(
         "--accept-loss",
         metavar="NAME",
-        help="Start although this is gone or has lost what was acknowledged: `store`, or the data "
-        "of a project, `data/PROJECT`. What is lost stays lost. Can be given several times.",
+        help="Start although this is gone or has lost what was acknowledged: `store`, `journal`, "
+        "`records`, or the data of a project, `data/PROJECT`. What is lost stays lost. Can be "
+        "given several times.",
     ),
 ]
 ProxyOption = Annotated[

@@ -6,7 +6,6 @@ projects is `casemate.sqlite`. May import that, `operations`, `model` and the st
 only.
 """
 
-from casemate.store.sqlite.options import SqliteOptions
 from casemate.store.sqlite.store import SqliteStore
 
-__all__ = ["SqliteOptions", "SqliteStore"]
+__all__ = ["SqliteStore"]

@@ -34,8 +34,8 @@ from casemate.operations.deployments import (
 from casemate.operations.functions import Functions, ListFunctions, SetAlias, Target
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
+from casemate.sqlite.questions import require_limit
 from casemate.store.sqlite import grants
-from casemate.store.sqlite.questions import require_limit
 
 _NAME = re.compile(NAME_PATTERN)
 _DIGEST = re.compile(DIGEST_PATTERN)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from casemate.sqlite import engine
 from casemate.sqlite.errors import DatabaseError
-from casemate.sqlite.family import VALUE_ERRORS, Family, Telling
+from casemate.sqlite.family import Family, Telling
 from casemate.store.errors import (
     AFTER_RESTART,
     StoreBusyError,
@@ -26,15 +25,6 @@ OTHER_KEY = (
     "Start the node with the vault that this store belongs to, or restore both from one backup; "
     "nothing was changed."
 )
-UNSTORABLE = (
-    *VALUE_ERRORS,
-    engine.InterfaceError,
-    engine.ProgrammingError,
-    AttributeError,
-    TypeError,
-    ValueError,
-)
-"""All that can come of a record that is not what its type says; the medium is not at fault."""
 _FAILED = "The store's medium failed: {}"
 _CHECK = "Check the disk, the kernel's log and the rights on the store's folder."
 _UNREAD = "The store's database cannot be read now: {}."

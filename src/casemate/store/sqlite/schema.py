@@ -70,8 +70,7 @@ _DEPLOYMENTS = (
     "CREATE UNIQUE INDEX api_key_name ON api_key (name) WHERE revoked_at IS NULL",
 )
 
-# `stored_at` is the store's own time: what a function claims must not decide what is kept.
-# Ids are not unique here: a repeated id must neither replace a record nor be lost.
+# Nothing is written to these any more: see `casemate.store.sqlite.old_records`.
 _RECORDS = (
     """
     CREATE TABLE invocation (
@@ -268,7 +267,7 @@ _ERROR_LISTS = (
     "CREATE INDEX error_project ON error (project)",
 )
 
-# Who has how much of the records: see `casemate.store.sqlite.shares`.
+# Who had how much of the records.
 _SHARES = (
     """
     CREATE TABLE record_share (
@@ -305,10 +304,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         *_LINES,
         *_ERROR_LISTS,
-        # Who floods pushes out its own denials: see `casemate.store.sqlite.retention`.
+        # Who floods pushes out its own denials: see `casemate.recorder.records.retention`.
         "CREATE INDEX denial_principal ON denial (principal, kind, sequence)",
     ),
     _SHARES,
+    # Records are the recorder's from here on, which takes those over that are there
+    # (`old_records`). A release before this one must not write any more of them.
+    ("DROP TABLE record_share",),
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
@@ -324,7 +326,6 @@ KEPT_TABLES = (
     "grant_approval",
     "grant_use",
     "node_value",
-    "record_share",
 )
 """The tables a node cannot serve without; small, so they can be checked at every start."""
 

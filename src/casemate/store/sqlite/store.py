@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
-from casemate.model.denial import Denial
-from casemate.model.function import Logs
-from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.operations.declaration import Operation
 from casemate.operations.performing import Performed
 from casemate.sqlite import engine
@@ -24,16 +21,15 @@ from casemate.sqlite.commit_count import forget, lost_commits
 from casemate.sqlite.commit_guard import CommitGuard
 from casemate.sqlite.connecting import Room
 from casemate.sqlite.connections import Connections
-from casemate.sqlite.copying import change_key
+from casemate.sqlite.rekeying import rekey
 from casemate.sqlite.scrub import Pace, scrub
 from casemate.sqlite.writer import Writer
 from casemate.store.errors import StoreCorruptError, StoreError
-from casemate.store.sqlite import accounts, denials, deployments, grants, policies, records
+from casemate.store.sqlite import accounts, deployments, grants, old_records, policies
 from casemate.store.sqlite.connection import open_writer, require_readable
 from casemate.store.sqlite.faults import RESTORE, STORE
 from casemate.store.sqlite.files import StoreFolder
-from casemate.store.sqlite.options import SqliteOptions
-from casemate.store.sqlite.record_queue import RecordQueue
+from casemate.store.sqlite.old_records import Row
 from casemate.store.sqlite.snapshot import copy_database
 from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
 
@@ -46,8 +42,6 @@ _PERFORMED = Performed(
     accounts.performs,
     policies.performs,
     grants.performs,
-    denials.performs,
-    records.performs,
 )
 """What reads is done on the reader's connection, all else on the writer's, in a transaction."""
 
@@ -64,20 +58,17 @@ class SqliteStore:
         self,
         folder: StoreFolder,
         connections: Connections,
-        options: SqliteOptions,
     ) -> None:
         """Use `open` instead. Raises StoreError; then `connections` are the caller's to close."""
         self._folder = folder
         self._connections = connections
-        self._records = RecordQueue(options)
         self._writer = Writer(
             open_writer(folder, connections),
             connections,
-            StoreDuties(options, self._records),
+            StoreDuties(),
             name="casemate-store",
             upkeep_seconds=PRUNE_SECONDS,
             changes_per_commit=_CHANGES_PER_COMMIT,
-            backlog=self._records,
         )
         self._reads = ThreadPoolExecutor(1, thread_name_prefix="casemate-store-read")
         self._upkeep = ThreadPoolExecutor(1, thread_name_prefix="casemate-store-upkeep")
@@ -88,7 +79,6 @@ class SqliteStore:
     def open(
         cls,
         path: Path,
-        options: SqliteOptions | None = None,
         *,
         key: bytes,
         accept_loss: bool = False,
@@ -113,7 +103,7 @@ class SqliteStore:
             require_readable(folder, key)
             connections = _connections(folder, key)
             try:
-                session = cls(folder, connections, options or SqliteOptions())
+                session = cls(folder, connections)
             except BaseException:
                 connections.close()
                 raise
@@ -138,32 +128,22 @@ class SqliteStore:
         perform = _PERFORMED.changing(operation)
         return await self._writer.submit(lambda connection: perform(connection, operation))
 
-    def record(
-        self,
-        invocation: InvocationRecord,
-        error: ErrorRecord | None = None,
-        log: Sequence[LogLine] = (),
-        logs: Logs = Logs(),  # noqa: B008 - frozen
-    ) -> None:
-        """Queue what an invocation left behind. After `close` it counts as lost."""
-        self._records.record(invocation, error, log, logs)
+    async def old_records(self) -> dict[str, int]:
+        """Return which tables of records a release before has left, each with its end."""
+        return await self._run(self._reads, self._connections.read, old_records.tables)
 
-    def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008 - frozen
-        """Queue lines of an invocation that still runs. After `close` they count as lost."""
-        self._records.record(None, None, lines, logs)
+    async def old_rows(self, table: str, after: int) -> list[Row]:
+        """Return rows of one of them with a higher sequence, ascending, as many as go at once."""
+        return await self._run(
+            self._reads, self._connections.read, lambda c: old_records.rows(c, table, after)
+        )
 
-    def deny(self, denial: Denial) -> None:
-        """Queue the record of a denied attempt. After `close` it counts as lost."""
-        self._records.deny(denial)
-
-    @property
-    def lost_records(self) -> int:
-        """Number of `record` and `deny` calls since the start whose content could not be kept."""
-        return self._records.lost
+    async def forget_old_rows(self) -> bool:
+        """Delete some of them, durably; False: none are left."""
+        return await self._writer.submit(old_records.forget)
 
     async def scrub(self, pace: Pace) -> list[str]:
         """Read all of the database; return what is wrong with it."""
-        await self._records.flush()
         while True:
             key = self._connections.key
             # Not on the thread for upkeep: a backup need not wait for it.
@@ -191,15 +171,10 @@ class SqliteStore:
         It has the same key, holds every change answered before the call, and is a store's
         `records.db`. Other calls go on meanwhile. Raises ConflictError if `path` exists.
         """
-        await self._records.flush()
         await self._run(self._upkeep, self._snapshot, path)
 
-    async def flush(self) -> None:
-        """Return once everything recorded before this call is durable."""
-        await self._records.flush()
-
     async def close(self) -> None:
-        """Write what is queued and release the files; StoreError if it could not be written."""
+        """Write what is queued and release the files."""
         await asyncio.to_thread(self._shut)
 
     async def _run(
@@ -214,37 +189,11 @@ class SqliteStore:
         return await answer
 
     def _rekey(self, new_key: bytes) -> None:
-        resume = threading.Event()
-        try:
-            self._pause(resume)
-            if not change_key(self._folder.database, self._connections.key, new_key, STORE):
-                raise StoreError(
-                    "The store's database did not take the new key; the old one still holds.",
-                    next_step="Try again; nothing was changed.",
-                )
-            self._connections.change_key(new_key)
-        finally:
-            resume.set()
-
-    def _pause(self, resume: threading.Event) -> None:
-        """Return once the writer and the reader have no connection, until `resume` is set."""
-        writer_paused, reader_paused = threading.Event(), threading.Event()
-
-        def stop_writing(connection: engine.Connection) -> tuple[None, None]:
-            self._connections.end(connection)
-            writer_paused.set()
-            resume.wait()
-            return None, None
-
-        def stop_reading() -> None:
-            self._connections.close_readers()
-            reader_paused.set()
-            resume.wait()
-
-        self._writer.enqueue_job(stop_writing)
-        self._reads.submit(stop_reading)
-        writer_paused.wait()
-        reader_paused.wait()
+        if not rekey(self._connections, self._writer, self._reads, new_key):
+            raise StoreError(
+                "The store's database did not take the new key; the old one still holds.",
+                next_step="Try again; nothing was changed.",
+            )
 
     def _snapshot(self, path: Path) -> None:
         copy_database(self._folder.database, path, self._connections.key, lambda: self._closed)
@@ -258,15 +207,12 @@ class SqliteStore:
             self._upkeep.shutdown(wait=True)
             clean = False
             try:
-                self._records.close()
                 self._writer.stop()
-                clean = self._records.failure is None
+                clean = True
             finally:
                 self._reads.shutdown(wait=True)
                 self._connections.close()
                 self._folder.release(clean=clean)
-            if self._records.failure is not None:
-                raise self._records.failure
 
 
 def require_whole_log(database: Path) -> None:

@@ -1,0 +1,36 @@
+"""What is usual of a function, the keys under `[function.NAME.baseline]`."""
+
+from __future__ import annotations
+
+from casemate.manifest.kinds import Choice
+from casemate.manifest.numeric_kinds import Duration, Whole
+from casemate.manifest.structure import Table, model_field
+from casemate.model.baseline import OnDeviation
+from casemate.model.function import BaselineSettings
+
+BASELINE = Table(
+    "Baseline",
+    "How long it is learned what is usual of the function (callers, triggers, grants, hosts, "
+    "durations, sizes), and what is done about the rest. What comes first ends the learning.",
+    (
+        model_field(
+            BaselineSettings,
+            "on_deviation",
+            Choice(tuple(each.value for each in OnDeviation)),
+            '"report" tells of what is not usual. "refuse": callers, grants and hosts that are '
+            "not usual are refused as well, before anything is done.",
+        ),
+        model_field(
+            BaselineSettings,
+            "learn",
+            Duration(60.0, 90 * 86_400.0, 7 * 86_400.0),
+            "Time after which nothing more is learned, if there was any call.",
+        ),
+        model_field(
+            BaselineSettings,
+            "calls",
+            Whole(1, 1_000_000),
+            "Calls after which nothing more is learned.",
+        ),
+    ),
+)

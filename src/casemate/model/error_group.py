@@ -1,0 +1,117 @@
+"""Errors that are the same one: by their type and where in the function's own code they came from.
+
+Not by their message, which has values of the event in it, nor by line numbers, which move from one
+version to the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from enum import StrEnum
+
+import msgspec
+
+from casemate.model.invocation import ErrorRecord
+
+OWN_CODE = "/function/code/"
+"""Where the code of a bundle is in its sandbox."""
+MAX_FRAMES = 32
+PARTS = 8
+"""Of the time that is looked at, for the trend."""
+_FRAME, _LINE, _IN = '  File "', '", line ', ", in "
+
+
+class Trend(StrEnum):
+    """Whether it comes more often than before."""
+
+    NEW = "new"
+    """All of it in the newest quarter of the time."""
+    RISING = "rising"
+    STEADY = "steady"
+    FALLING = "falling"
+    GONE = "gone"
+    """None of it in the newest quarter."""
+
+
+class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """Errors that are the same one."""
+
+    fingerprint: str
+    project: str
+    function: str
+    type: str
+    place: str
+    """The innermost frame of the function's own code: `app.py in handler`; empty where none is."""
+    count: int
+    first_at: float
+    last_at: float
+    versions: tuple[int, ...]
+    trend: Trend
+    counts: tuple[int, ...]
+    """In equal parts of the time that was looked at, the oldest first."""
+    latest: str
+    """Id of the newest error."""
+
+
+def own_frames(trace: str) -> tuple[str, ...]:
+    """Return the frames of the function's own code, the innermost last: `app.py in handler`."""
+    found = []
+    for line in trace.splitlines():
+        if not line.startswith(_FRAME):
+            continue
+        path, _, rest = line[len(_FRAME) :].rpartition(_LINE)
+        name = rest.partition(_IN)[2]
+        if path.startswith(OWN_CODE):
+            found.append(f"{path[len(OWN_CODE) :]} in {name}"[:512])
+    return tuple(found[-MAX_FRAMES:])
+
+
+def fingerprint(error: ErrorRecord) -> str:
+    """Return what is the same of all errors that are the same one."""
+    parts = (error.project, error.function, error.type, *own_frames(error.trace))
+    return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16]
+
+
+def grouped(errors: Iterable[ErrorRecord], since: float, until: float) -> tuple[ErrorGroup, ...]:
+    """Return groups of errors between two times, those that came last first."""
+    groups: dict[str, list[ErrorRecord]] = {}
+    for error in errors:
+        groups.setdefault(fingerprint(error), []).append(error)
+    found = [_group(key, same, since, until) for key, same in groups.items()]
+    return tuple(sorted(found, key=lambda group: group.last_at, reverse=True))
+
+
+def _group(key: str, same: list[ErrorRecord], since: float, until: float) -> ErrorGroup:
+    newest = max(same, key=lambda error: error.at)
+    frames = own_frames(newest.trace)
+    counts = [0] * PARTS
+    for error in same:
+        part = int((error.at - since) / max(until - since, 1e-9) * PARTS)
+        counts[min(max(part, 0), PARTS - 1)] += 1
+    return ErrorGroup(
+        fingerprint=key,
+        project=newest.project,
+        function=newest.function,
+        type=newest.type,
+        place=frames[-1] if frames else "",
+        count=len(same),
+        first_at=min(error.at for error in same),
+        last_at=newest.at,
+        versions=tuple(sorted({error.version for error in same})),
+        trend=_trend(counts),
+        counts=tuple(counts),
+        latest=newest.id,
+    )
+
+
+def _trend(counts: list[int]) -> Trend:
+    quarter, half = sum(counts[-PARTS // 4 :]), PARTS // 2
+    before, after = sum(counts[:half]), sum(counts[half:])
+    if quarter == sum(counts):
+        return Trend.NEW
+    if not quarter:
+        return Trend.GONE
+    if after > 2 * before:
+        return Trend.RISING
+    return Trend.FALLING if before > 2 * after else Trend.STEADY

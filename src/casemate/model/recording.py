@@ -1,0 +1,54 @@
+"""What is kept of an invocation so that it can be looked at, and done again."""
+
+from __future__ import annotations
+
+import msgspec
+
+from casemate.model.invocation import Outcome
+
+
+class Frame(msgspec.Struct, frozen=True, array_like=True):
+    """One thing that the function asked for, or was answered, in their order."""
+
+    asked: bool
+    """True: by the function. False: the answer to it, which has the same number in its head."""
+    head: bytes
+    """As JSON."""
+    content: bytes = b""
+
+
+class RecordingSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """Which invocation was recorded, and why. Nothing of what was in it."""
+
+    id: str
+    """That of the invocation."""
+    project: str
+    function: str
+    version: int
+    trigger: str
+    outcome: Outcome
+    error_id: str = ""
+    at: float
+    """When the invocation came."""
+    expires_at: float
+    size: int
+    """Bytes of what is kept."""
+    cut: bool = False
+    """Whether something was left out, since it was too much."""
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """What went into an invocation and came out of it, without values of secrets."""
+
+    event: bytes
+    frames: tuple[Frame, ...] = ()
+    reply: bytes = b""
+    held: bytes = b""
+    """What the function's own frames held when it raised, by name and kind: text."""
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording as it is shown."""
+
+    summary: RecordingSummary
+    content: Content

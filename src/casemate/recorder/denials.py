@@ -1,0 +1,120 @@
+"""Records denials, many alike as one: a flood of attempts must not become a flood of records.
+
+What callers without a token were denied is told by a few examples and a count: whoever asks for a
+hundred thousand names that there are not gets twenty records and one more each minute.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from casemate.model.denial import Denial
+from casemate.model.principal import ANONYMOUS
+
+BURST = 20
+"""How many alike are recorded one by one within a window."""
+WINDOW_SECONDS = 1.0
+MAX_KINDS = 4096
+"""How many different ones are told apart within a window; those beyond are recorded as one."""
+
+NAME_WINDOW_SECONDS = 60.0
+EXAMPLES = 20
+"""How many resources are recorded by their names, of those that callers without a token were denied
+in one kind and for one reason within `NAME_WINDOW_SECONDS`. The others are one record."""
+OTHERS = "several others"
+"""The resource of that record; its count says how many attempts it stands for."""
+
+_Key = tuple[str, ...]
+
+
+class DenialRecorder:
+    """Listens to `Denial`, and stands before `Records.deny`. On the event loop only."""
+
+    def __init__(self, record: Callable[[Denial], None], loop: asyncio.AbstractEventLoop) -> None:
+        """Write through `record`."""
+        self._record = record
+        self._loop = loop
+        self._counts: dict[_Key, int] = {}
+        self._held: dict[_Key, Denial] = {}
+        self._names: dict[_Key, set[str]] = {}
+        self._others: dict[_Key, Denial] = {}
+        self._names_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def deny(self, denial: Denial) -> None:
+        """Record one denial, or count it with others like it."""
+        if denial.principal == ANONYMOUS.text and self._is_one_of_many(denial):
+            return
+        key: _Key = (
+            denial.kind.value,
+            denial.principal,
+            denial.action,
+            denial.resource,
+            denial.reason,
+            denial.remote_address,
+        )
+        if key not in self._counts and len(self._counts) >= MAX_KINDS:
+            key = (denial.kind.value,)
+        seen = self._counts.get(key, 0)
+        self._counts[key] = seen + 1
+        if self._timer is None:
+            self._timer = self._loop.call_later(WINDOW_SECONDS, self._flush_held)
+        if seen < BURST:
+            self._record(denial)
+            return
+        held = self._held.get(key)
+        if held is None:
+            self._held[key] = denial
+        else:
+            total = held.count + denial.count
+            self._held[key] = msgspec.structs.replace(held, count=total)
+
+    def _is_one_of_many(self, denial: Denial) -> bool:
+        """Tell whether there are examples enough of what nobody vouches for, and count it then."""
+        now = self._loop.time()
+        if now >= self._names_until:
+            self._flush_others()
+            self._names_until = now + NAME_WINDOW_SECONDS
+        key: _Key = (denial.kind.value, denial.action, denial.reason)
+        if key not in self._names and len(self._names) >= MAX_KINDS:
+            key = (denial.kind.value,)
+        names = self._names.setdefault(key, set())
+        if denial.resource in names:
+            return False
+        if len(names) < EXAMPLES:
+            names.add(denial.resource)
+            return False
+        held = self._others.get(key)
+        if held is None:
+            self._others[key] = msgspec.structs.replace(
+                denial, resource=OTHERS, project="", function="", version=0, invocation=""
+            )
+            self._loop.call_at(self._names_until, self._flush_others)
+        else:
+            self._others[key] = msgspec.structs.replace(held, count=held.count + denial.count)
+        return True
+
+    def _flush_others(self) -> None:
+        others, self._others = self._others, {}
+        self._names.clear()
+        for denial in others.values():
+            self._record(denial)
+
+    def flush(self) -> None:
+        """Record what was only counted so far, and begin anew."""
+        others, self._others = self._others, {}
+        for denial in others.values():
+            self._record(denial)
+        self._flush_held()
+
+    def _flush_held(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        held, self._held = self._held, {}
+        self._counts.clear()
+        for denial in held.values():
+            self._record(denial)

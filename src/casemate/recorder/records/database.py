@@ -1,0 +1,230 @@
+"""`RecordsDatabase`: the open file, the thread that writes to it, and the one that reads.
+
+A third thread does what takes long and happens seldom: copying the database, and encrypting it
+with another key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing, suppress
+from functools import partial
+from pathlib import Path
+from typing import Self, TypeVar
+
+from casemate.model.errors import CasemateError
+from casemate.operations.declaration import Operation
+from casemate.recorder.protocol import Take
+from casemate.recorder.records import keeping, opening, questions, taking_over
+from casemate.recorder.records.errors import RecordsError
+from casemate.recorder.records.faults import RECORDS
+from casemate.recorder.records.options import RecordsOptions
+from casemate.recorder.records.retention import prune
+from casemate.recorder.records.rows import Page
+from casemate.sqlite import engine
+from casemate.sqlite.connections import Connections
+from casemate.sqlite.copying import copy_pages
+from casemate.sqlite.duties import Duties
+from casemate.sqlite.rekeying import rekey
+from casemate.sqlite.scrub import Pace, scrub
+from casemate.sqlite.writer import Writer
+
+T = TypeVar("T")
+
+PRUNE_SECONDS = 60.0
+_PRUNE_AFTER_ROWS = 10_000
+_PRUNE_BATCH = 1000
+_PRUNE_BATCH_MOST = 20_000
+_CHANGES_PER_COMMIT = 64
+_SEND_BYTES = 1 << 20
+_log = logging.getLogger("casemate.recorder")
+
+
+class _Duties(Duties[engine.Connection]):
+    """Deletes what is beyond a bound."""
+
+    def __init__(self, options: RecordsOptions) -> None:
+        self._options = options
+        self.unpruned = 0
+        """Rows written since the last time that old ones were deleted."""
+
+    def begin(self, connection: engine.Connection) -> engine.Connection:
+        return connection
+
+    def hurries(self) -> bool:
+        return self.unpruned >= _PRUNE_AFTER_ROWS
+
+    def upkeep(self, work: engine.Connection) -> bool:
+        # Twice what was written, so that the bounds hold however fast records come.
+        batch = min(max(_PRUNE_BATCH, 2 * self.unpruned), _PRUNE_BATCH_MOST)
+        self.unpruned = 0
+        return prune(work, self._options, now=time.time(), batch=batch)
+
+    def upkeep_failed(self, error: CasemateError) -> None:
+        self.unpruned = 0
+        _log.error("old records could not be deleted: %s", error)
+
+
+class RecordsDatabase:
+    """The records of a node. Calls are of one event loop; none of them blocks it."""
+
+    def __init__(self, connections: Connections, options: RecordsOptions) -> None:
+        """Use `open`."""
+        self._connections = connections
+        self._duties = _Duties(options)
+        self._writer = Writer(
+            opening.open_writer(connections),
+            connections,
+            self._duties,
+            name="records",
+            upkeep_seconds=PRUNE_SECONDS,
+            changes_per_commit=_CHANGES_PER_COMMIT,
+        )
+        self._reads = ThreadPoolExecutor(1, thread_name_prefix="records-read")
+        self._upkeep = ThreadPoolExecutor(1, thread_name_prefix="records-upkeep")
+        self._ending = threading.Event()
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        key: bytes,
+        options: RecordsOptions | None = None,
+        *,
+        expected: bool = False,
+        accept_loss: bool = False,
+    ) -> Self:
+        """Open the records in a folder of their own, made where there were none. Blocks.
+
+        `expected`: there were some. Raises RecordsMissingError, RecordsKeyError,
+        RecordsCorruptError, RecordsVersionError, RecordsError.
+        """
+        connections = opening.connections(folder, key, expected=expected, accept_loss=accept_loss)
+        try:
+            opened = cls(connections, options or RecordsOptions())
+        except BaseException:
+            connections.close()
+            raise
+        opened._writer.start()
+        return opened
+
+    async def keep(self, batches: Sequence[Take]) -> int:
+        """Have the records of these batches durable; return how many no column takes.
+
+        Raises RecorderInputError for what is no record, RecordsError.
+        """
+        if not keeping.holds_records(batches):
+            return 0
+
+        def change(connection: engine.Connection) -> keeping.Kept:
+            kept = keeping.keep(connection, batches, time.time())
+            self._duties.unpruned += kept.rows
+            return kept
+
+        return (await self._writer.submit(change)).lost
+
+    async def page(self, operation: Operation[object], at: int | None) -> Page:
+        """Return one page of what is asked for. Raises NotFoundError, RecordsError."""
+
+        def find(connection: engine.Connection) -> Page:
+            return questions.page(connection, operation, at)
+
+        return await self._run(self._reads, self._connections.read, find)
+
+    async def begin_taking_over(self, highest: dict[str, int]) -> bool:
+        """Leave room for what an older store has; False: all of it was taken over before."""
+        return await self._writer.submit(lambda c: taking_over.begin(c, highest))
+
+    async def take_over(self, table: str, rows: Sequence[taking_over.Row]) -> None:
+        """Have rows of an older store durable, each once. Raises RecorderInputError."""
+        await self._writer.submit(lambda c: taking_over.take(c, table, rows))
+
+    async def end_taking_over(self) -> None:
+        """Take nothing over any more, for good."""
+        await self._writer.submit(taking_over.end)
+
+    async def rekey(self, new_key: bytes) -> None:
+        """Encrypt the database with another key. Other calls wait meanwhile. RecordsError."""
+        if new_key == self._connections.key:
+            return
+        done = await self._run(
+            self._upkeep, rekey, self._connections, self._writer, self._reads, new_key
+        )
+        if not done:
+            raise RecordsError(
+                "The records did not take the new key; the old one still holds.",
+                next_step="Try again; nothing was changed.",
+            )
+
+    async def copy(self, folder: Path, descriptor: int) -> None:
+        """Write a consistent copy of the database to an open file. Raises RecordsError."""
+        await self._run(self._upkeep, self._copy, folder, descriptor)
+
+    def _copy(self, folder: Path, descriptor: int) -> None:
+        draft = folder / opening.COPY
+        try:
+            draft.unlink(missing_ok=True)
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            with (
+                RECORDS.translated(),
+                closing(self._connections.open_copy_source()) as source,
+            ):
+                copy_pages(source, draft, self._connections.key, self._step)
+            with draft.open("rb", buffering=0) as file:
+                while piece := file.read(_SEND_BYTES):
+                    self._step()
+                    view = memoryview(piece)
+                    while view:
+                        view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        except OSError as error:
+            raise RecordsError(
+                f"The records cannot be copied: {error.strerror}.",
+                next_step="Make room on that file system: a backup needs the records twice.",
+            ) from error
+        finally:
+            with suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def _step(self) -> None:
+        if self._ending.is_set():
+            raise RECORDS.closed.of()
+
+    async def scrub(self, rate: int) -> list[str]:
+        """Read all of the database, `rate` bytes a second; return what is wrong with it."""
+        guard = self._connections.guard
+        return await asyncio.to_thread(scrub, guard.file, self._connections.key, self._pace(rate))
+
+    def _pace(self, rate: int) -> Pace:
+        def pace(read: int) -> None:
+            if rate:
+                self._ending.wait(read / rate)
+            self._step()
+
+        return pace
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong with the file, in words."""
+        return self._connections.faults()
+
+    async def _run(self, executor: Executor, call: Callable[..., T], *args: object) -> T:
+        try:
+            answer = asyncio.get_running_loop().run_in_executor(executor, partial(call, *args))
+        except RuntimeError as error:  # the executor has been shut down
+            raise RECORDS.closed.of() from error
+        return await answer
+
+    def close(self) -> None:
+        """Write what is queued and close the file. Blocks."""
+        self._ending.set()
+        # The upkeep ends first: it needs the writer and the reader.
+        self._upkeep.shutdown(wait=True)
+        self._writer.stop()
+        self._reads.shutdown(wait=True)
+        self._connections.close()

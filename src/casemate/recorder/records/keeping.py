@@ -1,0 +1,91 @@
+"""Writing what was told: each number of a session once, whatever is sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from casemate.model.denial import Denial
+from casemate.recorder.errors import RecorderInputError
+from casemate.recorder.protocol import DENIED, LEFT, RECORD_KINDS, Take, Told
+from casemate.recorder.records.denials import insert_denials
+from casemate.recorder.records.rows import Left, insert_records
+from casemate.sqlite import engine
+
+MAX_SESSIONS = 64
+"""Gateways, the newest, whose records are known again when they are sent twice."""
+
+_decoders: dict[str, Callable[[bytes], Left | Denial]] = {
+    LEFT: msgspec.msgpack.Decoder(Left).decode,
+    DENIED: msgspec.msgpack.Decoder(Denial).decode,
+}
+
+
+class Kept(NamedTuple):
+    """What came of it."""
+
+    rows: int
+    lost: int
+    """Records with values that no column takes."""
+
+
+def holds_records(batches: Sequence[Take]) -> bool:
+    """Tell whether there is anything to write."""
+    return any(told.kind in RECORD_KINDS for batch in batches for told in batch.facts)
+
+
+def keep(connection: engine.Connection, batches: Sequence[Take], now: float) -> Kept:
+    """Insert the records of these batches that are not there yet, in a transaction of the caller's.
+
+    Raises RecorderInputError for what is no record, engine.Error if the medium fails.
+    """
+    left: list[Left] = []
+    denials: list[Denial] = []
+    for batch in batches:
+        last = number = _newest(connection, batch.session)
+        for number, told in enumerate(batch.facts, batch.first):
+            if number <= last or told.kind not in RECORD_KINDS:
+                continue
+            one = _decoded(told)
+            if isinstance(one, Denial):
+                denials.append(one)
+            else:
+                left.append(one)
+        if number > last:
+            _note(connection, batch.session, number)
+    lost = insert_records(connection, left, now)
+    lost += insert_denials(connection, denials, now) if denials else 0
+    return Kept(len(left) + len(denials) + sum([len(one.log) for one in left]), lost)
+
+
+def _decoded(told: Told) -> Left | Denial:
+    try:
+        one = _decoders[told.kind](told.fact)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RecorderInputError(f"This is no record: {error}.") from error
+    if isinstance(one, Left) and one.invocation is None and not one.log:
+        raise RecorderInputError("This is neither an invocation nor a line of one.")
+    return one
+
+
+def _newest(connection: engine.Connection, session: bytes) -> int:
+    row = connection.execute("SELECT number FROM session WHERE id = ?", (session,)).fetchone()
+    return -1 if row is None else int(row[0])
+
+
+def _note(connection: engine.Connection, session: bytes, number: int) -> None:
+    changed = connection.execute(
+        "UPDATE session SET number = ? WHERE id = ?", (number, session)
+    ).rowcount
+    if changed:
+        return
+    connection.execute(
+        "INSERT INTO session (id, number, begun) "
+        "SELECT ?, ?, coalesce(max(begun), 0) + 1 FROM session",
+        (session, number),
+    )
+    connection.execute(
+        "DELETE FROM session WHERE begun <= (SELECT max(begun) FROM session) - ?", (MAX_SESSIONS,)
+    )

@@ -1,0 +1,88 @@
+"""What can be asked of the records: operations that read, and what their answers are made of.
+
+An answer travels in pages. Each question says how a page is found, and how the rows of all pages
+become the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from casemate.model.denial import Denial
+from casemate.model.invocation import ErrorRecord, ErrorSummary, InvocationRecord, LogLine
+from casemate.operations.declaration import Operation
+from casemate.operations.records import (
+    Denials,
+    Errors,
+    Invocations,
+    ListDenials,
+    ListErrors,
+    ListInvocations,
+    ReadLogs,
+    ShowError,
+    ShowInvocation,
+)
+from casemate.recorder.errors import RecorderInputError
+from casemate.recorder.records import denials, rows
+from casemate.recorder.records.rows import Page
+from casemate.sqlite.engine import Connection
+
+
+class Question(NamedTuple):
+    """One kind of question."""
+
+    kind: type[Operation[Any]]
+    row: type[Any]
+    find: Callable[[Connection, Any, int | None], Page]
+    answer: Callable[[Any, list[Any]], Any]
+    """Of the operation, and the rows of all pages."""
+
+
+def _only(_operation: object, found: list[Any]) -> Any:
+    return found[0]
+
+
+def _in_order(operation: ReadLogs, found: list[LogLine]) -> tuple[LogLine, ...]:
+    return tuple(found if operation.after else reversed(found))
+
+
+def _invocation(connection: Connection, operation: ShowInvocation, _at: int | None) -> Page:
+    return Page([rows.invocation(connection, operation)], None)
+
+
+def _error(connection: Connection, operation: ShowError, _at: int | None) -> Page:
+    return Page([rows.error(connection, operation)], None)
+
+
+_QUESTIONS = (
+    Question(ShowInvocation, InvocationRecord, _invocation, _only),
+    Question(ShowError, ErrorRecord, _error, _only),
+    Question(
+        ListInvocations,
+        InvocationRecord,
+        rows.invocations,
+        lambda _, found: Invocations(invocations=tuple(found)),
+    ),
+    Question(ListErrors, ErrorSummary, rows.errors, lambda _, found: Errors(errors=tuple(found))),
+    Question(ListDenials, Denial, denials.denials, lambda _, found: Denials(denials=tuple(found))),
+    Question(ReadLogs, LogLine, rows.logs, _in_order),
+)
+QUESTIONS: Mapping[type[Operation[Any]], Question] = {each.kind: each for each in _QUESTIONS}
+NAMED: Mapping[str, Question] = {each.kind.__name__: each for each in _QUESTIONS}
+
+
+def decode(name: str, body: bytes) -> Operation[Any]:
+    """Return a question as it was asked. Raises RecorderInputError for what is none."""
+    try:
+        asked: Operation[Any] = msgspec.msgpack.decode(body, type=NAMED[name].kind)
+    except (KeyError, msgspec.MsgspecError) as error:
+        raise RecorderInputError(f"This is no question about records: {error}.") from error
+    return asked
+
+
+def page(connection: Connection, operation: Operation[Any], at: int | None) -> Page:
+    """Return one page of what is asked for. Raises NotFoundError, InvalidInputError."""
+    return QUESTIONS[type(operation)].find(connection, operation, at)

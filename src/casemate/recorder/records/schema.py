@@ -1,0 +1,162 @@
+"""The tables of the records, and how one version of them becomes the next."""
+
+from __future__ import annotations
+
+from casemate.recorder.records.faults import RECORDS
+from casemate.sqlite import engine
+from casemate.sqlite.migrating import migrate as bring_forward
+
+APPLICATION_ID = 0x43535243
+"""`CSRC`, in the database's header: tells our files from those of others."""
+
+# `stored_at` is the recorder's own time: what a function claims must not decide what is kept.
+# Ids are not unique here: a repeated id must neither replace a record nor be lost.
+_RECORDS = (
+    """
+    CREATE TABLE invocation (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        stored_at REAL NOT NULL,
+        id TEXT NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        trigger TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        status INTEGER NOT NULL,
+        started_at REAL NOT NULL,
+        queued_ms REAL NOT NULL,
+        run_ms REAL NOT NULL,
+        cold INTEGER NOT NULL,
+        request_bytes INTEGER NOT NULL,
+        response_bytes INTEGER NOT NULL,
+        error_id TEXT
+    ) STRICT
+    """,
+    "CREATE INDEX invocation_id ON invocation (id)",
+    "CREATE INDEX invocation_function ON invocation (function)",
+    "CREATE INDEX invocation_project ON invocation (project)",
+    "CREATE INDEX invocation_owner ON invocation (project, function)",
+    """
+    CREATE TABLE error (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        stored_at REAL NOT NULL,
+        id TEXT NOT NULL,
+        invocation TEXT NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        outcome TEXT NOT NULL,
+        at REAL NOT NULL,
+        type TEXT NOT NULL,
+        message TEXT NOT NULL,
+        trace TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX error_id ON error (id)",
+    "CREATE INDEX error_function ON error (function)",
+    "CREATE INDEX error_project ON error (project)",
+    "CREATE INDEX error_owner ON error (project, function)",
+    """
+    CREATE TABLE log_line (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        stored_at REAL NOT NULL,
+        invocation TEXT NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        at REAL NOT NULL,
+        level TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX log_line_invocation ON log_line (invocation)",
+    "CREATE INDEX log_line_function ON log_line (function)",
+    "CREATE INDEX log_line_project ON log_line (project)",
+    "CREATE INDEX log_line_owner ON log_line (project, function)",
+    """
+    CREATE TABLE denial (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        stored_at REAL NOT NULL,
+        at REAL NOT NULL,
+        kind TEXT NOT NULL,
+        principal TEXT NOT NULL,
+        action TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        invocation TEXT NOT NULL,
+        remote_address TEXT NOT NULL,
+        count INTEGER NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX denial_invocation ON denial (invocation)",
+    "CREATE INDEX denial_function ON denial (function)",
+    "CREATE INDEX denial_project ON denial (project)",
+    "CREATE INDEX denial_principal ON denial (principal, kind, sequence)",
+)
+
+_SHARES = (
+    """
+    CREATE TABLE record_share (
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        age REAL NOT NULL,
+        most INTEGER NOT NULL,
+        told_at REAL NOT NULL,
+        PRIMARY KEY (project, function, kind)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+# Lines that were written together, and the three-letter parts of all their texts: see `search`.
+_SEARCH = (
+    """
+    CREATE TABLE log_block (
+        first INTEGER PRIMARY KEY,
+        last INTEGER NOT NULL,
+        newest REAL NOT NULL,
+        worst INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE VIRTUAL TABLE log_text USING fts5 (
+        text, content = '', contentless_delete = 1, detail = none, tokenize = 'trigram'
+    )
+    """,
+)
+
+# Which numbers of which gateway are here, and how far work is that goes on over many transactions.
+_TELLING = (
+    """
+    CREATE TABLE session (
+        id BLOB NOT NULL PRIMARY KEY,
+        number INTEGER NOT NULL,
+        begun INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE progress (
+        name TEXT NOT NULL PRIMARY KEY,
+        until INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = ((*_RECORDS, *_SHARES, *_SEARCH, *_TELLING),)
+"""Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
+
+CHECKED_TABLES = ("record_share", "session", "progress")
+"""Small, so that they can be checked at every start."""
+
+
+def migrate(connection: engine.Connection) -> None:
+    """Bring the schema up to date, in one transaction: wholly or not at all.
+
+    Raises RecordsVersionError if the database is newer than that, RecordsError on a failure.
+    """
+    bring_forward(connection, RECORDS, APPLICATION_ID, MIGRATIONS)

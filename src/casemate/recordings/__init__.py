@@ -1,0 +1,8 @@
+"""Recordings: events, capability answers and replies of invocations that failed, and of a sample.
+
+Sealed with the project's key, bounded in count, bytes and days. Not here: doing any of them again.
+"""
+
+from casemate.recordings.recordings import Recordings
+
+__all__ = ["Recordings"]

@@ -1,0 +1,82 @@
+"""Which recordings there are, and which have to go: the oldest of who has the most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from casemate.model.recording import RecordingSummary
+
+MAX_OF_FUNCTION = 100
+MAX_OF_PROJECT_BYTES = 64 * 1024 * 1024
+MAX_OF_NODE = 5000
+MAX_OF_NODE_BYTES = 512 * 1024 * 1024
+
+
+class Index:
+    """The summaries of all recordings, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._by_id: dict[str, RecordingSummary] = {}
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._by_id)
+
+    def add(self, summary: RecordingSummary) -> None:
+        """Have one more, the newest."""
+        self._by_id.pop(summary.id, None)
+        self._by_id[summary.id] = summary
+
+    def drop(self, identity: str) -> None:
+        """Forget one."""
+        self._by_id.pop(identity, None)
+
+    def get(self, identity: str) -> RecordingSummary | None:
+        """Return one, None if there is none."""
+        return self._by_id.get(identity)
+
+    def newest(self, project: str | None, function: str | None) -> Iterator[RecordingSummary]:
+        """Give those of a function, a project or the node, the newest first."""
+        for each in reversed(self._by_id.values()):
+            if project in (None, each.project) and function in (None, each.function):
+                yield each
+
+    def expired(self, now: float) -> list[str]:
+        """Return those whose time is over."""
+        return [each.id for each in self._by_id.values() if each.expires_at <= now]
+
+    def beyond(self, new: RecordingSummary, most_bytes: int) -> list[str]:
+        """Return what has to go for a new one that is in already: of its function first."""
+        of_function = list(self.newest(new.project, new.function))
+        gone = [each.id for each in of_function[MAX_OF_FUNCTION:]]
+        gone += _over(of_function[:MAX_OF_FUNCTION], most_bytes)
+        gone += _over(self._left(self.newest(new.project, None), gone), MAX_OF_PROJECT_BYTES)
+        every = list(self._left(self.newest(None, None), gone))
+        if len(every) > MAX_OF_NODE or sum(each.size for each in every) > MAX_OF_NODE_BYTES:
+            gone.append(self._of_the_largest(every))
+        return list(dict.fromkeys(gone))
+
+    @staticmethod
+    def _left(summaries: Iterable[RecordingSummary], gone: list[str]) -> Iterator[RecordingSummary]:
+        away = set(gone)
+        return (each for each in summaries if each.id not in away)
+
+    @staticmethod
+    def _of_the_largest(every: list[RecordingSummary]) -> str:
+        """Return the oldest of the project that has the most bytes."""
+        totals: dict[str, int] = {}
+        for each in every:
+            totals[each.project] = totals.get(each.project, 0) + each.size
+        largest = max(totals, key=totals.__getitem__)
+        return next(each.id for each in reversed(every) if each.project == largest)
+
+
+def _over(newest: Iterable[RecordingSummary], most: int) -> list[str]:
+    """Return those, the newest first, with which the others have more than `most` bytes."""
+    total, gone = 0, []
+    for each in newest:
+        total += each.size
+        if total > most:
+            gone.append(each.id)
+    return gone

@@ -1,0 +1,236 @@
+"""Makes, keeps and shows recordings. What is offered is looked through and written later."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.function import RecordingSettings
+from casemate.model.invocation import Outcome
+from casemate.model.path import Finished, Sealed
+from casemate.model.recording import Content, Frame, Recording, RecordingSummary
+from casemate.recordings import files
+from casemate.recordings.index import Index
+from casemate.recordings.pace import Pace
+from casemate.vault.errors import DecryptionError
+from casemate.vault.interface import Purpose, Vault
+
+MAX_ONE = 1024 * 1024
+"""Bytes of one recording."""
+MAX_WAITING_BYTES = 16 * 1024 * 1024
+MAX_FILE = 2 * MAX_ONE
+MAX_LISTED = 1000
+_FAILED = frozenset(
+    {
+        *(Outcome.HANDLER_ERROR, Outcome.BLOCKED, Outcome.BAD_RESULT, Outcome.EXPOSED),
+        *(Outcome.RESPONSE_TOO_LARGE, Outcome.TIMEOUT, Outcome.OUT_OF_MEMORY),
+        *(Outcome.CRASHED, Outcome.PROTOCOL_VIOLATION),
+    }
+)
+"""What code of the function ended in. Who is refused before leaves no event behind."""
+_log = logging.getLogger(__name__)
+
+
+class _Offered(NamedTuple):
+    summary: RecordingSummary
+    content: Content
+    settings: RecordingSettings
+
+
+class Recordings:
+    """One per gateway. Belongs to its event loop."""
+
+    def __init__(
+        self,
+        folder: Path,
+        vault: Vault,
+        *,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Keep them in `folder`, sealed by `vault`. Nothing is read before it is needed."""
+        self._folder = folder
+        self._vault = vault
+        self._clock = clock
+        self._chance = chance
+        self._pace = Pace(clock)
+        self._index: Index | None = None
+        self._loading = asyncio.Lock()
+        self._waiting: deque[_Offered] = deque()
+        self._waiting_bytes = 0
+        self._working: asyncio.Task[None] | None = None
+        self.dropped = 0
+        """Invocations that were not recorded, since there was no room or they came too fast."""
+
+    # -- what is recorded ------------------------------------------------------------------------
+
+    def offer(self, finished: Finished, sealed: Sealed) -> None:
+        """Record an invocation that failed, or is of the sample. Never waits, never raises."""
+        request, version = finished.request, finished.version
+        if request is None or version is None:
+            return
+        settings = version.spec.recordings
+        failed = sealed.outcome in _FAILED
+        sampled = sealed.outcome is Outcome.OK and settings.sample > self._chance()
+        if not (failed or sampled):
+            return
+        if not self._pace.allows(version.project, version.function):
+            self.dropped += 1
+            return
+        content, cut = _bounded(request.event, finished.frames, finished.body)
+        content = msgspec.structs.replace(content, held=finished.held)
+        size = _size(content)
+        if self._waiting_bytes + size > MAX_WAITING_BYTES:
+            self.dropped += 1
+            return
+        summary = RecordingSummary(
+            id=request.id,
+            project=version.project,
+            function=version.function,
+            version=version.number,
+            trigger=request.raw.trigger,
+            outcome=sealed.outcome,
+            error_id=sealed.error_id,
+            at=request.raw.received_at,
+            expires_at=self._clock() + settings.keep,
+            size=size,
+            cut=cut or finished.frames_left_out > 0,
+        )
+        self._waiting.append(_Offered(summary, content, settings))
+        self._waiting_bytes += size
+        if self._working is None or self._working.done():
+            self._working = asyncio.ensure_future(self._work())
+
+    async def _work(self) -> None:
+        while self._waiting:
+            offered = self._waiting.popleft()
+            self._waiting_bytes -= offered.summary.size
+            try:
+                await self._keep(offered)
+            except (CasemateError, OSError) as error:
+                self.dropped += 1
+                _log.error("%s is not recorded: %s", offered.summary.id, error)
+
+    async def _keep(self, offered: _Offered) -> None:
+        summary, index = offered.summary, await self._loaded()
+        content = await self._redacted(summary.project, offered.content)
+        key = await self._vault.data_key(summary.project, Purpose.RECORDINGS)
+        body = files.seal(key, summary.project, summary.id, content)
+        head = await self._vault.wrap(files.use_of(summary.id), msgspec.json.encode(summary))
+        await asyncio.to_thread(files.write, self._folder, summary.id, files.Parts(head, body))
+        index.add(summary)
+        gone = index.beyond(summary, offered.settings.keep_bytes)
+        await self._remove(index, [*gone, *index.expired(self._clock())])
+
+    async def _redacted(self, project: str, content: Content) -> Content:
+        """Return content without secrets' values: what cannot be looked through is not kept."""
+        if not await self._vault.has_secrets(project):
+            return content
+        texts = [content.event, content.reply, content.held]
+        for frame in content.frames:
+            texts += [frame.head, frame.content]
+        event, reply, held, *rest = await self._vault.redact(project, texts)
+        frames = tuple(
+            Frame(frame.asked, rest[2 * place], rest[2 * place + 1])
+            for place, frame in enumerate(content.frames)
+        )
+        return Content(event=event, frames=frames, reply=reply, held=held)
+
+    async def _remove(self, index: Index, gone: list[str]) -> None:
+        for identity in gone:
+            await asyncio.to_thread(files.remove, self._folder, identity)
+            index.drop(identity)
+
+    # -- what there is ---------------------------------------------------------------------------
+
+    async def _loaded(self) -> Index:
+        """Return the index, read from the files when it is first needed."""
+        async with self._loading:
+            if self._index is None:
+                self._index = await self._read_all()
+            return self._index
+
+    async def _read_all(self) -> Index:
+        found: list[RecordingSummary] = []
+        for identity in await asyncio.to_thread(files.names, self._folder):
+            try:
+                parts = await asyncio.to_thread(files.read, self._folder, identity, MAX_FILE)
+                head = await self._vault.unwrap(files.use_of(identity), parts.head)
+                found.append(msgspec.json.decode(head, type=RecordingSummary))
+            except (CasemateError, OSError, msgspec.MsgspecError) as error:
+                _log.error("the recording of %s cannot be read: %s", identity, error)
+        index = Index()
+        for summary in sorted(found, key=lambda each: each.at):
+            index.add(summary)
+        return index
+
+    async def list(self, project: str | None, function: str | None) -> tuple[RecordingSummary, ...]:
+        """Return which there are, the newest first."""
+        index = await self._loaded()
+        await self._remove(index, index.expired(self._clock()))
+        return tuple(index.newest(project, function))[:MAX_LISTED]
+
+    async def show(self, project: str, identity: str) -> Recording:
+        """Return a recording. NotFoundError, DamagedRecordingError."""
+        summary = await self._known(project, identity)
+        try:
+            parts = await asyncio.to_thread(files.read, self._folder, identity, MAX_FILE)
+            head = await self._vault.unwrap(files.use_of(identity), parts.head)
+            if msgspec.json.decode(head, type=RecordingSummary) != summary:
+                raise files.damaged(identity)
+            version = files.key_version(parts.body)
+            key = await self._vault.data_key(project, Purpose.RECORDINGS, version)
+            body = files.unseal(key, project, identity, parts.body)
+            content = msgspec.msgpack.decode(body, type=Content)
+        except (OSError, DecryptionError, NotFoundError, msgspec.MsgspecError) as error:
+            raise files.damaged(identity) from error
+        return Recording(summary=summary, content=content)
+
+    async def remove(self, project: str, identity: str) -> None:
+        """Delete a recording. NotFoundError."""
+        await self._known(project, identity)
+        await self._remove(await self._loaded(), [identity])
+
+    async def _known(self, project: str, identity: str) -> RecordingSummary:
+        summary = (await self._loaded()).get(identity)
+        over = summary is None or summary.expires_at <= self._clock()
+        if over or summary is None or summary.project != project:
+            raise NotFoundError(
+                f"There is no recording of {identity} in {project}; they are kept for some time.",
+                next_step="casemate recordings ls shows those there are",
+            )
+        return summary
+
+    async def close(self) -> None:
+        """Write what was offered."""
+        if self._working is not None and not self._working.done():
+            await asyncio.wait((self._working,), timeout=5.0)
+
+
+def _size(content: Content) -> int:
+    frames = sum(len(frame.head) + len(frame.content) for frame in content.frames)
+    return len(content.event) + len(content.reply) + len(content.held) + frames
+
+
+def _bounded(event: bytes, frames: tuple[Frame, ...], reply: bytes) -> tuple[Content, bool]:
+    """Return what fits: the event comes first, then the answers, then the reply."""
+    left = MAX_ONE
+    if len(event) > left:
+        return Content(event=b""), True
+    left -= len(event)
+    asked = sum(len(frame.head) + len(frame.content) for frame in frames)
+    if asked > left:
+        return Content(event=event), True
+    left -= asked
+    if len(reply) > left:
+        return Content(event=event, frames=frames), True
+    return Content(event=event, frames=frames, reply=reply), False

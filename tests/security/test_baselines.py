@@ -1,0 +1,145 @@
+"""What is not usual of a function is told, and refused where its manifest says so, on a node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from support.attacks import CAPABILITY, denials, until
+from support.cli import casemate
+from support.node import TestNode
+
+SOURCE = """
+def handler(event, context):
+    table = context.table("orders")
+    done = []
+    for action in event["do"]:
+        try:
+            done.append(getattr(table, action)(*event["with"]) is None)
+        except Exception as error:
+            done.append(type(error).__name__)
+    return done
+"""
+GRANTS = 'tables = [{ name = "orders", actions = ["get", "put", "delete"] }]'
+PUT, DELETE = {"do": ["put"], "with": [{"id": "a"}]}, {"do": ["delete"], "with": ["a"]}
+
+
+def deploy(node: TestNode, name: str, mode: str, grants: str = GRANTS, source: str = "") -> None:
+    node.deploy(
+        SOURCE + source,
+        name=name,
+        project="shop",
+        grants=grants,
+        approve=True,
+        resources='[table.orders]\nkey = "id"',
+        routes=f'[function.{name}.baseline]\non_deviation = "{mode}"\n',
+    )
+
+
+@pytest.fixture(scope="module")
+def learned(node: TestNode) -> Iterator[TestNode]:
+    """The node with two functions that are known by one owner who puts items."""
+    for name, mode in (("strict", "refuse"), ("watched", "report")):
+        deploy(node, name, mode)
+        for _ in range(3):
+            assert node.invoke(PUT, function=f"shop/{name}").json() == [False]
+        told = casemate(node, "baseline", "lock", f"shop/{name}")
+        assert told.returncode == 0, told.stderr
+    yield node
+
+
+def deviations(node: TestNode, function: str, **like: Any) -> list[dict[str, Any]]:
+    def find() -> list[dict[str, Any]]:
+        entries = node.get("/journal", kind="BaselineDeviation", limit=1000)["entries"]
+        return [
+            entry["event"]["unmapped"]
+            for entry in entries
+            if entry["event"]["resources"][0]["name"] == f"shop/{function}"
+            and like.items() <= entry["event"]["unmapped"].items()
+        ]
+
+    found: list[dict[str, Any]] = until(find)
+    return found
+
+
+def stranger(node: TestNode) -> httpx2.Client:
+    made = node.client.post(
+        f"{node.url}/api/v1/tokens", json={"name": "stranger", "roles": ["invoker@shop"]}
+    )
+    if made.status_code == 409:
+        pytest.fail("each test has a stranger of its own")
+    return httpx2.Client(headers={"authorization": f"Bearer {made.json()['text']}"}, timeout=30)
+
+
+def test_what_is_usual_goes_on(learned: TestNode) -> None:
+    shown = learned.get("/functions/shop/strict/baseline")
+    usual = {each["aspect"]: each.get("values") for each in shown["usual"]}
+    assert shown["state"] == "locked" and shown["calls"] == 3
+    assert usual["grant"] == ["table orders put"] and usual["trigger"] == ["invoke"]
+    for name in ("strict", "watched"):
+        assert learned.invoke(PUT, function=f"shop/{name}").json() == [False]
+
+
+def test_a_use_that_is_not_usual_is_refused_before_it_is_done(learned: TestNode) -> None:
+    assert learned.invoke(DELETE, function="shop/strict").json() == ["DeniedError"]
+    found = denials(learned, kind=CAPABILITY, project="shop", function="strict")
+    assert "baseline" in found[0]["reason"]
+    assert deviations(learned, "strict", kind="grant", value="table orders delete", refused=True)
+    item = learned.client.post(f"{learned.url}/api/v1/tables/shop/orders/get", json={"key": "a"})
+    assert item.status_code == 200, "the item is there still"
+
+
+def test_a_use_that_is_not_usual_is_told_where_it_is_not_refused(learned: TestNode) -> None:
+    assert learned.invoke(DELETE, function="shop/watched").json() != ["DeniedError"]
+    assert deviations(learned, "watched", kind="grant", value="table orders delete", refused=False)
+
+
+def test_a_caller_who_never_called_is_refused_like_one_who_may_not(learned: TestNode) -> None:
+    with stranger(learned) as caller:
+        refused = caller.post(f"{learned.url}/invoke/shop/strict", json=PUT)
+        served = caller.post(f"{learned.url}/invoke/shop/watched", json=PUT)
+        elsewhere = caller.post(f"{learned.url}/invoke/mail/strict", json=PUT)
+    assert served.json() == [False]
+    assert refused.status_code == elsewhere.status_code == 403
+    one, other = refused.json(), elsewhere.json()
+    one.pop("error_id"), other.pop("error_id")
+    assert one == other, "who is known to the function is not told"
+    assert deviations(learned, "strict", kind="caller", refused=True)
+    assert deviations(learned, "watched", kind="caller", refused=False)
+
+
+def test_what_a_new_version_is_approved_for_is_usual_and_all_else_is_not(
+    learned: TestNode,
+) -> None:
+    grants = GRANTS + '\nsecrets = ["key"]'
+    source = "def other(event, context): return context.secret('key') is None\n"
+    deploy(learned, "strict", "refuse", grants, source)
+    assert learned.invoke(PUT, function="shop/strict").json() == [False]
+    assert learned.invoke(DELETE, function="shop/strict").json() == ["DeniedError"]
+    shown = learned.get("/functions/shop/strict/baseline")
+    assert shown["differences"] == ["+ secret key read"]
+
+
+def test_who_may_only_deploy_cannot_reset_it(learned: TestNode) -> None:
+    made = learned.client.post(
+        f"{learned.url}/api/v1/tokens", json={"name": "dev", "roles": ["developer@shop"]}
+    ).json()
+    headers = {"authorization": f"Bearer {made['text']}"}
+    url = f"{learned.url}/api/v1/functions/shop/strict/baseline"
+    assert httpx2.get(url, headers=headers).status_code == 200
+    for what in ("lock", "reset"):
+        assert httpx2.post(f"{url}/{what}", headers=headers).status_code == 403
+
+
+def test_it_is_there_after_a_restart_and_can_be_reset(learned: TestNode) -> None:
+    before = learned.get("/functions/shop/strict/baseline")
+    learned.stop()
+    learned.start()
+    assert learned.get("/functions/shop/strict/baseline") == before
+    told = casemate(learned, "baseline", "reset", "shop/strict", "--yes")
+    assert told.returncode == 0, told.stderr
+    assert learned.get("/functions/shop/strict/baseline")["state"] == "learning"
+    assert learned.invoke(DELETE, function="shop/strict").json() != ["DeniedError"]

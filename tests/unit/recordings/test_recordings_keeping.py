@@ -1,0 +1,345 @@
+"""What is recorded, what is taken out of it, and what becomes of files that were changed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from casemate.model.deployment import Version
+from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.function import FunctionSpec, RecordingSettings
+from casemate.model.http import HttpResponse
+from casemate.model.invocation import Outcome
+from casemate.model.path import Finished, RawInvocation, Request, Sealed
+from casemate.model.recording import Frame
+from casemate.recordings import Recordings
+from casemate.recordings import recordings as keeping
+from casemate.recordings.files import DamagedRecordingError
+from casemate.vault.errors import DecryptionError
+from casemate.vault.interface import DataKey, Purpose
+from support.accounts import Clock, MemoryVault
+
+SECRET = b"hunter2hunter2"
+
+
+class Vault(MemoryVault):
+    """Keys, and one secret of the project `shop`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.version = 1
+        self.erased: set[str] = set()
+        self.fault: CasemateError | None = None
+
+    async def data_key(self, project: str, purpose: Purpose, version: int | None = None) -> DataKey:
+        assert purpose is Purpose.RECORDINGS
+        if project in self.erased:
+            raise NotFoundError("no key")
+        number = version or self.version
+        return DataKey(version=number, key=f"{project}{number}".encode().ljust(32))
+
+    async def unwrap(self, context: str, wrapped: bytes) -> bytes:
+        try:
+            return await super().unwrap(context, wrapped)
+        except CasemateError as error:
+            raise DecryptionError("changed", next_step="none") from error
+
+    async def has_secrets(self, project: str) -> bool:
+        return project == "shop"
+
+    async def redact(self, project: str, texts: list[bytes]) -> tuple[bytes, ...]:
+        if self.fault is not None:
+            raise self.fault
+        return tuple(text.replace(SECRET, b"[redacted:key]") for text in texts)
+
+
+class Node:
+    """A gateway's recordings."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.vault, self.clock, self.chance = folder, Vault(), Clock(), 0.5
+        self.start()
+
+    def start(self) -> None:
+        self.recordings = Recordings(
+            self.folder,
+            self.vault,  # type: ignore[arg-type]
+            clock=self.clock,
+            chance=lambda: self.chance,
+        )
+
+    def offer(self, number: int = 1, outcome: Outcome = Outcome.HANDLER_ERROR, **rest: Any) -> str:
+        finished, sealed = ended(number, outcome, **rest)
+
+        async def run() -> None:
+            self.recordings.offer(finished, sealed)
+            await self.recordings.close()
+
+        asyncio.run(run())
+        assert finished.request is not None
+        return finished.request.id
+
+    def ids(self, project: str | None = None, function: str | None = None) -> list[str]:
+        return [each.id for each in asyncio.run(self.recordings.list(project, function))]
+
+    def show(self, identity: str, project: str = "shop") -> Any:
+        return asyncio.run(self.recordings.show(project, identity))
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted(self.folder.iterdir())
+
+
+def ended(
+    number: int,
+    outcome: Outcome,
+    *,
+    event: bytes = b'{"a": 1}',
+    reply: bytes = b"",
+    frames: tuple[Frame, ...] = (),
+    project: str = "shop",
+    function: str = "f",
+    settings: RecordingSettings = RecordingSettings(),  # noqa: B008
+) -> tuple[Finished, Sealed]:
+    raw = RawInvocation(
+        trigger="invoke",
+        project=project,
+        function=function,
+        qualifier=None,
+        credential=None,
+        content_type="application/json",
+        body=event,
+        received_at=float(number),
+    )
+    spec = FunctionSpec(name=function, handler="app:handler", recordings=settings)
+    version = Version(
+        project=project,
+        function=function,
+        number=3,
+        digest="0" * 64,
+        spec=spec,
+        created_at=0.0,
+        created_by="user:ada",
+    )
+    request = Request(id=f"inv_{number:024x}", raw=raw, event=event)
+    finished = Finished(
+        outcome=outcome, request=request, version=version, body=reply, frames=frames
+    )
+    response = HttpResponse(500, (), b"")
+    return finished, Sealed(outcome=outcome, response=response, error_id="err_1")
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    (tmp_path / "recordings").mkdir()
+    return Node(tmp_path / "recordings")
+
+
+FRAMES = (Frame(True, b'{"n":1,"op":"table.get"}'), Frame(False, b'{"n":1,"ok":{}}', b"{}"))
+
+
+@pytest.mark.parametrize("outcome", sorted(keeping._FAILED))
+def test_what_failed_or_was_blocked_is_recorded(node: Node, outcome: Outcome) -> None:
+    identity = node.offer(1, outcome, reply=b"reply", frames=FRAMES)
+    found = node.show(identity)
+    assert (found.content.event, found.content.reply) == (b'{"a": 1}', b"reply")
+    assert found.content.frames == FRAMES
+    assert (found.summary.outcome, found.summary.error_id, found.summary.version) == (
+        *(outcome, "err_1", 3),
+    )
+
+
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - keeping._FAILED))
+def test_all_else_is_not(node: Node, outcome: Outcome) -> None:
+    node.offer(1, outcome)
+    assert node.ids() == [] and node.files == []
+
+
+def test_a_sample_of_what_ends_well_is_recorded_where_the_manifest_says_so(node: Node) -> None:
+    settings = RecordingSettings(sample=0.5)
+    for number, node.chance in enumerate([0.0, 0.49, 0.5, 0.99], 1):
+        node.offer(number, Outcome.OK, settings=settings)
+    assert node.ids() == [f"inv_{number:024x}" for number in (2, 1)]
+    node.chance = 0.0
+    node.offer(9, Outcome.OK)
+    assert len(node.ids()) == 2, "without it nothing is"
+
+
+def test_secrets_are_taken_out_of_all_of_it(node: Node) -> None:
+    text = b'{"k": "' + SECRET + b'"}'
+    frames = (Frame(True, text, text), Frame(False, text, text))
+    found = node.show(node.offer(event=text, reply=text, frames=frames))
+    assert SECRET not in str(found).encode()
+    assert str(found).count("[redacted:key]") == 6
+
+
+def test_what_could_not_be_looked_through_is_not_kept(node: Node) -> None:
+    node.vault.fault = CasemateError("the vault is busy")
+    node.offer()
+    assert node.files == [] and node.recordings.dropped == 1
+
+
+def test_nothing_is_in_clear(node: Node) -> None:
+    node.offer(event=b"the event's own words", reply=b"the reply's own words")
+    [file] = node.files
+    content = file.read_bytes()
+    for text in (b"own words", b"shop", b"invoke", b"handler-error", b"err_1"):
+        assert text not in content
+
+
+def test_they_are_there_after_a_restart(node: Node) -> None:
+    identities = [node.offer(number) for number in (1, 2, 3)]
+    node.start()
+    assert node.ids() == identities[::-1]
+    assert node.show(identities[0]).content.event == b'{"a": 1}'
+
+
+def test_they_are_read_under_the_key_that_they_were_sealed_with(node: Node) -> None:
+    identity = node.offer()
+    node.vault.version = 2
+    newer = node.offer(2)
+    node.start()
+    assert node.show(identity).content.event == node.show(newer).content.event
+
+
+def test_without_the_projects_key_nothing_can_be_read(node: Node) -> None:
+    identity = node.offer()
+    node.vault.erased.add("shop")
+    with pytest.raises(DamagedRecordingError):
+        node.show(identity)
+
+
+def test_another_project_has_none_of_them(node: Node) -> None:
+    identity = node.offer()
+    node.offer(2, project="mail")
+    assert node.ids("shop") == [identity] and node.ids("shop", "g") == []
+    with pytest.raises(NotFoundError):
+        node.show(identity, "mail")
+    with pytest.raises(NotFoundError):
+        asyncio.run(node.recordings.remove("mail", identity))
+    assert node.ids("shop") == [identity]
+
+
+@pytest.mark.parametrize("name", ["inv_../../x", "../x", "inv_" + "0" * 24 + "\n", ""])
+def test_names_lead_nowhere_else(node: Node, name: str) -> None:
+    with pytest.raises(NotFoundError):
+        node.show(name)
+
+
+CHANGES: dict[str, Any] = {
+    "a flipped bit in the body": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+    "a flipped bit in the head": lambda data: data[:20] + bytes([data[20] ^ 1]) + data[21:],
+    "cut off": lambda data: data[: len(data) // 2],
+    "empty": lambda data: b"",
+    "another format": lambda data: b"CSMREC9\n" + data[8:],
+    "a length beyond the file": lambda data: data[:8] + b"\xff\xff\xff\xff" + data[12:],
+    "too large": lambda data: data + b"\0" * (3 << 20),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_changed_file_is_no_recording(node: Node, change: Any) -> None:
+    identity = node.offer()
+    [file] = node.files
+    file.write_bytes(change(file.read_bytes()))
+    with pytest.raises(DamagedRecordingError):
+        node.show(identity)
+    node.start()
+    try:
+        with pytest.raises((DamagedRecordingError, NotFoundError)):
+            node.show(identity)
+    finally:
+        other = node.offer(2)
+    assert other in node.ids(), "others are read all the same"
+
+
+def test_a_file_under_anothers_name_is_no_recording(node: Node) -> None:
+    one, other = node.offer(1), node.offer(2, event=b"{}")
+    first, second = node.files
+    first.write_bytes(second.read_bytes())
+    with pytest.raises(DamagedRecordingError):
+        node.show(one)
+    node.start()
+    assert node.ids() == [other]
+
+
+def test_a_link_is_not_followed(node: Node, tmp_path: Path) -> None:
+    identity = node.offer()
+    [file] = node.files
+    elsewhere = tmp_path / "elsewhere"
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+    with pytest.raises(DamagedRecordingError):
+        node.show(identity)
+
+
+def test_their_time_ends(node: Node) -> None:
+    identity = node.offer(settings=RecordingSettings(keep=100.0))
+    node.clock.now += 99.0
+    assert node.ids() == [identity]
+    node.clock.now += 1.0
+    with pytest.raises(NotFoundError):
+        node.show(identity)
+    assert node.ids() == [] and node.files == []
+
+
+def test_one_that_is_removed_is_gone_from_the_disk(node: Node) -> None:
+    identity = node.offer()
+    asyncio.run(node.recordings.remove("shop", identity))
+    assert node.ids() == [] and node.files == []
+    with pytest.raises(NotFoundError):
+        asyncio.run(node.recordings.remove("shop", identity))
+
+
+BIG = keeping.MAX_ONE
+
+
+@pytest.mark.parametrize(
+    ("event", "content", "reply", "kept"),
+    [
+        (BIG, 0, 0, (BIG, 0, 0)),
+        (BIG + 1, 10, 10, (0, 0, 0)),
+        (10, BIG, 10, (10, 0, 0)),
+        (10, 10, BIG, (10, 10, 0)),
+    ],
+)
+def test_what_is_too_much_is_left_out_and_said(
+    node: Node, event: int, content: int, reply: int, kept: tuple[int, int, int]
+) -> None:
+    frames = (Frame(False, b"", b"c" * content),) if content else ()
+    identity = node.offer(event=b"e" * event, reply=b"r" * reply, frames=frames)
+    found = node.show(identity)
+    sizes = tuple(len(frame.content) for frame in found.content.frames)
+    assert (len(found.content.event), sum(sizes), len(found.content.reply)) == kept
+    assert found.summary.cut is (kept != (event, content, reply))
+
+
+def test_what_waits_is_bounded(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "MAX_WAITING_BYTES", 3000)
+
+    async def run() -> None:
+        for number in range(20):
+            finished, sealed = ended(
+                number, Outcome.CRASHED, event=b"e" * 1000, function=f"f{number}"
+            )
+            node.recordings.offer(finished, sealed)
+        await node.recordings.close()
+
+    asyncio.run(run())
+    assert len(node.files) == 3 and node.recordings.dropped == 17
+
+
+def test_a_full_disk_loses_the_recording_and_nothing_else(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(keeping.files, "write", full)
+        node.offer()
+    assert node.recordings.dropped == 1 and node.files == []
+    assert node.offer(2) in node.ids()
