@@ -13,21 +13,33 @@ from support.node import TestNode
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--restore",
+        "--fork",
         action="store_true",
-        help="start nodes with instances that are restored after a call, instead of forked",
+        help="start nodes that fork a process for each call, instead of restoring one after it",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.getoption("--restore"):
-        TestNode.ways = ("--restore",)
+    if config.getoption("--fork"):
+        TestNode.ways = ("--no-restore",)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a module that sets BOTH_WAYS on a node that restores processes, and on one that forks."""
+    if getattr(metafunc.module, "BOTH_WAYS", False) and "node" in metafunc.fixturenames:
+        ways = {"restored": "--restore", "forked": "--no-restore"}
+        metafunc.parametrize(
+            "node", list(ways.values()), ids=list(ways), indirect=True, scope="module"
+        )
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
+def node(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[TestNode]:
     """A running node that the tests of one module share."""
-    running = TestNode(tmp_path_factory.mktemp("node") / "data").start()
+    way = [request.param] if hasattr(request, "param") else []
+    running = TestNode(tmp_path_factory.mktemp("node") / "data", *way).start()
     yield running
     running.close()
 

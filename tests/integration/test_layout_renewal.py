@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import socket
 import threading
@@ -13,10 +14,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from casemate.dispatch import Dispatcher, renewal
 from casemate.egress.interface import NoEgress
 from casemate.kernel import linux
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec, Isolation, Layout, Limits
+from casemate.model.path import Admitted
 from casemate.model.processes import SANDBOX_UID
 from casemate.model.runtime import Runtime
 from casemate.sandbox import layouts
@@ -30,6 +33,7 @@ from casemate.sandbox.zygotes import Zygotes
 from casemate.supervisor.function_ids import function_ids
 from casemate.supervisor.host import offered_interpreters
 from casemate.supervisor.sandboxes import Sandboxes
+from support.core import request
 from support.node import default_risks
 from support.processes import children
 
@@ -72,7 +76,17 @@ class Node:
             on_filter_kill=lambda *_: None,
         )
 
-    async def open(self, name: str, layout: Layout = Layout.SHARED, project: str = "p") -> Zygote:
+    async def open(
+        self,
+        name: str,
+        layout: Layout = Layout.SHARED,
+        project: str = "p",
+        beside: Zygote | None = None,
+    ) -> Zygote:
+        version = self.version(name, layout, project)
+        return await asyncio.wait_for(self.client.open(version, beside=beside), 30)
+
+    def version(self, name: str, layout: Layout = Layout.SHARED, project: str = "p") -> Version:
         spec = FunctionSpec(
             name=name,
             handler="app:handler",
@@ -81,7 +95,7 @@ class Node:
             layout=layout,
             limits=Limits(memory=64 << 20, processes=4, tmp=1 << 20),
         )
-        version = Version(
+        return Version(
             project=project,
             function=name,
             number=1,
@@ -90,12 +104,14 @@ class Node:
             created_at=0.0,
             created_by="test",
         )
-        return await asyncio.wait_for(self.client.open(version), 30)
 
     async def call(self, zygote: Zygote) -> list[int]:
         ready: asyncio.Future[Instance] = self.loop.create_future()
         zygote.spawn(ready.set_result, lambda _: None)
-        instance = await asyncio.wait_for(ready, 10)
+        return await self.ask(await asyncio.wait_for(ready, 10))
+
+    @staticmethod
+    async def ask(instance: Instance) -> list[int]:
         head = {"id": "x", "deadline": time.time() + 5, "http": False, "version": "1"}
         reply = await asyncio.wait_for(
             instance.invoke(msgspec.json.encode(head), b"null", Output(65536)), 5
@@ -226,5 +242,78 @@ def test_a_zygote_that_waits_can_be_closed(
             await opening
         assert await node.call(await node.open("f"))
         assert node.client.zygotes == 1
+
+    run(parts, scenario)
+
+
+def test_one_that_is_opened_beside_another_has_another_layout(
+    parts: tuple[socket.socket, str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layouts, "LAYOUT_SECONDS", 1000.0)
+    monkeypatch.setattr(layouts, "LEAST_SECONDS", 0.0)
+
+    async def scenario(node: Node) -> None:
+        first = await node.open("f")
+        second = await node.open("f", beside=first)
+        third = await node.open("f", beside=second)
+        found = [await node.call(zygote) for zygote in (first, second, third)]
+        for what in zip(*found, strict=True):
+            assert len(set(what)) == 3, found
+        # None is started where the newest is another one already, or is as good as new.
+        again = await node.open("f", beside=first)
+        assert await node.call(again) == found[2]
+        monkeypatch.setattr(layouts, "LEAST_SECONDS", 1000.0)
+        assert await node.call(await node.open("f", beside=third)) == found[2]
+        own = await node.open("g", Layout.OWN)
+        assert await node.call(await node.open("g", Layout.OWN, beside=own)) == await node.call(own)
+        monkeypatch.setattr(layouts, "LEAST_SECONDS", 0.0)
+        other = await node.open("g", Layout.OWN, beside=own)
+        assert await node.call(other) != await node.call(own)
+
+    run(parts, scenario)
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_calls_meet_ever_new_layouts_and_wait_for_none(
+    parts: tuple[socket.socket, str, list[str]], monkeypatch: pytest.MonkeyPatch, busy: bool
+) -> None:
+    """By a dispatcher: an address that a call gave away is of no use soon after."""
+    lasts, overlaps = 1.5, 0.5
+    monkeypatch.setattr(layouts, "LAYOUT_SECONDS", 1000.0)
+    monkeypatch.setattr(layouts, "LEAST_SECONDS", 0.2)
+    for name, value in {
+        "CALLED_SECONDS": lasts,
+        "OVERLAP_SECONDS": overlaps,
+        "SECOND_AFTER_SECONDS": 0.5 if busy else 1000.0,
+    }.items():
+        monkeypatch.setattr(renewal, name, value)
+
+    async def scenario(node: Node) -> None:
+        dispatcher = Dispatcher(node.client)
+        version = node.version("f")
+        admitted = Admitted(request=request(), version=version, principal="k")
+        seen: dict[tuple[int, ...], list[float]] = {}
+        order: list[tuple[int, ...]] = []
+        cold = []
+        began = time.monotonic()
+        while len(seen) < 4:
+            assert time.monotonic() - began < 60.0
+            placed = await asyncio.wait_for(dispatcher.place(admitted), 10)
+            assert isinstance(placed.instance, Instance)
+            cold.append(placed.cold)
+            layout = tuple(await node.ask(placed.instance))
+            dispatcher.release(placed)
+            seen.setdefault(layout, []).append(time.monotonic())
+            order.append(layout)
+            await asyncio.sleep(0.03 if busy else 0.2)
+        dispatcher.close()
+        # No call but the first waited for an import.
+        assert cold == [True] + [False] * (len(cold) - 1)
+        # Of no use once another took its place: of two, that is the one after the next.
+        for one, successor in zip(list(seen), list(seen)[2 if busy else 1 :], strict=False):
+            assert seen[one][-1] - seen[successor][0] <= overlaps + 3.0
+        turns = sum(one != other for one, other in itertools.pairwise(order))
+        assert turns > 8 if busy else turns < 8
+        await asyncio.sleep(0.1)
 
     run(parts, scenario)

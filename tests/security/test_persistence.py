@@ -17,6 +17,8 @@ from support.node import TestNode
 
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "persistence.py"
 TEST_NET = "192.0.2.7"
+BOTH_WAYS = True
+"""On a node that restores processes, and on one that forks."""
 
 
 @pytest.fixture(scope="module")

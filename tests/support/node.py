@@ -84,7 +84,8 @@ class TestNode:
     @property
     def restores(self) -> bool:
         """Whether it restores instances after a call, instead of forking one for each."""
-        return "--restore" in (*self.ways, *self.arguments) and not restoring_problem()
+        said = [one for one in (*self.ways, *self.arguments) if one.endswith("restore")]
+        return said[-1:] != ["--no-restore"] and not restoring_problem()
 
     def start(self) -> TestNode:
         stderr = self.errors.open("a")

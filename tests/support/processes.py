@@ -51,6 +51,12 @@ def gateway_of(supervisor: int) -> int | None:
     return next((p for p in children(supervisor) if "casemate.gateway.process" in command(p)), None)
 
 
+def restorer_of(supervisor: int) -> int | None:
+    """Return the pid of the restorer."""
+    found = (p for p in children(supervisor) if "casemate.restorer.process" in command(p))
+    return next(found, None)
+
+
 def _starts_a_sandbox(pid: int) -> bool | None:
     """Tell whether a process is bubblewrap; None if it has ended. It is read once: it may end."""
     words = command(pid)[:1]

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from casemate.kernel import linux
+from casemate.kernel import linux, remote_memory
 from casemate.kernel.process_files import ProcessFiles, open_process
 from casemate.restorer.reasons import DiscardError
 from casemate.restorer.restoring import Held
@@ -140,6 +140,24 @@ class Restored(RestoredChild):
                 self.held.tracee.go_on()
         self._called = True
         super().send(code)
+
+    def differences(self) -> list[int]:
+        """Return at which addresses it is not what its twin is, the kernel's own left out.
+
+        That is on which processor it runs (rseq), beside its thread-local storage.
+        """
+        snapshot = self.held.snapshot
+        if snapshot is None:
+            raise RuntimeError("there is no snapshot")
+        self.held.tracee.stop(SECONDS)
+        differ: list[int] = []
+        for start, end in snapshot.ranges:
+            now = remote_memory.read(self.pid, [(start, end)])
+            then = remote_memory.read(snapshot.twin, [(start, end)])
+            if now != then:
+                differ += [start + at for at in range(end - start) if now[at] != then[at]]
+        ours = {at // 32 for at in differ if abs(at - snapshot.general.fs_base) < 4096}
+        return [at for at in differ if len(ours) != 1 or at // 32 not in ours]
 
     def close(self) -> None:
         """End it with its twin."""

@@ -7,6 +7,7 @@ be replaced. Whoever is called opens its own at once and never waits for these.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable
 
 from casemate.dispatch.pool import Pool
@@ -27,9 +28,7 @@ class Ahead:
         now = self._loop.time()
         due = [pool for pool in pools if pool.needs_zygote(now)]
         if due:
-            # First what a call would wait for now.
-            due.sort(key=lambda pool: pool.has_zygote)
-            self._task = self._loop.create_task(self._open(due))
+            self._task = self._loop.create_task(self._open(_in_order(due)))
 
     async def _open(self, due: list[Pool]) -> None:
         for pool in due:
@@ -41,3 +40,18 @@ class Ahead:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+
+
+def _in_order(due: list[Pool]) -> list[Pool]:
+    """Return them with those first that a call would wait for now, then projects in turns.
+
+    However many functions one has, and however long they take to import, others are not late.
+    """
+    turns = Counter[str]()
+    placed: list[tuple[bool, int, Pool]] = []
+    for pool in due:
+        project = pool.version.project
+        placed.append((pool.has_zygote, turns[project], pool))
+        turns[project] += 1
+    placed.sort(key=lambda one: one[:2])
+    return [pool for _, _, pool in placed]

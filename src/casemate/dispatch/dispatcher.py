@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -30,6 +31,8 @@ _CALLED_SECONDS = 2.0
 _CROWDED_SECONDS = 1.0
 """How long calls are looked at from their head after one found no place in a queue."""
 
+MOST_SECOND = 64
+"""Functions that have two zygotes at once, of a node."""
 _FILES_PART = 8
 """Of the files that the gateway may open, one part of so many is for zygotes at rest."""
 
@@ -151,6 +154,7 @@ class Dispatcher:
             if not pool.tend(now) and now - pool.arrivals.last > _TEND_SECONDS:
                 del self._pools[name]
         self._let_go(now)
+        self._allow_two(now)
         self._ahead.look(self._pools.values())
         self._weigh(now)
         self._timer = self._loop.call_later(_TEND_SECONDS, self._tend) if self._pools else None
@@ -168,6 +172,24 @@ class Dispatcher:
         room = min(self._resting_memory, max(0, held - self._host_memory.missing()))
         for name in excess(resting, memory=room, most=self._most_resting):
             self._pools[name].close()
+
+    def _allow_two(self, now: float) -> None:
+        """Let busy functions have two zygotes of different layouts, where there is memory.
+
+        They get what those at rest leave of theirs, projects alike.
+        """
+        wanted = {name: pool.wants_two(now) for name, pool in self._pools.items()}
+        second = {name: one for name, one in wanted.items() if one is not None}
+        room = self._room_for_second(now) if second else 0
+        refused = set(excess(second, memory=room, most=MOST_SECOND))
+        for name, pool in self._pools.items():
+            pool.have_two(allowed=name in second and name not in refused)
+
+    def _room_for_second(self, now: float) -> int:
+        if self._resting_memory is None:
+            return sys.maxsize
+        held = sum(one.memory for one in self._resting(now).values())
+        return 0 if self._host_memory.missing() else max(0, self._resting_memory - held)
 
     def _weigh(self, now: float) -> None:
         """Divide the weight of a project between those of its functions that are called."""

@@ -36,6 +36,7 @@ _UNCALLED_SECONDS = 10.0
 """A zygote that nobody has called yet is at rest from the first, as if called so long ago."""
 PATIENT_SECONDS = 30.0
 """How long an event that is kept waits in the queue, at least."""
+_IMPORT_PATIENCE_SECONDS = 6.0
 _SETTLED_SECONDS = 1.0
 """A spare that lived at least this long is replaced when it ends by itself."""
 
@@ -97,7 +98,7 @@ class Pool:
         while self._spares and not self._waiting and self.busy < self.limits.concurrency:
             if not self._share.admits():
                 return None
-            instance = self._spares.take()
+            instance = self._take_spare()
             if instance.alive:
                 self._begin(instance)
                 return instance
@@ -141,16 +142,21 @@ class Pool:
         room = max(0, self.limits.concurrency - self.busy)
         return len(self._waiting) - room >= self.limits.queue
 
+    def _take_spare(self) -> Instance:
+        """Return one that waits: of two layouts nobody can foresee which."""
+        return self._spares.take(by_chance=self._zygotes.second is not None)
+
     def _begin(self, instance: Instance) -> None:
         self.busy += 1
+        self._zygotes.called()
         self._share.begin(instance)
 
     def release(self, instance: Instance) -> None:
         """Take back an instance after its invocation; what is not reusable is replaced."""
         self.busy -= 1
         self._share.end(instance)
-        old = self._zygotes.any_old and self._zygotes.is_of_old(instance)
-        if not instance.alive or self.retired or old:
+        self.restored.tally.forks += not (self.reuse or instance.restorable)
+        if not instance.alive or self.retired or self._is_replaced(instance):
             instance.close()
             self._match()
         elif self.reuse:
@@ -162,16 +168,22 @@ class Pool:
             # Later, after the answer: the caller does not wait for the refill.
             self._supply_later()
 
+    def _is_replaced(self, instance: Instance) -> bool:
+        """Tell whether it gets no call any more: others have taken its place, and are there."""
+        zygotes = self._zygotes
+        if not zygotes.any_old or not zygotes.is_of_old(instance):
+            return False
+        return zygotes.is_of_gone(instance) or self._lasting_spares() > 0
+
     def _make_ready(self, instance: Instance) -> None:
         """Have an instance restored if it is one that can be; end it else."""
-        zygote = self._zygotes.current
+        zygote = self._zygotes.of(instance)
         if zygote is None or not self.restored.begin(zygote, instance):
-            self.restored.tally.forks += not instance.restorable
             instance.close()
 
     def _on_made_ready(self, instance: Instance, ready: bool) -> None:
         wanted = not self.retired or bool(self._waiting)
-        if ready and wanted and not self._zygotes.is_of_old(instance):
+        if ready and wanted and not self._is_replaced(instance):
             self._offer(instance)
         else:
             instance.close()
@@ -209,11 +221,11 @@ class Pool:
         wanted = self._wanted(now)
         if wanted <= 0:
             return
-        zygote = self._zygotes.current
-        if zygote is None or not zygote.alive:
-            self._zygotes.open(self.version)
-            return
         for _ in range(wanted):
+            zygote = self._zygotes.next()
+            if zygote is None or not zygote.alive:
+                self._zygotes.open(self.version)
+                return
             if not self._spawn(zygote):
                 return
 
@@ -240,13 +252,15 @@ class Pool:
         waiting, spares = len(self._waiting), self._lasting_spares()
         # A zygote that only `warm` needs is opened when its turn comes; see `Ahead`.
         ahead = self.has_zygote and self.warm.due(now)
-        starting = len(self._starting) + len(self.restored)
+        starting = len(self._starting) + self._being_made_ready()
         total = self.busy + starting + spares
         if self.reuse:
             if total and waiting and not self._starting and self._patience is None:
                 # Busy instances come back soon: start another only for who waits too long.
                 self._patience = self._loop.call_later(_PATIENCE_SECONDS, self._impatient)
             missing = self._target(now) + self.busy - total if ahead else 0
+            if self._zygotes.lacks_successors:
+                missing = max(missing, 1)
             return min(max(missing, 1 if waiting and not total else 0), _MAX_STARTING - starting)
         target = self._target(now) if ahead else self.arrivals.spares(now)
         need = waiting + target - starting - spares
@@ -260,22 +274,22 @@ class Pool:
         wanted = self._waiting and not self._starting and not self._spares
         if not wanted or self.busy >= self.limits.concurrency:
             return
-        zygote = self._zygotes.current
+        zygote = self._zygotes.next()
         if zygote is None or not zygote.alive:
             self._zygotes.open(self.version)
         else:
             self._spawn(zygote)
 
     def _opened(self, asked: Version, zygote: Zygote) -> None:
-        # Spares of one that it takes the place of stay until there are others.
-        self._zygotes.retire()
+        # Instances of one that it takes the place of stay until there are others.
         self._zygotes.adopt(zygote)
         if asked.spec.grants != self.version.spec.grants:
             self._retire_zygote()  # it may reach more than the version may by now
 
     def _opening_failed(self, refusal: RefusedError) -> None:
         self.warm.failed(self._loop.time())
-        self._waiting.refuse_all(refusal)
+        if not self.has_zygote:
+            self._waiting.refuse_all(refusal)
 
     def _opening_done(self) -> None:
         if self._zygotes.current is not None:
@@ -293,7 +307,9 @@ class Pool:
 
     def _on_ready(self, instance: Instance) -> None:
         self._starting.pop(instance, None)
-        if instance.restorable:
+        if self._zygotes.is_of_gone(instance):
+            instance.close()
+        elif instance.restorable:
             self._make_ready(instance)
         else:
             self._offer(instance)
@@ -319,7 +335,7 @@ class Pool:
 
     def _offer(self, instance: Instance) -> None:
         """Keep a ready instance, and give it to the head of the queue if there is one."""
-        if self._zygotes.any_old:
+        if self._zygotes.any_old and not self._zygotes.is_of_old(instance):
             self._spares.close_one(self._zygotes.is_of_old)
         self._spares.add(instance, self._loop.time())
         if self._waiting:
@@ -331,6 +347,12 @@ class Pool:
             return len(self._spares)
         return sum(not self._zygotes.is_of_old(spare) for spare, _ in self._spares)
 
+    def _being_made_ready(self) -> int:
+        """Return how many spares come back soon that are of the zygote in use."""
+        if not self._zygotes.any_old:
+            return len(self.restored)
+        return sum(not self._zygotes.is_of_old(instance) for instance in self.restored)
+
     def _match(self) -> None:
         """Bring the queue and the ready instances together, first come, first served."""
         while self._waiting and self._spares and self.busy < self.limits.concurrency:
@@ -340,7 +362,7 @@ class Pool:
             waiter = self._waiting.next()
             if waiter is None:
                 return
-            instance = self._spares.take()
+            instance = self._take_spare()
             self._begin(instance)
             waiter.future.set_result(instance)
 
@@ -358,10 +380,10 @@ class Pool:
             if now - since > self._start_seconds:
                 instance.expire()
         self.restored.tend(now)
-        self._zygotes.tend()
+        self._zygotes.tend(now)
         if self._unused and (self.retired or idle > self.limits.keep):
             self.close()
-        if self._zygotes.is_worn(now):
+        if self._zygotes.is_overdue(now):
             self._retire_zygote()
         if self._is_kept_warm:
             self._supply()
@@ -386,6 +408,18 @@ class Pool:
         idle = now - self.arrivals.last
         return Resting(memory, zygote.seconds, idle, self.version.project)
 
+    # -- two layouts at once -------------------------------------------------------------------
+
+    def wants_two(self, now: float) -> Resting | None:
+        """Return what a second zygote would hold, if it is called often enough for one."""
+        if self.retired:
+            return None
+        return self._zygotes.wants_two(self.arrivals.rate(now), self.version.project, now)
+
+    def have_two(self, *, allowed: bool) -> None:
+        """Have two zygotes of different layouts, or one."""
+        self._zygotes.have_two(allowed=allowed)
+
     # -- ahead of calls ------------------------------------------------------------------------
 
     def keep_warm(self, count: int) -> None:
@@ -396,16 +430,19 @@ class Pool:
             self._supply()
 
     def needs_zygote(self, now: float) -> bool:
-        """Tell whether a zygote is to be opened ahead of calls: none is there, or it is aging."""
+        """Tell whether a zygote is to be opened ahead of calls: none is there, or it is due."""
         if self.retired or self._zygotes.opening:
             return False
         if not self.has_zygote:
             return self.warm.due(now)
-        return self._zygotes.is_aging(now) and not self.warm.paused(now)
+        return self._zygotes.is_due(now)
 
     async def open_ahead(self) -> None:
-        """Open a zygote; it takes the place of the one that is there. Never raises."""
-        await asyncio.wait([self._zygotes.open(self.version)])
+        """Open a zygote; it takes the place of the one that is there. Never raises.
+
+        Returns before it is there if the import takes long: others have to be replaced as well.
+        """
+        await asyncio.wait([self._zygotes.open(self.version)], timeout=_IMPORT_PATIENCE_SECONDS)
 
     def _trim_spares(self, now: float) -> None:
         latest = now - _REUSED_IDLE_SECONDS if self.reuse else float("inf")
@@ -415,9 +452,8 @@ class Pool:
                 break
 
     def _retire_zygote(self) -> None:
-        if self.has_zygote:
-            self._spares.close()
-            self._zygotes.retire()
+        self._spares.close()
+        self._zygotes.retire()
 
     def close(self) -> None:
         """End every zygote and with them every instance."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from casemate.dispatch.tallies import Tally
 from casemate.sandbox.instance import Instance
@@ -20,7 +20,8 @@ _FORK_SECONDS = 30.0
 """How long each call has a fork of its own then, before it is tried again."""
 _MOST_CALLS = 1000
 _MOST_SECONDS = 60.0
-"""After so many calls, or so long, an instance is replaced: layout and seeds are new then."""
+"""After so many calls, or so long, an instance is replaced, which ends what is counted of its use.
+Layout and seeds are its zygote's (`renewal.py`)."""
 _READY_SECONDS = 1.0
 """Of which nothing is heard for so long is ended: it takes the place of others."""
 _SLOW_SECONDS = 0.1
@@ -49,6 +50,10 @@ class RestoredInstances:
     def __len__(self) -> int:
         """Return how many are being made ready."""
         return len(self._under_way)
+
+    def __iter__(self) -> Iterator[Instance]:
+        """Go through them."""
+        return iter(self._under_way)
 
     def wanted(self, zygote: Zygote) -> bool:
         """Tell whether the next instance is to be one that is restored."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -27,8 +28,13 @@ class Spares:
         """Have one more wait."""
         self._waiting.append((instance, now))
 
-    def take(self) -> Instance:
-        """Return the newest."""
+    def take(self, *, by_chance: bool = False) -> Instance:
+        """Return the newest, or one that nobody can foresee."""
+        if by_chance:
+            place = secrets.randbelow(len(self._waiting))
+            instance, _ = self._waiting[place]
+            del self._waiting[place]
+            return instance
         return self._waiting.pop()[0]
 
     @property

@@ -154,7 +154,7 @@ def _memory() -> Finding:
 
 def _restoring() -> Finding:
     problem = restoring_problem()
-    detail = problem or "the process of a call can be restored for the next one: serve --restore"
+    detail = problem or "the process of a call is restored for the next one"
     next_step = "none is needed: each call has a fork of its own" if problem else ""
     return Finding(
         name="restoring", holds=not problem, detail=detail, next_step=next_step, required=False

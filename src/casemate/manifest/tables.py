@@ -234,8 +234,8 @@ _FUNCTION_FIELDS = (
         FunctionSpec,
         "isolation",
         Choice(tuple(choice.value for choice in Isolation)),
-        '"request": a fresh process for each invocation. "instance": processes are reused and '
-        "globals leak from one invocation to the next.",
+        '"request": no invocation finds anything of another one. "instance": processes are reused '
+        "as they are, and globals leak from one invocation to the next.",
     ),
     model_field(
         FunctionSpec,
@@ -255,9 +255,10 @@ _FUNCTION_FIELDS = (
         FunctionSpec,
         "fresh",
         Choice(tuple(choice.value for choice in Fresh)),
-        'With isolation = "request". "restored": on a node that restores (`casemate serve '
-        "--restore`), the process of a call serves the next one once it was set back to what it "
-        'was and compared with that. "process": each call has a fork of its own, there too.',
+        'With isolation = "request". "restored": where the host can, and unless the node forks '
+        "(`casemate serve --no-restore`), the process of a call serves the next one once it was "
+        'set back to what it was and compared with that. "process": each call has a fork of its '
+        "own, there too.",
     ),
     model_field(FunctionSpec, "public", Flag(), "True lets callers without a token invoke it."),
     model_field(

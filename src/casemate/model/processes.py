@@ -19,8 +19,8 @@ MONITOR_UID = 64_807
 and monitor, when the supervisor is root. Of no account, so that they own nothing but what a node
 gives them."""
 
-RESTORES = False
-"""Whether a node restores instances after a call if nobody says so."""
+RESTORES = True
+"""Whether a node restores instances after a call where the host can, if nobody says otherwise."""
 
 START_FAILED = 3
 """Exit code of a gateway that said why it cannot serve. Trying again would not mend that."""

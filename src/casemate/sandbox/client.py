@@ -153,8 +153,12 @@ class SandboxClient:
         """Have an interpreter ready for the first call."""
         self.send(protocol.Prepare(minor), ())
 
-    async def open(self, version: Version, *, approved: bool = True) -> Zygote:
+    async def open(
+        self, version: Version, *, approved: bool = True, beside: Zygote | None = None
+    ) -> Zygote:
         """Start a zygote for a version and wait for its import.
+
+        One that is opened `beside` another gets another layout of memory than that has.
 
         One that is not approved yet has no way to the network until `Zygote.let_out`: what its
         import left running, and what it answers, reach nothing that nobody has allowed.
@@ -178,7 +182,7 @@ class SandboxClient:
         asked = self.loop.time()
         try:
             try:
-                self._ask_to_open(zygote, version, ports, report, variables)
+                self._ask_to_open(zygote, version, ports, report, variables, beside)
             except BaseException:
                 self._zygotes.drop(number)
                 self._bundles.release(version.digest)
@@ -206,6 +210,7 @@ class SandboxClient:
         ports: tuple[int, ...],
         report: Report,
         variables: dict[str, str],
+        beside: Zygote | None,
     ) -> None:
         spec, limits = version.spec, version.spec.limits
         request = protocol.Open(
@@ -230,6 +235,7 @@ class SandboxClient:
             ),
             layout=spec.layout,
             restorable=zygote.restorable,
+            beside=None if beside is None else beside.number,
         )
         with report.other_ends() as descriptors:
             self.send(request, descriptors)

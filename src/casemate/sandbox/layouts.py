@@ -20,8 +20,13 @@ from casemate.sandbox.zygote_process import ZygoteProcess
 
 LAYOUTS = 4
 """Base zygotes that the projects of one interpreter are spread over."""
-LAYOUT_SECONDS = 3600.0
+LAYOUT_SECONDS = 600.0
 """How long a base zygote takes new zygotes. One that serves goes on until it ends by itself."""
+LEAST_SECONDS = 100.0
+"""How long at least, however many zygotes ask for another layout than theirs."""
+MOST_AT_ONCE = 8
+"""Base zygotes of one key, those included that are retired and serve: each is some 20 MB. When
+there are so many, only those that are too old are replaced."""
 MAX_WAITING = 1024
 """Zygotes that may wait for one base zygote to start."""
 MAX_OWN, MAX_OWN_OF_PROJECT = 32, 4
@@ -44,6 +49,8 @@ class Layout:
         """All that live and were forked from it, blank ones too."""
         self.waiting: deque[tuple[protocol.Open, list[int]]] = deque()
         """Zygotes asked for before it was ready, with the descriptors that came along."""
+        self.used = False
+        """Whether a function's zygote was made of it: else nobody can know anything of it."""
         self.retired = False
         self._tmpfs: dict[int, list[int]] = {}
 
@@ -120,7 +127,8 @@ class Layouts:
         return layout
 
     def _require_room(self, project: str) -> None:
-        owners = [layout.key[1].partition("/")[0] for layout in self if not layout.shared]
+        own = {layout.key for layout in self if not layout.shared}  # one that is replaced is one
+        owners = [function.partition("/")[0] for _, function in own]
         if len(owners) >= MAX_OWN or owners.count(project) >= MAX_OWN_OF_PROJECT:
             raise UnavailableError(
                 f"A node has {MAX_OWN} and a project {MAX_OWN_OF_PROJECT} functions with layout = "
@@ -135,10 +143,25 @@ class Layouts:
             if not old or key in self._next:
                 continue
             self._forget_homes(layout)
-            if len(layout.zygotes) > len(layout.blanks) or key[1] == FIRST:
+            if len(layout.zygotes) > len(layout.blanks) or (key[1] == FIRST and layout.used):
                 self._next[key] = self._start(key)
-            else:
+            elif key[1] != FIRST:
                 self._retire(key)
+
+    def other_than(self, used: Layout, key: Key, now: float) -> Layout:
+        """Return a layout for new zygotes that is not `used`, started if need be. May raise.
+
+        If that is as good as new, or there are many, it is returned after all.
+        """
+        current = self.get(key)
+        if current is not used or not current.base.ready:
+            return current
+        if key not in self._next:
+            many = sum(layout.key == key for layout in self) >= MOST_AT_ONCE
+            if many or now - current.base.started_at < LEAST_SECONDS:
+                return current
+            self._next[key] = self._start(key)
+        return self._next[key]
 
     def promote(self, layout: Layout) -> None:
         """Have new zygotes made of a layout, now that it is ready."""

@@ -69,6 +69,9 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     layout: Layout = Layout.SHARED
     restorable: bool = False
     """Whether instances may be restored after a call, instead of forked for each."""
+    beside: Id | None = None
+    """Another zygote, of which it is to have neither the layout of memory nor the seed of hashes.
+    It waits for that if need be."""
 
 
 class Spawn(msgspec.Struct, tag="spawn", frozen=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from casemate.model.runtime import Runtime
 from casemate.sandbox import protocol
 from casemate.sandbox.base_process import BaseProcess
 from casemate.sandbox.identities import Identities
-from casemate.sandbox.layouts import FIRST, MAX_WAITING, Layout, Layouts
+from casemate.sandbox.layouts import FIRST, MAX_WAITING, Key, Layout, Layouts
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygote_process import ZygoteProcess, ZygoteViolationError
 from casemate.supervisor.inbox import GatewayViolationError
@@ -99,7 +100,7 @@ class Bases:
         reason = "too many wait for an interpreter to start"
         try:
             key = self._layouts.key_of(request)
-            layout = self._layouts.get(key)
+            layout = self._layout_for(key, request)
             if layout.base.ready:
                 if self._place(layout, request, descriptors):
                     return
@@ -113,6 +114,13 @@ class Bases:
         for descriptor in descriptors:
             os.close(descriptor)
         self._outbox.tell(protocol.ZygoteEnded(request.z, reason))
+
+    def _layout_for(self, key: Key, request: protocol.Open) -> Layout:
+        """Return what a zygote is to be made of. Raises OSError and CasemateError."""
+        beside = None if request.beside is None else self._zygotes.layout_of(request.beside)
+        if beside is None:
+            return self._layouts.get(key)
+        return self._layouts.other_than(beside, key, time.monotonic())
 
     def _place(self, layout: Layout, request: protocol.Open, descriptors: list[int]) -> bool:
         """Make a zygote of a layout that is ready a function's own, or tell why it cannot be.
@@ -132,6 +140,7 @@ class Bases:
 
     def _assign(self, layout: Layout, request: protocol.Open, descriptors: list[int]) -> None:
         """Give a request's bundle to a blank zygote. Raises OSError and CasemateError."""
+        layout.used = True
         zygote = self._take_blank(layout)
         mounts: list[int] = []
         try:

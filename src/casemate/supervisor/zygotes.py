@@ -73,6 +73,11 @@ class Zygotes:
         """Return a function's zygote by the gateway's number of it."""
         return self._open.get(number)
 
+    def layout_of(self, number: int) -> Layout | None:
+        """Return what a function's zygote was made of, None if it has ended."""
+        zygote = self._open.get(number)
+        return None if zygote is None else self._layout_of.get(zygote)
+
     def is_heard(self, zygote: ZygoteProcess) -> bool:
         """Tell whether what it sends is to be read.
 

@@ -192,12 +192,15 @@ class FakeSandbox:
         self.problem = ""
         self.made_ready: list[Instance] = []
         self.opens = 0
+        self.beside: list[FakeZygote | None] = []
+        """The zygotes whose layout was not wanted, of each that was opened."""
         self.opening: list[asyncio.Future[None]] = []
         self.zygotes: list[FakeZygote] = []
         self.spawned: list[FakeInstance] = []
 
-    async def open(self, version: Version) -> FakeZygote:
+    async def open(self, version: Version, *, beside: FakeZygote | None = None) -> FakeZygote:
         self.opens += 1
+        self.beside.append(beside)
         if self.automatic:
             await asyncio.sleep(self.open_seconds)
         else:

@@ -672,7 +672,7 @@ def test_steady_load_does_not_keep_a_worn_zygote_alive() -> None:
                 await calls.call(0.9)
 
         load_task = loop.create_task(load())
-        await calls.tend(3700.0)
+        await calls.tend(1300.0)
         load_task.cancel()
         assert [z.alive for z in calls.sandbox.zygotes] == [False, True]
 
@@ -683,7 +683,7 @@ def test_forks_wear_a_zygote_too() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = Calls(loop)
         await calls.call()
-        calls.sandbox.zygotes[0].forks = 100_001
+        calls.sandbox.zygotes[0].forks = 150_001
         await calls.tend(1.0)
         await calls.call()
         await calls.tend(2.0)
@@ -696,7 +696,7 @@ def test_closing_ends_every_zygote_the_worn_ones_as_well() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = Calls(loop)
         busy = await calls.take()
-        calls.sandbox.zygotes[0].forks = 100_001
+        calls.sandbox.zygotes[0].forks = 150_001
         await calls.tend(1.0)
         await calls.call()
         calls.pool.close()

@@ -116,9 +116,10 @@ def test_hours_do_not_end_what_there_is_memory_for() -> None:
         await asyncio.sleep(5 * 3600.0)
         assert node.dispatcher.spares == 0
         assert not await node.call(version_of())
-        # Nobody paid for it, yet it is no older than a zygote may be.
-        assert node.sandbox.opens == 6
-        assert [z.alive for z in node.sandbox.zygotes] == [False] * 5 + [True]
+        # Nobody paid for it, yet it is no older than a zygote may be: ten minutes after its call,
+        # half an hour without one.
+        assert node.sandbox.opens == 11
+        assert [z.alive for z in node.sandbox.zygotes] == [False] * 10 + [True]
         node.dispatcher.close()
 
     run(scenario)

@@ -42,6 +42,20 @@ def test_the_first_call_waits_for_no_restorer() -> None:
     run(scenario)
 
 
+def test_what_had_a_process_for_one_call_alone_is_counted() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        forked, restored = Calls(loop), calls_of(loop)
+        for calls in (forked, restored):
+            await warm(calls)
+            for _ in range(10):
+                await calls.call()
+        assert forked.pool.restored.tally.told().forks == 11
+        # The first one: it waited for no restorer.
+        assert restored.pool.restored.tally.told().forks == 1
+
+    run(scenario)
+
+
 def test_nor_does_the_first_call_after_a_rest() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         calls = calls_of(loop)

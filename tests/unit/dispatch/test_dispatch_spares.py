@@ -25,6 +25,16 @@ def test_the_newest_is_taken_first() -> None:
     assert len(spares) == 0 and not spares and spares.oldest_since == float("inf")
 
 
+def test_any_is_taken_by_chance_and_the_rest_stay_in_order() -> None:
+    taken = set()
+    for _ in range(200):
+        spares, instances = three()
+        one = spares.take(by_chance=True)
+        taken.add(instances.index(one))  # type: ignore[arg-type]
+        assert [spare for spare, _ in spares] == [other for other in instances if other is not one]
+    assert taken == {0, 1, 2}
+
+
 def test_the_oldest_is_ended_first_and_none_that_waits_since_then() -> None:
     spares, instances = three()
     spares.trim(0, 1.0)

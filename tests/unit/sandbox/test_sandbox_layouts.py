@@ -17,8 +17,10 @@ from casemate.sandbox.layouts import (
     FIRST,
     LAYOUT_SECONDS,
     LAYOUTS,
+    LEAST_SECONDS,
     MAX_OWN,
     MAX_OWN_OF_PROJECT,
+    MOST_AT_ONCE,
     Key,
     Layout,
     Layouts,
@@ -141,11 +143,58 @@ def test_one_that_serves_is_replaced_once_the_next_is_ready(made: Made) -> None:
 def test_one_without_zygotes_ends_and_is_not_replaced_but_the_first_is(made: Made) -> None:
     made.key("p0")
     first, second = made.ready(("3.13", FIRST)), made.ready(made.key("p1"))
+    first.used = True
     second.blanks.append(Zygote())  # type: ignore[arg-type]
     second.zygotes.add(second.blanks[0])
     made.layouts.renew(later())
     assert made.started == [first.key, second.key, first.key]
     assert made.layouts.unused() == [second]
+
+
+def test_one_that_nobody_has_used_stays(made: Made) -> None:
+    """Nobody knows its layout: a node at rest starts none."""
+    first = made.ready(("3.13", FIRST))
+    made.layouts.renew(later(5))
+    assert made.started == [first.key] and list(made.layouts) == [first]
+
+
+def test_another_layout_than_one_that_is_used(made: Made) -> None:
+    key = made.key("p0")
+    first = made.ready(key, "p0")
+    now = first.base.started_at + LEAST_SECONDS
+    assert made.layouts.other_than(first, key, now - 1) is first, "it is as good as new"
+    second = made.layouts.other_than(first, key, now)
+    assert second is not first and made.layouts.get(key) is first
+    assert made.layouts.other_than(first, key, now) is second, "it is being started"
+    assert made.started == [key, key]
+    second.base.ready = True
+    made.layouts.promote(second)
+    assert made.layouts.other_than(first, key, now) is second
+    assert first.retired and made.started == [key, key]
+
+
+def test_there_are_only_so_many_at_once(made: Made) -> None:
+    key = made.key("p0")
+    layout = made.ready(key, "p0")
+    for _ in range(3 * MOST_AT_ONCE):
+        layout = made.layouts.other_than(layout, key, layout.base.started_at + LEAST_SECONDS)
+        layout.base.ready = True
+        made.layouts.promote(layout)
+    assert len(list(made.layouts)) == MOST_AT_ONCE
+    # Those that are too old are replaced all the same.
+    layout.used = True
+    made.layouts.renew(later())
+    assert len(list(made.layouts)) == MOST_AT_ONCE + 1
+
+
+def test_functions_alone_do_not_count_twice_while_they_are_replaced(made: Made) -> None:
+    for number in range(MAX_OWN_OF_PROJECT - 1):
+        made.layouts.get(("3.13", f"p/f{number}"))
+    replaced = made.ready(("3.13", "p/f0"), "p")
+    made.layouts.other_than(replaced, replaced.key, later())
+    made.layouts.get(("3.13", "p/last"))
+    with pytest.raises(UnavailableError):
+        made.layouts.get(("3.13", "p/more"))
 
 
 def test_one_of_a_function_alone_ends_with_its_last_zygote(made: Made) -> None:

@@ -29,6 +29,7 @@ OPEN: dict[str, Any] = {
     "cpu": 1.0,
     "processes": 32,
     "open_files": 256,
+    "beside": 7,
     "tmp": 1 << 26,
     "response": 1 << 22,
     "ports": [3128, 5432],
@@ -41,7 +42,7 @@ SPAWN = {"type": "spawn", "z": 1, "i": 2, "restorable": True}
 KILL = {"type": "kill", "z": 1, "i": 2}
 CLOSE = {"type": "close", "z": 1}
 PREPARE = {"type": "prepare", "python": "3.13"}
-OPTIONAL = {"ports", "environment", "guard", "layout", "restorable"}
+OPTIONAL = {"ports", "environment", "guard", "layout", "restorable", "beside"}
 """A function without them has neither a way out nor a variable."""
 ALL = {m["type"]: m for m in (OPEN, SPAWN, KILL, CLOSE, PREPARE)}
 
@@ -194,6 +195,7 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
         ],
     ),
     ("layout", ["shared", "own"], ["", "OWN", "other", "own\n", 1, None, []]),
+    ("beside", [0, 1, 0x7FFFFFFF, None], [-1, 0x80000000, "1", 0.5, True, []]),
     ("restorable", [True, False], [0, 1, "true", "", None, []]),
 ]
 NAMES_REFUSED = ["", "A", "a_b", "-a", "a-", "1a", "a.b", "a/b", "..", "a\n", "a\x00", "a b", None]

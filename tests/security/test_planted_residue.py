@@ -1,0 +1,269 @@
+"""Nothing of a call is found by the next one, whether its process is set back or another is forked.
+
+Both ways side by side on one node, by the rows of `support/residue.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from casemate.restorer.probe import restoring_problem
+from support import residue
+from support.node import TestNode
+from support.processes import restorer_of
+
+WAYS = {"restored": "", "forked": 'fresh = "process"'}
+LIMITS = 'timeout = "{timeout}"\nmemory = "128MB"\nprocesses = 16\nopen_files = 64\ntmp = "4MB"'
+AGAIN_TRIES, ROUNDS = 40, 3
+"""How often is looked, and the row tried: a process is replaced after a minute."""
+LOOKS = 9
+"""After what costs a process its use: of a function with which that is frequent each call has a
+fork of its own (`dispatch/restored.py`), which would prove nothing."""
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
+    running = TestNode(tmp_path_factory.mktemp("node") / "data", "--restore").start()
+    yield running
+    running.close()
+
+
+class Function:
+    """A function that leaves something, in one of two ways."""
+
+    def __init__(self, node: TestNode, name: str, *, again: bool, timeout: str = "20s") -> None:
+        self.node = node
+        self.name = f"t/{name}"
+        self.again = again and not restoring_problem()
+        """Whether its processes are used again."""
+        self.limits = LIMITS.format(timeout=timeout)
+        self.pristine: dict[str, Any] = {}
+
+    def deploy(self, settings: str, at_import: str = "") -> Function:
+        """Deploy it, and look at what it finds before anything is planted."""
+        name = self.name.removeprefix("t/")
+        self.node.deploy(
+            residue.source(at_import),
+            name=name, settings=settings, limits=self.limits, unguarded=True,
+        )  # fmt: skip
+        return self
+
+    def begin(self) -> None:
+        """Have it settle, and take what is found now for what is found without residue."""
+        if self.again:
+            self.used_again()
+        self.pristine = self.call(deep=True)["found"]
+
+    def used_again(self) -> None:
+        """Call it until a process serves that has served before."""
+        seen: set[int] = set()
+
+        def known() -> bool:
+            who = self.call()["who"]
+            return who in seen or seen.add(who) is not None
+
+        self.node.wait_until(known, 60)
+
+    def call(self, **event: Any) -> dict[str, Any]:
+        answer = self.node.invoke(event, function=self.name)
+        if answer.status_code != 200:
+            told = self.node.error(answer)
+            raise AssertionError(f"{told['type']}: {told['message']}\n{told['trace'][-500:]}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+    def look(self, *, deep: bool = False) -> int:
+        """Require that nothing is found; return who has looked."""
+        seen = self.call(look=True, deep=deep)
+        assert self.changed(seen) == {}
+        return int(seen["who"])
+
+    def changed(self, seen: dict[str, Any]) -> dict[str, Any]:
+        """Return what is not as it is without residue."""
+        return {
+            what: (self.pristine[what], value)
+            for what, value in seen["found"].items()
+            if value != self.pristine[what]
+        }
+
+
+@pytest.fixture(scope="module")
+def functions(node: TestNode) -> dict[str, Function]:
+    found = {}
+    for way, settings in WAYS.items():
+        found[way] = Function(node, way, again=way == "restored").deploy(settings)
+        found[way].begin()
+    return found
+
+
+@pytest.fixture(params=list(WAYS))
+def function(functions: dict[str, Function], request: pytest.FixtureRequest) -> Function:
+    return functions[request.param]
+
+
+@pytest.fixture(scope="module")
+def short(node: TestNode) -> dict[str, Function]:
+    found = {}
+    for way, settings in WAYS.items():
+        name = f"short-{way}"
+        found[way] = Function(node, name, again=way == "restored", timeout="500ms").deploy(settings)
+        found[way].begin()
+    return found
+
+
+@pytest.mark.parametrize("row", residue.AGAIN)
+def test_what_shows_is_gone(function: Function, row: str) -> None:
+    again = False
+    for _ in range(ROUNDS):
+        planted = function.call(run=residue.AGAIN[row], look=True)
+        assert function.changed(planted), "it does nothing"
+        for _ in range(AGAIN_TRIES if function.again else 2):
+            again = function.look() == planted["who"]
+            if again:
+                break
+        if again or not function.again:
+            break
+    assert again is function.again
+
+
+@pytest.mark.parametrize("row", residue.UNSEEN_AGAIN)
+def test_what_does_not_show_is_gone(function: Function, row: str) -> None:
+    answer = function.node.invoke({"run": residue.UNSEEN_AGAIN[row]}, function=function.name)
+    assert answer.status_code in (200, 500)
+    for _ in range(4):
+        function.look()
+
+
+@pytest.mark.parametrize("row", [*residue.GONE, *residue.GONE_DEEP])
+def test_what_stays_costs_the_process(function: Function, row: str) -> None:
+    deep = row in residue.GONE_DEEP
+    planted = function.call(run={**residue.GONE, **residue.GONE_DEEP}[row], look=True, deep=deep)
+    assert function.changed(planted), "it does nothing"
+    for _ in range(LOOKS if function.again else 2):
+        assert function.look() != planted["who"]
+    if deep:
+        assert function.look(deep=True) != planted["who"]
+        for _ in range(LOOKS if function.again else 0):
+            function.look()
+
+
+@pytest.mark.parametrize("row", residue.UNSEEN_GONE)
+def test_what_may_stay_costs_the_process(function: Function, row: str) -> None:
+    planted = function.call(run=residue.UNSEEN_GONE[row])
+    for _ in range(LOOKS if function.again else 2):
+        assert function.look() != planted["who"]
+
+
+@pytest.mark.parametrize("row", residue.DENIED)
+def test_this_is_refused(function: Function, row: str) -> None:
+    planted = function.call(run=residue.DENIED[row], look=True)
+    assert planted["result"] < 0
+    assert function.changed(planted) == {}
+    for _ in range(LOOKS if function.again else 2):
+        function.look()
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("row", residue.ENDED)
+def test_nothing_is_left_of_who_was_ended(short: dict[str, Function], way: str, row: str) -> None:
+    function = short[way]
+    answer = function.node.invoke({"run": residue.ENDED[row]}, function=function.name)
+    assert answer.status_code in (500, 502, 504), answer.text
+    for _ in range(3):
+        function.look()
+
+
+def test_both_ways_were_tried(functions: dict[str, Function]) -> None:
+    """Or the tests above have tried one of them twice."""
+    assert residue.COUNT >= 120
+    for way, function in functions.items():
+        function.look()
+        told = function.node.client.get(
+            f"{function.node.url}/api/v1/functions/{function.name}/restoring"
+        ).json()
+        if way == "restored" and function.again:
+            assert told["restored"] > 20 and told["forks"] < told["restored"] / 10, told
+        else:
+            assert told["restored"] == 0 and told["forks"] > 0
+
+
+def test_random_numbers_do_not_come_again(function: Function) -> None:
+    for kind in zip(*[function.call()["chance"] for _ in range(20)], strict=True):
+        assert len(set(kind)) == 20
+
+
+# -- at import ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def importing(node: TestNode) -> dict[str, Function]:
+    """Everything in one module, which is not restored: it leaves files and sockets open."""
+    at_import = "\n".join(made for made, _, _ in residue.IMPORTED.values())
+    return {
+        way: Function(node, f"import-{way}", again=False).deploy(settings, at_import)
+        for way, settings in WAYS.items()
+    }
+
+
+KEPT_OPEN = ("a loop", "a file that is read", "a socket")
+
+
+@pytest.fixture(scope="module")
+def restorable(node: TestNode) -> Function:
+    """The same but for what is open: it is restored."""
+    rows = {row: made for row, (made, _, _) in residue.IMPORTED.items() if row not in KEPT_OPEN}
+    function = Function(node, "import-again", again=True).deploy("", "\n".join(rows.values()))
+    function.begin()
+    return function
+
+
+def found(function: Function, look: str) -> str:
+    return str(function.call(run=f"result = repr({look})")["result"])
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("row", residue.IMPORTED)
+def test_what_an_import_made_is_as_it_made_it(
+    importing: dict[str, Function], way: str, row: str
+) -> None:
+    _, change, look = residue.IMPORTED[row]
+    function = importing[way]
+    pristine = found(function, look)
+    assert function.call(run=f"{change}\nresult = repr({look})")["result"] != pristine
+    for _ in range(2):
+        assert found(function, look) == pristine
+
+
+@pytest.mark.parametrize("row", [row for row in residue.IMPORTED if row not in KEPT_OPEN])
+def test_what_an_import_made_is_restored(restorable: Function, row: str) -> None:
+    _, change, look = residue.IMPORTED[row]
+    pristine = found(restorable, look)
+    changed = restorable.call(run=f"{change}\nresult = repr({look})")
+    assert changed["result"] != pristine
+    for _ in range(LOOKS):
+        restorable.look()
+    assert found(restorable, look) == pristine
+
+
+@pytest.mark.parametrize("row", residue.HOSTILE)
+def test_what_an_import_pretends_has_its_process_used_once(node: TestNode, row: str) -> None:
+    """It cannot be taken for what can be restored, nor reach who restores others."""
+    if restoring_problem():
+        pytest.skip(restoring_problem())
+    assert node.process is not None
+    restorer = restorer_of(node.process.pid)
+    number = list(residue.HOSTILE).index(row)
+    function = Function(node, f"hostile-{number}", again=False).deploy("", residue.HOSTILE[row])
+    seen = []
+    for _ in range(6):
+        answer = node.invoke(
+            {"run": "result = len(state); state.append(1)"}, function=function.name
+        )
+        if answer.status_code == 200:
+            assert answer.json()["result"] == 0
+            seen.append(answer.json()["who"])
+    assert len(set(seen)) == len(seen)
+    assert restorer_of(node.process.pid) == restorer is not None
