@@ -11,7 +11,7 @@ from casemate.dispatch.failed_starts import start_failed, unavailable
 from casemate.dispatch.pool_zygotes import PoolZygotes
 from casemate.dispatch.queued import QUEUE_FULL, CallQueue, Waiter, throttled
 from casemate.dispatch.resting import UNMEASURED, Resting
-from casemate.dispatch.restored import RestoredInstances
+from casemate.dispatch.restored import SOON_SECONDS, RestoredInstances
 from casemate.dispatch.shares import ProjectShare
 from casemate.dispatch.spares import Spares
 from casemate.dispatch.tallies import Tally
@@ -119,7 +119,7 @@ class Pool:
         if patient:
             patience = max(patience, PATIENT_SECONDS)
         now = self._loop.time()
-        waiter = Waiter(future, now + patience + 2 * self._start_seconds)
+        waiter = Waiter(future, now, now + patience + 2 * self._start_seconds)
         self._deadlines.put(waiter, now + patience, partial(self._give_up, waiter))
         self._waiting.add(waiter)
         self._match()
@@ -148,6 +148,7 @@ class Pool:
 
     def _begin(self, instance: Instance) -> None:
         self.busy += 1
+        instance.begun = self._loop.time()
         self._zygotes.called()
         self._share.begin(instance)
 
@@ -255,9 +256,9 @@ class Pool:
         starting = len(self._starting) + self._being_made_ready()
         total = self.busy + starting + spares
         if self.reuse:
-            if total and waiting and not self._starting and self._patience is None:
+            if total and waiting and not self._starting:
                 # Busy instances come back soon: start another only for who waits too long.
-                self._patience = self._loop.call_later(_PATIENCE_SECONDS, self._impatient)
+                self._be_patient(_PATIENCE_SECONDS)
             missing = self._target(now) + self.busy - total if ahead else 0
             if self._zygotes.lacks_successors:
                 missing = max(missing, 1)
@@ -265,13 +266,27 @@ class Pool:
         target = self._target(now) if ahead else self.arrivals.spares(now)
         need = waiting + target - starting - spares
         room = self.limits.concurrency + target - total
+        zygote = self._zygotes.current
+        used_again = zygote is not None and total > 0 and self.restored.wanted(zygote)
+        if used_again and self.restored.come_soon(waiting, total):
+            warm = self.warm.count - starting - spares if ahead else 0
+            need = max(self.restored.lasting(self.arrivals.rate(now)) - total, warm)
+            if waiting:
+                self._be_patient(SOON_SECONDS)
         return min(need, room, _MAX_STARTING - len(self._starting))
 
-    def _impatient(self) -> None:
-        """Start one more reusable instance if the head of the queue is still waiting."""
+    def _be_patient(self, seconds: float) -> None:
+        if self._patience is None:
+            self._patience = self._loop.call_later(seconds, self._impatient, seconds)
+
+    def _impatient(self, seconds: float) -> None:
+        """Start one more instance if the head of the queue has waited for so long."""
         self._patience = None
         # With a spare at hand it is the project's share that the queue waits for.
         wanted = self._waiting and not self._starting and not self._spares
+        if wanted and self._loop.time() - self._waiting.longest_since < seconds:
+            self._be_patient(seconds)
+            return
         if not wanted or self.busy >= self.limits.concurrency:
             return
         zygote = self._zygotes.next()

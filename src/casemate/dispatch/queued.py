@@ -23,11 +23,12 @@ _turns = itertools.count()
 class Waiter:
     """A call in the queue."""
 
-    __slots__ = ("future", "latest")
+    __slots__ = ("future", "latest", "since")
 
-    def __init__(self, future: asyncio.Future[Instance], latest: float) -> None:
+    def __init__(self, future: asyncio.Future[Instance], since: float, latest: float) -> None:
         """Wait on `future` until the pool refuses the call; never beyond `latest`."""
         self.future = future
+        self.since = since
         self.latest = latest
 
 
@@ -53,6 +54,11 @@ class CallQueue:
     def remove(self, waiter: Waiter) -> None:
         """Let go of a call."""
         self._waiting.remove(waiter)
+
+    @property
+    def longest_since(self) -> float:
+        """Since when the call waits that waits longest; never without one."""
+        return self._waiting[0].since if self._waiting else float("inf")
 
     def next(self) -> Waiter | None:
         """Take the call that waits longest, None if there is none that still does."""

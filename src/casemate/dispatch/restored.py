@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -26,6 +27,10 @@ _READY_SECONDS = 1.0
 """Of which nothing is heard for so long is ended: it takes the place of others."""
 _SLOW_SECONDS = 0.1
 """While one takes longer than this no others are asked for."""
+SOON_SECONDS = 0.005
+"""How long a call waits for one that is at work before another is forked, which takes as long."""
+_TURNS = 8
+"""Of which the length is a mean."""
 
 
 class RestoredInstances:
@@ -45,6 +50,7 @@ class RestoredInstances:
         self._under_way: dict[Instance, float] = {}
         self._last: deque[bool] = deque(maxlen=_LAST)
         self._fork_until = 0.0
+        self._turn = 0.0
         self.tally = tally
 
     def __len__(self) -> int:
@@ -61,6 +67,18 @@ class RestoredInstances:
         if not zygote.restorable or now < self._fork_until:
             return False
         return all(now - since <= _SLOW_SECONDS for since in self._under_way.values())
+
+    def come_soon(self, waiting: int, instances: int) -> bool:
+        """Tell whether so many calls that wait get theirs from so many instances soon.
+
+        Each that is forked instead takes processor time of those that serve, and its copies of
+        pages push theirs out of the caches.
+        """
+        return not waiting or 0 < self._turn * waiting <= SOON_SECONDS * instances
+
+    def lasting(self, rate: float) -> int:
+        """Return how many are of use at so many calls a second: those at work, and one spare."""
+        return max(1, math.ceil(rate * self._turn) + (self._turn > SOON_SECONDS))
 
     def begin(self, zygote: Zygote, instance: Instance) -> bool:
         """Have an instance made ready; False if it is not to be used again."""
@@ -85,6 +103,7 @@ class RestoredInstances:
             _log.info("an instance of %s is not used again: %s", self._name, problem)
         elif not problem and instance.served:
             self.tally.restored += 1
+            self._turn += (self._loop.time() - instance.begun - self._turn) / _TURNS
         self._last.append(not problem)
         failed = self._last.count(False)
         if len(self._last) >= _LEAST and failed > _MOST_PART * len(self._last):

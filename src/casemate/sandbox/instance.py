@@ -73,6 +73,7 @@ class Instance:
         "_reuse",
         "_sock",
         "_waiter",
+        "begun",
         "born",
         "holds_secret",
         "last",
@@ -118,7 +119,7 @@ class Instance:
         self._reuse = reuse or restorable
         self.restorable = restorable
         """True for one that is made ready again by a restorer, and used no more without it."""
-        self.born = loop.time()
+        self.born = self.begun = loop.time()
         self._ready = False
         self._ended = False
         self._waiter: asyncio.Future[Reply] | None = None

@@ -64,7 +64,7 @@ class FakeInstance(Instance):
         restorable: bool = False,
     ) -> None:
         self.restorable = restorable
-        self.born = zygote.loop.time()
+        self.born = self.begun = zygote.loop.time()
         self.served = 0
         self.is_quiet = True
         self.zygote = zygote
