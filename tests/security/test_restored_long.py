@@ -49,7 +49,9 @@ def test_memory_and_kernel_state_are_those_of_the_snapshot(count: int) -> None:
         assert child.held.restored == count
         assert child.differences() == []
         now, was = State.of(child.files, child.tmp), snapshot.state
-        assert tracing.general(child.pid) == snapshot.general
+        # But for the call that it waits in, which is broken off here and is not at a snapshot.
+        here, home = tracing.general(child.pid), snapshot.general
+        assert here._replace(rax=home.rax, orig_rax=home.orig_rax) == home
         assert tracing.extended(child.pid) == snapshot.extended
         assert (now.maps, now.status, now.limits) == (was.maps, was.status, was.limits)
         assert (now.descriptors, now.kept, now.folder) == (was.descriptors, was.kept, was.folder)
@@ -67,9 +69,9 @@ AREA = "area = ctypes.create_string_buffer(9000); AREA = ctypes.addressof(area)"
 STEPS: dict[str, tuple[Any, str]] = {
     "when it is compared": (ProcessFiles, "status"),
     "when its descriptors are looked at": (remote_memory, "same_file"),
-    "when its memory is written": (remote_memory, "write"),
+    "when its memory is written": (remote_memory.Copy, "write"),
     "when its state is set": (tracing, "set_extended"),
-    "when its registers are set": (tracing, "set_general"),
+    "when its state is looked at": (tracing, "extended"),
     "when it goes on": (tracing, "resume"),
 }
 SIGNALS = (signal.SIGKILL, signal.SIGSTOP, signal.SIGUSR1, signal.SIGSEGV, signal.SIGALRM)

@@ -233,7 +233,10 @@ def of_python():
                 running.gi_frame is None,
             ]
         ),
-        "environment": sorted(os.environ.items()),
+        # Without the trace of the call that looks, which is another one each time.
+        "environment": sorted(
+            pair for pair in os.environ.items() if pair[0] not in ("TRACEPARENT", "TRACESTATE")
+        ),
         "modules": sorted(sys.modules),
         "patched": repr([named(json.dumps), named(os.getcwd), named(time.time)]),
         "attributes": [sorted(set(vars(m)) - was) for m, was in VARIABLES],
