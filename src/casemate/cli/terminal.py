@@ -71,6 +71,11 @@ def print_json(value: Any) -> None:
     print(json_text(_encoded(value, indent=2)), flush=True)
 
 
+def print_json_text(text: str) -> None:
+    """Print a JSON document as it is written, but for what a terminal would obey."""
+    print(json_text(text.removesuffix("\n")), flush=True)
+
+
 def print_json_line(value: Any, *, compact: bool = False) -> None:
     """Print one JSON document on one line, without spaces if it is `compact`."""
     print(json_text(_encoded(value, indent=None, compact=compact)), flush=True)

@@ -10,13 +10,19 @@ from vault_samples import master_key, open_engine
 from casemate.vault import protocol
 from casemate.vault.interface import Purpose
 
+GATEWAY = b"gateway"
+
 
 @pytest.mark.parametrize("purpose", list(Purpose))
 def test_each_purpose_s_keys_go_to_one_kind_of_connection(purpose: Purpose) -> None:
     asked = protocol.GetDataKey(1, "", purpose, None)
-    own = purpose in (Purpose.JOURNAL, Purpose.RECORDS)
-    assert protocol.is_allowed(asked, recorder=True) is own
-    assert protocol.is_allowed(asked, recorder=False) is not own
+    whose = {
+        Purpose.JOURNAL: protocol.RECORDER,
+        Purpose.RECORDS: protocol.RECORDER,
+        Purpose.MONITOR: protocol.MONITOR,
+    }.get(purpose, GATEWAY)
+    for kind in (protocol.RECORDER, protocol.MONITOR, GATEWAY):
+        assert protocol.is_allowed(asked, kind) is (kind == whose)
 
 
 @pytest.mark.parametrize(
@@ -29,13 +35,13 @@ def test_each_purpose_s_keys_go_to_one_kind_of_connection(purpose: Purpose) -> N
     ],
 )
 def test_a_gateway_may_ask_none_of_what_is_the_recorder_s(request_: protocol.Request) -> None:
-    assert protocol.is_allowed(request_, recorder=True)
-    assert not protocol.is_allowed(request_, recorder=False)
+    assert protocol.is_allowed(request_, protocol.RECORDER)
+    assert not protocol.is_allowed(request_, GATEWAY)
 
 
 def test_the_recorder_may_ask_nothing_of_a_gateway_s() -> None:
-    assert not protocol.is_allowed(protocol.GetStatus(1), recorder=True)
-    assert not protocol.is_allowed(protocol.HasSecrets(1, "p"), recorder=True)
+    assert not protocol.is_allowed(protocol.GetStatus(1), protocol.RECORDER)
+    assert not protocol.is_allowed(protocol.HasSecrets(1, "p"), protocol.RECORDER)
 
 
 def test_that_there_are_records_is_known_for_good_once_it_was_said(tmp_path: Path) -> None:

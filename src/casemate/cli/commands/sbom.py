@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 from casemate.cli.building import Workspace
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import ManifestOption, command, new_app
-from casemate.cli.terminal import note
+from casemate.cli.terminal import note, print_json_text
 
 if TYPE_CHECKING:
     from casemate.model.bundle import BundleManifest
@@ -61,8 +60,7 @@ def sbom(
         found = _of_functions(functions or [], manifest, several=out is not None)
     for name, document in found:
         if out is None:
-            sys.stdout.write(document.decode())
-            sys.stdout.flush()
+            print_json_text(document.decode())
         else:
             _write(out / f"{name}.cdx.json", document)
 
