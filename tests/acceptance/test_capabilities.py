@@ -481,7 +481,8 @@ def test_environment_variables(deployed: TestNode) -> None:
     found = deployed.invoke({"do": "environment"}, function="t/variables").json()
     assert found["LEVEL"] == "débug"
     own = [name for name in found["names"] if name.startswith("CASEMATE_")]
-    assert own == ["CASEMATE_FUNCTION", "CASEMATE_PROJECT"]
+    decoys = [name for name in own if name.startswith("CASEMATE_BACKUP_")]
+    assert len(decoys) == 4 and own == [*decoys, "CASEMATE_FUNCTION", "CASEMATE_PROJECT"]
     assert not [name for name in found["names"] if "proxy" in name.lower()]
     assert not any(SECOND in value or deployed.key in value for value in found["values"])
 

@@ -163,6 +163,9 @@ def test_commits_that_a_damaged_log_has_lost_are_named(whole: TestNode, what: st
     node.start()
     for number in range(20):
         assert node.invoke(f"item-{number}").json() == "first"
+        node.client.post(
+            f"{node.url}/api/v1/tokens", json={"name": f"n{number}", "roles": ["owner"]}
+        )
     node.get("/invocations")
     node.stop(signal.SIGKILL)
     log = node.data / f"{what}-wal"

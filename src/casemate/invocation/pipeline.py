@@ -41,6 +41,9 @@ from casemate.sandbox.frames import Output
 from casemate.sandbox.instance import Instance
 from casemate.seal import Seal
 
+_TICK_SECONDS = 0.0005
+"""The loop's clock is set once a turn: what ran within one has run, and is counted."""
+
 
 class InvokeHead(msgspec.Struct, omit_defaults=True):
     """Head of an invoke frame, as `runner/instance.py` reads it."""
@@ -173,7 +176,7 @@ class Pipeline:
             body=reply.body,
             failure=None if reply.outcome is Outcome.OK else failure_of(reply, limits, timeout),
             queued=placed.queued,
-            ran=loop.time() - started,
+            ran=max(loop.time() - started, _TICK_SECONDS),
             cold=placed.cold,
             output=output.entries,
             output_dropped=output.dropped,

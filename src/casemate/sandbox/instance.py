@@ -303,6 +303,8 @@ class Instance:
     def _on_log(self, head: bytes, body: bytes) -> None:
         entry = decode_log(head)
         output = self._pipe.output
+        if output is not None:
+            self._pipe.read_rest()  # what was printed before it comes before it
         if output is None or output.add(entry.at, entry.level[:16], body + b"\n"):
             return
         # As with what is printed: a flood costs its writer.

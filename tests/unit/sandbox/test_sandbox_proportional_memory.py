@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 from collections.abc import Iterator
@@ -20,7 +21,9 @@ def forked(own: int = 0) -> Iterator[int]:
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
-        held = bytearray(os.urandom(MIB) * (own // MIB))
+        # Not of the heap, of which the parent may have pages that nobody uses any more.
+        held = mmap.mmap(-1, max(own, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        held.write(os.urandom(MIB) * (own // MIB))
         os.write(writing, b"1")
         signal.pause()
         os._exit(len(held) and 0)
