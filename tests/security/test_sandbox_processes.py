@@ -173,7 +173,7 @@ def test_the_environment_is_not_the_hosts(attack: Attack) -> None:
     expected = {
         "HOME", "TMPDIR", "PATH", "LANG", "TZ", "CASEMATE_PROJECT", "CASEMATE_FUNCTION",
         "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS",
-        "LC_CTYPE",
+        "LC_CTYPE", "TRACEPARENT",
     }  # fmt: skip
     decoys = {f"CASEMATE_BACKUP_{what}" for what in ("HOST", "SECRET", "TABLE", "TOKEN")}
     assert set(given) <= expected | decoys
