@@ -148,7 +148,8 @@ class Pool:
 
     def _begin(self, instance: Instance) -> None:
         self.busy += 1
-        instance.begun = self._loop.time()
+        if instance.restorable:
+            instance.begun = self._loop.time()
         self._zygotes.called()
         self._share.begin(instance)
 

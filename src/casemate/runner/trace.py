@@ -9,8 +9,12 @@ PREFIX = "ca5e3a7e"
 """The platform's `TRACE_PREFIX`."""
 _ID = 28
 """Characters of an invocation's id, the last 24 of which are hexadecimal digits."""
-_PARENT, _STATE = "TRACEPARENT", "TRACESTATE"
+_PARENT, _STATE = b"TRACEPARENT", b"TRACESTATE"
 """Variables of the environment by which OpenTelemetry hands a context to a process."""
+_VARIABLES: dict[bytes, bytes] = os.environ._data  # type: ignore[attr-defined]
+"""What `os.environ` shows. To set one there is also to call setenv(3), which keeps each value that
+there ever was, for somebody may still hold it: 0.1 KB of every call for as long as the process
+lives. No other reads it, as no program can be started."""
 
 
 class Trace:
@@ -47,8 +51,8 @@ def tell(trace: Trace) -> None:
     """Say so in the environment, as it is between processes."""
     if not trace.traceparent:
         return
-    os.environ[_PARENT] = trace.traceparent
+    _VARIABLES[_PARENT] = trace.traceparent.encode()
     if trace.tracestate:
-        os.environ[_STATE] = trace.tracestate
-    elif _STATE in os.environ:
-        del os.environ[_STATE]
+        _VARIABLES[_STATE] = trace.tracestate.encode()
+    else:
+        _VARIABLES.pop(_STATE, None)

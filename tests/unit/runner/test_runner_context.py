@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,20 @@ def test_it_says_where_it_stands_in_a_trace(monkeypatch: pytest.MonkeyPatch) -> 
     assert (os.environ["TRACEPARENT"], os.environ["TRACESTATE"]) == (PARENT, "vendor=1")
     tell(Trace(PARENT))
     assert "TRACESTATE" not in os.environ
+
+
+def test_saying_so_costs_no_memory_that_stays() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    def tell_of(calls: range) -> None:
+        for number in calls:
+            tell(Trace(f"00-{number:032x}-{number:016x}-01", f"vendor={number}"))
+
+    tell_of(range(1000))
+    before = resident()
+    tell_of(range(1000, 101_000))
+    assert resident() - before < 2 << 20
 
 
 def test_a_trace_begins_with_the_invocation_unless_it_is_said() -> None:
