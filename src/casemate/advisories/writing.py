@@ -28,6 +28,7 @@ from casemate.advisories.errors import RecordError, SourceError
 from casemate.advisories.packages import Ecosystem
 from casemate.advisories.place import give
 from casemate.advisories.record import OsvRecord
+from casemate.kernel.durability import sync_folder
 
 _NAME_BYTES = 128
 """What an id or alias takes in memory and in the index."""
@@ -219,8 +220,4 @@ def _publish(file: IO[bytes], temporary: Path, path: Path) -> None:
     give(temporary, like=path.parent)
     os.fsync(file.fileno())
     temporary.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

@@ -19,6 +19,7 @@ from casemate.build.limits import (
     MAX_NAME_BYTES,
     MAX_PATH_BYTES,
 )
+from casemate.kernel.durability import sync_folder
 from casemate.model.bundle import BundleFile
 
 _CHUNK = 1 << 20
@@ -185,15 +186,6 @@ def sync_tree(root: Path) -> None:
         if library.syncfs(descriptor) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Return once the names in a folder are on the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -19,11 +19,11 @@ from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject, room
 from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
+from casemate.kernel.durability import sync_file
 from casemate.model.errors import NotFoundError
 from casemate.sqlite import engine
 from casemate.sqlite.commit_count import forget, lost_commits
 from casemate.sqlite.connecting import open_writer
-from casemate.sqlite.copying import sync_file
 from casemate.sqlite.engine import Connection
 from casemate.vault.interface import DataKey, Purpose
 

@@ -21,9 +21,10 @@ from casemate.data.project import MissingKeyError, OpenProject, guard_of, room
 from casemate.data.projects import Keys
 from casemate.data.registry import BUCKET
 from casemate.data.work import Work
+from casemate.kernel.durability import sync_file
 from casemate.sqlite import engine
 from casemate.sqlite.connecting import open_writer
-from casemate.sqlite.copying import copy_pages, sync_file
+from casemate.sqlite.copying import copy_pages
 from casemate.sqlite.engine import Connection
 from casemate.vault.interface import DataKey, Purpose
 

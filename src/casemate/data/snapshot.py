@@ -9,8 +9,9 @@ from casemate.data.faults import DATA, disk_error
 from casemate.data.folder import OBJECTS
 from casemate.data.project import OpenProject
 from casemate.data.projects import Projects
+from casemate.kernel.durability import sync_file
 from casemate.sqlite import engine
-from casemate.sqlite.copying import copy_pages, sync_file
+from casemate.sqlite.copying import copy_pages
 
 
 async def snapshot(projects: Projects, target: Path) -> None:

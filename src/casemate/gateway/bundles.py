@@ -22,6 +22,7 @@ import msgspec
 
 from casemate.build import ArchiveError, pack, unpack
 from casemate.gateway.shared_files import SharedFiles
+from casemate.kernel.durability import sync_folder
 from casemate.model.bundle import BundleManifest
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.vault import decrypt_stream, encrypt_stream
@@ -113,7 +114,7 @@ class BundleStore:
                 target.flush()
                 os.fsync(target.fileno())
             draft.rename(self._file(digest))
-            _sync(self._sealed)
+            sync_folder(self._sealed)
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise UnavailableError(
@@ -365,11 +366,3 @@ class _Nowhere:
 
 def _context(digest: str) -> bytes:
     return b"casemate bundle " + digest.encode()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

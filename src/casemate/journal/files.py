@@ -15,6 +15,7 @@ from pathlib import Path
 
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.tiles import MAX_ENTRY_BYTES, WIDTH, path
+from casemate.kernel.durability import sync_folder
 
 CHECKPOINT = "checkpoint"
 HISTORY = "checkpoints"
@@ -48,15 +49,6 @@ def read_tile(folder: Path, level: int | str, index: int, width: int = WIDTH) ->
     if data is None:
         data = read_bounded(folder / path(level, index), MAX_TILE_FILE_BYTES)
     return data
-
-
-def sync_folder(folder: Path) -> None:
-    """Make durable what files a folder has."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def write_whole(file: Path, data: bytes, *, durable: bool) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
+from casemate.kernel.durability import sync_folder
 from casemate.recorder.records.errors import (
     RecordsCorruptError,
     RecordsError,
@@ -20,7 +21,6 @@ from casemate.sqlite.commit_count import forget, lost_commits
 from casemate.sqlite.commit_guard import CommitGuard
 from casemate.sqlite.connecting import Room
 from casemate.sqlite.connections import Connections
-from casemate.sqlite.copying import sync_folder
 
 FOLDER = "records"
 """Below the recorder's own folder."""

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+from casemate.kernel.durability import sync_folder
 from casemate.model.errors import ConflictError
 from casemate.sqlite import engine
-from casemate.sqlite.copying import copy_pages, sync_folder
+from casemate.sqlite.copying import copy_pages
 from casemate.store.errors import StoreError
 from casemate.store.sqlite.faults import STORE
 from casemate.store.sqlite.files import create_private
