@@ -7,8 +7,10 @@ ever spoken to.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -63,6 +65,35 @@ def take_connection(control: socket.socket) -> socket.socket | None:
     """
     taken = take_named_connection(control, frozenset({CONNECT}))
     return None if taken is None else taken[1]
+
+
+def admit(
+    control: socket.socket,
+    names: frozenset[bytes],
+    taken: Callable[[bytes, socket.socket], None],
+    *,
+    ended: Callable[[], None],
+) -> None:
+    """Take each connection of one of these kinds that the supervisor passes, from now on.
+
+    `taken` gets its kind and the connection, `ended` is told once the supervisor is gone.
+    """
+    loop = asyncio.get_running_loop()
+    control.setblocking(False)
+
+    def accept() -> None:
+        try:
+            found = take_named_connection(control, names)
+        except BlockingIOError:
+            return
+        except EOFError:
+            loop.remove_reader(control.fileno())
+            ended()
+            return
+        if found is not None:
+            taken(*found)
+
+    loop.add_reader(control.fileno(), accept)
 
 
 def take_named_connection(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import socket
 from collections.abc import Callable
@@ -11,7 +10,8 @@ from typing import TypeVar
 
 import msgspec
 
-from casemate.child.calls import decode_reply, encode
+from casemate.child.calls import decode_reply
+from casemate.child.questions import Questions, Respondent
 from casemate.child.restart import Backoff, KeptProcess
 from casemate.monitor import protocol
 from casemate.monitor.errors import MonitorUnavailableError
@@ -26,7 +26,13 @@ SILENT_SECONDS = 10.0
 """A monitor that has not told how it is for as long is not well."""
 MAX_BEHIND = 10_000
 """Entries that it may be behind and be well."""
-MAX_QUESTIONS = 32
+_RESPONDENT = Respondent(
+    name="monitor",
+    most=32,
+    errors=protocol.ERRORS,
+    unavailable=MonitorUnavailableError,
+    if_gone="try again in a moment; what happens is recorded all the same",
+)
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -39,8 +45,7 @@ class MonitorClient:
     def __init__(self, starter: socket.socket | None, loop: asyncio.AbstractEventLoop) -> None:
         """Have monitors started on `starter`."""
         self._loop = loop
-        self._numbers = itertools.count(1)
-        self._questions: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._questions = Questions(_RESPONDENT, loop)
         self._told: Status | None = None
         self._told_at = loop.time()
         self._process = KeptProcess(
@@ -60,20 +65,11 @@ class MonitorClient:
         if answer.n == protocol.STATUS:
             self._told, self._told_at = _status(answer.result), self._loop.time()
             return
-        question = self._questions.pop(answer.n, None)
-        if question is None or question.done():
-            return
-        if answer.failure is None:
-            question.set_result(answer.result)
-        else:
-            question.set_exception(protocol.ERRORS.error(answer.failure))
+        self._questions.answered(answer)
 
     def _lost(self) -> None:
         self._told = None
-        questions, self._questions = self._questions, {}
-        for question in questions.values():
-            if not question.done():
-                question.set_exception(_gone())
+        self._questions.lost()
 
     def problems(self) -> str:
         """Return what is wrong with what is noticed and told, empty where nothing is."""
@@ -89,22 +85,7 @@ class MonitorClient:
         return "; ".join(self._told.problems)
 
     async def _ask(self, kind: type[T], make: Callable[[int], msgspec.Struct]) -> T:
-        if self._process.connection is None or len(self._questions) >= MAX_QUESTIONS:
-            raise _gone()
-        number = next(self._numbers) & 0xFFFFFFFF
-        future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
-        self._questions[number] = future
-        self._process.send(encode(make(number)))
-        try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return msgspec.msgpack.decode(await future, type=kind)
-        except TimeoutError:
-            raise MonitorUnavailableError(
-                f"The monitor did not answer within {ANSWER_SECONDS:g} s.",
-                next_step="try again in a moment",
-            ) from None
-        finally:
-            self._questions.pop(number, None)
+        return await self._questions.ask(self._process, kind, make, seconds=ANSWER_SECONDS)
 
     async def findings(
         self,
@@ -141,10 +122,3 @@ class MonitorClient:
     def close(self) -> None:
         """End the monitor: what it has not read yet it reads the next time. Twice is fine."""
         self._process.close()
-
-
-def _gone() -> MonitorUnavailableError:
-    return MonitorUnavailableError(
-        "The monitor is not there, or has too many questions to answer.",
-        next_step="try again in a moment; what happens is recorded all the same",
-    )

@@ -17,7 +17,7 @@ import msgspec
 import uvloop
 
 from casemate.child.process import Supervised, main
-from casemate.child.protocol import take_named_connection
+from casemate.child.protocol import admit
 from casemate.detection import rules_of, shipped_texts
 from casemate.detection.documents import MAX_BYTES
 from casemate.model.errors import CasemateError
@@ -113,31 +113,16 @@ async def _serve(
     vault.lost.add_done_callback(lambda _: ended.set())
     server = Server(noticing, gateway, ended.set)
     telling_status = loop.create_task(server.tell_status())
-    _admit_recorders(supervised.control, noticing, ended)
+    admit(
+        supervised.control,
+        frozenset({READER}),
+        lambda _kind, sock: noticing.following.connect(sock),
+        ended=ended.set,
+    )
     await noticing.run(ended)
     telling_status.cancel()
     server.close()
     return 0
-
-
-def _admit_recorders(control: socket.socket, noticing: Noticing, ended: asyncio.Event) -> None:
-    """Read along, from now on, with each recorder that the supervisor passes."""
-    loop = asyncio.get_running_loop()
-    control.setblocking(False)
-
-    def accept() -> None:
-        try:
-            taken = take_named_connection(control, frozenset({READER}))
-        except BlockingIOError:
-            return
-        except EOFError:
-            loop.remove_reader(control.fileno())
-            ended.set()
-            return
-        if taken is not None:
-            noticing.following.connect(taken[1])
-
-    loop.add_reader(control.fileno(), accept)
 
 
 def run(config: MonitorConfig) -> int:

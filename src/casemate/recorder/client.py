@@ -9,7 +9,6 @@ or when the recorder is gone for too long, nothing more may begin; the other hal
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import os
 import socket
@@ -20,6 +19,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from casemate.child.calls import decode_reply, encode
+from casemate.child.questions import Questions, Respondent
 from casemate.child.restart import Backoff, KeptProcess
 from casemate.facts import FactStream
 from casemate.journal.verifying import Verified
@@ -50,7 +50,13 @@ DURABLE_SECONDS = 10.0
 """How long one waits for what was told to be durable."""
 ANSWER_SECONDS = 60.0
 START_SECONDS = 60.0
-MAX_QUESTIONS = 16
+_RESPONDENT = Respondent(
+    name="recorder",
+    most=16,
+    errors=protocol.ERRORS,
+    unavailable=NotRecordedError,
+    if_late="ask for less, or try again",
+)
 
 T = TypeVar("T")
 
@@ -90,9 +96,8 @@ class RecorderClient:
         """Number of the first fact in the buffer."""
         self._acknowledged = 0
         """All facts with lower numbers are durable."""
-        self._numbers = itertools.count(1)
         self._durable: deque[tuple[int, asyncio.Future[None]]] = deque()
-        self._questions: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._questions = Questions(_RESPONDENT, loop)
         self._flushing: asyncio.TimerHandle | None = None
         self._flush_at = 0.0
         self._window: asyncio.TimerHandle | None = None
@@ -212,7 +217,7 @@ class RecorderClient:
         return tuple(batch), size
 
     def _send(self, first: int, batch: tuple[Told, ...], size: int) -> None:
-        number = next(self._numbers) & 0xFFFFFFFF
+        number = self._questions.number()
         self._sent.append(_Sent(number, first, batch, size))
         self._sent_bytes += size
         self._process.send(encode(protocol.Take(number, self._session, first, batch)))
@@ -220,7 +225,7 @@ class RecorderClient:
     def _begin(self) -> None:
         """Tell a new recorder what the one before may not have kept."""
         # Its first answer tells that it is there, also where nothing happens.
-        self._probe = next(self._numbers) & 0xFFFFFFFF
+        self._probe = self._questions.number()
         self._process.send(encode(protocol.GetHead(self._probe)))
         sent, self._sent = self._sent, deque()
         self._sent_bytes = 0
@@ -230,14 +235,7 @@ class RecorderClient:
 
     def _received(self, body: bytes) -> None:
         answer = decode_reply(body)
-        question = self._questions.pop(answer.n, None)
-        if question is not None:
-            if question.done():
-                return
-            if answer.failure is None:
-                question.set_result(answer.result)
-            else:
-                question.set_exception(protocol.ERRORS.error(answer.failure))
+        if self._questions.answered(answer):
             return
         if answer.n == self._probe and answer.failure is None:
             if not self._sent:  # else what waits tells, once it is kept
@@ -290,12 +288,7 @@ class RecorderClient:
     def _lost(self) -> None:
         if self._gone_at is None:
             self._gone_at = self._loop.time()
-        questions, self._questions = self._questions, {}
-        for question in questions.values():
-            if not question.done():
-                question.set_exception(
-                    NotRecordedError("The recorder has ended.", next_step="try again in a moment")
-                )
+        self._questions.lost()
 
     # -- what may begin --------------------------------------------------------------------------
 
@@ -348,25 +341,9 @@ class RecorderClient:
         seconds: float = ANSWER_SECONDS,
     ) -> T:
         """Ask the recorder; copies of the descriptors go along. Raises CasemateError."""
-        if self._process.connection is None or len(self._questions) >= MAX_QUESTIONS:
-            raise NotRecordedError(
-                "The recorder is not there, or has too many questions to answer.",
-                next_step="try again in a moment",
-            )
-        number = next(self._numbers) & 0xFFFFFFFF
-        future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
-        self._questions[number] = future
-        self._process.send(encode(make(number)), descriptors)
-        try:
-            async with asyncio.timeout(seconds):
-                return msgspec.msgpack.decode(await future, type=kind)
-        except TimeoutError:
-            raise NotRecordedError(
-                f"The recorder did not answer within {seconds:g} s.",
-                next_step="ask for less, or try again",
-            ) from None
-        finally:
-            self._questions.pop(number, None)
+        return await self._questions.ask(
+            self._process, kind, make, seconds=seconds, descriptors=descriptors
+        )
 
     async def ready(self) -> None:
         """Wait until there is a recorder that has its journal open.

@@ -18,7 +18,7 @@ import uvloop
 from casemate.child.calls import refusal
 from casemate.child.channel import FrameSocket
 from casemate.child.process import Supervised, main
-from casemate.child.protocol import take_named_connection
+from casemate.child.protocol import admit
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import PENDING
 from casemate.journal.note import NoteKey
@@ -120,28 +120,14 @@ async def _serve(config: RecorderConfig, supervised: Supervised, sock: socket.so
         print(f"casemate recorder: {error}", file=sys.stderr, flush=True)
         await _refuse(sock, error)
         return 1
-    _admit_readers(supervised.control, recorder)
+    admit(
+        supervised.control,
+        frozenset({READER}),
+        lambda _kind, sock: recorder.readers.accept(sock),
+        ended=lambda: None,  # the gateway's end is ours as well
+    )
     await recorder.serve(sock)
     return 0
-
-
-def _admit_readers(control: socket.socket, recorder: Recorder) -> None:
-    """Serve, from now on, those who read along and are passed by the supervisor."""
-    loop = asyncio.get_running_loop()
-    control.setblocking(False)
-
-    def accept() -> None:
-        try:
-            taken = take_named_connection(control, frozenset({READER}))
-        except BlockingIOError:
-            return
-        except EOFError:
-            loop.remove_reader(control.fileno())  # the gateway's end is ours as well
-            return
-        if taken is not None:
-            recorder.readers.accept(taken[1])
-
-    loop.add_reader(control.fileno(), accept)
 
 
 def run(config: RecorderConfig) -> int:

@@ -19,7 +19,7 @@ from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, FrameSocket
 from casemate.child.frames import FrameError
 from casemate.child.heartbeat import Heart
-from casemate.child.protocol import CONNECT, take_named_connection
+from casemate.child.protocol import CONNECT, admit
 from casemate.model.errors import CasemateError
 from casemate.vault import protocol
 from casemate.vault.delivery import DELIVERY_SECONDS, Delivery, check_pipe
@@ -95,8 +95,7 @@ class Server:
     async def _serve(self) -> None:
         self.loop = loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._failed)
-        self._control.setblocking(False)
-        loop.add_reader(self._control.fileno(), self._accept)
+        admit(self._control, _KINDS, self._accept, ended=self._ended.set)
         loop.add_reader(self.worker.fileno(), self.worker.deliver)
         self._heart.beat_in(loop)
         await self._ended.wait()
@@ -110,18 +109,8 @@ class Server:
         _log.error("a fault of the vault ends it: %s", kind)
         self._ended.set()
 
-    def _accept(self) -> None:
-        """Take a connection from the supervisor, or end with it."""
-        try:
-            taken = take_named_connection(self._control, _KINDS)
-        except BlockingIOError:
-            return
-        except EOFError:
-            self._ended.set()
-            return
-        if taken is None:
-            return
-        kind, sock = taken
+    def _accept(self, kind: bytes, sock: socket.socket) -> None:
+        """Serve a connection that the supervisor passes, if there is room."""
         if len(self.connections) >= MAX_CONNECTIONS:
             sock.close()
             return

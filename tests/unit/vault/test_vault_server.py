@@ -68,13 +68,12 @@ def status(sock: socket.socket) -> bool:
 
 
 def test_a_fault_outside_a_request_ends_the_vault_without_its_text(running, caplog, capfd) -> None:
-    def failing() -> None:
+    def failing(*_: object) -> None:
         raise ValueError(SECRET)
 
     running.server._accept = failing
     running.thread.start()
-    with caplog.at_level(logging.DEBUG):
-        running.control.send(b"anything")
+    with caplog.at_level(logging.DEBUG), running.connect():
         running.thread.join(10)
     assert not running.thread.is_alive()
     assert "a fault of the vault ends it: ValueError" in caplog.text

@@ -1,0 +1,127 @@
+"""Questions to a process that is kept: bounded, answered once, failed where it ends or is late."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import msgspec
+import pytest
+
+from casemate.child.calls import Errors, Reply, decode_reply, refusal, reply
+from casemate.child.questions import Questions, Respondent
+from casemate.model.errors import NotFoundError, UnavailableError
+
+ERRORS = Errors(UnavailableError, NotFoundError)
+RESPONDENT = Respondent(
+    name="clerk", most=2, errors=ERRORS, unavailable=UnavailableError, if_late="ask for less"
+)
+
+
+def played(scene: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+    """Play a scene in a loop of its own."""
+
+    def play() -> None:
+        asyncio.run(scene())
+
+    play.__name__ = scene.__name__
+    return play
+
+
+class Question(msgspec.Struct, frozen=True, array_like=True):
+    n: int
+    text: str = ""
+
+
+class Process:
+    """One that is there, and keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.connection: object | None = self
+        self.sent: list[Question] = []
+        self.descriptors: list[tuple[int, ...]] = []
+
+    def send(self, body: bytes, descriptors: tuple[int, ...] = ()) -> None:
+        self.sent.append(msgspec.msgpack.decode(body, type=Question))
+        self.descriptors.append(tuple(descriptors))
+
+
+def ask(questions: Questions, process: Any, text: str = "", **rest: Any) -> asyncio.Task[str]:
+    asked = questions.ask(process, str, lambda n: Question(n, text), **{"seconds": 5.0, **rest})
+    return asyncio.ensure_future(asked)
+
+
+def answer_to(number: int, text: str) -> Reply:
+    return decode_reply(reply(number, text))
+
+
+@played
+async def test_each_gets_its_own_answer() -> None:
+    questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
+    one, two = ask(questions, process, "a"), ask(questions, process, "b", descriptors=(7,))
+    await asyncio.sleep(0)
+    assert [each.text for each in process.sent] == ["a", "b"]
+    assert process.descriptors == [(), (7,)]
+    first, second = (each.n for each in process.sent)
+    assert len({first, second, questions.number()}) == 3
+    assert questions.answered(answer_to(second, "B"))
+    assert questions.answered(answer_to(first, "A"))
+    assert (await one, await two) == ("A", "B")
+    assert not questions.answered(answer_to(first, "again"))
+
+
+@played
+async def test_what_it_refuses_is_raised() -> None:
+    questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
+    one = ask(questions, process)
+    await asyncio.sleep(0)
+    failure = ERRORS.failure(NotFoundError("there is none"))
+    assert questions.answered(decode_reply(refusal(process.sent[0].n, failure)))
+    with pytest.raises(NotFoundError, match="there is none"):
+        await one
+
+
+@played
+async def test_more_than_are_answered_at_once_are_refused() -> None:
+    questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
+    waiting = [ask(questions, process) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(UnavailableError, match="The clerk is not there, or has too many"):
+        await ask(questions, process)
+    assert len(process.sent) == 2
+    waiting[0].cancel()
+    await asyncio.sleep(0)
+    third = ask(questions, process)
+    await asyncio.sleep(0)
+    questions.answered(answer_to(process.sent[2].n, "C"))
+    assert await third == "C"
+    waiting[1].cancel()
+
+
+@played
+async def test_what_was_asked_of_one_that_has_ended_fails_and_the_next_is_asked() -> None:
+    questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
+    one = ask(questions, process)
+    await asyncio.sleep(0)
+    questions.lost()
+    process.connection = None
+    with pytest.raises(UnavailableError, match="The clerk has ended"):
+        await one
+    with pytest.raises(UnavailableError, match="is not there"):
+        await ask(questions, process)
+    process.connection = process
+    two = ask(questions, process)
+    await asyncio.sleep(0)
+    assert not questions.answered(answer_to(process.sent[0].n, "late"))
+    assert questions.answered(answer_to(process.sent[1].n, "B"))
+    assert await two == "B"
+
+
+@played
+async def test_an_answer_that_is_late_is_told_and_taken_by_nobody() -> None:
+    questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
+    with pytest.raises(UnavailableError, match=r"did not answer within 0\.01 s") as raised:
+        await ask(questions, process, seconds=0.01)
+    assert raised.value.next_step == "ask for less"
+    assert not questions.answered(answer_to(process.sent[0].n, "late"))
