@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from casemate.model.errors import NotFoundError
 from casemate.monitor.errors import MonitorUnavailableError
-from casemate.monitor.findings import Found
-from casemate.monitor.protocol import AlertsState, FoundPage
+from casemate.monitor.protocol import AlertsState
+from casemate.operations.findings import Finding, FindingPage, ListFindings
 
 
 class FakeMonitor:
@@ -13,8 +13,8 @@ class FakeMonitor:
 
     def __init__(self) -> None:
         self.gone = False
-        self.found: list[Found] = []
-        self.asked: dict[str, object] = {}
+        self.found: list[Finding] = []
+        self.asked: ListFindings | None = None
         self.state = AlertsState(channels=(), silences=(), signs_of_life=0)
         self.problem = ""
         self.rules = {"tokens-tried"}
@@ -23,12 +23,12 @@ class FakeMonitor:
         if self.gone:
             raise MonitorUnavailableError("The monitor is not there.")
 
-    async def findings(self, **wanted: object) -> FoundPage:
+    async def findings(self, wanted: ListFindings) -> FindingPage:
         self._require()
         self.asked = wanted
-        return FoundPage(tuple(self.found), more=False)
+        return FindingPage(findings=tuple(self.found), more=False)
 
-    async def finding(self, id: str) -> Found:
+    async def finding(self, id: str) -> Finding:
         self._require()
         for each in self.found:
             if each.id == id:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-import msgspec
-
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.model.errors import NotFoundError
@@ -13,9 +11,7 @@ from casemate.model.facts import AlertsSilenced
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.operations import findings
 from casemate.operations.findings import (
-    AlertChannel,
     AlertChannels,
-    AlertSilence,
     AlertSilences,
     AlertTest,
     Finding,
@@ -33,15 +29,7 @@ performs = Performers()
 
 @performs(ListFindings)
 async def _list(wanted: ListFindings, call: Call) -> FindingPage:
-    page = await call.service.monitor.findings(
-        project=wanted.project,
-        rule=wanted.rule,
-        level=wanted.level,
-        since=wanted.since,
-        before=wanted.before,
-        most=wanted.limit,
-    )
-    return msgspec.convert(page, FindingPage, from_attributes=True)
+    return await call.service.monitor.findings(wanted)
 
 
 @performs(ShowFinding)
@@ -52,25 +40,13 @@ async def _show(wanted: ShowFinding, call: Call) -> Finding:
             f"There is no finding {wanted.id} of {wanted.project}.",
             next_step="casemate findings ls shows what there is",
         )
-    return msgspec.convert(found, Finding, from_attributes=True)
+    return found
 
 
 @performs(ListAlertChannels)
 async def _channels(_wanted: ListAlertChannels, call: Call) -> AlertChannels:
     found = await call.service.monitor.alerts()
-    return AlertChannels(
-        channels=tuple(
-            AlertChannel(
-                name=each.name,
-                kind=each.kind,
-                server=each.server,
-                level=each.level,
-                **msgspec.structs.asdict(each.state),
-            )
-            for each in found.channels
-        ),
-        signs_of_life=found.signs_of_life,
-    )
+    return AlertChannels(channels=found.channels, signs_of_life=found.signs_of_life)
 
 
 @performs(TestAlertChannel)
@@ -104,11 +80,7 @@ async def _silence(wanted: SilenceAlerts, call: Call) -> None:
 @performs(ListAlertSilences)
 async def _silences(_wanted: ListAlertSilences, call: Call) -> AlertSilences:
     found = await call.service.monitor.alerts()
-    return AlertSilences(
-        silences=tuple(
-            msgspec.convert(each, AlertSilence, from_attributes=True) for each in found.silences
-        )
-    )
+    return AlertSilences(silences=found.silences)
 
 
 OPERATIONS = all_served(findings, performs)

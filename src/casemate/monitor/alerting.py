@@ -12,25 +12,16 @@ import msgspec
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Found
 from casemate.monitor.outlet import Outlet, Remembered
+from casemate.operations.findings import AlertSilence
 
 MAX_SILENCES = 256
 MAX_SILENCE_SECONDS = 7 * 86_400.0
 
 
-class Silence(msgspec.Struct, frozen=True, kw_only=True):
-    """That no alerts are sent of a rule for a time."""
-
-    rule: str
-    since: float
-    until: float
-    reason: str
-    by: str
-
-
 class AllRemembered(msgspec.Struct, frozen=True):
     """What alerts go on with."""
 
-    silences: list[Silence]
+    silences: list[AlertSilence]
     outlets: dict[str, Remembered]
 
 
@@ -46,7 +37,7 @@ class Alerting:
     def __init__(self, outlets: Mapping[str, Outlet]) -> None:
         """Tell by these."""
         self.outlets = outlets
-        self._silences: dict[str, Silence] = {}
+        self._silences: dict[str, AlertSilence] = {}
         """By rule, the newest of each."""
 
     def put(self, found: Found) -> None:
@@ -81,7 +72,7 @@ class Alerting:
         if seconds <= 0:
             return  # ended
         user = told.event.get("actor", {}).get("user", {})
-        self._silences[rule] = Silence(
+        self._silences[rule] = AlertSilence(
             rule=rule,
             since=told.at,
             until=told.at + min(float(seconds), MAX_SILENCE_SECONDS),
@@ -92,7 +83,7 @@ class Alerting:
             # The one that ends first: what was silenced is told then, which is the safe side.
             del self._silences[min(self._silences, key=lambda each: self._silences[each].until)]
 
-    def silences(self, now: float) -> tuple[Silence, ...]:
+    def silences(self, now: float) -> tuple[AlertSilence, ...]:
         """Return those that hold."""
         return tuple(each for each in self._silences.values() if each.until > now)
 

@@ -16,7 +16,8 @@ from casemate.child.restart import Backoff, KeptProcess
 from casemate.monitor import protocol
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.findings import Found
-from casemate.monitor.protocol import AlertsState, FoundPage, Status
+from casemate.monitor.protocol import AlertsState, Status
+from casemate.operations.findings import FindingPage, ListFindings
 
 ANSWER_SECONDS = 30.0
 """Longer than a channel may take for a test."""
@@ -87,21 +88,9 @@ class MonitorClient:
     async def _ask(self, kind: type[T], make: Callable[[int], msgspec.Struct]) -> T:
         return await self._questions.ask(self._process, kind, make, seconds=ANSWER_SECONDS)
 
-    async def findings(
-        self,
-        *,
-        project: str | None = None,
-        rule: str | None = None,
-        level: str | None = None,
-        since: float | None = None,
-        before: str | None = None,
-        most: int = 100,
-    ) -> FoundPage:
+    async def findings(self, wanted: ListFindings) -> FindingPage:
         """Return findings, newest first. Raises MonitorUnavailableError."""
-        return await self._ask(
-            FoundPage,
-            lambda n: protocol.ListFindings(n, project, rule, level, since, before, most),
-        )
+        return await self._ask(FindingPage, lambda n: protocol.Find(n, wanted))
 
     async def finding(self, id: str) -> Found:
         """Return one. Raises NotFoundError, MonitorUnavailableError."""

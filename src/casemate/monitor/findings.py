@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 
-import msgspec
-
 from casemate.model.level import Level
+from casemate.operations.findings import Finding
 
 MAX_FINDINGS = 4096
 MAX_OF_RULE = 512
@@ -20,21 +19,8 @@ LEVELS = tuple(Level)
 """From the least grave to the gravest."""
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A finding."""
-
-    id: str
-    rule: str
-    title: str
-    level: Level
-    entity: str
-    at: float
-    """Unix time of the event that completed it."""
-    count: int
-    events: tuple[str, ...]
-    techniques: tuple[str, ...]
-    project: str
-    """Empty: of none."""
+Found = Finding
+"""As it is kept and shown: that of `detection` has no id yet, that of `facts` is told of it."""
 
 
 def at_least(level: Level, least: Level) -> bool:

@@ -5,22 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 from casemate.monitor.findings import Found
-from casemate.monitor.protocol import AlertsState, FoundPage
+from casemate.monitor.protocol import AlertsState
+from casemate.operations.findings import FindingPage, ListFindings
 
 
 class Monitor(Protocol):
     """Knows what was found, and tells people."""
 
-    async def findings(
-        self,
-        *,
-        project: str | None,
-        rule: str | None,
-        level: str | None,
-        since: float | None,
-        before: str | None,
-        most: int,
-    ) -> FoundPage:
+    async def findings(self, wanted: ListFindings) -> FindingPage:
         """Return findings, newest first. Raises MonitorUnavailableError."""
         ...
 

@@ -20,6 +20,7 @@ from casemate.model.facts import AlertFailed, AlertSent, Fact
 from casemate.monitor.findings import LEVELS, Found, at_least
 from casemate.monitor.messages import MAX_IDS, Kind, Message, plain
 from casemate.monitor.settings import Channel
+from casemate.operations.findings import AlertChannel
 
 MAX_WAITING = 1024
 MAX_FOLDED = 4096
@@ -60,23 +61,6 @@ class Remembered(msgspec.Struct, frozen=True):
     sent: int
     failed: int
     dropped: int
-
-
-class OutletState(msgspec.Struct, frozen=True, kw_only=True):
-    """How a channel is."""
-
-    waiting: int
-    sent: int
-    """Findings that were told, since there is this node's memory of it."""
-    failed: int
-    """Given up."""
-    dropped: int
-    """For which there was no room."""
-    folded: int
-    """Not told, because alike ones were; since the monitor was started."""
-    silenced: int
-    problem: str
-    """Why the last attempt failed; empty: it did not."""
 
 
 class Outlet:
@@ -252,9 +236,13 @@ class Outlet:
     # -- how it is ---------------------------------------------------------------------------------
 
     @property
-    def state(self) -> OutletState:
+    def state(self) -> AlertChannel:
         """Return how the channel is."""
-        return OutletState(
+        return AlertChannel(
+            name=self.name,
+            kind=type(self.settings).__name__.lower(),
+            server=self.settings.target.text,
+            level=str(self.settings.level),
             waiting=len(self._waiting),
             sent=self.sent,
             failed=self.failed,

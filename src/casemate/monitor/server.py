@@ -15,9 +15,10 @@ from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.level import Level
 from casemate.monitor import protocol
 from casemate.monitor.errors import MonitorError
-from casemate.monitor.findings import LEVELS, Found, at_least
+from casemate.monitor.findings import Found, at_least
 from casemate.monitor.messages import test_message
 from casemate.monitor.noticing import Noticing
+from casemate.operations.findings import FindingPage, ListFindings
 
 STATUS_SECONDS = 1.0
 MAX_QUESTIONS = 32
@@ -70,8 +71,8 @@ class Server:
     async def _result(self, request: protocol.Request) -> object:
         noticing = self._noticing
         match request:
-            case protocol.ListFindings():
-                return self._listed(request)
+            case protocol.Find():
+                return self._listed(request.wanted)
             case protocol.GetFinding():
                 found = noticing.findings.get(request.id)
                 if found is None:
@@ -92,24 +93,15 @@ class Server:
                 return noticing.has_rule(request.rule)
             case _:
                 return protocol.AlertsState(
-                    channels=tuple(
-                        protocol.ChannelState(
-                            name=name,
-                            kind=type(outlet.settings).__name__.lower(),
-                            server=outlet.settings.target.text,
-                            level=str(outlet.settings.level),
-                            state=outlet.state,
-                        )
-                        for name, outlet in noticing.alerting.outlets.items()
-                    ),
+                    channels=tuple(outlet.state for outlet in noticing.alerting.outlets.values()),
                     silences=noticing.alerting.silences(time.time()),
                     signs_of_life=0 if noticing.deadman is None else noticing.deadman.sent,
                 )
 
-    def _listed(self, wanted: protocol.ListFindings) -> protocol.FoundPage:
+    def _listed(self, wanted: ListFindings) -> FindingPage:
         found: list[Found] = []
         passed = wanted.before is None
-        least = Level(wanted.level) if wanted.level in LEVELS else Level.INFORMATIONAL
+        least = Level(wanted.level or Level.INFORMATIONAL)
         for each in self._noticing.findings.newest_first():
             if not passed:
                 passed = each.id == wanted.before
@@ -120,10 +112,10 @@ class Server:
                 and (wanted.since is None or each.at >= wanted.since)
                 and at_least(each.level, least)
             ):
-                if len(found) == wanted.most:
-                    return protocol.FoundPage(tuple(found), more=True)
+                if len(found) == wanted.limit:
+                    return FindingPage(findings=tuple(found), more=True)
                 found.append(each)
-        return protocol.FoundPage(tuple(found), more=False)
+        return FindingPage(findings=tuple(found), more=False)
 
     def close(self) -> None:
         """End it."""

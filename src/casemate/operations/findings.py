@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model.level import Level
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.operations.declaration import Declaration, FieldOf, Operation
 from casemate.operations.fields import Id, Moment, Name, OnlyProject, number, text, whole
@@ -40,14 +41,13 @@ def _on_project(value: FieldOf) -> Resource:
     return NODE if project is None else Resource(kind=ResourceKind.PROJECT, project=project)
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """That a rule matches what happened."""
 
     id: str
     rule: str
     title: str
-    level: str
-    """From `informational` to `critical`."""
+    level: Level
     entity: str
     """Who or what it is about, as `field=value` for each field that tells it."""
     at: float
@@ -66,7 +66,7 @@ _FINDING = Finding(
     id="9f2c51aa03b1e7d4",
     rule="tokens-tried",
     title="Tokens are tried",
-    level="high",
+    level=Level.HIGH,
     entity="src_endpoint.ip=192.0.2.7",
     at=1764201600.0,
     count=30,

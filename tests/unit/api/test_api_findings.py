@@ -6,13 +6,22 @@ import pytest
 from api_fake_control import Client, Parts
 
 from casemate.model.facts import AlertsSilenced
-from casemate.monitor.alerting import Silence
-from casemate.monitor.outlet import OutletState
-from casemate.monitor.protocol import AlertsState, ChannelState
+from casemate.monitor.protocol import AlertsState
+from casemate.operations.findings import AlertChannel, AlertSilence, ListFindings
 from support.monitor import found
 
-STATE = OutletState(
-    waiting=1, sent=2, failed=3, dropped=1, folded=4, silenced=5, problem="It answers 500."
+CHANNEL = AlertChannel(
+    name="pager",
+    kind="webhook",
+    server="a:1",
+    level="high",
+    waiting=1,
+    sent=2,
+    failed=3,
+    dropped=1,
+    folded=4,
+    silenced=5,
+    problem="It answers 500.",
 )
 
 
@@ -21,14 +30,7 @@ def test_findings_are_listed_as_they_are_asked_for(ask: Client, parts: Parts) ->
     page = ask("GET", "/findings?project=shop&level=high&since=7.5&limit=5").json()
     assert [each["id"] for each in page["findings"]] == [found(1).id, found(2).id]
     assert page["findings"][0]["level"] == "high"
-    assert parts.monitor.asked == {
-        "project": "shop",
-        "rule": None,
-        "level": "high",
-        "since": 7.5,
-        "before": None,
-        "most": 5,
-    }
+    assert parts.monitor.asked == ListFindings(project="shop", level="high", since=7.5, limit=5)
     assert ask("GET", "/findings?level=loud").status_code == 400
 
 
@@ -41,9 +43,8 @@ def test_one_is_shown_and_not_as_one_of_another_project(ask: Client, parts: Part
 
 
 def test_channels_and_silences_are_shown(ask: Client, parts: Parts) -> None:
-    channel = ChannelState(name="pager", kind="webhook", server="a:1", level="high", state=STATE)
-    silence = Silence(rule="r", since=1.0, until=2.0, reason="why", by="user:ada")
-    parts.monitor.state = AlertsState(channels=(channel,), silences=(silence,), signs_of_life=7)
+    silence = AlertSilence(rule="r", since=1.0, until=2.0, reason="why", by="user:ada")
+    parts.monitor.state = AlertsState(channels=(CHANNEL,), silences=(silence,), signs_of_life=7)
     shown = ask("GET", "/alerts").json()
     assert shown["channels"][0]["problem"] == "It answers 500."
     assert shown["signs_of_life"] == 7

@@ -17,6 +17,7 @@ from casemate.monitor import server as server_module
 from casemate.monitor.client import MonitorClient
 from casemate.monitor.errors import MonitorUnavailableError, UndeliveredError
 from casemate.monitor.server import Server
+from casemate.operations.findings import ListFindings
 from support.monitor import Journal, Sink, Watch, found, running, until
 
 
@@ -77,15 +78,15 @@ async def test_findings_are_listed_by_pages_and_chosen(tmp_path: Path) -> None:
         level = Level.CRITICAL if n % 2 else Level.LOW
         project = "shop" if n < 4 else ""
         world.watch.findings.add(found(n, level=level, project=project, rule=f"rule-{n % 3}"))
-    page = await world.client.findings(most=4)
+    page = await world.client.findings(ListFindings(limit=4))
     assert [each.id for each in page.findings] == [found(n).id for n in (9, 8, 7, 6)]
     assert page.more
-    rest = await world.client.findings(before=page.findings[-1].id, most=100)
+    rest = await world.client.findings(ListFindings(before=page.findings[-1].id, limit=100))
     assert len(rest.findings) == 6 and not rest.more
-    assert len((await world.client.findings(level="critical")).findings) == 5
-    assert len((await world.client.findings(project="shop")).findings) == 4
-    assert len((await world.client.findings(rule="rule-0")).findings) == 4
-    assert len((await world.client.findings(since=found(7).at)).findings) == 3
+    assert len((await world.client.findings(ListFindings(level="critical"))).findings) == 5
+    assert len((await world.client.findings(ListFindings(project="shop"))).findings) == 4
+    assert len((await world.client.findings(ListFindings(rule="rule-0"))).findings) == 4
+    assert len((await world.client.findings(ListFindings(since=found(7).at))).findings) == 3
     assert (await world.client.finding(found(3).id)).project == "shop"
     with pytest.raises(NotFoundError):
         await world.client.finding("none")
