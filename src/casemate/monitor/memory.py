@@ -6,25 +6,23 @@ monitor that was killed sees again exactly what came after it.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import read_bounded, write_whole
 from casemate.monitor.errors import MonitorError
 from casemate.recorder.protocol import Told
+from casemate.vault import envelope
+from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import DataKey
 
 FILE = "memory"
 MAX_BYTES = 128 << 20
-_NONCE_BYTES = 12
 _FORMAT = b"casemate monitor 1"
 _ASIDE = "damaged-"
 MAX_ASIDE = 4
@@ -79,9 +77,8 @@ class Memory:
                 raise ValueError(name)
             number = int(version)
             key = self._key if self._key.version == number else await self._get_key(number)
-            cipher = AESGCM(key.key)
-            return _decode(cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], head))
-        except (ValueError, InvalidTag) as error:
+            return _decode(envelope.decrypt(key.key, sealed, head))
+        except (ValueError, DecryptionError) as error:
             raise MemoryDamagedError("What the monitor remembered was changed or cut.") from error
 
     def put_aside(self) -> str:
@@ -98,9 +95,7 @@ class Memory:
         if self._key is None:
             raise MonitorError("The key was not loaded.")
         head = _FORMAT + b" %d" % self._key.version
-        nonce = os.urandom(_NONCE_BYTES)
-        sealed = AESGCM(self._key.key).encrypt(nonce, _encode(remembered), head)
-        return head + b"\n" + nonce + sealed
+        return head + b"\n" + envelope.encrypt(self._key.key, _encode(remembered), head)
 
     def write(self, data: bytes) -> None:
         """Put it in place, durably; one after the other, from any thread. Raises OSError."""
