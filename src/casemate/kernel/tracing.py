@@ -35,8 +35,6 @@ _GENERAL = struct.Struct("=27Q")
 """struct user_regs_struct of x86-64."""
 _CALL = struct.Struct("=56xQ48xQQ")
 """Of those: r10, rdi and orig_rax."""
-RESTART = (1 << 64) - 512
-"""-ERESTARTSYS, as a register: the call is made again, as if nothing had been."""
 NO_CALL = (1 << 64) - 1
 SYSCALL_INSTRUCTION = b"\x0f\x05"
 

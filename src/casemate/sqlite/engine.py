@@ -114,19 +114,6 @@ def warm_up() -> None:
         connection.close()
 
 
-def connect_plain(path: Path) -> Connection:
-    """Return a connection to a database that is not encrypted, to convert it."""
-    connection = driver.connect(
-        f"{path.absolute().as_uri()}?mode=rw",
-        uri=True,
-        timeout=_BUSY_TIMEOUT,
-        isolation_level=None,
-        cached_statements=0,
-    )
-    _configure(connection)
-    return connection
-
-
 def use_wal(connection: Connection) -> str:
     """Switch the database to a write-ahead log; return the mode it is in then, best `wal`."""
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()

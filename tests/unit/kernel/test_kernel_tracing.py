@@ -19,6 +19,8 @@ from casemate.kernel import machines, remote_memory, tracing
 from casemate.kernel.machines import AARCH64, X86_64, UnknownMachineError
 
 pytestmark = pytest.mark.skipif(machines.current() is not X86_64, reason="registers of x86-64")
+RESTART = (1 << 64) - 512
+"""-ERESTARTSYS, as a register: the call is made again, as if nothing had been."""
 CODE = """
 import ctypes, sys
 buffer = ctypes.create_string_buffer(b"before", 16384)
@@ -79,10 +81,10 @@ def test_a_waiting_call_is_broken_off_and_made_again(child: Child) -> None:
         status = stop(child.pid)
         assert status >> 16 == tracing.EVENT_STOP and os.WSTOPSIG(status) == signal.SIGTRAP
         registers = tracing.general(child.pid)
-        if registers.rax == tracing.RESTART or time.monotonic() > deadline:
+        if registers.rax == RESTART or time.monotonic() > deadline:
             break
         tracing.resume(child.pid)
-    assert registers.orig_rax == X86_64.calls["read"] and registers.rax == tracing.RESTART
+    assert registers.orig_rax == X86_64.calls["read"] and registers.rax == RESTART
     place = registers.rip - 2
     code = remote_memory.read(child.pid, [(place, registers.rip)])
     assert code == tracing.SYSCALL_INSTRUCTION
