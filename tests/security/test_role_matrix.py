@@ -34,7 +34,8 @@ ROLES: dict[str, set[str]] = {
     "owner": EVERYTHING,
     "developer": {
         "function:read", "function:deploy", "function:alias", "function:invoke", "grant:read",
-        "function:invoke-version", "trigger:fire", "secret:list", "secret:write", "queue:read",
+        "function:invoke-version", "trigger:fire", "advisories:read",
+        "secret:list", "secret:write", "queue:read",
         "token:write",
         "invocation:status", "queue:purge", "queue:drop", "table:drop", "bucket:drop",
         "dead-letter:read", "dead-letter:content", "dead-letter:write", *RECORDS, *DATA,
@@ -42,12 +43,13 @@ ROLES: dict[str, set[str]] = {
     "operator": {
         "node:read", "node:backup", "function:read", "function:alias", "function:remove",
         "function:quarantine", "function:release",
+        "advisories:read", "advisories:write", "advisories:except",
         "grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge",
         "dead-letter:read", "dead-letter:write", *RECORDS,
     },
     "auditor": {
         "node:read", "function:read", "grant:read", "secret:list", "account:read", "policy:read",
-        "dead-letter:read", "journal:read", "findings:read", *RECORDS,
+        "dead-letter:read", "journal:read", "findings:read", "advisories:read", *RECORDS,
     },
     "invoker": {"function:invoke", "invocation:status"},
     "clerk": {"invocation:read", "secret:list"},

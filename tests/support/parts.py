@@ -6,10 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from casemate.advisories import Place
 from casemate.baselines import Baselines
 from casemate.decoys import Decoys
 from casemate.facts import FactStream
 from casemate.recordings import Recordings
+from casemate.vulnerabilities import Advisories, Gate, Watch
+from support.core import MemoryStore
 
 
 def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any]:
@@ -19,4 +22,27 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
         "decoys": Decoys(nothing, nothing, facts),
         "baselines": Baselines(nothing, facts),
         "recordings": Recordings(folder or Path("nowhere"), nothing),
+        "advisories": advisories(MemoryStore(), facts, folder or Path("nowhere")),
     }
+
+
+def advisories(store: Any, facts: FactStream, folder: Path) -> Advisories:
+    """Return the gate of a node on which nothing is live."""
+
+    async def nothing() -> tuple[()]:
+        return ()
+
+    def quarantine(_operation: Any) -> Any:
+        raise AssertionError("nothing is live")
+
+    gate = Gate(Place(folder / "advisories"), store, facts.happened)
+    watch = Watch(
+        gate,
+        store,
+        live=nothing,
+        digests=lambda: (),
+        manifest=quarantine,
+        quarantine=quarantine,
+        happened=facts.happened,
+    )
+    return Advisories(gate, watch, facts.happened)

@@ -135,6 +135,43 @@ Answer = tuple[tuple[Finding, ...], tuple[NotJudged, ...]]
 _NOTHING: _Judged = ((), ())
 
 
+def judge_all(
+    lists: Sequence[tuple[Package, ...]],
+    place: Place,
+    *,
+    now: float,
+    pause: Callable[[], None] = lambda: None,
+) -> list[Judgement]:
+    """Return what the advisories in a place say of many lists of packages; see `judge`."""
+    if not any(lists):
+        return [Judgement() for _ in lists]
+    try:
+        with Database(place.database) as database:
+            standing = {
+                used: standing_of(database.header, place, now, sorted(used))
+                for used in {_used(packages) for packages in lists}
+            }
+            answers = Judge(database, pause).judge_all(lists)
+    except (DatabaseMissingError, DatabaseUnreadableError):
+        return [judge(packages, place, now=now) for packages in lists]
+    return [
+        Judgement(
+            findings=found,
+            not_judged=unknown,
+            problems=standing[_used(packages)].problems,
+            warnings=standing[_used(packages)].warnings,
+            next_step=standing[_used(packages)].next_step,
+        )
+        if packages
+        else Judgement()
+        for packages, (found, unknown) in zip(lists, answers, strict=True)
+    ]
+
+
+def _used(packages: tuple[Package, ...]) -> frozenset[Ecosystem]:
+    return frozenset(package.ecosystem for package in packages)
+
+
 class Judge:
     """Judges lists of packages by one open database: equal lists once, each package once."""
 

@@ -15,6 +15,7 @@ from starlette.routing import Match, Route
 
 from casemate.api import (
     accounts,
+    advisories,
     backup,
     baselines,
     bundles,
@@ -70,6 +71,7 @@ OPERATIONS = (
     *grants.OPERATIONS,
     *baselines.OPERATIONS,
     *quarantine.OPERATIONS,
+    *advisories.OPERATIONS,
     *data.OPERATIONS,
     *delivery.OPERATIONS,
     *secrets.OPERATIONS,

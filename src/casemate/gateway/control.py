@@ -46,6 +46,7 @@ from casemate.recorder.records.interface import Records
 from casemate.sandbox.client import SandboxClient
 from casemate.seal import Redactor
 from casemate.store.interface import Store
+from casemate.vulnerabilities import Gate, Live
 
 AnswerT = TypeVar("AnswerT")
 _MAX_HISTORY = 1000
@@ -72,6 +73,7 @@ class NodeControl:
         facts: FactStream,
         subscriptions: Subscriptions,
         delivery: Delivery,
+        gate: Gate,
         on_live: Callable[[], None],
     ) -> None:
         """Act on these.
@@ -105,6 +107,7 @@ class NodeControl:
             client=client,
             bundles=bundles,
             data=data,
+            gate=gate,
             happened=facts.happened,
         )
         self._changing = asyncio.Lock()
@@ -183,6 +186,14 @@ class NodeControl:
             self._facts.happened(changes.released(operation, by))
             await self._reload()
             return found
+
+    async def live(self) -> tuple[Live, ...]:
+        """Return what callers reach by an alias, once no change of it is under way."""
+        async with self._changing:
+            return tuple(
+                Live(version.project, version.function, version.number, version.digest)
+                for version in self._catalogue.reached()
+            )
 
     async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """See Control."""
