@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import pickle
 from collections.abc import Iterator
 
 from casemate.drills.drill import Drill, Way
@@ -12,14 +11,8 @@ SOURCES = ("http", "async", "schedule", "queue", "topic", "bucket", "table", "re
 """`http`: a direct call; `async`: one that is kept; else the trigger's name in the project."""
 
 
-class _Planted:
-    """What a pickle of an attacker would run."""
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return eval, ("1 + 1",)
-
-
-_PICKLE = base64.b64encode(pickle.dumps(_Planted())).decode()
+_PICKLE = base64.b64encode(b"cbuiltins\neval\n(V1 + 1\ntR.").decode()
+"""Runs `eval` when it is loaded."""
 _BOMB = '<!DOCTYPE r [<!ENTITY a "' + "x" * 99 + '"><!ENTITY b "' + "&a;" * 99 + '">]><r>&b;</r>'
 _SINKS: dict[str, tuple[str, str, str]] = {
     "sql": ("SQL injection", "T1190", "x' OR '1'='1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from casemate.drills.drill import Drill, Outcome, Way
 from casemate.drills.node import Answer, Node, Records, until
@@ -43,6 +44,12 @@ _PUSH = {
 _OK = 200
 
 
+def _body(answer: Answer) -> dict[str, Any]:
+    """Return an answer's object; nothing of what is none."""
+    body = answer.json()
+    return body if isinstance(body, dict) else {}
+
+
 class _Found:
     """What is known of an attack so far."""
 
@@ -80,7 +87,7 @@ class Player:
             self._ways[drill.way](drill, found)
         except CasemateError as error:
             found.problem = f"It could not be played: {error.message}"
-        except (KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - what cannot be judged has failed
             found.problem = f"The answer was not one that was expected: {type(error).__name__}."
         if not found.problem and not (found.prevented or found.detected):
             found.problem = "It was neither prevented nor detected."
@@ -109,7 +116,7 @@ class Player:
         began, clock = time.time(), time.monotonic()
         answer = self._invoke(function, drill.play["event"])
         found.evidence = answer.headers[_INVOCATION]
-        body = answer.json() if answer.status_code == _OK else {}
+        body = _body(answer) if answer.status_code == _OK else {}
         refusals = [body["errno"]] if "errno" in body else body.get("errnos", [])
         refused = bool(refusals) and drill.refused.issuperset(refusals)
         found.prevented = refused or body.get("denied") is True
@@ -208,7 +215,7 @@ class Player:
         if told:
             found.problem = f"The caller is told: {', '.join(told)}."
             return
-        identity = answer.json().get("error_id", "")
+        identity = str(_body(answer).get("error_id", ""))
         error = self._records.error(identity) if identity else None
         found.detected = error is not None
         if error is None:

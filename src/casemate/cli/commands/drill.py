@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 
 from casemate.cli.credentials import choose
 from casemate.cli.drill_node import DrillNode, new_folder
-from casemate.cli.errors import CommandError
+from casemate.cli.errors import ExitCode
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import (
     GREEN,
@@ -126,7 +125,7 @@ def run(
     else:
         _print(done, [done])
     if not done.passed:
-        sys.exit(CommandError.exit_code)
+        raise typer.Exit(ExitCode.FAILURE)
 
 
 @command(
