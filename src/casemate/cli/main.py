@@ -88,6 +88,7 @@ ENTRIES = (
     Entry("detect", OPERATE, "Find attacks in what happened, by rules"),
     Entry("findings", OPERATE, "See what the rules of detection have found"),
     Entry("alert", OPERATE, "See and try how people are told of findings, and silence rules"),
+    Entry("drill", OPERATE, "Play attacks on the node, and see what becomes of them"),
     Entry("trigger", OPERATE, "Have a trigger of a function bring a sample event"),
     Entry("hooks", OPERATE, "See web hooks; print the hook of a git repository"),
     Entry("routes", OPERATE, "See and give paths and host names of projects"),
