@@ -84,6 +84,8 @@ def test_from_a_refused_deploy_to_a_function_that_is_stopped(
     assert deploy(node, held).status_code == 201
     assert node.invoke(function="t/f").json() == "served"
     assert "known" in ran(node, "exceptions")
+    plain_sbom = casemate(node, "sbom", "t/plain", "--deployed")
+    assert json.loads(plain_sbom.stdout)["metadata"]["component"]["name"] == "plain"
 
     answers: list[httpx2.Response] = []
     long = threading.Thread(

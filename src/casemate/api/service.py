@@ -137,6 +137,7 @@ class Service:
     """Tells how the functions of a project do, of all, or one."""
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
     imports: Slots = field(default_factory=lambda: Slots("imports of advisories", 1))
+    sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 1))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1))
 

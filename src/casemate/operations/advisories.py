@@ -208,6 +208,7 @@ class ExceptAdvisory(Operation[AdvisoryException], frozen=True, kw_only=True):
     ]
     advisory: Annotated[str, text("Any id of the hole.", most=128)] = ""
     package: Annotated[str, text("Name of the package.", most=256)] = ""
+    version: Annotated[str, text("Only this version of the package; empty: any.", most=256)] = ""
     justification: Annotated[
         str, text("Why it is not affected, in the words of VEX.", most=100)
     ] = ""

@@ -79,6 +79,7 @@ class Exceptions:
             function=wanted.function,
             advisory=wanted.advisory,
             package=package,
+            version=wanted.version,
             reason=wanted.reason,
             justification=wanted.justification,
             by=by.principal,

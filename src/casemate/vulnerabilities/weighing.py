@@ -116,7 +116,8 @@ def _excepted(hole: Hole, exceptions: tuple[AdvisoryException, ...], now: float)
     ids = {each.upper() for each in hole.ids}
     expired: AdvisoryException | None = None
     for each in exceptions:
-        if each.advisory.upper() in ids and each.package == hole.package:
+        named = each.package == hole.package and each.version in ("", hole.version)
+        if named and each.advisory.upper() in ids:
             if each.expires_at > now:
                 why = f"{hole.why}; excepted until {_day(each.expires_at)}: {each.reason}"
                 return _replaced(hole, Verdict.EXCEPTED, why, each.id)
