@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from casemate.cli import vex_commands  # its commands come before these
 from casemate.cli.advisories_app import app
 from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
@@ -44,6 +45,8 @@ from casemate.operations.declaration import BINARY
 
 if TYPE_CHECKING:
     from casemate.advisories import Place
+
+__all__ = ["print_holes", "print_status", "send", "status_of_node", "vex_commands"]
 
 UPLOAD_SECONDS = 900.0
 _PIECE = 256 * 1024

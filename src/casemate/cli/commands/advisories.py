@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from casemate.cli import vex_commands
 from casemate.cli.advisories_app import app
 from casemate.cli.errors import ExitCode, MissingError, UsageError
 from casemate.cli.node_advisories import print_status, send, status_of_node
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
         Standing,
     )
 
-__all__ = ["app", "vex_commands"]
+__all__ = ["app"]
 
 DataOption = Annotated[
     Path | None,
