@@ -21,7 +21,7 @@ from casemate.egress.resolver import Resolver
 from casemate.egress.rules import Rule
 from casemate.egress.target import Address
 from casemate.monitor.errors import UndeliveredError
-from casemate.monitor.settings import Channel, Deadman
+from casemate.monitor.reached import Reached
 
 MAX_BUFFER = 16 * 1024
 """Bytes of an answer that are read before somebody takes them; then no more is read."""
@@ -44,7 +44,7 @@ class Reach:
         self._trusted = trusted
         self._contexts: dict[str, ssl.SSLContext] = {}
 
-    def context(self, reached: Channel | Deadman) -> ssl.SSLContext:
+    def context(self, reached: Reached) -> ssl.SSLContext:
         """Return how the other end is verified. Raises ssl.SSLError for what is no authority."""
         if not reached.ca and self._trusted is not None:
             return self._trusted
@@ -53,7 +53,7 @@ class Reach:
             known = self._contexts[reached.ca] = tls_context(reached.ca)
         return known
 
-    async def socket(self, place: int, reached: Channel | Deadman) -> socket.socket:
+    async def socket(self, place: int, reached: Reached) -> socket.socket:
         """Return a connected socket. Raises UndeliveredError. `place` tells channels apart."""
         rule = Rule("alerts", reached.target, private=reached.private)
         try:
@@ -66,7 +66,7 @@ class Reach:
         except UpstreamError as error:
             raise UndeliveredError(f"{rule.target.text}: {error.message}") from error
 
-    async def open(self, place: int, reached: Channel | Deadman, *, tls: bool) -> Opened:
+    async def open(self, place: int, reached: Reached, *, tls: bool) -> Opened:
         """Return a stream to it. Raises UndeliveredError, OSError."""
         sock = await self.socket(place, reached)
         try:
@@ -80,7 +80,7 @@ class Reach:
             sock.close()
             raise
 
-    async def datagram(self, place: int, reached: Channel, data: bytes) -> None:
+    async def datagram(self, place: int, reached: Reached, data: bytes) -> None:
         """Send one datagram. Raises UndeliveredError, OSError."""
         target = reached.target
         try:

@@ -89,6 +89,9 @@ class Server:
                         next_step="name one of the node's settings file; casemate alert ls",
                     )
                 return await outlet.deliver(test_message(noticing.node))
+            case protocol.Numbers():
+                noticing.exporting.numbers(request)
+                return None
             case protocol.HasRule():
                 return noticing.has_rule(request.rule)
             case _:
