@@ -55,7 +55,7 @@ def framed(line: Line) -> bytes:
     host = "".join(c if "!" <= c <= "~" else "-" for c in line.node)[:255] or "-"
     data = " ".join(f'{name}="{_value(value)}"' for name, value in line.fields.items())
     head = (
-        f"<{_FACILITY * 8 + line.severity}>1 {stamp.isoformat(timespec='milliseconds')[:-6]}Z "
+        f"<{_FACILITY * 8 + line.severity}>1 {stamp.isoformat()[:-6]}Z "
         f"{host} casemate - {line.kind} [{_ENTERPRISE} {data}]"
     )
     # The mark says that what follows is UTF-8 (RFC 5424, 6.4).
@@ -76,7 +76,7 @@ def line(message: Message) -> bytes:
     }
     severity = SEVERITIES[message.level]
     kind = str(message.kind)
-    return framed(Line(severity, newest.at, message.node, kind, fields, message.subject))
+    return framed(Line(severity, int(newest.at), message.node, kind, fields, message.subject))
 
 
 async def send_over_tls(reach: Reach, place: int, reached: Reached, lines: Sequence[bytes]) -> None:

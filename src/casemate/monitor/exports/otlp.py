@@ -8,7 +8,6 @@ the format takes, ids that are none are left out.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -54,9 +53,12 @@ def attribute(field: int, key: str, value: Value) -> bytes:
 
 def nanoseconds(seconds: float) -> int:
     """Return a Unix time as OTLP has it; one that cannot be is the nearest that can."""
-    if not math.isfinite(seconds) or seconds <= 0:
+    if not seconds > 0:  # nor is what is no number
         return 0
-    return min(int(seconds * 1e9), _MOST_NANOSECONDS)
+    if seconds >= _MOST_NANOSECONDS / 1e9:
+        return _MOST_NANOSECONDS
+    # By the microsecond: a float holds no more of the time of these years.
+    return round(seconds * 1e6) * 1000
 
 
 def resource(node: str, owner: Owner | None) -> bytes:
