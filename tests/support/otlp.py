@@ -1,4 +1,4 @@
-"""A collector of tests: OTLP over HTTP on loopback, read by opentelemetry-proto; it can misbehave."""
+"""A collector of tests: OTLP over HTTP on loopback, read by opentelemetry-proto."""
 
 from __future__ import annotations
 

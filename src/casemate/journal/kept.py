@@ -2,7 +2,7 @@
 
 One is not enough. Who rolls a journal back and goes on has soon signed more entries than there
 were before; what he cannot have is a tree in which the heads of before fit. So heads from all of
-its life are kept, the older ones with ever larger gaps.
+its life are kept; where there are too many, those go that leave the smallest gaps.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ MAX_KEPT = 4096
 MAX_KEPT_BYTES = 4 << 20
 _SIGNATURE = "\u2014 "
 _TEXT_LINES = 3
+_MAX_DIGITS = 17
+_NEVER = 10**_MAX_DIGITS
 
 
 def notes_in(text: str) -> list[str]:
@@ -33,19 +35,45 @@ def notes_in(text: str) -> list[str]:
             end += 1
         # Without a line after it the last signature may be cut.
         head = lines[max(0, at - _TEXT_LINES - 1) : at]
-        if end < len(lines) and len(head) == _TEXT_LINES + 1 and not head[-1] and all(head[:-1]):
+        if end < len(lines) and _is_head(head):
             found.append("\n".join([*head, *lines[at:end]]) + "\n")
         at = end
     return found
 
 
-def thinned(notes: Sequence[str]) -> list[str]:
-    """Return fewer notes where there are too many: of the older half every second one goes.
+def _is_head(lines: Sequence[str]) -> bool:
+    """Tell whether these are the three lines of a note and the blank one."""
+    text = lines[:-1]
+    whole = len(text) == _TEXT_LINES and not lines[-1]
+    return whole and all(line and not line.startswith(_SIGNATURE) for line in text)
 
-    The first and the newest ones stay.
+
+def thinned(notes: Sequence[str]) -> list[str]:
+    """Return fewer notes where there are too many.
+
+    The first, the newest quarter and each before which a journal became shorter stay; of the others
+    those go that others stand close to, so that what is left is spread over all of the journal.
     """
     kept = list(notes)
     while len(kept) >= MAX_KEPT:
-        half = len(kept) // 2
-        kept = kept[:half:2] + kept[half:]
+        sizes = [_size(note) for note in kept]
+        older = range(1, max(2, len(kept) * 3 // 4))
+        spans = [sizes[n + 1] - sizes[n - 1] for n in older]
+        # Two that contradict each other are what all of them are kept for.
+        spans = [
+            span if sizes[n - 1] <= sizes[n] <= sizes[n + 1] else _NEVER
+            for n, span in zip(older, spans, strict=True)
+        ]
+        limit = sorted(spans)[len(spans) // 2]
+        left, gone = kept[:1], False
+        for n, span in zip(older, spans, strict=True):
+            gone = span <= limit and not gone
+            if not gone:
+                left.append(kept[n])
+        kept = left + kept[older.stop :]
     return kept
+
+
+def _size(note: str) -> int:
+    digits = note.split("\n", 2)[1]
+    return int(digits) if digits.isdecimal() and len(digits) <= _MAX_DIGITS else 0

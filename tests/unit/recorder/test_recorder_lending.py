@@ -1,4 +1,4 @@
-"""Records that are lent to who exports them: in order, none left out, and only where that is set."""
+"""Records lent to who exports them: in order, none left out, and only where that is set."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.places.note import Note
 from casemate.monitor.places.settings import SAME_MOUNT, FilePlace
 
+_SIGNATURE = "\n\u2014 ".encode()
 _AGAIN = "it is tried again when the monitor starts anew, within minutes"
 
 
@@ -55,13 +56,15 @@ class KeptFile:
                 self.problem = f"{path} is no plain file of its own; name another"
                 return
             data = os.pread(file, MAX_KEPT_BYTES + 1, 0)
-            if len(data) > MAX_KEPT_BYTES or (data and not notes_in(_text(data))):
+            notes = notes_in(_text(data))
+            if len(data) > MAX_KEPT_BYTES or (data and not notes):
                 self.problem = f"{path} holds something else than checkpoints; name another"
                 return
-            # What a kill has cut at its end is written over.
-            self._count = len(notes_in(_text(data)))
-            self._end = data.rfind(b"\n\n\xe2\x80\x94 ") if self._count else 0
-            self._end = data.find(b"\n", self._end + 2) + 1 if self._count else 0
+            self._count = len(notes)
+            if notes:
+                # What a kill has cut at its end is written over.
+                last = notes[-1].encode()
+                self._end = data.rfind(last) + len(last)
             self._file, file = file, -1
         finally:
             if file >= 0:
@@ -81,7 +84,7 @@ class KeptFile:
     def _write(self, note: bytes) -> None:
         # Somebody may have taken it away from below us (logrotate, copytruncate).
         self._end = min(self._end, os.fstat(self._file).st_size)
-        if self._count >= MAX_KEPT - 1 or self._end + len(note) > MAX_KEPT_BYTES:
+        if self._count >= MAX_KEPT or self._end + len(note) > MAX_KEPT_BYTES:
             self._thin()
         try:
             self._put(note, self._end)
@@ -96,10 +99,14 @@ class KeptFile:
         self._count += 1
 
     def _thin(self) -> None:
-        kept = thinned(notes_in(_text(os.pread(self._file, MAX_KEPT_BYTES, 0))))
+        before = os.pread(self._file, self._end, 0)
+        kept = thinned(notes_in(_text(before)))
         while len(text := "".join(kept).encode()) > MAX_KEPT_BYTES // 2:
-            kept = kept[: len(kept) // 2 : 2] + kept[len(kept) // 2 :]
-        self._put(text, 0)
+            kept = kept[len(kept) // 2 :]
+        # Up to the end of a note that was there: blank, so that none is cut in two meanwhile.
+        whole = before.find(_SIGNATURE, len(text))
+        whole = before.find(b"\n", whole + 2) + 1 if whole >= 0 else len(before)
+        self._put(text + b"\n" * (whole - len(text)), 0)
         os.fsync(self._file)
         os.ftruncate(self._file, len(text))
         self._end, self._count = len(text), len(kept)
