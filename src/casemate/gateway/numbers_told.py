@@ -40,6 +40,8 @@ class NumbersTold:
                     await self._tell()
                 except CasemateError as error:
                     _log.warning("the monitor was not told the node's numbers: %s", error)
+                except Exception:  # noqa: BLE001 - once without numbers is no reason for never again
+                    _log.exception("the monitor was not told the node's numbers")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _tell(self) -> None:

@@ -33,7 +33,11 @@ class Channels:
         self._reach: Reach | None = None
         if settings.reached:
             hosts = any(not each.ca for each in settings.reached)
-            self._reach = Reach(OwnAddresses(own_addresses), tls_context() if hosts else None)
+            self._reach = Reach(
+                OwnAddresses(own_addresses),
+                tls_context() if hosts else None,
+                places=len(settings.reached),
+            )
             for each in settings.reached:
                 self._reach.context(each)
 

@@ -12,6 +12,8 @@ import ssl
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
+import msgspec
+
 from casemate.egress.access import Access
 from casemate.egress.addresses import refused_kind
 from casemate.egress.config import EgressLimits
@@ -26,7 +28,7 @@ from casemate.monitor.reached import Reached
 MAX_BUFFER = 16 * 1024
 """Bytes of an answer that are read before somebody takes them; then no more is read."""
 CONNECT_SECONDS = 8.0
-_LIMITS = EgressLimits(connect_time=CONNECT_SECONDS, lookups=2, lookups_total=4, cache=5.0)
+_LIMITS = EgressLimits(connect_time=CONNECT_SECONDS, lookups=1, cache=5.0)
 
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -35,12 +37,21 @@ class Reach:
     """Connects for all channels."""
 
     def __init__(
-        self, is_own: Callable[[Address], bool], trusted: ssl.SSLContext | None = None
+        self,
+        is_own: Callable[[Address], bool],
+        trusted: ssl.SSLContext | None = None,
+        *,
+        places: int = 1,
     ) -> None:
-        """Refuse what `is_own`; verify with `trusted` where a channel names no authority."""
+        """Refuse what `is_own`; verify with `trusted` where a channel names no authority.
+
+        Each of so many `places` can have a name looked up: one whose server of names hangs holds
+        the thread of no other.
+        """
         self._is_own = is_own
-        self._resolver = Resolver(_LIMITS)
-        self._access = Access(self._resolver, Connector(), is_own, _LIMITS)
+        limits = msgspec.structs.replace(_LIMITS, lookups_total=max(1, places))
+        self._resolver = Resolver(limits)
+        self._access = Access(self._resolver, Connector(), is_own, limits)
         self._trusted = trusted
         self._contexts: dict[str, ssl.SSLContext] = {}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import threading
 import time
 from typing import Any
 
@@ -16,12 +17,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from test_exports_encoding import line, record
 
+from casemate.model.tracing import Span
 from casemate.monitor.errors import BusyError, RefusedError, TooLargeError, UndeliveredError
 from casemate.monitor.exports import otlp
 from casemate.monitor.exports.collector import MAX_LATER_SECONDS, Collector, Delivered
 from casemate.monitor.exports.lines import MAX_TEXT, SyslogExport, shown
 from casemate.monitor.exports.settings import Export
 from casemate.monitor.reaching import Reach
+from casemate.recorder.records.lending import MAX_CHARACTERS
 from support.egress import Origin, TestAuthority
 from support.monitor import SyslogServer, not_own, running, until
 from support.otlp import Answer
@@ -230,3 +233,47 @@ def test_a_line_is_bounded_and_shown_harmlessly() -> None:
     assert shown("h\u00e9 \u2603") == "h\u00e9 \u2603"
     assert shown("a\u202eb\u2028c") == "a\\u202eb\\u2028c"
     assert time.monotonic() - began < 1
+
+
+@running
+async def test_names_that_hang_hold_the_thread_of_no_other() -> None:
+    gate = threading.Event()
+    asked: list[str] = []
+
+    def lookup(host: bytes, *_: Any, **__: Any) -> list[Any]:
+        asked.append(host.decode())
+        if host.startswith(b"hangs"):
+            gate.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    with Receiver() as receiver:
+        reach = Reach(not_own, places=9)
+        reach._resolver._lookup = lookup
+        hanging = [
+            asyncio.create_task(
+                Collector(
+                    export(url=f"http://hangs-{n}.test:{receiver.port}"), reach, n, password
+                ).send("traces", BODY)
+            )
+            for n in range(8)
+        ]
+        await until(lambda: len(asked) == 8)
+        well = export(url=f"http://well.test:{receiver.port}")
+        await asyncio.wait_for(Collector(well, reach, 8, password).send("traces", BODY), 5)
+        gate.set()
+        await asyncio.gather(*hanging, return_exceptions=True)
+
+
+def test_what_is_lent_at_once_is_encoded_soon() -> None:
+    """Of hostile records: all of the monitor waits meanwhile."""
+    text = "\x1b" * 16 * 1024
+    rows = [line(text, sequence=n) for n in range(MAX_CHARACTERS // len(text) + 1)]
+    began = time.process_time()
+    for each in rows:
+        shown(each.line.text)
+    otlp.logs("node", rows)
+    used = tuple(Span(name="queue.send", on="queue jobs", start_ms=1.0, ms=2.0) for _ in range(64))
+    # Some 40 characters of JSON each, as they are stored.
+    records = [record(spans=used) for _ in range(MAX_CHARACTERS // (64 * 40) + 1)]
+    otlp.traces("node", records)
+    assert time.process_time() - began < 1

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from casemate.journal.errors import JournalDamagedError
 from casemate.journal.kept import MAX_KEPT, notes_in
 from casemate.monitor.detecting import ROLLED_BACK, UNSENT
 from casemate.monitor.errors import MonitorError, UndeliveredError
@@ -402,6 +403,28 @@ async def test_a_journal_that_became_shorter_than_what_was_sent_is_found(tmp_pat
     await until(lambda: [each.size for each in target.notes] == [5, 5, 3])
     await watch.stop()
     journal.close()
+
+
+@running
+async def test_a_journal_without_a_head_is_said_and_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "UNSENT_SECONDS", 0.1)
+    target, told = Target(), list[str]()
+    damaged = True
+
+    async def head() -> Head:
+        if damaged:
+            raise JournalDamagedError("checkpoint is missing.")
+        return Head(note().text, note().key, 7)
+
+    made = Place("usb", 0.02, target.send)
+    made.unsent = told.append
+    task = asyncio.create_task(made.run(head))
+    await until(lambda: told)
+    assert "checkpoint is missing" in made.problem and made.failing_for == 0
+    damaged = False
+    await until(lambda: target.notes)
+    assert made.problem == "" and made.failed == 0
+    task.cancel()
 
 
 @running

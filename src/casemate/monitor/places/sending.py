@@ -55,6 +55,8 @@ class Place:
         self._failing_since: float | None = None
         """By the loop's clock."""
         self._failures = 0
+        self._headless = False
+        """Whether there is no head of the journal to send."""
         self.sent = self.failed = 0
         self.problem = ""
         self.changed: Callable[[], None] = lambda: None
@@ -70,9 +72,13 @@ class Place:
                 found = await head()
                 note = note_of(found) if found.note else None
             except CasemateError as error:
-                # Of the recorder, and told as that: nothing is known to be unsent.
-                _log.debug("no head of the journal: %s", error)
+                # That nothing can be sent is as bad as that nothing arrives.
+                self._headless = True
+                self._failed(error)
                 note = None
+            else:
+                if self._headless:
+                    self._worked()
             if note is not None and (note.size, note.root) != (self._size, self._root):
                 self._compare(note)
                 await self._attempt(note)
@@ -90,31 +96,38 @@ class Place:
             self.rolled_back(self.name, self._size, note.size)
 
     async def _attempt(self, note: Note) -> None:
-        now = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 await self._send(note)
         except Exception as error:  # noqa: BLE001 - whatever a place answers ends no other
             self.failed += 1
-            self._failures += 1
-            self.problem = said(error)
-            if self._failing_since is None:
-                self._failing_since = now()
-                _log.error("checkpoints do not arrive at %s: %s", self.name, self.problem)
-            if now() - self._failing_since >= UNSENT_SECONDS:
-                self.unsent(self.name)
+            self._failed(error)
         else:
-            if self._failures:
-                _log.info("checkpoints arrive at %s again", self.name)
-            self._failures, self._failing_since, self.problem = 0, None, ""
+            self._worked()
             self.sent += 1
             self._size, self._root, self._at = note.size, note.root, time.time()
         self.changed()
 
+    def _failed(self, error: Exception) -> None:
+        now = asyncio.get_running_loop().time()
+        self._failures += 1
+        self.problem = said(error)
+        if self._failing_since is None:
+            self._failing_since = now
+            _log.error("checkpoints do not arrive at %s: %s", self.name, self.problem)
+        if now - self._failing_since >= UNSENT_SECONDS:
+            self.unsent(self.name)
+
+    def _worked(self) -> None:
+        if self._failures:
+            _log.info("checkpoints arrive at %s again", self.name)
+        self._failures, self._failing_since, self.problem = 0, None, ""
+        self._headless = False
+
     @property
     def failing_for(self) -> float:
-        """For how many seconds checkpoints have not arrived."""
-        if self._failing_since is None:
+        """For how many seconds the place has not taken what it was sent."""
+        if self._failing_since is None or self._headless:
             return 0.0
         return asyncio.get_running_loop().time() - self._failing_since
 

@@ -13,8 +13,8 @@ from casemate.recorder.reading_protocol import MAX_LENT, Line, RecordKind
 from casemate.recorder.records import rows, traces
 from casemate.sqlite import engine
 
-MAX_CHARACTERS = 1 << 20
-"""Of one answer; one more record is in it."""
+MAX_CHARACTERS = 256 * 1024
+"""Of one answer, with one more record in it: who encodes it does nothing else meanwhile."""
 _TABLES: dict[RecordKind, str] = {"invocations": "invocation", "lines": "log_line"}
 _NEWEST = "SELECT seq FROM sqlite_sequence WHERE name = ?"
 _INVOCATIONS = f"{rows.SELECT_INVOCATIONS} WHERE sequence > ? ORDER BY sequence LIMIT ?"
