@@ -84,6 +84,8 @@ async def test_what_is_sent_is_at_the_end_of_the_file(tmp_path: Path) -> None:
         await made.send(note(n))
     assert notes_in(file.read_text()) == [note(n).text for n in range(3)]
     assert file.stat().st_mode & 0o777 == 0o600
+    assert "somebody else" in opened(file).problem
+    os.close(made._file)
     again = opened(file)
     await again.send(note(9))
     assert notes_in(file.read_text())[-1] == note(9).text
@@ -147,6 +149,7 @@ async def test_a_kill_while_it_is_thinned_leaves_the_newest_at_its_end(
         with pytest.raises(OSError, match="killed"):
             made._thin()
     assert notes_in(file.read_text())[-1] == note(59).text
+    os.close(made._file)
     again = opened(file)
     await again.send(note(60))
     assert notes_in(file.read_text())[-2:] == [note(59).text, note(60).text]

@@ -70,6 +70,15 @@ def test_what_was_deleted_is_passed_over_also_where_it_was_the_newest() -> None:
     assert lent(made, "invocations", 7) == ([], 9, 9)
 
 
+def test_a_row_that_was_edited_keeps_no_other_back() -> None:
+    made = filled(*(Left(invocation(f"i{n}")) for n in range(5)))
+    made.execute("UPDATE invocation SET outcome = 'evil' WHERE sequence = 2")
+    made.execute(f"UPDATE invocation SET trace = '{OUTSIDE}[]' WHERE sequence = 4")
+    part = lent(made, "invocations", 0)
+    assert [each.id for each in part.rows] == ["i0", "i2", "i4"]
+    assert part.next == 5
+
+
 def test_one_answer_is_bounded_in_characters() -> None:
     text = "x" * 16_000
     made = filled(*(Left(None, log=(line(text),)) for _ in range(200)))

@@ -77,7 +77,8 @@ class Stream:
         while True:
             try:
                 lent = await lend(self._what, self._position)
-            except CasemateError as error:
+                rows = _DECODERS[self._what](lent.rows)
+            except (CasemateError, ValueError) as error:
                 self._unread = True
                 self._failed(error, "records cannot be read: ")
                 await asyncio.sleep(self._pause())
@@ -85,9 +86,9 @@ class Stream:
             if self._unread:
                 self._unread = False
                 self._worked()
-            await asyncio.sleep(await self._take(lent))
+            await asyncio.sleep(await self._take(lent, rows))
 
-    async def _take(self, lent: Lent) -> float:
+    async def _take(self, lent: Lent, rows: Sequence[Any]) -> float:
         """Send what was lent; return for how long to wait then."""
         position = self._position
         if position is None or lent.newest < position:
@@ -97,7 +98,7 @@ class Stream:
             self._position = lent.newest if position is None else 0
             self.changed()
             return self._every if position is None else 0.0
-        await self._deliver(_DECODERS[self._what](lent.rows))
+        await self._deliver(rows)
         self.missed += lent.next - position - lent.count
         self._position = lent.next
         self.behind = lent.newest - lent.next

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import stat
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -56,6 +57,12 @@ class KeptFile:
                 self.problem = f"{path} is no plain file of its own; name another"
                 return
             data = os.pread(file, MAX_KEPT_BYTES + 1, 0)
+            with contextlib.suppress(OSError):  # where there are no locks at all
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    self.problem = f"{path} is written by somebody else; {_AGAIN}"
+                    return
             notes = notes_in(_text(data))
             if len(data) > MAX_KEPT_BYTES or (data and not notes):
                 self.problem = f"{path} holds something else than checkpoints; name another"

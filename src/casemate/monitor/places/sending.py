@@ -71,7 +71,7 @@ class Place:
             try:
                 found = await head()
                 note = note_of(found) if found.note else None
-            except CasemateError as error:
+            except (CasemateError, ValueError) as error:
                 # That nothing can be sent is as bad as that nothing arrives.
                 self._headless = True
                 self._failed(error)

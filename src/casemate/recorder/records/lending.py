@@ -6,6 +6,7 @@ all that there is up to it. Those that are missing were deleted, as retention ha
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from casemate.model.invocation import InvocationRecord, LogLine
@@ -54,8 +55,10 @@ def _invocations(
     made: list[InvocationRecord] = []
     last, characters = None, 0
     for row in connection.execute(_INVOCATIONS, (after, MAX_LENT)):
-        made.append(rows.to_invocation(row))
         last = row[-1]
+        # One that cannot be read, as its file was edited, keeps no other back. It counts as gone.
+        with suppress(ValueError):  # msgspec's errors are such
+            made.append(rows.to_invocation(row))
         characters += _size(row)
         if characters >= MAX_CHARACTERS:
             break
