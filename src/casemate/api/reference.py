@@ -20,6 +20,7 @@ _TAGS = {
     "journal": "the journal",
     "findings": "findings and alerts",
     "advisories": "advisories and known holes",
+    "incidents": "incidents",
     "routes": "paths and host names of projects",
     "data": "buckets, tables, queues and topics",
     "delivery": "asynchronous invocations and dead letters",

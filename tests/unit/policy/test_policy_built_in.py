@@ -42,6 +42,7 @@ MAY: dict[str, set[str]] = {
         *("node:read", "node:backup", "function:read", "function:alias", "function:remove"),
         *("function:quarantine", "function:release"),
         *("advisories:read", "advisories:write", "advisories:except"),
+        *("incidents:read", "incidents:write"),
         *("grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge"),
         *("dead-letter:read", "dead-letter:write"),
         *RECORDS,
@@ -50,6 +51,7 @@ MAY: dict[str, set[str]] = {
         *("node:read", "function:read", "grant:read", "secret:list", "account:read"),
         *("policy:read", "dead-letter:read", "journal:read", "findings:read", *RECORDS),
         "advisories:read",
+        *("incidents:read",),
     },
     "invoker": {"function:invoke", "invocation:status"},
 }
