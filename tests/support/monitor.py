@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -35,6 +35,7 @@ from casemate.monitor.outlet import Outlet
 from casemate.monitor.places.checkpoints import Checkpoints
 from casemate.monitor.settings import Channel, Webhook
 from casemate.monitor.telling import Telling
+from casemate.operations.incidents import Incident, ShowIncident
 from casemate.recorder import ocsf, reading_protocol
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.keeper import Keeper, KeyRing
@@ -270,6 +271,12 @@ def found(
         "project": "",
     }
     return Found(**{**fields, **more})
+
+
+def incident(**more: Any) -> Incident:
+    """Return an incident about a function of `shop`."""
+    known = ShowIncident.declared.answer
+    return msgspec.structs.replace(cast("Incident", known), **more)
 
 
 def not_own(_address: IPv4Address | IPv6Address) -> bool:

@@ -27,6 +27,7 @@ from casemate.monitor.detecting import (
 from casemate.monitor.exports.exporting import Exporting
 from casemate.monitor.findings import Findings, Found
 from casemate.monitor.following import Following, Position
+from casemate.monitor.incidents import Incidents
 from casemate.monitor.memory import Memory, MemoryDamagedError, Remembered
 from casemate.monitor.places.checkpoints import Checkpoints
 from casemate.monitor.protocol import Status
@@ -58,8 +59,9 @@ class Noticing:
         *,
         node: str,
         problems: Sequence[str] = (),
+        others: Sequence[Consumer] = (),
     ) -> None:
-        """Give what is read to alerting and detection, entry by entry."""
+        """Give what is read to alerting and detection, entry by entry, and then to the `others`."""
         self.node = node
         self.findings = findings
         self.alerting = alerting
@@ -77,7 +79,9 @@ class Noticing:
         checkpoints.on_change(self.changed)
         for place in checkpoints.places:
             place.rolled_back, place.unsent = self._sent_others, self._unsent
-        self._consumers: tuple[Consumer, ...] = (alerting, detection, exporting, checkpoints)
+        self.incidents = Incidents()
+        self._others: tuple[Consumer, ...] = (self.incidents, exporting, checkpoints, *others)
+        self._consumers: tuple[Consumer, ...] = (alerting, detection, *self._others)
         self._lag = Timed()
         self.following: Following
         self._unsaved = False
@@ -122,6 +126,8 @@ class Noticing:
             self._telling.read(each)
             self.alerting.take((each,))
             self._detection.take((each,))
+        for consumer in self._others:
+            consumer.take(batch)
         if self.following.abreast:
             now = time.time()
             for each in batch:

@@ -13,6 +13,7 @@ from casemate.model.errors import NotFoundError
 from casemate.model.metrics import NO_DURATIONS, Durations
 from casemate.monitor import errors
 from casemate.operations.findings import AlertChannel, AlertSilence, ListFindings
+from casemate.operations.incidents import ListIncidents
 from casemate.vault.errors import VaultError
 
 ASKING = Bounds(frame=8 << 20, unsent=8 << 20)
@@ -57,7 +58,19 @@ class HasRule(Message, frozen=True, tag=5):
     rule: Text
 
 
-class Numbers(Message, frozen=True, tag=6):
+class FindIncidents(Message, frozen=True, tag=6):
+    """Return incidents, the newest first."""
+
+    wanted: ListIncidents
+
+
+class GetIncident(Message, frozen=True, tag=7):
+    """Return one."""
+
+    id: Text
+
+
+class Numbers(Message, frozen=True, tag=8):
     """Export a part of the node's numbers, as they were at one time."""
 
     first: bool
@@ -68,7 +81,9 @@ class Numbers(Message, frozen=True, tag=6):
     families: Annotated[tuple[Family, ...], msgspec.Meta(max_length=MAX_SAMPLES)]
 
 
-Request = Find | GetFinding | GetAlerts | TestChannel | HasRule | Numbers
+Request = (
+    Find | GetFinding | GetAlerts | TestChannel | HasRule | FindIncidents | GetIncident | Numbers
+)
 
 
 class AlertsState(msgspec.Struct, frozen=True, kw_only=True):
