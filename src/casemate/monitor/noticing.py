@@ -59,9 +59,8 @@ class Noticing:
         *,
         node: str,
         problems: Sequence[str] = (),
-        others: Sequence[Consumer] = (),
     ) -> None:
-        """Give what is read to alerting and detection, entry by entry, and then to the `others`."""
+        """Give what is read to alerting and detection, entry by entry."""
         self.node = node
         self.findings = findings
         self.alerting = alerting
@@ -73,15 +72,20 @@ class Noticing:
         detection.tell, detection.replace = self.found, self.replace
         for outlet in alerting.outlets.values():
             outlet.changed = self.changed
+        self.incidents = Incidents()
         self.exporting = exporting
         self.checkpoints = checkpoints
         exporting.on_change(self.changed)
         checkpoints.on_change(self.changed)
         for place in checkpoints.places:
             place.rolled_back, place.unsent = self._sent_others, self._unsent
-        self.incidents = Incidents()
-        self._others: tuple[Consumer, ...] = (self.incidents, exporting, checkpoints, *others)
-        self._consumers: tuple[Consumer, ...] = (alerting, detection, *self._others)
+        self._consumers: tuple[Consumer, ...] = (
+            alerting,
+            detection,
+            self.incidents,
+            exporting,
+            checkpoints,
+        )
         self._lag = Timed()
         self.following: Following
         self._unsaved = False
@@ -126,8 +130,7 @@ class Noticing:
             self._telling.read(each)
             self.alerting.take((each,))
             self._detection.take((each,))
-        for consumer in self._others:
-            consumer.take(batch)
+            self.incidents.take((each,))
         if self.following.abreast:
             now = time.time()
             for each in batch:

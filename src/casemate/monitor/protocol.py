@@ -58,19 +58,7 @@ class HasRule(Message, frozen=True, tag=5):
     rule: Text
 
 
-class FindIncidents(Message, frozen=True, tag=6):
-    """Return incidents, the newest first."""
-
-    wanted: ListIncidents
-
-
-class GetIncident(Message, frozen=True, tag=7):
-    """Return one."""
-
-    id: Text
-
-
-class Numbers(Message, frozen=True, tag=8):
+class Numbers(Message, frozen=True, tag=6):
     """Export a part of the node's numbers, as they were at one time."""
 
     first: bool
@@ -81,8 +69,20 @@ class Numbers(Message, frozen=True, tag=8):
     families: Annotated[tuple[Family, ...], msgspec.Meta(max_length=MAX_SAMPLES)]
 
 
+class FindIncidents(Message, frozen=True, tag=7):
+    """Return incidents, the newest first."""
+
+    wanted: ListIncidents
+
+
+class GetIncident(Message, frozen=True, tag=8):
+    """Return one."""
+
+    id: Text
+
+
 Request = (
-    Find | GetFinding | GetAlerts | TestChannel | HasRule | FindIncidents | GetIncident | Numbers
+    Find | GetFinding | GetAlerts | TestChannel | HasRule | Numbers | FindIncidents | GetIncident
 )
 
 
