@@ -170,6 +170,7 @@ class Pipeline:
             request=request,
             frames=tuple(kept.frames) if kept is not None else (),
             held=reply.held,
+            values=reply.values,
             frames_left_out=kept.left_out if kept is not None else 0,
             version=version,
             head=reply.head,

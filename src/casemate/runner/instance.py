@@ -125,7 +125,7 @@ def error_frame(kind: str, detail: dict[str, str], held: bytes = b"") -> bytes:
 def held_at(error: BaseException) -> bytes:
     """Return what the function's frames held when it raised; nothing if that cannot be told."""
     try:
-        return snapshot.taken(error)
+        return snapshot.of(error)
     except BaseException:  # noqa: BLE001 - a function's own types may do anything
         return b""
 

@@ -60,6 +60,8 @@ class Reply(msgspec.Struct, frozen=True):
     trace: str = ""
     held: bytes = b""
     """What the function's frames held when it raised, by name and kind."""
+    values: bytes = b""
+    """The same with values, not masked yet."""
     reusable: bool = False
     """True if the instance can serve another invocation."""
     own: tuple[Told, ...] = ()
