@@ -76,6 +76,7 @@ from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
 from casemate.recorder.denials import DenialRecorder
+from casemate.recorder.journal_copies import JournalCopies
 from casemate.recorder.records.client import RecordsClient
 from casemate.recordings import Recordings
 from casemate.sandbox.client import SandboxClient
@@ -309,6 +310,7 @@ class Gateway:
             self._folders,
             store=self.store,
             records=self.records,
+            journal=JournalCopies(self.recorder),
             data=self.data,
             vault=self.vault,
             version=__version__,
