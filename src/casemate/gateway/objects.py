@@ -186,6 +186,7 @@ class Gateway:
             learn=config.learn,
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,
+            usual=self.baselines.shapes,
         )
 
     def _build_path(self, url: str) -> None:

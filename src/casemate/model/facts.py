@@ -153,6 +153,14 @@ class LogsWritten(Fact, frozen=True, kw_only=True):
     """There are new lines of a function's log to read."""
 
 
+class ShapesMet(Fact, frozen=True, kw_only=True):
+    """What reached sinks in shapes that were not known to be usual."""
+
+    met: tuple[str, ...]
+    """Such as `sql select * from orders where id = ?`."""
+    refused: tuple[str, ...]
+
+
 class InvocationEnded(Fact, frozen=True, kw_only=True):
     """An invocation has its outcome."""
 

@@ -6,9 +6,11 @@ All of it was written by a function and is believed no further than its types go
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import msgspec
 
+from casemate.guard.shapes import MAX_MET, MAX_TEXT
 from casemate.model.invocation import Outcome
 from casemate.model.metrics import OwnHead, Told
 
@@ -68,6 +70,17 @@ class Reply(msgspec.Struct, frozen=True):
     """What the handler measured."""
 
 
+Shape = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+
+
+class ShapesHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What reached sinks of an invocation in shapes that its zygote was not told of."""
+
+    met: Annotated[tuple[Shape, ...], msgspec.Meta(max_length=MAX_MET)] = ()
+    refused: Annotated[tuple[Shape, ...], msgspec.Meta(max_length=MAX_MET)] = ()
+
+
+MAX_SHAPES_BYTES = 64 * 1024
 MAX_LINES = 10_000
 """Pieces of output of one invocation: each costs us more than its bytes."""
 

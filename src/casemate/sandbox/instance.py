@@ -273,7 +273,7 @@ class Instance:
                 raise wire.FrameError("more capability requests than may be under way")
             self._on_capability(self, head, body)
         elif kind == wire.GUARD and self._waiter is not None and self._guard.due:
-            self._guard.take(head)
+            self._guard.take(head, body)
         elif kind == wire.MEASURES and self._waiter is not None:
             self._on_measures(head, body)
         elif kind == wire.ERROR:

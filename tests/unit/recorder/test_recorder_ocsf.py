@@ -14,7 +14,13 @@ from casemate.recorder import ocsf
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import MAX_FACT_BYTES
 
-HINTS = {facts.Fact, facts.LogsWritten, facts.HostAsked, facts.InvocationMeasured}
+HINTS = {
+    facts.Fact,
+    facts.LogsWritten,
+    facts.HostAsked,
+    facts.InvocationMeasured,
+    facts.ShapesMet,
+}
 """No happenings of their own."""
 SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.OperationPerformed: {"operation": "addUser", "effect": "change", "action": "a:b"},
