@@ -196,7 +196,7 @@ def test_a_snapshot_is_for_those_with_the_right_and_nothing_is_in_clear(
             if role == "owner@mail":
                 assert asking.get(f"{api}/mail/{error}/snapshot").status_code == 404
                 continue
-            without = casemate(recorded, "errors", "show", error, key=key)
+            without = casemate(recorded, "errors", "show", error, env={"CASEMATE_KEY": key})
             assert "ValueError: on purpose" in without.stdout, without.stderr
             assert "held by" not in without.stdout and "'leak'" not in without.stdout
     more = len(recorded.get("/denials", limit=1000)["denials"]) - denied

@@ -5,14 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from support.node import TestNode
 
 
 def casemate(
-    node: TestNode, *arguments: str, stdin: str | None = None, key: str = ""
+    node: TestNode,
+    *arguments: str,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with the node's address and a token, the owner's by default; it may fail."""
+    """Run a command with the node's address and the owner's token; it may fail.
+
+    `env` comes before all else.
+    """
     return subprocess.run(
         [sys.executable, "-m", "casemate.cli.main", *arguments],
         input=stdin,
@@ -21,9 +29,10 @@ def casemate(
         env={
             **os.environ,
             "CASEMATE_URL": node.url,
-            "CASEMATE_KEY": key or node.key,
+            "CASEMATE_KEY": node.key,
             "NO_COLOR": "1",
+            **(env or {}),
         },
-        timeout=120,
+        timeout=timeout,
         check=False,
     )

@@ -76,6 +76,20 @@ class FunctionRemoved(Fact, frozen=True, kw_only=True):
     """A function is gone, or one version of it (`version` says which)."""
 
 
+class FunctionQuarantined(Fact, frozen=True, kw_only=True):
+    """A function takes no calls any more, until it is released."""
+
+    reason: str
+    killed: bool
+    """Whether what was running was ended at once."""
+
+
+class FunctionReleased(Fact, frozen=True, kw_only=True):
+    """A function that was in quarantine takes calls again."""
+
+    reason: str
+
+
 class AliasMoved(Fact, frozen=True, kw_only=True):
     """An alias points somewhere else: by hand, promotion or rollback."""
 
@@ -210,6 +224,30 @@ class AlertFailed(Fact, frozen=True, kw_only=True):
     channel: str
     findings: tuple[str, ...]
     reason: str
+
+
+class IncidentUpdated(Fact, frozen=True, kw_only=True):
+    """Somebody says something of an incident."""
+
+    incident: str
+    change: str
+    """`assign`, `note` or `state`."""
+    value: str
+    """To whom, or which state."""
+    text: str
+    """The note, or why."""
+
+
+class IncidentActed(Fact, frozen=True, kw_only=True):
+    """Something was done to contain an incident, or could not be."""
+
+    incident: str
+    action: str
+    target: str
+    undo: str
+    """How it is taken back: a command."""
+    problem: str
+    """Why it could not be; empty: it was."""
 
 
 class AlertsSilenced(Fact, frozen=True, kw_only=True):

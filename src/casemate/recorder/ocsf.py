@@ -101,6 +101,12 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
         OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.INFORMATIONAL, "Update"
     ),
     facts.FunctionRemoved: Mapped(OcsfClass.APPLICATION_LIFECYCLE, 2, Severity.LOW, "Remove"),
+    facts.FunctionQuarantined: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.HIGH, "Quarantine"
+    ),
+    facts.FunctionReleased: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.MEDIUM, "Release from quarantine"
+    ),
     facts.AliasMoved: Mapped(
         OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.INFORMATIONAL, "Alias moved"
     ),
@@ -119,6 +125,12 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
     ),
     facts.AlertsSilenced: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Alerts silenced"),
+    facts.IncidentUpdated: Mapped(
+        OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Incident updated"
+    ),
+    facts.IncidentActed: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Incident acted on"
+    ),
 }
 _MONITORED: Mapping[type[facts.Fact], Mapped] = {
     facts.Finding: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.INFORMATIONAL, "Finding"),

@@ -29,6 +29,8 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.VersionDeployed: {"digest": "ab"},
     facts.FunctionRemoved: {},
     facts.AliasMoved: {"alias": "live", "targets": ((3, 1.0),)},
+    facts.FunctionQuarantined: {"reason": "MAL-1", "killed": True},
+    facts.FunctionReleased: {"reason": "mended"},
     facts.GrantsApproved: {"added": ("bucket:read photos",)},
     facts.GrantUsed: {"grant": "bucket:read photos", "action": "bucket:read", "count": 3},
     facts.RiskAccepted: {"risk": "landlock"},
@@ -40,6 +42,19 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     },
     facts.BaselineDeviation: {"kind": "host", "value": "x.com:443", "refused": True, "count": 4},
     facts.InvocationEnded: {"outcome": "ok"},
+    facts.IncidentUpdated: {
+        "incident": "inc_1",
+        "change": "state",
+        "value": "resolved",
+        "text": "mended",
+    },
+    facts.IncidentActed: {
+        "incident": "inc_1",
+        "action": "quarantine",
+        "target": "function:shop/pay",
+        "undo": "casemate release shop/pay",
+        "problem": "",
+    },
     facts.AlertsSilenced: {"rule": "tokens-tried", "seconds": 60, "reason": "a test"},
     facts.Finding: {
         "finding": "9f2c51aa03b1e7d4",
