@@ -147,6 +147,19 @@ class Clients:
             connection.close()
 
 
+def not_kept(node: TestNode, names: set[str]) -> set[str]:
+    return {
+        n for n in names if node.invoke({"n": n, "look": 1}, function="t/put").json() is not True
+    }
+
+
+def fate_of_later(node: TestNode) -> str:
+    """Say what became of events that were not delivered: they wait, were given up, or neither."""
+    letters = node.get("/functions/t/later/dead-letters")["letters"]
+    (figures,) = node.get("/metrics", project="t", function="later")["functions"]
+    return f"{figures['inbox']} wait, given up: {letters}"
+
+
 def recorded_operations(node: TestNode) -> int:
     """Return how often the journal has the operation of people; each entry is there once."""
     found: list[str] = []
@@ -200,15 +213,13 @@ def storm(node: TestNode, kills: int, seed: int) -> None:
     assert len(clients.acknowledged) > kills
     twice = {name for name, found in clients.identities.items() if len(found) > 1}
     assert not twice, "an idempotency key was kept twice"
-    missing = set(clients.acknowledged)
+    # To look at each takes its time: what is delivered late has a minute after that.
+    missing = not_kept(node, set(clients.acknowledged))
     deadline = time.monotonic() + 60
     while missing and time.monotonic() < deadline:
-        missing = {
-            n
-            for n in missing
-            if node.invoke({"n": n, "look": 1}, function="t/put").json() is not True
-        }
-    assert not missing, f"{len(missing)} of {len(clients.acknowledged)} are gone"
+        time.sleep(0.5)
+        missing = not_kept(node, missing)
+    assert not missing, f"{missing} of {len(clients.acknowledged)} are gone; {fate_of_later(node)}"
     tried, acknowledged = clients.operations
     recorded = recorded_operations(node)
     assert acknowledged <= recorded <= tried, (acknowledged, recorded, tried)
