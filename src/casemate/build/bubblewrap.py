@@ -92,6 +92,37 @@ def run_step(
     Raises ProtectionMissingError if the sandbox cannot be made, BuildTimeoutError after `timeout`
     seconds; then and when this process dies, everything the step started dies.
     """
+    full = step_command(
+        interpreter,
+        command,
+        mounts=mounts,
+        environment=environment,
+        folder=folder,
+        network=network,
+        timeout=timeout,
+    )
+    finished = _execute(full, stdin=stdin, timeout=timeout)
+    refused = finished.status == enter_script.REFUSED
+    if refused or finished.errors.startswith("bwrap: "):
+        lines = finished.errors.strip().splitlines() or ["no reason given"]
+        raise ProtectionMissingError(
+            f"The build sandbox cannot be made on this host: {lines[-1][:300]}.",
+            next_step=_READABLE_HINT if refused else _INSTALL_HINT,
+        )
+    return finished
+
+
+def step_command(
+    interpreter: Interpreter,
+    command: Sequence[str],
+    *,
+    mounts: Sequence[Mount],
+    environment: Mapping[str, str],
+    folder: str,
+    network: bool,
+    timeout: float,
+) -> list[str]:
+    """Return what starts a step in its sandbox. Raises ProtectionMissingError."""
     as_root = os.geteuid() == 0
     shown = [
         *_system_mounts(),
@@ -99,7 +130,7 @@ def run_step(
         Mount(host=Path(enter_script.__file__).resolve(), inside=_ENTER),
         *mounts,
     ]
-    full = [
+    return [
         find_bubblewrap(),
         *_namespace_options(as_root=as_root, network=network),
         *_mount_options(shown),
@@ -110,15 +141,6 @@ def run_step(
         folder,
         *command,
     ]
-    finished = _execute(full, stdin=stdin, timeout=timeout)
-    refused = finished.status == enter_script.REFUSED
-    if refused or finished.errors.startswith("bwrap: "):
-        lines = finished.errors.strip().splitlines() or ["no reason given"]
-        raise ProtectionMissingError(
-            f"The build sandbox cannot be made on this host: {lines[-1][:300]}.",
-            next_step=_READABLE_HINT if refused else _INSTALL_HINT,
-        )
-    return finished
 
 
 def _execute(command: Sequence[str], *, stdin: bytes, timeout: float) -> Finished:

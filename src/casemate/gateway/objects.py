@@ -77,6 +77,7 @@ from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
 from casemate.recorder.denials import DenialRecorder
+from casemate.recorder.journal_copies import JournalCopies
 from casemate.recorder.records.client import RecordsClient
 from casemate.recordings import Recordings
 from casemate.sandbox.client import SandboxClient
@@ -186,6 +187,7 @@ class Gateway:
             learn=config.learn,
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,
+            usual=self.baselines.shapes,
         )
 
     def _build_path(self, url: str) -> None:
@@ -314,6 +316,7 @@ class Gateway:
             self._folders,
             store=self.store,
             records=self.records,
+            journal=JournalCopies(self.recorder),
             data=self.data,
             vault=self.vault,
             version=__version__,

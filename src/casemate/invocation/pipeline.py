@@ -140,8 +140,7 @@ class Pipeline:
             version.spec.shown(request.raw.event),
             *_trace(request),
         )
-        output = Output(limits.log)
-        loop = asyncio.get_running_loop()
+        output, loop = Output(limits.log), asyncio.get_running_loop()
         started = loop.time()
         self._deadlines.put(instance, started + timeout, instance.expire)
         instance.serving = request.id
@@ -170,6 +169,7 @@ class Pipeline:
             request=request,
             frames=tuple(kept.frames) if kept is not None else (),
             held=reply.held,
+            values=reply.values,
             frames_left_out=kept.left_out if kept is not None else 0,
             version=version,
             head=reply.head,

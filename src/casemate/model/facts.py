@@ -152,8 +152,27 @@ class RiskAccepted(Fact, frozen=True, kw_only=True):
     risk: str
 
 
+class JournalRestored(Fact, frozen=True, kw_only=True):
+    """The journal is that of a backup, and goes on from there: what came after it is not in it."""
+
+    made_at: float
+    """When the backup was made, as that says, in Unix time."""
+    entries: int
+    """How many entries it had."""
+    archive: str
+    """SHA-256 of the backup."""
+
+
 class LogsWritten(Fact, frozen=True, kw_only=True):
     """There are new lines of a function's log to read."""
+
+
+class ShapesMet(Fact, frozen=True, kw_only=True):
+    """What reached sinks in shapes that were not known to be usual."""
+
+    met: tuple[str, ...]
+    """Such as `sql select * from orders where id = ?`."""
+    refused: tuple[str, ...]
 
 
 class InvocationEnded(Fact, frozen=True, kw_only=True):

@@ -96,6 +96,8 @@ class Action(StrEnum):
     """See what became of an asynchronous invocation whose id one knows, and its answer."""
     LOG_READ = "log:read"
     ERROR_READ = "error:read"
+    ERROR_SNAPSHOT = "error:snapshot"
+    """See what the frames of a handler held when it raised."""
     DENIAL_READ = "denial:read"
     JOURNAL_READ = "journal:read"
     """See everything that happened, who did it and from where."""

@@ -69,6 +69,7 @@ RULES: dict[Action, Rule] = {
     Action.INVOCATION_STATUS: _ON_FUNCTION,
     Action.LOG_READ: _ON_RECORDS,
     Action.ERROR_READ: _ON_RECORDS,
+    Action.ERROR_SNAPSHOT: _ON_FUNCTION,
     Action.DENIAL_READ: _ON_RECORDS,
     Action.JOURNAL_READ: _ON_FUNCTION,
     Action.FINDINGS_READ: Rule((_P, _N)),

@@ -139,6 +139,11 @@ _MONITORED: Mapping[type[facts.Fact], Mapped] = {
         OcsfClass.API_ACTIVITY, OTHER, Severity.HIGH, "Alert given up", failed=True
     ),
 }
+_OWN: Mapping[type[facts.Fact], Mapped] = {
+    facts.JournalRestored: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.HIGH, "Journal restored"
+    ),
+}
 _LEVELS: Mapping[str, Severity] = {each.name.lower(): each for each in Severity}
 _DESTROYED = Mapped(OcsfClass.API_ACTIVITY, 4, Severity.LOW, "Delete")
 _READ = Mapped(OcsfClass.API_ACTIVITY, 2, Severity.LOW, "Read")
@@ -150,8 +155,11 @@ KINDS: tuple[type[facts.Fact], ...] = (*_MAPPED, Denial)
 happening."""
 MONITOR_KINDS: tuple[type[facts.Fact], ...] = tuple(_MONITORED)
 """Those that the monitor has recorded, and nobody else."""
+OWN_KINDS: tuple[type[facts.Fact], ...] = tuple(_OWN)
+"""Those that the recorder itself tells, and nobody else."""
 _DECODERS: Mapping[str, Callable[[bytes], facts.Fact]] = {
-    kind.__name__: msgspec.msgpack.Decoder(kind).decode for kind in (*KINDS, *MONITOR_KINDS)
+    kind.__name__: msgspec.msgpack.Decoder(kind).decode
+    for kind in (*KINDS, *MONITOR_KINDS, *OWN_KINDS)
 }
 _BASE = frozenset(facts.Fact.__struct_fields__)
 
@@ -165,7 +173,7 @@ def mapped(fact: facts.Fact) -> Mapped:
     if isinstance(fact, facts.Finding):
         severity = _LEVELS.get(fact.level, Severity.INFORMATIONAL)
         return msgspec.structs.replace(_MONITORED[facts.Finding], severity=severity)
-    return _MAPPED.get(type(fact)) or _MONITORED[type(fact)]
+    return _MAPPED.get(type(fact)) or _MONITORED.get(type(fact)) or _OWN[type(fact)]
 
 
 def decode(kind: str, data: bytes) -> facts.Fact:

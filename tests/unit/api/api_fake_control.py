@@ -108,6 +108,9 @@ class FakeAccounts:
         )
         return text
 
+    def principal_of(self, text: str) -> Principal | None:
+        return next((known for known in self.known.values() if known.text == text), None)
+
     def authenticate(self, authorization: str | None, checked: Any = None) -> Any:
         if self.fault is not None:
             raise self.fault

@@ -14,11 +14,18 @@ from casemate.recorder import ocsf
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import MAX_FACT_BYTES
 
-HINTS = {facts.Fact, facts.LogsWritten, facts.HostAsked, facts.InvocationMeasured}
+HINTS = {
+    facts.Fact,
+    facts.LogsWritten,
+    facts.HostAsked,
+    facts.InvocationMeasured,
+    facts.ShapesMet,
+}
 """No happenings of their own."""
 SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.OperationPerformed: {"operation": "addUser", "effect": "change", "action": "a:b"},
     facts.SignedIn: {"method": "password"},
+    facts.JournalRestored: {"made_at": 1.0, "entries": 3, "archive": "ab"},
     facts.VersionDeployed: {"digest": "ab"},
     facts.FunctionRemoved: {},
     facts.AliasMoved: {"alias": "live", "targets": ((3, 1.0),)},
@@ -69,7 +76,7 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     },
 }
 
-ALL = (*ocsf.KINDS, *ocsf.MONITOR_KINDS)
+ALL = (*ocsf.KINDS, *ocsf.MONITOR_KINDS, *ocsf.OWN_KINDS)
 
 
 def sample(of: type[facts.Fact], **changes: Any) -> facts.Fact:
@@ -97,7 +104,8 @@ def test_every_kind_of_fact_is_recorded_or_a_hint() -> None:
     }
     assert {*kinds, Denial} - HINTS == set(ALL)
     assert set(SAMPLES) == set(ALL)
-    assert not set(ocsf.KINDS) & set(ocsf.MONITOR_KINDS)
+    assert not set(ocsf.KINDS) & {*ocsf.MONITOR_KINDS, *ocsf.OWN_KINDS}
+    assert not set(ocsf.MONITOR_KINDS) & set(ocsf.OWN_KINDS)
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)
