@@ -413,6 +413,8 @@ class Gateway:
         await self.recordings.close()
         self.uses.close()
         await self.uses.flush()
+        await self.client.meters.settled()
+        self.client.meters.close()
         await self.redactor.flush()
         await self.accounts.close()
         await self.schedules.close()

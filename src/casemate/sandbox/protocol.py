@@ -90,6 +90,13 @@ class Kill(msgspec.Struct, tag="kill", frozen=True, forbid_unknown_fields=True):
     i: Id
 
 
+class Measure(msgspec.Struct, tag="measure", frozen=True, forbid_unknown_fields=True):
+    """Tell what an instance has used so far; answered with Used."""
+
+    z: Id
+    i: Id
+
+
 class Close(msgspec.Struct, tag="close", frozen=True, forbid_unknown_fields=True):
     """End a zygote and all its instances."""
 
@@ -109,7 +116,7 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True, forbid_unknown_fields=
     python: Minor
 
 
-Request = Open | Spawn | Kill | Close | Weigh | Prepare
+Request = Open | Spawn | Kill | Measure | Close | Weigh | Prepare
 
 
 def descriptors_of(request: Request) -> int:
@@ -157,6 +164,22 @@ class Exited(msgspec.Struct, tag="exited", frozen=True):
     out_of_memory: bool
 
 
+class Used(msgspec.Struct, tag="used", frozen=True):
+    """What an instance and all that it started have used since the fork.
+
+    Comes when it was asked for, and after Exited or before ZygoteEnded: then all of that is gone.
+    """
+
+    z: int
+    i: int
+    cpu_us: int | None
+    """Microseconds of the CPU; None where no control group tells."""
+    memory: int
+    """The most bytes it held at once; 0 where that is not known."""
+    last: bool = True
+    """False while it lives."""
+
+
 class NotReady(msgspec.Struct, tag="not-ready", frozen=True):
     """An instance cannot be made ready, and is to be ended. `reason` is for the owner."""
 
@@ -192,5 +215,7 @@ class Interpreter(msgspec.Struct, tag="interpreter", frozen=True):
     problem: str
 
 
-Event = Opened | ZygoteEnded | SpawnFailed | Exited | NotReady | Held | Restorer | Interpreter
+Event = (
+    Opened | ZygoteEnded | SpawnFailed | Exited | Used | NotReady | Held | Restorer | Interpreter
+)
 MAX_PACKET = 16 * 1024

@@ -11,7 +11,7 @@ import struct
 from collections import deque
 from pathlib import Path
 
-from casemate.kernel.cgroups import Driver, SlotLimits
+from casemate.kernel.cgroups import Driver, SlotLimits, cpu_microseconds
 from casemate.model.errors import CasemateError
 from casemate.runner import control
 from casemate.sandbox.protocol import Open
@@ -20,6 +20,7 @@ from casemate.sandbox.shared_memory import shared_mappings
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4)
 _EVENT_BYTES = control.EVENT.size
+_CPU_BYTES = 4096
 
 
 class ZygoteViolationError(CasemateError):
@@ -72,6 +73,10 @@ class ZygoteProcess:
         self._free: list[int] = []
         self._made = 0
         self._kills: dict[int, int] = {}
+        self._cpu: dict[int, int] = {}
+        """What slots had used of the CPU when the instance in them was forked."""
+        self._imported_bytes = 0
+        """What the import took, which is charged to the first slot."""
         self._limits: SlotLimits | None = None
         self._is_filtered = False
         self.tmpfs_device = 0
@@ -112,6 +117,7 @@ class ZygoteProcess:
     def release(self, slot: int) -> None:
         """Give a slot back once nothing lives in it."""
         del self.slots[slot]
+        self._cpu.pop(slot, None)
         self._free.append(slot)
 
     def slot_empty(self, slot: int) -> bool:
@@ -142,6 +148,48 @@ class ZygoteProcess:
         kills = self.cgroups.out_of_memory_kills(self.slot_name(slot))
         before, self._kills[slot] = self._kills.get(slot, 0), kills
         return kills > before
+
+    # -- what instances use --------------------------------------------------------------------
+
+    def cpu_since_fork(self, slot: int) -> int | None:
+        """Return the microseconds of the CPU used in a slot by its instance; None: unknown.
+
+        What the zygote used there until it had forked is not the instance's.
+        """
+        if self.cgroups is None:
+            return None
+        descriptor = self.open_cpu(slot)
+        try:
+            used = cpu_microseconds(os.read(descriptor, _CPU_BYTES))
+        finally:
+            os.close(descriptor)
+        return None if used is None else max(0, used - self._cpu.get(slot, 0))
+
+    def open_cpu(self, slot: int) -> int:
+        """Return a descriptor of the file that counts what a slot uses of the CPU. OSError."""
+        if self.cgroups is None:
+            raise OSError("there are no control groups")
+        return os.open(self.cgroups.cpu_file(self.slot_name(slot)), os.O_RDONLY | os.O_CLOEXEC)
+
+    def note_fork(self, slot: int) -> int:
+        """Count from now on what the instance in a slot uses, unless that is done already.
+
+        Returns what was used there before.
+        """
+        if slot not in self._cpu:
+            self._cpu[slot] = 0
+            with contextlib.suppress(OSError):
+                self._cpu[slot] = self.cpu_since_fork(slot) or 0
+        return self._cpu[slot]
+
+    def memory_peak(self, slot: int) -> int:
+        """Return the most bytes that instances in a slot held; 0 where that is not known."""
+        if self.cgroups is None:
+            return 0
+        with contextlib.suppress(OSError, ValueError):
+            peak = self.cgroups.memory_peak(self.slot_name(slot))
+            return max(0, peak - (0 if slot else self._imported_bytes))
+        return 0
 
     # -- life ----------------------------------------------------------------------------------
 
@@ -197,7 +245,7 @@ class ZygoteProcess:
         """
         self.ready = True
         if self.cgroups is not None and self._limits is not None:
-            used = self.cgroups.memory_used(self.slot_name(0))
+            used = self._imported_bytes = self.cgroups.memory_used(self.slot_name(0))
             limits = SlotLimits(
                 self._limits.memory + used, self._limits.cpu, self._limits.processes
             )
