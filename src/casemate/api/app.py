@@ -37,6 +37,7 @@ from casemate.api import (
     sources,
     traces,
     triggers,
+    usage,
 )
 from casemate.api.authentication import RequireCredential
 from casemate.api.openapi import describe
@@ -62,6 +63,7 @@ OPERATIONS = (
     *records.OPERATIONS,
     *traces.OPERATIONS,
     *metrics.OPERATIONS,
+    *usage.OPERATIONS,
     *error_groups.OPERATIONS,
     *journal.OPERATIONS,
     *recordings.OPERATIONS,

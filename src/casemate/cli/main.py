@@ -77,6 +77,8 @@ ENTRIES = (
     Entry("invocations", OPERATE, "List the latest invocations"),
     Entry("top", OPERATE, "Show what functions do at the moment"),
     Entry("metrics", OPERATE, "Show how functions do since the node's start, in numbers"),
+    Entry("usage", OPERATE, "Show what functions have used: requests, times, CPU, memory"),
+    Entry("bill", OPERATE, "Show what that costs, and what the month will"),
     Entry("trace", OPERATE, "Draw what came of one call, through queues and functions"),
     Entry(
         "recordings", OPERATE, "See what went into invocations that failed, and came out of them"

@@ -31,7 +31,7 @@ class UsageSpan(StrEnum):
     DAY = "day"
 
 
-class Amounts(msgspec.Struct, kw_only=True):
+class Amounts(msgspec.Struct, kw_only=True, omit_defaults=True):
     """How much of what. Whole numbers, so that sums are exact in whatever order."""
 
     requests: int = 0
@@ -77,7 +77,7 @@ def add(to: Amounts, more: Amounts) -> None:
         setattr(to, name, max(getattr(to, name), getattr(more, name)))
 
 
-class Usage(Amounts, kw_only=True):
+class Usage(Amounts, kw_only=True, omit_defaults=True):
     """Amounts of something; what they are not told apart by is empty."""
 
     project: str = ""

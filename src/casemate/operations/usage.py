@@ -9,7 +9,7 @@ import msgspec
 from casemate.model.principal import Action
 from casemate.model.usage import Usage, UsageBy, UsageSpan
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on_chosen
-from casemate.operations.fields import Moment, OnlyFunction, OnlyProject
+from casemate.operations.fields import Moment, OnlyFunction, OnlyProject, number
 from casemate.operations.given import Given
 
 MAX_ROWS = 50_000
@@ -89,10 +89,10 @@ class ReadUsage(Operation[tuple[Usage, ...]], frozen=True, kw_only=True):
     """Return sums of what was used."""
 
     declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
-    project: str | None = None
-    function: str | None = None
-    by: UsageBy
+    project: OnlyProject | None = None
+    function: OnlyFunction | None = None
+    by: UsageBy = UsageBy.FUNCTION
     each: UsageSpan | None = None
-    limit: int = MAX_ROWS
-    since: float
-    until: float
+    since: Moment = 0.0
+    until: Moment = 10**11
+    limit: Annotated[int, number("How many at most.", least=1, most=MAX_ROWS + 1)] = MAX_ROWS

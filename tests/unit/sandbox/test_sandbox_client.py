@@ -231,10 +231,10 @@ def test_an_instance_is_made_ready_by_the_restorer_itself() -> None:
             assert zygote.make_ready(instance, lambda *one: told.append(one))
             assert ASKED.unpack(theirs.recv(99)) == (zygote.number, instance.number)
             records = [
-                (99, 0, 1, 0),
-                (zygote.number, 99, 1, 0),
-                (zygote.number, instance.number, 1, 85),
-                (zygote.number, instance.number, 0, 0),
+                (99, 0, 1, 0, 5),
+                (zygote.number, 99, 1, 0, 5),
+                (zygote.number, instance.number, 1, 85, 700),
+                (zygote.number, instance.number, 0, 0, 0),
             ]
             data = b"".join(TOLD.pack(*one) for one in records)
             for at in range(0, len(data), 7):
