@@ -19,6 +19,7 @@ from collections.abc import Callable
 import msgspec
 
 from casemate.admission import Admission
+from casemate.budgets import Allowance, Ticket
 from casemate.capabilities import Broker, Session
 from casemate.dispatch import Deadlines, Dispatcher
 from casemate.invocation.injections import recorder
@@ -75,10 +76,12 @@ class Pipeline:
         broker: Broker,
         seal: Seal,
         refusals: LoadRefusals,
+        allowance: Allowance,
         trouble: Callable[[], str],
         offer: Callable[[Finished, Sealed], None],
     ) -> None:
-        """Go through these; the broker serves what a running function asks for.
+        """Go through these; the broker serves what a running function asks for, and what may be
+        used at the most is known to `allowance`.
 
         `trouble` says why nothing can be recorded: then nothing runs. `offer` is shown how each
         invocation that ran has ended, and keeps of it what it keeps.
@@ -88,6 +91,7 @@ class Pipeline:
         self._broker = broker
         self._seal = seal
         self._refusals = refusals
+        self._allowance = allowance
         self._trouble = trouble
         self._offer = offer
         self._deadlines = Deadlines()
@@ -101,24 +105,35 @@ class Pipeline:
         """Do the same and tell how it ended. Never raises."""
         request: Request | None = None
         admitted: Admitted | None = None
+        ticket: Ticket | None = None
         try:
             if trouble := self._trouble():
                 raise RefusedError(Outcome.UNAVAILABLE, f"Nothing can be recorded: {trouble}")
             request = parse(raw)  # (1)
             admitted = self._admission.admit(request)  # (2)
+            ticket = self._allowance.enter(admitted)
             placed = await self._dispatcher.place(admitted)  # (3)
-            finished = await self._run(placed)  # (4)
+            finished = await self._run(placed, ticket)  # (4)
         except RefusedError as refusal:
-            return self._refusals.refuse(raw, request, admitted, refusal)  # (5)
+            if ticket is not None:
+                ticket.drop()
+            sealed = self._refusals.refuse(raw, request, admitted, refusal)  # (5)
+            return _with_fields(sealed, getattr(refusal, "fields", ()))
         except Exception as error:  # noqa: BLE001 - whatever fails here must not reach a caller
             finished = broken(raw, request, error)
+        except BaseException:
+            if ticket is not None:
+                ticket.drop()
+            raise
+        if ticket is not None:
+            ticket.settle(finished)
         if finished.used_secret:
             finished = await self._seal.redact(finished)
         sealed = self._seal.complete(finished)  # (5)
         self._offer(finished, sealed)
-        return sealed
+        return sealed if ticket is None else _with_fields(sealed, ticket.fields)
 
-    async def _run(self, placed: Placed) -> Finished:
+    async def _run(self, placed: Placed, ticket: Ticket | None) -> Finished:
         instance = placed.instance
         if not isinstance(instance, Instance):
             raise TypeError("an invocation is placed on an instance")
@@ -152,7 +167,10 @@ class Pipeline:
             self._dispatcher.release(placed)
             if reply is None and isinstance(sys.exception(), asyncio.CancelledError):
                 # Whoever called it is gone; what it has used is used.
-                self._seal.complete(broken_off(placed, ran, used))
+                finished = broken_off(placed, ran, used)
+                if ticket is not None:
+                    ticket.settle(finished)
+                self._seal.complete(finished)
         return _finished(placed, reply, session, output, timeout, ran, used)
 
     def _ask(
@@ -183,6 +201,17 @@ class Pipeline:
             session.on_request,
             recorder(admitted, self._broker.facts.happened),
         )
+
+
+def _with_fields(sealed: Sealed, fields: tuple[tuple[bytes, bytes], ...]) -> Sealed:
+    """Return an answer with fields more."""
+    if not fields:
+        return sealed
+    answer = sealed.response
+    known = {name for name, _ in fields}
+    headers = tuple(each for each in answer.headers if each[0] not in known)
+    replaced = HttpResponse(answer.status, (*headers, *fields), answer.body, paced=answer.paced)
+    return msgspec.structs.replace(sealed, response=replaced)
 
 
 def _finished(

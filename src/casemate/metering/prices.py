@@ -12,7 +12,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from casemate.model.errors import InvalidInputError
@@ -79,7 +80,11 @@ class Prices(NamedTuple):
     def cost(self, amounts: Amounts) -> Decimal:
         """Return what amounts cost."""
         return sum(
-            (each.quantity(amounts) * self.of[each.name] for each in RESOURCES if each.name in self.of),
+            (
+                each.quantity(amounts) * self.of[each.name]
+                for each in RESOURCES
+                if each.name in self.of
+            ),
             Decimal(),
         )
 
@@ -106,6 +111,10 @@ class PriceList(NamedTuple):
             )
         return found
 
+    def near(self, day: date) -> Prices:
+        """Return the prices of a day; where it has none, those of the nearest day before it."""
+        return next((each for each in reversed(self.prices) if each.since <= day), self.prices[0])
+
 
 def read_prices(data: bytes, name: str) -> PriceList:
     """Return a price list. Raises PriceListError."""
@@ -123,7 +132,7 @@ def read_prices(data: bytes, name: str) -> PriceList:
     if not isinstance(periods, list) or not periods or len(periods) > MAX_PERIODS:
         raise PriceListError(f"{name} has no [[prices]], or more than {MAX_PERIODS}.")
     prices = sorted((_prices(name, each) for each in periods), key=lambda each: each.since)
-    for before, after in zip(prices, prices[1:], strict=False):
+    for before, after in pairwise(prices):
         if before.since == after.since or (before.until is not None and before.until > after.since):
             raise PriceListError(
                 f"{name}: the prices from {before.since} and from {after.since} overlap.",
@@ -158,7 +167,9 @@ def _price(name: str, since: date, key: str, value: Any) -> Decimal:
     ):
         raise PriceListError(f"{where} is negative: {value!r:.40}.")
     if not isinstance(value, str) or _PRICE.fullmatch(value) is None:
-        raise PriceListError(f'{where} is {value!r:.40}, expected a decimal as text, such as "0.20".')
+        raise PriceListError(
+            f'{where} is {value!r:.40}, expected a decimal as text, such as "0.20".'
+        )
     return Decimal(value)
 
 
@@ -186,24 +197,27 @@ def _day(name: str, found: Mapping[str, Any], key: str) -> date | None:
 @cache
 def shipped(name: str) -> PriceList:
     """Return a list that comes with Casemate. Raises PriceListError for another name."""
-    if name not in shipped_names():
-        raise PriceListError(
-            f"There is no price list {name!r:.60}, expected one of {', '.join(shipped_names())}.",
-            next_step="A list of one's own is given as a file.",
-        )
     return read_prices(shipped_text(name), f"{name}.toml")
 
 
 def shipped_names() -> tuple[str, ...]:
     """Return the names of the lists that come with Casemate."""
-    return tuple(sorted(str(each.name)[: -len(".toml")] for each in _place().iterdir()))
+    return tuple(_SHIPPED)
 
 
 def shipped_text(name: str) -> bytes:
-    """Return the file of a list that comes with Casemate."""
-    data: bytes = _place().joinpath(f"{name}.toml").read_bytes()
-    return data
+    """Return the file of such a list. Raises PriceListError for another name."""
+    if name not in _SHIPPED:
+        raise PriceListError(
+            f"There is no price list {name!r:.60}, expected one of {', '.join(_SHIPPED)}.",
+            next_step="A list of one's own is given as a file.",
+        )
+    return _SHIPPED[name]
 
 
-def _place() -> Any:
-    return files("casemate.metering").joinpath("lists")
+# Read with the module: who uses it may have no way to files any more.
+_SHIPPED = {
+    each.stem: each.read_bytes()
+    for each in sorted(Path(__file__).with_name("lists").iterdir())
+    if each.suffix == ".toml"
+}

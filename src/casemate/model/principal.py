@@ -99,6 +99,8 @@ class Action(StrEnum):
     """See what the rules of detection have found, and how channels of alerts are."""
     ALERTS_WRITE = "alerts:write"
     """Silence alerts of a rule for a time, and send tests."""
+    BUDGET_WRITE = "budget:write"
+    """Set, lift and remove budgets and quotas; on the node: prices."""
     RECORDINGS_READ = "recordings:read"
     """See what went into invocations that were recorded, and came out of them."""
     RECORDINGS_WRITE = "recordings:write"

@@ -76,11 +76,14 @@ class ShowUsage(Operation[UsageFound], frozen=True, kw_only=True):
         ),
         Given(metavar="WHAT"),
     ] = UsageBy.FUNCTION
-    each: Annotated[
-        UsageSpan,
-        msgspec.Meta(description="Sums of each `hour` or `day`, instead of the whole time."),
-        Given(metavar="SPAN"),
-    ] | None = None
+    each: (
+        Annotated[
+            UsageSpan,
+            msgspec.Meta(description="Sums of each `hour` or `day`, instead of the whole time."),
+            Given(metavar="SPAN"),
+        ]
+        | None
+    ) = None
     since: _Since = 0.0
     until: _Until = 0.0
 

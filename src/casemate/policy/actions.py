@@ -71,6 +71,7 @@ RULES: dict[Action, Rule] = {
     Action.JOURNAL_READ: _ON_FUNCTION,
     Action.FINDINGS_READ: Rule((_P, _N)),
     Action.ALERTS_WRITE: _ON_NODE,
+    Action.BUDGET_WRITE: Rule((_P, _N)),
     Action.RECORDINGS_READ: _ON_FUNCTION,
     Action.RECORDINGS_WRITE: _ON_FUNCTION,
     Action.DECOYS_READ: Rule((_P, _N)),

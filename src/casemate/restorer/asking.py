@@ -41,9 +41,7 @@ class Gateway:
         self._rest = data[whole:]
         return list(ASKED.iter_unpack(data[:whole]))
 
-    def tell(
-        self, name: Name, *, ready: bool, pages: int = 0, cpu_us: int = UNKNOWN_CPU
-    ) -> None:
+    def tell(self, name: Name, *, ready: bool, pages: int = 0, cpu_us: int = UNKNOWN_CPU) -> None:
         """Say that an instance is ready, or that nobody knows of it."""
         if self.gone:
             return

@@ -31,14 +31,14 @@ class Metered:
         self.cpu_us = 0
         self.memory = 0
         """The most bytes that its instance ever held; 0 before that is told, at its end."""
-        self._then: Callable[[Metered], None] | None = None
+        self._then: tuple[Callable[[Metered], None], ...] = ()
 
     def then(self, call: Callable[[Metered], None]) -> None:
-        """Have `call` called once it is known, at once if it is. For one only."""
+        """Have `call` called once it is known, at once if it is."""
         if self.known:
             call(self)
         else:
-            self._then = call
+            self._then = (*self._then, call)
 
     def know(self, cpu_us: int | None, memory: int) -> None:
         """Say what it was; None: nobody knows, so as much as it could have been on one core."""
@@ -46,9 +46,9 @@ class Metered:
             return
         self.known, self.memory = True, memory
         self.cpu_us = int(self.seconds * 1e6) if cpu_us is None else cpu_us
-        then, self._then = self._then, None
-        if then is not None:
-            then(self)
+        waiting, self._then = self._then, ()
+        for call in waiting:
+            call(self)
 
 
 class Meters:
@@ -88,12 +88,22 @@ class Meters:
 
     async def settled(self, seconds: float = 1.0) -> None:
         """Wait until that of all calls that have ended before is known, so long at the most."""
-        ended = list(self._waiting)
-        for meter in {self._waiting[metered] for metered in ended}:
+        ended = set(self._waiting)
+        if not ended:
+            return
+        done = self._loop.create_future()
+
+        def known(metered: Metered) -> None:
+            ended.discard(metered)
+            if not ended and not done.done():
+                done.set_result(None)
+
+        meters = {self._waiting[metered] for metered in ended}
+        for metered in tuple(ended):
+            metered.then(known)
+        for meter in meters:
             meter.ask_now()
-        until = self._loop.time() + seconds
-        while any(metered in self._waiting for metered in ended) and self._loop.time() < until:
-            await asyncio.sleep(0.001)
+        await asyncio.wait((done,), timeout=seconds)
 
     def close(self) -> None:
         """Have all be known that there is to know: nothing more is told."""
@@ -108,7 +118,17 @@ class Meters:
 class Meter:
     """That of one instance."""
 
-    __slots__ = ("_asked", "_calls", "_left", "_loop", "_memory", "_meters", "_over", "_used", "ask")
+    __slots__ = (
+        "_asked",
+        "_calls",
+        "_left",
+        "_loop",
+        "_memory",
+        "_meters",
+        "_over",
+        "_used",
+        "ask",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, meters: Meters) -> None:
         """Count from its fork on; it is one of `meters`."""

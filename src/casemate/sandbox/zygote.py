@@ -221,21 +221,24 @@ class Zygote:
                 if instance is not None:
                     instance.exited(0, out_of_memory=False)
             case protocol.ZygoteEnded():
-                self.alive = False
-                instances, self.instances = self.instances, {}
-                for meter in self._unread.values():
-                    self._client.meters.read(meter, None, last=True)
-                self._unread.clear()
-                for instance in instances.values():
-                    self._read(instance, None, last=True)
-                for instance in instances.values():
-                    instance.exited(9, out_of_memory=False)
-                self._client.forget(self)
-                self.on_ended(event.reason)
+                self._ended(event.reason)
             case protocol.Held():
                 self.memory = event.memory
             case protocol.Opened():
                 pass
+
+    def _ended(self, reason: str) -> None:
+        self.alive = False
+        instances, self.instances = self.instances, {}
+        for meter in self._unread.values():
+            self._client.meters.read(meter, None, last=True)
+        self._unread.clear()
+        for instance in instances.values():
+            self._read(instance, None, last=True)
+        for instance in instances.values():
+            instance.exited(9, out_of_memory=False)
+        self._client.forget(self)
+        self.on_ended(reason)
 
     def _used(self, event: protocol.Used) -> None:
         """Take what an instance has used, of one that has ended all of it."""

@@ -249,7 +249,9 @@ def test_another_request_ends_it(restorer: Restorer, data: bytes) -> None:
 def test_descriptors_of_another_kind_hold_nothing(restorer: Restorer, child: RestoredChild) -> None:
     null = os.open("/dev/null", os.O_RDONLY)
     count = len(open_process(child.pid)) + 3
-    socket.send_fds(restorer.control, [REQUEST.pack(HOLD, 1, child.pid, 2, *NAME, 0)], [null] * count)
+    socket.send_fds(
+        restorer.control, [REQUEST.pack(HOLD, 1, child.pid, 2, *NAME, 0)], [null] * count
+    )
     assert report(restorer).kind == DISCARDED
     os.close(null)
 

@@ -28,12 +28,12 @@ from casemate.metering import (
     focus_rows,
     forecast,
     read_prices,
-    shipped,
     shipped_names,
 )
 from casemate.metering.bill import day_of, moment_of, month_of
-from casemate.metering.prices import MAX_BYTES
+from casemate.metering.prices import MAX_BYTES, shipped_text
 from casemate.model.usage import Usage, UsageBy, UsageSpan
+from casemate.operations.budgets import ShowPrices
 from casemate.operations.usage import ShowUsage
 
 app = new_app()
@@ -71,9 +71,13 @@ def print_bill(
         UsageBy, typer.Option("--by", metavar="WHAT", help="function, project, caller, route, ...")
     ] = UsageBy.FUNCTION,
     prices: Annotated[
-        str,
-        typer.Option("--prices", metavar="FILE", help="A price list: a file, or a shipped one."),
-    ] = "example",
+        str | None,
+        typer.Option(
+            "--prices",
+            metavar="FILE",
+            help="A price list: a file, or a shipped one; without it, the node's.",
+        ),
+    ] = None,
     compare: Annotated[
         str | None,
         typer.Option("--compare", metavar="FILE", help="Another price list, to compare with."),
@@ -92,6 +96,9 @@ def print_bill(
     now = time.time()
     first, following = month_of(_month(month, now))
     with connect() as client:
+        if prices is None:
+            text = client.call(ShowPrices()).text
+            lists.insert(0, read_prices(text.encode(), "the node's price list"))
         rows = _usage(client, project, by, first, following)
         node = client.url
     found = [bill(each, rows) for each in lists]
@@ -107,11 +114,16 @@ def print_bill(
 
 def price_list(name: str) -> PriceList:
     """Return a price list: that of a file, or a shipped one. Raises PriceListError, UsageError."""
+    return read_prices(list_text(name), Path(name).name)
+
+
+def list_text(name: str) -> bytes:
+    """Return the file of a price list, or of a shipped one. Raises UsageError."""
     if name in shipped_names():
-        return shipped(name)
+        return shipped_text(name)
     try:
         with Path(name).open("rb") as file:
-            return read_prices(file.read(MAX_BYTES + 1), Path(name).name)
+            return file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(
             f"The price list {name} cannot be read: {error.strerror}.",
@@ -185,7 +197,8 @@ def _sums(found: Bill) -> dict[str, dict[str, Decimal]]:
 
 def money(amount: Decimal) -> str:
     """Return an amount for people: cents, and what is less than ten of them more exactly."""
-    return format(amount.quantize(Decimal("0.01" if amount >= 10 or not amount else "0.000001")), "f")
+    places = "0.01" if amount >= 10 or not amount else "0.000001"
+    return format(amount.quantize(Decimal(places)), "f")
 
 
 def _json(found: list[Bill], first: date, now: float) -> dict[str, Any]:

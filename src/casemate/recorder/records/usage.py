@@ -110,7 +110,10 @@ def usage(connection: engine.Connection, operation: ReadUsage, at: int | None = 
         shown["start"] = f"start / {seconds} * {seconds}"
     hours = operation.each is UsageSpan.HOUR or operation.since % DAY or operation.until % DAY
     span = HOUR if hours else DAY
-    where, values = ["span = ?", "start >= ?", "start < ?"], [span, operation.since, operation.until]
+    where, values = (
+        ["span = ?", "start >= ?", "start < ?"],
+        [span, operation.since, operation.until],
+    )
     for name in ("project", "function"):
         if (wanted := getattr(operation, name)) is not None:
             where.append(f"{name} = ?")
