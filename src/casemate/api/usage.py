@@ -11,7 +11,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.metering.bill import day_of, moment_of, month_of
-from casemate.model.usage import Usage, UsageBy, add
+from casemate.model.usage import DAY, Usage, UsageBy, add
 from casemate.operations import usage
 from casemate.operations.usage import MAX_ROWS, ReadUsage, ShowUsage, UsageFound
 
@@ -27,6 +27,12 @@ async def _usage(wanted: ShowUsage, call: Call) -> UsageFound:
     now = time.time()
     since = wanted.since or moment_of(month_of(day_of(now))[0])
     until = wanted.until or now + 1
+    # Hours are kept of the last days alone; whole days say the same of older ones.
+    if until > now:
+        until = (until // DAY + 1) * DAY
+    if since < now - 7 * DAY:
+        since = since // DAY * DAY
+        until = -(-until // DAY) * DAY
     if since >= until:
         raise RequestError(
             HTTPStatus.BAD_REQUEST, "The time that is asked for ends before it begins."

@@ -28,7 +28,7 @@ from casemate.model.budget import (
 )
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.facts import Actor, BudgetSet
-from casemate.model.usage import HOUR, Usage, UsageBy, UsageSpan
+from casemate.model.usage import DAY, HOUR, Usage, UsageBy, UsageSpan
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.usage import ReadUsage
 from casemate.store.interface import Store
@@ -130,7 +130,7 @@ class Budgets:
                 by=UsageBy.CALLER,
                 each=UsageSpan.DAY if budget.per is BudgetPer.MONTH else UsageSpan.HOUR,
                 since=max(0.0, since),
-                until=now + HOUR,
+                until=(now // DAY + 2) * DAY,
             )
         )
         answerable = self._allowance.answerable

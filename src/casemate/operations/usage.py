@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from casemate.model.principal import Action
-from casemate.model.usage import Usage, UsageBy, UsageSpan
+from casemate.model.usage import DAY, Usage, UsageBy, UsageSpan
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on_chosen
 from casemate.operations.fields import Moment, OnlyFunction, OnlyProject, number
 from casemate.operations.given import Given
@@ -97,5 +97,5 @@ class ReadUsage(Operation[tuple[Usage, ...]], frozen=True, kw_only=True):
     by: UsageBy = UsageBy.FUNCTION
     each: UsageSpan | None = None
     since: Moment = 0.0
-    until: Moment = 10**11
+    until: Moment = 10**6 * DAY
     limit: Annotated[int, number("How many at most.", least=1, most=MAX_ROWS + 1)] = MAX_ROWS

@@ -27,20 +27,25 @@ _PRUNED_AT_ONCE = 1000
 PAGE_ROWS = 2000
 
 _KEY = ("project", "function", "trigger", "caller", "route")
+# Bounded, each and as a sum: what a gateway tells that was taken over must neither take anything
+# off nor make a sum that no column holds.
+_MOST = 2**61
+_RUN = "min(max(run_ms, 0), 1e9)"
+_MEMORY = "min(max(memory, 0), 1 << 46)"
 _AMOUNTS = {
     "requests": "sum(run_ms > 0)",
     "refused": "sum(run_ms <= 0)",
     "errors": "sum(run_ms > 0 AND outcome <> 'ok')",
     "retries": "sum(run_ms > 0 AND attempt > 1)",
     "cold": "sum(run_ms > 0 AND cold)",
-    "run_us": "CAST(sum(max(run_ms, 0) * 1000) AS INTEGER)",
-    "cpu_us": "sum(max(cpu_us, 0))",
-    "memory_mb_ms": "sum(CAST(max(run_ms, 0) * max(memory, 0) / 1048576 + 0.5 AS INTEGER))",
-    "request_bytes": "sum(CASE WHEN run_ms > 0 THEN max(request_bytes, 0) ELSE 0 END)",
-    "response_bytes": "sum(CASE WHEN run_ms > 0 THEN max(response_bytes, 0) ELSE 0 END)",
-    "uses": "sum(max(uses, 0))",
-    "peak": "max(peak)",
-    "longest_us": "CAST(max(run_ms) * 1000 AS INTEGER)",
+    "run_us": f"CAST(sum({_RUN} * 1000) AS INTEGER)",
+    "cpu_us": "sum(min(max(cpu_us, 0), 1 << 46))",
+    "memory_mb_ms": f"sum(CAST({_RUN} * {_MEMORY} / 1048576 + 0.5 AS INTEGER))",
+    "request_bytes": "sum((run_ms > 0) * min(max(request_bytes, 0), 1 << 40))",
+    "response_bytes": "sum((run_ms > 0) * min(max(response_bytes, 0), 1 << 40))",
+    "uses": "sum(min(max(uses, 0), 1 << 30))",
+    "peak": "max(min(max(peak, 0), 1 << 46))",
+    "longest_us": f"CAST(max({_RUN}) * 1000 AS INTEGER)",
 }
 # A version is known: what was called that there is not belongs to nobody.
 _COUNT = f"""
@@ -50,7 +55,8 @@ _COUNT = f"""
     GROUP BY 1, 2, 3, 4, 5, 6
 """  # noqa: S608 - names of ours
 _SET = ", ".join(
-    f"{name} = max({name}, ?)" if name in GREATEST else f"{name} = {name} + ?" for name in _AMOUNTS
+    f"{name} = max({name}, ?)" if name in GREATEST else f"{name} = min({name} + ?, {_MOST})"
+    for name in _AMOUNTS
 )
 _WHERE = " AND ".join(f"{name} = ?" for name in ("span", "start", *_KEY))
 _ADD = f"UPDATE usage SET {_SET} WHERE {_WHERE}"  # noqa: S608
@@ -108,6 +114,7 @@ def usage(connection: engine.Connection, operation: ReadUsage, at: int | None = 
     if operation.each is not None:
         seconds = _SECONDS[operation.each]
         shown["start"] = f"start / {seconds} * {seconds}"
+    # Of the last days there are hours as well, for questions that are not about whole days.
     hours = operation.each is UsageSpan.HOUR or operation.since % DAY or operation.until % DAY
     span = HOUR if hours else DAY
     where, values = (
