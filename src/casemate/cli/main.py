@@ -77,7 +77,7 @@ ENTRIES = (
     Entry("invocations", OPERATE, "List the latest invocations"),
     Entry("top", OPERATE, "Show what functions do at the moment"),
     Entry("metrics", OPERATE, "Show how functions do since the node's start, in numbers"),
-    Entry("usage", OPERATE, "Show what functions have used: requests, times, CPU, memory"),
+    Entry("usage", OPERATE, "Show what functions have used: requests, times, CPU, memory, bytes"),
     Entry("bill", OPERATE, "Show what that costs, and what the month will"),
     Entry("budget", OPERATE, "See, set, lift and remove budgets and quotas"),
     Entry("prices", OPERATE, "See and set the price list of a node"),

@@ -95,7 +95,9 @@ class SetBudget(Operation[BudgetState], frozen=True, kw_only=True):
     project: Name
     name: Annotated[Name, msgspec.Meta(description="Name of the budget.")]
     amount: Annotated[
-        float, msgspec.Meta(gt=0, le=1e15, description="How much may be used."), Given(metavar="N")
+        float,
+        msgspec.Meta(ge=0.000001, le=1e15, description="How much may be used."),
+        Given(metavar="N"),
     ]
     unit: Annotated[
         BudgetUnit,
