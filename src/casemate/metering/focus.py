@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 
 from casemate.metering.bill import Bill, BillLine, month_of
 
@@ -63,13 +64,28 @@ _CATEGORIES = {"storage": "Storage", "egress": "Networking"}
 """Of services, from the specification's list; all others are computing."""
 
 
+_NOTHING = dict.fromkeys(COLUMNS, "")
+
+
+@lru_cache(maxsize=1024)
+def _periods(day: date) -> dict[str, str]:
+    """Return the columns that say when a charge was."""
+    first, following = month_of(day)
+    return {
+        "BillingPeriodEnd": _moment(following),
+        "BillingPeriodStart": _moment(first),
+        "ChargePeriodEnd": _moment(day + timedelta(days=1)),
+        "ChargePeriodStart": _moment(day),
+    }
+
+
 def _moment(day: date) -> str:
     return f"{day.isoformat()}T00:00:00Z"
 
 
 def _number(value: Decimal) -> str:
     """Return a decimal without an exponent."""
-    return format(value.quantize(Decimal("1E-15")).normalize() + 0, "f")
+    return f"{value:.15f}".rstrip("0").rstrip(".")
 
 
 def focus_rows(found: Bill, account: str) -> Iterator[dict[str, str]]:
@@ -79,23 +95,19 @@ def focus_rows(found: Bill, account: str) -> Iterator[dict[str, str]]:
 
 
 def _row(found: Bill, line: BillLine, account: str) -> dict[str, str]:
-    first, following = month_of(line.day)
     of, resource = line.of, line.resource
     cost, price, quantity = _number(line.cost), _number(line.price), _number(line.quantity)
     name = f"{of.project}/{of.function}" if of.function else of.project
-    row = dict.fromkeys(COLUMNS, "")
-    row |= {
+    return {
+        **_NOTHING,
+        **_periods(line.day),
         "BilledCost": cost,
         "BillingAccountId": account,
         "BillingAccountName": account,
         "BillingCurrency": found.prices.currency,
-        "BillingPeriodEnd": _moment(following),
-        "BillingPeriodStart": _moment(first),
         "ChargeCategory": "Usage",
         "ChargeDescription": f"{resource.name} of {name}",
         "ChargeFrequency": "Usage-Based",
-        "ChargePeriodEnd": _moment(line.day + timedelta(days=1)),
-        "ChargePeriodStart": _moment(line.day),
         "ConsumedQuantity": quantity,
         "ConsumedUnit": resource.unit,
         "ContractedCost": cost,
@@ -119,4 +131,3 @@ def _row(found: Bill, line: BillLine, account: str) -> dict[str, str]:
         "SubAccountId": of.project,
         "SubAccountName": of.project,
     }
-    return row

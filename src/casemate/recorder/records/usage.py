@@ -24,7 +24,8 @@ MOST_KEYS = 1000
 KEEP = {HOUR: 8 * DAY, DAY: 400 * DAY}
 """For how long sums are kept, in seconds."""
 _PRUNED_AT_ONCE = 1000
-PAGE_ROWS = 2000
+PAGE_ROWS = 15_000
+"""Of one page of an answer, some three megabytes: each page is a question of its own."""
 
 _KEY = ("project", "function", "trigger", "caller", "route")
 # Bounded, each and as a sum: what a gateway tells that was taken over must neither take anything
@@ -52,7 +53,7 @@ _COUNT = f"""
     SELECT CAST(stored_at / {HOUR} AS INTEGER) * {HOUR}, {", ".join(_KEY)},
         {", ".join(_AMOUNTS.values())}
     FROM invocation WHERE sequence > ? AND sequence <= ? AND version > 0
-    GROUP BY 1, 2, 3, 4, 5, 6
+    GROUP BY function, caller, 1, project, trigger, route
 """  # noqa: S608 - names of ours
 _SET = ", ".join(
     f"{name} = max({name}, ?)" if name in GREATEST else f"{name} = min({name} + ?, {_MOST})"
