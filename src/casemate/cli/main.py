@@ -80,6 +80,9 @@ ENTRIES = (
     Entry("usage", OPERATE, "Show what functions have used: requests, times, CPU, memory, bytes"),
     Entry("bill", OPERATE, "Show what that costs, and what the month will"),
     Entry("budget", OPERATE, "See, set, lift and remove budgets and quotas"),
+    Entry(
+        "tune", OPERATE, "Propose limits that fit what functions have used in the last seven days"
+    ),
     Entry("prices", OPERATE, "See and set the price list of a node"),
     Entry("trace", OPERATE, "Draw what came of one call, through queues and functions"),
     Entry(
