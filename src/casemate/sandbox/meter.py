@@ -9,10 +9,12 @@ it has ended with all that it started, or, of one that is reused as it is, when 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 ASK_SECONDS = 0.05
 """How long a reused instance goes on before a reading is asked for: one for all its calls then."""
+Ask = Callable[[Sequence[int]], None]
+"""Asks for readings of instances by their numbers."""
 GIVE_UP_SECONDS = 5.0
 """After so long without a reading a call is taken to have used all of its time."""
 _LEAST_SECONDS = 1e-6
@@ -58,6 +60,9 @@ class Meters:
         """Wait for none."""
         self._loop = loop
         self._waiting: dict[Metered, Meter] = {}
+        self._due: dict[Meter, None] = {}
+        """Of which a reading is to be asked for."""
+        self._asking: asyncio.TimerHandle | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -69,6 +74,25 @@ class Meters:
         self._waiting[metered] = meter
         if self._timer is None:
             self._timer = self._loop.call_later(GIVE_UP_SECONDS, self._give_up)
+
+    def ask_soon(self, meter: Meter) -> None:
+        """Ask for a reading, together with those of others."""
+        self._due[meter] = None
+        if self._asking is None:
+            self._asking = self._loop.call_later(ASK_SECONDS, self._ask)
+
+    def _ask(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
+        due, self._due = self._due, {}
+        asked: dict[Ask, list[int]] = {}
+        for meter in due:
+            if meter.ask is not None and meter.waits:
+                ask, number = meter.ask
+                asked.setdefault(ask, []).append(number)
+        for ask, numbers in asked.items():
+            ask(numbers)
 
     def read(self, meter: Meter, cpu_us: int | None, memory: int = 0, *, last: bool) -> None:
         """Take a reading: what an instance has used since it was forked."""
@@ -98,18 +122,18 @@ class Meters:
             if not ended and not done.done():
                 done.set_result(None)
 
-        meters = {self._waiting[metered] for metered in ended}
         for metered in tuple(ended):
             metered.then(known)
-        for meter in meters:
-            meter.ask_now()
+        self._ask()
         await asyncio.wait((done,), timeout=seconds)
 
     def close(self) -> None:
         """Have all be known that there is to know: nothing more is told."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._asking):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._asking = None
+        self._due.clear()
         waiting, self._waiting = self._waiting, {}
         for metered, meter in waiting.items():
             meter.give_up(metered)
@@ -118,17 +142,7 @@ class Meters:
 class Meter:
     """That of one instance."""
 
-    __slots__ = (
-        "_asked",
-        "_calls",
-        "_left",
-        "_loop",
-        "_memory",
-        "_meters",
-        "_over",
-        "_used",
-        "ask",
-    )
+    __slots__ = ("_calls", "_left", "_loop", "_memory", "_meters", "_over", "_used", "ask")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, meters: Meters) -> None:
         """Count from its fork on; it is one of `meters`."""
@@ -141,9 +155,8 @@ class Meter:
         self._left: int | None = None
         """What was used after the last call that is known, when it was over."""
         self._memory = 0
-        self._asked: asyncio.TimerHandle | None = None
-        self.ask: Callable[[], None] | None = None
-        """Asks for a reading, of an instance of which none comes by itself."""
+        self.ask: tuple[Ask, int] | None = None
+        """What asks for readings, and its number there, if none comes by itself."""
 
     def ended(self, seconds: float) -> Metered:
         """Return what a call has used that ran for so long and has ended just now."""
@@ -154,17 +167,14 @@ class Meter:
             return metered
         self._calls.append(metered)
         self._meters.wait(metered, self)
-        if self.ask is not None and self._asked is None:
-            self._asked = self._loop.call_later(ASK_SECONDS, self.ask_now)
+        if self.ask is not None:
+            self._meters.ask_soon(self)
         return metered
 
-    def ask_now(self) -> None:
-        """Ask for a reading, if one has to be asked for."""
-        if self._asked is not None:
-            self._asked.cancel()
-            self._asked = None
-        if self.ask is not None and self._calls and not self._over:
-            self.ask()
+    @property
+    def waits(self) -> bool:
+        """Whether there are calls of which a reading would tell."""
+        return bool(self._calls) and not self._over
 
     def read(self, cpu_us: int | None, memory: int, *, last: bool) -> list[Metered]:
         """Take a reading, and return the calls of which it tells."""
@@ -175,9 +185,6 @@ class Meter:
         if last:
             self._over = True
             self._left = more if not self._calls else 0
-            if self._asked is not None:
-                self._asked.cancel()
-                self._asked = None
         calls, self._calls = self._calls, []
         if calls:
             if cpu_us is not None:

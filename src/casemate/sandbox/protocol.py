@@ -34,6 +34,8 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=1 << 46)]
 Port = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
 Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,127}\Z")]
 MAX_VARIABLES = 64
+MAX_MEASURED = 256
+"""Instances of one Measure."""
 Value = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
@@ -91,10 +93,10 @@ class Kill(msgspec.Struct, tag="kill", frozen=True, forbid_unknown_fields=True):
 
 
 class Measure(msgspec.Struct, tag="measure", frozen=True, forbid_unknown_fields=True):
-    """Tell what an instance has used so far; answered with Used."""
+    """Tell what instances have used so far; answered with Using."""
 
     z: Id
-    i: Id
+    instances: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=MAX_MEASURED)]
 
 
 class Close(msgspec.Struct, tag="close", frozen=True, forbid_unknown_fields=True):
@@ -167,7 +169,7 @@ class Exited(msgspec.Struct, tag="exited", frozen=True):
 class Used(msgspec.Struct, tag="used", frozen=True):
     """What an instance and all that it started have used since the fork.
 
-    Comes when it was asked for, and after Exited or before ZygoteEnded: then all of that is gone.
+    Comes after Exited, or before ZygoteEnded: all of that is gone.
     """
 
     z: int
@@ -176,8 +178,16 @@ class Used(msgspec.Struct, tag="used", frozen=True):
     """Microseconds of the CPU; None where no control group tells."""
     memory: int
     """The most bytes it held at once; 0 where that is not known."""
-    last: bool = True
-    """False while it lives."""
+
+
+class Using(msgspec.Struct, tag="using", frozen=True):
+    """What instances that live have used since the fork: number and microseconds of the CPU.
+
+    Those that do not live any more are left out.
+    """
+
+    z: int
+    used: tuple[tuple[int, int | None], ...]
 
 
 class NotReady(msgspec.Struct, tag="not-ready", frozen=True):
@@ -216,6 +226,15 @@ class Interpreter(msgspec.Struct, tag="interpreter", frozen=True):
 
 
 Event = (
-    Opened | ZygoteEnded | SpawnFailed | Exited | Used | NotReady | Held | Restorer | Interpreter
+    Opened
+    | ZygoteEnded
+    | SpawnFailed
+    | Exited
+    | Used
+    | Using
+    | NotReady
+    | Held
+    | Restorer
+    | Interpreter
 )
 MAX_PACKET = 16 * 1024

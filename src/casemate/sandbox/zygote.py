@@ -7,8 +7,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from casemate.model.deployment import Version
@@ -130,7 +129,7 @@ class Zygote:
         self.instances[number] = instance
         instance.meter = meter = Meter(self._client.loop, self._client.meters)
         if self._reuse:
-            meter.ask = partial(self._measure, number)
+            meter.ask = (self._measure, number)
         return instance
 
     def make_ready(self, instance: Instance, done: OnMadeReady) -> bool:
@@ -164,11 +163,13 @@ class Zygote:
         if instance is not None and instance.meter is not None:
             self._client.meters.read(instance.meter, cpu_us, memory, last=last)
 
-    def _measure(self, number: int) -> None:
-        if self.alive and number in self.instances:
-            # Without a supervisor it ends, and is taken for what it could have used.
+    def _measure(self, numbers: Sequence[int]) -> None:
+        """Ask what instances have used."""
+        for start in range(0, len(numbers) if self.alive else 0, protocol.MAX_MEASURED):
+            some = tuple(numbers[start : start + protocol.MAX_MEASURED])
+            # Without a supervisor they end, and are taken for what they could have used.
             with contextlib.suppress(SupervisorLostError):
-                self._client.send(protocol.Measure(self.number, number), ())
+                self._client.send(protocol.Measure(self.number, some), ())
 
     def weigh(self, parts: int) -> None:
         """Have the function's weight be one of `parts` of its project's, when the CPU is short."""
@@ -214,7 +215,7 @@ class Zygote:
                     if os.WIFSIGNALED(event.status) and os.WTERMSIG(event.status) == signal.SIGSYS:
                         self._client.on_filter_kill(self, instance.serving)
                     instance.exited(event.status, out_of_memory=event.out_of_memory)
-            case protocol.Used():
+            case protocol.Used() | protocol.Using():
                 self._used(event)
             case protocol.SpawnFailed():
                 instance = self.instances.pop(event.i, None)
@@ -240,10 +241,14 @@ class Zygote:
         self._client.forget(self)
         self.on_ended(reason)
 
-    def _used(self, event: protocol.Used) -> None:
-        """Take what an instance has used, of one that has ended all of it."""
-        meter = self._unread.pop(event.i, None) if event.last else None
+    def _used(self, event: protocol.Used | protocol.Using) -> None:
+        """Take what instances have used that live, or all that one has that has ended."""
+        if isinstance(event, protocol.Using):
+            for number, cpu_us in event.used:
+                self.measured(number, cpu_us)
+            return
+        meter = self._unread.pop(event.i, None)
         if meter is None:
-            self._read(self.instances.get(event.i), event.cpu_us, event.memory, last=event.last)
+            self._read(self.instances.get(event.i), event.cpu_us, event.memory, last=True)
         else:
             self._client.meters.read(meter, event.cpu_us, event.memory, last=True)

@@ -14,8 +14,6 @@ import socket
 import time
 from collections.abc import Callable
 
-import msgspec
-
 from casemate.kernel.cgroups import Driver
 from casemate.model.errors import CasemateError
 from casemate.runner import control
@@ -195,12 +193,12 @@ class Zygotes:
         # Otherwise the zygote still sits in the slot: it is killed once the zygote has left.
 
     def measure(self, request: protocol.Measure) -> None:
-        """Tell what an instance has used so far; nothing of one that is gone, which was told."""
+        """Tell what instances have used so far; nothing of those that are gone, which was told."""
         zygote = self._open.get(request.z)
-        slot = zygote.instances.get(request.i) if zygote else None
-        if zygote is not None and slot is not None:
-            used = self._used(zygote, request.i, slot)
-            self._outbox.tell(msgspec.structs.replace(used, last=False))
+        if zygote is not None:
+            living = [(i, zygote.instances[i]) for i in request.instances if i in zygote.instances]
+            used = tuple((i, self._cpu_used(zygote, slot)) for i, slot in living)
+            self._outbox.tell(protocol.Using(request.z, used))
 
     def _kill_instance(self, zygote: ZygoteProcess, number: int, slot: int) -> None:
         try:
@@ -300,10 +298,14 @@ class Zygotes:
 
     def _used(self, zygote: ZygoteProcess, number: int, slot: int) -> protocol.Used:
         """Return what an instance has used, with all that it started."""
-        cpu = None
+        cpu, peak = self._cpu_used(zygote, slot), zygote.memory_peak(slot)
+        return protocol.Used(self._numbers[zygote], number, cpu, peak)
+
+    @staticmethod
+    def _cpu_used(zygote: ZygoteProcess, slot: int) -> int | None:
         with contextlib.suppress(OSError):
-            cpu = zygote.cpu_since_fork(slot)
-        return protocol.Used(self._numbers[zygote], number, cpu, zygote.memory_peak(slot))
+            return zygote.cpu_since_fork(slot)
+        return None
 
     # -- upkeep --------------------------------------------------------------------------------
 

@@ -102,16 +102,19 @@ def test_a_reused_instance_is_asked_once_for_many_calls(monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "ASK_SECONDS", 0.01)
 
     async def scene(meters: Meters) -> None:
-        meter, asked = new(meters), []
-        meter.ask = lambda: asked.append(1)
+        meter, other, asked = new(meters), new(meters), []
+        ask = asked.append
+        meter.ask, other.ask = (ask, 7), (ask, 8)  # type: ignore[assignment]
         calls = [meter.ended(0.001) for _ in range(100)]
+        last = other.ended(0.001)
         await asyncio.sleep(0.05)
-        assert asked == [1]
+        assert asked == [[7, 8]]
         meters.read(meter, 5000, last=False)
-        assert sum(call.cpu_us for call in calls) == 5000
+        assert sum(call.cpu_us for call in calls) == 5000 and not last.known
         await asyncio.sleep(0.03)
-        assert asked == [1]
-        meters.read(meter, 5000, last=True)
+        assert asked == [[7, 8]]
+        for one in (meter, other):
+            meters.read(one, 5000, last=True)
 
     play(scene)
 
@@ -121,7 +124,7 @@ def test_who_waits_for_records_has_readings_asked_for(monkeypatch: pytest.Monkey
 
     async def scene(meters: Meters) -> None:
         meter = new(meters)
-        meter.ask = lambda: meters.read(meter, 10, last=False)
+        meter.ask = (lambda _numbers: meters.read(meter, 10, last=False), 1)
         call, told = meter.ended(0.001), []
         call.then(told.append)
         await meters.settled()
