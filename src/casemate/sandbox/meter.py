@@ -186,11 +186,9 @@ class Meter:
             self._over = True
             self._left = more if not self._calls else 0
         calls, self._calls = self._calls, []
-        if calls:
-            if cpu_us is not None:
-                self._used = max(self._used, cpu_us)
-            for metered, part in zip(calls, _shared_out(more, calls), strict=True):
-                metered.know(part, memory)
+        for metered, part in zip(calls, _shared_out(more, calls), strict=True):
+            metered.know(part, memory)
+            self._used += metered.cpu_us  # also what was guessed: it is not counted once more
         return calls
 
     def give_up(self, metered: Metered) -> None:
