@@ -38,6 +38,19 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.BudgetSet: {"budget": "month", "change": "lift", "reason": "a sale", "seconds": 60},
     facts.CostAnomaly: {"times": 31, "reason": "31 times as much as usual"},
     facts.InvocationEnded: {"outcome": "ok"},
+    facts.IncidentUpdated: {
+        "incident": "inc_1",
+        "change": "state",
+        "value": "resolved",
+        "text": "mended",
+    },
+    facts.IncidentActed: {
+        "incident": "inc_1",
+        "action": "quarantine",
+        "target": "function:shop/pay",
+        "undo": "casemate release shop/pay",
+        "problem": "",
+    },
     facts.AlertsSilenced: {"rule": "tokens-tried", "seconds": 60, "reason": "a test"},
     facts.Finding: {
         "finding": "9f2c51aa03b1e7d4",
