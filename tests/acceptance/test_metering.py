@@ -266,6 +266,29 @@ def test_a_hard_budget_holds_whoever_calls_at_once(node: TestNode) -> None:
     assert node.invoke({"what": "burn"}, function="ours/f").status_code == 429
 
 
+def test_kept_events_wait_for_a_budget_and_are_not_lost(node: TestNode) -> None:
+    def lift(seconds: int) -> None:
+        answer = node.client.post(
+            f"{node.url}/api/v1/budgets/ours/ten/lift", json={"seconds": seconds, "reason": "x"}
+        )
+        assert answer.status_code == 200
+
+    kept = node.client.post(
+        f"{node.url}/invoke/ours/f",
+        json={"what": "burn"},
+        headers={"prefer": "respond-async"},
+    )
+    assert kept.status_code == 202
+    status = f"/functions/ours/f/invocations/{kept.json()['id']}"
+    time.sleep(0.3)
+    before = node.get(status)
+    assert before.get("finished_at") is None, before
+    lift(60)
+    node.wait_until(lambda: node.get(status).get("finished_at") is not None, 15)
+    assert node.get(status)["state"] == "succeeded"
+    lift(0)
+
+
 def test_budgets_survive_kills(node: TestNode) -> None:
     node.get("/usage")  # what was answered is on record
     node.stop(9)
