@@ -15,6 +15,7 @@ from pathlib import Path
 from casemate import __version__
 from casemate.accounts import Accounts
 from casemate.admission import Admission, Catalogue
+from casemate.advisories import place_of_node
 from casemate.api import create_app
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
@@ -70,7 +71,7 @@ from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
-from casemate.model.facts import GrantUsed, RiskAccepted
+from casemate.model.facts import NOT_BY_NETWORK, Actor, GrantUsed, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
@@ -92,6 +93,7 @@ from casemate.triggers.outside import OutsideTriggers
 from casemate.triggers.schedule import Schedules
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
+from casemate.vulnerabilities import Advisories, Gate, Watch
 
 _logger = logging.getLogger(__name__)
 _UNPACKED_SHARE = 4
@@ -246,6 +248,8 @@ class Gateway:
 
     def _build_operations(self) -> None:
         """Build what owners do with the node, and what they are told of it."""
+        place = place_of_node(self._folders.data)
+        gate = Gate(place, self.store, self.facts.happened)
         self.control = NodeControl(
             config=self._config,
             store=self.store,
@@ -261,6 +265,7 @@ class Gateway:
             facts=self.facts,
             subscriptions=self.subscriptions,
             delivery=self.delivery,
+            gate=gate,
             on_live=self._follow_live,
         )
         self.budgets = Budgets(
@@ -271,6 +276,16 @@ class Gateway:
             durable=self.recorder.durable,
             ran=self.registry.ran,
         )
+        self.watch = Watch(
+            gate,
+            self.store,
+            live=self.control.live,
+            digests=self.catalogue.digests,
+            manifest=self.bundles.manifest,
+            quarantine=partial(self.control.quarantine, by=Actor("", NOT_BY_NETWORK)),
+            happened=self.facts.happened,
+        )
+        self.advisories = Advisories(gate, self.watch, self.facts.happened)
         self.check = NodeCheck(
             self.store, self.data, self.bundles, self.vault, check_records=self.records.check
         )
@@ -349,6 +364,7 @@ class Gateway:
             baselines=self.baselines,
             recordings=self.recordings,
             budgets=self.budgets,
+            advisories=self.advisories,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -407,10 +423,13 @@ class Gateway:
         await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.decoys.load(present)
+        await self.advisories.gate.load()
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
         await self.budgets.load()
+        await self.advisories.clean()
+        await self.watch.start()
         self.health.start()
         self.running_logs.start()
         self.lag.start()
@@ -421,6 +440,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
+        await self.watch.close()
         await self.health.close()
         await self.budgets.close()
         await self.running_logs.close()
@@ -456,6 +476,7 @@ class Gateway:
         self.schedules.replace(live)
         self.hooks.replace(live)
         self.outside.replace(live)
+        self.watch.follow()
 
 
 def _tls(config: GatewayConfig, store: Store, vault: VaultClient) -> NodeTls | None:

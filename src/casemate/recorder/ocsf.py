@@ -89,6 +89,9 @@ _DENIALS: Mapping[DenialKind, Mapped] = {
     DenialKind.INJECTION: Mapped(
         OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Injection blocked", failed=True
     ),
+    DenialKind.ADVISORIES: Mapped(
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Known holes refused", failed=True
+    ),
     DenialKind.LOAD: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.LOW, "Too many calls", failed=True
     ),
@@ -124,6 +127,18 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.BudgetReached: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.MEDIUM, "Budget reached"),
     facts.BudgetSet: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.LOW, "Budget set"),
     facts.CostAnomaly: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Cost anomaly"),
+    facts.AdvisoriesImported: Mapped(
+        OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Advisories imported"
+    ),
+    facts.AdvisoryExcepted: Mapped(
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Known hole accepted"
+    ),
+    facts.HoleFound: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Known hole in a live function"
+    ),
+    facts.AdvisoriesUnreliable: Mapped(
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.HIGH, "Advisories cannot be relied upon"
+    ),
     facts.InvocationEnded: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
     ),

@@ -296,6 +296,10 @@ class FakeControl:
         self.deployed[name] = msgspec.structs.replace(self.deployed[name], quarantine=None)
         return held
 
+    async def sbom(self, project: str, function: str, version: int | None) -> bytes:
+        await self.function(project, function)
+        return b'{"bomFormat": "CycloneDX"}'
+
     async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
         await self.function(project, function)
         if to is not None:
