@@ -28,6 +28,8 @@ SANDBOX_UID = 65534
 _TRUSTED_PATH = "/usr/bin:/bin:/usr/local/bin"
 _ENTER = "/casemate/enter.py"
 _SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache")
+_ENVIRONMENT = "{environment}"
+"""Stands for the descriptor with a step's environment until the step is started."""
 _MAX_OUTPUT = 4 * 1024 * 1024
 _MAX_FILE_BYTES = 1024 * 1024 * 1024
 _INSTALL_HINT = (
@@ -103,14 +105,15 @@ def run_step(
         find_bubblewrap(),
         *_namespace_options(as_root=as_root, network=network),
         *_mount_options(shown),
-        *(part for key, value in environment.items() for part in ("--setenv", key, value)),
+        # By a descriptor: what is an argument can be read by every user of the host.
+        *("--args", _ENVIRONMENT),
         "--",
         *(str(interpreter.path), "-I", "-S", _ENTER),
         *(str(SANDBOX_UID) if as_root else "-", str(int(timeout) + 1), str(_MAX_FILE_BYTES)),
         folder,
         *command,
     ]
-    finished = _execute(full, stdin=stdin, timeout=timeout)
+    finished = _execute(full, environment, stdin=stdin, timeout=timeout)
     refused = finished.status == enter_script.REFUSED
     if refused or finished.errors.startswith("bwrap: "):
         lines = finished.errors.strip().splitlines() or ["no reason given"]
@@ -121,11 +124,24 @@ def run_step(
     return finished
 
 
-def _execute(command: Sequence[str], *, stdin: bytes, timeout: float) -> Finished:
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+def _execute(
+    command: Sequence[str], environment: Mapping[str, str], *, stdin: bytes, timeout: float
+) -> Finished:
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        _in_memory(environment) as given,
+    ):
         try:
             done = subprocess.run(
-                command, input=stdin, stdout=out, stderr=err, timeout=timeout, check=False, env={}
+                [str(given) if part == _ENVIRONMENT else part for part in command],
+                input=stdin,
+                stdout=out,
+                stderr=err,
+                timeout=timeout,
+                check=False,
+                env={},
+                pass_fds=(given,),
             )
         except subprocess.TimeoutExpired as error:
             raise BuildTimeoutError(
@@ -139,6 +155,19 @@ def _execute(command: Sequence[str], *, stdin: bytes, timeout: float) -> Finishe
             file.seek(0)
             texts.append(file.read(_MAX_OUTPUT).decode("utf-8", "replace"))
         return Finished(status=done.returncode, output=texts[0], errors=texts[1])
+
+
+@contextlib.contextmanager
+def _in_memory(environment: Mapping[str, str]) -> Iterator[int]:
+    """Hold a descriptor with an environment as bubblewrap reads its options."""
+    options = [part for key, value in environment.items() for part in ("--setenv", key, value)]
+    descriptor = os.memfd_create("environment", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, "".join(f"{part}\0" for part in options).encode())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _namespace_options(*, as_root: bool, network: bool) -> Iterator[str]:

@@ -26,6 +26,7 @@ from casemate.build.uv_process import UvSession
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.function import NAME_PATTERN, FunctionSpec, named_resources
 from casemate.model.grant import Resources
+from casemate.package_index import Known, NothingKnown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ class _Job:
     tell: Callable[[str], None]
     relock: bool
     resources: Resources
+    known: Known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +80,15 @@ def build(
     interpreters: Sequence[Interpreter] | None = None,
     today: date | None = None,
     resources: Resources | None = None,
+    known: Known | None = None,
 ) -> BuiltBundle:
     """Build `spec` of the project at `project_root` into `out/<digest>`.
 
     Blocks (run it in a thread). `cache` keeps downloads and installed dependencies (default:
     `casemate` below XDG_CACHE_HOME); `interpreters` saves looking for them again. `resources` are
     what the project declares; those that the function is granted, or that its triggers
-    and destinations name, go into the bundle. Equal input
+    and destinations name, go into the bundle. `known` is what advisories say of packages: what
+    is an attack, and what mends a hole and so need not wait. Equal input
     gives an equal digest, in whatever folder. Builds of the same function wait for each other.
 
     Raises BuildError (all of `casemate.build.errors`), ProtectionMissingError without a sandbox,
@@ -122,6 +126,7 @@ def build(
                         tell=progress or (lambda _: None),
                         relock=relock,
                         resources=resources or Resources(),
+                        known=known or NothingKnown(),
                     )
                 )
             finally:
@@ -176,7 +181,11 @@ def _dependencies(job: _Job) -> _Dependencies:
     steps = job.work / "steps"
     steps.mkdir(mode=0o700)
     session = UvSession(
-        interpreter=job.interpreter, work=steps, cache=job.cache / "uv", environ=job.environ
+        interpreter=job.interpreter,
+        work=steps,
+        cache=job.cache / "uv",
+        environ=job.environ,
+        known=job.known,
     )
     requirements = read_requirements(job.root, job.spec.requirements)
     job.tell(f"Locking {requirements.name}")

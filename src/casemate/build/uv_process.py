@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import uv
 
 from casemate.build.bubblewrap import Finished, Mount, hand_over, run_step
 from casemate.build.interpreters import Interpreter
 from casemate.build.uv_messages import dependency_error
-from casemate.model.errors import ProtectionMissingError
+from casemate.model.errors import CasemateError, ProtectionMissingError
+from casemate.package_index import Known, NothingKnown
 
 INPUT = "/build"
 """Where uv sees what it is given; it cannot write there."""
@@ -26,6 +28,17 @@ _PASSED = (
     *("http_proxy", "https_proxy", "no_proxy"),
 )
 _NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs", "/usr/share/ca-certificates")
+
+
+class Served(Protocol):
+    """What stands for all indexes while uv runs."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Return the settings by which uv finds it."""
+
+    def explanation(self, errors: str) -> CasemateError | None:
+        """Return what was refused to uv and made it fail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +54,10 @@ class UvSession:
     work: Path
     cache: Path
     environ: Mapping[str, str]
+    known: Known = field(default_factory=NothingKnown)
+    """What advisories say of packages."""
+    now: float | None = None
+    """The time that releases are judged at; the clock's without one."""
 
     def run(
         self,
@@ -50,11 +67,13 @@ class UvSession:
         folder: str = ".",
         target: Path | None = None,
         timeout: float,
+        served: Served | None = None,
     ) -> Finished:
         """Run uv in a folder below `given`, seen as `/build`; return its output.
 
-        `target` is seen as `/target` and can be written to. Raises a DependencyError or
-        IndexUnavailableError with a short message if uv fails.
+        `target` is seen as `/target` and can be written to. With `served`, uv sees that in place of
+        all indexes. Raises a DependencyError or IndexUnavailableError with a short message if uv
+        fails, or what was refused to it.
         """
         self.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         hand_over(self.cache)
@@ -73,13 +92,14 @@ class UvSession:
                 Mount(host=self.cache, inside="/cache", writable=True),
                 *filled,
             ],
-            environment=_environment(self.environ),
+            environment={**_environment(self.environ), **(served.environment if served else {})},
             folder=INPUT if folder == "." else f"{INPUT}/{folder}",
             network=True,
             timeout=timeout,
         )
         if finished.status != 0:
-            raise dependency_error(finished.errors, self.interpreter)
+            refused = served.explanation(finished.errors) if served else None
+            raise refused or dependency_error(finished.errors, self.interpreter)
         return finished
 
 
