@@ -10,12 +10,11 @@ import re
 
 import msgspec
 
-_RUNS = rb"\b(?:exec|eval)\s{0,20}\(\s{0,20}"
-_UNPACKS = (
-    rb"(?:b(?:16|32|64|85)decode|a85decode|decodebytes|decompress|marshal\s{0,9}\.\s{0,9}loads"
-    rb"|fromhex|unhexlify|rot13|rot_13)"
+_RUNS = re.compile(rb"\b(?:exec|eval)[ \t]{0,20}\(")
+_UNPACKS = re.compile(
+    rb"b(?:16|32|64|85)decode|a85decode|decodebytes|decompress|marshal[ \t]{0,9}\.[ \t]{0,9}loads"
+    rb"|fromhex|unhexlify|rot_?13"
 )
-_MARK = re.compile(_RUNS + rb"[^\n]{0,300}?" + _UNPACKS)
 _MAX_LOOKED_AT = 4 * 1024 * 1024
 
 
@@ -29,8 +28,12 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 def payload_mark(source: bytes) -> Mark | None:
     """Return the first mark in a source file."""
     data = source[:_MAX_LOOKED_AT]
-    match = _MARK.search(data)
-    if match is None:
-        return None
-    line = data.count(b"\n", 0, match.start()) + 1
-    return Mark(line=line, what="unpacks text and executes it in one step")
+    place = 0
+    # Line by line, each looked at once: a file made of nothing but `exec(` costs no more.
+    while (runs := _RUNS.search(data, place)) is not None:
+        end = data.find(b"\n", runs.end())
+        place = len(data) if end < 0 else end
+        if _UNPACKS.search(data, runs.end(), place):
+            line = data.count(b"\n", 0, runs.start()) + 1
+            return Mark(line=line, what="unpacks text and executes it in one step")
+    return None

@@ -28,6 +28,7 @@ from casemate.package_index.errors import IndexAnswerError
 
 JSON = "application/vnd.pypi.simple.v1+json"
 ACCEPT = f"{JSON}, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
+_FIRST = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _LINK = re.compile(r"<a\s([^<>]{1,16384})>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"([A-Za-z][\w-]{0,63})(?:\s{0,9}=\s{0,9}(?:\"([^\"]*+)\"|'([^']*+)'))?")
@@ -179,14 +180,15 @@ def _http(base: str, url: str) -> str | None:
 
 
 def _moment(text: str | None) -> float | None:
-    """Return a time of RFC 3339 in seconds; None for what is none."""
+    """Return a time of RFC 3339 in seconds; None for what is none, or older than every index."""
     if text is None or len(text) > 40:
         return None
     try:
         moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+    return seconds if seconds >= _FIRST else None
 
 
 def _reason(yanked: bool | str) -> str:

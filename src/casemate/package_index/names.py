@@ -137,7 +137,7 @@ def _one_slip(one: str, other: str) -> bool:
         place += 1
     rest, longer = short[place:], long[place:]
     if len(short) < len(long):
-        return rest == longer[1:] and not longer[0].isdigit()
+        return rest == longer[1:]
     if rest[1:] == longer[1:]:
         return bool(rest) and not (rest[0].isdigit() and longer[0].isdigit())
     return rest[:2] == longer[1::-1] and rest[2:] == longer[2:]

@@ -72,10 +72,8 @@ class Selection:
 
     def release(self, package: str, sha256: str) -> Release | None:
         """Return one file that may be installed."""
-        for each in self.releases(package) or ():
-            if each.sha256 == sha256:
-                return each
-        return None
+        found = self.listed(package, sha256)
+        return None if found is None or self._withheld(package, found) else found
 
     def listed(self, package: str, sha256: str) -> Release | None:
         """Return one file of a project, whether it may be installed or not."""
@@ -140,18 +138,28 @@ class Selection:
                 future = self._found[package] = Future()
         if mine:
             try:
-                future.set_result(self._look(package))
+                found = self._look(package)
+                with self._lock:
+                    if self._failed is not None and self._failed.retryable:
+                        self._failed = None
+                future.set_result(found)
             except CasemateError as error:
                 if isinstance(error, PackageRefusedError):
                     self.refuse(package, "", error)
                     future.set_result(None)
                 else:
-                    self.fail(error)
+                    self._forget(package, error)
                     future.set_exception(error)
             except BaseException as error:
                 future.set_exception(error)
                 raise
         return future.result(timeout=limits.FILE_SECONDS)
+
+    def _forget(self, package: str, error: CasemateError) -> None:
+        """Remember what went wrong, and have the next one who asks look again."""
+        self.fail(error)
+        with self._lock:
+            self._found.pop(package, None)
 
     def _look(self, package: str) -> _Found | None:
         self._check_name(package)

@@ -28,7 +28,7 @@ from packaging.utils import canonicalize_name
 
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.package_index import limits
-from casemate.package_index.errors import IndexAnswerError, PackageRefusedError
+from casemate.package_index.errors import IndexAnswerError
 from casemate.package_index.judging import refusal
 from casemate.package_index.listing import JSON, Release, told_by_name
 from casemate.package_index.selection import Selection
@@ -133,12 +133,11 @@ class _Handler(BaseHTTPRequestHandler):
         with index.places:
             try:
                 self._route(index, parts)
-            except PackageRefusedError as error:
-                index.selection.fail(error)
-                self._answer(HTTPStatus.FORBIDDEN, b"", "text/plain")
             except CasemateError as error:
                 index.selection.fail(error)
-                self._answer(HTTPStatus.BAD_GATEWAY, b"", "text/plain")
+                # uv asks again after a 502, and only after that.
+                status = HTTPStatus.BAD_GATEWAY if error.retryable else HTTPStatus.FORBIDDEN
+                self._answer(status, b"", "text/plain")
             except OSError as error:
                 index.selection.fail(
                     UnavailableError(f"A download could not be kept: {error.strerror or error}.")
