@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
+import tarfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from casemate.build import BuiltBundle, Interpreter, build, find_interpreters
+from casemate.build import BuiltBundle, Interpreter, SourceOnlyError, build, find_interpreters
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec
 from casemate.package_index import (
@@ -22,13 +24,14 @@ from casemate.package_index import (
     LookAlikeError,
     MaliciousPackageError,
     MovedError,
+    PackagePolicyError,
     PoisonedWheelError,
     PublisherChangedError,
     TooNewError,
     UndatedError,
     YankedError,
 )
-from support.package_index import FakeIndex, endless, fake_index, wheel_bytes
+from support.package_index import FakeIndex, File, endless, fake_index, wheel_bytes
 
 pytestmark = pytest.mark.sandbox
 Build = Callable[..., BuiltBundle]
@@ -296,3 +299,94 @@ def test_an_index_that_lies_is_an_error_that_names_it(
     with pytest.raises(kind, match=r"127\.0\.0\.1"):
         run()
     assert list(project.glob("*.lock")) == [] or lie == "hash"
+
+
+BACKEND = """
+import os, socket, sys, zipfile
+def told():
+    yield "uid", os.getuid()
+    for name, attempt in (
+        ("network", lambda: socket.create_connection(("127.0.0.1", PORT), timeout=3)),
+        ("outside", lambda: open("/usr/lib/x", "w")),
+        ("host", lambda: os.listdir("/home")),
+        ("password", lambda: os.environ["UV_INDEX_OWN_PASSWORD"]),
+    ):
+        try:
+            attempt()
+        except (OSError, KeyError):
+            continue
+        yield name, "got through"
+def build_wheel(folder, settings=None, metadata=None):
+    name = "alpha-1.0-py3-none-any.whl"
+    info = "alpha-1.0.dist-info"
+    files = {
+        "alpha.py": "TOLD = " + repr(dict(told())) + "\\n",
+        info + "/METADATA": "Metadata-Version: 2.1\\nName: alpha\\nVersion: 1.0\\n",
+        info + "/WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+    }
+    files[info + "/RECORD"] = "".join(f"{one},,\\n" for one in (*files, info + "/RECORD"))
+    MORE
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as archive:
+        for path, text in files.items():
+            archive.writestr(zipfile.ZipInfo(path), text)
+    return name
+"""
+
+
+def source_of(index: FakeIndex, *, more: str = "pass", backend: str = BACKEND) -> None:
+    """Publish alpha 1.0 as source only, with a build of its own."""
+    port = index.url.rpartition(":")[2]
+    files = {
+        "pyproject.toml": (
+            '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+        ),
+        "own.py": backend.replace("PORT", port).replace("MORE", more),
+    }
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"alpha-1.0/{name}")
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    index.projects["alpha"] = [File("alpha-1.0.tar.gz", written.getvalue())]
+
+
+def test_a_source_is_built_by_an_exception_only_and_without_network(
+    run: Build, index: FakeIndex, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_INDEX_OWN_PASSWORD", "hunter2")
+    source_of(index)
+    with pytest.raises(SourceOnlyError, match=r"alpha==1\.0"):
+        run("alpha==1.0\n")
+    policy = exception("alpha", "source", more='version = "1.0"\n')
+    first = run("alpha==1.0\n", policy=policy)
+    told = (first.path / "deps/alpha.py").read_text()
+    assert "got through" not in told
+    if os.geteuid() == 0:
+        assert "{'uid': 65534}" in told
+    # The lock has what came out; built again elsewhere it is the same.
+    assert run("alpha==1.0\n", policy=policy).digest == first.digest
+    with pytest.raises(PackagePolicyError, match="with its `version`"):
+        run("alpha==1.0\n", policy=exception("alpha", "source"))
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "told"),
+    [
+        ("files['../evil.py'] = ''", PoisonedWheelError, r"evil\.py"),
+        ("raise SystemExit('no compiler')", SourceOnlyError, "no compiler"),
+        ("name = 'evil'", SourceOnlyError, "made no wheel"),
+        (
+            "os.symlink('/etc/passwd', folder + '/x.whl'); return 'x.whl'",
+            CasemateError,
+            "link|read",
+        ),
+        ("os.mkfifo(folder + '/x.whl'); return 'x.whl'", CasemateError, "pipe"),
+    ],
+)
+def test_what_a_build_makes_is_not_believed(
+    run: Build, index: FakeIndex, more: str, kind: type[CasemateError], told: str
+) -> None:
+    source_of(index, more=more)
+    with pytest.raises(kind, match=told):
+        run("alpha==1.0\n", policy=exception("alpha", "source", more='version = "1.0"\n'))

@@ -54,7 +54,7 @@ class RequirementNotFoundError(DependencyError):
 
 
 class SourceOnlyError(DependencyError):
-    """A requirement has no wheel; building from source is never done."""
+    """A requirement has no wheel, and no exception has it built from source."""
 
 
 class NoMatchingWheelError(DependencyError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
+from casemate.build.source_builds import SourceBuilds
 from casemate.build.tree import hash_file
 from casemate.build.wheels import inspect_wheel
 from casemate.model.errors import CasemateError
@@ -148,8 +149,12 @@ class BuildIndexes:
                 pins=pins_of(before),
                 popular=popular_names() if aged else None,
             )
-            with IndexServer(selection, upstream, Path(spool), self._inspect) as server:
-                yield ServedIndexes(server, addresses, before, self._tags())
+            served: list[ServedIndexes] = []
+            builds = SourceBuilds(self._session, lambda: served[0])
+            server = IndexServer(selection, upstream, Path(spool), self._inspect, builds.wheel)
+            with server:
+                served.append(ServedIndexes(server, addresses, before, self._tags()))
+                yield served[0]
 
     def inspect_vendored(self, lock: str, given: Path, folders: Sequence[str]) -> None:
         """Look into the vendored wheels that a lock names. Raises PoisonedWheelError."""

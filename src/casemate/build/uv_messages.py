@@ -28,7 +28,9 @@ _SUBJECT = (
 )
 _WHEEL_ADVICE = (
     "Pin a version that has wheels, use another package, or build a wheel yourself and name its "
-    "folder with `--find-links`."
+    "folder with `--find-links`; or have it built in the sandbox, by an exception in "
+    'casemate-packages.toml: [[exception]] package, version, allow = ["source"], a reason and an '
+    "end (`expires`)."
 )
 
 # In this order: the first that matches decides.
@@ -73,13 +75,14 @@ _KINDS: tuple[tuple[re.Pattern[str], type[CasemateError], str, str], ...] = (
         re.compile(rf"{_SUBJECT} has no usable wheels"),
         SourceOnlyError,
         "{0} has no wheel that can be used with Python {python} here; building from source would "
-        "run its code and is never done.",
+        "run its code, and needs a recorded exception.",
         _WHEEL_ADVICE,
     ),
     (
         re.compile(rf"Wheels are required for `{_SUBJECT}`"),
         SourceOnlyError,
-        "{0} has no wheel; building from source would run its code and is never done.",
+        "{0} has no wheel; building from source would run its code, and needs a "
+        "recorded exception.",
         _WHEEL_ADVICE,
     ),
     (

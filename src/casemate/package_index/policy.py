@@ -36,6 +36,8 @@ class Allow(StrEnum):
     """Another publisher than the lock names; the exception names the new one."""
     NAME = "name"
     """A name that resembles a popular one."""
+    SOURCE = "source"
+    """A release without a wheel, which is built in the sandbox; the exception names the version."""
     PAYLOAD = "payload"
     """Code that is unpacked and run in one step."""
 
@@ -165,5 +167,7 @@ def _exception_problems(each: RecordedException, today: date) -> Iterable[str]:
         yield f"expected a reason of up to {limits.MAX_REASON_CHARS} characters"
     if each.expires > today + timedelta(days=limits.MAX_EXCEPTION_DAYS):
         yield f"it would hold for more than {limits.MAX_EXCEPTION_DAYS} days"
+    if Allow.SOURCE in each.allow and (each.version is None or each.package.endswith("*")):
+        yield "what is built from source is named with its `version`, and without `*`"
     if (Allow.PUBLISHER in each.allow) != (each.publisher is not None):
         yield '`publisher` is named exactly where `allow` has "publisher"'

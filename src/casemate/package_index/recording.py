@@ -54,10 +54,10 @@ def _origin(
     pin: Pin, selection: Selection, upstream: Upstream, fits: Fits, *, must: bool
 ) -> Origin:
     """Look up one package. What is no index's (a vendored wheel) has no origin but its hash."""
-    releases = [
-        each
-        for each in selection.asked(pin.package)
-        if each.sha256 in pin.hashes and each.wheel and fits(each.filename)
+    named = [each for each in selection.asked(pin.package) if each.sha256 in pin.hashes]
+    # Without a wheel of the index, one was built here: then the source is what came from there.
+    releases = [each for each in named if each.wheel and fits(each.filename)] or [
+        each for each in named if not each.wheel
     ]
     index = selection.index_of(pin.package) if releases else None
     uploaded = [each.uploaded for each in releases if each.uploaded is not None]

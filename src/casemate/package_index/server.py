@@ -31,6 +31,7 @@ from casemate.package_index import limits
 from casemate.package_index.errors import IndexAnswerError
 from casemate.package_index.judging import refusal
 from casemate.package_index.listing import JSON, Release, told_by_name
+from casemate.package_index.policy import Allow
 from casemate.package_index.selection import Selection
 from casemate.package_index.upstream import Upstream, check_hash
 
@@ -41,19 +42,29 @@ _TIMEOUT = 60.0
 
 Inspect = Callable[[Path, str], None]
 """Looks into a wheel before uv does; the second is its file's name. Raises PackageRefusedError."""
+BuildSource = Callable[[Release, Path, Inspect], Path]
+"""Makes a wheel of a source distribution, which lies at the path. Raises CasemateError."""
 
 
 class IndexServer:
     """Serves a selection to one build. Use it in a `with`."""
 
     def __init__(
-        self, selection: Selection, upstream: Upstream, spool: Path, inspect: Inspect
+        self,
+        selection: Selection,
+        upstream: Upstream,
+        spool: Path,
+        inspect: Inspect,
+        build_source: BuildSource | None = None,
     ) -> None:
         """Keep files that are on their way in `spool`, a private folder."""
         self.selection = selection
         self.upstream = upstream
         self.spool = spool
         self.inspect = inspect
+        self.build_source = build_source
+        self._built: dict[str, Path] = {}
+        self._building: set[str] = set()
         self.word = secrets.token_urlsafe(24)
         self.places = threading.BoundedSemaphore(limits.MAX_CONNECTIONS)
         self._addresses: list[str] = []
@@ -96,6 +107,47 @@ class IndexServer:
         """Return the address that `address` gave a number to."""
         with self._lock:
             return self._addresses[number] if 0 <= number < len(self._addresses) else None
+
+    def built(self, package: str, releases: tuple[Release, ...]) -> list[Release]:
+        """Return the wheel of what an exception has built from source, where there is none."""
+        wheels = {each.version for each in releases if each.wheel}
+        allows = self.selection.rules.allows
+        build = self.build_source
+        for each in releases:
+            if each.wheel or each.version in wheels or build is None:
+                continue
+            if allows(Allow.SOURCE, package, each.version) and self._begins(each.sha256):
+                try:
+                    return [self._make(each, build)]
+                finally:
+                    self._building.discard(each.sha256)
+        return []
+
+    def _begins(self, sha256: str) -> bool:
+        """Tell whether a source is not being built: one that needs itself is not waited for."""
+        with self._lock:
+            free = sha256 not in self._building
+            self._building.add(sha256)
+        return free
+
+    def _make(self, source: Release, build: BuildSource) -> Release:
+        archive = self.fresh_path()
+        try:
+            if self.upstream.save(source.url, archive, sha256=source.sha256) is None:
+                raise IndexAnswerError(f"The index lists {source.filename}, and has it not.")
+            made = build(source, archive, self.inspect)
+        finally:
+            archive.unlink(missing_ok=True)
+        digest = hashlib.sha256(made.read_bytes()).hexdigest()
+        self._built[digest] = made
+        return msgspec.structs.replace(
+            source, filename=made.name, sha256=digest, wheel=True, metadata_sha256=None
+        )
+
+    def wheel_made(self, sha256: str, filename: str) -> Path | None:
+        """Return a wheel that was built here."""
+        made = self._built.get(sha256)
+        return made if made is not None and made.name == filename else None
 
     def fresh_path(self) -> Path:
         """Return a path in the spool that nothing has."""
@@ -170,11 +222,16 @@ class _Handler(BaseHTTPRequestHandler):
         if releases is None:
             self._absent()
             return
-        files = [_told(package, each) for each in releases]
+        made = index.built(package, releases)
+        files = [_told(package, each) for each in (*releases, *made)]
         body = {"meta": {"api-version": "1.1"}, "name": package, "files": files}
         self._answer(HTTPStatus.OK, msgspec.json.encode(body), JSON)
 
     def _file(self, index: IndexServer, package: str, sha256: str, filename: str) -> None:
+        made = index.wheel_made(sha256, filename)
+        if made is not None:
+            self._give(made)
+            return
         release = index.selection.release(package, sha256)
         wanted = filename.removesuffix(".metadata")
         if release is None or release.filename != wanted:
@@ -214,14 +271,15 @@ class _Handler(BaseHTTPRequestHandler):
                 _judge_address(index.selection, url, filename, found)
             if filename.endswith(".whl"):
                 index.inspect(path, filename)
-            self._begin(
-                HTTPStatus.OK, path.stat().st_size, "application/octet-stream", lasting=True
-            )
-            if self.command != "HEAD":
-                with path.open("rb") as file:
-                    shutil.copyfileobj(file, self.wfile, 1 << 18)
+            self._give(path)
         finally:
             path.unlink(missing_ok=True)
+
+    def _give(self, path: Path) -> None:
+        self._begin(HTTPStatus.OK, path.stat().st_size, "application/octet-stream", lasting=True)
+        if self.command != "HEAD":
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, self.wfile, 1 << 18)
 
     def _absent(self) -> None:
         self._answer(HTTPStatus.NOT_FOUND, b"", "text/plain")
