@@ -98,8 +98,10 @@ def exception(package: str, version: str | None, kind: Allow, rules: Rules) -> s
         for each in rules.policy.exceptions(kind, package, version or "")
         if each.expires < rules.today
     ]
+    # Undated are all versions of an index that does not say; everything else is one release.
+    release = f'version = "{version}", ' if version and kind is not Allow.UNDATED else ""
     text = (
-        f'record an exception in {POLICY_FILE}: [[exception]] package = "{package}", '
+        f'record an exception in {POLICY_FILE}: [[exception]] package = "{package}", {release}'
         f'allow = ["{kind}"], a reason and an end (`expires`), of at most '
         f"{limits.MAX_EXCEPTION_DAYS} days."
     )
