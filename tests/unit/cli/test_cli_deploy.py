@@ -54,7 +54,7 @@ def built(node, monkeypatch):
     """Builds in place of the real build: the code alone, without a sandbox to compile it in."""
 
     def build(
-        root, project, spec, out, *, progress, relock, interpreters, resources=None
+        root, project, spec, out, *, progress, relock, interpreters, known, resources=None
     ) -> BuiltBundle:
         progress("copying")
         code = (root / "app.py").read_bytes()
