@@ -168,6 +168,9 @@ def test_credentials_stay_out_of_everything(
 
     other.login = "jane:hunter2"
     other.add("alpha")
+    for name in ("UV_INDEX_URL", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://jane:hunter2@127.0.0.1:1/simple")
+    monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setenv("UV_INDEX_OWN_USERNAME", "jane")
     monkeypatch.setenv("UV_INDEX_OWN_PASSWORD", "hunter2")
     given: list[str] = []

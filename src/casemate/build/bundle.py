@@ -15,6 +15,7 @@ from casemate.build.archive import verify
 from casemate.build.compile import compile_tree, raise_syntax_errors
 from casemate.build.contents import MANIFEST_NAME, check_manifest
 from casemate.build.errors import ArchiveError, BuildError
+from casemate.build.indexes import BuildIndexes
 from casemate.build.interpreters import Interpreter, choose_interpreter, find_interpreters
 from casemate.build.layer import Layer, dependencies, exclusive, place
 from casemate.build.limits import MAX_BUNDLE_BYTES
@@ -188,6 +189,7 @@ def _dependencies(job: _Job) -> _Dependencies:
         known=job.known,
     )
     requirements = read_requirements(job.root, job.spec.requirements)
+    BuildIndexes(session, job.root)  # a file of rules that is wrong is told, needed now or not
     job.tell(f"Locking {requirements.name}")
     locked, warning = lock(requirements, job.root, session, relock=job.relock)
     folder, layer = dependencies(

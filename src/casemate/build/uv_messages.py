@@ -18,6 +18,7 @@ from casemate.build.errors import (
 )
 from casemate.build.interpreters import Interpreter
 from casemate.model.errors import CasemateError
+from casemate.package_index import INDEX_URL
 
 _MAX_MESSAGE = 600
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
@@ -135,7 +136,7 @@ def _clean(errors: str, interpreter: Interpreter) -> str:
     for path in (interpreter.path, interpreter.prefix):
         if len(path.parts) > 2:
             text = text.replace(str(path), f"python{interpreter.minor}")
-    text = _CREDENTIALS.sub("", text)
+    text = _CREDENTIALS.sub("", text).replace(INDEX_URL, "the index")
     text = _INSIDE_PATHS.sub(lambda m: m.group().rstrip("/").rsplit("/", 1)[-1], text)
     return " ".join(
         line.strip() for line in text.splitlines() if line.strip() and not _is_noise(line)

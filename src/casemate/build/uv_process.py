@@ -86,13 +86,13 @@ class UvSession:
             self.interpreter,
             [_UV, *arguments, *common, "--python", str(self.interpreter.path)],
             mounts=[
-                *_network_mounts(self.environ),
+                *_network_mounts(self.environ if served is None else {}),
                 Mount(host=uv_binary(), inside=_UV),
                 Mount(host=given, inside=INPUT),
                 Mount(host=self.cache, inside="/cache", writable=True),
                 *filled,
             ],
-            environment={**_environment(self.environ), **(served.environment if served else {})},
+            environment=_environment(self.environ if served is None else {}, served),
             folder=INPUT if folder == "." else f"{INPUT}/{folder}",
             network=True,
             timeout=timeout,
@@ -117,7 +117,8 @@ def uv_binary() -> Path:
         return Path(found).resolve()
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(environ: Mapping[str, str], served: Served | None = None) -> dict[str, str]:
+    """Return what uv gets. Where indexes are served to it, it needs no setting of the caller."""
     passed = {name: environ[name] for name in _PASSED if environ.get(name)}
     if environ.get("SSL_CERT_FILE"):
         passed["SSL_CERT_FILE"] = _CERTIFICATES
@@ -129,6 +130,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
         "UV_CACHE_DIR": "/cache",
         "UV_HTTP_RETRIES": "2",
         "UV_LINK_MODE": "copy",
+        **(served.environment if served is not None else {}),
     }
 
 

@@ -29,10 +29,11 @@ from casemate.package_index.origins import Origin, Pin, origins_of, pins_of, wit
 from casemate.package_index.policy import POLICY_FILE, Allow, Policy, read_policy
 from casemate.package_index.recording import recorded
 from casemate.package_index.selection import Selection
-from casemate.package_index.server import IndexServer
+from casemate.package_index.server import INDEX_URL, IndexServer
 from casemate.package_index.upstream import Login, Upstream
 
 __all__ = [
+    "INDEX_URL",
     "POLICY_FILE",
     "Allow",
     "AmbiguousIndexError",

@@ -27,8 +27,10 @@ LIST_SECONDS = 60.0
 """How long the whole of one list, or of one document, may take."""
 FILE_SECONDS = 480.0
 """How long one distribution may take."""
-MAX_CONNECTIONS = 64
-"""Requests of uv that are answered at once; further ones wait."""
+MAX_CONNECTIONS = 256
+"""Connections to the index on loopback; uv has up to 50. Further ones are closed."""
+IDLE_SECONDS = 20.0
+"""How long one of them may say nothing, or read nothing."""
 
 COOL_DOWN_DAYS = 14
 MAX_COOL_DOWN_DAYS = 365

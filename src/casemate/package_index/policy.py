@@ -143,6 +143,8 @@ def _problems(policy: Policy, today: date) -> Iterable[str]:
         yield f"more than {limits.MAX_INDEXES} indexes"
     if len(policy.exception) > limits.MAX_EXCEPTIONS:
         yield f"more than {limits.MAX_EXCEPTIONS} exceptions"
+    if len({each.url.rstrip("/") for each in policy.index.values()}) < len(policy.index):
+        yield "two indexes have one address"
     owners: dict[str, str] = {}
     for name, settings in policy.index.items():
         if not _INDEX_NAME.fullmatch(name):

@@ -38,7 +38,6 @@ from casemate.package_index.upstream import Upstream, check_hash
 HOST = "index.invalid"
 INDEX_URL = f"http://{HOST}/simple"
 _USER = "build"
-_TIMEOUT = 60.0
 
 Inspect = Callable[[Path, str], None]
 """Looks into a wheel before uv does; the second is its file's name. Raises PackageRefusedError."""
@@ -66,7 +65,6 @@ class IndexServer:
         self._built: dict[str, Path] = {}
         self._building: set[str] = set()
         self.word = secrets.token_urlsafe(24)
-        self.places = threading.BoundedSemaphore(limits.MAX_CONNECTIONS)
         self._addresses: list[str] = []
         self._counter = 0
         self._lock = threading.Lock()
@@ -161,6 +159,24 @@ class _HttpServer(ThreadingHTTPServer):
     request_queue_size = 128
     index: IndexServer
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._places = threading.BoundedSemaphore(limits.MAX_CONNECTIONS)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Take a connection, if there is room for one: any user of the host may try."""
+        if self._places.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer it, and make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._places.release()
+
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing: a client that leaves is no event, all else is told by the selection."""
 
@@ -170,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server: _HttpServer
-    timeout = _TIMEOUT
+    timeout = limits.IDLE_SECONDS
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing: addresses may hold what is nobody's business."""
@@ -182,19 +198,20 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, b"", "text/plain")
             return
         parts = [unquote(part) for part in urlsplit(self.path).path.split("/") if part]
-        with index.places:
-            try:
-                self._route(index, parts)
-            except CasemateError as error:
-                index.selection.fail(error)
-                # uv asks again after a 502, and only after that.
-                status = HTTPStatus.BAD_GATEWAY if error.retryable else HTTPStatus.FORBIDDEN
-                self._answer(status, b"", "text/plain")
-            except OSError as error:
-                index.selection.fail(
-                    UnavailableError(f"A download could not be kept: {error.strerror or error}.")
-                )
-                self._answer(HTTPStatus.BAD_GATEWAY, b"", "text/plain")
+        try:
+            self._route(index, parts)
+        except CasemateError as error:
+            index.selection.fail(error)
+            # uv asks again after a 502, and only after that.
+            status = HTTPStatus.BAD_GATEWAY if error.retryable else HTTPStatus.FORBIDDEN
+            self._answer(status, b"", "text/plain")
+        except ConnectionError:
+            self.close_connection = True  # uv went away
+        except OSError as error:
+            index.selection.fail(
+                UnavailableError(f"A download could not be kept: {error.strerror or error}.")
+            )
+            self._answer(HTTPStatus.BAD_GATEWAY, b"", "text/plain")
 
     do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 

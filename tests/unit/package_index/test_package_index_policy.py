@@ -64,6 +64,7 @@ def test_an_exception_ends_with_its_day(tmp_path: Path) -> None:
             '[index.a]\nurl="https://x"\npackages=["q"]\n[index.b]\nurl="https://y"\npackages=["Q"]',
             "bound to two",
         ),
+        ('[index.a]\nurl="https://x"\n[index.b]\nurl="https://x/"', "one address"),
         (GOOD.replace('reason = "needed for the demo"', 'reason = " "'), "expected a reason"),
         (GOOD.replace('reason = "needed for the demo"\n', ""), "reason"),
         (GOOD.replace("expires = 2026-12-31\n", ""), "expires"),

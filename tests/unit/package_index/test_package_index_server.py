@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -162,3 +164,28 @@ def test_requests_that_are_no_requests_end(server: IndexServer) -> None:
         with pytest.raises((IndexError, ValueError, ConnectionError)):
             status, _ = ask(server, LIST, raw=raw)
             raise ValueError(status)
+
+
+def test_connections_are_bounded_and_come_back(
+    index: FakeIndex,
+    select: Select,
+    upstream: Upstream,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("casemate.package_index.limits.MAX_CONNECTIONS", 3)
+    index.add("alpha")
+    with IndexServer(select(index), upstream, tmp_path, lambda path, name: None) as server:
+        port = urlsplit(server.environment["HTTP_PROXY"]).port or 0
+        idle = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(3)]
+        with pytest.raises((IndexError, ConnectionError)):
+            ask(server, LIST)
+        for connection in idle:
+            connection.close()
+        until = time.monotonic() + 10
+        while time.monotonic() < until:
+            with contextlib.suppress(IndexError, ConnectionError):
+                assert ask(server, LIST)[0] == 200
+                return
+            time.sleep(0.05)
+    raise AssertionError("no room came back")
