@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -32,6 +32,7 @@ from casemate.monitor.noticing import Noticing
 from casemate.monitor.outlet import Outlet
 from casemate.monitor.settings import Channel, Webhook
 from casemate.monitor.telling import Telling
+from casemate.operations.incidents import Incident, ShowIncident
 from casemate.recorder import ocsf, reading_protocol
 from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.protocol import Take, Told
@@ -239,6 +240,12 @@ def found(
         "project": "",
     }
     return Found(**{**fields, **more})
+
+
+def incident(**more: Any) -> Incident:
+    """Return an incident about a function of `shop`."""
+    known = ShowIncident.declared.answer
+    return msgspec.structs.replace(cast("Incident", known), **more)
 
 
 def not_own(_address: IPv4Address | IPv6Address) -> bool:

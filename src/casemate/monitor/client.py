@@ -18,6 +18,7 @@ from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.findings import Found
 from casemate.monitor.protocol import AlertsState, Status
 from casemate.operations.findings import FindingPage, ListFindings
+from casemate.operations.incidents import Incident, IncidentPage, ListIncidents
 
 ANSWER_SECONDS = 30.0
 """Longer than a channel may take for a test."""
@@ -95,6 +96,14 @@ class MonitorClient:
     async def finding(self, id: str) -> Found:
         """Return one. Raises NotFoundError, MonitorUnavailableError."""
         return await self._ask(Found, lambda n: protocol.GetFinding(n, id))
+
+    async def incidents(self, wanted: ListIncidents) -> IncidentPage:
+        """Return incidents, the newest first. Raises MonitorUnavailableError."""
+        return await self._ask(IncidentPage, lambda n: protocol.FindIncidents(n, wanted))
+
+    async def incident(self, id: str) -> Incident:
+        """Return one. Raises NotFoundError, MonitorUnavailableError."""
+        return await self._ask(Incident, lambda n: protocol.GetIncident(n, id))
 
     async def alerts(self) -> AlertsState:
         """Return how channels are. Raises MonitorUnavailableError."""

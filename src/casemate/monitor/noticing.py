@@ -17,6 +17,7 @@ from casemate.monitor.deadman import Deadman
 from casemate.monitor.detecting import DAMAGED, FORGOTTEN, OWN, ROLLED_BACK, Detection
 from casemate.monitor.findings import Findings, Found
 from casemate.monitor.following import Following, Position
+from casemate.monitor.incidents import Incidents
 from casemate.monitor.memory import Memory, MemoryDamagedError, Remembered
 from casemate.monitor.protocol import Status
 from casemate.monitor.telling import Telling, fact_of
@@ -59,8 +60,9 @@ class Noticing:
         detection.tell, detection.replace = self.found, self.replace
         for outlet in alerting.outlets.values():
             outlet.changed = self.changed
-        self._others = tuple(others)
-        self._consumers: tuple[Consumer, ...] = (alerting, detection, *others)
+        self.incidents = Incidents()
+        self._others = (self.incidents, *others)
+        self._consumers: tuple[Consumer, ...] = (alerting, detection, *self._others)
         self.following: Following
         self._unsaved = False
 

@@ -11,6 +11,7 @@ from casemate.child.channel import Bounds
 from casemate.model.errors import NotFoundError
 from casemate.monitor import errors
 from casemate.operations.findings import AlertChannel, AlertSilence, ListFindings
+from casemate.operations.incidents import ListIncidents
 from casemate.vault.errors import VaultError
 
 ASKING = Bounds(frame=8 << 20, unsent=8 << 20)
@@ -55,7 +56,19 @@ class HasRule(Message, frozen=True, tag=5):
     rule: Text
 
 
-Request = Find | GetFinding | GetAlerts | TestChannel | HasRule
+class FindIncidents(Message, frozen=True, tag=6):
+    """Return incidents, the newest first."""
+
+    wanted: ListIncidents
+
+
+class GetIncident(Message, frozen=True, tag=7):
+    """Return one."""
+
+    id: Text
+
+
+Request = Find | GetFinding | GetAlerts | TestChannel | HasRule | FindIncidents | GetIncident
 
 
 class AlertsState(msgspec.Struct, frozen=True, kw_only=True):
