@@ -156,6 +156,22 @@ def test_a_name_comes_from_one_index(
         run(text, relock=True)
 
 
+def test_a_page_of_files_and_an_address_go_the_same_way(
+    run: Build, index: FakeIndex, project: Path
+) -> None:
+    index.as_html = True
+    index.projects["pages"] = [index.add("alpha"), index.add("beta")]
+    address = f"{index.url}/files/beta-1.0-py3-none-any.whl"
+    text = f"--no-index\n--find-links {index.url}/simple/pages\nalpha\nbeta @ {address}\n"
+    with pytest.raises(UndatedError):
+        run(text)
+    policy = exception("alpha", "undated") + exception("beta", "undated")
+    assert versions(run(text, policy=policy)) == {"alpha": "1.0", "beta": "1.0"}
+    lock = the_lock(project)
+    assert f"beta @ {address}" in lock
+    assert "index.invalid" not in lock
+
+
 def test_credentials_stay_out_of_everything(
     run: Build,
     index: FakeIndex,

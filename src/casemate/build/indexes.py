@@ -191,13 +191,17 @@ def _options(text: str) -> Iterator[str]:
 
 
 def _without_indexes(text: str) -> str:
-    """Drop the lines that name an index or a page on the network, with those they go on in."""
+    """Drop the lines that name an index or a page on the network, with those they go on in.
+
+    `--no-index` goes too: what is served instead has no index then.
+    """
     kept, going_on = [], False
     for line in text.splitlines(keepends=True):
         match = _OPTION.match(line)
-        local = match is not None and (
-            match.group(1) == "--no-index"
-            or (match.group(1) in ("-f", "--find-links") and "://" not in match.group(2))
+        local = (
+            match is not None
+            and match.group(1) in ("-f", "--find-links")
+            and "://" not in match.group(2)
         )
         drop = going_on or (match is not None and not local)
         going_on = drop and line.rstrip().endswith("\\")

@@ -34,17 +34,18 @@ def indexes_of(
     """Return the indexes of a project, and logins by origin.
 
     `options` are lines of a requirements file. Without any that names a default, that of the
-    environment is taken, or PyPI; with `--no-index` there are none but those of the policy.
-    Raises PackagePolicyError.
+    environment is taken, or PyPI; with `--no-index` there are none but pages of files
+    (`--find-links`). Raises PackagePolicyError.
     """
     found: dict[str, Index] = {}
     logins: dict[str, Login] = {}
     default = environ.get("UV_DEFAULT_INDEX") or environ.get("UV_INDEX_URL") or DEFAULT_INDEX
     more: list[tuple[str, bool]] = []
+    without = False
     for line in options:
         option, _, value = line.partition(" ")
         if option == "--no-index":
-            default = ""
+            without = True
         elif option in ("-i", "--index-url"):
             default = value
         elif option == "--extra-index-url":
@@ -52,8 +53,10 @@ def indexes_of(
         elif option in ("-f", "--find-links") and "://" in value:
             more.append((value, True))
     named = [(name, settings.url, False) for name, settings in policy.index.items()]
-    unnamed = [(default, False)] if default else []
-    for name, url, page in [*named, *(("", *each) for each in (*unnamed, *more))]:
+    wanted = [*named, ("", default, False), *(("", *each) for each in more)]
+    if without:
+        wanted = [each for each in wanted if each[2]]
+    for name, url, page in wanted:
         plain, login = _split(url if page else url.rstrip("/"))
         if plain in found:
             continue

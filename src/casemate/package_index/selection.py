@@ -165,8 +165,7 @@ class Selection:
         self._check_name(package)
         bound = self.rules.policy.bound(package)
         if bound is not None:
-            index = next(each for each in self.indexes if each.name == bound)
-            return self._ask([index], package)
+            return self._ask([each for each in self.indexes if each.name == bound], package)
         origin = self._origins.get(package)
         recorded = [each for each in self.indexes if origin and each.url == origin.index]
         if recorded:

@@ -58,7 +58,8 @@ def select(upstream: Upstream) -> Select:
             now=NOW,
             aged=aged,
         )
-        options = ["--no-index", *(f"--extra-index-url {each.url}/simple" for each in indexes)]
+        first, *rest = [f"{each.url}/simple" for each in indexes]
+        options = [f"--index-url {first}", *(f"--extra-index-url {each}" for each in rest)]
         found: tuple[Index, ...] = indexes_of(options, rules.policy, {})[0]
         return Selection(
             found,

@@ -15,9 +15,12 @@ from casemate.package_index import (
     IndexUnavailableError,
     LookAlikeError,
     MovedError,
+    NothingKnown,
     Policy,
+    Rules,
     Selection,
     TooNewError,
+    Upstream,
     indexes_of,
 )
 from casemate.package_index.errors import PackagePolicyError
@@ -194,8 +197,6 @@ def test_a_slow_answer_is_cut(
 def test_logins_go_to_their_index_only(index: FakeIndex, other: FakeIndex) -> None:
     address = index.url.replace("//", "//me:word@")
     _, logins = indexes_of([], Policy(), {"UV_DEFAULT_INDEX": f"{address}/simple"})
-    from casemate.package_index import Upstream
-
     index.login = "me:word"
     index.add("alpha")
     with Upstream(logins) as upstream:
@@ -219,3 +220,23 @@ def test_a_password_is_not_sent_in_clear_and_an_index_has_an_address(url: str) -
     with pytest.raises(PackagePolicyError) as caught:
         indexes_of([], Policy(), {"UV_DEFAULT_INDEX": url})
     assert "hunter2" not in str(caught.value)
+
+
+def test_without_indexes_there_are_pages_of_files_alone(index: FakeIndex) -> None:
+    policy = bound(index, "acme")
+    options = ["--no-index", "--extra-index-url https://x.example", "-f https://x.example/files/"]
+    indexes, _ = indexes_of(options, policy, {"UV_DEFAULT_INDEX": "https://y.example"})
+    assert [(each.url, each.page) for each in indexes] == [("https://x.example/files/", True)]
+    assert indexes[0].address_of("alpha") == "https://x.example/files/"
+
+
+def test_a_page_of_files_is_of_all_projects(index: FakeIndex, upstream: Upstream) -> None:
+    index.as_html = True
+    index.projects["pages"] = [index.add("alpha"), index.add("beta")]
+    (page,) = indexes_of(["--no-index", f"-f {index.url}/simple/pages"], Policy(), {})[0]
+    rules = Rules(policy=Policy(cool_down=0), known=NothingKnown(), now=0.0)
+    selection = Selection([page], upstream, rules, origins={}, pins=(), popular=None)
+    assert [each.filename for each in selection.releases("beta") or ()] == [
+        "beta-1.0-py3-none-any.whl"
+    ]
+    assert selection.releases("gamma") is None
