@@ -76,7 +76,13 @@ def project(tmp_path: Path) -> Path:
 def run(project: Path, tmp_path: Path, interpreters: tuple[Interpreter, ...]) -> Build:
     runs = 0
 
-    def made(requirements: str = "alpha\n", *, policy: str = "", **more: object) -> BuiltBundle:
+    def made(
+        requirements: str = "alpha\n",
+        *,
+        policy: str = "",
+        requirements_file: str = "requirements.txt",
+        **more: object,
+    ) -> BuiltBundle:
         nonlocal runs
         runs += 1
         (project / "requirements.txt").write_text(requirements)
@@ -84,7 +90,7 @@ def run(project: Path, tmp_path: Path, interpreters: tuple[Interpreter, ...]) ->
         return build(
             project,
             "demo",
-            FunctionSpec(name="hello", handler="app:handler", requirements="requirements.txt"),
+            FunctionSpec(name="hello", handler="app:handler", requirements=requirements_file),
             tmp_path / "out",
             cache=tmp_path / f"cache{runs}",
             interpreters=interpreters,
@@ -409,3 +415,34 @@ def test_what_a_build_makes_is_not_believed(
     source_of(index, more=more)
     with pytest.raises(kind, match=told):
         run("alpha==1.0\n", policy=exception("alpha", "source", more='version = "1.0"\n'))
+
+
+def test_there_is_no_way_around(
+    run: Build, index: FakeIndex, other: FakeIndex, project: Path, tmp_path: Path
+) -> None:
+    """Uv has settings of its own for where packages come from: none leads past the rules."""
+    index.add("alpha")
+    other.add("alpha", version="9.0", uploaded=FRESH)
+    wheel = f"{other.url}/files/alpha-9.0-py3-none-any.whl"
+    head = '[project]\nname = "demo"\nversion = "0"\ndependencies = ["alpha"]\n'
+    for sources in (
+        f'[tool.uv.sources]\nalpha = {{ url = "{wheel}" }}\n',
+        f'[tool.uv.sources]\nalpha = {{ index = "x" }}\n'
+        f'[[tool.uv.index]]\nname = "x"\nurl = "{other.url}/simple"\nexplicit = true\n',
+        f'[[tool.uv.index]]\nurl = "{other.url}/simple"\ndefault = true\n',
+        f'[tool.uv]\nfind-links = ["{other.url}/simple/alpha"]\n',
+        f'[tool.uv.pip]\nindex-url = "{other.url}/simple"\n',
+    ):
+        (project / "pyproject.toml").write_text(head + sources)
+        try:
+            built = run("alpha\n", requirements_file="pyproject.toml")
+        except CasemateError:
+            assert list(project.glob("*.lock")) == []
+        else:
+            assert versions(built) == {"alpha": "1.0"}
+        for lock in project.glob("*.lock"):
+            lock.unlink()
+        assert other.asked == []
+    for line in (f"alpha @{' ' * 40}{wheel}", f"alpha @ \\\n  {wheel}"):
+        with pytest.raises(CasemateError):
+            run(f"{line}\n")

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _OPTION = re.compile(
     r"^\s*(-i|--index-url|--extra-index-url|--no-index|-f|--find-links)\s*[= ]?\s*(\S*)"
 )
+_URL = re.compile(r"https?://[^\s;#\"']{1,2000}")
 _ADDRESS = re.compile(r"@\s{0,20}(https?://[^\s;#\"']{1,2000})")
 
 
@@ -46,6 +47,7 @@ class NoIndexes:
     """Stands where a build needs no index: everything it takes is vendored."""
 
     environment: Mapping[str, str] = {}
+    network = False
 
     def explanation(self, errors: str) -> CasemateError | None:
         """Return nothing: uv's own words are all there is."""
@@ -67,6 +69,8 @@ class NoIndexes:
 class ServedIndexes:
     """The one index that uv sees, and texts for it and from it."""
 
+    network = True
+
     def __init__(
         self, server: IndexServer, addresses: Sequence[str], before: str, tags: frozenset[Tag]
     ) -> None:
@@ -83,15 +87,13 @@ class ServedIndexes:
 
     def inside(self, text: str) -> str:
         """Return a text of requirements without indexes, and with addresses that lead here."""
-        for url in sorted(self._addresses, key=len, reverse=True):
-            text = text.replace(url, self._addresses[url])
-        return _without_indexes(text)
+        replaced = _URL.sub(lambda m: self._addresses.get(m.group(), m.group()), text)
+        return _without_indexes(replaced)
 
     def outside(self, text: str) -> str:
         """Return a lock with the addresses that its requirements have."""
-        for url, here in self._addresses.items():
-            text = text.replace(here, url)
-        return text
+        there = {here: url for url, here in self._addresses.items()}
+        return _URL.sub(lambda m: there.get(m.group(), m.group()), text)
 
     def recorded(self, text: str) -> str:
         """Return a lock with the origin of each package. Raises PublisherChangedError."""

@@ -37,6 +37,10 @@ class Served(Protocol):
     def environment(self) -> Mapping[str, str]:
         """Return the settings by which uv finds it."""
 
+    @property
+    def network(self) -> bool:
+        """Tell whether it is reached over the network of the host."""
+
     def explanation(self, errors: str) -> CasemateError | None:
         """Return what was refused to uv and made it fail."""
 
@@ -94,7 +98,7 @@ class UvSession:
             ],
             environment=_environment(self.environ if served is None else {}, served),
             folder=INPUT if folder == "." else f"{INPUT}/{folder}",
-            network=True,
+            network=served is None or served.network,
             timeout=timeout,
         )
         if finished.status != 0:

@@ -65,7 +65,7 @@ class IndexServer:
         self._built: dict[str, Path] = {}
         self._building: set[str] = set()
         self.word = secrets.token_urlsafe(24)
-        self._addresses: list[str] = []
+        self._addresses: dict[str, int] = {}
         self._counter = 0
         self._lock = threading.Lock()
         self._http = _HttpServer(("127.0.0.1", 0), _Handler)
@@ -91,20 +91,20 @@ class IndexServer:
     def environment(self) -> dict[str, str]:
         """Return what uv needs to find it. It holds the word: not for arguments or logs."""
         proxy = f"http://{_USER}:{self.word}@127.0.0.1:{self._http.server_port}"
-        return {"UV_DEFAULT_INDEX": INDEX_URL, "HTTP_PROXY": proxy, "http_proxy": proxy}
+        names = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+        proxies = {each: proxy for name in names for each in (name, name.lower())}
+        return {"UV_DEFAULT_INDEX": INDEX_URL, **proxies}
 
     def address(self, url: str) -> str:
         """Return where uv finds what a lock or a requirement names by its address."""
         with self._lock:
-            if url not in self._addresses:
-                self._addresses.append(url)
-            number = self._addresses.index(url)
+            number = self._addresses.setdefault(url, len(self._addresses))
         return f"http://{HOST}/address/{number}/{quote(_filename(url))}"
 
     def named(self, number: int) -> str | None:
         """Return the address that `address` gave a number to."""
         with self._lock:
-            return self._addresses[number] if 0 <= number < len(self._addresses) else None
+            return next((url for url, each in self._addresses.items() if each == number), None)
 
     def built(self, package: str, releases: tuple[Release, ...]) -> list[Release]:
         """Return the wheel of what an exception has built from source, where there is none."""
@@ -213,15 +213,34 @@ class _Handler(BaseHTTPRequestHandler):
             )
             self._answer(HTTPStatus.BAD_GATEWAY, b"", "text/plain")
 
+    def do_CONNECT(self) -> None:
+        """Refuse a way around: what is not asked of this index is not checked."""
+        index = self.server.index
+        self.close_connection = True
+        if self._has_word(index.word):
+            host = "".join(c if c.isprintable() else "?" for c in self.path)[:200]
+            index.selection.fail(
+                IndexAnswerError(
+                    f"A package is wanted from {host}, which is none of the project's indexes.",
+                    next_step="Name its index in the requirements or in casemate-packages.toml; "
+                    "sources of uv's own ([tool.uv.sources]) are not supported.",
+                )
+            )
+        self._answer(HTTPStatus.FORBIDDEN, b"", "text/plain")
+
     do_HEAD = do_GET  # noqa: N815 - the name that http.server looks for
 
     def _is_allowed(self, word: str) -> bool:
+        try:
+            host = urlsplit(self.path).hostname
+        except ValueError:
+            return False
+        return host == HOST and self._has_word(word)
+
+    def _has_word(self, word: str) -> bool:
         wanted = base64.b64encode(f"{_USER}:{word}".encode()).decode()
         given = self.headers.get("Proxy-Authorization", "")
-        told = urlsplit(self.path)
-        return told.hostname == HOST and hmac.compare_digest(
-            given.encode("utf-8", "replace"), f"Basic {wanted}".encode()
-        )
+        return hmac.compare_digest(given.encode("utf-8", "replace"), f"Basic {wanted}".encode())
 
     def _route(self, index: IndexServer, parts: list[str]) -> None:
         match parts:
