@@ -140,7 +140,10 @@ class BuildIndexes:
             return
         rules = self._rules(aged=aged)
         with (
-            TemporaryDirectory(prefix="spool-", dir=self._session.work) as spool,
+            # What a connection still writes when uv is gone already goes with the work folder.
+            TemporaryDirectory(
+                prefix="spool-", dir=self._session.work, ignore_cleanup_errors=True
+            ) as spool,
             Upstream(logins) as upstream,
         ):
             selection = Selection(

@@ -174,9 +174,7 @@ def _export(requirements: Requirements, session: UvSession) -> tuple[str, str | 
 def _held(path: Path, fingerprint: str) -> str | None:
     """Return the lock that was written before, if it fits; never follows a link."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, encoding="utf-8", newline="") as file:
-            text = file.read(MAX_REQUIREMENTS_BYTES + 1)
+        text = _text(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -195,12 +193,17 @@ def _held(path: Path, fingerprint: str) -> str | None:
 def _before(path: Path) -> str:
     """Return a lock that was written here before, whether it fits or not; nothing without one."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, encoding="utf-8", newline="") as file:
-            text = file.read(MAX_REQUIREMENTS_BYTES + 1)
+        text = _text(path)
     except (OSError, ValueError):
         return ""
     return text if len(text) <= MAX_REQUIREMENTS_BYTES and _FINGERPRINT.match(text) else ""
+
+
+def _text(path: Path) -> str:
+    """Return up to a character more than a lock may have. Raises OSError, ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, encoding="utf-8", newline="") as file:
+        return file.read(MAX_REQUIREMENTS_BYTES + 1)
 
 
 def _write(path: Path, text: str, *, like: Path) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ABSENT = (404, 410)
+
+Taker = Callable[[bytes], None]
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +74,8 @@ class Upstream:
                 raise IndexAnswerError(f"{shown(url)} answers more than {most} bytes.")
             parts.append(chunk)
 
-        told = self._get(url, {"Accept": accept}, deadline, take, whole=False)
+        headers = {"Accept": accept, "Accept-Encoding": "gzip"}
+        told = self._get(url, headers, deadline, take, most=most)
         return None if told is None else (b"".join(parts), *told)
 
     def save(self, url: str, path: Path, *, sha256: str | None) -> str | None:
@@ -92,7 +96,7 @@ class Upstream:
                 digest.update(chunk)
                 file.write(chunk)
 
-            told = self._get(url, {"Accept-Encoding": "identity"}, deadline, take, whole=True)
+            told = self._get(url, {"Accept-Encoding": "identity"}, deadline, take, most=None)
         found = digest.hexdigest()
         if told is not None and sha256 is not None:
             check_hash(found, sha256, url)
@@ -105,9 +109,12 @@ class Upstream:
         deadline: float,
         take: Taker,
         *,
-        whole: bool,
+        most: int | None,
     ) -> tuple[str, str] | None:
-        """Give a body to `take` by parts; return its Content-Type and address."""
+        """Give a body to `take` by parts; return its Content-Type and address.
+
+        With `most`, it may be compressed, and at most so much of it and a byte is unpacked.
+        """
         import httpx2  # not above: a build whose dependencies are known does without it
 
         place = url
@@ -122,12 +129,13 @@ class Upstream:
                     if answer.status_code in _ABSENT:
                         return None
                     _check_status(place, answer.status_code)
-                    for chunk in answer.iter_raw() if whole else answer.iter_bytes():
-                        take(chunk)
+                    unpack = _unpacking(place, answer, most)
+                    for chunk in answer.iter_raw():
+                        take(unpack(chunk))
                         if time.monotonic() > deadline:
                             raise IndexUnavailableError(f"{shown(place)} sends too slowly.")
                     return answer.headers.get("content-type", ""), place
-            except (httpx2.InvalidURL, httpx2.DecodingError) as error:
+            except (httpx2.InvalidURL, zlib.error) as error:
                 raise IndexAnswerError(f"{shown(place)} answers what cannot be read.") from error
             except httpx2.HTTPError as error:
                 raise IndexUnavailableError(
@@ -136,12 +144,6 @@ class Upstream:
                     "and try again.",
                 ) from error
         raise IndexAnswerError(f"{shown(url)} leads from one address to the next without end.")
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Taker = Callable[[bytes], None]
 
 
 def check_hash(found: str, expected: str, url: str) -> None:
@@ -171,6 +173,20 @@ def origin_of(url: str) -> str:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"{parts.scheme}://{(parts.hostname or '').lower()}:{port}"
+
+
+def _unpacking(place: str, answer: httpx2.Response, most: int | None) -> Callable[[bytes], bytes]:
+    """Return what unpacks an answer's parts, never to more than `most` bytes and one.
+
+    By hand: the client unpacks what was packed twice, and each time to the end.
+    """
+    encoding = answer.headers.get("content-encoding", "identity").strip().lower()
+    if encoding in ("", "identity"):
+        return lambda chunk: chunk
+    if encoding not in ("gzip", "x-gzip") or most is None:
+        raise IndexAnswerError(f"{shown(place)} answers in the encoding {encoding[:40]!a}.")
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    return lambda chunk: unpacker.decompress(chunk, most + 1)
 
 
 def _redirected(place: str, answer: httpx2.Response) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import threading
 from collections.abc import Callable
 from datetime import date
@@ -25,7 +26,7 @@ from casemate.package_index import (
 )
 from casemate.package_index.errors import PackagePolicyError
 from casemate.package_index.policy import IndexSettings, RecordedException
-from support.package_index import FakeIndex, endless
+from support.package_index import JSON, FakeIndex, endless
 
 Select = Callable[..., Selection]
 FRESH = "2026-11-26T00:00:00Z"
@@ -182,6 +183,39 @@ def test_an_endless_answer_is_cut(
     monkeypatch.setattr("casemate.package_index.limits.MAX_LIST_BYTES", 1_000_000)
     index.answer = endless
     with pytest.raises(IndexAnswerError, match="more than 1000000 bytes"):
+        select(index).releases("alpha")
+
+
+def packed(index: FakeIndex, times: int, data: bytes, encoding: str) -> None:
+    for _ in range(times):
+        data = gzip.compress(data)
+
+    def answer(handler: object) -> bool:
+        headers = {"Content-Encoding": encoding}
+        handler.reply(200, JSON, data, **headers)  # type: ignore[attr-defined]
+        return True
+
+    index.answer = answer
+
+
+def test_a_packed_answer_is_unpacked_once_and_within_bounds(
+    index: FakeIndex, select: Select, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index.add("alpha")
+    told = index.listing("alpha")
+    assert told is not None
+    packed(index, 1, told[1], "gzip")
+    assert select(index).releases("alpha")
+    monkeypatch.setattr("casemate.package_index.limits.MAX_LIST_BYTES", 1_000_000)
+    packed(index, 1, b" " * 10_000_000, "gzip")
+    with pytest.raises(IndexAnswerError, match="more than 1000000 bytes"):
+        select(index).releases("alpha")
+    for encoding in ("gzip, gzip", "br", "deflate", "x" * 1000):
+        packed(index, 2, b" " * 10_000_000, encoding)
+        with pytest.raises(IndexAnswerError, match="in the encoding"):
+            select(index).releases("alpha")
+    packed(index, 0, b"no gzip", "gzip")
+    with pytest.raises(IndexAnswerError, match="cannot be read"):
         select(index).releases("alpha")
 
 
