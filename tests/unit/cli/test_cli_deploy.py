@@ -28,6 +28,7 @@ from casemate.model.function import (
 from casemate.model.grant import Resources
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from support.advisories import import_small
+from support.package_index import fake_index
 
 MANIFEST = """\
 [project]
@@ -56,7 +57,7 @@ def built(node, monkeypatch):
     import_small(node.parts.service.advisories.gate.place)
 
     def build(
-        root, project, spec, out, *, progress, relock, interpreters, resources=None
+        root, project, spec, out, *, progress, relock, interpreters, known, resources=None
     ) -> BuiltBundle:
         progress("copying")
         code = (root / "app.py").read_bytes()
@@ -339,3 +340,22 @@ def test_the_real_build(cli, terminal, node, home) -> None:
     result = terminal("deploy", "-m", "p", "--force")
     assert result.code == 0, result.out
     assert "p/hello  version 2 is live" in result.out
+
+
+@pytest.mark.sandbox
+def test_what_may_not_be_installed_is_not_deployed(cli, node, home, monkeypatch) -> None:
+    assert cli("init", "p").code == 0
+    manifest = home / "p/casemate.toml"
+    text = manifest.read_text().replace(
+        "[function.hello]", "[function.hello]\nrequirements = 'r.txt'"
+    )
+    manifest.write_text(text)
+    (home / "p/r.txt").write_text("reqeusts\n")
+    with fake_index() as index:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"{index.url}/simple")
+        index.add("reqeusts")
+        result = cli("deploy", "-m", "p")
+    assert result.code == 1
+    assert "reqeusts resembles the popular package requests" in result.err
+    assert 'allow = ["name"]' in result.err
+    assert node.control.bundles == {}
