@@ -35,6 +35,7 @@ from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
 from casemate.store.interface import Store
+from casemate.supply import Signatures
 from casemate.vault.interface import Vault
 
 
@@ -124,6 +125,7 @@ class Service:
     decoys: Decoys
     baselines: Baselines
     recordings: Recordings
+    signatures: Signatures
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]

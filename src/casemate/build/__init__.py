@@ -5,7 +5,7 @@ unpacks bundles. It runs no code of a function or package. It is not the sandbox
 knows no node and no store, and does not look for advisories. May import `model` only.
 """
 
-from casemate.build.archive import pack, unpack, verify
+from casemate.build.archive import pack, require_manifest, unpack, verify
 from casemate.build.bundle import BuiltBundle, build
 from casemate.build.compile import RUNTIME_ROOT
 from casemate.build.errors import (
@@ -61,6 +61,7 @@ __all__ = [
     "end_of_life",
     "find_interpreters",
     "pack",
+    "require_manifest",
     "runtime_status",
     "unpack",
     "verify",

@@ -66,9 +66,10 @@ from casemate.gateway.loop_lag import LoopLag
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
+from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
-from casemate.model.facts import GrantUsed, RiskAccepted
+from casemate.model.facts import BundleTampered, GrantUsed, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
@@ -83,6 +84,7 @@ from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
 from casemate.store.interface import Store
 from casemate.store.sqlite import SqliteStore
+from casemate.supply import BuilderKeys, Signatures
 from casemate.triggers.hooks import HOOKS_PREFIX, Hooks
 from casemate.triggers.http_server import HttpServer, asgi_handler
 from casemate.triggers.outside import OutsideTriggers
@@ -132,6 +134,11 @@ class Gateway:
         self.accounts = Accounts(
             store, vault, roles=self.policy.roles, happened=self.facts.happened
         )
+        self.signatures = Signatures(
+            store,
+            BuilderKeys(store, self.facts.happened, self.accounts.there_since),
+            self.facts.happened,
+        )
         self.catalogue = Catalogue()
         self.redactor = Redactor(self.records, vault, self.facts)
         self.registry = counting(self.facts, self.catalogue)
@@ -173,12 +180,14 @@ class Gateway:
             partial(_bundle_key, self.vault),
             capacity=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _UNPACKED_SHARE,
             share=any(one.name == "own inodes" and one.holds for one in config.protections),
+            on_tampered=self._tampered,
         )
         self.client = SandboxClient(
             socket.socket(fileno=config.supervisor),
             loop,
             zygotes=zygotes,
             bundles=self.bundles,
+            require=self.signatures.require,
             egress=self.egress,
             on_denied_call=happenings.on_call,
             on_filter_kill=happenings.on_kill,
@@ -186,6 +195,20 @@ class Gateway:
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,
         )
+
+    def _tampered(self, digest: str, reason: str) -> None:
+        """Tell that a bundle is not what it was, once for each function that it is of."""
+        for project, function in sorted(self.catalogue.functions_of(digest)) or [("", "")]:
+            self.facts.happened(
+                BundleTampered(
+                    at=time.time(),
+                    project=project,
+                    function=function,
+                    digest=digest,
+                    what="bundle",
+                    reason=reason,
+                )
+            )
 
     def _build_path(self, url: str) -> None:
         """Build the path, what keeps events, and what brings kept ones to it."""
@@ -248,6 +271,7 @@ class Gateway:
             dispatcher=self.dispatcher,
             client=self.client,
             bundles=self.bundles,
+            vouching=Vouching(self.signatures, self.bundles, self.facts.happened),
             data=self.data,
             uses=self.uses,
             redactor=self.redactor,
@@ -329,6 +353,7 @@ class Gateway:
             decoys=self.decoys,
             baselines=self.baselines,
             recordings=self.recordings,
+            signatures=self.signatures,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -386,6 +411,7 @@ class Gateway:
         await self.recorder.ready()
         await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
+        await self.signatures.load()
         await self.decoys.load(present)
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())

@@ -10,6 +10,7 @@ from typing import Any
 from casemate.model.principal import Action
 from casemate.operations import (
     accounts,
+    attestations,
     backup,
     baselines,
     bundles,
@@ -39,6 +40,7 @@ from casemate.operations import (
     resources,
     routes,
     secrets,
+    signing,
     sources,
     tokens,
     traces,
@@ -53,7 +55,7 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, triggers, grants, baselines, sources, bundles),
+    *(functions, triggers, grants, baselines, sources, bundles, signing),
     records,
     traces,
     metrics,
@@ -64,7 +66,7 @@ MODULES: tuple[ModuleType, ...] = (
     routes,
     *(objects, items, messages, uses),
     *(resources, leases, inboxes, invocations, positions),
-    *(deployments, accounts),
+    *(deployments, accounts, attestations),
     *(login, users, tokens, oidc),
     *(policies, secrets, decoys, vault),
 )

@@ -39,6 +39,10 @@ class BundleSource(Protocol):
         """Have a bundle's files there until `release`. NotFoundError if the node has no such."""
         ...
 
+    async def require_whole(self, digest: str) -> None:
+        """Look at all of the files that were acquired. NotFoundError if one was changed."""
+        ...
+
     def release(self, digest: str) -> None:
         """Need the files no longer."""
         ...
@@ -77,6 +81,8 @@ def _together(variables: dict[str, str], own: dict[str, str]) -> dict[str, str]:
 
 Variables = Callable[[str], Awaitable[dict[str, str]]]
 """Gives variables of the environment of a project's functions."""
+Require = Callable[[Version], Awaitable[None]]
+"""Raises CasemateError if nobody vouches for a version."""
 Narrow = Callable[[Version, tuple[Grant, ...]], tuple[Grant, ...]]
 """Gives those of a version's grants that hold."""
 
@@ -91,6 +97,7 @@ class SandboxClient:
         *,
         zygotes: Zygotes,
         bundles: BundleSource,
+        require: Require,
         egress: Egress,
         on_denied_call: Callable[[Zygote, DeniedCall], None],
         on_filter_kill: Callable[[Zygote, str], None],
@@ -101,7 +108,8 @@ class SandboxClient:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
 
         `on_denied_call` is told of system calls that a function did not get, `on_filter_kill` of
-        an instance, and the invocation that it served, that its filter has ended. With `learn`
+        an instance, and the invocation that it served, that its filter has ended. What `require`
+        lets pass is started, and no other. With `learn`
         every function finds the proxy, granted or not. `variables` gives what the environment of
         a project's functions holds beside their own, `narrow` what of its grants of egress a
         version has now.
@@ -112,6 +120,7 @@ class SandboxClient:
         self._sock = sock
         self.loop = loop
         self._bundles = bundles
+        self._require = require
         self._egress = egress
         self._on_denied_call = on_denied_call
         self.on_filter_kill = on_filter_kill
@@ -165,6 +174,7 @@ class SandboxClient:
 
         Raises ImportFailedError with the function's own error, UnavailableError otherwise.
         """
+        await self._require(version)
         variables = await self._variables(version.project) if self._variables else {}
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
@@ -180,6 +190,10 @@ class SandboxClient:
             self._bundles.release(version.digest)
             raise
         asked = self.loop.time()
+        # Beside the import, which takes longer than to look at the files of large dependencies.
+        whole = asyncio.ensure_future(self._bundles.require_whole(version.digest))
+        # Whether or not somebody still waits for it: it is told of already.
+        whole.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             try:
                 self._ask_to_open(zygote, version, ports, report, variables, beside)
@@ -191,6 +205,7 @@ class SandboxClient:
             if ended is not None:
                 raise self._failure(ended, report)
             report.require_descriptors()
+            await whole
             zygote.seconds = self.loop.time() - asked
             # Not before: what is connected at import would be shared by all instances.
             if approved:
@@ -199,6 +214,7 @@ class SandboxClient:
             zygote.close()
             raise
         finally:
+            whole.cancel()
             del self._opening[number]
             report.close()
         return zygote
