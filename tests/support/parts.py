@@ -10,6 +10,7 @@ from casemate.baselines import Baselines
 from casemate.decoys import Decoys
 from casemate.facts import FactStream
 from casemate.recordings import Recordings
+from support.signing import signatures
 
 
 def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any]:
@@ -19,4 +20,5 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
         "decoys": Decoys(nothing, nothing, facts),
         "baselines": Baselines(nothing, facts),
         "recordings": Recordings(folder or Path("nowhere"), nothing),
+        "signatures": signatures(happened=facts.happened),
     }

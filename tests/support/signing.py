@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
+import sqlite3
 import tempfile
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,13 @@ import msgspec
 
 from casemate import __version__
 from casemate.model.bundle import BundleManifest
+from casemate.model.facts import Actor, Fact
+from casemate.operations.declaration import Operation
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.sbom import sbom as sbom_of
 from casemate.signing import SigningKey, proof_of, provenance_of, sbom_statement, sealed
+from casemate.store.sqlite import attestations, deployments, schema
+from casemate.supply import Admitted, BuilderKeys, Signatures
 
 KEY = SigningKey.made()
 
@@ -82,3 +89,55 @@ def attest(
         f"{url}/api/v1/bundles/{manifest.digest()}/attestation",
         json=attestation(manifest, document, key=key) | enrolment(token, key),
     )
+
+
+class SqlAttestations:
+    """The part of a store that keeps keys and attestations: its SQL, in memory."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        for statement in (*schema._DEPLOYMENTS, *schema._ATTESTATIONS):
+            self.connection.execute(statement)
+        self.values: dict[str, bytes] = {}
+
+    async def read(self, operation: Operation[Any]) -> Any:
+        return self._do(operation)
+
+    async def change(self, operation: Operation[Any]) -> Any:
+        self.connection.execute("BEGIN")
+        try:
+            done = self._do(operation)
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+        return done
+
+    def _do(self, operation: Operation[Any]) -> Any:
+        if isinstance(operation, ReadNodeValue):
+            return self.values.get(operation.name)
+        if isinstance(operation, KeepNodeValue):
+            self.values[operation.name] = operation.value
+            return None
+        parts = (attestations.performs, deployments.performs)
+        perform = next(p.by_type[type(operation)] for p in parts if type(operation) in p.by_type)
+        return perform(self.connection, operation)
+
+
+class AnybodysWord:
+    """Lets everything be deployed, for tests that are about something else."""
+
+    async def require(self, manifest: BundleManifest, by: Actor) -> Admitted:
+        return Admitted(vouchers=(), needed=1)
+
+
+def signatures(
+    store: SqlAttestations | None = None,
+    happened: Callable[[Fact], None] = lambda _fact: None,
+    there_since: Callable[[str], float | None] = lambda _principal: 0.0,
+    clock: Callable[[], float] = time.time,
+) -> Signatures:
+    """Return what judges signatures, on a store in memory; everybody is there."""
+    kept = store or SqlAttestations()
+    keys = BuilderKeys(kept, happened, there_since, clock)
+    return Signatures(kept, keys, happened, clock)

@@ -41,10 +41,9 @@ async def _list(_operation: ListBuilderKeys, call: Call) -> BuilderKeys:
 
 
 async def _enrol(call: Call, public: str, proof: str, name: str) -> BuilderKey:
-    token = token_id_of(call.request.headers.get("authorization")) or ""
-    return await call.service.signatures.keys.enrol(
-        public, proof, name, by=call.actor, token=token
-    )
+    # Who came without a token of ours has no other name that is theirs alone.
+    token = token_id_of(call.request.headers.get("authorization")) or call.principal.id
+    return await call.service.signatures.keys.enrol(public, proof, name, by=call.actor, token=token)
 
 
 @performs(AddBuilderKey)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from casemate.model.signing import Envelope
     from casemate.signing import SigningKey
 
-_TOKEN_ID = re.compile(r"cm_([0-9a-f]+)_")
+_TOKEN_ID = re.compile(r"cm_([^_]+)_")
 ATTEST_SECONDS = 60.0
 
 

@@ -13,8 +13,8 @@ from casemate.data.interface import ProjectData
 from casemate.dispatch import Dispatcher
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
-from casemate.gateway.vouched import Vouching
 from casemate.gateway.ready_instances import ReadyInstances
+from casemate.gateway.vouched import Vouching
 from casemate.manifest import check_received
 from casemate.model.caps import Caps
 from casemate.model.denial import DenialKind, denied_at

@@ -1,4 +1,4 @@
-"""Whose word a bundle is deployed on: its signed provenance and SBOM, held against what is there."""
+"""On whose word a bundle is deployed: signed provenance and SBOM, held against what is there."""
 
 from __future__ import annotations
 

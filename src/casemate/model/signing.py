@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 KEY_PATTERN = r"^[0-9a-f]{64}$"
+SIGNATURE_PATTERN = r"^[A-Za-z0-9+/]{86}==$"
 MAX_SIGNATURES = 16
 MAX_PAYLOAD_CHARS = 6 * 1024 * 1024
 """Of the base64 of a payload. An SBOM has about 1 KiB for each package."""
@@ -17,9 +18,17 @@ NODE_KEY = "node"
 class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One signature of an envelope."""
 
-    keyid: Annotated[str, msgspec.Meta(pattern=KEY_PATTERN.removesuffix("$") + r"(?!\n)$")]
+    keyid: Annotated[
+        str,
+        msgspec.Meta(pattern=KEY_PATTERN.removesuffix("$") + r"(?!\n)$", examples=["0f" * 32]),
+    ]
     """SHA-256 of the raw public key, in hex."""
-    sig: Annotated[str, msgspec.Meta(min_length=88, max_length=88)]
+    sig: Annotated[
+        str,
+        msgspec.Meta(
+            pattern=SIGNATURE_PATTERN.removesuffix("$") + r"(?!\n)$", examples=["A" * 86 + "=="]
+        ),
+    ]
     """Base64 of the 64 bytes of an Ed25519 signature."""
 
 

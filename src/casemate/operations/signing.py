@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from casemate.model.principal import Action
-from casemate.model.signing import KEY_PATTERN, Attestation, BuilderKey, Envelope, SigningRule
+from casemate.model.signing import KEY_PATTERN, SIGNATURE_PATTERN, Attestation, BuilderKey, Envelope, SigningRule
 from casemate.operations.declaration import Decided, Declaration, Operation, on_function, on_project
 from casemate.operations.fields import Digest, Moment, Name, VersionNumber, number, text, whole
 from casemate.operations.given import Given
@@ -16,14 +16,22 @@ from casemate.operations.given import Given
 MAX_ATTESTATION_BYTES = 16 * 1024 * 1024
 MAX_RULE_KEYS = 16
 _KEY = "0f" * 32
-_Public = Annotated[str, text("Base64 of the raw public key.", least=44, most=44)]
+_PUBLIC = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+_Public = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=whole(r"^[A-Za-z0-9+/]{43}=$"),
+        description="Base64 of the raw public key.",
+        examples=[_PUBLIC],
+    ),
+]
 _Proof = Annotated[
     str,
-    text(
-        "Base64 of the Ed25519 signature, by this key, of `casemate builder key 1`, a line feed "
-        "and the id of the token that the request carries.",
-        least=88,
-        most=88,
+    msgspec.Meta(
+        pattern=whole(SIGNATURE_PATTERN),
+        description="Base64 of the Ed25519 signature, by this key, of `casemate builder key 1`, a "
+        "line feed and the id of the token that the request carries.",
+        examples=["A" * 86 + "=="],
     ),
 ]
 _KeyId = Annotated[

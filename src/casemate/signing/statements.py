@@ -33,6 +33,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     predicate: dict[str, Any]
 
 
+def written(at: float) -> str:
+    """Return a Unix time as statements have it (RFC 3339, in UTC, whole seconds)."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def encoded(value: Any) -> bytes:
     """Return the one encoding."""
     return msgspec.json.encode(value, order="sorted")
@@ -87,7 +92,7 @@ def provenance_of(
     that of this Casemate.
     """
     function = manifest.function
-    moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    moment = written(at)
     dependencies = [
         {"uri": f"pkg:pypi/{package.name}@{package.version}"} for package in manifest.packages
     ]
@@ -112,7 +117,9 @@ def provenance_of(
     return _statement(name, manifest.digest(), PROVENANCE, predicate)
 
 
-def migrated_provenance(project: str, function: str, digest: str, *, builder: str, run: str) -> bytes:
+def migrated_provenance(
+    project: str, function: str, digest: str, *, builder: str, run: str
+) -> bytes:
     """Return the statement that a bundle was deployed before the node asked for signatures."""
     predicate = {
         "buildDefinition": {

@@ -18,6 +18,7 @@ from casemate.signing.statements import (
     SBOM,
     SBOM_NAME,
     decoded_statement,
+    written,
 )
 
 
@@ -129,7 +130,11 @@ def _sbom(
 
 
 def _moment(text: str | None) -> float:
+    # Not strptime, which imports a module when it is first called: too late in a gateway.
     try:
-        return datetime.strptime(text or "", "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
-    except ValueError as error:
+        moment = datetime.fromisoformat(text or "")
+        if moment.tzinfo == UTC and written(moment.timestamp()) == text:
+            return moment.timestamp()
+    except (ValueError, OverflowError) as error:
         raise SignatureError("The provenance does not say when it was signed.") from error
+    raise SignatureError("The time in the provenance is not written as it should be.")

@@ -91,7 +91,9 @@ class BuilderKeys:
 
     # -- changes -------------------------------------------------------------------------------
 
-    async def enrol(self, public: str, proof: str, name: str, *, by: Actor, token: str) -> BuilderKey:
+    async def enrol(
+        self, public: str, proof: str, name: str, *, by: Actor, token: str
+    ) -> BuilderKey:
         """Have a key be one of `by`, who shows the token with that id; return it.
 
         Raises InvalidInputError for what is no key or no proof, ConflictError for one that was

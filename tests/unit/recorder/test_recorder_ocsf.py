@@ -33,6 +33,10 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     },
     facts.BaselineDeviation: {"kind": "host", "value": "x.com:443", "refused": True, "count": 4},
     facts.InvocationEnded: {"outcome": "ok"},
+    facts.BundleTampered: {"digest": "ab", "what": "bundle", "reason": "a byte differs"},
+    facts.BuilderKeyAdded: {"key": "ab", "first": True},
+    facts.BuilderKeyRevoked: {"key": "ab", "since": 1.0, "reason": "the laptop is gone"},
+    facts.SigningRuleChanged: {"keys": ("ab",), "threshold": 1},
     facts.AlertsSilenced: {"rule": "tokens-tried", "seconds": 60, "reason": "a test"},
     facts.Finding: {
         "finding": "9f2c51aa03b1e7d4",

@@ -52,8 +52,10 @@ performs = DirectPerformers()
 @performs(ReadBuilderKeys)
 def keys(connection: engine.Connection, _operation: ReadBuilderKeys) -> tuple[BuilderKey, ...]:
     """Return every key."""
-    return tuple(BuilderKey(**dict(zip(BuilderKey.__struct_fields__, row, strict=True)))
-                 for row in connection.execute(_SELECT_KEYS))
+    return tuple(
+        BuilderKey(**dict(zip(BuilderKey.__struct_fields__, row, strict=True)))
+        for row in connection.execute(_SELECT_KEYS)
+    )
 
 
 @performs(KeepBuilderKey)
@@ -160,6 +162,6 @@ def use(connection: engine.Connection, new: NewVersion, at: float) -> None:
         row = (at, new.needed, keys, new.digest, voucher.statement)
         if connection.execute(_USE, row).rowcount != 1:
             raise ConflictError(
-                f"The signature {voucher.statement[:12]} of the bundle was used for another deploy.",
+                f"The signature {voucher.statement[:12]} was used for another deploy.",
                 next_step="Sign anew: casemate deploy does.",
             )
