@@ -8,7 +8,14 @@ from typing import Annotated
 import msgspec
 
 from casemate.model.principal import Action
-from casemate.model.signing import KEY_PATTERN, SIGNATURE_PATTERN, Attestation, BuilderKey, Envelope, SigningRule
+from casemate.model.signing import (
+    KEY_PATTERN,
+    SIGNATURE_PATTERN,
+    Attestation,
+    BuilderKey,
+    Envelope,
+    SigningRule,
+)
 from casemate.operations.declaration import Decided, Declaration, Operation, on_function, on_project
 from casemate.operations.fields import Digest, Moment, Name, VersionNumber, number, text, whole
 from casemate.operations.given import Given
