@@ -124,7 +124,11 @@ class RevokeBuilderKey(Operation[BuilderKeys], frozen=True, kw_only=True):
     since: (
         Annotated[
             Moment,
-            Given("What was deployed with it since then is not started any more.", "--since"),
+            Given(
+                "What was deployed with it since then is not started any more.",
+                "--since",
+                metavar="TIME",
+            ),
         ]
         | None
     ) = None
