@@ -188,7 +188,7 @@ def test_a_bundle_of_others_and_a_revoked_key_are_refused_and_told(
     node.wait_until(lambda: facts(node, "BundleTampered"))
     assert facts(node, "BuilderKeyRevoked")
     # Another key mends it.
-    assert cli("deploy", home="new").returncode == 0
+    assert cli("deploy", "--force", home="new").returncode == 0
     assert node.invoke({}, function="shop/cart").json() == "mine"
 
 

@@ -264,6 +264,8 @@ class BundleStore:
         except (DecryptionError, ArchiveError) as error:
             # Trying again would not mend it, so it is no failure that passes.
             message = f"The bundle {digest} on this node is damaged: {error.message}"
+            if self.damaged.get(digest) != message:
+                self._on_tampered(digest, error.message)
             self._note_damage(digest, message)
             raise NotFoundError(message, next_step=_AGAIN) from error
         self.damaged.pop(digest, None)

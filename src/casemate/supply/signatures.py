@@ -298,7 +298,7 @@ class Signatures:
             self._tell(version, problem)
             raise NotVouchedError(
                 f"Nobody vouches for the bundle {digest} any more: {problem}",
-                next_step=f"look at casemate verify, then {_STEP}",
+                next_step="look at casemate verify, then sign it anew: casemate deploy --force",
             )
         self._told.discard(digest)
         if len(self._held) >= MAX_HELD:

@@ -88,7 +88,7 @@ def revoke(revoked: BuilderKeys) -> None:
     """Revoke a key at once and for good.
 
     Nothing that it signs is deployed any more. With --since, what was deployed with it from then on
-    is not started either; deploy it anew with another key, or roll back.
+    is not started either; deploy it anew with another key (--force), or roll back.
     """
     for key in revoked.keys:
         print_line(f"The key {key.id[:12]} of {key.principal} is revoked.")
