@@ -10,7 +10,8 @@ from casemate.baselines import Baselines
 from casemate.decoys import Decoys
 from casemate.facts import FactStream
 from casemate.recordings import Recordings
-from support.signing import signatures
+from casemate.supply import EvidenceKeeper
+from support.signing import SqlAttestations, signatures
 
 
 def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any]:
@@ -21,4 +22,5 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
         "baselines": Baselines(nothing, facts),
         "recordings": Recordings(folder or Path("nowhere"), nothing),
         "signatures": signatures(happened=facts.happened),
+        "evidence": EvidenceKeeper(SqlAttestations(), nothing),
     }

@@ -35,7 +35,7 @@ from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
 from casemate.store.interface import Store
-from casemate.supply import Signatures
+from casemate.supply import EvidenceKeeper, Signatures
 from casemate.vault.interface import Vault
 
 
@@ -126,6 +126,7 @@ class Service:
     baselines: Baselines
     recordings: Recordings
     signatures: Signatures
+    evidence: EvidenceKeeper
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]

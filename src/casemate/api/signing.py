@@ -11,7 +11,9 @@ from casemate.accounts import token_id_of
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
+from casemate.model.deployment import Version
 from casemate.model.errors import NotFoundError
+from casemate.model.evidence import Evidence
 from casemate.model.principal import NODE, Action
 from casemate.model.signing import BuilderKey, SigningRule
 from casemate.operations import signing
@@ -25,6 +27,7 @@ from casemate.operations.signing import (
     RevokeBuilderKey,
     SetSigningRule,
     ShowAttestations,
+    ShowEvidence,
     ShowSigningRule,
 )
 
@@ -77,8 +80,7 @@ async def _put(operation: PutAttestation, call: Call) -> Attested:
     return Attested(digest=kept.digest, statement=kept.statement, keys=kept.keys)
 
 
-@performs(ShowAttestations)
-async def _show(operation: ShowAttestations, call: Call) -> Attestations:
+async def _version(operation: ShowAttestations | ShowEvidence, call: Call) -> Version:
     found = await call.service.control.function(operation.project, operation.function)
     version = next((v for v in found.versions if v.number == operation.number), None)
     if version is None:
@@ -86,6 +88,18 @@ async def _show(operation: ShowAttestations, call: Call) -> Attestations:
             f"There is no version {operation.number} of {operation.project}/{operation.function}.",
             next_step="run casemate show to see the versions there are",
         )
+    return version
+
+
+@performs(ShowEvidence)
+async def _evidence(operation: ShowEvidence, call: Call) -> Evidence:
+    await call.service.evidence.settle()
+    return await call.service.evidence.of((await _version(operation, call)).digest)
+
+
+@performs(ShowAttestations)
+async def _show(operation: ShowAttestations, call: Call) -> Attestations:
+    version = await _version(operation, call)
     signatures = call.service.signatures
     attestations = await signatures.of(version.digest)
     named = {key for one in attestations for key in one.keys}

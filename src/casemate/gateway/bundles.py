@@ -14,7 +14,7 @@ import shutil
 import struct
 import tempfile
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -26,6 +26,7 @@ from casemate.gateway.shared_files import SharedFiles
 from casemate.kernel.durability import sync_folder
 from casemate.model.bundle import BundleManifest
 from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.sbom import owners
 from casemate.vault import decrypt_stream, encrypt_stream
 from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import DataKey
@@ -223,6 +224,15 @@ class BundleStore:
         message = f"The bundle {digest} in memory is not what was deployed: {problem}"
         _log.error("%s", message)
         raise NotFoundError(message, next_step="look at who can write on the node, and restart it")
+
+    async def owners(self, digest: str) -> Mapping[str, tuple[str, str]]:
+        """Return name and version of the package of each file below `deps/`. CasemateError."""
+        await self._hold(digest)
+        try:
+            manifest = await asyncio.to_thread(self._manifest, digest)
+            return await asyncio.to_thread(owners, self._unpacked / digest, manifest)
+        finally:
+            self.release(digest)
 
     def folder(self, digest: str) -> Path:
         """Return where an acquired bundle's files are."""

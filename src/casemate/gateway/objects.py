@@ -84,7 +84,7 @@ from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
 from casemate.store.interface import Store
 from casemate.store.sqlite import SqliteStore
-from casemate.supply import BuilderKeys, Signatures
+from casemate.supply import BuilderKeys, EvidenceKeeper, Signatures
 from casemate.triggers.hooks import HOOKS_PREFIX, Hooks
 from casemate.triggers.http_server import HttpServer, asgi_handler
 from casemate.triggers.outside import OutsideTriggers
@@ -182,12 +182,14 @@ class Gateway:
             share=any(one.name == "own inodes" and one.holds for one in config.protections),
             on_tampered=self._tampered,
         )
+        self.evidence = EvidenceKeeper(self.store, self.bundles.owners)
         self.client = SandboxClient(
             socket.socket(fileno=config.supervisor),
             loop,
             zygotes=zygotes,
             bundles=self.bundles,
             require=self.signatures.require,
+            on_loaded=self.evidence.note,
             egress=self.egress,
             on_denied_call=happenings.on_call,
             on_filter_kill=happenings.on_kill,
@@ -354,6 +356,7 @@ class Gateway:
             baselines=self.baselines,
             recordings=self.recordings,
             signatures=self.signatures,
+            evidence=self.evidence,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -437,6 +440,7 @@ class Gateway:
         self.denials.flush()
         await self.baselines.close()
         await self.recordings.close()
+        await self.evidence.settle()
         self.uses.close()
         await self.uses.flush()
         await self.redactor.flush()

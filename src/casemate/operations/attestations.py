@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from casemate.model.evidence import Evidence
 from casemate.model.signing import Attestation, BuilderKey, SigningRule
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation
 
@@ -62,3 +63,17 @@ class ReadUnattested(Operation[tuple[tuple[str, str, str], ...]], frozen=True, k
     """Return digest, project and function of each deployed bundle for which nobody vouches."""
 
     declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+
+
+class ReadEvidence(Operation[Evidence | None], frozen=True, kw_only=True):
+    """Return which packages of a bundle were seen loaded; None if nothing was seen."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    digest: str
+
+
+class KeepEvidence(Operation[None], frozen=True, kw_only=True):
+    """Keep what was seen of a bundle, in place of what was before."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    evidence: Evidence

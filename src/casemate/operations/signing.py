@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model.evidence import Evidence
 from casemate.model.principal import Action
 from casemate.model.signing import (
     KEY_PATTERN,
@@ -164,6 +165,24 @@ class ShowAttestations(Operation[Attestations], frozen=True, kw_only=True):
 
     declared = Declaration(
         http="GET /functions/{project}/{function}/versions/{number}/attestations",
+        tag="signing",
+        action=Action.FUNCTION_READ,
+        on=on_function,
+        problems=(404,),
+    )
+    project: Name
+    function: Name
+    number: VersionNumber
+
+
+class ShowEvidence(Operation[Evidence], frozen=True, kw_only=True):
+    """Show which packages of a version were loaded: when its handler was imported, and by calls.
+
+    That is the word of the function's own process.
+    """
+
+    declared = Declaration(
+        http="GET /functions/{project}/{function}/versions/{number}/evidence",
         tag="signing",
         action=Action.FUNCTION_READ,
         on=on_function,

@@ -81,6 +81,8 @@ def _together(variables: dict[str, str], own: dict[str, str]) -> dict[str, str]:
 
 Variables = Callable[[str], Awaitable[dict[str, str]]]
 """Gives variables of the environment of a project's functions."""
+Loaded = Callable[[Version, list[str], bool], None]
+"""Takes which files of dependencies a version has loaded, and whether a call did."""
 Require = Callable[[Version], Awaitable[None]]
 """Raises CasemateError if nobody vouches for a version."""
 Narrow = Callable[[Version, tuple[Grant, ...]], tuple[Grant, ...]]
@@ -101,6 +103,7 @@ class SandboxClient:
         egress: Egress,
         on_denied_call: Callable[[Zygote, DeniedCall], None],
         on_filter_kill: Callable[[Zygote, str], None],
+        on_loaded: Loaded | None = None,
         learn: bool = False,
         variables: Variables | None = None,
         narrow: Narrow | None = None,
@@ -112,7 +115,7 @@ class SandboxClient:
         lets pass is started, and no other. With `learn`
         every function finds the proxy, granted or not. `variables` gives what the environment of
         a project's functions holds beside their own, `narrow` what of its grants of egress a
-        version has now.
+        version has now. `on_loaded` is told which files of dependencies a version has loaded.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -124,6 +127,7 @@ class SandboxClient:
         self._egress = egress
         self._on_denied_call = on_denied_call
         self.on_filter_kill = on_filter_kill
+        self._on_loaded = on_loaded
         self._learn = learn
         self._variables = variables
         self._narrow = narrow
@@ -206,6 +210,7 @@ class SandboxClient:
                 raise self._failure(ended, report)
             report.require_descriptors()
             await whole
+            self.loaded(zygote, report.loaded(), late=False)
             zygote.seconds = self.loop.time() - asked
             # Not before: what is connected at import would be shared by all instances.
             if approved:
@@ -293,6 +298,11 @@ class SandboxClient:
     def files_of(self, zygote: Zygote) -> int:
         """Return the bytes of a zygote's files, its part of those that others have too."""
         return self._bundles.size(zygote.version.digest)
+
+    def loaded(self, zygote: Zygote, files: list[str], *, late: bool) -> None:
+        """Tell which files of dependencies were loaded, at import or `late`, in a call."""
+        if files and self._on_loaded is not None:
+            self._on_loaded(zygote.version, files, late)
 
     def forget(self, zygote: Zygote) -> None:
         """Release what an ended zygote needed."""

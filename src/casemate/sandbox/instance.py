@@ -18,6 +18,7 @@ from casemate.sandbox.frames import (
     Output,
     Reply,
     decode_error,
+    decode_loaded,
     decode_log,
     decode_measures,
     describe_status,
@@ -57,6 +58,7 @@ class Instance:
         "_freed",
         "_guard",
         "_kill",
+        "_loaded_by",
         "_loop",
         "_max_response",
         "_on_capability",
@@ -78,6 +80,7 @@ class Instance:
         "holds_secret",
         "last",
         "number",
+        "on_loaded",
         "restorable",
         "served",
         "serving",
@@ -129,6 +132,10 @@ class Instance:
         self._on_capability: OnCapability | None = None
         self._guard = GuardWatch(loop, self._blocked)
         self._own: tuple[Told, ...] = ()
+        self.on_loaded: Callable[[list[str]], None] = lambda _files: None
+        """Told of files of dependencies that a call has loaded."""
+        self._loaded_by = ""
+        """Id of the latest invocation that told any."""
         self._requests = 0
         self._freed = 0
         self._reading = False
@@ -276,6 +283,9 @@ class Instance:
             self._guard.take(head)
         elif kind == wire.MEASURES and self._waiter is not None:
             self._on_measures(head, body)
+        elif kind == wire.LOADED and self._waiter is not None and self._loaded_by != self.serving:
+            self._loaded_by = self.serving
+            self.on_loaded(decode_loaded(head).files)
         elif kind == wire.ERROR:
             error = decode_error(head)
             outcome = ERROR_KINDS.get(error.kind)

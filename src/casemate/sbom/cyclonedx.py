@@ -10,6 +10,7 @@ from typing import Any
 
 from casemate import __version__
 from casemate.model.bundle import BundleManifest
+from casemate.model.evidence import Evidence
 from casemate.sbom.distributions import Distribution, distributions, needed
 from casemate.sbom.licences import licences_of
 
@@ -41,6 +42,29 @@ def sbom(bundle: Path, manifest: BundleManifest) -> bytes:
         "dependencies": _dependencies(found, manifest),
     }
     return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def with_evidence(document: bytes, evidence: Evidence) -> bytes:
+    """Return an SBOM with what was seen of its packages while the bundle ran.
+
+    What was seen changes; so that is not in the SBOM that is signed.
+    """
+    found = json.loads(document)
+    for component in found["components"]:
+        seen = evidence.of(component["name"])
+        if seen is None:
+            continue
+        loaded = [
+            how for how, is_so in (("import", seen.at_import), ("call", seen.at_call)) if is_so
+        ]
+        component.setdefault("properties", []).append(
+            {"name": "casemate:loaded-at", "value": ",".join(loaded) or "never"}
+        )
+        if seen.occurrences:
+            component["evidence"] = {
+                "occurrences": [{"location": path} for path in seen.occurrences]
+            }
+    return json.dumps(found, indent=2).encode() + b"\n"
 
 
 def _root(manifest: BundleManifest, digest: str, rest: int) -> dict[str, Any]:

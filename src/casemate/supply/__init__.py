@@ -7,7 +7,15 @@ store's. May import `store`'s port, `signing`, `facts` and `model`.
 """
 
 from casemate.supply.errors import NotVouchedError, UnsignedError
+from casemate.supply.evidence import EvidenceKeeper
 from casemate.supply.keys import BuilderKeys
 from casemate.supply.signatures import Admitted, Signatures
 
-__all__ = ["Admitted", "BuilderKeys", "NotVouchedError", "Signatures", "UnsignedError"]
+__all__ = [
+    "Admitted",
+    "BuilderKeys",
+    "EvidenceKeeper",
+    "NotVouchedError",
+    "Signatures",
+    "UnsignedError",
+]

@@ -6,14 +6,17 @@ import msgspec
 
 from casemate.model.deployment import NewVersion
 from casemate.model.errors import ConflictError
+from casemate.model.evidence import Evidence
 from casemate.model.signing import Attestation, BuilderKey, Envelope, SigningRule
 from casemate.operations.attestations import (
     CountWaitingAttestations,
     KeepAttestations,
     KeepBuilderKey,
+    KeepEvidence,
     KeepSigningRule,
     ReadAttestations,
     ReadBuilderKeys,
+    ReadEvidence,
     ReadSigningRules,
     ReadUnattested,
 )
@@ -153,6 +156,27 @@ def unattested(
 ) -> tuple[tuple[str, str, str], ...]:
     """Return deployed bundles for which nobody vouches."""
     return tuple((row[0], row[1], row[2]) for row in connection.execute(_UNATTESTED))
+
+
+@performs(ReadEvidence)
+def evidence(connection: engine.Connection, operation: ReadEvidence) -> Evidence | None:
+    """Return what was seen of a bundle."""
+    row = connection.execute(
+        "SELECT seen FROM bundle_evidence WHERE digest = ?", (operation.digest,)
+    ).fetchone()
+    return None if row is None else msgspec.json.decode(row[0], type=Evidence)
+
+
+@performs(KeepEvidence)
+def keep_evidence(connection: engine.Connection, operation: KeepEvidence) -> None:
+    """Replace what was seen of a bundle, and forget that of bundles that no version has."""
+    connection.execute(
+        "DELETE FROM bundle_evidence WHERE digest NOT IN (SELECT digest FROM version)"
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO bundle_evidence VALUES (?, ?)",
+        (operation.evidence.digest, msgspec.json.encode(operation.evidence).decode()),
+    )
 
 
 def use(connection: engine.Connection, new: NewVersion, at: float) -> None:

@@ -336,6 +336,7 @@ _ATTESTATIONS = (
     ) STRICT
     """,
     "CREATE INDEX attestation_principal ON attestation (principal, used_at)",
+    "CREATE TABLE bundle_evidence (digest TEXT NOT NULL PRIMARY KEY, seen TEXT NOT NULL) STRICT",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
