@@ -35,6 +35,7 @@ from casemate.operations import (
     oidc,
     policies,
     positions,
+    quarantine,
     recordings,
     records,
     resources,
@@ -55,7 +56,7 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, triggers, grants, baselines, sources, bundles, signing),
+    *(functions, quarantine, triggers, grants, baselines, sources, bundles, signing),
     records,
     traces,
     metrics,
