@@ -15,7 +15,7 @@ import msgspec
 
 from casemate.build import ArchiveError, require_manifest
 from casemate.build.tree import hash_file
-from casemate.model.bundle import BundleManifest
+from casemate.model.bundle import BundleFile, BundleManifest
 
 MANIFEST_NAME = "bundle.json"
 _OWN = "code/"
@@ -79,7 +79,7 @@ class Unpacked:
             return str(getattr(error, "message", error))
         return ""
 
-    def _require(self, path: str, named: dict[str, object]) -> None:
+    def _require(self, path: str, named: dict[str, BundleFile]) -> None:
         """Have a file or folder that differs be what the manifest names. Raises ArchiveError."""
         whole = Path(self._folder) / path
         stamp = stamp_of(whole)

@@ -125,8 +125,15 @@ class BuilderKeys:
                 added_at=self._clock(),
             )
             await self._keep(key)
-            about = {"at": key.added_at, "by": by.principal, "remote_address": by.remote_address}
-            self._happened(BuilderKeyAdded(**about, key=identity, first=not own))
+            self._happened(
+                BuilderKeyAdded(
+                    at=key.added_at,
+                    by=by.principal,
+                    remote_address=by.remote_address,
+                    key=identity,
+                    first=not own,
+                )
+            )
             in_force = [one for one in own if one.revoked_at is None and one.id != identity]
             for old in in_force[: max(0, len(in_force) + 1 - MAX_IN_FORCE)]:
                 await self._revoke_one(old, _REPLACED, None, by)
@@ -161,8 +168,16 @@ class BuilderKeys:
                 key, revoked_at=now, revoked_by=by.principal, reason=reason, since=moment
             )
         )
-        about = {"at": now, "by": by.principal, "remote_address": by.remote_address}
-        self._happened(BuilderKeyRevoked(**about, key=key.id, since=moment, reason=reason))
+        self._happened(
+            BuilderKeyRevoked(
+                at=now,
+                by=by.principal,
+                remote_address=by.remote_address,
+                key=key.id,
+                since=moment,
+                reason=reason,
+            )
+        )
 
     async def make_own(self) -> SigningKey:
         """Return a new key of the node itself. Its private half is kept nowhere."""

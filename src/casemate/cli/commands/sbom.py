@@ -10,6 +10,7 @@ import typer
 
 from casemate.cli.building import Workspace
 from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.evidence import evidence_of
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.terminal import note, print_json_text
 
@@ -45,19 +46,24 @@ def sbom(
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Write FUNCTION.cdx.json files there."),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="With what the node has seen of packages while they ran."),
+    ] = False,
 ) -> None:
     """Print what a bundle is made of, as CycloneDX.
 
     It is CycloneDX 1.6 in JSON. Functions are built as `casemate build` does, unless --bundle names
     one. Packages have their package URL, hash, licence and what they need of each other. The same
-    bundle gives the same bytes.
+    bundle gives the same bytes. With --live, files of packages that the node has seen loaded are in
+    it as evidence: when the handler was imported, and by one call in sixteen.
     """
     if bundle is not None:
-        if functions or manifest is not None:
-            raise UsageError("--bundle takes no FUNCTION and no --manifest.")
+        if functions or manifest is not None or live:
+            raise UsageError("--bundle takes no FUNCTION, no --manifest and no --live.")
         found = [_of_bundle(bundle)]
     else:
-        found = _of_functions(functions or [], manifest, several=out is not None)
+        found = _of_functions(functions or [], manifest, several=out is not None, live=live)
     for name, document in found:
         if out is None:
             print_json_text(document.decode())
@@ -66,9 +72,10 @@ def sbom(
 
 
 def _of_functions(
-    names: list[str], manifest: Path | None, *, several: bool
+    names: list[str], manifest: Path | None, *, several: bool, live: bool
 ) -> list[tuple[str, bytes]]:
     from casemate.sbom import sbom as sbom_of
+    from casemate.sbom import with_evidence
 
     workspace = Workspace(manifest, names)
     if len(workspace.chosen) != 1 and not several:
@@ -77,10 +84,15 @@ def _of_functions(
             f"There are several functions: {known}.",
             next_step="Name one, or a folder for all with --out.",
         )
-    return [
-        (built.manifest.function.name, sbom_of(built.path, built.manifest))
-        for built in workspace.build(None, relock=False)
-    ]
+    found = []
+    for built in workspace.build(None, relock=False):
+        document = sbom_of(built.path, built.manifest)
+        seen = None
+        if live:
+            seen = evidence_of(workspace.name_of(built.manifest.function), built.digest)
+        name = built.manifest.function.name
+        found.append((name, document if seen is None else with_evidence(document, seen)))
+    return found
 
 
 def _of_bundle(path: Path) -> tuple[str, bytes]:
