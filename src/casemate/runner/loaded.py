@@ -28,10 +28,7 @@ def files(known: frozenset[str] = frozenset()) -> list[str]:
     for name, module in list(sys.modules.items()):
         if type(name) is not str or name in known:
             continue
-        try:
-            path = vars(module).get("__file__")
-        except Exception:  # noqa: BLE001, S112 - a module can be any object
-            continue
+        path = _file_of(module)
         if type(path) is not str or not path.startswith(DEPENDENCIES) or not path.isascii():
             continue
         left -= len(path)
@@ -39,6 +36,14 @@ def files(known: frozenset[str] = frozenset()) -> list[str]:
             break
         found.append(path[len(DEPENDENCIES) :])
     return found
+
+
+def _file_of(module: object) -> object:
+    """Return what a module says is its file: it can be any object, and do anything."""
+    try:
+        return vars(module).get("__file__")
+    except BaseException:  # noqa: BLE001
+        return None
 
 
 def frame(paths: list[str]) -> bytes:

@@ -76,7 +76,7 @@ def needs(bundle: Path, manifest: BundleManifest) -> Needs:
     direct = {
         owner
         for module in imports.modules
-        if module.partition(".")[0] not in own
+        if module.partition(".")[0] not in own and not _is_way(module, imports, modules)
         for owner in _owners_of(module, modules)
     }
     standing = dict.fromkeys(direct, Standing.IMPORTED)
@@ -149,6 +149,13 @@ def _tops(modules: Mapping[str, set[str]], package: str) -> tuple[str, ...]:
     mine = sorted(name for name, whose in modules.items() if package in whose)
     alone = [name for name in mine if modules[name] == {package}] or mine
     return tuple(name for name in alone if not any(name.startswith(f"{other}.") for other in alone))
+
+
+def _is_way(module: str, imports: Imports, modules: Mapping[str, set[str]]) -> bool:
+    """Tell whether a name is that of a shared folder on the way to another one that is imported."""
+    return len(modules.get(module, ())) > 1 and any(
+        other in modules and other.startswith(f"{module}.") for other in imports.modules
+    )
 
 
 def _owners_of(module: str, modules: Mapping[str, set[str]]) -> set[str]:

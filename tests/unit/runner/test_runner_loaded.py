@@ -51,7 +51,8 @@ def test_only_files_of_dependencies_are_told(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_million_modules_fit_into_a_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    many = {f"m{n}": module("m", f"/function/deps/{'"' * 200}{n}.py") for n in range(20_000)}
+    quotes = chr(34) * 200
+    many = {f"m{n}": module("m", f"/function/deps/{quotes}{n}.py") for n in range(20_000)}
     monkeypatch.setattr(sys, "modules", {**sys.modules, **many})
     frame = loaded.frame(loaded.files())
     assert len(frame) < wire.MAX_HEAD_BYTES
