@@ -9,7 +9,7 @@ import msgspec
 KEY_PATTERN = r"^[0-9a-f]{64}$"
 SIGNATURE_PATTERN = r"^[A-Za-z0-9+/]{86}==$"
 MAX_SIGNATURES = 16
-MAX_PAYLOAD_CHARS = 6 * 1024 * 1024
+MAX_PAYLOAD_CHARS = 3 * 1024 * 1024
 """Of the base64 of a payload. An SBOM has about 1 KiB for each package."""
 NODE_KEY = "node"
 """Whose the keys are with which a node vouches for what came before it asked for signatures."""

@@ -52,8 +52,8 @@ class ReadAttestations(Operation[tuple[Attestation, ...]], frozen=True, kw_only=
     digest: str
 
 
-class CountWaitingAttestations(Operation[int], frozen=True, kw_only=True):
-    """Return how many a principal has brought with which nothing was deployed."""
+class CountWaitingAttestations(Operation[tuple[int, int]], frozen=True, kw_only=True):
+    """Return how many a principal has brought with which nothing was deployed, and their bytes."""
 
     declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
     principal: str

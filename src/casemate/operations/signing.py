@@ -21,7 +21,7 @@ from casemate.operations.declaration import Decided, Declaration, Operation, on_
 from casemate.operations.fields import Digest, Moment, Name, VersionNumber, number, text, whole
 from casemate.operations.given import Given
 
-MAX_ATTESTATION_BYTES = 16 * 1024 * 1024
+MAX_ATTESTATION_BYTES = 4 * 1024 * 1024
 MAX_RULE_KEYS = 16
 _KEY = "0f" * 32
 _PUBLIC = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="

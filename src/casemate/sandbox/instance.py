@@ -12,6 +12,7 @@ import msgspec
 from casemate.model.invocation import Outcome
 from casemate.model.metrics import Told
 from casemate.runner import snapshot, wire
+from casemate.runner.loaded import SAMPLED
 from casemate.sandbox.frames import (
     ERROR_KINDS,
     MAX_MEASURES_BYTES,
@@ -283,9 +284,8 @@ class Instance:
             self._guard.take(head)
         elif kind == wire.MEASURES and self._waiter is not None:
             self._on_measures(head, body)
-        elif kind == wire.LOADED and self._waiter is not None and self._loaded_by != self.serving:
-            self._loaded_by = self.serving
-            self.on_loaded(decode_loaded(head).files)
+        elif kind == wire.LOADED and self._waiter is not None:
+            self._on_loaded_frame(head, body)
         elif kind == wire.ERROR:
             error = decode_error(head)
             outcome = ERROR_KINDS.get(error.kind)
@@ -309,6 +309,12 @@ class Instance:
         if self._own or body or len(head) > MAX_MEASURES_BYTES:
             raise wire.FrameError("measurements that are not due, or too many")
         self._own = decode_measures(head).own
+
+    def _on_loaded_frame(self, head: bytes, body: bytes) -> None:
+        if body or self._loaded_by == self.serving or not self.serving.endswith(SAMPLED):
+            raise wire.FrameError("a list of what was loaded that is not due")
+        self._loaded_by = self.serving
+        self.on_loaded(decode_loaded(head).files)
 
     def _on_log(self, head: bytes, body: bytes) -> None:
         entry = decode_log(head)

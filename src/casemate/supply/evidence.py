@@ -22,6 +22,8 @@ from casemate.store.interface import Store
 MAX_WAITING = 64
 """Notes that wait to be kept; those beyond are passed over, and come again."""
 MAX_KNOWN = 4_096
+PAUSE_SECONDS = 10.0
+"""For which calls of a bundle are not heard after one was: a function can tell of each another."""
 _log = logging.getLogger(__name__)
 Owners = Callable[[str], Awaitable[Mapping[str, tuple[str, str]]]]
 """Returns name and version of the package of each file below `deps/` of a bundle, by its path."""
@@ -39,17 +41,25 @@ class EvidenceKeeper:
         self._clock = clock
         self._known: dict[tuple[str, bool], int] = {}
         """Hash of what was noted last of a bundle, at import and late."""
+        self._due: dict[str, float] = {}
+        """When calls of a bundle are heard again."""
         self._waiting: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
 
     def note(self, version: Version, files: Iterable[str], late: bool) -> None:
         """Note files that were loaded. Does not wait."""
+        now = self._clock()
+        if late and now < self._due.get(version.digest, 0.0):
+            return
         found = frozenset(files)
         key, seen = (version.digest, late), hash(found)
         if self._known.get(key) == seen or len(self._waiting) >= MAX_WAITING:
             return
+        if late:
+            self._due[version.digest] = now + PAUSE_SECONDS
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
+            self._due.clear()
         self._known[key] = seen
         task = asyncio.ensure_future(self._keep(version.digest, found, late=late))
         self._waiting.add(task)

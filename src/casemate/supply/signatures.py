@@ -46,6 +46,7 @@ KEPT_SECONDS = MAX_AGE_SECONDS + MAX_AHEAD_SECONDS + DAY
 it is too old to be used again."""
 MAX_WAITING = 256
 """Of one principal."""
+MAX_WAITING_BYTES = 64 << 20
 MAX_HELD = 50_000
 """Bundles of which it is remembered that they are vouched for."""
 _BATCH = 500
@@ -130,14 +131,15 @@ class Signatures:
 
         Raises SignatureError, ConflictError if it was brought before, QuotaError.
         """
-        said = self._read(digest, provenance, sbom)
+        said = await self._read(digest, provenance, sbom)
         self._require_fresh(said)
         async with self._bringing:
-            waiting = await self._store.read(CountWaitingAttestations(principal=by.principal))
-            if waiting >= MAX_WAITING:
+            waiting, size = await self._store.read(CountWaitingAttestations(principal=by.principal))
+            if waiting >= MAX_WAITING or size >= MAX_WAITING_BYTES:
                 raise QuotaError(
-                    f"{by.principal} has brought {waiting} attestations that nothing was deployed "
-                    f"with, expected at most {MAX_WAITING}.",
+                    f"{by.principal} has brought {waiting} attestations of {size} bytes that "
+                    f"nothing was deployed with, expected at most {MAX_WAITING}, and "
+                    f"{MAX_WAITING_BYTES} bytes.",
                     next_step="Deploy; what is not used is forgotten after a month.",
                 )
             now = self._clock()
@@ -155,8 +157,11 @@ class Signatures:
             )
         return kept
 
-    def _read(self, digest: str, provenance: Envelope, sbom: Envelope | None) -> Vouched:
-        return read_vouched(digest, provenance, sbom, self.keys.public)
+    async def _read(self, digest: str, provenance: Envelope, sbom: Envelope | None) -> Vouched:
+        # An SBOM can have megabytes: not on the event loop.
+        named = {one.keyid for one in provenance.signatures}
+        public = {name: key for name in named if (key := self.keys.public.get(name)) is not None}
+        return await asyncio.to_thread(read_vouched, digest, provenance, sbom, public)
 
     def _require_fresh(self, said: Vouched) -> None:
         age = self._clock() - (said.at or 0.0)
@@ -221,7 +226,7 @@ class Signatures:
         sbom: Callable[[], Awaitable[dict[str, Any]]],
     ) -> Vouched:
         """Return what an attestation says of just this bundle. Raises SignatureError."""
-        said = self._read(kept.digest, kept.provenance, kept.sbom)
+        said = await self._read(kept.digest, kept.provenance, kept.sbom)
         self._require_fresh(said)
         if (said.project, said.function) != (manifest.project, manifest.function.name):
             raise SignatureError("The provenance is of another function.")
@@ -312,7 +317,7 @@ class Signatures:
         problem = "it was deployed with no signature that is kept."
         for one in await self.of(digest):
             try:
-                said = self._read(digest, one.provenance, one.sbom)
+                said = await self._read(digest, one.provenance, one.sbom)
             except InvalidInputError as error:
                 problem = error.message
                 continue

@@ -141,13 +141,14 @@ def attestations(
 
 
 @performs(CountWaitingAttestations)
-def waiting(connection: engine.Connection, operation: CountWaitingAttestations) -> int:
+def waiting(connection: engine.Connection, operation: CountWaitingAttestations) -> tuple[int, int]:
     """Count what a principal has brought and nothing was deployed with."""
-    (found,) = connection.execute(
-        "SELECT count(*) FROM attestation WHERE principal = ? AND used_at IS NULL",
+    count, size = connection.execute(
+        "SELECT count(*), total(length(provenance) + coalesce(length(sbom), 0)) "
+        "FROM attestation WHERE principal = ? AND used_at IS NULL",
         (operation.principal,),
     ).fetchone()
-    return int(found)
+    return int(count), int(size)
 
 
 @performs(ReadUnattested)
