@@ -371,6 +371,7 @@ KEPT_TABLES = (
     "builder_key",
     "signing_rule",
     "attestation",
+    "bundle_evidence",
 )
 """The tables a node cannot serve without; small, so they can be checked at every start."""
 
