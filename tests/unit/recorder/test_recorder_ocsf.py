@@ -39,6 +39,19 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.BuilderKeyAdded: {"key": "ab", "first": True},
     facts.BuilderKeyRevoked: {"key": "ab", "since": 1.0, "reason": "the laptop is gone"},
     facts.SigningRuleChanged: {"keys": ("ab",), "threshold": 1},
+    facts.IncidentUpdated: {
+        "incident": "inc_1",
+        "change": "state",
+        "value": "resolved",
+        "text": "mended",
+    },
+    facts.IncidentActed: {
+        "incident": "inc_1",
+        "action": "quarantine",
+        "target": "function:shop/pay",
+        "undo": "casemate release shop/pay",
+        "problem": "",
+    },
     facts.AlertsSilenced: {"rule": "tokens-tried", "seconds": 60, "reason": "a test"},
     facts.Finding: {
         "finding": "9f2c51aa03b1e7d4",
