@@ -12,6 +12,7 @@ from enum import Enum
 
 import msgspec
 
+from casemate.audit.code.reading import Code
 from casemate.audit.finding import Finding, Severity, Step
 from casemate.audit.model import Application, Function, Place, Reach
 from casemate.audit.workspace import Workspace
@@ -45,6 +46,7 @@ class Subject(msgspec.Struct, frozen=True):
 
     application: Application
     workspace: Workspace
+    code: Code
 
 
 Check = Callable[[Subject], Iterable[Hit]]

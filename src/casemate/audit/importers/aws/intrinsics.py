@@ -152,9 +152,19 @@ class Scope:
             return _PSEUDO[name]
         if name in self.parameters:
             return self.parameters[name]
-        if name not in self.resources and not name.startswith("AWS::"):
+        if not self._is_there(name):
             self.note(place, f"{name[:128]} is neither a parameter nor a resource of the template")
         return "${" + self._full(name) + "}"
+
+    def _is_there(self, name: str) -> bool:
+        """Tell whether a name is one of the template, or one that a framework adds to it."""
+        first = name.partition(".")[0]
+        return (
+            first in self.resources
+            or name in self._locals
+            or name.startswith(("AWS::", "ApiGateway", "Serverless", "IamRole", "HttpApi", "Websockets"))
+            or first.endswith(("LambdaFunction", "LogGroup", "LambdaVersion"))
+        )
 
     def _full(self, name: str) -> str:
         return name if name.startswith("AWS::") else self._prefix + name
@@ -217,7 +227,7 @@ class Scope:
             argument = argument.split(".", 1)
         if isinstance(argument, list) and argument and isinstance(argument[0], str):
             rest = [_shown(self.resolve(each, depth + 1)) for each in argument[1:]]
-            if argument[0] not in self.resources and argument[0] not in self._locals:
+            if not self._is_there(argument[0]):
                 what = f"{argument[0][:128]} is no resource of the template"
                 self.note(place_of(whole), what)
             first = self._locals.get(argument[0], argument[0])

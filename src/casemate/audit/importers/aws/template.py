@@ -85,7 +85,8 @@ class _Reader:
         parameters = self._parameters(document, given, nested=bool(prefix))
         resources = document.get("Resources")
         resources = resources if isinstance(resources, Map) else Map(file)
-        names = _names(resources)
+        # A parameter without a default is known by its name, not by its value.
+        names = frozenset({*resources, *_map(document, "Parameters")})
         scope = Scope(
             parameters, _map(document, "Mappings"), _map(document, "Conditions"), names, prefix
         )
@@ -227,10 +228,6 @@ def _looped(resources: Map, scope: Scope) -> Map:
         else:
             made[name] = each
     return made
-
-
-def _names(resources: Map) -> frozenset[str]:
-    return frozenset(resources)
 
 
 def _map(document: Map, key: str) -> Map:
