@@ -49,7 +49,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 def audit(path: Path, options: Options | None = None) -> Report:
     """Return what is wrong at a path. Raises NothingToAuditError if nothing could be read."""
     started = time.monotonic()
-    options = options or Options(today=time.strftime("%Y-%m-%d"))
+    options = options or Options()
+    if not options.today:
+        options = msgspec.structs.replace(options, today=time.strftime("%Y-%m-%d"))
     if not path.exists():
         raise NothingToAuditError(f"{path} is not there.")
     workspace = Workspace(path)
@@ -62,7 +64,7 @@ def audit(path: Path, options: Options | None = None) -> Report:
         )
     rules = chosen(options)
     code = Code(workspace)
-    found = list(_findings(applications, rules, workspace, code))
+    found = list(_findings(applications, rules, workspace, code, options.today))
     acceptance = Acceptance(workspace, options.today, options.baseline)
     kept, accepted = acceptance.split(_sorted(found))
     if options.files is not None:
@@ -155,11 +157,11 @@ def _sources(workspace: Workspace) -> Iterator[Source]:
 
 
 def _findings(
-    applications: Iterable[Application], rules: Sequence[Rule], workspace: Workspace, code: Code
+    applications: Iterable[Application], rules: Sequence[Rule], workspace: Workspace, code: Code, today: str
 ) -> Iterator[Finding]:
     seen: set[tuple[str, Place, str]] = set()
     for application in applications:
-        subject = Subject(application, workspace, code)
+        subject = Subject(application, workspace, code, today)
         for rule in rules:
             try:
                 for finding in rule.findings(subject):

@@ -47,6 +47,8 @@ class Subject(msgspec.Struct, frozen=True):
     application: Application
     workspace: Workspace
     code: Code
+    today: str = "9999-12-31"
+    """By which runtimes end, as `2026-11-27`."""
 
 
 Check = Callable[[Subject], Iterable[Hit]]

@@ -159,7 +159,6 @@ _SAID = {
     "concurrency": "ReservedConcurrentExecutions",
     "runtime": "Runtime",
     "tracing": "Tracing",
-    "role": "Role",
     "layers": "Layers",
 }
 
