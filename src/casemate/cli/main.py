@@ -58,6 +58,7 @@ ENTRIES = (
     Entry("contract", PROJECT, "Propose a contract from recorded events, and try one on events"),
     Entry("build", PROJECT, "Build the project's functions into bundles"),
     Entry("sbom", PROJECT, "Print what a bundle is made of, as CycloneDX"),
+    Entry("audit", PROJECT, "Find what is wrong with an application before it is deployed"),
     Entry("advisories", PROJECT, "Import advisories, and look packages up in them"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
     Entry("completion", PROJECT, "Print the script by which bash, zsh or fish complete"),
