@@ -136,7 +136,10 @@ def _sources(workspace: Workspace) -> Iterator[Source]:
         last = name.rpartition("/")[2]
         if workspace.single is not None and name != workspace.single:
             continue
-        if last.rpartition(".")[2] not in _TEMPLATES or last in ("package-lock.json", "package.json"):
+        if last.rpartition(".")[2] not in _TEMPLATES or last in (
+            "package-lock.json",
+            "package.json",
+        ):
             continue
         if last.endswith(".toml") and last != "casemate.toml":
             continue
@@ -157,7 +160,11 @@ def _sources(workspace: Workspace) -> Iterator[Source]:
 
 
 def _findings(
-    applications: Iterable[Application], rules: Sequence[Rule], workspace: Workspace, code: Code, today: str
+    applications: Iterable[Application],
+    rules: Sequence[Rule],
+    workspace: Workspace,
+    code: Code,
+    today: str,
 ) -> Iterator[Finding]:
     seen: set[tuple[str, Place, str]] = set()
     for application in applications:
@@ -170,7 +177,9 @@ def _findings(
                         seen.add(key)
                         yield finding
                     if len(seen) >= MAX_FINDINGS:
-                        workspace.note(".", f"more than {MAX_FINDINGS} findings: the rest is not told")
+                        workspace.note(
+                            ".", f"more than {MAX_FINDINGS} findings: the rest is not told"
+                        )
                         return
             except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
                 # A fault of one rule on a file that nobody thought of must not hide all others.

@@ -29,8 +29,16 @@ _ADDED: dict[str, tuple[str, ...]] = {
 }
 """By rule, the lines of properties that are added to the resource."""
 _REPLACED: dict[str, tuple[re.Pattern[str], str]] = {
-    "DATA-001": (re.compile(r"^(\s*AccessControl:\s*)(?:PublicRead|PublicReadWrite)\s*$"), r"\1Private"),
-    "PY-013": (re.compile(r"\byaml\.(?:load|unsafe_load)\(([^(),\n]{1,200})(?:,\s*(?:Loader=)?yaml\.\w+)?\)"), r"yaml.safe_load(\1)"),
+    "DATA-001": (
+        re.compile(r"^(\s*AccessControl:\s*)(?:PublicRead|PublicReadWrite)\s*$"),
+        r"\1Private",
+    ),
+    "PY-013": (
+        re.compile(
+            r"\byaml\.(?:load|unsafe_load)\(([^(),\n]{1,200})(?:,\s*(?:Loader=)?yaml\.\w+)?\)"
+        ),
+        r"yaml.safe_load(\1)",
+    ),
     "DATA-042": (re.compile(r"^(\s*Protocol:\s*)http\s*$"), r"\1https"),
 }
 FIXABLE = frozenset((*_ADDED, *_REPLACED))
@@ -51,8 +59,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         """Return the change as a unified diff."""
         return "".join(
             difflib.unified_diff(
-                self.before.splitlines(keepends=True), self.after.splitlines(keepends=True),
-                f"a/{self.file}", f"b/{self.file}",
+                self.before.splitlines(keepends=True),
+                self.after.splitlines(keepends=True),
+                f"a/{self.file}",
+                f"b/{self.file}",
             )
         )
 
@@ -96,7 +106,11 @@ def _mend(lines: list[str], finding: Finding) -> bool:
     if finding.rule in _REPLACED:
         pattern, by = _REPLACED[finding.rule]
         for number in range(at, min(at + _SEARCHED, len(lines))):
-            if number > at and _indent(lines[number]) <= _indent(lines[at]) and lines[number].strip():
+            if (
+                number > at
+                and _indent(lines[number]) <= _indent(lines[at])
+                and lines[number].strip()
+            ):
                 return False
             if pattern.search(lines[number]):
                 lines[number] = pattern.sub(by, lines[number], count=1)
@@ -117,13 +131,22 @@ def _add(lines: list[str], at: int, added: tuple[str, ...], rule: str) -> bool:
             lines[number:number] = [" " * _indent(line) + each for each in added]
             return True
         if header and line.strip() == header:
-            following = next((n for n in range(number + 1, len(lines)) if lines[n].strip() and not lines[n].lstrip().startswith("#")), None)
+            following = next(
+                (
+                    n
+                    for n in range(number + 1, len(lines))
+                    if lines[n].strip() and not lines[n].lstrip().startswith("#")
+                ),
+                None,
+            )
             if following is None or _indent(lines[following]) <= _indent(line):
                 return False
             key = added[0].partition(":")[0]
             within = " " * _indent(lines[following])
             end = following
-            while end < len(lines) and (not lines[end].strip() or _indent(lines[end]) >= len(within)):
+            while end < len(lines) and (
+                not lines[end].strip() or _indent(lines[end]) >= len(within)
+            ):
                 if lines[end].startswith(f"{within}{key}:"):
                     return False  # it is said, by something else than what is meant
                 end += 1

@@ -160,7 +160,11 @@ class Workspace:
         return self._decoded(name, data)
 
     def _decoded(self, name: str, data: bytes) -> str | None:
-        for start, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8-sig")):
+        for start, encoding in (
+            (b"\xff\xfe", "utf-16"),
+            (b"\xfe\xff", "utf-16"),
+            (b"", "utf-8-sig"),
+        ):
             if data.startswith(start):
                 try:
                     text = data.decode(encoding)

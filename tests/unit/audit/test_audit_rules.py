@@ -50,4 +50,6 @@ def test_the_table_is_complete() -> None:
         assert rule.owasp in OWASP
         assert rule.cwe > 0
         assert rule.attack == "" or re.fullmatch(r"T\d{4}(?:\.\d{3})?", rule.attack)
-        assert rule.title and rule.why.endswith((".", ")")) and rule.fix.endswith(("." , "=...", ")"))
+        assert (
+            rule.title and rule.why.endswith((".", ")")) and rule.fix.endswith((".", "=...", ")"))
+        )

@@ -105,14 +105,16 @@ class Code:
             return PythonFile(file, text, tree, line)
         except SyntaxError as error:
             what = "it is no Python 3" + (": Python 2" if _looks_old(text) else "")
-            self._workspace.note(file, f"{what}, so it is not parsed", (error.lineno or 1) + line - 1)
+            self._workspace.note(
+                file, f"{what}, so it is not parsed", (error.lineno or 1) + line - 1
+            )
         except (ValueError, RecursionError, MemoryError):
             self._workspace.note(file, "it cannot be parsed", line)
         return None
 
 
 def _looks_old(text: str) -> bool:
-    return any(word in text for word in ("print \"", "print '", "except Exception, ", "raw_input("))
+    return any(word in text for word in ('print "', "print '", "except Exception, ", "raw_input("))
 
 
 def generated(file: str, text: str) -> bool:

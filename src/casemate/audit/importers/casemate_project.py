@@ -79,7 +79,7 @@ def _placed(value: Any, path: KeyPath, file: str, locator: KeyLocator) -> Any:
     """Return tables and arrays that know where they stand."""
     if len(path) > _MAX_NESTING:
         return None
-    line, column = locator.locate(path) if path else (1, 1)
+    line, _column = locator.locate(path) if path else (1, 1)
     if isinstance(value, dict):
         made = Map(file, line)
         for key, each in value.items():

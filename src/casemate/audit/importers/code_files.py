@@ -54,7 +54,9 @@ class CodeFiles:
         language = next((name for name in _ENTRY if runtime.lower().startswith(name)), "")
         ends = _ENTRY[language] if language else tuple(e for each in _ENTRY.values() for e in each)
         ways = {module, module.replace(".", "/")}
-        return next((n for way in ways for end in ends if self._workspace.has(n := start + way + end)), "")
+        return next(
+            (n for way in ways for end in ends if self._workspace.has(n := start + way + end)), ""
+        )
 
 
 def _is_test(name: str) -> bool:

@@ -55,7 +55,9 @@ def _function(document: Map, file: str, code: CodeFiles) -> Function:
     pod = at(document, "spec", "template", "spec")
     container = at(pod, "containers", 0)
     labels = at(document, "metadata", "labels")
-    local = text(at(labels, _LOCAL) or at(labels, "serving.knative.dev/visibility")) == "cluster-local"
+    local = (
+        text(at(labels, _LOCAL) or at(labels, "serving.knative.dev/visibility")) == "cluster-local"
+    )
     place = Place(document.file, document.line)
     annotations = at(document, "spec", "template", "metadata", "annotations")
     folder = code.folder(file, ".")
@@ -80,7 +82,10 @@ def _function(document: Map, file: str, code: CodeFiles) -> Function:
         environment=_variables(at(container, "env")),
         timeout=number(at(pod, "timeoutSeconds")),
         memory=int(found * (1024 if "G" in memory else 1)) if found is not None else None,
-        concurrency=_whole(at(annotations, "autoscaling.knative.dev/max-scale") or at(annotations, "autoscaling.knative.dev/maxScale")),
+        concurrency=_whole(
+            at(annotations, "autoscaling.knative.dev/max-scale")
+            or at(annotations, "autoscaling.knative.dev/maxScale")
+        ),
         settings={
             "image": text(at(container, "image")),
             "security": at(container, "securityContext") or {},

@@ -71,7 +71,9 @@ def _function(name: str, each: Map, functions: Map, file: str, code: CodeFiles) 
         entry=entry,
         # The gateway asks nothing of who calls a function: only its own API has a password.
         triggers=(
-            Trigger(kind="http", reach=Reach.PUBLIC, method="ANY", path=f"/function/{name}", place=place),
+            Trigger(
+                kind="http", reach=Reach.PUBLIC, method="ANY", path=f"/function/{name}", place=place
+            ),
             *((Trigger(kind=kind, reach=Reach.INTERNAL, place=place),) if kind != "http" else ()),
         ),
         environment=_variables(environment),
@@ -83,7 +85,8 @@ def _function(name: str, each: Map, functions: Map, file: str, code: CodeFiles) 
             "limits": at(each, "limits"),
             "read_only": truth(each.get("readonly_root_filesystem")),
             "secrets": tuple(map(text, listed(each.get("secrets")))),
-            "debug": truth(at(environment, "write_debug")) or truth(at(environment, "combine_output")),
+            "debug": truth(at(environment, "write_debug"))
+            or truth(at(environment, "combine_output")),
             "inherits": truth(at(environment, "inherit_environment")),
         },
         role=name,

@@ -50,7 +50,10 @@ def _event(kind: str, given: Any, provider: dict[str, Any]) -> dict[str, Any] | 
     if kind == "stream":
         arn = given if isinstance(given, str) else text(at(given, "arn"))
         table = "dynamodb" in arn or text(at(given, "type")) == "dynamodb"
-        properties = {**(given if isinstance(given, dict) else {}), "Stream": at(given, "arn") or given}
+        properties = {
+            **(given if isinstance(given, dict) else {}),
+            "Stream": at(given, "arn") or given,
+        }
         return {"Type": "DynamoDB" if table else "Kinesis", "Properties": properties}
     if kind == "websocket":
         return {"Type": "WebSocket", "Properties": {}}
@@ -69,7 +72,14 @@ def _http(given: Any) -> dict[str, Any]:
     auth: dict[str, Any] = {}
     authorizer = at(given, "authorizer")
     if authorizer:
-        auth["Authorizer"] = text(authorizer if isinstance(authorizer, str) else at(authorizer, "name") or at(authorizer, "type") or at(authorizer, "arn")) or "authorizer"
+        auth["Authorizer"] = (
+            text(
+                authorizer
+                if isinstance(authorizer, str)
+                else at(authorizer, "name") or at(authorizer, "type") or at(authorizer, "arn")
+            )
+            or "authorizer"
+        )
     if truth(at(given, "private")):
         auth["ApiKeyRequired"] = True
     made = {"Method": at(given, "method"), "Path": at(given, "path"), "Auth": auth}
@@ -89,5 +99,12 @@ def _http_api(given: Any, provider: dict[str, Any]) -> dict[str, Any]:
     authorizer = at(given, "authorizer")
     auth = {}
     if authorizer:
-        auth["Authorizer"] = text(authorizer if isinstance(authorizer, str) else at(authorizer, "name") or at(authorizer, "type") or at(authorizer, "id")) or "authorizer"
+        auth["Authorizer"] = (
+            text(
+                authorizer
+                if isinstance(authorizer, str)
+                else at(authorizer, "name") or at(authorizer, "type") or at(authorizer, "id")
+            )
+            or "authorizer"
+        )
     return {"Method": at(given, "method"), "Path": at(given, "path"), "Auth": auth}

@@ -132,9 +132,14 @@ class _Service:
                 statements += listed(part)
                 place = place_of(each, None, Place(self._file))
                 statements.places += [(place.line, 1)] * len(listed(part))
-        managed = [*listed(provider.get("iamManagedPolicies")), *listed(at(provider, "iam", "role", "managedPolicies"))]
+        managed = [
+            *listed(provider.get("iamManagedPolicies")),
+            *listed(at(provider, "iam", "role", "managedPolicies")),
+        ]
         basic = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
-        place = place_of(provider, "iam" if "iam" in provider else "iamRoleStatements", Place(self._file))
+        place = place_of(
+            provider, "iam" if "iam" in provider else "iamRoleStatements", Place(self._file)
+        )
         properties = {
             "Policies": [{"PolicyDocument": {"Statement": self._resolved(statements)}}],
             "ManagedPolicyArns": [*self._resolved(managed), basic],
@@ -143,7 +148,13 @@ class _Service:
 
     def _resolved(self, value: Any) -> Any:
         names = {_logical(name) for name, _ in self._functions()}
-        own = {name for part in listed(self._service.get("resources")) if isinstance(part, dict) for name in (part.get("Resources") or ()) if isinstance(part.get("Resources"), dict)}
+        own = {
+            name
+            for part in listed(self._service.get("resources"))
+            if isinstance(part, dict)
+            for name in (part.get("Resources") or ())
+            if isinstance(part.get("Resources"), dict)
+        }
         scope = Scope({}, {}, {}, frozenset({*names, *own, ROLE}))
         try:
             found = scope.resolve(value)
@@ -187,7 +198,9 @@ class _Service:
         }
         for key, value in given.items():
             if value is not None:
-                properties[key] = self._resolved(value) if isinstance(value, (dict, list)) else value
+                properties[key] = (
+                    self._resolved(value) if isinstance(value, (dict, list)) else value
+                )
         for key, source in _PLACES.items():
             if source in each.places:
                 properties.places[key] = each.places[source]
@@ -197,14 +210,28 @@ class _Service:
 
     def _own_role(self, each: Map) -> dict[str, Any]:
         """Return the role of a function: its own by the usual plugin, else the shared one."""
-        role = each.get("role", at(self._provider, "iam", "role") if isinstance(at(self._provider, "iam", "role"), str) else self._provider.get("role"))
+        role = each.get(
+            "role",
+            at(self._provider, "iam", "role")
+            if isinstance(at(self._provider, "iam", "role"), str)
+            else self._provider.get("role"),
+        )
         statements = each.get("iamRoleStatements")
         if statements is None and role is not None:
-            return {"Role": role if not isinstance(role, str) or role.startswith(("arn:", "${")) else "${" + role + "}"}
+            return {
+                "Role": role
+                if not isinstance(role, str) or role.startswith(("arn:", "${"))
+                else "${" + role + "}"
+            }
         if statements is None:
             return {"Role": "${" + ROLE + ".Arn}"}
         inherits = truth(each.get("iamRoleStatementsInherit"))
-        if inherits is None or (not inherits and truth(at(self._service, "custom", "serverless-iam-roles-per-function", "defaultInherit"))):
+        if inherits is None or (
+            not inherits
+            and truth(
+                at(self._service, "custom", "serverless-iam-roles-per-function", "defaultInherit")
+            )
+        ):
             inherits = True
         policies = [{"Statement": statements}]
         if inherits:

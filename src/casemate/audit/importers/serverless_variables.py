@@ -16,8 +16,12 @@ from casemate.audit.model import Place, Unresolved
 from casemate.audit.workspace import Workspace
 
 _INNERMOST = re.compile(r"\$\{([^${}]{1,1000})\}")
-_SOURCE = re.compile(r"(?P<kind>[A-Za-z][\w-]{0,40})(?:\((?P<argument>[^()]{0,300})\))?:(?P<rest>.{0,500})")
-_FILE = re.compile(r"file\(\s{0,4}(?P<path>[^()]{1,300}?)\s{0,4}\)(?::(?P<key>.{0,300}))?", re.DOTALL)
+_SOURCE = re.compile(
+    r"(?P<kind>[A-Za-z][\w-]{0,40})(?:\((?P<argument>[^()]{0,300})\))?:(?P<rest>.{0,500})"
+)
+_FILE = re.compile(
+    r"file\(\s{0,4}(?P<path>[^()]{1,300}?)\s{0,4}\)(?::(?P<key>.{0,300}))?", re.DOTALL
+)
 _CLOUD = re.compile(r"AWS::\w{1,40}|[A-Za-z][A-Za-z0-9]{0,250}(?:\.[A-Za-z]{1,40})?")
 _MAX_PASSES = 20
 MISSING: Any = object()

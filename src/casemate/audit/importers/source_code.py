@@ -10,7 +10,11 @@ from casemate.audit.importers.code_files import CodeFiles
 from casemate.audit.model import Application, Function, Place, Platform, Reach, Trigger
 from casemate.audit.workspace import Workspace
 
-_HTTP = ("functions_framework.http", "functions_framework.typed", "firebase_functions.https_fn.on_request")
+_HTTP = (
+    "functions_framework.http",
+    "functions_framework.typed",
+    "firebase_functions.https_fn.on_request",
+)
 _EVENTS = ("functions_framework.cloud_event",)
 _FIREBASE = "firebase_functions."
 _SIGNS = ("functions_framework", "firebase_functions")
@@ -50,7 +54,9 @@ def read_code(workspace: Workspace, *, alone: bool) -> Iterator[Application]:
                     code=".",
                     files=everything,
                     place=Place(everything[0]),
-                    triggers=(Trigger(kind="other", reach=Reach.UNKNOWN, place=Place(everything[0])),),
+                    triggers=(
+                        Trigger(kind="other", reach=Reach.UNKNOWN, place=Place(everything[0])),
+                    ),
                 ),
             ),
         )

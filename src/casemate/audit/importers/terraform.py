@@ -58,9 +58,7 @@ class Terraform:
         join(resources, attached, place)
         for kind in sorted(unknown)[:50]:
             notes.append(Unresolved(place, f"resources of the type {kind[:64]} are not looked at"))
-        yield application_of(
-            source.file, self.name, resources, place, workspace, unresolved=notes
-        )
+        yield application_of(source.file, self.name, resources, place, workspace, unresolved=notes)
 
 
 def _resources(module: Any) -> Iterator[tuple[str, str, Map]]:
@@ -104,7 +102,9 @@ def _completed(values: Map, expressions: dict[str, Any]) -> Map:
     for key, (prefix, expression) in expressions.items():
         if values.get(key) is None:
             found = at(expression, "references", 0)
-            if isinstance(found, str) and not found.startswith(("var.", "local.", "each.", "count.")):
+            if isinstance(found, str) and not found.startswith(
+                ("var.", "local.", "each.", "count.")
+            ):
                 values[key] = _reference(prefix, found)
         elif isinstance(values[key], list) and isinstance(expression, list):
             for block, inner in zip(values[key], expression, strict=False):

@@ -74,7 +74,10 @@ ATTACHED = frozenset(
 _JSON = frozenset(("policy", "assume_role_policy", "redrive_policy", "key_policy"))
 _RENAMED: dict[str, dict[str, str]] = {
     "aws_lambda_function": {"KmsKeyArn": "KmsKeyArn", "Filename": "CodeUri"},
-    "aws_lambda_function_url": {"AuthorizationType": "AuthType", "FunctionName": "TargetFunctionArn"},
+    "aws_lambda_function_url": {
+        "AuthorizationType": "AuthType",
+        "FunctionName": "TargetFunctionArn",
+    },
     "aws_lambda_permission": {"PrincipalOrgId": "PrincipalOrgID"},
     "aws_iam_role": {"AssumeRolePolicy": "AssumeRolePolicyDocument"},
     "aws_iam_policy": {"Policy": "PolicyDocument"},
@@ -99,18 +102,38 @@ _RENAMED: dict[str, dict[str, str]] = {
     },
     "aws_lambda_event_source_mapping": {"EventSourceArn": "EventSourceArn"},
 }
-_BLOCKS = frozenset(("Environment", "TracingConfig", "VpcConfig", "DeadLetterConfig", "AccessLogSetting",
-    "ServerSideEncryption", "PointInTimeRecovery", "CorsConfiguration", "DefaultRouteSettings",
-    "AccessLogSettings", "LoggingConfiguration", "TracingConfiguration", "EphemeralStorage",
-    "Cors", "ImageScanningConfiguration", "LoggingConfig", "SnapStart", "ViewerCertificate",
-    "DefaultCacheBehavior", "LoggingConfig", "PasswordPolicy"))
+_BLOCKS = frozenset(
+    (
+        "Environment",
+        "TracingConfig",
+        "VpcConfig",
+        "DeadLetterConfig",
+        "AccessLogSetting",
+        "ServerSideEncryption",
+        "PointInTimeRecovery",
+        "CorsConfiguration",
+        "DefaultRouteSettings",
+        "AccessLogSettings",
+        "LoggingConfiguration",
+        "TracingConfiguration",
+        "EphemeralStorage",
+        "Cors",
+        "ImageScanningConfiguration",
+        "LoggingConfig",
+        "SnapStart",
+        "ViewerCertificate",
+        "DefaultCacheBehavior",
+        "LoggingConfig",
+        "PasswordPolicy",
+    )
+)
 
 
 def converted(kind: str, values: dict[str, Any], file: str) -> Map:
     """Return attributes as properties of CloudFormation."""
     made = Map(file)
     for key, value in values.items():
-        if value is None or value == [] or value == "":
+        if value is None or value in ([], ""):
             continue
         name = _camel(key)
         if key in _JSON and isinstance(value, str):
@@ -134,10 +157,18 @@ def _inner(name: str, value: Any, depth: int) -> Any:
         return None
     if isinstance(value, list) and name in _BLOCKS and len(value) == 1:
         value = value[0]
-    if isinstance(value, dict) and name not in ("Variables", "PolicyDocument", "Policy", "AssumeRolePolicyDocument", "KeyPolicy"):
+    if isinstance(value, dict) and name not in (
+        "Variables",
+        "PolicyDocument",
+        "Policy",
+        "AssumeRolePolicyDocument",
+        "KeyPolicy",
+    ):
         if name in ("Environment",):
             return {"Variables": value.get("variables") or {}}
-        return {_camel(k): _inner(_camel(k), v, depth + 1) for k, v in value.items() if v is not None}
+        return {
+            _camel(k): _inner(_camel(k), v, depth + 1) for k, v in value.items() if v is not None
+        }
     if isinstance(value, list):
         return List("", 1) + [_inner("", each, depth + 1) for each in value]
     return value
@@ -169,7 +200,9 @@ def _role(made: Map, values: dict[str, Any]) -> None:
 
 def _table(made: Map, values: dict[str, Any]) -> None:
     if "SSESpecification" in made:
-        made["SSESpecification"] = {"SSEEnabled": at(values, "server_side_encryption", 0, "enabled")}
+        made["SSESpecification"] = {
+            "SSEEnabled": at(values, "server_side_encryption", 0, "enabled")
+        }
     found = at(values, "point_in_time_recovery", 0, "enabled")
     made["PointInTimeRecoverySpecification"] = {"PointInTimeRecoveryEnabled": found}
 
@@ -236,7 +269,8 @@ def join(resources: list[Resource], attached: list[tuple[str, str, Map]], place:
         elif kind == "aws_api_gateway_integration":
             for each in resources:
                 if each.type == "AWS::ApiGateway::Method" and all(
-                    each.get(key) == properties.get(key) for key in ("ResourceId", "HttpMethod", "RestApiId")
+                    each.get(key) == properties.get(key)
+                    for key in ("ResourceId", "HttpMethod", "RestApiId")
                 ):
                     each.properties["Integration"] = {"Uri": properties.get("Uri")}
         elif kind == "aws_cloudwatch_event_target":
@@ -256,7 +290,12 @@ def _to_bucket(kind: str, bucket: Resource, properties: Map) -> None:
     if part == "public_access_block":
         bucket.properties["PublicAccessBlockConfiguration"] = {
             name: properties.get(name, False)
-            for name in ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+            for name in (
+                "BlockPublicAcls",
+                "BlockPublicPolicy",
+                "IgnorePublicAcls",
+                "RestrictPublicBuckets",
+            )
         }
     elif part == "versioning":
         status = at(properties, "VersioningConfiguration", 0, "Status")

@@ -77,7 +77,9 @@ def _finding(each: Finding) -> Iterator[str]:
     yield f'<article class="{each.severity.value}"><h2>{each.severity.value} {_safe(each.rule)} {_safe(each.title)}</h2>'
     yield f"<p><code>{_safe(each.place)}</code> {_safe(each.function)}</p><p>{_safe(each.text)}</p>"
     if each.steps:
-        steps = "".join(f"<li><code>{_safe(s.place)}</code> {_safe(s.text)}</li>" for s in each.steps)
+        steps = "".join(
+            f"<li><code>{_safe(s.place)}</code> {_safe(s.text)}</li>" for s in each.steps
+        )
         yield f"<ol>{steps}</ol>"
     if rule is not None:
         yield f"<p><small>{_safe(rule.why)}</small></p>"

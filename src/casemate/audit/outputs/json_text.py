@@ -59,7 +59,5 @@ def finding_fields(finding: Finding) -> dict[str, Any]:
         "text": finding.text,
         "fix": finding.fix,
         "fingerprint": finding.fingerprint,
-        "steps": [
-            {**msgspec.to_builtins(step.place), "text": step.text} for step in finding.steps
-        ],
+        "steps": [{**msgspec.to_builtins(step.place), "text": step.text} for step in finding.steps],
     }

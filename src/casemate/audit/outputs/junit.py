@@ -25,7 +25,7 @@ def junit_of(report: Report, fail_on: Severity = Severity.HIGH) -> str:
     ]
     for name, found in sorted(by_rule.items()):
         lines.append(
-            f'    <testcase classname={_quoted("audit." + name)} name={_quoted(found[0].title)}>'
+            f"    <testcase classname={_quoted('audit.' + name)} name={_quoted(found[0].title)}>"
         )
         told = "\n".join(f"{f.severity.value} {f.place}: {f.text}" for f in found)
         if any(_fails(f, fail_on) for f in found):

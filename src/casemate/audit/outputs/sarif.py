@@ -12,7 +12,9 @@ from casemate.audit.model import Place
 from casemate.audit.outputs.rules import rule_of
 from casemate.audit.rule import Rule
 
-_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 _LEVELS = {
     Severity.INFO: "note",
     Severity.LOW: "note",

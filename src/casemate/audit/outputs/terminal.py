@@ -18,7 +18,9 @@ class Line(NamedTuple):
     severity: Severity | None = None
 
 
-def lines_of(report: Report, *, all_notes: bool = False, least: Severity = Severity.LOW) -> Iterator[Line]:
+def lines_of(
+    report: Report, *, all_notes: bool = False, least: Severity = Severity.LOW
+) -> Iterator[Line]:
     """Yield the lines of a report; findings below `least` are counted only."""
     shown = report.at_least(least)
     for each in shown:

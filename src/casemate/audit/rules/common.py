@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from casemate.audit.model import Asset, Function, Platform, Reach, Statement, Trigger
 from casemate.audit.finding import Severity
+from casemate.audit.model import Asset, Function, Platform, Reach, Statement, Trigger
 from casemate.audit.rule import Check, Hit, Subject
 
 OUTSIDE = (Reach.PUBLIC, Reach.AUTHENTICATED, Reach.UNKNOWN)
@@ -66,7 +66,8 @@ def of_triggers(wrong: Callable[[Function, Trigger], str | None], *kinds: str) -
 
 
 def of_permissions(
-    wrong: Callable[[Statement], str | None], severity: Callable[[Statement], Severity] | None = None
+    wrong: Callable[[Statement], str | None],
+    severity: Callable[[Statement], Severity] | None = None,
 ) -> Check:
     """Return a check of all that functions of Lambda are allowed; each place is told once."""
 

@@ -11,9 +11,20 @@ from casemate.audit.rules.common import of_assets, of_triggers
 from casemate.audit.rules.examples import function, resource
 
 _CHANGES = ("POST", "PUT", "PATCH", "DELETE", "ANY", "*")
-_SENSITIVE = re.compile(r"(?:^|[/_.-])(?:admin|internal|debug|manage(?:ment)?|actuator|metrics|backup)(?:[/_.-]|$)", re.I)
-_OLD_TLS = ("TLS_1_0", "SSLv3", "TLSv1", "TLSv1_2016", "TLSv1.1_2016", "ELBSecurityPolicy-2016-08",
-            "ELBSecurityPolicy-TLS-1-0-2015-04", "ELBSecurityPolicy-TLS-1-1-2017-01")
+_SENSITIVE = re.compile(
+    r"(?:^|[/_.-])(?:admin|internal|debug|manage(?:ment)?|actuator|metrics|backup)(?:[/_.-]|$)",
+    re.I,
+)
+_OLD_TLS = (
+    "TLS_1_0",
+    "SSLv3",
+    "TLSv1",
+    "TLSv1_2016",
+    "TLSv1.1_2016",
+    "ELBSecurityPolicy-2016-08",
+    "ELBSecurityPolicy-TLS-1-0-2015-04",
+    "ELBSecurityPolicy-TLS-1-1-2017-01",
+)
 
 
 def _aws(wrong):  # type: ignore[no-untyped-def]
@@ -117,7 +128,11 @@ def _old(a: Asset) -> str | None:
 
 def _cdn_tls(a: Asset) -> str | None:
     tls = a.settings.get("tls") or ""
-    return f"{tls} lets clients speak old TLS" if tls in _OLD_TLS and a.settings["own_certificate"] else None
+    return (
+        f"{tls} lets clients speak old TLS"
+        if tls in _OLD_TLS and a.settings["own_certificate"]
+        else None
+    )
 
 
 def _ttl(a: Asset) -> str | None:
@@ -130,17 +145,32 @@ def _ttl(a: Asset) -> str | None:
 def _firewall(subject: Subject):  # type: ignore[no-untyped-def]
     if any(True for _ in subject.application.of_kind("firewall")):
         return
-    check = of_assets("api", lambda a: None if a.settings.get("http") or a.settings.get("socket") or not _stages(a) else "no firewall (WAF) is in front of it")
+    check = of_assets(
+        "api",
+        lambda a: (
+            None
+            if a.settings.get("http") or a.settings.get("socket") or not _stages(a)
+            else "no firewall (WAF) is in front of it"
+        ),
+    )
     yield from check(subject)
 
 
 def _graph_key(a: Asset) -> str | None:
-    return "an API key, which every client holds, is all that it asks for" if a.settings["kind"] == "API_KEY" else None
+    return (
+        "an API key, which every client holds, is all that it asks for"
+        if a.settings["kind"] == "API_KEY"
+        else None
+    )
 
 
 def _listener(a: Asset) -> str | None:
     s = a.settings
-    return "it speaks HTTP without encryption" if s["protocol"] == "HTTP" and not s["redirects"] else None
+    return (
+        "it speaks HTTP without encryption"
+        if s["protocol"] == "HTTP" and not s["redirects"]
+        else None
+    )
 
 
 def _listener_tls(a: Asset) -> str | None:
@@ -154,31 +184,65 @@ _POST_IAM = "Type: Api\nProperties: {Path: /orders, Method: post, Auth: {Authori
 _BASE = "StageName: live\n"
 
 
-def _api(id: str, title: str, why: str, fix: str, wrong: object, bad: str, good: str, *,  # type: ignore[no-untyped-def]
-         kind: str = "api", type: str = _API, severity: Severity = Severity.LOW, risk: Risk = Risk.RESPONSIBILITY,
-         owasp: str = "SAS-06", cwe: int = 16, attack: str = "") -> Rule:
+def _api(
+    id: str,
+    title: str,
+    why: str,
+    fix: str,
+    wrong: object,
+    bad: str,
+    good: str,
+    *,  # type: ignore[no-untyped-def]
+    kind: str = "api",
+    type: str = _API,
+    severity: Severity = Severity.LOW,
+    risk: Risk = Risk.RESPONSIBILITY,
+    owasp: str = "SAS-06",
+    cwe: int = 16,
+    attack: str = "",
+) -> Rule:
     """Return a rule about one kind of resource."""
     return Rule(
-        id=id, title=title, risk=risk, owasp=owasp, cwe=cwe, attack=attack, severity=severity, why=why, fix=fix,
+        id=id,
+        title=title,
+        risk=risk,
+        owasp=owasp,
+        cwe=cwe,
+        attack=attack,
+        severity=severity,
+        why=why,
+        fix=fix,
         check=of_assets(kind, wrong),  # type: ignore[arg-type]
-        vulnerable=resource(type, bad), fixed=resource(type, good),
+        vulnerable=resource(type, bad),
+        fixed=resource(type, good),
     )
 
 
 RULES = (
     Rule(
-        id="API-001", title="Route that changes something and asks nothing", risk=Risk.PERMISSIONS,
-        owasp="SAS-02", cwe=306, attack="T1190", severity=Severity.MEDIUM,
+        id="API-001",
+        title="Route that changes something and asks nothing",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-02",
+        cwe=306,
+        attack="T1190",
+        severity=Severity.MEDIUM,
         why="Without an authorizer everybody calls it. What the handler checks by itself is checked by "
         "each handler anew, and forgotten in one.",
         fix="Set an authorizer for the API (Auth.DefaultAuthorizer) or the route; where it is meant to be "
         "open, write down why: # casemate: allow API-001 until=... reason=...",
         check=of_triggers(_aws(_changes_open), "http"),
-        vulnerable=function(event=_POST), fixed=function(event=_POST_IAM),
+        vulnerable=function(event=_POST),
+        fixed=function(event=_POST_IAM),
     ),
     Rule(
-        id="API-002", title="Route that reads and asks nothing", risk=Risk.PERMISSIONS, owasp="SAS-02",
-        cwe=306, attack="T1190", severity=Severity.LOW,
+        id="API-002",
+        title="Route that reads and asks nothing",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-02",
+        cwe=306,
+        attack="T1190",
+        severity=Severity.LOW,
         why="What it answers is public. That may be meant; of data of people it is not.",
         fix="Set an authorizer, or write down that it is meant to be public.",
         check=of_triggers(_aws(_reads_open), "http"),
@@ -186,39 +250,66 @@ RULES = (
         fixed=function(event=_POST_IAM.replace("post", "get")),
     ),
     Rule(
-        id="API-003", title="Inner route that everybody can call", risk=Risk.PERMISSIONS, owasp="SAS-05",
-        cwe=425, attack="T1190", severity=Severity.HIGH,
+        id="API-003",
+        title="Inner route that everybody can call",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-05",
+        cwe=425,
+        attack="T1190",
+        severity=Severity.HIGH,
         why="Scanners ask every host for /admin, /debug and the like within hours.",
         fix="Put it behind an authorizer of its own, or into an API with a private endpoint.",
         check=of_triggers(_aws(_sensitive_open), "http"),
         vulnerable=function(event="Type: Api\nProperties: {Path: /admin/users, Method: get}"),
-        fixed=function(event="Type: Api\nProperties: {Path: /admin/users, Method: get, Auth: {Authorizer: AWS_IAM}}"),
+        fixed=function(
+            event="Type: Api\nProperties: {Path: /admin/users, Method: get, Auth: {Authorizer: AWS_IAM}}"
+        ),
     ),
     Rule(
-        id="API-004", title="API key as the only proof", risk=Risk.PERMISSIONS, owasp="SAS-02", cwe=287,
-        attack="T1078", severity=Severity.LOW,
+        id="API-004",
+        title="API key as the only proof",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-02",
+        cwe=287,
+        attack="T1078",
+        severity=Severity.LOW,
         why="API keys meter callers. They stand in clients and logs, do not expire and name nobody; AWS "
         "says not to use them for access.",
         fix="Add an authorizer (IAM, Cognito, JWT or Lambda) beside the key.",
         check=of_triggers(_aws(_key_alone), "http"),
-        vulnerable=function(event="Type: Api\nProperties: {Path: /orders, Method: post, Auth: {ApiKeyRequired: true}}"),
-        fixed=function(event="Type: Api\nProperties: {Path: /orders, Method: post, Auth: {ApiKeyRequired: true, Authorizer: AWS_IAM}}"),
+        vulnerable=function(
+            event="Type: Api\nProperties: {Path: /orders, Method: post, Auth: {ApiKeyRequired: true}}"
+        ),
+        fixed=function(
+            event="Type: Api\nProperties: {Path: /orders, Method: post, Auth: {ApiKeyRequired: true, Authorizer: AWS_IAM}}"
+        ),
     ),
     Rule(
-        id="API-005", title="Alexa skill that is not named", risk=Risk.PERMISSIONS, owasp="SAS-02", cwe=346,
+        id="API-005",
+        title="Alexa skill that is not named",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-02",
+        cwe=346,
         severity=Severity.MEDIUM,
         why="Without a SkillId the skill of anybody calls the function.",
-        fix="Set SkillId.", check=of_triggers(_skill, "skill"),
+        fix="Set SkillId.",
+        check=of_triggers(_skill, "skill"),
         vulnerable=function(event="Type: AlexaSkill"),
         fixed=function(event="Type: AlexaSkill\nProperties: {SkillId: amzn1.ask.skill.0}"),
     ),
     Rule(
-        id="API-006", title="WebSocket that everybody can open", risk=Risk.PERMISSIONS, owasp="SAS-02",
-        cwe=306, severity=Severity.MEDIUM,
+        id="API-006",
+        title="WebSocket that everybody can open",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-02",
+        cwe=306,
+        severity=Severity.MEDIUM,
         why="Who is connected is asked only at $connect: what is open there is open for all messages.",
         fix="Set AuthorizationType and AuthorizerId of the route $connect.",
         check=of_triggers(_connect, "websocket"),
-        vulnerable=function("", """\
+        vulnerable=function(
+            "",
+            """\
 Socket:
   Type: AWS::ApiGatewayV2::Api
   Properties: {ProtocolType: WEBSOCKET, Name: chat}
@@ -228,8 +319,11 @@ Connect:
 Join:
   Type: AWS::ApiGatewayV2::Integration
   Properties: {ApiId: !Ref Socket, IntegrationUri: !Sub '${Thing.Arn}/invocations'}
-"""),
-        fixed=function("", """\
+""",
+        ),
+        fixed=function(
+            "",
+            """\
 Socket:
   Type: AWS::ApiGatewayV2::Api
   Properties: {ProtocolType: WEBSOCKET, Name: chat}
@@ -239,87 +333,313 @@ Connect:
 Join:
   Type: AWS::ApiGatewayV2::Integration
   Properties: {ApiId: !Ref Socket, IntegrationUri: !Sub '${Thing.Arn}/invocations'}
-"""),
+""",
+        ),
     ),
     Rule(
-        id="API-007", title="URL that pages of every site can use", risk=Risk.RESPONSIBILITY, owasp="SAS-06",
-        cwe=942, severity=Severity.LOW,
+        id="API-007",
+        title="URL that pages of every site can use",
+        risk=Risk.RESPONSIBILITY,
+        owasp="SAS-06",
+        cwe=942,
+        severity=Severity.LOW,
         why="A page of an attacker calls it from the browser, and from the network, of whoever looks at it.",
-        fix="Name the origins that need it in AllowOrigins.", check=of_triggers(_url_cors, "url"),
+        fix="Name the origins that need it in AllowOrigins.",
+        check=of_triggers(_url_cors, "url"),
         vulnerable=function("FunctionUrlConfig: {AuthType: AWS_IAM, Cors: {AllowOrigins: ['*']}}"),
-        fixed=function("FunctionUrlConfig: {AuthType: AWS_IAM, Cors: {AllowOrigins: ['https://shop.example']}}"),
+        fixed=function(
+            "FunctionUrlConfig: {AuthType: AWS_IAM, Cors: {AllowOrigins: ['https://shop.example']}}"
+        ),
     ),
-    _api("API-010", "API that pages of every site can use", "A page of an attacker calls it from the browser of whoever looks at it, and reads the answer.",
-         "Name the origins that need it.", lambda a: "its answers can be read by pages of every site" if a.settings.get("cors_any") else None,
-         _BASE + "Cors: \"'*'\"", _BASE + "Cors: \"'https://shop.example'\"", cwe=942),
-    _api("API-011", "Cookies for the pages of every site", "With credentials and every origin, a page of an attacker acts as whoever looks at it.",
-         "Name the origins, or leave credentials out.", _credentials,
-         "CorsConfiguration: {AllowOrigins: ['*'], AllowCredentials: true}", "CorsConfiguration: {AllowOrigins: ['https://shop.example'], AllowCredentials: true}",
-         type=_HTTP, severity=Severity.HIGH, cwe=942),
-    _api("API-012", "API without an access log", "Who called what, from where, cannot be told after an attack.",
-         "Set AccessLogSetting (AccessLogSettings for HTTP APIs) with a group of logs.", _unlogged,
-         _BASE, _BASE + "AccessLogSetting: {DestinationArn: !GetAtt Logs.Arn}", risk=Risk.MONITORING, owasp="SAS-10", cwe=778),
-    _api("API-013", "API without a rate", "One caller takes what all are allowed, and you pay for it.",
-         "Set ThrottlingRateLimit and ThrottlingBurstLimit in MethodSettings, or a usage plan.", _unthrottled,
-         _BASE, _BASE + "MethodSettings: [{HttpMethod: '*', ResourcePath: '/*', ThrottlingRateLimit: 50, ThrottlingBurstLimit: 100}]", cwe=770, attack="T1499.003"),
-    _api("API-014", "API without traces", "The way of a request through functions and tables cannot be followed.",
-         "Set TracingEnabled: true.", _untraced, _BASE, _BASE + "TracingEnabled: true",
-         severity=Severity.INFO, risk=Risk.MONITORING, owasp="SAS-10", cwe=778),
-    _api("API-015", "API that logs whole requests", "Bodies and headers of requests, passwords and tokens among them, are in the logs.",
-         "Set DataTraceEnabled: false outside of tests.", lambda a: "it writes whole requests and answers into logs" if a.settings.get("data_trace") else None,
-         _BASE + "MethodSettings: [{HttpMethod: '*', ResourcePath: '/*', DataTraceEnabled: true}]", _BASE + "MethodSettings: [{HttpMethod: '*', ResourcePath: '/*', DataTraceEnabled: false}]",
-         severity=Severity.MEDIUM, risk=Risk.MONITORING, owasp="SAS-03", cwe=532, attack="T1552.001"),
-    _api("API-016", "Cache of an API that is not encrypted", "Answers for one caller lie in clear in the cache.",
-         "Set CacheDataEncrypted: true.", _cache, _BASE + "CacheClusterEnabled: true",
-         _BASE + "CacheClusterEnabled: true\nMethodSettings: [{HttpMethod: '*', ResourcePath: '/*', CacheDataEncrypted: true}]", owasp="SAS-03", cwe=311),
-    _api("API-017", "Second way into an API", "Rules of the domain's firewall and its certificates for clients do not hold at the default name.",
-         "Set DisableExecuteApiEndpoint: true.", _default_endpoint, _BASE + "Domain: {DomainName: api.example, CertificateArn: !Ref Own}",
-         _BASE + "DisableExecuteApiEndpoint: true\nDomain: {DomainName: api.example, CertificateArn: !Ref Own}", cwe=288),
-    _api("API-018", "Domain that speaks old TLS", "TLS 1.0 and 1.1 are broken, and forbidden for card data.",
-         "Set SecurityPolicy: TLS_1_2 or newer.", _old, "DomainName: api.example\nSecurityPolicy: TLS_1_0", "DomainName: api.example\nSecurityPolicy: TLS_1_2",
-         kind="domain", type="AWS::ApiGateway::DomainName", severity=Severity.MEDIUM, owasp="SAS-03", cwe=326),
-    _api("API-019", "Decisions of an authorizer are kept too long", "Who lost a right keeps it for as long.",
-         "Set AuthorizerResultTtlInSeconds to 300 or less.", _ttl, "AuthorizerResultTtlInSeconds: 3600\nType: TOKEN\nName: own", "AuthorizerResultTtlInSeconds: 300\nType: TOKEN\nName: own",
-         kind="authorizer", type="AWS::ApiGateway::Authorizer", risk=Risk.PERMISSIONS, owasp="SAS-02", cwe=613),
+    _api(
+        "API-010",
+        "API that pages of every site can use",
+        "A page of an attacker calls it from the browser of whoever looks at it, and reads the answer.",
+        "Name the origins that need it.",
+        lambda a: (
+            "its answers can be read by pages of every site" if a.settings.get("cors_any") else None
+        ),
+        _BASE + "Cors: \"'*'\"",
+        _BASE + "Cors: \"'https://shop.example'\"",
+        cwe=942,
+    ),
+    _api(
+        "API-011",
+        "Cookies for the pages of every site",
+        "With credentials and every origin, a page of an attacker acts as whoever looks at it.",
+        "Name the origins, or leave credentials out.",
+        _credentials,
+        "CorsConfiguration: {AllowOrigins: ['*'], AllowCredentials: true}",
+        "CorsConfiguration: {AllowOrigins: ['https://shop.example'], AllowCredentials: true}",
+        type=_HTTP,
+        severity=Severity.HIGH,
+        cwe=942,
+    ),
+    _api(
+        "API-012",
+        "API without an access log",
+        "Who called what, from where, cannot be told after an attack.",
+        "Set AccessLogSetting (AccessLogSettings for HTTP APIs) with a group of logs.",
+        _unlogged,
+        _BASE,
+        _BASE + "AccessLogSetting: {DestinationArn: !GetAtt Logs.Arn}",
+        risk=Risk.MONITORING,
+        owasp="SAS-10",
+        cwe=778,
+    ),
+    _api(
+        "API-013",
+        "API without a rate",
+        "One caller takes what all are allowed, and you pay for it.",
+        "Set ThrottlingRateLimit and ThrottlingBurstLimit in MethodSettings, or a usage plan.",
+        _unthrottled,
+        _BASE,
+        _BASE
+        + "MethodSettings: [{HttpMethod: '*', ResourcePath: '/*', ThrottlingRateLimit: 50, ThrottlingBurstLimit: 100}]",
+        cwe=770,
+        attack="T1499.003",
+    ),
+    _api(
+        "API-014",
+        "API without traces",
+        "The way of a request through functions and tables cannot be followed.",
+        "Set TracingEnabled: true.",
+        _untraced,
+        _BASE,
+        _BASE + "TracingEnabled: true",
+        severity=Severity.INFO,
+        risk=Risk.MONITORING,
+        owasp="SAS-10",
+        cwe=778,
+    ),
+    _api(
+        "API-015",
+        "API that logs whole requests",
+        "Bodies and headers of requests, passwords and tokens among them, are in the logs.",
+        "Set DataTraceEnabled: false outside of tests.",
+        lambda a: (
+            "it writes whole requests and answers into logs"
+            if a.settings.get("data_trace")
+            else None
+        ),
+        _BASE + "MethodSettings: [{HttpMethod: '*', ResourcePath: '/*', DataTraceEnabled: true}]",
+        _BASE + "MethodSettings: [{HttpMethod: '*', ResourcePath: '/*', DataTraceEnabled: false}]",
+        severity=Severity.MEDIUM,
+        risk=Risk.MONITORING,
+        owasp="SAS-03",
+        cwe=532,
+        attack="T1552.001",
+    ),
+    _api(
+        "API-016",
+        "Cache of an API that is not encrypted",
+        "Answers for one caller lie in clear in the cache.",
+        "Set CacheDataEncrypted: true.",
+        _cache,
+        _BASE + "CacheClusterEnabled: true",
+        _BASE
+        + "CacheClusterEnabled: true\nMethodSettings: [{HttpMethod: '*', ResourcePath: '/*', CacheDataEncrypted: true}]",
+        owasp="SAS-03",
+        cwe=311,
+    ),
+    _api(
+        "API-017",
+        "Second way into an API",
+        "Rules of the domain's firewall and its certificates for clients do not hold at the default name.",
+        "Set DisableExecuteApiEndpoint: true.",
+        _default_endpoint,
+        _BASE + "Domain: {DomainName: api.example, CertificateArn: !Ref Own}",
+        _BASE
+        + "DisableExecuteApiEndpoint: true\nDomain: {DomainName: api.example, CertificateArn: !Ref Own}",
+        cwe=288,
+    ),
+    _api(
+        "API-018",
+        "Domain that speaks old TLS",
+        "TLS 1.0 and 1.1 are broken, and forbidden for card data.",
+        "Set SecurityPolicy: TLS_1_2 or newer.",
+        _old,
+        "DomainName: api.example\nSecurityPolicy: TLS_1_0",
+        "DomainName: api.example\nSecurityPolicy: TLS_1_2",
+        kind="domain",
+        type="AWS::ApiGateway::DomainName",
+        severity=Severity.MEDIUM,
+        owasp="SAS-03",
+        cwe=326,
+    ),
+    _api(
+        "API-019",
+        "Decisions of an authorizer are kept too long",
+        "Who lost a right keeps it for as long.",
+        "Set AuthorizerResultTtlInSeconds to 300 or less.",
+        _ttl,
+        "AuthorizerResultTtlInSeconds: 3600\nType: TOKEN\nName: own",
+        "AuthorizerResultTtlInSeconds: 300\nType: TOKEN\nName: own",
+        kind="authorizer",
+        type="AWS::ApiGateway::Authorizer",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-02",
+        cwe=613,
+    ),
     Rule(
-        id="API-020", title="API without a firewall", risk=Risk.INPUT, owasp="SAS-01", cwe=693,
+        id="API-020",
+        title="API without a firewall",
+        risk=Risk.INPUT,
+        owasp="SAS-01",
+        cwe=693,
         severity=Severity.INFO,
         why="A firewall stops scanners and known attacks before they cost a call. It is no defence by itself.",
         fix="Associate a web ACL of AWS WAF with the stage, with the managed rule groups.",
-        check=_firewall, vulnerable=resource(_API, _BASE),
-        fixed=resource(_API, _BASE, "Guard:\n  Type: AWS::WAFv2::WebACLAssociation\n  Properties: {ResourceArn: !Ref Thing, WebACLArn: !Ref Rules}"),
+        check=_firewall,
+        vulnerable=resource(_API, _BASE),
+        fixed=resource(
+            _API,
+            _BASE,
+            "Guard:\n  Type: AWS::WAFv2::WebACLAssociation\n  Properties: {ResourceArn: !Ref Thing, WebACLArn: !Ref Rules}",
+        ),
     ),
-    _api("API-021", "GraphQL API with a key alone", "The key is in every client that is shipped.", "Use AMAZON_COGNITO_USER_POOLS, OPENID_CONNECT or AWS_IAM.",
-         _graph_key, "Name: g\nAuthenticationType: API_KEY", "Name: g\nAuthenticationType: AWS_IAM", kind="graph", type="AWS::AppSync::GraphQLApi",
-         severity=Severity.MEDIUM, risk=Risk.PERMISSIONS, owasp="SAS-02", cwe=287),
-    _api("API-022", "GraphQL API without logs", "Nobody can tell what was asked.", "Set LogConfig.", _setting("logged", False, "no logs are kept"),
-         "Name: g\nAuthenticationType: AWS_IAM", "Name: g\nAuthenticationType: AWS_IAM\nLogConfig: {FieldLogLevel: ERROR}", kind="graph", type="AWS::AppSync::GraphQLApi",
-         risk=Risk.MONITORING, owasp="SAS-10", cwe=778),
-    _api("API-023", "GraphQL API that describes itself", "Who attacks it reads all its types and fields.", "Set IntrospectionConfig: DISABLED.",
-         _setting("introspection", True, "introspection is on"), "Name: g\nAuthenticationType: AWS_IAM", "Name: g\nAuthenticationType: AWS_IAM\nIntrospectionConfig: DISABLED",
-         kind="graph", type="AWS::AppSync::GraphQLApi", severity=Severity.INFO, risk=Risk.ERRORS, owasp="SAS-06", cwe=200),
-    _api("API-024", "GraphQL API that logs whole requests", "Arguments and headers, tokens among them, are in the logs.", "Set ExcludeVerboseContent: true.",
-         _setting("verbose", True, "it writes headers and arguments into logs"), "Name: g\nLogConfig: {FieldLogLevel: ALL}", "Name: g\nLogConfig: {FieldLogLevel: ALL, ExcludeVerboseContent: true}",
-         kind="graph", type="AWS::AppSync::GraphQLApi", risk=Risk.MONITORING, owasp="SAS-03", cwe=532),
-    _api("API-025", "Load balancer without encryption", "Everybody on the way reads and changes requests.", "Listen for HTTPS; let the listener for HTTP redirect.",
-         _listener, "Protocol: HTTP\nPort: 80\nDefaultActions: [{Type: forward}]", "Protocol: HTTP\nPort: 80\nDefaultActions: [{Type: redirect, RedirectConfig: {Protocol: HTTPS, StatusCode: HTTP_301}}]",
-         kind="listener", type="AWS::ElasticLoadBalancingV2::Listener", severity=Severity.MEDIUM, owasp="SAS-03", cwe=319, attack="T1040"),
-    _api("API-026", "Load balancer that speaks old TLS", "TLS 1.0 and 1.1 are broken.", "Set SslPolicy: ELBSecurityPolicy-TLS13-1-2-2021-06.",
-         _listener_tls, "Protocol: HTTPS\nSslPolicy: ELBSecurityPolicy-2016-08", "Protocol: HTTPS\nSslPolicy: ELBSecurityPolicy-TLS13-1-2-2021-06",
-         kind="listener", type="AWS::ElasticLoadBalancingV2::Listener", severity=Severity.MEDIUM, owasp="SAS-03", cwe=326),
-    _api("API-027", "CDN that answers without encryption", "Everybody on the way reads and changes what visitors get.", "Set ViewerProtocolPolicy: redirect-to-https.",
-         _setting("plain_http", True, "it answers HTTP without encryption"), "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: allow-all}}",
-         "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: redirect-to-https}}", kind="cdn", type="AWS::CloudFront::Distribution",
-         severity=Severity.MEDIUM, owasp="SAS-03", cwe=319, attack="T1040"),
-    _api("API-028", "CDN that speaks old TLS", "TLS 1.0 and 1.1 are broken.", "Set MinimumProtocolVersion: TLSv1.2_2021.", _cdn_tls,
-         "DistributionConfig: {ViewerCertificate: {AcmCertificateArn: !Ref Own, MinimumProtocolVersion: TLSv1}}",
-         "DistributionConfig: {ViewerCertificate: {AcmCertificateArn: !Ref Own, MinimumProtocolVersion: TLSv1.2_2021}}", kind="cdn", type="AWS::CloudFront::Distribution",
-         severity=Severity.MEDIUM, owasp="SAS-03", cwe=326),
-    _api("API-029", "CDN without logs", "Who asked for what cannot be told after an attack.", "Set Logging.", _setting("logged", False, "no access log is kept"),
-         "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: https-only}}", "DistributionConfig: {Logging: {Bucket: logs.s3.amazonaws.com}}",
-         kind="cdn", type="AWS::CloudFront::Distribution", risk=Risk.MONITORING, owasp="SAS-10", cwe=778),
-    _api("API-030", "CDN that asks its origin without encryption", "Everybody between the CDN and the origin reads what visitors send.", "Set OriginProtocolPolicy: https-only.",
-         _setting("origin_plain", True, "it asks an origin by HTTP"), "DistributionConfig: {Origins: [{Id: a, DomainName: a.example, CustomOriginConfig: {OriginProtocolPolicy: http-only}}]}",
-         "DistributionConfig: {Origins: [{Id: a, DomainName: a.example, CustomOriginConfig: {OriginProtocolPolicy: https-only}}]}", kind="cdn", type="AWS::CloudFront::Distribution",
-         severity=Severity.LOW, owasp="SAS-03", cwe=319),
+    _api(
+        "API-021",
+        "GraphQL API with a key alone",
+        "The key is in every client that is shipped.",
+        "Use AMAZON_COGNITO_USER_POOLS, OPENID_CONNECT or AWS_IAM.",
+        _graph_key,
+        "Name: g\nAuthenticationType: API_KEY",
+        "Name: g\nAuthenticationType: AWS_IAM",
+        kind="graph",
+        type="AWS::AppSync::GraphQLApi",
+        severity=Severity.MEDIUM,
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-02",
+        cwe=287,
+    ),
+    _api(
+        "API-022",
+        "GraphQL API without logs",
+        "Nobody can tell what was asked.",
+        "Set LogConfig.",
+        _setting("logged", False, "no logs are kept"),
+        "Name: g\nAuthenticationType: AWS_IAM",
+        "Name: g\nAuthenticationType: AWS_IAM\nLogConfig: {FieldLogLevel: ERROR}",
+        kind="graph",
+        type="AWS::AppSync::GraphQLApi",
+        risk=Risk.MONITORING,
+        owasp="SAS-10",
+        cwe=778,
+    ),
+    _api(
+        "API-023",
+        "GraphQL API that describes itself",
+        "Who attacks it reads all its types and fields.",
+        "Set IntrospectionConfig: DISABLED.",
+        _setting("introspection", True, "introspection is on"),
+        "Name: g\nAuthenticationType: AWS_IAM",
+        "Name: g\nAuthenticationType: AWS_IAM\nIntrospectionConfig: DISABLED",
+        kind="graph",
+        type="AWS::AppSync::GraphQLApi",
+        severity=Severity.INFO,
+        risk=Risk.ERRORS,
+        owasp="SAS-06",
+        cwe=200,
+    ),
+    _api(
+        "API-024",
+        "GraphQL API that logs whole requests",
+        "Arguments and headers, tokens among them, are in the logs.",
+        "Set ExcludeVerboseContent: true.",
+        _setting("verbose", True, "it writes headers and arguments into logs"),
+        "Name: g\nLogConfig: {FieldLogLevel: ALL}",
+        "Name: g\nLogConfig: {FieldLogLevel: ALL, ExcludeVerboseContent: true}",
+        kind="graph",
+        type="AWS::AppSync::GraphQLApi",
+        risk=Risk.MONITORING,
+        owasp="SAS-03",
+        cwe=532,
+    ),
+    _api(
+        "API-025",
+        "Load balancer without encryption",
+        "Everybody on the way reads and changes requests.",
+        "Listen for HTTPS; let the listener for HTTP redirect.",
+        _listener,
+        "Protocol: HTTP\nPort: 80\nDefaultActions: [{Type: forward}]",
+        "Protocol: HTTP\nPort: 80\nDefaultActions: [{Type: redirect, RedirectConfig: {Protocol: HTTPS, StatusCode: HTTP_301}}]",
+        kind="listener",
+        type="AWS::ElasticLoadBalancingV2::Listener",
+        severity=Severity.MEDIUM,
+        owasp="SAS-03",
+        cwe=319,
+        attack="T1040",
+    ),
+    _api(
+        "API-026",
+        "Load balancer that speaks old TLS",
+        "TLS 1.0 and 1.1 are broken.",
+        "Set SslPolicy: ELBSecurityPolicy-TLS13-1-2-2021-06.",
+        _listener_tls,
+        "Protocol: HTTPS\nSslPolicy: ELBSecurityPolicy-2016-08",
+        "Protocol: HTTPS\nSslPolicy: ELBSecurityPolicy-TLS13-1-2-2021-06",
+        kind="listener",
+        type="AWS::ElasticLoadBalancingV2::Listener",
+        severity=Severity.MEDIUM,
+        owasp="SAS-03",
+        cwe=326,
+    ),
+    _api(
+        "API-027",
+        "CDN that answers without encryption",
+        "Everybody on the way reads and changes what visitors get.",
+        "Set ViewerProtocolPolicy: redirect-to-https.",
+        _setting("plain_http", True, "it answers HTTP without encryption"),
+        "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: allow-all}}",
+        "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: redirect-to-https}}",
+        kind="cdn",
+        type="AWS::CloudFront::Distribution",
+        severity=Severity.MEDIUM,
+        owasp="SAS-03",
+        cwe=319,
+        attack="T1040",
+    ),
+    _api(
+        "API-028",
+        "CDN that speaks old TLS",
+        "TLS 1.0 and 1.1 are broken.",
+        "Set MinimumProtocolVersion: TLSv1.2_2021.",
+        _cdn_tls,
+        "DistributionConfig: {ViewerCertificate: {AcmCertificateArn: !Ref Own, MinimumProtocolVersion: TLSv1}}",
+        "DistributionConfig: {ViewerCertificate: {AcmCertificateArn: !Ref Own, MinimumProtocolVersion: TLSv1.2_2021}}",
+        kind="cdn",
+        type="AWS::CloudFront::Distribution",
+        severity=Severity.MEDIUM,
+        owasp="SAS-03",
+        cwe=326,
+    ),
+    _api(
+        "API-029",
+        "CDN without logs",
+        "Who asked for what cannot be told after an attack.",
+        "Set Logging.",
+        _setting("logged", False, "no access log is kept"),
+        "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: https-only}}",
+        "DistributionConfig: {Logging: {Bucket: logs.s3.amazonaws.com}}",
+        kind="cdn",
+        type="AWS::CloudFront::Distribution",
+        risk=Risk.MONITORING,
+        owasp="SAS-10",
+        cwe=778,
+    ),
+    _api(
+        "API-030",
+        "CDN that asks its origin without encryption",
+        "Everybody between the CDN and the origin reads what visitors send.",
+        "Set OriginProtocolPolicy: https-only.",
+        _setting("origin_plain", True, "it asks an origin by HTTP"),
+        "DistributionConfig: {Origins: [{Id: a, DomainName: a.example, CustomOriginConfig: {OriginProtocolPolicy: http-only}}]}",
+        "DistributionConfig: {Origins: [{Id: a, DomainName: a.example, CustomOriginConfig: {OriginProtocolPolicy: https-only}}]}",
+        kind="cdn",
+        type="AWS::CloudFront::Distribution",
+        severity=Severity.LOW,
+        owasp="SAS-03",
+        cwe=319,
+    ),
 )

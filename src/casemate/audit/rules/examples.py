@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 Files = Mapping[str, str]
 
-_HEAD = "AWSTemplateFormatVersion: '2010-09-09'\nTransform: AWS::Serverless-2016-10-31\nResources:\n"
+_HEAD = (
+    "AWSTemplateFormatVersion: '2010-09-09'\nTransform: AWS::Serverless-2016-10-31\nResources:\n"
+)
 
 
 def _indented(text: str, by: int) -> str:
@@ -39,7 +41,9 @@ def statement(text: str) -> Files:
 
 def python(code: str) -> Files:
     """Return a function with that code, called over HTTP."""
-    return function(event="Type: Api\nProperties: {Path: /thing, Method: get}", code=code.strip("\n") + "\n")
+    return function(
+        event="Type: Api\nProperties: {Path: /thing, Method: get}", code=code.strip("\n") + "\n"
+    )
 
 
 def javascript(code: str) -> Files:

@@ -21,6 +21,7 @@ from casemate.audit.rules.examples import function, resource
 from casemate.audit.rules.runtimes import ENDS
 
 _SOON_DAYS = 180
+_LONG_AGO_DAYS = 730
 _OWN_ACCOUNTS = frozenset(
     (
         *("017000801446", "580247275435", "901920570463", "184161586896", "094274105915"),
@@ -31,21 +32,39 @@ _OWN_ACCOUNTS = frozenset(
 """Accounts of AWS and of large vendors that publish layers for everybody."""
 
 
-def _ended(subject: Subject) -> Iterator[Hit]:
+def _by_runtime(subject: Subject) -> Iterator[tuple[str, list[Function]]]:
+    """Yield runtimes that have an end, with the functions that have them: one change mends all."""
+    users: dict[str, list[Function]] = {}
     for f in subject.application.functions:
-        end = ENDS.get(f.runtime)
-        if end is not None and end <= subject.today:
-            yield hit(f, f"the runtime {f.runtime} has no security updates since {end}")
+        if f.runtime in ENDS:
+            users.setdefault(f.runtime, []).append(f)
+    yield from users.items()
+
+
+def _ended(subject: Subject) -> Iterator[Hit]:
+    today = datetime.date.fromisoformat(subject.today)
+    for runtime, functions in _by_runtime(subject):
+        past = (today - datetime.date.fromisoformat(ENDS[runtime])).days
+        if past >= 0:
+            widest = next((f for f in functions if f.reach is Reach.PUBLIC), functions[0])
+            long_ago = past > _LONG_AGO_DAYS and widest.reach is Reach.PUBLIC
+            yield Hit(
+                place=functions[0].place,
+                text=f"{len(functions)} function(s), {functions[0].name} first: the runtime {runtime} has no "
+                f"security updates since {ENDS[runtime]}",
+                subject=runtime,
+                function=widest,
+                severity=Severity.HIGH if long_ago else None,
+            )
 
 
 def _ends_soon(subject: Subject) -> Iterator[Hit]:
     today = datetime.date.fromisoformat(subject.today)
-    for f in subject.application.functions:
-        end = ENDS.get(f.runtime)
-        if end is not None:
-            left = (datetime.date.fromisoformat(end) - today).days
-            if 0 < left <= _SOON_DAYS:
-                yield hit(f, f"the runtime {f.runtime} ends on {end}")
+    for runtime, functions in _by_runtime(subject):
+        left = (datetime.date.fromisoformat(ENDS[runtime]) - today).days
+        if 0 < left <= _SOON_DAYS:
+            text = f"{len(functions)} function(s), {functions[0].name} first: {runtime} ends on {ENDS[runtime]}"
+            yield Hit(place=functions[0].place, text=text, subject=runtime, function=functions[0])
 
 
 def _slow(f: Function) -> str | None:
@@ -96,7 +115,9 @@ def _shared_role(subject: Subject) -> Iterator[Hit]:
         if f.platform is Platform.AWS and f.role and f.knows("role"):
             users.setdefault(f.role, []).append(f)
     for role, functions in users.items():
-        if len(functions) > 1 and any(s.origin not in _BASIC for f in functions for s in f.permissions):
+        if len(functions) > 1 and any(
+            s.origin not in _BASIC for f in functions for s in f.permissions
+        ):
             names = ", ".join(f.name for f in functions[:6])
             yield Hit(
                 place=functions[0].place,
@@ -107,7 +128,11 @@ def _shared_role(subject: Subject) -> Iterator[Hit]:
             )
 
 
-_BASIC = ("AWSLambdaBasicExecutionRole", "AWSXRayDaemonWriteAccess", "AWSLambdaVPCAccessExecutionRole")
+_BASIC = (
+    "AWSLambdaBasicExecutionRole",
+    "AWSXRayDaemonWriteAccess",
+    "AWSLambdaVPCAccessExecutionRole",
+)
 
 
 def _no_group(f: Function) -> str | None:
@@ -167,18 +192,29 @@ def _alarms(subject: Subject) -> Iterator[Hit]:
 def _permitted(subject: Subject) -> Iterator[Hit]:
     for f in subject.application.functions:
         for trigger in f.triggers:
-            if f.platform is Platform.AWS and trigger.kind == "invoke" and trigger.reach is Reach.PUBLIC:
+            if (
+                f.platform is Platform.AWS
+                and trigger.kind == "invoke"
+                and trigger.reach is Reach.PUBLIC
+            ):
                 yield hit(f, "its policy lets every account of AWS call it", trigger.place)
 
 
 def _anonymous_url(f: Function, trigger: object) -> str | None:
-    return "its URL asks nothing of who calls it" if getattr(trigger, "reach", None) is Reach.PUBLIC else None
+    return (
+        "its URL asks nothing of who calls it"
+        if getattr(trigger, "reach", None) is Reach.PUBLIC
+        else None
+    )
 
 
 def _stream_end(asset: object) -> str | None:
     settings = getattr(asset, "settings", {})
     source = settings.get("source", "")
-    if any(part in source for part in (":dynamodb:", ":kinesis:", ".StreamArn")) and not settings["on_failure"]:
+    if (
+        any(part in source for part in (":dynamodb:", ":kinesis:", ".StreamArn"))
+        and not settings["on_failure"]
+    ):
         return "records that cannot be handled stop the stream or are lost: no destination for them"
     return None
 
@@ -211,7 +247,6 @@ RULES = (
         cwe=1104,
         attack="T1190",
         severity=Severity.MEDIUM,
-        by_reach=True,
         why="AWS patches a runtime until its end. After that a hole in the interpreter or in a "
         "library that comes with it stays, and at some day the function can no longer be updated.",
         fix="Set a runtime that is supported, such as python3.13 or nodejs22.x, and run the tests.",
@@ -307,7 +342,10 @@ RULES = (
         fix="Build the layer in your own account from sources you have looked at, or bundle what it holds.",
         check=_layers,
         vulnerable=function("Layers: ['arn:aws:lambda:eu-west-1:123456789012:layer:handy:3']"),
-        fixed=function("Layers: [!Ref Own]", "Own:\n  Type: AWS::Serverless::LayerVersion\n  Properties: {ContentUri: layer/}"),
+        fixed=function(
+            "Layers: [!Ref Own]",
+            "Own:\n  Type: AWS::Serverless::LayerVersion\n  Properties: {ContentUri: layer/}",
+        ),
     ),
     Rule(
         id="FN-008",
@@ -327,7 +365,8 @@ RULES = (
         ),
         fixed=resource(
             "AWS::Serverless::Function",
-            "PackageType: Image\nImageUri: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/thing@sha256:" + "0" * 64,
+            "PackageType: Image\nImageUri: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/thing@sha256:"
+            + "0" * 64,
         ),
     ),
     Rule(
@@ -430,7 +469,9 @@ RULES = (
         fix="Keep the value in Secrets Manager or Parameter Store and read it at run time; set KmsKeyArn.",
         check=of_functions(_environment_key),
         vulnerable=function("Environment: {Variables: {DB_PASSWORD: !Ref Given}}"),
-        fixed=function("KmsKeyArn: !GetAtt Key.Arn\nEnvironment: {Variables: {DB_PASSWORD: !Ref Given}}"),
+        fixed=function(
+            "KmsKeyArn: !GetAtt Key.Arn\nEnvironment: {Variables: {DB_PASSWORD: !Ref Given}}"
+        ),
     ),
     Rule(
         id="FN-016",
@@ -458,9 +499,19 @@ RULES = (
         severity=Severity.LOW,
         why="An alarm without an action is a colour on a page that nobody looks at.",
         fix="Set AlarmActions to a topic that somebody reads.",
-        check=of_assets("alarm", lambda a: None if a.settings["actions"] or a.type.endswith("CompositeAlarm") else "it has no action"),
+        check=of_assets(
+            "alarm",
+            lambda a: (
+                None
+                if a.settings["actions"] or a.type.endswith("CompositeAlarm")
+                else "it has no action"
+            ),
+        ),
         vulnerable=resource("AWS::CloudWatch::Alarm", "Namespace: AWS/Lambda\nMetricName: Errors"),
-        fixed=resource("AWS::CloudWatch::Alarm", "Namespace: AWS/Lambda\nMetricName: Errors\nAlarmActions: [!Ref Topic]"),
+        fixed=resource(
+            "AWS::CloudWatch::Alarm",
+            "Namespace: AWS/Lambda\nMetricName: Errors\nAlarmActions: [!Ref Topic]",
+        ),
     ),
     Rule(
         id="FN-018",
@@ -473,8 +524,14 @@ RULES = (
         why="A permission for the principal `*` lets everybody with an account of AWS call it.",
         fix="Name the service or the account in Principal, with SourceArn or SourceAccount.",
         check=_permitted,
-        vulnerable=function("", "Open:\n  Type: AWS::Lambda::Permission\n  Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref Thing, Principal: '*'}"),
-        fixed=function("", "Open:\n  Type: AWS::Lambda::Permission\n  Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref Thing, Principal: s3.amazonaws.com, SourceAccount: !Ref 'AWS::AccountId'}"),
+        vulnerable=function(
+            "",
+            "Open:\n  Type: AWS::Lambda::Permission\n  Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref Thing, Principal: '*'}",
+        ),
+        fixed=function(
+            "",
+            "Open:\n  Type: AWS::Lambda::Permission\n  Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref Thing, Principal: s3.amazonaws.com, SourceAccount: !Ref 'AWS::AccountId'}",
+        ),
     ),
     Rule(
         id="FN-019",
@@ -502,8 +559,14 @@ RULES = (
         "needs a single one.",
         fix="Set DestinationConfig.OnFailure, MaximumRetryAttempts and BisectBatchOnFunctionError.",
         check=of_assets("mapping", _stream_end),
-        vulnerable=function("", "Read:\n  Type: AWS::Lambda::EventSourceMapping\n  Properties: {FunctionName: !Ref Thing, EventSourceArn: !GetAtt Table.StreamArn}"),
-        fixed=function("", "Read:\n  Type: AWS::Lambda::EventSourceMapping\n  Properties: {FunctionName: !Ref Thing, EventSourceArn: !GetAtt Table.StreamArn, DestinationConfig: {OnFailure: {Destination: !GetAtt Dead.Arn}}}"),
+        vulnerable=function(
+            "",
+            "Read:\n  Type: AWS::Lambda::EventSourceMapping\n  Properties: {FunctionName: !Ref Thing, EventSourceArn: !GetAtt Table.StreamArn}",
+        ),
+        fixed=function(
+            "",
+            "Read:\n  Type: AWS::Lambda::EventSourceMapping\n  Properties: {FunctionName: !Ref Thing, EventSourceArn: !GetAtt Table.StreamArn, DestinationConfig: {OnFailure: {Destination: !GetAtt Dead.Arn}}}",
+        ),
     ),
     Rule(
         id="FN-021",
@@ -521,4 +584,3 @@ RULES = (
     ),
 )
 
-__all__ = ["HTTP", "RULES"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import math
 import re
 import zlib
@@ -98,14 +99,29 @@ def real(kind: str, value: str, before: str = "") -> bool:
         return bool(_KEY_BODY.search(value)) and not re.search(r"example|dummy", before, re.I)
     if kind == "url-password":
         user, _, password = value.partition(":")
-        return len(password) >= 6 and not _PLACEHOLDER.search(value) and password.lower() not in (
-            user.lower(), "postgres", "guest", "admin", "root123", "mysecretpassword",
-        ) and random(password, least=2.2)
+        return (
+            len(password) >= 6
+            and not _PLACEHOLDER.search(value)
+            and password.lower()
+            not in (
+                user.lower(),
+                "postgres",
+                "guest",
+                "admin",
+                "root123",
+                "mysecretpassword",
+            )
+            and random(password, least=2.2)
+        )
     if value.upper().endswith("EXAMPLE") or value.upper().endswith("EXAMPLEKEY"):
         return False
     if kind == "aws-key" and len(value) == 20:
         return not _PLACEHOLDER.search(value) and _account(value)
-    if kind == "github-token" and value[:4] in ("ghp_", "gho_", "ghu_", "ghs_", "ghr_") and len(value) == 40:
+    if (
+        kind == "github-token"
+        and value[:4] in ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")
+        and len(value) == 40
+    ):
         return _github(value)
     body = re.sub(r"^[A-Za-z]{2,6}[_-](?:live_|test_)?", "", value)
     if kind == "stripe-key" and "_test_" in value:
@@ -139,7 +155,11 @@ def random(value: str, least: float = _MIN_BITS) -> bool:
         return False
     if re.fullmatch(r"[A-Za-z]+(?:[ _./:-][A-Za-z]+)*", value) and not _mixed(value):
         return False
-    if re.match(r"(?:https?|arn|s3|ssm|file|env|ref|process|os|self|config|settings|data|aws)[:.(/\[]", value, re.I):
+    if re.match(
+        r"(?:https?|arn|s3|ssm|file|env|ref|process|os|self|config|settings|data|aws)[:.(/\[]",
+        value,
+        re.I,
+    ):
         return False
     if re.search(r"[()\[\]{}<>;]|\s", value):
         return False
@@ -150,7 +170,7 @@ def random(value: str, least: float = _MIN_BITS) -> bool:
 
 def _mixed(value: str) -> bool:
     """Tell whether capitals and small letters alternate as in no word."""
-    changes = sum(a.isupper() != b.isupper() for a, b in zip(value, value[1:], strict=False))
+    changes = sum(a.isupper() != b.isupper() for a, b in itertools.pairwise(value))
     return len(value) >= 16 and changes > len(value) / 3
 
 

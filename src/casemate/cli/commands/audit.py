@@ -10,8 +10,18 @@ import typer
 
 from casemate.cli.errors import CommandError, ExitCode, UsageError
 from casemate.cli.options import JsonOption, command, new_app
-from casemate.cli.terminal import BOLD, CYAN, RED, YELLOW, note, print_json, print_json_text
-from casemate.cli.terminal import print_line, print_table, print_text
+from casemate.cli.terminal import (
+    BOLD,
+    CYAN,
+    RED,
+    YELLOW,
+    note,
+    print_json,
+    print_json_text,
+    print_line,
+    print_table,
+    print_text,
+)
 from casemate.model.errors import CasemateError
 
 if TYPE_CHECKING:

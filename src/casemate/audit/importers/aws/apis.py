@@ -68,7 +68,9 @@ def of_sam_event(kind: str, properties: Any, apis: dict[str, Resource]) -> tuple
         return name, Guarded(Reach.UNKNOWN, "resource policy")
     if truth(key_needed):
         return name, Guarded(Reach.AUTHENTICATED, "api key")
-    if authorizer is None and (api is None or api.get("DefinitionUri") or api.get("DefinitionBody")):
+    if authorizer is None and (
+        api is None or api.get("DefinitionUri") or api.get("DefinitionBody")
+    ):
         # The definition of the API may ask for what the template does not say.
         return name, _of_definition(api, properties) if api is not None else UNKNOWN
     return name, OPEN
@@ -81,7 +83,9 @@ def _of_definition(api: Resource, properties: Any) -> Guarded:
     method = text(at(properties, "Method")).lower()
     operation = at(body, "paths", text(at(properties, "Path")), method)
     if operation is None:
-        operation = at(body, "paths", text(at(properties, "Path")), "x-amazon-apigateway-any-method")
+        operation = at(
+            body, "paths", text(at(properties, "Path")), "x-amazon-apigateway-any-method"
+        )
     return of_operation(body, operation)
 
 

@@ -41,9 +41,7 @@ def application_of(
     code = CodeFiles(workspace)
     groups = _log_groups(resources, references)
     functions = tuple(
-        function_of(
-            each, roles, named, code, triggers.of(each.name), notes, groups.get(each.name)
-        )
+        function_of(each, roles, named, code, triggers.of(each.name), notes, groups.get(each.name))
         for each in named.values()
         if each.type in (SAM, PLAIN)
     )

@@ -69,7 +69,9 @@ def _bucket(each: Resource) -> Settings:
 def _table(each: Resource) -> Settings:
     return {
         "key": truth(each.get("SSESpecification", "SSEEnabled")),
-        "recovery": truth(each.get("PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled"))
+        "recovery": truth(
+            each.get("PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled")
+        )
         or bool(at(each.list("Replicas"), 0, "PointInTimeRecoverySpecification")),
         "protected": truth(each.get("DeletionProtectionEnabled"))
         or each.attributes.get("DeletionPolicy") == "Retain",
@@ -83,7 +85,8 @@ def _queue(each: Resource) -> Settings:
         or truth(each.get("SqsManagedSseEnabled"), default=True),
         "dead_letters": each.get("RedrivePolicy") is not None,
         "dead_letter_target": referred(
-            each.get("RedrivePolicy", "deadLetterTargetArn") or at(_json(each.get("RedrivePolicy")), "deadLetterTargetArn")
+            each.get("RedrivePolicy", "deadLetterTargetArn")
+            or at(_json(each.get("RedrivePolicy")), "deadLetterTargetArn")
         ),
         "visibility": number(each.get("VisibilityTimeout")),
     }
@@ -128,7 +131,9 @@ def _sam_api(each: Resource) -> Settings:
         "domain": each.get("Domain") is not None,
         "execute_api_disabled": truth(each.get("DisableExecuteApiEndpoint")),
         "fails_on_warnings": truth(each.get("FailOnWarnings")),
-        "authorizers": tuple(auth.get("Authorizers") or ()) if isinstance(auth.get("Authorizers"), dict) else (),
+        "authorizers": tuple(auth.get("Authorizers") or ())
+        if isinstance(auth.get("Authorizers"), dict)
+        else (),
         "http": each.type.endswith("HttpApi"),
     }
 
@@ -321,8 +326,10 @@ def _balancer(each: Resource) -> Settings:
 
 
 def _stream(each: Resource) -> Settings:
-    return {"encrypted": each.get("StreamEncryption") is not None
-            or each.get("DeliveryStreamEncryptionConfigurationInput") is not None}
+    return {
+        "encrypted": each.get("StreamEncryption") is not None
+        or each.get("DeliveryStreamEncryptionConfigurationInput") is not None
+    }
 
 
 def _search(each: Resource) -> Settings:
@@ -421,7 +428,10 @@ KINDS: Mapping[str, tuple[str, Callable[[Resource], Settings]]] = {
     "AWS::EFS::FileSystem": ("file-system", _file_system),
     "AWS::IAM::User": ("user", lambda each: {}),
     "AWS::IAM::AccessKey": ("access-key", lambda each: {}),
-    "AWS::WAFv2::WebACLAssociation": ("firewall", lambda each: {"of": json.dumps(each.get("ResourceArn") or "")}),
+    "AWS::WAFv2::WebACLAssociation": (
+        "firewall",
+        lambda each: {"of": json.dumps(each.get("ResourceArn") or "")},
+    ),
 }
 _POLICIES = {
     "AWS::S3::BucketPolicy": ("Bucket",),
@@ -429,8 +439,15 @@ _POLICIES = {
     "AWS::SNS::TopicPolicy": ("Topics",),
     "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
 }
-_OWN = ("KeyPolicy", "Policy", "ResourcePolicy", "RepositoryPolicyText", "AccessPolicies",
-        "FileSystemPolicy", "AssumeRolePolicyDocument")
+_OWN = (
+    "KeyPolicy",
+    "Policy",
+    "ResourcePolicy",
+    "RepositoryPolicyText",
+    "AccessPolicies",
+    "FileSystemPolicy",
+    "AssumeRolePolicyDocument",
+)
 
 
 def assets_of(named: Mapping[str, Resource], notes: Notes) -> tuple[Asset, ...]:

@@ -110,9 +110,7 @@ def actions_of(service: str) -> dict[str, str]:
         found, _ = json.JSONDecoder().raw_decode(_definition_text(), start)
     except ValueError:
         return {}
-    return {
-        name: str(each.get("access_level", "")) for name, each in found["privileges"].items()
-    }
+    return {name: str(each.get("access_level", "")) for name, each in found["privileges"].items()}
 
 
 @cache

@@ -123,7 +123,7 @@ class Scope:
             if isinstance(inner, dict):
                 made.update(inner)
                 if isinstance(inner, Map):
-                    made.places = {**made.places, **{k: (inner.line, 1) for k in inner}}
+                    made.places = {**made.places, **dict.fromkeys(inner, (inner.line, 1))}
         self._locals.pop(str(name), None)
 
     def _function(self, name: str, argument: Any, whole: dict[str, Any], depth: int) -> Any:
@@ -162,7 +162,9 @@ class Scope:
         return (
             first in self.resources
             or name in self._locals
-            or name.startswith(("AWS::", "ApiGateway", "Serverless", "IamRole", "HttpApi", "Websockets"))
+            or name.startswith(
+                ("AWS::", "ApiGateway", "Serverless", "IamRole", "HttpApi", "Websockets")
+            )
             or first.endswith(("LambdaFunction", "LogGroup", "LambdaVersion"))
         )
 

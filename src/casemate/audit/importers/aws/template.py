@@ -24,7 +24,11 @@ _GLOBALS = {
     "CapacityProvider": "AWS::Serverless::CapacityProvider",
 }
 _NESTED = {"AWS::CloudFormation::Stack": "TemplateURL", "AWS::Serverless::Application": "Location"}
-_KNOWN_TRANSFORMS = ("AWS::Serverless-2016-10-31", "AWS::LanguageExtensions", "AWS::CodeDeployBlueGreen")
+_KNOWN_TRANSFORMS = (
+    "AWS::Serverless-2016-10-31",
+    "AWS::LanguageExtensions",
+    "AWS::CodeDeployBlueGreen",
+)
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -197,7 +201,9 @@ class _Reader:
             self._workspace.note(found, what, line, column)
         if documents and is_template(documents[0]):
             given = properties.get("Parameters")
-            given = {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else {}
+            given = (
+                {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else {}
+            )
             self.read(documents[0], found, f"{prefix}{name}/", given, (*chain, found))
 
 

@@ -33,7 +33,13 @@ _SAM_KINDS = {
     "AlexaSkill": ("skill", "SkillId"),
     "Cognito": ("identity", "UserPool"),
 }
-_MAPPED = ("sqs", "queue"), ("dynamodb", "table"), ("kinesis", "stream"), ("kafka", "stream"), ("mq", "queue")
+_MAPPED = (
+    ("sqs", "queue"),
+    ("dynamodb", "table"),
+    ("kinesis", "stream"),
+    ("kafka", "stream"),
+    ("mq", "queue"),
+)
 _PRINCIPALS = {
     "s3": "bucket",
     "sns": "topic",
@@ -86,24 +92,32 @@ class Triggers:
             properties = at(event, "Properties")
             if kind in ("Api", "HttpApi"):
                 api, guarded = apis.of_sam_event(kind, properties, self._named)
-                yield each.name, Trigger(
-                    kind="http",
-                    reach=guarded.reach,
-                    how=guarded.how,
-                    method=text(at(properties, "Method")).upper() or "ANY",
-                    path=text(at(properties, "Path")) or "/{proxy+}",
-                    source=api,
-                    place=place,
+                yield (
+                    each.name,
+                    Trigger(
+                        kind="http",
+                        reach=guarded.reach,
+                        how=guarded.how,
+                        method=text(at(properties, "Method")).upper() or "ANY",
+                        path=text(at(properties, "Path")) or "/{proxy+}",
+                        source=api,
+                        place=place,
+                    ),
                 )
             elif kind in _SAM_KINDS:
                 word, key = _SAM_KINDS[kind]
                 source = at(properties, key)
-                yield each.name, Trigger(
-                    kind=word,
-                    reach=Reach.PUBLIC if kind == "AlexaSkill" and not source else Reach.INTERNAL,
-                    source=referred(source) or text(source)[:200],
-                    place=place,
-                    settings=properties if isinstance(properties, dict) else {},
+                yield (
+                    each.name,
+                    Trigger(
+                        kind=word,
+                        reach=Reach.PUBLIC
+                        if kind == "AlexaSkill" and not source
+                        else Reach.INTERNAL,
+                        source=referred(source) or text(source)[:200],
+                        place=place,
+                        settings=properties if isinstance(properties, dict) else {},
+                    ),
                 )
             else:
                 yield each.name, Trigger(kind="other", reach=Reach.UNKNOWN, how=kind, place=place)
@@ -125,14 +139,17 @@ class Triggers:
             resource = self._named.get(referred(resource.get("ParentId")))
         method = each.text("HttpMethod").upper()
         for function in self._references.all(each.get("Integration", "Uri")):
-            yield function, Trigger(
-                kind="http",
-                reach=guarded.reach,
-                how=guarded.how,
-                method=method,
-                path=path or "/",
-                source=api.name if api is not None else "",
-                place=each.place,
+            yield (
+                function,
+                Trigger(
+                    kind="http",
+                    reach=guarded.reach,
+                    how=guarded.how,
+                    method=method,
+                    path=path or "/",
+                    source=api.name if api is not None else "",
+                    place=each.place,
+                ),
             )
 
     def _route(self, each: Resource) -> Found:
@@ -148,14 +165,17 @@ class Triggers:
             reach = guarded.reach
             if socket and key != "$connect":  # who is connected was asked for it
                 reach = self._of_connect(each, api) or reach
-            yield function, Trigger(
-                kind="websocket" if socket else "http",
-                reach=reach,
-                how=guarded.how,
-                method="ANY" if not path else method,
-                path=path or key,
-                source=api.name if api is not None else "",
-                place=each.place,
+            yield (
+                function,
+                Trigger(
+                    kind="websocket" if socket else "http",
+                    reach=reach,
+                    how=guarded.how,
+                    method="ANY" if not path else method,
+                    path=path or key,
+                    source=api.name if api is not None else "",
+                    place=each.place,
+                ),
             )
 
     def _of_connect(self, route: Resource, api: Resource | None) -> Reach | None:
@@ -204,12 +224,15 @@ class Triggers:
             type_ = resource.type.lower() if resource is not None else ""
             kind = next((word for part, word in _MAPPED if f"::{part}::" in type_), "stream")
         for function in self._references.all(each.get("FunctionName")):
-            yield function, Trigger(
-                kind=kind,
-                reach=Reach.INTERNAL,
-                source=referred(source) or source[:200],
-                place=each.place,
-                settings=each.properties,
+            yield (
+                function,
+                Trigger(
+                    kind=kind,
+                    reach=Reach.INTERNAL,
+                    source=referred(source) or source[:200],
+                    place=each.place,
+                    settings=each.properties,
+                ),
             )
 
     def _targets(self, each: Resource) -> Found:
@@ -237,14 +260,23 @@ class Triggers:
 
     def _balancer(self, each: Resource) -> Found:
         for function in self._references.all(each.get("Targets")):
-            yield function, Trigger(
-                kind="http", reach=Reach.UNKNOWN, how="load balancer", source=each.name,
-                place=each.place,
+            yield (
+                function,
+                Trigger(
+                    kind="http",
+                    reach=Reach.UNKNOWN,
+                    how="load balancer",
+                    source=each.name,
+                    place=each.place,
+                ),
             )
 
     def _edge(self, each: Resource) -> Found:
         for function in self._references.all(each.properties):
-            yield function, Trigger(kind="edge", reach=Reach.PUBLIC, source=each.name, place=each.place)
+            yield (
+                function,
+                Trigger(kind="edge", reach=Reach.PUBLIC, source=each.name, place=each.place),
+            )
 
     def _invoked(self, each: Resource) -> Found:
         for function in self._references.all(each.properties):
@@ -252,13 +284,22 @@ class Triggers:
 
     def _mail(self, each: Resource) -> Found:
         for function in self._references.all(each.get("Rule", "Actions")):
-            yield function, Trigger(kind="mail", reach=Reach.PUBLIC, source=each.name, place=each.place)
+            yield (
+                function,
+                Trigger(kind="mail", reach=Reach.PUBLIC, source=each.name, place=each.place),
+            )
 
     def _iot(self, each: Resource) -> Found:
         for function in self._references.all(each.get("TopicRulePayload")):
-            yield function, Trigger(
-                kind="iot", reach=Reach.AUTHENTICATED, how="device", source=each.name,
-                place=each.place,
+            yield (
+                function,
+                Trigger(
+                    kind="iot",
+                    reach=Reach.AUTHENTICATED,
+                    how="device",
+                    source=each.name,
+                    place=each.place,
+                ),
             )
 
     def _permission(self, each: Resource) -> None:
