@@ -1,7 +1,7 @@
 """What can be mended without asking: settings that only close something, each as a line to add.
 
-The text is changed and not written anew, so that comments and order stay. What is shown as a diff is
-what is written; a result that is no YAML any more is dropped.
+The text is changed and not written anew, so that comments and order stay. What is shown as a diff
+is what is written; a result that is no YAML any more is dropped.
 """
 
 from __future__ import annotations

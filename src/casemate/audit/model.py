@@ -1,4 +1,4 @@
-"""An application as rules see it, whatever it was written for. Importers fill it; nothing else does.
+"""An application as rules see it, whatever it was written for. Importers fill it, nothing else.
 
 Texts may hold `${Name}` where only a deployment knows a value: the name of a resource of the same
 template, or of what could not be resolved. None means not known, never `off`: rules keep silent

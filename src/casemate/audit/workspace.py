@@ -148,7 +148,7 @@ class Workspace:
         try:
             # A file that became a link meanwhile is not followed either.
             handle = os.open(self.root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            with open(handle, "rb") as file:
+            with os.fdopen(handle, "rb") as file:
                 data = file.read(most + 1)
         except OSError as error:
             self.note(name, f"it cannot be read: {error.strerror}")

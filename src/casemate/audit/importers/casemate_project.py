@@ -84,13 +84,15 @@ def _placed(value: Any, path: KeyPath, file: str, locator: KeyLocator) -> Any:
         made = Map(file, line)
         for key, each in value.items():
             made[key] = _placed(each, (*path, key), file, locator)
-            made.places[key] = tuple(locator.locate((*path, key)))
+            at_line, at_column = locator.locate((*path, key))
+            made.places[key] = (at_line, at_column)
         return made
     if isinstance(value, list):
         items = List(file, line)
         for index, each in enumerate(value):
             items.append(_placed(each, (*path, index), file, locator))
-            items.places.append(tuple(locator.locate((*path, index))))
+            at_line, at_column = locator.locate((*path, index))
+            items.places.append((at_line, at_column))
         return items
     return value
 

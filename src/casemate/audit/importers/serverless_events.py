@@ -31,13 +31,12 @@ def events_of(events: Any, provider: dict[str, Any], place: Place) -> Map:
     made = Map(place.file, place.line)
     for number, each in enumerate(listed(events)):
         where = place_of(events, number, place)
-        if isinstance(each, str):
-            each = {each: True}
-        for kind, given in each.items() if isinstance(each, dict) else ():
+        found = {each: True} if isinstance(each, str) else each
+        for kind, given in found.items() if isinstance(found, dict) else ():
             name = f"{kind}{number}"
-            found = _event(kind, given, provider)
-            if found is not None:
-                made[name] = found
+            event = _event(kind, given, provider)
+            if event is not None:
+                made[name] = event
                 made.places[name] = (where.line, where.column)
     return made
 

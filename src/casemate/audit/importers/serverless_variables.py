@@ -109,7 +109,7 @@ class Variables:
             self.note(place, f"${{{text[:120]}}} is known when it is deployed")
         return MISSING
 
-    def _one(self, text: str, depth: int, place: Place) -> Any:
+    def _one(self, text: str, depth: int, place: Place) -> Any:  # noqa: PLR0911
         if text[:1] in "'\"" and text[-1:] == text[:1]:
             return text[1:-1]
         if re.fullmatch(r"-?\d{1,15}", text):

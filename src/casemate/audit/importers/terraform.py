@@ -13,7 +13,7 @@ from casemate.audit.documents import Map
 from casemate.audit.importers.aws.application import application_of
 from casemate.audit.importers.aws.resource import Resource, at, listed, text
 from casemate.audit.importers.port import Source
-from casemate.audit.importers.terraform_resources import ATTACHED, TYPES, converted, join
+from casemate.audit.importers.terraform_resources import ATTACHED, TYPES, Joining, converted
 from casemate.audit.model import Application, Place, Unresolved
 from casemate.audit.workspace import Workspace
 
@@ -50,12 +50,14 @@ class Terraform:
                 expressions = references.get(re.sub(r"\[[^\]]{1,200}\]", "", address), {})
                 properties = converted(kind, _completed(values, expressions), source.file)
                 if kind in ATTACHED:
-                    attached.append((kind, name, properties))
+                    attached.append((kind, properties))
                 else:
                     resources.append(Resource(name, TYPES[kind], properties, place))
             elif kind.startswith("aws_"):
                 unknown.add(kind)
-        join(resources, attached, place)
+        joining = Joining(resources)
+        for kind, properties in attached:
+            joining.join(kind, properties)
         for kind in sorted(unknown)[:50]:
             notes.append(Unresolved(place, f"resources of the type {kind[:64]} are not looked at"))
         yield application_of(source.file, self.name, resources, place, workspace, unresolved=notes)

@@ -8,7 +8,6 @@ from typing import Any
 
 from casemate.audit.documents import List, Map
 from casemate.audit.importers.aws.resource import Resource, at, listed, referred, text
-from casemate.audit.model import Place
 
 TYPES = {
     "aws_lambda_function": "AWS::Lambda::Function",
@@ -136,9 +135,8 @@ def converted(kind: str, values: dict[str, Any], file: str) -> Map:
         if value is None or value in ([], ""):
             continue
         name = _camel(key)
-        if key in _JSON and isinstance(value, str):
-            value = _parsed(value)
-        made[name] = _inner(name, value, 0)
+        plain = _parsed(value) if key in _JSON and isinstance(value, str) else value
+        made[name] = _inner(name, plain, 0)
     for old, new in _RENAMED.get(kind, {}).items():
         if old in made and old != new:
             made[new] = _inner(new, made.pop(old), 0)
@@ -246,43 +244,54 @@ _SPECIAL: dict[str, Callable[[Map, dict[str, Any]], None]] = {
 }
 
 
-def join(resources: list[Resource], attached: list[tuple[str, str, Map]], place: Place) -> None:
-    """Put what Terraform declares beside a resource into that resource."""
-    named = {each.name: each for each in resources}
-    by_value = {text(each.get("BucketName") or each.get("RoleName")): each for each in resources}
+class Joining:
+    """Puts what Terraform declares beside a resource into that resource."""
 
-    def found(value: Any) -> Resource | None:
-        return named.get(referred(value)) or by_value.get(text(value) or "\0")
+    def __init__(self, resources: list[Resource]) -> None:
+        """Learn the resources by their names."""
+        self._resources = resources
+        self._named = {each.name: each for each in resources}
+        self._by_value = {
+            text(each.get("BucketName") or each.get("RoleName")): each for each in resources
+        }
 
-    for kind, _, properties in attached:
+    def join(self, kind: str, properties: Map) -> None:
+        """Put one into its resource, if that is there."""
         if kind in ("aws_iam_role_policy_attachment", "aws_iam_policy_attachment"):
-            for role in (*listed(properties.get("Role")), *listed(properties.get("Roles"))):
-                owner = found(role)
-                if owner is not None:
-                    owner.properties.setdefault("ManagedPolicyArns", []).append(
-                        properties.get("PolicyArn")
-                    )
+            self._attachment(properties)
         elif kind.startswith("aws_s3_bucket"):
-            owner = found(properties.get("Bucket"))
+            owner = self._found(properties.get("Bucket"))
             if owner is not None:
                 _to_bucket(kind, owner, properties)
         elif kind == "aws_api_gateway_integration":
-            for each in resources:
-                if each.type == "AWS::ApiGateway::Method" and all(
-                    each.get(key) == properties.get(key)
-                    for key in ("ResourceId", "HttpMethod", "RestApiId")
-                ):
-                    each.properties["Integration"] = {"Uri": properties.get("Uri")}
+            self._integration(properties)
         elif kind == "aws_cloudwatch_event_target":
-            owner = found(properties.get("Rule"))
+            owner = self._found(properties.get("Rule"))
             if owner is not None:
                 owner.properties.setdefault("Targets", []).append({"Arn": properties.get("Arn")})
         elif kind == "aws_api_gateway_method_settings":
-            for each in resources:
+            for each in self._resources:
                 if each.type == "AWS::ApiGateway::Stage":
-                    each.properties.setdefault("MethodSettings", []).extend(
-                        listed(properties.get("Settings"))
-                    )
+                    settings = listed(properties.get("Settings"))
+                    each.properties.setdefault("MethodSettings", []).extend(settings)
+
+    def _found(self, value: Any) -> Resource | None:
+        return self._named.get(referred(value)) or self._by_value.get(text(value) or "\0")
+
+    def _attachment(self, properties: Map) -> None:
+        for role in (*listed(properties.get("Role")), *listed(properties.get("Roles"))):
+            owner = self._found(role)
+            if owner is not None:
+                arns = owner.properties.setdefault("ManagedPolicyArns", [])
+                arns.append(properties.get("PolicyArn"))
+
+    def _integration(self, properties: Map) -> None:
+        keys = ("ResourceId", "HttpMethod", "RestApiId")
+        for each in self._resources:
+            if each.type == "AWS::ApiGateway::Method" and all(
+                each.get(key) == properties.get(key) for key in keys
+            ):
+                each.properties["Integration"] = {"Uri": properties.get("Uri")}
 
 
 def _to_bucket(kind: str, bucket: Resource, properties: Map) -> None:

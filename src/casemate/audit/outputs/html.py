@@ -11,10 +11,12 @@ from casemate.audit.outputs.rules import rule_of
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 _STYLE = """
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1b1b}
-h1{font-size:1.6rem}table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem}table{border-collapse:collapse}
+td,th{padding:.2rem .8rem .2rem 0;text-align:left}
 article{border-left:.4rem solid #999;padding:.2rem 1rem;margin:1rem 0;background:#f7f7f7}
-article h2{font-size:1.05rem;margin:.3rem 0}code{font:14px ui-monospace,monospace;overflow-wrap:anywhere}
+article h2{font-size:1.05rem;margin:.3rem 0}
+code{font:14px ui-monospace,monospace;overflow-wrap:anywhere}
 .critical{border-color:#7a0019}.high{border-color:#c62828}.medium{border-color:#ef6c00}
 .low{border-color:#f9a825}.info{border-color:#607d8b}small{color:#555}
 @media(prefers-color-scheme:dark){body{background:#161616;color:#eee}article{background:#222}small{color:#aaa}}
@@ -74,7 +76,8 @@ def _parts(report: Report) -> Iterator[str]:
 
 def _finding(each: Finding) -> Iterator[str]:
     rule = rule_of(each.rule)
-    yield f'<article class="{each.severity.value}"><h2>{each.severity.value} {_safe(each.rule)} {_safe(each.title)}</h2>'
+    name = f"{each.severity.value} {_safe(each.rule)} {_safe(each.title)}"
+    yield f'<article class="{each.severity.value}"><h2>{name}</h2>'
     yield f"<p><code>{_safe(each.place)}</code> {_safe(each.function)}</p><p>{_safe(each.text)}</p>"
     if each.steps:
         steps = "".join(
@@ -85,5 +88,6 @@ def _finding(each: Finding) -> Iterator[str]:
         yield f"<p><small>{_safe(rule.why)}</small></p>"
     yield f"<p>{_safe(each.fix)}</p>"
     if rule is not None:
-        yield f"<p><small>risk {rule.risk.value} {_safe(rule.owasp)} CWE-{rule.cwe} {_safe(rule.attack)}</small></p>"
+        ids = f"risk {rule.risk.value} {rule.owasp} CWE-{rule.cwe} {rule.attack}"
+        yield f"<p><small>{_safe(ids)}</small></p>"
     yield "</article>"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from casemate.audit.rule import Rule
 from casemate.audit.rules import (
+    account_wide,
     containers,
     dependencies,
     entry,
     environment,
+    front,
     functions,
     identities,
     javascript_code,
@@ -15,15 +17,19 @@ from casemate.audit.rules import (
     permissions,
     python_code,
     secrets,
+    services,
     storage,
 )
 
 RULES: tuple[Rule, ...] = (
     *functions.RULES,
     *entry.RULES,
+    *front.RULES,
     *identities.RULES,
     *storage.RULES,
+    *services.RULES,
     *permissions.RULES,
+    *account_wide.RULES,
     *secrets.RULES,
     *environment.RULES,
     *python_code.RULES,

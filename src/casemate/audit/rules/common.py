@@ -10,13 +10,17 @@ from casemate.audit.finding import Severity
 from casemate.audit.model import Asset, Function, Platform, Reach, Statement, Trigger
 from casemate.audit.rule import Check, Hit, Subject
 
+Wrong = Callable[[Asset], str | None]
+"""Says what is wrong with an asset; None if nothing is."""
+WrongTrigger = Callable[[Function, Trigger], str | None]
+
 OUTSIDE = (Reach.PUBLIC, Reach.AUTHENTICATED, Reach.UNKNOWN)
 HTTP = ("http", "url", "websocket")
 EVENTS = ("bucket", "topic", "event", "schedule", "iot", "mail", "log", "other")
 """Kinds that call a function of Lambda and do not wait for it."""
 
 
-def of_assets(kind: str | tuple[str, ...], wrong: Callable[[Asset], str | None]) -> Check:
+def of_assets(kind: str | tuple[str, ...], wrong: Wrong) -> Check:
     """Return a check of all assets of a kind: `wrong` says what is wrong with one."""
     kinds = (kind,) if isinstance(kind, str) else kind
 
@@ -46,7 +50,7 @@ def of_functions(
     return check
 
 
-def of_triggers(wrong: Callable[[Function, Trigger], str | None], *kinds: str) -> Check:
+def of_triggers(wrong: WrongTrigger, *kinds: str) -> Check:
     """Return a check of all triggers of kinds."""
 
     def check(subject: Subject) -> Iterator[Hit]:
@@ -80,7 +84,7 @@ def of_permissions(
             for statement in function.permissions:
                 text = wrong(statement) if statement.allows else None
                 if text is not None:
-                    key = (statement.place, statement.origin, text)
+                    key: tuple[object, ...] = (statement.place, statement.origin, text)
                     seen.setdefault(key, []).append(function)
                     first.setdefault(key, (statement, text))
         for key, functions in seen.items():
@@ -108,6 +112,15 @@ def hit(function: Function, text: str, place: Any = None, subject: str = "") -> 
     )
 
 
+def moving_image(image: str) -> str | None:
+    """Say that an image can change by itself, unless its name has a version or digest."""
+    name = image.rpartition("/")[2]
+    fixed = not image or "${" in image or "@sha256:" in image
+    if not fixed and (":" not in name or name.endswith(":latest")):
+        return f"the image {image[:100]} can change without a deployment"
+    return None
+
+
 def everybody(statement: Statement) -> bool:
     """Tell whether a policy of a resource lets everybody in, without a condition that says who."""
     if not statement.allows or "*" not in statement.principals:
@@ -127,9 +140,9 @@ def narrowed(statement: Statement) -> bool:
     """Tell whether a condition says who or from where."""
     for operator, tests in statement.conditions.items():
         for key, value in tests.items() if isinstance(tests, dict) else ():
-            if _NARROW.search(key) and value not in ("*", ["*"]):
-                if "NotEquals" not in operator and "NotLike" not in operator:
-                    return True
+            says = _NARROW.search(key) and value not in ("*", ["*"])
+            if says and "NotEquals" not in operator and "NotLike" not in operator:
+                return True
     return False
 
 

@@ -10,7 +10,7 @@ from casemate.audit.finding import Severity
 from casemate.audit.importers.aws.resource import at, truth
 from casemate.audit.model import Function, Platform
 from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
-from casemate.audit.rules.common import hit, of_functions
+from casemate.audit.rules.common import hit, moving_image, of_functions
 from casemate.audit.rules.examples import service, stack
 
 _FAAS, _KN = Platform.OPENFAAS, Platform.KNATIVE
@@ -27,16 +27,7 @@ def _both(wrong: Callable[[Function], str | None]) -> Check:
 
 
 def _moving(f: Function) -> str | None:
-    image = f.setting("image") or ""
-    name = image.rpartition("/")[2]
-    if (
-        image
-        and "${" not in image
-        and "@sha256:" not in image
-        and (":" not in name or name.endswith(":latest"))
-    ):
-        return f"the image {image[:100]} can change without a deployment"
-    return None
+    return moving_image(f.setting("image") or "")
 
 
 def _unbounded(f: Function) -> str | None:

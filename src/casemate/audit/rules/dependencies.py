@@ -330,9 +330,8 @@ def _scripts(subject: Subject) -> Iterator[Hit]:
             except (ValueError, RecursionError):
                 continue
             scripts = found.get("scripts") if isinstance(found, dict) else None
-            for key in (
-                ("preinstall", "install", "postinstall") if isinstance(scripts, dict) else ()
-            ):
+            scripts = scripts if isinstance(scripts, dict) else {}
+            for key in ("preinstall", "install", "postinstall"):
                 command = scripts.get(key)
                 if isinstance(command, str) and re.search(
                     r"curl|wget|https?://|base64|eval|node -e", command

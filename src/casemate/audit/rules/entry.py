@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from casemate.audit.finding import Severity
 from casemate.audit.model import Asset, Function, Platform, Reach, Trigger
-from casemate.audit.rule import Risk, Rule, Subject
-from casemate.audit.rules.common import of_assets, of_triggers
+from casemate.audit.rule import Hit, Risk, Rule, Subject
+from casemate.audit.rules.common import Wrong, WrongTrigger, of_assets, of_triggers
 from casemate.audit.rules.examples import function, resource
 
 _CHANGES = ("POST", "PUT", "PATCH", "DELETE", "ANY", "*")
@@ -15,7 +16,7 @@ _SENSITIVE = re.compile(
     r"(?:^|[/_.-])(?:admin|internal|debug|manage(?:ment)?|actuator|metrics|backup)(?:[/_.-]|$)",
     re.I,
 )
-_OLD_TLS = (
+OLD_TLS = (
     "TLS_1_0",
     "SSLv3",
     "TLSv1",
@@ -27,10 +28,9 @@ _OLD_TLS = (
 )
 
 
-def _aws(wrong):  # type: ignore[no-untyped-def]
+def _aws(wrong: WrongTrigger) -> WrongTrigger:
     def only(f: Function, t: Trigger) -> str | None:
-        found: str | None = wrong(f, t) if f.platform is Platform.AWS else None
-        return found
+        return wrong(f, t) if f.platform is Platform.AWS else None
 
     return only
 
@@ -73,7 +73,7 @@ def _url_cors(f: Function, t: Trigger) -> str | None:
     return "its URL can be used by the pages of every site" if "*" in origins else None
 
 
-def _setting(name: str, bad: object, text: str):  # type: ignore[no-untyped-def]
+def setting(name: str, bad: object, text: str) -> Wrong:
     """Return a check of one setting."""
 
     def wrong(asset: Asset) -> str | None:
@@ -123,16 +123,7 @@ def _default_endpoint(a: Asset) -> str | None:
 
 def _old(a: Asset) -> str | None:
     tls = a.settings.get("tls") or a.settings.get("domain_tls") or ""
-    return f"{tls} lets clients speak old TLS" if tls in _OLD_TLS else None
-
-
-def _cdn_tls(a: Asset) -> str | None:
-    tls = a.settings.get("tls") or ""
-    return (
-        f"{tls} lets clients speak old TLS"
-        if tls in _OLD_TLS and a.settings["own_certificate"]
-        else None
-    )
+    return f"{tls} lets clients speak old TLS" if tls in OLD_TLS else None
 
 
 def _ttl(a: Asset) -> str | None:
@@ -142,7 +133,7 @@ def _ttl(a: Asset) -> str | None:
     return None
 
 
-def _firewall(subject: Subject):  # type: ignore[no-untyped-def]
+def _firewall(subject: Subject) -> Iterator[Hit]:
     if any(True for _ in subject.application.of_kind("firewall")):
         return
     check = of_assets(
@@ -156,43 +147,21 @@ def _firewall(subject: Subject):  # type: ignore[no-untyped-def]
     yield from check(subject)
 
 
-def _graph_key(a: Asset) -> str | None:
-    return (
-        "an API key, which every client holds, is all that it asks for"
-        if a.settings["kind"] == "API_KEY"
-        else None
-    )
-
-
-def _listener(a: Asset) -> str | None:
-    s = a.settings
-    return (
-        "it speaks HTTP without encryption"
-        if s["protocol"] == "HTTP" and not s["redirects"]
-        else None
-    )
-
-
-def _listener_tls(a: Asset) -> str | None:
-    policy = a.settings["policy"]
-    return f"{policy} lets clients speak old TLS" if policy in _OLD_TLS else None
-
-
 _API, _HTTP = "AWS::Serverless::Api", "AWS::Serverless::HttpApi"
 _POST = "Type: Api\nProperties: {Path: /orders, Method: post}"
 _POST_IAM = "Type: Api\nProperties: {Path: /orders, Method: post, Auth: {Authorizer: AWS_IAM}}"
 _BASE = "StageName: live\n"
 
 
-def _api(
+def api_rule(
     id: str,
     title: str,
     why: str,
     fix: str,
-    wrong: object,
+    wrong: Wrong,
     bad: str,
     good: str,
-    *,  # type: ignore[no-untyped-def]
+    *,
     kind: str = "api",
     type: str = _API,
     severity: Severity = Severity.LOW,
@@ -212,7 +181,7 @@ def _api(
         severity=severity,
         why=why,
         fix=fix,
-        check=of_assets(kind, wrong),  # type: ignore[arg-type]
+        check=of_assets(kind, wrong),
         vulnerable=resource(type, bad),
         fixed=resource(type, good),
     )
@@ -351,7 +320,7 @@ Join:
             "FunctionUrlConfig: {AuthType: AWS_IAM, Cors: {AllowOrigins: ['https://shop.example']}}"
         ),
     ),
-    _api(
+    api_rule(
         "API-010",
         "API that pages of every site can use",
         "A page of an attacker calls it from the browser of whoever looks at it, and reads the answer.",
@@ -363,7 +332,7 @@ Join:
         _BASE + "Cors: \"'https://shop.example'\"",
         cwe=942,
     ),
-    _api(
+    api_rule(
         "API-011",
         "Cookies for the pages of every site",
         "With credentials and every origin, a page of an attacker acts as whoever looks at it.",
@@ -375,7 +344,7 @@ Join:
         severity=Severity.HIGH,
         cwe=942,
     ),
-    _api(
+    api_rule(
         "API-012",
         "API without an access log",
         "Who called what, from where, cannot be told after an attack.",
@@ -387,7 +356,7 @@ Join:
         owasp="SAS-10",
         cwe=778,
     ),
-    _api(
+    api_rule(
         "API-013",
         "API without a rate",
         "One caller takes what all are allowed, and you pay for it.",
@@ -399,7 +368,7 @@ Join:
         cwe=770,
         attack="T1499.003",
     ),
-    _api(
+    api_rule(
         "API-014",
         "API without traces",
         "The way of a request through functions and tables cannot be followed.",
@@ -412,7 +381,7 @@ Join:
         owasp="SAS-10",
         cwe=778,
     ),
-    _api(
+    api_rule(
         "API-015",
         "API that logs whole requests",
         "Bodies and headers of requests, passwords and tokens among them, are in the logs.",
@@ -430,7 +399,7 @@ Join:
         cwe=532,
         attack="T1552.001",
     ),
-    _api(
+    api_rule(
         "API-016",
         "Cache of an API that is not encrypted",
         "Answers for one caller lie in clear in the cache.",
@@ -442,7 +411,7 @@ Join:
         owasp="SAS-03",
         cwe=311,
     ),
-    _api(
+    api_rule(
         "API-017",
         "Second way into an API",
         "Rules of the domain's firewall and its certificates for clients do not hold at the default name.",
@@ -453,7 +422,7 @@ Join:
         + "DisableExecuteApiEndpoint: true\nDomain: {DomainName: api.example, CertificateArn: !Ref Own}",
         cwe=288,
     ),
-    _api(
+    api_rule(
         "API-018",
         "Domain that speaks old TLS",
         "TLS 1.0 and 1.1 are broken, and forbidden for card data.",
@@ -467,7 +436,7 @@ Join:
         owasp="SAS-03",
         cwe=326,
     ),
-    _api(
+    api_rule(
         "API-019",
         "Decisions of an authorizer are kept too long",
         "Who lost a right keeps it for as long.",
@@ -497,149 +466,5 @@ Join:
             _BASE,
             "Guard:\n  Type: AWS::WAFv2::WebACLAssociation\n  Properties: {ResourceArn: !Ref Thing, WebACLArn: !Ref Rules}",
         ),
-    ),
-    _api(
-        "API-021",
-        "GraphQL API with a key alone",
-        "The key is in every client that is shipped.",
-        "Use AMAZON_COGNITO_USER_POOLS, OPENID_CONNECT or AWS_IAM.",
-        _graph_key,
-        "Name: g\nAuthenticationType: API_KEY",
-        "Name: g\nAuthenticationType: AWS_IAM",
-        kind="graph",
-        type="AWS::AppSync::GraphQLApi",
-        severity=Severity.MEDIUM,
-        risk=Risk.PERMISSIONS,
-        owasp="SAS-02",
-        cwe=287,
-    ),
-    _api(
-        "API-022",
-        "GraphQL API without logs",
-        "Nobody can tell what was asked.",
-        "Set LogConfig.",
-        _setting("logged", False, "no logs are kept"),
-        "Name: g\nAuthenticationType: AWS_IAM",
-        "Name: g\nAuthenticationType: AWS_IAM\nLogConfig: {FieldLogLevel: ERROR}",
-        kind="graph",
-        type="AWS::AppSync::GraphQLApi",
-        risk=Risk.MONITORING,
-        owasp="SAS-10",
-        cwe=778,
-    ),
-    _api(
-        "API-023",
-        "GraphQL API that describes itself",
-        "Who attacks it reads all its types and fields.",
-        "Set IntrospectionConfig: DISABLED.",
-        _setting("introspection", True, "introspection is on"),
-        "Name: g\nAuthenticationType: AWS_IAM",
-        "Name: g\nAuthenticationType: AWS_IAM\nIntrospectionConfig: DISABLED",
-        kind="graph",
-        type="AWS::AppSync::GraphQLApi",
-        severity=Severity.INFO,
-        risk=Risk.ERRORS,
-        owasp="SAS-06",
-        cwe=200,
-    ),
-    _api(
-        "API-024",
-        "GraphQL API that logs whole requests",
-        "Arguments and headers, tokens among them, are in the logs.",
-        "Set ExcludeVerboseContent: true.",
-        _setting("verbose", True, "it writes headers and arguments into logs"),
-        "Name: g\nLogConfig: {FieldLogLevel: ALL}",
-        "Name: g\nLogConfig: {FieldLogLevel: ALL, ExcludeVerboseContent: true}",
-        kind="graph",
-        type="AWS::AppSync::GraphQLApi",
-        risk=Risk.MONITORING,
-        owasp="SAS-03",
-        cwe=532,
-    ),
-    _api(
-        "API-025",
-        "Load balancer without encryption",
-        "Everybody on the way reads and changes requests.",
-        "Listen for HTTPS; let the listener for HTTP redirect.",
-        _listener,
-        "Protocol: HTTP\nPort: 80\nDefaultActions: [{Type: forward}]",
-        "Protocol: HTTP\nPort: 80\nDefaultActions: [{Type: redirect, RedirectConfig: {Protocol: HTTPS, StatusCode: HTTP_301}}]",
-        kind="listener",
-        type="AWS::ElasticLoadBalancingV2::Listener",
-        severity=Severity.MEDIUM,
-        owasp="SAS-03",
-        cwe=319,
-        attack="T1040",
-    ),
-    _api(
-        "API-026",
-        "Load balancer that speaks old TLS",
-        "TLS 1.0 and 1.1 are broken.",
-        "Set SslPolicy: ELBSecurityPolicy-TLS13-1-2-2021-06.",
-        _listener_tls,
-        "Protocol: HTTPS\nSslPolicy: ELBSecurityPolicy-2016-08",
-        "Protocol: HTTPS\nSslPolicy: ELBSecurityPolicy-TLS13-1-2-2021-06",
-        kind="listener",
-        type="AWS::ElasticLoadBalancingV2::Listener",
-        severity=Severity.MEDIUM,
-        owasp="SAS-03",
-        cwe=326,
-    ),
-    _api(
-        "API-027",
-        "CDN that answers without encryption",
-        "Everybody on the way reads and changes what visitors get.",
-        "Set ViewerProtocolPolicy: redirect-to-https.",
-        _setting("plain_http", True, "it answers HTTP without encryption"),
-        "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: allow-all}}",
-        "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: redirect-to-https}}",
-        kind="cdn",
-        type="AWS::CloudFront::Distribution",
-        severity=Severity.MEDIUM,
-        owasp="SAS-03",
-        cwe=319,
-        attack="T1040",
-    ),
-    _api(
-        "API-028",
-        "CDN that speaks old TLS",
-        "TLS 1.0 and 1.1 are broken.",
-        "Set MinimumProtocolVersion: TLSv1.2_2021.",
-        _cdn_tls,
-        "DistributionConfig: {ViewerCertificate: {AcmCertificateArn: !Ref Own, MinimumProtocolVersion: TLSv1}}",
-        "DistributionConfig: {ViewerCertificate: {AcmCertificateArn: !Ref Own, MinimumProtocolVersion: TLSv1.2_2021}}",
-        kind="cdn",
-        type="AWS::CloudFront::Distribution",
-        severity=Severity.MEDIUM,
-        owasp="SAS-03",
-        cwe=326,
-    ),
-    _api(
-        "API-029",
-        "CDN without logs",
-        "Who asked for what cannot be told after an attack.",
-        "Set Logging.",
-        _setting("logged", False, "no access log is kept"),
-        "DistributionConfig: {DefaultCacheBehavior: {ViewerProtocolPolicy: https-only}}",
-        "DistributionConfig: {Logging: {Bucket: logs.s3.amazonaws.com}}",
-        kind="cdn",
-        type="AWS::CloudFront::Distribution",
-        risk=Risk.MONITORING,
-        owasp="SAS-10",
-        cwe=778,
-    ),
-    _api(
-        "API-030",
-        "CDN that asks its origin without encryption",
-        "Everybody between the CDN and the origin reads what visitors send.",
-        "Set OriginProtocolPolicy: https-only.",
-        _setting("origin_plain", True, "it asks an origin by HTTP"),
-        "DistributionConfig: {Origins: [{Id: a, DomainName: a.example, CustomOriginConfig: {OriginProtocolPolicy: http-only}}]}",
-        "DistributionConfig: {Origins: [{Id: a, DomainName: a.example, CustomOriginConfig: {OriginProtocolPolicy: https-only}}]}",
-        kind="cdn",
-        type="AWS::CloudFront::Distribution",
-        severity=Severity.LOW,
-        owasp="SAS-03",
-        cwe=319,
     ),
 )

@@ -78,7 +78,7 @@ def _loaded(name: str, value: str) -> str | None:
             "LD_LIBRARY_PATH",
             "AWS_LAMBDA_EXEC_WRAPPER",
         )
-        and "/tmp" in value
+        and "/tmp" in value  # noqa: S108
     ):
         return f"{name} loads code from /tmp, where a function writes"
     return None

@@ -10,9 +10,9 @@ from casemate.audit.model import Function, Platform, Reach, Statement
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import (
     EVENTS,
-    HTTP,
     OUTSIDE,
     hit,
+    moving_image,
     of_assets,
     of_functions,
     of_triggers,
@@ -94,19 +94,14 @@ def _layers(subject: Subject) -> Iterator[Hit]:
     for f in subject.application.functions:
         for arn in f.setting("layers") or ():
             parts = arn.split(":")
-            if len(parts) >= 7 and parts[0] == "arn" and parts[4].isdigit():
-                if parts[4] not in _OWN_ACCOUNTS:
-                    text = f"the layer {parts[6]} comes from account {parts[4]}"
-                    yield hit(f, text, subject=arn)
+            full = len(parts) >= 7 and parts[0] == "arn"
+            if full and parts[4].isdigit() and parts[4] not in _OWN_ACCOUNTS:
+                text = f"the layer {parts[6]} comes from account {parts[4]}"
+                yield hit(f, text, subject=arn)
 
 
 def _image(f: Function) -> str | None:
-    image = f.setting("image") or ""
-    name = image.rpartition("/")[2]
-    if image and "${" not in image and "@sha256:" not in image:
-        if ":" not in name or name.endswith(":latest"):
-            return f"the image {image[:100]} can change without a deployment"
-    return None
+    return moving_image(f.setting("image") or "")
 
 
 def _shared_role(subject: Subject) -> Iterator[Hit]:
@@ -179,14 +174,11 @@ _SECRETIVE = ("PASSWORD", "SECRET_KEY", "API_KEY", "PRIVATE_KEY", "ACCESS_TOKEN"
 def _alarms(subject: Subject) -> Iterator[Hit]:
     application = subject.application
     outside = [f for f in application.functions if f.reach in OUTSIDE]
-    if application.platform is Platform.AWS and outside:
-        if not any(True for _ in application.of_kind("alarm")):
-            yield Hit(
-                place=application.place,
-                text=f"no alarm tells of errors or throttling of {len(application.functions)} "
-                "function(s)",
-                subject="alarms",
-            )
+    alarmed = any(True for _ in application.of_kind("alarm"))
+    if application.platform is Platform.AWS and outside and not alarmed:
+        count = len(application.functions)
+        text = f"no alarm tells of errors or throttling of {count} function(s)"
+        yield Hit(place=application.place, text=text, subject="alarms")
 
 
 def _permitted(subject: Subject) -> Iterator[Hit]:
@@ -583,4 +575,3 @@ RULES = (
         fixed=function("Policies: [AWSLambdaBasicExecutionRole]", event=_API),
     ),
 )
-

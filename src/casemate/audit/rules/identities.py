@@ -5,7 +5,7 @@ from __future__ import annotations
 from casemate.audit.finding import Severity
 from casemate.audit.model import Asset
 from casemate.audit.rule import Risk, Rule
-from casemate.audit.rules.common import of_assets
+from casemate.audit.rules.common import Wrong, of_assets
 from casemate.audit.rules.examples import resource
 
 _POOL, _CLIENT = "AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient"
@@ -55,7 +55,20 @@ def _callbacks(a: Asset) -> str | None:
     return f"tokens are sent to {bad[0][:80]} without encryption" if bad else None
 
 
-def _rule(id, title, why, fix, wrong, kind, type, bad, good, severity, cwe, attack=""):  # type: ignore[no-untyped-def]
+def _rule(
+    id: str,
+    title: str,
+    why: str,
+    fix: str,
+    wrong: Wrong,
+    kind: str,
+    type: str,
+    bad: str,
+    good: str,
+    severity: Severity,
+    cwe: int,
+    attack: str = "",
+) -> Rule:
     return Rule(
         id=id,
         title=title,

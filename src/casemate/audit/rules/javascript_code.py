@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from casemate.audit.finding import Severity
 from casemate.audit.model import Function, Place

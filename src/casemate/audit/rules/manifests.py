@@ -28,9 +28,7 @@ def _of(
     return check
 
 
-def _key(
-    name: str, bad: Callable[[Any], bool], told: str, *path: str
-) -> Check:
+def _key(name: str, bad: Callable[[Any], bool], told: str, *path: str) -> Check:
     """Return a check of one key of a function, or of a table in it."""
 
     def wrong(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
@@ -42,9 +40,7 @@ def _key(
     return _of(wrong)
 
 
-def _entries(
-    name: str, bad: Callable[[Any], bool], told: str
-) -> Check:
+def _entries(name: str, bad: Callable[[Any], bool], told: str) -> Check:
     """Return a check of each entry of an array of tables."""
 
     def wrong(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
@@ -82,9 +78,12 @@ def _public_direct(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
 
 def _whole_bucket(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
     for s in f.permissions:
-        if s.resources[0].startswith("bucket/") and (
-            "bucket:write" in s.actions or "bucket:delete" in s.actions
-        ) and not listed(s.conditions.get("prefixes")) and f.reach is not Reach.INTERNAL:
+        if (
+            s.resources[0].startswith("bucket/")
+            and ("bucket:write" in s.actions or "bucket:delete" in s.actions)
+            and not listed(s.conditions.get("prefixes"))
+            and f.reach is not Reach.INTERNAL
+        ):
             yield f"it may write every key of {s.resources[0]}", s.place
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from casemate.audit.finding import Severity
 from casemate.audit.model import Statement
-from casemate.audit.rule import Hit, Risk, Rule, Subject
+from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import narrowed, of_permissions
-from casemate.audit.rules.examples import function, resource, statement
+from casemate.audit.rules.examples import Files, function, resource, statement
 
 _BASIC = re.compile(
     r"^AWSLambda|^AWSXRay|^AmazonAPIGatewayPushToCloudWatch|^CloudWatchLambdaInsights"
@@ -28,14 +28,6 @@ _ESCALATING = frozenset(
         ),
         *("iam:PutRolePolicy", "iam:AddUserToGroup", "iam:UpdateAssumeRolePolicy"),
     )
-)
-_READ_ALL = re.compile(
-    r"^(?:dynamodb:(?:GetItem|Scan|Query|BatchGetItem)|s3:GetObject|rds-data:\w+|s3:Get\*|dynamodb:Get\*)$",
-    re.I,
-)
-_WRITE_ALL = re.compile(
-    r"^(?:dynamodb:(?:PutItem|DeleteItem|UpdateItem|BatchWriteItem)|s3:(?:PutObject|DeleteObject|Put\*|Delete\*))$",
-    re.I,
 )
 
 
@@ -105,7 +97,9 @@ def _service_here(s: Statement) -> str | None:
     )
 
 
-def _named(pattern: re.Pattern[str], text: str):  # type: ignore[no-untyped-def]
+def named(pattern: re.Pattern[str], text: str) -> Callable[[Statement], str | None]:
+    """Return a check of actions that match, allowed on everything."""
+
     def wrong(s: Statement) -> str | None:
         if s.excepted_actions or not _anything(s) or _BASIC.match(s.origin) or _full(s):
             return None
@@ -221,8 +215,19 @@ def _users(subject: Subject) -> Iterator[Hit]:
 
 
 def _rule(
-    id, title, severity, why, fix, check, bad, good, *, cwe=250, attack="T1078.004", by_reach=False
-):  # type: ignore[no-untyped-def]
+    id: str,
+    title: str,
+    severity: Severity,
+    why: str,
+    fix: str,
+    check: Check,
+    bad: Files,
+    good: Files,
+    *,
+    cwe: int = 250,
+    attack: str = "T1078.004",
+    by_reach: bool = False,
+) -> Rule:
     return Rule(
         id=id,
         title=title,
@@ -252,31 +257,6 @@ def _allow(actions: str, resources: str = "'*'", rest: str = "") -> str:
 
 _TABLE = "!GetAtt Orders.Arn"
 _GOOD = statement(_allow("['dynamodb:GetItem']", _TABLE))
-
-
-def _data_rule(
-    id: str,
-    title: str,
-    why: str,
-    pattern: str,
-    text: str,
-    action: str,
-    severity: Severity,
-    fix: str = _LEAST,
-    attack: str = "T1530",
-    good: str = "arn:aws:x:eu-west-1:0:y",
-) -> Rule:
-    return _rule(
-        id,
-        title,
-        severity,
-        why,
-        fix,
-        of_permissions(_named(re.compile(pattern, re.I), text)),
-        statement(_allow(f"['{action}']")),
-        statement(_allow(f"['{action}']", f"'{good}'")),
-        attack=attack,
-    )
 
 
 RULES = (
@@ -364,189 +344,6 @@ RULES = (
         statement(_allow("['iam:GetRole']", "!GetAtt Worker.Arn")),
         cwe=269,
         attack="T1098.003",
-    ),
-    _data_rule(
-        "IAM-009",
-        "May become every role",
-        "It takes the rights of any role that trusts the account.",
-        r"^sts:(?:AssumeRole\w*|\*)$",
-        "may become every role that trusts the account",
-        "sts:AssumeRole",
-        Severity.HIGH,
-        "Name the roles in Resource.",
-        "T1550.001",
-    ),
-    _data_rule(
-        "IAM-010",
-        "May read every secret",
-        "One function has the secrets of all.",
-        r"^secretsmanager:(?:GetSecretValue|Get\*|BatchGet\w*)$",
-        "may read every secret of the account",
-        "secretsmanager:GetSecretValue",
-        Severity.HIGH,
-        "Name the ARN of the secret in Resource.",
-        "T1555.006",
-    ),
-    _data_rule(
-        "IAM-011",
-        "May read every parameter",
-        "Parameters hold secrets of other applications.",
-        r"^ssm:(?:GetParameter\w*\*?|Get\*)$",
-        "may read every parameter of the account",
-        "ssm:GetParameter",
-        Severity.MEDIUM,
-        "Name the path of its own parameters in Resource.",
-        "T1552",
-    ),
-    _data_rule(
-        "IAM-012",
-        "May decrypt with every key",
-        "What keys are there to keep apart is together again.",
-        r"^kms:(?:Decrypt|\*Decrypt\*)$",
-        "may decrypt with every key of the account",
-        "kms:Decrypt",
-        Severity.MEDIUM,
-        "Name the ARN of the key in Resource.",
-    ),
-    _data_rule(
-        "IAM-013",
-        "May read every table or bucket",
-        "A fault in it tells the data of all applications.",
-        _READ_ALL.pattern,
-        "may read the data of all applications",
-        "dynamodb:GetItem",
-        Severity.MEDIUM,
-    ),
-    _data_rule(
-        "IAM-014",
-        "May change every table or bucket",
-        "A fault in it changes or deletes the data of all applications.",
-        _WRITE_ALL.pattern,
-        "may change the data of all applications",
-        "dynamodb:PutItem",
-        Severity.MEDIUM,
-        attack="T1485",
-    ),
-    _data_rule(
-        "IAM-015",
-        "May call every function",
-        "It calls functions past the authorizers of their APIs.",
-        r"^lambda:(?:Invoke\w*\*?|Invoke\*)$",
-        "may call every function of the account",
-        "lambda:InvokeFunction",
-        Severity.MEDIUM,
-        attack="T1648",
-    ),
-    _data_rule(
-        "IAM-016",
-        "May replace every function",
-        "It puts code of its own under the roles of others.",
-        r"^lambda:(?:UpdateFunction\w*|CreateFunction|AddPermission|AddLayerVersionPermission|Update\*)$",
-        "may replace the code of every function",
-        "lambda:UpdateFunctionCode",
-        Severity.HIGH,
-        attack="T1525",
-    ),
-    _data_rule(
-        "IAM-017",
-        "May take away evidence",
-        "Who takes it over deletes what would tell of it.",
-        r"^(?:cloudtrail:(?:StopLogging|DeleteTrail|UpdateTrail)|logs:(?:DeleteLogGroup|DeleteLogStream|PutRetentionPolicy)|guardduty:(?:Delete|Update)\w*|config:(?:Delete|Stop)\w*)$",
-        "may delete or stop logs",
-        "cloudtrail:StopLogging",
-        Severity.HIGH,
-        "Leave it to administrators.",
-        "T1562.008",
-    ),
-    _data_rule(
-        "IAM-018",
-        "May start machines",
-        "Crypto miners start the largest there are, in your name.",
-        r"^(?:ec2:(?:RunInstances|Create\*|RequestSpot\w*)|ecs:RunTask|batch:SubmitJob|sagemaker:Create\w*)$",
-        "may start machines",
-        "ec2:RunInstances",
-        Severity.MEDIUM,
-        "Name images, types and networks in conditions.",
-        "T1496",
-    ),
-    _data_rule(
-        "IAM-019",
-        "May send mail as everybody",
-        "Phishing is sent in the name of any verified domain.",
-        r"^ses:(?:Send\w*\*?)$",
-        "may send mail as every identity",
-        "ses:SendEmail",
-        Severity.LOW,
-        "Name the identity in Resource, and ses:FromAddress in a condition.",
-        "T1566",
-    ),
-    _data_rule(
-        "IAM-020",
-        "May write to every queue or topic",
-        "It feeds events to functions of other applications.",
-        r"^(?:sqs:SendMessage\w*\*?|sns:Publish\w*\*?|events:PutEvents|kinesis:PutRecord\w*\*?)$",
-        "may send events to all applications",
-        "sqs:SendMessage",
-        Severity.LOW,
-    ),
-    _data_rule(
-        "IAM-021",
-        "May delete users and policies",
-        "It locks administrators out.",
-        r"^iam:(?:Delete\w*\*?|Create(?:User|Role|Policy)|Update\w*)$",
-        "may change users, roles and policies",
-        "iam:DeleteRole",
-        Severity.HIGH,
-        attack="T1531",
-    ),
-    _data_rule(
-        "IAM-022",
-        "May change who owns buckets",
-        "It opens buckets to everybody.",
-        r"^s3:(?:PutBucketPolicy|PutBucketAcl|PutObjectAcl|PutBucketPublicAccessBlock|DeleteBucket\w*)$",
-        "may open or delete every bucket",
-        "s3:PutBucketPolicy",
-        Severity.HIGH,
-        attack="T1098",
-    ),
-    _data_rule(
-        "IAM-023",
-        "May run statements in every database",
-        "It reads and changes all databases with the data API.",
-        r"^rds-data:",
-        "may run statements in every database",
-        "rds-data:ExecuteStatement",
-        Severity.MEDIUM,
-    ),
-    _data_rule(
-        "IAM-024",
-        "May start every workflow",
-        "It starts workflows of other applications with data of its own.",
-        r"^states:(?:StartExecution|StartSync\w*|Start\*|SendTask\w*)$",
-        "may start every workflow",
-        "states:StartExecution",
-        Severity.LOW,
-        attack="T1648",
-    ),
-    _data_rule(
-        "IAM-025",
-        "May run commands on every machine",
-        "Commands by Systems Manager run as root.",
-        r"^ssm:(?:SendCommand|StartSession|StartAutomation\w*)$",
-        "may run commands on every machine",
-        "ssm:SendCommand",
-        Severity.HIGH,
-        attack="T1651",
-    ),
-    _data_rule(
-        "IAM-026",
-        "May act for every user of Cognito",
-        "It sets passwords and groups of all users.",
-        r"^cognito-idp:(?:Admin\w+\*?|\w*SetUserPassword)$",
-        "may change users of every pool",
-        "cognito-idp:AdminSetUserPassword",
-        Severity.MEDIUM,
-        attack="T1098",
     ),
     _rule(
         "IAM-030",

@@ -93,7 +93,7 @@ def _found(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
                 yield each.start, each.end
 
 
-def real(kind: str, value: str, before: str = "") -> bool:
+def real(kind: str, value: str, before: str = "") -> bool:  # noqa: PLR0911
     """Tell whether a value of that shape is one, and no example."""
     if kind == "private-key":
         return bool(_KEY_BODY.search(value)) and not re.search(r"example|dummy", before, re.I)

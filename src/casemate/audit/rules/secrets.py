@@ -156,31 +156,24 @@ def _known_in_environment(subject: Subject) -> Iterator[Hit]:
 
 def _parameters(subject: Subject) -> Iterator[Hit]:
     for p in subject.application.settings.get("parameters", ()):
-        value = literal(p.default)
-        secretive = _PASSWORD.search(_snake(p.name)) or _SECRETIVE.search(_snake(p.name))
-        if value and secretive and not _NOT_SECRET.search(_snake(p.name)) and p.type == "String":
-            if (
-                len(value) >= 4
-                and not value.startswith(("/", "arn:"))
-                and value.lower() not in ("none", "null", "default", "false", "true")
-            ):
-                yield Hit(
-                    place=p.place,
-                    text=f"the parameter {p.name} has a default that everybody reads",
-                    subject=p.name,
-                )
+        value, name = literal(p.default) or "", _snake(p.name)
+        told = _PASSWORD.search(name) or _SECRETIVE.search(name)
+        meant = len(value) >= 4 and value.lower() not in _NO_VALUES and value[:1] != "/"
+        if told and meant and p.type == "String" and not _NOT_SECRET.search(name):
+            text = f"the parameter {p.name} has a default that everybody reads"
+            yield Hit(place=p.place, text=text, subject=p.name)
+
+
+_NO_VALUES = ("none", "null", "default", "false", "true")
 
 
 def _shown_parameters(subject: Subject) -> Iterator[Hit]:
     for p in subject.application.settings.get("parameters", ()):
         name = _snake(p.name)
-        if not p.hidden and p.type == "String" and not _NOT_SECRET.search(name):
-            if _PASSWORD.search(name) or _SECRETIVE.search(name):
-                yield Hit(
-                    place=p.place,
-                    text=f"the parameter {p.name} is shown to whoever looks at the stack",
-                    subject=p.name,
-                )
+        told = _PASSWORD.search(name) or _SECRETIVE.search(name)
+        if told and not p.hidden and p.type == "String" and not _NOT_SECRET.search(name):
+            text = f"the parameter {p.name} is shown to whoever looks at the stack"
+            yield Hit(place=p.place, text=text, subject=p.name)
 
 
 def _snake(name: str) -> str:
@@ -416,4 +409,3 @@ RULES = (
         321,
     ),
 )
-

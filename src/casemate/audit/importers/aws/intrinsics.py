@@ -301,7 +301,7 @@ class Scope:
                 self._known[name] = self.condition(self._conditions[name])
         return self._known[name]
 
-    def condition(self, value: Any, depth: int = 0) -> bool | None:
+    def condition(self, value: Any, depth: int = 0) -> bool | None:  # noqa: PLR0911
         """Return whether an expression holds."""
         if isinstance(value, bool):
             return value
@@ -316,7 +316,7 @@ class Scope:
             one, other = (self.resolve(each, depth + 1) for each in argument)
             if symbolic(one) or symbolic(other):
                 return True if one == other else None
-            return _shown(one) == _shown(other)
+            return bool(_shown(one) == _shown(other))
         parts = [self.condition(each, depth + 1) for each in argument]
         if name == "Fn::Not" and len(parts) == 1:
             return None if parts[0] is None else not parts[0]

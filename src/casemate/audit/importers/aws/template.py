@@ -150,9 +150,9 @@ class _Reader:
                 scope.note(place, f"{name[:128]} is no resource: it has no Type")
                 continue
             condition = each.get("Condition")
-            if isinstance(condition, str) and scope.condition_named(condition) is False:
-                if not scope.parameters:  # else other parameters would make it
-                    continue
+            never = isinstance(condition, str) and scope.condition_named(condition) is False
+            if never and not scope.parameters:  # else other parameters would make it
+                continue
             kind = each["Type"]
             properties = scope.resolve(each.get("Properties") or Map(file, place.line))
             if properties is ABSENT or not isinstance(properties, dict):

@@ -180,9 +180,9 @@ class Triggers:
 
     def _of_connect(self, route: Resource, api: Resource | None) -> Reach | None:
         for each in self._named.values():
-            if each.type == route.type and each.get("RouteKey") == "$connect":
-                if each.get("ApiId") == route.get("ApiId"):
-                    return apis.of_method(each, api).reach
+            same = each.type == route.type and each.get("ApiId") == route.get("ApiId")
+            if same and each.get("RouteKey") == "$connect":
+                return apis.of_method(each, api).reach
         return None
 
     def _http_api(self, each: Resource) -> Found:
