@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TypeVar
 
 from casemate.audit.limits import MAX_LINE
 from casemate.audit.model import Application, Function, Place
 from casemate.audit.workspace import Workspace
 
+_MadeT = TypeVar("_MadeT")
 _MAX_PARSED = 600_000
 """Characters of a file that is parsed."""
-_MAX_NODES = 200_000
 
 
 class PythonFile:
@@ -44,11 +46,13 @@ class PythonFile:
         parts.append(self.imported.get(node.id, node.id))
         return ".".join(reversed(parts))
 
-    def calls(self) -> Iterator[tuple[ast.Call, str]]:
-        """Yield each call and the name of what is called."""
-        for node in self.nodes:
-            if isinstance(node, ast.Call):
-                yield node, self.name(node.func)
+    @cached_property
+    def _calls(self) -> tuple[tuple[ast.Call, str], ...]:
+        return tuple((n, self.name(n.func)) for n in self.nodes if isinstance(n, ast.Call))
+
+    def calls(self) -> tuple[tuple[ast.Call, str], ...]:
+        """Return each call and the name of what is called."""
+        return self._calls
 
 
 def _imports(nodes: tuple[ast.AST, ...]) -> Iterator[tuple[str, str]]:
@@ -69,6 +73,14 @@ class Code:
         """Read files of this workspace."""
         self._workspace = workspace
         self._python: dict[str, PythonFile | None] = {}
+        self._made: dict[tuple[str, str], object] = {}
+
+    def once(self, what: str, file: str, make: Callable[[], _MadeT]) -> _MadeT:
+        """Return what several rules make of a file, made once."""
+        key = (what, file)
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]  # type: ignore[return-value]
 
     def text(self, file: str) -> str | None:
         """Return the text of a file; None if it has none or was made by a program."""

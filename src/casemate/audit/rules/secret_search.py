@@ -39,10 +39,11 @@ _PLACEHOLDER = re.compile(
     r"|\$\{|\{\{|<[^>\n]{1,60}>|%\(|%s|\.\.\.|\*\*\*|redacted|insert|replace|secret:|password|foobar|localhost",
     re.IGNORECASE,
 )
-_NAMED = re.compile(
-    r"(?i:(?P<name>[A-Za-z0-9_.-]{0,40}(?:passw(?:or)?d|passwd|pwd|secret|api_?key|apikey|auth_?token"
-    r"|access_?token|private_?key|client_?secret)[A-Za-z0-9_]{0,20}))"
-    r"[\"']?\s{0,4}(?:=>|[:=])\s{0,4}(?P<quote>[\"'])(?P<value>[^\"'\s\\]{8,200})(?P=quote)"
+_WORD = re.compile(r"(?i:passwo?r?d|pwd|secret|api_?key|auth_?token|access_?token|private_?key)")
+_BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}\Z")
+_AFTER = re.compile(
+    r"(?P<rest>[A-Za-z0-9_]{0,20})[\"']?\s{0,4}(?:=>|[:=])\s{0,4}(?P<quote>[\"'])"
+    r"(?P<value>[^\"'\s\\]{8,200})(?P=quote)"
 )
 _MIN_BITS = 3.2
 _MAX_FOUND = 200
@@ -75,15 +76,19 @@ def secrets_in(text: str, *, named: bool = True) -> Iterator[Secret]:
                 yield Secret(*lines.at(start), shape.kind, _TOLD[shape.kind], True)
     if not named:
         return
-    for match in _NAMED.finditer(text):
-        start = match.start("value")
-        value = match["value"]
+    for word in _WORD.finditer(text):
+        match = _AFTER.match(text, word.end())
+        if match is None:
+            continue
+        start, value = match.start("value"), match["value"]
         if any(a <= start < b for a, b in covered) or not random(value):
             continue
         count += 1
         if count > _MAX_FOUND:
             return
-        yield Secret(*lines.at(start), "named", f"a value of {match['name'][:60]}", False)
+        before = _BEFORE.search(text[max(0, word.start() - 40) : word.start()])
+        name = (before[0] if before else "") + word[0] + match["rest"]
+        yield Secret(*lines.at(start), "named", f"a value of {name[:60]}", False)
 
 
 def _found(shape: Shape, text: str) -> Iterator[tuple[int, int]]:

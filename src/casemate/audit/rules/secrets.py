@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from casemate.audit.code.reading import generated, python_files
 from casemate.audit.finding import Severity
@@ -87,16 +88,22 @@ def _files(subject: Subject) -> Iterator[tuple[str, str]]:
             yield name, text
 
 
+_TESTS = re.compile(
+    r"(?:^|/)(?:tests?|__tests__|spec|fixtures|examples?|mocks?)/|(?:^|/)test_|\.(?:test|spec)\."
+)
+
+
+def _listed(text: str, named: bool) -> list[Secret]:
+    return list(secrets_in(text, named=named))
+
+
 def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
     def check(subject: Subject) -> Iterator[Hit]:
         for name, text in _files(subject):
-            test = re.search(
-                r"(?:^|/)(?:tests?|__tests__|spec|fixtures|examples?|mocks?)/|(?:^|/)test_|\.(?:test|spec)\.",
-                name,
-            )
-            for found in secrets_in(
-                text, named=not test and not name.endswith((".txt", ".xml", ".json"))
-            ):
+            test = _TESTS.search(name)
+            named = not test and not name.endswith((".txt", ".xml", ".json"))
+            search = partial(_listed, text, named)
+            for found in subject.code.once("secrets", name, search):
                 if accepts(found, name):
                     yield Hit(
                         place=Place(name, found.line, found.column),

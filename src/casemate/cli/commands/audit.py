@@ -50,6 +50,47 @@ class Grave(StrEnum):
     CRITICAL = "critical"
 
 
+_Path = Annotated[
+    Path, typer.Argument(metavar="PATH", help="A folder, or one template or manifest.")
+]
+_Format = Annotated[Format, typer.Option("--format", help="How the report is printed.")]
+_Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the report there.")]
+_FailOn = Annotated[
+    Grave, typer.Option("--fail-on", help="The exit code is 1 for findings as grave as this.")
+]
+_Least = Annotated[
+    Grave, typer.Option("--least", help="Show findings as grave as this on the terminal.")
+]
+_Rule = Annotated[
+    list[str] | None, typer.Option("--rule", metavar="RULE", help="Ask only this rule.")
+]
+_Without = Annotated[
+    list[str] | None, typer.Option("--without", metavar="RULE", help="Leave this rule out.")
+]
+_Baseline = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="Accept the findings that it names."),
+]
+_WriteBaseline = Annotated[
+    Path | None,
+    typer.Option("--write-baseline", metavar="FILE", help="Accept all that is found now."),
+]
+_Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="REVISION", help="Only in files changed since then."),
+]
+_Fix = Annotated[
+    bool, typer.Option("--fix", help="Mend what is safe to mend, and show the changes.")
+]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="With --fix: show the changes and write none.")
+]
+_Duties = Annotated[
+    bool, typer.Option("--duties", help="Print who carries which duty, with evidence.")
+]
+_Notes = Annotated[bool, typer.Option("--notes", help="Print all that could not be resolved.")]
+
+
 @command(
     app,
     examples="""\
@@ -61,52 +102,21 @@ $ casemate audit . --duties
 """,
 )
 def audit(
-    path: Annotated[
-        Path, typer.Argument(metavar="PATH", help="A folder, or one template or manifest.")
-    ] = Path(),
-    format: Annotated[
-        Format, typer.Option("--format", help="How the report is printed.")
-    ] = Format.TERMINAL,
+    path: _Path = Path(),
+    format: _Format = Format.TERMINAL,
     json: JsonOption = False,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write the report there.")
-    ] = None,
-    fail_on: Annotated[
-        Grave, typer.Option("--fail-on", help="The exit code is 1 for findings as grave as this.")
-    ] = Grave.HIGH,
-    least: Annotated[
-        Grave, typer.Option("--least", help="Show findings as grave as this on the terminal.")
-    ] = Grave.LOW,
-    rule: Annotated[
-        list[str] | None, typer.Option("--rule", metavar="RULE", help="Ask only this rule.")
-    ] = None,
-    without: Annotated[
-        list[str] | None, typer.Option("--without", metavar="RULE", help="Leave this rule out.")
-    ] = None,
-    baseline: Annotated[
-        Path | None,
-        typer.Option("--baseline", metavar="FILE", help="Accept the findings that it names."),
-    ] = None,
-    write_baseline: Annotated[
-        Path | None,
-        typer.Option("--write-baseline", metavar="FILE", help="Accept all that is found now."),
-    ] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="REVISION", help="Only in files changed since then."),
-    ] = None,
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Mend what is safe to mend, and show the changes.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="With --fix: show the changes and write none.")
-    ] = False,
-    duties: Annotated[
-        bool, typer.Option("--duties", help="Print who carries which duty, with evidence.")
-    ] = False,
-    notes: Annotated[
-        bool, typer.Option("--notes", help="Print all that could not be resolved.")
-    ] = False,
+    out: _Out = None,
+    fail_on: _FailOn = Grave.HIGH,
+    least: _Least = Grave.LOW,
+    rule: _Rule = None,
+    without: _Without = None,
+    baseline: _Baseline = None,
+    write_baseline: _WriteBaseline = None,
+    since: _Since = None,
+    fix: _Fix = False,
+    dry_run: _DryRun = False,
+    duties: _Duties = False,
+    notes: _Notes = False,
 ) -> None:
     """Find what is wrong with an application before it is deployed.
 

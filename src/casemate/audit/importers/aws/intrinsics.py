@@ -321,7 +321,7 @@ class Scope:
         if name == "Fn::Not" and len(parts) == 1:
             return None if parts[0] is None else not parts[0]
         if name in ("Fn::And", "Fn::Or"):
-            decisive = name == "Fn::Or"
+            decisive = bool(name == "Fn::Or")
             if decisive in parts:
                 return decisive
             return None if None in parts else not decisive
