@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from casemate.audit.finding import Severity
@@ -13,6 +13,16 @@ from casemate.audit.rule import Check, Hit, Subject
 Wrong = Callable[[Asset], str | None]
 """Says what is wrong with an asset; None if nothing is."""
 WrongTrigger = Callable[[Function, Trigger], str | None]
+
+
+def on_aws(check: Check) -> Check:
+    """Return a check that looks at applications for AWS alone."""
+
+    def only(subject: Subject) -> Iterable[Hit]:
+        return check(subject) if subject.application.platform is Platform.AWS else ()
+
+    return only
+
 
 OUTSIDE = (Reach.PUBLIC, Reach.AUTHENTICATED, Reach.UNKNOWN)
 HTTP = ("http", "url", "websocket")

@@ -109,12 +109,18 @@ def _plain_hosts(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
 
 def _plain_sources(f: Function, m: Any) -> Iterator[tuple[str, Place]]:
     for t in f.triggers:
-        if truth(t.settings.get("tls"), default=True) is False and t.kind in (
-            "valkey",
-            "postgres",
-            "rabbitmq",
-            "mqtt",
-            "nats",
+        local = text(t.settings.get("host")) in ("127.0.0.1", "::1", "localhost")
+        if (
+            not local
+            and truth(t.settings.get("tls"), default=True) is False
+            and t.kind
+            in (
+                "valkey",
+                "postgres",
+                "rabbitmq",
+                "mqtt",
+                "nats",
+            )
         ):
             yield f"{t.kind} {text(t.settings.get('host'))} is read without encryption", t.place
 

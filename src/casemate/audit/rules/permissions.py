@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from casemate.audit.finding import Severity
 from casemate.audit.model import Statement
 from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
-from casemate.audit.rules.common import narrowed, of_permissions
+from casemate.audit.rules.common import narrowed, of_permissions, on_aws
 from casemate.audit.rules.examples import Files, function, resource, statement
 
 _BASIC = re.compile(
@@ -351,7 +351,7 @@ RULES = (
         Severity.CRITICAL,
         "Everybody with an account of AWS has its rights.",
         "Name the service or account in Principal.",
-        _trust,
+        on_aws(_trust),
         resource(
             _ROLE,
             "AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {AWS: '*'}, Action: 'sts:AssumeRole'}]}",
@@ -369,7 +369,7 @@ RULES = (
         Severity.MEDIUM,
         "A third party that is attacked, or tricked into using your role for another customer, acts in your account.",
         "Set sts:ExternalId in the condition, and name a role instead of the account.",
-        _trust_other,
+        on_aws(_trust_other),
         resource(
             _ROLE,
             "AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {AWS: 'arn:aws:iam::123456789012:root'}, Action: 'sts:AssumeRole'}]}",
@@ -387,7 +387,7 @@ RULES = (
         Severity.CRITICAL,
         "Anybody's workflow on GitHub gets credentials of your account.",
         "Test token.actions.githubusercontent.com:sub for your repository and branch.",
-        _federated,
+        on_aws(_federated),
         resource(
             _ROLE,
             "AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {Federated: !Sub 'arn:aws:iam::${AWS::AccountId}:oidc-provider/token.actions.githubusercontent.com'}, Action: 'sts:AssumeRoleWithWebIdentity'}]}",
@@ -405,7 +405,7 @@ RULES = (
         Severity.LOW,
         "Somebody else's topic or bucket sends events to yours through the same service: the confused deputy.",
         "Test aws:SourceArn or aws:SourceAccount in the condition.",
-        _confused,
+        on_aws(_confused),
         resource(
             "AWS::SQS::Queue",
             "",
@@ -425,7 +425,7 @@ RULES = (
         Severity.MEDIUM,
         "They leak through templates, outputs and laptops, and are good for ever.",
         "Use roles; where a key is needed, rotate it and keep it in Secrets Manager.",
-        _users,
+        on_aws(_users),
         resource("AWS::IAM::AccessKey", "UserName: !Ref U"),
         resource("AWS::IAM::User", "UserName: a"),
         cwe=798,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from casemate.audit.finding import Severity
 from casemate.audit.model import Asset
 from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
-from casemate.audit.rules.common import Wrong, everybody, literal, of_assets
+from casemate.audit.rules.common import Wrong, everybody, literal, of_assets, on_aws
 from casemate.audit.rules.examples import resource
 
 _READS = re.compile(
@@ -163,7 +163,7 @@ def policy_rule(
         severity=severity,
         why=why,
         fix=fix,
-        check=_public(kinds, writes),
+        check=on_aws(_public(kinds, writes)),
         vulnerable=resource(type, "", policy),
         fixed=resource(type, "", good),
     )
@@ -332,7 +332,7 @@ RULES = (
         severity=Severity.LOW,
         why="What is safe in your account depends on how that one is kept.",
         fix="Make sure that the account is yours or under contract; name a role in it, with conditions.",
-        check=_other_account,
+        check=on_aws(_other_account),
         vulnerable=resource(
             _BUCKET,
             "",
@@ -421,7 +421,7 @@ RULES = (
         severity=Severity.LOW,
         why="A message that makes its function fail is tried again until it is too old: each time you pay, and others wait.",
         fix="Set RedrivePolicy with a queue for what failed, and an alarm on it.",
-        check=_not_dead,
+        check=on_aws(_not_dead),
         vulnerable=resource(
             "AWS::Serverless::Function",
             "Runtime: python3.13\nHandler: a.b\nEvents: {Q: {Type: SQS, Properties: {Queue: !GetAtt Jobs.Arn}}}",
