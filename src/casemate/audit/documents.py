@@ -244,7 +244,7 @@ def read_documents(text: str, file: str) -> tuple[list[Any], list[tuple[int, int
         return [_json(text, file, notes)], notes
     try:
         return _Reader(file, notes).read(yaml.parse(text, Loader=_PARSER)), notes
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeError) as error:
         if text.lstrip()[:1] in ("{", "["):
             return [_json(text, file, notes)], notes
         mark = getattr(error, "problem_mark", None)

@@ -79,7 +79,8 @@ class Scope:
             return self._list(value, depth)
         if len(value) == 1:
             [(name, argument)] = value.items()
-            if name in ("Ref", "Condition") or name.startswith(_FUNCTIONS):
+            loop = name.startswith("Fn::ForEach::")
+            if not loop and (name in ("Ref", "Condition") or name.startswith(_FUNCTIONS)):
                 found = self._function(name, argument, value, depth)
                 if found is not NotImplemented:
                     return found

@@ -133,7 +133,7 @@ class Triggers:
         guarded = apis.of_method(each, api)
         path, resource = "", self._named.get(referred(each.get("ResourceId")))
         for _ in range(20):
-            if resource is None:
+            if resource is None or not resource.text("PathPart"):
                 break
             path = f"/{resource.text('PathPart')}{path}"
             resource = self._named.get(referred(resource.get("ParentId")))
