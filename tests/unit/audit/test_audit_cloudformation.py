@@ -61,7 +61,10 @@ def scope(**parameters: object) -> Scope:
         ({"Fn::Nonsense": 1}, "${Fn::Nonsense}"),
         ([{"Ref": "AWS::NoValue"}, 1], [1]),
         ({"k": {"Fn::If": ["Prod", 1, {"Ref": "AWS::NoValue"}]}}, {}),
-        ({"Fn::ForEach::L": ["X", ["a", "b"], {"${X}": {"n": {"Ref": "X"}}}]}, {"a": {"n": "a"}, "b": {"n": "b"}}),
+        (
+            {"Fn::ForEach::L": ["X", ["a", "b"], {"${X}": {"n": {"Ref": "X"}}}]},
+            {"a": {"n": "a"}, "b": {"n": "b"}},
+        ),
     ],
 )
 def test_functions_of_templates(value: object, found: object) -> None:
@@ -71,10 +74,25 @@ def test_functions_of_templates(value: object, found: object) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        {"Ref": 1}, {"Ref": ["a"]}, {"Fn::Sub": 3}, {"Fn::Sub": [1, 2]}, {"Fn::Join": "x"}, {"Fn::If": "x"},
-        {"Fn::Select": {}}, {"Fn::GetAtt": []}, {"Fn::GetAtt": [1, {"a": 1}]}, {"Fn::FindInMap": [1]},
-        {"Fn::Split": [None, None]}, {"Fn::Equals": 3}, {"Fn::Transform": 3}, {"Fn::ForEach::x": 3}, {"Condition": 3},
-        {"Fn::ImportValue": {"a": []}}, {"Fn::If": [[], {}, {}]}, {"Fn::Length": 3}, {"Fn::And": {}},
+        {"Ref": 1},
+        {"Ref": ["a"]},
+        {"Fn::Sub": 3},
+        {"Fn::Sub": [1, 2]},
+        {"Fn::Join": "x"},
+        {"Fn::If": "x"},
+        {"Fn::Select": {}},
+        {"Fn::GetAtt": []},
+        {"Fn::GetAtt": [1, {"a": 1}]},
+        {"Fn::FindInMap": [1]},
+        {"Fn::Split": [None, None]},
+        {"Fn::Equals": 3},
+        {"Fn::Transform": 3},
+        {"Fn::ForEach::x": 3},
+        {"Condition": 3},
+        {"Fn::ImportValue": {"a": []}},
+        {"Fn::If": [[], {}, {}]},
+        {"Fn::Length": 3},
+        {"Fn::And": {}},
     ],
 )
 def test_functions_that_are_written_wrongly_are_no_crash(value: object) -> None:
@@ -83,14 +101,19 @@ def test_functions_that_are_written_wrongly_are_no_crash(value: object) -> None:
 
 
 def test_what_is_neither_parameter_nor_resource_is_told_with_its_place() -> None:
-    found = application(HEAD + "Resources:\n  A:\n    Type: AWS::SNS::Topic\n    Properties:\n      TopicName: !Ref Missing\n")
+    found = application(
+        HEAD
+        + "Resources:\n  A:\n    Type: AWS::SNS::Topic\n    Properties:\n      TopicName: !Ref Missing\n"
+    )
     assert [(n.place.line, n.what) for n in found.unresolved] == [
         (7, "Missing is neither a parameter nor a resource of the template")
     ]
 
 
 def test_globals_are_below_what_a_function_says() -> None:
-    found = application(HEAD + """\
+    found = application(
+        HEAD
+        + """\
 Globals:
   Function:
     Timeout: 20
@@ -104,7 +127,8 @@ Resources:
       Timeout: 5
       Environment: {Variables: {B: own}}
       Layers: [two]
-""")
+"""
+    )
     f = function(found, "F")
     assert (f.timeout, f.runtime) == (5, "python3.12")
     assert {v.name: v.value for v in f.environment} == {"A": "all", "B": "own"}
@@ -142,12 +166,18 @@ def test_policies_are_expanded_wherever_they_come_from() -> None:
     assert "logs:PutLogEvents" in by_origin["AWSLambdaBasicExecutionRole"].actions
     assert by_origin["inline"].resources == ("arn:aws:s3:::b-${AWS::AccountId}/*",)
     own = by_origin["Own"]
-    assert (own.effect, own.excepted_actions, own.conditions) == ("Deny", True, {"Bool": {"x": True}})
+    assert (own.effect, own.excepted_actions, own.conditions) == (
+        "Deny",
+        True,
+        {"Bool": {"x": True}},
+    )
     assert any("NoSuchThing" in n.what for n in found.unresolved)
 
 
 def test_roles_have_what_is_attached_to_them_from_anywhere() -> None:
-    found = application(HEAD + """\
+    found = application(
+        HEAD
+        + """\
 Resources:
   F: {Type: AWS::Lambda::Function, Properties: {Role: !GetAtt R.Arn, Code: {ZipFile: x}}}
   R:
@@ -157,13 +187,16 @@ Resources:
       Policies: [{PolicyName: a, PolicyDocument: {Statement: {Effect: Allow, Action: 'a:b', Resource: '*'}}}]
   M: {Type: AWS::IAM::ManagedPolicy, Properties: {PolicyDocument: {Statement: [{Effect: Allow, Action: ['c:d'], Resource: '*'}]}}}
   P: {Type: AWS::IAM::Policy, Properties: {Roles: [!Ref R], PolicyDocument: '{"Statement": [{"Effect": "Allow", "Action": "e:f", "Resource": "*"}]}'}}
-""")
+"""
+    )
     actions = {a for s in function(found, "F").permissions for a in s.actions}
     assert {"a:b", "c:d", "e:f", "s3:Get*"} <= actions
 
 
 def test_connectors_give_what_they_permit() -> None:
-    found = application(HEAD + """\
+    found = application(
+        HEAD
+        + """\
 Resources:
   F:
     Type: AWS::Serverless::Function
@@ -173,7 +206,8 @@ Resources:
   T: {Type: AWS::DynamoDB::Table}
   C: {Type: AWS::Serverless::Connector, Properties: {Source: {Id: F}, Destination: {Id: B}, Permissions: [Read]}}
   B: {Type: AWS::S3::Bucket}
-""")
+"""
+    )
     given = [s for s in function(found, "F").permissions if s.origin == "connector"]
     assert {a for s in given for a in s.actions} >= {"dynamodb:PutItem", "s3:GetObject"}
     assert "dynamodb:GetItem" not in {a for s in given for a in s.actions}
@@ -184,11 +218,36 @@ Resources:
     ("event", "kind", "reach", "how"),
     [
         ("Type: Api\nProperties: {Path: /a, Method: get}", "http", Reach.PUBLIC, ""),
-        ("Type: Api\nProperties: {Path: /a, Method: get, Auth: {Authorizer: Own}}", "http", Reach.AUTHENTICATED, "Own"),
-        ("Type: Api\nProperties: {Path: /a, Method: get, Auth: {ApiKeyRequired: true}}", "http", Reach.AUTHENTICATED, "api key"),
-        ("Type: Api\nProperties: {Path: /a, Method: get, RestApiId: !Ref Guarded}", "http", Reach.AUTHENTICATED, "Own"),
-        ("Type: Api\nProperties: {Path: /a, Method: get, RestApiId: !Ref Guarded, Auth: {Authorizer: NONE}}", "http", Reach.PUBLIC, ""),
-        ("Type: Api\nProperties: {Path: /a, Method: get, RestApiId: !Ref Inner}", "http", Reach.INTERNAL, "private endpoint"),
+        (
+            "Type: Api\nProperties: {Path: /a, Method: get, Auth: {Authorizer: Own}}",
+            "http",
+            Reach.AUTHENTICATED,
+            "Own",
+        ),
+        (
+            "Type: Api\nProperties: {Path: /a, Method: get, Auth: {ApiKeyRequired: true}}",
+            "http",
+            Reach.AUTHENTICATED,
+            "api key",
+        ),
+        (
+            "Type: Api\nProperties: {Path: /a, Method: get, RestApiId: !Ref Guarded}",
+            "http",
+            Reach.AUTHENTICATED,
+            "Own",
+        ),
+        (
+            "Type: Api\nProperties: {Path: /a, Method: get, RestApiId: !Ref Guarded, Auth: {Authorizer: NONE}}",
+            "http",
+            Reach.PUBLIC,
+            "",
+        ),
+        (
+            "Type: Api\nProperties: {Path: /a, Method: get, RestApiId: !Ref Inner}",
+            "http",
+            Reach.INTERNAL,
+            "private endpoint",
+        ),
         ("Type: HttpApi", "http", Reach.PUBLIC, ""),
         ("Type: SQS\nProperties: {Queue: !GetAtt Q.Arn}", "queue", Reach.INTERNAL, ""),
         ("Type: Schedule\nProperties: {Schedule: rate(1 day)}", "schedule", Reach.INTERNAL, ""),
@@ -198,7 +257,9 @@ Resources:
 )
 def test_events_of_sam(event: str, kind: str, reach: Reach, how: str) -> None:
     inner = event.replace("\n", "\n          ")
-    found = application(HEAD + f"""\
+    found = application(
+        HEAD
+        + f"""\
 Resources:
   F:
     Type: AWS::Serverless::Function
@@ -209,14 +270,17 @@ Resources:
   Guarded: {{Type: AWS::Serverless::Api, Properties: {{StageName: a, Auth: {{DefaultAuthorizer: Own}}}}}}
   Inner: {{Type: AWS::Serverless::Api, Properties: {{StageName: a, EndpointConfiguration: {{Type: PRIVATE}}}}}}
   Q: {{Type: AWS::SQS::Queue}}
-""")
+"""
+    )
     [trigger] = function(found, "F").triggers
     assert (trigger.kind, trigger.reach, trigger.how) == (kind, reach, how)
     assert trigger.place.line == 8
 
 
 def test_triggers_of_plain_resources() -> None:
-    found = application(HEAD + """\
+    found = application(
+        HEAD
+        + """\
 Resources:
   F: {Type: AWS::Lambda::Function, Properties: {Code: {ZipFile: x}}}
   Alias: {Type: AWS::Lambda::Alias, Properties: {FunctionName: !Ref F, Name: live}}
@@ -235,18 +299,26 @@ Resources:
   T: {Type: AWS::SNS::Topic}
   Map: {Type: AWS::Lambda::EventSourceMapping, Properties: {FunctionName: !Ref F, EventSourceArn: 'arn:aws:sqs:eu-west-1:1:q'}}
   B: {Type: AWS::S3::Bucket, Properties: {NotificationConfiguration: {LambdaConfigurations: [{Function: !GetAtt F.Arn}]}}}
-""")
+"""
+    )
     told = {(t.kind, t.reach.value, t.method, t.path) for t in function(found, "F").triggers}
     assert told == {
-        ("http", "public", "POST", "/users"), ("http", "authenticated", "GET", "/a"), ("url", "public", "ANY", "/"),
-        ("schedule", "internal", "", ""), ("topic", "internal", "", ""), ("queue", "internal", "", ""), ("bucket", "internal", "", ""),
+        ("http", "public", "POST", "/users"),
+        ("http", "authenticated", "GET", "/a"),
+        ("url", "public", "ANY", "/"),
+        ("schedule", "internal", "", ""),
+        ("topic", "internal", "", ""),
+        ("queue", "internal", "", ""),
+        ("bucket", "internal", "", ""),
     }
 
 
 def test_nested_templates_are_part_of_what_brings_them_in() -> None:
     files = {
-        "template.yaml": HEAD + "Resources:\n  In: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: sub/in.yaml, Parameters: {N: given}}}\n  Out: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: 'https://a.example/t.yaml'}}\n  Loop: {Type: AWS::Serverless::Application, Properties: {Location: template.yaml}}\n",
-        "sub/in.yaml": HEAD + "Parameters: {N: {Type: String, Default: own}}\nResources:\n  F: {Type: AWS::Serverless::Function, Properties: {Environment: {Variables: {N: !Ref N}}, CodeUri: src/}}\n",
+        "template.yaml": HEAD
+        + "Resources:\n  In: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: sub/in.yaml, Parameters: {N: given}}}\n  Out: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: 'https://a.example/t.yaml'}}\n  Loop: {Type: AWS::Serverless::Application, Properties: {Location: template.yaml}}\n",
+        "sub/in.yaml": HEAD
+        + "Parameters: {N: {Type: String, Default: own}}\nResources:\n  F: {Type: AWS::Serverless::Function, Properties: {Environment: {Variables: {N: !Ref N}}, CodeUri: src/}}\n",
         "sub/src/app.py": "",
     }
     [found] = applications_of(Workspace.of(files))
@@ -292,4 +364,7 @@ def test_wildcards_of_actions_are_expanded_by_the_table_of_services() -> None:
     assert data.expanded("s3:GetObject") == ("s3:GetObject",)
     assert data.expanded("nosuch:*") == ("nosuch:*",)
     assert data.level_of("s3:PutBucketPolicy") == "Permissions management"
-    assert json.dumps(data.managed_policy("AdministratorAccess")) == '[{"Action": "*", "Effect": "Allow", "Resource": "*"}]'
+    assert (
+        json.dumps(data.managed_policy("AdministratorAccess"))
+        == '[{"Action": "*", "Effect": "Allow", "Resource": "*"}]'
+    )

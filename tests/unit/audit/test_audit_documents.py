@@ -73,13 +73,17 @@ def test_a_bomb_of_aliases_costs_nothing() -> None:
     assert time.process_time() - started < 1
 
 
-@pytest.mark.parametrize("text", ["[" * 5000, "{a: " * 5000, "- " * 5000 + "x", "a: " + "[" * (MAX_NESTING + 1)])
+@pytest.mark.parametrize(
+    "text", ["[" * 5000, "{a: " * 5000, "- " * 5000 + "x", "a: " + "[" * (MAX_NESTING + 1)]
+)
 def test_what_is_nested_deeply_is_refused(text: str) -> None:
     with pytest.raises(DocumentError):
         read_documents(text, "t")
 
 
-@pytest.mark.parametrize("text", ["a: [", "\x00", "a: b: c", "? [a]\n: b", "%TAG ! x\n", "a: *b\n- c", "\ud800", "{a: 1"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "\x00", "a: b: c", "? [a]\n: b", "%TAG ! x\n", "a: *b\n- c", "\ud800", "{a: 1"]
+)
 def test_what_is_no_yaml_is_an_error_or_a_note(text: str) -> None:
     try:
         read_documents(text, "t")
@@ -88,7 +92,10 @@ def test_what_is_no_yaml_is_an_error_or_a_note(text: str) -> None:
 
 
 def test_json_with_tabs_and_pairs_of_surrogates_is_read() -> None:
-    assert one('{\n\t"a": "\\ud83d\\ude00",\n\t"b": [1, {"c": null}]\n}') == {"a": "😀", "b": [1, {"c": None}]}
+    assert one('{\n\t"a": "\\ud83d\\ude00",\n\t"b": [1, {"c": null}]\n}') == {
+        "a": "😀",
+        "b": [1, {"c": None}],
+    }
 
 
 def test_json_that_is_broken_or_too_deep_is_refused() -> None:

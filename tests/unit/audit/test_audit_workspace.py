@@ -61,7 +61,9 @@ def test_paths_stay_inside(base: str, name: str, found: str | None) -> None:
     assert Workspace.of({}).resolve(base, name) == found
 
 
-def test_large_files_and_many_files_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_files_and_many_files_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "MAX_FILES", 3)
     monkeypatch.setattr(module, "MAX_CODE_BYTES", 10)
     for name in "abcd":
@@ -69,7 +71,9 @@ def test_large_files_and_many_files_are_told(tmp_path: Path, monkeypatch: pytest
     workspace = Workspace(tmp_path)
     assert len(workspace.files) == 3
     assert workspace.text("a", most=10) is None
-    assert {"more than 3 files" in n.what or "more than 10 bytes" in n.what for n in workspace.notes} == {True}
+    assert {
+        "more than 3 files" in n.what or "more than 10 bytes" in n.what for n in workspace.notes
+    } == {True}
 
 
 def test_other_encodings_are_read_and_binary_is_not(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ _TOLD = {
 _SHAPES = tuple(shape for shape in SHAPES if shape.kind in _TOLD)
 _PLACEHOLDER = re.compile(
     r"example|sample|dummy|fake|placeholder|change.?me|your[_-]|xxxx|0000|1234567|abcdef|test|todo"
-    r"|\$\{|\{\{|<[^>\n]{1,60}>|%\(|%s|\.\.\.|\*\*\*|redacted|insert|replace|secret:|password|foobar|localhost",
+    r"|\$\{|\{\{|<[^>\n]{1,60}>|%\(|%s|\.\.\.|\*\*\*|redacted|insert|replace|secret:|password|passw0rd|s3cr3t|insecure|foo|\bbar\b|localhost|a%20secret"
+    r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"(?i:passwo?r?d|pwd|secret|api_?key|auth_?token|access_?token|private_?key)")
@@ -45,6 +46,8 @@ _AFTER = re.compile(
     r"(?P<rest>[A-Za-z0-9_]{0,20})[\"']?\s{0,4}(?:=>|[:=])\s{0,4}(?P<quote>[\"'])"
     r"(?P<value>[^\"'\s\\]{8,200})(?P=quote)"
 )
+_WORDS = re.compile(r"[/.]?[A-Za-z]++[0-9]{0,3}(?:[ _./:@-]{1,3}[A-Za-z]++[0-9]{0,3})*+")
+"""Words, paths and names, with numbers behind them."""
 _MIN_BITS = 3.2
 _MAX_FOUND = 200
 _KEY_BODY = re.compile(r"[A-Za-z0-9+/=]{64,}")
@@ -158,7 +161,7 @@ def random(value: str, least: float = _MIN_BITS) -> bool:
     """Tell whether a text looks drawn by chance, and is no word, path, name or place holder."""
     if len(value) < 6 or _PLACEHOLDER.search(value):
         return False
-    if re.fullmatch(r"[A-Za-z]+(?:[ _./:-][A-Za-z]+)*", value) and not _mixed(value):
+    if _WORDS.fullmatch(value) and not _mixed(value):
         return False
     if re.match(
         r"(?:https?|arn|s3|ssm|file|env|ref|process|os|self|config|settings|data|aws)[:.(/\[]",
