@@ -25,7 +25,8 @@ def resource(kind: str, properties: str = "", more: str = "") -> Files:
 
 def function(properties: str = "", more: str = "", *, event: str = "", code: str = "") -> Files:
     """Return a template of SAM with one function, `Thing`, and its code."""
-    body = "Runtime: python3.13\nHandler: app.handler\nCodeUri: src/\n" + properties.strip("\n")
+    runtime = "" if "Runtime:" in properties else "Runtime: python3.13\n"
+    body = f"{runtime}Handler: app.handler\nCodeUri: src/\n" + properties.strip("\n")
     if event:
         body += "\nEvents:\n  Call:\n" + _indented(event, 4)
     files = dict(resource("AWS::Serverless::Function", body, more))

@@ -256,7 +256,7 @@ RULES = (
         why="A change of runtime that waits for its last day is made in a hurry, or not at all.",
         fix="Plan the change to a later runtime now.",
         check=_ends_soon,
-        vulnerable=resource("AWS::Serverless::Function", "Runtime: nodejs22.x\nHandler: a.b"),
+        vulnerable=function("Runtime: nodejs22.x"),
         fixed=function("Runtime: python3.13"),
     ),
     Rule(
