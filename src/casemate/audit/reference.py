@@ -40,7 +40,8 @@ def _lines() -> Iterator[str]:
         mended = " (`--fix`)" if rule.id in FIXABLE else ""
         yield (
             f"| [{rule.id}](#{rule.id.lower()}) | {_cell(rule.title)}{mended} "
-            f"| {rule.severity.value} | {_RISKS[rule.risk.value]} | {rule.owasp} | {rule.cwe} | {rule.attack or '-'} |"
+            f"| {rule.severity.value} | {_RISKS[rule.risk.value]} "
+            f"| {rule.owasp} | {rule.cwe} | {rule.attack or '-'} |"
         )
     yield ""
     yield "OWASP: " + "; ".join(f"{name} {title}" for name, title in OWASP.items()) + "."

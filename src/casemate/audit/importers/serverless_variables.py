@@ -139,7 +139,8 @@ class Variables:
 
     def _default(self, name: str, last: str, depth: int, place: Place) -> Any:
         found = self._path(self._root, f"provider.{name}", depth, place)
-        if isinstance(found, str) and re.search(rf"(?:opt|sls):\s?{name}", found):
+        asked = (f"opt:{name}", f"opt: {name}", f"sls:{name}", f"sls: {name}")
+        if isinstance(found, str) and any(each in found for each in asked):
             parts = _split(found.strip().removeprefix("${").removesuffix("}"))
             return self._one(parts[1].strip(), depth + 1, place) if len(parts) > 1 else last
         return found if isinstance(found, str) else last

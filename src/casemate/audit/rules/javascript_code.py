@@ -16,9 +16,8 @@ _COMMENT = re.compile(r"^\s{0,200}(?://|\*|/\*)")
 _LONG = 2_000
 
 
-def _look(pattern: str, text: str, near: str = "") -> Check:
+def _look(pattern: re.Pattern[str], text: str, near: str = "") -> Check:
     """Return a check of lines that match; `near` has to be in the file."""
-    compiled = re.compile(pattern)
 
     def check(subject: Subject) -> Iterator[Hit]:
         for file, function in _files(subject):
@@ -27,7 +26,7 @@ def _look(pattern: str, text: str, near: str = "") -> Check:
                 continue
             for number, line in enumerate(code.split("\n"), 1):
                 if len(line) < _LONG and not _COMMENT.match(line):
-                    match = compiled.search(line)
+                    match = pattern.search(line)
                     if match is not None:
                         place = Place(file, number, match.start() + 1)
                         yield hit(function, text, place, f"{file} {line.strip()[:120]}")
@@ -53,7 +52,7 @@ def _rule(
     severity: Severity,
     why: str,
     fix: str,
-    pattern: str,
+    pattern: re.Pattern[str],
     text: str,
     bad: str,
     good: str,
@@ -83,7 +82,9 @@ def _handler(body: str) -> str:
 
 
 _L = Severity
-_WHOLE = r"console\.(?:log|info|debug|error)\((?:[\"'`][^\"'`\n]{0,80}[\"'`]\s?,\s?)?(?:event\s{0,3}\)|JSON\.stringify\(event[,)])"
+_WHOLE = re.compile(
+    r"console\.(?:log|info|debug|error)\((?:[\"'`][^\"'`\n]{0,80}[\"'`]\s?,\s?)?(?:event\s{0,3}\)|JSON\.stringify\(event[,)])"
+)
 
 RULES = (
     _rule(
@@ -110,7 +111,7 @@ RULES = (
         _L.MEDIUM,
         "A trace tells the code, its paths and libraries.",
         "Answer with an id, and log the error under that id.",
-        r"\b(?:body|message|error|send|json)\b[^\n]{0,60}\b(?:err|error|e|ex)\.stack\b",
+        re.compile(r"\b(?:body|message|error|send|json)\b[^\n]{0,60}\b(?:err|error|e|ex)\.stack\b"),
         "the trace of an error is in the answer",
         _handler("return { statusCode: 500, body: err.stack }"),
         _handler("return { statusCode: 500, body: 'error ' + event.requestContext.requestId }"),
@@ -125,7 +126,7 @@ RULES = (
         _L.MEDIUM,
         "Who has a say in the text runs code as the function.",
         "Parse what is expected: JSON.parse, a table of functions.",
-        r"(?<![\w.])eval\(\s{0,3}(?![\"'`)])|new Function\(\s{0,3}[\w.]+\s{0,3}[,)]",
+        re.compile(r"(?<![\w.])eval\(\s{0,3}(?![\"'`)])|new Function\(\s{0,3}[\w.]+\s{0,3}[,)]"),
         "a text is run as code",
         _handler("return eval(event.expression)"),
         _handler("return JSON.parse(event.expression)"),
@@ -141,7 +142,9 @@ RULES = (
         _L.MEDIUM,
         "Who has a say in it runs commands as the function.",
         "Use execFile or spawn with a list.",
-        r"(?<![\w.])(?:child_process\.|cp\.)?exec(?:Sync)?\(\s{0,3}(?:`[^`\n]{0,200}\$\{|[\"'][^\"'\n]{0,200}[\"']\s{0,3}\+)",
+        re.compile(
+            r"(?<![\w.])(?:child_process\.|cp\.)?exec(?:Sync)?\(\s{0,3}(?:`[^`\n]{0,200}\$\{|[\"'][^\"'\n]{0,200}[\"']\s{0,3}\+)"
+        ),
         "a shell runs a command line that is made while it runs",
         "const { exec } = require('child_process')\n" + _handler("exec(`convert ${event.name}`)"),
         "const { execFile } = require('child_process')\n"
@@ -159,7 +162,9 @@ RULES = (
         _L.HIGH,
         "Everybody on the way can be the server, read and change all.",
         "Remove it; give the client the right authority (ca:).",
-        r"rejectUnauthorized\s{0,3}:\s{0,3}false|NODE_TLS_REJECT_UNAUTHORIZED\s{0,3}[\"'\]]{0,2}\s{0,3}=\s{0,3}[\"']?0",
+        re.compile(
+            r"rejectUnauthorized\s{0,3}:\s{0,3}false|NODE_TLS_REJECT_UNAUTHORIZED\s{0,3}[\"'\]]{0,2}\s{0,3}=\s{0,3}[\"']?0"
+        ),
         "certificates are not checked",
         _handler("https.get({ host: 'a.example', rejectUnauthorized: false })"),
         _handler("https.get({ host: 'a.example' })"),
@@ -174,7 +179,9 @@ RULES = (
         _L.HIGH,
         "node-serialize and its like run functions that are in the data.",
         "Use JSON.parse.",
-        r"(?:serialize|serialise)\.unserialize\(|(?:require\([\"']node-serialize[\"']\))",
+        re.compile(
+            r"(?:serialize|serialise)\.unserialize\(|(?:require\([\"']node-serialize[\"']\))"
+        ),
         "data is turned into functions",
         "const serialize = require('node-serialize')\n"
         + _handler("return serialize.unserialize(event.body)"),
@@ -190,7 +197,9 @@ RULES = (
         _L.HIGH,
         "Everybody writes a token that says what they like.",
         "Use jwt.verify with the key and the algorithms.",
-        r"algorithms?\s{0,3}:\s{0,3}\[?\s{0,3}[\"']none[\"']|ignoreSignature\s{0,3}:\s{0,3}true",
+        re.compile(
+            r"algorithms?\s{0,3}:\s{0,3}\[?\s{0,3}[\"']none[\"']|ignoreSignature\s{0,3}:\s{0,3}true"
+        ),
         "tokens without a signature are taken",
         _handler("return jwt.verify(event.token, key, { algorithms: ['none'] })"),
         _handler("return jwt.verify(event.token, key, { algorithms: ['RS256'] })"),
@@ -205,7 +214,9 @@ RULES = (
         _L.MEDIUM,
         "The numbers of Math.random are told by a few of them.",
         "Use crypto.randomBytes or crypto.randomUUID.",
-        r"(?i:(?:token|secret|password|otp|session_?id|nonce|api_?key))\w{0,20}\s{0,3}=\s{0,3}[^\n;]{0,80}Math\.random\(",
+        re.compile(
+            r"(?i:(?:token|secret|password|otp|session_?id|nonce|api_?key))\w{0,20}\s{0,3}=\s{0,3}[^\n;]{0,80}Math\.random\("
+        ),
         "it is made of numbers that can be guessed",
         _handler("const token = Math.random().toString(36)"),
         _handler("const token = crypto.randomUUID()"),
@@ -219,7 +230,9 @@ RULES = (
         _L.HIGH,
         "The credentials of the function's role are in its environment.",
         "Name the variables that are needed.",
-        r"(?:console\.\w+\(|JSON\.stringify\(|body\s{0,3}:\s{0,3})(?:[\"'`][^\"'`\n]{0,60}[\"'`]\s?,\s?)?process\.env\s{0,3}[,)}]",
+        re.compile(
+            r"(?:console\.\w+\(|JSON\.stringify\(|body\s{0,3}:\s{0,3})(?:[\"'`][^\"'`\n]{0,60}[\"'`]\s?,\s?)?process\.env\s{0,3}[,)}]"
+        ),
         "the whole environment is told",
         _handler("console.log(process.env)"),
         _handler("console.log(process.env.STAGE)"),
@@ -234,7 +247,9 @@ RULES = (
         _L.MEDIUM,
         "A page of an attacker reads it as whoever looks at it.",
         "Name the origin, or leave credentials out.",
-        r"Allow-Origin[\"']\s{0,3}:\s{0,3}[\"']\*[\"'][^\n]{0,80}Allow-Credentials[\"']\s{0,3}:\s{0,3}[\"']?true",
+        re.compile(
+            r"Allow-Origin[\"']\s{0,3}:\s{0,3}[\"']\*[\"'][^\n]{0,80}Allow-Credentials[\"']\s{0,3}:\s{0,3}[\"']?true"
+        ),
         "pages of every site may read it with cookies",
         _handler(
             "return { headers: { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Credentials': true } }"
@@ -250,7 +265,9 @@ RULES = (
         _L.MEDIUM,
         "Who has a say in the text reads and changes other rows.",
         "Pass values as parameters: query('... = $1', [id]).",
-        r"\.(?:query|execute)\(\s{0,3}(?:`\s{0,3}(?i:select|insert|update|delete)\b[^`\n]{0,300}\$\{(?:event|body|params|req|query|request|input|id|name|user)|[\"']\s{0,3}(?i:select|insert|update|delete)\b[^\"'\n]{0,300}[\"']\s{0,3}\+)",
+        re.compile(
+            r"\.(?:query|execute)\(\s{0,3}(?:`\s{0,3}(?i:select|insert|update|delete)\b[^`\n]{0,300}\$\{(?:event|body|params|req|query|request|input|id|name|user)|[\"']\s{0,3}(?i:select|insert|update|delete)\b[^\"'\n]{0,300}[\"']\s{0,3}\+)"
+        ),
         "a statement of SQL is made of texts",
         _handler("return db.query(`SELECT * FROM a WHERE id = ${event.id}`)"),
         _handler("return db.query('SELECT * FROM a WHERE id = $1', [event.id])"),
@@ -266,7 +283,7 @@ RULES = (
         _L.HIGH,
         "Who reads the code signs tokens of any user.",
         "Read the key from a secret.",
-        r"jwt\.(?:sign|verify)\([^\n,]{1,200},\s{0,3}[\"'][^\"'\n]{3,100}[\"']",
+        re.compile(r"jwt\.(?:sign|verify)\([^\n,]{1,200},\s{0,3}[\"'][^\"'\n]{3,100}[\"']"),
         "tokens are signed with a key that stands in the code",
         _handler("return jwt.sign({ sub: 'me' }, 'hunter2-key')"),
         _handler("return jwt.sign({ sub: 'me' }, process.env.KEY)"),

@@ -102,10 +102,10 @@ def actions_of(service: str) -> dict[str, str]:
     """Return the actions of a service and their level: `GetObject: Read`. Empty if unknown."""
     if not re.fullmatch(r"[a-z0-9-]{1,64}", service):
         return {}
-    match = re.search(rf'"{re.escape(service)}":\s?{{\s{{0,20}}"service_name"', _definition_text())
-    if match is None:
+    at = _definition_text().find(f'"{service}":{{"service_name"')
+    if at < 0:
         return {}
-    start = _definition_text().index("{", match.start())
+    start = _definition_text().index("{", at)
     try:
         found, _ = json.JSONDecoder().raw_decode(_definition_text(), start)
     except ValueError:

@@ -308,7 +308,8 @@ class Triggers:
         service = principal.removesuffix(".amazonaws.com").removesuffix(".amazon.com")
         for function in self._references.all(each.get("FunctionName")):
             if principal == "*":
-                kind = each.text("FunctionUrlAuthType")
+                # What comes by the URL is told with the URL.
+                kind = each.text("FunctionUrlAuthType") or each.get("InvokedViaFunctionUrl")
                 if not kind and each.get("PrincipalOrgID") is None:
                     trigger = Trigger(kind="invoke", reach=Reach.PUBLIC, place=each.place)
                     self._add(function, trigger)
