@@ -17,6 +17,7 @@ from casemate.audit.importers.aws.data import DataMissingError
 from casemate.audit.importers.port import Importer, Source
 from casemate.audit.limits import MAX_FINDINGS
 from casemate.audit.model import Application, Place, Unresolved
+from casemate.audit.paths import paths_of
 from casemate.audit.rule import Rule, Subject
 from casemate.audit.rules.all import RULES
 from casemate.audit.workspace import Workspace
@@ -76,6 +77,7 @@ def audit(path: Path, options: Options | None = None) -> Report:
         findings=tuple(kept),
         accepted=tuple(accepted),
         unresolved=tuple(sorted(set(notes))),
+        paths=tuple(paths_of(applications)),
         files=len(workspace.files),
         functions=sum(len(each.functions) for each in applications),
         rules=len(rules),

@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from casemate.audit.model import Place, Unresolved
+from casemate.audit.paths import Path
 
 
 class Severity(StrEnum):
@@ -82,6 +83,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The gravest first."""
     accepted: tuple[Accepted, ...] = ()
     unresolved: tuple[Unresolved, ...] = ()
+    paths: tuple[Path, ...] = ()
+    """Ways of an attacker, the worst first."""
     files: int = 0
     functions: int = 0
     rules: int = 0

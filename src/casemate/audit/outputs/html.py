@@ -8,6 +8,7 @@ from html import escape
 
 from casemate.audit.finding import Finding, Report, Severity
 from casemate.audit.outputs.rules import rule_of
+from casemate.audit.paths import svg_of
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 _STYLE = """
@@ -22,6 +23,7 @@ code{font:14px ui-monospace,monospace;overflow-wrap:anywhere}
 @media(prefers-color-scheme:dark){body{background:#161616;color:#eee}article{background:#222}small{color:#aaa}}
 """
 _MAX_SHOWN = 5_000
+_MAX_PATHS = 40
 
 
 def html_of(report: Report) -> str:
@@ -53,6 +55,11 @@ def _parts(report: Report) -> Iterator[str]:
         f"<p>{report.functions} function(s), {report.rules} rules, "
         f"{len(report.accepted)} accepted.</p>"
     )
+    if report.paths:
+        yield "<h1>Ways of an attacker</h1>" + svg_of(list(report.paths)) + "<ol>"
+        for path in report.paths[:_MAX_PATHS]:
+            yield f"<li>{_safe(path.text)} <code>{_safe(path.place)}</code></li>"
+        yield "</ol>"
     for each in report.findings[:_MAX_SHOWN]:
         yield from _finding(each)
     if len(report.findings) > _MAX_SHOWN:

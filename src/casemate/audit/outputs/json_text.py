@@ -35,6 +35,7 @@ def json_of(report: Report) -> str:
         "unresolved": [
             {**msgspec.to_builtins(each.place), "what": each.what} for each in report.unresolved
         ],
+        "paths": [{**msgspec.to_builtins(each), "text": each.text} for each in report.paths],
         "counts": {"files": report.files, "functions": report.functions, "rules": report.rules},
         "seconds": report.seconds,
     }

@@ -19,7 +19,11 @@ class Line(NamedTuple):
 
 
 def lines_of(
-    report: Report, *, all_notes: bool = False, least: Severity = Severity.LOW
+    report: Report,
+    *,
+    all_notes: bool = False,
+    least: Severity = Severity.LOW,
+    paths: bool = False,
 ) -> Iterator[Line]:
     """Yield the lines of a report; findings below `least` are counted only."""
     shown = report.at_least(least)
@@ -30,6 +34,12 @@ def lines_of(
         for step in each.steps:
             yield Line(f"    {step.place}: {step.text}")
         yield Line(f"  Change: {each.fix}")
+        yield Line("")
+    if paths and report.paths:
+        yield Line("Ways of an attacker, the worst first:")
+        for path in report.paths:
+            yield Line(f"  {path.text}")
+            yield Line(f"    {path.place}")
         yield Line("")
     notes = report.unresolved if all_notes else report.unresolved[:_SHOWN_NOTES]
     if notes:

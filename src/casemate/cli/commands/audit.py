@@ -88,6 +88,9 @@ _DryRun = Annotated[
 _Duties = Annotated[
     bool, typer.Option("--duties", help="Print who carries which duty, with evidence.")
 ]
+_Paths = Annotated[
+    bool, typer.Option("--paths", help="Print the ways of an attacker, the worst first.")
+]
 _Notes = Annotated[bool, typer.Option("--notes", help="Print all that could not be resolved.")]
 
 
@@ -116,6 +119,7 @@ def audit(
     fix: _Fix = False,
     dry_run: _DryRun = False,
     duties: _Duties = False,
+    paths: _Paths = False,
     notes: _Notes = False,
 ) -> None:
     """Find what is wrong with an application before it is deployed.
@@ -144,7 +148,7 @@ def audit(
     elif json or format is not Format.TERMINAL or out is not None:
         _print_document(report, Format.JSON if json else format, out, Severity(fail_on.value))
     else:
-        _print_lines(report, Severity(least.value), notes=notes)
+        _print_lines(report, Severity(least.value), notes=notes, paths=paths)
     if report.at_least(Severity(fail_on.value)):
         raise typer.Exit(ExitCode.FAILURE)
 
@@ -215,7 +219,7 @@ def _print_document(report: Report, format: Format, out: Path | None, fail_on: o
         print_text(text.removesuffix("\n"))
 
 
-def _print_lines(report: Report, least: object, *, notes: bool) -> None:
+def _print_lines(report: Report, least: object, *, notes: bool, paths: bool) -> None:
     from casemate.audit import Severity
     from casemate.audit.outputs import lines_of
 
@@ -226,7 +230,7 @@ def _print_lines(report: Report, least: object, *, notes: bool) -> None:
         Severity.LOW: CYAN,
         Severity.INFO: BOLD,
     }
-    for line in lines_of(report, all_notes=notes, least=Severity(str(least))):
+    for line in lines_of(report, all_notes=notes, least=Severity(str(least)), paths=paths):
         print_line(line.text, styles[line.severity] if line.severity is not None else None)
 
 
