@@ -22,7 +22,12 @@ _WHO = {
     Reach.INTERNAL: "what runs inside",
 }
 _DAMAGE = (
-    (re.compile(r"^\*$|^iam:|^sts:|^[\w-]+:\*$"), 5, "take over"),
+    (
+        re.compile(r"^\*$|^sts:Assume|^iam:(?!Get|List|Simulate|Generate|CreateServiceLinked)"),
+        5,
+        "take over",
+    ),
+    (re.compile(r"^[\w-]{1,64}:\*$"), 4, "do anything to"),
     (re.compile(r"^(?:secretsmanager|kms|ssm|secret):", re.IGNORECASE), 4, "read secrets of"),
     (re.compile(r":\w{0,40}(?:delete|purge|drop|terminate)", re.IGNORECASE), 4, "delete from"),
     (
@@ -140,9 +145,8 @@ def svg_of(paths: list[Path], most: int = 40) -> str:
             ((path.who, path.function), (path.function, path.asset))
         ):
             x, y, to = 190 + left * 300, at[left][one] - 4, at[left + 1][other] - 4
-            lines.append(
-                f'<path d="M{x} {y} C{x + 60} {y} {x + 50} {to} {x + 105} {to}" stroke-width="{width:.1f}"/>'
-            )
+            curve = f"M{x} {y} C{x + 60} {y} {x + 50} {to} {x + 105} {to}"
+            lines.append(f'<path d="{curve}" stroke-width="{width:.1f}"/>')
     texts = [
         f'<text x="{(5, 300, 600)[column]}" y="{y}">{_safe(name)}</text>'
         for column, names in enumerate(at)
