@@ -59,6 +59,7 @@ ENTRIES = (
     Entry("build", PROJECT, "Build the project's functions into bundles"),
     Entry("sbom", PROJECT, "Print what a bundle is made of, as CycloneDX"),
     Entry("deps", PROJECT, "See which packages functions need, and remove those that none needs"),
+    Entry("audit", PROJECT, "Find what is wrong with an application before it is deployed"),
     Entry("advisories", PROJECT, "Import advisories, and look packages up in them"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
     Entry("sign", PROJECT, "Build functions and vouch for them, for somebody else to deploy"),
