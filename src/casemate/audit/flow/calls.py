@@ -220,10 +220,6 @@ def of_text(
                 return _field(reader, found, rest, state, node)
 
             return texts.formatted(pattern, given.places, given.named, look, state)
-    if name == "replace" and isinstance(value, Text) and len(given.places) >= 2:
-        old, new = known_text(given.places[0]), known_text(given.places[1])
-        if old is not None and new is not None:
-            return texts.replaced(value, old, new, state, node)
     if isinstance(value, Const):
         known = _of_known(reader, value, name, given, state)
         if known is not None:

@@ -25,6 +25,7 @@ _ROUTES = frozenset(
     (
         *("route", "get", "post", "put", "delete", "patch", "head", "options", "websocket"),
         *("api_route", "websocket_route", "lambda_function", "resolver", "endpoint", "view"),
+        *("errorhandler", "before_request", "app_errorhandler", "exception_handler"),
     )
 )
 """Decorators of applications that make a function a route."""
@@ -50,6 +51,13 @@ _EVENTS = {
     "on_document_created": "table",
 }
 """Decorators of serverless frameworks."""
+_ALWAYS = frozenset(
+    (
+        *("route", "api_route", "lambda_function", "resolver", "websocket", "view"),
+        *("errorhandler", "before_request", "app_errorhandler", "exception_handler"),
+    )
+)
+"""Those that are routes whatever they are given."""
 _VIEWS = frozenset(
     ("api_view", "require_http_methods", "require_GET", "require_POST", "csrf_exempt")
 )
@@ -61,7 +69,7 @@ _ADDERS = frozenset(
 )
 """Calls that make a function a route."""
 _REQUEST_NAMES = frozenset(("request", "req", "http_request", "websocket", "_request"))
-_NOT_DATA = frozenset(("self", "cls", "context", "ctx", "db", "session", "response", "resp", "_"))
+_NOT_DATA = frozenset(("self", "cls", "context", "ctx", "db", "session", "response", "resp", "_", "e", "err", "error", "exc"))
 _CLEAN_TYPES = frozenset(
     (
         *("int", "float", "bool", "UUID", "uuid.UUID", "date", "datetime", "Decimal", "Response"),
@@ -123,7 +131,7 @@ def _pattern(reader: Reader, call: ast.Call | None, state: State) -> str | None:
 
 def _is_route(reader: Reader, target: ast.expr, pattern: str | None, state: State) -> bool:
     name = target.attr if isinstance(target, ast.Attribute) else ""
-    if name in ("route", "api_route", "lambda_function", "resolver", "websocket", "view"):
+    if name in _ALWAYS:
         return True
     return pattern is not None and (pattern.startswith(("/", "^")) or pattern == "")
 
@@ -312,7 +320,7 @@ def _marks(decorator: ast.expr) -> bool:
     target = decorator.func if isinstance(decorator, ast.Call) else decorator
     if not isinstance(target, ast.Attribute):
         return isinstance(target, ast.Name) and target.id in _VIEWS
-    if target.attr in _EVENTS or target.attr in ("route", "api_route", "lambda_function"):
+    if target.attr in _EVENTS or target.attr in ("route", "api_route", "lambda_function", "errorhandler"):
         return True
     first = decorator.args[0] if isinstance(decorator, ast.Call) and decorator.args else None
     text = first.value if isinstance(first, ast.Constant) else None

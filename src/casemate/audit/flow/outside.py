@@ -95,7 +95,8 @@ def call(
     if made is not None:
         return made
     called = _called_back(reader, name, given, state, node)
-    if clean.is_clean(name) or (sink and not _passes(name)):
+    stored = name.rpartition(".")[2] in sources.STORED
+    if clean.is_clean(name) or (sink and not stored and not _passes(name)):
         return Unknown(CLEAN, f"{name}()"[:_LONGEST])
     if name in clean.NUMBERS:
         return ANY_NUMBER
@@ -118,7 +119,14 @@ def _of_object(
         pattern = thing.attributes.get("=pattern")
         text = known_text(pattern) if pattern is not None else None
         return functions.expression(reader, method, text, given, 0, state, node)
-    if method in ("geturl", "getvalue") and texts.TEXT in thing.attributes:
+    if kind in functions.BUFFERS and method in ("write", "writelines", "writestr"):
+        before = thing.attributes.get(texts.TEXT, Const(""))
+        value = given.get(0) or Const("")
+        whole = texts.concatenated(before, value, state)
+        changed = {**thing.attributes, texts.TEXT: whole}
+        state.things[receiver.number] = replace(thing, attributes=changed)
+        return ANY_NUMBER
+    if method in ("geturl", "getvalue", "read", "getbuffer") and texts.TEXT in thing.attributes:
         return thing.attributes[texts.TEXT]
     return None
 
@@ -224,6 +232,8 @@ def _passed_on(
         taints = few(taints | thing.held)
     elif receiver is not None:
         taints = few(taints | state.deep(receiver))
+    if method in sources.STORED and name.partition(".")[0] in sources.STORED_ROOTS:
+        return sources.begin(reader, contexts.STORED, f"{name}()"[:_LONGEST], node)
     if method in clean.METHODS:
         return Unknown(CLEAN, f"{name}()"[:_LONGEST])
     if taints:
@@ -331,16 +341,7 @@ def _of_data(
         return _pairs(reader, receiver, state, node)
     if name in ("keys", "values") or (name in _WHOLE and name not in _TEXTUAL):
         return Unknown(receiver.taints, "", f"{receiver.path}.{name}()"[:_LONGEST])
-    found_text = texts.method(receiver, name, given.places, state, node)
-    if found_text is not None:
-        return found_text
-    if name in ("replace", "format", "join", "translate"):
-        if name == "replace" and len(given.places) >= 2:
-            old, new = given.places[0], given.places[1]
-            if isinstance(old, Const) and isinstance(new, Const):
-                if isinstance(old.value, str) and isinstance(new.value, str):
-                    as_text = Text((receiver.taints,))
-                    return texts.replaced(as_text, old.value, new.value, state, node)
+    if name in ("format", "join"):
         extra = few(t for each in given.all() for t in state.deep(each))
         return Text((few(receiver.taints | extra),))
     if name in ("append", "update", "extend", "add", "setdefault"):

@@ -46,7 +46,7 @@ class Report:
     ) -> None:
         """Take data that comes to a sink: of several sources the one with the shortest way."""
         first = min(taints, key=lambda t: (t.doubt, t.trail.length if t.trail else 0, t.source))
-        if first.doubt:
+        if first.doubt or self.kinds[first.source] == "stored":
             confidence = _ORDER[max(0, min(_ORDER.index(confidence), 1))]
         self._take(
             Flow(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import html
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -242,7 +241,7 @@ def call_known(text: str | bytes, name: str, given: list[Any]) -> Value | None:
     )
 
 
-def replaced(value: Text, old: str, new: str, state: State, how: object) -> Value:
+def replaced(value: Text, old: str, new: str, state: State) -> Value:
     """Return `value.replace(old, new)` with known arguments."""
     out: list[str | Taints] = []
     gone = frozenset((old,)) if old and old not in new else frozenset[str]()
@@ -272,11 +271,6 @@ def _removed(gone: frozenset[str], old: str) -> frozenset[str]:
     `"....//".replace("../", "")` leaves `"../"`: more than one sign can come together again.
     """
     return gone if len(old) == 1 else frozenset()
-
-
-def escaped_markup(text: str) -> str:
-    """Return a known text as `html.escape` does."""
-    return html.escape(text)
 
 
 def sliced(value: Value, node: ast.Slice, bounds: tuple[Value | None, ...], state: State) -> Value:
@@ -345,6 +339,11 @@ def method(
     if name in ("ljust", "rjust", "center", "zfill", "expandtabs", "format", "format_map"):
         extra = few(t for each in given for t in state.deep(each))
         return Text((few(taints | extra),))
+    if name == "replace" and len(given) >= 2:
+        old, new = known_text(given[0]), known_text(given[1])
+        if old is not None and new is not None:
+            whole = value if isinstance(value, Text) else Text((taints,))
+            return replaced(whole, old, new, state)
     if name in ("translate", "replace"):
         extra = few(t for each in given[1:] for t in state.deep(each))
         return Text((few(derived(taints, state, how, part=False) | extra),))

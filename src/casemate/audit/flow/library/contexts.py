@@ -16,6 +16,9 @@ the data, and what it is safe for. Returns whether it does harm."""
 DATA = "\0"
 _QUOTES = "'\"`"
 RANDOM = "random"
+STORED = "stored"
+"""Of data that was stored: by whom is not known, so only the worst is told."""
+_OF_STORED = frozenset(("code", "command", "deserialisation", "template", "sql"))
 
 
 def harmful(weakness: str, value: Value, state: State, kinds: list[str]) -> Taints:
@@ -32,7 +35,10 @@ def harmful(weakness: str, value: Value, state: State, kinds: list[str]) -> Tain
                 continue
             before, after = _around(parts, number)
             for taint in part:
-                if (kinds[taint.source] == RANDOM) is not wanted:
+                kind = kinds[taint.source]
+                if (kind == RANDOM) is not wanted:
+                    continue
+                if kind == STORED and weakness not in _OF_STORED:
                     continue
                 without, safe = state.known_of(taint)
                 if EVERY in safe or weakness in safe:

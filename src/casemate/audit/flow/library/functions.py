@@ -314,6 +314,18 @@ def _path(reader: Reader, given: Arguments, state: State, node: ast.AST) -> Valu
     return reader.new(Instance(0, {texts.TEXT: text}, "pathlib.Path()", taints), state)
 
 
+BUFFERS = frozenset(("io.StringIO()", "io.BytesIO()"))
+"""Files in memory: what is written to them comes out again."""
+
+
+def _buffer(name: str) -> Function:
+    def make(reader: Reader, given: Arguments, state: State, node: ast.AST) -> Value | None:
+        text = given.get(0, "initial_value", "initial_bytes") or Const("")
+        return reader.new(Instance(0, {texts.TEXT: text}, f"{name}()"), state)
+
+    return make
+
+
 def _decode(reader: Reader, given: Arguments, state: State, node: ast.AST) -> Value | None:
     """Decoders: what comes out can have any sign."""
     value = _first(given)
@@ -400,6 +412,8 @@ def expression(
 
 _FUNCTIONS: dict[str, Function] = {
     "builtins.str": _str,
+    "io.StringIO": _buffer("io.StringIO"),
+    "io.BytesIO": _buffer("io.BytesIO"),
     "builtins.len": _len,
     "builtins.bool": _bool,
     "builtins.int": _known(int, ANY_NUMBER),

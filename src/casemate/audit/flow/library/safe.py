@@ -114,7 +114,7 @@ SAME = frozenset(
         *("builtins.str", "builtins.bytes", "copy.copy", "copy.deepcopy", "typing.cast"),
         *("asyncio.run", "asyncio.ensure_future", "asyncio.create_task", "asyncio.wait_for"),
         *("builtins.iter", "builtins.memoryview", "asyncio.shield", "builtins.bytearray"),
-        *("io.BytesIO", "io.StringIO", "sys.intern", "os.fspath", "os.fsencode", "os.fsdecode"),
+        *("sys.intern", "os.fspath", "os.fsencode", "os.fsdecode"),
         *("six.text_type", "django.utils.encoding.force_str", "django.utils.encoding.smart_str"),
     )
 )

@@ -60,6 +60,25 @@ RANDOM = frozenset(
 )
 """Numbers that can be foretold from others."""
 
+STORED = {
+    "get_item": "table",
+    "scan": "table",
+    "query": "table",
+    "batch_get_item": "table",
+    "get_object": "storage",
+    "find_one": "table",
+    "hgetall": "table",
+    "lrange": "table",
+    "receive_message": "queue",
+    "download_as_string": "storage",
+    "download_as_text": "storage",
+    "download_as_bytes": "storage",
+}
+"""Methods that give what is stored, by whoever may have stored it."""
+STORED_ROOTS = frozenset(
+    ("boto3", "aioboto3", "pymongo", "redis", "motor", "google", "casemate", "azure", "valkey")
+)
+
 _TRUSTED_ENDS = (
     *("['eventSource']", "['eventSourceARN']", "['eventName']", "['awsRegion']", "['eventTime']"),
     *("['eventVersion']", "['eventID']", "['messageId']", "['receiptHandle']", "['sequencer']"),

@@ -229,9 +229,10 @@ def _response(
     by_default = not name.startswith(("starlette", "fastapi", "aws_lambda", "chalice"))
     page = by_default if kind is None else text is None or "html" in text or "svg" in text
     if page:
-        tell(
-            reader, "markup", name, given.get(0, "response", "content", "body", "text"), state, node
-        )
+        body = given.get(0, "response", "content", "body", "text")
+        if isinstance(body, Tup) and body.items:
+            body = body.items[0]
+        tell(reader, "markup", name, body, state, node)
     return None
 
 

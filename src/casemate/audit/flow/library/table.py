@@ -32,6 +32,7 @@ _XML_PATHS = "lxml xml parsel elementpath defusedxml bs4 scrapy"
 _LDAP = "ldap ldap3 bonsai"
 _REMOTE = "paramiko asyncssh fabric invoke"
 
+# A weakness with `?` is told with low confidence.
 _EXACT = """
 command 0 command,cmd,args  os.system os.popen subprocess.getoutput subprocess.getstatusoutput
 command 0 command,cmd  commands.getoutput commands.getstatusoutput popen2.popen2 platform.popen
@@ -65,6 +66,7 @@ path 0 path,filename  starlette.responses.FileResponse fastapi.responses.FileRes
 path 0 path  django.http.FileResponse numpy.load numpy.loadtxt numpy.save runpy.run_path
 path 0 filepath_or_buffer,io,path  pandas.read_csv pandas.read_excel pandas.read_json pandas.read_parquet
 path 0 fp,filename  PIL.Image.open ctypes.CDLL ctypes.cdll.LoadLibrary
+path? 0 path  os.path.exists os.path.isfile os.path.isdir os.stat os.path.getsize os.access
 path 0 location  importlib.util.spec_from_file_location
 path 0 template_name_or_list  flask.render_template
 url 0 url,fullurl  urllib.request.urlopen urllib2.urlopen urllib.urlopen urllib.request.Request
@@ -136,7 +138,9 @@ def _exact() -> dict[str, list[Row]]:
     for line in _EXACT.strip().splitlines():
         weakness, place, names, *calls = line.split()
         for call in calls:
-            row = Row(weakness, int(place), tuple(names.split(",")), frozenset())
+            sure = "low" if weakness.endswith("?") else "high"
+            kind = weakness.removesuffix("?")
+            row = Row(kind, int(place), tuple(names.split(",")), frozenset(), sure)
             rows.setdefault(call, []).append(row)
     return rows
 
