@@ -1,1 +1,1 @@
-"""The audit: what is wrong with an application, found before it is deployed and without running it."""
+"""The audit: what is wrong with an application, found before it is deployed, without running it."""

@@ -46,9 +46,8 @@ def callee(reader: Reader, node: ast.Call, state: State) -> Value:
     function = node.func
     if isinstance(function, ast.Attribute):
         inner = function.value
-        if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name):
-            if inner.func.id == "super":
-                return _super(reader, function.attr, state)
+        if isinstance(inner, ast.Call) and getattr(inner.func, "id", "") == "super":
+            return _super(reader, function.attr, state)
         receiver = reader.evaluate(inner, state)
         return join(*(_method_of(reader, each, function, state) for each in options(receiver)))
     return reader.evaluate(function, state)
@@ -392,9 +391,9 @@ def _bind(
     if spec.vararg is not None:
         values[spec.vararg.arg] = _rest_of_places(reader, given, len(every), state)
     if spec.kwarg is not None:
-        known = {("str", name): value for name, value in named.items()}
+        known: dict[object, Value] = {("str", name): value for name, value in named.items()}
         values[spec.kwarg.arg] = reader.new(
-            Mapping(dict(known), given.rest, open=given.rest is not None), state
+            Mapping(known, given.rest, open=given.rest is not None), state
         )
     step = reader.step(node, f"given to {function.name}()")
     for name, value in values.items():

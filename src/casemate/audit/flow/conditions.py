@@ -31,6 +31,8 @@ from casemate.audit.flow.values import (
 
 _EVERY = frozenset((EVERY,))
 _NONE: frozenset[str] = frozenset()
+_CHOSEN = frozenset(("import", "code", "attributes", "deserialisation", "session"))
+"""Sinks for which one of some single characters is no danger, whatever they are."""
 _HOSTS = ("netloc", "hostname", "scheme", "domain", "suffix", "registered_domain")
 _QUOTES = ("'", '"')
 MATCH = "match of "
@@ -206,7 +208,7 @@ def _member(
         return
     signs = "".join(allowed_values)
     if allowed_values and all(len(each) == 1 for each in allowed_values):
-        learn_of(shallow(left), state, characters.all_but(signs), _NONE)
+        learn_of(shallow(left), state, characters.all_but(signs), _CHOSEN)
     else:
         learn_of(shallow(left), state, _NONE, _EVERY)
         _learn_host(reader, test.left, left, state)
@@ -384,7 +386,7 @@ def _names_host(text: str) -> bool:
 
 def _learn_normal(value: Value, state: State) -> None:
     """Know that a path whose `..` are gone is in the folder that it was compared with."""
-    for taint in shallow(value):
+    for taint in state.deep(value):
         if "normal path" in taint.safe:
             state.learn(taint.forms[0], _NONE, frozenset(("path",)))
 

@@ -237,19 +237,16 @@ def sequence_method(
         state.things[owner.number] = Sequence((), None, thing.kind)
         return NONE
     if name in ("remove", "discard", "sort", "reverse"):
-        keep = name == "sort"
-        changed = replace(thing, items=thing.items[::-1]) if _reversed(thing, name) else None
-        state.things[owner.number] = changed or (thing if keep and False else together(thing))
+        if name == "reverse" and thing.items is not None and thing.rest is None:
+            state.things[owner.number] = replace(thing, items=thing.items[::-1])
+        else:
+            state.things[owner.number] = together(thing)
         return NONE
     if name in ("copy", "intersection", "difference"):
         return reader.new(thing, state)
     if name in ("index", "count", "qsize", "__len__"):
         return ANY_NUMBER
     return None
-
-
-def _reversed(thing: Sequence, name: str) -> bool:
-    return name == "reverse" and thing.items is not None and thing.rest is None
 
 
 def _with(thing: Sequence, name: str, place: Value | None, value: Value) -> Sequence:

@@ -1,4 +1,4 @@
-"""Functions and classes where they are made, and what setting a name, an attribute or an item tells."""
+"""Functions and classes where they are made; what setting a name or an item tells."""
 
 from __future__ import annotations
 

@@ -165,9 +165,8 @@ def _known_operation(op: ast.operator, left: Value, right: Value) -> Value | Non
     if isinstance(op, ast.Mod) and isinstance(one, (str, bytes)):
         return None
     if isinstance(op, ast.Pow):
-        small = isinstance(one, int) and isinstance(other, int) and 0 <= other <= 64
-        if small and abs(one) < 1 << 16:  # type: ignore[operator, arg-type]
-            return Const(one**other)  # type: ignore[operator]
+        if isinstance(one, int) and isinstance(other, int) and 0 <= other <= 64:
+            return Const(one**other) if abs(one) < 1 << 16 else Unknown(CLEAN, "int")
         return Unknown(CLEAN, "int")
     function = _OPERATORS.get(type(op))
     if function is None or isinstance(one, complex) or isinstance(other, complex):
@@ -175,9 +174,10 @@ def _known_operation(op: ast.operator, left: Value, right: Value) -> Value | Non
     for each, mate in ((one, other), (other, one)):
         if isinstance(each, int) and abs(each) > _LARGE:
             return Unknown(CLEAN, "int")
-        if isinstance(each, (str, bytes)) and isinstance(mate, int):
-            if not isinstance(op, ast.Mult) or mate * len(each) > MAX_TEXT:
-                return Text((CLEAN,))
+        if not isinstance(each, (str, bytes)) or not isinstance(mate, int):
+            continue
+        if not isinstance(op, ast.Mult) or mate * len(each) > MAX_TEXT:
+            return Text((CLEAN,))
     try:
         result = function(one, other)
     except (TypeError, ValueError, ArithmeticError):

@@ -1,4 +1,4 @@
-"""Which functions are called from outside, and which of their parameters somebody outside chooses."""
+"""Which functions are called from outside, and which parameters somebody outside chooses."""
 
 from __future__ import annotations
 
@@ -69,7 +69,23 @@ _ADDERS = frozenset(
 )
 """Calls that make a function a route."""
 _REQUEST_NAMES = frozenset(("request", "req", "http_request", "websocket", "_request"))
-_NOT_DATA = frozenset(("self", "cls", "context", "ctx", "db", "session", "response", "resp", "_", "e", "err", "error", "exc"))
+_NOT_DATA = frozenset(
+    (
+        "self",
+        "cls",
+        "context",
+        "ctx",
+        "db",
+        "session",
+        "response",
+        "resp",
+        "_",
+        "e",
+        "err",
+        "error",
+        "exc",
+    )
+)
 _CLEAN_TYPES = frozenset(
     (
         *("int", "float", "bool", "UUID", "uuid.UUID", "date", "datetime", "Decimal", "Response"),
@@ -180,9 +196,14 @@ def class_made(
             reader.found(pending)
 
 
+def adds(name: str) -> bool:
+    """Return whether a call makes functions routes."""
+    return name.rpartition(".")[2] in _ADDERS
+
+
 def added(reader: Reader, name: str, given: Arguments, state: State) -> None:
     """Take a function that a call makes a route: `path("x/", views.x)`."""
-    if name.rpartition(".")[2] not in _ADDERS:
+    if not adds(name):
         return
     pattern = getattr(given.get(0), "value", None)
     view = "django" in name
@@ -320,7 +341,12 @@ def _marks(decorator: ast.expr) -> bool:
     target = decorator.func if isinstance(decorator, ast.Call) else decorator
     if not isinstance(target, ast.Attribute):
         return isinstance(target, ast.Name) and target.id in _VIEWS
-    if target.attr in _EVENTS or target.attr in ("route", "api_route", "lambda_function", "errorhandler"):
+    if target.attr in _EVENTS or target.attr in (
+        "route",
+        "api_route",
+        "lambda_function",
+        "errorhandler",
+    ):
         return True
     first = decorator.args[0] if isinstance(decorator, ast.Call) and decorator.args else None
     text = first.value if isinstance(first, ast.Constant) else None

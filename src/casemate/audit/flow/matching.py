@@ -103,8 +103,8 @@ def _bind(reader: Reader, pattern: ast.pattern, subject: Value, state: State) ->
     elif isinstance(pattern, ast.MatchClass):
         for each in pattern.patterns:
             _bind(reader, each, Unknown(state.deep(subject)), state)
-        for name, each in zip(pattern.kwd_attrs, pattern.kwd_patterns, strict=True):
-            _bind(reader, each, reader.attribute(subject, name, state, each), state)
+        for label, each in zip(pattern.kwd_attrs, pattern.kwd_patterns, strict=True):
+            _bind(reader, each, reader.attribute(subject, label, state, each), state)
 
 
 def _rest(subject: Value, state: State) -> Value:

@@ -29,6 +29,7 @@ from casemate.audit.flow.values import (
     Value,
     join,
     options,
+    text_of,
 )
 
 _BUILTINS = frozenset(dir(builtins))
@@ -181,8 +182,8 @@ def _of_instance(
     if name == "__class__" and thing.owner:
         return Ref(thing.owner)
     if name == "__dict__":
-        known = {("str", key): each for key, each in thing.attributes.items()}
-        return reader.new(Mapping(dict(known)), state)
+        known: dict[object, Value] = {("str", k): each for k, each in thing.attributes.items()}
+        return reader.new(Mapping(known), state)
     if thing.owner:
         found = class_attribute(reader, thing.owner, name, state)
         if isinstance(found, Func):
@@ -341,4 +342,4 @@ def text_like(value: Value, state: State) -> Value:
         return join(*(text_like(option, state) for option in value.options))
     if isinstance(value, Text):
         return value
-    return texts.text_of(texts.parts_of(value, state))
+    return text_of(texts.parts_of(value, state))

@@ -26,6 +26,7 @@ from casemate.audit.flow.values import (
     NONE,
     Bound,
     Const,
+    External,
     Func,
     Ref,
     Taints,
@@ -94,7 +95,9 @@ def call(
     made = _container(reader, name, given, state)
     if made is not None:
         return made
-    called = _called_back(reader, name, given, state, node)
+    called = CLEAN
+    if not frameworks.adds(name):
+        called = _called_back(reader, name, given, state, node)
     stored = name.rpartition(".")[2] in sources.STORED
     if clean.is_clean(name) or (sink and not stored and not _passes(name)):
         return Unknown(CLEAN, f"{name}()"[:_LONGEST])
@@ -108,7 +111,7 @@ def call(
 def _of_object(
     reader: Reader, name: str, receiver: Ref, given: Arguments, state: State, node: ast.AST
 ) -> Value | None:
-    """Return what a method gives of objects that are known better: expressions, paths, addresses."""
+    """Return what a method gives of objects that are known better: expressions, paths."""
     kind, _, method = name.rpartition(".")
     thing = state.things.get(receiver.number)
     if not isinstance(thing, Instance):
@@ -137,7 +140,7 @@ _PASSING = frozenset(("deserialisation", "regex", "xml", "format"))
 def _passes(name: str) -> bool:
     """Return whether a sink gives back what it was given."""
     return any(row.weakness in _PASSING for row in table.rows_of(name)) or name.endswith(
-        ("Markup", "make_response", "mark_safe", "HTMLResponse")
+        ("Markup", "make_response", "mark_safe", "HTMLResponse", "tarfile.open", "ZipFile")
     )
 
 
@@ -194,7 +197,8 @@ def _called_back(
         taints = few(t for other in rest for t in state.deep(other))
         way = state.copy()
         needed = len(inner.node.args.args) - (len(each.arguments) if isinstance(each, Bound) else 0)
-        passed = [*rest, *([Unknown(taints)] * needed)][: max(needed, 0)]
+        passed: list[Value] = [*rest, *([Unknown(taints)] * needed)]
+        passed = passed[: max(needed, 0)]
         if name.endswith(
             ("Thread", "Process", "submit", "run_in_executor", "Timer", "apply_async")
         ):
@@ -317,9 +321,9 @@ _WHOLE = frozenset(
 def _asked(reader: Reader, value: Value, given: Arguments, state: State, node: ast.AST) -> Value:
     """Return what a method of a request gives: `request.get_header("x")`."""
     first = given.get(0)
-    if isinstance(value, Unknown) and value.path and isinstance(first, Const):
-        if isinstance(first.value, str):
-            return sources.narrowed(reader, value, f"({first.value[:60]!r})", node)
+    name = known_text(first) if first is not None else None
+    if isinstance(value, Unknown) and value.path and name is not None:
+        return sources.narrowed(reader, value, f"({name[:60]!r})", node)
     return value
 
 
@@ -332,7 +336,8 @@ def _of_data(
         default = given.get(1, "default")
         label = f"[{str(key.value)[:60]!r}]" if isinstance(key, Const) else "[...]"
         found = sources.narrowed(reader, receiver, label, node)
-        if given.named.get("type") is not None and "int" in str(given.named["type"]):
+        kind = given.named.get("type")
+        if isinstance(kind, External) and kind.name in clean.NUMBERS:
             found = ANY_NUMBER
         if name in ("getlist", "get_all", "getall"):
             return reader.new(Sequence(None, found), state)
@@ -344,6 +349,9 @@ def _of_data(
     if name in ("format", "join"):
         extra = few(t for each in given.all() for t in state.deep(each))
         return Text((few(receiver.taints | extra),))
+    found_text = texts.method(receiver, name, given.places, state, node)
+    if found_text is not None:
+        return found_text
     if name in ("append", "update", "extend", "add", "setdefault"):
         return ANYTHING
     return Unknown(receiver.taints, "", f"{receiver.path}.{name}()"[:_LONGEST])

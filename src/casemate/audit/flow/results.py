@@ -47,8 +47,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Where outside data enters."""
 
     kind: str
-    """One of `EVENTS`; `stored`: what is in a table or bucket, whoever put it there; `random`: numbers
-    that can be foretold; `code`: a bad choice of the code itself."""
+    """One of `EVENTS`; `stored`: what is in a table or bucket, whoever put it there; `random`:
+    numbers that can be foretold; `code`: a bad choice of the code itself."""
     what: str
     """As the code says it: `event['body']`, `flask.request.args['id']`."""
     place: Place

@@ -16,7 +16,9 @@ from casemate.audit.flow.values import (
     ANY_TEXT,
     ANYTHING,
     CLEAN,
+    FALSE,
     NONE,
+    TRUE,
     Const,
     Ref,
     Text,
@@ -139,11 +141,38 @@ def _unpack(reader: Reader, target: ast.Tuple | ast.List, value: Value, state: S
 
 
 def _return(reader: Reader, node: ast.Return, state: State) -> State | None:
+    if node.value is not None and _is_test(node.value):
+        # What it was that made it true or false is known to who asks for it.
+        for way, answer in zip(reader.decide(node.value, state), (TRUE, FALSE), strict=True):
+            if way is not None:
+                reader.frame.returns.append((way, answer))
+        return None
     value = NONE if node.value is None else reader.evaluate(node.value, state)
     value = baked_value(value, state)
     definitions.returned(reader, value, state, node)
     reader.frame.returns.append((state, value))
     return None
+
+
+_TESTS = frozenset(
+    (
+        *("isdigit", "isalnum", "isalpha", "isdecimal", "isnumeric", "isidentifier", "endswith"),
+        *("startswith", "is_relative_to", "bool", "all", "any", "isinstance"),
+    )
+)
+
+
+def _is_test(node: ast.expr) -> bool:
+    """Return whether an expression can only be true or false."""
+    if isinstance(node, ast.Compare):
+        return True
+    if isinstance(node, ast.UnaryOp):
+        return isinstance(node.op, ast.Not)
+    if isinstance(node, ast.BoolOp):
+        return all(_is_test(each) for each in node.values)
+    if isinstance(node, ast.Call):
+        return getattr(node.func, "attr", getattr(node.func, "id", "")) in _TESTS
+    return False
 
 
 def _if(reader: Reader, node: ast.If, state: State) -> State | None:

@@ -275,7 +275,9 @@ def _removed(gone: frozenset[str], old: str) -> frozenset[str]:
 
 def sliced(value: Value, node: ast.Slice, bounds: tuple[Value | None, ...], state: State) -> Value:
     """Return a part of a text or a tuple by known or unknown bounds."""
-    numbers = [None if b is None else b.value if isinstance(b, Const) else b for b in bounds]
+    numbers: list[Any] = [
+        None if b is None else b.value if isinstance(b, Const) else b for b in bounds
+    ]
     known = all(n is None or (isinstance(n, int) and not isinstance(n, bool)) for n in numbers)
     if isinstance(value, Const) and isinstance(value.value, (str, bytes)):
         if known and numbers[2] != 0:

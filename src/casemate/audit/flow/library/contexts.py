@@ -113,7 +113,7 @@ def _path(before: str, after: str, without: Known, safe: Known) -> bool:
 
 
 def _url(before: str, after: str, without: Known, safe: Known) -> bool:
-    scheme, found, rest = before.partition("://")
+    _, found, rest = before.partition("://")
     if found:
         return "/" not in rest and "?" not in rest and "#" not in rest
     # Behind a part that is not known and not from outside, the host is decided already.

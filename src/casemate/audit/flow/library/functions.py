@@ -147,7 +147,8 @@ def _dict(reader: Reader, given: Arguments, state: State, node: ast.AST) -> Valu
             return first
         taints = state.deep(first)
         made = Mapping({}, Unknown(taints), taints, open=True)
-    known = {**made.known, **{("str", key): value for key, value in given.named.items()}}
+    known = dict(made.known)
+    known.update({("str", key): value for key, value in given.named.items()})
     return reader.new(replace(made, known=known), state)
 
 
@@ -282,13 +283,14 @@ def _vars(reader: Reader, given: Arguments, state: State, node: ast.AST) -> Valu
         return reader.attribute(value, "__dict__", state, node)
     scope = state.things.get(reader.frame.scope)
     if isinstance(scope, Scope):
-        known = {("str", name): each for name, each in list(scope.names.items())[:MAX_ITEMS]}
-        return reader.new(Mapping(dict(known), open=True), state)
+        listed = list(scope.names.items())[:MAX_ITEMS]
+        known: dict[object, Value] = {("str", name): each for name, each in listed}
+        return reader.new(Mapping(known, open=True), state)
     return ANYTHING
 
 
 def _join_path(reader: Reader, given: Arguments, state: State, node: ast.AST) -> Value | None:
-    """`os.path.join`, `pathlib.Path`: what begins with `/` takes the place of what was before it."""
+    """Join paths: what begins with `/` takes the place of what was before it."""
     out: Value = Const("")
     for number, value in enumerate(given.places):
         as_text = text_like(value, state)

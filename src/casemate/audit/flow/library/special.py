@@ -1,4 +1,4 @@
-"""Sinks whose danger depends on more than one argument: shells, loaders, parsers, cookies, hashes."""
+"""Sinks whose danger depends on several arguments: shells, loaders, parsers, cookies, hashes."""
 
 from __future__ import annotations
 
@@ -310,11 +310,9 @@ def _log(
     if root not in ("logging", "structlog", "loguru", "flask", "aws_lambda_powertools", "app"):
         return None
     for value in given.places:
-        if isinstance(value, Text) and tell(reader, "log", name, value, state, node, "low"):
+        is_text = isinstance(value, Text) or (isinstance(value, Unknown) and _textual(value))
+        if is_text and tell(reader, "log", name, value, state, node, "low"):
             break
-        if isinstance(value, Unknown) and value.path and _textual(value):
-            if tell(reader, "log", name, value, state, node, "low"):
-                break
     return True
 
 
