@@ -7,10 +7,11 @@ import sys
 import time
 
 import pytest
-from casemate.audit.flow import Analysis, Entry, Limits, analyse, discover
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.audit.flow.flow_programs import BODIES, HEAD
+
+from casemate.audit.flow import Analysis, Entry, Limits, analyse, discover
 
 HANDLER = Entry(path="app.py", name="handler")
 
@@ -68,7 +69,8 @@ STRANGE = {
     "walrus": "[(a := b) for b in range(9) if (c := a)]\n",
     "nan": "a = float('nan')\nb = {a: a}[a]\nc = a == a\n",
     "match": "match 1:\n    case {'a': [1, *b], **c}:\n        pass\n    case int(x) | str(x):\n        pass\n",
-    "elif": "a = 0\nif a:\n    pass\n" + "".join(f"elif a == {n}:\n    b = {n}\n" for n in range(300)),
+    "elif": "a = 0\nif a:\n    pass\n"
+    + "".join(f"elif a == {n}:\n    b = {n}\n" for n in range(300)),
     "long_sum": "a = " + " + ".join(["'a'"] * 300) + "\n",
 }
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from casemate.guard.sink_table import PACKAGES
+
 
 class Row(NamedTuple):
     """One argument of some calls."""
@@ -20,13 +22,22 @@ class Row(NamedTuple):
     confidence: str = "high"
 
 
-_DATABASES = (
-    "sqlite3 pysqlite3 sqlcipher3 psycopg2 psycopg pymysql MySQLdb mysql mariadb cx_Oracle "
-    "oracledb "
-    "pyodbc aiosqlite asyncpg duckdb apsw sqlalchemy flask_sqlalchemy django databases aiomysql "
-    "pymssql clickhouse_driver snowflake aiopg records peewee pg8000 pony trino google ibm_db "
-    "teradatasql vertica_python redshift_connector sqlmodel"
+_DATABASES = " ".join(
+    (
+        *PACKAGES["sql"],
+        *(
+            "psycopg_pool",
+            "aiosqlite",
+            "aiopg",
+            "databases",
+            "flask_sqlalchemy",
+            "sqlmodel",
+            "records",
+        ),
+        *("ibm_db", "teradatasql", "vertica_python", "google"),
+    )
 )
+"""The guard's, and those that are built upon them."""
 _HTTP = "requests httpx httpx2 aiohttp urllib3 httplib2 treq"
 _MONGO = "pymongo motor flask_pymongo mongomock"
 _XML_PATHS = "lxml xml parsel elementpath defusedxml bs4 scrapy"
