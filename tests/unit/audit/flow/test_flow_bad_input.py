@@ -68,7 +68,8 @@ STRANGE = {
     "globals": "global a\na = 1\nnonlocal_ = globals()['a']\n",
     "walrus": "[(a := b) for b in range(9) if (c := a)]\n",
     "nan": "a = float('nan')\nb = {a: a}[a]\nc = a == a\n",
-    "match": "match 1:\n    case {'a': [1, *b], **c}:\n        pass\n    case int(x) | str(x):\n        pass\n",
+    "match": "match 1:\n    case {'a': [1, *b], **c}:\n        pass\n"
+    "    case int(x) | str(x):\n        pass\n",
     "elif": "a = 0\nif a:\n    pass\n"
     + "".join(f"elif a == {n}:\n    b = {n}\n" for n in range(300)),
     "long_sum": "a = " + " + ".join(["'a'"] * 300) + "\n",

@@ -1,4 +1,4 @@
-"""The table of sinks is the guard's: what the guard watches, reading code knows, or says why not."""
+"""What the guard watches, reading code knows too, or it is named here."""
 
 from __future__ import annotations
 
