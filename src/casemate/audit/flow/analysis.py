@@ -91,6 +91,8 @@ class _Run:
         self._limits = limits
         self._reader = CodeReader(files, report, limits)
         self._done: set[tuple[object, ...]] = set()
+        self._routes: set[tuple[str, str]] = set()
+        """Entries that frameworks call, by path and name, once they are read."""
 
     def file(self, path: str, entries: list[Entry]) -> None:
         """Read a file, then each entry of it, then the routes that came up meanwhile."""
@@ -147,7 +149,7 @@ class _Run:
         for name in rest:
             found = reader.attribute(_instance(reader, found, state), name, state, ast.Pass())
         functions = [o for o in options(found) if isinstance(o, (Func, Bound))]
-        routes = any(p.entry.path == entry.path and p.entry.name == first for p in reader.pending)
+        routes = (entry.path, entry.name) in self._routes
         if not functions:
             if not routes and isinstance(found, (type(ANYTHING),)) and not reader.pending:
                 self._report.unresolved(Place(file.path, 1), f"no function {entry.name}")
@@ -180,6 +182,7 @@ class _Run:
             if key in self._done:
                 continue
             self._done.add(key)
+            self._routes.add((pending.entry.path, pending.entry.name))
             reader.entry, reader.route = pending.entry, pending
             self._run(file, pending, state.copy())
             reader.route = None

@@ -9,6 +9,7 @@ from casemate.audit.flow import containers, names, outside, texts
 from casemate.audit.flow.expressions import baked_value
 from casemate.audit.flow.limits import MAX_CALLS, MAX_ITEMS, MAX_RECURSION
 from casemate.audit.flow.ports import Arguments, Frame, Reader
+from casemate.audit.flow.results import Step
 from casemate.audit.flow.state import Class, Instance, Mapping, Scope, Sequence, State, merged
 from casemate.audit.flow.values import (
     ANYTHING,
@@ -57,7 +58,7 @@ def _method_of(reader: Reader, value: Value, node: ast.Attribute, state: State) 
     """Return a method, with the object that it is of where a library has made it."""
     found = reader.attribute(value, node.attr, state, node)
     thing = state.things.get(value.number) if isinstance(value, Ref) else None
-    outside_of = isinstance(thing, Instance) and isinstance(found, Unknown)
+    outside_of = isinstance(thing, Instance) and isinstance(found, Unknown) and not found.path
     if outside_of or (isinstance(value, Unknown) and isinstance(found, (Unknown, Text))):
         return Method(value, node.attr)
     return found
@@ -130,6 +131,8 @@ def call(reader: Reader, function: Value, given: Arguments, state: State, node: 
     if isinstance(function, Ref):
         return _call_thing(reader, function, given, state, node)
     if isinstance(function, Unknown):
+        if function.path and function.taints:
+            return outside.asked(reader, function, given, state, node)
         return outside.call(reader, function.type, function, given, state, node)
     return ANYTHING
 
@@ -327,6 +330,7 @@ def _run(
             reader.unresolved(node, f"calls are followed {MAX_CALLS} deep only")
         return None
     scope = reader.new(Scope({}, function.scope), state)
+    step = reader.step(node, f"given to {function.name}()")
     outer = reader.frame
     first = given.places[0] if given.places and function.owner else None
     reader.frame = Frame(
@@ -340,7 +344,7 @@ def _run(
     stack.append(function.node)
     at = State(state.things, state.facts)
     try:
-        _bind(reader, function, scope, given, at, node)
+        _bind(reader, function, scope, given, at, step)
         ways = _body(reader, function, at)
         yields = reader.frame.yields
     finally:
@@ -367,7 +371,7 @@ def _body(reader: Reader, function: Func, at: State) -> list[tuple[State, Value]
 
 
 def _bind(
-    reader: Reader, function: Func, scope: Ref, given: Arguments, state: State, node: ast.AST
+    reader: Reader, function: Func, scope: Ref, given: Arguments, state: State, step: Step
 ) -> None:
     """Give the parameters of a function the arguments of a call."""
     spec = function.node.args
@@ -395,7 +399,6 @@ def _bind(
         values[spec.kwarg.arg] = reader.new(
             Mapping(known, given.rest, open=given.rest is not None), state
         )
-    step = reader.step(node, f"given to {function.name}()")
     for name, value in values.items():
         taints = shallow(value)
         if taints:

@@ -209,6 +209,10 @@ def _of_instance(
     ):
         return reader.path_attribute(value, name, state)
     kind = thing.type or outside_base(thing.owner, state)
+    if kind.endswith("RequestHandler"):
+        asked = sources.of_request(reader, Unknown(CLEAN, "request", "self"), name, node)
+        if isinstance(asked, Unknown) and asked.taints:
+            return asked
     if name == "request" and kind:
         return Unknown(CLEAN, "request", "self.request")
     return Unknown(thing.held, f"{kind}.{name}"[:200] if kind else "")

@@ -164,6 +164,8 @@ def checked(
         taints = contexts.harmful(row.weakness, value, state, reader.kinds)
         if taints:
             reader.report(row.weakness, name, taints, node, row.confidence)
+    if not rows:
+        guessed(reader, name, given, state, node)
     return bool(rows)
 
 
@@ -246,7 +248,7 @@ def _passed_on(
             replace(taint, doubt=True) for taint in texts.derived(taints, state, how, part=False)
         )
         taints = safe.noted(doubt, name)
-    kind = f"{name}()"[:_LONGEST]
+    kind = f"{name}()"[:_LONGEST] if name else ""
     if method[:1].isupper() or method in _MADE:
         options_of = {f"={key}": value for key, value in given.named.items()}
         return reader.new(Instance(0, options_of, kind, taints), state)
@@ -273,7 +275,7 @@ def of_unknown(
     """Return what a method gives of something that is not known."""
     request = sources.of_request(reader, receiver, name, node)
     if request is not None:
-        return _asked(reader, request, given, state, node)
+        return asked(reader, request, given, state, node)
     if receiver.path and receiver.taints:
         return _of_data(reader, receiver, name, given, state, node)
     if receiver.type == "split":
@@ -281,12 +283,11 @@ def of_unknown(
         if found is not None:
             return found
         return Text((receiver.taints,)) if name in ("pop", "__getitem__") else Unknown(CLEAN)
-    if not receiver.type or receiver.type.startswith("."):
-        guessed(reader, receiver, name, given, state, node)
-        if receiver.taints:
-            found = texts.method(receiver, name, given.places, state, node)
-            if found is not None:
-                return found
+    if (not receiver.type or receiver.type.startswith(".")) and receiver.taints:
+        guessed(reader, name, given, state, node)
+        found = texts.method(receiver, name, given.places, state, node)
+        if found is not None:
+            return found
     if receiver.type in ("int", "exception"):
         return Unknown(receiver.taints)
     return call(reader, f"{receiver.type or '?'}.{name}", receiver, given, state, node)
@@ -318,7 +319,7 @@ _WHOLE = frozenset(
 )
 
 
-def _asked(reader: Reader, value: Value, given: Arguments, state: State, node: ast.AST) -> Value:
+def asked(reader: Reader, value: Value, given: Arguments, state: State, node: ast.AST) -> Value:
     """Return what a method of a request gives: `request.get_header("x")`."""
     first = given.get(0)
     name = known_text(first) if first is not None else None
@@ -363,16 +364,10 @@ def _pairs(reader: Reader, receiver: Unknown, state: State, node: ast.AST) -> Va
     return reader.new(Sequence(None, Tup((key, value))), state)
 
 
-def guessed(
-    reader: Reader,
-    receiver: Unknown,
-    name: str,
-    given: Arguments,
-    state: State,
-    node: ast.AST,
-) -> None:
+def guessed(reader: Reader, name: str, given: Arguments, state: State, node: ast.AST) -> None:
     """Look at a method that is called as a sink is, of an object that is not known."""
     first = given.get(0)
+    name = name.rpartition(".")[2]
     if first is None or name not in ("execute", "executemany", "executescript", "raw", "query"):
         return
     owner = (
