@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from casemate.drills import ATTACKER
 from support.attacks import Attack, attempt
 from support.bundles import deploy, make_bundle, upload
 from support.node import TestNode
 from support.processes import gateway_of
 
-SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "app.py"
 GRANTS = 'egress = [{ host = "api.example.com" }, { host = "db.example.com", forward = 5432 }]'
 PROBE = """
 def probe():
@@ -48,7 +48,7 @@ IN_CALL = "def handler(event, context):\n    return probe()\n"
 def test_neither_listeners_nor_the_filters_own_are_open(
     node: TestNode, where: str, trust: str
 ) -> None:
-    source = SOURCE.read_text() + PROBE + (AT_IMPORT if where == "import" else IN_CALL)
+    source = ATTACKER.read_text() + PROBE + (AT_IMPORT if where == "import" else IN_CALL)
     name = f"probe-{where}-{trust}"
     node.deploy(source, name=name, grants=GRANTS, approve=True, settings=f'trust = "{trust}"')
     tried = attempt(node, f"t/{name}", {})
@@ -136,7 +136,9 @@ def test_the_import_cannot_hand_descriptors_to_the_node(node: TestNode, kind: st
     which = {"stream": 1, "packet": 5}[kind]
     head = b'{"listeners":8}'
     content = b"N" + len(head).to_bytes(4, "big") + bytes(4) + head
-    source = SOURCE.read_text() + f"\nwhich = {which}\ncontent = {content!r}\n" + SMUGGLE_AT_IMPORT
+    source = (
+        ATTACKER.read_text() + f"\nwhich = {which}\ncontent = {content!r}\n" + SMUGGLE_AT_IMPORT
+    )
     # What comes with a later report is closed by the kernel; a record may bring nothing at all.
     node.deploy(source, name=f"smuggler-{kind}", expect=503 if kind == "packet" else 201)
     for pid in (gateway, node.process.pid):

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 import casemate
+from casemate.drills import ATTACKER
 from support.attacks import Attempt, attempt
 from support.bystanders import processes_named
 from support.lingering import lingering
 from support.node import TestNode
 
-SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "app.py"
 LIMITS = 'timeout = "20s"\nprocesses = 64\nopen_files = 64\nmemory = "64MB"'
 Start = Callable[..., TestNode]
 
@@ -40,7 +40,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
             nodes.append(node)
             node.start()
         for name in ("attack", "victim"):
-            node.deploy(SOURCE.read_text(), name=name, limits=LIMITS, unguarded=True)
+            node.deploy(ATTACKER.read_text(), name=name, limits=LIMITS, unguarded=True)
         return node
 
     yield run

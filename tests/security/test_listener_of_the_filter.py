@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from casemate.drills import ATTACKER
 from support.attacks import SYSTEM_CALL, attempt, denials
 from support.node import TestNode
 from support.processes import children, gateway_of, zygotes_of
 
 HERE = Path(__file__).parent
 SOURCE = HERE.parent / "functions" / "attacks" / "listener.py"
-ATTACKS = HERE.parent / "functions" / "attacks" / "app.py"
 WON = ("io_uring", "userfaultfd", "seccomp notify")
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="looks into the processes of functions")
@@ -146,7 +146,7 @@ def test_where_somebody_else_has_the_listener_calls_are_refused_all_the_same(
 ) -> None:
     node = WatchedNode(tmp_path / "data").start()
     try:
-        node.deploy(ATTACKS.read_text(), name="attack", unguarded=True)
+        node.deploy(ATTACKER.read_text(), name="attack", unguarded=True)
         for name in ("ptrace-traceme", "bpf", "io-uring-setup", "userfaultfd"):
             tried = attempt(node, "t/attack", {"attack": "call", "name": name})
             assert tried.errno == 1

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import runpy
-from pathlib import Path
 
 import pytest
 
+from casemate.drills import ATTACKER
 from casemate.kernel.system_calls import name_of
 from support.attacks import FILTER_KILL, SYSTEM_CALL, Attack, attempt, denials
 from support.node import TestNode
 
-SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "app.py"
-APP = runpy.run_path(str(SOURCE))
+APP = runpy.run_path(str(ATTACKER))
 REFUSED = {errno.EPERM, errno.ENOSYS, errno.EACCES}
 BY_IDENTITY = {
     # The call itself is harmless and allowed; there is no such id to change to.
@@ -104,7 +103,7 @@ def handler(event, context):
 
 def test_the_import_is_refused_them_as_well(attacked: TestNode) -> None:
     """Code that runs at import has two calls more: the ones that make an instance."""
-    attacked.deploy(SOURCE.read_text() + AT_IMPORT, name="at-import")
+    attacked.deploy(ATTACKER.read_text() + AT_IMPORT, name="at-import")
     results = attempt(attacked, "t/at-import", {}).answer
     assert len(results) == len(APP["CALLS"]) - 1 + len(NAMESPACES) - 1
     # It is allowed, but there is no detached mount to move, and no right to.
@@ -147,7 +146,7 @@ def handler(event, context):
 
 def test_the_namespaces_that_the_import_can_make_lead_nowhere(attacked: TestNode) -> None:
     """With all capabilities in a user namespace of its own, the filter still holds."""
-    attacked.deploy(SOURCE.read_text() + NESTED, name="nested")
+    attacked.deploy(ATTACKER.read_text() + NESTED, name="nested")
     results = attempt(attacked, "t/nested", {}).answer
     assert results.pop("read")["errno"] == errno.ENOENT
     assert results.pop("made")["errno"] in {errno.EROFS, errno.EACCES}

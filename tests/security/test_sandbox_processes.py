@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from casemate.drills import ATTACKER
 from casemate.model.processes import GATEWAY_UID, SANDBOX_UID
 from support.attacks import Attack, attempt
 from support.lingering import lingering
 from support.node import TestNode, default_risks
 from support.processes import bases_of, gateway_of, zygotes_of
 
-SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "app.py"
 NOTHING = "0000000000000000"
 
 
@@ -156,7 +156,7 @@ def test_it_holds_its_own_descriptors_only(attack: Attack) -> None:
 
 def test_the_import_reaches_no_other_bundle(attacked: TestNode) -> None:
     """Landlock comes with the instance: at import a folder left open would be a way out."""
-    source = SOURCE.read_text() + (
+    source = ATTACKER.read_text() + (
         "\nFOLDERS = folders()\ndef handler(event, context):\n    return FOLDERS\n"
     )
     attacked.deploy(source, name="import-folders")

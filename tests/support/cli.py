@@ -5,20 +5,34 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 
 from support.node import TestNode
 
 
 def casemate(
-    node: TestNode, *arguments: str, stdin: str | None = None
+    node: TestNode,
+    *arguments: str,
+    stdin: str | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 120,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with the node's address and the owner's token; it may fail."""
+    """Run a command with the node's address and the owner's token; it may fail.
+
+    `env` comes before all else.
+    """
     return subprocess.run(
         [sys.executable, "-m", "casemate.cli.main", *arguments],
         input=stdin,
         capture_output=True,
         text=True,
-        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key, "NO_COLOR": "1"},
-        timeout=120,
+        env={
+            **os.environ,
+            "CASEMATE_URL": node.url,
+            "CASEMATE_KEY": node.key,
+            "NO_COLOR": "1",
+            **(env or {}),
+        },
+        timeout=timeout,
         check=False,
     )

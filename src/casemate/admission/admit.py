@@ -17,7 +17,7 @@ from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
 from casemate.model.facts import Actor, Fact, FunctionPlace
 from casemate.model.invocation import Outcome
-from casemate.model.path import Admitted, Failure, RawInvocation, RefusedError, Request
+from casemate.model.path import Admitted, Failure, RawInvocation, RefusedError, Request, closed
 from casemate.model.principal import (
     ANONYMOUS,
     Action,
@@ -134,6 +134,9 @@ class Admission:
                 raise RefusedError(Outcome.NOT_FOUND, _NO_FUNCTION)
             if brought:
                 self._brought.note(raw, version)
+        if not brought and self._catalogue.is_quarantined(raw.project, raw.function):
+            # Who waits for an answer is told; what the host brings is kept, and not placed.
+            raise closed()
         size = _size(raw) if raw.events else len(raw.body)
         most = version.spec.limits.request
         if size > most:

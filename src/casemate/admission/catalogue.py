@@ -227,6 +227,11 @@ class Catalogue:
         known = entry.closures.get(version.number)
         return known[1] if known is not None and known[0] is version else entry.closure(version)
 
+    def is_quarantined(self, project: str, function: str) -> bool:
+        """Tell whether a function takes no calls."""
+        entry = self._functions.get((project, function))
+        return entry is not None and entry.deployed.quarantine is not None
+
     def most_live(self, project: str, function: str) -> Version | None:
         """Return the version that most callers of `live` are sent to, the newest of equals."""
         entry = self._functions.get((project, function))

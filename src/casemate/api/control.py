@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from casemate.model.deployment import Alias, DeployedFunction, Version
+from casemate.model.deployment import Alias, DeployedFunction, Quarantine, Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.facts import Actor
 from casemate.model.invocation import RunningInvocation
@@ -15,6 +15,7 @@ from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
 from casemate.operations.declaration import Operation
 from casemate.operations.functions import SetAlias
+from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 
 AnswerT = TypeVar("AnswerT")
 
@@ -69,6 +70,14 @@ class Control(Protocol):
 
     async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """Remove a function with its versions and aliases (NotFoundError if there is none)."""
+        ...
+
+    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Quarantine:
+        """Have a function take no calls; return what holds, which may have held before."""
+        ...
+
+    async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:
+        """Let a function take calls again; return what held, ConflictError if nothing did."""
         ...
 
     async def route_claims(self) -> tuple[RouteClaim, ...]:

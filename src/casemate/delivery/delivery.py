@@ -87,8 +87,10 @@ class Delivery:
         by_project: dict[str, list[Version]] = {}
         functions: set[Name] = set()
         for version in self._catalogue.declaring():
-            functions.add((version.project, version.function))
             by_project.setdefault(version.project, []).append(version)
+            if self._catalogue.is_quarantined(version.project, version.function):
+                continue  # what is kept for it waits until it is among the functions again
+            functions.add((version.project, version.function))
             for trigger in version.spec.triggers:
                 if isinstance(trigger, QueueTrigger):
                     place = (version.project, trigger.queue)
@@ -104,6 +106,10 @@ class Delivery:
             self.ready(project, QUEUE, queue)
         for project, function in inboxes:
             self.ready(project, INBOX, function)
+        for lane in [
+            lane for name, lane in self._lanes.items() if self._catalogue.is_quarantined(*name)
+        ]:
+            self._want(lane)
 
     async def _resume_all(self, projects: Iterable[str]) -> None:
         for project in projects:
@@ -164,7 +170,12 @@ class Delivery:
         """Return the function that a place's messages are for, None without one that is live."""
         project, kind, name = place
         if kind == INBOX:
-            return (project, name) if self._catalogue.find(project, name) is not None else None
+            known = self._catalogue.find(project, name) is not None
+            return (
+                (project, name)
+                if known and not self._catalogue.is_quarantined(project, name)
+                else None
+            )
         consumer = self._consumers.get((project, name)) if kind == QUEUE else None
         return None if consumer is None else (project, consumer[0])
 
@@ -173,6 +184,8 @@ class Delivery:
     def _want(self, lane: Lane) -> None:
         version = self._catalogue.most_live(lane.project, lane.function)
         now = self._loop.time()
+        if self._catalogue.is_quarantined(lane.project, lane.function):
+            version = None
         if version is None or self._stopping or not lane.wants:
             self._fair.rest(lane.project, lane.function)
             if lane.idle or version is None:
@@ -288,7 +301,8 @@ class Delivery:
             lane.running -= 1
             self._fair.give_back(slot, self._loop.time() - began)
             # Who wants more, and did before, stands in line again by giving back.
-            if not lane.wants or lane.refused_until > began or lane.filling:
+            waits = self._catalogue.is_quarantined(lane.project, lane.function)
+            if not lane.wants or lane.refused_until > began or lane.filling or waits:
                 self._want(lane)
         return self._next_slot(lane)
 

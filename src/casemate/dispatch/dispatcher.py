@@ -20,7 +20,7 @@ from casemate.dispatch.shares import Shares
 from casemate.dispatch.tallies import Tallies
 from casemate.model.deployment import Version
 from casemate.model.invocation import RunningInvocation
-from casemate.model.path import Admitted, Placed, RefusedError
+from casemate.model.path import Admitted, Placed, RefusedError, closed
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.zygote import Zygote
@@ -74,6 +74,8 @@ class Dispatcher:
         self.tallies = Tallies()
         self._timer: asyncio.TimerHandle | None = None
         self._by_instance: dict[Instance, tuple[Pool, Admitted]] = {}
+        self._contained: frozenset[tuple[str, str]] = frozenset()
+        """Functions in quarantine."""
         self._crowded_until = 0.0
         self._ahead = Ahead(client.loop)
         cores = len(os.sched_getaffinity(0))
@@ -92,6 +94,8 @@ class Dispatcher:
         if not isinstance(admitted, Admitted):
             raise TypeError("stage 3 takes an Admitted")
         version = admitted.version
+        if self._contained and (version.project, version.function) in self._contained:
+            raise closed()
         pool = self._pools.get(_name(version))
         if pool is None:
             pool = self._new_pool(version)
@@ -120,15 +124,34 @@ class Dispatcher:
 
     def adopt(self, version: Version, zygote: Zygote) -> None:
         """Take over a zygote that was opened for this version's bundle."""
+        if (version.project, version.function) in self._contained:
+            zygote.close()
+            return
         self._new_pool(version).adopt(zygote)
 
     def retire(self, keep: set[Name]) -> None:
         """Let every version end that is not in `keep` once its calls are answered."""
         for name, pool in self._pools.items():
-            pool.retired = name not in keep
+            pool.retired = pool.contained or name not in keep
+
+    def contain(self, functions: frozenset[tuple[str, str]]) -> None:
+        """Place no call on these functions any more, and on all others."""
+        self._contained = functions
+        for name, pool in self._pools.items():
+            if name[:2] in functions:
+                pool.contain()
+            else:
+                pool.contained = False
+
+    def kill(self, project: str, function: str) -> None:
+        """End everything of a function at once, in the middle of its calls."""
+        for name, pool in self._pools.items():
+            if name[:2] == (project, function):
+                pool.close()
 
     def keep_warm(self, wanted: Sequence[tuple[Version, int]]) -> None:
         """Keep so many instances of each of these versions ready, and of no others."""
+        wanted = [one for one in wanted if (one[0].project, one[0].function) not in self._contained]
         counts = {_name(version): count for version, count in wanted}
         for version, _ in wanted:
             pool = self._pools.get(_name(version))

@@ -19,7 +19,7 @@ from casemate.dispatch.warm import Warm
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
 from casemate.model.function import Isolation, Trust
-from casemate.model.path import RefusedError
+from casemate.model.path import RefusedError, closed
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.zygote import Zygote
@@ -60,6 +60,7 @@ class Pool:
         self._start_seconds = max(self.limits.timeout, _START_SECONDS_LEAST)
         self.busy = 0
         self.retired = False
+        self.contained = False
         self.arrivals = ArrivalRate()
         self.warm = Warm()
         self._share = share
@@ -206,6 +207,12 @@ class Pool:
         refusal = throttled("The function has no free instance.", len(self._waiting), self.busy)
         waiter.future.set_exception(refusal)
 
+    def contain(self) -> None:
+        """Serve no call any more: those that wait are refused, those that run may end."""
+        self.contained = self.retired = True
+        self._waiting.refuse_all(closed())
+        self._retire_zygote()
+
     # -- supply --------------------------------------------------------------------------------
 
     def _supply_later(self) -> None:
@@ -299,7 +306,7 @@ class Pool:
     def _opened(self, asked: Version, zygote: Zygote) -> None:
         # Instances of one that it takes the place of stay until there are others.
         self._zygotes.adopt(zygote)
-        if asked.spec.grants != self.version.spec.grants:
+        if self.contained or asked.spec.grants != self.version.spec.grants:
             self._retire_zygote()  # it may reach more than the version may by now
 
     def _opening_failed(self, refusal: RefusedError) -> None:

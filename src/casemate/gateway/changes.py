@@ -11,10 +11,13 @@ from casemate.model.facts import (
     Actor,
     AliasMoved,
     Fact,
+    FunctionQuarantined,
+    FunctionReleased,
     FunctionRemoved,
     GrantsApproved,
     VersionDeployed,
 )
+from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 
 
 def removed(project: str, function: str, version: int, by: Actor) -> FunctionRemoved:
@@ -29,6 +32,18 @@ def moved(alias: Alias, by: Actor) -> AliasMoved:
     version = targets[0][0] if len(targets) == 1 else 0
     about = _about(alias.project, alias.function, version, by)
     return AliasMoved(**about, alias=alias.name, targets=targets)
+
+
+def quarantined(wanted: QuarantineFunction, by: Actor) -> FunctionQuarantined:
+    """Return that a function takes no calls any more."""
+    about = _about(wanted.project, wanted.function, 0, by)
+    return FunctionQuarantined(**about, reason=wanted.reason, killed=wanted.kill)
+
+
+def released(wanted: ReleaseFunction, by: Actor) -> FunctionReleased:
+    """Return that a function takes calls again."""
+    about = _about(wanted.project, wanted.function, 0, by)
+    return FunctionReleased(**about, reason=wanted.reason)
 
 
 def deployed(version: Version, new: NewVersion, by: Actor) -> Iterator[Fact]:

@@ -21,11 +21,12 @@ from casemate.facts import FactStream
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploying import Deploying
+from casemate.gateway.quarantines import Quarantines
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.gateway.stable import require_stable_before
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
-from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
+from casemate.model.deployment import LIVE, Alias, DeployedFunction, Quarantine, Version
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.facts import Actor
 from casemate.model.invocation import RunningInvocation
@@ -38,6 +39,7 @@ from casemate.operations.deployments import ForgetFunction, ForgetVersion, ShowA
 from casemate.operations.functions import ListFunctions, SetAlias, Target
 from casemate.operations.grants import ListUses
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.operations.records import ReadLogs
 from casemate.recorder.denials import DenialRecorder
 from casemate.recorder.records.interface import Records
@@ -91,6 +93,7 @@ class NodeControl:
         self._facts = facts
         self._subscriptions = subscriptions
         self._delivery = delivery
+        self._quarantines = Quarantines(store)
         self._ready = ReadyInstances(catalogue, dispatcher, config.caps)
         self._deploying = Deploying(
             ready=self._ready,
@@ -118,6 +121,8 @@ class NodeControl:
     async def load(self) -> None:
         """Read what is stored."""
         claims = read_claims(await self._store.read(ReadNodeValue(name=CLAIMS_VALUE)))
+        await self._quarantines.load()
+        self._dispatcher.contain(self._quarantines.names)
         self._catalogue.replace(await self.functions(), claims)
         used, limit = self._catalogue.digests(), time.time() - KEPT_SECONDS
         for digest, size in (await self._bundles.load(used, limit)).items():
@@ -150,7 +155,8 @@ class NodeControl:
 
     async def functions(self) -> tuple[DeployedFunction, ...]:
         """See Control."""
-        return self._ready.told((await self._store.read(ListFunctions())).functions)
+        stored = (await self._store.read(ListFunctions())).functions
+        return self._quarantines.told(self._ready.told(stored))
 
     async def function(self, project: str, name: str) -> DeployedFunction:
         """See Control."""
@@ -159,15 +165,36 @@ class NodeControl:
                 return function
         raise NotFoundError(f"There is no function {project}/{name}.", next_step="run casemate ls")
 
+    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Quarantine:
+        """See Control."""
+        async with self._changing:
+            await self.function(operation.project, operation.function)
+            found = await self._quarantines.begin(operation, by)
+            self._facts.happened(changes.quarantined(operation, by))
+            await self._reload()
+            if operation.kill:
+                self._dispatcher.kill(operation.project, operation.function)
+            return found
+
+    async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:
+        """See Control."""
+        async with self._changing:
+            found = await self._quarantines.end(operation.project, operation.function)
+            self._facts.happened(changes.released(operation, by))
+            await self._reload()
+            return found
+
     async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """See Control."""
         async with self._changing:
+            self._quarantines.require_none(project, function)
             unused = await self._store.change(ForgetFunction(project=project, function=function))
             await self._removed(project, function, 0, unused, by)
 
     async def remove_version(self, project: str, function: str, number: int, *, by: Actor) -> None:
         """See Control."""
         async with self._changing:
+            self._quarantines.require_none(project, function)
             unused = await self._store.change(
                 ForgetVersion(project=project, function=function, number=number)
             )
@@ -183,6 +210,7 @@ class NodeControl:
 
     async def _reload(self) -> None:
         """Take over what is stored, and let versions end that no alias leads to any more."""
+        self._dispatcher.contain(self._quarantines.names)
         functions = await self.functions()
         self._catalogue.replace(functions)
         keep = {

@@ -53,6 +53,17 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: float
 
 
+class Quarantine(msgspec.Struct, frozen=True, kw_only=True):
+    """That a function takes no calls until somebody releases it."""
+
+    project: str
+    function: str
+    reason: str
+    by: str
+    """As `Principal.text`; `node` for what the node did by a policy of its own."""
+    since: float
+
+
 class DeployedFunction(msgspec.Struct, frozen=True, kw_only=True):
     """A function with all its versions (ascending) and aliases."""
 
@@ -62,3 +73,5 @@ class DeployedFunction(msgspec.Struct, frozen=True, kw_only=True):
     aliases: tuple[Alias, ...]
     ready: int = 0
     """Instances that wait for a call at the moment."""
+    quarantine: Quarantine | None = None
+    """Why it takes no calls; None: it does."""

@@ -76,6 +76,20 @@ class FunctionRemoved(Fact, frozen=True, kw_only=True):
     """A function is gone, or one version of it (`version` says which)."""
 
 
+class FunctionQuarantined(Fact, frozen=True, kw_only=True):
+    """A function takes no calls any more, until it is released."""
+
+    reason: str
+    killed: bool
+    """Whether what was running was ended at once."""
+
+
+class FunctionReleased(Fact, frozen=True, kw_only=True):
+    """A function that was in quarantine takes calls again."""
+
+    reason: str
+
+
 class AliasMoved(Fact, frozen=True, kw_only=True):
     """An alias points somewhere else: by hand, promotion or rollback."""
 

@@ -21,6 +21,10 @@ from casemate.model.principal import Checked, Principal, PrincipalKind
 from casemate.model.recording import Frame
 from casemate.model.tracing import Span, TraceContext
 
+_NO_CALLS = "The function takes no calls at present."
+_CLOSED_SECONDS = 60
+"""After which callers of a function in quarantine may try again."""
+
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
     """What led to an invocation by a function. From one link to the next it only shrinks.
@@ -218,3 +222,8 @@ class RefusedError(CasemateError):
         self.failure = failure
         self.principal = principal
         """Who was refused, where that is known."""
+
+
+def closed() -> RefusedError:
+    """Return the refusal of a function in quarantine, which tells nobody that it is."""
+    return RefusedError(Outcome.UNAVAILABLE, _NO_CALLS, retry_after=_CLOSED_SECONDS)

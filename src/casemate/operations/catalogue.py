@@ -34,6 +34,7 @@ from casemate.operations import (
     oidc,
     policies,
     positions,
+    quarantine,
     recordings,
     records,
     resources,
@@ -53,7 +54,7 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, triggers, grants, baselines, sources, bundles),
+    *(functions, quarantine, triggers, grants, baselines, sources, bundles),
     records,
     traces,
     metrics,

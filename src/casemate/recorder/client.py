@@ -282,7 +282,7 @@ class RecorderClient:
             _, waiter = self._durable.popleft()
             if not waiter.done():
                 waiter.set_result(None)
-        if self._buffer:
+        if self._buffer and self._flushing is None:  # else they wait for company
             self._flush()
 
     def _lost(self) -> None:

@@ -101,6 +101,12 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
         OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.INFORMATIONAL, "Update"
     ),
     facts.FunctionRemoved: Mapped(OcsfClass.APPLICATION_LIFECYCLE, 2, Severity.LOW, "Remove"),
+    facts.FunctionQuarantined: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.HIGH, "Quarantine"
+    ),
+    facts.FunctionReleased: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.MEDIUM, "Release from quarantine"
+    ),
     facts.AliasMoved: Mapped(
         OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.INFORMATIONAL, "Alias moved"
     ),

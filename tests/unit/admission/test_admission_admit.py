@@ -11,6 +11,7 @@ import pytest
 
 from casemate.admission import Admission, Catalogue
 from casemate.model.denial import DenialKind
+from casemate.model.deployment import Quarantine
 from casemate.model.event import Event
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Caller, Finished, Flow, RefusedError
@@ -381,3 +382,35 @@ def test_an_event_kept_for_a_version_that_was_removed_is_told_so(gate: Gate) -> 
             request(function="public", qualifier="9", caller=Caller(principal=trigger))
         )
     assert refused.value.outcome is Outcome.NOT_FOUND
+
+
+# -- quarantine ----------------------------------------------------------------------------------
+
+
+def test_quarantine_tells_only_those_who_may_call_and_not_why(gate: Gate) -> None:
+    held = Quarantine(project="t", function="private", reason="secret", by="node", since=1.0)
+    before = {case: refusal_text(gate, *case) for case in itertools.product(CREDENTIALS, FUNCTIONS)}
+    functions = [deployed(version(1, name=name)) for name in ("private",)]
+    functions[0] = msgspec.structs.replace(functions[0], quarantine=held)
+    gate.catalogue.replace(
+        [
+            *functions,
+            deployed(version(1, name="public", public=True)),
+            deployed(version(1, name="internal", internal=True)),
+        ]
+    )
+    for case, text in before.items():
+        now = refusal_text(gate, *case)
+        if case in (("invoker", "private"), ("owner", "private")):
+            assert now == (Outcome.UNAVAILABLE, "The function takes no calls at present.")
+        else:
+            assert now == text
+    assert gate.call("private")  # which is not placed: see the dispatcher
+
+
+def refusal_text(gate: Gate, credential: str, function: str) -> tuple[Outcome, str] | None:
+    try:
+        gate.ask(credential, function)
+    except RefusedError as refused:
+        return refused.outcome, refused.message
+    return None

@@ -22,6 +22,7 @@ from casemate.model.deployment import (
     Alias,
     AliasTarget,
     DeployedFunction,
+    Quarantine,
     Version,
 )
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
@@ -47,6 +48,7 @@ from casemate.operations.declaration import Operation
 from casemate.operations.functions import SetAlias, Target
 from casemate.operations.grants import ListUses
 from casemate.operations.performing import Performed, Performers
+from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.operations.records import (
     Denials,
     Errors,
@@ -265,6 +267,27 @@ class FakeControl:
             raise NotFoundError(f"There is no version {missing[0]} of {project}/{function}.")
         targets = tuple(AliasTarget(version=t.version, weight=t.weight) for t in operation.targets)
         return self._point(project, function, operation.name, targets)
+
+    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Quarantine:
+        name = operation.project, operation.function
+        found = Quarantine(
+            project=operation.project,
+            function=operation.function,
+            reason=operation.reason,
+            by=by.principal,
+            since=1.0,
+        )
+        held = (await self.function(*name)).quarantine or found
+        self.deployed[name] = msgspec.structs.replace(self.deployed[name], quarantine=held)
+        return held
+
+    async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:
+        name = operation.project, operation.function
+        held = (await self.function(*name)).quarantine
+        if held is None:
+            raise ConflictError("It is not in quarantine.")
+        self.deployed[name] = msgspec.structs.replace(self.deployed[name], quarantine=None)
+        return held
 
     async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
         await self.function(project, function)

@@ -176,6 +176,23 @@ def test_promote_and_rollback(cli, shop) -> None:
     assert cli("promote", "shop/cart", "1", "--alias", "No Name").code == 1
 
 
+def test_quarantine_and_release(cli, shop) -> None:
+    result = cli("quarantine", "shop/cart", "--reason", "MAL-2026-1", "--kill")
+    assert result.out.startswith("shop/cart takes no calls.\n")
+    assert "nobody: quarantine" in cli("ls").out
+    shown = cli("show", "shop/cart").out
+    assert "QUARANTINE since" in shown and "MAL-2026-1" in shown
+    assert "MAL-2026-1" in cli("quarantine", "shop/cart", "--reason", "another").out
+    assert cli("release", "shop/cart", "--reason", "mended").out.startswith(
+        "shop/cart takes calls again.\n"
+    )
+    assert cli("release", "shop/cart", "--reason", "mended").code == 1
+    assert "QUARANTINE" not in cli("show", "shop/cart").out
+    assert cli("quarantine", "shop/nothing", "--reason", "x").code == 3
+    assert cli("quarantine", "shop/cart").code == 2
+    assert cli("quarantine", "shop/cart", "--reason", "").code == 1
+
+
 @pytest.mark.parametrize(
     "texts",
     [["8=5"], ["8", "7"], ["8=50", "8=50"], ["8=0", "7=100"], ["x"], ["8=5=5"], ["-1"], ["8=101"]],

@@ -20,6 +20,7 @@ from casemate.data.interface import NewMessage
 from casemate.delivery import Delivery
 from casemate.delivery.admitted import AdmissionMarks
 from casemate.delivery.subscriptions import Subscriptions
+from casemate.model.deployment import Quarantine
 from casemate.model.event import Event
 from casemate.model.grant import QueueSpec, Resources
 from casemate.model.http import HttpResponse
@@ -93,6 +94,21 @@ class World:
         self.catalogue.replace([deployed(version(project=project, **spec)) for spec in specs])
         await self.subscriptions.update()
         await self.subscriptions.ensure(project)
+
+    def quarantine(self, *names: str) -> None:
+        """Have these functions, and no others, take no calls."""
+        found = [entry.deployed for entry in self.catalogue._functions.values()]
+        self.catalogue.replace(
+            msgspec.structs.replace(
+                one,
+                quarantine=Quarantine(
+                    project=one.project, function=one.name, reason="r", by="node", since=1.0
+                )
+                if one.name in names
+                else None,
+            )
+            for one in found
+        )
 
     async def send(
         self, *data: Any, function: str = "f", trigger: str = "", **changes: Any

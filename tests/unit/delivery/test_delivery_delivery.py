@@ -540,3 +540,47 @@ def test_a_stop_keeps_what_ran_and_gives_back_the_rest(on: Callable[[Scene], Non
         assert {message.attempts for message in again} == {1}, "none has used an attempt"
 
     on(scene)
+
+
+# -- quarantine ----------------------------------------------------------------------------------
+
+
+def test_what_is_kept_for_a_function_in_quarantine_waits(on: Callable[[Scene], None]) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(CONSUMER)
+        world.seconds = 0.02
+        world.delivery.start()
+        await world.send(*range(40))
+        await world.queue(*range(40))
+        await world.until(lambda: len(world.ran) > 3)
+        world.quarantine("f")
+        world.delivery.update()
+        await world.until(lambda: world.running == 0)
+        await asyncio.sleep(0.1)
+        before, leases = len(world.ran), world.data.leases
+        await world.send(*range(40, 50))
+        await asyncio.sleep(0.2)
+        assert len(world.ran) == before < 80 and world.data.leases == leases
+        world.quarantine()
+        world.delivery.update()
+        await world.until(lambda: len(world.ran) >= 90)
+        assert Counter(world.values()) == Counter([*range(50), *range(40)])
+        assert all(raw.attempt == 1 for raw in world.ran)
+        assert await world.dead() == [] and await world.dead("queue", "jobs") == []
+
+    on(scene)
+
+
+def test_a_start_in_quarantine_delivers_nothing(on: Callable[[Scene], None]) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        world.quarantine("f")
+        await world.send(1)
+        world.delivery.start()
+        await asyncio.sleep(0.1)
+        assert not world.ran and not world.data.leases
+        world.quarantine()
+        world.delivery.update()
+        await world.until(lambda: len(world.ran) == 1)
+
+    on(scene)

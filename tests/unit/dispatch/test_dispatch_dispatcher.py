@@ -196,3 +196,84 @@ def test_closing_ends_every_zygote() -> None:
         assert node.sandbox.living == []
 
     run(scenario)
+
+
+# -- quarantine ----------------------------------------------------------------------------------
+
+
+def test_a_contained_function_gets_no_call_and_those_that_run_end() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        node = Node(loop)
+        held, other = version_of(concurrency=1), version_of(name="g")
+        running = loop.create_task(node.call(held, 1.0))
+        await asyncio.sleep(0.2)
+        waiting = loop.create_task(node.call(held))
+        await asyncio.sleep(0.01)
+        node.dispatcher.contain(frozenset({(held.project, held.function)}))
+        node.dispatcher.retire({("t", "f", 1), ("t", "g", 1)})
+        with pytest.raises(RefusedError) as refused:
+            await waiting
+        assert refused.value.outcome is Outcome.UNAVAILABLE
+        assert "quarantine" not in refused.value.message
+        with pytest.raises(RefusedError):
+            await node.call(held)
+        assert not running.done()
+        placed = await running
+        assert placed.instance.closed  # type: ignore[attr-defined]
+        await node.call(other)
+        await asyncio.sleep(5)
+        assert all(not z.alive for z in node.sandbox.zygotes if z.version.function == "f")
+        node.dispatcher.close()
+
+    run(scenario)
+
+
+def test_kill_ends_what_runs_and_release_serves_again() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        node = Node(loop)
+        version = version_of()
+        placed = await node.dispatcher.place(admitted(version))
+        name = (version.project, version.function)
+        node.dispatcher.contain(frozenset({name}))
+        node.dispatcher.kill(*name)
+        await asyncio.sleep(0)
+        assert not placed.instance.zygote.alive  # type: ignore[attr-defined]
+        node.dispatcher.release(placed)
+        node.dispatcher.contain(frozenset())
+        node.dispatcher.retire({("t", "f", 1)})
+        await node.call(version)
+        node.dispatcher.close()
+
+    run(scenario)
+
+
+def test_a_contained_function_keeps_nothing_warm_and_takes_no_zygote() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        node = Node(loop)
+        version = version_of()
+        node.dispatcher.contain(frozenset({(version.project, version.function)}))
+        node.dispatcher.keep_warm([(version, 2)])
+        zygote = await node.sandbox.open(version)
+        node.dispatcher.adopt(version, zygote)  # type: ignore[arg-type]
+        await asyncio.sleep(5)
+        assert not zygote.alive and node.sandbox.opens == 1 and not node.dispatcher.spares
+        node.dispatcher.close()
+
+    run(scenario)
+
+
+def test_a_zygote_that_comes_up_after_its_function_was_contained_serves_nobody() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        node = Node(loop)
+        version = version_of()
+        call = loop.create_task(node.call(version))
+        await asyncio.sleep(0.001)
+        node.dispatcher.contain(frozenset({(version.project, version.function)}))
+        with pytest.raises(RefusedError):
+            await call
+        await asyncio.sleep(5)
+        assert node.sandbox.opens == 1 and not any(z.alive for z in node.sandbox.zygotes)
+        assert sum(z.forks for z in node.sandbox.zygotes) == 0
+        node.dispatcher.close()
+
+    run(scenario)

@@ -30,7 +30,7 @@ from casemate.model.errors import (
     NotFoundError,
     UnavailableError,
 )
-from casemate.model.facts import Actor
+from casemate.model.facts import Actor, FunctionQuarantined, FunctionReleased
 from casemate.model.function import Limits, named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
 from casemate.model.processes import GatewayConfig
@@ -40,6 +40,7 @@ from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import SetAlias, Target
 from casemate.operations.grants import ListUses
 from casemate.operations.inboxes import Subscribe
+from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.operations.records import (
     ListDenials,
     ListErrors,
@@ -189,6 +190,14 @@ class Dispatcher:
         self.adopted: list[tuple[Version, Zygote]] = []
         self.kept: list[set[Name]] = []
         self.warm: list[tuple[int, int]] = []
+        self.contained: frozenset[tuple[str, str]] = frozenset()
+        self.killed: list[tuple[str, str]] = []
+
+    def contain(self, functions: frozenset[tuple[str, str]]) -> None:
+        self.contained = functions
+
+    def kill(self, project: str, function: str) -> None:
+        self.killed.append((project, function))
 
     def adopt(self, version: Version, zygote: Zygote) -> None:
         self.adopted.append((version, zygote))
@@ -749,6 +758,112 @@ def test_removing_forgets_versions_and_bundles_that_nobody_else_uses(on_node: On
         with pytest.raises(NotFoundError):
             await node.control.function("t", "f")
         assert [f.name for f in await node.control.functions()] == ["g"]
+
+    on_node(scene)
+
+
+# -- quarantine ----------------------------------------------------------------------------------
+
+
+def held(**changes: Any) -> QuarantineFunction:
+    wanted = {"project": "t", "function": "f", "reason": "MAL-1", **changes}
+    return QuarantineFunction(**wanted)
+
+
+RELEASE = ReleaseFunction(project="t", function="f", reason="mended")
+
+
+def told_of(node: Node) -> list[Any]:
+    found: list[Any] = []
+    for kind in (FunctionQuarantined, FunctionReleased):
+        node.facts.listen(kind, found.append)
+    return found
+
+
+def test_quarantine_and_release(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        told = told_of(node)
+        await node.deploy()
+        await node.deploy("g")
+        found = await node.control.quarantine(held(kill=True), by=ADA)
+        assert (found.reason, found.by) == ("MAL-1", ADA.principal)
+        assert abs(found.since - time.time()) < 10
+        assert node.dispatcher.contained == {("t", "f")} and node.dispatcher.killed == [("t", "f")]
+        assert node.catalogue.is_quarantined("t", "f")
+        assert not node.catalogue.is_quarantined("t", "g")
+        assert [f.quarantine for f in await node.control.functions()] == [found, None]
+        assert await node.control.release(RELEASE, by=ADA) == found
+        assert node.dispatcher.contained == frozenset()
+        assert not node.catalogue.is_quarantined("t", "f")
+        first, second = told
+        assert (first.reason, first.killed, first.by) == ("MAL-1", True, ADA.principal)
+        assert (second.reason, second.function) == ("mended", "f")
+
+    on_node(scene)
+
+
+def test_neither_a_deploy_nor_a_restart_lifts_a_quarantine(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        found = await node.control.quarantine(held(), by=ADA)
+        await node.deploy(description="new")
+        await node.control.rollback("t", "f", 1, by=ADA)
+        assert node.catalogue.is_quarantined("t", "f")
+        again = Node(node.folder, node.bundles)
+        again.store.versions, again.store.values = node.store.versions, node.store.values
+        again.store.states = node.store.states
+        await again.control.load()
+        assert again.dispatcher.contained == {("t", "f")}
+        assert again.catalogue.is_quarantined("t", "f")
+        assert (await again.control.function("t", "f")).quarantine == found
+        assert not node.dispatcher.killed
+
+    on_node(scene)
+
+
+def test_a_second_quarantine_keeps_the_first_and_may_kill(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        told = told_of(node)
+        await node.deploy()
+        found = await node.control.quarantine(held(), by=ADA)
+        more = held(reason="worse", kill=True)
+        assert await node.control.quarantine(more, by=Actor("k", "")) == found
+        assert node.dispatcher.killed == [("t", "f")]
+        assert [fact.reason for fact in told] == ["MAL-1", "worse"]
+
+    on_node(scene)
+
+
+def test_nothing_of_a_function_in_quarantine_is_removed(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        await node.deploy(description="new")
+        await node.control.quarantine(held(), by=ADA)
+        with pytest.raises(ConflictError, match="in quarantine"):
+            await node.control.remove("t", "f", by=ADA)
+        with pytest.raises(ConflictError, match="in quarantine"):
+            await node.control.remove_version("t", "f", 1, by=ADA)
+        assert len((await node.control.function("t", "f")).versions) == 2
+
+    on_node(scene)
+
+
+def test_what_is_not_there_or_not_held(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        with pytest.raises(NotFoundError):
+            await node.control.quarantine(held(), by=ADA)
+        await node.deploy()
+        with pytest.raises(ConflictError, match="not in quarantine"):
+            await node.control.release(RELEASE, by=ADA)
+
+    on_node(scene)
+
+
+def test_quarantines_that_cannot_be_read_stop_the_start(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        node.store.values["quarantines 3"] = b"[{]"
+        with pytest.raises(StoreError, match="quarantine"):
+            await node.control.load()
 
     on_node(scene)
 

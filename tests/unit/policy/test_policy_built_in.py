@@ -40,6 +40,7 @@ MAY: dict[str, set[str]] = {
     },
     "operator": {
         *("node:read", "node:backup", "function:read", "function:alias", "function:remove"),
+        *("function:quarantine", "function:release"),
         *("grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge"),
         *("dead-letter:read", "dead-letter:write"),
         *RECORDS,

@@ -279,6 +279,22 @@ async def test_records_wait_for_company_and_a_fact_takes_them_along(
 
 
 @on_trial
+async def test_an_acknowledgement_does_not_send_records_that_wait_for_company(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    client.record(protocol.LEFT, b"x")
+    durable = asyncio.ensure_future(client.durable())
+    await asyncio.sleep(0)  # it has been sent, and is not acknowledged
+    client.record(protocol.LEFT, b"x")
+    await durable
+    assert (recorder.messages, client.waiting) == (1, 1)
+    client.record(protocol.LEFT, b"x")
+    await until(lambda: len(recorder.taken) == 3)
+    assert recorder.messages == 2
+
+
+@on_trial
 async def test_what_cannot_be_kept_of_records_is_counted(
     client: RecorderClient, facts: FactStream, recorder: Recorder
 ) -> None:

@@ -22,6 +22,8 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.VersionDeployed: {"digest": "ab"},
     facts.FunctionRemoved: {},
     facts.AliasMoved: {"alias": "live", "targets": ((3, 1.0),)},
+    facts.FunctionQuarantined: {"reason": "MAL-1", "killed": True},
+    facts.FunctionReleased: {"reason": "mended"},
     facts.GrantsApproved: {"added": ("bucket:read photos",)},
     facts.GrantUsed: {"grant": "bucket:read photos", "action": "bucket:read", "count": 3},
     facts.RiskAccepted: {"risk": "landlock"},

@@ -51,13 +51,13 @@ def analyse(
     parsed, problems = parse_all(files)
     for problem in problems:
         report.unresolved(problem.place, problem.what)
-    until = time.monotonic() + limits.seconds
+    until = time.thread_time() + limits.seconds
     known = Files(parsed)
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(max(before, MAX_FRAMES))
     try:
         for path, of_file in _by_path(entries).items():
-            if time.monotonic() > until:
+            if time.thread_time() > until:
                 report.unresolved(Place(path, 1), "not analysed: the time was used up before")
                 continue
             _Run(known, report, limits).file(path, of_file)

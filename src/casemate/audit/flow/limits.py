@@ -48,5 +48,5 @@ class Limits(NamedTuple):
     """Nodes of syntax evaluated for one entry."""
     all_steps: int = 20_000_000
     seconds: float = 60.0
-    """For the whole analysis; entries that come later are told as unresolved."""
+    """Of processor time for the whole analysis; entries that come later are told as unresolved."""
     entry_seconds: float = 5.0

@@ -21,7 +21,7 @@ from casemate.audit.flow import (
     statements,
     texts,
 )
-from casemate.audit.flow.library import paths
+from casemate.audit.flow.library import paths, table
 from casemate.audit.flow.limits import MAX_HEAP, Limits
 from casemate.audit.flow.parsing import File
 from casemate.audit.flow.ports import Arguments, Frame, Pending, SpentError
@@ -58,6 +58,9 @@ class Files:
 
     def find(self, name: str, near: str) -> str | None:
         """Return the module that `import name` means in a module; the nearest one of several."""
+        top = name.partition(".")[0]
+        if top in table.LIBRARIES and self.is_package(top):
+            return None
         folder = near.rpartition(".")[0]
         while True:
             whole = f"{folder}.{name}" if folder else name
@@ -98,14 +101,14 @@ class CodeReader:
     def begin(self, steps: int, seconds: float) -> None:
         """Grant steps and time."""
         self.left = steps
-        self.until = time.monotonic() + seconds
+        self.until = time.thread_time() + seconds
 
     def spend(self, node: ast.AST) -> None:
         """Count a step; `SpentError` when none is left."""
         self.left -= 1
         if self.left < 0:
             raise SpentError("steps")
-        if self.left % 256 == 0 and time.monotonic() > self.until:
+        if self.left % 256 == 0 and time.thread_time() > self.until:
             raise SpentError("time")
 
     # -- reading -----------------------------------------------------------------------------------
@@ -199,7 +202,7 @@ class CodeReader:
         found = self.files.find(name, self.frame.module)
         if found is None:
             # A package without a file of its own has modules below it.
-            if self.files.is_package(name):
+            if self.files.is_package(name) and name.partition(".")[0] not in table.LIBRARIES:
                 return Module(name)
             return External(name)
         if found in self.scopes:

@@ -7,7 +7,7 @@ from casemate.cli.operation_command import answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import print_table
 from casemate.cli.text import moment
-from casemate.model.deployment import LIVE, Alias, DeployedFunction
+from casemate.model.deployment import LIVE, Alias, DeployedFunction, Version
 from casemate.operations.functions import Functions, ListFunctions
 
 app = new_app()
@@ -36,4 +36,10 @@ def _columns(function: DeployedFunction) -> tuple[str, str, str, str]:
     if version is None:
         return live, "", "", ""
     routes = ", ".join(f"{trigger.method} {trigger.path}" for trigger in version.spec.http)
-    return live, moment(version.created_at), "everyone" if version.spec.public else "token", routes
+    return live, moment(version.created_at), _callers(function, version), routes
+
+
+def _callers(function: DeployedFunction, version: Version) -> str:
+    if function.quarantine is not None:
+        return "nobody: quarantine"
+    return "everyone" if version.spec.public else "token"

@@ -46,6 +46,10 @@ def show(found: DeployedFunction, call: Call) -> None:
     restoring = call.client.call(asked)
     print_line(call.name, BOLD)
     print_line(f"  address    {call.url}/invoke/{call.name}")
+    if found.quarantine is not None:
+        held = found.quarantine
+        print_line(f"  QUARANTINE since {moment(held.since)}, by {held.by}", YELLOW)
+        print_line(f"  reason     {held.reason}")
     if live is not None:
         _print_spec(live)
         if live.spec.limits.warm or found.ready:

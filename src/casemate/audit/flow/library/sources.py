@@ -89,6 +89,7 @@ _TRUSTED_ENDS = (
     *("['approximateArrivalTimestamp']", "['ApproximateCreationDateTime']", "['resourcePath']"),
     *("['schedule']", "['scheduled_at']", "['revision']", "['is_base64']", "['remote_address']"),
     *("['authorizer']['principalId']", "['method']", "['deadlineMs']", "['account']"),
+    *("['ResponseURL']", "['StackId']", "['RequestType']", "['PhysicalResourceId']"),
     *("['region']", "['claims']['sub']", "['userPoolId']", "['triggerSource']"),
 )
 """Parts of events that the platform writes."""

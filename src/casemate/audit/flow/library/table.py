@@ -198,6 +198,25 @@ def _methods() -> dict[str, list[Row]]:
 
 EXACT = _exact()
 METHODS = _methods()
+LIBRARIES = frozenset(
+    (
+        *(name.partition(".")[0] for name in EXACT),
+        *(root for rows in METHODS.values() for row in rows for root in row.roots),
+        *(
+            "botocore",
+            "aioboto3",
+            "boto3",
+            "s3transfer",
+            "jmespath",
+            "dateutil",
+            "certifi",
+            "numpy",
+        ),
+        *("pydantic", "markupsafe", "click", "itsdangerous", "charset_normalizer", "idna", "attr"),
+        *("aws_lambda_powertools", "chalice", "cryptography", "typing_extensions", "attrs", "pytz"),
+    )
+)
+"""Packages of others: not read where they lie beside the code, for what they do is known."""
 SQL_VERBS = (
     *(
         "select ",

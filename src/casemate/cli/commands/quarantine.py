@@ -1,0 +1,35 @@
+"""`casemate quarantine`: a function takes no calls any more."""
+
+from __future__ import annotations
+
+from casemate.cli.operation_command import Call, answered
+from casemate.cli.options import new_app
+from casemate.cli.terminal import note, print_line
+from casemate.cli.text import moment
+from casemate.model.deployment import Quarantine
+from casemate.operations.quarantine import QuarantineFunction
+
+app = new_app()
+
+
+@answered(
+    app,
+    QuarantineFunction,
+    examples="""\
+$ casemate quarantine checkout --reason 'GHSA-8v8w-v8xg-79rf is exploited'
+$ casemate quarantine shop/checkout --reason 'MAL-2026-1234' --kill
+""",
+)
+def quarantine(found: Quarantine, call: Call) -> None:
+    """Have a function take no calls any more.
+
+    Whatever they come by: callers are answered 503 and not told why. Events that are kept for it
+    wait until it is released; those that grow older than `delivery.max_age` meanwhile become dead
+    letters, which can be tried again. Nothing of it is removed, nor can be, and a deploy does not
+    lift it. Calls that run end where they are; with --kill they are ended at once.
+    """
+    print_line(f"{call.name} takes no calls.")
+    wanted = call.operation
+    if found.reason != wanted.reason:
+        print_line(f"It took none since {moment(found.since)}, by {found.by}: {found.reason}")
+    note(f"Afterwards: casemate release {call.name} --reason TEXT")

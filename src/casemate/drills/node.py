@@ -1,0 +1,125 @@
+"""The node that is attacked: its interface with a token and without, and its own records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+from casemate.model.denial import Denial
+from casemate.model.errors import NotFoundError
+from casemate.model.invocation import ErrorRecord, InvocationRecord
+from casemate.operations.declaration import Operation
+from casemate.operations.records import ListDenials, ShowError, ShowInvocation
+
+RECORD_SECONDS = 5.0
+"""How long one waits for a record; it is told within milliseconds, and kept in groups."""
+_PAUSE_SECONDS = 0.01
+_MOST_PAUSE_SECONDS = 0.1
+_DENIALS = 100
+
+T = TypeVar("T")
+
+
+class Answer(Protocol):
+    """What an HTTP client returns."""
+
+    @property
+    def status_code(self) -> int:
+        """Return the status."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """Return the body."""
+        ...
+
+    @property
+    def headers(self) -> Any:
+        """Return the headers, by names without case."""
+        ...
+
+    def json(self) -> Any:
+        """Return the body, decoded. Raises ValueError."""
+        ...
+
+
+class Node(Protocol):
+    """The node, for somebody who may deploy on it and read its records."""
+
+    def call(self, operation: Operation[T]) -> T:
+        """Have it do an operation. Raises CasemateError."""
+        ...
+
+    def exchange(self, method: str, path: str, **rest: Any) -> Answer:
+        """Ask it with the own token."""
+        ...
+
+    def as_stranger(self, method: str, path: str, **rest: Any) -> Answer:
+        """Ask it without one."""
+        ...
+
+    def deploy(self, poisoned: bool = False) -> None:
+        """Deploy the project that is attacked; `poisoned` with another version of `careless`."""
+        ...
+
+
+def until(find: Callable[[], T], seconds: float = RECORD_SECONDS) -> T:
+    """Return what `find` finds, once it does; what it found last after so long."""
+    deadline, pause = time.monotonic() + seconds, _PAUSE_SECONDS
+    while not (found := find()) and time.monotonic() < deadline:
+        time.sleep(pause)
+        pause = min(2 * pause, _MOST_PAUSE_SECONDS)
+    return found
+
+
+class Records:
+    """What the node keeps of an attack."""
+
+    def __init__(self, node: Node, project: str) -> None:
+        """Ask `node` about `project`."""
+        self._node = node
+        self._project = project
+
+    def ended(self, invocation: str) -> InvocationRecord | None:
+        """Return the record of an invocation once it has ended; None after a while."""
+
+        def find() -> InvocationRecord | None:
+            try:
+                return self._node.call(ShowInvocation(id=invocation))
+            except NotFoundError:
+                return None
+
+        return until(find)
+
+    def error(self, id: str) -> ErrorRecord | None:
+        """Return what is known of an error; None after a while."""
+
+        def find() -> ErrorRecord | None:
+            try:
+                return self._node.call(ShowError(id=id))
+            except NotFoundError:
+                return None
+
+        return until(find)
+
+    def denial(
+        self, kind: str, *, function: str = "", invocation: str = "", since: float = 0.0
+    ) -> Denial | None:
+        """Return a denial of a kind that is at least as new; None after a while.
+
+        It names the invocation, or none where the node could not tell which one it was.
+        """
+
+        def find() -> Denial | None:
+            wanted = ListDenials(limit=_DENIALS)
+            if function:
+                wanted = ListDenials(project=self._project, function=function, limit=_DENIALS)
+            for each in self._node.call(wanted).denials:
+                if each.at < since:
+                    continue
+                if each.kind == kind and (not invocation or each.invocation in (invocation, "")):
+                    return each
+            return None
+
+        return until(find)

@@ -1,0 +1,128 @@
+"""A run: deploys the project, plays the attacks beside honest calls, and cleans up."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from casemate.drills.drill import Drill, Outcome, Run
+from casemate.drills.node import Node, until
+from casemate.drills.playing import Player
+from casemate.model.errors import CasemateError, NotFoundError
+from casemate.operations.findings import MAX_FINDINGS, ListFindings
+from casemate.operations.functions import RemoveFunction
+
+PROJECT_NAME = "casemate-drill"
+FUNCTIONS = ("attacker", "greedy", "victim", "careless", "leaver", "inner", "honest")
+MAX_SECONDS = 570.0
+"""After so long the rest is not played, and the run has failed."""
+_FINDING_SECONDS = 3.0
+_CALL_SECONDS = 0.05
+_JOIN_SECONDS = 60.0
+
+
+class HonestCalls:
+    """Calls beside the attacks, of which none may be lost."""
+
+    def __init__(self, node: Node) -> None:
+        """Call by `node`, from a thread."""
+        self._node = node
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="honest-calls")
+        self.made = 0
+        self.lost = 0
+
+    def _run(self) -> None:
+        while not self._ending.wait(_CALL_SECONDS):
+            self.made += 1
+            try:
+                path = f"/invoke/{PROJECT_NAME}/honest"
+                answer = self._node.exchange("POST", path, json={"how": "well"})
+                self.lost += answer.status_code != 200 or answer.json() != {"ok": True}
+            except (CasemateError, ValueError):
+                self.lost += 1
+
+    def __enter__(self) -> HonestCalls:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._ending.set()
+        self._thread.join(_JOIN_SECONDS)
+
+
+def run(node: Node, url: str, drills: Sequence[Drill], told: Callable[[int, Outcome], None]) -> Run:
+    """Play attacks on a node and clean up; `told` hears of each. Raises CasemateError.
+
+    What could not be deployed raises. An attack that cannot be played is one that failed.
+    """
+    began, clock = time.time(), time.monotonic()
+    outcomes: list[Outcome] = []
+    findings: Counter[str] = Counter()
+    node.deploy()
+    try:
+        player = Player(node, PROJECT_NAME)
+        with HonestCalls(node) as honest:
+            for number, drill in enumerate(drills):
+                late = time.monotonic() - clock > MAX_SECONDS
+                outcomes.append(_late(drill) if late else player.play(drill))
+                told(number + 1, outcomes[-1])
+        findings = _findings(node, began, wait=len(drills) > 1)
+    finally:
+        left = clean(node)
+    return Run(
+        id=os.urandom(4).hex(),
+        node=url,
+        project=PROJECT_NAME,
+        at=began,
+        seconds=time.monotonic() - clock,
+        outcomes=tuple(outcomes),
+        findings=dict(findings),
+        calls=honest.made,
+        lost_calls=honest.lost,
+        left=left,
+    )
+
+
+def _late(drill: Drill) -> Outcome:
+    return Outcome(
+        id=drill.id,
+        title=drill.title,
+        way=drill.way,
+        risk=drill.risk,
+        technique=drill.technique,
+        prevented=False,
+        detected=False,
+        problem=f"There was no time left: a run ends after {MAX_SECONDS:.0f} s.",
+    )
+
+
+def _findings(node: Node, since: float, *, wait: bool) -> Counter[str]:
+    """Return how often each rule has found something of the project."""
+
+    def find() -> Counter[str]:
+        wanted = ListFindings(project=PROJECT_NAME, since=since, limit=MAX_FINDINGS)
+        return Counter(each.rule for each in node.call(wanted).findings)
+
+    try:
+        return until(find, _FINDING_SECONDS if wait else 0.0)
+    except CasemateError:
+        return Counter()
+
+
+def clean(node: Node) -> str:
+    """Remove all that a run has deployed; return what could not be, empty: nothing."""
+    left = []
+    for function in FUNCTIONS:
+        try:
+            node.call(RemoveFunction(project=PROJECT_NAME, function=function))
+        except NotFoundError:
+            continue
+        except CasemateError as error:
+            left.append(f"{function} ({error.message})")
+    return ", ".join(left)

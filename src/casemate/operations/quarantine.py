@@ -1,0 +1,74 @@
+"""Operations that have a function take no calls any more, and take them again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.deployment import Quarantine
+from casemate.model.principal import Action
+from casemate.operations.declaration import Declaration, Operation, on_function
+from casemate.operations.fields import Name, text
+from casemate.operations.given import Given
+
+MAX_REASON = 500
+
+Reason = Annotated[
+    str,
+    text("Why, for who asks later.", least=1, most=MAX_REASON, example="GHSA-xxxx is exploited"),
+    Given(flags="--reason", metavar="TEXT"),
+]
+_PATH = "/functions/{project}/{function}"
+_SHOWN = Quarantine(
+    project="shop",
+    function="checkout",
+    reason="MAL-2026-1234 in a dependency",
+    by="user:ada",
+    since=1764201600.0,
+)
+
+
+class QuarantineFunction(Operation[Quarantine], frozen=True, kw_only=True):
+    """Have a function take no calls any more, whatever they come by.
+
+    Callers are answered 503 and not told why. Events that are kept for it wait. Nothing of it is
+    deleted, nor can be, and a deploy does not lift it. What holds already stays, with its reason
+    and author; what runs is ended all the same where `kill` says so.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/quarantine",
+        tag="functions",
+        action=Action.FUNCTION_QUARANTINE,
+        on=on_function,
+        problems=(404, 409, 413, 415),
+        example={"reason": _SHOWN.reason, "kill": True},
+        answer=_SHOWN,
+    )
+    project: Name
+    function: Name
+    reason: Reason
+    kill: Annotated[
+        bool, msgspec.Meta(description="End what is running at once, in the middle of its calls.")
+    ] = False
+
+
+class ReleaseFunction(Operation[Quarantine], frozen=True, kw_only=True):
+    """Let a function that is in quarantine take calls again; what waits for it is delivered.
+
+    The answer is the quarantine that has ended.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/release",
+        tag="functions",
+        action=Action.FUNCTION_RELEASE,
+        on=on_function,
+        problems=(404, 409, 413, 415),
+        example={"reason": "version 9 has no such dependency"},
+        answer=_SHOWN,
+    )
+    project: Name
+    function: Name
+    reason: Reason

@@ -1,0 +1,235 @@
+"""An attack that gets through, or of which nothing is on record, has failed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from casemate.drills import running
+from casemate.drills.catalogue import CATALOGUE, chosen
+from casemate.drills.drill import Drill, Way
+from casemate.drills.playing import Player
+from casemate.model.denial import Denial, DenialKind
+from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.invocation import InvocationRecord, Outcome
+from casemate.operations.findings import FindingPage, ListFindings
+from casemate.operations.functions import RemoveFunction
+from casemate.operations.records import Denials, ListDenials, ShowError, ShowInvocation
+from casemate.operations.triggers import FireTrigger
+
+
+class Answer:
+    def __init__(self, status: int = 200, body: object = None, **headers: str) -> None:
+        self.status_code = status
+        self.text = json.dumps(body)
+        self.headers = {"x-request-id": "inv_1", **headers}
+
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+class FakeNode:
+    """A node that answers as it is told to."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[Any], Answer] = lambda _: Answer()
+        self.outcome: Outcome | None = Outcome.OK
+        self.denials: tuple[Denial, ...] = ()
+        self.error = False
+        self.removed: list[str] = []
+        self.deployed = 0
+        self.stuck = False
+
+    def call(self, operation: Any) -> Any:
+        match operation:
+            case ShowInvocation():
+                if self.outcome is None:
+                    raise NotFoundError("none")
+                return InvocationRecord(
+                    id=operation.id,
+                    project="p",
+                    function="f",
+                    version=1,
+                    trigger="invoke",
+                    outcome=self.outcome,
+                    status=200,
+                    started_at=0.0,
+                    queued_ms=0.0,
+                    run_ms=0.0,
+                    cold=False,
+                    request_bytes=0,
+                    response_bytes=0,
+                )
+            case ListDenials():
+                return Denials(denials=self.denials)
+            case ShowError():
+                if not self.error:
+                    raise NotFoundError("none")
+                return object()
+            case ListFindings():
+                return FindingPage(findings=(), more=False)
+            case RemoveFunction():
+                if self.stuck:
+                    raise CasemateError("it is stuck")
+                self.removed.append(operation.function)
+                return None
+            case FireTrigger():
+                raise CasemateError("there is no such trigger")
+        raise AssertionError(operation)
+
+    def exchange(self, method: str, path: str, **rest: Any) -> Answer:
+        return self.answer(rest.get("json"))
+
+    as_stranger = exchange
+
+    def deploy(self, poisoned: bool = False) -> None:
+        self.deployed += 1
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("casemate.drills.node.until.__defaults__", (0.05,))
+
+
+def denial(kind: str, at: float | None = None, invocation: str = "inv_1") -> Denial:
+    return Denial(
+        at=time.time() if at is None else at,
+        by="function:p/f",
+        kind=DenialKind(kind),
+        action="x",
+        resource="y",
+        reason="z",
+        invocation=invocation,
+    )
+
+
+def one(prefix: str) -> Drill:
+    return chosen([prefix])[0]
+
+
+def test_a_call_that_works_has_failed() -> None:
+    node = FakeNode()
+    node.answer = lambda _: Answer(body={"result": 0})
+    node.denials = (denial("system-call"),)
+    played = Player(node, "p").play(one("call-mount-tmpfs"))
+    assert not played.passed and not played.prevented
+    assert "not refused" in played.problem
+
+
+def test_a_call_that_is_refused_otherwise_than_it_must_has_failed() -> None:
+    node = FakeNode()
+    node.denials = (denial("system-call"),)
+    for body in ({"errno": 14}, {"errnos": [1, 14]}, {"errnos": []}, {}, [1], "text"):
+        node.answer = lambda _, body=body: Answer(body=body)  # type: ignore[misc]
+        assert not Player(node, "p").play(one("call-mount-tmpfs")).passed, body
+    node.answer = lambda _: Answer(body={"errno": 1})
+    assert Player(node, "p").play(one("call-mount-tmpfs")).passed
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (),
+        (denial("capability"),),
+        (denial("system-call", at=1.0),),
+        (denial("system-call", invocation="inv_2"),),
+    ],
+    ids=["none", "another-kind", "an-old-one", "of-another-call"],
+)
+def test_a_call_of_which_no_denial_tells_has_failed(other: tuple[Denial, ...]) -> None:
+    node = FakeNode()
+    node.answer = lambda _: Answer(body={"errno": 1})
+    node.denials = other
+    played = Player(node, "p").play(one("call-mount-tmpfs"))
+    assert played.prevented and not played.detected and not played.passed
+
+
+def test_an_event_that_is_handled_has_failed() -> None:
+    node = FakeNode()
+    node.denials = (denial("injection"),)
+    played = Player(node, "p").play(one("event-http-sql"))
+    assert not played.passed and "the invocation is ok" in played.problem
+    node.outcome = None
+    assert "not on record" in Player(node, "p").play(one("event-http-sql")).problem
+    node.outcome = Outcome.BLOCKED
+    assert Player(node, "p").play(one("event-http-sql")).passed
+
+
+def test_what_cannot_be_played_has_failed() -> None:
+    played = Player(FakeNode(), "p").play(one("event-queue-sql"))
+    assert not played.passed and "could not be played" in played.problem
+
+
+def test_a_request_that_is_answered_has_failed() -> None:
+    node = FakeNode()
+    node.denials = (denial("authentication", invocation=""),)
+    assert not Player(node, "p").play(one("request-no-token")).passed
+    node.answer = lambda _: Answer(401)
+    assert Player(node, "p").play(one("request-no-token")).passed
+    node.denials = ()
+    assert not Player(node, "p").play(one("request-no-token")).passed
+
+
+@pytest.mark.parametrize("where", ["body", "header"])
+def test_an_answer_that_tells_has_failed(where: str) -> None:
+    node = FakeNode()
+    node.error = True
+    body = {"error_id": "err_1", "detail": "Traceback" if where == "body" else ""}
+    header = {"x-error": "/function/code"} if where == "header" else {}
+    node.answer = lambda _: Answer(500, body, **header)
+    played = Player(node, "p").play(one("error-raises"))
+    assert not played.passed and "is told" in played.problem
+    node.answer = lambda _: Answer(500, {"error_id": "err_1"})
+    assert Player(node, "p").play(one("error-raises")).passed
+    node.error = False
+    assert not Player(node, "p").play(one("error-raises")).passed
+
+
+def test_what_the_next_call_finds_has_failed() -> None:
+    node = FakeNode()
+    node.answer = lambda event: Answer(body={"there": True})
+    assert "finds it" in Player(node, "p").play(one("residue-global")).problem
+    node.answer = lambda event: Answer(body={"there": "plant" in event})
+    assert Player(node, "p").play(one("residue-global")).passed
+    node.answer = lambda event: Answer(body={"there": False})
+    assert "nothing is proven" in Player(node, "p").play(one("residue-global")).problem
+
+
+def test_a_run_removes_all_and_says_what_it_could_not() -> None:
+    node = FakeNode()
+    node.answer = lambda event: Answer(body={"ok": True})
+    heard: list[int] = []
+    done = running.run(node, "http://node", chosen(["residue-g"]), lambda n, _: heard.append(n))
+    assert heard == [1] and node.deployed == 1
+    assert sorted(node.removed) == sorted(running.FUNCTIONS)
+    assert not done.left and not done.passed
+    node.stuck = True
+    done = running.run(node, "http://node", (), lambda *_: None)
+    assert "attacker (it is stuck)" in done.left and not done.passed
+
+
+def test_honest_calls_that_are_lost_fail_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "_CALL_SECONDS", 0.001)
+    node = FakeNode()
+    node.answer = lambda event: Answer(503, {})
+    with running.HonestCalls(node) as honest:
+        time.sleep(0.05)
+    assert honest.made and honest.lost == honest.made
+
+
+def test_a_run_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(running, "MAX_SECONDS", -1.0)
+    done = running.run(FakeNode(), "http://node", CATALOGUE, lambda *_: None)
+    assert len(done.failed) == len(CATALOGUE)
+    assert all("no time left" in each.problem for each in done.outcomes)
+
+
+def test_there_is_no_way_without_a_player() -> None:
+    player = Player(FakeNode(), "p")
+    for way in Way:
+        drill = next(each for each in CATALOGUE if each.way is way)
+        assert player.play(drill).id == drill.id
