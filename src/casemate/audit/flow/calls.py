@@ -329,6 +329,7 @@ def _run(
         if len(stack) >= MAX_CALLS:
             reader.unresolved(node, f"calls are followed {MAX_CALLS} deep only")
         return None
+    state.things.settle()
     scope = reader.new(Scope({}, function.scope), state)
     step = reader.step(node, f"given to {function.name}()")
     outer = reader.frame
@@ -350,6 +351,9 @@ def _run(
     finally:
         stack.pop()
         reader.frame = outer
+    if not keeps_names(function.node):
+        for way, _ in ways:
+            way.things.forget(scope.number)
     if yields:
         made = [way for way, _ in ways]
         after = merged(made)
@@ -357,6 +361,17 @@ def _run(
             return []
         return [(after, reader.new(Sequence(tuple(yields), None, "generator"), after))]
     return ways
+
+
+def keeps_names(node: ast.AST) -> bool:
+    """Return whether functions are made in a function, which may use its names later."""
+    known: bool | None = getattr(node, "_keeps_names", None)
+    if known is None:
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.Yield)
+        known = any(isinstance(each, kinds) for each in ast.walk(node) if each is not node)
+        # Kept with the syntax itself, so that it is gone with it.
+        node._keeps_names = known  # type: ignore[attr-defined]
+    return known
 
 
 def _body(reader: Reader, function: Func, at: State) -> list[tuple[State, Value]]:

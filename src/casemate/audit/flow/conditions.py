@@ -17,6 +17,7 @@ from casemate.audit.flow.values import (
     Method,
     Ref,
     Taint,
+    Taints,
     Text,
     Tup,
     Unknown,
@@ -163,8 +164,13 @@ def _equal(
         if _is_part_of_checked(reader, node, state):
             continue
         if not state.deep(other) and not (isinstance(other, Const) and other.value in ("", None)):
-            learn_of(shallow(value), state, _NONE, _EVERY)
+            learn_of(_whole(value, state), state, _NONE, _EVERY)
             _learn_host(reader, node, value, state)
+
+
+def _whole(value: Value, state: State) -> Taints:
+    """Return the data of a text, or of an object that stands for one, such as a path."""
+    return state.deep(value) if isinstance(value, Ref) else shallow(value)
 
 
 def _is_part_of_checked(reader: Reader, node: ast.expr, state: State) -> bool:
@@ -197,6 +203,9 @@ def _member(
         _learn_missing(reader, test.comparators[0], right, needle, state)
         return
     if not holds:
+        return
+    if getattr(test.comparators[0], "attr", "") == "parents" and not state.deep(left):
+        _learn_normal(right, state)
         return
     if isinstance(right, (Text, Const, Unknown)) and not _is_collection(right):
         allowed = known_text(right)

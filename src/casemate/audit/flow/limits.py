@@ -35,8 +35,8 @@ MAX_KNOWN_ROUNDS = 24
 """Rounds of a loop whose end is known."""
 MAX_TRAIL = 40
 """Steps of a flow that are told."""
-MAX_HEAP = 20_000
-"""Objects of one state."""
+MAX_HEAP = 30_000
+"""Objects that the code of one entry makes."""
 MAX_FLOWS = 2_000
 MAX_UNRESOLVED = 2_000
 

@@ -29,6 +29,7 @@ from casemate.audit.flow.values import (
     Value,
     join,
     options,
+    shallow,
     text_of,
 )
 
@@ -211,7 +212,7 @@ def _of_instance(
     kind = thing.type or outside_base(thing.owner, state)
     if kind.endswith("RequestHandler"):
         asked = sources.of_request(reader, Unknown(CLEAN, "request", "self"), name, node)
-        if isinstance(asked, Unknown) and asked.taints:
+        if asked is not None and shallow(asked):
             return asked
     if name == "request" and kind:
         return Unknown(CLEAN, "request", "self.request")

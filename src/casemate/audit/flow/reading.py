@@ -95,12 +95,14 @@ class CodeReader:
         self.left = limits.steps
         self.until = 0.0
         self._numbers = itertools.count(1)
+        self._made = 0
 
     # -- bounds ------------------------------------------------------------------------------------
 
     def begin(self, steps: int, seconds: float) -> None:
         """Grant steps and time."""
         self.left = steps
+        self._made = 0
         self.until = time.thread_time() + seconds
 
     def spend(self, node: ast.AST) -> None:
@@ -180,7 +182,8 @@ class CodeReader:
 
     def new(self, thing: Thing, state: State) -> Ref:
         """Make an object."""
-        if len(state.things) > MAX_HEAP:
+        self._made += 1
+        if self._made > MAX_HEAP:
             raise SpentError("objects")
         number = next(self._numbers)
         state.things[number] = thing

@@ -24,6 +24,8 @@ from casemate.audit.flow.values import (
 _DEPTH = 5
 """Objects inside one another that are searched for outside data."""
 _SEARCHED = 400
+_MANY = 160
+"""Objects of one way, above which they are shared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,15 @@ class Things:
         """Return the same, shared by all that come later."""
         return Things({**self.base, **self.own}, {})
 
+    def settle(self) -> None:
+        """Share all, if there is so much that each way that parts from here costs."""
+        if len(self.own) > _MANY:
+            self.base, self.own = {**self.base, **self.own}, {}
+
+    def forget(self, number: int) -> None:
+        """Drop an object that nothing can reach any more."""
+        self.own.pop(number, None)
+
 
 @dataclass(slots=True)
 class State:
@@ -207,24 +218,33 @@ def merged(states: list[State]) -> State | None:
 def _two(one: State, other: State) -> State:
     if one is other:
         return one
-    mine, others, base = one.things.own, other.things.own, one.things.base
-    own = dict(mine)
-    for number, thing in others.items():
-        here = mine.get(number) or base.get(number)
-        if here is None:
-            own[number] = thing
-        elif here is not thing:
-            own[number] = _joined(here, thing)
-    for number, thing in mine.items():
-        if number not in others and number in base:
-            own[number] = _joined(thing, base[number])
-    things = Things(base, own)
+    things = _things(one.things, other.things)
     facts = {}
     for form, (without, safe) in one.facts.items():
         known = other.facts.get(form)
         if known is not None:
             facts[form] = (without & known[0], safe & known[1])
     return State(things, facts)
+
+
+def _things(one: Things, other: Things) -> Things:
+    mine, others, base = one.own, other.own, one.base
+    if base is not other.base:
+        # One way has settled what the other has not.
+        mine, others, base = {**one.base, **mine}, {**other.base, **others}, {}
+    own = dict(mine)
+    # Most are the same: found without a step of Python for each.
+    for number, thing in [(n, t) for n, t in others.items() if mine.get(n) is not t]:
+        here = mine.get(number) or base.get(number)
+        if here is None:
+            own[number] = thing
+        elif here is not thing:
+            own[number] = _joined(here, thing)
+    for number in mine.keys() - others.keys():
+        before = base.get(number)
+        if before is not None:
+            own[number] = _joined(mine[number], before)
+    return Things(base, own) if base else Things(own, {})
 
 
 def either(one: Value | None, other: Value | None) -> Value | None:
@@ -291,9 +311,12 @@ def same(one: State, other: State) -> bool:
     """Return whether two states tell the same of all objects."""
     if one.facts != other.facts:
         return False
-    for number, thing in other.things.own.items():
-        mine = one.things.get(number)
-        if mine is not thing and mine != thing:
+    if one.things.base is not other.things.base:
+        return False
+    mine = one.things.own
+    for number, thing in [(n, t) for n, t in other.things.own.items() if mine.get(n) is not t]:
+        before = one.things.get(number)
+        if before is not thing and before != thing:
             return False
     return True
 

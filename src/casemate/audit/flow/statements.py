@@ -293,7 +293,8 @@ def _endless(test: ast.expr) -> bool:
 
 def widened(before: State, after: State) -> State:
     """Return a state in which what a loop counts or builds is any number or text."""
-    for number, thing in list(after.things.own.items()):
+    known = before.things.own
+    for number, thing in [(n, t) for n, t in after.things.own.items() if known.get(n) is not t]:
         mine = before.things.get(number)
         if mine is thing or not isinstance(thing, Scope) or not isinstance(mine, Scope):
             continue

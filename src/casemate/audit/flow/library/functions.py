@@ -299,7 +299,8 @@ def _join_path(reader: Reader, given: Arguments, state: State, node: ast.AST) ->
             continue
         joined: list[Value] = []
         for option in options(as_text):
-            absolute = isinstance(option, Const) and str(option.value).startswith("/")
+            start = option.parts[0] if isinstance(option, Text) else known_text(option)
+            absolute = isinstance(start, str) and start.startswith("/")
             free = isinstance(option, Text) and not isinstance(option.parts[0], str)
             harmless = free and all("/" in state.known_of(t)[0] for t in shallow(option))
             if absolute or (free and not harmless and shallow(option)):

@@ -27,6 +27,9 @@ _FLASK = frozenset(
 )
 """Attributes of a request that its sender chooses, in the frameworks of Python."""
 
+_PATHS = frozenset(("path", "full_path", "raw_path"))
+"""Those that always begin with `/`."""
+
 REQUESTS = {
     "flask.request": "http",
     "quart.request": "http",
@@ -105,7 +108,8 @@ def of_request(reader: Reader, value: Unknown, name: str, node: ast.AST) -> Valu
         return Unknown(CLEAN, "request" if name == "request" else "")
     if name == "path" and reader.route is not None and fixed(reader.route.pattern):
         return Text((reader.route.pattern,))
-    return begin(reader, "http", f"{value.path or 'request'}.{name}", node)
+    data = begin(reader, "http", f"{value.path or 'request'}.{name}", node)
+    return Text(("/", data.taints)) if name in _PATHS else data
 
 
 def fixed(pattern: str) -> bool:
