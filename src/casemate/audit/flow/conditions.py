@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
-from typing import TypeAlias
 
 from casemate.audit.flow import characters
-from casemate.audit.flow.expressions import compared
+from casemate.audit.flow.checks import (
+    NOTHING,
+    QUOTES,
+    Ways,
+    by_method,
+    learn_normal,
+    learn_of,
+    quantified,
+)
+from casemate.audit.flow.operators import compared
 from casemate.audit.flow.ports import Reader
 from casemate.audit.flow.state import Mapping, Sequence, State, all_of, merged
 from casemate.audit.flow.values import (
@@ -31,17 +39,11 @@ from casemate.audit.flow.values import (
 )
 
 _EVERY = frozenset((EVERY,))
-_NONE: frozenset[str] = frozenset()
 _CHOSEN = frozenset(("import", "code", "attributes", "deserialisation", "session"))
 """Sinks for which one of some single characters is no danger, whatever they are."""
 _HOSTS = ("netloc", "hostname", "scheme", "domain", "suffix", "registered_domain")
-_QUOTES = ("'", '"')
 MATCH = "match of "
 _BETWEEN = "\x01"
-
-
-Ways: TypeAlias = tuple[State | None, State | None]
-"""The state in which a condition holds, and the one in which it does not."""
 
 
 def decide(reader: Reader, test: ast.expr, state: State) -> Ways:
@@ -164,7 +166,7 @@ def _equal(
         if _is_part_of_checked(reader, node, state):
             continue
         if not state.deep(other) and not (isinstance(other, Const) and other.value in ("", None)):
-            learn_of(_whole(value, state), state, _NONE, _EVERY)
+            learn_of(_whole(value, state), state, NOTHING, _EVERY)
             _learn_host(reader, node, value, state)
 
 
@@ -205,12 +207,12 @@ def _member(
     if not holds:
         return
     if getattr(test.comparators[0], "attr", "") == "parents" and not state.deep(left):
-        _learn_normal(right, state)
+        learn_normal(right, state)
         return
     if isinstance(right, (Text, Const, Unknown)) and not _is_collection(right):
         allowed = known_text(right)
         if allowed is not None:
-            learn_of(shallow(left), state, characters.all_but(allowed), _NONE)
+            learn_of(shallow(left), state, characters.all_but(allowed), NOTHING)
         return
     allowed_values = _members(right, state)
     if allowed_values is None:
@@ -219,7 +221,7 @@ def _member(
     if allowed_values and all(len(each) == 1 for each in allowed_values):
         learn_of(shallow(left), state, characters.all_but(signs), _CHOSEN)
     else:
-        learn_of(shallow(left), state, _NONE, _EVERY)
+        learn_of(shallow(left), state, NOTHING, _EVERY)
         _learn_host(reader, test.left, left, state)
 
 
@@ -260,12 +262,12 @@ def _learn_missing(reader: Reader, node: ast.expr, value: Value, needle: str, st
     if not needle:
         return
     inner = _without_ends(node)
-    if inner is not None and needle in _QUOTES:
+    if inner is not None and needle in QUOTES:
         whole = reader.evaluate(inner, state)
-        learn_of(shallow(whole), state, _NONE, frozenset((f"inside {needle}",)))
+        learn_of(shallow(whole), state, NOTHING, frozenset((f"inside {needle}",)))
     for option in options(value):
         if isinstance(option, (Text, Unknown)):
-            learn_of(shallow(option), state, frozenset((needle,)), _NONE)
+            learn_of(shallow(option), state, frozenset((needle,)), NOTHING)
 
 
 def _without_ends(node: ast.expr) -> ast.expr | None:
@@ -281,22 +283,14 @@ def _learn_host(reader: Reader, node: ast.expr, value: Value, state: State) -> N
     for taint in marks:
         for seen in taint.seen:
             if seen.startswith("host of "):
-                state.learn(int(seen.rpartition(" ")[2]), _NONE, frozenset(("url", "redirect")))
-
-
-def learn_of(
-    taints: Iterable[Taint], state: State, without: frozenset[str], safe: frozenset[str]
-) -> None:
-    """Know more of data, in the form in which it was looked at."""
-    for taint in taints:
-        state.learn(taint.forms[0], without, safe)
+                state.learn(int(seen.rpartition(" ")[2]), NOTHING, frozenset(("url", "redirect")))
 
 
 # -- calls -----------------------------------------------------------------------------------------
 
 
 def _call(reader: Reader, test: ast.Call, state: State) -> Ways:
-    special = _quantified(reader, test, state)
+    special = quantified(reader, test, state)
     if special is not None:
         return special
     name = test.func.id if isinstance(test.func, ast.Name) else ""
@@ -310,7 +304,7 @@ def _call(reader: Reader, test: ast.Call, state: State) -> Ways:
     value = reader.evaluate(test, state)
     ways = _ways(truth(value), state)
     if ways[0] is not None and isinstance(test.func, ast.Attribute):
-        _by_method(reader, test, test.func, ways[0])
+        by_method(reader, test, test.func, ways[0])
     _learn_from_match(value, ways[0])
     return ways
 
@@ -322,7 +316,7 @@ def _learn_from_match(value: Value, state: State | None) -> None:
     for option in options(value):
         if isinstance(option, Unknown) and option.type.startswith(MATCH):
             without = frozenset(option.type.removeprefix(MATCH).split(_BETWEEN)) - {""}
-            learn_of(option.taints, state, without, _NONE)
+            learn_of(option.taints, state, without, NOTHING)
 
 
 def match_of(taints: Iterable[Taint], without: frozenset[str]) -> Unknown:
@@ -354,101 +348,6 @@ def _surely_text(value: Value) -> bool:
     if isinstance(value, Const):
         return isinstance(value.value, str)
     return isinstance(value, Text) and any(isinstance(part, str) for part in value.parts)
-
-
-def _by_method(reader: Reader, test: ast.Call, function: ast.Attribute, state: State) -> None:
-    """Learn from `x.isdigit()`, `x.startswith("https://our.host/")`, and the like."""
-    name = function.attr
-    without = characters.by_method(name)
-    ends = name in ("startswith", "endswith", "is_relative_to") and test.args
-    if not without and not ends:
-        return
-    scratch = state.copy()
-    value = reader.evaluate(function.value, scratch)
-    if without:
-        learn_of(shallow(value), state, without, _NONE)
-        return
-    given = reader.evaluate(test.args[0], scratch)
-    if name != "is_relative_to":
-        _by_ends(value, given, name, state)
-    elif not state.deep(given):
-        _learn_normal(value, state)
-
-
-def _by_ends(value: Value, given: Value, name: str, state: State) -> None:
-    text = known_text(given)
-    taints = shallow(value)
-    if text in _QUOTES:
-        learn_of(taints, state, _NONE, frozenset((f"{name} {text}",)))
-    if name == "endswith" or state.deep(given):
-        return
-    _learn_normal(value, state)
-    if text is not None and _names_host(text):
-        learn_of(taints, state, _NONE, frozenset(("url", "redirect")))
-
-
-def _names_host(text: str) -> bool:
-    """Return whether what begins so goes to one host: `https://a.example/`."""
-    scheme, found, rest = text.partition("://")
-    return bool(found) and scheme.isalpha() and "/" in rest and not rest.startswith("/")
-
-
-def _learn_normal(value: Value, state: State) -> None:
-    """Know that a path whose `..` are gone is in the folder that it was compared with."""
-    for taint in state.deep(value):
-        if "normal path" in taint.safe:
-            state.learn(taint.forms[0], _NONE, frozenset(("path",)))
-
-
-def _quantified(reader: Reader, test: ast.Call, state: State) -> Ways | None:
-    """Learn from `all(c in ALLOWED for c in x)` and `any(c in x for c in FORBIDDEN)`."""
-    name = test.func.id if isinstance(test.func, ast.Name) else ""
-    if name not in ("all", "any") or len(test.args) != 1:
-        return None
-    each = test.args[0]
-    if not isinstance(each, (ast.GeneratorExp, ast.ListComp)) or len(each.generators) != 1:
-        return None
-    loop = each.generators[0]
-    if loop.ifs:
-        return None
-    telling = name == "all"
-    looped = reader.evaluate(loop.iter, state)
-    other, certain = state.copy(), state.copy()
-    known, any_of = reader.items(looped, certain, loop.iter)
-    if known is not None and len(known) <= _MAX_KNOWN:
-        at: State | None = certain
-        for value in known:
-            if at is None:
-                break
-            reader.assign(loop.target, value, at)
-            at = decide(reader, each.elt, at)[0 if telling else 1]
-    else:
-        at = _each_holds(reader, each.elt, loop, looped, any_of, telling, certain)
-    return (at, other) if telling else (other, at)
-
-
-_MAX_KNOWN = 64
-
-
-def _each_holds(
-    reader: Reader,
-    test: ast.expr,
-    loop: ast.comprehension,
-    looped: Value,
-    any_of: Value,
-    telling: bool,
-    state: State,
-) -> State | None:
-    """Know of a whole text what is so of each of its characters."""
-    reader.assign(loop.target, any_of, state)
-    after = decide(reader, test, state.copy())[0 if telling else 1]
-    if after is None:
-        return state
-    for form in {t.forms[0] for t in shallow(any_of)}:
-        fact = after.facts.get(form)
-        if fact is not None:
-            learn_of(shallow(looped), state, fact[0], _NONE)
-    return state
 
 
 def host_mark(taint: Taint) -> str:

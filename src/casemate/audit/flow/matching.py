@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Sequence
 
-from casemate.audit.flow.expressions import compared
+from casemate.audit.flow.operators import compared
 from casemate.audit.flow.ports import Reader
 from casemate.audit.flow.state import Mapping, State, merged
 from casemate.audit.flow.values import (

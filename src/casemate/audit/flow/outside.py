@@ -11,6 +11,7 @@ from casemate.audit.flow.library import (
     contexts,
     functions,
     paths,
+    patterns,
     safe,
     sources,
     special,
@@ -98,7 +99,7 @@ def call(
     called = CLEAN
     if not frameworks.adds(name):
         called = _called_back(reader, name, given, state, node)
-    stored = name.rpartition(".")[2] in sources.STORED
+    stored = sources.is_stored(name)
     if clean.is_clean(name) or (sink and not stored and not _passes(name)):
         return Unknown(CLEAN, f"{name}()"[:_LONGEST])
     if name in clean.NUMBERS:
@@ -121,7 +122,7 @@ def _of_object(
     if kind == "re.compile()":
         pattern = thing.attributes.get("=pattern")
         text = known_text(pattern) if pattern is not None else None
-        return functions.expression(reader, method, text, given, 0, state, node)
+        return patterns.expression(reader, method, text, given, 0, state, node)
     if kind in functions.BUFFERS and method in ("write", "writelines", "writestr"):
         before = thing.attributes.get(texts.TEXT, Const(""))
         value = given.get(0) or Const("")
@@ -238,7 +239,7 @@ def _passed_on(
         taints = few(taints | thing.held)
     elif receiver is not None:
         taints = few(taints | state.deep(receiver))
-    if method in sources.STORED and name.partition(".")[0] in sources.STORED_ROOTS:
+    if sources.is_stored(name):
         return sources.begin(reader, contexts.STORED, f"{name}()"[:_LONGEST], node)
     if method in clean.METHODS:
         return Unknown(CLEAN, f"{name}()"[:_LONGEST])

@@ -16,8 +16,10 @@ from casemate.audit.flow import (
     comprehensions,
     conditions,
     containers,
+    entering,
     expressions,
     names,
+    operators,
     statements,
     texts,
 )
@@ -131,7 +133,7 @@ class CodeReader:
 
     def enter(self, function: Func, arguments: Arguments, state: State, node: ast.AST) -> Value:
         """Read the body of a function for a call of it."""
-        return calls.enter(self, function, arguments, state, node)
+        return entering.enter(self, function, arguments, state, node)
 
     def attribute(self, value: Value, name: str, state: State, node: ast.AST) -> Value:
         """Return an attribute."""
@@ -170,7 +172,7 @@ class CodeReader:
         self, node: ast.Call, state: State
     ) -> tuple[State | None, State | None] | None:
         """Return the same for a call of a function of the code; None if it is no such call."""
-        return calls.deciding(self, node, state)
+        return entering.deciding(self, node, state)
 
     def load(self, name: str, state: State, node: ast.AST) -> Value:
         """Return what a name stands for."""
@@ -276,10 +278,10 @@ _EXPRESSIONS: dict[type[ast.expr], Reading] = {
     ast.Attribute: names.attribute_,
     ast.Subscript: expressions.subscript,
     ast.Call: calls.call_,
-    ast.BinOp: expressions.bin_op,
-    ast.UnaryOp: expressions.unary_op,
+    ast.BinOp: operators.bin_op,
+    ast.UnaryOp: operators.unary_op,
     ast.BoolOp: expressions.bool_op,
-    ast.Compare: expressions.compare,
+    ast.Compare: operators.compare,
     ast.IfExp: expressions.if_exp,
     ast.JoinedStr: expressions.joined_str,
     ast.FormattedValue: expressions.formatted_value,

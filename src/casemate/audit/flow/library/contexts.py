@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from casemate.audit.flow.characters import PLAIN
-from casemate.audit.flow.state import State
+from casemate.audit.flow.state import Instance, State
 from casemate.audit.flow.texts import parts_of
-from casemate.audit.flow.values import EVERY, Const, Taint, Taints, Value, few, options
+from casemate.audit.flow.values import EVERY, Const, Ref, Taint, Taints, Value, few, options
 
 Known = frozenset[str]
 Judge = Callable[[str, str, Known, Known], bool]
@@ -27,7 +27,7 @@ def harmful(weakness: str, value: Value, state: State, kinds: list[str]) -> Tain
     found: set[Taint] = set()
     wanted = weakness == RANDOM
     for option in options(value):
-        if isinstance(option, Const):
+        if isinstance(option, Const) or (weakness == "path" and _is_file(option, state)):
             continue
         parts = parts_of(option, state)
         for number, part in enumerate(parts):
@@ -48,6 +48,12 @@ def harmful(weakness: str, value: Value, state: State, kinds: list[str]) -> Tain
                 ):
                     found.add(taint)
     return few(found)
+
+
+def _is_file(value: Value, state: State) -> bool:
+    """Return whether something is an open file or the like: its content chooses no path."""
+    thing = state.things.get(value.number) if isinstance(value, Ref) else None
+    return isinstance(thing, Instance) and not thing.type.startswith("pathlib.")
 
 
 def _around(parts: tuple[str | Taints, ...], number: int) -> tuple[str, str]:

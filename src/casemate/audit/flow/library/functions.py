@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from casemate.audit.flow import characters, texts
-from casemate.audit.flow.conditions import match_of
+from casemate.audit.flow import texts
 from casemate.audit.flow.library import safe
+from casemate.audit.flow.library.patterns import of_library
 from casemate.audit.flow.limits import MAX_ITEMS
 from casemate.audit.flow.names import scope_of, text_like
 from casemate.audit.flow.ports import Arguments, Reader
@@ -49,7 +49,7 @@ def call(reader: Reader, name: str, given: Arguments, state: State, node: ast.AS
     if name in safe.SAME:
         return given.get(0) or Const("")
     if name.startswith(("re.", "regex.")):
-        return _expression(reader, name.partition(".")[2], given, state, node)
+        return of_library(reader, name.partition(".")[2], given, state, node)
     return None
 
 
@@ -366,51 +366,6 @@ def _urlparse(reader: Reader, given: Arguments, state: State, node: ast.AST) -> 
         parts[name] = Text((taints,))
     parts[texts.TEXT] = value
     return reader.new(Instance(0, parts, "urllib.parse.urlparse()", shallow(value)), state)
-
-
-def _expression(
-    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST
-) -> Value | None:
-    """Return what a function of `re` gives."""
-    pattern = known_text(given.get(0, "pattern") or ANYTHING)
-    if name == "compile":
-        options_of: dict[str, Value] = {"=pattern": Const(pattern)} if pattern else {}
-        return reader.new(Instance(0, options_of, "re.compile()"), state)
-    return expression(reader, name, pattern, given, 1, state, node)
-
-
-def expression(
-    reader: Reader,
-    name: str,
-    pattern: str | None,
-    given: Arguments,
-    place: int,
-    state: State,
-    node: ast.AST,
-) -> Value | None:
-    """Return what a regular expression gives: a match, or a text with something replaced."""
-    if name in ("match", "fullmatch", "search"):
-        taints = shallow(given.get(place, "string") or ANYTHING)
-        without: frozenset[str] = frozenset()
-        anchored = name != "search" or (pattern or "").startswith(("^", "\\A"))
-        if pattern is not None and anchored:
-            without = characters.by_expression(pattern, whole=name == "fullmatch")
-        return match_of(taints, without)
-    if name in ("sub", "subn"):
-        by = known_text(given.get(place, "repl") or ANYTHING)
-        value = given.get(place + 1, "string") or ANYTHING
-        taints = texts.derived(state.deep(value), state, ("sub", *_at(node)), part=False)
-        if pattern is not None and by is not None:
-            gone = safe.replacing(pattern, by)
-            taints = frozenset(
-                replace(t, without=t.without | gone, seen=(*t.seen, f"re.{name}")[-6:])
-                for t in taints
-            )
-        return Text((taints,))
-    if name in ("findall", "finditer", "split"):
-        value = given.get(place, "string") or ANYTHING
-        return Unknown(texts.derived(state.deep(value), state, name, part=True), "split")
-    return None
 
 
 _FUNCTIONS: dict[str, Function] = {

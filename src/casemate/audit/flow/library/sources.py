@@ -78,8 +78,9 @@ STORED = {
     "download_as_bytes": "storage",
 }
 """Methods that give what is stored, by whoever may have stored it."""
+_OF_HANDLES = frozenset(("get", "query", "receive", "scan"))
 STORED_ROOTS = frozenset(
-    ("boto3", "aioboto3", "pymongo", "redis", "motor", "google", "casemate", "azure", "valkey")
+    ("boto3", "aioboto3", "pymongo", "redis", "motor", "google", "azure", "valkey")
 )
 
 _TRUSTED_ENDS = (
@@ -145,6 +146,14 @@ def kind_of(reader: Reader, taint: Taint) -> str:
 def is_request_attribute(name: str) -> bool:
     """Return whether an attribute of an application is the request."""
     return name in _REQUEST_ATTRIBUTES
+
+
+def is_stored(name: str) -> bool:
+    """Return whether a call gives what is stored."""
+    root, method = name.partition(".")[0], name.rpartition(".")[2]
+    if root == "casemate":
+        return method in _OF_HANDLES
+    return root in STORED_ROOTS and method in STORED
 
 
 def is_trusted(event: str) -> bool:

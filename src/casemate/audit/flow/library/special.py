@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
 
-from casemate.audit.flow.library import contexts
+from casemate.audit.flow.library.choices import WEAK_CIPHERS, cipher, cookie, hash_
+from casemate.audit.flow.library.documents import dynamodb, find_documents, textual
+from casemate.audit.flow.library.telling import Check, tell
 from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import (
     ANYTHING,
-    FALSE,
     NONE,
     TRUE,
     External,
@@ -24,8 +24,6 @@ from casemate.audit.flow.values import (
     options,
     truth,
 )
-
-Check = Callable[[Reader, str, Arguments, State, ast.AST, Value | None], bool | None]
 
 
 def check(
@@ -42,24 +40,6 @@ def check(
         method = name.rpartition(".")[2]
         found = _METHODS.get(method) if method != name else None
     return None if found is None else found(reader, name, given, state, node, receiver)
-
-
-def tell(
-    reader: Reader,
-    weakness: str,
-    name: str,
-    value: Value | None,
-    state: State,
-    node: ast.AST,
-    confidence: str = "high",
-) -> bool:
-    """Tell of outside data in a value."""
-    if value is None:
-        return False
-    taints = contexts.harmful(weakness, value, state, reader.kinds)
-    if taints:
-        reader.report(weakness, name, taints, node, confidence)
-    return bool(taints)
 
 
 # -- programs --------------------------------------------------------------------------------------
@@ -236,17 +216,6 @@ def _response(
     return None
 
 
-def _cookie(
-    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
-) -> bool | None:
-    value = given.get(1, "value")
-    tell(reader, "random", name, value, state, node, "medium")
-    secure = given.named.get("secure")
-    if given.rest is None and (secure is None or truth(secure) is False):
-        reader.choice("cookie", name, node, "high" if secure is not None else "medium")
-    return True
-
-
 def _header(
     reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
 ) -> bool | None:
@@ -257,47 +226,6 @@ def _header(
 
 
 # -- what is weak by itself ------------------------------------------------------------------------
-
-_WEAK_HASHES = frozenset(("md5", "sha1", "md4", "md2", "ripemd160", "sha", "sha-1"))
-_WEAK_CIPHERS = (
-    "DES",
-    "ARC4",
-    "ARC2",
-    "Blowfish",
-    "TripleDES",
-    "IDEA",
-    "CAST",
-    "XOR",
-    "RC4",
-    "SEED",
-)
-
-
-def _hash(
-    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
-) -> bool | None:
-    if given.named.get("usedforsecurity") == FALSE:
-        return False
-    short = name.rpartition(".")[2].lower()
-    chosen = [short]
-    if short in ("new", "file_digest", "pbkdf2_hmac"):
-        value = given.get(1 if short == "file_digest" else 0, "name", "digest", "hash_name")
-        chosen = [(known_text(option) or "").lower() for option in options(value or ANYTHING)]
-    if any(each in _WEAK_HASHES for each in chosen):
-        reader.choice("hash", name, node, "medium")
-    return False
-
-
-def _cipher(
-    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
-) -> bool | None:
-    parts = name.split(".")
-    weak = any(part in _WEAK_CIPHERS for part in parts)
-    mode = given.get(1, "mode")
-    called = mode.name if isinstance(mode, External) else getattr(mode, "type", "")
-    if weak or called.rpartition(".")[2] in ("MODE_ECB", "ECB") or parts[-1] == "ECB":
-        reader.choice("cipher", name, node, "high")
-    return False
 
 
 # -- others ----------------------------------------------------------------------------------------
@@ -310,87 +238,10 @@ def _log(
     if root not in ("logging", "structlog", "loguru", "flask", "aws_lambda_powertools", "app"):
         return None
     for value in given.places:
-        is_text = isinstance(value, Text) or (isinstance(value, Unknown) and _textual(value))
+        is_text = isinstance(value, Text) or (isinstance(value, Unknown) and textual(value))
         if is_text and tell(reader, "log", name, value, state, node, "low"):
             break
     return True
-
-
-_TEXTUAL = (
-    *("args", "form", "headers", "cookies", "GET[", "POST[", "queryStringParameters"),
-    *("pathParameters", "query_params", "path_params", "values", "query_string", ".path", ".url"),
-    *("full_path", "view_args", "['query']", "['headers']", "path_parameters", "['key']"),
-)
-
-
-def _textual(value: Unknown) -> bool:
-    """Return whether a part of an event can only be a text."""
-    return any(each in value.path for each in _TEXTUAL)
-
-
-def _documents(
-    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
-) -> bool | None:
-    """Queries of MongoDB: an object in the place of a text brings operators."""
-    if name.partition(".")[0] not in (
-        "pymongo",
-        "motor",
-        "flask_pymongo",
-        "mongomock",
-        "mongoengine",
-    ):
-        return None
-    for value in given.places[:1] or list(given.named.values())[:1]:
-        _document(reader, name, value, state, node, 0)
-    return True
-
-
-def _document(
-    reader: Reader, name: str, value: Value, state: State, node: ast.AST, depth: int
-) -> None:
-    thing = state.things.get(value.number) if isinstance(value, Ref) else value
-    if isinstance(thing, Mapping) and depth < 4:
-        for key, each in thing.known.items():
-            label = str(key[1]) if isinstance(key, tuple) and len(key) == 2 else ""
-            if label in ("$where", "$expr", "$function", "$accumulator"):
-                tell(reader, "nosql", name, each, state, node)
-            else:
-                _document(reader, name, each, state, node, depth + 1)
-        if thing.rest is not None:
-            tell(reader, "nosql", name, thing.rest, state, node, "medium")
-    elif isinstance(thing, Sequence) and depth < 4:
-        for each in (*(thing.items or ()), *([thing.rest] if thing.rest else [])):
-            _document(reader, name, each, state, node, depth + 1)
-    elif isinstance(value, Unknown) and not _textual(value):
-        tell(reader, "nosql", name, value, state, node, "medium")
-    else:
-        for option in options(value):
-            if option is not value:
-                _document(reader, name, option, state, node, depth + 1)
-
-
-def _dynamodb(
-    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
-) -> bool | None:
-    if name.partition(".")[0] not in ("boto3", "aioboto3", "botocore", ""):
-        return None
-    for label in (
-        *("FilterExpression", "KeyConditionExpression", "ConditionExpression"),
-        *("UpdateExpression", "ProjectionExpression", "Statement", "TableName"),
-    ):
-        value = given.named.get(label)
-        if value is not None and label != "TableName":
-            tell(reader, "sql" if label == "Statement" else "nosql", name, value, state, node)
-    _document_filter(reader, name, given, state, node)
-    return None
-
-
-def _document_filter(
-    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST
-) -> None:
-    value = given.named.get("ScanFilter") or given.named.get("QueryFilter")
-    if value is not None:
-        tell(reader, "nosql", name, value, state, node, "medium")
 
 
 def _boto(
@@ -477,19 +328,19 @@ _EXACT: dict[str, Check] = {
             ),
             *("Crypto.Hash.MD5.new", "Cryptodome.Hash.MD5.new", "Crypto.Hash.SHA1.new"),
         ),
-        _hash,
+        hash_,
     ),
     **dict.fromkeys(("boto3.client", "boto3.resource", "aioboto3.client"), _boto),
-    "cryptography.hazmat.primitives.ciphers.Cipher": _cipher,
-    "cryptography.hazmat.primitives.ciphers.modes.ECB": _cipher,
+    "cryptography.hazmat.primitives.ciphers.Cipher": cipher,
+    "cryptography.hazmat.primitives.ciphers.modes.ECB": cipher,
 }
 for _library in ("Crypto", "Cryptodome"):
-    for _name in (*_WEAK_CIPHERS, "AES", "DES3"):
-        _EXACT[f"{_library}.Cipher.{_name}.new"] = _cipher
-for _name in _WEAK_CIPHERS:
-    _EXACT[f"cryptography.hazmat.primitives.ciphers.algorithms.{_name}"] = _cipher
+    for _name in (*WEAK_CIPHERS, "AES", "DES3"):
+        _EXACT[f"{_library}.Cipher.{_name}.new"] = cipher
+for _name in WEAK_CIPHERS:
+    _EXACT[f"cryptography.hazmat.primitives.ciphers.algorithms.{_name}"] = cipher
 _METHODS: dict[str, Check] = {
-    "set_cookie": _cookie,
+    "set_cookie": cookie,
     "send_header": _header,
     "putheader": _header,
     **dict.fromkeys(("info", "debug", "warning", "error", "critical", "exception", "warn"), _log),
@@ -499,14 +350,14 @@ _METHODS: dict[str, Check] = {
             *("update_one", "update_many", "delete_one", "delete_many", "replace_one"),
             *("count_documents", "distinct", "find_one_and_replace"),
         ),
-        _documents,
+        find_documents,
     ),
     **dict.fromkeys(
         (
             *("scan", "query", "update_item", "put_item", "delete_item", "get_item"),
             *("execute_statement", "batch_execute_statement"),
         ),
-        _dynamodb,
+        dynamodb,
     ),
     **dict.fromkeys(("extractall",), _extract),
 }
