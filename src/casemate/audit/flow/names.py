@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from casemate.audit.flow import texts
 from casemate.audit.flow.library import sources
+from casemate.audit.flow.limits import MAX_ITEMS
 from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import Class, Instance, Mapping, Scope, Sequence, State
 from casemate.audit.flow.values import (
@@ -108,6 +109,10 @@ def attribute(reader: Reader, value: Value, name: str, state: State, node: ast.A
         return join(*found) if found else ANYTHING
     if isinstance(value, Module):
         return _of_module(reader, value.name, name, state)
+    if isinstance(value, (External, Unknown)):
+        kept = _kept(value, name, state)
+        if kept is not None:
+            return kept
     if isinstance(value, External):
         return external(reader, f"{value.name}.{name}", node)
     if isinstance(value, Ref):
@@ -117,6 +122,27 @@ def attribute(reader: Reader, value: Value, name: str, state: State, node: ast.A
     if isinstance(value, (Const, Text, Tup)):
         return Method(value, name)
     return ANYTHING
+
+
+_KEPT = -1
+"""The scope of what code sets on things of libraries: `flask.g.user = ...`."""
+
+
+def _label(owner: External | Unknown, name: str) -> str:
+    kind = owner.name if isinstance(owner, External) else owner.type
+    return f"{kind}.{name}" if kind else ""
+
+
+def _keep(owner: External | Unknown, name: str, value: Value, state: State) -> None:
+    label = _label(owner, name)
+    scope = scope_of(_KEPT, state) or Scope({})
+    if label and len(scope.names) < MAX_ITEMS:
+        state.things[_KEPT] = replace(scope, names={**scope.names, label: value})
+
+
+def _kept(owner: External | Unknown, name: str, state: State) -> Value | None:
+    scope = scope_of(_KEPT, state)
+    return scope.names.get(_label(owner, name)) if scope is not None else None
 
 
 def _of_module(reader: Reader, module: str, name: str, state: State) -> Value:
@@ -260,6 +286,8 @@ def set_attribute(reader: Reader, owner: Value, name: str, value: Value, state: 
     """Set `owner.name = value`."""
     several = isinstance(owner, Union)
     for option in options(owner):
+        if isinstance(option, (External, Unknown)):
+            _keep(option, name, value, state)
         if isinstance(option, Module):
             number = module_scope(reader, option.name, state)
             scope = scope_of(number, state)
