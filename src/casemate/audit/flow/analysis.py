@@ -25,6 +25,7 @@ from casemate.audit.flow.values import (
     Module,
     Ref,
     Tup,
+    Unknown,
     Value,
     known_text,
     options,
@@ -234,11 +235,18 @@ class _Run:
                     self._markup(body, state, node)
 
     def _markup(self, value: Value, state: State, node: ast.AST) -> None:
-        if isinstance(value, (Const, Module)):
+        if isinstance(value, (Const, Module)) or _is_object(value):
             return
         taints = contexts.harmful("markup", value, state, self._reader.kinds)
         if taints:
             self._reader.report("markup", "the answer", taints, node)
+
+
+def _is_object(value: Value) -> bool:
+    """Return whether an answer is an object that a library has made, not a text."""
+    if not isinstance(value, Unknown) or "(" not in value.type:
+        return False
+    return not (value.type.startswith("jinja2.") and value.type.endswith(".render()"))
 
 
 def _instance(reader: CodeReader, value: Value, state: State) -> Value:
