@@ -69,7 +69,7 @@ def _loop(
         after = merged([state, way])
         if after is not None:
             # What was checked of one item is not known of what comes after the loop.
-            state.become(State(after.things, state.facts))
+            state.become(State(after.things, state.facts, state.tests))
     return exact
 
 

@@ -66,6 +66,10 @@ def decide(reader: Reader, test: ast.expr, state: State) -> Ways:
     if isinstance(test, ast.Call):
         return _call(reader, test, state)
     value = reader.evaluate(test, state)
+    if isinstance(test, ast.Name) and truth(value) is None:
+        kept = state.tests.get((reader.frame.scope, test.id))
+        if kept is not None:
+            return decide(reader, kept[0], state)
     ways = _ways(truth(value), state)
     for each, holds in zip(ways, (True, False), strict=True):
         if each is not None:

@@ -89,7 +89,7 @@ def _run(
         first=first,
     )
     stack.append(function.node)
-    at = State(state.things, state.facts)
+    at = State(state.things, state.facts, state.tests)
     try:
         _bind(reader, function, scope, given, at, step)
         ways = _body(reader, function, at)

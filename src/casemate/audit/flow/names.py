@@ -93,6 +93,8 @@ def store(reader: Reader, name: str, value: Value, state: State) -> None:
         number = scope.parent if scope is not None else 0
         while (scope := scope_of(number, state)) is not None and name not in scope.names:
             number = scope.parent
+    if state.tests:
+        state.stored(number, name)
     scope = scope_of(number, state)
     if scope is not None:
         state.things[number] = replace(scope, names={**scope.names, name: value})

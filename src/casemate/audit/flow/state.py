@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -81,6 +82,8 @@ class Class:
     """Names that have a type in its body: what a data class is made of."""
 
 
+Test: TypeAlias = tuple[ast.expr, frozenset[str]]
+"""A condition, and the names in it."""
 Thing: TypeAlias = Scope | Sequence | Mapping | Instance | Class
 Fact: TypeAlias = tuple[frozenset[str], frozenset[str]]
 """Characters that are not in it, sinks that it is safe for."""
@@ -141,14 +144,22 @@ class State:
     things: Things = field(default_factory=lambda: Things({}, {}))
     facts: dict[int, Fact] = field(default_factory=dict)
     """By form of data."""
+    tests: dict[tuple[int, str], Test] = field(default_factory=dict)
+    """Names that hold the outcome of a condition, by scope."""
 
     def copy(self) -> State:
         """Return a state that goes another way."""
-        return State(self.things.copy(), dict(self.facts))
+        return State(self.things.copy(), dict(self.facts), dict(self.tests))
 
     def become(self, other: State) -> None:
         """Be as another state is."""
-        self.things, self.facts = other.things, other.facts
+        self.things, self.facts, self.tests = other.things, other.facts, other.tests
+
+    def stored(self, scope: int, name: str) -> None:
+        """Forget outcomes of conditions about a name that has another value now."""
+        for key, test in list(self.tests.items()):
+            if key == (scope, name) or (key[0] == scope and name in test[1]):
+                del self.tests[key]
 
     def learn(self, form: int, without: frozenset[str], safe: frozenset[str]) -> None:
         """Know more of data in one form."""
@@ -224,7 +235,8 @@ def _two(one: State, other: State) -> State:
         known = other.facts.get(form)
         if known is not None:
             facts[form] = (without & known[0], safe & known[1])
-    return State(things, facts)
+    tests = {key: test for key, test in one.tests.items() if other.tests.get(key) == test}
+    return State(things, facts, tests)
 
 
 def _things(one: Things, other: Things) -> Things:

@@ -24,6 +24,7 @@ from casemate.audit.flow.values import (
     Value,
     options,
     shallow,
+    truth,
     with_taints,
 )
 
@@ -58,7 +59,21 @@ def _assign(reader: Reader, node: ast.Assign, state: State) -> State | None:
     value = reader.evaluate(node.value, state)
     for target in node.targets:
         assign(reader, target, value, state)
+    _keep_test(reader, node, value, state)
     return state
+
+
+def _keep_test(reader: Reader, node: ast.Assign, value: Value, state: State) -> None:
+    """Remember which condition a name is the outcome of: `ok = x in ALLOWED`."""
+    target = node.targets[0]
+    if len(node.targets) != 1 or not isinstance(target, ast.Name) or truth(value) is not None:
+        return
+    called = isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name)
+    if not called and not _is_test(node.value):
+        return
+    inside = frozenset(each.id for each in ast.walk(node.value) if isinstance(each, ast.Name))
+    if target.id not in inside:
+        state.tests[reader.frame.scope, target.id] = (node.value, inside)
 
 
 def _ann_assign(reader: Reader, node: ast.AnnAssign, state: State) -> State | None:

@@ -806,4 +806,28 @@ BODIES: list[tuple[str, str, str, str]] = [
         "os.system(event['headers']['x'])",
         "os.system(event['requestContext']['requestId'])",
     ),
+    (
+        "outcome_kept",
+        "command",
+        "ok = len(x) > 3\nif ok:\n    os.system(x)",
+        "ok = x in ALLOWED\nif ok:\n    os.system(x)",
+    ),
+    (
+        "outcome_of_function",
+        "command",
+        "def check(a):\n    return bool(a)\nok = check(x)\nif not ok:\n    return\nos.system(x)",
+        "def check(a):\n    return a.isalnum()\nok = check(x)\nif not ok:\n    return\nos.system(x)",
+    ),
+    (
+        "outcome_of_another_value",
+        "command",
+        "ok = x in ALLOWED\nx = data['a']\nif ok:\n    os.system(x)",
+        "x = data['a']\nok = x in ALLOWED\nif ok:\n    os.system(x)",
+    ),
+    (
+        "outcome_on_one_way",
+        "command",
+        "if context:\n    ok = True\nelse:\n    ok = x in ALLOWED\nif ok:\n    os.system(x)",
+        "if context:\n    ok = False\nelse:\n    ok = x in ALLOWED\nif x in ALLOWED:\n    os.system(x)",
+    ),
 ]

@@ -7,6 +7,7 @@ import random
 import textwrap
 
 import pytest
+
 from casemate.audit.flow import Entry, analyse
 
 WAYS = {
@@ -24,7 +25,10 @@ WAYS = {
     "unpacked": "(_, (y, *_)) = (1, (x, 2))",
     "function": "def f(a, *, b):\n    return b\ny = f('a', b=x)",
     "closure": "def f():\n    def g():\n        return x\n    return g\ny = f()()",
-    "method": "class A:\n    def __init__(self, v):\n        self.v = v\n    def get(self):\n        return self.v\ny = A(x).get()",
+    "method": (
+        "class A:\n    def __init__(self, v):\n        self.v = v\n"
+        "    def get(self):\n        return self.v\ny = A(x).get()"
+    ),
     "generator": "def f():\n    yield from [x]\ny = next(f())",
     "comprehension": "y = ''.join(c for c in x)",
     "lambda": "y = (lambda a: a or 'b')(x)",
