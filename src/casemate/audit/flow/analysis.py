@@ -91,6 +91,7 @@ class _Run:
         self._report = report
         self._limits = limits
         self._reader = CodeReader(files, report, limits)
+        self._until = time.thread_time() + limits.file_seconds
         self._done: set[tuple[object, ...]] = set()
         self._routes: set[tuple[str, str]] = set()
         """Entries that frameworks call, by path and name, once they are read."""
@@ -115,7 +116,11 @@ class _Run:
     def _guarded(self, file: File, read: object) -> bool:
         """Read something within bounds; what stops it is told."""
         reader = self._reader
-        reader.begin(self._limits.steps, self._limits.entry_seconds)
+        left = self._until - time.thread_time()
+        if left <= 0:
+            self._stopped(file, "not analysed: the time of its file was used up before")
+            return False
+        reader.begin(self._limits.steps, min(self._limits.entry_seconds, left))
         frame, stack = reader.frame, reader.stack
         try:
             read()  # type: ignore[operator]

@@ -44,9 +44,10 @@ MAX_UNRESOLVED = 2_000
 class Limits(NamedTuple):
     """Bounds that a caller may set."""
 
-    steps: int = 120_000
+    steps: int = 60_000
     """Nodes of syntax evaluated for one entry."""
-    all_steps: int = 20_000_000
     seconds: float = 60.0
     """Of processor time for the whole analysis; entries that come later are told as unresolved."""
-    entry_seconds: float = 5.0
+    file_seconds: float = 6.0
+    """Of one file's entries, so that one file does not take the time of all."""
+    entry_seconds: float = 2.0

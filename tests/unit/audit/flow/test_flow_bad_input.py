@@ -161,3 +161,14 @@ def test_any_mixture_of_programs_is_answered(bodies: list[str], depth: int) -> N
     except SyntaxError:
         return
     of(code, Limits(steps=20_000))
+
+
+def test_one_file_does_not_take_the_time_of_the_others() -> None:
+    code = GROWING["comprehensions"].replace("handler", "h{}")
+    files = {"a.py": "\n".join(code.format(n) for n in range(9))}
+    files["b.py"] = "import os\ndef handler(event, context):\n    os.system(event['a'])\n"
+    entries = [Entry(path="a.py", name=f"h{n}") for n in range(9)]
+    limits = Limits(entry_seconds=0.2, file_seconds=0.3)
+    analysis = analyse(files, [*entries, Entry(path="b.py", name="handler")], limits)
+    assert [flow.place.path for flow in analysis.flows] == ["b.py"]
+    assert any("time of its file" in each.what for each in analysis.unresolved)
