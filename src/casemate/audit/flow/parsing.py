@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from casemate.audit.flow import fstrings
+from casemate.audit.flow.library.table import LIBRARIES
 from casemate.audit.flow.limits import MAX_DEPTH, MAX_FILE, MAX_FILES, MAX_NESTING, MAX_NODES
 from casemate.audit.flow.results import Place, Unresolved
 
+_OF_OTHERS = frozenset(("site-packages", "dist-packages", "node_modules", "__pypackages__"))
 _OPENING, _CLOSING = "([{", ")]}"
 
 
@@ -28,7 +30,7 @@ def parse_all(files: Mapping[str, str]) -> tuple[dict[str, File], list[Unresolve
     parsed: dict[str, File] = {}
     problems: list[Unresolved] = []
     for number, (path, text) in enumerate(sorted(files.items())):
-        if not path.endswith(".py"):
+        if not path.endswith(".py") or of_others(path, files):
             continue
         if number >= MAX_FILES:
             problems.append(Unresolved(Place(path, 1), f"more than {MAX_FILES} files"))
@@ -40,6 +42,17 @@ def parse_all(files: Mapping[str, str]) -> tuple[dict[str, File], list[Unresolve
         name = module_of(path)
         parsed[name] = File(path, name, tree)
     return parsed, problems
+
+
+def of_others(path: str, files: Mapping[str, str]) -> bool:
+    """Return whether a file is of a library that lies beside the code: what it does is known."""
+    *folders, _ = path.replace("\\", "/").split("/")
+    for number, folder in enumerate(folders):
+        if folder in _OF_OTHERS:
+            return True
+        if folder in LIBRARIES and "/".join([*folders[: number + 1], "__init__.py"]) in files:
+            return True
+    return False
 
 
 def module_of(path: str) -> str:

@@ -23,7 +23,7 @@ from casemate.audit.flow import (
     statements,
     texts,
 )
-from casemate.audit.flow.library import paths, table
+from casemate.audit.flow.library import paths
 from casemate.audit.flow.limits import MAX_HEAP, Limits
 from casemate.audit.flow.parsing import File
 from casemate.audit.flow.ports import Arguments, Frame, Pending, SpentError
@@ -60,9 +60,6 @@ class Files:
 
     def find(self, name: str, near: str) -> str | None:
         """Return the module that `import name` means in a module; the nearest one of several."""
-        top = name.partition(".")[0]
-        if top in table.LIBRARIES and self.is_package(top):
-            return None
         folder = near.rpartition(".")[0]
         while True:
             whole = f"{folder}.{name}" if folder else name
@@ -207,7 +204,7 @@ class CodeReader:
         found = self.files.find(name, self.frame.module)
         if found is None:
             # A package without a file of its own has modules below it.
-            if self.files.is_package(name) and name.partition(".")[0] not in table.LIBRARIES:
+            if self.files.is_package(name):
                 return Module(name)
             return External(name)
         if found in self.scopes:

@@ -148,3 +148,17 @@ def test_checks_in_other_functions_hold_where_they_were_passed_only() -> None:
     """
     assert told(app=before, lib=lib) == ["command"]
     assert told(app=after, lib=lib) == ["command"]
+
+
+def test_libraries_beside_the_code_are_not_read() -> None:
+    app = "import requests\ndef handler(event, context):\n    requests.get(event['a'])\n"
+    broken = {"requests/__init__.py": "def get(a):\n    return a\n", "requests/api.py": "def ("}
+    analysis = analyse({"app.py": app, **broken, "site-packages/b.py": "def ("}, [HANDLER])
+    assert [flow.weakness for flow in analysis.flows] == ["url"]
+    assert not analysis.unresolved
+
+
+def test_a_module_of_the_code_may_be_called_as_a_library() -> None:
+    app = "import records\ndef handler(event, context):\n    records.run(event['a'])\n"
+    own = "import os\ndef run(a):\n    os.system(a)\n"
+    assert told(app=app, records=own) == ["command"]
