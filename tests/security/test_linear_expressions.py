@@ -43,7 +43,6 @@ def test_every_expression_that_only_exists_while_code_runs_is_known() -> None:
     assert unknown <= set(BUILT_WHILE_RUNNING), unknown - set(BUILT_WHILE_RUNNING)
 
 
-@pytest.mark.alone
 def test_every_expression_is_linear() -> None:
     tried: dict[tuple[object, frozenset[str]], str] = {}
     for expression in found()[0]:

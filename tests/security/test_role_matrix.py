@@ -41,13 +41,13 @@ ROLES: dict[str, set[str]] = {
     },
     "operator": {
         "node:read", "node:backup", "function:read", "function:alias", "function:remove",
-        "function:quarantine", "function:release",
+        "function:quarantine", "function:release", "incidents:read", "incidents:write",
         "grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge",
         "dead-letter:read", "dead-letter:write", *RECORDS,
     },
     "auditor": {
         "node:read", "function:read", "grant:read", "secret:list", "account:read", "policy:read",
-        "dead-letter:read", "journal:read", "findings:read", *RECORDS,
+        "dead-letter:read", "journal:read", "findings:read", "incidents:read", *RECORDS,
     },
     "invoker": {"function:invoke", "invocation:status"},
     "clerk": {"invocation:read", "secret:list"},

@@ -6,6 +6,7 @@ from casemate.model.errors import NotFoundError
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.protocol import AlertsState
 from casemate.operations.findings import Finding, FindingPage, ListFindings
+from casemate.operations.incidents import Incident, IncidentPage, ListIncidents
 
 
 class FakeMonitor:
@@ -15,6 +16,8 @@ class FakeMonitor:
         self.gone = False
         self.found: list[Finding] = []
         self.asked: ListFindings | None = None
+        self.known: list[Incident] = []
+        self.wanted: ListIncidents | None = None
         self.state = AlertsState(channels=(), silences=(), signs_of_life=0)
         self.problem = ""
         self.rules = {"tokens-tried"}
@@ -34,6 +37,18 @@ class FakeMonitor:
             if each.id == id:
                 return each
         raise NotFoundError(f"There is no finding {id}.")
+
+    async def incidents(self, wanted: ListIncidents) -> IncidentPage:
+        self._require()
+        self.wanted = wanted
+        return IncidentPage(incidents=tuple(self.known), more=False)
+
+    async def incident(self, id: str) -> Incident:
+        self._require()
+        for each in self.known:
+            if each.id == id:
+                return each
+        raise NotFoundError(f"There is no incident {id}.")
 
     async def alerts(self) -> AlertsState:
         self._require()

@@ -19,6 +19,7 @@ _TAGS = {
     "records": "invocations, errors, logs, denials and recordings",
     "journal": "the journal",
     "findings": "findings and alerts",
+    "incidents": "incidents",
     "routes": "paths and host names of projects",
     "data": "buckets, tables, queues and topics",
     "delivery": "asynchronous invocations and dead letters",

@@ -107,6 +107,7 @@ _CLOUDS = {
 _CONTAINMENT = {
     "revoke-token": ("Revoke a stolen token, and give another", "T1550.001"),
     "roll-back": ("Take a poisoned version back, and go on with the one before", "T1525"),
+    "quarantine": ("Put a function into quarantine, and release it", "T1648"),
     "remove-attacker": ("Remove a function that attacks", "T1648"),
 }
 

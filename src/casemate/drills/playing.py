@@ -11,6 +11,7 @@ from casemate.drills.node import Answer, Node, Records, until
 from casemate.model.errors import CasemateError
 from casemate.model.invocation import Outcome as Ended
 from casemate.operations.functions import RemoveFunction, Rollback
+from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.operations.tokens import AddToken, RevokeToken
 from casemate.operations.triggers import FireTrigger
 
@@ -248,6 +249,7 @@ class Player:
         {
             "revoke-token": self._revoke,
             "roll-back": self._roll_back,
+            "quarantine": self._quarantine,
             "remove-attacker": self._remove,
         }[drill.play["name"]](found)
 
@@ -297,6 +299,21 @@ class Player:
         self._node.call(Rollback(project=self._project, function="careless"))
         if self._contained(found, lambda: answers("true"), "The poisoned version"):
             found.restored_seconds = time.monotonic() - clock
+
+    def _quarantine(self, found: _Found) -> None:
+        where = {"project": self._project, "function": "greedy"}
+
+        def status() -> int:
+            return self._invoke("greedy", {"use": "secret"}).status_code
+
+        self._node.call(QuarantineFunction(**where, reason="a drill", kill=True))
+        contained = self._contained(found, lambda: status() != _OK, "The function")
+        clock = time.monotonic()
+        self._node.call(ReleaseFunction(**where, reason="a drill"))
+        if contained and until(lambda: status() == _OK):
+            found.restored_seconds = time.monotonic() - clock
+        elif contained:
+            found.problem = "It takes no calls after its release."
 
     def _remove(self, found: _Found) -> None:
         self._node.call(RemoveFunction(project=self._project, function="attacker"))

@@ -63,6 +63,7 @@ from casemate.gateway.happenings import Happenings
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.loop_lag import LoopLag
+from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
@@ -287,6 +288,7 @@ class Gateway:
                 lag=self.lag,
                 records=self.records,
                 recorder=self.recorder,
+                monitor=self.monitor,
                 health=self.health.now,
                 starts=self._starts,
                 connections=lambda: (self.server.open_connections, self.server.failed_handshakes),
@@ -295,10 +297,13 @@ class Gateway:
             )
         )
 
+        self.numbers_told = NumbersTold(self.observed, self.monitor, self._config.started_at)
+
     def _starts(self) -> dict[str, int]:
         """Return how often each process beside this one was started."""
         return {
             "recorder": self.recorder.starts,
+            "monitor": self.monitor.starts,
             "egress": self.egress.starts,
             "sources": self.outside.starts,
         }
@@ -393,6 +398,7 @@ class Gateway:
         self.health.start()
         self.running_logs.start()
         self.lag.start()
+        self.numbers_told.start()
         for risk in self._config.accepted_risks:
             self.facts.happened(RiskAccepted(at=time.time(), risk=risk))
         return token
@@ -402,6 +408,7 @@ class Gateway:
         await self.health.close()
         await self.running_logs.close()
         self.lag.close()
+        self.numbers_told.close()
         await self.depths.close()
         await self.older_records.close()
         self.dispatcher.close()

@@ -207,6 +207,30 @@ class AlertFailed(Fact, frozen=True, kw_only=True):
     reason: str
 
 
+class IncidentUpdated(Fact, frozen=True, kw_only=True):
+    """Somebody says something of an incident."""
+
+    incident: str
+    change: str
+    """`assign`, `note` or `state`."""
+    value: str
+    """To whom, or which state."""
+    text: str
+    """The note, or why."""
+
+
+class IncidentActed(Fact, frozen=True, kw_only=True):
+    """Something was done to contain an incident, or could not be."""
+
+    incident: str
+    action: str
+    target: str
+    undo: str
+    """How it is taken back: a command."""
+    problem: str
+    """Why it could not be; empty: it was."""
+
+
 class AlertsSilenced(Fact, frozen=True, kw_only=True):
     """Somebody has no alerts sent of a rule for a time; what it finds is kept all the same."""
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from casemate.monitor.findings import Found
 from casemate.monitor.protocol import AlertsState
 from casemate.operations.findings import FindingPage, ListFindings
+from casemate.operations.incidents import Incident, IncidentPage, ListIncidents
 
 
 class Monitor(Protocol):
@@ -17,6 +18,14 @@ class Monitor(Protocol):
         ...
 
     async def finding(self, id: str) -> Found:
+        """Return one. Raises NotFoundError, MonitorUnavailableError."""
+        ...
+
+    async def incidents(self, wanted: ListIncidents) -> IncidentPage:
+        """Return incidents, the newest first. Raises MonitorUnavailableError."""
+        ...
+
+    async def incident(self, id: str) -> Incident:
         """Return one. Raises NotFoundError, MonitorUnavailableError."""
         ...
 

@@ -19,6 +19,7 @@ from casemate.monitor.findings import Found, at_least
 from casemate.monitor.messages import test_message
 from casemate.monitor.noticing import Noticing
 from casemate.operations.findings import FindingPage, ListFindings
+from casemate.operations.incidents import Incident
 
 STATUS_SECONDS = 1.0
 MAX_QUESTIONS = 32
@@ -69,34 +70,59 @@ class Server:
             self._lost(str(error))
 
     async def _result(self, request: protocol.Request) -> object:
-        noticing = self._noticing
         match request:
+            case protocol.TestChannel():
+                return await self._test(request.channel)
             case protocol.Find():
                 return self._listed(request.wanted)
             case protocol.GetFinding():
-                found = noticing.findings.get(request.id)
-                if found is None:
-                    raise NotFoundError(
-                        f"There is no finding {request.id[:64]}.",
-                        next_step="casemate findings ls shows what there is",
-                    )
-                return found
-            case protocol.TestChannel():
-                outlet = noticing.alerting.outlets.get(request.channel)
-                if outlet is None:
-                    raise NotFoundError(
-                        f"There is no channel {request.channel[:64]}.",
-                        next_step="name one of the node's settings file; casemate alert ls",
-                    )
-                return await outlet.deliver(test_message(noticing.node))
-            case protocol.HasRule():
-                return noticing.has_rule(request.rule)
+                return self._finding(request.id)
+            case protocol.FindIncidents():
+                return self._noticing.incidents.listed(request.wanted)
+            case protocol.GetIncident():
+                return self._incident(request.id)
             case _:
-                return protocol.AlertsState(
-                    channels=tuple(outlet.state for outlet in noticing.alerting.outlets.values()),
-                    silences=noticing.alerting.silences(time.time()),
-                    signs_of_life=0 if noticing.deadman is None else noticing.deadman.sent,
-                )
+                return self._other(request)
+
+    def _other(self, request: protocol.GetAlerts | protocol.HasRule | protocol.Numbers) -> object:
+        noticing = self._noticing
+        if isinstance(request, protocol.Numbers):
+            noticing.exporting.numbers(request)
+            return None
+        if isinstance(request, protocol.HasRule):
+            return noticing.has_rule(request.rule)
+        return protocol.AlertsState(
+            channels=tuple(outlet.state for outlet in noticing.alerting.outlets.values()),
+            silences=noticing.alerting.silences(time.time()),
+            signs_of_life=0 if noticing.deadman is None else noticing.deadman.sent,
+        )
+
+    def _finding(self, id: str) -> Found:
+        found = self._noticing.findings.get(id)
+        if found is None:
+            raise NotFoundError(
+                f"There is no finding {id[:64]}.",
+                next_step="casemate findings ls shows what there is",
+            )
+        return found
+
+    def _incident(self, id: str) -> Incident:
+        incident = self._noticing.incidents.get(id)
+        if incident is None:
+            raise NotFoundError(
+                f"There is no incident {id[:64]}.",
+                next_step="casemate incident ls shows what there is",
+            )
+        return incident
+
+    async def _test(self, channel: str) -> str:
+        outlet = self._noticing.alerting.outlets.get(channel)
+        if outlet is None:
+            raise NotFoundError(
+                f"There is no channel {channel[:64]}.",
+                next_step="name one of the node's settings file; casemate alert ls",
+            )
+        return await outlet.deliver(test_message(self._noticing.node))
 
     def _listed(self, wanted: ListFindings) -> FindingPage:
         found: list[Found] = []

@@ -72,6 +72,8 @@ RULES: dict[Action, Rule] = {
     Action.DENIAL_READ: _ON_RECORDS,
     Action.JOURNAL_READ: _ON_FUNCTION,
     Action.FINDINGS_READ: Rule((_P, _N)),
+    Action.INCIDENTS_READ: Rule((_P, _N)),
+    Action.INCIDENTS_WRITE: _ON_NODE,
     Action.ALERTS_WRITE: _ON_NODE,
     Action.RECORDINGS_READ: _ON_FUNCTION,
     Action.RECORDINGS_WRITE: _ON_FUNCTION,

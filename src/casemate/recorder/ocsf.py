@@ -125,6 +125,12 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
     ),
     facts.AlertsSilenced: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Alerts silenced"),
+    facts.IncidentUpdated: Mapped(
+        OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Incident updated"
+    ),
+    facts.IncidentActed: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Incident acted on"
+    ),
 }
 _MONITORED: Mapping[type[facts.Fact], Mapped] = {
     facts.Finding: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.INFORMATIONAL, "Finding"),

@@ -89,7 +89,16 @@ async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
     keeper.remember(writer.newest())
     (_HERE / NEW_JOURNAL).unlink(missing_ok=True)
     records = await RecordsServer.open(_HERE, vault, accept_loss=config.accept_records_loss)
-    return Recorder(_HERE, writer, note_key, keys, keeper, vault, records)
+    return Recorder(
+        _HERE,
+        writer,
+        note_key,
+        keys,
+        keeper,
+        vault,
+        records,
+        lends_records=config.lends_records,
+    )
 
 
 async def _refuse(sock: socket.socket, error: CasemateError) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from casemate.child.calls import Errors, Number
 from casemate.child.channel import Bounds
 from casemate.journal.errors import JournalDamagedError, JournalInputError
+from casemate.journal.kept import MAX_KEPT
 from casemate.journal.writer import JournalWriteError
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.recorder import errors
@@ -105,7 +106,8 @@ class Verify(Message, frozen=True, tag=5):
     """Look for anything that was changed."""
 
     checkpoints: Annotated[
-        tuple[Annotated[str, msgspec.Meta(max_length=64 * 1024)], ...], msgspec.Meta(max_length=16)
+        tuple[Annotated[str, msgspec.Meta(max_length=64 * 1024)], ...],
+        msgspec.Meta(max_length=MAX_KEPT),
     ] = ()
     """Notes of heads that were kept elsewhere."""
 

@@ -20,17 +20,18 @@ from pathlib import Path
 from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, FrameSocket
 from casemate.child.frames import FrameError
-from casemate.journal.checkpoint import opened_checkpoint
+from casemate.journal.checkpoint import Checkpoint, opened_checkpoint
 from casemate.journal.note import NoteKey, signed_by
 from casemate.journal.reader import Reader
 from casemate.journal.verifying import Verified, verify
 from casemate.journal.writer import Writer
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.recorder import protocol
-from casemate.recorder.errors import RecorderError
+from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.reading import Readers
 from casemate.recorder.reading_protocol import KINDS as KINDS_OF_READERS
+from casemate.recorder.reading_protocol import GetHead, Lend
 from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.search import Search
 from casemate.vault.recorder_client import RecorderVault
@@ -58,8 +59,10 @@ class Recorder:
         keeper: Keeper,
         vault: RecorderVault,
         records: RecordsServer,
+        *,
+        lends_records: bool,
     ) -> None:
-        """Serve once `serve` is called."""
+        """Serve once `serve` is called; who reads along is lent records only if that is so."""
         self._folder = folder
         self._writer = writer
         self._key = key
@@ -68,7 +71,8 @@ class Recorder:
         self._vault = vault
         self._records = records
         self._search = Search(folder, writer, keys)
-        self.readers = Readers(self._search, lambda: writer.size, self._take)
+        self.readers = Readers(self._search, lambda: writer.size, self._take, self._asked_along)
+        self._lends_records = lends_records
         self._waiting: list[tuple[protocol.Take, Callable[[bytes], None]]] = []
         self._ready = asyncio.Event()
         self._ended = asyncio.Event()
@@ -210,10 +214,23 @@ class Recorder:
             case protocol.Verify():
                 return await self._verified(request.checkpoints)
             case protocol.GetHead():
-                note = self._note()
-                return protocol.Head(note, self._key.text, self._writer.size)
+                return self._head()
             case _:
                 return await self._records.result(request)
+
+    async def _asked_along(self, request: Lend | GetHead) -> object:
+        """Return what somebody who reads along asks for. Raises CasemateError."""
+        if isinstance(request, GetHead):
+            return self._head()
+        if not self._lends_records:
+            raise RecorderInputError(
+                "The settings of the node have no records exported.",
+                next_step="name an export in them",
+            )
+        return await self._records.lent(request)
+
+    def _head(self) -> protocol.Head:
+        return protocol.Head(self._note(), self._key.text, self._writer.size)
 
     def _note(self) -> str:
         return Reader(self._folder, self._key).note if self._writer.head.size else ""
@@ -230,7 +247,11 @@ class Recorder:
         return protocol.Proven(entry, proof.text, text or b"null")
 
     async def _verified(self, notes: tuple[str, ...]) -> Verified:
-        kept = [opened_checkpoint(note, self._key) for note in notes]
+        # Not here: of many notes each has a signature that takes its time.
+        kept = await asyncio.to_thread(self._opened, notes)
         # Files but the pending one change at checkpoints only: those wait for it.
         async with self._publishing:
             return await asyncio.to_thread(verify, self._folder, self._key, kept)
+
+    def _opened(self, notes: tuple[str, ...]) -> list[Checkpoint]:
+        return [opened_checkpoint(note, self._key) for note in notes]

@@ -135,7 +135,6 @@ def test_half_a_character_in_json_in_a_text_is_refused() -> None:
         lambda size: b'{"a": "' + b"\\ud83d\\ude00" * (size // 12) + b'"}',
     ],
 )
-@pytest.mark.alone
 def test_no_event_costs_more_than_in_proportion_to_its_size(make: Callable[[int], bytes]) -> None:
     def seconds(size: int) -> float:
         raw = make(size)

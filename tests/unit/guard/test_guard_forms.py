@@ -111,7 +111,6 @@ HOSTILE = ["!z#" * 2600, "=20" * 20000, "=?utf-8?q?" * 5000, "+AAA-" * 10000, "x
 HOSTILE += ["x' -" * 200, "ab-cd-ef" * 10, "?=" + " " * 60000, "A7" * 4000, "0" * MAX_RARE]
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_many_hostile_texts_cost_what_the_budget_says(text: str) -> None:
     def seconds(number: int) -> float:

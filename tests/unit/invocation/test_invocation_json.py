@@ -66,7 +66,6 @@ HOSTILE = [b"[],", b"[[1]],", b'"[",', b'["["],', b'"\\\\\\"",', b"1e100,", b"9"
 HOSTILE += [b"[" * 50 + b"]" * 50 + b",", b'"a",', b'{"a":1},', b"0.1e300,", b'"\\u005b",']
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_hostile_events_take_linear_time(piece: bytes) -> None:
     times = []
@@ -74,9 +73,9 @@ def test_hostile_events_take_linear_time(piece: bytes) -> None:
         body = b"[" + piece * (size // len(piece)) + b"0]"
         best = 1e9
         for _ in range(3):
-            began = time.perf_counter()
+            began = time.thread_time()
             _check_json(body)
             _depth_is_bounded(body)
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.thread_time() - began)
         times.append(best)
     assert times[1] <= 30 * times[0] + 0.5

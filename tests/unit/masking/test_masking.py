@@ -296,7 +296,6 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_the_time_is_linear_in_the_text(piece: str) -> None:
     logs = Logs(mask=BY_CHOICE)
@@ -316,7 +315,6 @@ def test_the_time_is_linear_in_the_text(piece: str) -> None:
     assert long < 1.0
 
 
-@pytest.mark.alone
 def test_a_gigabyte_is_not_looked_at() -> None:
     text = "a@b.example " * 8_000_000
     began = time.thread_time()
@@ -325,7 +323,6 @@ def test_a_gigabyte_is_not_looked_at() -> None:
     assert len(result) < 2 * LIMIT
 
 
-@pytest.mark.alone
 def test_a_line_without_anything_costs_almost_nothing() -> None:
     text = (
         "2026-11-27 04:50:25,123 INFO app.worker handled request"

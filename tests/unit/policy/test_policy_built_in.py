@@ -41,6 +41,7 @@ MAY: dict[str, set[str]] = {
     "operator": {
         *("node:read", "node:backup", "function:read", "function:alias", "function:remove"),
         *("function:quarantine", "function:release"),
+        *("incidents:read", "incidents:write"),
         *("grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge"),
         *("dead-letter:read", "dead-letter:write"),
         *RECORDS,
@@ -48,6 +49,7 @@ MAY: dict[str, set[str]] = {
     "auditor": {
         *("node:read", "function:read", "grant:read", "secret:list", "account:read"),
         *("policy:read", "dead-letter:read", "journal:read", "findings:read", *RECORDS),
+        *("incidents:read",),
     },
     "invoker": {"function:invoke", "invocation:status"},
 }

@@ -35,6 +35,19 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     },
     facts.BaselineDeviation: {"kind": "host", "value": "x.com:443", "refused": True, "count": 4},
     facts.InvocationEnded: {"outcome": "ok"},
+    facts.IncidentUpdated: {
+        "incident": "inc_1",
+        "change": "state",
+        "value": "resolved",
+        "text": "mended",
+    },
+    facts.IncidentActed: {
+        "incident": "inc_1",
+        "action": "quarantine",
+        "target": "function:shop/pay",
+        "undo": "casemate release shop/pay",
+        "problem": "",
+    },
     facts.AlertsSilenced: {"rule": "tokens-tried", "seconds": 60, "reason": "a test"},
     facts.Finding: {
         "finding": "9f2c51aa03b1e7d4",

@@ -55,13 +55,20 @@ def told(fact: Fact) -> Told:
 class World:
     """A recorder on two connections, without its process."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lends_records: bool = False) -> None:
         self.journal = Journal(folder)
         vault: Any = Vault()
         records: Any = Records()
         journal = self.journal
         self.recorder = Recorder(
-            folder, journal.writer, KEY, journal.keys, journal.keeper, vault, records
+            folder,
+            journal.writer,
+            KEY,
+            journal.keys,
+            journal.keeper,
+            vault,
+            records,
+            lends_records=lends_records,
         )
         self.gateway, theirs = socket.socketpair()
         self.gateway.setblocking(False)

@@ -86,7 +86,6 @@ HOSTILE = {
 }
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("name", HOSTILE)
 def test_time_grows_no_faster_than_the_text(name) -> None:
     value, text_of = HOSTILE[name]
@@ -103,7 +102,6 @@ def test_time_grows_no_faster_than_the_text(name) -> None:
     assert taken[-1] < 60 * max(taken[0], 0.002), taken
 
 
-@pytest.mark.alone
 def test_many_patterns_cost_no_more_than_few_where_none_is_found() -> None:
     text = b"The quick brown fox jumps over the lazy dog. " * 20_000
     taken = []

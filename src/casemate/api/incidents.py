@@ -1,0 +1,151 @@
+"""Operations on incidents: what is said and done is a fact, which the monitor reads."""
+
+from __future__ import annotations
+
+import time
+
+from casemate.api.performing import Call, Performers
+from casemate.api.problems import RequestError
+from casemate.api.served import all_served
+from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.facts import IncidentActed, IncidentUpdated
+from casemate.model.principal import Action, Resource, ResourceKind
+from casemate.operations import incidents
+from casemate.operations.incidents import (
+    AssignIncident,
+    ContainIncident,
+    Containment,
+    Incident,
+    IncidentAction,
+    IncidentPage,
+    IncidentState,
+    ListIncidents,
+    NoteIncident,
+    ResolveIncident,
+    ShowIncident,
+)
+from casemate.operations.quarantine import QuarantineFunction
+
+MAX_FUNCTIONS = 10
+"""Functions that one request puts into quarantine."""
+_FUNCTION = "function:"
+
+performs = Performers()
+
+
+async def _found(id: str, call: Call) -> Incident:
+    return await call.service.monitor.incident(id)
+
+
+def _update(call: Call, incident: Incident, change: str, value: str, text: str = "") -> None:
+    call.service.facts.happened(
+        IncidentUpdated(
+            at=time.time(),
+            by=call.actor.principal,
+            remote_address=call.actor.remote_address,
+            incident=incident.id,
+            change=change,
+            value=value,
+            text=text,
+        )
+    )
+
+
+@performs(ListIncidents)
+async def _list(wanted: ListIncidents, call: Call) -> IncidentPage:
+    return await call.service.monitor.incidents(wanted)
+
+
+@performs(ShowIncident)
+async def _show(wanted: ShowIncident, call: Call) -> Incident:
+    found = await _found(wanted.id, call)
+    if wanted.project is not None and found.projects != (wanted.project,):
+        raise NotFoundError(
+            f"There is no incident {wanted.id} of {wanted.project} alone.",
+            next_step="casemate incident ls shows what there is",
+        )
+    return found
+
+
+@performs(AssignIncident)
+async def _assign(wanted: AssignIncident, call: Call) -> None:
+    _update(call, await _found(wanted.id, call), "assign", wanted.owner)
+
+
+@performs(NoteIncident)
+async def _note(wanted: NoteIncident, call: Call) -> None:
+    _update(call, await _found(wanted.id, call), "note", "", wanted.text)
+
+
+@performs(ResolveIncident)
+async def _resolve(wanted: ResolveIncident, call: Call) -> None:
+    found = await _found(wanted.id, call)
+    if wanted.state is IncidentState.CONTAINED:
+        raise ConflictError(
+            "An incident is contained by what is done about it, not by saying so.",
+            next_step=f"casemate incident contain {found.id}",
+        )
+    _update(call, found, "state", wanted.state.value, wanted.reason)
+
+
+@performs(ContainIncident)
+async def _contain(wanted: ContainIncident, call: Call) -> Containment:
+    found = await _found(wanted.id, call)
+    functions = [thing for thing in found.things if thing.startswith(_FUNCTION)]
+    if not functions:
+        about = ", ".join(found.things) or "nothing"
+        raise ConflictError(
+            f"The incident {found.id} is about no function: {about}.",
+            next_step="Revoke a token with `casemate tokens revoke`, remove a person with "
+            "`casemate users rm`, and note it with `casemate incident note`.",
+        )
+    if len(functions) > MAX_FUNCTIONS:
+        raise ConflictError(
+            f"The incident {found.id} is about {len(functions)} functions, of which at most "
+            f"{MAX_FUNCTIONS} are put into quarantine at once.",
+            next_step="Name those that are meant: casemate quarantine FUNCTION --reason TEXT",
+        )
+    actions = [await _quarantine(thing, found, wanted, call) for thing in functions]
+    return Containment(incident=found.id, actions=tuple(actions))
+
+
+async def _quarantine(
+    thing: str, found: Incident, wanted: ContainIncident, call: Call
+) -> IncidentAction:
+    project, _, function = thing.removeprefix(_FUNCTION).partition("/")
+    problem = ""
+    try:
+        resource = Resource(kind=ResourceKind.FUNCTION, project=project, name=function)
+        call.require(Action.FUNCTION_QUARANTINE, resource)
+        reason = f"incident {found.id}: {wanted.reason}"
+        operation = QuarantineFunction(
+            project=project, function=function, reason=reason, kill=wanted.kill
+        )
+        await call.service.control.quarantine(operation, by=call.actor)
+    except (CasemateError, RequestError) as error:
+        problem = str(error) or type(error).__name__
+    action = IncidentAction(
+        action="quarantine",
+        target=thing,
+        done=not problem,
+        problem=problem,
+        undo=f"casemate release {project}/{function} --reason TEXT",
+    )
+    call.service.facts.happened(
+        IncidentActed(
+            at=time.time(),
+            by=call.actor.principal,
+            remote_address=call.actor.remote_address,
+            project=project,
+            function=function,
+            incident=found.id,
+            action=action.action,
+            target=action.target,
+            undo=action.undo,
+            problem=problem,
+        )
+    )
+    return action
+
+
+OPERATIONS = all_served(incidents, performs)

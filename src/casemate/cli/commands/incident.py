@@ -1,0 +1,200 @@
+"""`casemate incident`: findings that belong together, and what is done about them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from casemate.cli.client import connect
+from casemate.cli.errors import ExitCode
+from casemate.cli.incident_report import gathered, html, markdown
+from casemate.cli.operation_command import Call, answered, asked
+from casemate.cli.options import JsonOption, new_app
+from casemate.cli.terminal import (
+    BOLD,
+    GREEN,
+    RED,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+)
+from casemate.cli.text import moment
+from casemate.operations.incidents import (
+    AssignIncident,
+    ContainIncident,
+    Containment,
+    IncidentPage,
+    ListIncidents,
+    NoteIncident,
+    ResolveIncident,
+    ShowIncident,
+)
+
+app = new_app("See incidents, contain them, and report on them.")
+
+
+class Format(StrEnum):
+    """Forms of a report."""
+
+    MARKDOWN = "markdown"
+    HTML = "html"
+
+
+@answered(
+    app,
+    ListIncidents,
+    examples="$ casemate incident ls\n$ casemate incident ls --state open --level high\n"
+    "$ casemate incident ls shop --json",
+)
+def ls(found: IncidentPage) -> None:
+    """List incidents, the newest first.
+
+    Findings that share who or what they are about, with no more than four hours between them, are
+    one incident. The first that is at least medium opens it.
+    """
+    print_table(
+        ("last", "level", "state", "owner", "findings", "id", "about", "title"),
+        [
+            (
+                moment(each.last_at),
+                each.level,
+                each.state,
+                each.owner or "-",
+                str(each.findings),
+                each.id,
+                ", ".join(each.things) or "-",
+                each.title,
+            )
+            for each in found.incidents
+        ],
+        empty="There is no incident that fits.",
+        below=("about", "title"),
+    )
+    if found.more:
+        note("There are more: --limit N")
+
+
+@asked(
+    app,
+    ShowIncident,
+    examples="$ casemate incident show inc_9f2c51aa03b1e7d4\n"
+    "$ casemate incident show inc_9f2c51aa03b1e7d4 --json",
+)
+def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
+    """Show an incident: what was found, of whom and what, what was done, by whom."""
+    with connect() as client:
+        found = client.call(wanted)
+    if json:
+        print_json(found)
+        return
+    print_line(f"{found.level}: {found.title}", BOLD)
+    print_text(f"state: {found.state}; owner: {found.owner or 'nobody'}")
+    print_text(f"about: {', '.join(found.things) or '-'}")
+    print_text(f"techniques: {', '.join(found.techniques) or '-'}")
+    print_table(
+        ("rule", "level", "findings", "first", "last"),
+        [
+            (each.rule, each.level, str(each.findings), moment(each.first_at), moment(each.last_at))
+            for each in found.rules
+        ],
+        empty="",
+    )
+    print_table(
+        ("at", "what", "by", "text"),
+        [(moment(each.at), each.kind, each.by or "-", each.text) for each in found.timeline],
+        empty="",
+        below=("text",),
+    )
+    if found.more:
+        note(f"{found.more} lines were left out for want of room.")
+    if not found.state.closed:
+        note(f"casemate incident contain {found.id} --reason TEXT stops what it is about.")
+
+
+@answered(
+    app,
+    AssignIncident,
+    examples="$ casemate incident assign inc_9f2c51aa03b1e7d4 ada",
+)
+def assign(_done: None, call: Call) -> None:
+    """Say who works on an incident; an empty name: nobody."""
+    print_line(f"{call.operation.id}: {call.operation.owner or 'nobody'} works on it.", GREEN)
+
+
+@answered(
+    app,
+    NoteIncident,
+    name="note",
+    examples="$ casemate incident note inc_9f2c51aa03b1e7d4 'the address is that of our scanner'",
+)
+def add_note(_done: None, call: Call) -> None:
+    """Add a note to the timeline of an incident."""
+    print_line(f"{call.operation.id}: noted.", GREEN)
+
+
+@answered(
+    app,
+    ResolveIncident,
+    examples="$ casemate incident resolve inc_9f2c51aa03b1e7d4 --reason 'mended in version 9'\n"
+    "$ casemate incident resolve inc_9f2c51aa03b1e7d4 --as false-alarm --reason 'our scanner'\n"
+    "$ casemate incident resolve inc_9f2c51aa03b1e7d4 --as open --reason 'it goes on'",
+)
+def resolve(_done: None, call: Call) -> None:
+    """Close an incident, as resolved or as a false alarm, or open it again."""
+    print_line(f"{call.operation.id} is {call.operation.state}.", GREEN)
+
+
+@answered(
+    app,
+    ContainIncident,
+    confirm="Put the functions of {it.id} into quarantine?",
+    examples="$ casemate incident contain inc_9f2c51aa03b1e7d4 --reason 'until version 9 is out'\n"
+    "$ casemate incident contain inc_9f2c51aa03b1e7d4 --reason 'it steals' --kill --yes --json",
+)
+def contain(done: Containment) -> None:
+    """Put the functions that an incident is about into quarantine.
+
+    Each needs the right function:quarantine. What was done, and the command that takes it back, is
+    printed and stands in the incident's timeline. It ends with 1 if one of them failed.
+    """
+    for each in done.actions:
+        if each.done:
+            print_line(f"{each.action} {each.target}: done", GREEN)
+            print_text(f"  taken back by: {each.undo}")
+        else:
+            print_line(f"{each.action} {each.target}: {each.problem}", RED)
+    if not all(each.done for each in done.actions):
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@asked(
+    app,
+    ShowIncident,
+    examples="$ casemate incident report inc_9f2c51aa03b1e7d4 > incident.md\n"
+    "$ casemate incident report inc_9f2c51aa03b1e7d4 --format html > incident.html",
+)
+def report(
+    wanted: ShowIncident,
+    *,
+    format: Annotated[
+        Format, typer.Option("--format", help="What is printed; a browser prints HTML as PDF.")
+    ] = Format.MARKDOWN,
+    json: JsonOption = False,
+) -> None:
+    """Print a report that can be sent on.
+
+    What happened, when it was noticed and contained, what was reached and what provably not, what
+    was done, and what is left to do.
+    """
+    with connect() as client:
+        facts = gathered(client, client.call(wanted))
+    if json:
+        print_json(facts)
+    elif format is Format.HTML:
+        print_text(html(facts))
+    else:
+        print_text(markdown(facts))

@@ -1,0 +1,252 @@
+"""A report on an incident: what a person can send on, made of what the node has on record."""
+
+from __future__ import annotations
+
+import html as html_module
+import time
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from casemate.cli.client import NodeClient
+from casemate.cli.errors import DeniedError, MissingError
+from casemate.cli.names import FunctionName
+from casemate.cli.text import moment, one_line
+from casemate.model.deployment import DeployedFunction
+from casemate.operations.functions import ShowFunction
+from casemate.operations.grants import ShowGrants
+from casemate.operations.incidents import Incident
+
+MAX_FUNCTIONS = 20
+_FUNCTION = "function:"
+_MARKS = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "]": "\\]"})
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """What a function could reach while the incident went on."""
+
+    function: str
+    version: int
+    used: tuple[str, ...]
+    """Of what it is granted, with how often, since shortly before the first finding."""
+    unused: tuple[str, ...]
+    """Granted, and not used since then."""
+    denied: int
+    """Attempts to use more, which were refused; of the newest that are kept."""
+    problem: str
+    """Why this is not known; empty: it is."""
+
+
+class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a report says."""
+
+    incident: Incident
+    node: str
+    made_at: float
+    reached: tuple[Reach, ...]
+    quarantined: tuple[str, ...]
+    """Functions of it that take no calls at present."""
+    duties: tuple[str, ...]
+    """What is left to do."""
+
+
+_BEFORE_SECONDS = 3600.0
+"""Before the first finding: what is noticed had a beginning."""
+
+
+def gathered(client: NodeClient, incident: Incident) -> IncidentFacts:
+    """Return what the node has on record of an incident. Raises CasemateError."""
+    functions = [each for each in incident.things if each.startswith(_FUNCTION)][:MAX_FUNCTIONS]
+    reached, quarantined = [], []
+    for thing in functions:
+        project, _, function = thing.removeprefix(_FUNCTION).partition("/")
+        name = FunctionName(project, function)
+        reached.append(_reach(client, name, incident.opened_at - _BEFORE_SECONDS))
+        if (known := _function(client, name)) is not None and known.quarantine is not None:
+            quarantined.append(str(name))
+    return IncidentFacts(
+        incident=incident,
+        node=client.url,
+        made_at=time.time(),
+        reached=tuple(reached),
+        quarantined=tuple(quarantined),
+        duties=tuple(_duties(incident, quarantined, reached)),
+    )
+
+
+def _function(client: NodeClient, name: FunctionName) -> DeployedFunction | None:
+    try:
+        return client.call(ShowFunction(project=name.project, function=name.function))
+    except (DeniedError, MissingError):
+        return None
+
+
+def _reach(client: NodeClient, name: FunctionName, since: float) -> Reach:
+    unknown = Reach(function=str(name), version=0, used=(), unused=(), denied=0, problem="")
+    try:
+        found = client.call(ShowGrants(project=name.project, function=name.function))
+    except MissingError:
+        return msgspec.structs.replace(unknown, problem="It is not on the node any more.")
+    except DeniedError:
+        return msgspec.structs.replace(unknown, problem="You may not see its grants (grant:read).")
+    recent = [use for use in found.uses if use.last_at >= since]
+    used = {(use.grant, use.action) for use in recent}
+    granted = [(grant.text, action) for grant in found.granted for action in grant.actions]
+    return Reach(
+        function=str(name),
+        version=found.version,
+        used=tuple(f"{use.grant} {use.action} ({use.count} in all)" for use in recent),
+        unused=tuple(f"{text} {action}" for text, action in granted if (text, action) not in used),
+        denied=sum(denial.count for denial in found.denials if denial.at >= since),
+        problem="",
+    )
+
+
+def _duties(
+    incident: Incident, quarantined: Sequence[str], reached: Sequence[Reach]
+) -> Iterable[str]:
+    if not incident.owner:
+        yield f"Nobody works on it: casemate incident assign {incident.id} OWNER"
+    if incident.contained_at is None and not incident.state.closed:
+        yield f"It is not contained: casemate incident contain {incident.id} --reason TEXT"
+    for name in quarantined:
+        yield f"{name} takes no calls; once it is mended: casemate release {name} --reason TEXT"
+    secrets = {use.split()[1] for each in reached for use in each.used if use.startswith("secret ")}
+    for secret in sorted(secrets):
+        yield f"The secret {secret} was read meanwhile: casemate secrets set gives it a new value"
+    if not incident.state.closed:
+        yield f"It is not closed: casemate incident resolve {incident.id} --reason TEXT"
+
+
+def _tables(facts: IncidentFacts) -> list[tuple[str, str, Table]]:
+    """Return the parts of a report: heading, a sentence, and a table."""
+    incident = facts.incident
+    reached = [
+        (
+            each.function,
+            "; ".join(each.used) or "nothing",
+            "; ".join(each.unused) or "nothing",
+            str(each.denied),
+        )
+        for each in facts.reached
+        if not each.problem
+    ]
+    unknown = [(each.function, each.problem) for each in facts.reached if each.problem]
+    parts: list[tuple[str, str, Table]] = [
+        (
+            "What was found",
+            "",
+            (
+                ("rule", "level", "findings", "first", "last", "what it is"),
+                [
+                    (
+                        each.rule,
+                        each.level.value,
+                        str(each.findings),
+                        moment(each.first_at),
+                        moment(each.last_at),
+                        each.title,
+                    )
+                    for each in incident.rules
+                ],
+            ),
+        ),
+        (
+            "What was reached, and what was not",
+            "A function can reach what it is granted and nothing else: each use is decided and "
+            "counted by the node. What stands under unused was granted and not used from an hour "
+            "before the first finding on; what is not named was not granted.",
+            (("function", "used", "unused", "refused attempts"), reached),
+        ),
+    ]
+    if unknown:
+        parts.append(("Not known", "", (("function", "why"), unknown)))
+    lines = [
+        (moment(each.at), each.kind, each.by or "the node", each.text) for each in incident.timeline
+    ]
+    parts.append(("Timeline", "", (("at", "what", "by", "text"), lines)))
+    return parts
+
+
+def _head(facts: IncidentFacts) -> list[tuple[str, str]]:
+    incident = facts.incident
+    contained, closed = incident.contained_at, incident.closed_at
+    return [
+        ("severity", incident.level.value),
+        ("state", incident.state.value),
+        ("owner", incident.owner or "nobody"),
+        ("node", facts.node),
+        ("about", ", ".join(incident.things) or "-"),
+        ("projects", ", ".join(incident.projects) or "-"),
+        ("techniques (ATT&CK)", ", ".join(incident.techniques) or "-"),
+        ("first noticed", moment(incident.opened_at)),
+        ("newest finding", moment(incident.last_at)),
+        ("contained", "-" if contained is None else moment(contained)),
+        ("closed", "-" if closed is None else moment(closed)),
+        ("report made", moment(facts.made_at)),
+    ]
+
+
+def markdown(facts: IncidentFacts) -> str:
+    """Return the report as Markdown."""
+    incident = facts.incident
+    lines = [f"# Incident {incident.id}: {_cell(incident.title)}", ""]
+    lines += [f"- {name}: {_cell(value)}" for name, value in _head(facts)]
+    for heading, sentence, (heads, rows) in _tables(facts):
+        lines += ["", f"## {heading}", ""]
+        if sentence:
+            lines += [sentence, ""]
+        lines += [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+        lines += [f"| {' | '.join(map(_cell, row))} |" for row in rows]
+    lines += ["", "## Left to do", ""]
+    lines += [f"- {_cell(each)}" for each in facts.duties] or ["Nothing."]
+    return "\n".join(lines)
+
+
+_STYLE = (
+    "body{font:14px/1.5 system-ui,sans-serif;margin:2em auto;max-width:60em;color:#111}"
+    "table{border-collapse:collapse;width:100%}td,th{border:1px solid #bbb;padding:4px 8px;"
+    "text-align:left;vertical-align:top;overflow-wrap:anywhere}th{background:#eee}"
+    "h2{margin-top:1.5em}@media print{body{margin:0}h2{break-after:avoid}tr{break-inside:avoid}}"
+)
+
+
+def html(facts: IncidentFacts) -> str:
+    """Return the report as one HTML file that loads nothing; a browser prints it as PDF."""
+    incident = facts.incident
+    title = _escaped(f"Incident {incident.id}: {incident.title}")
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    body = [f"<h1>{title}</h1>", _rows(("", ""), _head(facts))]
+    for heading, sentence, (heads, rows) in _tables(facts):
+        body += [
+            f"<h2>{_escaped(heading)}</h2>",
+            f"<p>{_escaped(sentence)}</p>",
+            _rows(heads, rows),
+        ]
+    duties = "".join(f"<li>{_escaped(each)}</li>" for each in facts.duties)
+    body += ["<h2>Left to do</h2>", f"<ul>{duties}</ul>" if duties else "<p>Nothing.</p>"]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f"<title>{title}</title><style>{_STYLE}</style></head><body>\n"
+        + "\n".join(body)
+        + "\n</body></html>"
+    )
+
+
+def _rows(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    head = "".join(f"<th>{_escaped(each)}</th>" for each in heads) if any(heads) else ""
+    lines = [f"<tr>{head}</tr>"] if head else []
+    for row in rows:
+        lines.append("<tr>" + "".join(f"<td>{_escaped(each)}</td>" for each in row) + "</tr>")
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _escaped(text: str) -> str:
+    return html_module.escape(one_line(text))
+
+
+def _cell(text: str) -> str:
+    return one_line(text).translate(_MARKS)

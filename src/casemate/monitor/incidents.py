@@ -1,0 +1,291 @@
+"""Incidents: findings that share who or what they are about, within some hours, are one.
+
+A fold of the journal, as all of the monitor: of findings that stand there, and of what people and
+the node have said and done about incidents. Read again it comes to the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from casemate.model.level import Level
+from casemate.monitor.consumers import Happened
+from casemate.monitor.findings import at_least
+from casemate.operations.incidents import (
+    Incident,
+    IncidentEvent,
+    IncidentPage,
+    IncidentRule,
+    IncidentState,
+    IncidentSummary,
+    ListIncidents,
+)
+
+PREFIX = "inc_"
+OPENS = Level.MEDIUM
+"""The least grave finding that opens one; others join one that is there."""
+QUIET_SECONDS = 4 * 3600.0
+"""After so long without a finding the next one opens another."""
+KEPT_SECONDS = 400 * 86_400.0
+MAX_KEPT = 1000
+MAX_LINES = 200
+"""Of a timeline: the first and the newest."""
+MAX_THINGS = 64
+MAX_RULES = 64
+MAX_IDS = 256
+MAX_PROJECTS = 32
+MAX_TECHNIQUES = 32
+MAX_TEXT = 1000
+EVERYBODY = frozenset({"", "anonymous:public", "unknown"})
+"""What stands for many: findings that share no more than this have nothing in common."""
+_ORDER = tuple(Level)
+_FUNCTION = re.compile(r"[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}")
+"""As resources of OCSF name one; those of other kinds have it before the name."""
+
+
+class _Known(msgspec.Struct):
+    """An incident, while it changes."""
+
+    id: str
+    opened_at: float
+    last_at: float
+    title: str
+    level: Level
+    state: IncidentState = IncidentState.OPEN
+    owner: str = ""
+    findings: int = 0
+    things: list[str] = []
+    projects: list[str] = []
+    techniques: list[str] = []
+    rules: dict[str, IncidentRule] = {}
+    ids: list[str] = []
+    timeline: list[IncidentEvent] = []
+    more: int = 0
+    contained_at: float | None = None
+    closed_at: float | None = None
+
+    def say(self, line: IncidentEvent) -> None:
+        """Add a line to the timeline."""
+        self.timeline.append(line)
+        if len(self.timeline) > MAX_LINES:
+            del self.timeline[MAX_LINES // 2]
+            self.more += 1
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[_Known]).decode
+
+
+class Incidents:
+    """Satisfies `casemate.monitor.consumers.Consumer`."""
+
+    name = "incidents"
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._known: dict[str, _Known] = {}
+        """The oldest first."""
+
+    # -- what is read ------------------------------------------------------------------------------
+
+    def take(self, batch: Sequence[Happened]) -> None:
+        """See what the journal says of findings and incidents."""
+        for each in batch:
+            own = each.event.get("unmapped")
+            if not isinstance(own, dict):
+                continue
+            if each.kind == "Finding":
+                self._found(each, own)
+            elif each.kind == "IncidentUpdated":
+                self._updated(each, own)
+            elif each.kind == "IncidentActed":
+                self._acted(each, own)
+
+    def _found(self, each: Happened, own: dict[str, Any]) -> None:
+        id, rule, level = own.get("finding"), own.get("rule"), own.get("level")
+        if not isinstance(id, str) or not isinstance(rule, str) or level not in _ORDER:
+            return
+        level = Level(level)
+        project = _project(each)
+        things = things_of(str(own.get("entity", "")))
+        title = str(own.get("title", ""))[:MAX_TEXT]
+        known = self._of(things, project, each.at)
+        if known is None:
+            if not at_least(level, OPENS):
+                return
+            known = _Known(PREFIX + id, each.at, each.at, title, level)
+            self._known[known.id] = known
+            self._forget(each.at)
+        elif id in known.ids:
+            return
+        known.findings += 1
+        known.last_at = max(known.last_at, each.at)
+        if _ORDER.index(level) > _ORDER.index(known.level):
+            known.level, known.title = level, title
+        known.ids = [*known.ids, id][-MAX_IDS:]
+        _join(known.things, things, MAX_THINGS)
+        _join(known.projects, [project] if project else [], MAX_PROJECTS)
+        techniques = own.get("techniques")
+        if isinstance(techniques, list):
+            _join(known.techniques, [str(one)[:32] for one in techniques], MAX_TECHNIQUES)
+        self._count(known, rule, title, level, each.at)
+        known.say(_line(each, "finding", f"{level.value}: {rule}: {title}", by=""))
+
+    def _count(self, known: _Known, rule: str, title: str, level: Level, at: float) -> None:
+        before = known.rules.get(rule)
+        if before is None and len(known.rules) >= MAX_RULES:
+            return
+        known.rules[rule] = IncidentRule(
+            rule=rule,
+            title=title,
+            level=level,
+            findings=1 if before is None else before.findings + 1,
+            first_at=at if before is None else before.first_at,
+            last_at=at,
+        )
+
+    def _of(self, things: Sequence[str], project: str, at: float) -> _Known | None:
+        """Return the newest that is open and shares something with a finding."""
+        for known in reversed(self._known.values()):
+            if known.state.closed or abs(at - known.last_at) > QUIET_SECONDS:
+                continue
+            if any(thing in known.things for thing in things):
+                return known
+            if not things and not known.things and project in (known.projects or [""]):
+                return known
+        return None
+
+    def _updated(self, each: Happened, own: dict[str, Any]) -> None:
+        known = self._known.get(str(own.get("incident")))
+        change, value = own.get("change"), str(own.get("value", ""))[:MAX_TEXT]
+        note = str(own.get("text", ""))[:MAX_TEXT]
+        if known is None:
+            return
+        if change == "assign":
+            known.owner = value
+            known.say(_line(each, "assign", f"to {value or 'nobody'}"))
+        elif change == "note":
+            known.say(_line(each, "note", note))
+        elif change == "state" and value in tuple(IncidentState):
+            known.state = IncidentState(value)
+            known.closed_at = each.at if known.state.closed else None
+            if known.state is IncidentState.OPEN and known.contained_at is not None:
+                known.state = IncidentState.CONTAINED
+            known.say(_line(each, "state", f"{value}: {note}"))
+
+    def _acted(self, each: Happened, own: dict[str, Any]) -> None:
+        known = self._known.get(str(own.get("incident")))
+        if known is None:
+            return
+        problem = str(own.get("problem", ""))[:MAX_TEXT]
+        what = f"{own.get('action')} {own.get('target')}"[:MAX_TEXT]
+        if problem:
+            known.say(_line(each, "contain", f"{what} failed: {problem}"))
+            return
+        known.say(_line(each, "contain", f"{what}; taken back by: {own.get('undo')}"[:MAX_TEXT]))
+        known.contained_at = known.contained_at or each.at
+        if known.state is IncidentState.OPEN:
+            known.state = IncidentState.CONTAINED
+
+    def _forget(self, now: float) -> None:
+        """Forget what is too old, and the oldest beyond the number: closed ones first."""
+        for id in [k.id for k in self._known.values() if now - k.last_at > KEPT_SECONDS]:
+            del self._known[id]
+        while len(self._known) > MAX_KEPT:
+            closed = (k.id for k in self._known.values() if k.state.closed)
+            del self._known[next(closed, next(iter(self._known)))]
+
+    # -- what is asked -----------------------------------------------------------------------------
+
+    def get(self, id: str) -> Incident | None:
+        """Return one by its id."""
+        known = self._known.get(id)
+        return None if known is None else _shown(known)
+
+    def listed(self, wanted: ListIncidents) -> IncidentPage:
+        """Return those that are asked for, the newest first."""
+        found: list[IncidentSummary] = []
+        for known in self._fitting(wanted):
+            if len(found) == wanted.limit:
+                return IncidentPage(incidents=tuple(found), more=True)
+            found.append(msgspec.convert(_shown(known), IncidentSummary, from_attributes=True))
+        return IncidentPage(incidents=tuple(found), more=False)
+
+    def _fitting(self, wanted: ListIncidents) -> Iterator[_Known]:
+        least = Level(wanted.level or Level.INFORMATIONAL)
+        for known in reversed(self._known.values()):
+            # Who may see one project sees what is of no other.
+            if wanted.project is not None and known.projects != [wanted.project]:
+                continue
+            if wanted.state is not None and known.state is not wanted.state:
+                continue
+            if at_least(known.level, least):
+                yield known
+
+    def remembered(self) -> bytes:
+        """Return all."""
+        return _encode(list(self._known.values()))
+
+    def recall(self, data: bytes) -> None:
+        """Go on from what was remembered. Raises ValueError."""
+        self._known = {known.id: known for known in _decode(data)}
+
+
+def things_of(entity: str) -> list[str]:
+    """Return who and what a finding's entity names: `actor.user.name=user:ada` is `user:ada`."""
+    found = []
+    for word in entity.split():
+        _, equals, value = word.partition("=")
+        if not equals or value in EVERYBODY:
+            continue
+        if _FUNCTION.fullmatch(value):
+            value = f"function:{value}"  # as the principal that it is
+        if value[:256] not in found:
+            found.append(value[:256])
+    return found
+
+
+def _project(each: Happened) -> str:
+    cloud = each.event.get("cloud")
+    project = cloud.get("project_uid") if isinstance(cloud, dict) else None
+    return project if isinstance(project, str) else ""
+
+
+def _line(each: Happened, kind: str, text: str, by: str | None = None) -> IncidentEvent:
+    if by is None:
+        actor = each.event.get("actor")
+        user = actor.get("user") if isinstance(actor, dict) else None
+        by = str(user.get("name", "")) if isinstance(user, dict) else ""
+    return IncidentEvent(at=each.at, kind=kind, by=by, text=text)
+
+
+def _join(known: list[str], more: Sequence[str], most: int) -> None:
+    for each in more:
+        if each not in known and len(known) < most:
+            known.append(each)
+
+
+def _shown(known: _Known) -> Incident:
+    return Incident(
+        id=known.id,
+        title=known.title,
+        level=known.level,
+        state=known.state,
+        owner=known.owner,
+        opened_at=known.opened_at,
+        last_at=known.last_at,
+        findings=known.findings,
+        things=tuple(known.things),
+        projects=tuple(known.projects),
+        techniques=tuple(known.techniques),
+        rules=tuple(known.rules.values()),
+        finding_ids=tuple(known.ids),
+        timeline=tuple(known.timeline),
+        contained_at=known.contained_at,
+        closed_at=known.closed_at,
+        more=known.more,
+    )

@@ -1,0 +1,282 @@
+"""Operations on incidents: findings that belong together, what is done about them, and by whom."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.level import Level
+from casemate.model.principal import NODE, Action, Resource, ResourceKind
+from casemate.operations.declaration import Declaration, FieldOf, Operation
+from casemate.operations.fields import Id, Name, OnlyProject, number, text
+from casemate.operations.findings import LevelName
+from casemate.operations.given import Given
+
+MAX_INCIDENTS = 1000
+MAX_TEXT = 1000
+_PATH = "/incidents/{id}"
+
+
+class IncidentState(StrEnum):
+    """How far it is."""
+
+    OPEN = "open"
+    CONTAINED = "contained"
+    RESOLVED = "resolved"
+    FALSE_ALARM = "false-alarm"
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether nothing more is to be done about it."""
+        return self in (IncidentState.RESOLVED, IncidentState.FALSE_ALARM)
+
+
+class IncidentEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A line of its timeline."""
+
+    at: float
+    kind: str
+    """`finding`, `assign`, `note`, `state`, `contain` or `undo`."""
+    by: str
+    """A principal's text; empty: the node itself."""
+    text: str
+
+
+class IncidentRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What one rule has found of it."""
+
+    rule: str
+    title: str
+    level: Level
+    findings: int
+    first_at: float
+    last_at: float
+
+
+class IncidentSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident in a list."""
+
+    id: str
+    """That of its first finding, behind `inc_`."""
+    title: str
+    """Of the gravest finding."""
+    level: Level
+    state: IncidentState
+    owner: str
+    """Who works on it; empty: nobody yet."""
+    opened_at: float
+    last_at: float
+    """Of its newest finding."""
+    findings: int
+    things: tuple[str, ...]
+    """Who and what it is about: principals, functions, addresses."""
+    projects: tuple[str, ...]
+    techniques: tuple[str, ...]
+
+
+class Incident(IncidentSummary, frozen=True, kw_only=True):
+    """An incident, with all that is known of it."""
+
+    rules: tuple[IncidentRule, ...]
+    finding_ids: tuple[str, ...]
+    """The newest."""
+    timeline: tuple[IncidentEvent, ...]
+    contained_at: float | None
+    closed_at: float | None
+    more: int
+    """Lines of the timeline for which there was no room."""
+
+
+class IncidentPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Incidents, the newest first."""
+
+    incidents: tuple[IncidentSummary, ...]
+    more: bool
+    """Whether there are more than were asked for."""
+
+
+class IncidentAction(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that was done to contain an incident."""
+
+    action: str
+    """`quarantine`."""
+    target: str
+    done: bool
+    problem: str
+    """Why not; empty: it was done."""
+    undo: str
+    """The command that takes it back."""
+
+
+class Containment(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done, and the incident as it is now."""
+
+    incident: str
+    actions: tuple[IncidentAction, ...]
+
+
+_INCIDENT = Incident(
+    id="inc_9f2c51aa03b1e7d4",
+    title="Data of an event would have changed SQL",
+    level=Level.HIGH,
+    state=IncidentState.OPEN,
+    owner="",
+    opened_at=1764201600.0,
+    last_at=1764201660.0,
+    findings=2,
+    things=("function:shop/report", "198.51.100.7"),
+    projects=("shop",),
+    techniques=("T1190",),
+    rules=(
+        IncidentRule(
+            rule="sql-injection",
+            title="Data of an event would have changed SQL",
+            level=Level.HIGH,
+            findings=2,
+            first_at=1764201600.0,
+            last_at=1764201660.0,
+        ),
+    ),
+    finding_ids=("9f2c51aa03b1e7d4",),
+    timeline=(IncidentEvent(at=1764201600.0, kind="finding", by="", text="high: sql-injection"),),
+    contained_at=None,
+    closed_at=None,
+    more=0,
+)
+_SUMMARY = msgspec.convert(_INCIDENT, IncidentSummary, from_attributes=True)
+_DONE = IncidentAction(
+    action="quarantine",
+    target="function:shop/report",
+    done=True,
+    problem="",
+    undo="casemate release shop/report --reason TEXT",
+)
+
+
+def _on_project(value: FieldOf) -> Resource:
+    project = value("project")
+    return NODE if project is None else Resource(kind=ResourceKind.PROJECT, project=project)
+
+
+class ListIncidents(Operation[IncidentPage], frozen=True, kw_only=True):
+    """List incidents, the newest first: findings that share who or what they are about."""
+
+    declared = Declaration(
+        http="GET /incidents",
+        tag="incidents",
+        action=Action.INCIDENTS_READ,
+        on=_on_project,
+        answer=IncidentPage(incidents=(_SUMMARY,), more=False),
+    )
+    project: OnlyProject | None = None
+    state: (
+        Annotated[IncidentState, msgspec.Meta(description="Only those that are so far.")] | None
+    ) = None
+    level: LevelName | None = None
+    limit: Annotated[int, number("How many at most.", least=1, most=MAX_INCIDENTS)] = 100
+
+
+class ShowIncident(Operation[Incident], frozen=True, kw_only=True):
+    """Show an incident: what was found, of whom and what, what was done, by whom."""
+
+    declared = Declaration(
+        http=f"GET {_PATH}",
+        tag="incidents",
+        action=Action.INCIDENTS_READ,
+        on=_on_project,
+        problems=(404,),
+        answer=_INCIDENT,
+    )
+    id: Id
+    project: (
+        Annotated[Name, msgspec.Meta(description="Only if it is of this project alone.")] | None
+    ) = None
+
+
+class AssignIncident(Operation[None], frozen=True, kw_only=True):
+    """Say who works on an incident."""
+
+    declared = Declaration(
+        http=f"POST {_PATH}/assign",
+        tag="incidents",
+        action=Action.INCIDENTS_WRITE,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(404, 413, 415),
+        example={"owner": "ada"},
+    )
+    id: Id
+    owner: Annotated[
+        str,
+        text("Who: a person's name, or anybody outside of the node.", most=128, example="ada"),
+        Given(argument=True),
+    ]
+
+
+class NoteIncident(Operation[None], frozen=True, kw_only=True):
+    """Add a note to the timeline of an incident."""
+
+    declared = Declaration(
+        http=f"POST {_PATH}/note",
+        tag="incidents",
+        action=Action.INCIDENTS_WRITE,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(404, 413, 415),
+        example={"text": "the address is that of our scanner"},
+    )
+    id: Id
+    text: Annotated[
+        str, text("What is to be known of it.", least=1, most=MAX_TEXT), Given(argument=True)
+    ]
+
+
+class ResolveIncident(Operation[None], frozen=True, kw_only=True):
+    """Close an incident, or open it again."""
+
+    declared = Declaration(
+        http=f"POST {_PATH}/state",
+        tag="incidents",
+        action=Action.INCIDENTS_WRITE,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(404, 409, 413, 415),
+        example={"state": "resolved", "reason": "version 9 passes the name as a parameter"},
+    )
+    id: Id
+    state: Annotated[
+        IncidentState,
+        msgspec.Meta(description="`resolved`, `false-alarm`, or `open` again."),
+        Given("`resolved`, `false-alarm`, or `open` again.", "--as"),
+    ] = IncidentState.RESOLVED
+    reason: Annotated[
+        str,
+        text("Why, for who asks later.", least=1, most=MAX_TEXT),
+        Given(flags="--reason", metavar="TEXT"),
+    ]
+
+
+class ContainIncident(Operation[Containment], frozen=True, kw_only=True):
+    """Put the functions that an incident is about into quarantine.
+
+    Each needs the right `function:quarantine` on it, as by itself; one that is refused or fails
+    leaves the others done. The answer says how each is taken back.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/contain",
+        tag="incidents",
+        action=Action.INCIDENTS_WRITE,
+        problems=(404, 409, 413, 415),
+        example={"reason": "until version 9 is out"},
+        answer=Containment(incident=_INCIDENT.id, actions=(_DONE,)),
+    )
+    id: Id
+    reason: Annotated[
+        str,
+        text("Why, for who asks later.", least=1, most=256),
+        Given(flags="--reason", metavar="TEXT"),
+    ]
+    kill: Annotated[
+        bool, msgspec.Meta(description="End what is running at once, in the middle of its calls.")
+    ] = False

@@ -1,0 +1,131 @@
+"""Incidents over HTTP: what is said and done is a fact before it is answered."""
+
+from __future__ import annotations
+
+import pytest
+from api_fake_control import Client, Parts
+
+from casemate.model.facts import Fact, IncidentActed, IncidentUpdated
+from casemate.operations.incidents import ListIncidents
+from support.monitor import incident
+
+ID = incident().id
+
+
+@pytest.fixture
+def told(parts: Parts) -> list[Fact]:
+    parts.monitor.known = [incident()]
+    found: list[Fact] = []
+    for kind in (IncidentUpdated, IncidentActed):
+        parts.service.facts.listen(kind, found.append)
+    return found
+
+
+def test_they_are_listed_and_shown(ask: Client, parts: Parts, told: list[Fact]) -> None:
+    page = ask("GET", "/incidents?project=shop&state=open&level=high&limit=5").json()
+    assert page["incidents"][0]["id"] == ID
+    assert parts.monitor.wanted == ListIncidents(
+        project="shop",
+        state="open",
+        level="high",
+        limit=5,  # type: ignore[arg-type]
+    )
+    shown = ask("GET", f"/incidents/{ID}").json()
+    assert shown["rules"][0]["rule"] == "sql-injection"
+    assert ask("GET", f"/incidents/{ID}?project=shop").status_code == 200
+    assert ask("GET", f"/incidents/{ID}?project=other").status_code == 404
+    assert ask("GET", "/incidents/none").status_code == 404
+    assert ask("GET", "/incidents?state=loud").status_code == 400
+
+
+def test_one_about_several_projects_is_not_that_of_one(ask: Client, parts: Parts) -> None:
+    parts.monitor.known = [incident(projects=("shop", "mine"))]
+    assert ask("GET", f"/incidents/{ID}?project=shop").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("assign", {"owner": "ada"}, ("assign", "ada", "")),
+        ("assign", {"owner": ""}, ("assign", "", "")),
+        ("note", {"text": "a scanner"}, ("note", "", "a scanner")),
+        ("state", {"state": "resolved", "reason": "mended"}, ("state", "resolved", "mended")),
+        ("state", {"reason": "mended"}, ("state", "resolved", "mended")),
+        ("state", {"state": "open", "reason": "again"}, ("state", "open", "again")),
+    ],
+)
+def test_what_is_said_is_a_fact(
+    ask: Client,
+    parts: Parts,
+    told: list[Fact],
+    path: str,
+    body: dict[str, str],
+    expected: tuple[str, str, str],
+) -> None:
+    assert ask("POST", f"/incidents/{ID}/{path}", json=body).status_code == 204
+    [fact] = told
+    assert isinstance(fact, IncidentUpdated)
+    assert (fact.change, fact.value, fact.text) == expected
+    assert fact.incident == ID and fact.by
+    assert parts.recorder.waited >= 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("note", {"text": ""}),
+        ("note", {"text": "x" * 1001}),
+        ("assign", {"owner": "x" * 129}),
+        ("state", {"state": "resolved"}),
+        ("state", {"state": "gone", "reason": "x"}),
+        ("contain", {"reason": ""}),
+        ("contain", {"reason": "x", "kill": "yes"}),
+    ],
+)
+def test_what_is_out_of_form_is_refused(
+    ask: Client, told: list[Fact], path: str, body: dict[str, str]
+) -> None:
+    assert ask("POST", f"/incidents/{ID}/{path}", json=body).status_code == 400
+    assert not told
+
+
+def test_nobody_says_that_one_is_contained(ask: Client, told: list[Fact]) -> None:
+    body = {"state": "contained", "reason": "x"}
+    assert ask("POST", f"/incidents/{ID}/state", json=body).status_code == 409
+    assert not told
+
+
+def test_one_that_there_is_not_is_404(ask: Client, told: list[Fact]) -> None:
+    for path, body in (("note", {"text": "x"}), ("contain", {"reason": "x"})):
+        assert ask("POST", f"/incidents/none/{path}", json=body).status_code == 404
+    assert not told
+
+
+def test_functions_are_put_into_quarantine(ask: Client, parts: Parts, told: list[Fact]) -> None:
+    done = ask("POST", f"/incidents/{ID}/contain", json={"reason": "it steals", "kill": True})
+    assert done.status_code == 200, done.text
+    [action] = done.json()["actions"]
+    assert action["target"] == "function:shop/report"
+    [fact] = told
+    assert isinstance(fact, IncidentActed)
+    assert (fact.project, fact.function, fact.problem) == (
+        "shop",
+        "report",
+        action["problem"],
+    )
+    assert action["done"] is not bool(action["problem"])
+
+
+def test_one_about_no_function_says_what_else_there_is(ask: Client, parts: Parts) -> None:
+    parts.monitor.known = [incident(things=("203.0.113.9",))]
+    done = ask("POST", f"/incidents/{ID}/contain", json={"reason": "x"})
+    assert done.status_code == 409 and "tokens revoke" in done.text
+
+
+def test_so_many_functions_are_not_stopped_at_once(
+    ask: Client, parts: Parts, told: list[Fact]
+) -> None:
+    parts.monitor.known = [incident(things=tuple(f"function:shop/f{n}" for n in range(11)))]
+    done = ask("POST", f"/incidents/{ID}/contain", json={"reason": "x"})
+    assert done.status_code == 409 and "at most 10" in done.text
+    assert not told

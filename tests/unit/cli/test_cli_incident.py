@@ -1,0 +1,101 @@
+"""Reports on incidents: what was reached and what not, and nothing of a hostile text obeyed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from casemate.cli.errors import DeniedError, MissingError
+from casemate.cli.incident_report import gathered, html, markdown
+from casemate.model.denial import GrantUse
+from casemate.model.deployment import DeployedFunction, Quarantine
+from casemate.model.grant import Grant, GrantKind
+from casemate.operations.functions import ShowFunction
+from casemate.operations.grants import FunctionGrants, ShowGrants
+from casemate.operations.incidents import IncidentEvent
+from support.monitor import incident
+
+AT = incident().opened_at
+HOSTILE = "<img src=x onerror=alert(1)> | [a](javascript:x) `x` \x1b[2J \u202e"
+
+
+class Node:
+    url = "http://node"
+
+    def __init__(self, problem: Exception | None = None) -> None:
+        self.problem = problem
+
+    def call(self, operation: Any) -> Any:
+        if self.problem is not None:
+            raise self.problem
+        if isinstance(operation, ShowFunction):
+            return DeployedFunction(
+                project="shop",
+                name="report",
+                versions=(),
+                aliases=(),
+                quarantine=Quarantine(
+                    project="shop", function="report", reason="x", by="user:ada", since=AT
+                ),
+            )
+        assert isinstance(operation, ShowGrants)
+        secret = Grant(kind=GrantKind.SECRET, name="stripe", actions=("read",))
+        bucket = Grant(kind=GrantKind.BUCKET, name="in", actions=("read", "write"))
+
+        def use(grant: Grant, action: str, at: float) -> GrantUse:
+            return GrantUse(
+                project="shop",
+                function="report",
+                version=3,
+                grant=grant.text,
+                action=action,
+                first_at=1.0,
+                last_at=at,
+                count=7,
+            )
+
+        return FunctionGrants(
+            project="shop",
+            function="report",
+            version=3,
+            deployed_at=1.0,
+            granted=(secret, bucket),
+            uses=(use(secret, "read", AT + 1), use(bucket, "read", AT - 90_000)),
+            approvals=(),
+            denials=(),
+        )
+
+
+def report(node: Node, **more: Any) -> tuple[str, str]:
+    facts = gathered(node, incident(**more))  # type: ignore[arg-type]
+    return markdown(facts), html(facts)
+
+
+def test_it_tells_what_was_reached_and_what_not() -> None:
+    for text in report(Node()):
+        assert "secret stripe read (7 in all)" in text
+        assert "bucket in read" in text and "bucket in write" in text
+        assert "casemate release shop/report" in text
+        assert "secret stripe was read meanwhile" in text
+        assert "casemate incident assign" in text
+        assert "sql-injection" in text and "T1190" in text
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [(MissingError("gone"), "not on the node any more"), (DeniedError("no"), "may not see")],
+)
+def test_what_is_not_known_is_said(problem: Exception, said: str) -> None:
+    for text in report(Node(problem)):
+        assert said in text
+
+
+def test_hostile_text_stays_text() -> None:
+    line = IncidentEvent(at=AT, kind="note", by=HOSTILE, text=HOSTILE)
+    plain, page = report(Node(), title=HOSTILE, owner=HOSTILE, timeline=(line,))
+    assert "<img" not in plain and "<img" not in page
+    assert "](javascript" not in plain.replace("\\](", "")
+    assert "\x1b" not in plain + page and "\u202e" not in plain + page
+    assert "default-src 'none'" in page and "http-equiv" in page
+    assert "src=" not in page.replace("img src=x", "")

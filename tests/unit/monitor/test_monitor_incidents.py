@@ -1,0 +1,255 @@
+"""Findings that belong together are one incident: a fold of the journal, and bounded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.model.level import Level
+from casemate.monitor import incidents as module
+from casemate.monitor.consumers import Happened
+from casemate.monitor.incidents import MAX_LINES, QUIET_SECONDS, Incidents, things_of
+from casemate.operations.incidents import IncidentState, ListIncidents
+
+AT = 1_764_201_600.0
+
+
+def finding(
+    n: int,
+    entity: str = "resources.0.name=function:shop/pay",
+    *,
+    at: float = AT,
+    level: str = "high",
+    rule: str = "sql-injection",
+    project: str = "shop",
+    **more: Any,
+) -> Happened:
+    own = {
+        "finding": f"{n:016x}",
+        "rule": rule,
+        "level": level,
+        "title": f"title of {rule}",
+        "entity": entity,
+        "techniques": ["T1190"],
+        **more,
+    }
+    event = {"unmapped": own, "cloud": {"project_uid": project}}
+    return Happened(n, f"e{n}", "Finding", at, event)
+
+
+def updated(id: str, change: str, value: str = "", text: str = "", at: float = AT) -> Happened:
+    own = {"incident": id, "change": change, "value": value, "text": text}
+    event = {"unmapped": own, "actor": {"user": {"name": "user:ada"}}}
+    return Happened(0, "u", "IncidentUpdated", at, event)
+
+
+def acted(id: str, problem: str = "", at: float = AT) -> Happened:
+    own = {
+        "incident": id,
+        "action": "quarantine",
+        "target": "function:shop/pay",
+        "undo": "casemate release shop/pay",
+        "problem": problem,
+    }
+    return Happened(0, "a", "IncidentActed", at, {"unmapped": own})
+
+
+def folded(*batch: Happened) -> Incidents:
+    incidents = Incidents()
+    incidents.take(batch)
+    return incidents
+
+
+def ids(incidents: Incidents, **wanted: Any) -> list[str]:
+    return [each.id for each in incidents.listed(ListIncidents(**wanted)).incidents]
+
+
+ONE = f"inc_{1:016x}"
+
+
+def test_findings_that_share_something_are_one() -> None:
+    incidents = folded(
+        finding(1),
+        finding(2, "actor.user.name=function:shop/pay", rule="code-injection", level="critical"),
+        finding(3, "src_endpoint.ip=203.0.113.9 resources.0.name=function:shop/pay", level="low"),
+        finding(4, "src_endpoint.ip=203.0.113.9", rule="tokens-tried"),
+        finding(5, "resources.0.name=function:shop/other"),
+    )
+    assert ids(incidents) == [f"inc_{5:016x}", ONE]
+    one = incidents.get(ONE)
+    assert one is not None and one.findings == 4
+    assert (one.level, one.title) == (Level.CRITICAL, "title of code-injection")
+    assert one.things == ("function:shop/pay", "203.0.113.9")
+    assert {each.rule: each.findings for each in one.rules} == {
+        "sql-injection": 2,
+        "code-injection": 1,
+        "tokens-tried": 1,
+    }
+    assert [each.kind for each in one.timeline] == ["finding"] * 4
+
+
+def test_what_stands_for_everybody_joins_nothing() -> None:
+    assert things_of("actor.user.name=anonymous:public src_endpoint.ip=192.0.2.1 broken") == [
+        "192.0.2.1"
+    ]
+    entity = "actor.user.name=function:shop/pay resources.0.name=shop/pay x=secret:shop/key"
+    assert things_of(entity) == ["function:shop/pay", "secret:shop/key"]
+    one, other = "192.0.2.1", "192.0.2.2"
+    incidents = folded(
+        finding(1, f"actor.user.name=anonymous:public src_endpoint.ip={one}"),
+        finding(2, f"actor.user.name=anonymous:public src_endpoint.ip={other}"),
+    )
+    assert len(ids(incidents)) == 2
+
+
+def test_only_what_is_grave_enough_opens_one() -> None:
+    assert not ids(folded(finding(1, level="low"), finding(2, level="informational")))
+    assert len(ids(folded(finding(1, level="medium")))) == 1
+
+
+def test_one_that_is_quiet_or_closed_is_not_joined() -> None:
+    late = AT + QUIET_SECONDS + 1
+    assert len(ids(folded(finding(1), finding(2, at=late)))) == 2
+    assert len(ids(folded(finding(1), finding(2, at=late - 2)))) == 1
+    closed = updated(ONE, "state", "resolved", "mended")
+    assert len(ids(folded(finding(1), closed, finding(2)))) == 2
+    again = updated(ONE, "state", "open", "it goes on")
+    assert len(ids(folded(finding(1), closed, again, finding(2)))) == 1
+
+
+def test_what_people_say_and_do_stands_in_it() -> None:
+    incidents = folded(
+        finding(1),
+        updated(ONE, "assign", "ada"),
+        updated(ONE, "note", "", "our scanner"),
+        acted(ONE, at=AT + 5),
+        acted(ONE, "it is not there", at=AT + 9),
+        updated(ONE, "state", "false-alarm", "a test", at=AT + 20),
+    )
+    one = incidents.get(ONE)
+    assert one is not None
+    assert (one.owner, one.state) == ("ada", IncidentState.FALSE_ALARM)
+    assert (one.contained_at, one.closed_at) == (AT + 5, AT + 20)
+    assert [(each.kind, each.by) for each in one.timeline] == [
+        ("finding", ""),
+        ("assign", "user:ada"),
+        ("note", "user:ada"),
+        ("contain", ""),
+        ("contain", ""),
+        ("state", "user:ada"),
+    ]
+    assert "taken back by: casemate release shop/pay" in one.timeline[3].text
+    assert "failed: it is not there" in one.timeline[4].text
+
+
+def test_one_that_is_opened_again_after_it_was_contained_is_contained() -> None:
+    incidents = folded(finding(1), acted(ONE), updated(ONE, "state", "resolved", "x"))
+    incidents.take([updated(ONE, "state", "open", "x")])
+    one = incidents.get(ONE)
+    assert one is not None and one.state is IncidentState.CONTAINED and one.closed_at is None
+
+
+def test_the_same_finding_counts_once() -> None:
+    incidents = folded(finding(1), finding(1), finding(2), finding(2))
+    one = incidents.get(ONE)
+    assert one is not None and one.findings == 2
+
+
+def test_lists_are_of_what_is_asked_for() -> None:
+    incidents = folded(
+        finding(1),
+        finding(2, "resources.0.name=function:mine/f", project="mine", level="medium"),
+        finding(3, "src_endpoint.ip=192.0.2.7", project=""),
+        # About two projects: who may see one of them sees none of it.
+        finding(4, "src_endpoint.ip=192.0.2.8 resources.0.name=function:shop/x"),
+        finding(5, "src_endpoint.ip=192.0.2.8", project="mine"),
+        updated(ONE, "state", "resolved", "x"),
+    )
+    assert ids(incidents, project="shop") == [ONE]
+    assert ids(incidents, project="mine") == [f"inc_{2:016x}"]
+    assert ids(incidents, state=IncidentState.RESOLVED) == [ONE]
+    assert len(ids(incidents, level="high")) == 3
+    page = incidents.listed(ListIncidents(limit=2))
+    assert len(page.incidents) == 2 and page.more
+
+
+def test_a_flood_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_KEPT", 5)
+    incidents = folded(*(finding(n, f"src_endpoint.ip=192.0.2.{n}") for n in range(20)))
+    assert len(ids(incidents)) == 5
+    incidents = folded(*(finding(n, "a=x", rule=f"r{n}") for n in range(3 * MAX_LINES)))
+    one = incidents.get(f"inc_{0:016x}")
+    assert one is not None and one.findings == 3 * MAX_LINES
+    assert len(one.timeline) == MAX_LINES and one.more == 2 * MAX_LINES
+    assert len(one.rules) == module.MAX_RULES and len(one.finding_ids) == module.MAX_IDS
+    assert one.timeline[0].text.startswith("high: r0:")
+    assert one.timeline[-1].text.startswith(f"high: r{3 * MAX_LINES - 1}:")
+
+
+def test_closed_ones_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_KEPT", 2)
+    second = f"inc_{2:016x}"
+    incidents = folded(
+        finding(1, "a=1"),
+        finding(2, "a=2"),
+        updated(second, "state", "resolved"),
+        finding(3, "a=3"),
+    )
+    assert second not in ids(incidents) and len(ids(incidents)) == 2
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"unmapped": None},
+        {"unmapped": {"finding": 7, "rule": "x", "level": "high"}},
+        {"unmapped": {"finding": "x", "rule": None, "level": "high"}},
+        {"unmapped": {"finding": "x", "rule": "x", "level": "loud"}},
+        {"unmapped": {"finding": "x", "rule": "x", "level": ["high"]}},
+        {"unmapped": {"incident": [], "change": {}, "value": []}},
+        {"unmapped": {"incident": ONE, "change": "state", "value": "gone"}},
+        {"unmapped": {"incident": "inc_none", "change": "note", "text": "x"}, "actor": 7},
+    ],
+)
+@pytest.mark.parametrize("kind", ["Finding", "IncidentUpdated", "IncidentActed", "Other"])
+def test_what_is_not_as_it_must_be_is_passed_over(event: dict[str, Any], kind: str) -> None:
+    incidents = folded(finding(1), Happened(9, "x", kind, AT, event))
+    one = incidents.get(ONE)
+    assert one is not None and one.state is not IncidentState.RESOLVED
+    assert len(ids(incidents)) == 1
+
+
+_EVENTS = st.lists(
+    st.one_of(
+        st.builds(
+            lambda n, thing, level, at: finding(n, f"a={thing}", level=level, at=AT + at),
+            st.integers(0, 30),
+            st.sampled_from("pqr"),
+            st.sampled_from([level.value for level in Level]),
+            st.integers(0, 3 * int(QUIET_SECONDS)),
+        ),
+        st.builds(
+            lambda n, state: updated(f"inc_{n:016x}", "state", state.value),
+            st.integers(0, 30),
+            st.sampled_from(list(IncidentState)),
+        ),
+        st.builds(lambda n: acted(f"inc_{n:016x}"), st.integers(0, 30)),
+    ),
+    max_size=40,
+)
+
+
+@given(_EVENTS, st.integers(0, 40))
+def test_over_a_kill_it_comes_to_the_same(events: list[Happened], cut: int) -> None:
+    whole = folded(*events)
+    first = folded(*events[:cut])
+    second = Incidents()
+    second.recall(first.remembered())
+    second.take(events[cut:])
+    assert second.remembered() == whole.remembered()
+    for each in whole.listed(ListIncidents(limit=1000)).incidents:
+        assert each.findings >= 1 and each.opened_at <= each.last_at + 3 * QUIET_SECONDS
