@@ -10,6 +10,7 @@ from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import Class, Instance, Mapping, Sequence, State, merged
 from casemate.audit.flow.values import (
     ANYTHING,
+    CLEAN,
     NONE,
     Bound,
     Const,
@@ -167,6 +168,9 @@ def instance(
 ) -> Value:
     """Make an object of a class of the code."""
     kind = names.outside_base(owner.number, state)
+    if kind.startswith("enum."):
+        # Anything but one of its members is refused.
+        return Unknown(CLEAN, kind)
     attributes: dict[str, Value] = {}
     begin = names.class_attribute(reader, owner.number, "__init__", state)
     if begin is None:

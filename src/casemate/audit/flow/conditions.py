@@ -169,6 +169,12 @@ def _equal(
             continue
         if _is_part_of_checked(reader, node, state):
             continue
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("commonpath"):
+            if not state.deep(other):
+                scratch = state.copy()
+                given = reader.evaluate(node.args[0], scratch)
+                learn_normal(Unknown(scratch.deep(given)), state)
+            continue
         if not state.deep(other) and not (isinstance(other, Const) and other.value in ("", None)):
             learn_of(_whole(value, state), state, NOTHING, _EVERY)
             _learn_host(reader, node, value, state)

@@ -15,7 +15,6 @@ from casemate.audit.flow.values import (
     Const,
     Func,
     Ref,
-    Taints,
     Text,
     Tup,
     Unknown,
@@ -103,19 +102,7 @@ def if_exp(reader: Reader, node: ast.IfExp, state: State) -> Value:
 
 def baked_value(value: Value, state: State) -> Value:
     """Return a value with what is known of its data by now."""
-    if not state.facts:
-        return value
-    if isinstance(value, Text):
-        parts = tuple(p if isinstance(p, str) else texts.baked(p, state) for p in value.parts)
-        return Text(parts) if parts != value.parts else value
-    if isinstance(value, Unknown):
-        taints: Taints = texts.baked(value.taints, state)
-        return value if taints is value.taints else Unknown(taints, value.type, value.path)
-    if isinstance(value, Tup):
-        return Tup(tuple(baked_value(item, state) for item in value.items))
-    if len(options(value)) > 1:
-        return join(*(baked_value(option, state) for option in options(value)))
-    return value
+    return state.baked(value)
 
 
 def named_expr(reader: Reader, node: ast.NamedExpr, state: State) -> Value:

@@ -7,7 +7,7 @@ import builtins
 from dataclasses import replace
 
 from casemate.audit.flow import texts
-from casemate.audit.flow.library import sources
+from casemate.audit.flow.library import sources, table
 from casemate.audit.flow.limits import MAX_ITEMS
 from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import Class, Instance, Mapping, Scope, Sequence, State
@@ -72,9 +72,22 @@ def load(reader: Reader, name: str, state: State, node: ast.AST) -> Value:
         number = scope.parent
     if name in _BUILTINS:
         return External(f"builtins.{name}")
+    starred = _starred(reader, name, state, node)
+    if starred is not None:
+        return starred
     if name == "__name__":
         return ANY_TEXT
     return ANYTHING
+
+
+def _starred(reader: Reader, name: str, state: State, node: ast.AST) -> Value | None:
+    """Return what a name means that only `from library import *` can have brought."""
+    scope = scope_of(module_scope(reader, reader.frame.module, state), state)
+    libraries = [each[1:] for each in (scope.names if scope else ()) if each.startswith("*")]
+    if not libraries or name.startswith("_"):
+        return None
+    known = [each for each in libraries if table.rows_of(f"{each}.{name}")]
+    return external(reader, f"{(known or libraries)[-1]}.{name}", node)
 
 
 def module_scope(reader: Reader, name: str, state: State) -> int:
@@ -363,6 +376,8 @@ def _import_one(reader: Reader, base: str, name: str, state: State, node: ast.AS
 
 def _import_all(reader: Reader, base: str, state: State) -> None:
     module = reader.module(base, state)
+    if isinstance(module, External):
+        reader.store(f"*{module.name}", module, state)
     if not isinstance(module, Module):
         return
     scope = scope_of(module_scope(reader, module.name, state), state)

@@ -16,6 +16,7 @@ from casemate.audit.flow.library import (
     sources,
     special,
     table,
+    telling,
 )
 from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
@@ -351,6 +352,8 @@ def _of_data(
     if name in ("format", "join"):
         extra = few(t for each in given.all() for t in state.deep(each))
         return Text((few(receiver.taints | extra),))
+    if name == "save" and ".files" in receiver.path:
+        telling.tell(reader, "path", f"{receiver.path}.save", given.get(0, "dst"), state, node)
     found_text = texts.method(receiver, name, given.places, state, node)
     if found_text is not None:
         return found_text

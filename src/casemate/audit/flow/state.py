@@ -20,6 +20,7 @@ from casemate.audit.flow.values import (
     few,
     join,
     shallow,
+    with_taints,
 )
 
 _DEPTH = 5
@@ -175,6 +176,17 @@ class State:
                 without, safe = without | fact[0], safe | fact[1]
         return without, safe
 
+    def baked(self, value: Value) -> Value:
+        """Return a value with what conditions have told of its data by now."""
+        if not self.facts:
+            return value
+        change = {}
+        for taint in shallow(value):
+            without, safe = self.known_of(taint)
+            if without != taint.without or safe != taint.safe:
+                change[taint] = replace(taint, without=without, safe=safe)
+        return with_taints(value, change) if change else value
+
     def deep(self, value: Value, depth: int = _DEPTH) -> Taints:
         """Return where a value, and all that it holds, comes from."""
         found: set[Taint] = set()
@@ -229,7 +241,7 @@ def merged(states: list[State]) -> State | None:
 def _two(one: State, other: State) -> State:
     if one is other:
         return one
-    things = _things(one.things, other.things)
+    things = _things(one, other)
     facts = {}
     for form, (without, safe) in one.facts.items():
         known = other.facts.get(form)
@@ -239,11 +251,18 @@ def _two(one: State, other: State) -> State:
     return State(things, facts, tests)
 
 
-def _things(one: Things, other: Things) -> Things:
+def _things(left: State, right: State) -> Things:
+    one, other = left.things, right.things
     mine, others, base = one.own, other.own, one.base
     if base is not other.base:
         # One way has settled what the other has not.
         mine, others, base = {**one.base, **mine}, {**other.base, **others}, {}
+
+    def joined(thing: Thing, second: Thing) -> Thing:
+        if isinstance(thing, Scope) and isinstance(second, Scope):
+            return _scopes(thing, second, left, right)
+        return _joined(thing, second)
+
     own = dict(mine)
     # Most are the same: found without a step of Python for each.
     for number, thing in [(n, t) for n, t in others.items() if mine.get(n) is not t]:
@@ -251,11 +270,11 @@ def _things(one: Things, other: Things) -> Things:
         if here is None:
             own[number] = thing
         elif here is not thing:
-            own[number] = _joined(here, thing)
+            own[number] = joined(here, thing)
     for number in mine.keys() - others.keys():
         before = base.get(number)
         if before is not None:
-            own[number] = _joined(mine[number], before)
+            own[number] = joined(mine[number], before)
     return Things(base, own) if base else Things(own, {})
 
 
@@ -274,9 +293,18 @@ def _names(one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
     return out
 
 
+def _scopes(one: Scope, other: Scope, left: State, right: State) -> Scope:
+    """Join names: what is known of data on one way alone is kept with the value of that way."""
+    names = dict(one.names)
+    for name, value in other.names.items():
+        mine = names.get(name)
+        if mine is not value:
+            theirs = right.baked(value)
+            names[name] = theirs if mine is None else join(left.baked(mine), theirs)
+    return replace(one, names=names)
+
+
 def _joined(one: Thing, other: Thing) -> Thing:
-    if isinstance(one, Scope) and isinstance(other, Scope):
-        return replace(one, names=_names(one.names, other.names))
     if isinstance(one, Instance) and isinstance(other, Instance):
         attributes = _names(one.attributes, other.attributes)
         return replace(one, attributes=attributes, held=few(one.held | other.held))

@@ -71,21 +71,6 @@ def derived(taints: Taints, state: State, how: object, *, part: bool) -> Taints:
     return few(out)
 
 
-def baked(taints: Taints, state: State) -> Taints:
-    """Return data with what conditions have told of it by now."""
-    if not state.facts:
-        return taints
-    out, changed = [], False
-    for taint in taints:
-        without, safe = state.known_of(taint)
-        if without is not taint.without or safe is not taint.safe:
-            changed = True
-            out.append(replace(taint, without=without, safe=safe))
-        else:
-            out.append(taint)
-    return frozenset(out) if changed else taints
-
-
 def parts_of(value: Value, state: State) -> tuple[str | Taints, ...]:
     """Return a value as it is in a text."""
     if isinstance(value, Text):

@@ -830,4 +830,28 @@ BODIES: list[tuple[str, str, str, str]] = [
         "if context:\n    ok = True\nelse:\n    ok = x in ALLOWED\nif ok:\n    os.system(x)",
         "if context:\n    ok = False\nelse:\n    ok = x in ALLOWED\nif x in ALLOWED:\n    os.system(x)",
     ),
+    (
+        "common_path",
+        "path",
+        "p = os.path.join('/d', x)\nif os.path.commonpath(['/d', p]) != '/d':\n    return\nopen(p)",
+        "p = os.path.realpath('/d/' + x)\nif os.path.commonpath(['/d', p]) != '/d':\n    return\nopen(p)",
+    ),
+    (
+        "replaced_unless_allowed",
+        "sql",
+        "if x not in ('a', 'b'):\n    y = 'a'\ncur.execute('select ' + x)",
+        "if x not in ('a', 'b'):\n    x = 'a'\ncur.execute('select ' + x)",
+    ),
+    (
+        "members_of_an_enumeration",
+        "sql",
+        "class K:\n    def __init__(self, v):\n        self.value = v\ncur.execute('select ' + K(x).value)",
+        "import enum\nclass K(enum.Enum):\n    A = 'a'\ncur.execute('select ' + K(x).value)",
+    ),
+    (
+        "options_by_name",
+        "command",
+        "k = {'shell': True}\nsubprocess.run('ls ' + x, **k)",
+        "k = {'check': True}\nsubprocess.run(['ls', x], **k)",
+    ),
 ]
