@@ -20,6 +20,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.manifest.kinds": "patterns of the manifest's tables, on texts of bounded length",
     "casemate.manifest.trigger_kinds": "a pattern of two bounded names",
     "casemate.masking.personal": "groups of four characters, of bounded number",
+    "casemate.sbom.needs": "names of modules, each escaped, after one run of blanks",
     "casemate.operations.reading": "patterns of operations' own fields, on at most a URL's text",
     "casemate.operations.samples": "the same patterns, on short examples of this source",
     "casemate.policy.identifiers": "bounded names, each joined from ones that are tried",
@@ -27,6 +28,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.guard.fragments": "literal signs beside sets of single characters, no repetition",
     "casemate.guard.pages.places": "the end of an element, a literal tag without repetition",
     "casemate.guard.quoted": "the guard's languages, tried by the guard's own tests",
+    "casemate.guard.sql.shape": "the guard's tokens, on at most 4096 characters, tried there",
     "casemate.guard.sql.tokens": "the guard's tokens, tried by the guard's own tests",
     "casemate.guard.templates.judgement": "tags, tried by the guard's own tests",
 }

@@ -21,6 +21,7 @@ from casemate.advisories.errors import (
     VersionError,
 )
 from casemate.advisories.importing import Imported, Wanted, import_advisories
+from casemate.advisories.installing import KnownHoles
 from casemate.advisories.judging import Finding, Judge, Judgement, NotJudged, judge, judge_all
 from casemate.advisories.locks import Listed, read_packages
 from casemate.advisories.packages import Ecosystem, Package, normalised
@@ -43,6 +44,7 @@ __all__ = [
     "Imported",
     "Judge",
     "Judgement",
+    "KnownHoles",
     "Listed",
     "LockFileError",
     "NotJudged",

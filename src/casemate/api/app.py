@@ -18,6 +18,7 @@ from casemate.api import (
     advisories,
     backup,
     baselines,
+    budgets,
     bundles,
     check,
     data,
@@ -37,9 +38,11 @@ from casemate.api import (
     records,
     routes,
     secrets,
+    signing,
     sources,
     traces,
     triggers,
+    usage,
 )
 from casemate.api.authentication import RequireCredential
 from casemate.api.openapi import describe
@@ -62,9 +65,12 @@ OPERATIONS = (
     *all_served(node_operations, node.performs),
     *functions.OPERATIONS,
     *bundles.OPERATIONS,
+    *signing.OPERATIONS,
     *records.OPERATIONS,
     *traces.OPERATIONS,
     *metrics.OPERATIONS,
+    *usage.OPERATIONS,
+    *budgets.OPERATIONS,
     *error_groups.OPERATIONS,
     *journal.OPERATIONS,
     *recordings.OPERATIONS,

@@ -19,6 +19,7 @@ from casemate.api.authorization import actor, function_of, principal
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
 from casemate.baselines import Baselines
+from casemate.budgets import Budgets
 from casemate.data.interface import ProjectData
 from casemate.decoys import Decoys
 from casemate.facts import FactStream
@@ -35,6 +36,7 @@ from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
 from casemate.store.interface import Store
+from casemate.supply import EvidenceKeeper, Signatures
 from casemate.vault.interface import Vault
 from casemate.vulnerabilities import Advisories
 
@@ -125,7 +127,10 @@ class Service:
     decoys: Decoys
     baselines: Baselines
     recordings: Recordings
+    budgets: Budgets
     advisories: Advisories
+    signatures: Signatures
+    evidence: EvidenceKeeper
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]

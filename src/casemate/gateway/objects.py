@@ -20,6 +20,7 @@ from casemate.api import create_app
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
 from casemate.baselines import Baselines
+from casemate.budgets import Allowance, Budgets
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.certificates.given import GivenFiles
 from casemate.certificates.host_names import host_names
@@ -68,9 +69,16 @@ from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
+from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
-from casemate.model.facts import NOT_BY_NETWORK, Actor, GrantUsed, RiskAccepted
+from casemate.model.facts import (
+    NOT_BY_NETWORK,
+    Actor,
+    BundleTampered,
+    GrantUsed,
+    RiskAccepted,
+)
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
@@ -78,6 +86,7 @@ from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
 from casemate.recorder.denials import DenialRecorder
+from casemate.recorder.journal_copies import JournalCopies
 from casemate.recorder.records.client import RecordsClient
 from casemate.recordings import Recordings
 from casemate.sandbox.client import SandboxClient
@@ -85,6 +94,7 @@ from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
 from casemate.store.interface import Store
 from casemate.store.sqlite import SqliteStore
+from casemate.supply import BuilderKeys, EvidenceKeeper, Signatures
 from casemate.triggers.hooks import HOOKS_PREFIX, Hooks
 from casemate.triggers.http_server import HttpServer, asgi_handler
 from casemate.triggers.outside import OutsideTriggers
@@ -135,6 +145,11 @@ class Gateway:
         self.accounts = Accounts(
             store, vault, roles=self.policy.roles, happened=self.facts.happened
         )
+        self.signatures = Signatures(
+            store,
+            BuilderKeys(store, self.facts.happened, self.accounts.there_since),
+            self.facts.happened,
+        )
         self.catalogue = Catalogue()
         self.redactor = Redactor(self.records, vault, self.facts)
         self.registry = counting(self.facts, self.catalogue)
@@ -176,19 +191,38 @@ class Gateway:
             partial(_bundle_key, self.vault),
             capacity=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _UNPACKED_SHARE,
             share=any(one.name == "own inodes" and one.holds for one in config.protections),
+            on_tampered=self._tampered,
         )
+        self.evidence = EvidenceKeeper(self.store, self.bundles.owners)
         self.client = SandboxClient(
             socket.socket(fileno=config.supervisor),
             loop,
             zygotes=zygotes,
             bundles=self.bundles,
+            require=self.signatures.require,
+            on_loaded=self.evidence.note,
             egress=self.egress,
             on_denied_call=happenings.on_call,
             on_filter_kill=happenings.on_kill,
             learn=config.learn,
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,
+            usual=self.baselines.shapes,
         )
+
+    def _tampered(self, digest: str, reason: str) -> None:
+        """Tell that a bundle is not what it was, once for each function that it is of."""
+        for project, function in sorted(self.catalogue.functions_of(digest)) or [("", "")]:
+            self.facts.happened(
+                BundleTampered(
+                    at=time.time(),
+                    project=project,
+                    function=function,
+                    digest=digest,
+                    what="bundle",
+                    reason=reason,
+                )
+            )
 
     def _build_path(self, url: str) -> None:
         """Build the path, what keeps events, and what brings kept ones to it."""
@@ -207,12 +241,14 @@ class Gateway:
             learn=config.learn,
         )
         self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
+        self.allowance = Allowance(happened, self.accounts.answerable)
         pipeline = Pipeline(
             admission,
             self.dispatcher,
             broker,
             self.seal,
             self.refusals,
+            self.allowance,
             self.recorder.trouble,
             self.recordings.offer,
         )
@@ -253,6 +289,7 @@ class Gateway:
             dispatcher=self.dispatcher,
             client=self.client,
             bundles=self.bundles,
+            vouching=Vouching(self.signatures, self.bundles, self.facts.happened),
             data=self.data,
             uses=self.uses,
             redactor=self.redactor,
@@ -262,6 +299,14 @@ class Gateway:
             delivery=self.delivery,
             gate=gate,
             on_live=self._follow_live,
+        )
+        self.budgets = Budgets(
+            self.store,
+            self.facts,
+            self.allowance,
+            read=self.records.read,
+            durable=self.recorder.durable,
+            ran=self.registry.ran,
         )
         self.watch = Watch(
             gate,
@@ -329,6 +374,7 @@ class Gateway:
             self._folders,
             store=self.store,
             records=self.records,
+            journal=JournalCopies(self.recorder),
             data=self.data,
             vault=self.vault,
             version=__version__,
@@ -349,7 +395,10 @@ class Gateway:
             decoys=self.decoys,
             baselines=self.baselines,
             recordings=self.recordings,
+            budgets=self.budgets,
             advisories=self.advisories,
+            signatures=self.signatures,
+            evidence=self.evidence,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -407,11 +456,13 @@ class Gateway:
         await self.recorder.ready()
         await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
+        await self.signatures.load()
         await self.decoys.load(present)
         await self.advisories.gate.load()
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
+        await self.budgets.load()
         await self.advisories.clean()
         await self.watch.start()
         self.health.start()
@@ -426,6 +477,7 @@ class Gateway:
         """Write what waits in memory and let go of everything but the store."""
         await self.watch.close()
         await self.health.close()
+        await self.budgets.close()
         await self.running_logs.close()
         self.lag.close()
         self.numbers_told.close()
@@ -438,8 +490,11 @@ class Gateway:
         self.denials.flush()
         await self.baselines.close()
         await self.recordings.close()
+        await self.evidence.settle()
         self.uses.close()
         await self.uses.flush()
+        await self.client.meters.settled()
+        self.client.meters.close()
         await self.redactor.flush()
         await self.accounts.close()
         await self.schedules.close()

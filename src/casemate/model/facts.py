@@ -146,10 +146,90 @@ class BaselineDeviation(Fact, frozen=True, kw_only=True):
     count: int = 1
 
 
+class BudgetReached(Fact, frozen=True, kw_only=True):
+    """So much of a budget is used, for the first time since it began."""
+
+    budget: str
+    """Its name."""
+    percent: int
+    """50, 80 or 100."""
+    hard: bool
+    """Whether calls are refused at 100."""
+    reason: str
+
+
+class BudgetSet(Fact, frozen=True, kw_only=True):
+    """Somebody sets, lifts or removes a budget or quota; told before it is done."""
+
+    budget: str
+    change: str
+    """`set`, `lift` or `remove`."""
+    reason: str
+    """What it is from then on; of a lift, why."""
+    seconds: int = 0
+    """For how long it is lifted."""
+
+
+class CostAnomaly(Fact, frozen=True, kw_only=True):
+    """A function costs far more than is usual of it, and is slowed."""
+
+    times: int
+    """How many times as much."""
+    reason: str
+
+
+class BundleTampered(Fact, frozen=True, kw_only=True):
+    """A bundle that runs here is not what was deployed, or nobody vouches for it any more.
+
+    Nothing of it is started. Told once, until it is found whole again.
+    """
+
+    digest: str
+    what: str
+    """`bundle`: its bytes; `signature`: what vouches for it."""
+    reason: str
+
+
+class BuilderKeyAdded(Fact, frozen=True, kw_only=True):
+    """Somebody signs bundles with a key that the node did not know of."""
+
+    key: str
+    first: bool
+    """Whether it is the first one of whose it is."""
+
+
+class BuilderKeyRevoked(Fact, frozen=True, kw_only=True):
+    """A builder's key counts no more."""
+
+    key: str
+    since: float
+    """What it signed and was deployed from this moment on is not started either."""
+    reason: str
+
+
+class SigningRuleChanged(Fact, frozen=True, kw_only=True):
+    """A project asks for other signatures."""
+
+    keys: tuple[str, ...]
+    threshold: int
+    """0: there is no rule any more, and who deploys has to have signed."""
+
+
 class RiskAccepted(Fact, frozen=True, kw_only=True):
     """The node runs without a protection, which its operator accepted by name."""
 
     risk: str
+
+
+class JournalRestored(Fact, frozen=True, kw_only=True):
+    """The journal is that of a backup, and goes on from there: what came after it is not in it."""
+
+    made_at: float
+    """When the backup was made, as that says, in Unix time."""
+    entries: int
+    """How many entries it had."""
+    archive: str
+    """SHA-256 of the backup."""
 
 
 class AdvisoriesImported(Fact, frozen=True, kw_only=True):
@@ -196,6 +276,14 @@ class AdvisoriesUnreliable(Fact, frozen=True, kw_only=True):
 
 class LogsWritten(Fact, frozen=True, kw_only=True):
     """There are new lines of a function's log to read."""
+
+
+class ShapesMet(Fact, frozen=True, kw_only=True):
+    """What reached sinks in shapes that were not known to be usual."""
+
+    met: tuple[str, ...]
+    """Such as `sql select * from orders where id = ?`."""
+    refused: tuple[str, ...]
 
 
 class InvocationEnded(Fact, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from . import restorable, snapshot, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
+from .loaded import LateImports
 from .measures import Measures
 from .trace import of as trace_of
 from .trace import tell
@@ -125,7 +126,7 @@ def error_frame(kind: str, detail: dict[str, str], held: bytes = b"") -> bytes:
 def held_at(error: BaseException) -> bytes:
     """Return what the function's frames held when it raised; nothing if that cannot be told."""
     try:
-        return snapshot.taken(error)
+        return snapshot.of(error)
     except BaseException:  # noqa: BLE001 - a function's own types may do anything
         return b""
 
@@ -157,6 +158,7 @@ class Instance:
         assignment: dict[str, Any],
         sock: socket.socket,
         guard: Guard,
+        late: LateImports,
         *,
         restored: bool = False,
     ) -> None:
@@ -179,6 +181,7 @@ class Instance:
         self._reuse = restored or assignment["isolation"] == "instance"
         self._log = Log(self.emit)
         self._measures = Measures()
+        self._late = late
         self._channel = Channel(sock)
         self._channel.labels = Labels(guard)
         self._run_async: Callable[[Any], Any] | None = None
@@ -256,9 +259,16 @@ class Instance:
         blocked, guard.blocked = guard.blocked, None
         guard.end()
         guard.raised.clear()
-        if blocked is None or frame[:1] == wire.ERROR:
-            return frame
-        return error_frame("blocked", {"type": "BlockedError", "message": blocked, "trace": ""})
+        if blocked is not None and frame[:1] != wire.ERROR:
+            detail = {"type": "BlockedError", "message": blocked, "trace": ""}
+            frame = error_frame("blocked", detail)
+        return self._shapes() + frame if guard.shapes.met or guard.shapes.refused else frame
+
+    def _shapes(self) -> bytes:
+        """Return the frame of what reached sinks in shapes that the host does not know."""
+        shapes = self._guard.shapes
+        told = {"met": list(shapes.met), "refused": list(shapes.refused)}
+        return wire.pack(wire.GUARD, b"{}", _encode(told).encode(errors="replace"))
 
     def _answered(self, head: dict[str, Any], event: bytes) -> bytes:
         guard = self._guard
@@ -307,9 +317,10 @@ class Instance:
                 restorable.reseed()
             answered = False
             while not answered:
-                for _kind, head, event in reader.feed(data):
+                for _kind, raw, event in reader.feed(data):
                     self._channel.open = True
-                    frame = self._frame(_decode(head.decode()), event)
+                    head = _decode(raw.decode())
+                    frame = self._late.before(self._frame(head, event), head["id"])
                     flush_output()
                     self._channel.finish(self._measures.before(frame))
                     if not self._reuse:
@@ -349,7 +360,7 @@ def rehearse(landlock_abi: int) -> None:
             ours.sendall(_TOUCH)
             ours.shutdown(socket.SHUT_WR)
             rehearsed = Instance(
-                *(lambda event, context: event, assignment, theirs, Guard()),
+                *(lambda event, context: event, assignment, theirs, Guard(), LateImports()),
                 # Where one waits must not change by what the interpreter makes of its code.
                 restored=number % 2 == 1,
             )

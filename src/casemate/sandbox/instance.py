@@ -12,17 +12,20 @@ import msgspec
 from casemate.model.invocation import Outcome
 from casemate.model.metrics import Told
 from casemate.runner import snapshot, wire
+from casemate.runner.loaded import SAMPLED
 from casemate.sandbox.frames import (
     ERROR_KINDS,
     MAX_MEASURES_BYTES,
     Output,
     Reply,
     decode_error,
+    decode_loaded,
     decode_log,
     decode_measures,
     describe_status,
 )
 from casemate.sandbox.guard_watch import GuardWatch, OnGuard
+from casemate.sandbox.meter import Meter
 from casemate.sandbox.outgoing import DELIVERY_SECONDS, Outgoing
 from casemate.sandbox.output_pipe import FLOOD_BYTES, FLOOD_PAUSE_SECONDS, OutputPipe
 from casemate.sandbox.quiet import has_read_all, is_quiet
@@ -57,6 +60,7 @@ class Instance:
         "_freed",
         "_guard",
         "_kill",
+        "_loaded_by",
         "_loop",
         "_max_response",
         "_on_capability",
@@ -77,7 +81,9 @@ class Instance:
         "born",
         "holds_secret",
         "last",
+        "meter",
         "number",
+        "on_loaded",
         "restorable",
         "served",
         "serving",
@@ -106,6 +112,8 @@ class Instance:
         """Id of the invocation that it serves, empty if it serves none."""
         self.last: Reply | None = None
         """How it ended, if it ended while it served nobody."""
+        self.meter: Meter | None = None
+        """What it uses of the CPU and of memory."""
         self._sock = sock
         self._pipe = OutputPipe(output, loop)
         self._max_response = max_response
@@ -129,6 +137,10 @@ class Instance:
         self._on_capability: OnCapability | None = None
         self._guard = GuardWatch(loop, self._blocked)
         self._own: tuple[Told, ...] = ()
+        self.on_loaded: Callable[[list[str]], None] = lambda _files: None
+        """Told of files of dependencies that a call has loaded."""
+        self._loaded_by = ""
+        """Id of the latest invocation that told any."""
         self._requests = 0
         self._freed = 0
         self._reading = False
@@ -273,22 +285,26 @@ class Instance:
                 raise wire.FrameError("more capability requests than may be under way")
             self._on_capability(self, head, body)
         elif kind == wire.GUARD and self._waiter is not None and self._guard.due:
-            self._guard.take(head)
+            self._guard.take(head, body)
         elif kind == wire.MEASURES and self._waiter is not None:
             self._on_measures(head, body)
+        elif kind == wire.LOADED and self._waiter is not None:
+            self._on_loaded_frame(head, body)
         elif kind == wire.ERROR:
             error = decode_error(head)
             outcome = ERROR_KINDS.get(error.kind)
             if outcome is None or (self._waiter is None) != (outcome is Outcome.INIT_ERROR):
                 raise wire.FrameError("an error that is not due")
             reusable = self._reusable and outcome is not Outcome.INIT_ERROR
+            held, values = snapshot.parts(bytes(body))
             self._finish(
                 Reply(
                     outcome,
                     type=error.type,
                     message=error.message,
                     trace=error.trace,
-                    held=bytes(body[: snapshot.MAX_BYTES]),
+                    held=held,
+                    values=values,
                     reusable=reusable,
                 )
             )
@@ -299,6 +315,12 @@ class Instance:
         if self._own or body or len(head) > MAX_MEASURES_BYTES:
             raise wire.FrameError("measurements that are not due, or too many")
         self._own = decode_measures(head).own
+
+    def _on_loaded_frame(self, head: bytes, body: bytes) -> None:
+        if body or self._loaded_by == self.serving or not self.serving.endswith(SAMPLED):
+            raise wire.FrameError("a list of what was loaded that is not due")
+        self._loaded_by = self.serving
+        self.on_loaded(decode_loaded(head).files)
 
     def _on_log(self, head: bytes, body: bytes) -> None:
         entry = decode_log(head)

@@ -44,6 +44,7 @@ from casemate.model.restoring import Discarded, Restoring
 from casemate.model.route import RouteClaim
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
+from casemate.model.usage import Usage
 from casemate.operations.declaration import Operation
 from casemate.operations.functions import SetAlias, Target
 from casemate.operations.grants import ListUses
@@ -61,6 +62,7 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 from casemate.operations.traces import FindTrace
+from casemate.operations.usage import ReadUsage
 from casemate.policy import CedarPolicy, parse_binding
 from support.facts import stream
 from support.fake_monitor import FakeMonitor
@@ -108,6 +110,9 @@ class FakeAccounts:
         )
         return text
 
+    def principal_of(self, text: str) -> Principal | None:
+        return next((known for known in self.known.values() if known.text == text), None)
+
     def authenticate(self, authorization: str | None, checked: Any = None) -> Any:
         if self.fault is not None:
             raise self.fault
@@ -134,6 +139,8 @@ class FakeControl:
         self.deployed: dict[tuple[str, str], DeployedFunction] = {}
         self.history: dict[tuple[str, str], list[tuple[AliasTarget, ...]]] = {}
         self.invocation_records: list[InvocationRecord] = []
+        self.usage_rows: tuple[Usage, ...] = ()
+        self.asked_usage: ReadUsage | None = None
         self.error_records: dict[str, ErrorRecord] = {}
         self.lines: list[LogLine] = []
         self.asked_after: list[int] = []
@@ -198,7 +205,7 @@ class FakeControl:
         self.bundles[digest] = content
         return added
 
-    async def start_once(self, project: str, function: str, digest: str) -> None:
+    async def start_once(self, project: str, function: str, digest: str, *, by: Actor) -> None:
         if digest == BROKEN_DIGEST:
             raise StartFailedError(
                 f"{project}/{function} cannot be started.",
@@ -215,7 +222,7 @@ class FakeControl:
         self._check()
         if digest == WIDE_DIGEST and not approve:
             raise WideningError(function, GrantDifference(added=(WIDE,), widening=(WIDE,)))
-        await self.start_once(project, function, digest)
+        await self.start_once(project, function, digest, by=by)
         self.asked_by.append(by.principal)
         old = self.deployed.get((project, function))
         versions = old.versions if old else ()
@@ -336,6 +343,11 @@ class FakeControl:
             if record.id == wanted.id:
                 return record
         raise wanted.missing
+
+    @performs(ReadUsage)
+    async def _usage(self, wanted: ReadUsage) -> tuple[Usage, ...]:
+        self.asked_usage = wanted
+        return self.usage_rows[: wanted.limit]
 
     @performs(FindTrace)
     async def _trace(self, wanted: FindTrace) -> tuple[InvocationRecord, ...]:
