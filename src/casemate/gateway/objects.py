@@ -308,16 +308,7 @@ class Gateway:
             durable=self.recorder.durable,
             ran=self.registry.ran,
         )
-        self.watch = Watch(
-            gate,
-            self.store,
-            live=self.control.live,
-            digests=self.catalogue.digests,
-            manifest=self.bundles.manifest,
-            quarantine=partial(self.control.quarantine, by=Actor("", NOT_BY_NETWORK)),
-            happened=self.facts.happened,
-        )
-        self.advisories = Advisories(gate, self.watch, self.facts.happened)
+        self._build_advisories(gate)
         self.check = NodeCheck(
             self.store, self.data, self.bundles, self.vault, check_records=self.records.check
         )
@@ -358,6 +349,19 @@ class Gateway:
         )
 
         self.numbers_told = NumbersTold(self.observed, self.monitor, self._config.started_at)
+
+    def _build_advisories(self, gate: Gate) -> None:
+        """Build what judges again what is live."""
+        self.watch = Watch(
+            gate,
+            self.store,
+            live=self.control.live,
+            digests=self.catalogue.digests,
+            manifest=self.bundles.manifest,
+            quarantine=partial(self.control.quarantine, by=Actor("", NOT_BY_NETWORK)),
+            happened=self.facts.happened,
+        )
+        self.advisories = Advisories(gate, self.watch, self.facts.happened)
 
     def _starts(self) -> dict[str, int]:
         """Return how often each process beside this one was started."""
