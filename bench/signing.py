@@ -122,7 +122,7 @@ async def _measure(root: Path, count: int) -> dict[str, Any]:
     with archive.open("wb") as file:
         pack(folder, file)
     await bundles.put(manifest.digest(), archive)
-    store = _Store()
+    store: Any = _Store()
     keys = BuilderKeys(store, lambda _: None, lambda _: 0.0)
     signatures = Signatures(store, keys, lambda _: None)
     key = SigningKey.made()

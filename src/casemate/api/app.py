@@ -15,8 +15,10 @@ from starlette.routing import Match, Route
 
 from casemate.api import (
     accounts,
+    advisories,
     backup,
     baselines,
+    budgets,
     bundles,
     check,
     data,
@@ -40,6 +42,7 @@ from casemate.api import (
     sources,
     traces,
     triggers,
+    usage,
 )
 from casemate.api.authentication import RequireCredential
 from casemate.api.openapi import describe
@@ -66,6 +69,8 @@ OPERATIONS = (
     *records.OPERATIONS,
     *traces.OPERATIONS,
     *metrics.OPERATIONS,
+    *usage.OPERATIONS,
+    *budgets.OPERATIONS,
     *error_groups.OPERATIONS,
     *journal.OPERATIONS,
     *recordings.OPERATIONS,
@@ -74,6 +79,7 @@ OPERATIONS = (
     *grants.OPERATIONS,
     *baselines.OPERATIONS,
     *quarantine.OPERATIONS,
+    *advisories.OPERATIONS,
     *data.OPERATIONS,
     *delivery.OPERATIONS,
     *secrets.OPERATIONS,

@@ -10,9 +10,11 @@ from typing import Any
 from casemate.model.principal import Action
 from casemate.operations import (
     accounts,
+    advisories,
     attestations,
     backup,
     baselines,
+    budgets,
     bundles,
     check,
     decoys,
@@ -47,6 +49,7 @@ from casemate.operations import (
     tokens,
     traces,
     triggers,
+    usage,
     users,
     uses,
     vault,
@@ -57,10 +60,12 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, quarantine, triggers, grants, baselines, sources, bundles, signing),
+    *(functions, quarantine, advisories, triggers, grants, baselines, sources, bundles, signing),
     records,
     traces,
     metrics,
+    usage,
+    budgets,
     error_groups,
     recordings,
     *(journal, findings, incidents),

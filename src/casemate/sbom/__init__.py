@@ -7,5 +7,17 @@ It judges nothing. May import `advisories` (for names of packages) and `model` o
 from casemate.sbom.cyclonedx import sbom, with_evidence
 from casemate.sbom.distributions import SbomError, owners
 from casemate.sbom.needs import Need, Needs, Standing, needs
+from casemate.sbom.reaching import Reached, reached
 
-__all__ = ["Need", "Needs", "SbomError", "Standing", "needs", "owners", "sbom", "with_evidence"]
+__all__ = [
+    "Need",
+    "Needs",
+    "Reached",
+    "SbomError",
+    "Standing",
+    "needs",
+    "owners",
+    "reached",
+    "sbom",
+    "with_evidence",
+]
