@@ -33,6 +33,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         catalogue=SimpleNamespace(projects=tuple, live_versions=tuple),
         decoys=SimpleNamespace(load=_nothing, ensure_all=_nothing),
         baselines=SimpleNamespace(load=_nothing),
+        budgets=SimpleNamespace(load=_nothing),
         health=SimpleNamespace(start=lambda: None),
         running_logs=SimpleNamespace(start=lambda: None),
         lag=SimpleNamespace(start=lambda: None),
