@@ -47,7 +47,7 @@ bench:
 bench-parts:
 	@scripts/bootstrap test
 	@scripts/bootstrap bench
-	@for part in policy observing contracts guard capabilities delivery overload sources advisories; do \
+	@for part in policy observing contracts guard capabilities delivery overload sources advisories building; do \
 		echo "== python -m bench.$$part"; $(BIN)/python -m bench.$$part || exit 1; \
 	done
 

@@ -17,8 +17,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 import uvloop
@@ -122,12 +124,46 @@ def _memory(pid: int | None) -> int:
     return 0
 
 
+def _cpu(pid: int | None) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def _shown(name: str, value: str, met: bool, target: str) -> bool:
     print(f"{name:<34} {value:>12}  ({'met' if met else 'MISSED'}: {target})")
     return met
 
 
-async def _measure(folder: Path, rate: int, seconds: int) -> bool:
+class Measured(NamedTuple):
+    """What one run has found."""
+
+    took: list[float]
+    """Seconds from fact to alert, ascending."""
+    missing: int
+    """Alerts that did not come."""
+    monitor: int
+    """Bytes of memory."""
+    recorder: int
+    monitor_cpu: float
+    """Seconds of processor time while facts came."""
+    recorder_cpu: float
+
+    def quantile(self, part: float) -> float:
+        """Return within how many seconds this part of the alerts came."""
+        if not self.took:
+            return float("inf")
+        return self.took[min(len(self.took) - 1, int(len(self.took) * part))]
+
+
+async def measure(
+    folder: Path,
+    rate: int,
+    seconds: int,
+    *,
+    more: dict[str, Any] | None = None,
+    also: Callable[[RecorderClient, int], None] = lambda _recorder, _number: None,
+) -> Measured:
+    """Have things happen with `more` settings; `also` is called with the number of each."""
     loop, root = asyncio.get_running_loop(), os.geteuid() == 0
     data, receiver, probes = folder / "data", Receiver(), seconds * _PROBES_PER_SECOND
     rules = folder / "rules"
@@ -146,6 +182,7 @@ async def _measure(folder: Path, rate: int, seconds: int) -> bool:
                     "accept": ["private", "plaintext"],
                 }
             },
+            **(more or {}),
         },
         MonitorSettings,
     )
@@ -178,9 +215,14 @@ async def _measure(folder: Path, rate: int, seconds: int) -> bool:
     while (await monitor_state(monitor)) is None:
         await asyncio.sleep(0.1)
     try:
-        told = await _load(facts, rate, seconds, probes)
+        pids = recording.monitor.pid, recording.recorder.pid
+        before = [_cpu(pid) for pid in pids]
+        told = await _load(facts, rate, seconds, probes, lambda n: also(recorder, n))
         await asyncio.sleep(2.0)
-        met = _report(told, receiver.came, recording)
+        used = [_cpu(pid) - ago for pid, ago in zip(pids, before, strict=True)]
+        came = receiver.came
+        took = sorted(came[rule] - at for rule, at in told.items() if rule in came)
+        return Measured(took, len(told) - len(took), *map(_memory, pids), *used)
     finally:
         monitor.close()
         await recorder.close()
@@ -192,7 +234,6 @@ async def _measure(folder: Path, rate: int, seconds: int) -> bool:
         vault.close()
         staging.close()
         receiver.server.shutdown()
-    return met
 
 
 async def monitor_state(monitor: MonitorClient) -> object | None:
@@ -205,13 +246,16 @@ async def monitor_state(monitor: MonitorClient) -> object | None:
         return None
 
 
-async def _load(facts: FactStream, rate: int, seconds: int, probes: int) -> dict[str, float]:
+async def _load(
+    facts: FactStream, rate: int, seconds: int, probes: int, also: Callable[[int], None]
+) -> dict[str, float]:
     """Have things happen, evenly; return when each probe did."""
     told: dict[str, float] = {}
     began, number = time.monotonic(), 0
     while (elapsed := time.monotonic() - began) < seconds:
         while number < elapsed * rate:
             facts.happened(_fact(number))
+            also(number)
             number += 1
         while len(told) < min(probes, elapsed * _PROBES_PER_SECOND):
             n, now = len(told), time.time()
@@ -222,18 +266,15 @@ async def _load(facts: FactStream, rate: int, seconds: int, probes: int) -> dict
     return told
 
 
-def _report(told: dict[str, float], came: dict[str, float], recording: Recording) -> bool:
-    took = sorted(came[rule] - at for rule, at in told.items() if rule in came)
-    missing = len(told) - len(took)
-    met = _shown("alerts that did not come", str(missing), missing == 0, "none")
-    if not took:
+def _report(found: Measured) -> bool:
+    met = _shown("alerts that did not come", str(found.missing), found.missing == 0, "none")
+    if not found.took:
         return False
-    p50, p99 = took[len(took) // 2], took[min(len(took) - 1, int(len(took) * 0.99))]
+    p50, p99 = found.quantile(0.5), found.quantile(0.99)
     met &= _shown("fact to alert, p50", f"{1000 * p50:.1f} ms", p50 <= TARGET_P50, "at most 100 ms")
     met &= _shown("fact to alert, p99", f"{1000 * p99:.1f} ms", p99 <= TARGET_P99, "at most 1 s")
-    monitor, recorder = _memory(recording.monitor.pid), _memory(recording.recorder.pid)
+    monitor, both = found.monitor, found.monitor + found.recorder
     met &= _shown("monitor", f"{monitor / (1 << 20):.1f} MB", monitor <= TARGET_MEMORY, "60 MB")
-    both = monitor + recorder
     met &= _shown("with recorder", f"{both / (1 << 20):.1f} MB", both <= TARGET_TOGETHER, "120 MB")
     return met
 
@@ -245,8 +286,8 @@ def main() -> int:
     grammar.add_argument("--seconds", type=int, default=20, help="for so long (default 20)")
     chosen = grammar.parse_args()
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        met = uvloop.run(_measure(Path(folder), chosen.facts, chosen.seconds))
-    return 0 if met else 1
+        found = uvloop.run(measure(Path(folder), chosen.facts, chosen.seconds))
+    return 0 if _report(found) else 1
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Any, cast
@@ -19,28 +19,33 @@ import msgspec
 
 from casemate.child.calls import reply
 from casemate.detection import Rules, shipped_rules
+from casemate.journal.reader import Reader
 from casemate.journal.writer import Writer
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.facts import Fact
 from casemate.model.level import Level
 from casemate.monitor.alerting import Alerting
 from casemate.monitor.detecting import Detection
+from casemate.monitor.exports.exporting import Exporting
 from casemate.monitor.findings import Findings, Found
 from casemate.monitor.memory import Memory
 from casemate.monitor.messages import Message
 from casemate.monitor.noticing import Noticing
 from casemate.monitor.outlet import Outlet
+from casemate.monitor.places.checkpoints import Checkpoints
 from casemate.monitor.settings import Channel, Webhook
 from casemate.monitor.telling import Telling
 from casemate.operations.incidents import Incident, ShowIncident
 from casemate.recorder import ocsf, reading_protocol
+from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.protocol import Take, Told
 from casemate.recorder.reading import Readers
+from casemate.recorder.reading_protocol import GetHead, Head, Lend, Lent
 from casemate.recorder.search import Search
 from casemate.vault.interface import DataKey
 from support.egress import Origin
-from support.journal import KEY
+from support.journal import KEY, PRIVATE
 
 
 async def vault_key(project: str, version: int | None = None) -> DataKey:
@@ -71,11 +76,14 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
+        self.folder = folder
         self.writer = Writer(folder, KEY)
         self.keys = KeyRing(folder, vault_key)
         self.keeper = Keeper(self.writer, self.keys)
         self.search = Search(folder, self.writer, self.keys)
-        self.readers = Readers(self.search, lambda: self.writer.size, self._take)
+        self.readers = Readers(self.search, lambda: self.writer.size, self._take, self._asked)
+        self.records: Callable[[Lend], Awaitable[Lent]] | None = None
+        self.head = Head("", KEY.text, 0)
         self.session = time.monotonic_ns().to_bytes(8, "big")
         self.number = 0
         self.told: list[Fact] = []
@@ -105,6 +113,20 @@ class Journal:
         task = asyncio.get_running_loop().create_task(keep())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _asked(self, request: Lend | GetHead) -> object:
+        if isinstance(request, GetHead):
+            return self.head
+        if self.records is None:
+            raise RecorderInputError("nothing is lent")
+        return await self.records(request)
+
+    def checkpoint(self) -> str:
+        """Sign what there is, as the recorder does each second; return the note."""
+        self.writer.checkpoint(PRIVATE.sign)
+        note = Reader(self.folder, KEY).note
+        self.head = Head(note, KEY.text, self.writer.size)
+        return note
 
     def reader(self) -> socket.socket:
         """Return the reader's end of a new connection."""
@@ -157,6 +179,8 @@ class Watch:
         *,
         rules: Rules | None = None,
         settings: dict[str, Channel] | None = None,
+        exporting: Exporting | None = None,
+        checkpoints: Checkpoints | None = None,
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.folder = folder
@@ -176,7 +200,14 @@ class Watch:
         self.detection = Detection(rules or shipped_rules(), self.findings)
         self.memory = Memory(folder, monitor_key)
         self.noticing = Noticing(
-            self.memory, self.telling, self.findings, self.alerting, self.detection, node="test"
+            self.memory,
+            self.telling,
+            self.findings,
+            self.alerting,
+            self.detection,
+            exporting or Exporting((), {}, 0.0),
+            checkpoints or Checkpoints(()),
+            node="test",
         )
         self.ended = asyncio.Event()
         self.task: asyncio.Task[None] | None = None

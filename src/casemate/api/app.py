@@ -15,6 +15,7 @@ from starlette.routing import Match, Route
 
 from casemate.api import (
     accounts,
+    advisories,
     backup,
     baselines,
     budgets,
@@ -76,6 +77,7 @@ OPERATIONS = (
     *grants.OPERATIONS,
     *baselines.OPERATIONS,
     *quarantine.OPERATIONS,
+    *advisories.OPERATIONS,
     *data.OPERATIONS,
     *delivery.OPERATIONS,
     *secrets.OPERATIONS,

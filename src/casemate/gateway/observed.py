@@ -21,14 +21,17 @@ from casemate.dispatch.dispatcher import Load
 from casemate.facts import FactStream
 from casemate.gateway.depths import Depths, Found
 from casemate.gateway.loop_lag import LoopLag
+from casemate.gateway.observed_monitor import write_monitor
 from casemate.metrics import Figures, Registry, functions
 from casemate.metrics.exposition import Exposition, Format, labels
+from casemate.metrics.families import Families, Writer
 from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError
 from casemate.model.facts import FunctionRemoved, GrantUsed
 from casemate.model.messages import Depth
 from casemate.model.metrics import FunctionMetrics, Metrics
 from casemate.model.node import NodeHealth
+from casemate.monitor import MonitorClient
 from casemate.recorder import RecorderClient
 from casemate.recorder.records.interface import Records
 from casemate.sandbox.client import SandboxClient
@@ -48,6 +51,7 @@ class Parts(NamedTuple):
     lag: LoopLag
     records: Records
     recorder: RecorderClient
+    monitor: MonitorClient
     health: Callable[[], NodeHealth]
     starts: Callable[[], dict[str, int]]
     """How often each process beside the gateway was started."""
@@ -130,16 +134,25 @@ class Observed:
         return await asyncio.shield(writing)
 
     async def _write(self, form: Format) -> str:
+        out = Exposition(form)
+        await self._fill(out)
+        return out.text()
+
+    async def families(self) -> Families:
+        """Return all numbers as they travel."""
+        out = Families()
+        await self._fill(out)
+        return out
+
+    async def _fill(self, out: Writer) -> None:
         told = await self.metrics(None, None)
         entries = await self._journal_entries()
-        out = Exposition(form)
         self._write_node(out, entries)
         self._write_queues(out, (await self._parts.depths.now()).queues)
         others = () if told.others is None else (told.others,)
         for _ in functions.write(out, (*told.functions, *others)):
             # With many functions it takes its time: calls go on in between.
             await asyncio.sleep(0)
-        return out.text()
 
     async def _journal_entries(self) -> int | None:
         try:
@@ -148,7 +161,7 @@ class Observed:
         except (CasemateError, TimeoutError):
             return None
 
-    def _write_node(self, out: Exposition, entries: int | None) -> None:
+    def _write_node(self, out: Writer, entries: int | None) -> None:
         parts, dispatcher, recorder = self._parts, self._parts.dispatcher, self._parts.recorder
         build = labels({"version": __version__, "python": platform.python_version()})
         opened, failed = parts.connections()
@@ -189,10 +202,14 @@ class Observed:
             out.sample(labels({"part": part.name}), int(part.ok))
         out.family("casemate_loop_lag_seconds", "histogram", "How late the event loop is.")
         out.durations("", parts.lag.seen.told())
+        out.family("casemate_recorded_seconds", "histogram", "Until what is told is durable.")
+        out.durations("", recorder.took.told())
+        if (status := parts.monitor.status) is not None:
+            write_monitor(out, status)
         _write_process(out)
 
     @staticmethod
-    def _write_queues(out: Exposition, queues: Mapping[tuple[str, str], Depth]) -> None:
+    def _write_queues(out: Writer, queues: Mapping[tuple[str, str], Depth]) -> None:
         named = [
             (labels({"project": project, "kind": depth.kind, "name": name}), depth)
             for (project, name), depth in queues.items()
@@ -212,7 +229,7 @@ def _age(depth: Depth) -> float:
     return 0.0 if depth.oldest_at is None else max(0.0, time.time() - depth.oldest_at)
 
 
-def _write_process(out: Exposition) -> None:
+def _write_process(out: Writer) -> None:
     """Write what Prometheus knows of every process, of the gateway's."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     out.family("process_cpu_seconds_total", "counter", "Processor time of the gateway.")

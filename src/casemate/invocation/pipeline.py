@@ -231,6 +231,7 @@ def _finished(
         request=admitted.request,
         frames=tuple(kept.frames) if kept is not None else (),
         held=reply.held,
+        values=reply.values,
         frames_left_out=kept.left_out if kept is not None else 0,
         version=version,
         head=reply.head,

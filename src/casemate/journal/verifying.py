@@ -158,11 +158,13 @@ def _newest(folder: Path, key: NoteKey, search: _Search, *, signed: bool) -> Che
 
 def _compare_heads(search: _Search, roots: dict[int, bytes], heads: Sequence[Checkpoint]) -> None:
     """Find the first signed head that the entries do not have, and the last that they have."""
-    before = 0
+    held = before_held = 0
     for head in sorted(heads, key=lambda each: each.size):
         root = roots.get(head.size)
         if root is None:
             continue  # larger than what is there: a roll-back, told as such
+        # Of one size there may be two: who rolled back and went on has signed it twice.
+        before = held if held < head.size else before_held
         if root != head.root:
             exact = any(
                 before <= each.first < head.size and each.kind != "checkpoint"
@@ -172,7 +174,8 @@ def _compare_heads(search: _Search, roots: dict[int, bytes], heads: Sequence[Che
                 text = f"the first {head.size} entries are not those that were signed"
                 search.found("rewritten", before, head.size, text)
             return
-        before = head.size
+        if head.size > held:
+            before_held, held = held, head.size
 
 
 def _look_at_pending(search: _Search, size: int) -> int:

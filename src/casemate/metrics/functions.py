@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from casemate.metrics.exposition import Exposition, labels
+from casemate.metrics.exposition import labels
+from casemate.metrics.families import Writer
 from casemate.model.metrics import Durations, FunctionMetrics, Measured
 
 _AT_ONCE = 50
@@ -58,7 +59,7 @@ _NOW = (
 )  # fmt: skip
 
 
-def write(out: Exposition, functions: Sequence[FunctionMetrics]) -> Iterator[None]:
+def write(out: Writer, functions: Sequence[FunctionMetrics]) -> Iterator[None]:
     """Write the families of functions, pausing after each: there may be many functions."""
     named = [(labels({"project": one.project, "function": one.function}), one) for one in functions]
     out.family("casemate_invocations_total", "counter", "Invocations that ended, by how.")
@@ -83,7 +84,7 @@ def write(out: Exposition, functions: Sequence[FunctionMetrics]) -> Iterator[Non
     yield from _own(out, named)
 
 
-def _histogram(out: Exposition, named: Sequence[tuple[str, Durations]]) -> Iterator[None]:
+def _histogram(out: Writer, named: Sequence[tuple[str, Durations]]) -> Iterator[None]:
     for number, (of, durations) in enumerate(named):
         out.durations(of, durations)
         if number % _AT_ONCE == _AT_ONCE - 1:
@@ -91,7 +92,7 @@ def _histogram(out: Exposition, named: Sequence[tuple[str, Durations]]) -> Itera
     yield
 
 
-def _own(out: Exposition, named: Sequence[tuple[str, FunctionMetrics]]) -> Iterator[None]:
+def _own(out: Writer, named: Sequence[tuple[str, FunctionMetrics]]) -> Iterator[None]:
     """Write what functions measure themselves."""
     own = [
         (f"{of},{labels({'name': name, 'unit': measured.unit})}", measured)

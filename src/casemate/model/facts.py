@@ -184,8 +184,69 @@ class RiskAccepted(Fact, frozen=True, kw_only=True):
     risk: str
 
 
+class JournalRestored(Fact, frozen=True, kw_only=True):
+    """The journal is that of a backup, and goes on from there: what came after it is not in it."""
+
+    made_at: float
+    """When the backup was made, as that says, in Unix time."""
+    entries: int
+    """How many entries it had."""
+    archive: str
+    """SHA-256 of the backup."""
+
+
+class AdvisoriesImported(Fact, frozen=True, kw_only=True):
+    """The node has other advisories in force."""
+
+    source: str
+    imported: float
+    """When they were read from their source."""
+    records: int
+
+
+class AdvisoryExcepted(Fact, frozen=True, kw_only=True):
+    """Somebody lets a function be deployed in spite of a known hole, or without advisories."""
+
+    exception: str
+    advisory: str
+    """Empty: without advisories."""
+    package: str
+    reason: str
+    expires_at: float
+
+
+class HoleFound(Fact, frozen=True, kw_only=True):
+    """A package of a live function has a known hole that was not known there before."""
+
+    package: str
+    """Name and version; empty for many, beyond those that are told one by one."""
+    advisory: str
+    severity: str
+    malicious: bool
+    known_exploited: bool
+    fixed: tuple[str, ...]
+    verdict: str
+    """A `casemate.model.vulnerability.Verdict`."""
+    reason: str
+    count: int = 1
+
+
+class AdvisoriesUnreliable(Fact, frozen=True, kw_only=True):
+    """What is live cannot be judged: advisories are missing, old, partial or unreadable."""
+
+    reason: str
+
+
 class LogsWritten(Fact, frozen=True, kw_only=True):
     """There are new lines of a function's log to read."""
+
+
+class ShapesMet(Fact, frozen=True, kw_only=True):
+    """What reached sinks in shapes that were not known to be usual."""
+
+    met: tuple[str, ...]
+    """Such as `sql select * from orders where id = ?`."""
+    refused: tuple[str, ...]
 
 
 class InvocationEnded(Fact, frozen=True, kw_only=True):

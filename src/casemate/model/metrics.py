@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -57,6 +58,17 @@ class Durations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NO_DURATIONS = Durations(counts=(0,) * (len(SECONDS) + 1), seconds=0.0)
+
+
+def added(found: Iterable[Durations]) -> Durations:
+    """Return all of them together."""
+    total = NO_DURATIONS
+    for each in found:
+        total = Durations(
+            counts=tuple(a + b for a, b in zip(total.counts, each.counts, strict=True)),
+            seconds=total.seconds + each.seconds,
+        )
+    return total
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):

@@ -192,6 +192,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     frames_left_out: int = 0
     held: bytes = b""
     """What the function's own frames held when it raised, by name and kind."""
+    values: bytes = b""
+    """The same with values, not masked yet."""
     used_secret: bool = False
     """True if the function was given a secret's value: its answer may hold it."""
     own: Sequence[Told] = ()

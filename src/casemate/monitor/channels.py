@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping
 from casemate.egress.routes import OwnAddresses
 from casemate.model.facts import Fact
 from casemate.monitor.deadman import Deadman
+from casemate.monitor.exports.exporting import Exporting, exporting
 from casemate.monitor.mail import MailChannel
 from casemate.monitor.outlet import Outlet, Send
+from casemate.monitor.places.checkpoints import Checkpoints, Places
 from casemate.monitor.reaching import Reach, tls_context
 from casemate.monitor.settings import Channel, Mail, MonitorSettings, Webhook
 from casemate.monitor.syslog import SyslogChannel
@@ -19,13 +21,23 @@ from casemate.vault.monitor_client import MonitorVault
 class Channels:
     """Makes what the settings name."""
 
-    def __init__(self, settings: MonitorSettings, own_addresses: tuple[str, ...]) -> None:
-        """Read the host's authorities, and ask the kernel which addresses are its own."""
+    def __init__(
+        self, settings: MonitorSettings, own_addresses: tuple[str, ...], own_folder: int
+    ) -> None:
+        """Read the host's authorities, open files, and ask the kernel for its own addresses.
+
+        `own_folder` is a descriptor of the monitor's folder.
+        """
         self._settings = settings
+        self._places = Places(settings.checkpoints, own_folder)
         self._reach: Reach | None = None
         if settings.reached:
             hosts = any(not each.ca for each in settings.reached)
-            self._reach = Reach(OwnAddresses(own_addresses), tls_context() if hosts else None)
+            self._reach = Reach(
+                OwnAddresses(own_addresses),
+                tls_context() if hosts else None,
+                places=len(settings.reached),
+            )
             for each in settings.reached:
                 self._reach.context(each)
 
@@ -52,6 +64,14 @@ class Channels:
         if isinstance(settings, Mail):
             return MailChannel(settings, self._reach, place, vault.password).send
         return SyslogChannel(settings, self._reach, place).send
+
+    def exporting(self, vault: MonitorVault, node: str) -> Exporting:
+        """Return what exports records and numbers."""
+        return exporting(self._settings.export, self._reach, vault.password, node)
+
+    def checkpoints(self, vault: MonitorVault, node: str) -> Checkpoints:
+        """Return what sends checkpoints of the journal to second places."""
+        return self._places.checkpoints(self._reach, vault, node)
 
     def deadman(self, well: Callable[[], bool]) -> Deadman | None:
         """Return what sends signs of life while all is `well`, None where nobody waits for any."""

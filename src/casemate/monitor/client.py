@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from casemate.child.calls import decode_reply
 from casemate.child.questions import Questions, Respondent
 from casemate.child.restart import Backoff, KeptProcess
+from casemate.metrics.families import Family
 from casemate.monitor import protocol
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.findings import Found
@@ -85,6 +87,28 @@ class MonitorClient:
         if self._told.behind > MAX_BEHIND:
             return f"The monitor has {self._told.behind} entries of the journal yet to read."
         return "; ".join(self._told.problems)
+
+    @property
+    def status(self) -> Status | None:
+        """How the monitor said last that it is, None while there is none."""
+        return self._told
+
+    @property
+    def starts(self) -> int:
+        """How many monitors there were."""
+        return self._process.starts
+
+    async def tell_numbers(
+        self, messages: Iterable[tuple[Family, ...]], *, started_at: float, at: float
+    ) -> None:
+        """Have the node's numbers exported, a part after the other. MonitorUnavailableError."""
+        first = True
+        for families in messages:
+            told = partial(
+                protocol.Numbers, first=first, started_at=started_at, at=at, families=families
+            )
+            await self._ask(type(None), told)
+            first = False
 
     async def _ask(self, kind: type[T], make: Callable[[int], msgspec.Struct]) -> T:
         return await self._questions.ask(self._process, kind, make, seconds=ANSWER_SECONDS)

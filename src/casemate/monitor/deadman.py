@@ -9,11 +9,11 @@ import asyncio
 from collections.abc import Callable
 
 from casemate.model.errors import CasemateError
+from casemate.monitor.http import Request, post
 from casemate.monitor.messages import plain
 from casemate.monitor.outlet import ATTEMPT_SECONDS
 from casemate.monitor.reaching import Reach
 from casemate.monitor.settings import Deadman as DeadmanSettings
-from casemate.monitor.webhook import post
 
 PLACE = -1
 
@@ -37,9 +37,10 @@ class Deadman:
             await asyncio.sleep(self._settings.every)
 
     async def _send(self) -> None:
+        request = Request("POST", self._settings.url, {}, b"")
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                await post(self._reach, PLACE, self._settings, b"", {})
+                await post(self._reach, PLACE, self._settings, request)
         except (CasemateError, OSError, EOFError, ValueError) as error:  # TimeoutError is one
             self.problem = plain(f"{error or type(error).__name__}")
         else:

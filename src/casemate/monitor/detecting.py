@@ -22,7 +22,8 @@ MAX_TECHNIQUES, MAX_TECHNIQUE = 16, 32
 ROLLED_BACK = "journal-rolled-back"
 DAMAGED = "journal-unreadable"
 FORGOTTEN = "monitor-memory-damaged"
-OWN = frozenset((ROLLED_BACK, DAMAGED, FORGOTTEN))
+UNSENT = "checkpoint-not-sent"
+OWN = frozenset((ROLLED_BACK, DAMAGED, FORGOTTEN, UNSENT))
 """What is found by no rule, but while the journal is read."""
 _TOLD = ("rule", "level", "title", "entity", "events", "techniques")
 _log = logging.getLogger("casemate.monitor")

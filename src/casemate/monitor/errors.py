@@ -19,3 +19,18 @@ class SettingsError(InvalidInputError):
 
 class UndeliveredError(MonitorError):
     """A channel did not take an alert."""
+
+
+class RefusedError(UndeliveredError):
+    """What is sent is not taken as it is: sent again, it would be refused again."""
+
+
+class TooLargeError(RefusedError):
+    """It is refused for its size."""
+
+
+class BusyError(UndeliveredError):
+    """It asks to come back later."""
+
+    seconds = 0.0
+    """When, if it says that."""

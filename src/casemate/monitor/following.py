@@ -14,7 +14,17 @@ from casemate.model.errors import CasemateError
 from casemate.monitor.errors import MonitorError, MonitorUnavailableError
 from casemate.recorder import reading_protocol as protocol
 from casemate.recorder.protocol import Told
-from casemate.recorder.reading_protocol import Batch, Follow, Seen, Tell
+from casemate.recorder.reading_protocol import (
+    Batch,
+    Follow,
+    GetHead,
+    Head,
+    Lend,
+    Lent,
+    RecordKind,
+    Seen,
+    Tell,
+)
 
 LOOKBACK = 50_000
 """Entries that are read again where it is not known what was read before."""
@@ -31,6 +41,8 @@ _RECORDER = Callee(
     invalid=MonitorUnavailableError,
 )
 _batch = msgspec.msgpack.Decoder(Batch).decode
+_lent = msgspec.msgpack.Decoder(Lent).decode
+_head = msgspec.msgpack.Decoder(Head).decode
 _log = logging.getLogger("casemate.monitor")
 
 
@@ -66,6 +78,7 @@ class Following:
         self._newest: socket.socket | None = None
         self._came = asyncio.Event()
         self._calls: Calls | None = None
+        self._asking = asyncio.Lock()
         self.size = 0
         """Entries that the journal had when it was last heard of."""
         self.caught_up = asyncio.Event()
@@ -164,6 +177,22 @@ class Following:
         batch = _batch(await calls.ask(lambda n: Follow(n, after, wait)))
         self.size = batch.size
         return batch
+
+    async def lend(self, what: RecordKind, after: int | None) -> Lent:
+        """Return records, as far as this node's settings have them exported. CasemateError."""
+        return _lent(await self._asked(lambda n: Lend(n, what, after)))
+
+    async def head(self) -> Head:
+        """Return the newest signed head of the journal. Raises CasemateError."""
+        return _head(await self._asked(GetHead))
+
+    async def _asked(self, make: Callable[[int], msgspec.Struct]) -> msgspec.Raw:
+        # One after the other: the recorder takes few questions at a time.
+        async with self._asking:
+            calls = self._calls
+            if calls is None:
+                raise MonitorUnavailableError("There is no recorder to ask yet.")
+            return await calls.ask(make)
 
     async def tell(self, facts: tuple[Told, ...]) -> bool:
         """Have facts kept; False where that is not known to have been done."""

@@ -10,15 +10,26 @@ from collections.abc import Sequence
 
 import msgspec
 
+from casemate.metrics.figures import Timed
 from casemate.model.level import Level
+from casemate.model.metrics import added
 from casemate.monitor.alerting import Alerting
 from casemate.monitor.consumers import Consumer, Happened
 from casemate.monitor.deadman import Deadman
-from casemate.monitor.detecting import DAMAGED, FORGOTTEN, OWN, ROLLED_BACK, Detection
+from casemate.monitor.detecting import (
+    DAMAGED,
+    FORGOTTEN,
+    OWN,
+    ROLLED_BACK,
+    UNSENT,
+    Detection,
+)
+from casemate.monitor.exports.exporting import Exporting
 from casemate.monitor.findings import Findings, Found
 from casemate.monitor.following import Following, Position
 from casemate.monitor.incidents import Incidents
 from casemate.monitor.memory import Memory, MemoryDamagedError, Remembered
+from casemate.monitor.places.checkpoints import Checkpoints
 from casemate.monitor.protocol import Status
 from casemate.monitor.telling import Telling, fact_of
 from casemate.recorder.reading_protocol import Seen
@@ -43,12 +54,13 @@ class Noticing:
         findings: Findings,
         alerting: Alerting,
         detection: Detection,
+        exporting: Exporting,
+        checkpoints: Checkpoints,
         *,
         node: str,
         problems: Sequence[str] = (),
-        others: Sequence[Consumer] = (),
     ) -> None:
-        """Give what is read to alerting and detection, entry by entry, and then to the `others`."""
+        """Give what is read to alerting and detection, entry by entry."""
         self.node = node
         self.findings = findings
         self.alerting = alerting
@@ -61,8 +73,20 @@ class Noticing:
         for outlet in alerting.outlets.values():
             outlet.changed = self.changed
         self.incidents = Incidents()
-        self._others = (self.incidents, *others)
-        self._consumers: tuple[Consumer, ...] = (alerting, detection, *self._others)
+        self.exporting = exporting
+        self.checkpoints = checkpoints
+        exporting.on_change(self.changed)
+        checkpoints.on_change(self.changed)
+        for place in checkpoints.places:
+            place.rolled_back, place.unsent = self._sent_others, self._unsent
+        self._consumers: tuple[Consumer, ...] = (
+            alerting,
+            detection,
+            self.incidents,
+            exporting,
+            checkpoints,
+        )
+        self._lag = Timed()
         self.following: Following
         self._unsaved = False
 
@@ -106,8 +130,12 @@ class Noticing:
             self._telling.read(each)
             self.alerting.take((each,))
             self._detection.take((each,))
-        for consumer in self._others:
-            consumer.take(batch)
+            self.incidents.take((each,))
+        if self.following.abreast:
+            now = time.time()
+            for each in batch:
+                # Clocks jump: what happens later than now was looked at at once.
+                self._lag.add(max(0.0, now - each.at))
         self._unsaved = True
 
     def found(self, found: Found) -> None:
@@ -137,6 +165,24 @@ class Noticing:
             Level.CRITICAL,
             "Entries of the journal cannot be read",
             f"first={first} end={end}",
+            time.time(),
+        )
+
+    def _sent_others(self, place: str, sent: int, now: int) -> None:
+        self._detection.report(
+            ROLLED_BACK,
+            Level.CRITICAL,
+            "The journal is not the one whose checkpoint was sent out",
+            f"place={place} sent={sent} now={now}",
+            time.time(),
+        )
+
+    def _unsent(self, place: str) -> None:
+        self._detection.report(
+            UNSENT,
+            Level.HIGH,
+            "Checkpoints of the journal do not arrive at a second place",
+            f"place={place}",
             time.time(),
         )
 
@@ -202,7 +248,12 @@ class Noticing:
     def status(self) -> Status:
         """Return how the monitor is."""
         following = self.following
-        problems = [*self._problems, *self.alerting.problems()]
+        problems = [
+            *self._problems,
+            *self.alerting.problems(),
+            *self.checkpoints.problems(),
+            *self.exporting.problems(),
+        ]
         if following.problem:
             problems.append(following.problem)
         if self._detection.faults:
@@ -216,6 +267,11 @@ class Noticing:
             behind=max(0, following.size - at),
             current=following.current,
             problems=tuple(problems),
+            exports=self.exporting.states(),
+            places=self.checkpoints.states(),
+            lag=self._lag.told(),
+            alerted=added(outlet.took.told() for outlet in self.alerting.outlets.values()),
+            numbers_every=self.exporting.numbers_every,
         )
 
     async def run(self, ended: asyncio.Event) -> None:
@@ -223,7 +279,14 @@ class Noticing:
         loop = asyncio.get_running_loop()
         tasks = [
             loop.create_task(each)
-            for each in (self.following.run(), self.tell(), self.remember(), self._send())
+            for each in (
+                self.following.run(),
+                self.tell(),
+                self.remember(),
+                self._send(),
+                self.exporting.run(self.following.lend),
+                self.checkpoints.run(self.following.head),
+            )
         ]
         for task in tasks:
             task.add_done_callback(lambda _: ended.set())

@@ -15,6 +15,7 @@ from random import SystemRandom
 import msgspec
 
 from casemate.child.restart import pause_after
+from casemate.metrics.figures import Timed
 from casemate.model.errors import CasemateError
 from casemate.model.facts import AlertFailed, AlertSent, Fact
 from casemate.monitor.findings import LEVELS, Found, at_least
@@ -92,6 +93,8 @@ class Outlet:
         self._due = 0.0
         self.sent = self.failed = self.dropped = self.folded = self.silenced = 0
         self.problem = ""
+        self.took = Timed()
+        """How long it was from what happened to the alert."""
 
     # -- what is to be told ------------------------------------------------------------------------
 
@@ -195,6 +198,9 @@ class Outlet:
             self._failures = 0
             self.sent += len(ids)
             self.settle(ids)
+            for told in found:
+                # Clocks jump: what is told before it happened was told at once.
+                self.took.add(max(0.0, time.time() - told.at))
             self._tell(AlertSent(at=time.time(), channel=self.name, findings=tuple(ids)))
         else:
             self._failures += 1
@@ -211,13 +217,8 @@ class Outlet:
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 await self._send(message)
-        except TimeoutError:
-            self.problem = f"It was not taken within {ATTEMPT_SECONDS:g} s."
-        except (CasemateError, OSError, EOFError, ValueError) as error:
-            kind = "" if isinstance(error, CasemateError) else f"{type(error).__name__}: "
-            self.problem = plain(f"{kind}{error}", _MAX_PROBLEM)
         except Exception as error:  # noqa: BLE001 - whatever a channel answers ends no other
-            self.problem = f"a fault in this channel: {type(error).__name__}"
+            self.problem = said(error)
         if self.problem and not before:
             _log.error("alerts by %s do not arrive: %s", self.name, self.problem)
         elif before and not self.problem:
@@ -269,6 +270,19 @@ class Outlet:
         for rule, entity, at, count in found.folded[-MAX_FOLDED:]:
             self._folded[rule, entity] = [at, count]
         self.sent, self.failed, self.dropped = found.sent, found.failed, found.dropped
+
+
+def said(error: Exception) -> str:
+    """Return why something did not arrive, on one line and bounded."""
+    match error:
+        case TimeoutError():
+            return f"It was not taken within {ATTEMPT_SECONDS:g} s."
+        case CasemateError():
+            return plain(str(error), _MAX_PROBLEM)
+        case OSError() | EOFError() | ValueError():
+            return plain(f"{type(error).__name__}: {error}", _MAX_PROBLEM)
+        case _:
+            return f"a fault in this channel: {type(error).__name__}"
 
 
 def _nothing() -> None:

@@ -101,6 +101,8 @@ async def _serve(
             findings,
             alerting,
             detection,
+            channels.exporting(vault, config.node),
+            channels.checkpoints(vault, config.node),
             node=config.node,
             problems=(*problems, *left_out),
         )
@@ -133,7 +135,7 @@ def run(config: MonitorConfig) -> int:
     own, problems = own_rules(settings.rules)
     shipped = shipped_texts()
     # Before the filter and while files can be read: sockets to the kernel, and authorities.
-    channels = Channels(settings, config.own_addresses)
+    channels = Channels(settings, config.own_addresses, descriptor)
     # From here on the folder is the working directory: the monitor's user may not be able to walk
     # to it by its path.
     os.fchdir(descriptor)

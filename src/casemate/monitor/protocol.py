@@ -8,7 +8,9 @@ import msgspec
 
 from casemate.child.calls import Errors, Number
 from casemate.child.channel import Bounds
+from casemate.metrics.families import MAX_SAMPLES, Family
 from casemate.model.errors import NotFoundError
+from casemate.model.metrics import NO_DURATIONS, Durations
 from casemate.monitor import errors
 from casemate.operations.findings import AlertChannel, AlertSilence, ListFindings
 from casemate.operations.incidents import ListIncidents
@@ -56,19 +58,32 @@ class HasRule(Message, frozen=True, tag=5):
     rule: Text
 
 
-class FindIncidents(Message, frozen=True, tag=6):
+class Numbers(Message, frozen=True, tag=6):
+    """Export a part of the node's numbers, as they were at one time."""
+
+    first: bool
+    """Whether another set begins."""
+    started_at: float
+    """Unix time since which is counted."""
+    at: float
+    families: Annotated[tuple[Family, ...], msgspec.Meta(max_length=MAX_SAMPLES)]
+
+
+class FindIncidents(Message, frozen=True, tag=7):
     """Return incidents, the newest first."""
 
     wanted: ListIncidents
 
 
-class GetIncident(Message, frozen=True, tag=7):
+class GetIncident(Message, frozen=True, tag=8):
     """Return one."""
 
     id: Text
 
 
-Request = Find | GetFinding | GetAlerts | TestChannel | HasRule | FindIncidents | GetIncident
+Request = (
+    Find | GetFinding | GetAlerts | TestChannel | HasRule | Numbers | FindIncidents | GetIncident
+)
 
 
 class AlertsState(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +95,36 @@ class AlertsState(msgspec.Struct, frozen=True, kw_only=True):
     """That were sent to who watches for them."""
 
 
+class ExportState(msgspec.Struct, frozen=True, kw_only=True):
+    """How one kind of what is exported arrives at one place."""
+
+    name: str
+    signal: str
+    sent: int
+    """Records that were taken; of metrics, requests."""
+    refused: int
+    """Given up, as they would be refused again."""
+    missed: int
+    """Deleted before they were sent, as retention has it; of metrics, replaced by newer ones."""
+    behind: int
+    """Yet to send."""
+    problem: str
+
+
+class PlaceState(msgspec.Struct, frozen=True, kw_only=True):
+    """How checkpoints arrive at a second place."""
+
+    name: str
+    sent: int
+    failed: int
+    """Attempts."""
+    size: int
+    """Entries of the journal that the last one is of."""
+    at: float
+    """Unix time of the last one; 0: there was none."""
+    problem: str
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """How the monitor is."""
 
@@ -87,6 +132,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Entries of the journal that it has not read."""
     current: bool
     problems: tuple[str, ...]
+    exports: tuple[ExportState, ...] = ()
+    places: tuple[PlaceState, ...] = ()
+    lag: Durations = NO_DURATIONS
+    """From what happened until it was looked at."""
+    alerted: Durations = NO_DURATIONS
+    """From what happened until a channel took the alert."""
+    numbers_every: float = 0.0
+    """Seconds after which it wants the node's numbers again; 0: it does not."""
 
 
 ERRORS = Errors(

@@ -12,6 +12,8 @@ import ssl
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
+import msgspec
+
 from casemate.egress.access import Access
 from casemate.egress.addresses import refused_kind
 from casemate.egress.config import EgressLimits
@@ -21,12 +23,12 @@ from casemate.egress.resolver import Resolver
 from casemate.egress.rules import Rule
 from casemate.egress.target import Address
 from casemate.monitor.errors import UndeliveredError
-from casemate.monitor.settings import Channel, Deadman
+from casemate.monitor.reached import Reached
 
 MAX_BUFFER = 16 * 1024
 """Bytes of an answer that are read before somebody takes them; then no more is read."""
 CONNECT_SECONDS = 8.0
-_LIMITS = EgressLimits(connect_time=CONNECT_SECONDS, lookups=2, lookups_total=4, cache=5.0)
+_LIMITS = EgressLimits(connect_time=CONNECT_SECONDS, lookups=1, cache=5.0)
 
 Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -35,16 +37,25 @@ class Reach:
     """Connects for all channels."""
 
     def __init__(
-        self, is_own: Callable[[Address], bool], trusted: ssl.SSLContext | None = None
+        self,
+        is_own: Callable[[Address], bool],
+        trusted: ssl.SSLContext | None = None,
+        *,
+        places: int = 1,
     ) -> None:
-        """Refuse what `is_own`; verify with `trusted` where a channel names no authority."""
+        """Refuse what `is_own`; verify with `trusted` where a channel names no authority.
+
+        Each of so many `places` can have a name looked up: one whose server of names hangs holds
+        the thread of no other.
+        """
         self._is_own = is_own
-        self._resolver = Resolver(_LIMITS)
-        self._access = Access(self._resolver, Connector(), is_own, _LIMITS)
+        limits = msgspec.structs.replace(_LIMITS, lookups_total=max(1, places))
+        self._resolver = Resolver(limits)
+        self._access = Access(self._resolver, Connector(), is_own, limits)
         self._trusted = trusted
         self._contexts: dict[str, ssl.SSLContext] = {}
 
-    def context(self, reached: Channel | Deadman) -> ssl.SSLContext:
+    def context(self, reached: Reached) -> ssl.SSLContext:
         """Return how the other end is verified. Raises ssl.SSLError for what is no authority."""
         if not reached.ca and self._trusted is not None:
             return self._trusted
@@ -53,7 +64,7 @@ class Reach:
             known = self._contexts[reached.ca] = tls_context(reached.ca)
         return known
 
-    async def socket(self, place: int, reached: Channel | Deadman) -> socket.socket:
+    async def socket(self, place: int, reached: Reached) -> socket.socket:
         """Return a connected socket. Raises UndeliveredError. `place` tells channels apart."""
         rule = Rule("alerts", reached.target, private=reached.private)
         try:
@@ -66,7 +77,7 @@ class Reach:
         except UpstreamError as error:
             raise UndeliveredError(f"{rule.target.text}: {error.message}") from error
 
-    async def open(self, place: int, reached: Channel | Deadman, *, tls: bool) -> Opened:
+    async def open(self, place: int, reached: Reached, *, tls: bool) -> Opened:
         """Return a stream to it. Raises UndeliveredError, OSError."""
         sock = await self.socket(place, reached)
         try:
@@ -80,7 +91,7 @@ class Reach:
             sock.close()
             raise
 
-    async def datagram(self, place: int, reached: Channel, data: bytes) -> None:
+    async def datagram(self, place: int, reached: Reached, data: bytes) -> None:
         """Send one datagram. Raises UndeliveredError, OSError."""
         target = reached.target
         try:

@@ -84,8 +84,11 @@ class Server:
             case _:
                 return self._other(request)
 
-    def _other(self, request: protocol.GetAlerts | protocol.HasRule) -> object:
+    def _other(self, request: protocol.GetAlerts | protocol.HasRule | protocol.Numbers) -> object:
         noticing = self._noticing
+        if isinstance(request, protocol.Numbers):
+            noticing.exporting.numbers(request)
+            return None
         if isinstance(request, protocol.HasRule):
             return noticing.has_rule(request.rule)
         return protocol.AlertsState(

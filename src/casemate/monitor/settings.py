@@ -1,62 +1,50 @@
-"""What a node's settings file says to the monitor: rules of one's own, channels, signs of life.
+"""What a node's settings file says to the monitor: rules of one's own, and all that is outside.
 
-Read by whoever starts the node, once, and passed on as it was understood. Nothing in it is secret
-but the addresses themselves: keys and passwords are named by their place in the vault.
+Alerts, signs of life, exports and second places for checkpoints. Read by whoever starts the node,
+once, and passed on as it was understood. Nothing in it is secret but the addresses themselves: keys
+and passwords are named by their place in the vault.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 
 from casemate.egress.target import Target, TargetError, parse_authority
-from casemate.model.function import NAME_PATTERN
-from casemate.model.grant import RESOURCE_PATTERN
 from casemate.model.level import Level
 from casemate.monitor.errors import SettingsError
+from casemate.monitor.exports.settings import Export, Otlp, faults
+from casemate.monitor.places.settings import FilePlace, Place, S3Place, WebhookPlace
+from casemate.monitor.reached import (
+    PLAINTEXT,
+    RISKS,
+    AtUrl,
+    ChannelName,
+    Reached,
+    Seconds,
+    SecretName,
+    Server,
+    Url,
+    parse_url,
+    seconds_of,
+)
 
 MAX_SETTINGS_BYTES = 64 * 1024
 MAX_UNDERSTOOD_BYTES = 128 * 1024
 """With all authorities: it waits in a socket for the monitor to read it."""
 MAX_CHANNELS = 16
+MAX_EXPORTS = 8
+MAX_PLACES = 8
 MAX_CA_BYTES = 64 * 1024
-_MAX_URL = 2048
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SECRET = NAME_PATTERN.removesuffix("$") + "/" + RESOURCE_PATTERN.removeprefix("^")
-PRIVATE = "private"
-PLAINTEXT = "plaintext"
-RISKS = frozenset((PRIVATE, PLAINTEXT))
-"""What the operator can accept for a channel by name: that it is at an address inside one's own
-network, and that whoever is between reads and changes what is sent."""
+_TIMES = ("fold", "every", "metrics_every")
 
-Seconds = Annotated[float, msgspec.Meta(ge=1, le=30 * 86_400)]
-SecretName = Annotated[str, msgspec.Meta(pattern=_SECRET)]
 Mailbox = Annotated[str, msgspec.Meta(pattern=r"^[!-;=?A-~]{1,64}@[A-Za-z0-9.-]{1,253}$")]
-ChannelName = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 
 
-class _Reached(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is true of all that is outside."""
-
-    accept: tuple[str, ...] = ()
-    """Of `RISKS`."""
-    ca: str = ""
-    """Certificates of authorities in PEM, in place of the host's; in the file the path to them."""
-
-    @property
-    def private(self) -> bool:
-        """Whether addresses inside one's own network are meant."""
-        return PRIVATE in self.accept
-
-    @property
-    def plaintext(self) -> bool:
-        """Whether it may go without TLS."""
-        return PLAINTEXT in self.accept
-
-
-class _Channel(_Reached, frozen=True, kw_only=True):
+class _Channel(Reached, frozen=True, kw_only=True):
     """What is true of all channels."""
 
     level: Level = Level.MEDIUM
@@ -70,7 +58,7 @@ class _Channel(_Reached, frozen=True, kw_only=True):
 class Webhook(_Channel, frozen=True, kw_only=True, tag="webhook", tag_field="kind"):
     """POST of JSON, signed as Standard Webhooks 1.0 has it."""
 
-    url: Annotated[str, msgspec.Meta(max_length=_MAX_URL)]
+    url: Url
     secret: SecretName
     """The key: `PROJECT/NAME` in the vault."""
 
@@ -79,12 +67,16 @@ class Webhook(_Channel, frozen=True, kw_only=True, tag="webhook", tag_field="kin
         """Return where it is."""
         return parse_url(self.url)[1]
 
+    @property
+    def secure(self) -> bool:
+        """Whether it is spoken to over TLS."""
+        return parse_url(self.url)[0]
+
 
 class Mail(_Channel, frozen=True, kw_only=True, tag="mail", tag_field="kind"):
     """By SMTP, over TLS from the first byte on or from STARTTLS on."""
 
-    server: Annotated[str, msgspec.Meta(max_length=300)]
-    """`HOST:PORT`."""
+    server: Server
     starttls: bool = False
     sender: Mailbox
     to: Annotated[tuple[Mailbox, ...], msgspec.Meta(min_length=1, max_length=16)]
@@ -101,7 +93,7 @@ class Mail(_Channel, frozen=True, kw_only=True, tag="mail", tag_field="kind"):
 class Syslog(_Channel, frozen=True, kw_only=True, tag="syslog", tag_field="kind"):
     """RFC 5424, over TLS (RFC 5425), or in datagrams (RFC 5426) where that is accepted."""
 
-    server: Annotated[str, msgspec.Meta(max_length=300)]
+    server: Server
     udp: bool = False
 
     @property
@@ -109,17 +101,16 @@ class Syslog(_Channel, frozen=True, kw_only=True, tag="syslog", tag_field="kind"
         """Return where it is."""
         return parse_authority(self.server)
 
+    @property
+    def secure(self) -> bool:
+        """Whether it is spoken to over TLS."""
+        return not self.udp
 
-class Deadman(_Reached, frozen=True, kw_only=True):
+
+class Deadman(AtUrl, frozen=True, kw_only=True):
     """A request that is made again and again: who gets none any more knows that all is silent."""
 
-    url: Annotated[str, msgspec.Meta(max_length=_MAX_URL)]
     every: Seconds = 300.0
-
-    @property
-    def target(self) -> Target:
-        """Return where it is."""
-        return parse_url(self.url)[1]
 
 
 Channel = Webhook | Mail | Syslog
@@ -134,49 +125,46 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         msgspec.field(default_factory=dict)
     )
     deadman: Deadman | None = None
+    export: Annotated[dict[ChannelName, Export], msgspec.Meta(max_length=MAX_EXPORTS)] = (
+        msgspec.field(default_factory=dict)
+    )
+    checkpoints: Annotated[dict[ChannelName, Place], msgspec.Meta(max_length=MAX_PLACES)] = (
+        msgspec.field(default_factory=dict)
+    )
 
     @property
-    def reached(self) -> tuple[Channel | Deadman, ...]:
+    def reached(self) -> tuple[Reached, ...]:
         """All that is outside."""
-        return (*self.alerts.values(), *((self.deadman,) if self.deadman else ()))
+        found = [each for _, each in self.named if isinstance(each, Reached)]
+        return tuple(found)
+
+    @property
+    def named(self) -> tuple[tuple[str, Channel | Deadman | Export | Place], ...]:
+        """All that has a place of its own in the file, by that."""
+        return (
+            *((f"alerts.{name}", each) for name, each in self.alerts.items()),
+            *((("deadman", self.deadman),) if self.deadman is not None else ()),
+            *((f"export.{name}", each) for name, each in self.export.items()),
+            *((f"checkpoints.{name}", each) for name, each in self.checkpoints.items()),
+        )
+
+    @property
+    def exports_records(self) -> bool:
+        """Whether the monitor has to be lent what functions did and wrote."""
+        return any({"traces", "logs"} & set(each.signals) for each in self.export.values())
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Secrets that the monitor uses, as `PROJECT/NAME`."""
-        found = {each.secret for each in self.alerts.values() if isinstance(each, Webhook)}
-        found |= {
-            each.password
-            for each in self.alerts.values()
-            if isinstance(each, Mail) and each.password
-        }
+        found: set[str] = set()
+        for _, each in self.named:
+            if isinstance(each, Webhook | WebhookPlace | S3Place):
+                found.add(each.secret)
+            elif isinstance(each, Mail) and each.password:
+                found.add(each.password)
+            elif isinstance(each, Otlp):
+                found |= set(each.secret_headers.values())
         return tuple(sorted(found))
-
-
-def parse_url(url: str) -> tuple[bool, Target, str]:
-    """Return whether a URL is of TLS, its host and port, and its path. Raises TargetError."""
-    scheme, found, rest = url.partition("://")
-    secure = scheme == "https"
-    if not found or (not secure and scheme != "http"):
-        raise TargetError(
-            "The URL does not begin with https:// (or http://).", next_step="write it in full"
-        )
-    authority, slash, path = rest.partition("/")
-    if any(not "!" <= letter <= "~" for letter in path) or "?" in authority or "#" in url:
-        raise TargetError(
-            "The URL has a character that has no place there.", next_step="percent-encode it"
-        )
-    _, _, port = authority.rpartition("]")
-    if ":" not in port:
-        authority += ":443" if secure else ":80"
-    return secure, parse_authority(authority), slash + path if slash else "/"
-
-
-def seconds_of(text: str) -> float:
-    """Return the seconds of a text such as `90s`, `5m`, `2h` or `1d`. Raises ValueError."""
-    number, unit = text[:-1], text[-1:]
-    if unit not in _UNITS or not (number.isascii() and number.isdecimal()) or len(number) > 7:
-        raise ValueError(f"{text[:32]!r} is no time such as 90s, 5m, 2h or 1d")
-    return float(int(number) * _UNITS[unit])
 
 
 def read_settings(file: Path) -> MonitorSettings:
@@ -192,12 +180,15 @@ def read_settings(file: Path) -> MonitorSettings:
         raise SettingsError(f"{file} has more than {MAX_SETTINGS_BYTES} bytes.")
     try:
         raw = msgspec.toml.decode(data, type=dict)
-        for each in (*_tables(raw.get("alerts")), *_tables({"": raw.get("deadman")})):
-            for name in ("fold", "every"):
+        named = (raw.get("alerts"), raw.get("export"), raw.get("checkpoints"))
+        for each in (*chain(*map(_tables, named)), *_tables({"": raw.get("deadman")})):
+            for name in _TIMES:
                 if isinstance(each.get(name), str):
                     each[name] = seconds_of(each[name])
             if isinstance(each.get("ca"), str):
                 each["ca"] = _authorities(file.parent / each["ca"])
+            if isinstance(each.get("path"), str):
+                each["path"] = str((file.parent / each["path"]).absolute())
         if isinstance(raw.get("rules"), str):
             raw["rules"] = str((file.parent / raw["rules"]).absolute())
         found = msgspec.convert(raw, MonitorSettings)
@@ -206,9 +197,8 @@ def read_settings(file: Path) -> MonitorSettings:
             f"{file} is not what a node's settings are: {error}",
             next_step="see docs/howto/get-alerts.md",
         ) from error
-    for name, reached in (*found.alerts.items(), ("deadman", found.deadman)):
-        if reached is not None:
-            _require_sound(f"{file}: {name}", reached)
+    for name, named_there in found.named:
+        _require_sound(f"{file}: {name}", named_there)
     if len(msgspec.json.encode(found)) > MAX_UNDERSTOOD_BYTES:
         raise SettingsError(
             f"{file} has over {MAX_UNDERSTOOD_BYTES} bytes with the authorities that it names.",
@@ -230,19 +220,24 @@ def _authorities(file: Path) -> str:
     return data.decode("ascii")
 
 
-def _require_sound(place: str, reached: Channel | Deadman) -> None:
+def _require_sound(place: str, named: Channel | Deadman | Export | Place) -> None:
     """Refuse what is no address, and what is open without being accepted. Raises SettingsError."""
+    if isinstance(named, Otlp) and (wrong := faults(named)):
+        raise SettingsError(f"{place}: {wrong}.", next_step="see docs/howto/export-what-happens.md")
+    if not isinstance(named, FilePlace):
+        _require_reached(place, named)
+    if isinstance(named, Mail) and bool(named.user) != (named.password is not None):
+        raise SettingsError(f"{place}: user and password go together.", next_step="give both")
+
+
+def _require_reached(place: str, reached: Reached) -> None:
     if unknown := set(reached.accept) - RISKS:
         raise SettingsError(
             f"{place}: there is nothing to accept called {min(unknown)[:40]!r}.",
             next_step=f"accept only {', '.join(sorted(RISKS))}",
         )
     try:
-        secure = True
-        if isinstance(reached, Webhook | Deadman):
-            secure = parse_url(reached.url)[0]
-        elif isinstance(reached, Syslog):
-            secure = not reached.udp
+        secure = reached.secure
         if reached.target.port == 0:
             raise TargetError("There is no port 0.")
     except TargetError as error:
@@ -253,5 +248,3 @@ def _require_sound(place: str, reached: Channel | Deadman) -> None:
             "it.",
             next_step=f'use TLS, or accept it: accept = ["{PLAINTEXT}"]',
         )
-    if isinstance(reached, Mail) and bool(reached.user) != (reached.password is not None):
-        raise SettingsError(f"{place}: user and password go together.", next_step="give both")

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
 
 from casemate.model.level import Level
 from casemate.monitor.messages import Message, plain
+from casemate.monitor.reached import Reached
 from casemate.monitor.reaching import Reach
 from casemate.monitor.settings import Syslog
 
 _FACILITY = 13  # log audit
-_SEVERITIES: Mapping[Level, int] = {
+SEVERITIES: Mapping[Level, int] = {
     Level.INFORMATIONAL: 6,
     Level.LOW: 5,
     Level.MEDIUM: 4,
@@ -27,6 +29,8 @@ _ENTERPRISE = "casemate@32473"
 """An id of structured data; the number is the one for documentation (RFC 5612): we have none."""
 _MAX_VALUE = 512
 _GOODBYE_SECONDS = 2.0
+_LATEST = 253_402_300_800.0
+"""Unix time of the year 10000, which no stamp can tell."""
 
 
 def _value(text: str) -> str:
@@ -34,12 +38,33 @@ def _value(text: str) -> str:
     return cut.replace("\\", "\\\\").replace('"', '\\"').replace("]", "\\]")
 
 
+class Line(NamedTuple):
+    """What one line of syslog says."""
+
+    severity: int
+    at: float
+    node: str
+    kind: str
+    fields: Mapping[str, str]
+    text: str
+
+
+def framed(line: Line) -> bytes:
+    """Return a line as syslog has it."""
+    stamp = datetime.fromtimestamp(line.at if 0 <= line.at < _LATEST else 0, UTC)
+    host = "".join(c if "!" <= c <= "~" else "-" for c in line.node)[:255] or "-"
+    data = " ".join(f'{name}="{_value(value)}"' for name, value in line.fields.items())
+    head = (
+        f"<{_FACILITY * 8 + line.severity}>1 {stamp.isoformat()[:-6]}Z "
+        f"{host} casemate - {line.kind} [{_ENTERPRISE} {data}]"
+    )
+    # The mark says that what follows is UTF-8 (RFC 5424, 6.4).
+    return head.encode() + b" \xef\xbb\xbf" + line.text.encode("utf-8", "backslashreplace")
+
+
 def line(message: Message) -> bytes:
     """Return a message as syslog has it."""
     newest = message.found[-1]
-    priority = _FACILITY * 8 + _SEVERITIES[message.level]
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(newest.at))
-    host = "".join(c if "!" <= c <= "~" else "-" for c in message.node)[:255] or "-"
     fields = {
         "id": message.id,
         "rule": newest.rule,
@@ -49,10 +74,26 @@ def line(message: Message) -> bytes:
         "findings": str(len(message.found)),
         "project": newest.project,
     }
-    data = " ".join(f'{name}="{_value(value)}"' for name, value in fields.items())
-    head = f"<{priority}>1 {stamp} {host} casemate - {message.kind} [{_ENTERPRISE} {data}]"
-    # The mark says that what follows is UTF-8 (RFC 5424, 6.4).
-    return head.encode() + b" \xef\xbb\xbf" + message.subject.encode()
+    severity = SEVERITIES[message.level]
+    kind = str(message.kind)
+    return framed(Line(severity, int(newest.at), message.node, kind, fields, message.subject))
+
+
+async def send_over_tls(reach: Reach, place: int, reached: Reached, lines: Sequence[bytes]) -> None:
+    """Deliver lines over one connection (RFC 5425). Raises UndeliveredError, OSError."""
+    _, writer = await reach.open(place, reached, tls=True)
+    try:
+        for each in lines:
+            writer.write(b"%d " % len(each) + each)
+            # A server that reads slowly is waited for: no more than one line is held for it.
+            await writer.drain()
+        writer.close()
+        # A connection that it has reset is an error here. One that says no good-bye is none.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await writer.wait_closed()
+    finally:
+        writer.transport.abort()
 
 
 class SyslogChannel:
@@ -70,14 +111,4 @@ class SyslogChannel:
         if self._settings.udp:
             await self._reach.datagram(self._place, self._settings, data)
             return
-        _, writer = await self._reach.open(self._place, self._settings, tls=True)
-        try:
-            writer.write(b"%d " % len(data) + data)
-            await writer.drain()
-            writer.close()
-            # A connection that it has reset is an error here. One that says no good-bye is none.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_GOODBYE_SECONDS):
-                    await writer.wait_closed()
-        finally:
-            writer.transport.abort()
+        await send_over_tls(self._reach, self._place, self._settings, (data,))

@@ -10,6 +10,7 @@ from typing import Any
 from casemate.model.principal import Action
 from casemate.operations import (
     accounts,
+    advisories,
     backup,
     baselines,
     budgets,
@@ -57,7 +58,7 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, quarantine, triggers, grants, baselines, sources, bundles),
+    *(functions, quarantine, advisories, triggers, grants, baselines, sources, bundles),
     records,
     traces,
     metrics,

@@ -189,8 +189,9 @@ class VerifyJournal(Operation[JournalVerdict], frozen=True, kw_only=True):
         effect=Effect.READ,
         action=Action.JOURNAL_READ,
         body_optional=True,
+        max_body=2 << 20,
     )
     checkpoints: Annotated[
         tuple[Annotated[str, msgspec.Meta(max_length=16 * 1024)], ...],
-        msgspec.Meta(max_length=16, description="Signed checkpoints that were kept elsewhere."),
+        msgspec.Meta(max_length=4096, description="Signed checkpoints that were kept elsewhere."),
     ] = ()

@@ -23,6 +23,7 @@ from casemate.child.questions import Questions, Respondent
 from casemate.child.restart import Backoff, KeptProcess
 from casemate.facts import FactStream
 from casemate.journal.verifying import Verified
+from casemate.metrics.figures import Timed
 from casemate.model.errors import CasemateError
 from casemate.model.facts import Fact
 from casemate.recorder import protocol
@@ -69,6 +70,8 @@ class _Sent(NamedTuple):
     """Number of the first of what it holds."""
     told: tuple[Told, ...]
     size: int
+    since: float
+    """By the loop's clock, when the first of it was told."""
 
 
 _log = logging.getLogger(__name__)
@@ -100,6 +103,10 @@ class RecorderClient:
         self._questions = Questions(_RESPONDENT, loop)
         self._flushing: asyncio.TimerHandle | None = None
         self._flush_at = 0.0
+        self._since = 0.0
+        """By the loop's clock, when the first of what is in the buffer was told."""
+        self.took = Timed()
+        """How long the first of a message waited until it was durable."""
         self._window: asyncio.TimerHandle | None = None
         self._gone_at: float | None = loop.time()
         self._probe = 0
@@ -165,6 +172,8 @@ class RecorderClient:
         size = len(told.fact)
         if self.waiting >= MAX_BUFFERED or self._bytes + size > MAX_BUFFERED_BYTES:
             return False
+        if not self._buffer:
+            self._since = self._loop.time()
         self._buffer.append(told)
         self._bytes += size
         if len(self._buffer) >= protocol.MAX_FACTS or size >= MAX_BATCH_BYTES:
@@ -203,7 +212,7 @@ class RecorderClient:
         ):
             batch, size = self._next_batch()
             first, self._next = self._next, self._next + len(batch)
-            self._send(first, batch, size)
+            self._send(first, batch, size, self._since)
 
     def _next_batch(self) -> tuple[tuple[Told, ...], int]:
         batch: list[Told] = []
@@ -216,9 +225,9 @@ class RecorderClient:
             size += more
         return tuple(batch), size
 
-    def _send(self, first: int, batch: tuple[Told, ...], size: int) -> None:
+    def _send(self, first: int, batch: tuple[Told, ...], size: int, since: float) -> None:
         number = self._questions.number()
-        self._sent.append(_Sent(number, first, batch, size))
+        self._sent.append(_Sent(number, first, batch, size, since))
         self._sent_bytes += size
         self._process.send(encode(protocol.Take(number, self._session, first, batch)))
 
@@ -230,7 +239,7 @@ class RecorderClient:
         sent, self._sent = self._sent, deque()
         self._sent_bytes = 0
         for each in sent:
-            self._send(each.first, each.told, each.size)
+            self._send(each.first, each.told, each.size, each.since)
         self._flush()
 
     def _received(self, body: bytes) -> None:
@@ -252,6 +261,7 @@ class RecorderClient:
             done = self._sent.popleft()
             self._sent_bytes -= done.size
             self._bytes -= done.size
+            self.took.add(self._loop.time() - done.since)
             self.lost += msgspec.msgpack.decode(answer.result, type=int | None) or 0
             self._acknowledge(done.first + len(done.told))
 

@@ -8,6 +8,10 @@ NEW_JOURNAL = "new"
 """File in the journal's folder: it is known that there is none yet beside what else there is."""
 
 
+RESTORED = "restored"
+"""File in the journal's folder: it is that of a backup, which its next entry says."""
+
+
 class RecorderConfig(ChildConfig, frozen=True, kw_only=True):
     """What the supervisor tells the recorder."""
 
@@ -19,3 +23,5 @@ class RecorderConfig(ChildConfig, frozen=True, kw_only=True):
     """Begin a new journal where there was one that is gone."""
     accept_records_loss: bool = False
     """Begin new records where there were some that are gone."""
+    lends_records: bool = False
+    """Whether who reads along may have records: where the settings have them exported."""

@@ -13,6 +13,7 @@ import msgspec
 from casemate.child.calls import Errors, Number
 from casemate.child.channel import Bounds
 from casemate.journal.errors import JournalDamagedError, JournalInputError
+from casemate.journal.kept import MAX_KEPT
 from casemate.journal.writer import JournalWriteError
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.recorder import errors
@@ -34,6 +35,8 @@ DENIED = "denied"
 RECORD_KINDS = frozenset({LEFT, DENIED})
 MAX_FOUND = 1000
 SESSION_BYTES = 8
+COPY = "copy"
+"""How the files of a journal's copy are called, before their number."""
 
 Project = Annotated[str, msgspec.Meta(max_length=63)]
 Text = Annotated[str, msgspec.Meta(max_length=512)]
@@ -105,9 +108,20 @@ class Verify(Message, frozen=True, tag=5):
     """Look for anything that was changed."""
 
     checkpoints: Annotated[
-        tuple[Annotated[str, msgspec.Meta(max_length=64 * 1024)], ...], msgspec.Meta(max_length=16)
+        tuple[Annotated[str, msgspec.Meta(max_length=64 * 1024)], ...],
+        msgspec.Meta(max_length=MAX_KEPT),
     ] = ()
     """Notes of heads that were kept elsewhere."""
+
+
+class CopyJournal(Message, frozen=True, tag=6):
+    """Write a part of a copy of the journal to the file whose descriptor comes along.
+
+    Answered with whether there is more of it.
+    """
+
+    begin: bool
+    """Begin another copy, of the journal as it is now."""
 
 
 class Ask(Message, frozen=True, tag=21):
@@ -161,6 +175,7 @@ Request = (
     | Prove
     | GetHead
     | Verify
+    | CopyJournal
     | Ask
     | CopyRecords
     | RekeyRecords

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, FrameSocket
@@ -18,7 +18,7 @@ from casemate.recorder import ocsf
 from casemate.recorder import reading_protocol as protocol
 from casemate.recorder.errors import RecorderError
 from casemate.recorder.protocol import SESSION_BYTES, Take
-from casemate.recorder.reading_protocol import Batch, Follow, Seen, Tell
+from casemate.recorder.reading_protocol import Batch, Follow, GetHead, Lend, Seen, Tell
 from casemate.recorder.sealing import opening
 from casemate.recorder.search import Search
 
@@ -29,16 +29,22 @@ _log = logging.getLogger("casemate.recorder")
 
 Keep = Callable[[Take, Callable[[bytes], None]], None]
 """Has facts kept, and answers with what it is given once they are."""
+Answer = Callable[[Lend | GetHead], Awaitable[object]]
+"""Returns what else is asked for, or raises CasemateError."""
 
 
 class Readers:
     """All who read along."""
 
-    def __init__(self, search: Search, size: Callable[[], int], keep: Keep) -> None:
-        """Read with `search` up to `size()`; what readers tell goes to `keep`."""
+    def __init__(self, search: Search, size: Callable[[], int], keep: Keep, answer: Answer) -> None:
+        """Read with `search` up to `size()`; what readers tell goes to `keep`.
+
+        What is no entry of the journal is asked of `answer`.
+        """
         self.search = search
         self.size = size
         self.keep = keep
+        self.answer = answer
         self._readers: list[Reader] = []
 
     def accept(self, sock: socket.socket) -> None:
@@ -75,6 +81,7 @@ class Reader:
         self._telling = False
         self._more = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
+        self._questions: set[asyncio.Task[None]] = set()
         self._socket = FrameSocket(
             sock,
             asyncio.get_running_loop(),
@@ -92,6 +99,8 @@ class Reader:
         """End the connection. Closing twice is fine."""
         if self._following is not None:
             self._following.cancel()
+        for task in self._questions:
+            task.cancel()
         self._socket.close()
         self._readers.forget(self)
 
@@ -103,6 +112,9 @@ class Reader:
         request = protocol.decode_request(body)
         if isinstance(request, Tell):
             self._keep(request)
+            return
+        if not isinstance(request, Follow):
+            self._ask(request)
             return
         if self._following is not None and not self._following.done():
             raise FrameError("more than one question at a time")
@@ -126,6 +138,21 @@ class Reader:
     def _kept(self, answer: bytes) -> None:
         self._telling = False
         self._socket.send(answer)
+
+    def _ask(self, request: Lend | GetHead) -> None:
+        if len(self._questions) >= protocol.MAX_QUESTIONS:
+            raise FrameError("more questions than may wait")
+        task = asyncio.get_running_loop().create_task(self._answer(request))
+        self._questions.add(task)
+        task.add_done_callback(self._questions.discard)
+
+    async def _answer(self, request: Lend | GetHead) -> None:
+        try:
+            self._socket.send(reply(request.n, await self._readers.answer(request)))
+        except CasemateError as error:
+            self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
+        except FrameError as error:
+            self._lost(str(error))
 
     async def _follow(self, request: Follow) -> None:
         try:

@@ -10,6 +10,7 @@ import msgspec
 
 from casemate.recorder import protocol
 from casemate.recorder.errors import RecorderInputError
+from casemate.recorder.reading_protocol import Lend, Lent
 from casemate.recorder.records import questions
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.errors import RecordsError, RecordsKeyError
@@ -95,6 +96,12 @@ class RecordsServer:
         operation = questions.decode(request.kind, request.question)
         page = await self._database.page(operation, request.at)
         return protocol.PageOfRecords(msgspec.Raw(_encode(page.rows)), page.at)
+
+    async def lent(self, request: Lend) -> Lent:
+        """Return records from a place on. Raises RecordsError."""
+        found = await self._database.lent(request.what, request.after)
+        rows = msgspec.Raw(_encode(found.rows))
+        return Lent(rows, len(found.rows), found.next, found.newest)
 
     async def close(self) -> None:
         """Close the database."""

@@ -20,17 +20,20 @@ from pathlib import Path
 from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, FrameSocket
 from casemate.child.frames import FrameError
-from casemate.journal.checkpoint import opened_checkpoint
+from casemate.journal.checkpoint import Checkpoint, opened_checkpoint
+from casemate.journal.copying import JournalCopy
 from casemate.journal.note import NoteKey, signed_by
 from casemate.journal.reader import Reader
 from casemate.journal.verifying import Verified, verify
 from casemate.journal.writer import Writer
 from casemate.model.errors import CasemateError, NotFoundError
-from casemate.recorder import protocol
-from casemate.recorder.errors import RecorderError
+from casemate.recorder import protocol, restored
+from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.ocsf import OWN_KINDS
 from casemate.recorder.reading import Readers
 from casemate.recorder.reading_protocol import KINDS as KINDS_OF_READERS
+from casemate.recorder.reading_protocol import GetHead, Lend
 from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.search import Search
 from casemate.vault.recorder_client import RecorderVault
@@ -42,6 +45,10 @@ MAX_QUESTIONS = 16
 MAX_UNREAD = 4 << 20
 """Bytes of answers that wait to be read before the next answer of a question is given."""
 UNREAD_SECONDS = 0.01
+MAX_COPY_BYTES = 4 << 30
+"""About how much of a copy of the journal is one file of a backup."""
+_NOT_ITS_OWN = KINDS_OF_READERS | {kind.__name__ for kind in OWN_KINDS}
+"""Kinds of facts that a gateway may not tell."""
 
 _log = logging.getLogger("casemate.recorder")
 
@@ -58,8 +65,10 @@ class Recorder:
         keeper: Keeper,
         vault: RecorderVault,
         records: RecordsServer,
+        *,
+        lends_records: bool,
     ) -> None:
-        """Serve once `serve` is called."""
+        """Serve once `serve` is called; who reads along is lent records only if that is so."""
         self._folder = folder
         self._writer = writer
         self._key = key
@@ -68,13 +77,16 @@ class Recorder:
         self._vault = vault
         self._records = records
         self._search = Search(folder, writer, keys)
-        self.readers = Readers(self._search, lambda: writer.size, self._take)
+        self.readers = Readers(self._search, lambda: writer.size, self._take, self._asked_along)
+        self._lends_records = lends_records
         self._waiting: list[tuple[protocol.Take, Callable[[bytes], None]]] = []
         self._ready = asyncio.Event()
         self._ended = asyncio.Event()
         self._publishing = asyncio.Lock()
         self._paging = asyncio.Lock()
         self._questions: set[asyncio.Task[None]] = set()
+        self._copying = asyncio.Lock()
+        self._copy: JournalCopy | None = None
 
     async def serve(self, sock: socket.socket) -> None:
         """Serve the gateway on this connection until it or the vault is gone."""
@@ -105,13 +117,12 @@ class Recorder:
     def _received(self, body: bytes) -> None:
         request = protocol.decode_request(body)
         if isinstance(request, protocol.Take):
-            if any(told.kind in KINDS_OF_READERS for told in request.facts):
+            if any(told.kind in _NOT_ITS_OWN for told in request.facts):
                 raise FrameError("a fact that is not the gateway's to tell")
             self._take(request, self._socket.send)
             return
-        descriptor = (
-            self._socket.take_descriptor() if isinstance(request, protocol.CopyRecords) else -1
-        )
+        copies = isinstance(request, protocol.CopyRecords | protocol.CopyJournal)
+        descriptor = self._socket.take_descriptor() if copies else -1
         if len(self._questions) >= MAX_QUESTIONS:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -200,9 +211,8 @@ class Recorder:
 
     async def _result(self, request: protocol.Request, descriptor: int) -> object:
         match request:
-            case protocol.CopyRecords():
-                await self._records.copy(descriptor)
-                return None
+            case protocol.CopyRecords() | protocol.CopyJournal():
+                return await self._copied(request, descriptor)
             case protocol.Find():
                 return await self._search.find(request.query)
             case protocol.Prove():
@@ -210,10 +220,51 @@ class Recorder:
             case protocol.Verify():
                 return await self._verified(request.checkpoints)
             case protocol.GetHead():
-                note = self._note()
-                return protocol.Head(note, self._key.text, self._writer.size)
+                return self._head()
             case _:
                 return await self._records.result(request)
+
+    async def _copied(
+        self, request: protocol.CopyRecords | protocol.CopyJournal, descriptor: int
+    ) -> bool | None:
+        if isinstance(request, protocol.CopyRecords):
+            await self._records.copy(descriptor)
+            return None
+        async with self._copying:
+            if request.begin:
+                # All that was told before, and nothing of it half-written.
+                async with self._publishing:
+                    await self._sign_once()
+                    self._copy = JournalCopy(self._folder, self._key, self._writer)
+            if self._copy is None:
+                raise RecorderInputError(
+                    "No copy of the journal was begun.", next_step="make the backup again"
+                )
+            try:
+                more = await asyncio.to_thread(self._copy.write, descriptor, MAX_COPY_BYTES)
+            except OSError as error:
+                self._copy = None
+                raise RecorderError(
+                    f"The journal cannot be copied: {error.strerror}.",
+                    next_step="Make room on that file system.",
+                ) from error
+            if not more:
+                self._copy = None
+            return more
+
+    async def _asked_along(self, request: Lend | GetHead) -> object:
+        """Return what somebody who reads along asks for. Raises CasemateError."""
+        if isinstance(request, GetHead):
+            return self._head()
+        if not self._lends_records:
+            raise RecorderInputError(
+                "The settings of the node have no records exported.",
+                next_step="name an export in them",
+            )
+        return await self._records.lent(request)
+
+    def _head(self) -> protocol.Head:
+        return protocol.Head(self._note(), self._key.text, self._writer.size)
 
     def _note(self) -> str:
         return Reader(self._folder, self._key).note if self._writer.head.size else ""
@@ -230,7 +281,12 @@ class Recorder:
         return protocol.Proven(entry, proof.text, text or b"null")
 
     async def _verified(self, notes: tuple[str, ...]) -> Verified:
-        kept = [opened_checkpoint(note, self._key) for note in notes]
+        # Not here: of many notes each has a signature that takes its time.
+        kept = await asyncio.to_thread(self._opened, notes)
         # Files but the pending one change at checkpoints only: those wait for it.
         async with self._publishing:
-            return await asyncio.to_thread(verify, self._folder, self._key, kept)
+            found = await asyncio.to_thread(verify, self._folder, self._key, kept)
+        return await restored.explained(found, self._search)
+
+    def _opened(self, notes: tuple[str, ...]) -> list[Checkpoint]:
+        return [opened_checkpoint(note, self._key) for note in notes]

@@ -22,12 +22,14 @@ class RecorderStarter(ChildStarter):
         *,
         accept_loss: bool,
         accept_records_loss: bool = False,
+        lends_records: bool = False,
         ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Make the socket pair.
 
         `uid` is what to become if this is root, else None; `vault` returns a new connection to the
-        vault, for a recorder alone; `ready` is told of each recorder that can be spoken to.
+        vault, for a recorder alone; `ready` is told of each recorder that can be spoken to. It
+        `lends_records` to who reads along only where that is so.
         """
 
         def config(control: int, heart: int, given: tuple[int, ...]) -> ChildConfig:
@@ -39,6 +41,7 @@ class RecorderStarter(ChildStarter):
                 vault=given[0],
                 accept_loss=accept_loss,
                 accept_records_loss=accept_records_loss,
+                lends_records=lends_records,
             )
 
         super().__init__(

@@ -277,7 +277,7 @@ class Instance:
                 raise wire.FrameError("more capability requests than may be under way")
             self._on_capability(self, head, body)
         elif kind == wire.GUARD and self._waiter is not None and self._guard.due:
-            self._guard.take(head)
+            self._guard.take(head, body)
         elif kind == wire.MEASURES and self._waiter is not None:
             self._on_measures(head, body)
         elif kind == wire.ERROR:
@@ -286,13 +286,15 @@ class Instance:
             if outcome is None or (self._waiter is None) != (outcome is Outcome.INIT_ERROR):
                 raise wire.FrameError("an error that is not due")
             reusable = self._reusable and outcome is not Outcome.INIT_ERROR
+            held, values = snapshot.parts(bytes(body))
             self._finish(
                 Reply(
                     outcome,
                     type=error.type,
                     message=error.message,
                     trace=error.trace,
-                    held=bytes(body[: snapshot.MAX_BYTES]),
+                    held=held,
+                    values=values,
                     reusable=reusable,
                 )
             )

@@ -68,6 +68,13 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     """Ports of the function's own loopback interface that lead out by the egress proxy."""
     environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=MAX_VARIABLES)] = {}
     guard: Annotated[tuple[GuardRule, ...], msgspec.Meta(max_length=20)] = ()
+    shapes: Annotated[
+        tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")], ...],
+        msgspec.Meta(max_length=128),
+    ] = ()
+    """Shapes of statements, commands and URLs that are usual of the function, by their ids."""
+    strict: bool = False
+    """Whether all others are refused."""
     layout: Layout = Layout.SHARED
     restorable: bool = False
     """Whether instances may be restored after a call, instead of forked for each."""

@@ -239,6 +239,7 @@ class ZygoteProcess:
             "ports": list(request.ports),
             "environment": request.environment,
             "restorable": request.restorable,
+            "shapes": {"known": list(request.shapes), "strict": request.strict},
             "guard": [[rule.sink, rule.location, rule.mode.value] for rule in request.guard],
         }
         control.send(self.sock, message, descriptors)

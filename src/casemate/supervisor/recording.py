@@ -41,6 +41,7 @@ class Recording:
             vault.connect_recorder,
             accept_loss=accept_loss,
             accept_records_loss=accept_records_loss,
+            lends_records=settings.exports_records,
             ready=self._introduce,
         )
         self.monitor = MonitorStarter(

@@ -110,6 +110,9 @@ class FakeAccounts:
         )
         return text
 
+    def principal_of(self, text: str) -> Principal | None:
+        return next((known for known in self.known.values() if known.text == text), None)
+
     def authenticate(self, authorization: str | None, checked: Any = None) -> Any:
         if self.fault is not None:
             raise self.fault
@@ -292,6 +295,10 @@ class FakeControl:
             raise ConflictError("It is not in quarantine.")
         self.deployed[name] = msgspec.structs.replace(self.deployed[name], quarantine=None)
         return held
+
+    async def sbom(self, project: str, function: str, version: int | None) -> bytes:
+        await self.function(project, function)
+        return b'{"bomFormat": "CycloneDX"}'
 
     async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
         await self.function(project, function)

@@ -27,6 +27,8 @@ from casemate.model.function import (
 )
 from casemate.model.grant import Resources
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
+from support.advisories import import_small
+from support.package_index import fake_index
 
 MANIFEST = """\
 [project]
@@ -52,9 +54,10 @@ def project(home) -> Path:
 @pytest.fixture
 def built(node, monkeypatch):
     """Builds in place of the real build: the code alone, without a sandbox to compile it in."""
+    import_small(node.parts.service.advisories.gate.place)
 
     def build(
-        root, project, spec, out, *, progress, relock, interpreters, resources=None
+        root, project, spec, out, *, progress, relock, interpreters, known, resources=None
     ) -> BuiltBundle:
         progress("copying")
         code = (root / "app.py").read_bytes()
@@ -118,7 +121,7 @@ def test_a_bundle_the_node_has_is_not_sent_again(cli, project, built, node) -> N
     document = json.loads(cli("deploy", "cart", "--force", "--json").out)
     assert document["deployed"][0]["version"] == 2
     assert document["deployed"][0]["uploaded"] is False
-    assert [r[0] for r in node.requests] == ["GET", "HEAD", "POST"]
+    assert [r[0] for r in node.requests] == ["GET", "POST", "HEAD", "POST"]
 
 
 def test_the_archive_is_one_that_unpacks(cli, project, built, node, tmp_path) -> None:
@@ -337,3 +340,22 @@ def test_the_real_build(cli, terminal, node, home) -> None:
     result = terminal("deploy", "-m", "p", "--force")
     assert result.code == 0, result.out
     assert "p/hello  version 2 is live" in result.out
+
+
+@pytest.mark.sandbox
+def test_what_may_not_be_installed_is_not_deployed(cli, node, home, monkeypatch) -> None:
+    assert cli("init", "p").code == 0
+    manifest = home / "p/casemate.toml"
+    text = manifest.read_text().replace(
+        "[function.hello]", "[function.hello]\nrequirements = 'r.txt'"
+    )
+    manifest.write_text(text)
+    (home / "p/r.txt").write_text("reqeusts\n")
+    with fake_index() as index:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"{index.url}/simple")
+        index.add("reqeusts")
+        result = cli("deploy", "-m", "p")
+    assert result.code == 1
+    assert "reqeusts resembles the popular package requests" in result.err
+    assert 'allow = ["name"]' in result.err
+    assert node.control.bundles == {}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -20,12 +22,29 @@ from casemate.gateway.loop_lag import LoopLag
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.metrics import Registry
 from casemate.metrics.exposition import Format
+from casemate.metrics.families import Family
+from casemate.metrics.figures import Timed
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.errors import UnavailableError
 from casemate.model.invocation import Outcome
 from casemate.model.messages import Depth
+from casemate.model.metrics import SECONDS, Durations
 from casemate.model.node import NodeHealth, PartHealth
+from casemate.monitor.protocol import ExportState, PlaceState, Status
 from support.core import deployed, version
+
+STATUS = Status(
+    behind=5,
+    current=True,
+    problems=(),
+    exports=(
+        ExportState(
+            name="lake", signal="logs", sent=9, refused=1, missed=2, behind=3, problem="It hangs."
+        ),
+    ),
+    places=(PlaceState(name="usb", sent=4, failed=1, size=40, at=7.0, problem=""),),
+    lag=Durations(counts=(3, *([0] * len(SECONDS))), seconds=0.001),
+)
 
 
 class Played:
@@ -34,6 +53,7 @@ class Played:
     def __init__(self) -> None:
         self.registry = Registry()
         self.heads = 0
+        self.status: Status | None = STATUS
         self.head_fails = False
         self.found = Found()
         self.tallies = SimpleNamespace(counts=lambda project, function: (5, 2, 9))
@@ -55,7 +75,7 @@ class Played:
 
     def observed(self) -> Observed:
         recorder = SimpleNamespace(
-            told=10, missed=1, waiting=2, trouble=lambda: "full", head=self.head
+            told=10, missed=1, waiting=2, trouble=lambda: "full", head=self.head, took=Timed()
         )
         lag = LoopLag(asyncio.get_running_loop())
         lag.seen.add(0.002)
@@ -74,6 +94,7 @@ class Played:
                 lag=lag,
                 records=SimpleNamespace(lost_records=6),  # type: ignore[arg-type]
                 recorder=recorder,  # type: ignore[arg-type]
+                monitor=SimpleNamespace(status=self.status),  # type: ignore[arg-type]
                 health=lambda: health,
                 starts=lambda: {"recorder": 1, "egress": 0},
                 connections=lambda: (8, 9),
@@ -116,6 +137,12 @@ def test_the_page_has_functions_parts_and_queues() -> None:
     assert found["casemate_records_lost_total",] == 6
     assert found["casemate_functions",] == 12
     assert found["casemate_loop_lag_seconds_count",] == 1
+    assert found["casemate_recorded_seconds_count",] == 0
+    assert found["casemate_monitor_lag_seconds_count",] == 3
+    assert found["casemate_export_sent_total", "lake", "logs"] == 9
+    assert found["casemate_export_well", "lake", "logs"] == 0
+    assert found["casemate_checkpoint_entries", "usb"] == 40
+    assert found["casemate_checkpoint_place_well", "usb"] == 1
     assert found["process_resident_memory_bytes",] > 0
 
 
@@ -133,6 +160,43 @@ def test_who_asks_meanwhile_shares_the_answer() -> None:
         assert "casemate_build_info" in await second
 
     asyncio.run(run())
+
+
+def test_without_a_monitor_all_else_is_told() -> None:
+    async def run() -> str:
+        played = Played()
+        played.status = None
+        return await played.observed().exposition(Format.PLAIN)
+
+    text = asyncio.run(run())
+    assert "casemate_monitor" not in text and "casemate_export" not in text
+    assert "casemate_recorded_seconds_count" in text
+
+
+def test_what_travels_says_what_the_page_says() -> None:
+    async def run() -> tuple[str, list[Family]]:
+        played = Played()
+        for n in range(60):
+            played.registry.of("p", f'f"{n}')
+        observed = played.observed()
+        page = await observed.exposition(Format.PLAIN)
+        messages = list((await observed.families()).messages())
+        for each in messages:
+            # Each fits in a frame that the monitor takes, and is what it decodes.
+            assert len(msgspec.msgpack.encode(each)) < 256 * 1024
+            msgspec.msgpack.decode(msgspec.msgpack.encode(each), type=tuple[Family, ...])
+        return page, [family for each in messages for family in each]
+
+    page, families = asyncio.run(run())
+    named = set(re.findall(r"^# TYPE (\S+) (\S+)", page, re.MULTILINE))
+    told = {(family.name, family.kind) for family in families}
+    # Families that have nothing to say stand on the page all the same.
+    assert told <= named
+    assert {name for name, _ in named - told} <= {
+        name for name, _ in named if f"\n{name}{{" not in page and f"\n{name} " not in page
+    }
+    numbers = sum(len(each.samples) + 17 * len(each.durations) for each in families)
+    assert numbers == sum(1 for line in page.splitlines() if line and not line.startswith("#"))
 
 
 def test_without_a_recorder_all_else_is_told() -> None:

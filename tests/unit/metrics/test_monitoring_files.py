@@ -20,7 +20,7 @@ from casemate.model.invocation import Outcome
 ROOT = Path(__file__).resolve().parents[3]
 ALERTS, DASHBOARD = ROOT / "monitoring" / "alerts.yml", ROOT / "monitoring" / "grafana.json"
 DOCS = ROOT / "docs" / "explanation" / "metrics.md"
-SOURCES = ("src/casemate/gateway/observed.py", "src/casemate/metrics/functions.py")
+SOURCES = ("src/casemate/gateway/observed.py", "src/casemate/gateway/observed_monitor.py")
 _NAME = re.compile(r"\b(?:casemate|process)_[a-z][a-z0-9_]*")
 _KINDS = re.compile(r"_(?:bucket|count|sum)$")
 
@@ -39,8 +39,8 @@ def families(text: str) -> set[str]:
 
 
 def of_the_node() -> set[str]:
-    """Return the families that `observed.py` writes, from its text."""
-    text = (ROOT / SOURCES[0]).read_text()
+    """Return the families that `SOURCES` write, from their text."""
+    text = "".join((ROOT / source).read_text() for source in SOURCES)
     named = set(re.findall(r'out\.family\(\s*"([a-z0-9_]+)"', text))
     listed = set(re.findall(r'^\s+\(\s*"([a-z0-9_]+)", "(?:gauge|counter)"', text, re.MULTILINE))
     return named | {f"casemate_{name}" for name in listed}

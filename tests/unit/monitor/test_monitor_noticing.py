@@ -341,3 +341,22 @@ async def test_without_a_recorder_for_too_long_another_monitor_is_asked_for(tmp_
         await until(watch.ended.is_set)
         await watch.stop()
         journal.close()
+
+
+@running
+async def test_how_late_it_is_and_how_soon_it_tells_is_counted_also_by_a_clock_that_jumps(
+    tmp_path: Path,
+) -> None:
+    journal, sink = Journal(tmp_path / "journal"), Sink()
+    watch = await Watch(tmp_path / "monitor", {"pager": sink}).start(journal)
+    await until(lambda: watch.noticing.following.abreast)
+    now = time.time()
+    for at in (now, now + 86_400, now - 0.3):
+        await journal.keep(SignedIn(at=at, by="user:ada", method="password"))
+    await until(lambda: watch.noticing.status().lag.count == 3)
+    assert 0 < watch.noticing.status().lag.seconds < 20
+    await spray(journal, at=now)
+    await until(lambda: watch.noticing.status().alerted.count)
+    assert 0 <= watch.noticing.status().alerted.seconds < 20
+    await watch.stop()
+    journal.close()

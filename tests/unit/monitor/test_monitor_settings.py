@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from casemate.model.level import Level
-from casemate.monitor.confinement import confinement_of
+from casemate.monitor.confinement import OFFLINE, confinement_of
 from casemate.monitor.errors import SettingsError
+from casemate.monitor.exports.settings import Otlp, SyslogLines
+from casemate.monitor.places.settings import FilePlace
 from casemate.monitor.settings import (
     Mail,
     MonitorSettings,
@@ -126,3 +128,105 @@ def test_a_url_has_one_reading() -> None:
     assert parse_url("https://a.example/")[1].port == 443
     assert parse_url("http://a.example")[2] == "/"
     assert parse_url("http://[::1]/x")[1].text == "[::1]:80"
+
+
+EXPORTS = """
+[export.lake]
+kind = "otlp"
+url = "https://otel.example.org:4318/in"
+signals = ["traces", "metrics"]
+every = "10s"
+metrics_every = "2m"
+headers = { X-Tenant = "a" }
+secret_headers = { Authorization = "ops/otlp" }
+[export.siem]
+kind = "syslog"
+server = "logs.example.org:6514"
+[checkpoints.usb]
+kind = "file"
+path = "witness/checkpoints"
+every = "30s"
+[checkpoints.hook]
+kind = "webhook"
+url = "https://witness.example.org/"
+secret = "ops/witness"
+[checkpoints.log]
+kind = "syslog"
+server = "witness.example.org:6515"
+[checkpoints.cloud]
+kind = "s3"
+url = "https://s3.example.org:9443"
+bucket = "witness"
+access_key = "AKIA1"
+secret = "ops/s3"
+"""
+
+
+def test_exports_and_second_places_are_understood(tmp_path: Path) -> None:
+    found = written(tmp_path, EXPORTS)
+    lake, siem = found.export.values()
+    assert isinstance(lake, Otlp) and isinstance(siem, SyslogLines)
+    assert (lake.every, lake.metrics_every, lake.signals) == (10.0, 120.0, ("traces", "metrics"))
+    usb, *_ = found.checkpoints.values()
+    assert isinstance(usb, FilePlace) and usb.path == str(tmp_path / "witness/checkpoints")
+    assert usb.every == 30.0
+    assert found.secrets == ("ops/otlp", "ops/s3", "ops/witness")
+    assert confinement_of(found).connects == (53, 443, 4318, 6514, 6515, 9443)
+    assert found.exports_records
+
+
+def test_records_are_lent_for_traces_and_lines_alone(tmp_path: Path) -> None:
+    url = 'kind = "otlp"\nurl = "https://a.example.org"\n'
+    only = written(tmp_path, f'[export.a]\n{url}signals = ["metrics"]\n')
+    assert not only.exports_records
+    assert written(tmp_path, f'[export.a]\n{url}signals = ["logs"]\n').exports_records
+    assert not written(tmp_path, GOOD.replace("rules", "#")).exports_records
+
+
+def test_a_file_alone_needs_no_network(tmp_path: Path) -> None:
+    found = written(tmp_path, '[checkpoints.usb]\nkind = "file"\npath = "/mnt/usb/kept"\n')
+    assert confinement_of(found) is OFFLINE
+
+
+_OTLP = '[export.a]\nkind = "otlp"\nurl = "https://a.example.org"\n'
+_S3 = (
+    '[checkpoints.a]\nkind = "s3"\nurl = "https://a.example.org"\nbucket = "b-b"\n'
+    'access_key = "k"\nsecret = "ops/s3"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (_OTLP.replace("https", "http"), "without TLS"),
+        (_OTLP + 'headers = { Host = "x" }', "not yours to set"),
+        (_OTLP + 'headers = { a = "x", A = "y" }', "named twice"),
+        (_OTLP + 'headers = { a = "x" }\nsecret_headers = { A = "ops/x" }', "named twice"),
+        (_OTLP + 'headers = { a = "x\\r\\nb: c" }', "headers"),
+        (_OTLP + 'headers = { a = "x\\n" }', "headers"),
+        (_OTLP + 'headers = { "a:b" = "x" }', "headers"),
+        (_OTLP + 'headers = { "a\\n" = "x" }', "headers"),
+        (_OTLP + 'secret_headers = { a = "in clear" }', "secret_headers"),
+        (_OTLP + "signals = []", "signals"),
+        (_OTLP + 'signals = ["logs", "logs"]', "named twice"),
+        (_OTLP + 'signals = ["profiles"]', "signals"),
+        (_OTLP.replace(".org", ".org/?a=b"), "no query"),
+        (_OTLP + 'every = "0s"', "every"),
+        (_OTLP + 'accept = ["everything"]', "nothing to accept"),
+        (_OTLP + "udp = true", "udp"),
+        ('[export.a]\nkind = "syslog"\nserver = "a.example.org:0"\n', "port"),
+        ('[export.a]\nkind = "kafka"\n', "kafka"),
+        ('[checkpoints.a]\nkind = "file"\n', "path"),
+        ('[checkpoints.a]\nkind = "file"\npath = "x"\naccept = ["private"]\n', "accept"),
+        (_S3.replace("b-b", "../b"), "bucket"),
+        (_S3.replace('"k"', '"k/x"'), "access_key"),
+        (_S3 + 'prefix = "a b"', "prefix"),
+        (_S3 + 'region = "a/b"', "region"),
+        (_S3.replace("https", "http"), "without TLS"),
+        ("".join(_OTLP.replace(".a]", f".a{n}]") for n in range(9)), "export"),
+        ("".join(_S3.replace(".a]", f".a{n}]") for n in range(9)), "checkpoints"),
+    ],
+)
+def test_what_leaves_the_node_is_named_exactly(tmp_path: Path, text: str, why: str) -> None:
+    with pytest.raises(SettingsError, match=why):
+        written(tmp_path, text)

@@ -35,6 +35,8 @@ OPEN: dict[str, Any] = {
     "ports": [3128, 5432],
     "environment": {"MODE": "test"},
     "guard": [["sql", "app:query", "report"]],
+    "shapes": ["0123456789abcdef"],
+    "strict": True,
     "layout": "own",
     "restorable": True,
 }
@@ -43,7 +45,9 @@ KILL = {"type": "kill", "z": 1, "i": 2}
 MEASURE = {"type": "measure", "z": 1, "instances": [2, 3]}
 CLOSE = {"type": "close", "z": 1}
 PREPARE = {"type": "prepare", "python": "3.13"}
-OPTIONAL = {"ports", "environment", "guard", "layout", "restorable", "beside"}
+OPTIONAL = {
+    *("ports", "environment", "guard", "shapes", "strict", "layout", "restorable", "beside"),
+}
 """A function without them has neither a way out nor a variable."""
 ALL = {m["type"]: m for m in (OPEN, SPAWN, KILL, MEASURE, CLOSE, PREPARE)}
 
@@ -203,6 +207,12 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ),
     ("layout", ["shared", "own"], ["", "OWN", "other", "own\n", 1, None, []]),
     ("beside", [0, 1, 0x7FFFFFFF, None], [-1, 0x80000000, "1", 0.5, True, []]),
+    (
+        "shapes",
+        [[], ["0" * 16] * 128],
+        [["0" * 16] * 129, ["0" * 15], ["0" * 17], ["0" * 15 + "\n"], ["G" * 16], [1], "x", None],
+    ),
+    ("strict", [True, False], [0, 1, "true", "", None, []]),
     ("restorable", [True, False], [0, 1, "true", "", None, []]),
 ]
 NAMES_REFUSED = ["", "A", "a_b", "-a", "a-", "1a", "a.b", "a/b", "..", "a\n", "a\x00", "a b", None]

@@ -370,6 +370,7 @@ def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
         "environment": {"MODE": "test"},
         "restorable": False,
         "guard": [["sql", "app:query", "report"]],
+        "shapes": {"known": [], "strict": False},
     }
     assert len(descriptors) == 4
     for descriptor in given + descriptors:

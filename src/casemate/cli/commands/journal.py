@@ -233,7 +233,9 @@ def verify(
     ] = None,
     checkpoint: Annotated[
         list[Path] | None,
-        typer.Option("--checkpoint", help="A checkpoint that was kept elsewhere. Repeatable."),
+        typer.Option(
+            "--checkpoint", help="A file of checkpoints that were kept elsewhere. Repeatable."
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -267,13 +269,32 @@ def verify(
         raise typer.Exit(ExitCode.FAILURE)
 
 
-def _text_of(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+def _notes_of(files: list[Path]) -> tuple[str, ...]:
+    """Return all checkpoints of these files; a file without any is none of them."""
+    from casemate.journal.kept import MAX_KEPT, MAX_KEPT_BYTES, notes_in
+
+    found: list[str] = []
+    for file in files:
+        try:
+            with file.open("rb") as opened:
+                data = opened.read(MAX_KEPT_BYTES + 1)
+            notes = notes_in(data.decode("utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(
+                f"{file} cannot be read: {error}.", next_step="Give a file with a checkpoint."
+            ) from error
+        if not notes or len(data) > MAX_KEPT_BYTES:
+            raise CommandError(
+                f"{file} holds no checkpoint, or over {MAX_KEPT_BYTES} bytes.",
+                next_step="Give a file with a checkpoint.",
+            )
+        found += notes
+    if len(found) > MAX_KEPT:
         raise CommandError(
-            f"{file} cannot be read: {error}.", next_step="Give a file with a checkpoint."
-        ) from error
+            f"The files hold {len(found)} checkpoints, expected at most {MAX_KEPT}.",
+            next_step="Give fewer of them at once.",
+        )
+    return tuple(found)
 
 
 def _verified_folder(data: Path, key_text: str, files: list[Path]) -> JournalVerdict:
@@ -284,13 +305,13 @@ def _verified_folder(data: Path, key_text: str, files: list[Path]) -> JournalVer
     from casemate.journal.note import parse_key
 
     key = parse_key(key_text)
-    kept = [opened_checkpoint(_text_of(file), key) for file in files]
+    kept = [opened_checkpoint(note, key) for note in _notes_of(files)]
     found = verify_journal(data / "journal", key, kept)
     return msgspec.convert(found, JournalVerdict, from_attributes=True)
 
 
 def _verified_node(files: list[Path]) -> JournalVerdict:
-    notes = tuple(_text_of(file) for file in files)
+    notes = _notes_of(files)
     with connect() as client:
         return client.call(VerifyJournal(checkpoints=notes))
 

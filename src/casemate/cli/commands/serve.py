@@ -199,7 +199,8 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="Settings in TOML: who is told of what the rules of detection find, and by which way.",
+        help="Settings in TOML: who is told of what the rules of detection find, what is exported, "
+        "and where checkpoints of the journal go.",
     ),
 ]
 RulesOption = Annotated[

@@ -21,7 +21,15 @@ from typing import Self, TypeVar
 from casemate.model.errors import CasemateError
 from casemate.operations.declaration import Operation
 from casemate.recorder.protocol import Take
-from casemate.recorder.records import keeping, opening, questions, taking_over, usage
+from casemate.recorder.reading_protocol import RecordKind
+from casemate.recorder.records import (
+    keeping,
+    lending,
+    opening,
+    questions,
+    taking_over,
+    usage,
+)
 from casemate.recorder.records.errors import RecordsError
 from casemate.recorder.records.faults import RECORDS
 from casemate.recorder.records.options import RecordsOptions
@@ -135,6 +143,14 @@ class RecordsDatabase:
 
         def find(connection: engine.Connection) -> Page:
             return questions.page(connection, operation, at)
+
+        return await self._run(self._reads, self._connections.read, find)
+
+    async def lent(self, what: RecordKind, after: int | None) -> lending.Lent:
+        """Return records from a place on, for who exports them. Raises RecordsError."""
+
+        def find(connection: engine.Connection) -> lending.Lent:
+            return lending.lent(connection, what, after)
 
         return await self._run(self._reads, self._connections.read, find)
 

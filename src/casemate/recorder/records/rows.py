@@ -68,7 +68,7 @@ _INSERT_LINE = """
     INSERT INTO log_line (
         stored_at, invocation, project, function, version, at, level, text
     )"""
-_SELECT_INVOCATIONS = """
+SELECT_INVOCATIONS = """
     SELECT
         id, project, function, version, trigger, outcome, status, started_at,
         queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, trace,
@@ -122,10 +122,10 @@ def insert_records(connection: engine.Connection, entries: Sequence[Left], now: 
 def invocation(connection: engine.Connection, operation: ShowInvocation) -> InvocationRecord:
     """Return the newest invocation with this id. Raises NotFoundError."""
     where, values = conditions((("id", operation.id),))
-    row = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, 1)).fetchone()
+    row = connection.execute(SELECT_INVOCATIONS + where + _NEWEST, (*values, 1)).fetchone()
     if row is None:
         raise operation.missing
-    return _to_invocation(row)
+    return to_invocation(row)
 
 
 def invocations(
@@ -133,8 +133,8 @@ def invocations(
 ) -> Page:
     """Return the newest invocations that have ended, newest first."""
     where, values = _where(operation, at, "started_at", operation.trigger)
-    rows = connection.execute(_SELECT_INVOCATIONS + where + _NEWEST, (*values, operation.limit))
-    return page(rows, _to_invocation)
+    rows = connection.execute(SELECT_INVOCATIONS + where + _NEWEST, (*values, operation.limit))
+    return page(rows, to_invocation)
 
 
 def trace(connection: engine.Connection, operation: FindTrace, at: int | None = None) -> Page:
@@ -142,10 +142,10 @@ def trace(connection: engine.Connection, operation: FindTrace, at: int | None = 
     where, values = traces.condition(connection, operation.id)
     first = f"SELECT sequence FROM invocation WHERE {where} ORDER BY sequence LIMIT ?"  # noqa: S608
     rows = connection.execute(
-        f"{_SELECT_INVOCATIONS} WHERE sequence IN ({first}) AND sequence > ? ORDER BY sequence",
+        f"{SELECT_INVOCATIONS} WHERE sequence IN ({first}) AND sequence > ? ORDER BY sequence",
         (*values, MAX_INVOCATIONS, at or 0),
     )
-    return page(rows, _to_invocation)
+    return page(rows, to_invocation)
 
 
 def error(connection: engine.Connection, operation: ShowError) -> ErrorRecord:
@@ -220,8 +220,8 @@ def logs(connection: engine.Connection, operation: ReadLogs, at: int | None = No
     require_range("after", operation.after, 2**63 - 1)
     span = search.Span(operation.after, at)
     if operation.only == EVERY_LINE or search.are_few(connection, operation):
-        return page(search.lines(connection, operation, span), _to_line)
-    return page(search.found(connection, operation, span), _to_line)
+        return page(search.lines(connection, operation, span), to_line)
+    return page(search.found(connection, operation, span), to_line)
 
 
 def _insert(connection: engine.Connection, entries: Sequence[Left], now: float) -> None:
@@ -326,7 +326,8 @@ def _from_line(line: LogLine, text: str, now: float) -> Row:
     )
 
 
-def _to_invocation(row: tuple[Any, ...]) -> InvocationRecord:
+def to_invocation(row: tuple[Any, ...]) -> InvocationRecord:
+    """Return the record of a row of `SELECT_INVOCATIONS`."""
     return InvocationRecord(
         id=row[0],
         project=row[1],
@@ -366,7 +367,8 @@ def _to_summary(row: tuple[Any, ...]) -> ErrorSummary:
     )
 
 
-def _to_line(row: tuple[Any, ...]) -> LogLine:
+def to_line(row: tuple[Any, ...]) -> LogLine:
+    """Return the line of a row that ends with its text and sequence, or has more."""
     return LogLine(
         invocation=row[0],
         project=row[1],

@@ -1,0 +1,69 @@
+"""Lines of logs by syslog: RFC 5424 over TLS, many over one connection.
+
+Syslog has no acknowledgement: what a server took over TLS and then lost is not sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from casemate.monitor.exports.collector import Delivered
+from casemate.monitor.exports.settings import SyslogLines
+from casemate.monitor.reaching import Reach
+from casemate.monitor.syslog import Line, framed, send_over_tls
+from casemate.recorder import reading_protocol
+
+MAX_TEXT = 8000
+"""Characters of one line: receivers are to take 8,192 bytes (RFC 5425, 4.3.1)."""
+_SEVERITIES: Mapping[str, int] = {
+    "debug": 7,
+    "stdout": 6,
+    "info": 6,
+    "warning": 4,
+    "error": 3,
+    "critical": 2,
+}
+_UNKNOWN_SEVERITY = 5
+
+
+def shown(text: str) -> str:
+    """Return a text on one line: what ends one, or commands a terminal, is written as escapes."""
+    cut = text[:MAX_TEXT]
+    if not cut.isprintable():
+        cut = "".join(c if c.isprintable() else _escape(c) for c in cut)
+    return cut + ("..." if len(text) > MAX_TEXT else "")
+
+
+def _escape(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")
+
+
+class SyslogExport:
+    """Sends lines to one server."""
+
+    def __init__(self, settings: SyslogLines, reach: Reach, place: int, node: str) -> None:
+        """Connect by `reach`."""
+        self._settings = settings
+        self._reach = reach
+        self._place = place
+        self._node = node
+
+    async def send(self, lines: Sequence[reading_protocol.Line]) -> Delivered:
+        """Deliver lines. Raises UndeliveredError, OSError."""
+        encoded = [framed(self._line(each)) for each in lines]
+        await send_over_tls(self._reach, self._place, self._settings, encoded)
+        return Delivered()
+
+    def _line(self, each: reading_protocol.Line) -> Line:
+        line = each.line
+        fields = {
+            "project": line.project,
+            "function": line.function,
+            "version": str(line.version),
+            "invocation": line.invocation,
+            "level": line.level,
+            "uid": str(line.sequence),
+            **({"trace": each.trace_id} if each.trace_id else {}),
+        }
+        severity = _SEVERITIES.get(line.level, _UNKNOWN_SEVERITY)
+        return Line(severity, line.at, self._node, "line", fields, shown(line.text))
