@@ -34,6 +34,8 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         decoys=SimpleNamespace(load=_nothing, ensure_all=_nothing),
         baselines=SimpleNamespace(load=_nothing),
         budgets=SimpleNamespace(load=_nothing),
+        advisories=SimpleNamespace(gate=SimpleNamespace(load=_nothing), clean=_nothing),
+        watch=SimpleNamespace(start=_nothing),
         health=SimpleNamespace(start=lambda: None),
         running_logs=SimpleNamespace(start=lambda: None),
         lag=SimpleNamespace(start=lambda: None),
