@@ -17,6 +17,7 @@ from casemate.api import (
     accounts,
     backup,
     baselines,
+    budgets,
     bundles,
     check,
     data,
@@ -39,6 +40,7 @@ from casemate.api import (
     sources,
     traces,
     triggers,
+    usage,
 )
 from casemate.api.authentication import RequireCredential
 from casemate.api.openapi import describe
@@ -64,6 +66,8 @@ OPERATIONS = (
     *records.OPERATIONS,
     *traces.OPERATIONS,
     *metrics.OPERATIONS,
+    *usage.OPERATIONS,
+    *budgets.OPERATIONS,
     *error_groups.OPERATIONS,
     *journal.OPERATIONS,
     *recordings.OPERATIONS,

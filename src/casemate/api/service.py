@@ -19,6 +19,7 @@ from casemate.api.authorization import actor, function_of, principal
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
 from casemate.baselines import Baselines
+from casemate.budgets import Budgets
 from casemate.data.interface import ProjectData
 from casemate.decoys import Decoys
 from casemate.facts import FactStream
@@ -124,6 +125,7 @@ class Service:
     decoys: Decoys
     baselines: Baselines
     recordings: Recordings
+    budgets: Budgets
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]

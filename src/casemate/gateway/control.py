@@ -340,6 +340,8 @@ class NodeControl:
         return require_stable_before(f"{project}/{function}", history, numbers)
 
     async def _flush(self) -> None:
+        # What has ended is recorded once it is known what it has used.
+        await self._client.meters.settled()
         self._denials.flush()
         await self._redactor.flush()
         await self._records.flush()

@@ -19,6 +19,7 @@ from casemate.api import create_app
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
 from casemate.baselines import Baselines
+from casemate.budgets import Allowance, Budgets
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.certificates.given import GivenFiles
 from casemate.certificates.host_names import host_names
@@ -207,12 +208,14 @@ class Gateway:
             learn=config.learn,
         )
         self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
+        self.allowance = Allowance(happened, self.accounts.answerable)
         pipeline = Pipeline(
             admission,
             self.dispatcher,
             broker,
             self.seal,
             self.refusals,
+            self.allowance,
             self.recorder.trouble,
             self.recordings.offer,
         )
@@ -259,6 +262,14 @@ class Gateway:
             subscriptions=self.subscriptions,
             delivery=self.delivery,
             on_live=self._follow_live,
+        )
+        self.budgets = Budgets(
+            self.store,
+            self.facts,
+            self.allowance,
+            read=self.records.read,
+            durable=self.recorder.durable,
+            ran=self.registry.ran,
         )
         self.check = NodeCheck(
             self.store, self.data, self.bundles, self.vault, check_records=self.records.check
@@ -337,6 +348,7 @@ class Gateway:
             decoys=self.decoys,
             baselines=self.baselines,
             recordings=self.recordings,
+            budgets=self.budgets,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -398,6 +410,7 @@ class Gateway:
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
+        await self.budgets.load()
         self.health.start()
         self.running_logs.start()
         self.lag.start()
@@ -409,6 +422,7 @@ class Gateway:
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
         await self.health.close()
+        await self.budgets.close()
         await self.running_logs.close()
         self.lag.close()
         self.numbers_told.close()
@@ -423,6 +437,8 @@ class Gateway:
         await self.recordings.close()
         self.uses.close()
         await self.uses.flush()
+        await self.client.meters.settled()
+        self.client.meters.close()
         await self.redactor.flush()
         await self.accounts.close()
         await self.schedules.close()

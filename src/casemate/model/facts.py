@@ -146,6 +146,38 @@ class BaselineDeviation(Fact, frozen=True, kw_only=True):
     count: int = 1
 
 
+class BudgetReached(Fact, frozen=True, kw_only=True):
+    """So much of a budget is used, for the first time since it began."""
+
+    budget: str
+    """Its name."""
+    percent: int
+    """50, 80 or 100."""
+    hard: bool
+    """Whether calls are refused at 100."""
+    reason: str
+
+
+class BudgetSet(Fact, frozen=True, kw_only=True):
+    """Somebody sets, lifts or removes a budget or quota; told before it is done."""
+
+    budget: str
+    change: str
+    """`set`, `lift` or `remove`."""
+    reason: str
+    """What it is from then on; of a lift, why."""
+    seconds: int = 0
+    """For how long it is lifted."""
+
+
+class CostAnomaly(Fact, frozen=True, kw_only=True):
+    """A function costs far more than is usual of it, and is slowed."""
+
+    times: int
+    """How many times as much."""
+    reason: str
+
+
 class RiskAccepted(Fact, frozen=True, kw_only=True):
     """The node runs without a protection, which its operator accepted by name."""
 

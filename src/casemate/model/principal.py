@@ -109,6 +109,8 @@ class Action(StrEnum):
     """Assign, note, contain and close incidents; what contains them needs its own right as well."""
     ALERTS_WRITE = "alerts:write"
     """Silence alerts of a rule for a time, and send tests."""
+    BUDGET_WRITE = "budget:write"
+    """Set, lift and remove budgets and quotas; on the node: prices."""
     RECORDINGS_READ = "recordings:read"
     """See what went into invocations that were recorded, and came out of them."""
     RECORDINGS_WRITE = "recordings:write"

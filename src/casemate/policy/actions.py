@@ -76,6 +76,7 @@ RULES: dict[Action, Rule] = {
     Action.INCIDENTS_READ: Rule((_P, _N)),
     Action.INCIDENTS_WRITE: _ON_NODE,
     Action.ALERTS_WRITE: _ON_NODE,
+    Action.BUDGET_WRITE: Rule((_P, _N)),
     Action.RECORDINGS_READ: _ON_FUNCTION,
     Action.RECORDINGS_WRITE: _ON_FUNCTION,
     Action.DECOYS_READ: Rule((_P, _N)),

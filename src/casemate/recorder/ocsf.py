@@ -121,6 +121,9 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.DecoyTouched: Mapped(
         OcsfClass.DETECTION_FINDING, 1, Severity.CRITICAL, "Decoy touched", failed=True
     ),
+    facts.BudgetReached: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.MEDIUM, "Budget reached"),
+    facts.BudgetSet: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.LOW, "Budget set"),
+    facts.CostAnomaly: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Cost anomaly"),
     facts.InvocationEnded: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
     ),

@@ -20,6 +20,7 @@ from casemate.runner import control
 from casemate.runner.network import PROXY_PORT
 from casemate.sandbox import protocol
 from casemate.sandbox.frames import ErrorHead
+from casemate.sandbox.meter import Meters
 from casemate.sandbox.report import Report
 from casemate.sandbox.restorer import RestorerLink
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
@@ -133,6 +134,7 @@ class SandboxClient:
         self.problems: dict[str, str] = {}
         """Interpreters that cannot be used now, by minor version, and why."""
         self._restorer: RestorerLink | None = None
+        self.meters = Meters(loop)
         self.lost: asyncio.Future[None] = loop.create_future()
         loop.add_reader(sock.fileno(), self._readable)
 
@@ -370,10 +372,12 @@ class SandboxClient:
             else:
                 self._restorer = RestorerLink(descriptor, self.loop, self._on_told)
 
-    def _on_told(self, z: int, i: int, ready: bool) -> None:
+    def _on_told(self, z: int, i: int, ready: bool, cpu_us: int | None) -> None:
         """Take what the restorer says of an instance."""
         zygote = self._zygotes.get(z)
         if zygote is not None:
+            if ready:
+                zygote.measured(i, cpu_us)
             zygote.made_ready(i, "" if ready else "it is not held by a restorer")
 
     def _supervisor_lost(self) -> None:

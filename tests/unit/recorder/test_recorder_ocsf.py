@@ -41,6 +41,9 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "count": 2,
     },
     facts.BaselineDeviation: {"kind": "host", "value": "x.com:443", "refused": True, "count": 4},
+    facts.BudgetReached: {"budget": "month", "percent": 80, "hard": True, "reason": "80 of 100"},
+    facts.BudgetSet: {"budget": "month", "change": "lift", "reason": "a sale", "seconds": 60},
+    facts.CostAnomaly: {"times": 31, "reason": "31 times as much as usual"},
     facts.InvocationEnded: {"outcome": "ok"},
     facts.IncidentUpdated: {
         "incident": "inc_1",
