@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from casemate.advisories import Place
 from casemate.baselines import Baselines
 from casemate.budgets import Allowance, Budgets
 from casemate.decoys import Decoys
@@ -14,6 +15,10 @@ from casemate.model.usage import Usage
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.usage import ReadUsage
 from casemate.recordings import Recordings
+from casemate.supply import EvidenceKeeper
+from casemate.vulnerabilities import Advisories, Gate, Watch
+from support.core import MemoryStore
+from support.signing import SqlAttestations, signatures
 
 
 class KeptValues:
@@ -52,4 +57,29 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
             durable=_at_once,
             ran=dict,
         ),
+        "advisories": advisories(MemoryStore(), facts, folder or Path("nowhere")),
+        "signatures": signatures(happened=facts.happened),
+        "evidence": EvidenceKeeper(SqlAttestations(), nothing),
     }
+
+
+def advisories(store: Any, facts: FactStream, folder: Path) -> Advisories:
+    """Return the gate of a node on which nothing is live."""
+
+    async def nothing() -> tuple[()]:
+        return ()
+
+    def quarantine(_operation: Any) -> Any:
+        raise AssertionError("nothing is live")
+
+    gate = Gate(Place(folder / "advisories"), store, facts.happened)
+    watch = Watch(
+        gate,
+        store,
+        live=nothing,
+        digests=lambda: (),
+        manifest=quarantine,
+        quarantine=quarantine,
+        happened=facts.happened,
+    )
+    return Advisories(gate, watch, facts.happened)

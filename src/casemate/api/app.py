@@ -15,6 +15,7 @@ from starlette.routing import Match, Route
 
 from casemate.api import (
     accounts,
+    advisories,
     backup,
     baselines,
     budgets,
@@ -37,6 +38,7 @@ from casemate.api import (
     records,
     routes,
     secrets,
+    signing,
     sources,
     traces,
     triggers,
@@ -63,6 +65,7 @@ OPERATIONS = (
     *all_served(node_operations, node.performs),
     *functions.OPERATIONS,
     *bundles.OPERATIONS,
+    *signing.OPERATIONS,
     *records.OPERATIONS,
     *traces.OPERATIONS,
     *metrics.OPERATIONS,
@@ -76,6 +79,7 @@ OPERATIONS = (
     *grants.OPERATIONS,
     *baselines.OPERATIONS,
     *quarantine.OPERATIONS,
+    *advisories.OPERATIONS,
     *data.OPERATIONS,
     *delivery.OPERATIONS,
     *secrets.OPERATIONS,

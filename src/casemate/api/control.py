@@ -118,7 +118,7 @@ class Control(Protocol):
         """Seal every bundle with the newest key."""
         ...
 
-    async def start_once(self, project: str, function: str, digest: str) -> None:
+    async def start_once(self, project: str, function: str, digest: str, *, by: Actor) -> None:
         """Start the bundle's function and end it again.
 
         Raises NotFoundError without such a bundle, InvalidInputError if the bundle is another
@@ -150,6 +150,10 @@ class Control(Protocol):
 
     async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
         """Point `live` at version `to`, or at the one that all callers were sent to before."""
+        ...
+
+    async def sbom(self, project: str, function: str, version: int | None) -> bytes:
+        """Return the SBOM of a version, of the live one with None (NotFoundError)."""
         ...
 
     async def recorded(self, operation: Operation[AnswerT]) -> AnswerT:

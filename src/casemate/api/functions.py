@@ -18,6 +18,7 @@ from casemate.model.principal import Action
 from casemate.model.restoring import Restoring
 from casemate.model.trigger import TriggerKind
 from casemate.operations import functions
+from casemate.operations.declaration import JSON
 from casemate.operations.functions import (
     Deployed,
     DeployFunctions,
@@ -32,6 +33,7 @@ from casemate.operations.functions import (
     SetAlias,
     ShowFunction,
     ShowRestoring,
+    ShowSbom,
     Started,
 )
 from casemate.operations.records import ListInvocations
@@ -72,7 +74,7 @@ async def _deploy(operation: DeployVersion, call: Call) -> Version | Response:
     control = call.service.control
     project, name, digest = operation.project, operation.function, operation.digest
     if operation.dry_run:
-        await control.start_once(project, name, digest)
+        await control.start_once(project, name, digest, by=call.actor)
         return json_response(Started(digest=digest))
     if operation.approve:
         call.require(Action.GRANT_APPROVE, function_of(project, name))
@@ -140,6 +142,17 @@ async def _restoring(operation: ShowRestoring, call: Call) -> Restoring:
     control = call.service.control
     await control.function(operation.project, operation.function)
     return control.restoring(operation.project, operation.function)
+
+
+@performs(ShowSbom)
+async def _sbom(operation: ShowSbom, call: Call) -> Response:
+    slots = call.service.sboms
+    slots.require()
+    with slots.counted():
+        made = await call.service.control.sbom(
+            operation.project, operation.function, operation.version
+        )
+    return Response(made, media_type=JSON)
 
 
 OPERATIONS = all_served(functions, performs)

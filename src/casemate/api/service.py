@@ -36,7 +36,9 @@ from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
 from casemate.store.interface import Store
+from casemate.supply import EvidenceKeeper, Signatures
 from casemate.vault.interface import Vault
+from casemate.vulnerabilities import Advisories
 
 
 class PreparedBackup(Protocol):
@@ -126,6 +128,9 @@ class Service:
     baselines: Baselines
     recordings: Recordings
     budgets: Budgets
+    advisories: Advisories
+    signatures: Signatures
+    evidence: EvidenceKeeper
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]
@@ -136,6 +141,8 @@ class Service:
     metrics: Callable[[str | None, str | None], Awaitable[Metrics]] = nothing_counted
     """Tells how the functions of a project do, of all, or one."""
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
+    imports: Slots = field(default_factory=lambda: Slots("imports of advisories", 1))
+    sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 1))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1))
 

@@ -1,11 +1,12 @@
 """Source and requirements -> an immutable bundle folder named by its digest.
 
 It finds interpreters, locks, installs and compiles dependencies in a sandbox, and packs and
-unpacks bundles. It runs no code of a function or package. It is not the sandbox functions run in,
-knows no node and no store, and does not look for advisories. May import `model` only.
+unpacks bundles. It runs no code of a function or package, but for sources that an exception names.
+It is not the sandbox functions run in, and knows no node and no store; what advisories say, it is
+told. May import `model` and `package_index`.
 """
 
-from casemate.build.archive import pack, unpack, verify
+from casemate.build.archive import pack, require_manifest, unpack, verify
 from casemate.build.bundle import BuiltBundle, build
 from casemate.build.compile import RUNTIME_ROOT
 from casemate.build.errors import (
@@ -61,6 +62,7 @@ __all__ = [
     "end_of_life",
     "find_interpreters",
     "pack",
+    "require_manifest",
     "runtime_status",
     "unpack",
     "verify",

@@ -28,6 +28,8 @@ SANDBOX_UID = 65534
 _TRUSTED_PATH = "/usr/bin:/bin:/usr/local/bin"
 _ENTER = "/casemate/enter.py"
 _SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache")
+_ENVIRONMENT = "{environment}"
+"""Stands for the descriptor with a step's environment until the step is started."""
 _MAX_OUTPUT = 4 * 1024 * 1024
 _MAX_FILE_BYTES = 1024 * 1024 * 1024
 _INSTALL_HINT = (
@@ -92,16 +94,10 @@ def run_step(
     Raises ProtectionMissingError if the sandbox cannot be made, BuildTimeoutError after `timeout`
     seconds; then and when this process dies, everything the step started dies.
     """
-    full = step_command(
-        interpreter,
-        command,
-        mounts=mounts,
-        environment=environment,
-        folder=folder,
-        network=network,
-        timeout=timeout,
-    )
-    finished = _execute(full, stdin=stdin, timeout=timeout)
+    # By a descriptor: what is an argument can be read by every user of the host.
+    given = ("--args", _ENVIRONMENT)
+    full = _full(interpreter, command, given, mounts, folder, network=network, timeout=timeout)
+    finished = _execute(full, environment, stdin=stdin, timeout=timeout)
     refused = finished.status == enter_script.REFUSED
     if refused or finished.errors.startswith("bwrap: "):
         lines = finished.errors.strip().splitlines() or ["no reason given"]
@@ -122,7 +118,36 @@ def step_command(
     network: bool,
     timeout: float,
 ) -> list[str]:
-    """Return what starts a step in its sandbox. Raises ProtectionMissingError."""
+    """Return what starts a step in its sandbox, for who starts it. Raises ProtectionMissingError.
+
+    Its environment is among the arguments, which every user of the host can read: nothing secret.
+    """
+    return _full(
+        interpreter,
+        command,
+        _set(environment),
+        mounts,
+        folder,
+        network=network,
+        timeout=timeout,
+    )
+
+
+def _set(environment: Mapping[str, str]) -> list[str]:
+    """Return an environment as options of bubblewrap."""
+    return [part for key, value in environment.items() for part in ("--setenv", key, value)]
+
+
+def _full(
+    interpreter: Interpreter,
+    command: Sequence[str],
+    environment: Sequence[str],
+    mounts: Sequence[Mount],
+    folder: str,
+    *,
+    network: bool,
+    timeout: float,
+) -> list[str]:
     as_root = os.geteuid() == 0
     shown = [
         *_system_mounts(),
@@ -134,7 +159,7 @@ def step_command(
         find_bubblewrap(),
         *_namespace_options(as_root=as_root, network=network),
         *_mount_options(shown),
-        *(part for key, value in environment.items() for part in ("--setenv", key, value)),
+        *environment,
         "--",
         *(str(interpreter.path), "-I", "-S", _ENTER),
         *(str(SANDBOX_UID) if as_root else "-", str(int(timeout) + 1), str(_MAX_FILE_BYTES)),
@@ -143,11 +168,24 @@ def step_command(
     ]
 
 
-def _execute(command: Sequence[str], *, stdin: bytes, timeout: float) -> Finished:
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+def _execute(
+    command: Sequence[str], environment: Mapping[str, str], *, stdin: bytes, timeout: float
+) -> Finished:
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        _in_memory(environment) as given,
+    ):
         try:
             done = subprocess.run(
-                command, input=stdin, stdout=out, stderr=err, timeout=timeout, check=False, env={}
+                [str(given) if part == _ENVIRONMENT else part for part in command],
+                input=stdin,
+                stdout=out,
+                stderr=err,
+                timeout=timeout,
+                check=False,
+                env={},
+                pass_fds=(given,),
             )
         except subprocess.TimeoutExpired as error:
             raise BuildTimeoutError(
@@ -161,6 +199,18 @@ def _execute(command: Sequence[str], *, stdin: bytes, timeout: float) -> Finishe
             file.seek(0)
             texts.append(file.read(_MAX_OUTPUT).decode("utf-8", "replace"))
         return Finished(status=done.returncode, output=texts[0], errors=texts[1])
+
+
+@contextlib.contextmanager
+def _in_memory(environment: Mapping[str, str]) -> Iterator[int]:
+    """Hold a descriptor with an environment as bubblewrap reads its options."""
+    descriptor = os.memfd_create("environment", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, "".join(f"{part}\0" for part in _set(environment)).encode())
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _namespace_options(*, as_root: bool, network: bool) -> Iterator[str]:

@@ -15,6 +15,7 @@ from casemate.build.archive import verify
 from casemate.build.compile import compile_tree, raise_syntax_errors
 from casemate.build.contents import MANIFEST_NAME, check_manifest
 from casemate.build.errors import ArchiveError, BuildError
+from casemate.build.indexes import BuildIndexes
 from casemate.build.interpreters import Interpreter, choose_interpreter, find_interpreters
 from casemate.build.layer import Layer, dependencies, exclusive, place
 from casemate.build.limits import MAX_BUNDLE_BYTES
@@ -26,6 +27,7 @@ from casemate.build.uv_process import UvSession
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.function import NAME_PATTERN, FunctionSpec, named_resources
 from casemate.model.grant import Resources
+from casemate.package_index import Known, NothingKnown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,7 @@ class _Job:
     tell: Callable[[str], None]
     relock: bool
     resources: Resources
+    known: Known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +81,15 @@ def build(
     interpreters: Sequence[Interpreter] | None = None,
     today: date | None = None,
     resources: Resources | None = None,
+    known: Known | None = None,
 ) -> BuiltBundle:
     """Build `spec` of the project at `project_root` into `out/<digest>`.
 
     Blocks (run it in a thread). `cache` keeps downloads and installed dependencies (default:
     `casemate` below XDG_CACHE_HOME); `interpreters` saves looking for them again. `resources` are
     what the project declares; those that the function is granted, or that its triggers
-    and destinations name, go into the bundle. Equal input
+    and destinations name, go into the bundle. `known` is what advisories say of packages: what
+    is an attack, and what mends a hole and so need not wait. Equal input
     gives an equal digest, in whatever folder. Builds of the same function wait for each other.
 
     Raises BuildError (all of `casemate.build.errors`), ProtectionMissingError without a sandbox,
@@ -122,6 +127,7 @@ def build(
                         tell=progress or (lambda _: None),
                         relock=relock,
                         resources=resources or Resources(),
+                        known=known or NothingKnown(),
                     )
                 )
             finally:
@@ -176,9 +182,14 @@ def _dependencies(job: _Job) -> _Dependencies:
     steps = job.work / "steps"
     steps.mkdir(mode=0o700)
     session = UvSession(
-        interpreter=job.interpreter, work=steps, cache=job.cache / "uv", environ=job.environ
+        interpreter=job.interpreter,
+        work=steps,
+        cache=job.cache / "uv",
+        environ=job.environ,
+        known=job.known,
     )
     requirements = read_requirements(job.root, job.spec.requirements)
+    BuildIndexes(session, job.root)  # a file of rules that is wrong is told, needed now or not
     job.tell(f"Locking {requirements.name}")
     locked, warning = lock(requirements, job.root, session, relock=job.relock)
     folder, layer = dependencies(

@@ -3,6 +3,26 @@
 from __future__ import annotations
 
 from casemate.model.errors import InvalidInputError, UnavailableError
+from casemate.package_index import IndexUnavailableError
+
+__all__ = [
+    "ArchiveError",
+    "BuildError",
+    "BuildTimeoutError",
+    "CodeSyntaxError",
+    "DependencyError",
+    "HashMismatchError",
+    "IndexUnavailableError",
+    "NoMatchingWheelError",
+    "RequirementConflictError",
+    "RequirementNotFoundError",
+    "RequirementsFileError",
+    "SourceOnlyError",
+    "SourceTreeError",
+    "StaleLockError",
+    "UnhashedRequirementError",
+    "UnsupportedRuntimeError",
+]
 
 
 class BuildError(InvalidInputError):
@@ -34,7 +54,7 @@ class RequirementNotFoundError(DependencyError):
 
 
 class SourceOnlyError(DependencyError):
-    """A requirement has no wheel; building from source is never done."""
+    """A requirement has no wheel, and no exception has it built from source."""
 
 
 class NoMatchingWheelError(DependencyError):
@@ -55,10 +75,6 @@ class UnhashedRequirementError(DependencyError):
 
 class StaleLockError(DependencyError):
     """The lock does not fit its project file."""
-
-
-class IndexUnavailableError(UnavailableError):
-    """The package index cannot be reached."""
 
 
 class BuildTimeoutError(UnavailableError):

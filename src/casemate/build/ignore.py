@@ -25,8 +25,9 @@ DEFAULT_PATTERNS = (
     *(".git", ".hg/", ".svn/", ".venv/", "venv/", "node_modules/", ".casemate/", IGNORE_FILE),
     *("__pycache__/", "*.pyc", "*.pyo", "*.egg-info/", ".DS_Store", ".idea/", ".vscode/"),
     *(".mypy_cache/", ".pytest_cache/", ".ruff_cache/", ".hypothesis/", ".tox/", ".nox/"),
-    # The locks that a build writes; the bundle's manifest holds the lock's hash.
-    "*.cp3*-*.lock",
+    # The locks that a build writes; the bundle's manifest holds the lock's hash. What is accepted
+    # for now is no part of a function.
+    *("*.cp3*-*.lock", "casemate-packages.toml"),
 )
 
 

@@ -1,9 +1,10 @@
 """Installs a lock's wheels with uv, inside the sandbox, and reduces them to what runs.
 
 Nothing of a package is ever executed: only wheels are taken (`--only-binary :all:`), each checked
-against the lock (`--require-hashes`). Left out of the result: console scripts (`bin/`, they name
-an interpreter of the building host), `.pth` files (they would run code when Python starts; the
-runner does not process them either), compiled files and uv's own notes.
+against the lock (`--require-hashes`) and looked into before it is unpacked. Left out of the result,
+and said: console scripts (`bin/`, they name an interpreter of the building host), what would run
+code when Python starts (`.pth` files, `sitecustomize`, `usercustomize`; the runner does not process
+them either) and data outside of packages. Left out without a word: compiled files and uv's notes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
 from casemate.build.errors import DependencyError, SourceTreeError
+from casemate.build.indexes import BuildIndexes
 from casemate.build.limits import INSTALL_TIMEOUT, MAX_SOURCE_FILES
 from casemate.build.lock import Lock, place_inputs
 from casemate.build.tree import check_collisions, normalise_modes, remove_tree, walk_files
@@ -24,6 +26,24 @@ from casemate.build.uv_process import TARGET, UvSession
 from casemate.model.bundle import LockedPackage
 
 _MAX_METADATA = 4 * 1024 * 1024
+_START_UP = ("sitecustomize", "usercustomize")
+_SYSTEM_FOLDERS = frozenset(
+    (
+        "bin",
+        "doc",
+        "etc",
+        "include",
+        "lib",
+        "lib64",
+        "libexec",
+        "man",
+        "sbin",
+        "share",
+        "usr",
+        "var",
+    )
+)
+"""Where wheels put data for the system (`NAME.data/data`), unless a package is called so."""
 _UV_NOTES = {"uv_cache.json", "uv_build.json"}
 
 
@@ -36,19 +56,26 @@ def install(
     """
     name = "pylock.toml" if lock.pylock else "casemate-requirements.txt"
     given = session.work / "install"
-    place_inputs({f"{lock.folder}/{name}": lock.text}, lock.vendored, project_root, given)
     target = session.work / "deps"
     target.mkdir(mode=0o755)
-    session.run(
-        [
-            *("pip", "install", "-r", name, "--target", TARGET, "--quiet"),
-            *("--require-hashes", "--only-binary", ":all:"),
-        ],
-        given=given,
-        folder=lock.folder,
-        target=target,
-        timeout=INSTALL_TIMEOUT,
-    )
+    indexes = BuildIndexes(session, project_root)
+    with indexes.serving(
+        [lock.text], before=lock.text if lock.own else "", aged=not lock.own
+    ) as at:
+        text = at.inside(lock.text)
+        place_inputs({f"{lock.folder}/{name}": text}, lock.vendored, project_root, given)
+        indexes.inspect_vendored(lock.text, given, lock.vendored)
+        session.run(
+            [
+                *("pip", "install", "-r", name, "--target", TARGET, "--quiet"),
+                *("--require-hashes", "--only-binary", ":all:"),
+            ],
+            given=given,
+            folder=lock.folder,
+            target=target,
+            timeout=INSTALL_TIMEOUT,
+            served=at,
+        )
     try:
         packages, warnings = reduce_tree(target)
     except SourceTreeError as error:
@@ -70,11 +97,14 @@ def reduce_tree(target: Path) -> tuple[tuple[LockedPackage, ...], tuple[str, ...
     scripts = _take(paths, lambda path: path.startswith("bin/"))
     if scripts:
         warnings.append(f"Left out {len(scripts)} console script(s): {_listed(scripts)}.")
-    hooks = _take(paths, lambda path: "/" not in path and path.endswith(".pth"))
+    hooks = _take(paths, _starts_with_python)
     if hooks:
         warnings.append(f"Left out start-up file(s), which would run code: {_listed(hooks)}.")
     rest = _take(paths, _is_residue)
-    for path in (*scripts, *hooks, *rest):
+    data = _take(paths, _outside_of_packages(paths))
+    if data:
+        warnings.append(f"Left out {len(data)} file(s) outside of packages: {_listed(data)}.")
+    for path in (*scripts, *hooks, *data, *rest):
         (target / path).unlink()
     check_collisions(paths)
     present = set(paths)
@@ -90,6 +120,31 @@ def _take(paths: list[str], chosen: Callable[[str], bool]) -> list[str]:
     taken = [path for path in paths if chosen(path)]
     paths[:] = [path for path in paths if not chosen(path)]
     return taken
+
+
+def _starts_with_python(path: str) -> bool:
+    """Tell what Python runs when it starts, for being there: `.pth` files and two modules."""
+    top = path.split("/", maxsplit=1)[0]
+    if "/" not in path and top.endswith(".pth"):
+        return True
+    return top.split(".")[0] in _START_UP
+
+
+def _outside_of_packages(paths: Sequence[str]) -> Callable[[str], bool]:
+    """Return what tells files that no import finds: data for the system, loose files at the top."""
+    packages = {path.split("/")[0] for path in paths if path.count("/") == 1 and _is_code(path)}
+
+    def outside(path: str) -> bool:
+        top, slash, _ = path.partition("/")
+        if not slash:
+            return not _is_code(path)
+        return top in _SYSTEM_FOLDERS and top not in packages
+
+    return outside
+
+
+def _is_code(path: str) -> bool:
+    return path.endswith((".py", ".pyi", ".so"))
 
 
 def _is_residue(path: str) -> bool:

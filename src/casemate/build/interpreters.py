@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import json
 import os
 import platform
@@ -16,14 +15,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from casemate.build.errors import UnsupportedRuntimeError
+from casemate.build.support import old_file_warning, python_support
 from casemate.model.function import SUPPORTED_PYTHONS
 
-_EOL_MONTHS = {
-    "3.11": (2027, 10, "PEP 664"),
-    "3.12": (2028, 10, "PEP 693"),
-    "3.13": (2029, 10, "PEP 719"),
-    "3.14": (2030, 10, "PEP 745"),
-}
 WARN_DAYS = 180
 _PROBE_TIMEOUT = 5.0
 _NAME = re.compile(r"^python3(?:\.(?:11|12|13|14))?$")
@@ -89,12 +83,12 @@ class Interpreter:
 
 def end_of_life(minor: str) -> tuple[date, str]:
     """Return the last day a Python version gets security fixes, and the PEP that says so."""
-    if minor not in _EOL_MONTHS:
+    known = python_support().python.get(minor)
+    if known is None:
         raise UnsupportedRuntimeError(
             f"Python {minor} is not supported; expected one of {', '.join(SUPPORTED_PYTHONS)}."
         )
-    year, month, source = _EOL_MONTHS[minor]
-    return date(year, month, calendar.monthrange(year, month)[1]), source
+    return known.ends, known.source
 
 
 def runtime_status(minor: str, today: date) -> RuntimeStatus:
@@ -150,12 +144,14 @@ def choose_interpreter(
         )
     chosen = max(usable, key=lambda i: [int(n) for n in i.version.split(".")])
     remaining = (chosen.end_of_life - today).days
+    warnings = [old_file_warning(today)]
     if runtime_status(chosen.minor, today) is RuntimeStatus.ENDING:
-        return chosen, (
+        warnings.insert(
+            0,
             f"Python {chosen.minor} reaches its end of life on {chosen.end_of_life} "
-            f"({chosen.end_of_life_source}), in {remaining} days; then it will be refused."
+            f"({chosen.end_of_life_source}), in {remaining} days; then it will be refused.",
         )
-    return chosen, None
+    return chosen, " ".join(filter(None, warnings)) or None
 
 
 def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:

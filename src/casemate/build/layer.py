@@ -36,7 +36,7 @@ from casemate.build.tree import (
 from casemate.build.uv_process import UvSession
 from casemate.model.bundle import BundleFile, LockedPackage
 
-_FORMAT = 1
+_FORMAT = 2
 _INDEX = "layer.json"
 
 

@@ -24,6 +24,8 @@ RATIO_FREE_BYTES = 16 * MIB
 LOCK_TIMEOUT = 300.0
 INSTALL_TIMEOUT = 600.0
 COMPILE_TIMEOUT = 300.0
+BUILD_TIMEOUT = 120.0
+"""Of a source distribution, for which an exception is recorded."""
 WAIT_TIMEOUT = 900.0
 """How long a build waits for another one of the same function or dependencies."""
 UNPACK_TIMEOUT = 120.0

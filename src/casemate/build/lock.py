@@ -22,6 +22,7 @@ from casemate.build.errors import (
     RequirementsFileError,
     UnhashedRequirementError,
 )
+from casemate.build.indexes import BuildIndexes
 from casemate.build.interpreters import machine
 from casemate.build.limits import LOCK_TIMEOUT, MAX_REQUIREMENTS_BYTES, MAX_SOURCE_FILES
 from casemate.build.requirements import Kind, Requirements, check_strong_hashes
@@ -37,13 +38,14 @@ class Lock:
     """A complete lock. `pylock` tells the format: pylock.toml (PEP 751) or requirements.txt.
 
     `folder` is where it belongs relative to the project, and `vendored` the folders of wheels,
-    relative to the project, that it needs.
+    relative to the project, that it needs. `own` says that it was made here, and so was judged.
     """
 
     text: str
     pylock: bool
     folder: str
     vendored: tuple[str, ...] = ()
+    own: bool = False
 
     @property
     def sha256(self) -> str:
@@ -60,14 +62,16 @@ def lock(
     DependencyError or IndexUnavailableError.
     """
     warning = None
+    own = False
     if requirements.kind is Kind.UV_LOCK:
         text, warning = _export(requirements, session)
     elif requirements.locked:
         text = requirements.text
     else:
+        own = True
         path = lock_path(project_root, requirements.name, session.interpreter.minor)
         held = None if relock else _held(path, requirements.fingerprint)
-        text = held or _resolve(requirements, project_root, session)
+        text = held or _resolve(requirements, project_root, session, before=_before(path))
         if held is None:
             _write(path, text, like=project_root / requirements.name)
     check_strong_hashes(requirements.name, text)
@@ -76,6 +80,7 @@ def lock(
         pylock=requirements.kind is Kind.PYLOCK,
         folder=PurePosixPath(requirements.name).parent.as_posix(),
         vendored=requirements.vendored,
+        own=own,
     )
     return made, warning
 
@@ -101,23 +106,32 @@ def place_inputs(
     normalise_modes(given)
 
 
-def _resolve(requirements: Requirements, project_root: Path, session: UvSession) -> str:
+def _resolve(
+    requirements: Requirements, project_root: Path, session: UvSession, *, before: str
+) -> str:
+    """Resolve from what the indexes may offer; `before` is the lock that there was, if any."""
     given = session.work / "lock"
-    place_inputs(requirements.files, requirements.vendored, project_root, given)
     name = PurePosixPath(requirements.name)
-    finished = session.run(
-        [
-            *("pip", "compile", name.name, "--no-header", "--no-annotate"),
-            *("--generate-hashes", "--only-binary", ":all:"),
-        ],
-        given=given,
-        folder=name.parent.as_posix(),
-        timeout=LOCK_TIMEOUT,
-    )
+    indexes = BuildIndexes(session, project_root)
+    texts = list(requirements.files.values())
+    with indexes.serving(texts, before=before, aged=True) as at:
+        files = {path: at.inside(text) for path, text in requirements.files.items()}
+        place_inputs(files, requirements.vendored, project_root, given)
+        finished = session.run(
+            [
+                *("pip", "compile", name.name, "--no-header", "--no-annotate"),
+                *("--generate-hashes", "--only-binary", ":all:"),
+            ],
+            given=given,
+            folder=name.parent.as_posix(),
+            timeout=LOCK_TIMEOUT,
+            served=at,
+        )
+        output = at.recorded(at.outside(finished.output))
     links = [f"--find-links {os.path.relpath(v, name.parent)}" for v in requirements.vendored]
     options = "".join(f"{line}\n" for line in (*requirements.options, *links))
     header = _HEADER.format(fingerprint=requirements.fingerprint)
-    return header + options + finished.output
+    return header + options + output
 
 
 def _export(requirements: Requirements, session: UvSession) -> tuple[str, str | None]:
@@ -160,9 +174,7 @@ def _export(requirements: Requirements, session: UvSession) -> tuple[str, str | 
 def _held(path: Path, fingerprint: str) -> str | None:
     """Return the lock that was written before, if it fits; never follows a link."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(descriptor, encoding="utf-8", newline="") as file:
-            text = file.read(MAX_REQUIREMENTS_BYTES + 1)
+        text = _text(path)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -176,6 +188,22 @@ def _held(path: Path, fingerprint: str) -> str | None:
             next_step="Remove it, or lock again (`--relock`).",
         )
     return text if match.group(1) == fingerprint else None
+
+
+def _before(path: Path) -> str:
+    """Return a lock that was written here before, whether it fits or not; nothing without one."""
+    try:
+        text = _text(path)
+    except (OSError, ValueError):
+        return ""
+    return text if len(text) <= MAX_REQUIREMENTS_BYTES and _FINGERPRINT.match(text) else ""
+
+
+def _text(path: Path) -> str:
+    """Return up to a character more than a lock may have. Raises OSError, ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, encoding="utf-8", newline="") as file:
+        return file.read(MAX_REQUIREMENTS_BYTES + 1)
 
 
 def _write(path: Path, text: str, *, like: Path) -> None:

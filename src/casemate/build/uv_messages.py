@@ -18,6 +18,7 @@ from casemate.build.errors import (
 )
 from casemate.build.interpreters import Interpreter
 from casemate.model.errors import CasemateError
+from casemate.package_index import INDEX_URL
 
 _MAX_MESSAGE = 600
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
@@ -28,7 +29,9 @@ _SUBJECT = (
 )
 _WHEEL_ADVICE = (
     "Pin a version that has wheels, use another package, or build a wheel yourself and name its "
-    "folder with `--find-links`."
+    "folder with `--find-links`; or have it built in the sandbox, by an exception in "
+    'casemate-packages.toml: [[exception]] package, version, allow = ["source"], a reason and an '
+    "end (`expires`)."
 )
 
 # In this order: the first that matches decides.
@@ -73,13 +76,14 @@ _KINDS: tuple[tuple[re.Pattern[str], type[CasemateError], str, str], ...] = (
         re.compile(rf"{_SUBJECT} has no usable wheels"),
         SourceOnlyError,
         "{0} has no wheel that can be used with Python {python} here; building from source would "
-        "run its code and is never done.",
+        "run its code, and needs a recorded exception.",
         _WHEEL_ADVICE,
     ),
     (
         re.compile(rf"Wheels are required for `{_SUBJECT}`"),
         SourceOnlyError,
-        "{0} has no wheel; building from source would run its code and is never done.",
+        "{0} has no wheel; building from source would run its code, and needs a "
+        "recorded exception.",
         _WHEEL_ADVICE,
     ),
     (
@@ -132,7 +136,7 @@ def _clean(errors: str, interpreter: Interpreter) -> str:
     for path in (interpreter.path, interpreter.prefix):
         if len(path.parts) > 2:
             text = text.replace(str(path), f"python{interpreter.minor}")
-    text = _CREDENTIALS.sub("", text)
+    text = _CREDENTIALS.sub("", text).replace(INDEX_URL, "the index")
     text = _INSIDE_PATHS.sub(lambda m: m.group().rstrip("/").rsplit("/", 1)[-1], text)
     return " ".join(
         line.strip() for line in text.splitlines() if line.strip() and not _is_noise(line)

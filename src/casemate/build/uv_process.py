@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import uv
 
 from casemate.build.bubblewrap import Finished, Mount, hand_over, run_step
 from casemate.build.interpreters import Interpreter
 from casemate.build.uv_messages import dependency_error
-from casemate.model.errors import ProtectionMissingError
+from casemate.model.errors import CasemateError, ProtectionMissingError
+from casemate.package_index import Known, NothingKnown
 
 INPUT = "/build"
 """Where uv sees what it is given; it cannot write there."""
@@ -26,6 +28,21 @@ _PASSED = (
     *("http_proxy", "https_proxy", "no_proxy"),
 )
 _NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs", "/usr/share/ca-certificates")
+
+
+class Served(Protocol):
+    """What stands for all indexes while uv runs."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """Return the settings by which uv finds it."""
+
+    @property
+    def network(self) -> bool:
+        """Tell whether it is reached over the network of the host."""
+
+    def explanation(self, errors: str) -> CasemateError | None:
+        """Return what was refused to uv and made it fail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +58,10 @@ class UvSession:
     work: Path
     cache: Path
     environ: Mapping[str, str]
+    known: Known = field(default_factory=NothingKnown)
+    """What advisories say of packages."""
+    now: float | None = None
+    """The time that releases are judged at; the clock's without one."""
 
     def run(
         self,
@@ -50,11 +71,13 @@ class UvSession:
         folder: str = ".",
         target: Path | None = None,
         timeout: float,
+        served: Served | None = None,
     ) -> Finished:
         """Run uv in a folder below `given`, seen as `/build`; return its output.
 
-        `target` is seen as `/target` and can be written to. Raises a DependencyError or
-        IndexUnavailableError with a short message if uv fails.
+        `target` is seen as `/target` and can be written to. With `served`, uv sees that in place of
+        all indexes. Raises a DependencyError or IndexUnavailableError with a short message if uv
+        fails, or what was refused to it.
         """
         self.cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         hand_over(self.cache)
@@ -67,19 +90,20 @@ class UvSession:
             self.interpreter,
             [_UV, *arguments, *common, "--python", str(self.interpreter.path)],
             mounts=[
-                *_network_mounts(self.environ),
+                *_network_mounts(self.environ if served is None else {}),
                 Mount(host=uv_binary(), inside=_UV),
                 Mount(host=given, inside=INPUT),
                 Mount(host=self.cache, inside="/cache", writable=True),
                 *filled,
             ],
-            environment=_environment(self.environ),
+            environment=_environment(self.environ if served is None else {}, served),
             folder=INPUT if folder == "." else f"{INPUT}/{folder}",
-            network=True,
+            network=served is None or served.network,
             timeout=timeout,
         )
         if finished.status != 0:
-            raise dependency_error(finished.errors, self.interpreter)
+            refused = served.explanation(finished.errors) if served else None
+            raise refused or dependency_error(finished.errors, self.interpreter)
         return finished
 
 
@@ -97,7 +121,8 @@ def uv_binary() -> Path:
         return Path(found).resolve()
 
 
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+def _environment(environ: Mapping[str, str], served: Served | None = None) -> dict[str, str]:
+    """Return what uv gets. Where indexes are served to it, it needs no setting of the caller."""
     passed = {name: environ[name] for name in _PASSED if environ.get(name)}
     if environ.get("SSL_CERT_FILE"):
         passed["SSL_CERT_FILE"] = _CERTIFICATES
@@ -109,6 +134,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
         "UV_CACHE_DIR": "/cache",
         "UV_HTTP_RETRIES": "2",
         "UV_LINK_MODE": "copy",
+        **(served.environment if served is not None else {}),
     }
 
 

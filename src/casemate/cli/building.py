@@ -13,7 +13,8 @@ from casemate.cli.names import FunctionName, require_manifest
 from casemate.cli.terminal import YELLOW, note, progress
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle
+    from casemate.advisories import KnownHoles
+    from casemate.build import BuiltBundle, Interpreter
     from casemate.model.function import FunctionSpec, Project
 
 BUNDLES = Path(".casemate/bundles")
@@ -50,27 +51,41 @@ class Workspace:
 
     def build(self, out: Path | None, *, relock: bool) -> Iterator[BuiltBundle]:
         """Build the chosen functions one after the other, showing how far it is."""
-        from casemate.build import build, find_interpreters
+        from casemate.advisories import KnownHoles, default_place
+        from casemate.build import find_interpreters
 
         interpreters = find_interpreters(today=date.today(), environ=os.environ)
-        for spec in self.chosen:
-            name = self.name_of(spec)
-            with progress(f"Building {name}") as step:
-                built = build(
-                    self.root,
-                    self.project.name,
-                    spec,
-                    out or self.root / BUNDLES,
-                    progress=lambda text, step=step, name=name: step.update(  # type: ignore[misc]
-                        f"Building {name}: {text}"
-                    ),
-                    relock=relock,
-                    resources=self.project.resources,
-                    interpreters=interpreters,
-                )
-            for warning in built.warnings:
-                note(f"Warning: {name}: {warning}", YELLOW)
-            yield built
+        with KnownHoles(default_place(os.environ)) as known:
+            for spec in self.chosen:
+                yield self._build(spec, out, interpreters, known, relock=relock)
+
+    def _build(
+        self,
+        spec: FunctionSpec,
+        out: Path | None,
+        interpreters: Sequence[Interpreter],
+        known: KnownHoles,
+        *,
+        relock: bool,
+    ) -> BuiltBundle:
+        from casemate.build import build
+
+        name = self.name_of(spec)
+        with progress(f"Building {name}") as step:
+            built = build(
+                self.root,
+                self.project.name,
+                spec,
+                out or self.root / BUNDLES,
+                progress=lambda text: step.update(f"Building {name}: {text}"),
+                relock=relock,
+                resources=self.project.resources,
+                interpreters=interpreters,
+                known=known,
+            )
+        for warning in built.warnings:
+            note(f"Warning: {name}: {warning}", YELLOW)
+        return built
 
 
 def total_size(built: BuiltBundle) -> int:

@@ -26,6 +26,7 @@ from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.gateway.stable import require_stable_before
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
+from casemate.gateway.vouched import Vouching
 from casemate.model.deployment import LIVE, Alias, DeployedFunction, Quarantine, Version
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.facts import Actor
@@ -44,8 +45,10 @@ from casemate.operations.records import ReadLogs
 from casemate.recorder.denials import DenialRecorder
 from casemate.recorder.records.interface import Records
 from casemate.sandbox.client import SandboxClient
+from casemate.sbom import sbom
 from casemate.seal import Redactor
 from casemate.store.interface import Store
+from casemate.vulnerabilities import Gate, Live
 
 AnswerT = TypeVar("AnswerT")
 _MAX_HISTORY = 1000
@@ -64,6 +67,7 @@ class NodeControl:
         dispatcher: Dispatcher,
         client: SandboxClient,
         bundles: BundleStore,
+        vouching: Vouching,
         data: ProjectData,
         uses: UseCounter,
         redactor: Redactor,
@@ -72,6 +76,7 @@ class NodeControl:
         facts: FactStream,
         subscriptions: Subscriptions,
         delivery: Delivery,
+        gate: Gate,
         on_live: Callable[[], None],
     ) -> None:
         """Act on these.
@@ -104,7 +109,9 @@ class NodeControl:
             dispatcher=dispatcher,
             client=client,
             bundles=bundles,
+            vouching=vouching,
             data=data,
+            gate=gate,
             happened=facts.happened,
         )
         self._changing = asyncio.Lock()
@@ -183,6 +190,14 @@ class NodeControl:
             self._facts.happened(changes.released(operation, by))
             await self._reload()
             return found
+
+    async def live(self) -> tuple[Live, ...]:
+        """Return what callers reach by an alias, once no change of it is under way."""
+        async with self._changing:
+            return tuple(
+                Live(version.project, version.function, version.number, version.digest)
+                for version in self._catalogue.reached()
+            )
 
     async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """See Control."""
@@ -277,9 +292,9 @@ class NodeControl:
         async with self._changing:
             await self._bundles.rekey()
 
-    async def start_once(self, project: str, function: str, digest: str) -> None:
+    async def start_once(self, project: str, function: str, digest: str, *, by: Actor) -> None:
         """See Control."""
-        await self._deploying.start_once(Deployment(project, function, digest))
+        await self._deploying.start_once(Deployment(project, function, digest), by)
 
     async def deploy(
         self, project: str, function: str, digest: str, *, approve: bool, by: Actor
@@ -330,6 +345,19 @@ class NodeControl:
             targets = (Target(version=to, weight=100),)
             wanted = SetAlias(project=project, function=function, name=LIVE, targets=targets)
             return await self._point(wanted, by)
+
+    async def sbom(self, project: str, function: str, version: int | None) -> bytes:
+        """See Control."""
+        found = await self.function(project, function)
+        live = self._catalogue.most_live(project, function)
+        wanted = live.number if version is None and live is not None else version
+        digest = next((one.digest for one in found.versions if one.number == wanted), None)
+        if digest is None:
+            raise NotFoundError(
+                f"{project}/{function} has no version {wanted or 'that is live'}.",
+                next_step="run casemate show to see the versions there are",
+            )
+        return await self._bundles.read(digest, sbom)
 
     async def _stable_before(self, project: str, function: str) -> int:
         found = await self.function(project, function)

@@ -15,6 +15,7 @@ from pathlib import Path
 from casemate import __version__
 from casemate.accounts import Accounts
 from casemate.admission import Admission, Catalogue
+from casemate.advisories import place_of_node
 from casemate.api import create_app
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
@@ -68,9 +69,16 @@ from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
+from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
-from casemate.model.facts import GrantUsed, RiskAccepted
+from casemate.model.facts import (
+    NOT_BY_NETWORK,
+    Actor,
+    BundleTampered,
+    GrantUsed,
+    RiskAccepted,
+)
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
@@ -86,12 +94,14 @@ from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
 from casemate.store.interface import Store
 from casemate.store.sqlite import SqliteStore
+from casemate.supply import BuilderKeys, EvidenceKeeper, Signatures
 from casemate.triggers.hooks import HOOKS_PREFIX, Hooks
 from casemate.triggers.http_server import HttpServer, asgi_handler
 from casemate.triggers.outside import OutsideTriggers
 from casemate.triggers.schedule import Schedules
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
+from casemate.vulnerabilities import Advisories, Gate, Watch
 
 _logger = logging.getLogger(__name__)
 _UNPACKED_SHARE = 4
@@ -135,6 +145,11 @@ class Gateway:
         self.accounts = Accounts(
             store, vault, roles=self.policy.roles, happened=self.facts.happened
         )
+        self.signatures = Signatures(
+            store,
+            BuilderKeys(store, self.facts.happened, self.accounts.there_since),
+            self.facts.happened,
+        )
         self.catalogue = Catalogue()
         self.redactor = Redactor(self.records, vault, self.facts)
         self.registry = counting(self.facts, self.catalogue)
@@ -176,12 +191,16 @@ class Gateway:
             partial(_bundle_key, self.vault),
             capacity=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _UNPACKED_SHARE,
             share=any(one.name == "own inodes" and one.holds for one in config.protections),
+            on_tampered=self._tampered,
         )
+        self.evidence = EvidenceKeeper(self.store, self.bundles.owners)
         self.client = SandboxClient(
             socket.socket(fileno=config.supervisor),
             loop,
             zygotes=zygotes,
             bundles=self.bundles,
+            require=self.signatures.require,
+            on_loaded=self.evidence.note,
             egress=self.egress,
             on_denied_call=happenings.on_call,
             on_filter_kill=happenings.on_kill,
@@ -190,6 +209,20 @@ class Gateway:
             narrow=self.baselines.narrowed,
             usual=self.baselines.shapes,
         )
+
+    def _tampered(self, digest: str, reason: str) -> None:
+        """Tell that a bundle is not what it was, once for each function that it is of."""
+        for project, function in sorted(self.catalogue.functions_of(digest)) or [("", "")]:
+            self.facts.happened(
+                BundleTampered(
+                    at=time.time(),
+                    project=project,
+                    function=function,
+                    digest=digest,
+                    what="bundle",
+                    reason=reason,
+                )
+            )
 
     def _build_path(self, url: str) -> None:
         """Build the path, what keeps events, and what brings kept ones to it."""
@@ -246,6 +279,8 @@ class Gateway:
 
     def _build_operations(self) -> None:
         """Build what owners do with the node, and what they are told of it."""
+        place = place_of_node(self._folders.data)
+        gate = Gate(place, self.store, self.facts.happened)
         self.control = NodeControl(
             config=self._config,
             store=self.store,
@@ -254,6 +289,7 @@ class Gateway:
             dispatcher=self.dispatcher,
             client=self.client,
             bundles=self.bundles,
+            vouching=Vouching(self.signatures, self.bundles, self.facts.happened),
             data=self.data,
             uses=self.uses,
             redactor=self.redactor,
@@ -261,6 +297,7 @@ class Gateway:
             facts=self.facts,
             subscriptions=self.subscriptions,
             delivery=self.delivery,
+            gate=gate,
             on_live=self._follow_live,
         )
         self.budgets = Budgets(
@@ -271,6 +308,16 @@ class Gateway:
             durable=self.recorder.durable,
             ran=self.registry.ran,
         )
+        self.watch = Watch(
+            gate,
+            self.store,
+            live=self.control.live,
+            digests=self.catalogue.digests,
+            manifest=self.bundles.manifest,
+            quarantine=partial(self.control.quarantine, by=Actor("", NOT_BY_NETWORK)),
+            happened=self.facts.happened,
+        )
+        self.advisories = Advisories(gate, self.watch, self.facts.happened)
         self.check = NodeCheck(
             self.store, self.data, self.bundles, self.vault, check_records=self.records.check
         )
@@ -349,6 +396,9 @@ class Gateway:
             baselines=self.baselines,
             recordings=self.recordings,
             budgets=self.budgets,
+            advisories=self.advisories,
+            signatures=self.signatures,
+            evidence=self.evidence,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -406,11 +456,15 @@ class Gateway:
         await self.recorder.ready()
         await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
+        await self.signatures.load()
         await self.decoys.load(present)
+        await self.advisories.gate.load()
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
         await self.budgets.load()
+        await self.advisories.clean()
+        await self.watch.start()
         self.health.start()
         self.running_logs.start()
         self.lag.start()
@@ -421,6 +475,7 @@ class Gateway:
 
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
+        await self.watch.close()
         await self.health.close()
         await self.budgets.close()
         await self.running_logs.close()
@@ -435,6 +490,7 @@ class Gateway:
         self.denials.flush()
         await self.baselines.close()
         await self.recordings.close()
+        await self.evidence.settle()
         self.uses.close()
         await self.uses.flush()
         await self.client.meters.settled()
@@ -456,6 +512,7 @@ class Gateway:
         self.schedules.replace(live)
         self.hooks.replace(live)
         self.outside.replace(live)
+        self.watch.follow()
 
 
 def _tls(config: GatewayConfig, store: Store, vault: VaultClient) -> NodeTls | None:

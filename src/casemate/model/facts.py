@@ -178,6 +178,43 @@ class CostAnomaly(Fact, frozen=True, kw_only=True):
     reason: str
 
 
+class BundleTampered(Fact, frozen=True, kw_only=True):
+    """A bundle that runs here is not what was deployed, or nobody vouches for it any more.
+
+    Nothing of it is started. Told once, until it is found whole again.
+    """
+
+    digest: str
+    what: str
+    """`bundle`: its bytes; `signature`: what vouches for it."""
+    reason: str
+
+
+class BuilderKeyAdded(Fact, frozen=True, kw_only=True):
+    """Somebody signs bundles with a key that the node did not know of."""
+
+    key: str
+    first: bool
+    """Whether it is the first one of whose it is."""
+
+
+class BuilderKeyRevoked(Fact, frozen=True, kw_only=True):
+    """A builder's key counts no more."""
+
+    key: str
+    since: float
+    """What it signed and was deployed from this moment on is not started either."""
+    reason: str
+
+
+class SigningRuleChanged(Fact, frozen=True, kw_only=True):
+    """A project asks for other signatures."""
+
+    keys: tuple[str, ...]
+    threshold: int
+    """0: there is no rule any more, and who deploys has to have signed."""
+
+
 class RiskAccepted(Fact, frozen=True, kw_only=True):
     """The node runs without a protection, which its operator accepted by name."""
 
@@ -193,6 +230,48 @@ class JournalRestored(Fact, frozen=True, kw_only=True):
     """How many entries it had."""
     archive: str
     """SHA-256 of the backup."""
+
+
+class AdvisoriesImported(Fact, frozen=True, kw_only=True):
+    """The node has other advisories in force."""
+
+    source: str
+    imported: float
+    """When they were read from their source."""
+    records: int
+
+
+class AdvisoryExcepted(Fact, frozen=True, kw_only=True):
+    """Somebody lets a function be deployed in spite of a known hole, or without advisories."""
+
+    exception: str
+    advisory: str
+    """Empty: without advisories."""
+    package: str
+    reason: str
+    expires_at: float
+
+
+class HoleFound(Fact, frozen=True, kw_only=True):
+    """A package of a live function has a known hole that was not known there before."""
+
+    package: str
+    """Name and version; empty for many, beyond those that are told one by one."""
+    advisory: str
+    severity: str
+    malicious: bool
+    known_exploited: bool
+    fixed: tuple[str, ...]
+    verdict: str
+    """A `casemate.model.vulnerability.Verdict`."""
+    reason: str
+    count: int = 1
+
+
+class AdvisoriesUnreliable(Fact, frozen=True, kw_only=True):
+    """What is live cannot be judged: advisories are missing, old, partial or unreadable."""
+
+    reason: str
 
 
 class LogsWritten(Fact, frozen=True, kw_only=True):

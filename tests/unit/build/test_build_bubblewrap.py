@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -167,6 +169,39 @@ def test_status_input_and_errors_come_back(interpreter: Interpreter) -> None:
     code = "import sys; sys.stderr.write(sys.stdin.read()); sys.exit(3)"
     done = attempt(interpreter, code, stdin=b"given")
     assert (done.status, done.errors) == (3, "given")
+
+
+def test_the_environment_is_in_no_arguments(interpreter: Interpreter) -> None:
+    """Arguments of a process can be read by every user of the host."""
+    code = "import os, sys, time; sys.stdin.read(); time.sleep(0.3); print(os.environ['WORD'])"
+    seen: list[bytes] = []
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            for path in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    seen.append(path.read_bytes())
+            time.sleep(0.05)
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    try:
+        done = run_step(
+            interpreter,
+            [str(interpreter.path), "-I", "-S", "-c", code],
+            mounts=(),
+            environment={"WORD": "hunter" + "3", "OTHER": "a b\nc"},
+            folder="/",
+            network=False,
+            timeout=20.0,
+        )
+    finally:
+        ended.set()
+        watcher.join(5)
+    assert done.output == "hunter3\n"
+    assert any(b"os.environ['WORD']" in one for one in seen)
+    assert not any(b"hunter3" in one for one in seen)
 
 
 def test_without_bubblewrap_nothing_runs(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from casemate.maintenance.doctor import Finding
+from casemate.maintenance.support import Standing, State
 
 
 @pytest.fixture
@@ -61,6 +62,29 @@ def test_where_data_goes(cli, served, monkeypatch, uid, environ, expected) -> No
 
 def test_dev_needs_a_project(cli) -> None:
     assert cli("dev").code == 2
+
+
+@pytest.fixture(autouse=True)
+def supported(monkeypatch) -> list[Standing]:
+    """What doctor says of the host's support: asking the package manager takes seconds."""
+    told = [
+        Standing(name="kernel", state=State.GOOD, detail="5.10 until 2026-12-31"),
+        Standing(name="restart", state=State.SOON, detail="it waits", next_step="reboot"),
+    ]
+    monkeypatch.setattr("casemate.maintenance.support.support", lambda today: told)
+    return told
+
+
+def test_doctor_tells_of_support_and_does_not_fail_for_it(cli, monkeypatch) -> None:
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", list)
+    monkeypatch.setenv("CASEMATE_ADVISORIES", "/nonexistent")
+    result = cli("doctor", "--json")
+    assert result.code == 0
+    told = {one["name"]: one["state"] for one in json.loads(result.out)["support"]}
+    assert told == {"kernel": "good", "restart": "soon", "casemate's packages": "unknown"}
+    shown = cli("doctor").out
+    assert "5.10 until 2026-12-31" in shown
+    assert "Next, for restart: reboot" in shown
 
 
 @pytest.mark.parametrize("holds", [True, False])

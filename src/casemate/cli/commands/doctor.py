@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from datetime import date
+
 import typer
 
 from casemate.cli.errors import ExitCode
@@ -17,19 +20,27 @@ def doctor(json: JsonOption = False) -> None:
 
     Each protection is tried, not looked up; at the end a function tries, in a sandbox as in
     production, what it must not be able to do. The exit code is 1 if one does not hold; what to
-    do about it is said below. Then come the versions of the C libraries that this installation
-    brings, to be compared with what their projects say of vulnerabilities.
+    do about it is said below. Then comes whether what the node stands on still gets security
+    fixes: Python, distribution, kernel, pending security updates, and what imported advisories say
+    of Casemate's own packages. No network is used for it. At the end are the versions of the C
+    libraries that this installation brings and of Python, which no imported advisories are about:
+    they are to be compared with what their projects say of vulnerabilities.
     """
+    from casemate.advisories import default_place
     from casemate.maintenance.doctor import examine
     from casemate.maintenance.libraries import libraries
+    from casemate.maintenance.own_packages import own_standing
+    from casemate.maintenance.support import support
 
     with progress("Trying every protection"):
         findings = examine()
+        standings = [*support(date.today()), own_standing(default_place(os.environ))]
     found = libraries()
     missing = [finding for finding in findings if not finding.holds]
     failed = [finding for finding in missing if finding.required]
     if json:
-        print_json({"ok": not failed, "findings": findings, "libraries": found})
+        told = {"findings": findings, "support": standings, "libraries": found}
+        print_json({"ok": not failed, **told})
     else:
         states = {True: "MISSING", False: "not here"}
         rows = [(f.name, "holds" if f.holds else states[f.required], f.detail) for f in findings]
@@ -39,6 +50,12 @@ def doctor(json: JsonOption = False) -> None:
             print_line(f"{finding.name}: {finding.detail}", "red" if finding.required else "yellow")
             if finding.next_step:
                 print_line(f"Next: {finding.next_step}")
+        print_line()
+        support_rows = [(one.name, str(one.state), one.detail) for one in standings]
+        print_table(("support of", "state", "detail"), support_rows, empty="")
+        for one in standings:
+            if one.next_step:
+                print_line(f"Next, for {one.name}: {one.next_step}", "yellow")
         print_line()
         print_table(
             ("library", "version", "brought by", "used for"),

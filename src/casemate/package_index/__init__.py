@@ -1,0 +1,71 @@
+"""What of package indexes may be installed: rules, and a small index on loopback that keeps them.
+
+It binds names to one index each, holds back what is too new, yanked, malicious or named to be
+mistaken, keeps logins to itself, and says of everything refused why and what to do. It resolves
+and installs nothing, and looks into no wheel: that is the build's. May import `model` only.
+"""
+
+from casemate.package_index.errors import (
+    AmbiguousIndexError,
+    IndexAnswerError,
+    IndexUnavailableError,
+    LookAlikeError,
+    MaliciousPackageError,
+    MovedError,
+    PackagePolicyError,
+    PackageRefusedError,
+    PoisonedWheelError,
+    PublisherChangedError,
+    TooNewError,
+    UndatedError,
+    YankedError,
+)
+from casemate.package_index.indexes import Index, indexes_of
+from casemate.package_index.judging import Rules
+from casemate.package_index.known import Known, NothingKnown
+from casemate.package_index.listing import Release
+from casemate.package_index.names import popular_names
+from casemate.package_index.origins import Origin, Pin, origins_of, pins_of, with_origins
+from casemate.package_index.policy import POLICY_FILE, Allow, Policy, read_policy
+from casemate.package_index.recording import recorded
+from casemate.package_index.selection import Selection
+from casemate.package_index.server import INDEX_URL, IndexServer
+from casemate.package_index.upstream import Login, Upstream
+
+__all__ = [
+    "INDEX_URL",
+    "POLICY_FILE",
+    "Allow",
+    "AmbiguousIndexError",
+    "Index",
+    "IndexAnswerError",
+    "IndexServer",
+    "IndexUnavailableError",
+    "Known",
+    "Login",
+    "LookAlikeError",
+    "MaliciousPackageError",
+    "MovedError",
+    "NothingKnown",
+    "Origin",
+    "PackagePolicyError",
+    "PackageRefusedError",
+    "Pin",
+    "PoisonedWheelError",
+    "Policy",
+    "PublisherChangedError",
+    "Release",
+    "Rules",
+    "Selection",
+    "TooNewError",
+    "UndatedError",
+    "Upstream",
+    "YankedError",
+    "indexes_of",
+    "origins_of",
+    "pins_of",
+    "popular_names",
+    "read_policy",
+    "recorded",
+    "with_origins",
+]
