@@ -11,6 +11,7 @@ collector on this machine, and checkpoints go to a file. Rounds take turns. Exit
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import threading
@@ -18,6 +19,7 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
+from subprocess import PIPE
 from typing import Any
 
 import msgspec
@@ -32,38 +34,26 @@ from casemate.recorder.records.rows import Left
 
 
 class Collector:
-    """Counts what arrives, and how late."""
+    """Counts what arrives, and how late, in a process of its own: it takes no turns from others."""
 
     def __init__(self) -> None:
-        """Listen on a free port."""
-        self.spans = self.lines = 0
-        self.late: list[float] = []
-        collector = self
+        """Start it."""
+        command = [sys.executable, "-m", "bench.exports", "--collector"]
+        self._process = subprocess.Popen(command, stdin=PIPE, stdout=PIPE, text=True)
+        self.port = int(self._line())
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                collector.take(self.path, self.rfile.read(int(self.headers["content-length"])))
-                self.send_response(200)
-                self.send_header("content-length", "0")
-                self.end_headers()
+    def _line(self) -> str:
+        if self._process.stdout is None:
+            raise RuntimeError("the collector has no output")
+        return self._process.stdout.readline()
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def take(self, path: str, body: bytes) -> None:
-        """Note a request."""
-        now = time.time()
-        if path == "/v1/traces":
-            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                for span in resource.scope_spans[0].spans:
-                    self.spans += 1
-                    self.late.append(now - span.start_time_unix_nano / 1e9)
-        elif path == "/v1/logs":
-            request = ExportLogsServiceRequest.FromString(body)
-            self.lines += sum(len(r.scope_logs[0].log_records) for r in request.resource_logs)
+    def result(self) -> Arrived:
+        """End it; return what arrived."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        found = msgspec.json.decode(self._line(), type=Arrived)
+        self._process.wait(10)
+        return found
 
     def settings(self, folder: Path) -> dict[str, Any]:
         """Return what has all of it exported."""
@@ -71,7 +61,7 @@ class Collector:
             "export": {
                 "lake": {
                     "kind": "otlp",
-                    "url": f"http://127.0.0.1:{self.server.server_address[1]}",
+                    "url": f"http://127.0.0.1:{self.port}",
                     "every": 1.0,
                     "accept": ["private", "plaintext"],
                 }
@@ -85,6 +75,50 @@ class Collector:
                 }
             },
         }
+
+
+class Arrived(msgspec.Struct):
+    """What a collector has got."""
+
+    spans: int = 0
+    lines: int = 0
+    p50: float = 0.0
+    """Seconds from the end of a call."""
+    p99: float = 0.0
+
+
+def collect() -> None:
+    """Be the collector, until the input ends."""
+    found, late, lock = Arrived(), list[float](), threading.Lock()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body, now = self.rfile.read(int(self.headers["content-length"])), time.time()
+            self.send_response(200)
+            self.send_header("content-length", "0")
+            self.end_headers()
+            with lock:
+                if self.path == "/v1/traces":
+                    for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                        spans = resource.scope_spans[0].spans
+                        found.spans += len(spans)
+                        late.extend(now - span.start_time_unix_nano / 1e9 for span in spans)
+                elif self.path == "/v1/logs":
+                    for owner in ExportLogsServiceRequest.FromString(body).resource_logs:
+                        found.lines += len(owner.scope_logs[0].log_records)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(server.server_address[1], flush=True)
+    sys.stdin.read()
+    with lock:
+        late.sort()
+        if late:
+            found.p50, found.p99 = late[len(late) // 2], late[int(len(late) * 0.99)]
+        print(msgspec.json.encode(found).decode(), flush=True)
 
 
 def _record(recorder: RecorderClient, number: int) -> None:
@@ -133,27 +167,28 @@ def main() -> int:
     grammar.add_argument("--facts", type=int, default=2000, help="a second (default 2000)")
     grammar.add_argument("--seconds", type=int, default=15, help="for so long (default 15)")
     grammar.add_argument("--rounds", type=int, default=3, help="of each kind (default 3)")
+    grammar.add_argument("--collector", action="store_true", help=argparse.SUPPRESS)
     chosen = grammar.parse_args()
+    if chosen.collector:
+        collect()
+        return 0
     without: list[Measured] = []
     exporting: list[Measured] = []
-    collector, sent = Collector(), 0
+    arrived: list[Arrived] = []
     for _ in range(chosen.rounds):
         without.append(_run(chosen.facts, chosen.seconds, None))
+        collector = Collector()
         exporting.append(_run(chosen.facts, chosen.seconds, collector))
-        sent += chosen.facts * chosen.seconds
+        arrived.append(collector.result())
     _row("without", without, chosen.seconds)
     _row("exporting", exporting, chosen.seconds)
-    late = sorted(collector.late)
-    share = min(collector.spans, collector.lines) / sent
-    print(f"arrived: {collector.spans} spans, {collector.lines} lines, of about {sent} each")
-    if late:
-        p50, p99 = late[len(late) // 2], late[int(len(late) * 0.99)]
-        print(f"from the end of a call to the collector: p50 {p50:.2f} s, p99 {p99:.2f} s")
-    p50s, p99s = (median(each.quantile(part) for each in exporting) for part in (0.5, 0.99))
-    met = share > 0.8 and p50s <= TARGET_P50 and p99s <= TARGET_P99
-    print(
-        "met" if met else "MISSED", ": at most 100 ms and 1 s to the alert, all but the end there"
-    )
+    share = min(min(each.spans, each.lines) for each in arrived) / (chosen.facts * chosen.seconds)
+    late50, late99 = (median(getattr(each, name) for each in arrived) for name in ("p50", "p99"))
+    print(f"spans and lines that arrived within 2 s after the last: {100 * share:.0f} % at least")
+    print(f"from the end of a call to the collector: p50 {late50:.2f} s, p99 {late99:.2f} s")
+    p50, p99 = (median(each.quantile(part) for each in exporting) for part in (0.5, 0.99))
+    met = share > 0.95 and p50 <= TARGET_P50 and p99 <= TARGET_P99
+    print("met" if met else "MISSED", "(p50 100 ms and p99 1 s to the alert, 95 % arrived)")
     return 0 if met else 1
 
 

@@ -28,7 +28,7 @@ from node import (
     stop_node,
 )
 from orders import call_orders, how_to_go_on, set_receipt_key, show_denial, show_grants
-from projects import copy_project, deploy, signed_headers
+from projects import copy_project, deploy, import_advisories, signed_headers
 from workspace import HOME, OUT, PROJECTS, ROOT, DemoError, say
 
 CALL_SECONDS = 60
@@ -36,6 +36,8 @@ CALL_SECONDS = 60
 
 def demonstrate(node: Node) -> None:
     """Deploy and call every example."""
+    say("==> Importing a small set of advisories, by which the examples' packages are judged")
+    say(f"    {import_advisories(node)}")
     say("==> Building and deploying the examples (the first time also downloads their packages)")
     for call in CALLS:
         project = copy_project(call.project)

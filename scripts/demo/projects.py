@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from node import Node
-from workspace import CASEMATE, EXAMPLES, PROJECTS, UV, run
+from workspace import CASEMATE, EXAMPLES, HOME, PROJECTS, ROOT, UV, run
 
 WRITTEN_HERE = ("trusted_keys.txt", "sender.key")
 """Files of a copied project that the demo itself adds to; a later copy leaves them alone."""
@@ -26,6 +26,13 @@ def copy_project(name: str) -> Path:
 
     shutil.copytree(EXAMPLES / name, target, ignore=left_out, dirs_exist_ok=True)
     return target
+
+
+def import_advisories(node: Node) -> str:
+    """Give the node the small set of advisories that the examples bring; return what was said."""
+    source = [EXAMPLES / "advisories", "--ecosystem", "PyPI", "--node"]
+    own = {**node.variables, "CASEMATE_ADVISORIES": str(HOME / "advisories")}
+    return run([CASEMATE, "advisories", "import", *source], ROOT, own).splitlines()[0]
 
 
 def deploy(project: Path, node: Node) -> str:

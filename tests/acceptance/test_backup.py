@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from support.attacks import until
 from support.node import TestNode
 
 HANDLER = "def handler(event, context):\n    print('planted-in-clear-4711')\n    return event\n"
@@ -23,6 +24,11 @@ def casemate(*arguments: str, node: TestNode | None = None) -> subprocess.Comple
     )  # fmt: skip
 
 
+def signed(node: TestNode) -> int:
+    """Return how many entries the newest head of the journal is of."""
+    return int(node.get("/journal/head")["checkpoint"].split("\n")[1])
+
+
 def test_backup_and_restore(node: TestNode, tmp_path: Path) -> None:
     node.deploy(HANDLER)
     assert node.invoke({"a": 1}).json() == {"a": 1}
@@ -30,6 +36,11 @@ def test_backup_and_restore(node: TestNode, tmp_path: Path) -> None:
     done = casemate("backup", str(file), node=node)
     assert done.returncode == 0, done.stderr
     assert "master key" in done.stderr
+    (made,) = node.get("/journal", search="node:backup")["entries"]
+    assert made["event"]["unmapped"]["operation"] == "backup", "that it was made is on record"
+    sent = tmp_path / "sent.checkpoint"
+    until(lambda: signed(node) > made["index"])
+    sent.write_text(node.get("/journal/head")["checkpoint"])
     assert file.stat().st_mode & 0o777 == 0o600
     assert b"planted-in-clear" not in file.read_bytes()
     assert list((node.data / "spool").iterdir()) == []
@@ -50,6 +61,14 @@ def test_backup_and_restore(node: TestNode, tmp_path: Path) -> None:
         assert restored.invoke({"a": 2}).json() == {"a": 2}
         lines = restored.client.get(f"{restored.url}/api/v1/logs").text
         assert "planted-in-clear-4711" in lines
+        said = restored.get("/journal", kind="JournalRestored")["entries"]
+        assert len(said) == 1 and said[0]["index"] == said[0]["event"]["unmapped"]["entries"]
+        assert restored.get("/journal", kind="VersionDeployed")["entries"], "the past is in it"
+        verify = ("journal", "verify")
+        assert casemate(*verify, node=restored).returncode == 0
+        told = casemate(*verify, "--checkpoint", str(sent), node=restored)
+        assert told.returncode != 0, "what came after the backup is missed"
+        assert "says that a backup of" in told.stdout + told.stderr
     finally:
         restored.close()
 

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from casemate.advisories import Ecosystem, Wanted, import_advisories, place_of_node
 from support.node import TestNode
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -31,6 +32,13 @@ def copied(name: str, to: Path) -> Path:
     """Return a copy of an example, so that nothing is written into the sources."""
     left_out = shutil.ignore_patterns(".casemate", "__pycache__", "*.key", ".venv")
     return shutil.copytree(EXAMPLES / name, to / name, ignore=left_out)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def advisories(node: TestNode) -> None:
+    """Have the node judge the packages of the examples by what comes with them."""
+    source, place = str(EXAMPLES / "advisories"), place_of_node(node.data)
+    import_advisories(Wanted(source=source, ecosystems=(Ecosystem.PYPI,)), place)
 
 
 def log_of(node: TestNode, invocation: str) -> str:

@@ -16,7 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from test_monitor import MONITOR, RECORDER, back, cli, health, process_of
 
-from casemate.journal.kept import notes_in
+from casemate.journal.kept import MAX_KEPT, notes_in
 from support.cli import casemate
 from support.monitor import Receiver
 from support.node import TestNode
@@ -142,6 +142,11 @@ def test_checkpoints_arrive_at_their_places(node: TestNode, receiver: Receiver) 
     done = casemate(
         node, "journal", "verify", "--checkpoint", str(node.data.parent / "witness/checkpoints")
     )
+    assert done.returncode == 0, done.stderr
+    # As many as a file holds.
+    full = node.data.parent / "full"
+    full.write_text("".join(kept(node)[:1] * MAX_KEPT))
+    done = casemate(node, "journal", "verify", "--checkpoint", str(full))
     assert done.returncode == 0, done.stderr
 
 

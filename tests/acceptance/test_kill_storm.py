@@ -12,10 +12,12 @@ import random
 import signal
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from support.cli import casemate
 from support.node import TestNode
 from support.processes import process
 
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.alone
 
 KILLS, STORM_KILLS = 5, int(os.environ.get("CASEMATE_STORM_KILLS", "200"))
 CLIENTS = 6
+OPERATION = "/api/v1/functions/t/put/baseline/lock"
 CALL_SECONDS = 30.0
 """No call may take longer, whatever is killed; the longest pause of a restart is half of it."""
 MANIFEST = """
@@ -53,6 +56,17 @@ def later(event, context):
 """
 
 
+def name_of(pid: int) -> str:
+    """Return which process of the node one is: its module, or what starts it."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    except OSError:
+        return "gone"
+    return next(
+        (word for word in words if word.startswith("casemate.")), words[0].rpartition("/")[2]
+    )
+
+
 class Clients:
     """Keep numbered things, now and later, each tried until it is acknowledged."""
 
@@ -60,6 +74,8 @@ class Clients:
         self.acknowledged: list[str] = []
         self.identities: dict[str, set[str]] = {}
         """By idempotency key: the ids that were given for it."""
+        self.operations = [0, 0]
+        """Of people, which are recorded before they are answered: tried, and acknowledged."""
         self.slowest = 0.0
         self.hung = 0
         self._node = node
@@ -68,6 +84,7 @@ class Clients:
             threading.Thread(target=self._run, args=(number,), daemon=True)
             for number in range(CLIENTS)
         ]
+        self._threads.append(threading.Thread(target=self._operate, daemon=True))
 
     def __enter__(self) -> Clients:
         for thread in self._threads:
@@ -98,18 +115,26 @@ class Clients:
                     break
                 time.sleep(0.02)
 
+    def _operate(self) -> None:
+        while not self._stop.wait(0.1):
+            self.operations[0] += 1
+            self.operations[1] += self._ask(OPERATION, b"", {})[0] == 200
+
     def _call(self, name: str, later: bool) -> tuple[int, bytes]:
+        headers = {"prefer": "respond-async", "idempotency-key": name} if later else {}
+        target = "/invoke/t/later" if later else "/invoke/t/put"
+        return self._ask(target, json.dumps({"n": name}).encode(), headers)
+
+    def _ask(self, target: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         headers = {
             "authorization": f"Bearer {self._node.key}",
             "content-type": "application/json",
+            **headers,
         }
-        if later:
-            headers |= {"prefer": "respond-async", "idempotency-key": name}
-        target = "/invoke/t/later" if later else "/invoke/t/put"
         connection = http.client.HTTPConnection("127.0.0.1", self._node.port, timeout=CALL_SECONDS)
         started = time.monotonic()
         try:
-            connection.request("POST", target, json.dumps({"n": name}), headers)
+            connection.request("POST", target, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read()
         except TimeoutError:
@@ -122,16 +147,49 @@ class Clients:
             connection.close()
 
 
+def not_kept(node: TestNode, names: set[str]) -> set[str]:
+    return {
+        n for n in names if node.invoke({"n": n, "look": 1}, function="t/put").json() is not True
+    }
+
+
+def fate_of_later(node: TestNode) -> str:
+    """Say what became of events that were not delivered: they wait, were given up, or neither."""
+    letters = node.get("/functions/t/later/dead-letters")["letters"]
+    (figures,) = node.get("/metrics", project="t", function="later")["functions"]
+    return f"{figures['inbox']} wait, given up: {letters}"
+
+
+def recorded_operations(node: TestNode) -> int:
+    """Return how often the journal has the operation of people; each entry is there once."""
+    found: list[str] = []
+    before: dict[str, int] = {}
+    while True:
+        page = node.get("/journal", kind="OperationPerformed", limit=1000, **before)
+        found += [
+            entry["id"]
+            for entry in page["entries"]
+            if entry["event"]["unmapped"]["operation"] == "lockBaseline"
+        ]
+        if page["before"] is None:
+            break
+        before = {"before": page["before"]}
+    assert len(found) == len(set(found)), "an entry is there twice"
+    return len(found)
+
+
 def storm(node: TestNode, kills: int, seed: int) -> None:
     node.deploy_project(MANIFEST, SOURCE)
     chosen = random.Random(seed)
     ended = 0
+    victims: Counter[str] = Counter()
     with Clients(node) as clients:
         for _ in range(kills):
             time.sleep(chosen.uniform(0.05, 0.8))
             alive = node.processes()
             # The supervisor's end is the node's: it is not a child like others.
             victim = alive[0] if chosen.random() < 0.15 else chosen.choice(alive[1:] or alive)
+            victims[name_of(victim)] += 1
             stopped = chosen.random() < 0.3 and victim != alive[0]
             try:
                 if stopped:
@@ -155,17 +213,21 @@ def storm(node: TestNode, kills: int, seed: int) -> None:
     assert len(clients.acknowledged) > kills
     twice = {name for name, found in clients.identities.items() if len(found) > 1}
     assert not twice, "an idempotency key was kept twice"
-    missing = set(clients.acknowledged)
+    # To look at each takes its time: what is delivered late has a minute after that.
+    missing = not_kept(node, set(clients.acknowledged))
     deadline = time.monotonic() + 60
     while missing and time.monotonic() < deadline:
-        missing = {
-            n
-            for n in missing
-            if node.invoke({"n": n, "look": 1}, function="t/put").json() is not True
-        }
-    assert not missing, f"{len(missing)} of {len(clients.acknowledged)} are gone"
+        time.sleep(0.5)
+        missing = not_kept(node, missing)
+    assert not missing, f"{missing} of {len(clients.acknowledged)} are gone; {fate_of_later(node)}"
+    tried, acknowledged = clients.operations
+    recorded = recorded_operations(node)
+    assert acknowledged <= recorded <= tried, (acknowledged, recorded, tried)
+    verified = casemate(node, "journal", "verify")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
     print(
-        f"{kills} kills, {len(clients.acknowledged)} acknowledged, "
+        f"{kills} kills, {victims}, {acknowledged} of {tried} operations acknowledged and "
+        f"{recorded} recorded, {len(clients.acknowledged)} acknowledged, "
         f"slowest {clients.slowest:.1f} s, "
         f"the node ended by itself {ended} times"
     )

@@ -123,6 +123,40 @@ def test_what_a_new_version_is_approved_for_is_usual_and_all_else_is_not(
     assert shown["differences"] == ["+ secret key read"]
 
 
+QUERIES = """
+import sqlite3
+def handler(event, context):
+    base = sqlite3.connect(":memory:")
+    base.execute("CREATE TABLE t (id INTEGER)")
+    how = "=" if event["id"] < 100 else "!="
+    try:
+        return base.execute(f"SELECT id FROM t WHERE id {how} {event['id']}").fetchall()
+    except BaseException as error:
+        return type(error).__name__
+"""
+
+
+def test_a_statement_of_another_shape_is_refused_before_it_is_made(learned: TestNode) -> None:
+    deploy(learned, "asking", "refuse", source=QUERIES)
+    for number in range(3):
+        assert learned.invoke({"id": number}, function="shop/asking").json() == []
+    assert casemate(learned, "baseline", "lock", "shop/asking").returncode == 0
+    shown = learned.get("/functions/shop/asking/baseline")
+    usual = {each["aspect"]: each.get("values") for each in shown["usual"]}
+    assert usual["shape"] == ["sql select id from t where id = ?"], "and no value, nor literals"
+    # A process that was there before goes on as it was, as with hosts: it tells of the other one.
+    learned.stop()
+    learned.start()
+    assert learned.invoke({"id": 7}, function="shop/asking").json() == []
+    blocked = learned.invoke({"id": 700}, function="shop/asking")
+    assert blocked.status_code == 500 and "shape" not in blocked.text
+    told = learned.get(f"/errors/{blocked.json()['error_id']}")
+    assert told["outcome"] == "blocked" and "nothing of this shape" in told["message"]
+    value = "sql select id from t where id != ?"
+    assert deviations(learned, "asking", kind="shape", value=value, refused=True)
+    assert learned.invoke({"id": 8}, function="shop/asking").json() == [], "others go on"
+
+
 def test_who_may_only_deploy_cannot_reset_it(learned: TestNode) -> None:
     made = learned.client.post(
         f"{learned.url}/api/v1/tokens", json={"name": "dev", "roles": ["developer@shop"]}

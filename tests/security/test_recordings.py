@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,10 @@ def handler(event, context):
         context.identity_token("audience")
         value = context.secret("key")
         context.table("orders").put({"id": "o2", "text": str(value)})
+    if event.get("leak"):
+        opened = str(context.secret("key"))
+        order = {"to": event["to"], "by": {"token": "x-unknown-token-x", "mail": event["to"]}}
+        raise ValueError("on purpose")
     if event.get("fail"):
         raise ValueError("on purpose")
     return {"fine": True}
@@ -72,7 +77,8 @@ def shown(node: TestNode, identity: str) -> dict[str, bytes]:
 
 def client(node: TestNode, role: str) -> httpx2.Client:
     made = node.client.post(
-        f"{node.url}/api/v1/tokens", json={"name": role.replace("@", "-"), "roles": [role]}
+        f"{node.url}/api/v1/tokens",
+        json={"name": f"{role.replace('@', '-')}-{secrets.token_hex(3)}", "roles": [role]},
     ).json()
     return httpx2.Client(headers={"authorization": f"Bearer {made['text']}"}, timeout=30)
 
@@ -160,3 +166,38 @@ def test_they_are_there_after_kill_and_can_be_removed(recorded: TestNode) -> Non
     casemate(recorded, "recordings", "rm", "shop", identity, "--yes")
     assert identity not in listed(recorded, "shop")
     assert not (recorded.data / "recordings" / f"{identity}.sealed").exists()
+
+
+def test_a_snapshot_is_for_those_with_the_right_and_nothing_is_in_clear(
+    recorded: TestNode,
+) -> None:
+    recorded.invoke({}, function="shop/f")
+    answer = recorded.invoke({"leak": True, "to": "ada@example.com"}, function="shop/f")
+    error, identity = answer.json()["error_id"], answer.headers["x-request-id"]
+    assert until(lambda: identity in listed(recorded, "shop"))
+    before = recorded.get("/journal", search="showErrorSnapshot", limit=1000)["entries"]
+    told = casemate(recorded, "errors", "show", error)
+    assert "held by the function's frames" in told.stdout, told.stderr
+    shown = recorded.get(f"/errors/shop/{error}/snapshot")["values"]
+    for text in (shown, told.stdout):
+        assert "in handler" in text and "'leak': True" in text
+        for value in (VALUE, "ada@example.com", "x-unknown-token-x"):
+            assert value not in text
+    assert "opened = '[redacted:key]'" in shown and "[redacted:email#" in shown
+    after = recorded.get("/journal", search="showErrorSnapshot", limit=1000)["entries"]
+    assert len(after) == len(before) + 2, "that somebody looked is on record"
+    assert b"'leak'" not in (recorded.data / f"recordings/{identity}.sealed").read_bytes()
+    api = f"{recorded.url}/api/v1/errors"
+    denied = len(recorded.get("/denials", limit=1000)["denials"])
+    for role in ("developer", "operator", "auditor", "owner@mail"):
+        with client(recorded, role) as asking:
+            assert asking.get(f"{api}/shop/{error}/snapshot").status_code == 403
+            key = asking.headers["authorization"].removeprefix("Bearer ")
+            if role == "owner@mail":
+                assert asking.get(f"{api}/mail/{error}/snapshot").status_code == 404
+                continue
+            without = casemate(recorded, "errors", "show", error, env={"CASEMATE_KEY": key})
+            assert "ValueError: on purpose" in without.stdout, without.stderr
+            assert "held by" not in without.stdout and "'leak'" not in without.stdout
+    more = len(recorded.get("/denials", limit=1000)["denials"]) - denied
+    assert more == 4, "to look at an error without the right is no attempt at a snapshot"

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
+import time
+from pathlib import Path
 from typing import Any
 
-from casemate.advisories import Ecosystem, Package
+from casemate.advisories import Ecosystem, Package, Place, Wanted, import_advisories
 
 NOW = 1_795_000_000.0
 MODIFIED = "2026-11-15T00:00:00Z"
@@ -44,3 +48,18 @@ def pypi(name: str, version: str) -> Package:
 
 def npm(name: str, version: str) -> Package:
     return Package(ecosystem=Ecosystem.NPM, name=name, version=version)
+
+
+def import_records(place: Place, *records: Record, at: float | None = None, **how: Any) -> None:
+    """Have these records, and no others, in force."""
+    with tempfile.TemporaryDirectory() as folder:
+        for number, each in enumerate(records):
+            (Path(folder) / f"{number}.json").write_text(json.dumps(each))
+        moment = time.time() if at is None else at
+        wanted = Wanted(source=folder, ecosystems=(Ecosystem.PYPI,), fewer=True, **how)
+        import_advisories(wanted, place, clock=lambda: moment)
+
+
+def import_small(place: Place) -> None:
+    """Have advisories in force that say nothing of any package of a test's."""
+    import_records(place, record(name="nobody-has-this"))

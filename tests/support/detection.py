@@ -12,7 +12,7 @@ from casemate.recorder import ocsf
 MIDNIGHT = 1_772_409_600.0
 """2026-03-02 00:00 UTC, a Monday."""
 MORNING = MIDNIGHT + 10 * 3600.0
-_KINDS = {kind.__name__: kind for kind in ocsf.KINDS}
+_KINDS = {kind.__name__: kind for kind in (*ocsf.KINDS, *ocsf.OWN_KINDS)}
 
 
 def _filled(value: Any, n: int) -> Any:

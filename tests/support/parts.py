@@ -6,10 +6,38 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from casemate.advisories import Place
 from casemate.baselines import Baselines
+from casemate.budgets import Allowance, Budgets
 from casemate.decoys import Decoys
 from casemate.facts import FactStream
+from casemate.model.usage import Usage
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.usage import ReadUsage
 from casemate.recordings import Recordings
+from casemate.vulnerabilities import Advisories, Gate, Watch
+from support.core import MemoryStore
+
+
+class KeptValues:
+    """A store of small values, in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    async def read(self, operation: ReadNodeValue) -> bytes | None:
+        return self.values.get(operation.name)
+
+    async def change(self, operation: KeepNodeValue) -> None:
+        self.values[operation.name] = operation.value
+
+
+async def _nothing_used(_operation: ReadUsage) -> tuple[Usage, ...]:
+    return ()
+
+
+async def _at_once() -> None:
+    """Stands for a journal that is durable."""
 
 
 def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any]:
@@ -19,4 +47,35 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
         "decoys": Decoys(nothing, nothing, facts),
         "baselines": Baselines(nothing, facts),
         "recordings": Recordings(folder or Path("nowhere"), nothing),
+        "budgets": Budgets(
+            KeptValues(),  # type: ignore[arg-type]
+            facts,
+            Allowance(facts.happened, lambda caller: caller),
+            read=_nothing_used,
+            durable=_at_once,
+            ran=dict,
+        ),
+        "advisories": advisories(MemoryStore(), facts, folder or Path("nowhere")),
     }
+
+
+def advisories(store: Any, facts: FactStream, folder: Path) -> Advisories:
+    """Return the gate of a node on which nothing is live."""
+
+    async def nothing() -> tuple[()]:
+        return ()
+
+    def quarantine(_operation: Any) -> Any:
+        raise AssertionError("nothing is live")
+
+    gate = Gate(Place(folder / "advisories"), store, facts.happened)
+    watch = Watch(
+        gate,
+        store,
+        live=nothing,
+        digests=lambda: (),
+        manifest=quarantine,
+        quarantine=quarantine,
+        happened=facts.happened,
+    )
+    return Advisories(gate, watch, facts.happened)

@@ -30,6 +30,8 @@ MAINTENANCE_SECONDS = 15.0
 BEGUN = "accounts/begun"
 """Name of the node value that says that the first owner's token was made."""
 
+_MOST_MAKERS = 8
+"""Tokens that were made with each other, one after the other."""
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix("$")
 _FUNCTION = re.compile(rf"{_NAME}/{_NAME}")
 _log = logging.getLogger("casemate.accounts")
@@ -138,6 +140,21 @@ class Accounts:
         if kind == PrincipalKind.FUNCTION and _FUNCTION.fullmatch(name):
             return Principal(kind=PrincipalKind.FUNCTION, id=name)
         return None
+
+    def answerable(self, caller: str) -> str:
+        """Return who answers for a caller, given as `Principal.text`.
+
+        For a token that is who made it; for a function or trigger, its project.
+        """
+        for _ in range(_MOST_MAKERS):
+            kind, _, name = caller.partition(":")
+            if kind in (PrincipalKind.FUNCTION, PrincipalKind.TRIGGER):
+                return f"project:{name.partition('/')[0]}"
+            token = self._directory.tokens.get(name) if kind == PrincipalKind.TOKEN else None
+            if token is None or token.created_by == caller:
+                break
+            caller = token.created_by
+        return caller
 
     async def maintain(self) -> None:
         """Write what is noted in memory, every few seconds until cancelled."""

@@ -274,6 +274,16 @@ class Catalogue:
         """Return every version that the alias `live` of its function leads to."""
         return [v for e in self._functions.values() if e.live is not None for v in e.live[0]]
 
+    def reached(self) -> list[Version]:
+        """Return every version that some alias leads to."""
+        return [
+            entry.versions[number]
+            for entry in self._functions.values()
+            for number in sorted(
+                {t.version for a in entry.deployed.aliases for t in a.targets if t.weight > 0}
+            )
+        ]
+
     def live_shares(self) -> list[tuple[Version, int]]:
         """Return every such version with its share of the calls, in per cent."""
         return [

@@ -14,6 +14,7 @@ from casemate.advisories.errors import (
     DatabaseMissingError,
     DatabaseUnreadableError,
     LockFileError,
+    OlderError,
     RecordError,
     SourceError,
     VectorError,
@@ -21,10 +22,11 @@ from casemate.advisories.errors import (
 )
 from casemate.advisories.importing import Imported, Wanted, import_advisories
 from casemate.advisories.installing import KnownHoles
-from casemate.advisories.judging import Finding, Judge, Judgement, NotJudged, judge
+from casemate.advisories.judging import Finding, Judge, Judgement, NotJudged, judge, judge_all
 from casemate.advisories.locks import Listed, read_packages
 from casemate.advisories.packages import Ecosystem, Package, normalised
 from casemate.advisories.place import Place, default_place, place_of_node
+from casemate.advisories.receiving import receive
 from casemate.advisories.severity import Severity, score_of, severity_of
 from casemate.advisories.standing import Problem, Standing, Trouble, look
 
@@ -46,6 +48,7 @@ __all__ = [
     "Listed",
     "LockFileError",
     "NotJudged",
+    "OlderError",
     "Package",
     "Place",
     "Problem",
@@ -60,10 +63,12 @@ __all__ = [
     "default_place",
     "import_advisories",
     "judge",
+    "judge_all",
     "look",
     "normalised",
     "place_of_node",
     "read_packages",
+    "receive",
     "score_of",
     "severity_of",
 ]

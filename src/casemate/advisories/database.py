@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,7 +23,7 @@ import msgspec
 from casemate.advisories import limits
 from casemate.advisories.entry import Block, Description
 from casemate.advisories.errors import DatabaseMissingError, DatabaseUnreadableError
-from casemate.advisories.packages import Ecosystem
+from casemate.advisories.packages import Ecosystem, normalised
 
 MAGIC = b"casemate advisories 1 "
 HEADER_BYTES = 4096
@@ -140,6 +140,33 @@ class Database:
             if id.upper() in (each.upper() for each in (description.id, *description.aliases)):
                 found.append(description)
         return found
+
+    def check(self, pause: Callable[[], None] = lambda: None) -> None:
+        """Read all of it, and raise DatabaseUnreadableError for what is not as it should be.
+
+        `pause` is called after every block; it may sleep. A block is bounded as what others send.
+        """
+        if self._ids is None:
+            self._ids = self._read_index(self.header.by_id)
+        for index, kind in ((self._packages, Block), (self._ids, None)):
+            rows = [index[at : at + ROW_BYTES] for at in range(0, len(index), ROW_BYTES)]
+            if rows != sorted(rows):
+                raise self._damaged()
+            for row in rows:
+                at, size = int.from_bytes(row[16:24]), int.from_bytes(row[24:28])
+                data = self._read(at, size, row[28:], limits.MAX_RECEIVED_BLOCK_BYTES)
+                if kind is not None:
+                    self._check_block(row[:KEY_BYTES], data)
+                pause()
+
+    def _check_block(self, key: bytes, data: bytes) -> None:
+        try:
+            block = msgspec.msgpack.decode(data, type=Block)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise self._damaged() from error
+        name = normalised(block.ecosystem, block.name)
+        if name != block.name or key_of(block.ecosystem, block.name) != key:
+            raise self._damaged()
 
     def _blocks(self, index: bytes, key: bytes) -> Iterator[bytes]:
         """Yield what the rows with a key lead to, by a search in halves."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
+from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 
 
 class AdvisoriesError(CasemateError):
@@ -29,7 +29,11 @@ class CutShortError(SourceError):
     """An import ended before its source did, and nothing of it was taken."""
 
 
-class BusyError(AdvisoriesError):
+class OlderError(AdvisoriesError, ConflictError):
+    """The advisories are older or less than those that are in force."""
+
+
+class BusyError(AdvisoriesError, ConflictError):
     """Another import is running."""
 
 

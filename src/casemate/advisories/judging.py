@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
 
 import msgspec
 
@@ -16,15 +18,9 @@ from casemate.advisories.errors import (
 )
 from casemate.advisories.packages import Ecosystem, Package
 from casemate.advisories.place import Place
-from casemate.advisories.ranges import affects, fixes
+from casemate.advisories.ranges import Affected, Fix, forms
 from casemate.advisories.severity import RANK, Severity
 from casemate.advisories.standing import Problem, Trouble, look, standing_of
-from casemate.advisories.versions import version_key
-
-_MAX_KEPT = 200_000
-"""Packages whose findings a `Judge` remembers."""
-_MAX_BLOCKS = 20_000
-"""Packages whose advisories it remembers, for further versions."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -50,6 +46,8 @@ class NotJudged(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
     package: str
     reason: str
+    id: str = ""
+    """Of the advisory; empty where it is the package that cannot be judged."""
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,81 +99,154 @@ def judge(packages: Iterable[Package], place: Place, *, now: float | None = None
     )
 
 
-class Judge:
-    """Judges many lists of packages by one open database, each package once."""
-
-    def __init__(self, database: Database) -> None:
-        """Judge by `database`, which stays open as long as this is used."""
-        self._database = database
-        self._blocks: dict[tuple[Ecosystem, str], Block | None] = {}
-        self._kept: dict[Package, tuple[tuple[Finding, ...], tuple[NotJudged, ...]]] = {}
-
-    def judge(
-        self, packages: Iterable[Package]
-    ) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]]:
-        """Return findings, the gravest first, and what could not be told.
-
-        Raises DatabaseUnreadableError.
-        """
-        findings: list[Finding] = []
-        unknown: list[NotJudged] = []
-        for package in packages:
-            found, missed = self._one(package)
-            findings += found
-            unknown += missed
-        findings.sort(key=_gravest_first)
-        return tuple(findings), tuple(unknown)
-
-    def _one(self, package: Package) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]]:
-        kept = self._kept.get(package)
-        if kept is None:
-            if len(self._kept) >= _MAX_KEPT:
-                self._kept.clear()
-            kept = self._kept[package] = self._judge(package)
-        return kept
-
-    def _block(self, ecosystem: Ecosystem, name: str) -> Block | None:
-        key = ecosystem, name
-        if key not in self._blocks:
-            if len(self._blocks) >= _MAX_BLOCKS:
-                self._blocks.clear()
-            self._blocks[key] = self._database.block(ecosystem, name)
-        return self._blocks[key]
-
-    def _judge(self, package: Package) -> tuple[tuple[Finding, ...], tuple[NotJudged, ...]]:
-        try:
-            version_key(package.ecosystem, package.version)
-        except VersionError as error:
-            return (), (NotJudged(package=package.purl, reason=error.message.rstrip(".")),)
-        block = self._block(package.ecosystem, package.name)
-        if block is None:
-            return (), ()
-        matching, missed = [], []
-        for entry in block.entries:
-            affected, why = _affected(package, entry)
-            if affected:
-                matching.append(entry)
-            elif why:
-                missed.append(NotJudged(package=package.purl, reason=f"{entry.id}: {why}"))
-        return tuple(_finding(package, group) for group in merged(matching)), tuple(missed)
+_Ranked = tuple[float, Finding]
+"""A finding with what it is sorted by: the gravest has the lowest."""
 
 
-def _affected(package: Package, entry: Entry) -> tuple[bool, str]:
-    """Tell whether a package is affected, or why that cannot be told."""
+class _Known:
+    """The advisories about one package, made ready to be asked about many versions."""
+
+    __slots__ = ("_alone", "_groups", "affected", "entries")
+
+    def __init__(self, block: Block) -> None:
+        self.entries = block.entries
+        self.affected = [
+            Affected(block.ecosystem, each.ranges, each.versions) for each in block.entries
+        ]
+        every = range(len(block.entries))
+        # Where no two tell of one hole, no two of a part of them do.
+        self._alone = all(len(group) == 1 for group in merged(block.entries, every))
+        self._groups: dict[tuple[int, ...], _Hole] = {}
+
+    def holes(self, matching: Sequence[int]) -> Iterator[_Hole]:
+        """Give the holes that these of the advisories tell of."""
+        groups = [[n] for n in matching] if self._alone else merged(self.entries, matching)
+        for numbers in groups:
+            found = self._groups.get(tuple(numbers))
+            if found is None:
+                found = _Hole([self.entries[number] for number in numbers], numbers)
+                self._groups[tuple(numbers)] = found
+            yield found
+
+
+_Judged = tuple[tuple[_Ranked, ...], tuple[NotJudged, ...]]
+Answer = tuple[tuple[Finding, ...], tuple[NotJudged, ...]]
+"""Findings, the gravest first, and what could not be told."""
+_NOTHING: _Judged = ((), ())
+
+
+def judge_all(
+    lists: Sequence[tuple[Package, ...]],
+    place: Place,
+    *,
+    now: float,
+    pause: Callable[[], None] = lambda: None,
+) -> list[Judgement]:
+    """Return what the advisories in a place say of many lists of packages; see `judge`."""
+    if not any(lists):
+        return [Judgement() for _ in lists]
     try:
-        affected = affects(package.ecosystem, package.version, entry.ranges, entry.versions)
+        with Database(place.database) as database:
+            standing = {
+                used: standing_of(database.header, place, now, sorted(used))
+                for used in {_used(packages) for packages in lists}
+            }
+            answers = Judge(database, pause).judge_all(lists)
+    except (DatabaseMissingError, DatabaseUnreadableError):
+        return [judge(packages, place, now=now) for packages in lists]
+    return [
+        Judgement(
+            findings=found,
+            not_judged=unknown,
+            problems=standing[_used(packages)].problems,
+            warnings=standing[_used(packages)].warnings,
+            next_step=standing[_used(packages)].next_step,
+        )
+        if packages
+        else Judgement()
+        for packages, (found, unknown) in zip(lists, answers, strict=True)
+    ]
+
+
+def _used(packages: tuple[Package, ...]) -> frozenset[Ecosystem]:
+    return frozenset(package.ecosystem for package in packages)
+
+
+class Judge:
+    """Judges lists of packages by one open database: equal lists once, each package once."""
+
+    def __init__(self, database: Database, pause: Callable[[], None] = lambda: None) -> None:
+        """Judge by `database`, which stays open as long as this is used.
+
+        `pause` is called after every package; it may sleep.
+        """
+        self._database = database
+        self._pause = pause
+
+    def judge(self, packages: Iterable[Package]) -> Answer:
+        """Judge one list. Raises DatabaseUnreadableError."""
+        return self.judge_all([tuple(packages)])[0]
+
+    def judge_all(self, lists: Sequence[tuple[Package, ...]]) -> list[Answer]:
+        """Judge many lists. Raises DatabaseUnreadableError."""
+        distinct = dict.fromkeys(lists)
+        versions: dict[tuple[Ecosystem, str], set[Package]] = {}
+        for packages in distinct:
+            for package in packages:
+                versions.setdefault((package.ecosystem, package.name), set()).add(package)
+        judged: dict[Package, _Judged] = {}
+        for (ecosystem, name), named in versions.items():
+            block = self._database.block(ecosystem, name)
+            known = None if block is None else _Known(block)
+            for package in named:
+                found = _judge(package, known)
+                if found is not _NOTHING:
+                    judged[package] = found
+            self._pause()
+        answers = {packages: _answer(packages, judged) for packages in distinct}
+        return [answers[packages] for packages in lists]
+
+
+def _answer(packages: tuple[Package, ...], judged: Mapping[Package, _Judged]) -> Answer:
+    findings: list[_Ranked] = []
+    unknown: list[NotJudged] = []
+    for package in packages:
+        found = judged.get(package)
+        if found is not None:
+            findings += found[0]
+            unknown += found[1]
+    findings.sort(key=itemgetter(0))
+    return tuple([each for _, each in findings]), tuple(unknown)
+
+
+def _judge(package: Package, known: _Known | None) -> _Judged:
+    try:
+        version = forms(package.ecosystem, package.version)
     except VersionError as error:
-        return False, error.message.rstrip(".")
-    # What names nothing that can be compared is malicious in all versions, or cannot be told.
-    if not affected and entry.undecided and entry.malicious and not entry.ranges:
-        return not entry.versions, entry.undecided
-    return affected, "" if affected else entry.undecided
+        return (), (NotJudged(package=package.purl, reason=error.message.rstrip(".")),)
+    if known is None:
+        return _NOTHING
+    matching: dict[int, list[Fix]] = {}
+    missed = []
+    for number, affected in enumerate(known.affected):
+        fixes = affected.look(version)
+        entry = known.entries[number]
+        # What names nothing that can be compared is malicious in all versions.
+        nameless = entry.undecided and entry.malicious and not entry.ranges
+        if fixes is not None or (nameless and not entry.versions):
+            matching[number] = fixes or []
+        elif why := affected.error or entry.undecided:
+            missed.append(NotJudged(package=package.purl, reason=f"{entry.id}: {why}", id=entry.id))
+    if not matching and not missed:
+        return _NOTHING
+    holes = known.holes(tuple(matching))
+    return tuple((hole.rank, hole.finding(package, matching)) for hole in holes), tuple(missed)
 
 
-def merged(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Return entries in groups that share ids or aliases, directly or over others."""
-    if len(entries) < 2:
-        return [[entry] for entry in entries]
+def merged(entries: Sequence[Entry], numbers: Sequence[int]) -> list[list[int]]:
+    """Return which of the entries share ids or aliases, directly or over others, in groups."""
+    if len(numbers) < 2:
+        return [[number] for number in numbers]
     above: dict[str, str] = {}
 
     def top(name: str) -> str:
@@ -183,43 +254,53 @@ def merged(entries: Sequence[Entry]) -> list[list[Entry]]:
             above[name] = name = above[higher]
         return name
 
-    for entry in entries:
-        for alias in entry.aliases:
-            above[top(alias)] = top(entry.id)
-    groups: dict[str, list[Entry]] = {}
-    for entry in entries:
-        groups.setdefault(top(entry.id), []).append(entry)
+    for number in numbers:
+        for alias in entries[number].aliases:
+            above[top(alias)] = top(entries[number].id)
+    groups: dict[str, list[int]] = {}
+    for number in numbers:
+        groups.setdefault(top(entries[number].id), []).append(number)
     return list(groups.values())
 
 
-def _finding(package: Package, group: Sequence[Entry]) -> Finding:
-    ids = sorted({each for entry in group for each in (entry.id, *entry.aliases)})
-    rated = max(group, key=lambda entry: (RANK[entry.rating.severity], entry.rating.score or 0.0))
-    likelihoods = [one.known.likelihood for one in group if one.known.likelihood is not None]
-    malicious = any(entry.malicious for entry in group)
-    ranges = [each for entry in group for each in entry.ranges]
-    own = sorted(entry.id for entry in group)
-    return Finding(
-        package=package,
-        id=own[0],
-        ids=(own[0], *(each for each in ids if each != own[0])),
-        severity=Severity.CRITICAL if malicious else rated.rating.severity,
-        score=rated.rating.score,
-        vector=rated.rating.vector,
-        malicious=malicious,
-        known_exploited=any(entry.known.exploited for entry in group),
-        likelihood=max(likelihoods, default=None),
-        fixed=fixes(package.ecosystem, package.version, tuple(dict.fromkeys(ranges))),
-        summary=next((entry.summary for entry in group if entry.summary), ""),
-    )
+class _Hole:
+    """What the advisories that tell of one hole say of any version that has it."""
 
+    __slots__ = ("_numbers", "_said", "rank")
 
-def _gravest_first(finding: Finding) -> tuple[object, ...]:
-    return (
-        not finding.malicious,
-        not finding.known_exploited,
+    def __init__(self, group: Sequence[Entry], numbers: Sequence[int]) -> None:
+        self._numbers = tuple(numbers)
+        ids = sorted({each for entry in group for each in (entry.id, *entry.aliases)})
+        rated = max(
+            group, key=lambda entry: (RANK[entry.rating.severity], entry.rating.score or 0.0)
+        )
+        likelihoods = [one.known.likelihood for one in group if one.known.likelihood is not None]
+        malicious = any(entry.malicious for entry in group)
+        own = sorted(entry.id for entry in group)
+        self._said: dict[str, Any] = {
+            "id": own[0],
+            "ids": (own[0], *(each for each in ids if each != own[0])),
+            "severity": Severity.CRITICAL if malicious else rated.rating.severity,
+            "score": rated.rating.score,
+            "vector": rated.rating.vector,
+            "malicious": malicious,
+            "known_exploited": any(entry.known.exploited for entry in group),
+            "likelihood": max(likelihoods, default=None),
+            "summary": next((entry.summary for entry in group if entry.summary), ""),
+        }
+
         # What nobody rated is not known to be harmless: it is told before what is.
-        -(finding.score if finding.score is not None else 2.5 * RANK[finding.severity] or 6.9),
-        finding.package,
-        finding.id,
-    )
+        severity, score = self._said["severity"], rated.rating.score
+        weight = score if score is not None else 2.5 * RANK[severity] or 6.9
+        grave = 1000.0 * malicious + 100.0 * self._said["known_exploited"]
+        self.rank = -(grave + weight)
+
+    def finding(self, package: Package, fixes: Mapping[int, list[Fix]]) -> Finding:
+        """Return the hole as one of a package; `fixes` are those of each advisory."""
+        if len(self._numbers) == 1:
+            found = fixes[self._numbers[0]]
+        else:
+            found = [fix for number in self._numbers for fix in fixes[number]]
+        if len(found) > 1:
+            found = sorted({text: (key, text) for key, text in found}.values())
+        return Finding(package=package, fixed=tuple([text for _, text in found]), **self._said)

@@ -45,6 +45,8 @@ MAX_PACKAGES = 50_000
 """Packages of one lock or SBOM."""
 MAX_BLOCK_BYTES = 256 * MIB
 """All advisories of one package in the database, and one record of it unpacked."""
+MAX_RECEIVED_BLOCK_BYTES = 16 * MIB
+"""The same in a database that somebody else has compiled."""
 MAX_INDEX_BYTES = 256 * MIB
 MAX_COMPILED_BYTES = 2048 * MIB
 """What all records of an import come to in the database; while they are read it is in memory."""

@@ -50,7 +50,10 @@ class Place:
     @contextmanager
     def importing(self) -> Iterator[None]:
         """Hold the folder for one import. Raises BusyError, OSError."""
+        made = not self.folder.exists()
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if made:
+            give(self.folder, like=self.folder.parent)
         descriptor = os.open(
             self._lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
         )

@@ -15,8 +15,10 @@ from starlette.routing import Match, Route
 
 from casemate.api import (
     accounts,
+    advisories,
     backup,
     baselines,
+    budgets,
     bundles,
     check,
     data,
@@ -39,6 +41,7 @@ from casemate.api import (
     sources,
     traces,
     triggers,
+    usage,
 )
 from casemate.api.authentication import RequireCredential
 from casemate.api.openapi import describe
@@ -64,6 +67,8 @@ OPERATIONS = (
     *records.OPERATIONS,
     *traces.OPERATIONS,
     *metrics.OPERATIONS,
+    *usage.OPERATIONS,
+    *budgets.OPERATIONS,
     *error_groups.OPERATIONS,
     *journal.OPERATIONS,
     *recordings.OPERATIONS,
@@ -72,6 +77,7 @@ OPERATIONS = (
     *grants.OPERATIONS,
     *baselines.OPERATIONS,
     *quarantine.OPERATIONS,
+    *advisories.OPERATIONS,
     *data.OPERATIONS,
     *delivery.OPERATIONS,
     *secrets.OPERATIONS,

@@ -7,11 +7,12 @@ import contextlib
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from casemate.api.performing import Call, Performers
+from casemate.api.performing import Call, Performers, tell
 from casemate.api.served import all_served
 from casemate.api.service import PreparedBackup
 from casemate.operations import backup
 from casemate.operations.declaration import TAR
+from casemate.operations.form import form_of
 
 
 class _BackupResponse(StreamingResponse):
@@ -45,8 +46,12 @@ async def _send(_operation: backup.Backup, call: Call) -> Response:
     service.backups.require()
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(service.backups.counted())
+        service.recorder.require()
         made = await service.make_backup()
         stack.push_async_callback(made.close)
+        # Here, not as of other operations: what is held is released where it cannot be recorded.
+        tell(form_of(backup.Backup), call, None)
+        await service.recorder.durable()
         return _BackupResponse(made, stack.pop_all())
 
 

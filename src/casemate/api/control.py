@@ -152,6 +152,10 @@ class Control(Protocol):
         """Point `live` at version `to`, or at the one that all callers were sent to before."""
         ...
 
+    async def sbom(self, project: str, function: str, version: int | None) -> bytes:
+        """Return the SBOM of a version, of the live one with None (NotFoundError)."""
+        ...
+
     async def recorded(self, operation: Operation[AnswerT]) -> AnswerT:
         """Answer a question about records, denials or uses of grants, up to this moment.
 

@@ -32,7 +32,10 @@ async def _groups(wanted: ListErrorGroups, call: Call) -> ErrorGroups:
         ListErrors(
             project=wanted.project,
             function=wanted.function,
+            outcome=wanted.outcome,
+            version=wanted.version,
             since=wanted.since,
+            until=wanted.until,
             limit=wanted.limit,
         )
     )
@@ -41,7 +44,7 @@ async def _groups(wanted: ListErrorGroups, call: Call) -> ErrorGroups:
         some = listed.errors[start : start + _AT_ONCE]
         read = await asyncio.gather(*(_one(each.id, call) for each in some))
         found += [error for error in read if error is not None]
-    until = time.time()
+    until = time.time() if wanted.until is None else min(wanted.until, time.time())
     since = wanted.since or min((error.at for error in found), default=until)
     groups = await asyncio.to_thread(grouped, found, since, until)
     return ErrorGroups(groups=groups, looked_at=len(found), since=since, until=until)

@@ -18,6 +18,7 @@ from casemate.model.principal import Action
 from casemate.model.restoring import Restoring
 from casemate.model.trigger import TriggerKind
 from casemate.operations import functions
+from casemate.operations.declaration import JSON
 from casemate.operations.functions import (
     Deployed,
     DeployFunctions,
@@ -32,6 +33,7 @@ from casemate.operations.functions import (
     SetAlias,
     ShowFunction,
     ShowRestoring,
+    ShowSbom,
     Started,
 )
 from casemate.operations.records import ListInvocations
@@ -140,6 +142,17 @@ async def _restoring(operation: ShowRestoring, call: Call) -> Restoring:
     control = call.service.control
     await control.function(operation.project, operation.function)
     return control.restoring(operation.project, operation.function)
+
+
+@performs(ShowSbom)
+async def _sbom(operation: ShowSbom, call: Call) -> Response:
+    slots = call.service.sboms
+    slots.require()
+    with slots.counted():
+        made = await call.service.control.sbom(
+            operation.project, operation.function, operation.version
+        )
+    return Response(made, media_type=JSON)
 
 
 OPERATIONS = all_served(functions, performs)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from http import HTTPStatus
+from typing import IO
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -11,6 +13,8 @@ from casemate.api.problems import RequestError
 
 MAX_JSON_BYTES = 64 * 1024
 MAX_QUERY_BYTES = 2048
+_WRITE_BYTES = 1024 * 1024
+"""A body that goes to a file is written in pieces of this size, off the event loop."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -70,3 +74,25 @@ async def optional_body(request: Request, maximum: int) -> bytes | None:
     if "content-type" not in request.headers and await _read(request, maximum) == b"":
         return None
     return await required_body(request, maximum)
+
+
+async def receive(request: Request, file: IO[bytes], maximum: int) -> int:
+    """Write a body to `file` and return its size; refuse one of more than `maximum` bytes."""
+    size = 0
+    pending = bytearray()
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > maximum:
+                raise too_large(maximum)
+            pending += chunk
+            if len(pending) >= _WRITE_BYTES:
+                await asyncio.to_thread(file.write, bytes(pending))
+                pending.clear()
+    except ClientDisconnect as error:
+        raise RequestError(
+            HTTPStatus.BAD_REQUEST, "The body ended before it was complete."
+        ) from error
+    await asyncio.to_thread(file.write, bytes(pending))
+    await asyncio.to_thread(file.flush)
+    return size

@@ -130,7 +130,7 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     else:
         call.service.recorder.require()
         answer = await perform(operation, call)
-        _tell(form, call, answer)
+        tell(form, call, answer)
         # What was done is on record before anybody is told that it was done.
         await call.service.recorder.durable()
     if isinstance(answer, Response):
@@ -142,7 +142,7 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     return json_response(answer, form.declared.status)
 
 
-def _tell(form: Form, call: Call, answer: Any) -> None:
+def tell(form: Form, call: Call, answer: Any) -> None:
     """Tell who had what done, unless it was refused: nothing was changed then."""
     facts = call.service.facts
     refused = isinstance(answer, Response) and answer.status_code >= HTTPStatus.BAD_REQUEST

@@ -19,6 +19,7 @@ from casemate.model.errors import UnavailableError
 from casemate.model.facts import LogsWritten
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
 from casemate.model.principal import NODE, Action, Resource
+from casemate.model.recording import ErrorSnapshot
 from casemate.operations import records
 from casemate.operations.declaration import NDJSON
 from casemate.operations.form import form_of
@@ -32,6 +33,7 @@ from casemate.operations.records import (
     ListInvocations,
     ReadLogs,
     ShowError,
+    ShowErrorSnapshot,
     ShowInvocation,
 )
 
@@ -95,6 +97,11 @@ async def _error(wanted: ShowError, call: Call) -> ErrorRecord:
     record = await call.service.control.recorded(wanted)
     _require(call, Action.ERROR_READ, wanted, record)
     return record
+
+
+@performs(ShowErrorSnapshot)
+async def _snapshot(wanted: ShowErrorSnapshot, call: Call) -> ErrorSnapshot:
+    return await call.service.recordings.snapshot(wanted.project, wanted.id)
 
 
 @performs(ListErrors)

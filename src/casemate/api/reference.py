@@ -19,6 +19,7 @@ _TAGS = {
     "records": "invocations, errors, logs, denials and recordings",
     "journal": "the journal",
     "findings": "findings and alerts",
+    "advisories": "advisories and known holes",
     "incidents": "incidents",
     "routes": "paths and host names of projects",
     "data": "buckets, tables, queues and topics",

@@ -19,6 +19,7 @@ from casemate.api.authorization import actor, function_of, principal
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
 from casemate.baselines import Baselines
+from casemate.budgets import Budgets
 from casemate.data.interface import ProjectData
 from casemate.decoys import Decoys
 from casemate.facts import FactStream
@@ -36,6 +37,7 @@ from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
+from casemate.vulnerabilities import Advisories
 
 
 class PreparedBackup(Protocol):
@@ -124,6 +126,8 @@ class Service:
     decoys: Decoys
     baselines: Baselines
     recordings: Recordings
+    budgets: Budgets
+    advisories: Advisories
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]
@@ -134,6 +138,8 @@ class Service:
     metrics: Callable[[str | None, str | None], Awaitable[Metrics]] = nothing_counted
     """Tells how the functions of a project do, of all, or one."""
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
+    imports: Slots = field(default_factory=lambda: Slots("imports of advisories", 1))
+    sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 1))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1))
 

@@ -31,10 +31,13 @@ FOLDERS = ("store", "journal", "data", "vault", "bundles")
 STORE = "store/records.db"
 RECORDS = "journal/records/records.db"
 """Those of invocations; a backup of a release before has them in the store."""
+JOURNAL = "journal"
+"""Folder of the copy of the journal, in parts; a backup of a release before has none."""
 VAULT = "vault/"
 
 _SEGMENT = r"[A-Za-z0-9_@=+,~-][A-Za-z0-9._@=+,~-]*"
 _NAME = re.compile(rf"(?:{'|'.join(FOLDERS)})(?:/{_SEGMENT})+\Z")
+_OF_JOURNAL = re.compile(rf"{JOURNAL}/copy\.[0-9]{{1,4}}\Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}\Z")
 _KINDS = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device",
           b"5": "a folder", b"6": "a pipe"}  # fmt: skip
@@ -126,6 +129,7 @@ def require_valid(manifest: Manifest) -> None:
             or not 0 <= entry.size <= MAX_FILE
             or not _DIGEST.match(entry.sha256)
             or entry.name in names
+            or not _may_be(entry.name)
         ):
             raise _refused(f"its manifest has an entry that is not valid: {entry.name[:80]!r}")
         names.add(entry.name)
@@ -135,6 +139,19 @@ def require_valid(manifest: Manifest) -> None:
         raise _refused("its manifest has a file where another one needs a folder")
     if STORE not in names or not any(name.startswith(VAULT) for name in names):
         raise _refused("its manifest has no store or no vault")
+
+
+def _may_be(name: str) -> bool:
+    """Tell whether a file may be there: the journal's are made of its copy, which is verified."""
+    if not name.startswith(f"{JOURNAL}/"):
+        return True
+    return name == RECORDS or _OF_JOURNAL.match(name) is not None
+
+
+def parts_of_journal(manifest: Manifest) -> list[str]:
+    """Return the names of the parts of the journal's copy, in their order."""
+    found = [entry.name for entry in manifest.files if _OF_JOURNAL.match(entry.name)]
+    return sorted(found, key=lambda name: int(name.rpartition(".")[2]))
 
 
 class ArchiveReader:

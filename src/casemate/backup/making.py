@@ -21,6 +21,7 @@ from casemate.backup.archive import (
     END,
     FOLDERS,
     FORMAT,
+    JOURNAL,
     MANIFEST,
     RECORDS,
     STORE,
@@ -48,7 +49,8 @@ class Copied(Protocol):
     async def snapshot(self, target: Path, /) -> None:
         """Copy everything to `target`, each part as it is at one moment.
 
-        That is a new file of the store and of the records, and the data's folder.
+        That is a new file of the store and of the records, new files in the journal's folder,
+        and the data's folder.
         """
         ...
 
@@ -62,6 +64,7 @@ class BackupMaker:
         *,
         store: Copied,
         records: Copied,
+        journal: Copied,
         data: Copied,
         vault: Vault,
         version: str,
@@ -70,6 +73,7 @@ class BackupMaker:
         self._folders = folders
         self._store = store
         self._records = records
+        self._journal = journal
         self._data = data
         self._vault = vault
         self._version = version
@@ -106,6 +110,8 @@ class BackupMaker:
         # After the store: what it still had of older records is then in one of the two.
         await self._records.snapshot(staging / RECORDS)
         await self._data.snapshot(staging / "data")
+        # After what it tells of: it is never behind that.
+        await self._journal.snapshot(staging / JOURNAL)
         await asyncio.to_thread(self._link_bundles, staging / "bundles")
         # Last, so that it has every key that the copies before it were encrypted with.
         sealed = await self._vault.export()

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest
+from casemate.backup.journal import restore_journal
 from casemate.folder.folders import Folders
 from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAULT_UID
-from casemate.recorder.config import NEW_JOURNAL
 
 _PIECE = 1024 * 1024
 _SPARE = 64 * 1024 * 1024
@@ -69,21 +69,18 @@ def _read(archive: Path, draft: Path) -> tuple[Manifest, str]:
     folders = Folders(draft)
     recorder_uid, monitor_uid = (RECORDER_UID, MONITOR_UID) if root else (None, None)
     folders.make(uid, vault_uid, recorder_uid, monitor_uid)
-    # No backup holds the journal: another one begins, and is expected to. Nor does one hold what
-    # the monitor remembers of it.
-    mark = folders.journal / NEW_JOURNAL
-    mark.touch(mode=0o600)
-    if recorder_uid is not None:
-        os.chown(mark, recorder_uid, recorder_uid)
     sink = _Extraction(draft, uid, {"vault": vault_uid, "journal": recorder_uid})
     reader = ArchiveReader(sink)
     try:
         with archive.open("rb") as file:
             while piece := file.read(_PIECE):
                 reader.feed(piece)
-        return reader.finish()
+        manifest, digest = reader.finish()
     finally:
         sink.abandon()
+    # No backup holds what the monitor remembers of the journal.
+    restore_journal(folders.journal, manifest, digest, recorder_uid)
+    return manifest, digest
 
 
 class _Extraction:

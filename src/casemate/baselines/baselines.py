@@ -11,6 +11,7 @@ import msgspec
 
 from casemate.baselines.learned import NEVER, Learned, Waiting, power
 from casemate.facts import FactStream
+from casemate.guard.shapes import id_of
 from casemate.model.baseline import Aspect, Baseline, OnDeviation
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
@@ -23,6 +24,7 @@ from casemate.model.facts import (
     GrantUsed,
     HostAsked,
     InvocationMeasured,
+    ShapesMet,
 )
 from casemate.model.function import BaselineSettings
 from casemate.model.grant import Grant, GrantKind
@@ -79,6 +81,7 @@ class Baselines:
         self._looking: asyncio.Task[None] | None = None
         facts.listen(GrantUsed, self._on_use)
         facts.listen(HostAsked, self._on_host)
+        facts.listen(ShapesMet, self._on_shapes)
         facts.listen(Denial, self._on_denial)
         facts.listen(DecoyTouched, self._on_touch)
         facts.listen(InvocationMeasured, self._on_end)
@@ -169,6 +172,22 @@ class Baselines:
                 ]
         return tuple(kept)
 
+    def shapes(self, version: Version) -> tuple[tuple[str, ...], bool]:
+        """Return the ids of shapes that are usual, and whether a version may meet no others.
+
+        Code that is newer than the lock may: what it puts together nobody has seen yet.
+        """
+        found = self._functions.get((version.project, version.function))
+        if found is None:
+            return (), False
+        learned = found.learned
+        refuses = version.spec.baseline.on_deviation is OnDeviation.REFUSE
+        # Where there was no room for all of them it is not known which are usual.
+        whole = not learned.left_out.get(Aspect.SHAPE)
+        strict = refuses and whole and learned.locked and version.number <= learned.locked_version
+        known = sorted(map(id_of, learned.sets.get(Aspect.SHAPE, ())))
+        return tuple(known), strict
+
     # -- what happens ----------------------------------------------------------------------------
 
     def _on_use(self, use: GrantUsed) -> None:
@@ -184,6 +203,16 @@ class Baselines:
             self._met_of(asked, found, Aspect.HOST, value)
         elif found.learned.locked:
             self._deviation_of(asked, found, Aspect.HOST, value, refused=True)
+
+    def _on_shapes(self, shapes: ShapesMet) -> None:
+        found = self._of((shapes.project, shapes.function))
+        if found is None:
+            return
+        for value in shapes.met:
+            if not found.learned.knows(Aspect.SHAPE, value):
+                self._met_of(shapes, found, Aspect.SHAPE, value)
+        for value in shapes.refused:
+            self._deviation_of(shapes, found, Aspect.SHAPE, value, refused=True)
 
     def _on_denial(self, denial: Denial) -> None:
         if denial.kind not in _POISONING or not denial.function:
@@ -327,7 +356,7 @@ class Baselines:
         if learned.locked or not learned.calls:
             return
         if learned.calls >= settings.calls or now - learned.since >= settings.learn:
-            learned.locked_at, learned.locked_by = now, "node"
+            learned.lock(now, "node")
 
     async def _keep(self, key: _Key, found: _Function | None) -> None:
         try:
@@ -354,8 +383,7 @@ class Baselines:
         found = self._known(project, function)
         self._take_ends()
         found.waiting.take_over(found.learned)
-        if not found.learned.locked:
-            found.learned.locked_at, found.learned.locked_by = self._clock(), by
+        found.learned.lock(self._clock(), by)
         await self._write((project, function), found)
         return self.shown(project, function)
 

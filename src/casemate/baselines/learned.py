@@ -22,8 +22,10 @@ TOLD_SECONDS = 3600.0
 OTHERS = "(others)"
 NEVER = frozenset({Aspect.SYSTEM_CALL, Aspect.SINK})
 """What is a denial or a finding whenever it happens."""
-_SETS = (Aspect.CALLER, Aspect.TRIGGER, Aspect.GRANT, Aspect.HOST)
+_SETS = (Aspect.CALLER, Aspect.TRIGGER, Aspect.GRANT, Aspect.HOST, Aspect.SHAPE)
 _RANGES = (Aspect.DURATION, Aspect.REQUEST, Aspect.RESPONSE)
+_MAX_WAITING = 4 * MAX_VALUES
+"""Values that were met and are not usual yet."""
 _SLACK = 1
 """Powers of two beyond the range that are usual still."""
 
@@ -42,6 +44,8 @@ class Learned(msgspec.Struct, kw_only=True):
     locked_at: float | None = None
     locked_by: str = ""
     version: int = 0
+    locked_version: int = 0
+    """The newest when it was locked: code that came later may put other things together."""
     granted: tuple[str, ...] = ()
     """What the newest version's manifest grants."""
     opened: frozenset[str] = frozenset()
@@ -64,9 +68,17 @@ class Learned(msgspec.Struct, kw_only=True):
         """Tell whether a value is new with a version that was approved."""
         if aspect is Aspect.GRANT:
             return value in self.opened
+        if aspect is Aspect.SHAPE:
+            return self.version > self.locked_version
         return aspect is Aspect.HOST and any(
             _covers(grant, value) for grant in self.opened if grant.startswith("egress ")
         )
+
+    def lock(self, now: float, by: str) -> None:
+        """Learn nothing more, but of the newest version what is open."""
+        if not self.locked:
+            self.locked_at, self.locked_by = now, by
+        self.locked_version = self.version
 
     def add(self, aspect: Aspect, value: str) -> None:
         """Have a value usual, if there is room."""
@@ -166,7 +178,7 @@ class Waiting:
 
     def value(self, aspect: Aspect, value: str) -> None:
         """Keep a value, if there is room for it at all."""
-        if len(self.values) < len(_SETS) * MAX_VALUES:
+        if len(self.values) < _MAX_WAITING:
             self.values.add((aspect, value[:MAX_TEXT]))
 
     def take_over(self, learned: Learned) -> None:

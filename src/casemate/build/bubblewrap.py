@@ -28,8 +28,6 @@ SANDBOX_UID = 65534
 _TRUSTED_PATH = "/usr/bin:/bin:/usr/local/bin"
 _ENTER = "/casemate/enter.py"
 _SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache")
-_ENVIRONMENT = "{environment}"
-"""Stands for the descriptor with a step's environment until the step is started."""
 _MAX_OUTPUT = 4 * 1024 * 1024
 _MAX_FILE_BYTES = 1024 * 1024 * 1024
 _INSTALL_HINT = (
@@ -94,26 +92,18 @@ def run_step(
     Raises ProtectionMissingError if the sandbox cannot be made, BuildTimeoutError after `timeout`
     seconds; then and when this process dies, everything the step started dies.
     """
-    as_root = os.geteuid() == 0
-    shown = [
-        *_system_mounts(),
-        *(Mount(host=p, inside=str(p)) for p in interpreter.visible_paths()),
-        Mount(host=Path(enter_script.__file__).resolve(), inside=_ENTER),
-        *mounts,
-    ]
-    full = [
-        find_bubblewrap(),
-        *_namespace_options(as_root=as_root, network=network),
-        *_mount_options(shown),
-        # By a descriptor: what is an argument can be read by every user of the host.
-        *("--args", _ENVIRONMENT),
-        "--",
-        *(str(interpreter.path), "-I", "-S", _ENTER),
-        *(str(SANDBOX_UID) if as_root else "-", str(int(timeout) + 1), str(_MAX_FILE_BYTES)),
-        folder,
-        *command,
-    ]
-    finished = _execute(full, environment, stdin=stdin, timeout=timeout)
+    # By a descriptor: what is an argument can be read by every user of the host.
+    with _in_memory(environment) as given:
+        full = step_command(
+            interpreter,
+            command,
+            mounts=mounts,
+            environment=given,
+            folder=folder,
+            network=network,
+            timeout=timeout,
+        )
+        finished = _execute(full, given, stdin=stdin, timeout=timeout)
     refused = finished.status == enter_script.REFUSED
     if refused or finished.errors.startswith("bwrap: "):
         lines = finished.errors.strip().splitlines() or ["no reason given"]
@@ -124,17 +114,47 @@ def run_step(
     return finished
 
 
-def _execute(
-    command: Sequence[str], environment: Mapping[str, str], *, stdin: bytes, timeout: float
-) -> Finished:
-    with (
-        tempfile.TemporaryFile() as out,
-        tempfile.TemporaryFile() as err,
-        _in_memory(environment) as given,
-    ):
+def step_command(
+    interpreter: Interpreter,
+    command: Sequence[str],
+    *,
+    mounts: Sequence[Mount],
+    environment: Mapping[str, str] | int,
+    folder: str,
+    network: bool,
+    timeout: float,
+) -> list[str]:
+    """Return what starts a step in its sandbox. Raises ProtectionMissingError.
+
+    An `environment` that is a number is the descriptor of one; else it holds nothing secret, for
+    it is among the arguments.
+    """
+    given = ["--args", str(environment)] if isinstance(environment, int) else _settings(environment)
+    as_root = os.geteuid() == 0
+    shown = [
+        *_system_mounts(),
+        *(Mount(host=p, inside=str(p)) for p in interpreter.visible_paths()),
+        Mount(host=Path(enter_script.__file__).resolve(), inside=_ENTER),
+        *mounts,
+    ]
+    return [
+        find_bubblewrap(),
+        *_namespace_options(as_root=as_root, network=network),
+        *_mount_options(shown),
+        *given,
+        "--",
+        *(str(interpreter.path), "-I", "-S", _ENTER),
+        *(str(SANDBOX_UID) if as_root else "-", str(int(timeout) + 1), str(_MAX_FILE_BYTES)),
+        folder,
+        *command,
+    ]
+
+
+def _execute(command: Sequence[str], given: int, *, stdin: bytes, timeout: float) -> Finished:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
             done = subprocess.run(
-                [str(given) if part == _ENVIRONMENT else part for part in command],
+                command,
                 input=stdin,
                 stdout=out,
                 stderr=err,
@@ -157,13 +177,17 @@ def _execute(
         return Finished(status=done.returncode, output=texts[0], errors=texts[1])
 
 
+def _settings(environment: Mapping[str, str]) -> list[str]:
+    """Return an environment as options of bubblewrap."""
+    return [part for key, value in environment.items() for part in ("--setenv", key, value)]
+
+
 @contextlib.contextmanager
 def _in_memory(environment: Mapping[str, str]) -> Iterator[int]:
     """Hold a descriptor with an environment as bubblewrap reads its options."""
-    options = [part for key, value in environment.items() for part in ("--setenv", key, value)]
     descriptor = os.memfd_create("environment", os.MFD_CLOEXEC)
     try:
-        os.write(descriptor, "".join(f"{part}\0" for part in options).encode())
+        os.write(descriptor, "".join(f"{part}\0" for part in _settings(environment)).encode())
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:

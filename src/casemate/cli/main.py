@@ -77,6 +77,13 @@ ENTRIES = (
     Entry("invocations", OPERATE, "List the latest invocations"),
     Entry("top", OPERATE, "Show what functions do at the moment"),
     Entry("metrics", OPERATE, "Show how functions do since the node's start, in numbers"),
+    Entry("usage", OPERATE, "Show what functions have used: requests, times, CPU, memory, bytes"),
+    Entry("bill", OPERATE, "Show what that costs, and what the month will"),
+    Entry("budget", OPERATE, "See, set, lift and remove budgets and quotas"),
+    Entry(
+        "tune", OPERATE, "Propose limits that fit what functions have used in the last seven days"
+    ),
+    Entry("prices", OPERATE, "See and set the price list of a node"),
     Entry("trace", OPERATE, "Draw what came of one call, through queues and functions"),
     Entry(
         "recordings", OPERATE, "See what went into invocations that failed, and came out of them"

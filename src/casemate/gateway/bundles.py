@@ -16,6 +16,7 @@ import tempfile
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
@@ -34,6 +35,7 @@ _MAX_DAMAGED = 1000
 _AGAIN = "deploy it again, or restore the folder data/bundles from a backup"
 _log = logging.getLogger(__name__)
 _KEY_VERSION = struct.Struct("!I")
+T = TypeVar("T")
 Keys = Callable[[int | None], Awaitable[DataKey]]
 """Returns the data key for bundles of a version, of the newest with None."""
 
@@ -140,6 +142,18 @@ class BundleStore:
         if manifest.digest() != digest:
             raise damaged
         return manifest
+
+    async def read(self, digest: str, reading: Callable[[Path, BundleManifest], T]) -> T:
+        """Return what `reading` makes of a bundle's files, off the event loop.
+
+        Raises NotFoundError.
+        """
+        await self._hold(digest)
+        try:
+            manifest = await asyncio.to_thread(self._manifest, digest)
+            return await asyncio.to_thread(reading, self._unpacked / digest, manifest)
+        finally:
+            self.release(digest)
 
     async def acquire(self, digest: str) -> None:
         """Have a bundle's files in memory until `release`. NotFoundError if it is not there."""

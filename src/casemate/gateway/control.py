@@ -44,8 +44,10 @@ from casemate.operations.records import ReadLogs
 from casemate.recorder.denials import DenialRecorder
 from casemate.recorder.records.interface import Records
 from casemate.sandbox.client import SandboxClient
+from casemate.sbom import sbom
 from casemate.seal import Redactor
 from casemate.store.interface import Store
+from casemate.vulnerabilities import Gate, Live
 
 AnswerT = TypeVar("AnswerT")
 _MAX_HISTORY = 1000
@@ -72,6 +74,7 @@ class NodeControl:
         facts: FactStream,
         subscriptions: Subscriptions,
         delivery: Delivery,
+        gate: Gate,
         on_live: Callable[[], None],
     ) -> None:
         """Act on these.
@@ -105,6 +108,7 @@ class NodeControl:
             client=client,
             bundles=bundles,
             data=data,
+            gate=gate,
             happened=facts.happened,
         )
         self._changing = asyncio.Lock()
@@ -183,6 +187,14 @@ class NodeControl:
             self._facts.happened(changes.released(operation, by))
             await self._reload()
             return found
+
+    async def live(self) -> tuple[Live, ...]:
+        """Return what callers reach by an alias, once no change of it is under way."""
+        async with self._changing:
+            return tuple(
+                Live(version.project, version.function, version.number, version.digest)
+                for version in self._catalogue.reached()
+            )
 
     async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """See Control."""
@@ -331,6 +343,19 @@ class NodeControl:
             wanted = SetAlias(project=project, function=function, name=LIVE, targets=targets)
             return await self._point(wanted, by)
 
+    async def sbom(self, project: str, function: str, version: int | None) -> bytes:
+        """See Control."""
+        found = await self.function(project, function)
+        live = self._catalogue.most_live(project, function)
+        wanted = live.number if version is None and live is not None else version
+        digest = next((one.digest for one in found.versions if one.number == wanted), None)
+        if digest is None:
+            raise NotFoundError(
+                f"{project}/{function} has no version {wanted or 'that is live'}.",
+                next_step="run casemate show to see the versions there are",
+            )
+        return await self._bundles.read(digest, sbom)
+
     async def _stable_before(self, project: str, function: str) -> int:
         found = await self.function(project, function)
         history = await self._store.read(
@@ -340,6 +365,8 @@ class NodeControl:
         return require_stable_before(f"{project}/{function}", history, numbers)
 
     async def _flush(self) -> None:
+        # What has ended is recorded once it is known what it has used.
+        await self._client.meters.settled()
         self._denials.flush()
         await self._redactor.flush()
         await self._records.flush()

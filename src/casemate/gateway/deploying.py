@@ -31,6 +31,7 @@ from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import ImportFailedError, SandboxClient
 from casemate.sandbox.zygote import Zygote
 from casemate.store.interface import Store
+from casemate.vulnerabilities import Gate
 
 
 class Deploying:
@@ -48,6 +49,7 @@ class Deploying:
         client: SandboxClient,
         bundles: BundleStore,
         data: ProjectData,
+        gate: Gate,
         happened: Callable[[Fact], None],
     ) -> None:
         """Act on these; `pythons` are the minor versions that the node offers.
@@ -63,11 +65,13 @@ class Deploying:
         self._client = client
         self._bundles = bundles
         self._data = data
+        self._gate = gate
         self._happened = happened
 
     async def start_once(self, wanted: Deployment) -> None:
         """Start a bundle's function and end it again."""
         tentative, _ = await self._tentative(wanted)
+        await self._gate.require(await self._bundles.manifest(wanted.digest), None)
         zygote = await self._start(tentative)
         zygote.close()
 
@@ -79,9 +83,14 @@ class Deploying:
         Raises what the first that cannot be deployed is refused for; `about` names it.
         """
         checked = await self._check(wanted, approve=approve, by=by)
+        judged_by = await self._judge(wanted, by)
         with ExitStack() as undo:
             zygotes = [await self._prepare(*one, undo) for one in checked]
             news = tuple(new for new, _, _ in checked)
+            if self._gate.stamp() != judged_by:  # what was imported meanwhile counts as well
+                await self._judge(wanted, by)
+            for one in wanted:
+                await self._gate.note(one.digest, await self._bundles.manifest(one.digest))
             versions = await self._store.change(KeepVersions(versions=news, by=by.principal))
             undo.pop_all()
         for version, zygote in zip(versions, zygotes, strict=True):
@@ -94,6 +103,15 @@ class Deploying:
             for fact in changes.deployed(version, new, by):
                 self._happened(fact)
         return versions
+
+    async def _judge(self, wanted: Sequence[Deployment], by: Actor) -> object:
+        """Refuse known holes in packages; return what that was decided by."""
+        stamp = self._gate.stamp()
+        for one in wanted:
+            with _about(one):
+                manifest = await self._bundles.manifest(one.digest)
+                await self._gate.require(manifest, by)
+        return stamp
 
     async def _check(
         self, wanted: Sequence[Deployment], *, approve: bool, by: Actor

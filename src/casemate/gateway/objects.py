@@ -15,10 +15,12 @@ from pathlib import Path
 from casemate import __version__
 from casemate.accounts import Accounts
 from casemate.admission import Admission, Catalogue
+from casemate.advisories import place_of_node
 from casemate.api import create_app
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
 from casemate.baselines import Baselines
+from casemate.budgets import Allowance, Budgets
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.certificates.given import GivenFiles
 from casemate.certificates.host_names import host_names
@@ -69,7 +71,7 @@ from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
-from casemate.model.facts import GrantUsed, RiskAccepted
+from casemate.model.facts import NOT_BY_NETWORK, Actor, GrantUsed, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
@@ -77,6 +79,7 @@ from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
 from casemate.recorder.denials import DenialRecorder
+from casemate.recorder.journal_copies import JournalCopies
 from casemate.recorder.records.client import RecordsClient
 from casemate.recordings import Recordings
 from casemate.sandbox.client import SandboxClient
@@ -90,6 +93,7 @@ from casemate.triggers.outside import OutsideTriggers
 from casemate.triggers.schedule import Schedules
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
+from casemate.vulnerabilities import Advisories, Gate, Watch
 
 _logger = logging.getLogger(__name__)
 _UNPACKED_SHARE = 4
@@ -186,6 +190,7 @@ class Gateway:
             learn=config.learn,
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,
+            usual=self.baselines.shapes,
         )
 
     def _build_path(self, url: str) -> None:
@@ -205,12 +210,14 @@ class Gateway:
             learn=config.learn,
         )
         self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
+        self.allowance = Allowance(happened, self.accounts.answerable)
         pipeline = Pipeline(
             admission,
             self.dispatcher,
             broker,
             self.seal,
             self.refusals,
+            self.allowance,
             self.recorder.trouble,
             self.recordings.offer,
         )
@@ -241,6 +248,8 @@ class Gateway:
 
     def _build_operations(self) -> None:
         """Build what owners do with the node, and what they are told of it."""
+        place = place_of_node(self._folders.data)
+        gate = Gate(place, self.store, self.facts.happened)
         self.control = NodeControl(
             config=self._config,
             store=self.store,
@@ -256,8 +265,27 @@ class Gateway:
             facts=self.facts,
             subscriptions=self.subscriptions,
             delivery=self.delivery,
+            gate=gate,
             on_live=self._follow_live,
         )
+        self.budgets = Budgets(
+            self.store,
+            self.facts,
+            self.allowance,
+            read=self.records.read,
+            durable=self.recorder.durable,
+            ran=self.registry.ran,
+        )
+        self.watch = Watch(
+            gate,
+            self.store,
+            live=self.control.live,
+            digests=self.catalogue.digests,
+            manifest=self.bundles.manifest,
+            quarantine=partial(self.control.quarantine, by=Actor("", NOT_BY_NETWORK)),
+            happened=self.facts.happened,
+        )
+        self.advisories = Advisories(gate, self.watch, self.facts.happened)
         self.check = NodeCheck(
             self.store, self.data, self.bundles, self.vault, check_records=self.records.check
         )
@@ -314,6 +342,7 @@ class Gateway:
             self._folders,
             store=self.store,
             records=self.records,
+            journal=JournalCopies(self.recorder),
             data=self.data,
             vault=self.vault,
             version=__version__,
@@ -334,6 +363,8 @@ class Gateway:
             decoys=self.decoys,
             baselines=self.baselines,
             recordings=self.recordings,
+            budgets=self.budgets,
+            advisories=self.advisories,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -392,9 +423,13 @@ class Gateway:
         await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.decoys.load(present)
+        await self.advisories.gate.load()
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
+        await self.budgets.load()
+        await self.advisories.clean()
+        await self.watch.start()
         self.health.start()
         self.running_logs.start()
         self.lag.start()
@@ -405,7 +440,9 @@ class Gateway:
 
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
+        await self.watch.close()
         await self.health.close()
+        await self.budgets.close()
         await self.running_logs.close()
         self.lag.close()
         self.numbers_told.close()
@@ -420,6 +457,8 @@ class Gateway:
         await self.recordings.close()
         self.uses.close()
         await self.uses.flush()
+        await self.client.meters.settled()
+        self.client.meters.close()
         await self.redactor.flush()
         await self.accounts.close()
         await self.schedules.close()
@@ -437,6 +476,7 @@ class Gateway:
         self.schedules.replace(live)
         self.hooks.replace(live)
         self.outside.replace(live)
+        self.watch.follow()
 
 
 def _tls(config: GatewayConfig, store: Store, vault: VaultClient) -> NodeTls | None:

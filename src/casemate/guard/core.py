@@ -15,6 +15,7 @@ from .constants import Constants
 from .origin import Origin, Span
 from .pieces import as_text
 from .provenance import Provenance
+from .shapes import Shapes
 from .taint import Taint
 from .tracing import Tracer
 from .verdict import BlockedError, Judge, Verdict
@@ -78,6 +79,7 @@ class Guard:
         self.answering: Place | None = None
         """The handler, while its answer is judged: none of its code runs then."""
         self.taint: Taint | None = None
+        self.shapes = Shapes()
         self._tracer: Tracer | None = None
         self._deciding: set[int] = set()
 
@@ -87,6 +89,7 @@ class Guard:
         """An invocation begins; `event` is decoded JSON. Costs next to nothing."""
         self.blocked = None
         self.records = 0
+        self.shapes.begin()
         self._deciding.clear()
         self.taint = taint = Taint(self.constants.holds_word)
         taint.add(source, event)
@@ -155,6 +158,22 @@ class Guard:
     def fail(self, sink: str, error: Exception) -> None:
         """Block the call (BlockedError): the check of it failed."""
         self.decide(sink, lambda: failed(error))
+
+    def meets(self, sink: str, shape: str) -> None:
+        """Note the shape of what was put together for a sink and passed the check.
+
+        Raises BlockedError for one that is not usual, where those are refused.
+        """
+        if self.active and not self.shapes.admits(sink, shape):
+            place = self.place()
+            where = place.text if place is not None else "code of a dependency"
+            text = (
+                f"{sink} at {where}: nothing of this shape is usual of the function. If it is to "
+                "be, have it learned: casemate baseline reset"
+            )
+            if self.blocked is None:
+                self.blocked = text
+            raise BlockedError(text)
 
     def spans(self, value: str | bytes) -> list[Span]:
         """Return the parts of `as_text(value)` that came from outside."""

@@ -10,7 +10,7 @@ from .hooks import PatchingFinder, watch_audit, watch_calls
 from .leaks.hooks import watch_formatting, watch_makers
 from .loading import load_rewritten, own_modules
 from .sinks import SINKS
-from .sql import tokens
+from .sql import shape, tokens
 from .sql.drivers import watch_drivers
 
 
@@ -18,6 +18,7 @@ def warm() -> None:
     """Have what sinks need ready in the base zygote, shared by all that is forked from it."""
     rehearsal.rehearse()
     tokens.warm()
+    shape.warm()
 
 
 def before_import(guard: Guard) -> None:

@@ -9,21 +9,36 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from casemate.guard.shapes import MAX_TEXT
 from casemate.model.denial import DenialKind, denied_at
-from casemate.model.facts import Actor, Fact, FunctionPlace
+from casemate.model.facts import Actor, Fact, FunctionPlace, ShapesMet
 from casemate.model.function import GuardMode
 from casemate.model.path import Admitted
-from casemate.sandbox.frames import GuardHead
+from casemate.sandbox.frames import GuardHead, ShapesHead
+from casemate.sandbox.guard_watch import OnGuard
 
 _MAX_SHOWN = 200
 _MAX_DECODINGS = 6
 
 
-def recorder(admitted: Admitted, happened: Callable[[Fact], None]) -> Callable[[GuardHead], None]:
+def recorder(admitted: Admitted, happened: Callable[[Fact], None]) -> OnGuard:
     """Return what takes the guard's frames of one invocation and tells them by `happened`."""
 
-    def record(head: GuardHead) -> None:
+    def record(head: GuardHead | ShapesHead) -> None:
         version, request = admitted.version, admitted.request
+        if isinstance(head, ShapesHead):
+            happened(
+                ShapesMet(
+                    at=time.time(),
+                    project=version.project,
+                    function=version.function,
+                    version=version.number,
+                    invocation=request.id,
+                    met=tuple(map(_plain_shape, head.met)),
+                    refused=tuple(map(_plain_shape, head.refused)),
+                )
+            )
+            return
         happened(
             denied_at(
                 FunctionPlace(version.project, version.function, version.number, request.id),
@@ -56,6 +71,10 @@ def _reason(head: GuardHead, function: str) -> str:
         f"{_plain(head.changed)}. Fix: {_plain(head.fix, 400)}. "
         f"If this is a false alarm: {exception}"
     )
+
+
+def _plain_shape(text: str) -> str:
+    return _plain(text, MAX_TEXT)
 
 
 def _plain(text: str, most: int = _MAX_SHOWN) -> str:

@@ -12,19 +12,21 @@ Each stage takes only the type that the one before returns. Refusals and faults 
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable
 
 import msgspec
 
 from casemate.admission import Admission
-from casemate.capabilities import Broker
+from casemate.budgets import Allowance, Ticket
+from casemate.capabilities import Broker, Session
 from casemate.dispatch import Deadlines, Dispatcher
 from casemate.invocation.injections import recorder
 from casemate.invocation.overload import LoadRefusals
 from casemate.invocation.parse import parse
 from casemate.invocation.rendering import sent
-from casemate.invocation.unfinished import broken, failure_of
+from casemate.invocation.unfinished import broken, broken_off, failure_of
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import (
@@ -37,8 +39,9 @@ from casemate.model.path import (
     Sealed,
 )
 from casemate.model.tracing import text_of
-from casemate.sandbox.frames import Output
+from casemate.sandbox.frames import Output, Reply
 from casemate.sandbox.instance import Instance
+from casemate.sandbox.meter import Metered
 from casemate.seal import Seal
 
 _TICK_SECONDS = 0.0005
@@ -73,10 +76,12 @@ class Pipeline:
         broker: Broker,
         seal: Seal,
         refusals: LoadRefusals,
+        allowance: Allowance,
         trouble: Callable[[], str],
         offer: Callable[[Finished, Sealed], None],
     ) -> None:
-        """Go through these; the broker serves what a running function asks for.
+        """Go through these; the broker serves what a running function asks for, and what may be
+        used at the most is known to `allowance`.
 
         `trouble` says why nothing can be recorded: then nothing runs. `offer` is shown how each
         invocation that ran has ended, and keeps of it what it keeps.
@@ -86,6 +91,7 @@ class Pipeline:
         self._broker = broker
         self._seal = seal
         self._refusals = refusals
+        self._allowance = allowance
         self._trouble = trouble
         self._offer = offer
         self._deadlines = Deadlines()
@@ -99,36 +105,84 @@ class Pipeline:
         """Do the same and tell how it ended. Never raises."""
         request: Request | None = None
         admitted: Admitted | None = None
+        ticket: Ticket | None = None
         try:
             if trouble := self._trouble():
                 raise RefusedError(Outcome.UNAVAILABLE, f"Nothing can be recorded: {trouble}")
             request = parse(raw)  # (1)
             admitted = self._admission.admit(request)  # (2)
+            ticket = self._allowance.enter(admitted)
             placed = await self._dispatcher.place(admitted)  # (3)
-            finished = await self._run(placed)  # (4)
+            finished = await self._run(placed, ticket)  # (4)
         except RefusedError as refusal:
-            return self._refusals.refuse(raw, request, admitted, refusal)  # (5)
+            if ticket is not None:
+                ticket.drop()
+            sealed = self._refusals.refuse(raw, request, admitted, refusal)  # (5)
+            return _with_fields(sealed, getattr(refusal, "fields", ()))
         except Exception as error:  # noqa: BLE001 - whatever fails here must not reach a caller
             finished = broken(raw, request, error)
+        except BaseException:
+            if ticket is not None:
+                ticket.drop()
+            raise
+        if ticket is not None:
+            ticket.settle(finished)
         if finished.used_secret:
             finished = await self._seal.redact(finished)
         sealed = self._seal.complete(finished)  # (5)
         self._offer(finished, sealed)
-        return sealed
+        return sealed if ticket is None else _with_fields(sealed, ticket.fields)
 
-    async def _run(self, placed: Placed) -> Finished:
+    async def _run(self, placed: Placed, ticket: Ticket | None) -> Finished:
         instance = placed.instance
         if not isinstance(instance, Instance):
             raise TypeError("an invocation is placed on an instance")
         admitted, version = placed.admitted, placed.admitted.version
-        request, limits = admitted.request, version.spec.limits
-        timeout, flow = limits.timeout, admitted.flow
+        limits, flow, timeout = version.spec.limits, admitted.flow, version.spec.limits.timeout
         if flow is not None:
             timeout = min(timeout, flow.deadline - time.time())
         if timeout <= 0:
             self._dispatcher.release(placed)
             raise RefusedError(Outcome.TIMEOUT, "The time of the calling function is over.")
         deadline = time.time() + timeout
+        output = Output(limits.log)
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self._deadlines.put(instance, started + timeout, instance.expire)
+        instance.serving = admitted.request.id
+        session = reply = None
+        try:
+            session = self._broker.serve(admitted, deadline, self.invoke)
+            reply = await self._ask(instance, admitted, deadline, output, session)
+        except BaseException:
+            # Nobody waits for its answer any more: it must not meet the next caller.
+            instance.close()
+            raise
+        finally:
+            self._deadlines.drop(instance)
+            if session is not None:
+                session.close()
+            ran = max(loop.time() - started, _TICK_SECONDS)
+            used = None if instance.meter is None else instance.meter.ended(ran)
+            self._dispatcher.release(placed)
+            if reply is None and isinstance(sys.exception(), asyncio.CancelledError):
+                # Whoever called it is gone; what it has used is used.
+                finished = broken_off(placed, ran, used)
+                if ticket is not None:
+                    ticket.settle(finished)
+                self._seal.complete(finished)
+        return _finished(placed, reply, session, output, timeout, ran, used)
+
+    def _ask(
+        self,
+        instance: Instance,
+        admitted: Admitted,
+        deadline: float,
+        output: Output,
+        session: Session,
+    ) -> asyncio.Future[Reply]:
+        """Send the event; the future holds the reply, however the invocation ends."""
+        request, version = admitted.request, admitted.version
         shape, http, body = sent(admitted)
         head = InvokeHead(
             request.id,
@@ -140,52 +194,62 @@ class Pipeline:
             version.spec.shown(request.raw.event),
             *_trace(request),
         )
-        output = Output(limits.log)
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        self._deadlines.put(instance, started + timeout, instance.expire)
-        instance.serving = request.id
-        session = None
-        try:
-            session = self._broker.serve(admitted, deadline, self.invoke)
-            reply = await instance.invoke(
-                self._encode(head),
-                body,
-                output,
-                session.on_request,
-                recorder(admitted, self._broker.facts.happened),
-            )
-        except BaseException:
-            # Nobody waits for its answer any more: it must not meet the next caller.
-            instance.close()
-            raise
-        finally:
-            self._deadlines.drop(instance)
-            if session is not None:
-                session.close()
-            self._dispatcher.release(placed)
-        kept = session.kept
-        return Finished(
-            outcome=reply.outcome,
-            request=request,
-            frames=tuple(kept.frames) if kept is not None else (),
-            held=reply.held,
-            frames_left_out=kept.left_out if kept is not None else 0,
-            version=version,
-            head=reply.head,
-            body=reply.body,
-            failure=None if reply.outcome is Outcome.OK else failure_of(reply, limits, timeout),
-            queued=placed.queued,
-            ran=max(loop.time() - started, _TICK_SECONDS),
-            cold=placed.cold,
-            output=output.entries,
-            output_dropped=output.dropped,
-            output_lines=output.lines,
-            used_secret=instance.holds_secret,
-            own=reply.own,
-            spans=session.spans,
-            more_spans=session.more_spans,
+        return instance.invoke(
+            self._encode(head),
+            body,
+            output,
+            session.on_request,
+            recorder(admitted, self._broker.facts.happened),
         )
+
+
+def _with_fields(sealed: Sealed, fields: tuple[tuple[bytes, bytes], ...]) -> Sealed:
+    """Return an answer with fields more."""
+    if not fields:
+        return sealed
+    answer = sealed.response
+    known = {name for name, _ in fields}
+    headers = tuple(each for each in answer.headers if each[0] not in known)
+    replaced = HttpResponse(answer.status, (*headers, *fields), answer.body, paced=answer.paced)
+    return msgspec.structs.replace(sealed, response=replaced)
+
+
+def _finished(
+    placed: Placed,
+    reply: Reply,
+    session: Session,
+    output: Output,
+    timeout: float,
+    ran: float,
+    used: Metered | None,
+) -> Finished:
+    """Return the end of an invocation that had a reply, be it that of its instance's end."""
+    admitted, kept = placed.admitted, session.kept
+    version, ok = admitted.version, reply.outcome is Outcome.OK
+    return Finished(
+        outcome=reply.outcome,
+        request=admitted.request,
+        frames=tuple(kept.frames) if kept is not None else (),
+        held=reply.held,
+        values=reply.values,
+        frames_left_out=kept.left_out if kept is not None else 0,
+        version=version,
+        head=reply.head,
+        body=reply.body,
+        failure=None if ok else failure_of(reply, version.spec.limits, timeout),
+        queued=placed.queued,
+        ran=ran,
+        cold=placed.cold,
+        output=output.entries,
+        output_dropped=output.dropped,
+        output_lines=output.lines,
+        used_secret=isinstance(placed.instance, Instance) and placed.instance.holds_secret,
+        own=reply.own,
+        spans=session.spans,
+        more_spans=session.more_spans,
+        principal=admitted.principal,
+        used=used,
+    )
 
 
 def _trace(request: Request) -> tuple[str, ...]:

@@ -6,7 +6,16 @@ import traceback
 
 from casemate.model.function import Limits
 from casemate.model.invocation import Outcome
-from casemate.model.path import Admitted, Failure, Finished, RawInvocation, RefusedError, Request
+from casemate.model.path import (
+    Admitted,
+    Failure,
+    Finished,
+    Placed,
+    RawInvocation,
+    RefusedError,
+    Request,
+    Used,
+)
 from casemate.sandbox.frames import Reply
 
 
@@ -43,9 +52,26 @@ def refused(
         version=admitted.version if admitted else None,
         raw=raw,
         failure=refusal.failure or Failure(type="Refused", message=refusal.message),
+        principal=refusal.principal or (admitted.principal if admitted else None),
         detail=refusal.message,
         status=refusal.status,
         retry_after=refusal.retry_after,
+    )
+
+
+def broken_off(placed: Placed, ran: float, used: Used | None) -> Finished:
+    """Return the end of an invocation that whoever called it did not wait for."""
+    admitted = placed.admitted
+    return Finished(
+        outcome=Outcome.CRASHED,
+        request=admitted.request,
+        version=admitted.version,
+        failure=Failure(type="BrokenOff", message="nobody waited for its answer any more"),
+        queued=placed.queued,
+        ran=ran,
+        cold=placed.cold,
+        principal=admitted.principal,
+        used=used,
     )
 
 

@@ -34,7 +34,7 @@ class Frontier:
     def _push(self, level: int, hashed: bytes) -> None:
         # At most one step for each level of the tree.
         while True:
-            if level == len(self.rows):
+            while level >= len(self.rows):  # the highest full tiles are given first
                 self.rows.append([])
             row = self.rows[level]
             row.append(hashed)

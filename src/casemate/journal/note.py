@@ -65,7 +65,7 @@ def parse_key(text: str) -> NoteKey:
     key_id, _, encoded = rest.partition("+")
     try:
         data = base64.b64decode(encoded, validate=True)
-    except binascii.Error:
+    except ValueError:  # also what is not ASCII
         data = b""
     if data[:1] == _ED25519 and len(data) == 1 + _KEY_BYTES:
         key = NoteKey(name, data[1:])

@@ -28,6 +28,11 @@ def _checksum(index: int, entry: bytes) -> int:
     return zlib.crc32(entry, zlib.crc32(_FIRST.pack(index)))
 
 
+def encoded(first: int, entries: Iterable[bytes]) -> bytes:
+    """Return what the file holds that begins with the entry of this index."""
+    return _MAGIC + _FIRST.pack(first) + _records(first, entries)
+
+
 def _records(first: int, entries: Iterable[bytes]) -> bytes:
     parts: list[bytes] = []
     for index, entry in enumerate(entries, first):
@@ -87,7 +92,7 @@ class PendingFile:
         """Begin with what the folder has, or with an empty file."""
         self._file = folder / PENDING
         if not self._file.exists():
-            write_whole(self._file, _MAGIC + _FIRST.pack(0), durable=True)
+            write_whole(self._file, encoded(0, ()), durable=True)
         self.first, self.entries, self._end = read_pending(self._file)
         self._open()
 
@@ -114,7 +119,7 @@ class PendingFile:
     def drop(self, count: int) -> None:
         """Forget the first `count` entries, which stand in full bundles, durably."""
         first, entries = self.first + count, self.entries[count:]
-        data = _MAGIC + _FIRST.pack(first) + _records(first, entries)
+        data = encoded(first, entries)
         write_whole(self._file, data, durable=True)
         old = self._descriptor
         self.first, self.entries, self._end = first, entries, len(data)

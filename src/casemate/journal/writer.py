@@ -29,7 +29,7 @@ from casemate.journal.files import (
 from casemate.journal.frontier import Frontier
 from casemate.journal.merkle import EMPTY_ROOT, leaf_hash
 from casemate.journal.note import NoteKey, Sign
-from casemate.journal.pending import PendingFile
+from casemate.journal.pending import PendingFile, encoded
 from casemate.journal.reader import read_bundle, read_head, read_row
 from casemate.journal.tiles import (
     ENTRIES,
@@ -108,6 +108,11 @@ class Writer:
         """
         at = index - self._pending.first
         return None if at < 0 else self._pending.entries[at:]
+
+    def pending_of_head(self) -> bytes:
+        """Return the pending file as it is where the signed entries are all there are."""
+        first = self._pending.first
+        return encoded(first, self._pending.entries[: self.head.size - first])
 
     def newest(self) -> list[bytes]:
         """Return the newest entries, oldest first: all that may not have been acknowledged.

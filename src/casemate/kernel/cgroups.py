@@ -81,6 +81,14 @@ class Driver(Protocol):
         """Return the bytes charged to a slot."""
         ...
 
+    def memory_peak(self, name: str) -> int:
+        """Return the most bytes that were charged to a slot, of all that were in it; 0: unknown."""
+        ...
+
+    def cpu_file(self, name: str) -> str:
+        """Return the file that tells what a slot has used of the CPU; see `cpu_microseconds`."""
+        ...
+
     def out_of_memory_kills(self, name: str) -> int:
         """Return how often the kernel killed in this slot for want of memory."""
         ...
@@ -88,6 +96,17 @@ class Driver(Protocol):
     def remove(self, name: str) -> None:
         """Remove an empty group with its slots."""
         ...
+
+
+def cpu_microseconds(text: bytes) -> int | None:
+    """Return what a file of `Driver.cpu_file` says: of all that ever ran in the group, whether it
+    lives or not; None where it says nothing of it."""
+    for line in text.splitlines():
+        name, _, value = line.partition(b" ")
+        if name == b"usage_usec" and value.isdigit():
+            return int(value)
+    whole = text.strip()
+    return int(whole) // 1000 if whole.isdigit() else None
 
 
 def _write(path: str, text: str) -> None:
@@ -191,6 +210,16 @@ class UnifiedDriver:
         """See Driver."""
         return int(_read(f"{self._root}/{name}/memory.current"))
 
+    def memory_peak(self, name: str) -> int:
+        """See Driver."""
+        with contextlib.suppress(FileNotFoundError):  # before Linux 5.19
+            return int(_read(f"{self._root}/{name}/memory.peak"))
+        return 0
+
+    def cpu_file(self, name: str) -> str:
+        """See Driver."""
+        return f"{self._root}/{name}/cpu.stat"
+
     def out_of_memory_kills(self, name: str) -> int:
         """See Driver."""
         return _counter(_read(f"{self._root}/{name}/memory.events"), "oom_kill")
@@ -263,6 +292,16 @@ class LegacyDriver:
     def memory_used(self, name: str) -> int:
         """See Driver."""
         return int(_read(f"{self._memory}/{name}/memory.usage_in_bytes"))
+
+    def memory_peak(self, name: str) -> int:
+        """See Driver."""
+        return int(_read(f"{self._memory}/{name}/memory.max_usage_in_bytes"))
+
+    def cpu_file(self, name: str) -> str:
+        """See Driver. Every v2 group counts it, with or without a controller."""
+        if self._unified:
+            return f"{self._unified}/{name}/cpu.stat"
+        return f"{self._roots['cpu']}/{name}/cpuacct.usage"  # where they are mounted together
 
     def out_of_memory_kills(self, name: str) -> int:
         """See Driver."""

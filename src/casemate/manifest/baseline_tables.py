@@ -11,14 +11,15 @@ from casemate.model.function import BaselineSettings
 BASELINE = Table(
     "Baseline",
     "How long it is learned what is usual of the function (callers, triggers, grants, hosts, "
-    "durations, sizes), and what is done about the rest. What comes first ends the learning.",
+    "shapes of statements, durations, sizes), and what is done about the rest. What comes first "
+    "ends the learning.",
     (
         model_field(
             BaselineSettings,
             "on_deviation",
             Choice(tuple(each.value for each in OnDeviation)),
-            '"report" tells of what is not usual. "refuse": callers, grants and hosts that are '
-            "not usual are refused as well, before anything is done.",
+            '"report" tells of what is not usual. "refuse": callers, grants, hosts and shapes of '
+            "statements that are not usual are refused as well, before anything is done.",
         ),
         model_field(
             BaselineSettings,

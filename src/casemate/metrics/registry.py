@@ -47,6 +47,10 @@ class Registry:
         """Give those of each function, as they are now."""
         return iter(tuple(self._figures.values()))
 
+    def ran(self) -> dict[tuple[str, str], float]:
+        """Return for how many seconds each function has run."""
+        return {key: figures.run.seconds for key, figures in self._figures.items()}
+
     def __len__(self) -> int:
         """Return how many functions are told apart."""
         return len(self._figures)

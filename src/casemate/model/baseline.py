@@ -19,6 +19,8 @@ class Aspect(StrEnum):
     """Where it connects to: `host:port`."""
     SYSTEM_CALL = "system-call"
     """One that is denied. Never usual."""
+    SHAPE = "shape"
+    """Of a statement, a command or a URL that the code puts together, without values."""
     SINK = "sink"
     """One that the sink guard told of. Never usual."""
     DURATION = "duration"
@@ -34,7 +36,8 @@ class OnDeviation(StrEnum):
 
     REPORT = "report"
     REFUSE = "refuse"
-    """Callers, grants and hosts are refused before anything is done; all else is reported."""
+    """Callers, grants, hosts and shapes are refused before anything is done; all else is reported.
+    """
 
 
 class BaselineState(StrEnum):

@@ -28,6 +28,8 @@ class DenialKind(StrEnum):
     """An event whose data breaks its contract, or the default limits where there is none."""
     INJECTION = "injection"
     """Data of an event that would have changed what an interpreter in a function was given."""
+    ADVISORIES = "advisories"
+    """A deploy of packages with known holes, or that could not be looked up."""
     LOAD = "load"
     """Calls for which there was no room, beyond the first of each second, which have records."""
 

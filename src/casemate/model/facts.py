@@ -146,14 +146,107 @@ class BaselineDeviation(Fact, frozen=True, kw_only=True):
     count: int = 1
 
 
+class BudgetReached(Fact, frozen=True, kw_only=True):
+    """So much of a budget is used, for the first time since it began."""
+
+    budget: str
+    """Its name."""
+    percent: int
+    """50, 80 or 100."""
+    hard: bool
+    """Whether calls are refused at 100."""
+    reason: str
+
+
+class BudgetSet(Fact, frozen=True, kw_only=True):
+    """Somebody sets, lifts or removes a budget or quota; told before it is done."""
+
+    budget: str
+    change: str
+    """`set`, `lift` or `remove`."""
+    reason: str
+    """What it is from then on; of a lift, why."""
+    seconds: int = 0
+    """For how long it is lifted."""
+
+
+class CostAnomaly(Fact, frozen=True, kw_only=True):
+    """A function costs far more than is usual of it, and is slowed."""
+
+    times: int
+    """How many times as much."""
+    reason: str
+
+
 class RiskAccepted(Fact, frozen=True, kw_only=True):
     """The node runs without a protection, which its operator accepted by name."""
 
     risk: str
 
 
+class JournalRestored(Fact, frozen=True, kw_only=True):
+    """The journal is that of a backup, and goes on from there: what came after it is not in it."""
+
+    made_at: float
+    """When the backup was made, as that says, in Unix time."""
+    entries: int
+    """How many entries it had."""
+    archive: str
+    """SHA-256 of the backup."""
+
+
+class AdvisoriesImported(Fact, frozen=True, kw_only=True):
+    """The node has other advisories in force."""
+
+    source: str
+    imported: float
+    """When they were read from their source."""
+    records: int
+
+
+class AdvisoryExcepted(Fact, frozen=True, kw_only=True):
+    """Somebody lets a function be deployed in spite of a known hole, or without advisories."""
+
+    exception: str
+    advisory: str
+    """Empty: without advisories."""
+    package: str
+    reason: str
+    expires_at: float
+
+
+class HoleFound(Fact, frozen=True, kw_only=True):
+    """A package of a live function has a known hole that was not known there before."""
+
+    package: str
+    """Name and version; empty for many, beyond those that are told one by one."""
+    advisory: str
+    severity: str
+    malicious: bool
+    known_exploited: bool
+    fixed: tuple[str, ...]
+    verdict: str
+    """A `casemate.model.vulnerability.Verdict`."""
+    reason: str
+    count: int = 1
+
+
+class AdvisoriesUnreliable(Fact, frozen=True, kw_only=True):
+    """What is live cannot be judged: advisories are missing, old, partial or unreadable."""
+
+    reason: str
+
+
 class LogsWritten(Fact, frozen=True, kw_only=True):
     """There are new lines of a function's log to read."""
+
+
+class ShapesMet(Fact, frozen=True, kw_only=True):
+    """What reached sinks in shapes that were not known to be usual."""
+
+    met: tuple[str, ...]
+    """Such as `sql select * from orders where id = ?`."""
+    refused: tuple[str, ...]
 
 
 class InvocationEnded(Fact, frozen=True, kw_only=True):

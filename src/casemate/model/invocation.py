@@ -76,6 +76,18 @@ class InvocationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What it used of the platform, the first ones; see `casemate trace`."""
     more_spans: int = 0
     """Uses beyond these."""
+    caller: str = ""
+    """Who called, as `Principal.text`; empty where that is not known."""
+    route: str = ""
+    """Template of the route that led to it; empty for none."""
+    cpu_us: int = 0
+    """Microseconds of the CPU that it used, with all that it started, whatever came of it."""
+    memory: int = 0
+    """Bytes that it could have: its limit."""
+    peak: int = 0
+    """The most bytes that its process ever held; 0 where the process was used again."""
+    uses: int = 0
+    """Uses of capabilities."""
 
 
 class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):

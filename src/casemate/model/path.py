@@ -5,8 +5,8 @@ RawInvocation -> Request -> Admitted -> Placed -> Finished -> HttpResponse
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import msgspec
 
@@ -131,6 +131,19 @@ class RunningInstance(Protocol):
         ...
 
 
+class Used(Protocol):
+    """What an invocation used, which may become known only after its end."""
+
+    known: bool
+    cpu_us: int
+    memory: int
+    """The most bytes it held; 0 where that is not known."""
+
+    def then(self, call: Callable[[Any], None]) -> None:
+        """Have `call` called with this once it is known, at once if it is."""
+        ...
+
+
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
     """(3) An invocation with a ready instance of its own."""
 
@@ -179,6 +192,8 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     frames_left_out: int = 0
     held: bytes = b""
     """What the function's own frames held when it raised, by name and kind."""
+    values: bytes = b""
+    """The same with values, not masked yet."""
     used_secret: bool = False
     """True if the function was given a secret's value: its answer may hold it."""
     own: Sequence[Told] = ()
@@ -187,6 +202,10 @@ class Finished(msgspec.Struct, frozen=True, kw_only=True):
     """What it used of the platform, the first ones."""
     more_spans: int = 0
     """Uses beyond these."""
+    principal: Principal | None = None
+    """Who called, where that is known."""
+    used: Used | None = None
+    """What it used of the CPU and of memory; None where nothing ran."""
 
 
 class Sealed(msgspec.Struct, frozen=True, kw_only=True):

@@ -52,3 +52,18 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
 
     summary: RecordingSummary
     content: Content
+
+
+class ErrorSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """What the frames of a function held when its handler raised, masked."""
+
+    id: str
+    """That of the error."""
+    invocation: str
+    project: str
+    function: str
+    version: int
+    at: float
+    """When the invocation came."""
+    values: str
+    """A line for each frame, the innermost first, and for each name in it."""

@@ -10,7 +10,8 @@ class Backup(Operation[bytes], frozen=True, kw_only=True):
     """Send a backup of the whole node.
 
     A tar archive: `manifest.json` with the size and SHA-256 of every file, then the files, all of
-    them encrypted. The master key is not in it. One at a time; 429 says that another one is being
+    them encrypted. The master key is not in it; the journal is. That a backup was made is recorded
+    before the first byte is sent. One at a time; 429 says that another one is being
     made. The node goes on serving meanwhile.
     """
 

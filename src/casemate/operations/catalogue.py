@@ -10,8 +10,10 @@ from typing import Any
 from casemate.model.principal import Action
 from casemate.operations import (
     accounts,
+    advisories,
     backup,
     baselines,
+    budgets,
     bundles,
     check,
     decoys,
@@ -45,6 +47,7 @@ from casemate.operations import (
     tokens,
     traces,
     triggers,
+    usage,
     users,
     uses,
     vault,
@@ -55,10 +58,12 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, quarantine, triggers, grants, baselines, sources, bundles),
+    *(functions, quarantine, advisories, triggers, grants, baselines, sources, bundles),
     records,
     traces,
     metrics,
+    usage,
+    budgets,
     error_groups,
     recordings,
     *(journal, findings, incidents),

@@ -9,8 +9,9 @@ import msgspec
 from casemate.model.error_group import ErrorGroup, Trend
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Operation, on_chosen
-from casemate.operations.fields import Moment, OnlyFunction, OnlyProject, number
+from casemate.operations.fields import OnlyFunction, OnlyProject, number
 from casemate.operations.given import Given
+from casemate.operations.records import OnlyOutcome, OnlyVersion, Since, Until
 
 MAX_LOOKED_AT = 1000
 
@@ -56,14 +57,10 @@ class ListErrorGroups(Operation[ErrorGroups], frozen=True, kw_only=True):
     )
     project: OnlyProject | None = None
     function: OnlyFunction | None = None
-    since: (
-        Annotated[
-            Moment,
-            msgspec.Meta(description="Only those that happened at this Unix time or later."),
-            Given("Not before: `10m`, `2h`, `7d`, or a time.", metavar="TIME"),
-        ]
-        | None
-    ) = None
+    outcome: OnlyOutcome | None = None
+    version: OnlyVersion = 0
+    since: Since | None = None
+    until: Until | None = None
     limit: Annotated[
         int,
         number("Look at so many errors, the newest.", least=1, most=MAX_LOOKED_AT),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -240,6 +240,24 @@ class ShowRestoring(Operation[Restoring], frozen=True, kw_only=True):
     )
     project: Name
     function: Name
+
+
+class ShowSbom(Operation[dict[str, Any]], frozen=True, kw_only=True):
+    """Return what a function's live version is made of, as CycloneDX 1.6.
+
+    Of the version that most callers are sent to, unless another is named.
+    """
+
+    declared = Declaration(
+        http=f"GET {_PATH}/sbom",
+        tag="functions",
+        action=Action.FUNCTION_READ,
+        on=on_function,
+        problems=(404, 429),
+    )
+    project: Name
+    function: Name
+    version: Annotated[int, number("A version's number.", least=1)] | None = None
 
 
 class Rollback(Operation[Alias], frozen=True, kw_only=True):

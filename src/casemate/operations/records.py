@@ -18,32 +18,40 @@ from casemate.model.invocation import (
 )
 from casemate.model.log_filter import MAX_SEARCH, LineFilter, LogLevel
 from casemate.model.principal import Action
-from casemate.operations.declaration import NDJSON, Decided, Declaration, Operation, on_chosen
-from casemate.operations.fields import Id, Moment, OnlyFunction, OnlyProject, number, whole
+from casemate.model.recording import ErrorSnapshot
+from casemate.operations.declaration import (
+    NDJSON,
+    Decided,
+    Declaration,
+    Operation,
+    on_chosen,
+    on_project,
+)
+from casemate.operations.fields import Id, Moment, Name, OnlyFunction, OnlyProject, number, whole
 from casemate.operations.given import Given
 
 MAX_RECORDS = 1000
 MAX_LINES = 10_000
 
 _NotBefore = Given("Not before: `10m`, `2h`, `7d`, or a time.", metavar="TIME")
-_OnlyVersion = Annotated[
+OnlyVersion = Annotated[
     int,
     number("Only those of this version; 0 is all."),
     Given("Only those of this version.", least=1),
 ]
-_OnlyOutcome = Annotated[
+OnlyOutcome = Annotated[
     Outcome,
     msgspec.Meta(
         description="Only those that ended so: `ok`, `handler-error`, `timeout`, `denied`, ..."
     ),
     Given(metavar="OUTCOME"),
 ]
-_Since = Annotated[
+Since = Annotated[
     Moment,
     msgspec.Meta(description="Only those that began, or happened, at this Unix time or later."),
     _NotBefore,
 ]
-_Until = Annotated[
+Until = Annotated[
     Moment,
     msgspec.Meta(description="Only those that began, or happened, before this Unix time."),
     Given("Before: given like --since.", metavar="TIME"),
@@ -74,6 +82,15 @@ _SHOWN = ErrorRecord(
     type="KeyError",
     message="'amount'",
     trace="Traceback (most recent call last):\n  ...\nKeyError: 'amount'\n",
+)
+_SNAPSHOT = ErrorSnapshot(
+    id=_SHOWN.id,
+    invocation=_SHOWN.invocation,
+    project="shop",
+    function="checkout",
+    version=8,
+    at=1764201600.0,
+    values="app.py:12 in handler\n  order = {'id': 1042, 'to': '[redacted:email#1f2e3d4c]'}\n",
 )
 _LINE = LogLine(
     invocation="inv_01a21a5c499d6d1728d66ddc",
@@ -120,10 +137,10 @@ class ListInvocations(Operation[Invocations], frozen=True, kw_only=True):
     )
     project: OnlyProject | None = None
     function: OnlyFunction | None = None
-    outcome: _OnlyOutcome | None = None
-    version: _OnlyVersion = 0
-    since: _Since | None = None
-    until: _Until | None = None
+    outcome: OnlyOutcome | None = None
+    version: OnlyVersion = 0
+    since: Since | None = None
+    until: Until | None = None
     limit: _Limit = 100
     trigger: str | None = None
     """Only those that this kind of trigger began."""
@@ -154,10 +171,10 @@ class ListErrors(Operation[Errors], frozen=True, kw_only=True):
     )
     project: OnlyProject | None = None
     function: OnlyFunction | None = None
-    outcome: _OnlyOutcome | None = None
-    version: _OnlyVersion = 0
-    since: _Since | None = None
-    until: _Until | None = None
+    outcome: OnlyOutcome | None = None
+    version: OnlyVersion = 0
+    since: Since | None = None
+    until: Until | None = None
     limit: _Limit = 100
 
 
@@ -181,6 +198,27 @@ class ShowError(Operation[ErrorRecord], frozen=True, kw_only=True):
             f"There is no error {self.id}; records are kept for a limited time.",
             next_step="run casemate invocations to see what failed lately",
         )
+
+
+class ShowErrorSnapshot(Operation[ErrorSnapshot], frozen=True, kw_only=True):
+    """Show what the frames of a handler held when it raised; that somebody looked is recorded.
+
+    Secrets, tokens and data of persons are masked in it. It is kept with the recording of the
+    invocation, and as long.
+    """
+
+    declared = Declaration(
+        http="GET /errors/{project}/{id}/snapshot",
+        tag="records",
+        recorded=True,
+        action=Action.ERROR_SNAPSHOT,
+        on=on_project,
+        problems=(404,),
+        example={"project": "shop", "id": _SHOWN.id},
+        answer=_SNAPSHOT,
+    )
+    project: Name
+    id: Annotated[Id, msgspec.Meta(description="That of the error.")]
 
 
 class ListDenials(Operation[Denials], frozen=True, kw_only=True):
@@ -246,7 +284,7 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
         | None
     ) = None
     search: _Search | None = None
-    version: _OnlyVersion = 0
+    version: OnlyVersion = 0
     limit: Annotated[
         int,
         number("How many at most at once.", least=1, most=MAX_LINES),

@@ -8,6 +8,10 @@ NEW_JOURNAL = "new"
 """File in the journal's folder: it is known that there is none yet beside what else there is."""
 
 
+RESTORED = "restored"
+"""File in the journal's folder: it is that of a backup, which its next entry says."""
+
+
 class RecorderConfig(ChildConfig, frozen=True, kw_only=True):
     """What the supervisor tells the recorder."""
 

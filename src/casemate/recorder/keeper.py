@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+from casemate.journal.copying import KEYS, MAX_KEYS_BYTES
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import read_bounded, write_whole
 from casemate.journal.writer import MAX_BATCH, Writer
@@ -16,9 +17,6 @@ from casemate.recorder.protocol import MAX_FACT_BYTES, RECORD_KINDS, Take
 from casemate.recorder.sealing import EntryKey, opening
 from casemate.vault.interface import DataKey
 
-KEYS = "keys"
-"""File of which project and version the keys of entries are."""
-MAX_KEYS_BYTES = 64 << 20
 ROTATION = "rotateKeys"
 """The operation after which entries have other keys."""
 MAX_SESSIONS = 64

@@ -89,6 +89,9 @@ _DENIALS: Mapping[DenialKind, Mapped] = {
     DenialKind.INJECTION: Mapped(
         OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Injection blocked", failed=True
     ),
+    DenialKind.ADVISORIES: Mapped(
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Known holes refused", failed=True
+    ),
     DenialKind.LOAD: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.LOW, "Too many calls", failed=True
     ),
@@ -121,6 +124,21 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.DecoyTouched: Mapped(
         OcsfClass.DETECTION_FINDING, 1, Severity.CRITICAL, "Decoy touched", failed=True
     ),
+    facts.BudgetReached: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.MEDIUM, "Budget reached"),
+    facts.BudgetSet: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.LOW, "Budget set"),
+    facts.CostAnomaly: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Cost anomaly"),
+    facts.AdvisoriesImported: Mapped(
+        OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Advisories imported"
+    ),
+    facts.AdvisoryExcepted: Mapped(
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Known hole accepted"
+    ),
+    facts.HoleFound: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Known hole in a live function"
+    ),
+    facts.AdvisoriesUnreliable: Mapped(
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.HIGH, "Advisories cannot be relied upon"
+    ),
     facts.InvocationEnded: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"
     ),
@@ -139,6 +157,11 @@ _MONITORED: Mapping[type[facts.Fact], Mapped] = {
         OcsfClass.API_ACTIVITY, OTHER, Severity.HIGH, "Alert given up", failed=True
     ),
 }
+_OWN: Mapping[type[facts.Fact], Mapped] = {
+    facts.JournalRestored: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.HIGH, "Journal restored"
+    ),
+}
 _LEVELS: Mapping[str, Severity] = {each.name.lower(): each for each in Severity}
 _DESTROYED = Mapped(OcsfClass.API_ACTIVITY, 4, Severity.LOW, "Delete")
 _READ = Mapped(OcsfClass.API_ACTIVITY, 2, Severity.LOW, "Read")
@@ -150,8 +173,11 @@ KINDS: tuple[type[facts.Fact], ...] = (*_MAPPED, Denial)
 happening."""
 MONITOR_KINDS: tuple[type[facts.Fact], ...] = tuple(_MONITORED)
 """Those that the monitor has recorded, and nobody else."""
+OWN_KINDS: tuple[type[facts.Fact], ...] = tuple(_OWN)
+"""Those that the recorder itself tells, and nobody else."""
 _DECODERS: Mapping[str, Callable[[bytes], facts.Fact]] = {
-    kind.__name__: msgspec.msgpack.Decoder(kind).decode for kind in (*KINDS, *MONITOR_KINDS)
+    kind.__name__: msgspec.msgpack.Decoder(kind).decode
+    for kind in (*KINDS, *MONITOR_KINDS, *OWN_KINDS)
 }
 _BASE = frozenset(facts.Fact.__struct_fields__)
 
@@ -165,7 +191,7 @@ def mapped(fact: facts.Fact) -> Mapped:
     if isinstance(fact, facts.Finding):
         severity = _LEVELS.get(fact.level, Severity.INFORMATIONAL)
         return msgspec.structs.replace(_MONITORED[facts.Finding], severity=severity)
-    return _MAPPED.get(type(fact)) or _MONITORED[type(fact)]
+    return _MAPPED.get(type(fact)) or _MONITORED.get(type(fact)) or _OWN[type(fact)]
 
 
 def decode(kind: str, data: bytes) -> facts.Fact:

@@ -19,16 +19,17 @@ from casemate.child.calls import refusal
 from casemate.child.channel import FrameSocket
 from casemate.child.process import Supervised, main
 from casemate.child.protocol import admit
+from casemate.journal.copying import KEYS
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import PENDING
 from casemate.journal.note import NoteKey
 from casemate.journal.writer import Writer
 from casemate.model.errors import CasemateError
-from casemate.recorder import protocol
+from casemate.recorder import protocol, restored
 from casemate.recorder.config import NEW_JOURNAL, RecorderConfig
 from casemate.recorder.confinement import RECORDER
 from casemate.recorder.errors import JournalMissingError
-from casemate.recorder.keeper import KEYS, Keeper, KeyRing
+from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.reading_protocol import READER
 from casemate.recorder.records.opening import FOLDER
 from casemate.recorder.records_server import RecordsServer
@@ -88,6 +89,7 @@ async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
     keeper = Keeper(writer, keys)
     keeper.remember(writer.newest())
     (_HERE / NEW_JOURNAL).unlink(missing_ok=True)
+    await restored.say(_HERE, keeper)
     records = await RecordsServer.open(_HERE, vault, accept_loss=config.accept_records_loss)
     return Recorder(
         _HERE,

@@ -35,6 +35,8 @@ DENIED = "denied"
 RECORD_KINDS = frozenset({LEFT, DENIED})
 MAX_FOUND = 1000
 SESSION_BYTES = 8
+COPY = "copy"
+"""How the files of a journal's copy are called, before their number."""
 
 Project = Annotated[str, msgspec.Meta(max_length=63)]
 Text = Annotated[str, msgspec.Meta(max_length=512)]
@@ -112,6 +114,16 @@ class Verify(Message, frozen=True, tag=5):
     """Notes of heads that were kept elsewhere."""
 
 
+class CopyJournal(Message, frozen=True, tag=6):
+    """Write a part of a copy of the journal to the file whose descriptor comes along.
+
+    Answered with whether there is more of it.
+    """
+
+    begin: bool
+    """Begin another copy, of the journal as it is now."""
+
+
 class Ask(Message, frozen=True, tag=21):
     """Answer a question about records, a page of the answer at a time."""
 
@@ -163,6 +175,7 @@ Request = (
     | Prove
     | GetHead
     | Verify
+    | CopyJournal
     | Ask
     | CopyRecords
     | RekeyRecords

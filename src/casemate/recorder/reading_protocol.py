@@ -30,7 +30,7 @@ WAIT_SECONDS = 5.0
 """A `Follow` that waits is answered after as long at the latest, with nothing."""
 MAX_QUESTIONS = 4
 """Questions about records or the head that may wait for their answers."""
-MAX_LENT = 256
+MAX_LENT = 512
 """Records in one answer."""
 RecordKind = Literal["invocations", "lines"]
 KINDS = frozenset(kind.__name__ for kind in MONITOR_KINDS)

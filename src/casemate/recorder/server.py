@@ -21,14 +21,16 @@ from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, FrameSocket
 from casemate.child.frames import FrameError
 from casemate.journal.checkpoint import Checkpoint, opened_checkpoint
+from casemate.journal.copying import JournalCopy
 from casemate.journal.note import NoteKey, signed_by
 from casemate.journal.reader import Reader
 from casemate.journal.verifying import Verified, verify
 from casemate.journal.writer import Writer
 from casemate.model.errors import CasemateError, NotFoundError
-from casemate.recorder import protocol
+from casemate.recorder import protocol, restored
 from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.ocsf import OWN_KINDS
 from casemate.recorder.reading import Readers
 from casemate.recorder.reading_protocol import KINDS as KINDS_OF_READERS
 from casemate.recorder.reading_protocol import GetHead, Lend
@@ -43,6 +45,10 @@ MAX_QUESTIONS = 16
 MAX_UNREAD = 4 << 20
 """Bytes of answers that wait to be read before the next answer of a question is given."""
 UNREAD_SECONDS = 0.01
+MAX_COPY_BYTES = 4 << 30
+"""About how much of a copy of the journal is one file of a backup."""
+_NOT_ITS_OWN = KINDS_OF_READERS | {kind.__name__ for kind in OWN_KINDS}
+"""Kinds of facts that a gateway may not tell."""
 
 _log = logging.getLogger("casemate.recorder")
 
@@ -79,6 +85,8 @@ class Recorder:
         self._publishing = asyncio.Lock()
         self._paging = asyncio.Lock()
         self._questions: set[asyncio.Task[None]] = set()
+        self._copying = asyncio.Lock()
+        self._copy: JournalCopy | None = None
 
     async def serve(self, sock: socket.socket) -> None:
         """Serve the gateway on this connection until it or the vault is gone."""
@@ -109,13 +117,12 @@ class Recorder:
     def _received(self, body: bytes) -> None:
         request = protocol.decode_request(body)
         if isinstance(request, protocol.Take):
-            if any(told.kind in KINDS_OF_READERS for told in request.facts):
+            if any(told.kind in _NOT_ITS_OWN for told in request.facts):
                 raise FrameError("a fact that is not the gateway's to tell")
             self._take(request, self._socket.send)
             return
-        descriptor = (
-            self._socket.take_descriptor() if isinstance(request, protocol.CopyRecords) else -1
-        )
+        copies = isinstance(request, protocol.CopyRecords | protocol.CopyJournal)
+        descriptor = self._socket.take_descriptor() if copies else -1
         if len(self._questions) >= MAX_QUESTIONS:
             if descriptor >= 0:
                 os.close(descriptor)
@@ -204,9 +211,8 @@ class Recorder:
 
     async def _result(self, request: protocol.Request, descriptor: int) -> object:
         match request:
-            case protocol.CopyRecords():
-                await self._records.copy(descriptor)
-                return None
+            case protocol.CopyRecords() | protocol.CopyJournal():
+                return await self._copied(request, descriptor)
             case protocol.Find():
                 return await self._search.find(request.query)
             case protocol.Prove():
@@ -217,6 +223,34 @@ class Recorder:
                 return self._head()
             case _:
                 return await self._records.result(request)
+
+    async def _copied(
+        self, request: protocol.CopyRecords | protocol.CopyJournal, descriptor: int
+    ) -> bool | None:
+        if isinstance(request, protocol.CopyRecords):
+            await self._records.copy(descriptor)
+            return None
+        async with self._copying:
+            if request.begin:
+                # All that was told before, and nothing of it half-written.
+                async with self._publishing:
+                    await self._sign_once()
+                    self._copy = JournalCopy(self._folder, self._key, self._writer)
+            if self._copy is None:
+                raise RecorderInputError(
+                    "No copy of the journal was begun.", next_step="make the backup again"
+                )
+            try:
+                more = await asyncio.to_thread(self._copy.write, descriptor, MAX_COPY_BYTES)
+            except OSError as error:
+                self._copy = None
+                raise RecorderError(
+                    f"The journal cannot be copied: {error.strerror}.",
+                    next_step="Make room on that file system.",
+                ) from error
+            if not more:
+                self._copy = None
+            return more
 
     async def _asked_along(self, request: Lend | GetHead) -> object:
         """Return what somebody who reads along asks for. Raises CasemateError."""
@@ -251,7 +285,8 @@ class Recorder:
         kept = await asyncio.to_thread(self._opened, notes)
         # Files but the pending one change at checkpoints only: those wait for it.
         async with self._publishing:
-            return await asyncio.to_thread(verify, self._folder, self._key, kept)
+            found = await asyncio.to_thread(verify, self._folder, self._key, kept)
+        return await restored.explained(found, self._search)
 
     def _opened(self, notes: tuple[str, ...]) -> list[Checkpoint]:
         return [opened_checkpoint(note, self._key) for note in notes]

@@ -36,6 +36,10 @@ class Index:
         """Return one, None if there is none."""
         return self._by_id.get(identity)
 
+    def of_error(self, project: str, error: str) -> RecordingSummary | None:
+        """Return that of the invocation that ended in an error, None if there is none."""
+        return next((each for each in self.newest(project, None) if each.error_id == error), None)
+
     def newest(self, project: str | None, function: str | None) -> Iterator[RecordingSummary]:
         """Give those of a function, a project or the node, the newest first."""
         for each in reversed(self._by_id.values()):

@@ -9,15 +9,22 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from casemate.masking import Masker
 from casemate.model.errors import CasemateError, NotFoundError
-from casemate.model.function import RecordingSettings
+from casemate.model.function import Logs, RecordingSettings
 from casemate.model.invocation import Outcome
 from casemate.model.path import Finished, Sealed
-from casemate.model.recording import Content, Frame, Recording, RecordingSummary
+from casemate.model.recording import (
+    Content,
+    ErrorSnapshot,
+    Frame,
+    Recording,
+    RecordingSummary,
+)
 from casemate.recordings import files
 from casemate.recordings.index import Index
 from casemate.recordings.pace import Pace
@@ -37,13 +44,21 @@ _FAILED = frozenset(
     }
 )
 """What code of the function ended in. Who is refused before leaves no event behind."""
+ContentT = TypeVar("ContentT", bound=Content)
 _log = logging.getLogger(__name__)
+
+
+class _Kept(Content, frozen=True, kw_only=True):
+    """What a file holds: also what is shown to those alone who may see snapshots."""
+
+    values: bytes = b""
 
 
 class _Offered(NamedTuple):
     summary: RecordingSummary
-    content: Content
+    content: _Kept
     settings: RecordingSettings
+    logs: Logs
 
 
 class Recordings:
@@ -63,6 +78,7 @@ class Recordings:
         self._clock = clock
         self._chance = chance
         self._pace = Pace(clock)
+        self._masker = Masker()
         self._index: Index | None = None
         self._loading = asyncio.Lock()
         self._waiting: deque[_Offered] = deque()
@@ -87,7 +103,7 @@ class Recordings:
             self.dropped += 1
             return
         content, cut = _bounded(request.event, finished.frames, finished.body)
-        content = msgspec.structs.replace(content, held=finished.held)
+        content = msgspec.structs.replace(content, held=finished.held, values=finished.values)
         size = _size(content)
         if self._waiting_bytes + size > MAX_WAITING_BYTES:
             self.dropped += 1
@@ -105,7 +121,7 @@ class Recordings:
             size=size,
             cut=cut or finished.frames_left_out > 0,
         )
-        self._waiting.append(_Offered(summary, content, settings))
+        self._waiting.append(_Offered(summary, content, settings, version.spec.logs))
         self._waiting_bytes += size
         if self._working is None or self._working.done():
             self._working = asyncio.ensure_future(self._work())
@@ -123,6 +139,9 @@ class Recordings:
     async def _keep(self, offered: _Offered) -> None:
         summary, index = offered.summary, await self._loaded()
         content = await self._redacted(summary.project, offered.content)
+        if content.values:
+            values = await asyncio.to_thread(self._masked, content.values, summary.id, offered.logs)
+            content = msgspec.structs.replace(content, values=values)
         key = await self._vault.data_key(summary.project, Purpose.RECORDINGS)
         body = files.seal(key, summary.project, summary.id, content)
         head = await self._vault.wrap(files.use_of(summary.id), msgspec.json.encode(summary))
@@ -131,19 +150,25 @@ class Recordings:
         gone = index.beyond(summary, offered.settings.keep_bytes)
         await self._remove(index, [*gone, *index.expired(self._clock())])
 
-    async def _redacted(self, project: str, content: Content) -> Content:
+    def _masked(self, values: bytes, invocation: str, logs: Logs) -> bytes:
+        """Return values without tokens and data of persons, also those that logs may show."""
+        masker = self._masker.of(invocation, Logs(mask=logs.mask))
+        lines = values.decode(errors="replace").split("\n")
+        return "\n".join(masker.lines(lines, len(values))).encode(errors="replace")
+
+    async def _redacted(self, project: str, content: _Kept) -> _Kept:
         """Return content without secrets' values: what cannot be looked through is not kept."""
         if not await self._vault.has_secrets(project):
             return content
-        texts = [content.event, content.reply, content.held]
+        texts = [content.event, content.reply, content.held, content.values]
         for frame in content.frames:
             texts += [frame.head, frame.content]
-        event, reply, held, *rest = await self._vault.redact(project, texts)
+        event, reply, held, values, *rest = await self._vault.redact(project, texts)
         frames = tuple(
             Frame(frame.asked, rest[2 * place], rest[2 * place + 1])
             for place, frame in enumerate(content.frames)
         )
-        return Content(event=event, frames=frames, reply=reply, held=held)
+        return _Kept(event=event, frames=frames, reply=reply, held=held, values=values)
 
     async def _remove(self, index: Index, gone: list[str]) -> None:
         for identity in gone:
@@ -182,6 +207,31 @@ class Recordings:
     async def show(self, project: str, identity: str) -> Recording:
         """Return a recording. NotFoundError, DamagedRecordingError."""
         summary = await self._known(project, identity)
+        return Recording(summary=summary, content=await self._read(summary, Content))
+
+    async def snapshot(self, project: str, error: str) -> ErrorSnapshot:
+        """Return what frames held when a handler raised. NotFoundError, DamagedRecordingError."""
+        summary = (await self._loaded()).of_error(project, error)
+        if summary is not None and summary.expires_at > self._clock():
+            content = await self._read(summary, _Kept)
+            if content.values:
+                return ErrorSnapshot(
+                    id=error,
+                    invocation=summary.id,
+                    project=project,
+                    function=summary.function,
+                    version=summary.version,
+                    at=summary.at,
+                    values=content.values.decode(errors="replace"),
+                )
+        raise NotFoundError(
+            f"There is no snapshot of {error} in {project}: there is one of a handler that raised, "
+            "for as long as its invocation is recorded.",
+            next_step="casemate recordings ls shows what is recorded",
+        )
+
+    async def _read(self, summary: RecordingSummary, kind: type[ContentT]) -> ContentT:
+        project, identity = summary.project, summary.id
         try:
             parts = await asyncio.to_thread(files.read, self._folder, identity, MAX_FILE)
             head = await self._vault.unwrap(files.use_of(identity), parts.head)
@@ -190,10 +240,9 @@ class Recordings:
             version = files.key_version(parts.body)
             key = await self._vault.data_key(project, Purpose.RECORDINGS, version)
             body = files.unseal(key, project, identity, parts.body)
-            content = msgspec.msgpack.decode(body, type=Content)
+            return msgspec.msgpack.decode(body, type=kind)
         except (OSError, DecryptionError, NotFoundError, msgspec.MsgspecError) as error:
             raise files.damaged(identity) from error
-        return Recording(summary=summary, content=content)
 
     async def remove(self, project: str, identity: str) -> None:
         """Delete a recording. NotFoundError."""
@@ -216,21 +265,22 @@ class Recordings:
             await asyncio.wait((self._working,), timeout=5.0)
 
 
-def _size(content: Content) -> int:
+def _size(content: _Kept) -> int:
     frames = sum(len(frame.head) + len(frame.content) for frame in content.frames)
-    return len(content.event) + len(content.reply) + len(content.held) + frames
+    own = len(content.held) + len(content.values)
+    return len(content.event) + len(content.reply) + own + frames
 
 
-def _bounded(event: bytes, frames: tuple[Frame, ...], reply: bytes) -> tuple[Content, bool]:
+def _bounded(event: bytes, frames: tuple[Frame, ...], reply: bytes) -> tuple[_Kept, bool]:
     """Return what fits: the event comes first, then the answers, then the reply."""
     left = MAX_ONE
     if len(event) > left:
-        return Content(event=b""), True
+        return _Kept(event=b""), True
     left -= len(event)
     asked = sum(len(frame.head) + len(frame.content) for frame in frames)
     if asked > left:
-        return Content(event=event), True
+        return _Kept(event=event), True
     left -= asked
     if len(reply) > left:
-        return Content(event=event, frames=frames), True
-    return Content(event=event, frames=frames, reply=reply), False
+        return _Kept(event=event, frames=frames), True
+    return _Kept(event=event, frames=frames, reply=reply), False

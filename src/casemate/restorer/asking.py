@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 
-from casemate.restorer.protocol import ASKED, TOLD
+from casemate.restorer.protocol import ASKED, TOLD, UNKNOWN_CPU
 
 Name = tuple[int, int]
 """The gateway's numbers of a zygote and of an instance."""
@@ -41,11 +41,11 @@ class Gateway:
         self._rest = data[whole:]
         return list(ASKED.iter_unpack(data[:whole]))
 
-    def tell(self, name: Name, *, ready: bool, pages: int = 0) -> None:
+    def tell(self, name: Name, *, ready: bool, pages: int = 0, cpu_us: int = UNKNOWN_CPU) -> None:
         """Say that an instance is ready, or that nobody knows of it."""
         if self.gone:
             return
-        record = TOLD.pack(*name, ready, pages)
+        record = TOLD.pack(*name, ready, pages, cpu_us)
         try:
             if self._sock.send(record, socket.MSG_DONTWAIT) != len(record):
                 self.gone = True  # half of it: nothing more can be said

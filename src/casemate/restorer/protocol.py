@@ -13,21 +13,24 @@ from typing import NamedTuple
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.reasons import Reason
 
-REQUEST = struct.Struct("!cIiBII")
+REQUEST = struct.Struct("!cIiBIIQ")
 """kind, number of the instance, process id, number of its filters, the gateway's numbers of its
-zygote and of itself."""
+zygote and of itself, microseconds of the CPU that were used in its slot before it was there."""
 HOLD, GATEWAY = b"H", b"G"
 """Trace a process, which comes with its descriptors; take over a socket of a gateway, which comes
 in the place of the one before it."""
-HOLD_DESCRIPTORS = ProcessFiles.COUNT + 2
-"""The files of the process, its userfaultfd, its /tmp."""
+HOLD_DESCRIPTORS = ProcessFiles.COUNT + 3
+"""The files of the process, its userfaultfd, its /tmp, what counts its use of the CPU."""
 REPORT = struct.Struct("!cIBiI")
 """kind, number, reason, detail, pages that were written back."""
 HELD, DISCARDED = b"h", b"d"
 ASKED = struct.Struct("!II")
 """What a gateway asks for, by its numbers: to be made ready for a call."""
-TOLD = struct.Struct("!IIBI")
-"""What it is told: the numbers, whether it is ready, how many pages were written back."""
+TOLD = struct.Struct("!IIBIQ")
+"""What it is told: the numbers, whether it is ready, how many pages were written back, and what the
+instance, with all that it started, has used of the CPU so far, in microseconds."""
+UNKNOWN_CPU = 2**64 - 1
+"""Of whose use nobody knows."""
 _NONE = 0
 
 

@@ -17,6 +17,7 @@ import time
 
 from casemate.child.heartbeat import BEAT_SECONDS, Heart
 from casemate.kernel import linux, tracing
+from casemate.kernel.cgroups import cpu_microseconds
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.asking import Gateway, Name
 from casemate.restorer.protocol import (
@@ -26,6 +27,7 @@ from casemate.restorer.protocol import (
     HOLD,
     HOLD_DESCRIPTORS,
     REQUEST,
+    UNKNOWN_CPU,
     Report,
 )
 from casemate.restorer.reasons import DiscardError, Reason
@@ -47,14 +49,18 @@ _UNASKED_SECONDS = 1.0
 call, by a host that slept, and goes on."""
 _SPACE = socket.CMSG_SPACE(4 * (HOLD_DESCRIPTORS + 1))
 _SIGNALS_BYTES = 4096
+_CPU_BYTES = 4096
 
 
 class _Instance:
     """One that is held, with the descriptors that came with it."""
 
-    def __init__(self, pid: int, filters: int, name: Name, descriptors: list[int]) -> None:
+    def __init__(
+        self, pid: int, filters: int, name: Name, descriptors: list[int], cpu_before: int
+    ) -> None:
         """Trace it. Raises DiscardError; the descriptors are closed then."""
-        *files, self._uffd, self._tmp = descriptors
+        *files, self._uffd, self._tmp, self._cpu = descriptors
+        self._cpu_before = cpu_before
         self._files = ProcessFiles(files)
         self.name = name
         self.problem: DiscardError | None = None
@@ -68,10 +74,19 @@ class _Instance:
             self.close()
             raise
 
+    def cpu_used(self) -> int:
+        """Return the microseconds of the CPU that it, and all that it started, used so far."""
+        try:
+            used = cpu_microseconds(os.pread(self._cpu, _CPU_BYTES, 0))
+        except OSError:
+            used = None
+        return UNKNOWN_CPU if used is None else max(0, used - self._cpu_before)
+
     def close(self) -> None:
         self._files.close()
         os.close(self._uffd)
         os.close(self._tmp)
+        os.close(self._cpu)
 
 
 class Server:
@@ -211,13 +226,14 @@ class Server:
                 self._wanted[number] = time.monotonic() + STOP_SECONDS
                 return
             held.prepare()
+            cpu = instance.cpu_used()  # of this call and those before: the next one has not begun
             held.let_go()
         except DiscardError as error:
             self._discard(number, instance, error)
         else:
             # Another gateway has others by the same names.
             if self._gateway is not None and self._by_name.get(instance.name) == number:
-                self._gateway.tell(instance.name, ready=True, pages=held.pages)
+                self._gateway.tell(instance.name, ready=True, pages=held.pages, cpu_us=cpu)
 
     def _discard(self, number: int, instance: _Instance, error: DiscardError) -> None:
         instance.problem = error
@@ -268,9 +284,9 @@ class Server:
 
     def _take(self, data: bytes, descriptors: list[int]) -> None:
         if len(data) == REQUEST.size:
-            kind, number, pid, filters, *name = REQUEST.unpack(data)
+            kind, number, pid, filters, *name, cpu_before = REQUEST.unpack(data)
             if kind == HOLD and len(descriptors) == HOLD_DESCRIPTORS and number not in self._held:
-                self._hold(number, pid, filters, (name[0], name[1]), descriptors)
+                self._hold(number, pid, filters, (name[0], name[1]), descriptors, cpu_before)
                 return
             if kind == GATEWAY and len(descriptors) == 1:
                 self._serve(descriptors[0])
@@ -294,7 +310,13 @@ class Server:
         self._gateway = None
 
     def _hold(
-        self, number: int, pid: int, filters: int, name: Name, descriptors: list[int]
+        self,
+        number: int,
+        pid: int,
+        filters: int,
+        name: Name,
+        descriptors: list[int],
+        cpu_before: int,
     ) -> None:
         if len(self._held) >= MOST_HELD:
             for descriptor in descriptors:
@@ -302,7 +324,7 @@ class Server:
             self._report(Report(DISCARDED, number, Reason.KERNEL, 0, 0))
             return
         try:
-            self._held[number] = _Instance(pid, filters, name, descriptors)
+            self._held[number] = _Instance(pid, filters, name, descriptors, cpu_before)
         except DiscardError as error:
             self._report(Report(DISCARDED, number, error.reason, error.detail, 0))
             return

@@ -59,7 +59,7 @@ class InvocationError(CapabilityError):
         self.error_id = error_id
 
 
-_ERRORS: dict[str, type[CapabilityError]] = {
+ERRORS: dict[str, type[CapabilityError]] = {
     "denied": DeniedError,
     "not-found": NotFoundError,
     "conflict": ConflictError,
@@ -144,7 +144,7 @@ class Channel:
             reply, content, descriptor = self._receive()
         code = reply.get("error")
         if code is not None:
-            raise _ERRORS.get(str(code), CapabilityError)(str(reply.get("message")))
+            raise ERRORS.get(str(code), CapabilityError)(str(reply.get("message")))
         return reply["ok"], content, descriptor
 
     def _receive(self) -> tuple[dict[str, Any], bytes, int | None]:

@@ -125,7 +125,7 @@ def error_frame(kind: str, detail: dict[str, str], held: bytes = b"") -> bytes:
 def held_at(error: BaseException) -> bytes:
     """Return what the function's frames held when it raised; nothing if that cannot be told."""
     try:
-        return snapshot.taken(error)
+        return snapshot.of(error)
     except BaseException:  # noqa: BLE001 - a function's own types may do anything
         return b""
 
@@ -256,9 +256,16 @@ class Instance:
         blocked, guard.blocked = guard.blocked, None
         guard.end()
         guard.raised.clear()
-        if blocked is None or frame[:1] == wire.ERROR:
-            return frame
-        return error_frame("blocked", {"type": "BlockedError", "message": blocked, "trace": ""})
+        if blocked is not None and frame[:1] != wire.ERROR:
+            detail = {"type": "BlockedError", "message": blocked, "trace": ""}
+            frame = error_frame("blocked", detail)
+        return self._shapes() + frame if guard.shapes.met or guard.shapes.refused else frame
+
+    def _shapes(self) -> bytes:
+        """Return the frame of what reached sinks in shapes that the host does not know."""
+        shapes = self._guard.shapes
+        told = {"met": list(shapes.met), "refused": list(shapes.refused)}
+        return wire.pack(wire.GUARD, b"{}", _encode(told).encode(errors="replace"))
 
     def _answered(self, head: dict[str, Any], event: bytes) -> bytes:
         guard = self._guard

@@ -5,9 +5,9 @@ object, may be empty) and the body (bytes). Both ends check lengths before they 
 
 Gateway to instance: `I` invoke, `S` reply to a capability request. Instance to gateway: `R`
 ready, `A` answer, `E` error, `L` log, `C` capability request, `G` a call that the sink guard
-stopped or would have, `M` what the handler measured, right before its answer. A zygote's report
-begins with `N`, with which come descriptors: listeners of its network namespace and that of its
-filter's notifications.
+stopped or would have (with a body: shapes of what reached sinks), `M` what the handler measured,
+right before its answer. A zygote's report begins with `N`, with which come descriptors: listeners
+of its network namespace and that of its filter's notifications.
 """
 
 from __future__ import annotations

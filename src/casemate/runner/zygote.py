@@ -284,6 +284,8 @@ class Zygote:
             *(p for p in sys.path if p != "/casemate"),
         ]
         self._guard.rules = tuple(Rule(*rule) for rule in self._assignment["guard"])
+        usual = self._assignment["shapes"]
+        self._guard.shapes.use(usual["known"], strict=usual["strict"])
         most = self._assignment["open_files"]
         ours = shared_at_import.open_descriptors(most)
         try:

@@ -20,6 +20,7 @@ from casemate.runner import control
 from casemate.runner.network import PROXY_PORT
 from casemate.sandbox import protocol
 from casemate.sandbox.frames import ErrorHead
+from casemate.sandbox.meter import Meters
 from casemate.sandbox.report import Report
 from casemate.sandbox.restorer import RestorerLink
 from casemate.sandbox.system_calls import DeniedCall, SystemCallWatch
@@ -81,6 +82,10 @@ Narrow = Callable[[Version, tuple[Grant, ...]], tuple[Grant, ...]]
 """Gives those of a version's grants that hold."""
 
 
+Usual = Callable[[Version], tuple[tuple[str, ...], bool]]
+"""Gives the shapes at sinks that are usual of a version, and whether others are refused."""
+
+
 class SandboxClient:
     """One per gateway."""
 
@@ -97,6 +102,7 @@ class SandboxClient:
         learn: bool = False,
         variables: Variables | None = None,
         narrow: Narrow | None = None,
+        usual: Usual | None = None,
     ) -> None:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
 
@@ -104,7 +110,8 @@ class SandboxClient:
         an instance, and the invocation that it served, that its filter has ended. With `learn`
         every function finds the proxy, granted or not. `variables` gives what the environment of
         a project's functions holds beside their own, `narrow` what of its grants of egress a
-        version has now.
+        version has now, `usual` which shapes at sinks are usual of it and whether others are
+        refused.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -118,6 +125,7 @@ class SandboxClient:
         self._learn = learn
         self._variables = variables
         self._narrow = narrow
+        self._usual = usual
         self.hears_denied_calls = True
         """False once a function's filter was found to have no listener."""
         self._numbers = itertools.count(1)
@@ -126,6 +134,7 @@ class SandboxClient:
         self.problems: dict[str, str] = {}
         """Interpreters that cannot be used now, by minor version, and why."""
         self._restorer: RestorerLink | None = None
+        self.meters = Meters(loop)
         self.lost: asyncio.Future[None] = loop.create_future()
         loop.add_reader(sock.fileno(), self._readable)
 
@@ -213,6 +222,7 @@ class SandboxClient:
         beside: Zygote | None,
     ) -> None:
         spec, limits = version.spec, version.spec.limits
+        shapes, strict = ((), False) if self._usual is None else self._usual(version)
         request = protocol.Open(
             z=zygote.number,
             python=str(spec.python),
@@ -233,6 +243,8 @@ class SandboxClient:
             guard=tuple(
                 protocol.GuardRule(rule.sink, rule.location, rule.mode) for rule in spec.guard
             ),
+            shapes=shapes,
+            strict=strict,
             layout=spec.layout,
             restorable=zygote.restorable,
             beside=None if beside is None else beside.number,
@@ -360,10 +372,12 @@ class SandboxClient:
             else:
                 self._restorer = RestorerLink(descriptor, self.loop, self._on_told)
 
-    def _on_told(self, z: int, i: int, ready: bool) -> None:
+    def _on_told(self, z: int, i: int, ready: bool, cpu_us: int | None) -> None:
         """Take what the restorer says of an instance."""
         zygote = self._zygotes.get(z)
         if zygote is not None:
+            if ready:
+                zygote.measured(i, cpu_us)
             zygote.made_ready(i, "" if ready else "it is not held by a restorer")
 
     def _supervisor_lost(self) -> None:

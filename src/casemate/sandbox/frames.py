@@ -6,9 +6,11 @@ All of it was written by a function and is believed no further than its types go
 from __future__ import annotations
 
 import os
+from typing import Annotated
 
 import msgspec
 
+from casemate.guard.shapes import MAX_MET, MAX_TEXT
 from casemate.model.invocation import Outcome
 from casemate.model.metrics import OwnHead, Told
 
@@ -60,12 +62,25 @@ class Reply(msgspec.Struct, frozen=True):
     trace: str = ""
     held: bytes = b""
     """What the function's frames held when it raised, by name and kind."""
+    values: bytes = b""
+    """The same with values, not masked yet."""
     reusable: bool = False
     """True if the instance can serve another invocation."""
     own: tuple[Told, ...] = ()
     """What the handler measured."""
 
 
+Shape = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
+
+
+class ShapesHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What reached sinks of an invocation in shapes that its zygote was not told of."""
+
+    met: Annotated[tuple[Shape, ...], msgspec.Meta(max_length=MAX_MET)] = ()
+    refused: Annotated[tuple[Shape, ...], msgspec.Meta(max_length=MAX_MET)] = ()
+
+
+MAX_SHAPES_BYTES = 64 * 1024
 MAX_LINES = 10_000
 """Pieces of output of one invocation: each costs us more than its bytes."""
 

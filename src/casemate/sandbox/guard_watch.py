@@ -10,7 +10,7 @@ import msgspec
 from casemate.model.function import GuardMode
 from casemate.model.invocation import Outcome
 from casemate.runner import wire
-from casemate.sandbox.frames import GuardHead, Reply
+from casemate.sandbox.frames import MAX_SHAPES_BYTES, GuardHead, Reply, ShapesHead
 
 _BLOCKED_SECONDS = 2.0
 """How long a handler goes on once the sink guard has stopped one of its calls."""
@@ -30,14 +30,16 @@ _HANDLERS_DOING = frozenset(
 """Outcomes that a handler can bring about after one of its calls was stopped."""
 _decode = msgspec.json.Decoder(GuardHead).decode
 
-OnGuard = Callable[[GuardHead], None]
-"""Takes what the sink guard tells of a call."""
+_decode_shapes = msgspec.json.Decoder(ShapesHead).decode
+
+OnGuard = Callable[[GuardHead | ShapesHead], None]
+"""Takes what the sink guard tells of a call, and of what reached sinks."""
 
 
 class GuardWatch:
     """Of one instance, for one invocation after the other."""
 
-    __slots__ = ("_frames", "_loop", "_message", "_on_blocked", "_on_guard", "_timer")
+    __slots__ = ("_frames", "_loop", "_message", "_on_blocked", "_on_guard", "_shapes", "_timer")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_blocked: Callable[[str], None]) -> None:
         """`on_blocked` has an invocation end that was stopped and went on for too long."""
@@ -45,6 +47,8 @@ class GuardWatch:
         self._on_blocked = on_blocked
         self._on_guard: OnGuard | None = None
         self._frames = 0
+        self._shapes = False
+        """Whether shapes were told already."""
         self._message = ""
         self._timer: asyncio.TimerHandle | None = None
 
@@ -52,16 +56,23 @@ class GuardWatch:
         """Tell `on_guard` from now on; without it a guard frame is not due."""
         self._on_guard = on_guard
         self._frames = 0
+        self._shapes = False
 
     @property
     def due(self) -> bool:
         """Whether somebody is to be told."""
         return self._on_guard is not None
 
-    def take(self, head: bytes) -> None:
+    def take(self, head: bytes, body: bytes = b"") -> None:
         """Take a guard frame. Raises FrameError and MsgspecError."""
         if self._on_guard is None:
             raise wire.FrameError("a record of the sink guard is not due")
+        if body:
+            if self._shapes or len(body) > MAX_SHAPES_BYTES:
+                raise wire.FrameError("shapes that are not due, or too many")
+            self._shapes = True
+            self._on_guard(_decode_shapes(body))
+            return
         self._frames += 1
         if self._frames > _MAX_FRAMES:
             raise wire.FrameError("more records of the sink guard than one invocation has")

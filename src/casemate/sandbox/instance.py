@@ -23,6 +23,7 @@ from casemate.sandbox.frames import (
     describe_status,
 )
 from casemate.sandbox.guard_watch import GuardWatch, OnGuard
+from casemate.sandbox.meter import Meter
 from casemate.sandbox.outgoing import DELIVERY_SECONDS, Outgoing
 from casemate.sandbox.output_pipe import FLOOD_BYTES, FLOOD_PAUSE_SECONDS, OutputPipe
 from casemate.sandbox.quiet import has_read_all, is_quiet
@@ -77,6 +78,7 @@ class Instance:
         "born",
         "holds_secret",
         "last",
+        "meter",
         "number",
         "restorable",
         "served",
@@ -106,6 +108,8 @@ class Instance:
         """Id of the invocation that it serves, empty if it serves none."""
         self.last: Reply | None = None
         """How it ended, if it ended while it served nobody."""
+        self.meter: Meter | None = None
+        """What it uses of the CPU and of memory."""
         self._sock = sock
         self._pipe = OutputPipe(output, loop)
         self._max_response = max_response
@@ -273,7 +277,7 @@ class Instance:
                 raise wire.FrameError("more capability requests than may be under way")
             self._on_capability(self, head, body)
         elif kind == wire.GUARD and self._waiter is not None and self._guard.due:
-            self._guard.take(head)
+            self._guard.take(head, body)
         elif kind == wire.MEASURES and self._waiter is not None:
             self._on_measures(head, body)
         elif kind == wire.ERROR:
@@ -282,13 +286,15 @@ class Instance:
             if outcome is None or (self._waiter is None) != (outcome is Outcome.INIT_ERROR):
                 raise wire.FrameError("an error that is not due")
             reusable = self._reusable and outcome is not Outcome.INIT_ERROR
+            held, values = snapshot.parts(bytes(body))
             self._finish(
                 Reply(
                     outcome,
                     type=error.type,
                     message=error.message,
                     trace=error.trace,
-                    held=bytes(body[: snapshot.MAX_BYTES]),
+                    held=held,
+                    values=values,
                     reusable=reusable,
                 )
             )

@@ -34,6 +34,8 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=1 << 46)]
 Port = Annotated[int, msgspec.Meta(ge=1024, le=65535)]
 Variable = Annotated[str, msgspec.Meta(pattern=r"^[A-Z][A-Z0-9_]{0,127}\Z")]
 MAX_VARIABLES = 64
+MAX_MEASURED = 256
+"""Instances of one Measure."""
 Value = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
@@ -66,6 +68,13 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     """Ports of the function's own loopback interface that lead out by the egress proxy."""
     environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=MAX_VARIABLES)] = {}
     guard: Annotated[tuple[GuardRule, ...], msgspec.Meta(max_length=20)] = ()
+    shapes: Annotated[
+        tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")], ...],
+        msgspec.Meta(max_length=128),
+    ] = ()
+    """Shapes of statements, commands and URLs that are usual of the function, by their ids."""
+    strict: bool = False
+    """Whether all others are refused."""
     layout: Layout = Layout.SHARED
     restorable: bool = False
     """Whether instances may be restored after a call, instead of forked for each."""
@@ -90,6 +99,13 @@ class Kill(msgspec.Struct, tag="kill", frozen=True, forbid_unknown_fields=True):
     i: Id
 
 
+class Measure(msgspec.Struct, tag="measure", frozen=True, forbid_unknown_fields=True):
+    """Tell what instances have used so far; answered with Using."""
+
+    z: Id
+    instances: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=MAX_MEASURED)]
+
+
 class Close(msgspec.Struct, tag="close", frozen=True, forbid_unknown_fields=True):
     """End a zygote and all its instances."""
 
@@ -109,7 +125,7 @@ class Prepare(msgspec.Struct, tag="prepare", frozen=True, forbid_unknown_fields=
     python: Minor
 
 
-Request = Open | Spawn | Kill | Close | Weigh | Prepare
+Request = Open | Spawn | Kill | Measure | Close | Weigh | Prepare
 
 
 def descriptors_of(request: Request) -> int:
@@ -157,6 +173,30 @@ class Exited(msgspec.Struct, tag="exited", frozen=True):
     out_of_memory: bool
 
 
+class Used(msgspec.Struct, tag="used", frozen=True):
+    """What an instance and all that it started have used since the fork.
+
+    Comes after Exited, or before ZygoteEnded: all of that is gone.
+    """
+
+    z: int
+    i: int
+    cpu_us: int | None
+    """Microseconds of the CPU; None where no control group tells."""
+    memory: int
+    """The most bytes it held at once; 0 where that is not known."""
+
+
+class Using(msgspec.Struct, tag="using", frozen=True):
+    """What instances that live have used since the fork: number and microseconds of the CPU.
+
+    Those that do not live any more are left out.
+    """
+
+    z: int
+    used: tuple[tuple[int, int | None], ...]
+
+
 class NotReady(msgspec.Struct, tag="not-ready", frozen=True):
     """An instance cannot be made ready, and is to be ended. `reason` is for the owner."""
 
@@ -192,5 +232,16 @@ class Interpreter(msgspec.Struct, tag="interpreter", frozen=True):
     problem: str
 
 
-Event = Opened | ZygoteEnded | SpawnFailed | Exited | NotReady | Held | Restorer | Interpreter
+Event = (
+    Opened
+    | ZygoteEnded
+    | SpawnFailed
+    | Exited
+    | Used
+    | Using
+    | NotReady
+    | Held
+    | Restorer
+    | Interpreter
+)
 MAX_PACKET = 16 * 1024

@@ -9,11 +9,12 @@ import asyncio
 import socket
 from collections.abc import Callable
 
-from casemate.restorer.protocol import ASKED, TOLD
+from casemate.restorer.protocol import ASKED, TOLD, UNKNOWN_CPU
 
 _READ_BYTES = TOLD.size * 256
-OnTold = Callable[[int, int, bool], None]
-"""Takes the numbers of a zygote and of an instance, and whether it is ready."""
+OnTold = Callable[[int, int, bool, int | None], None]
+"""Takes the numbers of a zygote and of an instance, whether it is ready, and the microseconds of
+the CPU that it has used since it was forked, where that is known."""
 
 
 class RestorerLink:
@@ -57,8 +58,8 @@ class RestorerLink:
             data = self._rest + data
         whole = len(data) - len(data) % TOLD.size
         self._rest = data[whole:]
-        for zygote, instance, ready, _pages in TOLD.iter_unpack(data[:whole]):
-            self._on_told(zygote, instance, ready == 1)
+        for zygote, instance, ready, _pages, cpu in TOLD.iter_unpack(data[:whole]):
+            self._on_told(zygote, instance, ready == 1, None if cpu == UNKNOWN_CPU else cpu)
 
     def close(self) -> None:
         """Ask nothing more. Closing twice is fine."""

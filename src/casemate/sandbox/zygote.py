@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from casemate.model.deployment import Version
@@ -15,6 +15,7 @@ from casemate.model.errors import UnavailableError
 from casemate.model.function import Fresh, Isolation, Trust
 from casemate.sandbox import protocol
 from casemate.sandbox.instance import Instance
+from casemate.sandbox.meter import Meter, Meters
 from casemate.sandbox.system_calls import SystemCallWatch
 
 
@@ -30,6 +31,7 @@ class Link(Protocol):
     """What a handle needs of the way to the supervisor."""
 
     loop: asyncio.AbstractEventLoop
+    meters: Meters
     on_filter_kill: Callable[[Zygote, str], None]
 
     def send(self, request: protocol.Request, descriptors: list[int] | tuple[int, ...]) -> None:
@@ -83,6 +85,8 @@ class Zygote:
         self.seconds = 0.0
         """How long it took to be made."""
         self._readying: dict[int, OnMadeReady] = {}
+        self._unread: dict[int, Meter] = {}
+        """Of instances that have ended and of which it was not told yet what they used."""
         self.on_ended: Callable[[str], None] = lambda reason: None
         self.watch: SystemCallWatch | None = None
 
@@ -123,6 +127,9 @@ class Zygote:
             restorable=restorable,
         )
         self.instances[number] = instance
+        instance.meter = meter = Meter(self._client.loop, self._client.meters)
+        if self._reuse:
+            meter.ask = (self._measure, number)
         return instance
 
     def make_ready(self, instance: Instance, done: OnMadeReady) -> bool:
@@ -145,6 +152,24 @@ class Zygote:
                 # Its next call is of another invocation, by the same process.
                 self.watch.separate()
             done(instance, problem)
+
+    def measured(self, number: int, cpu_us: int | None) -> None:
+        """Take what an instance has used since it was forked."""
+        self._read(self.instances.get(number), cpu_us)
+
+    def _read(
+        self, instance: Instance | None, cpu_us: int | None, memory: int = 0, *, last: bool = False
+    ) -> None:
+        if instance is not None and instance.meter is not None:
+            self._client.meters.read(instance.meter, cpu_us, memory, last=last)
+
+    def _measure(self, numbers: Sequence[int]) -> None:
+        """Ask what instances have used."""
+        for start in range(0, len(numbers) if self.alive else 0, protocol.MAX_MEASURED):
+            some = tuple(numbers[start : start + protocol.MAX_MEASURED])
+            # Without a supervisor they end, and are taken for what they could have used.
+            with contextlib.suppress(SupervisorLostError):
+                self._client.send(protocol.Measure(self.number, some), ())
 
     def weigh(self, parts: int) -> None:
         """Have the function's weight be one of `parts` of its project's, when the CPU is short."""
@@ -185,21 +210,45 @@ class Zygote:
                 self._readying.pop(event.i, None)
                 instance = self.instances.pop(event.i, None)
                 if instance is not None:
+                    if instance.meter is not None:
+                        self._unread[event.i] = instance.meter
                     if os.WIFSIGNALED(event.status) and os.WTERMSIG(event.status) == signal.SIGSYS:
                         self._client.on_filter_kill(self, instance.serving)
                     instance.exited(event.status, out_of_memory=event.out_of_memory)
+            case protocol.Used() | protocol.Using():
+                self._used(event)
             case protocol.SpawnFailed():
                 instance = self.instances.pop(event.i, None)
                 if instance is not None:
                     instance.exited(0, out_of_memory=False)
             case protocol.ZygoteEnded():
-                self.alive = False
-                instances, self.instances = self.instances, {}
-                for instance in instances.values():
-                    instance.exited(9, out_of_memory=False)
-                self._client.forget(self)
-                self.on_ended(event.reason)
+                self._ended(event.reason)
             case protocol.Held():
                 self.memory = event.memory
             case protocol.Opened():
                 pass
+
+    def _ended(self, reason: str) -> None:
+        self.alive = False
+        instances, self.instances = self.instances, {}
+        for meter in self._unread.values():
+            self._client.meters.read(meter, None, last=True)
+        self._unread.clear()
+        for instance in instances.values():
+            self._read(instance, None, last=True)
+        for instance in instances.values():
+            instance.exited(9, out_of_memory=False)
+        self._client.forget(self)
+        self.on_ended(reason)
+
+    def _used(self, event: protocol.Used | protocol.Using) -> None:
+        """Take what instances have used that live, or all that one has that has ended."""
+        if isinstance(event, protocol.Using):
+            for number, cpu_us in event.used:
+                self.measured(number, cpu_us)
+            return
+        meter = self._unread.pop(event.i, None)
+        if meter is None:
+            self._read(self.instances.get(event.i), event.cpu_us, event.memory, last=True)
+        else:
+            self._client.meters.read(meter, event.cpu_us, event.memory, last=True)

@@ -8,10 +8,11 @@ import os
 import signal
 import socket
 import struct
+import time
 from collections import deque
 from pathlib import Path
 
-from casemate.kernel.cgroups import Driver, SlotLimits
+from casemate.kernel.cgroups import Driver, SlotLimits, cpu_microseconds
 from casemate.model.errors import CasemateError
 from casemate.runner import control
 from casemate.sandbox.protocol import Open
@@ -20,6 +21,19 @@ from casemate.sandbox.shared_memory import shared_mappings
 _CREDENTIALS = struct.Struct("3i")
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4)
 _EVENT_BYTES = control.EVENT.size
+_CPU_BYTES = 4096
+_CPUCLOCK_SCHED = 2
+
+
+def process_clock(pid: int) -> int:
+    """Return the microseconds of the CPU that a process, without its children, has used; 0: gone.
+
+    By the clock that clock_getcpuclockid(3) names: what it tells is what its group is charged.
+    """
+    try:
+        return time.clock_gettime_ns(~pid << 3 | _CPUCLOCK_SCHED) // 1000
+    except OSError:
+        return 0
 
 
 class ZygoteViolationError(CasemateError):
@@ -72,6 +86,12 @@ class ZygoteProcess:
         self._free: list[int] = []
         self._made = 0
         self._kills: dict[int, int] = {}
+        self._cpu: dict[int, int] = {}
+        """What slots had used of the CPU when the instance in them was forked."""
+        self._before_fork = (0, 0)
+        """What the slot, and the zygote itself, had used when the fork under way was asked for."""
+        self._imported_bytes = 0
+        """What the import took, which is charged to the first slot."""
         self._limits: SlotLimits | None = None
         self._is_filtered = False
         self.tmpfs_device = 0
@@ -112,6 +132,7 @@ class ZygoteProcess:
     def release(self, slot: int) -> None:
         """Give a slot back once nothing lives in it."""
         del self.slots[slot]
+        self._cpu.pop(slot, None)
         self._free.append(slot)
 
     def slot_empty(self, slot: int) -> bool:
@@ -143,6 +164,56 @@ class ZygoteProcess:
         before, self._kills[slot] = self._kills.get(slot, 0), kills
         return kills > before
 
+    # -- what instances use --------------------------------------------------------------------
+
+    def cpu_since_fork(self, slot: int) -> int | None:
+        """Return the microseconds of the CPU used in a slot by its instance; None: unknown.
+
+        What the zygote used there until it had forked is not the instance's.
+        """
+        if self.cgroups is None:
+            return None
+        descriptor = self.open_cpu(slot)
+        try:
+            used = cpu_microseconds(os.read(descriptor, _CPU_BYTES))
+        finally:
+            os.close(descriptor)
+        return None if used is None else max(0, used - self._cpu.get(slot, 0))
+
+    def open_cpu(self, slot: int) -> int:
+        """Return a descriptor of the file that counts what a slot uses of the CPU. OSError."""
+        if self.cgroups is None:
+            raise OSError("there are no control groups")
+        return os.open(self.cgroups.cpu_file(self.slot_name(slot)), os.O_RDONLY | os.O_CLOEXEC)
+
+    def note_fork(self, slot: int) -> int:
+        """Count what the instance in a slot uses apart from what its zygote has used there.
+
+        That is what was used before the fork was asked for, and what the zygote itself used since,
+        all of it in that slot. Returns both.
+        """
+        if slot not in self._cpu:
+            before, clock = self._before_fork
+            self._cpu[slot] = before + max(0, process_clock(self.pid) - clock)
+        return self._cpu[slot]
+
+    def _note_before(self, slot: int | None) -> None:
+        """Note what is used before a fork."""
+        used = None
+        if slot is not None:
+            with contextlib.suppress(OSError):
+                used = self.cpu_since_fork(slot)
+        self._before_fork = (used or 0, process_clock(self.pid))
+
+    def memory_peak(self, slot: int) -> int:
+        """Return the most bytes that instances in a slot held; 0 where that is not known."""
+        if self.cgroups is None:
+            return 0
+        with contextlib.suppress(OSError, ValueError):
+            peak = self.cgroups.memory_peak(self.slot_name(slot))
+            return max(0, peak - (0 if slot else self._imported_bytes))
+        return 0
+
     # -- life ----------------------------------------------------------------------------------
 
     def assign(self, request: Open, landlock_abi: int, descriptors: list[int]) -> None:
@@ -168,6 +239,7 @@ class ZygoteProcess:
             "ports": list(request.ports),
             "environment": request.environment,
             "restorable": request.restorable,
+            "shapes": {"known": list(request.shapes), "strict": request.strict},
             "guard": [[rule.sink, rule.location, rule.mode.value] for rule in request.guard],
         }
         control.send(self.sock, message, descriptors)
@@ -197,7 +269,7 @@ class ZygoteProcess:
         """
         self.ready = True
         if self.cgroups is not None and self._limits is not None:
-            used = self.cgroups.memory_used(self.slot_name(0))
+            used = self._imported_bytes = self.cgroups.memory_used(self.slot_name(0))
             limits = SlotLimits(
                 self._limits.memory + used, self._limits.cpu, self._limits.processes
             )
@@ -208,6 +280,7 @@ class ZygoteProcess:
 
         `hold` is where one that is restored sends what its memory is watched by.
         """
+        self._note_before(self.home)
         fork.descriptors.append(tmpfs)
         if hold is not None:
             fork.descriptors.append(hold)

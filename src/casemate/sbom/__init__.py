@@ -6,5 +6,6 @@ It judges nothing. May import `advisories` (for names of packages) and `model` o
 
 from casemate.sbom.cyclonedx import sbom
 from casemate.sbom.distributions import SbomError
+from casemate.sbom.reaching import Reached, reached
 
-__all__ = ["SbomError", "sbom"]
+__all__ = ["Reached", "SbomError", "reached", "sbom"]

@@ -73,6 +73,19 @@ def distributions(bundle: Path, manifest: BundleManifest) -> tuple[list[Distribu
     return found, sum(not path.endswith("/RECORD") for path in rest)
 
 
+def owners(bundle: Path, manifest: BundleManifest) -> dict[str, str]:
+    """Return whose each file below `deps/` is, by the name of its package. Raises SbomError."""
+    files = {file.path: file for file in manifest.files}
+    found: dict[str, str] = {}
+    for path in sorted(files):
+        match = _METADATA.fullmatch(path)
+        if match is not None:
+            name = normalised(Ecosystem.PYPI, str(_headers(bundle, files[path])["Name"] or ""))
+            rows = _recorded(bundle, files, match.group(1))
+            found |= {file.path: name or match.group(1) for file in rows}
+    return found
+
+
 def needed(found: Sequence[Distribution], environment: Mapping[str, str]) -> dict[str, list[str]]:
     """Return what each package needs of the others, by name, where this interpreter runs it.
 

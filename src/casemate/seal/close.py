@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -14,7 +15,7 @@ from casemate.model.deployment import Version
 from casemate.model.function import Logs
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
-from casemate.model.path import Admitted, Failure, Finished, RawInvocation, Sealed
+from casemate.model.path import Admitted, Failure, Finished, RawInvocation, Sealed, Used
 from casemate.model.problem import FUNCTION_FAILED, FUNCTION_TOO_SLOW, problem_response
 from casemate.model.tracing import Span, TraceContext, handed_on
 from casemate.seal.answer import AnswerError, response
@@ -175,6 +176,10 @@ class Seal:
             request_bytes=len(raw.body) or sum(len(bytes(e.data)) for e in raw.events),
             response_bytes=len(body) if isinstance(body, bytes) else 0,
             error_id=error.id if error else None,
+            caller="" if finished.principal is None else finished.principal.text,
+            route="" if raw.event is None else _route(raw.event),
+            memory=finished.version.spec.limits.memory if finished.version else 0,
+            uses=len(finished.spans) + finished.more_spans,
         )
         trace = None
         if raw.trace is not None or raw.sent_at or finished.spans:
@@ -186,8 +191,24 @@ class Seal:
         lines = () if silent else self._lines(finished, record, error)
         version = finished.version
         self._count(finished, record, lines)
-        self._redactor.record(record, error, lines, version.spec.logs if version else Logs())
+        logs = version.spec.logs if version else Logs()
+        if finished.used is None:
+            self._redactor.record(record, error, lines, logs)
+        else:
+            finished.used.then(partial(self._keep, record, error, lines, logs))
         return trace
+
+    def _keep(
+        self,
+        record: InvocationRecord,
+        error: ErrorRecord | None,
+        lines: Sequence[LogLine],
+        logs: Logs,
+        used: Used,
+    ) -> None:
+        """Record it, now that is known what it used."""
+        record = msgspec.structs.replace(record, cpu_us=used.cpu_us, peak=used.memory)
+        self._redactor.record(record, error, lines, logs)
 
     def _count(
         self, finished: Finished, record: InvocationRecord, lines: Sequence[LogLine]
@@ -239,6 +260,12 @@ class Seal:
         if lines:
             self._figures.of(version.project, version.function).wrote(lines)
             self._redactor.write(lines, version.spec.logs)
+
+
+def _route(event: Mapping[str, object]) -> str:
+    """Return the template of the route that an event came by."""
+    route = event.get("route")
+    return route if isinstance(route, str) else ""
 
 
 def _traced(

@@ -130,7 +130,7 @@ class Restoring:
             # Room for all instances at once while the gateway is busy.
             theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM_BYTES)
             try:
-                request = REQUEST.pack(GATEWAY, 0, 0, 0, 0, 0)
+                request = REQUEST.pack(GATEWAY, 0, 0, 0, 0, 0, 0)
                 socket.send_fds(child.control, [request], [theirs.fileno()])
             except OSError:
                 return  # its end is about to be read
@@ -238,8 +238,11 @@ class Restoring:
             if others != {pid}:
                 raise OSError("it is not the one process in its slot")
             filters = _filters_of(zygote.pid) + _OWN_FILTERS
-            request = REQUEST.pack(HOLD, number, pid, filters, *offer.name)
-            socket.send_fds(child.control, [request], [*files, uffd, offer.tmpfs])
+            cpu_before = zygote.note_fork(slot)
+            request = REQUEST.pack(HOLD, number, pid, filters, *offer.name, cpu_before)
+            descriptors = [*files, uffd, offer.tmpfs]
+            files.append(zygote.open_cpu(slot))
+            socket.send_fds(child.control, [request], [*descriptors, files[-1]])
         finally:
             for descriptor in files:
                 os.close(descriptor)

@@ -198,6 +198,8 @@ class Sandboxes:
                 self._zygotes.spawn(request, descriptors)
             case protocol.Kill():
                 self._zygotes.kill(request)
+            case protocol.Measure():
+                self._zygotes.measure(request)
             case protocol.Close():
                 if (zygote := self._zygotes.get(request.z)) is not None:
                     self._zygotes.end(zygote, "closed", expected=True)

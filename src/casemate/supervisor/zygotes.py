@@ -62,7 +62,8 @@ class Zygotes:
         self._layout_of: dict[ZygoteProcess, Layout] = {}
         self._open: dict[int, ZygoteProcess] = {}
         self._numbers: dict[ZygoteProcess, int] = {}
-        self._draining: list[tuple[ZygoteProcess, int]] = []
+        self._draining: list[tuple[ZygoteProcess, int, int]] = []
+        """Slots in which something lives of an instance that has ended, and its number."""
         self._ended: list[ZygoteProcess] = []
         self._asked: dict[tuple[int, int], float] = {}
         self._names = 0
@@ -191,6 +192,14 @@ class Zygotes:
             self._kill_instance(zygote, request.i, slot)
         # Otherwise the zygote still sits in the slot: it is killed once the zygote has left.
 
+    def measure(self, request: protocol.Measure) -> None:
+        """Tell what instances have used so far; nothing of those that are gone, which was told."""
+        zygote = self._open.get(request.z)
+        if zygote is not None:
+            living = [(i, zygote.instances[i]) for i in request.instances if i in zygote.instances]
+            used = tuple((i, self._cpu_used(zygote, slot)) for i, slot in living)
+            self._outbox.tell(protocol.Using(request.z, used))
+
     def _kill_instance(self, zygote: ZygoteProcess, number: int, slot: int) -> None:
         try:
             if self._cgroups is not None:
@@ -234,10 +243,11 @@ class Zygotes:
                 raise ZygoteViolationError("an answer to a fork that was not asked for")
             zygote.forking = None
             if kind == control.FORK_FAILED:
-                self._gone(zygote, number)
+                self._gone(zygote, number, forked=False)
                 reason = f"clone failed: {os.strerror(value)}"
                 self._outbox.tell(protocol.SpawnFailed(self._numbers[zygote], number, reason))
             else:
+                zygote.note_fork(zygote.instances[number])
                 with contextlib.suppress(OSError):
                     zygote.prefer_as_victim(zygote.instances[number])
             # Off the path: the next instance finds the zygote in its slot.
@@ -268,21 +278,34 @@ class Zygotes:
         out_of_memory = (
             died_by_kill and number not in zygote.killed and zygote.ran_out_of_memory(slot)
         )
-        self._gone(zygote, number)
         event = protocol.Exited(self._numbers[zygote], number, status, out_of_memory)
         self._outbox.tell(event)
+        self._gone(zygote, number)
 
-    def _gone(self, zygote: ZygoteProcess, number: int) -> None:
+    def _gone(self, zygote: ZygoteProcess, number: int, *, forked: bool = True) -> None:
         """Give an instance's slot back, at once if nothing lives in it."""
         slot = zygote.instances.pop(number)
         zygote.killed.discard(number)
         self._asked.pop((self._numbers[zygote], number), None)
         if zygote.slot_empty(slot):
+            if forked:
+                self._outbox.tell(self._used(zygote, number, slot))
             zygote.release(slot)
         else:
             # Children that it left. The next instance would be born among them.
             zygote.kill_slot(slot)
-            self._draining.append((zygote, slot))
+            self._draining.append((zygote, slot, number))
+
+    def _used(self, zygote: ZygoteProcess, number: int, slot: int) -> protocol.Used:
+        """Return what an instance has used, with all that it started."""
+        cpu, peak = self._cpu_used(zygote, slot), zygote.memory_peak(slot)
+        return protocol.Used(self._numbers[zygote], number, cpu, peak)
+
+    @staticmethod
+    def _cpu_used(zygote: ZygoteProcess, slot: int) -> int | None:
+        with contextlib.suppress(OSError):
+            return zygote.cpu_since_fork(slot)
+        return None
 
     # -- upkeep --------------------------------------------------------------------------------
 
@@ -291,16 +314,17 @@ class Zygotes:
         if not self._draining:
             return
         left = []
-        for zygote, slot in self._draining:
+        for zygote, slot, number in self._draining:
             if zygote not in self._numbers:
                 continue
             try:
                 if zygote.slot_empty(slot):
+                    self._outbox.tell(self._used(zygote, number, slot))
                     zygote.release(slot)
                 else:
                     # Again: without cgroup.kill a fork may have come after the list was read.
                     zygote.kill_slot(slot)
-                    left.append((zygote, slot))
+                    left.append((zygote, slot, number))
             except OSError as error:
                 self.end(zygote, f"a slot cannot be emptied: {error}")
         self._draining = left
@@ -349,19 +373,27 @@ class Zygotes:
             owner = f"{zygote.assigned.project}/{zygote.assigned.function}"
             self._report(f"zygote {zygote.name} of {owner} is ended: {reason}")
         # From here on it is not listened to, whatever it still sends.
-        number = self._numbers.pop(zygote, None)
+        number = self._numbers.get(zygote)
         events: list[protocol.Event] = []
+        left: list[tuple[int, int]] = []
         if number is not None:
             del self._open[number]
             if tell and not expected:
                 events += self._what_ran_out_of_memory(zygote, number)
             if tell:
-                events.append(protocol.ZygoteEnded(number, reason, fault))
+                left += [(i, slot) for z, slot, i in self._draining if z is zygote]
+                left += zygote.instances.items()
         layout = self._layout_of.get(zygote)
         if layout is not None and zygote in layout.blanks:
             layout.blanks.remove(zygote)
         self.forget(zygote)
-        # Not before it is killed: the gateway closes what the filter's notifications come by.
+        # Not before it is killed: the gateway closes what the filter's notifications come by, and
+        # nothing that is used from then on would be counted.
+        events += [self._used(zygote, instance, slot) for instance, slot in left]
+        if number is not None:
+            del self._numbers[zygote]
+            if tell:
+                events.append(protocol.ZygoteEnded(number, reason, fault))
         for event in events:
             self._outbox.tell(event)
 

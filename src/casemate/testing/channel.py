@@ -31,29 +31,13 @@ from casemate.operations.objects import (
     WriteObject,
 )
 from casemate.operations.uses import IdentityToken, InvokeFunction, ReadSecret
-from casemate.runner.channel import (
-    CapabilityError,
-    ConflictError,
-    DeniedError,
-    InvalidError,
-    LimitError,
-    UnavailableError,
-)
-from casemate.runner.channel import NotFoundError as NotFound
+from casemate.runner.channel import ERRORS, CapabilityError, DeniedError, InvalidError
 from casemate.testing.memory import MemoryBucket, MemoryMessages, MemoryTable, StoredItem
 
 Handler = Callable[[Any], Any]
 Reply = tuple[dict[str, Any], bytes, int | None]
 _OF_AN_UPLOAD = (AddPart, CommitObject, AbortObject)
 """What is allowed by having been allowed to begin the upload."""
-_ERRORS: dict[str, type[CapabilityError]] = {
-    "denied": DeniedError,
-    "not-found": NotFound,
-    "conflict": ConflictError,
-    "invalid": InvalidError,
-    "limit": LimitError,
-    "unavailable": UnavailableError,
-}
 
 
 class Fakes(msgspec.Struct, kw_only=True):
@@ -109,7 +93,7 @@ class FakeChannel:
             wanted = requests.read(self._project, asked, body)
             return _PERFORM[type(wanted)](self._fakes, wanted)
         except CasemateError as error:
-            raise _ERRORS.get(code_of(error) or "", CapabilityError)(error.message) from None
+            raise ERRORS.get(code_of(error) or "", CapabilityError)(error.message) from None
 
     def _require_granted(self, asked: Any) -> None:
         wanted = requests.wanted(asked)

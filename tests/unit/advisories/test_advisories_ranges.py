@@ -10,10 +10,25 @@ from hypothesis import strategies as st
 
 from casemate.advisories.errors import VersionError
 from casemate.advisories.packages import Ecosystem
-from casemate.advisories.ranges import Kind, affects, fixes, ordered, within
+from casemate.advisories.ranges import Affected, Kind, Range, forms, ordered
 
 I, F, L, M = int(Kind.INTRODUCED), int(Kind.FIXED), int(Kind.LAST_AFFECTED), int(Kind.LIMIT)  # noqa: E741
 NPM, PYPI = Ecosystem.NPM, Ecosystem.PYPI
+
+
+def affects(
+    ecosystem: Ecosystem, version: str, ranges: list[Range], versions: tuple[str, ...]
+) -> bool:
+    return Affected(ecosystem, ranges, versions).look(forms(ecosystem, version)) is not None
+
+
+def within(ecosystem: Ecosystem, version: str, events: Range) -> bool:
+    return affects(ecosystem, version, [events], ())
+
+
+def fixes(ecosystem: Ecosystem, version: str, ranges: tuple[Range, ...]) -> tuple[str, ...]:
+    found = Affected(ecosystem, ranges).look(forms(ecosystem, version)) or []
+    return tuple(text for _, text in sorted(found))
 
 
 @pytest.mark.parametrize(

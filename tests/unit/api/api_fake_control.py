@@ -44,6 +44,7 @@ from casemate.model.restoring import Discarded, Restoring
 from casemate.model.route import RouteClaim
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
+from casemate.model.usage import Usage
 from casemate.operations.declaration import Operation
 from casemate.operations.functions import SetAlias, Target
 from casemate.operations.grants import ListUses
@@ -61,6 +62,7 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 from casemate.operations.traces import FindTrace
+from casemate.operations.usage import ReadUsage
 from casemate.policy import CedarPolicy, parse_binding
 from support.facts import stream
 from support.fake_monitor import FakeMonitor
@@ -108,6 +110,9 @@ class FakeAccounts:
         )
         return text
 
+    def principal_of(self, text: str) -> Principal | None:
+        return next((known for known in self.known.values() if known.text == text), None)
+
     def authenticate(self, authorization: str | None, checked: Any = None) -> Any:
         if self.fault is not None:
             raise self.fault
@@ -134,6 +139,8 @@ class FakeControl:
         self.deployed: dict[tuple[str, str], DeployedFunction] = {}
         self.history: dict[tuple[str, str], list[tuple[AliasTarget, ...]]] = {}
         self.invocation_records: list[InvocationRecord] = []
+        self.usage_rows: tuple[Usage, ...] = ()
+        self.asked_usage: ReadUsage | None = None
         self.error_records: dict[str, ErrorRecord] = {}
         self.lines: list[LogLine] = []
         self.asked_after: list[int] = []
@@ -289,6 +296,10 @@ class FakeControl:
         self.deployed[name] = msgspec.structs.replace(self.deployed[name], quarantine=None)
         return held
 
+    async def sbom(self, project: str, function: str, version: int | None) -> bytes:
+        await self.function(project, function)
+        return b'{"bomFormat": "CycloneDX"}'
+
     async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
         await self.function(project, function)
         if to is not None:
@@ -332,6 +343,11 @@ class FakeControl:
             if record.id == wanted.id:
                 return record
         raise wanted.missing
+
+    @performs(ReadUsage)
+    async def _usage(self, wanted: ReadUsage) -> tuple[Usage, ...]:
+        self.asked_usage = wanted
+        return self.usage_rows[: wanted.limit]
 
     @performs(FindTrace)
     async def _trace(self, wanted: FindTrace) -> tuple[InvocationRecord, ...]:

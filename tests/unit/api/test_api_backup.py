@@ -15,8 +15,10 @@ from starlette.routing import Route
 from casemate.api.backup import OPERATIONS
 from casemate.api.problems import response_to
 from casemate.api.service import Slots
+from casemate.facts import FactStream
 from casemate.model.errors import UnavailableError
 from casemate.model.principal import NODE, Action
+from support.recorder import FakeRecorder
 
 (OPERATION,) = OPERATIONS
 
@@ -44,6 +46,8 @@ class Backup:
 class Service:
     def __init__(self, *backups: Backup | Exception) -> None:
         self.backups = Slots("backups", 1)
+        self.recorder = FakeRecorder()
+        self.facts = FactStream()
         self._left = list(backups)
 
     async def make_backup(self) -> Backup:
@@ -158,3 +162,20 @@ def test_head_and_unknown_parameters_make_no_backup() -> None:
     assert asyncio.run(ask(app_of(service), method="HEAD"))[0] == 200
     assert asyncio.run(ask(app_of(service), query=b"full=true"))[0] == 400
     assert service.backups.free == 1
+
+
+def test_what_cannot_be_recorded_is_not_sent_and_leaves_nothing() -> None:
+    backup = Backup()
+    service = Service(backup, Backup())
+    waits = service.recorder.require
+
+    def fails_later() -> None:
+        if service.recorder.waited:
+            service.recorder.problem = "the disk is full"
+        waits()
+
+    service.recorder.require = fails_later  # type: ignore[method-assign]
+    assert asyncio.run(ask(app_of(service)))[0] == 503
+    assert (backup.closed, service.backups.free) == (1, 1)
+    assert asyncio.run(ask(app_of(service)))[0] == 503, "nor is another one begun"
+    assert service.recorder.waited == 1

@@ -88,8 +88,10 @@ def test_every_operation_that_changes_something_is_told_once(performing, send, t
             assert fact.at > 1_700_000_000
 
 
-def test_reading_what_decoys_and_recordings_hold_is_told() -> None:
-    assert {form.id for form in RECORDED} == {"listDecoys", "showRecording"}
+def test_reading_what_decoys_recordings_and_snapshots_hold_is_told() -> None:
+    assert {form.id for form in RECORDED} == {
+        *("listDecoys", "showErrorSnapshot", "showRecording"),
+    }
     assert all(form.effect is Effect.READ for form in RECORDED)
 
 

@@ -133,6 +133,8 @@ def test_described_query_parameters_are_those_that_are_read(ask) -> None:
         "follow": "false",
         "outcome": "ok",
         "level": "info",
+        "by": "caller",
+        "each": "day",
     }
     asked = set()
     for operation in OPERATIONS:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import os
+import shutil
 import tarfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +30,8 @@ from casemate.backup.archive import (
 from casemate.backup.making import BackupMaker
 from casemate.backup.restore import restore
 from casemate.folder.folders import Folders
+from casemate.journal import verify
+from casemate.journal.copying import JournalCopy
 from casemate.model.deployment import LIVE, NewVersion
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.model.function import FunctionSpec
@@ -36,6 +39,8 @@ from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAU
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import ListFunctions
 from casemate.store.sqlite import SqliteStore
+from support.journal import KEY as KEY_OF_JOURNAL
+from support.journal import write_journal
 
 KEY = bytes(range(32))
 FILES = {
@@ -248,6 +253,19 @@ class Records:
         target.write_bytes(b"encrypted by another")
 
 
+class Journal:
+    """The copy of a journal with some entries."""
+
+    async def snapshot(self, folder: Path) -> None:
+        writer = write_journal(folder.parent / "source", [300])
+        with (folder / "copy.0").open("wb") as file:
+            assert not JournalCopy(folder.parent / "source", KEY_OF_JOURNAL, writer).write(
+                file.fileno(), 1 << 30
+            )
+        writer.close()
+        shutil.rmtree(folder.parent / "source")
+
+
 class Vault:
     failing = False
 
@@ -268,6 +286,7 @@ def node(tmp_path: Path) -> Any:
         folders,
         store=store,
         records=Records(),
+        journal=Journal(),
         data=Data(),
         vault=vault,  # type: ignore[arg-type]
         version="1",
@@ -339,3 +358,64 @@ def test_a_copy_that_is_lost_meanwhile_ends_the_archive_with_an_error(node: Any)
         await backup.close()
 
     asyncio.run(run())
+
+
+def with_journal(node: Any) -> dict[str, bytes]:
+    """Return the files of a backup that has a journal."""
+    data = asyncio.run(whole(node))
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        return {name: tar.extractfile(name).read() for name in tar.getnames()[1:]}  # type: ignore[union-attr]
+
+
+def folder_of(tmp_path: Path) -> Path:
+    """Return a folder with nothing in it, beside that of the node."""
+    folder = tmp_path / "alone"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def test_a_journal_comes_back_verified_and_marked(node: Any, tmp_path: Path) -> None:
+    again = restored(tmp_path, archive(with_journal(node)))
+    found = verify(again / "journal", KEY_OF_JOURNAL)
+    assert (found.size, found.findings) == (300, ())
+    mark = msgspec.json.decode((again / "journal/restored").read_bytes())
+    assert (mark["entries"], mark["made_at"], len(mark["archive"])) == (300, 1.0, 64)
+    assert not (again / "journal/new").exists() and not (again / "journal/copy.0").exists()
+    for path in (again / "journal").rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path
+        if os.geteuid() == 0:
+            assert path.stat().st_uid == RECORDER_UID, path
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"entry 41", b"entry 14"),
+        (b"entry 299", b"entry 992"),
+        (b"tile/entries/000", b"tile/entries/009"),
+        (b"casemate.test/journal\n300\n", b"casemate.test/journal\n299\n"),
+        (b"checkpoint", b"checkpoinx"),
+    ],
+)
+def test_a_journal_that_is_not_what_was_signed_is_not_restored(
+    node: Any, tmp_path: Path, old: bytes, new: bytes
+) -> None:
+    files = with_journal(node)
+    changed = files["journal/copy.0"].replace(old, new)
+    assert changed != files["journal/copy.0"]
+    refused(folder_of(tmp_path), archive({**files, "journal/copy.0": changed}), "journal")
+
+
+@pytest.mark.parametrize(
+    "name", ["pending", "new", "restored", "checkpoint", "copy.x", "tile/0/000"]
+)
+def test_files_of_a_journal_come_out_of_its_copy_alone(tmp_path: Path, name: str) -> None:
+    refused(tmp_path, archive({**FILES, f"journal/{name}": b""}), "not valid")
+
+
+def test_parts_that_are_left_out_or_twice_are_refused(node: Any, tmp_path: Path) -> None:
+    files = with_journal(node)
+    copy = files.pop("journal/copy.0")
+    refused(folder_of(tmp_path), archive({**files, "journal/copy.1": copy[60:]}), "journal")
+    twice = {**files, "journal/copy.0": copy, "journal/copy.1": copy}
+    refused(folder_of(tmp_path), archive(twice), "journal")

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from casemate.baselines import Baselines
+from casemate.baselines.learned import MAX_VALUES
 from casemate.facts import FactStream
+from casemate.guard.shapes import id_of
 from casemate.model.baseline import Aspect, BaselineState, OnDeviation
 from casemate.model.denial import DenialKind, denied_to
 from casemate.model.deployment import Version
@@ -22,6 +24,7 @@ from casemate.model.facts import (
     GrantUsed,
     HostAsked,
     InvocationMeasured,
+    ShapesMet,
 )
 from casemate.model.function import BaselineSettings, FunctionSpec
 from casemate.model.grant import Grant, GrantKind
@@ -323,3 +326,61 @@ def test_nothing_is_known_of_what_was_never_called(node: Node) -> None:
     ):
         with pytest.raises(NotFoundError):
             ask()
+
+
+def met(*shapes: str, refused: tuple[str, ...] = ()) -> ShapesMet:
+    return ShapesMet(at=1.0, **OF, met=shapes, refused=refused)
+
+
+USUAL, OTHER = "sql select a from t where id = ?", "sql drop table t"
+
+
+def shapes(by: Version) -> Callable[[Baselines], Any]:
+    return lambda baselines: baselines.shapes(by)
+
+
+def test_shapes_are_learned_and_then_refused_by_the_zygote() -> None:
+    node = Node()
+    assert node.happen(met(USUAL), shapes(version())) == ((), False)
+    assert node.happen(shapes(version())) == ((id_of(USUAL),), False), "while it learns"
+    node.learned()
+    for by, strict in ((version(), True), (version(refuse=False), False)):
+        assert node.happen(shapes(by), by=by) == ((id_of(USUAL),), strict)
+    node.start()
+    assert node.happen(shapes(version())) == ((id_of(USUAL),), True), "also after a restart"
+
+
+def test_a_shape_that_is_not_usual_is_told_and_not_learned() -> None:
+    node = Node()
+    node.happen(met(USUAL))
+    node.learned()
+    node.happen(met(USUAL, OTHER), met(refused=(OTHER, "sql other")))
+    told = [(each.kind, each.value, each.refused) for each in node.told]
+    assert told == [("shape", OTHER, False), ("shape", "sql other", True)], "once an hour each"
+    assert node.happen(shapes(version()))[0] == (id_of(USUAL),)
+
+
+def test_who_is_denied_something_teaches_no_shape() -> None:
+    node = Node()
+    node.happen(met(OTHER), denied(DenialKind.INJECTION))
+    assert node.happen(shapes(version())) == ((), False)
+
+
+def test_newer_code_may_put_other_things_together_until_it_is_locked_again() -> None:
+    node = Node()
+    node.happen(met(USUAL))
+    node.learned()
+    newer = version(2)
+    assert node.happen(met(OTHER), shapes(newer), by=newer)[1] is False
+    assert not node.told
+    asyncio.run(node.baselines.lock("shop", "f", "user:ada"))
+    assert node.happen(shapes(newer), by=newer) == (tuple(sorted(map(id_of, (USUAL, OTHER)))), True)
+
+
+def test_where_there_is_no_room_for_all_shapes_none_is_refused() -> None:
+    node = Node()
+    for start in range(0, 200, 20):
+        node.happen(met(*(f"sql {number}" for number in range(start, start + 20))))
+    asyncio.run(node.baselines.lock("shop", "f", "user:ada"))
+    known, strict = node.happen(shapes(version()))
+    assert len(known) == MAX_VALUES and not strict

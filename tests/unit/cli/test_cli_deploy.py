@@ -27,6 +27,7 @@ from casemate.model.function import (
 )
 from casemate.model.grant import Resources
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
+from support.advisories import import_small
 from support.package_index import fake_index
 
 MANIFEST = """\
@@ -53,6 +54,7 @@ def project(home) -> Path:
 @pytest.fixture
 def built(node, monkeypatch):
     """Builds in place of the real build: the code alone, without a sandbox to compile it in."""
+    import_small(node.parts.service.advisories.gate.place)
 
     def build(
         root, project, spec, out, *, progress, relock, interpreters, known, resources=None
@@ -119,7 +121,7 @@ def test_a_bundle_the_node_has_is_not_sent_again(cli, project, built, node) -> N
     document = json.loads(cli("deploy", "cart", "--force", "--json").out)
     assert document["deployed"][0]["version"] == 2
     assert document["deployed"][0]["uploaded"] is False
-    assert [r[0] for r in node.requests] == ["GET", "HEAD", "POST"]
+    assert [r[0] for r in node.requests] == ["GET", "POST", "HEAD", "POST"]
 
 
 def test_the_archive_is_one_that_unpacks(cli, project, built, node, tmp_path) -> None:

@@ -113,6 +113,7 @@ def test_records_are_printed_harmlessly(cli, terminal, node, text, at_a_terminal
         ("logs",),
         ("logs", "--json"),
         ("errors", "ls"),
+        ("errors", "ls", "--each"),
         ("errors", "show", "err_1"),
         ("errors", "show", "err_1", "--json"),
         ("invocations",),

@@ -17,6 +17,7 @@ from casemate.cli.commands.show import listens_to
 from casemate.cli.errors import UsageError
 from casemate.model.function import FunctionSpec, HttpTrigger
 from casemate.model.invocation import ErrorRecord, InvocationRecord, Outcome, RunningInvocation
+from casemate.model.recording import ErrorSnapshot
 from casemate.model.trigger import (
     BucketTrigger,
     QueueTrigger,
@@ -258,6 +259,39 @@ def test_errors_show(cli, node) -> None:
     assert cli("errors", "show", "../../x").code == 3
 
 
+@pytest.mark.parametrize("roles", [("owner",), ("auditor",), ("owner@mail", "auditor")])
+def test_errors_show_has_a_snapshot_for_those_with_the_right(cli, node, monkeypatch, roles) -> None:
+    values = "app.py:3 in handler\n  order = '\x1b[2J[redacted:email#1f2e3d4c]'\n"
+
+    async def snapshot(project: str, error: str) -> ErrorSnapshot:
+        return ErrorSnapshot(
+            id=error, invocation="inv_1", project=project, function="cart", version=1, at=1.0,
+            values=values,
+        )  # fmt: skip
+
+    monkeypatch.setattr(node.parts.service.recordings, "snapshot", snapshot)
+    node.control.error_records["err_1"] = ErrorRecord(
+        id="err_1",
+        invocation="inv_1",
+        project="shop",
+        function="cart",
+        version=1,
+        outcome=Outcome.HANDLER_ERROR,
+        at=1.0,
+        type="KeyError",
+        message="'price'",
+        trace="Traceback",
+    )
+    key = node.parts.accounts.add(f"cm_{'1' * 16}_{'x' * 43}", *roles)
+    monkeypatch.setenv("CASEMATE_KEY", key)
+    told, shown = cli("errors", "show", "err_1"), cli("errors", "show", "err_1", "--json")
+    assert "KeyError: 'price'" in told.out and "\x1b" not in told.out
+    may = roles == ("owner",)
+    assert ("order = '\\x1b[2J[redacted:email" in told.out) is may
+    assert (json.loads(shown.out)["snapshot"] is not None) is may
+    assert node.parts.denied == []
+
+
 def test_invocations(cli, node) -> None:
     record = InvocationRecord(
         id="inv_1",
@@ -328,11 +362,33 @@ def test_errors_ls(cli, node) -> None:
         message="'price'\x1b[2J",
         trace="Traceback secret",
     )
-    result = cli("errors", "ls", "shop/cart")
+    result = cli("errors", "ls", "shop/cart", "--each")
     assert "err_1  KeyError: 'price'\\x1b[2J" in result.out
     assert "Traceback" not in result.out
-    assert json.loads(cli("errors", "ls", "--json").out)["errors"][0]["id"] == "err_1"
-    assert cli("errors", "ls", "shop/mail").out == ""
+    assert json.loads(cli("errors", "ls", "--each", "--json").out)["errors"][0]["id"] == "err_1"
+    assert cli("errors", "ls", "shop/mail", "--each").out == ""
+
+
+def test_errors_ls_groups(cli, node) -> None:
+    for number in (1, 2, 3):
+        node.control.error_records[f"err_{number}"] = ErrorRecord(
+            id=f"err_{number}",
+            invocation=f"inv_{number}",
+            project="shop",
+            function="cart",
+            version=number,
+            outcome=Outcome.HANDLER_ERROR,
+            at=float(number),
+            type="KeyError",
+            message=f"'{number}\x1b[2J'",
+            trace='  File "/function/code/app.py", line 3, in handler\n',
+        )
+    result = cli("errors", "ls", "shop/cart")
+    assert result.out.count("KeyError at app.py in handler") == 1 and "err_3" in result.out
+    assert "1 2 3" in result.out and "3 errors" in result.err
+    [group] = json.loads(cli("errors", "ls", "--json").out)["groups"]
+    assert (group["count"], group["versions"], group["latest"]) == (3, [1, 2, 3], "err_3")
+    assert cli("errors", "groups").code == 2
 
 
 def test_no_command_prints_the_key_it_uses(cli, shop, monkeypatch) -> None:

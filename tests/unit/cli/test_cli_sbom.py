@@ -48,6 +48,28 @@ def test_of_functions_of_a_project_and_of_their_bundles(cli, project: Path) -> N
     assert cli("sbom", "--bundle", str(project / ("0" * 64))).code == 1
 
 
+def test_of_what_is_installed_here(cli, home: Path) -> None:
+    result = cli("sbom", "--node")
+    document = json.loads(result.out)
+    assert document["metadata"]["component"]["name"] == "casemate"
+    by_name: dict[str, list[str]] = {}
+    for component in document["components"]:
+        by_name.setdefault(component["name"], []).append(component.get("version", ""))
+    assert {"msgspec", "cryptography", "python"} <= by_name.keys()
+    assert len(by_name["OpenSSL"]) == 3 and by_name["SQLCipher"][0]
+    assert "pytest" not in by_name  # what is installed beside it is not its
+    refs = [component["bom-ref"] for component in document["components"]]
+    assert len(refs) == len(set(refs))
+    assert cli("sbom", "--node").out == result.out
+    for wrong in (
+        ("--node", "f"),
+        ("--node", "--deployed"),
+        ("--deployed",),
+        ("--deployed", "a", "b"),
+    ):
+        assert cli("sbom", *wrong).code == 2
+
+
 @pytest.mark.sandbox
 def test_several_go_to_a_folder(cli, project: Path) -> None:
     several = cli("sbom")

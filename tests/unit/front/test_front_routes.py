@@ -371,7 +371,7 @@ def path_of(gateway: Gateway, admission: Admission) -> Pipeline:
     """Return a path that ends at admission."""
     seal, store = Seal(gateway.store), gateway.store
     refusals = LoadRefusals(seal, PlainPolicy(), store.deny, None)
-    return Pipeline(admission, None, None, seal, refusals, str, lambda *_: None)  # type: ignore[arg-type]
+    return Pipeline(admission, None, None, seal, refusals, None, str, lambda *_: None)  # type: ignore[arg-type]
 
 
 def test_what_leads_nowhere_looks_like_a_private_function(gateway: Gateway) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from casemate.admission import Catalogue
 from casemate.admission.grants import WideningError
+from casemate.advisories import Place
 from casemate.api.control import Deployment, StartFailedError
 from casemate.capabilities import UseCounter, use_of
 from casemate.delivery.subscriptions import Subscriptions
@@ -54,6 +55,7 @@ from casemate.recorder.denials import DenialRecorder
 from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import ErrorHead
 from casemate.store.errors import StoreError
+from casemate.vulnerabilities import Gate
 from support.core import MemoryStore, spec
 from support.facts import ADA, stream
 
@@ -223,6 +225,7 @@ class Node:
         self.catalogue, self.uses = Catalogue(), UseCounter(self.store)
         self.denials = DenialRecorder(self.store.deny, asyncio.get_running_loop())
         self.facts = stream(self.denials.deny, self.uses)
+        self.gate = Gate(Place(folder / "advisories"), self.store, self.facts.happened)
         config = GatewayConfig(
             data=str(folder),
             listener=0,
@@ -257,6 +260,7 @@ class Node:
             facts=self.facts,
             subscriptions=Subscriptions(self.data, self.catalogue),  # type: ignore[arg-type]
             delivery=self.delivery,  # type: ignore[arg-type]
+            gate=self.gate,
             on_live=lambda: None,
         )
 

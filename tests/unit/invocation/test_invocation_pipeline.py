@@ -14,6 +14,7 @@ import pytest
 
 from casemate.admission import Admission, Catalogue
 from casemate.baselines import Baselines
+from casemate.budgets import Allowance
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.dispatch import Dispatcher
 from casemate.facts import FactStream
@@ -155,6 +156,7 @@ class Path:
         )
         seal = Seal(Redactor(self.store, self.vault, FactStream()))
         self.trouble = ""
+        self.allowance = Allowance(facts.happened, lambda caller: caller)
         self.offered: list[tuple[Finished, Sealed]] = []
         self.pipeline = Pipeline(
             self.admission,
@@ -162,6 +164,7 @@ class Path:
             self.broker,
             seal,
             LoadRefusals(seal, self.policy, self.store.deny, self.loop),
+            self.allowance,
             lambda: self.trouble,
             lambda *ended: self.offered.append(ended),
         )

@@ -33,6 +33,11 @@ def test_what_was_written_is_read_and_verifies(tmp_path: Path, sizes: list[int])
     assert entries_of(tmp_path) == [entry(n) for n in range(sizes[-1])]
     result = verify(tmp_path, KEY)
     assert (result.size, result.unsigned, result.findings) == (sizes[-1], 0, ())
+    again = Writer(tmp_path, KEY)
+    assert again.append([b"next"]) == sizes[-1], "it goes on, with full tiles of every level"
+    again.checkpoint(PRIVATE.sign)
+    again.close()
+    assert verify(tmp_path, KEY).findings == ()
 
 
 def test_a_journal_goes_on_where_it_ended(tmp_path: Path) -> None:

@@ -345,6 +345,43 @@ def test_a_name_that_is_taken_is_refused(tree: Tree) -> None:
         open_driver("casemate-1", parent)
 
 
+# -- what is used -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b"usage_usec 1234\nuser_usec 1\nsystem_usec 2\n", 1234),
+        (b"nr_periods 3\nusage_usec 7\n", 7),
+        (b"1234567\n", 1234),
+        (b"", None),
+        (b"user_usec 5\n", None),
+        (b"usage_usec -5\n", None),
+        (b"usage_usec x\n", None),
+        (b"-1\n", None),
+        (b"\xff\x00", None),
+    ],
+)
+def test_what_a_group_used_is_read_or_not_known(text: bytes, expected: int | None) -> None:
+    assert cgroups.cpu_microseconds(text) == expected
+
+
+def test_peaks_are_read_where_the_kernel_has_them(tree: Tree, unified: UnifiedDriver) -> None:
+    unified.create("z1")
+    unified.create("z1/s0")
+    assert unified.memory_peak("z1/s0") == 0  # before Linux 5.19
+    tree.set("v2/z1/s0/memory.peak", "4096\n")
+    assert unified.memory_peak("z1/s0") == 4096
+    (tree.root / "v2/z1/s0/memory.peak").unlink()
+
+
+def test_where_the_cpu_is_counted(tree: Tree, unified: UnifiedDriver) -> None:
+    assert unified.cpu_file("z1/s0") == str(tree.root / "v2/z1/s0/cpu.stat")
+    both, legacy = legacy_of(tree), LegacyDriver({"cpu": tree.root, "memory": tree.root}, None)
+    assert both.cpu_file("z1/s0") == str(tree.root / "unified/z1/s0/cpu.stat")
+    assert legacy.cpu_file("z1/s0") == str(tree.root / "z1/s0/cpuacct.usage")
+
+
 # -- the real thing ------------------------------------------------------------------------------
 
 
@@ -417,6 +454,45 @@ def test_a_real_group_kills_for_want_of_memory_and_counts_it(real: cgroups.Drive
         until(lambda: real.out_of_memory_kills("z2/s0") >= 1)
         until(lambda: real.empty("z2/s0"))
         real.remove("z2")
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_real_group_counts_whom_nobody_waits_for(real: cgroups.Driver) -> None:
+    """A grandchild, and a process that is killed: neither is in any sum of a parent's."""
+    real.create("z3")
+    real.create("z3/s0")
+    real.limit("z3/s0", SlotLimits(64 << 20, 2.0, 8))
+    code = (
+        "import os, sys, time\n"
+        "sys.stdin.read(1)\n"
+        "def burn():\n"
+        "    end = time.thread_time() + 0.1\n"
+        "    while time.thread_time() < end: pass\n"
+        "if not os.fork():\n"
+        "    if not os.fork(): burn(); os.kill(os.getpid(), 9)\n"
+        "    os._exit(0)\n"
+        "os.wait()\n"
+        "burn()\n"
+        "time.sleep(60)\n"
+    )
+    file = Path(real.cpu_file("z3/s0"))
+    before = cgroups.cpu_microseconds(file.read_bytes())
+    if before is None:
+        pytest.skip("this host counts nothing")
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE)
+    try:
+        real.enter("z3/s0", child.pid)
+        assert child.stdin is not None
+        child.stdin.write(b"x")
+        child.stdin.close()
+        until(lambda: (cgroups.cpu_microseconds(file.read_bytes()) or 0) - before >= 200_000, 30)
+        assert real.memory_peak("z3/s0") > 0
+        real.kill("z3/s0")
+        child.wait(5)
+        until(lambda: real.empty("z3/s0"))
+        real.remove("z3")
     finally:
         child.kill()
         child.wait()

@@ -33,7 +33,7 @@ MAY: dict[str, set[str]] = {
     "owner": {action.value for action in Action} - {"secret:read", "egress:connect"},
     "developer": {
         *("function:read", "function:deploy", "function:alias", "function:invoke", "grant:read"),
-        *("function:invoke-version", "trigger:fire"),
+        *("function:invoke-version", "trigger:fire", "advisories:read"),
         *("secret:list", "secret:write", "queue:read", "token:write", "invocation:status"),
         *("queue:purge", "queue:drop", "table:drop", "bucket:drop"),
         *(RECORDS | DATA | DEAD_LETTERS),
@@ -41,6 +41,7 @@ MAY: dict[str, set[str]] = {
     "operator": {
         *("node:read", "node:backup", "function:read", "function:alias", "function:remove"),
         *("function:quarantine", "function:release"),
+        *("advisories:read", "advisories:write", "advisories:except"),
         *("incidents:read", "incidents:write"),
         *("grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge"),
         *("dead-letter:read", "dead-letter:write"),
@@ -49,6 +50,7 @@ MAY: dict[str, set[str]] = {
     "auditor": {
         *("node:read", "function:read", "grant:read", "secret:list", "account:read"),
         *("policy:read", "dead-letter:read", "journal:read", "findings:read", *RECORDS),
+        "advisories:read",
         *("incidents:read",),
     },
     "invoker": {"function:invoke", "invocation:status"},

@@ -14,16 +14,43 @@ from casemate.recorder import ocsf
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import MAX_FACT_BYTES
 
-HINTS = {facts.Fact, facts.LogsWritten, facts.HostAsked, facts.InvocationMeasured}
+HINTS = {
+    facts.Fact,
+    facts.LogsWritten,
+    facts.HostAsked,
+    facts.InvocationMeasured,
+    facts.ShapesMet,
+}
 """No happenings of their own."""
 SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.OperationPerformed: {"operation": "addUser", "effect": "change", "action": "a:b"},
     facts.SignedIn: {"method": "password"},
+    facts.JournalRestored: {"made_at": 1.0, "entries": 3, "archive": "ab"},
     facts.VersionDeployed: {"digest": "ab"},
     facts.FunctionRemoved: {},
     facts.AliasMoved: {"alias": "live", "targets": ((3, 1.0),)},
     facts.FunctionQuarantined: {"reason": "MAL-1", "killed": True},
     facts.FunctionReleased: {"reason": "mended"},
+    facts.AdvisoriesImported: {"source": "osv.zip", "imported": 7.0, "records": 3},
+    facts.AdvisoryExcepted: {
+        "exception": "exc_1",
+        "advisory": "GHSA-1",
+        "package": "left",
+        "reason": "not reached",
+        "expires_at": 9.0,
+    },
+    facts.HoleFound: {
+        "package": "left 1.0",
+        "advisory": "GHSA-1",
+        "severity": "high",
+        "malicious": False,
+        "known_exploited": True,
+        "fixed": ("2.0",),
+        "verdict": "refused",
+        "reason": "it is high",
+        "count": 2,
+    },
+    facts.AdvisoriesUnreliable: {"reason": "old"},
     facts.GrantsApproved: {"added": ("bucket:read photos",)},
     facts.GrantUsed: {"grant": "bucket:read photos", "action": "bucket:read", "count": 3},
     facts.RiskAccepted: {"risk": "landlock"},
@@ -34,6 +61,9 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "count": 2,
     },
     facts.BaselineDeviation: {"kind": "host", "value": "x.com:443", "refused": True, "count": 4},
+    facts.BudgetReached: {"budget": "month", "percent": 80, "hard": True, "reason": "80 of 100"},
+    facts.BudgetSet: {"budget": "month", "change": "lift", "reason": "a sale", "seconds": 60},
+    facts.CostAnomaly: {"times": 31, "reason": "31 times as much as usual"},
     facts.InvocationEnded: {"outcome": "ok"},
     facts.IncidentUpdated: {
         "incident": "inc_1",
@@ -69,7 +99,7 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     },
 }
 
-ALL = (*ocsf.KINDS, *ocsf.MONITOR_KINDS)
+ALL = (*ocsf.KINDS, *ocsf.MONITOR_KINDS, *ocsf.OWN_KINDS)
 
 
 def sample(of: type[facts.Fact], **changes: Any) -> facts.Fact:
@@ -97,7 +127,8 @@ def test_every_kind_of_fact_is_recorded_or_a_hint() -> None:
     }
     assert {*kinds, Denial} - HINTS == set(ALL)
     assert set(SAMPLES) == set(ALL)
-    assert not set(ocsf.KINDS) & set(ocsf.MONITOR_KINDS)
+    assert not set(ocsf.KINDS) & {*ocsf.MONITOR_KINDS, *ocsf.OWN_KINDS}
+    assert not set(ocsf.MONITOR_KINDS) & set(ocsf.OWN_KINDS)
 
 
 @pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.__name__)

@@ -12,7 +12,7 @@ import pytest
 
 from casemate.child.calls import decode_reply, framed
 from casemate.child.frames import FrameBuffer
-from casemate.model.facts import AlertFailed, AlertSent, Fact, Finding, SignedIn
+from casemate.model.facts import AlertFailed, AlertSent, Fact, Finding, JournalRestored, SignedIn
 from casemate.recorder.protocol import Take, Told
 from casemate.recorder.reading_protocol import Batch, Follow
 from casemate.recorder.server import Recorder
@@ -26,6 +26,9 @@ MONITOR_S: list[Fact] = [
     AlertSent(at=1.0, channel="pager", findings=("f",)),
     AlertFailed(at=1.0, channel="pager", findings=("f",), reason="none"),
 ]  # fmt: skip
+
+
+RESTORED = JournalRestored(at=1.0, made_at=1.0, entries=1, archive="a" * 64)
 
 
 class Vault:
@@ -92,8 +95,10 @@ class World:
         await self.task
 
 
-@pytest.mark.parametrize("fact", MONITOR_S, ids=lambda each: type(each).__name__)
-def test_the_gateway_cannot_tell_what_is_the_monitor_s(tmp_path: Path, fact: Fact) -> None:
+@pytest.mark.parametrize("fact", [*MONITOR_S, RESTORED], ids=lambda each: type(each).__name__)
+def test_the_gateway_cannot_tell_what_is_the_monitor_s_or_the_recorder_s(
+    tmp_path: Path, fact: Fact
+) -> None:
     async def run() -> None:
         world = await World(tmp_path).begin()
         world.gateway.send(framed(Take(1, bytes(8), 0, (told(SIGNED_IN), told(fact)))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
-from casemate.model.function import FunctionSpec, RecordingSettings
+from casemate.model.function import FunctionSpec, Logs, RecordingSettings, Unmasked
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Finished, RawInvocation, Request, Sealed
@@ -103,6 +104,8 @@ def ended(
     project: str = "shop",
     function: str = "f",
     settings: RecordingSettings = RecordingSettings(),  # noqa: B008
+    logs: Logs = Logs(),  # noqa: B008
+    values: bytes = b"",
 ) -> tuple[Finished, Sealed]:
     raw = RawInvocation(
         trigger="invoke",
@@ -114,7 +117,7 @@ def ended(
         body=event,
         received_at=float(number),
     )
-    spec = FunctionSpec(name=function, handler="app:handler", recordings=settings)
+    spec = FunctionSpec(name=function, handler="app:handler", recordings=settings, logs=logs)
     version = Version(
         project=project,
         function=function,
@@ -126,7 +129,7 @@ def ended(
     )
     request = Request(id=f"inv_{number:024x}", raw=raw, event=event)
     finished = Finished(
-        outcome=outcome, request=request, version=version, body=reply, frames=frames
+        outcome=outcome, request=request, version=version, body=reply, frames=frames, values=values
     )
     response = HttpResponse(500, (), b"")
     return finished, Sealed(outcome=outcome, response=response, error_id="err_1")
@@ -343,3 +346,75 @@ def test_a_full_disk_loses_the_recording_and_nothing_else(
         node.offer()
     assert node.recordings.dropped == 1 and node.files == []
     assert node.offer(2) in node.ids()
+
+
+TOKEN, MAIL, CARD = b"ghp_" + b"a1B2" * 9, b"ada@example.com", b"4111 1111 1111 1111"
+
+
+def snapshot_of(node: Node, project: str = "shop", error: str = "err_1") -> Any:
+    return asyncio.run(node.recordings.snapshot(project, error))
+
+
+@pytest.mark.parametrize(
+    "logs",
+    [
+        Logs(),
+        # What may be shown in logs may not be shown here.
+        Logs(unmasked=tuple(Unmasked(kind=kind, reason="x") for kind in ("email", "card"))),
+    ],
+)
+def test_values_are_masked_before_they_are_kept(node: Node, logs: Logs) -> None:
+    values = b"app.py:3 in handler\n  order = {'to': '%s', 'by': '%s'}\n  a = '%s'\n  b = '%s'\n"
+    identity = node.offer(values=values % (MAIL, CARD, TOKEN, SECRET), logs=logs)
+    found = snapshot_of(node)
+    for value in (MAIL, CARD, TOKEN, SECRET):
+        assert value.decode() not in found.values
+    assert found.values.count("[redacted:") == 4 and "app.py:3 in handler" in found.values
+    assert (found.id, found.invocation, found.project) == ("err_1", identity, "shop")
+
+
+def test_numbers_of_persons_are_masked_where_the_manifest_names_them(node: Node) -> None:
+    node.offer(values=b"  n = '078-05-1120'\n", logs=Logs(mask=("us-ssn",)))
+    assert "1120" not in snapshot_of(node).values
+
+
+def test_who_may_see_recordings_sees_no_values_by_that(node: Node) -> None:
+    identity = node.offer(values=b"  name = 'a value of a frame'\n")
+    assert "a value of a frame" not in str(node.show(identity))
+    assert "a value of a frame" in snapshot_of(node).values
+    [file] = node.files
+    assert b"a value" not in file.read_bytes()
+
+
+def test_values_that_could_not_be_looked_through_are_not_kept(node: Node) -> None:
+    node.vault.fault = CasemateError("the vault is busy")
+    node.offer(values=b"  name = 'x'\n")
+    assert node.files == []
+
+
+@pytest.mark.parametrize(("project", "error"), [("mail", "err_1"), ("shop", "err_2"), ("shop", "")])
+def test_there_is_no_snapshot_of_others(node: Node, project: str, error: str) -> None:
+    node.offer(values=b"  name = 'x'\n")
+    with pytest.raises(NotFoundError):
+        snapshot_of(node, project, error)
+
+
+def test_without_values_or_after_their_time_there_is_no_snapshot(node: Node) -> None:
+    node.offer()
+    with pytest.raises(NotFoundError):
+        snapshot_of(node)
+    node.offer(2, values=b"  name = 'x'\n", settings=RecordingSettings(keep=100.0))
+    assert snapshot_of(node).version == 3
+    node.clock.now += 100.0
+    with pytest.raises(NotFoundError):
+        snapshot_of(node)
+
+
+@pytest.mark.parametrize(
+    "values", [b"\xff" * 16_000, b"@" * 16_000, b"4111" * 4_000, b"\n" * 16_000]
+)
+def test_hostile_values_are_masked_in_time(node: Node, values: bytes) -> None:
+    started = time.process_time()
+    node.offer(values=values)
+    assert time.process_time() - started < 1.0
+    assert len(node.ids()) == 1

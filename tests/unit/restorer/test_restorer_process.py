@@ -25,6 +25,7 @@ from casemate.restorer.protocol import (
     HOLD,
     REQUEST,
     TOLD,
+    UNKNOWN_CPU,
     Report,
     ReportError,
     read_report,
@@ -42,6 +43,18 @@ pytestmark = [
 NAME = (3, 7)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _cpu_file(tmp_path_factory: pytest.TempPathFactory) -> None:
+    global CPU_FILE
+    CPU_FILE = str(tmp_path_factory.mktemp("cpu") / "cpu.stat")
+    with open(CPU_FILE, "w") as file:
+        file.write(f"usage_usec {CPU_BEFORE + CPU_TOLD}\nuser_usec 1\nsystem_usec 2\n")
+
+
+CPU_FILE = ""
+CPU_BEFORE, CPU_TOLD = 4321, 700
+
+
 class Restorer:
     """A restorer, asked by a supervisor and a gateway."""
 
@@ -57,7 +70,7 @@ class Restorer:
         ours, theirs = socket.socketpair()
         with theirs:
             theirs.setblocking(False)
-            request = REQUEST.pack(GATEWAY, 0, 0, 0, 0, 0)
+            request = REQUEST.pack(GATEWAY, 0, 0, 0, 0, 0, 0)
             socket.send_fds(self.control, [request], [theirs.fileno()])
         ours.settimeout(30)
         return ours
@@ -75,6 +88,7 @@ class Ready(NamedTuple):
 
     ready: bool
     pages: int
+    cpu_us: int = CPU_TOLD
 
 
 @pytest.fixture
@@ -86,10 +100,11 @@ def restorer() -> Iterator[Restorer]:
 
 def hold(restorer: Restorer, child: RestoredChild, number: int = 1, filters: int = 2) -> Report:
     tmp = linux.new_tmpfs(1 << 20, 64)
-    descriptors = [*open_process(child.pid), child.uffd, tmp]
-    request = REQUEST.pack(HOLD, number, child.pid, filters, *NAME)
+    cpu = os.open(CPU_FILE, os.O_RDONLY)
+    descriptors = [*open_process(child.pid), child.uffd, tmp, cpu]
+    request = REQUEST.pack(HOLD, number, child.pid, filters, *NAME, CPU_BEFORE)
     socket.send_fds(restorer.control, [request], descriptors)
-    for descriptor in descriptors[:-2]:
+    for descriptor in (*descriptors[:-3], cpu):
         os.close(descriptor)
     os.close(tmp)
     return report(restorer)
@@ -107,8 +122,9 @@ def told(restorer: Restorer, name: tuple[int, int] = NAME) -> Ready:
     data = restorer.gateway.recv(TOLD.size, socket.MSG_WAITALL)
     if not data:
         raise EOFError
-    *told_of, ready, pages = TOLD.unpack(data)
+    *told_of, ready, pages, cpu_us = TOLD.unpack(data)
     assert tuple(told_of) == name
+    assert cpu_us == (CPU_TOLD if ready else UNKNOWN_CPU)
     return Ready(ready == 1, pages)
 
 
@@ -219,9 +235,9 @@ def test_killed_at_any_step_nothing_is_restored_by_half(
     "data",
     [
         b"x",
-        REQUEST.pack(b"Z", 1, 0, 0, 0, 0),
-        REQUEST.pack(HOLD, 1, 1, 1, 0, 0),
-        REQUEST.pack(GATEWAY, 0, 0, 0, 0, 0),
+        REQUEST.pack(b"Z", 1, 0, 0, 0, 0, 0),
+        REQUEST.pack(HOLD, 1, 1, 1, 0, 0, 0),
+        REQUEST.pack(GATEWAY, 0, 0, 0, 0, 0, 0),
         b"y" * 40,
     ],
 )
@@ -232,15 +248,17 @@ def test_another_request_ends_it(restorer: Restorer, data: bytes) -> None:
 
 def test_descriptors_of_another_kind_hold_nothing(restorer: Restorer, child: RestoredChild) -> None:
     null = os.open("/dev/null", os.O_RDONLY)
-    count = len(open_process(child.pid)) + 2
-    socket.send_fds(restorer.control, [REQUEST.pack(HOLD, 1, child.pid, 2, *NAME)], [null] * count)
+    count = len(open_process(child.pid)) + 3
+    socket.send_fds(
+        restorer.control, [REQUEST.pack(HOLD, 1, child.pid, 2, *NAME, 0)], [null] * count
+    )
     assert report(restorer).kind == DISCARDED
     os.close(null)
 
 
 def test_who_is_not_there_is_not_held(restorer: Restorer, child: RestoredChild) -> None:
-    descriptors = [*open_process(child.pid), child.uffd, child.uffd]
-    socket.send_fds(restorer.control, [REQUEST.pack(HOLD, 1, 2**22 + 9, 2, *NAME)], descriptors)
+    descriptors = [*open_process(child.pid), child.uffd, child.uffd, child.uffd]
+    socket.send_fds(restorer.control, [REQUEST.pack(HOLD, 1, 2**22 + 9, 2, *NAME, 0)], descriptors)
     assert report(restorer).reason is Reason.GONE
 
 
@@ -311,7 +329,9 @@ def test_what_a_gateway_says_comes_in_any_parts(restorer: Restorer, child: Resto
     for at in range(0, len(asked), 5):
         restorer.gateway.sendall(asked[at : at + 5])
         time.sleep(0.01)
-    found = [TOLD.unpack(restorer.gateway.recv(TOLD.size, socket.MSG_WAITALL)) for _ in range(3)]
+    found = [
+        TOLD.unpack(restorer.gateway.recv(TOLD.size, socket.MSG_WAITALL))[:4] for _ in range(3)
+    ]
     # It waits for a call already, and is urged home meanwhile.
     assert sorted(one[:3] for one in found) == [(*NAME, 1), (9, 9, 0), (9, 9, 0)]
     assert child.call("result = 5") == 5

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from casemate.runner import snapshot
+from casemate.runner.event import Origin, plain
 
 HOSTILE = """
 class Meta(type):
@@ -93,3 +95,118 @@ def test_it_is_bounded() -> None:
     assert f"  and {502 - snapshot.MAX_NAMES} more" in told
     long = f"def handler(event, given):\n    {'n' * 5000} = 1\n    raise ValueError\n"
     assert max(map(len, raised(long, 1, None).splitlines())) <= snapshot.MAX_TEXT
+
+
+VALUES = """
+def handler(event, given):
+    number, part, nothing, yes = 1042, 1.5, None, True
+    big, raw, pair, several = 1 << 300, b"abc", (1, "two"), {3}
+    password, api_token = "tr0ub4dor", event
+    short = {"id": 7, "Password": "x", "deep": [[[[1]]]]}
+    long = "x" * 201
+    key = "-----BEGIN PRIVATE KEY-----"
+    raise KeyError
+"""
+
+
+def valued(source: str, *given: Any) -> str:
+    """Return the values that are told of a function that raises."""
+    names: dict[str, Callable[..., Any]] = {}
+    exec(compile(source, "/function/code/app.py", "exec"), names)
+    try:
+        names["handler"](*given)
+    except BaseException as error:
+        outline, values = snapshot.parts(snapshot.of(error))
+        assert outline == snapshot.taken(error) and values == snapshot.values(error)
+        return values.decode()
+    raise AssertionError("it did not raise")
+
+
+def test_values_are_told_whole_or_by_size_and_those_of_secrets_not_at_all() -> None:
+    assert valued(VALUES, {"name": "ada"}, ["x"]).splitlines() == [
+        "app.py:9 in handler",
+        "  event = {'name': 'ada'}",
+        "  given = ['x']",
+        "  number = 1042",
+        "  part = 1.5",
+        "  nothing = None",
+        "  yes = True",
+        "  big = int",
+        "  raw = b'abc'",
+        "  pair = (1, 'two')",
+        "  several = {3}",
+        "  password = [redacted]",
+        "  api_token = [redacted]",
+        "  short = {'id': 7, 'Password': [redacted], 'deep': [[list of 1]]}",
+        "  long = str of 201",
+        "  key = str of 27",
+    ]
+
+
+def test_an_event_is_told_like_what_it_holds() -> None:
+    event, _ = plain({"order": 7}, Origin({"id": "inv", "at": 0.0}, "p", "f"))
+    assert "  event = {'order': 7}" in valued(PLAIN.replace('event["name"]', "1 / 0"), event, 1)
+
+
+def test_nothing_of_the_functions_own_is_called_for_values() -> None:
+    told = valued(HOSTILE, {}, None)
+    assert "  hostile = a Hostile" in told and "  text = a Text" in told
+    assert "a-secret-value" not in told
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        # Names of a class body, and of what is executed, may be in a mapping of one's own.
+        "class Names(dict):\n"
+        "    def items(self): print('asked'); raise SystemExit\n"
+        "    def __len__(self): print('asked'); raise SystemExit\n"
+        "class Meta(type):\n"
+        "    def __prepare__(name, bases): return Names()\n"
+        "def handler(event, given):\n"
+        "    class Body(metaclass=Meta):\n"
+        "        raise ValueError\n",
+        "class Failed(Exception):\n"
+        "    @property\n"
+        "    def __traceback__(self): print('asked')\n"
+        "def handler(event, given):\n"
+        "    raise Failed\n",
+    ],
+)
+def test_mappings_and_exceptions_of_its_own_are_not_asked(
+    source: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "in handler" in valued(source, 1, 2)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [["x" * 200] * 16] * 16,
+        {number: dict.fromkeys(range(1000), "😀" * 200) for number in range(1000)},
+        list(range(10**6)),
+        "x" * 10**7,
+        ["\x00" * 200] * 10_000,
+    ],
+)
+def test_hostile_values_are_bounded_in_bytes_and_time(value: Any) -> None:
+    many = "def handler(event, given):\n" + "".join(f"    v{n} = event\n" for n in range(31))
+    many += "    if given: handler(event, given - 1)\n    raise ValueError\n"
+    started = time.process_time()
+    told = valued(many, value, 40)
+    assert time.process_time() - started < 0.5
+    assert len(told.encode()) <= snapshot.MAX_BYTES
+    assert told.endswith("\n"), "no line is cut"
+
+
+def test_what_refers_to_itself_ends() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    assert "event = [[[list of 1]]]" in valued(PLAIN.replace('event["name"]', "1 / 0"), loop, 1)
+
+
+@pytest.mark.parametrize("body", [b"", b"\0", b"\0" * 100_000, b"x" * 10**6, b"a\0" + b"b" * 10**6])
+def test_the_host_takes_apart_whatever_comes(body: bytes) -> None:
+    outline, values = snapshot.parts(body)
+    assert len(outline) <= snapshot.MAX_BYTES and len(values) <= snapshot.MAX_BYTES

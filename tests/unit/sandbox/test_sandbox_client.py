@@ -18,7 +18,7 @@ from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.function import Limits
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.invocation import Outcome
-from casemate.restorer.protocol import ASKED, TOLD
+from casemate.restorer.protocol import ASKED, TOLD, UNKNOWN_CPU
 from casemate.runner import wire
 from casemate.sandbox import client as client_module
 from casemate.sandbox import protocol, zygotes
@@ -231,10 +231,10 @@ def test_an_instance_is_made_ready_by_the_restorer_itself() -> None:
             assert zygote.make_ready(instance, lambda *one: told.append(one))
             assert ASKED.unpack(theirs.recv(99)) == (zygote.number, instance.number)
             records = [
-                (99, 0, 1, 0),
-                (zygote.number, 99, 1, 0),
-                (zygote.number, instance.number, 1, 85),
-                (zygote.number, instance.number, 0, 0),
+                (99, 0, 1, 0, 5),
+                (zygote.number, 99, 1, 0, 5),
+                (zygote.number, instance.number, 1, 85, 700),
+                (zygote.number, instance.number, 0, 0, 0),
             ]
             data = b"".join(TOLD.pack(*one) for one in records)
             for at in range(0, len(data), 7):
@@ -1032,4 +1032,52 @@ def test_a_version_is_known_while_its_zygote_lives(monkeypatch: pytest.MonkeyPat
         assert supervisor.zygotes.version_of(zygote.number) is None
 
     monkeypatch.setattr(zygotes, "_REMEMBERED_SECONDS", 0.02)
+    play(scene)
+
+
+# -- what calls use ------------------------------------------------------------------------------
+
+
+def test_what_an_instance_used_is_told_by_who_knows() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        with await restorer(supervisor) as theirs:
+            zygote = await supervisor.opened()
+            instance, sock, _ = await supervisor.spawned(zygote)
+            meter, name = instance.meter, (zygote.number, instance.number)
+            assert meter is not None
+            first = meter.ended(0.1)
+            theirs.send(TOLD.pack(*name, 0, 0, 50))  # it is not held: nothing is known of it
+            theirs.send(TOLD.pack(*name, 1, 0, 700))
+            await supervisor.settle()
+            assert (first.known, first.cpu_us) == (True, 700)
+            second, third = meter.ended(0.1), meter.ended(0.3)
+            theirs.send(TOLD.pack(*name, 1, 0, UNKNOWN_CPU))
+            await supervisor.settle()
+            assert (second.cpu_us, third.cpu_us) == (100_000, 300_000)
+            last = meter.ended(0.1)
+            await supervisor.tell(protocol.Exited(*name, 0, False))
+            assert not last.known
+            await supervisor.tell(protocol.Used(*name, 400_900, 4 << 20))
+            assert (last.cpu_us, last.memory) == (200, 4 << 20)
+            for used in (protocol.Used(*name, 999_999, 0), protocol.Used(99, 99, 1, 1)):
+                await supervisor.tell(used)
+            assert meter.ended(0.1).cpu_us == 0
+            sock.close()
+
+    play(scene)
+
+
+def test_a_supervisor_that_is_gone_leaves_no_call_unmeasured() -> None:
+    async def scene(supervisor: Supervisor) -> None:
+        zygote = await supervisor.opened()
+        instance, sock, _ = await supervisor.spawned(zygote)
+        other, other_sock, _ = await supervisor.spawned(zygote)
+        calls = [one.meter.ended(0.2) for one in (instance, other) if one.meter is not None]
+        await supervisor.tell(protocol.Exited(zygote.number, other.number, 0, False))
+        await supervisor.tell(protocol.ZygoteEnded(zygote.number, "gone"))
+        assert [call.cpu_us for call in calls] == [200_000] * 2
+        assert len(supervisor.client.meters) == 0
+        sock.close()
+        other_sock.close()
+
     play(scene)

@@ -613,9 +613,32 @@ def test_what_the_guard_tells_is_handed_on_before_the_answer() -> None:
     play(scene)
 
 
+def shapes_frame(told: object) -> bytes:
+    return wire.pack(wire.GUARD, b"{}", json.dumps(told).encode())
+
+
+def test_shapes_are_handed_on_once() -> None:
+    async def scene(stage: Scene) -> None:
+        await stage.ready()
+        told: list[Any] = []
+        waiter = stage.instance.invoke(b"{}", b"1", stage.output, None, told.append)
+        await stage.peer.send(shapes_frame({"met": ["sql a"], "refused": ["sql b"]}) + ANSWER)
+        assert (await waiter).outcome is Outcome.OK
+        assert [(head.met, head.refused) for head in told] == [(("sql a",), ("sql b",))]
+
+    play(scene)
+
+
 @pytest.mark.parametrize(
     "frame",
     [
+        shapes_frame({"met": ["x"] * 33, "refused": []}),
+        shapes_frame({"met": ["x" * 241], "refused": []}),
+        shapes_frame({"met": [1], "refused": []}),
+        shapes_frame({"met": [], "refused": [], "more": 1}),
+        shapes_frame([]),
+        shapes_frame({"met": []}) * 2,
+        wire.pack(wire.GUARD, b"{}", b"[" * 200_000),
         guard_frame(sink=1),
         guard_frame(decoding="base64"),
         wire.pack(wire.GUARD, b"{}"),

@@ -35,16 +35,21 @@ OPEN: dict[str, Any] = {
     "ports": [3128, 5432],
     "environment": {"MODE": "test"},
     "guard": [["sql", "app:query", "report"]],
+    "shapes": ["0123456789abcdef"],
+    "strict": True,
     "layout": "own",
     "restorable": True,
 }
 SPAWN = {"type": "spawn", "z": 1, "i": 2, "restorable": True}
 KILL = {"type": "kill", "z": 1, "i": 2}
+MEASURE = {"type": "measure", "z": 1, "instances": [2, 3]}
 CLOSE = {"type": "close", "z": 1}
 PREPARE = {"type": "prepare", "python": "3.13"}
-OPTIONAL = {"ports", "environment", "guard", "layout", "restorable", "beside"}
+OPTIONAL = {
+    *("ports", "environment", "guard", "shapes", "strict", "layout", "restorable", "beside"),
+}
 """A function without them has neither a way out nor a variable."""
-ALL = {m["type"]: m for m in (OPEN, SPAWN, KILL, CLOSE, PREPARE)}
+ALL = {m["type"]: m for m in (OPEN, SPAWN, KILL, MEASURE, CLOSE, PREPARE)}
 
 
 def refused(message: Any) -> None:
@@ -64,7 +69,13 @@ def test_a_request_survives_the_way(message: dict[str, Any]) -> None:
 def test_descriptors_come_with_open_and_spawn_only() -> None:
     assert {
         name: protocol.descriptors_of(decode(json.dumps(m).encode())) for name, m in ALL.items()
-    } == {"open": 2, "spawn": 2, "kill": 0, "close": 0, "prepare": 0}
+    } == {"open": 2, "spawn": 2, "kill": 0, "measure": 0, "close": 0, "prepare": 0}
+
+
+@pytest.mark.parametrize("wrong", [[], [-1], [1 << 31], ["1"], [1.5], list(range(257)), 2, None])
+def test_what_is_measured_is_bounded(wrong: Any) -> None:
+    refused(MEASURE | {"instances": wrong})
+    decode(json.dumps(MEASURE | {"instances": list(range(256))}).encode())
 
 
 def test_typed_fields() -> None:
@@ -196,6 +207,12 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
     ),
     ("layout", ["shared", "own"], ["", "OWN", "other", "own\n", 1, None, []]),
     ("beside", [0, 1, 0x7FFFFFFF, None], [-1, 0x80000000, "1", 0.5, True, []]),
+    (
+        "shapes",
+        [[], ["0" * 16] * 128],
+        [["0" * 16] * 129, ["0" * 15], ["0" * 17], ["0" * 15 + "\n"], ["G" * 16], [1], "x", None],
+    ),
+    ("strict", [True, False], [0, 1, "true", "", None, []]),
     ("restorable", [True, False], [0, 1, "true", "", None, []]),
 ]
 NAMES_REFUSED = ["", "A", "a_b", "-a", "a-", "1a", "a.b", "a/b", "..", "a\n", "a\x00", "a b", None]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 from casemate.kernel.cgroups import SlotLimits
 from casemate.model.function import GuardMode, Isolation, Trust
 from casemate.runner import control
+from casemate.sandbox import zygote_process as module
 from casemate.sandbox.protocol import GuardRule, Open
 from casemate.sandbox.zygote_process import Fork, ZygoteProcess, ZygoteViolationError
 from support.descriptors import descriptors_held
@@ -54,6 +56,8 @@ class Groups:
         self.killed: list[str] = []
         self.lives: set[str] = set()
         self.used = 77
+        self.peak = 500
+        self.cpu = "/dev/null"
         self.kills: dict[str, int] = {}
         self.removed: list[str] = []
         self.fault: OSError | None = None
@@ -81,6 +85,12 @@ class Groups:
 
     def memory_used(self, name: str) -> int:
         return self.used
+
+    def memory_peak(self, name: str) -> int:
+        return self.peak
+
+    def cpu_file(self, name: str) -> str:
+        return self.cpu
 
     def out_of_memory_kills(self, name: str) -> int:
         return self.kills.get(name, 0)
@@ -360,6 +370,7 @@ def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
         "environment": {"MODE": "test"},
         "restorable": False,
         "guard": [["sql", "app:query", "report"]],
+        "shapes": {"known": [], "strict": False},
     }
     assert len(descriptors) == 4
     for descriptor in given + descriptors:
@@ -467,3 +478,60 @@ def test_a_group_that_is_gone_is_removed_and_a_busy_one_is_tried_again(pair: Pai
     deadline = time.monotonic() + 1
     while not pair.zygote.remove():
         assert time.monotonic() < deadline
+
+
+# -- what is used --------------------------------------------------------------------------------
+
+
+def test_an_instance_is_charged_what_its_zygote_did_not_use_itself(
+    pair: Pair, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, file = [1000], tmp_path / "cpu.stat"
+    monkeypatch.setattr(module, "process_clock", lambda _pid: clock[0])
+    pair.groups.cpu = str(file)
+    file.write_text("usage_usec 5000\n")
+    zygote = settled(pair)
+    forked(pair, 1)
+    # It forks in the slot, which takes 700; the instance has used 300 when that is noted.
+    clock[0] += 700
+    file.write_text("usage_usec 6000\n")
+    slot = zygote.instances[1]
+    assert zygote.note_fork(slot) == 5700
+    clock[0] += 999  # what it does elsewhere afterwards
+    assert zygote.note_fork(slot) == 5700
+    assert zygote.cpu_since_fork(slot) == 300
+    file.write_text("usage_usec 8000\n")
+    assert zygote.cpu_since_fork(slot) == 2300
+    zygote.release(slot)
+    forked(pair, 2)
+    assert zygote.note_fork(zygote.instances[2]) == 8000
+
+
+def test_where_nothing_is_counted_nothing_is_known(pair: Pair) -> None:
+    zygote = settled(pair)
+    forked(pair, 1)
+    assert zygote.cpu_since_fork(zygote.instances[1]) is None
+    pair.groups.cpu = "/nowhere/cpu.stat"
+    with pytest.raises(OSError):
+        zygote.cpu_since_fork(zygote.instances[1])
+
+
+def test_a_peak_is_without_what_the_import_took(pair: Pair) -> None:
+    zygote = assigned(pair)
+    zygote.take_home()
+    zygote.imported()
+    assert zygote.memory_peak(0) == 500 - 77 and zygote.memory_peak(1) == 500
+    pair.groups.peak = 10
+    assert zygote.memory_peak(0) == 0
+
+
+def test_the_clock_of_a_process_is_its_own_and_gone_with_it() -> None:
+    before, end = module.process_clock(os.getpid()), time.process_time() + 0.02
+    while time.process_time() < end:
+        pass
+    assert module.process_clock(os.getpid()) - before >= 15_000
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert module.process_clock(child) == 0

@@ -192,6 +192,7 @@ def test_an_ok_answer_is_sent_and_recorded_without_an_error(store: MemoryStore) 
                 request_bytes=5,
                 response_bytes=4,
                 error_id=None,
+                memory=version(2).spec.limits.memory,
             ),
             None,
             (),

@@ -64,6 +64,8 @@ class Node:
             instances={7: 0},
             cgroups=SimpleNamespace(members=lambda name: self.members),
             slot_name=lambda slot: "z1/s0",
+            note_fork=lambda slot: 4321,
+            open_cpu=lambda slot: os.open("/dev/null", os.O_RDONLY),
         )
 
     def _end(self) -> None:
@@ -84,7 +86,7 @@ class Node:
     def way(self) -> socket.socket:
         """Return the restorer's end of the way that it was given last."""
         data, [descriptor], _, _ = socket.recv_fds(self.restorer, 100, 4)
-        assert REQUEST.unpack(data) == (GATEWAY, 0, 0, 0, 0, 0)
+        assert REQUEST.unpack(data) == (GATEWAY, 0, 0, 0, 0, 0, 0)
         return socket.socket(fileno=descriptor)
 
     def offer(self) -> socket.socket:
@@ -122,7 +124,7 @@ def hold(node: Node) -> socket.socket:
     instance = node.offer()
     node.send(instance)
     data, descriptors, _, _ = socket.recv_fds(node.restorer, 100, 64)
-    assert REQUEST.unpack(data) == (HOLD, 1, os.getpid(), 3, 3, 7)
+    assert REQUEST.unpack(data) == (HOLD, 1, os.getpid(), 3, 3, 7, 4321)
     for descriptor in descriptors:
         os.close(descriptor)
     node.report(HELD, 1, None, 0, 0)

@@ -180,6 +180,14 @@ class EndedZygote:
     def read_event(self) -> None:
         return None
 
+    def cpu_since_fork(self, slot: int) -> int:
+        if slot == 1:
+            raise FileNotFoundError
+        return 100 + slot
+
+    def memory_peak(self, slot: int) -> int:
+        return 7 * slot
+
     def ran_out_of_memory(self, slot: int) -> bool:
         if slot == 1:
             raise FileNotFoundError
@@ -193,6 +201,10 @@ def test_an_instance_whose_memory_took_the_zygote_along_is_out_of_memory(loop: L
     told = loop.supervisor._outbox.events()
     assert told == [
         protocol.Exited(5, 10, signal.SIGKILL, out_of_memory=True),
+        protocol.Used(5, 10, 100, 0),
+        protocol.Used(5, 11, None, 7),
+        protocol.Used(5, 12, 102, 14),
+        protocol.Used(5, 13, 103, 21),
         protocol.ZygoteEnded(5, "the zygote is gone", protocol.Fault.FUNCTION),
     ]
 
@@ -216,7 +228,10 @@ def test_a_zygote_that_is_closed_is_not_searched_for_what_overflowed(loop: Loop)
     loop.supervisor._zygotes.know(5, zygote)
     loop.supervisor._zygotes.end(zygote, "closed", expected=True)
     told = loop.supervisor._outbox.events()
-    assert told == [protocol.ZygoteEnded(5, "closed")]
+    assert [one for one in told if not isinstance(one, protocol.Used)] == [
+        protocol.ZygoteEnded(5, "closed")
+    ]
+    assert told[-1] == protocol.ZygoteEnded(5, "closed")
 
 
 def ended_by(loop: Loop, *records: Any, **more: Any) -> protocol.Event:

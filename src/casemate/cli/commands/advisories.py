@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from casemate.cli.advisories_app import app
 from casemate.cli.errors import ExitCode, MissingError, UsageError
-from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.node_advisories import print_status, send, status_of_node
+from casemate.cli.options import JsonOption, command
 from casemate.cli.terminal import (
     BOLD,
     RED,
@@ -35,11 +37,16 @@ if TYPE_CHECKING:
         Standing,
     )
 
-app = new_app("Import advisories, and look packages up in them.")
+__all__ = ["app"]
 
 DataOption = Annotated[
     Path | None,
     typer.Option("--data", metavar="FOLDER", help="Those of the node with this data folder."),
+]
+
+
+NodeOption = Annotated[
+    bool, typer.Option("--node", help="Also send them to the node that you are logged in to.")
 ]
 
 
@@ -104,6 +111,7 @@ def import_(
         bool, typer.Option("--fewer", help="Take it although it has far fewer records.")
     ] = False,
     data: DataOption = None,
+    node: NodeOption = False,
     json: JsonOption = False,
 ) -> None:
     """Replace the advisories by those of a source: all of it, or nothing.
@@ -111,6 +119,9 @@ def import_(
     A source holds OSV records in JSON (.json): a folder, an archive (.zip, .tar, .tar.gz, ...), the
     address of one, or that of a mirror laid out as osv.dev's (ADDRESS/PyPI/all.zip). A mirror is
     asked only for what is newer. If anything in it cannot be read, what was in force stays.
+
+    They are those of this machine, by which `check` and `show` look things up. A node judges what
+    is deployed by its own: --node sends it what was imported.
     """
     from casemate.advisories import Wanted, import_advisories
 
@@ -124,8 +135,9 @@ def import_(
     )
     with progress("Importing advisories ...") as shown:
         done = import_advisories(wanted, _place(data), tell=shown.update)
+    sent = send(_place(data), fewer=fewer) if node else None
     if json:
-        print_json({"changed": done.changed, **_fields(done.header)})
+        print_json({"changed": done.changed, **_fields(done.header), "node": sent})
         return
     counts = ", ".join(f"{count} about {name}" for name, count in done.header.records.items())
     print_line(f"imported: {counts}" if done.changed else f"nothing newer there: {counts}")
@@ -133,14 +145,25 @@ def import_(
         note(f"{done.header.withdrawn} were withdrawn and left out.")
     if done.header.undecided:
         note(f"{done.header.undecided} name no version that can be compared; they are told apart.")
+    if sent is not None:
+        print_line("The node judges by them from now on.")
 
 
 @command(app, examples="$ casemate advisories status\n$ casemate advisories status --json")
-def status(data: DataOption = None, json: JsonOption = False) -> None:
+def status(
+    data: DataOption = None,
+    node: Annotated[
+        bool, typer.Option("--node", help="Those of the node that you are logged in to.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
     """Say which advisories are in force, and whether they can be relied upon.
 
     The exit code is 1 if they are missing, partial, unreadable, or older than 7 days.
     """
+    if node:
+        _status_of_node(json=json)
+        return
     from casemate.advisories import look
 
     standing = look(_place(data), time.time())
@@ -157,6 +180,16 @@ def status(data: DataOption = None, json: JsonOption = False) -> None:
     else:
         _print_standing(standing)
     if not standing.good:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _status_of_node(*, json: bool) -> None:
+    found = status_of_node()
+    if json:
+        print_json(found)
+    else:
+        print_status(found)
+    if not found.good:
         raise typer.Exit(ExitCode.FAILURE)
 
 

@@ -20,6 +20,12 @@ from casemate.cli.grant_report import (
     unused,
     uses_if_allowed,
 )
+from casemate.cli.hole_check import (
+    JudgedBundle,
+    judged_bundles,
+    print_judged,
+    require_none,
+)
 from casemate.cli.names import FunctionName
 from casemate.cli.options import JsonOption, ManifestOption, command, new_app
 from casemate.cli.terminal import (
@@ -78,12 +84,15 @@ def deploy(
     All are built first, and all are live afterwards or none is. If one of them would be granted
     more than its live version is, the difference is shown and nothing is deployed without
     --approve; a first deploy with any grant counts too. A contract that would refuse what the
-    live one accepts is told, as is what has none. A bundle that the node holds is not sent again.
-    The node starts each function once before callers are sent to it; if that fails, its whole
-    error is shown and what was live stays live. `casemate rollback` takes a deployment back.
+    live one accepts is told, as is what has none. Packages with known holes, or that the node's
+    advisories cannot tell of, stop it, unless an exception is recorded. A bundle that the node
+    holds is not sent again. The node starts each function once before callers are sent to it; if
+    that fails, its whole error is shown and what was live stays live. `casemate rollback` takes a
+    deployment back.
     """
     workspace = Workspace(manifest, functions or ())
     rows: list[GrantRow] = []
+    judged: list[JudgedBundle] = []
     with connect() as client:
         before = deployed_functions(client)
         bundles = [
@@ -102,16 +111,20 @@ def deploy(
         try:
             _check_grants(client, bundles, before, rows, approve=approve, table=not json)
             wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
+            judged += judged_bundles(client, [w for w in wanted if force or not w.is_live])
+            if not json:
+                print_judged(judged)
+            require_none(judged)
             done = deploy_bundles(client, wanted, force=force, approve=approve)
         except CasemateError as error:
             left = [str(name) for name, _ in bundles]
             if json:
-                print_json(_document(client.url, rows, [], error, left, contracts, unset))
+                print_json(_document(client.url, rows, [], error, left, contracts, unset, judged))
             elif len(bundles) > 1:
                 note(f"Nothing is deployed: {', '.join(left)} are as they were.", YELLOW)
             raise
         if json:
-            print_json(_document(client.url, rows, done, None, [], contracts, unset))
+            print_json(_document(client.url, rows, done, None, [], contracts, unset, judged))
             return
         for deployed in done:
             _print(deployed)
@@ -201,6 +214,7 @@ def _document(
     left: list[str],
     contracts: list[ContractNotice],
     unset: list[str],
+    judged: list[JudgedBundle],
 ) -> dict[str, Any]:
     document: dict[str, Any] = {
         "node": node,
@@ -210,6 +224,7 @@ def _document(
         "not_deployed": left,
         "contracts": contracts,
         "unset_secrets": unset,
+        "advisories": [msgspec.to_builtins(one) for one in judged],
     }
     if isinstance(error, ApprovalNeededError):
         document["widening"] = {str(name): found for name, found in error.widening}

@@ -20,6 +20,8 @@ from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient
 from casemate.cli.commands.logs import follow_lines
 from casemate.cli.credentials import Credentials
+from casemate.cli.debugging import debug as debug_error
+from casemate.cli.debugging import require_debuggable
 from casemate.cli.deployed import deployed_functions
 from casemate.cli.deployment import Wanted, deploy
 from casemate.cli.errors import CommandError
@@ -172,12 +174,16 @@ def _learn(manifest: Path, client: NodeClient, words: list[str], *, write: bool)
 @command(
     app,
     examples="$ casemate dev\n$ casemate dev --port 8000\n"
-    "$ casemate dev --learn -- pytest tests\n$ casemate dev --learn --write -- pytest tests",
+    "$ casemate dev --learn -- pytest tests\n$ casemate dev --learn --write -- pytest tests\n"
+    "$ casemate dev --debug err_2f1f25ef71e873e660435a53",
 )
 def dev(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="COMMAND", help="With --learn: what uses the functions, behind --."),
+        typer.Argument(
+            metavar="COMMAND",
+            help="With --learn: what uses the functions, behind --. With --debug: an error's id.",
+        ),
     ] = None,
     manifest: ManifestOption = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
@@ -204,6 +210,14 @@ def dev(
         bool,
         typer.Option("--write", help="With --learn: write the grants into casemate.toml."),
     ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug",
+            help="Start no node: debug the handler with the recorded event of an error of the "
+            "node that you use, the newest one of a handler that raised if none is named.",
+        ),
+    ] = False,
 ) -> None:
     """Run the project on this machine and reload it on every save.
 
@@ -213,7 +227,14 @@ def dev(
     With --learn it runs COMMAND, such as the project's tests, with CASEMATE_URL and CASEMATE_KEY
     set, and prints for each function the grants that cover what it used. Without COMMAND it does
     so after Ctrl-C.
+
+    With --debug it runs the handler in pdb here, in a sandbox without network and files, with the
+    event and the answers that were recorded of an error (`recordings:read`). No port is opened.
     """
+    if debug:
+        require_debuggable(host, words, learn=learn, write=write)
+        debug_error(require_manifest(manifest).absolute(), words[0] if words else None)
+        return
     require_learnable(host, words, learn=learn, write=write)
     path = require_manifest(manifest).absolute()
     data = path.parent / ".casemate/dev"

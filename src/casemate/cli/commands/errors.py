@@ -2,31 +2,54 @@
 
 from __future__ import annotations
 
-from casemate.cli.operation_command import answered
-from casemate.cli.options import new_app
-from casemate.cli.terminal import BOLD, RED, note, print_line, print_table, print_text
+from casemate.cli.client import NodeClient
+from casemate.cli.errors import MissingError
+from casemate.cli.operation_command import Call, Instead, answered
+from casemate.cli.options import JsonOption, new_app
+from casemate.cli.terminal import (
+    BOLD,
+    RED,
+    note,
+    print_json,
+    print_line,
+    print_table,
+    print_text,
+)
 from casemate.cli.text import moment, version_name
 from casemate.model.invocation import ErrorRecord
+from casemate.model.principal import Action
+from casemate.model.recording import ErrorSnapshot
 from casemate.operations.error_groups import ErrorGroups, ListErrorGroups
-from casemate.operations.records import Errors, ListErrors, ShowError
+from casemate.operations.login import Whoami
+from casemate.operations.policies import Decide
+from casemate.operations.records import Errors, ListErrors, ShowError, ShowErrorSnapshot
 
 app = new_app("List errors, and look up the one that a caller got the id of.")
 
 
 @answered(
     app,
-    ListErrors,
+    ListErrorGroups,
     examples="""\
 $ casemate errors ls
-$ casemate errors ls hello --since 1h
-$ casemate errors ls --outcome timeout --json
+$ casemate errors ls hello --since 7d
+$ casemate errors ls --each --limit 20 --outcome timeout --json
 """,
+    instead=Instead(ListErrors, "each", "List single errors, the newest first."),
 )
-def ls(found: Errors) -> None:
-    """List the latest errors, the newest first, without their traces.
+def ls(found: ErrorGroups | Errors) -> None:
+    """List errors by what is the same of them: type, and frames of the function's own code.
 
-    Refused calls are among them: they have an id, too.
+    Neither messages nor line numbers count, so that values and versions make no new ones. Refused
+    calls are among them: they have an id, too. With --json: `groups`, or `errors` with --each.
     """
+    if isinstance(found, Errors):
+        _each(found)
+    else:
+        _groups(found)
+
+
+def _each(found: Errors) -> None:
     print_table(
         ("at", "function", "outcome", "id", "what"),
         [
@@ -44,17 +67,7 @@ def ls(found: Errors) -> None:
     )
 
 
-@answered(
-    app,
-    ListErrorGroups,
-    name="groups",
-    examples="$ casemate errors groups\n$ casemate errors groups shop --since 7d --json",
-)
-def groups(found: ErrorGroups) -> None:
-    """List errors by what is the same of them: type, and frames of the function's own code.
-
-    Neither messages nor line numbers count, so that values and versions make no new ones.
-    """
+def _groups(found: ErrorGroups) -> None:
     print_table(
         ("last", "function", "times", "trend", "versions", "what", "first", "latest"),
         [
@@ -78,11 +91,18 @@ def groups(found: ErrorGroups) -> None:
 
 
 @answered(app, ShowError, examples="$ casemate errors show err_1f2e3d")
-def show(found: ErrorRecord) -> None:
-    """Show all there is to know of an error: type, message, trace.
+def show(found: ErrorRecord, call: Call, *, json: JsonOption = False) -> None:
+    """Show all there is to know of an error: type, message, trace, and what its frames held.
 
-    Callers get only the id: what is shown here may hold data of theirs.
+    Callers get only the id: what is shown here may hold data of theirs. What the frames held is
+    masked, and for those who may `error:snapshot`; that you saw it is recorded.
     """
+    snapshot = _snapshot(found, call.client)
+    if json:
+        from msgspec import to_builtins  # not above: help is shown without it
+
+        print_json({**to_builtins(found), "snapshot": to_builtins(snapshot)})
+        return
     print_line(f"{found.project}/{found.function} version {found.version}: {found.outcome}", BOLD)
     print_line(f"  at          {moment(found.at)}")
     print_line(f"  invocation  {found.invocation}")
@@ -95,3 +115,27 @@ def show(found: ErrorRecord) -> None:
     if trace:
         print_text(trace)
     print_line(told, RED)
+    if snapshot is not None:
+        print_line()
+        print_line("held by the function's frames, the innermost first", BOLD)
+        print_text(snapshot.values.rstrip())
+
+
+def _snapshot(error: ErrorRecord, client: NodeClient) -> ErrorSnapshot | None:
+    """Return what the frames held; None where there is none, or it is not for who asks.
+
+    It is asked first whether it is: what is not allowed would be recorded as tried.
+    """
+    if not error.project:
+        return None
+    try:
+        may = Decide(
+            principal=client.call(Whoami()).principal,
+            action=Action.ERROR_SNAPSHOT.value,
+            resource=f"project:{error.project}",
+        )
+        if not client.call(may).allowed:
+            return None
+        return client.call(ShowErrorSnapshot(project=error.project, id=error.id))
+    except MissingError:
+        return None

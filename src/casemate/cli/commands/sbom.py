@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from casemate.cli.building import Workspace
+from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.names import resolve
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.terminal import note, print_json_text
+from casemate.operations.functions import ShowSbom
 
 if TYPE_CHECKING:
     from casemate.model.bundle import BundleManifest
@@ -25,6 +28,8 @@ _DIGEST_CHARS = 64
     app,
     examples="$ casemate sbom thumbnail\n"
     "$ casemate sbom --out sboms\n"
+    "$ casemate sbom shop/thumbnail --deployed\n"
+    "$ casemate sbom --node\n"
     "$ casemate sbom --bundle .casemate/bundles/DIGEST",
 )
 def sbom(
@@ -41,6 +46,15 @@ def sbom(
             help="Of a bundle that is there: its folder, or its archive, named by its digest.",
         ),
     ] = None,
+    deployed: Annotated[
+        bool, typer.Option("--deployed", help="Of what is live on the node, instead of a build.")
+    ] = False,
+    node: Annotated[
+        bool,
+        typer.Option(
+            "--node", help="Of the Casemate that is installed here: packages and C libraries."
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Write FUNCTION.cdx.json files there."),
@@ -49,13 +63,22 @@ def sbom(
     """Print what a bundle is made of, as CycloneDX.
 
     It is CycloneDX 1.6 in JSON. Functions are built as `casemate build` does, unless --bundle names
-    one. Packages have their package URL, hash, licence and what they need of each other. The same
-    bundle gives the same bytes.
+    one, or --deployed has the node tell of what is live there. Packages have their package URL,
+    hash, licence and what they need of each other. The same bundle gives the same bytes.
+
+    --node prints the same of Casemate itself as it is installed here, with the C libraries that its
+    packages bring, such as SQLite and OpenSSL. Run it on the node's host.
     """
+    if sum((bundle is not None, deployed, node)) > 1:
+        raise UsageError("Only one of --bundle, --deployed and --node can be given.")
+    if (bundle is not None or node) and (functions or manifest is not None):
+        raise UsageError("--bundle and --node take no FUNCTION and no --manifest.")
     if bundle is not None:
-        if functions or manifest is not None:
-            raise UsageError("--bundle takes no FUNCTION and no --manifest.")
         found = [_of_bundle(bundle)]
+    elif node:
+        found = [("casemate", _of_node())]
+    elif deployed:
+        found = _of_deployed(functions or [], several=out is not None)
     else:
         found = _of_functions(functions or [], manifest, several=out is not None)
     for name, document in found:
@@ -81,6 +104,30 @@ def _of_functions(
         (built.manifest.function.name, sbom_of(built.path, built.manifest))
         for built in workspace.build(None, relock=False)
     ]
+
+
+def _of_node() -> bytes:
+    from casemate.maintenance.own_sbom import own_sbom
+
+    return own_sbom()
+
+
+def _of_deployed(names: list[str], *, several: bool) -> list[tuple[str, bytes]]:
+    """Ask the node for the SBOMs of functions that are live there."""
+    if not names or (len(names) > 1 and not several):
+        raise UsageError(
+            "--deployed takes one FUNCTION, or several with --out.",
+            next_step="Such as: casemate sbom shop/cart --deployed",
+        )
+    found = []
+    with connect() as client:
+        for text in names:
+            name = resolve(text)
+            response = client.request(ShowSbom(project=name.project, function=name.function))
+            if not response.is_success:
+                raise client.failure(response)
+            found.append((name.function, response.content))
+    return found
 
 
 def _of_bundle(path: Path) -> tuple[str, bytes]:

@@ -39,6 +39,7 @@ _SFTP = (
 )
 _READERS = frozenset(("xargs", "parallel", "ssh", "psql", "mysql", "mariadb", "sqlite3", "env"))
 _MAX_SCRIPT = 256 * 1024
+_MAX_NAMED = 4096
 _FIX_SPLIT = (
     "make the list of arguments yourself, one for each value, instead of cutting a command line "
     "that holds them"
@@ -76,6 +77,7 @@ def check_line(guard: Guard, line: object) -> None:
         judgement = _judgement(guard)
         guard.check(NAME, line, judgement.line)
         guard.decide(NAME, lambda: _expanded(guard, judgement, as_text(line), None))
+        _meet(guard, line)
         guard.provenance.kept[_SEEN] = as_text(line)
 
 
@@ -91,6 +93,16 @@ def check_arguments(
         return
     judgement = _judgement(guard, folder)
     guard.decide(NAME, lambda: _verdict(guard, judgement, program, arguments, environment))
+    first = arguments[0] if isinstance(arguments, (list, tuple)) and arguments else arguments
+    _meet(guard, program if program is not None else first)
+
+
+def _meet(guard: Guard, command: object) -> None:
+    """Note which program it is, unless the code names it."""
+    text = os.fspath(command) if isinstance(command, os.PathLike) else command
+    if isinstance(text, (str, bytes)) and guard.active and not guard.is_own(text):
+        words = as_text(text)[:_MAX_NAMED].split(None, 1)
+        guard.meets(NAME, base_name(words[0]) if words else "")
 
 
 def _verdict(

@@ -8,7 +8,9 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..pieces import as_text
 from ..verdict import Verdict
+from .shape import shape
 from .structure import judge
 from .tokens import Dialect
 
@@ -37,8 +39,15 @@ def check_statement(
     if isinstance(query, (str, bytes)):
         if not guard.is_own(query):
             guard.check(NAME, query, lambda text, spans: judge(text, spans, dialects))
+            _meet(guard, query, dialects)
     elif guard.active:
         guard.decide(NAME, lambda: _verdict(guard, query, dialects, cursor))
+        _meet(guard, statement_of(query, cursor), dialects)
+
+
+def _meet(guard: Guard, statement: str | bytes | None, dialects: Sequence[Dialect]) -> None:
+    if statement and guard.active:
+        guard.meets(NAME, shape(as_text(statement), dialects[0]))
 
 
 def _verdict(guard: Guard, query: Any, dialects: Sequence[Dialect], cursor: Any) -> Verdict | None:

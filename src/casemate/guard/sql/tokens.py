@@ -55,7 +55,7 @@ _FORMAT = r"%s|%\(\w+\)s|%%"
 _OPERATOR = r"::|<=>|<=|>=|<>|!=|:=|\|\||&&|->>|->|[^\s\w]"
 
 
-def _patterns(dialect: Dialect) -> list[tuple[Kind | None, str]]:
+def patterns_of(dialect: Dialect) -> list[tuple[Kind | None, str]]:
     """Return the alternatives in the order in which they are tried."""
     strings, names, comments = [_STRING], [_NAME], [_LINE, r"/\*.*?\*/"]
     words = _WORD
@@ -110,7 +110,7 @@ def _patterns(dialect: Dialect) -> list[tuple[Kind | None, str]]:
 def _scanner(dialect: Dialect) -> tuple[re.Pattern[str], dict[str, Kind]]:
     kinds: dict[str, Kind] = {}
     alternatives = []
-    for number, (kind, pattern) in enumerate(_patterns(dialect)):
+    for number, (kind, pattern) in enumerate(patterns_of(dialect)):
         if kind is None:
             alternatives.append(f"(?:{pattern})")
         else:

@@ -18,7 +18,8 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..verdict import Verdict
 from .hosts import Vouching, host_of, is_public, normal, proxies
-from .structure import FIX_HOST, judge
+from .shape import MAX_LOOKED, shape
+from .structure import FIX_HOST, judge, split
 
 NAME = "url"
 _FIX_REDIRECT = (
@@ -49,6 +50,13 @@ class Judge:
         text = _text_of(url)
         if text is not None and self.guard.active:
             self.guard.decide(NAME, lambda: self._url(text))
+            if not self.guard.is_own(text):
+                self._meet(text)
+
+    def _meet(self, url: str | bytes) -> None:
+        text = as_text(url)[:MAX_LOOKED]
+        if split(text).has_authority():
+            self.guard.meets(NAME, shape(text, self.guard.spans(url)))
 
     def _url(self, url: str | bytes) -> Verdict | None:
         self._begin()

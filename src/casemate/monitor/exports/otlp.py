@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from casemate import __version__
 from casemate.model.invocation import InvocationRecord, LogLine, Outcome
@@ -33,6 +34,9 @@ _SEVERITIES: Mapping[str, int] = {
 _UNKNOWN_SEVERITY = 0
 _SCOPE = pb.message(1, (pb.text(1, "casemate"), pb.text(2, __version__)))
 
+_DONE = pb.message(15, (pb.number(3, _OK),))
+_FAILED = pb.message(15, (pb.number(3, _ERROR),))
+
 Owner = tuple[str, str, int]
 """Project, function and version."""
 Value = str | int | float | bool
@@ -48,7 +52,16 @@ def attribute(field: int, key: str, value: Value) -> bytes:
         encoded = pb.double(4, value)
     else:
         encoded = pb.text(1, value)
-    return pb.message(field, (pb.text(1, key), pb.data(2, encoded)))
+    return pb.data(field, _key(key) + pb.data(2, encoded))
+
+
+@lru_cache(maxsize=256)
+def _key(name: str) -> bytes:
+    return pb.text(1, name)
+
+
+_known = lru_cache(maxsize=2048, typed=True)(attribute)
+"""Of values that few records do not share."""
 
 
 def nanoseconds(seconds: float) -> int:
@@ -95,24 +108,6 @@ def _spans_of(record: InvocationRecord) -> list[bytes]:
     begun = record.started_at
     # Nothing beyond what its caller got is a fault of its own (`Outcome`).
     failed = record.outcome is not Outcome.OK
-    attributes: dict[str, Value] = {
-        "faas.invocation_id": record.id,
-        "faas.name": f"{record.project}/{record.function}",
-        "faas.version": str(record.version),
-        "faas.trigger": record.trigger,
-        "faas.coldstart": record.cold,
-        "http.response.status_code": record.status,
-        "casemate.outcome": record.outcome.value,
-        "casemate.attempt": record.attempt,
-        "casemate.queued_ms": record.queued_ms,
-        "casemate.run_ms": record.run_ms,
-        "casemate.request_bytes": record.request_bytes,
-        "casemate.response_bytes": record.response_bytes,
-    }
-    if record.error_id is not None:
-        attributes["casemate.error_id"] = record.error_id
-    if record.more_spans:
-        attributes["casemate.more_uses"] = record.more_spans
     parts = [
         pb.data(1, trace),
         pb.data(2, own),
@@ -121,9 +116,24 @@ def _spans_of(record: InvocationRecord) -> list[bytes]:
         pb.number(6, _SERVER if record.trigger in _CALLED else _CONSUMER),
         pb.fixed64(7, nanoseconds(begun)),
         pb.fixed64(8, nanoseconds(begun + (record.queued_ms + record.run_ms) / 1000)),
-        *(attribute(9, key, value) for key, value in attributes.items()),
-        pb.message(15, (pb.number(3, _ERROR if failed else _OK),)),
+        _FAILED if failed else _DONE,
+        attribute(9, "faas.invocation_id", record.id),
+        _known(9, "faas.name", f"{record.project}/{record.function}"),
+        _known(9, "faas.version", str(record.version)),
+        _known(9, "faas.trigger", record.trigger),
+        _known(9, "faas.coldstart", record.cold),
+        _known(9, "http.response.status_code", record.status),
+        _known(9, "casemate.outcome", record.outcome.value),
+        _known(9, "casemate.attempt", record.attempt),
+        attribute(9, "casemate.queued_ms", record.queued_ms),
+        attribute(9, "casemate.run_ms", record.run_ms),
+        attribute(9, "casemate.request_bytes", record.request_bytes),
+        attribute(9, "casemate.response_bytes", record.response_bytes),
     ]
+    if record.error_id is not None:
+        parts.append(attribute(9, "casemate.error_id", record.error_id))
+    if record.more_spans:
+        parts.append(attribute(9, "casemate.more_uses", record.more_spans))
     uses = [_use(trace, own, begun, place, span) for place, span in enumerate(record.spans)]
     return [pb.message(2, parts), *uses]
 
@@ -144,7 +154,7 @@ def _use(trace: bytes, parent: bytes, begun: float, place: int, span: Span) -> b
             pb.fixed64(7, nanoseconds(start)),
             pb.fixed64(8, nanoseconds(start + span.ms / 1000)),
             attribute(9, "casemate.on", span.on) if span.on else b"",
-            pb.message(15, (pb.number(3, _OK if span.ok else _ERROR),)),
+            _DONE if span.ok else _FAILED,
         ),
     )
 

@@ -22,7 +22,14 @@ from casemate.model.errors import CasemateError
 from casemate.operations.declaration import Operation
 from casemate.recorder.protocol import Take
 from casemate.recorder.reading_protocol import RecordKind
-from casemate.recorder.records import keeping, lending, opening, questions, taking_over
+from casemate.recorder.records import (
+    keeping,
+    lending,
+    opening,
+    questions,
+    taking_over,
+    usage,
+)
 from casemate.recorder.records.errors import RecordsError
 from casemate.recorder.records.faults import RECORDS
 from casemate.recorder.records.options import RecordsOptions
@@ -65,6 +72,7 @@ class _Duties(Duties[engine.Connection]):
         # Twice what was written, so that the bounds hold however fast records come.
         batch = min(max(_PRUNE_BATCH, 2 * self.unpruned), _PRUNE_BATCH_MOST)
         self.unpruned = 0
+        usage.prune(work, time.time())
         return prune(work, self._options, now=time.time(), batch=batch)
 
     def upkeep_failed(self, error: CasemateError) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from casemate.model.denial import Denial
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import DENIED, LEFT, RECORD_KINDS, Take, Told
+from casemate.recorder.records import usage
 from casemate.recorder.records.denials import insert_denials
 from casemate.recorder.records.rows import Left, insert_records
 from casemate.sqlite import engine
@@ -57,6 +58,7 @@ def keep(connection: engine.Connection, batches: Sequence[Take], now: float) -> 
             _note(connection, batch.session, number)
     lost = insert_records(connection, left, now)
     lost += insert_denials(connection, denials, now) if denials else 0
+    usage.count(connection)
     return Kept(len(left) + len(denials) + sum([len(one.log) for one in left]), lost)
 
 

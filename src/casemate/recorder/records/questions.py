@@ -13,6 +13,7 @@ import msgspec
 
 from casemate.model.denial import Denial
 from casemate.model.invocation import ErrorRecord, ErrorSummary, InvocationRecord, LogLine
+from casemate.model.usage import Usage
 from casemate.operations.declaration import Operation
 from casemate.operations.records import (
     Denials,
@@ -26,8 +27,9 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 from casemate.operations.traces import FindTrace
+from casemate.operations.usage import ReadUsage
 from casemate.recorder.errors import RecorderInputError
-from casemate.recorder.records import denials, rows
+from casemate.recorder.records import denials, rows, usage
 from casemate.recorder.records.rows import Page
 from casemate.sqlite.engine import Connection
 
@@ -70,6 +72,7 @@ _QUESTIONS = (
     Question(ListErrors, ErrorSummary, rows.errors, lambda _, found: Errors(errors=tuple(found))),
     Question(ListDenials, Denial, denials.denials, lambda _, found: Denials(denials=tuple(found))),
     Question(ReadLogs, LogLine, rows.logs, _in_order),
+    Question(ReadUsage, Usage, usage.usage, lambda _, found: tuple(found)),
     Question(FindTrace, InvocationRecord, rows.trace, lambda _, found: tuple(found)),
 )
 QUESTIONS: Mapping[type[Operation[Any]], Question] = {each.kind: each for each in _QUESTIONS}

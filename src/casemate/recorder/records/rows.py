@@ -57,7 +57,8 @@ Row = tuple[str | int | float | None, ...]
 _INSERT_INVOCATION = """
     INSERT INTO invocation (
         stored_at, id, project, function, version, trigger, outcome, status, started_at,
-        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, trace
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, trace,
+        attempt, caller, route, cpu_us, memory, peak, uses
     )"""
 _INSERT_ERROR = """
     INSERT INTO error (
@@ -70,7 +71,8 @@ _INSERT_LINE = """
 SELECT_INVOCATIONS = """
     SELECT
         id, project, function, version, trigger, outcome, status, started_at,
-        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, trace, sequence
+        queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, trace,
+        caller, route, cpu_us, memory, peak, uses, sequence
     FROM invocation """
 _SELECT_ERROR = """
     SELECT id, invocation, project, function, version, outcome, at, type, message, trace
@@ -285,6 +287,13 @@ def _from_invocation(record: InvocationRecord, now: float) -> Row:
         record.response_bytes,
         None if record.error_id is None else clean(record.error_id),
         traces.column(record),
+        record.attempt,
+        clean(record.caller),
+        clean(record.route),
+        record.cpu_us,
+        record.memory,
+        record.peak,
+        record.uses,
     )
 
 
@@ -334,6 +343,12 @@ def to_invocation(row: tuple[Any, ...]) -> InvocationRecord:
         request_bytes=row[11],
         response_bytes=row[12],
         error_id=row[13],
+        caller=row[15],
+        route=row[16],
+        cpu_us=row[17],
+        memory=row[18],
+        peak=row[19],
+        uses=row[20],
         **traces.fields(row[0], row[14]),
     )
 

@@ -153,9 +153,54 @@ _TRACES = (
     "CREATE INDEX invocation_trace ON invocation (substr(trace, 1, 32)) WHERE trace IS NOT NULL",
 )
 
+# What invocations have used, and the sums of it by hour and by day (`casemate.recorder.usage`).
+_USAGE = (
+    *(
+        f"ALTER TABLE invocation ADD COLUMN {column}"
+        for column in (
+            "attempt INTEGER NOT NULL DEFAULT 1",
+            "caller TEXT NOT NULL DEFAULT ''",
+            "route TEXT NOT NULL DEFAULT ''",
+            "cpu_us INTEGER NOT NULL DEFAULT 0",
+            "memory INTEGER NOT NULL DEFAULT 0",
+            "peak INTEGER NOT NULL DEFAULT 0",
+            "uses INTEGER NOT NULL DEFAULT 0",
+        )
+    ),
+    """
+    CREATE TABLE usage (
+        span INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        trigger TEXT NOT NULL,
+        caller TEXT NOT NULL,
+        route TEXT NOT NULL,
+        requests INTEGER NOT NULL DEFAULT 0,
+        refused INTEGER NOT NULL DEFAULT 0,
+        errors INTEGER NOT NULL DEFAULT 0,
+        retries INTEGER NOT NULL DEFAULT 0,
+        cold INTEGER NOT NULL DEFAULT 0,
+        run_us INTEGER NOT NULL DEFAULT 0,
+        cpu_us INTEGER NOT NULL DEFAULT 0,
+        memory_mb_ms INTEGER NOT NULL DEFAULT 0,
+        request_bytes INTEGER NOT NULL DEFAULT 0,
+        response_bytes INTEGER NOT NULL DEFAULT 0,
+        egress_in INTEGER NOT NULL DEFAULT 0,
+        egress_out INTEGER NOT NULL DEFAULT 0,
+        uses INTEGER NOT NULL DEFAULT 0,
+        byte_hours INTEGER NOT NULL DEFAULT 0,
+        peak INTEGER NOT NULL DEFAULT 0,
+        longest_us INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (span, start, project, function, trigger, caller, route)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_RECORDS, *_SHARES, *_SEARCH, *_TELLING),
     _TRACES,
+    _USAGE,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 

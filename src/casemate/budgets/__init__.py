@@ -1,0 +1,10 @@
+"""What may be used at the most: asked before a call is placed, told afterwards what it used.
+
+Not how use is measured (`sandbox.meter`) and summed up (`recorder.records.usage`), and not what it
+costs (`metering`). Asking works in memory; what is used is counted again from records at a start.
+"""
+
+from casemate.budgets.allowance import Allowance, Ticket
+from casemate.budgets.keeping import Budgets
+
+__all__ = ["Allowance", "Budgets", "Ticket"]

@@ -1,0 +1,360 @@
+"""Budgets, quotas and prices as they are kept, and counted again from records at a start."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar
+
+import msgspec
+
+from casemate.budgets.allowance import Allowance, Money
+from casemate.budgets.anomaly import LOOK_SECONDS, Key
+from casemate.budgets.ledger import Ledger
+from casemate.facts import FactStream
+from casemate.metering import PriceList, PriceListError, read_prices, shipped
+from casemate.metering.bill import day_of
+from casemate.metering.prices import DEFAULT, shipped_text
+from casemate.model.budget import (
+    MAX_BUDGETS,
+    Budget,
+    BudgetPer,
+    BudgetState,
+    BudgetUnit,
+    Quota,
+    QuotaState,
+)
+from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.facts import Actor, BudgetSet
+from casemate.model.usage import DAY, HOUR, Usage, UsageBy, UsageSpan
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.operations.usage import ReadUsage
+from casemate.store.interface import Store
+
+NAME = "budgets"
+"""Of the node value in which they are."""
+LEARN_SECONDS = 3600.0
+_WEEK = 7 * 24 * 3600
+_log = logging.getLogger(__name__)
+
+KeptT = TypeVar("KeptT")
+Read = Callable[[ReadUsage], Awaitable[tuple[Usage, ...]]]
+Durable = Callable[[], Awaitable[None]]
+Ran = Callable[[], Mapping[Key, float]]
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """A budget, and what was decided of it."""
+
+    budget: Budget
+    lifted_until: float = 0.0
+    lifted_by: str = ""
+    lifted_for: str = ""
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    budgets: tuple[Kept, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    prices: str = ""
+    """A price list in TOML; empty: the shipped example."""
+
+
+class Budgets:
+    """One per gateway, on its event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        facts: FactStream,
+        allowance: Allowance,
+        *,
+        read: Read,
+        durable: Durable,
+        ran: Ran,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Keep them in `store`; count what `read` tells, and have `facts` durable before effects.
+
+        `ran` returns for how many seconds each function has run since the start of the node.
+        """
+        self._store = store
+        self._facts = facts
+        self._allowance = allowance
+        self._read = read
+        self._durable = durable
+        self._ran = ran
+        self._clock = clock
+        self._prices = ""
+        self._turn = asyncio.Lock()
+        """Two changes at once would lose one of them."""
+        self._task: asyncio.Task[None] | None = None
+
+    async def load(self) -> None:
+        """Read what is kept, and count again what is used."""
+        value = await self._store.read(ReadNodeValue(name=NAME))
+        stored = _Stored() if not value else msgspec.json.decode(value, type=_Stored)
+        self._use_prices(stored.prices)
+        for quota in stored.quotas:
+            self._allowance.put_quota(quota)
+        for kept in stored.budgets:
+            ledger = self._allowance.put(kept.budget)
+            ledger.lifted_until = kept.lifted_until
+            ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
+            await self._count(ledger)
+        self._allowance.tell_all()
+        self._task = asyncio.create_task(self._look())
+
+    async def close(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    # -- what is used ----------------------------------------------------------------------------
+
+    async def _count(self, ledger: Ledger) -> None:
+        """Count what is used of a budget, as records tell it.
+
+        Of a rolling hour that is all of the hour before the present one as well: rather too much.
+        """
+        now, budget = self._clock(), ledger.budget
+        since = ledger.begins
+        if budget.per is BudgetPer.HOUR:
+            since = since // HOUR * HOUR
+        rows = await self._read(
+            ReadUsage(
+                project=budget.project,
+                function=budget.function,
+                by=UsageBy.CALLER,
+                each=UsageSpan.DAY if budget.per is BudgetPer.MONTH else UsageSpan.HOUR,
+                since=max(0.0, since),
+                until=(now // DAY + 2) * DAY,
+            )
+        )
+        answerable = self._allowance.answerable
+        for row in rows:
+            if budget.caller not in (None, row.caller):
+                continue
+            if budget.account is not None and budget.account != answerable(row.caller):
+                continue
+            ledger.count(self._allowance.counted(budget, row, now), now)
+
+    async def _look(self) -> None:
+        """See what is usual of functions, and what they cost now, for ever."""
+        learned_at = float("-inf")
+        while True:
+            try:
+                now = self._clock()
+                if abs(now - learned_at) >= LEARN_SECONDS:
+                    learned_at = now
+                    await self._learn(now)
+                self._allowance.anomalies.look(self._ran())
+            except CasemateError as error:
+                _log.error("what is usual of functions cannot be read: %s", error)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _learn(self, now: float) -> None:
+        # The present hour is not over, and what happens in it is not usual yet.
+        until = now // HOUR * HOUR
+        rows = await self._read(
+            ReadUsage(
+                by=UsageBy.FUNCTION,
+                each=UsageSpan.HOUR,
+                since=max(0.0, until - _WEEK),
+                until=until,
+            )
+        )
+        hours: dict[Key, list[float]] = {}
+        for row in rows:
+            hours.setdefault((row.project, row.function), []).append(row.run_us / 1e6)
+        self._allowance.anomalies.learn(hours)
+
+    # -- what is set -----------------------------------------------------------------------------
+
+    async def set(self, budget: Budget, by: Actor) -> BudgetState:
+        """Have a budget from now on, in place of one of its name."""
+        async with self._turn:
+            self._require_room(budget.project, budget.name)
+            await self._tell(budget.project, budget.name, "set", _text(budget), by)
+            kept = [each for each in self._kept() if _id(each.budget) != _id(budget)]
+            await self._keep([*kept, Kept(budget)])
+            ledger = self._allowance.put(budget)
+            await self._count(ledger)
+            return self._state(ledger)
+
+    async def set_quota(self, quota: Quota, by: Actor) -> QuotaState:
+        """Have a quota from now on, in place of one of its name."""
+        async with self._turn:
+            self._require_room(quota.project, quota.name)
+            text = f"{quota.calls} calls in {quota.seconds} s for each {quota.each.value}"
+            await self._tell(quota.project, quota.name, "set", text, by)
+            kept = [each for each in self._quotas() if _id(each) != _id(quota)]
+            await self._keep(self._kept(), [*kept, quota])
+            self._allowance.put_quota(quota)
+            return QuotaState(quota=quota, told_apart=0, refused=0)
+
+    async def lift(
+        self, project: str, name: str, seconds: int, reason: str, by: Actor
+    ) -> BudgetState:
+        """Have a budget hold nobody back for a while; for 0 seconds: it does again."""
+        async with self._turn:
+            ledger = self._allowance.ledgers.get(project, {}).get(name)
+            if ledger is None:
+                raise _missing(project, name)
+            await self._tell(project, name, "lift", reason, by, seconds)
+            now = self._clock()
+            until = now + seconds if seconds else 0.0
+            lifted = Kept(ledger.budget, until, by.principal if seconds else "", reason)
+            kept = [each for each in self._kept() if _id(each.budget) != (project, name)]
+            await self._keep([*kept, lifted])
+            ledger.lifted_until = until
+            ledger.lifted_by, ledger.lifted_for = lifted.lifted_by, reason
+            return self._state(ledger)
+
+    async def remove(self, project: str, name: str, by: Actor) -> None:
+        """Have a budget or quota no more. Raises NotFoundError."""
+        async with self._turn:
+            budgets = [each for each in self._kept() if _id(each.budget) != (project, name)]
+            quotas = [each for each in self._quotas() if _id(each) != (project, name)]
+            if len(budgets) + len(quotas) == len(self._kept()) + len(self._quotas()):
+                raise _missing(project, name)
+            await self._tell(project, name, "remove", "", by)
+            await self._keep(budgets, quotas)
+            self._allowance.remove(project, name)
+
+    def states(self, project: str | None) -> tuple[BudgetState, ...]:
+        """Return the budgets of a project, or all."""
+        return tuple(
+            self._state(ledger)
+            for ledger in _sorted(self._allowance.ledgers)
+            if project in (None, ledger.budget.project)
+        )
+
+    def quota_states(self, project: str | None) -> tuple[QuotaState, ...]:
+        """Return the quotas of a project, or all."""
+        return tuple(
+            QuotaState(quota=rate.quota, told_apart=len(rate), refused=rate.refused)
+            for rate in _sorted(self._allowance.rates)
+            if project in (None, rate.quota.project)
+        )
+
+    def _state(self, ledger: Ledger) -> BudgetState:
+        now = self._clock()
+        ledger.tick(now)
+        lifted = ledger.lifted(now)
+        is_money = ledger.budget.unit is BudgetUnit.MONEY
+        return BudgetState(
+            budget=ledger.budget,
+            used=ledger.used,
+            reserved=ledger.reserved,
+            percent=ledger.percent,
+            currency=self._allowance.money.prices.currency if is_money else "",
+            resets_at=ledger.resets_at,
+            refused=ledger.refused,
+            lifted_until=ledger.lifted_until if lifted else None,
+            lifted_by=ledger.lifted_by if lifted else "",
+            lifted_for=ledger.lifted_for if lifted else "",
+        )
+
+    # -- prices ----------------------------------------------------------------------------------
+
+    def prices(self) -> str:
+        """Return the price list of the node, as its file is."""
+        return self._prices or shipped_text(DEFAULT).decode()
+
+    async def set_prices(self, text: str, by: Actor) -> PriceList:
+        """Have other prices from now on. Raises PriceListError."""
+        found = read_prices(text.encode(), "the price list")
+        found.on(day_of(self._clock()))  # there is one for today, or nothing would be bounded
+        async with self._turn:
+            await self._tell("", "prices", "set", f"{found.name} {found.version}", by)
+            await self._keep(self._kept(), prices=text)
+            self._use_prices(text)
+            for ledger in _sorted(self._allowance.ledgers):
+                if ledger.budget.unit is BudgetUnit.MONEY:
+                    ledger.forget()
+                    await self._count(ledger)
+        return found
+
+    def _use_prices(self, text: str) -> None:
+        try:
+            prices = read_prices(text.encode(), "the price list") if text else shipped(DEFAULT)
+            prices.on(day_of(self._clock()))
+        except PriceListError as error:
+            # Without prices nothing that is counted in money would be bounded.
+            _log.error("the example's prices hold, since the node's cannot be used: %s", error)
+            text, prices = "", shipped(DEFAULT)
+        self._prices = text
+        self._allowance.money = Money(prices)
+
+    # -- how it is kept --------------------------------------------------------------------------
+
+    def _kept(self) -> list[Kept]:
+        return [
+            Kept(ledger.budget, ledger.lifted_until, ledger.lifted_by, ledger.lifted_for)
+            for ledger in _sorted(self._allowance.ledgers)
+        ]
+
+    def _quotas(self) -> list[Quota]:
+        return [rate.quota for rate in _sorted(self._allowance.rates)]
+
+    async def _keep(
+        self,
+        budgets: Iterable[Kept],
+        quotas: Iterable[Quota] | None = None,
+        prices: str | None = None,
+    ) -> None:
+        stored = _Stored(
+            tuple(budgets),
+            tuple(self._quotas() if quotas is None else quotas),
+            self._prices if prices is None else prices,
+        )
+        await self._store.change(KeepNodeValue(name=NAME, value=msgspec.json.encode(stored)))
+
+    def _require_room(self, project: str, name: str) -> None:
+        known = [_id(each.budget) for each in self._kept()] + [_id(q) for q in self._quotas()]
+        if (project, name) not in known and len(known) >= MAX_BUDGETS:
+            raise ConflictError(
+                f"There are {len(known)} budgets and quotas, which is all there is room for.",
+                next_step="Remove one that is not needed: casemate budget ls",
+            )
+
+    async def _tell(
+        self, project: str, name: str, change: str, reason: str, by: Actor, seconds: int = 0
+    ) -> None:
+        """Have it on record before it is done."""
+        self._facts.happened(
+            BudgetSet(
+                at=self._clock(),
+                by=by.principal,
+                remote_address=by.remote_address,
+                project=project,
+                budget=name,
+                change=change,
+                reason=reason,
+                seconds=seconds,
+            )
+        )
+        await self._durable()
+
+
+def _sorted(kept: Mapping[str, Mapping[str, KeptT]]) -> list[KeptT]:
+    return [kept[project][name] for project in sorted(kept) for name in sorted(kept[project])]
+
+
+def _id(each: Budget | Quota) -> tuple[str, str]:
+    return each.project, each.name
+
+
+def _text(budget: Budget) -> str:
+    kind = "hard" if budget.hard else "soft"
+    return f"{budget.amount:g} {budget.unit.value} a {budget.per.value}, {kind}"
+
+
+def _missing(project: str, name: str) -> NotFoundError:
+    return NotFoundError(
+        f"There is no budget or quota {name} of {project}.",
+        next_step="casemate budget ls lists them",
+    )

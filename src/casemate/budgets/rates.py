@@ -1,0 +1,61 @@
+"""Quotas: buckets of tokens, one for each function, caller or address that is told apart.
+
+What is left is said in the fields RateLimit-Policy and RateLimit, as
+draft-ietf-httpapi-ratelimit-headers-10 has them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+
+from casemate.model.budget import Quota
+
+MOST_TOLD_APART = 10_000
+"""Of one quota; the one that called longest ago is forgotten, which has its tokens back then."""
+Fields = tuple[tuple[bytes, bytes], ...]
+
+
+class Rate:
+    """One quota. Times are those of a clock that does not go back."""
+
+    def __init__(self, quota: Quota) -> None:
+        """All buckets are full."""
+        self.quota = quota
+        self.refused = 0
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """What is left, and when that was so."""
+        self._per_second = quota.calls / quota.seconds
+        name = quota.name
+        self._policy = f'"{name}";q={quota.calls};w={quota.seconds}'.encode()
+        self._name = f'"{name}"'.encode()
+
+    def __len__(self) -> int:
+        """Return how many are told apart."""
+        return len(self._buckets)
+
+    def left(self, key: str, now: float) -> float:
+        """Return how many calls are left to one."""
+        left, at = self._buckets.get(key, (float(self.quota.calls), now))
+        return min(float(self.quota.calls), left + max(0.0, now - at) * self._per_second)
+
+    def take(self, key: str, now: float) -> None:
+        """Take one call off."""
+        left = self.left(key, now)
+        self._buckets[key] = (left - 1.0, now)
+        self._buckets.move_to_end(key)
+        if len(self._buckets) > MOST_TOLD_APART:
+            self._buckets.popitem(last=False)
+
+    def wait(self, key: str, now: float) -> int:
+        """Return after how many seconds one more call is left."""
+        return max(1, math.ceil((1.0 - self.left(key, now)) / self._per_second))
+
+    def fields(self, key: str, now: float) -> Fields:
+        """Return the fields of an answer that say what is left."""
+        left = self.left(key, now)
+        full = math.ceil((self.quota.calls - left) / self._per_second)
+        return (
+            (b"ratelimit-policy", self._policy),
+            (b"ratelimit", b"%s;r=%d;t=%d" % (self._name, max(0, int(left)), full)),
+        )

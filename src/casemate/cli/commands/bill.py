@@ -1,0 +1,249 @@
+"""`casemate bill`: what is to be paid for what was used."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import time
+from collections.abc import Iterable
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from casemate.cli.client import NodeClient, connect
+from casemate.cli.commands.usage import name_of
+from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.options import command, new_app
+from casemate.cli.terminal import BOLD, note, print_json, print_line, print_table
+from casemate.metering import (
+    FOCUS_COLUMNS,
+    Bill,
+    PriceList,
+    bill,
+    focus_rows,
+    forecast,
+    read_prices,
+    shipped_names,
+)
+from casemate.metering.bill import day_of, moment_of, month_of
+from casemate.metering.prices import MAX_BYTES, shipped_text
+from casemate.model.usage import Usage, UsageBy, UsageSpan
+from casemate.operations.budgets import ShowPrices
+from casemate.operations.usage import ShowUsage
+
+app = new_app()
+_COLUMNS = ("day", "what", "resource", "quantity", "unit", "price", "cost", "currency")
+
+
+class Format(StrEnum):
+    """How a bill is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    FOCUS = "focus"
+
+
+@command(
+    app,
+    name="bill",
+    examples="""\
+$ casemate bill
+$ casemate bill --month 2026-11 --by caller
+$ casemate bill --compare aws-lambda
+$ casemate bill --prices prices.toml --format focus > bill.csv
+""",
+)
+def print_bill(
+    month: Annotated[
+        str | None,
+        typer.Option("--month", metavar="YYYY-MM", help="Of which month; without it, this one."),
+    ] = None,
+    project: Annotated[
+        str | None, typer.Option("--project", help="Only functions of this project.")
+    ] = None,
+    by: Annotated[
+        UsageBy, typer.Option("--by", metavar="WHAT", help="function, project, caller, route, ...")
+    ] = UsageBy.FUNCTION,
+    prices: Annotated[
+        str | None,
+        typer.Option(
+            "--prices",
+            metavar="FILE",
+            help="A price list: a file, or a shipped one; without it, the node's.",
+        ),
+    ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option("--compare", metavar="FILE", help="Another price list, to compare with."),
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", metavar="FORMAT", help="table, csv, json or focus.")
+    ] = Format.TABLE,
+) -> None:
+    """Show what that costs, and what the month will.
+
+    Prices are those of a file, strictly read, which hold from one day to another;
+    docs/reference/prices.md describes it. Amounts are those of `casemate usage`. `--format focus`
+    prints CSV in the columns of FOCUS 1.0 for FinOps tools.
+    """
+    lists = [price_list(each) for each in (prices, compare) if each is not None]
+    now = time.time()
+    first, following = month_of(_month(month, now))
+    with connect() as client:
+        if prices is None:
+            text = client.call(ShowPrices()).text
+            lists.insert(0, read_prices(text.encode(), "the node's price list"))
+        rows = _usage(client, project, by, first, following)
+        node = client.url
+    found = [bill(each, rows) for each in lists]
+    if form is Format.FOCUS:
+        _write(FOCUS_COLUMNS, focus_rows(found[0], node))
+    elif form is Format.CSV:
+        _write(_COLUMNS, _csv_rows(found[0]))
+    elif form is Format.JSON:
+        print_json(_json(found, first, now))
+    else:
+        _table(found, first, now)
+
+
+def price_list(name: str) -> PriceList:
+    """Return a price list: that of a file, or a shipped one. Raises PriceListError, UsageError."""
+    return read_prices(list_text(name), Path(name).name)
+
+
+def list_text(name: str) -> bytes:
+    """Return the file of a price list, or of a shipped one. Raises UsageError."""
+    if name in shipped_names():
+        return shipped_text(name)
+    try:
+        with Path(name).open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise UsageError(
+            f"The price list {name} cannot be read: {error.strerror}.",
+            next_step=f"Give a file, or one of {', '.join(shipped_names())}.",
+        ) from error
+
+
+def _month(text: str | None, now: float) -> date:
+    if text is None:
+        return day_of(now)
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError as error:
+        raise UsageError(f"--month is {text!r}, expected YYYY-MM such as 2026-11.") from error
+
+
+def _usage(
+    client: NodeClient, project: str | None, by: UsageBy, first: date, following: date
+) -> tuple[Usage, ...]:
+    found = client.call(
+        ShowUsage(
+            project=project,
+            by=by,
+            each=UsageSpan.DAY,
+            since=moment_of(first),
+            until=moment_of(following),
+        )
+    )
+    if found.more:
+        raise CommandError(
+            "There is more in that month than is shown at once; nothing is left out silently.",
+            next_step="Ask for one project after the other (--project), or by project.",
+        )
+    return found.rows
+
+
+def _write(columns: tuple[str, ...], rows: Iterable[dict[str, str]]) -> None:
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows({name: _inert(text) for name, text in row.items()} for row in rows)
+
+
+def _inert(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def _csv_rows(found: Bill) -> Iterable[dict[str, str]]:
+    for line in found.lines:
+        yield {
+            "day": line.day.isoformat(),
+            "what": name_of(msgspec.structs.replace(line.of, start=0.0)),
+            "resource": line.resource.name,
+            "quantity": format(line.quantity, "f"),
+            "unit": line.resource.unit,
+            "price": format(line.price, "f"),
+            "cost": format(line.cost, "f"),
+            "currency": found.prices.currency,
+        }
+
+
+def _sums(found: Bill) -> dict[str, dict[str, Decimal]]:
+    """Return what each thing costs, by resource."""
+    sums: dict[str, dict[str, Decimal]] = {}
+    for line in found.lines:
+        name = name_of(msgspec.structs.replace(line.of, start=0.0))
+        costs = sums.setdefault(name, {})
+        costs[line.resource.name] = costs.get(line.resource.name, Decimal()) + line.cost
+    return sums
+
+
+def money(amount: Decimal) -> str:
+    """Return an amount for people: cents, and what is less than ten of them more exactly."""
+    places = "0.01" if amount >= 10 or not amount else "0.000001"
+    return format(amount.quantize(Decimal(places)), "f")
+
+
+def _json(found: list[Bill], first: date, now: float) -> dict[str, Any]:
+    bills = [
+        {
+            "prices": each.prices.name,
+            "version": each.prices.version,
+            "currency": each.prices.currency,
+            "total": format(each.total, "f"),
+            "month_end": _guess(each, first, now),
+            "lines": list(_csv_rows(each)),
+        }
+        for each in found
+    ]
+    return {"month": f"{first:%Y-%m}", "bill": bills[0], "compared": bills[1:]}
+
+
+def _guess(found: Bill, first: date, now: float) -> str | None:
+    if month_of(day_of(now))[0] != first:
+        return None
+    return format(forecast(found, now).total.quantize(Decimal("0.000001")), "f")
+
+
+def _table(found: list[Bill], first: date, now: float) -> None:
+    main = found[0]
+    resources = list(dict.fromkeys(line.resource.name for line in main.lines))
+    sums = sorted(_sums(main).items(), key=lambda each: -sum(each[1].values()))
+    print_table(
+        ("what", *resources, main.prices.currency),
+        [
+            (
+                name,
+                *(money(costs.get(each, Decimal())) for each in resources),
+                money(sum(costs.values(), Decimal())),
+            )
+            for name, costs in sums
+        ],
+        empty="Nothing was used in that month.",
+    )
+    following = month_of(first)[1]
+    last = following - timedelta(days=1)
+    for number, each in enumerate(found):
+        guess = _guess(each, first, now)
+        more = "" if guess is None else f", until {last} about {money(Decimal(guess))}"
+        text = f"{each.prices.name} ({each.prices.version}): {money(each.total)} "
+        print_line(f"{text}{each.prices.currency}{more}", BOLD if not number else None)
+    if main.prices.name == "example":
+        note("These are the example's prices; --prices names a list of your own.")

@@ -1,0 +1,180 @@
+"""`casemate budget`: what may be used at the most."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from casemate.cli.client import connect
+from casemate.cli.errors import UsageError
+from casemate.cli.operation_command import Call, answered
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import print_json, print_line, print_table
+from casemate.cli.text import moment
+from casemate.cli.times import seconds_of
+from casemate.model.budget import BudgetState, QuotaState
+from casemate.operations.budgets import (
+    BudgetsFound,
+    LiftBudget,
+    ListBudgets,
+    RemoveBudget,
+    SetBudget,
+    SetQuota,
+)
+
+MOST = 1e15
+app = new_app("See, set, lift and remove budgets and quotas.")
+
+
+def _amount(given: str) -> float:
+    try:
+        amount = float(given)
+    except ValueError:
+        amount = 0.0
+    if not 0 < amount <= MOST:
+        raise UsageError(f"The amount is {given!r}, expected a number above 0.")
+    return amount
+
+
+@answered(app, ListBudgets, examples="$ casemate budget ls\n$ casemate budget ls --json")
+def ls(found: BudgetsFound) -> None:
+    """List budgets and quotas, and how much of each is used."""
+    print_table(
+        ("budget", "of", "used", "amount", "%", "kind", "refused", "begins anew", "lifted until"),
+        [_columns(each) for each in found.budgets],
+        below=("refused", "begins anew", "lifted until"),
+        empty="There are no budgets; casemate budget set makes one.",
+    )
+    if found.quotas:
+        print_line()
+        print_table(
+            ("quota", "of", "calls", "seconds", "each", "known", "refused"),
+            [_quota_columns(each) for each in found.quotas],
+            below=("known",),
+            empty="",
+        )
+
+
+def _columns(state: BudgetState) -> tuple[str, ...]:
+    budget = state.budget
+    unit = state.currency or budget.unit.value
+    of = (budget.function, budget.caller, budget.account)
+    return (
+        f"{budget.project}/{budget.name}",
+        " ".join(each for each in of if each) or "all",
+        f"{state.used:.6g}",
+        f"{budget.amount:g} {unit} a {budget.per.value}",
+        f"{state.percent:.1f}",
+        "hard" if budget.hard else "soft",
+        str(state.refused),
+        moment(state.resets_at) if state.resets_at else "",
+        moment(state.lifted_until) if state.lifted_until else "",
+    )
+
+
+def _quota_columns(state: QuotaState) -> tuple[str, ...]:
+    quota = state.quota
+    return (
+        f"{quota.project}/{quota.name}",
+        quota.function or "all",
+        str(quota.calls),
+        str(quota.seconds),
+        quota.each.value,
+        str(state.told_apart),
+        str(state.refused),
+    )
+
+
+@answered(
+    app,
+    SetBudget,
+    read={"amount": _amount},
+    examples="""\
+$ casemate budget set shop month 50 --hard
+$ casemate budget set shop checkout 10000 --unit requests --per day --function checkout
+$ casemate budget set shop ci 3600 --unit cpu-seconds --account user:ada
+""",
+)
+def set(found: BudgetState) -> None:
+    """Set a budget, in place of one of its name.
+
+    At 50, 80 and 100 percent its owner is told (casemate findings, casemate alert). A hard one has
+    calls refused with 429 that would go beyond it; events that are kept wait.
+    """
+    _print(found)
+
+
+@command(
+    app,
+    examples="""\
+$ casemate budget lift shop month --for 2h --reason 'the sale goes on until noon'
+$ casemate budget lift shop month --for 0s --reason 'the sale is over'
+""",
+)
+def lift(
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="The project.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the budget.")],
+    for_: Annotated[
+        str,
+        typer.Option("--for", metavar="TIME", help="How long: `90s`, `10m`, `2h`, at most `7d`."),
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for who asks later.")],
+    json: JsonOption = False,
+) -> None:
+    """Have a hard budget refuse nothing for a while; `--for 0s` ends that.
+
+    By whom and why is on record before it is so.
+    """
+    seconds = seconds_of(for_)
+    if seconds is None:
+        raise UsageError(f"--for is {for_!r}.", next_step="Such as: --for 10m, or --for 2h.")
+    with connect() as client:
+        found = client.call(LiftBudget(project=project, name=name, seconds=seconds, reason=reason))
+    if json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+@answered(
+    app,
+    RemoveBudget,
+    examples="$ casemate budget rm shop month --yes",
+    confirm="Remove the budget or quota {it.project}/{it.name}?",
+)
+def rm(call: Call) -> None:
+    """Remove a budget or a quota."""
+    print_line(f"{call.operation.project}/{call.operation.name} is removed.")
+
+
+@answered(
+    app,
+    SetQuota,
+    examples="""\
+$ casemate budget quota shop visitors 60 --each address
+$ casemate budget quota shop search 1000 --seconds 1 --each function --function search
+""",
+)
+def quota(found: QuotaState) -> None:
+    """Set a quota: so many calls in so many seconds, of each caller, address, or of the function.
+
+    Answers say what is left in the fields RateLimit-Policy and RateLimit.
+    """
+    quota = found.quota
+    print_line(
+        f"{quota.project}/{quota.name}: {quota.calls} calls in {quota.seconds} s for each "
+        f"{quota.each.value}."
+    )
+
+
+def _print(state: BudgetState) -> None:
+    budget = state.budget
+    unit = state.currency or budget.unit.value
+    kind = "hard" if budget.hard else "soft"
+    print_line(
+        f"{budget.project}/{budget.name}: {state.used:.6g} of {budget.amount:g} {unit} a "
+        f"{budget.per.value} used ({state.percent:.1f} %), {kind}."
+    )
+    if state.lifted_until:
+        print_line(f"Lifted until {moment(state.lifted_until)} by {state.lifted_by}.")

@@ -1,0 +1,62 @@
+"""`casemate usage`: what functions have used."""
+
+from __future__ import annotations
+
+from casemate.cli.operation_command import answered
+from casemate.cli.options import new_app
+from casemate.cli.terminal import note, print_line, print_table
+from casemate.cli.text import moment, size
+from casemate.model.usage import Usage
+from casemate.operations.usage import ShowUsage, UsageFound
+
+app = new_app()
+
+
+@answered(
+    app,
+    ShowUsage,
+    examples="""\
+$ casemate usage
+$ casemate usage shop/checkout --each day --since 7d
+$ casemate usage --by caller --json
+""",
+)
+def usage(found: UsageFound) -> None:
+    """Show what functions have used: requests, times, CPU, memory, bytes.
+
+    The CPU is what their control groups counted, with all that ran for a call, also after its
+    answer. Sums go by hours of UTC. `casemate bill` says what it costs.
+    """
+    print_table(
+        ("what", "requests", "run", "cpu", "gb-s", "in", "out", "errors", "refused", "peak"),
+        [_columns(row) for row in found.rows],
+        below=("in", "out", "errors", "refused", "peak"),
+        empty="Nothing was used in that time.",
+    )
+    if found.more:
+        note("There is more than is shown: ask for a project, or for a shorter time.")
+    print_line(f"From {moment(found.since)} to {moment(found.until)}.")
+
+
+def name_of(row: Usage) -> str:
+    """Return what a sum is of, in words."""
+    function = f"{row.project}/{row.function}" if row.function else row.project
+    parts = [function, row.trigger, row.caller or row.account, row.route]
+    if row.start:
+        parts.append(moment(row.start))
+    return " ".join(part for part in parts if part) or "(not known)"
+
+
+def _columns(row: Usage) -> tuple[str, ...]:
+    return (
+        name_of(row),
+        str(row.requests),
+        f"{row.run_us / 1e6:.3f} s",
+        f"{row.cpu_us / 1e6:.3f} s",
+        f"{row.memory_mb_ms / 1024 / 1000:.3f}",
+        size(row.request_bytes),
+        size(row.response_bytes),
+        str(row.errors),
+        str(row.refused),
+        size(row.peak) if row.peak else "",
+    )

@@ -1,0 +1,206 @@
+"""`casemate dev --debug`: a handler in pdb, with the event of an invocation that was recorded.
+
+No port is opened: the debugger runs in a sandbox without a network and speaks by pipes with this
+command alone, which shows what it says harmlessly. Who is not at this terminal cannot reach it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import selectors
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from casemate.cli.building import Workspace
+from casemate.cli.client import NodeClient, connect
+from casemate.cli.errors import CommandError, MissingError, UsageError
+from casemate.cli.terminal import DIM, note, print_line
+from casemate.cli.text import many_lines
+from casemate.model.invocation import ErrorRecord, Outcome
+from casemate.model.loopback import is_loopback
+from casemate.operations.recordings import ShowRecording
+from casemate.operations.records import ListErrors, ShowError
+
+if TYPE_CHECKING:
+    from casemate.build import BuiltBundle
+    from casemate.model.function import FunctionSpec
+    from casemate.model.recording import Recording
+
+SECONDS = 3600.0
+"""Processor time that a session may use."""
+_SHAPES = {"invoke": "", "function": "", "http": "http"}
+"""How the recorded event of a trigger is handed over; others are put together by the node."""
+_START = (
+    "import sys; sys.path.insert(0, '/casemate'); "
+    "from casemate.runner.debugging import main; main()"
+)
+_PIECE = 64 * 1024
+
+
+def require_debuggable(host: str, words: Sequence[str] | None, *, learn: bool, write: bool) -> None:
+    """Refuse options that do not go together."""
+    if learn or write or len(words or ()) > 1:
+        raise UsageError(
+            "--debug takes the id of one error, and nothing of --learn.",
+            next_step="casemate dev --debug ERROR_ID",
+        )
+    if not is_loopback(host):
+        raise UsageError(
+            f"--debug is for this machine alone, and {host} is an address for others; expected "
+            "one of 127.0.0.1, ::1, localhost.",
+            next_step="Leave --host out.",
+        )
+
+
+def debug(manifest: Path, error_id: str | None) -> None:
+    """Debug the handler of an error, the newest one if none is named, as this folder has it."""
+    workspace = Workspace(manifest, ())
+    with connect() as client:
+        error = _error(client, workspace.project.name, error_id)
+        recording = client.call(ShowRecording(project=error.project, id=error.invocation))
+    spec = workspace.project.function(error.function)
+    if spec is None:
+        raise MissingError(
+            f"The project here has no function {error.function}.",
+            next_step="Go to the folder of the version that failed.",
+        )
+    job = _job(spec, recording)
+    workspace.chosen = [spec]
+    (built,) = workspace.build(None, relock=False)
+    note(
+        f"{error.id} was of version {error.version}; this is the code of {workspace.root}. "
+        "What the platform answered then it answers again; nothing is done."
+    )
+    print_line("`c` goes on to where it raises, `q` ends, `h` helps.", DIM)
+    _session(_command(spec, built), msgspec.json.encode(job) + b"\n")
+
+
+def _error(client: NodeClient, project: str, error_id: str | None) -> ErrorRecord:
+    if error_id is None:
+        listed = client.call(
+            ListErrors(project=project, outcome=Outcome.HANDLER_ERROR, limit=1)
+        ).errors
+        if not listed:
+            raise MissingError(f"No handler of {project} has raised.", next_step="Name an error.")
+        error_id = listed[0].id
+    error = client.call(ShowError(id=error_id))
+    if error.project != project or not error.invocation:
+        raise UsageError(
+            f"{error.id} is none of the project {project}, which is here.",
+            next_step="Go to the folder of its project.",
+        )
+    return error
+
+
+def _job(spec: FunctionSpec, recording: Recording) -> dict[str, Any]:
+    """Return what the debugger is told. Raises CommandError for what cannot be done again."""
+    summary, content = recording.summary, recording.content
+    shape = _SHAPES.get(summary.trigger)
+    if shape is None or (shape and spec.event_format.value != "casemate"):
+        raise CommandError(
+            f"The event of a trigger of kind {summary.trigger} cannot be handed over here yet.",
+            next_step="casemate recordings show has it; invoke the function with it.",
+        )
+    if not content.event:
+        raise CommandError(
+            "The event was too large to be recorded.", next_step="Use a smaller one."
+        )
+    event = msgspec.json.decode(content.event)
+    if shape and isinstance(event, dict):
+        source = f"/projects/{summary.project}/functions/{summary.function}"
+        event |= {"id": summary.id, "source": source, "type": "casemate.http.request"}
+        event["time"] = summary.at
+    return {
+        "id": summary.id,
+        "project": summary.project,
+        "function": summary.function,
+        "version": summary.version,
+        "handler": spec.handler,
+        "memory": spec.limits.memory,
+        "environment": dict(spec.environment),
+        "at": summary.at,
+        "shape": shape,
+        "event": event,
+        "frames": [[frame.asked, frame.head, frame.content] for frame in content.frames],
+    }
+
+
+def _command(spec: FunctionSpec, built: BuiltBundle) -> list[str]:
+    """Return what starts the debugger: with the code, what it needs, and nothing else."""
+    import casemate
+    from casemate.build import choose_interpreter, find_interpreters
+    from casemate.build.bubblewrap import Mount, step_command
+
+    today = date.today()
+    found = find_interpreters(today=today, environ=os.environ)
+    interpreter, _ = choose_interpreter(found, built.manifest.function.python, today=today)
+    ours = Path(casemate.__file__).resolve().parent
+    parts = [
+        Mount(host=ours / name, inside=f"/casemate/casemate/{name}")
+        for name in ("runner", "guard", "kernel")
+    ]
+    own = [
+        Mount(host=built.path / name, inside=f"/function/{name}")
+        for name in ("code", "deps")
+        if (built.path / name).is_dir()
+    ]
+    return step_command(
+        interpreter,
+        [str(interpreter.path), "-s", "-S", "-P", "-u", "-c", _START],
+        mounts=[*parts, *own],
+        environment={"PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"},
+        folder="/",
+        network=False,
+        timeout=SECONDS,
+    )
+
+
+def _session(command: list[str], job: bytes) -> None:
+    """Run the debugger: what is typed goes to it, what it says is shown, until either ends."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={},
+        start_new_session=True,
+    )
+    try:
+        _relay(process, job)
+    except (BrokenPipeError, KeyboardInterrupt):
+        print_line()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _relay(process: subprocess.Popen[bytes], job: bytes) -> None:
+    if process.stdin is None or process.stdout is None:
+        raise CommandError("The debugger has no pipes.", next_step="Try again.")
+    process.stdin.write(job)
+    process.stdin.flush()
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    with selectors.DefaultSelector() as selector:
+        selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                data = os.read(key.fd, _PIECE)
+                if key.fileobj is process.stdout:
+                    if not data:
+                        return
+                    # Of a chunk: what a terminal would obey is shown, whatever it is part of.
+                    print(many_lines(decode(data)), end="", flush=True)
+                elif data:
+                    process.stdin.write(data)
+                    process.stdin.flush()
+                else:
+                    selector.unregister(key.fileobj)
+                    process.stdin.close()

@@ -1,0 +1,94 @@
+"""Asks the node before anything is uploaded whether the packages of bundles have known holes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from casemate.cli.client import NodeClient
+from casemate.cli.deployment import Wanted
+from casemate.cli.errors import CommandError
+from casemate.cli.node_advisories import print_holes
+from casemate.cli.terminal import RED, note
+from casemate.model.vulnerability import Hole, JudgedFunction
+from casemate.operations.advisories import JudgePackages
+
+
+class KnownHolesError(CommandError):
+    """Packages have known holes, or cannot be looked up; nothing was sent."""
+
+
+class JudgedBundle(msgspec.Struct, frozen=True, kw_only=True):
+    """What the node says of the packages of a bundle, and how its code comes to them."""
+
+    function: str
+    judged: JudgedFunction
+    reached: dict[str, str] = {}
+    """By package, in words."""
+
+
+def judged_bundles(client: NodeClient, wanted: Sequence[Wanted]) -> list[JudgedBundle]:
+    """Ask the node about each bundle that has packages of others."""
+    from casemate.sbom import reached
+
+    found = []
+    for one in wanted:
+        manifest = one.built.manifest
+        if not manifest.packages:
+            continue
+        name = one.name
+        judged = client.call(
+            JudgePackages(project=name.project, function=name.function, packages=manifest.packages)
+        )
+        ways = {}
+        if judged.holes:
+            known = reached(one.built.path, manifest)
+            ways = {hole.package: known.of(hole.package) for hole in judged.holes}
+        found.append(JudgedBundle(function=str(name), judged=judged, reached=ways))
+    return found
+
+
+def print_judged(found: Sequence[JudgedBundle]) -> None:
+    """Print the holes, and why packages could not be looked up."""
+    holes = [(one, hole) for one in found for hole in one.judged.holes]
+    if holes:
+        print_holes(
+            [(one.function, hole) for one, hole in holes],
+            [one.reached.get(hole.package, "") for one, hole in holes],
+        )
+    for one in found:
+        for problem in one.judged.problems:
+            note(f"{one.function}: {problem}", RED)
+
+
+def require_none(found: Sequence[JudgedBundle]) -> None:
+    """Raise KnownHolesError if some bundle would not be deployed."""
+    refused = [one for one in found if one.judged.refused]
+    if not refused:
+        return
+    first = refused[0]
+    holes = [hole for one in refused for hole in one.judged.refusing]
+    if not holes:
+        raise KnownHolesError(
+            f"Nothing is deployed: the packages of {_names(refused)} cannot be looked up. "
+            f"{first.judged.problems[0]}",
+            next_step="Import advisories: casemate advisories import SOURCE --node. Or record an "
+            f"exception: casemate advisories except {first.function} --without-advisories "
+            "--for 7d --reason TEXT",
+        )
+    raise KnownHolesError(
+        f"Nothing is deployed, for known holes in the packages of {_names(refused)}: "
+        f"{', '.join(dict.fromkeys(_named(hole) for hole in holes))}.",
+        next_step="Take versions with the holes fixed. Or record an exception for each: casemate "
+        f"advisories except {first.function} --advisory {holes[0].id} --package "
+        f"{holes[0].package} --for 30d --reason TEXT",
+    )
+
+
+def _names(found: Sequence[JudgedBundle]) -> str:
+    return ", ".join(one.function for one in found)
+
+
+def _named(hole: Hole) -> str:
+    return f"{hole.id} in {hole.package} {hole.version}"

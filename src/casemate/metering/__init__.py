@@ -1,0 +1,33 @@
+"""What usage costs: price lists, bills, forecasts, and bills as FinOps tools read them.
+
+Pure: sums and prices in, money out. Not how usage is counted (`recorder.records.usage`), and not
+what is done where too much is used (`budgets`). Imports `model` alone.
+"""
+
+from casemate.metering.bill import Bill, BillLine, Forecast, bill, forecast
+from casemate.metering.focus import COLUMNS as FOCUS_COLUMNS
+from casemate.metering.focus import focus_rows
+from casemate.metering.prices import (
+    PriceList,
+    PriceListError,
+    Prices,
+    read_prices,
+    shipped,
+    shipped_names,
+)
+
+__all__ = [
+    "FOCUS_COLUMNS",
+    "Bill",
+    "BillLine",
+    "Forecast",
+    "PriceList",
+    "PriceListError",
+    "Prices",
+    "bill",
+    "focus_rows",
+    "forecast",
+    "read_prices",
+    "shipped",
+    "shipped_names",
+]

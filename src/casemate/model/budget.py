@@ -1,0 +1,103 @@
+"""Bounds of what may be used: budgets over a time, and quotas of calls in a moment."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+THRESHOLDS = (50, 80, 100)
+"""Percents of a budget of which its owner is told."""
+MAX_BUDGETS = 1000
+"""Budgets and quotas of a node."""
+MAX_LIFT = 7 * 86_400
+"""Seconds for which a budget is lifted at the most."""
+
+
+class BudgetUnit(StrEnum):
+    """In what a budget is counted."""
+
+    MONEY = "money"
+    """By the node's price list, in its currency."""
+    REQUESTS = "requests"
+    CPU_SECONDS = "cpu-seconds"
+    GB_SECONDS = "gb-seconds"
+
+
+class BudgetPer(StrEnum):
+    """For which time a budget is."""
+
+    HOUR = "hour"
+    """The last sixty minutes, whenever one looks."""
+    DAY = "day"
+    """A day of UTC."""
+    MONTH = "month"
+
+
+class QuotaEach(StrEnum):
+    """Who has a quota of his own."""
+
+    FUNCTION = "function"
+    CALLER = "caller"
+    """A person, a token, a function, a trigger; all without a credential are one."""
+    ADDRESS = "address"
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may be used of something, and what is done then."""
+
+    project: str
+    name: str
+    amount: float
+    unit: BudgetUnit
+    per: BudgetPer
+    hard: bool = False
+    """Whether calls are refused when it is used up; else it is told alone."""
+    function: str | None = None
+    """Only what this function uses."""
+    caller: str | None = None
+    """Only what this caller has used, given as records show it: `token:9f2c51aa03b1e7d4`."""
+    account: str | None = None
+    """Only what callers have used for whom this one answers: `user:ada`, `project:shop`."""
+
+
+class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget, and how much of it is used."""
+
+    budget: Budget
+    used: float
+    reserved: float
+    """For calls that run."""
+    percent: float
+    currency: str = ""
+    resets_at: float | None = None
+    """Unix time at which it begins anew; None: it does all the time."""
+    refused: int = 0
+    """Calls that were refused for it since the node's start."""
+    lifted_until: float | None = None
+    lifted_by: str = ""
+    lifted_for: str = ""
+    """Why."""
+
+
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
+    """How many calls may come in a moment."""
+
+    project: str
+    name: str
+    calls: int
+    seconds: int
+    """So many calls in so many seconds; up to as many at once."""
+    each: QuotaEach
+    function: str | None = None
+    """Only calls of this function."""
+
+
+class QuotaState(msgspec.Struct, frozen=True, kw_only=True):
+    """A quota, and how often it was met."""
+
+    quota: Quota
+    told_apart: int
+    """Of how many its use is remembered."""
+    refused: int
+    """Calls that were refused for it since the node's start."""

@@ -1,0 +1,90 @@
+"""What functions have used: amounts that are counted of each invocation, and sums of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+HOUR, DAY = 3600, 86_400
+"""Seconds over which amounts are summed up."""
+OTHERS = "(others)"
+"""Callers of a function, together, for whom there is no room."""
+
+
+class UsageBy(StrEnum):
+    """By what sums are told apart."""
+
+    PROJECT = "project"
+    FUNCTION = "function"
+    TRIGGER = "trigger"
+    CALLER = "caller"
+    ACCOUNT = "account"
+    """Who answers for the caller: the person who made a token, the project of a function."""
+    ROUTE = "route"
+
+
+class UsageSpan(StrEnum):
+    """Over what sums go."""
+
+    HOUR = "hour"
+    DAY = "day"
+
+
+class Amounts(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How much of what. Whole numbers, so that sums are exact in whatever order."""
+
+    requests: int = 0
+    """Attempts that ran code of the function."""
+    refused: int = 0
+    """Those that did not get as far. They cost nothing."""
+    errors: int = 0
+    """Of `requests`, those that did not end well."""
+    retries: int = 0
+    """Of `requests`, further attempts at an event that is kept."""
+    cold: int = 0
+    """Of `requests`, those for which a process had to be started."""
+    run_us: int = 0
+    """Microseconds from event to answer."""
+    cpu_us: int = 0
+    """Microseconds of the CPU, of all that ran for them, also after the answer."""
+    memory_mb_ms: int = 0
+    """Megabytes that they could have, times milliseconds that they ran."""
+    request_bytes: int = 0
+    response_bytes: int = 0
+    egress_in: int = 0
+    """Bytes that came through the egress proxy."""
+    egress_out: int = 0
+    uses: int = 0
+    """Uses of capabilities."""
+    byte_hours: int = 0
+    """Bytes that are stored, times hours."""
+    peak: int = 0
+    """The most bytes of memory that a process of the function ever held."""
+    longest_us: int = 0
+    """The longest from event to answer."""
+
+
+SUMMED = tuple(name for name in Amounts.__struct_fields__ if name not in ("peak", "longest_us"))
+GREATEST = ("peak", "longest_us")
+
+
+def add(to: Amounts, more: Amounts) -> None:
+    """Add amounts to others."""
+    for name in SUMMED:
+        setattr(to, name, getattr(to, name) + getattr(more, name))
+    for name in GREATEST:
+        setattr(to, name, max(getattr(to, name), getattr(more, name)))
+
+
+class Usage(Amounts, kw_only=True, omit_defaults=True):
+    """Amounts of something; what they are not told apart by is empty."""
+
+    project: str = ""
+    function: str = ""
+    trigger: str = ""
+    caller: str = ""
+    account: str = ""
+    route: str = ""
+    start: float = 0.0
+    """Unix time at which the hour or day began; 0: not told apart by these."""

@@ -1,0 +1,259 @@
+"""Operations on advisories: bring them, judge by them, exceptions, what lives with known holes."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.bundle import LockedPackage
+from casemate.model.principal import Action
+from casemate.model.vulnerability import (
+    AdvisoryException,
+    AdvisoryRules,
+    Hole,
+    JudgedFunction,
+    LiveHole,
+    LiveProblem,
+    QuarantineWhen,
+    Threshold,
+    Verdict,
+)
+from casemate.operations.declaration import (
+    Declaration,
+    Effect,
+    Operation,
+    on_function,
+    on_project_or_node,
+)
+from casemate.operations.fields import Id, Name, OnlyProject, number, text
+from casemate.operations.quarantine import Reason
+
+MAX_PACKAGES = 5_000
+"""Of one function."""
+MAX_EXCEPTION_SECONDS = 180 * 86400
+MAX_ADVISORIES_BYTES = 512 * 1024 * 1024
+"""A database of advisories, as it is uploaded."""
+
+_HOLE = Hole(
+    ecosystem="PyPI",
+    package="requests",
+    version="2.30.0",
+    id="GHSA-j8r2-6x86-q33q",
+    ids=("GHSA-j8r2-6x86-q33q", "CVE-2023-32681"),
+    severity="medium",
+    score=6.1,
+    malicious=False,
+    known_exploited=False,
+    likelihood=None,
+    fixed=("2.31.0",),
+    summary="Leak of Proxy-Authorization headers",
+    verdict=Verdict.TOLD,
+    why="it is medium, and high is refused",
+)
+_EXCEPTION = AdvisoryException(
+    id="exc_9f2c51aa03b1",
+    project="shop",
+    function="checkout",
+    advisory="GHSA-j8r2-6x86-q33q",
+    package="requests",
+    reason="it asks no proxy",
+    by="user:ada",
+    at=1764201600.0,
+    expires_at=1766793600.0,
+)
+
+
+class AdvisoriesStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Which advisories the node has, and whether they can be relied upon."""
+
+    good: bool
+    imported: float | None = None
+    """When; None without any."""
+    source: str = ""
+    newest: float | None = None
+    """When the newest record was changed."""
+    records: dict[str, int] = {}
+    exploited: int | None = None
+    """Vulnerabilities known to be exploited; None without such a list."""
+    likelihoods: int | None = None
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    next_step: str = ""
+    rules: AdvisoryRules
+
+
+class AdvisoryExceptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Exceptions, also those that have expired."""
+
+    exceptions: tuple[AdvisoryException, ...]
+
+
+class LiveHoles(msgspec.Struct, frozen=True, kw_only=True):
+    """Known holes in what callers reach, as of the time when it was last judged."""
+
+    judged_at: float | None
+    holes: tuple[LiveHole, ...]
+    problems: tuple[LiveProblem, ...] = ()
+    """Functions that could not be judged, and why."""
+
+
+class ShowAdvisories(Operation[AdvisoriesStatus], frozen=True, kw_only=True):
+    """Show which advisories the node has, whether they can be relied upon, and its rules."""
+
+    declared = Declaration(
+        http="GET /advisories",
+        tag="advisories",
+        action=Action.ADVISORIES_READ,
+        answer=AdvisoriesStatus(good=True, records={"PyPI": 3120}, rules=AdvisoryRules()),
+    )
+
+
+class PutAdvisories(Operation[AdvisoriesStatus], frozen=True, kw_only=True):
+    """Give the node other advisories, in place of those that it has.
+
+    The body is a database as `casemate advisories import` makes it, of at most 512 MiB. Every part
+    of it is checked; one that is older than what is in force, or has less than half of its records,
+    is refused (409). All that is live is judged again at once.
+    """
+
+    declared = Declaration(
+        http="PUT /advisories",
+        tag="advisories",
+        action=Action.ADVISORIES_WRITE,
+        raw_content=True,
+        problems=(409, 413, 415, 422, 429),
+        answer=AdvisoriesStatus(good=True, records={"PyPI": 3120}, rules=AdvisoryRules()),
+    )
+    fewer: Annotated[
+        bool, msgspec.Meta(description="Take it although it has far fewer records.")
+    ] = False
+
+
+class SetAdvisoryRules(Operation[AdvisoryRules], frozen=True, kw_only=True):
+    """Set from which severity on a deploy is refused, and what puts a function into quarantine.
+
+    Malicious packages, holes that are known to be exploited, and those that nobody has rated refuse
+    a deploy whatever the severity is.
+    """
+
+    declared = Declaration(
+        http="PUT /advisories/rules",
+        tag="advisories",
+        action=Action.ADVISORIES_WRITE,
+        problems=(413, 415),
+        example={"refuse": "medium", "quarantine": "exploited"},
+        answer=AdvisoryRules(refuse=Threshold.MEDIUM, quarantine=QuarantineWhen.EXPLOITED),
+    )
+    refuse: Annotated[
+        Threshold,
+        msgspec.Meta(description="The lowest severity that refuses a deploy."),
+    ]
+    quarantine: Annotated[
+        QuarantineWhen,
+        msgspec.Meta(description="Of which holes a live function is put into quarantine."),
+    ]
+
+
+class JudgePackages(Operation[JudgedFunction], frozen=True, kw_only=True):
+    """Tell whether a function with these packages could be deployed. Nothing is kept."""
+
+    declared = Declaration(
+        http="POST /functions/{project}/{function}/judge",
+        tag="advisories",
+        effect=Effect.READ,
+        action=Action.FUNCTION_DEPLOY,
+        on=on_function,
+        max_body=1024 * 1024,
+        problems=(413, 415),
+        example={"packages": [{"name": "requests", "version": "2.30.0"}]},
+        answer=JudgedFunction(holes=(_HOLE,)),
+    )
+    project: Name
+    function: Name
+    packages: Annotated[
+        tuple[LockedPackage, ...],
+        msgspec.Meta(max_length=MAX_PACKAGES, description="Of PyPI."),
+    ]
+
+
+class ExceptAdvisory(Operation[AdvisoryException], frozen=True, kw_only=True):
+    """Record that a function may be deployed in spite of a hole, for a time.
+
+    Of one hole in one package of one function. Without `advisory` and `package`: although there are
+    no advisories that can be relied upon.
+    """
+
+    declared = Declaration(
+        http="POST /functions/{project}/{function}/advisory-exceptions",
+        tag="advisories",
+        action=Action.ADVISORIES_EXCEPT,
+        on=on_function,
+        problems=(413, 415, 422, 429),
+        example={
+            "advisory": _EXCEPTION.advisory,
+            "package": "requests",
+            "reason": _EXCEPTION.reason,
+            "seconds": 2592000,
+        },
+        answer=_EXCEPTION,
+    )
+    project: Name
+    function: Name
+    reason: Reason
+    seconds: Annotated[
+        int,
+        number("How long it holds.", least=60, most=MAX_EXCEPTION_SECONDS),
+    ]
+    advisory: Annotated[str, text("Any id of the hole.", most=128)] = ""
+    package: Annotated[str, text("Name of the package.", most=256)] = ""
+    version: Annotated[str, text("Only this version of the package; empty: any.", most=256)] = ""
+    justification: Annotated[
+        str, text("Why it is not affected, in the words of VEX.", most=100)
+    ] = ""
+
+
+class ListAdvisoryExceptions(Operation[AdvisoryExceptions], frozen=True, kw_only=True):
+    """List the recorded exceptions, also those that have expired."""
+
+    declared = Declaration(
+        http="GET /advisory-exceptions",
+        tag="advisories",
+        action=Action.ADVISORIES_READ,
+        on=on_project_or_node,
+        answer=AdvisoryExceptions(exceptions=(_EXCEPTION,)),
+    )
+    project: OnlyProject | None = None
+
+
+class EndAdvisoryException(Operation[None], frozen=True, kw_only=True):
+    """Withdraw an exception. The next deploy is judged without it."""
+
+    declared = Declaration(
+        http="POST /functions/{project}/{function}/advisory-exceptions/{id}/end",
+        tag="advisories",
+        action=Action.ADVISORIES_EXCEPT,
+        on=on_function,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(404,),
+    )
+    project: Name
+    function: Name
+    id: Id
+
+
+class ListLiveHoles(Operation[LiveHoles], frozen=True, kw_only=True):
+    """List the known holes in the packages of what callers reach."""
+
+    declared = Declaration(
+        http="GET /advisories/live",
+        tag="advisories",
+        action=Action.ADVISORIES_READ,
+        on=on_project_or_node,
+        answer=LiveHoles(
+            judged_at=1764201600.0,
+            holes=(LiveHole(project="shop", function="checkout", since=1764201600.0, hole=_HOLE),),
+        ),
+    )
+    project: OnlyProject | None = None

@@ -1,0 +1,225 @@
+"""Operations on budgets, quotas and prices: what may be used at the most, and what it costs."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.budget import (
+    MAX_LIFT,
+    Budget,
+    BudgetPer,
+    BudgetState,
+    BudgetUnit,
+    Quota,
+    QuotaEach,
+    QuotaState,
+)
+from casemate.model.principal import Action
+from casemate.operations.declaration import (
+    Declaration,
+    Operation,
+    on_project,
+    on_project_or_node,
+)
+from casemate.operations.fields import Name, OnlyProject, number, text, whole
+from casemate.operations.given import Given
+
+MAX_PRICES = 64 * 1024
+_PATH = "/budgets/{project}/{name}"
+_WHO = whole(r"^[a-z]{4,9}:[A-Za-z0-9][A-Za-z0-9_./@-]{0,254}$")
+_BUDGET = BudgetState(
+    budget=Budget(
+        project="shop",
+        name="month",
+        amount=50.0,
+        unit=BudgetUnit.MONEY,
+        per=BudgetPer.MONTH,
+        hard=True,
+    ),
+    used=21.04,
+    reserved=0.0002,
+    percent=42.08,
+    currency="EUR",
+    resets_at=1798761600.0,
+)
+_QUOTA = QuotaState(
+    quota=Quota(project="shop", name="visitors", calls=60, seconds=60, each=QuotaEach.ADDRESS),
+    told_apart=17,
+    refused=3,
+)
+_Function = Annotated[
+    Name, msgspec.Meta(description="Only what this function of the project uses.")
+]
+_Who = Annotated[
+    str,
+    msgspec.Meta(pattern=_WHO, max_length=264, examples=["token:9f2c51aa03b1e7d4"]),
+]
+
+
+class BudgetsFound(msgspec.Struct, frozen=True, kw_only=True):
+    """Budgets and quotas, by project and name."""
+
+    budgets: tuple[BudgetState, ...]
+    quotas: tuple[QuotaState, ...]
+
+
+class PricesFound(msgspec.Struct, frozen=True, kw_only=True):
+    """The price list of a node."""
+
+    name: str
+    version: str
+    currency: str
+    text: str
+    """As its file is, in TOML."""
+
+
+class SetBudget(Operation[BudgetState], frozen=True, kw_only=True):
+    """Set a budget of a project: how much may be used, in which time, and what is done then.
+
+    At 50, 80 and 100 percent it is told. A hard one has calls refused (429) that would go beyond
+    it; events that are kept wait.
+    """
+
+    declared = Declaration(
+        http=f"PUT {_PATH}",
+        tag="records",
+        action=Action.BUDGET_WRITE,
+        on=on_project,
+        problems=(409,),
+        example={"amount": 50.0, "unit": "money", "per": "month", "hard": True},
+        answer=_BUDGET,
+    )
+    project: Name
+    name: Annotated[Name, msgspec.Meta(description="Name of the budget.")]
+    amount: Annotated[
+        float,
+        msgspec.Meta(ge=0.000001, le=1e15, description="How much may be used."),
+        Given(metavar="N"),
+    ]
+    unit: Annotated[
+        BudgetUnit,
+        msgspec.Meta(description="`money`, `requests`, `cpu-seconds` or `gb-seconds`."),
+        Given(metavar="UNIT"),
+    ] = BudgetUnit.MONEY
+    per: Annotated[
+        BudgetPer,
+        msgspec.Meta(description="`hour` (the last sixty minutes), `day` or `month`."),
+        Given(metavar="TIME-SPAN"),
+    ] = BudgetPer.MONTH
+    hard: Annotated[bool, msgspec.Meta(description="Refuse calls that would go beyond it.")] = False
+    function: _Function | None = None
+    caller: Annotated[_Who, msgspec.Meta(description="Only what this caller has used.")] | None = (
+        None
+    )
+    account: (
+        Annotated[
+            _Who,
+            msgspec.Meta(
+                description="Only what callers have used for whom this one answers: `user:ada`."
+            ),
+        ]
+        | None
+    ) = None
+
+
+class LiftBudget(Operation[BudgetState], frozen=True, kw_only=True):
+    """Have a hard budget refuse nothing for a while. That is on record before it is so."""
+
+    declared = Declaration(
+        http=f"POST {_PATH}/lift",
+        tag="records",
+        action=Action.BUDGET_WRITE,
+        on=on_project,
+        problems=(404,),
+        example={"seconds": 3600, "reason": "the sale goes on until noon"},
+        answer=_BUDGET,
+    )
+    project: Name
+    name: Annotated[Name, msgspec.Meta(description="Name of the budget.")]
+    seconds: Annotated[int, number("For how long; 0 ends it.", least=0, most=MAX_LIFT)]
+    reason: Annotated[str, text("Why, for who asks later.", least=1, most=256)]
+
+
+class RemoveBudget(Operation[None], frozen=True, kw_only=True):
+    """Remove a budget or a quota."""
+
+    declared = Declaration(
+        http=f"DELETE {_PATH}",
+        tag="records",
+        action=Action.BUDGET_WRITE,
+        on=on_project,
+        problems=(404,),
+        status=HTTPStatus.NO_CONTENT,
+    )
+    project: Name
+    name: Annotated[Name, msgspec.Meta(description="Name of the budget or quota.")]
+
+
+class ListBudgets(Operation[BudgetsFound], frozen=True, kw_only=True):
+    """List budgets and quotas, and how much of each is used."""
+
+    declared = Declaration(
+        http="GET /budgets",
+        tag="records",
+        action=Action.INVOCATION_READ,
+        on=on_project_or_node,
+        answer=BudgetsFound(budgets=(_BUDGET,), quotas=(_QUOTA,)),
+    )
+    project: OnlyProject | None = None
+
+
+class SetQuota(Operation[QuotaState], frozen=True, kw_only=True):
+    """Set a quota of a project: how many calls may come in how many seconds, and of whom.
+
+    Answers say what is left in the fields `RateLimit-Policy` and `RateLimit`.
+    """
+
+    declared = Declaration(
+        http="PUT /quotas/{project}/{name}",
+        tag="records",
+        action=Action.BUDGET_WRITE,
+        on=on_project,
+        problems=(409,),
+        example={"calls": 60, "seconds": 60, "each": "address"},
+        answer=_QUOTA,
+    )
+    project: Name
+    name: Annotated[Name, msgspec.Meta(description="Name of the quota.")]
+    calls: Annotated[int, number("So many calls.", least=1, most=1_000_000)]
+    seconds: Annotated[int, number("In so many seconds.", least=1, most=86_400)] = 60
+    each: Annotated[
+        QuotaEach,
+        msgspec.Meta(description="Of whom: each `caller`, each `address`, or the `function`."),
+        Given(metavar="WHOM"),
+    ] = QuotaEach.CALLER
+    function: (
+        Annotated[Name, msgspec.Meta(description="Only calls of this function of the project.")]
+        | None
+    ) = None
+
+
+class ShowPrices(Operation[PricesFound], frozen=True, kw_only=True):
+    """Show the price list of the node."""
+
+    declared = Declaration(
+        http="GET /prices",
+        tag="records",
+        action=Action.NODE_READ,
+        answer=PricesFound(name="example", version="1", currency="EUR", text="..."),
+    )
+
+
+class SetPrices(Operation[PricesFound], frozen=True, kw_only=True):
+    """Give the node another price list, in which budgets in money are counted from now on."""
+
+    declared = Declaration(
+        http="PUT /prices",
+        tag="records",
+        action=Action.BUDGET_WRITE,
+        example={"text": 'name = "ours"\n'},
+        answer=PricesFound(name="ours", version="1", currency="EUR", text="..."),
+    )
+    text: Annotated[str, text("The list, in TOML.", least=1, most=MAX_PRICES)]

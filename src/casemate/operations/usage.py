@@ -1,0 +1,101 @@
+"""Operations on what functions have used."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.principal import Action
+from casemate.model.usage import DAY, Usage, UsageBy, UsageSpan
+from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on_chosen
+from casemate.operations.fields import Moment, OnlyFunction, OnlyProject, number
+from casemate.operations.given import Given
+
+MAX_ROWS = 50_000
+"""Sums of one answer; what is beyond is asked for with a narrower question."""
+_Since = Annotated[
+    Moment,
+    msgspec.Meta(description="From the hour on in which this Unix time is; 0: the month's first."),
+    Given("From: `2h`, `7d`, or a time; the month's first day otherwise.", metavar="TIME"),
+]
+_Until = Annotated[
+    Moment,
+    msgspec.Meta(description="Before this Unix time; 0: until now."),
+    Given("Before: given like --since.", metavar="TIME"),
+]
+_SHOWN = Usage(
+    project="shop",
+    function="checkout",
+    requests=1042,
+    refused=3,
+    errors=2,
+    retries=1,
+    cold=4,
+    run_us=13_546_000,
+    cpu_us=4_890_120,
+    memory_mb_ms=1_733_888,
+    request_bytes=88_211,
+    response_bytes=402_114,
+    uses=2084,
+    peak=41_943_040,
+    longest_us=88_120,
+)
+
+
+class UsageFound(msgspec.Struct, frozen=True, kw_only=True):
+    """What was used, and from when to when."""
+
+    since: float
+    until: float
+    rows: tuple[Usage, ...]
+    more: bool = False
+    """Whether there are sums that are not shown: they are too many."""
+
+
+class ShowUsage(Operation[UsageFound], frozen=True, kw_only=True):
+    """Show what functions have used: requests, times, CPU, memory, bytes.
+
+    Counted of each invocation once, as the control groups tell it, by hours of UTC.
+    """
+
+    declared = Declaration(
+        http="GET /usage",
+        tag="records",
+        action=Action.INVOCATION_READ,
+        on=on_chosen,
+        answer=UsageFound(since=1764547200.0, until=1764633600.0, rows=(_SHOWN,)),
+    )
+    project: OnlyProject | None = None
+    function: OnlyFunction | None = None
+    by: Annotated[
+        UsageBy,
+        msgspec.Meta(
+            description="By what sums are told apart: `project`, `function`, `trigger`, `caller`, "
+            "`account` or `route`."
+        ),
+        Given(metavar="WHAT"),
+    ] = UsageBy.FUNCTION
+    each: (
+        Annotated[
+            UsageSpan,
+            msgspec.Meta(description="Sums of each `hour` or `day`, instead of the whole time."),
+            Given(metavar="SPAN"),
+        ]
+        | None
+    ) = None
+    since: _Since = 0.0
+    until: _Until = 0.0
+
+
+class ReadUsage(Operation[tuple[Usage, ...]], frozen=True, kw_only=True):
+    """Return sums of what was used."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    project: OnlyProject | None = None
+    function: OnlyFunction | None = None
+    by: UsageBy = UsageBy.FUNCTION
+    each: UsageSpan | None = None
+    since: Moment = 0.0
+    until: Moment = 10**6 * DAY
+    limit: Annotated[int, number("How many at most.", least=1, most=MAX_ROWS + 1)] = MAX_ROWS

@@ -1,0 +1,149 @@
+"""Sums of what invocations have used: a fold of their records, with the position kept beside.
+
+The fold goes on in the very transaction that keeps records, so that each is counted once whatever
+is sent again and whoever is killed, and before its record may be forgotten. It goes by the time at
+which records were kept, which is the recorder's own. Runs on the thread that writes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from casemate.model.usage import DAY, GREATEST, HOUR, OTHERS, SUMMED, Usage, UsageBy, UsageSpan
+from casemate.operations.usage import ReadUsage
+from casemate.recorder.records.progress import place_of, remember
+from casemate.recorder.records.rows import Page
+from casemate.sqlite import engine
+
+NAME = "usage"
+"""Of the position, among those of other works."""
+MOST_AT_ONCE = 20_000
+"""Records that are counted in one transaction; more are those of a release before."""
+MOST_KEYS = 1000
+"""Callers and routes of a function that are told apart within an hour or a day."""
+KEEP = {HOUR: 8 * DAY, DAY: 400 * DAY}
+"""For how long sums are kept, in seconds."""
+_PRUNED_AT_ONCE = 1000
+PAGE_ROWS = 15_000
+"""Of one page of an answer, some three megabytes: each page is a question of its own."""
+
+_KEY = ("project", "function", "trigger", "caller", "route")
+# Bounded, each and as a sum: what a gateway tells that was taken over must neither take anything
+# off nor make a sum that no column holds.
+_MOST = 2**61
+_RUN = "min(max(run_ms, 0), 1e9)"
+_MEMORY = "min(max(memory, 0), 1 << 46)"
+_AMOUNTS = {
+    "requests": "sum(run_ms > 0)",
+    "refused": "sum(run_ms <= 0)",
+    "errors": "sum(run_ms > 0 AND outcome <> 'ok')",
+    "retries": "sum(run_ms > 0 AND attempt > 1)",
+    "cold": "sum(run_ms > 0 AND cold)",
+    "run_us": f"CAST(sum({_RUN} * 1000) AS INTEGER)",
+    "cpu_us": "sum(min(max(cpu_us, 0), 1 << 46))",
+    "memory_mb_ms": f"sum(CAST({_RUN} * {_MEMORY} / 1048576 + 0.5 AS INTEGER))",
+    "request_bytes": "sum((run_ms > 0) * min(max(request_bytes, 0), 1 << 40))",
+    "response_bytes": "sum((run_ms > 0) * min(max(response_bytes, 0), 1 << 40))",
+    "uses": "sum(min(max(uses, 0), 1 << 30))",
+    "peak": "max(min(max(peak, 0), 1 << 46))",
+    "longest_us": f"CAST(max({_RUN}) * 1000 AS INTEGER)",
+}
+# A version is known: what was called that there is not belongs to nobody.
+_COUNT = f"""
+    SELECT CAST(stored_at / {HOUR} AS INTEGER) * {HOUR}, {", ".join(_KEY)},
+        {", ".join(_AMOUNTS.values())}
+    FROM invocation WHERE sequence > ? AND sequence <= ? AND version > 0
+    GROUP BY function, caller, 1, project, trigger, route
+"""  # noqa: S608 - names of ours
+_SET = ", ".join(
+    f"{name} = max({name}, ?)" if name in GREATEST else f"{name} = min({name} + ?, {_MOST})"
+    for name in _AMOUNTS
+)
+_WHERE = " AND ".join(f"{name} = ?" for name in ("span", "start", *_KEY))
+_ADD = f"UPDATE usage SET {_SET} WHERE {_WHERE}"  # noqa: S608
+_INSERT = f"""
+    INSERT INTO usage ({", ".join((*_AMOUNTS, "span", "start", *_KEY))})
+    VALUES ({", ".join("?" * (len(_AMOUNTS) + 2 + len(_KEY)))})
+"""  # noqa: S608
+_KEYS = "SELECT count(*) FROM usage WHERE span = ? AND start = ? AND project = ? AND function = ?"
+_PRUNE = """
+    DELETE FROM usage WHERE (span, start, project, function, trigger, caller, route) IN (
+        SELECT span, start, project, function, trigger, caller, route FROM usage
+        WHERE span = ? AND start < ? LIMIT ?
+    )
+"""
+
+
+def count(connection: engine.Connection) -> int:
+    """Add what records tell that were not counted yet; return how many they were at the most.
+
+    In a transaction of the caller's. Raises engine.Error.
+    """
+    after = place_of(connection, NAME)
+    row = connection.execute("SELECT max(sequence) FROM invocation").fetchone()
+    newest = int(row[0] or 0)
+    until = min(newest, after + MOST_AT_ONCE)
+    if until <= after:
+        return 0
+    for start, *rest in connection.execute(_COUNT, (after, until)).fetchall():
+        key, amounts = rest[: len(_KEY)], rest[len(_KEY) :]
+        _add(connection, (HOUR, start, *key), amounts)
+        _add(connection, (DAY, start // DAY * DAY, *key), amounts)
+    remember(connection, NAME, until)
+    return until - after
+
+
+def _add(connection: engine.Connection, key: tuple[Any, ...], amounts: list[int]) -> None:
+    if connection.execute(_ADD, (*amounts, *key)).rowcount:
+        return
+    if connection.execute(_KEYS, key[:4]).fetchone()[0] >= MOST_KEYS:
+        key = (*key[:5], OTHERS, "")
+        if connection.execute(_ADD, (*amounts, *key)).rowcount:
+            return
+    connection.execute(_INSERT, (*amounts, *key))
+
+
+def prune(connection: engine.Connection, now: float) -> None:
+    """Forget some sums that are old."""
+    for span, seconds in KEEP.items():
+        connection.execute(_PRUNE, (span, now - seconds, _PRUNED_AT_ONCE))
+
+
+def usage(connection: engine.Connection, operation: ReadUsage, at: int | None = None) -> Page:
+    """Return sums, ordered by what they are told apart by."""
+    shown = {name: name for name in _COLUMNS[operation.by]}
+    if operation.each is not None:
+        seconds = _SECONDS[operation.each]
+        shown["start"] = f"start / {seconds} * {seconds}"
+    # Of the last days there are hours as well, for questions that are not about whole days.
+    hours = operation.each is UsageSpan.HOUR or operation.since % DAY or operation.until % DAY
+    span = HOUR if hours else DAY
+    where, values = (
+        ["span = ?", "start >= ?", "start < ?"],
+        [span, operation.since, operation.until],
+    )
+    for name in ("project", "function"):
+        if (wanted := getattr(operation, name)) is not None:
+            where.append(f"{name} = ?")
+            values.append(wanted)
+    sums = [*(f"sum({name})" for name in SUMMED), *(f"max({name})" for name in GREATEST)]
+    group = ", ".join(str(number + 1) for number in range(len(shown)))
+    rows = connection.execute(
+        f"SELECT {', '.join((*shown.values(), *sums))} FROM usage "  # noqa: S608 - names of ours
+        f"WHERE {' AND '.join(where)} GROUP BY {group} ORDER BY {group} LIMIT ? OFFSET ?",
+        (*values, min(PAGE_ROWS, operation.limit), at or 0),
+    ).fetchall()
+    names = (*shown, *SUMMED, *GREATEST)
+    found = [Usage(**dict(zip(names, row, strict=True))) for row in rows]
+    return Page(found, (at or 0) + PAGE_ROWS if len(found) == PAGE_ROWS else None)
+
+
+_COLUMNS = {
+    UsageBy.PROJECT: ("project",),
+    UsageBy.FUNCTION: ("project", "function"),
+    UsageBy.TRIGGER: ("trigger",),
+    UsageBy.CALLER: ("caller",),
+    UsageBy.ACCOUNT: ("caller",),
+    UsageBy.ROUTE: ("project", "function", "route"),
+}
+_SECONDS = {UsageSpan.HOUR: HOUR, UsageSpan.DAY: DAY}

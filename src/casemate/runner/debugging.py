@@ -1,0 +1,140 @@
+"""A handler in the standard library's debugger, with what one of its invocations had.
+
+Started by `casemate dev --debug` in a sandbox without network, files of the host or a terminal:
+commands come by the standard input, after one line with the job, and all else goes out as text.
+Uses of the platform are answered as they were recorded, in the same order; nothing is done.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import pdb
+import resource
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from . import event as events
+from .channel import ERRORS, CapabilityError, UnavailableError
+from .context import Context, Log
+from .measures import Measures
+from .trace import of as trace_of
+
+MAX_SHOWN = 2000
+_OURS, _PATH = "/casemate", ("/function/code", "/function/deps")
+_SPARE = 2 << 30
+"""Bytes of addresses beyond the function's limit of memory."""
+_NOT_RECORDED = b"(the value of a secret is not recorded)"
+
+
+class RecordedChannel:
+    """Stands in the place of `Channel`: has the answers that there were."""
+
+    def __init__(self, frames: list[tuple[bool, dict[str, Any], bytes]]) -> None:
+        """Answer what was asked in these frames."""
+        self._asked = [head for asked, head, _ in frames if asked]
+        self._answers = {head.get("n"): (head, body) for asked, head, body in frames if not asked}
+        self._next = 0
+
+    def labels_of(self, value: object) -> str | None:
+        """There is no sink guard that would follow data."""
+        return None
+
+    def came(self, source: str, value: object, labels: object) -> None:
+        """There is no sink guard that would follow data."""
+
+    def call(
+        self, operation: str, body: bytes = b"", **arguments: object
+    ) -> tuple[dict[str, Any], bytes, int | None]:
+        """Return what was answered then. Raises CapabilityError."""
+        if self._next >= len(self._asked) or self._asked[self._next].get("op") != operation:
+            raise UnavailableError(f"the recording has no answer to {operation} here")
+        asked, self._next = self._asked[self._next], self._next + 1
+        reply, content = self._answers.get(asked.get("n"), ({}, b""))
+        if "error" in reply:
+            raise ERRORS.get(str(reply["error"]), CapabilityError)(str(reply.get("message")))
+        if "ok" not in reply:
+            raise UnavailableError(f"the recording has no answer to {operation} here")
+        return reply["ok"], content, _pipe() if operation == "secret.get" else None
+
+
+def _pipe() -> int:
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    os.write(writing, _NOT_RECORDED)
+    os.close(writing)
+    return reading
+
+
+class Debugger(pdb.Pdb):
+    """Reads from the standard input alone: no file of settings, no terminal, no signals."""
+
+    def __init__(self) -> None:
+        """Speak by the standard streams."""
+        super().__init__(stdin=sys.stdin, stdout=sys.stdout, nosigint=True, readrc=False)
+        self.quitting_for_good = False
+
+    def set_quit(self) -> None:
+        """Remember that it was asked to."""
+        self.quitting_for_good = True
+        super().set_quit()
+
+
+def _context(job: dict[str, Any], event: events.Event) -> Context:
+    frames = [
+        (asked, json.loads(base64.b64decode(head)), base64.b64decode(content))
+        for asked, head, content in job["frames"]
+    ]
+    return Context(
+        event=event,
+        request_id=job["id"],
+        deadline=time.time() + 3600.0,
+        project=job["project"],
+        function_name=job["function"],
+        function_version=str(job["version"]),
+        memory_limit=job["memory"],
+        log=Log(lambda level, text: print(f"{level}: {text}")),
+        channel=RecordedChannel(frames),  # type: ignore[arg-type]
+        measures=Measures(),
+        trace=trace_of({"id": job["id"]}),
+    )
+
+
+def debug(job: dict[str, Any], load: Callable[[str], Callable[[Any, Context], Any]]) -> None:
+    """Have the handler of a job called line by line, and look at where it raises."""
+    origin = events.Origin({"id": job["id"], "at": job["at"]}, job["project"], job["function"])
+    given, event = events.read(job["shape"], job["event"], origin)
+    debugger = Debugger()
+    try:
+        handler = load(job["handler"])
+        result = debugger.runcall(handler, given, _context(job, event))
+    except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
+        if debugger.quitting_for_good:
+            return
+        traceback.print_exception(error, file=sys.stdout)
+        debugger.reset()
+        debugger.interaction(None, error.__traceback__)
+        return
+    if not debugger.quitting_for_good:
+        print(f"It returned {result!r}"[:MAX_SHOWN])
+
+
+def main() -> None:
+    """Read the job and begin."""
+    from .zygote import load_handler, offer_names
+
+    sys.path[:] = [*_PATH, *(part for part in sys.path if part != _OURS)]
+    offer_names()
+    job = json.loads(sys.stdin.readline())
+    most = job["memory"] + _SPARE
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    os.environ.update(job["environment"])
+    debug(job, load_handler)
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

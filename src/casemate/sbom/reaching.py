@@ -1,0 +1,120 @@
+"""How the code of a function comes to each package: by which import, as far as can be read.
+
+What is read is source, and nothing is run. An import that is made up at run time is not seen, so
+that there is none is never said, only that none was found.
+"""
+
+from __future__ import annotations
+
+import ast
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from casemate.advisories import Ecosystem, normalised
+from casemate.model.bundle import BundleManifest
+from casemate.sbom.distributions import owners
+
+MAX_SECONDS = 10.0
+"""Of reading source; what was not read by then is said."""
+_MAX_BYTES = 2 * 1024 * 1024
+"""One source file; a larger one is not read."""
+NOT_FOUND = "no import of it was found, which proves nothing"
+_TOO_LONG = "its imports were not all read in time"
+
+
+def reached(bundle: Path, manifest: BundleManifest, *, seconds: float = MAX_SECONDS) -> Reached:
+    """Return how a bundle's code comes to its packages."""
+    return Reached(bundle, manifest, time.monotonic() + seconds)
+
+
+class Reached:
+    """The first way to each package that was found, in words."""
+
+    def __init__(self, bundle: Path, manifest: BundleManifest, until: float) -> None:
+        """Read until a monotonic time."""
+        self._bundle = bundle
+        self._files = {file.path for file in manifest.files}
+        self._owners: Mapping[str, str] = owners(bundle, manifest)
+        self._ways: dict[str, str] = {}
+        self._whole = True
+        self._follow(until)
+
+    def of(self, package: str) -> str:
+        """Return how the code comes to a package."""
+        name = normalised(Ecosystem.PYPI, package) or package
+        return self._ways.get(name, NOT_FOUND if self._whole else _TOO_LONG)
+
+    def _follow(self, until: float) -> None:
+        code = sorted(p for p in self._files if p.startswith("code/") and p.endswith(".py"))
+        waiting = deque((path, "") for path in code)
+        seen = set(code)
+        while waiting:
+            if time.monotonic() > until:
+                self._whole = False
+                return
+            path, through = waiting.popleft()
+            for module in _imports(self._bundle / path, _package_of(path)):
+                for found in self._located(module):
+                    if found in seen:
+                        continue
+                    seen.add(found)
+                    owner = self._owners.get(found, "")
+                    if owner and owner != through:
+                        way = f"imported through {through}" if through else f"imported by {path}"
+                        self._ways.setdefault(owner, way)
+                    waiting.append((found, owner or through))
+
+    def _located(self, module: str) -> Iterator[str]:
+        """Give the files that an import of a module runs: those of its parents as well."""
+        parts = module.split(".")
+        for root in ("code", "deps"):
+            for count in range(1, len(parts) + 1):
+                stem = "/".join((root, *parts[:count]))
+                for path in (f"{stem}/__init__.py", f"{stem}.py"):
+                    if path in self._files:
+                        yield path
+            top = f"{root}/{parts[0]}"
+            yield from (p for p in (f"{top}.abi3.so", f"{top}.so") if p in self._files)
+
+
+def _package_of(path: str) -> str:
+    """Return the package that a source file's relative imports count from."""
+    folders = path.removesuffix("/__init__.py").split("/")[1:]
+    return ".".join(folders if path.endswith("/__init__.py") else folders[:-1])
+
+
+def _imports(path: Path, package: str) -> Iterator[str]:
+    """Give the modules that a source file imports, wherever in it."""
+    try:
+        with path.open("rb") as file:
+            source = file.read(_MAX_BYTES + 1)
+        tree = ast.parse(source) if len(source) <= _MAX_BYTES else None
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, package)
+            if base:
+                yield base
+                yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and _is_import(node.func) and node.args:
+            first = node.args[0]
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield first.value.lstrip(".")
+
+
+def _absolute(node: ast.ImportFrom, package: str) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".") if package else []
+    kept = parts[: len(parts) - node.level + 1]
+    return ".".join((*kept, node.module) if node.module else kept)
+
+
+def _is_import(called: ast.expr) -> bool:
+    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+    return name in ("import_module", "__import__")

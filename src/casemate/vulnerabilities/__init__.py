@@ -1,0 +1,27 @@
+"""Known holes in the packages of functions: the gate at deploy, exceptions, what lives.
+
+    packages of a bundle ──▶ judged by advisories ──▶ weighed by rules and exceptions ──▶ verdict
+
+What advisories say is told by `casemate.advisories`; here is what the node makes of it. May import
+`advisories`, the port of `store`, `facts`, `operations` and `model`.
+"""
+
+from casemate.vulnerabilities.advisories import UPLOAD_PREFIX, Advisories
+from casemate.vulnerabilities.bundle_packages import named, packages_of
+from casemate.vulnerabilities.exceptions import Exceptions
+from casemate.vulnerabilities.gate import Gate, VulnerableError
+from casemate.vulnerabilities.watch import Live, Watch
+from casemate.vulnerabilities.weighing import weigh
+
+__all__ = [
+    "UPLOAD_PREFIX",
+    "Advisories",
+    "Exceptions",
+    "Gate",
+    "Live",
+    "VulnerableError",
+    "Watch",
+    "named",
+    "packages_of",
+    "weigh",
+]

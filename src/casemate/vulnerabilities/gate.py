@@ -1,0 +1,203 @@
+"""The gate: no bundle is deployed whose packages have known holes, or cannot be looked up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from casemate.advisories import Judgement, Package, Place, Problem, Standing, Trouble, judge, look
+from casemate.model.bundle import BundleManifest
+from casemate.model.denial import DenialKind, denied_at
+from casemate.model.errors import ConflictError
+from casemate.model.facts import Actor, Fact, FunctionPlace
+from casemate.model.vulnerability import AdvisoryRules, Hole, JudgedFunction
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.store.errors import StoreError
+from casemate.store.interface import Store
+from casemate.vulnerabilities.bundle_packages import Packages, packages_of
+from casemate.vulnerabilities.exceptions import Exceptions
+from casemate.vulnerabilities.inventory import Inventory
+from casemate.vulnerabilities.weighing import weigh
+
+CLOCK_SECONDS = 3600.0
+"""How far the clock may be behind what it was: beyond that it was set back."""
+_SETTINGS = "advisory settings"
+_MAX_NAMED = 10
+"""Holes that an error names; the rest is counted."""
+
+
+class VulnerableError(ConflictError):
+    """Packages of the bundle have known holes, or cannot be looked up."""
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store keeps: the rules, and the latest time that the node has seen."""
+
+    rules: AdvisoryRules = AdvisoryRules()
+    latest: float = 0.0
+
+
+class Gate:
+    """Judges packages of functions by the node's advisories. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        place: Place,
+        store: Store,
+        happened: Callable[[Fact], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Judge by the advisories in `place`; nothing is known before `load`."""
+        self.place = place
+        self.exceptions = Exceptions(store, happened, clock)
+        self.inventory = Inventory(store)
+        self._store = store
+        self._happened = happened
+        self._clock = clock
+        self._settings = _Settings()
+
+    async def load(self) -> None:
+        """Read rules, exceptions and packages of bundles. Raises StoreError."""
+        await self.exceptions.load()
+        await self.inventory.load()
+        stored = await self._store.read(ReadNodeValue(name=_SETTINGS))
+        if stored is not None:
+            try:
+                self._settings = msgspec.json.decode(stored, type=_Settings)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise StoreError(
+                    "What the node does about known holes cannot be read.",
+                    next_step="Start the Casemate that wrote it, or restore the store.",
+                ) from error
+
+    # -- rules and time ------------------------------------------------------------------------
+
+    @property
+    def rules(self) -> AdvisoryRules:
+        """What is done about holes."""
+        return self._settings.rules
+
+    async def set_rules(self, rules: AdvisoryRules) -> None:
+        """Keep other rules."""
+        await self._keep(msgspec.structs.replace(self._settings, rules=rules))
+
+    async def note_time(self, *, anew: bool = False) -> None:
+        """Keep what time it is; `anew` also where it is earlier: an operator has said so."""
+        now = self._clock()
+        if anew or now > self._settings.latest:
+            await self._keep(msgspec.structs.replace(self._settings, latest=now))
+
+    async def _keep(self, settings: _Settings) -> None:
+        value = msgspec.json.encode(settings)
+        await self._store.change(KeepNodeValue(name=_SETTINGS, value=value))
+        self._settings = settings
+
+    def now(self) -> float:
+        """Return the time; never one before what was seen, so that nothing gets younger."""
+        return max(self._clock(), self._settings.latest)
+
+    def _clock_problem(self) -> tuple[Problem, ...]:
+        behind = self._settings.latest - self._clock()
+        if behind <= CLOCK_SECONDS:
+            return ()
+        text = f"The clock is {behind / 3600:.0f} hours behind what it was: was it set back?"
+        return (Problem(kind=Trouble.OLD, text=text),)
+
+    # -- judging -------------------------------------------------------------------------------
+
+    async def standing(self) -> Standing:
+        """Return how the advisories stand."""
+        found = await asyncio.to_thread(look, self.place, self.now())
+        return msgspec.structs.replace(found, problems=(*found.problems, *self._clock_problem()))
+
+    async def judged(self, project: str, function: str, found: Packages) -> JudgedFunction:
+        """Return what advisories say of packages of a function, and what that means."""
+        return self.weighed(project, function, await self._judge(found))
+
+    def weighed(self, project: str, function: str, judgement: Judgement) -> JudgedFunction:
+        """Return what a judgement means for a function now."""
+        exceptions = self.exceptions.of(project, function)
+        return weigh(judgement, self.rules, exceptions, self.now())
+
+    async def _judge(self, found: Packages) -> Judgement:
+        judged = await asyncio.to_thread(judge, found.packages, self.place, now=self.now())
+        return self.completed(judged, found)
+
+    def completed(self, judged: Judgement, found: Packages) -> Judgement:
+        """Return a judgement with what else is wrong: the clock, names that are none."""
+        if not (found.packages or found.unknown):
+            return judged
+        return msgspec.structs.replace(
+            judged,
+            not_judged=(*judged.not_judged, *found.unknown),
+            problems=(*judged.problems, *self._clock_problem()),
+        )
+
+    def stamp(self) -> object:
+        """Return what changes with anything that a deploy is judged by."""
+        try:
+            stat = self.place.database.stat()
+            file = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            file = (0, 0, 0)
+        return file, self.exceptions.revision, self.rules
+
+    async def require(self, manifest: BundleManifest, by: Actor | None) -> None:
+        """Let a bundle be deployed, or record that it is not and raise VulnerableError.
+
+        With None for `by` nothing is recorded: nobody deploys.
+        """
+        project, function = manifest.project, manifest.function.name
+        judged = await self.judged(project, function, packages_of(manifest))
+        if not judged.refused:
+            return
+        error = refusal(project, function, judged)
+        if by is not None:
+            self._happened(
+                denied_at(
+                    FunctionPlace(project, function, 0, invocation=""),
+                    at=time.time(),
+                    kind=DenialKind.ADVISORIES,
+                    by=by,
+                    action="function:deploy",
+                    reason=error.message,
+                )
+            )
+        raise error
+
+    async def note(self, digest: str, manifest: BundleManifest) -> Sequence[Package]:
+        """Remember which packages a bundle has, to judge them again."""
+        found = packages_of(manifest)
+        await self.inventory.put(digest, found)
+        return found.packages
+
+
+def refusal(project: str, function: str, judged: JudgedFunction) -> VulnerableError:
+    """Return the error of a function that is not deployed: the ids, and the ways on."""
+    name = f"{project}/{function}"
+    if judged.problems and not judged.exception:
+        text = " ".join(judged.problems[:_MAX_NAMED])
+        return VulnerableError(
+            f"{name} is not deployed: its packages cannot be looked up. {text}",
+            next_step="Import advisories: casemate advisories import SOURCE --node. Or record an "
+            f"exception: casemate advisories except {name} --without-advisories --for 7d "
+            "--reason TEXT",
+        )
+    holes = judged.refusing
+    named = "; ".join(in_words(hole) for hole in holes[:_MAX_NAMED])
+    rest = f"; and {len(holes) - _MAX_NAMED} more" if len(holes) > _MAX_NAMED else ""
+    first = holes[0]
+    return VulnerableError(
+        f"{name} is not deployed, for known holes in its packages: {named}{rest}.",
+        next_step="Take a version with the hole fixed. Or record an exception: casemate advisories "
+        f"except {name} --advisory {first.id} --package {first.package} --for 30d --reason TEXT",
+    )
+
+
+def in_words(hole: Hole) -> str:
+    """Return a hole in a line."""
+    fixed = f"fixed in {', '.join(hole.fixed)}" if hole.fixed else "no version is fixed"
+    return f"{hole.id} in {hole.package} {hole.version} ({hole.why}; {fixed})"

@@ -1,0 +1,49 @@
+"""Who answers for a caller: who made its token, whose function it is, else itself."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from casemate.accounts import Accounts
+
+MAKERS = {"1": "user:ada", "2": "token:1", "3": "token:3", "4": "token:gone"}
+KNOWN: Any = SimpleNamespace(
+    _directory=SimpleNamespace(
+        tokens={name: SimpleNamespace(created_by=by) for name, by in MAKERS.items()}
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("caller", "expected"),
+    [
+        ("user:ada", "user:ada"),
+        ("token:1", "user:ada"),
+        ("token:2", "user:ada"),
+        ("token:3", "token:3"),
+        ("token:4", "token:gone"),
+        ("token:unknown", "token:unknown"),
+        ("function:shop/cart", "project:shop"),
+        ("trigger:shop/cart/nightly", "project:shop"),
+        ("anonymous:public", "anonymous:public"),
+        ("(others)", "(others)"),
+        ("", ""),
+    ],
+)
+def test_who_answers(caller: str, expected: str) -> None:
+    assert Accounts.answerable(KNOWN, caller) == expected
+
+
+def test_a_circle_ends() -> None:
+    circle: Any = SimpleNamespace(
+        _directory=SimpleNamespace(
+            tokens={
+                "a": SimpleNamespace(created_by="token:b"),
+                "b": SimpleNamespace(created_by="token:a"),
+            }
+        )
+    )
+    assert Accounts.answerable(circle, "token:a") in ("token:a", "token:b")

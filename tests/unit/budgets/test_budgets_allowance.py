@@ -1,0 +1,257 @@
+"""A call is let begin or refused, and what it used is counted once, however it ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from casemate.budgets import Allowance
+from casemate.budgets.allowance import DETAIL
+from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
+from casemate.model.facts import BudgetReached
+from casemate.model.invocation import Outcome
+from casemate.model.path import Admitted, Finished, RefusedError
+from casemate.model.principal import ANONYMOUS, Principal, PrincipalKind
+from casemate.sandbox.meter import Metered
+from support.core import request, version
+
+ADA = Principal(kind=PrincipalKind.USER, id="ada")
+TOKEN = Principal(kind=PrincipalKind.TOKEN, id="ci")
+
+
+class Node:
+    def __init__(self) -> None:
+        self.now, self.steady, self.told = 1_795_392_000.0, 5.0, []
+        told: list[Any] = self.told
+        self.allowance = Allowance(
+            told.append,
+            {"token:ci": "user:ada"}.get,  # type: ignore[arg-type]
+            clock=lambda: self.now,
+            steady=lambda: self.steady,
+        )
+
+    def budget(self, **changes: Any) -> None:
+        given: dict[str, Any] = {
+            "project": "t",
+            "name": "b",
+            "amount": 3.0,
+            "unit": BudgetUnit.REQUESTS,
+            "per": BudgetPer.DAY,
+            "hard": True,
+        }
+        self.allowance.put(Budget(**{**given, **changes}))
+
+    def quota(self, **changes: Any) -> None:
+        given: dict[str, Any] = {
+            "project": "t",
+            "name": "q",
+            "calls": 2,
+            "seconds": 10,
+            "each": QuotaEach.CALLER,
+        }
+        self.allowance.put_quota(Quota(**{**given, **changes}))
+
+    def enter(self, by: Principal = ADA, name: str = "f", address: str = "", **where: Any) -> Any:
+        admitted = Admitted(
+            request=request(function=name, remote_address=address, **where),
+            version=version(name=name, **where),
+            principal=by,
+        )
+        return self.allowance.enter(admitted)
+
+    def refused(self, *given: Any, **more: Any) -> RefusedError:
+        with pytest.raises(RefusedError) as refusal:
+            self.enter(*given, **more)
+        assert refusal.value.outcome is Outcome.THROTTLED
+        # Nothing of the inside: neither which bound, nor whose, nor how much of it.
+        assert refusal.value.message == DETAIL
+        return refusal.value
+
+    @property
+    def ledger(self) -> Any:
+        return self.allowance.ledgers["t"]["b"]
+
+
+def ended(cpu_us: int = 0, ran: float = 0.5) -> Finished:
+    used = Metered(ran, 0.0)
+    used.know(cpu_us, 0)
+    return Finished(outcome=Outcome.OK, ran=ran, used=used)
+
+
+def test_where_nothing_is_set_nothing_is_counted() -> None:
+    assert Node().enter() is None
+    node = Node()
+    node.budget(project="other")
+    assert node.enter() is None
+
+
+def test_a_hard_budget_refuses_what_would_go_beyond_it() -> None:
+    node = Node()
+    node.budget()
+    first, second, third = (node.enter() for _ in range(3))
+    refusal = node.refused()
+    assert refusal.failure is not None and refusal.failure.type == "BudgetUsedUp"
+    assert "budget b of t" in refusal.failure.message
+    assert refusal.retry_after is not None and 1 <= refusal.retry_after <= 3600
+    first.drop()  # it never ran
+    node.enter().settle(ended())
+    for ticket in (second, third):
+        ticket.settle(ended())
+        ticket.settle(ended())  # once is enough
+        ticket.drop()
+    assert (node.ledger.used, node.ledger.reserved) == (3.0, 0.0)
+    node.refused()
+    node.now += 86_400
+    assert node.enter() is not None
+
+
+def test_what_is_not_known_yet_stays_reserved() -> None:
+    node = Node()
+    node.budget(amount=1.0)
+    ticket, used = node.enter(), Metered(0.5, 0.0)
+    ticket.settle(Finished(outcome=Outcome.TIMEOUT, ran=0.5, used=used))
+    assert (node.ledger.used, node.ledger.reserved) == (0.0, 1.0)
+    node.refused()
+    used.know(77, 0)
+    assert (node.ledger.used, node.ledger.reserved) == (1.0, 0.0)
+
+
+def test_a_fault_of_ours_counts_as_guessed() -> None:
+    node = Node()
+    node.budget()
+    node.enter().settle(Finished(outcome=Outcome.INTERNAL_ERROR))
+    assert (node.ledger.used, node.ledger.reserved) == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        (BudgetUnit.REQUESTS, 1.0),
+        (BudgetUnit.CPU_SECONDS, 0.25),
+        (BudgetUnit.GB_SECONDS, 0.5 * 256 / 1024 / 1.0 * 1.0),
+    ],
+)
+def test_units(unit: BudgetUnit, expected: float) -> None:
+    node = Node()
+    node.budget(unit=unit, amount=100.0)
+    node.enter().settle(ended(250_000))
+    assert node.ledger.used == pytest.approx(expected, rel=1e-3)
+
+
+def test_money_is_that_of_the_price_list() -> None:
+    node = Node()
+    node.budget(unit=BudgetUnit.MONEY, amount=1.0)
+    node.enter().settle(ended(3_600_000_000))
+    assert node.ledger.used == pytest.approx(0.0400 + 0.0000002 + 0.000015 / 8, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("scope", "counted"),
+    [
+        ({"function": "f"}, [("f", ADA), ("f", TOKEN), ("f", ANONYMOUS)]),
+        ({"caller": "token:ci"}, [("f", TOKEN), ("g", TOKEN)]),
+        ({"account": "user:ada"}, [("f", TOKEN), ("g", TOKEN)]),
+        ({"function": "g", "caller": "user:ada"}, [("g", ADA)]),
+    ],
+)
+def test_of_whom_it_is(scope: dict[str, str], counted: list[tuple[str, Principal]]) -> None:
+    node = Node()
+    node.budget(amount=100.0, **scope)
+    found = []
+    for name in ("f", "g"):
+        for by in (ADA, TOKEN, ANONYMOUS):
+            if node.enter(by, name) is not None:
+                found.append((name, by))
+    assert found == counted
+
+
+def test_a_call_is_refused_by_any_and_reserved_of_none_then() -> None:
+    node = Node()
+    node.budget(name="a", amount=100.0)
+    node.budget(name="z", amount=1.0)
+    node.enter()
+    node.refused()
+    assert node.allowance.ledgers["t"]["a"].reserved == 1.0
+
+
+def test_its_owner_is_told_at_half_most_and_all() -> None:
+    node = Node()
+    node.budget(amount=10.0)
+    for _ in range(10):
+        node.enter().settle(ended())
+    for _ in range(5):
+        node.refused()
+    assert [(each.percent, each.budget) for each in node.told] == [(50, "b"), (80, "b"), (100, "b")]
+    assert all(isinstance(each, BudgetReached) and each.hard for each in node.told)
+
+
+def test_one_that_has_no_room_is_used_up_even_if_a_little_is_left() -> None:
+    node = Node()
+    node.budget(amount=1.5)
+    node.enter().settle(ended())
+    node.refused()
+    assert [each.percent for each in node.told] == [50, 100]
+
+
+def test_a_quota_of_each_caller() -> None:
+    node = Node()
+    node.quota()
+    assert node.enter(ADA).fields[1] == (b"ratelimit", b'"q";r=1;t=5')
+    node.enter(ADA)
+    refusal = node.refused(ADA)
+    assert refusal.retry_after == 5 and refusal.failure.type == "QuotaUsedUp"  # type: ignore[union-attr]
+    assert dict(refusal.fields)[b"ratelimit"] == b'"q";r=0;t=10'  # type: ignore[attr-defined]
+    assert node.enter(TOKEN) is not None
+    node.steady += 5
+    assert node.enter(ADA) is not None
+
+
+def test_a_quota_of_each_address_and_of_a_function() -> None:
+    node = Node()
+    node.quota(each=QuotaEach.ADDRESS, calls=1)
+    node.enter(ANONYMOUS, address="192.0.2.1")
+    node.refused(ANONYMOUS, address="192.0.2.1")
+    node.enter(ANONYMOUS, address="192.0.2.2")
+    assert node.enter(ANONYMOUS) is None  # from no network
+    node = Node()
+    node.quota(each=QuotaEach.FUNCTION, calls=1, function="f")
+    node.enter(ADA)
+    node.refused(TOKEN)
+    assert node.enter(ADA, "g") is None
+
+
+def test_who_is_refused_by_one_quota_keeps_his_tokens_of_the_others() -> None:
+    node = Node()
+    node.quota(name="a", calls=100)
+    node.quota(name="b", calls=1, each=QuotaEach.FUNCTION)
+    node.enter(ADA)
+    for _ in range(20):
+        node.refused(ADA)
+    assert node.allowance.rates["t"]["a"].left("user:ada", node.steady) == 99.0
+
+
+def test_a_slowed_function_runs_two_at_once() -> None:
+    node = Node()
+    anomalies = node.allowance.anomalies
+    anomalies.learn({("t", "f"): (36.0, 36.0, 36.0)})
+    anomalies.look({("t", "f"): 0.0})
+    node.now += 5
+    anomalies.look({("t", "f"): 50.0})
+    tickets = [node.enter() for _ in range(2)]
+    refusal = node.refused()
+    assert refusal.failure is not None and refusal.failure.type == "CostAnomaly"
+    assert node.enter(name="g") is None
+    tickets[0].settle(ended())
+    tickets[0].drop()
+    assert node.enter() is not None
+    node.refused()
+
+
+def test_removed_is_removed() -> None:
+    node = Node()
+    node.budget()
+    node.quota()
+    assert node.allowance.remove("t", "b") and node.allowance.remove("t", "q")
+    assert not node.allowance.remove("t", "b")
+    assert node.enter() is None

@@ -1,0 +1,234 @@
+"""Kept, told before it is done, and counted again from records at a start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from casemate.budgets import Allowance, Budgets, keeping
+from casemate.facts import FactStream
+from casemate.metering import PriceListError
+from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
+from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.facts import Actor, BudgetReached, BudgetSet
+from casemate.model.usage import DAY, HOUR, Usage
+from casemate.operations.usage import ReadUsage
+from support.parts import KeptValues
+
+ADA = Actor("user:ada", "192.0.2.1")
+NOW = 1_795_392_000.0 + 12 * HOUR
+PRICES = 'name = "ours"\nversion = "1"\ncurrency = "CHF"\n[[prices]]\nfrom = 2020-01-01\n'
+
+
+class Node:
+    """Budgets over a store and records that outlive them."""
+
+    def __init__(self, store: KeptValues | None = None) -> None:
+        self.store = store or KeptValues()
+        self.rows: tuple[Usage, ...] = ()
+        self.asked: list[ReadUsage] = []
+        self.told: list[Any] = []
+        self.durable = 0
+        self.now = NOW
+        facts = FactStream()
+        facts.listen(BudgetSet, self.told.append)
+        facts.listen(BudgetReached, self.told.append)
+        self.allowance = Allowance(facts.happened, lambda c: f"of {c}", clock=lambda: self.now)
+        self.budgets = Budgets(
+            self.store,  # type: ignore[arg-type]
+            facts,
+            self.allowance,
+            read=self._read,
+            durable=self._durable,
+            ran=dict,
+            clock=lambda: self.now,
+        )
+
+    async def _read(self, operation: ReadUsage) -> tuple[Usage, ...]:
+        self.asked.append(operation)
+        return self.rows
+
+    async def _durable(self) -> None:
+        self.durable += 1
+
+
+def budget(**changes: Any) -> Budget:
+    given: dict[str, Any] = {
+        "project": "t",
+        "name": "b",
+        "amount": 10.0,
+        "unit": BudgetUnit.REQUESTS,
+        "per": BudgetPer.DAY,
+        "hard": True,
+    }
+    return Budget(**{**given, **changes})
+
+
+def play(scene: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(scene(), 10))  # type: ignore[arg-type]
+
+
+def test_what_is_set_is_told_kept_and_counted() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(caller="user:ada", requests=4), Usage(caller="token:1", requests=2))
+        state = await node.budgets.set(budget(), ADA)
+        assert (state.used, state.percent, state.currency) == (6.0, 60.0, "")
+        [told] = node.told
+        assert (told.by, told.budget, told.change) == ("user:ada", "b", "set")
+        assert told.reason == "10 requests a day, hard" and node.durable == 1
+        only = await node.budgets.set(budget(name="c", caller="token:1"), ADA)
+        account = await node.budgets.set(budget(name="d", account="of user:ada"), ADA)
+        assert (only.used, account.used) == (2.0, 4.0)
+
+    play(scene)
+
+
+def test_nothing_is_changed_that_cannot_be_recorded() -> None:
+    async def scene() -> None:
+        node = Node()
+        await node.budgets.set(budget(), ADA)
+        kept = dict(node.store.values)
+
+        async def broken() -> None:
+            raise ConflictError("The journal is full.")
+
+        node.budgets._durable = broken
+        for change in (
+            node.budgets.set(budget(name="c"), ADA),
+            node.budgets.lift("t", "b", 60, "why", ADA),
+            node.budgets.remove("t", "b", ADA),
+            node.budgets.set_prices(PRICES + 'gb_second = "1"\n', ADA),
+        ):
+            with pytest.raises(ConflictError):
+                await change
+        assert node.store.values == kept
+        [state] = node.budgets.states(None)
+        assert state.lifted_until is None and node.budgets.prices() != PRICES
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("per", "since"),
+    [
+        (BudgetPer.HOUR, NOW - HOUR),
+        (BudgetPer.DAY, NOW - 12 * HOUR),
+        (BudgetPer.MONTH, NOW - 12 * HOUR - (NOW // DAY - 20_759) % 31 * DAY),
+    ],
+)
+def test_a_start_counts_again_what_records_tell(per: BudgetPer, since: float) -> None:
+    async def scene() -> None:
+        node = Node()
+        await node.budgets.set(budget(per=per), ADA)
+        await node.budgets.set_quota(
+            Quota(project="t", name="q", calls=1, seconds=1, each=QuotaEach.CALLER), ADA
+        )
+        await node.budgets.lift("t", "b", 60, "a sale", ADA)
+        again = Node(node.store)
+        again.rows = (Usage(caller="user:ada", requests=9),)
+        await again.budgets.load()
+        [state] = again.budgets.states("t")
+        assert state.used == 9.0 and state.lifted_until == NOW + 60
+        assert (state.lifted_by, state.lifted_for) == ("user:ada", "a sale")
+        assert len(again.budgets.quota_states("t")) == 1 and again.budgets.states("x") == ()
+        # What was reached before the kill may not have been told.
+        assert [each.percent for each in again.told] == [80]
+        question = again.asked[0]
+        assert question.until % DAY == 0 and question.until > NOW
+        if per is not BudgetPer.MONTH:
+            assert question.since == since
+        else:
+            assert question.since % DAY == 0 and question.since <= NOW - 12 * HOUR
+        await again.budgets.close()
+
+    play(scene)
+
+
+def test_lifted_and_put_back() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(caller="c", requests=99),)
+        await node.budgets.set(budget(), ADA)
+        ledger = node.allowance.ledgers["t"]["b"]
+        assert not ledger.room(1.0, NOW)
+        state = await node.budgets.lift("t", "b", 60, "a sale", ADA)
+        assert state.lifted_until == NOW + 60 and ledger.room(1.0, NOW)
+        assert node.told[-1].change == "lift" and node.told[-1].seconds == 60
+        state = await node.budgets.lift("t", "b", 0, "over", ADA)
+        assert state.lifted_until is None and not ledger.room(1.0, NOW)
+        with pytest.raises(NotFoundError):
+            await node.budgets.lift("t", "nobody", 60, "x", ADA)
+
+    play(scene)
+
+
+def test_removed_for_good() -> None:
+    async def scene() -> None:
+        node = Node()
+        await node.budgets.set(budget(), ADA)
+        await node.budgets.remove("t", "b", ADA)
+        with pytest.raises(NotFoundError):
+            await node.budgets.remove("t", "b", ADA)
+        again = Node(node.store)
+        await again.budgets.load()
+        assert again.budgets.states(None) == ()
+        await again.budgets.close()
+
+    play(scene)
+
+
+def test_two_at_once_lose_nothing() -> None:
+    async def scene() -> None:
+        node = Node()
+        await asyncio.gather(
+            *(node.budgets.set(budget(name=f"b{n}"), ADA) for n in range(20)),
+            *(node.budgets.set(budget(name="same", amount=n + 1.0), ADA) for n in range(5)),
+        )
+        again = Node(node.store)
+        await again.budgets.load()
+        assert len(again.budgets.states(None)) == 21
+        assert again.budgets.states(None) == node.budgets.states(None)
+        await again.budgets.close()
+
+    play(scene)
+
+
+def test_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "MAX_BUDGETS", 3)
+
+    async def scene() -> None:
+        node = Node()
+        for n in range(3):
+            await node.budgets.set(budget(name=f"b{n}"), ADA)
+        await node.budgets.set(budget(name="b0", amount=5.0), ADA)
+        with pytest.raises(ConflictError, match="all there is room for"):
+            await node.budgets.set(budget(name="b3"), ADA)
+
+    play(scene)
+
+
+def test_other_prices_count_money_anew() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(caller="c", memory_mb_ms=1024 * 1000 * 10),)
+        await node.budgets.set(budget(unit=BudgetUnit.MONEY), ADA)
+        for text, reason in (
+            ("name = 1", "name is 1"),
+            (PRICES + 'gb_second = "-1"\n', "negative"),
+            (PRICES.replace("2020", "2090") + 'gb_second = "1"\n', "has no prices for"),
+        ):
+            with pytest.raises(PriceListError, match=reason):
+                await node.budgets.set_prices(text, ADA)
+        await node.budgets.set_prices(PRICES + 'gb_second = "0.5"\n', ADA)
+        [state] = node.budgets.states(None)
+        assert (state.used, state.currency) == (pytest.approx(5.0), "CHF")
+        again = Node(node.store)
+        await again.budgets.load()
+        assert again.budgets.prices().startswith('name = "ours"')
+        await again.budgets.close()
+
+    play(scene)

@@ -1,0 +1,60 @@
+"""Buckets of tokens, and what answers say of them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casemate.budgets import rates
+from casemate.budgets.rates import MOST_TOLD_APART, Rate
+from casemate.model.budget import Quota, QuotaEach
+
+
+def rate(calls: int = 3, seconds: int = 60) -> Rate:
+    return Rate(Quota(project="t", name="q", calls=calls, seconds=seconds, each=QuotaEach.ADDRESS))
+
+
+def test_so_many_at_once_and_then_as_time_passes() -> None:
+    bucket = rate()
+    for _ in range(3):
+        assert bucket.left("a", 100.0) >= 1.0
+        bucket.take("a", 100.0)
+    assert bucket.left("a", 100.0) < 1.0 and bucket.wait("a", 100.0) == 20
+    assert bucket.left("b", 100.0) == 3.0
+    assert bucket.left("a", 119.0) < 1.0 <= bucket.left("a", 120.0)
+    assert bucket.left("a", 1e9) == 3.0
+
+
+@given(st.lists(st.floats(0.0, 5.0), max_size=100))
+def test_never_more_than_the_bucket_and_what_flowed_in(pauses: list[float]) -> None:
+    bucket, now, taken = rate(5, 10), 0.0, 0
+    for pause in pauses:
+        now += pause
+        if bucket.left("a", now) >= 1.0:
+            bucket.take("a", now)
+            taken += 1
+        assert taken <= 5 + now * 0.5 + 1e-6
+
+
+def test_a_clock_that_goes_back_gives_nothing() -> None:
+    bucket = rate()
+    for _ in range(3):
+        bucket.take("a", 100.0)
+    assert bucket.left("a", 0.0) < 1.0
+
+
+def test_ten_thousand_addresses_and_more_take_bounded_room() -> None:
+    bucket = rate()
+    for n in range(MOST_TOLD_APART + 500):
+        bucket.take(str(n), 1.0)
+    assert len(bucket) == MOST_TOLD_APART
+
+
+def test_fields_are_those_of_the_draft() -> None:
+    bucket = rate()
+    bucket.take("a", 0.0)
+    assert bucket.fields("a", 0.0) == (
+        (b"ratelimit-policy", b'"q";q=3;w=60'),
+        (b"ratelimit", b'"q";r=2;t=20'),
+    )
+    assert rates.Fields is not None

@@ -1,0 +1,76 @@
+"""Bills on the command line: what is wrong is refused by name, and no cell is a formula."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from casemate.cli.commands.bill import _inert, _month, _sums, _write, list_text, money, price_list
+from casemate.cli.commands.budget import _amount
+from casemate.cli.errors import UsageError
+from casemate.metering import PriceListError, bill, shipped
+from casemate.metering.bill import moment_of
+from casemate.metering.prices import MAX_BYTES
+from casemate.model.usage import Usage
+
+NOW = moment_of(date(2026, 11, 27)) + 3600
+
+
+def test_a_month_is_named_or_this_one() -> None:
+    assert _month(None, NOW) == date(2026, 11, 27)
+    assert _month("2026-02", NOW) == date(2026, 2, 1)
+    for text in ("2026", "2026-13", "2026-1", "now", "", "2026-02-03"):
+        with pytest.raises(UsageError, match="expected YYYY-MM"):
+            _month(text, NOW)
+
+
+def test_a_price_list_is_a_file_or_a_shipped_one(tmp_path: Path) -> None:
+    assert price_list("aws-lambda").currency == "USD"
+    own = tmp_path / "own.toml"
+    own.write_bytes(list_text("example").replace(b"EUR", b"CHF"))
+    assert price_list(str(own)).currency == "CHF"
+    with pytest.raises(UsageError, match="cannot be read"):
+        price_list(str(tmp_path / "missing.toml"))
+    with pytest.raises(UsageError, match="cannot be read"):
+        price_list(str(tmp_path))
+    own.write_bytes(b"#" * (MAX_BYTES + 9))
+    with pytest.raises(PriceListError, match="at most"):
+        price_list(str(own))
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\tx", "\rx"])
+def test_no_cell_is_a_formula(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Names of routes are what somebody wrote, and a spreadsheet reads the file."""
+    assert _inert(text) == f"'{text}"
+    _write(("a",), [{"a": text}, {"a": "1.5"}])
+    rows = list(csv.reader(io.StringIO(capsys.readouterr().out, newline="")))
+    assert rows == [["a"], [f"'{text}"], ["1.5"]]
+
+
+def test_days_of_one_thing_are_one_line() -> None:
+    rows = [
+        Usage(project="shop", function="cart", requests=1_000_000, start=NOW + n * 86_400)
+        for n in range(3)
+    ]
+    assert _sums(bill(shipped("aws-lambda"), rows)) == {"shop/cart": {"requests": Decimal("0.60")}}
+
+
+def test_money_for_people() -> None:
+    assert [money(Decimal(text)) for text in ("0", "0.0000016", "3.5", "12.345")] == [
+        "0.00",
+        "0.000002",
+        "3.500000",
+        "12.34",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-1", "nan", "inf", "1e300"])
+def test_an_amount_is_a_number_above_nothing(text: str) -> None:
+    with pytest.raises(UsageError, match="above 0"):
+        _amount(text)
+    assert _amount("12.5") == 12.5

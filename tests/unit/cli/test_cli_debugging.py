@@ -1,0 +1,80 @@
+"""What `casemate dev --debug` hands to the debugger, and what it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from casemate.cli import debugging
+from casemate.cli.errors import CommandError
+from casemate.model.function import EventFormat, FunctionSpec
+from casemate.model.invocation import Outcome
+from casemate.model.recording import Content, Frame, Recording, RecordingSummary
+
+
+def recording(trigger: str = "invoke", event: bytes = b'{"a": 1}') -> Recording:
+    summary = RecordingSummary(
+        id="inv_1",
+        project="shop",
+        function="f",
+        version=3,
+        trigger=trigger,
+        outcome=Outcome.HANDLER_ERROR,
+        at=5.0,
+        expires_at=9.0,
+        size=1,
+    )
+    frames = (Frame(True, b'{"n":1,"op":"x"}'), Frame(False, b'{"n":1,"ok":{}}', b"\xff"))
+    return Recording(summary=summary, content=Content(event=event, frames=frames))
+
+
+def spec(**changes: Any) -> FunctionSpec:
+    return FunctionSpec(name="f", handler="app:handler", **changes)
+
+
+def test_a_direct_call_is_handed_over_as_it_came() -> None:
+    job = msgspec.json.decode(msgspec.json.encode(debugging._job(spec(), recording())))
+    assert (job["event"], job["shape"], job["version"]) == ({"a": 1}, "", 3)
+    assert job["frames"][1] == [False, "eyJuIjoxLCJvayI6e319", "/w=="]
+
+
+def test_a_request_has_what_the_node_adds() -> None:
+    job = debugging._job(spec(), recording("http", b'{"method": "GET"}'))
+    assert job["shape"] == "http" and job["event"]["method"] == "GET"
+    assert (job["event"]["id"], job["event"]["time"]) == ("inv_1", 5.0)
+
+
+@pytest.mark.parametrize("trigger", ["schedule", "queue", "topic", "bucket", "table", "nats", ""])
+def test_what_cannot_be_handed_over_is_refused_by_name(trigger: str) -> None:
+    with pytest.raises(CommandError, match="cannot be handed over"):
+        debugging._job(spec(), recording(trigger))
+
+
+def test_requests_in_the_shape_of_aws_are_refused() -> None:
+    aws = next(each for each in EventFormat if each is not EventFormat.CASEMATE)
+    with pytest.raises(CommandError, match="cannot be handed over"):
+        debugging._job(spec(event_format=aws), recording("http"))
+
+
+def test_an_event_that_was_too_large_is_refused() -> None:
+    with pytest.raises(CommandError, match="too large"):
+        debugging._job(spec(), recording(event=b""))
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--host", "0.0.0.0"), "this machine alone"),
+        (("--host", "casemate.example.com"), "this machine alone"),
+        (("--host", "127.0.0.1.nip.io"), "this machine alone"),
+        (("--host", "::"), "this machine alone"),
+        (("--learn",), "nothing of --learn"),
+        (("--write",), "nothing of --learn"),
+        (("err_1", "err_2"), "the id of one error"),
+    ],
+)
+def test_it_is_refused_elsewhere(cli, words: tuple[str, ...], why: str) -> None:
+    told = cli("dev", "--debug", *words)
+    assert told.code == 2 and why in told.err

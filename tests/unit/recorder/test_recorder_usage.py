@@ -1,0 +1,264 @@
+"""Sums of use: each record once, whatever is sent again, and whoever asks by what."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from records_samples import KEY, SESSION, invocation
+
+from casemate.model.invocation import InvocationRecord, Outcome
+from casemate.model.usage import DAY, HOUR, OTHERS, Usage, UsageBy, UsageSpan
+from casemate.operations.usage import ReadUsage
+from casemate.recorder.protocol import LEFT, Take, Told
+from casemate.recorder.records import usage
+from casemate.recorder.records.database import RecordsDatabase
+from casemate.recorder.records.keeping import keep
+from casemate.recorder.records.rows import Left
+from casemate.recorder.records.schema import MIGRATIONS, migrate
+from casemate.sqlite import engine
+
+MONDAY = 1_795_392_000.0
+_encode = msgspec.msgpack.Encoder().encode
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[engine.Connection]:
+    with closing(engine.connect(tmp_path / "records.db", KEY, create=True)) as opened:
+        migrate(opened)
+        yield opened
+
+
+def take(first: int, *records: InvocationRecord, session: bytes = SESSION) -> Take:
+    return Take(1, session, first, tuple(Told(LEFT, _encode(Left(record))) for record in records))
+
+
+def told(connection: engine.Connection, at: float = MONDAY, *batches: Take) -> None:
+    keep(connection, batches, at)
+
+
+def asked(connection: engine.Connection, **question: object) -> list[Usage]:
+    return usage.usage(connection, ReadUsage(**question), None).rows  # type: ignore[arg-type]
+
+
+def one(connection: engine.Connection, **question: object) -> Usage:
+    [found] = asked(connection, **question)
+    return found
+
+
+def used(n: int, **changes: object) -> InvocationRecord:
+    return invocation(f"i{n}", **{"cpu_us": 1000, "memory": 128 << 20, **changes})
+
+
+def test_every_amount_is_summed_up(connection: engine.Connection) -> None:
+    records = (
+        used(1, run_ms=10.0, uses=2, peak=9, cold=True),
+        used(2, run_ms=20.0, outcome=Outcome.TIMEOUT, peak=7, cold=False),
+        used(3, run_ms=30.0, attempt=2, cold=False),
+        used(4, run_ms=0.0, outcome=Outcome.THROTTLED, cpu_us=0, request_bytes=99),
+    )
+    told(connection, MONDAY, take(0, *records))
+    assert one(connection) == Usage(
+        project="demo",
+        function="thumbs",
+        requests=3,
+        refused=1,
+        errors=1,
+        retries=1,
+        cold=1,
+        run_us=60_000,
+        cpu_us=3000,
+        memory_mb_ms=128 * 60,
+        request_bytes=30,
+        response_bytes=60,
+        uses=2,
+        peak=9,
+        longest_us=30_000,
+    )
+
+
+def test_what_is_sent_again_is_counted_once(connection: engine.Connection) -> None:
+    records = [used(n) for n in range(6)]
+    told(connection, MONDAY, take(0, *records[:4]))
+    told(connection, MONDAY, take(0, *records[:4]), take(2, *records[2:]))
+    told(connection, MONDAY, take(4, *records[4:]))
+    assert (one(connection).requests, one(connection).cpu_us) == (6, 6000)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 10)), max_size=20))
+def test_batches_in_any_order_and_overlap(batches: list[tuple[int, int]]) -> None:
+    opened: Any = sqlite3.connect(":memory:", isolation_level=None)
+    for statements in MIGRATIONS:
+        for statement in statements:
+            opened.execute(statement)
+    known = -1
+    for first, count in batches:
+        first = min(first, known + 1)  # a client leaves no number out
+        told(opened, MONDAY, take(first, *(used(n) for n in range(first, first + count))))
+        known = max(known, first + count - 1)
+    assert sum(each.requests for each in asked(opened)) == known + 1
+    rows = opened.execute("SELECT count(*) FROM invocation").fetchone()[0]
+    assert rows == known + 1
+
+
+def test_a_transaction_that_fails_counts_nothing(connection: engine.Connection) -> None:
+    connection.execute("BEGIN")
+    told(connection, MONDAY, take(0, used(1)))
+    connection.execute("ROLLBACK")
+    assert asked(connection) == []
+    told(connection, MONDAY, take(0, used(1)))
+    assert one(connection).requests == 1
+
+
+def test_records_of_a_release_before_are_counted_bit_by_bit(
+    connection: engine.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(connection, MONDAY, take(0, *(used(n) for n in range(25))))
+    connection.execute("DELETE FROM usage")
+    connection.execute("DELETE FROM progress")
+    monkeypatch.setattr(usage, "MOST_AT_ONCE", 10)
+    told(connection, MONDAY, take(25, used(25)))
+    assert one(connection).requests == 10
+    assert usage.count(connection) == 10
+    assert usage.count(connection) == 6
+    assert usage.count(connection) == 0
+    assert one(connection).requests == 26
+
+
+def test_what_is_forgotten_stays_counted(connection: engine.Connection) -> None:
+    told(connection, MONDAY, take(0, used(1), used(2)))
+    connection.execute("DELETE FROM invocation")
+    told(connection, MONDAY, take(2, used(3)))
+    assert one(connection).requests == 3
+
+
+def test_by_what_it_is_told_apart(connection: engine.Connection) -> None:
+    records = (
+        used(1, caller="user:ada", route="/a/{id}", trigger="http"),
+        used(2, caller="user:ada", route="", trigger="queue", function="other"),
+        used(3, caller="token:1", route="/a/{id}", trigger="http", project="shop"),
+    )
+    told(connection, MONDAY, take(0, *records))
+    by = {
+        UsageBy.PROJECT: {("demo",): 2, ("shop",): 1},
+        UsageBy.FUNCTION: {("demo", "other"): 1, ("demo", "thumbs"): 1, ("shop", "thumbs"): 1},
+        UsageBy.TRIGGER: {("http",): 2, ("queue",): 1},
+        UsageBy.CALLER: {("token:1",): 1, ("user:ada",): 2},
+        UsageBy.ROUTE: {
+            ("demo", "other", ""): 1,
+            ("demo", "thumbs", "/a/{id}"): 1,
+            ("shop", "thumbs", "/a/{id}"): 1,
+        },
+    }
+    for each, expected in by.items():
+        names = usage._COLUMNS[each]
+        found = {
+            tuple(getattr(row, name) for name in names): row.requests
+            for row in asked(connection, by=each)
+        }
+        assert found == expected
+    assert [row.requests for row in asked(connection, project="demo", function="other")] == [1]
+    assert asked(connection, project="nobody") == []
+
+
+def test_hours_and_days(connection: engine.Connection) -> None:
+    for hour in (0, 1, 1, 25):
+        number = connection.execute("SELECT count(*) FROM invocation").fetchone()[0]
+        told(connection, MONDAY + hour * HOUR + 5, take(number, used(number)))
+    days = {row.start: row.requests for row in asked(connection, each=UsageSpan.DAY)}
+    assert days == {MONDAY: 3, MONDAY + DAY: 1}
+    hours = {row.start: row.requests for row in asked(connection, each=UsageSpan.HOUR)}
+    assert hours == {MONDAY: 1, MONDAY + HOUR: 2, MONDAY + 25 * HOUR: 1}
+    # Not whole days: hours are added up to what is asked for.
+    some = asked(connection, since=MONDAY + HOUR, until=MONDAY + 3 * DAY, each=UsageSpan.DAY)
+    assert {row.start: row.requests for row in some} == {MONDAY: 2, MONDAY + DAY: 1}
+    assert asked(connection, since=MONDAY + 2 * DAY) == []
+
+
+def test_callers_without_number_are_one_at_last(
+    connection: engine.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "MOST_KEYS", 5)
+    told(connection, MONDAY, take(0, *(used(n, caller=f"token:{n}") for n in range(40))))
+    told(connection, MONDAY, take(40, *(used(n, caller=f"token:{n}") for n in range(40))))
+    found = {row.caller: row.requests for row in asked(connection, by=UsageBy.CALLER)}
+    assert len(found) == 6 and sum(found.values()) == 80 and found[OTHERS] == 70
+    assert one(connection).requests == 80
+
+
+def test_what_was_called_that_there_is_not_is_nobodys(connection: engine.Connection) -> None:
+    told(
+        connection,
+        MONDAY,
+        take(0, *(used(n, version=0, function=f"guess-{n}", run_ms=0.0) for n in range(50))),
+    )
+    assert asked(connection) == []
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"cpu_us": -5},
+        {"run_ms": -1e9},
+        {"memory": -(1 << 40)},
+        {"request_bytes": -7},
+        {"uses": -1},
+        {"run_ms": float("nan")},
+        {"run_ms": 1e300},
+        {"cpu_us": 2**63},
+    ],
+)
+def test_a_gateway_that_lies_takes_nothing_off(
+    connection: engine.Connection, hostile: dict[str, object]
+) -> None:
+    told(connection, MONDAY, take(0, used(1)))
+    before = one(connection)
+    told(connection, MONDAY, take(1, used(2, **hostile)))
+    told(connection, MONDAY, take(2, used(3)))
+    after = one(connection)
+    for name in ("run_us", "cpu_us", "memory_mb_ms", "request_bytes", "response_bytes", "uses"):
+        assert getattr(after, name) >= getattr(before, name)
+    assert after.cpu_us >= 2000
+
+
+def test_old_sums_are_forgotten(connection: engine.Connection) -> None:
+    told(connection, MONDAY, take(0, used(1)))
+    usage.prune(connection, MONDAY + 9 * DAY)
+    assert asked(connection, each=UsageSpan.HOUR) == []
+    assert one(connection).requests == 1
+    usage.prune(connection, MONDAY + 401 * DAY)
+    assert asked(connection) == []
+
+
+def test_pages(connection: engine.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage, "PAGE_ROWS", 3)
+    told(connection, MONDAY, take(0, *(used(n, function=f"f{n}") for n in range(8))))
+    found: list[Usage] = []
+    at: int | None = 0
+    while at is not None:
+        page = usage.usage(connection, ReadUsage(), at)
+        found += page.rows
+        at = page.at
+    assert [row.function for row in found] == [f"f{n}" for n in range(8)]
+
+
+def test_the_real_database_counts_too(tmp_path: Path) -> None:
+    async def run() -> None:
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        await records.keep((take(0, used(1), used(2)),))
+        await records.keep((take(0, used(1), used(2)),))
+        page = await records.page(ReadUsage(since=time.time() - DAY), None)
+        assert [row.requests for row in page.rows] == [2]
+        await asyncio.to_thread(records.close)
+
+    asyncio.run(run())
