@@ -198,9 +198,8 @@ def test_credentials_stay_out_of_everything(
     given: list[str] = []
     before = bubblewrap._execute
 
-    def execute(command: list[str], environment: int, **more: object) -> object:
-        settings = os.pread(environment, 1 << 20, 0)
-        given.append(repr((list(command), settings, more)))
+    def execute(command: list[str], environment: dict[str, str], **more: object) -> object:
+        given.append(repr((list(command), environment, more)))
         return before(command, environment, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bubblewrap, "_execute", execute)

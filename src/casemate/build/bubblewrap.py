@@ -28,6 +28,8 @@ SANDBOX_UID = 65534
 _TRUSTED_PATH = "/usr/bin:/bin:/usr/local/bin"
 _ENTER = "/casemate/enter.py"
 _SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/lib", "/lib64", "/etc/ld.so.cache")
+_ENVIRONMENT = "{environment}"
+"""Stands for the descriptor with a step's environment until the step is started."""
 _MAX_OUTPUT = 4 * 1024 * 1024
 _MAX_FILE_BYTES = 1024 * 1024 * 1024
 _INSTALL_HINT = (
@@ -93,17 +95,9 @@ def run_step(
     seconds; then and when this process dies, everything the step started dies.
     """
     # By a descriptor: what is an argument can be read by every user of the host.
-    with _in_memory(environment) as given:
-        full = step_command(
-            interpreter,
-            command,
-            mounts=mounts,
-            environment=given,
-            folder=folder,
-            network=network,
-            timeout=timeout,
-        )
-        finished = _execute(full, given, stdin=stdin, timeout=timeout)
+    given = ("--args", _ENVIRONMENT)
+    full = _full(interpreter, command, given, mounts, folder, network=network, timeout=timeout)
+    finished = _execute(full, environment, stdin=stdin, timeout=timeout)
     refused = finished.status == enter_script.REFUSED
     if refused or finished.errors.startswith("bwrap: "):
         lines = finished.errors.strip().splitlines() or ["no reason given"]
@@ -119,17 +113,41 @@ def step_command(
     command: Sequence[str],
     *,
     mounts: Sequence[Mount],
-    environment: Mapping[str, str] | int,
+    environment: Mapping[str, str],
     folder: str,
     network: bool,
     timeout: float,
 ) -> list[str]:
-    """Return what starts a step in its sandbox. Raises ProtectionMissingError.
+    """Return what starts a step in its sandbox, for who starts it. Raises ProtectionMissingError.
 
-    An `environment` that is a number is the descriptor of one; else it holds nothing secret, for
-    it is among the arguments.
+    Its environment is among the arguments, which every user of the host can read: nothing secret.
     """
-    given = ["--args", str(environment)] if isinstance(environment, int) else _settings(environment)
+    return _full(
+        interpreter,
+        command,
+        _set(environment),
+        mounts,
+        folder,
+        network=network,
+        timeout=timeout,
+    )
+
+
+def _set(environment: Mapping[str, str]) -> list[str]:
+    """Return an environment as options of bubblewrap."""
+    return [part for key, value in environment.items() for part in ("--setenv", key, value)]
+
+
+def _full(
+    interpreter: Interpreter,
+    command: Sequence[str],
+    environment: Sequence[str],
+    mounts: Sequence[Mount],
+    folder: str,
+    *,
+    network: bool,
+    timeout: float,
+) -> list[str]:
     as_root = os.geteuid() == 0
     shown = [
         *_system_mounts(),
@@ -141,7 +159,7 @@ def step_command(
         find_bubblewrap(),
         *_namespace_options(as_root=as_root, network=network),
         *_mount_options(shown),
-        *given,
+        *environment,
         "--",
         *(str(interpreter.path), "-I", "-S", _ENTER),
         *(str(SANDBOX_UID) if as_root else "-", str(int(timeout) + 1), str(_MAX_FILE_BYTES)),
@@ -150,11 +168,17 @@ def step_command(
     ]
 
 
-def _execute(command: Sequence[str], given: int, *, stdin: bytes, timeout: float) -> Finished:
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+def _execute(
+    command: Sequence[str], environment: Mapping[str, str], *, stdin: bytes, timeout: float
+) -> Finished:
+    with (
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+        _in_memory(environment) as given,
+    ):
         try:
             done = subprocess.run(
-                command,
+                [str(given) if part == _ENVIRONMENT else part for part in command],
                 input=stdin,
                 stdout=out,
                 stderr=err,
@@ -177,17 +201,12 @@ def _execute(command: Sequence[str], given: int, *, stdin: bytes, timeout: float
         return Finished(status=done.returncode, output=texts[0], errors=texts[1])
 
 
-def _settings(environment: Mapping[str, str]) -> list[str]:
-    """Return an environment as options of bubblewrap."""
-    return [part for key, value in environment.items() for part in ("--setenv", key, value)]
-
-
 @contextlib.contextmanager
 def _in_memory(environment: Mapping[str, str]) -> Iterator[int]:
     """Hold a descriptor with an environment as bubblewrap reads its options."""
     descriptor = os.memfd_create("environment", os.MFD_CLOEXEC)
     try:
-        os.write(descriptor, "".join(f"{part}\0" for part in _settings(environment)).encode())
+        os.write(descriptor, "".join(f"{part}\0" for part in _set(environment)).encode())
         os.lseek(descriptor, 0, os.SEEK_SET)
         yield descriptor
     finally:

@@ -1,0 +1,36 @@
+"""What is wrong with an application before it is deployed, on this platform and on others.
+
+Importers fill one model, rules are pure functions over it, outputs print what they find. Nothing
+that is audited is run or imported, no server is asked, and no node is needed. What cannot be
+resolved is said with its place, never guessed. May import `advisories`, `manifest`, `masking` and
+`model` of ours.
+"""
+
+from casemate.audit.accepting import baseline_text, read_baseline
+from casemate.audit.auditing import NothingToAuditError, Options, applications_of, audit
+from casemate.audit.changes import changed_since
+from casemate.audit.comparing import duties_at
+from casemate.audit.finding import Finding, Report, Severity
+from casemate.audit.fixing import changes_for
+from casemate.audit.importers.aws.data import DataMissingError
+from casemate.audit.model import Application, Function
+from casemate.audit.workspace import Workspace
+
+__all__ = [
+    "Application",
+    "DataMissingError",
+    "Finding",
+    "Function",
+    "NothingToAuditError",
+    "Options",
+    "Report",
+    "Severity",
+    "Workspace",
+    "applications_of",
+    "audit",
+    "baseline_text",
+    "changed_since",
+    "changes_for",
+    "duties_at",
+    "read_baseline",
+]

@@ -1,0 +1,193 @@
+"""The audit: find manifests, import them, ask every rule, leave out what is accepted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from casemate.audit.accepting import Acceptance, Baseline
+from casemate.audit.code.reading import Code
+from casemate.audit.documents import DocumentError, read_documents
+from casemate.audit.finding import Finding, Report
+from casemate.audit.importers.all import IMPORTERS, applications_of_code
+from casemate.audit.importers.aws.data import DataMissingError
+from casemate.audit.importers.port import Importer, Source
+from casemate.audit.limits import MAX_FINDINGS
+from casemate.audit.model import Application, Place, Unresolved
+from casemate.audit.paths import paths_of
+from casemate.audit.rule import Rule, Subject
+from casemate.audit.rules.all import RULES
+from casemate.audit.workspace import Workspace
+from casemate.model.errors import CasemateError
+
+_TEMPLATES = ("yaml", "yml", "json", "template", "toml")
+_SIGNS = (
+    *("AWS::", "serving.knative.dev", "planned_values", "resource_changes", "functions:"),
+    '"functions"',
+)
+
+
+class NothingToAuditError(CasemateError):
+    """Nothing there could be audited."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What an audit is asked for."""
+
+    only: tuple[str, ...] = ()
+    """Rules by id; none means all."""
+    without: tuple[str, ...] = ()
+    files: frozenset[str] | None = None
+    """Only findings in these files; None means in all."""
+    today: str = ""
+    """The date, as `2026-11-27`, by which exceptions end."""
+    baseline: Baseline | None = None
+
+
+def audit(path: Path, options: Options | None = None) -> Report:
+    """Return what is wrong at a path. Raises NothingToAuditError if nothing could be read."""
+    started = time.monotonic()
+    options = options or Options()
+    if not options.today:
+        options = msgspec.structs.replace(options, today=time.strftime("%Y-%m-%d"))
+    if not path.exists():
+        raise NothingToAuditError(f"{path} is not there.")
+    workspace = Workspace(path)
+    applications = list(applications_of(workspace))
+    if not applications:
+        reasons = "; ".join(f"{each.place}: {each.what}" for each in workspace.notes[:3])
+        raise NothingToAuditError(
+            f"Nothing in {path} could be audited{': ' + reasons if reasons else '.'}",
+            next_step="Name the folder of an application, or its template.",
+        )
+    rules = chosen(options)
+    code = Code(workspace)
+    found = list(_findings(applications, rules, workspace, code, options.today))
+    acceptance = Acceptance(workspace, options.today, options.baseline)
+    kept, accepted = acceptance.split(_sorted(found))
+    if options.files is not None:
+        kept = [each for each in kept if each.place.file in options.files]
+    notes = (*workspace.notes, *(note for each in applications for note in each.unresolved))
+    return Report(
+        root=str(path),
+        applications=tuple((a.name, a.importer, len(a.functions)) for a in applications),
+        findings=tuple(kept),
+        accepted=tuple(accepted),
+        unresolved=tuple(sorted(set(notes))),
+        paths=tuple(paths_of(applications)),
+        files=len(workspace.files),
+        functions=sum(len(each.functions) for each in applications),
+        rules=len(rules),
+        seconds=round(time.monotonic() - started, 3),
+    )
+
+
+def chosen(options: Options) -> Sequence[Rule]:
+    """Return the rules that are asked for."""
+    known = {rule.id for rule in RULES}
+    for name in (*options.only, *options.without):
+        if name not in known:
+            raise CasemateError(
+                f"There is no rule {name[:64]!r}.", next_step="See docs/reference/audit-rules.md."
+            )
+    return [
+        rule
+        for rule in RULES
+        if (not options.only or rule.id in options.only) and rule.id not in options.without
+    ]
+
+
+def applications_of(workspace: Workspace) -> Iterator[Application]:
+    """Yield the applications of a workspace; where there is none, its code alone."""
+    sources = list(_sources(workspace))
+    read: list[tuple[Importer, Source]] = []
+    inner: set[str] = set()
+    for source in sources:
+        importer = next((each for each in IMPORTERS if each.recognises(source)), None)
+        if importer is not None:
+            read.append((importer, source))
+            inner |= {name for name in importer.inner(source, workspace) if name != source.file}
+    if inner and {source.file for _, source in read} <= inner:  # a ring: all of them
+        inner = set()
+    found = False
+    for importer, source in read:
+        if source.file in inner:
+            continue
+        for application in _imported(importer, source, workspace):
+            found = True
+            yield application
+    yield from applications_of_code(workspace, alone=not found)
+
+
+def _imported(importer: Importer, source: Source, workspace: Workspace) -> Iterator[Application]:
+    """Yield what an importer makes of a file; one that fails is noted, the others go on."""
+    try:
+        yield from importer.read(source, workspace)
+    except DataMissingError:
+        raise
+    except (CasemateError, RecursionError) as error:
+        what = error.message if isinstance(error, CasemateError) else "it is nested too deeply"
+        workspace.note(source.file, what)
+
+
+def _sources(workspace: Workspace) -> Iterator[Source]:
+    for name in workspace.files:
+        last = name.rpartition("/")[2]
+        if workspace.single is not None and name != workspace.single:
+            continue
+        if last.rpartition(".")[2] not in _TEMPLATES or last in (
+            "package-lock.json",
+            "package.json",
+        ):
+            continue
+        if last.endswith(".toml") and last != "casemate.toml":
+            continue
+        text = workspace.template(name)
+        if text is None or not (last == "casemate.toml" or any(sign in text for sign in _SIGNS)):
+            continue
+        if last == "casemate.toml":
+            yield Source(name, ())
+            continue
+        try:
+            documents, notes = read_documents(text, name)
+        except DocumentError as error:
+            workspace.note(name, error.message, error.line)
+            continue
+        for line, column, what in notes:
+            workspace.note(name, what, line, column)
+        yield Source(name, tuple(documents))
+
+
+def _findings(
+    applications: Iterable[Application],
+    rules: Sequence[Rule],
+    workspace: Workspace,
+    code: Code,
+    today: str,
+) -> Iterator[Finding]:
+    seen: set[tuple[str, Place, str]] = set()
+    for application in applications:
+        subject = Subject(application, workspace, code, today)
+        for rule in rules:
+            try:
+                for finding in rule.findings(subject):
+                    key = (finding.rule, finding.place, finding.text)
+                    if key not in seen:
+                        seen.add(key)
+                        yield finding
+                    if len(seen) >= MAX_FINDINGS:
+                        workspace.note(
+                            ".", f"more than {MAX_FINDINGS} findings: the rest is not told"
+                        )
+                        return
+            except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+                # A fault of one rule on a file that nobody thought of must not hide all others.
+                what = f"the rule {rule.id} failed here: {type(error).__name__}"
+                workspace.notes.append(Unresolved(application.place, what))
+
+
+def _sorted(found: list[Finding]) -> list[Finding]:
+    return sorted(found, key=lambda f: (-f.severity.rank, f.place, f.rule, f.text))

@@ -1,0 +1,156 @@
+"""Files of code, each read and parsed once for all rules."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TypeVar
+
+from casemate.audit.limits import MAX_LINE
+from casemate.audit.model import Application, Function, Place
+from casemate.audit.workspace import Workspace
+
+_MadeT = TypeVar("_MadeT")
+_MAX_PARSED = 600_000
+"""Characters of a file that is parsed."""
+
+
+class PythonFile:
+    """One file of Python, or what stands in a template."""
+
+    def __init__(self, file: str, text: str, tree: ast.Module, first_line: int = 1) -> None:
+        """Keep the tree and its nodes."""
+        self.file = file
+        self.text = text
+        self.tree = tree
+        self._first = first_line
+        self.nodes: tuple[ast.AST, ...] = tuple(ast.walk(tree))
+        self.imported = dict(_imports(self.nodes))
+        """What names stand for: `loads` for `pickle.loads`."""
+
+    def place(self, node: ast.AST) -> Place:
+        """Return where a node stands."""
+        line = getattr(node, "lineno", 1) + self._first - 1
+        return Place(self.file, line, getattr(node, "col_offset", 0) + 1)
+
+    def name(self, node: ast.AST) -> str:
+        """Return the dotted name of a call or a value, with imports followed: `os.system`."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return "." + ".".join(reversed(parts)) if parts else ""
+        parts.append(self.imported.get(node.id, node.id))
+        return ".".join(reversed(parts))
+
+    @cached_property
+    def _calls(self) -> tuple[tuple[ast.Call, str], ...]:
+        return tuple((n, self.name(n.func)) for n in self.nodes if isinstance(n, ast.Call))
+
+    def calls(self) -> tuple[tuple[ast.Call, str], ...]:
+        """Return each call and the name of what is called."""
+        return self._calls
+
+
+def _imports(nodes: tuple[ast.AST, ...]) -> Iterator[tuple[str, str]]:
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.asname:
+                    yield alias.asname, alias.name
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:
+                yield alias.asname or alias.name, f"{node.module}.{alias.name}"
+
+
+class Code:
+    """The code of what is audited."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Read files of this workspace."""
+        self._workspace = workspace
+        self._python: dict[str, PythonFile | None] = {}
+        self._made: dict[tuple[str, str], object] = {}
+
+    def once(self, what: str, file: str, make: Callable[[], _MadeT]) -> _MadeT:
+        """Return what several rules make of a file, made once."""
+        key = (what, file)
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]  # type: ignore[return-value]
+
+    def text(self, file: str) -> str | None:
+        """Return the text of a file; None if it has none or was made by a program."""
+        text = self._workspace.text(file)
+        if text is None or generated(file, text):
+            return None
+        return text
+
+    def python(self, file: str) -> PythonFile | None:
+        """Return a file of Python, parsed; None if it cannot be: that is noted once."""
+        if file not in self._python:
+            text = self.text(file)
+            self._python[file] = None if text is None else self._parsed(file, text, 1)
+        return self._python[file]
+
+    def inline(self, function: Function) -> PythonFile | None:
+        """Return the code that stands in a template."""
+        key = f"{function.place.file}#{function.name}"
+        if key not in self._python:
+            found = None
+            if function.inline and function.language == "python" and "${" not in function.inline:
+                found = self._parsed(function.place.file, function.inline, function.place.line)
+            self._python[key] = found
+        return self._python[key]
+
+    def _parsed(self, file: str, text: str, line: int) -> PythonFile | None:
+        if len(text) > _MAX_PARSED:
+            self._workspace.note(file, f"it has more than {_MAX_PARSED} characters: not parsed")
+            return None
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(text)
+            return PythonFile(file, text, tree, line)
+        except SyntaxError as error:
+            what = "it is no Python 3" + (": Python 2" if _looks_old(text) else "")
+            self._workspace.note(
+                file, f"{what}, so it is not parsed", (error.lineno or 1) + line - 1
+            )
+        except (ValueError, RecursionError, MemoryError):
+            self._workspace.note(file, "it cannot be parsed", line)
+        return None
+
+
+def _looks_old(text: str) -> bool:
+    return any(word in text for word in ('print "', "print '", "except Exception, ", "raw_input("))
+
+
+def generated(file: str, text: str) -> bool:
+    """Tell whether a program has made a file: bundles, and what has endless lines."""
+    if file.endswith((".min.js", ".bundle.js", ".map", "-lock.json", ".lock")):
+        return True
+    at, end = 0, text.find("\n")
+    while end >= 0 and end - at < MAX_LINE:
+        at, end = end + 1, text.find("\n", end + 1)
+    return (end if end >= 0 else len(text)) - at >= MAX_LINE
+
+
+def python_files(code: Code, application: Application) -> Iterator[tuple[PythonFile, Function]]:
+    """Yield each file of Python once, with the function that it belongs to most."""
+    owners: dict[str, Function] = {}
+    for function in application.functions:
+        for file in function.files:
+            if file.endswith(".py") and (file == function.entry or file not in owners):
+                owners[file] = function
+    for file, function in owners.items():
+        found = code.python(file)
+        if found is not None:
+            yield found, function
+    for function in application.functions:
+        inline = code.inline(function)
+        if inline is not None:
+            yield inline, function

@@ -1,0 +1,95 @@
+"""What an audit finds, in the one form in which all outputs print it."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+
+import msgspec
+
+from casemate.audit.model import Place, Unresolved
+from casemate.audit.paths import Path
+
+
+class Severity(StrEnum):
+    """How grave it is, from the least to the gravest."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """Return its number, from 0."""
+        return _ORDER.index(self)
+
+    def shifted(self, by: int) -> Severity:
+        """Return one that is graver by so many steps, or milder."""
+        return _ORDER[min(max(self.rank + by, 0), len(_ORDER) - 1)]
+
+
+_ORDER = tuple(Severity)
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One step of the way on which data reaches a sink."""
+
+    place: Place
+    text: str
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that is wrong at one place."""
+
+    rule: str
+    title: str
+    severity: Severity
+    risk: int
+    place: Place
+    text: str
+    """What is wrong here, in one sentence."""
+    fix: str
+    function: str = ""
+    subject: str = ""
+    """What it is about, in a form that stays the same when lines move."""
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Return what stays the same when lines move and severities change."""
+        parts = (self.rule, self.place.file, self.function, self.subject or self.text)
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
+    """A finding that is known: somebody wrote down why it may stay."""
+
+    finding: Finding
+    by: str
+    """`comment` or `baseline`."""
+    reason: str = ""
+    until: str = ""
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an audit has to say."""
+
+    root: str
+    applications: tuple[tuple[str, str, int], ...]
+    """Name, importer, and how many functions, of each."""
+    findings: tuple[Finding, ...]
+    """The gravest first."""
+    accepted: tuple[Accepted, ...] = ()
+    unresolved: tuple[Unresolved, ...] = ()
+    paths: tuple[Path, ...] = ()
+    """Ways of an attacker, the worst first."""
+    files: int = 0
+    functions: int = 0
+    rules: int = 0
+    seconds: float = 0.0
+
+    def at_least(self, severity: Severity) -> tuple[Finding, ...]:
+        """Return the findings that are as grave, or graver."""
+        return tuple(f for f in self.findings if f.severity.rank >= severity.rank)

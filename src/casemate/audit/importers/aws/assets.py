@@ -1,0 +1,489 @@
+"""Buckets, tables, queues, APIs and the rest: their settings in the words of the model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from casemate.audit.importers.aws.permissions import Notes, statements_of
+from casemate.audit.importers.aws.resource import (
+    Resource,
+    at,
+    listed,
+    number,
+    referred,
+    text,
+    truth,
+)
+from casemate.audit.model import Asset, Statement
+
+Settings = dict[str, Any]
+_BLOCKS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+
+
+def _all(values: list[bool | None]) -> bool | None:
+    return False if False in values else None if None in values else True
+
+
+def cors_of(rules: Any) -> Settings:
+    """Return what CORS settings open, in any of their forms."""
+    origins: list[str] = []
+    credentials: bool | None = False
+    if isinstance(rules, str):
+        origins = [rules.strip("'\"")]
+    for each in [rules] if isinstance(rules, dict) else []:
+        for key in ("AllowOrigins", "AllowOrigin", "AllowedOrigins", "allowedOrigins"):
+            origins += [text(o).strip("'\"") for o in listed(each.get(key))]
+        credentials = truth(each.get("AllowCredentials"))
+    return {"cors_any": "*" in origins, "cors_credentials": credentials, "cors": bool(rules)}
+
+
+def _bucket(each: Resource) -> Settings:
+    blocks = each.get("PublicAccessBlockConfiguration")
+    blocked = (
+        _all([truth(at(blocks, name)) for name in _BLOCKS]) if isinstance(blocks, dict) else None
+    )
+    rules = each.list("CorsConfiguration", "CorsRules")
+    encryption = json.dumps(each.get("BucketEncryption") or "")
+    return {
+        "acl": each.text("AccessControl"),
+        "blocked": blocked,
+        "block_declared": blocks is not None,
+        "key": "aws:kms" in encryption,
+        "versioned": each.text("VersioningConfiguration", "Status") == "Enabled",
+        "logged": each.get("LoggingConfiguration") is not None,
+        "website": each.get("WebsiteConfiguration") is not None,
+        "cors_any": any("*" in listed(at(r, "AllowedOrigins")) for r in rules),
+        "cors_writes": any(
+            {"PUT", "POST", "DELETE"} & set(map(text, listed(at(r, "AllowedMethods"))))
+            for r in rules
+            if "*" in listed(at(r, "AllowedOrigins"))
+        ),
+        "kept": each.attributes.get("DeletionPolicy") == "Retain",
+        "notifies": each.get("NotificationConfiguration") is not None,
+        "ownership": json.dumps(each.get("OwnershipControls") or ""),
+    }
+
+
+def _table(each: Resource) -> Settings:
+    return {
+        "key": truth(each.get("SSESpecification", "SSEEnabled")),
+        "recovery": truth(
+            each.get("PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled")
+        )
+        or bool(at(each.list("Replicas"), 0, "PointInTimeRecoverySpecification")),
+        "protected": truth(each.get("DeletionProtectionEnabled"))
+        or each.attributes.get("DeletionPolicy") == "Retain",
+        "simple": each.type == "AWS::Serverless::SimpleTable",
+    }
+
+
+def _queue(each: Resource) -> Settings:
+    return {
+        "encrypted": bool(each.get("KmsMasterKeyId"))
+        or truth(each.get("SqsManagedSseEnabled"), default=True),
+        "dead_letters": each.get("RedrivePolicy") is not None,
+        "dead_letter_target": referred(
+            each.get("RedrivePolicy", "deadLetterTargetArn")
+            or at(_json(each.get("RedrivePolicy")), "deadLetterTargetArn")
+        ),
+        "visibility": number(each.get("VisibilityTimeout")),
+    }
+
+
+def _json(value: Any) -> Any:
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return None
+
+
+def _rest_stage(stage: Any) -> Settings:
+    methods = [each for each in listed(at(stage, "MethodSettings")) if isinstance(each, dict)]
+    return {
+        "logged": at(stage, "AccessLogSetting") is not None
+        or at(stage, "AccessLogSettings") is not None,
+        "tracing": truth(at(stage, "TracingEnabled")),
+        "throttled": any("ThrottlingRateLimit" in each for each in methods)
+        or at(stage, "DefaultRouteSettings", "ThrottlingRateLimit") is not None,
+        "data_trace": any(truth(each.get("DataTraceEnabled")) for each in methods)
+        or bool(truth(at(stage, "DefaultRouteSettings", "DataTraceEnabled"))),
+        "cache": truth(at(stage, "CacheClusterEnabled")),
+        "cache_encrypted": any(truth(each.get("CacheDataEncrypted")) for each in methods),
+        "execution_level": next(
+            (text(each["LoggingLevel"]) for each in methods if "LoggingLevel" in each), ""
+        ),
+    }
+
+
+def _sam_api(each: Resource) -> Settings:
+    cors = each.get("Cors") if each.get("Cors") is not None else each.get("CorsConfiguration")
+    auth = each.map("Auth")
+    return {
+        **_rest_stage(each.properties),
+        **cors_of({"AllowOrigin": "*"} if cors is True else cors),
+        "stage": True,
+        "usage_plan": bool(at(auth, "UsagePlan")),
+        "default_authorizer": text(auth.get("DefaultAuthorizer")),
+        "authorizer_to_options": truth(auth.get("AddDefaultAuthorizerToCorsPreflight"), True),
+        "domain_tls": each.text("Domain", "SecurityPolicy"),
+        "domain": each.get("Domain") is not None,
+        "execute_api_disabled": truth(each.get("DisableExecuteApiEndpoint")),
+        "fails_on_warnings": truth(each.get("FailOnWarnings")),
+        "authorizers": tuple(auth.get("Authorizers") or ())
+        if isinstance(auth.get("Authorizers"), dict)
+        else (),
+        "http": each.type.endswith("HttpApi"),
+    }
+
+
+def _http_api(each: Resource) -> Settings:
+    return {
+        **cors_of(each.get("CorsConfiguration")),
+        "http": True,
+        "stage": False,
+        "socket": each.text("ProtocolType") == "WEBSOCKET",
+    }
+
+
+def _rest_api(each: Resource) -> Settings:
+    return {"stage": False, "execute_api_disabled": truth(each.get("DisableExecuteApiEndpoint"))}
+
+
+def _stage(each: Resource) -> Settings:
+    return {
+        **_rest_stage(each.properties),
+        "stage": True,
+        "of": referred(each.get("RestApiId") or each.get("ApiId")),
+        "http": each.type.startswith("AWS::ApiGatewayV2"),
+    }
+
+
+def _authorizer(each: Resource) -> Settings:
+    return {
+        "ttl": number(each.get("AuthorizerResultTtlInSeconds")),
+        "identity": json.dumps(each.get("IdentitySource") or ""),
+        "kind": each.text("Type") or each.text("AuthorizerType"),
+    }
+
+
+def _database(each: Resource) -> Settings:
+    return {
+        "public": truth(each.get("PubliclyAccessible")),
+        "encrypted": truth(each.get("StorageEncrypted")) or truth(each.get("Encrypted")),
+        "backup_days": number(each.get("BackupRetentionPeriod")),
+        "protected": truth(each.get("DeletionProtection")),
+        "password": each.get("MasterUserPassword"),
+        "in_cluster": each.get("DBClusterIdentifier") is not None,
+        "serverless": each.get("ServerlessV2ScalingConfiguration") is not None,
+        "logs": bool(each.get("EnableCloudwatchLogsExports")),
+        "cluster": each.type == "AWS::RDS::DBCluster",
+        "rds": each.type.startswith("AWS::RDS"),
+    }
+
+
+def _cdn(each: Resource) -> Settings:
+    config = each.map("DistributionConfig")
+    behaviours = [
+        b
+        for b in (config.get("DefaultCacheBehavior"), *listed(config.get("CacheBehaviors")))
+        if isinstance(b, dict)
+    ]
+    return {
+        "tls": text(at(config, "ViewerCertificate", "MinimumProtocolVersion")),
+        "own_certificate": at(config, "ViewerCertificate", "AcmCertificateArn") is not None,
+        "plain_http": any(text(b.get("ViewerProtocolPolicy")) == "allow-all" for b in behaviours),
+        "logged": at(config, "Logging") is not None,
+        "firewall": bool(config.get("WebACLId")),
+        "origin_plain": any(
+            text(at(o, "CustomOriginConfig", "OriginProtocolPolicy")) == "http-only"
+            for o in listed(config.get("Origins"))
+        ),
+    }
+
+
+def _key(each: Resource) -> Settings:
+    return {
+        "rotated": truth(each.get("EnableKeyRotation")),
+        "symmetric": each.text("KeySpec") in ("", "SYMMETRIC_DEFAULT"),
+    }
+
+
+def _pool(each: Resource) -> Settings:
+    password = each.map("Policies", "PasswordPolicy")
+    return {
+        "second_factor": each.text("MfaConfiguration") or "OFF",
+        "length": number(password.get("MinimumLength")),
+        "self_signup": not truth(each.get("AdminCreateUserConfig", "AllowAdminCreateUserOnly")),
+        "advanced": each.text("UserPoolAddOns", "AdvancedSecurityMode"),
+        "protected": each.text("DeletionProtection") == "ACTIVE",
+    }
+
+
+def _pool_client(each: Resource) -> Settings:
+    return {
+        "flows": tuple(map(text, each.list("ExplicitAuthFlows"))),
+        "grants": tuple(map(text, each.list("AllowedOAuthFlows"))),
+        "tells_existence": each.text("PreventUserExistenceErrors") == "LEGACY",
+        "callbacks": tuple(map(text, each.list("CallbackURLs"))),
+        "revocable": truth(each.get("EnableTokenRevocation"), True),
+    }
+
+
+def _identity(each: Resource) -> Settings:
+    return {
+        "unauthenticated": truth(each.get("AllowUnauthenticatedIdentities")),
+        "classic": truth(each.get("AllowClassicFlow")),
+    }
+
+
+def _workflow(each: Resource) -> Settings:
+    level = each.text("LoggingConfiguration", "Level") or each.text("Logging", "Level")
+    return {
+        "logged": bool(level) and level != "OFF",
+        "log_data": truth(each.get("LoggingConfiguration", "IncludeExecutionData"))
+        or truth(each.get("Logging", "IncludeExecutionData")),
+        "tracing": truth(each.get("TracingConfiguration", "Enabled"))
+        or truth(each.get("Tracing", "Enabled")),
+    }
+
+
+def _group(each: Resource) -> Settings:
+    opened = []
+    for rule in each.list("SecurityGroupIngress"):
+        if "0.0.0.0/0" in (at(rule, "CidrIp"),) or "::/0" in (at(rule, "CidrIpv6"),):
+            first, last = number(at(rule, "FromPort")), number(at(rule, "ToPort"))
+            if text(at(rule, "IpProtocol")) == "-1":
+                first, last = 0, 65535
+            opened.append((first, last))
+    return {"open": tuple(opened)}
+
+
+def _ingress(each: Resource) -> Settings:
+    found = Resource(each.name, each.type, {"SecurityGroupIngress": [each.properties]}, each.place)
+    return _group(found)
+
+
+def _secret(each: Resource) -> Settings:
+    return {
+        "value": each.get("SecretString"),
+        "generated": each.get("GenerateSecretString") is not None,
+    }
+
+
+def _parameter(each: Resource) -> Settings:
+    return {"value": each.get("Value"), "secure": each.text("Type") == "SecureString"}
+
+
+def _alarm(each: Resource) -> Settings:
+    return {
+        "namespace": each.text("Namespace"),
+        "metric": each.text("MetricName"),
+        "actions": bool(each.get("AlarmActions")),
+        "dimensions": json.dumps(each.get("Dimensions") or each.get("Metrics") or ""),
+    }
+
+
+def _role(each: Resource) -> Settings:
+    return {"boundary": each.get("PermissionsBoundary") is not None}
+
+
+def _topic(each: Resource) -> Settings:
+    subscriptions = [*each.list("Subscription"), each.properties]
+    return {
+        "encrypted": bool(each.get("KmsMasterKeyId")),
+        "plain_http": any(text(at(s, "Protocol")) == "http" for s in subscriptions),
+    }
+
+
+def _log_group(each: Resource) -> Settings:
+    return {
+        "days": number(each.get("RetentionInDays")),
+        "days_said": each.get("RetentionInDays") is not None,
+        "key": bool(each.get("KmsKeyId")),
+        "group": each.text("LogGroupName"),
+    }
+
+
+def _graph(each: Resource) -> Settings:
+    return {
+        "kind": each.text("AuthenticationType"),
+        "logged": each.get("LogConfig") is not None,
+        "tracing": truth(each.get("XrayEnabled")),
+        "introspection": each.text("IntrospectionConfig") != "DISABLED",
+        "verbose": truth(each.get("LogConfig", "ExcludeVerboseContent"), False) is False
+        and each.get("LogConfig", "FieldLogLevel") == "ALL",
+    }
+
+
+def _balancer(each: Resource) -> Settings:
+    return {
+        "protocol": each.text("Protocol"),
+        "redirects": "redirect" in json.dumps(each.get("DefaultActions") or ""),
+        "policy": each.text("SslPolicy"),
+    }
+
+
+def _stream(each: Resource) -> Settings:
+    return {
+        "encrypted": each.get("StreamEncryption") is not None
+        or each.get("DeliveryStreamEncryptionConfigurationInput") is not None
+    }
+
+
+def _search(each: Resource) -> Settings:
+    return {
+        "encrypted": truth(each.get("EncryptionAtRestOptions", "Enabled")),
+        "between": truth(each.get("NodeToNodeEncryptionOptions", "Enabled")),
+        "tls": truth(each.get("DomainEndpointOptions", "EnforceHTTPS")),
+        "inside": each.get("VPCOptions") is not None,
+    }
+
+
+def _cache(each: Resource) -> Settings:
+    return {
+        "encrypted": truth(each.get("AtRestEncryptionEnabled")),
+        "tls": truth(each.get("TransitEncryptionEnabled")),
+        "group": each.type.endswith("ReplicationGroup"),
+    }
+
+
+def _registry(each: Resource) -> Settings:
+    return {
+        "scans": truth(each.get("ImageScanningConfiguration", "ScanOnPush")),
+        "immutable": each.text("ImageTagMutability") == "IMMUTABLE",
+    }
+
+
+def _domain(each: Resource) -> Settings:
+    found = each.text("SecurityPolicy")
+    for inner in each.list("DomainNameConfigurations"):
+        found = found or text(at(inner, "SecurityPolicy"))
+    return {"tls": found}
+
+
+def _mapping(each: Resource) -> Settings:
+    return {
+        "source": each.text("EventSourceArn"),
+        "on_failure": each.get("DestinationConfig", "OnFailure") is not None,
+        "retries": number(each.get("MaximumRetryAttempts")),
+        "partial": "ReportBatchItemFailures" in each.list("FunctionResponseTypes"),
+    }
+
+
+def _file_system(each: Resource) -> Settings:
+    return {"encrypted": truth(each.get("Encrypted"))}
+
+
+KINDS: Mapping[str, tuple[str, Callable[[Resource], Settings]]] = {
+    "AWS::S3::Bucket": ("bucket", _bucket),
+    "AWS::DynamoDB::Table": ("table", _table),
+    "AWS::DynamoDB::GlobalTable": ("table", _table),
+    "AWS::Serverless::SimpleTable": ("table", _table),
+    "AWS::SQS::Queue": ("queue", _queue),
+    "AWS::SNS::Topic": ("topic", _topic),
+    "AWS::SNS::Subscription": ("subscription", _topic),
+    "AWS::Serverless::Api": ("api", _sam_api),
+    "AWS::Serverless::HttpApi": ("api", _sam_api),
+    "AWS::ApiGateway::RestApi": ("api", _rest_api),
+    "AWS::ApiGatewayV2::Api": ("api", _http_api),
+    "AWS::ApiGateway::Stage": ("stage", _stage),
+    "AWS::ApiGatewayV2::Stage": ("stage", _stage),
+    "AWS::ApiGateway::Deployment": ("deployment", lambda each: {}),
+    "AWS::ApiGateway::Authorizer": ("authorizer", _authorizer),
+    "AWS::ApiGatewayV2::Authorizer": ("authorizer", _authorizer),
+    "AWS::ApiGateway::DomainName": ("domain", _domain),
+    "AWS::ApiGatewayV2::DomainName": ("domain", _domain),
+    "AWS::RDS::DBInstance": ("database", _database),
+    "AWS::RDS::DBCluster": ("database", _database),
+    "AWS::Redshift::Cluster": ("database", _database),
+    "AWS::DocDB::DBCluster": ("database", _database),
+    "AWS::CloudFront::Distribution": ("cdn", _cdn),
+    "AWS::KMS::Key": ("key", _key),
+    "AWS::Cognito::UserPool": ("user-pool", _pool),
+    "AWS::Cognito::UserPoolClient": ("pool-client", _pool_client),
+    "AWS::Cognito::IdentityPool": ("identity-pool", _identity),
+    "AWS::StepFunctions::StateMachine": ("workflow", _workflow),
+    "AWS::Serverless::StateMachine": ("workflow", _workflow),
+    "AWS::Logs::LogGroup": ("log-group", _log_group),
+    "AWS::Kinesis::Stream": ("stream", _stream),
+    "AWS::KinesisFirehose::DeliveryStream": ("stream", _stream),
+    "AWS::EC2::SecurityGroup": ("network", _group),
+    "AWS::EC2::SecurityGroupIngress": ("network", _ingress),
+    "AWS::SecretsManager::Secret": ("secret", _secret),
+    "AWS::SecretsManager::RotationSchedule": ("rotation", lambda each: {}),
+    "AWS::SSM::Parameter": ("parameter", _parameter),
+    "AWS::CloudWatch::Alarm": ("alarm", _alarm),
+    "AWS::CloudWatch::CompositeAlarm": ("alarm", _alarm),
+    "AWS::IAM::Role": ("role", _role),
+    "AWS::AppSync::GraphQLApi": ("graph", _graph),
+    "AWS::ElasticLoadBalancingV2::Listener": ("listener", _balancer),
+    "AWS::OpenSearchService::Domain": ("search", _search),
+    "AWS::Elasticsearch::Domain": ("search", _search),
+    "AWS::ElastiCache::ReplicationGroup": ("cache", _cache),
+    "AWS::ElastiCache::CacheCluster": ("cache", _cache),
+    "AWS::ECR::Repository": ("registry", _registry),
+    "AWS::Lambda::EventSourceMapping": ("mapping", _mapping),
+    "AWS::EFS::FileSystem": ("file-system", _file_system),
+    "AWS::IAM::User": ("user", lambda each: {}),
+    "AWS::IAM::AccessKey": ("access-key", lambda each: {}),
+    "AWS::WAFv2::WebACLAssociation": (
+        "firewall",
+        lambda each: {"of": json.dumps(each.get("ResourceArn") or "")},
+    ),
+}
+_POLICIES = {
+    "AWS::S3::BucketPolicy": ("Bucket",),
+    "AWS::SQS::QueuePolicy": ("Queues",),
+    "AWS::SNS::TopicPolicy": ("Topics",),
+    "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
+}
+_OWN = (
+    "KeyPolicy",
+    "Policy",
+    "ResourcePolicy",
+    "RepositoryPolicyText",
+    "AccessPolicies",
+    "FileSystemPolicy",
+    "AssumeRolePolicyDocument",
+)
+
+
+def assets_of(named: Mapping[str, Resource], notes: Notes) -> tuple[Asset, ...]:
+    """Return all assets, each with the policies that say who else may use it."""
+    policies: dict[str, list[Statement]] = {}
+    for each in named.values():
+        for key in _POLICIES.get(each.type, ()):
+            where = each.where("PolicyDocument")
+            found = statements_of(
+                each.get("PolicyDocument") or each.get("ResourcePolicy"), where, each.name, notes
+            )
+            for target in each.list(key):
+                policies.setdefault(referred(target) or text(target), []).extend(found)
+    made = []
+    for each in named.values():
+        kind, settings_of = KINDS.get(each.type, ("", None))
+        if settings_of is None:
+            continue
+        own = list(policies.pop(each.name, ()))
+        if kind == "bucket":
+            own += policies.pop(each.text("BucketName"), [])
+        for key in _OWN:
+            if each.get(key) is not None:
+                own += statements_of(each.get(key), each.where(key), "own", notes)
+        made.append(
+            Asset(
+                kind=kind,
+                name=each.name,
+                type=each.type,
+                settings=settings_of(each),
+                policy=tuple(own),
+                place=each.place,
+            )
+        )
+    for target, statements in policies.items():  # of what is not in the template
+        made.append(
+            Asset(kind="policy", name=target, policy=tuple(statements), place=statements[0].place)
+        ) if statements else None
+    return tuple(made)

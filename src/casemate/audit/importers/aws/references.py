@@ -1,0 +1,64 @@
+"""Which functions a text of a template leads to, by name, ARN, alias or version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from casemate.audit.importers.aws.functions import PLAIN, SAM
+from casemate.audit.importers.aws.resource import Resource
+
+_NAMES = re.compile(r"\$\{([^${}.]{1,400})")
+_ARN = re.compile(r":function:([A-Za-z0-9_-]{1,140})")
+_MAX_LOOKED_AT = 4_000
+
+
+class References:
+    """Finds the functions that values name."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        """Learn the functions, and what else leads to them."""
+        self._leads: dict[str, str] = {}
+        self._by_name: dict[str, str] = {}
+        others = []
+        for each in resources:
+            if each.type in (PLAIN, SAM):
+                self._leads[each.name] = each.name
+                own = each.get("FunctionName")
+                if isinstance(own, str):
+                    self._by_name[own] = each.name
+            elif each.type in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
+                others.append(each)
+        for each in others:
+            found = self.one(each.get("FunctionName"))
+            if found:
+                self._leads[each.name] = found
+
+    def add(self, name: str, function: str) -> None:
+        """Let one more name lead to a function."""
+        self._leads[name] = function
+
+    def one(self, value: Any) -> str:
+        """Return the function that a value names, or nothing."""
+        return next(iter(self.all(value)), "")
+
+    def all(self, value: Any) -> list[str]:
+        """Return all functions that are named in a value, however deep."""
+        found: dict[str, None] = {}
+        waiting, looked = [value], 0
+        while waiting and looked < _MAX_LOOKED_AT:
+            looked += 1
+            each = waiting.pop()
+            if isinstance(each, dict):
+                waiting += each.values()
+            elif isinstance(each, list):
+                waiting += each
+            elif isinstance(each, str):
+                for name in _NAMES.findall(each):
+                    if name in self._leads:
+                        found[self._leads[name]] = None
+                for name in _ARN.findall(each) or ([each] if each in self._by_name else []):
+                    if name in self._by_name:
+                        found[self._by_name[name]] = None
+        return list(found)

@@ -1,0 +1,70 @@
+"""Which files are a function's code, and in which of them its handler is."""
+
+from __future__ import annotations
+
+from casemate.audit.workspace import Workspace
+
+SUFFIXES = frozenset(("py", "js", "mjs", "cjs", "ts", "tsx", "jsx", "go", "java", "rb", "cs", "rs"))
+_ENTRY = {
+    "python": (".py", "/__init__.py"),
+    "node": (".js", ".mjs", ".cjs", ".ts", "/index.js", "/index.ts"),
+    "ruby": (".rb",),
+}
+_MAX_FILES = 5_000
+
+
+class CodeFiles:
+    """Finds code, each folder once however many functions share it."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Look in these files."""
+        self._workspace = workspace
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def folder(self, base: str, location: str) -> str | None:
+        """Return the folder that a path beside the file `base` names, if it is here."""
+        if not location or "${" in location or "://" in location:
+            return None
+        found = self._workspace.resolve(base, location)
+        if found is None:
+            return None
+        if self._workspace.has(found):  # a file: what is beside it
+            return found.rpartition("/")[0] or "."
+        return found if found == "." or self.files(found) else None
+
+    def files(self, folder: str) -> tuple[str, ...]:
+        """Return the files of code in a folder and below."""
+        if folder not in self._known:
+            found = []
+            for name in self._workspace.under(folder):
+                if name.rpartition(".")[2] in SUFFIXES and not _is_test(name):
+                    found.append(name)
+                    if len(found) >= _MAX_FILES:
+                        break
+            self._known[folder] = tuple(found)
+        return self._known[folder]
+
+    def entry(self, folder: str, handler: str, runtime: str) -> str:
+        """Return the file that holds a handler such as `src/app.handler`, or nothing."""
+        module = handler.rpartition(".")[0].replace("\\", "/").strip("/")
+        module = module.removeprefix("./")
+        if not module or "${" in module:
+            return ""
+        start = "" if folder == "." else f"{folder}/"
+        language = next((name for name in _ENTRY if runtime.lower().startswith(name)), "")
+        ends = _ENTRY[language] if language else tuple(e for each in _ENTRY.values() for e in each)
+        ways = {module, module.replace(".", "/")}
+        return next(
+            (n for way in ways for end in ends if self._workspace.has(n := start + way + end)), ""
+        )
+
+
+def _is_test(name: str) -> bool:
+    parts = name.split("/")
+    last = parts[-1]
+    return (
+        any(part in ("test", "tests", "__tests__", "spec", "fixtures") for part in parts[:-1])
+        or last.startswith(("test_", "conftest"))
+        or ".test." in last
+        or ".spec." in last
+    )

@@ -1,0 +1,100 @@
+"""The report as one file of HTML that asks nothing of any server and runs no script."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from html import escape
+
+from casemate.audit.finding import Finding, Report, Severity
+from casemate.audit.outputs.rules import rule_of
+from casemate.audit.paths import svg_of
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+_STYLE = """
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+h1{font-size:1.6rem}table{border-collapse:collapse}
+td,th{padding:.2rem .8rem .2rem 0;text-align:left}
+article{border-left:.4rem solid #999;padding:.2rem 1rem;margin:1rem 0;background:#f7f7f7}
+article h2{font-size:1.05rem;margin:.3rem 0}
+code{font:14px ui-monospace,monospace;overflow-wrap:anywhere}
+.critical{border-color:#7a0019}.high{border-color:#c62828}.medium{border-color:#ef6c00}
+.low{border-color:#f9a825}.info{border-color:#607d8b}small{color:#555}
+@media(prefers-color-scheme:dark){body{background:#161616;color:#eee}article{background:#222}small{color:#aaa}}
+"""
+_MAX_SHOWN = 5_000
+_MAX_PATHS = 40
+
+
+def html_of(report: Report) -> str:
+    """Return the report as a page."""
+    return "".join(_parts(report))
+
+
+def _safe(text: object) -> str:
+    """Return a text that is only a text in HTML, lone surrogates and controls shown."""
+    plain = "".join(
+        char if char in "\t" or char.isprintable() or char == " " else f"\\u{ord(char):04x}"
+        for char in str(text)
+    )
+    return escape(plain.encode("utf-8", "replace").decode("utf-8"), quote=True)
+
+
+def _parts(report: Report) -> Iterator[str]:
+    yield (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>Audit of {_safe(report.root)}</title><style>{_STYLE}</style></head><body>"
+    )
+    yield f"<h1>Audit of <code>{_safe(report.root)}</code></h1>"
+    counts = Counter(each.severity for each in report.findings)
+    yield "<table><tr>" + "".join(f"<th>{s.value}</th>" for s in reversed(Severity)) + "</tr><tr>"
+    yield "".join(f"<td>{counts[s]}</td>" for s in reversed(Severity)) + "</tr></table>"
+    yield (
+        f"<p>{report.functions} function(s), {report.rules} rules, "
+        f"{len(report.accepted)} accepted.</p>"
+    )
+    if report.paths:
+        yield "<h1>Ways of an attacker</h1>" + svg_of(list(report.paths)) + "<ol>"
+        for path in report.paths[:_MAX_PATHS]:
+            yield f"<li>{_safe(path.text)} <code>{_safe(path.place)}</code></li>"
+        yield "</ol>"
+    for each in report.findings[:_MAX_SHOWN]:
+        yield from _finding(each)
+    if len(report.findings) > _MAX_SHOWN:
+        yield f"<p>{len(report.findings) - _MAX_SHOWN} more are not shown.</p>"
+    if report.accepted:
+        yield "<h1>Accepted</h1><ul>"
+        for accepted in report.accepted[:_MAX_SHOWN]:
+            finding = accepted.finding
+            yield (
+                f"<li>{_safe(finding.rule)} <code>{_safe(finding.place)}</code> "
+                f"{_safe(accepted.reason or accepted.by)} {_safe(accepted.until)}</li>"
+            )
+        yield "</ul>"
+    if report.unresolved:
+        yield "<h1>Not resolved, and therefore not judged</h1><ul>"
+        for note in report.unresolved[:_MAX_SHOWN]:
+            yield f"<li><code>{_safe(note.place)}</code> {_safe(note.what)}</li>"
+        yield "</ul>"
+    yield "</body></html>\n"
+
+
+def _finding(each: Finding) -> Iterator[str]:
+    rule = rule_of(each.rule)
+    name = f"{each.severity.value} {_safe(each.rule)} {_safe(each.title)}"
+    yield f'<article class="{each.severity.value}"><h2>{name}</h2>'
+    yield f"<p><code>{_safe(each.place)}</code> {_safe(each.function)}</p><p>{_safe(each.text)}</p>"
+    if each.steps:
+        steps = "".join(
+            f"<li><code>{_safe(s.place)}</code> {_safe(s.text)}</li>" for s in each.steps
+        )
+        yield f"<ol>{steps}</ol>"
+    if rule is not None:
+        yield f"<p><small>{_safe(rule.why)}</small></p>"
+    yield f"<p>{_safe(each.fix)}</p>"
+    if rule is not None:
+        ids = f"risk {rule.risk.value} {rule.owasp} CWE-{rule.cwe} {rule.attack}"
+        yield f"<p><small>{_safe(ids)}</small></p>"
+    yield "</article>"

@@ -1,0 +1,64 @@
+"""The report as one JSON document."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+
+from casemate.audit.finding import Finding, Report
+from casemate.audit.outputs.rules import rule_of
+
+VERSION = 1
+
+
+def json_of(report: Report) -> str:
+    """Return the report as JSON. Its keys are kept from version to version."""
+    document = {
+        "version": VERSION,
+        "root": report.root,
+        "applications": [
+            {"name": name, "kind": kind, "functions": count}
+            for name, kind, count in report.applications
+        ],
+        "findings": [finding_fields(each) for each in report.findings],
+        "accepted": [
+            {
+                **finding_fields(each.finding),
+                "by": each.by,
+                "reason": each.reason,
+                "until": each.until,
+            }
+            for each in report.accepted
+        ],
+        "unresolved": [
+            {**msgspec.to_builtins(each.place), "what": each.what} for each in report.unresolved
+        ],
+        "paths": [{**msgspec.to_builtins(each), "text": each.text} for each in report.paths],
+        "counts": {"files": report.files, "functions": report.functions, "rules": report.rules},
+        "seconds": report.seconds,
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def finding_fields(finding: Finding) -> dict[str, Any]:
+    """Return a finding as plain data."""
+    rule = rule_of(finding.rule)
+    return {
+        "rule": finding.rule,
+        "title": finding.title,
+        "severity": finding.severity.value,
+        "risk": finding.risk,
+        "owasp": rule.owasp if rule is not None else "",
+        "cwe": rule.cwe if rule is not None else 0,
+        "attack": rule.attack if rule is not None else "",
+        "file": finding.place.file,
+        "line": finding.place.line,
+        "column": finding.place.column,
+        "function": finding.function,
+        "text": finding.text,
+        "fix": finding.fix,
+        "fingerprint": finding.fingerprint,
+        "steps": [{**msgspec.to_builtins(step.place), "text": step.text} for step in finding.steps],
+    }

@@ -1,0 +1,49 @@
+"""The report as JUnit's XML, for the test views of build servers: a case for each rule."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from html import escape
+
+from casemate.audit.finding import Finding, Report, Severity
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit_of(report: Report, fail_on: Severity = Severity.HIGH) -> str:
+    """Return the report as XML; what is below `fail_on` is told, and fails nothing."""
+    by_rule: dict[str, list[Finding]] = defaultdict(list)
+    for each in report.findings:
+        by_rule[each.rule].append(each)
+    failures = sum(any(_fails(f, fail_on) for f in found) for found in by_rule.values())
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<testsuites tests="{len(by_rule)}" failures="{failures}">',
+        f'  <testsuite name="casemate audit" tests="{len(by_rule)}" failures="{failures}" '
+        f'errors="0" skipped="0" time="{report.seconds:.3f}">',
+    ]
+    for name, found in sorted(by_rule.items()):
+        lines.append(
+            f"    <testcase classname={_quoted('audit.' + name)} name={_quoted(found[0].title)}>"
+        )
+        told = "\n".join(f"{f.severity.value} {f.place}: {f.text}" for f in found)
+        if any(_fails(f, fail_on) for f in found):
+            message = f"{len(found)} finding(s)"
+            lines.append(f"      <failure message={_quoted(message)}>{_text(told)}</failure>")
+        else:
+            lines.append(f"      <system-out>{_text(told)}</system-out>")
+        lines.append("    </testcase>")
+    return "\n".join([*lines, "  </testsuite>", "</testsuites>", ""])
+
+
+def _fails(finding: Finding, least: Severity) -> bool:
+    return finding.severity.rank >= least.rank
+
+
+def _text(text: str) -> str:
+    return escape(_FORBIDDEN.sub("\ufffd", text))
+
+
+def _quoted(text: str) -> str:
+    return f'"{_text(text)}"'

@@ -1,0 +1,62 @@
+"""The report as lines for people: graver first, each with its place and what to change."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from casemate.audit.finding import Report, Severity
+
+_SHOWN_NOTES = 20
+
+
+class Line(NamedTuple):
+    """A line, and how grave what it tells is; None for what is none of a finding."""
+
+    text: str
+    severity: Severity | None = None
+
+
+def lines_of(
+    report: Report,
+    *,
+    all_notes: bool = False,
+    least: Severity = Severity.LOW,
+    paths: bool = False,
+) -> Iterator[Line]:
+    """Yield the lines of a report; findings below `least` are counted only."""
+    shown = report.at_least(least)
+    for each in shown:
+        yield Line(f"{each.severity.value.upper()} {each.rule} {each.title}", each.severity)
+        yield Line(f"  {each.place}")
+        yield Line(f"  {each.text}")
+        for step in each.steps:
+            yield Line(f"    {step.place}: {step.text}")
+        yield Line(f"  Change: {each.fix}")
+        yield Line("")
+    if paths and report.paths:
+        yield Line("Ways of an attacker, the worst first:")
+        for path in report.paths:
+            yield Line(f"  {path.text}")
+            yield Line(f"    {path.place}")
+        yield Line("")
+    notes = report.unresolved if all_notes else report.unresolved[:_SHOWN_NOTES]
+    if notes:
+        yield Line("Not resolved, and therefore not judged:")
+        for note in notes:
+            yield Line(f"  {note.place}: {note.what}")
+        if len(notes) < len(report.unresolved):
+            yield Line(f"  and {len(report.unresolved) - len(notes)} more (--notes, --json)")
+        yield Line("")
+    counts = Counter(each.severity for each in report.findings)
+    told = ", ".join(f"{counts[s]} {s.value}" for s in reversed(Severity) if counts[s]) or "none"
+    hidden = len(report.findings) - len(shown)
+    more = f" ({hidden} not shown: --least info)" if hidden else ""
+    applications = len(report.applications)
+    yield Line(
+        f"{len(report.findings)} finding(s): {told}{more}. {report.functions} function(s) in "
+        f"{applications} application(s), {report.rules} rules, {report.seconds:.1f} s."
+    )
+    if report.accepted:
+        yield Line(f"{len(report.accepted)} accepted by a comment or the baseline.")

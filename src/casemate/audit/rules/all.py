@@ -1,0 +1,40 @@
+"""All rules, in the order of the reference."""
+
+from __future__ import annotations
+
+from casemate.audit.rule import Rule
+from casemate.audit.rules import (
+    account_wide,
+    containers,
+    dependencies,
+    entry,
+    environment,
+    front,
+    functions,
+    identities,
+    javascript_code,
+    manifests,
+    permissions,
+    python_code,
+    secrets,
+    services,
+    storage,
+)
+
+RULES: tuple[Rule, ...] = (
+    *functions.RULES,
+    *entry.RULES,
+    *front.RULES,
+    *identities.RULES,
+    *storage.RULES,
+    *services.RULES,
+    *permissions.RULES,
+    *account_wide.RULES,
+    *secrets.RULES,
+    *environment.RULES,
+    *python_code.RULES,
+    *javascript_code.RULES,
+    *dependencies.RULES,
+    *manifests.RULES,
+    *containers.RULES,
+)

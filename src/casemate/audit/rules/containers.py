@@ -1,0 +1,276 @@
+"""Rules about functions in containers: OpenFaaS and Knative."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from casemate.audit.finding import Severity
+from casemate.audit.importers.aws.resource import at, truth
+from casemate.audit.model import Function, Platform
+from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rules.common import hit, moving_image, of_functions
+from casemate.audit.rules.examples import service, stack
+
+_FAAS, _KN = Platform.OPENFAAS, Platform.KNATIVE
+
+
+def _both(wrong: Callable[[Function], str | None]) -> Check:
+    def check(subject: Subject) -> Iterator[Hit]:
+        for f in subject.application.functions:
+            told = wrong(f) if f.platform in (_FAAS, _KN) else None
+            if told is not None:
+                yield hit(f, told)
+
+    return check
+
+
+def _moving(f: Function) -> str | None:
+    return moving_image(f.setting("image") or "")
+
+
+def _unbounded(f: Function) -> str | None:
+    return None if f.setting("limits") else "nothing bounds its memory and processor time"
+
+
+def _security(f: Function, key: str) -> Any:
+    found = at(f.setting("security"), key)
+    return found if found is not None else at(f.setting("pod_security"), key)
+
+
+def _root(f: Function) -> str | None:
+    if _security(f, "runAsUser") == 0 or _security(f, "runAsNonRoot") is False:
+        return "it runs as root"
+    return None
+
+
+def _privileged(f: Function) -> str | None:
+    added = at(f.setting("security"), "capabilities", "add") or []
+    if truth(_security(f, "privileged")) or any(
+        c in ("ALL", "SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE") for c in added
+    ):
+        return "it may do on the host what root may"
+    return None
+
+
+def _gains(f: Function) -> str | None:
+    return (
+        None
+        if _security(f, "allowPrivilegeEscalation") is False
+        else "a program in it may gain rights (setuid)"
+    )
+
+
+def _token(f: Function) -> str | None:
+    if f.setting("mounts_token") is not False and f.role == "default":
+        return "a token of the cluster lies in it, which it does not need"
+    return None
+
+
+def _open(f: Function) -> str | None:
+    return "everybody who reaches the gateway can call it" if f.reach.value == "public" else None
+
+
+def _gateway(subject: Subject) -> Iterator[Hit]:
+    gateway = subject.application.settings.get("gateway") or ""
+    if re.match(r"http://(?!127\.|localhost|0\.0\.0\.0|gateway\b|\$)", gateway):
+        yield Hit(
+            place=subject.application.place,
+            text=f"the password goes to {gateway[:80]} without encryption",
+            subject="gateway",
+        )
+
+
+def _rule(
+    id: str,
+    title: str,
+    severity: Severity,
+    why: str,
+    fix: str,
+    check: Check,
+    bad: Any,
+    good: Any,
+    cwe: int,
+    risk: Risk = Risk.RESPONSIBILITY,
+    owasp: str = "SAS-06",
+    attack: str = "",
+) -> Rule:
+    return Rule(
+        id=id,
+        title=title,
+        risk=risk,
+        owasp=owasp,
+        cwe=cwe,
+        attack=attack,
+        severity=severity,
+        why=why,
+        fix=fix,
+        check=check,
+        vulnerable=bad,
+        fixed=good,
+    )
+
+
+_S = Severity
+_LIMITED = "limits:\n  memory: 64Mi\n  cpu: 100m"
+_INNER = "metadata:\n  annotations:\n    autoscaling.knative.dev/max-scale: '10'"
+
+RULES = (
+    _rule(
+        "CT-001",
+        "Image that can change by itself",
+        _S.LOW,
+        "A tag such as latest names whatever was pushed last.",
+        "Name a version, or the digest.",
+        _both(_moving),
+        {"stack.yml": stack()["stack.yml"].replace(":1.0.2", ":latest")},
+        stack(),
+        494,
+        Risk.DEPENDENCIES,
+        "SAS-09",
+        "T1525",
+    ),
+    _rule(
+        "CT-002",
+        "No bounds",
+        _S.LOW,
+        "One call takes the machine from all others.",
+        "Set limits for memory and cpu.",
+        _both(_unbounded),
+        stack(),
+        stack(_LIMITED),
+        770,
+        attack="T1499",
+    ),
+    _rule(
+        "OF-001",
+        "Files of the function can be changed",
+        _S.LOW,
+        "What one call writes is there in the next.",
+        "Set readonly_root_filesystem: true.",
+        of_functions(
+            lambda f: None if f.setting("read_only") else "its files can be changed while it runs",
+            _FAAS,
+        ),
+        stack(),
+        stack("readonly_root_filesystem: true"),
+        732,
+        attack="T1554",
+    ),
+    _rule(
+        "OF-002",
+        "Bodies in logs",
+        _S.MEDIUM,
+        "What callers send and get is kept in logs.",
+        "Set write_debug and combine_output to false.",
+        of_functions(
+            lambda f: "what callers send is in its logs" if f.setting("debug") else None, _FAAS
+        ),
+        stack("environment:\n  write_debug: true"),
+        stack("environment:\n  write_debug: false"),
+        532,
+        Risk.MONITORING,
+        "SAS-03",
+    ),
+    _rule(
+        "OF-003",
+        "Password of the gateway without encryption",
+        _S.MEDIUM,
+        "Everybody on the way can deploy functions.",
+        "Use https.",
+        _gateway,
+        stack("", "http://faas.example.com:8080"),
+        stack("", "https://faas.example.com"),
+        319,
+        Risk.RESPONSIBILITY,
+        "SAS-03",
+        "T1040",
+    ),
+    _rule(
+        "CT-003",
+        "Everybody can call it",
+        _S.LOW,
+        "Neither OpenFaaS nor Knative asks who calls a function.",
+        "Check a token in the handler, put an authenticating proxy in front, or make it cluster-local.",
+        of_functions(_open, _KN),
+        service(),
+        {
+            "service.yaml": service()["service.yaml"].replace(
+                "  name: thing\n",
+                "  name: thing\n  labels: {networking.knative.dev/visibility: cluster-local}\n",
+            )
+        },
+        306,
+        Risk.PERMISSIONS,
+        "SAS-02",
+    ),
+    _rule(
+        "KN-001",
+        "Root in the container",
+        _S.MEDIUM,
+        "A hole in the kernel or a mount makes it root of the machine.",
+        "Set runAsNonRoot: true.",
+        of_functions(_root, _KN),
+        service("securityContext: {runAsUser: 0}"),
+        service("securityContext: {runAsNonRoot: true}"),
+        250,
+        attack="T1611",
+    ),
+    _rule(
+        "KN-002",
+        "Rights of the host",
+        _S.CRITICAL,
+        "Who takes it over has the machine and all that runs on it.",
+        "Leave privileged and capabilities out.",
+        of_functions(_privileged, _KN),
+        service("securityContext: {privileged: true}"),
+        service("securityContext: {capabilities: {drop: [ALL]}}"),
+        250,
+        Risk.PERMISSIONS,
+        "SAS-05",
+        "T1611",
+    ),
+    _rule(
+        "KN-003",
+        "Programs that gain rights",
+        _S.LOW,
+        "A setuid program in the image makes its user root.",
+        "Set allowPrivilegeEscalation: false.",
+        of_functions(_gains, _KN),
+        service(),
+        service("securityContext: {allowPrivilegeEscalation: false}"),
+        269,
+        attack="T1548",
+    ),
+    _rule(
+        "KN-004",
+        "Token of the cluster",
+        _S.LOW,
+        "Who takes it over asks the API of the cluster in its name.",
+        "Set automountServiceAccountToken: false, or an account of its own.",
+        of_functions(_token, _KN),
+        service(),
+        {
+            "service.yaml": service()["service.yaml"].replace(
+                "      containers:", "      automountServiceAccountToken: false\n      containers:"
+            )
+        },
+        522,
+        Risk.PERMISSIONS,
+        "SAS-05",
+        "T1528",
+    ),
+    _rule(
+        "KN-005",
+        "No bound on how many run",
+        _S.LOW,
+        "A flood is paid for, or takes the cluster.",
+        "Set autoscaling.knative.dev/max-scale.",
+        of_functions(lambda f: None if f.concurrency else "any number of it may run", _KN),
+        service(),
+        service("", _INNER),
+        770,
+        attack="T1499",
+    ),
+)

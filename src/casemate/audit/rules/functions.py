@@ -1,0 +1,577 @@
+"""Rules about how functions of AWS Lambda are set up."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator
+
+from casemate.audit.finding import Severity
+from casemate.audit.model import Function, Platform, Reach, Statement
+from casemate.audit.rule import Hit, Risk, Rule, Subject
+from casemate.audit.rules.common import (
+    EVENTS,
+    OUTSIDE,
+    hit,
+    moving_image,
+    of_assets,
+    of_functions,
+    of_triggers,
+)
+from casemate.audit.rules.examples import function, resource
+from casemate.audit.rules.runtimes import ENDS
+
+_SOON_DAYS = 180
+_LONG_AGO_DAYS = 730
+_OWN_ACCOUNTS = frozenset(
+    (
+        *("017000801446", "580247275435", "901920570463", "184161586896", "094274105915"),
+        *("027255383542", "336392948345", "464622532012", "634166935893", "177933569100"),
+        *("133256977650", "044395824272", "015030872274", "187925254637", "753240598075"),
+    )
+)
+"""Accounts of AWS and of large vendors that publish layers for everybody."""
+
+
+def _by_runtime(subject: Subject) -> Iterator[tuple[str, list[Function]]]:
+    """Yield runtimes that have an end, with the functions that have them: one change mends all."""
+    users: dict[str, list[Function]] = {}
+    for f in subject.application.functions:
+        if f.runtime in ENDS:
+            users.setdefault(f.runtime, []).append(f)
+    yield from users.items()
+
+
+def _ended(subject: Subject) -> Iterator[Hit]:
+    today = datetime.date.fromisoformat(subject.today)
+    for runtime, functions in _by_runtime(subject):
+        past = (today - datetime.date.fromisoformat(ENDS[runtime])).days
+        if past >= 0:
+            widest = next((f for f in functions if f.reach is Reach.PUBLIC), functions[0])
+            long_ago = past > _LONG_AGO_DAYS and widest.reach is Reach.PUBLIC
+            yield Hit(
+                place=functions[0].place,
+                text=f"{len(functions)} function(s), {functions[0].name} first: the runtime {runtime} has no "
+                f"security updates since {ENDS[runtime]}",
+                subject=runtime,
+                function=widest,
+                severity=Severity.HIGH if long_ago else None,
+            )
+
+
+def _ends_soon(subject: Subject) -> Iterator[Hit]:
+    today = datetime.date.fromisoformat(subject.today)
+    for runtime, functions in _by_runtime(subject):
+        left = (datetime.date.fromisoformat(ENDS[runtime]) - today).days
+        if 0 < left <= _SOON_DAYS:
+            text = f"{len(functions)} function(s), {functions[0].name} first: {runtime} ends on {ENDS[runtime]}"
+            yield Hit(place=functions[0].place, text=text, subject=runtime, function=functions[0])
+
+
+def _slow(f: Function) -> str | None:
+    if f.timeout is not None and f.timeout >= 300 and f.reach in (Reach.PUBLIC,):
+        return f"everybody can keep it running for {f.timeout:.0f} s"
+    return None
+
+
+def _unlimited(f: Function) -> str | None:
+    if f.concurrency is None and f.knows("concurrency") and f.reach is Reach.PUBLIC:
+        return "everybody can start as many of it at once as the account allows"
+    return None
+
+
+def _untraced(f: Function) -> str | None:
+    mode = f.setting("tracing")
+    return "it leaves no traces" if mode in ("", "PassThrough") and f.knows("tracing") else None
+
+
+def _lost(f: Function) -> str | None:
+    if not f.setting("dead_letters") and any(t.kind in EVENTS for t in f.triggers):
+        return "events that fail twice are lost without a sign"
+    return None
+
+
+def _layers(subject: Subject) -> Iterator[Hit]:
+    for f in subject.application.functions:
+        for arn in f.setting("layers") or ():
+            parts = arn.split(":")
+            full = len(parts) >= 7 and parts[0] == "arn"
+            if full and parts[4].isdigit() and parts[4] not in _OWN_ACCOUNTS:
+                text = f"the layer {parts[6]} comes from account {parts[4]}"
+                yield hit(f, text, subject=arn)
+
+
+def _image(f: Function) -> str | None:
+    return moving_image(f.setting("image") or "")
+
+
+def _shared_role(subject: Subject) -> Iterator[Hit]:
+    users: dict[str, list[Function]] = {}
+    for f in subject.application.functions:
+        if f.platform is Platform.AWS and f.role and f.knows("role"):
+            users.setdefault(f.role, []).append(f)
+    for role, functions in users.items():
+        if len(functions) > 1 and any(
+            s.origin not in _BASIC for f in functions for s in f.permissions
+        ):
+            names = ", ".join(f.name for f in functions[:6])
+            yield Hit(
+                place=functions[0].place,
+                text=f"{len(functions)} functions ({names}) share the role {role}: each may do "
+                "what any of them needs",
+                subject=role,
+                function=functions[0],
+            )
+
+
+_BASIC = (
+    "AWSLambdaBasicExecutionRole",
+    "AWSXRayDaemonWriteAccess",
+    "AWSLambdaVPCAccessExecutionRole",
+)
+
+
+def _no_group(f: Function) -> str | None:
+    if not f.logging.declared and not f.logging.group:
+        return "its logs go to a group that nothing declares: they are kept for ever, unencrypted"
+    return None
+
+
+def _kept_for_ever(f: Function) -> str | None:
+    if f.logging.declared and f.logging.retention_days == 0:
+        return "its logs are kept for ever"
+    return None
+
+
+def _kept_short(f: Function) -> str | None:
+    days = f.logging.retention_days
+    if f.logging.declared and days is not None and 0 < days < 7:
+        return f"its logs are kept for {days} days: an attack is seen later than that"
+    return None
+
+
+def _logs_open(f: Function) -> str | None:
+    if f.logging.declared and f.logging.encrypted is False:
+        return "its logs are not encrypted with a key of yours"
+    return None
+
+
+def _unsigned(f: Function) -> str | None:
+    if not f.setting("code_signing") and f.setting("package") == "Zip" and f.reach is Reach.PUBLIC:
+        return "code that nobody signed can be deployed to it"
+    return None
+
+
+def _environment_key(f: Function) -> str | None:
+    secretive = [v.name for v in f.environment if any(w in v.name.upper() for w in _SECRETIVE)]
+    if secretive and not f.setting("environment_key"):
+        return f"{secretive[0][:64]} is in the environment, which has no key of yours"
+    return None
+
+
+_SECRETIVE = ("PASSWORD", "SECRET_KEY", "API_KEY", "PRIVATE_KEY", "ACCESS_TOKEN")
+
+
+def _alarms(subject: Subject) -> Iterator[Hit]:
+    application = subject.application
+    outside = [f for f in application.functions if f.reach in OUTSIDE]
+    alarmed = any(True for _ in application.of_kind("alarm"))
+    if application.platform is Platform.AWS and outside and not alarmed:
+        count = len(application.functions)
+        text = f"no alarm tells of errors or throttling of {count} function(s)"
+        yield Hit(place=application.place, text=text, subject="alarms")
+
+
+def _permitted(subject: Subject) -> Iterator[Hit]:
+    for f in subject.application.functions:
+        for trigger in f.triggers:
+            if (
+                f.platform is Platform.AWS
+                and trigger.kind == "invoke"
+                and trigger.reach is Reach.PUBLIC
+            ):
+                yield hit(f, "its policy lets every account of AWS call it", trigger.place)
+
+
+def _anonymous_url(f: Function, trigger: object) -> str | None:
+    return (
+        "its URL asks nothing of who calls it"
+        if getattr(trigger, "reach", None) is Reach.PUBLIC
+        else None
+    )
+
+
+def _stream_end(asset: object) -> str | None:
+    settings = getattr(asset, "settings", {})
+    source = settings.get("source", "")
+    if (
+        any(part in source for part in (":dynamodb:", ":kinesis:", ".StreamArn"))
+        and not settings["on_failure"]
+    ):
+        return "records that cannot be handled stop the stream or are lost: no destination for them"
+    return None
+
+
+def _privileged(f: Function) -> str | None:
+    if f.reach is Reach.PUBLIC and f.permissions and any(map(_everything, f.permissions)):
+        return "everybody can call it, and it may do everything in the account"
+    return None
+
+
+def _everything(s: Statement) -> bool:
+    return s.allows and "*" in s.actions and "*" in s.resources and not s.conditions
+
+
+_API = "Type: Api\nProperties: {Path: /thing, Method: get}"
+_GROUP = """\
+Logs:
+  Type: AWS::Logs::LogGroup
+  Properties:
+    LogGroupName: !Sub /aws/lambda/${Thing}
+    %s
+"""
+
+RULES = (
+    Rule(
+        id="FN-001",
+        title="Runtime without security updates",
+        risk=Risk.RESPONSIBILITY,
+        owasp="SAS-09",
+        cwe=1104,
+        attack="T1190",
+        severity=Severity.MEDIUM,
+        why="AWS patches a runtime until its end. After that a hole in the interpreter or in a "
+        "library that comes with it stays, and at some day the function can no longer be updated.",
+        fix="Set a runtime that is supported, such as python3.13 or nodejs22.x, and run the tests.",
+        check=_ended,
+        vulnerable=function("Runtime: python3.8"),
+        fixed=function("Runtime: python3.13"),
+    ),
+    Rule(
+        id="FN-002",
+        title="Runtime that ends within half a year",
+        risk=Risk.RESPONSIBILITY,
+        owasp="SAS-09",
+        cwe=1104,
+        severity=Severity.LOW,
+        why="A change of runtime that waits for its last day is made in a hurry, or not at all.",
+        fix="Plan the change to a later runtime now.",
+        check=_ends_soon,
+        vulnerable=function("Runtime: nodejs22.x"),
+        fixed=function("Runtime: python3.13"),
+    ),
+    Rule(
+        id="FN-003",
+        title="Everybody can keep a function running for minutes",
+        risk=Risk.RESPONSIBILITY,
+        owasp="SAS-06",
+        cwe=770,
+        attack="T1499.003",
+        severity=Severity.LOW,
+        why="Each second is paid for. Who finds an input that is slow pays nothing and lets you pay: "
+        "denial of wallet. Behind API Gateway nobody waits longer than 29 seconds anyway.",
+        fix="Set Timeout to what a call needs, for HTTP at most 29 seconds; move long work to a queue.",
+        check=of_functions(_slow),
+        vulnerable=function("Timeout: 900", event=_API),
+        fixed=function("Timeout: 10", event=_API),
+    ),
+    Rule(
+        id="FN-004",
+        title="No bound on how many run at once",
+        risk=Risk.RESPONSIBILITY,
+        owasp="SAS-06",
+        cwe=770,
+        attack="T1499.003",
+        severity=Severity.LOW,
+        why="A flood of calls takes the concurrency of the whole account, so that other functions "
+        "are refused, and is paid for call by call.",
+        fix="Set ReservedConcurrentExecutions to what the function needs at most, and throttle the API.",
+        check=of_functions(_unlimited),
+        vulnerable=function(event=_API),
+        fixed=function("ReservedConcurrentExecutions: 20", event=_API),
+    ),
+    Rule(
+        id="FN-005",
+        title="No traces",
+        risk=Risk.MONITORING,
+        owasp="SAS-10",
+        cwe=778,
+        severity=Severity.INFO,
+        why="Without traces nobody can tell which calls of which service came of an attack.",
+        fix="Set Tracing: Active (TracingConfig: {Mode: Active} in CloudFormation).",
+        check=of_functions(_untraced),
+        vulnerable=function("Tracing: PassThrough"),
+        fixed=function("Tracing: Active"),
+    ),
+    Rule(
+        id="FN-006",
+        title="Events that fail are lost",
+        risk=Risk.ERRORS,
+        owasp="SAS-10",
+        cwe=223,
+        severity=Severity.LOW,
+        why="Lambda tries an event three times and drops it. What an attacker made fail is gone, and "
+        "so is what a fault of yours made fail.",
+        fix="Name a DeadLetterQueue or an OnFailure destination, and an alarm on what arrives there.",
+        check=of_functions(_lost),
+        vulnerable=function(event="Type: Schedule\nProperties: {Schedule: rate(1 hour)}"),
+        fixed=function(
+            "DeadLetterQueue: {Type: SQS, TargetArn: !GetAtt Dead.Arn}",
+            "Dead:\n  Type: AWS::SQS::Queue",
+            event="Type: Schedule\nProperties: {Schedule: rate(1 hour)}",
+        ),
+    ),
+    Rule(
+        id="FN-007",
+        title="Layer of another account",
+        risk=Risk.DEPENDENCIES,
+        owasp="SAS-09",
+        cwe=829,
+        attack="T1195.002",
+        severity=Severity.LOW,
+        by_reach=True,
+        why="A layer is code that runs with all rights and secrets of the function. Whoever owns that "
+        "account decided what is in it; nobody scans it for you.",
+        fix="Build the layer in your own account from sources you have looked at, or bundle what it holds.",
+        check=_layers,
+        vulnerable=function("Layers: ['arn:aws:lambda:eu-west-1:123456789012:layer:handy:3']"),
+        fixed=function(
+            "Layers: [!Ref Own]",
+            "Own:\n  Type: AWS::Serverless::LayerVersion\n  Properties: {ContentUri: layer/}",
+        ),
+    ),
+    Rule(
+        id="FN-008",
+        title="Image that can change by itself",
+        risk=Risk.DEPENDENCIES,
+        owasp="SAS-09",
+        cwe=494,
+        attack="T1195.002",
+        severity=Severity.MEDIUM,
+        why="A tag such as `latest` names whatever was pushed last, by whomever. What was tested is "
+        "not what the next deployment runs.",
+        fix="Name the image by its digest: REPOSITORY@sha256:....",
+        check=of_functions(_image),
+        vulnerable=resource(
+            "AWS::Serverless::Function",
+            "PackageType: Image\nImageUri: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/thing:latest",
+        ),
+        fixed=resource(
+            "AWS::Serverless::Function",
+            "PackageType: Image\nImageUri: 123456789012.dkr.ecr.eu-west-1.amazonaws.com/thing@sha256:"
+            + "0" * 64,
+        ),
+    ),
+    Rule(
+        id="FN-009",
+        title="One role for several functions",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-05",
+        cwe=250,
+        attack="T1078.004",
+        severity=Severity.LOW,
+        why="Who takes over the weakest of them may do what the strongest needs.",
+        fix="Give each function a role of its own with what that one needs. In the Serverless "
+        "Framework: the plugin serverless-iam-roles-per-function.",
+        check=_shared_role,
+        vulnerable=function(
+            "Role: !GetAtt Shared.Arn",
+            "Other:\n  Type: AWS::Serverless::Function\n  Properties: {Handler: a.b, Runtime: python3.13, Role: !GetAtt Shared.Arn, InlineCode: ''}\n"
+            "Shared:\n  Type: AWS::IAM::Role\n  Properties: {ManagedPolicyArns: ['arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess']}",
+        ),
+        fixed=function("Policies: [AWSLambdaBasicExecutionRole]"),
+    ),
+    Rule(
+        id="FN-010",
+        title="Logs in a group that nothing declares",
+        risk=Risk.MONITORING,
+        owasp="SAS-10",
+        cwe=778,
+        severity=Severity.INFO,
+        why="Lambda makes the group at the first call. It is kept for ever, belongs to no stack, and "
+        "nobody decided who may read it.",
+        fix="Declare an AWS::Logs::LogGroup for the function with RetentionInDays.",
+        check=of_functions(_no_group),
+        vulnerable=function(),
+        fixed=function("", _GROUP % "RetentionInDays: 90"),
+    ),
+    Rule(
+        id="FN-011",
+        title="Logs that are kept for ever",
+        risk=Risk.MONITORING,
+        owasp="SAS-03",
+        cwe=359,
+        severity=Severity.LOW,
+        why="Logs hold data of people, and all of it is there for whoever gets in years later.",
+        fix="Set RetentionInDays to what investigations and laws need, such as 90.",
+        check=of_functions(_kept_for_ever),
+        vulnerable=function("", _GROUP % "LogGroupClass: STANDARD"),
+        fixed=function("", _GROUP % "RetentionInDays: 90"),
+    ),
+    Rule(
+        id="FN-012",
+        title="Logs that are gone within a week",
+        risk=Risk.MONITORING,
+        owasp="SAS-10",
+        cwe=778,
+        severity=Severity.LOW,
+        why="Break-ins are found after weeks. What happened cannot be told then.",
+        fix="Keep logs for 30 days or more.",
+        check=of_functions(_kept_short),
+        vulnerable=function("", _GROUP % "RetentionInDays: 3"),
+        fixed=function("", _GROUP % "RetentionInDays: 90"),
+    ),
+    Rule(
+        id="FN-013",
+        title="Logs without a key of yours",
+        risk=Risk.MONITORING,
+        owasp="SAS-03",
+        cwe=311,
+        severity=Severity.INFO,
+        why="With the key of AWS everybody reads who may read logs in the account; with one of yours "
+        "each reader needs that key as well.",
+        fix="Set KmsKeyId of the log group.",
+        check=of_functions(_logs_open),
+        vulnerable=function("", _GROUP % "RetentionInDays: 90"),
+        fixed=function("", _GROUP % "KmsKeyId: !Ref Key\n    RetentionInDays: 90"),
+    ),
+    Rule(
+        id="FN-014",
+        title="Code is not signed",
+        risk=Risk.DEPENDENCIES,
+        owasp="SAS-06",
+        cwe=345,
+        attack="T1525",
+        severity=Severity.INFO,
+        why="Whoever may call UpdateFunctionCode replaces the function. With code signing only what "
+        "your pipeline has signed is taken.",
+        fix="Set CodeSigningConfigArn to a configuration that enforces.",
+        check=of_functions(_unsigned),
+        vulnerable=function(event=_API),
+        fixed=function("CodeSigningConfigArn: !Ref Signing", event=_API),
+    ),
+    Rule(
+        id="FN-015",
+        title="Sensitive variables without a key of yours",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-03",
+        cwe=311,
+        attack="T1552.005",
+        severity=Severity.LOW,
+        why="Everybody who may look at the function's configuration reads its environment in clear.",
+        fix="Keep the value in Secrets Manager or Parameter Store and read it at run time; set KmsKeyArn.",
+        check=of_functions(_environment_key),
+        vulnerable=function("Environment: {Variables: {DB_PASSWORD: !Ref Given}}"),
+        fixed=function(
+            "KmsKeyArn: !GetAtt Key.Arn\nEnvironment: {Variables: {DB_PASSWORD: !Ref Given}}"
+        ),
+    ),
+    Rule(
+        id="FN-016",
+        title="No alarm at all",
+        risk=Risk.MONITORING,
+        owasp="SAS-10",
+        cwe=778,
+        severity=Severity.LOW,
+        why="An attack that makes functions fail, or run without end, is seen on the bill.",
+        fix="Add an AWS::CloudWatch::Alarm on Errors and Throttles of AWS/Lambda with an action.",
+        check=_alarms,
+        vulnerable=function(event=_API),
+        fixed=function(
+            "",
+            "Alarm:\n  Type: AWS::CloudWatch::Alarm\n  Properties: {Namespace: AWS/Lambda, MetricName: Errors, AlarmActions: [!Ref Topic]}",
+            event=_API,
+        ),
+    ),
+    Rule(
+        id="FN-017",
+        title="Alarm that tells nobody",
+        risk=Risk.MONITORING,
+        owasp="SAS-10",
+        cwe=223,
+        severity=Severity.LOW,
+        why="An alarm without an action is a colour on a page that nobody looks at.",
+        fix="Set AlarmActions to a topic that somebody reads.",
+        check=of_assets(
+            "alarm",
+            lambda a: (
+                None
+                if a.settings["actions"] or a.type.endswith("CompositeAlarm")
+                else "it has no action"
+            ),
+        ),
+        vulnerable=resource("AWS::CloudWatch::Alarm", "Namespace: AWS/Lambda\nMetricName: Errors"),
+        fixed=resource(
+            "AWS::CloudWatch::Alarm",
+            "Namespace: AWS/Lambda\nMetricName: Errors\nAlarmActions: [!Ref Topic]",
+        ),
+    ),
+    Rule(
+        id="FN-018",
+        title="Every account may call a function",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-05",
+        cwe=284,
+        attack="T1190",
+        severity=Severity.HIGH,
+        why="A permission for the principal `*` lets everybody with an account of AWS call it.",
+        fix="Name the service or the account in Principal, with SourceArn or SourceAccount.",
+        check=_permitted,
+        vulnerable=function(
+            "",
+            "Open:\n  Type: AWS::Lambda::Permission\n  Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref Thing, Principal: '*'}",
+        ),
+        fixed=function(
+            "",
+            "Open:\n  Type: AWS::Lambda::Permission\n  Properties: {Action: 'lambda:InvokeFunction', FunctionName: !Ref Thing, Principal: s3.amazonaws.com, SourceAccount: !Ref 'AWS::AccountId'}",
+        ),
+    ),
+    Rule(
+        id="FN-019",
+        title="URL of a function that asks nothing",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-02",
+        cwe=306,
+        attack="T1190",
+        severity=Severity.MEDIUM,
+        why="With AuthType NONE everybody calls it, without API Gateway's throttling, firewall or "
+        "authorizers in front.",
+        fix="Set AuthType: AWS_IAM, or check a signature in the first lines of the handler and record why.",
+        check=of_triggers(_anonymous_url, "url"),
+        vulnerable=function("FunctionUrlConfig: {AuthType: NONE}"),
+        fixed=function("FunctionUrlConfig: {AuthType: AWS_IAM}"),
+    ),
+    Rule(
+        id="FN-020",
+        title="Stream without a place for what fails",
+        risk=Risk.ERRORS,
+        owasp="SAS-10",
+        cwe=755,
+        severity=Severity.LOW,
+        why="One record that the handler cannot take blocks its shard until it is too old: an attacker "
+        "needs a single one.",
+        fix="Set DestinationConfig.OnFailure, MaximumRetryAttempts and BisectBatchOnFunctionError.",
+        check=of_assets("mapping", _stream_end),
+        vulnerable=function(
+            "",
+            "Read:\n  Type: AWS::Lambda::EventSourceMapping\n  Properties: {FunctionName: !Ref Thing, EventSourceArn: !GetAtt Table.StreamArn}",
+        ),
+        fixed=function(
+            "",
+            "Read:\n  Type: AWS::Lambda::EventSourceMapping\n  Properties: {FunctionName: !Ref Thing, EventSourceArn: !GetAtt Table.StreamArn, DestinationConfig: {OnFailure: {Destination: !GetAtt Dead.Arn}}}",
+        ),
+    ),
+    Rule(
+        id="FN-021",
+        title="Everybody can call what may do everything",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-05",
+        cwe=250,
+        attack="T1078.004",
+        severity=Severity.CRITICAL,
+        why="One fault in its code is the whole account.",
+        fix="Grant the actions and resources that the code uses, and nothing else.",
+        check=of_functions(_privileged),
+        vulnerable=function("Policies: [AdministratorAccess]", event=_API),
+        fixed=function("Policies: [AWSLambdaBasicExecutionRole]", event=_API),
+    ),
+)

@@ -1,0 +1,292 @@
+"""Rules about JavaScript and TypeScript, by their lines: comments are left out, nothing is parsed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from casemate.audit.finding import Severity
+from casemate.audit.model import Function, Place
+from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rules.common import hit
+from casemate.audit.rules.examples import javascript
+
+_SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".jsx", ".tsx")
+_COMMENT = re.compile(r"^\s{0,200}(?://|\*|/\*)")
+_LONG = 2_000
+
+
+def _look(pattern: re.Pattern[str], text: str, near: str = "") -> Check:
+    """Return a check of lines that match; `near` has to be in the file."""
+
+    def check(subject: Subject) -> Iterator[Hit]:
+        for file, function in _files(subject):
+            code = subject.code.text(file)
+            if code is None or (near and near not in code):
+                continue
+            for number, line in enumerate(code.split("\n"), 1):
+                if len(line) < _LONG and not _COMMENT.match(line):
+                    match = pattern.search(line)
+                    if match is not None:
+                        place = Place(file, number, match.start() + 1)
+                        yield hit(function, text, place, f"{file} {line.strip()[:120]}")
+
+    return check
+
+
+def _files(subject: Subject) -> Iterator[tuple[str, Function]]:
+    owners: dict[str, Function] = {}
+    for function in subject.application.functions:
+        for file in function.files:
+            if file.endswith(_SUFFIXES) and (file == function.entry or file not in owners):
+                owners[file] = function
+    yield from owners.items()
+
+
+def _rule(
+    id: str,
+    title: str,
+    risk: Risk,
+    owasp: str,
+    cwe: int,
+    severity: Severity,
+    why: str,
+    fix: str,
+    pattern: re.Pattern[str],
+    text: str,
+    bad: str,
+    good: str,
+    attack: str = "",
+    near: str = "",
+    by_reach: bool = False,
+) -> Rule:
+    return Rule(
+        id=id,
+        title=title,
+        risk=risk,
+        owasp=owasp,
+        cwe=cwe,
+        attack=attack,
+        severity=severity,
+        by_reach=by_reach,
+        why=why,
+        fix=fix,
+        check=_look(pattern, text, near),
+        vulnerable=javascript(bad),
+        fixed=javascript(good),
+    )
+
+
+def _handler(body: str) -> str:
+    return f"exports.handler = async (event) => {{\n  {body}\n}}"
+
+
+_L = Severity
+_WHOLE = re.compile(
+    r"console\.(?:log|info|debug|error)\((?:[\"'`][^\"'`\n]{0,80}[\"'`]\s?,\s?)?(?:event\s{0,3}\)|JSON\.stringify\(event[,)])"
+)
+
+RULES = (
+    _rule(
+        "JS-001",
+        "Whole events in logs",
+        Risk.MONITORING,
+        "SAS-03",
+        532,
+        _L.LOW,
+        "Events hold passwords, tokens in headers and data of people; everybody who reads logs has them.",
+        "Log the fields that an investigation needs.",
+        _WHOLE,
+        "the whole event is logged",
+        _handler("console.log(event)"),
+        _handler("console.log(event.requestContext.requestId)"),
+        by_reach=True,
+    ),
+    _rule(
+        "JS-002",
+        "Answer with a trace",
+        Risk.ERRORS,
+        "SAS-06",
+        209,
+        _L.MEDIUM,
+        "A trace tells the code, its paths and libraries.",
+        "Answer with an id, and log the error under that id.",
+        re.compile(r"\b(?:body|message|error|send|json)\b[^\n]{0,60}\b(?:err|error|e|ex)\.stack\b"),
+        "the trace of an error is in the answer",
+        _handler("return { statusCode: 500, body: err.stack }"),
+        _handler("return { statusCode: 500, body: 'error ' + event.requestContext.requestId }"),
+        by_reach=True,
+    ),
+    _rule(
+        "JS-003",
+        "Text that is run as code",
+        Risk.INPUT,
+        "SAS-01",
+        95,
+        _L.MEDIUM,
+        "Who has a say in the text runs code as the function.",
+        "Parse what is expected: JSON.parse, a table of functions.",
+        re.compile(r"(?<![\w.])eval\(\s{0,3}(?![\"'`)])|new Function\(\s{0,3}[\w.]+\s{0,3}[,)]"),
+        "a text is run as code",
+        _handler("return eval(event.expression)"),
+        _handler("return JSON.parse(event.expression)"),
+        "T1059.007",
+        by_reach=True,
+    ),
+    _rule(
+        "JS-004",
+        "Command line that is made while it runs",
+        Risk.INPUT,
+        "SAS-01",
+        78,
+        _L.MEDIUM,
+        "Who has a say in it runs commands as the function.",
+        "Use execFile or spawn with a list.",
+        re.compile(
+            r"(?<![\w.])(?:child_process\.|cp\.)?exec(?:Sync)?\(\s{0,3}(?:`[^`\n]{0,200}\$\{|[\"'][^\"'\n]{0,200}[\"']\s{0,3}\+)"
+        ),
+        "a shell runs a command line that is made while it runs",
+        "const { exec } = require('child_process')\n" + _handler("exec(`convert ${event.name}`)"),
+        "const { execFile } = require('child_process')\n"
+        + _handler("execFile('convert', ['--', event.name])"),
+        "T1059.004",
+        "child_process",
+        True,
+    ),
+    _rule(
+        "JS-005",
+        "Certificates are not checked",
+        Risk.RESPONSIBILITY,
+        "SAS-03",
+        295,
+        _L.HIGH,
+        "Everybody on the way can be the server, read and change all.",
+        "Remove it; give the client the right authority (ca:).",
+        re.compile(
+            r"rejectUnauthorized\s{0,3}:\s{0,3}false|NODE_TLS_REJECT_UNAUTHORIZED\s{0,3}[\"'\]]{0,2}\s{0,3}=\s{0,3}[\"']?0"
+        ),
+        "certificates are not checked",
+        _handler("https.get({ host: 'a.example', rejectUnauthorized: false })"),
+        _handler("https.get({ host: 'a.example' })"),
+        "T1557",
+    ),
+    _rule(
+        "JS-006",
+        "Data that makes functions",
+        Risk.INPUT,
+        "SAS-08",
+        502,
+        _L.HIGH,
+        "node-serialize and its like run functions that are in the data.",
+        "Use JSON.parse.",
+        re.compile(
+            r"(?:serialize|serialise)\.unserialize\(|(?:require\([\"']node-serialize[\"']\))"
+        ),
+        "data is turned into functions",
+        "const serialize = require('node-serialize')\n"
+        + _handler("return serialize.unserialize(event.body)"),
+        _handler("return JSON.parse(event.body)"),
+        "T1059.007",
+    ),
+    _rule(
+        "JS-007",
+        "Signatures of tokens are not checked",
+        Risk.PERMISSIONS,
+        "SAS-02",
+        347,
+        _L.HIGH,
+        "Everybody writes a token that says what they like.",
+        "Use jwt.verify with the key and the algorithms.",
+        re.compile(
+            r"algorithms?\s{0,3}:\s{0,3}\[?\s{0,3}[\"']none[\"']|ignoreSignature\s{0,3}:\s{0,3}true"
+        ),
+        "tokens without a signature are taken",
+        _handler("return jwt.verify(event.token, key, { algorithms: ['none'] })"),
+        _handler("return jwt.verify(event.token, key, { algorithms: ['RS256'] })"),
+        "T1550.001",
+    ),
+    _rule(
+        "JS-008",
+        "Tokens that can be guessed",
+        Risk.PERMISSIONS,
+        "SAS-02",
+        338,
+        _L.MEDIUM,
+        "The numbers of Math.random are told by a few of them.",
+        "Use crypto.randomBytes or crypto.randomUUID.",
+        re.compile(
+            r"(?i:(?:token|secret|password|otp|session_?id|nonce|api_?key))\w{0,20}\s{0,3}=\s{0,3}[^\n;]{0,80}Math\.random\("
+        ),
+        "it is made of numbers that can be guessed",
+        _handler("const token = Math.random().toString(36)"),
+        _handler("const token = crypto.randomUUID()"),
+    ),
+    _rule(
+        "JS-009",
+        "Environment in logs or answers",
+        Risk.MONITORING,
+        "SAS-03",
+        532,
+        _L.HIGH,
+        "The credentials of the function's role are in its environment.",
+        "Name the variables that are needed.",
+        re.compile(
+            r"(?:console\.\w+\(|JSON\.stringify\(|body\s{0,3}:\s{0,3})(?:[\"'`][^\"'`\n]{0,60}[\"'`]\s?,\s?)?process\.env\s{0,3}[,)}]"
+        ),
+        "the whole environment is told",
+        _handler("console.log(process.env)"),
+        _handler("console.log(process.env.STAGE)"),
+        "T1552.005",
+    ),
+    _rule(
+        "JS-010",
+        "Answers for the pages of every site",
+        Risk.RESPONSIBILITY,
+        "SAS-06",
+        942,
+        _L.MEDIUM,
+        "A page of an attacker reads it as whoever looks at it.",
+        "Name the origin, or leave credentials out.",
+        re.compile(
+            r"Allow-Origin[\"']\s{0,3}:\s{0,3}[\"']\*[\"'][^\n]{0,80}Allow-Credentials[\"']\s{0,3}:\s{0,3}[\"']?true"
+        ),
+        "pages of every site may read it with cookies",
+        _handler(
+            "return { headers: { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Credentials': true } }"
+        ),
+        _handler("return { headers: { 'Access-Control-Allow-Origin': 'https://shop.example' } }"),
+    ),
+    _rule(
+        "JS-011",
+        "Query that is joined together",
+        Risk.INPUT,
+        "SAS-01",
+        89,
+        _L.MEDIUM,
+        "Who has a say in the text reads and changes other rows.",
+        "Pass values as parameters: query('... = $1', [id]).",
+        re.compile(
+            r"\.(?:query|execute)\(\s{0,3}(?:`\s{0,3}(?i:select|insert|update|delete)\b[^`\n]{0,300}\$\{(?:event|body|params|req|query|request|input|id|name|user)|[\"']\s{0,3}(?i:select|insert|update|delete)\b[^\"'\n]{0,300}[\"']\s{0,3}\+)"
+        ),
+        "a statement of SQL is made of texts",
+        _handler("return db.query(`SELECT * FROM a WHERE id = ${event.id}`)"),
+        _handler("return db.query('SELECT * FROM a WHERE id = $1', [event.id])"),
+        "T1190",
+        by_reach=True,
+    ),
+    _rule(
+        "JS-012",
+        "Token signed with a known key",
+        Risk.PERMISSIONS,
+        "SAS-03",
+        321,
+        _L.HIGH,
+        "Who reads the code signs tokens of any user.",
+        "Read the key from a secret.",
+        re.compile(r"jwt\.(?:sign|verify)\([^\n,]{1,200},\s{0,3}[\"'][^\"'\n]{3,100}[\"']"),
+        "tokens are signed with a key that stands in the code",
+        _handler("return jwt.sign({ sub: 'me' }, 'hunter2-key')"),
+        _handler("return jwt.sign({ sub: 'me' }, process.env.KEY)"),
+        "T1552.001",
+    ),
+)

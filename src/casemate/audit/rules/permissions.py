@@ -1,0 +1,434 @@
+"""Rules about what functions are allowed, and who may become them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from casemate.audit.finding import Severity
+from casemate.audit.model import Statement
+from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rules.common import narrowed, of_permissions, on_aws
+from casemate.audit.rules.examples import Files, function, resource, statement
+
+_BASIC = re.compile(
+    r"^AWSLambda|^AWSXRay|^AmazonAPIGatewayPushToCloudWatch|^CloudWatchLambdaInsights"
+)
+_HARMLESS = frozenset(("logs", "xray", "cloudwatch", "ec2messages", "execute-api"))
+_ESCALATING = frozenset(
+    action.lower()
+    for action in (
+        *("iam:CreatePolicyVersion", "iam:SetDefaultPolicyVersion", "iam:CreateAccessKey"),
+        *("iam:CreateLoginProfile", "iam:UpdateLoginProfile", "iam:AttachUserPolicy"),
+        *(
+            "iam:AttachGroupPolicy",
+            "iam:AttachRolePolicy",
+            "iam:PutUserPolicy",
+            "iam:PutGroupPolicy",
+        ),
+        *("iam:PutRolePolicy", "iam:AddUserToGroup", "iam:UpdateAssumeRolePolicy"),
+    )
+)
+
+
+def _anything(s: Statement) -> bool:
+    """Tell whether the resources are all there are, and nothing narrows them."""
+    return (
+        (
+            "*" in s.resources
+            or any(
+                re.fullmatch(r"arn:[\w$:{}*-]{1,60}:[\w-]{1,40}:[^:]{0,40}:[^:]{0,40}:\*", r)
+                for r in s.resources
+            )
+        )
+        and not s.conditions
+        and not s.excepted_resources
+    )
+
+
+def _all(s: Statement) -> str | None:
+    if "*" in s.actions and "*" in s.resources and not s.excepted_actions:
+        return f"may do everything in the account ({s.origin or 'inline'})"
+    return None
+
+
+def _full(s: Statement) -> bool:
+    return s.origin.endswith("FullAccess") or s.origin in ("PowerUserAccess", "AdministratorAccess")
+
+
+def _service(s: Statement) -> str | None:
+    if s.excepted_actions or not _anything(s) or _full(s) or _BASIC.match(s.origin):
+        return None
+    wide = sorted(
+        {
+            a
+            for a in s.actions
+            if re.fullmatch(r"[a-zA-Z0-9-]+:\*", a) and a.partition(":")[0].lower() not in _HARMLESS
+        }
+    )
+    return f"may do everything of {', '.join(wide[:5])} to everything" if wide else None
+
+
+def _managed(s: Statement) -> str | None:
+    if _full(s) and _anything(s) and "*" not in s.actions:
+        return f"has the whole of {s.origin}"
+    return None
+
+
+def _service_here(s: Statement) -> str | None:
+    if (
+        s.excepted_actions
+        or _anything(s)
+        or s.origin.endswith("FullAccess")
+        or _BASIC.match(s.origin)
+    ):
+        return None
+    wide = sorted(
+        {
+            a
+            for a in s.actions
+            if re.fullmatch(r"[a-zA-Z0-9-]+:\*", a) and a.partition(":")[0].lower() not in _HARMLESS
+        }
+    )
+    return (
+        f"may do every action of {', '.join(wide[:5])} there is to {s.resources[0][:100] if s.resources else '?'}"
+        if wide
+        else None
+    )
+
+
+def named(pattern: re.Pattern[str], text: str) -> Callable[[Statement], str | None]:
+    """Return a check of actions that match, allowed on everything."""
+
+    def wrong(s: Statement) -> str | None:
+        if s.excepted_actions or not _anything(s) or _BASIC.match(s.origin) or _full(s):
+            return None
+        found = [a for a in s.actions if pattern.match(a)]
+        return f"{text}: {', '.join(found[:4])} on *" if found else None
+
+    return wrong
+
+
+def _escalates(s: Statement) -> str | None:
+    if s.excepted_actions or _full(s) or s.conditions:
+        return None
+    found = [a for a in s.actions if a.lower() in _ESCALATING]
+    if found and any("*" in r for r in s.resources):
+        return f"may give itself and others more rights: {', '.join(found[:4])}"
+    return None
+
+
+def _pass_role(s: Statement) -> str | None:
+    if (
+        any(a.lower() in ("iam:passrole", "iam:pass*") for a in s.actions)
+        and "*" in s.resources
+        and "PassedToService" not in str(s.conditions)
+    ):
+        return (
+            None
+            if _full(s)
+            else "may hand every role of the account to a service: iam:PassRole on *"
+        )
+    return None
+
+
+def _not_action(s: Statement) -> str | None:
+    if (
+        s.excepted_actions
+        and not s.excepted_resources
+        and "*" in s.resources
+        and s.origin != "PowerUserAccess"
+    ):
+        return f"may do all but {', '.join(s.actions[:4])}"
+    return None
+
+
+def _not_resource(s: Statement) -> str | None:
+    if s.excepted_resources:
+        return f"may use all but {', '.join(s.resources[:3])}"
+    return None
+
+
+def _trust(subject: Subject) -> Iterator[Hit]:
+    for asset in subject.application.of_kind("role"):
+        for s in asset.policy:
+            if s.allows and "*" in s.principals and not narrowed(s):
+                yield Hit(
+                    place=s.place,
+                    text=f"{asset.name}: every account of AWS may become it",
+                    subject=asset.name,
+                )
+
+
+def _trust_other(subject: Subject) -> Iterator[Hit]:
+    for asset in subject.application.of_kind("role"):
+        for s in asset.policy:
+            others = [
+                p for p in s.principals if re.fullmatch(r"(?:arn:aws:iam::)?\d{12}(?::root)?", p)
+            ]
+            if s.allows and others and not s.conditions:
+                yield Hit(
+                    place=s.place,
+                    text=f"{asset.name}: everybody in account {others[0]} may become it",
+                    subject=asset.name,
+                )
+
+
+def _federated(subject: Subject) -> Iterator[Hit]:
+    for asset in subject.application.of_kind("role"):
+        for s in asset.policy:
+            if s.allows and any("token.actions.githubusercontent.com" in p for p in s.principals):
+                conditions = str(s.conditions)
+                if ":sub" not in conditions or "'repo:*'" in conditions or "'*'" in conditions:
+                    yield Hit(
+                        place=s.place,
+                        text=f"{asset.name}: workflows of every repository of GitHub may become it",
+                        subject=asset.name,
+                    )
+
+
+def _confused(subject: Subject) -> Iterator[Hit]:
+    for asset in subject.application.of_kind("bucket", "queue", "topic"):
+        for s in asset.policy:
+            services = [
+                p
+                for p in s.principals
+                if p.startswith("service:")
+                and p.partition(":")[2].split(".")[0]
+                in ("sns", "s3", "events", "ses", "logs", "delivery", "cloudtrail", "config")
+            ]
+            if s.allows and services and not narrowed(s):
+                yield Hit(
+                    place=s.place,
+                    text=f"{asset.name}: {services[0][8:]} may use it on behalf of every account",
+                    subject=f"{asset.name} {services[0]}",
+                )
+
+
+def _users(subject: Subject) -> Iterator[Hit]:
+    for asset in subject.application.of_kind("access-key"):
+        yield Hit(
+            place=asset.place,
+            text=f"{asset.name}: keys that do not expire are made for a user",
+            subject=asset.name,
+        )
+
+
+def _rule(
+    id: str,
+    title: str,
+    severity: Severity,
+    why: str,
+    fix: str,
+    check: Check,
+    bad: Files,
+    good: Files,
+    *,
+    cwe: int = 250,
+    attack: str = "T1078.004",
+    by_reach: bool = False,
+) -> Rule:
+    return Rule(
+        id=id,
+        title=title,
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-05",
+        cwe=cwe,
+        attack=attack,
+        severity=severity,
+        by_reach=by_reach,
+        why=why,
+        fix=fix,
+        check=check,
+        vulnerable=bad,
+        fixed=good,
+    )
+
+
+_ROLE = "AWS::IAM::Role"
+_LEAST = "Grant the actions that the code calls, on the ARNs of the resources that it uses."
+
+
+def _allow(actions: str, resources: str = "'*'", rest: str = "") -> str:
+    return f"Effect: Allow\nAction: {actions}\nResource: {resources}" + (
+        f"\n{rest}" if rest else ""
+    )
+
+
+_TABLE = "!GetAtt Orders.Arn"
+_GOOD = statement(_allow("['dynamodb:GetItem']", _TABLE))
+
+
+RULES = (
+    _rule(
+        "IAM-001",
+        "May do everything",
+        Severity.HIGH,
+        "One fault in the function is the whole account.",
+        _LEAST,
+        of_permissions(_all),
+        statement(_allow("'*'")),
+        _GOOD,
+        by_reach=True,
+    ),
+    _rule(
+        "IAM-002",
+        "Every action of a service on everything",
+        Severity.HIGH,
+        "It can read, delete and reconfigure what belongs to others, and what will be made later.",
+        _LEAST,
+        of_permissions(_service),
+        statement(_allow("['dynamodb:*']")),
+        _GOOD,
+    ),
+    _rule(
+        "IAM-003",
+        "Managed policy with everything of a service",
+        Severity.MEDIUM,
+        "Such policies are written for administrators. A function needs a few of their actions, on a few resources.",
+        _LEAST + " In SAM: policy templates such as S3ReadPolicy.",
+        of_permissions(_managed),
+        function("Policies: [AmazonS3FullAccess]"),
+        function("Policies: [{S3ReadPolicy: {BucketName: !Ref B}}]"),
+    ),
+    _rule(
+        "IAM-004",
+        "Every action of a service on a resource",
+        Severity.LOW,
+        "It can delete and reconfigure what it only needs to use.",
+        _LEAST,
+        of_permissions(_service_here),
+        statement(_allow("['dynamodb:*']", _TABLE)),
+        _GOOD,
+    ),
+    _rule(
+        "IAM-005",
+        "Everything but a few actions",
+        Severity.HIGH,
+        "NotAction allows all that AWS will ever have, but for what is named.",
+        _LEAST,
+        of_permissions(_not_action),
+        statement("Effect: Allow\nNotAction: ['iam:*']\nResource: '*'"),
+        _GOOD,
+    ),
+    _rule(
+        "IAM-006",
+        "Everything but a few resources",
+        Severity.MEDIUM,
+        "NotResource allows all that there will ever be, but for what is named.",
+        _LEAST,
+        of_permissions(_not_resource),
+        statement("Effect: Allow\nAction: ['s3:GetObject']\nNotResource: 'arn:aws:s3:::private/*'"),
+        _GOOD,
+    ),
+    _rule(
+        "IAM-007",
+        "May hand out every role",
+        Severity.HIGH,
+        "Who can pass a role to a service that runs code has that role.",
+        "Name the role in Resource and the service in iam:PassedToService.",
+        of_permissions(_pass_role),
+        statement(_allow("['iam:PassRole']")),
+        statement(_allow("['iam:PassRole']", "!GetAtt Worker.Arn")),
+        cwe=269,
+        attack="T1098.003",
+    ),
+    _rule(
+        "IAM-008",
+        "May give itself rights",
+        Severity.HIGH,
+        "With these actions it becomes administrator by itself.",
+        "Leave changes of IAM to the pipeline; if a function must, set a permissions boundary in the condition.",
+        of_permissions(_escalates),
+        statement(_allow("['iam:PutRolePolicy']")),
+        statement(_allow("['iam:GetRole']", "!GetAtt Worker.Arn")),
+        cwe=269,
+        attack="T1098.003",
+    ),
+    _rule(
+        "IAM-030",
+        "Role that every account may become",
+        Severity.CRITICAL,
+        "Everybody with an account of AWS has its rights.",
+        "Name the service or account in Principal.",
+        on_aws(_trust),
+        resource(
+            _ROLE,
+            "AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {AWS: '*'}, Action: 'sts:AssumeRole'}]}",
+        ),
+        resource(
+            _ROLE,
+            "AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {Service: lambda.amazonaws.com}, Action: 'sts:AssumeRole'}]}",
+        ),
+        cwe=284,
+        attack="T1199",
+    ),
+    _rule(
+        "IAM-031",
+        "Role that another account may become",
+        Severity.MEDIUM,
+        "A third party that is attacked, or tricked into using your role for another customer, acts in your account.",
+        "Set sts:ExternalId in the condition, and name a role instead of the account.",
+        on_aws(_trust_other),
+        resource(
+            _ROLE,
+            "AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {AWS: 'arn:aws:iam::123456789012:root'}, Action: 'sts:AssumeRole'}]}",
+        ),
+        resource(
+            _ROLE,
+            "AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {AWS: 'arn:aws:iam::123456789012:root'}, Action: 'sts:AssumeRole', Condition: {StringEquals: {'sts:ExternalId': a1}}}]}",
+        ),
+        cwe=441,
+        attack="T1199",
+    ),
+    _rule(
+        "IAM-032",
+        "Role that every repository may become",
+        Severity.CRITICAL,
+        "Anybody's workflow on GitHub gets credentials of your account.",
+        "Test token.actions.githubusercontent.com:sub for your repository and branch.",
+        on_aws(_federated),
+        resource(
+            _ROLE,
+            "AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {Federated: !Sub 'arn:aws:iam::${AWS::AccountId}:oidc-provider/token.actions.githubusercontent.com'}, Action: 'sts:AssumeRoleWithWebIdentity'}]}",
+        ),
+        resource(
+            _ROLE,
+            "AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {Federated: !Sub 'arn:aws:iam::${AWS::AccountId}:oidc-provider/token.actions.githubusercontent.com'}, Action: 'sts:AssumeRoleWithWebIdentity', Condition: {StringLike: {'token.actions.githubusercontent.com:sub': 'repo:me/shop:ref:refs/heads/main'}}}]}",
+        ),
+        cwe=284,
+        attack="T1199",
+    ),
+    _rule(
+        "IAM-033",
+        "Service that acts for every account",
+        Severity.LOW,
+        "Somebody else's topic or bucket sends events to yours through the same service: the confused deputy.",
+        "Test aws:SourceArn or aws:SourceAccount in the condition.",
+        on_aws(_confused),
+        resource(
+            "AWS::SQS::Queue",
+            "",
+            "Policy:\n  Type: AWS::SQS::QueuePolicy\n  Properties:\n    Queues: [!Ref Thing]\n    PolicyDocument: {Statement: [{Effect: Allow, Principal: {Service: sns.amazonaws.com}, Action: 'sqs:SendMessage', Resource: '*'}]}",
+        ),
+        resource(
+            "AWS::SQS::Queue",
+            "",
+            "Policy:\n  Type: AWS::SQS::QueuePolicy\n  Properties:\n    Queues: [!Ref Thing]\n    PolicyDocument: {Statement: [{Effect: Allow, Principal: {Service: sns.amazonaws.com}, Action: 'sqs:SendMessage', Resource: '*', Condition: {ArnEquals: {'aws:SourceArn': !Ref T}}}]}",
+        ),
+        cwe=441,
+        attack="T1199",
+    ),
+    _rule(
+        "IAM-034",
+        "Keys that do not expire",
+        Severity.MEDIUM,
+        "They leak through templates, outputs and laptops, and are good for ever.",
+        "Use roles; where a key is needed, rotate it and keep it in Secrets Manager.",
+        on_aws(_users),
+        resource("AWS::IAM::AccessKey", "UserName: !Ref U"),
+        resource("AWS::IAM::User", "UserName: a"),
+        cwe=798,
+        attack="T1078.004",
+    ),
+)

@@ -1,0 +1,526 @@
+"""What rules about Python look for in a tree: each yields nodes and what is wrong with them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator
+
+from casemate.audit.code.reading import PythonFile, python_files
+from casemate.audit.model import Function
+from casemate.audit.rule import Check, Hit, Subject
+from casemate.audit.rules.common import hit
+
+Look = Callable[[PythonFile], Iterator[tuple[ast.AST, str]]]
+_LOGGERS = re.compile(
+    r"^(?:print|logging\.\w+|(?:\w*log(?:ger)?|LOG(?:GER)?)\.(?:debug|info|warning|warn|error|exception|critical|log|msg))$|^(?:self|app|current_app)\.logg?er\.\w+$"
+)
+_EVENTS = frozenset(("event", "evt", "lambda_event"))
+_SECRETIVE = re.compile(
+    r"^(?:passw(?:or)?d|passwd|secret|api_?key|access_?token|auth_?token|private_?key|client_secret|credentials?|authorization)$",
+    re.I,
+)
+_HTTP_CALLS = re.compile(
+    r"^(?:requests|httpx)\.(?:get|post|put|patch|delete|head|options|request)$"
+)
+
+
+def look_at(look: Look) -> Check:
+    """Return a check of every file of Python; one finding for each line."""
+
+    def check(subject: Subject) -> Iterator[Hit]:
+        for file, function in python_files(subject.code, subject.application):
+            seen = set[int]()
+            for node, text in look(file):
+                line = getattr(node, "lineno", 0)
+                if line not in seen:
+                    seen.add(line)
+                    yield hit(function, text, file.place(node), _subject(file, node, function))
+
+    return check
+
+
+def _subject(file: PythonFile, node: ast.AST, function: Function) -> str:
+    lines = file.text.split("\n", getattr(node, "lineno", 1))
+    at = getattr(node, "lineno", 1) - 1
+    return f"{file.file} {lines[at].strip()[:120] if at < len(lines) else ''}"
+
+
+def _argument(call: ast.Call, name: str) -> ast.expr | None:
+    return next((k.value for k in call.keywords if k.arg == name), None)
+
+
+def _is(node: ast.AST | None, value: object) -> bool:
+    return isinstance(node, ast.Constant) and node.value is value
+
+
+def _caught(file: PythonFile) -> Iterator[tuple[ast.ExceptHandler, str]]:
+    for node in file.nodes:
+        if isinstance(node, ast.ExceptHandler) and node.name:
+            yield node, node.name
+
+
+def _tells(value: ast.AST, name: str, aliases: frozenset[str]) -> bool:
+    """Tell whether an expression has the text of an exception in it, and not one of its fields."""
+    for each in ast.walk(value):
+        if isinstance(each, ast.Call):
+            called = getattr(each.func, "id", getattr(each.func, "attr", ""))
+            if called in ("str", "repr", "format") and any(
+                isinstance(a, ast.Name) and a.id in aliases for a in each.args
+            ):
+                return True
+        if (
+            isinstance(each, ast.FormattedValue)
+            and isinstance(each.value, ast.Name)
+            and each.value.id in aliases
+        ):
+            return True
+        if (
+            isinstance(each, ast.Attribute)
+            and each.attr in ("args", "message")
+            and isinstance(each.value, ast.Name)
+            and each.value.id == name
+        ):
+            return True
+    return isinstance(value, ast.Name) and value.id in aliases - {name}
+
+
+def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: returned errors."""
+    for handler, name in _caught(file):
+        aliases = {name}
+        for node in ast.walk(handler):
+            if isinstance(node, ast.Assign) and _tells(node.value, name, frozenset(aliases)):
+                aliases |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+        for node in ast.walk(handler):
+            if (
+                isinstance(node, ast.Return)
+                and node.value is not None
+                and _tells(node.value, name, frozenset(aliases))
+            ):
+                yield node, "the text of an exception is in the answer"
+
+
+def returned_traces(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: returned traces."""
+    for node in file.nodes:
+        if isinstance(node, ast.Return) and node.value is not None:
+            for each in ast.walk(node.value):
+                if isinstance(each, ast.Call) and file.name(each.func) in (
+                    "traceback.format_exc",
+                    "traceback.format_exception",
+                    "sys.exc_info",
+                ):
+                    yield node, "the trace of an exception is in the answer"
+
+
+def _whole(node: ast.AST) -> bool:
+    """Tell whether an argument is a whole event, as it is or as JSON."""
+    if isinstance(node, ast.Name):
+        return node.id in _EVENTS
+    if isinstance(node, ast.Call):
+        called = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        return called in ("dumps", "str", "repr", "pformat", "format") and any(
+            map(_whole, node.args)
+        )
+    if isinstance(node, ast.JoinedStr):
+        return any(isinstance(v, ast.FormattedValue) and _whole(v.value) for v in node.values)
+    if isinstance(node, ast.BinOp):
+        return _whole(node.right) or _whole(node.left)
+    return isinstance(node, ast.Dict) and any(map(_whole, node.values))
+
+
+def _handlers(file: PythonFile) -> set[int]:
+    """Return the lines that are inside of functions that are given an event."""
+    lines = set[int]()
+    for node in file.nodes:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            names = [a.arg for a in node.args.args]
+            if names and names[0] in _EVENTS:
+                lines |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return lines
+
+
+def logged_events(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: logged events."""
+    inside = _handlers(file) if any(word in file.text for word in _EVENTS) else set()
+    for call, name in file.calls() if inside else ():
+        if call.lineno in inside and _LOGGERS.match(name) and any(map(_whole, call.args)):
+            yield call, "the whole event is logged"
+
+
+def logged_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: logged environment."""
+    for call, name in file.calls():
+        if _LOGGERS.match(name):
+            for argument in call.args:
+                for each in ast.walk(argument):
+                    if (
+                        isinstance(each, ast.Attribute)
+                        and file.name(each) == "os.environ"
+                        and not _indexed(argument, each)
+                    ):
+                        yield (
+                            call,
+                            "the whole environment is logged, with the function's credentials",
+                        )
+
+
+def _indexed(argument: ast.AST, node: ast.AST) -> bool:
+    return any(
+        (isinstance(e, ast.Subscript) and e.value is node)
+        or (isinstance(e, ast.Attribute) and e.value is node and e.attr == "get")
+        for e in ast.walk(argument)
+    )
+
+
+def returned_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: returned environment."""
+    for node in file.nodes:
+        if isinstance(node, ast.Return) and node.value is not None:
+            for each in ast.walk(node.value):
+                if (
+                    isinstance(each, ast.Attribute)
+                    and file.name(each) == "os.environ"
+                    and not _indexed(node.value, each)
+                ):
+                    yield (
+                        node,
+                        "the whole environment is in the answer, with the function's credentials",
+                    )
+
+
+def logged_secrets(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: logged secrets."""
+    for call, name in file.calls():
+        if _LOGGERS.match(name):
+            for argument in (*call.args, *(k.value for k in call.keywords)):
+                for each in ast.walk(argument):
+                    found = (
+                        each.id
+                        if isinstance(each, ast.Name)
+                        else each.attr
+                        if isinstance(each, ast.Attribute)
+                        else ""
+                    )
+                    if found and _SECRETIVE.match(found) and not _measured(argument, each):
+                        yield call, f"{found[:40]} is logged"
+
+
+def _measured(argument: ast.AST, node: ast.AST) -> bool:
+    return any(
+        isinstance(e, ast.Call)
+        and getattr(e.func, "id", "") in ("len", "bool", "type")
+        and node in e.args
+        for e in ast.walk(argument)
+    )
+
+
+def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: debug."""
+    for call, name in file.calls():
+        if name.endswith(".run") and _is(_argument(call, "debug"), True):
+            yield call, "the framework's debugger is on"
+        elif name in (
+            "fastapi.FastAPI",
+            "starlette.applications.Starlette",
+            "chalice.Chalice",
+        ) and _is(_argument(call, "debug"), True):
+            yield call, "debugging is on: traces are in answers"
+    for node in file.nodes:
+        if isinstance(node, ast.Assign) and _is(node.value, True):
+            for target in node.targets:
+                if (
+                    isinstance(target, ast.Attribute)
+                    and target.attr == "debug"
+                    and getattr(target.value, "id", "") in ("app", "application")
+                ):
+                    yield node, "debugging is on: traces are in answers"
+
+
+def unverified(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: unverified."""
+    for call, name in file.calls():
+        if _is(_argument(call, "verify"), False) and re.match(
+            r"^(?:requests|httpx|boto3|aiohttp|botocore|elasticsearch|session|s|self)\b", name
+        ):
+            yield call, "the certificate is not checked"
+        elif name in ("ssl._create_unverified_context",) or (
+            name == "aiohttp.TCPConnector"
+            and (_is(_argument(call, "ssl"), False) or _is(_argument(call, "verify_ssl"), False))
+        ):
+            yield call, "certificates are not checked"
+        elif name.startswith("boto3.") and _is(_argument(call, "use_ssl"), False):
+            yield call, "AWS is asked without encryption"
+    for node in file.nodes:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Attribute)
+            and isinstance(node.targets[0], ast.Attribute)
+            and file.name(node.value) in ("ssl.CERT_NONE", "ssl._create_unverified_context")
+        ):
+            yield node, "certificates are not checked"
+
+
+def swallowed(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: swallowed."""
+    for node in file.nodes:
+        if (
+            isinstance(node, ast.ExceptHandler)
+            and all(isinstance(b, (ast.Pass, ast.Continue)) for b in node.body)
+            and (
+                node.type is None or getattr(node.type, "id", "") in ("Exception", "BaseException")
+            )
+        ):
+            yield node, "every error is passed over without a word"
+
+
+def evaluated(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: evaluated."""
+    for call, name in file.calls():
+        if (
+            name in ("eval", "exec", "builtins.eval", "builtins.exec")
+            and call.args
+            and not isinstance(call.args[0], ast.Constant)
+        ):
+            yield call, f"{name} runs a text that is made while it runs"
+
+
+def shell(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: shell."""
+    for call, name in file.calls():
+        first = call.args[0] if call.args else None
+        fixed = isinstance(first, ast.Constant) or first is None
+        if (
+            name in ("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput")
+            and not fixed
+        ):
+            yield call, f"{name} runs a command line that is made while it runs"
+        elif name.startswith("subprocess.") and _is(_argument(call, "shell"), True) and not fixed:
+            yield call, "a shell runs a command line that is made while it runs"
+
+
+def unpickled(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: unpickled."""
+    for call, name in file.calls():
+        if name in (
+            "pickle.loads",
+            "cPickle.loads",
+            "dill.loads",
+            "jsonpickle.decode",
+            "marshal.loads",
+            "shelve.open",
+            "pickle.Unpickler",
+        ):
+            yield call, f"{name} runs what the data tells it to"
+
+
+def yaml(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: yaml."""
+    for call, name in file.calls():
+        if name in ("yaml.load", "yaml.load_all"):
+            loader = _argument(call, "Loader") or (call.args[1] if len(call.args) > 1 else None)
+            named = file.name(loader) if loader is not None else ""
+            if loader is None or named.endswith(("UnsafeLoader", ".Loader")) or named == "Loader":
+                yield call, "YAML makes objects of any class"
+        elif name in ("yaml.unsafe_load", "yaml.unsafe_load_all"):
+            yield call, "YAML makes objects of any class"
+
+
+def unsigned(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: unsigned."""
+    for call, name in file.calls():
+        if name in ("jwt.decode", "jose.jwt.decode", "jose.jwt.get_unverified_claims"):
+            options = _argument(call, "options")
+            off = _is(_argument(call, "verify"), False) or name.endswith("get_unverified_claims")
+            if isinstance(options, ast.Dict):
+                for key, value in zip(options.keys, options.values, strict=False):
+                    off = off or (
+                        isinstance(key, ast.Constant)
+                        and key.value == "verify_signature"
+                        and _is(value, False)
+                    )
+            algorithms = _argument(call, "algorithms")
+            if algorithms is not None:
+                off = off or any(
+                    isinstance(e, ast.Constant) and str(e.value).lower() == "none"
+                    for e in ast.walk(algorithms)
+                )
+            if off:
+                yield call, "the signature of a token is not checked"
+
+
+def weak_hash(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: weak hash."""
+    for call, name in file.calls():
+        if name in ("hashlib.md5", "hashlib.sha1") and not _is(
+            _argument(call, "usedforsecurity"), False
+        ):
+            names = {
+                n.id.lower() for a in call.args for n in ast.walk(a) if isinstance(n, ast.Name)
+            }
+            if any("passw" in n or "secret" in n or "token" in n for n in names):
+                yield call, f"{name} is no hash for passwords"
+
+
+def guessable(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: guessable."""
+    for node in file.nodes:
+        if isinstance(node, ast.Assign):
+            names = [t.id.lower() for t in node.targets if isinstance(t, ast.Name)]
+            if any(
+                re.search(r"token|secret|passw|session_?id|otp|nonce|api_?key|reset_?code|salt", n)
+                for n in names
+            ):
+                for each in ast.walk(node.value):
+                    if isinstance(each, ast.Call) and re.match(
+                        r"^random\.(?:random|randint|choice|choices|randrange|sample|getrandbits)$",
+                        file.name(each.func),
+                    ):
+                        yield node, f"{names[0]} is made of numbers that can be guessed"
+
+
+def temporary(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: temporary."""
+    for call, name in file.calls():
+        if name == "tempfile.mktemp":
+            yield call, "mktemp names a file that others may make first"
+
+
+def permissions(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: permissions."""
+    for call, name in file.calls():
+        if (
+            name == "os.chmod"
+            and len(call.args) > 1
+            and isinstance(call.args[1], ast.Constant)
+            and call.args[1].value in (0o777, 0o666)
+        ):
+            yield call, "everybody may change the file"
+
+
+def unpacked(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: unpacked."""
+    if "tarfile" in file.text:
+        for call, name in file.calls():
+            if (
+                name.endswith(".extractall")
+                and _argument(call, "filter") is None
+                and "zip" not in name.lower()
+            ):
+                yield call, "an archive writes wherever it says"
+
+
+def forever(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: forever."""
+    for call, name in file.calls():
+        if (
+            _HTTP_CALLS.match(name)
+            and name.startswith("requests.")
+            and _argument(call, "timeout") is None
+            and not any(k.arg is None for k in call.keywords)
+        ):
+            yield call, "a server that never answers holds the function until its end"
+
+
+def host_keys(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: host keys."""
+    for call, name in file.calls():
+        if (
+            name.endswith("set_missing_host_key_policy")
+            and call.args
+            and "AutoAddPolicy" in ast.dump(call.args[0])
+        ):
+            yield call, "every server is taken for the right one"
+
+
+def unescaped(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: unescaped."""
+    for call, name in file.calls():
+        if (
+            name == "jinja2.Environment"
+            and (_argument(call, "autoescape") is None or _is(_argument(call, "autoescape"), False))
+            and not any(k.arg is None for k in call.keywords)
+        ):
+            yield call, "what is put into pages is not escaped"
+
+
+def kept(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find globals that handlers give what is in an event."""
+    for node in file.nodes:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            names = [a.arg for a in node.args.args]
+            if not names or names[0] not in _EVENTS:
+                continue
+            shared = {n for g in ast.walk(node) if isinstance(g, ast.Global) for n in g.names}
+            for each in ast.walk(node) if shared else ():
+                if (
+                    isinstance(each, ast.Assign)
+                    and any(isinstance(t, ast.Name) and t.id in shared for t in each.targets)
+                    and any(
+                        isinstance(n, ast.Name) and n.id == names[0] for n in ast.walk(each.value)
+                    )
+                ):
+                    yield each, "what is in an event is kept for the next caller"
+
+
+def secret_key(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: secret key."""
+    for node in file.nodes:
+        if (
+            isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, (str, bytes))
+            and len(node.value.value) > 3
+        ):
+            for target in node.targets:
+                named = getattr(target, "attr", "")
+                if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+                    named = str(target.slice.value)
+                if named.lower() in ("secret_key", "jwt_secret_key"):
+                    yield node, "sessions are signed with a key that stands in the code"
+
+
+def open_answers(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: open answers."""
+    for node in file.nodes:
+        if isinstance(node, ast.Dict):
+            found = {
+                str(k.value).lower(): v
+                for k, v in zip(node.keys, node.values, strict=False)
+                if isinstance(k, ast.Constant)
+            }
+            origin, credentials = (
+                found.get("access-control-allow-origin"),
+                found.get("access-control-allow-credentials"),
+            )
+            if (
+                isinstance(origin, ast.Constant)
+                and origin.value == "*"
+                and isinstance(credentials, ast.Constant)
+                and str(credentials.value).lower() == "true"
+            ):
+                yield (
+                    node,
+                    "pages of every site may read it with the cookies of whoever looks at them",
+                )
+
+
+def entities(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: entities."""
+    for call, name in file.calls():
+        if name == "lxml.etree.XMLParser" and (
+            _is(_argument(call, "resolve_entities"), True)
+            or _is(_argument(call, "no_network"), False)
+        ):
+            yield call, "XML brings in files and addresses"
+
+
+def asserted(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
+    """Find: asserted."""
+    for node in file.nodes:
+        if isinstance(node, ast.Assert) and re.search(
+            r"is_admin|authori[sz]ed|authenticated|permission|has_role|is_owner",
+            ast.unparse(node.test)[:400],
+        ):
+            yield node, "a right is asked for by assert, which python -O leaves out"

@@ -1,0 +1,198 @@
+"""Secrets in texts: tokens by the shapes that issuers document, and what stands beside a telling name.
+
+Values are never told: a finding shows their kind and place. Examples of documentation, place holders
+and test values are known and passed over.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import itertools
+import math
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from casemate.masking.shapes import Shape
+from casemate.masking.tokens import SHAPES
+
+_TOLD = {
+    "aws-key": "a key of AWS",
+    "github-token": "a token of GitHub",
+    "gitlab-token": "a token of GitLab",
+    "slack-token": "a token of Slack",
+    "stripe-key": "a key of Stripe",
+    "google-key": "a key of Google",
+    "package-token": "a token of a package registry",
+    "service-key": "a key of a service",
+    "casemate-token": "a token of Casemate",
+    "private-key": "a private key",
+    "url-password": "an address with a password",
+}
+_SHAPES = tuple(shape for shape in SHAPES if shape.kind in _TOLD)
+_PLACEHOLDER = re.compile(
+    r"example|sample|dummy|fake|placeholder|change.?me|your[_-]|xxxx|0000|1234567|abcdef|test|todo"
+    r"|\$\{|\{\{|<[^>\n]{1,60}>|%\(|%s|\.\.\.|\*\*\*|redacted|insert|replace|secret:|password|passw0rd|s3cr3t|insecure|foo|\bbar\b|localhost|a%20secret"
+    r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"(?i:passwo?r?d|pwd|secret|api_?key|auth_?token|access_?token|private_?key)")
+_BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}\Z")
+_AFTER = re.compile(
+    r"(?P<rest>[A-Za-z0-9_]{0,20})[\"']?\s{0,4}(?:=>|[:=])\s{0,4}(?P<quote>[\"'])"
+    r"(?P<value>[^\"'\s\\]{8,200})(?P=quote)"
+)
+_WORDS = re.compile(r"[/.]?[A-Za-z]++[0-9]{0,3}(?:[ _./:@-]{1,3}[A-Za-z]++[0-9]{0,3})*+")
+"""Words, paths and names, with numbers behind them."""
+_MIN_BITS = 3.2
+_MAX_FOUND = 200
+_KEY_BODY = re.compile(r"[A-Za-z0-9+/=]{64,}")
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """One that was found. The value is kept for nobody."""
+
+    line: int
+    column: int
+    kind: str
+    what: str
+    certain: bool
+    """True for a shape that nothing else has."""
+
+
+def secrets_in(text: str, *, named: bool = True) -> Iterator[Secret]:
+    """Yield the secrets in a text, in one pass for each shape."""
+    lines = _Lines(text)
+    count = 0
+    covered: list[tuple[int, int]] = []
+    for shape in _SHAPES:
+        for start, end in _found(shape, text):
+            count += 1
+            if count > _MAX_FOUND:
+                return
+            if real(shape.kind, text[start:end], text[max(0, start - 60) : start]):
+                covered.append((start, end))
+                yield Secret(*lines.at(start), shape.kind, _TOLD[shape.kind], True)
+    if not named:
+        return
+    for word in _WORD.finditer(text):
+        match = _AFTER.match(text, word.end())
+        if match is None:
+            continue
+        start, value = match.start("value"), match["value"]
+        if any(a <= start < b for a, b in covered) or not random(value):
+            continue
+        count += 1
+        if count > _MAX_FOUND:
+            return
+        before = _BEFORE.search(text[max(0, word.start() - 40) : word.start()])
+        name = (before[0] if before else "") + word[0] + match["rest"]
+        yield Secret(*lines.at(start), "named", f"a value of {name[:60]}", False)
+
+
+def _found(shape: Shape, text: str) -> Iterator[tuple[int, int]]:
+    for sign in shape.signs:
+        if sign in text:
+            for each in shape.find(text, sign):
+                yield each.start, each.end
+
+
+def real(kind: str, value: str, before: str = "") -> bool:  # noqa: PLR0911
+    """Tell whether a value of that shape is one, and no example."""
+    if kind == "private-key":
+        return bool(_KEY_BODY.search(value)) and not re.search(r"example|dummy", before, re.I)
+    if kind == "url-password":
+        user, _, password = value.partition(":")
+        return (
+            len(password) >= 6
+            and not _PLACEHOLDER.search(value)
+            and password.lower()
+            not in (
+                user.lower(),
+                "postgres",
+                "guest",
+                "admin",
+                "root123",
+                "mysecretpassword",
+            )
+            and random(password, least=2.2)
+        )
+    if value.upper().endswith("EXAMPLE") or value.upper().endswith("EXAMPLEKEY"):
+        return False
+    if kind == "aws-key" and len(value) == 20:
+        return not _PLACEHOLDER.search(value) and _account(value)
+    if (
+        kind == "github-token"
+        and value[:4] in ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")
+        and len(value) == 40
+    ):
+        return _github(value)
+    body = re.sub(r"^[A-Za-z]{2,6}[_-](?:live_|test_)?", "", value)
+    if kind == "stripe-key" and "_test_" in value:
+        return False
+    return not _PLACEHOLDER.search(value) and random(body, least=2.8)
+
+
+def _account(key: str) -> bool:
+    """Tell whether a key id of AWS decodes to an account: all that were made do."""
+    try:
+        number = int.from_bytes(base64.b32decode(key[4:12] + "========"[:0]), "big")
+    except (binascii.Error, ValueError):
+        return False  # its alphabet is that of base 32
+    return number > 0 and len(set(key[4:])) > 6
+
+
+def _github(token: str) -> bool:
+    """Tell whether the check sum of a token of GitHub is right (CRC-32 in base 62)."""
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    number = zlib.crc32(token[4:-6].encode())
+    made = ""
+    while number:
+        number, digit = divmod(number, 62)
+        made = digits[digit] + made
+    return made.rjust(6, "0") == token[-6:]
+
+
+def random(value: str, least: float = _MIN_BITS) -> bool:
+    """Tell whether a text looks drawn by chance, and is no word, path, name or place holder."""
+    if len(value) < 6 or _PLACEHOLDER.search(value):
+        return False
+    if _WORDS.fullmatch(value) and not _mixed(value):
+        return False
+    if re.match(
+        r"(?:https?|arn|s3|ssm|file|env|ref|process|os|self|config|settings|data|aws)[:.(/\[]",
+        value,
+        re.I,
+    ):
+        return False
+    if re.search(r"[()\[\]{}<>;]|\s", value):
+        return False
+    counts = Counter(value).values()
+    bits = -sum(n / len(value) * math.log2(n / len(value)) for n in counts)
+    return bits >= least
+
+
+def _mixed(value: str) -> bool:
+    """Tell whether capitals and small letters alternate as in no word."""
+    changes = sum(a.isupper() != b.isupper() for a, b in itertools.pairwise(value))
+    return len(value) >= 16 and changes > len(value) / 3
+
+
+class _Lines:
+    """Lines and columns of places in a text."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at, self._line, self._start = 0, 1, 0
+
+    def at(self, offset: int) -> tuple[int, int]:
+        if offset < self._at:
+            self._at, self._line, self._start = 0, 1, 0
+        self._line += self._text.count("\n", self._at, offset)
+        newest = self._text.rfind("\n", 0, offset)
+        self._at, self._start = offset, newest + 1
+        return self._line, offset - self._start + 1

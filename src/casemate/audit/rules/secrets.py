@@ -1,0 +1,418 @@
+"""Rules about secrets in code, templates, environments and files beside them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from casemate.audit.code.reading import generated, python_files
+from casemate.audit.finding import Severity
+from casemate.audit.model import Place
+from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rules.common import hit, literal
+from casemate.audit.rules.examples import Files, function, python, resource
+from casemate.audit.rules.secret_search import Secret, random, secrets_in
+
+_MAX_FILES = 4_000
+_TEXTS = frozenset(
+    (
+        "py",
+        "js",
+        "mjs",
+        "cjs",
+        "ts",
+        "tsx",
+        "jsx",
+        "go",
+        "java",
+        "rb",
+        "cs",
+        "rs",
+        "yml",
+        "yaml",
+        "json",
+        "toml",
+        "ini",
+        "cfg",
+        "conf",
+        "env",
+        "sh",
+        "properties",
+        "tf",
+        "tfvars",
+        "txt",
+        "xml",
+    )
+)
+_PASSWORD = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|PWD)(?:$|_)", re.I)
+_SECRETIVE = re.compile(
+    r"(?:^|_)(?:SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?|SIGNING_KEY)(?:$|_)",
+    re.I,
+)
+_NOT_SECRET = re.compile(
+    r"ARN|NAME|PATH|PARAM|_ID$|URL|URI|PREFIX|TABLE|BUCKET|FILE|REGION|TTL|EXPIR|LENGTH|HEADER|TYPE|VERSION|ALIAS|ENDPOINT|HOST|ITERATION|ROUND|POLICY|RESET|_MIN|_MAX|ENABLE|SALT|FIELD|LABEL|INDEX|ISSUER|AUDIENCE|ALGO",
+    re.I,
+)
+
+
+def _files(subject: Subject) -> Iterator[tuple[str, str]]:
+    """Yield the texts of the application: what lies beside its manifest and in its code."""
+    workspace = subject.workspace
+    folder = subject.application.place.file.rpartition("/")[0]
+    count = 0
+    names = dict.fromkeys(
+        (
+            *workspace.under(folder or "."),
+            *(n for f in subject.application.functions for n in f.files),
+        )
+    )
+    for name in names:
+        last = name.rpartition("/")[2]
+        ending = last.rpartition(".")[2] if "." in last else last
+        if ending.lower() not in _TEXTS and not last.startswith(
+            (".env", "Dockerfile", ".npmrc", ".pypirc")
+        ):
+            continue
+        if (
+            workspace.single is not None
+            and name != workspace.single
+            and not any(name in f.files for f in subject.application.functions)
+        ):
+            continue
+        count += 1
+        if count > _MAX_FILES:
+            return
+        text = workspace.text(name)
+        if text is not None and not generated(name, text):
+            yield name, text
+
+
+_TESTS = re.compile(
+    r"(?:^|/)(?:tests?|__tests__|spec|fixtures|examples?|mocks?)/|(?:^|/)test_|\.(?:test|spec)\."
+)
+
+
+def _listed(text: str, named: bool) -> list[Secret]:
+    return list(secrets_in(text, named=named))
+
+
+def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
+    def check(subject: Subject) -> Iterator[Hit]:
+        for name, text in _files(subject):
+            test = _TESTS.search(name)
+            named = not test and not name.endswith((".txt", ".xml", ".json"))
+            search = partial(_listed, text, named)
+            for found in subject.code.once("secrets", name, search):
+                if accepts(found, name):
+                    yield Hit(
+                        place=Place(name, found.line, found.column),
+                        text=f"{found.what} stands in {name}",
+                        subject=f"{found.kind} {name}",
+                        severity=Severity.LOW if test else None,
+                    )
+
+    return check
+
+
+def _certain(found: Secret, name: str) -> bool:
+    return found.certain and found.kind not in ("private-key", "url-password")
+
+
+def _key(found: Secret, name: str) -> bool:
+    return found.kind == "private-key"
+
+
+def _address(found: Secret, name: str) -> bool:
+    return found.kind == "url-password"
+
+
+def _named(found: Secret, name: str) -> bool:
+    return found.kind == "named"
+
+
+def _environment(subject: Subject) -> Iterator[Hit]:
+    for f in subject.application.functions:
+        for v in f.environment:
+            value = literal(v.value)
+            if value is None or _NOT_SECRET.search(v.name):
+                continue
+            if (_PASSWORD.search(v.name) and len(value) >= 4 and _literal_password(value)) or (
+                _SECRETIVE.search(v.name) and len(value) >= 8 and random(value, least=2.8)
+            ):
+                yield hit(
+                    f,
+                    f"the value of {v.name[:64]} stands in the template",
+                    v.place,
+                    f"{f.name} {v.name}",
+                )
+
+
+def _literal_password(value: str) -> bool:
+    return not re.search(r"\$\{|\{\{|^arn:|^/|^ssm:|^<|^\*+$", value)
+
+
+def _known_in_environment(subject: Subject) -> Iterator[Hit]:
+    for f in subject.application.functions:
+        for v in f.environment:
+            for found in secrets_in(v.value, named=False) if literal(v.value) else ():
+                yield hit(
+                    f, f"{found.what} is the value of {v.name[:64]}", v.place, f"{f.name} {v.name}"
+                )
+
+
+def _parameters(subject: Subject) -> Iterator[Hit]:
+    for p in subject.application.settings.get("parameters", ()):
+        value, name = literal(p.default) or "", _snake(p.name)
+        told = _PASSWORD.search(name) or _SECRETIVE.search(name)
+        meant = len(value) >= 4 and value.lower() not in _NO_VALUES and value[:1] != "/"
+        if told and meant and p.type == "String" and not _NOT_SECRET.search(name):
+            text = f"the parameter {p.name} has a default that everybody reads"
+            yield Hit(place=p.place, text=text, subject=p.name)
+
+
+_NO_VALUES = ("none", "null", "default", "false", "true")
+
+
+def _shown_parameters(subject: Subject) -> Iterator[Hit]:
+    for p in subject.application.settings.get("parameters", ()):
+        name = _snake(p.name)
+        told = _PASSWORD.search(name) or _SECRETIVE.search(name)
+        if told and not p.hidden and p.type == "String" and not _NOT_SECRET.search(name):
+            text = f"the parameter {p.name} is shown to whoever looks at the stack"
+            yield Hit(place=p.place, text=text, subject=p.name)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+
+
+def _files_of_keys(subject: Subject) -> Iterator[Hit]:
+    folder = subject.application.place.file.rpartition("/")[0]
+    for name in subject.workspace.under(folder or "."):
+        last = name.rpartition("/")[2]
+        if last in (
+            "id_rsa",
+            "id_dsa",
+            "id_ecdsa",
+            "id_ed25519",
+            "credentials.json",
+            "service-account.json",
+            ".git-credentials",
+            ".htpasswd",
+        ):
+            yield Hit(place=Place(name), text=f"{last} lies beside the application", subject=name)
+        elif last.endswith((".p12", ".pfx", ".jks", ".keystore", ".kdbx", ".ppk")):
+            yield Hit(
+                place=Place(name),
+                text=f"{last} holds keys and lies beside the application",
+                subject=name,
+            )
+
+
+def _signing(subject: Subject) -> Iterator[Hit]:
+    for file, f in python_files(subject.code, subject.application):
+        for node, name in file.calls():
+            if (
+                name in ("jwt.encode", "jwt.decode", "jose.jwt.encode", "jose.jwt.decode")
+                and len(node.args) > 1
+            ):
+                value = getattr(node.args[1], "value", None)
+                if isinstance(value, (str, bytes)) and len(value) > 2:
+                    yield hit(
+                        f,
+                        "tokens are signed with a key that stands in the code",
+                        file.place(node),
+                        file.file,
+                    )
+            for keyword in node.keywords:
+                if (
+                    keyword.arg
+                    in ("aws_secret_access_key", "secret_access_key", "password", "passwd")
+                    and "." in name
+                ):
+                    value = getattr(keyword.value, "value", None)
+                    if (
+                        isinstance(value, str)
+                        and len(value) >= 6
+                        and not re.search(r"example|test|dummy|localstack|foobar", value, re.I)
+                    ):
+                        yield hit(
+                            f,
+                            f"{keyword.arg} of {name[:60]} stands in the code",
+                            file.place(node),
+                            f"{file.file} {keyword.arg}",
+                        )
+
+
+def _rule(
+    id: str,
+    title: str,
+    severity: Severity,
+    why: str,
+    fix: str,
+    check: Check,
+    bad: Files,
+    good: Files,
+    cwe: int = 798,
+    attack: str = "T1552.001",
+) -> Rule:
+    return Rule(
+        id=id,
+        title=title,
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-03",
+        cwe=cwe,
+        attack=attack,
+        severity=severity,
+        why=why,
+        fix=fix,
+        check=check,
+        vulnerable=bad,
+        fixed=good,
+    )
+
+
+_OUT = "Change the secret now: it is in every clone and in the history. Keep the new one in Secrets Manager, Parameter Store or the platform's secrets."
+_KEY_TEXT = (
+    "-----BEGIN "
+    + "PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2\nOF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r\n-----END PRIVATE KEY-----\n"
+)
+_SLACK = "xoxb-" + "263594206564-2343594206574-FGqddMF8t08v8N7Oq4i57vs1"
+
+RULES = (
+    _rule(
+        "SEC-001",
+        "Token of a service",
+        Severity.HIGH,
+        "Bots read public repositories within seconds, and everybody inside reads private ones.",
+        _OUT,
+        _of_kind(_certain),
+        python(f"TOKEN = '{_SLACK}'\n\ndef handler(event, context):\n    return None"),
+        python(
+            "import os\n\nTOKEN = os.environ['TOKEN_NAME']\n\ndef handler(event, context):\n    return None"
+        ),
+    ),
+    _rule(
+        "SEC-002",
+        "Private key",
+        Severity.HIGH,
+        "Who has it is whoever it stands for.",
+        _OUT,
+        _of_kind(_key),
+        {**function(), "src/key.txt": _KEY_TEXT},
+        function(),
+        321,
+        "T1552.004",
+    ),
+    _rule(
+        "SEC-003",
+        "Address with a password in it",
+        Severity.HIGH,
+        "It is in every clone, and in logs of whatever is given the address.",
+        _OUT,
+        _of_kind(_address),
+        python(
+            "URL = 'postgresql://shop:k9Tq2wLm8z@db.shop.internal/orders'\n\ndef handler(event, context):\n    return None"
+        ),
+        python(
+            "import os\n\nURL = os.environ['DB_URL']\n\ndef handler(event, context):\n    return None"
+        ),
+    ),
+    _rule(
+        "SEC-004",
+        "Value that looks like a secret",
+        Severity.MEDIUM,
+        "Its name says that it is one, and its characters are drawn by chance.",
+        _OUT,
+        _of_kind(_named),
+        python(
+            "client_secret = 'kV9mQ2xT7pLw4ZrN8sYb'\n\ndef handler(event, context):\n    return None"
+        ),
+        python(
+            "import os\n\nclient_secret = os.environ['CLIENT']\n\ndef handler(event, context):\n    return None"
+        ),
+    ),
+    _rule(
+        "SEC-005",
+        "Secret in the environment",
+        Severity.HIGH,
+        "It is in the repository, and shown to everybody who may look at the function.",
+        "Name a secret instead of its value: '{{resolve:secretsmanager:...}}', or read it at run time.",
+        _environment,
+        function("Environment: {Variables: {DB_PASSWORD: k9Tq2wLm8z}}"),
+        function("Environment: {Variables: {DB_PASSWORD_ARN: !Ref Secret}}"),
+        526,
+    ),
+    _rule(
+        "SEC-006",
+        "Token of a service in the environment",
+        Severity.HIGH,
+        "It is in the repository, and shown to everybody who may look at the function.",
+        _OUT,
+        _known_in_environment,
+        function(f"Environment: {{Variables: {{SLACK: {_SLACK}}}}}"),
+        function("Environment: {Variables: {SLACK: !Ref Secret}}"),
+        526,
+    ),
+    _rule(
+        "SEC-007",
+        "Default of a secret parameter",
+        Severity.MEDIUM,
+        "Most deployments keep defaults; everybody who reads the repository has it.",
+        "Leave the default out and set NoEcho: true; better, name a secret.",
+        _parameters,
+        {
+            "template.yaml": "Parameters:\n  DbPassword: {Type: String, NoEcho: true, Default: k9Tq2wLm8z}\n"
+            + resource("AWS::SNS::Topic")["template.yaml"]
+        },
+        {
+            "template.yaml": "Parameters:\n  DbPassword: {Type: String, NoEcho: true}\n"
+            + resource("AWS::SNS::Topic")["template.yaml"]
+        },
+    ),
+    _rule(
+        "SEC-008",
+        "Secret parameter that is shown",
+        Severity.LOW,
+        "Without NoEcho everybody reads it who may look at the stack.",
+        "Set NoEcho: true.",
+        _shown_parameters,
+        {
+            "template.yaml": "Parameters:\n  DbPassword: {Type: String}\n"
+            + resource("AWS::SNS::Topic")["template.yaml"]
+        },
+        {
+            "template.yaml": "Parameters:\n  DbPassword: {Type: String, NoEcho: true}\n"
+            + resource("AWS::SNS::Topic")["template.yaml"]
+        },
+        200,
+    ),
+    _rule(
+        "SEC-009",
+        "File of keys beside the code",
+        Severity.MEDIUM,
+        "It is packed with the code, and lies in every clone.",
+        "Delete it from the repository and its history, and replace what is in it.",
+        _files_of_keys,
+        {**function(), "src/id_rsa": "x"},
+        function(),
+        538,
+        "T1552.004",
+    ),
+    _rule(
+        "SEC-010",
+        "Key or password in a call",
+        Severity.HIGH,
+        "Who reads the code signs tokens or logs in.",
+        _OUT,
+        _signing,
+        python(
+            "import jwt\n\ndef handler(event, context):\n    return jwt.encode({'sub': 'me'}, 'hunter2-key', algorithm='HS256')"
+        ),
+        python(
+            "import os\nimport jwt\n\ndef handler(event, context):\n    return jwt.encode({'sub': 'me'}, os.environ['KEY'], algorithm='HS256')"
+        ),
+        321,
+    ),
+)

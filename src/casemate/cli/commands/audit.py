@@ -1,0 +1,270 @@
+"""`casemate audit`: what is wrong with an application before it is deployed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from casemate.cli.errors import CommandError, ExitCode, UsageError
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import (
+    BOLD,
+    CYAN,
+    RED,
+    YELLOW,
+    note,
+    print_json,
+    print_json_text,
+    print_line,
+    print_table,
+    print_text,
+)
+from casemate.model.errors import CasemateError
+
+if TYPE_CHECKING:
+    from casemate.audit import Options, Report
+
+app = new_app()
+
+
+class Format(StrEnum):
+    """How the report is printed."""
+
+    TERMINAL = "terminal"
+    JSON = "json"
+    SARIF = "sarif"
+    HTML = "html"
+    JUNIT = "junit"
+
+
+class Grave(StrEnum):
+    """How grave findings are."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+_Path = Annotated[
+    Path, typer.Argument(metavar="PATH", help="A folder, or one template or manifest.")
+]
+_Format = Annotated[Format, typer.Option("--format", help="How the report is printed.")]
+_Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the report there.")]
+_FailOn = Annotated[
+    Grave, typer.Option("--fail-on", help="The exit code is 1 for findings as grave as this.")
+]
+_Least = Annotated[
+    Grave, typer.Option("--least", help="Show findings as grave as this on the terminal.")
+]
+_Rule = Annotated[
+    list[str] | None, typer.Option("--rule", metavar="RULE", help="Ask only this rule.")
+]
+_Without = Annotated[
+    list[str] | None, typer.Option("--without", metavar="RULE", help="Leave this rule out.")
+]
+_Baseline = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="Accept the findings that it names."),
+]
+_WriteBaseline = Annotated[
+    Path | None,
+    typer.Option("--write-baseline", metavar="FILE", help="Accept all that is found now."),
+]
+_Since = Annotated[
+    str | None,
+    typer.Option("--since", metavar="REVISION", help="Only in files changed since then."),
+]
+_Fix = Annotated[
+    bool, typer.Option("--fix", help="Mend what is safe to mend, and show the changes.")
+]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="With --fix: show the changes and write none.")
+]
+_Duties = Annotated[
+    bool, typer.Option("--duties", help="Print who carries which duty, with evidence.")
+]
+_Paths = Annotated[
+    bool, typer.Option("--paths", help="Print the ways of an attacker, the worst first.")
+]
+_Notes = Annotated[bool, typer.Option("--notes", help="Print all that could not be resolved.")]
+
+
+@command(
+    app,
+    examples="""\
+$ casemate audit .
+$ casemate audit template.yaml --fail-on medium
+$ casemate audit . --format sarif --out audit.sarif
+$ casemate audit . --since origin/main
+$ casemate audit . --duties
+""",
+)
+def audit(
+    path: _Path = Path(),
+    format: _Format = Format.TERMINAL,
+    json: JsonOption = False,
+    out: _Out = None,
+    fail_on: _FailOn = Grave.HIGH,
+    least: _Least = Grave.LOW,
+    rule: _Rule = None,
+    without: _Without = None,
+    baseline: _Baseline = None,
+    write_baseline: _WriteBaseline = None,
+    since: _Since = None,
+    fix: _Fix = False,
+    dry_run: _DryRun = False,
+    duties: _Duties = False,
+    paths: _Paths = False,
+    notes: _Notes = False,
+) -> None:
+    """Find what is wrong with an application before it is deployed.
+
+    It reads projects of Casemate, AWS SAM and CloudFormation templates (CDK's too), serverless.yml,
+    plans of Terraform in JSON, stacks of OpenFaaS, services of Knative and functions of Google
+    Cloud, with the code beside them. Nothing of it is run, no server is asked.
+
+    The exit code is 1 for findings as grave as --fail-on, and 2 if nothing could be audited. A
+    finding is accepted by a comment at its line or the one above, until a day:
+    `# casemate: allow API-001 until=2027-01-01 reason=the public catalogue`
+    """
+    from casemate.audit import Severity
+
+    if dry_run and not fix:
+        raise UsageError("--dry-run is for --fix.")
+    report = _audited(path, _options(path, rule, without, baseline, since))
+    if write_baseline is not None:
+        _write_baseline(write_baseline, report)
+        return
+    if fix:
+        _fix(path, report, dry_run=dry_run)
+        return
+    if duties:
+        _print_duties(path, report, json=json)
+    elif json or format is not Format.TERMINAL or out is not None:
+        _print_document(report, Format.JSON if json else format, out, Severity(fail_on.value))
+    else:
+        _print_lines(report, Severity(least.value), notes=notes, paths=paths)
+    if report.at_least(Severity(fail_on.value)):
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+def _options(
+    path: Path,
+    rule: list[str] | None,
+    without: list[str] | None,
+    baseline: Path | None,
+    since: str | None,
+) -> Options:
+    from casemate.audit import Options, changed_since, read_baseline
+
+    return Options(
+        only=tuple(rule or ()),
+        without=tuple(without or ()),
+        baseline=read_baseline(baseline) if baseline is not None else None,
+        files=changed_since(path, since) if since is not None else None,
+    )
+
+
+def _audited(path: Path, options: Options) -> Report:
+    from casemate.audit import DataMissingError, NothingToAuditError, audit
+
+    try:
+        return audit(path, options)
+    except (NothingToAuditError, DataMissingError) as error:
+        raise UsageError(error.message, next_step=error.next_step) from error
+    except CasemateError as error:
+        raise CommandError(error.message, next_step=error.next_step) from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    except OSError as error:
+        raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _write_baseline(path: Path, report: Report) -> None:
+    from casemate.audit import baseline_text
+
+    accepted = [each.finding for each in report.accepted if each.by == "baseline"]
+    _write(path, baseline_text((*report.findings, *accepted)))
+    note(f"Wrote {path}: {len(report.findings) + len(accepted)} finding(s) are accepted by it.")
+
+
+def _print_document(report: Report, format: Format, out: Path | None, fail_on: object) -> None:
+    from casemate.audit import Severity, outputs
+
+    made = {
+        Format.JSON: outputs.json_of,
+        Format.SARIF: outputs.sarif_of,
+        Format.HTML: outputs.html_of,
+    }
+    if format is Format.JUNIT:
+        text = outputs.junit_of(report, Severity(str(fail_on)))
+    elif format is Format.TERMINAL:
+        text = "\n".join(line.text for line in outputs.lines_of(report, all_notes=True)) + "\n"
+    else:
+        text = made[format](report)
+    if out is not None:
+        _write(out, text)
+        note(f"Wrote {out}: {len(report.findings)} finding(s).")
+    elif format in (Format.JSON, Format.SARIF):
+        print_json_text(text)
+    else:
+        print_text(text.removesuffix("\n"))
+
+
+def _print_lines(report: Report, least: object, *, notes: bool, paths: bool) -> None:
+    from casemate.audit import Severity
+    from casemate.audit.outputs import lines_of
+
+    styles = {
+        Severity.CRITICAL: RED,
+        Severity.HIGH: RED,
+        Severity.MEDIUM: YELLOW,
+        Severity.LOW: CYAN,
+        Severity.INFO: BOLD,
+    }
+    for line in lines_of(report, all_notes=notes, least=Severity(str(least)), paths=paths):
+        print_line(line.text, styles[line.severity] if line.severity is not None else None)
+
+
+def _print_duties(path: Path, report: Report, *, json: bool) -> None:
+    from casemate.audit import duties_at
+
+    rows = duties_at(path, report)
+    if json:
+        print_json(rows)
+        return
+    for platform, carried in rows.items():
+        print_line(f"On {platform}:", BOLD)
+        print_table(
+            ("duty", "carried by", "how", "evidence"),
+            [(each.duty, each.who, each.how, each.evidence) for each in carried],
+            empty="There are no duties.",
+            below=("how", "evidence"),
+        )
+        print_line()
+
+
+def _fix(path: Path, report: Report, *, dry_run: bool) -> None:
+    from casemate.audit import Workspace, changes_for
+
+    workspace = Workspace(path)
+    changes = changes_for(report.findings, workspace)
+    for each in changes:
+        print_text(each.diff.removesuffix("\n"))
+        if not dry_run:
+            _write(workspace.root / each.file, each.after)
+    count = sum(len(each.findings) for each in changes)
+    if not changes:
+        note("Nothing that was found is safe to mend without you.")
+    elif dry_run:
+        note(f"{count} finding(s) would be mended in {len(changes)} file(s).")
+    else:
+        note(f"Mended {count} finding(s) in {len(changes)} file(s). Undo it with git.")

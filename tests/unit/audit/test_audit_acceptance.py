@@ -1,0 +1,231 @@
+"""Findings that may stay: by a comment with a reason and an end, by a baseline, by files."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from casemate.audit import (
+    NothingToAuditError,
+    Options,
+    Workspace,
+    audit,
+    baseline_text,
+    changed_since,
+    changes_for,
+    duties_at,
+    read_baseline,
+)
+from casemate.audit.rules.examples import function, python, resource
+from casemate.model.errors import CasemateError
+
+CODE = "def handler(event, context):\n    {comment}\n    print(event)\n    return None\n"
+
+
+def app(folder: Path, comment: str = "") -> Path:
+    for name, text in function(code=CODE.replace("{comment}", comment or "pass")).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def rules(path: Path, **options: object) -> list[str]:
+    report = audit(path, Options(only=("PY-003",), today="2026-11-27", **options))  # type: ignore[arg-type]
+    return [each.rule for each in report.findings]
+
+
+def test_without_a_comment_it_is_found(tmp_path: Path) -> None:
+    assert rules(app(tmp_path)) == ["PY-003"]
+
+
+def test_a_comment_with_reason_and_end_accepts_it(tmp_path: Path) -> None:
+    app(tmp_path, "# casemate: allow PY-003 until=2027-01-01 reason=events hold nothing here")
+    report = audit(tmp_path, Options(only=("PY-003",), today="2026-11-27"))
+    assert report.findings == ()
+    [accepted] = report.accepted
+    assert (accepted.by, accepted.until, accepted.reason) == (
+        "comment",
+        "2027-01-01",
+        "events hold nothing here",
+    )
+
+
+@pytest.mark.parametrize(
+    ("comment", "told"),
+    [
+        ("# casemate: allow PY-003 reason=because", "needs until="),
+        ("# casemate: allow PY-003 until=2027-01-01", "needs until="),
+        ("# casemate: allow PY-003 until=2026-11-26 reason=because", "ended on 2026-11-26"),
+        ("# casemate: allow PY-001 until=2027-01-01 reason=because", ""),
+        ("# casemate: allow * until=2027-01-01 reason=because", ""),
+        ("# casemate: allow PY-00 until=2027-01-01 reason=because", ""),
+    ],
+)
+def test_a_comment_that_does_not_fit_accepts_nothing(
+    tmp_path: Path, comment: str, told: str
+) -> None:
+    app(tmp_path, comment)
+    report = audit(tmp_path, Options(only=("PY-003",), today="2026-11-27"))
+    assert [f.rule for f in report.findings] == ["PY-003"]
+    if told:
+        assert any(told in note.what for note in report.unresolved)
+
+
+def test_a_comment_reaches_one_line(tmp_path: Path) -> None:
+    app(tmp_path, "# casemate: allow PY-003 until=2027-01-01 reason=because\n    pass")
+    assert rules(tmp_path) == ["PY-003"]
+
+
+def test_a_baseline_accepts_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+    app(tmp_path)
+    before = audit(tmp_path, Options(only=("PY-003",)))
+    file = tmp_path / "baseline.json"
+    file.write_text(baseline_text(before.findings))
+    (tmp_path / "src/app.py").write_text("\n\n" + CODE.replace("{comment}", "pass"))
+    assert rules(tmp_path, baseline=read_baseline(file)) == []
+    (tmp_path / "src/app.py").write_text(CODE.replace("{comment}", "print('x', event)"))
+    assert rules(tmp_path, baseline=read_baseline(file)) == ["PY-003"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"version": 2, "fingerprints": []}',
+        '{"version": 1, "fingerprints": 3}',
+        "[" * 100_000,
+    ],
+)
+def test_what_is_no_baseline_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "b"
+    file.write_text(text)
+    with pytest.raises(CasemateError, match="no baseline"):
+        read_baseline(file)
+
+
+def git(folder: Path, *arguments: str) -> None:
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *arguments]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+
+
+def test_only_what_changed_since_a_revision(tmp_path: Path) -> None:
+    app(tmp_path)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "a")
+    assert changed_since(tmp_path, "HEAD") == frozenset()
+    assert rules(tmp_path, files=changed_since(tmp_path, "HEAD")) == []
+    (tmp_path / "src/app.py").write_text(CODE.replace("{comment}", "x = 1"))
+    (tmp_path / "new\n.py").write_text("")
+    assert changed_since(tmp_path, "HEAD") == {"src/app.py", "new\n.py"}
+    assert rules(tmp_path, files=changed_since(tmp_path, "HEAD")) == ["PY-003"]
+
+
+@pytest.mark.parametrize("revision", ["--output=/tmp/x", "-x", "", "a b", "$(x)", "nosuch"])
+def test_what_is_no_revision_is_refused(tmp_path: Path, revision: str) -> None:
+    git(tmp_path, "init", "-q")
+    with pytest.raises(CasemateError):
+        changed_since(tmp_path, revision)
+
+
+def test_a_repository_cannot_have_its_programs_run(tmp_path: Path) -> None:
+    app(tmp_path)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "a")
+    ran = tmp_path / "ran"
+    program = tmp_path / ".git/evil"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    program.chmod(0o755)
+    for key in ("core.fsmonitor", "diff.external", "diff.x.textconv"):
+        git(tmp_path, "config", key, str(program))
+    (tmp_path / ".gitattributes").write_text("*.py diff=x\n")
+    (tmp_path / "src/app.py").write_text("x = 1\n")
+    ran.unlink(missing_ok=True)
+    changed_since(tmp_path, "HEAD")
+    assert not ran.exists()
+
+
+def test_what_is_safe_is_mended_and_shown(tmp_path: Path) -> None:
+    files = resource(
+        "AWS::KMS::Key",
+        "Description: a",
+        "Table:\n  Type: AWS::DynamoDB::Table\n  # kept\n  Properties:\n    BillingMode: PAY_PER_REQUEST  # kept too",
+    )
+    (tmp_path / "template.yaml").write_text(files["template.yaml"])
+    report = audit(tmp_path, Options(only=("DATA-060", "DATA-020")))
+    [change] = changes_for(report.findings, Workspace(tmp_path))
+    assert change.findings == ("DATA-020", "DATA-060")
+    assert "+      EnableKeyRotation: true" in change.diff
+    assert "# kept\n" in change.after and "# kept too" in change.after
+    (tmp_path / "template.yaml").write_text(change.after)
+    assert audit(tmp_path, Options(only=("DATA-060", "DATA-020"))).findings == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Resources: {K: {Type: AWS::KMS::Key, Properties: {Description: a}}}\n",
+        "Resources:\n  K:\n    Type: AWS::KMS::Key\n",
+        "Resources:\n  K:\n    Type: AWS::KMS::Key\n    Properties:\n      EnableKeyRotation: false\n",
+        "Resources:\n  K:\n    Type: AWS::KMS::Key\n    Properties: {Description: a}\n  L:\n    Type: AWS::SNS::Topic\n    Properties:\n      TopicName: a\n",
+    ],
+)
+def test_what_is_written_in_another_way_is_left_alone(tmp_path: Path, text: str) -> None:
+    (tmp_path / "template.yaml").write_text(text)
+    report = audit(tmp_path, Options(only=("DATA-060",)))
+    assert report.findings
+    assert changes_for(report.findings, Workspace(tmp_path)) == []
+
+
+def test_code_is_mended_where_its_meaning_stays(tmp_path: Path) -> None:
+    for name, text in python(
+        "import yaml\n\ndef handler(event, context):\n    return yaml.load(event)"
+    ).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    report = audit(tmp_path, Options(only=("PY-013",)))
+    [change] = changes_for(report.findings, Workspace(tmp_path))
+    assert "yaml.safe_load(event)" in change.after
+
+
+def test_duties_have_carriers_and_evidence(tmp_path: Path) -> None:
+    tables = duties_at(app(tmp_path), audit(tmp_path))
+    assert set(tables) == {"casemate", "aws-lambda"}
+    mine = {row.duty: row for row in tables["aws-lambda"]}
+    assert {
+        "runtimes",
+        "configuration",
+        "accounts",
+        "data and network connectivity",
+        "logic",
+    } <= set(mine)
+    assert "PY-003" in mine["logic"].evidence and mine["logic"].who == "you"
+    assert all(row.who and row.how and row.evidence for rows in tables.values() for row in rows)
+
+
+def test_nothing_to_audit_is_an_error(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nosuch"):
+        with pytest.raises(NothingToAuditError):
+            audit(path)
+    (tmp_path / "template.yaml").write_text("Resources: {A: {Type: AWS::X::Y}\n  - [")
+    with pytest.raises(NothingToAuditError, match="no YAML"):
+        audit(tmp_path)
+
+
+def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
+    app(tmp_path)
+    (tmp_path / "src/old.py").write_text("print 'a'\n")
+    (tmp_path / "src/deep.py").write_text("x = " + "(" * 5000 + ")" * 5000 + "\n")
+    (tmp_path / "src/null.py").write_bytes(b"x = 1\x00\n")
+    (tmp_path / "other.yaml").write_text("Resources: {A: {Type: AWS::X}} ]\n")
+    report = audit(tmp_path, Options(only=("PY-003",)))
+    assert [f.rule for f in report.findings] == ["PY-003"]
+    told = {note.place.file: note.what for note in report.unresolved}
+    assert "Python 2" in told["src/old.py"]
+    assert told["src/deep.py"].startswith(("it cannot be parsed", "it is no Python 3"))
+    assert "no YAML" in told["other.yaml"]

@@ -1,0 +1,90 @@
+"""`casemate audit`: what it prints, what it ends with, what it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from casemate.audit.importers.aws import data
+from casemate.audit.rules.examples import function
+
+OPEN = function(
+    "Policies: [AdministratorAccess]", event="Type: Api\nProperties: {Path: /x, Method: get}"
+)
+
+
+@pytest.fixture
+def app(home: Path) -> Path:
+    for name, text in OPEN.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    return home
+
+
+def test_findings_are_told_and_the_exit_code_follows(cli, app: Path) -> None:
+    result = cli("audit", ".")
+    assert result.code == 1
+    assert "CRITICAL FN-021" in result.out and "template.yaml:4:3" in result.out
+    assert cli("audit", ".", "--without", "FN-021", "--without", "IAM-001").code == 0
+    assert cli("audit", ".", "--rule", "FN-016").code == 0
+    assert cli("audit", ".", "--rule", "FN-016", "--fail-on", "low").code == 1
+    assert cli("audit", ".", "--rule", "NO-999").code == 1
+
+
+def test_nothing_to_audit_is_wrong_usage(cli, home: Path) -> None:
+    for path in (".", "nosuch"):
+        result = cli("audit", path)
+        assert result.code == 2
+        assert "Next:" in result.err
+
+
+def test_what_is_not_installed_is_named_with_its_command(
+    cli, app: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for kept in (data.policy_templates, data.managed_policy, data._managed_text):
+        kept.cache_clear()
+    monkeypatch.setattr(data, "find_spec", lambda name: None)
+    result = cli("audit", ".")
+    assert result.code == 2
+    assert "pip install 'casemate[audit]'" in result.err
+
+
+@pytest.mark.parametrize("form", ["json", "sarif", "html", "junit", "terminal"])
+def test_reports_go_to_files_and_to_standard_output(cli, app: Path, form: str) -> None:
+    assert cli("audit", ".", "--format", form, "--out", "report").code == 1
+    assert "FN-021" in (app / "report").read_text()
+    assert "FN-021" in cli("audit", ".", "--format", form).out
+    assert json.loads(cli("audit", ".", "--json").out)["counts"]["functions"] == 1
+
+
+def test_a_baseline_lets_what_was_there_pass(cli, app: Path) -> None:
+    assert cli("audit", ".", "--write-baseline", "b.json").code == 0
+    assert cli("audit", ".", "--baseline", "b.json").code == 0
+    assert cli("audit", ".", "--baseline", "template.yaml").code == 1
+
+
+def test_mending_shows_and_writes(cli, app: Path) -> None:
+    (app / "template.yaml").write_text(
+        "Resources:\n  K:\n    Type: AWS::KMS::Key\n    Properties:\n      Description: a\n"
+    )
+    shown = cli("audit", ".", "--fix", "--dry-run")
+    assert "+      EnableKeyRotation: true" in shown.out and shown.code == 0
+    assert "EnableKeyRotation" not in (app / "template.yaml").read_text()
+    assert cli("audit", ".", "--fix").out == shown.out
+    assert "EnableKeyRotation" in (app / "template.yaml").read_text()
+    assert cli("audit", ".", "--dry-run").code == 2
+
+
+def test_duties_are_printed_for_both_platforms(cli, app: Path) -> None:
+    result = cli("audit", ".", "--duties")
+    assert "On casemate:" in result.out and "On aws-lambda:" in result.out
+    rows = json.loads(cli("audit", ".", "--duties", "--json").out)
+    assert {row["who"] for row in rows["aws-lambda"]} == {"you", "both", "AWS"}
+
+
+def test_names_cannot_steer_a_terminal(cli, app: Path) -> None:
+    text = (app / "template.yaml").read_text().replace("/x", '"/x\\e]0;owned\\a"')
+    (app / "template.yaml").write_text(text)
+    assert "\x1b" not in cli("audit", ".").out
