@@ -6,6 +6,7 @@ from casemate.audit.rule import Rule
 from casemate.audit.rules import (
     account_wide,
     containers,
+    data_flow,
     dependencies,
     entry,
     environment,
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     *environment.RULES,
     *python_code.RULES,
     *javascript_code.RULES,
+    *data_flow.RULES,
     *dependencies.RULES,
     *manifests.RULES,
     *containers.RULES,
