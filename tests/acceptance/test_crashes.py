@@ -27,6 +27,7 @@ from support.processes import (
 )
 from support.raw_http import connect, read_answer, request
 from support.sealed_store import open_store
+from support.signing import attest, document_of
 
 ECHO = """
 def handler(event, context):
@@ -78,7 +79,9 @@ class Deployer:
                 bundle = self._bundles[turn % len(self._bundles)]
                 turn += 1
                 name = bundle.manifest.function.name
+                document = document_of(bundle.manifest, bundle.files)
                 try:
+                    attest(client, self._node.url, bundle.manifest, document)
                     answer = client.post(f"{url}/{name}/versions", json={"digest": bundle.digest})
                 except httpx2.HTTPError:
                     time.sleep(0.02)

@@ -11,9 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from casemate.model.bundle import BundleManifest
+from casemate.sbom import sbom
 from support.node import TestNode
+from support.signing import attest
 
 MANIFEST = """\
 [project]
@@ -146,6 +150,9 @@ def test_the_node_refuses_a_widening_whatever_the_client(
     assert cli("deploy", "--approve").returncode == 0
     write(tmp_path, "")
     assert cli("deploy").returncode == 0
+    bundle = tmp_path / ".casemate/bundles" / built["digest"]
+    manifest = msgspec.json.decode((bundle / "bundle.json").read_bytes(), type=BundleManifest)
+    attest(node.client, node.url, manifest, sbom(bundle, manifest))
     answer = node.client.post(
         f"{node.url}/api/v1/functions/ledger/book/versions", json={"digest": built["digest"]}
     )

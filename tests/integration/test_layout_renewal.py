@@ -46,10 +46,17 @@ def handler(event, context):
 """
 
 
+async def vouched(_version: Version) -> None:
+    """Let every version be started."""
+
+
 class Bundles:
     """The one bundle is always there."""
 
     async def acquire(self, digest: str) -> None:
+        pass
+
+    async def require_whole(self, digest: str) -> None:
         pass
 
     def size(self, digest: str) -> int:
@@ -71,6 +78,7 @@ class Node:
             self.loop,
             zygotes=Zygotes(self.loop),
             bundles=Bundles(),
+            require=vouched,
             egress=NoEgress(),
             on_denied_call=lambda *_: None,
             on_filter_kill=lambda *_: None,

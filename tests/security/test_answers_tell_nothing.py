@@ -37,6 +37,7 @@ from casemate.model.invocation import Outcome
 from casemate.model.path import Finished
 from casemate.runner import wire
 from casemate.runner.instance import Instance
+from casemate.runner.loaded import LateImports
 from casemate.sandbox.frames import ERROR_KINDS
 from casemate.seal import Seal
 from support.core import MemoryStore, raw, request, version
@@ -209,7 +210,9 @@ class Out:
             **{"response": 16 << 20, "isolation": "instance"},
         }
         self.result: Any = None
-        self.instance = Instance(lambda event, context: self.result(), assignment, theirs, guard)
+        self.instance = Instance(
+            lambda event, context: self.result(), assignment, theirs, guard, LateImports()
+        )
         self.theirs = theirs
         self.store = MemoryStore()
         self._seal = Seal(self.store)

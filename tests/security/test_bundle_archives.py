@@ -21,7 +21,7 @@ import msgspec
 import pytest
 
 from casemate.model.bundle import BundleFile
-from support.bundles import Bundle, make_bundle, upload
+from support.bundles import Bundle, deploy, make_bundle, upload
 from support.node import TestNode
 
 SOURCE = "def handler(event, context):\n    return open('/function/code/app.py').read()[::-1]\n"
@@ -162,9 +162,7 @@ def test_a_race_of_uploads_leaves_the_true_one(node: TestNode, bundle: Bundle) -
         assert status in ((200, 201, 429) if packed is true else (200, 422, 429)), statuses
     # Whatever came first: what runs is what the digest names.
     assert upload(node, other.digest, true).status_code in (200, 201)
-    deployed = node.client.post(
-        f"{node.url}/api/v1/functions/t/f/versions", json={"digest": other.digest}
-    )
+    deployed = deploy(node, other)
     assert deployed.status_code == 201, deployed.text
     assert node.invoke({}).json() == SOURCE[::-1]
 
@@ -193,9 +191,7 @@ def test_what_is_changed_on_disk_does_not_run(fresh_node: TestNode, bundle: Bund
     stored[one.digest].write_bytes(content)
     node.start()
     for each in (one, two):
-        answer = node.client.post(
-            f"{node.url}/api/v1/functions/t/f/versions", json={"digest": each.digest}
-        )
+        answer = deploy(node, each)
         assert answer.status_code >= 400, answer.text
         assert "damaged" in answer.json()["detail"]
         # It is told to the operator as well.

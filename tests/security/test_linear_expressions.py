@@ -20,6 +20,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.manifest.kinds": "patterns of the manifest's tables, on texts of bounded length",
     "casemate.manifest.trigger_kinds": "a pattern of two bounded names",
     "casemate.masking.personal": "groups of four characters, of bounded number",
+    "casemate.sbom.needs": "names of modules, each escaped, after one run of blanks",
     "casemate.operations.reading": "patterns of operations' own fields, on at most a URL's text",
     "casemate.operations.samples": "the same patterns, on short examples of this source",
     "casemate.policy.identifiers": "bounded names, each joined from ones that are tried",

@@ -67,12 +67,16 @@ permit (
 OF_EVERYBODY = {
     "openapi", "listFunctions", "listSecrets", "listTokens", "whoami", "logout", "decide",
     "vaultKey", "health", "ready", "listBuckets", "listTables", "listQueues", "listSources",
+    "listBuilderKeys",
 }  # fmt: skip
 """Any valid token may ask; who may see less is shown less."""
 BY_THE_ENDPOINT = {
     # Decided within: what must be allowed, and where.
     "hasBundle": "function:deploy",
     "putBundle": "function:deploy",
+    "addBuilderKey": "function:deploy",
+    "putAttestation": "function:deploy",
+    "revokeBuilderKey": "account:write",
     "addToken": "token:write",
     "putSecrets": "secret:write",
     "deployFunctions": "function:deploy",
@@ -131,7 +135,8 @@ def callers(node: TestNode) -> Iterator[Callers]:
 
 def _path(callers: Callers, operation: Served, project: str) -> str:
     """Return the path with things that are not there, but for records."""
-    identity = callers.ids.get((operation.id, project), "0123456789abcdef")
+    ghost = "0" * 64 if operation.id == "revokeBuilderKey" else "0123456789abcdef"
+    identity = callers.ids.get((operation.id, project), ghost)
     filled = operation.path.format_map(_Filled(project=project or OWN, id=identity))
     query = set(operation.form.in_query) & {"project"}
     return PREFIX + filled + (f"?project={project}" if query and project else "")
@@ -158,8 +163,8 @@ def _allowed(operation: Served, role: str, scope: str, where: str) -> bool:
         return False
     if scope == NODE:
         return True
-    if operation.id in ("hasBundle", "putBundle"):
-        return True  # a bundle is of no project until it is deployed
+    if operation.id in ("hasBundle", "putBundle", "addBuilderKey", "putAttestation"):
+        return True  # a bundle is of no project until it is deployed, and a key of none
     return _is_of_projects(operation) and where == scope
 
 
@@ -172,6 +177,8 @@ def _ask(
         body = {"name": f"x{secrets.token_hex(8)}", "roles": [f"{role}@{where}"]}
     elif operation.id == "deployFunctions":
         body = {"functions": [{"project": where, "function": "ghost", "digest": "0" * 64}]}
+    elif operation.id == "revokeBuilderKey":
+        body = {"reason": "there is no such key"}
     elif operation.id == "putSecrets":
         body = {"secrets": [{"name": "ghost", "sealed": ""}]}
     url = callers.node.url + _path(callers, operation, where)

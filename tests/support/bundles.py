@@ -15,6 +15,7 @@ from casemate.build import build, pack
 from casemate.manifest import load
 from casemate.model.bundle import BundleManifest
 from support.node import MANIFEST, TestNode
+from support.signing import attest, document_of
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,16 @@ def upload(node: TestNode, digest: str, archive: bytes, **headers: str) -> httpx
 def deploy(node: TestNode, bundle: Bundle, *, name: str | None = None) -> httpx2.Response:
     """Deploy a bundle that was uploaded before, under its own name unless another is given."""
     name = name or f"{bundle.manifest.project}/{bundle.manifest.function.name}"
+    sign(node, bundle)
     return node.client.post(
         f"{node.url}/api/v1/functions/{name}/versions", json={"digest": bundle.digest}
     )
+
+
+def sign(node: TestNode, bundle: Bundle) -> httpx2.Response:
+    """Vouch for a bundle, for one deploy."""
+    document = document_of(bundle.manifest, bundle.files)
+    return attest(node.client, node.url, bundle.manifest, document)
 
 
 def publish(node: TestNode, bundle: Bundle) -> int:

@@ -20,7 +20,9 @@ from casemate.manifest import load
 from casemate.model.errors import ProtectionMissingError
 from casemate.model.function import FunctionSpec, Project
 from casemate.restorer.probe import restoring_problem
+from casemate.sbom import sbom as sbom_of
 from casemate.supervisor.function_ids import function_ids
+from support.signing import attest
 
 MANIFEST = """
 [project]
@@ -202,6 +204,8 @@ class TestNode:
                 headers={"content-type": "application/gzip"},
             )
             assert uploaded.status_code in (200, 201, 204), uploaded.text
+            document = sbom_of(built.path, built.manifest)
+        attest(self.client, self.url, built.manifest, document)
         answer = self.client.post(
             f"{self.url}/api/v1/functions/{loaded.name}/{spec.name}/versions",
             json={"digest": built.digest, "approve": approve},

@@ -15,8 +15,10 @@ from casemate.model.usage import Usage
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.usage import ReadUsage
 from casemate.recordings import Recordings
+from casemate.supply import EvidenceKeeper
 from casemate.vulnerabilities import Advisories, Gate, Watch
 from support.core import MemoryStore
+from support.signing import SqlAttestations, signatures
 
 
 class KeptValues:
@@ -56,6 +58,8 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
             ran=dict,
         ),
         "advisories": advisories(MemoryStore(), facts, folder or Path("nowhere")),
+        "signatures": signatures(happened=facts.happened),
+        "evidence": EvidenceKeeper(SqlAttestations(), nothing),
     }
 
 

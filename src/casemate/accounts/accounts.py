@@ -156,6 +156,18 @@ class Accounts:
             caller = token.created_by
         return caller
 
+    def there_since(self, text: str) -> float | None:
+        """Return since when (Unix time) there is who a text names; None if they may not come in.
+
+        What somebody of that name had before is not theirs.
+        """
+        if self.principal_of(text) is None:
+            return None
+        kind, _, name = text.partition(":")
+        if kind == PrincipalKind.USER:
+            return self._directory.users[name].created_at
+        return self._directory.tokens[name].created_at if kind == PrincipalKind.TOKEN else None
+
     async def maintain(self) -> None:
         """Write what is noted in memory, every few seconds until cancelled."""
         while True:

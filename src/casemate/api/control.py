@@ -118,7 +118,7 @@ class Control(Protocol):
         """Seal every bundle with the newest key."""
         ...
 
-    async def start_once(self, project: str, function: str, digest: str) -> None:
+    async def start_once(self, project: str, function: str, digest: str, *, by: Actor) -> None:
         """Start the bundle's function and end it again.
 
         Raises NotFoundError without such a bundle, InvalidInputError if the bundle is another

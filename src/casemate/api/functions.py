@@ -74,7 +74,7 @@ async def _deploy(operation: DeployVersion, call: Call) -> Version | Response:
     control = call.service.control
     project, name, digest = operation.project, operation.function, operation.digest
     if operation.dry_run:
-        await control.start_once(project, name, digest)
+        await control.start_once(project, name, digest, by=call.actor)
         return json_response(Started(digest=digest))
     if operation.approve:
         call.require(Action.GRANT_APPROVE, function_of(project, name))

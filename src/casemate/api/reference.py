@@ -16,6 +16,7 @@ _TAGS = {
     "node": "the node",
     "functions": "functions",
     "bundles": "bundles",
+    "signing": "who vouches for bundles",
     "records": "invocations, errors, logs, denials and recordings",
     "journal": "the journal",
     "findings": "findings and alerts",

@@ -36,6 +36,7 @@ from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
 from casemate.store.interface import Store
+from casemate.supply import EvidenceKeeper, Signatures
 from casemate.vault.interface import Vault
 from casemate.vulnerabilities import Advisories
 
@@ -128,6 +129,8 @@ class Service:
     recordings: Recordings
     budgets: Budgets
     advisories: Advisories
+    signatures: Signatures
+    evidence: EvidenceKeeper
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]

@@ -6,7 +6,7 @@ It is not the sandbox functions run in, and knows no node and no store; what adv
 told. May import `model` and `package_index`.
 """
 
-from casemate.build.archive import pack, unpack, verify
+from casemate.build.archive import pack, require_manifest, unpack, verify
 from casemate.build.bundle import BuiltBundle, build
 from casemate.build.compile import RUNTIME_ROOT
 from casemate.build.errors import (
@@ -62,6 +62,7 @@ __all__ = [
     "end_of_life",
     "find_interpreters",
     "pack",
+    "require_manifest",
     "runtime_status",
     "unpack",
     "verify",

@@ -243,6 +243,14 @@ def _is_sound(bundle: Path, digest: str) -> bool:
     return True
 
 
+def require_manifest(file: BinaryIO, digest: str) -> BundleManifest:
+    """Return the manifest that an open file holds, which has to be the one with this digest.
+
+    Raises ArchiveError.
+    """
+    return decode_manifest(file.read(MAX_MANIFEST_BYTES + 1), digest)
+
+
 def _read_manifest(bundle: Path) -> tuple[bytes, BundleManifest]:
     with os.fdopen(_open(bundle, MANIFEST_NAME), "rb") as file:
         data = file.read(MAX_MANIFEST_BYTES + 1)

@@ -11,6 +11,7 @@ import httpx2
 import msgspec
 
 from casemate.admission.grants import GrantDifference, spec_difference
+from casemate.cli.attesting import attest
 from casemate.cli.changes import Change, changes, routes_of
 from casemate.cli.client import NodeClient
 from casemate.cli.deployed import live_version
@@ -92,6 +93,8 @@ def deploy(
     changing = [one for one in wanted if force or not one.is_live]
     uploaded = {one.name: upload(client, one.name, one.built) for one in changing}
     versions: dict[FunctionName, Version] = {}
+    for one in changing:
+        attest(client, one.built)
     if changing:
         names = ", ".join(str(one.name) for one in changing)
         with progress(f"Starting {names} once on the node"):

@@ -14,7 +14,7 @@ import shutil
 import struct
 import tempfile
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 from weakref import WeakValueDictionary
@@ -22,10 +22,12 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from casemate.build import ArchiveError, pack, unpack
+from casemate.gateway.intact import Sealed, Stamp, Unpacked, stamp_of
 from casemate.gateway.shared_files import SharedFiles
 from casemate.kernel.durability import sync_folder
 from casemate.model.bundle import BundleManifest
 from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.sbom import owners
 from casemate.vault import decrypt_stream, encrypt_stream
 from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import DataKey
@@ -44,12 +46,19 @@ class BundleStore:
     """Bundles by digest. All methods but those that say so run on the event loop."""
 
     def __init__(
-        self, sealed: Path, unpacked: Path, keys: Keys, *, capacity: int, share: bool = False
+        self,
+        sealed: Path,
+        unpacked: Path,
+        keys: Keys,
+        *,
+        capacity: int,
+        share: bool = False,
+        on_tampered: Callable[[str, str], None] = lambda _digest, _reason: None,
     ) -> None:
         """Keep bundles in `sealed` and at most about `capacity` bytes of files in `unpacked`.
 
         With `share` equal dependencies of a project are in memory once; each zygote has to see
-        inodes of its own then.
+        inodes of its own then. `on_tampered` is told of a bundle that is not what it was, and why.
         """
         self._sealed = sealed
         self._unpacked = unpacked
@@ -63,6 +72,13 @@ class BundleStore:
         self._shared = SharedFiles(unpacked) if share else None
         self._linking: dict[str, asyncio.Task[None]] = {}
         self._linked: set[str] = set()
+        self._checked: dict[str, Unpacked] = {}
+        """Unpacked bundles, as they were when they were checked."""
+        self._files: dict[str, Sealed] = {}
+        """What is known of sealed files."""
+        self._spoiled: set[str] = set()
+        """Unpacked bundles that are not what they were; those who use them keep them."""
+        self._on_tampered = on_tampered
         self._putting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def _file(self, digest: str) -> Path:
@@ -105,6 +121,7 @@ class BundleStore:
     def _unpack_archive(self, digest: str, archive: Path) -> None:
         with archive.open("rb") as stream:
             unpack(stream, self._unpacked / digest, digest)
+        self._checked[digest] = Unpacked(self._unpacked / digest)
 
     def _seal(self, digest: str, archive: Path, key: DataKey) -> None:
         """Write the sealed file whole or not at all."""
@@ -117,6 +134,7 @@ class BundleStore:
                 os.fsync(target.fileno())
             draft.rename(self._file(digest))
             sync_folder(self._sealed)
+            self._files[digest] = Sealed(sound=stamp_of(self._file(digest)))
         except OSError as error:
             draft.unlink(missing_ok=True)
             raise UnavailableError(
@@ -156,8 +174,16 @@ class BundleStore:
             self.release(digest)
 
     async def acquire(self, digest: str) -> None:
-        """Have a bundle's files in memory until `release`. NotFoundError if it is not there."""
+        """Have a bundle's files in memory until `release`.
+
+        NotFoundError if it is not there, or is not what was deployed.
+        """
         await self._hold(digest)
+        try:
+            await self._require_same(digest)
+        except BaseException:
+            self.release(digest)
+            raise
         if self._shared is None or digest in self._linked:
             return
         # Here and not when it comes: how long that takes must tell nobody what a project has. And
@@ -173,11 +199,65 @@ class BundleStore:
             self.release(digest)
             raise
 
+    async def _require_same(self, digest: str) -> None:
+        """Raise NotFoundError if a bundle's sealed file, or its own code in memory, was changed."""
+        known, now = self._files.setdefault(digest, Sealed()), stamp_of(self._file(digest))
+        if now is not None and now != known.sound:
+            await self._read_again(digest, known, now)
+        checked = self._checked.get(digest)
+        problem = checked.glance() if checked is not None else "it was never checked."
+        if problem or digest in self._spoiled:
+            self._spoil(digest, problem or "its files in memory were changed.")
+
+    async def _read_again(self, digest: str, known: Sealed, now: Stamp) -> None:
+        """Read a sealed file that was changed, or linked by a backup. NotFoundError if bad."""
+        if now != known.bad:
+            try:
+                await self.verify(digest)
+            except (DecryptionError, NotFoundError) as error:
+                known.bad, known.problem = now, error.message
+                self._on_tampered(digest, error.message)
+            else:
+                known.sound, known.bad = now, None
+                return
+        message = f"The bundle {digest} on this node is damaged: {known.problem}"
+        self._note_damage(digest, message)
+        raise NotFoundError(message, next_step=_AGAIN)
+
+    async def require_whole(self, digest: str) -> None:
+        """Look at all of an acquired bundle's files. NotFoundError if one is not what it was."""
+        checked = self._checked.get(digest)
+        if checked is not None and (problem := await asyncio.to_thread(checked.look)):
+            self._spoil(digest, problem)
+
+    def _spoil(self, digest: str, problem: str) -> None:
+        """Have files in memory be used no more, and unpacked anew once nobody uses them."""
+        if digest not in self._spoiled:
+            self._spoiled.add(digest)
+            self._on_tampered(digest, problem)
+        message = f"The bundle {digest} in memory is not what was deployed: {problem}"
+        _log.error("%s", message)
+        raise NotFoundError(message, next_step="look at who can write on the node, and restart it")
+
+    async def owners(self, digest: str) -> Mapping[str, tuple[str, str]]:
+        """Return name and version of the package of each file below `deps/`. CasemateError."""
+        await self._hold(digest)
+        try:
+            manifest = await asyncio.to_thread(self._manifest, digest)
+            return await asyncio.to_thread(owners, self._unpacked / digest, manifest)
+        finally:
+            self.release(digest)
+
+    def folder(self, digest: str) -> Path:
+        """Return where an acquired bundle's files are."""
+        return self._unpacked / digest
+
     async def _link(self, shared: SharedFiles, digest: str) -> None:
         # Held until it is done, whoever waits for that or does not any more.
         self._users[digest] = self._users.get(digest, 0) + 1
         try:
             shared.joined(digest, await asyncio.to_thread(shared.link, digest))
+            self._checked[digest] = await asyncio.to_thread(Unpacked, self._unpacked / digest)
             self._linked.add(digest)
         finally:
             self.release(digest)
@@ -208,6 +288,8 @@ class BundleStore:
         except (DecryptionError, ArchiveError) as error:
             # Trying again would not mend it, so it is no failure that passes.
             message = f"The bundle {digest} on this node is damaged: {error.message}"
+            if self.damaged.get(digest) != message:
+                self._on_tampered(digest, error.message)
             self._note_damage(digest, message)
             raise NotFoundError(message, next_step=_AGAIN) from error
         self.damaged.pop(digest, None)
@@ -231,7 +313,9 @@ class BundleStore:
             if len(version) < _KEY_VERSION.size:
                 raise NotFoundError(f"The bundle {digest} is cut short.", next_step=_AGAIN)
             key = await self._keys(_KEY_VERSION.unpack(version)[0])
+            now = stamp_of(file)
             await asyncio.to_thread(self._unseal, digest, stream, key)
+            self._files[digest] = Sealed(sound=now)
         self._note(digest)
 
     def _unseal(self, digest: str, sealed: object, key: DataKey) -> None:
@@ -240,6 +324,7 @@ class BundleStore:
             decrypt_stream(key.key, _context(digest), sealed, archive)  # type: ignore[arg-type]
             archive.seek(0)
             unpack(archive, self._unpacked / digest, digest)
+        self._checked[digest] = Unpacked(self._unpacked / digest)
 
     def kept(self) -> set[str]:
         """Return the digests of all sealed bundles. Blocks. Raises OSError."""
@@ -270,8 +355,7 @@ class BundleStore:
 
     def _note(self, digest: str) -> None:
         """Count a bundle that is unpacked now, and let go of others that nobody uses."""
-        folder = self._unpacked / digest
-        self._sizes[digest] = sum(f.lstat().st_size for f in folder.rglob("*"))
+        self._sizes[digest] = self._checked[digest].size
         self._sizes.move_to_end(digest)
         self._trim(keep=digest)
 
@@ -288,6 +372,8 @@ class BundleStore:
     def _forget(self, digest: str) -> None:
         del self._sizes[digest]
         self._linked.discard(digest)
+        self._checked.pop(digest, None)
+        self._spoiled.discard(digest)
         if self._shared is not None:
             self._shared.left(digest)
 
@@ -298,6 +384,9 @@ class BundleStore:
             self._users[digest] = left
         else:
             self._users.pop(digest, None)
+            if digest in self._spoiled and digest in self._sizes:
+                self._forget(digest)
+                shutil.rmtree(self._unpacked / digest, ignore_errors=True)
             self._trim()
 
     def size(self, digest: str) -> int:
@@ -311,6 +400,7 @@ class BundleStore:
     async def remove(self, digest: str) -> None:
         """Delete a bundle; one that is not there is fine."""
         self._file(digest).unlink(missing_ok=True)
+        self._files.pop(digest, None)
         self.damaged.pop(digest, None)
         if not self._users.get(digest) and digest in self._sizes:
             self._forget(digest)

@@ -26,6 +26,7 @@ from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.gateway.stable import require_stable_before
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
+from casemate.gateway.vouched import Vouching
 from casemate.model.deployment import LIVE, Alias, DeployedFunction, Quarantine, Version
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.model.facts import Actor
@@ -66,6 +67,7 @@ class NodeControl:
         dispatcher: Dispatcher,
         client: SandboxClient,
         bundles: BundleStore,
+        vouching: Vouching,
         data: ProjectData,
         uses: UseCounter,
         redactor: Redactor,
@@ -107,6 +109,7 @@ class NodeControl:
             dispatcher=dispatcher,
             client=client,
             bundles=bundles,
+            vouching=vouching,
             data=data,
             gate=gate,
             happened=facts.happened,
@@ -289,9 +292,9 @@ class NodeControl:
         async with self._changing:
             await self._bundles.rekey()
 
-    async def start_once(self, project: str, function: str, digest: str) -> None:
+    async def start_once(self, project: str, function: str, digest: str, *, by: Actor) -> None:
         """See Control."""
-        await self._deploying.start_once(Deployment(project, function, digest))
+        await self._deploying.start_once(Deployment(project, function, digest), by)
 
     async def deploy(
         self, project: str, function: str, digest: str, *, approve: bool, by: Actor

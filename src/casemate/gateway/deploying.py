@@ -14,6 +14,7 @@ from casemate.dispatch import Dispatcher
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.ready_instances import ReadyInstances
+from casemate.gateway.vouched import Vouching
 from casemate.manifest import check_received
 from casemate.model.caps import Caps
 from casemate.model.denial import DenialKind, denied_at
@@ -31,6 +32,7 @@ from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import ImportFailedError, SandboxClient
 from casemate.sandbox.zygote import Zygote
 from casemate.store.interface import Store
+from casemate.supply import Admitted
 from casemate.vulnerabilities import Gate
 
 
@@ -48,6 +50,7 @@ class Deploying:
         dispatcher: Dispatcher,
         client: SandboxClient,
         bundles: BundleStore,
+        vouching: Vouching,
         data: ProjectData,
         gate: Gate,
         happened: Callable[[Fact], None],
@@ -64,13 +67,14 @@ class Deploying:
         self._dispatcher = dispatcher
         self._client = client
         self._bundles = bundles
+        self._vouching = vouching
         self._data = data
         self._gate = gate
         self._happened = happened
 
-    async def start_once(self, wanted: Deployment) -> None:
+    async def start_once(self, wanted: Deployment, by: Actor) -> None:
         """Start a bundle's function and end it again."""
-        tentative, _ = await self._tentative(wanted)
+        tentative, _, _ = await self._tentative(wanted, by)
         await self._gate.require(await self._bundles.manifest(wanted.digest), None)
         zygote = await self._start(tentative)
         zygote.close()
@@ -120,11 +124,11 @@ class Deploying:
         found = []
         for one in wanted:
             with _about(one):
-                found.append(await self._tentative(one))
-        together = [tentative for tentative, _ in found]
+                found.append(await self._tentative(one, by))
+        together = [tentative for tentative, _, _ in found]
         self._require_ready_room(together)
         checked = []
-        for one, (tentative, resources) in zip(wanted, found, strict=True):
+        for one, (tentative, resources, admitted) in zip(wanted, found, strict=True):
             with _about(one):
                 self._catalogue.check_routes(one.project, one.function, tentative, together)
                 self._catalogue.check_consumers(one.project, one.function, tentative, together)
@@ -135,6 +139,8 @@ class Deploying:
                 digest=one.digest,
                 spec=tentative.spec,
                 approved=difference.widening,
+                vouchers=admitted.vouchers,
+                needed=admitted.needed,
             )
             checked.append((new, tentative, resources))
         return checked
@@ -177,8 +183,13 @@ class Deploying:
             )
             raise
 
-    async def _tentative(self, wanted: Deployment) -> tuple[Version, Resources]:
-        """Return the version that a deploy would make, checked against what the node can run."""
+    async def _tentative(
+        self, wanted: Deployment, by: Actor
+    ) -> tuple[Version, Resources, Admitted]:
+        """Return the version that a deploy would make, checked against what the node can run.
+
+        Somebody vouches for its bundle by whose word `by` may deploy it.
+        """
         project, function, digest = wanted
         manifest = await self._bundles.manifest(digest)
         spec = manifest.function
@@ -201,7 +212,7 @@ class Deploying:
             created_at=time.time(),
             created_by="",
         )
-        return version, manifest.resources
+        return version, manifest.resources, await self._vouching.require(manifest, by)
 
     def _check_python(self, spec: FunctionSpec) -> None:
         offered = sorted(self._pythons)

@@ -69,9 +69,16 @@ from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
+from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
-from casemate.model.facts import NOT_BY_NETWORK, Actor, GrantUsed, RiskAccepted
+from casemate.model.facts import (
+    NOT_BY_NETWORK,
+    Actor,
+    BundleTampered,
+    GrantUsed,
+    RiskAccepted,
+)
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
@@ -87,6 +94,7 @@ from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
 from casemate.store.interface import Store
 from casemate.store.sqlite import SqliteStore
+from casemate.supply import BuilderKeys, EvidenceKeeper, Signatures
 from casemate.triggers.hooks import HOOKS_PREFIX, Hooks
 from casemate.triggers.http_server import HttpServer, asgi_handler
 from casemate.triggers.outside import OutsideTriggers
@@ -137,6 +145,11 @@ class Gateway:
         self.accounts = Accounts(
             store, vault, roles=self.policy.roles, happened=self.facts.happened
         )
+        self.signatures = Signatures(
+            store,
+            BuilderKeys(store, self.facts.happened, self.accounts.there_since),
+            self.facts.happened,
+        )
         self.catalogue = Catalogue()
         self.redactor = Redactor(self.records, vault, self.facts)
         self.registry = counting(self.facts, self.catalogue)
@@ -178,12 +191,16 @@ class Gateway:
             partial(_bundle_key, self.vault),
             capacity=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _UNPACKED_SHARE,
             share=any(one.name == "own inodes" and one.holds for one in config.protections),
+            on_tampered=self._tampered,
         )
+        self.evidence = EvidenceKeeper(self.store, self.bundles.owners)
         self.client = SandboxClient(
             socket.socket(fileno=config.supervisor),
             loop,
             zygotes=zygotes,
             bundles=self.bundles,
+            require=self.signatures.require,
+            on_loaded=self.evidence.note,
             egress=self.egress,
             on_denied_call=happenings.on_call,
             on_filter_kill=happenings.on_kill,
@@ -192,6 +209,20 @@ class Gateway:
             narrow=self.baselines.narrowed,
             usual=self.baselines.shapes,
         )
+
+    def _tampered(self, digest: str, reason: str) -> None:
+        """Tell that a bundle is not what it was, once for each function that it is of."""
+        for project, function in sorted(self.catalogue.functions_of(digest)) or [("", "")]:
+            self.facts.happened(
+                BundleTampered(
+                    at=time.time(),
+                    project=project,
+                    function=function,
+                    digest=digest,
+                    what="bundle",
+                    reason=reason,
+                )
+            )
 
     def _build_path(self, url: str) -> None:
         """Build the path, what keeps events, and what brings kept ones to it."""
@@ -258,6 +289,7 @@ class Gateway:
             dispatcher=self.dispatcher,
             client=self.client,
             bundles=self.bundles,
+            vouching=Vouching(self.signatures, self.bundles, self.facts.happened),
             data=self.data,
             uses=self.uses,
             redactor=self.redactor,
@@ -365,6 +397,8 @@ class Gateway:
             recordings=self.recordings,
             budgets=self.budgets,
             advisories=self.advisories,
+            signatures=self.signatures,
+            evidence=self.evidence,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -422,6 +456,7 @@ class Gateway:
         await self.recorder.ready()
         await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
+        await self.signatures.load()
         await self.decoys.load(present)
         await self.advisories.gate.load()
         await self.control.load()
@@ -455,6 +490,7 @@ class Gateway:
         self.denials.flush()
         await self.baselines.close()
         await self.recordings.close()
+        await self.evidence.settle()
         self.uses.close()
         await self.uses.flush()
         await self.client.meters.settled()

@@ -23,6 +23,8 @@ class DenialKind(StrEnum):
     SYSTEM_CALL = "system-call"
     GRANTS = "grants"
     """A deploy that would have widened what a function is granted."""
+    SIGNATURE = "signature"
+    """A deploy of a bundle for which nobody vouches that would have to."""
     VAULT = "vault"
     CONTRACT = "contract"
     """An event whose data breaks its contract, or the default limits where there is none."""

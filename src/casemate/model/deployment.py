@@ -6,6 +6,7 @@ import msgspec
 
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant
+from casemate.model.signing import Voucher
 
 LIVE = "live"
 """The alias that callers without a wish of their own are sent to."""
@@ -34,6 +35,10 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     spec: FunctionSpec
     approved: tuple[Grant, ...] = ()
     """What it is granted beyond the version that is live, approved by who deploys it."""
+    vouchers: tuple[Voucher, ...] = ()
+    """What vouches for the bundle: used up by this."""
+    needed: int = 1
+    """How many keys had to."""
 
 
 class AliasTarget(msgspec.Struct, frozen=True, kw_only=True):

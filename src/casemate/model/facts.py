@@ -178,6 +178,43 @@ class CostAnomaly(Fact, frozen=True, kw_only=True):
     reason: str
 
 
+class BundleTampered(Fact, frozen=True, kw_only=True):
+    """A bundle that runs here is not what was deployed, or nobody vouches for it any more.
+
+    Nothing of it is started. Told once, until it is found whole again.
+    """
+
+    digest: str
+    what: str
+    """`bundle`: its bytes; `signature`: what vouches for it."""
+    reason: str
+
+
+class BuilderKeyAdded(Fact, frozen=True, kw_only=True):
+    """Somebody signs bundles with a key that the node did not know of."""
+
+    key: str
+    first: bool
+    """Whether it is the first one of whose it is."""
+
+
+class BuilderKeyRevoked(Fact, frozen=True, kw_only=True):
+    """A builder's key counts no more."""
+
+    key: str
+    since: float
+    """What it signed and was deployed from this moment on is not started either."""
+    reason: str
+
+
+class SigningRuleChanged(Fact, frozen=True, kw_only=True):
+    """A project asks for other signatures."""
+
+    keys: tuple[str, ...]
+    threshold: int
+    """0: there is no rule any more, and who deploys has to have signed."""
+
+
 class RiskAccepted(Fact, frozen=True, kw_only=True):
     """The node runs without a protection, which its operator accepted by name."""
 

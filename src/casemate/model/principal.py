@@ -79,6 +79,8 @@ class Action(StrEnum):
     FUNCTION_INVOKE_VERSION = "function:invoke-version"
     """Call a version by its number that is not live; `function:invoke` is needed besides."""
     FUNCTION_DEPLOY = "function:deploy"
+    SIGNING_WRITE = "signing:write"
+    """Say whose signatures a project asks for before a bundle is deployed."""
     FUNCTION_ALIAS = "function:alias"
     """Point aliases, roll back, promote."""
     FUNCTION_REMOVE = "function:remove"

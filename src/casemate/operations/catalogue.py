@@ -11,6 +11,7 @@ from casemate.model.principal import Action
 from casemate.operations import (
     accounts,
     advisories,
+    attestations,
     backup,
     baselines,
     budgets,
@@ -43,6 +44,7 @@ from casemate.operations import (
     resources,
     routes,
     secrets,
+    signing,
     sources,
     tokens,
     traces,
@@ -58,7 +60,7 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, check, backup),
-    *(functions, quarantine, advisories, triggers, grants, baselines, sources, bundles),
+    *(functions, quarantine, advisories, triggers, grants, baselines, sources, bundles, signing),
     records,
     traces,
     metrics,
@@ -71,7 +73,7 @@ MODULES: tuple[ModuleType, ...] = (
     routes,
     *(objects, items, messages, uses),
     *(resources, leases, inboxes, invocations, positions),
-    *(deployments, accounts),
+    *(deployments, accounts, attestations),
     *(login, users, tokens, oidc),
     *(policies, secrets, decoys, vault),
 )

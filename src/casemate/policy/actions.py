@@ -58,6 +58,7 @@ RULES: dict[Action, Rule] = {
     Action.ROUTE_WRITE: _ON_NODE,
     Action.FUNCTION_INVOKE_VERSION: Rule((_F,)),
     Action.FUNCTION_DEPLOY: _ON_FUNCTION,
+    Action.SIGNING_WRITE: Rule((_P, _N)),
     Action.FUNCTION_ALIAS: _ON_FUNCTION,
     Action.FUNCTION_REMOVE: _ON_FUNCTION,
     Action.FUNCTION_QUARANTINE: _ON_FUNCTION,

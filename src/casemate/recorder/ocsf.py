@@ -80,6 +80,9 @@ _DENIALS: Mapping[DenialKind, Mapped] = {
     DenialKind.GRANTS: Mapped(
         OcsfClass.USER_ACCESS_MANAGEMENT, 1, Severity.MEDIUM, "Wider grants refused", failed=True
     ),
+    DenialKind.SIGNATURE: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.HIGH, "Bundle refused", failed=True
+    ),
     DenialKind.VAULT: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Vault refused", failed=True
     ),
@@ -138,6 +141,18 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     ),
     facts.AdvisoriesUnreliable: Mapped(
         OcsfClass.COMPLIANCE_FINDING, 1, Severity.HIGH, "Advisories cannot be relied upon"
+    ),
+    facts.BundleTampered: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.CRITICAL, "Bundle tampered with", failed=True
+    ),
+    facts.BuilderKeyAdded: Mapped(
+        OcsfClass.USER_ACCESS_MANAGEMENT, 1, Severity.LOW, "Builder's key added"
+    ),
+    facts.BuilderKeyRevoked: Mapped(
+        OcsfClass.USER_ACCESS_MANAGEMENT, 2, Severity.MEDIUM, "Builder's key revoked"
+    ),
+    facts.SigningRuleChanged: Mapped(
+        OcsfClass.USER_ACCESS_MANAGEMENT, OTHER, Severity.MEDIUM, "Signing rule changed"
     ),
     facts.InvocationEnded: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Invocation ended"

@@ -28,6 +28,7 @@ from . import restorable, snapshot, wire
 from .answers import BadResultError, answer, json_bytes
 from .channel import Channel
 from .context import Context, Log
+from .loaded import LateImports
 from .measures import Measures
 from .trace import of as trace_of
 from .trace import tell
@@ -157,6 +158,7 @@ class Instance:
         assignment: dict[str, Any],
         sock: socket.socket,
         guard: Guard,
+        late: LateImports,
         *,
         restored: bool = False,
     ) -> None:
@@ -179,6 +181,7 @@ class Instance:
         self._reuse = restored or assignment["isolation"] == "instance"
         self._log = Log(self.emit)
         self._measures = Measures()
+        self._late = late
         self._channel = Channel(sock)
         self._channel.labels = Labels(guard)
         self._run_async: Callable[[Any], Any] | None = None
@@ -314,9 +317,10 @@ class Instance:
                 restorable.reseed()
             answered = False
             while not answered:
-                for _kind, head, event in reader.feed(data):
+                for _kind, raw, event in reader.feed(data):
                     self._channel.open = True
-                    frame = self._frame(_decode(head.decode()), event)
+                    head = _decode(raw.decode())
+                    frame = self._late.before(self._frame(head, event), head["id"])
                     flush_output()
                     self._channel.finish(self._measures.before(frame))
                     if not self._reuse:
@@ -356,7 +360,7 @@ def rehearse(landlock_abi: int) -> None:
             ours.sendall(_TOUCH)
             ours.shutdown(socket.SHUT_WR)
             rehearsed = Instance(
-                *(lambda event, context: event, assignment, theirs, Guard()),
+                *(lambda event, context: event, assignment, theirs, Guard(), LateImports()),
                 # Where one waits must not change by what the interpreter makes of its code.
                 restored=number % 2 == 1,
             )

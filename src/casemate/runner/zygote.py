@@ -26,6 +26,7 @@ from . import (
     capabilities,
     control,
     instance,
+    loaded,
     network,
     restorable,
     shared_at_import,
@@ -241,6 +242,7 @@ class Zygote:
         self._settled = False
         self._restorable = 0
         self._room: list[bytes] | None = None
+        self._late = loaded.LateImports()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         control.send_event(sock, control.HELLO)
 
@@ -308,7 +310,8 @@ class Zygote:
         # that those during the import have not: the youngest are enough.
         gc.collect(1)
         gc.freeze()
-        report.sendall(wire.pack(wire.READY))
+        self._late.begin()
+        report.sendall(loaded.frame(loaded.files()) + wire.pack(wire.READY))
         report.close()
         control.send_event(self._sock, control.IMPORTED)
         return True
@@ -448,7 +451,9 @@ class Zygote:
         except BaseException as error:  # noqa: BLE001
             sock.sendall(instance.error_frame("init-error", instance.describe(error)))
             return
-        served = instance.Instance(handler, assignment, sock, self._guard, restored=restored)
+        served = instance.Instance(
+            handler, assignment, sock, self._guard, self._late, restored=restored
+        )
         if self._handler is None:
             self._log_sink = _route_logging()
         self._log_sink.emit = served.emit

@@ -40,6 +40,10 @@ class BundleSource(Protocol):
         """Have a bundle's files there until `release`. NotFoundError if the node has no such."""
         ...
 
+    async def require_whole(self, digest: str) -> None:
+        """Look at all of the files that were acquired. NotFoundError if one was changed."""
+        ...
+
     def release(self, digest: str) -> None:
         """Need the files no longer."""
         ...
@@ -78,6 +82,10 @@ def _together(variables: dict[str, str], own: dict[str, str]) -> dict[str, str]:
 
 Variables = Callable[[str], Awaitable[dict[str, str]]]
 """Gives variables of the environment of a project's functions."""
+Loaded = Callable[[Version, list[str], bool], None]
+"""Takes which files of dependencies a version has loaded, and whether a call did."""
+Require = Callable[[Version], Awaitable[None]]
+"""Raises CasemateError if nobody vouches for a version."""
 Narrow = Callable[[Version, tuple[Grant, ...]], tuple[Grant, ...]]
 """Gives those of a version's grants that hold."""
 
@@ -96,9 +104,11 @@ class SandboxClient:
         *,
         zygotes: Zygotes,
         bundles: BundleSource,
+        require: Require,
         egress: Egress,
         on_denied_call: Callable[[Zygote, DeniedCall], None],
         on_filter_kill: Callable[[Zygote, str], None],
+        on_loaded: Loaded | None = None,
         learn: bool = False,
         variables: Variables | None = None,
         narrow: Narrow | None = None,
@@ -107,11 +117,12 @@ class SandboxClient:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
 
         `on_denied_call` is told of system calls that a function did not get, `on_filter_kill` of
-        an instance, and the invocation that it served, that its filter has ended. With `learn`
+        an instance, and the invocation that it served, that its filter has ended. What `require`
+        lets pass is started, and no other. With `learn`
         every function finds the proxy, granted or not. `variables` gives what the environment of
         a project's functions holds beside their own, `narrow` what of its grants of egress a
         version has now, `usual` which shapes at sinks are usual of it and whether others are
-        refused.
+        refused. `on_loaded` is told which files of dependencies a version has loaded.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -119,9 +130,11 @@ class SandboxClient:
         self._sock = sock
         self.loop = loop
         self._bundles = bundles
+        self._require = require
         self._egress = egress
         self._on_denied_call = on_denied_call
         self.on_filter_kill = on_filter_kill
+        self._on_loaded = on_loaded
         self._learn = learn
         self._variables = variables
         self._narrow = narrow
@@ -174,6 +187,7 @@ class SandboxClient:
 
         Raises ImportFailedError with the function's own error, UnavailableError otherwise.
         """
+        await self._require(version)
         variables = await self._variables(version.project) if self._variables else {}
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
@@ -189,6 +203,10 @@ class SandboxClient:
             self._bundles.release(version.digest)
             raise
         asked = self.loop.time()
+        # Beside the import, which takes longer than to look at the files of large dependencies.
+        whole = asyncio.ensure_future(self._bundles.require_whole(version.digest))
+        # Whether or not somebody still waits for it: it is told of already.
+        whole.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             try:
                 self._ask_to_open(zygote, version, ports, report, variables, beside)
@@ -200,6 +218,8 @@ class SandboxClient:
             if ended is not None:
                 raise self._failure(ended, report)
             report.require_descriptors()
+            await whole
+            self.loaded(zygote, report.loaded(), late=False)
             zygote.seconds = self.loop.time() - asked
             # Not before: what is connected at import would be shared by all instances.
             if approved:
@@ -208,6 +228,7 @@ class SandboxClient:
             zygote.close()
             raise
         finally:
+            whole.cancel()
             del self._opening[number]
             report.close()
         return zygote
@@ -289,6 +310,11 @@ class SandboxClient:
     def files_of(self, zygote: Zygote) -> int:
         """Return the bytes of a zygote's files, its part of those that others have too."""
         return self._bundles.size(zygote.version.digest)
+
+    def loaded(self, zygote: Zygote, files: list[str], *, late: bool) -> None:
+        """Tell which files of dependencies were loaded, at import or `late`, in a call."""
+        if files and self._on_loaded is not None:
+            self._on_loaded(zygote.version, files, late)
 
     def forget(self, zygote: Zygote) -> None:
         """Release what an ended zygote needed."""

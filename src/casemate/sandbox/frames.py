@@ -81,6 +81,14 @@ class ShapesHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 MAX_SHAPES_BYTES = 64 * 1024
+
+
+class LoadedHead(msgspec.Struct, frozen=True):
+    """The head of a frame that tells which files of dependencies were loaded."""
+
+    files: list[str]
+
+
 MAX_LINES = 10_000
 """Pieces of output of one invocation: each costs us more than its bytes."""
 
@@ -157,6 +165,7 @@ ERROR_KINDS = {
 
 decode_error = msgspec.json.Decoder(ErrorHead).decode
 decode_measures = msgspec.json.Decoder(OwnHead).decode
+decode_loaded = msgspec.json.Decoder(LoadedHead).decode
 MAX_MEASURES_BYTES = 8 * 1024
 decode_log = msgspec.json.Decoder(LogHead).decode
 

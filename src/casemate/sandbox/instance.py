@@ -12,12 +12,14 @@ import msgspec
 from casemate.model.invocation import Outcome
 from casemate.model.metrics import Told
 from casemate.runner import snapshot, wire
+from casemate.runner.loaded import SAMPLED
 from casemate.sandbox.frames import (
     ERROR_KINDS,
     MAX_MEASURES_BYTES,
     Output,
     Reply,
     decode_error,
+    decode_loaded,
     decode_log,
     decode_measures,
     describe_status,
@@ -58,6 +60,7 @@ class Instance:
         "_freed",
         "_guard",
         "_kill",
+        "_loaded_by",
         "_loop",
         "_max_response",
         "_on_capability",
@@ -80,6 +83,7 @@ class Instance:
         "last",
         "meter",
         "number",
+        "on_loaded",
         "restorable",
         "served",
         "serving",
@@ -133,6 +137,10 @@ class Instance:
         self._on_capability: OnCapability | None = None
         self._guard = GuardWatch(loop, self._blocked)
         self._own: tuple[Told, ...] = ()
+        self.on_loaded: Callable[[list[str]], None] = lambda _files: None
+        """Told of files of dependencies that a call has loaded."""
+        self._loaded_by = ""
+        """Id of the latest invocation that told any."""
         self._requests = 0
         self._freed = 0
         self._reading = False
@@ -280,6 +288,8 @@ class Instance:
             self._guard.take(head, body)
         elif kind == wire.MEASURES and self._waiter is not None:
             self._on_measures(head, body)
+        elif kind == wire.LOADED and self._waiter is not None:
+            self._on_loaded_frame(head, body)
         elif kind == wire.ERROR:
             error = decode_error(head)
             outcome = ERROR_KINDS.get(error.kind)
@@ -305,6 +315,12 @@ class Instance:
         if self._own or body or len(head) > MAX_MEASURES_BYTES:
             raise wire.FrameError("measurements that are not due, or too many")
         self._own = decode_measures(head).own
+
+    def _on_loaded_frame(self, head: bytes, body: bytes) -> None:
+        if body or self._loaded_by == self.serving or not self.serving.endswith(SAMPLED):
+            raise wire.FrameError("a list of what was loaded that is not due")
+        self._loaded_by = self.serving
+        self.on_loaded(decode_loaded(head).files)
 
     def _on_log(self, head: bytes, body: bytes) -> None:
         entry = decode_log(head)

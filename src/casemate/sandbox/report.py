@@ -18,7 +18,7 @@ import msgspec
 
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.runner import wire
-from casemate.sandbox.frames import ErrorHead
+from casemate.sandbox.frames import ErrorHead, decode_loaded
 
 _PRINTED_BYTES = 64 * 1024
 _MAX_DESCRIPTORS = 64
@@ -49,6 +49,7 @@ class Report:
         self._received: list[int] = []
         self._first = True
         self._error: ErrorHead | None = None
+        self._loaded: list[str] = []
         self._printed = bytearray()
         self._listeners = 0
         self._notifies = True
@@ -140,6 +141,9 @@ class Report:
         return True
 
     def _take(self, kind: bytes, head: bytes, _body: bytes) -> None:
+        if kind == wire.LOADED and not self._loaded:
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+                self._loaded = decode_loaded(head).files
         if kind == wire.ERROR and self._error is None:
             with contextlib.suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
                 self._error = _decode_error(head)
@@ -178,6 +182,12 @@ class Report:
         while self._readable():
             pass
         return self._error
+
+    def loaded(self) -> list[str]:
+        """Return which files of dependencies the import loaded, by its own word."""
+        while self._readable():
+            pass
+        return self._loaded
 
     def printed(self) -> str:
         """Return what the import printed."""

@@ -50,6 +50,10 @@ class Link(Protocol):
         """Return the bytes of a zygote's files, its part of those that others have too."""
         ...
 
+    def loaded(self, zygote: Zygote, files: list[str], *, late: bool) -> None:
+        """Take it which files of dependencies were loaded."""
+        ...
+
     def forget(self, zygote: Zygote) -> None:
         """Release what an ended zygote needed."""
         ...
@@ -126,11 +130,15 @@ class Zygote:
             kill=self._kill,
             restorable=restorable,
         )
+        instance.on_loaded = self._loaded_late
         self.instances[number] = instance
         instance.meter = meter = Meter(self._client.loop, self._client.meters)
         if self._reuse:
             meter.ask = (self._measure, number)
         return instance
+
+    def _loaded_late(self, files: list[str]) -> None:
+        self._client.loaded(self, files, late=True)
 
     def make_ready(self, instance: Instance, done: OnMadeReady) -> bool:
         """Have an instance be as it was at its first call; False if nobody can be asked.

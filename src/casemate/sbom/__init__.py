@@ -4,8 +4,20 @@ It reads a finished bundle and nothing else, so that the same bundle gives the s
 It judges nothing. May import `advisories` (for names of packages) and `model` only.
 """
 
-from casemate.sbom.cyclonedx import sbom
-from casemate.sbom.distributions import SbomError
+from casemate.sbom.cyclonedx import sbom, with_evidence
+from casemate.sbom.distributions import SbomError, owners
+from casemate.sbom.needs import Need, Needs, Standing, needs
 from casemate.sbom.reaching import Reached, reached
 
-__all__ = ["Reached", "SbomError", "reached", "sbom"]
+__all__ = [
+    "Need",
+    "Needs",
+    "Reached",
+    "SbomError",
+    "Standing",
+    "needs",
+    "owners",
+    "reached",
+    "sbom",
+    "with_evidence",
+]

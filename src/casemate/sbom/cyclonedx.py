@@ -10,7 +10,9 @@ from typing import Any
 
 from casemate import __version__
 from casemate.model.bundle import BundleManifest
+from casemate.model.evidence import Evidence
 from casemate.sbom.distributions import Distribution, distributions, needed
+from casemate.sbom.environment import environment_of
 from casemate.sbom.licences import licences_of
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/casemate/bundle")
@@ -41,6 +43,29 @@ def sbom(bundle: Path, manifest: BundleManifest) -> bytes:
         "dependencies": _dependencies(found, manifest),
     }
     return json.dumps(document, indent=2).encode() + b"\n"
+
+
+def with_evidence(document: bytes, evidence: Evidence) -> bytes:
+    """Return an SBOM with what was seen of its packages while the bundle ran.
+
+    What was seen changes; so that is not in the SBOM that is signed.
+    """
+    found = json.loads(document)
+    for component in found["components"]:
+        seen = evidence.of(component["name"])
+        if seen is None:
+            continue
+        loaded = [
+            how for how, is_so in (("import", seen.at_import), ("call", seen.at_call)) if is_so
+        ]
+        component.setdefault("properties", []).append(
+            {"name": "casemate:loaded-at", "value": ",".join(loaded) or "never"}
+        )
+        if seen.occurrences:
+            component["evidence"] = {
+                "occurrences": [{"location": path} for path in seen.occurrences]
+            }
+    return json.dumps(found, indent=2).encode() + b"\n"
 
 
 def _root(manifest: BundleManifest, digest: str, rest: int) -> dict[str, Any]:
@@ -91,7 +116,7 @@ def _component(found: Distribution) -> dict[str, Any]:
 
 def _dependencies(found: Sequence[Distribution], manifest: BundleManifest) -> list[dict[str, Any]]:
     refs = {each.package.name: each.package.purl for each in found}
-    edges = needed(found, _environment(manifest))
+    edges = needed(found, environment_of(manifest))
     listed = [
         {"ref": refs[name], "dependsOn": [refs[other] for other in edges[name]]} for name in refs
     ]
@@ -113,25 +138,6 @@ def _first(edges: dict[str, list[str]]) -> list[str]:
                 reached.add(one)
                 waiting += edges[one]
     return sorted(first)
-
-
-def _environment(manifest: BundleManifest) -> dict[str, str]:
-    """Return what markers are held against (PEP 508), by the bundle alone."""
-    minor = manifest.function.python or "3.11"
-    arm = any("aarch64-linux-gnu" in file.path for file in manifest.files)
-    return {
-        "implementation_name": "cpython",
-        "implementation_version": f"{minor}.0",
-        "os_name": "posix",
-        "platform_machine": "aarch64" if arm else "x86_64",
-        "platform_python_implementation": "CPython",
-        "platform_release": "",
-        "platform_system": "Linux",
-        "platform_version": "",
-        "python_full_version": f"{minor}.0",
-        "python_version": minor,
-        "sys_platform": "linux",
-    }
 
 
 def _properties(values: dict[str, str]) -> list[dict[str, str]]:

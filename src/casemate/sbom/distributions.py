@@ -73,16 +73,22 @@ def distributions(bundle: Path, manifest: BundleManifest) -> tuple[list[Distribu
     return found, sum(not path.endswith("/RECORD") for path in rest)
 
 
-def owners(bundle: Path, manifest: BundleManifest) -> dict[str, str]:
-    """Return whose each file below `deps/` is, by the name of its package. Raises SbomError."""
+def owners(bundle: Path, manifest: BundleManifest) -> dict[str, tuple[str, str]]:
+    """Return name and version of the package of each file below `deps/`, by its path.
+
+    Raises SbomError.
+    """
     files = {file.path: file for file in manifest.files}
-    found: dict[str, str] = {}
+    found: dict[str, tuple[str, str]] = {}
     for path in sorted(files):
         match = _METADATA.fullmatch(path)
         if match is not None:
-            name = normalised(Ecosystem.PYPI, str(_headers(bundle, files[path])["Name"] or ""))
-            rows = _recorded(bundle, files, match.group(1))
-            found |= {file.path: name or match.group(1) for file in rows}
+            metadata = _headers(bundle, files[path])
+            name = normalised(Ecosystem.PYPI, str(metadata["Name"] or ""))
+            owner = (name or "", str(metadata["Version"] or ""))
+            found |= dict.fromkeys(
+                (file.path for file in _recorded(bundle, files, match.group(1))), owner
+            )
     return found
 
 

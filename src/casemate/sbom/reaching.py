@@ -36,7 +36,8 @@ class Reached:
         """Read until a monotonic time."""
         self._bundle = bundle
         self._files = {file.path for file in manifest.files}
-        self._owners: Mapping[str, str] = owners(bundle, manifest)
+        owned = owners(bundle, manifest)
+        self._owners: Mapping[str, str] = {path: name for path, (name, _) in owned.items()}
         self._ways: dict[str, str] = {}
         self._whole = True
         self._follow(until)

@@ -205,7 +205,7 @@ class FakeControl:
         self.bundles[digest] = content
         return added
 
-    async def start_once(self, project: str, function: str, digest: str) -> None:
+    async def start_once(self, project: str, function: str, digest: str, *, by: Actor) -> None:
         if digest == BROKEN_DIGEST:
             raise StartFailedError(
                 f"{project}/{function} cannot be started.",
@@ -222,7 +222,7 @@ class FakeControl:
         self._check()
         if digest == WIDE_DIGEST and not approve:
             raise WideningError(function, GrantDifference(added=(WIDE,), widening=(WIDE,)))
-        await self.start_once(project, function, digest)
+        await self.start_once(project, function, digest, by=by)
         self.asked_by.append(by.principal)
         old = self.deployed.get((project, function))
         versions = old.versions if old else ()

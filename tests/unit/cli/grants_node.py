@@ -91,6 +91,9 @@ class GrantsNode:
 
     def exchange(self, method: str, path: str, **rest: Any) -> httpx2.Response:
         """Stand in for `NodeClient.exchange`."""
+        if path.endswith("/attestation"):
+            digest = path.split("/")[-2]
+            return self._json({"digest": digest, "statement": digest, "keys": []})
         body = msgspec.json.decode(rest["content"]) if method == "POST" else None
         self.requests.append((method, path, body))
         if method == "HEAD":

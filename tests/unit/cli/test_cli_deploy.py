@@ -51,6 +51,10 @@ def project(home) -> Path:
     return home
 
 
+METADATA = "deps/pillow-11.0.dist-info/METADATA"
+PILLOW = b"Metadata-Version: 2.1\nName: pillow\nVersion: 11.0\n"
+
+
 @pytest.fixture
 def built(node, monkeypatch):
     """Builds in place of the real build: the code alone, without a sandbox to compile it in."""
@@ -69,16 +73,17 @@ def built(node, monkeypatch):
             resources=(resources or Resources()).granted(spec.grants),
             lock_sha256=None,
             packages=(LockedPackage(name="pillow", version="11.0"),),
-            files=(
-                BundleFile(
-                    path="code/app.py", size=len(code), sha256=hashlib.sha256(code).hexdigest()
-                ),
+            files=tuple(
+                BundleFile(path=path, size=len(text), sha256=hashlib.sha256(text).hexdigest())
+                for path, text in (("code/app.py", code), (METADATA, PILLOW))
             ),
         )
         digest = manifest.digest()
         folder = out / digest
         (folder / "code").mkdir(parents=True, exist_ok=True)
         (folder / "code/app.py").write_bytes(code)
+        (folder / METADATA).parent.mkdir(parents=True, exist_ok=True)
+        (folder / METADATA).write_bytes(PILLOW)
         (folder / "bundle.json").write_bytes(manifest.canonical())
         node.control.specs[digest] = manifest.function
         warnings = ("relocked",) if relock else ()
@@ -121,7 +126,7 @@ def test_a_bundle_the_node_has_is_not_sent_again(cli, project, built, node) -> N
     document = json.loads(cli("deploy", "cart", "--force", "--json").out)
     assert document["deployed"][0]["version"] == 2
     assert document["deployed"][0]["uploaded"] is False
-    assert [r[0] for r in node.requests] == ["GET", "POST", "HEAD", "POST"]
+    assert [r[0] for r in node.requests] == ["GET", "POST", "HEAD", "PUT", "POST"]
 
 
 def test_the_archive_is_one_that_unpacks(cli, project, built, node, tmp_path) -> None:
@@ -141,7 +146,7 @@ def test_weights_count_as_a_change(cli, project, built) -> None:
 
 
 def test_an_import_error_is_shown_in_full(cli, project, built, node, monkeypatch) -> None:
-    async def broken(*_a):
+    async def broken(*_a, **_k):
         raise StartFailedError(
             "shop/cart cannot be started.",
             type="ModuleNotFoundError",
@@ -161,7 +166,7 @@ def test_an_import_error_is_shown_in_full(cli, project, built, node, monkeypatch
 
 
 def test_an_error_that_ends_its_trace_is_told_once(cli, project, built, node, monkeypatch) -> None:
-    async def broken(*_a):
+    async def broken(*_a, **_k):
         trace = "Traceback\n  import x\nModuleNotFoundError: No module named 'x'\n"
         raise StartFailedError(
             "shop/cart cannot be started.",
@@ -182,10 +187,10 @@ def test_all_are_deployed_or_none_and_the_one_in_the_way_is_named_last(
 ) -> None:
     real = node.control.start_once
 
-    async def broken(project, function, digest) -> None:
+    async def broken(project, function, digest, *, by) -> None:
         if function == "mail":
             raise StartFailedError("It cannot be started.", type="E", message="no", trace="T")
-        await real(project, function, digest)
+        await real(project, function, digest, by=by)
 
     monkeypatch.setattr(node.control, "start_once", broken)
     result = cli("deploy")

@@ -58,6 +58,7 @@ from casemate.store.errors import StoreError
 from casemate.vulnerabilities import Gate
 from support.core import MemoryStore, spec
 from support.facts import ADA, stream
+from support.signing import AnybodysWord
 
 READ = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read",))
 WRITE = Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"))
@@ -253,6 +254,7 @@ class Node:
             dispatcher=self.dispatcher,  # type: ignore[arg-type]
             client=self.client,  # type: ignore[arg-type]
             bundles=self.bundles,  # type: ignore[arg-type]
+            vouching=AnybodysWord(),  # type: ignore[arg-type]
             data=self.data,  # type: ignore[arg-type]
             uses=self.uses,
             redactor=self.redactor,  # type: ignore[arg-type]
@@ -402,7 +404,7 @@ def test_what_does_not_start_is_not_deployed(on_node: OnNode) -> None:
         assert failed.value.trace == "trace\nprinted"
         assert node.nothing_changed()
         with pytest.raises(StartFailedError):
-            await node.control.start_once("t", "f", node.bundle())
+            await node.control.start_once("t", "f", node.bundle(), by=ADA)
 
     on_node(scene)
 
@@ -431,7 +433,7 @@ def test_a_store_that_fails_leaves_no_zygote(on_node: OnNode) -> None:
 
 def test_a_trial_start_leaves_nothing(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        await node.control.start_once("t", "f", node.bundle())
+        await node.control.start_once("t", "f", node.bundle(), by=ADA)
         assert [zygote.closed for zygote in node.client.opened] == [True]
         assert node.nothing_changed()
 
@@ -446,7 +448,7 @@ def test_a_bundle_is_deployed_under_its_own_name_only(on_node: OnNode) -> None:
                 await node.control.deploy(project, name, digest, approve=False, by=Actor("k", ""))
             assert "other/g" not in str(refused.value)
             with pytest.raises(NotFoundError):
-                await node.control.start_once(project, name, digest)
+                await node.control.start_once(project, name, digest, by=ADA)
         assert node.client.opened == [] and node.nothing_changed()
 
     on_node(scene)
@@ -964,7 +966,7 @@ def test_a_widening_that_cannot_be_recorded_makes_no_version(on_node: OnNode, fa
 
 def test_a_trial_start_makes_no_resource_and_asks_nobody(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
-        await node.control.start_once("t", "f", node.bundle(grants=(READ,)))
+        await node.control.start_once("t", "f", node.bundle(grants=(READ,)), by=ADA)
         assert node.data.ensured == node.store.denied == node.store.approved == []
         # Nor does it reach what nobody has approved, not even for as long as it takes to end it.
         assert [zygote.approved for zygote in node.client.opened] == [False]

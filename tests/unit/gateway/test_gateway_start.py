@@ -31,6 +31,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         accounts=SimpleNamespace(load=_nothing),
         control=SimpleNamespace(load=_nothing),
         catalogue=SimpleNamespace(projects=tuple, live_versions=tuple),
+        signatures=SimpleNamespace(load=_nothing),
         decoys=SimpleNamespace(load=_nothing, ensure_all=_nothing),
         baselines=SimpleNamespace(load=_nothing),
         health=SimpleNamespace(start=lambda: None),

@@ -6,11 +6,19 @@ import subprocess
 import sys
 
 from casemate.guard.sink_names import SINK_NAMES
+from casemate.guard.sink_table import PACKAGES
 from casemate.guard.sinks import SINKS
 
 
 def test_names_are_those_of_the_sinks() -> None:
     assert tuple(sink.name for sink in SINKS) == SINK_NAMES
+
+
+def test_packages_are_those_in_which_the_sinks_are_watched() -> None:
+    assert {
+        sink.name: tuple(sorted({module.partition(".")[0] for module in sink.patches}))
+        for sink in SINKS
+    } == PACKAGES
 
 
 def test_the_gateway_and_the_command_line_import_no_sinks() -> None:

@@ -46,9 +46,11 @@ def test_what_deletes_more_than_is_named_destroys() -> None:
         assert form_of(kind).effect is Effect.CHANGE
 
 
-def test_only_bundles_are_let_in_by_a_right_on_anything() -> None:
+def test_only_bundles_and_what_vouches_for_them_are_let_in_by_a_right_on_anything() -> None:
     anywhere = {form.id: form.declared.anywhere for form in FORMS if form.declared.anywhere}
-    assert anywhere == dict.fromkeys(("hasBundle", "putBundle"), Action.FUNCTION_DEPLOY)
+    assert anywhere == dict.fromkeys(
+        ("hasBundle", "putBundle", "addBuilderKey", "putAttestation"), Action.FUNCTION_DEPLOY
+    )
 
 
 def test_an_answer_that_comes_in_lines_says_of_what() -> None:

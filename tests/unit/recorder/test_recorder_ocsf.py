@@ -65,6 +65,10 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.BudgetSet: {"budget": "month", "change": "lift", "reason": "a sale", "seconds": 60},
     facts.CostAnomaly: {"times": 31, "reason": "31 times as much as usual"},
     facts.InvocationEnded: {"outcome": "ok"},
+    facts.BundleTampered: {"digest": "ab", "what": "bundle", "reason": "a byte differs"},
+    facts.BuilderKeyAdded: {"key": "ab", "first": True},
+    facts.BuilderKeyRevoked: {"key": "ab", "since": 1.0, "reason": "the laptop is gone"},
+    facts.SigningRuleChanged: {"keys": ("ab",), "threshold": 1},
     facts.IncidentUpdated: {
         "incident": "inc_1",
         "change": "state",

@@ -18,6 +18,7 @@ from casemate.guard.core import Guard
 from casemate.guard.verdict import Verdict
 from casemate.runner import instance, wire
 from casemate.runner.instance import BadResultError, Instance, answer, describe
+from casemate.runner.loaded import LateImports
 from casemate.seal.answer import AnswerError, response
 
 # -- answers -------------------------------------------------------------------------------------
@@ -303,7 +304,7 @@ class Served:
             "isolation": "request",
             **changes,
         }
-        self.instance = Instance(handler, assignment, self.sock, Guard())
+        self.instance = Instance(handler, assignment, self.sock, Guard(), LateImports())
         self.reader = wire.FrameReader(wire.KINDS_FROM_INSTANCE, 1 << 20)
         self.frames: list[tuple[bytes, bytes, bytes]] = []
 

@@ -97,6 +97,7 @@ def test_an_invocation_is_answered(interpreter: Interpreter, inside: str) -> Non
         inside
         + """
 from casemate.runner import instance, wire
+from casemate.runner.loaded import LateImports
 from casemate.guard.core import Guard
 import socket
 gateway, sock = socket.socketpair()
@@ -104,7 +105,8 @@ assignment = {"project": "p", "function": "f", "digest": "d" * 64, "memory": 1, 
               "isolation": "request"}
 head = b'{"id":"i","deadline":1.5,"http":false,"version":"1"}'
 gateway.sendall(wire.pack(wire.INVOKE, head, b'[1,2]'))
-served = instance.Instance(lambda event, context: sum(event), assignment, sock, Guard())
+late = LateImports()
+served = instance.Instance(lambda event, context: sum(event), assignment, sock, Guard(), late)
 served.touch()
 served.serve()
 frames = wire.FrameReader(wire.KINDS_FROM_INSTANCE, 99).feed(gateway.recv(1000))

@@ -14,7 +14,7 @@ import pytest
 from store_samples import KEY, deploy, opened, token, user
 
 from casemate.model.errors import InvalidInputError, UnavailableError
-from casemate.operations import accounts, deployments, grants, node, policies
+from casemate.operations import accounts, attestations, deployments, grants, node, policies
 from casemate.operations.accounts import KeepToken, KeepUser, ReadTokens, ReplaceUser
 from casemate.operations.catalogue import operations_of
 from casemate.operations.declaration import Decided
@@ -46,7 +46,7 @@ SHARED = {
 """What the API asks of the store as it was asked itself."""
 OWN = {
     kind
-    for module in (accounts, deployments, grants, node, policies)
+    for module in (accounts, attestations, deployments, grants, node, policies)
     for kind in operations_of(module)
     if kind.declared.decided is Decided.INSIDE
 }

@@ -11,6 +11,7 @@ import typer
 from casemate.cli.building import Workspace
 from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.evidence import evidence_of
 from casemate.cli.names import resolve
 from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.terminal import note, print_json_text
@@ -59,6 +60,10 @@ def sbom(
         Path | None,
         typer.Option("--out", metavar="FOLDER", help="Write FUNCTION.cdx.json files there."),
     ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="With what the node has seen of packages while they ran."),
+    ] = False,
 ) -> None:
     """Print what a bundle is made of, as CycloneDX.
 
@@ -68,11 +73,16 @@ def sbom(
 
     --node prints the same of Casemate itself as it is installed here, with the C libraries that its
     packages bring, such as SQLite and OpenSSL. Run it on the node's host.
+
+    With --live, files of packages that the node has seen loaded are in it as evidence: when the
+    handler was imported, and by one call in sixteen.
     """
     if sum((bundle is not None, deployed, node)) > 1:
         raise UsageError("Only one of --bundle, --deployed and --node can be given.")
     if (bundle is not None or node) and (functions or manifest is not None):
         raise UsageError("--bundle and --node take no FUNCTION and no --manifest.")
+    if live and (bundle is not None or deployed or node):
+        raise UsageError("--live goes with a build: not with --bundle, --deployed or --node.")
     if bundle is not None:
         found = [_of_bundle(bundle)]
     elif node:
@@ -80,7 +90,7 @@ def sbom(
     elif deployed:
         found = _of_deployed(functions or [], several=out is not None)
     else:
-        found = _of_functions(functions or [], manifest, several=out is not None)
+        found = _of_functions(functions or [], manifest, several=out is not None, live=live)
     for name, document in found:
         if out is None:
             print_json_text(document.decode())
@@ -89,9 +99,10 @@ def sbom(
 
 
 def _of_functions(
-    names: list[str], manifest: Path | None, *, several: bool
+    names: list[str], manifest: Path | None, *, several: bool, live: bool
 ) -> list[tuple[str, bytes]]:
     from casemate.sbom import sbom as sbom_of
+    from casemate.sbom import with_evidence
 
     workspace = Workspace(manifest, names)
     if len(workspace.chosen) != 1 and not several:
@@ -100,10 +111,15 @@ def _of_functions(
             f"There are several functions: {known}.",
             next_step="Name one, or a folder for all with --out.",
         )
-    return [
-        (built.manifest.function.name, sbom_of(built.path, built.manifest))
-        for built in workspace.build(None, relock=False)
-    ]
+    found = []
+    for built in workspace.build(None, relock=False):
+        document = sbom_of(built.path, built.manifest)
+        seen = None
+        if live:
+            seen = evidence_of(workspace.name_of(built.manifest.function), built.digest)
+        name = built.manifest.function.name
+        found.append((name, document if seen is None else with_evidence(document, seen)))
+    return found
 
 
 def _of_node() -> bytes:

@@ -35,7 +35,7 @@ from casemate.operations.functions import Functions, ListFunctions, SetAlias, Ta
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 from casemate.sqlite.questions import require_limit
-from casemate.store.sqlite import grants
+from casemate.store.sqlite import attestations, grants
 
 _NAME = re.compile(NAME_PATTERN)
 _DIGEST = re.compile(DIGEST_PATTERN)
@@ -141,6 +141,7 @@ def deploy(connection: engine.Connection, operation: KeepVersions) -> tuple[Vers
 
 def _deploy(connection: engine.Connection, new: NewVersion, by: str) -> Version:
     version = add_version(connection, new, by)
+    attestations.use(connection, new, version.created_at)
     if new.approved:
         approval = GrantApproval(
             project=new.project,

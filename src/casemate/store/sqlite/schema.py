@@ -298,6 +298,47 @@ _SHARES = (
     "CREATE INDEX error_owner ON error (project, function)",
 )
 
+# Who vouches for bundles.
+_ATTESTATIONS = (
+    """
+    CREATE TABLE builder_key (
+        id TEXT NOT NULL,
+        principal TEXT NOT NULL,
+        public TEXT NOT NULL,
+        name TEXT NOT NULL,
+        added_at REAL NOT NULL,
+        revoked_at REAL,
+        revoked_by TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        since REAL,
+        PRIMARY KEY (id, principal)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE signing_rule (
+        project TEXT NOT NULL PRIMARY KEY,
+        keys TEXT NOT NULL,
+        threshold INTEGER NOT NULL CHECK (threshold >= 1)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE attestation (
+        digest TEXT NOT NULL,
+        statement TEXT NOT NULL UNIQUE,
+        keys TEXT NOT NULL,
+        principal TEXT NOT NULL,
+        at REAL NOT NULL,
+        provenance BLOB NOT NULL,
+        sbom BLOB,
+        used_at REAL,
+        needed INTEGER NOT NULL,
+        PRIMARY KEY (digest, statement)
+    ) STRICT
+    """,
+    "CREATE INDEX attestation_principal ON attestation (principal, used_at)",
+    "CREATE TABLE bundle_evidence (digest TEXT NOT NULL PRIMARY KEY, seen TEXT NOT NULL) STRICT",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
@@ -311,6 +352,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # Records are the recorder's from here on, which takes those over that are there
     # (`old_records`). A release before this one must not write any more of them.
     ("DROP TABLE record_share",),
+    _ATTESTATIONS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
@@ -326,6 +368,10 @@ KEPT_TABLES = (
     "grant_approval",
     "grant_use",
     "node_value",
+    "builder_key",
+    "signing_rule",
+    "attestation",
+    "bundle_evidence",
 )
 """The tables a node cannot serve without; small, so they can be checked at every start."""
 

@@ -25,7 +25,14 @@ from casemate.sqlite.rekeying import rekey
 from casemate.sqlite.scrub import Pace, scrub
 from casemate.sqlite.writer import Writer
 from casemate.store.errors import StoreCorruptError, StoreError
-from casemate.store.sqlite import accounts, deployments, grants, old_records, policies
+from casemate.store.sqlite import (
+    accounts,
+    attestations,
+    deployments,
+    grants,
+    old_records,
+    policies,
+)
 from casemate.store.sqlite.connection import open_writer, require_readable
 from casemate.store.sqlite.faults import RESTORE, STORE
 from casemate.store.sqlite.files import StoreFolder
@@ -40,6 +47,7 @@ _CHANGES_PER_COMMIT = 512
 _PERFORMED = Performed(
     deployments.performs,
     accounts.performs,
+    attestations.performs,
     policies.performs,
     grants.performs,
 )

@@ -1,0 +1,129 @@
+"""Checks of texts by their own methods, one character after the other."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from casemate.audit.flow import characters
+from casemate.audit.flow.ports import Reader
+from casemate.audit.flow.state import State
+from casemate.audit.flow.values import (
+    Taint,
+    Value,
+    known_text,
+    shallow,
+)
+
+NOTHING: frozenset[str] = frozenset()
+
+
+QUOTES = ("'", '"')
+
+
+def learn_of(
+    taints: Iterable[Taint], state: State, without: frozenset[str], safe: frozenset[str]
+) -> None:
+    """Know more of data, in the form in which it was looked at."""
+    for taint in taints:
+        state.learn(taint.forms[0], without, safe)
+
+
+Ways: TypeAlias = tuple[State | None, State | None]
+"""The state in which a condition holds, and the one in which it does not."""
+
+
+def by_method(reader: Reader, test: ast.Call, function: ast.Attribute, state: State) -> None:
+    """Learn from `x.isdigit()`, `x.startswith("https://our.host/")`, and the like."""
+    name = function.attr
+    without = characters.by_method(name)
+    ends = name in ("startswith", "endswith", "is_relative_to") and test.args
+    if not without and not ends:
+        return
+    scratch = state.copy()
+    value = reader.evaluate(function.value, scratch)
+    if without:
+        learn_of(shallow(value), state, without, NOTHING)
+        return
+    given = reader.evaluate(test.args[0], scratch)
+    if name != "is_relative_to":
+        _by_ends(value, given, name, state)
+    elif not state.deep(given):
+        learn_normal(value, state)
+
+
+def _by_ends(value: Value, given: Value, name: str, state: State) -> None:
+    text = known_text(given)
+    taints = shallow(value)
+    if text in QUOTES:
+        learn_of(taints, state, NOTHING, frozenset((f"{name} {text}",)))
+    if name == "endswith" or state.deep(given):
+        return
+    learn_normal(value, state)
+    if text is not None and _names_host(text):
+        learn_of(taints, state, NOTHING, frozenset(("url", "redirect")))
+
+
+def _names_host(text: str) -> bool:
+    """Return whether what begins so goes to one host: `https://a.example/`."""
+    scheme, found, rest = text.partition("://")
+    return bool(found) and scheme.isalpha() and "/" in rest and not rest.startswith("/")
+
+
+def learn_normal(value: Value, state: State) -> None:
+    """Know that a path whose `..` are gone is in the folder that it was compared with."""
+    for taint in state.deep(value):
+        if "normal path" in taint.safe:
+            state.learn(taint.forms[0], NOTHING, frozenset(("path",)))
+
+
+def quantified(reader: Reader, test: ast.Call, state: State) -> Ways | None:
+    """Learn from `all(c in ALLOWED for c in x)` and `any(c in x for c in FORBIDDEN)`."""
+    name = test.func.id if isinstance(test.func, ast.Name) else ""
+    if name not in ("all", "any") or len(test.args) != 1:
+        return None
+    each = test.args[0]
+    if not isinstance(each, (ast.GeneratorExp, ast.ListComp)) or len(each.generators) != 1:
+        return None
+    loop = each.generators[0]
+    if loop.ifs:
+        return None
+    telling = name == "all"
+    looped = reader.evaluate(loop.iter, state)
+    other, certain = state.copy(), state.copy()
+    known, any_of = reader.items(looped, certain, loop.iter)
+    if known is not None and len(known) <= _MAX_KNOWN:
+        at: State | None = certain
+        for value in known:
+            if at is None:
+                break
+            reader.assign(loop.target, value, at)
+            at = reader.decide(each.elt, at)[0 if telling else 1]
+    else:
+        at = _each_holds(reader, each.elt, loop, looped, any_of, telling, certain)
+    return (at, other) if telling else (other, at)
+
+
+_MAX_KNOWN = 64
+
+
+def _each_holds(
+    reader: Reader,
+    test: ast.expr,
+    loop: ast.comprehension,
+    looped: Value,
+    any_of: Value,
+    telling: bool,
+    state: State,
+) -> State | None:
+    """Know of a whole text what is so of each of its characters."""
+    reader.assign(loop.target, any_of, state)
+    after = reader.decide(test, state.copy())[0 if telling else 1]
+    if after is None:
+        return state
+    for form in {t.forms[0] for t in shallow(any_of)}:
+        fact = after.facts.get(form)
+        if fact is not None:
+            learn_of(shallow(looped), state, fact[0], NOTHING)
+    return state

@@ -1,0 +1,365 @@
+"""Which functions are called from outside, and which parameters somebody outside chooses."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+from casemate.audit.flow.library import sources
+from casemate.audit.flow.ports import Arguments, Pending, Reader
+from casemate.audit.flow.results import Entry
+from casemate.audit.flow.state import Class, Instance, Scope, State
+from casemate.audit.flow.values import (
+    ANYTHING,
+    CLEAN,
+    Bound,
+    Func,
+    Ref,
+    Unknown,
+    Value,
+    options,
+)
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef
+_ROUTES = frozenset(
+    (
+        *("route", "get", "post", "put", "delete", "patch", "head", "options", "websocket"),
+        *("api_route", "websocket_route", "lambda_function", "resolver", "endpoint", "view"),
+        *("errorhandler", "before_request", "app_errorhandler", "exception_handler"),
+    )
+)
+"""Decorators of applications that make a function a route."""
+_EVENTS = {
+    "on_sqs_message": "queue",
+    "on_sns_message": "topic",
+    "on_s3_event": "storage",
+    "on_kinesis_record": "stream",
+    "on_dynamodb_record": "table",
+    "on_cw_event": "topic",
+    "on_ws_message": "http",
+    "on_ws_connect": "http",
+    "schedule": "schedule",
+    "on_message": "queue",
+    "task": "queue",
+    "cloud_event": "topic",
+    "http": "http",
+    "on_request": "http",
+    "on_call": "http",
+    "on_message_published": "topic",
+    "on_object_finalized": "storage",
+    "on_document_written": "table",
+    "on_document_created": "table",
+}
+"""Decorators of serverless frameworks."""
+_ALWAYS = frozenset(
+    (
+        *("route", "api_route", "lambda_function", "resolver", "websocket", "view"),
+        *("errorhandler", "before_request", "app_errorhandler", "exception_handler"),
+    )
+)
+"""Those that are routes whatever they are given."""
+_VIEWS = frozenset(
+    ("api_view", "require_http_methods", "require_GET", "require_POST", "csrf_exempt")
+)
+_ADDERS = frozenset(
+    (
+        *("add_url_rule", "add_api_route", "add_route", "add_get", "add_post", "add_put", "Route"),
+        *("add_delete", "add_websocket_route", "path", "re_path", "url", "add_resource"),
+    )
+)
+"""Calls that make a function a route."""
+_REQUEST_NAMES = frozenset(("request", "req", "http_request", "websocket", "_request"))
+_NOT_DATA = frozenset(
+    (
+        "self",
+        "cls",
+        "context",
+        "ctx",
+        "db",
+        "session",
+        "response",
+        "resp",
+        "_",
+        "e",
+        "err",
+        "error",
+        "exc",
+    )
+)
+_CLEAN_TYPES = frozenset(
+    (
+        *("int", "float", "bool", "UUID", "uuid.UUID", "date", "datetime", "Decimal", "Response"),
+        *("BackgroundTasks", "Session", "AsyncSession", "fastapi.Response", "datetime.date"),
+        *("datetime.datetime", "LambdaContext", "Context"),
+    )
+)
+_CONVERTERS = ("<int:", "<float:", "<uuid:")
+_VERBS = frozenset(("get", "post", "put", "delete", "patch", "on_get", "on_post", "on_put"))
+_HANDLERS = (
+    *("RequestHandler", "View", "MethodView", "Resource", "APIView", "HTTPEndpoint"),
+    *("ViewSet", "BaseHTTPRequestHandler", "HTTPMethodView", "TemplateView", "ModelViewSet"),
+)
+
+
+def routed(
+    reader: Reader, decorator: ast.expr, value: Value, node: Definition, state: State
+) -> Pending | None:
+    """Return the entry that a decorator makes of a function, if it makes one."""
+    call = decorator if isinstance(decorator, ast.Call) else None
+    target = call.func if call is not None else decorator
+    name = target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")
+    is_method = isinstance(target, ast.Attribute)
+    pattern = _pattern(reader, call, state)
+    if name in _EVENTS and is_method and (name not in ("http", "task") or _is_cloud(target)):
+        shape = "cloud-http" if name in ("http", "on_request", "on_call") else "lambda"
+        return _pending(reader, value, node, _EVENTS[name], shape, "")
+    if (
+        name in _ROUTES
+        and is_method
+        and call is not None
+        and _is_route(reader, target, pattern, state)
+    ):
+        pending = _pending(reader, value, node, "http", "route", pattern or "")
+        pending.html = _answers_pages(reader, target, call, state)
+        pending.decorator = ast.unparse(target)
+        return pending
+    if name in _VIEWS and not reader.frame.owner:
+        return _pending(reader, value, node, "http", "view", "")
+    return None
+
+
+def _is_cloud(target: ast.expr) -> bool:
+    return "functions_framework" in ast.unparse(target) or not ast.unparse(target).endswith(".http")
+
+
+def _pattern(reader: Reader, call: ast.Call | None, state: State) -> str | None:
+    """Return the path of a route; None if there is none."""
+    if call is None:
+        return None
+    given = [*call.args[:1], *(k.value for k in call.keywords if k.arg in ("path", "rule", "uri"))]
+    for each in given:
+        value = reader.evaluate(each, state)
+        text = getattr(value, "value", None)
+        if isinstance(text, str):
+            return text
+    return None
+
+
+def _is_route(reader: Reader, target: ast.expr, pattern: str | None, state: State) -> bool:
+    name = target.attr if isinstance(target, ast.Attribute) else ""
+    if name in _ALWAYS:
+        return True
+    return pattern is not None and (pattern.startswith(("/", "^")) or pattern == "")
+
+
+def _answers_pages(reader: Reader, target: ast.expr, call: ast.Call, state: State) -> bool:
+    """Return whether a text that a route returns is a page, not JSON."""
+    owner = reader.evaluate(target.value, state) if isinstance(target, ast.Attribute) else ANYTHING
+    kind = ""
+    for option in options(owner):
+        thing = state.things.get(option.number) if isinstance(option, Ref) else option
+        kind = kind or getattr(thing, "type", "") or getattr(thing, "name", "")
+    for each in call.keywords:
+        if each.arg == "response_class":
+            return "HTML" in ast.unparse(each.value)
+    return not any(each in kind.lower() for each in _JSON_ONLY)
+
+
+_JSON_ONLY = ("fastapi", "chalice", "powertools", "apigateway", "ninja", "flask_restful")
+
+
+def _pending(
+    reader: Reader, value: Value, node: Definition, event: str, shape: str, pattern: str
+) -> Pending:
+    entry = Entry(path=reader.frame.path, name=node.name, event=event, shape=shape)
+    return Pending(value, entry, pattern)
+
+
+def class_made(
+    reader: Reader, node: ast.ClassDef, made: Ref, bases: tuple[Value, ...], state: State
+) -> None:
+    """Take the methods of a class whose library calls them for requests."""
+    names = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+    if not any(name.endswith(_HANDLERS) for name in names):
+        return
+    thing = state.things.get(made.number)
+    scope = state.things.get(thing.scope) if isinstance(thing, Class) else None
+    if not isinstance(scope, Scope):
+        return
+    instance = reader.new(Instance(made.number, {}, ""), state)
+    for name, value in scope.names.items():
+        verb = name in _VERBS or name.startswith("do_") or name in ("list", "create", "retrieve")
+        if verb and isinstance(value, Func) and isinstance(value.node, Definition):
+            bound = Bound(value, (instance,))
+            pending = _pending(reader, bound, value.node, "http", "route", "")
+            pending.html = not any("Resource" in each or "API" in each for each in names)
+            reader.found(pending)
+
+
+def adds(name: str) -> bool:
+    """Return whether a call makes functions routes."""
+    return name.rpartition(".")[2] in _ADDERS
+
+
+def added(reader: Reader, name: str, given: Arguments, state: State) -> None:
+    """Take a function that a call makes a route: `path("x/", views.x)`."""
+    if not adds(name):
+        return
+    pattern = getattr(given.get(0), "value", None)
+    view = "django" in name
+    for value in given.all():
+        for option in options(value):
+            inner = option.function if isinstance(option, Bound) else option
+            if isinstance(inner, Func) and isinstance(inner.node, Definition):
+                shape = "view" if view else "route"
+                pending = _pending(reader, option, inner.node, "http", shape, "")
+                pending.entry = Entry(
+                    path=reader.path_of(inner.module), name=inner.name, event="http", shape=shape
+                )
+                if isinstance(pattern, str) and not view:
+                    pending.pattern = pattern
+                reader.found(pending)
+
+
+# -- what an entry is given ------------------------------------------------------------------------
+
+
+def arguments(
+    reader: Reader, pending: Pending, function: Func, bound: int, state: State
+) -> Arguments:
+    """Return what a function is called with: outside data where it is somebody's choice."""
+    parameters = function.node.args
+    names = [*parameters.posonlyargs, *parameters.args][bound:]
+    shape, entry = pending.entry.shape, pending.entry
+    out = Arguments()
+    if shape == "main":
+        return out
+    if shape in ("lambda", "casemate", "cloud-event"):
+        for number, each in enumerate(names[:2]):
+            out.places.append(_event(reader, entry, each, number))
+        return out
+    for number, each in enumerate(names):
+        is_first = number == 0 and shape in ("view", "cloud-http")
+        if is_first or each.arg in _REQUEST_NAMES or _is_request(each):
+            out.places.append(Unknown(CLEAN, "request", each.arg))
+        elif shape == "cloud-http":
+            out.places.append(ANYTHING)
+        else:
+            out.places.append(_parameter(reader, pending, parameters, each))
+    for each in parameters.kwonlyargs:
+        out.named[each.arg] = _parameter(reader, pending, parameters, each)
+    if parameters.kwarg is not None and shape == "graph":
+        out.rest = sources.begin(reader, entry.event, parameters.kwarg.arg, parameters.kwarg)
+    return out
+
+
+def _event(reader: Reader, entry: Entry, parameter: ast.arg, number: int) -> Value:
+    if number == 0 and not sources.is_trusted(entry.event):
+        return sources.begin(reader, entry.event, parameter.arg, parameter)
+    if number == 1 and entry.shape == "casemate":
+        return Unknown(CLEAN, "casemate.Context")
+    return Unknown(CLEAN, "context" if number else "")
+
+
+def _is_request(parameter: ast.arg) -> bool:
+    if parameter.annotation is None:
+        return False
+    name = ast.unparse(parameter.annotation).rpartition(".")[2].strip("'\"")
+    return name in ("Request", "HttpRequest", "WebSocket", "HttpRequest")
+
+
+def _parameter(
+    reader: Reader, pending: Pending, parameters: ast.arguments, parameter: ast.arg
+) -> Value:
+    """Return what a parameter of a route may be: a part of its path, of its query, its body."""
+    name = parameter.arg
+    kind = ast.unparse(parameter.annotation).strip("'\"") if parameter.annotation else ""
+    kind = kind.removesuffix(" | None").removeprefix("Optional[").removesuffix("]")
+    if name in _NOT_DATA or kind in _CLEAN_TYPES or _is_dependency(parameters, parameter):
+        return ANYTHING
+    if any(f"{each}{name}>" in pending.pattern for each in _CONVERTERS):
+        return Unknown(CLEAN, "int")
+    if f"{{{name}:int}}" in pending.pattern or kind.startswith(("Literal", "Annotated[int")):
+        return Unknown(CLEAN, "int")
+    return sources.begin(reader, pending.entry.event, name, parameter)
+
+
+def _is_dependency(parameters: ast.arguments, parameter: ast.arg) -> bool:
+    """Return whether a framework makes the value of a parameter: `x = Depends(...)`."""
+    every = [*parameters.posonlyargs, *parameters.args]
+    defaults = dict(zip(reversed(every), reversed(parameters.defaults), strict=False))
+    default = defaults.get(parameter)
+    text = ast.unparse(default) if default is not None else ""
+    if parameter.annotation is not None:
+        text += " " + ast.unparse(parameter.annotation)
+    return "Depends(" in text or "Security(" in text
+
+
+# -- finding entries -------------------------------------------------------------------------------
+
+_TELLING = ("lambda_handler", "handler")
+
+
+def discover(trees: Mapping[str, ast.Module], paths: Mapping[str, str]) -> list[Entry]:
+    """Return the entries that files show by themselves: handlers, routes, views, by module."""
+    found: list[Entry] = []
+    for module, tree in trees.items():
+        path = paths[module]
+        for node in tree.body:
+            if isinstance(node, Definition):
+                found += _of_function(path, node)
+            elif isinstance(node, ast.ClassDef) and _is_handler_class(node):
+                found.append(Entry(path=path, name=node.name, event="http", shape="route"))
+            elif isinstance(node, (ast.Expr, ast.Assign)) and _adds(node):
+                found.append(Entry(path=path, name="", event="http", shape="route"))
+    return found
+
+
+def _of_function(path: str, node: Definition) -> list[Entry]:
+    if any(_marks(each) for each in node.decorator_list):
+        return [Entry(path=path, name=node.name, event="http", shape="route")]
+    inner = [
+        each
+        for each in ast.walk(node)
+        if isinstance(each, Definition) and any(_marks(d) for d in each.decorator_list)
+    ]
+    if inner:
+        return [Entry(path=path, name=f"{node.name}.{e.name}", shape="route") for e in inner]
+    first = [each.arg for each in node.args.args[:2]]
+    if node.name in _TELLING or first in (
+        ["event", "context"],
+        ["event", "ctx"],
+        ["evt", "context"],
+    ):
+        return [Entry(path=path, name=node.name, event="http", shape="lambda")]
+    if first[:1] == ["request"] and path.rpartition("/")[2] in ("views.py", "main.py", "view.py"):
+        return [Entry(path=path, name=node.name, event="http", shape="view")]
+    return []
+
+
+def _marks(decorator: ast.expr) -> bool:
+    target = decorator.func if isinstance(decorator, ast.Call) else decorator
+    if not isinstance(target, ast.Attribute):
+        return isinstance(target, ast.Name) and target.id in _VIEWS
+    if target.attr in _EVENTS or target.attr in (
+        "route",
+        "api_route",
+        "lambda_function",
+        "errorhandler",
+    ):
+        return True
+    first = decorator.args[0] if isinstance(decorator, ast.Call) and decorator.args else None
+    text = first.value if isinstance(first, ast.Constant) else None
+    return target.attr in _ROUTES and isinstance(text, str) and text.startswith("/")
+
+
+def _is_handler_class(node: ast.ClassDef) -> bool:
+    return any(ast.unparse(base).rpartition(".")[2].endswith(_HANDLERS) for base in node.bases)
+
+
+def _adds(node: ast.stmt) -> bool:
+    return any(
+        isinstance(each, ast.Call)
+        and getattr(each.func, "attr", getattr(each.func, "id", "")) in _ADDERS
+        for each in ast.walk(node)
+    )

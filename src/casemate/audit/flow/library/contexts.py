@@ -1,0 +1,167 @@
+"""Whether outside data does harm where it stands in what a sink is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from casemate.audit.flow.characters import PLAIN
+from casemate.audit.flow.state import Instance, State
+from casemate.audit.flow.texts import parts_of
+from casemate.audit.flow.values import EVERY, Const, Ref, Taint, Taints, Value, few, options
+
+Known = frozenset[str]
+Judge = Callable[[str, str, Known, Known], bool]
+"""Takes the text before the data and after it (`\\0` where data is), the characters that are not in
+the data, and what it is safe for. Returns whether it does harm."""
+DATA = "\0"
+_QUOTES = "'\"`"
+RANDOM = "random"
+STORED = "stored"
+"""Of data that was stored: by whom is not known, so only the worst is told."""
+_OF_STORED = frozenset(("code", "command", "deserialisation", "template", "sql"))
+
+
+def harmful(weakness: str, value: Value, state: State, kinds: list[str]) -> Taints:
+    """Return the data in a value that does harm at a sink."""
+    judge = _JUDGES.get(weakness, _any)
+    found: set[Taint] = set()
+    wanted = weakness == RANDOM
+    for option in options(value):
+        if isinstance(option, Const) or (weakness == "path" and _is_file(option, state)):
+            continue
+        parts = parts_of(option, state)
+        for number, part in enumerate(parts):
+            if isinstance(part, str) or not part:
+                continue
+            before, after = _around(parts, number)
+            for taint in part:
+                kind = kinds[taint.source]
+                if (kind == RANDOM) is not wanted:
+                    continue
+                if kind == STORED and weakness not in _OF_STORED:
+                    continue
+                without, safe = state.known_of(taint)
+                if EVERY in safe or weakness in safe:
+                    continue
+                if not (without >= PLAIN and weakness in _SYNTAX) and judge(
+                    before, after, without, safe
+                ):
+                    found.add(taint)
+    return few(found)
+
+
+def _is_file(value: Value, state: State) -> bool:
+    """Return whether something is an open file or the like: its content chooses no path."""
+    thing = state.things.get(value.number) if isinstance(value, Ref) else None
+    return isinstance(thing, Instance) and not thing.type.startswith("pathlib.")
+
+
+def _around(parts: tuple[str | Taints, ...], number: int) -> tuple[str, str]:
+    before = "".join(p if isinstance(p, str) else DATA for p in parts[:number])
+    after = "".join(p if isinstance(p, str) else DATA for p in parts[number + 1 :])
+    return before, after
+
+
+_SYNTAX = frozenset(
+    (
+        *("sql", "command", "path", "markup", "xpath", "ldap", "header", "log", "template"),
+        *("regex", "argument", "archive", "format", "url", "redirect", "xml", "nosql"),
+    )
+)
+"""Weaknesses that need a sign which letters and digits are not."""
+
+
+def _any(before: str, after: str, without: Known, safe: Known) -> bool:
+    return True
+
+
+def open_quote(before: str) -> str:
+    """Return the quote that is open at the end of a text, or nothing."""
+    quote = ""
+    for sign in before:
+        if quote:
+            if sign == quote:
+                quote = ""
+        elif sign in _QUOTES:
+            quote = sign
+    return quote
+
+
+def _sql(before: str, after: str, without: Known, safe: Known) -> bool:
+    quote = open_quote(before)
+    if quote:
+        return quote not in without
+    return not {" ", "(", "'", ";"} <= without
+
+
+def _ldap(before: str, after: str, without: Known, safe: Known) -> bool:
+    return not {"(", ")"} <= without
+
+
+_META = frozenset(";|&$`\n")
+
+
+def _command(before: str, after: str, without: Known, safe: Known) -> bool:
+    if open_quote(before) == "'" and "'" in without:
+        return False
+    return not without >= _META
+
+
+def _code(before: str, after: str, without: Known, safe: Known) -> bool:
+    return not any({f"inside {q}", f"startswith {q}", f"endswith {q}"} <= safe for q in ("'", '"'))
+
+
+def _path(before: str, after: str, without: Known, safe: Known) -> bool:
+    if "/" in without:
+        return False
+    anchored = before.endswith(("/", "-", "_", ".")) or (before and before[-1] not in DATA)
+    return not (anchored and ("../" in without or ".." in without))
+
+
+def _url(before: str, after: str, without: Known, safe: Known) -> bool:
+    _, found, rest = before.partition("://")
+    if found:
+        return "/" not in rest and "?" not in rest and "#" not in rest
+    # Behind a part that is not known and not from outside, the host is decided already.
+    clean_before = DATA in before
+    return not clean_before and not before.startswith(("/", "?", "#"))
+
+
+def _redirect(before: str, after: str, without: Known, safe: Known) -> bool:
+    if before in ("/", "//", "\\"):
+        return not {"/", "\\"} & without
+    if not before and "://" not in before:
+        return not {"/", ":"} <= without
+    return _url(before, after, without, safe)
+
+
+def _markup(before: str, after: str, without: Known, safe: Known) -> bool:
+    opened, closed = before.rfind("<"), before.rfind(">")
+    lower = before.lower()
+    if lower.rfind("<script") > lower.rfind("</script"):
+        return not {"<", "'", '"'} <= without
+    if opened > closed:
+        quote = open_quote(before[opened:])
+        if quote:
+            return quote not in without
+        return not {" ", ">"} <= without
+    return "<" not in without
+
+
+def _line(before: str, after: str, without: Known, safe: Known) -> bool:
+    return "\n" not in without
+
+
+_JUDGES: dict[str, Judge] = {
+    "sql": _sql,
+    "xpath": _sql,
+    "ldap": _ldap,
+    "command": _command,
+    "code": _code,
+    "path": _path,
+    "url": _url,
+    "redirect": _redirect,
+    "markup": _markup,
+    "header": _line,
+    "log": _line,
+}

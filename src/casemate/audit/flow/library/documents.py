@@ -1,0 +1,91 @@
+"""Queries that are made of objects: MongoDB, DynamoDB."""
+
+from __future__ import annotations
+
+import ast
+
+from casemate.audit.flow.library.telling import tell
+from casemate.audit.flow.ports import Arguments, Reader
+from casemate.audit.flow.state import Mapping, Sequence, State
+from casemate.audit.flow.values import (
+    Ref,
+    Unknown,
+    Value,
+    options,
+)
+
+_TEXTUAL = (
+    *("args", "form", "headers", "cookies", "GET[", "POST[", "queryStringParameters"),
+    *("pathParameters", "query_params", "path_params", "values", "query_string", ".path", ".url"),
+    *("full_path", "view_args", "['query']", "['headers']", "path_parameters", "['key']"),
+)
+
+
+def textual(value: Unknown) -> bool:
+    """Return whether a part of an event can only be a text."""
+    return any(each in value.path for each in _TEXTUAL)
+
+
+def find_documents(
+    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
+) -> bool | None:
+    """Queries of MongoDB: an object in the place of a text brings operators."""
+    if name.partition(".")[0] not in (
+        "pymongo",
+        "motor",
+        "flask_pymongo",
+        "mongomock",
+        "mongoengine",
+    ):
+        return None
+    for value in given.places[:1] or list(given.named.values())[:1]:
+        _document(reader, name, value, state, node, 0)
+    return True
+
+
+def _document(
+    reader: Reader, name: str, value: Value, state: State, node: ast.AST, depth: int
+) -> None:
+    thing = state.things.get(value.number) if isinstance(value, Ref) else value
+    if isinstance(thing, Mapping) and depth < 4:
+        for key, each in thing.known.items():
+            label = str(key[1]) if isinstance(key, tuple) and len(key) == 2 else ""
+            if label in ("$where", "$expr", "$function", "$accumulator"):
+                tell(reader, "nosql", name, each, state, node)
+            else:
+                _document(reader, name, each, state, node, depth + 1)
+        if thing.rest is not None:
+            tell(reader, "nosql", name, thing.rest, state, node, "medium")
+    elif isinstance(thing, Sequence) and depth < 4:
+        for each in (*(thing.items or ()), *([thing.rest] if thing.rest else [])):
+            _document(reader, name, each, state, node, depth + 1)
+    elif isinstance(value, Unknown) and not textual(value):
+        tell(reader, "nosql", name, value, state, node, "medium")
+    else:
+        for option in options(value):
+            if option is not value:
+                _document(reader, name, option, state, node, depth + 1)
+
+
+def dynamodb(
+    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
+) -> bool | None:
+    if name.partition(".")[0] not in ("boto3", "aioboto3", "botocore", ""):
+        return None
+    for label in (
+        *("FilterExpression", "KeyConditionExpression", "ConditionExpression"),
+        *("UpdateExpression", "ProjectionExpression", "Statement", "TableName"),
+    ):
+        value = given.named.get(label)
+        if value is not None and label != "TableName":
+            tell(reader, "sql" if label == "Statement" else "nosql", name, value, state, node)
+    _document_filter(reader, name, given, state, node)
+    return None
+
+
+def _document_filter(
+    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST
+) -> None:
+    value = given.named.get("ScanFilter") or given.named.get("QueryFilter")
+    if value is not None:
+        tell(reader, "nosql", name, value, state, node, "medium")

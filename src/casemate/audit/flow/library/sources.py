@@ -1,0 +1,161 @@
+"""Where outside data enters: attributes of requests, fields of events."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from casemate.audit.flow.ports import Reader
+from casemate.audit.flow.values import CLEAN, Taint, Text, Unknown, Value
+
+_FLASK = frozenset(
+    (
+        *("args", "form", "values", "cookies", "headers", "json", "data", "files", "view_args"),
+        *("query_string", "full_path", "url", "path", "base_url", "referrer", "user_agent"),
+        *("stream", "authorization", "host", "host_url", "get_json", "get_data", "environ"),
+        *("raw_url", "root_url", "url_root", "mimetype_params", "query_params", "body", "params"),
+        *("GET", "POST", "COOKIES", "META", "FILES", "get_full_path", "path_params"),
+        *("build_absolute_uri", "raw_body", "json_body", "uri_params", "query", "arguments"),
+        *("text", "post", "read", "match_info", "rel_url", "raw_path", "forms", "getvalue"),
+        *("path_parameters", "query_string_parameters", "multi_value_query_string_parameters"),
+        *("decoded_body", "to_dict", "resolved_headers_field", "media", "bounded_stream"),
+        *("get_param", "get_header", "uri", "relative_uri", "parsed_body", "REQUEST", "session_id"),
+        *("multi_items", "getlist", "get_argument", "get_arguments", "get_body_argument"),
+        *("get_query_argument", "get_cookie", "get_query_string_value", "get_header_value"),
+        *("get_query_string_values", "raw_event", "get_media", "cookie", "data_as_dict"),
+    )
+)
+"""Attributes of a request that its sender chooses, in the frameworks of Python."""
+
+_PATHS = frozenset(("path", "full_path", "raw_path"))
+"""Those that always begin with `/`."""
+
+REQUESTS = {
+    "flask.request": "http",
+    "quart.request": "http",
+    "bottle.request": "http",
+    "sanic.request": "http",
+    "cherrypy.request": "http",
+    "chalice.app.current_request": "http",
+    "webapp2.request": "http",
+}
+"""Objects that are requests, by their names."""
+_REQUEST_ATTRIBUTES = ("current_request", "current_event")
+"""Of a Chalice or Powertools application."""
+CALLS = {
+    "builtins.input": "invoke",
+    "cgi.FieldStorage": "http",
+    "flask.request.get_json": "http",
+}
+RANDOM = frozenset(
+    f"random.{name}"
+    for name in (
+        *("random", "randint", "randrange", "choice", "choices", "getrandbits", "randbytes"),
+        *("uniform", "sample", "gauss", "normalvariate", "triangular", "betavariate", "shuffle"),
+        *("expovariate", "lognormvariate", "vonmisesvariate", "gammavariate", "paretovariate"),
+        *("weibullvariate", "binomialvariate"),
+    )
+) | frozenset(
+    (
+        *("uuid.uuid1", "numpy.random.rand", "numpy.random.randint", "numpy.random.random"),
+        *("numpy.random.choice", "numpy.random.bytes"),
+    )
+)
+"""Numbers that can be foretold from others."""
+
+STORED = {
+    "get_item": "table",
+    "scan": "table",
+    "query": "table",
+    "batch_get_item": "table",
+    "get_object": "storage",
+    "find_one": "table",
+    "hgetall": "table",
+    "lrange": "table",
+    "receive_message": "queue",
+    "download_as_string": "storage",
+    "download_as_text": "storage",
+    "download_as_bytes": "storage",
+}
+"""Methods that give what is stored, by whoever may have stored it."""
+_OF_HANDLES = frozenset(("get", "query", "receive", "scan"))
+STORED_ROOTS = frozenset(
+    ("boto3", "aioboto3", "pymongo", "redis", "motor", "google", "azure", "valkey")
+)
+
+_TRUSTED_ENDS = (
+    *("['eventSource']", "['eventSourceARN']", "['eventName']", "['awsRegion']", "['eventTime']"),
+    *("['eventVersion']", "['eventID']", "['messageId']", "['receiptHandle']", "['sequencer']"),
+    *("['bucket']['name']", "['bucket']['arn']", "['size']", "['requestId']", "['stage']"),
+    *("['apiId']", "['accountId']", "['httpMethod']", "['TopicArn']", "['MessageId']"),
+    *("['sourceIp']", "['requestTimeEpoch']", "['resource']", "['routeKey']", "['domainName']"),
+    *("['isBase64Encoded']", "['SequenceNumber']", "['sequenceNumber']", "['StreamViewType']"),
+    *("['approximateArrivalTimestamp']", "['ApproximateCreationDateTime']", "['resourcePath']"),
+    *("['schedule']", "['scheduled_at']", "['revision']", "['is_base64']", "['remote_address']"),
+    *("['authorizer']['principalId']", "['method']", "['deadlineMs']", "['account']"),
+    *("['ResponseURL']", "['StackId']", "['RequestType']", "['PhysicalResourceId']"),
+    *("['region']", "['claims']['sub']", "['userPoolId']", "['triggerSource']"),
+)
+"""Parts of events that the platform writes."""
+_TRUSTED_EVENTS = frozenset(("schedule",))
+_LONGEST = 200
+
+
+def of_request(reader: Reader, value: Unknown, name: str, node: ast.AST) -> Value | None:
+    """Return an attribute of a request; None if the value is no request."""
+    if value.type != "request":
+        return None
+    if name not in _FLASK:
+        return Unknown(CLEAN, "request" if name == "request" else "")
+    if name == "path" and reader.route is not None and fixed(reader.route.pattern):
+        return Text((reader.route.pattern,))
+    data = begin(reader, "http", f"{value.path or 'request'}.{name}", node)
+    return Text(("/", data.taints)) if name in _PATHS else data
+
+
+def fixed(pattern: str) -> bool:
+    """Return whether a route has one path only."""
+    return bool(pattern) and not any(sign in pattern for sign in "<{*(:$^")
+
+
+def begin(reader: Reader, kind: str, what: str, node: ast.AST) -> Unknown:
+    """Return outside data that enters here."""
+    return Unknown(frozenset((reader.source(kind, what, node),)), "", what[:_LONGEST])
+
+
+def narrowed(reader: Reader, value: Unknown, name: str, node: ast.AST) -> Value:
+    """Return a part of outside data: a source of its own, so that a check of one is of one."""
+    path = f"{value.path}{name}"
+    if len(path) > _LONGEST:
+        return Unknown(value.taints, "", value.path)
+    if path.endswith(_TRUSTED_ENDS):
+        return Unknown(CLEAN)
+    taints: set[Taint] = set()
+    for taint in value.taints:
+        kind = kind_of(reader, taint)
+        new = reader.source(kind, path, node, path)
+        taints.add(replace(taint, source=new.source, forms=new.forms, trail=new.trail))
+    return Unknown(frozenset(taints), "", path)
+
+
+def kind_of(reader: Reader, taint: Taint) -> str:
+    """Return which kind of event a mark is of."""
+    return reader.kinds[taint.source]
+
+
+def is_request_attribute(name: str) -> bool:
+    """Return whether an attribute of an application is the request."""
+    return name in _REQUEST_ATTRIBUTES
+
+
+def is_stored(name: str) -> bool:
+    """Return whether a call gives what is stored."""
+    root, method = name.partition(".")[0], name.rpartition(".")[2]
+    if root == "casemate":
+        return method in _OF_HANDLES
+    return root in STORED_ROOTS and method in STORED
+
+
+def is_trusted(event: str) -> bool:
+    """Return whether nobody outside chooses what is in an event."""
+    return event in _TRUSTED_EVENTS

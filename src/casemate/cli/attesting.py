@@ -1,0 +1,70 @@
+"""Vouching for what was built: its provenance and SBOM, signed with this machine's key."""
+
+from __future__ import annotations
+
+import base64
+import platform
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from casemate import __version__
+from casemate.cli.builder_key import own_key
+from casemate.cli.client import NodeClient
+from casemate.operations.signing import Attested, PutAttestation
+
+if TYPE_CHECKING:
+    from casemate.build import BuiltBundle
+    from casemate.model.signing import Envelope
+    from casemate.signing import SigningKey
+
+_TOKEN_ID = re.compile(r"cm_([^_]+)_")
+ATTEST_SECONDS = 60.0
+
+
+def attest(client: NodeClient, built: BuiltBundle) -> Attested:
+    """Sign a bundle and bring that to the node, which learns of the key if it is a new one."""
+    from casemate.signing import proof_of
+
+    key = own_key()
+    provenance, sbom = envelopes(built, key)
+    return client.call(
+        PutAttestation(
+            digest=built.digest,
+            provenance=provenance,
+            sbom=sbom,
+            public=base64.b64encode(key.public).decode(),
+            proof=proof_of(key, token_id(client)),
+            name=key_name(),
+        ),
+        seconds=ATTEST_SECONDS,
+    )
+
+
+def envelopes(built: BuiltBundle, key: SigningKey) -> tuple[Envelope, Envelope]:
+    """Return the signed provenance and SBOM of a bundle."""
+    from casemate.sbom import sbom as sbom_of
+    from casemate.signing import provenance_of, sbom_statement, sealed
+
+    made = sbom_statement(built.manifest, sbom_of(built.path, built.manifest))
+    said = provenance_of(
+        built.manifest,
+        made,
+        builder=key.id,
+        at=time.time(),
+        run=uuid.uuid4().hex,
+        version=__version__,
+    )
+    return sealed(said, (key,)), sealed(made, (key,))
+
+
+def token_id(client: NodeClient) -> str:
+    """Return the id of the token that requests carry, which is no secret."""
+    match = _TOKEN_ID.match(client.credentials.key or "")
+    return match.group(1) if match else ""
+
+
+def key_name() -> str:
+    """Return what a key is known by: the machine's name."""
+    return platform.node()[:80]

@@ -1,0 +1,225 @@
+"""`casemate deps`: which packages functions need, and which only lie there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from casemate.cli import prompts
+from casemate.cli.building import Workspace
+from casemate.cli.errors import CommandError
+from casemate.cli.evidence import evidence_of
+from casemate.cli.names import FunctionName
+from casemate.cli.options import JsonOption, ManifestOption, YesOption, command, new_app
+from casemate.cli.pruning import Pruning, default_test
+from casemate.cli.terminal import DIM, GREEN, YELLOW, note, print_json, print_line, print_table
+from casemate.cli.text import size
+from casemate.model.errors import CasemateError
+
+if TYPE_CHECKING:
+    from casemate.build import BuiltBundle
+    from casemate.model.evidence import Evidence
+    from casemate.sbom import Need, Needs
+
+app = new_app("See which packages functions need, and remove those that nothing needs.")
+
+LiveOption = Annotated[
+    bool,
+    typer.Option("--live", help="Ask the node as well which packages it has seen loaded."),
+]
+FunctionsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FUNCTION", help="Which ones; without any, all of the project."),
+]
+
+
+class _Looked(NamedTuple):
+    """What is known of one function's packages."""
+
+    name: FunctionName
+    built: BuiltBundle
+    needs: Needs
+    evidence: Evidence | None
+    holes: dict[str, list[str]] | None
+    """Ids of advisories by package; None where they cannot be relied upon."""
+
+
+@command(app, examples="$ casemate deps ls\n$ casemate deps ls thumbnail --live --json")
+def ls(
+    functions: FunctionsArgument = None,
+    manifest: ManifestOption = None,
+    live: LiveOption = False,
+    json: JsonOption = False,
+) -> None:
+    """List packages with their size, known holes, and who needs them.
+
+    `imported`: the function's code imports it. `needed`: a package that is needed declares it.
+    `optional`: its name is in the code of what is needed, so it may be imported. `unused`: none of
+    these. With --live it is told what the node has seen loaded: when the handler was imported, and
+    by one call in sixteen.
+    """
+    looked = _look(Workspace(manifest, functions or ()), live=live)
+    if json:
+        print_json([_plain(one) for one in looked])
+        return
+    print_table(
+        ("function", "package", "version", "size", "is", "by", "seen", "holes"),
+        [
+            (
+                str(one.name),
+                need.name,
+                need.version,
+                size(need.size),
+                need.standing.value,
+                ", ".join(need.by[:3]) + (" ..." if len(need.by) > 3 else ""),
+                _seen(one.evidence, need),
+                "?" if one.holes is None else ", ".join(one.holes.get(need.name, ())) or "none",
+            )
+            for one in looked
+            for need in one.needs.packages
+        ],
+        below=("by", "holes"),
+        empty="There are no packages of others.",
+    )
+    _tell(looked)
+
+
+def _tell(looked: Sequence[_Looked]) -> None:
+    for one in looked:
+        if one.needs.dynamic:
+            places = ", ".join(one.needs.dynamic[:5])
+            note(f"{one.name} imports what is only known when it runs: {places}", YELLOW)
+        for path in one.needs.unread[:5]:
+            note(f"{one.name}: {path} could not be read as Python", YELLOW)
+        idle = [need for need in one.needs.packages if need.standing.value == "unused"]
+        if idle:
+            total = size(sum(need.size for need in idle))
+            names = ", ".join(need.name for need in idle)
+            note(f"{one.name}: {total} of nothing's need: {names}", DIM)
+    if any(one.holes is None for one in looked):
+        note("Holes are not known: import advisories (casemate advisories import).", DIM)
+
+
+def _look(workspace: Workspace, *, live: bool) -> list[_Looked]:
+    from casemate.sbom import needs
+
+    found = []
+    for built in list(workspace.build(None, relock=False)):
+        name = workspace.name_of(built.manifest.function)
+        seen = evidence_of(name, built.digest) if live else None
+        listed = needs(built.path, built.manifest)
+        found.append(_Looked(name, built, listed, seen, _holes(listed)))
+    return found
+
+
+def _holes(listed: Needs) -> dict[str, list[str]] | None:
+    from casemate.advisories import Ecosystem, Package, default_place, judge
+
+    packages = [
+        Package(ecosystem=Ecosystem.PYPI, name=need.name, version=need.version)
+        for need in listed.packages
+    ]
+    try:
+        judged = judge(packages, default_place(os.environ))
+    except CasemateError:
+        return None
+    if judged.not_judged:
+        return None
+    found: dict[str, list[str]] = {}
+    for finding in judged.findings:
+        found.setdefault(finding.package.name, []).append(finding.id)
+    return found
+
+
+def _seen(evidence: Evidence | None, need: Need) -> str:
+    seen = evidence.of(need.name) if evidence is not None else None
+    if seen is None:
+        return "-"
+    return "import" if seen.at_import else "call" if seen.at_call else "never"
+
+
+def _plain(one: _Looked) -> dict[str, object]:
+    return {
+        "function": str(one.name),
+        "digest": one.built.digest,
+        "packages": one.needs.packages,
+        "dynamic": one.needs.dynamic,
+        "unread": one.needs.unread,
+        "evidence": one.evidence,
+        "holes": one.holes,
+    }
+
+
+@command(
+    app,
+    examples='$ casemate deps prune thumbnail\n$ casemate deps prune --test "python -m pytest -q"',
+)
+def prune(
+    functions: FunctionsArgument = None,
+    manifest: ManifestOption = None,
+    live: LiveOption = False,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            "--test",
+            metavar="COMMAND",
+            help="What has to pass without the packages; else pytest, where there are tests.",
+        ),
+    ] = None,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Remove requirements that nothing needs, once the tests pass without them.
+
+    Of a requirements.txt, those that `casemate deps ls` calls unused in every function that has
+    that file. The functions are built and the tests run with these packages out of reach; unless
+    both go well, files are as they were.
+    """
+    workspace = Workspace(manifest, functions or ())
+    chosen = {spec.requirements for spec in workspace.chosen if spec.requirements is not None}
+    # What another function with the same file needs stays.
+    workspace.chosen = [s for s in workspace.project.functions if s.requirements in chosen]
+    looked = _look(workspace, live=live)
+    command_line = test or default_test(workspace.root)
+    removed: dict[str, list[str]] = {}
+    for name in sorted(chosen):
+        mine = [one for one in looked if one.built.manifest.function.name in _with(workspace, name)]
+        unused = set.intersection(*({n.name for n in _idle(one)} for one in mine))
+        modules = {n.name: n.modules for one in mine for n in one.needs.packages}
+        pruning = Pruning.of(workspace.root, name, unused)
+        if not pruning.removed:
+            continue
+        names = ", ".join(pruning.removed)
+        prompts.confirm(f"Remove {names} from {name} if the tests pass?", yes=yes or json)
+        if command_line is None:
+            raise CommandError(
+                "There are no tests to tell whether the functions work without these packages.",
+                next_step='Give a command that does: --test "python -m pytest".',
+            )
+        blocked = [module for package in pruning.removed for module in modules[package]]
+        pruning.try_out(lambda: list(workspace.build(None, relock=False)), command_line, blocked)
+        removed[name] = list(pruning.removed)
+        if not json:
+            print_line(f"{name}: removed {names}", GREEN)
+    if json:
+        print_json({"removed": removed})
+    elif not removed:
+        print_line("There is nothing to remove.")
+
+
+def _with(workspace: Workspace, requirements: str) -> set[str]:
+    return {spec.name for spec in workspace.chosen if spec.requirements == requirements}
+
+
+def _idle(one: _Looked) -> list[Need]:
+    """Return packages that nothing needs. Where imports are not known, there are none."""
+    if one.needs.unread:
+        return []
+    return [
+        need
+        for need in one.needs.packages
+        if need.standing.value == "unused" and _seen(one.evidence, need) in ("-", "never")
+    ]

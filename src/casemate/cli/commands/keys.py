@@ -1,0 +1,125 @@
+"""`casemate keys`: the keys with which bundles are signed, and whose a project asks for."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated
+
+import typer
+
+from casemate.cli.attesting import key_name, token_id
+from casemate.cli.builder_key import key_path, own_key
+from casemate.cli.client import connect
+from casemate.cli.operation_command import answered
+from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.terminal import note, print_json, print_line, print_table
+from casemate.cli.text import moment
+from casemate.model.signing import BuilderKey, SigningRule
+from casemate.operations.signing import (
+    AddBuilderKey,
+    BuilderKeys,
+    ListBuilderKeys,
+    RevokeBuilderKey,
+    SetSigningRule,
+    ShowSigningRule,
+)
+
+app = new_app("See, enrol and revoke the keys with which bundles are signed.")
+
+
+def _state(key: BuilderKey) -> str:
+    if key.revoked_at is None:
+        return "in force"
+    return f"revoked {moment(key.revoked_at)} by {key.revoked_by}"
+
+
+@answered(app, ListBuilderKeys, examples="$ casemate keys ls\n$ casemate keys ls --json")
+def ls(found: BuilderKeys) -> None:
+    """List the keys of yours, or all if you may see accounts."""
+    print_table(
+        ("id", "of", "name", "added", "state", "why"),
+        [
+            (key.id, key.principal, key.name, moment(key.added_at), _state(key), key.reason)
+            for key in found.keys
+        ],
+        below=("state", "why"),
+        empty="There are no keys; the first deploy from a machine makes one.",
+    )
+
+
+@command(app, examples="$ casemate keys add\n$ CASEMATE_BUILDER_KEY=ci.key casemate keys add")
+def add(
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="What you will know it by; without it the machine's name."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Enrol this machine's key as one of yours, and print its id.
+
+    The first deploy does so by itself. The key is made if there is none, in a file that only you
+    can read; CASEMATE_BUILDER_KEY names another one.
+    """
+    from casemate.signing import proof_of
+
+    key = own_key()
+    with connect() as client:
+        added = client.call(
+            AddBuilderKey(
+                public=base64.b64encode(key.public).decode(),
+                proof=proof_of(key, token_id(client)),
+                name=key_name() if name is None else name,
+            )
+        )
+    if json:
+        print_json(added)
+        return
+    print_line(added.id)
+    note(f"The key in {key_path()} is one of {added.principal}.")
+
+
+@answered(
+    app,
+    RevokeBuilderKey,
+    examples="$ casemate keys revoke ID --reason 'the laptop was stolen' --since 2026-11-20",
+    confirm="Revoke the key {it.id} of {call.url} for good?",
+)
+def revoke(revoked: BuilderKeys) -> None:
+    """Revoke a key at once and for good.
+
+    Nothing that it signs is deployed any more. With --since, what was deployed with it from then on
+    is not started either; deploy it anew with another key (--force), or roll back.
+    """
+    for key in revoked.keys:
+        print_line(f"The key {key.id[:12]} of {key.principal} is revoked.")
+
+
+def _print_rule(rule: SigningRule) -> None:
+    if not rule.keys:
+        print_line(f"{rule.project}: who deploys has to have signed.")
+        return
+    print_line(f"{rule.project}: {rule.threshold} of {len(rule.keys)} keys have to have signed:")
+    for key in rule.keys:
+        print_line(f"  {key}")
+
+
+@answered(app, ShowSigningRule, examples="$ casemate keys rule shop")
+def rule(found: SigningRule) -> None:
+    """Show whose signatures a project asks for."""
+    _print_rule(found)
+
+
+@answered(
+    app,
+    SetSigningRule,
+    name="set-rule",
+    examples="$ casemate keys set-rule shop --key ID --key ID --threshold 2\n"
+    "$ casemate keys set-rule shop",
+)
+def set_rule(changed: SigningRule) -> None:
+    """Have a project ask for the signatures of these keys, whoever deploys.
+
+    Those who hold them sign with `casemate sign`. Without --key there is no rule any more: who
+    deploys has to have signed.
+    """
+    _print_rule(changed)

@@ -1,0 +1,198 @@
+"""`casemate verify`: does what is live, or a bundle, come from this source, by whose word?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import msgspec
+import typer
+
+from casemate.cli.building import Workspace
+from casemate.cli.client import NodeClient, connect
+from casemate.cli.deployed import live_version
+from casemate.cli.errors import CommandError, MissingError, UsageError
+from casemate.cli.names import FunctionName
+from casemate.cli.options import JsonOption, ManifestOption, command, new_app
+from casemate.cli.terminal import GREEN, RED, print_json, print_line
+from casemate.model.errors import CasemateError
+from casemate.operations.functions import ShowFunction
+from casemate.operations.signing import Attestations, ShowAttestations
+
+if TYPE_CHECKING:
+    from casemate.build import BuiltBundle
+    from casemate.model.bundle import BundleManifest
+    from casemate.signing import Vouched
+
+app = new_app()
+_DIGEST_CHARS = 64
+
+
+class Check(NamedTuple):
+    """One thing that was looked at."""
+
+    what: str
+    holds: bool
+    detail: str
+
+
+@command(
+    app,
+    examples="$ casemate verify thumbnail\n"
+    "$ casemate verify thumbnail --version 3 --json\n"
+    "$ casemate verify .casemate/bundles/DIGEST",
+)
+def verify(
+    what: Annotated[
+        str, typer.Argument(metavar="FUNCTION|BUNDLE", help="A function, or a bundle's path.")
+    ],
+    manifest: ManifestOption = None,
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="This version; else the live one.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Check signatures, SBOM and digests, build the source again, and compare.
+
+    Builds repeat: the same source and lock, with the same patch version of Python, give the same
+    digest in any folder, at any time, for anybody. Of a bundle's path, the files are held against
+    its manifest. Exits with 1 if anything does not hold.
+    """
+    if Path(what).exists():
+        if version is not None:
+            raise UsageError("--version is of a function, not of a bundle's path.")
+        checks = _of_bundle(Path(what).absolute(), manifest)
+    else:
+        workspace = Workspace(manifest, (what,))
+        with connect() as client:
+            checks = _of_function(client, workspace, version)
+    if json:
+        print_json([check._asdict() for check in checks])
+    else:
+        for check in checks:
+            mark, colour = ("holds", GREEN) if check.holds else ("FAILS", RED)
+            print_line(f"{mark}  {check.what}: {check.detail}", colour)
+    if not all(check.holds for check in checks):
+        failed = ", ".join(check.what for check in checks if not check.holds)
+        raise CommandError(
+            f"It is not what it should be: {failed}.",
+            next_step="See which source it was built from, and deploy that anew.",
+        )
+
+
+def _of_function(client: NodeClient, workspace: Workspace, number: int | None) -> list[Check]:
+    name = workspace.name_of(workspace.chosen[0])
+    shown = client.call(ShowFunction(project=name.project, function=name.function))
+    live = live_version(shown)
+    number = number or (live.number if live is not None else None)
+    found = next((one for one in shown.versions if one.number == number), None)
+    if found is None:
+        raise MissingError(f"{name} has no such version.", next_step=f"See `casemate show {name}`.")
+    held = client.call(
+        ShowAttestations(project=name.project, function=name.function, number=found.number)
+    )
+    checks, said = _signatures(name, held)
+    if found.digest != held.digest:
+        checks.append(Check("version", False, f"{found.digest} is signed as {held.digest}"))
+    (built,) = workspace.build(None, relock=False)
+    checks.append(_same(built.digest, found.digest))
+    if said is not None and built.digest == found.digest:
+        checks.append(_sbom(said, built))
+    return checks
+
+
+def _signatures(name: FunctionName, held: Attestations) -> tuple[list[Check], Vouched | None]:
+    """Check who vouches for a version, here and not by the node's word."""
+    from casemate.signing import key_id, read_vouched, require_public
+
+    public = {}
+    for key in held.keys:
+        raw = require_public(key.public)
+        if key_id(raw) == key.id:
+            public[key.id] = raw
+    checks, newest = [], None
+    for one in held.attestations:
+        try:
+            said = read_vouched(held.digest, one.provenance, one.sbom, public)
+        except CasemateError as error:
+            checks.append(Check("signature", False, error.message))
+            continue
+        owners = sorted({key.principal for key in held.keys if key.id in said.keys})
+        revoked = [key for key in held.keys if key.id in said.keys and key.revoked_at is not None]
+        by = f"{', '.join(owners)} with {', '.join(sorted(k[:12] for k in said.keys))}"
+        if said.migrated:
+            by = "the node alone, which found it deployed when it began to ask for signatures"
+        if (said.project, said.function) != (name.project, name.function):
+            checks.append(Check("provenance", False, f"it is of {said.project}/{said.function}"))
+        elif revoked and (one.used_at or 0.0) >= min(key.since or 0.0 for key in revoked):
+            checks.append(Check("signature", False, f"by {by}, revoked: {revoked[0].reason}"))
+        else:
+            checks.append(Check("signature", True, f"by {by}"))
+            newest = said
+    if not checks:
+        checks.append(Check("signature", False, "nobody vouches for it"))
+    return checks, newest
+
+
+def _same(built: str, wanted: str) -> Check:
+    if built == wanted:
+        return Check("source", True, f"building it again gives {built[:12]}")
+    detail = f"building it again gives {built[:12]}, not {wanted[:12]}"
+    return Check("source", False, detail)
+
+
+def _sbom(said: Vouched, built: BuiltBundle) -> Check:
+    from casemate.sbom import sbom as sbom_of
+    from casemate.signing import comparable_sbom
+
+    if said.sbom is None:
+        return Check("SBOM", True, "none was signed, so there is none to compare")
+    made = msgspec.json.decode(sbom_of(built.path, built.manifest))
+    if comparable_sbom(made) == comparable_sbom(said.sbom):
+        return Check("SBOM", True, f"it names the {len(made['components'])} packages there are")
+    return Check("SBOM", False, "it is not that of the bundle")
+
+
+def _of_bundle(path: Path, manifest: Path | None) -> list[Check]:
+    """Check a folder or an archive, and build it again where its project is here."""
+    digest = path.name[:_DIGEST_CHARS]
+    try:
+        with _unpacked(path, digest) as read:
+            count = len(read.files)
+    except CasemateError as error:
+        return [Check("digests", False, error.message)]
+    checks = [Check("digests", True, f"{count} files are those that {digest[:12]} names")]
+    try:
+        workspace = Workspace(manifest, ())
+    except CasemateError:
+        return checks
+    spec = workspace.project.function(read.function.name)
+    if workspace.project.name == read.project and spec is not None:
+        workspace.chosen = [spec]
+        # Not into the folder that it may be in: what is there would not be built.
+        with tempfile.TemporaryDirectory(prefix="casemate-") as out:
+            (built,) = workspace.build(Path(out), relock=False)
+            checks.append(_same(built.digest, digest))
+    return checks
+
+
+@contextmanager
+def _unpacked(path: Path, digest: str) -> Iterator[BundleManifest]:
+    from casemate.build import unpack
+    from casemate.build import verify as verify_folder
+    from casemate.model.bundle import BundleManifest
+
+    if path.is_dir():
+        verify_folder(path)
+        data = (path / "bundle.json").read_bytes()
+        yield msgspec.json.decode(data, type=BundleManifest)
+        return
+    with tempfile.TemporaryDirectory(prefix="casemate-") as folder:
+        try:
+            with path.open("rb") as archive:
+                yield unpack(archive, Path(folder) / digest, digest)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}.") from error

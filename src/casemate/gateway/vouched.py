@@ -1,0 +1,66 @@
+"""On whose word a bundle is deployed: signed provenance and SBOM, held against what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from casemate.gateway.bundles import BundleStore
+from casemate.model.bundle import BundleManifest
+from casemate.model.denial import DenialKind, denied_at
+from casemate.model.errors import InvalidInputError
+from casemate.model.facts import Actor, Fact, FunctionPlace
+from casemate.sbom import SbomError, sbom
+from casemate.supply import Admitted, Signatures, UnsignedError
+
+
+class Vouching:
+    """Lets deploy what is vouched for, and tells of what is not."""
+
+    def __init__(
+        self, signatures: Signatures, bundles: BundleStore, happened: Callable[[Fact], None]
+    ) -> None:
+        """Ask `signatures`; the files are those of `bundles`."""
+        self._signatures = signatures
+        self._bundles = bundles
+        self._happened = happened
+
+    async def require(self, manifest: BundleManifest, by: Actor) -> Admitted:
+        """Return on whose word `by` can deploy a bundle. Raises UnsignedError, which is told."""
+
+        async def made() -> dict[str, Any]:
+            return await self._sbom(manifest)
+
+        try:
+            return await self._signatures.admit(manifest, by=by, sbom=made)
+        except UnsignedError as error:
+            self._happened(
+                denied_at(
+                    FunctionPlace(manifest.project, manifest.function.name, 0, invocation=""),
+                    at=time.time(),
+                    kind=DenialKind.SIGNATURE,
+                    by=by,
+                    action="function:deploy",
+                    reason=error.message,
+                )
+            )
+            raise
+
+    async def _sbom(self, manifest: BundleManifest) -> dict[str, Any]:
+        """Return the SBOM of the bundle that is here. InvalidInputError if it has none."""
+        digest = manifest.digest()
+        await self._bundles.acquire(digest)
+        try:
+            folder = self._bundles.folder(digest)
+            found: dict[str, Any] = msgspec.json.decode(
+                await asyncio.to_thread(sbom, folder, manifest)
+            )
+        except SbomError as error:
+            raise InvalidInputError(f"The bundle has no SBOM: {error.message}") from error
+        finally:
+            self._bundles.release(digest)
+        return found

@@ -1,0 +1,192 @@
+"""Builders' keys, what they signed, and rules of projects, in SQL."""
+
+from __future__ import annotations
+
+import msgspec
+
+from casemate.model.deployment import NewVersion
+from casemate.model.errors import ConflictError
+from casemate.model.evidence import Evidence
+from casemate.model.signing import Attestation, BuilderKey, Envelope, SigningRule
+from casemate.operations.attestations import (
+    CountWaitingAttestations,
+    KeepAttestations,
+    KeepBuilderKey,
+    KeepEvidence,
+    KeepSigningRule,
+    ReadAttestations,
+    ReadBuilderKeys,
+    ReadEvidence,
+    ReadSigningRules,
+    ReadUnattested,
+)
+from casemate.operations.performing import DirectPerformers
+from casemate.sqlite import engine
+
+_KEY_COLUMNS = ", ".join(BuilderKey.__struct_fields__)
+_PLACES = ", ".join("?" * len(BuilderKey.__struct_fields__))
+_SELECT_KEYS = f"SELECT {_KEY_COLUMNS} FROM builder_key ORDER BY added_at, id, principal"  # noqa: S608
+_KEEP_KEY = f"INSERT OR REPLACE INTO builder_key ({_KEY_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608
+_INSERT = """
+    INSERT OR IGNORE INTO attestation
+        (digest, statement, keys, principal, at, provenance, sbom, used_at, needed)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_SELECT = """
+    SELECT digest, statement, keys, principal, at, provenance, sbom, used_at, needed
+    FROM attestation WHERE digest = ? ORDER BY at, statement
+"""
+_PRUNE = """
+    DELETE FROM attestation WHERE at < ? AND digest NOT IN (SELECT digest FROM version)
+"""
+_USE = """
+    UPDATE attestation SET used_at = ?, needed = ?, keys = ?
+    WHERE digest = ? AND statement = ? AND used_at IS NULL
+"""
+_UNATTESTED = """
+    SELECT digest, min(project), min(function) FROM version
+    WHERE digest NOT IN (SELECT digest FROM attestation WHERE used_at IS NOT NULL)
+    GROUP BY digest ORDER BY digest
+"""
+
+performs = DirectPerformers()
+
+
+@performs(ReadBuilderKeys)
+def keys(connection: engine.Connection, _operation: ReadBuilderKeys) -> tuple[BuilderKey, ...]:
+    """Return every key."""
+    return tuple(
+        BuilderKey(**dict(zip(BuilderKey.__struct_fields__, row, strict=True)))
+        for row in connection.execute(_SELECT_KEYS)
+    )
+
+
+@performs(KeepBuilderKey)
+def keep_key(connection: engine.Connection, operation: KeepBuilderKey) -> None:
+    """Insert or replace a key of a principal."""
+    connection.execute(_KEEP_KEY, msgspec.structs.astuple(operation.key))
+
+
+@performs(ReadSigningRules)
+def rules(connection: engine.Connection, _operation: ReadSigningRules) -> tuple[SigningRule, ...]:
+    """Return all rules, by project."""
+    rows = connection.execute("SELECT project, keys, threshold FROM signing_rule ORDER BY project")
+    return tuple(
+        SigningRule(
+            project=project,
+            keys=msgspec.json.decode(named, type=tuple[str, ...]),
+            threshold=threshold,
+        )
+        for project, named, threshold in rows
+    )
+
+
+@performs(KeepSigningRule)
+def keep_rule(connection: engine.Connection, operation: KeepSigningRule) -> None:
+    """Replace a project's rule; one without keys is none."""
+    rule = operation.rule
+    connection.execute("DELETE FROM signing_rule WHERE project = ?", (rule.project,))
+    if rule.keys:
+        connection.execute(
+            "INSERT INTO signing_rule (project, keys, threshold) VALUES (?, ?, ?)",
+            (rule.project, msgspec.json.encode(rule.keys).decode(), rule.threshold),
+        )
+
+
+@performs(KeepAttestations)
+def keep(connection: engine.Connection, operation: KeepAttestations) -> None:
+    """Insert attestations. ConflictError if one is there already."""
+    if operation.forget_before:
+        connection.execute(_PRUNE, (operation.forget_before,))
+    for one in operation.attestations:
+        row = (
+            one.digest,
+            one.statement,
+            msgspec.json.encode(one.keys).decode(),
+            one.principal,
+            one.at,
+            msgspec.json.encode(one.provenance),
+            None if one.sbom is None else msgspec.json.encode(one.sbom),
+            one.used_at,
+            one.needed,
+        )
+        if connection.execute(_INSERT, row).rowcount != 1:
+            raise ConflictError(
+                f"The statement {one.statement[:12]} was brought before.",
+                next_step="Sign anew: each signature is for one deploy.",
+            )
+
+
+@performs(ReadAttestations)
+def attestations(
+    connection: engine.Connection, operation: ReadAttestations
+) -> tuple[Attestation, ...]:
+    """Return what vouches for a bundle."""
+    return tuple(
+        Attestation(
+            digest=digest,
+            statement=statement,
+            keys=msgspec.json.decode(named, type=tuple[str, ...]),
+            principal=principal,
+            at=at,
+            provenance=msgspec.json.decode(provenance, type=Envelope),
+            sbom=None if sbom is None else msgspec.json.decode(sbom, type=Envelope),
+            used_at=used_at,
+            needed=needed,
+        )
+        for digest, statement, named, principal, at, provenance, sbom, used_at, needed in (
+            connection.execute(_SELECT, (operation.digest,))
+        )
+    )
+
+
+@performs(CountWaitingAttestations)
+def waiting(connection: engine.Connection, operation: CountWaitingAttestations) -> tuple[int, int]:
+    """Count what a principal has brought and nothing was deployed with."""
+    count, size = connection.execute(
+        "SELECT count(*), total(length(provenance) + coalesce(length(sbom), 0)) "
+        "FROM attestation WHERE principal = ? AND used_at IS NULL",
+        (operation.principal,),
+    ).fetchone()
+    return int(count), int(size)
+
+
+@performs(ReadUnattested)
+def unattested(
+    connection: engine.Connection, _operation: ReadUnattested
+) -> tuple[tuple[str, str, str], ...]:
+    """Return deployed bundles for which nobody vouches."""
+    return tuple((row[0], row[1], row[2]) for row in connection.execute(_UNATTESTED))
+
+
+@performs(ReadEvidence)
+def evidence(connection: engine.Connection, operation: ReadEvidence) -> Evidence | None:
+    """Return what was seen of a bundle."""
+    row = connection.execute(
+        "SELECT seen FROM bundle_evidence WHERE digest = ?", (operation.digest,)
+    ).fetchone()
+    return None if row is None else msgspec.json.decode(row[0], type=Evidence)
+
+
+@performs(KeepEvidence)
+def keep_evidence(connection: engine.Connection, operation: KeepEvidence) -> None:
+    """Replace what was seen of a bundle, and forget that of bundles that no version has."""
+    connection.execute(
+        "DELETE FROM bundle_evidence WHERE digest NOT IN (SELECT digest FROM version)"
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO bundle_evidence VALUES (?, ?)",
+        (operation.evidence.digest, msgspec.json.encode(operation.evidence).decode()),
+    )
+
+
+def use(connection: engine.Connection, new: NewVersion, at: float) -> None:
+    """Note that a version is deployed with these; ConflictError if one was used before."""
+    for voucher in new.vouchers:
+        keys = msgspec.json.encode(voucher.keys).decode()
+        row = (at, new.needed, keys, new.digest, voucher.statement)
+        if connection.execute(_USE, row).rowcount != 1:
+            raise ConflictError(
+                f"The signature {voucher.statement[:12]} was used for another deploy.",
+                next_step="Sign anew: casemate deploy does.",
+            )

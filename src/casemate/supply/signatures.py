@@ -1,0 +1,378 @@
+"""Whether enough of the right people vouch for a bundle: when it is deployed, and at each start."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from casemate.model.bundle import BundleManifest
+from casemate.model.deployment import Version
+from casemate.model.errors import InvalidInputError, NotFoundError, QuotaError
+from casemate.model.facts import Actor, BundleTampered, Fact, SigningRuleChanged
+from casemate.model.signing import NODE_KEY, Attestation, Envelope, SigningRule, Voucher
+from casemate.operations.attestations import (
+    CountWaitingAttestations,
+    KeepAttestations,
+    KeepSigningRule,
+    ReadAttestations,
+    ReadSigningRules,
+    ReadUnattested,
+)
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.signing import (
+    SignatureError,
+    Vouched,
+    comparable_sbom,
+    migrated_provenance,
+    read_vouched,
+    sealed,
+)
+from casemate.store.interface import Store
+from casemate.supply.errors import NotVouchedError, UnsignedError
+from casemate.supply.keys import BuilderKeys
+
+DAY = 86_400.0
+MAX_AGE_SECONDS = 30 * DAY
+"""Between signing and deploying."""
+MAX_AHEAD_SECONDS = DAY
+"""How far the signer's clock may be ahead of the node's."""
+KEPT_SECONDS = MAX_AGE_SECONDS + MAX_AHEAD_SECONDS + DAY
+"""How long one is known with which nothing was deployed, or what it was deployed as is gone: until
+it is too old to be used again."""
+MAX_WAITING = 256
+"""Of one principal."""
+MAX_WAITING_BYTES = 64 << 20
+MAX_HELD = 50_000
+"""Bundles of which it is remembered that they are vouched for."""
+_BATCH = 500
+_BEGUN = "signing/begun"
+_STEP = "deploy with casemate deploy, which signs"
+_ADMITTED_SECONDS = 3600.0
+
+
+class Admitted(msgspec.Struct, frozen=True, kw_only=True):
+    """What a version can be deployed with."""
+
+    vouchers: tuple[Voucher, ...]
+    needed: int
+
+
+class Signatures:
+    """One per gateway. Belongs to its event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: BuilderKeys,
+        happened: Callable[[Fact], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Keep what is brought in `store`."""
+        self._store = store
+        self.keys = keys
+        self._happened = happened
+        self._clock = clock
+        self._rules: dict[str, SigningRule] = {}
+        self._held: dict[str, int] = {}
+        """Bundles that were found vouched for, and at which revision of the keys."""
+        self._told: set[str] = set()
+        """Bundles of which it was told that nobody vouches for them."""
+        self._admitted: dict[str, float] = {}
+        """Bundles that may be started before there is a version of them, and until when."""
+        self._bringing = asyncio.Lock()
+
+    async def load(self) -> None:
+        """Read what is stored, and vouch for what was deployed before signatures were asked for."""
+        await self.keys.load()
+        for rule in await self._store.read(ReadSigningRules()):
+            self._rules[rule.project] = rule
+        if await self._store.read(ReadNodeValue(name=_BEGUN)) is None:
+            await self._migrate()
+            await self._store.change(KeepNodeValue(name=_BEGUN, value=b"1"))
+
+    async def _migrate(self) -> None:
+        found = await self._store.read(ReadUnattested())
+        if not found:
+            return
+        # Forgotten with the end of this call: nobody can ever sign with it again.
+        key = await self.keys.make_own()
+        for start in range(0, len(found), _BATCH):
+            batch = tuple(self._migrated(key, *one) for one in found[start : start + _BATCH])
+            await self._store.change(KeepAttestations(attestations=batch))
+
+    def _migrated(self, key: Any, digest: str, project: str, function: str) -> Attestation:
+        payload = migrated_provenance(
+            project, function, digest, builder=key.id, run=uuid.uuid4().hex
+        )
+        envelope = sealed(payload, (key,))
+        said = read_vouched(digest, envelope, None, {key.id: key.public})
+        now = self._clock()
+        return Attestation(
+            digest=digest,
+            statement=said.statement,
+            keys=(key.id,),
+            principal=NODE_KEY,
+            at=now,
+            provenance=envelope,
+            used_at=now,
+        )
+
+    # -- what is brought -----------------------------------------------------------------------
+
+    async def bring(
+        self, digest: str, provenance: Envelope, sbom: Envelope, *, by: Actor
+    ) -> Attestation:
+        """Keep what vouches for a bundle. It has to hold, and be signed by keys known here.
+
+        Raises SignatureError, ConflictError if it was brought before, QuotaError.
+        """
+        said = await self._read(digest, provenance, sbom)
+        self._require_fresh(said)
+        async with self._bringing:
+            waiting, size = await self._store.read(CountWaitingAttestations(principal=by.principal))
+            if waiting >= MAX_WAITING or size >= MAX_WAITING_BYTES:
+                raise QuotaError(
+                    f"{by.principal} has brought {waiting} attestations of {size} bytes that "
+                    f"nothing was deployed with, expected at most {MAX_WAITING}, and "
+                    f"{MAX_WAITING_BYTES} bytes.",
+                    next_step="Deploy; what is not used is forgotten after a month.",
+                )
+            now = self._clock()
+            kept = Attestation(
+                digest=digest,
+                statement=said.statement,
+                keys=tuple(sorted(said.keys)),
+                principal=by.principal,
+                at=now,
+                provenance=provenance,
+                sbom=sbom,
+            )
+            await self._store.change(
+                KeepAttestations(attestations=(kept,), forget_before=now - KEPT_SECONDS)
+            )
+        return kept
+
+    async def _read(self, digest: str, provenance: Envelope, sbom: Envelope | None) -> Vouched:
+        # An SBOM can have megabytes: not on the event loop.
+        named = {one.keyid for one in provenance.signatures}
+        public = {name: key for name in named if (key := self.keys.public.get(name)) is not None}
+        return await asyncio.to_thread(read_vouched, digest, provenance, sbom, public)
+
+    def _require_fresh(self, said: Vouched) -> None:
+        age = self._clock() - (said.at or 0.0)
+        if said.at is None or not -MAX_AHEAD_SECONDS <= age <= MAX_AGE_SECONDS:
+            raise SignatureError(
+                f"It was signed {age / DAY:.1f} days ago; expected at most "
+                f"{MAX_AGE_SECONDS / DAY:.0f}, and not tomorrow.",
+                next_step="Sign anew, and see that the clocks are right.",
+            )
+
+    async def of(self, digest: str) -> tuple[Attestation, ...]:
+        """Return what a bundle was deployed with."""
+        found = await self._store.read(ReadAttestations(digest=digest))
+        return tuple(one for one in found if one.used_at is not None)
+
+    # -- deploys -------------------------------------------------------------------------------
+
+    async def admit(
+        self, manifest: BundleManifest, *, by: Actor, sbom: Callable[[], Awaitable[dict[str, Any]]]
+    ) -> Admitted:
+        """Return what `by` can deploy a bundle with; `sbom` makes the SBOM of what is there.
+
+        Raises UnsignedError if those whose word is needed have not given it.
+        """
+        digest, rule = manifest.digest(), self._rules.get(manifest.project)
+        waiting = [
+            one
+            for one in await self._store.read(ReadAttestations(digest=digest))
+            if one.used_at is None
+        ]
+        vouchers: list[Voucher] = []
+        counted: set[str] = set()
+        needed = 1 if rule is None else rule.threshold
+        reason = ""
+        for one in reversed(waiting):  # the newest first
+            if len(counted) >= needed:
+                break
+            try:
+                said = await self._sound(one, manifest, sbom)
+            except InvalidInputError as error:
+                reason = error.message
+                continue
+            fresh = {key for key in said.keys - counted if self._may(key, rule, by)}
+            if fresh:
+                counted |= fresh
+                vouchers.append(Voucher(statement=said.statement, keys=tuple(sorted(fresh))))
+        if len(counted) < needed:
+            raise _unsigned(manifest, rule, len(counted), by, reason)
+        self._admitted[digest] = self._clock() + _ADMITTED_SECONDS
+        self._forget_admitted()
+        return Admitted(vouchers=tuple(vouchers), needed=needed)
+
+    def _may(self, key: str, rule: SigningRule | None, by: Actor) -> bool:
+        if rule is None:
+            return self.keys.is_of(key, by.principal)
+        return key in rule.keys and self.keys.counts(key)
+
+    async def _sound(
+        self,
+        kept: Attestation,
+        manifest: BundleManifest,
+        sbom: Callable[[], Awaitable[dict[str, Any]]],
+    ) -> Vouched:
+        """Return what an attestation says of just this bundle. Raises SignatureError."""
+        said = await self._read(kept.digest, kept.provenance, kept.sbom)
+        self._require_fresh(said)
+        if (said.project, said.function) != (manifest.project, manifest.function.name):
+            raise SignatureError("The provenance is of another function.")
+        if said.statement != kept.statement:
+            raise SignatureError("The provenance is not the one that was brought.")
+        if said.sbom is None or comparable_sbom(said.sbom) != comparable_sbom(await sbom()):
+            raise SignatureError(
+                "The signed SBOM is not that of the bundle.",
+                next_step="Build with the release that the node has, and sign anew.",
+            )
+        return said
+
+    def _forget_admitted(self) -> None:
+        now = self._clock()
+        for digest in [one for one, until in self._admitted.items() if until < now]:
+            del self._admitted[digest]
+
+    # -- rules ---------------------------------------------------------------------------------
+
+    def rule(self, project: str) -> SigningRule:
+        """Return a project's rule; one without keys if it has none."""
+        return self._rules.get(project) or SigningRule(project=project)
+
+    async def set_rule(self, rule: SigningRule, *, by: Actor) -> SigningRule:
+        """Have a project ask for these. Raises NotFoundError, InvalidInputError."""
+        if len(set(rule.keys)) != len(rule.keys):
+            raise InvalidInputError("A key is named more than once, expected each one once.")
+        if rule.keys and not 1 <= rule.threshold <= len(rule.keys):
+            raise InvalidInputError(
+                f"{rule.threshold} of {len(rule.keys)} keys can never have signed.",
+                next_step="Name more keys, or ask for fewer.",
+            )
+        for key in rule.keys:
+            if not self.keys.counts(key):
+                raise NotFoundError(
+                    f"There is no key {key[:12]} in force.",
+                    next_step="`casemate keys ls` lists them.",
+                )
+        kept = rule if rule.keys else SigningRule(project=rule.project)
+        await self._store.change(KeepSigningRule(rule=kept))
+        if kept.keys:
+            self._rules[rule.project] = kept
+        else:
+            self._rules.pop(rule.project, None)
+        self._happened(
+            SigningRuleChanged(
+                at=self._clock(),
+                by=by.principal,
+                remote_address=by.remote_address,
+                project=rule.project,
+                keys=kept.keys,
+                threshold=kept.threshold,
+            )
+        )
+        return kept
+
+    # -- starts --------------------------------------------------------------------------------
+
+    async def require(self, version: Version) -> None:
+        """Raise NotVouchedError, and tell of it, unless somebody still vouches for a version.
+
+        What was found once is remembered until a key changes.
+        """
+        digest = version.digest
+        if version.number == 0:
+            if self._admitted.get(digest, 0.0) < self._clock():
+                raise NotVouchedError(f"Nobody vouches for the bundle {digest}.", next_step=_STEP)
+            return
+        revision = self.keys.revision
+        if self._held.get(digest) == revision:
+            return
+        problem = await self._problem(digest)
+        if problem:
+            self._tell(version, problem)
+            raise NotVouchedError(
+                f"Nobody vouches for the bundle {digest} any more: {problem}",
+                next_step="look at casemate verify, then sign it anew: casemate deploy --force",
+            )
+        self._told.discard(digest)
+        if len(self._held) >= MAX_HELD:
+            self._held.clear()
+        self._held[digest] = revision
+
+    async def _problem(self, digest: str) -> str:
+        """Return why what a bundle was deployed with does not count; empty if it does."""
+        keys: set[str] = set()
+        needed: list[int] = []
+        problem = "it was deployed with no signature that is kept."
+        for one in await self.of(digest):
+            try:
+                said = await self._read(digest, one.provenance, one.sbom)
+            except InvalidInputError as error:
+                problem = error.message
+                continue
+            if said.statement != one.statement or not set(one.keys) <= said.keys:
+                problem = "What is kept of its signatures does not belong together."
+                continue
+            # Of one that was not signed by a person only the node's own word is there.
+            owners = {key.principal for name in one.keys for key in self.keys.of_id(name)}
+            if said.migrated != (owners == {NODE_KEY}):
+                problem = "It has the word of somebody who cannot give it."
+                continue
+            used_at = one.used_at or 0.0
+            counted = {key for key in one.keys if self.keys.counted_at(key, used_at)}
+            if not counted:
+                problem = "The key that signed it is revoked, and was so when it was deployed."
+                continue
+            keys |= counted
+            needed.append(one.needed)
+        if not needed:
+            return problem
+        if len(keys) < min(needed):
+            return f"{len(keys)} of {min(needed)} keys that have to vouch for it count."
+        return ""
+
+    def _tell(self, version: Version, problem: str) -> None:
+        if version.digest in self._told:
+            return
+        if len(self._told) < MAX_HELD:
+            self._told.add(version.digest)
+        self._happened(
+            BundleTampered(
+                at=self._clock(),
+                project=version.project,
+                function=version.function,
+                version=version.number,
+                digest=version.digest,
+                what="signature",
+                reason=problem,
+            )
+        )
+
+
+def _unsigned(
+    manifest: BundleManifest, rule: SigningRule | None, found: int, by: Actor, reason: str
+) -> UnsignedError:
+    name = f"{manifest.project}/{manifest.function.name}"
+    why = f" What was brought does not count: {reason}" if reason else ""
+    if rule is None:
+        return UnsignedError(
+            f"The bundle of {name} is not signed by a key of {by.principal}, who deploys it.{why}",
+            next_step="Deploy with `casemate deploy`, which signs; a program sends "
+            "PUT /api/v1/bundles/DIGEST/attestation first. Each signature is for one deploy.",
+        )
+    return UnsignedError(
+        f"The bundle of {name} is signed by {found} of the keys that {manifest.project} asks for; "
+        f"expected {rule.threshold} of {len(rule.keys)}.{why}",
+        next_step="Have those who hold them sign it: `casemate sign FUNCTION`.",
+    )
