@@ -1,0 +1,353 @@
+"""Rules about data that comes from outside to where it does harm, through a function's own code.
+
+The way is found by `casemate.audit.flow`, once for all rules. A finding has each step of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from casemate.audit.code.reading import Code
+from casemate.audit.finding import Severity, Step
+from casemate.audit.flow import Entry, Flow, Limits, analyse, discover
+from casemate.audit.flow import Place as FlowPlace
+from casemate.audit.model import Application, Function, Place, Platform, Unresolved
+from casemate.audit.rule import Hit, Risk, Rule, Subject
+from casemate.audit.rules.examples import python
+
+MAX_SECONDS = 30.0
+"""Of processor time for one application; what was not looked at then is told."""
+MAX_STEPS = 30
+_EVENTS = {
+    "http": "http",
+    "url": "http",
+    "websocket": "http",
+    "edge": "http",
+    "queue": "queue",
+    "topic": "topic",
+    "bucket": "storage",
+    "table": "table",
+    "stream": "stream",
+    "schedule": "schedule",
+    "repository": "code",
+    "mail": "mail",
+    "invoke": "invoke",
+}
+_SHAPES = {
+    Platform.AWS: "lambda",
+    Platform.OPENFAAS: "lambda",
+    Platform.CASEMATE: "casemate",
+    Platform.GOOGLE: "cloud-http",
+}
+_SEVERITIES = tuple(Severity)
+_UNSURE = {"high": 0, "medium": -1, "low": -2}
+"""How much milder a finding is of whose way a part is not known."""
+Found = tuple[tuple[Flow, Place, tuple[Step, ...], Function | None], ...]
+
+
+class _Part:
+    """Code that is read together: what is below one folder, or stands in a template."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.texts: dict[str, str] = {}
+        self.places: dict[str, tuple[str, int]] = {}
+        """File and first line of each path."""
+        self.entries: list[Entry] = []
+        self.functions: dict[tuple[str, str], Function] = {}
+        self.any: Function | None = None
+
+    def add(self, path: str, text: str, file: str, line: int = 1) -> None:
+        self.texts[path] = text
+        self.places[path] = (file, line)
+
+    def enter(self, path: str, name: str, function: Function) -> None:
+        self.any = self.any or function
+        shape = _SHAPES.get(function.platform)
+        if shape is None or not name or path not in self.texts:
+            return
+        self.functions.setdefault((path, name), function)
+        for event in _events(function):
+            self.entries.append(Entry(path=path, name=name, event=event, shape=shape))
+
+    def place(self, at: FlowPlace) -> Place:
+        file, first = self.places.get(at.path, (at.path, 1))
+        return Place(file, at.line + first - 1, at.column + 1)
+
+    def of(self, entry: Entry) -> Function | None:
+        return self.functions.get((entry.path, entry.name), self.any)
+
+
+def _events(function: Function) -> list[str]:
+    """Return by what a function is called; a direct call where nothing is said."""
+    found = {_EVENTS[t.kind] for t in function.triggers if t.kind in _EVENTS}
+    return sorted(found) or ["invoke"]
+
+
+def _name(function: Function) -> str:
+    """Return the name of the handler in its module: `app.handler`, `src/app.handler`, `a:f`."""
+    handler = function.handler.replace(":", ".")
+    return handler.rpartition(".")[2]
+
+
+def _parts(application: Application, code: Code) -> Iterable[_Part]:
+    """Return the code of an application, each part once."""
+    parts: dict[str, _Part] = {}
+    for function in application.functions:
+        if function.language != "python":
+            continue
+        inline = code.inline(function)
+        if inline is not None:
+            part = parts.setdefault(f"#{function.name}", _Part(f"#{function.name}"))
+            part.add("index.py", function.inline, function.place.file, function.place.line)
+            part.enter("index.py", _name(function), function)
+            continue
+        if function.code is None:
+            continue
+        root = f"{function.code}/" if function.code not in ("", ".") else ""
+        part = parts.setdefault(root, _Part(root))
+        for file in function.files:
+            path = file.removeprefix(root)
+            if file.endswith(".py") and path not in part.texts:
+                text = code.text(file)
+                if text is not None:
+                    part.add(path, text, file)
+        part.enter(function.entry.removeprefix(root), _name(function), function)
+    return parts.values()
+
+
+def _found(subject: Subject) -> Found:
+    """Return all flows of an application: made once, for the first rule that asks."""
+    application, code = subject.application, subject.code
+
+    def make() -> Found:
+        return tuple(_flows(subject))
+
+    return code.once("data flow", f"{application.importer}#{application.name}", make)
+
+
+def _flows(subject: Subject) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Function | None]]:
+    left = MAX_SECONDS
+    for part in _parts(subject.application, subject.code):
+        entries = list(part.entries)
+        known = {(each.path, each.name) for each in entries}
+        entries += [e for e in discover(part.texts) if (e.path, e.name) not in known]
+        if not entries:
+            continue
+        analysis = analyse(part.texts, entries, Limits(seconds=left))
+        for note in analysis.unresolved:
+            told = Unresolved(part.place(note.place), note.what)
+            if told not in subject.workspace.notes:
+                subject.workspace.notes.append(told)
+        for flow in analysis.flows:
+            steps = tuple(Step(part.place(s.place), s.what) for s in flow.steps[:MAX_STEPS])
+            yield flow, part.place(flow.place), steps, part.of(flow.entry)
+
+
+def _check(weakness: str, base: Severity) -> Callable[[Subject], Iterator[Hit]]:
+    def check(subject: Subject) -> Iterator[Hit]:
+        for flow, place, steps, function in _found(subject):
+            if flow.weakness != weakness:
+                continue
+            through = f", through {', '.join(flow.sanitizers)}" if flow.sanitizers else ""
+            yield Hit(
+                place=place,
+                text=f"{flow.source.what} ({flow.source.kind}) reaches {flow.call}{through}",
+                subject=f"{flow.call} {flow.source.what}",
+                function=function,
+                severity=base.shifted(_UNSURE.get(flow.confidence, -2)),
+                steps=steps,
+            )
+
+    return check
+
+
+_HEAD = (
+    "import json\nimport os\nimport re\nimport subprocess\nimport sqlite3\nimport urllib.request\n"
+)
+
+
+def _handler(body: str, head: str = "") -> Mapping[str, str]:
+    lines = "".join(f"    {line}\n" for line in body.strip("\n").split("\n"))
+    return python(f"{_HEAD}{head}\n\ndef handler(event, context):\n{lines}")
+
+
+_NAME = "name = event['queryStringParameters']['name']\n"
+_ROWS: tuple[tuple[str, str, int, str, str, Severity, str, str, str, str, str], ...] = (
+    (
+        "sql", "SQL injection", 89, "SAS-01", "T1190", Severity.HIGH,
+        "Whoever calls it reads and changes what the statement was never meant to.",
+        "Pass the value as a parameter: execute('... WHERE name = ?', (name,)).",
+        "sqlite3.connect('x').execute(f\"SELECT * FROM t WHERE name = '{name}'\")",
+        "sqlite3.connect('x').execute('SELECT * FROM t WHERE name = ?', (name,))", "",
+    ),
+    (
+        "command", "Command injection", 78, "SAS-01", "T1059.004", Severity.HIGH,
+        "Whoever calls it runs commands of their own with the function's rights.",
+        "Start the program with a list and no shell: subprocess.run(['convert', '--', name]).",
+        "os.system('convert ' + name)", "subprocess.run(['/bin/ls', '--', 'here'], check=True)", "",
+    ),
+    (
+        "argument", "Data chooses a program or its options", 88, "SAS-01", "T1059", Severity.MEDIUM,
+        "An option such as --output=FILE or -exec does what the program was not called for.",
+        "Put -- before it, and take programs from a collection.",
+        "subprocess.run([name, 'x'], check=True)", "subprocess.run(['/bin/ls', 'x'], check=True)",
+        "",
+    ),
+    (
+        "code", "Code injection", 94, "SAS-01", "T1059.006", Severity.CRITICAL,
+        "Whoever calls it runs code of their own with the function's rights.",
+        "Read data with json.loads or ast.literal_eval.",
+        "return eval(name)", "return json.loads(name)", "",
+    ),
+    (
+        "import", "Data chooses a module or class", 470, "SAS-01", "T1059.006", Severity.MEDIUM,
+        "Any class that is installed can be made, also those that run commands.",
+        "Take it from a dictionary of those that are meant.",
+        "return __import__(name)", "return {'a': json}[name]", "",
+    ),
+    (
+        "format", "Data is a format", 134, "SAS-01", "T1083", Severity.MEDIUM,
+        "A format reads attributes: '{0.__init__.__globals__}' tells secrets of the module.",
+        "Give data as a value of a format of your own: 'Hello {}'.format(name).",
+        "", "return 'Hello {}'.format(name)", "",
+    ),
+    (
+        "attributes", "Data names attributes that are set", 915, "SAS-05", "T1565", Severity.MEDIUM,
+        "A caller sets what only the code should, such as who is an administrator.",
+        "Set those that are in a collection of your own.",
+        "setattr(context, name, 1)", "setattr(context, 'name', name)", "",
+    ),
+    (
+        "deserialisation", "Insecure deserialisation", 502, "SAS-08", "T1203", Severity.CRITICAL,
+        "Such data runs code while it is read.",
+        "Use JSON, or check a signature with hmac.compare_digest before it is read.",
+        "return pickle.loads(event['body'].encode())", "return json.loads(event['body'])",
+        "import pickle\n",
+    ),
+    (
+        "path", "Path traversal", 22, "SAS-05", "T1083", Severity.HIGH,
+        "Whoever calls it reads or writes other files, such as the code and its secrets.",
+        "Resolve it and compare: p = (BASE / name).resolve(), then p.is_relative_to(BASE).",
+        "return open('/var/task/' + name).read()",
+        "return open('/var/task/' + os.path.basename(name)).read()", "",
+    ),
+    (
+        "archive", "Names in an archive choose files", 22, "SAS-05", "T1083", Severity.MEDIUM,
+        "An archive with ../ in its names writes over code and settings.",
+        "Extract with filter='data', or compare each resolved name with the folder.",
+        "tarfile.open(fileobj=io.BytesIO(event['body'])).extractall('/tmp')",
+        "tarfile.open(fileobj=io.BytesIO(event['body'])).extractall('/tmp', filter='data')",
+        "import io\nimport tarfile\n",
+    ),
+    (
+        "url", "Server-side request forgery", 918, "SAS-05", "T1552.005", Severity.HIGH,
+        "Whoever calls it reaches what only the function can, such as credentials of its role.",
+        "Compare the host with a collection of those that are meant.",
+        "return urllib.request.urlopen(event['queryStringParameters']['url']).read()",
+        "return urllib.request.urlopen('https://api.example.com/').read()", "",
+    ),
+    (
+        "redirect", "Open redirect", 601, "SAS-05", "T1566.002", Severity.MEDIUM,
+        "A link to your site leads to that of somebody else.",
+        "Redirect to paths of your own, or to hosts of a collection.",
+        "return {'statusCode': 302, 'headers': {'Location': name}}",
+        "return {'statusCode': 302, 'headers': {'Location': '/home'}}", "",
+    ),
+    (
+        "markup", "Cross-site scripting", 79, "SAS-07", "T1189", Severity.HIGH,
+        "Scripts of an attacker run in your users' browsers, as your site.",
+        "Escape it: html.escape(name), or a template that escapes.",
+        "return {'statusCode': 200, 'headers': {'Content-Type': 'text/html'}, "
+        "'body': '<p>' + name + '</p>'}",
+        "return {'statusCode': 200, 'headers': {'Content-Type': 'text/html'}, "
+        "'body': '<p>' + html.escape(name) + '</p>'}", "import html\n",
+    ),
+    (
+        "header", "Line ends in a header", 113, "SAS-01", "T1190", Severity.MEDIUM,
+        "With line ends more headers and another body can be added.",
+        "Refuse what has line ends.", "", "return {'statusCode': 204}", "",
+    ),
+    (
+        "template", "Template injection", 1336, "SAS-01", "T1059.006", Severity.CRITICAL,
+        "A template runs code of who wrote it.",
+        "Give data as a value of a template of your own.",
+        "return jinja2.Template(name).render()",
+        "return jinja2.Template('Hello {{ name }}', autoescape=True).render(name='x')",
+        "import jinja2\n",
+    ),
+    (
+        "xml", "XML that reads files", 611, "SAS-04", "T1190", Severity.HIGH,
+        "Entities read files and addresses inside, and can fill the memory.",
+        "Use defusedxml, or lxml with resolve_entities=False.",
+        "p = lxml.etree.XMLParser(resolve_entities=True)\n"
+        "return lxml.etree.fromstring(event['body'], p)",
+        "p = lxml.etree.XMLParser(resolve_entities=False, no_network=True)\n"
+        "return lxml.etree.fromstring(event['body'], p)", "import lxml.etree\n",
+    ),
+    (
+        "xpath", "XPath injection", 643, "SAS-01", "T1190", Severity.HIGH,
+        "Whoever calls it selects other nodes than are meant.",
+        "Pass it as a variable: tree.xpath('//user[@n=$n]', n=name).",
+        "return lxml.etree.parse('x.xml').xpath(f\"//user[@n='{name}']\")",
+        "return lxml.etree.parse('x.xml').xpath('//user[@n=$n]', n=name)", "import lxml.etree\n",
+    ),
+    (
+        "ldap", "LDAP injection", 90, "SAS-01", "T1190", Severity.HIGH,
+        "Whoever calls it finds other people than are meant, or becomes one.",
+        "Escape it: ldap.filter.escape_filter_chars(name).", "", "return None", "",
+    ),
+    (
+        "nosql", "NoSQL injection", 943, "SAS-01", "T1190", Severity.HIGH,
+        "An object in place of a text is an operator, such as {'$gt': ''}.",
+        "Make it a text: find({'name': str(name)}).",
+        "return pymongo.MongoClient().db.users.find(json.loads(event['body']))",
+        "return pymongo.MongoClient().db.users.find({'name': str(name)})", "import pymongo\n",
+    ),
+    (
+        "regex", "Data is a regular expression", 1333, "SAS-06", "T1499", Severity.MEDIUM,
+        "Some expressions take hours; the function is paid for until its timeout.",
+        "Escape it: re.escape(name).",
+        "return bool(re.search(name, 'a text'))", "return bool(re.search(re.escape(name), 'x'))",
+        "",
+    ),
+    (
+        "log", "Line ends in a log", 117, "SAS-10", "T1070", Severity.LOW,
+        "A caller writes lines that look like the function's own.",
+        "Log it as a field of JSON, or with repr().",
+        "logging.info('name ' + name)", "logging.info('name %r', len(name))", "import logging\n",
+    ),
+    (
+        "cipher", "Broken cipher", 327, "SAS-03", "T1600", Severity.MEDIUM,
+        "What is encrypted so can be read or changed by others.",
+        "Use AES-GCM or ChaCha20-Poly1305 of the package cryptography.", "", "return None", "",
+    ),
+    (
+        "session", "Data from outside among trusted data", 501, "SAS-05", "T1565", Severity.LOW,
+        "What reads it later takes it for something that the code knows.",
+        "Keep only what was checked, by names of your own.", "", "return None", "",
+    ),
+)  # fmt: skip
+
+
+def _rules() -> Iterator[Rule]:
+    for number, row in enumerate(_ROWS, 1):
+        weakness, title, cwe, owasp, attack, severity, why, fix, bad, good, head = row
+        yield Rule(
+            id=f"DF-{number:03}",
+            title=title,
+            risk=Risk.INPUT,
+            owasp=owasp,
+            cwe=cwe,
+            attack=attack,
+            severity=severity,
+            by_reach=True,
+            why=why,
+            fix=fix,
+            check=_check(weakness, severity),
+            vulnerable=_handler(_NAME + bad, head) if bad else {},
+            fixed=_handler(_NAME + good, head),
+        )
+
+
+RULES: tuple[Rule, ...] = tuple(_rules())
