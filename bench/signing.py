@@ -56,6 +56,14 @@ class _Store:
     async def change(self, operation: Operation[Any]) -> Any:
         return self._do(operation)
 
+    def faults(self) -> tuple[str, ...]:
+        """Return that all is well."""
+        return ()
+
+    async def close(self) -> None:
+        """Forget all."""
+        self._connection.close()
+
     def _do(self, operation: Operation[Any]) -> Any:
         if isinstance(operation, ReadNodeValue):
             return b"1"

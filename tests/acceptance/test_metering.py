@@ -73,10 +73,15 @@ MIX = ("burn", "sleep", "threads", "fork", "orphan", "exit", "raise")
 HIDES = ("threads", "fork", "orphan", "exit", "raise")
 MS = 60
 READY_US = 25_000
-WAYS = pytest.mark.parametrize("node", [(), ("--no-restore",)], ids=["restored", "forked"])
 
 
-@pytest.fixture(scope="module", params=[(), ("--no-restore",)], ids=["restored", "forked"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param((), id="restored"),
+        pytest.param(("--no-restore",), id="forked", marks=pytest.mark.storm),
+    ],
+)
 def node(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestNode]:

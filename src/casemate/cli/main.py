@@ -62,8 +62,12 @@ ENTRIES = (
     Entry("audit", PROJECT, "Find what is wrong with an application before it is deployed"),
     Entry("advisories", PROJECT, "Import advisories, and look packages up in them"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
-    Entry("sign", PROJECT, "Build functions and vouch for them, for somebody else to deploy"),
-    Entry("verify", PROJECT, "Check signatures, build again from source, and compare"),
+    Entry(
+        "sign", PROJECT, "Build functions and sign what comes of it, for somebody else to deploy"
+    ),
+    Entry(
+        "verify", PROJECT, "Check signatures, SBOM and digests, build the source again, and compare"
+    ),
     Entry("completion", PROJECT, "Print the script by which bash, zsh or fish complete"),
     Entry("serve", NODE, "Run a node"),
     Entry("service", NODE, "Run a node as a service of systemd"),

@@ -161,6 +161,7 @@ class Gateway:
         self._build_path(url)
         self._build_triggers()
         self._build_operations()
+        self._build_observed()
         self._build_front(url)
 
     def _build_data(self) -> None:
@@ -300,14 +301,6 @@ class Gateway:
             gate=gate,
             on_live=self._follow_live,
         )
-        self.budgets = Budgets(
-            self.store,
-            self.facts,
-            self.allowance,
-            read=self.records.read,
-            durable=self.recorder.durable,
-            ran=self.registry.ran,
-        )
         self._build_advisories(gate)
         self.check = NodeCheck(
             self.store, self.data, self.bundles, self.vault, check_records=self.records.check
@@ -329,6 +322,16 @@ class Gateway:
             )
         )
 
+    def _build_observed(self) -> None:
+        """Build what counts what is used, and tells what the node is seen to do."""
+        self.budgets = Budgets(
+            self.store,
+            self.facts,
+            self.allowance,
+            read=self.records.read,
+            durable=self.recorder.durable,
+            ran=self.registry.ran,
+        )
         self.lag, self.depths = LoopLag(self._loop), Depths(self.data)
         self.observed = Observed(
             Parts(

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
+from tests.support.advisories import import_records, record
 
+from casemate.advisories import Place
 from casemate.audit.auditing import applications_of
 from casemate.audit.code.reading import Code
 from casemate.audit.finding import Finding
 from casemate.audit.rule import OWASP, Rule, Subject
 from casemate.audit.rules.all import RULES
-from casemate.audit.rules.examples import Files
+from casemate.audit.rules.examples import Files, requirements
 from casemate.audit.workspace import Workspace
 
 TODAY = "2026-11-27"
@@ -53,3 +56,17 @@ def test_the_table_is_complete() -> None:
         assert (
             rule.title and rule.why.endswith((".", ")")) and rule.fix.endswith((".", "=...", ")"))
         )
+
+
+def test_known_holes_come_from_the_advisories_that_were_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path / "advisories")
+    monkeypatch.setenv("CASEMATE_ADVISORIES", str(place.folder))
+    [rule] = [each for each in RULES if each.id == "DEP-010"]
+    files = requirements("demo-package==1.0.0\nother==1.0")
+    assert found(rule, files) == []
+    import_records(place, record(name="demo-package"))
+    [finding] = found(rule, files)
+    assert finding.place.file == "src/requirements.txt"
+    assert "demo-package 1.0.0" in finding.text and "2.0.0" in finding.text

@@ -54,6 +54,7 @@ from casemate.operations.resources import EnsureResources
 from casemate.recorder.denials import DenialRecorder
 from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import ErrorHead
+from casemate.sandbox.meter import Meters
 from casemate.store.errors import StoreError
 from casemate.vulnerabilities import Gate, VulnerableError
 from support.advisories import import_records, import_small, record
@@ -95,6 +96,8 @@ class Client:
         self.fault: Exception | None = None
         self.gate: asyncio.Event | None = None
         self.opening = 0
+        self.meters = Meters(asyncio.get_running_loop())
+        """Of calls of which it is not known what they used: none."""
 
     async def open(self, version: Version, *, approved: bool = True) -> Zygote:
         self.opening += 1

@@ -104,9 +104,7 @@ def deploy(
         )
         if not json:
             _print_contracts(contracts)
-            for secret in unset:
-                whole = f"{workspace.project.name}/{secret}"
-                note(f"{whole} is wanted and not set: casemate secrets set {whole}", YELLOW)
+            _print_unset(workspace.project.name, unset)
         try:
             _check_grants(client, bundles, before, rows, approve=approve, table=not json)
             wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
@@ -125,6 +123,13 @@ def deploy(
             return
         for deployed in done:
             _print(deployed)
+
+
+def _print_unset(project: str, secrets: Sequence[str]) -> None:
+    """Say which secrets are wanted, and by which command they are set."""
+    for secret in secrets:
+        whole = f"{project}/{secret}"
+        note(f"{whole} is wanted and not set: casemate secrets set {whole}", YELLOW)
 
 
 def _check_grants(

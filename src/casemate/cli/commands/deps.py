@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from casemate.model.evidence import Evidence
     from casemate.sbom import Need, Needs
 
-app = new_app("See which packages functions need, and remove those that nothing needs.")
+app = new_app("See which packages functions need, and remove those that none needs.")
 
 LiveOption = Annotated[
     bool,

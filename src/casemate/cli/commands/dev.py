@@ -171,6 +171,16 @@ def _learn(manifest: Path, client: NodeClient, words: list[str], *, write: bool)
         propose(client, manifest, write=write)
 
 
+_Debug = Annotated[
+    bool,
+    typer.Option(
+        "--debug",
+        help="Start no node: debug the handler with the recorded event of an error of the node "
+        "that you use, the newest one of a handler that raised if none is named.",
+    ),
+]
+
+
 @command(
     app,
     examples="$ casemate dev\n$ casemate dev --port 8000\n"
@@ -210,14 +220,7 @@ def dev(
         bool,
         typer.Option("--write", help="With --learn: write the grants into casemate.toml."),
     ] = False,
-    debug: Annotated[
-        bool,
-        typer.Option(
-            "--debug",
-            help="Start no node: debug the handler with the recorded event of an error of the "
-            "node that you use, the newest one of a handler that raised if none is named.",
-        ),
-    ] = False,
+    debug: _Debug = False,
 ) -> None:
     """Run the project on this machine and reload it on every save.
 

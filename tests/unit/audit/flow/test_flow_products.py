@@ -101,6 +101,7 @@ def test_some_of_all_are_found_and_their_twins_are_not() -> None:
 
 
 @pytest.mark.storm
+@pytest.mark.timeout(1200)
 def test_all_are_found_and_their_twins_are_not() -> None:
     assert len(ALL) >= 5_000
     assert not wrong(ALL)
