@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
@@ -14,7 +15,7 @@ import msgspec
 import pytest
 
 from casemate.advisories import Place, place_of_node
-from casemate.model.bundle import LockedPackage
+from casemate.model.bundle import BundleFile, LockedPackage
 from support.advisories import import_records, record
 from support.bundles import Bundle, deploy, make_bundle, publish, upload
 from support.cli import casemate
@@ -31,9 +32,24 @@ HIGH = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A
 
 
 def with_package(bundle: Bundle, name: str, version: str) -> Bundle:
-    packages = (LockedPackage(name=name, version=version),)
-    manifest = msgspec.structs.replace(bundle.manifest, packages=packages, lock_sha256="1" * 64)
-    return Bundle(manifest, bundle.files)
+    """Return a bundle with a package in it, as a lock would have brought it."""
+    info = f"deps/{name}-{version}.dist-info"
+    added = {
+        f"deps/{name}.py": b"value = 1\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        f"{info}/RECORD": f"{name}.py,,\n".encode(),
+    }
+    files = [
+        BundleFile(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for path, data in added.items()
+    ]
+    manifest = msgspec.structs.replace(
+        bundle.manifest,
+        packages=(LockedPackage(name=name, version=version),),
+        lock_sha256="1" * 64,
+        files=tuple(sorted((*bundle.manifest.files, *files), key=lambda file: file.path)),
+    )
+    return Bundle(manifest, {**bundle.files, **added})
 
 
 def records(folder: Path, *found: dict[str, Any]) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import msgspec
+from dataclasses import dataclass, field
 
 from casemate.cli.client import NodeClient
 from casemate.cli.deployment import Wanted
@@ -19,12 +18,13 @@ class KnownHolesError(CommandError):
     """Packages have known holes, or cannot be looked up; nothing was sent."""
 
 
-class JudgedBundle(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class JudgedBundle:
     """What the node says of the packages of a bundle, and how its code comes to them."""
 
     function: str
     judged: JudgedFunction
-    reached: dict[str, str] = {}
+    reached: dict[str, str] = field(default_factory=dict)
     """By package, in words."""
 
 
@@ -62,8 +62,10 @@ def print_judged(found: Sequence[JudgedBundle]) -> None:
             note(f"{one.function}: {problem}", RED)
 
 
-def require_none(found: Sequence[JudgedBundle]) -> None:
-    """Raise KnownHolesError if some bundle would not be deployed."""
+def require_none(found: Sequence[JudgedBundle], *, table: bool) -> None:
+    """Raise KnownHolesError if some bundle would not be deployed. `table` prints what is known."""
+    if table:
+        print_judged(found)
     refused = [one for one in found if one.judged.refused]
     if not refused:
         return

@@ -75,7 +75,7 @@ class Deploying:
     async def start_once(self, wanted: Deployment, by: Actor) -> None:
         """Start a bundle's function and end it again."""
         tentative, _, _ = await self._tentative(wanted, by)
-        await self._gate.require(await self._bundles.manifest(wanted.digest), None)
+        await self._gate.require(await self._bundles.manifest(wanted.digest), by)
         zygote = await self._start(tentative)
         zygote.close()
 

@@ -301,16 +301,7 @@ class Gateway:
             gate=gate,
             on_live=self._follow_live,
         )
-        self.watch = Watch(
-            gate,
-            self.store,
-            live=self.control.live,
-            digests=self.catalogue.digests,
-            manifest=self.bundles.manifest,
-            quarantine=partial(self.control.quarantine, by=Actor("", NOT_BY_NETWORK)),
-            happened=self.facts.happened,
-        )
-        self.advisories = Advisories(gate, self.watch, self.facts.happened)
+        self._build_advisories(gate)
         self.check = NodeCheck(
             self.store, self.data, self.bundles, self.vault, check_records=self.records.check
         )
@@ -361,6 +352,19 @@ class Gateway:
         )
 
         self.numbers_told = NumbersTold(self.observed, self.monitor, self._config.started_at)
+
+    def _build_advisories(self, gate: Gate) -> None:
+        """Build what judges again what is live."""
+        self.watch = Watch(
+            gate,
+            self.store,
+            live=self.control.live,
+            digests=self.catalogue.digests,
+            manifest=self.bundles.manifest,
+            quarantine=partial(self.control.quarantine, by=Actor("", NOT_BY_NETWORK)),
+            happened=self.facts.happened,
+        )
+        self.advisories = Advisories(gate, self.watch, self.facts.happened)
 
     def _starts(self) -> dict[str, int]:
         """Return how often each process beside this one was started."""

@@ -145,27 +145,23 @@ class Gate:
             file = (0, 0, 0)
         return file, self.exceptions.revision, self.rules
 
-    async def require(self, manifest: BundleManifest, by: Actor | None) -> None:
-        """Let a bundle be deployed, or record that it is not and raise VulnerableError.
-
-        With None for `by` nothing is recorded: nobody deploys.
-        """
+    async def require(self, manifest: BundleManifest, by: Actor) -> None:
+        """Let a bundle be deployed, or record that it is not and raise VulnerableError."""
         project, function = manifest.project, manifest.function.name
         judged = await self.judged(project, function, packages_of(manifest))
         if not judged.refused:
             return
         error = refusal(project, function, judged)
-        if by is not None:
-            self._happened(
-                denied_at(
-                    FunctionPlace(project, function, 0, invocation=""),
-                    at=time.time(),
-                    kind=DenialKind.ADVISORIES,
-                    by=by,
-                    action="function:deploy",
-                    reason=error.message,
-                )
+        self._happened(
+            denied_at(
+                FunctionPlace(project, function, 0, invocation=""),
+                at=time.time(),
+                kind=DenialKind.ADVISORIES,
+                by=by,
+                action="function:deploy",
+                reason=error.message,
             )
+        )
         raise error
 
     async def note(self, digest: str, manifest: BundleManifest) -> Sequence[Package]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from casemate.advisories import Judgement, Package, judge_all
+from casemate.advisories import Judgement, NotJudged, Package, judge_all
 from casemate.model.bundle import BundleManifest
 from casemate.model.errors import CasemateError
 from casemate.model.facts import AdvisoriesUnreliable, Fact, HoleFound
@@ -160,16 +160,23 @@ class Watch:
             live = await self._live()
             packages = [await self._packages(one) for one in live]
             await self._judge({each.packages for each in packages} - self._judged.keys())
-            judged = [self._judged[each.packages] for each in packages]
-            functions: dict[tuple[str, str], list[tuple[Live, JudgedFunction]]] = {}
-            for one, found, judgement in zip(live, packages, judged, strict=True):
-                weighed = self._gate.weighed(
-                    one.project, one.function, self._gate.completed(judgement, found)
-                )
-                functions.setdefault((one.project, one.function), []).append((one, weighed))
+            functions = await asyncio.to_thread(self._weighed, live, packages)
             await self._act(functions, again=again)
             await self._gate.inventory.keep_only(self._digests())
             self._stamp, self.judged_at = stamp, time.time()
+
+    def _weighed(
+        self, live: Sequence[Live], packages: Sequence[Packages]
+    ) -> dict[tuple[str, str], list[tuple[Live, JudgedFunction]]]:
+        """Return what each function's bundles come to. Not on the event loop: there are many."""
+        functions: dict[tuple[str, str], list[tuple[Live, JudgedFunction]]] = {}
+        pause = Pace()
+        for one, found in zip(live, packages, strict=True):
+            judgement = self._gate.completed(self._judged[found.packages], found)
+            weighed = self._gate.weighed(one.project, one.function, judgement)
+            functions.setdefault((one.project, one.function), []).append((one, weighed))
+            pause()
+        return functions
 
     async def _judge(self, lists: set[tuple[Package, ...]]) -> None:
         wanted = list(lists)
@@ -186,7 +193,10 @@ class Watch:
             except CasemateError as error:
                 _log.error("the packages of %s/%s are not known: %s", *live[:2], error)
             known = self._gate.inventory.get(live.digest)
-        return known or Packages()
+        # A bundle that cannot be read is not one without packages.
+        return known or Packages(
+            unknown=(NotJudged(package=live.digest, reason="its packages are not known"),)
+        )
 
     async def _act(
         self, functions: dict[tuple[str, str], list[tuple[Live, JudgedFunction]]], *, again: bool

@@ -20,7 +20,7 @@ from casemate.capabilities import UseCounter, use_of
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
 from casemate.gateway.control import NodeControl
-from casemate.model.bundle import BundleManifest
+from casemate.model.bundle import BundleManifest, LockedPackage
 from casemate.model.caps import Caps
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import LIVE, AliasTarget, NewVersion, Version
@@ -56,7 +56,8 @@ from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import ErrorHead
 from casemate.sandbox.meter import Meters
 from casemate.store.errors import StoreError
-from casemate.vulnerabilities import Gate
+from casemate.vulnerabilities import Gate, VulnerableError
+from support.advisories import import_records, import_small, record
 from support.core import MemoryStore, spec
 from support.facts import ADA, stream
 from support.signing import AnybodysWord
@@ -873,6 +874,56 @@ def test_quarantines_that_cannot_be_read_stop_the_start(on_node: OnNode) -> None
         node.store.values["quarantines 3"] = b"[{]"
         with pytest.raises(StoreError, match="quarantine"):
             await node.control.load()
+
+    on_node(scene)
+
+
+# -- known holes ---------------------------------------------------------------------------------
+
+
+def with_package(node: Node, name: str) -> str:
+    """Keep a bundle with a package; return its digest."""
+    made = BundleManifest(
+        project="t",
+        function=spec("f"),
+        lock_sha256="1" * 64,
+        packages=(LockedPackage(name=name, version="1.0"),),
+    )
+    node.bundles.manifests[made.digest()] = made
+    return made.digest()
+
+
+def test_what_has_known_holes_is_neither_started_nor_kept(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        import_records(node.gate.place, record("MAL-1", name="evil", versions=["1.0"]))
+        digest = with_package(node, "evil")
+        with pytest.raises(VulnerableError, match="MAL-1") as refused:
+            await node.control.deploy("t", "f", digest, approve=True, by=ADA)
+        assert refused.value.about == "t/f"
+        with pytest.raises(VulnerableError):
+            await node.control.start_once("t", "f", digest, by=ADA)
+        assert node.nothing_changed() and not node.client.opened
+        assert [denial.kind for denial in node.store.denied] == [DenialKind.ADVISORIES] * 2
+
+    on_node(scene)
+
+
+def test_what_is_imported_while_it_is_started_counts(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        import_small(node.gate.place)
+        digest = with_package(node, "evil")
+        node.client.gate = asyncio.Event()
+        deploying = asyncio.ensure_future(
+            node.control.deploy("t", "f", digest, approve=True, by=ADA)
+        )
+        while not node.client.opening:
+            await asyncio.sleep(0.01)
+        import_records(node.gate.place, record("MAL-1", name="evil", versions=["1.0"]))
+        node.client.gate.set()
+        with pytest.raises(VulnerableError, match="MAL-1"):
+            await deploying
+        assert node.nothing_changed()
+        assert [zygote.closed for zygote in node.client.opened] == [True]
 
     on_node(scene)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from vulnerabilities_world import ADA, World, excepted, play
 
-from casemate.model.errors import ConflictError
+from casemate.model.bundle import BundleManifest
+from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import AdvisoriesUnreliable, HoleFound
 from casemate.model.vulnerability import AdvisoryRules, QuarantineWhen, Threshold
 from casemate.operations.quarantine import QuarantineFunction
@@ -200,5 +201,21 @@ def test_an_import_on_the_host_is_noticed(on: Play, monkeypatch: pytest.MonkeyPa
             await asyncio.sleep(0.02)
         await world.watch.close()
         assert [each.kill for each in world.quarantined] == [True]
+
+    on(scene)
+
+
+def test_a_bundle_that_cannot_be_read_is_not_one_without_packages(on: Play) -> None:
+    async def scene(world: World) -> None:
+        world.deploy("left==1.0")
+        import_records(world.place, record(name="other"))
+
+        async def gone(digest: str) -> BundleManifest:
+            raise NotFoundError(f"There is no {digest}.")
+
+        world.watch._manifest = gone
+        await world.watch.look()
+        (problem,) = world.watch.found(None)[1]
+        assert "not known" in problem.problem
 
     on(scene)

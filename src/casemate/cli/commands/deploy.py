@@ -23,7 +23,6 @@ from casemate.cli.grant_report import (
 from casemate.cli.hole_check import (
     JudgedBundle,
     judged_bundles,
-    print_judged,
     require_none,
 )
 from casemate.cli.names import FunctionName
@@ -110,9 +109,7 @@ def deploy(
             _check_grants(client, bundles, before, rows, approve=approve, table=not json)
             wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
             judged += judged_bundles(client, [w for w in wanted if force or not w.is_live])
-            if not json:
-                print_judged(judged)
-            require_none(judged)
+            require_none(judged, table=not json)
             done = deploy_bundles(client, wanted, force=force, approve=approve)
         except CasemateError as error:
             left = [str(name) for name, _ in bundles]
