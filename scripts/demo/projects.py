@@ -30,7 +30,7 @@ def copy_project(name: str) -> Path:
 
 def import_advisories(node: Node) -> str:
     """Give the node the small set of advisories that the examples bring; return what was said."""
-    source = [EXAMPLES / "advisories", "--ecosystem", "PyPI", "--node"]
+    source: list[str | Path] = [EXAMPLES / "advisories", "--ecosystem", "PyPI", "--node"]
     own = {**node.variables, "CASEMATE_ADVISORIES": str(HOME / "advisories")}
     return run([CASEMATE, "advisories", "import", *source], ROOT, own).splitlines()[0]
 
