@@ -102,7 +102,7 @@ def test_a_node_that_runs_and_one_that_has_stopped(node: TestNode, tmp_path: Pat
     (large,) = (damaged / "data" / "objects" / "t").iterdir()
     large.unlink()
     flip(damaged / "data" / "u@1.db")
-    flip(damaged / "store" / "records.db", 0.97)
+    flip(damaged / "store" / "records.db", 0.6)
     flip(sorted((damaged / "bundles").iterdir())[0])
     sorted((damaged / "bundles").iterdir())[1].unlink()
     flip(sorted((damaged / "vault").glob("*.secret"))[0])

@@ -19,7 +19,7 @@ def handler(event, context):
     return event
 """
 MIB = 1024 * 1024
-FUNCTIONS = 200
+FUNCTIONS = 100
 CALLS = 150
 
 
@@ -43,7 +43,7 @@ def status(node: TestNode) -> dict[str, int]:
     return found
 
 
-def test_two_hundred_functions_cost_one_function_nothing(
+def test_a_hundred_functions_cost_one_function_nothing(
     fresh_node: TestNode, tmp_path: Path, record_property
 ) -> None:
     node = fresh_node

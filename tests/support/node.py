@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx2
 
+from casemate.advisories import place_of_node
 from casemate.build import build, pack
 from casemate.manifest import load
 from casemate.model.errors import ProtectionMissingError
@@ -22,6 +23,7 @@ from casemate.model.function import FunctionSpec, Project
 from casemate.restorer.probe import restoring_problem
 from casemate.sbom import sbom as sbom_of
 from casemate.supervisor.function_ids import function_ids
+from support.advisories import import_small
 from support.signing import attest
 
 MANIFEST = """
@@ -206,6 +208,9 @@ class TestNode:
             assert uploaded.status_code in (200, 201, 204), uploaded.text
             document = sbom_of(built.path, built.manifest)
         attest(self.client, self.url, built.manifest, document)
+        place = place_of_node(self.data)
+        if built.manifest.packages and not place.database.exists():
+            import_small(place)
         answer = self.client.post(
             f"{self.url}/api/v1/functions/{loaded.name}/{spec.name}/versions",
             json={"digest": built.digest, "approve": approve},
