@@ -245,6 +245,7 @@ def test_logs_are_followed(terminal: Terminal) -> None:
             follower.stdout.close()
 
 
+@pytest.mark.storm
 def test_promote_and_rollback_move_the_pointer(terminal: Terminal) -> None:
     def live() -> dict[int, int]:
         shown = terminal.ok("show", "hello", "--json").json
@@ -270,6 +271,7 @@ def test_promote_and_rollback_move_the_pointer(terminal: Terminal) -> None:
     terminal.ok("promote", "hello", "2")
 
 
+@pytest.mark.storm
 def test_tokens_are_made_used_and_revoked(terminal: Terminal) -> None:
     made = terminal.ok("tokens", "add", "webshop", "--role", "invoker@busy", "--json").json
     text, token_id = made["text"], made["token"]["id"]
@@ -416,6 +418,7 @@ def test_a_manifest_with_many_mistakes_shows_all_of_them(
     user.refused(1, "build")
 
 
+@pytest.mark.storm
 def test_serve_refuses_what_cannot_be(tmp_path: Path, node: TestNode) -> None:
     user = Terminal(tmp_path)
     port = str(node.port)

@@ -139,6 +139,7 @@ def store_is_sound(node: TestNode) -> bool:
     return integrity == [("ok",)] and foreign == []
 
 
+@pytest.mark.storm
 def test_kills_at_any_moment_lose_nothing(
     killed_node: TestNode, echo: Bundle, record_property
 ) -> None:

@@ -472,6 +472,7 @@ def test_the_command_line_sends_and_asks(node: TestNode) -> None:
     assert (told["state"], told["result"]) == ("succeeded", {"noted": "by-command"})
 
 
+@pytest.mark.storm
 def test_a_stop_lets_what_runs_end_and_a_start_goes_on(tmp_path: Path) -> None:
     node = TestNode(tmp_path / "data").start()
     try:

@@ -234,6 +234,7 @@ def node(tmp_path: Path) -> Iterator[TestNode]:
         running.close()
 
 
+@pytest.mark.storm
 def test_no_event_vanishes_whoever_is_killed(node: TestNode, record_property: Any) -> None:
     chosen = random.Random(4)
     kinds = itertools.cycle(

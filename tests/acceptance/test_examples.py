@@ -97,6 +97,7 @@ def test_thumbnail_of_what_is_no_picture(thumbnail: TestNode) -> None:
         assert answer.json()["error"]
 
 
+@pytest.mark.storm
 def test_csv_summary(node: TestNode, tmp_path: Path) -> None:
     node.deploy(copied("csv-summary", tmp_path))
     data = (EXAMPLES / "csv-summary/data/stdlib-imports.csv").read_bytes()
@@ -250,6 +251,7 @@ def test_an_order_is_placed_once_and_its_receipt_is_signed(node: TestNode, order
     assert node.client.get(f"{node.url}/orders/{'0' * 24}/receipt").status_code == 404
 
 
+@pytest.mark.storm
 def test_what_the_orders_are_granted_is_what_they_use(node: TestNode, orders: Path) -> None:
     order = order_of(orders, "grants")
     for _ in range(2):
@@ -334,6 +336,7 @@ def test_an_order_is_packed_and_labelled_and_what_cannot_be_is_a_dead_letter(
     assert letters() == []
 
 
+@pytest.mark.storm
 def test_pictures_in_a_bucket_get_thumbnails(node: TestNode, tmp_path: Path) -> None:
     project = copied("thumbnail", tmp_path)
     ok(node, project, "deploy", "--approve")
@@ -350,6 +353,7 @@ def test_pictures_in_a_bucket_get_thumbnails(node: TestNode, tmp_path: Path) -> 
     assert len(records) == 3, "one for each of two pictures, one for the deletion"
 
 
+@pytest.mark.storm
 def test_the_ledger_has_a_trail_and_a_report(node: TestNode, tmp_path: Path) -> None:
     """A table's changes, and a schedule, which is made to come sooner."""
     project = copied("ledger", tmp_path)
@@ -391,6 +395,7 @@ def _three(found: list[str]) -> list[str]:
     return found if len(found) == 3 else []
 
 
+@pytest.mark.storm
 def test_a_push_to_a_repository_is_announced(node: TestNode, tmp_path: Path) -> None:
     """A real repository with the hook that the command line prints."""
     project = copied("deploy-notifier", tmp_path)
@@ -539,6 +544,7 @@ def test_the_first_tutorial_can_be_followed(node: TestNode, tmp_path: Path) -> N
     assert Reader(node, tmp_path).follow(text, adds_to_the_manifest=True) > 20
 
 
+@pytest.mark.storm
 def test_the_tutorial_of_grants_can_be_followed(node: TestNode, tmp_path: Path) -> None:
     reader = Reader(node, tmp_path)
     reader.run("casemate login", [])
@@ -546,6 +552,7 @@ def test_the_tutorial_of_grants_can_be_followed(node: TestNode, tmp_path: Path) 
     assert reader.follow(text, adds_to_the_manifest=False) > 15
 
 
+@pytest.mark.storm
 def test_the_tutorial_of_events_can_be_followed(node: TestNode, tmp_path: Path) -> None:
     reader = Reader(node, tmp_path)
     reader.run("casemate login", [])

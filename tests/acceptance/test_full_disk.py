@@ -128,6 +128,7 @@ def test_what_cannot_be_recorded_does_not_run_and_says_why(small: TestNode) -> N
     assert [event for event in answered if texts[event] != 1] == []
 
 
+@pytest.mark.storm
 def test_a_start_on_a_full_disk_is_refused_or_serves_and_the_next_one_has_everything(
     small: TestNode,
 ) -> None:

@@ -127,6 +127,7 @@ def test_from_nothing_to_exactly_what_is_used(cli, node: TestNode, tmp_path: Pat
     assert node.invoke({"key": "b/1"}, function="ledger/book").status_code == 500
 
 
+@pytest.mark.storm
 def test_a_version_that_was_approved_once_can_come_back(cli, tmp_path: Path) -> None:
     write(tmp_path, READ)
     assert cli("deploy", "--approve").returncode == 0
@@ -160,6 +161,7 @@ def test_the_node_refuses_a_widening_whatever_the_client(
     assert [g["name"] for g in answer.json()["grants"]["added"]] == ["files"]
 
 
+@pytest.mark.storm
 def test_dev_learns_the_first_grants(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP)
     path = write(tmp_path, "")

@@ -171,6 +171,7 @@ def judged(took: list[float], seen: list[tuple[float, str]], most: float) -> Non
     assert any(what == "200" for _, what in seen)
 
 
+@pytest.mark.storm
 def test_a_gateway_killed_often_refuses_no_connection_and_is_soon_back(busy_node) -> None:
     caller = Caller(busy_node)
     try:

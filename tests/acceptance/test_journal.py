@@ -180,6 +180,7 @@ def test_kills_of_the_recorder_lose_and_double_nothing_that_was_answered(node: T
     assert ask(node, "POST", "/journal/verify").json()["findings"] == []
 
 
+@pytest.mark.storm
 def test_a_recorder_that_hangs_is_replaced(node: TestNode) -> None:
     hanging = recorder_of(node)
     os.kill(hanging, signal.SIGSTOP)
@@ -242,6 +243,7 @@ def test_an_edited_journal_is_found_and_not_gone_on_with(tmp_path: Path) -> None
         node.close()
 
 
+@pytest.mark.storm
 def test_a_journal_that_is_gone_is_missed(tmp_path: Path) -> None:
     node = TestNode(tmp_path / "data").start()
     try:

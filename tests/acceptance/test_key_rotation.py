@@ -61,6 +61,7 @@ def status(node: TestNode) -> dict:
     return json.loads(run(node, "vault", "status", "--json"))
 
 
+@pytest.mark.storm
 def test_data_keys_under_load(keeper: TestNode) -> None:
     node = keeper
     with Load(node.port, "/invoke/t/f", node.key) as load:
@@ -108,6 +109,7 @@ def test_the_master_key_under_load(keeper: TestNode, tmp_path: Path) -> None:
     assert node.invoke({}).json() == EXPECTED
 
 
+@pytest.mark.storm
 def test_a_kill_within_a_rotation_loses_nothing(keeper: TestNode) -> None:
     node = keeper
     for delay in (0.05, 0.3, 0.6):

@@ -120,6 +120,7 @@ def grants(node: TestNode, function: str) -> dict[str, Any]:
     return shown
 
 
+@pytest.mark.storm
 def test_what_is_learned_suffices_and_is_no_more(project: Path, fresh_node: TestNode) -> None:
     # Before: the tests fail, for nothing is granted.
     deploy(project, fresh_node)
@@ -164,6 +165,7 @@ def denials(node: TestNode) -> int:
     return sum(int(denial["count"]) for denial in node.get("/denials", limit=1000)["denials"])
 
 
+@pytest.mark.storm
 def test_nothing_is_written_when_the_tests_fail(project: Path) -> None:
     done = learn(project, "--write", "--", sys.executable, "run.py", "3")
     assert done.returncode not in {0, 2}

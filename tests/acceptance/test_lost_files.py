@@ -101,6 +101,7 @@ def test_what_is_gone_is_missed_and_nothing_is_made_in_its_place(
     assert not (whole.data / "store" / "records.db").exists() or "store" not in what
 
 
+@pytest.mark.storm
 def test_a_loss_that_is_accepted_by_name_is_begun_anew(whole: TestNode) -> None:
     node = whole
     (node.data / "data" / "t@1.db").unlink()
@@ -123,6 +124,7 @@ def test_a_loss_that_is_accepted_by_name_is_begun_anew(whole: TestNode) -> None:
     node.key = key
 
 
+@pytest.mark.storm
 def test_records_that_are_gone_are_begun_anew_by_name_and_once(whole: TestNode) -> None:
     node = whole
     node.start()
@@ -144,6 +146,7 @@ def test_records_that_are_gone_are_begun_anew_by_name_and_once(whole: TestNode) 
     node.stop()
 
 
+@pytest.mark.storm
 def test_a_first_start_that_was_interrupted_is_no_loss(tmp_path: Path) -> None:
     node = TestNode(tmp_path / "data").start()
     node.stop(signal.SIGKILL)
@@ -188,6 +191,7 @@ def test_commits_that_a_damaged_log_has_lost_are_named(whole: TestNode, what: st
     node.stop()
 
 
+@pytest.mark.storm
 @pytest.mark.parametrize("what", ["store/records.db", "data/t@1.db"])
 def test_a_torn_end_of_a_log_is_what_a_crash_leaves(whole: TestNode, what: str) -> None:
     node = whole

@@ -200,6 +200,7 @@ def test_sums_are_those_of_the_control_groups(node: TestNode, count: int) -> Non
     assert abs(metered - whole) <= whole * 0.01 + READY_US
 
 
+@pytest.mark.storm
 def test_each_call_is_counted_once_through_kills_of_the_recorder(node: TestNode) -> None:
     before = sum(row["requests"] for row in usage(node, project="ours"))  # type: ignore[misc]
     stop = threading.Event()
@@ -294,6 +295,7 @@ def test_kept_events_wait_for_a_budget_and_are_not_lost(node: TestNode) -> None:
     lift(0)
 
 
+@pytest.mark.storm
 def test_budgets_survive_kills(node: TestNode) -> None:
     node.get("/usage")  # what was answered is on record
     node.stop(9)

@@ -252,6 +252,7 @@ def test_a_killed_recorder_is_read_along_again(node: TestNode, receiver: Receive
     node.wait_until(made, 30)
 
 
+@pytest.mark.storm
 def test_signs_of_life_are_sent_while_all_is_well(tmp_path: Path) -> None:
     with Receiver() as receiver:
         settings = SETTINGS.format(port=receiver.port)

@@ -66,6 +66,7 @@ def test_all_functions_together_are_bounded_below_the_hosts_memory(capped_node) 
     assert all(bound < total for bound in found)
 
 
+@pytest.mark.storm
 def test_doctor_tells_the_caps_of_this_host() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "casemate.cli.main", "doctor", "--json"],

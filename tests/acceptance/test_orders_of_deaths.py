@@ -80,6 +80,7 @@ def start(folder: Path) -> TestNode:
     return node
 
 
+@pytest.mark.storm
 @pytest.mark.parametrize(
     ("one", "delay", "other"),
     [

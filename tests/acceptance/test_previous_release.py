@@ -115,6 +115,7 @@ def test_nothing_is_left_in_clear(taken: TestNode) -> None:
     assert taken.invoke({}).status_code == 200
 
 
+@pytest.mark.storm
 def test_a_first_start_that_is_killed_at_any_moment_loses_nothing(tmp_path: Path) -> None:
     node = TestNode(unpack(tmp_path))
     encrypt_store(node)

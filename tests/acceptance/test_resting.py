@@ -28,6 +28,7 @@ def is_cold(node: TestNode, name: str) -> bool:
     return bool(node.get(f"/invocations/{answer.headers['x-request-id']}")["cold"])
 
 
+@pytest.mark.storm
 def test_memory_decides_what_is_kept_and_the_dearest_stays(small_node: TestNode) -> None:
     node = small_node
     node.deploy(DEAR, name="dear")
@@ -53,6 +54,7 @@ def test_memory_decides_what_is_kept_and_the_dearest_stays(small_node: TestNode)
     assert any(is_cold(node, f"plain{number}") for number in range(6))
 
 
+@pytest.mark.storm
 def test_one_that_can_be_restored_holds_no_more_at_rest(tmp_path: Path) -> None:
     """Room for what calls take is of instances, and given back with the last of them."""
     settings = {"restored": "", "forked": 'fresh = "process"'}

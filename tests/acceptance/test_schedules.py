@@ -54,6 +54,7 @@ def ticks(node: TestNode, name: str) -> list[Tick]:
     return sorted(Tick(float(at), identity, int(missed)) for _, at, identity, missed in parts)
 
 
+@pytest.mark.storm
 def test_no_time_doubles_or_is_dropped_over_kills(fresh_node: TestNode) -> None:
     node = fresh_node
     deployed = node.deploy(SOURCE, routes=TRIGGERS, grants=GRANTS, resources=BUCKET, approve=True)

@@ -84,6 +84,7 @@ def test_from_deploy_to_rollback_nobody_is_asked_for_a_key(
     assert len(json.loads(cli("keys", "ls", "--json").stdout)["keys"]) == 2
 
 
+@pytest.mark.storm
 def test_verify_builds_again_and_compares(cli: Cli, node: TestNode, tmp_path: Path) -> None:
     write(tmp_path, "true")
     assert cli("deploy").returncode == 0
@@ -99,6 +100,7 @@ def test_verify_builds_again_and_compares(cli: Cli, node: TestNode, tmp_path: Pa
     assert done.returncode == 1 and "FAILS  digests" in done.stdout
 
 
+@pytest.mark.storm
 def test_builds_repeat_in_other_folders_with_other_umask_and_locale(
     cli: Cli, tmp_path: Path
 ) -> None:
@@ -128,6 +130,7 @@ def test_builds_repeat_in_other_folders_with_other_umask_and_locale(
     assert len(digests) == 1
 
 
+@pytest.mark.storm
 def test_two_have_to_sign_where_a_project_says_so(cli: Cli, node: TestNode, tmp_path: Path) -> None:
     write(tmp_path, "both")
     made = cli("tokens", "add", "ci", "--role", "developer@shop", "--json")

@@ -9,6 +9,8 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from support.cli import casemate
 from support.node import TestNode
 from support.outside_servers import Valkey, running
@@ -45,6 +47,7 @@ def kept(node: TestNode) -> set[int]:
         after = ["--after", page["after"]]
 
 
+@pytest.mark.storm
 def test_kills_of_gateway_and_sources_lose_no_event(fresh_node: TestNode, tmp_path: Path) -> None:
     node = fresh_node
     folder = tmp_path / "valkey"

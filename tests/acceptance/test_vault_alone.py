@@ -128,6 +128,7 @@ def test_a_vault_that_hangs_answers_no_secret(filled: TestNode) -> None:
     node.wait_until(lambda: answers(node), 40)
 
 
+@pytest.mark.storm
 def test_a_vault_that_loses_its_key_file_keeps_the_node_down_until_it_is_back(
     filled: TestNode,
 ) -> None:
@@ -203,6 +204,7 @@ def test_a_lost_vault_is_refused_and_nothing_is_made_anew(
     assert node.invoke({}).json() == 28
 
 
+@pytest.mark.storm
 def test_everything_is_readable_after_a_restart_and_after_a_kill(filled: TestNode) -> None:
     node = filled
     node.deploy(

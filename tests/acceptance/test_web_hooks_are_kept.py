@@ -13,6 +13,7 @@ import threading
 import time
 
 import httpx2
+import pytest
 
 from support.node import TestNode
 
@@ -66,6 +67,7 @@ class Sender(threading.Thread):
                 time.sleep(0.05)
 
 
+@pytest.mark.storm
 def test_what_was_accepted_is_handled_over_kills(fresh_node: TestNode) -> None:
     node = fresh_node
     grants = 'buckets = [{ name = "told", actions = ["write"] }]'

@@ -25,8 +25,8 @@ DEVIATIONS = 4.0
 TRIES = 3
 BY_IDS_NOBODY_GUESSES = frozenset(("error", "near error", "call", "trace"))
 """What is there takes some 0.4 ms longer to be kept from somebody than what is not: it is read, to
-see whose it is. Their ids have 96 random bits, so that who asks for one has seen it. Alike in status
-and bytes; in time they are known not to be."""
+see whose it is. Their ids have 96 random bits, so that who asks for one has seen it. In status and
+bytes they are alike; in time they are known not to be."""
 FAILS = """
 def handler(event, context):
     if event.get("how") == "raise":

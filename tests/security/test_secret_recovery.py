@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from casemate.drills import ATTACKER
 from support.attacks import CAPABILITY, attempt
 from support.cli import casemate
 from support.lingering import lingering
 from support.node import TestNode
 
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "capabilities.py"
-ATTACKS = SOURCE.parent / "app.py"
 GRANTS = 'secrets = ["api-key"]'
 VALUE = "kp7!" + secrets.token_hex(20)
 _MASK = secrets.token_bytes(len(VALUE))
@@ -140,7 +140,7 @@ def test_no_core_is_left_of_it(keeper: TestNode) -> None:
 
 def test_it_cannot_reach_swap(keeper: TestNode) -> None:
     """The control group of an instance may swap nothing out, where the kernel can be told so."""
-    keeper.deploy(ATTACKS.read_text(), name="swapper", grants=GRANTS, approve=True)
+    keeper.deploy(ATTACKER.read_text(), name="swapper", grants=GRANTS, approve=True)
     with lingering(keeper, "t/swapper", "swapper", 0.5) as pid:
         places = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().split()]
         limits = {
@@ -159,7 +159,7 @@ def test_it_cannot_reach_swap(keeper: TestNode) -> None:
 
 def test_it_is_in_no_environment(keeper: TestNode) -> None:
     """Neither the function's own nor one that the host shows of any process of the node."""
-    keeper.deploy(ATTACKS.read_text(), name="looker", grants=GRANTS, approve=True)
+    keeper.deploy(ATTACKER.read_text(), name="looker", grants=GRANTS, approve=True)
     tried = attempt(keeper, "t/looker", {"attack": "environment"})
     assert VALUE not in json.dumps(tried.answer)
     assert tried.recorded()
@@ -187,7 +187,7 @@ def test_a_failure_without_a_word_is_recorded(keeper: TestNode) -> None:
 
 @pytest.mark.parametrize("call", ["ptrace-attach", "process-vm-readv", "pidfd-getfd", "kcmp"])
 def test_another_process_cannot_be_read(keeper: TestNode, call: str) -> None:
-    keeper.deploy(ATTACKS.read_text(), name="reader", grants=GRANTS, approve=True)
+    keeper.deploy(ATTACKER.read_text(), name="reader", grants=GRANTS, approve=True)
     tried = attempt(keeper, "t/reader", {"attack": "call", "name": call})
     assert tried.errno == errno.EPERM
     assert tried.denied(call.replace("-", "_").removesuffix("_attach"))
