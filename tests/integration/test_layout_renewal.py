@@ -183,6 +183,7 @@ def run(parts: tuple[socket.socket, str, list[str]], what: object) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.storm
 def test_a_renewal_changes_the_layout_and_ends_nothing(
     parts: tuple[socket.socket, str, list[str]],
 ) -> None:

@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from casemate.operations.functions import ListFunctions
 from casemate.sqlite import engine
 from casemate.store import StoreKeyError
@@ -182,6 +184,7 @@ async def count_lines(folder: Path, key: bytes) -> int:
         database.close()
 
 
+@pytest.mark.storm
 def test_kill_while_the_key_is_changed_leaves_the_one_or_the_other(tmp_path: Path) -> None:
     filled_database(tmp_path / "s")
     asyncio.run(count_lines(tmp_path / "s", KEY))
@@ -201,6 +204,7 @@ def test_kill_while_the_key_is_changed_leaves_the_one_or_the_other(tmp_path: Pat
     assert changed > 0
 
 
+@pytest.mark.storm
 def test_kill_during_a_snapshot_leaves_no_half_made_one(tmp_path: Path) -> None:
     filled_database(tmp_path / "s")
     asyncio.run(count_lines(tmp_path / "s", KEY))

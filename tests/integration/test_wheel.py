@@ -130,6 +130,7 @@ def test_a_project_is_made_built_and_completed(
     assert len(json.loads(built)) >= 1
 
 
+@pytest.mark.storm
 def test_the_host_is_probed_from_there(tool: Path, folder: Path, environ: dict[str, str]) -> None:
     """The whole sandbox runs from the installed files: the runner, its guard, the filters."""
     here = subprocess.run(

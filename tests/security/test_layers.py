@@ -185,6 +185,7 @@ def whole_shares(whole: TestNode) -> set[str]:
     return _shared(whole)
 
 
+@pytest.mark.storm
 @pytest.mark.parametrize("name", ["net", "ipc", "uts", "cgroup"])
 def test_without_a_namespace_two_functions_share_it(
     whole_shares: set[str], start: Start, name: str
@@ -217,6 +218,7 @@ def test_without_landlock_only_the_namespaces_hold(whole: TestNode, start: Start
 # -- control groups ----------------------------------------------------------------------------
 
 
+@pytest.mark.storm
 def test_without_control_groups_memory_has_no_limit(whole: TestNode, start: Start) -> None:
     """Of all processes together: each of four takes less than the limit of 64 MB."""
     bare = start("--accept-risk", "cgroups")

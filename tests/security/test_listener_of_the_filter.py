@@ -141,6 +141,7 @@ class WatchedNode(TestNode):
     launcher = (sys.executable, "-c", LAUNCHER)
 
 
+@pytest.mark.storm
 def test_where_somebody_else_has_the_listener_calls_are_refused_all_the_same(
     tmp_path: Path,
 ) -> None:

@@ -151,6 +151,7 @@ def test_a_flood_of_failures_records_itself_a_few_times(recorded: TestNode) -> N
     assert len(listed(recorded, "mail")) - before < 40
 
 
+@pytest.mark.storm
 def test_they_are_there_after_kill_and_can_be_removed(recorded: TestNode) -> None:
     identity = failed(recorded)
     recorded.stop()

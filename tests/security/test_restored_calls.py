@@ -192,6 +192,7 @@ def _another(node: TestNode, before: int) -> bool:
         return False
 
 
+@pytest.mark.storm
 def test_a_restorer_that_hangs_keeps_nobody_waiting_for_long(node: TestNode) -> None:
     warm(node, 60)
     os.kill(restorer_of(node), signal.SIGSTOP)

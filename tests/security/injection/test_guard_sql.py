@@ -409,6 +409,7 @@ def handler(event, context):
     assert answer_to(tmp_path, code, {"columns": ["rowid"], "sort": "rowid"}).outcome == "blocked"
 
 
+@pytest.mark.storm
 @pytest.mark.parametrize("interpreter", INTERPRETERS, ids=lambda found: found.minor)
 def test_it_is_the_same_with_every_interpreter(tmp_path: Path, interpreter: Interpreter) -> None:
     for ways, values, blocked in (
