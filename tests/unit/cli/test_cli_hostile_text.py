@@ -37,6 +37,7 @@ PRINTS = {
     "qr_code.py": "blocks and colours of its own",
     "main.py": "the version, and help made of this source",
     "commands/completion.py": "scripts of this source",
+    "debugging.py": "what the debugger says, by many_lines",
     "commands/invoke.py": "an answer: bytes where they go to a file, many_lines on a terminal",
     "commands/buckets.py": "an object's bytes, refused on a terminal",
 }

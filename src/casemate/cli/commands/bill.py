@@ -20,6 +20,7 @@ from casemate.cli.commands.usage import name_of
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import command, new_app
 from casemate.cli.terminal import BOLD, note, print_json, print_line, print_table
+from casemate.cli.text import one_line
 from casemate.metering import (
     FOCUS_COLUMNS,
     Bill,
@@ -167,7 +168,8 @@ def _write(columns: tuple[str, ...], rows: Iterable[dict[str, str]]) -> None:
 
 
 def _inert(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula."""
+    """Return a text that no spreadsheet takes for a formula, and no terminal obeys."""
+    text = one_line(text)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
 
 
