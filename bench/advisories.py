@@ -137,7 +137,7 @@ def measure(advisories: int, bundles: int) -> dict[str, float]:
             "gate_p50_ms": round(percentile(gates[0], 0.5), 1),
             "gate_cpu_p50_ms": round(percentile(gates[1], 0.5), 1),
             "gate_max_ms": round(gates[0][-1], 1),
-            "rejudge_s": round(again, 2),
+            "rejudge_s": round(again, 4),
             "rejudge_cpu_s": round(spent, 2),
             "findings": found,
         }

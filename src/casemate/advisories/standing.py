@@ -116,12 +116,16 @@ def _attempt(place: Place, header: Header | None) -> tuple[list[Problem], list[s
     """Return what the last attempt means: a problem if it was cut short, else a warning."""
     try:
         attempt = place.last_attempt()
+        running = attempt is not None and attempt.ended is None and place.is_importing()
+        if attempt is not None and attempt.ended is None and not running:
+            # It may have come into force between the two looks.
+            attempt = place.last_attempt()
     except AdvisoriesError as error:
         return [Problem(kind=Trouble.PARTIAL, text=error.message)], []
     if attempt is None or (header is not None and header.imported >= attempt.begun):
         return [], []
     if attempt.ended is None:
-        if place.is_importing():
+        if running or place.is_importing():
             return [], ["An import is running."]
         return [_cut_short(attempt, "it was ended")], []
     if attempt.cut_short:
