@@ -175,13 +175,17 @@ def _used(packages: tuple[Package, ...]) -> frozenset[Ecosystem]:
 class Judge:
     """Judges lists of packages by one open database: equal lists once, each package once."""
 
-    def __init__(self, database: Database, pause: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, database: Database, pause: Callable[[], None] = lambda: None, *, keeps: bool = False
+    ) -> None:
         """Judge by `database`, which stays open as long as this is used.
 
-        `pause` is called after every package; it may sleep.
+        `pause` is called after every package; it may sleep. With `keeps` what is known of a
+        package is made ready once, for those who ask about few packages again and again.
         """
         self._database = database
         self._pause = pause
+        self._kept: dict[tuple[Ecosystem, str], _Known | None] | None = {} if keeps else None
 
     def judge(self, packages: Iterable[Package]) -> Answer:
         """Judge one list. Raises DatabaseUnreadableError."""
@@ -196,8 +200,7 @@ class Judge:
                 versions.setdefault((package.ecosystem, package.name), set()).add(package)
         judged: dict[Package, _Judged] = {}
         for (ecosystem, name), named in versions.items():
-            block = self._database.block(ecosystem, name)
-            known = None if block is None else _Known(block)
+            known = self._known(ecosystem, name)
             for package in named:
                 found = _judge(package, known)
                 if found is not _NOTHING:
@@ -205,6 +208,15 @@ class Judge:
             self._pause()
         answers = {packages: _answer(packages, judged) for packages in distinct}
         return [answers[packages] for packages in lists]
+
+    def _known(self, ecosystem: Ecosystem, name: str) -> _Known | None:
+        if self._kept is not None and (ecosystem, name) in self._kept:
+            return self._kept[ecosystem, name]
+        block = self._database.block(ecosystem, name)
+        known = None if block is None else _Known(block)
+        if self._kept is not None:
+            self._kept[ecosystem, name] = known
+        return known
 
 
 def _answer(packages: tuple[Package, ...], judged: Mapping[Package, _Judged]) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,6 +48,7 @@ class NoIndexes:
 
     environment: Mapping[str, str] = {}
     network = False
+    failure: CasemateError | None = None
 
     def explanation(self, errors: str) -> CasemateError | None:
         """Return nothing: uv's own words are all there is."""
@@ -84,6 +85,31 @@ class ServedIndexes:
     def explanation(self, errors: str) -> CasemateError | None:
         """Return what was refused to uv and made it fail."""
         return self._server.selection.explanation(errors)
+
+    @property
+    def failure(self) -> CasemateError | None:
+        """What went wrong with an index, if something did."""
+        return self._server.selection.failure
+
+    def offers(self, package: str) -> Iterator[tuple[str, CasemateError | None]]:
+        """Yield versions with a wheel that fits, each with why it may not be installed."""
+        for release, refused in self._server.selection.judged(package):
+            if release.wheel and self._fits(release.filename):
+                yield release.version, refused
+
+    def fetched(self, package: str, hashes: frozenset[str], folder: Path) -> Path | None:
+        """Return a wheel that has one of these hashes and fits, brought into `folder`.
+
+        Raises PoisonedWheelError, IndexAnswerError, IndexUnavailableError.
+        """
+        for release, _ in self._server.selection.judged(package):
+            if release.sha256 in hashes and release.wheel and self._fits(release.filename):
+                path = folder / release.filename
+                if self._server.upstream.save(release.url, path, sha256=release.sha256) is None:
+                    return None
+                self._server.inspect(path, release.filename)
+                return path
+        return None
 
     def inside(self, text: str) -> str:
         """Return a text of requirements without indexes, and with addresses that lead here."""
@@ -125,12 +151,17 @@ class BuildIndexes:
 
     @contextmanager
     def serving(
-        self, texts: Sequence[str], *, before: str, aged: bool
+        self,
+        texts: Sequence[str],
+        *,
+        before: str,
+        aged: bool,
+        hides: Callable[[str, str], bool] | None = None,
     ) -> Iterator[ServedIndexes | NoIndexes]:
         """Serve what the indexes that are named in `texts` have and the rules allow.
 
         `before` is the lock that there was; what it holds is not judged by age again. Without
-        `aged` nothing is.
+        `aged` nothing is. What `hides` tells by package and version is not offered, either.
         """
         options = [line for text in texts for line in _options(text)]
         addresses = list(dict.fromkeys(url for text in texts for url in _addresses(text)))
@@ -153,6 +184,7 @@ class BuildIndexes:
                 origins=origins_of(before),
                 pins=pins_of(before),
                 popular=popular_names() if aged else None,
+                hides=hides,
             )
             served: list[ServedIndexes] = []
             builds = SourceBuilds(self._session, lambda: served[0])

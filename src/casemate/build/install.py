@@ -20,7 +20,8 @@ from pathlib import Path, PurePosixPath
 from casemate.build.errors import DependencyError, SourceTreeError
 from casemate.build.indexes import BuildIndexes
 from casemate.build.limits import INSTALL_TIMEOUT, MAX_SOURCE_FILES
-from casemate.build.lock import Lock, place_inputs
+from casemate.build.lock import Lock
+from casemate.build.placing import place_inputs
 from casemate.build.tree import check_collisions, normalise_modes, remove_tree, walk_files
 from casemate.build.uv_process import TARGET, UvSession
 from casemate.model.bundle import LockedPackage

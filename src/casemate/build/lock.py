@@ -22,11 +22,11 @@ from casemate.build.errors import (
     RequirementsFileError,
     UnhashedRequirementError,
 )
-from casemate.build.indexes import BuildIndexes
 from casemate.build.interpreters import machine
-from casemate.build.limits import LOCK_TIMEOUT, MAX_REQUIREMENTS_BYTES, MAX_SOURCE_FILES
+from casemate.build.limits import LOCK_TIMEOUT, MAX_REQUIREMENTS_BYTES
+from casemate.build.placing import place_inputs
 from casemate.build.requirements import Kind, Requirements, check_strong_hashes
-from casemate.build.tree import normalise_modes
+from casemate.build.resolving import Resolving
 from casemate.build.uv_process import UvSession
 
 _HEADER = "# casemate lock 1\n# fingerprint: {fingerprint}\n# commit this file; do not edit it\n"
@@ -90,48 +90,20 @@ def lock_path(project_root: Path, name: str, minor: str) -> Path:
     return project_root / f"{name}.cp{minor.replace('.', '')}-{machine()}.lock"
 
 
-def place_inputs(
-    files: dict[str, str], vendored: tuple[str, ...], project_root: Path, given: Path
-) -> None:
-    """Lay out files and vendored wheels in the new folder `given` as they are in the project."""
-    given.mkdir()
-    for name, text in files.items():
-        target = given / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-    for folder in vendored:
-        target = given / folder
-        target.mkdir(parents=True, exist_ok=True)
-        _copy_wheels(project_root / folder, target)
-    normalise_modes(given)
-
-
 def _resolve(
     requirements: Requirements, project_root: Path, session: UvSession, *, before: str
 ) -> str:
     """Resolve from what the indexes may offer; `before` is the lock that there was, if any."""
-    given = session.work / "lock"
-    name = PurePosixPath(requirements.name)
-    indexes = BuildIndexes(session, project_root)
-    texts = list(requirements.files.values())
-    with indexes.serving(texts, before=before, aged=True) as at:
-        files = {path: at.inside(text) for path, text in requirements.files.items()}
-        place_inputs(files, requirements.vendored, project_root, given)
-        finished = session.run(
-            [
-                *("pip", "compile", name.name, "--no-header", "--no-annotate"),
-                *("--generate-hashes", "--only-binary", ":all:"),
-            ],
-            given=given,
-            folder=name.parent.as_posix(),
-            timeout=LOCK_TIMEOUT,
-            served=at,
-        )
-        output = at.recorded(at.outside(finished.output))
-    links = [f"--find-links {os.path.relpath(v, name.parent)}" for v in requirements.vendored]
+    with Resolving(requirements, project_root, session, before=before) as resolving:
+        return own_lock(requirements, resolving.locked(()))
+
+
+def own_lock(requirements: Requirements, resolved: str) -> str:
+    """Return the text of a lock of our own: what was resolved, and of which requirements."""
+    folder = PurePosixPath(requirements.name).parent
+    links = [f"--find-links {os.path.relpath(v, folder)}" for v in requirements.vendored]
     options = "".join(f"{line}\n" for line in (*requirements.options, *links))
-    header = _HEADER.format(fingerprint=requirements.fingerprint)
-    return header + options + output
+    return _HEADER.format(fingerprint=requirements.fingerprint) + options + resolved
 
 
 def _export(requirements: Requirements, session: UvSession) -> tuple[str, str | None]:
@@ -230,22 +202,3 @@ def _write(path: Path, text: str, *, like: Path) -> None:
             f"The lock {path.name} cannot be written next to the requirements: {error.strerror}.",
             next_step="Make the folder writable; without the lock builds do not repeat.",
         ) from error
-
-
-def _copy_wheels(source: Path, target: Path) -> None:
-    """Copy the distributions of a vendored folder; source archives too, to be named in errors."""
-    names = sorted(path.name for path in source.iterdir())
-    if len(names) > MAX_SOURCE_FILES:
-        raise RequirementsFileError(f"{source.name} holds more than {MAX_SOURCE_FILES} files.")
-    for name in names:
-        found = source / name
-        if not name.endswith((".whl", ".tar.gz", ".zip")) or found.is_symlink():
-            continue
-        if not found.is_file():
-            continue
-        try:
-            with (source / name).open("rb") as read, (target / name).open("wb") as write:
-                while chunk := read.read(1 << 20):
-                    write.write(chunk)
-        except OSError as error:
-            raise RequirementsFileError(f"The vendored {name} cannot be read.") from error

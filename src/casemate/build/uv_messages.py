@@ -130,6 +130,11 @@ def dependency_error(errors: str, interpreter: Interpreter) -> CasemateError:
     )
 
 
+def in_one_line(errors: str, interpreter: Interpreter) -> str:
+    """Return what uv wrote to its standard error, without paths, credentials and line ends."""
+    return re.sub(r"^error: *", "", _clean(errors, interpreter))
+
+
 def _clean(errors: str, interpreter: Interpreter) -> str:
     """Drop escape codes, host and sandbox paths, and credentials in addresses."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", errors)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 
 from packaging.version import InvalidVersion, Version
@@ -44,10 +44,12 @@ class Selection:
         origins: Mapping[str, Origin],
         pins: Iterable[Pin],
         popular: PopularNames | None,
+        hides: Callable[[str, str], bool] | None = None,
     ) -> None:
         """Choose by `rules`; `origins` and `pins` are what the lock held until now.
 
-        With `popular` names that the lock does not hold are compared to popular ones.
+        With `popular` names that the lock does not hold are compared to popular ones. What `hides`
+        tells by package and version is not offered, and that is no refusal: who asks knows why.
         """
         self.indexes = tuple(indexes)
         self.rules = rules
@@ -55,6 +57,7 @@ class Selection:
         self._origins = origins
         self._held = {pin.package: pin for pin in pins}
         self._popular = popular
+        self._hides = hides
         self._lock = threading.Lock()
         self._found: dict[str, Future[_Found | None]] = {}
         self._refused: dict[tuple[str, str], PackageRefusedError] = {}
@@ -92,6 +95,23 @@ class Selection:
         found = future.result(timeout=limits.LIST_SECONDS) if future else None
         return found[1] if found else ()
 
+    def judged(self, package: str) -> tuple[tuple[Release, PackageRefusedError | None], ...]:
+        """Return all files of a project, each with why it may not be installed.
+
+        Raises CasemateError for an index that cannot be reached, or lies.
+        """
+        found = self._of(package)
+        return tuple(
+            (each, refusal(package, each, self.rules, held=self.holds(package, each.sha256)))
+            for each in (found[1] if found else ())
+        )
+
+    @property
+    def failure(self) -> CasemateError | None:
+        """What went wrong with an index, if something did."""
+        with self._lock:
+            return self._failed
+
     def refuse(self, package: str, version: str, error: PackageRefusedError) -> None:
         """Remember a refusal."""
         with self._lock:
@@ -123,6 +143,8 @@ class Selection:
         return pin is not None and sha256 in pin.hashes
 
     def _withheld(self, package: str, release: Release) -> bool:
+        if self._hides is not None and self._hides(package, release.version):
+            return True
         held = self.holds(package, release.sha256)
         error = refusal(package, release, self.rules, held=held)
         if error is not None and release.wheel:

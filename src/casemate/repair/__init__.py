@@ -1,0 +1,32 @@
+"""Which versions of a lock have to change so that its known holes are gone, and what that costs.
+
+    a lock, its requirements, the indexes, advisories ──▶ the smallest change ──▶ its price
+
+What may be installed is decided by `package_index`, what fits together by uv in `build`, what is a
+hole by `advisories`. It writes nothing, runs nothing, and knows no node. May import these.
+"""
+
+from casemate.repair.holes import KnownFindings
+from casemate.repair.plan import Change, Goal, Plan, Uncleared
+from casemate.repair.planning import NoSolutionError, Planner
+from casemate.repair.price import Price, price_of
+from casemate.repair.requirement_lines import RequirementLines
+from casemate.repair.resolver import ProjectResolver, Resolver
+from casemate.repair.steps import Step, step_of
+
+__all__ = [
+    "Change",
+    "Goal",
+    "KnownFindings",
+    "NoSolutionError",
+    "Plan",
+    "Planner",
+    "Price",
+    "ProjectResolver",
+    "RequirementLines",
+    "Resolver",
+    "Step",
+    "Uncleared",
+    "price_of",
+    "step_of",
+]

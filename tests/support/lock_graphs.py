@@ -1,0 +1,176 @@
+"""Graphs of packages in memory: a resolver over them, and every way to change a lock."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from casemate.advisories import Finding, Severity
+from casemate.build.resolving import Hides, Offer, Resolved
+from casemate.model.errors import InvalidInputError
+from casemate.repair.steps import costs_of
+from support.advisories import pypi
+
+
+def finding(
+    package: str, version: str, id: str, *, score: float = 7.0, fixed: tuple[str, ...] = ()
+) -> Finding:
+    return Finding(
+        package=pypi(package, version),
+        id=id,
+        ids=(id,),
+        severity=Severity.HIGH,
+        score=score,
+        vector=None,
+        malicious=False,
+        known_exploited=False,
+        likelihood=None,
+        fixed=fixed,
+        summary="",
+    )
+
+
+@dataclass
+class Graph:
+    """Releases with what they need, what the project requires, and what has holes."""
+
+    releases: dict[str, dict[str, list[str]]]
+    required: list[str]
+    holes: dict[tuple[str, str], list[Finding]] = field(default_factory=dict)
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    asked: int = 0
+
+    def of(self, package: str, version: str) -> tuple[Finding, ...]:
+        return tuple(self.holes.get((package, version), ()))
+
+    def offers(self, package: str) -> list[Offer]:
+        return [
+            Offer(v, InvalidInputError(r) if (r := self.refused.get((package, v))) else None)
+            for v in sorted(self.releases.get(package, {}), key=Version)
+        ]
+
+    def versions(
+        self, constraints: Sequence[str], *, loosened: frozenset[str], hides: Hides
+    ) -> Resolved:
+        self.asked += 1
+        limits: dict[str, SpecifierSet] = {}
+        for line in constraints:
+            one = Requirement(line)
+            limits[one.name] = limits.get(one.name, SpecifierSet()) & one.specifier
+        root = [Requirement(r) for r in self.required]
+        wanted = [(r.name, SpecifierSet() if r.name in loosened else r.specifier) for r in root]
+
+        def fits(name: str, version: str) -> bool:
+            return (
+                version in limits.get(name, SpecifierSet())
+                and (name, version) not in self.refused
+                and not hides(name, version)
+            )
+
+        found = self._solve(wanted, {}, fits)
+        return Resolved(found) if found is not None else Resolved(None, self._why(wanted))
+
+    def _why(self, wanted: list[tuple[str, SpecifierSet]]) -> str:
+        told = [f"you require {n}{s}" for n, s in wanted if str(s)]
+        for name, releases in self.releases.items():
+            for version, needs in releases.items():
+                told += [f"{name}=={version} depends on {need}" for need in needs]
+        return "Because " + " and ".join(told)
+
+    def _solve(self, wanted, chosen, fits) -> dict[str, str] | None:
+        todo = [(n, s) for n, s in wanted if n not in chosen]
+        if any(n in chosen and chosen[n] not in s for n, s in wanted):
+            return None
+        if not todo:
+            return dict(chosen)
+        name = todo[0][0]
+        for version in sorted(self.releases.get(name, {}), key=Version, reverse=True):
+            if not fits(name, version) or any(n == name and version not in s for n, s in wanted):
+                continue
+            needs = [Requirement(one) for one in self.releases[name][version]]
+            more = [(one.name, one.specifier) for one in needs]
+            found = self._solve([*wanted, *more], {**chosen, name: version}, fits)
+            if found is not None:
+                return found
+        return None
+
+    def every_lock(self) -> Iterator[dict[str, str]]:
+        """Yield all sets of versions that fit together, by trying every combination."""
+        names = sorted(self.releases)
+        for chosen in itertools.product(*(("", *self.releases[name]) for name in names)):
+            lock = {n: v for n, v in zip(names, chosen, strict=True) if v}
+            needs = [*self.required, *(r for n, v in lock.items() for r in self.releases[n][v])]
+            parsed = [Requirement(one) for one in needs]
+            if any(r.name not in lock or lock[r.name] not in r.specifier for r in parsed):
+                continue
+            if self._reached(lock) == lock.keys():
+                yield lock
+
+    def _reached(self, lock: Mapping[str, str]) -> set[str]:
+        reached: set[str] = set()
+        waiting = [Requirement(one).name for one in self.required]
+        while waiting:
+            name = waiting.pop()
+            if name not in reached:
+                reached.add(name)
+                waiting += [Requirement(one).name for one in self.releases[name][lock[name]]]
+        return reached
+
+    def cost(self, old: Mapping[str, str], new: Mapping[str, str]) -> tuple[int, ...] | None:
+        """Return packages with another version, then the sum of steps; None if one goes lower."""
+        changed = [name for name in old if name in new and old[name] != new[name]]
+        if any(Version(new[name]) < Version(old[name]) for name in changed):
+            return None
+        total = (0, 0, 0, 0)
+        for name in changed:
+            farther = [
+                o.version for o in self.offers(name) if Version(o.version) > Version(old[name])
+            ]
+            steps = costs_of(old[name], farther)[farther.index(new[name]) + 1]
+            total = tuple(map(sum, zip(total, steps, strict=True)))
+        return (len(changed), *total)
+
+
+def generated(seed: int) -> tuple[Graph, dict[str, str]]:
+    """Return a graph with holes at some depth, and a lock that it had."""
+    rng = random.Random(seed)
+    names = [f"p{n}" for n in range(rng.randint(4, 6))]
+    numbers = ["1.0", "1.0.1", "1.1", "2.0", "2.1"]
+    releases: dict[str, dict[str, list[str]]] = {}
+    for place, name in enumerate(names):
+        releases[name] = {}
+        for version in numbers[: rng.randint(3, 5)]:
+            below = names[place + 1 :]
+            chosen = rng.sample(below, min(len(below), rng.choice((0, 1, 1, 2))))
+            if place < 2 and below and names[place + 1] not in chosen:
+                chosen.append(names[place + 1])  # a chain, so that there is a depth of two
+            low = rng.choice(("1.0", "1.0", "1.0.1"))
+            ends = ("", "", "<2", "<2", "<1.1", ",!=1.1")
+            releases[name][version] = [_need(rng, one, low, version, ends) for one in chosen]
+    graph = Graph(releases, [names[0], *rng.sample(names[1:], rng.choice((0, 1)))])
+    lock = graph.versions(
+        [f"{name}<=1.0.1" for name in names], loosened=frozenset(), hides=lambda *_: False
+    ).versions
+    if lock is None:
+        return generated(seed + 10_000)
+    deep = [name for name in lock if name not in {names[0], names[1]}]
+    for name in rng.sample(deep, min(len(deep), rng.randint(1, 2))):
+        fixed = rng.choice([v for v in releases[name] if Version(v) > Version(lock[name])] or ["9"])
+        for version in releases[name]:
+            if Version(version) < Version(fixed):
+                hole = finding(name, version, f"GHSA-{name}", fixed=(fixed,))
+                graph.holes[name, version] = [hole]
+    return graph, lock
+
+
+def _need(rng: random.Random, name: str, low: str, own: str, ends: Sequence[str]) -> str:
+    end = rng.choice(ends)
+    if own.startswith("2") and end.startswith("<"):
+        end = rng.choice(("", end))  # later releases forbid less, as they do
+    return f"{name}>={low}{',' if end.startswith('<') else ''}{end}"
