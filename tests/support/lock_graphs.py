@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -16,6 +16,11 @@ from casemate.build.resolving import Hides, Offer, Resolved
 from casemate.model.errors import InvalidInputError
 from casemate.repair.steps import costs_of
 from support.advisories import pypi
+
+
+@cache
+def parsed(text: str) -> Requirement:
+    return Requirement(text)
 
 
 def finding(
@@ -61,9 +66,9 @@ class Graph:
         self.asked += 1
         limits: dict[str, SpecifierSet] = {}
         for line in constraints:
-            one = Requirement(line)
+            one = parsed(line)
             limits[one.name] = limits.get(one.name, SpecifierSet()) & one.specifier
-        root = [Requirement(r) for r in self.required]
+        root = [parsed(r) for r in self.required]
         wanted = [(r.name, SpecifierSet() if r.name in loosened else r.specifier) for r in root]
 
         def fits(name: str, version: str) -> bool:
@@ -93,34 +98,30 @@ class Graph:
         for version in sorted(self.releases.get(name, {}), key=Version, reverse=True):
             if not fits(name, version) or any(n == name and version not in s for n, s in wanted):
                 continue
-            needs = [Requirement(one) for one in self.releases[name][version]]
+            needs = [parsed(one) for one in self.releases[name][version]]
             more = [(one.name, one.specifier) for one in needs]
             found = self._solve([*wanted, *more], {**chosen, name: version}, fits)
             if found is not None:
                 return found
         return None
 
-    def every_lock(self) -> Iterator[dict[str, str]]:
-        """Yield all sets of versions that fit together, by trying every combination."""
-        names = sorted(self.releases)
-        for chosen in itertools.product(*(("", *self.releases[name]) for name in names)):
-            lock = {n: v for n, v in zip(names, chosen, strict=True) if v}
-            needs = [*self.required, *(r for n, v in lock.items() for r in self.releases[n][v])]
-            parsed = [Requirement(one) for one in needs]
-            if any(r.name not in lock or lock[r.name] not in r.specifier for r in parsed):
-                continue
-            if self._reached(lock) == lock.keys():
-                yield lock
+    def every_lock(self) -> list[dict[str, str]]:
+        """Return all sets of versions that fit together: every version of whatever is needed."""
+        found: list[dict[str, str]] = []
 
-    def _reached(self, lock: Mapping[str, str]) -> set[str]:
-        reached: set[str] = set()
-        waiting = [Requirement(one).name for one in self.required]
-        while waiting:
-            name = waiting.pop()
-            if name not in reached:
-                reached.add(name)
-                waiting += [Requirement(one).name for one in self.releases[name][lock[name]]]
-        return reached
+        def extend(chosen: dict[str, str], waiting: list[Requirement]) -> None:
+            for one in waiting:
+                if one.name in chosen and chosen[one.name] not in one.specifier:
+                    return
+            name = next((one.name for one in waiting if one.name not in chosen), None)
+            if name is None:
+                found.append(chosen)
+                return
+            for version, needs in self.releases.get(name, {}).items():
+                extend({**chosen, name: version}, [*waiting, *map(parsed, needs)])
+
+        extend({}, [*map(parsed, self.required)])
+        return found
 
     def cost(self, old: Mapping[str, str], new: Mapping[str, str]) -> tuple[int, ...] | None:
         """Return packages with another version, then the sum of steps; None if one goes lower."""

@@ -30,21 +30,20 @@ def test_a_plan_is_the_smallest_of_all_changes(seed: int) -> None:
     plan = plan_of(graph, lock)
     assert plan.smallest
     left = frozenset((one.package, id) for one in plan.uncleared for id in one.ids)
+    every = [other for other in graph.every_lock() if graph.cost(lock, other) is not None]
     clean = [
         other
-        for other in graph.every_lock()
+        for other in every
         if not any(is_hidden(graph, name, version, left) for name, version in other.items())
     ]
-    costs = [cost for other in clean if (cost := graph.cost(lock, other)) is not None]
     assert plan.versions in clean
-    assert graph.cost(lock, plan.versions) == min(costs)
+    assert graph.cost(lock, plan.versions) == min(graph.cost(lock, other) for other in clean)
     # What is said to stay, stays: no lock is without it and without all that is cleared.
     for one in plan.uncleared:
         less = left - {(one.package, id) for id in one.ids}
         assert not any(
-            graph.cost(lock, other) is not None
-            and not any(is_hidden(graph, n, v, less) for n, v in other.items())
-            for other in graph.every_lock()
+            not any(is_hidden(graph, name, version, less) for name, version in other.items())
+            for other in every
         )
 
 
