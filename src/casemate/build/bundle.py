@@ -104,7 +104,7 @@ def build(
     environ = dict(os.environ)
     found = find_interpreters(today=day, environ=environ) if interpreters is None else interpreters
     interpreter, warning = choose_interpreter(found, spec.python, today=day)
-    caches = (cache or _default_cache(environ)).absolute()
+    caches = (cache or default_cache(environ)).absolute()
     out = out.absolute()
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -244,7 +244,8 @@ def _below(part: str, files: Sequence[BundleFile]) -> list[BundleFile]:
     return [msgspec.structs.replace(file, path=f"{part}/{file.path}") for file in files]
 
 
-def _default_cache(environ: Mapping[str, str]) -> Path:
+def default_cache(environ: Mapping[str, str]) -> Path:
+    """Return where downloads and installed dependencies are kept."""
     base = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "casemate"
 

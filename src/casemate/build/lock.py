@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
@@ -28,6 +27,7 @@ from casemate.build.placing import place_inputs
 from casemate.build.requirements import Kind, Requirements, check_strong_hashes
 from casemate.build.resolving import Resolving
 from casemate.build.uv_process import UvSession
+from casemate.build.writing import write_together
 
 _HEADER = "# casemate lock 1\n# fingerprint: {fingerprint}\n# commit this file; do not edit it\n"
 _FINGERPRINT = re.compile(r"\A# casemate lock 1\n# fingerprint: ([0-9a-f]{64})\n")
@@ -83,6 +83,16 @@ def lock(
         own=own,
     )
     return made, warning
+
+
+def present_lock(requirements: Requirements, project_root: Path, session: UvSession) -> str | None:
+    """Return the lock that a build would use as it is; none if it would resolve first."""
+    if requirements.kind is Kind.UV_LOCK:
+        return _export(requirements, session)[0]
+    if requirements.locked:
+        return requirements.text
+    path = lock_path(project_root, requirements.name, session.interpreter.minor)
+    return _held(path, requirements.fingerprint)
 
 
 def lock_path(project_root: Path, name: str, minor: str) -> Path:
@@ -182,22 +192,9 @@ def _write(path: Path, text: str, *, like: Path) -> None:
     """Write a lock at once or not at all, owned by whoever owns the requirements."""
     if len(text) > MAX_REQUIREMENTS_BYTES:
         raise UnhashedRequirementError("The lock is too large.")
-    temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=".casemate-", dir=path.parent)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-            owner = like.stat()
-            os.fchmod(descriptor, 0o644)
-            if os.geteuid() == 0:
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
-        Path(temporary).replace(path)
+        write_together({path: text}, like=like)
     except OSError as error:
-        if temporary:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
         raise RequirementsFileError(
             f"The lock {path.name} cannot be written next to the requirements: {error.strerror}.",
             next_step="Make the folder writable; without the lock builds do not repeat.",

@@ -10,8 +10,8 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path, PurePosixPath
 
@@ -109,6 +109,23 @@ def read_requirements(project_root: Path, name: str) -> Requirements:
         vendored=tuple(dict.fromkeys(scan.vendored)),
         locked=bool(scan.hashed) and all(scan.hashed) and len(scan.files) == 1,
     )
+
+
+def with_files(requirements: Requirements, files: Mapping[str, str]) -> Requirements:
+    """Return requirements that are to be resolved, with other texts of their files."""
+    relevant = dict(files)
+    if requirements.kind is Kind.PYPROJECT:
+        name = requirements.name
+        tables = _project_tables(name, files[name])
+        relevant = {name: json.dumps(tables, sort_keys=True, default=str)}
+    return replace(requirements, files=dict(files), fingerprint=_fingerprint(relevant))
+
+
+def project_of(requirements: Requirements) -> Requirements:
+    """Return the pyproject.toml that a uv.lock was made from, to be resolved by itself."""
+    name = next(name for name in requirements.files if name != requirements.name)
+    bare = Requirements(kind=Kind.PYPROJECT, name=name, files={}, fingerprint="")
+    return with_files(bare, {name: requirements.files[name]})
 
 
 def check_strong_hashes(name: str, text: str) -> None:

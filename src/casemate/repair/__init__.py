@@ -7,6 +7,7 @@ hole by `advisories`. It writes nothing, runs nothing, and knows no node. May im
 """
 
 from casemate.repair.holes import KnownFindings
+from casemate.repair.lock_update import LockUpdate, Update, write
 from casemate.repair.plan import Change, Goal, Plan, Uncleared
 from casemate.repair.planning import NoSolutionError, Planner
 from casemate.repair.price import Price, price_of
@@ -18,6 +19,7 @@ __all__ = [
     "Change",
     "Goal",
     "KnownFindings",
+    "LockUpdate",
     "NoSolutionError",
     "Plan",
     "Planner",
@@ -27,6 +29,8 @@ __all__ = [
     "Resolver",
     "Step",
     "Uncleared",
+    "Update",
     "price_of",
     "step_of",
+    "write",
 ]

@@ -1,0 +1,301 @@
+"""Locks repaired by uv, in the sandbox, from an index on loopback that may be none to trust."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from casemate.advisories import KnownHoles, Place
+from casemate.build import Interpreter, build, find_interpreters
+from casemate.build.errors import RequirementsFileError
+from casemate.model.errors import CasemateError, ConflictError
+from casemate.model.function import FunctionSpec
+from casemate.package_index import IndexAnswerError, PublisherChangedError
+from casemate.repair import KnownFindings, LockUpdate, Update, write
+from casemate.repair.price import Ability
+from support.advisories import import_records, record
+from support.package_index import JSON, FakeIndex, fake_index
+
+pytestmark = pytest.mark.sandbox
+FRESH = datetime.fromtimestamp(time.time() - 86400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.fixture(scope="module")
+def interpreter() -> Interpreter:
+    return find_interpreters(today=date.today(), environ=dict(os.environ))[-1]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeIndex]:
+    with fake_index() as made:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", f"{made.url}/simple")
+        yield made
+
+
+def fixed_in(version: str, id: str = "GHSA-gamma", name: str = "gamma") -> dict[str, object]:
+    return record(id, name=name, events=[{"introduced": "0"}, {"fixed": version}])
+
+
+@dataclass
+class Project:
+    """A project whose lock is made by a build, and then repaired."""
+
+    root: Path
+    place: Place
+    interpreter: Interpreter
+    cache: Path
+
+    def locked(self, requirements: str = "alpha\ndelta\n", name: str = "requirements.txt") -> None:
+        (self.root / name).write_text(requirements)
+        self.build(name)
+
+    def build(self, name: str = "requirements.txt") -> dict[str, str]:
+        spec = FunctionSpec(name="hello", handler="app_:handler", requirements=name)
+        with KnownHoles(self.place) as known:
+            built = build(
+                self.root,
+                "demo",
+                spec,
+                self.root / "out",
+                cache=self.cache,
+                interpreters=[self.interpreter],
+                known=known,
+            )
+        return {each.name: each.version for each in built.manifest.packages}
+
+    def updated(self, name: str = "requirements.txt", *, newest: bool = False) -> LockUpdate:
+        with KnownHoles(self.place) as known, KnownFindings(self.place) as holes:
+            return Update(
+                root=self.root,
+                interpreter=self.interpreter,
+                cache=self.cache,
+                environ=dict(os.environ),
+                known=known,
+                holes=holes,
+                tell=lambda _: None,
+            ).of(name, newest=newest)
+
+    def files(self) -> dict[str, str]:
+        return {path.name: path.read_text() for path in self.root.iterdir() if path.is_file()}
+
+
+Make = Callable[..., Project]
+
+
+@pytest.fixture
+def make(tmp_path: Path, interpreter: Interpreter, cache: Path) -> Make:
+    def made(*records: dict[str, object]) -> Project:
+        root = tmp_path / "project"
+        root.mkdir()
+        (root / "app_.py").write_text("def handler(event, context):\n    return None\n")
+        place = Place(tmp_path / "advisories")
+        import_records(place, *(records or (fixed_in("2.0"),)))
+        return Project(root, place, interpreter, cache)
+
+    return made
+
+
+def publish(index: FakeIndex, *versions: str, needs: Sequence[str] = ()) -> None:
+    """Publish alpha -> beta -> gamma; only beta 2.0 takes what is mended."""
+    index.add("alpha", requires=["beta"])
+    index.add("beta", requires=["gamma<2"])
+    index.add("gamma")
+    index.add("delta")
+
+
+def publish_later(index: FakeIndex, **how: object) -> None:
+    index.add("alpha", version="2.0", requires=["beta"])
+    index.add("beta", version="1.1", requires=["gamma<2"])
+    index.add("beta", {"beta.py": "import socket\n"}, version="2.0", requires=["gamma"])
+    index.add("beta", version="3.0", requires=["gamma"])
+    index.add("gamma", version="1.1")
+    index.add("gamma", version="2.0", **how)  # type: ignore[arg-type]
+    index.add("gamma", version="3.0", **how)  # type: ignore[arg-type]
+    index.add("delta", version="2.0")
+
+
+def changed(update: LockUpdate) -> dict[str, str | None]:
+    return {each.package: each.new for each in update.plan.changes}
+
+
+def reasons(update: LockUpdate) -> list[str]:
+    return [each.reason for each in update.plan.uncleared]
+
+
+def test_a_hole_two_levels_down_is_cleared_by_the_smallest_change(
+    make: Make, index: FakeIndex
+) -> None:
+    project = make()
+    publish(index)
+    project.locked("alpha\ndelta\n")
+    publish_later(index)
+    before = project.files()
+    update = project.updated()
+    assert changed(update) == {"beta": "2.0", "gamma": "2.0"}
+    assert update.plan.smallest and not update.plan.uncleared and not update.plan.loosened
+    assert update.prices["beta"].gains == {Ability.NETWORK: "beta.py:1"}
+    assert not update.prices["gamma"].gains
+    assert project.files() == before  # nothing is written before it is asked for
+    (lock,) = update.after
+    assert write(project.root, [update]) == [lock]
+    assert "# origin: gamma 2.0 " in (project.root / lock).read_text()
+    assert project.build() == {"alpha": "1.0", "beta": "2.0", "gamma": "2.0", "delta": "1.0"}
+    assert (project.root / lock).read_text() == update.after[lock]  # the build takes it as it is
+    assert not project.updated().plan.changed
+
+
+def test_a_pin_of_ones_own_is_changed_where_there_is_no_other_way(
+    make: Make, index: FakeIndex
+) -> None:
+    project = make()
+    publish(index)
+    project.locked("# ours\nalpha\nbeta ==1.0  # for now\ndelta==1.0\n")
+    publish_later(index)
+    update = project.updated()
+    assert update.plan.loosened == ("beta",)
+    assert changed(update) == {"beta": "2.0", "gamma": "2.0"}
+    assert update.after["requirements.txt"] == (
+        "# ours\nalpha\nbeta ==2.0  # for now\ndelta==1.0\n"
+    )
+    assert list(update.after)[0] == "requirements.txt"
+    write(project.root, [update])
+    assert project.build()["gamma"] == "2.0"
+
+
+def test_what_cannot_be_cleared_is_said_with_its_reason(make: Make, index: FakeIndex) -> None:
+    never = record("GHSA-other", name="delta", events=[{"introduced": "0"}])
+    # Mended in 1.9, which nobody has: so 2.0 is exempt from nothing.
+    project = make(fixed_in("1.9"), never)
+    publish(index)
+    project.locked()
+    publish_later(index, uploaded=FRESH)
+    update = project.updated()
+    assert not update.plan.changed
+    delta, gamma = reasons(update)
+    assert gamma.startswith("gamma 2.0 was uploaded on ") and "releases are used after 14" in gamma
+    assert delta == "no version is fixed"
+
+
+def test_the_first_release_that_is_mended_does_not_wait(make: Make, index: FakeIndex) -> None:
+    project = make()
+    publish(index)
+    project.locked()
+    publish_later(index, uploaded=FRESH)
+    assert changed(project.updated()) == {"beta": "2.0", "gamma": "2.0"}
+
+
+def test_a_yanked_release_is_none_to_change_to(make: Make, index: FakeIndex) -> None:
+    project = make()
+    publish(index)
+    project.locked()
+    publish_later(index, yanked="broken")
+    (reason,) = reasons(project.updated())
+    assert reason.startswith("gamma 2.0 was yanked by its publisher: broken.")
+
+
+def test_requirements_of_others_that_stand_in_the_way_are_named(
+    make: Make, index: FakeIndex
+) -> None:
+    project = make()
+    publish(index)
+    project.locked()
+    index.add("gamma", version="2.0")
+    update = project.updated()
+    assert not update.plan.changed
+    (reason,) = reasons(update)
+    assert "beta" in reason and "needs gamma<2" in reason
+
+
+def test_another_publisher_is_not_taken_for_the_old_one(make: Make, index: FakeIndex) -> None:
+    project = make()
+    index.add("alpha", requires=["gamma"])
+    index.add("gamma", publisher="owner/gamma")
+    project.locked("alpha\n")
+    index.add("gamma", version="2.0", publisher="somebody/gamma")
+    before = project.files()
+    with pytest.raises(PublisherChangedError):
+        project.updated()
+    assert project.files() == before
+
+
+def test_an_index_that_lies_changes_nothing(make: Make, index: FakeIndex) -> None:
+    project = make()
+    publish(index)
+    project.locked()
+    publish_later(index)
+    before = project.files()
+    lies: list[Callable[..., None]] = [
+        lambda handler: handler.reply(200, JSON, b'{"name": "another", "files": []}'),
+        lambda handler: handler.reply(200, "text/html", b"<html>a captive portal</html>"),
+    ]
+    for lie in lies:
+        index.answer = lambda handler, lie=lie: (
+            "/simple/gamma" in handler.path and (lie(handler) or True)
+        )
+        with pytest.raises(IndexAnswerError):
+            project.updated()
+    index.answer = None
+    new = next(each for each in index.projects["gamma"] if "2.0" in each.name)
+    new.data = new.data.replace(b"PK\x05\x06", b"PK\x05\x06", 1) + b"x"  # its hash stays as told
+    with pytest.raises(CasemateError):
+        project.updated()
+    assert project.files() == before
+
+
+def test_the_newest_that_the_rules_allow(make: Make, index: FakeIndex) -> None:
+    project = make(fixed_in("2.0"), record("GHSA-o", name="delta", versions=["2.0"]))
+    publish(index)
+    project.locked()
+    publish_later(index)
+    index.add("alpha", version="4.0", uploaded=FRESH)
+    update = project.updated(newest=True)
+    assert changed(update) == {"alpha": "2.0", "beta": "3.0", "gamma": "3.0"}
+
+
+def test_files_that_were_changed_meanwhile_are_left_alone(make: Make, index: FakeIndex) -> None:
+    project = make()
+    publish(index)
+    project.locked()
+    publish_later(index)
+    update = project.updated()
+    (project.root / "requirements.txt").write_text("alpha\ndelta\n# mine\n")
+    (lock,) = update.after
+    (project.root / lock).write_text("mine")
+    with pytest.raises(ConflictError, match="changed meanwhile"):
+        write(project.root, [update])
+    assert (project.root / lock).read_text() == "mine"
+
+
+def test_locks_of_other_tools_and_missing_ones_are_refused(make: Make, index: FakeIndex) -> None:
+    project = make()
+    publish(index)
+    (project.root / "requirements.txt").write_text("alpha\n")
+    with pytest.raises(RequirementsFileError, match="There is no lock"):
+        project.updated()
+    (project.root / "hashed.txt").write_text(f"alpha==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(RequirementsFileError, match="lock of another tool"):
+        project.updated("hashed.txt")
+
+
+def test_requirements_of_a_pyproject(make: Make, index: FakeIndex) -> None:
+    project = make()
+    publish(index)
+    text = '[project]\nname = "x"\nversion = "1"\ndependencies = ["alpha", \'beta<2\']\n'
+    project.locked(text, "pyproject.toml")
+    publish_later(index)
+    update = project.updated("pyproject.toml")
+    assert changed(update) == {"beta": "2.0", "gamma": "2.0"}
+    assert update.after["pyproject.toml"] == text.replace("beta<2", "beta>=2.0")
+    write(project.root, [update])
+    assert project.build("pyproject.toml")["beta"] == "2.0"
