@@ -168,7 +168,7 @@ def test_a_pin_of_ones_own_is_changed_where_there_is_no_other_way(
     assert update.after["requirements.txt"] == (
         "# ours\nalpha\nbeta ==2.0  # for now\ndelta==1.0\n"
     )
-    assert list(update.after)[0] == "requirements.txt"
+    assert next(iter(update.after)) == "requirements.txt"
     write(project.root, [update])
     assert project.build()["gamma"] == "2.0"
 

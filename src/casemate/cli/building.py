@@ -29,6 +29,7 @@ class Workspace:
         from casemate.manifest import load
 
         path = require_manifest(manifest)
+        self.path = path
         self.root = path.parent
         self.project: Project = load(path)
         self.chosen = [self._choose(name) for name in dict.fromkeys(names)]

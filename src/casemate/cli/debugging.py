@@ -12,13 +12,13 @@ import selectors
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from casemate.cli.building import Workspace
+from casemate.cli.bundle_sandbox import START, command_in_sandbox
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, MissingError, UsageError
 from casemate.cli.terminal import DIM, note, print_line
@@ -29,7 +29,6 @@ from casemate.operations.recordings import ShowRecording
 from casemate.operations.records import ListErrors, ShowError
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle
     from casemate.model.function import FunctionSpec
     from casemate.model.recording import Recording
 
@@ -37,10 +36,6 @@ SECONDS = 3600.0
 """Processor time that a session may use."""
 _SHAPES = {"invoke": "", "function": "", "http": "http"}
 """How the recorded event of a trigger is handed over; others are put together by the node."""
-_START = (
-    "import sys; sys.path.insert(0, '/casemate'); "
-    "from casemate.runner.debugging import main; main()"
-)
 _PIECE = 64 * 1024
 
 
@@ -71,7 +66,7 @@ def debug(manifest: Path, error_id: str | None) -> None:
             f"The project here has no function {error.function}.",
             next_step="Go to the folder of the version that failed.",
         )
-    job = _job(spec, recording)
+    job = job_of(spec, recording)
     workspace.chosen = [spec]
     (built,) = workspace.build(None, relock=False)
     note(
@@ -79,7 +74,10 @@ def debug(manifest: Path, error_id: str | None) -> None:
         "What the platform answered then it answers again; nothing is done."
     )
     print_line("`c` goes on to where it raises, `q` ends, `h` helps.", DIM)
-    _session(_command(spec, built), msgspec.json.encode(job) + b"\n")
+    _session(
+        command_in_sandbox(built, START.format(module="debugging"), seconds=SECONDS),
+        msgspec.json.encode(job) + b"\n",
+    )
 
 
 def _error(client: NodeClient, project: str, error_id: str | None) -> ErrorRecord:
@@ -99,7 +97,7 @@ def _error(client: NodeClient, project: str, error_id: str | None) -> ErrorRecor
     return error
 
 
-def _job(spec: FunctionSpec, recording: Recording) -> dict[str, Any]:
+def job_of(spec: FunctionSpec, recording: Recording) -> dict[str, Any]:
     """Return what the debugger is told. Raises CommandError for what cannot be done again."""
     summary, content = recording.summary, recording.content
     shape = _SHAPES.get(summary.trigger)
@@ -130,36 +128,6 @@ def _job(spec: FunctionSpec, recording: Recording) -> dict[str, Any]:
         "event": event,
         "frames": [[frame.asked, frame.head, frame.content] for frame in content.frames],
     }
-
-
-def _command(spec: FunctionSpec, built: BuiltBundle) -> list[str]:
-    """Return what starts the debugger: with the code, what it needs, and nothing else."""
-    import casemate
-    from casemate.build import choose_interpreter, find_interpreters
-    from casemate.build.bubblewrap import Mount, step_command
-
-    today = date.today()
-    found = find_interpreters(today=today, environ=os.environ)
-    interpreter, _ = choose_interpreter(found, built.manifest.function.python, today=today)
-    ours = Path(casemate.__file__).resolve().parent
-    parts = [
-        Mount(host=ours / name, inside=f"/casemate/casemate/{name}")
-        for name in ("runner", "guard", "kernel")
-    ]
-    own = [
-        Mount(host=built.path / name, inside=f"/function/{name}")
-        for name in ("code", "deps")
-        if (built.path / name).is_dir()
-    ]
-    return step_command(
-        interpreter,
-        [str(interpreter.path), "-s", "-S", "-P", "-u", "-c", _START],
-        mounts=[*parts, *own],
-        environment={"PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"},
-        folder="/",
-        network=False,
-        timeout=SECONDS,
-    )
 
 
 def _session(command: list[str], job: bytes) -> None:

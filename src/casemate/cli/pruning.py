@@ -16,7 +16,7 @@ from casemate.cli.errors import CommandError
 from casemate.cli.terminal import progress
 
 TEST_SECONDS = 1800.0
-_MOST_SHOWN = 4000
+MOST_SHOWN = 4000
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _BLOCK = """\
 import sys
@@ -36,8 +36,12 @@ sys.meta_path.insert(0, _Removed())
 
 def default_test(root: Path) -> str | None:
     """Return the command that runs a project's tests, where it has any."""
-    has_tests = (root / "tests").is_dir() or any(root.glob("test_*.py"))
-    return f"{shlex.quote(sys.executable)} -m pytest -q" if has_tests else None
+    return f"{shlex.quote(sys.executable)} -m pytest -q" if has_tests(root) else None
+
+
+def has_tests(root: Path) -> bool:
+    """Tell whether a project has tests where pytest looks for them."""
+    return (root / "tests").is_dir() or any(root.glob("test_*.py"))
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def _run(test: str, folder: Path, blocked: Sequence[str]) -> None:
                 f"The tests could not be run: {error}.", next_step="Correct --test."
             ) from error
     if done.returncode:
-        said = done.stdout.decode("utf-8", "replace")[-_MOST_SHOWN:]
+        said = done.stdout.decode("utf-8", "replace")[-MOST_SHOWN:]
         raise CommandError(
             f"The tests do not pass without these packages; nothing is removed.\n{said}",
             next_step="Look at what fails, or leave the packages.",

@@ -36,6 +36,7 @@ class RecordedChannel:
 
     def __init__(self, frames: list[tuple[bool, dict[str, Any], bytes]]) -> None:
         """Answer what was asked in these frames."""
+        self.calls: list[tuple[str, dict[str, object], bytes]] = []
         self._asked = [head for asked, head, _ in frames if asked]
         self._answers = {head.get("n"): (head, body) for asked, head, body in frames if not asked}
         self._next = 0
@@ -51,6 +52,7 @@ class RecordedChannel:
         self, operation: str, body: bytes = b"", **arguments: object
     ) -> tuple[dict[str, Any], bytes, int | None]:
         """Return what was answered then. Raises CapabilityError."""
+        self.calls.append((operation, arguments, body))
         if self._next >= len(self._asked) or self._asked[self._next].get("op") != operation:
             raise UnavailableError(f"the recording has no answer to {operation} here")
         asked, self._next = self._asked[self._next], self._next + 1
@@ -83,11 +85,23 @@ class Debugger(pdb.Pdb):
         super().set_quit()
 
 
-def _context(job: dict[str, Any], event: events.Event) -> Context:
-    frames = [
-        (asked, json.loads(base64.b64decode(head)), base64.b64decode(content))
-        for asked, head, content in job["frames"]
-    ]
+def recorded_channel(job: dict[str, Any]) -> RecordedChannel:
+    """Return what answers as it was answered in a job."""
+    return RecordedChannel(
+        [
+            (asked, json.loads(base64.b64decode(head)), base64.b64decode(content))
+            for asked, head, content in job["frames"]
+        ]
+    )
+
+
+def context_of(
+    job: dict[str, Any],
+    event: events.Event,
+    channel: RecordedChannel,
+    log: Callable[[str, str], None],
+) -> Context:
+    """Return the context that a handler of a job is called with."""
     return Context(
         event=event,
         request_id=job["id"],
@@ -96,8 +110,8 @@ def _context(job: dict[str, Any], event: events.Event) -> Context:
         function_name=job["function"],
         function_version=str(job["version"]),
         memory_limit=job["memory"],
-        log=Log(lambda level, text: print(f"{level}: {text}")),
-        channel=RecordedChannel(frames),  # type: ignore[arg-type]
+        log=Log(log),
+        channel=channel,  # type: ignore[arg-type]
         measures=Measures(),
         trace=trace_of({"id": job["id"]}),
     )
@@ -110,7 +124,8 @@ def debug(job: dict[str, Any], load: Callable[[str], Callable[[Any, Context], An
     debugger = Debugger()
     try:
         handler = load(job["handler"])
-        result = debugger.runcall(handler, given, _context(job, event))
+        context = context_of(job, event, recorded_channel(job), _printed)
+        result = debugger.runcall(handler, given, context)
     except BaseException as error:  # noqa: BLE001 - SystemExit is the handler's outcome too
         if debugger.quitting_for_good:
             return
@@ -122,17 +137,28 @@ def debug(job: dict[str, Any], load: Callable[[str], Callable[[Any, Context], An
         print(f"It returned {result!r}"[:MAX_SHOWN])
 
 
-def main() -> None:
-    """Read the job and begin."""
-    from .zygote import load_handler, offer_names
+def _printed(level: str, text: str) -> None:
+    print(f"{level}: {text}")
+
+
+def read_job() -> dict[str, Any]:
+    """Read the job from the standard input, and make this process ready for it."""
+    from .zygote import offer_names
 
     sys.path[:] = [*_PATH, *(part for part in sys.path if part != _OURS)]
     offer_names()
-    job = json.loads(sys.stdin.readline())
+    job: dict[str, Any] = json.loads(sys.stdin.readline())
     most = job["memory"] + _SPARE
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     os.environ.update(job["environment"])
-    debug(job, load_handler)
+    return job
+
+
+def main() -> None:
+    """Read the job and begin."""
+    from .zygote import load_handler
+
+    debug(read_job(), load_handler)
     sys.stdout.flush()
 
 

@@ -35,13 +35,13 @@ def spec(**changes: Any) -> FunctionSpec:
 
 
 def test_a_direct_call_is_handed_over_as_it_came() -> None:
-    job = msgspec.json.decode(msgspec.json.encode(debugging._job(spec(), recording())))
+    job = msgspec.json.decode(msgspec.json.encode(debugging.job_of(spec(), recording())))
     assert (job["event"], job["shape"], job["version"]) == ({"a": 1}, "", 3)
     assert job["frames"][1] == [False, "eyJuIjoxLCJvayI6e319", "/w=="]
 
 
 def test_a_request_has_what_the_node_adds() -> None:
-    job = debugging._job(spec(), recording("http", b'{"method": "GET"}'))
+    job = debugging.job_of(spec(), recording("http", b'{"method": "GET"}'))
     assert job["shape"] == "http" and job["event"]["method"] == "GET"
     assert (job["event"]["id"], job["event"]["time"]) == ("inv_1", 5.0)
 
@@ -49,18 +49,18 @@ def test_a_request_has_what_the_node_adds() -> None:
 @pytest.mark.parametrize("trigger", ["schedule", "queue", "topic", "bucket", "table", "nats", ""])
 def test_what_cannot_be_handed_over_is_refused_by_name(trigger: str) -> None:
     with pytest.raises(CommandError, match="cannot be handed over"):
-        debugging._job(spec(), recording(trigger))
+        debugging.job_of(spec(), recording(trigger))
 
 
 def test_requests_in_the_shape_of_aws_are_refused() -> None:
     aws = next(each for each in EventFormat if each is not EventFormat.CASEMATE)
     with pytest.raises(CommandError, match="cannot be handed over"):
-        debugging._job(spec(event_format=aws), recording("http"))
+        debugging.job_of(spec(event_format=aws), recording("http"))
 
 
 def test_an_event_that_was_too_large_is_refused() -> None:
     with pytest.raises(CommandError, match="too large"):
-        debugging._job(spec(), recording(event=b""))
+        debugging.job_of(spec(), recording(event=b""))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from casemate.cli import prompts
+from casemate.cli import prompts, updating
 from casemate.cli.building import Workspace
 from casemate.cli.errors import CommandError
 from casemate.cli.evidence import evidence_of
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from casemate.model.evidence import Evidence
     from casemate.sbom import Need, Needs
 
-app = new_app("See which packages functions need, and remove those that none needs.")
+app = new_app("See which packages functions need, remove those that none needs, clear known holes.")
+command(app, examples=updating.EXAMPLES)(updating.update)
 
 LiveOption = Annotated[
     bool,

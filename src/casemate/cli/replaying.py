@@ -1,0 +1,106 @@
+"""Recorded events of a function, done again on two bundles of it, with the answers compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from casemate.cli.bundle_sandbox import START, run_program
+from casemate.cli.client import NodeClient
+from casemate.cli.debugging import job_of
+from casemate.model.errors import CasemateError, UnavailableError
+from casemate.operations.recordings import ListRecordings, ShowRecording
+
+if TYPE_CHECKING:
+    from casemate.build import BuiltBundle
+    from casemate.cli.names import FunctionName
+    from casemate.model.function import FunctionSpec
+    from casemate.model.recording import Recording
+
+MAX_REPLAYED = 20
+"""Recordings of one function that are done again, the newest."""
+_SECONDS = 120.0
+"""How long one of them may take, on each bundle."""
+
+
+class Difference(msgspec.Struct, frozen=True, kw_only=True):
+    """A recorded event that the new bundle answers in another way."""
+
+    invocation: str
+    old: str
+    new: str
+
+
+class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of doing recorded events again."""
+
+    function: str
+    alike: int
+    differing: tuple[Difference, ...] = ()
+    left_out: dict[str, str] = {}
+    """Why recordings could not be compared, by invocation."""
+
+
+class _Outcome(msgspec.Struct, frozen=True):
+    calls: list[str]
+    result: str | None = None
+    error: str | None = None
+
+    def shown(self) -> str:
+        what = f"raised {self.error}" if self.error is not None else f"answered {self.result}"
+        asked = [msgspec.json.decode(call)[0] for call in self.calls]
+        return f"{what[:300]}, after {', '.join(asked) or 'no use of anything'}"
+
+
+def recordings_of(client: NodeClient, name: FunctionName) -> list[Recording]:
+    """Return the newest recordings of a function. That they were looked at is recorded."""
+    listed = client.call(ListRecordings(project=name.project, function=name.function)).recordings
+    return [
+        client.call(ShowRecording(project=name.project, id=one.id)) for one in listed[:MAX_REPLAYED]
+    ]
+
+
+def compare(
+    name: FunctionName,
+    spec: FunctionSpec,
+    recordings: Sequence[Recording],
+    old: BuiltBundle,
+    new: BuiltBundle,
+) -> Replayed:
+    """Do recorded events again on two bundles, and compare what comes of it.
+
+    What the old one answers differently each time (times, random ids) is left out, and said.
+    """
+    alike, differing, left = 0, [], {}
+    for recording in recordings:
+        id = recording.summary.id
+        try:
+            job = msgspec.json.encode(job_of(spec, recording)) + b"\n"
+            before, again = _run(old, job), _run(old, job)
+            if before != again:
+                left[id] = "the version that is live answers differently each time"
+                continue
+            after = _run(new, job)
+        except CasemateError as error:
+            left[id] = error.message
+            continue
+        if before == after:
+            alike += 1
+        else:
+            differing.append(Difference(invocation=id, old=before.shown(), new=after.shown()))
+    return Replayed(function=str(name), alike=alike, differing=tuple(differing), left_out=left)
+
+
+def _run(built: BuiltBundle, job: bytes) -> _Outcome:
+    """Run one event to its end."""
+    program = START.format(module="replaying")
+    try:
+        finished = run_program(built, program, given=job, seconds=_SECONDS)
+    except UnavailableError:
+        return _Outcome(calls=[], error="a timeout")
+    try:
+        return msgspec.json.decode(finished.output, type=_Outcome)
+    except msgspec.MsgspecError:
+        return _Outcome(calls=[], error=f"the end of the process ({finished.status})")

@@ -1,0 +1,205 @@
+"""`casemate deps update`: what it shows, what it tries first, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from casemate.advisories import Place
+from support.advisories import import_records, record
+from support.package_index import FakeIndex, fake_index
+
+pytestmark = pytest.mark.sandbox
+MANIFEST = """\
+[project]
+name = "demo"
+
+[function.hello]
+handler = "app:handler"
+requirements = "requirements.txt"
+"""
+CODE = """\
+import alpha, gamma
+def handler(event, context):
+    return gamma.VALUE
+"""
+TEST = """\
+import socket
+import gamma, app, pytest
+def test_it():
+    assert gamma.VALUE == {value}
+    assert gamma.__file__.startswith("/function/deps/")
+    assert app.handler({{}}, None) == gamma.VALUE
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", 9), 1)
+    open("written-by-the-test", "w").close()
+"""
+
+
+@dataclass
+class Run:
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Project:
+    root: Path
+    environ: dict[str, str]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "casemate.cli.main", *arguments],
+            cwd=self.root,
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> Run:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=300)
+        return Run(process.returncode, out, err)
+
+    def files(self) -> dict[str, bytes]:
+        return {
+            path.relative_to(self.root).as_posix(): path.read_bytes()
+            for path in self.root.rglob("*")
+            if path.is_file() and ".casemate" not in path.parts
+        }
+
+
+@pytest.fixture
+def index() -> Iterator[FakeIndex]:
+    with fake_index() as made:
+        yield made
+
+
+@pytest.fixture
+def bare(tmp_path: Path, index: FakeIndex) -> Project:
+    """A project that was never built."""
+    root = tmp_path / "project"
+    root.mkdir()
+    (root / "casemate.toml").write_text(MANIFEST)
+    (root / "app.py").write_text(CODE)
+    (root / "requirements.txt").write_text("alpha\nbeta==1.0\n")
+    import_records(
+        Place(tmp_path / "advisories"),
+        record(
+            "GHSA-gamma",
+            name="gamma",
+            events=[{"introduced": "0"}, {"fixed": "2.0"}],
+            severity=[{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N"}],
+        ),
+    )
+    kept = ("PATH", "LANG", "VIRTUAL_ENV")
+    environ = {name: os.environ[name] for name in kept if name in os.environ}
+    environ |= {
+        "HOME": str(tmp_path),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "CASEMATE_ADVISORIES": str(tmp_path / "advisories"),
+        "UV_DEFAULT_INDEX": f"{index.url}/simple",
+        "COLUMNS": "200",
+    }
+    return Project(root, environ)
+
+
+@pytest.fixture
+def project(bare: Project, index: FakeIndex) -> Project:
+    """A project whose lock has a hole two levels down that is mended by now."""
+    index.add("alpha", requires=["beta"])
+    index.add("beta", requires=["gamma<2"])
+    index.add("gamma", {"gamma.py": "VALUE = 1\n"})
+    built = bare.run("build")
+    assert built.code == 0, built.err
+    index.add("beta", version="2.0", requires=["gamma"])
+    index.add("gamma", {"gamma.py": "import subprocess\nVALUE = 2\n"}, version="2.0")
+    index.add("gamma", {"gamma.py": "VALUE = 3\n"}, version="3.0")
+    return bare
+
+
+def test_from_a_dry_run_to_a_lock_that_is_tested_and_written(project: Project) -> None:
+    before = project.files()
+    dry = project.run("deps", "update")
+    assert dry.code == 1, dry.err
+    assert "1 known hole(s) would be cleared" in dry.err
+    (row,) = [line for line in dry.out.splitlines() if line.startswith("gamma")]
+    assert row.split()[:4] == ["gamma", "1.0", "2.0", "major"]
+    for told in ("GHSA-gamma", "processes (gamma.py:1)", "-beta==1.0", "+beta==2.0"):
+        assert told in dry.out
+    assert project.files() == before
+
+    (project.root / "test_app.py").write_text(TEST.format(value=1))
+    before = project.files()
+    refused = project.run("deps", "update", "--apply")
+    assert refused.code == 1 and "assert 2 == 1" in refused.err, refused.err
+    assert project.files() == before  # what the tests wrote, they wrote into a copy
+
+    (project.root / "test_app.py").write_text(TEST.format(value=2))
+    applied = project.run("deps", "update", "hello", "--apply", "--json")
+    assert applied.code == 0, applied.err
+    told = json.loads(applied.out)
+    assert told["written"][0] == "requirements.txt" and len(told["written"]) == 2
+    assert {one["package"]: one["new"] for one in told["locks"][0]["changes"]} == {
+        "beta": "2.0",
+        "gamma": "2.0",
+    }
+    assert (project.root / "requirements.txt").read_text() == "alpha\nbeta==2.0\n"
+    assert not (project.root / "written-by-the-test").exists()
+    again = project.run("deps", "update", "--apply")
+    assert (again.code, "Nothing would change." in again.out) == (0, True), again.err
+
+
+@pytest.mark.storm
+def test_whenever_it_is_killed_each_file_is_old_or_new(project: Project) -> None:
+    old = project.files()
+    done = project.run("deps", "update", "--apply", "--json")
+    assert done.code == 0, done.err
+    new = project.files()
+    assert new != old and new.keys() == old.keys()
+    for number in range(12):
+        for name, content in old.items():
+            (project.root / name).write_bytes(content)
+        process = project.start("deps", "update", "--apply")
+        try:
+            process.wait(0.3 + 0.25 * number)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+        for name, content in project.files().items():
+            if not name.startswith(".casemate-"):
+                assert content in (old[name], new[name]), name
+        time.sleep(0.05)
+
+
+def test_without_advisories_nothing_is_called_clean(bare: Project, tmp_path: Path) -> None:
+    bare.environ["CASEMATE_ADVISORIES"] = str(tmp_path / "nowhere")
+    done = bare.run("deps", "update")
+    assert done.code == 1 and "Known holes cannot be told" in done.err
+    assert "advisories import" in done.err
+
+
+def test_what_does_not_go_together_is_refused(bare: Project) -> None:
+    before = bare.files()
+    for arguments in (
+        ("--security", "--all"),
+        ("--test", "pytest"),
+        ("--replay",),
+        ("--apply", "--test", "make"),
+    ):
+        assert bare.run("deps", "update", *arguments).code == 2
+    assert bare.files() == before
+    unlocked = bare.run("deps", "update")
+    assert unlocked.code == 1 and "There is no lock that fits requirements.txt" in unlocked.err
