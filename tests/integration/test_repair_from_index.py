@@ -16,10 +16,12 @@ from casemate.build import Interpreter, build, find_interpreters
 from casemate.build.errors import RequirementsFileError
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.function import FunctionSpec
-from casemate.package_index import IndexAnswerError, PublisherChangedError
-from casemate.repair import KnownFindings, LockUpdate, Update, write
+from casemate.package_index import POLICY_FILE, IndexAnswerError, PublisherChangedError
+from casemate.repair import KnownFindings, LockUpdate, Planner, Update, write
+from casemate.repair.holes import is_hidden
 from casemate.repair.price import Ability
 from support.advisories import import_records, record
+from support.lock_graphs import generated
 from support.package_index import JSON, FakeIndex, fake_index
 
 pytestmark = pytest.mark.sandbox
@@ -299,3 +301,44 @@ def test_requirements_of_a_pyproject(make: Make, index: FakeIndex) -> None:
     assert update.after["pyproject.toml"] == text.replace("beta<2", "beta>=2.0")
     write(project.root, [update])
     assert project.build("pyproject.toml")["beta"] == "2.0"
+
+
+@pytest.mark.storm
+@pytest.mark.parametrize("seed", range(30))
+def test_uv_finds_the_smallest_of_all_changes(seed: int, make: Make, index: FakeIndex) -> None:
+    graph, lock = generated(seed)
+    project = make(
+        *(
+            record(found.id, name=name, events=[{"introduced": "0"}, {"fixed": found.fixed[0]}])
+            for name, found in {name: found[0] for (name, _), found in graph.holes.items()}.items()
+        )
+    )
+    (project.root / POLICY_FILE).write_text(
+        f'[[exception]]\npackage = "p*"\nallow = ["name"]\nreason = "a test"\n'
+        f"expires = {date.today()}\n"
+    )
+    for name, releases in graph.releases.items():
+        for version in releases:
+            if version == lock.get(name):
+                index.add(name, version=version, requires=releases[version])
+    project.locked("".join(f"{one}\n" for one in graph.required))
+    for name, releases in graph.releases.items():
+        for version in releases:
+            if version != lock.get(name):
+                index.add(name, version=version, requires=releases[version])
+    update = project.updated()
+    plan = update.plan
+    assert plan.smallest
+    left = frozenset((one.package, id) for one in plan.uncleared for id in one.ids)
+    costs = [
+        graph.cost(lock, other)
+        for other in graph.every_lock()
+        if graph.cost(lock, other) is not None
+        and not any(is_hidden(graph, name, version, left) for name, version in other.items())
+    ]
+    assert graph.cost(lock, plan.versions) == min(cost for cost in costs if cost is not None)
+    in_memory = Planner(graph, graph, lock, frozenset()).security()
+    assert len(plan.uncleared) == len(in_memory.uncleared)
+    if plan.changed:
+        write(project.root, [update])
+        assert project.build() == plan.versions
