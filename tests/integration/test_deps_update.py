@@ -16,6 +16,7 @@ import pytest
 
 from casemate.advisories import Place
 from support.advisories import import_records, record
+from support.node import TestNode
 from support.package_index import FakeIndex, fake_index
 
 pytestmark = pytest.mark.sandbox
@@ -203,3 +204,56 @@ def test_what_does_not_go_together_is_refused(bare: Project) -> None:
     assert bare.files() == before
     unlocked = bare.run("deps", "update")
     assert unlocked.code == 1 and "There is no lock that fits requirements.txt" in unlocked.err
+
+
+def test_recorded_events_have_to_be_answered_alike(
+    bare: Project, index: FakeIndex, tmp_path: Path
+) -> None:
+    index.add("gamma", {"gamma.py": "def answer(n):\n    return n + 1\n"})
+    (bare.root / "requirements.txt").write_text("gamma\n")
+    (bare.root / "app.py").write_text(
+        "import gamma\ndef handler(event, context):\n    return gamma.answer(event['n'])\n"
+    )
+    (bare.root / "casemate.toml").write_text(
+        f"{MANIFEST}\n[function.hello.recordings]\nsample = 1.0\n"
+    )
+    medium = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N"}]
+    hole = record("GHSA-g", name="gamma", severity=medium)
+    import_records(Place(tmp_path / "advisories"), hole)
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records/0.json").write_text(json.dumps(hole))
+    node = TestNode(tmp_path / "data").start()
+    try:
+        bare.environ |= {"CASEMATE_URL": node.url, "CASEMATE_KEY": node.key, "NO_COLOR": "1"}
+        source = ("import", str(tmp_path / "records"), "--ecosystem", "PyPI", "--node")
+        for arguments in (("advisories", *source), ("deploy",)):
+            done = bare.run(*arguments)
+            assert done.code == 0, done.err
+        answers = [node.invoke({"n": n}, function="demo/hello").json() for n in (1, -5)]
+        assert answers == [2, -4]
+        node.wait_until(lambda: len(recordings(bare)) == 2, 20)
+
+        other = "def answer(n):\n    return abs(n + 1)\n"
+        index.add("gamma", {"gamma.py": other}, version="2.0.0")
+        before = bare.files()
+        refused = bare.run("deps", "update", "--apply", "--replay")
+        assert refused.code == 1, refused.out
+        assert "answered -4, after no use of anything; with the update: answered 4" in refused.err
+        assert bare.files() == before
+        (worst,) = [id for id in recordings(bare) if id in refused.err]
+        assert bare.run("recordings", "rm", "demo", worst, "--yes").code == 0
+        applied = bare.run("deps", "update", "--apply", "--replay")
+        assert applied.code == 0, applied.err
+        assert "1 recorded event(s) are answered alike" in applied.out
+        assert "There are no tests" in applied.err
+        done = bare.run("deploy")
+        assert done.code == 0, done.err
+        assert node.invoke({"n": -5}, function="demo/hello").json() == 4
+    finally:
+        node.close()
+
+
+def recordings(project: Project) -> list[str]:
+    done = project.run("recordings", "ls", "demo/hello", "--json")
+    assert done.code == 0, done.err
+    return [one["id"] for one in json.loads(done.out)["recordings"]]

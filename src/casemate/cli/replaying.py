@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,7 +26,8 @@ _SECONDS = 120.0
 """How long one of them may take, on each bundle."""
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Difference:
     """A recorded event that the new bundle answers in another way."""
 
     invocation: str
@@ -33,17 +35,19 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
     new: str
 
 
-class Replayed(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Replayed:
     """What came of doing recorded events again."""
 
     function: str
     alike: int
     differing: tuple[Difference, ...] = ()
-    left_out: dict[str, str] = {}
+    left_out: dict[str, str] = field(default_factory=dict)
     """Why recordings could not be compared, by invocation."""
 
 
-class _Outcome(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class _Outcome:
     calls: list[str]
     result: str | None = None
     error: str | None = None

@@ -87,7 +87,6 @@ def test_dependencies_of_a_project(tmp_path: Path) -> None:
     "text", ["flask==" + "9" * 500_000, "flask" + " " * 500_000 + "==1", "(" * 100_000]
 )
 def test_absurd_lines_cost_little(tmp_path: Path, text: str) -> None:
-    from casemate.build.errors import RequirementsFileError
 
     try:
         lines = lines_of(tmp_path, text)
