@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from casemate.advisories import Place
+from casemate.cli.main import run
 from support.advisories import import_records, record
 from support.node import TestNode
 from support.package_index import FakeIndex, fake_index
@@ -56,13 +57,13 @@ class Run:
 @dataclass
 class Project:
     root: Path
-    environ: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "casemate.cli.main", *arguments],
             cwd=self.root,
-            env=self.environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -70,9 +71,9 @@ class Project:
         )
 
     def run(self, *arguments: str) -> Run:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=300)
-        return Run(process.returncode, out, err)
+        self.capsys.readouterr()
+        code = run(arguments)
+        return Run(code, *self.capsys.readouterr())
 
     def files(self) -> dict[str, bytes]:
         return {
@@ -89,7 +90,12 @@ def index() -> Iterator[FakeIndex]:
 
 
 @pytest.fixture
-def bare(tmp_path: Path, index: FakeIndex) -> Project:
+def bare(
+    tmp_path: Path,
+    index: FakeIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Project:
     """A project that was never built."""
     root = tmp_path / "project"
     root.mkdir()
@@ -105,16 +111,19 @@ def bare(tmp_path: Path, index: FakeIndex) -> Project:
             severity=[{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N"}],
         ),
     )
-    kept = ("PATH", "LANG", "VIRTUAL_ENV")
-    environ = {name: os.environ[name] for name in kept if name in os.environ}
-    environ |= {
+    for name in [name for name in os.environ if name.startswith("CASEMATE_")]:
+        monkeypatch.delenv(name)
+    for name, value in {
         "HOME": str(tmp_path),
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
         "CASEMATE_ADVISORIES": str(tmp_path / "advisories"),
         "UV_DEFAULT_INDEX": f"{index.url}/simple",
         "COLUMNS": "200",
-    }
-    return Project(root, environ)
+        "NO_COLOR": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(root)
+    return Project(root, monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -186,7 +195,7 @@ def test_whenever_it_is_killed_each_file_is_old_or_new(project: Project) -> None
 
 
 def test_without_advisories_nothing_is_called_clean(bare: Project, tmp_path: Path) -> None:
-    bare.environ["CASEMATE_ADVISORIES"] = str(tmp_path / "nowhere")
+    bare.monkeypatch.setenv("CASEMATE_ADVISORIES", str(tmp_path / "nowhere"))
     done = bare.run("deps", "update")
     assert done.code == 1 and "Known holes cannot be told" in done.err
     assert "advisories import" in done.err
@@ -224,7 +233,8 @@ def test_recorded_events_have_to_be_answered_alike(
     (tmp_path / "records/0.json").write_text(json.dumps(hole))
     node = TestNode(tmp_path / "data").start()
     try:
-        bare.environ |= {"CASEMATE_URL": node.url, "CASEMATE_KEY": node.key, "NO_COLOR": "1"}
+        bare.monkeypatch.setenv("CASEMATE_URL", node.url)
+        bare.monkeypatch.setenv("CASEMATE_KEY", node.key)
         source = ("import", str(tmp_path / "records"), "--ecosystem", "PyPI", "--node")
         for arguments in (("advisories", *source), ("deploy",)):
             done = bare.run(*arguments)

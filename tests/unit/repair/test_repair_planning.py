@@ -24,7 +24,7 @@ def reasons(plan: Plan) -> dict[str, str]:
     return {each.package: each.reason for each in plan.uncleared}
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_a_plan_is_the_smallest_of_all_changes(seed: int) -> None:
     graph, lock = generated(seed)
     plan = plan_of(graph, lock)
@@ -48,11 +48,11 @@ def test_a_plan_is_the_smallest_of_all_changes(seed: int) -> None:
 
 
 def test_generated_graphs_have_something_to_solve() -> None:
-    plans = [plan_of(*generated(seed)) for seed in range(60)]
+    plans = [plan_of(*generated(seed)) for seed in range(40)]
     sizes = [len(plan.changes) for plan in plans]
-    assert sum(size >= 2 for size in sizes) >= 10
+    assert sum(size >= 2 for size in sizes) >= 8
     assert sum(bool(plan.uncleared) for plan in plans) >= 3
-    assert sum(bool(plan.changes) for plan in plans) >= 40
+    assert sum(bool(plan.changes) for plan in plans) >= 25
     assert max(plan.asked for plan in plans) < 200
 
 

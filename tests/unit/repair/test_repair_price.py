@@ -76,8 +76,11 @@ def test_new_and_gone_have_one_side(tmp_path: Path) -> None:
     assert (gone.size_after, gone.loses) == (None, (Ability.NETWORK,))
 
 
-def test_what_is_too_large_is_said_to_be_looked_at_in_part(tmp_path: Path) -> None:
-    large = wheel(tmp_path, {"thing.py": "x = 1\n" * 800_000 + "import socket\n"})
+def test_what_is_too_large_is_said_to_be_looked_at_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casemate.repair.price._MAX_MEMBER", 1000)
+    large = wheel(tmp_path, {"thing.py": "x = 1\n" * 1000 + "import socket\n"})
     seen = look_into(large)
     assert not seen.whole and not seen.places
 
