@@ -38,21 +38,20 @@ class Ability(StrEnum):
     PACKED = "unpacks and runs text"
 
 
-def _importing(names: bytes, *others: bytes) -> re.Pattern[bytes]:
-    """Return what finds an import of one of these modules at the begin of a line, or the others."""
-    imports = rb"^[ \t]{0,40}(?:import|from)[ \t]{1,9}(?:" + names + rb")\b"
-    return re.compile(b"|".join((imports, *others)), re.M)
+_IMPORTS = rb"^[ \t]{0,40}(?:import|from)[ \t]{1,9}"
 
 
 _WORDS = {
-    Ability.NETWORK: _importing(
-        rb"socket|ssl|http\.client|urllib\.request|urllib3|requests|httpx2?|aiohttp|ftplib"
-        rb"|smtplib|xmlrpc|paramiko|websockets",
-        rb"^[ \t]{0,40}from[ \t]{1,9}urllib[ \t]{1,9}import[ \t]{1,9}request\b",
+    Ability.NETWORK: re.compile(
+        _IMPORTS + rb"(?:socket|ssl|http\.client|urllib\.request|urllib3|requests|httpx2?|aiohttp"
+        rb"|ftplib|smtplib|xmlrpc|paramiko|websockets)\b"
+        rb"|^[ \t]{0,40}from[ \t]{1,9}urllib[ \t]{1,9}import[ \t]{1,9}request\b",
+        re.M,
     ),
-    Ability.PROCESSES: _importing(
-        rb"subprocess|pty|multiprocessing",
-        rb"\bos\.(?:system|popen|exec\w{1,5}|spawn\w{1,5}|fork(?:pty)?|posix_spawnp?)[ \t]{0,9}\(",
+    Ability.PROCESSES: re.compile(
+        _IMPORTS + rb"(?:subprocess|pty|multiprocessing)\b"
+        rb"|\bos\.(?:system|popen|exec\w{1,5}|spawn\w{1,5}|fork(?:pty)?|posix_spawnp?)[ \t]{0,9}\(",
+        re.M,
     ),
     Ability.WRITES: re.compile(
         rb"\bopen\([^()\n]{0,200},[ \t]{0,9}(?:mode[ \t]{0,3}=[ \t]{0,3})?[\"'][wax]"
@@ -60,7 +59,7 @@ _WORDS = {
         rb"|\bos\.(?:remove|unlink|rename|replace|rmdir|makedirs|mkdir)[ \t]{0,9}\("
         rb"|\bshutil\.(?:rmtree|move|copy\w{0,10})[ \t]{0,9}\("
     ),
-    Ability.NATIVE: _importing(rb"ctypes|cffi"),
+    Ability.NATIVE: re.compile(_IMPORTS + rb"(?:ctypes|cffi)\b", re.M),
     Ability.DYNAMIC: re.compile(
         rb"(?<![\w.])(?:exec|eval)[ \t]{0,9}\(|\b(?:marshal|pickle)\.loads?[ \t]{0,9}\("
     ),
