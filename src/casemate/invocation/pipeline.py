@@ -243,7 +243,7 @@ def _finished(
         output=output.entries,
         output_dropped=output.dropped,
         output_lines=output.lines,
-        used_secret=isinstance(placed.instance, Instance) and placed.instance.holds_secret,
+        used_secret=placed.instance.holds_secret,
         own=reply.own,
         spans=session.spans,
         more_spans=session.more_spans,

@@ -125,6 +125,9 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
 class RunningInstance(Protocol):
     """An instance that a placed invocation has for itself."""
 
+    holds_secret: bool
+    """Whether a secret's value was given to it."""
+
     @property
     def number(self) -> int:
         """Its number within its zygote."""
