@@ -29,12 +29,6 @@ _MICRO = 1e6
 _MIB = 1 << 20
 
 
-class RefusedByRateError(RefusedError):
-    """A call is refused by a quota, whose fields its answer has."""
-
-    fields: Fields = ()
-
-
 class Money:
     """What amounts cost now, as a number."""
 
@@ -190,18 +184,13 @@ class Allowance:
                 continue
             if rate.left(key, now) < 1.0:
                 rate.refused += 1
-                refusal = RefusedByRateError(
-                    Outcome.THROTTLED,
-                    DETAIL,
-                    retry_after=min(rate.wait(key, now), _LONGEST_WAIT),
-                    failure=Failure(
-                        type="QuotaUsedUp",
-                        message=f"the quota {quota.name} of {quota.project} allows each "
-                        f"{quota.each.value} {quota.calls} calls in {quota.seconds} s",
-                    ),
+                raise _refusal(
+                    "QuotaUsedUp",
+                    f"the quota {quota.name} of {quota.project} allows each "
+                    f"{quota.each.value} {quota.calls} calls in {quota.seconds} s",
+                    rate.wait(key, now),
+                    rate.fields(key, now),
                 )
-                refusal.fields = rate.fields(key, now)
-                raise refusal
             met.append((rate, key))
         for rate, key in met:
             rate.take(key, now)
@@ -311,10 +300,11 @@ def _used_up(ledger: Ledger) -> str:
     )
 
 
-def _refusal(kind: str, message: str, wait: int) -> RefusedError:
+def _refusal(kind: str, message: str, wait: int, fields: Fields = ()) -> RefusedError:
     return RefusedError(
         Outcome.THROTTLED,
         DETAIL,
         retry_after=max(1, min(wait, _LONGEST_WAIT)),
         failure=Failure(type=kind, message=message),
+        fields=fields,
     )
