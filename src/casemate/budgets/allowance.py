@@ -76,7 +76,7 @@ class Ticket:
 
     def settle(self, finished: Finished) -> None:
         """Count what it used, once that is known; of what ended by a fault of ours as guessed."""
-        if finished.used is not None:
+        if self._held and finished.used is not None:
             held, ran = self._held, finished.ran
             uses = len(finished.spans) + finished.more_spans
             memory, allowance = self._memory, self._allowance
@@ -201,13 +201,17 @@ class Allowance:
 
     def _reserved(self, admitted: Admitted, ledgers: dict[str, Ledger]) -> list[Held]:
         now = self._clock()
-        met = [each for each in ledgers.values() if self._is_of(each.budget, admitted)]
-        for ledger in met:
-            if not ledger.room(self._least(ledger.budget, now), now):
+        met = [
+            (ledger, self._least(ledger.budget, now))
+            for ledger in ledgers.values()
+            if self._is_of(ledger.budget, admitted)
+        ]
+        for ledger, least in met:
+            if not ledger.room(least, now):
                 ledger.refused += 1
                 self._tell(ledger, now, percent=100)
                 raise _refusal("BudgetUsedUp", _used_up(ledger), ledger.wait(now))
-        return [Held(ledger, ledger.reserve(self._least(ledger.budget, now))) for ledger in met]
+        return [Held(ledger, ledger.reserve(least)) for ledger, least in met]
 
     def _is_of(self, budget: Budget, admitted: Admitted) -> bool:
         if budget.function is not None and budget.function != admitted.version.function:
