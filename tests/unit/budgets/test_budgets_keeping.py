@@ -211,6 +211,19 @@ def test_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     play(scene)
 
 
+def test_what_is_usual_is_learned_of_a_week_day_by_day() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(project="t", function="f", run_us=36_000_000),)
+        await node.budgets._learn(NOW + 60.0)
+        assert [(each.since, each.until) for each in node.asked] == [
+            (NOW - (ago + 1) * DAY, NOW - ago * DAY) for ago in range(7)
+        ]
+        assert node.allowance.anomalies.usual == {("t", "f"): pytest.approx(0.01)}
+
+    play(scene)
+
+
 def test_other_prices_count_money_anew() -> None:
     async def scene() -> None:
         node = Node()
