@@ -118,11 +118,9 @@ class Allowance:
 
     # -- what is set -----------------------------------------------------------------------------
 
-    def put(self, budget: Budget) -> Ledger:
+    def put(self, ledger: Ledger) -> None:
         """Have a budget from now on; one of its name before it keeps its place in nothing."""
-        ledger = Ledger(budget, self._clock())
-        self.ledgers.setdefault(budget.project, {})[budget.name] = ledger
-        return ledger
+        self.ledgers.setdefault(ledger.budget.project, {})[ledger.budget.name] = ledger
 
     def put_quota(self, quota: Quota) -> None:
         """Have a quota from now on."""

@@ -12,7 +12,7 @@ import msgspec
 
 from casemate.budgets.allowance import Allowance, Money
 from casemate.budgets.anomaly import LOOK_SECONDS, Key
-from casemate.budgets.ledger import Ledger
+from casemate.budgets.ledger import Ledger, window
 from casemate.facts import FactStream
 from casemate.metering import PriceList, PriceListError, read_prices, shipped
 from casemate.metering.bill import day_of
@@ -100,10 +100,11 @@ class Budgets:
         for quota in stored.quotas:
             self._allowance.put_quota(quota)
         for kept in stored.budgets:
-            ledger = self._allowance.put(kept.budget)
+            ledger = Ledger(kept.budget, self._clock())
             ledger.lifted_until = kept.lifted_until
             ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
             await self._count(ledger)
+            self._allowance.put(ledger)
         self._allowance.tell_all()
         self._task = asyncio.create_task(self._look())
 
@@ -116,24 +117,30 @@ class Budgets:
     # -- what is used ----------------------------------------------------------------------------
 
     async def _count(self, ledger: Ledger) -> None:
-        """Count what is used of a budget, as records tell it.
+        """Count anew what is used of a budget, as records tell it; if they cannot be read, not.
 
-        Of a rolling hour that is all of the hour before the present one as well: rather too much.
+        Of a rolling hour that is all of the hour before the present one as well, and what is used
+        meanwhile may be among the records already: rather too much.
         """
         now, budget = self._clock(), ledger.budget
-        since = ledger.begins
+        ledger.tick(now)
+        before = ledger.used
+        since, _ = window(budget.per, now)
         if budget.per is BudgetPer.HOUR:
             since = since // HOUR * HOUR
         rows = await self._read(
             ReadUsage(
                 project=budget.project,
                 function=budget.function,
-                by=UsageBy.CALLER,
-                each=UsageSpan.DAY if budget.per is BudgetPer.MONTH else UsageSpan.HOUR,
+                by=UsageBy.CALLER if budget.caller or budget.account else UsageBy.PROJECT,
+                each=None if budget.per is BudgetPer.MONTH else UsageSpan.HOUR,
                 since=max(0.0, since),
                 until=(now // DAY + 2) * DAY,
             )
         )
+        meanwhile = max(0.0, ledger.used - before)
+        ledger.forget()
+        ledger.count(meanwhile, now)
         answerable = self._allowance.answerable
         for row in rows:
             if budget.caller not in (None, row.caller):
@@ -182,10 +189,12 @@ class Budgets:
         async with self._turn:
             self._require_room(budget.project, budget.name)
             await self._tell(budget.project, budget.name, "set", _text(budget), by)
+            ledger = Ledger(budget, self._clock())
+            # Before it takes the place of another: what is not counted would be free.
+            await self._count(ledger)
             kept = [each for each in self._kept() if _id(each.budget) != _id(budget)]
             await self._keep([*kept, Kept(budget)])
-            ledger = self._allowance.put(budget)
-            await self._count(ledger)
+            self._allowance.put(ledger)
             return self._state(ledger)
 
     async def set_quota(self, quota: Quota, by: Actor) -> QuotaState:
@@ -278,7 +287,6 @@ class Budgets:
             self._use_prices(text)
             for ledger in _sorted(self._allowance.ledgers):
                 if ledger.budget.unit is BudgetUnit.MONEY:
-                    ledger.forget()
                     await self._count(ledger)
         return found
 

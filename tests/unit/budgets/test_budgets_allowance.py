@@ -8,6 +8,7 @@ import pytest
 
 from casemate.budgets import Allowance
 from casemate.budgets.allowance import DETAIL
+from casemate.budgets.ledger import Ledger
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
 from casemate.model.facts import BudgetReached
 from casemate.model.invocation import Outcome
@@ -40,7 +41,7 @@ class Node:
             "per": BudgetPer.DAY,
             "hard": True,
         }
-        self.allowance.put(Budget(**{**given, **changes}))
+        self.allowance.put(Ledger(Budget(**{**given, **changes}), self.now))
 
     def quota(self, **changes: Any) -> None:
         given: dict[str, Any] = {
