@@ -18,6 +18,7 @@ import pytest
 
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.kept import MAX_KEPT, notes_in
+from casemate.monitor import retrying
 from casemate.monitor.detecting import ROLLED_BACK, UNSENT
 from casemate.monitor.errors import MonitorError, UndeliveredError
 from casemate.monitor.http import Request
@@ -70,7 +71,8 @@ def opened(path: Path, own: Path | None = None, **fields: Any) -> KeptFile:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(sending, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.05)
 
 
 # -- a file ----------------------------------------------------------------------------------------
