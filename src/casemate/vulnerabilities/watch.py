@@ -31,8 +31,8 @@ from casemate.model.vulnerability import (
 from casemate.operations.quarantine import MAX_REASON, QuarantineFunction
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
-from casemate.vulnerabilities.bundle_packages import Packages
-from casemate.vulnerabilities.gate import Gate, in_words
+from casemate.vulnerabilities.bundle_packages import Packages, packages_of
+from casemate.vulnerabilities.gate import Gate, Stamp, in_words
 
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
@@ -93,7 +93,7 @@ class Watch:
         self._unreliable = ""
         self.judged_at: float | None = None
         """When all was judged last; None: not yet."""
-        self._stamp: object = None
+        self._stamp: Stamp | None = None
         self._judged: dict[tuple[Package, ...], Judgement] = {}
         """By the advisories of now, so that a change of what is live costs little."""
         self._changed = self._again = False
@@ -187,16 +187,17 @@ class Watch:
 
     async def _packages(self, live: Live) -> Packages:
         known = self._gate.inventory.get(live.digest)
-        if known is None:
-            try:
-                await self._gate.note(live.digest, await self._manifest(live.digest))
-            except CasemateError as error:
-                _log.error("the packages of %s/%s are not known: %s", *live[:2], error)
-            known = self._gate.inventory.get(live.digest)
-        # A bundle that cannot be read is not one without packages.
-        return known or Packages(
-            unknown=(NotJudged(package=live.digest, reason="its packages are not known"),)
-        )
+        if known is not None:
+            return known
+        try:
+            found = packages_of(await self._manifest(live.digest))
+            await self._gate.inventory.put(live.digest, found)
+        except CasemateError as error:
+            _log.error("the packages of %s/%s are not known: %s", *live[:2], error)
+            # A bundle that cannot be read is not one without packages.
+            reason = "its packages are not known"
+            return Packages(unknown=(NotJudged(package=live.digest, reason=reason),))
+        return found
 
     async def _act(
         self, functions: dict[tuple[str, str], list[tuple[Live, JudgedFunction]]], *, again: bool
