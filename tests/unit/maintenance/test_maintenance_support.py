@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.advisories import Place, Wanted, import_advisories
+from casemate.advisories import Place
+from casemate.advisories.importing import Wanted, import_advisories
 from casemate.build import RuntimeStatus, end_of_life
 from casemate.build.interpreters import Interpreter, choose_interpreter
 from casemate.build.support import OLD_DAYS, old_file_warning, python_support
