@@ -16,6 +16,7 @@ import hashlib
 import io
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -45,6 +46,19 @@ _ALGORITHMS = ("sha256", "sha384", "sha512")
 _END_OF_ZIP = b"PK\x05\x06".ljust(22, b"\0")
 """Begin and length of the last structure of a zip archive, which has no comment."""
 
+_BEGIN_OF_MEMBER = b"PK\x03\x04"
+_MEMBER = struct.Struct("<6x2H4x3L2H")
+"""What stands before each member: flags, method, CRC, sizes, lengths of its name and more."""
+_FIELD = struct.Struct("<2H")
+"""What stands before each field behind the name: its kind and its length."""
+_SIZES = 1
+"""The kind of the field that holds sizes for which there was no room."""
+_IN_FIELD = 0xFFFFFFFF
+"""Stands in place of such a size."""
+_DESCRIBED_BEHIND = 0x8
+"""The flag of a member whose CRC and sizes stand behind it."""
+_MAX_DESCRIPTOR = 24
+
 Accepts = Callable[[str, str], bool]
 """Tells whether packed code in a release, by package and version, was accepted."""
 
@@ -58,6 +72,7 @@ def inspect_wheel(path: Path, filename: str, *, accepts: Accepts) -> None:
             _check_end(filename, file, size)
             members = [each for each in archive.infolist() if not each.is_dir()]
             _check_directory(filename, archive, members, size)
+            _check_layout(filename, file, archive, size)
             info = _dist_info(filename, members)
             _check_metadata(filename, _text(archive, f"{info}/METADATA"), str(name), version)
             record = _record(filename, _text(archive, f"{info}/RECORD"))
@@ -118,20 +133,61 @@ def _check_directory(
         check_collisions(each.filename for each in members)
     except SourceTreeError as error:
         raise _poisoned(filename, error.message.rstrip(".")) from error
-    _check_layout(filename, archive, everything, size)
 
 
-def _check_layout(
-    filename: str, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], size: int
-) -> None:
+def _check_layout(filename: str, file: IO[bytes], archive: zipfile.ZipFile, size: int) -> None:
     """Refuse bytes before, between and behind: another reader may take them for the archive."""
-    end = 0
-    for each in sorted(members, key=lambda one: one.header_offset):
-        if each.header_offset < end or (end == 0 and each.header_offset != 0):
+    end = spare = 0
+    for each in sorted(archive.infolist(), key=lambda one: one.header_offset):
+        if not end <= each.header_offset <= end + spare:
             raise _poisoned(filename, f"{each.filename[:200]!a} overlaps others, or comes late")
-        end = each.header_offset + 30 + each.compress_size
-    if archive.start_dir < end or archive.start_dir > size - len(_END_OF_ZIP):
+        end = _end_of(filename, file, each)
+        spare = _MAX_DESCRIPTOR if each.flag_bits & _DESCRIBED_BEHIND else 0
+    if not end <= archive.start_dir <= min(end + spare, size - len(_END_OF_ZIP)):
         raise _poisoned(filename, "its directory lies where none belongs")
+
+
+def _end_of(filename: str, file: IO[bytes], member: zipfile.ZipInfo) -> int:
+    """Return where a member ends. What stands before it has to say what the directory does.
+
+    There are readers that go from one member to the next, and never see the directory.
+    """
+    file.seek(member.header_offset)
+    begin = file.read(_MEMBER.size)
+    if len(begin) < _MEMBER.size or begin[:4] != _BEGIN_OF_MEMBER:
+        raise _poisoned(filename, f"{member.filename[:200]!a} does not begin where it is to")
+    flags, method, crc, packed, whole, name_length, more = _MEMBER.unpack(begin)
+    end: int = member.header_offset + len(begin) + name_length + more + member.compress_size
+    fields = file.read(name_length + more)[name_length:]
+    behind = flags & _DESCRIBED_BEHIND
+    told = (crc, *_sizes(packed, whole, fields))
+    listed = (member.CRC, member.compress_size, member.file_size)
+    if (
+        method != member.compress_type
+        or behind != member.flag_bits & _DESCRIBED_BEHIND
+        or any(
+            one != other and not (one == 0 and behind)
+            for one, other in zip(told, listed, strict=True)
+        )
+    ):
+        raise _poisoned(filename, f"{member.filename[:200]!a} is told in two ways")
+    return end
+
+
+def _sizes(packed: int, whole: int, fields: bytes) -> tuple[int, int]:
+    """Return the sizes that stand before a member, packed and whole, wherever they stand."""
+    place = 0
+    while place + _FIELD.size <= len(fields):
+        kind, length = _FIELD.unpack_from(fields, place)
+        place += _FIELD.size
+        if kind == _SIZES:
+            value = fields[place : place + length]
+            if whole == _IN_FIELD:
+                whole, value = int.from_bytes(value[:8], "little"), value[8:]
+            if packed == _IN_FIELD:
+                packed = int.from_bytes(value[:8], "little")
+        place += length
+    return packed, whole
 
 
 def _dist_info(filename: str, members: list[zipfile.ZipInfo]) -> str:
