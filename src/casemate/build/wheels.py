@@ -34,7 +34,7 @@ from casemate.build.limits import (
     MIB,
     RATIO_FREE_BYTES,
 )
-from casemate.build.payload import payload_mark
+from casemate.build.payload import MAX_LOOKED_AT, Mark, payload_mark
 from casemate.build.tree import check_collisions, check_path
 from casemate.package_index import POLICY_FILE, PoisonedWheelError
 
@@ -64,7 +64,10 @@ Accepts = Callable[[str, str], bool]
 
 
 def inspect_wheel(path: Path, filename: str, *, accepts: Accepts) -> None:
-    """Raise PoisonedWheelError unless a wheel is sound. Reads each member once."""
+    """Raise PoisonedWheelError unless a wheel is sound.
+
+    Reads each member once, little by little (its METADATA and RECORD twice).
+    """
     try:
         name, version, _, _ = parse_wheel_filename(filename)
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -77,8 +80,9 @@ def inspect_wheel(path: Path, filename: str, *, accepts: Accepts) -> None:
             _check_metadata(filename, _text(archive, f"{info}/METADATA"), str(name), version)
             record = _record(filename, _text(archive, f"{info}/RECORD"))
             _check_listed(filename, info, record, members)
-            _check_members(filename, archive, members, record)
-            _check_payload(filename, archive, members, (str(name), str(version)), accepts)
+            hidden = _check_members(filename, archive, members, record)
+            if hidden is not None and not accepts(str(name), str(version)):
+                raise _hides_code(filename, str(name), str(version), *hidden)
     except (InvalidWheelFilename, InvalidVersion) as error:
         raise PoisonedWheelError(f"{filename[:200]!a} is no name of a wheel.") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -256,39 +260,42 @@ def _check_listed(
 
 def _check_members(
     filename: str, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], record: dict[str, str]
-) -> None:
-    """Unpack each member into nothing, and compare its hash."""
+) -> tuple[str, Mark] | None:
+    """Unpack each member into nothing, and compare its hash; return the first mark of packed code.
+
+    Of one member no more is held than is looked at for such marks.
+    """
+    packed: tuple[str, Mark] | None = None
     for each in members:
         algorithm, _, told = record.get(each.filename, "").partition("=")
         if algorithm and algorithm not in _ALGORITHMS:
             raise _poisoned(filename, f"{each.filename[:200]!a} has a weak hash in RECORD")
         total = hashlib.new(algorithm or "sha256")
+        looked_at = bytearray()
+        is_code = packed is None and each.filename.endswith(".py")
         with archive.open(each) as file:
             while chunk := file.read(_CHUNK):
                 total.update(chunk)
+                if is_code and len(looked_at) < MAX_LOOKED_AT:
+                    looked_at += chunk
         if algorithm and not _is_right(told, total.digest()):
             raise _poisoned(filename, f"{each.filename[:200]!a} has another hash than RECORD says")
+        mark = payload_mark(bytes(looked_at))
+        if mark is not None:
+            packed = each.filename, mark
+    return packed
 
 
-def _check_payload(
-    filename: str,
-    archive: zipfile.ZipFile,
-    members: list[zipfile.ZipInfo],
-    release: tuple[str, str],
-    accepts: Accepts,
-) -> None:
-    for each in members:
-        if not each.filename.endswith(".py"):
-            continue
-        mark = payload_mark(archive.read(each))
-        if mark is not None and not accepts(*release):
-            raise PoisonedWheelError(
-                f"{filename}: {each.filename[:200]!a}, line {mark.line}, {mark.what}. Attacks hide "
-                "so, and few others do.",
-                next_step="Look at it. If it is meant, record an exception in "
-                f'{POLICY_FILE}: [[exception]] package = "{release[0]}", version = '
-                f'"{release[1]}", allow = ["payload"], a reason and an end (`expires`).',
-            )
+def _hides_code(
+    filename: str, package: str, version: str, member: str, mark: Mark
+) -> PoisonedWheelError:
+    return PoisonedWheelError(
+        f"{filename}: {member[:200]!a}, line {mark.line}, {mark.what}. Attacks hide "
+        "so, and few others do.",
+        next_step="Look at it. If it is meant, record an exception in "
+        f'{POLICY_FILE}: [[exception]] package = "{package}", version = '
+        f'"{version}", allow = ["payload"], a reason and an end (`expires`).',
+    )
 
 
 def _is_right(told: str, digest: bytes) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -226,6 +228,32 @@ def test_a_wheel_that_was_written_to_a_pipe_passes(tmp_path: Path, large: bool) 
             with new.open(each.filename, "w", force_zip64=large) as file:
                 file.write(old.read(each))
     inspect(tmp_path, made.getvalue())
+
+
+def test_members_are_read_once_and_little_by_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    before = zipfile.ZipFile.open
+
+    def open_(self: zipfile.ZipFile, name: zipfile.ZipInfo, *more: object) -> object:
+        opened.append(name.filename)
+        return before(self, name, *more)  # type: ignore[call-overload]
+
+    large = os.urandom(1 << 20) * 24
+    data = wheel_bytes("alpha", {**GOOD, "alpha/large.py": large})
+    path = write_wheel(tmp_path, "alpha", data)
+    monkeypatch.setattr(zipfile.ZipFile, "open", open_)
+    tracemalloc.start()
+    try:
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        inspect_wheel(path, path.name, accepts=lambda package, version: False)
+        assert tracemalloc.get_traced_memory()[1] - held < 16 << 20
+    finally:
+        tracemalloc.stop()
+    again = {name for name in opened if opened.count(name) > 1}
+    assert again <= {"alpha-1.0.dist-info/METADATA", "alpha-1.0.dist-info/RECORD"}
 
 
 def test_any_flipped_byte_is_refused_or_harmless(tmp_path: Path) -> None:
