@@ -156,7 +156,9 @@ def hidden() -> bytes:
     return data[:start]
 
 
-@pytest.mark.parametrize("more", [b"\0", b"#!/bin/sh\n", hidden()])
+@pytest.mark.parametrize(
+    "more", [b"\0", b"#!/bin/sh\n", hidden()], ids=["zero", "script", "member"]
+)
 @pytest.mark.parametrize("number", [0, 1, 2, -1, None])
 def test_nothing_stands_between_members(tmp_path: Path, more: bytes, number: int | None) -> None:
     """Whoever reads one member after the other would see what the directory does not say."""
