@@ -53,7 +53,7 @@ def _filters_off(folder: Path) -> dict[str, str]:
     drivers = dict.fromkeys(name.rpartition(".")[0] for name in named.split("\0") if name)
     pairs = [(f"{driver}.{key}", value) for driver in drivers for key, value in values.items()]
     given = os.environ.get("GIT_CONFIG_COUNT", "")  # such as a folder that may be another's
-    first = int(given) if given.isdigit() else 0
+    first = int(given) if given.isdecimal() else 0
     off = {"GIT_CONFIG_COUNT": str(first + len(pairs))}
     for number, (key, value) in enumerate(pairs, first):
         off |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}

@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from casemate.audit.documents import DocumentError, List, Map, place_of, read_documents
+from casemate.audit.documents import DocumentError, List, Map, place_of, position, read_documents
 from casemate.audit.limits import MAX_EXPANSION, MAX_VARIABLE_DEPTH
 from casemate.audit.model import Place, Unresolved
 from casemate.audit.workspace import Workspace
@@ -151,8 +151,10 @@ class Variables:
                 value = self.resolve(value, depth + 1, place)
             if isinstance(value, dict) and part in value:
                 value = value[part]
-            elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-                value = value[int(part)]
+            elif isinstance(value, list) and (index := position(part)) is not None:
+                if index >= len(value):
+                    return MISSING
+                value = value[index]
             else:
                 return MISSING
         return value

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from casemate.audit.documents import List, Map, place_of
+from casemate.audit.documents import List, Map, place_of, position
 from casemate.audit.limits import MAX_EXPANSION
 from casemate.audit.model import Place, Unresolved
 
@@ -215,8 +215,9 @@ class Scope:
             at, parts = found
             if isinstance(parts, str) and not symbolic(parts):
                 parts = parts.split(",")
-            if str(at).isdigit() and isinstance(parts, list) and int(at) < len(parts):
-                return parts[int(at)]
+            index = position(at)
+            if index is not None and isinstance(parts, list) and index < len(parts):
+                return parts[index]
         return "${Fn::Select}"
 
     def _split(self, argument: Any, whole: dict[str, Any], depth: int) -> Any:
