@@ -373,10 +373,10 @@ def test_functions_of_google_and_code_alone() -> None:
 def test_numbers_without_an_end_are_not_known(endless: str) -> None:
     template = (
         '{"Resources": {"L": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": '
-        '"/aws/lambda/${F}", "RetentionInDays": N}}, "F": {"Type": "AWS::Lambda::Function", '
-        '"Properties": {"MemorySize": N, "Timeout": N, "ReservedConcurrentExecutions": N}}}\t}'
+        '"/aws/lambda/${F}", "RetentionInDays": #}}, "F": {"Type": "AWS::Lambda::Function", '
+        '"Properties": {"MemorySize": #, "Timeout": #, "ReservedConcurrentExecutions": #}}}\t}'
     )
-    f = function(application(template.replace("N", endless), "t.json"), "F")
+    f = function(application(template.replace("#", endless), "t.json"), "F")
     assert (f.memory, f.concurrency, f.logging.retention_days) == (None, None, None)
 
 
