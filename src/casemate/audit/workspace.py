@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from casemate.audit.limits import (
@@ -35,26 +35,23 @@ PASSED_OVER = frozenset(
 class Workspace:
     """A folder, or the folder of one file, that is audited."""
 
-    def __init__(self, path: Path) -> None:
-        """Look at `path`, a folder or a file. Nothing is read yet."""
-        self.single = path.name if not path.is_dir() else None
+    def __init__(self, path: Path, texts: Mapping[str, str] | None = None) -> None:
+        """Look at `path`, a folder or a file; nothing is read yet. `texts` stand for a folder."""
+        self.single = path.name if texts is None and not path.is_dir() else None
         self.root = path if self.single is None else path.parent
         self.notes: list[Unresolved] = []
-        self._texts: dict[str, str | None] = {}
-        self._sizes: dict[str, int] = {}
+        self._texts: dict[str, str | None] = dict(texts or {})
+        self._sizes = {name: len(text) for name, text in (texts or {}).items()}
         self._left = MAX_TOTAL_BYTES
-        self._find()
+        if texts is None:
+            self._find()
         self.files = tuple(sorted(self._sizes))
         self._children: dict[str, list[str]] = {}
 
     @classmethod
-    def of(cls, texts: dict[str, str]) -> Workspace:
+    def of(cls, texts: Mapping[str, str]) -> Workspace:
         """Return one of texts that are in memory, for the examples of rules."""
-        made = cls.__new__(cls)
-        made.single, made.root, made.notes = None, Path("/nonexistent"), []
-        made._texts, made._sizes = dict(texts), {name: len(text) for name, text in texts.items()}
-        made._left, made.files, made._children = MAX_TOTAL_BYTES, tuple(sorted(texts)), {}
-        return made
+        return cls(Path("/nonexistent"), texts)
 
     def note(self, file: str, what: str, line: int = 1, column: int = 1) -> None:
         """Remember what could not be audited."""
@@ -100,10 +97,6 @@ class Workspace:
     def has(self, name: str) -> bool:
         """Tell whether there is such a file."""
         return name in self._sizes
-
-    def size(self, name: str) -> int:
-        """Return a file's size in bytes."""
-        return self._sizes.get(name, 0)
 
     def under(self, folder: str) -> Iterator[str]:
         """Yield the files in a folder and below."""

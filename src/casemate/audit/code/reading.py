@@ -139,14 +139,21 @@ def generated(file: str, text: str) -> bool:
     return (end if end >= 0 else len(text)) - at >= MAX_LINE
 
 
-def python_files(code: Code, application: Application) -> Iterator[tuple[PythonFile, Function]]:
-    """Yield each file of Python once, with the function that it belongs to most."""
+def owned_files(
+    application: Application, endings: tuple[str, ...]
+) -> Iterator[tuple[str, Function]]:
+    """Yield each file of code once, with the function that it belongs to most."""
     owners: dict[str, Function] = {}
     for function in application.functions:
         for file in function.files:
-            if file.endswith(".py") and (file == function.entry or file not in owners):
+            if file.endswith(endings) and (file == function.entry or file not in owners):
                 owners[file] = function
-    for file, function in owners.items():
+    yield from owners.items()
+
+
+def python_files(code: Code, application: Application) -> Iterator[tuple[PythonFile, Function]]:
+    """Yield each file of Python once, with the function that it belongs to most."""
+    for file, function in owned_files(application, (".py",)):
         found = code.python(file)
         if found is not None:
             yield found, function

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from casemate.audit.documents import List, Map
+from casemate.audit.documents import Map
 from casemate.audit.importers.aws.resource import Resource, at, listed, referred, text
 
 TYPES = {
@@ -72,7 +72,7 @@ ATTACHED = frozenset(
 
 _JSON = frozenset(("policy", "assume_role_policy", "redrive_policy", "key_policy"))
 _RENAMED: dict[str, dict[str, str]] = {
-    "aws_lambda_function": {"KmsKeyArn": "KmsKeyArn", "Filename": "CodeUri"},
+    "aws_lambda_function": {"Filename": "CodeUri"},
     "aws_lambda_function_url": {
         "AuthorizationType": "AuthType",
         "FunctionName": "TargetFunctionArn",
@@ -94,12 +94,10 @@ _RENAMED: dict[str, dict[str, str]] = {
     "aws_db_instance": {"Password": "MasterUserPassword"},
     "aws_rds_cluster": {"MasterPassword": "MasterUserPassword"},
     "aws_kms_key": {"Policy": "KeyPolicy"},
-    "aws_sqs_queue": {"KmsMasterKeyId": "KmsMasterKeyId"},
     "aws_dynamodb_table": {
         "ServerSideEncryption": "SSESpecification",
         "PointInTimeRecovery": "PointInTimeRecoverySpecification",
     },
-    "aws_lambda_event_source_mapping": {"EventSourceArn": "EventSourceArn"},
 }
 _BLOCKS = frozenset(
     (
@@ -122,7 +120,6 @@ _BLOCKS = frozenset(
         "SnapStart",
         "ViewerCertificate",
         "DefaultCacheBehavior",
-        "LoggingConfig",
         "PasswordPolicy",
     )
 )
@@ -138,7 +135,7 @@ def converted(kind: str, values: dict[str, Any], file: str) -> Map:
         plain = _parsed(value) if key in _JSON and isinstance(value, str) else value
         made[name] = _inner(name, plain, 0)
     for old, new in _RENAMED.get(kind, {}).items():
-        if old in made and old != new:
+        if old in made:
             made[new] = _inner(new, made.pop(old), 0)
     special = _SPECIAL.get(kind)
     if special is not None:
@@ -162,13 +159,13 @@ def _inner(name: str, value: Any, depth: int) -> Any:
         "AssumeRolePolicyDocument",
         "KeyPolicy",
     ):
-        if name in ("Environment",):
+        if name == "Environment":
             return {"Variables": value.get("variables") or {}}
         return {
             _camel(k): _inner(_camel(k), v, depth + 1) for k, v in value.items() if v is not None
         }
     if isinstance(value, list):
-        return List("", 1) + [_inner("", each, depth + 1) for each in value]
+        return [_inner("", each, depth + 1) for each in value]
     return value
 
 

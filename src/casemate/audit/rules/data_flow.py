@@ -39,7 +39,6 @@ _SHAPES = {
     Platform.CASEMATE: "casemate",
     Platform.GOOGLE: "cloud-http",
 }
-_SEVERITIES = tuple(Severity)
 _UNSURE = {"high": 0, "medium": -1, "low": -2}
 """How much milder a finding is of whose way a part is not known."""
 Found = tuple[tuple[Flow, Place, tuple[Step, ...], Function | None], ...]

@@ -8,6 +8,7 @@ from functools import partial
 
 from casemate.audit.code.reading import generated, python_files
 from casemate.audit.finding import Severity
+from casemate.audit.importers.code_files import SUFFIXES
 from casemate.audit.model import Place
 from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import hit, literal
@@ -15,36 +16,10 @@ from casemate.audit.rules.examples import Files, function, python, resource
 from casemate.audit.rules.secret_search import Secret, random, secrets_in
 
 _MAX_FILES = 4_000
-_TEXTS = frozenset(
-    (
-        "py",
-        "js",
-        "mjs",
-        "cjs",
-        "ts",
-        "tsx",
-        "jsx",
-        "go",
-        "java",
-        "rb",
-        "cs",
-        "rs",
-        "yml",
-        "yaml",
-        "json",
-        "toml",
-        "ini",
-        "cfg",
-        "conf",
-        "env",
-        "sh",
-        "properties",
-        "tf",
-        "tfvars",
-        "txt",
-        "xml",
-    )
-)
+_TEXTS = SUFFIXES | {
+    *("yml", "yaml", "json", "toml", "ini", "cfg", "conf", "env", "sh", "properties"),
+    *("tf", "tfvars", "txt", "xml"),
+}
 _PASSWORD = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|PWD)(?:$|_)", re.I)
 _SECRETIVE = re.compile(
     r"(?:^|_)(?:SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?|SIGNING_KEY)(?:$|_)",

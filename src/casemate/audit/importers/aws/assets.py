@@ -482,8 +482,9 @@ def assets_of(named: Mapping[str, Resource], notes: Notes) -> tuple[Asset, ...]:
                 place=each.place,
             )
         )
-    for target, statements in policies.items():  # of what is not in the template
-        made.append(
-            Asset(kind="policy", name=target, policy=tuple(statements), place=statements[0].place)
-        ) if statements else None
+    for target, found in policies.items():  # of what is not in the template
+        if found:
+            made.append(
+                Asset(kind="policy", name=target, policy=tuple(found), place=found[0].place)
+            )
     return tuple(made)

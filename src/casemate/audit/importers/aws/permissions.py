@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from casemate.audit.documents import List, Map, place_of
+from casemate.audit.documents import Map, place_of
 from casemate.audit.importers.aws import data
 from casemate.audit.importers.aws.intrinsics import Scope, symbolic
 from casemate.audit.importers.aws.resource import Resource, listed, referred, text
@@ -177,6 +177,3 @@ def role_statements(role: Resource, notes: Notes) -> Iterator[Statement]:
         reference = text(each)
         if not referred(reference):
             yield from managed(reference, role.where("ManagedPolicyArns", at), notes)
-
-
-__all__ = ["List", "Notes", "connector_statements", "managed", "role_statements", "sam_policies"]

@@ -35,10 +35,6 @@ class References:
             if found:
                 self._leads[each.name] = found
 
-    def add(self, name: str, function: str) -> None:
-        """Let one more name lead to a function."""
-        self._leads[name] = function
-
     def one(self, value: Any) -> str:
         """Return the function that a value names, or nothing."""
         return next(iter(self.all(value)), "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from casemate.audit.documents import List, Map, place_of
+from casemate.audit.documents import place_of
 from casemate.audit.importers.aws.intrinsics import symbolic
 from casemate.audit.model import Place
 
@@ -120,6 +120,3 @@ def referred(value: Any) -> str:
     if isinstance(value, str) and value.startswith("${"):
         return value[2:].partition("}")[0].partition(".")[0]
     return ""
-
-
-__all__ = ["List", "Map", "Resource", "at", "listed", "number", "referred", "text", "truth"]
