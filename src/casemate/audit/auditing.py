@@ -16,7 +16,7 @@ from casemate.audit.importers.all import IMPORTERS, applications_of_code
 from casemate.audit.importers.aws.data import DataMissingError
 from casemate.audit.importers.port import Importer, Source
 from casemate.audit.limits import MAX_FINDINGS
-from casemate.audit.model import Application, Place, Unresolved
+from casemate.audit.model import Application, Place
 from casemate.audit.paths import paths_of
 from casemate.audit.rule import Rule, Subject
 from casemate.audit.rules.all import RULES
@@ -186,7 +186,7 @@ def _findings(
             except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
                 # A fault of one rule on a file that nobody thought of must not hide all others.
                 what = f"the rule {rule.id} failed here: {type(error).__name__}"
-                workspace.notes.append(Unresolved(application.place, what))
+                workspace.notes.say(application.place, what)
 
 
 def _sorted(found: list[Finding]) -> list[Finding]:

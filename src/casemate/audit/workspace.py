@@ -19,7 +19,8 @@ from casemate.audit.limits import (
     MAX_TOTAL_BYTES,
     MAX_UNRESOLVED,
 )
-from casemate.audit.model import Place, Unresolved
+from casemate.audit.model import Place
+from casemate.audit.notes import Notes
 
 PASSED_OVER = frozenset(
     (
@@ -39,7 +40,7 @@ class Workspace:
         """Look at `path`, a folder or a file; nothing is read yet. `texts` stand for a folder."""
         self.single = path.name if texts is None and not path.is_dir() else None
         self.root = path if self.single is None else path.parent
-        self.notes: list[Unresolved] = []
+        self.notes = Notes(MAX_UNRESOLVED)
         self._texts: dict[str, str | None] = dict(texts or {})
         self._sizes = {name: len(text) for name, text in (texts or {}).items()}
         self._left = MAX_TOTAL_BYTES
@@ -55,8 +56,7 @@ class Workspace:
 
     def note(self, file: str, what: str, line: int = 1, column: int = 1) -> None:
         """Remember what could not be audited."""
-        if len(self.notes) < MAX_UNRESOLVED:
-            self.notes.append(Unresolved(Place(file, line, column), what))
+        self.notes.say(Place(file, line, column), what)
 
     def _find(self) -> None:
         waiting = [("", 0)]

@@ -38,9 +38,11 @@ class CodeFiles:
             found = []
             for name in self._workspace.under(folder):
                 if name.rpartition(".")[2] in SUFFIXES and not _is_test(name):
-                    found.append(name)
-                    if len(found) >= _MAX_FILES:
+                    if len(found) == _MAX_FILES:
+                        what = f"more than {_MAX_FILES} files of code: the rest is not audited"
+                        self._workspace.note(folder, what)
                         break
+                    found.append(name)
             self._known[folder] = tuple(found)
         return self._known[folder]
 

@@ -118,7 +118,7 @@ class _Service:
                         )
         except Expansion:
             scope.note(Place(self._file), "more comes out of the resources than is read")
-        self._variables.notes += scope.notes
+        self._variables.notes.take(scope.notes)
         return found
 
     def _role(self) -> Resource:
@@ -159,8 +159,11 @@ class _Service:
         try:
             found = scope.resolve(value)
         except Expansion:
+            scope.note(
+                place_of(value, None, Place(self._file)), "more comes out of it than is read"
+            )
             found = []
-        self._variables.notes += scope.notes
+        self._variables.notes.take(scope.notes)
         return found
 
     def _function(self, name: str, each: Map) -> Resource:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from casemate.audit.code.reading import generated, python_files
+from casemate.audit.code.reading import python_files
 from casemate.audit.finding import Severity
 from casemate.audit.importers.code_files import SUFFIXES
 from casemate.audit.model import Place
@@ -57,9 +57,11 @@ def _files(subject: Subject) -> Iterator[tuple[str, str]]:
             continue
         count += 1
         if count > _MAX_FILES:
+            what = f"more than {_MAX_FILES} files: secrets are looked for in no others"
+            workspace.note(folder or ".", what)
             return
-        text = workspace.text(name)
-        if text is not None and not generated(name, text):
+        text = subject.code.text(name)
+        if text is not None:
             yield name, text
 
 
@@ -68,8 +70,9 @@ _TESTS = re.compile(
 )
 
 
-def _listed(text: str, named: bool) -> list[Secret]:
-    return list(secrets_in(text, named=named))
+def _found(subject: Subject, name: str, text: str, named: bool) -> list[Secret]:
+    what = "more looks like a secret than is looked at: the rest is not audited"
+    return list(secrets_in(text, named=named, more=partial(subject.workspace.note, name, what)))
 
 
 def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
@@ -77,7 +80,7 @@ def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
         for name, text in _files(subject):
             test = _TESTS.search(name)
             named = not test and not name.endswith((".txt", ".xml", ".json"))
-            search = partial(_listed, text, named)
+            search = partial(_found, subject, name, text, named)
             for found in subject.code.once("secrets", name, search):
                 if accepts(found, name):
                     yield Hit(

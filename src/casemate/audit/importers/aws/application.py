@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from casemate.audit.importers.aws.apis import implicit_apis
 from casemate.audit.importers.aws.assets import assets_of
 from casemate.audit.importers.aws.functions import PLAIN, SAM, Roles, function_of
-from casemate.audit.importers.aws.permissions import Notes
 from casemate.audit.importers.aws.references import References
 from casemate.audit.importers.aws.resource import Resource, referred, text
 from casemate.audit.importers.aws.template import Parameter
 from casemate.audit.importers.aws.triggers import Triggers
 from casemate.audit.importers.code_files import CodeFiles
+from casemate.audit.limits import MAX_NOTES
 from casemate.audit.model import Application, Place, Platform, Unresolved, Variable
+from casemate.audit.notes import Notes
 from casemate.audit.workspace import Workspace
 
 _MAX_VARIABLES = 20_000
@@ -32,11 +33,11 @@ def application_of(
     shared: dict[str, object] | None = None,
 ) -> Application:
     """Return the application that the resources are."""
-    notes = Notes()
+    notes = Notes(MAX_NOTES)
     resources = [*resources, *implicit_apis(resources, shared or {})]
     named = {each.name: each for each in resources}
-    references = References(resources)
-    triggers = Triggers(named, references)
+    references = References(resources, notes)
+    triggers = Triggers(named, references, notes)
     roles = Roles(named, notes)
     code = CodeFiles(workspace)
     groups = _log_groups(resources, references)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from casemate.audit.importers.aws.permissions import Notes, statements_of
+from casemate.audit.importers.aws.permissions import statements_of
 from casemate.audit.importers.aws.resource import (
     Resource,
     at,
@@ -17,6 +17,7 @@ from casemate.audit.importers.aws.resource import (
     truth,
 )
 from casemate.audit.model import Asset, Statement
+from casemate.audit.notes import Notes
 
 Settings = dict[str, Any]
 _BLOCKS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")

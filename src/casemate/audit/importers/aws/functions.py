@@ -7,7 +7,6 @@ from typing import Any
 
 from casemate.audit.importers.aws.intrinsics import symbolic
 from casemate.audit.importers.aws.permissions import (
-    Notes,
     connector_statements,
     managed,
     role_statements,
@@ -26,6 +25,7 @@ from casemate.audit.model import (
     Trigger,
     Variable,
 )
+from casemate.audit.notes import Notes
 
 SAM, PLAIN = "AWS::Serverless::Function", "AWS::Lambda::Function"
 ROLE = "AWS::IAM::Role"

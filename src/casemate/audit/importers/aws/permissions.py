@@ -10,19 +10,10 @@ from casemate.audit.documents import Map, place_of
 from casemate.audit.importers.aws import data
 from casemate.audit.importers.aws.intrinsics import Scope, symbolic
 from casemate.audit.importers.aws.resource import Resource, listed, referred, text
-from casemate.audit.model import Place, Statement, Unresolved
+from casemate.audit.model import Place, Statement
+from casemate.audit.notes import Notes
 
 _MAX_STATEMENTS = 500
-BASIC = "AWSLambdaBasicExecutionRole"
-
-
-class Notes(list[Unresolved]):
-    """What could not be resolved."""
-
-    def say(self, place: Place, what: str) -> None:
-        """Add one."""
-        if len(self) < 500:
-            self.append(Unresolved(place, what))
 
 
 def statements_of(document: Any, place: Place, origin: str, notes: Notes) -> list[Statement]:
@@ -37,6 +28,10 @@ def statements_of(document: Any, place: Place, origin: str, notes: Notes) -> lis
     statements = listed(document.get("Statement"))
     if isinstance(document.get("Statement"), dict):
         statements = [document["Statement"]]
+    if len(statements) > _MAX_STATEMENTS:
+        notes.say(
+            place, f"a policy has more than {_MAX_STATEMENTS} statements: the rest is not read"
+        )
     for at, each in enumerate(statements[:_MAX_STATEMENTS]):
         if isinstance(each, dict):
             where = place_of(document.get("Statement"), at, place)
