@@ -43,6 +43,7 @@ class Workspace:
         self.notes = Notes(MAX_UNRESOLVED)
         self._texts: dict[str, str | None] = dict(texts or {})
         self._sizes = {name: len(text) for name, text in (texts or {}).items()}
+        self._translated = set[str]()
         self._left = MAX_TOTAL_BYTES
         if texts is None:
             self._find()
@@ -132,6 +133,10 @@ class Workspace:
         """Return the text of a template, which may be long."""
         return self.text(name, most=MAX_TEMPLATE_BYTES)
 
+    def is_exact(self, name: str) -> bool:
+        """Tell whether a file that was read is its text in UTF-8, byte for byte."""
+        return name not in self._translated
+
     def _read(self, name: str, most: int) -> str | None:
         if name not in self._sizes:
             return None
@@ -150,7 +155,10 @@ class Workspace:
         if len(data) > most or self._left < 0:
             self.note(name, "more was to be read than is allowed: not audited")
             return None
-        return self._decoded(name, data)
+        text = self._decoded(name, data)
+        if text is not None and text.encode() != data:
+            self._translated.add(name)
+        return text
 
     def _decoded(self, name: str, data: bytes) -> str | None:
         for start, encoding in (

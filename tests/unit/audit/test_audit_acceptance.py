@@ -17,6 +17,7 @@ from casemate.audit import (
     changes,
     changes_for,
     duties_at,
+    left_alone,
     read_baseline,
 )
 from casemate.audit.rules.examples import function, python, resource
@@ -241,7 +242,8 @@ def test_what_is_written_in_another_way_is_left_alone(tmp_path: Path, text: str)
     (tmp_path / "template.yaml").write_text(text)
     report = audit(tmp_path, Options(only=("DATA-060",)))
     assert report.findings
-    assert changes_for(report.findings, Workspace(tmp_path)) == []
+    workspace = Workspace(tmp_path)
+    assert changes_for(report.findings, workspace) == []
 
 
 def test_code_is_mended_where_its_meaning_stays(tmp_path: Path) -> None:
@@ -291,3 +293,28 @@ def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
     assert "Python 2" in told["src/old.py"]
     assert told["src/deep.py"].startswith(("it cannot be parsed", "it is no Python 3"))
     assert "no YAML" in told["other.yaml"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Resources:\r\n  K:\r\n    Type: AWS::KMS::Key\r\n    Properties:\r\n      Description: a\r\n",
+        "Resources:\n  K:\n    Type: AWS::KMS::Key\n    Properties:\n      Description: ü\n".encode(
+            "latin-1"
+        ),
+        "Resources:\n  K:\n    Type: AWS::KMS::Key\n    Properties:\n      Description: a\n".encode(
+            "utf-16"
+        ),
+        b"\xef\xbb\xbfResources:\n  K:\n    Type: AWS::KMS::Key\n    Properties:\n      Description: a\n",
+    ],
+    ids=["ends-of-windows", "latin-1", "utf-16", "mark"],
+)
+def test_a_file_of_which_more_would_change_than_is_shown_is_left_alone(
+    tmp_path: Path, data: bytes
+) -> None:
+    (tmp_path / "template.yaml").write_bytes(data)
+    report = audit(tmp_path, Options(only=("DATA-060",)))
+    assert report.findings
+    workspace = Workspace(tmp_path)
+    assert changes_for(report.findings, workspace) == []
+    assert left_alone(report.findings, workspace) == ["template.yaml"]
