@@ -28,6 +28,15 @@ _SIGNS = (
     *("AWS::", "serving.knative.dev", "planned_values", "resource_changes", "functions:"),
     '"functions"',
 )
+_FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a check raises that meets what nobody thought of."""
 
 
 class NothingToAuditError(CasemateError):
@@ -183,7 +192,7 @@ def _findings(
                             ".", f"more than {MAX_FINDINGS} findings: the rest is not told"
                         )
                         return
-            except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            except _FAULTS as error:
                 # A fault of one rule on a file that nobody thought of must not hide all others.
                 what = f"the rule {rule.id} failed here: {type(error).__name__}"
                 workspace.notes.say(application.place, what)

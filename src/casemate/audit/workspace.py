@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
@@ -48,7 +49,6 @@ class Workspace:
         if texts is None:
             self._find()
         self.files = tuple(sorted(self._sizes))
-        self._children: dict[str, list[str]] = {}
 
     @classmethod
     def of(cls, texts: Mapping[str, str]) -> Workspace:
@@ -104,9 +104,8 @@ class Workspace:
         if folder in ("", "."):
             yield from self.files
             return
-        if folder not in self._children:
-            self._children[folder] = [f for f in self.files if f.startswith(f"{folder}/")]
-        yield from self._children[folder]
+        first = bisect_left(self.files, f"{folder}/")
+        yield from self.files[first : bisect_left(self.files, f"{folder}0", first)]  # behind `/`
 
     def resolve(self, base: str, name: str) -> str | None:
         """Return what a relative path means beside the file `base`; None if it leads outside."""

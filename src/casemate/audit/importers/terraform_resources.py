@@ -246,11 +246,17 @@ class Joining:
 
     def __init__(self, resources: list[Resource]) -> None:
         """Learn the resources by their names."""
-        self._resources = resources
         self._named = {each.name: each for each in resources}
         self._by_value = {
             text(each.get("BucketName") or each.get("RoleName")): each for each in resources
         }
+        self._settings: list[Any] = []
+        self._methods: dict[tuple[str, ...], list[Resource]] = {}
+        for each in resources:
+            if each.type == "AWS::ApiGateway::Stage":
+                each.properties.setdefault("MethodSettings", self._settings)
+            elif each.type == "AWS::ApiGateway::Method":
+                self._methods.setdefault(_method(each.properties), []).append(each)
 
     def join(self, kind: str, properties: Map) -> None:
         """Put one into its resource, if that is there."""
@@ -261,16 +267,14 @@ class Joining:
             if owner is not None:
                 _to_bucket(kind, owner, properties)
         elif kind == "aws_api_gateway_integration":
-            self._integration(properties)
+            for each in self._methods.get(_method(properties), ()):
+                each.properties["Integration"] = {"Uri": properties.get("Uri")}
         elif kind == "aws_cloudwatch_event_target":
             owner = self._found(properties.get("Rule"))
             if owner is not None:
                 owner.properties.setdefault("Targets", []).append({"Arn": properties.get("Arn")})
         elif kind == "aws_api_gateway_method_settings":
-            for each in self._resources:
-                if each.type == "AWS::ApiGateway::Stage":
-                    settings = listed(properties.get("Settings"))
-                    each.properties.setdefault("MethodSettings", []).extend(settings)
+            self._settings += listed(properties.get("Settings"))
 
     def _found(self, value: Any) -> Resource | None:
         return self._named.get(referred(value)) or self._by_value.get(text(value) or "\0")
@@ -282,13 +286,10 @@ class Joining:
                 arns = owner.properties.setdefault("ManagedPolicyArns", [])
                 arns.append(properties.get("PolicyArn"))
 
-    def _integration(self, properties: Map) -> None:
-        keys = ("ResourceId", "HttpMethod", "RestApiId")
-        for each in self._resources:
-            if each.type == "AWS::ApiGateway::Method" and all(
-                each.get(key) == properties.get(key) for key in keys
-            ):
-                each.properties["Integration"] = {"Uri": properties.get("Uri")}
+
+def _method(properties: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a method and its integration have in common."""
+    return tuple(text(properties.get(key)) for key in ("ResourceId", "HttpMethod", "RestApiId"))
 
 
 def _to_bucket(kind: str, bucket: Resource, properties: Map) -> None:
