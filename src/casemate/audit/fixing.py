@@ -70,7 +70,11 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 def left_alone(findings: Iterable[Finding], workspace: Workspace) -> list[str]:
     """Return the files that could be mended, but of which more would change than is shown."""
     files = {each.place.file for each in findings if each.rule in FIXABLE}
-    return sorted(f for f in files if workspace.template(f) is not None and not workspace.is_exact(f))
+    return sorted(
+        file
+        for file in files
+        if workspace.template(file) is not None and not workspace.is_exact(file)
+    )
 
 
 def changes_for(findings: Iterable[Finding], workspace: Workspace) -> list[Change]:

@@ -35,7 +35,7 @@ class CodeFiles:
     def files(self, folder: str) -> tuple[str, ...]:
         """Return the files of code in a folder and below."""
         if folder not in self._known:
-            found = []
+            found: list[str] = []
             for name in self._workspace.under(folder):
                 if name.rpartition(".")[2] in SUFFIXES and not _is_test(name):
                     if len(found) == _MAX_FILES:
