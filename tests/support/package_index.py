@@ -230,8 +230,8 @@ def fake_index() -> Iterator[FakeIndex]:
         thread.join(5)
 
 
-def endless(handler: BaseHTTPRequestHandler, *, seconds: float = 20.0) -> bool:
-    """Answer without an end, as fast as it is read."""
+def endless(handler: BaseHTTPRequestHandler, *, seconds: float = 20.0, pause: float = 0.0) -> bool:
+    """Answer without an end, as fast as it is read or with a `pause` after each 64 KiB."""
     handler.send_response(200)
     handler.send_header("Content-Type", JSON)
     handler.end_headers()
@@ -240,6 +240,7 @@ def endless(handler: BaseHTTPRequestHandler, *, seconds: float = 20.0) -> bool:
     try:
         while time.monotonic() < until:
             handler.wfile.write(b" " * 65536)
+            time.sleep(pause)
     except OSError:
         pass
     return True

@@ -6,6 +6,7 @@ import gzip
 import threading
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 
 import pytest
 
@@ -223,7 +224,8 @@ def test_a_slow_answer_is_cut(
     index: FakeIndex, select: Select, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("casemate.package_index.limits.LIST_SECONDS", 0.2)
-    index.answer = endless
+    # As fast as it is read, it would reach the bound of its size first on a fast machine.
+    index.answer = partial(endless, pause=0.01)
     with pytest.raises(IndexUnavailableError, match="too slowly"):
         select(index).releases("alpha")
 
