@@ -252,7 +252,7 @@ def test_long_files_take_time_in_proportion(
     make: Callable[[int], dict[str, str]], rules: list[str]
 ) -> None:
     spent(make(1_000), *rules)
-    assert spent(make(400_000), *rules) < max(25 * spent(make(40_000), *rules), 2.0)
+    assert spent(make(200_000), *rules) < max(25 * spent(make(20_000), *rules), 1.0)
 
 
 def sockets(count: int) -> dict[str, object]:
