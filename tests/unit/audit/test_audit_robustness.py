@@ -319,6 +319,12 @@ def plan(count: int) -> dict[str, str]:
     return {"plan.json": json.dumps(document) + "\t"}
 
 
+def service(count: int) -> dict[str, str]:
+    functions = {f"f{number}": {"handler": "a.b", "url": {"cors": True}} for number in range(count)}
+    document = {"service": "s", "provider": {"name": "aws"}, "functions": functions}
+    return {"serverless.json": json.dumps(document) + "\t"}
+
+
 def template(make: Callable[[int], dict[str, object]]) -> Callable[[int], dict[str, str]]:
     return lambda count: {"template.json": json.dumps({"Resources": make(count)}) + "\t"}
 
@@ -331,8 +337,9 @@ def template(make: Callable[[int], dict[str, object]]) -> Callable[[int], dict[s
         (template(queues), 3_000),
         (folders, 3_000),
         (plan, 1_500),
+        (service, 3_000),
     ],
-    ids=["sockets", "policies", "queues", "folders", "plan"],
+    ids=["sockets", "policies", "queues", "folders", "plan", "service"],
 )
 def test_large_manifests_take_time_in_proportion(
     make: Callable[[int], dict[str, str]], count: int
