@@ -387,3 +387,38 @@ def test_limits_of_containers_without_an_end_are_not_known() -> None:
     text = "provider: {name: openfaas}\nfunctions:\n  f: {lang: python3, handler: ./f, limits: {memory: 1e999Gi}, environment: {exec_timeout: 1e999h}}\n"
     [f] = application(text, "stack.yml").functions
     assert (f.memory, f.timeout) == (None, None)
+
+
+def test_settings_of_methods_in_a_plan_are_those_of_their_stage() -> None:
+    rest: dict[str, object] = {"rest_api_id": {"references": ["aws_api_gateway_rest_api.a.id"]}}
+    resources: list[tuple[str, str, dict[str, object], dict[str, object]]] = [
+        ("aws_api_gateway_rest_api", "a", {}, {})
+    ]
+    for name in ("open", "named", "referred"):
+        resources.append(("aws_api_gateway_stage", name, {"stage_name": name}, rest))
+    settings: dict[str, object] = {"settings": [{"throttling_rate_limit": 5}]}
+    stage = {"stage_name": {"references": ["aws_api_gateway_stage.referred.stage_name"]}}
+    other: dict[str, object] = {"rest_api_id": {"references": ["aws_api_gateway_rest_api.b.id"]}}
+    attached: list[tuple[str, dict[str, object], dict[str, object]]] = [
+        ("1", {"stage_name": "named", **settings}, rest),
+        ("2", settings, {**rest, **stage}),
+        ("3", {"stage_name": "open", **settings}, other),
+        ("4", settings, {}),
+    ]
+    for name, values, expressions in attached:
+        resources.append(("aws_api_gateway_method_settings", name, values, expressions))
+    rows = [
+        {"address": f"{kind}.{name}", "type": kind, "values": values, "expressions": expressions}
+        for kind, name, values, expressions in resources
+    ]
+    plan = {
+        "planned_values": {"root_module": {"resources": rows}},
+        "configuration": {"root_module": {"resources": rows}},
+    }
+    found = application(json.dumps(plan), "plan.json")
+    stages = {a.name.rpartition("/")[2]: a.settings.get("throttled") for a in found.assets}
+    assert {name: stages[name] for name in ("open", "named", "referred")} == {
+        "open": False,
+        "named": True,
+        "referred": True,
+    }

@@ -250,11 +250,12 @@ class Joining:
         self._by_value = {
             text(each.get("BucketName") or each.get("RoleName")): each for each in resources
         }
-        self._settings: list[Any] = []
+        self._settings: dict[tuple[str, ...], list[Any]] = {}
         self._methods: dict[tuple[str, ...], list[Resource]] = {}
         for each in resources:
             if each.type == "AWS::ApiGateway::Stage":
-                each.properties.setdefault("MethodSettings", self._settings)
+                found = self._settings.setdefault(_stage(each.properties), [])
+                each.properties["MethodSettings"] = found
             elif each.type == "AWS::ApiGateway::Method":
                 self._methods.setdefault(_method(each.properties), []).append(each)
 
@@ -274,7 +275,9 @@ class Joining:
             if owner is not None:
                 owner.properties.setdefault("Targets", []).append({"Arn": properties.get("Arn")})
         elif kind == "aws_api_gateway_method_settings":
-            self._settings += listed(properties.get("Settings"))
+            stage = self._named.get(referred(properties.get("StageName")))
+            key = _stage(properties if stage is None else stage.properties)
+            self._settings.get(key, []).extend(listed(properties.get("Settings")))
 
     def _found(self, value: Any) -> Resource | None:
         return self._named.get(referred(value)) or self._by_value.get(text(value) or "\0")
@@ -285,6 +288,11 @@ class Joining:
             if owner is not None:
                 arns = owner.properties.setdefault("ManagedPolicyArns", [])
                 arns.append(properties.get("PolicyArn"))
+
+
+def _stage(properties: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a stage and the settings of its methods have in common."""
+    return tuple(text(properties.get(key)) for key in ("RestApiId", "StageName"))
 
 
 def _method(properties: dict[str, Any]) -> tuple[str, ...]:
