@@ -12,6 +12,7 @@ from casemate.audit.auditing import _findings, applications_of
 from casemate.audit.code.reading import Code
 from casemate.audit.flow import Analysis, Limits
 from casemate.audit.importers import code_files, serverless_variables, terraform
+from casemate.audit.importers.aws import application as resources
 from casemate.audit.importers.aws import intrinsics, permissions, references, triggers
 from casemate.audit.limits import MAX_LINE
 from casemate.audit.model import Place, Unresolved
@@ -73,6 +74,7 @@ FILES = {
         (triggers, "_MAX_TRIGGERS", "F is run by more than 1"),
         (intrinsics, "_MAX_LOOPS", "a loop (Fn::ForEach) has more than 1 values"),
         (references, "_MAX_LOOKED_AT", "more than 1 values"),
+        (resources, "_MAX_VARIABLES", "more than 1 texts"),
         (code_files, "_MAX_FILES", "more than 1 files of code"),
         (secrets, "_MAX_FILES", "more than 1 files: secrets"),
         (dependencies, "_MAX_FILES", "more than 1 files of dependencies"),

@@ -53,7 +53,7 @@ def application_of(
         place=place,
         functions=functions,
         assets=assets_of(named, notes),
-        variables=tuple(_variables(resources)),
+        variables=tuple(_variables(resources, notes)),
         settings={"parameters": tuple(parameters)},
         unresolved=tuple(dict.fromkeys((*unresolved, *notes))),
     )
@@ -78,13 +78,15 @@ def _log_groups(resources: list[Resource], references: References) -> dict[str, 
     return found
 
 
-def _variables(resources: list[Resource]) -> Iterator[Variable]:
+def _variables(resources: list[Resource], notes: Notes) -> Iterator[Variable]:
     """Yield the texts of all properties: what a secret may stand in."""
     count = 0
     for each in resources:
         for path, value, place in _texts(each):
             count += 1
             if count > _MAX_VARIABLES:
+                what = f"more than {_MAX_VARIABLES} texts: secrets are looked for in no others"
+                notes.say(place, what)
                 return
             yield Variable(path, value, place)
 
