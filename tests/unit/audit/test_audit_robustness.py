@@ -346,3 +346,14 @@ def test_large_manifests_take_time_in_proportion(
 ) -> None:
     spent(make(10), "DATA-032")
     assert spent(make(count), "DATA-032") < max(25 * spent(make(count // 10), "DATA-032"), 0.8)
+
+
+@pytest.mark.parametrize("stars", ["*", "**", "*" * 100_000])
+@pytest.mark.parametrize(("service", "rule"), [("", "IAM-001"), ("s3:", "IAM-002")])
+def test_stars_in_a_row_hide_nothing(stars: str, service: str, rule: str) -> None:
+    statement = {"Effect": "Allow", "Action": f"{service}{stars}", "Resource": stars}
+    properties = {"Policies": [{"Statement": [statement]}]}
+    made = {"F": {"Type": "AWS::Serverless::Function", "Properties": properties}}
+    workspace = Workspace.of({"template.json": json.dumps({"Resources": made}) + "\t"})
+    found = _findings(applications_of(workspace), RULES, workspace, Code(workspace), "2026-11-27")
+    assert rule in {finding.rule for finding in found}

@@ -55,8 +55,8 @@ def _statement(each: dict[str, Any], place: Place, origin: str) -> Statement:
     resources = each.get("Resource", each.get("NotResource"))
     return Statement(
         effect=text(each.get("Effect")) or "Allow",
-        actions=tuple(filter(None, map(text, listed(actions)))),
-        resources=tuple(filter(None, map(text, listed(resources)))),
+        actions=tuple(filter(None, map(_pattern, listed(actions)))),
+        resources=tuple(filter(None, map(_pattern, listed(resources)))),
         principals=tuple(_principals(each)),
         conditions=each["Condition"] if isinstance(each.get("Condition"), dict) else {},
         excepted_actions="NotAction" in each,
@@ -64,6 +64,14 @@ def _statement(each: dict[str, Any], place: Place, origin: str) -> Statement:
         origin=origin,
         place=place,
     )
+
+
+def _pattern(value: Any) -> str:
+    """Return a pattern as rules know it: several `*` in a row mean what one does."""
+    found = text(value)
+    while "**" in found:
+        found = found.replace("**", "*")
+    return found
 
 
 def _principals(each: dict[str, Any]) -> Iterator[str]:
