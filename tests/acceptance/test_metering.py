@@ -310,6 +310,7 @@ def test_budgets_survive_kills(node: TestNode) -> None:
 def test_the_command_line_tells_use_and_bill(node: TestNode) -> None:
     if not node.restores:
         pytest.skip("it is the same in both ways")
+
     def requests() -> int:
         rows = json.loads(casemate(node, "usage", "t/f", "--json").stdout)["rows"]
         return rows[0]["requests"] if rows else 0
