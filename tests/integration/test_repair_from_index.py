@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from casemate.advisories import KnownHoles, Place
-from casemate.build import Interpreter, build, find_interpreters
+from casemate.build import Interpreter, find_interpreters
+from casemate.build.bundle import build
 from casemate.build.errors import RequirementsFileError
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.function import FunctionSpec

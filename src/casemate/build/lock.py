@@ -16,11 +16,7 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
-from casemate.build.errors import (
-    IndexUnavailableError,
-    RequirementsFileError,
-    UnhashedRequirementError,
-)
+from casemate.build.errors import RequirementsFileError, UnhashedRequirementError
 from casemate.build.interpreters import machine
 from casemate.build.limits import LOCK_TIMEOUT, MAX_REQUIREMENTS_BYTES
 from casemate.build.placing import place_inputs
@@ -28,6 +24,7 @@ from casemate.build.requirements import Kind, Requirements, check_strong_hashes
 from casemate.build.resolving import Resolving
 from casemate.build.uv_process import UvSession
 from casemate.build.writing import write_together
+from casemate.package_index import IndexUnavailableError
 
 _HEADER = "# casemate lock 1\n# fingerprint: {fingerprint}\n# commit this file; do not edit it\n"
 _FINGERPRINT = re.compile(r"\A# casemate lock 1\n# fingerprint: ([0-9a-f]{64})\n")

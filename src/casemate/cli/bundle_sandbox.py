@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle, Interpreter
+    from casemate.build import Interpreter
     from casemate.build.bubblewrap import Finished, Mount
+    from casemate.build.bundle import BuiltBundle
 
 START = (
     "import sys; sys.path.insert(0, '/casemate'); from casemate.runner.{module} import main; main()"

@@ -24,7 +24,7 @@ from casemate.cli.pruning import MOST_SHOWN, TEST_SECONDS, has_tests
 from casemate.cli.terminal import progress
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle
+    from casemate.build.bundle import BuiltBundle
     from casemate.model.function import FunctionSpec
 
 MAX_FILES = 50_000

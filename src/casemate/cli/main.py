@@ -58,7 +58,11 @@ ENTRIES = (
     Entry("contract", PROJECT, "Propose a contract from recorded events, and try one on events"),
     Entry("build", PROJECT, "Build the project's functions into bundles"),
     Entry("sbom", PROJECT, "Print what a bundle is made of, as CycloneDX"),
-    Entry("deps", PROJECT, "See which packages functions need, and remove those that none needs"),
+    Entry(
+        "deps",
+        PROJECT,
+        "See which packages functions need, remove those that none needs, clear known holes",
+    ),
     Entry("audit", PROJECT, "Find what is wrong with an application before it is deployed"),
     Entry("advisories", PROJECT, "Import advisories, and look packages up in them"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
@@ -131,6 +135,7 @@ ENTRIES = (
     Entry("logout", ACCESS, "End the session with a node"),
     Entry("whoami", ACCESS, "Show who you are to the node"),
     Entry("oidc", ACCESS, "Let people log in by an OpenID provider"),
+    Entry("workloads", ACCESS, "Let pipelines sign in by an ID token of their CI system"),
 )
 
 

@@ -15,7 +15,7 @@ from casemate.model.errors import CasemateError, UnavailableError
 from casemate.operations.recordings import ListRecordings, ShowRecording
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle
+    from casemate.build.bundle import BuiltBundle
     from casemate.cli.names import FunctionName
     from casemate.model.function import FunctionSpec
     from casemate.model.recording import Recording

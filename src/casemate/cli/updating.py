@@ -21,7 +21,8 @@ from casemate.cli.terminal import GREEN, YELLOW, note, print_json, print_line, p
 from casemate.cli.update_report import document, print_replayed, print_update
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle, Interpreter
+    from casemate.build import Interpreter
+    from casemate.build.bundle import BuiltBundle
     from casemate.model.function import FunctionSpec
     from casemate.repair import LockUpdate
 
