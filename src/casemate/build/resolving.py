@@ -64,6 +64,7 @@ class Resolving:
         self._before = before
         self._stack = ExitStack()
         self._placed: dict[tuple[str, ...], Path] = {}
+        self._offers: dict[str, list[Offer]] = {}
         self._numbers = itertools.count()
         self._hides: Hides = _nothing
         self._at: ServedIndexes | NoIndexes = NoIndexes()
@@ -120,6 +121,11 @@ class Resolving:
 
     def offers(self, package: str) -> list[Offer]:
         """Return the releases with a wheel that fits, the oldest first."""
+        if package not in self._offers:
+            self._offers[package] = self._asked_for(package)
+        return self._offers[package]
+
+    def _asked_for(self, package: str) -> list[Offer]:
         found: dict[str, Offer] = {
             version: Offer(version, None) for name, version in self._vendored() if name == package
         }

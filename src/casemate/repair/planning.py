@@ -7,7 +7,7 @@ A hole that cannot be cleared does not keep the others from it; the gravest come
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -187,7 +187,11 @@ class Planner:
         def holds(steps: Mapping[str, int]) -> bool:
             return self._fits(self._lines(kept, bounds(steps)), loosened, left)
 
-        steps = smallest_steps(costs, holds)
+        # What cannot be kept even if all else is free, and is still needed then, has to move.
+        least = {
+            name: 1 for name in dropped if not self._fits(self._lines((name,), {}), loosened, left)
+        }
+        steps = smallest_steps(costs, holds, least=least)
         if steps is None:  # only by a release that no index lists as one that fits
             return (len(self._locked),) * 4, {}
         total = tuple(map(sum, zip(*(costs[n][s] for n, s in steps.items()), strict=True)))
@@ -215,9 +219,7 @@ class Planner:
 
     # -- asking ---------------------------------------------------------------------------------
 
-    def _lines(
-        self, kept: frozenset[str] | set[str] | tuple[()], bounds: Mapping[str, str]
-    ) -> tuple[str, ...]:
+    def _lines(self, kept: Collection[str], bounds: Mapping[str, str]) -> tuple[str, ...]:
         """Return constraints: what is kept stays, nothing goes lower but what must, or too far."""
         lines = []
         for name, version in sorted(self._locked.items()):

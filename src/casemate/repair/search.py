@@ -17,6 +17,9 @@ MAX_SECONDS = 600.0
 _MAX_SETS = 50_000
 """Sets that are looked at, without a question, for the next one to ask about."""
 
+_MAX_SIZE = 500
+"""Things in a set: each of them is a call deeper."""
+
 Kept = frozenset[str]
 Cost = tuple[int, ...]
 Key = TypeVar("Key", bound=Hashable)
@@ -89,6 +92,8 @@ def smallest_sets(
 def _next(cores: Sequence[Kept], size: int, asked: set[Kept]) -> Kept | None:
     """Return a set of up to `size` things that hits every core and was not asked about."""
     looked = 0
+    if size > _MAX_SIZE:
+        raise TooManyQuestionsError
 
     def extend(chosen: Kept) -> Kept | None:
         nonlocal looked
@@ -124,18 +129,25 @@ def _core(
 
 
 def smallest_steps(
-    costs: Mapping[str, Sequence[Cost]], holds: Callable[[Mapping[str, int]], bool]
+    costs: Mapping[str, Sequence[Cost]],
+    holds: Callable[[Mapping[str, int]], bool],
+    *,
+    least: Mapping[str, int] | None = None,
 ) -> dict[str, int] | None:
     """Return how far each thing has to go, in steps, so that the sum of costs is least.
 
     `costs` never fall along a sequence, and `holds` says whether it is possible with nothing
-    going farther than so many steps. None if it is not, however far. Raises TooManyQuestionsError.
+    going farther than so many steps. `least` is what is known to be needed by some. None if it is
+    not possible, however far. Raises TooManyQuestionsError.
     """
     names = sorted(costs)
     farthest = {name: len(costs[name]) - 1 for name in names}
+    lowest = {name: min((least or {}).get(name, 0), farthest[name]) for name in names}
+    if holds(lowest):
+        return lowest
     if not holds(farthest):
         return None
-    nearest = {name: _nearest(name, farthest, holds) for name in names}
+    nearest = {name: _nearest(name, lowest[name], farthest, holds) for name in names}
     begin = tuple(nearest[name] for name in names)
     waiting: list[tuple[Any, ...]] = [(_sum(costs, names, begin), begin)]
     seen = {begin}
@@ -155,10 +167,13 @@ def smallest_steps(
 
 
 def _nearest(
-    name: str, farthest: Mapping[str, int], holds: Callable[[Mapping[str, int]], bool]
+    name: str,
+    low: int,
+    farthest: Mapping[str, int],
+    holds: Callable[[Mapping[str, int]], bool],
 ) -> int:
-    """Return the least steps that one thing needs, however far the others go."""
-    low, high = 0, farthest[name]
+    """Return the least steps, `low` or more, that one thing needs, however far the others go."""
+    high = farthest[name]
     while low < high:
         middle = (low + high) // 2
         if holds({**farthest, name: middle}):

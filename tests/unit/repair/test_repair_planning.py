@@ -192,3 +192,18 @@ def test_a_search_that_is_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     plan = plan_of(graph, lock)
     assert not plan.smallest
     assert set(changed(plan)) == {"middle", "deep"}
+
+
+def test_many_holes_at_once_take_few_questions() -> None:
+    names = [f"n{number}" for number in range(40)]
+    versions = [f"1.{number}" for number in range(30)]
+    releases = {name: {version: [] for version in versions} for name in names}
+    holes = {
+        (name, version): [finding(name, version, f"GHSA-{name}")]
+        for name in names
+        for version in versions[:12]
+    }
+    graph = Graph(releases, list(names), holes)
+    plan = plan_of(graph, dict.fromkeys(names, "1.3"))
+    assert set(changed(plan).values()) == {"1.12"} and len(plan.changes) == 40
+    assert plan.smallest and plan.asked < 60
