@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from casemate.advisories import KnownHoles, Place
 from casemate.build import Interpreter, find_interpreters
 from casemate.build.bundle import build
 from casemate.build.errors import RequirementsFileError
+from casemate.build.uv_process import uv_binary
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.function import FunctionSpec
 from casemate.package_index import POLICY_FILE, IndexAnswerError, PublisherChangedError
@@ -264,6 +266,46 @@ def test_the_newest_that_the_rules_allow(make: Make, index: FakeIndex) -> None:
     index.add("alpha", version="4.0", uploaded=FRESH)
     update = project.updated(newest=True)
     assert changed(update) == {"alpha": "2.0", "beta": "3.0", "gamma": "3.0"}
+
+
+def test_a_release_that_was_taken_over_goes_back_to_the_one_before(
+    make: Make, index: FakeIndex
+) -> None:
+    project = make(record("GHSA-none", name="nobody-has-this"))
+    index.add("alpha", requires=["gamma"])
+    index.add("gamma", version="1.1")
+    index.add("gamma", version="1.2")
+    project.locked("alpha\n")
+    evil = record("MAL-2026-1", name="gamma", versions=["1.2", "1.3"])
+    import_records(project.place, evil)
+    index.add("gamma", version="1.3")
+    update = project.updated()
+    assert changed(update) == {"gamma": "1.1"}
+    assert update.plan.changes[0].down and update.plan.changes[0].clears == ("MAL-2026-1",)
+
+
+def test_a_lock_of_uv_is_planned_and_left_to_uv(make: Make, index: FakeIndex) -> None:
+    project = make()
+    publish(index)
+    (project.root / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.11"\n'
+        'dependencies = ["alpha", "beta==1.0"]\n'
+    )
+    done = subprocess.run(
+        [uv_binary(), "lock", "--quiet", "--default-index", f"{index.url}/simple"],
+        cwd=project.root,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "UV_CACHE_DIR": str(project.cache / "own")},
+    )
+    assert done.returncode == 0, done.stderr
+    publish_later(index)
+    before = project.files()
+    update = project.updated("uv.lock")
+    assert changed(update) == {"beta": "2.0", "gamma": "2.0"}
+    assert update.command == "uv lock --upgrade-package beta==2.0 --upgrade-package gamma==2.0"
+    assert 'dependencies = ["alpha", "beta==2.0"]' in update.after["pyproject.toml"]
+    assert "uv.lock" not in update.after and project.files() == before
 
 
 def test_files_that_were_changed_meanwhile_are_left_alone(make: Make, index: FakeIndex) -> None:

@@ -89,21 +89,27 @@ class Graph:
         return "Because " + " and ".join(told)
 
     def _solve(self, wanted, chosen, fits) -> dict[str, str] | None:
-        todo = [(n, s) for n, s in wanted if n not in chosen]
         if any(n in chosen and chosen[n] not in s for n, s in wanted):
             return None
-        if not todo:
+        left = {n: self._candidates(n, wanted, fits) for n, _ in wanted if n not in chosen}
+        if not left:
             return dict(chosen)
-        name = todo[0][0]
-        for version in sorted(self.releases.get(name, {}), key=Version, reverse=True):
-            if not fits(name, version) or any(n == name and version not in s for n, s in wanted):
-                continue
+        name = min(left, key=lambda one: len(left[one]) if len(left[one]) < 2 else 2)
+        for version in left[name]:
             needs = [parsed(one) for one in self.releases[name][version]]
             more = [(one.name, one.specifier) for one in needs]
             found = self._solve([*wanted, *more], {**chosen, name: version}, fits)
             if found is not None:
                 return found
         return None
+
+    def _candidates(self, name, wanted, fits) -> list[str]:
+        """Return what is left of a package, the newest first."""
+        return [
+            version
+            for version in sorted(self.releases.get(name, {}), key=Version, reverse=True)
+            if fits(name, version) and all(version in s for n, s in wanted if n == name)
+        ]
 
     def every_lock(self) -> list[dict[str, str]]:
         """Return all sets of versions that fit together: every version of whatever is needed."""

@@ -56,9 +56,23 @@ class Planner:
         self._loosenable = frozenset(name for name in loosenable if name in self._locked)
         self._questions = Questions(self._ask)
         self._down: frozenset[str] = frozenset()
+        self._why_else = "fits the others no more"
 
     def security(self) -> Plan:
         """Return the smallest change after which what can be cleared is. Raises NoSolutionError."""
+        try:
+            return self._security()
+        except TooManyQuestionsError as error:
+            raise _endless() from error
+
+    def newest(self) -> Plan:
+        """Return the newest versions that the rules and requirements allow, without known holes."""
+        try:
+            return self._newest()
+        except TooManyQuestionsError as error:
+            raise _endless() from error
+
+    def _security(self) -> Plan:
         aims = self._aims()
         if not aims.goals:
             return self._unchanged(aims)
@@ -73,9 +87,9 @@ class Planner:
         found = self._solved(self._lines(kept, bounds), loosened, left)
         return self._plan(found, goals, (*aims.uncleared, *uncleared), loosened, smallest)
 
-    def newest(self) -> Plan:
-        """Return the newest versions that the rules and requirements allow, without known holes."""
+    def _newest(self) -> Plan:
         aims = self._aims()
+        self._why_else = "there is a newer one"
         goals, uncleared = self._together(aims, frozenset(), floors=False)
         found = self._solved((), frozenset(), self._left(goals))
         return self._plan(found, goals, (*aims.uncleared, *uncleared), frozenset(), smallest=True)
@@ -291,17 +305,16 @@ class Planner:
     def _change(self, name: str, new: str | None, goals: Sequence[Goal]) -> Change:
         old = self._locked.get(name)
         clears = tuple(goal.finding.id for goal in goals if goal.package == name)
-        both = old is not None and new is not None
         offers = self._resolver.offers(name)
-        why = "has known holes" if clears else "the others need it"
+        why = "has known holes"
         if old is not None and not clears:
             refused = next((o.refused for o in offers if o.version == old and o.refused), None)
-            why = refused.message if refused is not None else "fits the others no more"
+            why = refused.message if refused is not None else self._why_else
         elif old is None:
             why = "is needed newly"
         if new is None and not clears:
             why = "is needed no more"
-        down = both and is_lower(new or "", old or "")
+        down = old is not None and new is not None and is_lower(new, old)
         return Change(
             package=name,
             old=old,
@@ -312,6 +325,13 @@ class Planner:
             clears=clears,
             why=why,
         )
+
+
+def _endless() -> NoSolutionError:
+    return NoSolutionError(
+        "The resolver takes too long to say what fits together.",
+        next_step="Is the index slow? Try again, or update with fewer requirements at once.",
+    )
 
 
 def _passed(versions: Sequence[str], old: str | None, new: str | None) -> int:

@@ -195,9 +195,11 @@ def test_a_search_that_is_cut_short_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_many_holes_at_once_take_few_questions() -> None:
-    names = [f"n{number}" for number in range(40)]
-    versions = [f"1.{number}" for number in range(30)]
-    releases = {name: {version: [] for version in versions} for name in names}
+    names = [f"n{number}" for number in range(25)]
+    versions = [f"1.{number}" for number in range(16)]
+    releases: dict[str, dict[str, list[str]]] = {
+        name: {version: [] for version in versions} for name in names
+    }
     holes = {
         (name, version): [finding(name, version, f"GHSA-{name}")]
         for name in names
@@ -205,5 +207,5 @@ def test_many_holes_at_once_take_few_questions() -> None:
     }
     graph = Graph(releases, list(names), holes)
     plan = plan_of(graph, dict.fromkeys(names, "1.3"))
-    assert set(changed(plan).values()) == {"1.12"} and len(plan.changes) == 40
-    assert plan.smallest and plan.asked < 60
+    assert set(changed(plan).values()) == {"1.12"} and len(plan.changes) == 25
+    assert plan.smallest and plan.asked < 40
