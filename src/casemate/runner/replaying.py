@@ -45,10 +45,7 @@ def replay(
 
 
 def _told(result: object) -> str:
-    try:
-        data = json_bytes(result)
-    except (TypeError, ValueError):
-        return f"no JSON: {type(result).__qualname__}"
+    data = json_bytes(result)
     if len(data) > MAX_RESULT:
         return f"{len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}"
     return data.decode("utf-8", "replace")

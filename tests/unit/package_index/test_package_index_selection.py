@@ -276,3 +276,30 @@ def test_a_page_of_files_is_of_all_projects(index: FakeIndex, upstream: Upstream
         "beta-1.0-py3-none-any.whl"
     ]
     assert selection.releases("gamma") is None
+
+
+def test_what_is_hidden_is_not_offered_and_not_refused(
+    index: FakeIndex, upstream: Upstream
+) -> None:
+    index.add("alpha")
+    index.add("alpha", version="2.0")
+    index.add("alpha", version="3.0", uploaded=FRESH)
+    hidden = {("alpha", "2.0")}
+    rules = Rules(policy=Policy(), known=NothingKnown(), now=1_795_700_000.0)
+    selection = Selection(
+        indexes_of([f"--index-url {index.url}/simple"], rules.policy, {})[0],
+        upstream,
+        rules,
+        origins={},
+        pins=(),
+        popular=None,
+        hides=lambda package, version: (package, version) in hidden,
+    )
+    assert [each.version for each in selection.releases("alpha") or ()] == ["1.0"]
+    assert selection.explanation("there is no version of alpha==2.0") is not None  # of 3.0 alone
+    judged = {each.version: refused for each, refused in selection.judged("alpha")}
+    assert judged["2.0"] is None and isinstance(judged["3.0"], TooNewError)
+    hidden.clear()
+    assert [each.version for each in selection.releases("alpha") or ()] == ["1.0", "2.0"]
+    assert len([path for path in index.asked if path.startswith("/simple/alpha")]) == 1
+    assert selection.failure is None and selection.judged("missing") == ()
