@@ -248,7 +248,7 @@ def test_recorded_events_have_to_be_answered_alike(
         before = bare.files()
         refused = bare.run("deps", "update", "--apply", "--replay")
         assert refused.code == 1, refused.out
-        assert "answered -4, after no use of anything; with the update: answered 4" in refused.err
+        assert "answered -4, after no use of anything; now: answered 4" in refused.err
         assert bare.files() == before
         (worst,) = [id for id in recordings(bare) if id in refused.err]
         assert bare.run("recordings", "rm", "demo", worst, "--yes").code == 0
@@ -259,6 +259,13 @@ def test_recorded_events_have_to_be_answered_alike(
         done = bare.run("deploy")
         assert done.code == 0, done.err
         assert node.invoke({"n": -5}, function="demo/hello").json() == 4
+
+        index.add("delta")
+        (bare.root / "requirements.txt").write_text("gamma\ndelta\n")
+        pruned = bare.run("deps", "prune", "--replay", "--yes", "--test", "true")
+        assert pruned.code == 0, pruned.err
+        assert "answered alike" in pruned.out and "removed delta" in pruned.out
+        assert (bare.root / "requirements.txt").read_text() == "gamma\n"
     finally:
         node.close()
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from casemate.cli.bundle_sandbox import START, run_program
-from casemate.cli.client import NodeClient
+from casemate.cli.client import NodeClient, connect
 from casemate.cli.debugging import job_of
+from casemate.cli.errors import CommandError
+from casemate.cli.terminal import progress
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.operations.recordings import ListRecordings, ShowRecording
 
@@ -64,6 +66,29 @@ def recordings_of(client: NodeClient, name: FunctionName) -> list[Recording]:
     return [
         client.call(ShowRecording(project=name.project, id=one.id)) for one in listed[:MAX_REPLAYED]
     ]
+
+
+def require_alike(
+    bundles: Sequence[tuple[FunctionName, BuiltBundle, BuiltBundle]],
+) -> list[Replayed]:
+    """Do the recorded events of functions again on an old and a new bundle of each.
+
+    Raises CommandError if one is answered in another way.
+    """
+    found = []
+    with connect() as client:
+        for name, old, new in bundles:
+            recordings = recordings_of(client, name)
+            with progress(f"Doing {len(recordings)} recorded event(s) of {name} again"):
+                found.append(compare(name, old.manifest.function, recordings, old, new))
+    for each in found:
+        for first in each.differing[:1]:
+            raise CommandError(
+                f"{each.function} answers recorded events differently; nothing is changed. "
+                f"{first.invocation}: {first.old}; now: {first.new}",
+                next_step="See whether that is meant; without --replay it is not asked.",
+            )
+    return found
 
 
 def compare(

@@ -13,10 +13,9 @@ import typer
 
 from casemate.cli import lock_trial
 from casemate.cli.building import Workspace
-from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import JsonOption, ManifestOption
-from casemate.cli.replaying import Replayed, compare, recordings_of
+from casemate.cli.replaying import Replayed, require_alike
 from casemate.cli.terminal import GREEN, YELLOW, note, print_json, print_line, progress
 from casemate.cli.update_report import document, print_replayed, print_update
 
@@ -208,17 +207,12 @@ def _applied(
             for one in _of_each_lock(changed, built):
                 lock_trial.run_tests(copy, one, command)
         if replay:
-            replayed = _compared(workspace, specs, built)
+            workspace.chosen = specs
+            old = workspace.build(None, relock=False)
+            names = map(workspace.name_of, specs)
+            replayed = require_alike(list(zip(names, old, built, strict=True)))
     if not json:
         print_replayed(replayed)
-    differing = [each for each in replayed if each.differing]
-    if differing:
-        first = differing[0].differing[0]
-        raise CommandError(
-            f"{differing[0].function} answers recorded events differently with the update; "
-            f"nothing is written. {first.invocation}: {first.old}; with the update: {first.new}",
-            next_step="See whether that is meant; without --replay it is not asked.",
-        )
     return replayed, write(workspace.root, updates)
 
 
@@ -226,21 +220,6 @@ def _of_each_lock(jobs: Sequence[_Job], built: Sequence[BuiltBundle]) -> Iterato
     """Yield one bundle for each lock: tests are of the project, not of each function."""
     names = {job.specs[0].name for job in jobs}
     yield from (one for one in built if one.manifest.function.name in names)
-
-
-def _compared(
-    workspace: Workspace, specs: Sequence[FunctionSpec], built: Sequence[BuiltBundle]
-) -> list[Replayed]:
-    workspace.chosen = list(specs)
-    old = list(workspace.build(None, relock=False))
-    found = []
-    with connect() as client:
-        for spec, before, after in zip(specs, old, built, strict=True):
-            name = workspace.name_of(spec)
-            recordings = recordings_of(client, name)
-            with progress(f"Doing {len(recordings)} recorded event(s) of {name} again"):
-                found.append(compare(name, spec, recordings, before, after))
-    return found
 
 
 def _none(*, json: bool) -> None:

@@ -15,8 +15,10 @@ from casemate.cli.evidence import evidence_of
 from casemate.cli.names import FunctionName
 from casemate.cli.options import JsonOption, ManifestOption, YesOption, command, new_app
 from casemate.cli.pruning import Pruning, default_test
+from casemate.cli.replaying import Replayed, require_alike
 from casemate.cli.terminal import DIM, GREEN, YELLOW, note, print_json, print_line, print_table
 from casemate.cli.text import size
+from casemate.cli.update_report import print_replayed
 from casemate.model.errors import CasemateError
 
 if TYPE_CHECKING:
@@ -170,6 +172,14 @@ def prune(
             help="What has to pass without the packages; else pytest, where there are tests.",
         ),
     ] = None,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay",
+            help="Do recorded events of the node again with and without the packages, too; they "
+            "have to be answered alike.",
+        ),
+    ] = False,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
@@ -186,6 +196,7 @@ def prune(
     looked = _look(workspace, live=live)
     command_line = test or default_test(workspace.root)
     removed: dict[str, list[str]] = {}
+    replayed: list[Replayed] = []
     for name in sorted(chosen):
         mine = [one for one in looked if one.built.manifest.function.name in _with(workspace, name)]
         unused = set.intersection(*({n.name for n in _idle(one)} for one in mine))
@@ -201,14 +212,25 @@ def prune(
                 next_step='Give a command that does: --test "python -m pytest".',
             )
         blocked = [module for package in pruning.removed for module in modules[package]]
-        pruning.try_out(lambda: list(workspace.build(None, relock=False)), command_line, blocked)
+        pruning.try_out(
+            lambda: replayed.extend(_rebuilt(workspace, looked, replay)), command_line, blocked
+        )
         removed[name] = list(pruning.removed)
         if not json:
+            print_replayed(replayed)
             print_line(f"{name}: removed {names}", GREEN)
+            replayed.clear()
     if json:
-        print_json({"removed": removed})
+        print_json({"removed": removed, "replayed": replayed})
     elif not removed:
         print_line("There is nothing to remove.")
+
+
+def _rebuilt(workspace: Workspace, before: Sequence[_Looked], replay: bool) -> list[Replayed]:
+    """Build without the packages; with `replay` compare what recorded events come to."""
+    after = list(workspace.build(None, relock=False))
+    pairs = [(old.name, old.built, new) for old, new in zip(before, after, strict=True)]
+    return require_alike(pairs) if replay else []
 
 
 def _with(workspace: Workspace, requirements: str) -> set[str]:
