@@ -112,7 +112,7 @@ class TestNode:
         line = self.process.stdout.readline()
         if not line:
             code = self.process.wait(45)
-            raise RuntimeError(f"the node ended with {code}: {self.errors.read_text()}")
+            raise RuntimeError(f"the node did not start ({code}): {self.errors.read_text()}")
         ready = json.loads(line)
         self.url = ready["url"]
         self.port = int(self.url.rsplit(":", 1)[1])
