@@ -32,6 +32,7 @@ from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.monitor.interface import Monitor
 from casemate.operations.declaration import JSON
+from casemate.playbooks import Playbooks
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
@@ -129,6 +130,7 @@ class Service:
     recordings: Recordings
     budgets: Budgets
     advisories: Advisories
+    playbooks: Playbooks
     signatures: Signatures
     evidence: EvidenceKeeper
     make_backup: MakeBackup

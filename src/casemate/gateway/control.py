@@ -346,6 +346,11 @@ class NodeControl:
             wanted = SetAlias(project=project, function=function, name=LIVE, targets=targets)
             return await self._point(wanted, by)
 
+    async def stable_before(self, project: str, function: str) -> int:
+        """Return the version that a rollback would go to. Raises ConflictError."""
+        async with self._changing:
+            return await self._stable_before(project, function)
+
     async def sbom(self, project: str, function: str, version: int | None) -> bytes:
         """See Control."""
         found = await self.function(project, function)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from casemate.cli.client import connect
+from casemate.cli.commands.playbook import print_runs
 from casemate.cli.errors import ExitCode
 from casemate.cli.incident_report import gathered, html, markdown
 from casemate.cli.operation_command import Call, answered, asked
@@ -33,6 +34,7 @@ from casemate.operations.incidents import (
     ResolveIncident,
     ShowIncident,
 )
+from casemate.operations.playbooks import PlaybookRuns, UndoIncident
 
 app = new_app("See incidents, contain them, and report on them.")
 
@@ -168,6 +170,23 @@ def contain(done: Containment) -> None:
         else:
             print_line(f"{each.action} {each.target}: {each.problem}", RED)
     if not all(each.done for each in done.actions):
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@answered(
+    app,
+    UndoIncident,
+    examples="$ casemate incident undo inc_9f2c51aa03b1e7d4 --reason 'a false alarm'\n"
+    "$ casemate incident undo inc_9f2c51aa03b1e7d4 quarantine --reason 'version 9 is out'",
+)
+def undo(done: PlaybookRuns) -> None:
+    """Take back what playbooks have done about an incident, or one kind of it.
+
+    Needs the rights to do so by hand. What people have done is taken back by the commands that the
+    timeline names.
+    """
+    print_runs(done)
+    if any(act.problem for run in done.runs for act in run.acts):
         raise typer.Exit(ExitCode.FAILURE)
 
 
