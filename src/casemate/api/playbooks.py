@@ -141,9 +141,7 @@ async def _undo_incident(wanted: UndoIncident, call: Call) -> PlaybookRuns:
         )
     _require(runs, call, undo=True, only=wanted.action)
     runs.sort(key=lambda run: run.at, reverse=True)
-    done = [
-        await known.undo(run.id, wanted.action, wanted.reason, call.actor) for run in runs
-    ]
+    done = [await known.undo(run.id, wanted.action, wanted.reason, call.actor) for run in runs]
     return PlaybookRuns(runs=tuple(done))
 
 

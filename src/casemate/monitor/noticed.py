@@ -59,7 +59,7 @@ class NoticedLately:
             self.changed()
 
     def after(self, index: int) -> tuple[Noticed, ...]:
-        """Return those whose entries come later, the oldest first; all if the journal is another."""
+        """Return those whose entries come later, oldest first; all if the journal is another."""
         if index > self.newest:
             index = -1
         return tuple(each for each in self._kept if each.index > index)

@@ -28,8 +28,8 @@ from casemate.monitor.exports.exporting import Exporting
 from casemate.monitor.findings import Findings, Found
 from casemate.monitor.following import Following, Position
 from casemate.monitor.incidents import Incidents
-from casemate.monitor.noticed import NoticedLately
 from casemate.monitor.memory import Memory, MemoryDamagedError, Remembered
+from casemate.monitor.noticed import NoticedLately
 from casemate.monitor.places.checkpoints import Checkpoints
 from casemate.monitor.protocol import Status
 from casemate.monitor.telling import Telling, fact_of

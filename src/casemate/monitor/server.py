@@ -89,13 +89,16 @@ class Server:
                 return self._noticing.incidents.listed(request.wanted)
             case protocol.GetIncident():
                 return self._incident(request.id)
-            case protocol.GetNoticed():
-                return self._noticing.noticed.after(request.after)
             case _:
                 return self._other(request)
 
-    def _other(self, request: protocol.GetAlerts | protocol.HasRule | protocol.Numbers) -> object:
+    def _other(
+        self,
+        request: protocol.GetAlerts | protocol.GetNoticed | protocol.HasRule | protocol.Numbers,
+    ) -> object:
         noticing = self._noticing
+        if isinstance(request, protocol.GetNoticed):
+            return noticing.noticed.after(request.after)
         if isinstance(request, protocol.Numbers):
             noticing.exporting.numbers(request)
             return None

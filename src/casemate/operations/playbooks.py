@@ -110,9 +110,7 @@ _RUNS = PlaybookRuns(runs=(_RUN,))
 class ListPlaybooks(Operation[PlaybookList], frozen=True, kw_only=True):
     """List playbooks: for what each is, what it does, and whether it asks."""
 
-    declared = Declaration(
-        http="GET /playbooks", tag="incidents", action=Action.INCIDENTS_READ
-    )
+    declared = Declaration(http="GET /playbooks", tag="incidents", action=Action.INCIDENTS_READ)
 
 
 class ShowPlaybook(Operation[PlaybookFile], frozen=True, kw_only=True):
@@ -286,5 +284,9 @@ class RunPlaybook(Operation[PlaybookRuns], frozen=True, kw_only=True):
         answer=_RUNS,
     )
     name: _FileName
-    incident: Annotated[Id, msgspec.Meta(description="Id of the incident."), Given(flags="--incident")]
-    dry_run: Annotated[bool, msgspec.Meta(description="Do nothing; say what would be done.")] = False
+    incident: Annotated[
+        Id, msgspec.Meta(description="Id of the incident."), Given(flags="--incident")
+    ]
+    dry_run: Annotated[bool, msgspec.Meta(description="Do nothing; say what would be done.")] = (
+        False
+    )

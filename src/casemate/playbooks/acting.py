@@ -177,7 +177,7 @@ class Acting:
                     return  # somebody has by hand
             case "revoke-token":
                 raise ConflictError(
-                    f"{target} is revoked, which is for ever: whoever stole it would have it again.",
+                    f"{target} is revoked, which is for ever: a thief would have it again.",
                     next_step="make another one: casemate tokens add",
                 )
             case _:
@@ -185,9 +185,7 @@ class Acting:
                     "Sessions that have ended stay so.", next_step="log in again: casemate login"
                 )
 
-    async def _point(
-        self, project: str, name: str, targets: list[Any], by: Actor
-    ) -> None:
+    async def _point(self, project: str, name: str, targets: list[Any], by: Actor) -> None:
         wanted = tuple(Target(version=version, weight=weight) for version, weight in targets)
         await self._control.set_alias(
             SetAlias(project=project, function=name, name=LIVE, targets=wanted), by=by

@@ -25,9 +25,7 @@ def why_not_alone(
     if now - wanted.found_at > MAX_AGE_SECONDS:
         return f"it was found {now - wanted.found_at:.0f} s ago"
     done = [one for one in runs if one.alone]
-    here = [
-        one for one in done if (one.playbook, one.project) == (wanted.playbook, wanted.project)
-    ]
+    here = [one for one in done if (one.playbook, one.project) == (wanted.playbook, wanted.project)]
     if len(_targets([*here, wanted], now - 60 * bounds.minutes)) > bounds.targets:
         of = wanted.project or "the node"
         return (

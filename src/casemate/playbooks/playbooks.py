@@ -127,15 +127,14 @@ class Playbooks:
     async def _look(self, noticed: Noticed) -> None:
         for attempt in range(1, MAX_TRIES + 1):
             try:
-                await self.consider(noticed)
-                return
+                return await self.consider(noticed)
             except CasemateError as error:
                 _log.error("finding %s is not acted on yet: %s", noticed.finding.id, error)
                 if attempt < MAX_TRIES:
                     await asyncio.sleep(RETRY_SECONDS)
             except Exception:  # noqa: BLE001 - logged; what is found next is looked at
                 _log.exception("finding %s cannot be acted on", noticed.finding.id)
-                return
+                return None
 
     async def consider(self, noticed: Noticed) -> None:
         """Do what playbooks say about a finding, once. Raises StoreError."""
@@ -199,7 +198,8 @@ class Playbooks:
         run = self.runs.get(id)
         if run is None:
             raise NotFoundError(
-                f"There is no run {id[:64]}.", next_step="casemate playbook runs shows what there is"
+                f"There is no run {id[:64]}.",
+                next_step="casemate playbook runs shows what there is",
             )
         return run
 

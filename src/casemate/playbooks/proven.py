@@ -1,10 +1,10 @@
 """Which rules find what nobody can have somebody else do.
 
-A playbook that acts without a person is a weapon for whoever can cause its finding about another
-one. What a caller sends can make an honest function build SQL, ask for a metadata address, use up
-its budget or fail; it can guess at somebody's password. So only what these rules find is acted on at
+A playbook that acts without a person serves whoever can cause its finding about another one. What
+a caller sends can make an honest function build SQL, ask for a metadata address, use up its budget
+or fail; a stranger can guess at somebody's password. So only what these rules find is acted on at
 once: what a function's own code does to the kernel, what nobody but a thief knows of, and what
-advisories say of a package. Each is about who did it, as the kernel or the check of a token tells it.
+advisories say of a package. Each is about who did it, as the kernel or the check of a token says.
 """
 
 from __future__ import annotations

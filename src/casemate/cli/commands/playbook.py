@@ -128,7 +128,8 @@ def check(
 @command(app, examples="$ casemate playbook put escape-tried.toml")
 def put(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A playbook; its name is the file's, without .toml.")
+        Path,
+        typer.Argument(metavar="FILE", help="A playbook, named as its file is."),
     ],
     json: JsonOption = False,
 ) -> None:
@@ -154,8 +155,8 @@ def remove(_done: None, call: Call) -> None:
 @answered(
     app,
     RunPlaybook,
-    examples="$ casemate playbook run exploited-dependency --incident inc_9f2c51aa03b1e7d4 --dry-run"
-    "\n$ casemate playbook run exploited-dependency --incident inc_9f2c51aa03b1e7d4",
+    examples="$ casemate playbook run leaked-secret --incident inc_9f2c51aa03b1e7d4 --dry-run\n"
+    "$ casemate playbook run leaked-secret --incident inc_9f2c51aa03b1e7d4",
 )
 def run(found: PlaybookRuns) -> None:
     """Run a playbook by hand, for what an incident is about; or see what it would do."""
