@@ -10,7 +10,7 @@ import msgspec
 from casemate.model.playbook import Playbook, PlaybookRun, Step
 from casemate.playbooks.errors import PlaybookError
 from casemate.playbooks.reading import digest_of, read_playbook
-from casemate.playbooks.shipped import shipped
+from casemate.playbooks.shipped import SHIPPED
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
 
@@ -70,7 +70,7 @@ class Books:
         self._renew()
 
     def _renew(self) -> None:
-        found = {name: _book(name, text, 0.0, "") for name, text in shipped().items()}
+        found = {name: _book(name, text, 0.0, "") for name, text in SHIPPED.items()}
         for one in self._own.held.values():
             found[one.name] = _book(one.name, one.text, one.changed_at, one.changed_by)
         self._books = dict(sorted(found.items()))

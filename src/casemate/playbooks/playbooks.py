@@ -127,14 +127,16 @@ class Playbooks:
     async def _look(self, noticed: Noticed) -> None:
         for attempt in range(1, MAX_TRIES + 1):
             try:
-                return await self.consider(noticed)
+                await self.consider(noticed)
             except CasemateError as error:
                 _log.error("finding %s is not acted on yet: %s", noticed.finding.id, error)
                 if attempt < MAX_TRIES:
                     await asyncio.sleep(RETRY_SECONDS)
             except Exception:  # noqa: BLE001 - logged; what is found next is looked at
                 _log.exception("finding %s cannot be acted on", noticed.finding.id)
-                return None
+                return
+            else:
+                return
 
     async def consider(self, noticed: Noticed) -> None:
         """Do what playbooks say about a finding, once. Raises StoreError."""

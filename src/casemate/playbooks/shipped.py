@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 
 
-@cache
-def shipped() -> Mapping[str, str]:
-    """Return their texts by name."""
+def _read() -> Mapping[str, str]:
     place = files("casemate.playbooks").joinpath("shipped")
     found = sorted((each for each in place.iterdir() if each.name.endswith(".toml")), key=str)
     return MappingProxyType(
         {each.name.removesuffix(".toml"): each.read_text(encoding="utf-8") for each in found}
     )
+
+
+SHIPPED = _read()
+"""Their texts by name; read as this is imported, since the gateway reads no files later."""

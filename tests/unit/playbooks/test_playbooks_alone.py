@@ -62,10 +62,10 @@ async def test_an_escape_is_contained_and_on_record_before_and_after() -> None:
 @running
 async def test_it_acts_once_however_often_it_is_told_and_after_a_start() -> None:
     world = await World().loaded()
-    for _ in range(3):
-        await world.find(finding(at=time.time()))
+    found = finding()
+    await world.find(found, found, found)
     again = await World(world.store, world.control).loaded()
-    await again.find(next(iter([finding(id=only(world).finding)])))
+    await again.find(found)
     assert world.control.done == ["quarantine shop/pay"]
 
 
@@ -128,7 +128,7 @@ async def test_who_touches_a_decoy_is_stopped_whoever_it_is() -> None:
     assert list(world.control.held) == ["shop/pay"]
 
 
-# -- what must not be done ---------------------------------------------------------------------------
+# -- what must not be done -------------------------------------------------------------------
 
 
 @running
@@ -289,7 +289,7 @@ async def test_an_action_that_is_not_in_the_file_is_not_done() -> None:
     assert done.state is Step.FAILED and world.control.done == ["quarantine shop/pay"]
 
 
-# -- what goes wrong ---------------------------------------------------------------------------------
+# -- what goes wrong -------------------------------------------------------------------------
 
 
 @running
@@ -324,9 +324,8 @@ async def test_one_that_hangs_holds_up_no_other(monkeypatch: pytest.MonkeyPatch)
     await world.find(finding(function="slow"), finding(function="quick"))
     assert list(world.control.held) == ["shop/quick"]
     with pytest.raises(ConflictError):  # two at once on one run
-        await world.playbooks.undo(
-            run_id("escape-tried", finding(function="slow").id), None, "", ADA
-        )
+        slow_id = next(run.id for run in world.playbooks.runs if run.state is Step.BEGINS)
+        await world.playbooks.undo(slow_id, None, "", ADA)
     hang.set()
     await asyncio.sleep(0.05)
     assert "shop/slow" in world.control.held

@@ -13,7 +13,7 @@ from casemate.model.playbook import Approval
 from casemate.playbooks import PlaybookError, read_playbook
 from casemate.playbooks.proven import OWN, PROVEN
 from casemate.playbooks.reading import MAX_BYTES, SCHEMA_NAME, schema, schema_text
-from casemate.playbooks.shipped import shipped
+from casemate.playbooks.shipped import SHIPPED
 
 _ROOT = Path(__file__).parents[3]
 SOUND = """
@@ -35,17 +35,17 @@ MONITORS_OWN = {
 def test_what_comes_with_casemate_is_sound_and_names_rules_that_there_are() -> None:
     told = shipped_rules().told
     known = set(told) | MONITORS_OWN
-    for name, text in shipped().items():
+    for name, text in SHIPPED.items():
         playbook = read_playbook(text.encode(), name)
         assert set(playbook.when.rules) <= known, (name, set(playbook.when.rules) - known)
         assert playbook.description and playbook.enabled
     assert known >= PROVEN | OWN
-    alone = {n for n, t in shipped().items() if read_playbook(t.encode(), n).approval == "none"}
+    alone = {n for n, t in SHIPPED.items() if read_playbook(t.encode(), n).approval == "none"}
     assert alone == {"escape-tried", "decoy-touched", "poisoned-dependency"}
 
 
 def test_there_is_one_for_each_thing_that_is_promised() -> None:
-    assert set(shipped()) >= {
+    assert set(SHIPPED) >= {
         *("stolen-token", "leaked-secret", "poisoned-dependency", "denial-of-wallet"),
         *("escape-tried", "journal-gap"),
         *("insecure-configuration", "excessive-rights", "injection", "blinded-monitoring"),
@@ -100,7 +100,7 @@ def test_the_published_schema_is_the_one_in_force() -> None:
     jsonschema = pytest.importorskip("jsonschema_rs")
     check = jsonschema.validator_for(schema())
 
-    for name, text in shipped().items():
+    for name, text in SHIPPED.items():
         assert check.is_valid(tomllib.loads(text)), name
     assert not check.is_valid(tomllib.loads(SOUND.replace("quarantine", "delete")))
     assert not check.is_valid(tomllib.loads(SOUND.replace("title", "titel")))
