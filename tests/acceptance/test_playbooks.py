@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,10 @@ import pytest
 from support.cli import casemate
 from support.node import TestNode
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.parametrize("node", ["--playbooks"], indirect=True, scope="module"),
+]
 CODE = """
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
@@ -21,13 +23,6 @@ def handler(event, context):
         libc.mount(b"none", b"/tmp", b"tmpfs", 0, None)
     return {"ok": True}
 """
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    made = TestNode(Path(tmp_path_factory.mktemp("playbooks")) / "data", "--playbooks").start()
-    yield made
-    made.stop()
 
 
 def done(node: TestNode, *arguments: str) -> str:
