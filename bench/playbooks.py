@@ -2,11 +2,11 @@
 
     python -m bench.playbooks [--nodes N] [--json FILE]
 
-On each of the nodes, which are started one after the other, functions of projects of their own try
-to mount something, once each, with a pause between one and the next. From the answer to that call it
-is asked every 5 ms whether the function still takes calls. Then all is undone. A node acts on 20 in
-ten minutes without a person, so that is how many there are of each. Exit codes: 0 the 99th
-percentile is at most 2 s; 1 it is not, or something was not contained, or not undone.
+On each node, one after the other, functions of projects of their own try to mount something, once
+each, with a pause between one and the next. From the answer to that call it is asked every 5 ms
+whether the function still takes calls. Then all is undone. A node acts on 20 in ten minutes without
+a person, so that is how many there are of each. Exit codes: 0 the 99th percentile is at most 2 s; 1
+it is not, or something was not contained, or not undone.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class Node:
         (folder / "casemate.toml").write_text(
             f'[project]\nname = "{project}"\n[function.f]\nhandler = "handler:handler"\n'
         )
-        command = [sys.executable, "-m", "casemate.cli.main", "deploy", str(folder), "--yes"]
+        command = [sys.executable, "-m", "casemate.cli.main", "deploy"]
         environment = {"CASEMATE_URL": self.url, "CASEMATE_KEY": self._key, "HOME": str(folder)}
-        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, env=environment, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
     def contained(self, project: str) -> float | None:
         """Have it try; return how long it took calls thereafter, None: too long."""
