@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from casemate.evidence import build, opened
 from support.cli import casemate
 from support.node import TestNode
 
@@ -71,6 +74,41 @@ def test_an_escape_is_contained_at_once_and_taken_back(node: TestNode) -> None:
     undone = done(node, "incident", "undo", incident, "--reason", "it was us")
     assert "undone" in undone
     assert status(node, "evil") == 200
+
+
+def test_evidence_is_sealed_fetched_and_verified(node: TestNode, tmp_path: Path) -> None:
+    [run] = runs(node)[:1]
+    incident, file = str(run["incident"]), tmp_path / "case.tar"
+    sealed = json.loads(
+        done(node, "incident", "evidence", incident, "--output", str(file), "--json")
+    )
+    assert sealed["left_out"] == []
+    verified = json.loads(done(node, "incident", "evidence", "--verify", str(file), "--json"))
+    assert verified["sha256"] == sealed["sha256"]
+    with tarfile.open(file) as archive:
+        held = {name: archive.extractfile(name).read() for name in archive.getnames()}  # type: ignore[union-attr]
+    names = {name.rpartition("/")[2] for name in held}
+    assert names >= {
+        *("incident.json", "findings.json", "playbooks.json", "journal.json", "journal-head.json"),
+        *("function.json", "sbom.json", "invocations.json", "denials.json", "logs.json"),
+    }
+    [denials] = [data for name, data in held.items() if name.endswith("denials.json")]
+    assert b"mount" in denials and b"PlaybookStep" in held["journal.json"]
+    # One byte: refused. As it was sealed, but unknown to the journal: refused, too.
+    data = bytearray(file.read_bytes())
+    data[700] ^= 1
+    changed = tmp_path / "changed.tar"
+    changed.write_bytes(bytes(data))
+    assert casemate(node, "incident", "evidence", "--verify", str(changed)).returncode == 1
+    manifest, files = opened(file.read_bytes())
+    forged = replace(manifest, by="user:nobody")
+    changed.write_bytes(build(forged, files))
+    refused = casemate(node, "incident", "evidence", "--verify", str(changed))
+    assert refused.returncode == 1 and "journal does not know" in refused.stderr
+    listed = json.loads(done(node, "incident", "evidence", incident, "--ls", "--json"))
+    assert [each["id"] for each in listed["evidence"]] == [sealed["id"]]
+    done(node, "incident", "evidence", sealed["id"], "--release", "a test")
+    assert node.client.get(f"{node.url}/api/v1/evidence/{sealed['id']}").status_code == 404
 
 
 def test_a_playbook_is_put_waits_and_is_approved(node: TestNode, tmp_path: Path) -> None:

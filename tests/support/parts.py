@@ -10,6 +10,7 @@ from casemate.advisories import Place
 from casemate.baselines import Baselines
 from casemate.budgets import Allowance, Budgets
 from casemate.decoys import Decoys
+from casemate.evidence import Evidences
 from casemate.facts import FactStream
 from casemate.model.usage import Usage
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
@@ -61,6 +62,7 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
             ran=dict,
         ),
         "advisories": advisories(MemoryStore(), facts, folder or Path("nowhere")),
+        "evidences": Evidences(folder or Path("nowhere"), MemoryStore(), nothing),  # type: ignore[arg-type]
         "playbooks": Playbooks(
             MemoryStore(),  # type: ignore[arg-type]
             FakeMonitor(),

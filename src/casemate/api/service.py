@@ -22,6 +22,7 @@ from casemate.baselines import Baselines
 from casemate.budgets import Budgets
 from casemate.data.interface import ProjectData
 from casemate.decoys import Decoys
+from casemate.evidence import Evidences
 from casemate.facts import FactStream
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
@@ -131,6 +132,7 @@ class Service:
     budgets: Budgets
     advisories: Advisories
     playbooks: Playbooks
+    evidences: Evidences
     signatures: Signatures
     evidence: EvidenceKeeper
     make_backup: MakeBackup

@@ -36,6 +36,7 @@ from casemate.delivery.keeping import Keeping
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
+from casemate.evidence import Evidences
 from casemate.facts import FactStream
 from casemate.folder.folders import Folders
 from casemate.folder.presence import lost_projects
@@ -380,6 +381,7 @@ class Gateway:
             acts=self._config.playbooks,
         )
         self.monitor.on_noticed = self.playbooks.wake
+        self.evidences = Evidences(self._folders.recordings, self.store, self.vault)
 
     def _starts(self) -> dict[str, int]:
         """Return how often each process beside this one was started."""
@@ -420,6 +422,7 @@ class Gateway:
             budgets=self.budgets,
             advisories=self.advisories,
             playbooks=self.playbooks,
+            evidences=self.evidences,
             signatures=self.signatures,
             evidence=self.evidence,
             checks=self.check,
@@ -488,6 +491,7 @@ class Gateway:
         await self.budgets.load()
         await self.advisories.clean()
         await self.watch.start()
+        await self.evidences.load()
         await self.playbooks.load()
         self.playbooks.start()
         self.health.start()

@@ -393,6 +393,25 @@ class PlaybookStep(Fact, frozen=True, kw_only=True):
     """Why it waits, or why it failed."""
 
 
+class EvidenceSealed(Fact, frozen=True, kw_only=True):
+    """What is on record of an incident was put into an archive; told before it is kept."""
+
+    evidence: str
+    incident: str
+    sha256: str
+    """Of the archive."""
+    size: int
+
+
+class EvidenceReleased(Fact, frozen=True, kw_only=True):
+    """Somebody ends the hold of an archive; told before it is deleted."""
+
+    evidence: str
+    incident: str
+    sha256: str
+    reason: str
+
+
 class AlertsSilenced(Fact, frozen=True, kw_only=True):
     """Somebody has no alerts sent of a rule for a time; what it finds is kept all the same."""
 

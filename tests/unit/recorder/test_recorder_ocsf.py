@@ -82,6 +82,18 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "undo": "casemate release shop/pay",
         "problem": "",
     },
+    facts.EvidenceSealed: {
+        "evidence": "evi_1",
+        "incident": "inc_1",
+        "sha256": "ab",
+        "size": 9,
+    },
+    facts.EvidenceReleased: {
+        "evidence": "evi_1",
+        "incident": "inc_1",
+        "sha256": "ab",
+        "reason": "the case is closed",
+    },
     facts.PlaybookChanged: {
         "playbook": "escape-tried",
         "change": "put",
