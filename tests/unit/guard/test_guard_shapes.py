@@ -37,6 +37,20 @@ def test_values_are_left_out(statement: str, wanted: str) -> None:
     assert shape(statement, SQLITE) == wanted
 
 
+@pytest.mark.parametrize("opened", ["/*!", "/*!50000 ", "/*M! ", "/*M!100100 "])
+def test_what_mysql_runs_of_a_comment_is_no_comment(opened: str) -> None:
+    plain = "SELECT a FROM t WHERE b = 1"
+    hidden = f"{plain} {opened}UNION SELECT c FROM d*/"
+    assert "union select c from d" in shape(hidden, Dialect.MYSQL)
+    assert shape(f"{plain} /* UNION */", Dialect.MYSQL) == shape(plain, Dialect.MYSQL)
+    assert shape(hidden, SQLITE) == shape(plain, SQLITE)
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_comments_are_left_out(dialect: Dialect) -> None:
+    assert shape("SELECT a /* x 1 */ FROM t", dialect) == "select a from t"
+
+
 def test_structure_is_not() -> None:
     every = {
         shape(statement, SQLITE)
