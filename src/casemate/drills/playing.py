@@ -6,12 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-<<<<<<< HEAD
-from casemate.drills.containing import ByItself
-=======
 import msgspec
 
->>>>>>> main
+from casemate.drills.containing import ByItself
 from casemate.drills.drill import Drill, Outcome, Way
 from casemate.drills.node import Answer, Node, Records, until
 from casemate.model.errors import CasemateError
