@@ -6,13 +6,11 @@ import hashlib
 import os
 from pathlib import Path
 
-import msgspec
-
 from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.terminal import GREEN, YELLOW, note, print_line, print_table
 from casemate.cli.text import moment
-from casemate.evidence.archive import MAX_BYTES, Manifest, opened
+from casemate.evidence.archive import MAX_BYTES, Verified, opened
 from casemate.operations.evidence import (
     EvidenceList,
     EvidenceView,
@@ -24,21 +22,6 @@ from casemate.operations.evidence import (
 from casemate.operations.journal import ListJournal
 
 _SECONDS = 120.0
-
-
-class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found of an archive."""
-
-    sha256: str
-    manifest: Manifest
-    entry: str
-    """Of the journal, that tells of it."""
-
-
-class Released(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose hold was ended."""
-
-    id: str
 
 
 def gathered(id: str, output: Path | None) -> EvidenceView:
@@ -71,11 +54,11 @@ def listed(id: str) -> EvidenceList:
         return client.call(ListEvidence(id=id))
 
 
-def released(id: str, reason: str) -> Released:
+def released(id: str, reason: str) -> dict[str, str]:
     """End the hold of an archive."""
     with connect() as client:
         client.call(ReleaseEvidence(id=id, reason=reason))
-    return Released(id=id)
+    return {"id": id, "state": "released"}
 
 
 def verified(file: Path) -> Verified:
@@ -134,8 +117,8 @@ def told(found: object, output: Path | None) -> None:
                 ],
                 empty="Nothing is under hold.",
             )
-        case Released():
-            print_line(f"The hold of {found.id} is ended; it is deleted.", GREEN)
+        case {"id": id}:
+            print_line(f"The hold of {id} is ended; it is deleted.", GREEN)
 
 
 def _left_out(texts: tuple[str, ...]) -> None:

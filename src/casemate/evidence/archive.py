@@ -50,6 +50,15 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files: tuple[File, ...]
 
 
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of an archive that is as it was sealed."""
+
+    sha256: str
+    manifest: Manifest
+    entry: str
+    """Of the journal, that tells of it."""
+
+
 def build(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
     """Return an archive of files; what `manifest` says of them is replaced. EvidenceError."""
     listed = tuple(
