@@ -15,6 +15,7 @@ from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.facts import Actor, PlaybookStep
 from casemate.model.playbook import Playbook, PlaybookAct, PlaybookAction, PlaybookRun, Step
 from casemate.model.principal import Principal, PrincipalKind
+from casemate.operations.incidents import Noticed
 from casemate.playbooks.acting import Acting, need_of, place_of
 from casemate.playbooks.kept import Runs
 from casemate.playbooks.matching import kind_of
@@ -116,6 +117,23 @@ class Performing:
         await self._runs.put(run)
         self.tell(run, step, act, by=by, reason=act.problem or reason)
         return run
+
+    def tell_passed_over(self, noticed: Noticed, why: str) -> None:
+        """Tell that no playbook could look at a finding."""
+        found = noticed.finding
+        self._facts.happened(
+            PlaybookStep(
+                at=_now(),
+                project=found.project,
+                function=found.function,
+                playbook="",
+                run="",
+                incident=noticed.incident,
+                finding=found.id,
+                step=Step.FAILED.value,
+                reason=why,
+            )
+        )
 
     def tell(
         self,

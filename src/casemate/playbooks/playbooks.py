@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from msgspec.structs import replace
 
@@ -130,8 +131,10 @@ class Playbooks:
                 await self.consider(noticed)
             except CasemateError as error:
                 _log.error("finding %s is not acted on yet: %s", noticed.finding.id, error)
-                if attempt < MAX_TRIES:
-                    await asyncio.sleep(RETRY_SECONDS)
+                if attempt == MAX_TRIES:
+                    self._performing.tell_passed_over(noticed, error.message)
+                    return
+                await asyncio.sleep(RETRY_SECONDS)
             except Exception:  # noqa: BLE001 - logged; what is found next is looked at
                 _log.exception("finding %s cannot be acted on", noticed.finding.id)
                 return
@@ -185,13 +188,19 @@ class Playbooks:
             _log.error("a playbook was not finished: %s", error)
 
     async def _alone(self, run: PlaybookRun, playbook: Playbook) -> PlaybookRun:
-        if run.id in self._running:
-            raise ConflictError(f"{run.id} is being done or undone.", next_step="try again soon")
-        self._running.add(run.id)
-        try:
+        with self._claimed(run.id):
             return await self._performing.perform(run, playbook)
+
+    @contextmanager
+    def _claimed(self, id: str) -> Iterator[None]:
+        """Have a run for oneself within the block. Raises ConflictError."""
+        if id in self._running:
+            raise ConflictError(f"{id} is being done or undone.", next_step="try again soon")
+        self._running.add(id)
+        try:
+            yield
         finally:
-            self._running.discard(run.id)
+            self._running.discard(id)
 
     # -- what people say ---------------------------------------------------------------------------
 
@@ -236,8 +245,9 @@ class Playbooks:
     async def dismiss(self, id: str, reason: str, by: Actor) -> PlaybookRun:
         """Have what waits not done. Raises NotFoundError, ConflictError."""
         run = self._waiting(id)
-        run = replace(run, state=Step.DISMISSED, reason=reason, by=by.principal)
-        await self.runs.put(run)
+        with self._claimed(id):
+            run = replace(run, state=Step.DISMISSED, reason=reason, by=by.principal)
+            await self.runs.put(run)
         self._performing.tell(run, Step.DISMISSED, by=by, reason=reason)
         return run
 
@@ -265,10 +275,11 @@ class Playbooks:
         return await self._by_hand(run, self.usable(run.playbook)[1], by)
 
     async def _by_hand(self, run: PlaybookRun, playbook: Playbook, by: Actor) -> PlaybookRun:
-        run = replace(run, state=Step.BEGINS, by=by.principal, reason="")
-        await self.runs.put(run)
-        self._performing.tell(run, Step.BEGINS, by=by, reason="by hand")
-        return await self._alone(run, playbook)
+        with self._claimed(run.id):
+            run = replace(run, state=Step.BEGINS, by=by.principal, reason="")
+            await self.runs.put(run)
+            self._performing.tell(run, Step.BEGINS, by=by, reason="by hand")
+            return await self._performing.perform(run, playbook)
 
     async def undo(self, id: str, only: str | None, reason: str, by: Actor) -> PlaybookRun:
         """Take back what a run has done. Raises NotFoundError, ConflictError."""
@@ -277,11 +288,8 @@ class Playbooks:
             raise ConflictError(f"{id} is being done or undone.", next_step="try again soon")
         if not any(act.state is Step.DONE and only in (None, act.do) for act in run.acts):
             raise ConflictError(f"{id} has done nothing that is to be taken back.")
-        self._running.add(id)
-        try:
+        with self._claimed(id):
             return await self._performing.undo(run, only, reason, by)
-        finally:
-            self._running.discard(id)
 
     # -- files -------------------------------------------------------------------------------------
 

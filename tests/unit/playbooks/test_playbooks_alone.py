@@ -378,3 +378,41 @@ async def test_rights_that_a_person_needs_are_those_of_doing_it_by_hand() -> Non
     assert (need.action, need.resource.text) == (Action.FUNCTION_QUARANTINE, "function:shop/pay")
     assert back.action is Action.FUNCTION_RELEASE
     assert needs(run, undo=True, only="roll-back") == []
+
+
+@running
+async def test_two_people_at_once_do_it_once() -> None:
+    world = await World().loaded()
+    await world.find(finding("blocked-often"))
+    waiting = [run.id for run in world.playbooks.runs]
+    id = waiting[0]
+    calls = [world.playbooks.approve(id, ADA), world.playbooks.approve(id, ADA)]
+    calls.append(world.playbooks.dismiss(id, "no", ADA))
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(each).__name__ for each in outcomes].count("ConflictError") == 2
+    assert len(set(world.control.done)) == len(world.control.done)
+    assert world.playbooks.found(id).state in (Step.DONE, Step.FAILED)
+
+
+@running
+async def test_a_store_that_fails_is_tried_again_and_then_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("casemate.playbooks.playbooks.RETRY_SECONDS", 0.0)
+    world = await World().loaded()
+    put, times = world.playbooks.runs.put, 0
+
+    async def fail(run: PlaybookRun) -> None:
+        nonlocal times
+        times += 1
+        if times < 3:
+            raise ConflictError("the disk is full")
+        await put(run)
+
+    monkeypatch.setattr(world.playbooks.runs, "put", fail)
+    await world.playbooks._look(noticed(finding()))
+    assert world.control.done == ["quarantine shop/pay"]
+    times = -1000
+    await world.playbooks._look(noticed(finding(function="other")))
+    assert (world.steps[-1].step, world.steps[-1].reason) == ("failed", "the disk is full")
+    assert world.control.done == ["quarantine shop/pay"]
