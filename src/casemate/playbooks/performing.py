@@ -5,6 +5,7 @@ What was begun and not ended when the gateway died is done again: it comes to th
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable
 
@@ -22,6 +23,7 @@ from casemate.playbooks.matching import kind_of
 from casemate.policy.interface import Policy
 
 MAX_REASON = 400
+_log = logging.getLogger(__name__)
 
 
 class Performing:
@@ -80,6 +82,9 @@ class Performing:
             act = replace(act, state=Step.DONE, before=before)
         except CasemateError as error:
             act = replace(act, state=Step.FAILED, problem=error.message[:MAX_REASON], at=_now())
+        except Exception as error:  # noqa: BLE001 - logged, and told as failed
+            _log.exception("%s of %s failed", act.do, run.id)
+            act = replace(act, state=Step.FAILED, problem=type(error).__name__, at=_now())
         return await self._note(run, number, act, act.state)
 
     async def undo(self, run: PlaybookRun, only: str | None, reason: str, by: Actor) -> PlaybookRun:

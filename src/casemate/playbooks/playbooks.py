@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from msgspec.structs import replace
 
@@ -33,6 +33,8 @@ from casemate.policy.interface import Policy
 from casemate.store.interface import Store
 
 RETRY_SECONDS = 1.0
+RESUME_SECONDS = 30.0
+"""Between looks at what was begun and not ended."""
 MAX_TRIES = 5
 """For one finding; then it is passed over, and that is told."""
 LATE_SECONDS = 10.0
@@ -95,9 +97,10 @@ class Playbooks:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _repeat(self) -> None:
-        await self._resume()
         while True:
-            await self._wake.wait()
+            await self._resume()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), RESUME_SECONDS)
             self._wake.clear()
             try:
                 noticed = await self._monitor.noticed(self._after)
@@ -110,8 +113,10 @@ class Playbooks:
                 self._after = max(self._after, each.index)
 
     async def _resume(self) -> None:
-        """Finish what was begun when the node was killed."""
+        """Finish what was begun when the node was killed, or the store failed."""
         for run in [one for one in self.runs if one.state is Step.BEGINS]:
+            if run.id in self._running:
+                continue
             book = self.books.get(run.playbook)
             try:
                 if book is None or book.playbook is None or book.digest != run.digest:

@@ -11,6 +11,7 @@ import pytest
 from api_fake_control import Client, Parts
 
 from casemate.evidence import Evidences, opened
+from casemate.model.account import PolicyFile
 from casemate.model.deployment import Quarantine
 from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed, Fact, PlaybookChanged
 from casemate.model.level import Level
@@ -62,11 +63,20 @@ class Functions:
         self.held.discard(f"{operation.project}/{operation.function}")
 
 
+class Budgets:
+    async def set_quota(self, quota: Any, by: Actor) -> None:
+        """Set nothing."""
+
+    async def remove(self, project: str, name: str, by: Actor) -> None:
+        """Remove nothing."""
+
+
 @pytest.fixture
 def functions(parts: Parts) -> Functions:
     made = Functions()
     nothing: Any = SimpleNamespace()
-    parts.service.playbooks._performing._acting = Acting(made, nothing, nothing)  # type: ignore[arg-type]
+    acting = Acting(made, nothing, Budgets())  # type: ignore[arg-type]
+    parts.service.playbooks._performing._acting = acting
     asyncio.run(parts.service.playbooks.load())
     parts.monitor.known = [incident(finding_ids=("9f2c51aa03b1e7d4",))]
     parts.monitor.found = [found()]
@@ -112,9 +122,8 @@ def test_what_waits_is_approved_and_undone(ask: Client, functions: Functions, wa
     assert ask("POST", f"/playbook-runs/{waiting}/approve").status_code == 409
     undone = ask("POST", f"/incidents/{ID}/undo", json={"reason": "r", "action": "quarantine"})
     assert undone.status_code == 200 and functions.held == set()
-    assert (
-        ask("POST", f"/incidents/{ID}/undo", json={"reason": "r", "action": "x"}).status_code == 409
-    )
+    other = {"reason": "r", "action": "x"}
+    assert ask("POST", f"/incidents/{ID}/undo", json=other).status_code == 409
     assert ask("POST", "/playbook-runs/none/approve").status_code == 404
 
 
@@ -126,7 +135,8 @@ def test_nobody_gets_more_by_a_playbook_than_by_hand(
         'forbid (principal, action == Casemate::Action::"function:quarantine", resource)'
         " unless { principal is Casemate::Playbook };"
     )
-    assert ask("PUT", "/policies/none", json={"text": text}).status_code == 200
+    file = PolicyFile(name="none", text=text, changed_at=1.0, changed_by="user:ada")
+    parts.policy.replace([file])
     assert ask("POST", f"/playbook-runs/{waiting}/approve").status_code == 403
     body = {"incident": ID}
     assert ask("POST", "/playbooks/injection/run", json=body).status_code == 403
