@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from casemate.cli.client import connect
 from casemate.cli.operation_command import Call, answered, asked
 from casemate.cli.options import JsonOption, command, new_app
-from casemate.cli.terminal import GREEN, RED, note, print_json, print_line, print_table
+from casemate.cli.terminal import GREEN, RED, note, print_json, print_line, print_table, print_text
 from casemate.cli.text import moment
 from casemate.model.errors import InvalidInputError
 from casemate.model.playbook import PlaybookRun, Step
@@ -30,7 +29,7 @@ from casemate.operations.playbooks import (
     UndoPlaybookRun,
 )
 
-app = new_app("See and change what the node does about what it finds, and say what it may do.")
+app = new_app("See and change what the node does about what it finds.")
 _FILE_BYTES = 64 * 1024
 
 
@@ -98,7 +97,7 @@ def show(wanted: ShowPlaybook, *, json: JsonOption = False) -> None:
     if json:
         print_json(found)
     else:
-        sys.stdout.write(found.text)
+        print_text(found.text.removesuffix("\n"))
 
 
 def _read(file: Path) -> bytes:
