@@ -225,6 +225,13 @@ class Incidents:
         known = self._known.get(id)
         return None if known is None else _shown(known)
 
+    def is_acknowledged(self, finding: str) -> bool:
+        """Tell whether somebody works on the incident that a finding is of, or has closed it."""
+        for known in reversed(self._known.values()):
+            if finding in known.ids:
+                return bool(known.owner) or known.state.closed
+        return False
+
     def listed(self, wanted: ListIncidents) -> IncidentPage:
         """Return those that are asked for, the newest first."""
         found: list[IncidentSummary] = []

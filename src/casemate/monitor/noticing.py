@@ -74,6 +74,8 @@ class Noticing:
         for outlet in alerting.outlets.values():
             outlet.changed = self.changed
         self.incidents = Incidents()
+        for outlet in alerting.outlets.values():
+            outlet.acknowledged = self.incidents.is_acknowledged
         self.noticed = NoticedLately(findings, self.incidents)
         self.exporting = exporting
         self.checkpoints = checkpoints
