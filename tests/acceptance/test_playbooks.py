@@ -34,6 +34,14 @@ def done(node: TestNode, *arguments: str) -> str:
     return ran.stdout
 
 
+def kill(node: TestNode) -> None:
+    """Kill the node, and start it again once all of it is gone."""
+    there = [Path(f"/proc/{pid}") for pid in node.processes()]
+    node.stop(9)
+    node.wait_until(lambda: not any(each.exists() for each in there))
+    node.start()
+
+
 def runs(node: TestNode) -> list[dict[str, object]]:
     return list(node.get("/playbook-runs")["runs"])
 
@@ -65,8 +73,7 @@ def test_an_escape_is_contained_at_once_and_taken_back(node: TestNode) -> None:
         "playbook:escape-tried",
     ]
     # Over a kill of all: it is neither undone nor done again.
-    node.stop(9)
-    node.start()
+    kill(node)
     assert status(node, "evil") == 503 and len(runs(node)) == 1
 
     listed = done(node, "playbook", "runs")
@@ -111,6 +118,7 @@ def test_evidence_is_sealed_fetched_and_verified(node: TestNode, tmp_path: Path)
     assert node.client.get(f"{node.url}/api/v1/evidence/{sealed['id']}").status_code == 404
 
 
+@pytest.mark.storm
 def test_a_playbook_is_put_waits_and_is_approved(node: TestNode, tmp_path: Path) -> None:
     file = tmp_path / "escape-tried.toml"
     text = done(node, "playbook", "show", "escape-tried")
@@ -154,3 +162,31 @@ def test_a_playbook_is_put_waits_and_is_approved(node: TestNode, tmp_path: Path)
     done(node, "playbook", "undo", str(run["id"]), "--reason", "it was us")
     assert status(node, "later") == 200
     done(node, "playbook", "rm", "escape-tried")
+
+
+@pytest.mark.storm
+def test_kills_at_any_moment_contain_what_stands_in_the_journal(node: TestNode) -> None:
+    """What was found is contained once, wherever between the finding and the end the node dies."""
+    seen = 0
+    for number, delay in enumerate((0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)):
+        project = f"k{number}"
+        node.deploy(CODE, name="evil", project=project)
+
+        def there(project: str = project) -> list[dict[str, object]]:
+            found = node.get(f"/findings?project={project}&limit=50")["findings"]
+            return [each for each in found if each["rule"] == "mount-tried"]
+
+        def done(project: str = project) -> list[dict[str, object]]:
+            return [run for run in runs(node) if run["project"] == project]
+
+        node.invoke({"escape": True}, function=f"{project}/evil")
+        time.sleep(delay)
+        kill(node)
+        time.sleep(3)
+        if not there():
+            assert done() == []  # the denial itself was not durable yet
+            continue
+        seen += 1
+        node.wait_until(lambda done=done: [run["state"] for run in done()] == ["done"])  # type: ignore[misc]
+        assert node.invoke({}, function=f"{project}/evil").status_code == 503
+    assert seen >= 3
