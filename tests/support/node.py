@@ -95,6 +95,9 @@ class TestNode:
     def start(self) -> TestNode:
         stderr = self.errors.open("a")
         arguments = self.arguments
+        if "--playbooks" not in arguments:
+            # Tests attack one function again and again.
+            arguments = ("--no-playbooks", *arguments)
         if "--master-key" not in arguments:
             arguments = ("--master-key", f"file:{self.master_key}", *arguments)
         self.process = subprocess.Popen(
