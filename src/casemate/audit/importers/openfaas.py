@@ -81,6 +81,8 @@ def _function(name: str, each: Map, functions: Map, file: str, code: CodeFiles) 
         memory=_mib(at(each, "limits", "memory")),
         settings={
             "stack": each,
+            "lang": language,
+            "schedule": text(at(annotations, "schedule")) if kind == "schedule" else "",
             "image": text(each.get("image")),
             "limits": at(each, "limits"),
             "read_only": truth(each.get("readonly_root_filesystem")),

@@ -1,0 +1,72 @@
+"""The packages of a folder of code, as a file that a build reads."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+
+from casemate.audit.model import Place
+from casemate.audit.workspace import Workspace
+from casemate.importing.code import Source
+from casemate.importing.outcome import Notes
+
+_SDK = re.compile(r"^\s{0,9}boto3(?![A-Za-z0-9._-])", re.IGNORECASE | re.MULTILINE)
+_REFUSED = re.compile(
+    r"^\s{0,9}(-e|--editable|git\+|file:|\./|\.\./|[A-Za-z0-9._-]{1,80}\s{0,9}@\s{0,9}(?:git|file))"
+)
+_OTHERS = ("Pipfile", "poetry.lock", "environment.yml", "setup.py")
+_BUILT_IN = "boto3  # which Lambda has without being asked; take it out with the last call of it\n"
+
+
+def requirements_of(source: Source, workspace: Workspace, *, sdk: bool, notes: Notes) -> str | None:
+    """Return the file of requirements relative to the project, made or completed if need be."""
+    start = "" if source.root == "." else f"{source.root}/"
+    folder = f"{source.name}/{source.below}" if source.below else source.name
+    target, file = f"{folder}/requirements.txt", f"{start}requirements.txt"
+    text = workspace.text(file) if target in source.files else None
+    if text is None and f"{folder}/pyproject.toml" in source.files:
+        if _has_project(workspace.text(f"{start}pyproject.toml") or ""):
+            if sdk:
+                what = "boto3 is imported, which Lambda has without being asked"
+                notes.leave(Place(f"{start}pyproject.toml"), what, "add it to its dependencies")
+            return f"{folder}/pyproject.toml"
+    if text is None:
+        _others(start, workspace, notes)
+    else:
+        _refused(text, file, notes)
+    if sdk and not (text is not None and _SDK.search(text)):
+        before = (text or "").rstrip("\n")
+        source.files.pop(target, None)
+        source.texts[target] = (before + "\n" if before else "") + _BUILT_IN
+        return target
+    return target if text is not None else None
+
+
+def _has_project(text: str) -> bool:
+    try:
+        return "project" in tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return False
+
+
+def _others(start: str, workspace: Workspace, notes: Notes) -> None:
+    for name in _OTHERS:
+        if workspace.has(start + name):
+            notes.leave(
+                Place(start + name),
+                "its packages are not read from this file",
+                "export them into a requirements.txt, and name it as `requirements` in casemate.toml",
+                blocking=True,
+            )
+            return
+
+
+def _refused(text: str, file: str, notes: Notes) -> None:
+    for number, line in enumerate(text.splitlines()[:2_000], 1):
+        if _REFUSED.match(line[:400]):
+            notes.leave(
+                Place(file, number),
+                "a build takes no editable, local or version-controlled package",
+                "name a release, or see docs/howto/choose-packages.md",
+                blocking=True,
+            )
