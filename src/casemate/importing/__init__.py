@@ -2,8 +2,8 @@
 
 It takes the model that the importers of the audit fill, and writes a folder: manifest, code, and a
 page of what is left for a person. Functions get the least that their code needs of what they were
-granted there; what has no counterpart is told with its place. Nothing of the application is run, and
-nothing that looks like a secret is written. Not a reader of templates: those are in `audit`.
+granted there; what has no counterpart is told with its place. Nothing of the application is run,
+and nothing that looks like a secret is written. Not a reader of templates: those are in `audit`.
 
 May import `audit`, `manifest` and `model` of ours.
 """

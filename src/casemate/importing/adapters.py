@@ -47,7 +47,8 @@ def handler(event, context):
     if isinstance(found, tuple):  # as Flask has it: body, status, headers
         found, status, headers = (*found, 200, {})[:3] if len(found) < 3 else found[:3]
     if isinstance(event, dict) and "route" in event and "path_parameters" in event:
-        return {"status": int(status), "headers": dict(headers), "body": "" if found is None else found}
+        body = "" if found is None else found
+        return {"status": int(status), "headers": dict(headers), "body": body}
     return found
 '''
 )
@@ -83,7 +84,8 @@ class _Event:
         self.body = _body(event)
         self.headers = _Headers(request.get("headers") or {})
         self.method = request.get("method", "POST")
-        self.query = {name: values[0] for name, values in (request.get("query") or {}).items() if values}
+        query = request.get("query") or {}
+        self.query = {name: values[0] for name, values in query.items() if values}
         start = request.get("route", "").removesuffix("/{rest...}")
         self.path = request.get("path", "/").removeprefix(start) or "/"
 

@@ -140,7 +140,7 @@ class _Import:
         leftovers.unread(self._application, self._workspace, self._notes)
 
     def _environments(self) -> dict[str, Environment]:
-        """Sort the variables of all functions first: secrets of one may be in the code of others."""
+        """Sort the variables of all functions first: one's secrets may be in others' code."""
         found, values = {}, set(hidden_values(self._application))
         for function in self._application.functions:
             notes = self._notes if leftovers.why_not(function) is None else Notes()
@@ -178,8 +178,9 @@ class _Import:
             table["event_format"], alone = event_format(function, self._application)
             if not alone:
                 what = f"{function.name} gets events of several shapes, and all of one here"
-                next = f"look that its handler takes {table['event_format']} (docs/howto/run-aws-handlers.md)"
-                self._notes.leave(function.place, what, next, blocking=True)
+                shape = table["event_format"]
+                then = f"look that its handler takes {shape} (docs/howto/run-aws-handlers.md)"
+                self._notes.leave(function.place, what, then, blocking=True)
         return building.Draft(name, function, source, table, environment)
 
     def _after(self, draft: building.Draft, triggering: Triggering) -> None:
@@ -226,7 +227,7 @@ class _Import:
         if set(origins) - set(named):
             self._notes.leave(
                 draft.function.place,
-                f"{draft.function.name}: pages of every origin, or of one that is not known, may use it",
+                f"{draft.function.name}: pages of every origin, or of an unknown one, may use it",
                 "name the origins in [function.NAME.cors] of casemate.toml",
             )
 
@@ -274,7 +275,7 @@ class _Import:
             left = [each.what for each in self._notes.left if each.blocking]
             raise NothingToImportError(
                 "No function could be imported" + (f": {'; '.join(left[:3])}." if left else "."),
-                next_step="Functions have to be written in Python, with their code beside the template.",
+                next_step="Functions have to be in Python, with their code beside the template.",
             )
         with new_folder(folder) as made:
             count = self._copied(made)
@@ -304,7 +305,7 @@ class _Import:
             self._invoked()
             tables = {draft.name: draft.table for draft in self._drafts}
             first = [
-                f"Imported from {self._application.place.file}. What is left to do is in {PAGE_NAME}."
+                f"Imported from {self._application.place.file}. What is left is in {PAGE_NAME}."
             ]
             text = text_of(self.project, tables, self._resources.declared, self._comments, first)
             write_text(folder, MANIFEST_NAME, text)

@@ -111,7 +111,7 @@ TELLING = frozenset(method for _, method in CALLS if "_" in method) | {
     *("transact_write_items", "transact_get_items", "batch_get_item", "batch_write_item"),
     *("generate_presigned_url", "receive_message", "delete_message", "put_events"),
 }
-"""Names of methods that nothing but boto3 has: told where it is not known what they are called on."""
+"""Methods that nothing but boto3 has: told where it is not known what they are called on."""
 
 HTTP_METHODS = frozenset(("get", "post", "put", "patch", "delete", "head", "options", "stream"))
 HTTP_MODULES = ("requests", "httpx", "aiohttp", "urllib3", "httpx2")

@@ -142,8 +142,8 @@ def needs_and_grants(
     """Read what the code needs, tell what to change in it, and return the grants."""
     function = draft.function
     others = frozenset(map(_last, application.functions)) - {_last(function)}
-    secret = draft.environment.secrets
-    variables = {v.name: v.value for v in function.environment if v.name not in secret}
+    hidden = draft.environment.secrets
+    variables = {v.name: v.value for v in function.environment if v.name not in hidden}
     draft.needs = needs = needs_of(modules, variables, _last(function), others)
     granting = Granting(function, resources, notes, draft.source.place)
     granting.take(needs)

@@ -176,7 +176,7 @@ class Sources:
         self._notes.leave(
             Place(file),
             "the file was not copied: it holds the value of a secret",
-            f"take the value out, ask for it with context.secret(...), and copy the file to {target}",
+            f"take the value out, ask for it with context.secret(...), and copy it to {target}",
             blocking=target.rpartition(".")[2] not in _SETTINGS,
         )
         return True
@@ -195,7 +195,9 @@ def _unusable(target: str) -> str:
     return ""
 
 
-def handler_of(function: Function, source: Source, notes: Notes) -> str | None:
+def handler_of(  # noqa: PLR0911 - one for each shape
+    function: Function, source: Source, notes: Notes
+) -> str | None:
     """Return the handler as a manifest names it, with an adapter where one is needed."""
     if function.platform is Platform.OPENFAAS:
         if not function.entry:

@@ -81,8 +81,8 @@ def environment_of(
             made.unknown[name] = variable
             notes.leave(
                 variable.place,
-                f"{function.name}: the value of the variable {name} is not known before a deployment "
-                "on the other platform",
+                f"{function.name}: the value of the variable {name} is not known before a "
+                "deployment on the other platform",
                 "write its value in casemate.toml, where a comment stands in its place",
                 blocking=True,
             )

@@ -282,6 +282,6 @@ def left_out(function: Function, needs: Needs, notes: Notes) -> None:
                 seen.add(service)
                 notes.leave(
                     statement.place,
-                    f"{function.name}: its role allows {action}, and no call of {service} was found",
-                    "nothing was granted for it, which is the least; nothing to do if that is right",
+                    f"{function.name}: its role allows {action}, and it calls nothing of {service}",
+                    "nothing was granted for it; add a grant to casemate.toml if it needs one",
                 )

@@ -94,7 +94,9 @@ def not_imported(function: Function, why: str, next: str, notes: Notes) -> None:
     )
 
 
-def why_not(function: Function) -> tuple[str, str] | None:
+def why_not(  # noqa: PLR0911 - one for each reason
+    function: Function,
+) -> tuple[str, str] | None:
     """Return why a function cannot be one here, and what to do; None if it can."""
     if function.language and function.language != "python":
         language = {"javascript": "JavaScript"}.get(function.language, function.language)

@@ -8,8 +8,6 @@ from typing import Any
 from casemate.importing.outcome import shown
 from casemate.manifest.rendering import toml_value
 
-_ONE_BY_ONE = frozenset(("http", "schedule", "queue", "topic", "bucket", "table"))
-"""Keys of a function that are arrays of tables."""
 _LONG = 96
 
 
@@ -47,7 +45,7 @@ def _function(
     yield from _pairs({key: value for key, value in function.items() if key not in tables})
     for key in tables if ("environment" in tables) else (*tables, "environment"):
         value = tables.get(key, {})
-        if key in _ONE_BY_ONE:
+        if isinstance(value, list):
             for each in value:
                 yield from ("", f"[[function.{name}.{key}]]", *_pairs(each))
         elif value or comments.get((name, key)):

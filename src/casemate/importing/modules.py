@@ -23,6 +23,7 @@ class Scope:
         self.module = module
         self.outer = outer
         self.body = body or self
+        self.globals: set[str] = set()
         self.mentioned: set[str] = set()
         """Names and attributes in the code of the function itself."""
         self.given: dict[str, list[ast.expr | None]] = {}
@@ -87,7 +88,27 @@ class Module:
             self.calls.append((node, scope))
         elif isinstance(node, ast.Subscript):
             self.reads.append((node, scope))
-        elif isinstance(node, ast.Assign):
+        elif isinstance(node, ast.Return) and node.value is not None and owner is not None:
+            self.returns.setdefault(id(owner), []).append((node.value, scope))
+        elif isinstance(node, ast.Global):
+            scope.globals.update(node.names)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._import(node)
+        else:
+            self._bind(node, scope)
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        if isinstance(node, ast.ImportFrom):
+            base = self.absolute(node)
+            for alias in node.names:
+                self.imported[alias.asname or alias.name] = f"{base}.{alias.name}".lstrip(".")
+            return
+        for alias in node.names:
+            bound = alias.asname or alias.name.partition(".")[0]
+            self.imported[bound] = alias.name if alias.asname else bound
+
+    def _bind(self, node: ast.AST, scope: Scope) -> None:
+        if isinstance(node, ast.Assign):
             for target in node.targets:
                 self._give(target, node.value, scope)
         elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)):
@@ -97,16 +118,12 @@ class Module:
             self._give(node.target, None, scope)
         elif isinstance(node, ast.withitem) and node.optional_vars is not None:
             self._give(node.optional_vars, node.context_expr, scope)
-        elif isinstance(node, ast.Return) and node.value is not None and owner is not None:
-            self.returns.setdefault(id(owner), []).append((node.value, scope))
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                bound = alias.asname or alias.name.partition(".")[0]
-                self.imported[bound] = alias.name if alias.asname else bound
-        elif isinstance(node, ast.ImportFrom):
-            base = self.absolute(node)
-            for alias in node.names:
-                self.imported[alias.asname or alias.name] = f"{base}.{alias.name}".lstrip(".")
+        elif isinstance(node, ast.ClassDef):
+            for each in node.body:
+                if isinstance(each, ast.Assign):
+                    for name in each.targets:
+                        if isinstance(name, ast.Name):
+                            self.attributes.setdefault(name.id, []).append((each.value, scope))
 
     def absolute(self, node: ast.ImportFrom) -> str:
         """Return the module that `from ... import` names, dots resolved."""
@@ -120,7 +137,8 @@ class Module:
 
     def _give(self, target: ast.AST, value: ast.expr | None, scope: Scope) -> None:
         if isinstance(target, ast.Name):
-            scope.given.setdefault(target.id, []).append(value)
+            home = self.top if target.id in scope.globals else scope
+            home.given.setdefault(target.id, []).append(value)
         elif isinstance(target, (ast.Tuple, ast.List)):
             values: list[ast.expr | None] = [None] * len(target.elts)
             if isinstance(value, (ast.Tuple, ast.List)) and len(value.elts) == len(values):
@@ -216,9 +234,9 @@ class Modules:
     def reached(self, handler: str, others: frozenset[str]) -> set[Scope]:
         """Return the functions whose code a handler may come to, and what modules run at import.
 
-        Every function counts whose name is mentioned in such code, whatever it is mentioned for, and
-        every one with a decorator or a name such as `__init__`. Only other handlers of the
-        application do not, unless they are mentioned.
+        Every function counts whose name is mentioned in such code, whatever for, and every one with
+        a decorator or a name such as `__init__`. Other handlers of the application do not, unless
+        they are mentioned.
         """
         named: dict[str, list[Scope]] = {}
         waiting = [module.top for module in self.named.values()]

@@ -24,12 +24,13 @@ def requirements_of(source: Source, workspace: Workspace, *, sdk: bool, notes: N
     folder = f"{source.name}/{source.below}" if source.below else source.name
     target, file = f"{folder}/requirements.txt", f"{start}requirements.txt"
     text = workspace.text(file) if target in source.files else None
-    if text is None and f"{folder}/pyproject.toml" in source.files:
-        if _has_project(workspace.text(f"{start}pyproject.toml") or ""):
-            if sdk:
-                what = "boto3 is imported, which Lambda has without being asked"
-                notes.leave(Place(f"{start}pyproject.toml"), what, "add it to its dependencies")
-            return f"{folder}/pyproject.toml"
+    project = f"{folder}/pyproject.toml"
+    other = workspace.text(f"{start}pyproject.toml") if project in source.files else None
+    if text is None and other is not None and _has_project(other):
+        if sdk:
+            what = "boto3 is imported, which Lambda has without being asked"
+            notes.leave(Place(f"{start}pyproject.toml"), what, "add it to its dependencies")
+        return project
     if text is None:
         _others(start, workspace, notes)
     else:
@@ -55,7 +56,7 @@ def _others(start: str, workspace: Workspace, notes: Notes) -> None:
             notes.leave(
                 Place(start + name),
                 "its packages are not read from this file",
-                "export them into a requirements.txt, and name it as `requirements` in casemate.toml",
+                "export them into a requirements.txt, named as `requirements` in casemate.toml",
                 blocking=True,
             )
             return

@@ -19,8 +19,8 @@ def page_of(found: Imported) -> str:
 def _lines(found: Imported) -> Iterator[str]:
     yield f"# {found.project}: imported from {_text(found.template)}"
     yield ""
-    yield f"{len(found.functions)} functions of {_text(found.platform)}, {found.files} files. "
-    yield "Places are `file:line:column`, of the project for code, of the application for templates."
+    yield f"{len(found.functions)} functions of {_text(found.platform)}, {found.files} files."
+    yield "Places of code are those in the project, places of templates those in the application."
     yield from _section("Before the first deploy", _first(found), "Nothing.")
     yield from _section(
         "Calls that have to be changed",
@@ -73,7 +73,8 @@ def _left(found: Imported) -> Iterator[str]:
 
 def _functions(found: Imported) -> Iterator[str]:
     for each in found.functions:
-        yield f"- {_code(each.name)}, was {_text(each.was)} ({_code(each.place)}): {_code(each.handler)}"
+        was = f"was {_text(each.was)} ({_code(each.place)})"
+        yield f"- {_code(each.name)}, {was}: {_code(each.handler)}"
         for word, values in (
             ("routes", each.routes),
             ("triggers", each.triggers),

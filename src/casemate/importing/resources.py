@@ -102,7 +102,7 @@ class Resources:
             if not keys or not all(_usable(each) for each in keys):
                 self._notes.leave(
                     asset.place,
-                    f"the index {name or '?'} of the table {asset.name} has a key that is not known",
+                    f"the index {name or '?'} of the table {asset.name} has a key of another kind",
                     "add it to `indexes` of the table in casemate.toml",
                 )
                 continue
@@ -143,7 +143,7 @@ class Resources:
         return next(known, None)
 
     def demand(self, kind: str, text: str, place: Place) -> Known | None:
-        """Return what a text names; what the template does not have, too, if a name is all it takes."""
+        """Return what a text names, also what the template does not have if a name is enough."""
         found = self.find(kind, text)
         if found is not None or not text or "$" in text or "\0" in text:
             return found

@@ -63,8 +63,8 @@ class Routing:
         self.notes.leave(
             trigger.place,
             f"{function.name}: {path or 'the address of its own'} is at {start}{path} now",
-            "the node answers /api, /health and their like itself, and has one host: change callers, "
-            "and what the handler makes of the path",
+            "the node answers /api, /health and their like itself, and has one host: change "
+            "callers, and what the handler makes of the path",
         )
         self._put(function, name, trigger, start + path, trigger.method or "ANY")
         if not path:

@@ -1,4 +1,4 @@
-"""What runs a function: routes, schedules, queues, topics, buckets and tables as a manifest has them."""
+"""What runs a function: schedules, queues, topics, buckets, tables as a manifest has them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NEXT = {
     "stream": "have a program send its records to a queue of the project",
     "event": "publish to a topic of the project and subscribe the function to it",
     "websocket": "there are no web sockets for functions; poll, or use a server of your own",
-    "identity": "log people in with OIDC (docs/howto/log-in-with-oidc.md); there are no hooks of a user pool",
+    "identity": "log people in with OIDC (docs/howto/log-in-with-oidc.md), which has no hooks",
     "mail": "have your mail server call a route, or put mails into a queue",
     "iot": "read the broker with an mqtt trigger (docs/howto/react-to-outside-servers.md)",
     "log": "see docs/howto/export-what-happens.md",
@@ -87,15 +87,14 @@ class Triggering:
             yield from self._cron(function, trigger, str(function.settings["schedule"]), {})
             return
         for expression in expressions if isinstance(expressions, list) else [expressions]:
-            if isinstance(expression, Mapping):
-                expression = expression.get("rate", "")
+            plain = expression.get("rate", "") if isinstance(expression, Mapping) else expression
             try:
-                made = translated(str(expression))
+                made = translated(str(plain))
             except NoCounterpartError as error:
                 self._leave(
                     function,
                     trigger,
-                    f"the schedule {expression!s}: {error}",
+                    f"the schedule {plain}: {error}",
                     "write it as cron or every in casemate.toml",
                 )
                 continue
@@ -212,8 +211,8 @@ class Triggering:
                 trigger,
                 f"the filter of its subscription to {known.name} is not translated: it gets every "
                 "message",
-                "filters here look at the message, not at its attributes: write `filter` of the topic "
-                "in casemate.toml",
+                "filters here look at the message, not at its attributes: write `filter` of the "
+                "topic in casemate.toml",
             )
         yield {"topic": known.name}
 

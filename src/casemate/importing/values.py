@@ -83,7 +83,9 @@ class Values:
         found = self.of(node, scope, depth)
         return found[:_MAX_TEXT] if isinstance(found, str) else UNKNOWN
 
-    def _decided(self, node: ast.expr, scope: Scope, depth: int) -> Value | None:
+    def _decided(  # noqa: PLR0911 - one case for each kind of expression
+        self, node: ast.expr, scope: Scope, depth: int
+    ) -> Value | None:
         if isinstance(node, ast.Constant):
             return node.value if isinstance(node.value, str) else None
         if isinstance(node, ast.Name):
@@ -117,8 +119,9 @@ class Values:
 
     def _same(self, given: list[tuple[ast.expr | None, Scope]], depth: int) -> Value | None:
         """Return what all expressions stand for, if that is one thing."""
-        values = {self.of(each, scope, depth) for each, scope in given[:8]}
-        return values.pop() if len(values) == 1 and len(given) <= 8 else None
+        said = [(e, s) for e, s in given if not (isinstance(e, ast.Constant) and e.value is None)]
+        values = {self.of(each, scope, depth) for each, scope in said[:8]}
+        return values.pop() if len(values) == 1 and len(said) <= 8 else None
 
     def _foreign(self, dotted: str, depth: int) -> Value | None:
         """Return what a name of another of the modules stands for."""
@@ -153,7 +156,9 @@ class Values:
 
     # -- calls ---------------------------------------------------------------------------------
 
-    def _call(self, node: ast.Call, scope: Scope, depth: int) -> Value | None:
+    def _call(  # noqa: PLR0911 - one case for each kind of call
+        self, node: ast.Call, scope: Scope, depth: int
+    ) -> Value | None:
         name = self.dotted(node.func, scope)
         sdk, _, what = name.rpartition(".")
         if sdk in _SDKS and what in ("client", "resource"):
@@ -219,10 +224,11 @@ class Values:
         if self.dotted(node.value, scope) == "os.environ":
             return self._variable(node.slice, None, scope, depth)
         called = node.value.value if isinstance(node.value, ast.Await) else node.value
-        if isinstance(called, ast.Call) and isinstance(called.func, ast.Attribute):
-            if called.func.attr == "get_queue_url":
-                return self.text(argument(called, None, "QueueName"), scope, depth)
-        return None
+        if not isinstance(called, ast.Call) or not isinstance(called.func, ast.Attribute):
+            return None
+        if called.func.attr != "get_queue_url":  # which answers {"QueueUrl": ...}
+            return None
+        return self.text(argument(called, None, "QueueName"), scope, depth)
 
     def _variable(
         self, name: ast.expr | None, default: ast.expr | None, scope: Scope, depth: int

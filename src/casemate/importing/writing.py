@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all. What is read is never followed out of the application."""
+"""A folder that appears whole or not at all. No link is followed out of the application."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         made.mkdir(mode=0o700)
         yield made
         made.chmod(0o777 & ~_umask())
-        # Takes the place of an empty folder; of one that was filled meanwhile, or a link, it does not.
+        # An empty folder is replaced; one that was filled meanwhile, or a link, is not.
         made.rename(folder)
     except OSError as error:
         raise _cannot(folder, error) from error

@@ -68,12 +68,13 @@ def import_app(
     """Turn the Python functions of an application into a project, ready to deploy.
 
     It reads AWS SAM and CloudFormation templates (`sam`), serverless.yml (`serverless`) and stacks
-    of OpenFaaS (`openfaas`), and writes a new folder: manifest, code, and IMPORT.md, which lists the
-    calls that have to be changed and what has no counterpart, each with its place and the next step.
+    of OpenFaaS (`openfaas`), and writes a new folder: manifest, code, and IMPORT.md, which lists
+    the calls that have to be changed and what has no counterpart, each with its place and the next
+    step.
 
     Functions are granted the least: what their code needs of what they were granted there. Routes
-    that everybody could call are closed until they are accepted by name. What looks like a secret is
-    named and not written. Nothing of the application is run, and nothing is overwritten.
+    that everybody could call are closed until they are accepted by name. What looks like a secret
+    is named and not written. Nothing of the application is run, and nothing is overwritten.
     """
     found = _imported(kind, path, output, name, accept_public)
     if json:
