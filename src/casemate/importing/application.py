@@ -272,7 +272,7 @@ class _Import:
     def write(self, folder: Path) -> Imported:
         """Write the folder, all of it or nothing."""
         if not self._drafts:
-            left = [each.what for each in self._notes.left if each.blocking]
+            left = [each.what for each in self._notes.left]
             raise NothingToImportError(
                 "No function could be imported" + (f": {'; '.join(left[:3])}." if left else "."),
                 next_step="Functions have to be in Python, with their code beside the template.",

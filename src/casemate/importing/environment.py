@@ -75,6 +75,7 @@ def environment_of(
             continue
         reference = _REFERENCE.fullmatch(value)
         known = resources.logical(reference[1]) if reference is not None else None
+        known = known or resources.called(value)
         if known is not None:
             value = known.name
         if "${" in value or "{{resolve:" in value:

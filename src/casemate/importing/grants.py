@@ -78,18 +78,23 @@ def _about(statement: Statement, known: Known) -> list[str]:
         for reference in _REFERENCE.finditer(resource[:2_000]):
             if known.logical and reference[1] == known.logical:
                 found.append(resource[reference.end() :] if known.kind == "bucket" else "")
-        if known.physical:
-            end = resource.rpartition(":")[2]
+        if physical := _folded(known.physical):
+            end = _folded(resource).rpartition(":")[2]
             name, slash, rest = end.partition("/")
             if known.kind == "table":
                 name, rest = rest.partition("/")[0], ""
             elif known.kind == "secret":
                 name, rest = (rest if end.startswith("parameter/") else end), ""
-            if _covers(name[:_MAX_PATTERN], known.physical) or (
-                known.kind == "secret" and _covers(name[:_MAX_PATTERN], known.physical + "-??????")
+            if _covers(name[:_MAX_PATTERN], physical) or (
+                known.kind == "secret" and _covers(name[:_MAX_PATTERN], physical + "-??????")
             ):
                 found.append(slash + rest if known.kind == "bucket" else "")
     return found
+
+
+def _folded(text: str) -> str:
+    """Return a name or ARN in which only its own parts are divided by colons."""
+    return text.replace("${AWS::", "${AWS.")
 
 
 def _covers(pattern: str, text: str) -> bool:

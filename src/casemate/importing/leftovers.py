@@ -115,5 +115,8 @@ def why_not(  # noqa: PLR0911 - one for each reason
             "import the folder that holds both the template and the code",
         )
     if not function.inline and not function.entry:
-        return f"there is no handler {function.handler}", "name its handler in casemate.toml"
+        step = "name its handler in casemate.toml"
+        if function.handler.startswith("wsgi"):  # which a plugin makes
+            step = "make a handler of the application: docs/howto/run-aws-handlers.md"
+        return f"there is no handler {function.handler}", step
     return None

@@ -123,6 +123,11 @@ class Resources:
         """Return what a name of the template stands for."""
         return self._by_logical.get(name)
 
+    def called(self, text: str) -> Known | None:
+        """Return what has exactly this name on the other platform, as the template makes it."""
+        found = (self._by_physical.get((kind, text)) for kind in (*KINDS, "secret", "function"))
+        return next((each for each in found if each is not None), None)
+
     def find(self, kind: str, text: str) -> Known | None:
         """Return what a text names: a reference, a name, an ARN, or the address of a queue."""
         reference = _REFERENCE.fullmatch(text)
