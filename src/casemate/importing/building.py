@@ -55,7 +55,7 @@ def settings_of(function: Function, application: Application, notes: Notes) -> d
     if memory is not None:
         limits["memory"] = f"{max(16, min(memory, 65_536))}MB"
     if function.timeout is not None:
-        limits["timeout"] = f"{max(10, min(int(function.timeout * 1000), 900_000))}ms"
+        limits["timeout"] = f"{max(10, int(min(function.timeout, 900) * 1000))}ms"
         if limits["timeout"].endswith("000ms"):
             limits["timeout"] = limits["timeout"].removesuffix("000ms") + "s"
     if function.concurrency is not None:

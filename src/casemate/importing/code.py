@@ -91,7 +91,7 @@ class Sources:
         """Return where a function's code is; None if it has none that can be taken."""
         if function.inline:
             source = Source(f"functions/{self._names.take(name)}", ".")
-            if self._holds(function.inline.encode("utf-8", "surrogateescape")):
+            if self._holds(function.inline.encode("utf-8", "surrogatepass")):
                 self._notes.leave(
                     function.place,
                     f"{function.name}: its code holds the value of a secret and was not written",
@@ -167,7 +167,7 @@ class Sources:
         return ""
 
     def _holds(self, data: bytes) -> bool:
-        return any(value.encode("utf-8", "surrogateescape") in data for value in self._secrets)
+        return any(value.encode("utf-8", "surrogatepass") in data for value in self._secrets)
 
     def refuse(self, target: str, file: str, data: bytes) -> bool:
         """Tell whether a file that was read must not be written, and say so."""

@@ -148,9 +148,7 @@ def test_a_queue_has_one_consumer(tmp_path: Path) -> None:
 
 
 def test_what_has_no_counterpart_is_told_with_its_place_and_a_step(tmp_path: Path) -> None:
-    more = (
-        "      VpcConfig: {SubnetIds: [a], SecurityGroupIds: [b]}\n      Layers: ['arn:aws:x']\n"
-    )
+    more = "      VpcConfig: {SubnetIds: [a], SecurityGroupIds: [b]}\n      Layers: ['arn:aws:x']\n"
     resources = """\
   Flow: {Type: AWS::StepFunctions::StateMachine, Properties: {}}
   JsFunction:

@@ -73,7 +73,9 @@ def table(*actions: str) -> dict[str, Any]:
         (
             "import boto3\nclass Store:\n    def __init__(self):\n"
             "        self.table = boto3.resource('dynamodb').Table('users-prod')\n"
-            "    def all(self):\n        return self.table.scan()\n" + BODY + "return Store().all()",
+            "    def all(self):\n        return self.table.scan()\n"
+            + BODY
+            + "return Store().all()",
             ("query",),
         ),
         (
@@ -125,8 +127,12 @@ def handler(event, context):
     [
         "import boto3\nt = boto3.resource('dynamodb').Table(event['t'])",
         "import boto3\n" + BODY + "boto3.client(event['s']).get_item(TableName='users-prod')",
-        "import boto3\n" + BODY + "getattr(boto3, 'client')('dynamodb').get_item(TableName='users-prod')",
-        "import boto3\ndef use(db):\n    db.get_item(TableName='users-prod')\n" + BODY + "use(event)",
+        "import boto3\n"
+        + BODY
+        + "getattr(boto3, 'client')('dynamodb').get_item(TableName='users-prod')",
+        "import boto3\ndef use(db):\n    db.get_item(TableName='users-prod')\n"
+        + BODY
+        + "use(event)",
         "import boto3\nboto3 = object()\n" + BODY + "boto3.client('s3').get_object(Bucket='x')",
     ],
 )
@@ -201,7 +207,10 @@ def test_only_code_that_the_handler_comes_to_counts(tmp_path: Path) -> None:
     [
         ("requests.get('https://api.example.com/v1')", [{"host": "api.example.com"}]),
         ("requests.request('GET', 'http://a.example')", [{"host": "a.example", "port": 80}]),
-        ("httpx.Client(base_url='https://b.example:8443').get('/x')", [{"host": "b.example", "port": 8443}]),
+        (
+            "httpx.Client(base_url='https://b.example:8443').get('/x')",
+            [{"host": "b.example", "port": 8443}],
+        ),
         ("urllib.request.urlopen(f'https://c.example/{event}')", [{"host": "c.example"}]),
         ("requests.post(os.environ['API'] + '/x')", [{"host": "d.example"}]),
         ("requests.get(f'https://c.example{event}')", None),  # .evil.example would fit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from casemate.audit.documents import List, Map, place_of
@@ -103,15 +104,18 @@ def truth(value: Any, default: bool | None = False) -> bool | None:
 
 
 def number(value: Any) -> float | None:
-    """Return a number, or None."""
-    if isinstance(value, bool):
+    """Return a number, or None: infinity and what is no number are none that a setting has."""
+    if isinstance(value, bool) or (isinstance(value, str) and len(value) >= 20):
         return None
-    if isinstance(value, (int, float)):
-        return value
+    if not isinstance(value, (int, float, str)):
+        return None
     try:
-        return float(value) if isinstance(value, str) and len(value) < 20 else None
-    except ValueError:
+        found = float(value)
+    except (ValueError, OverflowError):
         return None
+    if not math.isfinite(found):
+        return None
+    return value if isinstance(value, int) else found
 
 
 def referred(value: Any) -> str:
