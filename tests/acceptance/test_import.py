@@ -94,7 +94,8 @@ import base64
 
 def handle(event, context):
     said = f"{event.method} {event.path} {event.query.get('a')} {event.headers.get('X-Two')}"
-    return {"statusCode": 201, "body": said + " " + base64.b64encode(event.body).decode(), "headers": {"x-three": "3"}}
+    body = said + " " + base64.b64encode(event.body).decode()
+    return {"statusCode": 201, "body": body, "headers": {"x-three": "3"}}
 """
 
 

@@ -270,7 +270,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
             (output / "mine").write_text("mine")
         else:
             output.symlink_to(tmp_path / "elsewhere")
-        with pytest.raises(FolderError, match="nothing is overwritten|is there already"):
+        with pytest.raises(FolderError, match=r"nothing is overwritten|is there already"):
             imported(app, "sam", output, Choices())
     assert (tmp_path / "folder/mine").read_text() == "mine"
     assert not (tmp_path / "elsewhere").exists()
@@ -325,7 +325,7 @@ def test_where_there_is_nothing_to_import(tmp_path: Path) -> None:
         imported(app, "sam", tmp_path / "out", Choices())
     imported(app / "template.yaml", "sam", tmp_path / "out", Choices())
     only = template(HANDLER.replace("def", "function"), handler="index.handler")
-    with pytest.raises(NothingToImportError, match="no handler index.handler"):
+    with pytest.raises(NothingToImportError, match=r"no handler index.handler"):
         run(tmp_path / "none", {**only, "src/app.py": ""})
 
 

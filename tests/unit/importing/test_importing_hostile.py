@@ -37,7 +37,7 @@ def test_code_outside_is_not_taken(tmp_path: Path, place: str) -> None:
     (app / "linked").symlink_to(tmp_path / "outside")
     (app / "loop").mkdir()
     (app / "loop/a").symlink_to(app / "loop")
-    with pytest.raises(NothingToImportError, match="outside of what is imported|not here"):
+    with pytest.raises(NothingToImportError, match=r"outside of what is imported|not here"):
         imported(app, "sam", tmp_path / "project", Choices())
     assert not (tmp_path / "project").exists()
 
