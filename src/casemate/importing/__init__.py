@@ -9,6 +9,7 @@ May import `audit`, `manifest` and `model` of ours.
 """
 
 from casemate.importing.application import Choices, NothingToImportError, imported
+from casemate.importing.names import is_name
 from casemate.importing.outcome import Imported
 from casemate.importing.page import page_of
 from casemate.importing.writing import FolderError
@@ -19,5 +20,6 @@ __all__ = [
     "Imported",
     "NothingToImportError",
     "imported",
+    "is_name",
     "page_of",
 ]

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import re
 
+from casemate.model.function import NAME_PATTERN
+
 _MAX = 63
+_NAME = re.compile(NAME_PATTERN)
 _WORDS = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+")
 _SUFFIX = re.compile(r"(?:Lambda)?Function\Z")
+
+
+def is_name(text: str) -> bool:
+    """Tell whether a text can be the name of a project."""
+    return _NAME.fullmatch(text) is not None
 
 
 def plain(text: str, otherwise: str) -> str:

@@ -65,12 +65,12 @@ def import_app(
     ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Turn the Python functions of an application into a project, ready to deploy.
+    """Turn an application of AWS Lambda or OpenFaaS into a project.
 
-    It reads AWS SAM and CloudFormation templates (`sam`), serverless.yml (`serverless`) and stacks
-    of OpenFaaS (`openfaas`), and writes a new folder: manifest, code, and IMPORT.md, which lists
-    the calls that have to be changed and what has no counterpart, each with its place and the next
-    step.
+    It takes the functions that are in Python. It reads AWS SAM and CloudFormation templates
+    (`sam`), serverless.yml (`serverless`) and stacks of OpenFaaS (`openfaas`), and writes a new
+    folder: manifest, code, and IMPORT.md, which lists the calls that have to be changed and what
+    has no counterpart, each with its place and the next step.
 
     Functions are granted the least: what their code needs of what they were granted there. Routes
     that everybody could call are closed until they are accepted by name. What looks like a secret
@@ -86,13 +86,10 @@ def import_app(
 def _imported(
     kind: Kind, path: Path, output: Path | None, name: str | None, accept_public: list[str] | None
 ) -> Imported:
-    import re
-
     from casemate.audit import DataMissingError
-    from casemate.importing import Choices, FolderError, NothingToImportError, imported
-    from casemate.model.function import NAME_PATTERN
+    from casemate.importing import Choices, FolderError, NothingToImportError, imported, is_name
 
-    if name is not None and re.fullmatch(NAME_PATTERN, name) is None:
+    if name is not None and not is_name(name):
         raise UsageError(
             f"{name!r} is not a project's name: expected lower-case letters, digits and `-`, "
             "at most 63, a letter first.",
