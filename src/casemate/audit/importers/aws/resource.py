@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from casemate.audit.documents import List, Map, place_of
+from casemate.audit.documents import place_of
 from casemate.audit.importers.aws.intrinsics import symbolic
 from casemate.audit.model import Place
 
@@ -104,18 +104,15 @@ def truth(value: Any, default: bool | None = False) -> bool | None:
 
 
 def number(value: Any) -> float | None:
-    """Return a number, or None: infinity and what is no number are none that a setting has."""
-    if isinstance(value, bool) or (isinstance(value, str) and len(value) >= 20):
-        return None
-    if not isinstance(value, (int, float, str)):
+    """Return a number, or None: also for what is infinite, or larger than any setting."""
+    if isinstance(value, bool):
         return None
     try:
-        found = float(value)
+        if isinstance(value, str):
+            value = float(value) if len(value) < 20 else None
+        return value if isinstance(value, (int, float)) and math.isfinite(value) else None
     except (ValueError, OverflowError):
         return None
-    if not math.isfinite(found):
-        return None
-    return value if isinstance(value, int) else found
 
 
 def referred(value: Any) -> str:
@@ -123,6 +120,3 @@ def referred(value: Any) -> str:
     if isinstance(value, str) and value.startswith("${"):
         return value[2:].partition("}")[0].partition(".")[0]
     return ""
-
-
-__all__ = ["List", "Map", "Resource", "at", "listed", "number", "referred", "text", "truth"]
