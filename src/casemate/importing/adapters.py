@@ -45,7 +45,7 @@ def handler(event, context):
     found = handle(_body(event).decode("utf-8", "replace"))
     status, headers = 200, {}
     if isinstance(found, tuple):  # as Flask has it: body, status, headers
-        found, status, headers = (*found, 200, {})[:3] if len(found) < 3 else found[:3]
+        found, status, headers = (*found, *(None, 200, {})[len(found) :])[:3]
     if isinstance(event, dict) and "route" in event and "path_parameters" in event:
         body = "" if found is None else found
         return {"status": int(status), "headers": dict(headers), "body": body}

@@ -17,6 +17,7 @@ from casemate.importing.code import Sources, handler_of
 from casemate.importing.environment import Environment, environment_of, hidden_values
 from casemate.importing.manifest_text import text_of
 from casemate.importing.modules import Module, Modules
+from casemate.importing.needs import Budget
 from casemate.importing.outcome import Imported, Made, Notes, Opened, shown
 from casemate.importing.packages import requirements_of
 from casemate.importing.page import PAGE_NAME, page_of
@@ -100,6 +101,7 @@ class _Import:
         self._comments: dict[tuple[str, str], list[str]] = {}
         self._code_read = Code(workspace)
         self._modules: dict[str, Module] = {}
+        self._budget = Budget()
 
     def _named(self) -> str:
         """Return the project's name: that of the service, or of the template's folder."""
@@ -114,7 +116,7 @@ class _Import:
     def draft(self) -> None:
         """Draft all functions, then what only all of them together decide."""
         environments = self._environments()
-        triggering = Triggering(self._resources, self._notes)
+        triggering = Triggering(self._resources, self._notes, self._sources.holds)
         routing = Routing(self._application, self._notes, self.project)
         functions = self._application.functions
         for function in functions[: limits.MAX_FUNCTIONS]:
@@ -200,7 +202,7 @@ class _Import:
         elif function.code is not None:
             modules.of_entry(function.code, function.entry, self._files(function))
         grants = building.needs_and_grants(
-            draft, modules, self._application, self._resources, self._notes
+            draft, modules, self._application, self._resources, self._notes, self._budget
         )
         if grants:
             table["grants"] = grants
@@ -234,8 +236,8 @@ class _Import:
     def _requirements(self) -> None:
         for source in self._sources.all:
             users = [each for each in self._drafts if each.source is source]
-            sdk = any(each.needs.sdk for each in users)
-            file = requirements_of(source, self._workspace, sdk=sdk, notes=self._notes)
+            brought = {name for each in users for name in each.needs.packages}
+            file = requirements_of(source, self._workspace, brought=brought, notes=self._notes)
             for draft in users if file is not None else ():
                 draft.table["requirements"] = file
 
@@ -281,7 +283,13 @@ class _Import:
             count = self._copied(made)
             self._manifest(made)
             found = self._outcome(folder, count)
-            write_text(made, PAGE_NAME, page_of(found))
+            page = page_of(found)
+            if self._sources.holds(page):
+                raise NothingToImportError(
+                    "The value of a secret is a name in the template, which would be told.",
+                    next_step="Rename it there, and import it again.",
+                )
+            write_text(made, PAGE_NAME, page)
             write_text(made, ".gitignore", ".casemate/\n.venv/\n__pycache__/\n.env*\n")
         return found
 
@@ -308,6 +316,11 @@ class _Import:
                 f"Imported from {self._application.place.file}. What is left is in {PAGE_NAME}."
             ]
             text = text_of(self.project, tables, self._resources.declared, self._comments, first)
+            if self._sources.holds(text):  # whatever way it came: nothing is better than this
+                raise NothingToImportError(
+                    "The value of a secret stands elsewhere in the template, and would be written.",
+                    next_step="Give it as a parameter or a reference there, and import it again.",
+                )
             write_text(folder, MANIFEST_NAME, text)
             try:
                 load(path)

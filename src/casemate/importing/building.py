@@ -10,7 +10,7 @@ from casemate.importing.code import Source
 from casemate.importing.environment import Environment
 from casemate.importing.grants import Granting, left_out
 from casemate.importing.modules import Modules
-from casemate.importing.needs import Needs, needs_of
+from casemate.importing.needs import Budget, Needs, needs_of
 from casemate.importing.outcome import Notes
 from casemate.importing.resources import Resources
 from casemate.importing.values import UNKNOWN
@@ -20,6 +20,8 @@ KEEP_ON_AWS = (
     "no counterpart: keep it on AWS with a key from the vault and an egress grant "
     "(docs/howto/run-aws-handlers.md)"
 )
+_POWERTOOLS = ":layer:AWSLambdaPowertoolsPython"
+"""In the name of the layer that brings aws-lambda-powertools."""
 _DEFAULT_MEMORY = {"serverless": 1024}
 """MiB where nothing is said; Lambda itself gives 128."""
 
@@ -93,7 +95,10 @@ def features(function: Function, notes: Notes) -> None:
             "grant each server that it reaches as egress, with private = true and an exception",
         )
     for key, what, next in _FEATURES:
-        if function.settings.get(key):
+        found = function.settings.get(key)
+        if key == "layers" and found and all(_POWERTOOLS in each for each in found):
+            continue  # of which requirements are made
+        if found:
             blocking = key in ("layers", "file_system")
             notes.leave(function.place, f"{function.name}: {what}", next, blocking=blocking)
 
@@ -137,14 +142,19 @@ def _last(function: Function) -> str:
 
 
 def needs_and_grants(
-    draft: Draft, modules: Modules, application: Application, resources: Resources, notes: Notes
+    draft: Draft,
+    modules: Modules,
+    application: Application,
+    resources: Resources,
+    notes: Notes,
+    budget: Budget,
 ) -> dict[str, Any]:
     """Read what the code needs, tell what to change in it, and return the grants."""
     function = draft.function
     others = frozenset(map(_last, application.functions)) - {_last(function)}
     hidden = draft.environment.secrets
     variables = {v.name: v.value for v in function.environment if v.name not in hidden}
-    draft.needs = needs = needs_of(modules, variables, _last(function), others)
+    draft.needs = needs = needs_of(modules, variables, _last(function), others, budget)
     granting = Granting(function, resources, notes, draft.source.place)
     granting.take(needs)
     for variable, secret in draft.environment.secrets.items():
@@ -162,10 +172,9 @@ def needs_and_grants(
         notes.leave(
             draft.source.place(Place(file)), what, "mend it, and add the grants", blocking=True
         )
-    if not modules.complete:
-        notes.leave(
-            function.place, f"{function.name} has more modules than are read", "add the grants"
-        )
+    if not (modules.complete and needs.complete):
+        what = f"{function.name} has more code than is read"
+        notes.leave(function.place, what, "add the grants that are missing", blocking=True)
     return granting.table()
 
 

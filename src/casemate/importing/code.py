@@ -7,12 +7,15 @@ import re
 import sys
 from dataclasses import dataclass, field
 
+from ahocorasick_rs import BytesAhoCorasick
+
 from casemate.audit.model import Application, Function, Place, Platform
 from casemate.audit.workspace import Workspace
 from casemate.importing import limits
 from casemate.importing.adapters import ADAPTER, for_lambda, for_openfaas
 from casemate.importing.names import Names, plain
 from casemate.importing.outcome import Notes, shown
+from casemate.model.errors import CasemateError
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LEFT_OUT = frozenset(
@@ -64,6 +67,10 @@ class Source:
         return Place(posixpath.join(self.name, self.below, inside), place.line, place.column)
 
 
+class TooManySecretsError(CasemateError):
+    """There are more secrets than are looked for in what is copied."""
+
+
 class Sources:
     """All folders of code, each once however many functions share it."""
 
@@ -74,7 +81,8 @@ class Sources:
         self._notes = notes
         self._names = Names()
         self._by_root: dict[tuple[str, str], Source] = {}
-        self._secrets: tuple[str, ...] = ()
+        self._secrets: tuple[bytes, ...] = ()
+        self._any = BytesAhoCorasick(())
         self._count = 0
         self._size = 0
 
@@ -85,7 +93,13 @@ class Sources:
 
     def keep_out(self, values: set[str]) -> None:
         """Copy no file that holds one of these."""
-        self._secrets = tuple(sorted(values))
+        if len(values) > limits.MAX_SECRETS:
+            raise TooManySecretsError(
+                f"There are more than {limits.MAX_SECRETS} secrets in the template.",
+                next_step="Take them out, or import a part of the application by itself.",
+            )
+        self._secrets = tuple(each.encode("utf-8", "surrogatepass") for each in sorted(values))
+        self._any = BytesAhoCorasick(self._secrets)
 
     def of(self, function: Function, name: str) -> Source | None:
         """Return where a function's code is; None if it has none that can be taken."""
@@ -108,7 +122,9 @@ class Sources:
         key = (function.code, function.name if alone else "")
         if key not in self._by_root:
             last = function.code.rpartition("/")[2]
-            wanted = name if alone else plain(last, "app") if last not in ("", ".") else "app"
+            asset = last.startswith("asset.")  # of CDK, called by its digest
+            wanted = plain(last, "app") if last not in ("", ".") else "app"
+            wanted = name if alone or asset else wanted
             source = Source(
                 f"functions/{self._names.take(wanted)}", function.code, _FUNCTION if alone else ""
             )
@@ -119,9 +135,11 @@ class Sources:
     def _copy(self, source: Source) -> None:
         start = "" if source.root == "." else f"{source.root}/"
         seen: dict[str, str] = {}
-        for file in self._workspace.under(source.root):
+        files = list(self._workspace.under(source.root))
+        projects = {f.rpartition("/")[0] for f in files if f.endswith("/casemate.toml")}
+        for file in files:
             inside = file[len(start) :]
-            if self._passed_over(file, inside):
+            if self._passed_over(file, inside) or _below(file, projects):
                 continue
             target = posixpath.join(source.name, source.below, inside)
             wrong = _unusable(target) or self._beyond(file)
@@ -167,7 +185,13 @@ class Sources:
         return ""
 
     def _holds(self, data: bytes) -> bool:
-        return any(value.encode("utf-8", "surrogatepass") in data for value in self._secrets)
+        if not self._any.find_matches_as_indexes(data):  # in one pass, which nearly all end with
+            return False
+        return any(_stands_in(value, data) for value in self._secrets)
+
+    def holds(self, text: str) -> bool:
+        """Tell whether the value of a secret stands in a text."""
+        return self._holds(text.encode("utf-8", "surrogatepass"))
 
     def refuse(self, target: str, file: str, data: bytes) -> bool:
         """Tell whether a file that was read must not be written, and say so."""
@@ -180,6 +204,29 @@ class Sources:
             blocking=target.rpartition(".")[2] not in _SETTINGS,
         )
         return True
+
+
+def _below(file: str, folders: set[str]) -> bool:
+    """Tell whether a file is in one of the folders: a project that was made before."""
+    folder = file.rpartition("/")[0]
+    while folder:
+        if folder in folders:
+            return True
+        folder = folder.rpartition("/")[0]
+    return False
+
+
+def _stands_in(value: bytes, data: bytes) -> bool:
+    """Tell whether a value stands in data by itself, not as a part of a longer word or number."""
+    at = data.find(value)
+    while at >= 0:
+        before, behind = data[at - 1 : at], data[at + len(value) : at + len(value) + 1]
+        if not (value[:1].isalnum() and before.isalnum()) and not (
+            value[-1:].isalnum() and behind.isalnum()
+        ):
+            return True
+        at = data.find(value, at + 1)
+    return False
 
 
 def _unusable(target: str) -> str:

@@ -18,11 +18,18 @@ from casemate.importing.aws_calls import (
     TELLING,
     Call,
 )
+from casemate.importing.limits import MAX_CALLS
 from casemate.importing.modules import Modules, Scope
 from casemate.importing.values import UNKNOWN, Client, Method, Thing, Value, Values, Web, argument
 
 _FREE = frozenset(("exceptions", "meta", "close", "get_waiter", "get_paginator", "get_queue_url"))
 """Of clients: what asks nothing of AWS, or is told where it is used."""
+BROUGHT = {
+    "boto3": "boto3",
+    "botocore": "boto3",
+    "aws_lambda_powertools": "aws-lambda-powertools",
+}
+"""Packages by the modules that Lambda, or a layer of AWS's own, brings along."""
 OPENFAAS_SECRETS = "/var/openfaas/secrets/"
 
 
@@ -61,15 +68,26 @@ class Needs:
     """All places that read a variable."""
     contacts: list[Contact] = field(default_factory=list)
     secret_files: list[tuple[str, Place]] = field(default_factory=list)
-    sdk: bool = False
-    """Whether boto3 is imported."""
+    packages: set[str] = field(default_factory=set)
+    """Of those that Lambda or a layer brings along, what is imported."""
+    complete: bool = True
+    """False if there was more code than is looked at."""
+
+
+class Budget:
+    """How many calls may be looked at: many functions can share much code."""
+
+    def __init__(self, calls: int = MAX_CALLS) -> None:
+        """Begin with all of them."""
+        self.left = calls
 
 
 def needs_of(
     modules: Modules,
     environment: dict[str, str],
-    handler: str = "",
-    others: frozenset[str] = frozenset(),
+    handler: str,
+    others: frozenset[str],
+    budget: Budget,
 ) -> Needs:
     """Return what a handler needs, and its modules when they are imported.
 
@@ -77,11 +95,15 @@ def needs_of(
     """
     values, needs = Values(modules, environment), Needs()
     reached = modules.reached(handler, others)
-    needs.sdk = any(modules.imports(name) for name in ("boto3", "botocore"))
+    needs.packages = {BROUGHT[name] for name in BROUGHT if modules.imports(name)}
     for module in modules.named.values():
         for node, scope in module.calls:
             if scope.body not in reached:
                 continue
+            budget.left -= 1
+            if budget.left < 0:
+                needs.complete = False
+                return needs
             _Calling(node, scope, values, needs).look()
         for read, scope in module.reads:
             if scope.body in reached and values.dotted(read.value, scope) == "os.environ":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from casemate.audit.model import Function, Trigger
+from casemate.audit.rules.secret_search import secrets_in
 from casemate.importing.limits import MAX_TRIGGERS
 from casemate.importing.outcome import Notes
 from casemate.importing.resources import Known, Resources
@@ -38,8 +39,9 @@ _EVENTS = {"s3:ObjectCreated": "created", "s3:ObjectRemoved": "deleted"}
 class Triggering:
     """Makes the triggers of functions; a queue is consumed once in a project."""
 
-    def __init__(self, resources: Resources, notes: Notes) -> None:
-        """Begin without any."""
+    def __init__(self, resources: Resources, notes: Notes, secret: Callable[[str], bool]) -> None:
+        """Begin without any. `secret` tells whether a text holds the value of a known secret."""
+        self._secret = secret
         self._resources = resources
         self._notes = notes
         self._consumed: dict[str, str] = {}
@@ -132,10 +134,9 @@ class Triggering:
             text = json.dumps(data)
         except (ValueError, TypeError, RecursionError):
             data, text = None, ""
-        if data is None or "${" in text or len(text) > 4_096 or not _plain(data):
-            what = (
-                "the input of its schedule could not be read, or is not known before a deployment"
-            )
+        hidden = "{{" in text or self._secret(text) or any(True for _ in secrets_in(text))
+        if hidden or data is None or "${" in text or len(text) > 4_096 or not _plain(data):
+            what = "the input of its schedule could not be read, or holds what looks like a secret"
             self._leave(function, trigger, what, "write it as `data` of the schedule")
             return {}
         self._leave(

@@ -177,6 +177,32 @@ def test_packages_that_lambda_has_built_in_are_asked_for(tmp_path: Path) -> None
     assert "requirements" not in manifest["function"]["one"] and "Pipfile" in told(found)
 
 
+def test_a_layer_of_powertools_becomes_a_package(tmp_path: Path) -> None:
+    layer = "arn:aws:lambda:eu-west-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python312:7"
+    code = "from aws_lambda_powertools import Logger\n" + HANDLER
+    found, manifest = run(tmp_path, template(code, more=f"      Layers: ['{layer}']"))
+    file = tmp_path / "project" / manifest["function"]["one"]["requirements"]
+    assert file.read_text().startswith("aws-lambda-powertools ")
+    assert "layers" not in told(found)
+
+
+def test_code_that_stands_in_the_template(tmp_path: Path) -> None:
+    text = """\
+Resources:
+  Small:
+    Type: AWS::Lambda::Function
+    Properties:
+      Handler: index.run
+      Runtime: python3.13
+      Code: {ZipFile: "import requests\\ndef run(e, c):\\n  requests.get('https://a.example/')\\n"}
+"""
+    _, manifest = run(tmp_path, {"template.yaml": text})
+    small = manifest["function"]["small"]
+    assert small["handler"] == "index:run"
+    assert small["grants"] == {"egress": [{"host": "a.example"}]}
+    assert "def run" in (tmp_path / "project" / small["source"] / "index.py").read_text()
+
+
 def test_a_service_with_two_functions_of_one_folder(tmp_path: Path) -> None:
     service = """\
 service: my_shop

@@ -278,3 +278,64 @@ def test_many_functions_that_share_much_code_take_no_long_time(tmp_path: Path) -
     started = time.process_time()
     run(tmp_path, files)
     assert time.process_time() - started < 10
+
+
+def test_more_secrets_than_are_looked_for_are_refused(tmp_path: Path) -> None:
+    variables = ", ".join(f"T{i}_TOKEN: value-{i}-of-a-secret" for i in range(501))
+    with pytest.raises(CasemateError, match="more than 500 secrets"):
+        run(tmp_path, template(HANDLER, variables="{" + variables + "}"))
+    assert not (tmp_path / "project").exists()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        '      Events: {S: {Type: Schedule, Properties: {Schedule: rate(1 day), Input: \'{"a": "%s"}\'}}}',
+        "      Events: {B: {Type: S3, Properties: {Bucket: b, Events: 's3:ObjectCreated:*',"
+        " Filter: {S3Key: {Rules: [{Name: prefix, Value: '%s'}]}}}}}",
+        "      Events: {Q: {Type: SQS, Properties: {Queue: '%s'}}}",
+        "      Layers: ['%s']",
+        "      Description: '%s'",
+    ],
+)
+def test_a_secret_that_stands_elsewhere_too_is_not_written(tmp_path: Path, place: str) -> None:
+    files = template(HANDLER, more=place % SECRET, variables=f"{{DB_PASSWORD: {SECRET}}}")
+    try:
+        run(tmp_path, files)
+    except NothingToImportError:
+        assert not (tmp_path / "project").exists()
+    else:
+        assert SECRET.encode() not in everything(tmp_path / "project")
+
+
+def test_values_that_are_a_part_of_others_keep_no_file_out(tmp_path: Path) -> None:
+    code = "ACCOUNT = 1234567890123\n" + HANDLER
+    run(tmp_path, template(code, variables="{DB_PASSWORD: '456789'}"))
+    with pytest.raises(NothingToImportError):
+        run(tmp_path / "alone", template(code, variables="{DB_PASSWORD: '1234567890123'}"))
+
+
+def test_a_project_that_was_made_within_before_is_not_taken(tmp_path: Path) -> None:
+    files = template(HANDLER)
+    files["template.yaml"] = files["template.yaml"].replace("CodeUri: src", "CodeUri: .")
+    files["template.yaml"] = files["template.yaml"].replace("app.handler", "src.app.handler")
+    app = written(tmp_path / "app", files)
+    for name in ("one", "two"):
+        imported(app, "sam", app / name, Choices())
+    first, second = (
+        sorted(str(p.relative_to(app / name)) for p in (app / name).rglob("*") if p.is_file())
+        for name in ("one", "two")
+    )
+    assert first == second
+
+
+def test_more_code_than_is_looked_at_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "casemate.importing.needs.Budget.__init__", lambda self: setattr(self, "left", 3)
+    )
+    calls = "\n".join("    print()" for _ in range(5))
+    found, manifest = run(tmp_path, template(f"def handler(event, context):\n{calls}\n"))
+    assert any("more code than is read" in each.what and each.blocking for each in found.left)
+    assert "grants" not in manifest["function"]["one"]
