@@ -169,3 +169,56 @@ def test_a_stack_of_openfaas(node: TestNode, tmp_path: Path) -> None:
         told = f"PUT /x 1 2 {base64.b64encode(body).decode()}"
         assert (answer.status_code, answer.text) == (201, told)
         assert answer.headers["x-three"] == "3"
+
+
+STORE = """\
+import os
+
+import boto3
+
+table = boto3.resource("dynamodb").Table(os.environ["TABLE"])
+
+
+def save(event, context):
+    table.put_item(Item={"id": event["id"]})
+    return "kept"
+
+
+def load(event, context):
+    return table.get_item(Key={"id": event["id"]})["Item"]
+"""
+STORE_TEMPLATE = """\
+Transform: AWS::Serverless-2016-10-31
+Globals: {Function: {CodeUri: src, Runtime: python3.11, Environment: {Variables: {TABLE: !Ref T}}}}
+Resources:
+  T: {Type: AWS::Serverless::SimpleTable}
+  SaveFunction:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: store.save, Policies: [AmazonDynamoDBFullAccess]}
+  LoadFunction:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: store.load, Policies: [AmazonDynamoDBFullAccess]}
+"""
+
+
+def test_code_that_is_changed_as_told_has_what_it_needs_and_no_more(
+    node: TestNode, tmp_path: Path
+) -> None:
+    project = made(tmp_path, {"template.yaml": STORE_TEMPLATE, "src/store.py": STORE}, "sam")
+    page = (project / "IMPORT.md").read_text()
+    assert '`context.table("t").put(item)`' in page and '`context.table("t").get(key)`' in page
+    (project / "functions/src/store.py").write_text(
+        "def save(event, context):\n"
+        "    context.table('t').put({'id': event['id']})\n"
+        "    return context.table('t').get('a').value if event.get('read') else 'kept'\n\n\n"
+        "def load(event, context):\n"
+        "    return context.table('t').get(event['id']).value\n"
+    )
+    manifest = project / "casemate.toml"
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join(one for one in lines if not one.startswith("requirements")))
+    deployed(node, project)
+    assert node.invoke({"id": "a"}, function="from-sam/save").json() == "kept"
+    assert node.invoke({"id": "a"}, function="from-sam/load").json() == {"id": "a"}
+    refused = node.invoke({"id": "a", "read": True}, function="from-sam/save")
+    assert node.error(refused)["type"].endswith("DeniedError")

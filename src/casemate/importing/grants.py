@@ -23,7 +23,16 @@ _LISTS = {"queue": "queues", "topic": "topics", "secret": "secrets", "function":
 _AWS = re.compile(r"(?:^|\.)amazonaws\.com(?:\.cn)?\Z")
 _MAX_GRANTS = 100
 _MAX_PREFIXES = 32
-_MAX_PATTERN = 400
+_MAX_PATTERN = 1_000
+_ENDS = ("", "/", "*", ":")
+_SERVICES = {
+    "bucket": ("s3",),
+    "table": ("dynamodb",),
+    "queue": ("sqs",),
+    "topic": ("sns",),
+    "secret": ("secretsmanager", "ssm"),
+    "function": ("lambda",),
+}
 
 Prefixes = frozenset[str] | None
 """Of keys; None means all."""
@@ -75,21 +84,46 @@ def _about(statement: Statement, known: Known) -> list[str]:
         if resource == "*":
             found.append("")
             continue
-        for reference in _REFERENCE.finditer(resource[:2_000]):
-            if known.logical and reference[1] == known.logical:
-                found.append(resource[reference.end() :] if known.kind == "bucket" else "")
-        if physical := _folded(known.physical):
-            end = _folded(resource).rpartition(":")[2]
-            name, slash, rest = end.partition("/")
-            if known.kind == "table":
-                name, rest = rest.partition("/")[0], ""
-            elif known.kind == "secret":
-                name, rest = (rest if end.startswith("parameter/") else end), ""
-            if _covers(name[:_MAX_PATTERN], physical) or (
-                known.kind == "secret" and _covers(name[:_MAX_PATTERN], physical + "-??????")
-            ):
-                found.append(slash + rest if known.kind == "bucket" else "")
+        text = _folded(resource[:_MAX_PATTERN])
+        for reference in _REFERENCE.finditer(text):
+            alone = text[: reference.start()][-1:] in ("", ":", "/")
+            rest = text[reference.end() :]
+            if known.logical and reference[1] == known.logical and alone and rest[:1] in _ENDS:
+                found.append(rest if known.kind == "bucket" else "")
+        name, rest = _named(text, known.kind)
+        if name and _fits(name, known):
+            found.append(rest)
     return found
+
+
+def _named(arn: str, kind: str) -> tuple[str, str]:
+    """Return the name in an ARN of this kind, and of a bucket what is behind it; else nothing."""
+    parts = arn.split(":", 5)
+    if len(parts) < 6 or parts[0] != "arn" or parts[2] not in _SERVICES[kind]:
+        return ("", "")
+    end = parts[5]
+    if kind == "bucket":
+        name, slash, rest = end.partition("/")
+        return name, slash + rest
+    if kind == "table":
+        start, _, rest = end.partition("/")
+        return (rest.partition("/")[0], "") if start in ("table", "*") else ("", "")
+    if kind == "secret":
+        start, _, rest = end.partition("/") if parts[2] == "ssm" else end.partition(":")
+        return (rest, "") if start in ("parameter", "secret") else ("", "")
+    if kind == "function":
+        start, _, rest = end.partition(":")
+        return (rest.partition(":")[0], "") if start == "function" else ("", "")
+    return end, ""
+
+
+def _fits(pattern: str, known: Known) -> bool:
+    """Tell whether a name in a policy is that of something, which only wildcards are if unknown."""
+    physical = _folded(known.physical)
+    if not physical:
+        return not pattern.strip("*")
+    wanted = [physical, f"{physical}-??????"] if known.kind == "secret" else [physical]
+    return any(_covers(pattern, each) for each in wanted)
 
 
 def _folded(text: str) -> str:
