@@ -20,8 +20,10 @@ MAX_DEPTH = 12
 """Steps from a name to what it stands for."""
 MAX_NODES = 200_000
 """Expressions that are looked at for one function."""
-MAX_CALLS = 1_000_000
+MAX_CALLS = 400_000
 """Calls that are looked at for all functions together."""
+MAX_USES = 1_000
+"""Calls of AWS, of servers, and reads of variables that are told of one function."""
 MAX_SECRETS = 500
 """Values that are looked for in what is copied."""
 MAX_TOLD = 2_000

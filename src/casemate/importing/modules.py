@@ -54,6 +54,9 @@ class Module:
         self.reads: list[tuple[ast.Subscript, Scope]] = []
         self.returns: dict[int, list[tuple[ast.expr, Scope]]] = {}
         self.imported: dict[str, str] = {}
+        """What names stand for."""
+        self.brought: dict[str, None] = {}
+        """All that is imported."""
         self._look()
 
     def _look(self) -> None:
@@ -101,11 +104,14 @@ class Module:
         if isinstance(node, ast.ImportFrom):
             base = self.absolute(node)
             for alias in node.names:
-                self.imported[alias.asname or alias.name] = f"{base}.{alias.name}".lstrip(".")
+                dotted = f"{base}.{alias.name}".lstrip(".")
+                self.imported[alias.asname or alias.name] = dotted
+                self.brought[dotted] = None
             return
         for alias in node.names:
             bound = alias.asname or alias.name.partition(".")[0]
             self.imported[bound] = alias.name if alias.asname else bound
+            self.brought[alias.name] = None
 
     def _bind(self, node: ast.AST, scope: Scope) -> None:
         if isinstance(node, ast.Assign):
@@ -215,14 +221,8 @@ class Modules:
         return self._known[key]
 
     def _brought(self, module: Module) -> Iterator[str]:
-        for node in module.file.nodes:
-            if isinstance(node, ast.Import):
-                for alias in node.names:
-                    yield from self._with_packages(alias.name)
-            elif isinstance(node, ast.ImportFrom):
-                base = module.absolute(node)
-                for alias in node.names:
-                    yield from self._with_packages(f"{base}.{alias.name}".lstrip("."))
+        for dotted in module.brought:
+            yield from self._with_packages(dotted)
 
     def _with_packages(self, dotted: str) -> Iterator[str]:
         parts = dotted.split(".")[:32]

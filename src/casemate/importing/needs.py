@@ -18,7 +18,7 @@ from casemate.importing.aws_calls import (
     TELLING,
     Call,
 )
-from casemate.importing.limits import MAX_CALLS
+from casemate.importing.limits import MAX_CALLS, MAX_USES
 from casemate.importing.modules import Modules, Scope
 from casemate.importing.values import UNKNOWN, Client, Method, Thing, Value, Values, Web, argument
 
@@ -73,6 +73,10 @@ class Needs:
     complete: bool = True
     """False if there was more code than is looked at."""
 
+    def count(self) -> int:
+        """Return how much is to be told of it."""
+        return len(self.uses) + len(self.contacts) + len(self.reads) + len(self.undecided)
+
 
 class Budget:
     """How many calls may be looked at: many functions can share much code."""
@@ -101,7 +105,7 @@ def needs_of(
             if scope.body not in reached:
                 continue
             budget.left -= 1
-            if budget.left < 0:
+            if budget.left < 0 or needs.count() > MAX_USES:
                 needs.complete = False
                 return needs
             _Calling(node, scope, values, needs).look()

@@ -44,6 +44,7 @@ class Resources:
         self._names = {kind: Names() for kind in (*KINDS, "secret", "function")}
         self._by_logical: dict[str, Known] = {}
         self._by_physical: dict[tuple[str, str], Known] = {}
+        self._by_name: dict[tuple[str, str], Known] = {}
         self._of_variables: dict[tuple[str, str], str] = {}
         for function in application.functions:
             name = self._names["function"].take(
@@ -57,6 +58,7 @@ class Resources:
     def _keep(self, known: Known) -> Known:
         if known.logical:
             self._by_logical.setdefault(known.logical, known)
+            self._by_name.setdefault(known.identity, known)
         if known.physical:
             self._by_physical.setdefault((known.kind, known.physical), known)
         return known
@@ -137,15 +139,11 @@ class Resources:
         for name in (text, re.split(r"[:/]", text[-400:])[-1]):
             found = self._by_physical.get((kind, name))
             if found is None and kind in self._names:
-                found = self._by_name(kind, name)
+                # Variables are written with names of this platform.
+                found = self._by_name.get((kind, name))
             if found is not None:
                 return found
         return None
-
-    def _by_name(self, kind: str, name: str) -> Known | None:
-        """Return what is called so here: variables are written with names of this platform."""
-        known = (each for each in self._by_logical.values() if each.identity == (kind, name))
-        return next(known, None)
 
     def demand(self, kind: str, text: str, place: Place) -> Known | None:
         """Return what a text names, also what the template does not have if a name is enough."""
