@@ -18,7 +18,7 @@ from casemate.importing.environment import Environment, environment_of, hidden_v
 from casemate.importing.manifest_text import text_of
 from casemate.importing.modules import Module, Modules
 from casemate.importing.needs import Budget
-from casemate.importing.outcome import Imported, Made, Notes, Opened, shown
+from casemate.importing.outcome import Imported, Notes, Opened, shown
 from casemate.importing.packages import requirements_of
 from casemate.importing.page import PAGE_NAME, page_of
 from casemate.importing.resources import Resources
@@ -375,7 +375,7 @@ class _Import:
             grants = draft.table.get("grants", {})
             own = [*draft.environment.secrets.values(), *grants.get("secrets", ())]
             secrets |= dict.fromkeys(own)
-            made.append(_made(draft, grants, tuple(dict.fromkeys(own))))
+            made.append(building.made_of(draft, grants, tuple(dict.fromkeys(own))))
         names = {draft.name for draft in self._drafts}
         return Imported(
             project=self.project,
@@ -394,32 +394,3 @@ class _Import:
             left=self._notes.left,
             files=files,
         )
-
-
-def _made(draft: building.Draft, grants: Mapping[str, Any], secrets: tuple[str, ...]) -> Made:
-    table = draft.table
-    told = []
-    for kind, entries in grants.items():
-        for each in entries:
-            if isinstance(each, str):
-                told.append(f"{kind} {each}")
-            elif "host" in each:
-                told.append(f"egress {each['host']}:{each.get('port', 443)}")
-            else:
-                prefixes = f" {' '.join(each['prefixes'])}" if "prefixes" in each else ""
-                told.append(f"{kind} {each['name']} {','.join(each['actions'])}{prefixes}")
-    return Made(
-        name=draft.name,
-        was=shown(draft.function.name),
-        place=draft.function.place,
-        handler=table["handler"],
-        source=table["source"],
-        routes=tuple(f"{each['method']} {each['path']}" for each in table.get("http", ())),
-        triggers=tuple(
-            shown(f"{kind} {each.get(kind) or each.get('cron') or each.get('every')}")
-            for kind in ("schedule", "queue", "topic", "bucket", "table")
-            for each in table.get(kind, ())
-        ),
-        grants=tuple(map(shown, told)),
-        secrets=secrets,
-    )

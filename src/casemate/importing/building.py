@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,7 @@ from casemate.importing.environment import Environment
 from casemate.importing.grants import Granting, left_out
 from casemate.importing.modules import Modules
 from casemate.importing.needs import Budget, Needs, needs_of
-from casemate.importing.outcome import Notes
+from casemate.importing.outcome import Made, Notes, shown
 from casemate.importing.resources import Resources
 from casemate.importing.values import UNKNOWN
 from casemate.model.function import SUPPORTED_PYTHONS
@@ -201,3 +202,33 @@ def _changes(draft: Draft, resources: Resources, notes: Notes) -> None:
         notes.change(
             place_of(place), f"the file of the secret {name}", f'context.secret("{secret}")'
         )
+
+
+def made_of(draft: Draft, grants: Mapping[str, Any], secrets: tuple[str, ...]) -> Made:
+    """Return what is told of a function."""
+    table = draft.table
+    told = []
+    for kind, entries in grants.items():
+        for each in entries:
+            if isinstance(each, str):
+                told.append(f"{kind} {each}")
+            elif "host" in each:
+                told.append(f"egress {each['host']}:{each.get('port', 443)}")
+            else:
+                prefixes = f" {' '.join(each['prefixes'])}" if "prefixes" in each else ""
+                told.append(f"{kind} {each['name']} {','.join(each['actions'])}{prefixes}")
+    return Made(
+        name=draft.name,
+        was=shown(draft.function.name),
+        place=draft.function.place,
+        handler=table["handler"],
+        source=table["source"],
+        routes=tuple(f"{each['method']} {each['path']}" for each in table.get("http", ())),
+        triggers=tuple(
+            shown(f"{kind} {each.get(kind) or each.get('cron') or each.get('every')}")
+            for kind in ("schedule", "queue", "topic", "bucket", "table")
+            for each in table.get(kind, ())
+        ),
+        grants=tuple(map(shown, told)),
+        secrets=secrets,
+    )
