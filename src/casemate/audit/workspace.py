@@ -99,6 +99,10 @@ class Workspace:
         """Tell whether there is such a file."""
         return name in self._sizes
 
+    def size(self, name: str) -> int:
+        """Return a file's size in bytes."""
+        return self._sizes.get(name, 0)
+
     def under(self, folder: str) -> Iterator[str]:
         """Yield the files in a folder and below."""
         if folder in ("", "."):

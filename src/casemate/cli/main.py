@@ -39,6 +39,8 @@ class Entry(NamedTuple):
     name: str
     panel: str
     summary: str
+    module: str = ""
+    """Where its name is a word of Python."""
 
 
 PROJECT, NODE, OPERATE, DATA, ACCESS = (
@@ -51,6 +53,12 @@ PROJECT, NODE, OPERATE, DATA, ACCESS = (
 
 ENTRIES = (
     Entry("init", PROJECT, "Create a working project with one function and its test"),
+    Entry(
+        "import",
+        PROJECT,
+        "Turn an application of AWS Lambda or OpenFaaS into a project",
+        "import_app",
+    ),
     Entry(
         "stubs", PROJECT, "Write the types of what a handler gets, for editors and type checkers"
     ),
@@ -159,7 +167,8 @@ class RootGroup(DocumentedGroup):
         if cmd_name not in self.commands:
             return None
         if cmd_name not in self._loaded:
-            module = importlib.import_module(f"casemate.cli.commands.{cmd_name}")
+            name = next(each.module or each.name for each in ENTRIES if each.name == cmd_name)
+            module = importlib.import_module(f"casemate.cli.commands.{name}")
             loaded = typer.main.get_command(module.app)
             loaded.name = cmd_name
             self._loaded[cmd_name] = loaded

@@ -7,6 +7,7 @@ without running it is accepted. Nothing is imported or run.
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 import warnings
 from pathlib import Path, PurePosixPath
@@ -73,7 +74,7 @@ def _files(root: Path, parts: list[str]) -> tuple[bool, bool]:
     return (base / "__init__.py").is_file(), base.with_name(f"{parts[-1]}.py").is_file()
 
 
-def _module_names(path: Path, module: str, python: str | None) -> set[str] | None:
+def _module_names(path: Path, module: str, python: str | None) -> frozenset[str] | None:
     """Return the names a module surely has at most, or None if that cannot be known."""
     try:
         if path.stat().st_size > MAX_SOURCE:
@@ -84,9 +85,7 @@ def _module_names(path: Path, module: str, python: str | None) -> set[str] | Non
             f"a module {module} that can be read", f"{quoted(path.name)}: {error.strerror}"
         ) from error
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(code)
+        return _names_in(code)
     except SyntaxError as error:
         if not _knows_syntax_of(python):
             return None
@@ -96,7 +95,16 @@ def _module_names(path: Path, module: str, python: str | None) -> set[str] | Non
         ) from error
     except (ValueError, RecursionError, MemoryError):
         return None
-    return _bound_names(tree)
+
+
+@functools.lru_cache(maxsize=4)
+def _names_in(code: bytes) -> frozenset[str] | None:
+    """Return the names of a module's text: many functions of a project may share one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tree = ast.parse(code)
+    names = _bound_names(tree)
+    return None if names is None else frozenset(names)
 
 
 def _knows_syntax_of(python: str | None) -> bool:

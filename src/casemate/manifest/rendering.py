@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 import msgspec
@@ -22,6 +23,7 @@ from casemate.model.grant import (
 Document = dict[str, object]
 """Data as `tomllib` would give it."""
 
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SIZES = ("max_object", "max_total", "max_item", "max_message")
 
 
@@ -42,9 +44,9 @@ def grants_text(function: str, grants: Iterable[Grant]) -> str:
         if not isinstance(values, list):
             continue
         if all(isinstance(value, str) for value in values):
-            lines.append(f"{key} = {_toml(values)}")
+            lines.append(f"{key} = {toml_value(values)}")
         else:
-            lines += [f"{key} = [", *(f"  {_toml(value)}," for value in values), "]"]
+            lines += [f"{key} = [", *(f"  {toml_value(value)}," for value in values), "]"]
     return "\n".join(lines) + "\n"
 
 
@@ -102,12 +104,16 @@ def _fields(spec: BucketSpec | TableSpec | QueueSpec | TableIndex) -> Document:
     return fields
 
 
-def _toml(value: object) -> str:
+def toml_value(value: object) -> str:
     """Return a value on one line; strings as basic strings, whose escapes JSON's are."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+        return "{ " + ", ".join(f"{_key(k)} = {toml_value(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _key(key: str) -> str:
+    return key if _BARE_KEY.fullmatch(key) else toml_value(key)

@@ -160,6 +160,19 @@ def test_templates_of_random_shapes_are_no_crash(resources: dict[str, tuple[str,
     assert failures({"template.json": json.dumps(template)}) == []
 
 
+@pytest.mark.parametrize(
+    "number", [".inf", "-.inf", ".nan", "'1e999'", "'1e308G'", "1e308", "9" * 400]
+)
+def test_numbers_that_no_setting_has_are_no_crash(number: str) -> None:
+    lambda_function = f"Properties: {{Timeout: {number}, MemorySize: {number}, Handler: a.b}}"
+    stack = f"limits: {{memory: {number}}}, environment: {{exec_timeout: {number}}}"
+    files = {
+        "template.yaml": f"Resources: {{F: {{Type: AWS::Lambda::Function, {lambda_function}}}}}",
+        "stack.yml": f"provider: {{name: openfaas}}\nfunctions: {{f: {{lang: python3, {stack}}}}}",
+    }
+    assert failures(files) == []
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.text(max_size=200))
 def test_random_texts_are_no_crash(text: str) -> None:

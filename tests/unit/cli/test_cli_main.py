@@ -212,7 +212,7 @@ def test_only_the_entry_point_exits() -> None:
 def test_commands_have_no_parameter_for_a_credential() -> None:
     """Whoever may see processes would see it. `secret` is the name of one, never its value."""
     for entry in ENTRIES:
-        module = __import__(f"casemate.cli.commands.{entry.name}", fromlist=["app"])
+        module = __import__(f"casemate.cli.commands.{entry.module or entry.name}", fromlist=["app"])
         for registered in module.app.registered_commands:
             names = inspect.signature(registered.callback).parameters
             assert not {"value", "password", "token", "api_key", "key_text"} & set(names)

@@ -81,7 +81,9 @@ def _function(document: Map, file: str, code: CodeFiles) -> Function:
         ),
         environment=_variables(at(container, "env")),
         timeout=number(at(pod, "timeoutSeconds")),
-        memory=int(found * (1024 if "G" in memory else 1)) if found is not None else None,
+        memory=int(min(found, 1e15) * (1024 if "G" in memory else 1))
+        if found is not None
+        else None,
         concurrency=_whole(
             at(annotations, "autoscaling.knative.dev/max-scale")
             or at(annotations, "autoscaling.knative.dev/maxScale")

@@ -12,6 +12,8 @@ from casemate.audit.importers.port import Source
 from casemate.audit.model import Application, Function, Place, Platform, Reach, Trigger, Variable
 from casemate.audit.workspace import Workspace
 
+_MOST = 1e15
+"""Beyond which a number of bytes is none that a machine has."""
 _RUNTIMES = {"python": "python3", "node": "nodejs", "go": "go", "ruby": "ruby", "java": "java"}
 
 
@@ -81,6 +83,8 @@ def _function(name: str, each: Map, functions: Map, file: str, code: CodeFiles) 
         memory=_mib(at(each, "limits", "memory")),
         settings={
             "stack": each,
+            "lang": language,
+            "schedule": text(at(annotations, "schedule")) if kind == "schedule" else "",
             "image": text(each.get("image")),
             "limits": at(each, "limits"),
             "read_only": truth(each.get("readonly_root_filesystem")),
@@ -111,4 +115,4 @@ def _mib(value: Any) -> int | None:
     written = text(value)
     found = number(written.rstrip("iBKMGkmg"))
     scale = 1024 if "G" in written.upper() else 1
-    return int(found * scale) if found is not None else None
+    return int(min(found, _MOST) * scale) if found is not None else None

@@ -188,6 +188,7 @@ class _Service:
         tracing = each.get("tracing", at(provider, "tracing", "lambda"))
         url = each.get("url")
         given: dict[str, Any] = {
+            "FunctionName": each.get("name"),
             "Handler": each.get("handler"),
             "Runtime": each.get("runtime", provider.get("runtime")),
             "Timeout": each.get("timeout", provider.get("timeout", 6)),
@@ -214,7 +215,12 @@ class _Service:
             if source in each.places:
                 properties.places[key] = each.places[source]
         return Resource(
-            _logical(name), "AWS::Serverless::Function", properties, place, base=self._file
+            _logical(name),
+            "AWS::Serverless::Function",
+            properties,
+            place,
+            attributes={"Declared": name},
+            base=self._file,
         )
 
     def _own_role(self, each: Map) -> dict[str, Any]:

@@ -54,7 +54,10 @@ def application_of(
         functions=functions,
         assets=assets_of(named, notes),
         variables=tuple(_variables(resources, notes)),
-        settings={"parameters": tuple(parameters)},
+        settings={
+            "parameters": tuple(parameters),
+            "resources": tuple((each.name, each.type, each.place) for each in named.values()),
+        },
         unresolved=tuple(dict.fromkeys((*unresolved, *notes))),
     )
 

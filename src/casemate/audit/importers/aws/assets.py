@@ -37,7 +37,12 @@ def cors_of(rules: Any) -> Settings:
         for key in ("AllowOrigins", "AllowOrigin", "AllowedOrigins", "allowedOrigins"):
             origins += [text(o).strip("'\"") for o in listed(each.get(key))]
         credentials = truth(each.get("AllowCredentials"))
-    return {"cors_any": "*" in origins, "cors_credentials": credentials, "cors": bool(rules)}
+    return {
+        "cors_any": "*" in origins,
+        "cors_credentials": credentials,
+        "cors": bool(rules),
+        "cors_origins": tuple(origins),
+    }
 
 
 def _bucket(each: Resource) -> Settings:
@@ -77,7 +82,39 @@ def _table(each: Resource) -> Settings:
         "protected": truth(each.get("DeletionProtectionEnabled"))
         or each.attributes.get("DeletionPolicy") == "Retain",
         "simple": each.type == "AWS::Serverless::SimpleTable",
+        "schema": _schema(each),
+        "indexes": _indexes(each),
+        "expires": each.text("TimeToLiveSpecification", "AttributeName")
+        if truth(each.get("TimeToLiveSpecification", "Enabled"), default=True)
+        else "",
     }
+
+
+def _schema(each: Resource, *path: str | int) -> tuple[tuple[str, str], ...]:
+    """Return the attributes that items are found by, each with its type: the key, the sort."""
+    if each.type == "AWS::Serverless::SimpleTable":
+        kinds = {"String": "S", "Number": "N", "Binary": "B"}
+        kind = kinds.get(each.text("PrimaryKey", "Type") or "String", "")
+        return ((each.text("PrimaryKey", "Name") or "id", kind),)
+    types = {
+        text(at(one, "AttributeName")): text(at(one, "AttributeType"))
+        for one in each.list("AttributeDefinitions")
+    }
+    found = {
+        text(at(one, "KeyType")): text(at(one, "AttributeName"))
+        for one in each.list(*path, "KeySchema")
+    }
+    names = [found[kind] for kind in ("HASH", "RANGE") if kind in found]
+    return tuple((name, types.get(name, "")) for name in names)
+
+
+def _indexes(each: Resource) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """Return the secondary indexes by their names."""
+    return tuple(
+        (each.text(key, number, "IndexName"), _schema(each, key, number))
+        for key in ("GlobalSecondaryIndexes", "LocalSecondaryIndexes")
+        for number in range(len(each.list(key)))
+    )
 
 
 def _queue(each: Resource) -> Settings:
@@ -90,6 +127,10 @@ def _queue(each: Resource) -> Settings:
             or at(_json(each.get("RedrivePolicy")), "deadLetterTargetArn")
         ),
         "visibility": number(each.get("VisibilityTimeout")),
+        "receives": number(
+            each.get("RedrivePolicy", "maxReceiveCount")
+            or at(_json(each.get("RedrivePolicy")), "maxReceiveCount")
+        ),
     }
 
 
@@ -434,6 +475,15 @@ KINDS: Mapping[str, tuple[str, Callable[[Resource], Settings]]] = {
         lambda each: {"of": json.dumps(each.get("ResourceArn") or "")},
     ),
 }
+_NAMED = {
+    "bucket": "BucketName",
+    "table": "TableName",
+    "queue": "QueueName",
+    "topic": "TopicName",
+    "secret": "Name",
+    "parameter": "Name",
+}
+"""What the platform itself calls an asset, where the template says so."""
 _POLICIES = {
     "AWS::S3::BucketPolicy": ("Bucket",),
     "AWS::SQS::QueuePolicy": ("Queues",),
@@ -478,7 +528,7 @@ def assets_of(named: Mapping[str, Resource], notes: Notes) -> tuple[Asset, ...]:
                 kind=kind,
                 name=each.name,
                 type=each.type,
-                settings=settings_of(each),
+                settings={**settings_of(each), "named": each.text(_NAMED.get(kind, ""))},
                 policy=tuple(own),
                 place=each.place,
             )

@@ -245,4 +245,10 @@ def _settings(each: Resource) -> dict[str, Any]:
         "sam": each.type == SAM,
         "url": each.get("FunctionUrlConfig") is not None,
         "file_system": bool(each.get("FileSystemConfigs")),
+        "declared": text(each.attributes.get("Declared")) or each.name,
+        "named": each.text("FunctionName"),
+        "dead_letter_target": referred(
+            at(dead, "TargetArn") or at(dead, "Destination") or at(dead, "arn") or dead
+        ),
+        "attempts": number(each.get("EventInvokeConfig", "MaximumRetryAttempts")),
     }

@@ -115,6 +115,7 @@ class Triggers:
                         path=text(at(properties, "Path")) or "/{proxy+}",
                         source=api,
                         place=place,
+                        settings=properties if isinstance(properties, dict) else {},
                     ),
                 )
             elif kind in _SAM_KINDS:

@@ -1,0 +1,94 @@
+"""`IMPORT.md`: what was made, what is left, each with its place and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from casemate.importing.outcome import Imported
+
+PAGE_NAME = "IMPORT.md"
+_MARKED = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#!"})
+"""What Markdown would take for more than text."""
+
+
+def page_of(found: Imported) -> str:
+    """Return the page."""
+    return "\n".join(_lines(found)) + "\n"
+
+
+def _lines(found: Imported) -> Iterator[str]:
+    yield f"# {found.project}: imported from {_text(found.template)}"
+    yield ""
+    yield f"{len(found.functions)} functions of {_text(found.platform)}, {found.files} files."
+    yield "Places of code are those in the project, places of templates those in the application."
+    yield from _section("Before the first deploy", _first(found), "Nothing.")
+    yield from _section(
+        "Calls that have to be changed",
+        (
+            f"- {_code(each.place)} {_text(each.call)} → {_code(each.instead)}"
+            for each in found.changes
+        ),
+        "None.",
+    )
+    yield from _section(
+        "What has no counterpart, or is for you to decide", _left(found), "Nothing."
+    )
+    yield from _section("Functions", _functions(found), "None.")
+    yield ""
+    yield "Then: `casemate audit .`, `casemate build`, `casemate deploy --approve`."
+
+
+def _section(title: str, lines: Iterable[str], none: str) -> Iterator[str]:
+    yield from ("", f"## {title}", "")
+    count = 0
+    for line in lines:
+        count += 1
+        yield line
+    if not count:
+        yield none
+
+
+def _first(found: Imported) -> Iterator[str]:
+    for secret in found.secrets:
+        yield f"- {_code(f'casemate secrets set {found.project}/{secret}')}: its value was left out"
+    for each in found.opened:
+        if each.accepted:
+            what = "everybody may call it, which was accepted at the import"
+        else:
+            what = (
+                "its template lets everybody call it, and it was written closed. Import again with "
+                f"--accept-public {each.function}, or write public = true"
+            )
+        yield f"- {_code(each.place)} {_text(each.function)}: {_text(what)}"
+    for left in found.left:
+        if left.blocking:
+            yield f"- {_code(left.place)} {_text(left.what)}. Next: {_text(left.next)}"
+
+
+def _left(found: Imported) -> Iterator[str]:
+    for each in found.left:
+        if not each.blocking:
+            yield f"- {_code(each.place)} {_text(each.what)}. Next: {_text(each.next)}"
+
+
+def _functions(found: Imported) -> Iterator[str]:
+    for each in found.functions:
+        was = f"was {_text(each.was)} ({_code(each.place)})"
+        yield f"- {_code(each.name)}, {was}: {_code(each.handler)}"
+        for word, values in (
+            ("routes", each.routes),
+            ("triggers", each.triggers),
+            ("grants", each.grants),
+            ("secrets", each.secrets),
+        ):
+            if values:
+                yield f"  - {word}: {', '.join(map(_code, values))}"
+
+
+def _text(text: object) -> str:
+    return str(text).translate(_MARKED)
+
+
+def _code(text: object) -> str:
+    """Return a span of code: nothing in it is markup, as long as no backtick ends it."""
+    return f"`{str(text).replace('`', chr(0x2019))}`"
