@@ -1,0 +1,137 @@
+"""Privileges of all functions of an application: their code read, each beside its grants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from casemate.audit.code.reading import Code, PythonFile
+from casemate.audit.model import Application, Function, Platform, Statement
+from casemate.audit.privileges.comparing import Decided, compare
+from casemate.audit.privileges.needs import EVERY, Needs, Open, Recorder
+from casemate.audit.privileges.program import Modules
+from casemate.audit.privileges.reading import Reader, StoppedError
+from casemate.audit.privileges.resources import Names
+from casemate.audit.privileges.results import Privileges
+from casemate.audit.privileges.values import DATA, Text, Values
+from casemate.audit.workspace import Workspace
+
+_INLINE = "index.py"
+_PLATFORMS = (Platform.AWS, Platform.CASEMATE)
+_LAMBDA = frozenset(("lambda.amazonaws.com", "edgelambda.amazonaws.com"))
+
+
+def privileges_of(application: Application, workspace: Workspace, code: Code) -> list[Privileges]:
+    """Return what is to be said of each function that is granted something."""
+    if application.platform not in _PLATFORMS:
+        return []
+    names = Names(application)
+    trusting = _used_by_others(application)
+    decided: list[Decided] = []
+    for function in application.functions:
+        if function.permissions:
+            needs = _needs(function, workspace, code)
+            if function.role in trusting:
+                what = f"the role {function.role[:80]} is not for functions alone"
+                needs = Needs(uses=needs.uses, open=(Open(EVERY, function.place, what),))
+            decided.append(Decided(function, needs, names))
+    by_role: dict[str, list[Decided]] = {}
+    for each in decided:
+        by_role.setdefault(each.function.role, []).append(each)
+    return [
+        compare(
+            application.name,
+            each,
+            [other for other in by_role[each.function.role] if other is not each]
+            if each.function.role
+            else (),
+        )
+        for each in decided
+    ]
+
+
+def _used_by_others(application: Application) -> frozenset[str]:
+    """Return the roles that something else than a function may become."""
+    return frozenset(
+        asset.name
+        for asset in application.of_kind("role")
+        if any(_other(statement) for statement in asset.policy)
+    )
+
+
+def _other(statement: Statement) -> bool:
+    return statement.allows and any(
+        principal.removeprefix("service:") not in _LAMBDA for principal in statement.principals
+    )
+
+
+def _needs(function: Function, workspace: Workspace, code: Code) -> Needs:
+    """Return what a function needs, or why that is not known."""
+    file, files, root, parsed = function.entry, workspace.files, function.code or "", code
+    if function.language != "python":
+        return _closed(function, f"its code is no Python: {function.language or 'not known'}")
+    inline = code.inline(function)
+    if inline is not None:
+        file, files, root, parsed = _INLINE, (_INLINE,), "", _Inline(inline)  # type: ignore[assignment]
+    elif function.code is None or not file:
+        return _closed(function, "its code is not here")
+    recorder = Recorder()
+    own = function.platform is Platform.CASEMATE
+    reader = Reader(
+        Modules(parsed, root, _python(files, root, workspace)), recorder, environment(function), own
+    )
+    try:
+        reader.run(file, _handler(function))
+    except (StoppedError, RecursionError) as error:
+        what = str(error) if isinstance(error, StoppedError) else "its code is nested too deep"
+        return _closed(function, what)
+    return recorder.needs()
+
+
+class _Inline:
+    """Code that stands in the template, as the only file."""
+
+    def __init__(self, file: PythonFile) -> None:
+        self._file = file
+
+    def python(self, file: str) -> PythonFile | None:
+        return self._file if file == _INLINE else None
+
+
+def _python(files: tuple[str, ...], root: str, workspace: Workspace) -> tuple[str, ...]:
+    return tuple(file for file in files if file.endswith(".py"))
+
+
+def _closed(function: Function, what: str) -> Needs:
+    return Needs(open=(Open(EVERY, function.place, what),))
+
+
+def _handler(function: Function) -> str:
+    """Return the name of the handler in its module: `app.handler`, `src/app.handler`, `a:f`."""
+    handler = function.handler
+    if ":" in handler:
+        return handler.partition(":")[2]
+    return handler.rpartition(".")[2]
+
+
+def environment(function: Function) -> dict[str, Values]:
+    """Return the environment's variables as the template sets them."""
+    if not function.knows("environment"):
+        return _Unknown()
+    found: dict[str, Values] = {
+        variable.name: frozenset((Text(variable.value),)) for variable in function.environment
+    }
+    found["AWS_LAMBDA_FUNCTION_NAME"] = frozenset((Text("${" + function.name + "}"),))
+    return found
+
+
+class _Unknown(dict[str, Values]):
+    """An environment of which nothing is known."""
+
+    def get(self, name: object, default: object = None) -> Values:  # type: ignore[override]
+        """Return data that may be anything."""
+        return DATA
+
+
+def decided_functions(found: list[Privileges]) -> Iterator[Privileges]:
+    """Yield those of which something can be said."""
+    return (each for each in found if not any(o.service == EVERY for o in each.undecided))

@@ -1,0 +1,165 @@
+"""What libraries do with the rights of a function. What is not in here is not known to do nothing."""
+
+from __future__ import annotations
+
+import sys
+from typing import NamedTuple
+
+
+class Use(NamedTuple):
+    """Actions that a call of a library needs, and where its resource is named."""
+
+    actions: tuple[str, ...]
+    place: int = 0
+    names: tuple[str, ...] = ("name",)
+
+
+HARMLESS = frozenset(
+    """
+    OpenSSL PIL aenum aiofiles aiohttp alembic altair annotated_types anyio apig_wsgi apispec
+    argparse arrow asgiref asyncpg attr attrs aws_xray_sdk babel backoff bcrypt binaryornot bleach
+    blinker brotli bs4 cachetools cattr cattrs certifi cffi chardet charset_normalizer click
+    colorama colorlog cookiecutter cryptography cssselect ctypes cv2 cx_Oracle cycler cython dacite
+    dataclasses_json dateparser dateutil deepdiff defusedxml deprecated dill discord django dns
+    docutils docx dotenv elasticsearch email_validator emoji environs exceptiongroup faker fastapi
+    fastjsonschema feedparser filelock flask flask_cors flask_restful flatten_json frozendict
+    frozenlist fuzzywuzzy geopy gevent github google gql graphene graphql greenlet gspread gunicorn
+    h11 h2 hashids holidays html2text html5lib httplib2 httpx humanize hypercorn idna imageio
+    importlib_metadata importlib_resources inflection isodate iso8601 itsdangerous jellyfish jinja2
+    jmespath joblib jose joserfc jsbeautifier json5 jsonpatch jsonpath jsonpath_ng jsonpickle
+    jsonpointer jsonschema jwcrypto jwt langdetect lark loguru lxml magic mako mangum markdown
+    markdown2 markdownify markupsafe marshmallow mashumaro matplotlib mistune mock more_itertools
+    mpmath msal msgpack msgspec multidict multipart mypy_extensions mysql MySQLdb nacl networkx
+    newrelic nltk numpy oauthlib openai openpyxl opentelemetry orjson packaging pandas paramiko
+    parse passlib pathspec peewee pendulum phonenumbers pika pkg_resources playhouse plotly polars
+    praw prettytable prometheus_client prompt_toolkit psutil psycopg psycopg2 pyarrow pyasn1
+    pycparser pydantic pydantic_core pydantic_settings pydash pyfiglet pygments pymongo pymssql
+    pymysql pyodbc pyparsing PyPDF2 pypdf pyperclip pyproj pyrsistent pysftp pystache pytest pytz
+    pyzbar qrcode rapidfuzz ratelimit readability redis regex reportlab requests requests_oauthlib
+    requests_toolbelt responses rfc3339 rich rollbar rsa ruamel schema scipy seaborn selenium
+    sendgrid sentry_sdk serverless_wsgi setuptools shapely shortuuid simplejson six skimage sklearn
+    slack slack_bolt slack_sdk slackclient slugify sniffio snowflake sortedcontainers soupsieve
+    sqlalchemy sqlparse starlette statsmodels stripe strictyaml structlog sympy tabulate telebot
+    telegram tenacity tensorflow termcolor text_unidecode tldextract toml tomli tomlkit toolz torch
+    tornado tqdm transformers trafilatura tweepy twilio typeguard typer typing_extensions typing_inspect
+    tzdata tzlocal ua_parser ujson unidecode uritemplate urllib3 user_agents uvicorn uvloop validators
+    voluptuous waitress websocket websockets webob werkzeug whitenoise wrapt wtforms xlrd xlsxwriter
+    xmltodict xxhash yaml yarl yfinance youtube_dl yt_dlp zeep zipp zoneinfo zstandard aws_lambda_powertools
+    cfnresponse crhelper lambda_decorators pythonjsonlogger functions_framework casemate awslambdaric
+    """.split()
+)
+"""Import names of libraries that use no rights by themselves, or of which `USES` says which."""
+
+STANDARD = frozenset(sys.stdlib_module_names) | frozenset(("distutils", "imp", "asyncore"))
+
+SDKS = frozenset(("boto3", "botocore", "aioboto3", "aiobotocore", "s3transfer", "types_boto3"))
+
+OF_SERVICES: dict[str, tuple[str, ...]] = {
+    "pynamodb": ("dynamodb",),
+    "dynamodb_json": (),
+    "boto3_type_annotations": (),
+    "mypy_boto3": (),
+    "s3fs": ("s3",),
+    "s3path": ("s3",),
+    "cloudpathlib": ("s3",),
+    "smart_open": ("s3",),
+    "storages": ("s3",),
+    "watchtower": ("logs",),
+    "aws_secretsmanager_caching": ("secretsmanager",),
+    "aws_encryption_sdk": ("kms",),
+    "dynamodb_encryption_sdk": ("kms", "dynamodb"),
+    "amazondax": ("dax", "dynamodb"),
+    "pyathena": ("athena", "glue", "s3"),
+    "warrant": ("cognito-idp",),
+    "pycognito": ("cognito-idp",),
+    "aws_kinesis_agg": (),
+}
+"""Libraries that use services by themselves; what of them is not looked into."""
+
+_POWERTOOLS = "aws_lambda_powertools.utilities."
+_DYNAMO = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
+_CONFIG = ("appconfig:StartConfigurationSession", "appconfig:GetLatestConfiguration")
+
+USES: dict[tuple[str, str], Use] = {
+    (f"{_POWERTOOLS}parameters", "get_parameter"): Use(("ssm:GetParameter",)),
+    (f"{_POWERTOOLS}parameters", "get_parameters"): Use(("ssm:GetParametersByPath",), 0, ("path",)),
+    (f"{_POWERTOOLS}parameters", "get_parameters_by_name"): Use(
+        ("ssm:GetParameters",), 0, ("parameters",)
+    ),
+    (f"{_POWERTOOLS}parameters", "set_parameter"): Use(("ssm:PutParameter",)),
+    (f"{_POWERTOOLS}parameters", "get_secret"): Use(("secretsmanager:GetSecretValue",)),
+    (f"{_POWERTOOLS}parameters", "set_secret"): Use(
+        ("secretsmanager:PutSecretValue", "secretsmanager:CreateSecret")
+    ),
+    (f"{_POWERTOOLS}parameters", "get_app_config"): Use(_CONFIG, -1, ()),
+    (f"{_POWERTOOLS}feature_flags", "AppConfigStore"): Use(_CONFIG, -1, ()),
+    (f"{_POWERTOOLS}idempotency", "DynamoDBPersistenceLayer"): Use(_DYNAMO, 0, ("table_name",)),
+    (f"{_POWERTOOLS}batch", "sqs_batch_processor"): Use(("sqs:DeleteMessage",), -1, ()),
+    (f"{_POWERTOOLS}batch", "PartialSQSProcessor"): Use(("sqs:DeleteMessage",), -1, ()),
+    (f"{_POWERTOOLS}streaming", "S3Object"): Use(("s3:GetObject",), 0, ("bucket",)),
+    (f"{_POWERTOOLS}data_masking", "AWSEncryptionSDKProvider"): Use(
+        ("kms:Decrypt", "kms:GenerateDataKey"), -1, ()
+    ),
+}
+"""Calls that need actions, by the start of their names and the last part."""
+
+PREPARED: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
+    (f"{_POWERTOOLS}parameters", "SSMProvider"): {
+        "get": ("ssm:GetParameter",),
+        "get_multiple": ("ssm:GetParametersByPath",),
+        "get_parameters_by_name": ("ssm:GetParameters",),
+        "set": ("ssm:PutParameter",),
+    },
+    (f"{_POWERTOOLS}parameters", "SecretsProvider"): {
+        "get": ("secretsmanager:GetSecretValue",),
+        "set": ("secretsmanager:PutSecretValue", "secretsmanager:CreateSecret"),
+    },
+    (f"{_POWERTOOLS}parameters", "DynamoDBProvider"): {
+        "get": ("dynamodb:GetItem",),
+        "get_multiple": ("dynamodb:Query",),
+    },
+    (f"{_POWERTOOLS}parameters", "AppConfigProvider"): {"get": _CONFIG},
+}
+"""Classes whose objects need actions when their methods are called."""
+
+SIGNING = frozenset(
+    (
+        "SigV4Auth",
+        "SigV4QueryAuth",
+        "S3SigV4Auth",
+        "AWS4Auth",
+        "AWSRequestsAuth",
+        "BotoAWSRequestsAuth",
+        "AWSV4SignerAuth",
+        "RequestsAWSV4SignerAuth",
+    )
+)
+"""Names that sign requests by hand: to which service they go is not looked into."""
+
+PASSING = frozenset(
+    (
+        *("map", "submit", "run_in_executor", "Thread", "partial", "partialmethod", "gather"),
+        *("to_thread", "create_task", "run", "run_until_complete", "ensure_future", "wait_for"),
+        *("enter_context", "enter_async_context", "closing", "aclosing", "nullcontext", "reduce"),
+        *("list", "tuple", "set", "frozenset", "sorted", "iter", "next", "reversed", "enumerate"),
+        *("zip", "filter", "wraps", "update_wrapper", "lru_cache", "cache", "cast", "copy"),
+        *("deepcopy", "chain", "islice", "starmap", "apply", "apply_async", "register", "Timer"),
+        *("max", "min", "dict", "defaultdict", "ChainMap", "OrderedDict", "deque", "from_iterable"),
+        *("attrgetter", "SimpleNamespace", "field", "as_completed", "wait", "result", "lazy_fixture"),
+        *("vars", "call_soon", "push_async_callback", "callback", "finalize", "ref", "proxy"),
+    )
+)
+"""Last parts of names of calls that give back what they are given, or call it: nothing escapes."""
+
+IGNORING = frozenset(
+    (
+        *("print", "len", "str", "repr", "isinstance", "issubclass", "type", "id", "hasattr"),
+        *("bool", "callable", "dir", "hash", "format", "help", "super", "setattr", "delattr"),
+        *("debug", "info", "warning", "error", "exception", "critical", "log", "append_keys"),
+        *("patch", "patch_all", "patch_object", "annotate", "put_annotation", "put_metadata"),
+        *("is_", "add_metadata", "instrument_boto", "put_subsegment", "getLogger", "instrument"),
+        *("assert_called_once", "inject_lambda_context", "capture_lambda_handler"),
+        *("capture_method", "log_metrics", "logger", "issubset", "copy_config_to_registered_loggers"),
+    )
+)
+"""Last parts of names of calls that do nothing with the rights of what they are given."""

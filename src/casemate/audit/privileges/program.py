@@ -1,0 +1,116 @@
+"""The files of one function, its modules, and what is defined in them."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import NamedTuple, TypeAlias
+
+from casemate.audit.code.reading import Code, PythonFile
+
+Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_MAX_CANDIDATES = 4
+
+
+class Scope(NamedTuple):
+    """Where names live: a module, a function or a class."""
+
+    kind: str
+    """`module`, `function` or `class`."""
+    number: int
+
+
+class Defined(NamedTuple):
+    """A function or a class of the files."""
+
+    node: ast.AST
+    file: PythonFile
+    scope: Scope
+    """The scope that it stands in."""
+    owner: int
+    """The class whose method it is; -1 for none."""
+    marks: frozenset[str]
+    """Last parts of the names of its decorators."""
+
+
+class Modules:
+    """Finds the files that imports mean, among those of the function first."""
+
+    def __init__(self, code: Code, root: str, every: Iterable[str]) -> None:
+        """Look for modules under `root`, then in `every` file beside it: layers lie there."""
+        self._code = code
+        self._root = "" if root in ("", ".") else f"{root}/"
+        self._every = frozenset(every)
+        self._by_last: dict[str, list[str]] = defaultdict(list)
+        for file in sorted(self._every):
+            self._by_last[file.rpartition("/")[2]].append(file)
+
+    def parsed(self, file: str) -> PythonFile | None:
+        """Return a file, parsed; None if it cannot be."""
+        return self._code.python(file)
+
+    def has(self, file: str) -> bool:
+        """Tell whether there is such a file."""
+        return file in self._every
+
+    def files(self, dotted: str, importing: str, level: int = 0) -> list[str]:
+        """Return the files that a module may be; a package is its `__init__.py` or nothing."""
+        path = dotted.replace(".", "/")
+        if level:
+            folder = importing.rpartition("/")[0]
+            for _ in range(level - 1):
+                folder = folder.rpartition("/")[0]
+            base = f"{folder}/" if folder else ""
+            return self._at(base + path if path else base.rstrip("/"))
+        folder = importing.rpartition("/")[0]
+        beside = self._at(f"{folder}/{path}" if folder else path)
+        found = self._at(self._root + path) or beside
+        return found or self._elsewhere(path)
+
+    def _at(self, path: str) -> list[str]:
+        names = (f"{path}.py", f"{path}/__init__.py" if path else "__init__.py")
+        return [name for name in names if name in self._every][:1]
+
+    def _elsewhere(self, path: str) -> list[str]:
+        """Return files of that name anywhere: in a layer's `python` folder best of all."""
+        names = (f"{path}.py", f"{path}/__init__.py")
+        found = [
+            file
+            for name in names
+            for file in self._by_last.get(name.rpartition("/")[2], ())
+            if file.endswith(f"/{name}")
+        ]
+        layers = [file for file in found if f"python/{path}" in file]
+        return (layers or found)[:_MAX_CANDIDATES]
+
+    def is_folder(self, dotted: str, importing: str, level: int = 0) -> bool:
+        """Tell whether a package without `__init__.py` is meant."""
+        path = dotted.replace(".", "/")
+        folder = importing.rpartition("/")[0]
+        for _ in range(max(level - 1, 0)):
+            folder = folder.rpartition("/")[0]
+        starts = [f"{folder}/{path}/".lstrip("/")] if level else []
+        starts += [] if level else [f"{self._root}{path}/", f"{folder}/{path}/".lstrip("/")]
+        return any(
+            file.startswith(start) for start in starts if start != "/" for file in self._every
+        )
+
+
+def marks(node: ast.AST, file: PythonFile) -> frozenset[str]:
+    """Return the last parts of the names of decorators."""
+    found = set()
+    for each in getattr(node, "decorator_list", ()):
+        called = each.func if isinstance(each, ast.Call) else each
+        found.add(file.name(called).rpartition(".")[2])
+    return frozenset(found)
+
+
+PLAIN_MARKS = frozenset(
+    (
+        *("property", "staticmethod", "classmethod", "abstractmethod", "cached_property", "wraps"),
+        *("contextmanager", "asynccontextmanager", "lru_cache", "cache", "dataclass", "override"),
+        *("setter", "getter", "overload", "total_ordering", "singledispatch", "final", "retry"),
+    )
+)
+"""Decorators that call nothing by themselves."""

@@ -1,0 +1,70 @@
+"""What names, attributes, containers and functions hold so far. It only grows."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import TypeVar
+
+from casemate.audit.privileges.program import Scope
+from casemate.audit.privileges.values import NONE, Box, Values, bounded
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+class State:
+    """Joined over the whole program, whatever the order in which statements run."""
+
+    def __init__(self) -> None:
+        """Know nothing."""
+        self.names: dict[tuple[Scope, str], Values] = {}
+        self.attributes: dict[tuple[int, str], Values] = {}
+        """By class: those of its objects and its own."""
+        self.kept: dict[str, Values] = {}
+        """By name, on things that are not followed: `flask.g.client`."""
+        self.items: dict[int, Values] = {}
+        """By container."""
+        self.keyed: dict[tuple[int, Hashable], Values] = {}
+        self.keys: dict[int, Values] = {}
+        self.returns: dict[int, Values] = {}
+        self.changed = False
+
+    def _join(self, table: dict[KeyT, Values], key: KeyT, values: Values) -> None:
+        before = table.get(key, NONE)
+        if values <= before:
+            return
+        after = bounded(before | values)
+        if after != before:
+            table[key] = after
+            self.changed = True
+
+    def name(self, scope: Scope, name: str, values: Values) -> None:
+        """Let a name hold more."""
+        self._join(self.names, (scope, name), values)
+
+    def attribute(self, owner: int, name: str, values: Values) -> None:
+        """Let an attribute hold more."""
+        self._join(self.attributes, (owner, name), values)
+
+    def keep(self, name: str, values: Values) -> None:
+        """Let an attribute of something that is not followed hold more."""
+        self._join(self.kept, name, values)
+
+    def put(self, box: Box, values: Values, key: Hashable = None) -> None:
+        """Let a container hold more, under a key if that is known."""
+        self._join(self.items, box.number, values)
+        if key is not None:
+            self._join(self.keyed, (box.number, key), values)
+
+    def key(self, box: Box, values: Values) -> None:
+        """Let a map have more keys."""
+        self._join(self.keys, box.number, values)
+
+    def give(self, function: int, values: Values) -> None:
+        """Let a function return more."""
+        self._join(self.returns, function, values)
+
+    def got(self, box: Box, key: Hashable = None) -> Values:
+        """Return what a container holds, under a key if that is known."""
+        if key is not None and (box.number, key) in self.keyed:
+            return self.keyed[box.number, key]
+        return self.items.get(box.number, NONE)
