@@ -20,6 +20,7 @@ from casemate.audit.model import Application, Place, Unresolved
 from casemate.audit.paths import paths_of
 from casemate.audit.rule import Rule, Subject
 from casemate.audit.rules.all import RULES
+from casemate.audit.rules.privileges import found_by
 from casemate.audit.workspace import Workspace
 from casemate.model.errors import CasemateError
 
@@ -70,6 +71,11 @@ def audit(path: Path, options: Options | None = None) -> Report:
     kept, accepted = acceptance.split(_sorted(found))
     if options.files is not None:
         kept = [each for each in kept if each.place.file in options.files]
+    privileges = tuple(
+        each
+        for application in applications
+        for each in found_by(Subject(application, workspace, code, options.today))
+    )
     notes = (*workspace.notes, *(note for each in applications for note in each.unresolved))
     return Report(
         root=str(path),
@@ -77,6 +83,7 @@ def audit(path: Path, options: Options | None = None) -> Report:
         findings=tuple(kept),
         accepted=tuple(accepted),
         unresolved=tuple(sorted(set(notes))),
+        privileges=privileges,
         paths=tuple(paths_of(applications)),
         files=len(workspace.files),
         functions=sum(len(each.functions) for each in applications),

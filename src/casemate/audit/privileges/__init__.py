@@ -10,9 +10,9 @@
     resources.py    whether two texts of a template name one resource
     comparing.py, minimal.py, results.py   needed beside granted
 
-What is not known is never guessed: where a client comes to code that is not read, nothing is said of
-its service, and why is told. Nothing that is read is run. Imports `code`, `importers`' data and the
-model of the audit, and `model` of ours.
+What is not known is never guessed: where a client comes to code that is not read, nothing is said
+of its service, and why is told. Nothing that is read is run. Imports `code`, the data of the
+importers and the model of the audit, and `model` of ours.
 """
 
 from casemate.audit.privileges.finding_out import privileges_of

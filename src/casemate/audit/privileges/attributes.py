@@ -184,9 +184,7 @@ def store(reader: Reader, owner: Values, name: str, values: Values) -> None:
                     reader.state.keep(name, values)
 
 
-def store_item(
-    reader: Reader, owner: Values, key: Hashable, name: Values, values: Values
-) -> None:
+def store_item(reader: Reader, owner: Values, key: Hashable, name: Values, values: Values) -> None:
     """Set `owner[key]`."""
     for each in owner:
         if isinstance(each, Box):
@@ -196,9 +194,7 @@ def store_item(
             reader.state.keep("[]", values)
 
 
-def item(
-    reader: Reader, owner: Values, key: Hashable, name: Values, node: ast.AST
-) -> Values:
+def item(reader: Reader, owner: Values, key: Hashable, name: Values, node: ast.AST) -> Values:
     """Return `owner[key]`."""
     found = NONE
     for each in owner:

@@ -292,9 +292,7 @@ def _key(given: Arguments) -> Hashable:
     return found[0] if found is not None and len(found) == 1 else None
 
 
-def _of_text(
-    reader: Reader, receiver: Text, name: str, given: Arguments, node: ast.AST
-) -> Values:
+def _of_text(reader: Reader, receiver: Text, name: str, given: Arguments, node: ast.AST) -> Values:
     """Read a method of a text or of data."""
     from casemate.audit.privileges.expressions import joined
 
@@ -408,9 +406,7 @@ def _passed(reader: Reader, last: str, given: Arguments, node: ast.AST) -> Value
     return found | DATA
 
 
-def _used(
-    reader: Reader, name: str, last: str, given: Arguments, node: ast.AST
-) -> Values | None:
+def _used(reader: Reader, name: str, last: str, given: Arguments, node: ast.AST) -> Values | None:
     """Read a call of a library that uses rights and says which."""
     if not name.startswith("aws_lambda_powertools."):
         return None
@@ -468,9 +464,8 @@ def _getattr(reader: Reader, given: Arguments, node: ast.AST) -> Values:
             found |= ANYTHING if _has_rights(reader, each) else DATA
         elif isinstance(each, (Context, Capability)):
             own.escaped(reader, each, node)
-        elif not isinstance(each, Text):
-            if each.kind == "module" or getattr(each, "name", "").startswith("boto"):
-                reader.open(EVERY, node, "a name of a module that is not known (getattr)")
+        elif each.kind == "module" or getattr(each, "name", "").startswith("boto"):
+            reader.open(EVERY, node, "a name of a module that is not known (getattr)")
     return found | DATA
 
 

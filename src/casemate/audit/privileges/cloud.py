@@ -53,9 +53,7 @@ def library(reader: Reader, name: str, given: Arguments, node: ast.AST) -> Value
     return None
 
 
-def _make(
-    reader: Reader, way: str, given: Arguments, node: ast.AST, *, own: bool
-) -> Values:
+def _make(reader: Reader, way: str, given: Arguments, node: ast.AST, *, own: bool) -> Values:
     """Return a client or a resource of each service that is asked for."""
     names = known_texts(given.get(0, "service_name"))
     if names is None:
@@ -174,7 +172,8 @@ def _of_client(
         return DATA
     operation = _extra(client.service, name) or found.operation(name)
     if operation is None:
-        reader.open(found.prefix, node, f"what .{name[:60]} of its client does is not known")
+        if not name.startswith("_") and name[:1].islower():  # else there is none, in any version
+            reader.open(found.prefix, node, f"what .{name[:60]} of its client does is not known")
         return DATA
     if client.own:
         operations.record(reader, client.service, operation, given, node)
@@ -199,9 +198,7 @@ def _extra(service: str, name: str) -> str | None:
     return _EXTRA.get(service, {}).get(name)
 
 
-def _later(
-    reader: Reader, client: Client, name: str, given: Arguments, node: ast.AST
-) -> Values:
+def _later(reader: Reader, client: Client, name: str, given: Arguments, node: ast.AST) -> Values:
     found = services.service(client.service)
     names = known_texts(given.get(0, "operation_name", "waiter_name"))
     if found is None or names is None:
@@ -264,7 +261,7 @@ def _of_resource(
         kind = part[1]["resource"]["type"]
         names = texts(given.places[0]) if given.places else []
         names = names or texts(NONE.union(*given.named.values()))
-        if thing.type and thing.name != HOLE or not names:
+        if (thing.type and thing.name != HOLE) or not names:
             names = [thing.name]
         return frozenset(Thing(thing.service, kind, each, thing.own) for each in names)
     found = services.service(thing.service)
@@ -278,9 +275,7 @@ def _action(
 ) -> Values:
     request = action.get("request")
     if request and thing.own:
-        operations.record(
-            reader, thing.service, request["operation"], given, node, thing.name
-        )
+        operations.record(reader, thing.service, request["operation"], given, node, thing.name)
     made = action.get("resource")
     if not made:
         return DATA

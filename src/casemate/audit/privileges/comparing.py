@@ -53,12 +53,12 @@ class Decided:
         if statement.excepted_resources or not need.known:
             return True
         service = need.action.partition(":")[0]
+        if self.function.platform is Platform.CASEMATE:
+            return any(r.partition("/")[2] == need.resource for r in statement.resources)
         return any(self.names.may_be(service, r, need.resource) for r in statement.resources)
 
 
-def compare(
-    application: str, one: Decided, sharing: Iterable[Decided] = ()
-) -> Privileges:
+def compare(application: str, one: Decided, sharing: Iterable[Decided] = ()) -> Privileges:
     """Return what is to be said of a function; `sharing` are others with the same role."""
     others = tuple(sharing)
     surplus: list[Surplus] = []
@@ -109,9 +109,7 @@ def _undecided(one: Decided) -> tuple[Open, ...]:
     )
 
 
-def _surplus(
-    one: Decided, statement: Statement, others: tuple[Decided, ...]
-) -> Iterator[Surplus]:
+def _surplus(one: Decided, statement: Statement, others: tuple[Decided, ...]) -> Iterator[Surplus]:
     for pattern in statement.actions:
         if pattern == "*":
             if EVERY not in one.open:
@@ -163,7 +161,12 @@ def _wide(one: Decided, statement: Statement) -> Iterator[Wide]:
     """Yield the actions that are granted on everything and called on resources with names."""
     if one.function.platform is Platform.CASEMATE:
         return
-    by_granted: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    granted = tuple(
+        resource
+        for resource in statement.resources
+        if any(one.names.is_wide(a.partition(":")[0].lower(), resource) for a in statement.actions)
+    )
+    by_named: dict[tuple[str, ...], list[str]] = {}
     for pattern in statement.actions:
         for action in _actions(one, pattern) if pattern != "*" else ():
             key = action.lower()
@@ -177,15 +180,14 @@ def _wide(one: Decided, statement: Statement) -> Iterator[Wide]:
             named = tuple(sorted({one.names.plain(service, each.resource) for each in sure}))
             if any(not one.names.known(each) for each in named):
                 continue
-            for resource in statement.resources:
-                if one.names.is_wide(service, resource):
-                    by_granted.setdefault((resource, named), []).append(action)
-    for (resource, named), actions in by_granted.items():
+            if granted:
+                by_named.setdefault(named, []).append(action)
+    for named, actions in by_named.items():
         yield Wide(
             place=statement.place,
             origin=statement.origin,
             actions=tuple(dict.fromkeys(actions)),
-            granted=resource,
+            granted=granted,
             named=named,
         )
 

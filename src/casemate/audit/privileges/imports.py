@@ -76,9 +76,7 @@ def _star(reader: Reader, base: str, node: ast.ImportFrom) -> None:
 def module(reader: Reader, dotted: str, node: ast.AST) -> Values:
     """Return what `import dotted` means."""
     files = reader.modules.files(dotted, reader.file.file)
-    found = frozenset(
-        made for file in files if (made := reader.load(file)) is not None
-    )
+    found = frozenset(made for file in files if (made := reader.load(file)) is not None)
     if found:
         return found
     if files:

@@ -1,4 +1,4 @@
-"""What libraries do with the rights of a function. What is not in here is not known to do nothing."""
+"""What libraries do with the rights of a function; one that is not in here may do anything."""
 
 from __future__ import annotations
 
@@ -14,40 +14,48 @@ class Use(NamedTuple):
     names: tuple[str, ...] = ("name",)
 
 
-HARMLESS = frozenset(
-    """
-    OpenSSL PIL aenum aiofiles aiohttp alembic altair annotated_types anyio apig_wsgi apispec
-    argparse arrow asgiref asyncpg attr attrs aws_xray_sdk babel backoff bcrypt binaryornot bleach
-    blinker brotli bs4 cachetools cattr cattrs certifi cffi chardet charset_normalizer click
-    colorama colorlog cookiecutter cryptography cssselect ctypes cv2 cx_Oracle cycler cython dacite
-    dataclasses_json dateparser dateutil deepdiff defusedxml deprecated dill discord django dns
-    docutils docx dotenv elasticsearch email_validator emoji environs exceptiongroup faker fastapi
-    fastjsonschema feedparser filelock flask flask_cors flask_restful flatten_json frozendict
-    frozenlist fuzzywuzzy geopy gevent github google gql graphene graphql greenlet gspread gunicorn
-    h11 h2 hashids holidays html2text html5lib httplib2 httpx humanize hypercorn idna imageio
-    importlib_metadata importlib_resources inflection isodate iso8601 itsdangerous jellyfish jinja2
-    jmespath joblib jose joserfc jsbeautifier json5 jsonpatch jsonpath jsonpath_ng jsonpickle
-    jsonpointer jsonschema jwcrypto jwt langdetect lark loguru lxml magic mako mangum markdown
-    markdown2 markdownify markupsafe marshmallow mashumaro matplotlib mistune mock more_itertools
-    mpmath msal msgpack msgspec multidict multipart mypy_extensions mysql MySQLdb nacl networkx
-    newrelic nltk numpy oauthlib openai openpyxl opentelemetry orjson packaging pandas paramiko
-    parse passlib pathspec peewee pendulum phonenumbers pika pkg_resources playhouse plotly polars
-    praw prettytable prometheus_client prompt_toolkit psutil psycopg psycopg2 pyarrow pyasn1
-    pycparser pydantic pydantic_core pydantic_settings pydash pyfiglet pygments pymongo pymssql
-    pymysql pyodbc pyparsing PyPDF2 pypdf pyperclip pyproj pyrsistent pysftp pystache pytest pytz
-    pyzbar qrcode rapidfuzz ratelimit readability redis regex reportlab requests requests_oauthlib
-    requests_toolbelt responses rfc3339 rich rollbar rsa ruamel schema scipy seaborn selenium
-    sendgrid sentry_sdk serverless_wsgi setuptools shapely shortuuid simplejson six skimage sklearn
+_HARMLESS = """
+    MySQLdb OpenSSL PIL PyPDF2 aenum aiofiles aiohttp alembic altair annotated_types anthropic
+    anyio apig_wsgi apispec argparse ariadne arrow asgiref asyncpg attr attrs aws_cdk
+    aws_lambda_powertools aws_xray_sdk awslambdaric babel backoff bcrypt binaryornot bleach
+    blinker brotli bs4 bson cachetools camelot casemate cattr cattrs certifi cffi cfnresponse
+    chalice chardet charset_normalizer click colorama colorlog cookiecutter crhelper croniter
+    crontab cryptography cssselect ctypes cv2 cx_Oracle cycler cython dacite dataclasses_json
+    datadog datadog_lambda dateparser dateutil ddtrace deepdiff defusedxml dependency_injector
+    deprecated dill discord django dns docutils docx dotenv easyocr elasticapm elasticsearch
+    email_validator emoji environs exceptiongroup facebook faker fastapi fastjsonschema feedparser
+    filelock firebase_admin fitz flask flask_cors flask_login flask_restful flask_sqlalchemy
+    flatten_json forex_python fpdf frozendict frozenlist functions_framework fuzzywuzzy gensim
+    geopy gevent github google googleapiclient gql graphene graphql greenlet gspread gunicorn h11
+    h2 hashids haversine holidays honeycomb html2text html5lib http_ece httplib2 httpx humanize
+    hypercorn icalendar idna imageio importlib_metadata importlib_resources inflection injector
+    instaloader iso8601 isodate itsdangerous jellyfish jinja2 jmespath joblib jose joserfc
+    jsbeautifier json5 jsonlines jsonpatch jsonpath jsonpath_ng jsonpickle jsonpointer jsonref
+    jsonschema jwcrypto jwt keras kombu lambda_decorators langchain langdetect lark lightgbm
+    linebot loguru lumigo_tracer lxml magic mailchimp mako mangum markdown markdown2 markdownify
+    markupsafe marshmallow mashumaro matplotlib mistune mock money mongoengine more_itertools
+    motor mpmath msal msgpack msgspec multidict multipart mypy_extensions mysql nacl nameparser
+    networkx newrelic nltk numpy oauth2client oauthlib odmantic onnxruntime openai openpyxl
+    opentelemetry orjson packaging pandas paramiko parse passlib pathspec pdfkit pdfplumber peewee
+    pendulum phonenumbers pika pinecone pkg_resources playhouse plotly polars praw prettytable
+    prometheus_client prompt_toolkit psutil psycopg psycopg2 pyarrow pyasn1 pycountry pycparser
+    pydantic pydantic_core pydantic_settings pydash pyfiglet pygments pyjwt pyluach pymemcache
+    pymongo pymssql pymysql pyodbc pyotp pyparsing pypdf pyperclip pyproj pyrsistent pysftp
+    pystache pytesseract pytest pythonjsonlogger pytz pyzbar qrcode rapidfuzz ratelimit
+    readability redis regex reportlab requests requests_oauthlib requests_toolbelt responses
+    rfc3339 rich rollbar rsa ruamel schema scipy seaborn segno selenium sendgrid sentry_sdk
+    serverless_wsgi setuptools shapely shortuuid sib_api_v3_sdk simplejson six skimage sklearn
     slack slack_bolt slack_sdk slackclient slugify sniffio snowflake sortedcontainers soupsieve
-    sqlalchemy sqlparse starlette statsmodels stripe strictyaml structlog sympy tabulate telebot
-    telegram tenacity tensorflow termcolor text_unidecode tldextract toml tomli tomlkit toolz torch
-    tornado tqdm transformers trafilatura tweepy twilio typeguard typer typing_extensions typing_inspect
-    tzdata tzlocal ua_parser ujson unidecode uritemplate urllib3 user_agents uvicorn uvloop validators
-    voluptuous waitress websocket websockets webob werkzeug whitenoise wrapt wtforms xlrd xlsxwriter
-    xmltodict xxhash yaml yarl yfinance youtube_dl yt_dlp zeep zipp zoneinfo zstandard aws_lambda_powertools
-    cfnresponse crhelper lambda_decorators pythonjsonlogger functions_framework casemate awslambdaric
-    """.split()
-)
+    spacy sqlalchemy sqlmodel sqlparse starlette statsmodels strawberry strictyaml stripe
+    structlog svgwrite sympy tabula tabulate telebot telegram tenacity tensorflow termcolor
+    text_unidecode textblob thundra tiktoken tldextract toml tomli tomlkit toolz torch tornado
+    tqdm trafilatura transformers tweepy twilio typeguard typer typing_extensions typing_inspect
+    tzdata tzlocal ua_parser ujson unidecode unidiff uritemplate urllib3 us usaddress user_agents
+    uvicorn uvloop vaderSentiment validators voluptuous waitress watchdog weasyprint webob
+    websocket websockets werkzeug whitenoise wikipedia wrapt wtforms xgboost xlrd xlsxwriter
+    xmltodict xxhash yaml yarl yfinance youtube_dl yt_dlp zappa zeep zipp zoneinfo zstandard
+"""
+HARMLESS = frozenset(_HARMLESS.split())
 """Import names of libraries that use no rights by themselves, or of which `USES` says which."""
 
 STANDARD = frozenset(sys.stdlib_module_names) | frozenset(("distutils", "imp", "asyncore"))
@@ -145,7 +153,15 @@ PASSING = frozenset(
         *("zip", "filter", "wraps", "update_wrapper", "lru_cache", "cache", "cast", "copy"),
         *("deepcopy", "chain", "islice", "starmap", "apply", "apply_async", "register", "Timer"),
         *("max", "min", "dict", "defaultdict", "ChainMap", "OrderedDict", "deque", "from_iterable"),
-        *("attrgetter", "SimpleNamespace", "field", "as_completed", "wait", "result", "lazy_fixture"),
+        *(
+            "attrgetter",
+            "SimpleNamespace",
+            "field",
+            "as_completed",
+            "wait",
+            "result",
+            "lazy_fixture",
+        ),
         *("vars", "call_soon", "push_async_callback", "callback", "finalize", "ref", "proxy"),
     )
 )
@@ -159,7 +175,13 @@ IGNORING = frozenset(
         *("patch", "patch_all", "patch_object", "annotate", "put_annotation", "put_metadata"),
         *("is_", "add_metadata", "instrument_boto", "put_subsegment", "getLogger", "instrument"),
         *("assert_called_once", "inject_lambda_context", "capture_lambda_handler"),
-        *("capture_method", "log_metrics", "logger", "issubset", "copy_config_to_registered_loggers"),
+        *(
+            "capture_method",
+            "log_metrics",
+            "logger",
+            "issubset",
+            "copy_config_to_registered_loggers",
+        ),
     )
 )
 """Last parts of names of calls that do nothing with the rights of what they are given."""

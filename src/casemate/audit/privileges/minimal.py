@@ -137,9 +137,7 @@ def _grants(one: Decided) -> str:
             continue
         prefixes = statement.conditions.get("prefixes")
         more = f", prefixes = {json.dumps(list(prefixes))}" if prefixes else ""
-        by_kind[kind].append(
-            f"{{ name = {json.dumps(name)}, actions = {json.dumps(kept)}{more} }}"
-        )
+        by_kind[kind].append(f"{{ name = {json.dumps(name)}, actions = {json.dumps(kept)}{more} }}")
     for kind, key in _KEYS.items():
         if by_kind[kind]:
             lines.append(f"{key} = [{', '.join(by_kind[kind])}]")

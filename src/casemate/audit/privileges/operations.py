@@ -77,9 +77,7 @@ def actions_for(prefix: str, operation: str) -> Actions | None:
     return Actions(found.needed, (*found.perhaps, *always.perhaps))
 
 
-def named(
-    reader: Reader, service: str, given: Arguments, operation: str = ""
-) -> list[str]:
+def named(reader: Reader, service: str, given: Arguments, operation: str = "") -> list[str]:
     """Return the names of resources that arguments have; `HOLE` where they are not known."""
     found = services.service(service)
     arguments, _ = RESOURCES.get(found.prefix if found is not None else "", ((), ""))

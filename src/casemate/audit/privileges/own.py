@@ -1,4 +1,4 @@
-"""What a function of this platform uses through its context: buckets, tables, secrets, functions."""
+"""What a function of this platform uses through its context: tables, buckets, secrets, ..."""
 
 from __future__ import annotations
 
@@ -46,12 +46,10 @@ _DIRECT = {
 }
 
 
-def attribute(
-    reader: Reader, each: Context | Capability, name: str, node: ast.AST
-) -> Values:
+def attribute(reader: Reader, each: Context | Capability, name: str, node: ast.AST) -> Values:
     """Return an attribute of the context or of what it gave."""
     used = isinstance(each, Context) and (name in METHODS or name in _DIRECT)
-    if used or isinstance(each, Capability) and name in METHODS[each.of]:
+    if used or (isinstance(each, Capability) and name in METHODS[each.of]):
         return frozenset((Method(each, name),))
     return DATA
 

@@ -1,4 +1,4 @@
-"""Rights that the platform itself uses with a function's role: no line of the code asks for them."""
+"""Rights that the platform itself uses with a function's role: no line of code asks for them."""
 
 from __future__ import annotations
 

@@ -178,9 +178,7 @@ class Reader:
                 raise StoppedError("its code has too many functions")
             owner = self.scope.number if self.scope.kind == "class" else -1
             self._numbers[key] = len(self.defined)
-            self.defined.append(
-                Defined(node, self.file, self.scope, owner, marks(node, self.file))
-            )
+            self.defined.append(Defined(node, self.file, self.scope, owner, marks(node, self.file)))
             number = self._numbers[key]
             kind = "class" if isinstance(node, ast.ClassDef) else "function"
             self._parents[Scope(kind, number)] = self.scope

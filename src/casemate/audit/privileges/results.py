@@ -35,7 +35,7 @@ class Wide(msgspec.Struct, frozen=True, kw_only=True):
     place: Place
     origin: str
     actions: tuple[str, ...]
-    granted: str
+    granted: tuple[str, ...]
     named: tuple[str, ...]
 
 

@@ -16,9 +16,7 @@ class Actions(NamedTuple):
 
 
 def _s3(*needed: str, perhaps: tuple[str, ...] = ()) -> Actions:
-    return Actions(
-        tuple(f"s3:{each}" for each in needed), tuple(f"s3:{each}" for each in perhaps)
-    )
+    return Actions(tuple(f"s3:{each}" for each in needed), tuple(f"s3:{each}" for each in perhaps))
 
 
 _READ = ("GetObjectVersion", "GetObjectAttributes", "GetObjectTagging")
@@ -167,14 +165,35 @@ FREE_OF_RIGHTS = frozenset(
 """Called with a user's token, or by everybody: no role needs these."""
 
 NO_CALLS = frozenset(
-    plain
-    for plain in (
-        *("close", "can_paginate", "exceptions", "meta", "waiter_names", "get_available_subresources"),
-        *("generate_presigned_url_v2", "events", "__enter__", "__exit__", "__aenter__", "__aexit__"),
+    each
+    for each in (
+        *(
+            "close",
+            "can_paginate",
+            "exceptions",
+            "meta",
+            "waiter_names",
+            "get_available_subresources",
+        ),
+        *(
+            "generate_presigned_url_v2",
+            "events",
+            "__enter__",
+            "__exit__",
+            "__aenter__",
+            "__aexit__",
+        ),
         *("region_name", "profile_name", "available_profiles", "get_available_services"),
         *("get_available_regions", "get_partition_for_region", "set_config_variable", "serializer"),
         *("service_model", "config", "client", "partition", "endpoint_url", "set_stream_logger"),
-        *("get_available_resources", "resource_model", "identifiers", "data", "register", "unregister"),
+        *(
+            "get_available_resources",
+            "resource_model",
+            "identifiers",
+            "data",
+            "register",
+            "unregister",
+        ),
         *("emit", "name", "__class__", "__dict__", "__name__", "__doc__", "from_any"),
     )
 )
@@ -235,7 +254,11 @@ WITHOUT_RESOURCE = frozenset(
         *("lambda:ListFunctions", "ssm:DescribeParameters", "kms:ListKeys", "kms:ListAliases"),
         *("kms:GenerateRandom", "kms:CreateKey", "secretsmanager:ListSecrets", "lambda:ListLayers"),
         *("secretsmanager:GetRandomPassword", "states:ListStateMachines", "kinesis:ListStreams"),
-        *("cognito-idp:ListUserPools", "lambda:ListEventSourceMappings", "cloudwatch:PutMetricData"),
+        *(
+            "cognito-idp:ListUserPools",
+            "lambda:ListEventSourceMappings",
+            "cloudwatch:PutMetricData",
+        ),
         *("secretsmanager:BatchGetSecretValue", "dynamodb:ListBackups", "dynamodb:ListStreams"),
     )
 )

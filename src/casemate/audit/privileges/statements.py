@@ -6,8 +6,8 @@ import ast
 from collections.abc import Sequence
 
 from casemate.audit.privileges import attributes, calls, imports
-from casemate.audit.privileges.reading import Arguments, Reader
 from casemate.audit.privileges.program import Scope
+from casemate.audit.privileges.reading import Arguments, Reader
 from casemate.audit.privileges.values import (
     ANYTHING,
     DATA,

