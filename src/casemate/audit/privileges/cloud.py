@@ -173,7 +173,7 @@ def _of_client(
     operation = _extra(client.service, name) or found.operation(name)
     if operation is None:
         if not name.startswith("_") and name[:1].islower():  # else there is none, in any version
-            reader.open(found.prefix, node, f"what .{name[:60]} of its client does is not known")
+            _strange(reader, found.prefix, name, node)
         return DATA
     if client.own:
         operations.record(reader, client.service, operation, given, node)
@@ -258,16 +258,44 @@ def _of_resource(
                 return DATA
     part = member(described, "has", name)
     if part is not None:
-        kind = part[1]["resource"]["type"]
-        names = texts(given.places[0]) if given.places else []
-        names = names or texts(NONE.union(*given.named.values()))
-        if (thing.type and thing.name != HOLE) or not names:
-            names = [thing.name]
-        return frozenset(Thing(thing.service, kind, each, thing.own) for each in names)
+        return _named_thing(thing, part[1]["resource"]["type"], given)
+    if not thing.type and name in services.types(thing.service):
+        return _named_thing(thing, name, given)
     found = services.service(thing.service)
-    prefix = found.prefix if found is not None else EVERY
-    reader.open(prefix, node, f"what .{name[:60]} of its resource does is not known")
+    _strange(reader, found.prefix if found is not None else EVERY, name, node)
     return DATA
+
+
+def _named_thing(thing: Thing, kind: str, given: Arguments) -> Values:
+    """Return a resource of a type, by the first of its identifiers."""
+    names = texts(given.places[0]) if given.places else []
+    names = names or texts(NONE.union(*given.named.values()))
+    if (thing.type and thing.name != HOLE) or not names:
+        names = [thing.name]
+    return frozenset(Thing(thing.service, kind, each, thing.own) for each in names)
+
+
+def _strange(reader: Reader, prefix: str, name: str, node: ast.AST) -> None:
+    """Tell of a method that is not known, unless it is one of what else may be meant here."""
+    if not any(_has(each, name) for each in reader.alternatives):
+        reader.open(prefix, node, f"what .{name[:60]} of it does is not known")
+
+
+def _has(each: Value, name: str) -> bool:
+    """Tell whether a client or a resource has a method of that name."""
+    if isinstance(each, Client):
+        found = services.service(each.service)
+        known = _extra(each.service, name) is not None or name in _ON_CLIENTS
+        return known or (found is not None and found.operation(name) is not None)
+    if isinstance(each, Thing):
+        described = resource(each.service, each.type)
+        return any(member(described, section, name) for section in ("actions", "has")) or (
+            name in _ADDED or (not each.type and name in services.types(each.service))
+        )
+    return isinstance(each, (Collection, Session, Prepared))
+
+
+_ON_CLIENTS = frozenset(("get_paginator", "get_waiter", "generate_presigned_url"))
 
 
 def _action(

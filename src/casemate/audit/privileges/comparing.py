@@ -116,7 +116,8 @@ def _surplus(one: Decided, statement: Statement, others: tuple[Decided, ...]) ->
                 kept = tuple(sorted({each.action for each in one.needs.uses}))
                 yield _made(statement, pattern, ("*",), kept, ())
             continue
-        needless, kept_ = [], []
+        needless: list[str] = []
+        kept_: list[str] = []
         for action in _actions(one, pattern):
             if one.undecided(action):
                 continue

@@ -6,6 +6,7 @@ import ast
 import builtins
 from collections.abc import Callable, Hashable
 from itertools import product
+from typing import Any
 
 from casemate.audit.privileges import attributes, calls
 from casemate.audit.privileges.reading import Reader
@@ -243,7 +244,7 @@ def _yield(reader: Reader, node: ast.Yield | ast.YieldFrom) -> Values:
     return DATA
 
 
-_READERS: dict[type[ast.AST], Callable[[Reader, ast.expr], Values]] = {
+_READERS: dict[type[ast.AST], Callable[[Reader, Any], Values]] = {
     ast.Constant: _constant,
     ast.Name: _name,
     ast.Attribute: _attribute,
@@ -267,5 +268,5 @@ _READERS: dict[type[ast.AST], Callable[[Reader, ast.expr], Values]] = {
     ast.Starred: _inner,
     ast.Yield: _yield,
     ast.YieldFrom: _yield,
-}  # type: ignore[dict-item]
+}
 __all__ = ["CLOUD", "formatted_by_percent", "joined", "key_of", "new_box", "value"]

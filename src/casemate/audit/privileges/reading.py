@@ -25,6 +25,7 @@ from casemate.audit.privileges.values import (
     Func,
     Instance,
     Module,
+    Value,
     Values,
 )
 
@@ -92,6 +93,8 @@ class Reader:
         self.reached: dict[int, None] = {}
         """Functions that are read, in the order in which they were found to be called."""
         self._order: list[int] = []
+        self.alternatives: tuple[Value, ...] = ()
+        """What a method that is being called may be called on besides."""
         self._numbers: dict[int, int] = {}
         self._parents: dict[Scope, Scope] = {}
         self._methods: dict[str, list[int]] = {}

@@ -110,6 +110,12 @@ def resource(name: str, type: str) -> dict[str, Any]:
     return dict(described.get("resources", {}).get(type, {}))
 
 
+def types(name: str) -> frozenset[str]:
+    """Return the types of a service's resources: the service can make each of them."""
+    found = service(name)
+    return frozenset(found.resources.get("resources", {})) if found is not None else frozenset()
+
+
 def member(described: dict[str, Any], section: str, name: str) -> tuple[str, Any] | None:
     """Return an action, a part or a collection of a resource by its name in Python."""
     wanted = plain(name)

@@ -204,10 +204,7 @@ def _function(reader: Reader, node: ast.FunctionDef | ast.AsyncFunctionDef) -> N
     calls.defaults(reader, number, node)
     found: Values = frozenset((Func(number),))
     for decorator in reversed(node.decorator_list):
-        used = value(reader, decorator)
-        own = frozenset(v for v in used if not isinstance(v, External) and v not in DATA)
-        if own:
-            found |= calls.call(reader, own, Arguments([found]), decorator)
+        found |= _decorated(reader, value(reader, decorator), found, decorator)
     if reader.called_by_frameworks(number):
         calls.called_from_outside(reader, Func(number))
     reader.state.name(reader.scope, node.name, found)
@@ -217,6 +214,12 @@ def _function(reader: Reader, node: ast.FunctionDef | ast.AsyncFunctionDef) -> N
             inner = frozenset((Bound(number, Instance(reader.scope.number)),))
             if node.name in _IMPLICIT:
                 calls.call(reader, inner, Arguments(open=True), node)
+
+
+def _decorated(reader: Reader, used: Values, given: Values, node: ast.AST) -> Values:
+    """Return what a decorator of the files makes of what it is given."""
+    own = frozenset(v for v in used if not isinstance(v, External) and v not in DATA)
+    return calls.call(reader, own, Arguments([given]), node) if own else NONE
 
 
 _IMPLICIT = frozenset(
@@ -239,9 +242,10 @@ def _class(reader: Reader, node: ast.ClassDef) -> None:
     reader.state.attribute(number, "*bases", bases)
     for keyword in node.keywords:
         value(reader, keyword.value)
-    for decorator in node.decorator_list:
-        value(reader, decorator)
-    reader.state.name(reader.scope, node.name, frozenset((Class(number),)))
+    made: Values = frozenset((Class(number),))
+    for decorator in reversed(node.decorator_list):
+        made |= _decorated(reader, value(reader, decorator), made, decorator)
+    reader.state.name(reader.scope, node.name, made)
     if reader.scope.kind == "class":
         reader.state.attribute(reader.scope.number, node.name, frozenset((Class(number),)))
     outer = reader.scope
