@@ -39,24 +39,20 @@ from casemate.audit.privileges.values import (
 
 def read(reader: Reader, node: ast.Call) -> Values:
     """Read a call in the code."""
-    from casemate.audit.privileges.expressions import value
-
-    return call(reader, value(reader, node.func), arguments(reader, node), node)
+    return call(reader, reader.value(node.func), arguments(reader, node), node)
 
 
 def arguments(reader: Reader, node: ast.Call) -> Arguments:
     """Return what a call is given."""
-    from casemate.audit.privileges.expressions import value
-
     given = Arguments()
     for each in node.args:
         if isinstance(each, ast.Starred):
-            given.rest |= attributes.items(reader, value(reader, each.value), each)
+            given.rest |= attributes.items(reader, reader.value(each.value), each)
             given.open = True
         else:
-            given.places.append(value(reader, each))
+            given.places.append(reader.value(each))
     for keyword in node.keywords:
-        found = value(reader, keyword.value)
+        found = reader.value(keyword.value)
         if keyword.arg is not None:
             given.named[keyword.arg] = given.named.get(keyword.arg, NONE) | found
         else:
@@ -140,17 +136,15 @@ def called_from_outside(reader: Reader, each: Func | Bound) -> None:
 
 def defaults(reader: Reader, number: int, node: Definition) -> None:
     """Let parameters hold their defaults."""
-    from casemate.audit.privileges.expressions import value
-
     scope = Scope("function", number)
     places = [*node.args.posonlyargs, *node.args.args]
     for parameter, default in zip(
         places[len(places) - len(node.args.defaults) :], node.args.defaults, strict=True
     ):
-        reader.state.name(scope, parameter.arg, value(reader, default))
+        reader.state.name(scope, parameter.arg, reader.value(default))
     for parameter, keyword in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True):
         if keyword is not None:
-            reader.state.name(scope, parameter.arg, value(reader, keyword))
+            reader.state.name(scope, parameter.arg, reader.value(keyword))
 
 
 def _own(reader: Reader, number: int, given: Arguments, receiver: Value | None) -> Values:

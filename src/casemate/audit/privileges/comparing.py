@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 
 from casemate.audit.importers.aws.data import actions_of, expanded, narrowable
 from casemate.audit.model import Function, Platform, Statement
@@ -135,6 +136,11 @@ def _actions(one: Decided, pattern: str) -> tuple[str, ...]:
     """Return the actions that there are of those that a pattern stands for."""
     if one.function.platform is Platform.CASEMATE:
         return (pattern,)
+    return _existing(pattern)
+
+
+@cache
+def _existing(pattern: str) -> tuple[str, ...]:
     service = pattern.partition(":")[0].lower()
     known = {each.lower() for each in actions_of(service)}
     return tuple(a for a in expanded(pattern) if a.partition(":")[2].lower() in known)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from casemate.audit.code.reading import Code, PythonFile
 from casemate.audit.model import Application, Function, Platform, Statement
 from casemate.audit.privileges.comparing import Decided, compare
 from casemate.audit.privileges.needs import EVERY, Needs, Open, Recorder
-from casemate.audit.privileges.program import Modules
+from casemate.audit.privileges.program import Files, Modules, Parsed
 from casemate.audit.privileges.reading import Reader, StoppedError
 from casemate.audit.privileges.resources import Names
 from casemate.audit.privileges.results import Privileges
@@ -27,9 +25,10 @@ def privileges_of(application: Application, workspace: Workspace, code: Code) ->
     names = Names(application)
     trusting = _used_by_others(application)
     decided: list[Decided] = []
+    files = Files(workspace.files)
     for function in application.functions:
         if function.permissions:
-            needs = _needs(function, workspace, code)
+            needs = _needs(function, files, code)
             if function.role in trusting:
                 what = f"the role {function.role[:80]} is not for functions alone"
                 needs = Needs(uses=needs.uses, open=(Open(EVERY, function.place, what),))
@@ -64,21 +63,20 @@ def _other(statement: Statement) -> bool:
     )
 
 
-def _needs(function: Function, workspace: Workspace, code: Code) -> Needs:
+def _needs(function: Function, files: Files, code: Code) -> Needs:
     """Return what a function needs, or why that is not known."""
-    file, files, root, parsed = function.entry, workspace.files, function.code or "", code
+    file, root = function.entry, function.code or ""
+    parsed: Parsed = code
     if function.language != "python":
         return _closed(function, f"its code is no Python: {function.language or 'not known'}")
     inline = code.inline(function)
     if inline is not None:
-        file, files, root, parsed = _INLINE, (_INLINE,), "", _Inline(inline)  # type: ignore[assignment]
+        file, files, root, parsed = _INLINE, Files((_INLINE,)), "", _Inline(inline)
     elif function.code is None or not file:
         return _closed(function, "its code is not here")
     recorder = Recorder()
     own = function.platform is Platform.CASEMATE
-    reader = Reader(
-        Modules(parsed, root, _python(files, root, workspace)), recorder, environment(function), own
-    )
+    reader = Reader(Modules(parsed, root, files), recorder, environment(function), own)
     try:
         reader.run(file, _handler(function))
     except (StoppedError, RecursionError) as error:
@@ -95,10 +93,6 @@ class _Inline:
 
     def python(self, file: str) -> PythonFile | None:
         return self._file if file == _INLINE else None
-
-
-def _python(files: tuple[str, ...], root: str, workspace: Workspace) -> tuple[str, ...]:
-    return tuple(file for file in files if file.endswith(".py"))
 
 
 def _closed(function: Function, what: str) -> Needs:
@@ -127,11 +121,6 @@ def environment(function: Function) -> dict[str, Values]:
 class _Unknown(dict[str, Values]):
     """An environment of which nothing is known."""
 
-    def get(self, name: object, default: object = None) -> Values:  # type: ignore[override]
+    def get(self, name: object, default: object = None) -> Values:
         """Return data that may be anything."""
         return DATA
-
-
-def decided_functions(found: list[Privileges]) -> Iterator[Privileges]:
-    """Yield those of which something can be said."""
-    return (each for each in found if not any(o.service == EVERY for o in each.undecided))

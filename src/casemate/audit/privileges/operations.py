@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 
 from casemate.audit.importers.aws.data import actions_of
 from casemate.audit.privileges import services
@@ -61,6 +62,7 @@ def record(
             reader.recorder.need(action, HOLE, place, sure=False)
 
 
+@cache
 def actions_for(prefix: str, operation: str) -> Actions | None:
     """Return what an operation needs, or None if that is not known."""
     own = f"{prefix}:{operation}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
-from casemate.audit.code.reading import Code, PythonFile
+from casemate.audit.code.reading import PythonFile
 
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _MAX_CANDIDATES = 4
@@ -34,17 +34,38 @@ class Defined(NamedTuple):
     """Last parts of the names of its decorators."""
 
 
+class Files:
+    """All files of Python of what is audited, indexed once for all functions."""
+
+    def __init__(self, every: Iterable[str]) -> None:
+        """Index them."""
+        self.every = frozenset(file for file in every if file.endswith(".py"))
+        self.by_last: dict[str, list[str]] = defaultdict(list)
+        self.folders: set[str] = set()
+        for file in sorted(self.every):
+            folder, _, last = file.rpartition("/")
+            self.by_last[last].append(file)
+            while folder and folder not in self.folders:
+                self.folders.add(folder)
+                folder = folder.rpartition("/")[0]
+
+
+class Parsed(Protocol):
+    """What parses files."""
+
+    def python(self, file: str) -> PythonFile | None:
+        """Return a file, parsed, or None."""
+        ...
+
+
 class Modules:
     """Finds the files that imports mean, among those of the function first."""
 
-    def __init__(self, code: Code, root: str, every: Iterable[str]) -> None:
-        """Look for modules under `root`, then in `every` file beside it: layers lie there."""
+    def __init__(self, code: Parsed, root: str, files: Files) -> None:
+        """Look for modules under `root`, then in all files beside it: layers lie there."""
         self._code = code
         self._root = "" if root in ("", ".") else f"{root}/"
-        self._every = frozenset(every)
-        self._by_last: dict[str, list[str]] = defaultdict(list)
-        for file in sorted(self._every):
-            self._by_last[file.rpartition("/")[2]].append(file)
+        self._files = files
 
     def parsed(self, file: str) -> PythonFile | None:
         """Return a file, parsed; None if it cannot be."""
@@ -52,7 +73,7 @@ class Modules:
 
     def has(self, file: str) -> bool:
         """Tell whether there is such a file."""
-        return file in self._every
+        return file in self._files.every
 
     def files(self, dotted: str, importing: str, level: int = 0) -> list[str]:
         """Return the files that a module may be; a package is its `__init__.py` or nothing."""
@@ -70,7 +91,7 @@ class Modules:
 
     def _at(self, path: str) -> list[str]:
         names = (f"{path}.py", f"{path}/__init__.py" if path else "__init__.py")
-        return [name for name in names if name in self._every][:1]
+        return [name for name in names if name in self._files.every][:1]
 
     def _elsewhere(self, path: str) -> list[str]:
         """Return files of that name anywhere: in a layer's `python` folder best of all."""
@@ -78,7 +99,7 @@ class Modules:
         found = [
             file
             for name in names
-            for file in self._by_last.get(name.rpartition("/")[2], ())
+            for file in self._files.by_last.get(name.rpartition("/")[2], ())
             if file.endswith(f"/{name}")
         ]
         layers = [file for file in found if f"python/{path}" in file]
@@ -90,11 +111,8 @@ class Modules:
         folder = importing.rpartition("/")[0]
         for _ in range(max(level - 1, 0)):
             folder = folder.rpartition("/")[0]
-        starts = [f"{folder}/{path}/".lstrip("/")] if level else []
-        starts += [] if level else [f"{self._root}{path}/", f"{folder}/{path}/".lstrip("/")]
-        return any(
-            file.startswith(start) for start in starts if start != "/" for file in self._every
-        )
+        starts = [folder, self._root.rstrip("/")] if not level else [folder]
+        return any(f"{start}/{path}".strip("/") in self._files.folders for start in starts)
 
 
 def marks(node: ast.AST, file: PythonFile) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from casemate.audit.code.reading import PythonFile
 from casemate.audit.model import Place
@@ -22,9 +22,11 @@ from casemate.audit.privileges.values import (
     Bound,
     Box,
     Class,
+    External,
     Func,
     Instance,
     Module,
+    Text,
     Value,
     Values,
 )
@@ -96,6 +98,8 @@ class Reader:
         self.alternatives: tuple[Value, ...] = ()
         """What a method that is being called may be called on besides."""
         self._numbers: dict[int, int] = {}
+        self.outer: dict[tuple[Scope, str], tuple[Scope, ...]] = {}
+        """Names that functions declare to be those of their module or of what is around."""
         self._parents: dict[Scope, Scope] = {}
         self._methods: dict[str, list[int]] = {}
         """Functions in classes, by name: what may be meant where the object is not known."""
@@ -219,6 +223,20 @@ class Reader:
             scope = self._parents.get(scope)
         return None
 
+    def around(self, scope: Scope) -> Iterator[Scope]:
+        """Yield the functions that a function stands in."""
+        outer = self._parents.get(scope)
+        while outer is not None:
+            if outer.kind == "function":
+                yield outer
+            outer = self._parents.get(outer)
+
+    def value(self, node: ast.expr | None) -> Values:
+        """Return what an expression may stand for."""
+        from casemate.audit.privileges.expressions import value
+
+        return value(self, node)
+
     def module_scope(self) -> Scope:
         """Return the scope of the module that is being read."""
         return Scope("module", self.loaded[self.file.file])
@@ -250,7 +268,9 @@ class Reader:
         """Tell that values come to something whose code is not read."""
         from casemate.audit.privileges import calls, cloud
 
-        waiting, seen = list(values), set[object]()
+        waiting, seen = [v for v in values if not isinstance(v, (Text, External))], set[object]()
+        if not waiting:
+            return
         while waiting:
             each = waiting.pop()
             if each in seen:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from casemate.audit.privileges import attributes, calls, imports
 from casemate.audit.privileges.program import Scope
@@ -30,77 +31,107 @@ def execute(reader: Reader, body: Sequence[ast.stmt]) -> None:
 
 def statement(reader: Reader, node: ast.stmt) -> None:
     """Read one statement."""
-    from casemate.audit.privileges.expressions import value
-
-    match node:
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            _function(reader, node)
-        case ast.ClassDef():
-            _class(reader, node)
-        case ast.Import() | ast.ImportFrom():
-            imports.read(reader, node)
-        case ast.Assign():
-            found = value(reader, node.value)
-            for target in node.targets:
-                assign(reader, target, found)
-        case ast.AnnAssign() if node.value is not None:
-            assign(reader, node.target, value(reader, node.value))
-        case ast.AugAssign():
-            found = value(reader, node.value)
-            held = value(reader, _loaded(node.target))
-            boxes = any(isinstance(each, Box) for each in held)
-            for each in held:
-                if isinstance(each, Box):
-                    reader.state.put(each, attributes.items(reader, found, node))
-            assign(reader, node.target, held if boxes else DATA)
-        case ast.Return():
-            number = reader.function_number()
-            if number >= 0:
-                reader.state.give(number, value(reader, node.value) or DATA)
-        case ast.For() | ast.AsyncFor():
-            assign(reader, node.target, attributes.items(reader, value(reader, node.iter), node))
-            execute(reader, node.body)
-            execute(reader, node.orelse)
-        case ast.If() if _only_run_by_hand(node.test):
-            execute(reader, node.orelse)
-        case ast.With() | ast.AsyncWith():
-            for item in node.items:
-                entered = _entered(reader, value(reader, item.context_expr), node)
-                if item.optional_vars is not None:
-                    assign(reader, item.optional_vars, entered)
-            execute(reader, node.body)
-        case ast.Global():
-            for name in node.names:
-                held = reader.state.names.get((reader.module_scope(), name), NONE)
-                reader.state.name(reader.scope, name, held)
-        case _:
-            _others(reader, node)
+    _READERS.get(type(node), _others)(reader, node)
 
 
-def _others(reader: Reader, node: ast.AST) -> None:
+def _expression(reader: Reader, node: ast.Expr) -> None:
+    reader.value(node.value)
+
+
+def _nothing(reader: Reader, node: ast.stmt) -> None:
+    """Pass over what holds nothing."""
+
+
+def _assign(reader: Reader, node: ast.Assign) -> None:
+    found = reader.value(node.value)
+    for target in node.targets:
+        assign(reader, target, found)
+
+
+def _annotated(reader: Reader, node: ast.AnnAssign) -> None:
+    if node.value is not None:
+        assign(reader, node.target, reader.value(node.value))
+
+
+def _augmented(reader: Reader, node: ast.AugAssign) -> None:
+    found, held = reader.value(node.value), reader.value(node.target)
+    boxes = any(isinstance(each, Box) for each in held)
+    for each in held:
+        if isinstance(each, Box):
+            reader.state.put(each, attributes.items(reader, found, node))
+    assign(reader, node.target, held if boxes else DATA)
+
+
+def _return(reader: Reader, node: ast.Return) -> None:
+    found = reader.value(node.value) or DATA
+    if reader.scope.kind == "function":
+        reader.state.give(reader.scope.number, found)
+
+
+def _for(reader: Reader, node: ast.For | ast.AsyncFor) -> None:
+    assign(reader, node.target, attributes.items(reader, reader.value(node.iter), node))
+    execute(reader, node.body)
+    execute(reader, node.orelse)
+
+
+def _if(reader: Reader, node: ast.If | ast.While) -> None:
+    if not _only_run_by_hand(node.test):
+        reader.value(node.test)
+        execute(reader, node.body)
+    execute(reader, node.orelse)
+
+
+def _with(reader: Reader, node: ast.With | ast.AsyncWith) -> None:
+    for item in node.items:
+        entered = _entered(reader, reader.value(item.context_expr), node)
+        if item.optional_vars is not None:
+            assign(reader, item.optional_vars, entered)
+    execute(reader, node.body)
+
+
+def _outer(reader: Reader, node: ast.Global | ast.Nonlocal) -> None:
+    """Have names of a function be those of its module, or of the functions around it."""
+    own = reader.scope
+    scopes = (reader.module_scope(),) if isinstance(node, ast.Global) else tuple(reader.around(own))
+    for name in node.names:
+        reader.outer[own, name] = scopes
+        for scope in scopes:
+            reader.state.name(own, name, reader.state.names.get((scope, name), NONE))
+
+
+def _match(reader: Reader, node: ast.Match) -> None:
+    subject = reader.value(node.subject)
+    for case in node.cases:
+        for each in ast.walk(case.pattern):
+            name = getattr(each, "name", None)
+            if isinstance(each, (ast.MatchAs, ast.MatchStar)) and name:
+                reader.state.name(reader.scope, name, subject | DATA)
+        reader.value(case.guard)
+        execute(reader, case.body)
+
+
+def _others(reader: Reader, node: ast.stmt) -> None:
     """Read what is in a statement of no interest by itself."""
-    from casemate.audit.privileges.expressions import value
-
-    if isinstance(node, ast.Match):
-        subject = value(reader, node.subject)
-        for case in node.cases:
-            for each in ast.walk(case.pattern):
-                name = getattr(each, "name", None)
-                if isinstance(each, (ast.MatchAs, ast.MatchStar)) and name:
-                    reader.state.name(reader.scope, name, subject | DATA)
-            value(reader, case.guard)
-            execute(reader, case.body)
-        return
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.expr):
-            value(reader, child)
+            reader.value(child)
         elif isinstance(child, ast.stmt):
             statement(reader, child)
-        elif isinstance(child, ast.ExceptHandler):
-            if child.name:
-                reader.state.name(reader.scope, child.name, DATA)
-            value(reader, child.type)
-            execute(reader, child.body)
+
+
+def _try(reader: Reader, node: ast.Try | ast.TryStar) -> None:
+    execute(reader, node.body)
+    for each in node.handlers:
+        _handler(reader, each)
+    execute(reader, node.orelse)
+    execute(reader, node.finalbody)
+
+
+def _handler(reader: Reader, node: ast.ExceptHandler) -> None:
+    if node.name:
+        reader.state.name(reader.scope, node.name, DATA)
+    reader.value(node.type)
+    execute(reader, node.body)
 
 
 def _only_run_by_hand(test: ast.expr) -> bool:
@@ -112,10 +143,6 @@ def _only_run_by_hand(test: ast.expr) -> bool:
         and len(test.ops) == 1
         and isinstance(test.ops[0], ast.Eq)
     )
-
-
-def _loaded(target: ast.expr) -> ast.expr:
-    return target
 
 
 def _entered(reader: Reader, values: Values, node: ast.AST) -> Values:
@@ -138,13 +165,13 @@ def _entered(reader: Reader, values: Values, node: ast.AST) -> Values:
 
 def assign(reader: Reader, target: ast.expr, values: Values) -> None:
     """Let a target hold values."""
-    from casemate.audit.privileges.expressions import key_of, value
+    from casemate.audit.privileges.expressions import key_of
 
     match target:
         case ast.Name():
             reader.state.name(reader.scope, target.id, values)
-            if _is_global(reader, target.id):
-                reader.state.name(reader.module_scope(), target.id, values)
+            for scope in reader.outer.get((reader.scope, target.id), ()):
+                reader.state.name(scope, target.id, values)
         case ast.Tuple() | ast.List():
             for at, each in enumerate(target.elts):
                 if isinstance(each, ast.Starred):
@@ -154,36 +181,15 @@ def assign(reader: Reader, target: ast.expr, values: Values) -> None:
                 else:
                     assign(reader, each, _part(reader, values, at, each))
         case ast.Attribute():
-            attributes.store(reader, value(reader, target.value), target.attr, values)
+            attributes.store(reader, reader.value(target.value), target.attr, values)
         case ast.Subscript():
-            owner = value(reader, target.value)
-            name = value(reader, target.slice)
+            owner = reader.value(target.value)
+            name = reader.value(target.slice)
             constant = isinstance(target.slice, ast.Constant)
             key = target.slice.value if constant else key_of(name)  # type: ignore[attr-defined]
             attributes.store_item(reader, owner, key, name, values)
         case ast.Starred():
             assign(reader, target.value, values)
-
-
-def _is_global(reader: Reader, name: str) -> bool:
-    number = reader.function_number()
-    if number < 0:
-        return False
-    return name in _globals(reader.defined[number].node)
-
-
-def _globals(node: ast.AST) -> frozenset[str]:
-    """Return the names that a function declares to be those of its module or of what is around."""
-    known = getattr(node, "_casemate_globals", None)
-    if known is None:
-        known = frozenset(
-            name
-            for each in ast.walk(node)
-            if isinstance(each, (ast.Global, ast.Nonlocal))
-            for name in each.names
-        )
-        node._casemate_globals = known  # type: ignore[attr-defined]
-    return frozenset(known)
 
 
 def _part(reader: Reader, values: Values, at: int, node: ast.AST) -> Values:
@@ -198,13 +204,11 @@ def _part(reader: Reader, values: Values, at: int, node: ast.AST) -> Values:
 
 def _function(reader: Reader, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     """Bind a function, with what its decorators make of it."""
-    from casemate.audit.privileges.expressions import value
-
     number = reader.define(node)
     calls.defaults(reader, number, node)
     found: Values = frozenset((Func(number),))
     for decorator in reversed(node.decorator_list):
-        found |= _decorated(reader, value(reader, decorator), found, decorator)
+        found |= _decorated(reader, reader.value(decorator), found, decorator)
     if reader.called_by_frameworks(number):
         calls.called_from_outside(reader, Func(number))
     reader.state.name(reader.scope, node.name, found)
@@ -235,16 +239,14 @@ _IMPLICIT = frozenset(
 
 def _class(reader: Reader, node: ast.ClassDef) -> None:
     """Bind a class and read its body."""
-    from casemate.audit.privileges.expressions import value
-
     number = reader.define(node)
-    bases = NONE.union(*(value(reader, base) for base in node.bases)) if node.bases else NONE
+    bases = NONE.union(*(reader.value(base) for base in node.bases)) if node.bases else NONE
     reader.state.attribute(number, "*bases", bases)
     for keyword in node.keywords:
-        value(reader, keyword.value)
+        reader.value(keyword.value)
     made: Values = frozenset((Class(number),))
     for decorator in reversed(node.decorator_list):
-        made |= _decorated(reader, value(reader, decorator), made, decorator)
+        made |= _decorated(reader, reader.value(decorator), made, decorator)
     reader.state.name(reader.scope, node.name, made)
     if reader.scope.kind == "class":
         reader.state.attribute(reader.scope.number, node.name, frozenset((Class(number),)))
@@ -272,3 +274,31 @@ _PLAIN_BASES = frozenset(
         *("builtins.ValueError", "builtins.RuntimeError", "json.JSONEncoder", "enum.IntEnum"),
     )
 )
+
+
+_READERS: dict[type[ast.stmt], Callable[[Reader, Any], None]] = {
+    ast.Expr: _expression,
+    ast.Pass: _nothing,
+    ast.Break: _nothing,
+    ast.Continue: _nothing,
+    ast.Assign: _assign,
+    ast.AnnAssign: _annotated,
+    ast.AugAssign: _augmented,
+    ast.Return: _return,
+    ast.For: _for,
+    ast.AsyncFor: _for,
+    ast.If: _if,
+    ast.While: _if,
+    ast.Try: _try,
+    ast.TryStar: _try,
+    ast.With: _with,
+    ast.AsyncWith: _with,
+    ast.Match: _match,
+    ast.Global: _outer,
+    ast.Nonlocal: _outer,
+    ast.Import: imports.read,
+    ast.ImportFrom: imports.read,
+    ast.FunctionDef: _function,
+    ast.AsyncFunctionDef: _function,
+    ast.ClassDef: _class,
+}
