@@ -361,7 +361,7 @@ def _external(reader: Reader, each: External, given: Arguments, node: ast.AST) -
     if used is not None:
         return used
     if last in SIGNING:
-        reader.open(EVERY, node, f"{last} signs requests by hand")
+        return _signing(reader, last, given, node)
     if each.name in _PROGRAMS:
         _program(reader, given, node)
     if last in IGNORING:
@@ -370,6 +370,14 @@ def _external(reader: Reader, each: External, given: Arguments, node: ast.AST) -
     if passed is not None:
         return passed
     reader.escape(given.all(), node, each.name[:80])
+    return DATA
+
+
+def _signing(reader: Reader, last: str, given: Arguments, node: ast.AST) -> Values:
+    """Tell for which service requests are signed by hand: what they ask is not read."""
+    found = given.get(SIGNING[last], "service", "service_name", "aws_service")
+    for name in known_texts(found) or (EVERY,):
+        reader.open(name, node, f"{last} signs requests by hand")
     return DATA
 
 

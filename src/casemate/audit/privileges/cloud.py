@@ -20,6 +20,7 @@ from casemate.audit.privileges.values import (
     Client,
     Collection,
     Context,
+    Credentials,
     Meta,
     Method,
     Module,
@@ -33,14 +34,14 @@ from casemate.audit.privileges.values import (
     texts,
 )
 
-_CREDENTIALS = ("aws_access_key_id", "aws_session_token", "aws_secret_access_key")
+_KEYS = ("aws_access_key_id", "aws_session_token", "aws_secret_access_key")
 _MAKERS = {"client": "client", "resource": "resource", "create_client": "client"}
 _SDKS = ("boto3.", "aioboto3.")
 
 
 def with_own_role(given: Arguments) -> bool:
     """Tell whether a session or client acts as the function: it is given no other credentials."""
-    return not any(name in given.named for name in (*_CREDENTIALS, "profile_name"))
+    return not any(name in given.named for name in (*_KEYS, "profile_name"))
 
 
 def library(reader: Reader, name: str, given: Arguments, node: ast.AST) -> Values | None:
@@ -76,9 +77,10 @@ def attribute(reader: Reader, each: Value, name: str, node: ast.AST) -> Values:
     """Return an attribute of something that has rights."""
     match each:
         case Session():
-            if name in ("get_credentials", "credentials"):
-                reader.open(EVERY, node, "the credentials themselves are taken")
-                return DATA
+            if name == "credentials":
+                return frozenset((Credentials(each.own),))
+        case Credentials():
+            return frozenset((each, Method(each, name)))
         case Meta():
             return frozenset((Client(each.service, each.own),)) if name == "client" else DATA
         case Client() | Thing() if name == "meta":
@@ -139,9 +141,9 @@ def method(reader: Reader, called: Method, given: Arguments, node: ast.AST) -> V
         case Session():
             if name in _MAKERS:
                 return _make(reader, name, given, node, own=receiver.own)
-            if name == "get_frozen_credentials":
-                reader.open(EVERY, node, "the credentials themselves are taken")
-            return DATA
+            return frozenset((Credentials(receiver.own),)) if name == "get_credentials" else DATA
+        case Credentials():
+            return frozenset((receiver,))
         case Client():
             return _of_client(reader, receiver, name, given, node)
         case Operation():
@@ -371,6 +373,8 @@ def _of_prepared(
 
 def called(reader: Reader, each: Value, given: Arguments, node: ast.AST) -> Values:
     """Read a call of something with rights itself, which is none that is known."""
+    if isinstance(each, Credentials):
+        return frozenset((each,))
     escaped(reader, each, node, "a call of it")
     return DATA
 
@@ -380,6 +384,8 @@ def escaped(reader: Reader, each: object, node: ast.AST, to: str) -> None:
     match each:
         case Session() if each.own:
             reader.open(EVERY, node, f"a session is passed to {to}")
+        case Credentials() if each.own:
+            reader.open(EVERY, node, f"the credentials themselves are passed to {to}")
         case Client() | Thing() | Collection() | Operation() | Meta() if each.own:
             found = services.service(each.service)
             prefix = found.prefix if found is not None else EVERY

@@ -55,7 +55,8 @@ _HARMLESS = """
     websocket websockets werkzeug whitenoise wikipedia wrapt wtforms xgboost xlrd xlsxwriter
     xmltodict xxhash yaml yarl yfinance youtube_dl yt_dlp zappa zeep zipp zoneinfo zstandard
 """
-HARMLESS = frozenset(_HARMLESS.split())
+_SIGNERS = ("aws_requests_auth", "requests_aws4auth", "requests_aws_sign", "opensearchpy")
+HARMLESS = frozenset((*_HARMLESS.split(), *_SIGNERS))
 """Import names of libraries that use no rights by themselves, or of which `USES` says which."""
 
 STANDARD = frozenset(sys.stdlib_module_names) | frozenset(("distutils", "imp", "asyncore"))
@@ -130,19 +131,19 @@ PREPARED: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {
 }
 """Classes whose objects need actions when their methods are called."""
 
-SIGNING = frozenset(
-    (
-        "SigV4Auth",
-        "SigV4QueryAuth",
-        "S3SigV4Auth",
-        "AWS4Auth",
-        "AWSRequestsAuth",
-        "BotoAWSRequestsAuth",
-        "AWSV4SignerAuth",
-        "RequestsAWSV4SignerAuth",
-    )
-)
-"""Names that sign requests by hand: to which service they go is not looked into."""
+SIGNING = {
+    "SigV4Auth": 1,
+    "SigV4QueryAuth": 1,
+    "S3SigV4Auth": 1,
+    "AWS4Auth": 3,
+    "AWSRequestsAuth": 4,
+    "BotoAWSRequestsAuth": 2,
+    "AWSV4SignerAuth": 2,
+    "RequestsAWSV4SignerAuth": 2,
+    "AWSSigV4": 0,
+}
+"""What signs requests by hand, and at which place it takes the service: what is asked of that is
+not read."""
 
 PASSING = frozenset(
     (
@@ -175,6 +176,8 @@ IGNORING = frozenset(
         *("patch", "patch_all", "patch_object", "annotate", "put_annotation", "put_metadata"),
         *("is_", "add_metadata", "instrument_boto", "put_subsegment", "getLogger", "instrument"),
         *("assert_called_once", "inject_lambda_context", "capture_lambda_handler"),
+        *("eq", "ne", "lt", "lte", "gt", "gte", "begins_with", "between", "contains", "is_in"),
+        *("add_dimension", "add_metric", "add_annotation", "set_default_dimensions"),
         *(
             "capture_method",
             "log_metrics",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from functools import cache
 
-from casemate.audit.importers.aws.data import actions_of
+from casemate.audit.importers.aws.data import actions_of, dependents
 from casemate.audit.privileges import services
 from casemate.audit.privileges.reading import Arguments, Reader
 from casemate.audit.privileges.special import (
@@ -41,7 +41,7 @@ def record(
     found = services.service(service)
     if found is None:
         return
-    actions = actions_for(found.prefix, operation)
+    actions = actions_for(found.prefix, service, operation)
     if actions is None:
         reader.open(found.prefix, node, f"which rights {operation} needs is not known")
         return
@@ -63,20 +63,23 @@ def record(
 
 
 @cache
-def actions_for(prefix: str, operation: str) -> Actions | None:
+def actions_for(prefix: str, service: str, operation: str) -> Actions | None:
     """Return what an operation needs, or None if that is not known."""
     own = f"{prefix}:{operation}"
     always = OPERATIONS.get(f"{prefix}:*", Actions(()))
     if own in FREE_OF_RIGHTS:
         return Actions((), (own,))
     found = OPERATIONS.get(own)
+    if found is None and prefix == "apigateway":
+        found = Actions((f"apigateway:{services.verb(service, operation)}",))
     if found is None:
         known = {each.lower(): each for each in actions_of(prefix)}
         action = known.get(operation.lower())
         if action is None:
             return None
         found = Actions((f"{prefix}:{action}",))
-    return Actions(found.needed, (*found.perhaps, *always.perhaps))
+    more = tuple(each for action in found.needed for each in dependents(action))
+    return Actions(found.needed, (*found.perhaps, *always.perhaps, *more))
 
 
 def named(reader: Reader, service: str, given: Arguments, operation: str = "") -> list[str]:

@@ -79,7 +79,7 @@ def implied(function: Function, services: frozenset[str]) -> frozenset[str]:
         found |= set(_QUEUE)
     if kinds & {"stream", "table"}:
         found |= {*_STREAM, *_TABLE}
-    if kinds & {"stream", "other"}:
+    if kinds & {"stream", "other"} or _brokers(function):
         found |= {*_OTHERS, *_NETWORK}
     if function.setting("dead_letters"):
         found |= {*_LEFT_OVER, "lambda:invokefunction", "events:putevents"}
@@ -91,3 +91,12 @@ def implied(function: Function, services: frozenset[str]) -> frozenset[str]:
     if services & _ENCRYPTED or polled or function.setting("environment_key"):
         found |= set(_KEYS)
     return frozenset(found)
+
+
+def _brokers(function: Function) -> bool:
+    """Tell whether a function is granted what reading a broker of messages for it needs."""
+    return any(
+        action.lower().startswith(("mq:describebroker", "kafka:", "kafka-cluster:"))
+        for statement in function.permissions
+        for action in statement.actions
+    )

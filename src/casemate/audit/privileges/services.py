@@ -41,6 +41,8 @@ class Service(msgspec.Struct, frozen=True):
     prefix: str
     operations: dict[str, str]
     """By their names without underscores and case."""
+    verbs: dict[str, str]
+    """The method of HTTP that each operation has; of those whose actions are called so."""
     waiters: dict[str, str]
     """The operation that each calls."""
     resources: dict[str, Any]
@@ -49,6 +51,12 @@ class Service(msgspec.Struct, frozen=True):
     def operation(self, method: str) -> str | None:
         """Return the operation that a method calls."""
         return self.operations.get(plain(method))
+
+
+def verb(name: str, operation: str) -> str:
+    """Return the method of HTTP of an operation."""
+    found = service(name)
+    return found.verbs.get(operation, "") if found is not None else ""
 
 
 def plain(name: str) -> str:
@@ -74,6 +82,12 @@ def service(name: str) -> Service | None:
         name=name,
         prefix=prefix.lower(),
         operations={each.lower(): each for each in described["operations"]},
+        verbs={
+            each: found.get("http", {}).get("method", "")
+            for each, found in described["operations"].items()
+        }
+        if prefix == "apigateway"
+        else {},
         waiters={
             plain(each): found["operation"] for each, found in waiters.get("waiters", {}).items()
         },

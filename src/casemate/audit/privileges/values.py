@@ -130,6 +130,13 @@ class Meta(NamedTuple):
     kind: str = "meta"
 
 
+class Credentials(NamedTuple):
+    """The keys of the function's role themselves, or what signs with them."""
+
+    own: bool = True
+    kind: str = "credentials"
+
+
 class Context(NamedTuple):
     """What handlers of this platform are given."""
 
@@ -182,6 +189,7 @@ Value: TypeAlias = (
     | Collection
     | Operation
     | Meta
+    | Credentials
     | Context
     | Capability
     | Prepared
@@ -194,7 +202,7 @@ NONE: Values = frozenset()
 """Nothing is known yet: what has not been read."""
 DATA: Values = frozenset((Text(HOLE),))
 ANYTHING: Values = frozenset((Unknown(),))
-CLOUD = ("session", "client", "thing", "collection", "operation", "meta", "prepared")
+CLOUD = ("session", "client", "thing", "collection", "operation", "meta", "prepared", "credentials")
 """Kinds that act with the function's role."""
 FULL = Text(HOLE * 2)
 """Among values: there were more texts than are kept."""

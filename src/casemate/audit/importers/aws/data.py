@@ -109,7 +109,7 @@ def _definition_text() -> str:
 
 
 @cache
-def _privileges(service: str) -> dict[str, Any]:
+def _privileges(service: str) -> dict[str, tuple[str, bool, tuple[str, ...]]]:
     if not re.fullmatch(r"[a-z0-9-]{1,64}", service):
         return {}
     at = _definition_text().find(f'"{service}":{{"service_name"')
@@ -121,7 +121,15 @@ def _privileges(service: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return {
-        name: (str(each.get("access_level", "")), any(each.get("resource_types") or ()))
+        name: (
+            str(each.get("access_level", "")),
+            any(each.get("resource_types") or ()),
+            tuple(
+                action
+                for kind in (each.get("resource_types") or {}).values()
+                for action in kind.get("dependent_actions") or ()
+            ),
+        )
         for name, each in found["privileges"].items()
     }
 
@@ -129,13 +137,23 @@ def _privileges(service: str) -> dict[str, Any]:
 @cache
 def actions_of(service: str) -> dict[str, str]:
     """Return the actions of a service and their level: `GetObject: Read`. Empty if unknown."""
-    return {name: level for name, (level, _) in _privileges(service).items()}
+    return {name: level for name, (level, _, _) in _privileges(service).items()}
 
 
 def narrowable(action: str) -> bool:
     """Tell whether an action can be allowed on some resources of its service only."""
     service, _, name = action.lower().partition(":")
-    return any(narrow for each, (_, narrow) in _privileges(service).items() if each.lower() == name)
+    return any(
+        narrow for each, (_, narrow, _) in _privileges(service).items() if each.lower() == name
+    )
+
+
+@cache
+def dependents(action: str) -> tuple[str, ...]:
+    """Return what who does an action may have to be allowed besides: `iam:PassRole` for most."""
+    service, _, name = action.partition(":")
+    found = _privileges(service.lower()).get(name)
+    return tuple(dict.fromkeys(found[2])) if found is not None else ()
 
 
 @cache
