@@ -149,6 +149,10 @@ def _by_getattr(
 def _bound(
     reader: Reader, each: Value, receiver: Instance | None, owner: int, node: ast.AST
 ) -> Values:
+    if isinstance(each, Instance):
+        getters = reader.state.attributes.get((each.owner, "__get__"), NONE)
+        bound = frozenset(Bound(g.number, each) for g in getters if isinstance(g, Func))
+        return calls.call(reader, bound, Arguments(open=True), node) | {each}
     if not isinstance(each, Func):
         return frozenset((each,))
     defined = reader.defined[each.number]
@@ -190,6 +194,9 @@ def store_item(reader: Reader, owner: Values, key: Hashable, name: Values, value
         if isinstance(each, Box):
             reader.state.put(each, values, key)
             reader.state.key(each, name)
+            scope = reader.modules_as_maps.get(each)
+            if scope is not None and isinstance(key, str):
+                reader.state.name(scope, key, values)
         elif any(not isinstance(v, (Text, External)) for v in values):
             reader.state.keep("[]", values)
 

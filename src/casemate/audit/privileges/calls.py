@@ -392,6 +392,10 @@ def _passed(reader: Reader, last: str, given: Arguments, node: ast.AST) -> Value
     """Read a call that gives back what it is given or calls it; None if it is none."""
     if last not in PASSING:
         return None
+    for name, held in given.named.items():
+        # What gives attributes back as they were given by name: `SimpleNamespace(client=...)`.
+        if any(not isinstance(v, (Text, External)) for v in held):
+            reader.state.keep(name, held)
     every = given.all()
     found = frozenset(v for v in every if not isinstance(v, (Func, Method, Bound)))
     targets = frozenset(v for v in every if isinstance(v, (Func, Method, Bound, Class)))
@@ -495,6 +499,13 @@ def _dynamic(reader: Reader, given: Arguments, node: ast.AST) -> Values:
     return ANYTHING
 
 
+def _type(reader: Reader, given: Arguments, node: ast.AST) -> Values:
+    if len(given.places) > 1:
+        reader.escape(given.all(), node, "a class that is made while it runs")
+        return DATA
+    return DATA | frozenset(Class(v.owner) for v in given.get(0) if isinstance(v, Instance))
+
+
 def _import(reader: Reader, given: Arguments, node: ast.AST) -> Values:
     from casemate.audit.privileges import imports
 
@@ -511,9 +522,9 @@ def _environment(reader: Reader, given: Arguments, node: ast.AST) -> Values:
 
 def _globals(reader: Reader, given: Arguments, node: ast.AST) -> Values:
     box = Box(-10 - reader.module_scope().number)
-    for (scope, name), held in list(reader.state.names.items()):
-        if scope == reader.module_scope():
-            reader.state.put(box, held, name)
+    reader.modules_as_maps[box] = reader.module_scope()
+    for name, held in reader.state.inside(reader.module_scope()):
+        reader.state.put(box, held, name)
     return frozenset((box,))
 
 
@@ -572,6 +583,7 @@ _NAMED: dict[str, Callable[[Reader, Arguments, ast.AST], Values]] = {
     "getattr": _getattr,
     "setattr": _setattr,
     "super": _super,
+    "type": _type,
     "eval": _dynamic,
     "exec": _dynamic,
     "compile": _dynamic,

@@ -64,8 +64,8 @@ def _star(reader: Reader, base: str, node: ast.ImportFrom) -> None:
             reader.open(EVERY, node, f"{file} cannot be read")
             continue
         scope = Scope("module", reader.loaded[file])
-        for (of, name), held in list(reader.state.names.items()):
-            if of == scope and not name.startswith("_"):
+        for name, held in reader.state.inside(scope):
+            if not name.startswith("_"):
                 reader.state.name(reader.scope, name, held)
     if not files:
         _library(reader, base, node)

@@ -101,6 +101,8 @@ class Reader:
         self.outer: dict[tuple[Scope, str], tuple[Scope, ...]] = {}
         """Names that functions declare to be those of their module or of what is around."""
         self._parents: dict[Scope, Scope] = {}
+        self.modules_as_maps: dict[Box, Scope] = {}
+        """What `globals()` gives, with the scope that it is."""
         self._methods: dict[str, list[int]] = {}
         """Functions in classes, by name: what may be meant where the object is not known."""
         self._texts: list[str] = []

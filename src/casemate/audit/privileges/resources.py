@@ -13,7 +13,8 @@ from casemate.audit.model import Application
 from casemate.audit.privileges.special import OF_OBJECTS, RESOURCES
 from casemate.audit.privileges.values import HOLE
 
-_LOGICAL = re.compile(r"\$\{([A-Za-z0-9]{1,255})(?:\.[A-Za-z0-9.]{1,100})?\}")
+_LOGICAL = re.compile(r"\$\{([A-Za-z0-9/]{1,255})(?:\.(?!Outputs\.)[A-Za-z0-9.]{1,100})?\}")
+"""A resource of the template. What a nested stack gives out may be any."""
 _HOLDER = re.compile(r"\$\{[^${}]{1,512}\}")
 _SEPARATORS = {
     "dynamodb": ":table/",
@@ -43,11 +44,14 @@ class Names:
         self.logical: set[str] = {each.name for each in application.assets}
         self.logical |= {each.name for each in application.functions}
         self._by_name: dict[str, str] = {}
+        self._given: dict[str, list[str]] = {}
+        """The names that the template gives, by the plain name: wildcards are about these."""
         for variable in application.variables:
             owner, _, path = variable.name.partition(".")
             self.logical.add(owner)
             if path in _NAMES:
                 self._by_name.setdefault(variable.value, owner)
+                self._given.setdefault("${" + owner + "}", []).append(variable.value)
 
     def plain(self, service: str, resource: str) -> str:
         """Return the plain name of a resource, as the code or a policy names it."""
@@ -109,7 +113,7 @@ class Names:
             return True
         if not self.known(one):
             return True
-        return _covers(one, other)
+        return any(_covers(one, each) for each in (other, *self._given.get(other, ())))
 
     def is_wide(self, service: str, granted: str) -> bool:
         """Tell whether what is granted is every resource of its kind."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from typing import TypeVar
 
 from casemate.audit.privileges.program import Scope
@@ -17,6 +17,7 @@ class State:
     def __init__(self) -> None:
         """Know nothing."""
         self.names: dict[tuple[Scope, str], Values] = {}
+        self._by_scope: dict[Scope, dict[str, None]] = {}
         self.attributes: dict[tuple[int, str], Values] = {}
         """By class: those of its objects and its own."""
         self.kept: dict[str, Values] = {}
@@ -39,7 +40,14 @@ class State:
 
     def name(self, scope: Scope, name: str, values: Values) -> None:
         """Let a name hold more."""
+        if (scope, name) not in self.names:
+            self._by_scope.setdefault(scope, {})[name] = None
         self._join(self.names, (scope, name), values)
+
+    def inside(self, scope: Scope) -> Iterator[tuple[str, Values]]:
+        """Yield the names of a scope and what they hold."""
+        for name in list(self._by_scope.get(scope, ())):
+            yield name, self.names.get((scope, name), NONE)
 
     def attribute(self, owner: int, name: str, values: Values) -> None:
         """Let an attribute hold more."""

@@ -256,9 +256,8 @@ def _class(reader: Reader, node: ast.ClassDef) -> None:
         execute(reader, node.body)
     finally:
         reader.inside(reader.file, outer)
-    for (scope, name), held in list(reader.state.names.items()):
-        if scope == Scope("class", number):
-            reader.state.attribute(number, name, held)
+    for name, held in reader.state.inside(Scope("class", number)):
+        reader.state.attribute(number, name, held)
     outside = any(isinstance(each, External) or each in ANYTHING for each in bases)
     if outside and not all(
         isinstance(each, External) and each.name in _PLAIN_BASES for each in bases
