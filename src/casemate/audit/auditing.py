@@ -18,6 +18,7 @@ from casemate.audit.importers.port import Importer, Source
 from casemate.audit.limits import MAX_FINDINGS
 from casemate.audit.model import Application, Place, Unresolved
 from casemate.audit.paths import paths_of
+from casemate.audit.privileges import Privileges
 from casemate.audit.rule import Rule, Subject
 from casemate.audit.rules.all import RULES
 from casemate.audit.rules.privileges import found_by
@@ -71,11 +72,7 @@ def audit(path: Path, options: Options | None = None) -> Report:
     kept, accepted = acceptance.split(_sorted(found))
     if options.files is not None:
         kept = [each for each in kept if each.place.file in options.files]
-    privileges = tuple(
-        each
-        for application in applications
-        for each in found_by(Subject(application, workspace, code, options.today))
-    )
+    privileges = tuple(_privileges(applications, workspace, code))
     notes = (*workspace.notes, *(note for each in applications for note in each.unresolved))
     return Report(
         root=str(path),
@@ -90,6 +87,21 @@ def audit(path: Path, options: Options | None = None) -> Report:
         rules=len(rules),
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def _privileges(
+    applications: Iterable[Application], workspace: Workspace, code: Code
+) -> Iterator[Privileges]:
+    """Yield what functions need beside what they are granted. A fault is noted."""
+    for application in applications:
+        try:
+            yield from found_by(Subject(application, workspace, code))
+        except _FAULTS as error:
+            what = f"rights could not be compared here: {type(error).__name__}"
+            workspace.notes.append(Unresolved(application.place, what))
+
+
+_FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
 
 
 def chosen(options: Options) -> Sequence[Rule]:
@@ -190,7 +202,7 @@ def _findings(
                             ".", f"more than {MAX_FINDINGS} findings: the rest is not told"
                         )
                         return
-            except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            except _FAULTS as error:
                 # A fault of one rule on a file that nobody thought of must not hide all others.
                 what = f"the rule {rule.id} failed here: {type(error).__name__}"
                 workspace.notes.append(Unresolved(application.place, what))

@@ -127,9 +127,8 @@ def of_class(
             found |= {Class(owner)}
         if name == "__dict__":
             box = Box(-owner - 1)
-            for (of_, key), values in list(reader.state.attributes.items()):
-                if of_ == owner:
-                    reader.state.put(box, values, key)
+            for key, values in reader.state.of_class(owner):
+                reader.state.put(box, values, key)
             found |= {box}
         found |= _by_getattr(reader, owner, name, receiver, node)
     return found

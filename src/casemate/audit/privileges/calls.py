@@ -481,12 +481,7 @@ def _getattr(reader: Reader, given: Arguments, node: ast.AST) -> Values:
 
 def _has_rights(reader: Reader, each: Instance | Class) -> bool:
     owner = each.owner if isinstance(each, Instance) else each.number
-    return any(
-        value.kind in CLOUD
-        for (number, _), held in reader.state.attributes.items()
-        if number == owner
-        for value in held
-    )
+    return any(value.kind in CLOUD for _, held in reader.state.of_class(owner) for value in held)
 
 
 def _super(reader: Reader, given: Arguments, node: ast.AST) -> Values:

@@ -79,9 +79,13 @@ def _needs(function: Function, files: Files, code: Code) -> Needs:
     reader = Reader(Modules(parsed, root, files), recorder, environment(function), own)
     try:
         reader.run(file, _handler(function))
-    except (StoppedError, RecursionError) as error:
-        what = str(error) if isinstance(error, StoppedError) else "its code is nested too deep"
-        return _closed(function, what)
+    except StoppedError as error:
+        return _closed(function, str(error))
+    except RecursionError:
+        return _closed(function, "its code is nested too deep")
+    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+        # A fault on code that nobody thought of must not hide what is known of all others.
+        return _closed(function, f"its code could not be read: {type(error).__name__}")
     return recorder.needs()
 
 

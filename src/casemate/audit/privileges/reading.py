@@ -103,8 +103,7 @@ class Reader:
         self._parents: dict[Scope, Scope] = {}
         self.modules_as_maps: dict[Box, Scope] = {}
         """What `globals()` gives, with the scope that it is."""
-        self._methods: dict[str, list[int]] = {}
-        """Functions in classes, by name: what may be meant where the object is not known."""
+        self._of_class: dict[int, list[int]] = {}
         self._texts: list[str] = []
         self._until = 0.0
 
@@ -191,8 +190,8 @@ class Reader:
             number = self._numbers[key]
             kind = "class" if isinstance(node, ast.ClassDef) else "function"
             self._parents[Scope(kind, number)] = self.scope
-            if owner >= 0 and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                self._methods.setdefault(node.name, []).append(number)
+            if owner >= 0 and kind == "function":
+                self._of_class.setdefault(owner, []).append(number)
         return self._numbers[key]
 
     def reach(self, number: int) -> None:
@@ -201,10 +200,6 @@ class Reader:
             self.reached[number] = None
             self._order.append(number)
             self.state.changed = True
-
-    def methods(self, name: str) -> list[int]:
-        """Return the methods of that name in all classes."""
-        return self._methods.get(name, [])
 
     def called_by_frameworks(self, number: int) -> bool:
         """Tell whether a decorator may have something call a function."""
@@ -284,15 +279,10 @@ class Reader:
                 waiting += self.state.got(each)
             elif isinstance(each, (Instance, Class)):
                 owner = each.owner if isinstance(each, Instance) else each.number
-                for number, other in enumerate(self.defined):
-                    if other.owner == owner and not isinstance(other.node, ast.ClassDef):
-                        calls.called_from_outside(self, Bound(number, Instance(owner)))
-                waiting += [
-                    value
-                    for (of, _), held in self.state.attributes.items()
-                    if of == owner
-                    for value in held
-                ]
+                for number in self._of_class.get(owner, ()):
+                    calls.called_from_outside(self, Bound(number, Instance(owner)))
+                for _, held in self.state.of_class(owner):
+                    waiting += held
             else:
                 cloud.escaped(self, each, node, to)
 

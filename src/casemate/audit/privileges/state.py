@@ -17,6 +17,7 @@ class State:
     def __init__(self) -> None:
         """Know nothing."""
         self.names: dict[tuple[Scope, str], Values] = {}
+        self._by_owner: dict[int, dict[str, None]] = {}
         self._by_scope: dict[Scope, dict[str, None]] = {}
         self.attributes: dict[tuple[int, str], Values] = {}
         """By class: those of its objects and its own."""
@@ -51,7 +52,14 @@ class State:
 
     def attribute(self, owner: int, name: str, values: Values) -> None:
         """Let an attribute hold more."""
+        if (owner, name) not in self.attributes:
+            self._by_owner.setdefault(owner, {})[name] = None
         self._join(self.attributes, (owner, name), values)
+
+    def of_class(self, owner: int) -> Iterator[tuple[str, Values]]:
+        """Yield the attributes of a class and its objects, and what they hold."""
+        for name in list(self._by_owner.get(owner, ())):
+            yield name, self.attributes.get((owner, name), NONE)
 
     def keep(self, name: str, values: Values) -> None:
         """Let an attribute of something that is not followed hold more."""

@@ -258,9 +258,9 @@ def _class(reader: Reader, node: ast.ClassDef) -> None:
         reader.inside(reader.file, outer)
     for name, held in reader.state.inside(Scope("class", number)):
         reader.state.attribute(number, name, held)
-    outside = any(isinstance(each, External) or each in ANYTHING for each in bases)
-    if outside and not all(
-        isinstance(each, External) and each.name in _PLAIN_BASES for each in bases
+    if any(
+        each.name not in _PLAIN_BASES if isinstance(each, External) else each in ANYTHING
+        for each in bases
     ):
         # A library that the class is made for may call what it has.
         reader.escape([Instance(number)], node, "the class that it is made from")

@@ -116,7 +116,8 @@ def test_a_call_that_hides_is_never_taken_for_surplus(code: str) -> None:
         HEAD + "    x = ''\n" + "    x = x + event['a'] + 'b'\n" * 300,
         HEAD + "    x = event['a'] or 'b'\n" + "    x = f'{x}{x}{x}'\n" * 100,
         "import boto3\n"
-        + "".join(f"class C{n}(C{n - 1} if {n} else object): pass\n" for n in range(300))
+        + "class C0: pass\n"
+        + "".join(f"class C{n}(C{n - 1}, dict): pass\n" for n in range(1, 300))
         + "def handler(event, context): C299().x\n",
         HEAD
         + "    x = {}\n"
