@@ -16,6 +16,7 @@ from casemate.accounts.errors import EscalationError, LastOwnerError
 from casemate.model.account import Token, User, UserRoles
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
+from casemate.model.workload import MADE_BY
 from casemate.operations.accounts import (
     AcceptTotpStep,
     ForgetUser,
@@ -215,12 +216,13 @@ class Directory:
         self.index.put(token, self.roles_of(token.user))
 
     async def flush_usage(self) -> None:
-        """Store when tokens were last used, and forget sessions that are over."""
+        """Store when tokens were last used; forget sessions of people and workloads once over."""
         used = self.index.take_used()
         if used:
             await self._store.change(KeepTokenUse(used=used))
         for token_id in self.index.drop_expired():
-            if self.tokens[token_id].user is not None:
+            token = self.tokens[token_id]
+            if token.user is not None or token.created_by.startswith(MADE_BY):
                 del self.tokens[token_id]
 
     # -- the last owner ------------------------------------------------------------------------

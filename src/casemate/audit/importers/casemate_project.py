@@ -33,6 +33,8 @@ _PLURALS = {f"{kind.value}s": kind for kind in GrantKind if kind is not GrantKin
 _PLURALS["invoke"] = GrantKind.FUNCTION
 _TRIGGERS = tuple(kind.value for kind in TriggerKind if kind.value not in ("http", "invoke"))
 _MAX_NESTING = 20
+_MAX_BITS = 64
+"""Of a number: TOML has no larger ones, and Python writes none that is much longer."""
 
 
 class CasemateProject:
@@ -95,6 +97,8 @@ def _placed(value: Any, path: KeyPath, file: str, locator: KeyLocator) -> Any:
             at_line, at_column = locator.locate((*path, index))
             items.places.append((at_line, at_column))
         return items
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        return None
     return value
 
 
