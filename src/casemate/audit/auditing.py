@@ -107,10 +107,8 @@ def _privileges(
             yield from found_by(Subject(application, workspace, code))
         except _FAULTS as error:
             what = f"rights could not be compared here: {type(error).__name__}"
-            workspace.notes.append(Unresolved(application.place, what))
-
-
-_FAULTS = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError)
+            place = application.place
+            workspace.note(place.file, what, place.line, place.column)
 
 
 def chosen(options: Options) -> Sequence[Rule]:

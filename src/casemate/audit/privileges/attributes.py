@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Hashable
 
-from casemate.audit.privileges import calls, cloud, own
+from casemate.audit.privileges import cloud, own
 from casemate.audit.privileges.needs import EVERY
 from casemate.audit.privileges.program import Scope
-from casemate.audit.privileges.reading import Arguments, Reader
+from casemate.audit.privileges.reader import Arguments, Reader
 from casemate.audit.privileges.values import (
     ANYTHING,
     CLOUD,
@@ -142,7 +142,7 @@ def _by_getattr(
         return NONE
     bound = frozenset(Bound(g.number, receiver) for g in getters if isinstance(g, Func))
     given = Arguments([frozenset((Text(name),))])
-    return calls.call(reader, bound, given, node)
+    return reader.call(bound, given, node)
 
 
 def _bound(
@@ -151,7 +151,7 @@ def _bound(
     if isinstance(each, Instance):
         getters = reader.state.attributes.get((each.owner, "__get__"), NONE)
         bound = frozenset(Bound(g.number, each) for g in getters if isinstance(g, Func))
-        return calls.call(reader, bound, Arguments(open=True), node) | {each}
+        return reader.call(bound, Arguments(open=True), node) | {each}
     if not isinstance(each, Func):
         return frozenset((each,))
     defined = reader.defined[each.number]
@@ -163,7 +163,7 @@ def _bound(
         return frozenset((each,))
     method: Values = frozenset((Bound(each.number, receiver),))
     if defined.marks & {"property", "cached_property"}:
-        return calls.call(reader, method, Arguments(), node)
+        return reader.call(method, Arguments(), node)
     return method
 
 
@@ -211,7 +211,7 @@ def item(reader: Reader, owner: Values, key: Hashable, name: Values, node: ast.A
                 found |= environment(reader, name, NONE)
             case Instance():
                 method = of_class(reader, each.owner, "__getitem__", each, node)
-                found |= calls.call(reader, method, Arguments([name]), node)
+                found |= reader.call(method, Arguments([name]), node)
             case Unknown():
                 found |= ANYTHING
             case Text() | External() | Method():
@@ -240,7 +240,7 @@ def items(reader: Reader, values: Values, node: ast.AST) -> Values:
                 found |= reader.state.got(each) | reader.state.keys.get(each.number, NONE)
             case Instance():
                 method = of_class(reader, each.owner, "__iter__", each, node)
-                again = calls.call(reader, method, Arguments(), node)
+                again = reader.call(method, Arguments(), node)
                 found |= frozenset(v for v in again if v != each)
                 for inner in again:
                     if isinstance(inner, Box):

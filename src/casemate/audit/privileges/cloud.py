@@ -8,7 +8,7 @@ from typing import Any
 from casemate.audit.privileges import operations, services
 from casemate.audit.privileges.libraries import PREPARED
 from casemate.audit.privileges.needs import EVERY
-from casemate.audit.privileges.reading import Arguments, Reader
+from casemate.audit.privileges.reader import Arguments, Reader
 from casemate.audit.privileges.services import member, plain, resource
 from casemate.audit.privileges.special import NO_CALLS
 from casemate.audit.privileges.values import (

@@ -5,18 +5,14 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable, Hashable
-from itertools import product
 from typing import Any
 
 from casemate.audit.privileges import attributes, calls
-from casemate.audit.privileges.reading import Reader
-from casemate.audit.privileges.statements import assign
+from casemate.audit.privileges.reader import Reader
+from casemate.audit.privileges.texts import formatted_by_percent, joined, key_of
 from casemate.audit.privileges.values import (
-    CLOUD,
     DATA,
-    FULL,
     HOLE,
-    MAX_TEXTS,
     NONE,
     Box,
     External,
@@ -64,15 +60,6 @@ _BUILTINS = frozenset(dir(builtins))
 
 def _attribute(reader: Reader, node: ast.Attribute) -> Values:
     return attributes.of(reader, value(reader, node.value), node.attr, node)
-
-
-def key_of(values: Values) -> Hashable:
-    """Return the one text that a key is, or None."""
-    if len(values) == 1:
-        [found] = values
-        if isinstance(found, Text) and HOLE not in found.text:
-            return found.text
-    return None
 
 
 def _subscript(reader: Reader, node: ast.Subscript) -> Values:
@@ -128,8 +115,7 @@ def _dictionary(reader: Reader, node: ast.Dict) -> Values:
 
 def _comprehension(reader: Reader, node: ast.expr) -> Values:
     for generator in node.generators:  # type: ignore[attr-defined]
-        assign(
-            reader,
+        reader.assign(
             generator.target,
             attributes.items(reader, value(reader, generator.iter), generator.iter),
         )
@@ -142,17 +128,6 @@ def _comprehension(reader: Reader, node: ast.expr) -> Values:
     else:
         reader.state.put(box, value(reader, node.elt))  # type: ignore[attr-defined]
     return frozenset((box,))
-
-
-def joined(parts: list[list[str]]) -> Values:
-    """Return the texts that parts make, one after the other."""
-    count = 1
-    for part in parts:
-        count *= max(len(part), 1)
-    if count > MAX_TEXTS:
-        return DATA | {FULL}
-    found = {"".join(each)[:_MAX_TEXT] for each in product(*parts)}
-    return frozenset(Text(each) for each in found)
 
 
 def _formatted(reader: Reader, node: ast.JoinedStr) -> Values:
@@ -185,28 +160,6 @@ def _holds(values: Values) -> bool:
     return any(not isinstance(v, (Text, External)) for v in values)
 
 
-def formatted_by_percent(reader: Reader, left: Values, right: Values) -> Values:
-    """Return `left % right`."""
-    given: list[list[str]] = []
-    for each in right:
-        if isinstance(each, Box):
-            for at in range(8):
-                if (each.number, at) in reader.state.keyed:
-                    given.append(texts(reader.state.keyed[each.number, at]))
-    if not given:
-        given = [texts(right) or [HOLE]]
-    found = NONE
-    for form in texts(left):
-        pieces = form.split("%s")
-        if len(pieces) != len(given) + 1 or HOLE in form or "%" in "".join(pieces):
-            return DATA
-        parts: list[list[str]] = [[pieces[0]]]
-        for piece, part in zip(pieces[1:], given, strict=True):
-            parts += [part, [piece]]
-        found |= joined(parts)
-    return found or DATA
-
-
 def _boolean(reader: Reader, node: ast.BoolOp) -> Values:
     return NONE.union(*(value(reader, each) for each in node.values))
 
@@ -218,7 +171,7 @@ def _either(reader: Reader, node: ast.IfExp) -> Values:
 
 def _named(reader: Reader, node: ast.NamedExpr) -> Values:
     found = value(reader, node.value)
-    assign(reader, node.target, found)
+    reader.assign(node.target, found)
     return found
 
 
@@ -269,4 +222,3 @@ _READERS: dict[type[ast.AST], Callable[[Reader, Any], Values]] = {
     ast.Yield: _yield,
     ast.YieldFrom: _yield,
 }
-__all__ = ["CLOUD", "formatted_by_percent", "joined", "key_of", "new_box", "value"]

@@ -7,7 +7,8 @@ from casemate.audit.model import Application, Function, Platform, Statement
 from casemate.audit.privileges.comparing import Decided, compare
 from casemate.audit.privileges.needs import EVERY, Needs, Open, Recorder
 from casemate.audit.privileges.program import Files, Modules, Parsed
-from casemate.audit.privileges.reading import Reader, StoppedError
+from casemate.audit.privileges.reader import StoppedError
+from casemate.audit.privileges.reading import ProgramReader
 from casemate.audit.privileges.resources import Names
 from casemate.audit.privileges.results import Privileges
 from casemate.audit.privileges.values import DATA, Text, Values
@@ -76,7 +77,7 @@ def _needs(function: Function, files: Files, code: Code) -> Needs:
         return _closed(function, "its code is not here")
     recorder = Recorder()
     own = function.platform is Platform.CASEMATE
-    reader = Reader(Modules(parsed, root, files), recorder, environment(function), own)
+    reader = ProgramReader(Modules(parsed, root, files), recorder, environment(function), own)
     try:
         reader.run(file, _handler(function))
     except StoppedError as error:

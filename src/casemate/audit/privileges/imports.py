@@ -7,7 +7,7 @@ import ast
 from casemate.audit.privileges.libraries import HARMLESS, OF_SERVICES, SDKS, STANDARD
 from casemate.audit.privileges.needs import EVERY
 from casemate.audit.privileges.program import Scope
-from casemate.audit.privileges.reading import Reader
+from casemate.audit.privileges.reader import Reader
 from casemate.audit.privileges.values import DATA, NONE, External, Module, Values
 
 

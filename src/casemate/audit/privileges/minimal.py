@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from casemate.audit.importers.aws.data import expanded
 from casemate.audit.model import Platform, Statement
+from casemate.audit.privileges.deciding import Decided
 from casemate.audit.privileges.needs import EVERY, Need
 from casemate.audit.privileges.resources import arn_of
 from casemate.audit.privileges.special import WITHOUT_RESOURCE
 from casemate.model.grant import ACTIONS, GrantKind
-
-if TYPE_CHECKING:
-    from casemate.audit.privileges.comparing import Decided
 
 _OWN_ROLES = frozenset(("AWSLambdaBasicExecutionRole", "AWSXRayDaemonWriteAccess"))
 _MAX_RESOURCES = 100

@@ -7,7 +7,7 @@ from functools import cache
 
 from casemate.audit.importers.aws.data import actions_of, dependents
 from casemate.audit.privileges import services
-from casemate.audit.privileges.reading import Arguments, Reader
+from casemate.audit.privileges.reader import Arguments, Reader
 from casemate.audit.privileges.special import (
     FREE_OF_RIGHTS,
     OPERATIONS,

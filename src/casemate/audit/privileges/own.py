@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from casemate.audit.privileges.needs import EVERY
-from casemate.audit.privileges.reading import Arguments, Reader
+from casemate.audit.privileges.reader import Arguments, Reader
 from casemate.audit.privileges.values import (
     DATA,
     HOLE,

@@ -9,105 +9,29 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 
-from casemate.audit.code.reading import PythonFile
-from casemate.audit.model import Place
-from casemate.audit.privileges.needs import EVERY, Recorder
-from casemate.audit.privileges.program import PLAIN_MARKS, Defined, Modules, Scope, marks
-from casemate.audit.privileges.state import State
+from casemate.audit.privileges import calls, cloud, expressions, statements
+from casemate.audit.privileges.program import Scope
+from casemate.audit.privileges.reader import Arguments, Reader, StoppedError
 from casemate.audit.privileges.values import (
-    DATA,
-    NONE,
     Bound,
     Box,
     Class,
     External,
     Func,
     Instance,
-    Module,
     Text,
-    Value,
     Values,
 )
 
 MAX_ROUNDS = 30
-MAX_FUNCTIONS = 3_000
-"""Of one program; those of the function and of what it imports."""
 MAX_SECONDS = 4.0
 """Of processor time for one function."""
 
 
-class StoppedError(Exception):
-    """A bound was reached: nothing is decided."""
-
-
-class Arguments:
-    """What a call is given."""
-
-    __slots__ = ("named", "open", "places", "rest")
-
-    def __init__(
-        self,
-        places: list[Values] | None = None,
-        named: dict[str, Values] | None = None,
-        rest: Values = NONE,
-        *,
-        open: bool = False,
-    ) -> None:
-        """Keep them. `rest` is what `*` and `**` bring; `open` if there may be more by name."""
-        self.places = places or []
-        self.named = named or {}
-        self.rest = rest
-        self.open = open
-
-    def get(self, place: int, *names: str) -> Values:
-        """Return an argument by its name or place; data that is not known where it may be there."""
-        found = NONE
-        for name in names:
-            found |= self.named.get(name, NONE)
-        if not found and 0 <= place < len(self.places):
-            found = self.places[place]
-        return found or (DATA if self.open else NONE)
-
-    def all(self) -> Values:
-        """Return all of them."""
-        return self.rest.union(*self.places, *self.named.values())
-
-
-class Reader:
-    """What is known while a program is read. Its parts take it as their first argument."""
-
-    def __init__(
-        self, modules: Modules, recorder: Recorder, environment: Mapping[str, Values], own: bool
-    ) -> None:
-        """Read files of `modules`. `own` tells that the handler is one of this platform's."""
-        self.modules = modules
-        self.recorder = recorder
-        self.environment = environment
-        self.own = own
-        self.state = State()
-        self.defined: list[Defined] = []
-        self.file: PythonFile
-        self.scope = Scope("module", -1)
-        self.loaded: dict[str, int] = {}
-        """Modules that run, by their files; the number is that of their scope."""
-        self.reached: dict[int, None] = {}
-        """Functions that are read, in the order in which they were found to be called."""
-        self._order: list[int] = []
-        self.alternatives: tuple[Value, ...] = ()
-        """What a method that is being called may be called on besides."""
-        self._numbers: dict[int, int] = {}
-        self.outer: dict[tuple[Scope, str], tuple[Scope, ...]] = {}
-        """Names that functions declare to be those of their module or of what is around."""
-        self._parents: dict[Scope, Scope] = {}
-        self.modules_as_maps: dict[Box, Scope] = {}
-        """What `globals()` gives, with the scope that it is."""
-        self._of_class: dict[int, list[int]] = {}
-        self._texts: list[str] = []
-        self._until = 0.0
-
-    # -- running -------------------------------------------------------------------------------
+class ProgramReader(Reader):
+    """The whole of it."""
 
     def run(self, file: str, handler: str) -> None:
         """Read until nothing changes. Raises StoppedError at a bound."""
@@ -124,11 +48,9 @@ class Reader:
         raise StoppedError("its code is too entangled")
 
     def _round(self, file: str, handler: str) -> None:
-        from casemate.audit.privileges import calls, statements
-
         done = 0
-        while done < len(self._texts):
-            name = self._texts[done]
+        while done < len(self.files):
+            name = self.files[done]
             done += 1
             found = self.modules.parsed(name)
             if found is not None:
@@ -140,12 +62,12 @@ class Reader:
             self.inside(entry, scope)
             calls.enter(self, handler, scope)
         at = 0
-        while at < len(self._order):
+        while at < len(self.order):
             if time.thread_time() > self._until:
                 raise StoppedError("its code takes too long to read")
-            self._function(self._order[at])
+            self._function(self.order[at])
             at += 1
-            for name in self._texts[done:]:
+            for name in self.files[done:]:
                 done += 1
                 later = self.modules.parsed(name)
                 if later is not None:
@@ -153,8 +75,6 @@ class Reader:
                     statements.execute(self, later.tree.body)
 
     def _function(self, number: int) -> None:
-        from casemate.audit.privileges import expressions, statements
-
         each = self.defined[number]
         self.inside(each.file, Scope("function", number))
         if isinstance(each.node, ast.Lambda):
@@ -162,109 +82,20 @@ class Reader:
         elif isinstance(each.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             statements.execute(self, each.node.body)
 
-    def inside(self, file: PythonFile, scope: Scope) -> None:
-        """Go on in that scope."""
-        self.file, self.scope = file, scope
-
-    # -- modules and definitions ---------------------------------------------------------------
-
-    def load(self, file: str) -> Module | None:
-        """Have a file run, once."""
-        if file not in self.loaded:
-            if self.modules.parsed(file) is None:
-                return None
-            self.loaded[file] = len(self.loaded)
-            self._texts.append(file)
-            self.state.changed = True
-        return Module(file)
-
-    def define(self, node: ast.AST) -> int:
-        """Return the number of a function or class that stands here."""
-        key = id(node)
-        if key not in self._numbers:
-            if len(self.defined) >= MAX_FUNCTIONS:
-                raise StoppedError("its code has too many functions")
-            owner = self.scope.number if self.scope.kind == "class" else -1
-            self._numbers[key] = len(self.defined)
-            self.defined.append(Defined(node, self.file, self.scope, owner, marks(node, self.file)))
-            number = self._numbers[key]
-            kind = "class" if isinstance(node, ast.ClassDef) else "function"
-            self._parents[Scope(kind, number)] = self.scope
-            if owner >= 0 and kind == "function":
-                self._of_class.setdefault(owner, []).append(number)
-        return self._numbers[key]
-
-    def reach(self, number: int) -> None:
-        """Have a function read: something calls it."""
-        if number not in self.reached:
-            self.reached[number] = None
-            self._order.append(number)
-            self.state.changed = True
-
-    def called_by_frameworks(self, number: int) -> bool:
-        """Tell whether a decorator may have something call a function."""
-        return not self.defined[number].marks <= PLAIN_MARKS
-
-    # -- names ---------------------------------------------------------------------------------
-
-    def lookup(self, name: str) -> Values | None:
-        """Return what a name holds, from the inside out; None if none has it."""
-        scope: Scope | None = self.scope
-        first = True
-        while scope is not None:
-            if first or scope.kind != "class":
-                found = self.state.names.get((scope, name))
-                if found is not None:
-                    return found
-            first = False
-            scope = self._parents.get(scope)
-        return None
-
-    def around(self, scope: Scope) -> Iterator[Scope]:
-        """Yield the functions that a function stands in."""
-        outer = self._parents.get(scope)
-        while outer is not None:
-            if outer.kind == "function":
-                yield outer
-            outer = self._parents.get(outer)
-
     def value(self, node: ast.expr | None) -> Values:
         """Return what an expression may stand for."""
-        from casemate.audit.privileges.expressions import value
+        return expressions.value(self, node)
 
-        return value(self, node)
+    def assign(self, target: ast.expr, values: Values) -> None:
+        """Let a target hold values."""
+        statements.assign(self, target, values)
 
-    def module_scope(self) -> Scope:
-        """Return the scope of the module that is being read."""
-        return Scope("module", self.loaded[self.file.file])
-
-    def function_number(self) -> int:
-        """Return the function that is being read, or -1."""
-        return self.scope.number if self.scope.kind == "function" else -1
-
-    def class_around(self) -> int:
-        """Return the class whose method is being read, or -1."""
-        scope: Scope | None = self.scope
-        while scope is not None:
-            if scope.kind == "function" and self.defined[scope.number].owner >= 0:
-                return self.defined[scope.number].owner
-            scope = self._parents.get(scope)
-        return -1
-
-    # -- telling -------------------------------------------------------------------------------
-
-    def place(self, node: ast.AST) -> Place:
-        """Return where a node stands."""
-        return self.file.place(node)
-
-    def open(self, service: str, node: ast.AST, what: str) -> None:
-        """Tell that a service cannot be decided on."""
-        self.recorder.open(service, self.place(node), what)
+    def call(self, functions: Values, given: Arguments, node: ast.AST) -> Values:
+        """Read a call of any of these."""
+        return calls.call(self, functions, given, node)
 
     def escape(self, values: Iterable[object], node: ast.AST, to: str) -> None:
         """Tell that values come to something whose code is not read."""
-        from casemate.audit.privileges import calls, cloud
-
         waiting, seen = [v for v in values if not isinstance(v, (Text, External))], set[object]()
         if not waiting:
             return
@@ -279,12 +110,9 @@ class Reader:
                 waiting += self.state.got(each)
             elif isinstance(each, (Instance, Class)):
                 owner = each.owner if isinstance(each, Instance) else each.number
-                for number in self._of_class.get(owner, ()):
+                for number in self.by_class.get(owner, ()):
                     calls.called_from_outside(self, Bound(number, Instance(owner)))
                 for _, held in self.state.of_class(owner):
                     waiting += held
             else:
                 cloud.escaped(self, each, node, to)
-
-
-__all__ = ["EVERY", "Arguments", "Reader", "StoppedError"]

@@ -8,7 +8,8 @@ from typing import Any
 
 from casemate.audit.privileges import attributes, calls, imports
 from casemate.audit.privileges.program import Scope
-from casemate.audit.privileges.reading import Arguments, Reader
+from casemate.audit.privileges.reader import Arguments, Reader
+from casemate.audit.privileges.texts import key_of
 from casemate.audit.privileges.values import (
     ANYTHING,
     DATA,
@@ -154,10 +155,10 @@ def _entered(reader: Reader, values: Values, node: ast.AST) -> Values:
         elif isinstance(each, Instance):
             for name in ("__enter__", "__aenter__"):
                 entered = attributes.of(reader, frozenset((each,)), name, node)
-                found |= calls.call(reader, entered, Arguments(), node)
+                found |= reader.call(entered, Arguments(), node)
             for name in ("__exit__", "__aexit__"):
                 left = attributes.of(reader, frozenset((each,)), name, node)
-                calls.call(reader, left, Arguments([DATA, DATA, DATA]), node)
+                reader.call(left, Arguments([DATA, DATA, DATA]), node)
         else:
             found |= {each}
     return found or DATA
@@ -165,8 +166,6 @@ def _entered(reader: Reader, values: Values, node: ast.AST) -> Values:
 
 def assign(reader: Reader, target: ast.expr, values: Values) -> None:
     """Let a target hold values."""
-    from casemate.audit.privileges.expressions import key_of
-
     match target:
         case ast.Name():
             reader.state.name(reader.scope, target.id, values)
@@ -217,13 +216,13 @@ def _function(reader: Reader, node: ast.FunctionDef | ast.AsyncFunctionDef) -> N
         if node.name.startswith("__"):
             inner = frozenset((Bound(number, Instance(reader.scope.number)),))
             if node.name in _IMPLICIT:
-                calls.call(reader, inner, Arguments(open=True), node)
+                reader.call(inner, Arguments(open=True), node)
 
 
 def _decorated(reader: Reader, used: Values, given: Values, node: ast.AST) -> Values:
     """Return what a decorator of the files makes of what it is given."""
     own = frozenset(v for v in used if not isinstance(v, External) and v not in DATA)
-    return calls.call(reader, own, Arguments([given]), node) if own else NONE
+    return reader.call(own, Arguments([given]), node) if own else NONE
 
 
 _IMPLICIT = frozenset(
