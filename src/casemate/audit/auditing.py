@@ -107,8 +107,7 @@ def _privileges(
             yield from found_by(Subject(application, workspace, code))
         except _FAULTS as error:
             what = f"rights could not be compared here: {type(error).__name__}"
-            place = application.place
-            workspace.note(place.file, what, place.line, place.column)
+            workspace.notes.say(application.place, what)
 
 
 def chosen(options: Options) -> Sequence[Rule]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from casemate.audit.privileges import operations, services
+from casemate.audit.privileges import operations, own, services
 from casemate.audit.privileges.libraries import PREPARED
 from casemate.audit.privileges.needs import EVERY
 from casemate.audit.privileges.reader import Arguments, Reader
@@ -23,7 +23,6 @@ from casemate.audit.privileges.values import (
     Credentials,
     Meta,
     Method,
-    Module,
     Operation,
     Prepared,
     Session,
@@ -395,10 +394,6 @@ def escaped(reader: Reader, each: object, node: ast.AST, to: str) -> None:
         case Method() if isinstance(each.receiver, (Context, Capability)):
             escaped(reader, each.receiver, node, to)
         case Context() | Capability():
-            from casemate.audit.privileges import own
-
             own.escaped(reader, each, node)
-        case Module():
-            pass
         case _:
             pass

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from casemate.audit.code.reading import Code, PythonFile
 from casemate.audit.model import Application, Function, Platform, Statement
-from casemate.audit.privileges.comparing import Decided, compare
+from casemate.audit.privileges.comparing import compare
+from casemate.audit.privileges.deciding import Decided
 from casemate.audit.privileges.needs import EVERY, Needs, Open, Recorder
 from casemate.audit.privileges.program import Files, Modules, Parsed
 from casemate.audit.privileges.reader import StoppedError
