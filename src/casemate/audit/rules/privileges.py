@@ -122,7 +122,8 @@ def _of(
 
 
 def _say_wild(each: Privileges, found: list[Surplus]) -> str:
-    needed = _some(a for s in found for a in s.kept)
+    sure = {action for action, _ in each.needed}
+    needed = _some(a for s in found for a in s.kept if a in sure)
     count = len({a for s in found for a in s.actions})
     granted = _some(s.pattern for s in found)
     number = (
