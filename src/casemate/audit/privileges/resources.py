@@ -34,6 +34,8 @@ _NAMES = (
     *("Name", "DeliveryStreamName", "UserPoolName"),
 )
 _MAX = 2_048
+_MAX_WILDCARDS = 8
+"""Of one resource; with more it may be any."""
 
 
 class Names:
@@ -123,6 +125,8 @@ class Names:
 def _covers(pattern: str, name: str) -> bool:
     if not any(sign in pattern for sign in "*?"):
         return False
+    if pattern.count("*") > _MAX_WILDCARDS:
+        return True
     safe = pattern.replace("[", "[[]")
     return fnmatch.fnmatchcase(name, re.sub(r"\*+", "*", safe))
 

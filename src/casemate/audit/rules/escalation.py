@@ -100,8 +100,8 @@ def _self(subject: Subject) -> Iterator[Hit]:
 
 def _names(s: Statement, name: str) -> bool:
     """Tell whether a statement is about a resource of that name, without a wildcard for all."""
-    wanted = re.compile(r"\$\{" + re.escape(name[:256]) + r"(?:\.Arn)?\}")
-    return bool(name) and any(wanted.search(resource) for resource in s.resources)
+    wanted = ("${" + name + "}", "${" + name + ".Arn}")
+    return bool(name) and any(each in resource for resource in s.resources for each in wanted)
 
 
 def _own(f: Function, s: Statement, action: str, what: str) -> Hit:
