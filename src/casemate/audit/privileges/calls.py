@@ -45,8 +45,7 @@ def call(reader: Reader, functions: Values, given: Arguments, node: ast.AST) -> 
     found = NONE
     several = [v for v in functions if isinstance(v, Method) and v.receiver.kind in CLOUD]
     for each in functions:
-        others = several if len(several) > 1 and each in several else ()
-        reader.alternatives = tuple(v.receiver for v in others if v != each)
+        reader.alternatives = tuple(v.receiver for v in several if v != each)
         found |= _one(reader, each, given, node)
     reader.alternatives = ()
     return found

@@ -278,11 +278,11 @@ def _named_thing(thing: Thing, kind: str, given: Arguments) -> Values:
 
 def _strange(reader: Reader, prefix: str, name: str, node: ast.AST) -> None:
     """Tell of a method that is not known, unless it is one of what else may be meant here."""
-    if not any(_has(each, name) for each in reader.alternatives):
+    if not any(has(each, name) for each in reader.alternatives):
         reader.open(prefix, node, f"what .{name[:60]} of it does is not known")
 
 
-def _has(each: Value, name: str) -> bool:
+def has(each: Value, name: str) -> bool:
     """Tell whether a client or a resource has a method of that name."""
     if isinstance(each, Client):
         found = services.service(each.service)

@@ -7,6 +7,7 @@ from collections.abc import Hashable
 
 from casemate.audit.privileges import (
     attributes,
+    cloud,
     passing,
 )
 from casemate.audit.privileges.libraries import IGNORING
@@ -98,13 +99,14 @@ def of_text(reader: Reader, receiver: Text, name: str, given: Arguments, node: a
             case _:
                 return DATA
     last = name.rpartition(".")[2]
+    alternatives = reader.alternatives
     if last in IGNORING:
         return passing.passed_over(reader, given, node)
     passed = passing.passed(reader, last, given, node)
     if passed is not None:
         return passed
     reader.escape(given.all(), node, f".{name[:60]}()")
-    if "_" in name.strip("_"):
+    if "_" in name.strip("_") and not any(cloud.has(each, name) for each in alternatives):
         # Nothing that has rights should have come here unseen; if one did, it is told.
         reader.recorder.lost(name, reader.place(node))
     return DATA
