@@ -64,14 +64,17 @@ def _passing(subject: Subject) -> Iterator[Hit]:
     for f in subject.application.functions:
         if f.platform is not Platform.AWS:
             continue
-        passes: Statement | None = None
-        made: dict[str, None] = {}
+        passing: dict[int, Statement] = {}
+        makes: dict[str, None] = {}
         for s, action in _allowed(f):
             if action == "iam:passrole" and _any_role(s):
-                passes = passes or s
+                passing[id(s)] = s
             elif action in _RUNNERS:
-                made[_RUNNERS[action]] = None
-        if passes is not None and made:
+                makes[action] = None
+        for passes in passing.values():
+            made = dict.fromkeys(_RUNNERS[each] for each in makes if _passed_to(passes, each))
+            if not made:
+                continue
             yield Hit(
                 place=passes.place,
                 text=f"{f.name} may make {', '.join(list(made)[:4])} that runs with any role it may "
@@ -79,6 +82,24 @@ def _passing(subject: Subject) -> Iterator[Hit]:
                 subject=f"{f.name} {passes.origin}",
                 function=f,
             )
+            break
+
+
+_PRINCIPALS = {"ecs": "ecs-tasks", "batch": "ecs-tasks"}
+
+
+def _passed_to(s: Statement, action: str) -> bool:
+    """Tell whether a role may be passed to the service that an action makes something of."""
+    wanted = [
+        str(value)
+        for tests in s.conditions.values()
+        for key, values in (tests.items() if isinstance(tests, dict) else ())
+        if str(key).lower() == "iam:passedtoservice"
+        for value in (values if isinstance(values, list) else [values])
+    ]
+    service = action.partition(":")[0]
+    name = _PRINCIPALS.get(service, service)
+    return not wanted or any(each in ("*", name) or each.startswith(f"{name}.") for each in wanted)
 
 
 def _any_role(s: Statement) -> bool:
