@@ -41,7 +41,7 @@ def value(reader: Reader, node: ast.expr | None) -> Values:
 
 def _constant(reader: Reader, node: ast.Constant) -> Values:
     if isinstance(node.value, str) and len(node.value) <= _MAX_TEXT:
-        if node.value.startswith(("s3://", "s3a://")):
+        if node.value.startswith(("s3://", "s3a://", "storages.backends.s3")):
             # A library that is given such an address reads it by itself.
             reader.open("s3", node, f"{node.value[:60]!r} may be read by a library")
         return frozenset((Text(node.value),))

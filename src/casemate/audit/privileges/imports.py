@@ -90,6 +90,8 @@ def module(reader: Reader, dotted: str, node: ast.AST) -> Values:
 def _library(reader: Reader, dotted: str, node: ast.AST) -> None:
     """Tell of a library whose code is not read and that may use rights by itself."""
     first = dotted.partition(".")[0]
+    if dotted == "pyarrow.fs":
+        reader.open("s3", node, "pyarrow.fs uses it by itself")
     if first in STANDARD or first in SDKS or first in HARMLESS:
         return
     if first.startswith(("mypy_boto3", "types_", "google", "azure", "opentelemetry")):
