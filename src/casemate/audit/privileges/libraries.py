@@ -15,13 +15,13 @@ class Use(NamedTuple):
 
 
 _HARMLESS = """
-    MySQLdb OpenSSL PIL PyPDF2 aenum aiofiles aiohttp alembic altair annotated_types 
+    MySQLdb OpenSSL PIL PyPDF2 aenum aiofiles aiohttp alembic altair annotated_types
     anyio apig_wsgi apispec argparse ariadne arrow asgiref asyncpg attr attrs aws_cdk
     aws_lambda_powertools aws_xray_sdk awslambdaric babel backoff bcrypt binaryornot bleach
     blinker brotli bs4 bson cachetools camelot casemate cattr cattrs certifi cffi cfnresponse
     chalice chardet charset_normalizer click colorama colorlog cookiecutter crhelper croniter
     crontab cryptography cssselect ctypes cv2 cx_Oracle cycler cython dacite dataclasses_json
-    datadog  dateparser dateutil ddtrace deepdiff defusedxml dependency_injector
+    datadog dateparser dateutil ddtrace deepdiff defusedxml dependency_injector
     deprecated dill discord django dns docutils docx dotenv easyocr elasticapm elasticsearch
     email_validator emoji environs exceptiongroup facebook faker fastapi fastjsonschema feedparser
     filelock firebase_admin fitz flask flask_cors flask_login flask_restful flask_sqlalchemy
@@ -31,7 +31,7 @@ _HARMLESS = """
     hypercorn icalendar idna imageio importlib_metadata importlib_resources inflection injector
     instaloader iso8601 isodate itsdangerous jellyfish jinja2 jmespath joblib jose joserfc
     jsbeautifier json5 jsonlines jsonpatch jsonpath jsonpath_ng jsonpickle jsonpointer jsonref
-    jsonschema jwcrypto jwt keras  lambda_decorators  langdetect lark lightgbm
+    jsonschema jwcrypto jwt keras lambda_decorators langdetect lark lightgbm
     linebot loguru lumigo_tracer lxml magic mailchimp mako mangum markdown markdown2 markdownify
     markupsafe marshmallow mashumaro matplotlib mistune mock money mongoengine more_itertools
     motor mpmath msal msgpack msgspec multidict multipart mypy_extensions mysql nacl nameparser
