@@ -38,9 +38,18 @@ _MAX_NAME = 200
 def of(reader: Reader, values: Values, name: str, node: ast.AST) -> Values:
     """Return `value.name` of all values."""
     found = NONE
+    modules = [each for each in values if isinstance(each, Module)]
+    if len(modules) > 1:
+        # Which of the files of that name is meant is not known: those that have it.
+        having = [each for each in modules if _has(reader, each, name)]
+        values = (values - frozenset(modules)) | frozenset(having or modules)
     for each in values:
         found |= _one(reader, each, name, node)
     return found
+
+
+def _has(reader: Reader, each: Module, name: str) -> bool:
+    return (Scope("module", reader.loaded[each.file]), name) in reader.state.names
 
 
 def _one(reader: Reader, each: Value, name: str, node: ast.AST) -> Values:
@@ -96,6 +105,9 @@ def _of_module(reader: Reader, each: Module, name: str, node: ast.AST) -> Values
             made = reader.load(file.lstrip("/"))
             if made is not None:
                 return frozenset((made,))
+    if name.startswith("__"):
+        return DATA
+    reader.open(EVERY, node, f"no {name[:60]} was found in {each.file[:100]}")
     return NONE
 
 

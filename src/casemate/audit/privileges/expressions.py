@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 from casemate.audit.privileges import attributes, calls
+from casemate.audit.privileges.needs import EVERY
 from casemate.audit.privileges.reader import Reader
 from casemate.audit.privileges.texts import formatted_by_percent, joined, key_of
 from casemate.audit.privileges.values import (
@@ -52,7 +53,11 @@ def _name(reader: Reader, node: ast.Name) -> Values:
     found = reader.lookup(node.id)
     if found is not None:
         return found
-    return frozenset((External(f"builtins.{node.id}"),)) if node.id in _BUILTINS else NONE
+    if node.id in _BUILTINS:
+        return frozenset((External(f"builtins.{node.id}"),))
+    if not node.id.startswith("__"):
+        reader.open(EVERY, node, f"what {node.id[:60]} is is not known")
+    return DATA if node.id.startswith("__") else NONE
 
 
 _BUILTINS = frozenset(dir(builtins))

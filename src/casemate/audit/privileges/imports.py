@@ -24,7 +24,7 @@ def read(reader: Reader, node: ast.Import | ast.ImportFrom) -> None:
                 reader.state.name(reader.scope, first, top)
         return
     base = node.module or ""
-    if not node.level and base in ("typing", "__future__"):
+    if base == "__future__":
         return
     for alias in node.names:
         if alias.name == "*":
@@ -35,21 +35,26 @@ def read(reader: Reader, node: ast.Import | ast.ImportFrom) -> None:
 
 
 def _from(reader: Reader, base: str, name: str, node: ast.ImportFrom) -> Values:
-    importing, found, own = reader.file.file, NONE, False
+    importing, found, own, there = reader.file.file, NONE, False, False
     for file in reader.modules.files(base, importing, node.level):
         if reader.load(file) is not None:
             own = True
-            found |= reader.state.names.get((Scope("module", reader.loaded[file]), name), NONE)
+            held = reader.state.names.get((Scope("module", reader.loaded[file]), name))
+            there = there or held is not None
+            found |= held or NONE
         else:
             reader.open(EVERY, node, f"{file} cannot be read")
             own = True
     inner = f"{base}.{name}" if base else name
-    if not found:
+    if not there:
         for file in reader.modules.files(inner, importing, node.level):
             if reader.load(file) is not None:
                 return frozenset((Module(file),))
-    if own or reader.modules.is_folder(base, importing, node.level):
+    if there:
         return found
+    if own or reader.modules.is_folder(base, importing, node.level):
+        reader.open(EVERY, node, f"no {name[:60]} was found in {base[:60] or 'its folder'}")
+        return NONE
     if node.level:
         reader.open(EVERY, node, f"{'.' * node.level}{inner[:100]} is not there")
         return DATA

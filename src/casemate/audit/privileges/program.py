@@ -103,7 +103,10 @@ class Modules:
             if file.endswith(f"/{name}")
         ]
         layers = [file for file in found if f"python/{path}" in file]
-        return (layers or found)[:_MAX_CANDIDATES]
+        found = layers or found
+        shared = {file: _shared(file, self._root) for file in found}
+        nearest = max(shared.values(), default=0)
+        return [file for file in found if shared[file] == nearest][:_MAX_CANDIDATES]
 
     def is_folder(self, dotted: str, importing: str, level: int = 0) -> bool:
         """Tell whether a package without `__init__.py` is meant."""
@@ -113,6 +116,14 @@ class Modules:
             folder = folder.rpartition("/")[0]
         starts = [folder, self._root.rstrip("/")] if not level else [folder]
         return any(f"{start}/{path}".strip("/") in self._files.folders for start in starts)
+
+
+def _shared(one: str, other: str) -> int:
+    """Return how many folders two paths have in common from the top."""
+    parts = zip(one.split("/")[:-1], other.split("/")[:-1], strict=False)
+    return next(
+        (at for at, (a, b) in enumerate(parts) if a != b), min(one.count("/"), other.count("/"))
+    )
 
 
 def marks(node: ast.AST, file: PythonFile) -> frozenset[str]:

@@ -43,6 +43,8 @@ class State:
         """Let a name hold more."""
         if (scope, name) not in self.names:
             self._by_scope.setdefault(scope, {})[name] = None
+            self.names[scope, name] = NONE
+            self.changed = True
         self._join(self.names, (scope, name), values)
 
     def inside(self, scope: Scope) -> Iterator[tuple[str, Values]]:

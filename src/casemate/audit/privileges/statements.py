@@ -105,7 +105,8 @@ def _match(reader: Reader, node: ast.Match) -> None:
     for case in node.cases:
         for each in ast.walk(case.pattern):
             name = getattr(each, "name", None)
-            if isinstance(each, (ast.MatchAs, ast.MatchStar)) and name:
+            name = getattr(each, "rest", None) if isinstance(each, ast.MatchMapping) else name
+            if isinstance(each, (ast.MatchAs, ast.MatchStar, ast.MatchMapping)) and name:
                 reader.state.name(reader.scope, name, subject | DATA)
         reader.value(case.guard)
         execute(reader, case.body)
