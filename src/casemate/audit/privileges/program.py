@@ -120,10 +120,12 @@ class Modules:
 
 def _shared(one: str, other: str) -> int:
     """Return how many folders two paths have in common from the top."""
-    parts = zip(one.split("/")[:-1], other.split("/")[:-1], strict=False)
-    return next(
-        (at for at, (a, b) in enumerate(parts) if a != b), min(one.count("/"), other.count("/"))
-    )
+    count = 0
+    for a, b in zip(one.split("/")[:-1], other.split("/")[:-1], strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
 
 
 def marks(node: ast.AST, file: PythonFile) -> frozenset[str]:

@@ -643,6 +643,43 @@ def handler(event, context):
 """,
     ),
     Program(
+        "a name that its module does not have",
+        "sqs:DeleteQueue",
+        "",
+        """
+from shared import work
+def handler(event, context):
+    work(event)
+""",
+        {"src/shared.py": "def other():\n    pass\n"},
+        undecided="*",
+    ),
+    Program(
+        "a layer beside the function, and its namesake",
+        "sqs:SendMessage sqs:DeleteQueue",
+        "sqs:DeleteQueue",
+        """
+from shared import work
+def handler(event, context):
+    work(event)
+""",
+        {
+            "layers/base/python/shared.py": "import boto3\ndef work(event):\n"
+            "    boto3.client('sqs').send_message(QueueUrl='q', MessageBody='m')\n",
+            "other/shared.py": "def work(event):\n    pass\n",
+        },
+    ),
+    Program(
+        "a name that nothing binds",
+        "sqs:DeleteQueue",
+        "",
+        """
+def handler(event, context):
+    nowhere(event)
+""",
+        undecided="*",
+    ),
+    Program(
         "API Gateway by verbs",
         "apigateway:PATCH apigateway:DELETE",
         "apigateway:DELETE",
