@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from casemate.audit.code.reading import Code, PythonFile
 from casemate.audit.model import Application, Function, Platform, Statement
 from casemate.audit.privileges.comparing import compare
@@ -15,6 +17,8 @@ from casemate.audit.privileges.results import Privileges
 from casemate.audit.privileges.values import DATA, Text, Values
 from casemate.audit.workspace import Workspace
 
+MAX_SECONDS = 60.0
+"""Of processor time for one application."""
 _INLINE = "index.py"
 _PLATFORMS = (Platform.AWS, Platform.CASEMATE)
 _LAMBDA = frozenset(("lambda.amazonaws.com", "edgelambda.amazonaws.com"))
@@ -28,9 +32,11 @@ def privileges_of(application: Application, workspace: Workspace, code: Code) ->
     trusting = _used_by_others(application)
     decided: list[Decided] = []
     files = Files(workspace.files)
+    until = time.thread_time() + MAX_SECONDS
     for function in application.functions:
         if function.permissions:
-            needs = _needs(function, files, code)
+            left = until - time.thread_time()
+            needs = _needs(function, files, code, left)
             if function.role in trusting:
                 what = f"the role {function.role[:80]} is not for functions alone"
                 needs = Needs(uses=needs.uses, open=(Open(EVERY, function.place, what),))
@@ -65,8 +71,10 @@ def _other(statement: Statement) -> bool:
     )
 
 
-def _needs(function: Function, files: Files, code: Code) -> Needs:
+def _needs(function: Function, files: Files, code: Code, seconds: float = MAX_SECONDS) -> Needs:
     """Return what a function needs, or why that is not known."""
+    if seconds <= 0:
+        return _closed(function, "the time for its application was used up before")
     file, root = function.entry, function.code or ""
     parsed: Parsed = code
     if function.language != "python":
@@ -80,7 +88,7 @@ def _needs(function: Function, files: Files, code: Code) -> Needs:
     own = function.platform is Platform.CASEMATE
     reader = ProgramReader(Modules(parsed, root, files), recorder, environment(function), own)
     try:
-        reader.run(file, _handler(function))
+        reader.run(file, _handler(function), seconds)
     except StoppedError as error:
         return _closed(function, str(error))
     except RecursionError:

@@ -33,9 +33,9 @@ MAX_SECONDS = 4.0
 class ProgramReader(Reader):
     """The whole of it."""
 
-    def run(self, file: str, handler: str) -> None:
+    def run(self, file: str, handler: str, seconds: float = MAX_SECONDS) -> None:
         """Read until nothing changes. Raises StoppedError at a bound."""
-        self._until = time.thread_time() + MAX_SECONDS
+        self._until = time.thread_time() + min(seconds, MAX_SECONDS)
         entry = self.load(file)
         if entry is None:
             raise StoppedError("its code cannot be read")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from tests.unit.audit.privileges.privileges_corpus import Program
 from tests.unit.audit.privileges.test_privileges_corpus import privileges
+
+from casemate.audit.privileges import finding_out, reader, reading
 
 HEAD = "import boto3\ndef handler(event, context):\n"
 DEEP = "    x = " + "(" * 80 + "boto3.client('sqs')" + ")" * 80 + "\n"
@@ -129,3 +132,22 @@ def test_what_is_made_to_cost_is_bounded(code: str) -> None:
     began = time.thread_time()
     privileges(program(code))
     assert time.thread_time() - began < 10
+
+
+def test_what_an_application_costs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding_out, "MAX_SECONDS", 0.0)
+    found = privileges(program(HEAD + "    pass\n"))
+    assert found.surplus == ()
+    assert [each.what for each in found.undecided] == [
+        "the time for its application was used up before"
+    ]
+
+
+def test_the_bounds_are_those_that_are_documented() -> None:
+    page = (Path(__file__).parents[4] / "docs/reference/audit.md").read_text()
+    told = " ".join(page.split())
+    assert (
+        f"for {reading.MAX_SECONDS:.0f} s of processor time and {reading.MAX_ROUNDS} rounds" in told
+    )
+    assert f"with {reader.MAX_FUNCTIONS:,} functions" in told
+    assert f"an application for {finding_out.MAX_SECONDS:.0f} s" in told
