@@ -22,6 +22,7 @@ from casemate.baselines import Baselines
 from casemate.budgets import Budgets
 from casemate.data.interface import ProjectData
 from casemate.decoys import Decoys
+from casemate.evidence import Evidences
 from casemate.facts import FactStream
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
@@ -32,6 +33,7 @@ from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.monitor.interface import Monitor
 from casemate.operations.declaration import JSON
+from casemate.playbooks import Playbooks
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
@@ -129,6 +131,8 @@ class Service:
     recordings: Recordings
     budgets: Budgets
     advisories: Advisories
+    playbooks: Playbooks
+    evidences: Evidences
     signatures: Signatures
     evidence: EvidenceKeeper
     make_backup: MakeBackup

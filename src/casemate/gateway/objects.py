@@ -36,6 +36,7 @@ from casemate.delivery.keeping import Keeping
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
+from casemate.evidence import Evidences
 from casemate.facts import FactStream
 from casemate.folder.folders import Folders
 from casemate.folder.presence import lost_projects
@@ -83,6 +84,7 @@ from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
 from casemate.operations.policies import ReadPolicies
+from casemate.playbooks import Acting, Playbooks
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
 from casemate.recorder.denials import DenialRecorder
@@ -162,6 +164,7 @@ class Gateway:
         self._build_triggers()
         self._build_operations()
         self._build_observed()
+        self._build_playbooks()
         self._build_front(url)
 
     def _build_data(self) -> None:
@@ -366,6 +369,20 @@ class Gateway:
         )
         self.advisories = Advisories(gate, self.watch, self.facts.happened)
 
+    def _build_playbooks(self) -> None:
+        """Build what acts on what the monitor finds."""
+        self.playbooks = Playbooks(
+            self.store,
+            self.monitor,
+            Acting(self.control, self.accounts, self.budgets),
+            self.policy,
+            self.facts,
+            self.recorder.durable,
+            acts=self._config.playbooks,
+        )
+        self.monitor.on_noticed = self.playbooks.wake
+        self.evidences = Evidences(self._folders.recordings, self.store, self.vault)
+
     def _starts(self) -> dict[str, int]:
         """Return how often each process beside this one was started."""
         return {
@@ -404,6 +421,8 @@ class Gateway:
             recordings=self.recordings,
             budgets=self.budgets,
             advisories=self.advisories,
+            playbooks=self.playbooks,
+            evidences=self.evidences,
             signatures=self.signatures,
             evidence=self.evidence,
             checks=self.check,
@@ -472,6 +491,9 @@ class Gateway:
         await self.budgets.load()
         await self.advisories.clean()
         await self.watch.start()
+        await self.evidences.load()
+        await self.playbooks.load()
+        self.playbooks.start()
         self.health.start()
         self.running_logs.start()
         self.lag.start()
@@ -483,6 +505,7 @@ class Gateway:
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
         await self.watch.close()
+        await self.playbooks.close()
         await self.health.close()
         await self.budgets.close()
         await self.running_logs.close()
