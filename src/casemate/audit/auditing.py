@@ -18,8 +18,10 @@ from casemate.audit.importers.port import Importer, Source
 from casemate.audit.limits import MAX_FINDINGS
 from casemate.audit.model import Application, Place
 from casemate.audit.paths import paths_of
+from casemate.audit.privileges import Privileges
 from casemate.audit.rule import Rule, Subject
 from casemate.audit.rules.all import RULES
+from casemate.audit.rules.privileges import found_by
 from casemate.audit.workspace import Workspace
 from casemate.model.errors import CasemateError
 
@@ -79,6 +81,7 @@ def audit(path: Path, options: Options | None = None) -> Report:
     kept, accepted = acceptance.split(_sorted(found))
     if options.files is not None:
         kept = [each for each in kept if each.place.file in options.files]
+    privileges = tuple(_privileges(applications, workspace, code))
     notes = (*workspace.notes, *(note for each in applications for note in each.unresolved))
     return Report(
         root=str(path),
@@ -86,12 +89,25 @@ def audit(path: Path, options: Options | None = None) -> Report:
         findings=tuple(kept),
         accepted=tuple(accepted),
         unresolved=tuple(sorted(set(notes))),
+        privileges=privileges,
         paths=tuple(paths_of(applications)),
         files=len(workspace.files),
         functions=sum(len(each.functions) for each in applications),
         rules=len(rules),
         seconds=round(time.monotonic() - started, 3),
     )
+
+
+def _privileges(
+    applications: Iterable[Application], workspace: Workspace, code: Code
+) -> Iterator[Privileges]:
+    """Yield what functions need beside what they are granted. A fault is noted."""
+    for application in applications:
+        try:
+            yield from found_by(Subject(application, workspace, code))
+        except _FAULTS as error:
+            what = f"rights could not be compared here: {type(error).__name__}"
+            workspace.notes.say(application.place, what)
 
 
 def chosen(options: Options) -> Sequence[Rule]:

@@ -9,6 +9,7 @@ import msgspec
 
 from casemate.audit.model import Place, Unresolved
 from casemate.audit.paths import Path
+from casemate.audit.privileges.results import Privileges
 
 
 class Severity(StrEnum):
@@ -55,6 +56,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     subject: str = ""
     """What it is about, in a form that stays the same when lines move."""
     steps: tuple[Step, ...] = ()
+    instead: str = ""
+    """What can be pasted in its place: a policy of IAM, the grants of a manifest."""
 
     @property
     def fingerprint(self) -> str:
@@ -83,6 +86,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The gravest first."""
     accepted: tuple[Accepted, ...] = ()
     unresolved: tuple[Unresolved, ...] = ()
+    privileges: tuple[Privileges, ...] = ()
+    """Of functions that are granted something: what of it their code needs."""
     paths: tuple[Path, ...] = ()
     """Ways of an attacker, the worst first."""
     files: int = 0

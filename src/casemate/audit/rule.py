@@ -39,6 +39,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity | None = None
     """Of this one, where the context decides it; else that of the rule."""
     steps: tuple[Step, ...] = ()
+    instead: str = ""
+    """What can be pasted in its place."""
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -90,6 +92,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
                 function=hit.function.name if hit.function is not None else "",
                 subject=hit.subject,
                 steps=hit.steps,
+                instead=hit.instead,
             )
 
     def _severity(self, hit: Hit) -> Severity:

@@ -98,3 +98,18 @@ def test_names_cannot_steer_a_terminal(cli, app: Path) -> None:
     text = (app / "template.yaml").read_text().replace("/x", '"/x\\e]0;owned\\a"')
     (app / "template.yaml").write_text(text)
     assert "\x1b" not in cli("audit", ".").out
+
+
+def test_privileges_are_printed_function_by_function(cli, home: Path) -> None:
+    files = function(
+        "Policies: [{Statement: [{Effect: Allow, Action: ['sqs:*'], Resource: '*'}]}]",
+        code="import boto3\ndef handler(event, context):\n"
+        "    boto3.client('sqs').send_message(QueueUrl='q', MessageBody='m')\n",
+    )
+    for name, text in files.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+    out = cli("audit", ".", "--privileges").out
+    assert "needs      sqs:SendMessage q" in out
+    assert "needless   sqs:PurgeQueue on *" in out
+    assert '"Action": [' in out

@@ -30,6 +30,7 @@ from casemate.model.trigger import TriggerKind
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MIB = {"KB": 1 / 1024, "KiB": 1 / 1024, "MB": 1.0, "MiB": 1.0, "GB": 1024.0, "GiB": 1024.0}
 _PLURALS = {f"{kind.value}s": kind for kind in GrantKind if kind is not GrantKind.EGRESS}
+_PLURALS["invoke"] = GrantKind.FUNCTION
 _TRIGGERS = tuple(kind.value for kind in TriggerKind if kind.value not in ("http", "invoke"))
 _MAX_NESTING = 20
 _MAX_BITS = 64

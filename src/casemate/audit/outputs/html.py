@@ -24,6 +24,7 @@ code{font:14px ui-monospace,monospace;overflow-wrap:anywhere}
 """
 _MAX_SHOWN = 5_000
 _MAX_PATHS = 40
+_MAX_PRIVILEGES = 500
 
 
 def html_of(report: Report) -> str:
@@ -62,6 +63,7 @@ def _parts(report: Report) -> Iterator[str]:
         yield "</ol>"
     for each in report.findings[:_MAX_SHOWN]:
         yield from _finding(each)
+    yield from _privileges(report)
     if len(report.findings) > _MAX_SHOWN:
         yield f"<p>{len(report.findings) - _MAX_SHOWN} more are not shown.</p>"
     if report.accepted:
@@ -79,6 +81,30 @@ def _parts(report: Report) -> Iterator[str]:
             yield f"<li><code>{_safe(note.place)}</code> {_safe(note.what)}</li>"
         yield "</ul>"
     yield "</body></html>\n"
+
+
+def _lines(text: str) -> str:
+    """Return lines that stay lines."""
+    return "\n".join(_safe(line) for line in text.split("\n"))
+
+
+def _privileges(report: Report) -> Iterator[str]:
+    """Yield what functions need beside what they are granted, those with too much alone."""
+    found = [each for each in report.privileges if each.minimal]
+    if not found:
+        return
+    yield "<h1>Rights that the code needs</h1>"
+    for each in found[:_MAX_PRIVILEGES]:
+        yield f"<details><summary><code>{_safe(each.function)}</code></summary><table>"
+        yield "<tr><th>granted</th><th>never called</th><th>on</th></tr>"
+        for surplus in each.surplus[:_MAX_PRIVILEGES]:
+            yield (
+                f"<tr><td><code>{_safe(surplus.pattern)}</code></td>"
+                f"<td><code>{_safe(', '.join(surplus.actions))}</code></td>"
+                f"<td><code>{_safe(', '.join(surplus.resources))}</code></td></tr>"
+            )
+        yield f"</table><p>Enough would be:</p><pre><code>{_lines(each.minimal)}</code></pre>"
+        yield "</details>"
 
 
 def _finding(each: Finding) -> Iterator[str]:

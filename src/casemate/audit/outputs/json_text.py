@@ -9,6 +9,7 @@ import msgspec
 
 from casemate.audit.finding import Finding, Report
 from casemate.audit.outputs.rules import rule_of
+from casemate.audit.privileges import Privileges
 
 VERSION = 1
 
@@ -35,11 +36,45 @@ def json_of(report: Report) -> str:
         "unresolved": [
             {**msgspec.to_builtins(each.place), "what": each.what} for each in report.unresolved
         ],
+        "privileges": [privileges_fields(each) for each in report.privileges],
         "paths": [{**msgspec.to_builtins(each), "text": each.text} for each in report.paths],
         "counts": {"files": report.files, "functions": report.functions, "rules": report.rules},
         "seconds": report.seconds,
     }
     return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def privileges_fields(each: Privileges) -> dict[str, Any]:
+    """Return what a function needs beside what it is granted, as plain data."""
+    return {
+        "application": each.application,
+        "function": each.function,
+        **msgspec.to_builtins(each.place),
+        "needed": [{"action": a, "resources": list(r)} for a, r in each.needed],
+        "needless": [
+            {
+                "granted": surplus.pattern,
+                "by": surplus.origin,
+                "file": surplus.place.file,
+                "line": surplus.place.line,
+                "actions": list(surplus.actions),
+                "resources": list(surplus.resources),
+                "needed_by": list(surplus.others),
+            }
+            for surplus in each.surplus
+        ],
+        "wide": [
+            {"actions": list(w.actions), "granted": list(w.granted), "named": list(w.named)}
+            for w in each.wide
+        ],
+        "idle": [idle.resource for idle in each.idle],
+        "undecided": [
+            {"service": o.service, **msgspec.to_builtins(o.place), "why": o.what}
+            for o in each.undecided
+        ],
+        "missing": list(each.missing),
+        "minimal": each.minimal,
+    }
 
 
 def finding_fields(finding: Finding) -> dict[str, Any]:
@@ -60,5 +95,6 @@ def finding_fields(finding: Finding) -> dict[str, Any]:
         "text": finding.text,
         "fix": finding.fix,
         "fingerprint": finding.fingerprint,
+        "instead": finding.instead,
         "steps": [{**msgspec.to_builtins(step.place), "text": step.text} for step in finding.steps],
     }

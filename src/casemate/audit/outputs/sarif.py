@@ -112,6 +112,8 @@ def _result(finding: Finding, used: list[str]) -> dict[str, Any]:
             "security-severity": _SCORES[finding.severity],
         },
     }
+    if finding.instead:
+        made["properties"]["instead"] = _clean(finding.instead)
     if finding.function:
         made["locations"][0]["logicalLocations"] = [
             {"name": _clean(finding.function), "kind": "function"}

@@ -24,6 +24,7 @@ def lines_of(
     all_notes: bool = False,
     least: Severity = Severity.LOW,
     paths: bool = False,
+    privileges: bool = False,
 ) -> Iterator[Line]:
     """Yield the lines of a report; findings below `least` are counted only."""
     shown = report.at_least(least)
@@ -41,6 +42,8 @@ def lines_of(
             yield Line(f"  {path.text}")
             yield Line(f"    {path.place}")
         yield Line("")
+    if privileges:
+        yield from _privileges(report)
     notes = report.unresolved if all_notes else report.unresolved[:_SHOWN_NOTES]
     if notes:
         yield Line("Not resolved, and therefore not judged:")
@@ -60,3 +63,34 @@ def lines_of(
     )
     if report.accepted:
         yield Line(f"{len(report.accepted)} accepted by a comment or the baseline.")
+
+
+def _privileges(report: Report) -> Iterator[Line]:
+    """Yield what each function needs, what it has beside that, and what would be enough."""
+    for each in report.privileges:
+        yield Line(f"{each.function} ({each.place})", Severity.INFO)
+        for action, resources in each.needed:
+            yield Line(f"  needs      {action} {', '.join(filter(None, resources))}".rstrip())
+        for surplus in each.surplus:
+            on = ", ".join(surplus.resources)
+            by = f", by {surplus.origin}" if surplus.origin else ""
+            others = f", needed by {', '.join(surplus.others)}" if surplus.others else ""
+            for action in surplus.actions:
+                yield Line(f"  needless   {action} on {on}{by}{others}")
+        for wide in each.wide:
+            yield Line(
+                f"  too wide   {', '.join(wide.actions)} on {', '.join(wide.granted)}: its code "
+                f"names {', '.join(wide.named)}"
+            )
+        for idle in each.idle:
+            yield Line(f"  not used   {idle.resource}")
+        for undecided in each.undecided:
+            service = "any service" if undecided.service == "*" else undecided.service
+            yield Line(f"  undecided  {service}: {undecided.what} ({undecided.place})")
+        for action in each.missing:
+            yield Line(f"  not granted by what is here: {action}")
+        if each.minimal:
+            yield Line("  Enough would be:")
+            for line in each.minimal.split("\n"):
+                yield Line(f"    {line}")
+        yield Line("")

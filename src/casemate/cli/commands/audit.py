@@ -91,6 +91,12 @@ _Duties = Annotated[
 _Paths = Annotated[
     bool, typer.Option("--paths", help="Print the ways of an attacker, the worst first.")
 ]
+_Privileges = Annotated[
+    bool,
+    typer.Option(
+        "--privileges", help="Print what each function is granted, needs, and what is enough."
+    ),
+]
 _Notes = Annotated[bool, typer.Option("--notes", help="Print all that could not be resolved.")]
 
 
@@ -101,6 +107,7 @@ $ casemate audit .
 $ casemate audit template.yaml --fail-on medium
 $ casemate audit . --format sarif --out audit.sarif
 $ casemate audit . --since origin/main
+$ casemate audit . --privileges
 $ casemate audit . --duties
 """,
 )
@@ -120,6 +127,7 @@ def audit(
     dry_run: _DryRun = False,
     duties: _Duties = False,
     paths: _Paths = False,
+    privileges: _Privileges = False,
     notes: _Notes = False,
 ) -> None:
     """Find what is wrong with an application before it is deployed.
@@ -148,7 +156,7 @@ def audit(
     elif json or format is not Format.TERMINAL or out is not None:
         _print_document(report, Format.JSON if json else format, out, Severity(fail_on.value))
     else:
-        _print_lines(report, Severity(least.value), notes=notes, paths=paths)
+        _print_lines(report, Severity(least.value), notes=notes, paths=paths, privileges=privileges)
     if report.at_least(Severity(fail_on.value)):
         raise typer.Exit(ExitCode.FAILURE)
 
@@ -219,7 +227,9 @@ def _print_document(report: Report, format: Format, out: Path | None, fail_on: o
         print_text(text.removesuffix("\n"))
 
 
-def _print_lines(report: Report, least: object, *, notes: bool, paths: bool) -> None:
+def _print_lines(
+    report: Report, least: object, *, notes: bool, paths: bool, privileges: bool
+) -> None:
     from casemate.audit import Severity
     from casemate.audit.outputs import lines_of
 
@@ -230,7 +240,13 @@ def _print_lines(report: Report, least: object, *, notes: bool, paths: bool) -> 
         Severity.LOW: CYAN,
         Severity.INFO: BOLD,
     }
-    for line in lines_of(report, all_notes=notes, least=Severity(str(least)), paths=paths):
+    for line in lines_of(
+        report,
+        all_notes=notes,
+        least=Severity(str(least)),
+        paths=paths,
+        privileges=privileges,
+    ):
         print_line(line.text, styles[line.severity] if line.severity is not None else None)
 
 

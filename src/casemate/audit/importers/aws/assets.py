@@ -331,6 +331,16 @@ def _role(each: Resource) -> Settings:
     return {"boundary": each.get("PermissionsBoundary") is not None}
 
 
+def _permission(each: Resource) -> Settings:
+    return {
+        "principal": each.text("Principal"),
+        "narrowed": any(
+            each.get(key) is not None
+            for key in ("SourceArn", "SourceAccount", "PrincipalOrgID", "EventSourceToken")
+        ),
+    }
+
+
 def _topic(each: Resource) -> Settings:
     subscriptions = [*each.list("Subscription"), each.properties]
     return {
@@ -470,6 +480,7 @@ KINDS: Mapping[str, tuple[str, Callable[[Resource], Settings]]] = {
     "AWS::EFS::FileSystem": ("file-system", _file_system),
     "AWS::IAM::User": ("user", lambda each: {}),
     "AWS::IAM::AccessKey": ("access-key", lambda each: {}),
+    "AWS::Lambda::Permission": ("permission", _permission),
     "AWS::WAFv2::WebACLAssociation": (
         "firewall",
         lambda each: {"of": json.dumps(each.get("ResourceArn") or "")},

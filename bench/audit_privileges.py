@@ -1,0 +1,150 @@
+"""Measure the audit's comparison of rights: its time, and what it decides of real applications.
+
+    python -m bench.audit_privileges [FOLDER] [--functions N] [--json]
+
+Without a folder it audits N functions (1,000) of about 100 lines each, made for this, and prints
+the processor time of the whole audit, of the comparison alone, and the memory. With a folder it
+prints of the applications in it how many functions there are, of how many all, a part or nothing is
+decided, and how many actions are needless.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from casemate.audit import Workspace, applications_of, audit
+from casemate.audit.code.reading import Code
+from casemate.audit.privileges import privileges_of
+
+_LINES = 10
+_CODE = """\
+import json
+import os
+
+import boto3
+import urllib3
+
+dynamodb = boto3.resource("dynamodb")
+http = urllib3.PoolManager()
+
+
+class Orders:
+    def __init__(self, name):
+        self.table = dynamodb.Table(name)
+
+    def read(self, key):
+        return self.table.get_item(Key=key).get("Item", {})
+
+    def change(self, key, value):
+        self.table.update_item(Key=key, UpdateExpression="SET a = :a", Values={":a": value})
+
+
+def total(items):
+    found = http.request("POST", os.environ["TOTAL"], body=json.dumps(items))
+    return json.loads(found.data)["total"]
+
+"""
+_PART = """
+def step_{n}(orders, event):
+    key = {{"id": event["id"], "part": "{n}-{of}"}}
+    item = orders.read(key)
+    if item.get("state", 0) < {n}:
+        return {{"status": "err", "message": f"not yet: {{item}}"}}
+    orders.change(key, total([item, event]))
+    return {{"status": "ok", "item": item}}
+"""
+_END = """
+
+def handler(event, context):
+    orders = Orders(os.environ["ORDERS"])
+    steps = [{steps}]
+    found = [step(orders, event) for step in steps]
+    boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(found))
+    return found
+"""
+_FUNCTION = """\
+  F{of}:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: app.handler
+      CodeUri: f{of}/
+      Environment: {{Variables: {{ORDERS: !Ref Orders, QUEUE: !Ref Queue, TOTAL: 'https://x'}}}}
+      Policies:
+        - DynamoDBCrudPolicy: {{TableName: !Ref Orders}}
+        - Statement: [{{Effect: Allow, Action: 'sqs:*', Resource: !GetAtt Queue.Arn}}]
+"""
+_END_OF_TEMPLATE = "  Orders: {Type: AWS::DynamoDB::Table}\n  Queue: {Type: AWS::SQS::Queue}\n"
+
+
+def make(folder: Path, functions: int) -> None:
+    """Write an application of so many functions."""
+    template = "Transform: AWS::Serverless-2016-10-31\nResources:\n"
+    steps = ", ".join(f"step_{n}" for n in range(_LINES))
+    for of in range(functions):
+        template += _FUNCTION.format(of=of)
+        (folder / f"f{of}").mkdir()
+        parts = "\n".join(_PART.format(n=n, of=of) for n in range(_LINES))
+        (folder / f"f{of}" / "app.py").write_text(_CODE + parts + _END.format(steps=steps))
+    (folder / "template.yaml").write_text(template + _END_OF_TEMPLATE)
+
+
+def compared(folder: Path) -> tuple[Counter[str], float]:
+    """Return what is decided in a folder, and the processor time of the comparison alone."""
+    workspace, counts, spent = Workspace(folder), Counter[str](), 0.0
+    code = Code(workspace)
+    for application in applications_of(workspace):
+        counts["applications"] += 1
+        began = time.process_time()
+        found = privileges_of(application, workspace, code)
+        spent += time.process_time() - began
+        for each in found:
+            counts["functions"] += 1
+            open_ = {one.service for one in each.undecided}
+            decided = "none" if "*" in open_ else "in part" if open_ else "all"
+            counts[f"decided: {decided}"] += 1
+            counts["with needless rights"] += bool(each.surplus or each.wide or each.idle)
+            counts["needless actions"] += len(each.needless)
+    return counts, spent
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("--functions", type=int, default=1_000)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    figures: dict[str, float] = {}
+    if chosen.folder is not None:
+        counts, spent = compared(chosen.folder)
+        figures = {**counts, "seconds of comparing": round(spent, 2)}
+    else:
+        with tempfile.TemporaryDirectory() as name:
+            make(Path(name), chosen.functions)
+            counts, spent = compared(Path(name))
+            began = time.process_time()
+            audit(Path(name))
+            whole = time.process_time() - began
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        figures = {
+            **counts,
+            "seconds of comparing": round(spent, 2),
+            "seconds of the audit": round(whole, 2),
+            "MiB": round(memory),
+        }
+    if chosen.json:
+        print(json.dumps(figures))
+        return
+    for key, value in figures.items():
+        print(f"{key:24} {value:,}")
+
+
+if __name__ == "__main__":
+    main()

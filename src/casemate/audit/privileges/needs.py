@@ -1,0 +1,90 @@
+"""What a function's code needs: actions with the resources they are called on, and what is open."""
+
+from __future__ import annotations
+
+import msgspec
+
+from casemate.audit.model import Place
+from casemate.audit.privileges.values import HOLE
+
+EVERY = "*"
+"""Of services: all of them."""
+_MAX_OPEN = 200
+
+
+class Need(msgspec.Struct, frozen=True, order=True):
+    """One action on one resource, and where the code calls it."""
+
+    action: str
+    resource: str
+    """As the code or the environment says it; `HOLE` within it where it is not known."""
+    place: Place
+    sure: bool = True
+    """False if the call needs it in some cases only: then it is no surplus, if it is granted."""
+
+    @property
+    def known(self) -> bool:
+        """Tell whether it is known on which resource."""
+        return HOLE not in self.resource
+
+
+class Open(msgspec.Struct, frozen=True, order=True):
+    """A service whose rights cannot be decided on, and why."""
+
+    service: str
+    """What stands before the colon in actions; `*` for every service."""
+    place: Place
+    what: str
+
+
+class Lost(msgspec.Struct, frozen=True, order=True):
+    """A call of a method on something that is not known, which is called as an operation is."""
+
+    method: str
+    place: Place
+
+
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is known of what one function needs."""
+
+    uses: tuple[Need, ...] = ()
+    open: tuple[Open, ...] = ()
+    lost: tuple[Lost, ...] = ()
+
+
+class Recorder:
+    """Gathers needs while code is read, each once."""
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self._uses: set[Need] = set()
+        self._open: dict[tuple[str, str], Open] = {}
+        self._lost: set[Lost] = set()
+
+    def forget(self) -> None:
+        """Begin again: what was told before all was known counts no more."""
+        self._uses.clear()
+        self._open.clear()
+        self._lost.clear()
+
+    def need(self, action: str, resource: str, place: Place, *, sure: bool = True) -> None:
+        """Tell of an action."""
+        self._uses.add(Need(action, resource, place, sure))
+
+    def open(self, service: str, place: Place, what: str) -> None:
+        """Tell that a service cannot be decided on."""
+        if len(self._open) < _MAX_OPEN:
+            self._open.setdefault((service, what), Open(service, place, what))
+
+    def lost(self, method: str, place: Place) -> None:
+        """Tell of a call that may be one of an operation."""
+        if len(self._lost) < _MAX_OPEN:
+            self._lost.add(Lost(method, place))
+
+    def needs(self) -> Needs:
+        """Return all of it."""
+        return Needs(
+            uses=tuple(sorted(self._uses)),
+            open=tuple(sorted(self._open.values())),
+            lost=tuple(sorted(self._lost)),
+        )

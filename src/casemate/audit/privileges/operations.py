@@ -1,0 +1,200 @@
+"""Which actions a call of an operation needs, and on which resources."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+
+from casemate.audit.importers.aws.data import actions_of, dependents
+from casemate.audit.privileges import services
+from casemate.audit.privileges.reader import Arguments, Reader
+from casemate.audit.privileges.special import (
+    FREE_OF_RIGHTS,
+    OPERATIONS,
+    RESOURCES,
+    Actions,
+)
+from casemate.audit.privileges.values import (
+    HOLE,
+    NONE,
+    Box,
+    Text,
+    Values,
+    known_texts,
+    texts,
+)
+
+_MAX_NAMES = 24
+
+
+def record(
+    reader: Reader,
+    service: str,
+    operation: str,
+    given: Arguments,
+    node: ast.AST,
+    name: str = HOLE,
+    *,
+    sure: bool = True,
+) -> None:
+    """Tell the recorder what a call needs. `name` is that of the resource it is called on."""
+    found = services.service(service)
+    if found is None:
+        return
+    actions = actions_for(found.prefix, service, operation)
+    if actions is None:
+        reader.open(found.prefix, node, f"which rights {operation} needs is not known")
+        return
+    if actions.perhaps and operation.startswith("Transact"):
+        actions = _transaction(reader, given, actions)
+    if operation in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"):
+        actions = _statement(given, actions)
+    actions = _by_arguments(found.prefix, given, actions)
+    names = [name] if HOLE not in name else named(reader, service, given, operation)
+    place = reader.place(node)
+    copies = operation in ("CopyObject", "Copy", "UploadPartCopy")
+    for each in names[:_MAX_NAMES]:
+        for action in actions.needed:
+            foreign = not action.startswith(f"{found.prefix}:")
+            where = HOLE if foreign or (copies and action == "s3:GetObject") else each
+            reader.recorder.need(action, where, place, sure=sure)
+        for action in actions.perhaps:
+            reader.recorder.need(action, HOLE, place, sure=False)
+
+
+@cache
+def actions_for(prefix: str, service: str, operation: str) -> Actions | None:
+    """Return what an operation needs, or None if that is not known."""
+    own = f"{prefix}:{operation}"
+    always = OPERATIONS.get(f"{prefix}:*", Actions(()))
+    if own in FREE_OF_RIGHTS:
+        return Actions((), (own,))
+    found = OPERATIONS.get(own)
+    if found is None and prefix == "apigateway":
+        found = Actions((f"apigateway:{services.verb(service, operation)}",))
+    if found is None:
+        known = {each.lower(): each for each in actions_of(prefix)}
+        action = known.get(operation.lower())
+        if action is None:
+            return None
+        found = Actions((f"{prefix}:{action}",))
+    more = tuple(each for action in found.needed for each in dependents(action))
+    return Actions(found.needed, (*found.perhaps, *always.perhaps, *more))
+
+
+def named(reader: Reader, service: str, given: Arguments, operation: str = "") -> list[str]:
+    """Return the names of resources that arguments have; `HOLE` where they are not known."""
+    found = services.service(service)
+    arguments, _ = RESOURCES.get(found.prefix if found is not None else "", ((), ""))
+    held = NONE
+    for each in arguments:
+        for value in given.named.get(each, NONE):
+            held |= reader.state.got(value) if isinstance(value, Box) else {value}
+    if not held and "RequestItems" in given.named:
+        for value in given.named["RequestItems"]:
+            held |= reader.state.keys.get(value.number, NONE) if isinstance(value, Box) else {value}
+    if not held and "TransactItems" in given.named:
+        held = _within(reader, given.named["TransactItems"], "TableName")
+    place = _BY_PLACE.get(operation, -1)
+    if not held and 0 <= place < len(given.places):
+        held = given.places[place]
+    return texts(held) or [HOLE]
+
+
+_BY_PLACE = {
+    "UploadFile": 1,
+    "UploadFileobj": 1,
+    "DownloadFile": 0,
+    "DownloadFileobj": 0,
+    "Copy": 1,
+    "GeneratePresignedPost": 0,
+}
+"""Where a call may name its bucket without the argument's name."""
+
+
+def of_box(reader: Reader, values: Values) -> Arguments:
+    """Return arguments that stand in a map."""
+    given = Arguments(open=True)
+    for each in values:
+        if isinstance(each, Box):
+            for name in known_texts(reader.state.keys.get(each.number, NONE)) or ():
+                given.named[name] = reader.state.got(each, name)
+    return given
+
+
+def _within(reader: Reader, values: Values, name: str, depth: int = 4) -> Values:
+    """Return what stands under a name anywhere within containers."""
+    found = NONE
+    for each in values:
+        if isinstance(each, Box) and depth:
+            if (each.number, name) in reader.state.keyed:
+                found |= reader.state.keyed[each.number, name]
+            found |= _within(reader, reader.state.got(each), name, depth - 1)
+    return found
+
+
+_PARTS = {
+    "Put": "dynamodb:PutItem",
+    "Update": "dynamodb:UpdateItem",
+    "Delete": "dynamodb:DeleteItem",
+    "ConditionCheck": "dynamodb:ConditionCheckItem",
+}
+
+
+def _transaction(reader: Reader, given: Arguments, actions: Actions) -> Actions:
+    """Return what the parts of a transaction need, where the code says which these are."""
+    found: set[str] = set()
+    for whole in given.get(-1, "TransactItems"):
+        if not isinstance(whole, Box):
+            return actions
+        for part in reader.state.got(whole):
+            keys = (
+                known_texts(reader.state.keys.get(part.number, NONE))
+                if isinstance(part, Box)
+                else None
+            )
+            if keys is None:
+                return actions
+            found |= {_PARTS[key] for key in keys if key in _PARTS}
+    return Actions(tuple(sorted(found))) if found else actions
+
+
+_WORDS = {
+    "select": "dynamodb:PartiQLSelect",
+    "insert": "dynamodb:PartiQLInsert",
+    "update": "dynamodb:PartiQLUpdate",
+    "delete": "dynamodb:PartiQLDelete",
+}
+
+
+def _statement(given: Arguments, actions: Actions) -> Actions:
+    """Return what a statement needs, where its first word is known."""
+    found = []
+    for each in given.get(-1, "Statement"):
+        text = each.text if isinstance(each, Text) else HOLE
+        word = text.split(maxsplit=1)[0].lower() if text.strip() else HOLE
+        if word not in _WORDS:
+            return actions
+        found.append(_WORDS[word])
+    every = any(each.startswith("dynamodb:PartiQL") for each in actions.perhaps)
+    return Actions(tuple(sorted(set(found)))) if found and every else actions
+
+
+_BY_ARGUMENT = {
+    ("s3", "VersionId"): {
+        "s3:GetObject": "s3:GetObjectVersion",
+        "s3:DeleteObject": "s3:DeleteObjectVersion",
+    },
+    ("s3", "ACL"): {"s3:PutObject": "s3:PutObjectAcl"},
+    ("s3", "Tagging"): {"s3:PutObject": "s3:PutObjectTagging"},
+    ("ssm", "WithDecryption"): {},
+}
+
+
+def _by_arguments(prefix: str, given: Arguments, actions: Actions) -> Actions:
+    """Return what is needed besides by what is asked for."""
+    needed = list(actions.needed)
+    for (service, name), more in _BY_ARGUMENT.items():
+        if service == prefix and name in given.named:
+            needed += [more[each] for each in actions.needed if each in more]
+    return Actions(tuple(needed), actions.perhaps)
