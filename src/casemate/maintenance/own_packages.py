@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from casemate.advisories import Ecosystem, Judgement, Package, Place, judge, normalised
-from casemate.maintenance.support import Standing, State
+from casemate.host_support.standing import Standing, State
 
 _MAX_PACKAGES = 2_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")

@@ -30,7 +30,7 @@ def doctor(json: JsonOption = False) -> None:
     from casemate.maintenance.doctor import examine
     from casemate.maintenance.libraries import libraries
     from casemate.maintenance.own_packages import own_standing
-    from casemate.maintenance.support import support
+    from casemate.host_support.standing import support
 
     with progress("Trying every protection"):
         findings = examine()
