@@ -14,6 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from casemate.access_reviews import Reviews
 from casemate.accounts import Accounts
 from casemate.api.authorization import actor, function_of, principal
 from casemate.api.control import Control
@@ -31,6 +32,7 @@ from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.monitor.interface import Monitor
+from casemate.node_audit import NodeAudit
 from casemate.operations.declaration import JSON
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
@@ -131,6 +133,8 @@ class Service:
     advisories: Advisories
     signatures: Signatures
     evidence: EvidenceKeeper
+    reviews: Reviews
+    audit: NodeAudit
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]

@@ -11,8 +11,10 @@ import time
 import traceback
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from casemate import __version__
+from casemate.access_reviews import Reviews
 from casemate.accounts import Accounts
 from casemate.admission import Admission, Catalogue
 from casemate.advisories import place_of_node
@@ -82,6 +84,7 @@ from casemate.model.facts import (
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
+from casemate.node_audit import NodeAudit
 from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
@@ -102,6 +105,9 @@ from casemate.triggers.schedule import Schedules
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
 from casemate.vulnerabilities import Advisories, Gate, Watch
+
+if TYPE_CHECKING:
+    from casemate.node_audit.state import NodeState
 
 _logger = logging.getLogger(__name__)
 _UNPACKED_SHARE = 4
@@ -161,6 +167,7 @@ class Gateway:
         self._build_path(url)
         self._build_triggers()
         self._build_operations()
+        self._build_audit(url)
         self._build_observed()
         self._build_front(url)
 
@@ -322,6 +329,37 @@ class Gateway:
             )
         )
 
+    def _build_audit(self, url: str) -> None:
+        """Build what tells how weak the node itself is."""
+        self.reviews = Reviews(self.store)
+        self.audit = NodeAudit(self.store, partial(self._look, url), self.facts.happened)
+
+    async def _look(self, url: str) -> NodeState:
+        """Return what the node is, for its audit."""
+        from casemate.gateway.node_state import NodeLook, Parts  # a start needs none of it
+
+        parts = Parts(
+            config=self._config,
+            folder=self._folders.data,
+            address=url,
+            store=self.store,
+            vault=self.vault,
+            tls=self.tls,
+            accounts=self.accounts,
+            policy=self.policy,
+            signatures=self.signatures,
+            advisories=self.advisories,
+            decoys=self.decoys,
+            monitor=self.monitor,
+            control=self.control,
+            catalogue=self.catalogue,
+            reviews=self.reviews,
+            check=self.check,
+            health=self.health.now,
+            uses=self.uses.flush,
+        )
+        return await NodeLook(parts)()
+
     def _build_observed(self) -> None:
         """Build what counts what is used, and tells what the node is seen to do."""
         self.budgets = Budgets(
@@ -348,6 +386,7 @@ class Gateway:
                 connections=lambda: (self.server.open_connections, self.server.failed_handshakes),
                 functions=lambda: len(self.catalogue),
                 started_at=self._config.started_at,
+                audit_score=lambda: self.audit.score,
             )
         )
 
@@ -406,6 +445,8 @@ class Gateway:
             advisories=self.advisories,
             signatures=self.signatures,
             evidence=self.evidence,
+            reviews=self.reviews,
+            audit=self.audit,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -473,6 +514,7 @@ class Gateway:
         await self.advisories.clean()
         await self.watch.start()
         self.health.start()
+        self.audit.start()
         self.running_logs.start()
         self.lag.start()
         self.numbers_told.start()
@@ -483,6 +525,7 @@ class Gateway:
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
         await self.watch.close()
+        await self.audit.close()
         await self.health.close()
         await self.budgets.close()
         await self.running_logs.close()
