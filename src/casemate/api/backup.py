@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from casemate.api.performing import Call, Performers, tell
 from casemate.api.served import all_served
 from casemate.api.service import PreparedBackup
+from casemate.model.errors import CasemateError
 from casemate.operations import backup
 from casemate.operations.declaration import TAR
 from casemate.operations.form import form_of
@@ -74,8 +75,10 @@ async def _send(_operation: backup.Backup, call: Call) -> Response:
         await service.recorder.durable()
 
         async def sent() -> None:
-            value = str(time.time()).encode()
-            await service.store.change(KeepNodeValue(name=BACKUP_MADE, value=value))
+            # The backup is with who asked for it: that it cannot be noted undoes nothing.
+            with contextlib.suppress(CasemateError):
+                value = str(time.time()).encode()
+                await service.store.change(KeepNodeValue(name=BACKUP_MADE, value=value))
 
         return _BackupResponse(made, stack.pop_all(), sent)
 

@@ -59,7 +59,7 @@ ENTRIES = (
     Entry("build", PROJECT, "Build the project's functions into bundles"),
     Entry("sbom", PROJECT, "Print what a bundle is made of, as CycloneDX"),
     Entry("deps", PROJECT, "See which packages functions need, and remove those that none needs"),
-    Entry("audit", PROJECT, "Find what is wrong with an application before it is deployed"),
+    Entry("audit", PROJECT, "Find what is wrong with an application, or with the running node"),
     Entry("advisories", PROJECT, "Import advisories, and look packages up in them"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
     Entry(
@@ -124,6 +124,7 @@ ENTRIES = (
     Entry("grants", ACCESS, "See what functions are granted and what they use of it"),
     Entry("can", ACCESS, "Tell whether somebody may do something"),
     Entry("policy", ACCESS, "Check, test, list and change the custom policies of a node"),
+    Entry("access", ACCESS, "Review who and what has which rights: keep them, or take them"),
     Entry("users", ACCESS, "List, add and remove people and their roles"),
     Entry("tokens", ACCESS, "List, make and revoke service tokens"),
     Entry("keys", ACCESS, "See, enrol and revoke the keys with which bundles are signed"),

@@ -106,7 +106,7 @@ class NodeAudit:
         """Audit the node, unless what was found is no older than `fresh` seconds."""
         async with self._looking:
             found = self._found
-            if found is not None and 0 <= self._clock() - found.at <= fresh:
+            if found is not None and 0 <= self._clock() - found.at < fresh:
                 return found
             from casemate.node_audit.judging import judge  # only once it is needed
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.maintenance.doctor import Finding
 from casemate.host_support.standing import Standing, State
+from casemate.maintenance.doctor import Finding
 
 
 @pytest.fixture
