@@ -19,10 +19,13 @@ from casemate.accounts import Accounts
 from casemate.admission import Catalogue
 from casemate.api.backup import BACKUP_MADE
 from casemate.api.control import Control
+from casemate.build import end_of_life
+from casemate.build.support import python_support
 from casemate.certificates.tls import NodeTls
 from casemate.decoys import Decoys
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.function_states import FunctionStates
+from casemate.host_support import host_support, host_today
 from casemate.kernel import clock
 from casemate.model.account import Token
 from casemate.model.errors import CasemateError
@@ -52,6 +55,7 @@ from casemate.operations.advisories import ListLiveHoles
 from casemate.operations.findings import ListFindings
 from casemate.operations.node import ReadNodeValue
 from casemate.policy import CedarPolicy
+from casemate.sqlite.engine import library_versions
 from casemate.store.interface import Store
 from casemate.supply import Signatures
 from casemate.vault.interface import Vault
@@ -66,11 +70,14 @@ TOUCH_RULES = (
     "decoy-row-read",
 )
 TOUCH_DAYS = 30
+# Now: what comes with Casemate may be out of a gateway's reach once it is confined.
+host_support()
+python_support()
 _SLICE = 500
 """Things that are looked at before calls go on in between."""
 
 
-class Parts(NamedTuple):
+class LookedAt(NamedTuple):
     """What is asked."""
 
     config: GatewayConfig
@@ -97,7 +104,7 @@ class Parts(NamedTuple):
 class NodeLook:
     """Looks at one node."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: LookedAt) -> None:
         """Ask `parts`."""
         self._parts = parts
         self._functions = FunctionStates(
@@ -337,9 +344,6 @@ def _ends(
     today: date, minors: tuple[str, ...]
 ) -> tuple[tuple[HostState, ...], tuple[tuple[str, float], ...]]:
     """Return how the host stands, and when versions of Python end. Reads files."""
-    from casemate.build import end_of_life
-    from casemate.host_support import host_today
-
     hosts = tuple(
         HostState(name=one.name, state=one.state.value, detail=one.detail)
         for one in host_today(today)
@@ -357,8 +361,6 @@ def _versions() -> dict[str, str]:
 
 
 def _named_versions() -> Iterator[tuple[str, str]]:
-    from casemate.sqlite.engine import library_versions
-
     engine = library_versions()
     yield "Casemate", __version__
     yield "Python", platform.python_version()

@@ -11,7 +11,6 @@ import time
 import traceback
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from casemate import __version__
 from casemate.access_reviews import Reviews
@@ -67,6 +66,7 @@ from casemate.gateway.happenings import Happenings
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.loop_lag import LoopLag
+from casemate.gateway.node_state import LookedAt, NodeLook
 from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
@@ -85,6 +85,7 @@ from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
 from casemate.node_audit import NodeAudit
+from casemate.node_audit.state import NodeState
 from casemate.operations.policies import ReadPolicies
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
@@ -105,9 +106,6 @@ from casemate.triggers.schedule import Schedules
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
 from casemate.vulnerabilities import Advisories, Gate, Watch
-
-if TYPE_CHECKING:
-    from casemate.node_audit.state import NodeState
 
 _logger = logging.getLogger(__name__)
 _UNPACKED_SHARE = 4
@@ -336,9 +334,7 @@ class Gateway:
 
     async def _look(self, url: str) -> NodeState:
         """Return what the node is, for its audit."""
-        from casemate.gateway.node_state import NodeLook, Parts  # a start needs none of it
-
-        parts = Parts(
+        parts = LookedAt(
             config=self._config,
             folder=self._folders.data,
             address=url,

@@ -6,12 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from casemate.model.facts import Fact, NodeAudited, WeaknessFound
 from casemate.model.level import Level
+from casemate.node_audit import judging
+from casemate.node_audit.judging import RULE_OF, counts_of, score_of
+from casemate.node_audit.state import NodeState
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.node_audit import (
     MAX_POINTS,
@@ -22,13 +24,10 @@ from casemate.operations.node_audit import (
 )
 from casemate.store.interface import Store
 
-if TYPE_CHECKING:
-    from casemate.node_audit.state import NodeState
-
 FIRST_SECONDS = 120.0
 """After the start: what was there before is in order by then, and nobody waits for it."""
 EVERY_SECONDS = 3600.0
-FRESH_SECONDS = 10.0
+FRESH_SECONDS = 2.0
 """For so long who asks gets what was found last."""
 LOOK_SECONDS = 60.0
 """Within which an audit is made, or given up."""
@@ -108,11 +107,9 @@ class NodeAudit:
             found = self._found
             if found is not None and 0 <= self._clock() - found.at < fresh:
                 return found
-            from casemate.node_audit.judging import judge  # only once it is needed
-
             async with asyncio.timeout(LOOK_SECONDS):
                 state = await self._look()
-                weaknesses = await asyncio.to_thread(judge, state)
+                weaknesses = await asyncio.to_thread(judging.judge, state)
             found = _Found(state=state, weaknesses=weaknesses, at=self._clock())
             await self._note(found)
             self._found = found
@@ -121,8 +118,6 @@ class NodeAudit:
     async def report(self, project: str | None) -> NodeAuditReport:
         """Return what is weak, of a project alone where one is named."""
         found = await self.look(fresh=FRESH_SECONDS)
-        from casemate.node_audit.judging import RULE_OF, counts_of, score_of
-
         weaknesses = [one for one in found.weaknesses if project in (None, one.project)]
         shown = weaknesses[:MAX_WEAKNESSES]
         rules = sorted({one.rule for one in shown})
@@ -152,8 +147,6 @@ class NodeAudit:
 
     async def _note(self, found: _Found) -> None:
         """Remember the score and tell what is new."""
-        from casemate.node_audit.judging import counts_of, score_of
-
         before, now = await self._known(), found.at
         point = ScorePoint(
             at=now, score=score_of(found.weaknesses), counts=counts_of(found.weaknesses)
