@@ -20,15 +20,8 @@ import zipfile
 from pathlib import Path
 
 from bench.figures import percentile
-from casemate.advisories import (
-    Database,
-    Ecosystem,
-    Judge,
-    Package,
-    Place,
-    Wanted,
-    import_advisories,
-)
+from casemate.advisories import Database, Ecosystem, Judge, Package, Place
+from casemate.advisories.importing import Wanted, import_advisories
 
 TARGETS = {"gate_p50_ms": 200.0, "rejudge_cpu_s": 10.0}
 PACKAGES = 40

@@ -22,7 +22,8 @@ from datetime import date
 from pathlib import Path
 
 from bench.figures import percentile
-from casemate.build import build, find_interpreters
+from casemate.build import find_interpreters
+from casemate.build.bundle import build
 from casemate.manifest import load
 
 TARGETS = {"warm_p50_s": 3.0}

@@ -27,6 +27,7 @@ import uvloop
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from bench.figures import percentile
 from bench.monitor import TARGET_P50, TARGET_P99, Measured, measure
 from casemate.model.invocation import InvocationRecord, LogLine, Outcome
 from casemate.recorder import RecorderClient, protocol
@@ -115,9 +116,8 @@ def collect() -> None:
     print(server.server_address[1], flush=True)
     sys.stdin.read()
     with lock:
-        late.sort()
         if late:
-            found.p50, found.p99 = late[len(late) // 2], late[int(len(late) * 0.99)]
+            found.p50, found.p99 = percentile(late, 0.5), percentile(late, 0.99)
         print(msgspec.json.encode(found).decode(), flush=True)
 
 

@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 import msgspec
 import uvloop
 
+from bench.figures import percentile
+from bench.processes import spent
 from casemate.facts import FactStream
 from casemate.folder.folders import Folders
 from casemate.model.facts import Fact, InvocationEnded, OperationPerformed, SignedIn
@@ -125,8 +127,7 @@ def _memory(pid: int | None) -> int:
 
 
 def _cpu(pid: int | None) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return spent(Path(f"/proc/{pid}/stat").read_text(), children=False)
 
 
 def _shown(name: str, value: str, met: bool, target: str) -> bool:
@@ -138,7 +139,7 @@ class Measured(NamedTuple):
     """What one run has found."""
 
     took: list[float]
-    """Seconds from fact to alert, ascending."""
+    """Seconds from fact to alert."""
     missing: int
     """Alerts that did not come."""
     monitor: int
@@ -150,9 +151,7 @@ class Measured(NamedTuple):
 
     def quantile(self, part: float) -> float:
         """Return within how many seconds this part of the alerts came."""
-        if not self.took:
-            return float("inf")
-        return self.took[min(len(self.took) - 1, int(len(self.took) * part))]
+        return percentile(self.took, part) if self.took else float("inf")
 
 
 async def measure(
@@ -221,7 +220,7 @@ async def measure(
         await asyncio.sleep(2.0)
         used = [_cpu(pid) - ago for pid, ago in zip(pids, before, strict=True)]
         came = receiver.came
-        took = sorted(came[rule] - at for rule, at in told.items() if rule in came)
+        took = [came[rule] - at for rule, at in told.items() if rule in came]
         return Measured(took, len(told) - len(took), *map(_memory, pids), *used)
     finally:
         monitor.close()

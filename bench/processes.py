@@ -15,6 +15,7 @@ from bench.errors import MemoryUnreadableError
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+_TICK = 1 / os.sysconf("SC_CLK_TCK")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,6 +35,12 @@ def _stat(pid: int) -> tuple[int, ProcessId, str] | None:
         return None
     fields = text[text.rindex(")") + 2 :].split()
     return int(fields[1]), ProcessId(pid, int(fields[19])), fields[0]
+
+
+def spent(stat: str, *, children: bool) -> float:
+    """Return the seconds on a processor that /proc/PID/stat tells, with those of ended children."""
+    fields = stat[stat.rindex(")") + 2 :].split()
+    return sum(int(one) for one in fields[11 : 15 if children else 13]) * _TICK
 
 
 def descendants(root: int) -> list[ProcessId]:

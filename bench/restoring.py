@@ -11,7 +11,6 @@ round. Exit codes: 0 measured, 1 not.
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 from collections import defaultdict
@@ -23,7 +22,7 @@ from bench.capabilities import CheckoutNode
 from bench.errors import WrongAnswerError
 from bench.figures import rotated
 from bench.measured import grammar, report
-from bench.processes import tree
+from bench.processes import spent, tree
 from bench.results import TABLES
 from bench.targets.casemate import Plan, write_project
 
@@ -38,7 +37,6 @@ PLANS = tuple(
 _MODULE = b"casemate."
 SANDBOXES, SUPERVISOR = "sandboxes", "supervisor"
 _WARM_SECONDS = 2
-_TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 Figures = dict[str, Any]
 
@@ -53,12 +51,6 @@ def role_of(command: bytes) -> str:
         if module.startswith(_MODULE):
             return module.removeprefix(_MODULE).partition(b".")[0].decode()
     return SANDBOXES
-
-
-def spent(stat: str, *, children: bool) -> float:
-    """Return the seconds on a processor that /proc/PID/stat tells, with those of ended children."""
-    fields = stat[stat.rindex(")") + 2 :].split()
-    return sum(int(one) for one in fields[11 : 15 if children else 13]) * _TICK
 
 
 def processor_seconds(root: int) -> dict[str, float]:

@@ -21,7 +21,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from casemate.advisories import Ecosystem, Wanted, import_advisories, place_of_node
+from casemate.advisories import Ecosystem, place_of_node
+from casemate.advisories.importing import Wanted, import_advisories
 from support.node import TestNode
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

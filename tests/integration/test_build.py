@@ -15,23 +15,22 @@ from pathlib import Path
 import pytest
 
 from casemate.build import (
-    BuiltBundle,
     HashMismatchError,
-    IndexUnavailableError,
     Interpreter,
     RequirementNotFoundError,
     SourceOnlyError,
     StaleLockError,
     UnhashedRequirementError,
-    build,
     find_interpreters,
     pack,
     unpack,
     verify,
 )
 from casemate.build.bubblewrap import Mount, run_step
+from casemate.build.bundle import BuiltBundle, build
 from casemate.build.uv_process import uv_binary
 from casemate.model.function import FunctionSpec
+from casemate.package_index import IndexUnavailableError
 
 pytestmark = pytest.mark.sandbox
 TODAY = date(2026, 11, 1)

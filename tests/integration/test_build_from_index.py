@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.build import BuiltBundle, Interpreter, SourceOnlyError, build, find_interpreters
+from casemate.build import Interpreter, SourceOnlyError, find_interpreters
+from casemate.build.bundle import BuiltBundle, build
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec
 from casemate.package_index import (

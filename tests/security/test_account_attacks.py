@@ -18,7 +18,7 @@ from support.accounts import PASSWORD, World
 from support.accounts_node import OPERATIONS, PREFIX, Asking, application
 
 ALLOWED = {
-    "auditor": {"listUsers", "showUser", "showOidc"},
+    "auditor": {"listUsers", "showUser", "showOidc", "listWorkloads"},
 }
 """What a role may do to accounts on the whole node beside what everybody with a token may."""
 OWN = {"logout", "whoami", "listTokens"}
@@ -28,6 +28,13 @@ BODIES = {
     "setUserState": {"disabled": True},
     "addToken": {"name": "more", "roles": ["owner"]},
     "setOidc": {"issuer": "https://evil.example", "client_id": "x"},
+    "addWorkload": {
+        "name": "eve",
+        "issuer": "https://evil.example",
+        "audience": "x",
+        "claims": ["sub=eve"],
+        "roles": ["owner@shop"],
+    },
 }
 
 

@@ -93,6 +93,7 @@ BY_WHAT_THEY_NAME = ("showInvocation", "showError", "showTrace", "addToken", "de
 """The project is in the record, or in the body."""
 OPEN = {
     "health", "ready", "login", "beginOidcLogin", "oidcLogin", "beginEnrolment", "confirmEnrolment",
+    "workloadLogin",
 }  # fmt: skip
 """Those who have no token yet may ask these."""
 FAILING = "def handler(event, context):\n    raise ValueError('on purpose')\n"

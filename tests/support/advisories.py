@@ -8,7 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from casemate.advisories import Ecosystem, Package, Place, Wanted, import_advisories
+from casemate.advisories import Ecosystem, Package, Place
+from casemate.advisories.importing import Wanted, import_advisories
 
 NOW = 1_795_000_000.0
 MODIFIED = "2026-11-15T00:00:00Z"

@@ -11,7 +11,8 @@ from typing import Any
 import httpx2
 import msgspec
 
-from casemate.build import build, pack
+from casemate.build import pack
+from casemate.build.bundle import build
 from casemate.manifest import load
 from casemate.model.bundle import BundleManifest
 from support.node import MANIFEST, TestNode

@@ -16,7 +16,8 @@ from typing import Any
 import httpx2
 
 from casemate.advisories import place_of_node
-from casemate.build import build, pack
+from casemate.build import pack
+from casemate.build.bundle import build
 from casemate.manifest import load
 from casemate.model.errors import ProtectionMissingError
 from casemate.model.function import FunctionSpec, Project

@@ -17,6 +17,7 @@ from casemate.accounts.provider_login import ProviderLogin
 from casemate.accounts.refusals import Refusals
 from casemate.accounts.service_tokens import RECOVERY_SECONDS, ServiceTokens
 from casemate.accounts.sessions import Sessions
+from casemate.accounts.workloads import Workloads
 from casemate.model.errors import CasemateError
 from casemate.model.facts import Fact
 from casemate.model.function import NAME_PATTERN
@@ -84,6 +85,7 @@ class Accounts:
         self.provider = ProviderLogin(
             store, self._directory, self.sessions, *guards, happened=happened
         )
+        self.workloads = Workloads(store, self._directory, roles, *guards, happened=happened)
 
     def check(self, authorization: str | None, before: Checked | None = None) -> Checked:
         """Return what `authenticate` finds, to be confirmed by it a moment later.
@@ -109,6 +111,7 @@ class Accounts:
         """
         await self._directory.load()
         await self.provider.load()
+        await self.workloads.load()
         begun = await self._store.read(ReadNodeValue(name=BEGUN))
         text = None
         if not begun and not self._directory.tokens and not self._directory.users:

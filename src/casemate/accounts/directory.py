@@ -17,6 +17,7 @@ from casemate.accounts.seen import PeopleSeen
 from casemate.model.account import Token, User, UserRoles
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
+from casemate.model.workload import MADE_BY
 from casemate.operations.accounts import (
     AcceptTotpStep,
     ForgetUser,
@@ -218,13 +219,14 @@ class Directory:
         self.index.put(token, self.roles_of(token.user))
 
     async def flush_usage(self) -> None:
-        """Store when tokens were last used, and forget sessions that are over."""
+        """Store when tokens were last used; forget sessions of people and workloads once over."""
         used = self.index.take_used()
         if used:
             await self._store.change(KeepTokenUse(used=used))
             await self.seen.note(self._seen_in(used), self.users)
         for token_id in self.index.drop_expired():
-            if self.tokens[token_id].user is not None:
+            token = self.tokens[token_id]
+            if token.user is not None or token.created_by.startswith(MADE_BY):
                 del self.tokens[token_id]
 
     def _seen_in(self, used: dict[str, float]) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 It reads records of PyPI and npm from a folder, an archive or a mirror into one file, says whether
 that can be relied upon, and judges packages by it. It knows no bundle, no node and no policy: what
-a finding is allowed to mean is decided elsewhere. May import `model` only.
+a finding is allowed to mean is decided elsewhere. May import `model` only. What reads sources and
+locks is in `importing` and `locks`: a gateway, which judges, does without.
 """
 
 from casemate.advisories.database import Database, Header
@@ -20,10 +21,8 @@ from casemate.advisories.errors import (
     VectorError,
     VersionError,
 )
-from casemate.advisories.importing import Imported, Wanted, import_advisories
 from casemate.advisories.installing import KnownHoles
 from casemate.advisories.judging import Finding, Judge, Judgement, NotJudged, judge, judge_all
-from casemate.advisories.locks import Listed, read_packages
 from casemate.advisories.packages import Ecosystem, Package, normalised
 from casemate.advisories.place import Place, default_place, place_of_node
 from casemate.advisories.receiving import receive
@@ -41,11 +40,9 @@ __all__ = [
     "Ecosystem",
     "Finding",
     "Header",
-    "Imported",
     "Judge",
     "Judgement",
     "KnownHoles",
-    "Listed",
     "LockFileError",
     "NotJudged",
     "OlderError",
@@ -59,15 +56,12 @@ __all__ = [
     "Trouble",
     "VectorError",
     "VersionError",
-    "Wanted",
     "default_place",
-    "import_advisories",
     "judge",
     "judge_all",
     "look",
     "normalised",
     "place_of_node",
-    "read_packages",
     "receive",
     "score_of",
     "severity_of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
-from casemate.metering import read_prices
+from casemate.metering import PriceList, read_prices
 from casemate.model.budget import Budget, BudgetState, Quota, QuotaState
 from casemate.operations import budgets
 from casemate.operations.budgets import (
@@ -73,17 +73,16 @@ async def _set_quota(wanted: SetQuota, call: Call) -> QuotaState:
 
 @performs(ShowPrices)
 async def _prices(_wanted: ShowPrices, call: Call) -> PricesFound:
-    return _found(call.service.budgets.prices())
+    text = call.service.budgets.prices()
+    return _found(read_prices(text.encode(), "the price list"), text)
 
 
 @performs(SetPrices)
 async def _set_prices(wanted: SetPrices, call: Call) -> PricesFound:
-    await call.service.budgets.set_prices(wanted.text, call.actor)
-    return _found(wanted.text)
+    return _found(await call.service.budgets.set_prices(wanted.text, call.actor), wanted.text)
 
 
-def _found(text: str) -> PricesFound:
-    prices = read_prices(text.encode(), "the price list")
+def _found(prices: PriceList, text: str) -> PricesFound:
     return PricesFound(
         name=prices.name, version=prices.version, currency=prices.currency, text=text
     )

@@ -9,7 +9,7 @@ from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.facts import IncidentActed, IncidentUpdated
-from casemate.model.principal import Action, Resource, ResourceKind
+from casemate.model.principal import Action, Resource
 from casemate.operations import incidents
 from casemate.operations.incidents import (
     AssignIncident,
@@ -28,7 +28,6 @@ from casemate.operations.quarantine import QuarantineFunction
 
 MAX_FUNCTIONS = 10
 """Functions that one request puts into quarantine."""
-_FUNCTION = "function:"
 
 performs = Performers()
 
@@ -91,7 +90,7 @@ async def _resolve(wanted: ResolveIncident, call: Call) -> None:
 @performs(ContainIncident)
 async def _contain(wanted: ContainIncident, call: Call) -> Containment:
     found = await _found(wanted.id, call)
-    functions = [thing for thing in found.things if thing.startswith(_FUNCTION)]
+    functions = found.functions
     if not functions:
         about = ", ".join(found.things) or "nothing"
         raise ConflictError(
@@ -105,17 +104,16 @@ async def _contain(wanted: ContainIncident, call: Call) -> Containment:
             f"{MAX_FUNCTIONS} are put into quarantine at once.",
             next_step="Name those that are meant: casemate quarantine FUNCTION --reason TEXT",
         )
-    actions = [await _quarantine(thing, found, wanted, call) for thing in functions]
+    actions = [await _quarantine(each, found, wanted, call) for each in functions]
     return Containment(incident=found.id, actions=tuple(actions))
 
 
 async def _quarantine(
-    thing: str, found: Incident, wanted: ContainIncident, call: Call
+    resource: Resource, found: Incident, wanted: ContainIncident, call: Call
 ) -> IncidentAction:
-    project, _, function = thing.removeprefix(_FUNCTION).partition("/")
+    project, function = resource.project, resource.name
     problem = ""
     try:
-        resource = Resource(kind=ResourceKind.FUNCTION, project=project, name=function)
         call.require(Action.FUNCTION_QUARANTINE, resource)
         reason = f"incident {found.id}: {wanted.reason}"
         operation = QuarantineFunction(
@@ -126,7 +124,7 @@ async def _quarantine(
         problem = str(error) or type(error).__name__
     action = IncidentAction(
         action="quarantine",
-        target=thing,
+        target=resource.text,
         done=not problem,
         problem=problem,
         undo=f"casemate release {project}/{function} --reason TEXT",

@@ -19,9 +19,11 @@ from casemate.operations.login import (
     Logout,
     OidcLogin,
     OpenedSession,
+    OpenedToken,
     SecondFactor,
     WhoAmI,
     Whoami,
+    WorkloadLogin,
 )
 
 performs = Performers()
@@ -55,6 +57,21 @@ async def _oidc_begin(_operation: BeginOidcLogin, call: Call) -> ProviderLoginSt
 async def _oidc_login(operation: OidcLogin, call: Call) -> OpenedSession:
     address = remote_address(call.request)
     return _session(await call.service.accounts.provider.login(operation.id_token, address))
+
+
+@performs(WorkloadLogin)
+@answering
+async def _workload_login(operation: WorkloadLogin, call: Call) -> OpenedToken:
+    issued = await call.service.accounts.workloads.login(
+        operation.name, operation.id_token, remote_address(call.request)
+    )
+    token = issued.token
+    return OpenedToken(
+        text=issued.text,
+        name=token.name,
+        roles=tuple(map(binding_text, token.bindings)),
+        expires_at=token.expires_at or 0.0,
+    )
 
 
 @performs(BeginEnrolment)

@@ -34,6 +34,7 @@ _TAGS = {
     "login": "logging in",
     "policies": "policies",
     "oidc": "the OpenID provider",
+    "workloads": "pipelines that sign in",
 }
 
 _HEAD = """\

@@ -11,7 +11,7 @@ from casemate.audit.auditing import NothingToAuditError, Options, applications_o
 from casemate.audit.changes import changed_since
 from casemate.audit.comparing import duties_at
 from casemate.audit.finding import Finding, Report, Severity
-from casemate.audit.fixing import changes_for
+from casemate.audit.fixing import changes_for, left_alone
 from casemate.audit.importers.aws.data import DataMissingError
 from casemate.audit.model import Application, Function
 from casemate.audit.workspace import Workspace
@@ -32,5 +32,6 @@ __all__ = [
     "changed_since",
     "changes_for",
     "duties_at",
+    "left_alone",
     "read_baseline",
 ]

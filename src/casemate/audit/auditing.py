@@ -16,7 +16,7 @@ from casemate.audit.importers.all import IMPORTERS, applications_of_code
 from casemate.audit.importers.aws.data import DataMissingError
 from casemate.audit.importers.port import Importer, Source
 from casemate.audit.limits import MAX_FINDINGS
-from casemate.audit.model import Application, Place, Unresolved
+from casemate.audit.model import Application, Place
 from casemate.audit.paths import paths_of
 from casemate.audit.rule import Rule, Subject
 from casemate.audit.rules.all import RULES
@@ -28,6 +28,15 @@ _SIGNS = (
     *("AWS::", "serving.knative.dev", "planned_values", "resource_changes", "functions:"),
     '"functions"',
 )
+_FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a check raises that meets what nobody thought of."""
 
 
 class NothingToAuditError(CasemateError):
@@ -183,10 +192,10 @@ def _findings(
                             ".", f"more than {MAX_FINDINGS} findings: the rest is not told"
                         )
                         return
-            except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            except _FAULTS as error:
                 # A fault of one rule on a file that nobody thought of must not hide all others.
                 what = f"the rule {rule.id} failed here: {type(error).__name__}"
-                workspace.notes.append(Unresolved(application.place, what))
+                workspace.notes.say(application.place, what)
 
 
 def _sorted(found: list[Finding]) -> list[Finding]:

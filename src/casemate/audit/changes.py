@@ -1,10 +1,14 @@
-"""Which files have changed since a revision, by asking git."""
+"""Which files have changed since a revision, by asking git.
+
+What is audited may come with a configuration of git of its own, which names programs: none is run.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from casemate.model.errors import CasemateError
@@ -18,29 +22,46 @@ def changed_since(root: Path, revision: str) -> frozenset[str]:
     """Return the files under `root`, relative to it, that differ from a revision or are new.
 
     Nothing that the repository names is run: no hooks, no filters, no external diff.
+    Raises CasemateError if git cannot tell, or tells of more files than are looked at.
     """
     if not _REVISION.fullmatch(revision):
         raise CasemateError(f"{revision[:80]!r} is no revision.")
     folder = root if root.is_dir() else root.parent
-    changed = _git(
-        folder,
-        "diff",
-        "--name-only",
-        "-z",
-        "--relative",
-        "--no-ext-diff",
-        "--no-textconv",
-        "--end-of-options",
-        revision,
-        "--",
-        ".",
-    )
-    new = _git(folder, "ls-files", "-z", "--others", "--exclude-standard", "--", ".")
+    off = _filters_off(folder)
+    alone = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=all")
+    difference = ("diff", "--name-only", "-z", "--relative", *alone, "--end-of-options")
+    changed = _git(folder, off, *difference, revision, "--", ".")
+    new = _git(folder, off, "ls-files", "-z", "--others", "--exclude-standard", "--", ".")
     names = [name for name in (changed + new).split("\0") if name]
-    return frozenset(names[:_MAX_FILES])
+    if len(names) > _MAX_FILES:
+        raise CasemateError(
+            f"More than {_MAX_FILES} files have changed since {revision}.",
+            next_step="Audit without --since.",
+        )
+    return frozenset(names)
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _filters_off(folder: Path) -> dict[str, str]:
+    """Return an environment in which no filter that the configuration names has a program.
+
+    To tell whether a file differs git passes it through the filter that attributes name for it, and
+    has no option against that. Each is therefore said to be none, which counts before files do.
+    """
+    asked = ("config", "--null", "--name-only", "--get-regexp", r"^filter\.")
+    named = _git(folder, {}, *asked, none_found=1)
+    values = {"clean": "", "smudge": "", "process": "", "required": "false"}
+    drivers = dict.fromkeys(name.rpartition(".")[0] for name in named.split("\0") if name)
+    pairs = [(f"{driver}.{key}", value) for driver in drivers for key, value in values.items()]
+    given = os.environ.get("GIT_CONFIG_COUNT", "")  # such as a folder that may be another's
+    first = int(given) if given.isdecimal() else 0
+    off = {"GIT_CONFIG_COUNT": str(first + len(pairs))}
+    for number, (key, value) in enumerate(pairs, first):
+        off |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return off
+
+
+def _git(folder: Path, more: Mapping[str, str], *arguments: str, none_found: int = 0) -> str:
+    """Return what git prints; it may also end with the code `none_found`."""
     command = [
         "git",
         "-c",
@@ -52,7 +73,7 @@ def _git(folder: Path, *arguments: str) -> str:
         "--no-pager",
         *arguments,
     ]
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0"}
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", **more}
     try:
         done = subprocess.run(
             command,
@@ -67,7 +88,7 @@ def _git(folder: Path, *arguments: str) -> str:
         raise CasemateError(
             "git could not be asked for changes.", next_step="Is git installed?"
         ) from error
-    if done.returncode != 0:
+    if done.returncode not in (0, none_found):
         reason = done.stderr.decode("utf-8", "replace").strip().split("\n")[0][:200]
         raise CasemateError(f"git does not tell what has changed: {reason}")
     return done.stdout.decode("utf-8", "surrogateescape")

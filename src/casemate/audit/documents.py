@@ -90,6 +90,12 @@ def place_of(container: Any, key: str | int | None = None, default: Place | None
     return default or Place("")
 
 
+def position(value: Any) -> int | None:
+    """Return the index that a number or a text of digits is; None for all else, such as `²`."""
+    written = str(value)
+    return int(written) if written.isascii() and written.isdigit() and len(written) < 10 else None
+
+
 class _Open:
     """A map or list that is being read."""
 

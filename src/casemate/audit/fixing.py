@@ -67,6 +67,16 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+def left_alone(findings: Iterable[Finding], workspace: Workspace) -> list[str]:
+    """Return the files that could be mended, but of which more would change than is shown."""
+    files = {each.place.file for each in findings if each.rule in FIXABLE}
+    return sorted(
+        file
+        for file in files
+        if workspace.template(file) is not None and not workspace.is_exact(file)
+    )
+
+
 def changes_for(findings: Iterable[Finding], workspace: Workspace) -> list[Change]:
     """Return the changes that mend what can be mended safely."""
     by_file: dict[str, list[Finding]] = {}
@@ -76,8 +86,8 @@ def changes_for(findings: Iterable[Finding], workspace: Workspace) -> list[Chang
     made = []
     for file, found in sorted(by_file.items()):
         before = workspace.template(file)
-        if before is None:
-            continue
+        if before is None or not workspace.is_exact(file):
+            continue  # what would be written differs by more than is shown
         lines, done = before.split("\n"), list[str]()
         # From the end on, so that places above stay what they are.
         for each in sorted(found, key=lambda f: f.place, reverse=True):

@@ -26,5 +26,7 @@ MAX_VARIABLE_DEPTH = 20
 """References of the Serverless Framework that lead to one another."""
 MAX_FINDINGS = 20_000
 MAX_UNRESOLVED = 2_000
+MAX_NOTES = 500
+"""Of one template on what could not be resolved."""
 MAX_LINE = 20_000
 """Characters of a line of code; files with longer ones are taken for generated."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from casemate.audit.limits import (
@@ -19,7 +20,8 @@ from casemate.audit.limits import (
     MAX_TOTAL_BYTES,
     MAX_UNRESOLVED,
 )
-from casemate.audit.model import Place, Unresolved
+from casemate.audit.model import Place
+from casemate.audit.notes import Notes
 
 PASSED_OVER = frozenset(
     (
@@ -35,31 +37,27 @@ PASSED_OVER = frozenset(
 class Workspace:
     """A folder, or the folder of one file, that is audited."""
 
-    def __init__(self, path: Path) -> None:
-        """Look at `path`, a folder or a file. Nothing is read yet."""
-        self.single = path.name if not path.is_dir() else None
+    def __init__(self, path: Path, texts: Mapping[str, str] | None = None) -> None:
+        """Look at `path`, a folder or a file; nothing is read yet. `texts` stand for a folder."""
+        self.single = path.name if texts is None and not path.is_dir() else None
         self.root = path if self.single is None else path.parent
-        self.notes: list[Unresolved] = []
-        self._texts: dict[str, str | None] = {}
-        self._sizes: dict[str, int] = {}
+        self.notes = Notes(MAX_UNRESOLVED)
+        self._texts: dict[str, str | None] = dict(texts or {})
+        self._sizes = {name: len(text) for name, text in (texts or {}).items()}
+        self._translated = set[str]()
         self._left = MAX_TOTAL_BYTES
-        self._find()
+        if texts is None:
+            self._find()
         self.files = tuple(sorted(self._sizes))
-        self._children: dict[str, list[str]] = {}
 
     @classmethod
-    def of(cls, texts: dict[str, str]) -> Workspace:
+    def of(cls, texts: Mapping[str, str]) -> Workspace:
         """Return one of texts that are in memory, for the examples of rules."""
-        made = cls.__new__(cls)
-        made.single, made.root, made.notes = None, Path("/nonexistent"), []
-        made._texts, made._sizes = dict(texts), {name: len(text) for name, text in texts.items()}
-        made._left, made.files, made._children = MAX_TOTAL_BYTES, tuple(sorted(texts)), {}
-        return made
+        return cls(Path("/nonexistent"), texts)
 
     def note(self, file: str, what: str, line: int = 1, column: int = 1) -> None:
         """Remember what could not be audited."""
-        if len(self.notes) < MAX_UNRESOLVED:
-            self.notes.append(Unresolved(Place(file, line, column), what))
+        self.notes.say(Place(file, line, column), what)
 
     def _find(self) -> None:
         waiting = [("", 0)]
@@ -101,18 +99,13 @@ class Workspace:
         """Tell whether there is such a file."""
         return name in self._sizes
 
-    def size(self, name: str) -> int:
-        """Return a file's size in bytes."""
-        return self._sizes.get(name, 0)
-
     def under(self, folder: str) -> Iterator[str]:
         """Yield the files in a folder and below."""
         if folder in ("", "."):
             yield from self.files
             return
-        if folder not in self._children:
-            self._children[folder] = [f for f in self.files if f.startswith(f"{folder}/")]
-        yield from self._children[folder]
+        first = bisect_left(self.files, f"{folder}/")
+        yield from self.files[first : bisect_left(self.files, f"{folder}0", first)]  # behind `/`
 
     def resolve(self, base: str, name: str) -> str | None:
         """Return what a relative path means beside the file `base`; None if it leads outside."""
@@ -139,6 +132,10 @@ class Workspace:
         """Return the text of a template, which may be long."""
         return self.text(name, most=MAX_TEMPLATE_BYTES)
 
+    def is_exact(self, name: str) -> bool:
+        """Tell whether a file that was read is its text in UTF-8, byte for byte."""
+        return name not in self._translated
+
     def _read(self, name: str, most: int) -> str | None:
         if name not in self._sizes:
             return None
@@ -157,7 +154,10 @@ class Workspace:
         if len(data) > most or self._left < 0:
             self.note(name, "more was to be read than is allowed: not audited")
             return None
-        return self._decoded(name, data)
+        text = self._decoded(name, data)
+        if text is not None and text.encode() != data:
+            self._translated.add(name)
+        return text
 
     def _decoded(self, name: str, data: bytes) -> str | None:
         for start, encoding in (

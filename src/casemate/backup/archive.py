@@ -131,14 +131,14 @@ def require_valid(manifest: Manifest) -> None:
             or entry.name in names
             or not _may_be(entry.name)
         ):
-            raise _refused(f"its manifest has an entry that is not valid: {entry.name[:80]!r}")
+            raise damaged(f"its manifest has an entry that is not valid: {entry.name[:80]!r}")
         names.add(entry.name)
         parts = entry.name.split("/")
         folders.update("/".join(parts[:n]) for n in range(1, len(parts)))
     if names & folders:
-        raise _refused("its manifest has a file where another one needs a folder")
+        raise damaged("its manifest has a file where another one needs a folder")
     if STORE not in names or not any(name.startswith(VAULT) for name in names):
-        raise _refused("its manifest has no store or no vault")
+        raise damaged("its manifest has no store or no vault")
 
 
 def _may_be(name: str) -> bool:
@@ -172,7 +172,7 @@ class ArchiveReader:
         self._digest.update(data)
         self._buffer += data
         if self._done:
-            raise _refused("it goes on after its end")
+            raise damaged("it goes on after its end")
         try:
             self._steps.send(None)
         except StopIteration:
@@ -196,22 +196,22 @@ class ArchiveReader:
             _require_header(found, entry.name, entry.size)
             yield from self._read_file(entry)
         if (yield from self._take(len(END))) != END or self._buffer:
-            raise _refused("it has more than its manifest names")
+            raise damaged("it has more than its manifest names")
 
     def _read_manifest(self) -> Generator[None, None, Manifest]:
         found = yield from self._take(BLOCK)
         octal = found[124:135]
         if not re.fullmatch(rb"[0-7]{11}", octal) or int(octal, 8) > MAX_MANIFEST:
-            raise _refused("it does not begin with a manifest")
+            raise damaged("it does not begin with a manifest")
         size = int(octal, 8)
         _require_header(found, MANIFEST, size)
         text = yield from self._take(size)
         if (yield from self._take(-size % BLOCK)) != padding(size):
-            raise _refused("there is something between its files")
+            raise damaged("there is something between its files")
         try:
             manifest = msgspec.json.decode(text, type=Manifest)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise _refused("its manifest cannot be read") from error
+            raise damaged("its manifest cannot be read") from error
         require_valid(manifest)
         return manifest
 
@@ -230,9 +230,9 @@ class ArchiveReader:
             if self._sink is not None:
                 self._sink.write(piece)
         if (yield from self._take(-entry.size % BLOCK)) != padding(entry.size):
-            raise _refused("there is something between its files")
+            raise damaged("there is something between its files")
         if not hmac.compare_digest(digest.hexdigest(), entry.sha256):
-            raise _refused(f"{entry.name} is not what was backed up: its hash is another one")
+            raise damaged(f"{entry.name} is not what was backed up: its hash is another one")
         if self._sink is not None:
             self._sink.close()
 
@@ -249,10 +249,11 @@ def _require_header(found: bytes, name: str, size: int) -> None:
         return
     kind = _KINDS.get(found[156:157], "another member")
     given = found[:100].rstrip(b"\0")[:60].decode("ascii", "backslashreplace")
-    raise _refused(f"where its manifest has the file {name[:80]!r}, it has {kind}, {given!r}")
+    raise damaged(f"where its manifest has the file {name[:80]!r}, it has {kind}, {given!r}")
 
 
-def _refused(what: str) -> BackupError:
+def damaged(what: str) -> BackupError:
+    """Return the error of a backup that is not as it was made."""
     return BackupError(
         f"The backup is damaged or was changed: {what}.",
         next_step="Use another backup; nothing was restored.",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.backup.archive import BackupError, Manifest, parts_of_journal
+from casemate.backup.archive import Manifest, damaged, parts_of_journal
 from casemate.journal import verify
 from casemate.journal.copying import unpack
 from casemate.journal.errors import JournalInputError
@@ -32,7 +32,7 @@ def restore_journal(folder: Path, manifest: Manifest, digest: str, uid: int | No
         found = verify(folder, key)
         if found.findings:
             first = found.findings[0]
-            raise _refused(f"{first.text}, of the journal")
+            raise damaged(f"{first.text}, of the journal")
         mark = Mark(made_at=manifest.created_at, entries=found.size, archive=digest)
         write_whole(folder / RESTORED, msgspec.json.encode(mark), durable=True)
     if uid is not None:
@@ -49,14 +49,7 @@ def _unpack(parts: list[Path], folder: Path) -> NoteKey:
                 keys.append(unpack(file, folder))
             part.unlink()
     except JournalInputError as error:
-        raise _refused(error.message.rstrip(".")) from error
+        raise damaged(error.message.rstrip(".")) from error
     if keys[0] is None or any(keys[1:]):
-        raise _refused("the copy of the journal does not begin with its key")
+        raise damaged("the copy of the journal does not begin with its key")
     return keys[0]
-
-
-def _refused(what: str) -> BackupError:
-    return BackupError(
-        f"The backup is damaged or was changed: {what}.",
-        next_step="Use another backup; nothing was restored.",
-    )

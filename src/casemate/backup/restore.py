@@ -11,6 +11,7 @@ from typing import IO
 from casemate.backup.archive import ArchiveReader, BackupError, Entry, Manifest
 from casemate.backup.journal import restore_journal
 from casemate.folder.folders import Folders
+from casemate.kernel.durability import sync_folder
 from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAULT_UID
 
 _PIECE = 1024 * 1024
@@ -34,7 +35,7 @@ def restore(archive: Path, data: Path) -> tuple[Manifest, str]:
             found = _read(archive, draft)
             _sync_tree(draft)
             draft.rename(data)
-            _sync(data.parent)
+            sync_folder(data.parent)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -136,12 +137,4 @@ class _Extraction:
 
 def _sync_tree(top: Path) -> None:
     for folder, _, _ in os.walk(top):
-        _sync(Path(folder))
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(Path(folder))

@@ -29,12 +29,6 @@ _MICRO = 1e6
 _MIB = 1 << 20
 
 
-class RefusedByRateError(RefusedError):
-    """A call is refused by a quota, whose fields its answer has."""
-
-    fields: Fields = ()
-
-
 class Money:
     """What amounts cost now, as a number."""
 
@@ -82,7 +76,7 @@ class Ticket:
 
     def settle(self, finished: Finished) -> None:
         """Count what it used, once that is known; of what ended by a fault of ours as guessed."""
-        if finished.used is not None:
+        if self._held and finished.used is not None:
             held, ran = self._held, finished.ran
             uses = len(finished.spans) + finished.more_spans
             memory, allowance = self._memory, self._allowance
@@ -124,11 +118,9 @@ class Allowance:
 
     # -- what is set -----------------------------------------------------------------------------
 
-    def put(self, budget: Budget) -> Ledger:
+    def put(self, ledger: Ledger) -> None:
         """Have a budget from now on; one of its name before it keeps its place in nothing."""
-        ledger = Ledger(budget, self._clock())
-        self.ledgers.setdefault(budget.project, {})[budget.name] = ledger
-        return ledger
+        self.ledgers.setdefault(ledger.budget.project, {})[ledger.budget.name] = ledger
 
     def put_quota(self, quota: Quota) -> None:
         """Have a quota from now on."""
@@ -190,18 +182,13 @@ class Allowance:
                 continue
             if rate.left(key, now) < 1.0:
                 rate.refused += 1
-                refusal = RefusedByRateError(
-                    Outcome.THROTTLED,
-                    DETAIL,
-                    retry_after=min(rate.wait(key, now), _LONGEST_WAIT),
-                    failure=Failure(
-                        type="QuotaUsedUp",
-                        message=f"the quota {quota.name} of {quota.project} allows each "
-                        f"{quota.each.value} {quota.calls} calls in {quota.seconds} s",
-                    ),
+                raise _refusal(
+                    "QuotaUsedUp",
+                    f"the quota {quota.name} of {quota.project} allows each "
+                    f"{quota.each.value} {quota.calls} calls in {quota.seconds} s",
+                    rate.wait(key, now),
+                    rate.fields(key, now),
                 )
-                refusal.fields = rate.fields(key, now)
-                raise refusal
             met.append((rate, key))
         for rate, key in met:
             rate.take(key, now)
@@ -212,13 +199,17 @@ class Allowance:
 
     def _reserved(self, admitted: Admitted, ledgers: dict[str, Ledger]) -> list[Held]:
         now = self._clock()
-        met = [each for each in ledgers.values() if self._is_of(each.budget, admitted)]
-        for ledger in met:
-            if not ledger.room(self._least(ledger.budget, now), now):
+        met = [
+            (ledger, self._least(ledger.budget, now))
+            for ledger in ledgers.values()
+            if self._is_of(ledger.budget, admitted)
+        ]
+        for ledger, least in met:
+            if not ledger.room(least, now):
                 ledger.refused += 1
                 self._tell(ledger, now, percent=100)
                 raise _refusal("BudgetUsedUp", _used_up(ledger), ledger.wait(now))
-        return [Held(ledger, ledger.reserve(self._least(ledger.budget, now))) for ledger in met]
+        return [Held(ledger, ledger.reserve(least)) for ledger, least in met]
 
     def _is_of(self, budget: Budget, admitted: Admitted) -> bool:
         if budget.function is not None and budget.function != admitted.version.function:
@@ -311,10 +302,11 @@ def _used_up(ledger: Ledger) -> str:
     )
 
 
-def _refusal(kind: str, message: str, wait: int) -> RefusedError:
+def _refusal(kind: str, message: str, wait: int, fields: Fields = ()) -> RefusedError:
     return RefusedError(
         Outcome.THROTTLED,
         DETAIL,
         retry_after=max(1, min(wait, _LONGEST_WAIT)),
         failure=Failure(type=kind, message=message),
+        fields=fields,
     )

@@ -12,7 +12,7 @@ import msgspec
 
 from casemate.budgets.allowance import Allowance, Money
 from casemate.budgets.anomaly import LOOK_SECONDS, Key
-from casemate.budgets.ledger import Ledger
+from casemate.budgets.ledger import Ledger, window
 from casemate.facts import FactStream
 from casemate.metering import PriceList, PriceListError, read_prices, shipped
 from casemate.metering.bill import day_of
@@ -36,7 +36,8 @@ from casemate.store.interface import Store
 NAME = "budgets"
 """Of the node value in which they are."""
 LEARN_SECONDS = 3600.0
-_WEEK = 7 * 24 * 3600
+_DAYS_USUAL = 7
+"""Of whose hours is learned what is usual."""
 _log = logging.getLogger(__name__)
 
 KeptT = TypeVar("KeptT")
@@ -99,10 +100,11 @@ class Budgets:
         for quota in stored.quotas:
             self._allowance.put_quota(quota)
         for kept in stored.budgets:
-            ledger = self._allowance.put(kept.budget)
+            ledger = Ledger(kept.budget, self._clock())
             ledger.lifted_until = kept.lifted_until
             ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
             await self._count(ledger)
+            self._allowance.put(ledger)
         self._allowance.tell_all()
         self._task = asyncio.create_task(self._look())
 
@@ -115,24 +117,30 @@ class Budgets:
     # -- what is used ----------------------------------------------------------------------------
 
     async def _count(self, ledger: Ledger) -> None:
-        """Count what is used of a budget, as records tell it.
+        """Count anew what is used of a budget, as records tell it; if they cannot be read, not.
 
-        Of a rolling hour that is all of the hour before the present one as well: rather too much.
+        Of a rolling hour that is all of the hour before the present one as well, and what is used
+        meanwhile may be among the records already: rather too much.
         """
         now, budget = self._clock(), ledger.budget
-        since = ledger.begins
+        ledger.tick(now)
+        before = ledger.used
+        since, _ = window(budget.per, now)
         if budget.per is BudgetPer.HOUR:
             since = since // HOUR * HOUR
         rows = await self._read(
             ReadUsage(
                 project=budget.project,
                 function=budget.function,
-                by=UsageBy.CALLER,
-                each=UsageSpan.DAY if budget.per is BudgetPer.MONTH else UsageSpan.HOUR,
+                by=UsageBy.CALLER if budget.caller or budget.account else UsageBy.PROJECT,
+                each=None if budget.per is BudgetPer.MONTH else UsageSpan.HOUR,
                 since=max(0.0, since),
                 until=(now // DAY + 2) * DAY,
             )
         )
+        meanwhile = max(0.0, ledger.used - before)
+        ledger.forget()
+        ledger.count(meanwhile, now)
         answerable = self._allowance.answerable
         for row in rows:
             if budget.caller not in (None, row.caller):
@@ -158,17 +166,20 @@ class Budgets:
     async def _learn(self, now: float) -> None:
         # The present hour is not over, and what happens in it is not usual yet.
         until = now // HOUR * HOUR
-        rows = await self._read(
-            ReadUsage(
-                by=UsageBy.FUNCTION,
-                each=UsageSpan.HOUR,
-                since=max(0.0, until - _WEEK),
-                until=until,
-            )
-        )
         hours: dict[Key, list[float]] = {}
-        for row in rows:
-            hours.setdefault((row.project, row.function), []).append(row.run_us / 1e6)
+        # A day at a time: of many functions a week has more sums than one answer.
+        for ago in range(_DAYS_USUAL):
+            last = until - ago * DAY
+            rows = await self._read(
+                ReadUsage(
+                    by=UsageBy.FUNCTION,
+                    each=UsageSpan.HOUR,
+                    since=max(0.0, last - DAY),
+                    until=last,
+                )
+            )
+            for row in rows:
+                hours.setdefault((row.project, row.function), []).append(row.run_us / 1e6)
         self._allowance.anomalies.learn(hours)
 
     # -- what is set -----------------------------------------------------------------------------
@@ -178,10 +189,12 @@ class Budgets:
         async with self._turn:
             self._require_room(budget.project, budget.name)
             await self._tell(budget.project, budget.name, "set", _text(budget), by)
+            ledger = Ledger(budget, self._clock())
+            # Before it takes the place of another: what is not counted would be free.
+            await self._count(ledger)
             kept = [each for each in self._kept() if _id(each.budget) != _id(budget)]
             await self._keep([*kept, Kept(budget)])
-            ledger = self._allowance.put(budget)
-            await self._count(ledger)
+            self._allowance.put(ledger)
             return self._state(ledger)
 
     async def set_quota(self, quota: Quota, by: Actor) -> QuotaState:
@@ -274,7 +287,6 @@ class Budgets:
             self._use_prices(text)
             for ledger in _sorted(self._allowance.ledgers):
                 if ledger.budget.unit is BudgetUnit.MONEY:
-                    ledger.forget()
                     await self._count(ledger)
         return found
 

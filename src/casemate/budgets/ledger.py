@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from datetime import UTC, datetime, timedelta
 
+from casemate.metering.bill import day_of, moment_of, month_of
 from casemate.model.budget import THRESHOLDS, Budget, BudgetPer
+from casemate.model.usage import DAY
 
 _MINUTE, _HOUR = 60.0, 3600.0
 _WEIGHT = 0.1
@@ -30,12 +31,8 @@ class Ledger:
         self._now = now
         self._minutes: deque[tuple[float, float]] = deque()
         """Of a rolling hour: what was used in each minute."""
-        self._begins, self.resets_at = window(budget.per, now)
-
-    @property
-    def begins(self) -> float:
-        """Since when it is counted."""
-        return self._begins
+        _, self.resets_at = window(budget.per, now)
+        """When it begins anew; None: it is a rolling one."""
 
     def tick(self, now: float) -> None:
         """Begin anew what is over."""
@@ -47,7 +44,7 @@ class Ledger:
             if not self._minutes:
                 self.used = 0.0
         elif self.resets_at is not None and now >= self.resets_at:
-            self._begins, self.resets_at = window(self.budget.per, now)
+            _, self.resets_at = window(self.budget.per, now)
             self.used, self.told = 0.0, 0
         percent = self.percent
         while self.told and percent < self.told and self.budget.per is BudgetPer.HOUR:
@@ -123,9 +120,8 @@ def window(per: BudgetPer, now: float) -> tuple[float, float | None]:
     """Return since when a budget is counted, and when it begins anew."""
     if per is BudgetPer.HOUR:
         return now - _HOUR, None
-    day = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if per is BudgetPer.DAY:
-        return day.timestamp(), (day + timedelta(days=1)).timestamp()
-    first = day.replace(day=1)
-    following = (first + timedelta(days=32)).replace(day=1)
-    return first.timestamp(), following.timestamp()
+        since = now // DAY * DAY
+        return since, since + DAY
+    first, following = month_of(day_of(now))
+    return moment_of(first), moment_of(following)

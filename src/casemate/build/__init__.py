@@ -3,12 +3,11 @@
 It finds interpreters, locks, installs and compiles dependencies in a sandbox, and packs and
 unpacks bundles. It runs no code of a function or package, but for sources that an exception names.
 It is not the sandbox functions run in, and knows no node and no store; what advisories say, it is
-told. May import `model` and `package_index`.
+told. May import `model` and `package_index`. What builds is in `bundle`, and not imported by who
+only packs and unpacks: a gateway.
 """
 
 from casemate.build.archive import pack, require_manifest, unpack, verify
-from casemate.build.bundle import BuiltBundle, build
-from casemate.build.compile import RUNTIME_ROOT
 from casemate.build.errors import (
     ArchiveError,
     BuildError,
@@ -16,7 +15,6 @@ from casemate.build.errors import (
     CodeSyntaxError,
     DependencyError,
     HashMismatchError,
-    IndexUnavailableError,
     NoMatchingWheelError,
     RequirementConflictError,
     RequirementNotFoundError,
@@ -37,15 +35,12 @@ from casemate.build.interpreters import (
 )
 
 __all__ = [
-    "RUNTIME_ROOT",
     "ArchiveError",
     "BuildError",
     "BuildTimeoutError",
-    "BuiltBundle",
     "CodeSyntaxError",
     "DependencyError",
     "HashMismatchError",
-    "IndexUnavailableError",
     "Interpreter",
     "NoMatchingWheelError",
     "RequirementConflictError",
@@ -57,7 +52,6 @@ __all__ = [
     "StaleLockError",
     "UnhashedRequirementError",
     "UnsupportedRuntimeError",
-    "build",
     "choose_interpreter",
     "end_of_life",
     "find_interpreters",

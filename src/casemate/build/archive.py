@@ -101,10 +101,10 @@ def unpack(
     return manifest
 
 
-def verify(bundle: Path) -> None:
+def verify(bundle: Path) -> BundleManifest:
     """Check a bundle folder, named by its digest, against its manifest: every file and no other.
 
-    Raises ArchiveError.
+    Returns the manifest. Raises ArchiveError.
     """
     _, manifest = _read_manifest(bundle)
     named = {file.path: file for file in manifest.files}
@@ -122,6 +122,7 @@ def verify(bundle: Path) -> None:
         raise ArchiveError(f"The bundle on disk is damaged. {error.message}") from error
     if named:
         raise ArchiveError(f"{len(named)} file(s) are missing, {min(named)} among them.")
+    return manifest
 
 
 class _Stream:

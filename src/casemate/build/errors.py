@@ -3,26 +3,6 @@
 from __future__ import annotations
 
 from casemate.model.errors import InvalidInputError, UnavailableError
-from casemate.package_index import IndexUnavailableError
-
-__all__ = [
-    "ArchiveError",
-    "BuildError",
-    "BuildTimeoutError",
-    "CodeSyntaxError",
-    "DependencyError",
-    "HashMismatchError",
-    "IndexUnavailableError",
-    "NoMatchingWheelError",
-    "RequirementConflictError",
-    "RequirementNotFoundError",
-    "RequirementsFileError",
-    "SourceOnlyError",
-    "SourceTreeError",
-    "StaleLockError",
-    "UnhashedRequirementError",
-    "UnsupportedRuntimeError",
-]
 
 
 class BuildError(InvalidInputError):

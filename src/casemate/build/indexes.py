@@ -7,10 +7,13 @@ import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+import msgspec
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
@@ -21,7 +24,6 @@ from casemate.model.errors import CasemateError
 from casemate.package_index import (
     Allow,
     IndexServer,
-    Policy,
     Rules,
     Selection,
     Upstream,
@@ -119,9 +121,9 @@ class BuildIndexes:
     def __init__(self, session: UvSession, project_root: Path) -> None:
         """Read the rules. Raises PackagePolicyError."""
         self._session = session
-        self._now = time.time() if session.now is None else session.now
-        everything = Rules(policy=Policy(), known=session.known, now=self._now)
-        self._policy = read_policy(project_root, today=everything.today)
+        now = time.time() if session.now is None else session.now
+        policy = read_policy(project_root, today=datetime.fromtimestamp(now, UTC).date())
+        self._rules = Rules(policy=policy, known=session.known, now=now)
 
     @contextmanager
     def serving(
@@ -134,11 +136,10 @@ class BuildIndexes:
         """
         options = [line for text in texts for line in _options(text)]
         addresses = list(dict.fromkeys(url for text in texts for url in _addresses(text)))
-        indexes, logins = indexes_of(options, self._policy, self._session.environ)
+        indexes, logins = indexes_of(options, self._rules.policy, self._session.environ)
         if not indexes and not addresses:
             yield NoIndexes()
             return
-        rules = self._rules(aged=aged)
         with (
             # What a connection still writes when uv is gone already goes with the work folder.
             TemporaryDirectory(
@@ -149,7 +150,7 @@ class BuildIndexes:
             selection = Selection(
                 indexes,
                 upstream,
-                rules,
+                msgspec.structs.replace(self._rules, aged=aged),
                 origins=origins_of(before),
                 pins=pins_of(before),
                 popular=popular_names() if aged else None,
@@ -169,15 +170,7 @@ class BuildIndexes:
                     self._inspect(path, path.name)
 
     def _inspect(self, path: Path, filename: str) -> None:
-        rules = self._rules(aged=True)
-        inspect_wheel(
-            path,
-            filename,
-            accepts=lambda package, version: rules.allows(Allow.PAYLOAD, package, version),
-        )
-
-    def _rules(self, *, aged: bool) -> Rules:
-        return Rules(policy=self._policy, known=self._session.known, now=self._now, aged=aged)
+        inspect_wheel(path, filename, accepts=partial(self._rules.allows, Allow.PAYLOAD))
 
     def _tags(self) -> frozenset[Tag]:
         """Return what the function's interpreter can install on this machine."""

@@ -17,17 +17,14 @@ from functools import partial
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
-from casemate.build.errors import (
-    IndexUnavailableError,
-    RequirementsFileError,
-    UnhashedRequirementError,
-)
+from casemate.build.errors import RequirementsFileError, UnhashedRequirementError
 from casemate.build.indexes import BuildIndexes
 from casemate.build.interpreters import machine
 from casemate.build.limits import LOCK_TIMEOUT, MAX_REQUIREMENTS_BYTES, MAX_SOURCE_FILES
 from casemate.build.requirements import Kind, Requirements, check_strong_hashes
 from casemate.build.tree import normalise_modes
 from casemate.build.uv_process import UvSession
+from casemate.package_index import IndexUnavailableError
 
 _HEADER = "# casemate lock 1\n# fingerprint: {fingerprint}\n# commit this file; do not edit it\n"
 _FINGERPRINT = re.compile(r"\A# casemate lock 1\n# fingerprint: ([0-9a-f]{64})\n")

@@ -15,7 +15,8 @@ _UNPACKS = re.compile(
     rb"b(?:16|32|64|85)decode|a85decode|decodebytes|decompress|marshal[ \t]{0,9}\.[ \t]{0,9}loads"
     rb"|fromhex|unhexlify|rot_?13"
 )
-_MAX_LOOKED_AT = 4 * 1024 * 1024
+MAX_LOOKED_AT = 4 * 1024 * 1024
+"""Bytes of a file; what follows them is not looked at."""
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +28,7 @@ class Mark(msgspec.Struct, frozen=True, kw_only=True):
 
 def payload_mark(source: bytes) -> Mark | None:
     """Return the first mark in a source file."""
-    data = source[:_MAX_LOOKED_AT]
+    data = source[:MAX_LOOKED_AT]
     place = 0
     # Line by line, each looked at once: a file made of nothing but `exec(` costs no more.
     while (runs := _RUNS.search(data, place)) is not None:

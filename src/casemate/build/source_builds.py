@@ -28,7 +28,8 @@ from casemate.package_index import Release
 if TYPE_CHECKING:
     from casemate.build.uv_process import Served, UvSession
 
-_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}[^\n\\@/]{0,300}")
+_REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,100}[\t -.0-?A-\[\]-~]{0,300}")
+"""On one line, for whoever reads it: uv also ends lines elsewhere. No address and no folder."""
 _MAX_REQUIREMENTS = 50
 _MAX_BUILT = 256 * MIB
 # 1980-01-01, the first time that a zip archive can hold: the same wheel at any time.

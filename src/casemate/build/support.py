@@ -26,10 +26,6 @@ class Support(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     checked: date
     python: dict[str, PythonSupport]
 
-    def is_old(self, today: date) -> bool:
-        """Tell whether nobody has compared the file for too long."""
-        return today > self.checked + timedelta(days=OLD_DAYS)
-
 
 @cache
 def python_support() -> Support:
@@ -38,12 +34,17 @@ def python_support() -> Support:
     return msgspec.toml.decode(data, type=Support)
 
 
+def is_old(checked: date, today: date) -> bool:
+    """Tell whether nobody has compared a dated file for too long."""
+    return today > checked + timedelta(days=OLD_DAYS)
+
+
 def old_file_warning(today: date) -> str | None:
     """Return what to say if the file is old."""
-    support = python_support()
-    if not support.is_old(today):
+    checked = python_support().checked
+    if not is_old(checked, today):
         return None
     return (
-        f"How long Python versions are supported was last checked on {support.checked}, more than "
+        f"How long Python versions are supported was last checked on {checked}, more than "
         f"{OLD_DAYS} days ago: update Casemate."
     )

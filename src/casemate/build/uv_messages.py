@@ -7,7 +7,6 @@ import re
 from casemate.build.errors import (
     DependencyError,
     HashMismatchError,
-    IndexUnavailableError,
     NoMatchingWheelError,
     RequirementConflictError,
     RequirementNotFoundError,
@@ -18,7 +17,7 @@ from casemate.build.errors import (
 )
 from casemate.build.interpreters import Interpreter
 from casemate.model.errors import CasemateError
-from casemate.package_index import INDEX_URL
+from casemate.package_index import INDEX_URL, IndexUnavailableError
 
 _MAX_MESSAGE = 600
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")

@@ -16,6 +16,7 @@ import hashlib
 import io
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -33,7 +34,7 @@ from casemate.build.limits import (
     MIB,
     RATIO_FREE_BYTES,
 )
-from casemate.build.payload import payload_mark
+from casemate.build.payload import MAX_LOOKED_AT, Mark, payload_mark
 from casemate.build.tree import check_collisions, check_path
 from casemate.package_index import POLICY_FILE, PoisonedWheelError
 
@@ -45,12 +46,28 @@ _ALGORITHMS = ("sha256", "sha384", "sha512")
 _END_OF_ZIP = b"PK\x05\x06".ljust(22, b"\0")
 """Begin and length of the last structure of a zip archive, which has no comment."""
 
+_BEGIN_OF_MEMBER = b"PK\x03\x04"
+_MEMBER = struct.Struct("<6x2H4x3L2H")
+"""What stands before each member: flags, method, CRC, sizes, lengths of its name and more."""
+_FIELD = struct.Struct("<2H")
+"""What stands before each field behind the name: its kind and its length."""
+_SIZES = 1
+"""The kind of the field that holds sizes for which there was no room."""
+_IN_FIELD = 0xFFFFFFFF
+"""Stands in place of such a size."""
+_DESCRIBED_BEHIND = 0x8
+"""The flag of a member whose CRC and sizes stand behind it."""
+_MAX_DESCRIPTOR = 24
+
 Accepts = Callable[[str, str], bool]
 """Tells whether packed code in a release, by package and version, was accepted."""
 
 
 def inspect_wheel(path: Path, filename: str, *, accepts: Accepts) -> None:
-    """Raise PoisonedWheelError unless a wheel is sound. Reads each member once."""
+    """Raise PoisonedWheelError unless a wheel is sound.
+
+    Reads each member once, little by little (its METADATA and RECORD twice).
+    """
     try:
         name, version, _, _ = parse_wheel_filename(filename)
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
@@ -58,12 +75,14 @@ def inspect_wheel(path: Path, filename: str, *, accepts: Accepts) -> None:
             _check_end(filename, file, size)
             members = [each for each in archive.infolist() if not each.is_dir()]
             _check_directory(filename, archive, members, size)
+            _check_layout(filename, file, archive, size)
             info = _dist_info(filename, members)
             _check_metadata(filename, _text(archive, f"{info}/METADATA"), str(name), version)
             record = _record(filename, _text(archive, f"{info}/RECORD"))
             _check_listed(filename, info, record, members)
-            _check_members(filename, archive, members, record)
-            _check_payload(filename, archive, members, (str(name), str(version)), accepts)
+            hidden = _check_members(filename, archive, members, record)
+            if hidden is not None and not accepts(str(name), str(version)):
+                raise _hides_code(filename, str(name), str(version), *hidden)
     except (InvalidWheelFilename, InvalidVersion) as error:
         raise PoisonedWheelError(f"{filename[:200]!a} is no name of a wheel.") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
@@ -118,20 +137,61 @@ def _check_directory(
         check_collisions(each.filename for each in members)
     except SourceTreeError as error:
         raise _poisoned(filename, error.message.rstrip(".")) from error
-    _check_layout(filename, archive, everything, size)
 
 
-def _check_layout(
-    filename: str, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], size: int
-) -> None:
+def _check_layout(filename: str, file: IO[bytes], archive: zipfile.ZipFile, size: int) -> None:
     """Refuse bytes before, between and behind: another reader may take them for the archive."""
-    end = 0
-    for each in sorted(members, key=lambda one: one.header_offset):
-        if each.header_offset < end or (end == 0 and each.header_offset != 0):
+    end = spare = 0
+    for each in sorted(archive.infolist(), key=lambda one: one.header_offset):
+        if not end <= each.header_offset <= end + spare:
             raise _poisoned(filename, f"{each.filename[:200]!a} overlaps others, or comes late")
-        end = each.header_offset + 30 + each.compress_size
-    if archive.start_dir < end or archive.start_dir > size - len(_END_OF_ZIP):
+        end = _end_of(filename, file, each)
+        spare = _MAX_DESCRIPTOR if each.flag_bits & _DESCRIBED_BEHIND else 0
+    if not end <= archive.start_dir <= min(end + spare, size - len(_END_OF_ZIP)):
         raise _poisoned(filename, "its directory lies where none belongs")
+
+
+def _end_of(filename: str, file: IO[bytes], member: zipfile.ZipInfo) -> int:
+    """Return where a member ends. What stands before it has to say what the directory does.
+
+    There are readers that go from one member to the next, and never see the directory.
+    """
+    file.seek(member.header_offset)
+    begin = file.read(_MEMBER.size)
+    if len(begin) < _MEMBER.size or begin[:4] != _BEGIN_OF_MEMBER:
+        raise _poisoned(filename, f"{member.filename[:200]!a} does not begin where it is to")
+    flags, method, crc, packed, whole, name_length, more = _MEMBER.unpack(begin)
+    end: int = member.header_offset + len(begin) + name_length + more + member.compress_size
+    fields = file.read(name_length + more)[name_length:]
+    behind = flags & _DESCRIBED_BEHIND
+    told = (crc, *_sizes(packed, whole, fields))
+    listed = (member.CRC, member.compress_size, member.file_size)
+    if (
+        method != member.compress_type
+        or behind != member.flag_bits & _DESCRIBED_BEHIND
+        or any(
+            one != other and not (one == 0 and behind)
+            for one, other in zip(told, listed, strict=True)
+        )
+    ):
+        raise _poisoned(filename, f"{member.filename[:200]!a} is told in two ways")
+    return end
+
+
+def _sizes(packed: int, whole: int, fields: bytes) -> tuple[int, int]:
+    """Return the sizes that stand before a member, packed and whole, wherever they stand."""
+    place = 0
+    while place + _FIELD.size <= len(fields):
+        kind, length = _FIELD.unpack_from(fields, place)
+        place += _FIELD.size
+        if kind == _SIZES:
+            value = fields[place : place + length]
+            if whole == _IN_FIELD:
+                whole, value = int.from_bytes(value[:8], "little"), value[8:]
+            if packed == _IN_FIELD:
+                packed = int.from_bytes(value[:8], "little")
+        place += length
+    return packed, whole
 
 
 def _dist_info(filename: str, members: list[zipfile.ZipInfo]) -> str:
@@ -200,39 +260,42 @@ def _check_listed(
 
 def _check_members(
     filename: str, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], record: dict[str, str]
-) -> None:
-    """Unpack each member into nothing, and compare its hash."""
+) -> tuple[str, Mark] | None:
+    """Unpack each member into nothing, and compare its hash; return the first mark of packed code.
+
+    Of one member no more is held than is looked at for such marks.
+    """
+    packed: tuple[str, Mark] | None = None
     for each in members:
         algorithm, _, told = record.get(each.filename, "").partition("=")
         if algorithm and algorithm not in _ALGORITHMS:
             raise _poisoned(filename, f"{each.filename[:200]!a} has a weak hash in RECORD")
         total = hashlib.new(algorithm or "sha256")
+        looked_at = bytearray()
+        is_code = packed is None and each.filename.endswith(".py")
         with archive.open(each) as file:
             while chunk := file.read(_CHUNK):
                 total.update(chunk)
+                if is_code and len(looked_at) < MAX_LOOKED_AT:
+                    looked_at += chunk
         if algorithm and not _is_right(told, total.digest()):
             raise _poisoned(filename, f"{each.filename[:200]!a} has another hash than RECORD says")
+        mark = payload_mark(bytes(looked_at))
+        if mark is not None:
+            packed = each.filename, mark
+    return packed
 
 
-def _check_payload(
-    filename: str,
-    archive: zipfile.ZipFile,
-    members: list[zipfile.ZipInfo],
-    release: tuple[str, str],
-    accepts: Accepts,
-) -> None:
-    for each in members:
-        if not each.filename.endswith(".py"):
-            continue
-        mark = payload_mark(archive.read(each))
-        if mark is not None and not accepts(*release):
-            raise PoisonedWheelError(
-                f"{filename}: {each.filename[:200]!a}, line {mark.line}, {mark.what}. Attacks hide "
-                "so, and few others do.",
-                next_step="Look at it. If it is meant, record an exception in "
-                f'{POLICY_FILE}: [[exception]] package = "{release[0]}", version = '
-                f'"{release[1]}", allow = ["payload"], a reason and an end (`expires`).',
-            )
+def _hides_code(
+    filename: str, package: str, version: str, member: str, mark: Mark
+) -> PoisonedWheelError:
+    return PoisonedWheelError(
+        f"{filename}: {member[:200]!a}, line {mark.line}, {mark.what}. Attacks hide "
+        "so, and few others do.",
+        next_step="Look at it. If it is meant, record an exception in "
+        f'{POLICY_FILE}: [[exception]] package = "{package}", version = '
+        f'"{version}", allow = ["payload"], a reason and an end (`expires`).',
+    )
 
 
 def _is_right(told: str, digest: bytes) -> bool:

@@ -15,7 +15,7 @@ from casemate.cli.client import NodeClient
 from casemate.operations.signing import Attested, PutAttestation
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle
+    from casemate.build.bundle import BuiltBundle
     from casemate.model.signing import Envelope
     from casemate.signing import SigningKey
 

@@ -14,7 +14,8 @@ from casemate.cli.terminal import YELLOW, note, progress
 
 if TYPE_CHECKING:
     from casemate.advisories import KnownHoles
-    from casemate.build import BuiltBundle, Interpreter
+    from casemate.build import Interpreter
+    from casemate.build.bundle import BuiltBundle
     from casemate.model.function import FunctionSpec, Project
 
 BUNDLES = Path(".casemate/bundles")
@@ -68,7 +69,7 @@ class Workspace:
         *,
         relock: bool,
     ) -> BuiltBundle:
-        from casemate.build import build
+        from casemate.build.bundle import build
 
         name = self.name_of(spec)
         with progress(f"Building {name}") as step:

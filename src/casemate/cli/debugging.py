@@ -29,7 +29,7 @@ from casemate.operations.recordings import ShowRecording
 from casemate.operations.records import ListErrors, ShowError
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle
+    from casemate.build.bundle import BuiltBundle
     from casemate.model.function import FunctionSpec
     from casemate.model.recording import Recording
 

@@ -26,7 +26,7 @@ from casemate.operations.declaration import GZIP
 from casemate.operations.functions import BundleOf, DeployFunctions
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle
+    from casemate.build.bundle import BuiltBundle
 
 START_SECONDS = 180.0
 """How long a node may take to start a function once and record it."""

@@ -30,7 +30,7 @@ class JudgedBundle:
 
 def judged_bundles(client: NodeClient, wanted: Sequence[Wanted]) -> list[JudgedBundle]:
     """Ask the node about each bundle that has packages of others."""
-    from casemate.sbom import reached
+    from casemate.sbom.reaching import reached
 
     found = []
     for one in wanted:

@@ -18,7 +18,6 @@ from casemate.operations.grants import ShowGrants
 from casemate.operations.incidents import Incident
 
 MAX_FUNCTIONS = 20
-_FUNCTION = "function:"
 _MARKS = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "]": "\\]"})
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
@@ -58,11 +57,9 @@ _BEFORE_SECONDS = 3600.0
 
 def gathered(client: NodeClient, incident: Incident) -> IncidentFacts:
     """Return what the node has on record of an incident. Raises CasemateError."""
-    functions = [each for each in incident.things if each.startswith(_FUNCTION)][:MAX_FUNCTIONS]
     reached, quarantined = [], []
-    for thing in functions:
-        project, _, function = thing.removeprefix(_FUNCTION).partition("/")
-        name = FunctionName(project, function)
+    for each in incident.functions[:MAX_FUNCTIONS]:
+        name = FunctionName(each.project, each.name)
         reached.append(_reach(client, name, incident.opened_at - _BEFORE_SECONDS))
         if (known := _function(client, name)) is not None and known.quarantine is not None:
             quarantined.append(str(name))

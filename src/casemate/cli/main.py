@@ -132,6 +132,7 @@ ENTRIES = (
     Entry("logout", ACCESS, "End the session with a node"),
     Entry("whoami", ACCESS, "Show who you are to the node"),
     Entry("oidc", ACCESS, "Let people log in by an OpenID provider"),
+    Entry("workloads", ACCESS, "Let pipelines sign in by an ID token of their CI system"),
 )
 
 

@@ -44,9 +44,17 @@ from casemate.operations.advisories import (
 from casemate.operations.declaration import BINARY
 
 if TYPE_CHECKING:
-    from casemate.advisories import Place
+    from casemate.advisories import Finding, Header, Place
 
-__all__ = ["print_holes", "print_status", "send", "status_of_node", "vex_commands"]
+__all__ = [
+    "print_contents",
+    "print_holes",
+    "print_status",
+    "send",
+    "severity_of",
+    "status_of_node",
+    "vex_commands",
+]
 
 UPLOAD_SECONDS = 900.0
 _PIECE = 256 * 1024
@@ -83,13 +91,7 @@ def status_of_node() -> AdvisoriesStatus:
 def print_status(found: AdvisoriesStatus) -> None:
     """Print how the advisories of a node stand."""
     if found.imported is not None:
-        for name, count in found.records.items():
-            print_line(f"{name}: {count} advisories")
-        print_line(f"imported: {moment(found.imported)} from {found.source}")
-        print_line(f"newest record: {moment(found.newest or 0.0)}")
-        known = "none" if found.exploited is None else str(found.exploited)
-        likely = "none" if found.likelihoods is None else str(found.likelihoods)
-        print_line(f"known exploited: {known}; EPSS scores: {likely}")
+        print_contents(found)
     _print_rules(found.rules)
     for problem in found.problems:
         note(problem, RED)
@@ -97,6 +99,19 @@ def print_status(found: AdvisoriesStatus) -> None:
         note(f"Warning: {warning}", YELLOW)
     if not found.good:
         note("Next: casemate advisories import SOURCE --node")
+
+
+def print_contents(found: Header | AdvisoriesStatus, *more: str) -> None:
+    """Print what was imported, when and from where; `more` lines say more of it."""
+    for name, count in found.records.items():
+        print_line(f"{name}: {count} advisories")
+    print_line(f"imported: {moment(found.imported or 0.0)} from {found.source}")
+    print_line(f"newest record: {moment(found.newest or 0.0)}")
+    for line in more:
+        print_line(line)
+    known = "none" if found.exploited is None else str(found.exploited)
+    likely = "none" if found.likelihoods is None else str(found.likelihoods)
+    print_line(f"known exploited: {known}; EPSS scores: {likely}")
 
 
 def _print_rules(rules: AdvisoryRules) -> None:
@@ -285,7 +300,7 @@ def print_holes(holes: Sequence[tuple[str, Hole]], reached: Sequence[str] = ()) 
     )
 
 
-def severity_of(hole: Hole) -> str:
+def severity_of(hole: Hole | Finding) -> str:
     """Return how grave a hole is, in words."""
     word = "malicious" if hole.malicious else hole.severity
     score = "" if hole.score is None else f" {hole.score}"

@@ -170,12 +170,9 @@ class Delivery:
         """Return the function that a place's messages are for, None without one that is live."""
         project, kind, name = place
         if kind == INBOX:
-            known = self._catalogue.find(project, name) is not None
-            return (
-                (project, name)
-                if known and not self._catalogue.is_quarantined(project, name)
-                else None
-            )
+            if self._catalogue.is_quarantined(project, name):
+                return None
+            return (project, name) if self._catalogue.find(project, name) is not None else None
         consumer = self._consumers.get((project, name)) if kind == QUEUE else None
         return None if consumer is None else (project, consumer[0])
 

@@ -47,6 +47,17 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
     denied: str = ""
     """The kind of denial that must be on record; empty: the record of the invocation is all."""
 
+    def outcome(self, **found: Any) -> Outcome:
+        """Return what became of it, where this was found."""
+        return Outcome(
+            id=self.id,
+            title=self.title,
+            way=self.way,
+            risk=self.risk,
+            technique=self.technique,
+            **found,
+        )
+
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one attack."""
@@ -56,8 +67,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     way: Way
     risk: int
     technique: str
-    prevented: bool
-    detected: bool
+    prevented: bool = False
+    detected: bool = False
     detected_seconds: float | None = None
     """From the attack to its record."""
     contained_seconds: float | None = None

@@ -81,27 +81,22 @@ class Records:
         self._node = node
         self._project = project
 
-    def ended(self, invocation: str) -> InvocationRecord | None:
-        """Return the record of an invocation once it has ended; None after a while."""
-
-        def find() -> InvocationRecord | None:
+    def _kept(self, operation: Operation[T]) -> T | None:
+        def find() -> T | None:
             try:
-                return self._node.call(ShowInvocation(id=invocation))
+                return self._node.call(operation)
             except NotFoundError:
                 return None
 
         return until(find)
+
+    def ended(self, invocation: str) -> InvocationRecord | None:
+        """Return the record of an invocation once it has ended; None after a while."""
+        return self._kept(ShowInvocation(id=invocation))
 
     def error(self, id: str) -> ErrorRecord | None:
         """Return what is known of an error; None after a while."""
-
-        def find() -> ErrorRecord | None:
-            try:
-                return self._node.call(ShowError(id=id))
-            except NotFoundError:
-                return None
-
-        return until(find)
+        return self._kept(ShowError(id=id))
 
     def denial(
         self, kind: str, *, function: str = "", invocation: str = "", since: float = 0.0

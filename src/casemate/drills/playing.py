@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from casemate.drills.drill import Drill, Outcome, Way
 from casemate.drills.node import Answer, Node, Records, until
 from casemate.model.errors import CasemateError
@@ -51,17 +53,16 @@ def _body(answer: Answer) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-class _Found:
+class _Found(msgspec.Struct):
     """What is known of an attack so far."""
 
-    def __init__(self) -> None:
-        self.prevented = False
-        self.detected = False
-        self.detected_seconds: float | None = None
-        self.contained_seconds: float | None = None
-        self.restored_seconds: float | None = None
-        self.evidence = ""
-        self.problem = ""
+    prevented: bool = False
+    detected: bool = False
+    detected_seconds: float | None = None
+    contained_seconds: float | None = None
+    restored_seconds: float | None = None
+    evidence: str = ""
+    problem: str = ""
 
 
 class Player:
@@ -92,20 +93,7 @@ class Player:
             found.problem = f"The answer was not one that was expected: {type(error).__name__}."
         if not found.problem and not (found.prevented or found.detected):
             found.problem = "It was neither prevented nor detected."
-        return Outcome(
-            id=drill.id,
-            title=drill.title,
-            way=drill.way,
-            risk=drill.risk,
-            technique=drill.technique,
-            prevented=found.prevented,
-            detected=found.detected,
-            detected_seconds=found.detected_seconds,
-            contained_seconds=found.contained_seconds,
-            restored_seconds=found.restored_seconds,
-            evidence=found.evidence,
-            problem=found.problem,
-        )
+        return drill.outcome(**msgspec.structs.asdict(found))
 
     def _invoke(self, function: str, event: object) -> Answer:
         return self._node.exchange("POST", f"/invoke/{self._project}/{function}", json=event)
@@ -128,7 +116,7 @@ class Player:
     def _look(
         self, drill: Drill, found: _Found, function: str, *, since: float, clock: float
     ) -> None:
-        """See what the node has on record of an attack."""
+        """See what the node has on record of an attack; without a `function`: by whomever."""
         if drill.denied:
             since -= _CLOCK_SECONDS
             denial = self._records.denial(
@@ -197,12 +185,7 @@ class Player:
         if not found.prevented:
             found.problem = f"It was answered with {answer.status_code}."
         if drill.denied:
-            denial = self._records.denial(drill.denied, since=began - _CLOCK_SECONDS)
-            found.detected = denial is not None
-            if denial is None:
-                found.problem = found.problem or f"No denial ({drill.denied}) tells of it."
-            else:
-                found.detected_seconds = time.monotonic() - clock
+            self._look(drill, found, "", since=began, clock=clock)
 
     # -- errors ------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ PROJECT_NAME = "casemate-drill"
 FUNCTIONS = ("attacker", "greedy", "victim", "careless", "leaver", "inner", "honest")
 MAX_SECONDS = 570.0
 """After so long the rest is not played, and the run has failed."""
+_LATE = f"There was no time left: a run ends after {MAX_SECONDS:.0f} s."
 _FINDING_SECONDS = 3.0
 _CALL_SECONDS = 0.05
 _JOIN_SECONDS = 60.0
@@ -70,7 +71,7 @@ def run(node: Node, url: str, drills: Sequence[Drill], told: Callable[[int, Outc
         with HonestCalls(node) as honest:
             for number, drill in enumerate(drills):
                 late = time.monotonic() - clock > MAX_SECONDS
-                outcomes.append(_late(drill) if late else player.play(drill))
+                outcomes.append(drill.outcome(problem=_LATE) if late else player.play(drill))
                 told(number + 1, outcomes[-1])
         findings = _findings(node, began, wait=len(drills) > 1)
     finally:
@@ -86,19 +87,6 @@ def run(node: Node, url: str, drills: Sequence[Drill], told: Callable[[int, Outc
         calls=honest.made,
         lost_calls=honest.lost,
         left=left,
-    )
-
-
-def _late(drill: Drill) -> Outcome:
-    return Outcome(
-        id=drill.id,
-        title=drill.title,
-        way=drill.way,
-        risk=drill.risk,
-        technique=drill.technique,
-        prevented=False,
-        detected=False,
-        problem=f"There was no time left: a run ends after {MAX_SECONDS:.0f} s.",
     )
 
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from casemate.folder.folders import Folders
+from casemate.kernel.durability import sync_folder
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import NAME_PATTERN
 from casemate.store.errors import StoreGoneError
@@ -86,7 +87,7 @@ class Presence:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        _sync(self._mark.parent)
+        sync_folder(self._mark.parent)
 
 
 def end_first_start(folders: Folders) -> None:
@@ -98,11 +99,3 @@ def end_first_start(folders: Folders) -> None:
 def _holds(folder: Path, suffix: str) -> bool:
     with os.scandir(folder) as entries:
         return any(entry.name.endswith(suffix) for entry in entries)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -144,11 +144,7 @@ class BundleStore:
 
     async def manifest(self, digest: str) -> BundleManifest:
         """Return a bundle's manifest. Raises NotFoundError."""
-        await self._hold(digest)
-        try:
-            return await asyncio.to_thread(self._manifest, digest)
-        finally:
-            self.release(digest)
+        return await self.read(digest, lambda _folder, manifest: manifest)
 
     def _manifest(self, digest: str) -> BundleManifest:
         damaged = NotFoundError(f"The bundle {digest} on this node is damaged.", next_step=_AGAIN)
@@ -167,9 +163,9 @@ class BundleStore:
         Raises NotFoundError.
         """
         await self._hold(digest)
+        folder = self._unpacked / digest
         try:
-            manifest = await asyncio.to_thread(self._manifest, digest)
-            return await asyncio.to_thread(reading, self._unpacked / digest, manifest)
+            return await asyncio.to_thread(lambda: reading(folder, self._manifest(digest)))
         finally:
             self.release(digest)
 
@@ -241,12 +237,7 @@ class BundleStore:
 
     async def owners(self, digest: str) -> Mapping[str, tuple[str, str]]:
         """Return name and version of the package of each file below `deps/`. CasemateError."""
-        await self._hold(digest)
-        try:
-            manifest = await asyncio.to_thread(self._manifest, digest)
-            return await asyncio.to_thread(owners, self._unpacked / digest, manifest)
-        finally:
-            self.release(digest)
+        return await self.read(digest, owners)
 
     def folder(self, digest: str) -> Path:
         """Return where an acquired bundle's files are."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
 
 from casemate.admission import Catalogue
 from casemate.admission.grants import GrantDifference, WideningError, require_approval
@@ -33,7 +34,16 @@ from casemate.sandbox.client import ImportFailedError, SandboxClient
 from casemate.sandbox.zygote import Zygote
 from casemate.store.interface import Store
 from casemate.supply import Admitted
-from casemate.vulnerabilities import Gate
+from casemate.vulnerabilities import Gate, Packages, Stamp, packages_of
+
+
+class _Tentative(NamedTuple):
+    """What a deploy would make of a bundle."""
+
+    version: Version
+    resources: Resources
+    packages: Packages
+    admitted: Admitted
 
 
 class Deploying:
@@ -74,9 +84,9 @@ class Deploying:
 
     async def start_once(self, wanted: Deployment, by: Actor) -> None:
         """Start a bundle's function and end it again."""
-        tentative, _, _ = await self._tentative(wanted, by)
-        await self._gate.require(await self._bundles.manifest(wanted.digest), by)
-        zygote = await self._start(tentative)
+        tentative = await self._tentative(wanted, by)
+        await self._gate.require(wanted.project, wanted.function, tentative.packages, by)
+        zygote = await self._start(tentative.version)
         zygote.close()
 
     async def deploy(
@@ -87,14 +97,14 @@ class Deploying:
         Raises what the first that cannot be deployed is refused for; `about` names it.
         """
         checked = await self._check(wanted, approve=approve, by=by)
-        judged_by = await self._judge(wanted, by)
+        judged_by = await self._judge(checked, by)
         with ExitStack() as undo:
             zygotes = [await self._prepare(*one, undo) for one in checked]
-            news = tuple(new for new, _, _ in checked)
+            news = tuple(new for new, _ in checked)
             if self._gate.stamp() != judged_by:  # what was imported meanwhile counts as well
-                await self._judge(wanted, by)
-            for one in wanted:
-                await self._gate.note(one.digest, await self._bundles.manifest(one.digest))
+                await self._judge(checked, by)
+            for new, tentative in checked:
+                await self._gate.inventory.put(new.digest, tentative.packages)
             versions = await self._store.change(KeepVersions(versions=news, by=by.principal))
             undo.pop_all()
         for version, zygote in zip(versions, zygotes, strict=True):
@@ -108,59 +118,59 @@ class Deploying:
                 self._happened(fact)
         return versions
 
-    async def _judge(self, wanted: Sequence[Deployment], by: Actor) -> object:
+    async def _judge(self, checked: Sequence[tuple[NewVersion, _Tentative]], by: Actor) -> Stamp:
         """Refuse known holes in packages; return what that was decided by."""
         stamp = self._gate.stamp()
-        for one in wanted:
-            with _about(one):
-                manifest = await self._bundles.manifest(one.digest)
-                await self._gate.require(manifest, by)
+        for new, tentative in checked:
+            with _about(new):
+                await self._gate.require(new.project, new.function, tentative.packages, by)
         return stamp
 
     async def _check(
         self, wanted: Sequence[Deployment], *, approve: bool, by: Actor
-    ) -> list[tuple[NewVersion, Version, Resources]]:
+    ) -> list[tuple[NewVersion, _Tentative]]:
         """Check all that needs no start, each as if the others were live already."""
         found = []
         for one in wanted:
             with _about(one):
                 found.append(await self._tentative(one, by))
-        together = [tentative for tentative, _, _ in found]
+        together = [each.version for each in found]
         self._require_ready_room(together)
         checked = []
-        for one, (tentative, resources, admitted) in zip(wanted, found, strict=True):
+        for one, tentative in zip(wanted, found, strict=True):
+            version, admitted = tentative.version, tentative.admitted
             with _about(one):
-                self._catalogue.check_routes(one.project, one.function, tentative, together)
-                self._catalogue.check_consumers(one.project, one.function, tentative, together)
-                difference = self._require_approval(tentative, approve=approve, by=by)
+                self._catalogue.check_routes(one.project, one.function, version, together)
+                self._catalogue.check_consumers(one.project, one.function, version, together)
+                difference = self._require_approval(version, approve=approve, by=by)
             new = NewVersion(
                 project=one.project,
                 function=one.function,
                 digest=one.digest,
-                spec=tentative.spec,
+                spec=version.spec,
                 approved=difference.widening,
                 vouchers=admitted.vouchers,
                 needed=admitted.needed,
             )
-            checked.append((new, tentative, resources))
+            checked.append((new, tentative))
         return checked
 
     def _require_ready_room(self, together: Sequence[Version]) -> None:
         """Refuse the first that asks for more ready instances than the node has left."""
         for number, tentative in enumerate(together, 1):
-            with _about(Deployment(tentative.project, tentative.function, tentative.digest)):
+            with _about(tentative):
                 # Those that come later ask for none yet, but what they replace gives its place.
                 shares = [100] * number + [0] * (len(together) - number)
                 self._ready.require_room(list(zip(together, shares, strict=True)))
 
-    async def _prepare(
-        self, new: NewVersion, tentative: Version, resources: Resources, undo: ExitStack
-    ) -> Zygote:
+    async def _prepare(self, new: NewVersion, tentative: _Tentative, undo: ExitStack) -> Zygote:
         """Start a function once, and have what it declares; `undo` ends it again."""
-        with _about(Deployment(new.project, new.function, new.digest)):
-            zygote = await self._start(tentative)
+        with _about(new):
+            zygote = await self._start(tentative.version)
             undo.callback(zygote.close)
-            await self._data.change(EnsureResources(project=new.project, resources=resources))
+            await self._data.change(
+                EnsureResources(project=new.project, resources=tentative.resources)
+            )
         return zygote
 
     def _require_approval(self, tentative: Version, *, approve: bool, by: Actor) -> GrantDifference:
@@ -183,9 +193,7 @@ class Deploying:
             )
             raise
 
-    async def _tentative(
-        self, wanted: Deployment, by: Actor
-    ) -> tuple[Version, Resources, Admitted]:
+    async def _tentative(self, wanted: Deployment, by: Actor) -> _Tentative:
         """Return the version that a deploy would make, checked against what the node can run.
 
         Somebody vouches for its bundle by whose word `by` may deploy it.
@@ -212,7 +220,12 @@ class Deploying:
             created_at=time.time(),
             created_by="",
         )
-        return version, manifest.resources, await self._vouching.require(manifest, by)
+        return _Tentative(
+            version=version,
+            resources=manifest.resources,
+            packages=packages_of(manifest),
+            admitted=await self._vouching.require(manifest, by),
+        )
 
     def _check_python(self, spec: FunctionSpec) -> None:
         offered = sorted(self._pythons)
@@ -237,7 +250,7 @@ class Deploying:
 
 
 @contextmanager
-def _about(wanted: Deployment) -> Iterator[None]:
+def _about(wanted: Deployment | NewVersion | Version) -> Iterator[None]:
     """Have errors name the function that they are about."""
     try:
         yield

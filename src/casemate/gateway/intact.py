@@ -14,10 +14,10 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.build import ArchiveError, require_manifest
+from casemate.build.contents import MANIFEST_NAME
 from casemate.build.tree import hash_file
 from casemate.model.bundle import BundleFile, BundleManifest
 
-MANIFEST_NAME = "bundle.json"
 _OWN = "code/"
 MAX_GLANCE = 512
 """Files of a function's own that are looked at before it is started; all are meanwhile."""

@@ -20,6 +20,7 @@
     loading.py      finds those modules, and patches modules of others once they are imported
     sink.py         what a sink is: hooks, and the verdict it comes to
     core.py         one guard for each process: begin, check, verdict, record
+    shapes.py       what is usual of texts that are put together for sinks
     leaks/          what an answer may not tell of the inside
     sinks/          one file for each sink, one line of registration each
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.build import RuntimeStatus, find_interpreters
-from casemate.build.support import OLD_DAYS, old_file_warning
+from casemate.build.support import is_old, old_file_warning
 
 WARN_DAYS = 90
 OLD_LISTS_DAYS = 7
@@ -232,7 +232,7 @@ def _old_files(today: date) -> Iterator[Standing]:
     if warning is not None:
         yield Standing(name="dates", state=State.UNKNOWN, detail=warning, next_step=step)
     checked = host_support().checked
-    if today > checked + timedelta(days=OLD_DAYS):
+    if is_old(checked, today):
         detail = f"ends of distributions and kernels were last checked on {checked}"
         yield Standing(name="dates", state=State.UNKNOWN, detail=detail, next_step=step)
 

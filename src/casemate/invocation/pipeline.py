@@ -118,7 +118,7 @@ class Pipeline:
             if ticket is not None:
                 ticket.drop()
             sealed = self._refusals.refuse(raw, request, admitted, refusal)  # (5)
-            return _with_fields(sealed, getattr(refusal, "fields", ()))
+            return _with_fields(sealed, refusal.fields)
         except Exception as error:  # noqa: BLE001 - whatever fails here must not reach a caller
             finished = broken(raw, request, error)
         except BaseException:
@@ -243,7 +243,7 @@ def _finished(
         output=output.entries,
         output_dropped=output.dropped,
         output_lines=output.lines,
-        used_secret=isinstance(placed.instance, Instance) and placed.instance.holds_secret,
+        used_secret=placed.instance.holds_secret,
         own=reply.own,
         spans=session.spans,
         more_spans=session.more_spans,

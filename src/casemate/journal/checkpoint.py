@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 
 import msgspec
 
@@ -37,28 +36,32 @@ def opened_checkpoint(note: str, key: NoteKey) -> Checkpoint:
 
     Raises JournalInputError.
     """
-    lines = opened(note, key).split("\n")
-    size = root = None
-    if len(lines) > _LINES and "" not in lines[:-1]:
-        if lines[1].isascii() and lines[1].isdigit() and len(lines[1]) <= _MAX_DIGITS:
-            size = int(lines[1])
-        try:
-            root = base64.b64decode(lines[2], validate=True)
-        except binascii.Error:
-            root = None
-    if (
-        size is None
-        or root is None
-        or str(size) != lines[1]
-        or size > MAX_SIZE
-        or len(root) != HASH_BYTES
-    ):
+    found = read_checkpoint(opened(note, key))
+    if found is None:
         raise JournalInputError(
             "The note is signed, and is no checkpoint.", next_step="give a journal's `checkpoint`"
         )
-    if lines[0] != key.name:
+    if found.origin != key.name:
         raise JournalInputError(
-            f"The checkpoint is of {lines[0]!r}, expected {key.name!r}.",
+            f"The checkpoint is of {found.origin!r}, expected {key.name!r}.",
             next_step="give one of this journal",
         )
-    return Checkpoint(lines[0], size, root)
+    return found
+
+
+def read_checkpoint(text: str) -> Checkpoint | None:
+    """Return what a note's text says, whoever signed it; None where it is no checkpoint."""
+    lines = text.split("\n")
+    if len(lines) <= _LINES or "" in lines[:-1]:
+        return None
+    origin, number, encoded = lines[:_LINES]
+    if not (number.isascii() and number.isdigit()) or len(number) > _MAX_DIGITS:
+        return None
+    try:
+        root = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        return None
+    size = int(number)
+    if str(size) != number or size > MAX_SIZE or len(root) != HASH_BYTES:
+        return None
+    return Checkpoint(origin, size, root)

@@ -26,7 +26,7 @@ from casemate.journal.files import (
 )
 from casemate.journal.note import MAX_NOTE_BYTES, NoteKey, parse_key
 from casemate.journal.pending import MAX_PENDING_BYTES
-from casemate.journal.tiles import ENTRIES, WIDTH_BITS, path, widths
+from casemate.journal.tiles import ENTRIES, WIDTH, WIDTH_BITS, path, widths
 from casemate.journal.verifying import MAX_HISTORY_BYTES
 from casemate.journal.writer import Writer
 
@@ -104,9 +104,7 @@ def _full(size: int) -> Iterator[str]:
     level = 0
     while size := size >> WIDTH_BITS:
         for index in range(size):
-            yield path(level, index)
-            if level == 0:
-                yield path(ENTRIES, index)
+            yield from _names(level, index, WIDTH)
         level += 1
 
 

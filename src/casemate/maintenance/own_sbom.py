@@ -7,19 +7,17 @@ import json
 import platform
 import re
 import uuid
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from casemate import __version__
-from casemate.advisories import Ecosystem, Package, normalised
+from casemate.advisories import Ecosystem, Package
+from casemate.maintenance.installed import OWN, installed, needs_of
 from casemate.maintenance.libraries import libraries
 from casemate.sbom.licences import licences_of
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/casemate/node")
 _ROOT = "node"
-_OWN = "casemate"
 _NUMBER = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){1,3}[a-z]?")
 
 
@@ -28,8 +26,8 @@ def own_sbom() -> bytes:
 
     There is no time in it: the same installation gives the same bytes.
     """
-    found = _installed()
-    components = [_component(name, each) for name, each in sorted(found.items()) if name != _OWN]
+    found = installed()
+    components = [_component(name, each) for name, each in sorted(found.items()) if name != OWN]
     components += [_interpreter(), *_libraries()]
     document = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
@@ -41,7 +39,7 @@ def own_sbom() -> bytes:
             "component": {
                 "type": "application",
                 "bom-ref": _ROOT,
-                "name": _OWN,
+                "name": OWN,
                 "version": __version__,
             }
         },
@@ -51,35 +49,6 @@ def own_sbom() -> bytes:
     serial = uuid.uuid5(_NAMESPACE, json.dumps(document, sort_keys=True))
     document["serialNumber"] = f"urn:uuid:{serial}"
     return json.dumps(document, indent=2).encode() + b"\n"
-
-
-def _installed() -> dict[str, Distribution]:
-    """Return what Casemate needs, and what that needs: others that are installed are not its."""
-    every: dict[str, Distribution] = {}
-    for each in distributions():
-        name = normalised(Ecosystem.PYPI, str(each.metadata["Name"] or ""))
-        if name:
-            every.setdefault(name, each)
-    found: dict[str, Distribution] = {}
-    waiting = [_OWN]
-    while waiting:
-        name = waiting.pop()
-        if name in every and name not in found:
-            found[name] = every[name]
-            waiting += _needs(every[name])
-    return found
-
-
-def _needs(of: Distribution) -> list[str]:
-    names = []
-    for text in of.requires or ():
-        try:
-            needed = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if needed.marker is None or needed.marker.evaluate({"extra": ""}):
-            names.append(normalised(Ecosystem.PYPI, needed.name) or needed.name)
-    return names
 
 
 def _component(name: str, each: Distribution) -> dict[str, Any]:
@@ -136,14 +105,14 @@ def _libraries() -> list[dict[str, Any]]:
 def _dependencies(found: dict[str, Distribution]) -> list[dict[str, Any]]:
     refs = {
         name: _ROOT
-        if name == _OWN
+        if name == OWN
         else Package(ecosystem=Ecosystem.PYPI, name=name, version=each.version).purl
         for name, each in found.items()
     }
     return [
         {
             "ref": refs[name],
-            "dependsOn": sorted({refs[other] for other in _needs(found[name]) if other in refs}),
+            "dependsOn": sorted({refs[other] for other in needs_of(found[name]) if other in refs}),
         }
         for name in sorted(found)
     ]

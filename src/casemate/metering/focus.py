@@ -13,7 +13,6 @@ from functools import lru_cache
 
 from casemate.metering.bill import Bill, BillLine, month_of
 
-VERSION = "1.0"
 COLUMNS = (
     "AvailabilityZone",
     "BilledCost",

@@ -125,6 +125,9 @@ class Admitted(msgspec.Struct, frozen=True, kw_only=True):
 class RunningInstance(Protocol):
     """An instance that a placed invocation has for itself."""
 
+    holds_secret: bool
+    """Whether a secret's value was given to it."""
+
     @property
     def number(self) -> int:
         """Its number within its zygote."""
@@ -232,6 +235,7 @@ class RefusedError(CasemateError):
         retry_after: int | None = None,
         failure: Failure | None = None,
         principal: Principal | None = None,
+        fields: tuple[tuple[bytes, bytes], ...] = (),
     ) -> None:
         """`message` is a fixed text for the caller that tells nothing of the inside."""
         super().__init__(message)
@@ -241,6 +245,8 @@ class RefusedError(CasemateError):
         self.failure = failure
         self.principal = principal
         """Who was refused, where that is known."""
+        self.fields = fields
+        """Of the answer, beside those that every refusal has."""
 
 
 def closed() -> RefusedError:

@@ -14,7 +14,7 @@ import msgspec
 
 from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
-from casemate.monitor.findings import at_least
+from casemate.monitor.findings import LEVELS, at_least
 from casemate.operations.incidents import (
     Incident,
     IncidentEvent,
@@ -42,7 +42,6 @@ MAX_TECHNIQUES = 32
 MAX_TEXT = 1000
 EVERYBODY = frozenset({"", "anonymous:public", "unknown"})
 """What stands for many: findings that share no more than this have nothing in common."""
-_ORDER = tuple(Level)
 _FUNCTION = re.compile(r"[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}")
 """As resources of OCSF name one; those of other kinds have it before the name."""
 
@@ -107,7 +106,7 @@ class Incidents:
 
     def _found(self, each: Happened, own: dict[str, Any]) -> None:
         id, rule, level = own.get("finding"), own.get("rule"), own.get("level")
-        if not isinstance(id, str) or not isinstance(rule, str) or level not in _ORDER:
+        if not isinstance(id, str) or not isinstance(rule, str) or level not in LEVELS:
             return
         level = Level(level)
         project = _project(each)
@@ -124,7 +123,7 @@ class Incidents:
             return
         known.findings += 1
         known.last_at = max(known.last_at, each.at)
-        if _ORDER.index(level) > _ORDER.index(known.level):
+        if not at_least(known.level, level):
             known.level, known.title = level, title
         known.ids = [*known.ids, id][-MAX_IDS:]
         _join(known.things, things, MAX_THINGS)

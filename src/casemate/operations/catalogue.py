@@ -55,6 +55,7 @@ from casemate.operations import (
     users,
     uses,
     vault,
+    workloads,
 )
 from casemate.operations.declaration import Decided, Effect, Operation
 from casemate.operations.errors import DeclarationError
@@ -76,7 +77,7 @@ MODULES: tuple[ModuleType, ...] = (
     *(objects, items, messages, uses),
     *(resources, leases, inboxes, invocations, positions),
     *(deployments, accounts, attestations),
-    *(login, users, tokens, oidc),
+    *(login, users, tokens, oidc, workloads),
     *(policies, secrets, decoys, vault),
 )
 

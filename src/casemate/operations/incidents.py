@@ -18,6 +18,7 @@ from casemate.operations.given import Given
 MAX_INCIDENTS = 1000
 MAX_TEXT = 1000
 _PATH = "/incidents/{id}"
+_FUNCTION = f"{ResourceKind.FUNCTION.value}:"
 
 
 class IncidentState(StrEnum):
@@ -75,6 +76,15 @@ class IncidentSummary(msgspec.Struct, frozen=True, kw_only=True):
     """Who and what it is about: principals, functions, addresses."""
     projects: tuple[str, ...]
     techniques: tuple[str, ...]
+
+    @property
+    def functions(self) -> tuple[Resource, ...]:
+        """Return the functions among the things."""
+        named = (each.removeprefix(_FUNCTION) for each in self.things if each.startswith(_FUNCTION))
+        return tuple(
+            Resource(kind=ResourceKind.FUNCTION, project=project, name=name)
+            for project, _, name in (each.partition("/") for each in named)
+        )
 
 
 class Incident(IncidentSummary, frozen=True, kw_only=True):

@@ -120,6 +120,41 @@ class OidcLogin(Operation[OpenedSession], frozen=True, kw_only=True):
     ]
 
 
+class OpenedToken(msgspec.Struct, frozen=True, kw_only=True):
+    """A new token of a workload. This is the only time that its text is shown."""
+
+    text: str
+    name: str
+    roles: tuple[str, ...]
+    expires_at: float
+
+    def __repr__(self) -> str:
+        """Leave out the text."""
+        return f"OpenedToken(name={self.name!r})"
+
+
+class WorkloadLogin(Operation[OpenedToken], frozen=True, kw_only=True):
+    """Open a session of a workload by an ID token of its CI system. Each ID token works once."""
+
+    declared = Declaration(
+        http="POST /login/workload",
+        tag="login",
+        decided=Decided.OPEN,
+        status=HTTPStatus.CREATED,
+        problems=(401, 409, 413, 415, 429, 503),
+        max_body=MAX_BODY,
+        secret=frozenset({"id_token"}),
+    )
+    name: Annotated[str, text("The workload's name.", most=64, example="shop-main")]
+    id_token: Annotated[
+        str,
+        Meta(
+            max_length=16 * 1024,
+            description="Issued by the CI system for the audience of the workload.",
+        ),
+    ]
+
+
 class BeginEnrolment(Operation[SecondFactor], frozen=True, kw_only=True):
     """Choose a password by a one-time code; get a second factor to set up."""
 

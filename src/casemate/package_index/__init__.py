@@ -25,7 +25,7 @@ from casemate.package_index.judging import Rules
 from casemate.package_index.known import Known, NothingKnown
 from casemate.package_index.listing import Release
 from casemate.package_index.names import popular_names
-from casemate.package_index.origins import Origin, Pin, origins_of, pins_of, with_origins
+from casemate.package_index.origins import Origin, Pin, origins_of, pins_of
 from casemate.package_index.policy import POLICY_FILE, Allow, Policy, read_policy
 from casemate.package_index.recording import recorded
 from casemate.package_index.selection import Selection
@@ -67,5 +67,4 @@ __all__ = [
     "popular_names",
     "read_policy",
     "recorded",
-    "with_origins",
 ]

@@ -17,7 +17,7 @@ DEFAULT_INDEX = "https://pypi.org/simple"
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True):
-    """One index. `pages` says that its address is one page of files of all projects."""
+    """One index. `page` says that its address is one page of files of all projects."""
 
     name: str
     url: str

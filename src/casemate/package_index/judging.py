@@ -67,27 +67,25 @@ def refusal(
 
 def _age_refusal(package: str, release: Release, rules: Rules) -> PackageRefusedError | None:
     version, days = release.version, rules.policy.cool_down
-    if days == 0 or rules.known.mends(package, version) is not None:
+    age = None if release.uploaded is None else (rules.now - release.uploaded) / _DAY
+    if days == 0 or (age is not None and age >= days):
         return None
-    if release.uploaded is None:
-        if rules.allows(Allow.UNDATED, package, version):
-            return None
+    # Not before: a project has thousands of files, and all but a few are old.
+    kind = Allow.UNDATED if age is None else Allow.FRESH
+    if rules.allows(kind, package, version) or rules.known.mends(package, version) is not None:
+        return None
+    how = exception(package, version, kind, rules)
+    if release.uploaded is None or age is None:
         return UndatedError(
             f"The index does not say when {package} {version} was uploaded, so it may be younger "
             f"than {days} days.",
-            next_step=f"If you trust the index, "
-            f"{exception(package, version, Allow.UNDATED, rules)}",
+            next_step=f"If you trust the index, {how}",
         )
-    age = (rules.now - release.uploaded) / _DAY
-    if age >= days or rules.allows(Allow.FRESH, package, version):
-        return None
     when = datetime.fromtimestamp(release.uploaded, UTC).date()
     told = f"{age:.1f} days ago" if age >= 0 else "in the future; is the clock right?"
-    left = math.ceil(days - age)
     return TooNewError(
         f"{package} {version} was uploaded on {when}, {told}; releases are used after {days} days.",
-        next_step=f"Wait {left} day(s), use an older version, or "
-        f"{exception(package, version, Allow.FRESH, rules)}",
+        next_step=f"Wait {math.ceil(days - age)} day(s), use an older version, or {how}",
     )
 
 

@@ -120,7 +120,7 @@ def _of_html(data: bytes) -> Iterator[_File]:
         )
         kind, _, value = metadata.partition("=")
         yield _File(
-            filename=unquote(urlsplit(href).path.rpartition("/")[2]),
+            filename=filename_of(href),
             url=href,
             hashes={algorithm: digest},
             requires_python=attributes.get("data-requires-python"),
@@ -151,6 +151,15 @@ def _release(file: _File, project: str, address: str) -> Release | None:
         metadata_sha256=metadata if _SHA256.fullmatch(metadata) else None,
         provenance=_http(address, file.provenance) if file.provenance else None,
     )
+
+
+def filename_of(url: str) -> str:
+    """Return the name of the file at an address; empty for what is no address."""
+    try:
+        path = urlsplit(url).path
+    except ValueError:
+        return ""
+    return unquote(path.rpartition("/")[2])
 
 
 def told_by_name(filename: str) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ Installers pass over them. `-` stands for what is not known.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import msgspec
@@ -77,11 +77,9 @@ def pins_of(lock: str) -> tuple[Pin, ...]:
     )
 
 
-def with_origins(lock: str, origins: Mapping[str, Origin] | Iterable[Origin]) -> str:
+def with_origins(lock: str, origins: Iterable[Origin]) -> str:
     """Return a lock with lines that say where its packages came from."""
-    listed = origins.values() if isinstance(origins, Mapping) else origins
-    lines = sorted(each.line() for each in listed)
-    return lock + "".join(f"{line}\n" for line in lines)
+    return lock + "".join(sorted(f"{each.line()}\n" for each in origins))
 
 
 def moment(seconds: float | None) -> str | None:

@@ -102,8 +102,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def matches(pattern: str, package: str) -> bool:
     """Tell whether a pattern names a package; only a `*` at its end has a meaning."""
     if pattern.endswith("*"):
-        begin = re.sub(r"[-_.]+", "-", pattern[:-1]).lower()
-        return str(canonicalize_name(package)).startswith(begin)
+        return canonicalize_name(package).startswith(canonicalize_name(pattern[:-1]))
     return canonicalize_name(pattern) == canonicalize_name(package)
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 
+from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from casemate.model.errors import CasemateError
@@ -109,7 +110,7 @@ class Selection:
             if self._failed is not None:
                 return self._failed
             words = {
-                re.sub(r"[-_.]+", "-", word).lower().strip("-")
+                canonicalize_name(word).strip("-")
                 for word in re.findall(r"[A-Za-z0-9][\w.\-]{0,200}", message[:100_000])
             }
             told = [each for each in self._refused.items() if each[0][0] in words]

@@ -30,7 +30,7 @@ from casemate.model.errors import CasemateError, UnavailableError
 from casemate.package_index import limits
 from casemate.package_index.errors import IndexAnswerError
 from casemate.package_index.judging import refusal
-from casemate.package_index.listing import JSON, Release, told_by_name
+from casemate.package_index.listing import JSON, Release, filename_of, told_by_name
 from casemate.package_index.policy import Allow
 from casemate.package_index.selection import Selection
 from casemate.package_index.upstream import Upstream, check_hash
@@ -99,7 +99,7 @@ class IndexServer:
         """Return where uv finds what a lock or a requirement names by its address."""
         with self._lock:
             number = self._addresses.setdefault(url, len(self._addresses))
-        return f"http://{HOST}/address/{number}/{quote(_filename(url))}"
+        return f"http://{HOST}/address/{number}/{quote(filename_of(url))}"
 
     def named(self, number: int) -> str | None:
         """Return the address that `address` gave a number to."""
@@ -248,7 +248,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self._list(index, str(canonicalize_name(name)))
             case ["files", name, sha256, filename]:
                 self._file(index, name, sha256, filename)
-            case ["address", number, _] if number.isdigit() and len(number) < 9:
+            case ["address", number, *name] if (
+                len(name) <= 1 and number.isdecimal() and len(number) < 9
+            ):
                 self._by_address(index, int(number))
             case _:
                 self._absent()
@@ -293,7 +295,7 @@ class _Handler(BaseHTTPRequestHandler):
         if url is None:
             self._absent()
             return
-        self._send(index, url, _filename(url), None)
+        self._send(index, url, filename_of(url), None)
 
     def _send(self, index: IndexServer, url: str, filename: str, sha256: str | None) -> None:
         """Fetch a file, look into it, and only then give it away."""
@@ -350,10 +352,6 @@ def _told(package: str, release: Release) -> dict[str, Any]:
     if release.requires_python is not None:
         told["requires-python"] = release.requires_python
     return told
-
-
-def _filename(url: str) -> str:
-    return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
 def _judge_address(selection: Selection, url: str, filename: str, sha256: str) -> None:

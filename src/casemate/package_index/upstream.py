@@ -135,7 +135,7 @@ class Upstream:
                         if time.monotonic() > deadline:
                             raise IndexUnavailableError(f"{shown(place)} sends too slowly.")
                     return answer.headers.get("content-type", ""), place
-            except (httpx2.InvalidURL, zlib.error) as error:
+            except (httpx2.InvalidURL, ValueError, zlib.error) as error:
                 raise IndexAnswerError(f"{shown(place)} answers what cannot be read.") from error
             except httpx2.HTTPError as error:
                 raise IndexUnavailableError(

@@ -54,21 +54,19 @@ def frame(paths: list[str]) -> bytes:
 class LateImports:
     """What calls import that the import of the handler did not."""
 
-    __slots__ = ("_known", "_number")
+    __slots__ = ("_known",)
 
     def __init__(self) -> None:
         """Know nothing of what is loaded: `begin` looks."""
-        self._number = 0
-        self._known: frozenset[str] | None = None
+        self._known: frozenset[str] = frozenset()
 
     def begin(self) -> None:
         """Take what is loaded now as known."""
-        self._number = len(sys.modules)
         self._known = frozenset(sys.modules)
 
     def before(self, answer: bytes, invocation: str) -> bytes:
         """Return the frame of an answer, with what was loaded late in front of it if it is due."""
-        if not invocation.endswith(SAMPLED) or len(sys.modules) == self._number:
+        if not invocation.endswith(SAMPLED) or len(sys.modules) == len(self._known):
             return answer
-        late = files(self._known or frozenset())
+        late = files(self._known)
         return frame(late) + answer if late else answer

@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from email.message import Message
 from pathlib import Path
 
@@ -51,23 +51,19 @@ def distributions(bundle: Path, manifest: BundleManifest) -> tuple[list[Distribu
 
     Raises SbomError.
     """
-    files = {file.path: file for file in manifest.files}
     found, owned = [], set()
-    for path in sorted(files):
-        match = _METADATA.fullmatch(path)
-        if match is None:
-            continue
-        metadata = _headers(bundle, files[path])
-        rows = _recorded(bundle, files, match.group(1))
+    for metadata, rows in _installed(bundle, manifest):
         owned |= {file.path for file in rows}
         found.append(_distribution(metadata, rows))
     named = {(each.name, each.version) for each in manifest.packages}
     if {(each.package.name, each.package.version) for each in found} != named:
         raise SbomError("The packages in the bundle are not those that its manifest names.")
     rest = [
-        path
-        for path in files
-        if path.startswith("deps/") and path not in owned and "__pycache__" not in path
+        file.path
+        for file in manifest.files
+        if file.path.startswith("deps/")
+        and file.path not in owned
+        and "__pycache__" not in file.path
     ]
     found.sort(key=lambda each: each.package)
     return found, sum(not path.endswith("/RECORD") for path in rest)
@@ -78,18 +74,28 @@ def owners(bundle: Path, manifest: BundleManifest) -> dict[str, tuple[str, str]]
 
     Raises SbomError.
     """
-    files = {file.path: file for file in manifest.files}
     found: dict[str, tuple[str, str]] = {}
+    for metadata, rows in _installed(bundle, manifest):
+        name, version = _name_of(metadata)
+        found |= dict.fromkeys((file.path for file in rows), (name or "", version))
+    return found
+
+
+def _installed(
+    bundle: Path, manifest: BundleManifest
+) -> Iterator[tuple[Message, list[BundleFile]]]:
+    """Give of each package what it says of itself, and its files."""
+    files = {file.path: file for file in manifest.files}
     for path in sorted(files):
         match = _METADATA.fullmatch(path)
         if match is not None:
-            metadata = _headers(bundle, files[path])
-            name = normalised(Ecosystem.PYPI, str(metadata["Name"] or ""))
-            owner = (name or "", str(metadata["Version"] or ""))
-            found |= dict.fromkeys(
-                (file.path for file in _recorded(bundle, files, match.group(1))), owner
-            )
-    return found
+            yield _headers(bundle, files[path]), _recorded(bundle, files, match.group(1))
+
+
+def _name_of(metadata: Message) -> tuple[str | None, str]:
+    """Return name and version; None is a name that is not valid."""
+    name = normalised(Ecosystem.PYPI, str(metadata["Name"] or ""))
+    return name, str(metadata["Version"] or "")
 
 
 def needed(found: Sequence[Distribution], environment: Mapping[str, str]) -> dict[str, list[str]]:
@@ -125,8 +131,7 @@ def _applies(need: Requirement, environment: Mapping[str, str], extra: str) -> b
 
 
 def _distribution(metadata: Message, rows: Sequence[BundleFile]) -> Distribution:
-    name = normalised(Ecosystem.PYPI, str(metadata["Name"] or ""))
-    version = str(metadata["Version"] or "")
+    name, version = _name_of(metadata)
     if name is None or not version:
         raise SbomError("A package in the bundle has no valid name and version.")
     lines = "".join(f"{file.sha256}  {file.path}\n" for file in rows)

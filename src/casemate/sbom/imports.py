@@ -37,7 +37,7 @@ def imports_of(bundle: Path, manifest: BundleManifest) -> Imports:
     for file in manifest.files:
         if not file.path.startswith(_CODE) or not file.path.endswith(".py"):
             continue
-        tree = _parsed(bundle / file.path) if file.size <= MAX_FILE_BYTES else None
+        tree = parsed(bundle / file.path)
         if tree is None:
             unread.append(file.path)
             continue
@@ -45,12 +45,12 @@ def imports_of(bundle: Path, manifest: BundleManifest) -> Imports:
             modules.update(_imported(node))
             if isinstance(node, ast.Constant) and type(node.value) is str and len(node.value) < 200:
                 texts.add(node.value)
-            if isinstance(node, ast.Call) and _imports(node):
-                first = node.args[0] if node.args else None
-                if isinstance(first, ast.Constant) and type(first.value) is str:
-                    modules.add(first.value)
-                else:
+            if isinstance(node, ast.Call) and is_import(node):
+                name = literal_name(node)
+                if name is None:
                     dynamic.append(f"{file.path}:{node.lineno}")
+                else:
+                    modules.add(name)
     return Imports(
         modules=frozenset(modules),
         texts=frozenset(texts),
@@ -59,9 +59,12 @@ def imports_of(bundle: Path, manifest: BundleManifest) -> Imports:
     )
 
 
-def _parsed(path: Path) -> ast.Module | None:
+def parsed(path: Path) -> ast.Module | None:
+    """Return the syntax of a source file; None for one that is too large, or no Python."""
     try:
-        return ast.parse(path.read_bytes())
+        with path.open("rb") as file:
+            source = file.read(MAX_FILE_BYTES + 1)
+        return ast.parse(source) if len(source) <= MAX_FILE_BYTES else None
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -74,7 +77,14 @@ def _imported(node: ast.AST) -> Iterator[str]:
         yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def _imports(call: ast.Call) -> bool:
+def is_import(call: ast.Call) -> bool:
+    """Tell whether a call is one of `importlib.import_module` or `__import__`, by its name."""
     called = call.func
     name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
     return name in _IMPORTERS
+
+
+def literal_name(call: ast.Call) -> str | None:
+    """Return the module that such a call names; None where that is known only when it runs."""
+    first = call.args[0] if call.args else None
+    return first.value if isinstance(first, ast.Constant) and type(first.value) is str else None

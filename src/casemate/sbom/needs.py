@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
 
@@ -86,11 +86,13 @@ def needs(bundle: Path, manifest: BundleManifest) -> Needs:
     _spread(direct, edges, standing, by)
 
     # (3) what could be imported where it is not seen, and what that needs
+    looked: frozenset[str] = frozenset()
     while True:
-        left = [name for name in names if name not in standing]
-        maybe = _named(bundle, manifest, owned, standing, {n: tops[n] for n in left}, imports)
+        left = {name: tops[name] for name in names if name not in standing}
+        maybe = _named(bundle, manifest, owned, standing, looked, left, imports)
         if not maybe:
             break
+        looked = frozenset(standing)
         for name, where in maybe.items():
             standing[name] = Standing.OPTIONAL
             by[name] |= where
@@ -182,10 +184,14 @@ def _named(
     manifest: BundleManifest,
     owned: Mapping[str, tuple[str, str]],
     standing: Mapping[str, Standing],
+    looked: Collection[str],
     candidates: Mapping[str, tuple[str, ...]],
     imports: Imports,
 ) -> dict[str, set[str]]:
-    """Return which candidates the code of what is needed names, and where."""
+    """Return which candidates the code of what is needed names, and where.
+
+    The packages `looked` were looked through for these before, and do not name them.
+    """
     found: dict[str, set[str]] = {}
     for name, tops in candidates.items():
         if any(text == top or text.startswith(f"{top}.") for top in tops for text in imports.texts):
@@ -209,6 +215,8 @@ def _named(
         if scanned > MAX_SCANNED_BYTES:
             # More than can be looked through: nothing is called unused.
             return found | {name: {owner} for name in left}
+        if owner in looked:
+            continue
         data = (bundle / file.path).read_bytes()
         for name, pattern in patterns.items():
             if pattern.search(data):

@@ -15,11 +15,10 @@ from pathlib import Path
 from casemate.advisories import Ecosystem, normalised
 from casemate.model.bundle import BundleManifest
 from casemate.sbom.distributions import owners
+from casemate.sbom.imports import is_import, literal_name, parsed
 
 MAX_SECONDS = 10.0
 """Of reading source; what was not read by then is said."""
-_MAX_BYTES = 2 * 1024 * 1024
-"""One source file; a larger one is not read."""
 NOT_FOUND = "no import of it was found, which proves nothing"
 _TOO_LONG = "its imports were not all read in time"
 
@@ -88,12 +87,7 @@ def _package_of(path: str) -> str:
 
 def _imports(path: Path, package: str) -> Iterator[str]:
     """Give the modules that a source file imports, wherever in it."""
-    try:
-        with path.open("rb") as file:
-            source = file.read(_MAX_BYTES + 1)
-        tree = ast.parse(source) if len(source) <= _MAX_BYTES else None
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return
+    tree = parsed(path)
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -102,10 +96,8 @@ def _imports(path: Path, package: str) -> Iterator[str]:
             if base:
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Call) and _is_import(node.func) and node.args:
-            first = node.args[0]
-            if isinstance(first, ast.Constant) and isinstance(first.value, str):
-                yield first.value.lstrip(".")
+        elif isinstance(node, ast.Call) and is_import(node) and (name := literal_name(node)):
+            yield name.lstrip(".")
 
 
 def _absolute(node: ast.ImportFrom, package: str) -> str:
@@ -114,8 +106,3 @@ def _absolute(node: ast.ImportFrom, package: str) -> str:
     parts = package.split(".") if package else []
     kept = parts[: len(parts) - node.level + 1]
     return ".".join((*kept, node.module) if node.module else kept)
-
-
-def _is_import(called: ast.expr) -> bool:
-    name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
-    return name in ("import_module", "__import__")

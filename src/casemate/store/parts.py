@@ -5,8 +5,9 @@ A value is bounded and written as a whole: each part holds those whose key falls
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
@@ -20,7 +21,7 @@ PARTS = 64
 
 
 class Parts(Generic[T]):
-    """Remembers things by their keys. Whoever calls has changes come one after the other."""
+    """Remembers things by their keys. Belongs to one event loop; changes wait for each other."""
 
     def __init__(
         self,
@@ -35,41 +36,42 @@ class Parts(Generic[T]):
         self._store = store
         self._name = name
         self._key = key
-        self._parts = parts
         self._decode = msgspec.json.Decoder(tuple[kind, ...]).decode  # type: ignore[valid-type]
+        self._in_part: list[dict[str, T]] = [{} for _ in range(parts)]
+        self._changing = asyncio.Lock()
         self.held: dict[str, T] = {}
+        """All of them; another object after each change."""
 
     async def load(self) -> None:
         """Read them. Raises StoreError for what cannot be understood."""
-        held: dict[str, T] = {}
-        for part in range(self._parts):
+        for part in range(len(self._in_part)):
             stored = await self._store.read(ReadNodeValue(name=self._value(part)))
-            if stored is not None:
-                held.update({self._key(each): each for each in self._decoded(stored)})
-        self.held = held
+            found = () if stored is None else self._decoded(stored)
+            self._in_part[part] = {self._key(each): each for each in found}
+        self.held = {key: each for part in self._in_part for key, each in part.items()}
 
     async def put(self, *things: T) -> None:
         """Keep things, in place of those with the same keys."""
-        await self._write({**self.held, **{self._key(each): each for each in things}})
+        await self._change({self._key(each): each for each in things})
 
     async def drop(self, keys: Iterable[str]) -> None:
         """Forget the things with these keys."""
-        gone = set(keys)
-        await self._write({key: each for key, each in self.held.items() if key not in gone})
+        await self._change(dict.fromkeys(keys))
 
-    async def _write(self, held: dict[str, T]) -> None:
-        changed = {
-            self._part(key)
-            for key in held.keys() | self.held.keys()
-            if held.get(key) != self.held.get(key)
-        }
-        for part in sorted(changed):
-            own = [held[key] for key in sorted(held) if self._part(key) == part]
-            value = msgspec.json.encode(own)
-            await self._store.change(KeepNodeValue(name=self._value(part), value=value))
-            # Part by part: what was written is known, also where the next one fails.
-            rest = {key: each for key, each in self.held.items() if self._part(key) != part}
-            self.held = rest | {self._key(each): each for each in own}
+    async def _change(self, wanted: Mapping[str, T | None]) -> None:
+        """Write the parts in which something changes; None is forgotten."""
+        async with self._changing:
+            changed: dict[int, dict[str, T | None]] = {}
+            for key, thing in wanted.items():
+                if self.held.get(key) != thing:
+                    changed.setdefault(self._part(key), {})[key] = thing
+            for part in sorted(changed):
+                own = _with(self._in_part[part], changed[part])
+                value = msgspec.json.encode([own[key] for key in sorted(own)])
+                await self._store.change(KeepNodeValue(name=self._value(part), value=value))
+                # Part by part: what was written is known, also where the next one fails.
+                self._in_part[part] = own
+                self.held = _with(self.held, changed[part])
 
     def _decoded(self, stored: bytes) -> tuple[T, ...]:
         try:
@@ -81,7 +83,13 @@ class Parts(Generic[T]):
             ) from error
 
     def _part(self, key: str) -> int:
-        return int.from_bytes(hashlib.sha256(key.encode()).digest()[:2]) % self._parts
+        return int.from_bytes(hashlib.sha256(key.encode()).digest()[:2]) % len(self._in_part)
 
     def _value(self, part: int) -> str:
         return f"{self._name} {part}"
+
+
+def _with(held: Mapping[str, T], changed: Mapping[str, T | None]) -> dict[str, T]:
+    """Return what is held once something of it has changed; None is gone."""
+    after = {**held, **changed}
+    return {key: thing for key, thing in after.items() if thing is not None}

@@ -186,6 +186,14 @@ class Signatures:
 
         Raises UnsignedError if those whose word is needed have not given it.
         """
+        making: asyncio.Future[bytes] | None = None
+
+        def expected() -> asyncio.Future[bytes]:
+            """Return what every signed SBOM has to be; made once, however many there are."""
+            nonlocal making
+            making = making or asyncio.ensure_future(_comparable(sbom()))
+            return making
+
         digest, rule = manifest.digest(), self._rules.get(manifest.project)
         waiting = [
             one
@@ -200,7 +208,7 @@ class Signatures:
             if len(counted) >= needed:
                 break
             try:
-                said = await self._sound(one, manifest, sbom)
+                said = await self._sound(one, manifest, expected)
             except InvalidInputError as error:
                 reason = error.message
                 continue
@@ -223,7 +231,7 @@ class Signatures:
         self,
         kept: Attestation,
         manifest: BundleManifest,
-        sbom: Callable[[], Awaitable[dict[str, Any]]],
+        expected: Callable[[], Awaitable[bytes]],
     ) -> Vouched:
         """Return what an attestation says of just this bundle. Raises SignatureError."""
         said = await self._read(kept.digest, kept.provenance, kept.sbom)
@@ -232,7 +240,8 @@ class Signatures:
             raise SignatureError("The provenance is of another function.")
         if said.statement != kept.statement:
             raise SignatureError("The provenance is not the one that was brought.")
-        if said.sbom is None or comparable_sbom(said.sbom) != comparable_sbom(await sbom()):
+        signed = said.sbom
+        if signed is None or await asyncio.to_thread(comparable_sbom, signed) != await expected():
             raise SignatureError(
                 "The signed SBOM is not that of the bundle.",
                 next_step="Build with the release that the node has, and sign anew.",
@@ -358,6 +367,11 @@ class Signatures:
                 reason=problem,
             )
         )
+
+
+async def _comparable(sbom: Awaitable[dict[str, Any]]) -> bytes:
+    document = await sbom
+    return await asyncio.to_thread(comparable_sbom, document)
 
 
 def _unsigned(

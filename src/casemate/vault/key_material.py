@@ -12,6 +12,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+from casemate.kernel.durability import sync_folder
 from casemate.vault.envelope import KEY_BYTES, new_key
 from casemate.vault.errors import MasterKeySourceError
 
@@ -115,11 +116,7 @@ def create_key_file(path: Path) -> bytes:
             file.write(base64.b64encode(key) + b"\n")
             file.flush()
             os.fsync(descriptor)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError as error:
         raise MasterKeySourceError(
             f"The master key {path} cannot be made: {error.strerror}.",

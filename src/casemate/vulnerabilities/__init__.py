@@ -7,9 +7,9 @@ What advisories say is told by `casemate.advisories`; here is what the node make
 """
 
 from casemate.vulnerabilities.advisories import UPLOAD_PREFIX, Advisories
-from casemate.vulnerabilities.bundle_packages import named, packages_of
+from casemate.vulnerabilities.bundle_packages import Packages, named, packages_of
 from casemate.vulnerabilities.exceptions import Exceptions
-from casemate.vulnerabilities.gate import Gate, VulnerableError
+from casemate.vulnerabilities.gate import Gate, Stamp, VulnerableError
 from casemate.vulnerabilities.watch import Live, Watch
 from casemate.vulnerabilities.weighing import weigh
 
@@ -19,6 +19,8 @@ __all__ = [
     "Exceptions",
     "Gate",
     "Live",
+    "Packages",
+    "Stamp",
     "VulnerableError",
     "Watch",
     "named",

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from casemate.advisories import Header, Standing, receive
+import msgspec
+
+from casemate.advisories import Standing, receive
 from casemate.model.facts import Actor, AdvisoriesImported, Fact
 from casemate.model.vulnerability import AdvisoryRules
 from casemate.operations.advisories import AdvisoriesStatus, ListLiveHoles, LiveHoles
@@ -44,8 +46,7 @@ class Advisories:
 
     async def status(self) -> AdvisoriesStatus:
         """Return how the advisories stand."""
-        standing = await self.gate.standing()
-        return _status(standing, standing.header, self.gate.rules)
+        return _status(await self.gate.standing(), self.gate.rules)
 
     async def take(self, file: Path, by: Actor, *, fewer: bool) -> AdvisoriesStatus:
         """Put a database in force, and judge by it. Raises SourceError, OlderError, BusyError."""
@@ -78,7 +79,7 @@ class Advisories:
         return LiveHoles(judged_at=self._watch.judged_at, holes=holes, problems=problems)
 
 
-def _status(standing: Standing, header: Header | None, rules: AdvisoryRules) -> AdvisoriesStatus:
+def _status(standing: Standing, rules: AdvisoryRules) -> AdvisoriesStatus:
     told = AdvisoriesStatus(
         good=standing.good,
         problems=tuple(f"{each.kind.value}: {each.text}" for each in standing.problems),
@@ -86,18 +87,15 @@ def _status(standing: Standing, header: Header | None, rules: AdvisoryRules) -> 
         next_step=standing.next_step or "",
         rules=rules,
     )
+    header = standing.header
     if header is None:
         return told
-    return AdvisoriesStatus(
-        good=told.good,
+    return msgspec.structs.replace(
+        told,
         imported=header.imported,
         source=header.source,
         newest=header.newest,
         records=header.records,
         exploited=header.exploited,
         likelihoods=header.likelihoods,
-        problems=told.problems,
-        warnings=told.warnings,
-        next_step=told.next_step,
-        rules=rules,
     )

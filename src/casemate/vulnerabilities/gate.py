@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
-from casemate.advisories import Judgement, Package, Place, Problem, Standing, Trouble, judge, look
-from casemate.model.bundle import BundleManifest
+from casemate.advisories import Judgement, Place, Problem, Standing, Trouble, judge, look
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.errors import ConflictError
 from casemate.model.facts import Actor, Fact, FunctionPlace
@@ -17,7 +17,7 @@ from casemate.model.vulnerability import AdvisoryRules, Hole, JudgedFunction
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.errors import StoreError
 from casemate.store.interface import Store
-from casemate.vulnerabilities.bundle_packages import Packages, packages_of
+from casemate.vulnerabilities.bundle_packages import Packages
 from casemate.vulnerabilities.exceptions import Exceptions
 from casemate.vulnerabilities.inventory import Inventory
 from casemate.vulnerabilities.weighing import weigh
@@ -38,6 +38,16 @@ class _Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     rules: AdvisoryRules = AdvisoryRules()
     latest: float = 0.0
+
+
+class Stamp(NamedTuple):
+    """What a deploy is judged by, as it is at a moment."""
+
+    database: tuple[int, int, int]
+    """Of the file of advisories: inode, time and size."""
+    exceptions: int
+    """How often they have changed."""
+    rules: AdvisoryRules
 
 
 class Gate:
@@ -136,19 +146,21 @@ class Gate:
             problems=(*judged.problems, *self._clock_problem()),
         )
 
-    def stamp(self) -> object:
+    def stamp(self) -> Stamp:
         """Return what changes with anything that a deploy is judged by."""
         try:
             stat = self.place.database.stat()
             file = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         except OSError:
             file = (0, 0, 0)
-        return file, self.exceptions.revision, self.rules
+        return Stamp(file, self.exceptions.revision, self.rules)
 
-    async def require(self, manifest: BundleManifest, by: Actor) -> None:
-        """Let a bundle be deployed, or record that it is not and raise VulnerableError."""
-        project, function = manifest.project, manifest.function.name
-        judged = await self.judged(project, function, packages_of(manifest))
+    async def require(self, project: str, function: str, found: Packages, by: Actor) -> None:
+        """Let a bundle with these packages be deployed, or record that it is not.
+
+        Raises VulnerableError.
+        """
+        judged = await self.judged(project, function, found)
         if not judged.refused:
             return
         error = refusal(project, function, judged)
@@ -163,12 +175,6 @@ class Gate:
             )
         )
         raise error
-
-    async def note(self, digest: str, manifest: BundleManifest) -> Sequence[Package]:
-        """Remember which packages a bundle has, to judge them again."""
-        found = packages_of(manifest)
-        await self.inventory.put(digest, found)
-        return found.packages
 
 
 def refusal(project: str, function: str, judged: JudgedFunction) -> VulnerableError:

@@ -246,12 +246,11 @@ def openvex(
         else:
             statement["action_statement"] = hole.why
         statements.append(statement)
-    moment = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     document = {
         "@context": f"{_CONTEXT}v0.2.0",
         "@id": f"urn:uuid:{uuid.uuid5(_NAMESPACE, json.dumps(statements, sort_keys=True))}",
         "author": author,
-        "timestamp": moment,
+        "timestamp": _moment(at),
         "version": 1,
         "statements": statements,
     }
@@ -284,7 +283,7 @@ def cyclonedx(
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
         "version": 1,
-        "metadata": {"timestamp": datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")},
+        "metadata": {"timestamp": _moment(at)},
         "components": [
             {
                 "type": "library",
@@ -302,5 +301,10 @@ def cyclonedx(
 
 def _justification(verdict: Verdict, exception: AdvisoryException | None) -> str:
     """Return why somebody has said that a function is not affected; empty if nobody has."""
-    excepted = verdict is Verdict.EXCEPTED and exception is not None
-    return exception.justification if excepted and exception is not None else ""
+    if verdict is not Verdict.EXCEPTED or exception is None:
+        return ""
+    return exception.justification
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
@@ -31,8 +32,8 @@ from casemate.model.vulnerability import (
 from casemate.operations.quarantine import MAX_REASON, QuarantineFunction
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
-from casemate.vulnerabilities.bundle_packages import Packages
-from casemate.vulnerabilities.gate import Gate, in_words
+from casemate.vulnerabilities.bundle_packages import Packages, packages_of
+from casemate.vulnerabilities.gate import Gate, Stamp, in_words
 
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
@@ -93,10 +94,12 @@ class Watch:
         self._unreliable = ""
         self.judged_at: float | None = None
         """When all was judged last; None: not yet."""
-        self._stamp: object = None
+        self._stamp: Stamp | None = None
         self._judged: dict[tuple[Package, ...], Judgement] = {}
         """By the advisories of now, so that a change of what is live costs little."""
         self._changed = self._again = False
+        self._uncontained: dict[tuple[str, str], frozenset[str]] = {}
+        """Holes of functions that could not be put into quarantine: it is tried again."""
         self._wake = asyncio.Event()
         self._looking = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
@@ -128,22 +131,21 @@ class Watch:
         self._wake.set()
 
     async def _repeat(self) -> None:
-        due = 0.0
+        due, ends = 0.0, math.inf
         while not self._ending:
             try:
                 stamp = await asyncio.to_thread(self._gate.stamp)
-                ends = self._gate.exceptions.next_end()
                 now = time.time()
-                if stamp != self._stamp or now >= due:
+                ended, ends = now >= ends, self._gate.exceptions.next_end() or math.inf
+                if now >= due or stamp != self._stamp:
                     await self._gate.note_time()
+                if now >= due:
                     self._judged.clear()
+                changed = self._changed or bool(self._uncontained) or stamp != self._stamp
+                if now >= due or ended or changed:
                     await self.look()
+                if now >= due:
                     due = now + EVERY_SECONDS
-                elif self._changed:
-                    again, self._again = self._again, False
-                    await self.look(again=again)
-                if ends is not None:
-                    due = min(due, ends)
             except Exception:  # noqa: BLE001 - logged; it is looked again soon
                 _log.exception("what is live could not be judged")
             with suppress(TimeoutError):
@@ -153,17 +155,24 @@ class Watch:
     async def look(self, *, again: bool = False) -> None:
         """Judge all that is live now. With `again` all that is found is acted on, not only news."""
         async with self._looking:
-            self._changed = False
-            stamp = await asyncio.to_thread(self._gate.stamp)
-            if stamp != self._stamp:
-                self._judged.clear()
-            live = await self._live()
-            packages = [await self._packages(one) for one in live]
-            await self._judge({each.packages for each in packages} - self._judged.keys())
-            functions = await asyncio.to_thread(self._weighed, live, packages)
-            await self._act(functions, again=again)
-            await self._gate.inventory.keep_only(self._digests())
-            self._stamp, self.judged_at = stamp, time.time()
+            again, self._again, self._changed = again or self._again, False, False
+            try:
+                await self._look(again=again)
+            except BaseException:
+                self._again, self._changed = self._again or again, True
+                raise
+
+    async def _look(self, *, again: bool) -> None:
+        stamp = await asyncio.to_thread(self._gate.stamp)
+        if self._stamp is None or stamp.database != self._stamp.database:
+            self._judged.clear()
+        live = await self._live()
+        packages = [await self._packages(one) for one in live]
+        await self._judge({each.packages for each in packages} - self._judged.keys())
+        functions = await asyncio.to_thread(self._weighed, live, packages)
+        await self._act(functions, again=again)
+        await self._gate.inventory.keep_only(self._digests())
+        self._stamp, self.judged_at = stamp, time.time()
 
     def _weighed(
         self, live: Sequence[Live], packages: Sequence[Packages]
@@ -187,16 +196,17 @@ class Watch:
 
     async def _packages(self, live: Live) -> Packages:
         known = self._gate.inventory.get(live.digest)
-        if known is None:
-            try:
-                await self._gate.note(live.digest, await self._manifest(live.digest))
-            except CasemateError as error:
-                _log.error("the packages of %s/%s are not known: %s", *live[:2], error)
-            known = self._gate.inventory.get(live.digest)
-        # A bundle that cannot be read is not one without packages.
-        return known or Packages(
-            unknown=(NotJudged(package=live.digest, reason="its packages are not known"),)
-        )
+        if known is not None:
+            return known
+        try:
+            found = packages_of(await self._manifest(live.digest))
+            await self._gate.inventory.put(live.digest, found)
+        except CasemateError as error:
+            _log.error("the packages of %s/%s are not known: %s", *live[:2], error)
+            # A bundle that cannot be read is not one without packages.
+            reason = "its packages are not known"
+            return Packages(unknown=(NotJudged(package=live.digest, reason=reason),))
+        return found
 
     async def _act(
         self, functions: dict[tuple[str, str], list[tuple[Live, JudgedFunction]]], *, again: bool
@@ -205,14 +215,17 @@ class Watch:
         found: list[LiveHole] = []
         problems: list[LiveProblem] = []
         told: list[_Told] = []
+        uncontained: dict[tuple[str, str], frozenset[str]] = {}
         now = time.time()
         for (project, function), judged in functions.items():
             before = self._told.held.get(f"{project}/{function}")
             known = {} if before is None else before.holes
             holes = {_key(hole): (one, hole) for one, each in judged for hole in each.holes}
             since = {key: known.get(key, now) for key in list(holes)[:MAX_KEPT]}
-            fresh = [pair for key, pair in holes.items() if again or key not in known]
-            await self._contain([hole for _, hole in fresh], project, function)
+            missed = self._uncontained.get((project, function), frozenset())
+            acted = [key for key in holes if again or key not in known or key in missed]
+            if not await self._contain([holes[key][1] for key in acted], project, function):
+                uncontained[project, function] = frozenset(acted)
             news += [pair for key, pair in holes.items() if key not in known]
             found += [
                 LiveHole(project=project, function=function, since=since.get(key, now), hole=hole)
@@ -225,15 +238,16 @@ class Watch:
             if since != known:
                 told.append(_Told(project=project, function=function, holes=since))
         self._found, self._problems = tuple(found), tuple(problems)
+        self._uncontained = uncontained
         self._tell(news, problems)
         await self._told.put(*told)
 
-    async def _contain(self, holes: Sequence[Hole], project: str, function: str) -> None:
-        """Put a function into quarantine where the rules say so."""
+    async def _contain(self, holes: Sequence[Hole], project: str, function: str) -> bool:
+        """Put a function into quarantine where the rules say so; return whether that went well."""
         when = self._gate.rules.quarantine
         wanted = [hole for hole in holes if _contains(hole, when)]
         if not wanted:
-            return
+            return True
         reason = "; ".join(in_words(hole) for hole in wanted)[:MAX_REASON]
         kill = any(hole.malicious for hole in wanted)
         try:
@@ -242,6 +256,8 @@ class Watch:
             )
         except CasemateError as error:
             _log.error("%s/%s is not in quarantine: %s", project, function, error)
+            return False
+        return True
 
     def _tell(self, news: Sequence[tuple[Live, Hole]], problems: Sequence[LiveProblem]) -> None:
         now = time.time()

@@ -91,12 +91,14 @@ def _reason(found: Finding, rules: AdvisoryRules) -> str:
 
 def _undecided(missed: NotJudged, exceptions: tuple[AdvisoryException, ...], now: float) -> Hole:
     """Return what an advisory may say of a package, where that cannot be told."""
-    package = package_of_purl(missed.package)
-    named = isinstance(package, str)
+    found = package_of_purl(missed.package)
+    ecosystem, package, version = "", missed.package, ""
+    if not isinstance(found, str):
+        ecosystem, package, version = found.ecosystem.value, found.name, found.version
     hole = Hole(
-        ecosystem="" if isinstance(package, str) else package.ecosystem.value,
-        package=missed.package if isinstance(package, str) else package.name,
-        version="" if isinstance(package, str) else package.version,
+        ecosystem=ecosystem,
+        package=package,
+        version=version,
         id=missed.id,
         ids=(missed.id,),
         severity=Severity.UNKNOWN.value,
@@ -109,7 +111,7 @@ def _undecided(missed: NotJudged, exceptions: tuple[AdvisoryException, ...], now
         verdict=Verdict.REFUSED,
         why=f"whether it is affected cannot be told: {missed.reason}",
     )
-    return hole if named else _excepted(hole, exceptions, now)
+    return hole if isinstance(found, str) else _excepted(hole, exceptions, now)
 
 
 def _excepted(hole: Hole, exceptions: tuple[AdvisoryException, ...], now: float) -> Hole:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from joserfc.jwk import RSAKey
 
 from casemate.accounts import OidcProviderError, OidcSettings, OidcSettingsError
 from casemate.accounts.oidc import Nonces, Provider
@@ -19,61 +15,15 @@ from casemate.accounts.oidc.nonces import LIFETIME
 from casemate.accounts.oidc.provider import KEEP, MAX_BYTES, REFRESH_AFTER
 from casemate.accounts.oidc.settings import require_valid
 from support.accounts import Clock
-
-KEY = RSAKey.generate_key(2048, {"kid": "one"}).as_dict(private=False)
-
-
-class Published:
-    """A provider's two documents, as a test wants them."""
-
-    def __init__(self) -> None:
-        self.requests: list[str] = []
-        self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
-        self.delay = 0.0
-        published = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                published.requests.append(self.path)
-                time.sleep(published.delay)
-                status, headers, body = published.answers.get(self.path, (404, {}, b""))
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.issuer = f"http://127.0.0.1:{self.server.server_port}"
-        self.configuration = {
-            "issuer": self.issuer,
-            "authorization_endpoint": f"{self.issuer}/auth",
-            "token_endpoint": f"{self.issuer}/token",
-            "jwks_uri": f"{self.issuer}/jwks",
-        }
-        self.publish()
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def publish(self, *keys: dict[str, object], **change: object) -> None:
-        document = {n: v for n, v in {**self.configuration, **change}.items() if v is not None}
-        self.put("/.well-known/openid-configuration", document)
-        self.put("/jwks", {"keys": list(keys or (KEY,))})
-
-    def put(self, path: str, document: object, status: int = 200, **headers: str) -> None:
-        body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        self.answers[path] = (status, headers, body)
+from support.oidc.published import PUBLIC as KEY
+from support.oidc.published import Published
 
 
 @pytest.fixture
 def published() -> Iterator[Published]:
     made = Published()
     yield made
-    made.server.shutdown()
-    made.server.server_close()
+    made.close()
 
 
 def provider_of(published: Published, clock: Clock | None = None) -> Provider:
@@ -160,8 +110,7 @@ def test_redirects_are_not_followed(published: Published) -> None:
     with pytest.raises(OidcProviderError):
         fetch(provider_of(published))
     assert elsewhere.requests == []
-    elsewhere.server.shutdown()
-    elsewhere.server.server_close()
+    elsewhere.close()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from casemate.advisories import Imported, Place, Wanted, import_advisories
+from casemate.advisories import Place
+from casemate.advisories.importing import Imported, Wanted, import_advisories
 from support.advisories import NOW, Record
 
 

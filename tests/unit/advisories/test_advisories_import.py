@@ -22,13 +22,12 @@ from casemate.advisories import (
     RecordError,
     SourceError,
     Trouble,
-    Wanted,
-    import_advisories,
     judge,
     limits,
     look,
 )
 from casemate.advisories.budget import Budget
+from casemate.advisories.importing import Wanted, import_advisories
 from casemate.advisories.place import Attempt
 from casemate.advisories.reading import read_files
 from support.advisories import NOW, Record, npm, pypi, record

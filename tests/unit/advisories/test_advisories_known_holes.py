@@ -10,15 +10,8 @@ from pathlib import Path
 import pytest
 from known_holes import NPM, PYPI, Hole
 
-from casemate.advisories import (
-    Database,
-    Ecosystem,
-    Package,
-    Place,
-    Wanted,
-    import_advisories,
-    judge,
-)
+from casemate.advisories import Database, Ecosystem, Package, Place, judge
+from casemate.advisories.importing import Wanted, import_advisories
 from support.advisories import NOW, Record, record
 
 ALL = [(Ecosystem.PYPI, hole) for hole in PYPI] + [(Ecosystem.NPM, hole) for hole in NPM]

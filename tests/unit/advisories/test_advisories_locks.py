@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from casemate.advisories import Listed, LockFileError, read_packages
+from casemate.advisories import LockFileError
 from casemate.advisories import limits as bounds
+from casemate.advisories.locks import Listed, read_packages
 from support.advisories import npm, pypi
 
 ROOT = Path(__file__).parents[3]

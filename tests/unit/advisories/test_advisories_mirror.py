@@ -12,17 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from casemate.advisories import (
-    CutShortError,
-    Ecosystem,
-    SourceError,
-    Trouble,
-    Wanted,
-    import_advisories,
-    judge,
-    limits,
-    look,
-)
+from casemate.advisories import CutShortError, Ecosystem, SourceError, Trouble, judge, limits, look
+from casemate.advisories.importing import Wanted, import_advisories
 from support.advisories import NOW, Record, pypi, record
 
 PYPI = (Ecosystem.PYPI,)

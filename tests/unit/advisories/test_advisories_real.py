@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from real_holes import REAL
 
-from casemate.advisories import Database, Judge, Place, Wanted, import_advisories, judge
+from casemate.advisories import Database, Judge, Place, judge
+from casemate.advisories.importing import Wanted, import_advisories
 from support.advisories import NOW, pypi
 
 EXCERPT = Path(__file__).parent / "pypa" / "pypa-advisories-2024-10-10.zip"

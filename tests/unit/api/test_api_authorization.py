@@ -22,6 +22,7 @@ UNDECIDED = {
     "login": "gets a credential",
     "beginOidcLogin": "gets a credential",
     "oidcLogin": "gets a credential",
+    "workloadLogin": "gets a credential",
     "beginEnrolment": "needs a code that is used once",
     "confirmEnrolment": "needs a code that is used once",
     "openapi": "describes the API, the same for every node",

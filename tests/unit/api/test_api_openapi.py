@@ -119,6 +119,7 @@ def test_what_needs_no_credential_is_health_and_getting_one() -> None:
         "/api/v1/login",
         "/api/v1/login/oidc",
         "/api/v1/login/oidc/begin",
+        "/api/v1/login/workload",
         "/api/v1/enrol",
         "/api/v1/enrol/confirm",
     }

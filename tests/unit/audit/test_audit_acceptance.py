@@ -14,8 +14,10 @@ from casemate.audit import (
     audit,
     baseline_text,
     changed_since,
+    changes,
     changes_for,
     duties_at,
+    left_alone,
     read_baseline,
 )
 from casemate.audit.rules.examples import function, python, resource
@@ -150,6 +152,67 @@ def test_a_repository_cannot_have_its_programs_run(tmp_path: Path) -> None:
     assert not ran.exists()
 
 
+@pytest.mark.parametrize("name", ["x", "a.b", "a=b", "A"])
+@pytest.mark.parametrize("part", ["clean", "process"])
+def test_a_filter_of_a_repository_is_not_run(tmp_path: Path, name: str, part: str) -> None:
+    app(tmp_path)
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "a")
+    ran = tmp_path / "ran"
+    git(tmp_path, "config", f"filter.{name}.{part}", f"touch {ran}; cat")
+    git(tmp_path, "config", f"filter.{name}.required", "true")
+    (tmp_path / ".git/info/attributes").write_text(f"* filter={name}\n")
+    (tmp_path / "src/app.py").write_text("x = 1\n")
+    assert "src/app.py" in changed_since(tmp_path, "HEAD")
+    assert not ran.exists()
+
+
+def test_a_repository_in_a_repository_has_no_program_run(tmp_path: Path) -> None:
+    root, inner = tmp_path / "root", tmp_path / "root/inner"
+    for folder in (root, inner):
+        app(folder)
+        git(folder, "init", "-q")
+        git(folder, "add", "src", "template.yaml")
+        git(folder, "commit", "-qm", "a")
+    git(root, "add", "inner")
+    git(root, "commit", "-qm", "b")
+    ran = tmp_path / "ran"
+    git(inner, "config", "filter.x.clean", f"touch {ran}; cat")
+    (inner / ".git/info/attributes").write_text("* filter=x\n")
+    (inner / "src/app.py").write_text("x = 1\n")
+    assert changed_since(root, "HEAD") == frozenset()
+    assert not ran.exists()
+
+
+def test_what_the_environment_tells_git_still_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-qm", "a", "--allow-empty")
+    git(tmp_path, "config", "filter.x.clean", "cat")
+    (tmp_path / "a.py").write_text("")
+    (tmp_path / "passed-over").write_text("*.py\n")
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "core.excludesFile")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", str(tmp_path / "passed-over"))
+    assert changed_since(tmp_path, "HEAD") == {"passed-over"}
+
+
+def test_more_changed_files_than_are_looked_at_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "commit", "-qm", "a", "--allow-empty")
+    for name in "abc":
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(changes, "_MAX_FILES", 3)
+    assert len(changed_since(tmp_path, "HEAD")) == 3
+    (tmp_path / "d").write_text("")
+    with pytest.raises(CasemateError, match="More than 3 files"):
+        changed_since(tmp_path, "HEAD")
+
+
 def test_what_is_safe_is_mended_and_shown(tmp_path: Path) -> None:
     files = resource(
         "AWS::KMS::Key",
@@ -179,7 +242,8 @@ def test_what_is_written_in_another_way_is_left_alone(tmp_path: Path, text: str)
     (tmp_path / "template.yaml").write_text(text)
     report = audit(tmp_path, Options(only=("DATA-060",)))
     assert report.findings
-    assert changes_for(report.findings, Workspace(tmp_path)) == []
+    workspace = Workspace(tmp_path)
+    assert changes_for(report.findings, workspace) == []
 
 
 def test_code_is_mended_where_its_meaning_stays(tmp_path: Path) -> None:
@@ -229,3 +293,28 @@ def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
     assert "Python 2" in told["src/old.py"]
     assert told["src/deep.py"].startswith(("it cannot be parsed", "it is no Python 3"))
     assert "no YAML" in told["other.yaml"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Resources:\r\n  K:\r\n    Type: AWS::KMS::Key\r\n    Properties:\r\n      Description: a\r\n",
+        "Resources:\n  K:\n    Type: AWS::KMS::Key\n    Properties:\n      Description: ü\n".encode(
+            "latin-1"
+        ),
+        "Resources:\n  K:\n    Type: AWS::KMS::Key\n    Properties:\n      Description: a\n".encode(
+            "utf-16"
+        ),
+        b"\xef\xbb\xbfResources:\n  K:\n    Type: AWS::KMS::Key\n    Properties:\n      Description: a\n",
+    ],
+    ids=["ends-of-windows", "latin-1", "utf-16", "mark"],
+)
+def test_a_file_of_which_more_would_change_than_is_shown_is_left_alone(
+    tmp_path: Path, data: bytes
+) -> None:
+    (tmp_path / "template.yaml").write_bytes(data)
+    report = audit(tmp_path, Options(only=("DATA-060",)))
+    assert report.findings
+    workspace = Workspace(tmp_path)
+    assert changes_for(report.findings, workspace) == []
+    assert left_alone(report.findings, workspace) == ["template.yaml"]

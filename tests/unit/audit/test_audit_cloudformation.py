@@ -93,6 +93,8 @@ def test_functions_of_templates(value: object, found: object) -> None:
         {"Fn::If": [[], {}, {}]},
         {"Fn::Length": 3},
         {"Fn::And": {}},
+        {"Fn::Select": ["²", ["a"]]},
+        {"Fn::Select": ["9" * 5000, ["a"]]},
     ],
 )
 def test_functions_that_are_written_wrongly_are_no_crash(value: object) -> None:

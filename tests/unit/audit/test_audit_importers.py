@@ -119,6 +119,7 @@ def test_functions_events_and_roles_of_the_serverless_framework() -> None:
         "service: a\nprovider: {name: azure}\nfunctions: {f: {handler: a.b}}",
         "service: a\nprovider: {name: aws}\ncustom: {a: '${self:custom.b}', b: '${self:custom.a}'}\nfunctions: {f: {handler: '${self:custom.a}'}}",
         "service: a\nprovider: {name: aws}\nfunctions: {f: {handler: '${${${${x}}}}', image: [1]}}\nresources: {Resources: [1], extensions: 3}",
+        "service: a\nprovider: {name: aws, memorySize: '1e999'}\ncustom: {a: [b], n: '${self:custom.a.²}${self:custom.a.9}${self:custom.a.0}'}\nfunctions: {f: {handler: '${self:custom.n}', timeout: .inf}}",
         "service: a\nprovider: {name: aws}\nfunctions: [{f: {handler: a.b}}, x, '${file(../../etc/passwd)}']",
     ],
 )
@@ -330,6 +331,10 @@ def test_projects_of_casemate() -> None:
         "[function]\na = 1",
         "[function.a]\ngrants = 3\nhttp = 1\nlimits = []\n",
         "a = " + "[" * 300 + "]" * 300,
+        "[function.a.limits]\nconcurrency = inf\n",
+        "[function.a.limits]\nconcurrency = nan\n[[function.a.http]]\nmethod = -inf\n",
+        '[function.a.limits]\nmemory = "1e999MB"\ntimeout = "1e999s"\n',
+        f"function.a.public = 0x{'f' * 5000}\n[project]\nname = 0x{'f' * 5000}\n",
     ],
 )
 def test_projects_that_are_wrong_are_no_crash(text: str) -> None:
@@ -362,3 +367,58 @@ def test_functions_of_google_and_code_alone() -> None:
     [alone] = applications_of(Workspace.of({"a.py": "x = 1\n"}))
     assert (alone.platform, alone.functions[0].files) == (Platform.CODE, ("a.py",))
     assert list(applications_of(Workspace.of({"README.md": "x"}))) == []
+
+
+@pytest.mark.parametrize("endless", ["Infinity", "-Infinity", "NaN", '"inf"', '"1e999"', "9" * 400])
+def test_numbers_without_an_end_are_not_known(endless: str) -> None:
+    template = (
+        '{"Resources": {"L": {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": '
+        '"/aws/lambda/${F}", "RetentionInDays": #}}, "F": {"Type": "AWS::Lambda::Function", '
+        '"Properties": {"MemorySize": #, "Timeout": #, "ReservedConcurrentExecutions": #}}}\t}'
+    )
+    f = function(application(template.replace("#", endless), "t.json"), "F")
+    assert (f.memory, f.concurrency, f.logging.retention_days) == (None, None, None)
+
+
+def test_limits_of_containers_without_an_end_are_not_known() -> None:
+    text = "apiVersion: serving.knative.dev/v1\nkind: Service\nspec: {template: {metadata: {annotations: {autoscaling.knative.dev/max-scale: inf}}, spec: {containers: [{resources: {limits: {memory: 1e999Gi}}}]}}}\n"
+    [k] = application(text, "k.yaml").functions
+    assert (k.memory, k.concurrency) == (None, None)
+    text = "provider: {name: openfaas}\nfunctions:\n  f: {lang: python3, handler: ./f, limits: {memory: 1e999Gi}, environment: {exec_timeout: 1e999h}}\n"
+    [f] = application(text, "stack.yml").functions
+    assert (f.memory, f.timeout) == (None, None)
+
+
+def test_settings_of_methods_in_a_plan_are_those_of_their_stage() -> None:
+    rest: dict[str, object] = {"rest_api_id": {"references": ["aws_api_gateway_rest_api.a.id"]}}
+    resources: list[tuple[str, str, dict[str, object], dict[str, object]]] = [
+        ("aws_api_gateway_rest_api", "a", {}, {})
+    ]
+    for name in ("open", "named", "referred"):
+        resources.append(("aws_api_gateway_stage", name, {"stage_name": name}, rest))
+    settings: dict[str, object] = {"settings": [{"throttling_rate_limit": 5}]}
+    stage = {"stage_name": {"references": ["aws_api_gateway_stage.referred.stage_name"]}}
+    other: dict[str, object] = {"rest_api_id": {"references": ["aws_api_gateway_rest_api.b.id"]}}
+    attached: list[tuple[str, dict[str, object], dict[str, object]]] = [
+        ("1", {"stage_name": "named", **settings}, rest),
+        ("2", settings, {**rest, **stage}),
+        ("3", {"stage_name": "open", **settings}, other),
+        ("4", settings, {}),
+    ]
+    for name, values, expressions in attached:
+        resources.append(("aws_api_gateway_method_settings", name, values, expressions))
+    rows = [
+        {"address": f"{kind}.{name}", "type": kind, "values": values, "expressions": expressions}
+        for kind, name, values, expressions in resources
+    ]
+    plan = {
+        "planned_values": {"root_module": {"resources": rows}},
+        "configuration": {"root_module": {"resources": rows}},
+    }
+    found = application(json.dumps(plan), "plan.json")
+    stages = {a.name.rpartition("/")[2]: a.settings.get("throttled") for a in found.assets}
+    assert {name: stages[name] for name in ("open", "named", "referred")} == {
+        "open": False,
+        "named": True,
+        "referred": True,
+    }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from hypothesis import strategies as st
 from casemate.audit.auditing import _findings, applications_of
 from casemate.audit.code.reading import Code
 from casemate.audit.importers.aws.assets import KINDS
+from casemate.audit.rule import Hit, Subject
 from casemate.audit.rules import examples
 from casemate.audit.rules.all import RULES
 from casemate.audit.workspace import Workspace
@@ -161,3 +165,195 @@ def test_templates_of_random_shapes_are_no_crash(resources: dict[str, tuple[str,
 def test_random_texts_are_no_crash(text: str) -> None:
     for name in ("casemate.toml", "template.yaml", "serverless.yml", "app.py", "requirements.txt"):
         failures({name: text, "x.yml": f"functions: {text}"})
+
+
+DEEP = "+".join(["a"] * 900)
+
+
+def test_an_expression_that_is_nested_deeply_hides_no_other_file() -> None:
+    files = dict(examples.python("def handler(event, context):\n    assert user.is_admin\n"))
+    files["src/a.py"] = f"x = 1\nassert {DEEP}\n"
+    workspace = Workspace.of(files)
+    found = _findings(
+        list(applications_of(workspace)), RULES, workspace, Code(workspace), "2026-11-27"
+    )
+    assert ("PY-027", "src/app.py") in {(f.rule, f.place.file) for f in found}
+    assert [n.place.file for n in workspace.notes if "nested too deeply" in n.what] == ["src/a.py"]
+
+
+def test_a_rule_that_goes_too_deep_is_told_and_the_others_are_asked() -> None:
+    def check(subject: Subject) -> list[Hit]:
+        raise RecursionError
+
+    workspace = Workspace.of(dict(examples.function("Runtime: python3.8")))
+    rules = (msgspec.structs.replace(RULES[1], check=check), RULES[0])
+    found = list(
+        _findings(list(applications_of(workspace)), rules, workspace, Code(workspace), "2026-11-27")
+    )
+    assert [f.rule for f in found] == [RULES[0].id]
+    assert [n.what for n in workspace.notes] == [
+        f"the rule {RULES[1].id} failed here: RecursionError"
+    ]
+
+
+def spent(files: dict[str, str], *rules: str) -> float:
+    workspace = Workspace.of(files)
+    asked = [rule for rule in RULES if rule.id in rules]
+    started = time.process_time()
+    list(
+        _findings(list(applications_of(workspace)), asked, workspace, Code(workspace), "9999-12-31")
+    )
+    return time.process_time() - started
+
+
+@pytest.mark.parametrize(
+    ("make", "rules"),
+    [
+        (lambda n: {"app.py": "print([" + "len(password),\n" * (n // 15) + "])\n"}, ["PY-006"]),
+        (
+            lambda n: {"app.py": "import os\nprint([" + "os.environ['A'],\n" * (n // 17) + "])\n"},
+            ["PY-004"],
+        ),
+        (
+            lambda n: {
+                "app.py": "import os\ndef f():\n return ["
+                + "os.environ['A'],\n" * (n // 17)
+                + "]\n"
+            },
+            ["PY-005"],
+        ),
+        (
+            lambda n: {
+                "app.py": "try:\n pass\nexcept E as e:\n"
+                + "".join(f" a{i} = str(e)\n" for i in range(n // 15))
+                + " return a1\n"
+            },
+            ["PY-001"],
+        ),
+        (
+            lambda n: {"app.py": "def handler(event):\n" + " print(event)\n" * (n // 14)},
+            ["PY-003"],
+        ),
+        (
+            lambda n: {
+                "a.py": "",
+                "package.json": json.dumps(
+                    {"dependencies": {f"p{i}": "^1" for i in range(n // 12)}}, indent=0
+                ),
+            },
+            ["DEP-003", "DEP-004", "DEP-005", "DEP-009"],
+        ),
+        (lambda n: {"a.py": "", "requirements.txt": "a\n" * (n // 2)}, ["DEP-001", "DEP-005"]),
+        (lambda n: {"a.js": "exec('a' + b)\n" * (n // 14)}, ["JS-003", "JS-004", "JS-009"]),
+    ],
+    ids=["logged", "environment", "returned", "aliases", "events", "npm", "pypi", "javascript"],
+)
+def test_long_files_take_time_in_proportion(
+    make: Callable[[int], dict[str, str]], rules: list[str]
+) -> None:
+    spent(make(1_000), *rules)
+    assert spent(make(200_000), *rules) < max(25 * spent(make(20_000), *rules), 1.0)
+
+
+def sockets(count: int) -> dict[str, object]:
+    return {
+        "F": {"Type": "AWS::Lambda::Function", "Properties": {}},
+        "Api": {"Type": "AWS::ApiGatewayV2::Api", "Properties": {"ProtocolType": "WEBSOCKET"}},
+        "I": {
+            "Type": "AWS::ApiGatewayV2::Integration",
+            "Properties": {"IntegrationUri": "${F.Arn}"},
+        },
+        **{
+            f"R{number}": {
+                "Type": "AWS::ApiGatewayV2::Route",
+                "Properties": {
+                    "ApiId": "${Api}",
+                    "RouteKey": f"k{number}",
+                    "Target": "integrations/${I}",
+                },
+            }
+            for number in range(count)
+        },
+    }
+
+
+def policies(count: int) -> dict[str, object]:
+    return {
+        f"P{number}": {"Type": "AWS::IAM::Policy", "Properties": {"Roles": [f"r{number}"]}}
+        for number in range(count)
+    }
+
+
+def queues(count: int) -> dict[str, object]:
+    return {
+        f"{kind}{number}": {"Type": of}
+        for kind, of in (("Q", "AWS::SQS::Queue"), ("F", "AWS::Serverless::Function"))
+        for number in range(count)
+    }
+
+
+def folders(count: int) -> dict[str, str]:
+    functions = {
+        f"F{number}": {
+            "Type": "AWS::Serverless::Function",
+            "Properties": {"CodeUri": f"c{number}/", "InlineCode": "", "Events": {"A": {}}},
+        }
+        for number in range(count)
+    }
+    code = {f"c{number}/a.py": "" for number in range(count)}
+    return {**code, "template.json": json.dumps({"Resources": functions}) + "\t"}
+
+
+def plan(count: int) -> dict[str, str]:
+    kinds = ("method", "integration", "stage", "method_settings")
+    resources = [
+        {
+            "address": f"aws_api_gateway_{kind}.n{number}",
+            "type": f"aws_api_gateway_{kind}",
+            "values": {"resource_id": f"r{number}", "settings": [{"logging_level": "INFO"}]},
+        }
+        for kind in kinds
+        for number in range(count)
+    ]
+    document = {"planned_values": {"root_module": {"resources": resources}}}
+    return {"plan.json": json.dumps(document) + "\t"}
+
+
+def service(count: int) -> dict[str, str]:
+    functions = {f"f{number}": {"handler": "a.b", "url": {"cors": True}} for number in range(count)}
+    document = {"service": "s", "provider": {"name": "aws"}, "functions": functions}
+    return {"serverless.json": json.dumps(document) + "\t"}
+
+
+def template(make: Callable[[int], dict[str, object]]) -> Callable[[int], dict[str, str]]:
+    return lambda count: {"template.json": json.dumps({"Resources": make(count)}) + "\t"}
+
+
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [
+        (template(sockets), 1_500),
+        (template(policies), 10_000),
+        (template(queues), 3_000),
+        (folders, 3_000),
+        (plan, 1_500),
+        (service, 3_000),
+    ],
+    ids=["sockets", "policies", "queues", "folders", "plan", "service"],
+)
+def test_large_manifests_take_time_in_proportion(
+    make: Callable[[int], dict[str, str]], count: int
+) -> None:
+    spent(make(10), "DATA-032")
+    assert spent(make(count), "DATA-032") < max(25 * spent(make(count // 10), "DATA-032"), 0.8)
+
+
+@pytest.mark.parametrize("stars", ["*", "**", "*" * 100_000])
+@pytest.mark.parametrize(("service", "rule"), [("", "IAM-001"), ("s3:", "IAM-002")])
+def test_stars_in_a_row_hide_nothing(stars: str, service: str, rule: str) -> None:
+    statement = {"Effect": "Allow", "Action": f"{service}{stars}", "Resource": stars}
+    properties = {"Policies": [{"Statement": [statement]}]}
+    made = {"F": {"Type": "AWS::Serverless::Function", "Properties": properties}}
+    workspace = Workspace.of({"template.json": json.dumps({"Resources": made}) + "\t"})
+    found = _findings(applications_of(workspace), RULES, workspace, Code(workspace), "2026-11-27")
+    assert rule in {finding.rule for finding in found}

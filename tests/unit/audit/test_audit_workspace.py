@@ -85,3 +85,12 @@ def test_other_encodings_are_read_and_binary_is_not(tmp_path: Path) -> None:
     assert [workspace.text(name) for name in "abd"] == ["grün", "grün", "grün\n"]
     assert workspace.text("c") is None
     assert [n.what for n in workspace.notes] == ["it is not UTF-8: read as Latin-1"]
+
+
+def test_the_files_of_a_folder_are_those_below_it() -> None:
+    names = ["a", "a!/x", "a-b/x", "a.py", "a/b", "a/c/d", "a/é", "a0", "ab/x", "b/a/x"]
+    workspace = Workspace.of(dict.fromkeys(names, ""))
+    assert list(workspace.under("a")) == ["a/b", "a/c/d", "a/é"]
+    assert list(workspace.under("a/c")) == ["a/c/d"]
+    assert list(workspace.under("nosuch")) == []
+    assert list(workspace.under(".")) == sorted(names)

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from bench.restoring import processor_seconds, role_of, spent, text
+from bench.processes import spent
+from bench.restoring import processor_seconds, role_of, text
 
 
 @pytest.mark.parametrize(

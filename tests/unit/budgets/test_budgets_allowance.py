@@ -8,6 +8,7 @@ import pytest
 
 from casemate.budgets import Allowance
 from casemate.budgets.allowance import DETAIL
+from casemate.budgets.ledger import Ledger
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
 from casemate.model.facts import BudgetReached
 from casemate.model.invocation import Outcome
@@ -40,7 +41,7 @@ class Node:
             "per": BudgetPer.DAY,
             "hard": True,
         }
-        self.allowance.put(Budget(**{**given, **changes}))
+        self.allowance.put(Ledger(Budget(**{**given, **changes}), self.now))
 
     def quota(self, **changes: Any) -> None:
         given: dict[str, Any] = {
@@ -201,7 +202,7 @@ def test_a_quota_of_each_caller() -> None:
     node.enter(ADA)
     refusal = node.refused(ADA)
     assert refusal.retry_after == 5 and refusal.failure.type == "QuotaUsedUp"  # type: ignore[union-attr]
-    assert dict(refusal.fields)[b"ratelimit"] == b'"q";r=0;t=10'  # type: ignore[attr-defined]
+    assert dict(refusal.fields)[b"ratelimit"] == b'"q";r=0;t=10'
     assert node.enter(TOKEN) is not None
     node.steady += 5
     assert node.enter(ADA) is not None

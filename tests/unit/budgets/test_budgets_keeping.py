@@ -14,7 +14,7 @@ from casemate.metering import PriceListError
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import Actor, BudgetReached, BudgetSet
-from casemate.model.usage import DAY, HOUR, Usage
+from casemate.model.usage import DAY, HOUR, Usage, UsageBy
 from casemate.operations.usage import ReadUsage
 from support.parts import KeptValues
 
@@ -108,6 +108,96 @@ def test_nothing_is_changed_that_cannot_be_recorded() -> None:
         assert node.store.values == kept
         [state] = node.budgets.states(None)
         assert state.lifted_until is None and node.budgets.prices() != PRICES
+
+    play(scene)
+
+
+def test_what_cannot_be_counted_takes_no_place() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(caller="c", requests=9),)
+        await node.budgets.set(budget(), ADA)
+        await node.budgets.set(budget(name="money", unit=BudgetUnit.MONEY, amount=0.001), ADA)
+        kept, before = dict(node.store.values), node.budgets.states(None)
+
+        async def broken(_: ReadUsage) -> tuple[Usage, ...]:
+            raise ConflictError("The records cannot be read.")
+
+        node.budgets._read = broken
+        for name in ("b", "c"):
+            with pytest.raises(ConflictError):
+                await node.budgets.set(budget(name=name, amount=100.0), ADA)
+        assert node.store.values == kept and node.budgets.states(None) == before
+        with pytest.raises(ConflictError):
+            await node.budgets.set_prices(PRICES + 'million_requests = "1"\n', ADA)
+        used = [state.used for state in node.budgets.states(None)]
+        assert used == [state.used for state in before] and all(used)
+
+    play(scene)
+
+
+def test_the_one_before_holds_until_it_is_counted() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(caller="c", requests=10),)
+        await node.budgets.set(budget(), ADA)
+        rooms: list[bool] = []
+
+        async def reading(_: ReadUsage) -> tuple[Usage, ...]:
+            rooms.append(node.allowance.ledgers["t"]["b"].room(1.0, NOW))
+            return node.rows
+
+        node.budgets._read = reading
+        await node.budgets.set(budget(amount=10.5), ADA)
+        assert rooms == [False] and not node.allowance.ledgers["t"]["b"].room(1.0, NOW)
+
+    play(scene)
+
+
+def test_what_is_used_while_prices_change_is_counted_too() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(caller="c", memory_mb_ms=1024 * 1000 * 10),)
+        await node.budgets.set(budget(unit=BudgetUnit.MONEY), ADA)
+
+        async def reading(_: ReadUsage) -> tuple[Usage, ...]:
+            node.allowance.ledgers["t"]["b"].settle(0.0, 0.25, NOW)
+            return node.rows
+
+        node.budgets._read = reading
+        await node.budgets.set_prices(PRICES + 'gb_second = "0.5"\n', ADA)
+        [state] = node.budgets.states(None)
+        assert state.used == pytest.approx(5.25)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("per", BudgetPer)
+def test_other_prices_count_no_more_than_what_is_of_the_present(per: BudgetPer) -> None:
+    async def scene() -> None:
+        node = Node()
+        await node.budgets.set(budget(unit=BudgetUnit.MONEY, per=per), ADA)
+        node.now = NOW + 40 * DAY
+        await node.budgets.set_prices(PRICES + 'gb_second = "0.5"\n', ADA)
+        assert node.asked[-1].since >= node.now - {"hour": 2 * HOUR, "day": DAY}.get(per, 31 * DAY)
+        node.allowance.ledgers["t"]["b"].settle(0.0, 0.25, node.now)
+        [state] = node.budgets.states(None)
+        assert state.used == 0.25
+
+    play(scene)
+
+
+def test_callers_are_told_apart_only_where_it_is_about_them() -> None:
+    async def scene() -> None:
+        node = Node()
+        await node.budgets.set(budget(function="f"), ADA)
+        await node.budgets.set(budget(caller="token:1"), ADA)
+        await node.budgets.set(budget(account="user:ada"), ADA)
+        assert [(each.by, each.function) for each in node.asked] == [
+            (UsageBy.PROJECT, "f"),
+            (UsageBy.CALLER, None),
+            (UsageBy.CALLER, None),
+        ]
 
     play(scene)
 
@@ -207,6 +297,19 @@ def test_their_number_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         await node.budgets.set(budget(name="b0", amount=5.0), ADA)
         with pytest.raises(ConflictError, match="all there is room for"):
             await node.budgets.set(budget(name="b3"), ADA)
+
+    play(scene)
+
+
+def test_what_is_usual_is_learned_of_a_week_day_by_day() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.rows = (Usage(project="t", function="f", run_us=36_000_000),)
+        await node.budgets._learn(NOW + 60.0)
+        assert [(each.since, each.until) for each in node.asked] == [
+            (NOW - (ago + 1) * DAY, NOW - ago * DAY) for ago in range(7)
+        ]
+        assert node.allowance.anomalies.usual == {("t", "f"): pytest.approx(0.01)}
 
     play(scene)
 

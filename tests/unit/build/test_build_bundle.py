@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.build import BuildError, CodeSyntaxError, UnsupportedRuntimeError, build, verify
+from casemate.build import BuildError, CodeSyntaxError, UnsupportedRuntimeError, verify
+from casemate.build.bundle import build
 from casemate.build.interpreters import Interpreter
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources

@@ -13,6 +13,7 @@ from casemate.build.interpreters import Interpreter
 from casemate.build.lock import Lock, lock, lock_path
 from casemate.build.requirements import read_requirements
 from casemate.build.uv_process import UvSession
+from casemate.package_index import IndexUnavailableError
 
 pytestmark = pytest.mark.sandbox
 MakeWheel = Callable[..., Path]
@@ -146,7 +147,7 @@ def test_failures_are_named_and_leave_no_lock(
 
 def test_no_network_is_told_apart(locking: Locking, project: Path) -> None:
     (project / "requirements.txt").write_text("markdown\n")
-    with pytest.raises(errors.IndexUnavailableError) as caught:
+    with pytest.raises(IndexUnavailableError) as caught:
         locking()
     assert caught.value.retryable
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from casemate.build import errors
 from casemate.build.interpreters import Interpreter, RuntimeStatus
 from casemate.build.uv_messages import dependency_error
+from casemate.package_index import IndexUnavailableError
 
 INTERPRETER = Interpreter(
     version="3.12.1",
@@ -88,7 +89,7 @@ WHY = ", we can conclude that your requirements are unsatisfiable.\n"
         (
             "error: Request failed after 1 retry in 1.1s\n  cause: Failed to fetch: "
             "http://jane:hunter2@nohost.invalid/simple/markdown/\n  cause: dns error\n",
-            errors.IndexUnavailableError,
+            IndexUnavailableError,
             "cannot be reached",
         ),
         (

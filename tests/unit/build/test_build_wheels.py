@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -122,6 +124,138 @@ def test_local_and_central_names_that_differ_are_refused(tmp_path: Path) -> None
     place = data.index(b"alpha/one.py")
     with pytest.raises(PoisonedWheelError):
         inspect(tmp_path, data[:place] + b"alpha/two.py" + data[place + 12 :])
+
+
+def split(data: bytes) -> tuple[bytes, list[zipfile.ZipInfo], int]:
+    """Return what an archive is made of: its bytes, its members, where its directory begins."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return data, archive.infolist(), archive.start_dir
+
+
+def put(data: bytes, place: int, more: bytes) -> bytes:
+    """Return an archive with bytes put in, and a directory that knows of them."""
+    _, members, start = split(data)
+    changed = bytearray(data)
+    entry = start
+    for each in members:
+        assert changed[entry : entry + 4] == b"PK\x01\x02"
+        if each.header_offset >= place:
+            moved = (each.header_offset + len(more)).to_bytes(4, "little")
+            changed[entry + 42 : entry + 46] = moved
+        entry += 46 + len(each.filename.encode()) + len(each.extra)
+    changed[-6:-2] = (start + len(more)).to_bytes(4, "little")
+    return bytes(changed[:place] + more + changed[place:])
+
+
+def hidden() -> bytes:
+    """Return a member as it stands in an archive, without what a directory says of it."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("alpha/evil.py", b"import os")
+    data, _, start = split(made.getvalue())
+    return data[:start]
+
+
+@pytest.mark.parametrize(
+    "more", [b"\0", b"#!/bin/sh\n", hidden()], ids=["zero", "script", "member"]
+)
+@pytest.mark.parametrize("number", [0, 1, 2, -1, None])
+def test_nothing_stands_between_members(tmp_path: Path, more: bytes, number: int | None) -> None:
+    """Whoever reads one member after the other would see what the directory does not say."""
+    data, members, start = split(wheel_bytes("alpha", GOOD))
+    place = start if number is None else members[number].header_offset
+    poisoned = put(data, place, more)
+    with zipfile.ZipFile(io.BytesIO(poisoned)) as archive:
+        assert archive.testzip() is None, "another reader sees nothing"
+    with pytest.raises(PoisonedWheelError, match=r"comes late|none belongs"):
+        inspect(tmp_path, poisoned)
+
+
+@pytest.mark.parametrize(
+    ("at", "told"),
+    [
+        (6, b"\x08"),
+        (8, b"\0"),
+        (14, b"\1\2\3\4"),
+        (14, b"\xff" * 4),
+        (18, b"\0" * 4),
+        (18, b"\xff" * 4),
+        (22, b"\1\0\0\0"),
+    ],
+)
+def test_what_stands_before_a_member_says_what_the_directory_does(
+    tmp_path: Path, at: int, told: bytes
+) -> None:
+    data, members, _ = split(wheel_bytes("alpha", GOOD))
+    place = members[1].header_offset + at
+    with pytest.raises(PoisonedWheelError, match="told in two ways"):
+        inspect(tmp_path, data[:place] + told + data[place + len(told) :])
+
+
+@pytest.mark.parametrize("at", [None, 0, 4, 12])
+def test_sizes_in_a_field_of_their_own_are_held_against_the_directory_too(
+    tmp_path: Path, at: int | None
+) -> None:
+    made = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(wheel_bytes("alpha", GOOD))) as old,
+        zipfile.ZipFile(made, "w") as new,
+    ):
+        for each in old.infolist():
+            with new.open(each.filename, "w", force_zip64=True) as file:
+                file.write(old.read(each))
+    data, members, _ = split(made.getvalue())
+    if at is None:
+        inspect(tmp_path, data)
+        return
+    place = members[1].header_offset + 30 + len(members[1].filename) + at
+    with pytest.raises(PoisonedWheelError, match="told in two ways"):
+        inspect(tmp_path, data[:place] + bytes([data[place] ^ 3]) + data[place + 1 :])
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_wheel_that_was_written_to_a_pipe_passes(tmp_path: Path, large: bool) -> None:
+    class Pipe(io.BytesIO):
+        def seekable(self) -> bool:
+            return False
+
+        def seek(self, *_: int) -> int:
+            raise io.UnsupportedOperation
+
+    made = Pipe()
+    sound = wheel_bytes("alpha", GOOD)
+    with zipfile.ZipFile(io.BytesIO(sound)) as old, zipfile.ZipFile(made, "w") as new:
+        for each in old.infolist():
+            each.compress_type = zipfile.ZIP_DEFLATED
+            with new.open(each.filename, "w", force_zip64=large) as file:
+                file.write(old.read(each))
+    inspect(tmp_path, made.getvalue())
+
+
+def test_members_are_read_once_and_little_by_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    before = zipfile.ZipFile.open
+
+    def open_(self: zipfile.ZipFile, name: zipfile.ZipInfo, *more: object) -> object:
+        opened.append(name.filename)
+        return before(self, name, *more)  # type: ignore[call-overload]
+
+    large = os.urandom(1 << 20) * 24
+    data = wheel_bytes("alpha", {**GOOD, "alpha/large.py": large})
+    path = write_wheel(tmp_path, "alpha", data)
+    monkeypatch.setattr(zipfile.ZipFile, "open", open_)
+    tracemalloc.start()
+    try:
+        held = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        inspect_wheel(path, path.name, accepts=lambda package, version: False)
+        assert tracemalloc.get_traced_memory()[1] - held < 16 << 20
+    finally:
+        tracemalloc.stop()
+    again = {name for name in opened if opened.count(name) > 1}
+    assert again <= {"alpha-1.0.dist-info/METADATA", "alpha-1.0.dist-info/RECORD"}
 
 
 def test_any_flipped_byte_is_refused_or_harmless(tmp_path: Path) -> None:

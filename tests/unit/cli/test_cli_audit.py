@@ -77,6 +77,16 @@ def test_mending_shows_and_writes(cli, app: Path) -> None:
     assert cli("audit", ".", "--dry-run").code == 2
 
 
+def test_mending_names_the_files_that_it_leaves_alone(cli, app: Path) -> None:
+    data = (app / "template.yaml").read_bytes().replace(b"\n", b"\r\n")
+    (app / "template.yaml").write_bytes(
+        data + b"  K:\r\n    Type: AWS::KMS::Key\r\n    Properties:\r\n      Description: a\r\n"
+    )
+    result = cli("audit", ".", "--fix")
+    assert "EnableKeyRotation" not in result.out
+    assert "template.yaml is left alone: it is not UTF-8 with line ends of Unix." in result.err
+
+
 def test_duties_are_printed_for_both_platforms(cli, app: Path) -> None:
     result = cli("audit", ".", "--duties")
     assert "On casemate:" in result.out and "On aws-lambda:" in result.out

@@ -11,7 +11,7 @@ import pytest
 
 import casemate.build
 from casemate.api import StartFailedError
-from casemate.build import BuiltBundle
+from casemate.build.bundle import BuiltBundle
 from casemate.cli.changes import changes
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
 from casemate.model.errors import InvalidInputError
@@ -89,7 +89,7 @@ def built(node, monkeypatch):
         warnings = ("relocked",) if relock else ()
         return BuiltBundle(digest=digest, path=folder, manifest=manifest, warnings=warnings)
 
-    monkeypatch.setattr(casemate.build, "build", build)
+    monkeypatch.setattr("casemate.build.bundle.build", build)
     monkeypatch.setattr(casemate.build, "find_interpreters", lambda **_: ())
 
 

@@ -14,7 +14,7 @@ from grants_node import GrantsNode
 from typer.testing import CliRunner
 
 import casemate.build
-from casemate.build import BuiltBundle
+from casemate.build.bundle import BuiltBundle
 from casemate.cli import operation_command
 from casemate.cli.client import NodeClient
 from casemate.cli.commands import deploy as deploy_command
@@ -95,7 +95,7 @@ def grants_node(home: Path, monkeypatch) -> GrantsNode:
         node.specs[manifest.digest()] = manifest.function
         return BuiltBundle(digest=manifest.digest(), path=out, manifest=manifest, warnings=())
 
-    monkeypatch.setattr(casemate.build, "build", build)
+    monkeypatch.setattr("casemate.build.bundle.build", build)
     monkeypatch.setattr(casemate.build, "find_interpreters", lambda **_: ())
     return node
 

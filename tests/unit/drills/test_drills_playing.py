@@ -212,6 +212,17 @@ def test_a_run_removes_all_and_says_what_it_could_not() -> None:
     assert "attacker (it is stuck)" in done.left and not done.passed
 
 
+def test_ctrl_c_in_the_middle_leaves_nothing_of_a_run() -> None:
+    node = FakeNode()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        running.run(node, "http://node", chosen(["residue-g"]), interrupted)
+    assert sorted(node.removed) == sorted(running.FUNCTIONS)
+
+
 def test_honest_calls_that_are_lost_fail_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "_CALL_SECONDS", 0.001)
     node = FakeNode()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -45,3 +47,15 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
     asyncio.run(Gateway.load(gateway))
     assert [fact.risk for fact in told] == ["landlock", "shared-uid"]
     assert all(fact.at > 1_700_000_000 for fact in told)
+
+
+def test_a_gateway_loads_nothing_that_builds_or_asks_an_index() -> None:
+    """It starts faster that way, and parses no answers of an index and no code."""
+    code = (
+        "import sys, casemate.gateway.process\n"
+        "print(sorted({'casemate.build.bundle', 'casemate.package_index', 'casemate.sbom.imports', "
+        "'casemate.advisories.importing', 'casemate.advisories.locks', 'http.server'}"
+        " & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

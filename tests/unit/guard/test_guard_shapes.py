@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -9,7 +10,8 @@ import pytest
 from casemate.guard.core import Guard
 from casemate.guard.origin import Origin, Span
 from casemate.guard.shapes import MAX_MET, MAX_TEXT, Shapes, id_of, shape_of
-from casemate.guard.sql import statements
+from casemate.guard.sql import shape as shape_module
+from casemate.guard.sql import statements, structure
 from casemate.guard.sql.shape import shape
 from casemate.guard.sql.tokens import Dialect
 from casemate.guard.url.shape import shape as url_shape
@@ -35,6 +37,20 @@ SQLITE = Dialect.SQLITE
 )
 def test_values_are_left_out(statement: str, wanted: str) -> None:
     assert shape(statement, SQLITE) == wanted
+
+
+@pytest.mark.parametrize("opened", ["/*!", "/*!50000 ", "/*M! ", "/*M!100100 "])
+def test_what_mysql_runs_of_a_comment_is_no_comment(opened: str) -> None:
+    plain = "SELECT a FROM t WHERE b = 1"
+    hidden = f"{plain} {opened}UNION SELECT c FROM d*/"
+    assert "union select c from d" in shape(hidden, Dialect.MYSQL)
+    assert shape(f"{plain} /* UNION */", Dialect.MYSQL) == shape(plain, Dialect.MYSQL)
+    assert shape(hidden, SQLITE) == shape(plain, SQLITE)
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_comments_are_left_out(dialect: Dialect) -> None:
+    assert shape("SELECT a /* x 1 */ FROM t", dialect) == "select a from t"
 
 
 def test_structure_is_not() -> None:
@@ -85,6 +101,23 @@ def test_hostile_statements_take_no_time(statement: str, dialect: Dialect) -> No
     started = time.process_time()
     shape_of("sql", shape(statement, dialect))
     assert time.process_time() - started < 0.1
+
+
+@pytest.mark.parametrize("expression", [shape_module._LIST, shape_module._ROWS, structure._WORDS])
+@pytest.mark.parametrize(
+    "text",
+    ["?", "? ,", "?,", "? , ?", "(?),", "(?+) , ", "(?),(?+),", "( ?", "(?", "(", "a", "a ", "é_"],
+)
+@pytest.mark.parametrize("end", ["", "x", "\n(?+"])
+def test_what_is_not_cut_takes_no_time_either(
+    expression: re.Pattern[str], text: str, end: str
+) -> None:
+    """The bound of a statement is not what the expressions need."""
+    hostile = text * (100_000 // len(text)) + end
+    started = time.process_time()
+    expression.sub("", hostile)
+    expression.findall(hostile)
+    assert time.process_time() - started < 0.5
 
 
 URL = "https://API.example.com/users/ada/orders/41?expand=yes&to=ada@example.com#x"

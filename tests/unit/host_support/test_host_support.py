@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from casemate.advisories import Place, Wanted, import_advisories
+from casemate.advisories import Place
+from casemate.advisories.importing import Wanted, import_advisories
 from casemate.build import RuntimeStatus, end_of_life
 from casemate.build.interpreters import Interpreter, choose_interpreter
 from casemate.build.support import OLD_DAYS, old_file_warning, python_support
 from casemate.host_support import standing as module
 from casemate.host_support.standing import Standing, State, host_support, support
 from casemate.maintenance.own_packages import own_packages, own_standing
-from support.advisories import record
+from support.advisories import import_records, record
 
 TODAY = date(2026, 11, 27)
 DEBIAN = 'ID=debian\nVERSION_ID="13"\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n'
@@ -119,6 +120,33 @@ def test_kernels(tmp_path: Path, release: str, state: State) -> None:
     assert told(tmp_path, release=release)["kernel"].state is state
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9",
+        "1.1.1",
+        "1.1.1.",
+        "6.12.1\n",
+        "1.",
+        "-generi",
+        "+de",
+        ".el",
+        "Inst ",
+        "Inst a ",
+        "\nInst a",
+    ],
+)
+@pytest.mark.parametrize("begin", ["", "6.12.1", "Inst a /", "Inst a "])
+def test_hostile_answers_of_a_host_take_no_time(text: str, begin: str) -> None:
+    """The bounds of what is read are not what the expressions need."""
+    hostile = begin + text * (100_000 // len(text))
+    started = time.process_time()
+    for expression in (module._RELEASE, module._OF_DISTRIBUTION, module._SECURITY):
+        expression.fullmatch(hostile)
+        expression.findall(hostile)
+    assert time.process_time() - started < 1.0
+
+
 def test_security_updates_that_wait_are_counted(tmp_path: Path) -> None:
     lists = write(tmp_path, "var/lib/apt/lists/x_InRelease", "")
     fetched = time.mktime((TODAY - timedelta(days=1)).timetuple())
@@ -181,6 +209,16 @@ def test_python_is_told_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_ends_of_python_are_those_of_the_peps() -> None:
     assert end_of_life("3.11") == (date(2027, 10, 31), "PEP 664")
     assert end_of_life("3.14") == (date(2030, 10, 31), "PEP 745")
+
+
+def test_what_is_made_of_nothing_that_is_known_is_not_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path / "kept")
+    import_records(place, record())
+    assert own_standing(place).state is State.GOOD
+    monkeypatch.setattr("casemate.maintenance.own_packages.installed", dict)
+    assert own_standing(place).state is State.UNKNOWN
 
 
 def test_casemates_own_packages_are_judged(tmp_path: Path) -> None:

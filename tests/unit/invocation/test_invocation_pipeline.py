@@ -462,7 +462,7 @@ def test_a_stage_takes_nothing_but_the_type_of_the_one_before() -> None:
                 await dispatcher.place(skipped)  # type: ignore[arg-type]
         for skipped in (asked.raw, asked, admitted):
             with pytest.raises(wrong):
-                await path.pipeline._run(skipped)  # type: ignore[arg-type]
+                await path.pipeline._run(skipped, None)  # type: ignore[arg-type]
         store = MemoryStore()
         for skipped in (asked.raw, asked, admitted, placed):
             with pytest.raises(wrong):

@@ -122,6 +122,7 @@ def test_a_checkpoint_opens() -> None:
         f"{KEY.name}\n{10**17}\n{base64.b64encode(bytes(32)).decode()}\n",
         f"{KEY.name}\n1\n{base64.b64encode(bytes(31)).decode()}\n",
         f"{KEY.name}\n1\n***\n",
+        f"{KEY.name}\n1\n\u00e9{base64.b64encode(bytes(32)).decode()}\n",
         f"elsewhere.test\n1\n{base64.b64encode(bytes(32)).decode()}\n",
         f"{KEY.name}\n\n1\n{base64.b64encode(bytes(32)).decode()}\n",
     ],

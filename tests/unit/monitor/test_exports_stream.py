@@ -14,6 +14,7 @@ import pytest
 from test_exports_encoding import line, record
 
 from casemate.metrics.families import Family
+from casemate.monitor import retrying
 from casemate.monitor.errors import BusyError, RefusedError, TooLargeError, UndeliveredError
 from casemate.monitor.exports import readings as readings_module
 from casemate.monitor.exports import stream as stream_module
@@ -77,9 +78,8 @@ class Taker:
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(stream_module, "LONGEST_PAUSE", 0.05)
-    monkeypatch.setattr(readings_module, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.05)
 
 
 def stream(taker: Taker) -> Stream:

@@ -18,6 +18,7 @@ import pytest
 
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.kept import MAX_KEPT, notes_in
+from casemate.monitor import retrying
 from casemate.monitor.detecting import ROLLED_BACK, UNSENT
 from casemate.monitor.errors import MonitorError, UndeliveredError
 from casemate.monitor.http import Request
@@ -70,7 +71,8 @@ def opened(path: Path, own: Path | None = None, **fields: Any) -> KeptFile:
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "FIRST_PAUSE", 0.01)
-    monkeypatch.setattr(sending, "LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retrying, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(retrying, "LONGEST_PAUSE", 0.05)
 
 
 # -- a file ----------------------------------------------------------------------------------------
@@ -452,7 +454,17 @@ async def test_a_file_that_fails_for_long_has_another_monitor_open_it(
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a\nb\nc\n", "a\n1\n", "a\n-1\nAAAA\n\n", "a\n" + "9" * 40 + "\nAAAA\n\n\u2014 a b\n"],
+    [
+        "",
+        "a\nb\nc\n",
+        "a\n1\n",
+        "a\n-1\nAAAA\n\n",
+        "a\n" + "9" * 40 + "\nAAAA\n\n\u2014 a b\n",
+        f"a\n1\n{'A' * 8}\n\n\u2014 a b\n",
+        f"a\n\u0661\n{'A' * 43}=\n\n\u2014 a b\n",
+        f"a\n01\n{'A' * 43}=\n\n\u2014 a b\n",
+        "a\n1\n" + "\u00e9" * 43 + "=\n\n\u2014 a b\n",
+    ],
 )
 def test_what_is_no_checkpoint_is_sent_nowhere(text: str) -> None:
     with pytest.raises(MonitorError):

@@ -76,6 +76,15 @@ def test_a_file_that_cannot_be_trusted_is_left_out(more: dict[str, object]) -> N
 
 
 @pytest.mark.parametrize(
+    "href", ["https://[x", "https://[x/six-1.0-py3-none-any.whl", "", "#", "//"]
+)
+def test_a_link_that_leads_nowhere_is_left_out(href: str) -> None:
+    page = f'<a href="{href}#sha256={HASH}">six</a><a href="six-1.0.zip#sha256={HASH}">six</a>'
+    (release,) = parse_listing(page.encode(), "text/html", "six", AT)
+    assert release.filename == "six-1.0.zip"
+
+
+@pytest.mark.parametrize(
     "when", ["yesterday", "9999-99-99", "", "2026" * 20, "0001-01-01T00:00:00+23:59"]
 )
 def test_an_odd_time_is_no_time(when: str) -> None:

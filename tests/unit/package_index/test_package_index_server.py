@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from casemate.model.errors import CasemateError
 from casemate.package_index import (
     IndexAnswerError,
     IndexServer,
@@ -157,6 +158,19 @@ def test_an_address_that_no_index_lists_is_undated(server: IndexServer, index: F
     error = server.selection.explanation("")
     assert isinstance(error, UndatedError)
     assert isinstance(error, PackageRefusedError)
+
+
+@pytest.mark.parametrize(
+    "place", ["http://x:99999", "http://[x", "http://" + "x" * 64 + ".example"]
+)
+def test_an_address_that_is_none_is_an_error_in_words(
+    server: IndexServer, index: FakeIndex, place: str
+) -> None:
+    made = index.add("alpha")
+    made.url = f"{place}/{made.name}"
+    for told in (*(each["url"] for each in files(server)), server.address(made.url)):
+        assert ask(server, told)[0] in (403, 502)
+        assert isinstance(server.selection.explanation(""), CasemateError)
 
 
 def test_requests_that_are_no_requests_end(server: IndexServer) -> None:

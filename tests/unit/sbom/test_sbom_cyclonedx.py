@@ -11,7 +11,7 @@ import cyclonedx.schema
 import jsonschema_rs
 import pytest
 
-from casemate.advisories import read_packages
+from casemate.advisories.locks import read_packages
 from casemate.build import verify
 from casemate.sbom import SbomError, sbom
 from casemate.sbom.licences import licences_of

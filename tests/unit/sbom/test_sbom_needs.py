@@ -10,8 +10,9 @@ import pytest
 
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
 from casemate.model.evidence import Evidence, PackageEvidence
-from casemate.sbom import Standing, needs, owners, sbom, with_evidence
+from casemate.sbom import owners, sbom, with_evidence
 from casemate.sbom.imports import imports_of
+from casemate.sbom.needs import Standing, needs
 from support.core import spec
 
 PACKAGES = {

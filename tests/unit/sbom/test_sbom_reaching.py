@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
-from casemate.sbom import Reached, reached
-from casemate.sbom.reaching import NOT_FOUND
+from casemate.sbom.reaching import NOT_FOUND, Reached, reached
 from support.core import spec
 
 

@@ -523,3 +523,33 @@ def test_what_is_stored_has_to_hold_at_each_start(on_node: OnNode, damage: str) 
             await node.signatures.require(version)
 
     on_node(scene)
+
+
+@pytest.mark.parametrize("sbom", [SBOM, b'{"bomFormat":"another"}', None])
+def test_the_sbom_of_a_bundle_is_made_once_however_many_have_signed(
+    on_node: OnNode, sbom: bytes | None
+) -> None:
+    async def scene(node: Node) -> None:
+        keys = [await node.enrol(by) for by in (ADA, BOB, CI)]
+        await node.signatures.set_rule(
+            SigningRule(project="t", keys=tuple(key.id for key in keys), threshold=3), by=ADA
+        )
+        for by, key in zip((ADA, BOB, CI), keys, strict=True):
+            await node.bring(by, key)
+        made: list[bool] = []
+
+        async def document() -> dict[str, Any]:
+            made.append(True)
+            if sbom is None:
+                raise InvalidInputError("The bundle has no SBOM")
+            return msgspec.json.decode(sbom)
+
+        admitting = node.signatures.admit(manifest(), by=ADA, sbom=document)
+        if sbom == SBOM:
+            assert len((await admitting).vouchers) == 3
+        else:
+            with pytest.raises(UnsignedError, match="SBOM"):
+                await admitting
+        assert len(made) == 1
+
+    on_node(scene)

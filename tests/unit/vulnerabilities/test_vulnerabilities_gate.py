@@ -41,7 +41,8 @@ def on(tmp_path: Path) -> Play:
 async def refusal(world: World, *packages: str, name: str = "f") -> str:
     """Return why a deploy is refused; empty if it is not."""
     try:
-        await world.gate.require(manifest(*packages, name=name), ADA)
+        made = manifest(*packages, name=name)
+        await world.gate.require(made.project, name, packages_of(made), ADA)
     except VulnerableError as error:
         return str(error)
     return ""
@@ -75,7 +76,8 @@ def test_advisories_that_cannot_be_relied_upon_are_a_failure(on: Play, what: str
     async def scene(world: World) -> None:
         at = time.time() - (8 * DAY if what == "old" else -3600 if what == "future" else 0)
         if what == "partial":
-            from casemate.advisories import Ecosystem, Wanted, import_advisories
+            from casemate.advisories import Ecosystem
+            from casemate.advisories.importing import Wanted, import_advisories
 
             folder = world.place.folder.parent / "records"
             folder.mkdir()

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from vulnerabilities_world import ADA, World, excepted, play
 
+from casemate.advisories import Package, judge_all
 from casemate.model.bundle import BundleManifest
-from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
 from casemate.model.facts import AdvisoriesUnreliable, HoleFound
 from casemate.model.vulnerability import AdvisoryRules, QuarantineWhen, Threshold
 from casemate.operations.quarantine import QuarantineFunction
+from casemate.vulnerabilities import Advisories
 from casemate.vulnerabilities import watch as watch_module
 from support.advisories import import_records, record
 
@@ -217,5 +219,102 @@ def test_a_bundle_that_cannot_be_read_is_not_one_without_packages(on: Play) -> N
         await world.watch.look()
         (problem,) = world.watch.found(None)[1]
         assert "not known" in problem.problem
+
+    on(scene)
+
+
+async def _until(wanted: Callable[[], object]) -> None:
+    for _ in range(200):
+        if wanted():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come about")
+
+
+def test_other_rules_are_acted_on_for_what_is_known_already(on: Play) -> None:
+    async def scene(world: World) -> None:
+        world.deploy("left==1.0")
+        import_records(world.place, record("GHSA-1", name="left", **HIGH))
+        await world.watch.start()
+        await _until(lambda: world.of(HoleFound))
+        assert not world.quarantined
+        node = Advisories(world.gate, world.watch, world.told.append)
+        await node.set_rules(AdvisoryRules(quarantine=QuarantineWhen.REFUSED))
+        await _until(lambda: world.quarantined)
+        await world.watch.close()
+        assert len(world.of(HoleFound)) == 1
+
+    on(scene)
+
+
+def test_a_look_that_fails_is_taken_again(on: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(world: World) -> None:
+        monkeypatch.setattr(watch_module, "LOOK_SECONDS", 0.02)
+        import_records(world.place, record("MAL-1", name="evil", versions=["1.0"]))
+        await world.watch.start()
+        await _until(lambda: world.watch.judged_at)
+        live, failed = world.watch._live, []
+
+        async def fail() -> Any:
+            failed.append(True)
+            world.watch._live = live
+            raise NotFoundError("not now")
+
+        world.watch._live = fail
+        world.deploy("evil==1.0")
+        world.watch.follow()
+        await _until(lambda: world.quarantined)
+        await world.watch.close()
+        assert failed
+
+    on(scene)
+
+
+def test_packages_are_judged_again_by_other_advisories_only(
+    on: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(world: World) -> None:
+        judged: list[int] = []
+
+        def counted(lists: Sequence[tuple[Package, ...]], *given: Any, **named: Any) -> Any:
+            judged.append(len(lists))
+            return judge_all(lists, *given, **named)
+
+        monkeypatch.setattr(watch_module, "judge_all", counted)
+        world.deploy("left==1.0")
+        import_records(world.place, record("GHSA-1", name="left", **HIGH))
+        await world.watch.look()
+        await world.gate.exceptions.add(excepted(), ADA)
+        await world.gate.set_rules(AdvisoryRules(refuse=Threshold.LOW))
+        await world.watch.look()
+        assert judged == [1, 0]
+        assert [one.hole.verdict for one in world.watch.found(None)[0]] == ["excepted"]
+        import_records(world.place, record("GHSA-2", name="left", **HIGH))
+        await world.watch.look()
+        assert judged == [1, 0, 1]
+
+    on(scene)
+
+
+def test_a_quarantine_that_failed_is_tried_again(on: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(world: World) -> None:
+        monkeypatch.setattr(watch_module, "LOOK_SECONDS", 0.02)
+        world.deploy("evil==1.0")
+        import_records(world.place, record("MAL-1", name="evil", versions=["1.0"]))
+        quarantine, asked = world.watch._quarantine, []
+
+        async def fail(wanted: QuarantineFunction) -> None:
+            asked.append(wanted.function)
+            if len(asked) == 3:
+                world.watch._quarantine = quarantine
+            raise UnavailableError("not now")
+
+        world.watch._quarantine = fail
+        await world.watch.start()
+        await _until(lambda: world.quarantined)
+        await asyncio.sleep(0.1)
+        await world.watch.close()
+        assert asked == ["f", "f", "f"] and len(world.quarantined) == 1
+        assert len(world.of(HoleFound)) == 1
 
     on(scene)

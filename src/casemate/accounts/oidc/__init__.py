@@ -5,8 +5,17 @@ Connect Core 1.0 and RFC 8725 (best current practices for JWT). May import `mode
 `casemate.accounts.errors` only.
 """
 
-from casemate.accounts.oidc.id_token import Identity, verify_id_token
+from casemate.accounts.oidc.id_token import Identity, verified_claims, verify_id_token
 from casemate.accounts.oidc.nonces import Nonces
-from casemate.accounts.oidc.provider import Discovery, Provider
+from casemate.accounts.oidc.provider import Discovery, Issuer, KeySource, Provider
 
-__all__ = ["Discovery", "Identity", "Nonces", "Provider", "verify_id_token"]
+__all__ = [
+    "Discovery",
+    "Identity",
+    "Issuer",
+    "KeySource",
+    "Nonces",
+    "Provider",
+    "verified_claims",
+    "verify_id_token",
+]

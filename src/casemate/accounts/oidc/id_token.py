@@ -157,19 +157,10 @@ def verify_id_token(
     now: float,
 ) -> Identity:
     """Return whom a token is about. Raises IdTokenError, whose message holds nothing of it."""
-    header = read_header(token)
-    # (1) signed by a key of the provider, with an algorithm that fits that key
-    fitting = candidates(header, keys)
-    if not fitting:
-        raise IdTokenError("The ID token is signed with a key that the provider does not have.")
-    claims = _verified_claims(token, header, fitting[0])
-    # (2) by that provider
-    if claims.get("iss") != settings.issuer:
-        raise IdTokenError("The ID token was issued by another issuer.")
-    # (3) for this node, and nobody whom it does not know
+    # (1) signed by the provider, (2) by that provider, (3) now
+    claims = verified_claims(token, keys, settings.issuer, now=now, max_age=MAX_AGE)
+    # (4) for this node, and nobody whom it does not know
     _check_audience(claims, settings)
-    # (4) now
-    _check_times(claims, now)
     # (5) for this login
     nonce = claims.get("nonce")
     if not isinstance(nonce, str) or not nonce_is_valid(nonce):
@@ -184,7 +175,27 @@ def verify_id_token(
     return Identity(issuer=settings.issuer, subject=subject, nonce=nonce)
 
 
-def _verified_claims(token: str, header: TokenHeader, key: PublicKey) -> dict[str, Any]:
+def verified_claims(
+    token: str, keys: Sequence[PublicKey], issuer: str, *, now: float, max_age: float
+) -> dict[str, Any]:
+    """Return what an issuer says now. For whom, about whom and how often is the caller's to check.
+
+    `max_age` is in seconds since the token was issued, whatever it says of its end. Raises
+    IdTokenError, whose message holds nothing of the token.
+    """
+    header = read_header(token)
+    # By a key of the issuer, with an algorithm that fits that key.
+    fitting = candidates(header, keys)
+    if not fitting:
+        raise IdTokenError("The ID token is signed with a key that the provider does not have.")
+    claims = _signed_claims(token, header, fitting[0])
+    if claims.get("iss") != issuer:
+        raise IdTokenError("The ID token was issued by another issuer.")
+    _check_times(claims, now, max_age)
+    return claims
+
+
+def _signed_claims(token: str, header: TokenHeader, key: PublicKey) -> dict[str, Any]:
     registry = jws.JWSRegistry(algorithms=[header.alg], strict_check_header=False)
     try:
         with warnings.catch_warnings():
@@ -217,12 +228,12 @@ def _check_audience(claims: dict[str, Any], settings: OidcSettings) -> None:
         raise IdTokenError("The ID token was issued to another client.")
 
 
-def _check_times(claims: dict[str, Any], now: float) -> None:
+def _check_times(claims: dict[str, Any], now: float, max_age: float) -> None:
     expires_at, issued_at = _time(claims, "exp"), _time(claims, "iat")
     if expires_at is None or issued_at is None:
         raise IdTokenError("The ID token does not say when it was issued and when it expires.")
     next_step = "Log in again; if it stays so, compare the clocks of the node and the provider."
-    if now >= expires_at + SKEW or now > issued_at + MAX_AGE + SKEW:
+    if now >= expires_at + SKEW or now > issued_at + max_age + SKEW:
         raise IdTokenError("The ID token has expired.", next_step=next_step)
     not_before = _time(claims, "nbf") if "nbf" in claims else issued_at
     if not_before is None or max(issued_at, not_before) > now + SKEW:

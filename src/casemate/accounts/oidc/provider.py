@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import httpx2
@@ -29,29 +29,40 @@ REFRESH_AFTER = 60.0
 """Seconds between two attempts to fetch, whatever tokens ask for."""
 
 
-class Discovery(msgspec.Struct, frozen=True, kw_only=True):
-    """The endpoints of a provider."""
+class Issuer(msgspec.Struct, frozen=True, kw_only=True):
+    """What every issuer of ID tokens publishes."""
 
     issuer: str
-    authorization_endpoint: str
-    token_endpoint: str
     jwks_uri: str
 
 
-class Provider:
-    """One provider. What it published is cached; an unknown key makes it look again."""
+class Discovery(Issuer, frozen=True, kw_only=True):
+    """The endpoints of a provider at which people log in."""
 
-    def __init__(self, settings: OidcSettings, clock: Callable[[], float]) -> None:
-        """Fetch nothing yet."""
-        self.settings = settings
+    authorization_endpoint: str
+    token_endpoint: str
+
+
+PublishedT = TypeVar("PublishedT", bound=Issuer)
+
+
+class KeySource(Generic[PublishedT]):
+    """What one issuer publishes. It is cached; an unknown key makes it look again."""
+
+    def __init__(
+        self, issuer: str, published: type[PublishedT], clock: Callable[[], float]
+    ) -> None:
+        """Fetch nothing yet; `published` is what there has to be."""
+        self.issuer = issuer
+        self._published = published
         self._clock = clock
-        self._discovery: Discovery | None = None
+        self._discovery: PublishedT | None = None
         self._keys: tuple[PublicKey, ...] = ()
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
         self._fetching = asyncio.Lock()
 
-    async def discovery(self) -> Discovery:
+    async def discovery(self) -> PublishedT:
         """Return the provider's endpoints. Raises OidcProviderError."""
         async with self._fetching:
             if self._discovery is None or self._clock() - self._fetched_at >= KEEP:
@@ -78,7 +89,7 @@ class Provider:
         if now - self._tried_at < REFRESH_AFTER:
             return
         self._tried_at = now
-        base = self.settings.issuer.rstrip("/")
+        base = self.issuer.rstrip("/")
         async with httpx2.AsyncClient(
             follow_redirects=False,
             timeout=SECONDS,
@@ -95,14 +106,14 @@ class Provider:
             raise self._failed("publishes no key that can verify ID tokens")
         self._discovery, self._keys, self._fetched_at = discovery, keys, now
 
-    def _checked(self, document: Any) -> Discovery:
+    def _checked(self, document: Any) -> PublishedT:
         try:
-            discovery = msgspec.convert(document, Discovery)
+            discovery = msgspec.convert(document, self._published)
         except msgspec.ValidationError as error:
             raise self._failed("publishes an incomplete configuration") from error
-        if discovery.issuer != self.settings.issuer:
+        if discovery.issuer != self.issuer:
             raise self._failed(f"calls itself {discovery.issuer[:120]!r}")
-        for what in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
+        for what in self._published.__struct_fields__:
             try:
                 require_safe_url(getattr(discovery, what), what)
             except OidcSettingsError as error:
@@ -111,9 +122,19 @@ class Provider:
 
     def _failed(self, what: str) -> OidcProviderError:
         return OidcProviderError(
-            f"The OpenID provider {self.settings.issuer} {what}.",
-            next_step="Try again in a minute; `casemate oidc show` prints what the node uses.",
+            f"The OpenID provider {self.issuer} {what}.",
+            next_step="Try again in a minute; `casemate oidc show` and `casemate workloads ls` "
+            "print what the node uses.",
         )
+
+
+class Provider(KeySource[Discovery]):
+    """The provider at which people log in."""
+
+    def __init__(self, settings: OidcSettings, clock: Callable[[], float]) -> None:
+        """Fetch nothing yet."""
+        super().__init__(settings.issuer, Discovery, clock)
+        self.settings = settings
 
 
 async def _get(client: httpx2.AsyncClient, url: str) -> Any:

@@ -47,6 +47,11 @@ class PythonFile:
         return ".".join(reversed(parts))
 
     @cached_property
+    def lines(self) -> list[str]:
+        """The lines of the text."""
+        return self.text.split("\n")
+
+    @cached_property
     def _calls(self) -> tuple[tuple[ast.Call, str], ...]:
         return tuple((n, self.name(n.func)) for n in self.nodes if isinstance(n, ast.Call))
 
@@ -72,6 +77,7 @@ class Code:
     def __init__(self, workspace: Workspace) -> None:
         """Read files of this workspace."""
         self._workspace = workspace
+        self._texts: dict[str, str | None] = {}
         self._python: dict[str, PythonFile | None] = {}
         self._made: dict[tuple[str, str], object] = {}
 
@@ -84,10 +90,16 @@ class Code:
 
     def text(self, file: str) -> str | None:
         """Return the text of a file; None if it has none or was made by a program."""
-        text = self._workspace.text(file)
-        if text is None or generated(file, text):
-            return None
-        return text
+        if file not in self._texts:
+            text = self._workspace.text(file)
+            if text is not None and _made_by_program(file):
+                text = None
+            elif text is not None and _has_endless_line(text):
+                what = f"a line has more than {MAX_LINE} characters: taken for made by a program"
+                self._workspace.note(file, f"{what}, not looked at for code and secrets")
+                text = None
+            self._texts[file] = text
+        return self._texts[file]
 
     def python(self, file: str) -> PythonFile | None:
         """Return a file of Python, parsed; None if it cannot be: that is noted once."""
@@ -129,24 +141,32 @@ def _looks_old(text: str) -> bool:
     return any(word in text for word in ('print "', "print '", "except Exception, ", "raw_input("))
 
 
-def generated(file: str, text: str) -> bool:
-    """Tell whether a program has made a file: bundles, and what has endless lines."""
-    if file.endswith((".min.js", ".bundle.js", ".map", "-lock.json", ".lock")):
-        return True
+def _made_by_program(file: str) -> bool:
+    return file.endswith((".min.js", ".bundle.js", ".map", "-lock.json", ".lock"))
+
+
+def _has_endless_line(text: str) -> bool:
     at, end = 0, text.find("\n")
     while end >= 0 and end - at < MAX_LINE:
         at, end = end + 1, text.find("\n", end + 1)
     return (end if end >= 0 else len(text)) - at >= MAX_LINE
 
 
-def python_files(code: Code, application: Application) -> Iterator[tuple[PythonFile, Function]]:
-    """Yield each file of Python once, with the function that it belongs to most."""
+def owned_files(
+    application: Application, endings: tuple[str, ...]
+) -> Iterator[tuple[str, Function]]:
+    """Yield each file of code once, with the function that it belongs to most."""
     owners: dict[str, Function] = {}
     for function in application.functions:
         for file in function.files:
-            if file.endswith(".py") and (file == function.entry or file not in owners):
+            if file.endswith(endings) and (file == function.entry or file not in owners):
                 owners[file] = function
-    for file, function in owners.items():
+    yield from owners.items()
+
+
+def python_files(code: Code, application: Application) -> Iterator[tuple[PythonFile, Function]]:
+    """Yield each file of Python once, with the function that it belongs to most."""
+    for file, function in owned_files(application, (".py",)):
         found = code.python(file)
         if found is not None:
             yield found, function

@@ -32,6 +32,8 @@ _MIB = {"KB": 1 / 1024, "KiB": 1 / 1024, "MB": 1.0, "MiB": 1.0, "GB": 1024.0, "G
 _PLURALS = {f"{kind.value}s": kind for kind in GrantKind if kind is not GrantKind.EGRESS}
 _TRIGGERS = tuple(kind.value for kind in TriggerKind if kind.value not in ("http", "invoke"))
 _MAX_NESTING = 20
+_MAX_BITS = 64
+"""Of a number: TOML has no larger ones, and Python writes none that is much longer."""
 
 
 class CasemateProject:
@@ -94,6 +96,8 @@ def _placed(value: Any, path: KeyPath, file: str, locator: KeyLocator) -> Any:
             at_line, at_column = locator.locate((*path, index))
             items.places.append((at_line, at_column))
         return items
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        return None
     return value
 
 

@@ -35,12 +35,14 @@ class CodeFiles:
     def files(self, folder: str) -> tuple[str, ...]:
         """Return the files of code in a folder and below."""
         if folder not in self._known:
-            found = []
+            found: list[str] = []
             for name in self._workspace.under(folder):
                 if name.rpartition(".")[2] in SUFFIXES and not _is_test(name):
-                    found.append(name)
-                    if len(found) >= _MAX_FILES:
+                    if len(found) == _MAX_FILES:
+                        what = f"more than {_MAX_FILES} files of code: the rest is not audited"
+                        self._workspace.note(folder, what)
                         break
+                    found.append(name)
             self._known[folder] = tuple(found)
         return self._known[folder]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from typing import Any
 
 from casemate.audit.documents import List, Map, place_of
@@ -118,7 +119,7 @@ class _Service:
                         )
         except Expansion:
             scope.note(Place(self._file), "more comes out of the resources than is read")
-        self._variables.notes += scope.notes
+        self._variables.notes.take(scope.notes)
         return found
 
     def _role(self) -> Resource:
@@ -146,7 +147,9 @@ class _Service:
         }
         return Resource(ROLE, "AWS::IAM::Role", properties, place)
 
-    def _resolved(self, value: Any) -> Any:
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """The names of all resources: of functions, of the role, and of the service's own."""
         names = {_logical(name) for name, _ in self._functions()}
         own = {
             name
@@ -155,12 +158,18 @@ class _Service:
             for name in (part.get("Resources") or ())
             if isinstance(part.get("Resources"), dict)
         }
-        scope = Scope({}, {}, {}, frozenset({*names, *own, ROLE}))
+        return frozenset({*names, *own, ROLE})
+
+    def _resolved(self, value: Any) -> Any:
+        scope = Scope({}, {}, {}, self._names)
         try:
             found = scope.resolve(value)
         except Expansion:
+            scope.note(
+                place_of(value, None, Place(self._file)), "more comes out of it than is read"
+            )
             found = []
-        self._variables.notes += scope.notes
+        self._variables.notes.take(scope.notes)
         return found
 
     def _function(self, name: str, each: Map) -> Resource:

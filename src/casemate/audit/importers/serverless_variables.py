@@ -10,9 +10,10 @@ import json
 import re
 from typing import Any
 
-from casemate.audit.documents import DocumentError, List, Map, place_of, read_documents
-from casemate.audit.limits import MAX_EXPANSION, MAX_VARIABLE_DEPTH
-from casemate.audit.model import Place, Unresolved
+from casemate.audit.documents import DocumentError, List, Map, place_of, position, read_documents
+from casemate.audit.limits import MAX_EXPANSION, MAX_NOTES, MAX_VARIABLE_DEPTH
+from casemate.audit.model import Place
+from casemate.audit.notes import Notes
 from casemate.audit.workspace import Workspace
 
 _INNERMOST = re.compile(r"\$\{([^${}]{1,1000})\}")
@@ -24,6 +25,7 @@ _FILE = re.compile(
 )
 _CLOUD = re.compile(r"AWS::\w{1,40}|[A-Za-z][A-Za-z0-9]{0,250}(?:\.[A-Za-z]{1,40})?")
 _MAX_PASSES = 20
+_MAX_TEXT = 200_000
 MISSING: Any = object()
 
 
@@ -37,19 +39,18 @@ class Variables:
         self._workspace = workspace
         self._files: dict[str, Any] = {}
         self._left = MAX_EXPANSION
-        self.notes: list[Unresolved] = []
+        self.notes = Notes(MAX_NOTES)
 
     def note(self, place: Place, what: str) -> None:
         """Remember what could not be resolved, once."""
-        found = Unresolved(place, what)
-        if len(self.notes) < 500 and found not in self.notes:
-            self.notes.append(found)
+        self.notes.say(place, what)
 
     def resolve(self, value: Any, depth: int = 0, place: Place | None = None) -> Any:
         """Return a value with its variables resolved, however deep they are."""
         place = place or Place(self._file)
         self._left -= 1
         if self._left < 0 or depth > MAX_VARIABLE_DEPTH * 3:
+            self.note(Place(self._file), "more comes out of the variables than is read")
             return "${?}" if isinstance(value, str) else value
         if isinstance(value, dict):
             made: Any = value.like() if isinstance(value, Map) else Map(self._file)
@@ -85,7 +86,8 @@ class Variables:
                 return self._restored(found, kept)
             else:
                 text = text[: match.start()] + _shown(found) + text[match.end() :]
-                if len(text) > 200_000:
+                if len(text) > _MAX_TEXT:
+                    self.note(place, f"a text has more than {_MAX_TEXT} characters: not read")
                     return "${?}"
         return self._restored(text, kept)
 
@@ -151,8 +153,10 @@ class Variables:
                 value = self.resolve(value, depth + 1, place)
             if isinstance(value, dict) and part in value:
                 value = value[part]
-            elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-                value = value[int(part)]
+            elif isinstance(value, list) and (index := position(part)) is not None:
+                if index >= len(value):
+                    return MISSING
+                value = value[index]
             else:
                 return MISSING
         return value

@@ -14,7 +14,9 @@ from casemate.audit.importers.aws.application import application_of
 from casemate.audit.importers.aws.resource import Resource, at, listed, text
 from casemate.audit.importers.port import Source
 from casemate.audit.importers.terraform_resources import ATTACHED, TYPES, Joining, converted
-from casemate.audit.model import Application, Place, Unresolved
+from casemate.audit.limits import MAX_NOTES
+from casemate.audit.model import Application, Place
+from casemate.audit.notes import Notes
 from casemate.audit.workspace import Workspace
 
 _MAX_RESOURCES = 20_000
@@ -42,9 +44,9 @@ class Terraform:
         document = source.documents[0]
         planned = document.get("planned_values") or document.get("values")
         references = _references(at(document, "configuration", "root_module"))
-        place, notes = Place(source.file), list[Unresolved]()
+        place, notes = Place(source.file), Notes(MAX_NOTES)
         resources, attached, unknown = [], [], set[str]()
-        for kind, address, values in _resources(at(planned, "root_module")):
+        for kind, address, values in _resources(at(planned, "root_module"), place, notes):
             if kind in TYPES or kind in ATTACHED:
                 name = _name(address)
                 expressions = references.get(re.sub(r"\[[^\]]{1,200}\]", "", address), {})
@@ -59,11 +61,11 @@ class Terraform:
         for kind, properties in attached:
             joining.join(kind, properties)
         for kind in sorted(unknown)[:50]:
-            notes.append(Unresolved(place, f"resources of the type {kind[:64]} are not looked at"))
+            notes.say(place, f"resources of the type {kind[:64]} are not looked at")
         yield application_of(source.file, self.name, resources, place, workspace, unresolved=notes)
 
 
-def _resources(module: Any) -> Iterator[tuple[str, str, Map]]:
+def _resources(module: Any, place: Place, notes: Notes) -> Iterator[tuple[str, str, Map]]:
     waiting, modules, count = [module], 0, 0
     while waiting and modules < _MAX_MODULES:
         modules += 1
@@ -74,10 +76,13 @@ def _resources(module: Any) -> Iterator[tuple[str, str, Map]]:
             if isinstance(values, dict) and at(resource, "mode") in (None, "managed"):
                 count += 1
                 if count > _MAX_RESOURCES:
+                    notes.say(place, f"more than {_MAX_RESOURCES} resources: the rest is not read")
                     return
                 made = Map()
                 made.update(values)
                 yield text(at(resource, "type")), text(at(resource, "address")), made
+    if waiting:
+        notes.say(place, f"more than {_MAX_MODULES} modules: the rest is not read")
 
 
 def _references(module: Any) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from casemate.audit.documents import List, Map
+from casemate.audit.documents import Map
 from casemate.audit.importers.aws.resource import Resource, at, listed, referred, text
 
 TYPES = {
@@ -72,7 +72,7 @@ ATTACHED = frozenset(
 
 _JSON = frozenset(("policy", "assume_role_policy", "redrive_policy", "key_policy"))
 _RENAMED: dict[str, dict[str, str]] = {
-    "aws_lambda_function": {"KmsKeyArn": "KmsKeyArn", "Filename": "CodeUri"},
+    "aws_lambda_function": {"Filename": "CodeUri"},
     "aws_lambda_function_url": {
         "AuthorizationType": "AuthType",
         "FunctionName": "TargetFunctionArn",
@@ -94,12 +94,10 @@ _RENAMED: dict[str, dict[str, str]] = {
     "aws_db_instance": {"Password": "MasterUserPassword"},
     "aws_rds_cluster": {"MasterPassword": "MasterUserPassword"},
     "aws_kms_key": {"Policy": "KeyPolicy"},
-    "aws_sqs_queue": {"KmsMasterKeyId": "KmsMasterKeyId"},
     "aws_dynamodb_table": {
         "ServerSideEncryption": "SSESpecification",
         "PointInTimeRecovery": "PointInTimeRecoverySpecification",
     },
-    "aws_lambda_event_source_mapping": {"EventSourceArn": "EventSourceArn"},
 }
 _BLOCKS = frozenset(
     (
@@ -122,7 +120,6 @@ _BLOCKS = frozenset(
         "SnapStart",
         "ViewerCertificate",
         "DefaultCacheBehavior",
-        "LoggingConfig",
         "PasswordPolicy",
     )
 )
@@ -138,7 +135,7 @@ def converted(kind: str, values: dict[str, Any], file: str) -> Map:
         plain = _parsed(value) if key in _JSON and isinstance(value, str) else value
         made[name] = _inner(name, plain, 0)
     for old, new in _RENAMED.get(kind, {}).items():
-        if old in made and old != new:
+        if old in made:
             made[new] = _inner(new, made.pop(old), 0)
     special = _SPECIAL.get(kind)
     if special is not None:
@@ -162,13 +159,13 @@ def _inner(name: str, value: Any, depth: int) -> Any:
         "AssumeRolePolicyDocument",
         "KeyPolicy",
     ):
-        if name in ("Environment",):
+        if name == "Environment":
             return {"Variables": value.get("variables") or {}}
         return {
             _camel(k): _inner(_camel(k), v, depth + 1) for k, v in value.items() if v is not None
         }
     if isinstance(value, list):
-        return List("", 1) + [_inner("", each, depth + 1) for each in value]
+        return [_inner("", each, depth + 1) for each in value]
     return value
 
 
@@ -249,11 +246,18 @@ class Joining:
 
     def __init__(self, resources: list[Resource]) -> None:
         """Learn the resources by their names."""
-        self._resources = resources
         self._named = {each.name: each for each in resources}
         self._by_value = {
             text(each.get("BucketName") or each.get("RoleName")): each for each in resources
         }
+        self._settings: dict[tuple[str, ...], list[Any]] = {}
+        self._methods: dict[tuple[str, ...], list[Resource]] = {}
+        for each in resources:
+            if each.type == "AWS::ApiGateway::Stage":
+                found = self._settings.setdefault(_stage(each.properties), [])
+                each.properties["MethodSettings"] = found
+            elif each.type == "AWS::ApiGateway::Method":
+                self._methods.setdefault(_method(each.properties), []).append(each)
 
     def join(self, kind: str, properties: Map) -> None:
         """Put one into its resource, if that is there."""
@@ -264,16 +268,16 @@ class Joining:
             if owner is not None:
                 _to_bucket(kind, owner, properties)
         elif kind == "aws_api_gateway_integration":
-            self._integration(properties)
+            for each in self._methods.get(_method(properties), ()):
+                each.properties["Integration"] = {"Uri": properties.get("Uri")}
         elif kind == "aws_cloudwatch_event_target":
             owner = self._found(properties.get("Rule"))
             if owner is not None:
                 owner.properties.setdefault("Targets", []).append({"Arn": properties.get("Arn")})
         elif kind == "aws_api_gateway_method_settings":
-            for each in self._resources:
-                if each.type == "AWS::ApiGateway::Stage":
-                    settings = listed(properties.get("Settings"))
-                    each.properties.setdefault("MethodSettings", []).extend(settings)
+            stage = self._named.get(referred(properties.get("StageName")))
+            key = _stage(properties if stage is None else stage.properties)
+            self._settings.get(key, []).extend(listed(properties.get("Settings")))
 
     def _found(self, value: Any) -> Resource | None:
         return self._named.get(referred(value)) or self._by_value.get(text(value) or "\0")
@@ -285,13 +289,15 @@ class Joining:
                 arns = owner.properties.setdefault("ManagedPolicyArns", [])
                 arns.append(properties.get("PolicyArn"))
 
-    def _integration(self, properties: Map) -> None:
-        keys = ("ResourceId", "HttpMethod", "RestApiId")
-        for each in self._resources:
-            if each.type == "AWS::ApiGateway::Method" and all(
-                each.get(key) == properties.get(key) for key in keys
-            ):
-                each.properties["Integration"] = {"Uri": properties.get("Uri")}
+
+def _stage(properties: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a stage and the settings of its methods have in common."""
+    return tuple(text(properties.get(key)) for key in ("RestApiId", "StageName"))
+
+
+def _method(properties: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a method and its integration have in common."""
+    return tuple(text(properties.get(key)) for key in ("ResourceId", "HttpMethod", "RestApiId"))
 
 
 def _to_bucket(kind: str, bucket: Resource, properties: Map) -> None:

@@ -6,12 +6,13 @@ The way is found by `casemate.audit.flow`, once for all rules. A finding has eac
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from time import thread_time
 
 from casemate.audit.code.reading import Code
 from casemate.audit.finding import Severity, Step
 from casemate.audit.flow import Entry, Flow, Limits, analyse, discover
 from casemate.audit.flow import Place as FlowPlace
-from casemate.audit.model import Application, Function, Place, Platform, Unresolved
+from casemate.audit.model import Application, Function, Place, Platform
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.examples import python
 
@@ -39,7 +40,6 @@ _SHAPES = {
     Platform.CASEMATE: "casemate",
     Platform.GOOGLE: "cloud-http",
 }
-_SEVERITIES = tuple(Severity)
 _UNSURE = {"high": 0, "medium": -1, "low": -2}
 """How much milder a finding is of whose way a part is not known."""
 Found = tuple[tuple[Flow, Place, tuple[Step, ...], Function | None], ...]
@@ -127,18 +127,16 @@ def _found(subject: Subject) -> Found:
 
 
 def _flows(subject: Subject) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Function | None]]:
-    left = MAX_SECONDS
+    until = thread_time() + MAX_SECONDS
     for part in _parts(subject.application, subject.code):
         entries = list(part.entries)
         known = {(each.path, each.name) for each in entries}
         entries += [e for e in discover(part.texts) if (e.path, e.name) not in known]
         if not entries:
             continue
-        analysis = analyse(part.texts, entries, Limits(seconds=left))
+        analysis = analyse(part.texts, entries, Limits(seconds=until - thread_time()))
         for note in analysis.unresolved:
-            told = Unresolved(part.place(note.place), note.what)
-            if told not in subject.workspace.notes:
-                subject.workspace.notes.append(told)
+            subject.workspace.notes.say(part.place(note.place), note.what)
         for flow in analysis.flows:
             steps = tuple(Step(part.place(s.place), s.what) for s in flow.steps[:MAX_STEPS])
             yield flow, part.place(flow.place), steps, part.of(flow.entry)

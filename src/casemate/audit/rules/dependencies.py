@@ -15,7 +15,9 @@ from casemate.audit.rules.examples import Files, function, requirements
 _LINE = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,100})(?:\[[^\]\n]{0,200}\])?\s{0,4}(?P<wanted>[=<>!~][^;#\n]{0,200})?"
 )
+_MAX_FILES = 500
 _MAX_LINES = 5_000
+"""Of one file of requirements."""
 _TRAPS = {
     "pypi": {
         "python3-dateutil": "python-dateutil",
@@ -118,25 +120,35 @@ _LEFT = {
 """Packages that nobody keeps any more, or that are dangerous by what they do."""
 
 
-def dependencies(subject: Subject) -> Iterator[Dependency]:
-    """Yield what the application's files ask for."""
-    folder = subject.application.place.file.rpartition("/")[0]
+def dependencies(subject: Subject) -> tuple[Dependency, ...]:
+    """Return what the application's files ask for: read once for all rules."""
+    folder = subject.application.place.file.rpartition("/")[0] or "."
+    return subject.code.once("dependencies", folder, lambda: tuple(_asked_for(subject, folder)))
+
+
+def _asked_for(subject: Subject, folder: str) -> Iterator[Dependency]:
     count = 0
-    for name in subject.workspace.under(folder or "."):
+    for name in subject.workspace.under(folder):
         last = name.rpartition("/")[2]
         if re.fullmatch(r"requirements[\w.-]{0,40}\.txt", last):
-            yield from _requirements(subject, name)
+            read = _requirements
         elif last == "package.json":
-            yield from _package(subject, name)
+            read = _package
         else:
             continue
         count += 1
-        if count > 500:
+        if count > _MAX_FILES:
+            what = f"more than {_MAX_FILES} files of dependencies: the rest is not audited"
+            subject.workspace.note(folder, what)
             return
+        yield from read(subject, name)
 
 
 def _requirements(subject: Subject, name: str) -> Iterator[Dependency]:
     text = subject.workspace.text(name) or ""
+    if text.count("\n") > _MAX_LINES:
+        what = f"it has more than {_MAX_LINES} lines: the rest is not audited"
+        subject.workspace.note(name, what, _MAX_LINES)
     development = bool(re.search(r"dev|test|lint", name.rpartition("/")[2]))
     for at, line in _joined(text):
         bare = line.split(" #")[0].strip()
@@ -182,7 +194,7 @@ def _joined(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _package(subject: Subject, name: str) -> Iterator[Dependency]:
-    text = subject.workspace.text(name)
+    text = subject.workspace.text(name) or ""
     try:
         found = json.loads(text or "{}")
     except (ValueError, RecursionError):
@@ -193,12 +205,11 @@ def _package(subject: Subject, name: str) -> Iterator[Dependency]:
         subject.workspace.has(f"{folder}/{n}".lstrip("/"))
         for n in ("package-lock.json", "yarn.lock", "pnpm-lock.yaml", "npm-shrinkwrap.json")
     )
+    lines = _lines_of(text)
     for key in ("dependencies", "optionalDependencies", "devDependencies"):
         wanted = found.get(key) if isinstance(found, dict) else None
         for package, version in wanted.items() if isinstance(wanted, dict) else ():
             if isinstance(version, str):
-                at = (text or "").find(f'"{package}"')
-                line = (text or "").count("\n", 0, at) + 1 if at >= 0 else 1
                 remote = re.match(r"(?:git|https?|github:|[\w-]+/[\w-]+)", version)
                 yield Dependency(
                     ecosystem="npm",
@@ -208,8 +219,19 @@ def _package(subject: Subject, name: str) -> Iterator[Dependency]:
                     hashed=lock,
                     origin=version if remote else "",
                     development=key == "devDependencies",
-                    place=Place(name, line),
+                    place=Place(name, lines.get(package, 1)),
                 )
+
+
+def _lines_of(text: str) -> dict[str, int]:
+    """Return the line on which each text in quotation marks stands first."""
+    before, *quoted = text.split('"')
+    found: dict[str, int] = {}
+    line = 1 + before.count("\n")
+    for part in quoted[:-1]:
+        found.setdefault(part, line)
+        line += part.count("\n")
+    return found
 
 
 def _each(wrong: Callable[[Dependency], str | None]) -> Check:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
+from casemate.audit.code.reading import owned_files
 from casemate.audit.finding import Severity
-from casemate.audit.model import Function, Place
+from casemate.audit.model import Place
 from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import hit
 from casemate.audit.rules.examples import javascript
@@ -20,27 +22,27 @@ def _look(pattern: re.Pattern[str], text: str, near: str = "") -> Check:
     """Return a check of lines that match; `near` has to be in the file."""
 
     def check(subject: Subject) -> Iterator[Hit]:
-        for file, function in _files(subject):
+        for file, function in owned_files(subject.application, _SUFFIXES):
             code = subject.code.text(file)
             if code is None or (near and near not in code):
                 continue
-            for number, line in enumerate(code.split("\n"), 1):
-                if len(line) < _LONG and not _COMMENT.match(line):
-                    match = pattern.search(line)
-                    if match is not None:
-                        place = Place(file, number, match.start() + 1)
-                        yield hit(function, text, place, f"{file} {line.strip()[:120]}")
+            looked_at = subject.code.once("lines", file, partial(_lines, subject, file, code))
+            for number, line in looked_at:
+                match = pattern.search(line)
+                if match is not None:
+                    place = Place(file, number, match.start() + 1)
+                    yield hit(function, text, place, f"{file} {line.strip()[:120]}")
 
     return check
 
 
-def _files(subject: Subject) -> Iterator[tuple[str, Function]]:
-    owners: dict[str, Function] = {}
-    for function in subject.application.functions:
-        for file in function.files:
-            if file.endswith(_SUFFIXES) and (file == function.entry or file not in owners):
-                owners[file] = function
-    yield from owners.items()
+def _lines(subject: Subject, file: str, code: str) -> list[tuple[int, str]]:
+    """Return the lines that are looked at, with their numbers; that one is too long is told."""
+    lines = [(n, line) for n, line in enumerate(code.split("\n"), 1) if not _COMMENT.match(line)]
+    long = next((number for number, line in lines if len(line) >= _LONG), None)
+    if long is not None:
+        subject.workspace.note(file, f"a line of {_LONG} characters or more is not audited", long)
+    return [(number, line) for number, line in lines if len(line) < _LONG]
 
 
 def _rule(

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 
 from casemate.audit.code.reading import PythonFile, python_files
-from casemate.audit.model import Function
 from casemate.audit.rule import Check, Hit, Subject
 from casemate.audit.rules.common import hit
 
@@ -31,19 +30,22 @@ def look_at(look: Look) -> Check:
     def check(subject: Subject) -> Iterator[Hit]:
         for file, function in python_files(subject.code, subject.application):
             seen = set[int]()
-            for node, text in look(file):
-                line = getattr(node, "lineno", 0)
-                if line not in seen:
-                    seen.add(line)
-                    yield hit(function, text, file.place(node), _subject(file, node, function))
+            try:
+                for node, text in look(file):
+                    line = getattr(node, "lineno", 0)
+                    if line not in seen:
+                        seen.add(line)
+                        yield hit(function, text, file.place(node), _subject(file, node))
+            except RecursionError:  # of this file: the others are looked at
+                what = "an expression is nested too deeply: not looked at for every rule"
+                subject.workspace.note(file.file, what)
 
     return check
 
 
-def _subject(file: PythonFile, node: ast.AST, function: Function) -> str:
-    lines = file.text.split("\n", getattr(node, "lineno", 1))
+def _subject(file: PythonFile, node: ast.AST) -> str:
     at = getattr(node, "lineno", 1) - 1
-    return f"{file.file} {lines[at].strip()[:120] if at < len(lines) else ''}"
+    return f"{file.file} {file.lines[at].strip()[:120] if at < len(file.lines) else ''}"
 
 
 def _argument(call: ast.Call, name: str) -> ast.expr | None:
@@ -60,7 +62,7 @@ def _caught(file: PythonFile) -> Iterator[tuple[ast.ExceptHandler, str]]:
             yield node, node.name
 
 
-def _tells(value: ast.AST, name: str, aliases: frozenset[str]) -> bool:
+def _tells(value: ast.AST, name: str, aliases: set[str]) -> bool:
     """Tell whether an expression has the text of an exception in it, and not one of its fields."""
     for each in ast.walk(value):
         if isinstance(each, ast.Call):
@@ -82,7 +84,7 @@ def _tells(value: ast.AST, name: str, aliases: frozenset[str]) -> bool:
             and each.value.id == name
         ):
             return True
-    return isinstance(value, ast.Name) and value.id in aliases - {name}
+    return isinstance(value, ast.Name) and value.id != name and value.id in aliases
 
 
 def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -90,13 +92,13 @@ def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     for handler, name in _caught(file):
         aliases = {name}
         for node in ast.walk(handler):
-            if isinstance(node, ast.Assign) and _tells(node.value, name, frozenset(aliases)):
+            if isinstance(node, ast.Assign) and _tells(node.value, name, aliases):
                 aliases |= {t.id for t in node.targets if isinstance(t, ast.Name)}
         for node in ast.walk(handler):
             if (
                 isinstance(node, ast.Return)
                 and node.value is not None
-                and _tells(node.value, name, frozenset(aliases))
+                and _tells(node.value, name, aliases)
             ):
                 yield node, "the text of an exception is in the answer"
 
@@ -149,45 +151,38 @@ def logged_events(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             yield call, "the whole event is logged"
 
 
+def _whole_environment(file: PythonFile, value: ast.AST) -> bool:
+    """Tell whether an expression has the whole environment in it, and not one variable of it."""
+    asked = {
+        id(e.value)
+        for e in ast.walk(value)
+        if isinstance(e, ast.Subscript) or (isinstance(e, ast.Attribute) and e.attr == "get")
+    }
+    return any(
+        isinstance(e, ast.Attribute)
+        and e.attr == "environ"
+        and id(e) not in asked
+        and file.name(e) == "os.environ"
+        for e in ast.walk(value)
+    )
+
+
 def logged_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find: logged environment."""
     for call, name in file.calls():
-        if _LOGGERS.match(name):
-            for argument in call.args:
-                for each in ast.walk(argument):
-                    if (
-                        isinstance(each, ast.Attribute)
-                        and file.name(each) == "os.environ"
-                        and not _indexed(argument, each)
-                    ):
-                        yield (
-                            call,
-                            "the whole environment is logged, with the function's credentials",
-                        )
-
-
-def _indexed(argument: ast.AST, node: ast.AST) -> bool:
-    return any(
-        (isinstance(e, ast.Subscript) and e.value is node)
-        or (isinstance(e, ast.Attribute) and e.value is node and e.attr == "get")
-        for e in ast.walk(argument)
-    )
+        if _LOGGERS.match(name) and any(_whole_environment(file, a) for a in call.args):
+            yield call, "the whole environment is logged, with the function's credentials"
 
 
 def returned_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find: returned environment."""
     for node in file.nodes:
-        if isinstance(node, ast.Return) and node.value is not None:
-            for each in ast.walk(node.value):
-                if (
-                    isinstance(each, ast.Attribute)
-                    and file.name(each) == "os.environ"
-                    and not _indexed(node.value, each)
-                ):
-                    yield (
-                        node,
-                        "the whole environment is in the answer, with the function's credentials",
-                    )
+        if (
+            isinstance(node, ast.Return)
+            and node.value is not None
+            and _whole_environment(file, node.value)
+        ):
+            yield node, "the whole environment is in the answer, with the function's credentials"
 
 
 def logged_secrets(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -195,6 +190,7 @@ def logged_secrets(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     for call, name in file.calls():
         if _LOGGERS.match(name):
             for argument in (*call.args, *(k.value for k in call.keywords)):
+                measured = _measured(argument)
                 for each in ast.walk(argument):
                     found = (
                         each.id
@@ -203,17 +199,18 @@ def logged_secrets(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                         if isinstance(each, ast.Attribute)
                         else ""
                     )
-                    if found and _SECRETIVE.match(found) and not _measured(argument, each):
+                    if found and _SECRETIVE.match(found) and id(each) not in measured:
                         yield call, f"{found[:40]} is logged"
 
 
-def _measured(argument: ast.AST, node: ast.AST) -> bool:
-    return any(
-        isinstance(e, ast.Call)
-        and getattr(e.func, "id", "") in ("len", "bool", "type")
-        and node in e.args
+def _measured(argument: ast.AST) -> set[int]:
+    """Return what is only measured in an argument: its length, its type, whether it is there."""
+    return {
+        id(measured)
         for e in ast.walk(argument)
-    )
+        if isinstance(e, ast.Call) and getattr(e.func, "id", "") in ("len", "bool", "type")
+        for measured in e.args
+    }
 
 
 def debug(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:

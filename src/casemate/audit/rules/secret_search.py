@@ -13,7 +13,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -64,8 +64,10 @@ class Secret(msgspec.Struct, frozen=True):
     """True for a shape that nothing else has."""
 
 
-def secrets_in(text: str, *, named: bool = True) -> Iterator[Secret]:
-    """Yield the secrets in a text, in one pass for each shape."""
+def secrets_in(
+    text: str, *, named: bool = True, more: Callable[[], None] = lambda: None
+) -> Iterator[Secret]:
+    """Yield the secrets in a text, in one pass for each shape; call `more` if it ends before."""
     lines = _Lines(text)
     count = 0
     covered: list[tuple[int, int]] = []
@@ -73,6 +75,7 @@ def secrets_in(text: str, *, named: bool = True) -> Iterator[Secret]:
         for start, end in _found(shape, text):
             count += 1
             if count > _MAX_FOUND:
+                more()
                 return
             if real(shape.kind, text[start:end], text[max(0, start - 60) : start]):
                 covered.append((start, end))
@@ -88,6 +91,7 @@ def secrets_in(text: str, *, named: bool = True) -> Iterator[Secret]:
             continue
         count += 1
         if count > _MAX_FOUND:
+            more()
             return
         before = _BEFORE.search(text[max(0, word.start() - 40) : word.start()])
         name = (before[0] if before else "") + word[0] + match["rest"]
@@ -140,7 +144,7 @@ def real(kind: str, value: str, before: str = "") -> bool:  # noqa: PLR0911
 def _account(key: str) -> bool:
     """Tell whether a key id of AWS decodes to an account: all that were made do."""
     try:
-        number = int.from_bytes(base64.b32decode(key[4:12] + "========"[:0]), "big")
+        number = int.from_bytes(base64.b32decode(key[4:12]), "big")
     except (binascii.Error, ValueError):
         return False  # its alphabet is that of base 32
     return number > 0 and len(set(key[4:])) > 6

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from casemate.audit.code.reading import generated, python_files
+from casemate.audit.code.reading import python_files
 from casemate.audit.finding import Severity
+from casemate.audit.importers.code_files import SUFFIXES
 from casemate.audit.model import Place
 from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import hit, literal
@@ -15,36 +16,10 @@ from casemate.audit.rules.examples import Files, function, python, resource
 from casemate.audit.rules.secret_search import Secret, random, secrets_in
 
 _MAX_FILES = 4_000
-_TEXTS = frozenset(
-    (
-        "py",
-        "js",
-        "mjs",
-        "cjs",
-        "ts",
-        "tsx",
-        "jsx",
-        "go",
-        "java",
-        "rb",
-        "cs",
-        "rs",
-        "yml",
-        "yaml",
-        "json",
-        "toml",
-        "ini",
-        "cfg",
-        "conf",
-        "env",
-        "sh",
-        "properties",
-        "tf",
-        "tfvars",
-        "txt",
-        "xml",
-    )
-)
+_TEXTS = SUFFIXES | {
+    *("yml", "yaml", "json", "toml", "ini", "cfg", "conf", "env", "sh", "properties"),
+    *("tf", "tfvars", "txt", "xml"),
+}
 _PASSWORD = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|PWD)(?:$|_)", re.I)
 _SECRETIVE = re.compile(
     r"(?:^|_)(?:SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?|SIGNING_KEY)(?:$|_)",
@@ -82,9 +57,11 @@ def _files(subject: Subject) -> Iterator[tuple[str, str]]:
             continue
         count += 1
         if count > _MAX_FILES:
+            what = f"more than {_MAX_FILES} files: secrets are looked for in no others"
+            workspace.note(folder or ".", what)
             return
-        text = workspace.text(name)
-        if text is not None and not generated(name, text):
+        text = subject.code.text(name)
+        if text is not None:
             yield name, text
 
 
@@ -93,8 +70,9 @@ _TESTS = re.compile(
 )
 
 
-def _listed(text: str, named: bool) -> list[Secret]:
-    return list(secrets_in(text, named=named))
+def _found(subject: Subject, name: str, text: str, named: bool) -> list[Secret]:
+    what = "more looks like a secret than is looked at: the rest is not audited"
+    return list(secrets_in(text, named=named, more=partial(subject.workspace.note, name, what)))
 
 
 def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
@@ -102,7 +80,7 @@ def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
         for name, text in _files(subject):
             test = _TESTS.search(name)
             named = not test and not name.endswith((".txt", ".xml", ".json"))
-            search = partial(_listed, text, named)
+            search = partial(_found, subject, name, text, named)
             for found in subject.code.once("secrets", name, search):
                 if accepts(found, name):
                     yield Hit(

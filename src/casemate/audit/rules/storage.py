@@ -59,18 +59,15 @@ def _tls(a: Asset) -> str | None:
 
 def _not_dead(subject: Subject) -> Iterator[Hit]:
     targets = {a.settings.get("dead_letter_target") for a in subject.application.of_kind("queue")}
+    read = {t.source for f in subject.application.functions for t in f.triggers}
     for a in subject.application.of_kind("queue"):
         dead = a.name in targets or re.search(r"dlq|dead|failed|redrive", a.name, re.I)
-        if not a.settings["dead_letters"] and not dead and _consumed(subject, a.name):
+        if not a.settings["dead_letters"] and not dead and a.name in read:
             yield Hit(
                 place=a.place,
                 text=f"{a.name}: messages that fail are tried for ever, or lost",
                 subject=a.name,
             )
-
-
-def _consumed(subject: Subject, name: str) -> bool:
-    return any(t.source == name for f in subject.application.functions for t in f.triggers)
 
 
 def _other_account(subject: Subject) -> Iterator[Hit]:

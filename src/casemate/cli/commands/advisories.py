@@ -11,7 +11,13 @@ import typer
 
 from casemate.cli.advisories_app import app
 from casemate.cli.errors import ExitCode, MissingError, UsageError
-from casemate.cli.node_advisories import print_status, send, status_of_node
+from casemate.cli.node_advisories import (
+    print_contents,
+    print_status,
+    send,
+    severity_of,
+    status_of_node,
+)
 from casemate.cli.options import JsonOption, command
 from casemate.cli.terminal import (
     BOLD,
@@ -24,13 +30,11 @@ from casemate.cli.terminal import (
     print_text,
     progress,
 )
-from casemate.cli.text import moment
 
 if TYPE_CHECKING:
     from casemate.advisories import (
         Description,
         Ecosystem,
-        Finding,
         Header,
         Judgement,
         Place,
@@ -123,7 +127,7 @@ def import_(
     They are those of this machine, by which `check` and `show` look things up. A node judges what
     is deployed by its own: --node sends it what was imported.
     """
-    from casemate.advisories import Wanted, import_advisories
+    from casemate.advisories.importing import Wanted, import_advisories
 
     wanted = Wanted(
         source=source,
@@ -242,7 +246,8 @@ def check(
     """
     from msgspec.structs import replace
 
-    from casemate.advisories import judge, read_packages
+    from casemate.advisories import judge
+    from casemate.advisories.locks import read_packages
 
     listed = read_packages(file)
     judged = judge(listed.packages, _place(data))
@@ -272,14 +277,9 @@ def _fields(header: Header) -> dict[str, object]:
 def _print_standing(standing: Standing) -> None:
     header = standing.header
     if header is not None:
-        for name, count in header.records.items():
-            print_line(f"{name}: {count} advisories")
-        print_line(f"imported: {moment(header.imported)} from {header.source}")
-        print_line(f"newest record: {moment(header.newest)}")
-        print_line(f"packages: {header.packages}; withdrawn and left out: {header.withdrawn}")
-        known = "none" if header.exploited is None else str(header.exploited)
-        likely = "none" if header.likelihoods is None else str(header.likelihoods)
-        print_line(f"known exploited: {known}; EPSS scores: {likely}")
+        print_contents(
+            header, f"packages: {header.packages}; withdrawn and left out: {header.withdrawn}"
+        )
     for problem in standing.problems:
         note(f"{problem.kind}: {problem.text}", RED)
     _print_warnings(standing.warnings, standing.next_step)
@@ -318,7 +318,7 @@ def _print_judgement(judged: Judgement, count: int) -> None:
             (
                 found.package.name,
                 found.package.version,
-                _severity(found),
+                severity_of(found),
                 " ".join(found.ids),
                 ", ".join(found.fixed) or "-",
                 found.summary,
@@ -335,9 +335,3 @@ def _print_judgement(judged: Judgement, count: int) -> None:
     for problem in judged.problems:
         note(f"{problem.kind}: {problem.text}", RED)
     _print_warnings(judged.warnings, judged.next_step)
-
-
-def _severity(found: Finding) -> str:
-    word = "malicious" if found.malicious else str(found.severity)
-    score = "" if found.score is None else f" {found.score}"
-    return f"{word}{score}{' exploited' if found.known_exploited else ''}"

@@ -321,7 +321,7 @@ def _print_duties(path: Path, report: Report, *, json: bool) -> None:
 
 
 def _fix(path: Path, report: Report, *, dry_run: bool) -> None:
-    from casemate.audit import Workspace, changes_for
+    from casemate.audit import Workspace, changes_for, left_alone
 
     workspace = Workspace(path)
     changes = changes_for(report.findings, workspace)
@@ -329,6 +329,8 @@ def _fix(path: Path, report: Report, *, dry_run: bool) -> None:
         print_text(each.diff.removesuffix("\n"))
         if not dry_run:
             _write(workspace.root / each.file, each.after)
+    for file in left_alone(report.findings, workspace):
+        note(f"{file} is left alone: it is not UTF-8 with line ends of Unix.")
     count = sum(len(each.findings) for each in changes)
     if not changes:
         note("Nothing that was found is safe to mend without you.")

@@ -16,6 +16,7 @@ from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import Progress, note, print_json, print_line, progress
+from casemate.kernel.durability import sync_folder
 from casemate.operations import backup as operations
 
 app = new_app()
@@ -105,11 +106,7 @@ def _put_in_place(draft: Path, file: Path, *, replace: bool) -> None:
             raise UsageError(
                 f"{file} has come into being meanwhile.", next_step="Give another name."
             ) from error
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(file.parent)
 
 
 def _sync(target: IO[bytes]) -> None:

@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from casemate.cli.client import NodeClient, connect
@@ -177,7 +176,7 @@ def _csv_rows(found: Bill) -> Iterable[dict[str, str]]:
     for line in found.lines:
         yield {
             "day": line.day.isoformat(),
-            "what": name_of(msgspec.structs.replace(line.of, start=0.0)),
+            "what": name_of(line.of, of_when=False),
             "resource": line.resource.name,
             "quantity": format(line.quantity, "f"),
             "unit": line.resource.unit,
@@ -191,7 +190,7 @@ def _sums(found: Bill) -> dict[str, dict[str, Decimal]]:
     """Return what each thing costs, by resource."""
     sums: dict[str, dict[str, Decimal]] = {}
     for line in found.lines:
-        name = name_of(msgspec.structs.replace(line.of, start=0.0))
+        name = name_of(line.of, of_when=False)
         costs = sums.setdefault(name, {})
         costs[line.resource.name] = costs.get(line.resource.name, Decimal()) + line.cost
     return sums

@@ -43,7 +43,7 @@ from casemate.model.errors import CasemateError
 from casemate.model.function import named_resources
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle
+    from casemate.build.bundle import BuiltBundle
 
 app = new_app()
 

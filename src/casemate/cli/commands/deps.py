@@ -20,9 +20,9 @@ from casemate.cli.text import size
 from casemate.model.errors import CasemateError
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle
+    from casemate.build.bundle import BuiltBundle
     from casemate.model.evidence import Evidence
-    from casemate.sbom import Need, Needs
+    from casemate.sbom.needs import Need, Needs
 
 app = new_app("See which packages functions need, and remove those that none needs.")
 
@@ -104,7 +104,7 @@ def _tell(looked: Sequence[_Looked]) -> None:
 
 
 def _look(workspace: Workspace, *, live: bool) -> list[_Looked]:
-    from casemate.sbom import needs
+    from casemate.sbom.needs import needs
 
     found = []
     for built in list(workspace.build(None, relock=False)):
@@ -126,7 +126,7 @@ def _holes(listed: Needs) -> dict[str, list[str]] | None:
         judged = judge(packages, default_place(os.environ))
     except CasemateError:
         return None
-    if judged.not_judged:
+    if judged.not_judged or judged.problems:
         return None
     found: dict[str, list[str]] = {}
     for finding in judged.findings:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from casemate.cli import oidc_login, password_login
+from casemate.cli import oidc_login, password_login, workload_login
 from casemate.cli.authority import fetch_ca
 from casemate.cli.client import NodeClient
 from casemate.cli.credentials import (
@@ -31,6 +31,24 @@ from casemate.operations.login import Whoami
 
 app = new_app()
 
+_AllowHttp = Annotated[
+    bool,
+    typer.Option(
+        "--allow-http",
+        help="Send what you log in with to another machine without encryption. Whoever is in "
+        "between can read it.",
+    ),
+]
+_Fingerprint = Annotated[
+    str | None,
+    typer.Option(
+        "--ca-fingerprint",
+        metavar="SHA256",
+        help="Fetch the node's own certificate authority, check that this is its fingerprint, "
+        "and trust it alone for this node.",
+    ),
+]
+
 
 @command(
     app,
@@ -43,6 +61,8 @@ To a node with its own certificate authority; `casemate serve` shows the fingerp
 $ casemate login https://node.example.org:8787 --user ada --ca-fingerprint 5f1c...
 By the OpenID provider of the node, in the browser
 $ casemate login https://node.example.org --oidc
+A job of a CI system that the node trusts; nothing is stored there
+$ casemate login https://node.example.org --workload shop-main
 A service token, which is not shown while you type
 $ casemate login https://node.example.org < token.txt
 """,
@@ -59,6 +79,18 @@ def login(
     by_token: Annotated[
         bool, typer.Option("--token", help="Log in with a service token (the default).")
     ] = False,
+    workload: Annotated[
+        str | None,
+        typer.Option(
+            "--workload", metavar="NAME", help="Log in by the ID token of this CI system's job."
+        ),
+    ] = None,
+    audience: Annotated[
+        str | None,
+        typer.Option(
+            "--audience", help="With --workload: what the ID token is for; URL without it."
+        ),
+    ] = None,
     enrol: Annotated[
         bool,
         typer.Option(
@@ -68,23 +100,8 @@ def login(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="With --oidc: open the browser.")
     ] = True,
-    allow_http: Annotated[
-        bool,
-        typer.Option(
-            "--allow-http",
-            help="Send what you log in with to another machine without encryption. Whoever is in "
-            "between can read it.",
-        ),
-    ] = False,
-    ca_fingerprint: Annotated[
-        str | None,
-        typer.Option(
-            "--ca-fingerprint",
-            metavar="SHA256",
-            help="Fetch the node's own certificate authority, check that this is its fingerprint, "
-            "and trust it alone for this node.",
-        ),
-    ] = None,
+    allow_http: _AllowHttp = False,
+    ca_fingerprint: _Fingerprint = None,
     json: JsonOption = False,
 ) -> None:
     """Log in to a node.
@@ -93,30 +110,36 @@ def login(
     token also from CASEMATE_KEY; never from the command line, which every process can read. What
     is stored was tried before, is readable by you alone, and is sent to this address only.
     """
-    if sum((user is not None, oidc, by_token)) > 1 or (enrol and user is None):
+    ways = (user is not None, oidc, workload is not None, by_token)
+    if sum(ways) > 1 or (enrol and user is None) or (audience is not None and workload is None):
         raise UsageError(
             "These options do not go together.",
-            next_step="Give one of --user NAME, --oidc and --token; --enrol goes with --user.",
+            next_step="Give one of --user NAME, --oidc, --workload NAME and --token; --enrol goes "
+            "with --user, --audience with --workload.",
         )
     address = parse_url(url)
     require_safe_address(address, allow_http=allow_http)
     base = Credentials(address, None, allow_http, _authority(address, ca_fingerprint))
-    if user is None and not oidc:
-        text = os.environ.get("CASEMATE_KEY") or read_secret(f"Token for {address}: ")
-        found = replace(base, key=parse_key(text))
-    else:
-        with NodeClient(base) as client:
-            if user is not None and enrol:
-                password_login.enrol(client, user)
-                note(f"{user} is enrolled. Log in with the next code of the authenticator:")
-                note(f"`casemate login {address} --user {user}`.")
-                return
-            if user is not None:
-                session = password_login.login(client, user)
-            else:
-                session = oidc_login.login(client, browser=browser)
-        found = replace(base, key=parse_key(session.text))
-    _keep(found, json=json)
+    if user is not None and enrol:
+        _enrol(base, user)
+        return
+    with NodeClient(base) as client:
+        if user is not None:
+            text = password_login.login(client, user).text
+        elif oidc:
+            text = oidc_login.login(client, browser=browser).text
+        elif workload is not None:
+            text = workload_login.login(client, workload, audience or address).text
+        else:
+            text = os.environ.get("CASEMATE_KEY") or read_secret(f"Token for {address}: ")
+    _keep(replace(base, key=parse_key(text)), json=json)
+
+
+def _enrol(base: Credentials, user: str) -> None:
+    with NodeClient(base) as client:
+        password_login.enrol(client, user)
+    note(f"{user} is enrolled. Log in with the next code of the authenticator:")
+    note(f"`casemate login {base.url} --user {user}`.")
 
 
 def _authority(address: str, fingerprint: str | None) -> str | None:

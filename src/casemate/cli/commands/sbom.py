@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from casemate.cli.building import Workspace
+from casemate.cli.bundle_path import opened_bundle
 from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.evidence import evidence_of
@@ -17,12 +17,7 @@ from casemate.cli.options import ManifestOption, command, new_app
 from casemate.cli.terminal import note, print_json_text
 from casemate.operations.functions import ShowSbom
 
-if TYPE_CHECKING:
-    from casemate.model.bundle import BundleManifest
-
 app = new_app()
-
-_DIGEST_CHARS = 64
 
 
 @command(
@@ -147,32 +142,10 @@ def _of_deployed(names: list[str], *, several: bool) -> list[tuple[str, bytes]]:
 
 
 def _of_bundle(path: Path) -> tuple[str, bytes]:
-    """Return the SBOM of a folder, or of an archive. Nothing in either is run."""
-    from casemate.build import unpack, verify
     from casemate.sbom import sbom as sbom_of
 
-    path = path.absolute()
-    if path.is_dir():
-        verify(path)
-        read = _manifest(path)
-        return read.function.name, sbom_of(path, read)
-    digest = path.name[:_DIGEST_CHARS]
-    with tempfile.TemporaryDirectory(prefix="casemate-") as folder:
-        try:
-            with path.open("rb") as archive:
-                read = unpack(archive, Path(folder) / digest, digest)
-        except OSError as error:
-            raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
-        return read.function.name, sbom_of(Path(folder) / digest, read)
-
-
-def _manifest(bundle: Path) -> BundleManifest:
-    """Return the manifest of a folder that was verified."""
-    import msgspec
-
-    from casemate.model.bundle import BundleManifest
-
-    return msgspec.json.decode((bundle / "bundle.json").read_bytes(), type=BundleManifest)
+    with opened_bundle(path) as (folder, read):
+        return read.function.name, sbom_of(folder, read)
 
 
 def _write(path: Path, document: bytes) -> None:

@@ -38,11 +38,11 @@ def usage(found: UsageFound) -> None:
     print_line(f"From {moment(found.since)} to {moment(found.until)}.")
 
 
-def name_of(row: Usage) -> str:
-    """Return what a sum is of, in words."""
+def name_of(row: Usage, *, of_when: bool = True) -> str:
+    """Return what a sum is of, in words; `of_when`: also when that time began, if it is told."""
     function = f"{row.project}/{row.function}" if row.function else row.project
     parts = [function, row.trigger, row.caller or row.account, row.route]
-    if row.start:
+    if of_when and row.start:
         parts.append(moment(row.start))
     return " ".join(part for part in parts if part) or "(not known)"
 

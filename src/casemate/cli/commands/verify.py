@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -12,10 +10,11 @@ import msgspec
 import typer
 
 from casemate.cli.building import Workspace
+from casemate.cli.bundle_path import opened_bundle
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.deployed import live_version
 from casemate.cli.errors import CommandError, MissingError, UsageError
-from casemate.cli.names import FunctionName
+from casemate.cli.names import FunctionName, find_manifest
 from casemate.cli.options import JsonOption, ManifestOption, command, new_app
 from casemate.cli.terminal import GREEN, RED, print_json, print_line
 from casemate.model.errors import CasemateError
@@ -23,12 +22,10 @@ from casemate.operations.functions import ShowFunction
 from casemate.operations.signing import Attestations, ShowAttestations
 
 if TYPE_CHECKING:
-    from casemate.build import BuiltBundle
-    from casemate.model.bundle import BundleManifest
+    from casemate.build.bundle import BuiltBundle
     from casemate.signing import Vouched
 
 app = new_app()
-_DIGEST_CHARS = 64
 
 
 class Check(NamedTuple):
@@ -64,7 +61,7 @@ def verify(
     if Path(what).exists():
         if version is not None:
             raise UsageError("--version is of a function, not of a bundle's path.")
-        checks = _of_bundle(Path(what).absolute(), manifest)
+        checks = _of_bundle(Path(what), manifest)
     else:
         workspace = Workspace(manifest, (what,))
         with connect() as client:
@@ -158,17 +155,15 @@ def _sbom(said: Vouched, built: BuiltBundle) -> Check:
 
 def _of_bundle(path: Path, manifest: Path | None) -> list[Check]:
     """Check a folder or an archive, and build it again where its project is here."""
-    digest = path.name[:_DIGEST_CHARS]
     try:
-        with _unpacked(path, digest) as read:
-            count = len(read.files)
+        with opened_bundle(path) as (_, read):
+            digest, count = read.digest(), len(read.files)
     except CasemateError as error:
         return [Check("digests", False, error.message)]
     checks = [Check("digests", True, f"{count} files are those that {digest[:12]} names")]
-    try:
-        workspace = Workspace(manifest, ())
-    except CasemateError:
+    if manifest is None and find_manifest() is None:
         return checks
+    workspace = Workspace(manifest, ())
     spec = workspace.project.function(read.function.name)
     if workspace.project.name == read.project and spec is not None:
         workspace.chosen = [spec]
@@ -177,22 +172,3 @@ def _of_bundle(path: Path, manifest: Path | None) -> list[Check]:
             (built,) = workspace.build(Path(out), relock=False)
             checks.append(_same(built.digest, digest))
     return checks
-
-
-@contextmanager
-def _unpacked(path: Path, digest: str) -> Iterator[BundleManifest]:
-    from casemate.build import unpack
-    from casemate.build import verify as verify_folder
-    from casemate.model.bundle import BundleManifest
-
-    if path.is_dir():
-        verify_folder(path)
-        data = (path / "bundle.json").read_bytes()
-        yield msgspec.json.decode(data, type=BundleManifest)
-        return
-    with tempfile.TemporaryDirectory(prefix="casemate-") as folder:
-        try:
-            with path.open("rb") as archive:
-                yield unpack(archive, Path(folder) / digest, digest)
-        except OSError as error:
-            raise CommandError(f"{path} cannot be read: {error.strerror}.") from error

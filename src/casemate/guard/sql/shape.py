@@ -12,7 +12,8 @@ MAX_LOOKED = 4096
 _LIST = re.compile(r"\?(?: ?, ?\?)+")
 _ROWS = re.compile(r"(\( ?\?\+? ?\))(?: ?, ?\1)+")
 _NOT_IN_A_WORD = r"(?<![\w$])"
-_COMMENT = r"/\*.*?\*/"
+_NESTING = r"/\*.*?\*/"
+"""A comment of PostgreSQL, up to its first end: the tokens count how deep it is."""
 
 
 def shape(statement: str, dialect: Dialect) -> str:
@@ -33,9 +34,12 @@ def _mark(match: re.Match[str]) -> str:
 def _literals(dialect: Dialect) -> re.Pattern[str]:
     """Return what finds literals, comments, and the quoted names that may look like either."""
     found = dict(patterns_of(dialect))
+    comments = found[Kind.COMMENT]
+    if dialect is Dialect.POSTGRESQL:
+        comments += f"|{_NESTING}"
     values = "|".join(found[kind] for kind in (Kind.STRING, Kind.BROKEN, Kind.PARAMETER))
     return re.compile(
-        rf"(?P<said>{found[Kind.COMMENT]}|{_COMMENT})|(?P<named>{found[Kind.NAME]})"
+        rf"(?P<said>{comments})|(?P<named>{found[Kind.NAME]})"
         rf"|{values}|{_NOT_IN_A_WORD}(?:{found[Kind.NUMBER]})",
         re.DOTALL,
     )

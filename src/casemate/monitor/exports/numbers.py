@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from casemate import __version__
 from casemate.metrics.families import Family
 from casemate.model.metrics import SECONDS
 from casemate.monitor.exports import protobuf as pb
-from casemate.monitor.exports.otlp import attribute, nanoseconds, resource
+from casemate.monitor.exports.otlp import SCOPE, attribute, nanoseconds, resource
 
 _CUMULATIVE = 2
-_SCOPE = pb.message(1, (pb.text(1, "casemate"), pb.text(2, __version__)))
 
 
 def numbers(node: str, started_at: float, at: float, families: Sequence[Family]) -> bytes:
     """Return the request that exports families of numbers as they were at a time."""
     span = pb.fixed64(2, nanoseconds(started_at)) + pb.fixed64(3, nanoseconds(at))
     metrics = (pb.message(2, _metric(family, span)) for family in families)
-    return pb.message(1, (resource(node, None), pb.message(2, (_SCOPE, *metrics))))
+    return pb.message(1, (resource(node, None), pb.message(2, (SCOPE, *metrics))))
 
 
 def _metric(family: Family, span: bytes) -> Iterator[bytes]:

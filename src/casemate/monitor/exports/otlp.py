@@ -32,7 +32,8 @@ _SEVERITIES: Mapping[str, int] = {
     "critical": 21,
 }
 _UNKNOWN_SEVERITY = 0
-_SCOPE = pb.message(1, (pb.text(1, "casemate"), pb.text(2, __version__)))
+SCOPE = pb.message(1, (pb.text(1, "casemate"), pb.text(2, __version__)))
+"""By whom spans, lines and numbers were made."""
 
 _DONE = pb.message(15, (pb.number(3, _OK),))
 _FAILED = pb.message(15, (pb.number(3, _ERROR),))
@@ -95,7 +96,7 @@ def traces(node: str, records: Sequence[InvocationRecord]) -> bytes:
         owner = record.project, record.function, record.version
         grouped[owner] += _spans_of(record)
     return b"".join(
-        pb.message(1, (resource(node, owner), pb.message(2, (_SCOPE, *spans))))
+        pb.message(1, (resource(node, owner), pb.message(2, (SCOPE, *spans))))
         for owner, spans in grouped.items()
     )
 
@@ -166,7 +167,7 @@ def logs(node: str, lines: Sequence[Line]) -> bytes:
         line = each.line
         grouped[line.project, line.function, line.version].append(_log_record(line, each))
     return b"".join(
-        pb.message(1, (resource(node, owner), pb.message(2, (_SCOPE, *records))))
+        pb.message(1, (resource(node, owner), pb.message(2, (SCOPE, *records))))
         for owner, records in grouped.items()
     )
 

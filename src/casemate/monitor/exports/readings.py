@@ -6,37 +6,29 @@ They only grow, or are those of a moment: what could not be sent is told by thos
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
-from random import SystemRandom
 
-from casemate.child.restart import pause_after
-from casemate.monitor.errors import BusyError, RefusedError
+from casemate.monitor.errors import RefusedError
 from casemate.monitor.exports.collector import Delivered
 from casemate.monitor.exports.numbers import numbers
-from casemate.monitor.exports.stream import FIRST_PAUSE, LONGEST_PAUSE
-from casemate.monitor.outlet import ATTEMPT_SECONDS, said
+from casemate.monitor.outlet import ATTEMPT_SECONDS
 from casemate.monitor.protocol import ExportState, Numbers
+from casemate.monitor.retrying import Retried
 
 MAX_WAITING_BYTES = 8 << 20
 """Of one set of numbers, encoded."""
 EARLY = 0.9
 """A set that comes after so much of the time is not too early."""
 
-_draw = SystemRandom().random
-_log = logging.getLogger("casemate.monitor")
 
-
-class Readings:
+class Readings(Retried):
     """It."""
-
-    signal = "metrics"
 
     def __init__(
         self, name: str, every: float, send: Callable[[bytes], Awaitable[Delivered]], node: str
     ) -> None:
         """Send by `send` what is given, once in `every` seconds."""
-        self.name = name
+        super().__init__("metrics", name)
         self._every = every
         self._send = send
         self._node = node
@@ -47,9 +39,7 @@ class Readings:
         self._next = 0.0
         """By the loop's clock: no set that begins before is sent."""
         self._work = asyncio.Event()
-        self._failures = 0
         self.sent = self.refused = self.missed = 0
-        self.problem = ""
 
     def put(self, told: Numbers) -> None:
         """Take a part of a set."""
@@ -92,20 +82,16 @@ class Readings:
                 done = await self._send(part)
         except RefusedError as error:
             self.refused += 1
-            self._failures = 0
-            self.problem = error.message
+            self._answered(error.message)
             return 0.0
         except Exception as error:  # noqa: BLE001 - whatever is answered ends no other
-            if not self._failures:
-                _log.error("metrics do not arrive at %s: %s", self.name, said(error))
-            self._failures += 1
-            self.problem = said(error)
-            later = error.seconds if isinstance(error, BusyError) else 0.0
-            return later or pause_after(self._failures, FIRST_PAUSE, LONGEST_PAUSE, _draw())
-        self._failures = 0
+            self._failed(error)
+            return self._pause(error)
+        self._worked()
         self.sent += 1
-        self.refused += 1 if done.refused else 0
-        self.problem = f"numbers were refused: {done.why}" if done.refused else ""
+        if done.refused:
+            self.refused += 1
+            self._answered(f"numbers were refused: {done.why}")
         return 0.0
 
     @property

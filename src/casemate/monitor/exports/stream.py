@@ -9,22 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from random import SystemRandom
 from typing import Any
 
 import msgspec
 
-from casemate.child.restart import pause_after
 from casemate.model.errors import CasemateError
 from casemate.model.invocation import InvocationRecord
-from casemate.monitor.errors import BusyError, RefusedError, TooLargeError
+from casemate.monitor.errors import RefusedError, TooLargeError
 from casemate.monitor.exports.collector import Delivered
 from casemate.monitor.exports.settings import Signal
-from casemate.monitor.outlet import ATTEMPT_SECONDS, said
+from casemate.monitor.outlet import ATTEMPT_SECONDS
 from casemate.monitor.protocol import ExportState
+from casemate.monitor.retrying import Retried
 from casemate.recorder.reading_protocol import Lent, Line, RecordKind
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 MAX_HALVINGS = 32
 """Times that one batch is cut in two because it is too large; what is left then is given up."""
 _KINDS: dict[Signal, RecordKind] = {"traces": "invocations", "logs": "lines"}
@@ -36,7 +34,6 @@ _DECODERS: dict[RecordKind, Callable[[msgspec.Raw], list[Any]]] = {
 LendRecords = Callable[[RecordKind, int | None], Awaitable[Lent]]
 Send = Callable[[Sequence[Any]], Awaitable[Delivered]]
 """Delivers records, or raises."""
-_draw = SystemRandom().random
 _log = logging.getLogger("casemate.monitor")
 
 
@@ -49,23 +46,20 @@ class Remembered(msgspec.Struct, frozen=True):
     missed: int
 
 
-class Stream:
+class Stream(Retried):
     """It."""
 
     def __init__(self, name: str, signal: Signal, every: float, send: Send) -> None:
         """Send by `send`, waiting `every` seconds for company."""
-        self.name = name
+        super().__init__(signal, name)
         self.signal = signal
         self._every = every
         self._send = send
-        self._what = _KINDS[signal]
+        self._kind = _KINDS[signal]
         self._position: int | None = None
         """Sequence of the last record that is done with; None: what is new from now on is sent."""
         self.changed: Callable[[], None] = _nothing
-        self._failures = 0
-        self._unread = False
         self.sent = self.refused = self.missed = self.behind = 0
-        self.problem = ""
 
     @property
     def key(self) -> str:
@@ -76,15 +70,13 @@ class Stream:
         """Send for ever."""
         while True:
             try:
-                lent = await lend(self._what, self._position)
-                rows = _DECODERS[self._what](lent.rows)
+                lent = await lend(self._kind, self._position)
+                rows = _DECODERS[self._kind](lent.rows)
             except (CasemateError, ValueError) as error:
-                self._unread = True
                 self._failed(error, "records cannot be read: ")
                 await asyncio.sleep(self._pause())
                 continue
-            if self._unread:
-                self._unread = False
+            if self._failures:  # of reading: what is sent is tried until it is taken or refused
                 self._worked()
             await asyncio.sleep(await self._take(lent, rows))
 
@@ -123,8 +115,7 @@ class Stream:
             except Exception as error:  # noqa: BLE001 - whatever is answered ends no other
                 self._failed(error)
                 waiting.append(part)
-                later = error.seconds if isinstance(error, BusyError) else 0.0
-                await asyncio.sleep(later or self._pause())
+                await asyncio.sleep(self._pause(error))
             else:
                 self._worked()
                 refused = min(done.refused, len(part))
@@ -132,28 +123,12 @@ class Stream:
                 if refused:
                     self._refused(refused, done.why)
 
-    def _pause(self) -> float:
-        return pause_after(max(1, self._failures), FIRST_PAUSE, LONGEST_PAUSE, _draw())
-
-    def _failed(self, error: Exception, why: str = "") -> None:
-        if not self._failures:
-            _log.error("%s do not arrive at %s: %s", self.signal, self.name, why + said(error))
-        self._failures += 1
-        self.problem = why + said(error)
-
     def _refused(self, count: int, why: str) -> None:
         """Count what is given up, and say why until something is taken."""
         if not self.refused:
             _log.error("%s does not take %d %s: %s", self.name, count, self.signal, why)
         self.refused += count
-        self._failures = 0
-        self.problem = f"{count} were refused: {why}"
-
-    def _worked(self) -> None:
-        if self._failures:
-            _log.info("%s arrive at %s again", self.signal, self.name)
-        self._failures = 0
-        self.problem = ""
+        self._answered(f"{count} were refused: {why}")
 
     @property
     def state(self) -> ExportState:

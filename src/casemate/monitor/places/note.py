@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 
 import msgspec
 
+from casemate.journal.checkpoint import read_checkpoint
 from casemate.monitor.errors import MonitorError
 from casemate.recorder.reading_protocol import Head
-
-_LINES, _MAX_DIGITS = 3, 17
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -31,10 +28,8 @@ class Note(msgspec.Struct, frozen=True):
 
 def note_of(head: Head) -> Note:
     """Return the checkpoint of a head. Raises MonitorError for what is none."""
-    lines = head.note.split("\n")
-    try:
-        if len(lines) <= _LINES or not lines[1].isdecimal() or len(lines[1]) > _MAX_DIGITS:
-            raise ValueError(lines[:1])
-        return Note(head.note, head.key, int(lines[1]), base64.b64decode(lines[2], validate=True))
-    except (ValueError, binascii.Error):
-        raise MonitorError("What the recorder tells is no checkpoint.") from None
+    text, _, _ = head.note.partition("\n\n")
+    found = read_checkpoint(f"{text}\n")
+    if found is None:
+        raise MonitorError("What the recorder tells is no checkpoint.")
+    return Note(head.note, head.key, found.size, found.root)

@@ -7,28 +7,23 @@ any of them.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Awaitable, Callable
-from random import SystemRandom
 
 import msgspec
 
-from casemate.child.restart import pause_after
 from casemate.model.errors import CasemateError
-from casemate.monitor.outlet import ATTEMPT_SECONDS, said
+from casemate.monitor.outlet import ATTEMPT_SECONDS
 from casemate.monitor.places.note import Note, note_of
 from casemate.monitor.protocol import PlaceState
+from casemate.monitor.retrying import FIRST_PAUSE, Retried
 from casemate.recorder.reading_protocol import Head
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 UNSENT_SECONDS = 60.0
 """How long a checkpoint may fail to arrive before that is a finding."""
 
 GetHead = Callable[[], Awaitable[Head]]
 Send = Callable[[Note], Awaitable[None]]
-_draw = SystemRandom().random
-_log = logging.getLogger("casemate.monitor")
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -41,12 +36,12 @@ class Remembered(msgspec.Struct, frozen=True):
     failed: int
 
 
-class Place:
+class Place(Retried):
     """It."""
 
     def __init__(self, name: str, every: float, send: Send) -> None:
         """Send by `send`, once in `every` seconds at most."""
-        self.name = name
+        super().__init__("checkpoints", name)
         self._every = every
         self._send = send
         self._size = -1
@@ -54,11 +49,9 @@ class Place:
         self._at = 0.0
         self._failing_since: float | None = None
         """By the loop's clock."""
-        self._failures = 0
         self._headless = False
         """Whether there is no head of the journal to send."""
         self.sent = self.failed = 0
-        self.problem = ""
         self.changed: Callable[[], None] = lambda: None
         self.rolled_back: Callable[[str, int, int], None] = lambda _name, _sent, _now: None
         """Told the entries that were sent and those that there are, where these are others."""
@@ -82,11 +75,11 @@ class Place:
             if note is not None and (note.size, note.root) != (self._size, self._root):
                 self._compare(note)
                 await self._attempt(note)
-            await asyncio.sleep(self._pause())
+            await asyncio.sleep(self._wait())
 
-    def _pause(self) -> float:
+    def _wait(self) -> float:
         if self._failures:
-            return pause_after(self._failures, FIRST_PAUSE, LONGEST_PAUSE, _draw())
+            return self._pause()
         # The first one goes as soon as there is one.
         return self._every if self._size >= 0 else FIRST_PAUSE
 
@@ -108,20 +101,17 @@ class Place:
             self._size, self._root, self._at = note.size, note.root, time.time()
         self.changed()
 
-    def _failed(self, error: Exception) -> None:
+    def _failed(self, error: Exception, why: str = "") -> None:
+        super()._failed(error, why)
         now = asyncio.get_running_loop().time()
-        self._failures += 1
-        self.problem = said(error)
         if self._failing_since is None:
             self._failing_since = now
-            _log.error("checkpoints do not arrive at %s: %s", self.name, self.problem)
         if now - self._failing_since >= UNSENT_SECONDS:
             self.unsent(self.name)
 
     def _worked(self) -> None:
-        if self._failures:
-            _log.info("checkpoints arrive at %s again", self.name)
-        self._failures, self._failing_since, self.problem = 0, None, ""
+        super()._worked()
+        self._failing_since = None
         self._headless = False
 
     @property

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from casemate.audit.importers.aws.apis import implicit_apis
 from casemate.audit.importers.aws.assets import assets_of
 from casemate.audit.importers.aws.functions import PLAIN, SAM, Roles, function_of
-from casemate.audit.importers.aws.permissions import Notes
 from casemate.audit.importers.aws.references import References
 from casemate.audit.importers.aws.resource import Resource, referred, text
 from casemate.audit.importers.aws.template import Parameter
 from casemate.audit.importers.aws.triggers import Triggers
 from casemate.audit.importers.code_files import CodeFiles
+from casemate.audit.limits import MAX_NOTES
 from casemate.audit.model import Application, Place, Platform, Unresolved, Variable
+from casemate.audit.notes import Notes
 from casemate.audit.workspace import Workspace
 
 _MAX_VARIABLES = 20_000
@@ -32,11 +33,11 @@ def application_of(
     shared: dict[str, object] | None = None,
 ) -> Application:
     """Return the application that the resources are."""
-    notes = Notes()
+    notes = Notes(MAX_NOTES)
     resources = [*resources, *implicit_apis(resources, shared or {})]
     named = {each.name: each for each in resources}
-    references = References(resources)
-    triggers = Triggers(named, references)
+    references = References(resources, notes)
+    triggers = Triggers(named, references, notes)
     roles = Roles(named, notes)
     code = CodeFiles(workspace)
     groups = _log_groups(resources, references)
@@ -52,7 +53,7 @@ def application_of(
         place=place,
         functions=functions,
         assets=assets_of(named, notes),
-        variables=tuple(_variables(resources)),
+        variables=tuple(_variables(resources, notes)),
         settings={"parameters": tuple(parameters)},
         unresolved=tuple(dict.fromkeys((*unresolved, *notes))),
     )
@@ -77,13 +78,15 @@ def _log_groups(resources: list[Resource], references: References) -> dict[str, 
     return found
 
 
-def _variables(resources: list[Resource]) -> Iterator[Variable]:
+def _variables(resources: list[Resource], notes: Notes) -> Iterator[Variable]:
     """Yield the texts of all properties: what a secret may stand in."""
     count = 0
     for each in resources:
         for path, value, place in _texts(each):
             count += 1
             if count > _MAX_VARIABLES:
+                what = f"more than {_MAX_VARIABLES} texts: secrets are looked for in no others"
+                notes.say(place, what)
                 return
             yield Variable(path, value, place)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from casemate.audit.importers.aws.permissions import Notes, statements_of
+from casemate.audit.importers.aws.permissions import statements_of
 from casemate.audit.importers.aws.resource import (
     Resource,
     at,
@@ -17,6 +17,7 @@ from casemate.audit.importers.aws.resource import (
     truth,
 )
 from casemate.audit.model import Asset, Statement
+from casemate.audit.notes import Notes
 
 Settings = dict[str, Any]
 _BLOCKS = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
@@ -482,8 +483,9 @@ def assets_of(named: Mapping[str, Resource], notes: Notes) -> tuple[Asset, ...]:
                 place=each.place,
             )
         )
-    for target, statements in policies.items():  # of what is not in the template
-        made.append(
-            Asset(kind="policy", name=target, policy=tuple(statements), place=statements[0].place)
-        ) if statements else None
+    for target, found in policies.items():  # of what is not in the template
+        if found:
+            made.append(
+                Asset(kind="policy", name=target, policy=tuple(found), place=found[0].place)
+            )
     return tuple(made)

@@ -7,7 +7,6 @@ from typing import Any
 
 from casemate.audit.importers.aws.intrinsics import symbolic
 from casemate.audit.importers.aws.permissions import (
-    Notes,
     connector_statements,
     managed,
     role_statements,
@@ -26,6 +25,7 @@ from casemate.audit.model import (
     Trigger,
     Variable,
 )
+from casemate.audit.notes import Notes
 
 SAM, PLAIN = "AWS::Serverless::Function", "AWS::Lambda::Function"
 ROLE = "AWS::IAM::Role"
@@ -41,18 +41,17 @@ class Roles:
         self._notes = notes
         self._known: dict[str, tuple[Statement, ...]] = {}
         self._attached: dict[str, list[Resource]] = {}
+        self._by_name = {
+            own: each.name
+            for each in reversed(named.values())
+            if each.type == ROLE and isinstance(own := each.get("RoleName"), str) and own
+        }
         for each in named.values():
             if each.type in _POLICIES:
                 for role in (*each.list("Roles"), *each.list("RoleName")):
-                    name = referred(role) or self._by_name(text(role))
+                    name = referred(role) or self._by_name.get(text(role), text(role))
                     self._attached.setdefault(name, []).append(each)
         self._connected = self._connectors()
-
-    def _by_name(self, name: str) -> str:
-        for each in self._named.values():
-            if each.type == ROLE and name and each.get("RoleName") == name:
-                return each.name
-        return name
 
     def _connectors(self) -> dict[str, list[Statement]]:
         found: dict[str, list[Statement]] = {}

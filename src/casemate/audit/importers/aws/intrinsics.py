@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from casemate.audit.documents import List, Map, place_of
-from casemate.audit.limits import MAX_EXPANSION
-from casemate.audit.model import Place, Unresolved
+from casemate.audit.documents import List, Map, place_of, position
+from casemate.audit.limits import MAX_EXPANSION, MAX_NOTES
+from casemate.audit.model import Place
+from casemate.audit.notes import Notes
 
 ABSENT: Final = object()
 """`AWS::NoValue`: the property is not there."""
@@ -26,6 +27,7 @@ _PSEUDO = {
 }
 _FUNCTIONS = "Fn::"
 _MAX_DEPTH = 60
+_MAX_LOOPS = 1_000
 _MAX_TEXT = 1 << 20
 
 
@@ -53,7 +55,7 @@ class Scope:
         self.parameters = parameters
         self.mappings = mappings
         self.resources = resources
-        self.notes: list[Unresolved] = []
+        self.notes = Notes(MAX_NOTES)
         self._conditions = conditions
         self._known: dict[str, bool | None] = {}
         self._left = MAX_EXPANSION
@@ -62,9 +64,7 @@ class Scope:
 
     def note(self, place: Place, what: str) -> None:
         """Remember what could not be resolved, once."""
-        found = Unresolved(place, what)
-        if len(self.notes) < 500 and found not in self.notes:
-            self.notes.append(found)
+        self.notes.say(place, what)
 
     # -- values --------------------------------------------------------------------------------
 
@@ -118,7 +118,10 @@ class Scope:
         if not isinstance(found, list) or not isinstance(body, dict):
             self.note(place_of(argument), "the values of a loop (Fn::ForEach) are not known")
             return
-        for each in found[:1000]:
+        if len(found) > _MAX_LOOPS:
+            what = f"a loop (Fn::ForEach) has more than {_MAX_LOOPS} values: the rest is not read"
+            self.note(place_of(argument), what)
+        for each in found[:_MAX_LOOPS]:
             self._locals[str(name)] = str(each)
             inner = self.resolve(body, depth + 1)
             if isinstance(inner, dict):
@@ -215,8 +218,9 @@ class Scope:
             at, parts = found
             if isinstance(parts, str) and not symbolic(parts):
                 parts = parts.split(",")
-            if str(at).isdigit() and isinstance(parts, list) and int(at) < len(parts):
-                return parts[int(at)]
+            index = position(at)
+            if index is not None and isinstance(parts, list) and index < len(parts):
+                return parts[index]
         return "${Fn::Select}"
 
     def _split(self, argument: Any, whole: dict[str, Any], depth: int) -> Any:

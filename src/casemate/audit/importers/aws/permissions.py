@@ -6,23 +6,14 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from casemate.audit.documents import List, Map, place_of
+from casemate.audit.documents import Map, place_of
 from casemate.audit.importers.aws import data
 from casemate.audit.importers.aws.intrinsics import Scope, symbolic
 from casemate.audit.importers.aws.resource import Resource, listed, referred, text
-from casemate.audit.model import Place, Statement, Unresolved
+from casemate.audit.model import Place, Statement
+from casemate.audit.notes import Notes
 
 _MAX_STATEMENTS = 500
-BASIC = "AWSLambdaBasicExecutionRole"
-
-
-class Notes(list[Unresolved]):
-    """What could not be resolved."""
-
-    def say(self, place: Place, what: str) -> None:
-        """Add one."""
-        if len(self) < 500:
-            self.append(Unresolved(place, what))
 
 
 def statements_of(document: Any, place: Place, origin: str, notes: Notes) -> list[Statement]:
@@ -37,6 +28,10 @@ def statements_of(document: Any, place: Place, origin: str, notes: Notes) -> lis
     statements = listed(document.get("Statement"))
     if isinstance(document.get("Statement"), dict):
         statements = [document["Statement"]]
+    if len(statements) > _MAX_STATEMENTS:
+        notes.say(
+            place, f"a policy has more than {_MAX_STATEMENTS} statements: the rest is not read"
+        )
     for at, each in enumerate(statements[:_MAX_STATEMENTS]):
         if isinstance(each, dict):
             where = place_of(document.get("Statement"), at, place)
@@ -60,8 +55,8 @@ def _statement(each: dict[str, Any], place: Place, origin: str) -> Statement:
     resources = each.get("Resource", each.get("NotResource"))
     return Statement(
         effect=text(each.get("Effect")) or "Allow",
-        actions=tuple(filter(None, map(text, listed(actions)))),
-        resources=tuple(filter(None, map(text, listed(resources)))),
+        actions=tuple(filter(None, map(_pattern, listed(actions)))),
+        resources=tuple(filter(None, map(_pattern, listed(resources)))),
         principals=tuple(_principals(each)),
         conditions=each["Condition"] if isinstance(each.get("Condition"), dict) else {},
         excepted_actions="NotAction" in each,
@@ -69,6 +64,14 @@ def _statement(each: dict[str, Any], place: Place, origin: str) -> Statement:
         origin=origin,
         place=place,
     )
+
+
+def _pattern(value: Any) -> str:
+    """Return a pattern as rules know it: several `*` in a row mean what one does."""
+    found = text(value)
+    while "**" in found:
+        found = found.replace("**", "*")
+    return found
 
 
 def _principals(each: dict[str, Any]) -> Iterator[str]:
@@ -177,6 +180,3 @@ def role_statements(role: Resource, notes: Notes) -> Iterator[Statement]:
         reference = text(each)
         if not referred(reference):
             yield from managed(reference, role.where("ManagedPolicyArns", at), notes)
-
-
-__all__ = ["List", "Notes", "connector_statements", "managed", "role_statements", "sam_policies"]

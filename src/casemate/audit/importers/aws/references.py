@@ -6,8 +6,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from casemate.audit.documents import place_of
 from casemate.audit.importers.aws.functions import PLAIN, SAM
 from casemate.audit.importers.aws.resource import Resource
+from casemate.audit.model import Place
+from casemate.audit.notes import Notes
 
 _NAMES = re.compile(r"\$\{([^${}.]{1,400})")
 _ARN = re.compile(r":function:([A-Za-z0-9_-]{1,140})")
@@ -17,8 +20,9 @@ _MAX_LOOKED_AT = 4_000
 class References:
     """Finds the functions that values name."""
 
-    def __init__(self, resources: Iterable[Resource]) -> None:
+    def __init__(self, resources: Iterable[Resource], notes: Notes) -> None:
         """Learn the functions, and what else leads to them."""
+        self._notes = notes
         self._leads: dict[str, str] = {}
         self._by_name: dict[str, str] = {}
         others = []
@@ -34,10 +38,6 @@ class References:
             found = self.one(each.get("FunctionName"))
             if found:
                 self._leads[each.name] = found
-
-    def add(self, name: str, function: str) -> None:
-        """Let one more name lead to a function."""
-        self._leads[name] = function
 
     def one(self, value: Any) -> str:
         """Return the function that a value names, or nothing."""
@@ -61,4 +61,7 @@ class References:
                 for name in _ARN.findall(each) or ([each] if each in self._by_name else []):
                     if name in self._by_name:
                         found[self._by_name[name]] = None
+        if waiting:
+            what = f"more than {_MAX_LOOKED_AT} values: functions are looked for in no others"
+            self._notes.say(place_of(value, None, Place(".")), what)
         return list(found)

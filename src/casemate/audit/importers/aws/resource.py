@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from casemate.audit.documents import List, Map, place_of
+from casemate.audit.documents import place_of
 from casemate.audit.importers.aws.intrinsics import symbolic
 from casemate.audit.model import Place
 
@@ -103,14 +104,14 @@ def truth(value: Any, default: bool | None = False) -> bool | None:
 
 
 def number(value: Any) -> float | None:
-    """Return a number, or None."""
+    """Return a number, or None: also for what is infinite, or larger than any setting."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, (int, float)):
-        return value
     try:
-        return float(value) if isinstance(value, str) and len(value) < 20 else None
-    except ValueError:
+        if isinstance(value, str):
+            value = float(value) if len(value) < 20 else None
+        return value if isinstance(value, (int, float)) and math.isfinite(value) else None
+    except (ValueError, OverflowError):
         return None
 
 
@@ -119,6 +120,3 @@ def referred(value: Any) -> str:
     if isinstance(value, str) and value.startswith("${"):
         return value[2:].partition("}")[0].partition(".")[0]
     return ""
-
-
-__all__ = ["List", "Map", "Resource", "at", "listed", "number", "referred", "text", "truth"]

@@ -10,10 +10,14 @@ from casemate.audit.importers.aws.functions import SAM
 from casemate.audit.importers.aws.references import References
 from casemate.audit.importers.aws.resource import Resource, at, listed, referred, text
 from casemate.audit.model import Place, Reach, Trigger
+from casemate.audit.notes import Notes
 
 Found = Iterator[tuple[str, Trigger]]
 """Name of a function and what runs it."""
 
+ROUTE = "AWS::ApiGatewayV2::Route"
+_MAX_TRIGGERS = 1_000
+"""Of one function."""
 _SAM_KINDS = {
     "S3": ("bucket", "Bucket"),
     "SNS": ("topic", "Topic"),
@@ -62,11 +66,17 @@ _PRINCIPALS = {
 class Triggers:
     """All that runs functions, by their names."""
 
-    def __init__(self, named: dict[str, Resource], references: References) -> None:
+    def __init__(self, named: dict[str, Resource], references: References, notes: Notes) -> None:
         """Look at all resources once."""
+        self._notes = notes
         self._named = named
         self._references = references
         self._found: dict[str, list[Trigger]] = {}
+        self._connecting = {
+            each.text("ApiId"): each
+            for each in reversed(named.values())
+            if each.type == ROUTE and each.get("RouteKey") == "$connect"
+        }
         for each in named.values():
             reader = _READERS.get(each.type)
             for function, trigger in reader(self, each) if reader is not None else ():
@@ -81,8 +91,11 @@ class Triggers:
 
     def _add(self, function: str, trigger: Trigger) -> None:
         found = self._found.setdefault(function, [])
-        if len(found) < 1000:
+        if len(found) < _MAX_TRIGGERS:
             found.append(trigger)
+        else:
+            what = f"{function[:128]} is run by more than {_MAX_TRIGGERS}: the rest is not read"
+            self._notes.say(self._named[function].place, what)
 
     # -- SAM -----------------------------------------------------------------------------------
 
@@ -164,7 +177,8 @@ class Triggers:
         for function in self._references.all(uri):
             reach = guarded.reach
             if socket and key != "$connect":  # who is connected was asked for it
-                reach = self._of_connect(each, api) or reach
+                connecting = self._connecting.get(each.text("ApiId"))
+                reach = apis.of_method(connecting, api).reach if connecting is not None else reach
             yield (
                 function,
                 Trigger(
@@ -177,13 +191,6 @@ class Triggers:
                     place=each.place,
                 ),
             )
-
-    def _of_connect(self, route: Resource, api: Resource | None) -> Reach | None:
-        for each in self._named.values():
-            same = each.type == route.type and each.get("ApiId") == route.get("ApiId")
-            if same and each.get("RouteKey") == "$connect":
-                return apis.of_method(each, api).reach
-        return None
 
     def _http_api(self, each: Resource) -> Found:
         """A short form: an HTTP API with one target for everything."""
@@ -363,7 +370,7 @@ _READERS: dict[str, Callable[[Triggers, Resource], Found]] = {
     apis.HTTP: Triggers._sam_api,
     "AWS::ApiGateway::Method": Triggers._method,
     "AWS::ApiGateway::RestApi": Triggers._rest_api,
-    "AWS::ApiGatewayV2::Route": Triggers._route,
+    ROUTE: Triggers._route,
     "AWS::ApiGatewayV2::Api": Triggers._http_api,
     "AWS::Lambda::Url": Triggers._url_resource,
     "AWS::Lambda::EventSourceMapping": Triggers._mapping,

@@ -1,0 +1,89 @@
+"""Login of a pipeline: by the ID token that its CI system gives the job."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from urllib.parse import quote, urlsplit
+
+import httpx2
+import msgspec
+
+from casemate.cli.client import NodeClient
+from casemate.cli.credentials import is_loopback_url
+from casemate.cli.errors import CommandError, DeniedError, UsageError
+from casemate.cli.login_requests import post
+from casemate.operations.login import OpenedToken, WorkloadLogin
+
+TOKEN = "CASEMATE_ID_TOKEN"  # noqa: S105 - the name of a variable
+"""Variable with the ID token itself: `id_tokens` of GitLab's jobs fill it."""
+GITHUB_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"
+GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105 - the name of a variable
+"""Variables of a GitHub job with the permission `id-token: write`."""
+SECONDS = 15.0
+MAX_ANSWER_BYTES = 64 * 1024
+
+
+class _Answer(msgspec.Struct):
+    value: str
+
+
+def login(client: NodeClient, name: str, audience: str) -> OpenedToken:
+    """Open a session of the workload `name`; raises CommandError where the job has no ID token."""
+    return post(client, WorkloadLogin(name=name, id_token=id_token(os.environ, audience)))
+
+
+def id_token(environment: Mapping[str, str], audience: str) -> str:
+    """Return the ID token of this job for an audience.
+
+    Raises UsageError where the CI system gives none, DeniedError and CommandError where it does
+    not answer as it should.
+    """
+    if found := environment.get(TOKEN, "").strip():
+        return found
+    url, bearer = environment.get(GITHUB_URL, ""), environment.get(GITHUB_TOKEN, "")
+    if not url or not bearer:
+        raise UsageError(
+            f"This job has no ID token: there is neither {TOKEN} nor {GITHUB_URL}.",
+            next_step=f"GitLab: `id_tokens: {{{TOKEN}: {{aud: {audience}}}}}` in the job. "
+            "GitHub: `permissions: {id-token: write}`.",
+        )
+    if not _is_safe(url):
+        raise DeniedError(
+            f"{GITHUB_URL} is not https, so it is not asked.",
+            next_step="Run this in a job of GitHub Actions, which sets it.",
+        )
+    joint = "&" if urlsplit(url).query else "?"
+    try:
+        answer = _asked(f"{url}{joint}audience={quote(audience, safe='')}", bearer)
+        return msgspec.json.decode(answer, type=_Answer).value
+    except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.MsgspecError, UnicodeError) as error:
+        raise CommandError(
+            f"The CI system gives no ID token ({type(error).__name__}).",
+            next_step="Try the job again; it needs `permissions: {id-token: write}`.",
+        ) from error
+
+
+def _is_safe(url: str) -> bool:
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        return False
+    return scheme == "https" or (scheme == "http" and is_loopback_url(url))
+
+
+def _asked(url: str, bearer: str) -> bytes:
+    headers = {"authorization": f"bearer {bearer}", "accept": "application/json"}
+    trust = not is_loopback_url(url)
+    with (
+        httpx2.Client(follow_redirects=False, timeout=SECONDS, trust_env=trust) as client,
+        client.stream("GET", url, headers=headers) as response,
+    ):
+        if response.status_code != httpx2.codes.OK:
+            raise httpx2.HTTPError(f"status {response.status_code}")
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                raise httpx2.HTTPError("the answer is too large")
+        return bytes(body)

@@ -1,0 +1,67 @@
+"""What the build of a source may need: released packages, each on a line of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from casemate.build.bubblewrap import Finished
+from casemate.build.errors import SourceOnlyError
+from casemate.build.source_builds import SourceBuilds
+from casemate.package_index import Release
+
+SESSION: Any = None
+SOURCE = Release(
+    filename="alpha-1.0.tar.gz",
+    version="1.0",
+    url="https://example.com/alpha-1.0.tar.gz",
+    sha256="0" * 64,
+    wheel=False,
+)
+
+
+def needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *told: str) -> list[str]:
+    """Return what is installed for a source that says that it needs this."""
+    builds = SourceBuilds(SESSION, lambda: SESSION)
+    archive = tmp_path / SOURCE.filename
+    archive.touch()
+    output = msgspec.json.encode(told).decode()
+    finished = Finished(status=0, output=output, errors="")
+    monkeypatch.setattr(builds, "_run", lambda *_: finished)
+    return builds._needs(SOURCE, archive, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "need",
+    [
+        "setuptools",
+        "setuptools >= 61, != 65.*",
+        "tomli>=1.1; python_version < \"3.11\" and sys_platform != 'win32'",
+        "Cython~=3.0",
+        "setuptools_scm[toml]>=8;\textra==''",
+    ],
+)
+def test_released_packages_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need: str) -> None:
+    assert needs(tmp_path, monkeypatch, need) == [need]
+
+
+@pytest.mark.parametrize(
+    "need",
+    [
+        "",
+        "-r others.txt",
+        "--index-url http:evil.example",
+        "./here",
+        "six @ https://example.com/six.whl",
+        "six\\\n--pre",
+        *(f"six{end}--index-url http:evil.example" for end in "\n\r\f\v\0\x85\u2028"),
+        "six\r\n-e .",
+        "six\N{KELVIN SIGN}",
+    ],
+)
+def test_nothing_else_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, need: str) -> None:
+    with pytest.raises(SourceOnlyError, match="no released package"):
+        needs(tmp_path, monkeypatch, "setuptools", need)
