@@ -13,6 +13,7 @@ from casemate.model.deployment import LIVE, DeployedFunction, Version
 from casemate.model.function import event_grants
 from casemate.model.principal import RoleBinding
 from casemate.model.trigger import OutsideTrigger, RepositoryTrigger
+from casemate.model.workload import MADE_BY
 from casemate.operations.access import AccessKind
 
 _ORDER = {kind.value: number for number, kind in enumerate(AccessKind)}
@@ -41,7 +42,7 @@ class Holder(NamedTuple):
     @property
     def fingerprint(self) -> str:
         """Return what tells its rights from others: a review of those is none of these."""
-        rights: object = [binding_text(one) for one in self.bindings]
+        rights: object = [self.kind, [binding_text(one) for one in self.bindings]]
         if self.version is not None:
             spec = self.version.spec
             rights = [spec.grants, event_grants(spec), spec.public]
@@ -65,6 +66,7 @@ class Holder(NamedTuple):
 def holders(accounts: Accounts, functions: Iterable[DeployedFunction], now: float) -> list[Holder]:
     """Return all, by kind and id. Sessions are their person's, what is over has no rights."""
     found = [*_people(accounts), *_tokens(accounts, now), *_provider(accounts)]
+    found += _workloads(accounts)
     for function in functions:
         version = most_live(function)
         if version is not None:
@@ -91,7 +93,9 @@ def _people(accounts: Accounts) -> Iterator[Holder]:
 def _tokens(accounts: Accounts, now: float) -> Iterator[Holder]:
     for token in accounts.tokens.all():
         ended = token.expires_at is not None and token.expires_at <= now
-        if token.user is None and token.revoked_at is None and not ended:
+        # What a pipeline has for minutes is the pipeline's.
+        own = token.user is None and not token.created_by.startswith(MADE_BY)
+        if own and token.revoked_at is None and not ended:
             yield Holder(
                 AccessKind.TOKEN,
                 f"token:{token.id}",
@@ -100,6 +104,18 @@ def _tokens(accounts: Accounts, now: float) -> Iterator[Holder]:
                 token.bindings,
                 made_by=token.created_by,
             )
+
+
+def _workloads(accounts: Accounts) -> Iterator[Holder]:
+    for one in accounts.workloads.all():
+        yield Holder(
+            AccessKind.WORKLOAD,
+            f"workload:{one.name}",
+            one.issuer,
+            one.created_at,
+            one.bindings,
+            made_by=one.created_by,
+        )
 
 
 def _provider(accounts: Accounts) -> Iterator[Holder]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from casemate.access_reviews import Holder, holders, page_of
 from casemate.accounts import binding_text
-from casemate.api import oidc, tokens, users
+from casemate.api import oidc, tokens, users, workloads
 from casemate.api.performing import Call, Perform, Performers, tell
 from casemate.api.served import all_served
 from casemate.model.errors import ConflictError, NotFoundError
@@ -36,6 +36,7 @@ from casemate.operations.oidc import RemoveOidc
 from casemate.operations.tokens import RevokeToken
 from casemate.operations.usage import ReadUsage
 from casemate.operations.users import SetUserRoles
+from casemate.operations.workloads import RemoveWorkload
 
 _USE_DAYS = 400
 """For so long days of use are looked through."""
@@ -81,6 +82,8 @@ async def _last_used(holder: Holder, call: Call) -> tuple[float | None, bool]:
     if holder.kind is AccessKind.USER:
         people = accounts.people
         return people.seen_at(people.one(holder.name)), True
+    if holder.kind is AccessKind.WORKLOAD:
+        return accounts.workloads.seen_at(holder.id.partition(":")[2]), True
     if holder.kind is AccessKind.SOURCE:
         where = holder.id.partition(":")[2]
         found = (one for one in call.service.sources() if _trigger(one) == where)
@@ -168,6 +171,11 @@ async def _take(holder: Holder, wanted: RemoveAccess, call: Call) -> RemovedAcce
             done="the provider is trusted no more",
             undo=f"casemate oidc set {holder.name}",
         )
+    if holder.kind is AccessKind.WORKLOAD:
+        name = holder.id.partition(":")[2]
+        gone = await _do(RemoveWorkload(name=name), workloads.performs, call)
+        done = f"the pipeline is trusted no more, and {gone.ended} of its sessions ended"
+        return RemovedAccess(id=holder.id, done=done, undo="")
     name = "" if holder.version is None else f"{holder.version.project}/{holder.version.function}"
     raise ConflictError(
         f"The rights of {holder.id} are those of its manifest.",

@@ -49,6 +49,7 @@ from casemate.node_audit.state import (
     Silence,
     TokenState,
     Touch,
+    WorkloadState,
     changed,
 )
 from casemate.operations.advisories import ListLiveHoles
@@ -174,7 +175,18 @@ class NodeLook:
             for user in people.all()
             if user.disabled_at is None
         ]
-        return {"people": tuple(found), "tokens": tuple(tokens)}
+        seen = self._parts.accounts.workloads.seen()
+        workloads = tuple(
+            WorkloadState(
+                name=one.name,
+                issuer=one.issuer,
+                created_at=one.created_at,
+                bindings=one.bindings,
+                seen_at=seen.get(one.name),
+            )
+            for one in self._parts.accounts.workloads.all()
+        )
+        return {"people": tuple(found), "tokens": tuple(tokens), "workloads": workloads}
 
     def _token(self, token: Token) -> TokenState:
         accounts = self._parts.accounts

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-import re
-from collections.abc import Iterator
-from importlib import metadata
-
-from casemate.advisories import Ecosystem, Judgement, Package, Place, judge, normalised
-from casemate.host_support.standing import Standing, State
-=======
 from casemate.advisories import Ecosystem, Judgement, Package, Place, judge
+from casemate.host_support.standing import Standing, State
 from casemate.maintenance.installed import installed
-from casemate.maintenance.support import Standing, State
->>>>>>> main
 
 
 def own_packages() -> list[Package]:

@@ -74,6 +74,19 @@ def _unseen(state: NodeState) -> Iterator[Seen]:
             )
 
 
+def _unseen_workloads(state: NodeState) -> Iterator[Seen]:
+    for one in state.workloads or ():
+        since = one.seen_at or one.created_at
+        if state.now - since > UNUSED_DAYS * DAY:
+            yield Seen(
+                subject=f"workload:{one.name}",
+                seen=f"The pipeline {one.name} of {one.issuer} has not signed in for "
+                f"{days(state.now - since)}.",
+                command=f"casemate workloads rm {one.name}",
+                project=_project(one.bindings),
+            )
+
+
 def _never_enrolled(state: NodeState) -> Iterator[Seen]:
     for person in state.people or ():
         if not person.can_get_in and (person.code_until or 0.0) <= state.now:
@@ -112,6 +125,7 @@ def _unused_roles(state: NodeState) -> Iterator[Seen]:
     if state.people is None or state.tokens is None:
         return
     held = [*(one.bindings for one in state.people), *(one.bindings for one in state.tokens)]
+    held += [one.bindings for one in state.workloads or ()]
     used = {binding.role for bindings in held for binding in bindings}
     for role in sorted(state.own_roles - used):
         yield Seen(
@@ -203,5 +217,10 @@ RULES = (
         id="NODE-029", title="A role leads to nothing", risk=_P, level=Level.LOW, owasp="SAS-05",
         cwe=672, check=_stray_bindings,
         why="Whoever makes the role or function again gives rights to somebody by accident.",
+    ),
+    Rule(
+        id="NODE-030", title="A pipeline does not sign in any more", risk=_P, level=Level.MEDIUM,
+        owasp="SAS-05", cwe=1052, attack="T1199", check=_unseen_workloads,
+        why="Who takes its repository over gets in, and nobody expects it.",
     ),
 )  # fmt: skip

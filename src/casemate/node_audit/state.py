@@ -37,6 +37,16 @@ class PersonState(msgspec.Struct, frozen=True, kw_only=True):
     seen_at: float | None
 
 
+class WorkloadState(msgspec.Struct, frozen=True, kw_only=True):
+    """A pipeline that is trusted."""
+
+    name: str
+    issuer: str
+    created_at: float
+    bindings: tuple[RoleBinding, ...]
+    seen_at: float | None
+
+
 class KeyState(msgspec.Struct, frozen=True, kw_only=True):
     """A builder's key that counts."""
 
@@ -168,6 +178,7 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     tokens: tuple[TokenState, ...] | None = None
     people: tuple[PersonState, ...] | None = None
+    workloads: tuple[WorkloadState, ...] | None = None
     keys: tuple[KeyState, ...] | None = None
     roles: frozenset[str] | None = None
     """That exist."""

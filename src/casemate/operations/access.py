@@ -20,7 +20,7 @@ MAX_REVIEW_DAYS = 400
 
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix("$")
 SUBJECT_PATTERN = (
-    rf"^(?:user:{_NAME}|token:[0-9a-f]{{1,64}}|provider:oidc|function:{_NAME}/{_NAME}"
+    rf"^(?:user:{_NAME}|token:[0-9a-f]{{1,64}}|provider:oidc|workload:{_NAME}|function:{_NAME}/{_NAME}"
     rf"|(?:source|hook):{_NAME}/{_NAME}/{_NAME})$"
 )
 """Who or what has rights: as principals are written, and what comes from outside by its trigger."""
@@ -33,6 +33,8 @@ class AccessKind(StrEnum):
     TOKEN = "token"  # noqa: S105
     PROVIDER = "provider"
     """Whose word lets people in."""
+    WORKLOAD = "workload"
+    """A pipeline that signs in by its ID token."""
     SOURCE = "source"
     """A server outside that a trigger reads from."""
     HOOK = "hook"
@@ -154,7 +156,8 @@ class ReviewAccess(Operation[AccessPage], frozen=True, kw_only=True):
         Annotated[
             AccessKind,
             msgspec.Meta(
-                description="Only `user`, `token`, `provider`, `source`, `hook` or `function`."
+                description="Only `user`, `token`, `provider`, `workload`, `source`, `hook` or "
+                "`function`."
             ),
         ]
         | None
@@ -188,8 +191,8 @@ class RemoveAccess(Operation[RemovedAccess], frozen=True, kw_only=True):
     """Take the rights of one, and record why.
 
     A token is revoked with what was made with it; of a person all roles are taken, or one; a
-    provider is trusted no more. Each needs the right that it needs by itself. The rights of
-    functions and their triggers are their manifest's, and go with a deploy.
+    provider or a pipeline is trusted no more. Each needs the right that it needs by itself. The
+    rights of functions and their triggers are their manifest's, and go with a deploy.
     """
 
     declared = Declaration(

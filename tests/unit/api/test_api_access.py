@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from casemate.accounts.issuing import issue
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.facts import AccessReviewed, Fact, OperationPerformed
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
+from casemate.model.principal import RoleBinding
 from casemate.model.trigger import RepositoryTrigger
 from casemate.model.usage import Usage
+from casemate.model.workload import Workload
 from support.accounts import World
 from support.accounts_node import Asking
 
@@ -188,6 +191,36 @@ def test_tokens_and_roles_are_taken_by_the_operations_that_take_them(
     assert [one.decision for one in reviews] == ["remove"] * 3 and all(one.done for one in reviews)
 
 
+def test_a_pipeline_is_listed_without_its_tokens_and_trusted_no_more(ask: Asking) -> None:
+    workload = Workload(
+        name="ci",
+        issuer="https://ci.example.org",
+        audience="casemate",
+        claims={"repository": ("example/shop",)},
+        bindings=(RoleBinding(role="developer", project="shop"),),
+        created_at=time.time() - 50,
+        created_by="user:ada",
+    )
+    accounts = ask.world.accounts
+    accounts.workloads._trusted["ci"] = workload
+    session = issue(
+        name="ci-1",
+        created_by="workload:ci",
+        created_at=time.time() - 5,
+        expires_at=time.time() + 900,
+        bindings=workload.bindings,
+    )
+    ask.world.run(accounts._directory.add_token(session.token))
+    found = listed(ask)
+    assert f"token:{session.token.id}" not in found
+    assert found["workload:ci"]["last_used"] == session.token.created_at
+    assert listed(ask, "?project=shop").keys() == {"workload:ci"}
+    assert ask("GET", "/whoami", token=session.text).status_code == 200
+    done = ask("POST", "/access/remove", json={"id": "workload:ci", "reason": "gone"})
+    assert done.status_code == 200 and "1 of its sessions" in done.json()["done"], done.text
+    assert ask("GET", "/whoami", token=session.text).status_code == 401
+
+
 def test_the_last_owner_stays(ask: Asking, told: list[Fact]) -> None:
     body = {"id": id_of(ask, "bootstrap"), "reason": "too much"}
     refused = ask("POST", "/access/remove", json=body)
@@ -277,9 +310,6 @@ def test_of_two_who_take_the_same_one_is_told_that_it_is_gone(
 
 
 def test_ten_thousand_tokens_are_listed_by_pages_off_the_loop(ask: Asking) -> None:
-    from casemate.accounts.issuing import issue
-    from casemate.model.principal import RoleBinding
-
     directory = ask.world.accounts._directory
     for number in range(10_000):
         made = issue(

@@ -36,6 +36,7 @@ from casemate.node_audit.state import (
     Silence,
     TokenState,
     Touch,
+    WorkloadState,
     changed,
 )
 from casemate.operations.node_audit import Weakness
@@ -270,6 +271,23 @@ CASES = [
         },
         Level.LOW,
         "user:eve",
+        "shop",
+    ),
+    Case(
+        "NODE-030",
+        {
+            "workloads": (
+                WorkloadState(
+                    name="ci",
+                    issuer="https://ci.example.org",
+                    created_at=NOW - 200 * DAY,
+                    bindings=AT_SHOP,
+                    seen_at=NOW - 91 * DAY,
+                ),
+            )
+        },
+        Level.MEDIUM,
+        "workload:ci",
         "shop",
     ),
     Case(
