@@ -40,6 +40,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         advisories=SimpleNamespace(gate=SimpleNamespace(load=_nothing), clean=_nothing),
         watch=SimpleNamespace(start=_nothing),
         health=SimpleNamespace(start=lambda: None),
+        audit=SimpleNamespace(start=lambda: None),
         running_logs=SimpleNamespace(start=lambda: None),
         lag=SimpleNamespace(start=lambda: None),
         numbers_told=SimpleNamespace(start=lambda: None),

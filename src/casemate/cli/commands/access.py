@@ -94,8 +94,8 @@ def remove(done: RemovedAccess) -> None:
     """Take the rights of one, and record why.
 
     A token is revoked, with what was made with it; of a person all roles are taken, or one; the
-    OpenID provider or a pipeline is trusted no more. The last owner stays. What functions and their triggers may
-    is in their manifests.
+    OpenID provider or a pipeline is trusted no more. The last owner stays. What functions and
+    their triggers may is in their manifests.
     """
     print_line(f"{done.id}: {done.done}.", GREEN)
     if done.undo:

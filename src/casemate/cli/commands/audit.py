@@ -144,7 +144,7 @@ def audit(
     history: _History = False,
     project: _Project = None,
 ) -> None:
-    """Find what is wrong with an application before it is deployed.
+    """Find what is wrong with an application, or with the running node.
 
     It reads projects of Casemate, AWS SAM and CloudFormation templates (CDK's too), serverless.yml,
     plans of Terraform in JSON, stacks of OpenFaaS, services of Knative and functions of Google
