@@ -74,7 +74,7 @@ TOUCH_DAYS = 30
 # Now: what comes with Casemate may be out of a gateway's reach once it is confined.
 host_support()
 python_support()
-_SLICE = 500
+_SLICE = 200
 """Things that are looked at before calls go on in between."""
 
 
@@ -306,7 +306,7 @@ class NodeLook:
             "disk_free": disk.free,
             "disk_total": disk.total,
             "parts": self._parts.health().parts,
-            "versions": _versions(),
+            "versions": await asyncio.to_thread(_versions),
         }
         try:
             found["clock_synchronised"] = clock.is_synchronised()

@@ -1,4 +1,7 @@
-"""All that the rules look at: what a node is at one moment, without a secret."""
+"""All that the rules look at: what a node is at one moment, without a secret.
+
+There may be many of some of these: the collector need not look at them (`gc=False`).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from casemate.model.principal import RoleBinding
 from casemate.model.protection import ProtectionStatus
 
 
-class TokenState(msgspec.Struct, frozen=True, kw_only=True):
+class TokenState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A service token in force."""
 
     id: str
@@ -25,7 +28,7 @@ class TokenState(msgspec.Struct, frozen=True, kw_only=True):
     bindings: tuple[RoleBinding, ...]
 
 
-class PersonState(msgspec.Struct, frozen=True, kw_only=True):
+class PersonState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A person who is not disabled."""
 
     name: str
@@ -55,7 +58,7 @@ class KeyState(msgspec.Struct, frozen=True, kw_only=True):
     principal_gone: bool
 
 
-class FunctionState(msgspec.Struct, frozen=True, kw_only=True):
+class FunctionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A function that has a live version."""
 
     project: str
@@ -146,7 +149,7 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
 
 
-class ReviewState(msgspec.Struct, frozen=True, kw_only=True):
+class ReviewState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Rights of one that are to be looked at, or were looked at by itself alone."""
 
     id: str
