@@ -19,7 +19,7 @@ from casemate.model.deployment import NewVersion
 from casemate.model.function import FunctionSpec
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import ListFunctions
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 
 AWAITERS = 64
 FUNCTIONS = 500

@@ -15,8 +15,8 @@ import pytest
 from casemate.operations.functions import ListFunctions
 from casemate.sqlite import engine
 from casemate.store import StoreKeyError
-from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite.schema import migrate
+from casemate.store.sqlite.store import SqliteStore
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(32, 64))
@@ -30,7 +30,7 @@ from pathlib import Path
 from casemate.model.deployment import NewVersion
 from casemate.model.function import FunctionSpec
 from casemate.operations.deployments import KeepVersions
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 
 SPEC = FunctionSpec(name="f", handler="a:b", python="3.11")
 
@@ -123,7 +123,7 @@ def test_kill_during_creation_leaves_a_store_that_opens(tmp_path: Path) -> None:
 UPKEEP = """
 import asyncio, sys
 from pathlib import Path
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 
 KEYS = [bytes(range(32)), bytes(range(32, 64))]
 

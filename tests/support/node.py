@@ -111,7 +111,8 @@ class TestNode:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the node did not start: {self.errors.read_text()}")
+            code = self.process.wait(45)
+            raise RuntimeError(f"the node ended with {code}: {self.errors.read_text()}")
         ready = json.loads(line)
         self.url = ready["url"]
         self.port = int(self.url.rsplit(":", 1)[1])

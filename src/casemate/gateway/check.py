@@ -20,7 +20,7 @@ from casemate.gateway.bundles import BundleStore
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.integrity import CheckFinding, CheckReport, CheckState
 from casemate.operations.functions import ListFunctions
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 from casemate.vault.interface import Vault
 
 BACKGROUND_BYTES = 8 * 1024 * 1024

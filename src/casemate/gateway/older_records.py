@@ -12,7 +12,7 @@ import logging
 
 from casemate.model.errors import CasemateError
 from casemate.recorder.records.client import RecordsClient
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 
 RETRY_SECONDS = 30.0
 BEFORE_SECONDS = 5.0

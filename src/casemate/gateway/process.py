@@ -32,7 +32,7 @@ from casemate.kernel import linux, seccomp
 from casemate.model.errors import CasemateError
 from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.store.errors import StoreKeyError
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 from casemate.vault import VaultClient
 from casemate.vault.interface import Purpose
 

@@ -24,7 +24,7 @@ from casemate.gateway.process import confine, open_store
 from casemate.model.errors import CasemateError
 from casemate.model.integrity import CheckFinding, CheckReport, CheckState
 from casemate.store.errors import StoreError, StoreLockedError
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
 

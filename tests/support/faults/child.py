@@ -28,7 +28,7 @@ from casemate.operations.functions import ListFunctions
 from casemate.operations.records import ListDenials
 from casemate.recorder.protocol import DENIED, Take, Told
 from casemate.recorder.records.database import RecordsDatabase
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 from casemate.vault.interface import DataKey, Purpose
 from support.data_calls import CalledData
 

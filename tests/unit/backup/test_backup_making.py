@@ -38,7 +38,7 @@ from casemate.model.function import FunctionSpec
 from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, VAULT_UID
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import ListFunctions
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 from support.journal import KEY as KEY_OF_JOURNAL
 from support.journal import write_journal
 

@@ -27,7 +27,7 @@ from casemate.recorder.records.rows import Left
 from casemate.recorder.records.shares import BYTES, TABLES, shares
 from casemate.recorder.records.taking_over import Row
 from casemate.sqlite import engine
-from casemate.store.sqlite import SqliteStore, old_records
+from casemate.store.sqlite.store import SqliteStore, old_records
 
 NUMBER = 1300
 

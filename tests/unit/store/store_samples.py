@@ -12,7 +12,7 @@ from casemate.model.principal import OWNER, RoleBinding
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.node import KeepNodeValue
 from casemate.sqlite import engine
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(32, 64))

@@ -28,7 +28,7 @@ from casemate.operations.accounts import (
     RevokeSessions,
     RevokeTokens,
 )
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 
 
 def test_tokens_come_oldest_first_and_whole(tmp_path: Path) -> None:

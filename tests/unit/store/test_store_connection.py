@@ -13,10 +13,10 @@ from casemate.operations.functions import ListFunctions
 from casemate.sqlite import engine
 from casemate.sqlite.connecting import Room, open_reader, require_wal
 from casemate.store import StoreCorruptError, StoreError, StoreForeignError, StoreVersionError
-from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite.faults import STORE
 from casemate.store.sqlite.files import StoreFolder
 from casemate.store.sqlite.schema import MIGRATIONS, migrate
+from casemate.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from casemate.model.errors import ConflictError
 from casemate.operations.node import ReadNodeValue
 from casemate.sqlite import engine
 from casemate.store import StoreClosedError, StoreError, StoreKeyError
-from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite import store as adapter
+from casemate.store.sqlite.store import SqliteStore
 
 
 async def filled(folder: Path, values: int = 3000) -> SqliteStore:

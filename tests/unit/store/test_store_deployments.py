@@ -18,9 +18,9 @@ from casemate.operations.deployments import (
     ShowAliasHistory,
 )
 from casemate.operations.functions import ListFunctions, SetAlias, Target
-from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite.deployments import add_version, functions
 from casemate.store.sqlite.schema import migrate
+from casemate.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from casemate.operations.functions import ListFunctions
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.sqlite.engine import PAGE_BYTES
 from casemate.store import StoreCorruptError, StoreError, StoreKeyError
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 
 PLANTED = "planted-in-clear-4711"
 

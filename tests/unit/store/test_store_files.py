@@ -13,8 +13,8 @@ import pytest
 from store_samples import KEY, contents, deploy
 
 from casemate.store import StoreError, StoreForeignError, StoreLockedError
-from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite.files import StoreFolder, create_private
+from casemate.store.sqlite.store import SqliteStore
 
 
 def mode(path: Path) -> int:
@@ -64,7 +64,7 @@ def test_another_process_is_refused_and_deleting_files_does_not_void_the_lock(
     (tmp_path / "s" / "owner.pid").unlink()
     code = (
         "import sys, pathlib\n"
-        "from casemate.store.sqlite import SqliteStore\n"
+        "from casemate.store.sqlite.store import SqliteStore\n"
         "SqliteStore.open(pathlib.Path(sys.argv[1]), key=bytes(32))\n"
     )
     other = subprocess.run(

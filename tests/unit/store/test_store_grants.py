@@ -18,8 +18,8 @@ from casemate.operations.deployments import ForgetFunction, KeepVersions
 from casemate.operations.grants import CountUses, ListApprovals, ListUses
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.policies import KeepPolicy, ReadPolicies, RemovePolicy
-from casemate.store.sqlite import SqliteStore
 from casemate.store.sqlite.policies import MAX_POLICY, MAX_VALUE
+from casemate.store.sqlite.store import SqliteStore
 
 GRANTS = (
     Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"), prefixes=("a/",)),

@@ -20,7 +20,7 @@ from casemate.model.errors import ConflictError, InvalidInputError, NotFoundErro
 from casemate.operations.accounts import KeepToken, ReadTokens, RevokeTokens
 from casemate.operations.deployments import ForgetFunction, KeepVersions, ShowAliasHistory
 from casemate.operations.functions import ListFunctions, SetAlias, Target
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 
 PROJECTS = st.sampled_from(["p", "q"])
 FUNCTIONS = st.sampled_from(["f", "g"])

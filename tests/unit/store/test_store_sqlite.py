@@ -26,8 +26,7 @@ from casemate.operations.policies import RemovePolicy
 from casemate.operations.positions import ShowPosition
 from casemate.sqlite import engine
 from casemate.store import Store, StoreClosedError
-from casemate.store.sqlite import SqliteStore
-from casemate.store.sqlite.store import _PERFORMED
+from casemate.store.sqlite.store import _PERFORMED, SqliteStore
 
 
 def test_adapter_has_every_method_of_the_port_with_its_parameters() -> None:

@@ -16,7 +16,7 @@ from casemate.operations.functions import ListFunctions
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.sqlite import engine
 from casemate.store import StoreError, StoreFullError
-from casemate.store.sqlite import SqliteStore
+from casemate.store.sqlite.store import SqliteStore
 
 
 async def set_page_limit(store: SqliteStore, spare: int | None) -> None:
