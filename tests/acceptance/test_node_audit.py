@@ -36,8 +36,8 @@ def test_a_node_is_audited_and_its_score_is_in_the_journal(node: TestNode, tmp_p
     node.wait_until(lambda: "NODE-060" not in weak(audited(node)))
     points = node.get("/node/audit/history")["points"]
     assert points[0]["score"] == first["score"] + 5
-    told = json.dumps(node.get("/journal", kind="NodeAudited"))
-    assert f'"score": {points[0]["score"]}, "before": {first["score"]}' in told
+    change = f'"score": {points[0]["score"]}, "before": {first["score"]}'
+    node.wait_until(lambda: change in json.dumps(node.get("/journal", kind="NodeAudited")))
     page = node.client.get(f"{node.url}/metrics").text
     assert f"casemate_node_audit_score {points[0]['score']}" in page
     own = audited(node, project="t")

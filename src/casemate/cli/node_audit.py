@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from casemate.cli.client import connect
+from casemate.cli.errors import CommandError
 from casemate.cli.terminal import print_json, print_table
 from casemate.cli.text import moment
 from casemate.model.level import Level
@@ -36,6 +37,7 @@ def report_of(
     from casemate.audit import Report
     from casemate.audit.model import Place, Unresolved
 
+    _require_known((*only, *without), told)
     described = {one.id: one for one in told.rules}
     for weakness in told.weaknesses:  # a node of another release may leave some out
         described.setdefault(weakness.rule, _unknown(weakness))
@@ -54,6 +56,19 @@ def report_of(
         score=told.score,
         versions=told.versions,
     )
+
+
+def _require_known(names: Collection[str], told: NodeAuditReport) -> None:
+    """Refuse a rule that there is not: what is asked by a wrong name would never fail."""
+    from casemate.node_audit.judging import RULE_OF
+
+    known = RULE_OF.keys() | {one.id for one in told.rules}
+    for name in names:
+        if name not in known:
+            raise CommandError(
+                f"There is no rule {name[:64]!r} of the node's audit.",
+                next_step="See docs/howto/audit-a-node.md.",
+            )
 
 
 def _severity(level: Level) -> Severity:

@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Any
 
+import httpx2
 import pytest
 
 from casemate.accounts.issuing import issue
@@ -290,8 +291,6 @@ def test_of_two_who_take_the_same_one_is_told_that_it_is_gone(
     found: list[int] = []
 
     async def both() -> None:
-        import httpx2
-
         app = ask.transport._app
         headers = {"authorization": f"Bearer {ask.world.owner_text}"}
         transport = httpx2.ASGITransport(app, client=("10.0.0.9", 1))
@@ -307,6 +306,30 @@ def test_of_two_who_take_the_same_one_is_told_that_it_is_gone(
     asyncio.run(both())
     assert sorted(found) == [200] + [404] * 7
     assert len([one for one in told if isinstance(one, AccessReviewed)]) == 1
+
+
+def test_of_two_owners_who_take_each_other_s_rights_one_stays(ask: Asking) -> None:
+    texts = (ask.world.owner_text, ask.token("other", "owner"))
+    targets = (id_of(ask, "other"), id_of(ask, "bootstrap"))
+
+    async def both() -> list[int]:
+        transport = httpx2.ASGITransport(ask.transport._app, client=("10.0.0.9", 1))
+        async with httpx2.AsyncClient(transport=transport, base_url="http://node") as client:
+            answers = await asyncio.gather(
+                *(
+                    client.post(
+                        "/api/v1/access/remove",
+                        json={"id": id, "reason": "x"},
+                        headers={"authorization": f"Bearer {text}"},
+                    )
+                    for text, id in zip(texts, targets, strict=True)
+                )
+            )
+        return [answer.status_code for answer in answers]
+
+    assert sorted(asyncio.run(both()))[0] == 200
+    alive = [text for text in texts if ask("GET", "/whoami", token=text).status_code == 200]
+    assert len(alive) == 1
 
 
 def test_ten_thousand_tokens_are_listed_by_pages_off_the_loop(ask: Asking) -> None:

@@ -78,6 +78,9 @@ def test_findings_are_told_with_their_commands_and_the_exit_code_follows(cli, we
     assert "Score 60 of 100" in result.out
     assert cli("audit", "node", "--without", "NODE-005").code == 0
     assert cli("audit", "node", "--rule", "NODE-004").code == 0
+    for option in ("--rule", "--without"):
+        wrong = cli("audit", "node", option, "NODE-0O5")
+        assert wrong.code == 1 and "NODE-0O5" in wrong.err
     assert json.loads(cli("audit", "node", "--json").out)["score"] == 60
     history = cli("audit", "node", "--history")
     assert history.code == 0 and " 60 " in history.out

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from casemate.access_reviews import Reviews, holders
 from casemate.detection.shipped import shipped_rules
 from casemate.gateway import function_states, node_state
 from casemate.gateway.function_states import FunctionStates, exceptions_of, unused_grants
@@ -29,6 +30,7 @@ from casemate.model.function import (
 from casemate.model.grant import Grant, GrantKind
 from casemate.node_audit.state import NodeState, Settings
 from support.accounts import World
+from support.parts import KeptValues
 
 DAY = 86_400.0
 GRANT = Grant(kind=GrantKind.BUCKET, name="in", actions=("read", "write"))
@@ -225,6 +227,29 @@ def test_tokens_in_force_are_told_apart_from_those_that_are_over(tmp_path: Path)
         "left": True,
     }
     assert found["people"] == ()
+
+
+def test_reviews_are_told_with_when_they_are_due_and_by_whom_they_were(tmp_path: Path) -> None:
+    world = World()
+    world.clock.now = time.time()
+    world.start()
+    reviews = Reviews(KeptValues())  # type: ignore[arg-type]
+
+    class NoFunctions:
+        async def functions(self) -> tuple[()]:
+            return ()
+
+    async def work() -> tuple[Any, Any]:
+        look = NodeLook(looked_at(world, tmp_path, control=NoFunctions(), reviews=reviews))
+        state = NodeState(now=time.time(), settings=Settings(address="x", loopback=True, tls=False))
+        before = (await look._reviews(state))["reviews"]
+        [holder] = holders(world.accounts, (), time.time())
+        await reviews.keep(holder, by="token:x", reason="mine", own=True)
+        return before, (await look._reviews(state))["reviews"]
+
+    [before], [after] = asyncio.run(work())
+    assert (before.kind, before.own, before.project) == ("token", False, "")
+    assert after.own and after.due > before.due
 
 
 def test_the_rules_by_which_touches_are_found_are_there() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
 from casemate.cli.main import app
+from casemate.gateway.function_states import CLOSE_SECONDS, MAX_FUNCTIONS
 from casemate.model.level import Level
 from casemate.model.node import PartHealth
 from casemate.model.principal import RoleBinding
@@ -39,7 +41,7 @@ from casemate.node_audit.state import (
     WorkloadState,
     changed,
 )
-from casemate.operations.node_audit import Weakness
+from casemate.operations.node_audit import MAX_POINTS, MAX_WEAKNESSES, Weakness
 
 DAY = 86_400.0
 NOW = 1_795_000_000.0
@@ -469,6 +471,16 @@ def require_command(text: str) -> None:
     for flag, parameter in known.items():
         if parameter.required and parameter.param_type_name == "option":
             assert flag in words or not flag.startswith("--"), f"{flag} is missing in {text}"
+
+
+def test_the_page_has_every_rule_and_the_bounds() -> None:
+    page = (Path(__file__).parents[3] / "docs/howto/audit-a-node.md").read_text()
+    for rule in RULES:
+        row = f"| `{rule.id}` | {rule.level.value} | {rule.title} | {rule.risk.value} |"
+        assert row in page
+    assert f"{MAX_OF_RULE} findings are told one by one" in page
+    assert f"{MAX_FUNCTIONS:,} functions, for {CLOSE_SECONDS:.0f} seconds" in page
+    assert f"an answer has {MAX_WEAKNESSES:,}" in page and f"last {MAX_POINTS:,} changes" in page
 
 
 def test_the_test_of_commands_finds_what_is_none() -> None:
