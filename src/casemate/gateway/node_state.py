@@ -144,6 +144,7 @@ class NodeLook:
         config, tls = self._parts.config, self._parts.tls
         return Settings(
             address=self._parts.address,
+            started_at=config.started_at,
             loopback=is_loopback(config.host),
             tls=config.tls,
             certificate_ends=tls.ends_at if tls is not None else None,

@@ -11,6 +11,8 @@ from casemate.node_audit.state import NodeState
 SOON_DAYS = 14
 """A certificate that ends within as many days is told of."""
 KEY_DAYS = 365
+YOUNG_SECONDS = 60.0
+"""So long after the start a part that is not there may yet come."""
 LEAST_SHARE = 10
 """Percent of the disk that are to be free."""
 LEAST_FREE = 1 << 30
@@ -147,12 +149,14 @@ def _disk(state: NodeState) -> Iterator[Seen]:
 
 
 def _parts(state: NodeState) -> Iterator[Seen]:
+    young = state.now - state.settings.started_at < YOUNG_SECONDS
     for part in state.parts or ():
         if not part.ok:
             yield Seen(
                 subject=f"part:{part.name}",
                 seen=f"{part.name} is not well: {part.detail}",
                 command="casemate check",
+                level=Level.MEDIUM if young else None,
             )
 
 

@@ -165,6 +165,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     address: str
     loopback: bool
+    started_at: float = 0.0
+    """When the node was started."""
     tls: bool
     certificate_ends: float | None = None
     learn: bool = False

@@ -143,6 +143,7 @@ def looked_at(world: World, folder: Path, **more: Any) -> Any:
 
     config = SimpleNamespace(
         host="0.0.0.0",
+        started_at=5.0,
         tls=False,
         learn=False,
         accepted_risks=("plaintext",),

@@ -191,6 +191,15 @@ CASES = [
         Level.HIGH,
         "part:vault",
     ),
+    Case(
+        "NODE-011",
+        {
+            **settings(started_at=NOW - 5),
+            "parts": (PartHealth(name="vault", ok=False, detail="x"),),
+        },
+        Level.MEDIUM,
+        "part:vault",
+    ),
     Case("NODE-012", {"data_keys_at": NOW - 500 * DAY}, Level.LOW, "vault:data-keys"),
     Case("NODE-013", {"memory_locked": False}, Level.LOW, "vault:memory"),
     Case("NODE-014", {"notes": ("alerts: gone",)}, Level.MEDIUM, "audit:alerts"),
