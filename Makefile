@@ -55,6 +55,7 @@ bench-parts:
 docs:
 	@scripts/bootstrap
 	$(BIN)/python -m casemate.manifest docs/reference
+	$(BIN)/python -m casemate.playbooks docs/reference
 	$(BIN)/python -m casemate.audit docs/reference
 	page=$$($(BIN)/python -m casemate.api.reference) && printf '%s\n' "$$page" >docs/reference/api.md
 	page=$$($(BIN)/python -m casemate.cli.reference) && printf '%s\n' "$$page" >docs/reference/cli.md

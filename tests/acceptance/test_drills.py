@@ -10,7 +10,10 @@ import pytest
 from support.cli import casemate
 from support.node import TestNode
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.parametrize("node", ["--playbooks"], indirect=True, scope="module"),
+]
 
 
 def test_every_attack_is_stopped_and_on_record(node: TestNode, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from casemate.model.errors import NotFoundError
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.protocol import AlertsState
 from casemate.operations.findings import Finding, FindingPage, ListFindings
-from casemate.operations.incidents import Incident, IncidentPage, ListIncidents
+from casemate.operations.incidents import Incident, IncidentPage, ListIncidents, Noticed
 
 
 class FakeMonitor:
@@ -16,6 +16,7 @@ class FakeMonitor:
         self.gone = False
         self.found: list[Finding] = []
         self.asked: ListFindings | None = None
+        self.lately: list[Noticed] = []
         self.known: list[Incident] = []
         self.wanted: ListIncidents | None = None
         self.state = AlertsState(channels=(), silences=(), signs_of_life=0)
@@ -49,6 +50,10 @@ class FakeMonitor:
             if each.id == id:
                 return each
         raise NotFoundError(f"There is no incident {id}.")
+
+    async def noticed(self, after: int) -> tuple[Noticed, ...]:
+        self._require()
+        return tuple(each for each in self.lately if each.index > after)
 
     async def alerts(self) -> AlertsState:
         self._require()

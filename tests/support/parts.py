@@ -12,16 +12,20 @@ from casemate.advisories import Place
 from casemate.baselines import Baselines
 from casemate.budgets import Allowance, Budgets
 from casemate.decoys import Decoys
+from casemate.evidence import Evidences
 from casemate.facts import FactStream
 from casemate.model.usage import Usage
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState, Settings
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.usage import ReadUsage
+from casemate.playbooks import Acting, Playbooks
+from casemate.policy import CedarPolicy
 from casemate.recordings import Recordings
 from casemate.supply import EvidenceKeeper
 from casemate.vulnerabilities import Advisories, Gate, Watch
 from support.core import MemoryStore
+from support.fake_monitor import FakeMonitor
 from support.signing import SqlAttestations, signatures
 
 
@@ -68,6 +72,15 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
             ran=dict,
         ),
         "advisories": advisories(MemoryStore(), facts, folder or Path("nowhere")),
+        "evidences": Evidences(folder or Path("nowhere"), MemoryStore(), nothing),  # type: ignore[arg-type]
+        "playbooks": Playbooks(
+            MemoryStore(),  # type: ignore[arg-type]
+            FakeMonitor(),
+            Acting(nothing, nothing, nothing),
+            CedarPolicy(),
+            facts,
+            _at_once,
+        ),
         "signatures": signatures(happened=facts.happened),
         "reviews": Reviews(KeptValues()),  # type: ignore[arg-type]
         "audit": NodeAudit(KeptValues(), quiet_node, facts.happened),  # type: ignore[arg-type]

@@ -158,6 +158,13 @@ class People:
             await self._directory.replace_user(msgspec.structs.replace(user, disabled_at=at))
         _log.warning("user %s %s by %s", name, "disabled" if disabled else "enabled", by.text)
 
+    async def end_sessions(self, name: str, *, by: Principal) -> None:
+        """End all sessions of a person, who may log in again. NotFoundError."""
+        async with self._directory.lock:
+            self._directory.user(name)
+            await self._directory.revoke_sessions(name)
+        _log.warning("sessions of user %s ended by %s", name, by.text)
+
     async def remove(self, name: str, *, by: Principal) -> None:
         """Forget a person with its roles and sessions."""
         async with self._directory.lock:

@@ -23,6 +23,7 @@ from casemate.baselines import Baselines
 from casemate.budgets import Budgets
 from casemate.data.interface import ProjectData
 from casemate.decoys import Decoys
+from casemate.evidence import Evidences
 from casemate.facts import FactStream
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
@@ -34,6 +35,7 @@ from casemate.model.trigger import ScheduleStatus
 from casemate.monitor.interface import Monitor
 from casemate.node_audit import NodeAudit
 from casemate.operations.declaration import JSON
+from casemate.playbooks import Playbooks
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
@@ -131,6 +133,8 @@ class Service:
     recordings: Recordings
     budgets: Budgets
     advisories: Advisories
+    playbooks: Playbooks
+    evidences: Evidences
     signatures: Signatures
     evidence: EvidenceKeeper
     reviews: Reviews

@@ -22,6 +22,17 @@ from casemate.operations.declaration import Operation
 _HONEST, _POISONED = 'return {"ok": True}', 'return {"poisoned": 1}'
 _MANIFEST, _CARELESS = "casemate.toml", "careless.py"
 
+_ATTACKER = """
+[function.{name}]
+handler = "attacker:handler"
+
+[[function.{name}.guard]]
+sink = "*"
+location = "*"
+reason = "it does what its caller says, to try the sandbox and not the guard"
+"""
+"""A function of whose name no rule of detection has told within the hour."""
+
 T = TypeVar("T")
 
 
@@ -66,6 +77,15 @@ class DrillNode:
             names = ["careless"]
             path = self._project / _CARELESS
             path.write_text(path.read_text("utf-8").replace(_HONEST, _POISONED), "utf-8")
+        self._deploy(names)
+
+    def deploy_attacker(self, name: str) -> None:
+        """Deploy one more function of it with the attacker's code."""
+        path = self._project / _MANIFEST
+        path.write_text(path.read_text("utf-8") + _ATTACKER.format(name=name), "utf-8")
+        self._deploy([name])
+
+    def _deploy(self, names: list[str]) -> None:
         workspace = Workspace(self._project / _MANIFEST, names)
         before = deployed_functions(self._client)
         wanted = []

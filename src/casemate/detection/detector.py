@@ -186,12 +186,19 @@ def _entity(fields: tuple[tuple[str, Get], ...], event: Event) -> str:
         value: Any = get(event)
         text = text_of(value[0] if isinstance(value, list) and value else value)
         if text is not None:
-            found.append(f"{path}={text[:_MAX_TEXT]}")
+            found.append(f"{path}={_one_word(text)}")
     return " ".join(found)
 
 
 def _shown(fields: tuple[tuple[str, Get], ...], values: tuple[str, ...]) -> str:
-    return " ".join(f"{path}={value}" for (path, _), value in zip(fields, values, strict=True))
+    return " ".join(
+        f"{path}={_one_word(value)}" for (path, _), value in zip(fields, values, strict=True)
+    )
+
+
+def _one_word(text: str) -> str:
+    """Return a text in which nobody can name another field: words are joined."""
+    return "_".join(text[:_MAX_TEXT].split())
 
 
 def over(

@@ -63,6 +63,10 @@ class Node(Protocol):
         """Deploy the project that is attacked; `poisoned` with another version of `careless`."""
         ...
 
+    def deploy_attacker(self, name: str) -> None:
+        """Deploy one more function of it with the attacker's code."""
+        ...
+
 
 def until(find: Callable[[], T], seconds: float = RECORD_SECONDS) -> T:
     """Return what `find` finds, once it does; what it found last after so long."""

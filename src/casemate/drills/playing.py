@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from casemate.drills.containing import ByItself
 from casemate.drills.drill import Drill, Outcome, Way
 from casemate.drills.node import Answer, Node, Records, until
 from casemate.model.errors import CasemateError
@@ -233,6 +234,7 @@ class Player:
             "revoke-token": self._revoke,
             "roll-back": self._roll_back,
             "quarantine": self._quarantine,
+            "by-itself": self._by_itself,
             "remove-attacker": self._remove,
         }[drill.play["name"]](found)
 
@@ -297,6 +299,14 @@ class Player:
             found.restored_seconds = time.monotonic() - clock
         elif contained:
             found.problem = "It takes no calls after its release."
+
+    def _by_itself(self, found: _Found) -> None:
+        played = ByItself(self._node, self._project)
+        found.problem = played.play()
+        found.prevented = found.detected = not found.problem
+        found.evidence = played.evidence
+        found.contained_seconds = played.contained_seconds
+        found.restored_seconds = played.restored_seconds
 
     def _remove(self, found: _Found) -> None:
         self._node.call(RemoveFunction(project=self._project, function="attacker"))

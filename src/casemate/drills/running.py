@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from casemate.drills.containing import paused
 from casemate.drills.drill import Drill, Outcome, Run
 from casemate.drills.node import Node, until
 from casemate.drills.playing import Player
@@ -68,7 +69,7 @@ def run(node: Node, url: str, drills: Sequence[Drill], told: Callable[[int, Outc
     node.deploy()
     try:
         player = Player(node, PROJECT_NAME)
-        with HonestCalls(node) as honest:
+        with paused(node, PROJECT_NAME), HonestCalls(node) as honest:
             for number, drill in enumerate(drills):
                 late = time.monotonic() - clock > MAX_SECONDS
                 outcomes.append(drill.outcome(problem=_LATE) if late else player.play(drill))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -115,6 +116,8 @@ class NodeControl:
             happened=facts.happened,
         )
         self._changing = asyncio.Lock()
+        self._stopping_first: Counter[tuple[str, str]] = Counter()
+        """Functions whose quarantine waits for another change, by how many times."""
         self._uploads = Uploads()
         self._expiring: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -129,7 +132,7 @@ class NodeControl:
         """Read what is stored."""
         claims = read_claims(await self._store.read(ReadNodeValue(name=CLAIMS_VALUE)))
         await self._quarantines.load()
-        self._dispatcher.contain(self._quarantines.names)
+        self._dispatcher.contain(self._contained)
         self._catalogue.replace(await self.functions(), claims)
         used, limit = self._catalogue.digests(), time.time() - KEPT_SECONDS
         for digest, size in (await self._bundles.load(used, limit)).items():
@@ -174,14 +177,27 @@ class NodeControl:
 
     async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Quarantine:
         """See Control."""
-        async with self._changing:
-            await self.function(operation.project, operation.function)
-            found = await self._quarantines.begin(operation, by)
-            self._facts.happened(changes.quarantined(operation, by))
-            await self._reload()
-            if operation.kill:
-                self._dispatcher.kill(operation.project, operation.function)
-            return found
+        name = (operation.project, operation.function)
+        # At once: a deploy that is under way may take as long as some function takes to start.
+        self._stopping_first[name] += 1
+        self._dispatcher.contain(self._contained)
+        try:
+            async with self._changing:
+                await self.function(*name)
+                found = await self._quarantines.begin(operation, by)
+                self._facts.happened(changes.quarantined(operation, by))
+                await self._reload()
+                if operation.kill:
+                    self._dispatcher.kill(*name)
+                return found
+        finally:
+            self._stopping_first -= Counter((name,))
+            self._dispatcher.contain(self._contained)
+
+    @property
+    def _contained(self) -> frozenset[tuple[str, str]]:
+        """Functions that take no calls: in quarantine, or about to be."""
+        return self._quarantines.names | frozenset(self._stopping_first)
 
     async def release(self, operation: ReleaseFunction, *, by: Actor) -> Quarantine:
         """See Control."""
@@ -225,7 +241,7 @@ class NodeControl:
 
     async def _reload(self) -> None:
         """Take over what is stored, and let versions end that no alias leads to any more."""
-        self._dispatcher.contain(self._quarantines.names)
+        self._dispatcher.contain(self._contained)
         functions = await self.functions()
         self._catalogue.replace(functions)
         keep = {
@@ -345,6 +361,11 @@ class NodeControl:
             targets = (Target(version=to, weight=100),)
             wanted = SetAlias(project=project, function=function, name=LIVE, targets=targets)
             return await self._point(wanted, by)
+
+    async def stable_before(self, project: str, function: str) -> int:
+        """Return the version that a rollback would go to. Raises ConflictError."""
+        async with self._changing:
+            return await self._stable_before(project, function)
 
     async def sbom(self, project: str, function: str, version: int | None) -> bytes:
         """See Control."""

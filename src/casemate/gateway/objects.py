@@ -37,6 +37,7 @@ from casemate.delivery.keeping import Keeping
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
+from casemate.evidence import Evidences
 from casemate.facts import FactStream
 from casemate.folder.folders import Folders
 from casemate.folder.presence import lost_projects
@@ -87,6 +88,7 @@ from casemate.monitor import MonitorClient
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState
 from casemate.operations.policies import ReadPolicies
+from casemate.playbooks import Acting, Playbooks
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
 from casemate.recorder.denials import DenialRecorder
@@ -167,6 +169,7 @@ class Gateway:
         self._build_operations()
         self._build_audit(url)
         self._build_observed()
+        self._build_playbooks()
         self._build_front(url)
 
     def _build_data(self) -> None:
@@ -335,25 +338,10 @@ class Gateway:
     async def _look(self, url: str) -> NodeState:
         """Return what the node is, for its audit."""
         parts = LookedAt(
-            config=self._config,
-            folder=self._folders.data,
-            address=url,
-            store=self.store,
-            vault=self.vault,
-            tls=self.tls,
-            accounts=self.accounts,
-            policy=self.policy,
-            signatures=self.signatures,
-            advisories=self.advisories,
-            decoys=self.decoys,
-            monitor=self.monitor,
-            control=self.control,
-            catalogue=self.catalogue,
-            reviews=self.reviews,
-            check=self.check,
-            health=self.health.now,
-            uses=self.uses.flush,
-        )
+            self._config, self._folders.data, url, self.store, self.vault, self.tls, self.accounts,
+            self.policy, self.signatures, self.advisories, self.decoys, self.monitor, self.control,
+            self.catalogue, self.reviews, self.check, self.health.now, self.uses.flush,
+        )  # fmt: skip
         return await NodeLook(parts)()
 
     def _build_observed(self) -> None:
@@ -401,6 +389,20 @@ class Gateway:
         )
         self.advisories = Advisories(gate, self.watch, self.facts.happened)
 
+    def _build_playbooks(self) -> None:
+        """Build what acts on what the monitor finds."""
+        self.playbooks = Playbooks(
+            self.store,
+            self.monitor,
+            Acting(self.control, self.accounts, self.budgets),
+            self.policy,
+            self.facts,
+            self.recorder.durable,
+            acts=self._config.playbooks,
+        )
+        self.monitor.on_noticed = self.playbooks.wake
+        self.evidences = Evidences(self._folders.recordings, self.store, self.vault)
+
     def _starts(self) -> dict[str, int]:
         """Return how often each process beside this one was started."""
         return {
@@ -439,6 +441,8 @@ class Gateway:
             recordings=self.recordings,
             budgets=self.budgets,
             advisories=self.advisories,
+            playbooks=self.playbooks,
+            evidences=self.evidences,
             signatures=self.signatures,
             evidence=self.evidence,
             reviews=self.reviews,
@@ -509,6 +513,9 @@ class Gateway:
         await self.budgets.load()
         await self.advisories.clean()
         await self.watch.start()
+        await self.evidences.load()
+        await self.playbooks.load()
+        self.playbooks.start()
         self.health.start()
         self.audit.start()
         self.running_logs.start()
@@ -522,6 +529,7 @@ class Gateway:
         """Write what waits in memory and let go of everything but the store."""
         await self.watch.close()
         await self.audit.close()
+        await self.playbooks.close()
         await self.health.close()
         await self.budgets.close()
         await self.running_logs.close()

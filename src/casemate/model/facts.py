@@ -352,6 +352,8 @@ class Finding(Fact, frozen=True, kw_only=True):
     title: str
     entity: str
     """Who or what it is about, as `field=value` for each field that tells it."""
+    who: str = ""
+    """Who did what it was found by last, as that event says it; empty: the node."""
     events: tuple[str, ...]
     """Ids of entries of the journal, the newest."""
     techniques: tuple[str, ...]
@@ -398,6 +400,55 @@ class IncidentActed(Fact, frozen=True, kw_only=True):
     """How it is taken back: a command."""
     problem: str
     """Why it could not be; empty: it was."""
+
+
+class PlaybookChanged(Fact, frozen=True, kw_only=True):
+    """Somebody puts, removes or pauses a playbook; told before it is so."""
+
+    playbook: str
+    change: str
+    """`put`, `remove` or `pause`; of a pause, `playbook` is empty."""
+    digest: str
+    """SHA-256 of its text."""
+    reason: str = ""
+    seconds: int = 0
+    """For how long a project is paused."""
+
+
+class PlaybookStep(Fact, frozen=True, kw_only=True):
+    """A playbook is about to act, has acted, or waits for a person to say so."""
+
+    playbook: str
+    run: str
+    incident: str
+    finding: str
+    step: str
+    """A `casemate.model.playbook.Step`."""
+    action: str = ""
+    target: str = ""
+    undo: str = ""
+    """How it is taken back: a command."""
+    reason: str = ""
+    """Why it waits, or why it failed."""
+
+
+class EvidenceSealed(Fact, frozen=True, kw_only=True):
+    """What is on record of an incident was put into an archive; told before it is kept."""
+
+    evidence: str
+    incident: str
+    sha256: str
+    """Of the archive."""
+    size: int
+
+
+class EvidenceReleased(Fact, frozen=True, kw_only=True):
+    """Somebody ends the hold of an archive; told before it is deleted."""
+
+    evidence: str
+    incident: str
+    sha256: str
+    reason: str
 
 
 class AlertsSilenced(Fact, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ class PrincipalKind(StrEnum):
     TOKEN = "token"  # noqa: S105
     FUNCTION = "function"
     TRIGGER = "trigger"
+    PLAYBOOK = "playbook"
     ANONYMOUS = "anonymous"
 
 
@@ -41,7 +42,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     kind: PrincipalKind
     id: str
     """Of a user the name, of a token its id, of a function `project/name`, of a trigger
-    `project/function/name`."""
+    `project/function/name`, of a playbook its name."""
     bindings: tuple[RoleBinding, ...] = ()
     expires_at: float | None = None
     """Unix time after which the authentication itself does not hold any more."""
@@ -115,6 +116,8 @@ class Action(StrEnum):
     """See incidents: findings that belong together, and what is done about them."""
     INCIDENTS_WRITE = "incidents:write"
     """Assign, note, contain and close incidents; what contains them needs its own right as well."""
+    PLAYBOOKS_WRITE = "playbooks:write"
+    """Put, remove and pause playbooks, which contain by themselves."""
     ALERTS_WRITE = "alerts:write"
     """Silence alerts of a rule for a time, and send tests."""
     BUDGET_WRITE = "budget:write"
@@ -170,6 +173,8 @@ class Action(StrEnum):
     """Users, their roles, and service tokens of others."""
     TOKEN_WRITE = "token:write"  # noqa: S105
     """Make and revoke service tokens that can do no more than their maker."""
+    TOKEN_REVOKE = "token:revoke"  # noqa: S105
+    """End tokens and sessions of others, by a playbook; by hand that needs `account:write`."""
     POLICY_READ = "policy:read"
     POLICY_WRITE = "policy:write"
 

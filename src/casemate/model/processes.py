@@ -61,6 +61,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     recover_owner: bool = False
     accepted_losses: tuple[str, ...] = ()
+    playbooks: bool = True
+    """Whether playbooks act by themselves."""
     accepted_risks: tuple[str, ...] = ()
     """What the operator goes without, told once for each start of the node."""
     learn: bool = False

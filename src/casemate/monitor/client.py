@@ -20,7 +20,7 @@ from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.findings import Found
 from casemate.monitor.protocol import AlertsState, Status
 from casemate.operations.findings import FindingPage, ListFindings
-from casemate.operations.incidents import Incident, IncidentPage, ListIncidents
+from casemate.operations.incidents import Incident, IncidentPage, ListIncidents, Noticed
 
 ANSWER_SECONDS = 30.0
 """Longer than a channel may take for a test."""
@@ -52,6 +52,9 @@ class MonitorClient:
         self._questions = Questions(_RESPONDENT, loop)
         self._told: Status | None = None
         self._told_at = loop.time()
+        self._noticed = -1
+        self.on_noticed: Callable[[], None] = _nobody
+        """Called when there are findings that `noticed` returns."""
         self._process = KeptProcess(
             "monitor",
             starter,
@@ -68,11 +71,14 @@ class MonitorClient:
         answer = decode_reply(body)
         if answer.n == protocol.STATUS:
             self._told, self._told_at = _status(answer.result), self._loop.time()
+            if self._told.noticed != self._noticed:
+                self._noticed = self._told.noticed
+                self.on_noticed()
             return
         self._questions.answered(answer)
 
     def _lost(self) -> None:
-        self._told = None
+        self._told, self._noticed = None, -1
         self._questions.lost()
 
     def problems(self) -> str:
@@ -129,6 +135,10 @@ class MonitorClient:
         """Return one. Raises NotFoundError, MonitorUnavailableError."""
         return await self._ask(Incident, lambda n: protocol.GetIncident(n, id))
 
+    async def noticed(self, after: int) -> tuple[Noticed, ...]:
+        """Return what was found lately, behind an entry of the journal. MonitorUnavailableError."""
+        return await self._ask(tuple[Noticed, ...], lambda n: protocol.GetNoticed(n, after))
+
     async def alerts(self) -> AlertsState:
         """Return how channels are. Raises MonitorUnavailableError."""
         return await self._ask(AlertsState, protocol.GetAlerts)
@@ -144,3 +154,7 @@ class MonitorClient:
     def close(self) -> None:
         """End the monitor: what it has not read yet it reads the next time. Twice is fine."""
         self._process.close()
+
+
+def _nobody() -> None:
+    """Tell nobody."""

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import msgspec
 
@@ -17,7 +18,7 @@ from casemate.recorder.reading_protocol import KINDS
 
 MAX_LEFT_OUT = 16
 """Files of one's own rules that are left out one after the other; then all of them are."""
-MAX_TITLE, MAX_ENTITY = 256, 2048
+MAX_TITLE, MAX_ENTITY, MAX_WHO = 256, 2048, 256
 MAX_TECHNIQUES, MAX_TECHNIQUE = 16, 32
 ROLLED_BACK = "journal-rolled-back"
 DAMAGED = "journal-unreadable"
@@ -144,6 +145,8 @@ class Detection:
                     "at": told.at,
                     "count": told.event.get("count", 1),
                     "project": told.event.get("cloud", {}).get("project_uid", ""),
+                    "function": function_of(told.event),
+                    "who": own.get("who", ""),
                 },
                 Found,
             )
@@ -178,6 +181,9 @@ def _nobody(*_found: Found) -> None:
 def _found(finding: Finding, last: Happened) -> Found:
     """Return a finding as it is kept. Found again by the same event, it has the same id."""
     text = f"{finding.rule}\0{finding.entity}\0{last.id}".encode()
+    actor = last.event.get("actor")
+    user = actor.get("user") if isinstance(actor, dict) else None
+    who = user.get("name") if isinstance(user, dict) else None
     cloud = last.event.get("cloud")
     project = cloud.get("project_uid") if isinstance(cloud, dict) else None
     return Found(
@@ -192,4 +198,16 @@ def _found(finding: Finding, last: Happened) -> Found:
         events=finding.events,
         techniques=tuple(each[:MAX_TECHNIQUE] for each in finding.techniques[:MAX_TECHNIQUES]),
         project=project if isinstance(project, str) else "",
+        function=function_of(last.event),
+        who=who[:MAX_WHO] if isinstance(who, str) and who != "node" else "",
     )
+
+
+def function_of(event: dict[str, Any]) -> str:
+    """Return the function that an event is of, without its project; empty: of none."""
+    resources = event.get("resources")
+    first = resources[0] if isinstance(resources, list) and resources else None
+    if not isinstance(first, dict) or first.get("type") != "function":
+        return ""
+    name = first.get("name")
+    return name.rpartition("/")[2] if isinstance(name, str) else ""

@@ -88,6 +88,8 @@ class Incidents:
         """Begin with none."""
         self._known: dict[str, _Known] = {}
         """The oldest first."""
+        self.joined = ("", "")
+        """The finding that was looked at last, and the incident that it is of, if any."""
 
     # -- what is read ------------------------------------------------------------------------------
 
@@ -103,6 +105,8 @@ class Incidents:
                 self._updated(each, own)
             elif each.kind == "IncidentActed":
                 self._acted(each, own)
+            elif each.kind == "PlaybookStep":
+                self._stepped(each, own)
 
     def _found(self, each: Happened, own: dict[str, Any]) -> None:
         id, rule, level = own.get("finding"), own.get("rule"), own.get("level")
@@ -113,11 +117,13 @@ class Incidents:
         things = things_of(str(own.get("entity", "")))
         title = str(own.get("title", ""))[:MAX_TEXT]
         known = self._of(things, project, each.at)
+        self.joined = (id, "" if known is None else known.id)
         if known is None:
             if not at_least(level, OPENS):
                 return
             known = _Known(PREFIX + id, each.at, each.at, title, level)
             self._known[known.id] = known
+            self.joined = (id, known.id)
             self._forget(each.at)
         elif id in known.ids:
             return
@@ -190,6 +196,20 @@ class Incidents:
         if known.state is IncidentState.OPEN:
             known.state = IncidentState.CONTAINED
 
+    def _stepped(self, each: Happened, own: dict[str, Any]) -> None:
+        known = self._known.get(str(own.get("incident")))
+        if known is None:
+            return
+        step, reason = own.get("step"), str(own.get("reason", ""))
+        what = f"{own.get('action')} {own.get('target')}" if own.get("action") else ""
+        undo = f"taken back by: {own.get('undo')}" if own.get("undo") else ""
+        words = (f"{own.get('playbook')} ({own.get('run')}): {step}", what, reason, undo)
+        known.say(_line(each, "playbook", "; ".join(filter(None, words))[:MAX_TEXT]))
+        if step == "done" and what:
+            known.contained_at = known.contained_at or each.at
+            if known.state is IncidentState.OPEN:
+                known.state = IncidentState.CONTAINED
+
     def _forget(self, now: float) -> None:
         """Forget what is too old, and the oldest beyond the number: closed ones first."""
         for id in [k.id for k in self._known.values() if now - k.last_at > KEPT_SECONDS]:
@@ -204,6 +224,13 @@ class Incidents:
         """Return one by its id."""
         known = self._known.get(id)
         return None if known is None else _shown(known)
+
+    def is_acknowledged(self, finding: str) -> bool:
+        """Tell whether somebody works on the incident that a finding is of, or has closed it."""
+        for known in reversed(self._known.values()):
+            if finding in known.ids:
+                return bool(known.owner) or known.state.closed
+        return False
 
     def listed(self, wanted: ListIncidents) -> IncidentPage:
         """Return those that are asked for, the newest first."""

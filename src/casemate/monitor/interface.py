@@ -7,7 +7,7 @@ from typing import Protocol
 from casemate.monitor.findings import Found
 from casemate.monitor.protocol import AlertsState
 from casemate.operations.findings import FindingPage, ListFindings
-from casemate.operations.incidents import Incident, IncidentPage, ListIncidents
+from casemate.operations.incidents import Incident, IncidentPage, ListIncidents, Noticed
 
 
 class Monitor(Protocol):
@@ -27,6 +27,10 @@ class Monitor(Protocol):
 
     async def incident(self, id: str) -> Incident:
         """Return one. Raises NotFoundError, MonitorUnavailableError."""
+        ...
+
+    async def noticed(self, after: int) -> tuple[Noticed, ...]:
+        """Return what was found lately, behind an entry of the journal. MonitorUnavailableError."""
         ...
 
     async def alerts(self) -> AlertsState:

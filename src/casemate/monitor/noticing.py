@@ -29,6 +29,7 @@ from casemate.monitor.findings import Findings, Found
 from casemate.monitor.following import Following, Position
 from casemate.monitor.incidents import Incidents
 from casemate.monitor.memory import Memory, MemoryDamagedError, Remembered
+from casemate.monitor.noticed import NoticedLately
 from casemate.monitor.places.checkpoints import Checkpoints
 from casemate.monitor.protocol import Status
 from casemate.monitor.telling import Telling, fact_of
@@ -73,6 +74,9 @@ class Noticing:
         for outlet in alerting.outlets.values():
             outlet.changed = self.changed
         self.incidents = Incidents()
+        for outlet in alerting.outlets.values():
+            outlet.acknowledged = self.incidents.is_acknowledged
+        self.noticed = NoticedLately(findings, self.incidents)
         self.exporting = exporting
         self.checkpoints = checkpoints
         exporting.on_change(self.changed)
@@ -83,6 +87,7 @@ class Noticing:
             alerting,
             detection,
             self.incidents,
+            self.noticed,
             exporting,
             checkpoints,
         )
@@ -131,6 +136,7 @@ class Noticing:
             self.alerting.take((each,))
             self._detection.take((each,))
             self.incidents.take((each,))
+            self.noticed.take((each,))
         if self.following.abreast:
             now = time.time()
             for each in batch:
@@ -272,6 +278,7 @@ class Noticing:
             lag=self._lag.told(),
             alerted=added(outlet.took.told() for outlet in self.alerting.outlets.values()),
             numbers_every=self.exporting.numbers_every,
+            noticed=self.noticed.newest,
         )
 
     async def run(self, ended: asyncio.Event) -> None:

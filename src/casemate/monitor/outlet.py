@@ -18,6 +18,7 @@ from casemate.child.restart import pause_after
 from casemate.metrics.figures import Timed
 from casemate.model.errors import CasemateError
 from casemate.model.facts import AlertFailed, AlertSent, Fact
+from casemate.monitor.escalating import seconds_until
 from casemate.monitor.findings import LEVELS, Found, at_least
 from casemate.monitor.messages import MAX_IDS, Kind, Message, plain
 from casemate.monitor.settings import Channel
@@ -84,6 +85,8 @@ class Outlet:
         self._tell = tell
         self.changed: Callable[[], None] = _nothing
         """Told that there is something new to remember."""
+        self.acknowledged: Callable[[str], bool] = _nobody_has
+        """Whether somebody works on the incident that a finding is of."""
         self._waiting: OrderedDict[str, Waiting] = OrderedDict()
         self._folded: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
         self._sent_at: deque[float] = deque()
@@ -114,10 +117,20 @@ class Outlet:
         self._folded.move_to_end(key)
         if len(self._folded) > MAX_FOLDED:
             self._folded.popitem(last=False)
-        self._waiting[found.id] = Waiting(found)
+        self._waiting[found.id] = Waiting(found, due=self._due_of(found))
         if len(self._waiting) > MAX_WAITING:
             self._drop()
         self._work.set()
+
+    def _due_of(self, found: Found) -> float:
+        now = asyncio.get_running_loop().time()
+        return now + seconds_until(self.settings, found, time.time())
+
+    def _acknowledge(self, now: float) -> None:
+        """Drop what somebody has taken before it was this channel's turn."""
+        if self.settings.after:
+            due = [id for id, each in self._waiting.items() if each.due <= now]
+            self.settle([id for id in due if self.acknowledged(id)])
 
     def _drop(self) -> None:
         """Make room: the oldest of the least grave goes."""
@@ -134,7 +147,7 @@ class Outlet:
         """Know an alert that waits by the id under which it may have been told already."""
         waiting = self._waiting.pop(anew.id, None)
         if waiting is not None:
-            self._waiting[known.id] = Waiting(known, waiting.attempts)
+            self._waiting[known.id] = Waiting(known, waiting.attempts, waiting.due)
 
     # -- telling it --------------------------------------------------------------------------------
 
@@ -157,6 +170,7 @@ class Outlet:
         """Return what is to be sent now, or how long to wait; None: until there is something."""
         if not self._waiting:
             return [], None
+        self._acknowledge(now)
         _forget(self._sent_at, now)
         if now < self._due:
             return [], self._due - now
@@ -266,7 +280,7 @@ class Outlet:
     def recall(self, found: Remembered) -> None:
         """Go on from what was remembered."""
         for each, attempts in found.waiting[:MAX_WAITING]:
-            self._waiting[each.id] = Waiting(each, attempts)
+            self._waiting[each.id] = Waiting(each, attempts, self._due_of(each))
         for rule, entity, at, count in found.folded[-MAX_FOLDED:]:
             self._folded[rule, entity] = [at, count]
         self.sent, self.failed, self.dropped = found.sent, found.failed, found.dropped
@@ -283,6 +297,11 @@ def said(error: Exception) -> str:
             return plain(f"{type(error).__name__}: {error}", _MAX_PROBLEM)
         case _:
             return f"a fault in this channel: {type(error).__name__}"
+
+
+def _nobody_has(_finding: str) -> bool:
+    """Know of nobody who works on anything."""
+    return False
 
 
 def _nothing() -> None:

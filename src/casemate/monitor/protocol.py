@@ -81,8 +81,22 @@ class GetIncident(Message, frozen=True, tag=8):
     id: Text
 
 
+class GetNoticed(Message, frozen=True, tag=9):
+    """Return findings whose entries come later in the journal, the oldest first."""
+
+    after: int
+
+
 Request = (
-    Find | GetFinding | GetAlerts | TestChannel | HasRule | Numbers | FindIncidents | GetIncident
+    Find
+    | GetFinding
+    | GetAlerts
+    | TestChannel
+    | HasRule
+    | Numbers
+    | FindIncidents
+    | GetIncident
+    | GetNoticed
 )
 
 
@@ -140,6 +154,8 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     """From what happened until a channel took the alert."""
     numbers_every: float = 0.0
     """Seconds after which it wants the node's numbers again; 0: it does not."""
+    noticed: int = -1
+    """Index of the newest finding in the journal; -1: there is none. Told at once."""
 
 
 ERRORS = Errors(

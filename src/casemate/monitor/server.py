@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 import time
@@ -22,6 +23,8 @@ from casemate.operations.findings import FindingPage, ListFindings
 from casemate.operations.incidents import Incident
 
 STATUS_SECONDS = 1.0
+GATHER_SECONDS = 0.02
+"""What is found together is told together: a flood costs no more than so many messages."""
 MAX_QUESTIONS = 32
 _log = logging.getLogger("casemate.monitor")
 
@@ -34,6 +37,8 @@ class Server:
         self._noticing = noticing
         self._ended = ended
         self._loop = asyncio.get_running_loop()
+        self._soon = asyncio.Event()
+        noticing.noticed.changed = self._soon.set
         self._questions: set[asyncio.Task[None]] = set()
         self._socket = FrameSocket(
             sock, self._loop, protocol.ANSWERING, received=self._received, ended=self._lost
@@ -45,11 +50,14 @@ class Server:
         self._ended()
 
     async def tell_status(self) -> None:
-        """Tell how the monitor is, each second, for ever."""
+        """Tell how the monitor is, each second and when more was found, for ever."""
         while True:
             if not self._socket.waiting:  # a gateway that hangs is told once it goes on
                 self._socket.send(reply(protocol.STATUS, self._noticing.status()))
-            await asyncio.sleep(STATUS_SECONDS)
+            self._soon.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._soon.wait(), STATUS_SECONDS)
+                await asyncio.sleep(GATHER_SECONDS)
 
     def _received(self, body: bytes) -> None:
         request = protocol.decode_request(body)
@@ -84,8 +92,13 @@ class Server:
             case _:
                 return self._other(request)
 
-    def _other(self, request: protocol.GetAlerts | protocol.HasRule | protocol.Numbers) -> object:
+    def _other(
+        self,
+        request: protocol.GetAlerts | protocol.GetNoticed | protocol.HasRule | protocol.Numbers,
+    ) -> object:
         noticing = self._noticing
+        if isinstance(request, protocol.GetNoticed):
+            return noticing.noticed.after(request.after)
         if isinstance(request, protocol.Numbers):
             noticing.exporting.numbers(request)
             return None

@@ -39,7 +39,7 @@ MAX_CHANNELS = 16
 MAX_EXPORTS = 8
 MAX_PLACES = 8
 MAX_CA_BYTES = 64 * 1024
-_TIMES = ("fold", "every", "metrics_every")
+_TIMES = ("after", "fold", "every", "metrics_every")
 
 Mailbox = Annotated[str, msgspec.Meta(pattern=r"^[!-;=?A-~]{1,64}@[A-Za-z0-9.-]{1,253}$")]
 
@@ -53,6 +53,18 @@ class _Channel(Reached, frozen=True, kw_only=True):
     """Of one rule and entity no more than one alert in as long."""
     per_minute: Annotated[int, msgspec.Meta(ge=1, le=600)] = 30
     """Messages that are sent at most; beyond that several alerts go in one."""
+    after: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
+    """It is told if nobody has taken the incident by then: an escalation."""
+    quiet: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                pattern=r"^(?:[01][0-9]|2[0-3]):[0-5][0-9]-(?:[01][0-9]|2[0-3]):[0-5][0-9]$"
+            ),
+        ]
+        | None
+    ) = None
+    """Hours of UTC in which it is told of nothing but what is critical: `22:00-07:00`."""
 
 
 class Webhook(_Channel, frozen=True, kw_only=True, tag="webhook", tag_field="kind"):

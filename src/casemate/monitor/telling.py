@@ -25,6 +25,8 @@ def fact_of(found: Found) -> Finding:
     return Finding(
         at=found.at,
         project=found.project,
+        function=found.function,
+        who=found.who,
         finding=found.id,
         rule=found.rule,
         level=str(found.level),

@@ -8,7 +8,6 @@ from typing import Annotated
 import msgspec
 
 from casemate.model.account import BINDING_PATTERN
-from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Operation, on_project_or_node
 from casemate.operations.fields import After, OnlyProject, number, text, whole
@@ -18,10 +17,8 @@ MAX_PAGE = 200
 MAX_REASON = 300
 MAX_REVIEW_DAYS = 400
 
-_NAME = NAME_PATTERN.removeprefix("^").removesuffix("$")
 SUBJECT_PATTERN = (
-    rf"^(?:user:{_NAME}|token:[0-9a-f]{{1,64}}|provider:oidc|workload:{_NAME}|function:{_NAME}/{_NAME}"
-    rf"|(?:source|hook):{_NAME}/{_NAME}/{_NAME})$"
+    r"^(?:user|token|provider|workload|function|source|hook):[a-z0-9][a-z0-9/-]{0,200}$"
 )
 """Who or what has rights: as principals are written, and what comes from outside by its trigger."""
 

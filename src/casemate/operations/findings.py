@@ -60,6 +60,10 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of ATT&CK."""
     project: str
     """Empty: of none."""
+    function: str = ""
+    """Which of the project it is of; empty: of none."""
+    who: str = ""
+    """Who did what completed it, as its event says it; empty: the node."""
 
 
 _FINDING = Finding(

@@ -12,7 +12,7 @@ from casemate.model.level import Level
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.operations.declaration import Declaration, FieldOf, Operation
 from casemate.operations.fields import Id, Name, OnlyProject, number, text
-from casemate.operations.findings import LevelName
+from casemate.operations.findings import Finding, LevelName
 from casemate.operations.given import Given
 
 MAX_INCIDENTS = 1000
@@ -40,7 +40,7 @@ class IncidentEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     at: float
     kind: str
-    """`finding`, `assign`, `note`, `state`, `contain` or `undo`."""
+    """`finding`, `assign`, `note`, `state`, `contain`, `playbook` or `undo`."""
     by: str
     """A principal's text; empty: the node itself."""
     text: str
@@ -55,6 +55,17 @@ class IncidentRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     findings: int
     first_at: float
     last_at: float
+
+
+class Noticed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A finding that stands in the journal, for whoever acts on it."""
+
+    index: int
+    """Of its entry in the journal."""
+    finding: Finding
+    incident: str
+    """Empty: it is of none."""
+    incident_level: Level
 
 
 class IncidentSummary(msgspec.Struct, frozen=True, kw_only=True):

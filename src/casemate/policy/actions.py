@@ -13,12 +13,15 @@ _N, _P, _F = ResourceKind.NODE, ResourceKind.PROJECT, ResourceKind.FUNCTION
 _PEOPLE = (PrincipalKind.USER, PrincipalKind.TOKEN)
 _FUNCTIONS = (PrincipalKind.FUNCTION,)
 _PEOPLE_AND_FUNCTIONS = (*_PEOPLE, *_FUNCTIONS)
+_PEOPLE_AND_PLAYBOOKS = (*_PEOPLE, PrincipalKind.PLAYBOOK)
+_CALLERS = tuple(kind for kind in PrincipalKind if kind is not PrincipalKind.PLAYBOOK)
 
 READ_RECORDS = "read-records"
 READ_DATA = "read-data"
 WRITE_DATA = "write-data"
 DATA = "data"
 CAPABILITY = "capability"
+CONTAIN = "contain"
 
 GROUPS: dict[str, str] = {
     READ_RECORDS: "What invocations left behind: records, logs, errors, denials.",
@@ -26,6 +29,7 @@ GROUPS: dict[str, str] = {
     WRITE_DATA: "Change the content of buckets and tables, send to queues and topics.",
     DATA: "Both of the above.",
     CAPABILITY: "All that a function can be granted.",
+    CONTAIN: "All that a playbook can do.",
 }
 """Groups of actions, for `action in Casemate::Action::"read-records"`."""
 
@@ -39,6 +43,7 @@ class Rule(NamedTuple):
 
 
 _ON_FUNCTION = Rule((_F, _P, _N))
+_CONTAINING = Rule((_F, _P, _N), _PEOPLE_AND_PLAYBOOKS, (CONTAIN,))
 _ON_RECORDS = Rule((_F, _P, _N), groups=(READ_RECORDS,))
 _ON_DEAD_LETTERS = Rule((_F, ResourceKind.QUEUE, _P, _N))
 _ON_QUEUES = Rule((ResourceKind.QUEUE, ResourceKind.TOPIC, _P, _N))
@@ -57,14 +62,14 @@ RULES: dict[Action, Rule] = {
     Action.ACCESS_REVIEW: _ON_NODE,
     Action.METRICS_READ: _ON_NODE,
     Action.FUNCTION_READ: _ON_FUNCTION,
-    Action.FUNCTION_INVOKE: Rule((_F,), tuple(PrincipalKind), (CAPABILITY,)),
+    Action.FUNCTION_INVOKE: Rule((_F,), _CALLERS, (CAPABILITY,)),
     Action.ROUTE_WRITE: _ON_NODE,
     Action.FUNCTION_INVOKE_VERSION: Rule((_F,)),
     Action.FUNCTION_DEPLOY: _ON_FUNCTION,
     Action.SIGNING_WRITE: Rule((_P, _N)),
-    Action.FUNCTION_ALIAS: _ON_FUNCTION,
+    Action.FUNCTION_ALIAS: _CONTAINING,
     Action.FUNCTION_REMOVE: _ON_FUNCTION,
-    Action.FUNCTION_QUARANTINE: _ON_FUNCTION,
+    Action.FUNCTION_QUARANTINE: _CONTAINING,
     Action.FUNCTION_RELEASE: _ON_FUNCTION,
     Action.TRIGGER_FIRE: _ON_FUNCTION,
     Action.GRANT_READ: _ON_FUNCTION,
@@ -79,8 +84,9 @@ RULES: dict[Action, Rule] = {
     Action.FINDINGS_READ: Rule((_P, _N)),
     Action.INCIDENTS_READ: Rule((_P, _N)),
     Action.INCIDENTS_WRITE: _ON_NODE,
+    Action.PLAYBOOKS_WRITE: Rule((_P, _N)),
     Action.ALERTS_WRITE: _ON_NODE,
-    Action.BUDGET_WRITE: Rule((_P, _N)),
+    Action.BUDGET_WRITE: Rule((_P, _N), _PEOPLE_AND_PLAYBOOKS, (CONTAIN,)),
     Action.ADVISORIES_READ: Rule((_P, _N)),
     Action.ADVISORIES_WRITE: _ON_NODE,
     Action.ADVISORIES_EXCEPT: _ON_FUNCTION,
@@ -114,6 +120,7 @@ RULES: dict[Action, Rule] = {
     Action.ACCOUNT_READ: _ON_NODE,
     Action.ACCOUNT_WRITE: _ON_NODE,
     Action.TOKEN_WRITE: Rule((_P, _N)),
+    Action.TOKEN_REVOKE: Rule((_N,), _PEOPLE_AND_PLAYBOOKS, (CONTAIN,)),
     Action.POLICY_READ: _ON_NODE,
     Action.POLICY_WRITE: _ON_NODE,
 }

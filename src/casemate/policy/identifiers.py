@@ -58,6 +58,7 @@ PRINCIPAL_IDS: dict[PrincipalKind, re.Pattern[str]] = {
     PrincipalKind.TOKEN: re.compile(_ISSUED),
     PrincipalKind.FUNCTION: re.compile(f"{_PROJECT}/{_PROJECT}"),
     PrincipalKind.TRIGGER: re.compile(_TRIGGER),
+    PrincipalKind.PLAYBOOK: NAME,
     PrincipalKind.ANONYMOUS: re.compile(ANONYMOUS_ID),
 }
 """Ids of principals. Use `fullmatch`."""

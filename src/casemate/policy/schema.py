@@ -13,6 +13,7 @@ from casemate.policy.identifiers import NAMESPACE
 _PEOPLE = (PrincipalKind.USER, PrincipalKind.TOKEN)
 _WITHOUT_ATTRIBUTES = (PrincipalKind.ANONYMOUS,)
 _TRIGGERS = (PrincipalKind.TRIGGER,)
+_PLAYBOOKS = (PrincipalKind.PLAYBOOK,)
 _NAMED = (
     ResourceKind.BUCKET,
     ResourceKind.TABLE,
@@ -35,6 +36,8 @@ def _entities() -> list[str]:
         f"  entity {_types(_WITHOUT_ATTRIBUTES)};",
         "  // The one function that a trigger invokes.",
         f"  entity {_types(_TRIGGERS)} = {{ project: String, function: String }};",
+        "  // What a playbook may do is what its file says, among what contains.",
+        f"  entity {_types(_PLAYBOOKS)};",
         "",
         "  entity Node;",
         "  entity Project in [Node] = { project: String, name: String };",
@@ -69,7 +72,7 @@ def _render() -> str:
     lines = [
         f"namespace {NAMESPACE} {{",
         "  // `granted`: the manifest of the asking function grants it, or",
-        "  // declares the trigger that asks. False for people.",
+        "  // declares the trigger that asks, or the playbook that asks says so. False for people.",
         "  type Asked = { granted: Bool };",
         "",
         *_entities(),

@@ -173,6 +173,10 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.IncidentActed: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Incident acted on"
     ),
+    facts.EvidenceSealed: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.LOW, "Evidence sealed"),
+    facts.EvidenceReleased: Mapped(OcsfClass.API_ACTIVITY, 4, Severity.MEDIUM, "Evidence released"),
+    facts.PlaybookChanged: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Playbook changed"),
+    facts.PlaybookStep: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Playbook"),
 }
 _MONITORED: Mapping[type[facts.Fact], Mapped] = {
     facts.Finding: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.INFORMATIONAL, "Finding"),

@@ -60,6 +60,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """True lets functions use what they are not granted, and notes it. On loopback only."""
     restore: bool = RESTORES
     """True has instances restored after a call, where the host can; False a fork for each."""
+    playbooks: bool = True
+    """Whether playbooks act by themselves."""
     monitor: MonitorSettings = MonitorSettings()
     """Rules of one's own, and who is told of what they find."""
     trusted_proxies: tuple[str, ...] = ()

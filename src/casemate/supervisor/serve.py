@@ -338,6 +338,7 @@ class Node:
             accepted_losses=options.accepted_losses if not self._gateway.started else (),
             accepted_risks=options.accepted_risks if not self._gateway.started else (),
             learn=options.learn,
+            playbooks=options.playbooks,
             trusted_proxies=options.trusted_proxies,
         )
 

@@ -90,7 +90,7 @@ def test_every_operation_that_changes_something_is_told_once(performing, send, t
 
 def test_reading_what_decoys_recordings_and_snapshots_hold_is_told() -> None:
     assert {form.id for form in RECORDED} == {
-        *("listDecoys", "showErrorSnapshot", "showRecording"),
+        *("listDecoys", "showErrorSnapshot", "showRecording", "fetchEvidence"),
     }
     assert all(form.effect is Effect.READ for form in RECORDED)
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.detection import Detector, Rules, detector, over, rules_of, windows
+from casemate.monitor.incidents import things_of
 
 BASE = """
 title: A part
@@ -207,3 +208,23 @@ def test_events_of_the_past_have_their_own_times() -> None:
     assert over(slow, counting) == []
     assert [one.at for one in over(fast, counting)] == [1.0]
     assert over([event(time="soon")], counting) == []
+
+
+def test_a_text_that_was_sent_names_no_other_in_what_a_finding_is_about() -> None:
+    """Who is named in it joins an incident, whose functions a person may have contained."""
+    text = """
+title: t
+id: 0957da59-af6b-5392-952c-c5a29a08c011
+name: own
+logsource: {product: casemate}
+detection:
+  selection: {metadata.event_code: Own}
+  condition: selection
+fields: [unmapped.sent]
+level: high
+"""
+    sent = "x resources.0.name=shop/victim\tactor.user.name=user:ada\u2003a=token:1"
+    event = {"metadata": {"event_code": "Own"}, "unmapped": {"sent": sent}, "time": 1000}
+    [found] = over([event], rules_of((text.encode(), "own.yml")))
+    assert found.entity.split() == [found.entity]
+    assert things_of(found.entity) == [found.entity.partition("=")[2]]

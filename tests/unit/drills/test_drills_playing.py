@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
 
 from casemate.drills import running
@@ -14,10 +15,21 @@ from casemate.drills.catalogue import CATALOGUE, chosen
 from casemate.drills.drill import Drill, Way
 from casemate.drills.playing import Player
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.invocation import InvocationRecord, Outcome
+from casemate.model.playbook import PlaybookRun
 from casemate.operations.findings import FindingPage, ListFindings
 from casemate.operations.functions import RemoveFunction
+from casemate.operations.playbooks import (
+    MAX_PAUSE,
+    ListPlaybookRuns,
+    ListPlaybooks,
+    PausePlaybooks,
+    PlaybookList,
+    PlaybookRuns,
+    UndoPlaybookRun,
+)
+from casemate.operations.quarantine import ReleaseFunction
 from casemate.operations.records import Denials, ListDenials, ShowError, ShowInvocation
 from casemate.operations.triggers import FireTrigger
 
@@ -43,6 +55,10 @@ class FakeNode:
         self.removed: list[str] = []
         self.deployed = 0
         self.stuck = False
+        self.acts = True
+        self.pauses: list[int] = []
+        self.runs: tuple[PlaybookRun, ...] = ()
+        self.contained = False
 
     def call(self, operation: Any) -> Any:
         match operation:
@@ -77,6 +93,18 @@ class FakeNode:
                     raise CasemateError("it is stuck")
                 self.removed.append(operation.function)
                 return None
+            case PausePlaybooks():
+                self.pauses.append(operation.seconds)
+                return None
+            case ListPlaybooks():
+                return PlaybookList(acts=self.acts, playbooks=())
+            case ListPlaybookRuns():
+                return PlaybookRuns(runs=self.runs)
+            case UndoPlaybookRun():
+                self.contained = False
+                return self.runs[0]
+            case ReleaseFunction():
+                raise ConflictError("it is in no quarantine")
             case FireTrigger():
                 raise CasemateError("there is no such trigger")
         raise AssertionError(operation)
@@ -88,6 +116,12 @@ class FakeNode:
 
     def deploy(self, poisoned: bool = False) -> None:
         self.deployed += 1
+
+    def deploy_attacker(self, name: str) -> None:
+        target = f"function:p/{name}"
+        run = cast("PlaybookRun", UndoPlaybookRun.declared.answer)
+        acts = (msgspec.structs.replace(run.acts[0], target=target),)
+        self.runs = (msgspec.structs.replace(run, acts=acts),)
 
 
 @pytest.fixture(autouse=True)
@@ -244,3 +278,31 @@ def test_there_is_no_way_without_a_player() -> None:
     for way in Way:
         drill = next(each for each in CATALOGUE if each.way is way)
         assert player.play(drill).id == drill.id
+
+
+def by_itself(node: FakeNode, stops: bool = True) -> Any:
+    def answer(event: Any) -> Answer:
+        node.contained = node.contained or (stops and event["attack"] == "call")
+        return Answer(503 if node.contained else 200)
+
+    node.answer = answer
+    return Player(node, "p").play(one("contain-by-itself"))
+
+
+def test_a_playbook_is_seen_to_act_and_to_be_undone() -> None:
+    node = FakeNode()
+    outcome = by_itself(node)
+    assert outcome.passed and outcome.contained_seconds is not None
+    assert outcome.restored_seconds is not None and outcome.evidence
+    assert node.pauses == [0, MAX_PAUSE]  # playbooks leave the project alone again
+    assert [name.startswith("escaper-") for name in node.removed] == [True]
+
+
+def test_a_playbook_that_does_not_act_fails_the_drill(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("casemate.drills.containing.CONTAINED_SECONDS", 0.05)
+    node = FakeNode()
+    assert by_itself(node, stops=False).problem == "No playbook stopped it."
+    assert node.pauses == [0, MAX_PAUSE] and len(node.removed) == 1
+    node = FakeNode()
+    node.acts = False
+    assert "--no-playbooks" in by_itself(node).problem and node.pauses == []

@@ -812,6 +812,27 @@ def test_quarantine_and_release(on_node: OnNode) -> None:
     on_node(scene)
 
 
+def test_a_deploy_under_way_holds_no_quarantine_up(on_node: OnNode) -> None:
+    async def look(node: Node) -> None:
+        await node.deploy()
+        async with node.control._changing:  # as a deploy has it whose function is slow to start
+            waiting = asyncio.ensure_future(node.control.quarantine(held(), by=ADA))
+            await asyncio.sleep(0)
+            assert node.dispatcher.contained == {("t", "f")}
+        await waiting
+        assert node.dispatcher.contained == {("t", "f")}
+        # One that there is not leaves nothing behind.
+        async with node.control._changing:
+            ghost = msgspec.structs.replace(held(), function="ghost")
+            waiting = asyncio.ensure_future(node.control.quarantine(ghost, by=ADA))
+            await asyncio.sleep(0)
+        with pytest.raises(NotFoundError):
+            await waiting
+        assert node.dispatcher.contained == {("t", "f")}
+
+    on_node(look)
+
+
 def test_neither_a_deploy_nor_a_restart_lifts_a_quarantine(on_node: OnNode) -> None:
     async def scene(node: Node) -> None:
         await node.deploy()

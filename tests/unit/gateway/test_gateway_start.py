@@ -39,6 +39,8 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         budgets=SimpleNamespace(load=_nothing),
         advisories=SimpleNamespace(gate=SimpleNamespace(load=_nothing), clean=_nothing),
         watch=SimpleNamespace(start=_nothing),
+        evidences=SimpleNamespace(load=_nothing),
+        playbooks=SimpleNamespace(load=_nothing, start=lambda: None),
         health=SimpleNamespace(start=lambda: None),
         audit=SimpleNamespace(start=lambda: None),
         running_logs=SimpleNamespace(start=lambda: None),

@@ -253,3 +253,16 @@ def test_over_a_kill_it_comes_to_the_same(events: list[Happened], cut: int) -> N
     assert second.remembered() == whole.remembered()
     for each in whole.listed(ListIncidents(limit=1000)).incidents:
         assert each.findings >= 1 and each.opened_at <= each.last_at + 3 * QUIET_SECONDS
+
+
+def test_who_takes_an_incident_acknowledges_its_findings() -> None:
+    incidents = folded(finding(1), finding(2))
+    id = module.PREFIX + f"{1:016x}"
+    known, other = f"{2:016x}", "none"
+    assert not incidents.is_acknowledged(known)
+    incidents.take((updated(id, "assign", "ada"),))
+    assert incidents.is_acknowledged(known) and not incidents.is_acknowledged(other)
+    incidents.take((updated(id, "assign", ""),))
+    assert not incidents.is_acknowledged(known)
+    incidents.take((updated(id, "state", "resolved"),))
+    assert incidents.is_acknowledged(known)

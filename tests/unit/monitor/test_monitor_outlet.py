@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from casemate.model.facts import AlertFailed, AlertSent, Fact
 from casemate.model.level import Level
 from casemate.monitor import outlet as outlet_module
 from casemate.monitor.errors import UndeliveredError
+from casemate.monitor.escalating import seconds_until
 from casemate.monitor.outlet import MAX_FOLDED, MAX_WAITING, RULE_PER_MINUTE, Outlet
 from support.monitor import Sink, channel, found, running, until
 
@@ -188,3 +190,57 @@ async def test_what_the_journal_says_was_told_is_not_told_again() -> None:
     world.outlet.settle([found(2).id])
     assert world.outlet.state.waiting == 0
     await world.end()
+
+
+@running
+async def test_an_escalation_is_told_if_nobody_has_taken_it() -> None:
+    """Not at once, once its time has come, and not if somebody works on it by then."""
+    world = World(after=0.3)
+    taken: set[str] = set()
+    world.outlet.acknowledged = taken.__contains__
+    first, second = found(1, at=time.time()), found(2, at=time.time())
+    world.outlet.put(first)
+    world.outlet.put(second)
+    taken.add(first.id)
+    await asyncio.sleep(0.1)
+    assert world.sink.ids == []
+    await until(lambda: world.sink.ids)
+    assert world.sink.ids == [second.id] and world.outlet.state.waiting == 0
+    await world.end()
+
+
+@running
+async def test_what_waits_for_an_escalation_is_told_after_a_kill() -> None:
+    world = World(after=86_400)
+    world.outlet.put(found(1, at=time.time()))
+    kept = world.outlet.remembered()
+    await world.end()
+    again = World(after=0.1)
+    again.outlet.recall(kept)
+    await until(lambda: again.sink.ids)
+    await again.end()
+
+
+@pytest.mark.parametrize(
+    ("quiet", "at", "level", "hours"),
+    [
+        ("22:00-07:00", "23:00", Level.HIGH, 8.0),
+        ("22:00-07:00", "06:30", Level.HIGH, 0.5),
+        ("22:00-07:00", "07:00", Level.HIGH, 0.0),
+        ("22:00-07:00", "21:59", Level.HIGH, 0.0),
+        ("22:00-07:00", "23:00", Level.CRITICAL, 0.0),
+        ("12:00-13:00", "12:15", Level.MEDIUM, 0.75),
+        ("12:00-12:00", "12:00", Level.MEDIUM, 0.0),
+        (None, "03:00", Level.MEDIUM, 0.0),
+    ],
+)
+def test_quiet_hours(quiet: str | None, at: str, level: Level, hours: float) -> None:
+    now = 20_000 * 86_400.0 + 3600 * int(at[:2]) + 60 * int(at[3:])
+    each = found(1, level=level, at=now)
+    assert seconds_until(channel(quiet=quiet), each, now) == pytest.approx(3600 * hours)
+
+
+def test_a_clock_that_jumps_lengthens_no_wait() -> None:
+    each, settings = found(1, at=1e9), channel(after=600)
+    assert seconds_until(settings, each, 1e9 - 1e6) == 600
+    assert seconds_until(settings, each, 1e9 + 1e6) == 0

@@ -92,6 +92,8 @@ def test_without_anybody_outside_there_is_no_network(tmp_path: Path) -> None:
         ('kind = "syslog"', 'kind = "syslog"\nudp = true', "without TLS"),
         ("mail.example.org:465", "mail.example.org", "port"),
         ("rules =", "rule =", "rule"),
+        ('to = ["ada@example.org"]', 'to = ["ada@example.org"]\nquiet = "22-7"', "quiet"),
+        ('to = ["ada@example.org"]', 'to = ["ada@example.org"]\nafter = "2d"', "after"),
         ("[deadman]", "[deadmen]", "deadmen"),
         ("[deadman]", "[deadman", "settings"),
     ],
@@ -102,6 +104,15 @@ def test_what_is_wrong_is_refused_with_what_it_is(
     assert before in GOOD
     with pytest.raises(SettingsError, match=why):
         written(tmp_path, GOOD.replace(before, after, 1))
+
+
+def test_who_is_told_later_is_understood(tmp_path: Path) -> None:
+    to = 'to = ["ada@example.org"]'
+    given = f'{to}\nafter = "15m"\nquiet = "22:00-07:00"'
+    [late] = [
+        one for one in written(tmp_path, GOOD.replace(to, given, 1)).alerts.values() if one.after
+    ]
+    assert (late.after, late.quiet) == (900.0, "22:00-07:00")
 
 
 def test_what_is_open_is_accepted_by_name(tmp_path: Path) -> None:

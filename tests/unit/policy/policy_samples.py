@@ -23,6 +23,7 @@ def acting(name: str = "shop/resize") -> Principal:
     return Principal(kind=PrincipalKind.FUNCTION, id=name)
 
 
+PLAYBOOK = Principal(kind=PrincipalKind.PLAYBOOK, id="escape-tried")
 TRIGGER = Principal(kind=PrincipalKind.TRIGGER, id="shop/cart/queue-1")
 TRIGGERS = (
     TRIGGER,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policy_samples import TRIGGERS, acting, function, project, thing, token, user
+from policy_samples import PLAYBOOK, TRIGGERS, acting, function, project, thing, token, user
 
 from casemate.model.principal import (
     ANONYMOUS,
@@ -57,6 +57,7 @@ MAY: dict[str, set[str]] = {
     },
     "invoker": {"function:invoke", "invocation:status"},
 }
+CONTAIN = {"function:quarantine", "function:alias", "budget:write", "token:revoke"}
 CAPABILITIES = {*DATA, "function:invoke", "secret:read", "egress:connect"}
 KINDS = tuple(k for k in ResourceKind if k not in (ResourceKind.NODE, ResourceKind.PROJECT))
 NAMES = {ResourceKind.HOST: "api.example.com:443"}
@@ -86,6 +87,8 @@ def expected(principal: Principal, action: Action, resource: Resource, granted: 
     if principal.kind is PrincipalKind.TRIGGER:
         its_own = principal.id.rpartition("/")[0] == f"{resource.project}/{resource.name}"
         return granted and invoking and its_own
+    if principal.kind is PrincipalKind.PLAYBOOK:
+        return granted and action.value in CONTAIN
     if invoking and resource.internal:
         return False
     if invoking and resource.public:
@@ -119,7 +122,9 @@ def test_the_whole_matrix_of_a_role(role: str, scope: str) -> None:
             assert POLICY.allows(principal, action, resource) is wanted, (action, resource)
 
 
-@pytest.mark.parametrize("principal", [acting(), *TRIGGERS, ANONYMOUS], ids=lambda p: p.text)
+@pytest.mark.parametrize(
+    "principal", [acting(), *TRIGGERS, PLAYBOOK, ANONYMOUS], ids=lambda p: p.text
+)
 @pytest.mark.parametrize("granted", [True, False])
 @pytest.mark.parametrize("name", ["shop", "other"])
 def test_the_whole_matrix_of_who_has_no_roles(
@@ -157,6 +162,12 @@ PRINCIPALS = (
         Principal,
         kind=st.just(PrincipalKind.TRIGGER),
         id=st.tuples(SMALL_NAMES, SMALL_NAMES, SMALL_NAMES).map("/".join),
+        bindings=st.lists(BINDINGS, max_size=4).map(tuple),
+    )
+    | st.builds(
+        Principal,
+        kind=st.just(PrincipalKind.PLAYBOOK),
+        id=SMALL_NAMES,
         bindings=st.lists(BINDINGS, max_size=4).map(tuple),
     )
 )

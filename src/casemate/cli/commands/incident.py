@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from casemate.cli.client import connect
-from casemate.cli.errors import ExitCode
+from casemate.cli.commands.playbook import print_runs
+from casemate.cli.errors import ExitCode, UsageError
 from casemate.cli.incident_report import gathered, html, markdown
 from casemate.cli.operation_command import Call, answered, asked
-from casemate.cli.options import JsonOption, new_app
+from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import (
     BOLD,
     GREEN,
@@ -33,6 +35,7 @@ from casemate.operations.incidents import (
     ResolveIncident,
     ShowIncident,
 )
+from casemate.operations.playbooks import PlaybookRuns, UndoIncident
 
 app = new_app("See incidents, contain them, and report on them.")
 
@@ -169,6 +172,76 @@ def contain(done: Containment) -> None:
             print_line(f"{each.action} {each.target}: {each.problem}", RED)
     if not all(each.done for each in done.actions):
         raise typer.Exit(ExitCode.FAILURE)
+
+
+@answered(
+    app,
+    UndoIncident,
+    examples="$ casemate incident undo inc_9f2c51aa03b1e7d4 --reason 'a false alarm'\n"
+    "$ casemate incident undo inc_9f2c51aa03b1e7d4 quarantine --reason 'version 9 is out'",
+)
+def undo(done: PlaybookRuns) -> None:
+    """Take back what playbooks have done about an incident, or one kind of it.
+
+    Needs the rights to do so by hand. What people have done is taken back by the commands that the
+    timeline names.
+    """
+    print_runs(done)
+    if any(act.problem for run in done.runs for act in run.acts):
+        raise typer.Exit(ExitCode.FAILURE)
+
+
+@command(
+    app,
+    examples="$ casemate incident evidence inc_9f2c51aa03b1e7d4 --output case.tar\n"
+    "$ casemate incident evidence --verify case.tar\n"
+    "$ casemate incident evidence inc_9f2c51aa03b1e7d4 --ls\n"
+    "$ casemate incident evidence evi_9f2c51aa03b1e7d4 --release 'the case is closed'",
+)
+def evidence(
+    id: Annotated[
+        str | None, typer.Argument(metavar="ID", help="An incident; to release, an archive.")
+    ] = None,
+    *,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the archive here.")
+    ] = None,
+    verify: Annotated[
+        Path | None, typer.Option("--verify", metavar="FILE", help="Look whether it was changed.")
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--ls", help="List archives that are under hold.")
+    ] = False,
+    release: Annotated[
+        str | None, typer.Option("--release", metavar="REASON", help="End the hold of an archive.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Put what is on record of an incident into an archive under hold, whose hash is on record.
+
+    It stays until its hold is ended, whatever retention deletes. With --verify the archive is held
+    against its own manifest, and its hash against the node's journal; exit code 1 if it differs.
+    """
+    from casemate.cli import incident_evidence as evidence_of
+
+    chosen = [verify is not None, listed, release is not None, output is not None]
+    if sum(chosen) > 1 or (id is None) != (verify is not None):
+        raise UsageError(
+            "An incident is named, or a FILE to verify.",
+            next_step="casemate incident evidence --help",
+        )
+    if verify is not None:
+        found: object = evidence_of.verified(verify)
+    elif listed:
+        found = evidence_of.listed(str(id))
+    elif release is not None:
+        found = evidence_of.released(str(id), release)
+    else:
+        found = evidence_of.gathered(str(id), output)
+    if json:
+        print_json(found)
+    else:
+        evidence_of.told(found, output)
 
 
 @asked(

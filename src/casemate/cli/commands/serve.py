@@ -194,6 +194,14 @@ RestoreOption = Annotated[
         "it for the next call, where the host can; or fork one for each call.",
     ),
 ]
+PlaybooksOption = Annotated[
+    bool,
+    typer.Option(
+        "--playbooks/--no-playbooks",
+        help="Contain by itself what the node finds, as playbooks say, and have others wait for a "
+        "person; or do nothing about it but tell.",
+    ),
+]
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
@@ -315,6 +323,7 @@ def serve(
     resting_memory: RestingMemoryOption = None,
     learn: LearnOption = False,
     restore: RestoreOption = RESTORES,
+    playbooks: PlaybooksOption = True,
     config: ConfigOption = None,
     rules: RulesOption = None,
     json: JsonOption = False,
@@ -356,6 +365,7 @@ def serve(
             resting_memory=_size("--resting-memory", resting_memory),
             learn=learn,
             restore=restore,
+            playbooks=playbooks,
             trusted_proxies=tuple(trusted_proxy or ()),
             monitor=_monitor(config, rules),
         )

@@ -1,0 +1,99 @@
+"""Operations on evidence. Who gathers or fetches it may see all that can be in it, of the node."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+
+from starlette.responses import Response
+
+from casemate.api.evidence_gathering import gathered
+from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
+from casemate.evidence import build
+from casemate.model.facts import EvidenceReleased, EvidenceSealed
+from casemate.model.principal import NODE, Action
+from casemate.operations import evidence
+from casemate.operations.declaration import TAR
+from casemate.operations.evidence import (
+    EvidenceList,
+    EvidenceView,
+    FetchEvidence,
+    GatherEvidence,
+    ListEvidence,
+    ReleaseEvidence,
+)
+
+performs = Performers()
+
+
+@performs(GatherEvidence)
+async def _gather(wanted: GatherEvidence, call: Call) -> EvidenceView:
+    call.require(Action.JOURNAL_READ, NODE)
+    service = call.service
+    incident = await service.monitor.incident(wanted.id)
+    # One at a time: each may be as large as evidence may be.
+    async with service.evidences.turn:
+        service.evidences.require_room()
+        manifest, files = await gathered(service, incident, call.actor.principal)
+        data = build(manifest, files)
+        view = EvidenceView(
+            id=f"evi_{os.urandom(8).hex()}",
+            incident=incident.id,
+            sha256=hashlib.sha256(data).hexdigest(),
+            size=len(data),
+            files=len(files),
+            at=time.time(),
+            by=call.actor.principal,
+            left_out=manifest.left_out,
+        )
+        service.facts.happened(
+            EvidenceSealed(
+                at=view.at,
+                by=view.by,
+                remote_address=call.actor.remote_address,
+                evidence=view.id,
+                incident=incident.id,
+                sha256=view.sha256,
+                size=view.size,
+            )
+        )
+        # Its hash is on record before anybody could have changed what is kept.
+        await service.recorder.durable()
+        await service.evidences.keep(view, data)
+        return view
+
+
+@performs(ListEvidence)
+async def _list(wanted: ListEvidence, call: Call) -> EvidenceList:
+    return EvidenceList(evidence=call.service.evidences.of(wanted.id))
+
+
+@performs(FetchEvidence)
+async def _fetch(wanted: FetchEvidence, call: Call) -> Response:
+    call.require(Action.JOURNAL_READ, NODE)
+    data = await call.service.evidences.read(wanted.id)
+    return Response(data, media_type=TAR, headers={"cache-control": "no-store"})
+
+
+@performs(ReleaseEvidence)
+async def _release(wanted: ReleaseEvidence, call: Call) -> None:
+    service = call.service
+    view = service.evidences.one(wanted.id)
+    service.facts.happened(
+        EvidenceReleased(
+            at=time.time(),
+            by=call.actor.principal,
+            remote_address=call.actor.remote_address,
+            evidence=view.id,
+            incident=view.incident,
+            sha256=view.sha256,
+            reason=wanted.reason,
+        )
+    )
+    await service.recorder.durable()
+    await service.evidences.drop(view.id)
+
+
+OPERATIONS = all_served(evidence, performs)

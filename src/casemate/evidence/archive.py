@@ -1,0 +1,104 @@
+"""The form of an archive of evidence: a tar that is exactly what its manifest says.
+
+`manifest.json` comes first, with size and SHA-256 of all that follows. An archive is believed if
+what is in it, written again, is the same to the byte: no link, folder, extension, repeated member
+or name that leads elsewhere is looked for, as none can be in one that this module has written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import tarfile
+from collections.abc import Mapping
+
+import msgspec
+
+from casemate.model.errors import InvalidInputError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+MAX_BYTES = 32 << 20
+MAX_FILES = 1000
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,79}){0,3}\Z")
+
+
+class EvidenceError(InvalidInputError):
+    """The file is no archive of evidence, or was changed."""
+
+
+class File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A file of it."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is in it, and what is not."""
+
+    format: int
+    incident: str
+    made_at: float
+    by: str
+    version: str
+    """Of Casemate."""
+    left_out: tuple[str, ...]
+    """What there was no room or no right for, or could not be read."""
+    files: tuple[File, ...]
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found of an archive that is as it was sealed."""
+
+    sha256: str
+    manifest: Manifest
+    entry: str
+    """Of the journal, that tells of it."""
+
+
+def build(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
+    """Return an archive of files; what `manifest` says of them is replaced. EvidenceError."""
+    listed = tuple(
+        File(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
+        for name, data in sorted(files.items())
+    )
+    if len(listed) > MAX_FILES or sum(each.size for each in listed) > MAX_BYTES:
+        raise EvidenceError(f"Evidence is at most {MAX_FILES} files and {MAX_BYTES} bytes.")
+    head = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(manifest, files=listed)))
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, data in [(MANIFEST, head), *sorted(files.items())]:
+            if _NAME.match(name) is None:
+                raise EvidenceError(f"{name[:64]!r} is no name of a file of evidence.")
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o600
+            archive.addfile(member, io.BytesIO(data))
+    return target.getvalue()
+
+
+def opened(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
+    """Return what is in an archive. Raises EvidenceError if it is not as it was written."""
+    if len(data) > 2 * MAX_BYTES:
+        raise EvidenceError(f"It has {len(data)} bytes, more than evidence has.")
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            for member in archive:
+                read = archive.extractfile(member) if member.isreg() else None
+                if read is None or member.name in found or len(found) > MAX_FILES:
+                    raise EvidenceError("It holds what evidence does not hold.")
+                found[member.name] = read.read()
+        manifest = msgspec.json.decode(found.pop(MANIFEST, b""), type=Manifest)
+    except (tarfile.TarError, msgspec.MsgspecError, UnicodeError, OSError, ValueError) as error:
+        raise EvidenceError("It is no archive of evidence.") from error
+    if manifest.format != FORMAT:
+        raise EvidenceError(f"It has format {manifest.format}, expected {FORMAT}.")
+    for each in manifest.files:
+        if each.name in found and hashlib.sha256(found[each.name]).hexdigest() != each.sha256:
+            raise EvidenceError(f"{each.name} was changed.")
+    if build(manifest, found) != data:
+        raise EvidenceError("It is not as it was written.")
+    return manifest, found

@@ -1,0 +1,237 @@
+"""What playbooks do, each by the operation that a person would use, and how it is taken back.
+
+What was there before is found out first and kept, so that an action that was cut short can be done
+again to the same end, and be taken back.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from casemate.accounts import Accounts
+from casemate.budgets import Budgets
+from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota
+from casemate.model.deployment import LIVE, Alias, DeployedFunction
+from casemate.model.deployment import Quarantine as Held
+from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.facts import Actor
+from casemate.model.playbook import (
+    BlockCaller,
+    EndSessions,
+    LimitCalls,
+    PlaybookAction,
+    Quarantine,
+    RevokeToken,
+    RollBack,
+)
+from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
+from casemate.operations.functions import SetAlias, Target
+from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
+
+_decode = msgspec.json.decode
+
+
+class Control(Protocol):
+    """What containment needs of the node's control service."""
+
+    async def function(self, project: str, name: str) -> DeployedFunction: ...
+
+    async def quarantine(self, operation: QuarantineFunction, *, by: Actor) -> Held: ...
+
+    async def release(self, operation: ReleaseFunction, *, by: Actor) -> object: ...
+
+    async def stable_before(self, project: str, function: str) -> int: ...
+
+    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias: ...
+
+
+class Need(NamedTuple):
+    """A right that an action needs, or its undoing."""
+
+    action: Action
+    resource: Resource
+
+
+class Prepared(NamedTuple):
+    """How an action is taken back."""
+
+    before: str
+    """What there was, as JSON."""
+    undo: str
+    """A command."""
+
+
+class Acting:
+    """Does and undoes."""
+
+    def __init__(self, control: Control, accounts: Accounts, budgets: Budgets) -> None:
+        """Act by these."""
+        self._control = control
+        self._accounts = accounts
+        self._budgets = budgets
+
+    async def prepare(self, action: PlaybookAction, target: str, run: str) -> Prepared:
+        """Return how it will be taken back. Raises CasemateError where it cannot be done."""
+        project, name = place_of(target)
+        match action:
+            case Quarantine():
+                found = (await self._control.function(project, name)).quarantine
+                undo = f"casemate release {project}/{name} --reason TEXT"
+                return Prepared(_json(None if found is None else found.by), undo)
+            case RollBack():
+                return await self._prepare_roll_back(project, name)
+            case RevokeToken():
+                token = self._accounts.tokens.one(named(target))
+                return Prepared("", f"casemate tokens add {token.name} --role ROLE")
+            case EndSessions():
+                self._accounts.people.one(named(target))
+                return Prepared("", "casemate login")
+            case LimitCalls():
+                undo = f"casemate budget rm {project} {run_name(run)}"
+                return Prepared("", undo)
+            case BlockCaller():
+                undo = f"casemate budget rm {target.partition('@')[2]} {run_name(run)}"
+                return Prepared("", undo)
+
+    async def _prepare_roll_back(self, project: str, name: str) -> Prepared:
+        found = await self._control.function(project, name)
+        alias = next((one for one in found.aliases if one.name == LIVE), None)
+        if alias is None:
+            raise ConflictError(f"{project}/{name} has no alias {LIVE}.")
+        to = await self._control.stable_before(project, name)
+        targets = [(one.version, one.weight) for one in alias.targets]
+        newest = max(version for version, _ in targets)
+        undo = f"casemate promote {project}/{name} {newest}"
+        return Prepared(_json({"to": to, "targets": targets}), undo)
+
+    async def do(
+        self, action: PlaybookAction, target: str, run: str, before: str, reason: str, by: Principal
+    ) -> str:
+        """Do it; return what was there before. Done once more it comes to the same. CasemateError.
+
+        `before` is what `prepare` has found.
+        """
+        project, name = place_of(target)
+        actor = Actor(by.text, "")
+        match action:
+            case Quarantine():
+                wanted = QuarantineFunction(
+                    project=project, function=name, reason=reason, kill=action.kill
+                )
+                held = await self._control.quarantine(wanted, by=actor)
+                if held.by != by.text:
+                    return _json(held.by)
+            case RollBack():
+                await self._point(project, name, [(_decode(before)["to"], 100)], actor)
+            case RevokeToken():
+                await self._accounts.tokens.revoke(named(target), by=by)
+            case EndSessions():
+                await self._accounts.people.end_sessions(named(target), by=by)
+            case LimitCalls():
+                quota = Quota(
+                    project=project,
+                    name=run_name(run),
+                    calls=action.calls,
+                    seconds=action.seconds,
+                    each=action.each,
+                    function=name,
+                )
+                await self._budgets.set_quota(quota, actor)
+            case BlockCaller():
+                caller, _, of = target.partition("@")
+                budget = Budget(
+                    project=of,
+                    name=run_name(run),
+                    amount=1.0,
+                    unit=BudgetUnit.REQUESTS,
+                    per=BudgetPer.HOUR,
+                    hard=True,
+                    caller=caller,
+                )
+                await self._budgets.set(budget, actor)
+        return before
+
+    async def undo(
+        self, do: str, target: str, run: str, before: str, reason: str, by: Actor
+    ) -> None:
+        """Take back what was done. Raises ConflictError where that cannot be."""
+        project, name = place_of(target)
+        match do:
+            case "quarantine":
+                if _decode(before) is not None:
+                    raise ConflictError(
+                        f"{project}/{name} was in quarantine before, by {_decode(before)}.",
+                        next_step=f"casemate release {project}/{name} --reason TEXT",
+                    )
+                wanted = ReleaseFunction(project=project, function=name, reason=reason)
+                await self._control.release(wanted, by=by)
+            case "roll-back":
+                await self._point(project, name, _decode(before)["targets"], by)
+            case "limit-calls" | "block-caller":
+                of = project or target.partition("@")[2]
+                try:
+                    await self._budgets.remove(of, run_name(run), by)
+                except NotFoundError:
+                    return  # somebody has by hand
+            case "revoke-token":
+                raise ConflictError(
+                    f"{target} is revoked, which is for ever: a thief would have it again.",
+                    next_step="make another one: casemate tokens add",
+                )
+            case _:
+                raise ConflictError(
+                    "Sessions that have ended stay so.", next_step="log in again: casemate login"
+                )
+
+    async def _point(self, project: str, name: str, targets: list[Any], by: Actor) -> None:
+        wanted = tuple(Target(version=version, weight=weight) for version, weight in targets)
+        await self._control.set_alias(
+            SetAlias(project=project, function=name, name=LIVE, targets=wanted), by=by
+        )
+
+
+_NEEDS = {
+    "quarantine": Action.FUNCTION_QUARANTINE,
+    "roll-back": Action.FUNCTION_ALIAS,
+    "revoke-token": Action.TOKEN_REVOKE,
+    "end-sessions": Action.TOKEN_REVOKE,
+    "limit-calls": Action.BUDGET_WRITE,
+    "block-caller": Action.BUDGET_WRITE,
+}
+
+
+def need_of(do: str, target: str, *, undo: bool = False) -> Need:
+    """Return the right that an action needs, or its undoing."""
+    action = _NEEDS[do]
+    if action is Action.TOKEN_REVOKE:
+        return Need(action, NODE)
+    project, name = place_of(target)
+    if action is Action.BUDGET_WRITE:
+        project = project or target.partition("@")[2]
+        return Need(action, Resource(kind=ResourceKind.PROJECT, project=project))
+    if undo and action is Action.FUNCTION_QUARANTINE:
+        action = Action.FUNCTION_RELEASE
+    return Need(action, Resource(kind=ResourceKind.FUNCTION, project=project, name=name))
+
+
+def place_of(target: str) -> tuple[str, str]:
+    """Return project and name of a function that is a target; of others two empty texts."""
+    kind, _, rest = target.partition(":")
+    project, _, name = rest.partition("/")
+    return (project, name) if kind == "function" else ("", "")
+
+
+def named(target: str) -> str:
+    """Return a target's name without its kind."""
+    return target.partition(":")[2]
+
+
+def run_name(run: str) -> str:
+    """Return a budget's name for what a run has set."""
+    return "playbook-" + run.removeprefix("run_")
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,387 @@
+"""Playbooks of a node: what the monitor has found is looked at, and acted on where a file says so.
+
+The monitor tells what it finds and holds no right; what is done about it is decided here, by files
+that people put in force, and done by a principal that may do nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from msgspec.structs import replace
+
+from casemate.facts import FactStream
+from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.facts import Actor, PlaybookChanged
+from casemate.model.playbook import Approval, Playbook, PlaybookRun, Step
+from casemate.monitor.errors import MonitorUnavailableError
+from casemate.monitor.interface import Monitor
+from casemate.operations.findings import Finding
+from casemate.operations.incidents import Noticed
+from casemate.playbooks.acting import Acting, Need, need_of
+from casemate.playbooks.bounding import why_not_alone
+from casemate.playbooks.errors import PlaybookError
+from casemate.playbooks.kept import Book, Books, Kept, Runs
+from casemate.playbooks.matching import acts_on, is_for, run_id
+from casemate.playbooks.performing import Performing
+from casemate.playbooks.reading import digest_of, read_playbook
+from casemate.policy.interface import Policy
+from casemate.store.interface import Store
+
+RETRY_SECONDS = 1.0
+RESUME_SECONDS = 30.0
+"""Between looks at what was begun and not ended."""
+MAX_TRIES = 5
+"""For one finding; then it is passed over, and that is told."""
+LATE_SECONDS = 10.0
+"""How long others wait for a run: one that takes longer goes on beside them."""
+MAX_LATE = 16
+_log = logging.getLogger(__name__)
+
+
+class Playbooks:
+    """One per gateway. On its event loop only."""
+
+    def __init__(
+        self,
+        store: Store,
+        monitor: Monitor,
+        acting: Acting,
+        policy: Policy,
+        facts: FactStream,
+        durable: Callable[[], Awaitable[None]],
+        *,
+        acts: bool = True,
+    ) -> None:
+        """Look at what `monitor` has found; where `acts` is false, only when a person says so."""
+        self.books = Books(store)
+        self.runs = Runs(store)
+        self.acts = acts
+        self._monitor = monitor
+        self._facts = facts
+        self._performing = Performing(self.runs, acting, policy, facts, durable)
+        self._wake = asyncio.Event()
+        self._after = -1
+        self._changing = asyncio.Lock()
+        self._running: set[str] = set()
+        """Runs that are being done or undone: each by one alone."""
+        self._late: set[asyncio.Task[PlaybookRun]] = set()
+        self._paused: dict[str, float] = {}
+        """By project, until when by the loop's clock. Not kept: a node that starts acts."""
+        self._task: asyncio.Task[None] | None = None
+
+    # -- from start to end -------------------------------------------------------------------------
+
+    async def load(self) -> None:
+        """Read what is kept. Raises StoreError."""
+        await self.books.load()
+        await self.runs.load()
+
+    def start(self) -> None:
+        """Finish what was begun, and look at what is found from now on."""
+        self._task = asyncio.get_running_loop().create_task(self._repeat())
+
+    def wake(self) -> None:
+        """There may be more findings."""
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Look no more; what is under way is left, to be finished at the next start."""
+        tasks = [*self._late, *([] if self._task is None else [self._task])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _repeat(self) -> None:
+        while True:
+            await self._resume()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), RESUME_SECONDS)
+            self._wake.clear()
+            try:
+                noticed = await self._monitor.noticed(self._after)
+            except MonitorUnavailableError:
+                await asyncio.sleep(RETRY_SECONDS)
+                self._wake.set()
+                continue
+            for each in noticed:
+                await self._look(each)
+                self._after = max(self._after, each.index)
+
+    async def _resume(self) -> None:
+        """Finish what was begun when the node was killed, or the store failed."""
+        for run in [one for one in self.runs if one.state is Step.BEGINS]:
+            if run.id in self._running:
+                continue
+            book = self.books.get(run.playbook)
+            try:
+                if book is None or book.playbook is None or book.digest != run.digest:
+                    text = "the playbook was changed while the node was down"
+                    await self.runs.put(replace(run, state=Step.FAILED, reason=text))
+                    self._performing.tell(run, Step.FAILED, reason=text)
+                else:
+                    await self._perform(run, book.playbook)
+            except CasemateError as error:
+                _log.error("%s of %s is not finished: %s", run.id, run.playbook, error)
+
+    # -- findings ----------------------------------------------------------------------------------
+
+    async def _look(self, noticed: Noticed) -> None:
+        for attempt in range(1, MAX_TRIES + 1):
+            try:
+                await self.consider(noticed)
+            except CasemateError as error:
+                _log.error("finding %s is not acted on yet: %s", noticed.finding.id, error)
+                if attempt == MAX_TRIES:
+                    self._performing.tell_passed_over(noticed, error.message)
+                    return
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception:  # noqa: BLE001 - logged; what is found next is looked at
+                _log.exception("finding %s cannot be acted on", noticed.finding.id)
+                return
+            else:
+                return
+
+    async def consider(self, noticed: Noticed) -> None:
+        """Do what playbooks say about a finding, once. Raises StoreError."""
+        found = noticed.finding
+        if not self.acts or self.is_paused(found.project):
+            return
+        for book in list(self.books):
+            playbook = book.playbook
+            if playbook is None or not playbook.enabled or not is_for(playbook, noticed):
+                continue
+            # What was found before a playbook was put is none of its business.
+            if book.changed_at > found.at or self.runs.get(run_id(book.name, found.id)):
+                continue
+            run = plan(book, playbook, found, noticed.incident)
+            if run.acts:
+                await self._begin(run, playbook)
+
+    async def _begin(self, run: PlaybookRun, playbook: Playbook) -> None:
+        why = "its file has a person asked"
+        if playbook.approval is Approval.NONE:
+            why = why_not_alone(run, playbook.bounds, self.runs, time.time())
+        if why:
+            if not self.runs.has_room_to_wait(run.project):
+                run = replace(run, state=Step.FAILED, reason="too many runs wait for a person")
+            else:
+                run = replace(run, state=Step.WAITS, reason=why)
+            await self.runs.put(run)
+            self._performing.tell(run, run.state, run.acts[0], reason=run.reason)
+            return
+        run = replace(run, state=Step.BEGINS, alone=True)
+        await self.runs.put(run)
+        await self._perform(run, playbook)
+
+    async def _perform(self, run: PlaybookRun, playbook: Playbook) -> None:
+        """Do a run; one that takes long goes on while others are looked at."""
+        while len(self._late) >= MAX_LATE:
+            await asyncio.wait(self._late, return_when=asyncio.FIRST_COMPLETED)
+        task = asyncio.get_running_loop().create_task(self._alone(run, playbook))
+        self._late.add(task)
+        task.add_done_callback(self._ended)
+        await asyncio.wait((task,), timeout=LATE_SECONDS)
+
+    def _ended(self, task: asyncio.Task[PlaybookRun]) -> None:
+        self._late.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a playbook was not finished: %s", error)
+
+    async def _alone(self, run: PlaybookRun, playbook: Playbook) -> PlaybookRun:
+        with self._claimed(run.id):
+            return await self._performing.perform(run, playbook)
+
+    @contextmanager
+    def _claimed(self, id: str) -> Iterator[None]:
+        """Have a run for oneself within the block. Raises ConflictError."""
+        if id in self._running:
+            raise ConflictError(f"{id} is being done or undone.", next_step="try again soon")
+        self._running.add(id)
+        try:
+            yield
+        finally:
+            self._running.discard(id)
+
+    # -- what people say ---------------------------------------------------------------------------
+
+    def found(self, id: str) -> PlaybookRun:
+        """Return a run. Raises NotFoundError."""
+        run = self.runs.get(id)
+        if run is None:
+            raise NotFoundError(
+                f"There is no run {id[:64]}.",
+                next_step="casemate playbook runs shows what there is",
+            )
+        return run
+
+    def book(self, name: str) -> Book:
+        """Return a playbook. Raises NotFoundError."""
+        book = self.books.get(name)
+        if book is None:
+            raise NotFoundError(
+                f"There is no playbook {name[:64]}.",
+                next_step="casemate playbook ls shows what there is",
+            )
+        return book
+
+    def usable(self, name: str) -> tuple[Book, Playbook]:
+        """Return a playbook that can be run. Raises NotFoundError, PlaybookError."""
+        book = self.book(name)
+        if book.playbook is None:
+            raise PlaybookError(f"The playbook {name} is broken: {book.problem}")
+        return book, book.playbook
+
+    async def approve(self, id: str, by: Actor) -> PlaybookRun:
+        """Do what waits, by a person's word. Raises NotFoundError, ConflictError."""
+        run = self._waiting(id)
+        book, playbook = self.usable(run.playbook)
+        if book.digest != run.digest:
+            raise ConflictError(
+                f"{run.playbook} was changed since: {id} is not what it would do now.",
+                next_step=f"casemate playbook run {run.playbook} --finding {run.finding}",
+            )
+        return await self._by_hand(run, playbook, by)
+
+    async def dismiss(self, id: str, reason: str, by: Actor) -> PlaybookRun:
+        """Have what waits not done. Raises NotFoundError, ConflictError."""
+        run = self._waiting(id)
+        with self._claimed(id):
+            run = replace(run, state=Step.DISMISSED, reason=reason, by=by.principal)
+            await self.runs.put(run)
+        self._performing.tell(run, Step.DISMISSED, by=by, reason=reason)
+        return run
+
+    def _waiting(self, id: str) -> PlaybookRun:
+        run = self.found(id)
+        if run.state is not Step.WAITS or id in self._running:
+            raise ConflictError(f"{id} does not wait for a person: it is {run.state.value}.")
+        return run
+
+    def planned(self, name: str, found: Finding, incident: str) -> PlaybookRun:
+        """Return what a playbook would do about a finding now, by hand."""
+        book, playbook = self.usable(name)
+        return plan(book, playbook, found, incident)
+
+    async def run_by_hand(self, run: PlaybookRun, by: Actor) -> PlaybookRun:
+        """Do what was planned. Raises ConflictError for what was done, or would do nothing."""
+        before = self.runs.get(run.id)
+        if before is not None and before.state not in (Step.WAITS, Step.UNDONE, Step.DISMISSED):
+            raise ConflictError(f"{run.id} is {before.state.value} already.")
+        if not run.acts:
+            raise ConflictError(
+                f"{run.playbook} would do nothing: finding {run.finding} is about none of what it "
+                "acts on."
+            )
+        return await self._by_hand(run, self.usable(run.playbook)[1], by)
+
+    async def _by_hand(self, run: PlaybookRun, playbook: Playbook, by: Actor) -> PlaybookRun:
+        with self._claimed(run.id):
+            run = replace(run, state=Step.BEGINS, by=by.principal, reason="")
+            await self.runs.put(run)
+            self._performing.tell(run, Step.BEGINS, by=by, reason="by hand")
+            return await self._performing.perform(run, playbook)
+
+    async def undo(self, id: str, only: str | None, reason: str, by: Actor) -> PlaybookRun:
+        """Take back what a run has done. Raises NotFoundError, ConflictError."""
+        run = self.found(id)
+        if id in self._running or run.state is Step.BEGINS:
+            raise ConflictError(f"{id} is being done or undone.", next_step="try again soon")
+        if not any(act.state is Step.DONE and only in (None, act.do) for act in run.acts):
+            raise ConflictError(f"{id} has done nothing that is to be taken back.")
+        with self._claimed(id):
+            return await self._performing.undo(run, only, reason, by)
+
+    # -- files -------------------------------------------------------------------------------------
+
+    async def put(self, name: str, text: str, by: Actor) -> Book:
+        """Have a file in force. Raises PlaybookError."""
+        read_playbook(text.encode(), f"{name}.toml")
+        async with self._changing:
+            self.books.require_room(name)
+            self._changed(name, "put", digest_of(text), by)
+            now = time.time()
+            await self.books.put(
+                Kept(name=name, text=text, changed_at=now, changed_by=by.principal)
+            )
+        return self.book(name)
+
+    async def remove(self, name: str, by: Actor) -> None:
+        """Have a file of one's own in force no more. Raises NotFoundError, ConflictError."""
+        async with self._changing:
+            book = self.book(name)
+            if not self.books.is_own(name):
+                raise ConflictError(
+                    f"{name} comes with Casemate.",
+                    next_step="put one of its name with `enabled = false`",
+                )
+            self._changed(name, "remove", book.digest, by)
+            await self.books.drop(name)
+
+    def pause(self, project: str, seconds: int, reason: str, by: Actor) -> None:
+        """Have nothing done about what is found of a project for a while; 0 ends it."""
+        loop = asyncio.get_running_loop()
+        self._changed("", "pause", "", by, project=project, reason=reason, seconds=seconds)
+        self._paused = {p: until for p, until in self._paused.items() if until > loop.time()}
+        self._paused.pop(project, None)
+        if seconds:
+            self._paused[project] = loop.time() + seconds
+
+    def is_paused(self, project: str) -> bool:
+        """Tell whether nothing is done about what is found of a project."""
+        return self._paused.get(project, 0.0) > asyncio.get_running_loop().time()
+
+    def _changed(
+        self,
+        name: str,
+        change: str,
+        digest: str,
+        by: Actor,
+        *,
+        project: str = "",
+        reason: str = "",
+        seconds: int = 0,
+    ) -> None:
+        self._facts.happened(
+            PlaybookChanged(
+                at=time.time(),
+                by=by.principal,
+                remote_address=by.remote_address,
+                project=project,
+                playbook=name,
+                change=change,
+                digest=digest,
+                reason=reason,
+                seconds=seconds,
+            )
+        )
+
+
+def plan(book: Book, playbook: Playbook, found: Finding, incident: str) -> PlaybookRun:
+    """Return what a playbook does about a finding."""
+    return PlaybookRun(
+        id=run_id(book.name, found.id),
+        playbook=book.name,
+        digest=book.digest,
+        finding=found.id,
+        rule=found.rule,
+        incident=incident,
+        project=found.project,
+        found_at=found.at,
+        at=time.time(),
+        state=Step.PLANNED,
+        acts=acts_on(playbook, found),
+    )
+
+
+def needs(run: PlaybookRun, *, undo: bool = False, only: str | None = None) -> Sequence[Need]:
+    """Return the rights that a person needs to have a run done, or taken back."""
+    return [
+        need_of(act.do, act.target, undo=undo)
+        for act in run.acts
+        if (not undo or act.state is Step.DONE) and only in (None, act.do)
+    ]

@@ -1,0 +1,192 @@
+"""An escape on a real node is contained by itself within two seconds, restored, and undone."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from casemate.evidence import build, opened
+from support.cli import casemate
+from support.node import TestNode
+
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.parametrize("node", ["--playbooks"], indirect=True, scope="module"),
+]
+CODE = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def handler(event, context):
+    if event.get("escape"):
+        libc.mount(b"none", b"/tmp", b"tmpfs", 0, None)
+    return {"ok": True}
+"""
+
+
+def done(node: TestNode, *arguments: str) -> str:
+    ran = casemate(node, *arguments)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def kill(node: TestNode) -> None:
+    """Kill the node, and start it again once all of it is gone."""
+    there = [Path(f"/proc/{pid}") for pid in node.processes()]
+    node.stop(9)
+    node.wait_until(lambda: not any(each.exists() for each in there))
+    node.start()
+
+
+def runs(node: TestNode) -> list[dict[str, object]]:
+    return list(node.get("/playbook-runs")["runs"])
+
+
+def status(node: TestNode, name: str, **event: object) -> int:
+    return node.invoke(event, function=f"t/{name}").status_code
+
+
+def test_an_escape_is_contained_at_once_and_taken_back(node: TestNode) -> None:
+    node.deploy(CODE, name="evil")
+    node.deploy(CODE, name="honest")
+    assert status(node, "evil") == 200
+    began = time.monotonic()
+    assert status(node, "evil", escape=True) == 200
+    node.wait_until(lambda: status(node, "evil") == 503)
+    contained = time.monotonic() - began
+    # 2 s is what is promised of a quiet machine; `casemate drill run` measures it.
+    assert contained < 15
+    assert status(node, "honest") == 200
+    node.wait_until(lambda: [run["state"] for run in runs(node)] == ["done"])
+    [run] = runs(node)
+    assert (run["playbook"], run["alone"]) == ("escape-tried", True)
+    incident = str(run["incident"])
+
+    shown = json.loads(done(node, "incident", "show", incident, "--json"))
+    assert shown["state"] == "contained"
+    assert [each["by"] for each in shown["timeline"] if each["kind"] == "playbook"] == [
+        "playbook:escape-tried",
+        "playbook:escape-tried",
+    ]
+    # Over a kill of all: it is neither undone nor done again.
+    kill(node)
+    assert status(node, "evil") == 503 and len(runs(node)) == 1
+
+    listed = done(node, "playbook", "runs")
+    assert "escape-tried" in listed and "function:t/evil" in listed
+    undone = done(node, "incident", "undo", incident, "--reason", "it was us")
+    assert "undone" in undone
+    assert status(node, "evil") == 200
+
+
+def test_evidence_is_sealed_fetched_and_verified(node: TestNode, tmp_path: Path) -> None:
+    [run] = runs(node)[:1]
+    incident, file = str(run["incident"]), tmp_path / "case.tar"
+    sealed = json.loads(
+        done(node, "incident", "evidence", incident, "--output", str(file), "--json")
+    )
+    assert sealed["left_out"] == []
+    verified = json.loads(done(node, "incident", "evidence", "--verify", str(file), "--json"))
+    assert verified["sha256"] == sealed["sha256"]
+    with tarfile.open(file) as archive:
+        held = {name: archive.extractfile(name).read() for name in archive.getnames()}  # type: ignore[union-attr]
+    names = {name.rpartition("/")[2] for name in held}
+    assert names >= {
+        *("incident.json", "findings.json", "playbooks.json", "journal.json", "journal-head.json"),
+        *("function.json", "sbom.json", "invocations.json", "denials.json", "logs.json"),
+    }
+    [denials] = [data for name, data in held.items() if name.endswith("denials.json")]
+    assert b"mount" in denials and b"PlaybookStep" in held["journal.json"]
+    # One byte: refused. As it was sealed, but unknown to the journal: refused, too.
+    data = bytearray(file.read_bytes())
+    data[700] ^= 1
+    changed = tmp_path / "changed.tar"
+    changed.write_bytes(bytes(data))
+    assert casemate(node, "incident", "evidence", "--verify", str(changed)).returncode == 1
+    manifest, files = opened(file.read_bytes())
+    forged = replace(manifest, by="user:nobody")
+    changed.write_bytes(build(forged, files))
+    refused = casemate(node, "incident", "evidence", "--verify", str(changed))
+    assert refused.returncode == 1 and "journal does not know" in refused.stderr
+    listed = json.loads(done(node, "incident", "evidence", incident, "--ls", "--json"))
+    assert [each["id"] for each in listed["evidence"]] == [sealed["id"]]
+    done(node, "incident", "evidence", sealed["id"], "--release", "a test")
+    assert node.client.get(f"{node.url}/api/v1/evidence/{sealed['id']}").status_code == 404
+
+
+@pytest.mark.storm
+def test_a_playbook_is_put_waits_and_is_approved(node: TestNode, tmp_path: Path) -> None:
+    file = tmp_path / "escape-tried.toml"
+    text = done(node, "playbook", "show", "escape-tried")
+    file.write_text(text.replace('approval = "none"', 'approval = "person"'))
+    assert "escape" in done(node, "playbook", "check", str(file))
+    broken = tmp_path / "broken.toml"
+    broken.write_text(text.replace("mount-tried", "flood"))
+    for command in ("check", "put"):
+        refused = casemate(node, "playbook", command, str(broken))
+        assert refused.returncode != 0 and "can be caused by others" in refused.stderr
+    done(node, "playbook", "put", str(file))
+    node.deploy(CODE, name="later")
+    assert status(node, "later", escape=True) == 200
+
+    def waiting() -> list[dict[str, object]]:
+        return [run for run in runs(node) if run["state"] == "waits"]
+
+    node.wait_until(waiting)
+    [run] = waiting()
+    assert status(node, "later") == 200
+    planned = json.loads(
+        done(
+            node,
+            "playbook",
+            "run",
+            "escape-tried",
+            "--incident",
+            str(run["incident"]),
+            "--dry-run",
+            "--json",
+        )
+    )
+    assert planned["dry"] and status(node, "later") == 200
+    token = json.loads(
+        done(node, "tokens", "add", "reader", "--role", "auditor", "--json"),
+    )["text"]
+    refused = casemate(node, "playbook", "approve", str(run["id"]), env={"CASEMATE_KEY": token})
+    assert refused.returncode == 4 and status(node, "later") == 200
+    done(node, "playbook", "approve", str(run["id"]))
+    assert status(node, "later") == 503
+    done(node, "playbook", "undo", str(run["id"]), "--reason", "it was us")
+    assert status(node, "later") == 200
+    done(node, "playbook", "rm", "escape-tried")
+
+
+@pytest.mark.storm
+def test_kills_at_any_moment_contain_what_stands_in_the_journal(node: TestNode) -> None:
+    """What was found is contained once, wherever between the finding and the end the node dies."""
+    seen = 0
+    for number, delay in enumerate((0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4)):
+        project = f"k{number}"
+        node.deploy(CODE, name="evil", project=project)
+
+        def there(project: str = project) -> list[dict[str, object]]:
+            found = node.get(f"/findings?project={project}&limit=50")["findings"]
+            return [each for each in found if each["rule"] == "mount-tried"]
+
+        def done(project: str = project) -> list[dict[str, object]]:
+            return [run for run in runs(node) if run["project"] == project]
+
+        node.invoke({"escape": True}, function=f"{project}/evil")
+        time.sleep(delay)
+        kill(node)
+        time.sleep(3)
+        if not there():
+            assert done() == []  # the denial itself was not durable yet
+            continue
+        seen += 1
+        node.wait_until(lambda done=done: [run["state"] for run in done()] == ["done"])  # type: ignore[misc]
+        assert node.invoke({}, function=f"{project}/evil").status_code == 503
+    assert seen >= 3

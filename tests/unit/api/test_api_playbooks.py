@@ -1,0 +1,196 @@
+"""Playbooks and evidence over HTTP: who has one act needs the right to do the same by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from api_fake_control import Client, Parts
+
+from casemate.evidence import Evidences, opened
+from casemate.model.account import PolicyFile
+from casemate.model.deployment import Quarantine
+from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed, Fact, PlaybookChanged
+from casemate.model.level import Level
+from casemate.operations.findings import Finding
+from casemate.operations.incidents import Noticed
+from casemate.playbooks import Acting
+from casemate.vault.interface import DataKey
+from support.core import MemoryStore
+from support.monitor import incident
+
+ID = incident().id
+TEXT = 'title = "t"\n[when]\nrules = ["blocked-often"]\n[[actions]]\ndo = "quarantine"\n'
+
+
+def found(id: str = "9f2c51aa03b1e7d4") -> Finding:
+    return Finding(
+        id=id,
+        rule="blocked-often",
+        title="t",
+        level=Level.HIGH,
+        entity="e",
+        at=time.time(),
+        count=1,
+        events=(),
+        techniques=(),
+        project="shop",
+        function="report",
+    )
+
+
+class Functions:
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+
+    async def function(self, project: str, name: str) -> Any:
+        return SimpleNamespace(quarantine=None, aliases=())
+
+    async def quarantine(self, operation: Any, *, by: Actor) -> Quarantine:
+        self.held.add(f"{operation.project}/{operation.function}")
+        return Quarantine(
+            project=operation.project,
+            function=operation.function,
+            reason=operation.reason,
+            by=by.principal,
+            since=1.0,
+        )
+
+    async def release(self, operation: Any, *, by: Actor) -> None:
+        self.held.discard(f"{operation.project}/{operation.function}")
+
+
+class Budgets:
+    async def set_quota(self, quota: Any, by: Actor) -> None:
+        """Set nothing."""
+
+    async def remove(self, project: str, name: str, by: Actor) -> None:
+        """Remove nothing."""
+
+
+@pytest.fixture
+def functions(parts: Parts) -> Functions:
+    made = Functions()
+    nothing: Any = SimpleNamespace()
+    acting = Acting(made, nothing, Budgets())  # type: ignore[arg-type]
+    parts.service.playbooks._performing._acting = acting
+    asyncio.run(parts.service.playbooks.load())
+    parts.monitor.known = [incident(finding_ids=("9f2c51aa03b1e7d4",))]
+    parts.monitor.found = [found()]
+    return made
+
+
+@pytest.fixture
+def waiting(parts: Parts, functions: Functions) -> str:
+    """A run that waits for a person."""
+    noticed = Noticed(index=0, finding=found(), incident=ID, incident_level=Level.HIGH)
+    asyncio.run(parts.service.playbooks.consider(noticed))
+    [run] = [each for each in parts.service.playbooks.runs if each.playbook == "injection"]
+    return run.id
+
+
+def test_they_are_listed_shown_put_and_removed(ask: Client, parts: Parts, functions: Any) -> None:
+    told: list[Fact] = []
+    parts.service.facts.listen(PlaybookChanged, told.append)
+    listed = ask("GET", "/playbooks").json()
+    names = [each["name"] for each in listed["playbooks"]]
+    assert "escape-tried" in names and listed["acts"] is True
+    assert ask("GET", "/playbooks/escape-tried").json()["shipped"] is True
+    assert ask("GET", "/playbooks/none").status_code == 404
+    put = ask("PUT", "/playbooks/mine", json={"text": TEXT})
+    assert put.status_code == 200 and put.json()["changed_by"]
+    broken = ask("PUT", "/playbooks/mine", json={"text": "title = 1"})
+    assert broken.status_code in (400, 422) and "mine.toml" in broken.text
+    assert ask("DELETE", "/playbooks/mine").status_code == 204
+    assert ask("DELETE", "/playbooks/mine").status_code == 404
+    assert ask("DELETE", "/playbooks/escape-tried").status_code == 409
+    assert [(each.change, each.playbook) for each in told] == [("put", "mine"), ("remove", "mine")]  # type: ignore[attr-defined]
+    pause = {"seconds": 901, "reason": "a drill"}
+    assert ask("POST", "/playbook-pauses/shop", json=pause).status_code == 400
+    assert ask("POST", "/playbook-pauses/shop", json=pause | {"seconds": 9}).status_code == 204
+
+
+def test_what_waits_is_approved_and_undone(ask: Client, functions: Functions, waiting: str) -> None:
+    runs = ask("GET", "/playbook-runs?state=waits&project=shop").json()["runs"]
+    assert waiting in [each["id"] for each in runs] and functions.held == set()
+    assert ask("GET", "/playbook-runs?project=other").json()["runs"] == []
+    done = ask("POST", f"/playbook-runs/{waiting}/approve")
+    assert done.status_code == 200 and functions.held == {"shop/report"}
+    assert ask("POST", f"/playbook-runs/{waiting}/approve").status_code == 409
+    undone = ask("POST", f"/incidents/{ID}/undo", json={"reason": "r", "action": "quarantine"})
+    assert undone.status_code == 200 and functions.held == set()
+    other = {"reason": "r", "action": "x"}
+    assert ask("POST", f"/incidents/{ID}/undo", json=other).status_code == 409
+    assert ask("POST", "/playbook-runs/none/approve").status_code == 404
+
+
+def test_nobody_gets_more_by_a_playbook_than_by_hand(
+    ask: Client, parts: Parts, functions: Functions, waiting: str
+) -> None:
+    """Who may work on incidents, and not quarantine, approves nothing, runs nothing."""
+    text = (
+        'forbid (principal, action == Casemate::Action::"function:quarantine", resource)'
+        " unless { principal is Casemate::Playbook };"
+    )
+    file = PolicyFile(name="none", text=text, changed_at=1.0, changed_by="user:ada")
+    parts.policy.replace([file])
+    assert ask("POST", f"/playbook-runs/{waiting}/approve").status_code == 403
+    body = {"incident": ID}
+    assert ask("POST", "/playbooks/injection/run", json=body).status_code == 403
+    assert functions.held == set()
+
+
+def test_it_is_run_by_hand_and_dry(ask: Client, functions: Functions, parts: Parts) -> None:
+    body = {"incident": ID, "dry_run": True}
+    dry = ask("POST", "/playbooks/leaked-secret/run", json=body).json()
+    assert dry["dry"] and dry["runs"][0]["acts"][0]["target"] == "function:shop/report"
+    assert functions.held == set() and list(parts.service.playbooks.runs) == []
+    nothing = ask("POST", "/playbooks/stolen-token/run", json=body)
+    assert nothing.status_code == 409 and "would do nothing" in nothing.text
+    done = ask("POST", "/playbooks/leaked-secret/run", json={"incident": ID})
+    assert done.status_code == 200 and functions.held == {"shop/report"}
+    again = ask("POST", "/playbooks/leaked-secret/run", json={"incident": ID})
+    assert again.status_code == 409
+    assert ask("POST", "/playbooks/none/run", json=body).status_code == 404
+
+
+def test_it_is_dismissed_with_a_reason(ask: Client, functions: Functions, waiting: str) -> None:
+    path = f"/playbook-runs/{waiting}/dismiss"
+    assert ask("POST", path, json={"reason": ""}).status_code == 400
+    assert ask("POST", path, json={"reason": "our scanner"}).json()["state"] == "dismissed"
+    assert ask("POST", path, json={"reason": "again"}).status_code == 409
+    assert functions.held == set()
+
+
+class Vault:
+    async def data_key(self, *_: Any) -> DataKey:
+        return DataKey(version=1, key=b"k" * 32)
+
+
+def test_evidence_is_on_record_before_it_is_kept(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any
+) -> None:
+    told: list[Fact] = []
+    for kind in (EvidenceSealed, EvidenceReleased):
+        parts.service.facts.listen(kind, told.append)
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    made = ask("POST", f"/incidents/{ID}/evidence")
+    assert made.status_code == 201, made.text
+    view = made.json()
+    assert told[0].sha256 == view["sha256"]  # type: ignore[attr-defined]
+    data = ask("GET", f"/evidence/{view['id']}").content
+    manifest, files = opened(data)
+    assert manifest.incident == ID and {"incident.json", "playbooks.json"} <= set(files)
+    # What the fakes cannot tell is named, and nothing of it is an error.
+    assert any("functions/shop/report" in each for each in (*manifest.left_out, *files))
+    assert [e["id"] for e in ask("GET", f"/incidents/{ID}/evidence").json()["evidence"]] == [
+        view["id"]
+    ]
+    path = f"/evidence/{view['id']}/release"
+    assert ask("POST", path, json={"reason": "over"}).status_code == 204
+    assert ask("GET", f"/evidence/{view['id']}").status_code == 404
+    assert isinstance(told[-1], EvidenceReleased)

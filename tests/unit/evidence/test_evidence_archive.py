@@ -1,0 +1,73 @@
+"""An archive of evidence is exactly what was written, or refused."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from casemate.evidence import EvidenceError, Manifest, build, opened
+from casemate.evidence.archive import MAX_BYTES
+
+FILES = {"incident.json": b'{"id":"inc_1"}', "functions/shop/pay/inv_1.json": b"x" * 700}
+EMPTY = Manifest(
+    format=1, incident="inc_1", made_at=1.0, by="user:ada", version="0", left_out=(), files=()
+)
+
+
+def archive(files: dict[str, bytes] | None = None) -> bytes:
+    return build(EMPTY, FILES if files is None else files)
+
+
+def test_it_comes_back_and_is_the_same_each_time() -> None:
+    manifest, files = opened(archive())
+    assert files == FILES and archive() == archive()
+    assert [each.name for each in manifest.files] == sorted(FILES)
+    assert opened(archive({}))[1] == {}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, len(archive()) - 1), st.integers(1, 255))
+def test_a_byte_that_was_changed_is_found(place: int, by: int) -> None:
+    data = bytearray(archive())
+    data[place] ^= by
+    with pytest.raises(EvidenceError):
+        opened(bytes(data))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, len(archive()) - 1))
+def test_one_that_was_cut_is_found(end: int) -> None:
+    with pytest.raises(EvidenceError):
+        opened(archive()[:end])
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, b"0"])
+def test_what_was_put_in_besides_is_found(kind: bytes) -> None:
+    target = io.BytesIO(archive())
+    with tarfile.open(fileobj=target, mode="a") as changed:
+        member = tarfile.TarInfo("incident.json" if kind == b"0" else "other")
+        member.type, member.linkname = kind, "/etc/passwd"
+        changed.addfile(member)
+    with pytest.raises(EvidenceError):
+        opened(target.getvalue())
+
+
+@pytest.mark.parametrize("data", [b"", b"no tar", b"\0" * 4096, b"x" * (2 * MAX_BYTES + 1)])
+def test_what_is_no_archive_is_refused(data: bytes) -> None:
+    with pytest.raises(EvidenceError):
+        opened(data)
+
+
+@pytest.mark.parametrize("name", ["../x", "/x", "a//b", "a/../b", "a\nb", "A", "a/.b", "é"])
+def test_names_lead_nowhere_else(name: str) -> None:
+    with pytest.raises(EvidenceError):
+        archive({name: b""})
+
+
+def test_it_is_bounded() -> None:
+    with pytest.raises(EvidenceError, match="at most"):
+        archive({f"f{n}.json": b"" for n in range(1001)})
