@@ -41,7 +41,8 @@ ROLES: dict[str, set[str]] = {
         "dead-letter:read", "dead-letter:content", "dead-letter:write", *RECORDS, *DATA,
     },
     "operator": {
-        "node:read", "node:backup", "function:read", "function:alias", "function:remove",
+        "node:read", "node:backup", "node:audit", "function:read", "function:alias",
+        "function:remove",
         "function:quarantine", "function:release",
         "advisories:read", "advisories:write", "advisories:except",
         "incidents:read", "incidents:write",
@@ -49,7 +50,8 @@ ROLES: dict[str, set[str]] = {
         "dead-letter:read", "dead-letter:write", *RECORDS,
     },
     "auditor": {
-        "node:read", "function:read", "grant:read", "secret:list", "account:read", "policy:read",
+        "node:read", "node:audit", "access:read", "access:review",
+        "function:read", "grant:read", "secret:list", "account:read", "policy:read",
         "dead-letter:read", "journal:read", "findings:read", "advisories:read", *RECORDS,
         "incidents:read", *RECORDS,
     },

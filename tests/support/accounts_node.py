@@ -14,17 +14,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from casemate.api.accounts import OPERATIONS
+from casemate.api import access, accounts, node_audit
 from casemate.api.authentication import RequireCredential
 from casemate.api.problems import response_to
 from casemate.api.served import Served
 from casemate.api.service import Service
+from casemate.model.deployment import DeployedFunction
+from casemate.model.usage import Usage
 from casemate.policy import CedarPolicy
 from support.accounts import World
 from support.parts import unused_parts
 from support.recorder import FakeRecorder
 
 PREFIX = "/api/v1"
+OPERATIONS = (*accounts.OPERATIONS, *access.OPERATIONS, *node_audit.OPERATIONS)
 
 
 def application(world: World) -> Starlette:
@@ -33,6 +36,8 @@ def application(world: World) -> Starlette:
     service: Any = SimpleNamespace(
         **unused_parts(world.facts),
         accounts=_Present(world),
+        control=Functions(),
+        sources=lambda: (),
         policy=CedarPolicy(),
         facts=world.facts,
         recorder=FakeRecorder(),
@@ -42,7 +47,7 @@ def application(world: World) -> Starlette:
     by_path: dict[str, dict[str, Served]] = {}
     for operation in OPERATIONS:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    return Starlette(
+    app = Starlette(
         routes=[
             Route(PREFIX + path, _endpoint(methods, service), methods=list(methods))
             for path, methods in by_path.items()
@@ -58,6 +63,22 @@ def application(world: World) -> Starlette:
             )
         ],
     )
+    app.state.service = service
+    return app
+
+
+class Functions:
+    """A control service that knows the functions that a test gives it, and of no use of them."""
+
+    def __init__(self) -> None:
+        self.found: list[DeployedFunction] = []
+        self.used: tuple[Usage, ...] = ()
+
+    async def functions(self) -> tuple[DeployedFunction, ...]:
+        return tuple(self.found)
+
+    async def recorded(self, _operation: Any) -> tuple[Usage, ...]:
+        return self.used
 
 
 class _Present:
@@ -116,7 +137,9 @@ class Asking:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.transport = ApplicationTransport(application(world))
+        app = application(world)
+        self.service = app.state.service
+        self.transport = ApplicationTransport(app)
 
     def __call__(
         self, method: str, path: str, *, token: str | None = "", **rest: Any

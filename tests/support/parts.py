@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from casemate.access_reviews import Reviews
 from casemate.advisories import Place
 from casemate.baselines import Baselines
 from casemate.budgets import Allowance, Budgets
@@ -13,6 +15,8 @@ from casemate.decoys import Decoys
 from casemate.evidence import Evidences
 from casemate.facts import FactStream
 from casemate.model.usage import Usage
+from casemate.node_audit import NodeAudit
+from casemate.node_audit.state import NodeState, Settings
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.usage import ReadUsage
 from casemate.playbooks import Acting, Playbooks
@@ -46,6 +50,12 @@ async def _at_once() -> None:
     """Stands for a journal that is durable."""
 
 
+async def quiet_node() -> NodeState:
+    """Stand for a node of which nothing is known but that it answers on loopback."""
+    settings = Settings(address="http://127.0.0.1:1", loopback=True, tls=False)
+    return NodeState(now=time.time(), settings=settings)
+
+
 def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any]:
     """Return parts of a service that keep and read nothing before they are asked."""
     nothing: Any = SimpleNamespace()
@@ -72,6 +82,8 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
             _at_once,
         ),
         "signatures": signatures(happened=facts.happened),
+        "reviews": Reviews(KeptValues()),  # type: ignore[arg-type]
+        "audit": NodeAudit(KeptValues(), quiet_node, facts.happened),  # type: ignore[arg-type]
         "evidence": EvidenceKeeper(SqlAttestations(), nothing),
     }
 

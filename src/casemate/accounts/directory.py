@@ -13,6 +13,7 @@ import msgspec
 from casemate.accounts.authentication import TokenIndex
 from casemate.accounts.bindings import is_node_owner
 from casemate.accounts.errors import EscalationError, LastOwnerError
+from casemate.accounts.seen import PeopleSeen
 from casemate.model.account import Token, User, UserRoles
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
@@ -51,12 +52,14 @@ class Directory:
         self.roles: dict[str, tuple[RoleBinding, ...]] = {}
         self.tokens: dict[str, Token] = {}
         self.index = TokenIndex(clock, session_idle)
+        self.seen = PeopleSeen(store)
         self.oidc_issuer: str | None = None
         """Issuer by whose word users can get in at present."""
 
     async def load(self) -> None:
         """Read what is stored."""
         read = self._store.read
+        await self.seen.load()
         self.users = {user.name: user for user in await read(ReadUsers())}
         self.roles = {roles.user: roles.bindings for roles in await read(ReadUserRoles())}
         self.tokens = {token.id: token for token in await read(ReadTokens())}
@@ -220,10 +223,20 @@ class Directory:
         used = self.index.take_used()
         if used:
             await self._store.change(KeepTokenUse(used=used))
+            await self.seen.note(self._seen_in(used), self.users)
         for token_id in self.index.drop_expired():
             token = self.tokens[token_id]
             if token.user is not None or token.created_by.startswith(MADE_BY):
                 del self.tokens[token_id]
+
+    def _seen_in(self, used: dict[str, float]) -> dict[str, float]:
+        """Return when people were seen, by the sessions among tokens that were used."""
+        found: dict[str, float] = {}
+        for token_id, at in used.items():
+            token = self.tokens.get(token_id)
+            if token is not None and token.user is not None:
+                found[token.user] = max(at, found.get(token.user, 0.0))
+        return found
 
     # -- the last owner ------------------------------------------------------------------------
 

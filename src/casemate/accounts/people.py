@@ -190,6 +190,10 @@ class People:
         """Tell whether a person could log in now, were it not disabled."""
         return self._directory.can_get_in(msgspec.structs.replace(user, disabled_at=None))
 
+    def seen_at(self, user: User) -> float | None:
+        """Return when a person was last there, to the hour; None if never."""
+        return self._directory.seen.at(user)
+
     def tokens_made_by(self, name: str) -> tuple[Token, ...]:
         """Return the service tokens in force that a person made: they outlive its account."""
         return self._directory.tokens_made_by(name)

@@ -95,6 +95,23 @@ class Workloads:
         """Return every workload that is trusted, by name."""
         return tuple(self._trusted[name] for name in sorted(self._trusted))
 
+    def seen_at(self, name: str) -> float | None:
+        """Return when a workload signed in last, by the tokens that there are of it."""
+        return self.seen().get(name)
+
+    def seen(self) -> dict[str, float]:
+        """Return when each workload signed in last; those that never did are left out."""
+        found: dict[str, float] = {}
+        for token in tuple(self._directory.tokens.values()):
+            if token.created_by.startswith(MADE_BY):
+                name = token.created_by.removeprefix(MADE_BY)
+                found[name] = max(token.created_at, found.get(name, 0.0))
+        return {
+            one.name: found[one.name]
+            for one in self._trusted.values()
+            if found.get(one.name, 0.0) >= one.created_at
+        }
+
     async def add(self, workload: Workload, *, by: Principal) -> None:
         """Trust a workload whose issuer answers, with no more than `by` has.
 

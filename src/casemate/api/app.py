@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from casemate.api import (
+    access,
     accounts,
     advisories,
     backup,
@@ -33,6 +34,7 @@ from casemate.api import (
     journal,
     metrics,
     node,
+    node_audit,
     playbooks,
     policy,
     quarantine,
@@ -65,6 +67,8 @@ async def _openapi(_operation: Openapi, _call: Call) -> dict[str, Any]:
 
 OPERATIONS = (
     *all_served(node_operations, node.performs),
+    *node_audit.OPERATIONS,
+    *access.OPERATIONS,
     *functions.OPERATIONS,
     *bundles.OPERATIONS,
     *signing.OPERATIONS,

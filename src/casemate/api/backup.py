@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -10,17 +12,27 @@ from starlette.types import Receive, Scope, Send
 from casemate.api.performing import Call, Performers, tell
 from casemate.api.served import all_served
 from casemate.api.service import PreparedBackup
+from casemate.model.errors import CasemateError
 from casemate.operations import backup
 from casemate.operations.declaration import TAR
 from casemate.operations.form import form_of
+from casemate.operations.node import KeepNodeValue
+
+BACKUP_MADE = "backup made"
+"""Name of the node value that says when a backup was last fetched whole."""
 
 
 class _BackupResponse(StreamingResponse):
     """Sends a backup and releases what it holds however the sending ends."""
 
-    def __init__(self, backup: PreparedBackup, held: contextlib.AsyncExitStack) -> None:
+    def __init__(
+        self,
+        backup: PreparedBackup,
+        held: contextlib.AsyncExitStack,
+        sent: Callable[[], Awaitable[None]],
+    ) -> None:
         super().__init__(
-            backup.pieces(),
+            self._pieces(backup),
             media_type=TAR,
             headers={
                 "content-length": str(backup.size),
@@ -29,10 +41,19 @@ class _BackupResponse(StreamingResponse):
             },
         )
         self._held = held
+        self._whole = False
+        self._sent = sent
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._held:
             await super().__call__(scope, receive, send)
+            if self._whole:
+                await self._sent()
+
+    async def _pieces(self, backup: PreparedBackup) -> AsyncIterator[bytes]:
+        async for piece in backup.pieces():
+            yield piece
+        self._whole = True
 
 
 performs = Performers()
@@ -52,7 +73,14 @@ async def _send(_operation: backup.Backup, call: Call) -> Response:
         # Here, not as of other operations: what is held is released where it cannot be recorded.
         tell(form_of(backup.Backup), call, None)
         await service.recorder.durable()
-        return _BackupResponse(made, stack.pop_all())
+
+        async def sent() -> None:
+            # The backup is with who asked for it: that it cannot be noted undoes nothing.
+            with contextlib.suppress(CasemateError):
+                value = str(time.time()).encode()
+                await service.store.change(KeepNodeValue(name=BACKUP_MADE, value=value))
+
+        return _BackupResponse(made, stack.pop_all(), sent)
 
 
 OPERATIONS = all_served(backup, performs)

@@ -30,6 +30,7 @@ _TAGS = {
     "vault": "the vault",
     "users": "people",
     "tokens": "tokens",
+    "access": "access reviews",
     "login": "logging in",
     "policies": "policies",
     "oidc": "the OpenID provider",

@@ -14,6 +14,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from casemate.access_reviews import Reviews
 from casemate.accounts import Accounts
 from casemate.api.authorization import actor, function_of, principal
 from casemate.api.control import Control
@@ -32,6 +33,7 @@ from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.monitor.interface import Monitor
+from casemate.node_audit import NodeAudit
 from casemate.operations.declaration import JSON
 from casemate.playbooks import Playbooks
 from casemate.policy.interface import ManagedPolicy
@@ -135,6 +137,8 @@ class Service:
     evidences: Evidences
     signatures: Signatures
     evidence: EvidenceKeeper
+    reviews: Reviews
+    audit: NodeAudit
     make_backup: MakeBackup
     checks: Checks
     sources: Callable[[], tuple[SourceStatus, ...]]

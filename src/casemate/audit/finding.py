@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from enum import StrEnum
+from enum import Enum, StrEnum
 
 import msgspec
 
 from casemate.audit.model import Place, Unresolved
 from casemate.audit.paths import Path
 from casemate.audit.privileges.results import Privileges
+
+
+class Risk(Enum):
+    """The six risks of serverless computing that Casemate is made against."""
+
+    RESPONSIBILITY = 1
+    PERMISSIONS = 2
+    INPUT = 3
+    ERRORS = 4
+    DEPENDENCIES = 5
+    MONITORING = 6
 
 
 class Severity(StrEnum):
@@ -76,6 +87,20 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     until: str = ""
 
 
+class Description(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule looks for, where it is none of this package: as who applied it tells it."""
+
+    id: str
+    title: str
+    risk: Risk
+    owasp: str
+    cwe: int
+    attack: str
+    severity: Severity
+    why: str
+    fix: str
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """All that an audit has to say."""
 
@@ -94,6 +119,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     functions: int = 0
     rules: int = 0
     seconds: float = 0.0
+    described: tuple[Description, ...] = ()
+    """Rules that were applied elsewhere: by a node, to itself."""
+    score: int | None = None
+    """Of 100, where it is a node that was audited."""
+    versions: dict[str, str] = {}
+    """Of what the node stands on."""
 
     def at_least(self, severity: Severity) -> tuple[Finding, ...]:
         """Return the findings that are as grave, or graver."""

@@ -27,15 +27,18 @@ class Platform(StrEnum):
 
 
 class Place(msgspec.Struct, frozen=True, order=True):
-    """Where something stands. The file is relative to what is audited, with `/`."""
+    """Where something stands. The file is relative to what is audited, with `/`.
+
+    What is in no file, as of a node, has line 0.
+    """
 
     file: str
     line: int = 1
     column: int = 1
 
     def __str__(self) -> str:
-        """Return it as compilers print it."""
-        return f"{self.file}:{self.line}:{self.column}"
+        """Return it as compilers print it; without a line where it is no file."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 class Unresolved(msgspec.Struct, frozen=True, order=True):

@@ -8,25 +8,15 @@ test and its part of the reference page.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from enum import Enum
 
 import msgspec
 
 from casemate.audit.code.reading import Code
-from casemate.audit.finding import Finding, Severity, Step
+from casemate.audit.finding import Finding, Risk, Severity, Step
 from casemate.audit.model import Application, Function, Place, Reach
 from casemate.audit.workspace import Workspace
 
-
-class Risk(Enum):
-    """The six risks of serverless computing that Casemate is made against."""
-
-    RESPONSIBILITY = 1
-    PERMISSIONS = 2
-    INPUT = 3
-    ERRORS = 4
-    DEPENDENCIES = 5
-    MONITORING = 6
+__all__ = ["OWASP", "Check", "Hit", "Risk", "Rule", "Subject"]
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):

@@ -50,10 +50,14 @@ class NodeTls:
         self._task: asyncio.Task[None] | None = None
         self._now = asyncio.Event()
         self._reported = ""
+        self.ends_at: float | None = None
+        """When the present certificate ends (Unix time); None before `start`."""
 
     async def start(self) -> None:
         """Load the first certificate and begin to look for others. Raises CasemateError."""
-        self._context = server_context(await self._source.first())
+        pair = await self._source.first()
+        self._context = server_context(pair)
+        self.ends_at = ends_at(pair.certificate).timestamp()
         self._task = asyncio.create_task(self._follow())
 
     def context(self) -> ssl.SSLContext:
@@ -102,6 +106,7 @@ class NodeTls:
             if pair is None:
                 return
             self._context = server_context(pair)
+            self.ends_at = ends_at(pair.certificate).timestamp()
         except CasemateError as error:
             self._tell(f"the certificate stays as it is: {error}")
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end the renewals

@@ -71,7 +71,7 @@ ENTRIES = (
         PROJECT,
         "See which packages functions need, remove those that none needs, clear known holes",
     ),
-    Entry("audit", PROJECT, "Find what is wrong with an application before it is deployed"),
+    Entry("audit", PROJECT, "Find what is wrong with an application, or with the running node"),
     Entry("advisories", PROJECT, "Import advisories, and look packages up in them"),
     Entry("deploy", PROJECT, "Build the functions and make them live on the node"),
     Entry(
@@ -137,6 +137,7 @@ ENTRIES = (
     Entry("grants", ACCESS, "See what functions are granted and what they use of it"),
     Entry("can", ACCESS, "Tell whether somebody may do something"),
     Entry("policy", ACCESS, "Check, test, list and change the custom policies of a node"),
+    Entry("access", ACCESS, "Review who and what has which rights: keep them, or take them"),
     Entry("users", ACCESS, "List, add and remove people and their roles"),
     Entry("tokens", ACCESS, "List, make and revoke service tokens"),
     Entry("keys", ACCESS, "See, enrol and revoke the keys with which bundles are signed"),

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from casemate import __version__
+from casemate.access_reviews import Reviews
 from casemate.accounts import Accounts
 from casemate.admission import Admission, Catalogue
 from casemate.advisories import place_of_node
@@ -66,6 +67,7 @@ from casemate.gateway.happenings import Happenings
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.loop_lag import LoopLag
+from casemate.gateway.node_state import LookedAt, NodeLook
 from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
@@ -83,6 +85,8 @@ from casemate.model.facts import (
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
+from casemate.node_audit import NodeAudit
+from casemate.node_audit.state import NodeState
 from casemate.operations.policies import ReadPolicies
 from casemate.playbooks import Acting, Playbooks
 from casemate.policy import CedarPolicy
@@ -163,6 +167,7 @@ class Gateway:
         self._build_path(url)
         self._build_triggers()
         self._build_operations()
+        self._build_audit(url)
         self._build_observed()
         self._build_playbooks()
         self._build_front(url)
@@ -325,6 +330,20 @@ class Gateway:
             )
         )
 
+    def _build_audit(self, url: str) -> None:
+        """Build what tells how weak the node itself is."""
+        self.reviews = Reviews(self.store)
+        self.audit = NodeAudit(self.store, partial(self._look, url), self.facts.happened)
+
+    async def _look(self, url: str) -> NodeState:
+        """Return what the node is, for its audit."""
+        parts = LookedAt(
+            self._config, self._folders.data, url, self.store, self.vault, self.tls, self.accounts,
+            self.policy, self.signatures, self.advisories, self.decoys, self.monitor, self.control,
+            self.catalogue, self.reviews, self.check, self.health.now, self.uses.flush,
+        )  # fmt: skip
+        return await NodeLook(parts)()
+
     def _build_observed(self) -> None:
         """Build what counts what is used, and tells what the node is seen to do."""
         self.budgets = Budgets(
@@ -351,6 +370,7 @@ class Gateway:
                 connections=lambda: (self.server.open_connections, self.server.failed_handshakes),
                 functions=lambda: len(self.catalogue),
                 started_at=self._config.started_at,
+                audit_score=lambda: self.audit.score,
             )
         )
 
@@ -425,6 +445,8 @@ class Gateway:
             evidences=self.evidences,
             signatures=self.signatures,
             evidence=self.evidence,
+            reviews=self.reviews,
+            audit=self.audit,
             checks=self.check,
             make_backup=backups.prepare,
             sources=self.outside.statuses,
@@ -495,6 +517,7 @@ class Gateway:
         await self.playbooks.load()
         self.playbooks.start()
         self.health.start()
+        self.audit.start()
         self.running_logs.start()
         self.lag.start()
         self.numbers_told.start()
@@ -505,6 +528,7 @@ class Gateway:
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
         await self.watch.close()
+        await self.audit.close()
         await self.playbooks.close()
         await self.health.close()
         await self.budgets.close()

@@ -60,6 +60,8 @@ class Parts(NamedTuple):
     functions: Callable[[], int]
     """How many functions are deployed."""
     started_at: float
+    audit_score: Callable[[], int | None]
+    """How good the node was at its last audit; None: there was none yet."""
 
 
 def counting(facts: FactStream, catalogue: Catalogue) -> Registry:
@@ -191,6 +193,9 @@ class Observed:
         for name, kind, text, value in values:
             out.family(f"casemate_{name}", kind, text)
             out.sample("", value)
+        if (score := parts.audit_score()) is not None:
+            out.family("casemate_node_audit_score", "gauge", "Of 100, by the last audit.")
+            out.sample("", score)
         if entries is not None:
             out.family("casemate_journal_entries", "gauge", "Entries of the journal.")
             out.sample("", entries)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from casemate.advisories import Ecosystem, Judgement, Package, Place, judge
+from casemate.host_support.standing import Standing, State
 from casemate.maintenance.installed import installed
-from casemate.maintenance.support import Standing, State
 
 
 def own_packages() -> list[Package]:

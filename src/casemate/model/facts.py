@@ -221,6 +221,45 @@ class RiskAccepted(Fact, frozen=True, kw_only=True):
     risk: str
 
 
+class NodeAudited(Fact, frozen=True, kw_only=True):
+    """The score of the node, by its own audit, is another one than before."""
+
+    score: int
+    before: int
+    """-1: there was none."""
+    critical: int
+    high: int
+    medium: int
+    low: int
+
+
+class WeaknessFound(Fact, frozen=True, kw_only=True):
+    """The audit of the node finds something grave. Told once a day at most of each."""
+
+    rule: str
+    level: str
+    """`high` or `critical`."""
+    subject: str
+    reason: str
+    """What was seen."""
+    mended_by: str
+    """A command."""
+    count: int = 1
+
+
+class AccessReviewed(Fact, frozen=True, kw_only=True):
+    """Somebody looked at the rights of one, and had them kept or taken."""
+
+    subject: str
+    decision: str
+    """`keep` or `remove`."""
+    reason: str
+    own: bool
+    """Whether who looked is who has the rights, or made what has them."""
+    done: str
+    """What was taken, in words; empty: nothing was."""
+
+
 class JournalRestored(Fact, frozen=True, kw_only=True):
     """The journal is that of a backup, and goes on from there: what came after it is not in it."""
 

@@ -71,6 +71,12 @@ class Action(StrEnum):
 
     NODE_READ = "node:read"
     NODE_BACKUP = "node:backup"
+    NODE_AUDIT = "node:audit"
+    """See what of the running node is weak."""
+    ACCESS_READ = "access:read"
+    """See who and what has which rights, and when they were looked at."""
+    ACCESS_REVIEW = "access:review"
+    """Have rights kept, or taken where one may by itself; who did it and why is recorded."""
     METRICS_READ = "metrics:read"
     """See the numbers of the whole node, of all projects, at `/metrics`."""
     FUNCTION_READ = "function:read"

@@ -9,6 +9,7 @@ from typing import Any
 
 from casemate.model.principal import Action
 from casemate.operations import (
+    access,
     accounts,
     advisories,
     attestations,
@@ -35,6 +36,7 @@ from casemate.operations import (
     messages,
     metrics,
     node,
+    node_audit,
     objects,
     oidc,
     playbooks,
@@ -62,7 +64,7 @@ from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
-    *(node, check, backup),
+    *(node, node_audit, access, check, backup),
     *(functions, quarantine, advisories, triggers, grants, baselines, sources, bundles, signing),
     records,
     traces,

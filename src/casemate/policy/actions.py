@@ -57,6 +57,9 @@ def _on_data(kind: ResourceKind, group: str) -> Rule:
 RULES: dict[Action, Rule] = {
     Action.NODE_READ: _ON_NODE,
     Action.NODE_BACKUP: _ON_NODE,
+    Action.NODE_AUDIT: Rule((_P, _N)),
+    Action.ACCESS_READ: Rule((_P, _N)),
+    Action.ACCESS_REVIEW: _ON_NODE,
     Action.METRICS_READ: _ON_NODE,
     Action.FUNCTION_READ: _ON_FUNCTION,
     Action.FUNCTION_INVOKE: Rule((_F,), _CALLERS, (CAPABILITY,)),

@@ -161,6 +161,15 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.IncidentUpdated: Mapped(
         OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Incident updated"
     ),
+    facts.NodeAudited: Mapped(
+        OcsfClass.COMPLIANCE_FINDING, 2, Severity.INFORMATIONAL, "Node audited"
+    ),
+    facts.WeaknessFound: Mapped(
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.HIGH, "Weakness of the node"
+    ),
+    facts.AccessReviewed: Mapped(
+        OcsfClass.USER_ACCESS_MANAGEMENT, OTHER, Severity.LOW, "Access reviewed"
+    ),
     facts.IncidentActed: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Incident acted on"
     ),

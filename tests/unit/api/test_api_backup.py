@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from casemate.api.backup import OPERATIONS
+from casemate.api.backup import BACKUP_MADE, OPERATIONS
 from casemate.api.problems import response_to
 from casemate.api.service import Slots
 from casemate.facts import FactStream
 from casemate.model.errors import UnavailableError
 from casemate.model.principal import NODE, Action
+from support.parts import KeptValues
 from support.recorder import FakeRecorder
 
 (OPERATION,) = OPERATIONS
@@ -48,6 +49,7 @@ class Service:
         self.backups = Slots("backups", 1)
         self.recorder = FakeRecorder()
         self.facts = FactStream()
+        self.store = KeptValues()
         self._left = list(backups)
 
     async def make_backup(self) -> Backup:
@@ -110,6 +112,14 @@ def test_a_backup_is_sent_whole_and_released() -> None:
     assert headers["content-type"] == "application/x-tar"
     assert headers["cache-control"] == "no-store"
     assert (backup.closed, service.backups.free) == (1, 1)
+    assert float(service.store.values[BACKUP_MADE]) > 1e9
+
+
+def test_one_that_was_not_sent_whole_was_not_made() -> None:
+    service = Service(Backup(error=UnavailableError("the disk is full")))
+    with pytest.raises(UnavailableError):
+        asyncio.run(ask(app_of(service)))
+    assert service.store.values == {}
 
 
 def test_a_second_one_at_the_same_time_is_refused() -> None:

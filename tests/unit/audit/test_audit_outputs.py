@@ -13,6 +13,9 @@ from casemate.audit import outputs
 from casemate.audit.finding import Accepted, Finding, Report, Severity, Step
 from casemate.audit.model import Place, Unresolved
 from casemate.audit.rules.all import RULES
+from casemate.cli.node_audit import report_of
+from casemate.model.level import Level
+from casemate.operations.node_audit import NodeAuditReport, Weakness
 
 HOSTILE = "<script>alert(1)</script>\"'&\x1b[31m\u202e\ud800\x00]]>"
 
@@ -307,3 +310,25 @@ def test_every_rule_can_be_told_in_every_form(rule: object) -> None:
     made = report(finding(rule.id))  # type: ignore[attr-defined]
     for form in (outputs.sarif_of, outputs.html_of, outputs.junit_of, outputs.json_of):
         assert rule.id in form(made)  # type: ignore[attr-defined, operator]
+
+
+def test_sarif_of_a_node_is_as_the_standard_asks() -> None:
+    told = NodeAuditReport(
+        at=1.0,
+        score=60,
+        counts={},
+        weaknesses=(
+            Weakness(
+                rule="NODE-005",
+                level=Level.CRITICAL,
+                subject=HOSTILE,
+                seen=HOSTILE,
+                command="casemate serve",
+            ),
+        ),
+    )
+    document = json.loads(outputs.sarif_of(report_of(told, "http://node")))
+    jsonschema_rs.validator_for(SARIF).validate(document)
+    [run] = document["runs"]
+    [result] = run["results"]
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "NODE-005"

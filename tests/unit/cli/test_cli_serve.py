@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from casemate.host_support.standing import Standing, State
 from casemate.maintenance.doctor import Finding
-from casemate.maintenance.support import Standing, State
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def supported(monkeypatch) -> list[Standing]:
         Standing(name="kernel", state=State.GOOD, detail="5.10 until 2026-12-31"),
         Standing(name="restart", state=State.SOON, detail="it waits", next_step="reboot"),
     ]
-    monkeypatch.setattr("casemate.maintenance.support.support", lambda today: told)
+    monkeypatch.setattr("casemate.host_support.standing.support", lambda today: told)
     return told
 
 

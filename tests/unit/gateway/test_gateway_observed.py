@@ -100,6 +100,7 @@ class Played:
                 connections=lambda: (8, 9),
                 functions=lambda: 12,
                 started_at=1000.0,
+                audit_score=lambda: 83,
             )
         )
 

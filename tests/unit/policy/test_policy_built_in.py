@@ -39,7 +39,8 @@ MAY: dict[str, set[str]] = {
         *(RECORDS | DATA | DEAD_LETTERS),
     },
     "operator": {
-        *("node:read", "node:backup", "function:read", "function:alias", "function:remove"),
+        *("node:read", "node:backup", "node:audit", "function:read", "function:alias"),
+        "function:remove",
         *("function:quarantine", "function:release"),
         *("advisories:read", "advisories:write", "advisories:except"),
         *("incidents:read", "incidents:write"),
@@ -48,7 +49,8 @@ MAY: dict[str, set[str]] = {
         *RECORDS,
     },
     "auditor": {
-        *("node:read", "function:read", "grant:read", "secret:list", "account:read"),
+        *("node:read", "node:audit", "access:read", "access:review", "function:read"),
+        *("grant:read", "secret:list", "account:read"),
         *("policy:read", "dead-letter:read", "journal:read", "findings:read", *RECORDS),
         "advisories:read",
         *("incidents:read",),

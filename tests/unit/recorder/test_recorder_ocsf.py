@@ -75,6 +75,28 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "value": "resolved",
         "text": "mended",
     },
+    facts.NodeAudited: {
+        "score": 80,
+        "before": -1,
+        "critical": 0,
+        "high": 1,
+        "medium": 2,
+        "low": 3,
+    },
+    facts.WeaknessFound: {
+        "rule": "NODE-005",
+        "level": "critical",
+        "subject": "address:0.0.0.0:80",
+        "reason": "without TLS",
+        "mended_by": "casemate serve",
+    },
+    facts.AccessReviewed: {
+        "subject": "user:ada",
+        "decision": "keep",
+        "reason": "still there",
+        "own": False,
+        "done": "",
+    },
     facts.IncidentActed: {
         "incident": "inc_1",
         "action": "quarantine",

@@ -56,13 +56,16 @@ def _parts(report: Report) -> Iterator[str]:
         f"<p>{report.functions} function(s), {report.rules} rules, "
         f"{len(report.accepted)} accepted.</p>"
     )
+    if report.score is not None:
+        versions = "; ".join(f"{name} {text}" for name, text in report.versions.items())
+        yield f"<p>Score {report.score} of 100. {_safe(versions)}</p>"
     if report.paths:
         yield "<h1>Ways of an attacker</h1>" + svg_of(list(report.paths)) + "<ol>"
         for path in report.paths[:_MAX_PATHS]:
             yield f"<li>{_safe(path.text)} <code>{_safe(path.place)}</code></li>"
         yield "</ol>"
     for each in report.findings[:_MAX_SHOWN]:
-        yield from _finding(each)
+        yield from _finding(each, report)
     yield from _privileges(report)
     if len(report.findings) > _MAX_SHOWN:
         yield f"<p>{len(report.findings) - _MAX_SHOWN} more are not shown.</p>"
@@ -107,8 +110,8 @@ def _privileges(report: Report) -> Iterator[str]:
         yield "</details>"
 
 
-def _finding(each: Finding) -> Iterator[str]:
-    rule = rule_of(each.rule)
+def _finding(each: Finding, report: Report) -> Iterator[str]:
+    rule = rule_of(each.rule, report)
     name = f"{each.severity.value} {_safe(each.rule)} {_safe(each.title)}"
     yield f'<article class="{each.severity.value}"><h2>{name}</h2>'
     yield f"<p><code>{_safe(each.place)}</code> {_safe(each.function)}</p><p>{_safe(each.text)}</p>"

@@ -23,10 +23,10 @@ def json_of(report: Report) -> str:
             {"name": name, "kind": kind, "functions": count}
             for name, kind, count in report.applications
         ],
-        "findings": [finding_fields(each) for each in report.findings],
+        "findings": [finding_fields(each, report) for each in report.findings],
         "accepted": [
             {
-                **finding_fields(each.finding),
+                **finding_fields(each.finding, report),
                 "by": each.by,
                 "reason": each.reason,
                 "until": each.until,
@@ -41,6 +41,8 @@ def json_of(report: Report) -> str:
         "counts": {"files": report.files, "functions": report.functions, "rules": report.rules},
         "seconds": report.seconds,
     }
+    if report.score is not None:
+        document |= {"score": report.score, "versions": report.versions}
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
@@ -77,9 +79,9 @@ def privileges_fields(each: Privileges) -> dict[str, Any]:
     }
 
 
-def finding_fields(finding: Finding) -> dict[str, Any]:
+def finding_fields(finding: Finding, report: Report) -> dict[str, Any]:
     """Return a finding as plain data."""
-    rule = rule_of(finding.rule)
+    rule = rule_of(finding.rule, report)
     return {
         "rule": finding.rule,
         "title": finding.title,

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import casemate
-from casemate.audit.finding import Accepted, Finding, Report, Severity
+from casemate.audit.finding import Accepted, Description, Finding, Report, Severity
 from casemate.audit.model import Place
 from casemate.audit.outputs.rules import rule_of
 from casemate.audit.rule import Rule
@@ -42,7 +42,9 @@ def sarif_of(report: Report) -> str:
             "driver": {
                 "name": "casemate audit",
                 "version": casemate.__version__,
-                "rules": [_rule(rule) for name in used if (rule := rule_of(name)) is not None],
+                "rules": [
+                    _rule(rule) for name in used if (rule := rule_of(name, report)) is not None
+                ],
             }
         },
         "columnKind": "unicodeCodePoints",
@@ -66,7 +68,7 @@ def sarif_of(report: Report) -> str:
     return json.dumps(document, indent=2)
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: Rule | Description) -> dict[str, Any]:
     tags = ["security", f"external/cwe/cwe-{rule.cwe:03d}", rule.owasp, f"risk-{rule.risk.value}"]
     return {
         "id": rule.id,

@@ -56,6 +56,11 @@ def lines_of(
     told = ", ".join(f"{counts[s]} {s.value}" for s in reversed(Severity) if counts[s]) or "none"
     hidden = len(report.findings) - len(shown)
     more = f" ({hidden} not shown: --least info)" if hidden else ""
+    if report.score is not None:
+        if report.versions:
+            yield Line("; ".join(f"{name} {text}" for name, text in report.versions.items()))
+        yield Line(f"Score {report.score} of 100. {len(report.findings)} finding(s): {told}{more}.")
+        return
     applications = len(report.applications)
     yield Line(
         f"{len(report.findings)} finding(s): {told}{more}. {report.functions} function(s) in "

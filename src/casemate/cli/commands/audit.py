@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from casemate.cli.errors import CommandError, ExitCode, UsageError
+from casemate.cli.node_audit import node_report, print_history
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import (
     BOLD,
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from casemate.audit import Options, Report
 
 app = new_app()
+
+NODE = "node"
+"""What is audited then is the running node; a folder of that name is `./node`."""
 
 
 class Format(StrEnum):
@@ -51,7 +56,11 @@ class Grave(StrEnum):
 
 
 _Path = Annotated[
-    Path, typer.Argument(metavar="PATH", help="A folder, or one template or manifest.")
+    str,
+    typer.Argument(
+        metavar="PATH",
+        help="A folder, or one template or manifest; `node`: the running node itself.",
+    ),
 ]
 _Format = Annotated[Format, typer.Option("--format", help="How the report is printed.")]
 _Out = Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the report there.")]
@@ -97,6 +106,13 @@ _Privileges = Annotated[
         "--privileges", help="Print what each function is granted, needs, and what is enough."
     ),
 ]
+_History = Annotated[
+    bool, typer.Option("--history", help="Of a node: print how its score changed.")
+]
+_Project = Annotated[
+    str | None,
+    typer.Option("--project", metavar="PROJECT", help="Of a node: only what is of this project."),
+]
 _Notes = Annotated[bool, typer.Option("--notes", help="Print all that could not be resolved.")]
 
 
@@ -109,10 +125,14 @@ $ casemate audit . --format sarif --out audit.sarif
 $ casemate audit . --since origin/main
 $ casemate audit . --privileges
 $ casemate audit . --duties
+The running node itself
+$ casemate audit node
+$ casemate audit node --format html --out node.html
+$ casemate audit node --history
 """,
 )
 def audit(
-    path: _Path = Path(),
+    path: _Path = ".",
     format: _Format = Format.TERMINAL,
     json: JsonOption = False,
     out: _Out = None,
@@ -129,8 +149,10 @@ def audit(
     paths: _Paths = False,
     privileges: _Privileges = False,
     notes: _Notes = False,
+    history: _History = False,
+    project: _Project = None,
 ) -> None:
-    """Find what is wrong with an application before it is deployed.
+    """Find what is wrong with an application, or with the running node.
 
     It reads projects of Casemate, AWS SAM and CloudFormation templates (CDK's too), serverless.yml,
     plans of Terraform in JSON, stacks of OpenFaaS, services of Knative and functions of Google
@@ -139,24 +161,70 @@ def audit(
     The exit code is 1 for findings as grave as --fail-on, and 2 if nothing could be audited. A
     finding is accepted by a comment at its line or the one above, until a day:
     `# casemate: allow API-001 until=2027-01-01 reason=the public catalogue`
-    """
-    from casemate.audit import Severity
 
+    `casemate audit node` asks the running node what of itself is weak: settings, tokens, roles,
+    grants, exceptions, versions, backups, what is sent elsewhere. A folder of that name is
+    `./node`.
+    """
     if dry_run and not fix:
         raise UsageError("--dry-run is for --fix.")
-    report = _audited(path, _options(path, rule, without, baseline, since))
+    for_files = {
+        "--baseline": baseline, "--write-baseline": write_baseline, "--since": since,
+        "--fix": fix, "--duties": duties, "--paths": paths, "--notes": notes,
+        "--privileges": privileges,
+    }  # fmt: skip
+    if path == NODE:
+        _require_none(for_files, "is for files; a folder called node is ./node")
+        if history:
+            print_history(json=json)
+            return
+        report = node_report(project, rule or (), without or ())
+        _print(report, Format.JSON if json else format, out, fail_on, least)
+        return
+    _require_none({"--history": history, "--project": project}, "is for `audit node`")
+    place = Path(path)
+    report = _audited(place, _options(place, rule, without, baseline, since))
     if write_baseline is not None:
         _write_baseline(write_baseline, report)
-        return
-    if fix:
-        _fix(path, report, dry_run=dry_run)
-        return
-    if duties:
-        _print_duties(path, report, json=json)
-    elif json or format is not Format.TERMINAL or out is not None:
-        _print_document(report, Format.JSON if json else format, out, Severity(fail_on.value))
+    elif fix:
+        _fix(place, report, dry_run=dry_run)
+    elif duties:
+        _print_duties(place, report, json=json)
+        _end(report, fail_on)
     else:
-        _print_lines(report, Severity(least.value), notes=notes, paths=paths, privileges=privileges)
+        how = Format.JSON if json else format
+        shown = {"notes": notes, "paths": paths, "privileges": privileges}
+        _print(report, how, out, fail_on, least, shown)
+
+
+def _require_none(options: Mapping[str, object], why: str) -> None:
+    """Raise UsageError if an option was given that is for something else."""
+    for name, given in options.items():
+        if given:
+            raise UsageError(f"{name} {why}.")
+
+
+def _print(
+    report: Report,
+    format: Format,
+    out: Path | None,
+    fail_on: Grave,
+    least: Grave,
+    shown: Mapping[str, bool] | None = None,
+) -> None:
+    """Print a report, with what is `shown` beside findings, and end the command by them."""
+    from casemate.audit import Severity
+
+    if format is not Format.TERMINAL or out is not None:
+        _print_document(report, format, out, Severity(fail_on.value))
+    else:
+        _print_lines(report, Severity(least.value), shown or {})
+    _end(report, fail_on)
+
+
+def _end(report: Report, fail_on: Grave) -> None:
+    from casemate.audit import Severity
+
     if report.at_least(Severity(fail_on.value)):
         raise typer.Exit(ExitCode.FAILURE)
 
@@ -227,9 +295,7 @@ def _print_document(report: Report, format: Format, out: Path | None, fail_on: o
         print_text(text.removesuffix("\n"))
 
 
-def _print_lines(
-    report: Report, least: object, *, notes: bool, paths: bool, privileges: bool
-) -> None:
+def _print_lines(report: Report, least: object, shown: Mapping[str, bool]) -> None:
     from casemate.audit import Severity
     from casemate.audit.outputs import lines_of
 
@@ -242,10 +308,10 @@ def _print_lines(
     }
     for line in lines_of(
         report,
-        all_notes=notes,
+        all_notes=shown.get("notes", False),
         least=Severity(str(least)),
-        paths=paths,
-        privileges=privileges,
+        paths=shown.get("paths", False),
+        privileges=shown.get("privileges", False),
     ):
         print_line(line.text, styles[line.severity] if line.severity is not None else None)
 

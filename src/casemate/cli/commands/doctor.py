@@ -27,10 +27,10 @@ def doctor(json: JsonOption = False) -> None:
     they are to be compared with what their projects say of vulnerabilities.
     """
     from casemate.advisories import default_place
+    from casemate.host_support.standing import support
     from casemate.maintenance.doctor import examine
     from casemate.maintenance.libraries import libraries
     from casemate.maintenance.own_packages import own_standing
-    from casemate.maintenance.support import support
 
     with progress("Trying every protection"):
         findings = examine()

@@ -76,13 +76,20 @@ def host_support() -> _HostSupport:
 
 def support(today: date, *, root: Path = Path("/"), release: str | None = None) -> list[Standing]:
     """Return how everything stands on a day. `root` is where the host's files are."""
+    distribution, kernel, restart, *old = host_today(today, root=root, release=release)
+    return [*_pythons(today), distribution, kernel, _updates(today, root), restart, *old]
+
+
+def host_today(
+    today: date, *, root: Path = Path("/"), release: str | None = None
+) -> list[Standing]:
+    """Return how the host stands by its files alone, at once: no program is asked."""
+    release = release or platform.release()
     distribution = _distribution(today, root)
     return [
-        *_pythons(today),
         distribution,
-        _kernel(today, release or platform.release(), distribution),
-        _updates(today, root),
-        _restart(root, release or platform.release()),
+        _kernel(today, release, distribution),
+        _restart(root, release),
         *_old_files(today),
     ]
 

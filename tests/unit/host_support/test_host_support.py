@@ -15,9 +15,9 @@ from casemate.advisories.importing import Wanted, import_advisories
 from casemate.build import RuntimeStatus, end_of_life
 from casemate.build.interpreters import Interpreter, choose_interpreter
 from casemate.build.support import OLD_DAYS, old_file_warning, python_support
-from casemate.maintenance import support as module
+from casemate.host_support import standing as module
+from casemate.host_support.standing import Standing, State, host_support, support
 from casemate.maintenance.own_packages import own_packages, own_standing
-from casemate.maintenance.support import Standing, State, host_support, support
 from support.advisories import import_records, record
 
 TODAY = date(2026, 11, 27)

@@ -1,0 +1,228 @@
+"""Rules about what is kept elsewhere, who is told, decoys, and access reviews."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from shlex import quote
+
+from casemate.model.level import Level
+from casemate.node_audit.functions import day_of
+from casemate.node_audit.rule import DAY, Risk, Rule, Seen, days
+from casemate.node_audit.state import NodeState, Outlet, ReviewState
+
+BACKUP_DAYS = 7
+NO_BACKUP_DAYS = 30
+PLACE_SECONDS = 2 * DAY
+"""A place that took no checkpoint for as long is told of."""
+CHECK_DAYS = 30
+
+
+def _backup(state: NodeState) -> Iterator[Seen]:
+    at = state.backup_at
+    if at is None or state.now - at <= BACKUP_DAYS * DAY:
+        return
+    age = state.now - at
+    seen = "No backup was ever fetched whole." if at == 0 else f"The last is {days(age)} old."
+    grave = at > 0 and age > NO_BACKUP_DAYS * DAY
+    yield Seen(
+        subject="backup",
+        seen=seen,
+        command="casemate backup FILE",
+        level=Level.HIGH if grave else None,
+    )
+
+
+def _check(state: NodeState) -> Iterator[Seen]:
+    at = state.checked_at
+    if at is not None and at > 0 and state.now - at > CHECK_DAYS * DAY:
+        yield Seen(
+            subject="check",
+            seen=f"All that is kept was checked {days(state.now - at)} ago.",
+            command="casemate check",
+        )
+
+
+def _checkpoints(state: NodeState) -> Iterator[Seen]:
+    if state.places is None:
+        return
+    if not state.places:
+        yield Seen(
+            subject="checkpoints",
+            seen="Checkpoints of the journal are sent nowhere.",
+            command="casemate serve --config FILE",
+        )
+    yield from _failing(state.places, "place", "takes no checkpoints")
+    for place in state.places:
+        if not place.problem and 0 < place.at < state.now - PLACE_SECONDS:
+            yield Seen(
+                subject=f"place:{place.name}",
+                seen=f"The place {place.name} took its last checkpoint "
+                f"{days(state.now - place.at)} ago.",
+                command="casemate journal head",
+            )
+
+
+def _failing(outlets: tuple[Outlet, ...], kind: str, what: str) -> Iterator[Seen]:
+    commands = {"place": "casemate journal head", "channel": "casemate alert test"}
+    for one in outlets:
+        if one.problem:
+            command = commands.get(kind, "casemate metrics")
+            name = f" {quote(one.name)}" if kind == "channel" else ""
+            yield Seen(
+                subject=f"{kind}:{one.name}",
+                seen=f"The {kind} {one.name} {what}: {one.problem}",
+                command=command + name,
+                level=Level.HIGH,
+            )
+
+
+def _channels(state: NodeState) -> Iterator[Seen]:
+    if state.channels is None:
+        return
+    if not state.channels:
+        yield Seen(
+            subject="alerts",
+            seen="Nobody is told of what the rules of detection find.",
+            command="casemate serve --config FILE",
+        )
+    yield from _failing(state.channels, "channel", "takes no alerts")
+
+
+def _exports(state: NodeState) -> Iterator[Seen]:
+    if state.exports is None:
+        return
+    if not state.exports:
+        yield Seen(
+            subject="exports",
+            seen="Nothing of what happens is sent to another machine.",
+            command="casemate serve --config FILE",
+        )
+    yield from _failing(state.exports, "export", "takes nothing")
+
+
+def _silences(state: NodeState) -> Iterator[Seen]:
+    for one in state.silences or ():
+        yield Seen(
+            subject=f"silence:{one.rule}",
+            seen=f"Nobody is told of {one.rule} until {day_of(one.until)}, by {one.by}: "
+            f"{one.reason}",
+            command=f"casemate alert silence {quote(one.rule)} --for 0s --reason TEXT",
+            until=one.until,
+        )
+
+
+def _decoys_off(state: NodeState) -> Iterator[Seen]:
+    for one in state.decoys_off or ():
+        yield Seen(
+            subject=f"decoy:{one.project}/{one.kind}",
+            seen=f"The decoy {one.kind} of {one.project} is off, by {one.by}: {one.reason}",
+            command=f"casemate decoys enable {one.project} {one.kind}",
+            project=one.project,
+        )
+
+
+def _touches(state: NodeState) -> Iterator[Seen]:
+    found = defaultdict(list)
+    for one in state.touches or ():
+        found[one.project, one.by].append(one.at)
+    for (project, by), moments in found.items():
+        yield Seen(
+            subject=f"touch:{project}:{by}",
+            seen=f"{by} touched a decoy of {project or 'the node'}, last "
+            f"{days(state.now - max(moments))} ago.",
+            command="casemate journal search --kind DecoyTouched",
+            project=project,
+            count=len(moments),
+        )
+
+
+def _grouped(reviews: list[ReviewState]) -> Iterator[tuple[str, str, list[ReviewState]]]:
+    found = defaultdict(list)
+    for one in reviews:
+        found[one.project, one.kind].append(one)
+    for (project, kind), same in sorted(found.items()):
+        yield project, kind, same
+
+
+def _overdue(state: NodeState) -> Iterator[Seen]:
+    due = [one for one in state.reviews or () if one.due <= state.now]
+    for project, kind, same in _grouped(due):
+        oldest = max(state.now - one.due for one in same)
+        of = f" of {project}" if project else ""
+        several = f"rights of {len(same)} of kind {kind}{of}"
+        yield Seen(
+            subject=f"review:{kind}:{project}",
+            seen=f"The {several} are to be looked at again, one since {days(oldest)}.",
+            command="casemate access review --overdue",
+            project=project,
+            count=len(same),
+            level=Level.HIGH if oldest > state.review_days * DAY else None,
+        )
+
+
+def _own_reviews(state: NodeState) -> Iterator[Seen]:
+    for project, kind, same in _grouped([one for one in state.reviews or () if one.own]):
+        yield Seen(
+            subject=f"own-review:{kind}:{project}",
+            seen=f"The rights of {len(same)} of kind {kind} were looked at last by who has them, "
+            f"or who made what has them: {', '.join(one.id for one in same[:5])}.",
+            command="casemate access review",
+            project=project,
+            count=len(same),
+        )
+
+
+_M = Risk.MONITORING
+RULES = (
+    Rule(
+        id="NODE-060", title="There is no fresh backup", risk=Risk.RESPONSIBILITY,
+        level=Level.MEDIUM, owasp="SAS-06", cwe=1053, attack="T1490", check=_backup,
+        why="What happened since is gone with the disk.",
+    ),
+    Rule(
+        id="NODE-061", title="What is kept was not checked for long", risk=Risk.RESPONSIBILITY,
+        level=Level.LOW, owasp="SAS-10", cwe=354, check=_check,
+        why="What is damaged by then is found when it is needed.",
+    ),
+    Rule(
+        id="NODE-062", title="Checkpoints are not kept elsewhere", risk=_M, level=Level.MEDIUM,
+        owasp="SAS-10", cwe=778, attack="T1070", check=_checkpoints,
+        why="Who owns the host can write another journal, and nothing outside disagrees.",
+    ),
+    Rule(
+        id="NODE-063", title="Alerts reach nobody", risk=_M, level=Level.MEDIUM, owasp="SAS-10",
+        cwe=223, attack="T1562", check=_channels,
+        why="An attack that is found, and told to nobody, goes on.",
+    ),
+    Rule(
+        id="NODE-064", title="What happens is on this machine alone", risk=_M, level=Level.LOW,
+        owasp="SAS-10", cwe=778, attack="T1070", check=_exports,
+        why="With the machine, all that could tell what happened is gone.",
+    ),
+    Rule(
+        id="NODE-065", title="Alerts of a rule are silenced", risk=_M, level=Level.LOW,
+        owasp="SAS-10", cwe=223, attack="T1562", check=_silences,
+        why="Who attacks meanwhile in just that way is noticed by nobody.",
+    ),
+    Rule(
+        id="NODE-066", title="A decoy is off", risk=_M, level=Level.MEDIUM, owasp="SAS-10",
+        cwe=223, attack="T1562", check=_decoys_off,
+        why="An intruder who looks around touches nothing then that tells of it.",
+    ),
+    Rule(
+        id="NODE-067", title="A decoy was touched", risk=_M, level=Level.HIGH, owasp="SAS-10",
+        cwe=223, attack="T1078", check=_touches,
+        why="Nothing honest touches one.",
+    ),
+    Rule(
+        id="NODE-070", title="An access review is overdue", risk=Risk.PERMISSIONS,
+        level=Level.MEDIUM, owasp="SAS-05", cwe=1052, attack="T1078", check=_overdue,
+        why="Rights that nobody looks at grow: people leave, and what they made stays.",
+    ),
+    Rule(
+        id="NODE-071", title="Rights were looked at by who has them", risk=Risk.PERMISSIONS,
+        level=Level.LOW, owasp="SAS-05", cwe=654, check=_own_reviews,
+        why="Nobody misses a right of one's own.",
+    ),
+)  # fmt: skip

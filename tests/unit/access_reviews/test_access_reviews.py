@@ -1,0 +1,139 @@
+"""What is remembered of access reviews: of whom, of which rights, until when."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from casemate.access_reviews import Holder, Reviews, reviews
+from casemate.access_reviews.rights import MAX_RIGHTS, rights_of
+from casemate.model.deployment import Version
+from casemate.model.errors import QuotaError
+from casemate.model.function import FunctionSpec
+from casemate.model.grant import Grant, GrantKind
+from casemate.model.principal import RoleBinding
+from casemate.operations.access import AccessKind
+from casemate.store.errors import StoreError
+from support.parts import KeptValues
+
+DAY = 86_400.0
+NOW = 1_795_000_000.0
+
+
+def holder(name: str = "ada", role: str = "developer", since: float = NOW - 10 * DAY) -> Holder:
+    bindings = (RoleBinding(role=role, project="shop"),)
+    return Holder(AccessKind.USER, f"user:{name}", name, since, bindings)
+
+
+def kept_in(store: KeptValues, clock: Any = lambda: NOW) -> Reviews:
+    return Reviews(store, clock)  # type: ignore[arg-type]
+
+
+def test_a_review_is_of_the_rights_that_were_looked_at_and_of_who_had_them() -> None:
+    async def run() -> None:
+        store = KeptValues()
+        kept = kept_in(store)
+        await kept.load()
+        assert kept.due(holder()) == NOW + 80 * DAY
+        await kept.keep(holder(), by="user:bob", reason="x", own=False)
+        again = kept_in(store)
+        await again.load()
+        assert again.due(holder()) == NOW + 90 * DAY
+        assert again.due(holder(role="owner")) == NOW + 80 * DAY, "other rights"
+        assert again.of(holder(role="owner")) is not None, "who looked is still told"
+        newcomer = holder(since=NOW + 1)
+        assert again.of(newcomer) is None and again.due(newcomer) == NOW + 1 + 90 * DAY
+        await again.set_days(30)
+        third = kept_in(store)
+        await third.load()
+        assert third.days == 30 and third.due(holder()) == NOW + 30 * DAY
+
+    asyncio.run(run())
+
+
+def test_rights_of_a_function_are_its_grants() -> None:
+    def function(*grants: Grant, **more: Any) -> Holder:
+        version = Version(
+            project="shop",
+            function="cart",
+            number=1,
+            digest="a" * 64,
+            spec=FunctionSpec(name="cart", handler="app:handler", grants=grants, **more),
+            created_at=1.0,
+            created_by="user:ada",
+        )
+        name = "shop/cart"
+        return Holder(AccessKind.FUNCTION, f"function:{name}", name, 1.0, version=version)
+
+    read = Grant(kind=GrantKind.TABLE, name="t", actions=("get",))
+    assert function(read).fingerprint == function(read).fingerprint
+    others = {function().fingerprint, function(public=True).fingerprint}
+    assert len({function(read).fingerprint, *others}) == 3
+    many = function(
+        *(Grant(kind=GrantKind.TABLE, name=f"t{n}", actions=("get",)) for n in range(150))
+    )
+    assert len(rights_of(many, None)) == MAX_RIGHTS + 1
+    assert rights_of(many, None)[-1] == "and 50 more"
+    assert rights_of(function(), None) == ("is granted nothing",)
+
+
+def test_what_is_gone_is_forgotten_but_not_what_came_meanwhile() -> None:
+    async def run() -> None:
+        kept = kept_in(KeptValues())
+        await kept.load()
+        await kept.keep(holder("ada"), by="user:bob", reason="x", own=False)
+        await kept.keep(holder("gone"), by="user:bob", reason="x", own=False)
+        await kept.forget_others({"user:ada"}, before=NOW)
+        assert kept.of(holder("gone")) is not None, "it was reviewed after the list was made"
+        await kept.forget_others({"user:ada"}, before=NOW + 1)
+        assert kept.of(holder("gone")) is None and kept.of(holder("ada")) is not None
+
+    asyncio.run(run())
+
+
+def test_they_are_bounded_in_number_and_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        monkeypatch.setattr(reviews, "MAX_REVIEWS", 2)
+        kept = kept_in(KeptValues())
+        await kept.load()
+        for name in ("a", "b", "a"):
+            await kept.keep(holder(name), by="user:bob", reason="x", own=False)
+        with pytest.raises(QuotaError):
+            await kept.keep(holder("c"), by="user:bob", reason="x", own=False)
+
+    asyncio.run(run())
+    longest = msgspec.json.encode(
+        reviews._Kept(
+            review=msgspec.convert(
+                {
+                    "subject": "token:" + "f" * 64,
+                    "at": NOW,
+                    "by": "token:" + "f" * 64,
+                    "reason": "\x01" * 300,
+                    "own": True,
+                },
+                reviews.AccessReview,
+            ),
+            rights="f" * 16,
+        )
+    )
+    # Spread over 64 values of the store: twice the mean of one is room enough.
+    assert len(longest) * 20_000 / 64 < 1 << 20
+
+
+def test_what_cannot_be_read_is_told_and_tried_again() -> None:
+    async def run() -> None:
+        store = KeptValues()
+        store.values["access review settings"] = b"{"
+        kept = kept_in(store)
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                await kept.load()
+        store.values["access review settings"] = b'{"days":7}'
+        await asyncio.gather(*(kept.load() for _ in range(5)))
+        assert kept.days == 7
+
+    asyncio.run(run())
