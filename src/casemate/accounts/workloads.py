@@ -81,6 +81,8 @@ class Workloads:
         self._issuers: dict[str, KeySource[Issuer]] = {}
         self._used: dict[str, float] = {}
         """Names of tokens that ID tokens were exchanged for, with until when those are valid."""
+        self._seen: dict[str, float] = {}
+        """When workloads signed in last, by name: their tokens are forgotten once they are over."""
 
     async def load(self) -> None:
         """Read what is stored; the directory has been read before."""
@@ -90,26 +92,23 @@ class Workloads:
         for token in self._directory.tokens.values():
             if token.created_by.startswith(MADE_BY):
                 self._used[token.name] = token.created_at + MAX_AGE + SKEW
+                name = token.created_by.removeprefix(MADE_BY)
+                self._seen[name] = max(token.created_at, self._seen.get(name, 0.0))
 
     def all(self) -> tuple[Workload, ...]:
         """Return every workload that is trusted, by name."""
         return tuple(self._trusted[name] for name in sorted(self._trusted))
 
     def seen_at(self, name: str) -> float | None:
-        """Return when a workload signed in last, by the tokens that there are of it."""
+        """Return when a workload signed in last; None if never, as far as tokens are kept."""
         return self.seen().get(name)
 
     def seen(self) -> dict[str, float]:
         """Return when each workload signed in last; those that never did are left out."""
-        found: dict[str, float] = {}
-        for token in tuple(self._directory.tokens.values()):
-            if token.created_by.startswith(MADE_BY):
-                name = token.created_by.removeprefix(MADE_BY)
-                found[name] = max(token.created_at, found.get(name, 0.0))
         return {
-            one.name: found[one.name]
+            one.name: at
             for one in self._trusted.values()
-            if found.get(one.name, 0.0) >= one.created_at
+            if (at := self._seen.get(one.name, 0.0)) >= one.created_at
         }
 
     async def add(self, workload: Workload, *, by: Principal) -> None:
@@ -233,6 +232,7 @@ class Workloads:
         )
         await self._directory.add_token(issued.token)
         self._used[name] = now + MAX_AGE + SKEW
+        self._seen[trusted.name] = now
         return issued
 
 

@@ -239,6 +239,21 @@ def test_they_are_there_after_a_restart(pipelines: Pipelines) -> None:
     assert pipelines.login(pipelines.token(jti="2"))
 
 
+def test_it_is_known_when_one_signed_in_last(pipelines: Pipelines) -> None:
+    pipelines.add()
+    assert pipelines.workloads.seen_at("shop-main") is None
+    pipelines.login()
+    at = pipelines.world.clock()
+    pipelines.world.clock.now += 3600
+    pipelines.world.run(pipelines.world.accounts.flush())
+    assert pipelines.workloads.seen_at("shop-main") == at, "its token is over and forgotten"
+    pipelines.world.start()
+    assert pipelines.workloads.seen() == {"shop-main": at}
+    pipelines.world.run(pipelines.workloads.remove("shop-main", by=pipelines.world.owner))
+    pipelines.add()
+    assert pipelines.workloads.seen() == {}, "another one of that name"
+
+
 @pytest.mark.parametrize(
     ("change", "error"),
     [
