@@ -212,6 +212,7 @@ def test_a_pipeline_is_listed_without_its_tokens_and_trusted_no_more(ask: Asking
         bindings=workload.bindings,
     )
     ask.world.run(accounts._directory.add_token(session.token))
+    accounts.workloads._seen["ci"] = session.token.created_at
     found = listed(ask)
     assert f"token:{session.token.id}" not in found
     assert found["workload:ci"]["last_used"] == session.token.created_at
