@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import Any
 
 from casemate.audit.privileges import attributes, calls
@@ -41,12 +42,20 @@ def value(reader: Reader, node: ast.expr | None) -> Values:
 
 
 def _constant(reader: Reader, node: ast.Constant) -> Values:
-    if isinstance(node.value, str) and len(node.value) <= _MAX_TEXT:
-        if node.value.startswith(("s3://", "s3a://", "storages.backends.s3")):
-            # A library that is given such an address reads it by itself.
-            reader.open("s3", node, f"{node.value[:60]!r} may be read by a library")
-        return frozenset((Text(node.value),))
-    return DATA
+    if not isinstance(node.value, str):
+        return DATA
+    if node.value.startswith(_READ_BY_LIBRARIES):
+        # A library that is given such an address reads it by itself.
+        reader.open("s3", node, f"{node.value[:60]!r} may be read by a library")
+    return _text(node.value)
+
+
+_READ_BY_LIBRARIES = ("s3://", "s3a://", "storages.backends.s3")
+
+
+@lru_cache(maxsize=8_192)
+def _text(text: str) -> Values:
+    return frozenset((Text(text),)) if len(text) <= _MAX_TEXT else DATA
 
 
 def _name(reader: Reader, node: ast.Name) -> Values:
