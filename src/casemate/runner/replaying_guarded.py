@@ -29,7 +29,7 @@ MAX_TOLD = 16
 _MAX_TEXT = 200
 _SECONDS = 3600.0
 _NOT_LOADED, _NOT_READ = "not-loaded", "not-read"
-_NETWORK = {
+_NETWORK: dict[str, Callable[[tuple[Any, ...]], Any]] = {
     "socket.connect": lambda arguments: arguments[1][0] if _named(arguments[1]) else None,
     "socket.sendto": lambda arguments: arguments[1][0] if _named(arguments[1]) else None,
     "socket.getaddrinfo": lambda arguments: arguments[0],
@@ -42,7 +42,9 @@ class ToldChannel(RecordedChannel):
     """Answers as it was answered, and notes what was not, and what was denied."""
 
     def __init__(self, frames: list[tuple[bool, dict[str, Any], bytes]]) -> None:
-        """Answer what was asked in these frames."""
+        """Answer what was asked in these frames. TypeError for what none are."""
+        if not all(isinstance(head, dict) for _, head, _ in frames):
+            raise TypeError("the head of a frame is no object")
         super().__init__(frames)
         self.open = True
         self.labels: Labels | None = None
