@@ -101,9 +101,11 @@ def test_a_replay_shows_whether_a_version_closes_it(node: TestNode, tmp_path: Pa
     node.wait_until(found)
     node.wait_until(lambda: len(recordings()) == 2)
 
+    [id] = found()
+
     def replayed(*arguments: str) -> tuple[int, dict[str, Any]]:
         folder = ("--manifest", str(tmp_path), "--function", "t/refund", "--json")
-        ran = casemate(node, "replay", found()[0], *arguments, *folder)
+        ran = casemate(node, "replay", id, *arguments, *folder)
         assert "Ada" not in ran.stdout and "OR" not in ran.stdout, ran.stdout
         return ran.returncode, json.loads(ran.stdout)
 
@@ -116,12 +118,11 @@ def test_a_replay_shows_whether_a_version_closes_it(node: TestNode, tmp_path: Pa
     assert text in CODE
     (tmp_path / "app.py").write_text(CODE.replace(text, '"SELECT ?", (event["name"],))'))
     node.deploy(tmp_path)
-    code, told = replayed()
+    code, told = replayed("--version", "2")
     assert (code, told["verdict"]) == (0, "closed"), told
     assert [row["shown"] for row in told["functions"][0]["rows"]] == ["gone", "same"], told
-    assert replayed("--version", "1")[1]["verdict"] == "open", "its bundle is still there"
     read = node.get("/journal", kind="OperationPerformed", search="showRecording")["entries"]
-    assert len(read) == 6, "that recordings were looked at is on record"
+    assert len(read) == 4, "that recordings were looked at is on record"
 
 
 def test_what_there_is_not_is_3_and_a_wrong_word_2(node: TestNode) -> None:
