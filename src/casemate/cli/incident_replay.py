@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from casemate.model.function import FunctionSpec
     from casemate.model.recording import Recording, RecordingSummary
 
-SECONDS = 30.0
-"""How long an event may take."""
+SECONDS, MOST_SECONDS = 30.0, 120.0
+"""How long an event may take, and one of a function with a longer timeout."""
 MAX_SECONDS = 900.0
 """How long all of them may."""
 _ENVIRONMENT = {"HOME": "/tmp", "TMPDIR": "/tmp"}  # noqa: S108  # nosec B108
@@ -97,7 +97,8 @@ class Replayer:
         except (CasemateError, msgspec.MsgspecError, ValueError) as error:
             return _Not(getattr(error, "message", "it is not recorded as it is now"))
         data = msgspec.json.encode(job) + b"\n"
-        return run_job(self._built, data, Again, seconds=SECONDS)
+        seconds = min(max(SECONDS, self._built.manifest.function.limits.timeout), MOST_SECONDS)
+        return run_job(self._built, data, Again, seconds=seconds)
 
 
 @dataclass(frozen=True)

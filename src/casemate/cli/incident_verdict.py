@@ -87,8 +87,8 @@ class Again:
     denied: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     made_up: tuple[str, ...] = ()
-    reached: tuple[str, ...] = ()
-    uses: tuple[str, ...] = ()
+    outside: tuple[str, ...] = ()
+    secrets: bool = False
 
     @property
     def incomplete(self) -> str:
@@ -99,8 +99,8 @@ class Again:
             return "its recording could not be read"
         if self.missing:
             return f"it asks for {self.missing[0]}, of which there is no recording"
-        if self.reached:
-            return "it calls the network, whose answers are not recorded"
+        if self.outside:
+            return f"it uses {self.outside[0]}, and what came of that is not recorded"
         return ""
 
     @property
@@ -172,7 +172,7 @@ def _incomparable(recording: Recording, before: str, found: Again) -> str:
         return ""
     if recording.summary.cut:
         return "not all of it was recorded"
-    return "it uses a secret, whose value is not recorded" if "secret.get" in found.uses else ""
+    return "it uses a secret, whose value is not recorded" if found.secrets else ""
 
 
 def verdict_of(rows: Sequence[Row]) -> tuple[Verdict, str]:

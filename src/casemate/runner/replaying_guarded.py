@@ -23,39 +23,35 @@ from .context import Context
 from .debugging import RecordedChannel, frames_of
 from .instance import Handler, Instance
 from .loaded import LateImports
+from .told import MAX_TEXT, Told
 
-MAX_TOLD = 16
-"""Of each kind of thing that happened: one says as much as many."""
-_MAX_TEXT = 200
 _SECONDS = 3600.0
 _NOT_LOADED, _NOT_READ = "not-loaded", "not-read"
-_NETWORK: dict[str, Callable[[tuple[Any, ...]], Any]] = {
-    "socket.connect": lambda arguments: arguments[1][0] if _named(arguments[1]) else None,
-    "socket.sendto": lambda arguments: arguments[1][0] if _named(arguments[1]) else None,
-    "socket.getaddrinfo": lambda arguments: arguments[0],
-    "socket.gethostbyname": lambda arguments: arguments[0],
+_BLOCKED = ("sink", "place", "mode")
+_OUTSIDE: dict[str, Callable[[tuple[Any, ...]], str]] = {
+    "socket.connect": lambda arguments: _of_address(arguments[1]),
+    "socket.sendto": lambda arguments: _of_address(arguments[1]),
+    "socket.getaddrinfo": lambda _: "the network",
+    "socket.gethostbyname": lambda _: "the network",
+    "subprocess.Popen": lambda _: "a program",
+    "os.exec": lambda _: "a program",
+    "os.posix_spawn": lambda _: "a program",
+    "os.system": lambda _: "a program",
 }
-"""What a way to the network says of where to, by audit event; None: it is none."""
+"""What is not there when an event is done again, by the audit event that tells of its use."""
 
 
 class ToldChannel(RecordedChannel):
-    """Answers as it was answered, and notes what was not, and what was denied."""
+    """Answers as it was answered, and tells what was not, and what was denied."""
 
-    def __init__(self, frames: list[tuple[bool, dict[str, Any], bytes]]) -> None:
+    def __init__(self, frames: list[tuple[bool, dict[str, Any], bytes]], told: Told) -> None:
         """Answer what was asked in these frames. TypeError for what none are."""
         if not all(isinstance(head, dict) for _, head, _ in frames):
             raise TypeError("the head of a frame is no object")
         super().__init__(frames)
         self.open = True
         self.labels: Labels | None = None
-        self.missing: list[str] = []
-        """Operations that were asked for and not recorded."""
-        self.denied: list[str] = []
-        """Operations that were asked for, and denied then."""
-        self.made_up: list[str] = []
-        """Writes that there were not then."""
-        self.blocked: list[dict[str, str]] = []
-        """What the sink guard stopped, or would have."""
+        self._told = told
 
     def labels_of(self, value: object) -> str | None:
         """Return the label of a value to be stored; None if there is nothing to tell."""
@@ -72,20 +68,17 @@ class ToldChannel(RecordedChannel):
             return
         _, head_length, _ = wire.HEADER.unpack_from(frame)
         record = json.loads(frame[wire.HEADER_BYTES : wire.HEADER_BYTES + head_length])
-        if len(self.blocked) < MAX_TOLD:
-            self.blocked.append(
-                {name: str(record.get(name, ""))[:_MAX_TEXT] for name in ("sink", "place", "mode")}
-            )
+        self._told.note("blocked", record["sink"], record["place"], record["mode"])
 
     def _recorded(self, operation: str) -> tuple[dict[str, Any], bytes] | None:
         found = super()._recorded(operation)
         if found is not None:
             if found[0].get("error") == "denied":
-                _note(self.denied, operation)
+                self._told.note("denied", operation)
             return found
         _, arguments, body = self.calls[-1]
         made = _made_up(operation, arguments, body)
-        _note(self.missing if made is None else self.made_up, operation)
+        self._told.note("missing" if made is None else "made up", operation)
         return None if made is None else ({"ok": made}, b"")
 
 
@@ -153,24 +146,24 @@ def under_guard(
     job: dict[str, Any], load: Callable[[str], Callable[[Any, Context], Any]]
 ) -> dict[str, Any]:
     """Do a job's invocation again in this process, which is put under the guard for good."""
-    guard = Guard(rules=tuple(Rule(*rule) for rule in job["guard"]))
+    guard, told = Guard(rules=tuple(Rule(*rule) for rule in job["guard"])), Told()
     setting_up.before_import(guard)
-    reached = watch_network()
 
     def load_watched(name: str) -> Handler:
         handler = load(name)
+        watch_outside(told)  # before the guard's own: what it stops is used all the same
         setting_up.after_import(guard)
         return handler
 
-    return {**replay_guarded(job, load_watched, guard), "reached": reached}
+    return replay_guarded(job, load_watched, guard, told)
 
 
 def replay_guarded(
-    job: dict[str, Any], load: Callable[[str], Handler], guard: Guard
+    job: dict[str, Any], load: Callable[[str], Handler], guard: Guard, told: Told
 ) -> dict[str, Any]:
     """Return how an invocation ends when it is done again, and what it did, by names alone."""
     try:
-        channel = ToldChannel(frames_of(job))
+        channel = ToldChannel(frames_of(job), told)
     except (ValueError, TypeError, LookupError, AttributeError):
         return {"kind": _NOT_READ}
     try:
@@ -181,43 +174,33 @@ def replay_guarded(
         outcome = Again(handler, job, guard, channel).outcome(job)
     return {
         **outcome,
-        "blocked": channel.blocked,
-        "denied": channel.denied,
-        "missing": channel.missing,
-        "made_up": channel.made_up,
-        "uses": [name for name, _, _ in channel.calls[:MAX_TOLD]],
+        "blocked": [dict(zip(_BLOCKED, one, strict=True)) for one in told.of("blocked")],
+        "denied": [one for (one,) in told.of("denied")],
+        "missing": [one for (one,) in told.of("missing")],
+        "made_up": [one for (one,) in told.of("made up")],
+        "outside": [one for (one,) in told.of("outside")],
+        "secrets": any(name == "secret.get" for name, _, _ in channel.calls),
     }
 
 
-def watch_network() -> list[str]:
-    """Return a list of hosts that grows with each that this process wants to reach."""
-    reached: list[str] = []
+def watch_outside(told: Told) -> None:
+    """Tell from now on of each use of what is not there. Cannot be undone."""
 
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:
-        where = _NETWORK.get(event)
-        if where is not None:
-            host = where(arguments)
-            if host is not None:
-                _note(
-                    reached, host.decode("utf-8", "replace") if type(host) is bytes else str(host)
-                )
+        what = _OUTSIDE.get(event)
+        used = what(arguments) if what is not None else ""
+        if used:
+            told.note("outside", used)
 
     sys.addaudithook(on_event)
-    return reached
 
 
-def _named(address: object) -> bool:
-    """Tell whether an address is one of the network: those of files are texts."""
-    return isinstance(address, tuple) and bool(address) and isinstance(address[0], (str, bytes))
-
-
-def _note(texts: list[str], text: str) -> None:
-    text = text[:_MAX_TEXT]
-    if len(texts) < MAX_TOLD and text not in texts:
-        texts.append(text)
+def _of_address(address: object) -> str:
+    """Return what an address is used for: those of sockets in files are texts, and go nowhere."""
+    return "the network" if isinstance(address, tuple) else ""
 
 
 def _type(name: str) -> str:
     """Return the name of an exception's type; one that is no name could hold anything."""
-    plain = len(name) <= _MAX_TEXT and all(part.isidentifier() for part in name.split("."))
+    plain = len(name) <= MAX_TEXT and all(part.isidentifier() for part in name.split("."))
     return name if plain and name.isascii() else "an exception"

@@ -88,7 +88,7 @@ INJECTION, CAPABILITY = DenialKind.INJECTION, DenialKind.CAPABILITY
         (event(Outcome.BLOCKED, INJECTION), Again("handler-error", type="ValueError"), Shown.GONE),
         # What stopped short of the place shows nothing.
         (event(Outcome.BLOCKED), Again("handler-error", missing=("table.get",)), Shown.UNKNOWN),
-        (event(Outcome.BLOCKED), Again("ok", reached=("10.0.0.1",)), Shown.UNKNOWN),
+        (event(Outcome.BLOCKED), Again("ok", outside=("the network",)), Shown.UNKNOWN),
         (event(Outcome.BLOCKED), Again("not-loaded", type="ImportError"), Shown.UNKNOWN),
         (event(Outcome.BLOCKED), Again("not-read"), Shown.UNKNOWN),
         (event(Outcome.BLOCKED), "a timeout", Shown.UNKNOWN),
@@ -115,9 +115,9 @@ def test_what_an_event_shows(before: Event, now: Again | str, shown: Shown) -> N
     [
         (Again("ok", answer="same"), Shown.SAME),
         (Again("ok", answer="other"), Shown.DIFFERENT),
-        (Again("ok", answer="other", uses=("secret.get",)), Shown.UNKNOWN),
+        (Again("ok", answer="other", secrets=True), Shown.UNKNOWN),
         (Again("ok", answer="same", missing=("table.get",)), Shown.UNKNOWN),
-        (Again("ok", answer="same", reached=("a",)), Shown.UNKNOWN),
+        (Again("ok", answer="same", outside=("a program",)), Shown.UNKNOWN),
         (Again("ok", answer="same", blocked=REPORT), Shown.DIFFERENT),
         (Again("blocked", blocked=BLOCK), Shown.DIFFERENT),
         (Again("handler-error"), Shown.DIFFERENT),

@@ -38,6 +38,14 @@ def handler(event, context):
             return sqlite3.connect(":memory:").execute(query).fetchall()
         except BaseException:
             return "nothing happened"
+    if what == "fork":
+        child = os.fork()
+        if child == 0:
+            try:
+                sqlite3.connect(":memory:").execute(f"SELECT '{event['name']}'")
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
     if what == "stored":
         name = context.table("t").get("k").value["name"]
         return sqlite3.connect(":memory:").execute(f"SELECT '{name}'").fetchall()
@@ -94,6 +102,8 @@ def test_the_guard_is_there_and_nobody_hides_what_it_stops(built: BuiltBundle) -
     row = done(built, b'{"what": "sql", "name": "' + ATTACK + b'"}')
     assert row.shown is Shown.AGAIN and row.now.startswith("blocked: sql at app.py:")
     assert done(built, b'{"what": "sql", "name": "Ada"}').shown is Shown.GONE
+    row = done(built, b'{"what": "fork", "name": "' + ATTACK + b'"}')
+    assert row.shown is Shown.AGAIN, "in a process of its own"
     row = done(
         built,
         b'{"what": "stored"}',
@@ -122,6 +132,6 @@ def test_what_says_of_itself_that_all_is_well_shows_no_benign_answer(built: Buil
 
 
 def test_what_runs_for_ever_ends(built: BuiltBundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incident_replay, "SECONDS", 2.0)
+    monkeypatch.setattr(incident_replay, "MOST_SECONDS", 2.0)
     row = done(built, b'{"what": "for ever"}')
     assert row.shown is Shown.UNKNOWN and row.now == "ended by a timeout"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import os
 import subprocess
 import sys
 from typing import Any
@@ -14,7 +15,8 @@ from casemate.guard.core import Guard
 from casemate.guard.origin import Origin
 from casemate.guard.verdict import Verdict
 from casemate.runner.answer_hash import answer_hash
-from casemate.runner.replaying_guarded import MAX_TOLD, replay_guarded
+from casemate.runner.replaying_guarded import replay_guarded
+from casemate.runner.told import MAX_TOLD, Told
 
 
 def frames(*pairs: tuple[str, str]) -> list[list[Any]]:
@@ -39,7 +41,11 @@ def job(**changes: Any) -> dict[str, Any]:
 
 
 def outcome(handler: Any, guard: Guard | None = None, **changes: Any) -> dict[str, Any]:
-    return replay_guarded(job(**changes), lambda name: handler, guard or Guard())
+    told = Told()
+    try:
+        return replay_guarded(job(**changes), lambda name: handler, guard or Guard(), told)
+    finally:
+        told.close()
 
 
 def test_it_ends_as_an_instance_ends_it_and_no_value_is_told() -> None:
@@ -131,14 +137,14 @@ def test_a_million_uses_are_told_as_few() -> None:
                 context._channel.call(f"op{n}")
 
     told = outcome(handler)
-    assert len(told["missing"]) == len(told["uses"]) == MAX_TOLD
+    assert len(told["missing"]) == MAX_TOLD
 
 
 def test_a_handler_that_cannot_be_loaded_is_not_a_handler_that_raised() -> None:
     def load(name: str) -> Any:
         raise ModuleNotFoundError(name)
 
-    told = replay_guarded(job(), load, Guard())
+    told = replay_guarded(job(), load, Guard(), Told())
     assert (told["kind"], told["type"]) == ("not-loaded", "ModuleNotFoundError")
 
 
@@ -159,19 +165,44 @@ def test_a_recording_of_another_form_is_not_a_handler_that_raised(changes: dict[
     assert told["kind"] == "not-read"
 
 
+def test_a_fork_tells_what_it_does() -> None:
+    told = Told()
+    told.note("missing", "here")
+    child = os.fork()
+    if child == 0:
+        told.note("missing", "here")
+        for n in range(1000):
+            told.note("missing", f"there {n}", "x" * 10_000)
+        os._exit(0)
+    os.waitpid(child, 0)
+    found = told.of("missing")
+    assert found[:2] == [["here"], ["there 0", "x" * 200]] and len(found) == MAX_TOLD
+    assert told.of("missing") == found and told.of("other") == []
+    told.close()
+    told.note("missing", "nobody hears of it")
+
+
 WAYS = """
-import socket
-from casemate.runner.replaying_guarded import watch_network
-reached = watch_network()
-for kind, where in ((socket.AF_UNIX, "/none"), (socket.AF_INET, ("127.0.0.1", 1))):
+import os, socket, subprocess
+from casemate.runner.replaying_guarded import watch_outside
+from casemate.runner.told import Told
+told = Told()
+watch_outside(told)
+
+def tried(call, *arguments):
     try:
-        socket.socket(kind).connect(where)
+        call(*arguments)
     except OSError:
-        print(reached)
+        print(told.of("outside"))
+
+tried(socket.socket(socket.AF_UNIX).connect, "/none")
+tried(socket.socket().connect, ("127.0.0.1", 1))
+tried(subprocess.run, ["/none"])
 """
 
 
-def test_ways_to_the_network_are_seen_and_others_are_not() -> None:
+def test_uses_of_what_is_not_there_are_seen() -> None:
     # In a process of its own: a hook of the interpreter stays.
     done = subprocess.run([sys.executable, "-c", WAYS], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", "['127.0.0.1']"]
+    network, program = "['the network']", "['a program']"
+    assert done.stdout.splitlines() == ["[]", f"[{network}]", f"[{network}, {program}]"]
