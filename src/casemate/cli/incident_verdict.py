@@ -99,6 +99,8 @@ class Again:
             return "its recording could not be read"
         if self.missing:
             return f"it asks for {self.missing[0]}, of which there is no recording"
+        if self.type == "MemoryError":
+            return "it has no memory left where it is done again"
         if self.outside:
             return f"it uses {self.outside[0]}, and what came of that is not recorded"
         return ""

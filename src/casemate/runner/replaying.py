@@ -6,6 +6,7 @@ Uses of the platform are answered as they were recorded; nothing is done.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import json
@@ -76,7 +77,8 @@ def main() -> None:
         outcome = under_guard(job, load_handler)
     else:
         outcome = replay(job, load_handler)
-    sys.stdout.flush()
+    with contextlib.suppress(Exception):  # a handler may have closed or replaced it
+        sys.stdout.flush()
     with os.fdopen(told, "w", encoding="utf-8") as out:
         out.write(json.dumps(outcome) + "\n")
     # A thread that the handler left must not keep this from ending.

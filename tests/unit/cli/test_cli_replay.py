@@ -91,6 +91,7 @@ INJECTION, CAPABILITY = DenialKind.INJECTION, DenialKind.CAPABILITY
         (event(Outcome.BLOCKED), Again("ok", outside=("the network",)), Shown.UNKNOWN),
         (event(Outcome.BLOCKED), Again("not-loaded", type="ImportError"), Shown.UNKNOWN),
         (event(Outcome.BLOCKED), Again("not-read"), Shown.UNKNOWN),
+        (event(Outcome.BLOCKED), Again("handler-error", type="MemoryError"), Shown.UNKNOWN),
         (event(Outcome.BLOCKED), "a timeout", Shown.UNKNOWN),
         (event(Outcome.BLOCKED), "the end of the process (137)", Shown.UNKNOWN),
         # Yet what did it all the same before that is enough.
