@@ -142,7 +142,7 @@ def _entries(
         try:
             found.update(client.call(ShowFinding(id=id, project=project)).events)
         except MissingError:
-            notes.append(f"the finding {id} is forgotten")
+            notes.append(f"the finding {id} is forgotten, or not of this project alone")
     if len(incident.finding_ids) > MAX_FINDINGS:
         notes.append(f"only the newest {MAX_FINDINGS} findings are looked at")
     return found

@@ -71,6 +71,11 @@ class FunctionReplay:
     notes: tuple[str, ...] = ()
 
     @property
+    def compared(self) -> bool:
+        """Tell whether the answer to any benign event was."""
+        return any(row.shown in (Shown.SAME, Shown.DIFFERENT) for row in self.rows)
+
+    @property
     def differs(self) -> bool:
         """Tell whether a benign event is answered in another way."""
         return any(row.shown is Shown.DIFFERENT for row in self.rows)

@@ -420,6 +420,9 @@ def test_a_benign_event_that_is_answered_in_another_way_is_1(asked: Any) -> None
     done = asked(now=Again("ok", answer="other"), **answers)
     assert done.code == 1 and "report@3: closed" in done.out and "in another way" in done.out
     assert asked(now=Again("ok", answer=answer_hash(b"1")), **answers).code == 0
+    broken = asked(now=Again("handler-error", type="KeyError"), **answers)
+    assert broken.code == 1 and "report@3: not shown" in broken.out
+    assert "no benign recording" not in broken.err
 
 
 def test_hostile_names_are_shown_and_not_obeyed(asked: Any) -> None:

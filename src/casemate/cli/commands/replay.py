@@ -13,7 +13,7 @@ from casemate.cli.deployed import live_version
 from casemate.cli.errors import DeniedError, ExitCode, MissingError, UsageError
 from casemate.cli.incident_events import events_of
 from casemate.cli.incident_replay import MAX_SECONDS, Replayer, replayed
-from casemate.cli.incident_verdict import FunctionReplay, Shown, Verdict, overall
+from casemate.cli.incident_verdict import FunctionReplay, Verdict, overall
 from casemate.cli.names import FunctionName, resolve
 from casemate.cli.operation_command import asked
 from casemate.cli.options import JsonOption, ManifestOption, new_app
@@ -70,7 +70,7 @@ def replay(
     The version's code is that of the project's folder, if its digest is. No value is shown.
 
     The exit code is 0 if the incident is closed, 1 if it is open or a benign event is answered in
-    another way, 2 if nothing is shown, with the reason. That recordings were read is recorded.
+    another way, else 2: it is not shown, with the reason. That recordings were read is recorded.
     """
     with connect() as client:
         incident = client.call(wanted)
@@ -91,10 +91,10 @@ def replay(
         print_json({"incident": incident.id, "verdict": verdict, "functions": found})
     else:
         _print(incident, found, verdict)
-    if verdict is Verdict.NOT_SHOWN:
-        raise typer.Exit(ExitCode.USAGE)
     if verdict is Verdict.OPEN or any(each.differs for each in found):
         raise typer.Exit(ExitCode.FAILURE)
+    if verdict is Verdict.NOT_SHOWN:
+        raise typer.Exit(ExitCode.USAGE)
 
 
 def _functions(incident: Incident, function: str | None) -> list[FunctionName]:
@@ -188,7 +188,7 @@ def _print(incident: Incident, found: list[FunctionReplay], verdict: Verdict) ->
             note(
                 f"{each.function}: {len(each.not_recorded)} event(s) of it are not recorded", YELLOW
             )
-        if each.rows and not any(row.shown is Shown.SAME for row in each.rows):
+        if each.rows and not each.compared:
             note(f"{each.function}: no benign recording was compared (see `sample`)", YELLOW)
         if each.differs:
             print_line(f"{each.function}: benign events are answered in another way", RED)
