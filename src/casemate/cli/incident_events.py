@@ -8,7 +8,7 @@ hour, and what came in between is of the incident all the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import DeniedError, MissingError
@@ -32,6 +32,8 @@ MAX_NAMED = 100
 """Invocations without a recording that are named."""
 _OF_CODE = (DenialKind.INJECTION, DenialKind.CAPABILITY, DenialKind.SYSTEM_CALL)
 """What a function itself is denied while it runs, and a call that is done again does again."""
+_OF_NO_CALL = (DenialKind.EGRESS, *_OF_CODE)
+"""What may be denied a function without a word of which call it was."""
 _OF_ITSELF = (Outcome.BLOCKED, Outcome.EXPOSED)
 """Outcomes that are findings, whoever counts them."""
 
@@ -64,7 +66,9 @@ class Events:
     """Recordings of other invocations that ended well, the newest first."""
     not_recorded: tuple[str, ...] = ()
     """Invocations of the incident of which there is no recording."""
-    notes: tuple[str, ...] = field(default=())
+    of_no_call: tuple[str, ...] = ()
+    """What was denied the function in calls that nobody knows."""
+    notes: tuple[str, ...] = ()
     """What could not be looked at."""
 
 
@@ -84,9 +88,14 @@ def events_of(
     if len(denials) >= MAX_RECORDS and denials[-1].at > since:
         notes.append(f"only the newest {MAX_RECORDS} denials are known")
     of_code: dict[str, list[Denial]] = {}
+    of_no_call: dict[str, None] = {}
     for one in denials:
-        if one.kind in _OF_CODE and one.invocation and since <= one.at <= until:
+        if not since <= one.at <= until:
+            continue
+        if one.kind in _OF_CODE and one.invocation:
             of_code.setdefault(one.invocation, []).append(one)
+        elif one.kind in _OF_NO_CALL:
+            of_no_call[one.action] = None
     wanted = dict.fromkeys(of_code)
     wanted |= dict.fromkeys(_named(client, incident, name, project, notes))
     wanted |= dict.fromkeys(
@@ -105,6 +114,7 @@ def events_of(
             one for one in recordings.values() if one.outcome is Outcome.OK and one.id not in wanted
         ),
         not_recorded=tuple(id for id in wanted if id not in recordings)[:MAX_NAMED],
+        of_no_call=tuple(of_no_call),
         notes=tuple(notes),
     )
 

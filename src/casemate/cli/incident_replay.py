@@ -139,7 +139,7 @@ def replayed(
     for summary in chosen if events.events else ():
         tell(f"{function}: event {len(rows) + 1} of {total}")
         rows.append(replayer.benign(summary))
-    verdict, why = verdict_of(rows)
+    verdict, why = verdict_of(rows, events.of_no_call)
     return FunctionReplay(
         function=function,
         version=version,

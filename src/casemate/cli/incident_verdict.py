@@ -182,8 +182,11 @@ def _incomparable(recording: Recording, before: str, found: Again) -> str:
     return "it uses a secret, whose value is not recorded" if found.secrets else ""
 
 
-def verdict_of(rows: Sequence[Row]) -> tuple[Verdict, str]:
-    """Return what the events of a function show, and why."""
+def verdict_of(rows: Sequence[Row], of_no_call: Sequence[str] = ()) -> tuple[Verdict, str]:
+    """Return what the events of a function show, and why.
+
+    `of_no_call` was denied it besides, in calls that nobody knows and so nobody does again.
+    """
     events = [row for row in rows if not row.benign]
     again = sum(row.shown is Shown.AGAIN for row in events)
     unknown = [row for row in events if row.shown is Shown.UNKNOWN]
@@ -194,6 +197,8 @@ def verdict_of(rows: Sequence[Row]) -> tuple[Verdict, str]:
     if unknown:
         first = f"{unknown[0].invocation}: {unknown[0].now}"
         return Verdict.NOT_SHOWN, f"{len(unknown)} event(s) show nothing ({first})"
+    if of_no_call:
+        return Verdict.NOT_SHOWN, f"it was denied {of_no_call[0]} in a call that is not known"
     same = any(row.shown is Shown.SAME for row in rows)
     if not same and all(row.raised for row in events):
         return (

@@ -169,6 +169,15 @@ def test_what_all_events_show(rows: list[Row], verdict: Verdict) -> None:
     assert verdict_of(rows)[0] is verdict
 
 
+def test_what_was_denied_in_a_call_that_nobody_knows_is_not_closed() -> None:
+    verdict, why = verdict_of([GONE, SAME], ["egress:connect"])
+    assert verdict is Verdict.NOT_SHOWN and "egress:connect" in why
+    assert verdict_of([row(Shown.AGAIN)], ["egress:connect"])[0] is Verdict.OPEN
+    egress = denial("", DenialKind.EGRESS, action="egress:connect")
+    node = Node(ListDenials=Denials(denials=(egress, denial("", DenialKind.CONTRACT))))
+    assert gathered(node).of_no_call == ("egress:connect",)
+
+
 def test_the_gravest_holds_of_all() -> None:
     closed, shown, opened = (
         replay._not_shown(NAME, ""), replay._not_shown(NAME, ""), replay._not_shown(NAME, "")
@@ -247,6 +256,7 @@ def test_events_are_those_that_findings_name_and_those_alike_in_between() -> Non
     assert events.events[1].then == "blocked; guard:sql app.py:5"
     assert [one.id for one in events.benign] == ["inv_ok"], "of another project: none of it"
     assert events.not_recorded == ("inv_gone",) and events.notes == ()
+    assert events.of_no_call == ("guard:sql",)
 
 
 def test_what_is_not_to_be_seen_or_had_is_said() -> None:
