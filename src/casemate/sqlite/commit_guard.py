@@ -70,6 +70,8 @@ class CommitGuard:
 
     def attach(self) -> None:
         """Look at the log that a connection has opened just now. Raises OSError."""
+        # What a killed process had committed and not yet synced is told as kept from now on.
+        self.file.sync_log()
         self._count.attach()
         self.file.learn_log()
 
