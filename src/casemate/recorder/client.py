@@ -161,8 +161,7 @@ class RecorderClient:
     def _put(self, fact: Fact, count: int) -> None:
         told = Told(type(fact).__name__, _encoder.encode(fact), count)
         if not self._buffered(told, COMPANY_SECONDS):
-            self.missed += count
-            self._missed_after = self.told
+            self.missed, self._missed_after = self.missed + count, self.told
 
     def record(self, kind: str, body: bytes, *, share: float = 1.0) -> None:
         """Have a record kept, soon; it is lost where more than a share of the buffer is taken."""
