@@ -271,7 +271,9 @@ def storm(node: TestNode, kills: int, seed: int) -> None:
     sight = Sight(set(clients.acknowledged), lambda name: is_kept(node, name), ended_at)
     sight.until(LATE_SECONDS, LOOKS_AFTER)
     lost = sight.missing
-    assert not lost, f"{len(lost)} of {len(clients.acknowledged)} lost: {fates(node, clients, lost)}"
+    assert not lost, (
+        f"{len(lost)} of {len(clients.acknowledged)} lost: {fates(node, clients, lost)}"
+    )
     too_late = {name: seconds for name, seconds in sight.late.items() if seconds > SOON_SECONDS}
     assert not too_late or (sight.first or 0.0) > SOON_SECONDS, f"none lost, too late: {too_late}"
     tried, acknowledged = clients.operations

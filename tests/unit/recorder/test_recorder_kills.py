@@ -1,8 +1,9 @@
 """The gateway's end and the recorder, killed at each step on the way of what is acknowledged.
 
-Both are real, with a real journal; of the records stands what is durable in a list. Whoever is killed
-makes no further step: the files and what the other end has read are all that is left. Besides, the power
-could go whenever something is acknowledged: nothing may stand in the pending file alone in the kernel.
+Both are real, with a real journal; for the records stands a list of what is durable. Whoever is
+killed makes no further step: the files and what the other end has read are all that is left.
+Besides, the power could go whenever something is acknowledged: nothing may stand in the pending
+file of which the kernel alone knows.
 """
 
 from __future__ import annotations
