@@ -303,6 +303,7 @@ def test_what_is_late_is_told_from_what_is_lost() -> None:
     assert str(sight).startswith("1 late, the last (late) 0.0 s after the storm")
 
 
+@pytest.mark.timeout(2 * LATE_SECONDS)
 def test_a_short_storm(tmp_path: Path) -> None:
     node = TestNode(tmp_path / "data").start()
     try:

@@ -86,9 +86,10 @@ class OpenFile:
         self._log_file = _identity(self._log)
 
     def sync_log(self) -> None:
-        """Make all durable that is in the write-ahead log, if there is one. Raises OSError."""
+        """Make all durable that is in the write-ahead log, if there is any. Raises OSError."""
         with suppress(FileNotFoundError):
-            sync_file(self._log)
+            if self._log.stat().st_size:  # one that was closed in order has left none
+                sync_file(self._log)
 
     def forget_log(self) -> None:
         """Know no log any more, before the connection closes that may be the last."""
