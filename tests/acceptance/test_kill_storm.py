@@ -190,13 +190,11 @@ class Sight:
 
     def __str__(self) -> str:
         """Say what came late."""
+        once = f"all were looked at once by {self.first:.1f} s"
         if not self.late:
-            return "none late"
+            return f"none late ({once})"
         name, seconds = max(self.late.items(), key=lambda found: found[1])
-        return (
-            f"{len(self.late)} late, the last ({name}) {seconds:.1f} s after the storm "
-            f"(all were looked at once by {self.first:.1f} s)"
-        )
+        return f"{len(self.late)} late, the last ({name}) {seconds:.1f} s after the storm ({once})"
 
 
 def is_kept(node: TestNode, name: str) -> bool:
