@@ -16,7 +16,7 @@ import pytest
 
 from casemate.restorer import tracee
 from casemate.restorer.reasons import DiscardError, Reason
-from support.restored import Restored
+from support.restored import SECONDS, Restored
 
 pytestmark = pytest.mark.timeout(120)
 PLACES = """
@@ -311,11 +311,22 @@ def test_one_that_waits_at_a_flagged_call_can_be_stopped(monkeypatch: pytest.Mon
         assert not child.held.tracee.late
 
 
-def test_one_that_is_killed_while_it_is_repaired_is_told() -> None:
+@pytest.mark.parametrize("step", ["await_home", "make", "go_on"])
+def test_one_that_is_killed_while_it_is_repaired_is_told(
+    monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Before it, at a call that it is made to make, and before it stands at home again."""
     with restored() as child:
         child.call("new()")
-        child.held.tracee.stop(1)
-        os.kill(child.pid, signal.SIGKILL)
+        # It is home: to ask one for a stop that stands there already is to wait in vain.
+        child.held.tracee.await_home(SECONDS)
+        real = getattr(child.held.tracee, step)
+
+        def killed(*arguments: object) -> object:
+            os.kill(child.pid, signal.SIGKILL)
+            return real(*arguments)
+
+        monkeypatch.setattr(child.held.tracee, step, killed)
         with pytest.raises(DiscardError) as caught:
             child.ready()
         assert caught.value.reason is Reason.GONE

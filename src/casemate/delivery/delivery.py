@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from random import SystemRandom
 
 from casemate.admission import Catalogue
@@ -16,12 +16,12 @@ from casemate.delivery.destinations import Waiting, waiting_for
 from casemate.delivery.fair import FairShare, Slot
 from casemate.delivery.lane import Lane
 from casemate.delivery.leased import Batch, Place, read_message
+from casemate.delivery.resuming import Resuming
 from casemate.delivery.settling import Settler
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.path import RawInvocation, Sealed
 from casemate.model.trigger import INBOX, QueueTrigger
-from casemate.operations.inboxes import ResumeDelivery
 from casemate.operations.leases import FindNextDue, LeaseMessages
 
 _log = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class Delivery:
         """By project and function: who waits for the ends of its events."""
         self._timers: dict[Place | Name, tuple[float, asyncio.TimerHandle]] = {}
         """When each goes off; the event loop does not tell of one that is due at once."""
-        self._resumed: dict[str, asyncio.Task[None]] = {}
+        self._resuming = Resuming(data, self.due)
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._loop = loop
@@ -78,7 +78,7 @@ class Delivery:
         self._functions = {(v.project, v.function) for v in self._catalogue.declaring()}
         self._data.watch(self.ready)
         self.update()
-        self._spawn(self._resume_all(self._catalogue.projects()))
+        self._spawn(self._resuming.resume_all(self._catalogue.projects()))
 
     def update(self) -> None:
         """Take over the triggers of the versions that are live now."""
@@ -110,26 +110,6 @@ class Delivery:
             lane for name, lane in self._lanes.items() if self._catalogue.is_quarantined(*name)
         ]:
             self._want(lane)
-
-    async def _resume_all(self, projects: Iterable[str]) -> None:
-        for project in projects:
-            if self._stopping:
-                return
-            try:
-                await self._resume(project)
-            except CasemateError as error:
-                _log.error("the events of project %s wait: %s", project, error)
-
-    async def _resume(self, project: str) -> None:
-        """End the leases of an earlier process, once, before this one takes any."""
-        task = self._resumed.get(project)
-        if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = self._resumed[project] = self._loop.create_task(self._resume_project(project))
-        await asyncio.shield(task)
-
-    async def _resume_project(self, project: str) -> None:
-        for kind, name, at in await self._data.change(ResumeDelivery(project=project)):
-            self.due((project, kind, name), at)
 
     # -- what tells that there is something to do ----------------------------------------------
 
@@ -198,10 +178,12 @@ class Delivery:
         name = (lane.project, lane.function)
         known = self._timers.get(name)
         if known is None or known[0] > when:
-            self._set_timer(name, when, lambda: self._wake(lane))
+            self._set_timer(name, when, lambda: self._wake(name))
 
-    def _wake(self, lane: Lane) -> None:
-        if self._lanes.get((lane.project, lane.function)) is not lane or self._stopping:
+    def _wake(self, name: Name) -> None:
+        # By its name: the timer can be of a lane that was closed, and this one relies on it.
+        lane = self._lanes.get(name)
+        if lane is None or self._stopping:
             return
         until = lane.complete(self._loop.time())
         self._want(lane)
@@ -227,16 +209,17 @@ class Delivery:
             await self._settler.idle(place)
             if self._stopping or self._owner(place) is None:
                 continue
-            try:
-                later = await self._next_due(place)
-            except CasemateError:
-                later = time.time() + _FAILED_SECONDS
+            later = await self._next_due(place)
             if later is not None:
                 self.due(place, later)
 
     async def _next_due(self, place: Place) -> float | None:
+        """Return when to look at a place again: soon where that cannot be told."""
         project, kind, name = place
-        return await self._data.read(FindNextDue(project=project, kind=kind, name=name))
+        try:
+            return await self._data.read(FindNextDue(project=project, kind=kind, name=name))
+        except CasemateError:
+            return time.time() + _FAILED_SECONDS
 
     def _give_back(self, lane: Lane) -> None:
         for leased in lane.unfinished():
@@ -349,7 +332,7 @@ class Delivery:
             return
         limit, seconds = lane.appetite(version), lease_seconds(version.spec)
         try:
-            await self._resume(lane.project)
+            await self._resuming.resume(lane.project)
             until, lease_ends = self._loop.time() + seconds, time.time() + seconds
             project, kind, name = place
             found = await self._data.change(
@@ -385,6 +368,7 @@ class Delivery:
     async def stop(self, seconds: float) -> None:
         """Lease nothing more, let what runs end for so long, and keep what became of it."""
         self._stopping = True
+        self._resuming.stop()
         for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

@@ -95,6 +95,13 @@ class PendingFile:
             write_whole(self._file, encoded(0, ()), durable=True)
         self.first, self.entries, self._end = read_pending(self._file)
         self._open()
+        try:
+            # What a killed process wrote and had no time to make durable is known when it is sent
+            # again, and acknowledged without being written anew.
+            os.fdatasync(self._descriptor)
+        except OSError:
+            self.close()
+            raise
 
     def _open(self) -> None:
         self._descriptor = os.open(self._file, os.O_WRONLY)

@@ -115,6 +115,8 @@ class RecorderClient:
         """Why facts are not kept, as the recorder said it last."""
         self.missed = 0
         """Facts for which there was no room."""
+        self._missed_after = -1
+        """How many were told then; -1 once others were acknowledged."""
         self.lost = 0
         """Records for which there was no room, or that hold what cannot be kept."""
         self._closed = False
@@ -159,7 +161,7 @@ class RecorderClient:
     def _put(self, fact: Fact, count: int) -> None:
         told = Told(type(fact).__name__, _encoder.encode(fact), count)
         if not self._buffered(told, COMPANY_SECONDS):
-            self.missed += count
+            self.missed, self._missed_after = self.missed + count, self.told
 
     def record(self, kind: str, body: bytes, *, share: float = 1.0) -> None:
         """Have a record kept, soon; it is lost where more than a share of the buffer is taken."""
@@ -287,7 +289,7 @@ class RecorderClient:
         if self.problem or self._gone_at is not None:
             _log.info("facts are recorded again")
         self._is_back()
-        self._acknowledged = until
+        self._acknowledged, self._missed_after = until, -1
         while self._durable and self._durable[0][0] <= until:
             _, waiter = self._durable.popleft()
             if not waiter.done():
@@ -327,7 +329,9 @@ class RecorderClient:
 
     async def durable(self) -> None:
         """Wait until all that was told is durable. Raises NotRecordedError."""
-        until = self._next + len(self._buffer)
+        until = self.told
+        if until == self._missed_after:
+            raise self._not_recorded(self.problem or "too much waits to be recorded.")
         if until <= self._acknowledged:
             return
         self._flush()

@@ -67,9 +67,15 @@ class CommitGuard:
         self._counts = True
         """False while how much is committed cannot be written down."""
         self._gone = False
+        self._is_synced = False
 
     def attach(self) -> None:
         """Look at the log that a connection has opened just now. Raises OSError."""
+        if not self._is_synced:
+            # What a killed process had committed and not yet synced is told as kept from now on.
+            # The log of a connection of ours holds no such thing.
+            self.file.sync_log()
+            self._is_synced = True
         self._count.attach()
         self.file.learn_log()
 

@@ -16,11 +16,12 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
+from casemate.kernel.durability import sync_file
 from casemate.sqlite.engine import PAGE_BYTES
 from casemate.sqlite.pages import SALT_BYTES, any_authentic, authentic, code_key
 
@@ -83,6 +84,12 @@ class OpenFile:
     def learn_log(self) -> None:
         """Remember which file the write-ahead log is, after a connection has opened it."""
         self._log_file = _identity(self._log)
+
+    def sync_log(self) -> None:
+        """Make all durable that is in the write-ahead log, if there is any. Raises OSError."""
+        with suppress(FileNotFoundError):
+            if self._log.stat().st_size:  # one that was closed in order has left none
+                sync_file(self._log)
 
     def forget_log(self) -> None:
         """Know no log any more, before the connection closes that may be the last."""

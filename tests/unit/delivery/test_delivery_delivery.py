@@ -22,6 +22,8 @@ from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, Sealed
 from casemate.model.principal import PrincipalKind
 from casemate.model.trigger import QueueTrigger, ResultTrigger, ScheduleTrigger
+from casemate.operations.inboxes import ResumeDelivery
+from casemate.operations.leases import FindNextDue
 from support.core import version
 
 JOBS = QueueTrigger(name="queue-1", queue="jobs")
@@ -582,5 +584,102 @@ def test_a_start_in_quarantine_delivers_nothing(on: Callable[[Scene], None]) -> 
         world.quarantine()
         world.delivery.update()
         await world.until(lambda: len(world.ran) == 1)
+
+    on(scene)
+
+
+# -- what nobody else would look at ----------------------------------------------------------------
+
+
+def _failing(world: World, kind: type[Any], times: int) -> None:
+    """Have the next operations of a kind fail, as on a disk that has no room or does not answer."""
+    for name in ("change", "read"):
+        real = getattr(world.data, name)
+        left = [times]
+
+        async def call(operation: Any, real: Any = real, left: list[int] = left) -> Any:
+            if isinstance(operation, kind) and left[0]:
+                left[0] -= 1
+                raise DataError("not now")
+            return await real(operation)
+
+        setattr(world.data, name, call)
+
+
+def test_what_waits_from_before_runs_also_if_its_project_could_not_be_opened_at_the_start(
+    on: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casemate.delivery.resuming.FIRST_PAUSE", 0.01)
+
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        await world.send(1)
+        assert await world.data.lease("t", "inbox", "f", limit=1, lease=3600.0)
+        _failing(world, ResumeDelivery, 3)
+        world.delivery.start()
+        await world.until(lambda: world.values() == [1])
+
+    on(scene)
+
+
+def test_a_stop_does_not_wait_for_a_project_that_cannot_be_opened(
+    on: Callable[[Scene], None],
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        _failing(world, ResumeDelivery, 1000)
+        world.delivery.start()
+        await asyncio.sleep(0)
+        began = asyncio.get_running_loop().time()
+        await world.delivery.stop(20.0)
+        assert asyncio.get_running_loop().time() - began < 1.9, "the pause is 2 s"
+
+    on(scene)
+
+
+def test_what_was_leased_runs_also_if_it_cannot_be_told_when_the_next_is_due(
+    on: Callable[[Scene], None],
+) -> None:
+    """Else it would wait for the end of its lease: 150 s."""
+
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        world.delivery.start()
+        _failing(world, FindNextDue, 1)
+        await world.send(1)
+        await world.until(lambda: world.values() == [1])
+
+    on(scene)
+
+
+def test_a_timer_of_a_lane_that_was_closed_wakes_the_one_after_it(
+    on: Callable[[Scene], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else would: the event is leased, waits for an instance, and is the last one."""
+    pauses = [1.0, 1.1]
+    monkeypatch.setattr("casemate.delivery.attempt.refusal_pause", lambda *_: pauses.pop(0))
+
+    async def scene(world: World) -> None:
+        await world.deploy({**F, "limits": Limits(concurrency=2)})
+        refused = ["a", "d"]
+
+        def answer(raw: RawInvocation) -> Sealed:
+            value = msgspec.json.decode(raw.events[0].data)
+            if value in refused:
+                refused.remove(value)
+                return ended(Outcome.UNAVAILABLE)
+            return OK
+
+        world.answer, world.seconds = answer, 0.05
+        world.delivery.start()
+        # The one is refused, and waits; the other succeeds, and the third takes both along.
+        await world.send("a", "b")
+        await world.until(lambda: len(world.ran) == 2)
+        world.seconds = 0.0
+        await world.send("c")
+        await world.until(lambda: len(world.ran) == 4 and not world.delivery._lanes)
+        await world.send("d")
+        await world.until(lambda: world.values()[-2:] == ["d", "d"], 5.0)
+        await world.empty()
 
     on(scene)

@@ -294,3 +294,46 @@ def test_entries_that_come_while_a_head_is_signed_are_of_the_next(tmp_path: Path
     writer.close()
     assert verify(tmp_path, KEY).findings == ()
     assert entries_of(tmp_path) == [entry(n) for n in range(900)]
+
+
+def test_what_a_killed_writer_left_in_the_kernel_is_durable_before_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be acknowledged when it is sent again, and gone if the power went then."""
+    writer = write_journal(tmp_path / "j", [10])
+
+    def killed(_descriptor: int) -> None:
+        raise _Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", killed)
+        with pytest.raises(_Killed):
+            writer.append([entry(10)])
+    synced: list[str] = []
+    real = os.fdatasync
+
+    def sync(descriptor: int) -> None:
+        real(descriptor)
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    left = left_by_it(tmp_path / "j")
+    again = Writer(left, KEY)
+    assert (again.size, synced) == (11, [str(left / "pending")])
+    again.close()
+    writer.close()
+
+
+def test_a_disk_that_cannot_make_it_durable_is_no_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_journal(tmp_path, [10]).close()
+    before = set(os.listdir("/proc/self/fd"))
+
+    def failing(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", failing)
+    with pytest.raises(OSError, match="Input/output error"):
+        Writer(tmp_path, KEY)
+    assert set(os.listdir("/proc/self/fd")) == before

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -107,6 +108,18 @@ async def until(condition: Callable[[], Any]) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("it did not happen")
+
+
+@contextmanager
+def clock_stands(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let no timer of the loop go off, however long the machine takes for what is done meanwhile.
+
+    Nothing may wait for a time inside the block.
+    """
+    now = loop.time()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "time", lambda: now)
+        yield
 
 
 @on_trial
@@ -231,6 +244,32 @@ async def test_the_buffer_is_bounded_and_half_of_it_is_for_what_runs(
 
 
 @on_trial
+async def test_what_had_no_room_is_not_said_to_be_durable(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    """What is recorded before it is answered is not answered as if it were."""
+    await client.ready()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("casemate.recorder.client.MAX_BUFFERED", 2)
+        recorder.answers = False
+        facts.happened(signed_in("user:ada"))
+        facts.happened(signed_in("user:bob"))
+        kept = asyncio.ensure_future(client.durable())
+        await asyncio.sleep(0)
+        facts.happened(signed_in("user:cy"))
+        with pytest.raises(NotRecordedError, match="too much waits"):
+            await client.durable()
+        recorder.end()
+        recorder.answers = True
+        await kept
+    assert recorder.names == ["user:ada", "user:bob"]
+    await client.durable()
+    facts.happened(signed_in("user:dot"))
+    await client.durable()
+    assert client.missed == 1
+
+
+@on_trial
 async def test_questions_fail_where_the_recorder_ends(
     client: RecorderClient, facts: FactStream, recorder: Recorder
 ) -> None:
@@ -267,9 +306,11 @@ async def test_records_wait_for_company_and_a_fact_takes_them_along(
     client: RecorderClient, facts: FactStream, recorder: Recorder
 ) -> None:
     await client.ready()
-    for _ in range(10):
-        client.record(protocol.LEFT, b"x")
-        await asyncio.sleep(0.001)
+    with clock_stands(recorder.loop):
+        for _ in range(10):
+            client.record(protocol.LEFT, b"x")
+            await asyncio.sleep(0)
+        assert len(recorder.taken) == 0
     await until(lambda: len(recorder.taken) == 10)
     assert recorder.messages == 1
     client.record(protocol.LEFT, b"x")
@@ -283,13 +324,14 @@ async def test_an_acknowledgement_does_not_send_records_that_wait_for_company(
     client: RecorderClient, facts: FactStream, recorder: Recorder
 ) -> None:
     await client.ready()
-    client.record(protocol.LEFT, b"x")
-    durable = asyncio.ensure_future(client.durable())
-    await asyncio.sleep(0)  # it has been sent, and is not acknowledged
-    client.record(protocol.LEFT, b"x")
-    await durable
-    assert (recorder.messages, client.waiting) == (1, 1)
-    client.record(protocol.LEFT, b"x")
+    with clock_stands(recorder.loop):
+        client.record(protocol.LEFT, b"x")
+        durable = asyncio.ensure_future(client.durable())
+        await asyncio.sleep(0)  # it has been sent, and is not acknowledged
+        client.record(protocol.LEFT, b"x")
+        await durable
+        assert (recorder.messages, client.waiting) == (1, 1)
+        client.record(protocol.LEFT, b"x")
     await until(lambda: len(recorder.taken) == 3)
     assert recorder.messages == 2
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlite_samples import KEY, OTHER_KEY, connections, count, damage, made
@@ -217,3 +220,39 @@ def test_a_new_key_counts_once_the_file_opens_with_it(
     assert change_key(path, KEY, OTHER_KEY, STORE)
     with pytest.raises(DatabaseKeyError):
         change_key(path, KEY, KEY, STORE)
+
+
+def test_what_a_killed_process_committed_is_synced_before_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a commit and its fsync a kill leaves it with the kernel: whoever opens it next tells
+    that it is kept, and the power may go then."""
+    made(tmp_path / "x.db", 3)
+    before = engine.connect(tmp_path / "x.db", KEY)
+    before.execute("INSERT INTO t VALUES (99, 'x')")
+    left = tmp_path / "left"
+    left.mkdir()
+    for name in ("x.db", "x.db-wal"):
+        shutil.copy(tmp_path / name, left / name)
+    before.close()
+    done: list[tuple[str, str]] = []
+
+    def noted(name: str) -> None:
+        real = getattr(os, name)
+
+        def call(descriptor: int, *rest: Any) -> Any:
+            done.append((name, Path(os.readlink(f"/proc/self/fd/{descriptor}")).name))
+            return real(descriptor, *rest)
+
+        monkeypatch.setattr(os, name, call)
+
+    noted("fsync")
+    noted("pwrite")
+    found = connections(left / "x.db")
+    writer = found.open_writer()
+    try:
+        assert count(writer) == 4
+        assert done.index(("fsync", "x.db-wal")) < done.index(("pwrite", "x.db-count"))
+    finally:
+        found.end(writer)
+        found.close()
