@@ -143,17 +143,23 @@ class Workloads:
         )
 
     async def remove(self, name: str, *, by: Principal) -> int:
-        """Trust a workload no more; return how many sessions of it ended."""
+        """Trust a workload no more; return how many sessions of it ended.
+
+        What was made with these ends, too.
+        """
         async with self._directory.lock:
             left = dict(self._trusted)
             if left.pop(name, None) is None:
                 raise NotFoundError(
                     f"There is no workload {name!r}.", next_step="`casemate workloads ls`."
                 )
+            sessions = self._in_force(name)
+            # With all that was made with them. First: if it is cut short, it can be asked again.
+            lines = (each for session in sessions for each in self._directory.line_of(session))
+            await self._directory.revoke_tokens(tuple(dict.fromkeys(lines)))
             await self._keep(left)
-            ended = await self._directory.revoke_tokens(self._in_force(name))
         _log.warning("workload %s no more trusted by %s", name, by.text)
-        return len(ended)
+        return len(sessions)
 
     async def _keep(self, trusted: dict[str, Workload]) -> None:
         stored = msgspec.json.encode(list(trusted.values()))

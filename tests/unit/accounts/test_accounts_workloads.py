@@ -347,3 +347,52 @@ def test_what_is_stored_holds_no_token(pipelines: Pipelines) -> None:
     signed = hashlib.sha256(token.rpartition(".")[0].encode()).hexdigest()
     assert issued.token.name == f"shop-main-{signed[:16]}"
     assert msgspec.json.decode(pipelines.world.store.values[module.SETTINGS])
+
+
+def test_what_its_sessions_made_ends_with_it(pipelines: Pipelines) -> None:
+    pipelines.add()
+    session = pipelines.login()
+    child = _made_with(pipelines, session)
+    grandchild = _made_with(pipelines, child)
+    ended = pipelines.world.run(pipelines.workloads.remove("shop-main", by=pipelines.world.owner))
+    assert ended == 1, "sessions are counted, not what they made"
+    for each in (session, child, grandchild):
+        assert pipelines.world.who(each.text) is None
+    pipelines.world.start()
+    assert pipelines.world.who(child.text) is None and pipelines.world.who(grandchild.text) is None
+
+
+def _made_with(pipelines: Pipelines, maker: Any) -> Any:
+    by = pipelines.world.who(maker.text)
+    assert by is not None
+    tokens = pipelines.world.accounts.tokens
+    name = f"made-{len(tokens.all())}"
+    made = tokens.add(name, (DEVELOPER,), by.expires_at, by=by, made_with=maker.token.id)
+    return pipelines.world.run(made)
+
+
+def test_a_removal_that_is_cut_short_can_be_asked_again(
+    pipelines: Pipelines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its changes the store does not take: no session is left of one that is gone."""
+    pipelines.add()
+    session = pipelines.login()
+    change, failing = pipelines.world.store.change, {"RevokeTokens"}
+
+    async def fail(operation: Any) -> Any:
+        if type(operation).__name__ in failing:
+            raise CasemateError("the disk is full")
+        return await change(operation)
+
+    monkeypatch.setattr(pipelines.world.store, "change", fail)
+    for kind in ("RevokeTokens", "KeepNodeValue"):
+        failing = {kind}
+        with pytest.raises(CasemateError, match="full"):
+            pipelines.world.run(
+                pipelines.workloads.remove("shop-main", by=pipelines.world.owner)
+            )
+        assert [each.name for each in pipelines.workloads.all()] == ["shop-main"]
+    failing = set()
+    pipelines.world.run(pipelines.workloads.remove("shop-main", by=pipelines.world.owner))
+    pipelines.world.start()
+    assert pipelines.world.who(session.text) is None and pipelines.workloads.all() == ()
