@@ -46,6 +46,8 @@ SETTINGS = "accounts/workloads"
 """Name of the node value that holds them."""
 MAX_AGE = 2 * 3600.0
 """Seconds since `iat`: a job has its ID token from its start, and deploys at its end."""
+_USABLE = MAX_AGE + 2 * SKEW
+"""Seconds in which an ID token may be used again at most: it may be issued a little from now."""
 MAX_SESSIONS = 200
 """Sessions of one workload in force at once."""
 MAX_USED = 65_536
@@ -91,7 +93,7 @@ class Workloads:
         self._trusted = {each.name: each for each in found}
         for token in self._directory.tokens.values():
             if token.created_by.startswith(MADE_BY):
-                self._used[token.name] = token.created_at + MAX_AGE + SKEW
+                self._used[token.name] = token.created_at + _USABLE
                 name = token.created_by.removeprefix(MADE_BY)
                 self._seen[name] = max(token.created_at, self._seen.get(name, 0.0))
 
@@ -237,7 +239,7 @@ class Workloads:
             bindings=trusted.bindings,
         )
         await self._directory.add_token(issued.token)
-        self._used[name] = now + MAX_AGE + SKEW
+        self._used[name] = now + _USABLE
         self._seen[trusted.name] = now
         return issued
 

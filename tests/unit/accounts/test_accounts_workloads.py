@@ -396,3 +396,24 @@ def test_a_removal_that_is_cut_short_can_be_asked_again(
     pipelines.world.run(pipelines.workloads.remove("shop-main", by=pipelines.world.owner))
     pipelines.world.start()
     assert pipelines.world.who(session.text) is None and pipelines.workloads.all() == ()
+
+
+@pytest.mark.parametrize("started_anew", [False, True])
+def test_a_token_of_a_clock_that_goes_ahead_works_once(
+    pipelines: Pipelines, started_anew: bool
+) -> None:
+    """Its age is counted from what it says: it is remembered for as long as it could be used."""
+    pipelines.add()
+    begun = pipelines.world.clock.now
+    token = pipelines.token(iat=begun + SKEW, exp=begun + 10 * 3600)
+    pipelines.login(token)
+    pipelines.world.clock.now = begun + MAX_AGE + SKEW + 1
+    pipelines.world.run(pipelines.world.accounts.flush())
+    if started_anew:
+        pipelines.world.start()
+    pipelines.login(pipelines.token(jti="2"))
+    with pytest.raises(LoginRefusedError, match="used before"):
+        pipelines.login(token)
+    pipelines.world.clock.now = begun + MAX_AGE + 2 * SKEW + 1
+    with pytest.raises(IdTokenError, match="expired"):
+        pipelines.login(token)
