@@ -82,7 +82,7 @@ class Workloads:
         self._trusted: dict[str, Workload] = {}
         self._issuers: dict[str, KeySource[Issuer]] = {}
         self._used: dict[str, float] = {}
-        """Names of tokens that ID tokens were exchanged for, with until when those are valid."""
+        """Digests of ID tokens that were exchanged, with until when those are valid."""
         self._seen: dict[str, float] = {}
         """When workloads signed in last, by name: their tokens are forgotten once they are over."""
 
@@ -93,7 +93,7 @@ class Workloads:
         self._trusted = {each.name: each for each in found}
         for token in self._directory.tokens.values():
             if token.created_by.startswith(MADE_BY):
-                self._used[token.name] = token.created_at + _USABLE
+                self._used[_digest_in(token.name)] = token.created_at + _USABLE
                 name = token.created_by.removeprefix(MADE_BY)
                 self._seen[name] = max(token.created_at, self._seen.get(name, 0.0))
 
@@ -219,9 +219,10 @@ class Workloads:
     async def _open(self, trusted: Workload, id_token: str) -> Issued:
         # The signature is left out: the same token has more than one that is valid.
         signed = id_token.rpartition(".")[0].encode()
-        name = f"{trusted.name}-{hashlib.sha256(signed).hexdigest()[:16]}"
+        digest = hashlib.sha256(signed).hexdigest()[:16]
         now = self._directory.clock()
-        if name in self._used:
+        # By whichever workload: who has caught one that was used must not find another door.
+        if digest in self._used:
             raise LoginRefusedError(
                 "The ID token was used before.", next_step="Ask for a new one: each works once."
             )
@@ -232,16 +233,21 @@ class Workloads:
                 next_step="Wait until some end, or revoke them: `casemate tokens ls`.",
             )
         issued = issue(
-            name=name,
+            name=f"{trusted.name}-{digest}",
             created_by=maker(trusted.name),
             created_at=now,
             expires_at=now + trusted.minutes * 60.0,
             bindings=trusted.bindings,
         )
         await self._directory.add_token(issued.token)
-        self._used[name] = now + _USABLE
+        self._used[digest] = now + _USABLE
         self._seen[trusted.name] = now
         return issued
+
+
+def _digest_in(name: str) -> str:
+    """Return the digest of an ID token in the name of the token that it was exchanged for."""
+    return name.rpartition("-")[2]
 
 
 def _require_claims(trusted: Workload, claims: dict[str, Any]) -> None:

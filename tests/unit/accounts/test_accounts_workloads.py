@@ -417,3 +417,16 @@ def test_a_token_of_a_clock_that_goes_ahead_works_once(
     pipelines.world.clock.now = begun + MAX_AGE + 2 * SKEW + 1
     with pytest.raises(IdTokenError, match="expired"):
         pipelines.login(token)
+
+
+def test_a_token_that_was_used_opens_no_other_workload(pipelines: Pipelines) -> None:
+    pipelines.add()
+    pipelines.add(name="other", claims={"repository": ("example/shop",)})
+    token = pipelines.token()
+    pipelines.login(token)
+    with pytest.raises(LoginRefusedError, match="used before"):
+        pipelines.login(token, name="other")
+    pipelines.world.start()
+    with pytest.raises(LoginRefusedError, match="used before"):
+        pipelines.login(token, name="other")
+    assert pipelines.login(pipelines.token(jti="2"), name="other")
