@@ -128,6 +128,29 @@ class Directory:
             waiting += new
         return tuple(line)
 
+    def makers_of(self, caller: str) -> tuple[str, ...]:
+        """Return who made a caller, given as `Principal.text`, who made that, and so on."""
+        found: dict[str, None] = {}
+        while (token := self._token_called(caller)) and token.created_by not in found:
+            caller = token.created_by
+            found[caller] = None
+        return tuple(found)
+
+    def _token_called(self, caller: str) -> Token | None:
+        kind, _, name = caller.partition(":")
+        return self.tokens.get(name) if kind == PrincipalKind.TOKEN else None
+
+    def require_no_pipeline(self, by: Principal, what: str) -> None:
+        """Raise EscalationError if `by` is the session of a pipeline, or was made with one.
+
+        For what lasts: whoever had a session for some minutes would have it for good.
+        """
+        if any(maker.startswith(MADE_BY) for maker in self.makers_of(by.text)):
+            raise EscalationError(
+                f"{by.text} cannot {what}: it comes from a pipeline, which that would outlive.",
+                next_step="Log in as a person.",
+            )
+
     def require_current(self, by: Principal, made_with: str | None = None) -> None:
         """Raise EscalationError if `by` has lost what it had when its request began.
 

@@ -68,6 +68,7 @@ class People:
         require_account_name(name, "user")
         require_known_roles(bindings, self._roles())
         require_covered(by, bindings, f"give {name} roles")
+        self._directory.require_no_pipeline(by, f"add {name}")
         async with self._directory.lock:
             self._directory.require_current(by)
             now = self._directory.clock()
@@ -121,6 +122,8 @@ class People:
         """Replace a person's roles, at once for its open sessions too."""
         require_known_roles(bindings, self._roles())
         require_covered(by, bindings, f"give {name} roles")
+        if bindings:
+            self._directory.require_no_pipeline(by, f"give {name} roles")
         async with self._directory.lock:
             self._require_reach(name, by, f"change the roles of {name}")
             held = self._directory.roles_of(name)
@@ -131,6 +134,7 @@ class People:
 
     async def reset(self, name: str, *, by: Principal) -> str:
         """Take a person's password, second factor and sessions; return a new one-time code."""
+        self._directory.require_no_pipeline(by, f"reset {name}")
         async with self._directory.lock:
             user = self._require_reach(name, by, f"reset {name}")
             if user.oidc_subject is not None:
@@ -150,6 +154,8 @@ class People:
 
     async def set_disabled(self, name: str, disabled: bool, *, by: Principal) -> None:
         """Let a person in no more, sessions included, or let it in again."""
+        if not disabled:
+            self._directory.require_no_pipeline(by, f"enable {name}")
         async with self._directory.lock:
             user = self._require_reach(name, by, f"disable or enable {name}")
             if disabled:

@@ -122,6 +122,7 @@ class Workloads:
         _require_valid(workload)
         require_known_roles(workload.bindings, self._roles())
         require_covered(by, workload.bindings, f"trust the workload {workload.name}")
+        self._directory.require_no_pipeline(by, f"trust the workload {workload.name}")
         await KeySource(workload.issuer, Issuer, self._directory.clock).discovery()
         async with self._directory.lock:
             self._directory.require_current(by)

@@ -430,3 +430,33 @@ def test_a_token_that_was_used_opens_no_other_workload(pipelines: Pipelines) -> 
     with pytest.raises(LoginRefusedError, match="used before"):
         pipelines.login(token, name="other")
     assert pipelines.login(pipelines.token(jti="2"), name="other")
+
+
+def test_a_session_gives_nothing_that_outlives_it(pipelines: Pipelines) -> None:
+    """By roles of one's own it may manage accounts: what it has for minutes it gives nobody."""
+    deployer = RoleBinding(role="deployer")
+    world = pipelines.world
+    people = world.accounts.people
+    world.run(people.add("bob", (deployer,), by=world.owner))
+    world.run(people.set_disabled("bob", True, by=world.owner))
+    pipelines.add(bindings=(deployer,))
+    session = pipelines.login()
+    by = world.who(session.text)
+    assert by is not None
+    tokens = world.accounts.tokens
+    made = tokens.add("made", (deployer,), by.expires_at, by=by, made_with=session.token.id)
+    child = world.who(world.run(made).text)
+    for each in (by, child):
+        assert each is not None
+        for work in (
+            pipelines.workloads.add(pipelines.workload(name="mine", bindings=(deployer,)), by=each),
+            people.add("eve", (deployer,), by=each),
+            people.set_roles("bob", (deployer,), by=each),
+            people.reset("bob", by=each),
+            people.set_disabled("bob", False, by=each),
+        ):
+            with pytest.raises(EscalationError, match="comes from a pipeline"):
+                world.run(work)
+    world.run(people.set_roles("bob", (), by=by))  # what is taken lasts as well, and may
+    assert [each.name for each in pipelines.workloads.all()] == ["shop-main"]
+    assert [each.name for each in people.all()] == ["bob"]
