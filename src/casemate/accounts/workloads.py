@@ -113,8 +113,13 @@ class Workloads:
             if (at := self._seen.get(one.name, 0.0)) >= one.created_at
         }
 
-    async def add(self, workload: Workload, *, by: Principal) -> None:
+    async def add(
+        self, workload: Workload, *, by: Principal, made_with: str | None = None
+    ) -> None:
         """Trust a workload whose issuer answers, with no more than `by` has.
+
+        `made_with` is the id of the token or session that `by` showed: it has to be in force still
+        once the issuer has answered.
 
         Raises ConflictError, EscalationError, InvalidInputError, OidcSettingsError and
         OidcProviderError.
@@ -125,7 +130,7 @@ class Workloads:
         self._directory.require_no_pipeline(by, f"trust the workload {workload.name}")
         await KeySource(workload.issuer, Issuer, self._directory.clock).discovery()
         async with self._directory.lock:
-            self._directory.require_current(by)
+            self._directory.require_current(by, made_with)
             if workload.name in self._trusted:
                 raise ConflictError(
                     f"There is a workload {workload.name!r} already.",

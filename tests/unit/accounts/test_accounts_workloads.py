@@ -460,3 +460,25 @@ def test_a_session_gives_nothing_that_outlives_it(pipelines: Pipelines) -> None:
     world.run(people.set_roles("bob", (), by=by))  # what is taken lasts as well, and may
     assert [each.name for each in pipelines.workloads.all()] == ["shop-main"]
     assert [each.name for each in people.all()] == ["bob"]
+
+
+def test_a_thief_whose_session_ends_while_an_issuer_is_slow_trusts_nobody(
+    pipelines: Pipelines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = pipelines.world
+    world.person("ada", RoleBinding(role=OWNER))
+    stolen = world.login("ada")
+    by = world.who(stolen.text)
+    assert by is not None
+    genuine = module.KeySource.discovery
+
+    async def slow(source: Any) -> Any:
+        await world.accounts.tokens.revoke(stolen.token.id, by=world.owner)
+        return await genuine(source)
+
+    monkeypatch.setattr(module.KeySource, "discovery", slow)
+    with pytest.raises(EscalationError, match="just changed"):
+        world.run(
+            pipelines.workloads.add(pipelines.workload(), by=by, made_with=stolen.token.id)
+        )
+    assert pipelines.workloads.all() == ()
