@@ -26,7 +26,7 @@ from casemate.accounts.issuing import Issued, issue
 from casemate.accounts.login import guarded
 from casemate.accounts.oidc import Issuer, KeySource, verified_claims
 from casemate.accounts.oidc.id_token import SKEW, candidates, read_header
-from casemate.accounts.oidc.settings import MAX_TEXT, require_safe_url
+from casemate.accounts.oidc.settings import MAX_TEXT, require_issuer
 from casemate.accounts.refusals import Refusals
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Fact, SignedIn
@@ -280,7 +280,7 @@ def _text(claim: object) -> str | None:
 
 
 def _require_valid(workload: Workload) -> None:
-    require_safe_url(workload.issuer, "issuer")
+    require_issuer(workload.issuer)
     audience = workload.audience
     if not 1 <= len(audience) <= MAX_TEXT or not audience.isprintable():
         raise InvalidInputError(

@@ -277,7 +277,11 @@ def test_what_is_not_trusted(pipelines: Pipelines, change: dict[str, Any], error
 
 
 def test_issuers_that_are_not_trusted(pipelines: Pipelines) -> None:
-    for issuer in ("http://ci.example.org", "https://u:p@ci.example.org", "ftp://a", ""):
+    for issuer in (
+        *("http://ci.example.org", "https://u:p@ci.example.org", "ftp://a", ""),
+        # What is looked up would be a part of the query: any address that echoes is an issuer.
+        *("https://ci.example.org/show?page=", "https://ci.example.org?", "https://ci#x"),
+    ):
         with pytest.raises(OidcSettingsError):
             pipelines.add(issuer=issuer)
 
