@@ -220,3 +220,23 @@ def test_a_line_is_revoked_also_where_one_of_it_ended_long_ago(world: World) -> 
     world.run(world.accounts.tokens.revoke(maker.token.id, by=world.owner))
     world.start()
     assert world.who(maker.text) is None and world.who(made[1].text) is None
+
+
+def test_no_line_is_so_long_that_nobody_answers_for_its_end(world: World) -> None:
+    """Else whoever has a budget would be out of it by making tokens with tokens."""
+    world.person("dev", *SHOP)
+    session = world.login("dev")
+    text, made_with, number = session.text, session.token.id, 0
+    with pytest.raises(EscalationError, match="times"):
+        while number < 20:
+            by = world.who(text)
+            assert by is not None
+            assert world.accounts.answerable(by.text) == "user:dev"
+            issued = world.run(
+                world.accounts.tokens.add(
+                    f"t{number}", SHOP, world.clock() + 60, by=by, made_with=made_with
+                )
+            )
+            text, made_with, number = issued.text, issued.token.id, number + 1
+    by = world.who(text)
+    assert by is not None and world.accounts.answerable(by.text) == "user:dev"
