@@ -119,14 +119,19 @@ class Playbooks:
                 continue
             book = self.books.get(run.playbook)
             try:
-                if book is None or book.playbook is None or book.digest != run.digest:
-                    text = "the playbook was changed while the node was down"
-                    await self.runs.put(replace(run, state=Step.FAILED, reason=text))
-                    self._performing.tell(run, Step.FAILED, reason=text)
+                if run.alone and not self.acts:
+                    await self._end(run, "the node was told to do nothing by itself")
+                elif book is None or book.playbook is None or book.digest != run.digest:
+                    await self._end(run, "the playbook was changed while the node was down")
                 else:
                     await self._perform(run, book.playbook)
             except CasemateError as error:
                 _log.error("%s of %s is not finished: %s", run.id, run.playbook, error)
+
+    async def _end(self, run: PlaybookRun, why: str) -> None:
+        """Have a run go no further; what it did can be taken back."""
+        await self.runs.put(replace(run, state=Step.FAILED, reason=why))
+        self._performing.tell(run, Step.FAILED, reason=why)
 
     # -- findings ----------------------------------------------------------------------------------
 

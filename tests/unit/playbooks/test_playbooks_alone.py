@@ -247,6 +247,25 @@ async def test_nothing_is_done_where_the_node_was_told_so() -> None:
 
 
 @running
+async def test_what_was_begun_is_not_finished_where_the_node_is_told_to_do_nothing() -> None:
+    """Whoever starts it so because a playbook does harm is not to wait for its end."""
+    world = await World().loaded()
+    await world.playbooks.put("q", put("blocked-often", approval="person"), ADA)
+    world.control.fails = asyncio.CancelledError()
+    await world.find(finding())
+    await world.find(finding("blocked-often", "other", at=time.time() + 1))
+    by_hand = run_id("q", next(r.finding for r in world.playbooks.runs if r.playbook == "q"))
+    with pytest.raises(asyncio.CancelledError):
+        await world.playbooks.approve(by_hand, ADA)
+    again = await World(world.store).loaded()
+    again.playbooks.acts = False
+    await again.playbooks._resume()
+    [alone] = [run for run in again.playbooks.runs if run.alone]
+    assert alone.state is Step.FAILED and "do nothing" in alone.reason
+    assert again.control.done == ["quarantine shop/other"], "a person said so"
+
+
+@running
 async def test_policy_can_forbid_a_playbook_what_its_file_says() -> None:
     world = await World().loaded()
     text = (
