@@ -248,7 +248,9 @@ class Playbooks:
         if book.digest != run.digest:
             raise ConflictError(
                 f"{run.playbook} was changed since: {id} is not what it would do now.",
-                next_step=f"casemate playbook run {run.playbook} --finding {run.finding}",
+                next_step=f"casemate playbook run {run.playbook} --incident {run.incident}"
+                if run.incident
+                else f"casemate playbook dismiss {id} --reason TEXT",
             )
         return await self._by_hand(run, playbook, by)
 

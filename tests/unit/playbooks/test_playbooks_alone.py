@@ -308,6 +308,19 @@ async def test_an_action_that_is_not_in_the_file_is_not_done() -> None:
     assert done.state is Step.FAILED and world.control.done == ["quarantine shop/pay"]
 
 
+@running
+async def test_what_a_playbook_would_have_done_before_it_was_changed_is_not_approved() -> None:
+    world = await World().loaded()
+    await world.find(finding("leaked"), finding("blocked-often"))
+    [run] = world.playbooks.runs
+    await world.playbooks.put(run.playbook, put("blocked-often", approval="person"), ADA)
+    with pytest.raises(ConflictError) as caught:
+        await world.playbooks.approve(run.id, ADA)
+    # Such an option there is: `run` is for an incident.
+    assert caught.value.next_step == f"casemate playbook run {run.playbook} --incident inc_1"
+    assert world.control.done == []
+
+
 # -- what goes wrong -------------------------------------------------------------------------
 
 
