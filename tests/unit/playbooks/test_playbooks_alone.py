@@ -16,6 +16,7 @@ from casemate.model.account import PolicyFile
 from casemate.model.errors import ConflictError
 from casemate.model.playbook import PlaybookRun, Step
 from casemate.model.principal import Action, Principal, PrincipalKind
+from casemate.operations.quarantine import QuarantineFunction
 from casemate.playbooks import needs
 from casemate.playbooks.acting import need_of
 from casemate.playbooks.bounding import MAX_OF_NODE
@@ -374,6 +375,26 @@ async def test_what_was_in_quarantine_before_is_not_released() -> None:
     undone = await world.playbooks.undo(done.id, None, "r", ADA)
     assert "was in quarantine before, by playbook:escape-tried" in undone.acts[0].problem
     assert "shop/pay" in world.control.held
+
+
+@running
+async def test_what_people_did_since_is_not_taken_back() -> None:
+    """Neither their quarantine nor the version that mends what it was rolled back for."""
+    world = await World().loaded()
+    await world.playbooks.put("back", put("mount-tried", "roll-back"), ADA)
+    await world.find(finding(at=time.time() + 1))
+    held, back = sorted(world.playbooks.runs, key=lambda run: run.playbook != "escape-tried")
+    await world.control.release(QuarantineFunction(project="shop", function="pay", reason="r"), by=ADA)
+    await world.control.quarantine(
+        QuarantineFunction(project="shop", function="pay", reason="mine"), by=ADA
+    )
+    world.control.live["shop/pay"] = ((9, 100),)
+    undone = await world.playbooks.undo(held.id, None, "r", ADA)
+    assert undone.state is Step.DONE and "by user:ada since" in undone.acts[0].problem
+    assert world.control.held["shop/pay"].by == "user:ada"
+    undone = await world.playbooks.undo(back.id, None, "r", ADA)
+    assert undone.state is Step.DONE and "elsewhere since" in undone.acts[0].problem
+    assert world.control.live["shop/pay"] == ((9, 100),)
 
 
 @running
