@@ -203,6 +203,22 @@ async def test_one_project_does_not_use_up_what_may_wait() -> None:
 
 
 @running
+async def test_a_flood_of_findings_pushes_out_nothing_that_was_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("casemate.playbooks.kept.MAX_RUNS", 40)
+    world = await World().loaded()
+    await world.find(finding())
+    [done] = world.playbooks.runs
+    most = MAX_WAITING_OF_PROJECT + 20
+    await world.find(*(finding("blocked-often", f"f{n}", project="mine") for n in range(most)))
+    assert len(list(world.playbooks.runs)) == 40
+    assert world.playbooks.found(done.id).state is Step.DONE
+    await world.playbooks.undo(done.id, None, "r", ADA)
+    assert "shop/pay" not in world.control.held
+
+
+@running
 async def test_what_playbooks_do_starts_none() -> None:
     world = await World().loaded()
     for name, rule in (("a", "mount-tried"), ("b", "alias-moved-often")):
