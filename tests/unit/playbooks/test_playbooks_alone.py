@@ -219,6 +219,40 @@ async def test_a_flood_of_findings_pushes_out_nothing_that_was_done(
 
 
 @running
+async def test_what_there_was_no_room_for_is_done_by_hand() -> None:
+    """Who fills what may wait keeps no person from acting."""
+    world = await World().loaded()
+    names = [f"f{n}" for n in range(MAX_WAITING_OF_PROJECT + 1)]
+    await world.find(*(finding("blocked-often", name) for name in names))
+    [full] = [run for run in world.playbooks.runs if run.state is Step.FAILED]
+    found = finding("blocked-often", names[-1])
+    planned = world.playbooks.planned(full.playbook, replace(found, id=full.finding), "inc_1")
+    done = await world.playbooks.run_by_hand(planned, ADA)
+    assert done.state is Step.DONE
+    with pytest.raises(ConflictError, match="done already"):
+        await world.playbooks.run_by_hand(planned, ADA)
+
+
+@running
+async def test_one_of_which_a_part_holds_is_not_done_again() -> None:
+    world = await World().loaded()
+    text = put("blocked-often", approval="person") + '[[actions]]\ndo = "roll-back"\n'
+    await world.playbooks.put("both", text, ADA)
+
+    async def none(_project: str, _function: str) -> int:
+        raise ConflictError("There is no stable version before.")
+
+    world.control.stable_before = none  # type: ignore[method-assign]
+    found = finding("blocked-often", at=time.time() + 1)
+    planned = world.playbooks.planned("both", found, "inc_1")
+    assert (await world.playbooks.run_by_hand(planned, ADA)).state is Step.FAILED
+    with pytest.raises(ConflictError, match="failed already"):
+        await world.playbooks.run_by_hand(planned, ADA)
+    await world.playbooks.undo(planned.id, None, "r", ADA)
+    assert (await world.playbooks.run_by_hand(planned, ADA)).state is Step.FAILED
+
+
+@running
 async def test_what_playbooks_do_starts_none() -> None:
     world = await World().loaded()
     for name, rule in (("a", "mount-tried"), ("b", "alias-moved-often")):
