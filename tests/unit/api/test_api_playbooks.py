@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from api_fake_control import Client, Parts
+from msgspec.structs import replace
 
 from casemate.evidence import Evidences, opened
 from casemate.model.account import PolicyFile
 from casemate.model.deployment import Quarantine
 from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed, Fact, PlaybookChanged
 from casemate.model.level import Level
+from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
 from casemate.playbooks import Acting
@@ -141,6 +143,44 @@ def test_nobody_gets_more_by_a_playbook_than_by_hand(
     body = {"incident": ID}
     assert ask("POST", "/playbooks/injection/run", json=body).status_code == 403
     assert functions.held == set()
+
+
+def test_what_is_done_while_an_incident_is_undone_needs_its_right_too(
+    ask: Client, parts: Parts, functions: Functions
+) -> None:
+    text = 'forbid (principal, action == Casemate::Action::"function:alias", resource);'
+    parts.policy.replace([PolicyFile(name="n", text=text, changed_at=1.0, changed_by="user:ada")])
+    runs = parts.service.playbooks.runs
+    held = PlaybookAct(do="quarantine", target="function:shop/report", state=Step.DONE, before="null")
+    back = replace(held, do="roll-back", before='{"to":1,"targets":[[2,100]]}')
+    first, second = (
+        PlaybookRun(
+            id=f"run_{number}",
+            playbook="p",
+            digest="",
+            finding="f",
+            rule="r",
+            incident=ID,
+            project="shop",
+            found_at=1.0,
+            at=number,
+            state=Step.FAILED,
+            acts=(held,),
+        )
+        for number in (2.0, 1.0)
+    )
+    asyncio.run(runs.put(first))
+    asyncio.run(runs.put(second))
+    release = functions.release
+
+    async def meanwhile(operation: Any, *, by: Actor) -> None:
+        await release(operation, by=by)
+        await runs.put(replace(second, acts=(held, back)))
+
+    functions.release = meanwhile  # type: ignore[method-assign]
+    assert ask("POST", f"/incidents/{ID}/undo", json={"reason": "r"}).status_code == 403
+    assert [run.acts[0].state for run in runs if run.id == first.id] == [Step.UNDONE]
+    assert {act.state for run in runs if run.id == second.id for act in run.acts} == {Step.DONE}
 
 
 def test_it_is_run_by_hand_and_dry(ask: Client, functions: Functions, parts: Parts) -> None:
