@@ -98,19 +98,22 @@ class Playbooks:
 
     async def _repeat(self) -> None:
         while True:
-            await self._resume()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), RESUME_SECONDS)
-            self._wake.clear()
             try:
-                noticed = await self._monitor.noticed(self._after)
-            except MonitorUnavailableError:
+                await self._resume()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), RESUME_SECONDS)
+                self._wake.clear()
+                await self._look_at_all()
+            except Exception as error:  # noqa: BLE001 - logged; else nobody looked any more
+                if not isinstance(error, MonitorUnavailableError):
+                    _log.exception("playbooks are not looked after for a moment")
                 await asyncio.sleep(RETRY_SECONDS)
                 self._wake.set()
-                continue
-            for each in noticed:
-                await self._look(each)
-                self._after = max(self._after, each.index)
+
+    async def _look_at_all(self) -> None:
+        for each in await self._monitor.noticed(self._after):
+            await self._look(each)
+            self._after = max(self._after, each.index)
 
     async def _resume(self) -> None:
         """Finish what was begun when the node was killed, or the store failed."""

@@ -473,6 +473,29 @@ async def test_the_monitors_word_is_looked_at_and_retried() -> None:
 
 
 @running
+async def test_what_nobody_foresaw_ends_no_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("casemate.playbooks.playbooks.RETRY_SECONDS", 0.01)
+    world = await World().loaded()
+    lately = world.monitor.noticed
+
+    async def broken(_after: int) -> Any:
+        raise RuntimeError("not foreseen")
+
+    world.monitor.noticed = broken  # type: ignore[method-assign]
+    world.monitor.lately = [noticed(finding(), 7)]
+    world.playbooks.start()
+    world.playbooks.wake()
+    await asyncio.sleep(0.02)
+    world.monitor.noticed = lately  # type: ignore[method-assign]
+    for _ in range(200):
+        if world.control.held:
+            break
+        await asyncio.sleep(0.01)
+    await world.playbooks.close()
+    assert "shop/pay" in world.control.held
+
+
+@running
 async def test_rights_that_a_person_needs_are_those_of_doing_it_by_hand() -> None:
     world = await World().loaded()
     await world.find(finding())
