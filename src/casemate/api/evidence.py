@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import time
+from collections.abc import Mapping
 
 from starlette.responses import Response
 
 from casemate.api.evidence_gathering import gathered
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
-from casemate.evidence import build
+from casemate.evidence import Manifest, build
 from casemate.model.facts import EvidenceReleased, EvidenceSealed
 from casemate.model.principal import NODE, Action
 from casemate.operations import evidence
@@ -37,11 +39,12 @@ async def _gather(wanted: GatherEvidence, call: Call) -> EvidenceView:
     async with service.evidences.turn:
         service.evidences.require_room()
         manifest, files = await gathered(service, incident, call.actor.principal)
-        data = build(manifest, files)
+        # Tens of megabytes: not on the event loop.
+        data, digest = await asyncio.to_thread(_sealed, manifest, files)
         view = EvidenceView(
             id=f"evi_{os.urandom(8).hex()}",
             incident=incident.id,
-            sha256=hashlib.sha256(data).hexdigest(),
+            sha256=digest,
             size=len(data),
             files=len(files),
             at=time.time(),
@@ -63,6 +66,11 @@ async def _gather(wanted: GatherEvidence, call: Call) -> EvidenceView:
         await service.recorder.durable()
         await service.evidences.keep(view, data)
         return view
+
+
+def _sealed(manifest: Manifest, files: Mapping[str, bytes]) -> tuple[bytes, str]:
+    data = build(manifest, files)
+    return data, hashlib.sha256(data).hexdigest()
 
 
 @performs(ListEvidence)

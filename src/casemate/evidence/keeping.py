@@ -106,10 +106,10 @@ class Evidences:
             version = int.from_bytes(body[len(_MAGIC) : start], "big")
             key = await self._vault.data_key("", Purpose.RECORDINGS, version)
             about = envelope.context("evidence", id, view.sha256, key.version)
-            data = await asyncio.to_thread(envelope.decrypt, key.key, body[start:], about)
+            data, digest = await asyncio.to_thread(_opened, key.key, body[start:], about)
         except (OSError, DecryptionError, NotFoundError) as error:
             raise DamagedEvidenceError(f"The evidence {id} is lost, or was changed.") from error
-        if hashlib.sha256(data).hexdigest() != view.sha256:
+        if digest != view.sha256:
             raise DamagedEvidenceError(f"The evidence {id} was changed.")
         return data
 
@@ -144,6 +144,11 @@ def _write(path: Path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             passing.unlink()
         raise
+
+
+def _opened(key: bytes, sealed: bytes, about: bytes) -> tuple[bytes, str]:
+    data = envelope.decrypt(key, sealed, about)
+    return data, hashlib.sha256(data).hexdigest()
 
 
 def _read(path: Path) -> bytes:

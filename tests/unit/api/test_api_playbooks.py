@@ -11,7 +11,8 @@ import pytest
 from api_fake_control import Client, Parts
 from msgspec.structs import replace
 
-from casemate.evidence import Evidences, opened
+from casemate.api import evidence as api
+from casemate.evidence import Evidences, keeping, opened
 from casemate.model.account import PolicyFile
 from casemate.model.deployment import Quarantine
 from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed, Fact, PlaybookChanged
@@ -234,3 +235,23 @@ def test_evidence_is_on_record_before_it_is_kept(
     assert ask("POST", path, json={"reason": "over"}).status_code == 204
     assert ask("GET", f"/evidence/{view['id']}").status_code == 404
     assert isinstance(told[-1], EvidenceReleased)
+
+
+def test_no_evidence_is_built_where_calls_are_answered(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any, monkeypatch: Any
+) -> None:
+    """It is as large as tens of megabytes."""
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    on_loop: list[bool] = []
+    for module, name in ((api, "build"), (keeping.envelope, "decrypt")):
+        genuine = getattr(module, name)
+
+        def noted(*given: Any, genuine: Any = genuine) -> Any:
+            on_loop.append(asyncio._get_running_loop() is not None)
+            return genuine(*given)
+
+        monkeypatch.setattr(module, name, noted)
+    id = ask("POST", f"/incidents/{ID}/evidence").json()["id"]
+    assert ask("GET", f"/evidence/{id}").status_code == 200
+    assert on_loop == [False, False]
