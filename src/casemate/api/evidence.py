@@ -27,12 +27,30 @@ from casemate.operations.evidence import (
     ReleaseEvidence,
 )
 
+_NEEDED = (
+    Action.INCIDENTS_READ,
+    Action.FINDINGS_READ,
+    Action.JOURNAL_READ,
+    Action.FUNCTION_READ,
+    Action.GRANT_READ,
+    Action.INVOCATION_READ,
+    Action.LOG_READ,
+    Action.ERROR_READ,
+    Action.DENIAL_READ,
+)
+"""What is in evidence, beside recordings; one action is declared and asked for before."""
 performs = Performers()
+
+
+def _require(call: Call) -> None:
+    """Refuse who might not see all that can be in evidence by asking for it piece by piece."""
+    for action in _NEEDED:
+        call.require(action, NODE)
 
 
 @performs(GatherEvidence)
 async def _gather(wanted: GatherEvidence, call: Call) -> EvidenceView:
-    call.require(Action.JOURNAL_READ, NODE)
+    _require(call)
     service = call.service
     incident = await service.monitor.incident(wanted.id)
     # One at a time: each may be as large as evidence may be.
@@ -80,7 +98,7 @@ async def _list(wanted: ListEvidence, call: Call) -> EvidenceList:
 
 @performs(FetchEvidence)
 async def _fetch(wanted: FetchEvidence, call: Call) -> Response:
-    call.require(Action.JOURNAL_READ, NODE)
+    _require(call)
     data = await call.service.evidences.read(wanted.id)
     return Response(data, media_type=TAR, headers={"cache-control": "no-store"})
 

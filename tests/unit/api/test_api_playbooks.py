@@ -255,3 +255,18 @@ def test_no_evidence_is_built_where_calls_are_answered(
     id = ask("POST", f"/incidents/{ID}/evidence").json()["id"]
     assert ask("GET", f"/evidence/{id}").status_code == 200
     assert on_loop == [False, False]
+
+
+@pytest.mark.parametrize(
+    "action", ["journal:read", "log:read", "invocation:read", "error:read", "denial:read"]
+)
+def test_evidence_shows_nobody_what_they_could_not_read(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any, action: str
+) -> None:
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    id = ask("POST", f"/incidents/{ID}/evidence").json()["id"]
+    text = f'forbid (principal, action == Casemate::Action::"{action}", resource);'
+    parts.policy.replace([PolicyFile(name="n", text=text, changed_at=1.0, changed_by="user:ada")])
+    assert ask("POST", f"/incidents/{ID}/evidence").status_code == 403
+    assert ask("GET", f"/evidence/{id}").status_code == 403
