@@ -46,6 +46,8 @@ class Holder(NamedTuple):
         if self.version is not None:
             spec = self.version.spec
             rights = [spec.grants, event_grants(spec), spec.public]
+            if self.kind is not AccessKind.FUNCTION:
+                rights = [self.name, rights]  # where it is: of a third party that is who it is
         elif self.kind is AccessKind.PROVIDER:
             rights = self.name
         return hashlib.sha256(msgspec.json.encode(rights)).hexdigest()[:16]

@@ -80,6 +80,33 @@ def test_rights_of_a_function_are_its_grants() -> None:
     assert rights_of(function(), None) == ("is granted nothing",)
 
 
+@pytest.mark.parametrize("kind", [AccessKind.SOURCE, AccessKind.HOOK])
+def test_another_third_party_was_not_reviewed(kind: AccessKind) -> None:
+    """The trigger keeps its name, what it reads from is elsewhere now."""
+    version = Version(
+        project="shop",
+        function="cart",
+        number=1,
+        digest="a" * 64,
+        spec=FunctionSpec(name="cart", handler="app:handler"),
+        created_at=1.0,
+        created_by="user:ada",
+    )
+    one, other = (
+        Holder(kind, f"{kind.value}:shop/cart/orders", name, NOW - 10 * DAY, version=version)
+        for name in ("queue.example.org:5671", "queue.example.net:5671")
+    )
+    assert one.fingerprint != other.fingerprint
+
+    async def run() -> None:
+        kept = kept_in(KeptValues())
+        await kept.load()
+        await kept.keep(one, by="user:bob", reason="x", own=False)
+        assert kept.due(one) == NOW + 90 * DAY and kept.due(other) == NOW + 80 * DAY
+
+    asyncio.run(run())
+
+
 def test_what_is_gone_is_forgotten_but_not_what_came_meanwhile() -> None:
     async def run() -> None:
         kept = kept_in(KeptValues())
