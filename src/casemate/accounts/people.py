@@ -182,7 +182,8 @@ class People:
 
     def all(self) -> tuple[User, ...]:
         """Return everybody, by name."""
-        return tuple(self._directory.users[name] for name in sorted(self._directory.users))
+        # In one go: a listing may be made on another thread while somebody is removed.
+        return tuple(sorted(self._directory.users.values(), key=lambda user: user.name))
 
     def roles_of(self, name: str) -> tuple[RoleBinding, ...]:
         """Return a person's roles."""

@@ -99,7 +99,8 @@ class Workloads:
 
     def all(self) -> tuple[Workload, ...]:
         """Return every workload that is trusted, by name."""
-        return tuple(self._trusted[name] for name in sorted(self._trusted))
+        # In one go: a listing may be made on another thread while one is removed.
+        return tuple(sorted(self._trusted.values(), key=lambda one: one.name))
 
     def seen_at(self, name: str) -> float | None:
         """Return when a workload signed in last; None if never, as far as tokens are kept."""

@@ -486,3 +486,21 @@ def test_a_thief_whose_session_ends_while_an_issuer_is_slow_trusts_nobody(
             pipelines.workloads.add(pipelines.workload(), by=by, made_with=stolen.token.id)
         )
     assert pipelines.workloads.all() == ()
+
+
+class Gone(dict[str, Any]):
+    """Everything in it is gone by the time that it is looked up by its name."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+
+def test_listing_looks_nobody_up_who_may_be_gone_by_then(pipelines: Pipelines) -> None:
+    """An access review lists on another thread than the one that changes."""
+    pipelines.add()
+    accounts = pipelines.world.accounts
+    pipelines.world.run(accounts.people.add("bob", (DEVELOPER,), by=pipelines.world.owner))
+    accounts._directory.users = Gone(accounts._directory.users)
+    pipelines.workloads._trusted = Gone(pipelines.workloads._trusted)
+    assert [each.name for each in accounts.people.all()] == ["bob"]
+    assert [each.name for each in pipelines.workloads.all()] == ["shop-main"]
