@@ -132,6 +132,28 @@ class People:
             await self._directory.set_roles(name, bindings)
         _log.warning("roles of user %s changed by %s", name, by.text)
 
+    async def take_roles(
+        self, name: str, role: RoleBinding | None, *, by: Principal
+    ) -> tuple[RoleBinding, ...]:
+        """Take a role, or all of them, of those that a person has by now; return what it had.
+
+        Raises NotFoundError if it has none such any more.
+        """
+        async with self._directory.lock:
+            self._require_reach(name, by, f"change the roles of {name}")
+            held = self._directory.roles_of(name)
+            left = tuple(each for each in held if role not in (None, each))
+            if left == held:
+                raise NotFoundError(
+                    f"user:{name} has no role{'' if role is None else ' ' + binding_text(role)}.",
+                    next_step=f"It has {', '.join(map(binding_text, held)) or 'none'}.",
+                )
+            if is_node_owner(held) and not is_node_owner(left):
+                self._directory.require_owner_left(without_user=name)
+            await self._directory.set_roles(name, left)
+        _log.warning("roles of user %s taken by %s", name, by.text)
+        return held
+
     async def reset(self, name: str, *, by: Principal) -> str:
         """Take a person's password, second factor and sessions; return a new one-time code."""
         self._directory.require_no_pipeline(by, f"reset {name}")

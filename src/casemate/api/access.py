@@ -10,8 +10,9 @@ import time
 from typing import Any
 
 from casemate.access_reviews import Holder, holders, page_of
-from casemate.accounts import binding_text
-from casemate.api import oidc, tokens, users, workloads
+from casemate.accounts import binding_text, parse_binding
+from casemate.api import oidc, tokens, workloads
+from casemate.api.account_answers import answering
 from casemate.api.performing import Call, Perform, Performers, tell
 from casemate.api.served import all_served
 from casemate.model.errors import ConflictError, NotFoundError
@@ -185,14 +186,18 @@ async def _take(holder: Holder, wanted: RemoveAccess, call: Call) -> RemovedAcce
 
 
 async def _take_roles(holder: Holder, role: str | None, call: Call) -> RemovedAccess:
-    held = [binding_text(one) for one in holder.bindings]
-    if role is not None and role not in held:
-        raise NotFoundError(
-            f"{holder.id} has no role {role}.", next_step=f"It has {', '.join(sorted(held))}."
-        )
-    left = tuple(one for one in held if role is not None and one != role)
-    await _do(SetUserRoles(name=holder.name, roles=left), users.performs, call)
-    given = " ".join(f"--role {one}" for one in held)
+    """Take one role or all, of those that there are as it is done: none is given back."""
+    wanted = None if role is None else parse_binding(role)
+    before: list[str] = []
+
+    @answering
+    async def take(operation: SetUserRoles, call: Call) -> None:
+        people = call.service.accounts.people
+        held = await people.take_roles(operation.name, wanted, by=call.principal)
+        before.extend(map(binding_text, held))
+
+    await _decided(SetUserRoles(name=holder.name, roles=()), take, call)
+    given = " ".join(f"--role {one}" for one in before)
     taken = f"the role {role} of {holder.name} is taken"
     return RemovedAccess(
         id=holder.id,
@@ -201,12 +206,15 @@ async def _take_roles(holder: Holder, role: str | None, call: Call) -> RemovedAc
     )
 
 
-async def _do(operation: Operation[Any], performers: Any, call: Call) -> Any:
+async def _do(operation: Operation[Any], performers: Performers, call: Call) -> Any:
     """Do another operation as if it had been asked for by itself: decided, and told."""
+    return await _decided(operation, performers.by_type[type(operation)], call)
+
+
+async def _decided(operation: Operation[Any], perform: Perform, call: Call) -> Any:
     form = form_of(type(operation))
     if form.declared.action is not None:
         call.require(form.declared.action, NODE)
-    perform: Perform = performers.by_type[type(operation)]
     answer = await perform(operation, call)
     tell(form, call, answer)
     return answer
