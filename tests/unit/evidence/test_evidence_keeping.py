@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +153,20 @@ def test_an_end_of_a_hold_that_is_cut_short_is_asked_again(
     store.error = None
     asyncio.run(again.drop(view().id))
     assert again.of("inc_1") == ()
+
+
+def test_an_archive_and_its_name_are_on_the_disk_before_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Power that fails after that takes none away."""
+    synced: list[str] = []
+    genuine = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        genuine(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    one = kept(tmp_path, MemoryStore())
+    asyncio.run(one.keep(view(), DATA))
+    assert synced == [str(tmp_path / f"{view().id}.writing"), str(tmp_path)]
