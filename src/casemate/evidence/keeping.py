@@ -146,8 +146,9 @@ def _write(path: Path, data: bytes) -> None:
         finally:
             os.close(folder)
     except OSError:
-        with contextlib.suppress(OSError):
-            passing.unlink()
+        for each in (passing, path):
+            with contextlib.suppress(OSError):
+                each.unlink()
         raise
 
 
