@@ -14,11 +14,16 @@ from collections.abc import Callable
 import msgspec
 
 from casemate.accounts.attempts import Attempts
-from casemate.accounts.bindings import is_node_owner, require_covered, require_known_roles
+from casemate.accounts.bindings import (
+    binding_text,
+    is_node_owner,
+    require_covered,
+    require_known_roles,
+)
 from casemate.accounts.credential import digest
 from casemate.accounts.directory import Directory
 from casemate.model.account import Token, User
-from casemate.model.errors import ConflictError, InvalidInputError
+from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import Principal, RoleBinding
 

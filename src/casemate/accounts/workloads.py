@@ -114,9 +114,7 @@ class Workloads:
             if (at := self._seen.get(one.name, 0.0)) >= one.created_at
         }
 
-    async def add(
-        self, workload: Workload, *, by: Principal, made_with: str | None = None
-    ) -> None:
+    async def add(self, workload: Workload, *, by: Principal, made_with: str | None = None) -> None:
         """Trust a workload whose issuer answers, with no more than `by` has.
 
         `made_with` is the id of the token or session that `by` showed: it has to be in force still

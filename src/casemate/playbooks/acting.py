@@ -192,9 +192,7 @@ class Acting:
                     "Sessions that have ended stay so.", next_step="log in again: casemate login"
                 )
 
-    async def _point_back(
-        self, project: str, name: str, before: dict[str, Any], by: Actor
-    ) -> None:
+    async def _point_back(self, project: str, name: str, before: dict[str, Any], by: Actor) -> None:
         """Point the alias where it was, unless somebody has pointed it elsewhere since."""
         found = await self._control.function(project, name)
         now = [

@@ -392,9 +392,7 @@ def test_a_removal_that_is_cut_short_can_be_asked_again(
     for kind in ("RevokeTokens", "KeepNodeValue"):
         failing = {kind}
         with pytest.raises(CasemateError, match="full"):
-            pipelines.world.run(
-                pipelines.workloads.remove("shop-main", by=pipelines.world.owner)
-            )
+            pipelines.world.run(pipelines.workloads.remove("shop-main", by=pipelines.world.owner))
         assert [each.name for each in pipelines.workloads.all()] == ["shop-main"]
     failing = set()
     pipelines.world.run(pipelines.workloads.remove("shop-main", by=pipelines.world.owner))
@@ -482,9 +480,7 @@ def test_a_thief_whose_session_ends_while_an_issuer_is_slow_trusts_nobody(
 
     monkeypatch.setattr(module.KeySource, "discovery", slow)
     with pytest.raises(EscalationError, match="just changed"):
-        world.run(
-            pipelines.workloads.add(pipelines.workload(), by=by, made_with=stolen.token.id)
-        )
+        world.run(pipelines.workloads.add(pipelines.workload(), by=by, made_with=stolen.token.id))
     assert pipelines.workloads.all() == ()
 
 

@@ -152,7 +152,9 @@ def test_what_is_done_while_an_incident_is_undone_needs_its_right_too(
     text = 'forbid (principal, action == Casemate::Action::"function:alias", resource);'
     parts.policy.replace([PolicyFile(name="n", text=text, changed_at=1.0, changed_by="user:ada")])
     runs = parts.service.playbooks.runs
-    held = PlaybookAct(do="quarantine", target="function:shop/report", state=Step.DONE, before="null")
+    held = PlaybookAct(
+        do="quarantine", target="function:shop/report", state=Step.DONE, before="null"
+    )
     back = replace(held, do="roll-back", before='{"to":1,"targets":[[2,100]]}')
     first, second = (
         PlaybookRun(

@@ -312,7 +312,9 @@ def test_a_secret_that_stands_elsewhere_too_is_not_written(tmp_path: Path, place
 
 
 MARKED = 'p"a\\s s&w0rd/9+'
-LINES = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw\n-----END PRIVATE KEY-----"
+LINES = (
+    "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw\n-----END PRIVATE KEY-----"
+)
 
 
 @pytest.mark.parametrize(

@@ -434,7 +434,9 @@ async def test_what_people_did_since_is_not_taken_back() -> None:
     await world.playbooks.put("back", put("mount-tried", "roll-back"), ADA)
     await world.find(finding(at=time.time() + 1))
     held, back = sorted(world.playbooks.runs, key=lambda run: run.playbook != "escape-tried")
-    await world.control.release(QuarantineFunction(project="shop", function="pay", reason="r"), by=ADA)
+    await world.control.release(
+        QuarantineFunction(project="shop", function="pay", reason="r"), by=ADA
+    )
     await world.control.quarantine(
         QuarantineFunction(project="shop", function="pay", reason="mine"), by=ADA
     )
