@@ -280,7 +280,7 @@ class Playbooks:
     async def run_by_hand(self, run: PlaybookRun, by: Actor) -> PlaybookRun:
         """Do what was planned. Raises ConflictError for what was done, or would do nothing."""
         before = self.runs.get(run.id)
-        if before is not None and not _may_be_done(before):
+        if before is not None and not before.may_be_done:
             raise ConflictError(f"{run.id} is {before.state.value} already.")
         if not run.acts:
             raise ConflictError(
@@ -386,13 +386,6 @@ def plan(book: Book, playbook: Playbook, found: Finding, incident: str) -> Playb
         state=Step.PLANNED,
         acts=acts_on(playbook, found),
     )
-
-
-def _may_be_done(run: PlaybookRun) -> bool:
-    """Tell whether a run may be done by hand: it has done nothing, or nothing that still holds."""
-    if run.state is Step.FAILED:
-        return all(act.state in (Step.PLANNED, Step.FAILED, Step.UNDONE) for act in run.acts)
-    return run.state in (Step.WAITS, Step.UNDONE, Step.DISMISSED)
 
 
 def needs(run: PlaybookRun, *, undo: bool = False, only: str | None = None) -> Sequence[Need]:
