@@ -136,6 +136,11 @@ async def _keep(wanted: KeepAccess, call: Call) -> AccessReview:
     await reviews.load()
     async with reviews.changing:
         holder = await _found(wanted.id, call)
+        if wanted.digest not in (None, holder.fingerprint):
+            raise ConflictError(
+                f"The rights of {wanted.id} are not those that were looked at any more.",
+                next_step="casemate access review shows what they are now",
+            )
         own = _is_own(holder, call.principal, call)
         made = await reviews.keep(holder, by=call.principal.text, reason=wanted.reason, own=own)
         _tell(call, "keep", wanted.id, wanted.reason, own=own)

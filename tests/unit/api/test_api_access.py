@@ -373,3 +373,17 @@ def test_taking_one_role_gives_back_none_that_was_taken_meanwhile(
     assert done.status_code == 200, done.text
     assert ask("GET", "/users/bob").json()["roles"] == []
     assert done.json()["undo"] == "casemate users roles bob --role auditor"
+
+
+def test_rights_that_nobody_looked_at_are_not_kept(ask: Asking, told: list[Fact]) -> None:
+    """They may have grown between the list and the word of who has read it."""
+    add(ask, "bob", "auditor")
+    body = {"id": "user:bob", "reason": "x", "digest": listed(ask)["user:bob"]["digest"]}
+    ask("PUT", "/users/bob/roles", json={"roles": ["auditor", "owner"]})
+    refused = ask("POST", "/access/keep", json=body)
+    assert refused.status_code == 409 and "looked at" in refused.text
+    assert listed(ask)["user:bob"]["review"] is None
+    assert not [one for one in told if isinstance(one, AccessReviewed)]
+    body["digest"] = listed(ask)["user:bob"]["digest"]
+    assert ask("POST", "/access/keep", json=body).status_code == 200
+    assert ask("POST", "/access/keep", json=body | {"digest": "x"}).status_code == 400
