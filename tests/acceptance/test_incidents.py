@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,6 +72,57 @@ def test_from_the_attack_to_the_report(node: TestNode) -> None:
     )
     page = done(node, "incident", "report", id, "--format", "html")
     assert page.startswith("<!doctype html>") and "<script" not in page
+
+
+MANIFEST = """
+[project]
+name = "t"
+[function.refund]
+handler = "app:handler"
+[function.refund.recordings]
+sample = 1.0
+"""
+
+
+def test_a_replay_shows_whether_a_version_closes_it(node: TestNode, tmp_path: Path) -> None:
+    (tmp_path / "casemate.toml").write_text(MANIFEST)
+    (tmp_path / "app.py").write_text(CODE)
+    node.deploy(tmp_path)
+    assert node.invoke({"name": "Ada"}, function="t/refund").status_code == 200
+    assert node.invoke({"name": "x' OR '1'='1"}, function="t/refund").status_code == 500
+
+    def found() -> list[str]:
+        incidents = json.loads(done(node, "incident", "ls", "--json"))["incidents"]
+        return [each["id"] for each in incidents if "function:t/refund" in each["things"]]
+
+    def recordings() -> list[Any]:
+        return list(node.get("/recordings", project="t", function="refund")["recordings"])
+
+    node.wait_until(found)
+    node.wait_until(lambda: len(recordings()) == 2)
+
+    [id] = found()
+
+    def replayed(*arguments: str) -> tuple[int, dict[str, Any]]:
+        folder = ("--manifest", str(tmp_path), "--function", "t/refund", "--json")
+        ran = casemate(node, "replay", id, *arguments, *folder)
+        assert "Ada" not in ran.stdout and "OR" not in ran.stdout, ran.stdout
+        return ran.returncode, json.loads(ran.stdout)
+
+    code, told = replayed()
+    assert (code, told["verdict"]) == (1, "open"), told
+    [function] = told["functions"]
+    assert [row["shown"] for row in function["rows"]] == ["again", "same"], told
+
+    text = """f"SELECT '{event['name']}'")"""
+    assert text in CODE
+    (tmp_path / "app.py").write_text(CODE.replace(text, '"SELECT ?", (event["name"],))'))
+    node.deploy(tmp_path)
+    code, told = replayed("--version", "2")
+    assert (code, told["verdict"]) == (0, "closed"), told
+    assert [row["shown"] for row in told["functions"][0]["rows"]] == ["gone", "same"], told
+    read = node.get("/journal", kind="OperationPerformed", search="showRecording")["entries"]
+    assert len(read) == 4, "that recordings were looked at is on record"
 
 
 def test_what_there_is_not_is_3_and_a_wrong_word_2(node: TestNode) -> None:

@@ -115,6 +115,7 @@ ENTRIES = (
     Entry("detect", OPERATE, "Find attacks in what happened, by rules"),
     Entry("findings", OPERATE, "See what the rules of detection have found"),
     Entry("incident", OPERATE, "See incidents, contain them, and report on them"),
+    Entry("replay", OPERATE, "Do an incident's events again, to see whether a version closes it"),
     Entry("playbook", OPERATE, "See and change what the node does about what it finds"),
     Entry("alert", OPERATE, "See and try how people are told of findings, and silence rules"),
     Entry("drill", OPERATE, "Play attacks on the node, and see what becomes of them"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -26,6 +26,8 @@ MAX_REPLAYED = 20
 """Recordings of one function that are done again, the newest."""
 _SECONDS = 120.0
 """How long one of them may take, on each bundle."""
+TIMEOUT = "a timeout"
+OutcomeT = TypeVar("OutcomeT")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +125,20 @@ def compare(
 
 
 def _run(built: BuiltBundle, job: bytes) -> _Outcome:
-    """Run one event to its end."""
+    found = run_job(built, job, _Outcome, seconds=_SECONDS)
+    return _Outcome(calls=[], error=found) if isinstance(found, str) else found
+
+
+def run_job(
+    built: BuiltBundle, job: bytes, kind: type[OutcomeT], *, seconds: float
+) -> OutcomeT | str:
+    """Run one event to its end; return what came of it, or how it ended without telling."""
     program = START.format(module="replaying")
     try:
-        finished = run_program(built, program, given=job, seconds=_SECONDS)
+        finished = run_program(built, program, given=job, seconds=seconds)
     except UnavailableError:
-        return _Outcome(calls=[], error="a timeout")
+        return TIMEOUT
     try:
-        return msgspec.json.decode(finished.output, type=_Outcome)
+        return msgspec.json.decode(finished.output, type=kind)
     except msgspec.MsgspecError:
-        return _Outcome(calls=[], error=f"the end of the process ({finished.status})")
+        return f"the end of the process ({finished.status})"

@@ -29,6 +29,7 @@ _OURS, _PATH = "/casemate", ("/function/code", "/function/deps")
 _SPARE = 2 << 30
 """Bytes of addresses beyond the function's limit of memory."""
 _NOT_RECORDED = b"(the value of a secret is not recorded)"
+_OUTCOMES = ("ok", "error")
 
 
 class RecordedChannel:
@@ -53,15 +54,21 @@ class RecordedChannel:
     ) -> tuple[dict[str, Any], bytes, int | None]:
         """Return what was answered then. Raises CapabilityError."""
         self.calls.append((operation, arguments, body))
-        if self._next >= len(self._asked) or self._asked[self._next].get("op") != operation:
+        found = self._recorded(operation)
+        if found is None:
             raise UnavailableError(f"the recording has no answer to {operation} here")
-        asked, self._next = self._asked[self._next], self._next + 1
-        reply, content = self._answers.get(asked.get("n"), ({}, b""))
+        reply, content = found
         if "error" in reply:
             raise ERRORS.get(str(reply["error"]), CapabilityError)(str(reply.get("message")))
-        if "ok" not in reply:
-            raise UnavailableError(f"the recording has no answer to {operation} here")
         return reply["ok"], content, _pipe() if operation == "secret.get" else None
+
+    def _recorded(self, operation: str) -> tuple[dict[str, Any], bytes] | None:
+        """Return what the next use was answered, if it was of this operation and was answered."""
+        if self._next >= len(self._asked) or self._asked[self._next].get("op") != operation:
+            return None
+        asked, self._next = self._asked[self._next], self._next + 1
+        found = self._answers.get(asked.get("n"))
+        return found if found is not None and not found[0].keys().isdisjoint(_OUTCOMES) else None
 
 
 def _pipe() -> int:
@@ -85,14 +92,17 @@ class Debugger(pdb.Pdb):
         super().set_quit()
 
 
+def frames_of(job: dict[str, Any]) -> list[tuple[bool, dict[str, Any], bytes]]:
+    """Return what was asked and answered in a job."""
+    return [
+        (asked, json.loads(base64.b64decode(head)), base64.b64decode(content))
+        for asked, head, content in job["frames"]
+    ]
+
+
 def recorded_channel(job: dict[str, Any]) -> RecordedChannel:
     """Return what answers as it was answered in a job."""
-    return RecordedChannel(
-        [
-            (asked, json.loads(base64.b64decode(head)), base64.b64decode(content))
-            for asked, head, content in job["frames"]
-        ]
-    )
+    return RecordedChannel(frames_of(job))
 
 
 def context_of(
