@@ -17,8 +17,13 @@ from casemate.store.sqlite.store import SqliteStore
 from support.accounts import PASSWORD, World
 from support.accounts_node import OPERATIONS, PREFIX, Asking, application
 
+_AUDITS = {"auditNode", "listNodeScores"}
 ALLOWED = {
-    "auditor": {"listUsers", "showUser", "showOidc", "listWorkloads"},
+    "auditor": {
+        *("listUsers", "showUser", "showOidc", "listWorkloads", "reviewAccess", "keepAccess"),
+        *_AUDITS,
+    },
+    "operator": _AUDITS,
 }
 """What a role may do to accounts on the whole node beside what everybody with a token may."""
 OWN = {"logout", "whoami", "listTokens"}
@@ -70,7 +75,10 @@ def test_no_role_but_owner_changes_accounts(ask: Asking, operation, role: str) -
     path = operation.path.replace("{name}", "ada").replace("{id}", target)
     before = (ask("GET", "/users").text, len(ask("GET", "/tokens").json()["tokens"]))
     denials = len(ask.world.denials)
-    answer = ask(operation.method, path, token=token, json=BODIES.get(operation.id))
+    body = BODIES.get(operation.id)
+    if operation.id in ("keepAccess", "removeAccess"):
+        body = {"id": f"token:{target}", "reason": "x"}
+    answer = ask(operation.method, path, token=token, json=body)
     if operation.id in OWN | ALLOWED.get(role, set()):
         assert answer.status_code == 200, answer.text
         return

@@ -10,7 +10,7 @@ import msgspec
 
 from casemate.accounts import Accounts, binding_text
 from casemate.model.deployment import LIVE, DeployedFunction, Version
-from casemate.model.function import event_grants
+from casemate.model.function import event_grants, named_resources
 from casemate.model.principal import RoleBinding
 from casemate.model.trigger import OutsideTrigger, RepositoryTrigger
 from casemate.model.workload import MADE_BY
@@ -46,6 +46,8 @@ class Holder(NamedTuple):
         if self.version is not None:
             spec = self.version.spec
             rights = [spec.grants, event_grants(spec), spec.public]
+            if self.kind is not AccessKind.FUNCTION:
+                rights = [self.name, rights]  # where it is: of a third party that is who it is
         elif self.kind is AccessKind.PROVIDER:
             rights = self.name
         return hashlib.sha256(msgspec.json.encode(rights)).hexdigest()[:16]
@@ -68,19 +70,40 @@ def holders(accounts: Accounts, functions: Iterable[DeployedFunction], now: floa
     found = [*_people(accounts), *_tokens(accounts, now), *_provider(accounts)]
     found += _workloads(accounts)
     for function in functions:
-        version = most_live(function)
+        version = live_rights(function)
         if version is not None:
             found += _function(version, min(one.created_at for one in function.versions))
     return sorted(found, key=lambda one: place_of(one.id))
 
 
-def most_live(function: DeployedFunction) -> Version | None:
-    """Return the version that most callers are sent to, None if none is live."""
+def live_rights(function: DeployedFunction) -> Version | None:
+    """Return the version that most callers are sent to, None if none is live.
+
+    It has the rights of all that are live: a few callers are enough to use those of another one.
+    """
     alias = next((one for one in function.aliases if one.name == LIVE), None)
-    if alias is None or not alias.targets:
+    weights = {} if alias is None else {one.version: one.weight for one in alias.targets}
+    live = [one for one in function.versions if one.number in weights]
+    live.sort(key=lambda one: (weights[one.number], one.number), reverse=True)
+    if not live:
         return None
-    most = max(alias.targets, key=lambda target: (target.weight, target.version))
-    return next((one for one in function.versions if one.number == most.version), None)
+    most, *others = live
+    grants, triggers = list(most.spec.grants), list(most.spec.triggers)
+    for other in others:
+        known = (*grants, *event_grants(most.spec))
+        grants += [one for one in named_resources(other.spec) if one not in known]
+        triggers += [
+            one
+            for one in other.spec.triggers
+            if isinstance(one, OutsideTrigger | RepositoryTrigger) and one not in triggers
+        ]
+    spec = msgspec.structs.replace(
+        most.spec,
+        grants=tuple(grants),
+        triggers=tuple(triggers),
+        public=any(one.spec.public for one in live),
+    )
+    return msgspec.structs.replace(most, spec=spec)
 
 
 def _people(accounts: Accounts) -> Iterator[Holder]:

@@ -79,6 +79,7 @@ async def _entry(
         kind=holder.kind,
         name=holder.name,
         rights=rights_of(holder, wanted.project),
+        digest=holder.fingerprint,
         since=holder.since,
         last_used=used,
         used_known=known,

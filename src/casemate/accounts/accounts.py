@@ -31,8 +31,8 @@ MAINTENANCE_SECONDS = 15.0
 BEGUN = "accounts/begun"
 """Name of the node value that says that the first owner's token was made."""
 
-_MOST_MAKERS = 8
-"""Tokens that were made with each other, one after the other."""
+_MOST_MAKERS = 64
+"""Tokens that were made with each other, one after the other: more than can be made now."""
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix("$")
 _FUNCTION = re.compile(rf"{_NAME}/{_NAME}")
 _log = logging.getLogger("casemate.accounts")

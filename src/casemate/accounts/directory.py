@@ -14,7 +14,7 @@ from casemate.accounts.authentication import TokenIndex
 from casemate.accounts.bindings import is_node_owner
 from casemate.accounts.errors import EscalationError, LastOwnerError
 from casemate.accounts.seen import PeopleSeen
-from casemate.model.account import Token, User, UserRoles
+from casemate.model.account import ENDED_KEPT, Token, User, UserRoles
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.model.workload import MADE_BY
@@ -36,6 +36,8 @@ from casemate.store.interface import Store
 
 OWNER_TOKEN_LEFT = 86400.0
 """Seconds for which an owner's token must still be valid to count as a way in."""
+FORGET_SECONDS = 3600.0
+"""Between looks at which tokens ended so long ago that the store forgets them."""
 
 
 class Directory:
@@ -53,6 +55,7 @@ class Directory:
         self.tokens: dict[str, Token] = {}
         self.index = TokenIndex(clock, session_idle)
         self.seen = PeopleSeen(store)
+        self._forgot_at = float("-inf")
         self.oidc_issuer: str | None = None
         """Issuer by whose word users can get in at present."""
 
@@ -127,6 +130,29 @@ class Directory:
             line.update(dict.fromkeys(new))
             waiting += new
         return tuple(line)
+
+    def makers_of(self, caller: str) -> tuple[str, ...]:
+        """Return who made a caller, given as `Principal.text`, who made that, and so on."""
+        found: dict[str, None] = {}
+        while (token := self._token_called(caller)) and token.created_by not in found:
+            caller = token.created_by
+            found[caller] = None
+        return tuple(found)
+
+    def _token_called(self, caller: str) -> Token | None:
+        kind, _, name = caller.partition(":")
+        return self.tokens.get(name) if kind == PrincipalKind.TOKEN else None
+
+    def require_no_pipeline(self, by: Principal, what: str) -> None:
+        """Raise EscalationError if `by` is the session of a pipeline, or was made with one.
+
+        For what lasts: whoever had a session for some minutes would have it for good.
+        """
+        if any(maker.startswith(MADE_BY) for maker in self.makers_of(by.text)):
+            raise EscalationError(
+                f"{by.text} cannot {what}: it comes from a pipeline, which that would outlive.",
+                next_step="Log in as a person.",
+            )
 
     def require_current(self, by: Principal, made_with: str | None = None) -> None:
         """Raise EscalationError if `by` has lost what it had when its request began.
@@ -228,6 +254,26 @@ class Directory:
             token = self.tokens[token_id]
             if token.user is not None or token.created_by.startswith(MADE_BY):
                 del self.tokens[token_id]
+        self._forget_ended()
+
+    def _forget_ended(self) -> None:
+        """Forget tokens that ended long ago, before the store does.
+
+        Revoking is for a whole line or for none of it: with one in it that the store does not
+        have any more, none would be revoked.
+        """
+        now = self.clock()
+        if 0 <= now - self._forgot_at < FORGET_SECONDS:
+            return
+        self._forgot_at = now
+        before = now - ENDED_KEPT + 2 * FORGET_SECONDS
+        ended = [
+            token.id
+            for token in self.tokens.values()
+            if any(at is not None and at < before for at in (token.revoked_at, token.expires_at))
+        ]
+        for token_id in ended:
+            del self.tokens[token_id]
 
     def _seen_in(self, used: dict[str, float]) -> dict[str, float]:
         """Return when people were seen, by the sessions among tokens that were used."""

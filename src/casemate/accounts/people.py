@@ -14,11 +14,16 @@ from collections.abc import Callable
 import msgspec
 
 from casemate.accounts.attempts import Attempts
-from casemate.accounts.bindings import is_node_owner, require_covered, require_known_roles
+from casemate.accounts.bindings import (
+    binding_text,
+    is_node_owner,
+    require_covered,
+    require_known_roles,
+)
 from casemate.accounts.credential import digest
 from casemate.accounts.directory import Directory
 from casemate.model.account import Token, User
-from casemate.model.errors import ConflictError, InvalidInputError
+from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import Principal, RoleBinding
 
@@ -68,6 +73,7 @@ class People:
         require_account_name(name, "user")
         require_known_roles(bindings, self._roles())
         require_covered(by, bindings, f"give {name} roles")
+        self._directory.require_no_pipeline(by, f"add {name}")
         async with self._directory.lock:
             self._directory.require_current(by)
             now = self._directory.clock()
@@ -121,6 +127,8 @@ class People:
         """Replace a person's roles, at once for its open sessions too."""
         require_known_roles(bindings, self._roles())
         require_covered(by, bindings, f"give {name} roles")
+        if bindings:
+            self._directory.require_no_pipeline(by, f"give {name} roles")
         async with self._directory.lock:
             self._require_reach(name, by, f"change the roles of {name}")
             held = self._directory.roles_of(name)
@@ -129,8 +137,31 @@ class People:
             await self._directory.set_roles(name, bindings)
         _log.warning("roles of user %s changed by %s", name, by.text)
 
+    async def take_roles(
+        self, name: str, role: RoleBinding | None, *, by: Principal
+    ) -> tuple[RoleBinding, ...]:
+        """Take a role, or all of them, of those that a person has by now; return what it had.
+
+        Raises NotFoundError if it has none such any more.
+        """
+        async with self._directory.lock:
+            self._require_reach(name, by, f"change the roles of {name}")
+            held = self._directory.roles_of(name)
+            left = tuple(each for each in held if role not in (None, each))
+            if left == held:
+                raise NotFoundError(
+                    f"user:{name} has no role{'' if role is None else ' ' + binding_text(role)}.",
+                    next_step=f"It has {', '.join(map(binding_text, held)) or 'none'}.",
+                )
+            if is_node_owner(held) and not is_node_owner(left):
+                self._directory.require_owner_left(without_user=name)
+            await self._directory.set_roles(name, left)
+        _log.warning("roles of user %s taken by %s", name, by.text)
+        return held
+
     async def reset(self, name: str, *, by: Principal) -> str:
         """Take a person's password, second factor and sessions; return a new one-time code."""
+        self._directory.require_no_pipeline(by, f"reset {name}")
         async with self._directory.lock:
             user = self._require_reach(name, by, f"reset {name}")
             if user.oidc_subject is not None:
@@ -150,6 +181,8 @@ class People:
 
     async def set_disabled(self, name: str, disabled: bool, *, by: Principal) -> None:
         """Let a person in no more, sessions included, or let it in again."""
+        if not disabled:
+            self._directory.require_no_pipeline(by, f"enable {name}")
         async with self._directory.lock:
             user = self._require_reach(name, by, f"disable or enable {name}")
             if disabled:
@@ -176,7 +209,8 @@ class People:
 
     def all(self) -> tuple[User, ...]:
         """Return everybody, by name."""
-        return tuple(self._directory.users[name] for name in sorted(self._directory.users))
+        # In one go: a listing may be made on another thread while somebody is removed.
+        return tuple(sorted(self._directory.users.values(), key=lambda user: user.name))
 
     def roles_of(self, name: str) -> tuple[RoleBinding, ...]:
         """Return a person's roles."""

@@ -22,6 +22,8 @@ from casemate.model.principal import OWNER, Principal, PrincipalKind, RoleBindin
 DAY = 86400.0
 DEFAULT_DAYS = 90
 RECOVERY_SECONDS = DAY
+MAX_MAKERS = 8
+"""Of tokens that were made with each other: who answers for the last has to be found."""
 _log = logging.getLogger("casemate.accounts")
 
 
@@ -62,6 +64,7 @@ class ServiceTokens:
             self._directory.require_current(by, made_with)
             require_covered(by, bindings, f"make the token {name}")
             self._require_expiry(expires_at, by)
+            self._require_known_maker(by)
             issued = issue(
                 name=name,
                 created_by=by.text,
@@ -99,6 +102,16 @@ class ServiceTokens:
             raise EscalationError(
                 f"The token would outlive {by.text}, which makes it.",
                 next_step="Log in as a person, or give it fewer days.",
+            )
+
+    def _require_known_maker(self, by: Principal) -> None:
+        """Raise EscalationError at the end of a long line: whose budgets it is under is looked up
+        with each call, and that has a bound."""
+        if len(self._directory.makers_of(by.text)) >= MAX_MAKERS:
+            raise EscalationError(
+                f"{by.text} cannot make a token: it was made by a token, which was made by a "
+                f"token, {MAX_MAKERS} times.",
+                next_step="Log in as a person.",
             )
 
     async def revoke(self, token_id: str, *, by: Principal) -> tuple[Token, ...]:

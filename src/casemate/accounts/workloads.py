@@ -26,7 +26,7 @@ from casemate.accounts.issuing import Issued, issue
 from casemate.accounts.login import guarded
 from casemate.accounts.oidc import Issuer, KeySource, verified_claims
 from casemate.accounts.oidc.id_token import SKEW, candidates, read_header
-from casemate.accounts.oidc.settings import MAX_TEXT, require_safe_url
+from casemate.accounts.oidc.settings import MAX_TEXT, require_issuer
 from casemate.accounts.refusals import Refusals
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Fact, SignedIn
@@ -46,6 +46,8 @@ SETTINGS = "accounts/workloads"
 """Name of the node value that holds them."""
 MAX_AGE = 2 * 3600.0
 """Seconds since `iat`: a job has its ID token from its start, and deploys at its end."""
+_USABLE = MAX_AGE + 2 * SKEW
+"""Seconds in which an ID token may be used again at most: it may be issued a little from now."""
 MAX_SESSIONS = 200
 """Sessions of one workload in force at once."""
 MAX_USED = 65_536
@@ -80,7 +82,7 @@ class Workloads:
         self._trusted: dict[str, Workload] = {}
         self._issuers: dict[str, KeySource[Issuer]] = {}
         self._used: dict[str, float] = {}
-        """Names of tokens that ID tokens were exchanged for, with until when those are valid."""
+        """Digests of ID tokens that were exchanged, with until when those are valid."""
         self._seen: dict[str, float] = {}
         """When workloads signed in last, by name: their tokens are forgotten once they are over."""
 
@@ -91,13 +93,14 @@ class Workloads:
         self._trusted = {each.name: each for each in found}
         for token in self._directory.tokens.values():
             if token.created_by.startswith(MADE_BY):
-                self._used[token.name] = token.created_at + MAX_AGE + SKEW
+                self._used[_digest_in(token.name)] = token.created_at + _USABLE
                 name = token.created_by.removeprefix(MADE_BY)
                 self._seen[name] = max(token.created_at, self._seen.get(name, 0.0))
 
     def all(self) -> tuple[Workload, ...]:
         """Return every workload that is trusted, by name."""
-        return tuple(self._trusted[name] for name in sorted(self._trusted))
+        # In one go: a listing may be made on another thread while one is removed.
+        return tuple(sorted(self._trusted.values(), key=lambda one: one.name))
 
     def seen_at(self, name: str) -> float | None:
         """Return when a workload signed in last; None if never, as far as tokens are kept."""
@@ -111,8 +114,11 @@ class Workloads:
             if (at := self._seen.get(one.name, 0.0)) >= one.created_at
         }
 
-    async def add(self, workload: Workload, *, by: Principal) -> None:
+    async def add(self, workload: Workload, *, by: Principal, made_with: str | None = None) -> None:
         """Trust a workload whose issuer answers, with no more than `by` has.
+
+        `made_with` is the id of the token or session that `by` showed: it has to be in force still
+        once the issuer has answered.
 
         Raises ConflictError, EscalationError, InvalidInputError, OidcSettingsError and
         OidcProviderError.
@@ -120,9 +126,10 @@ class Workloads:
         _require_valid(workload)
         require_known_roles(workload.bindings, self._roles())
         require_covered(by, workload.bindings, f"trust the workload {workload.name}")
+        self._directory.require_no_pipeline(by, f"trust the workload {workload.name}")
         await KeySource(workload.issuer, Issuer, self._directory.clock).discovery()
         async with self._directory.lock:
-            self._directory.require_current(by)
+            self._directory.require_current(by, made_with)
             if workload.name in self._trusted:
                 raise ConflictError(
                     f"There is a workload {workload.name!r} already.",
@@ -143,17 +150,23 @@ class Workloads:
         )
 
     async def remove(self, name: str, *, by: Principal) -> int:
-        """Trust a workload no more; return how many sessions of it ended."""
+        """Trust a workload no more; return how many sessions of it ended.
+
+        What was made with these ends, too.
+        """
         async with self._directory.lock:
             left = dict(self._trusted)
             if left.pop(name, None) is None:
                 raise NotFoundError(
                     f"There is no workload {name!r}.", next_step="`casemate workloads ls`."
                 )
+            sessions = self._in_force(name)
+            # With all that was made with them. First: if it is cut short, it can be asked again.
+            lines = (each for session in sessions for each in self._directory.line_of(session))
+            await self._directory.revoke_tokens(tuple(dict.fromkeys(lines)))
             await self._keep(left)
-            ended = await self._directory.revoke_tokens(self._in_force(name))
         _log.warning("workload %s no more trusted by %s", name, by.text)
-        return len(ended)
+        return len(sessions)
 
     async def _keep(self, trusted: dict[str, Workload]) -> None:
         stored = msgspec.json.encode(list(trusted.values()))
@@ -211,9 +224,10 @@ class Workloads:
     async def _open(self, trusted: Workload, id_token: str) -> Issued:
         # The signature is left out: the same token has more than one that is valid.
         signed = id_token.rpartition(".")[0].encode()
-        name = f"{trusted.name}-{hashlib.sha256(signed).hexdigest()[:16]}"
+        digest = hashlib.sha256(signed).hexdigest()[:16]
         now = self._directory.clock()
-        if name in self._used:
+        # By whichever workload: who has caught one that was used must not find another door.
+        if digest in self._used:
             raise LoginRefusedError(
                 "The ID token was used before.", next_step="Ask for a new one: each works once."
             )
@@ -224,16 +238,21 @@ class Workloads:
                 next_step="Wait until some end, or revoke them: `casemate tokens ls`.",
             )
         issued = issue(
-            name=name,
+            name=f"{trusted.name}-{digest}",
             created_by=maker(trusted.name),
             created_at=now,
             expires_at=now + trusted.minutes * 60.0,
             bindings=trusted.bindings,
         )
         await self._directory.add_token(issued.token)
-        self._used[name] = now + MAX_AGE + SKEW
+        self._used[digest] = now + _USABLE
         self._seen[trusted.name] = now
         return issued
+
+
+def _digest_in(name: str) -> str:
+    """Return the digest of an ID token in the name of the token that it was exchanged for."""
+    return name.rpartition("-")[2]
 
 
 def _require_claims(trusted: Workload, claims: dict[str, Any]) -> None:
@@ -260,7 +279,7 @@ def _text(claim: object) -> str | None:
 
 
 def _require_valid(workload: Workload) -> None:
-    require_safe_url(workload.issuer, "issuer")
+    require_issuer(workload.issuer)
     audience = workload.audience
     if not 1 <= len(audience) <= MAX_TEXT or not audience.isprintable():
         raise InvalidInputError(

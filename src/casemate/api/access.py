@@ -10,8 +10,9 @@ import time
 from typing import Any
 
 from casemate.access_reviews import Holder, holders, page_of
-from casemate.accounts import binding_text
-from casemate.api import oidc, tokens, users, workloads
+from casemate.accounts import binding_text, parse_binding
+from casemate.api import oidc, tokens, workloads
+from casemate.api.account_answers import answering
 from casemate.api.performing import Call, Perform, Performers, tell
 from casemate.api.served import all_served
 from casemate.model.errors import ConflictError, NotFoundError
@@ -135,6 +136,11 @@ async def _keep(wanted: KeepAccess, call: Call) -> AccessReview:
     await reviews.load()
     async with reviews.changing:
         holder = await _found(wanted.id, call)
+        if wanted.digest not in (None, holder.fingerprint):
+            raise ConflictError(
+                f"The rights of {wanted.id} are not those that were looked at any more.",
+                next_step="casemate access review shows what they are now",
+            )
         own = _is_own(holder, call.principal, call)
         made = await reviews.keep(holder, by=call.principal.text, reason=wanted.reason, own=own)
         _tell(call, "keep", wanted.id, wanted.reason, own=own)
@@ -185,14 +191,18 @@ async def _take(holder: Holder, wanted: RemoveAccess, call: Call) -> RemovedAcce
 
 
 async def _take_roles(holder: Holder, role: str | None, call: Call) -> RemovedAccess:
-    held = [binding_text(one) for one in holder.bindings]
-    if role is not None and role not in held:
-        raise NotFoundError(
-            f"{holder.id} has no role {role}.", next_step=f"It has {', '.join(sorted(held))}."
-        )
-    left = tuple(one for one in held if role is not None and one != role)
-    await _do(SetUserRoles(name=holder.name, roles=left), users.performs, call)
-    given = " ".join(f"--role {one}" for one in held)
+    """Take one role or all, of those that there are as it is done: none is given back."""
+    wanted = None if role is None else parse_binding(role)
+    before: list[str] = []
+
+    @answering
+    async def take(operation: SetUserRoles, call: Call) -> None:
+        people = call.service.accounts.people
+        held = await people.take_roles(operation.name, wanted, by=call.principal)
+        before.extend(map(binding_text, held))
+
+    await _decided(SetUserRoles(name=holder.name, roles=()), take, call)
+    given = " ".join(f"--role {one}" for one in before)
     taken = f"the role {role} of {holder.name} is taken"
     return RemovedAccess(
         id=holder.id,
@@ -201,12 +211,15 @@ async def _take_roles(holder: Holder, role: str | None, call: Call) -> RemovedAc
     )
 
 
-async def _do(operation: Operation[Any], performers: Any, call: Call) -> Any:
+async def _do(operation: Operation[Any], performers: Performers, call: Call) -> Any:
     """Do another operation as if it had been asked for by itself: decided, and told."""
+    return await _decided(operation, performers.by_type[type(operation)], call)
+
+
+async def _decided(operation: Operation[Any], perform: Perform, call: Call) -> Any:
     form = form_of(type(operation))
     if form.declared.action is not None:
         call.require(form.declared.action, NODE)
-    perform: Perform = performers.by_type[type(operation)]
     answer = await perform(operation, call)
     tell(form, call, answer)
     return answer

@@ -27,6 +27,9 @@ from casemate.recorder.protocol import Query
 MAX_FUNCTIONS = 10
 MAX_PAGES = 5
 """Pages of the journal that are looked at for each thing that an incident is about."""
+MAX_LEFT_OUT = 50
+"""Sentences about what is not there; the rest is counted."""
+MAX_SENTENCE = 200
 MAX_RECORDINGS = 50
 MAX_TRACES = 50
 BEFORE_SECONDS = 3600.0
@@ -50,6 +53,12 @@ class _Gathering:
             return
         self._left -= len(data)
         self.files[name] = data
+
+    def told(self) -> tuple[str, ...]:
+        """Return what is left out, bounded: it is kept with all that is known of archives."""
+        more = len(self.left_out) - MAX_LEFT_OUT
+        told = tuple(each[:MAX_SENTENCE] for each in self.left_out[:MAX_LEFT_OUT])
+        return (*told, f"and {more} more") if more > 0 else told
 
     async def have(self, name: str, make: Callable[[], Awaitable[Any]]) -> None:
         """Add what `make` returns, or why it cannot be had."""
@@ -90,7 +99,7 @@ async def gathered(
         made_at=until,
         by=by,
         version=__version__,
-        left_out=tuple(found.left_out),
+        left_out=found.told(),
         files=(),
     )
     return manifest, found.files

@@ -141,7 +141,11 @@ async def _undo_incident(wanted: UndoIncident, call: Call) -> PlaybookRuns:
         )
     _require(runs, call, undo=True, only=wanted.action)
     runs.sort(key=lambda run: run.at, reverse=True)
-    done = [await known.undo(run.id, wanted.action, wanted.reason, call.actor) for run in runs]
+    done = []
+    for run in runs:
+        # Once more: while the one before was undone, this one may have gone on.
+        _require([known.found(run.id)], call, undo=True, only=wanted.action)
+        done.append(await known.undo(run.id, wanted.action, wanted.reason, call.actor))
     return PlaybookRuns(runs=tuple(done))
 
 

@@ -1,8 +1,9 @@
 """The form of an archive of evidence: a tar that is exactly what its manifest says.
 
-`manifest.json` comes first, with size and SHA-256 of all that follows. An archive is believed if
-what is in it, written again, is the same to the byte: no link, folder, extension, repeated member
-or name that leads elsewhere is looked for, as none can be in one that this module has written.
+`manifest.json` comes first, with size and SHA-256 of all that follows its own. An archive is
+believed if what is in it, written again, is the same to the byte: no link, folder, extension,
+repeated member or name that leads elsewhere is looked for, as none can be in one that this module
+has written.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from casemate.model.errors import InvalidInputError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+MANIFEST_HASH = "manifest.sha256"
+"""Of the manifest, so that a change of what it says itself is found without a journal, too."""
 MAX_BYTES = 32 << 20
 MAX_FILES = 1000
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}(?:/[A-Za-z0-9][A-Za-z0-9_.-]{0,79}){0,3}\Z")
@@ -65,12 +68,15 @@ def build(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
         File(name=name, size=len(data), sha256=hashlib.sha256(data).hexdigest())
         for name, data in sorted(files.items())
     )
+    if MANIFEST in files or MANIFEST_HASH in files:
+        raise EvidenceError("A file of evidence has the name of its manifest.")
     if len(listed) > MAX_FILES or sum(each.size for each in listed) > MAX_BYTES:
         raise EvidenceError(f"Evidence is at most {MAX_FILES} files and {MAX_BYTES} bytes.")
     head = msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(manifest, files=listed)))
     target = io.BytesIO()
     with tarfile.open(fileobj=target, mode="w", format=tarfile.USTAR_FORMAT) as archive:
-        for name, data in [(MANIFEST, head), *sorted(files.items())]:
+        digest = hashlib.sha256(head).hexdigest().encode()
+        for name, data in [(MANIFEST, head), (MANIFEST_HASH, digest), *sorted(files.items())]:
             if _NAME.match(name) is None:
                 raise EvidenceError(f"{name[:64]!r} is no name of a file of evidence.")
             member = tarfile.TarInfo(name)
@@ -88,10 +94,11 @@ def opened(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
         with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
             for member in archive:
                 read = archive.extractfile(member) if member.isreg() else None
-                if read is None or member.name in found or len(found) > MAX_FILES:
+                if read is None or member.name in found or len(found) > MAX_FILES + 1:
                     raise EvidenceError("It holds what evidence does not hold.")
                 found[member.name] = read.read()
         manifest = msgspec.json.decode(found.pop(MANIFEST, b""), type=Manifest)
+        found.pop(MANIFEST_HASH, None)
     except (tarfile.TarError, msgspec.MsgspecError, UnicodeError, OSError, ValueError) as error:
         raise EvidenceError("It is no archive of evidence.") from error
     if manifest.format != FORMAT:

@@ -14,8 +14,14 @@ import re
 from pathlib import Path
 
 from casemate.evidence.archive import MAX_BYTES
-from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
+from casemate.model.errors import (
+    CasemateError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
 from casemate.operations.evidence import EvidenceView
+from casemate.store.errors import StoreCommitUnsureError
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
 from casemate.vault import envelope
@@ -80,7 +86,14 @@ class Evidences:
             await asyncio.to_thread(_write, self._path(view.id), body)
         except OSError as error:
             raise UnavailableError(f"Evidence cannot be kept: {error.strerror}.") from error
-        await self._known.put(view)
+        try:
+            await self._known.put(view)
+        except CasemateError as error:
+            # Where it is not known whether it is kept, its file has to stay.
+            if not isinstance(error, StoreCommitUnsureError):
+                with contextlib.suppress(OSError):
+                    await asyncio.to_thread(self._path(view.id).unlink)
+            raise
 
     async def read(self, id: str) -> bytes:
         """Return an archive as it was kept. Raises NotFoundError, DamagedEvidenceError."""
@@ -93,19 +106,23 @@ class Evidences:
             version = int.from_bytes(body[len(_MAGIC) : start], "big")
             key = await self._vault.data_key("", Purpose.RECORDINGS, version)
             about = envelope.context("evidence", id, view.sha256, key.version)
-            data = await asyncio.to_thread(envelope.decrypt, key.key, body[start:], about)
+            data, digest = await asyncio.to_thread(_opened, key.key, body[start:], about)
         except (OSError, DecryptionError, NotFoundError) as error:
             raise DamagedEvidenceError(f"The evidence {id} is lost, or was changed.") from error
-        if hashlib.sha256(data).hexdigest() != view.sha256:
+        if digest != view.sha256:
             raise DamagedEvidenceError(f"The evidence {id} was changed.")
         return data
 
     async def drop(self, id: str) -> None:
-        """End the hold. Raises NotFoundError."""
+        """End the hold. Raises NotFoundError, UnavailableError."""
         self.one(id)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                await asyncio.to_thread(self._path(id).unlink)
+        except OSError as error:
+            raise UnavailableError(f"{id} cannot be deleted: {error.strerror}.") from error
+        # Last: what is cut short is known still, and can be asked again.
         await self._known.drop((id,))
-        with contextlib.suppress(FileNotFoundError):
-            await asyncio.to_thread(self._path(id).unlink)
 
     def _path(self, id: str) -> Path:
         if _NAME.match(id) is None:
@@ -123,10 +140,21 @@ def _write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         passing.rename(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError:
-        with contextlib.suppress(OSError):
-            passing.unlink()
+        for each in (passing, path):
+            with contextlib.suppress(OSError):
+                each.unlink()
         raise
+
+
+def _opened(key: bytes, sealed: bytes, about: bytes) -> tuple[bytes, str]:
+    data = envelope.decrypt(key, sealed, about)
+    return data, hashlib.sha256(data).hexdigest()
 
 
 def _read(path: Path) -> bytes:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import html
+import json
 import posixpath
 import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.parse import quote, quote_plus
 
 from ahocorasick_rs import BytesAhoCorasick
 
@@ -39,6 +44,8 @@ _LEFT_OUT_FOLDERS = frozenset(
 _SETTINGS = frozenset(
     ("yml", "yaml", "json", "toml", "ini", "cfg", "conf", "env", "properties", "tfvars")
 )
+_LEAST_OF_LINE = 20
+"""Characters of a line that is looked for by itself, of a value of several."""
 _FUNCTION = "function"
 """The package that OpenFaaS's templates put a handler into."""
 
@@ -98,7 +105,8 @@ class Sources:
                 f"There are more than {limits.MAX_SECRETS} secrets in the template.",
                 next_step="Take them out, or import a part of the application by itself.",
             )
-        self._secrets = tuple(each.encode("utf-8", "surrogatepass") for each in sorted(values))
+        spelt = {spelling for value in values for spelling in _spellings(value)}
+        self._secrets = tuple(sorted(spelt))
         self._any = BytesAhoCorasick(self._secrets)
 
     def of(self, function: Function, name: str) -> Source | None:
@@ -185,9 +193,9 @@ class Sources:
         return ""
 
     def _holds(self, data: bytes) -> bool:
-        if not self._any.find_matches_as_indexes(data):  # in one pass, which nearly all end with
-            return False
-        return any(_stands_in(value, data) for value in self._secrets)
+        # In one pass, which nearly all end with.
+        found = {each[0] for each in self._any.find_matches_as_indexes(data, overlapping=True)}
+        return any(_stands_in(self._secrets[each], data) for each in found)
 
     def holds(self, text: str) -> bool:
         """Tell whether the value of a secret stands in a text."""
@@ -214,6 +222,29 @@ def _below(file: str, folders: set[str]) -> bool:
             return True
         folder = folder.rpartition("/")[0]
     return False
+
+
+def _spellings(value: str) -> Iterator[bytes]:
+    """Yield how files spell a value: as it is, escaped, encoded, or line by line."""
+    data = value.encode("utf-8", "surrogatepass")
+    yield data
+    yield from (base64.b64encode(data), base64.urlsafe_b64encode(data), data.hex().encode())
+    for text in (
+        json.dumps(value)[1:-1],
+        json.dumps(value, ensure_ascii=False)[1:-1],
+        repr(value)[1:-1],
+        html.escape(value),
+    ):
+        yield text.encode("utf-8", "surrogatepass")
+    for quoted in (quote(data, safe=""), quote_plus(data), quote(data, safe="~!*'()")):
+        yield quoted.encode()
+    lines = value.splitlines()
+    if len(lines) > 1:  # a key, say, that is indented elsewhere
+        yield from (
+            line.strip().encode("utf-8", "surrogatepass")
+            for line in lines
+            if len(line.strip()) >= _LEAST_OF_LINE and not line.startswith("-----")
+        )
 
 
 def _stands_in(value: bytes, data: bytes) -> bool:

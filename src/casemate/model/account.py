@@ -13,6 +13,8 @@ BINDING_PATTERN = rf"^{_NAME}(?:@{_NAME}(?:/{_NAME})?)?$"
 MAX_BINDINGS = 64
 MAX_DAYS = 365
 """Longest life of a service token that expires."""
+ENDED_KEPT = 30 * 86_400.0
+"""Seconds that a token is kept after it expired or was revoked."""
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):

@@ -174,3 +174,10 @@ class PlaybookRun(msgspec.Struct, frozen=True, kw_only=True):
     """Why it waits, or why a person said that it is not to be done."""
     by: str = ""
     """Who said so."""
+
+    @property
+    def may_be_done(self) -> bool:
+        """Tell whether it may be done by hand: it has done nothing, or nothing that still holds."""
+        if self.state is Step.FAILED:
+            return all(act.state in (Step.PLANNED, Step.FAILED, Step.UNDONE) for act in self.acts)
+        return self.state in (Step.WAITS, Step.UNDONE, Step.DISMISSED)

@@ -187,7 +187,8 @@ class Outlet:
         if best is None:
             return [], soonest - now
         rule = best.found.rule
-        alike = [id for id, each in self._waiting.items() if each.found.rule == rule]
+        # No sooner than their own turn: somebody may take them, or the night be over.
+        alike = [i for i, one in self._waiting.items() if one.found.rule == rule and one.due <= now]
         return (alike[:MAX_IDS] if len(alike) > RULE_PER_MINUTE else [best.found.id]), None
 
     def _free_at(self, rule: str, now: float) -> float:

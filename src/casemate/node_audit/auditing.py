@@ -35,6 +35,8 @@ TELL_SECONDS = 86_400.0
 """Something grave is told of once in so many seconds."""
 MAX_TOLD = 20
 """Weaknesses that are told one by one at a time; the rest is told as one."""
+MOST_REMEMBERED = 2000
+"""Of what was told; beyond that nothing is told one by one until a day has passed."""
 _VALUE = "node audit"
 _GRAVE = (Level.CRITICAL, Level.HIGH)
 _log = logging.getLogger(__name__)
@@ -157,7 +159,8 @@ class NodeAudit:
         news = [one for one in found.weaknesses if one.level in _GRAVE and _key(one) not in told]
         if not changed and not news:
             return
-        told |= {_key(one): now for one in news[: 50 * MAX_TOLD]}
+        room = max(0, MOST_REMEMBERED - len(told))
+        told |= {_key(one): now for one in news[: min(room, 50 * MAX_TOLD)]}
         points = (point, *before.points)[:MAX_POINTS] if changed else before.points
         kept = _Kept(points=points, told=told)
         # Kept first: what is told twice a day would be worse than what is told a day late.
@@ -165,10 +168,10 @@ class NodeAudit:
         self._kept = kept
         if changed:
             self._happened(_audited(point, last))
-        self._tell(news, now)
+        self._tell(news, now, min(room, MAX_TOLD))
 
-    def _tell(self, news: Sequence[Weakness], now: float) -> None:
-        for one in news[:MAX_TOLD]:
+    def _tell(self, news: Sequence[Weakness], now: float, singly: int) -> None:
+        for one in news[:singly]:
             self._happened(
                 WeaknessFound(
                     at=now,
@@ -181,7 +184,7 @@ class NodeAudit:
                     count=one.count,
                 )
             )
-        rest = news[MAX_TOLD:]
+        rest = news[singly:]
         if rest:
             self._happened(
                 WeaknessFound(

@@ -60,6 +60,8 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     """Of a token the name it was given; of a third party where it is."""
     rights: tuple[str, ...]
     """In words, each with what gives it."""
+    digest: str
+    """Of all its rights, for `keep`: by it just those that were looked at are kept."""
     since: float
     """Since when it has any."""
     last_used: float | None = None
@@ -128,6 +130,7 @@ _ENTRY = Access(
     kind=AccessKind.TOKEN,
     name="ci",
     rights=("developer@shop: deploys, calls and sees functions in the project shop",),
+    digest="51aa03b1e7d49f2c",
     since=1756425600.0,
     last_used=1764201000.0,
     review=_REVIEW,
@@ -169,7 +172,8 @@ class ReviewAccess(Operation[AccessPage], frozen=True, kw_only=True):
 class KeepAccess(Operation[AccessReview], frozen=True, kw_only=True):
     """Record that somebody looked at the rights of one, and had them kept.
 
-    What somebody says of its own rights is recorded as such.
+    What somebody says of its own rights is recorded as such. With `digest` it is refused where the
+    rights are others than those that were looked at.
     """
 
     declared = Declaration(
@@ -182,6 +186,18 @@ class KeepAccess(Operation[AccessReview], frozen=True, kw_only=True):
     )
     id: _Subject
     reason: _Reason
+    digest: (
+        Annotated[
+            str,
+            msgspec.Meta(
+                pattern=whole(r"^[0-9a-f]{16}$"),
+                description="Digest of the rights that were looked at, as the list has it.",
+                examples=[_ENTRY.digest],
+            ),
+            Given("Keep just the rights that have this digest (review --json).", metavar="DIGEST"),
+        ]
+        | None
+    ) = None
 
 
 class RemoveAccess(Operation[RemovedAccess], frozen=True, kw_only=True):

@@ -53,7 +53,7 @@ class GatherEvidence(Operation[EvidenceView], frozen=True, kw_only=True):
 
     Records, logs, errors, denials, recordings, grants, the SBOM and the state of functions that it
     is about, entries of the journal, findings and what playbooks did. It is kept whatever retention
-    deletes, until its hold is ended. Needs `journal:read` besides.
+    deletes, until its hold is ended. Needs the right to read each of these on the node.
     """
 
     declared = Declaration(
@@ -80,7 +80,10 @@ class ListEvidence(Operation[EvidenceList], frozen=True, kw_only=True):
 
 
 class FetchEvidence(Operation[bytes], frozen=True, kw_only=True):
-    """Return an archive of evidence, to be taken elsewhere; that it was is recorded."""
+    """Return an archive of evidence, to be taken elsewhere; that it was is recorded.
+
+    Needs the same rights as to gather it.
+    """
 
     declared = Declaration(
         http="GET /evidence/{id}",

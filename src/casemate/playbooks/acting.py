@@ -29,6 +29,7 @@ from casemate.model.playbook import (
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
 from casemate.operations.functions import SetAlias, Target
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
+from casemate.playbooks.matching import PRINCIPAL
 
 _decode = msgspec.json.decode
 
@@ -165,10 +166,16 @@ class Acting:
                         f"{project}/{name} was in quarantine before, by {_decode(before)}.",
                         next_step=f"casemate release {project}/{name} --reason TEXT",
                     )
+                held = (await self._control.function(project, name)).quarantine
+                if held is not None and not held.by.startswith(PRINCIPAL):
+                    raise ConflictError(
+                        f"{project}/{name} was put into quarantine by {held.by} since.",
+                        next_step=f"casemate release {project}/{name} --reason TEXT",
+                    )
                 wanted = ReleaseFunction(project=project, function=name, reason=reason)
                 await self._control.release(wanted, by=by)
             case "roll-back":
-                await self._point(project, name, _decode(before)["targets"], by)
+                await self._point_back(project, name, _decode(before), by)
             case "limit-calls" | "block-caller":
                 of = project or target.partition("@")[2]
                 try:
@@ -184,6 +191,22 @@ class Acting:
                 raise ConflictError(
                     "Sessions that have ended stay so.", next_step="log in again: casemate login"
                 )
+
+    async def _point_back(self, project: str, name: str, before: dict[str, Any], by: Actor) -> None:
+        """Point the alias where it was, unless somebody has pointed it elsewhere since."""
+        found = await self._control.function(project, name)
+        now = [
+            (target.version, target.weight)
+            for alias in found.aliases
+            if alias.name == LIVE
+            for target in alias.targets
+        ]
+        if now != [(before["to"], 100)]:
+            raise ConflictError(
+                f"{LIVE} of {project}/{name} was pointed elsewhere since.",
+                next_step=f"casemate promote {project}/{name} VERSION, if it shall be another one",
+            )
+        await self._point(project, name, before["targets"], by)
 
     async def _point(self, project: str, name: str, targets: list[Any], by: Actor) -> None:
         wanted = tuple(Target(version=version, weight=weight) for version, weight in targets)

@@ -126,11 +126,15 @@ class Runs:
         return iter(self._parts.held.values())
 
     async def put(self, run: PlaybookRun) -> None:
-        """Keep one, and forget the oldest beyond the number. Raises StoreError."""
+        """Keep one, and forget one beyond the number. Raises StoreError.
+
+        The oldest of those that are over and have done nothing, so that a flood of findings pushes
+        out no other way to take back what was done, and none that a bound counts.
+        """
         held = self._parts.held
         if run.id not in held and len(held) >= MAX_RUNS:
             closed = [one for one in held.values() if not one.state.open]
-            oldest = min(closed or held.values(), key=lambda one: one.at)
+            oldest = min(closed or held.values(), key=lambda one: (_has_acted(one), one.at))
             await self._parts.drop((oldest.id,))
         await self._parts.put(run)
 
@@ -139,3 +143,7 @@ class Runs:
         waiting = [one for one in self if one.state is Step.WAITS]
         of_project = sum(one.project == project for one in waiting)
         return len(waiting) < MAX_WAITING and of_project < MAX_WAITING_OF_PROJECT
+
+
+def _has_acted(run: PlaybookRun) -> bool:
+    return any(act.at is not None for act in run.acts)

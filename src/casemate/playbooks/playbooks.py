@@ -98,19 +98,22 @@ class Playbooks:
 
     async def _repeat(self) -> None:
         while True:
-            await self._resume()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), RESUME_SECONDS)
-            self._wake.clear()
             try:
-                noticed = await self._monitor.noticed(self._after)
-            except MonitorUnavailableError:
+                await self._resume()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), RESUME_SECONDS)
+                self._wake.clear()
+                await self._look_at_all()
+            except Exception as error:  # noqa: BLE001 - logged; else nobody looked any more
+                if not isinstance(error, MonitorUnavailableError):
+                    _log.exception("playbooks are not looked after for a moment")
                 await asyncio.sleep(RETRY_SECONDS)
                 self._wake.set()
-                continue
-            for each in noticed:
-                await self._look(each)
-                self._after = max(self._after, each.index)
+
+    async def _look_at_all(self) -> None:
+        for each in await self._monitor.noticed(self._after):
+            await self._look(each)
+            self._after = max(self._after, each.index)
 
     async def _resume(self) -> None:
         """Finish what was begun when the node was killed, or the store failed."""
@@ -119,14 +122,19 @@ class Playbooks:
                 continue
             book = self.books.get(run.playbook)
             try:
-                if book is None or book.playbook is None or book.digest != run.digest:
-                    text = "the playbook was changed while the node was down"
-                    await self.runs.put(replace(run, state=Step.FAILED, reason=text))
-                    self._performing.tell(run, Step.FAILED, reason=text)
+                if run.alone and not self.acts:
+                    await self._end(run, "the node was told to do nothing by itself")
+                elif book is None or book.playbook is None or book.digest != run.digest:
+                    await self._end(run, "the playbook was changed while the node was down")
                 else:
                     await self._perform(run, book.playbook)
             except CasemateError as error:
                 _log.error("%s of %s is not finished: %s", run.id, run.playbook, error)
+
+    async def _end(self, run: PlaybookRun, why: str) -> None:
+        """Have a run go no further; what it did can be taken back."""
+        await self.runs.put(replace(run, state=Step.FAILED, reason=why))
+        self._performing.tell(run, Step.FAILED, reason=why)
 
     # -- findings ----------------------------------------------------------------------------------
 
@@ -243,7 +251,9 @@ class Playbooks:
         if book.digest != run.digest:
             raise ConflictError(
                 f"{run.playbook} was changed since: {id} is not what it would do now.",
-                next_step=f"casemate playbook run {run.playbook} --finding {run.finding}",
+                next_step=f"casemate playbook run {run.playbook} --incident {run.incident}"
+                if run.incident
+                else f"casemate playbook dismiss {id} --reason TEXT",
             )
         return await self._by_hand(run, playbook, by)
 
@@ -270,7 +280,7 @@ class Playbooks:
     async def run_by_hand(self, run: PlaybookRun, by: Actor) -> PlaybookRun:
         """Do what was planned. Raises ConflictError for what was done, or would do nothing."""
         before = self.runs.get(run.id)
-        if before is not None and before.state not in (Step.WAITS, Step.UNDONE, Step.DISMISSED):
+        if before is not None and not before.may_be_done:
             raise ConflictError(f"{run.id} is {before.state.value} already.")
         if not run.acts:
             raise ConflictError(

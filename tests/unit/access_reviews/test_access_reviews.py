@@ -9,12 +9,14 @@ import msgspec
 import pytest
 
 from casemate.access_reviews import Holder, Reviews, reviews
+from casemate.access_reviews.holders import live_rights
 from casemate.access_reviews.rights import MAX_RIGHTS, rights_of
-from casemate.model.deployment import Version
+from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.errors import QuotaError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.principal import RoleBinding
+from casemate.model.trigger import RepositoryTrigger
 from casemate.operations.access import AccessKind
 from casemate.store.errors import StoreError
 from support.parts import KeptValues
@@ -78,6 +80,84 @@ def test_rights_of_a_function_are_its_grants() -> None:
     assert len(rights_of(many, None)) == MAX_RIGHTS + 1
     assert rights_of(many, None)[-1] == "and 50 more"
     assert rights_of(function(), None) == ("is granted nothing",)
+
+
+def test_a_version_that_few_are_sent_to_has_its_rights_shown_too() -> None:
+    def version(number: int, **spec: Any) -> Version:
+        return Version(
+            project="shop",
+            function="cart",
+            number=number,
+            digest="a" * 64,
+            spec=FunctionSpec(name="cart", handler="app:handler", **spec),
+            created_at=1.0,
+            created_by="user:ada",
+        )
+
+    def live(*targets: tuple[int, int]) -> Version:
+        hook = RepositoryTrigger(name="push", provider="github", secret="hook")
+        read = Grant(kind=GrantKind.TABLE, name="t", actions=("get",))
+        more = Grant(kind=GrantKind.BUCKET, name="b", actions=("write",))
+        function = DeployedFunction(
+            project="shop",
+            name="cart",
+            versions=(
+                version(1, grants=(read,)),
+                version(2, grants=(read, more), triggers=(hook,), public=True),
+                version(3),
+            ),
+            aliases=(
+                Alias(
+                    project="shop",
+                    function="cart",
+                    name=LIVE,
+                    targets=tuple(AliasTarget(version=v, weight=w) for v, w in targets),
+                    changed_at=1.0,
+                ),
+            ),
+        )
+        found = live_rights(function)
+        assert found is not None
+        return found
+
+    alone, beside = live((1, 100)), live((1, 95), (2, 5))
+    assert alone.number == beside.number == 1
+    assert [one.text for one in alone.spec.grants] == ["table t"] and not alone.spec.public
+    assert [one.text for one in beside.spec.grants] == ["table t", "bucket b"]
+    assert beside.spec.public and [one.name for one in beside.spec.triggers] == ["push"]
+    one, other = (
+        Holder(AccessKind.FUNCTION, "function:shop/cart", "shop/cart", 1.0, version=each)
+        for each in (alone, beside)
+    )
+    assert one.fingerprint != other.fingerprint
+    assert live((3, 1)).spec.grants == ()
+
+
+@pytest.mark.parametrize("kind", [AccessKind.SOURCE, AccessKind.HOOK])
+def test_another_third_party_was_not_reviewed(kind: AccessKind) -> None:
+    """The trigger keeps its name, what it reads from is elsewhere now."""
+    version = Version(
+        project="shop",
+        function="cart",
+        number=1,
+        digest="a" * 64,
+        spec=FunctionSpec(name="cart", handler="app:handler"),
+        created_at=1.0,
+        created_by="user:ada",
+    )
+    one, other = (
+        Holder(kind, f"{kind.value}:shop/cart/orders", name, NOW - 10 * DAY, version=version)
+        for name in ("queue.example.org:5671", "queue.example.net:5671")
+    )
+    assert one.fingerprint != other.fingerprint
+
+    async def run() -> None:
+        kept = kept_in(KeptValues())
+        await kept.load()
+        await kept.keep(one, by="user:bob", reason="x", own=False)
+        assert kept.due(one) == NOW + 90 * DAY and kept.due(other) == NOW + 80 * DAY
+
+    asyncio.run(run())
 
 
 def test_what_is_gone_is_forgotten_but_not_what_came_meanwhile() -> None:

@@ -104,6 +104,15 @@ def test_configurations_that_are_not_used(published: Published, change) -> None:
         fetch(provider_of(published))
 
 
+@pytest.mark.parametrize("there", ["http://127.0.0.1:8787/x", "https://[::1]/x"])
+def test_an_issuer_elsewhere_names_nothing_on_this_machine(there: str) -> None:
+    issuer = "https://ci.example.org"
+    source = provider_module.KeySource(issuer, provider_module.Issuer, Clock())
+    assert source._checked({"issuer": issuer, "jwks_uri": f"{issuer}/jwks"})
+    with pytest.raises(OidcProviderError, match="on this machine"):
+        source._checked({"issuer": issuer, "jwks_uri": there})
+
+
 def test_redirects_are_not_followed(published: Published) -> None:
     elsewhere = Published()
     published.put("/jwks", b"", 302, location=f"{elsewhere.issuer}/jwks")

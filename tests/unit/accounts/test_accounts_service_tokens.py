@@ -6,6 +6,7 @@ import pytest
 
 from casemate.accounts import DAY, EscalationError, LastOwnerError, token_id_of
 from casemate.accounts.bindings import parse_binding
+from casemate.model.account import ENDED_KEPT
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from support.accounts import NODE_OWNER, World, function_principal
 
@@ -194,3 +195,48 @@ def test_the_last_owner_is_counted_without_the_line(world: World) -> None:
     with pytest.raises(LastOwnerError):
         world.run(world.accounts.tokens.revoke(world.owner.id, by=world.owner))
     assert world.who(child.text)
+
+
+def test_a_line_is_revoked_also_where_one_of_it_ended_long_ago(world: World) -> None:
+    """The store forgets tokens a month after their end, while the node goes on."""
+    maker = add(world, "developer@shop", days=90, name="maker")
+    by = world.who(maker.text)
+    assert by is not None
+    made = [
+        world.run(
+            world.accounts.tokens.add(
+                name, SHOP, world.clock() + days * DAY, by=by, made_with=maker.token.id
+            )
+        )
+        for name, days in (("short", 1), ("long", 80))
+    ]
+    for _ in range(24 * 32):
+        world.clock.now += DAY / 24
+        world.run(world.accounts.flush())
+        short = world.store.by_id.get(made[0].token.id)
+        if short is not None and (short.expires_at or 0) < world.clock() - ENDED_KEPT:
+            del world.store.by_id[short.id]
+    assert made[0].token.id not in world.store.by_id
+    world.run(world.accounts.tokens.revoke(maker.token.id, by=world.owner))
+    world.start()
+    assert world.who(maker.text) is None and world.who(made[1].text) is None
+
+
+def test_no_line_is_so_long_that_nobody_answers_for_its_end(world: World) -> None:
+    """Else whoever has a budget would be out of it by making tokens with tokens."""
+    world.person("dev", *SHOP)
+    session = world.login("dev")
+    text, made_with, number = session.text, session.token.id, 0
+    with pytest.raises(EscalationError, match="times"):
+        while number < 20:
+            by = world.who(text)
+            assert by is not None
+            assert world.accounts.answerable(by.text) == "user:dev"
+            issued = world.run(
+                world.accounts.tokens.add(
+                    f"t{number}", SHOP, world.clock() + 60, by=by, made_with=made_with
+                )
+            )
+            text, made_with, number = issued.text, issued.token.id, number + 1
+    by = world.who(text)
+    assert by is not None and world.accounts.answerable(by.text) == "user:dev"

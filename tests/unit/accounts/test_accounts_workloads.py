@@ -277,7 +277,11 @@ def test_what_is_not_trusted(pipelines: Pipelines, change: dict[str, Any], error
 
 
 def test_issuers_that_are_not_trusted(pipelines: Pipelines) -> None:
-    for issuer in ("http://ci.example.org", "https://u:p@ci.example.org", "ftp://a", ""):
+    for issuer in (
+        *("http://ci.example.org", "https://u:p@ci.example.org", "ftp://a", ""),
+        # What is looked up would be a part of the query: any address that echoes is an issuer.
+        *("https://ci.example.org/show?page=", "https://ci.example.org?", "https://ci#x"),
+    ):
         with pytest.raises(OidcSettingsError):
             pipelines.add(issuer=issuer)
 
@@ -347,3 +351,152 @@ def test_what_is_stored_holds_no_token(pipelines: Pipelines) -> None:
     signed = hashlib.sha256(token.rpartition(".")[0].encode()).hexdigest()
     assert issued.token.name == f"shop-main-{signed[:16]}"
     assert msgspec.json.decode(pipelines.world.store.values[module.SETTINGS])
+
+
+def test_what_its_sessions_made_ends_with_it(pipelines: Pipelines) -> None:
+    pipelines.add()
+    session = pipelines.login()
+    child = _made_with(pipelines, session)
+    grandchild = _made_with(pipelines, child)
+    ended = pipelines.world.run(pipelines.workloads.remove("shop-main", by=pipelines.world.owner))
+    assert ended == 1, "sessions are counted, not what they made"
+    for each in (session, child, grandchild):
+        assert pipelines.world.who(each.text) is None
+    pipelines.world.start()
+    assert pipelines.world.who(child.text) is None and pipelines.world.who(grandchild.text) is None
+
+
+def _made_with(pipelines: Pipelines, maker: Any) -> Any:
+    by = pipelines.world.who(maker.text)
+    assert by is not None
+    tokens = pipelines.world.accounts.tokens
+    name = f"made-{len(tokens.all())}"
+    made = tokens.add(name, (DEVELOPER,), by.expires_at, by=by, made_with=maker.token.id)
+    return pipelines.world.run(made)
+
+
+def test_a_removal_that_is_cut_short_can_be_asked_again(
+    pipelines: Pipelines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its changes the store does not take: no session is left of one that is gone."""
+    pipelines.add()
+    session = pipelines.login()
+    change, failing = pipelines.world.store.change, {"RevokeTokens"}
+
+    async def fail(operation: Any) -> Any:
+        if type(operation).__name__ in failing:
+            raise CasemateError("the disk is full")
+        return await change(operation)
+
+    monkeypatch.setattr(pipelines.world.store, "change", fail)
+    for kind in ("RevokeTokens", "KeepNodeValue"):
+        failing = {kind}
+        with pytest.raises(CasemateError, match="full"):
+            pipelines.world.run(pipelines.workloads.remove("shop-main", by=pipelines.world.owner))
+        assert [each.name for each in pipelines.workloads.all()] == ["shop-main"]
+    failing = set()
+    pipelines.world.run(pipelines.workloads.remove("shop-main", by=pipelines.world.owner))
+    pipelines.world.start()
+    assert pipelines.world.who(session.text) is None and pipelines.workloads.all() == ()
+
+
+@pytest.mark.parametrize("started_anew", [False, True])
+def test_a_token_of_a_clock_that_goes_ahead_works_once(
+    pipelines: Pipelines, started_anew: bool
+) -> None:
+    """Its age is counted from what it says: it is remembered for as long as it could be used."""
+    pipelines.add()
+    begun = pipelines.world.clock.now
+    token = pipelines.token(iat=begun + SKEW, exp=begun + 10 * 3600)
+    pipelines.login(token)
+    pipelines.world.clock.now = begun + MAX_AGE + SKEW + 1
+    pipelines.world.run(pipelines.world.accounts.flush())
+    if started_anew:
+        pipelines.world.start()
+    pipelines.login(pipelines.token(jti="2"))
+    with pytest.raises(LoginRefusedError, match="used before"):
+        pipelines.login(token)
+    pipelines.world.clock.now = begun + MAX_AGE + 2 * SKEW + 1
+    with pytest.raises(IdTokenError, match="expired"):
+        pipelines.login(token)
+
+
+def test_a_token_that_was_used_opens_no_other_workload(pipelines: Pipelines) -> None:
+    pipelines.add()
+    pipelines.add(name="other", claims={"repository": ("example/shop",)})
+    token = pipelines.token()
+    pipelines.login(token)
+    with pytest.raises(LoginRefusedError, match="used before"):
+        pipelines.login(token, name="other")
+    pipelines.world.start()
+    with pytest.raises(LoginRefusedError, match="used before"):
+        pipelines.login(token, name="other")
+    assert pipelines.login(pipelines.token(jti="2"), name="other")
+
+
+def test_a_session_gives_nothing_that_outlives_it(pipelines: Pipelines) -> None:
+    """By roles of one's own it may manage accounts: what it has for minutes it gives nobody."""
+    deployer = RoleBinding(role="deployer")
+    world = pipelines.world
+    people = world.accounts.people
+    world.run(people.add("bob", (deployer,), by=world.owner))
+    world.run(people.set_disabled("bob", True, by=world.owner))
+    pipelines.add(bindings=(deployer,))
+    session = pipelines.login()
+    by = world.who(session.text)
+    assert by is not None
+    tokens = world.accounts.tokens
+    made = tokens.add("made", (deployer,), by.expires_at, by=by, made_with=session.token.id)
+    child = world.who(world.run(made).text)
+    for each in (by, child):
+        assert each is not None
+        for work in (
+            pipelines.workloads.add(pipelines.workload(name="mine", bindings=(deployer,)), by=each),
+            people.add("eve", (deployer,), by=each),
+            people.set_roles("bob", (deployer,), by=each),
+            people.reset("bob", by=each),
+            people.set_disabled("bob", False, by=each),
+        ):
+            with pytest.raises(EscalationError, match="comes from a pipeline"):
+                world.run(work)
+    world.run(people.set_roles("bob", (), by=by))  # what is taken lasts as well, and may
+    assert [each.name for each in pipelines.workloads.all()] == ["shop-main"]
+    assert [each.name for each in people.all()] == ["bob"]
+
+
+def test_a_thief_whose_session_ends_while_an_issuer_is_slow_trusts_nobody(
+    pipelines: Pipelines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = pipelines.world
+    world.person("ada", RoleBinding(role=OWNER))
+    stolen = world.login("ada")
+    by = world.who(stolen.text)
+    assert by is not None
+    genuine = module.KeySource.discovery
+
+    async def slow(source: Any) -> Any:
+        await world.accounts.tokens.revoke(stolen.token.id, by=world.owner)
+        return await genuine(source)
+
+    monkeypatch.setattr(module.KeySource, "discovery", slow)
+    with pytest.raises(EscalationError, match="just changed"):
+        world.run(pipelines.workloads.add(pipelines.workload(), by=by, made_with=stolen.token.id))
+    assert pipelines.workloads.all() == ()
+
+
+class Gone(dict[str, Any]):
+    """Everything in it is gone by the time that it is looked up by its name."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+
+def test_listing_looks_nobody_up_who_may_be_gone_by_then(pipelines: Pipelines) -> None:
+    """An access review lists on another thread than the one that changes."""
+    pipelines.add()
+    accounts = pipelines.world.accounts
+    pipelines.world.run(accounts.people.add("bob", (DEVELOPER,), by=pipelines.world.owner))
+    accounts._directory.users = Gone(accounts._directory.users)
+    pipelines.workloads._trusted = Gone(pipelines.workloads._trusted)
+    assert [each.name for each in accounts.people.all()] == ["bob"]
+    assert [each.name for each in pipelines.workloads.all()] == ["shop-main"]

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from casemate.accounts.issuing import issue
+from casemate.api import access as api
 from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.facts import AccessReviewed, Fact, OperationPerformed
 from casemate.model.function import FunctionSpec
@@ -351,3 +352,38 @@ def test_ten_thousand_tokens_are_listed_by_pages_off_the_loop(ask: Asking) -> No
     assert not {o["id"] for o in page["entries"]} & {o["id"] for o in second["entries"]}
     assert time.process_time() - began < 5.0
     assert threading.active_count() < 50
+
+
+def test_taking_one_role_gives_back_none_that_was_taken_meanwhile(
+    ask: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(ask, "bob", "auditor", "developer@shop")
+    genuine = api._found
+
+    async def slow(id: str, call: Any) -> Any:
+        found = await genuine(id, call)
+        people = ask.world.accounts.people
+        left = (RoleBinding(role="auditor"),)
+        await people.set_roles("bob", left, by=ask.world.owner)
+        return found
+
+    monkeypatch.setattr(api, "_found", slow)
+    one = {"id": "user:bob", "reason": "moved", "role": "auditor"}
+    done = ask("POST", "/access/remove", json=one)
+    assert done.status_code == 200, done.text
+    assert ask("GET", "/users/bob").json()["roles"] == []
+    assert done.json()["undo"] == "casemate users roles bob --role auditor"
+
+
+def test_rights_that_nobody_looked_at_are_not_kept(ask: Asking, told: list[Fact]) -> None:
+    """They may have grown between the list and the word of who has read it."""
+    add(ask, "bob", "auditor")
+    body = {"id": "user:bob", "reason": "x", "digest": listed(ask)["user:bob"]["digest"]}
+    ask("PUT", "/users/bob/roles", json={"roles": ["auditor", "owner"]})
+    refused = ask("POST", "/access/keep", json=body)
+    assert refused.status_code == 409 and "looked at" in refused.text
+    assert listed(ask)["user:bob"]["review"] is None
+    assert not [one for one in told if isinstance(one, AccessReviewed)]
+    body["digest"] = listed(ask)["user:bob"]["digest"]
+    assert ask("POST", "/access/keep", json=body).status_code == 200
+    assert ask("POST", "/access/keep", json=body | {"digest": "x"}).status_code == 400

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 from api_fake_control import Client, Parts
+from msgspec.structs import replace
 
-from casemate.evidence import Evidences, opened
+from casemate.api import evidence as api
+from casemate.evidence import Evidences, keeping, opened
 from casemate.model.account import PolicyFile
 from casemate.model.deployment import Quarantine
 from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed, Fact, PlaybookChanged
 from casemate.model.level import Level
+from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
 from casemate.playbooks import Acting
@@ -143,6 +146,46 @@ def test_nobody_gets_more_by_a_playbook_than_by_hand(
     assert functions.held == set()
 
 
+def test_what_is_done_while_an_incident_is_undone_needs_its_right_too(
+    ask: Client, parts: Parts, functions: Functions
+) -> None:
+    text = 'forbid (principal, action == Casemate::Action::"function:alias", resource);'
+    parts.policy.replace([PolicyFile(name="n", text=text, changed_at=1.0, changed_by="user:ada")])
+    runs = parts.service.playbooks.runs
+    held = PlaybookAct(
+        do="quarantine", target="function:shop/report", state=Step.DONE, before="null"
+    )
+    back = replace(held, do="roll-back", before='{"to":1,"targets":[[2,100]]}')
+    first, second = (
+        PlaybookRun(
+            id=f"run_{number}",
+            playbook="p",
+            digest="",
+            finding="f",
+            rule="r",
+            incident=ID,
+            project="shop",
+            found_at=1.0,
+            at=number,
+            state=Step.FAILED,
+            acts=(held,),
+        )
+        for number in (2.0, 1.0)
+    )
+    asyncio.run(runs.put(first))
+    asyncio.run(runs.put(second))
+    release = functions.release
+
+    async def meanwhile(operation: Any, *, by: Actor) -> None:
+        await release(operation, by=by)
+        await runs.put(replace(second, acts=(held, back)))
+
+    functions.release = meanwhile  # type: ignore[method-assign]
+    assert ask("POST", f"/incidents/{ID}/undo", json={"reason": "r"}).status_code == 403
+    assert [run.acts[0].state for run in runs if run.id == first.id] == [Step.UNDONE]
+    assert {act.state for run in runs if run.id == second.id for act in run.acts} == {Step.DONE}
+
+
 def test_it_is_run_by_hand_and_dry(ask: Client, functions: Functions, parts: Parts) -> None:
     body = {"incident": ID, "dry_run": True}
     dry = ask("POST", "/playbooks/leaked-secret/run", json=body).json()
@@ -194,3 +237,38 @@ def test_evidence_is_on_record_before_it_is_kept(
     assert ask("POST", path, json={"reason": "over"}).status_code == 204
     assert ask("GET", f"/evidence/{view['id']}").status_code == 404
     assert isinstance(told[-1], EvidenceReleased)
+
+
+def test_no_evidence_is_built_where_calls_are_answered(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any, monkeypatch: Any
+) -> None:
+    """It is as large as tens of megabytes."""
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    on_loop: list[bool] = []
+    for module, name in ((api, "build"), (keeping.envelope, "decrypt")):
+        genuine = getattr(module, name)
+
+        def noted(*given: Any, genuine: Any = genuine) -> Any:
+            on_loop.append(asyncio._get_running_loop() is not None)
+            return genuine(*given)
+
+        monkeypatch.setattr(module, name, noted)
+    id = ask("POST", f"/incidents/{ID}/evidence").json()["id"]
+    assert ask("GET", f"/evidence/{id}").status_code == 200
+    assert on_loop == [False, False]
+
+
+@pytest.mark.parametrize(
+    "action", ["journal:read", "log:read", "invocation:read", "error:read", "denial:read"]
+)
+def test_evidence_shows_nobody_what_they_could_not_read(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any, action: str
+) -> None:
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    id = ask("POST", f"/incidents/{ID}/evidence").json()["id"]
+    text = f'forbid (principal, action == Casemate::Action::"{action}", resource);'
+    parts.policy.replace([PolicyFile(name="n", text=text, changed_at=1.0, changed_by="user:ada")])
+    assert ask("POST", f"/incidents/{ID}/evidence").status_code == 403
+    assert ask("GET", f"/evidence/{id}").status_code == 403

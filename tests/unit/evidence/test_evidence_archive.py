@@ -6,11 +6,11 @@ import io
 import tarfile
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from casemate.evidence import EvidenceError, Manifest, build, opened
-from casemate.evidence.archive import MAX_BYTES
+from casemate.evidence.archive import MANIFEST, MANIFEST_HASH, MAX_BYTES, MAX_FILES
 
 FILES = {"incident.json": b'{"id":"inc_1"}', "functions/shop/pay/inv_1.json": b"x" * 700}
 EMPTY = Manifest(
@@ -31,6 +31,7 @@ def test_it_comes_back_and_is_the_same_each_time() -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, len(archive()) - 1), st.integers(1, 255))
+@example(579, 1)  # a letter of what the manifest says itself
 def test_a_byte_that_was_changed_is_found(place: int, by: int) -> None:
     data = bytearray(archive())
     data[place] ^= by
@@ -71,3 +72,11 @@ def test_names_lead_nowhere_else(name: str) -> None:
 def test_it_is_bounded() -> None:
     with pytest.raises(EvidenceError, match="at most"):
         archive({f"f{n}.json": b"" for n in range(1001)})
+
+
+def test_as_many_files_as_there_may_be_come_back() -> None:
+    files = {f"f{number}": b"" for number in range(MAX_FILES)}
+    assert opened(build(EMPTY, files))[1] == files
+    for name in (MANIFEST, MANIFEST_HASH, "one-more"):
+        with pytest.raises(EvidenceError):
+            build(EMPTY, {**files, name: b""})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,15 @@ import pytest
 
 from casemate.evidence import Evidences
 from casemate.evidence.keeping import MAX_KEPT, DamagedEvidenceError
-from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.errors import (
+    CasemateError,
+    ConflictError,
+    NotFoundError,
+    UnavailableError,
+)
 from casemate.operations.evidence import EvidenceView
 from casemate.recordings import files
+from casemate.store.errors import StoreCommitUnsureError, StoreFullError
 from casemate.vault.interface import DataKey
 from support.core import MemoryStore
 
@@ -94,3 +102,71 @@ def test_the_hold_is_ended_by_name_and_bounded(tmp_path: Path) -> None:
     for id in (view(0).id, "../x", "evi_", ""):
         with pytest.raises(NotFoundError):
             asyncio.run(one.read(id))
+
+
+class Failing(MemoryStore):
+    """Keeps nothing as long as it is told so."""
+
+    error: CasemateError | None = None
+
+    async def change(self, operation: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        return await super().change(operation)
+
+
+def test_what_the_store_does_not_take_leaves_no_file(tmp_path: Path) -> None:
+    """Else the disk would fill with archives that nobody knows of, which no bound counts."""
+    store = Failing()
+    one = kept(tmp_path, store)
+    store.error = StoreFullError("The disk is full.")
+    with pytest.raises(CasemateError, match="full"):
+        asyncio.run(one.keep(view(), DATA))
+    assert list(tmp_path.iterdir()) == []
+    store.error = StoreCommitUnsureError("It may be kept or not.")
+    with pytest.raises(CasemateError, match="may be"):
+        asyncio.run(one.keep(view(), DATA))
+    assert len(list(tmp_path.iterdir())) == 1, "it may be known after a start"
+
+
+def test_an_end_of_a_hold_that_is_cut_short_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is not deleted is not forgotten, nor is one that is deleted and not forgotten."""
+    store = Failing()
+    one = kept(tmp_path, store)
+    asyncio.run(one.keep(view(), DATA))
+
+    def broken(_path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", broken)
+        with pytest.raises(UnavailableError, match="cannot be deleted: Read-only"):
+            asyncio.run(one.drop(view().id))
+    store.error = StoreFullError("The disk is full.")
+    with pytest.raises(CasemateError, match="full"):
+        asyncio.run(one.drop(view().id))
+    assert list(tmp_path.iterdir()) == []
+    again = kept(tmp_path, store)
+    assert again.one(view().id)
+    store.error = None
+    asyncio.run(again.drop(view().id))
+    assert again.of("inc_1") == ()
+
+
+def test_an_archive_and_its_name_are_on_the_disk_before_it_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Power that fails after that takes none away."""
+    synced: list[str] = []
+    genuine = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        genuine(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    one = kept(tmp_path, MemoryStore())
+    asyncio.run(one.keep(view(), DATA))
+    assert synced == [str(tmp_path / f"{view().id}.writing"), str(tmp_path)]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
+from base64 import b64encode
+from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 import yaml
@@ -306,6 +309,38 @@ def test_a_secret_that_stands_elsewhere_too_is_not_written(tmp_path: Path, place
         assert not (tmp_path / "project").exists()
     else:
         assert SECRET.encode() not in everything(tmp_path / "project")
+
+
+MARKED = 'p"a\\s s&w0rd/9+'
+LINES = (
+    "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcw\n-----END PRIVATE KEY-----"
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "spelt"),
+    [
+        (MARKED, json.dumps({"password": MARKED})),
+        (MARKED, f"password = {MARKED!r}"),
+        (MARKED, f"postgres://user:{quote(MARKED, safe='')}@db/x"),
+        (MARKED, f"password={quote_plus(MARKED)}"),
+        (MARKED, f"<password>{escape(MARKED)}</password>"),
+        (MARKED, f"auth: {b64encode(MARKED.encode()).decode()}"),
+        (MARKED, f"hex: {MARKED.encode().hex()}"),
+        (LINES, json.dumps({"key": LINES})),
+        (LINES, "key: |\n" + "\n".join(f"  {line}" for line in LINES.splitlines())),
+    ],
+)
+def test_a_secret_that_is_spelt_otherwise_is_not_copied(
+    tmp_path: Path, value: str, spelt: str
+) -> None:
+    files = template(HANDLER, variables="{DB_PASSWORD: " + json.dumps(value) + "}")
+    files["src/settings.txt"] = spelt + "\n"
+    files["src/other.txt"] = "kept\n"
+    found, _ = run(tmp_path, files)
+    copied = {each.name for each in (tmp_path / "project").rglob("*.txt")}
+    assert copied == {"other.txt"}
+    assert any("value of a secret" in each.what for each in found.left)
 
 
 def test_values_that_are_a_part_of_others_keep_no_file_out(tmp_path: Path) -> None:

@@ -70,6 +70,20 @@ async def test_a_flood_of_one_rule_goes_in_few_messages() -> None:
 
 
 @running
+async def test_a_flood_tells_of_none_before_its_turn() -> None:
+    """Neither those that somebody may take yet, nor what waits for the morning."""
+    world = World(after=3600)
+    for n in range(RULE_PER_MINUTE + 5):
+        world.outlet.put(found(n, at=time.time()))
+    due = found(999, at=time.time() - 3600)
+    world.outlet.put(due)
+    await until(lambda: world.sink.ids)
+    await asyncio.sleep(0.05)
+    assert world.sink.ids == [due.id]
+    await world.end()
+
+
+@running
 async def test_no_more_messages_a_minute_than_the_settings_say() -> None:
     world = World(per_minute=3)
     for n in range(10):

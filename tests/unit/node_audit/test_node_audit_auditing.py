@@ -12,7 +12,7 @@ import pytest
 
 from casemate.model.facts import Fact, NodeAudited, WeaknessFound
 from casemate.node_audit import NodeAudit, auditing
-from casemate.node_audit.state import NodeState, Settings, changed
+from casemate.node_audit.state import HoleState, NodeState, Settings, changed
 from support.parts import KeptValues
 
 OPEN = Settings(address="http://0.0.0.0:80", loopback=False, tls=False)
@@ -237,5 +237,26 @@ def test_what_is_kept_stays_below_what_the_store_takes() -> None:
             node.state = changed(node.state, parts=parts[: 1200 - number])
             await node.audit.look()
         assert len(node.store.values["node audit"]) < 1 << 20
+
+    asyncio.run(run())
+
+
+def test_what_is_kept_is_bounded_however_many_projects_there_are() -> None:
+    """Else the node is not audited any more once a day has more than the store takes."""
+
+    async def run() -> None:
+        node = Node()
+        holes = tuple(
+            HoleState(project=f"p{p}", function="f" * 63, id=f"CVE-{n}", package="x 1", grave=True)
+            for p in range(120)
+            for n in range(100)
+        )
+        node.state = changed(node.state, holes=holes)
+        for _ in range(12):
+            node.now += 3600
+            await node.audit.look()
+        assert len(node.store.values["node audit"]) < 1 << 20
+        told = node.of(WeaknessFound)
+        assert len(told) == 12 + 2 * auditing.MAX_TOLD, "each look tells how many more there are"
 
     asyncio.run(run())

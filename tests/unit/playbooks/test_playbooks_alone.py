@@ -16,6 +16,7 @@ from casemate.model.account import PolicyFile
 from casemate.model.errors import ConflictError
 from casemate.model.playbook import PlaybookRun, Step
 from casemate.model.principal import Action, Principal, PrincipalKind
+from casemate.operations.quarantine import QuarantineFunction
 from casemate.playbooks import needs
 from casemate.playbooks.acting import need_of
 from casemate.playbooks.bounding import MAX_OF_NODE
@@ -202,6 +203,56 @@ async def test_one_project_does_not_use_up_what_may_wait() -> None:
 
 
 @running
+async def test_a_flood_of_findings_pushes_out_nothing_that_was_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("casemate.playbooks.kept.MAX_RUNS", 40)
+    world = await World().loaded()
+    await world.find(finding())
+    [done] = world.playbooks.runs
+    most = MAX_WAITING_OF_PROJECT + 20
+    await world.find(*(finding("blocked-often", f"f{n}", project="mine") for n in range(most)))
+    assert len(list(world.playbooks.runs)) == 40
+    assert world.playbooks.found(done.id).state is Step.DONE
+    await world.playbooks.undo(done.id, None, "r", ADA)
+    assert "shop/pay" not in world.control.held
+
+
+@running
+async def test_what_there_was_no_room_for_is_done_by_hand() -> None:
+    """Who fills what may wait keeps no person from acting."""
+    world = await World().loaded()
+    names = [f"f{n}" for n in range(MAX_WAITING_OF_PROJECT + 1)]
+    await world.find(*(finding("blocked-often", name) for name in names))
+    [full] = [run for run in world.playbooks.runs if run.state is Step.FAILED]
+    found = finding("blocked-often", names[-1])
+    planned = world.playbooks.planned(full.playbook, replace(found, id=full.finding), "inc_1")
+    done = await world.playbooks.run_by_hand(planned, ADA)
+    assert done.state is Step.DONE
+    with pytest.raises(ConflictError, match="done already"):
+        await world.playbooks.run_by_hand(planned, ADA)
+
+
+@running
+async def test_one_of_which_a_part_holds_is_not_done_again() -> None:
+    world = await World().loaded()
+    text = put("blocked-often", approval="person") + '[[actions]]\ndo = "roll-back"\n'
+    await world.playbooks.put("both", text, ADA)
+
+    async def none(_project: str, _function: str) -> int:
+        raise ConflictError("There is no stable version before.")
+
+    world.control.stable_before = none  # type: ignore[method-assign]
+    found = finding("blocked-often", at=time.time() + 1)
+    planned = world.playbooks.planned("both", found, "inc_1")
+    assert (await world.playbooks.run_by_hand(planned, ADA)).state is Step.FAILED
+    with pytest.raises(ConflictError, match="failed already"):
+        await world.playbooks.run_by_hand(planned, ADA)
+    await world.playbooks.undo(planned.id, None, "r", ADA)
+    assert (await world.playbooks.run_by_hand(planned, ADA)).state is Step.FAILED
+
+
+@running
 async def test_what_playbooks_do_starts_none() -> None:
     world = await World().loaded()
     for name, rule in (("a", "mount-tried"), ("b", "alias-moved-often")):
@@ -247,6 +298,25 @@ async def test_nothing_is_done_where_the_node_was_told_so() -> None:
 
 
 @running
+async def test_what_was_begun_is_not_finished_where_the_node_is_told_to_do_nothing() -> None:
+    """Whoever starts it so because a playbook does harm is not to wait for its end."""
+    world = await World().loaded()
+    await world.playbooks.put("q", put("blocked-often", approval="person"), ADA)
+    world.control.fails = asyncio.CancelledError()
+    await world.find(finding())
+    await world.find(finding("blocked-often", "other", at=time.time() + 1))
+    by_hand = run_id("q", next(r.finding for r in world.playbooks.runs if r.playbook == "q"))
+    with pytest.raises(asyncio.CancelledError):
+        await world.playbooks.approve(by_hand, ADA)
+    again = await World(world.store).loaded()
+    again.playbooks.acts = False
+    await again.playbooks._resume()
+    [alone] = [run for run in again.playbooks.runs if run.alone]
+    assert alone.state is Step.FAILED and "do nothing" in alone.reason
+    assert again.control.done == ["quarantine shop/other"], "a person said so"
+
+
+@running
 async def test_policy_can_forbid_a_playbook_what_its_file_says() -> None:
     world = await World().loaded()
     text = (
@@ -287,6 +357,19 @@ async def test_an_action_that_is_not_in_the_file_is_not_done() -> None:
     )
     done = await world.playbooks._performing.perform(forged, playbook)
     assert done.state is Step.FAILED and world.control.done == ["quarantine shop/pay"]
+
+
+@running
+async def test_what_a_playbook_would_have_done_before_it_was_changed_is_not_approved() -> None:
+    world = await World().loaded()
+    await world.find(finding("leaked"), finding("blocked-often"))
+    [run] = world.playbooks.runs
+    await world.playbooks.put(run.playbook, put("blocked-often", approval="person"), ADA)
+    with pytest.raises(ConflictError) as caught:
+        await world.playbooks.approve(run.id, ADA)
+    # Such an option there is: `run` is for an incident.
+    assert caught.value.next_step == f"casemate playbook run {run.playbook} --incident inc_1"
+    assert world.control.done == []
 
 
 # -- what goes wrong -------------------------------------------------------------------------
@@ -345,6 +428,28 @@ async def test_what_was_in_quarantine_before_is_not_released() -> None:
 
 
 @running
+async def test_what_people_did_since_is_not_taken_back() -> None:
+    """Neither their quarantine nor the version that mends what it was rolled back for."""
+    world = await World().loaded()
+    await world.playbooks.put("back", put("mount-tried", "roll-back"), ADA)
+    await world.find(finding(at=time.time() + 1))
+    held, back = sorted(world.playbooks.runs, key=lambda run: run.playbook != "escape-tried")
+    await world.control.release(
+        QuarantineFunction(project="shop", function="pay", reason="r"), by=ADA
+    )
+    await world.control.quarantine(
+        QuarantineFunction(project="shop", function="pay", reason="mine"), by=ADA
+    )
+    world.control.live["shop/pay"] = ((9, 100),)
+    undone = await world.playbooks.undo(held.id, None, "r", ADA)
+    assert undone.state is Step.DONE and "by user:ada since" in undone.acts[0].problem
+    assert world.control.held["shop/pay"].by == "user:ada"
+    undone = await world.playbooks.undo(back.id, None, "r", ADA)
+    assert undone.state is Step.DONE and "elsewhere since" in undone.acts[0].problem
+    assert world.control.live["shop/pay"] == ((9, 100),)
+
+
+@running
 async def test_a_revoked_token_stays_so_and_that_is_said() -> None:
     world = await World().loaded()
     await world.find(finding("decoy-secret-asked", "", who="token:ab12"))
@@ -361,6 +466,29 @@ async def test_the_monitors_word_is_looked_at_and_retried() -> None:
     await asyncio.sleep(0.02)
     world.monitor.gone = False
     world.monitor.lately = [noticed(finding(), 7)]
+    for _ in range(200):
+        if world.control.held:
+            break
+        await asyncio.sleep(0.01)
+    await world.playbooks.close()
+    assert "shop/pay" in world.control.held
+
+
+@running
+async def test_what_nobody_foresaw_ends_no_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("casemate.playbooks.playbooks.RETRY_SECONDS", 0.01)
+    world = await World().loaded()
+    lately = world.monitor.noticed
+
+    async def broken(_after: int) -> Any:
+        raise RuntimeError("not foreseen")
+
+    world.monitor.noticed = broken  # type: ignore[method-assign]
+    world.monitor.lately = [noticed(finding(), 7)]
+    world.playbooks.start()
+    world.playbooks.wake()
+    await asyncio.sleep(0.02)
+    world.monitor.noticed = lately  # type: ignore[method-assign]
     for _ in range(200):
         if world.control.held:
             break

@@ -93,7 +93,7 @@ class KeySource(Generic[PublishedT]):
         async with httpx2.AsyncClient(
             follow_redirects=False,
             timeout=SECONDS,
-            trust_env=not is_loopback(urlsplit(base).hostname or ""),
+            trust_env=not _is_here(base),
         ) as client:
             try:
                 async with asyncio.timeout(2 * SECONDS):
@@ -118,6 +118,9 @@ class KeySource(Generic[PublishedT]):
                 require_safe_url(getattr(discovery, what), what)
             except OidcSettingsError as error:
                 raise self._failed(f"publishes a {what} that is not https") from error
+            if _is_here(getattr(discovery, what)) and not _is_here(self.issuer):
+                # Whoever is elsewhere does not have the node ask what only this machine can.
+                raise self._failed(f"publishes a {what} on this machine")
         return discovery
 
     def _failed(self, what: str) -> OidcProviderError:
@@ -135,6 +138,10 @@ class Provider(KeySource[Discovery]):
         """Fetch nothing yet."""
         super().__init__(settings.issuer, Discovery, clock)
         self.settings = settings
+
+
+def _is_here(url: str) -> bool:
+    return is_loopback(urlsplit(url).hostname or "")
 
 
 async def _get(client: httpx2.AsyncClient, url: str) -> Any:

@@ -28,6 +28,13 @@ def require_safe_url(url: str, what: str) -> None:
     raise _refused(what, url, "https (plain http only to this machine itself)")
 
 
+def require_issuer(url: str) -> None:
+    """Raise OidcSettingsError unless `url` can be that of an issuer (Discovery 1.0, section 3)."""
+    require_safe_url(url, "issuer")
+    if "?" in url:
+        raise _refused("issuer", url, "no query")
+
+
 def _refused(what: str, url: str, expected: str) -> OidcSettingsError:
     return OidcSettingsError(
         f"The {what} is {url[:120]!r}, expected {expected}.",
@@ -38,9 +45,7 @@ def _refused(what: str, url: str, expected: str) -> OidcSettingsError:
 
 def require_valid(settings: OidcSettings) -> None:
     """Raise OidcSettingsError if settings cannot be right."""
-    require_safe_url(settings.issuer, "issuer")
-    if urlsplit(settings.issuer).query:
-        raise _refused("issuer", settings.issuer, "no query")
+    require_issuer(settings.issuer)
     for what, text in (
         ("client id", settings.client_id),
         *(("audience", audience) for audience in settings.audiences),

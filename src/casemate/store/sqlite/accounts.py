@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from casemate.model.account import Token, User, UserRoles
+from casemate.model.account import ENDED_KEPT, Token, User, UserRoles
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.principal import RoleBinding
 from casemate.operations.accounts import (
@@ -31,9 +31,6 @@ from casemate.operations.accounts import (
 )
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
-
-ENDED_KEPT = 30 * 86_400.0
-"""Seconds that a token is kept after it expired or was revoked."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _USER_COLUMNS = ", ".join(User.__struct_fields__)
