@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 from casemate.evidence.archive import MAX_BYTES
+from casemate.kernel.durability import sync_folder
 from casemate.model.errors import (
     CasemateError,
     ConflictError,
@@ -140,11 +141,7 @@ def _write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         passing.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(path.parent)
     except OSError:
         for each in (passing, path):
             with contextlib.suppress(OSError):
