@@ -329,12 +329,18 @@ def test_a_project_that_was_made_within_before_is_not_taken(tmp_path: Path) -> N
     assert first == second
 
 
+@pytest.mark.parametrize(
+    ("bound", "value"),
+    [
+        ("importing.reading.MAX_SECONDS", 0.0),
+        ("audit.privileges.reading.MAX_SECONDS", 0.0),
+        ("audit.privileges.reader.MAX_FUNCTIONS", 0),
+    ],
+)
 def test_more_code_than_is_looked_at_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, value: float
 ) -> None:
-    monkeypatch.setattr(
-        "casemate.importing.needs.Budget.__init__", lambda self: setattr(self, "left", 3)
-    )
+    monkeypatch.setattr(f"casemate.{bound}", value)
     calls = "\n".join("    print()" for _ in range(5))
     found, manifest = run(tmp_path, template(f"def handler(event, context):\n{calls}\n"))
     assert any("more code than is read" in each.what and each.blocking for each in found.left)

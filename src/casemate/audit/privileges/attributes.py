@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Hashable
 
-from casemate.audit.privileges import cloud, own
+from casemate.audit.privileges import cloud, own, things
 from casemate.audit.privileges.needs import EVERY
 from casemate.audit.privileges.program import Scope
 from casemate.audit.privileges.reader import Arguments, Reader
@@ -13,6 +13,7 @@ from casemate.audit.privileges.values import (
     ANYTHING,
     CLOUD,
     DATA,
+    HOLE,
     NONE,
     Bound,
     Box,
@@ -29,6 +30,7 @@ from casemate.audit.privileges.values import (
     Unknown,
     Value,
     Values,
+    Web,
 )
 
 _MAX_BASES = 16
@@ -74,7 +76,7 @@ def _one(reader: Reader, each: Value, name: str, node: ast.AST) -> Values:
             return frozenset((Method(each, name),))
         case Context() | Capability():
             return own.attribute(reader, each, name, node)
-        case Text():
+        case Text() | Web():
             return _of_data(reader, each, name, node)
         case Unknown():
             reader.open(EVERY, node, f"what .{name[:60]} is called on is not known")
@@ -179,7 +181,7 @@ def _bound(
     return method
 
 
-def _of_data(reader: Reader, each: Text, name: str, node: ast.AST) -> Values:
+def _of_data(reader: Reader, each: Text | Web, name: str, node: ast.AST) -> Values:
     kept = reader.state.kept.get(name, NONE)
     return frozenset((Method(each, name),)) | kept
 
@@ -220,7 +222,7 @@ def item(reader: Reader, owner: Values, key: Hashable, name: Values, node: ast.A
             case Box():
                 found |= reader.state.got(each, key)
             case External(name="os.environ"):
-                found |= environment(reader, name, NONE)
+                found |= environment(reader, name, NONE, node)
             case Instance():
                 method = of_class(reader, each.owner, "__getitem__", each, node)
                 found |= reader.call(method, Arguments([name]), node)
@@ -233,11 +235,14 @@ def item(reader: Reader, owner: Values, key: Hashable, name: Values, node: ast.A
     return found
 
 
-def environment(reader: Reader, name: Values, default: Values) -> Values:
+def environment(reader: Reader, name: Values, default: Values, node: ast.AST) -> Values:
     """Return a variable of the environment, as the template sets it."""
     found = NONE
     for each in name:
-        known = reader.environment.get(each.text) if isinstance(each, Text) else None
+        known = None
+        if isinstance(each, Text) and HOLE not in each.text:
+            reader.recorder.variable(each.text, reader.place(node))
+            known = reader.environment.get(each.text)
         found |= known if known is not None else default or DATA
     return found or DATA
 
@@ -260,7 +265,7 @@ def items(reader: Reader, values: Values, node: ast.AST) -> Values:
             case Text() | External():
                 found |= DATA
             case _ if each.kind in CLOUD:
-                found |= cloud.iterated(reader, each, node)
+                found |= things.iterated(reader, each, node)
             case _:
                 found |= {each}
     return found

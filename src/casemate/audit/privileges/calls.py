@@ -11,6 +11,7 @@ from casemate.audit.privileges import (
     containers,
     outside,
     own,
+    web,
 )
 from casemate.audit.privileges.program import Definition, Scope
 from casemate.audit.privileges.reader import Arguments, Reader, StoppedError
@@ -19,6 +20,7 @@ from casemate.audit.privileges.values import (
     CLOUD,
     DATA,
     NONE,
+    UNKNOWN_TEXT,
     Bound,
     Box,
     Capability,
@@ -32,6 +34,7 @@ from casemate.audit.privileges.values import (
     Unknown,
     Value,
     Values,
+    Web,
 )
 
 
@@ -69,7 +72,7 @@ def _one(reader: Reader, each: Value, given: Arguments, node: ast.AST) -> Values
         case Unknown():
             reader.escape(given.all(), node, "what is not known")
             return ANYTHING
-        case Text():
+        case Text() | Web():
             reader.escape(given.all(), node, "what is not known")
             return DATA
         case _:
@@ -194,6 +197,9 @@ def _method(reader: Reader, each: Method, given: Arguments, node: ast.AST) -> Va
             return containers.of_box(reader, receiver, each.name, given, node)
         case Text():
             return containers.of_text(reader, receiver, each.name, given, node)
+        case Web():
+            web.method(reader, receiver, each.name, given, node)
+            return containers.of_text(reader, UNKNOWN_TEXT, each.name, given, node)
         case Context() | Capability():
             return own.called(reader, receiver, each.name, given, node)
         case _:

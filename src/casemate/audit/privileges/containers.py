@@ -7,8 +7,8 @@ from collections.abc import Hashable
 
 from casemate.audit.privileges import (
     attributes,
-    cloud,
     passing,
+    things,
 )
 from casemate.audit.privileges.libraries import IGNORING
 from casemate.audit.privileges.reader import Arguments, Reader
@@ -106,7 +106,7 @@ def of_text(reader: Reader, receiver: Text, name: str, given: Arguments, node: a
     if passed is not None:
         return passed
     reader.escape(given.all(), node, f".{name[:60]}()")
-    if "_" in name.strip("_") and not any(cloud.has(each, name) for each in alternatives):
+    if "_" in name.strip("_") and not any(things.has(each, name) for each in alternatives):
         # Nothing that has rights should have come here unseen; if one did, it is told.
         reader.recorder.lost(name, reader.place(node))
     return DATA

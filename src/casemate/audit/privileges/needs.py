@@ -10,6 +10,7 @@ from casemate.audit.privileges.values import HOLE
 EVERY = "*"
 """Of services: all of them."""
 _MAX_OPEN = 200
+_MAX_LOST = 1_000
 
 
 class Need(msgspec.Struct, frozen=True, order=True):
@@ -76,9 +77,33 @@ class Recorder:
         if len(self._open) < _MAX_OPEN:
             self._open.setdefault((service, what), Open(service, place, what))
 
+    # -- what only grants of a manifest are made of: see `details` ---------------------------------
+
+    def call(
+        self, service: str, operation: str, resource: str, place: Place, *, own: bool = True
+    ) -> None:
+        """Tell of an operation. `own` is False if it is called with other credentials."""
+
+    def variable(self, name: str, place: Place) -> None:
+        """Tell of a variable of the environment that is read."""
+
+    def address(self, url: str, place: Place) -> None:
+        """Tell of a server that is called."""
+
+    def file(self, path: str, place: Place) -> None:
+        """Tell of a file that is opened."""
+
+    def library(self, name: str) -> None:
+        """Tell of a library that is imported."""
+
+    def unread(self, file: str) -> None:
+        """Tell of a file of the function that cannot be parsed."""
+
+    # ------------------------------------------------------------------------------------------
+
     def lost(self, method: str, place: Place) -> None:
         """Tell of a call that may be one of an operation."""
-        if len(self._lost) < _MAX_OPEN:
+        if len(self._lost) < _MAX_LOST:
             self._lost.add(Lost(method, place))
 
     def needs(self) -> Needs:

@@ -207,10 +207,11 @@ def _function(reader: Reader, node: ast.FunctionDef | ast.AsyncFunctionDef) -> N
     number = reader.define(node)
     calls.defaults(reader, number, node)
     found: Values = frozenset((Func(number),))
-    for decorator in reversed(node.decorator_list):
-        found |= _decorated(reader, reader.value(decorator), found, decorator)
-    if reader.called_by_frameworks(number):
-        calls.called_from_outside(reader, Func(number))
+    if not reader.is_other(number):
+        for decorator in reversed(node.decorator_list):
+            found |= _decorated(reader, reader.value(decorator), found, decorator)
+        if reader.called_by_frameworks(number):
+            calls.called_from_outside(reader, Func(number))
     reader.state.name(reader.scope, node.name, found)
     if reader.scope.kind == "class":
         reader.state.attribute(reader.scope.number, node.name, found)
