@@ -19,6 +19,7 @@ from casemate.audit.flow.values import (
     Value,
     options,
 )
+from casemate.audit.syntax import walk
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 _ROUTES = frozenset(
@@ -320,7 +321,7 @@ def _of_function(path: str, node: Definition) -> list[Entry]:
         return [Entry(path=path, name=node.name, event="http", shape="route")]
     inner = [
         each
-        for each in ast.walk(node)
+        for each in walk(node)
         if isinstance(each, Definition) and any(_marks(d) for d in each.decorator_list)
     ]
     if inner:
@@ -361,5 +362,5 @@ def _adds(node: ast.stmt) -> bool:
     return any(
         isinstance(each, ast.Call)
         and getattr(each.func, "attr", getattr(each.func, "id", "")) in _ADDERS
-        for each in ast.walk(node)
+        for each in walk(node)
     )

@@ -50,49 +50,65 @@ class Details(msgspec.Struct, frozen=True, kw_only=True):
     """Why there may be more, if so."""
 
 
+class _Kept:
+    """What one part of the code told."""
+
+    __slots__ = ("addresses", "calls", "files", "more", "variables")
+
+    def __init__(self) -> None:
+        self.calls: set[Call] = set()
+        self.variables: set[Named] = set()
+        self.addresses: set[Named] = set()
+        self.files: set[Named] = set()
+        self.more = False
+
+    def keep(self, kept: set[Named], name: str, place: Place) -> None:
+        if self.has_room(kept):
+            kept.add(Named(place, name))
+
+    def has_room(self, kept: set[Call] | set[Named]) -> bool:
+        self.more = self.more or len(kept) >= MAX_KEPT
+        return len(kept) < MAX_KEPT
+
+
 class DetailRecorder(Recorder):
     """Gathers these beside the actions."""
 
     def __init__(self) -> None:
         """Know nothing yet."""
         super().__init__()
-        self._calls: set[Call] = set()
-        self._variables: set[Named] = set()
-        self._addresses: set[Named] = set()
-        self._files: set[Named] = set()
+        self._kept: dict[str | int, _Kept] = {}
+        self._now = _Kept()
         self._libraries: set[str] = set()
         self._unread: dict[str, None] = {}
-        self._more = False
 
-    def forget(self) -> None:
-        """Begin again. Which files and libraries there are stays as it was."""
-        super().forget()
-        for each in (self._calls, self._variables, self._addresses, self._files):
-            each.clear()
-        self._more = False
+    def begin(self, part: str | int) -> None:
+        """Read a part of the code (again)."""
+        super().begin(part)
+        self._now = self._kept[part] = _Kept()
 
     def call(
         self, service: str, operation: str, resource: str, place: Place, *, own: bool = True
     ) -> None:
         """Tell of an operation."""
-        if self._room(self._calls):
-            self._calls.add(Call(place, service, operation, resource, own))
+        if self._now.has_room(self._now.calls):
+            self._now.calls.add(Call(place, service, operation, resource, own))
 
     def variable(self, name: str, place: Place) -> None:
         """Tell of a variable of the environment that is read."""
-        self._keep(self._variables, name, place)
+        self._now.keep(self._now.variables, name, place)
 
     def address(self, url: str, place: Place) -> None:
         """Tell of a server that is called."""
-        self._keep(self._addresses, url, place)
+        self._now.keep(self._now.addresses, url, place)
 
     def file(self, path: str, place: Place) -> None:
         """Tell of a file that is opened."""
-        self._keep(self._files, path, place)
+        self._now.keep(self._now.files, path, place)
 
     def library(self, name: str) -> None:
         """Tell of a library that is imported."""
-        if self._room(self._libraries):
+        if len(self._libraries) < MAX_KEPT:
             self._libraries.add(name)
 
     def unread(self, file: str) -> None:
@@ -100,25 +116,25 @@ class DetailRecorder(Recorder):
         if len(self._unread) < MAX_KEPT:
             self._unread[file] = None
 
-    def _keep(self, kept: set[Named], name: str, place: Place) -> None:
-        if self._room(kept):
-            kept.add(Named(place, name))
-
-    def _room(self, kept: set[Call] | set[Named] | set[str]) -> bool:
-        self._more = self._more or len(kept) >= MAX_KEPT
-        return len(kept) < MAX_KEPT
-
     def details(self, why: str) -> Details:
         """Return all of it; `why` is why there may be more."""
-        needs = self.needs()
+        needs, parts = self.needs(), self._kept.values()
+        calls = sorted({each for part in parts for each in part.calls})
+        variables, addresses, files = (
+            sorted({each for part in parts for each in getattr(part, kind)})
+            for kind in ("variables", "addresses", "files")
+        )
+        more = any(part.more for part in parts) or any(
+            len(each) > MAX_KEPT for each in (calls, variables, addresses, files)
+        )
         return Details(
-            calls=tuple(sorted(self._calls)),
-            variables=tuple(sorted(self._variables)),
-            addresses=tuple(sorted(self._addresses)),
-            files=tuple(sorted(self._files)),
+            calls=tuple(calls[:MAX_KEPT]),
+            variables=tuple(variables[:MAX_KEPT]),
+            addresses=tuple(addresses[:MAX_KEPT]),
+            files=tuple(files[:MAX_KEPT]),
             libraries=frozenset(self._libraries),
             unread=tuple(self._unread),
             open=needs.open,
             lost=needs.lost,
-            why=why or ("it calls and reads too much" if self._more else ""),
+            why=why or ("it calls and reads too much" if more else ""),
         )

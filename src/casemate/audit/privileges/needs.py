@@ -53,29 +53,37 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     lost: tuple[Lost, ...] = ()
 
 
+class _Part:
+    """What one part of the code told: a module, or a function."""
+
+    __slots__ = ("lost", "open", "uses")
+
+    def __init__(self) -> None:
+        self.uses: set[Need] = set()
+        self.open: dict[tuple[str, str], Open] = {}
+        self.lost: set[Lost] = set()
+
+
 class Recorder:
     """Gathers needs while code is read, each once."""
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        self._uses: set[Need] = set()
-        self._open: dict[tuple[str, str], Open] = {}
-        self._lost: set[Lost] = set()
+        self._parts: dict[str | int, _Part] = {}
+        self._part = _Part()
 
-    def forget(self) -> None:
-        """Begin again: what was told before all was known counts no more."""
-        self._uses.clear()
-        self._open.clear()
-        self._lost.clear()
+    def begin(self, part: str | int) -> None:
+        """Read a part of the code (again): what it told before all was known counts no more."""
+        self._part = self._parts[part] = _Part()
 
     def need(self, action: str, resource: str, place: Place, *, sure: bool = True) -> None:
         """Tell of an action."""
-        self._uses.add(Need(action, resource, place, sure))
+        self._part.uses.add(Need(action, resource, place, sure))
 
     def open(self, service: str, place: Place, what: str) -> None:
         """Tell that a service cannot be decided on."""
-        if len(self._open) < _MAX_OPEN:
-            self._open.setdefault((service, what), Open(service, place, what))
+        if len(self._part.open) < _MAX_OPEN or service == EVERY:
+            self._part.open.setdefault((service, what), Open(service, place, what))
 
     # -- what only grants of a manifest are made of: see `details` ---------------------------------
 
@@ -103,13 +111,17 @@ class Recorder:
 
     def lost(self, method: str, place: Place) -> None:
         """Tell of a call that may be one of an operation."""
-        if len(self._lost) < _MAX_LOST:
-            self._lost.add(Lost(method, place))
+        if len(self._part.lost) < _MAX_LOST:
+            self._part.lost.add(Lost(method, place))
 
     def needs(self) -> Needs:
         """Return all of it."""
+        open_: dict[tuple[str, str], Open] = {}
+        for part in self._parts.values():
+            for key, each in part.open.items():
+                open_.setdefault(key, each)
         return Needs(
-            uses=tuple(sorted(self._uses)),
-            open=tuple(sorted(self._open.values())),
-            lost=tuple(sorted(self._lost)),
+            uses=tuple(sorted({each for part in self._parts.values() for each in part.uses})),
+            open=tuple(sorted(open_.values())),
+            lost=tuple(sorted({each for part in self._parts.values() for each in part.lost})),
         )

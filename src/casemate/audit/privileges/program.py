@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol, TypeAlias
 
 from casemate.audit.code.reading import PythonFile
+from casemate.audit.syntax import walk
 
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _MAX_CANDIDATES = 4
@@ -155,7 +156,7 @@ def replaced(body: list[ast.stmt]) -> frozenset[tuple[int, str]]:
         return frozenset()
     for node in body:
         if waiting:
-            used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and _reads(n)}
+            used = {n.id for n in walk(node) if isinstance(n, ast.Name) and _reads(n)}
             for name in _given(node):
                 if name in waiting and name not in used:
                     found.add((waiting[name], name))

@@ -36,45 +36,65 @@ class ProgramReader(Reader):
     def run(self, file: str, handler: str, seconds: float = MAX_SECONDS) -> None:
         """Read until nothing changes. Raises StoppedError at a bound."""
         self._until = time.thread_time() + min(seconds, MAX_SECONDS)
+        self._read: dict[str | int, tuple[int, int]] = {}
         entry = self.load(file)
         if entry is None:
             raise StoppedError("its code cannot be read")
-        for _ in range(MAX_ROUNDS):
-            self.state.changed = False
-            self.recorder.forget()
-            self._round(file, handler)
-            if not self.state.changed:
+        for number in range(MAX_ROUNDS):
+            before = self.state.changes
+            self._round(file, handler, back=number % 2 > 0)
+            if self.state.changes == before:
                 return
         raise StoppedError("its code is too entangled")
 
-    def _round(self, file: str, handler: str) -> None:
-        done = 0
+    def _round(self, file: str, handler: str, *, back: bool) -> None:
+        """Read all of it; `back`: what is called before what calls it, for what is returned."""
+        self._modules_from(0)
+        entry = self.modules.parsed(file)
+        if entry is not None:
+            scope = Scope("module", self.loaded[file])
+            self.inside(entry, scope)
+            self.recorder.begin("")
+            calls.enter(self, handler, scope)
+        at = 0
+        if back:
+            at = len(self.order)
+            for number in reversed(self.order[:]):
+                self._function(number)
+        while at < len(self.order):
+            self._function(self.order[at])
+            at += 1
+
+    def _modules_from(self, done: int) -> int:
+        """Read modules, also those that come up meanwhile; return how many there are."""
         while done < len(self.files):
             name = self.files[done]
             done += 1
             found = self.modules.parsed(name)
-            if found is not None:
+            if found is not None and not self._is_read(name, -1):
                 self.inside(found, Scope("module", self.loaded[name]))
                 statements.execute(self, found.tree.body)
-        scope = Scope("module", self.loaded[file])
-        entry = self.modules.parsed(file)
-        if entry is not None:
-            self.inside(entry, scope)
-            calls.enter(self, handler, scope)
-        at = 0
-        while at < len(self.order):
-            if time.thread_time() > self._until:
-                raise StoppedError("its code takes too long to read")
-            self._function(self.order[at])
-            at += 1
-            for name in self.files[done:]:
-                done += 1
-                later = self.modules.parsed(name)
-                if later is not None:
-                    self.inside(later, Scope("module", self.loaded[name]))
-                    statements.execute(self, later.tree.body)
+        return done
+
+    def _is_read(self, part: str | int, function: int) -> bool:
+        """Tell whether reading a part again would tell nothing new; begin to read it otherwise."""
+        version = self.state.version(function)
+        if self._read.get(part) == version:
+            return True
+        self._read[part] = version
+        self.recorder.begin(part)
+        return False
 
     def _function(self, number: int) -> None:
+        if time.thread_time() > self._until:
+            raise StoppedError("its code takes too long to read")
+        if self._is_read(number, number):
+            return
+        files = len(self.files)
+        self._body(number)
+        self._modules_from(files)
+
+    def _body(self, number: int) -> None:
         each = self.defined[number]
         self.inside(each.file, Scope("function", number))
         if isinstance(each.node, ast.Lambda):

@@ -28,7 +28,26 @@ class State:
         self.keyed: dict[tuple[int, Hashable], Values] = {}
         self.keys: dict[int, Values] = {}
         self.returns: dict[int, Values] = {}
-        self.changed = False
+        self.changes = 0
+        """How often anything has changed."""
+        self._version = 0
+        """How often something has that any code may read."""
+        self._own: dict[int, int] = {}
+        """How often names of a function have that no other reads."""
+        self._shared: set[int] = set()
+
+    def version(self, function: int = -1) -> tuple[int, int]:
+        """Return what is another if anything has changed that a function, or a module, reads."""
+        return self._version, self._own.get(function, 0)
+
+    def share(self, function: int) -> None:
+        """Know that something within a function reads its names, too."""
+        self._shared.add(function)
+
+    def tell(self) -> None:
+        """Count a change of something that any code may read."""
+        self.changes += 1
+        self._version += 1
 
     def _join(self, table: dict[KeyT, Values], key: KeyT, values: Values) -> None:
         before = table.get(key, NONE)
@@ -37,15 +56,23 @@ class State:
         after = bounded(before | values)
         if after != before:
             table[key] = after
-            self.changed = True
+            self.tell()
 
     def name(self, scope: Scope, name: str, values: Values) -> None:
         """Let a name hold more."""
-        if (scope, name) not in self.names:
+        before = self.names.get((scope, name))
+        if before is None:
             self._by_scope.setdefault(scope, {})[name] = None
-            self.names[scope, name] = NONE
-            self.changed = True
-        self._join(self.names, (scope, name), values)
+        elif values <= before:
+            return
+        after = bounded(before | values if before else values)
+        if after != before:
+            self.names[scope, name] = after
+            if scope.kind == "function" and scope.number not in self._shared:
+                self.changes += 1
+                self._own[scope.number] = self._own.get(scope.number, 0) + 1
+            else:
+                self.tell()
 
     def inside(self, scope: Scope) -> Iterator[tuple[str, Values]]:
         """Yield the names of a scope and what they hold."""

@@ -22,6 +22,7 @@ from casemate.audit.privileges.values import (
     Instance,
     Values,
 )
+from casemate.audit.syntax import walk
 
 
 def execute(reader: Reader, body: Sequence[ast.stmt]) -> None:
@@ -103,7 +104,7 @@ def _outer(reader: Reader, node: ast.Global | ast.Nonlocal) -> None:
 def _match(reader: Reader, node: ast.Match) -> None:
     subject = reader.value(node.subject)
     for case in node.cases:
-        for each in ast.walk(case.pattern):
+        for each in walk(case.pattern):
             name = getattr(each, "name", None)
             name = getattr(each, "rest", None) if isinstance(each, ast.MatchMapping) else name
             if isinstance(each, (ast.MatchAs, ast.MatchStar, ast.MatchMapping)) and name:
