@@ -51,7 +51,7 @@ def of(reader: Reader, values: Values, name: str, node: ast.AST) -> Values:
 
 
 def _has(reader: Reader, each: Module, name: str) -> bool:
-    return (Scope("module", reader.loaded[each.file]), name) in reader.state.names
+    return reader.state.names.find((Scope("module", reader.loaded[each.file]), name)) is not None
 
 
 def _one(reader: Reader, each: Value, name: str, node: ast.AST) -> Values:
@@ -68,7 +68,7 @@ def _one(reader: Reader, each: Value, name: str, node: ast.AST) -> Values:
             return of_class(reader, each.number, name, None, node)
         case Super():
             found = NONE
-            for base in reader.state.attributes.get((each.owner, "*bases"), NONE):
+            for base in reader.state.attributes.get((each.owner, "*bases")):
                 if isinstance(base, Class):
                     found |= of_class(reader, base.number, name, Instance(each.owner), node)
             return found or DATA
@@ -82,7 +82,7 @@ def _one(reader: Reader, each: Value, name: str, node: ast.AST) -> Values:
             reader.open(EVERY, node, f"what .{name[:60]} is called on is not known")
             return ANYTHING
         case _:
-            return reader.state.kept.get(name, NONE) | DATA
+            return reader.state.kept.get(name) | DATA
 
 
 def _of_external(reader: Reader, each: External, name: str, node: ast.AST) -> Values:
@@ -93,12 +93,12 @@ def _of_external(reader: Reader, each: External, name: str, node: ast.AST) -> Va
             made = reader.load(file)
             if made is not None:
                 return frozenset((made,))
-    return frozenset((External(full),)) | reader.state.kept.get(name, NONE)
+    return frozenset((External(full),)) | reader.state.kept.get(name)
 
 
 def _of_module(reader: Reader, each: Module, name: str, node: ast.AST) -> Values:
     scope = Scope("module", reader.loaded[each.file])
-    found = reader.state.names.get((scope, name))
+    found = reader.state.names.find((scope, name))
     if found is not None:
         return found
     folder = each.file.rpartition("/")[0]
@@ -124,19 +124,19 @@ def of_class(
         if number in seen:
             continue
         seen.add(number)
-        held = reader.state.attributes.get((number, name), NONE)
+        held = reader.state.attributes.get((number, name))
         for each in held:
             known = True
             found |= _bound(reader, each, receiver, owner, node)
         if held and receiver is None:
             break
-        for base in reader.state.attributes.get((number, "*bases"), NONE):
+        for base in reader.state.attributes.get((number, "*bases")):
             if isinstance(base, Class):
                 waiting.append(base.number)
             elif isinstance(base, Unknown):
                 found |= ANYTHING
     if not known:
-        found |= reader.state.kept.get(name, NONE) | DATA
+        found |= reader.state.kept.get(name) | DATA
         if name == "__class__":
             found |= {Class(owner)}
         if name == "__dict__":
@@ -151,7 +151,7 @@ def of_class(
 def _by_getattr(
     reader: Reader, owner: int, name: str, receiver: Instance | None, node: ast.AST
 ) -> Values:
-    getters = reader.state.attributes.get((owner, "__getattr__"), NONE)
+    getters = reader.state.attributes.get((owner, "__getattr__"))
     if receiver is None or not getters or name.startswith("__"):
         return NONE
     bound = frozenset(Bound(g.number, receiver) for g in getters if isinstance(g, Func))
@@ -163,7 +163,7 @@ def _bound(
     reader: Reader, each: Value, receiver: Instance | None, owner: int, node: ast.AST
 ) -> Values:
     if isinstance(each, Instance):
-        getters = reader.state.attributes.get((each.owner, "__get__"), NONE)
+        getters = reader.state.attributes.get((each.owner, "__get__"))
         bound = frozenset(Bound(g.number, each) for g in getters if isinstance(g, Func))
         return reader.call(bound, Arguments(open=True), node) | {each}
     if not isinstance(each, Func):
@@ -182,7 +182,7 @@ def _bound(
 
 
 def _of_data(reader: Reader, each: Text | Web, name: str, node: ast.AST) -> Values:
-    kept = reader.state.kept.get(name, NONE)
+    kept = reader.state.kept.get(name)
     return frozenset((Method(each, name),)) | kept
 
 
@@ -229,7 +229,7 @@ def item(reader: Reader, owner: Values, key: Hashable, name: Values, node: ast.A
             case Unknown():
                 found |= ANYTHING
             case Text() | External() | Method():
-                found |= DATA | reader.state.kept.get("[]", NONE)
+                found |= DATA | reader.state.kept.get("[]")
             case _:
                 found |= {each}
     return found
@@ -254,7 +254,7 @@ def items(reader: Reader, values: Values, node: ast.AST) -> Values:
         match each:
             case Box():
                 # Of a map the keys; which of both it is is not known any more.
-                found |= reader.state.got(each) | reader.state.keys.get(each.number, NONE)
+                found |= reader.state.got(each) | reader.state.keys.get(each.number)
             case Instance():
                 method = of_class(reader, each.owner, "__iter__", each, node)
                 again = reader.call(method, Arguments(), node)
@@ -274,10 +274,9 @@ def items(reader: Reader, values: Values, node: ast.AST) -> Values:
 def take_over(reader: Reader, box: Box, other: Box) -> None:
     """Let a container hold what another holds, under the same keys."""
     reader.state.put(box, reader.state.got(other))
-    reader.state.key(box, reader.state.keys.get(other.number, NONE))
-    for (number, key), held in list(reader.state.keyed.items()):
-        if number == other.number:
-            reader.state.put(box, held, key)
+    reader.state.key(box, reader.state.keys.get(other.number))
+    for key, held in reader.state.of_box(other):
+        reader.state.put(box, held, key)
 
 
 __all__ = ["environment", "item", "items", "of", "of_class", "store", "store_item"]

@@ -82,7 +82,7 @@ def _one(reader: Reader, each: Value, given: Arguments, node: ast.AST) -> Values
 def enter(reader: Reader, handler: str, scope: Scope) -> None:
     """Call the handler, as its platform does."""
     first, *rest = handler.split(".")
-    found = reader.state.names.get((scope, first), NONE)
+    found = reader.state.names.get((scope, first))
     node = ast.Pass(lineno=1, col_offset=0)
     for name in rest:
         found = attributes.of(reader, found, name, node)
@@ -141,7 +141,7 @@ def _own(reader: Reader, number: int, given: Arguments, receiver: Value | None) 
         reader.state.name(scope, node.args.vararg.arg, frozenset((box,)))
     if node.args.kwarg is not None:
         _keywords(reader, node, given, scope)
-    return reader.state.returns.get(number, NONE)
+    return reader.state.returns.get(number)
 
 
 def _keywords(reader: Reader, node: Definition, given: Arguments, scope: Scope) -> None:

@@ -54,7 +54,7 @@ def of_box(reader: Reader, box: Box, name: str, given: Arguments, node: ast.AST)
             return frozenset((box,))
         case "items":
             inner, pair = Box(-8 * id(node) - 1), Box(-8 * id(node) - 2)
-            state.put(pair, state.keys.get(box.number, NONE), 0)
+            state.put(pair, state.keys.get(box.number), 0)
             state.put(pair, held, 1)
             state.put(inner, frozenset((pair,)))
             return frozenset((inner,))
@@ -66,7 +66,7 @@ def of_box(reader: Reader, box: Box, name: str, given: Arguments, node: ast.AST)
             return frozenset((inner,))
         case "keys":
             inner = Box(-8 * id(node) - 4)
-            state.put(inner, state.keys.get(box.number, NONE))
+            state.put(inner, state.keys.get(box.number))
             return frozenset((inner,))
         case _:
             return DATA | frozenset(v for v in held if name in _GIVING)

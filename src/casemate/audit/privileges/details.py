@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from casemate.audit.model import Place
-from casemate.audit.privileges.needs import Lost, Open, Recorder
+from casemate.audit.privileges.needs import Lost, Open, Part, Recorder
 
 MAX_KEPT = 1_000
 """Calls of operations of one function; as many addresses, variables, and files."""
@@ -77,12 +77,12 @@ class DetailRecorder(Recorder):
     def __init__(self) -> None:
         """Know nothing yet."""
         super().__init__()
-        self._kept: dict[str | int, _Kept] = {}
+        self._kept: dict[Part, _Kept] = {}
         self._now = _Kept()
         self._libraries: set[str] = set()
         self._unread: dict[str, None] = {}
 
-    def begin(self, part: str | int) -> None:
+    def begin(self, part: Part) -> None:
         """Read a part of the code (again)."""
         super().begin(part)
         self._now = self._kept[part] = _Kept()

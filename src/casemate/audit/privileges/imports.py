@@ -45,7 +45,7 @@ def _from(reader: Reader, base: str, name: str, node: ast.ImportFrom) -> Values:
     for file in reader.modules.files(base, importing, node.level):
         if reader.load(file) is not None:
             own = True
-            held = reader.state.names.get((Scope("module", reader.loaded[file]), name))
+            held = reader.state.names.find((Scope("module", reader.loaded[file]), name))
             there = there or held is not None
             found |= held or NONE
         else:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import msgspec
 
 from casemate.audit.model import Place
 from casemate.audit.privileges.values import HOLE
 
+Part: TypeAlias = str | int
+"""A module by its file, a function by its number; empty for the call of the handler."""
 EVERY = "*"
 """Of services: all of them."""
 _MAX_OPEN = 200
@@ -69,10 +73,10 @@ class Recorder:
 
     def __init__(self) -> None:
         """Know nothing yet."""
-        self._parts: dict[str | int, _Part] = {}
+        self._parts: dict[Part, _Part] = {}
         self._part = _Part()
 
-    def begin(self, part: str | int) -> None:
+    def begin(self, part: Part) -> None:
         """Read a part of the code (again): what it told before all was known counts no more."""
         self._part = self._parts[part] = _Part()
 

@@ -112,7 +112,7 @@ def named(reader: Reader, service: str, given: Arguments, operation: str = "") -
             held |= reader.state.got(value) if isinstance(value, Box) else {value}
     if not held and "RequestItems" in given.named:
         for value in given.named["RequestItems"]:
-            held |= reader.state.keys.get(value.number, NONE) if isinstance(value, Box) else {value}
+            held |= reader.state.keys.get(value.number) if isinstance(value, Box) else {value}
     if not held and "TransactItems" in given.named:
         held = _within(reader, given.named["TransactItems"], "TableName")
     place = _BY_PLACE.get(operation, -1)
@@ -153,7 +153,7 @@ def of_box(reader: Reader, values: Values) -> Arguments:
     given = Arguments(open=True)
     for each in values:
         if isinstance(each, Box):
-            for name in known_texts(reader.state.keys.get(each.number, NONE)) or ():
+            for name in known_texts(reader.state.keys.get(each.number)) or ():
                 given.named[name] = reader.state.got(each, name)
     return given
 
@@ -163,8 +163,7 @@ def _within(reader: Reader, values: Values, name: str, depth: int = 4) -> Values
     found = NONE
     for each in values:
         if isinstance(each, Box) and depth:
-            if (each.number, name) in reader.state.keyed:
-                found |= reader.state.keyed[each.number, name]
+            found |= reader.state.keyed.get((each.number, name))
             found |= _within(reader, reader.state.got(each), name, depth - 1)
     return found
 
@@ -185,9 +184,7 @@ def _transaction(reader: Reader, given: Arguments, actions: Actions) -> Actions:
             return actions
         for part in reader.state.got(whole):
             keys = (
-                known_texts(reader.state.keys.get(part.number, NONE))
-                if isinstance(part, Box)
-                else None
+                known_texts(reader.state.keys.get(part.number)) if isinstance(part, Box) else None
             )
             if keys is None:
                 return actions

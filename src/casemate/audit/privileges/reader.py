@@ -123,7 +123,6 @@ class Reader:
                 return None
             self.loaded[file] = len(self.loaded)
             self.files.append(file)
-            self.state.tell()
         return Module(file)
 
     def replaced(self) -> frozenset[tuple[int, str]]:
@@ -144,11 +143,9 @@ class Reader:
             number = self._numbers[key]
             kind = "class" if isinstance(node, ast.ClassDef) else "function"
             self._parents[Scope(kind, number)] = self.scope
-            for around in (self.scope, *self.around(self.scope)):
-                if around.kind == "function":
-                    self.state.share(around.number)
             if owner >= 0 and kind == "function":
                 self.by_class.setdefault(owner, []).append(number)
+                self.state.readers.changed(("methods", owner))
         return self._numbers[key]
 
     def reach(self, number: int) -> None:
@@ -156,7 +153,6 @@ class Reader:
         if number not in self.reached:
             self.reached[number] = None
             self.order.append(number)
-            self.state.changes += 1
 
     def called_by_frameworks(self, number: int) -> bool:
         """Tell whether a decorator may have something call a function."""
@@ -175,7 +171,7 @@ class Reader:
         first = True
         while scope is not None:
             if first or scope.kind != "class":
-                found = self.state.names.get((scope, name))
+                found = self.state.names.find((scope, name))
                 if found is not None:
                     return found
             first = False

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 
 from casemate.audit.privileges import calls, cloud, expressions, statements
+from casemate.audit.privileges.needs import Part
 from casemate.audit.privileges.program import Scope
 from casemate.audit.privileges.reader import Arguments, Reader, StoppedError
 from casemate.audit.privileges.values import (
@@ -36,14 +37,12 @@ class ProgramReader(Reader):
     def run(self, file: str, handler: str, seconds: float = MAX_SECONDS) -> None:
         """Read until nothing changes. Raises StoppedError at a bound."""
         self._until = time.thread_time() + min(seconds, MAX_SECONDS)
-        self._read: dict[str | int, tuple[int, int]] = {}
         entry = self.load(file)
         if entry is None:
             raise StoppedError("its code cannot be read")
         for number in range(MAX_ROUNDS):
-            before = self.state.changes
-            self._round(file, handler, back=number % 2 > 0)
-            if self.state.changes == before:
+            self._round(file, handler, back=number > 0)
+            if not self.state.readers.dirty:
                 return
         raise StoppedError("its code is too entangled")
 
@@ -51,10 +50,9 @@ class ProgramReader(Reader):
         """Read all of it; `back`: what is called before what calls it, for what is returned."""
         self._modules_from(0)
         entry = self.modules.parsed(file)
-        if entry is not None:
+        if entry is not None and not self._is_read(""):
             scope = Scope("module", self.loaded[file])
             self.inside(entry, scope)
-            self.recorder.begin("")
             calls.enter(self, handler, scope)
         at = 0
         if back:
@@ -71,24 +69,21 @@ class ProgramReader(Reader):
             name = self.files[done]
             done += 1
             found = self.modules.parsed(name)
-            if found is not None and not self._is_read(name, -1):
+            if found is not None and not self._is_read(name):
                 self.inside(found, Scope("module", self.loaded[name]))
                 statements.execute(self, found.tree.body)
         return done
 
-    def _is_read(self, part: str | int, function: int) -> bool:
-        """Tell whether reading a part again would tell nothing new; begin to read it otherwise."""
-        version = self.state.version(function)
-        if self._read.get(part) == version:
+    def _is_read(self, part: Part) -> bool:
+        if self.state.readers.is_read(part):
             return True
-        self._read[part] = version
         self.recorder.begin(part)
         return False
 
     def _function(self, number: int) -> None:
         if time.thread_time() > self._until:
             raise StoppedError("its code takes too long to read")
-        if self._is_read(number, number):
+        if self._is_read(number):
             return
         files = len(self.files)
         self._body(number)
@@ -130,6 +125,7 @@ class ProgramReader(Reader):
                 waiting += self.state.got(each)
             elif isinstance(each, (Instance, Class)):
                 owner = each.owner if isinstance(each, Instance) else each.number
+                self.state.readers.reads(("methods", owner))
                 for number in self.by_class.get(owner, ()):
                     calls.called_from_outside(self, Bound(number, Instance(owner)))
                 for _, held in self.state.of_class(owner):

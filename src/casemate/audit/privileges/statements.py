@@ -98,7 +98,7 @@ def _outer(reader: Reader, node: ast.Global | ast.Nonlocal) -> None:
     for name in node.names:
         reader.outer[own, name] = scopes
         for scope in scopes:
-            reader.state.name(own, name, reader.state.names.get((scope, name), NONE))
+            reader.state.name(own, name, reader.state.names.get((scope, name)))
 
 
 def _match(reader: Reader, node: ast.Match) -> None:
