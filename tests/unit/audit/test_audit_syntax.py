@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import gc
 from pathlib import Path
 
 import pytest
 
-from casemate.audit import syntax
+from casemate.audit import NothingToAuditError, audit, syntax
+from casemate.audit.auditing import collecting_seldom
 from casemate.audit.code.reading import Code
-from casemate.audit.flow import Limits, analyse, parse_all
+from casemate.audit.flow import Entry, Limits, analyse, parse_all
 from casemate.audit.flow import limits as flow_limits
 from casemate.audit.workspace import Workspace
 
@@ -40,8 +42,6 @@ def test_a_file_is_parsed_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ast, "parse", lambda *_, **__: 1 / 0)
     parsed = parse_all({"app.py": text}, {"app.py": file.syntax})
     assert parsed.files["app"].tree is file.tree and not parsed.problems
-    from casemate.audit.flow import Entry
-
     entry = Entry(path="app.py", name="handler", event="http", shape="lambda")
     assert [f.weakness for f in analyse(parsed, [entry], Limits()).flows] == ["code"]
 
@@ -58,3 +58,16 @@ def test_what_was_parsed_before_has_the_same_bounds(
     shared = parse_all({"a.py": text}, {"a.py": syntax.syntax_of(ast.parse(text))})
     assert shared == parse_all({"a.py": text})
     assert [each.what for each in shared.problems] and told in shared.problems[0].what
+
+
+def test_garbage_is_looked_for_as_before_after_an_audit(tmp_path: Path) -> None:
+    before = gc.get_threshold()
+    with pytest.raises(NothingToAuditError):
+        audit(tmp_path)
+    assert gc.get_threshold() == before
+    with collecting_seldom():
+        assert gc.get_threshold()[0] > before[0]
+        gc.set_threshold(0)
+        with collecting_seldom():
+            assert gc.get_threshold()[0] == 0  # as whoever embeds it wants it
+    assert gc.get_threshold() == before

@@ -106,6 +106,8 @@ def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 def returned_traces(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find: returned traces."""
+    if "traceback" not in file.text and "exc_info" not in file.text:
+        return
     for node in file.nodes:
         if isinstance(node, ast.Return) and node.value is not None:
             for each in walk(node.value):
@@ -154,18 +156,16 @@ def logged_events(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 def _whole_environment(file: PythonFile, value: ast.AST) -> bool:
     """Tell whether an expression has the whole environment in it, and not one variable of it."""
+    every = walk(value)
+    environ = [e for e in every if isinstance(e, ast.Attribute) and e.attr == "environ"]
+    if not environ:
+        return False
     asked = {
         id(e.value)
-        for e in walk(value)
+        for e in every
         if isinstance(e, ast.Subscript) or (isinstance(e, ast.Attribute) and e.attr == "get")
     }
-    return any(
-        isinstance(e, ast.Attribute)
-        and e.attr == "environ"
-        and id(e) not in asked
-        and file.name(e) == "os.environ"
-        for e in walk(value)
-    )
+    return any(id(e) not in asked and file.name(e) == "os.environ" for e in environ)
 
 
 def logged_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
