@@ -61,6 +61,14 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def garbage_of_the_module() -> Iterator[None]:
+    """Likewise for what stays of each module: results, caches, modules that were imported."""
+    yield
+    gc.collect()
+    gc.freeze()
+
+
 DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 
 

@@ -146,7 +146,13 @@ def test_a_vault_that_loses_its_key_file_keeps_the_node_down_until_it_is_back(
     node.wait_until(lambda: answers(node), 40)
 
 
-@pytest.mark.parametrize("how", ["missing", "another", "cut", "empty", "readable by all", "link"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        *("missing", "another", "readable by all"),
+        *(pytest.param(how, marks=pytest.mark.storm) for how in ("cut", "empty", "link")),
+    ],
+)
 def test_a_wrong_master_key_is_refused_and_changes_nothing(filled: TestNode, how: str) -> None:
     node = filled
     node.stop()
@@ -173,7 +179,14 @@ def test_a_wrong_master_key_is_refused_and_changes_nothing(filled: TestNode, how
     assert node.invoke({}).json() == 28
 
 
-@pytest.mark.parametrize("lost", ["folder", "state", "cut", "of another node"])
+@pytest.mark.parametrize(
+    "lost",
+    [
+        "folder",
+        "state",
+        *(pytest.param(how, marks=pytest.mark.storm) for how in ("cut", "of another node")),
+    ],
+)
 def test_a_lost_vault_is_refused_and_nothing_is_made_anew(
     filled: TestNode, tmp_path: Path, lost: str
 ) -> None:

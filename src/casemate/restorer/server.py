@@ -40,6 +40,9 @@ _REQUESTS_PER_TURN = 64
 _EVENTS_PER_TURN = 64
 _ANYTHING = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT | tracing.WALL
 """Ask who it is to whom something has happened, and leave it to be taken."""
+_TAKEN = os.WEXITED | os.WSTOPPED | os.WNOHANG | tracing.WALL
+_ENDED = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
+_MOST_STRAYS = 1024
 _LATE_MS = 5
 """How often those go on that make flagged calls without end, one call each."""
 _WANTED_MS = 20
@@ -102,6 +105,8 @@ class Server:
         self._by_name: dict[Name, int] = {}
         self._wanted: dict[int, float] = {}
         """Numbers of those that were asked for and are not home yet, and until when they may."""
+        self._strays: dict[int, None] = {}
+        """Processes that may be traced and are not held: nobody else takes what happens to them."""
         self._late: set[int] = set()
         """Numbers of those that make so many flagged calls that they have to wait between them."""
         self._more = False
@@ -161,6 +166,9 @@ class Server:
             if found is None:
                 return
             number = self._by_pid.get(found.si_pid)
+            if number is None and found.si_pid in self._strays:
+                self._take_stray(found.si_pid)
+                continue
             if number is None:
                 # A twin, or what an instance has started: whose it is, it knows itself.
                 for each in list(self._held):
@@ -170,6 +178,14 @@ class Server:
             self._held[number].held.tracee.take()
             self._look_at(number)
         self._more = True
+
+    def _take_stray(self, pid: int) -> None:
+        """Have one that is not held end for good: it would be asked for first, for ever, else."""
+        with contextlib.suppress(ChildProcessError):
+            found = os.waitid(os.P_PID, pid, _TAKEN)
+            if found is not None and found.si_code not in _ENDED:
+                return  # it stands until the supervisor ends it
+        self._strays.pop(pid, None)
 
     def _look_at(self, number: int) -> None:
         """See to one with whom something has happened."""
@@ -326,8 +342,13 @@ class Server:
         try:
             self._held[number] = _Instance(pid, filters, name, descriptors, cpu_before)
         except DiscardError as error:
+            # It may be traced already, and its end is then told to nobody before it is taken here.
+            self._strays[pid] = None
+            if len(self._strays) > _MOST_STRAYS:
+                del self._strays[next(iter(self._strays))]
             self._report(Report(DISCARDED, number, error.reason, error.detail, 0))
             return
+        self._strays.pop(pid, None)
         self._by_pid[pid] = self._by_name[name] = number
         self._report(Report(HELD, number, None, 0, 0))
 

@@ -187,7 +187,7 @@ def test_a_failed_renewal_refuses_nobody() -> None:
 
         node = node_of(loop, restores=True)
         load = Load(node, version_of())
-        load.start(4, pause=0.01)
+        load.start(4, pause=0.05)
         await asyncio.sleep(10.0)
         node.sandbox.open_fault = ImportFailedError(ErrorHead("init-error", "E", "m", ""), "")
         await asyncio.sleep(CALLED_SECONDS + 100)
@@ -260,7 +260,7 @@ def test_a_busy_function_has_two_and_instances_are_drawn_by_chance() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         node = busy_node(loop)
         load = Load(node, version_of())
-        load.start(8, pause=0.05)
+        load.start(8, pause=0.5)
         await asyncio.sleep(SECOND_AFTER_SECONDS + 70)
         assert len(living(node)) == 2
         since = loop.time()
@@ -298,7 +298,7 @@ def test_the_second_goes_when_calls_become_rare() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         node = busy_node(loop)
         load = Load(node, version_of())
-        load.start(8, pause=0.05)
+        load.start(8, pause=0.25)
         await asyncio.sleep(SECOND_AFTER_SECONDS + 60)
         assert len(living(node)) == 2
         await load.stop()
@@ -314,7 +314,7 @@ def test_there_are_two_where_memory_allows(memory: int, expected: int) -> None:
     async def scenario(loop: VirtualLoop) -> None:
         node = busy_node(loop, memory * MIB)
         load = Load(node, version_of())
-        load.start(8, pause=0.05)
+        load.start(8, pause=0.25)
         await asyncio.sleep(SECOND_AFTER_SECONDS + 60)
         assert len(living(node)) == expected
         await load.stop()
@@ -327,7 +327,7 @@ def test_what_is_at_rest_comes_first_and_a_short_host_has_none() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         node = busy_node(loop, 60 * MIB)
         load = Load(node, version_of())
-        load.start(8, pause=0.05)
+        load.start(8, pause=0.25)
         await asyncio.sleep(SECOND_AFTER_SECONDS + 60)
         assert len(living(node)) == 2
         resting = version_of(name="resting")
@@ -346,7 +346,7 @@ def test_a_short_host_has_no_second() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         node = busy_node(loop, 1 << 40)
         load = Load(node, version_of())
-        load.start(8, pause=0.05)
+        load.start(8, pause=0.25)
         await asyncio.sleep(SECOND_AFTER_SECONDS + 60)
         assert len(living(node)) == 2
         node.dispatcher._host_memory = SimpleNamespace(missing=lambda: 1)  # type: ignore[assignment]
@@ -362,7 +362,7 @@ def test_when_the_newest_ends_the_other_serves() -> None:
     async def scenario(loop: VirtualLoop) -> None:
         node = busy_node(loop)
         load = Load(node, version_of())
-        load.start(8, pause=0.05)
+        load.start(8, pause=0.25)
         await asyncio.sleep(SECOND_AFTER_SECONDS + 60)
         first, second = living(node)
         warm = len(load.waited)

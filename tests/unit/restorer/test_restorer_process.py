@@ -256,6 +256,30 @@ def test_descriptors_of_another_kind_hold_nothing(restorer: Restorer, child: Res
     os.close(null)
 
 
+def test_who_was_not_held_ends_and_holds_nobody_up(
+    restorer: Restorer, child: RestoredChild
+) -> None:
+    """It was traced before it was refused: its parent hears of its end once the tracer has."""
+    null = os.open("/dev/null", os.O_RDONLY)
+    count = len(open_process(child.pid)) + 3
+    for number in (1, 2):
+        socket.send_fds(
+            restorer.control, [REQUEST.pack(HOLD, number, child.pid, 2, *NAME, 0)], [null] * count
+        )
+        assert report(restorer).kind == DISCARDED
+    os.close(null)
+    os.kill(child.pid, signal.SIGKILL)
+    assert child.process.wait(5) == -signal.SIGKILL
+    other = RestoredChild()
+    try:
+        hold(restorer, other)
+        other.go()
+        make_ready(restorer)
+        assert other.call("result = 1 + 1") == 2
+    finally:
+        other.close()
+
+
 def test_who_is_not_there_is_not_held(restorer: Restorer, child: RestoredChild) -> None:
     descriptors = [*open_process(child.pid), child.uffd, child.uffd, child.uffd]
     socket.send_fds(restorer.control, [REQUEST.pack(HOLD, 1, 2**22 + 9, 2, *NAME, 0)], descriptors)

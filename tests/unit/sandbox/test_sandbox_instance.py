@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from casemate.model.errors import UnavailableError
@@ -167,6 +167,7 @@ def test_an_answer_before_the_event_is_read_is_taken() -> None:
 STREAM = log("info", b"one") + log("error", b"two") + ANSWER
 
 
+@settings(max_examples=50)
 @given(st.lists(st.integers(0, len(STREAM)), max_size=8))
 def test_frames_may_be_split_anywhere(cuts: list[int]) -> None:
     edges = sorted({0, len(STREAM), *cuts})
@@ -285,6 +286,7 @@ def test_an_answer_then_garbage_is_the_answer_and_the_end() -> None:
     play(scene, reuse=True)
 
 
+@settings(max_examples=50)
 @given(st.binary(min_size=9, max_size=80).filter(lambda data: data[:1] not in b"RAELI"))
 def test_arbitrary_bytes_are_a_violation(data: bytes) -> None:
     async def scene(stage: Scene) -> None:
@@ -293,6 +295,7 @@ def test_arbitrary_bytes_are_a_violation(data: bytes) -> None:
     play(scene)
 
 
+@settings(max_examples=50)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_then_the_end_are_never_waited_for(data: bytes) -> None:
     async def scene(stage: Scene) -> None:
