@@ -194,7 +194,9 @@ class _Import:
             told = f'{name} = ""  ({variable.place}: {variable.value})'
             self._comments.setdefault((draft.name, "environment"), []).append(told)
         details = self._reading.of(function, frozenset(draft.environment.secrets))
-        grants = building.needs_and_grants(draft, details, self._resources, self._notes)
+        grants = building.needs_and_grants(
+            draft, details, self._resources, self._notes, self._sources.holds
+        )
         if grants:
             table["grants"] = grants
         consumed = [each["queue"] for each in table.get("queue", ())]

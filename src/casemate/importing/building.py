@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,9 +140,16 @@ def receives_of(application: Application, resources: Resources) -> dict[str, tup
 
 
 def needs_and_grants(
-    draft: Draft, details: Details, resources: Resources, notes: Notes
+    draft: Draft,
+    details: Details,
+    resources: Resources,
+    notes: Notes,
+    holds: Callable[[str], bool],
 ) -> dict[str, Any]:
-    """Tell what to change in the code by what it calls and reads, and return the grants."""
+    """Tell what to change in the code by what it calls and reads, and return the grants.
+
+    `holds` tells whether the value of a secret stands in a text.
+    """
     function = draft.function
     draft.needs = needs = needs_of(details)
     granting = Granting(function, resources, notes, draft.source.place)
@@ -157,7 +164,7 @@ def needs_and_grants(
             granting.secret(known.name)
     _changes(draft, resources, notes)
     left_out(function, needs, notes)
-    _open(draft, notes)
+    _open(draft, notes, holds)
     for file in needs.unread:
         what = f"{function.name}: what its code needs is not known, for it cannot be parsed"
         notes.leave(
@@ -169,7 +176,7 @@ def needs_and_grants(
     return granting.table()
 
 
-def _open(draft: Draft, notes: Notes) -> None:
+def _open(draft: Draft, notes: Notes, holds: Callable[[str], bool]) -> None:
     """Tell what may use more of what the role allows, and how is not known."""
     allowed = {
         action.partition(":")[0].lower()
@@ -183,7 +190,8 @@ def _open(draft: Draft, notes: Notes) -> None:
         if allowed and (each.service == EVERY or each.service in allowed or EVERY in allowed)
     ]
     for each in told[:_MAX_OPEN]:
-        what = f"{draft.function.name}: {each.what}, so what it needs besides is not known"
+        why = "there is a text here that holds a secret" if holds(each.what) else each.what
+        what = f"{draft.function.name}: {why}, so what it needs besides is not known"
         next = "nothing was granted for it; add the grants that are missing to casemate.toml"
         notes.leave(draft.source.place(each.place), what, next)
 
