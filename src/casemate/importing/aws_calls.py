@@ -81,7 +81,10 @@ _ROWS: dict[tuple[str, str], Call] = {
 }
 """By service and method. All others have no counterpart."""
 
-CALLS = {(service, plain(name)): (name, call) for (service, name), call in _ROWS.items()}
+CALLS = {
+    (service, plain(name)): (name.rpartition(".")[2], call)
+    for (service, name), call in _ROWS.items()
+}
 """By service and operation, with the method's name."""
 
 SERVICES = frozenset(service for service, _ in _ROWS)
