@@ -76,6 +76,10 @@ class Measured:
         try:
             project = self.node.folder / "project"
             write_project(project, "bench", PLANS)
+            advisories = checkout / "examples" / "advisories"
+            if advisories.is_dir():  # of a checkout whose nodes take no package without
+                given = ("import", str(advisories), "--ecosystem", "PyPI", "--node")
+                self.node.command("advisories", *given)
             self.node.command("deploy", folder=project)
         except BaseException:
             self.node.close()
