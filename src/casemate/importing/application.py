@@ -16,11 +16,10 @@ from casemate.importing import building, leftovers, limits
 from casemate.importing.code import Sources, handler_of
 from casemate.importing.environment import Environment, environment_of, hidden_values
 from casemate.importing.manifest_text import text_of
-from casemate.importing.modules import Module, Modules
-from casemate.importing.needs import Budget
 from casemate.importing.outcome import Imported, Notes, Opened, shown
 from casemate.importing.packages import requirements_of
 from casemate.importing.page import PAGE_NAME, page_of
+from casemate.importing.reading import Reading
 from casemate.importing.resources import Resources
 from casemate.importing.routes import Routing, event_format, own_name
 from casemate.importing.triggers import Triggering
@@ -100,8 +99,7 @@ class _Import:
         self._opened: list[Opened] = []
         self._comments: dict[tuple[str, str], list[str]] = {}
         self._code_read = Code(workspace)
-        self._modules: dict[str, Module] = {}
-        self._budget = Budget()
+        self._reading = Reading(application, workspace, self._code_read)
 
     def _named(self) -> str:
         """Return the project's name: that of the service, or of the template's folder."""
@@ -195,14 +193,9 @@ class _Import:
         for name, variable in draft.environment.unknown.items():
             told = f'{name} = ""  ({variable.place}: {variable.value})'
             self._comments.setdefault((draft.name, "environment"), []).append(told)
-        modules = Modules(self._code_read, self._modules)
-        inline = self._code_read.inline(function)
-        if inline is not None:
-            modules.of_text(inline)
-        elif function.code is not None:
-            modules.of_entry(function.code, function.entry, self._files(function))
+        details = self._reading.of(function, frozenset(draft.environment.secrets))
         grants = building.needs_and_grants(
-            draft, modules, self._application, self._resources, self._notes, self._budget
+            draft, details, self._resources, self._notes, self._sources.holds
         )
         if grants:
             table["grants"] = grants
@@ -212,9 +205,6 @@ class _Import:
         if delivery:
             table["delivery"] = delivery
         self._cors(draft)
-
-    def _files(self, function: Function) -> tuple[str, ...]:
-        return tuple(self._workspace.under(function.code or "."))
 
     def _cors(self, draft: building.Draft) -> None:
         apis = {asset.name: asset for asset in self._application.of_kind("api")}

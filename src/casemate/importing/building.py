@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from casemate.audit.model import Application, Function, Place, Platform
+from casemate.audit.privileges import EVERY, HOLE, Details, Open
+from casemate.importing.aws_calls import SERVICES
 from casemate.importing.code import Source
 from casemate.importing.environment import Environment
 from casemate.importing.grants import Granting, left_out
-from casemate.importing.modules import Modules
-from casemate.importing.needs import Budget, Needs, needs_of
+from casemate.importing.needs import Needs, needs_of
 from casemate.importing.outcome import Made, Notes, shown
 from casemate.importing.resources import Resources
-from casemate.importing.values import UNKNOWN
 from casemate.model.function import SUPPORTED_PYTHONS
 
 KEEP_ON_AWS = (
@@ -23,6 +23,7 @@ KEEP_ON_AWS = (
 )
 _POWERTOOLS = ":layer:AWSLambdaPowertoolsPython"
 """In the name of the layer that brings aws-lambda-powertools."""
+_MAX_OPEN = 20
 _DEFAULT_MEMORY = {"serverless": 1024}
 """MiB where nothing is said; Lambda itself gives 128."""
 
@@ -138,24 +139,19 @@ def receives_of(application: Application, resources: Resources) -> dict[str, tup
     return found
 
 
-def _last(function: Function) -> str:
-    return function.handler.rpartition(".")[2]
-
-
 def needs_and_grants(
     draft: Draft,
-    modules: Modules,
-    application: Application,
+    details: Details,
     resources: Resources,
     notes: Notes,
-    budget: Budget,
+    holds: Callable[[str], bool],
 ) -> dict[str, Any]:
-    """Read what the code needs, tell what to change in it, and return the grants."""
+    """Tell what to change in the code by what it calls and reads, and return the grants.
+
+    `holds` tells whether the value of a secret stands in a text.
+    """
     function = draft.function
-    others = frozenset(map(_last, application.functions)) - {_last(function)}
-    hidden = draft.environment.secrets
-    variables = {v.name: v.value for v in function.environment if v.name not in hidden}
-    draft.needs = needs = needs_of(modules, variables, _last(function), others, budget)
+    draft.needs = needs = needs_of(details)
     granting = Granting(function, resources, notes, draft.source.place)
     granting.take(needs)
     for variable, secret in draft.environment.secrets.items():
@@ -168,27 +164,48 @@ def needs_and_grants(
             granting.secret(known.name)
     _changes(draft, resources, notes)
     left_out(function, needs, notes)
-    for file in modules.unread:
+    _open(draft, notes, holds)
+    for file in needs.unread:
         what = f"{function.name}: what its code needs is not known, for it cannot be parsed"
         notes.leave(
             draft.source.place(Place(file)), what, "mend it, and add the grants", blocking=True
         )
-    if not (modules.complete and needs.complete):
-        what = f"{function.name} has more code than is read"
+    if needs.why:
+        what = f"{function.name} may have more code than is read: {needs.why}"
         notes.leave(function.place, what, "add the grants that are missing", blocking=True)
     return granting.table()
+
+
+def _open(draft: Draft, notes: Notes, holds: Callable[[str], bool]) -> None:
+    """Tell what may use more of what the role allows, and how is not known."""
+    allowed = {
+        action.partition(":")[0].lower()
+        for statement in draft.function.permissions
+        for action in statement.actions
+    }
+    allowed &= SERVICES | {EVERY}
+    told: list[Open] = [
+        each
+        for each in draft.needs.open
+        if allowed and (each.service == EVERY or each.service in allowed or EVERY in allowed)
+    ]
+    for each in told[:_MAX_OPEN]:
+        why = "there is a text here that holds a secret" if holds(each.what) else each.what
+        what = f"{draft.function.name}: {why}, so what it needs besides is not known"
+        next = "nothing was granted for it; add the grants that are missing to casemate.toml"
+        notes.leave(draft.source.place(each.place), what, next)
 
 
 def _changes(draft: Draft, resources: Resources, notes: Notes) -> None:
     needs, place_of = draft.needs, draft.source.place
     for use in needs.uses:
-        service = use.service.partition(" ")[0]
+        what = f"{use.service}: {use.method}"
         if use.call is None:
-            notes.change(place_of(use.place), f"{service}: {use.method}", KEEP_ON_AWS)
+            notes.change(place_of(use.place), what, KEEP_ON_AWS)
             continue
-        known = resources.find(use.call.kind, use.name) if UNKNOWN not in use.name else None
+        known = resources.find(use.call.kind, use.name) if HOLE not in use.name else None
         name = f'"{known.name}"' if known is not None else "NAME"
-        notes.change(place_of(use.place), f"{service}: {use.method}", use.call.instead.format(name))
+        notes.change(place_of(use.place), what, use.call.instead.format(name))
     for method, place in needs.undecided:
         instead = "what it is called on is not known: see docs/reference/context.md"
         notes.change(place_of(place), method, instead)

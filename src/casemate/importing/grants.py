@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from casemate.audit.model import Function, Place, Platform, Statement
+from casemate.audit.privileges import HOLE
+from casemate.importing.aws_calls import SERVICES
 from casemate.importing.needs import Contact, Needs, Use
 from casemate.importing.outcome import Notes
 from casemate.importing.resources import Known, Resources
-from casemate.importing.values import UNKNOWN
 from casemate.manifest.hosts import Host, is_private
 from casemate.manifest.rejection import RejectedValueError
 
@@ -194,7 +195,7 @@ class Granting:
             return
         known = self._resources.demand(call.kind, use.name, self._place_of(use.place))
         if known is None:
-            if UNKNOWN in use.name or "$" in use.name or not use.name:
+            if HOLE in use.name or "$" in use.name or not use.name:
                 self._notes.leave(
                     self._place_of(use.place),
                     f"{self._function.name}: which {call.kind} {use.method} is about is not known",
@@ -311,13 +312,12 @@ def left_out(function: Function, needs: Needs, notes: Notes) -> None:
     """Tell what the role allows of which no call was found."""
     if function.platform is not Platform.AWS:
         return
-    services = {use.service.partition(" ")[0] for use in needs.uses}
+    services = {use.service for use in needs.uses}
     seen = set()
     for statement in function.permissions:
         for action in statement.actions:
             service = action.partition(":")[0].lower()
-            known = {"dynamodb", "s3", "sqs", "sns", "lambda", "secretsmanager", "ssm"}
-            if service in known - services and service not in seen and statement.allows:
+            if service in SERVICES - services and service not in seen and statement.allows:
                 seen.add(service)
                 notes.leave(
                     statement.place,

@@ -14,16 +14,8 @@ MAX_FUNCTIONS = 500
 """Of one project, as its manifest allows."""
 MAX_ROUTES = 100
 MAX_TRIGGERS = 50
-MAX_MODULES = 500
-"""Modules of one function that are read for what it needs."""
-MAX_DEPTH = 12
-"""Steps from a name to what it stands for."""
-MAX_NODES = 200_000
-"""Expressions that are looked at for one function."""
-MAX_CALLS = 400_000
-"""Calls that are looked at for all functions together."""
-MAX_USES = 1_000
-"""Calls of AWS, of servers, and reads of variables that are told of one function."""
+MAX_SECONDS = 60.0
+"""Of processor time for reading what all functions need; the audit has bounds for each."""
 MAX_SECRETS = 500
 """Values that are looked for in what is copied."""
 MAX_TOLD = 2_000

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from casemate.audit.model import Application, Asset, Place
+from casemate.audit.privileges import HOLE
 from casemate.importing.names import Names, of_function, plain
 from casemate.importing.outcome import Notes
 
@@ -148,7 +149,7 @@ class Resources:
     def demand(self, kind: str, text: str, place: Place) -> Known | None:
         """Return what a text names, also what the template does not have if a name is enough."""
         found = self.find(kind, text)
-        if found is not None or not text or "$" in text or "\0" in text:
+        if found is not None or not text or "$" in text or HOLE in text:
             return found
         physical = re.split(r"[:/]", text[-400:])[-1] if kind != "secret" else text
         if kind == "table":

@@ -129,6 +129,7 @@ def test_the_page_shows_what_comes_of_its_example(cli, home: Path) -> None:
 
 
 def test_the_page_tells_the_bounds() -> None:
+    assert f"is read for {limits.MAX_SECONDS:.0f} s of processor time" in PAGE
     assert (
         f"At most {limits.MAX_FUNCTIONS} functions, {limits.MAX_FILES:,} files of at most " in PAGE
     )

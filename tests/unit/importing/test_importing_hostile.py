@@ -114,6 +114,34 @@ def test_code_that_holds_a_secret_is_not_written(tmp_path: Path) -> None:
         run(tmp_path / "inline", {"template.yaml": inline})
 
 
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        (f"URL = 's3://{SECRET}/x'\n", True),
+        (f"import boto3\nboto3.client('{SECRET}')\n", True),
+        (f"import boto3\nboto3.client('s3').get_paginator('{SECRET}')\n", True),
+        (f"import boto3\nboto3.client('s3').get_object(Bucket='{SECRET}')\n", False),
+        (f"import boto3\nboto3.client('s3').put_object(Bucket='x-{SECRET}')\n", False),
+        (f"import requests\nrequests.get('https://{SECRET}.example/')\n", False),
+        (f"import os\nos.environ['{SECRET}']\n", True),
+    ],
+)
+def test_what_is_told_of_code_has_no_secret_in_it(tmp_path: Path, code: str, made: bool) -> None:
+    everything_ = "[{Statement: [{Effect: Allow, Action: '*', Resource: '*'}]}]"
+    files = template(
+        "import helper\n" + HANDLER, policies=everything_, variables=f"{{DB_PASSWORD: {SECRET}}}"
+    )
+    files["src/helper.py"] = code
+    if not made:
+        with pytest.raises(NothingToImportError, match="secret"):
+            run(tmp_path, files)
+        assert not (tmp_path / "project").exists()
+        return
+    found, _ = run(tmp_path, files)
+    assert SECRET.encode() not in everything(tmp_path / "project")
+    assert SECRET not in str(found)
+
+
 def test_secrets_of_functions_that_are_left_out_are_kept_out_too(tmp_path: Path) -> None:
     files = template(HANDLER)
     files["template.yaml"] += f"""
@@ -364,12 +392,18 @@ def test_a_project_that_was_made_within_before_is_not_taken(tmp_path: Path) -> N
     assert first == second
 
 
+@pytest.mark.parametrize(
+    ("bound", "value"),
+    [
+        ("importing.reading.MAX_SECONDS", 0.0),
+        ("audit.privileges.reading.MAX_SECONDS", 0.0),
+        ("audit.privileges.reader.MAX_FUNCTIONS", 0),
+    ],
+)
 def test_more_code_than_is_looked_at_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, value: float
 ) -> None:
-    monkeypatch.setattr(
-        "casemate.importing.needs.Budget.__init__", lambda self: setattr(self, "left", 3)
-    )
+    monkeypatch.setattr(f"casemate.{bound}", value)
     calls = "\n".join("    print()" for _ in range(5))
     found, manifest = run(tmp_path, template(f"def handler(event, context):\n{calls}\n"))
     assert any("more code than is read" in each.what and each.blocking for each in found.left)

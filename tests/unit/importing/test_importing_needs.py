@@ -115,7 +115,7 @@ def handler(event, context):
     boto3.client("secretsmanager").get_secret_value(SecretId="prod/db")
 """
     assert grants(tmp_path, code) == {
-        "buckets": [{"name": "uploads", "actions": ["read", "write", "list"]}],
+        "buckets": [{"name": "uploads", "actions": ["read", "write", "list", "delete"]}],
         "queues": ["jobs"],
         "topics": ["news"],
         "secrets": ["prod-db"],
@@ -129,7 +129,7 @@ def handler(event, context):
         "import boto3\n" + BODY + "boto3.client(event['s']).get_item(TableName='users-prod')",
         "import boto3\n"
         + BODY
-        + "getattr(boto3, 'client')('dynamodb').get_item(TableName='users-prod')",
+        + "getattr(boto3, event['c'])('dynamodb').get_item(TableName='users-prod')",
         "import boto3\ndef use(db):\n    db.get_item(TableName='users-prod')\n"
         + BODY
         + "use(event)",
@@ -143,6 +143,118 @@ def test_what_is_not_known_is_granted_nothing_and_told(tmp_path: Path, code: str
     found, manifest = run(tmp_path, files)
     assert "grants" not in manifest["function"]["one"]
     assert found.changes or found.left
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (
+            BODY + "getattr(boto3, 'client')('dynamodb').get_item(TableName='users-prod')",
+            table("get"),
+        ),
+        (
+            "def use(db, name):\n    db.get_item(TableName=name)\n"
+            + BODY
+            + "use(boto3.client('dynamodb'), os.environ['TABLE'])",
+            table("get"),
+        ),
+        (
+            BODY
+            + "for each in ('users-prod', event['t']):\n"
+            + "        boto3.resource('dynamodb').Table(each).scan()",
+            table("query"),
+        ),
+        (
+            BODY
+            + "q = boto3.client('sqs')\n"
+            + "    q.send_message(QueueUrl=q.get_queue_url(QueueName='jobs')['QueueUrl'])",
+            {"queues": ["jobs"]},
+        ),
+        (
+            BODY + "boto3.resource('s3').Object(key='news', bucket_name='${Uploads}').put()",
+            {"buckets": [{"name": "uploads", "actions": ["write"]}]},
+        ),
+        (
+            BODY + "boto3.resource('s3').Bucket(event['b']).upload_file('/tmp/a', 'uploads')",
+            None,  # which is a key
+        ),
+        (
+            BODY
+            + "s3, source = boto3.client('s3'), {'Bucket': 'old', 'Key': 'a'}\n"
+            + "    s3.copy_object(Bucket=os.environ['BUCKET'], Key='b', CopySource=source)",
+            {
+                "buckets": [
+                    {"name": "old", "actions": ["read"]},
+                    {"name": "uploads", "actions": ["write"]},
+                ]
+            },
+        ),
+        (
+            BODY
+            + "from aws_lambda_powertools.utilities import parameters\n"
+            + "    parameters.get_secret('prod/db')",
+            {"secrets": ["prod-db"]},
+        ),
+        (
+            BODY
+            + "db = boto3.client('dynamodb', aws_access_key_id=event['k'])\n"
+            + "    db.get_item(TableName='users-prod')",
+            None,  # of another account
+        ),
+        (
+            BODY
+            + "db = boto3.client('dynamodb')\n"
+            + "    db.generate_presigned_url('get_item', Params={'TableName': 'users-prod'})",
+            None,  # there are none
+        ),
+    ],
+)
+def test_what_the_audit_follows_is_known(
+    tmp_path: Path, code: str, expected: dict[str, Any] | None
+) -> None:
+    files = template(
+        "import boto3, os\n" + code, policies=EVERYTHING, resources=RESOURCES, variables=VARIABLES
+    )
+    found, manifest = run(tmp_path, files)
+    assert manifest["function"]["one"].get("grants") == expected
+    assert found.changes or found.left
+
+
+def test_a_copy_of_the_sdk_beside_the_code_is_no_code_of_the_function(tmp_path: Path) -> None:
+    code = "import boto3\n" + BODY + "boto3.client('dynamodb').get_item(TableName='users-prod')"
+    files = template(code, policies=EVERYTHING, resources=RESOURCES)
+    files["src/boto3/__init__.py"] = "def client(name):\n    return object()\n"
+    assert run(tmp_path, files)[1]["function"]["one"]["grants"] == table("get")
+
+
+def test_another_handler_with_a_decorator_does_not_count(tmp_path: Path) -> None:
+    code = """\
+import boto3
+from aws_lambda_powertools import Logger
+table, logger = boto3.resource("dynamodb").Table("users-prod"), Logger()
+@logger.inject_lambda_context
+def handler(event, context):
+    table.get_item(Key={})
+@logger.inject_lambda_context
+def other(event, context):
+    table.delete_item(Key={})
+"""
+    files = template(code, policies=EVERYTHING, resources=RESOURCES)
+    one = files["template.yaml"].split("Resources:\n")[1].split("  Users:")[0]
+    files["template.yaml"] += one.replace("One", "Two").replace("app.handler", "app.other")
+    functions = run(tmp_path, files)[1]["function"]
+    assert functions["one"]["grants"] == table("get")
+    assert functions["two"]["grants"] == table("delete")
+
+
+def test_what_may_use_more_is_told_where_the_role_allows_it(tmp_path: Path) -> None:
+    code = "import boto3, s3fs\n" + BODY + "boto3.client(event['s']).get_item()"
+    for policies, told in ((EVERYTHING, 2), (CRUD, 1), ("[]", 0)):
+        files = template(code, policies=policies, resources=RESOURCES)
+        found, _ = run(tmp_path / str(told), files)
+        left = [each for each in found.left if "what it needs besides" in each.what]
+        assert len(left) == told
+        assert {each.place.file for each in left} <= {"functions/src/app.py"}
 
 
 @pytest.mark.parametrize(

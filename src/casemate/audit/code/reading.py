@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from casemate.audit.limits import MAX_LINE
 from casemate.audit.model import Application, Function, Place
+from casemate.audit.syntax import syntax_of
 from casemate.audit.workspace import Workspace
 
 _MadeT = TypeVar("_MadeT")
@@ -26,7 +27,8 @@ class PythonFile:
         self.text = text
         self.tree = tree
         self._first = first_line
-        self.nodes: tuple[ast.AST, ...] = tuple(ast.walk(tree))
+        self.syntax = syntax_of(tree)
+        self.nodes = self.syntax.nodes
         self.imported = dict(_imports(self.nodes))
         """What names stand for: `loads` for `pickle.loads`."""
 

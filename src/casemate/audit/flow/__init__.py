@@ -17,11 +17,12 @@
     ports.py           what these parts ask of one another
 
 It decides nothing about severity, prints nothing and reads no files. The names of the sinks are
-those of the sink guard. Imports the guard's names and nothing else of ours.
+those of the sink guard. Imports the guard's names, the walk over syntax, and nothing else of ours.
 """
 
 from casemate.audit.flow.analysis import analyse, discover
 from casemate.audit.flow.limits import Limits
+from casemate.audit.flow.parsing import Parsed, parse_all
 from casemate.audit.flow.results import Analysis, Entry, Flow, Place, Source, Step, Unresolved
 from casemate.audit.flow.weaknesses import STATIC_SINKS, WEAKNESSES, Weakness
 
@@ -32,6 +33,7 @@ __all__ = [
     "Entry",
     "Flow",
     "Limits",
+    "Parsed",
     "Place",
     "Source",
     "Step",
@@ -39,4 +41,5 @@ __all__ = [
     "Weakness",
     "analyse",
     "discover",
+    "parse_all",
 ]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from casemate.audit.flow import frameworks
 from casemate.audit.flow.library import contexts
 from casemate.audit.flow.limits import MAX_FRAMES, Limits
-from casemate.audit.flow.parsing import File, module_of, parse_all
+from casemate.audit.flow.parsing import File, Parsed, module_of, parse_all
 from casemate.audit.flow.ports import Arguments, Frame, Pending, SpentError
 from casemate.audit.flow.reading import CodeReader, Files
 from casemate.audit.flow.reporting import Report
@@ -33,12 +33,12 @@ from casemate.audit.flow.values import (
 
 
 def analyse(
-    files: Mapping[str, str], entries: Sequence[Entry], limits: Limits | None = None
+    files: Mapping[str, str] | Parsed, entries: Sequence[Entry], limits: Limits | None = None
 ) -> Analysis:
     """Follow outside data from entries to sinks, through the functions of the files.
 
     Args:
-        files: Source texts by their paths, relative to where imports begin.
+        files: Source texts by their paths, relative to where imports begin; or these, parsed.
         entries: The functions that are called from outside. Routes that the same files declare are
             followed too.
         limits: Bounds on steps and time.
@@ -49,7 +49,7 @@ def analyse(
     """
     limits = limits or Limits()
     report = Report()
-    parsed, problems = parse_all(files)
+    parsed, problems = files if isinstance(files, Parsed) else parse_all(files)
     for problem in problems:
         report.unresolved(problem.place, problem.what)
     until = time.thread_time() + limits.seconds
@@ -67,9 +67,9 @@ def analyse(
     return report.analysis()
 
 
-def discover(files: Mapping[str, str]) -> list[Entry]:
+def discover(files: Mapping[str, str] | Parsed) -> list[Entry]:
     """Return the entries that files show by themselves: handlers, routes, views."""
-    parsed, _ = parse_all(files)
+    parsed, _ = files if isinstance(files, Parsed) else parse_all(files)
     return frameworks.discover(
         {name: file.tree for name, file in parsed.items()},
         {name: file.path for name, file in parsed.items()},

@@ -26,6 +26,7 @@ from casemate.audit.flow.values import (
     truth,
     with_taints,
 )
+from casemate.audit.syntax import walk
 
 
 def enter(reader: Reader, function: Func, given: Arguments, state: State, node: ast.AST) -> Value:
@@ -109,12 +110,14 @@ def _run(
     return ways
 
 
+_KEEPING = frozenset((ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.Yield))
+
+
 def keeps_names(node: ast.AST) -> bool:
     """Return whether functions are made in a function, which may use its names later."""
     known: bool | None = getattr(node, "_keeps_names", None)
     if known is None:
-        kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.Yield)
-        known = any(isinstance(each, kinds) for each in ast.walk(node) if each is not node)
+        known = any(type(each) in _KEEPING for each in walk(node)[1:])
         # Kept with the syntax itself, so that it is gone with it.
         node._keeps_names = known  # type: ignore[attr-defined]
     return known

@@ -19,6 +19,7 @@ from casemate.audit.flow.values import (
     Value,
     options,
 )
+from casemate.audit.syntax import walk
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 _ROUTES = frozenset(
@@ -318,11 +319,7 @@ def discover(trees: Mapping[str, ast.Module], paths: Mapping[str, str]) -> list[
 def _of_function(path: str, node: Definition) -> list[Entry]:
     if any(_marks(each) for each in node.decorator_list):
         return [Entry(path=path, name=node.name, event="http", shape="route")]
-    inner = [
-        each
-        for each in ast.walk(node)
-        if isinstance(each, Definition) and any(_marks(d) for d in each.decorator_list)
-    ]
+    inner = [each for each in _inner(node) if any(_marks(d) for d in each.decorator_list)]
     if inner:
         return [Entry(path=path, name=f"{node.name}.{e.name}", shape="route") for e in inner]
     first = [each.arg for each in node.args.args[:2]]
@@ -335,6 +332,16 @@ def _of_function(path: str, node: Definition) -> list[Entry]:
     if first[:1] == ["request"] and path.rpartition("/")[2] in ("views.py", "main.py", "view.py"):
         return [Entry(path=path, name=node.name, event="http", shape="view")]
     return []
+
+
+def _inner(node: Definition) -> list[Definition]:
+    """Return the functions that stand in a function; expressions have none."""
+    waiting: list[ast.AST] = [node]
+    for each in waiting:  # which grows meanwhile
+        for name in ("body", "handlers", "orelse", "finalbody", "cases"):
+            below = getattr(each, name, ())
+            waiting += below if isinstance(below, list) else ()
+    return [each for each in waiting[1:] if isinstance(each, Definition)]
 
 
 def _marks(decorator: ast.expr) -> bool:
@@ -361,5 +368,5 @@ def _adds(node: ast.stmt) -> bool:
     return any(
         isinstance(each, ast.Call)
         and getattr(each.func, "attr", getattr(each.func, "id", "")) in _ADDERS
-        for each in ast.walk(node)
+        for each in walk(node)
     )

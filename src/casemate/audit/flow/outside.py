@@ -247,7 +247,7 @@ def _passed_on(
     if taints:
         how = ("call", name, getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
         doubt = frozenset(
-            replace(taint, doubt=True) for taint in texts.derived(taints, state, how, part=False)
+            taint.doubted() for taint in texts.derived(taints, state, how, part=False)
         )
         taints = safe.noted(doubt, name)
     kind = f"{name}()"[:_LONGEST] if name else ""

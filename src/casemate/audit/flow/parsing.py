@@ -11,6 +11,7 @@ from casemate.audit.flow import fstrings
 from casemate.audit.flow.library.table import LIBRARIES
 from casemate.audit.flow.limits import MAX_DEPTH, MAX_FILE, MAX_FILES, MAX_NESTING, MAX_NODES
 from casemate.audit.flow.results import Place, Unresolved
+from casemate.audit.syntax import Syntax, syntax_of
 
 _OF_OTHERS = frozenset(("site-packages", "dist-packages", "node_modules", "__pypackages__"))
 _OPENING, _CLOSING = "([{", ")]}"
@@ -25,8 +26,15 @@ class File(NamedTuple):
     tree: ast.Module
 
 
-def parse_all(files: Mapping[str, str]) -> tuple[dict[str, File], list[Unresolved]]:
-    """Return the files by their modules' names, and what could not be parsed."""
+class Parsed(NamedTuple):
+    """Files by their modules' names, and what could not be parsed."""
+
+    files: dict[str, File]
+    problems: list[Unresolved]
+
+
+def parse_all(files: Mapping[str, str], known: Mapping[str, Syntax] | None = None) -> Parsed:
+    """Return the files, parsed; those that are `known` by their paths were parsed before."""
     parsed: dict[str, File] = {}
     problems: list[Unresolved] = []
     for number, (path, text) in enumerate(sorted(files.items())):
@@ -35,13 +43,13 @@ def parse_all(files: Mapping[str, str]) -> tuple[dict[str, File], list[Unresolve
         if number >= MAX_FILES:
             problems.append(Unresolved(Place(path, 1), f"more than {MAX_FILES} files"))
             break
-        tree = _parse(path, text)
+        tree = _measured(path, known[path]) if known and path in known else _parse(path, text)
         if isinstance(tree, Unresolved):
             problems.append(tree)
             continue
         name = module_of(path)
         parsed[name] = File(path, name, tree)
-    return parsed, problems
+    return Parsed(parsed, problems)
 
 
 def of_others(path: str, files: Mapping[str, str]) -> bool:
@@ -64,6 +72,15 @@ def module_of(path: str) -> str:
     return name.replace("/", ".")
 
 
+def _measured(path: str, syntax: Syntax) -> ast.Module | Unresolved:
+    """Return the tree, unless there are too many nodes, or they are nested too deep."""
+    if syntax.total > MAX_NODES:
+        return Unresolved(Place(path, 1), f"has more than {MAX_NODES} nodes of syntax")
+    if syntax.depth > MAX_DEPTH:
+        return Unresolved(Place(path, 1), f"nested deeper than {MAX_DEPTH} levels")
+    return syntax.tree
+
+
 def _parse(path: str, text: str) -> ast.Module | Unresolved:
     def problem(what: str, line: int = 1) -> Unresolved:
         return Unresolved(Place(path, max(line, 1)), what)
@@ -84,12 +101,7 @@ def _parse(path: str, text: str) -> ast.Module | Unresolved:
             return problem(f"does not parse: {str(error.msg)[:200]}", error.lineno or 1)
     except (ValueError, RecursionError, MemoryError, OverflowError) as error:
         return problem(f"does not parse: {str(error)[:200] or type(error).__name__}")
-    many, deep = _measure(tree)
-    if many:
-        return problem(f"has more than {MAX_NODES} nodes of syntax")
-    if deep:
-        return problem(f"nested deeper than {MAX_DEPTH} levels")
-    return tree
+    return _measured(path, syntax_of(tree))
 
 
 def _tree(text: str) -> ast.Module:
@@ -141,18 +153,3 @@ def nesting(text: str) -> int:
         elif sign in _CLOSING:
             level = max(0, level - 1)
     return deepest
-
-
-def _measure(tree: ast.Module) -> tuple[bool, bool]:
-    """Return whether there are too many nodes, and whether they are nested too deep."""
-    count, level = 0, 0
-    nodes: list[ast.AST] = [tree]
-    while nodes:
-        level += 1
-        count += len(nodes)
-        if count > MAX_NODES:
-            return True, False
-        if level > MAX_DEPTH:
-            return False, True
-        nodes = [child for node in nodes for child in ast.iter_child_nodes(node)]
-    return False, False

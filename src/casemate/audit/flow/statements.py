@@ -27,6 +27,7 @@ from casemate.audit.flow.values import (
     truth,
     with_taints,
 )
+from casemate.audit.syntax import walk
 
 _STEP_TEXT = 120
 
@@ -71,7 +72,7 @@ def _keep_test(reader: Reader, node: ast.Assign, value: Value, state: State) -> 
     called = isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name)
     if not called and not _is_test(node.value):
         return
-    inside = frozenset(each.id for each in ast.walk(node.value) if isinstance(each, ast.Name))
+    inside = frozenset(each.id for each in walk(node.value) if isinstance(each, ast.Name))
     if target.id not in inside:
         state.tests[reader.frame.scope, target.id] = (node.value, inside)
 

@@ -65,9 +65,9 @@ def derived(taints: Taints, state: State, how: object, *, part: bool) -> Taints:
         if not isinstance(how, str):
             state.facts.pop(form, None)
         if part:
-            out.append(replace(taint, forms=(form, *taint.forms[:6])))
+            out.append(taint.formed((form, *taint.forms[:6]), taint.without))
         else:
-            out.append(replace(taint, forms=(form,), without=frozenset()))
+            out.append(taint.formed((form,), frozenset()))
     return few(out)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Hashable
 
-from casemate.audit.privileges import cloud, own
+from casemate.audit.privileges import cloud, own, things
 from casemate.audit.privileges.needs import EVERY
 from casemate.audit.privileges.program import Scope
 from casemate.audit.privileges.reader import Arguments, Reader
@@ -13,6 +13,7 @@ from casemate.audit.privileges.values import (
     ANYTHING,
     CLOUD,
     DATA,
+    HOLE,
     NONE,
     Bound,
     Box,
@@ -29,6 +30,7 @@ from casemate.audit.privileges.values import (
     Unknown,
     Value,
     Values,
+    Web,
 )
 
 _MAX_BASES = 16
@@ -49,7 +51,7 @@ def of(reader: Reader, values: Values, name: str, node: ast.AST) -> Values:
 
 
 def _has(reader: Reader, each: Module, name: str) -> bool:
-    return (Scope("module", reader.loaded[each.file]), name) in reader.state.names
+    return reader.state.names.find((Scope("module", reader.loaded[each.file]), name)) is not None
 
 
 def _one(reader: Reader, each: Value, name: str, node: ast.AST) -> Values:
@@ -66,7 +68,7 @@ def _one(reader: Reader, each: Value, name: str, node: ast.AST) -> Values:
             return of_class(reader, each.number, name, None, node)
         case Super():
             found = NONE
-            for base in reader.state.attributes.get((each.owner, "*bases"), NONE):
+            for base in reader.state.attributes.get((each.owner, "*bases")):
                 if isinstance(base, Class):
                     found |= of_class(reader, base.number, name, Instance(each.owner), node)
             return found or DATA
@@ -74,13 +76,13 @@ def _one(reader: Reader, each: Value, name: str, node: ast.AST) -> Values:
             return frozenset((Method(each, name),))
         case Context() | Capability():
             return own.attribute(reader, each, name, node)
-        case Text():
+        case Text() | Web():
             return _of_data(reader, each, name, node)
         case Unknown():
             reader.open(EVERY, node, f"what .{name[:60]} is called on is not known")
             return ANYTHING
         case _:
-            return reader.state.kept.get(name, NONE) | DATA
+            return reader.state.kept.get(name) | DATA
 
 
 def _of_external(reader: Reader, each: External, name: str, node: ast.AST) -> Values:
@@ -91,12 +93,12 @@ def _of_external(reader: Reader, each: External, name: str, node: ast.AST) -> Va
             made = reader.load(file)
             if made is not None:
                 return frozenset((made,))
-    return frozenset((External(full),)) | reader.state.kept.get(name, NONE)
+    return frozenset((External(full),)) | reader.state.kept.get(name)
 
 
 def _of_module(reader: Reader, each: Module, name: str, node: ast.AST) -> Values:
     scope = Scope("module", reader.loaded[each.file])
-    found = reader.state.names.get((scope, name))
+    found = reader.state.names.find((scope, name))
     if found is not None:
         return found
     folder = each.file.rpartition("/")[0]
@@ -122,19 +124,19 @@ def of_class(
         if number in seen:
             continue
         seen.add(number)
-        held = reader.state.attributes.get((number, name), NONE)
+        held = reader.state.attributes.get((number, name))
         for each in held:
             known = True
             found |= _bound(reader, each, receiver, owner, node)
         if held and receiver is None:
             break
-        for base in reader.state.attributes.get((number, "*bases"), NONE):
+        for base in reader.state.attributes.get((number, "*bases")):
             if isinstance(base, Class):
                 waiting.append(base.number)
             elif isinstance(base, Unknown):
                 found |= ANYTHING
     if not known:
-        found |= reader.state.kept.get(name, NONE) | DATA
+        found |= reader.state.kept.get(name) | DATA
         if name == "__class__":
             found |= {Class(owner)}
         if name == "__dict__":
@@ -149,7 +151,7 @@ def of_class(
 def _by_getattr(
     reader: Reader, owner: int, name: str, receiver: Instance | None, node: ast.AST
 ) -> Values:
-    getters = reader.state.attributes.get((owner, "__getattr__"), NONE)
+    getters = reader.state.attributes.get((owner, "__getattr__"))
     if receiver is None or not getters or name.startswith("__"):
         return NONE
     bound = frozenset(Bound(g.number, receiver) for g in getters if isinstance(g, Func))
@@ -161,7 +163,7 @@ def _bound(
     reader: Reader, each: Value, receiver: Instance | None, owner: int, node: ast.AST
 ) -> Values:
     if isinstance(each, Instance):
-        getters = reader.state.attributes.get((each.owner, "__get__"), NONE)
+        getters = reader.state.attributes.get((each.owner, "__get__"))
         bound = frozenset(Bound(g.number, each) for g in getters if isinstance(g, Func))
         return reader.call(bound, Arguments(open=True), node) | {each}
     if not isinstance(each, Func):
@@ -179,8 +181,8 @@ def _bound(
     return method
 
 
-def _of_data(reader: Reader, each: Text, name: str, node: ast.AST) -> Values:
-    kept = reader.state.kept.get(name, NONE)
+def _of_data(reader: Reader, each: Text | Web, name: str, node: ast.AST) -> Values:
+    kept = reader.state.kept.get(name)
     return frozenset((Method(each, name),)) | kept
 
 
@@ -220,24 +222,27 @@ def item(reader: Reader, owner: Values, key: Hashable, name: Values, node: ast.A
             case Box():
                 found |= reader.state.got(each, key)
             case External(name="os.environ"):
-                found |= environment(reader, name, NONE)
+                found |= environment(reader, name, NONE, node)
             case Instance():
                 method = of_class(reader, each.owner, "__getitem__", each, node)
                 found |= reader.call(method, Arguments([name]), node)
             case Unknown():
                 found |= ANYTHING
             case Text() | External() | Method():
-                found |= DATA | reader.state.kept.get("[]", NONE)
+                found |= DATA | reader.state.kept.get("[]")
             case _:
                 found |= {each}
     return found
 
 
-def environment(reader: Reader, name: Values, default: Values) -> Values:
+def environment(reader: Reader, name: Values, default: Values, node: ast.AST) -> Values:
     """Return a variable of the environment, as the template sets it."""
     found = NONE
     for each in name:
-        known = reader.environment.get(each.text) if isinstance(each, Text) else None
+        known = None
+        if isinstance(each, Text) and HOLE not in each.text:
+            reader.recorder.variable(each.text, reader.place(node))
+            known = reader.environment.get(each.text)
         found |= known if known is not None else default or DATA
     return found or DATA
 
@@ -249,7 +254,7 @@ def items(reader: Reader, values: Values, node: ast.AST) -> Values:
         match each:
             case Box():
                 # Of a map the keys; which of both it is is not known any more.
-                found |= reader.state.got(each) | reader.state.keys.get(each.number, NONE)
+                found |= reader.state.got(each) | reader.state.keys.get(each.number)
             case Instance():
                 method = of_class(reader, each.owner, "__iter__", each, node)
                 again = reader.call(method, Arguments(), node)
@@ -260,7 +265,7 @@ def items(reader: Reader, values: Values, node: ast.AST) -> Values:
             case Text() | External():
                 found |= DATA
             case _ if each.kind in CLOUD:
-                found |= cloud.iterated(reader, each, node)
+                found |= things.iterated(reader, each, node)
             case _:
                 found |= {each}
     return found
@@ -269,10 +274,9 @@ def items(reader: Reader, values: Values, node: ast.AST) -> Values:
 def take_over(reader: Reader, box: Box, other: Box) -> None:
     """Let a container hold what another holds, under the same keys."""
     reader.state.put(box, reader.state.got(other))
-    reader.state.key(box, reader.state.keys.get(other.number, NONE))
-    for (number, key), held in list(reader.state.keyed.items()):
-        if number == other.number:
-            reader.state.put(box, held, key)
+    reader.state.key(box, reader.state.keys.get(other.number))
+    for key, held in reader.state.of_box(other):
+        reader.state.put(box, held, key)
 
 
 __all__ = ["environment", "item", "items", "of", "of_class", "store", "store_item"]

@@ -38,7 +38,7 @@ def spread(reader: Reader, given: Arguments, found: Values) -> None:
     """Take what `**` brings: by name where its keys are known."""
     for each in found:
         if isinstance(each, Box):
-            names = known_texts(reader.state.keys.get(each.number, NONE))
+            names = known_texts(reader.state.keys.get(each.number))
             given.rest |= reader.state.got(each)
             for name in names or ():
                 held = reader.state.got(each, name)

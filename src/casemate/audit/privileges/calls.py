@@ -11,6 +11,7 @@ from casemate.audit.privileges import (
     containers,
     outside,
     own,
+    web,
 )
 from casemate.audit.privileges.program import Definition, Scope
 from casemate.audit.privileges.reader import Arguments, Reader, StoppedError
@@ -19,6 +20,7 @@ from casemate.audit.privileges.values import (
     CLOUD,
     DATA,
     NONE,
+    UNKNOWN_TEXT,
     Bound,
     Box,
     Capability,
@@ -32,6 +34,7 @@ from casemate.audit.privileges.values import (
     Unknown,
     Value,
     Values,
+    Web,
 )
 
 
@@ -69,7 +72,7 @@ def _one(reader: Reader, each: Value, given: Arguments, node: ast.AST) -> Values
         case Unknown():
             reader.escape(given.all(), node, "what is not known")
             return ANYTHING
-        case Text():
+        case Text() | Web():
             reader.escape(given.all(), node, "what is not known")
             return DATA
         case _:
@@ -79,7 +82,7 @@ def _one(reader: Reader, each: Value, given: Arguments, node: ast.AST) -> Values
 def enter(reader: Reader, handler: str, scope: Scope) -> None:
     """Call the handler, as its platform does."""
     first, *rest = handler.split(".")
-    found = reader.state.names.get((scope, first), NONE)
+    found = reader.state.names.get((scope, first))
     node = ast.Pass(lineno=1, col_offset=0)
     for name in rest:
         found = attributes.of(reader, found, name, node)
@@ -138,7 +141,7 @@ def _own(reader: Reader, number: int, given: Arguments, receiver: Value | None) 
         reader.state.name(scope, node.args.vararg.arg, frozenset((box,)))
     if node.args.kwarg is not None:
         _keywords(reader, node, given, scope)
-    return reader.state.returns.get(number, NONE)
+    return reader.state.returns.get(number)
 
 
 def _keywords(reader: Reader, node: Definition, given: Arguments, scope: Scope) -> None:
@@ -194,6 +197,9 @@ def _method(reader: Reader, each: Method, given: Arguments, node: ast.AST) -> Va
             return containers.of_box(reader, receiver, each.name, given, node)
         case Text():
             return containers.of_text(reader, receiver, each.name, given, node)
+        case Web():
+            web.method(reader, receiver, each.name, given, node)
+            return containers.of_text(reader, UNKNOWN_TEXT, each.name, given, node)
         case Context() | Capability():
             return own.called(reader, receiver, each.name, given, node)
         case _:

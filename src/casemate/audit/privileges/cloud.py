@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
 
-from casemate.audit.privileges import operations, own, services
+from casemate.audit.privileges import operations, own, services, things
 from casemate.audit.privileges.libraries import PREPARED
 from casemate.audit.privileges.needs import EVERY
 from casemate.audit.privileges.reader import Arguments, Reader
-from casemate.audit.privileges.services import member, plain, resource
+from casemate.audit.privileges.services import plain
 from casemate.audit.privileges.special import NO_CALLS
 from casemate.audit.privileges.values import (
     CLOUD,
     DATA,
     HOLE,
     NONE,
+    Box,
     Capability,
     Client,
     Collection,
@@ -26,11 +26,11 @@ from casemate.audit.privileges.values import (
     Operation,
     Prepared,
     Session,
+    Text,
     Thing,
     Value,
     Values,
     known_texts,
-    texts,
 )
 
 _KEYS = ("aws_access_key_id", "aws_session_token", "aws_secret_access_key")
@@ -85,52 +85,12 @@ def attribute(reader: Reader, each: Value, name: str, node: ast.AST) -> Values:
         case Client() | Thing() if name == "meta":
             return frozenset((Meta(each.service, each.own),))
         case Thing():
-            return _of_thing(reader, each, name, node)
+            return things.attribute(reader, each, name, node)
         case _:
             pass
     if name in NO_CALLS and not (isinstance(each, Session) and name == "client"):
         return DATA
     return frozenset((Method(each, name),))
-
-
-def _of_thing(reader: Reader, each: Thing, name: str, node: ast.AST) -> Values:
-    described = resource(each.service, each.type)
-    many = member(described, "hasMany", name)
-    if many is not None:
-        return frozenset((Collection(each.service, each.type, many[0], each.name, each.own),))
-    if name[:1].isupper() or any(member(described, section, name) for section in _SECTIONS):
-        return frozenset((Method(each, name),))
-    if name.startswith("wait_until_") or name in _ADDED or name in ("load", "reload"):
-        return frozenset((Method(each, name),))
-    if not each.type and name in ("client",):
-        return frozenset((Client(each.service, each.own),))
-    part = member(described, "has", name)
-    if part is not None:
-        return frozenset((Thing(each.service, part[1]["resource"]["type"], each.name, each.own),))
-    if name not in NO_CALLS and not any(
-        plain(i["name"]) == plain(name) or plain(i.get("memberName", "")) == plain(name)
-        for i in described.get("identifiers", ())
-    ):
-        _load(reader, each, node, sure=False)
-    return DATA
-
-
-_SECTIONS = ("actions",)
-_ADDED = frozenset(
-    (
-        *("upload_file", "upload_fileobj", "download_file", "download_fileobj", "copy"),
-        *("batch_writer", "create_tags", "delete_tags", "get_queue_by_name"),
-    )
-)
-
-
-def _load(reader: Reader, each: Thing, node: ast.AST, *, sure: bool) -> None:
-    """Tell what an attribute needs that boto3 fetches when it is asked for."""
-    request = resource(each.service, each.type).get("load", {}).get("request", {})
-    if request and each.own:
-        operations.record(
-            reader, each.service, request["operation"], Arguments(), node, each.name, sure=sure
-        )
 
 
 def method(reader: Reader, called: Method, given: Arguments, node: ast.AST) -> Values:
@@ -146,13 +106,14 @@ def method(reader: Reader, called: Method, given: Arguments, node: ast.AST) -> V
         case Client():
             return _of_client(reader, receiver, name, given, node)
         case Operation():
-            if name in ("paginate", "wait") and receiver.own:
-                operations.record(reader, receiver.service, receiver.operation, given, node)
+            if name in ("paginate", "wait"):
+                service, own = receiver.service, receiver.own
+                operations.record(reader, service, receiver.operation, given, node, own=own)
             return DATA
         case Thing():
-            return _of_resource(reader, receiver, name, given, node)
+            return things.method(reader, receiver, name, given, node)
         case Collection():
-            return _of_collection(reader, receiver, name, given, node)
+            return things.of_collection(reader, receiver, name, given, node)
         case Prepared():
             _of_prepared(reader, receiver, name, given, node)
             return DATA
@@ -171,32 +132,22 @@ def _of_client(
     if name == "generate_presigned_url":
         _presigned(reader, client, given, node)
         return DATA
-    operation = _extra(client.service, name) or found.operation(name)
+    operation = things.added(client.service, name) or found.operation(name)
     if operation is None:
         if not name.startswith("_") and name[:1].islower():  # else there is none, in any version
-            _strange(reader, found.prefix, name, node)
+            things.strange(reader, found.prefix, name, node)
         return DATA
-    if client.own:
-        operations.record(reader, client.service, operation, given, node)
-    return DATA
+    operations.record(reader, client.service, operation, given, node, own=client.own)
+    return _url(reader, given, node) if operation == "GetQueueUrl" else DATA
 
 
-_EXTRA = {
-    "s3": {
-        "upload_file": "UploadFile",
-        "upload_fileobj": "UploadFileobj",
-        "download_file": "DownloadFile",
-        "download_fileobj": "DownloadFileobj",
-        "copy": "Copy",
-        "generate_presigned_post": "GeneratePresignedPost",
-    },
-    "rds": {"generate_db_auth_token": "GenerateDbAuthToken"},
-    "dynamodb": {"batch_writer": "BatchWriter"},
-}
-
-
-def _extra(service: str, name: str) -> str | None:
-    return _EXTRA.get(service, {}).get(name)
+def _url(reader: Reader, given: Arguments, node: ast.AST) -> Values:
+    """Return the answer that has the address of a queue: its name says which it is."""
+    box = Box(id(node))
+    found = operations.named(reader, "sqs", given)
+    reader.state.put(box, DATA)
+    reader.state.put(box, frozenset(Text(each) for each in found), "QueueUrl")
+    return frozenset((box,))
 
 
 def _later(reader: Reader, client: Client, name: str, given: Arguments, node: ast.AST) -> Values:
@@ -228,138 +179,17 @@ def _presigned(reader: Reader, client: Client, given: Arguments, node: ast.AST) 
     inner = operations.of_box(reader, given.get(1, "Params"))
     for each in names:
         operation = found.operation(each)
-        if operation is not None and client.own:
-            operations.record(reader, client.service, operation, inner, node)
-
-
-def _of_resource(
-    reader: Reader, thing: Thing, name: str, given: Arguments, node: ast.AST
-) -> Values:
-    described = resource(thing.service, thing.type)
-    if name in ("load", "reload"):
-        _load(reader, thing, node, sure=True)
-        return DATA
-    action = member(described, "actions", name)
-    extra = _extra(thing.service, name)
-    if extra is not None:
-        if thing.own:
-            operations.record(reader, thing.service, extra, given, node, thing.name)
-        if name == "batch_writer":
-            return frozenset((Prepared(name, thing.name),))
-        return DATA
-    if action is not None:
-        return _action(reader, thing, action[1], given, node)
-    if name.startswith("wait_until_"):
-        waiter = member(described, "waiters", name.removeprefix("wait_until_"))
-        found = services.service(thing.service)
-        if waiter is not None and found is not None and thing.own:
-            operation = found.waiters.get(plain(waiter[1]["waiterName"]))
-            if operation is not None:
-                operations.record(reader, thing.service, operation, given, node, thing.name)
-                return DATA
-    part = member(described, "has", name)
-    if part is not None:
-        return _named_thing(thing, part[1]["resource"]["type"], given)
-    if not thing.type and name in services.types(thing.service):
-        return _named_thing(thing, name, given)
-    found = services.service(thing.service)
-    _strange(reader, found.prefix if found is not None else EVERY, name, node)
-    return DATA
-
-
-def _named_thing(thing: Thing, kind: str, given: Arguments) -> Values:
-    """Return a resource of a type, by the first of its identifiers."""
-    names = texts(given.places[0]) if given.places else []
-    names = names or texts(NONE.union(*given.named.values()))
-    if (thing.type and thing.name != HOLE) or not names:
-        names = [thing.name]
-    return frozenset(Thing(thing.service, kind, each, thing.own) for each in names)
-
-
-def _strange(reader: Reader, prefix: str, name: str, node: ast.AST) -> None:
-    """Tell of a method that is not known, unless it is one of what else may be meant here."""
-    if not any(has(each, name) for each in reader.alternatives):
-        reader.open(prefix, node, f"what .{name[:60]} of it does is not known")
-
-
-def has(each: Value, name: str) -> bool:
-    """Tell whether a client or a resource has a method of that name."""
-    if isinstance(each, Client):
-        found = services.service(each.service)
-        known = _extra(each.service, name) is not None or name in _ON_CLIENTS
-        return known or (found is not None and found.operation(name) is not None)
-    if isinstance(each, Thing):
-        described = resource(each.service, each.type)
-        return any(member(described, section, name) for section in ("actions", "has")) or (
-            name in _ADDED or (not each.type and name in services.types(each.service))
-        )
-    return isinstance(each, (Collection, Session, Prepared))
-
-
-_ON_CLIENTS = frozenset(("get_paginator", "get_waiter", "generate_presigned_url"))
-
-
-def _action(
-    reader: Reader, thing: Thing, action: dict[str, Any], given: Arguments, node: ast.AST
-) -> Values:
-    request = action.get("request")
-    if request and thing.own:
-        operations.record(reader, thing.service, request["operation"], given, node, thing.name)
-    made = action.get("resource")
-    if not made:
-        return DATA
-    names = [thing.name] if thing.name != HOLE else operations.named(reader, thing.service, given)
-    return DATA | {Thing(thing.service, made["type"], each, thing.own) for each in names}
-
-
-def _of_collection(
-    reader: Reader, each: Collection, name: str, given: Arguments, node: ast.AST
-) -> Values:
-    described = resource(each.service, each.owner).get("hasMany", {}).get(each.collection, {})
-    _list(reader, each, described, given, node)
-    if name in ("all", "filter", "limit", "page_size"):
-        return frozenset((each,))
-    kind = described.get("resource", {}).get("type", "")
-    if name == "pages":
-        return frozenset((each,))
-    batch = member(resource(each.service, kind), "batchActions", name)
-    if batch is not None:
-        if each.own:
-            operations.record(
-                reader, each.service, batch[1]["request"]["operation"], given, node, each.name
-            )
-        return DATA
-    found = services.service(each.service)
-    prefix = found.prefix if found is not None else EVERY
-    reader.open(prefix, node, f"what .{name[:60]} of a collection does is not known")
-    return DATA
-
-
-def _list(
-    reader: Reader,
-    each: Collection,
-    described: dict[str, Any],
-    given: Arguments,
-    node: ast.AST,
-) -> None:
-    request = described.get("request")
-    if request and each.own:
-        operations.record(reader, each.service, request["operation"], given, node, each.name)
-
-
-def iterated(reader: Reader, each: Value, node: ast.AST) -> Values:
-    """Return what looping over something with rights gives."""
-    if isinstance(each, Collection):
-        described = resource(each.service, each.owner).get("hasMany", {}).get(each.collection, {})
-        _list(reader, each, described, Arguments(), node)
-        kind = described.get("resource", {}).get("type", "")
-        return frozenset((Thing(each.service, kind, each.name, each.own), each))
-    return frozenset((each,))
+        if operation is not None:
+            way, own = "GeneratePresignedUrl", client.own
+            operations.record(reader, client.service, operation, inner, node, own=own, told=way)
 
 
 def _of_prepared(
     reader: Reader, prepared: Prepared, name: str, given: Arguments, node: ast.AST
 ) -> None:
+    if prepared.name == "batch_writer" and name in ("put_item", "delete_item"):
+        place, way = reader.place(node), f"BatchWriter.{name}"
+        reader.recorder.call("dynamodb", way, prepared.resource, place, own=prepared.own)
     for (_, end), methods in PREPARED.items():
         if end == prepared.name:
             named = prepared.resource
@@ -367,7 +197,7 @@ def _of_prepared(
                 first = known_texts(given.get(0, "name", "path"))
                 named = first[0] if first is not None and len(first) == 1 else HOLE
             for action in methods.get(name, ()):
-                reader.recorder.need(action, named, reader.place(node))
+                operations.used(reader, action, named, node)
 
 
 def called(reader: Reader, each: Value, given: Arguments, node: ast.AST) -> Values:

@@ -7,8 +7,8 @@ from collections.abc import Hashable
 
 from casemate.audit.privileges import (
     attributes,
-    cloud,
     passing,
+    things,
 )
 from casemate.audit.privileges.libraries import IGNORING
 from casemate.audit.privileges.reader import Arguments, Reader
@@ -54,7 +54,7 @@ def of_box(reader: Reader, box: Box, name: str, given: Arguments, node: ast.AST)
             return frozenset((box,))
         case "items":
             inner, pair = Box(-8 * id(node) - 1), Box(-8 * id(node) - 2)
-            state.put(pair, state.keys.get(box.number, NONE), 0)
+            state.put(pair, state.keys.get(box.number), 0)
             state.put(pair, held, 1)
             state.put(inner, frozenset((pair,)))
             return frozenset((inner,))
@@ -66,7 +66,7 @@ def of_box(reader: Reader, box: Box, name: str, given: Arguments, node: ast.AST)
             return frozenset((inner,))
         case "keys":
             inner = Box(-8 * id(node) - 4)
-            state.put(inner, state.keys.get(box.number, NONE))
+            state.put(inner, state.keys.get(box.number))
             return frozenset((inner,))
         case _:
             return DATA | frozenset(v for v in held if name in _GIVING)
@@ -106,7 +106,7 @@ def of_text(reader: Reader, receiver: Text, name: str, given: Arguments, node: a
     if passed is not None:
         return passed
     reader.escape(given.all(), node, f".{name[:60]}()")
-    if "_" in name.strip("_") and not any(cloud.has(each, name) for each in alternatives):
+    if "_" in name.strip("_") and not any(things.has(each, name) for each in alternatives):
         # Nothing that has rights should have come here unseen; if one did, it is told.
         reader.recorder.lost(name, reader.place(node))
     return DATA

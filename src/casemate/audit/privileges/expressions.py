@@ -158,14 +158,23 @@ def _formatted(reader: Reader, node: ast.JoinedStr) -> Values:
 
 
 def _binary(reader: Reader, node: ast.BinOp) -> Values:
-    left, right = value(reader, node.left), value(reader, node.right)
-    if isinstance(node.op, ast.Mod):
+    chain = [node]  # `a + b + c + ...` is as deep as it is long
+    while isinstance(chain[-1].left, ast.BinOp):
+        chain.append(chain[-1].left)
+    found = value(reader, chain[-1].left)
+    for each in reversed(chain):
+        found = _combined(reader, each.op, found, value(reader, each.right))
+    return found
+
+
+def _combined(reader: Reader, operator: ast.operator, left: Values, right: Values) -> Values:
+    if isinstance(operator, ast.Mod):
         return formatted_by_percent(reader, left, right)
-    if isinstance(node.op, (ast.Add, ast.BitOr)):
+    if isinstance(operator, (ast.Add, ast.BitOr)):
         boxes = frozenset(v for v in left | right if not isinstance(v, Text))
         if boxes:
             return boxes | DATA
-        if isinstance(node.op, ast.Add):
+        if isinstance(operator, ast.Add):
             return joined([texts(left) or [HOLE], texts(right) or [HOLE]])
     return (left | right) if _holds(left | right) else DATA
 

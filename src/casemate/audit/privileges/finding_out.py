@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import time
 
-from casemate.audit.code.reading import Code, PythonFile
+from casemate.audit.code.reading import Code
 from casemate.audit.model import Application, Function, Platform, Statement
 from casemate.audit.privileges.comparing import compare
 from casemate.audit.privileges.deciding import Decided
+from casemate.audit.privileges.functions import environment, read
 from casemate.audit.privileges.needs import EVERY, Needs, Open, Recorder
-from casemate.audit.privileges.program import Files, Modules, Parsed
-from casemate.audit.privileges.reader import StoppedError
-from casemate.audit.privileges.reading import ProgramReader
+from casemate.audit.privileges.program import Files
 from casemate.audit.privileges.resources import Names
 from casemate.audit.privileges.results import Privileges
-from casemate.audit.privileges.values import DATA, Text, Values
 from casemate.audit.workspace import Workspace
 
 MAX_SECONDS = 60.0
 """Of processor time for one application."""
-_INLINE = "index.py"
 _PLATFORMS = (Platform.AWS, Platform.CASEMATE)
 _LAMBDA = frozenset(("lambda.amazonaws.com", "edgelambda.amazonaws.com"))
 
@@ -73,68 +70,6 @@ def _other(statement: Statement) -> bool:
 
 def _needs(function: Function, files: Files, code: Code, seconds: float = MAX_SECONDS) -> Needs:
     """Return what a function needs, or why that is not known."""
-    if seconds <= 0:
-        return _closed(function, "the time for its application was used up before")
-    file, root = function.entry, function.code or ""
-    parsed: Parsed = code
-    if function.language != "python":
-        return _closed(function, f"its code is no Python: {function.language or 'not known'}")
-    inline = code.inline(function)
-    if inline is not None:
-        file, files, root, parsed = _INLINE, Files((_INLINE,)), "", _Inline(inline)
-    elif function.code is None or not file:
-        return _closed(function, "its code is not here")
     recorder = Recorder()
-    own = function.platform is Platform.CASEMATE
-    reader = ProgramReader(Modules(parsed, root, files), recorder, environment(function), own)
-    try:
-        reader.run(file, _handler(function), seconds)
-    except StoppedError as error:
-        return _closed(function, str(error))
-    except RecursionError:
-        return _closed(function, "its code is nested too deep")
-    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-        # A fault on code that nobody thought of must not hide what is known of all others.
-        return _closed(function, f"its code could not be read: {type(error).__name__}")
-    return recorder.needs()
-
-
-class _Inline:
-    """Code that stands in the template, as the only file."""
-
-    def __init__(self, file: PythonFile) -> None:
-        self._file = file
-
-    def python(self, file: str) -> PythonFile | None:
-        return self._file if file == _INLINE else None
-
-
-def _closed(function: Function, what: str) -> Needs:
-    return Needs(open=(Open(EVERY, function.place, what),))
-
-
-def _handler(function: Function) -> str:
-    """Return the name of the handler in its module: `app.handler`, `src/app.handler`, `a:f`."""
-    handler = function.handler
-    if ":" in handler:
-        return handler.partition(":")[2]
-    return handler.rpartition(".")[2]
-
-
-def environment(function: Function) -> dict[str, Values]:
-    """Return the environment's variables as the template sets them."""
-    if not function.knows("environment"):
-        return _Unknown()
-    found: dict[str, Values] = {
-        variable.name: frozenset((Text(variable.value),)) for variable in function.environment
-    }
-    found["AWS_LAMBDA_FUNCTION_NAME"] = frozenset((Text("${" + function.name + "}"),))
-    return found
-
-
-class _Unknown(dict[str, Values]):
-    """An environment of which nothing is known."""
-
-    def get(self, name: object, default: object = None) -> Values:
-        """Return data that may be anything."""
-        return DATA
+    why = read(function, files, code, recorder, environment(function), seconds)
+    return Needs(open=(Open(EVERY, function.place, why),)) if why else recorder.needs()

@@ -17,11 +17,11 @@ def read(reader: Reader, node: ast.Import | ast.ImportFrom) -> None:
         for alias in node.names:
             found = module(reader, alias.name, node)
             if alias.asname:
-                reader.state.name(reader.scope, alias.asname, found)
+                _bind(reader, node, alias.asname, found)
             else:
                 first = alias.name.partition(".")[0]
                 top = module(reader, first, node) if "." in alias.name else found
-                reader.state.name(reader.scope, first, top)
+                _bind(reader, node, first, top)
         return
     base = node.module or ""
     if base == "__future__":
@@ -31,7 +31,13 @@ def read(reader: Reader, node: ast.Import | ast.ImportFrom) -> None:
             _star(reader, base, node)
             continue
         found = _from(reader, base, alias.name, node)
-        reader.state.name(reader.scope, alias.asname or alias.name, found)
+        _bind(reader, node, alias.asname or alias.name, found)
+
+
+def _bind(reader: Reader, node: ast.stmt, name: str, found: Values) -> None:
+    """Let a name hold what is imported, unless nothing can see that."""
+    if reader.scope.kind != "module" or (id(node), name) not in reader.replaced():
+        reader.state.name(reader.scope, name, found)
 
 
 def _from(reader: Reader, base: str, name: str, node: ast.ImportFrom) -> Values:
@@ -39,7 +45,7 @@ def _from(reader: Reader, base: str, name: str, node: ast.ImportFrom) -> Values:
     for file in reader.modules.files(base, importing, node.level):
         if reader.load(file) is not None:
             own = True
-            held = reader.state.names.get((Scope("module", reader.loaded[file]), name))
+            held = reader.state.names.find((Scope("module", reader.loaded[file]), name))
             there = there or held is not None
             found |= held or NONE
         else:
@@ -95,6 +101,7 @@ def module(reader: Reader, dotted: str, node: ast.AST) -> Values:
 def _library(reader: Reader, dotted: str, node: ast.AST) -> None:
     """Tell of a library whose code is not read and that may use rights by itself."""
     first = dotted.partition(".")[0]
+    reader.recorder.library(first)
     if dotted == "pyarrow.fs":
         reader.open("s3", node, "pyarrow.fs uses it by itself")
     if first in STANDARD or first in SDKS or first in HARMLESS:

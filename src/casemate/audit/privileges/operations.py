@@ -33,13 +33,28 @@ def record(
     operation: str,
     given: Arguments,
     node: ast.AST,
-    name: str = HOLE,
+    name: str | None = None,
     *,
+    own: bool = True,
     sure: bool = True,
+    told: str = "",
 ) -> None:
-    """Tell the recorder what a call needs. `name` is that of the resource it is called on."""
+    """Tell the recorder what a call needs: nothing if it is made with other credentials.
+
+    `name` is that of the resource it is called on, if it is called on one; `told` what is called,
+    if that is not the operation itself.
+    """
     found = services.service(service)
     if found is None:
+        return
+    names = [name] if name is not None else named(reader, service, given, operation)[:_MAX_NAMES]
+    place, copies = reader.place(node), operation in _COPYING
+    if sure:
+        for each in names:
+            reader.recorder.call(service, told or operation, each, place, own=own)
+        for each in _sources(reader, given) if copies else ():
+            reader.recorder.call(service, "GetObject", each, place, own=own)
+    if not own:
         return
     actions = actions_for(found.prefix, service, operation)
     if actions is None:
@@ -50,16 +65,21 @@ def record(
     if operation in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"):
         actions = _statement(given, actions)
     actions = _by_arguments(found.prefix, given, actions)
-    names = [name] if HOLE not in name else named(reader, service, given, operation)
-    place = reader.place(node)
-    copies = operation in ("CopyObject", "Copy", "UploadPartCopy")
-    for each in names[:_MAX_NAMES]:
+    for each in names:
         for action in actions.needed:
             foreign = not action.startswith(f"{found.prefix}:")
             where = HOLE if foreign or (copies and action == "s3:GetObject") else each
             reader.recorder.need(action, where, place, sure=sure)
         for action in actions.perhaps:
             reader.recorder.need(action, HOLE, place, sure=False)
+
+
+def used(reader: Reader, action: str, resource: str, node: ast.AST) -> None:
+    """Tell of an action that a library needs for a call, which calls the operation of its name."""
+    service, _, operation = action.partition(":")
+    place = reader.place(node)
+    reader.recorder.need(action, resource, place)
+    reader.recorder.call(service, operation, resource, place)
 
 
 @cache
@@ -92,13 +112,29 @@ def named(reader: Reader, service: str, given: Arguments, operation: str = "") -
             held |= reader.state.got(value) if isinstance(value, Box) else {value}
     if not held and "RequestItems" in given.named:
         for value in given.named["RequestItems"]:
-            held |= reader.state.keys.get(value.number, NONE) if isinstance(value, Box) else {value}
+            held |= reader.state.keys.get(value.number) if isinstance(value, Box) else {value}
     if not held and "TransactItems" in given.named:
         held = _within(reader, given.named["TransactItems"], "TableName")
     place = _BY_PLACE.get(operation, -1)
     if not held and 0 <= place < len(given.places):
         held = given.places[place]
     return texts(held) or [HOLE]
+
+
+_COPYING = ("CopyObject", "Copy", "UploadPartCopy")
+
+
+def _sources(reader: Reader, given: Arguments) -> list[str]:
+    """Return the buckets that an object is copied from."""
+    found: list[str] = []
+    for each in given.get(0, "CopySource"):
+        if isinstance(each, Box):
+            found += texts(reader.state.got(each, "Bucket"))
+        elif isinstance(each, Text) and HOLE not in each.text.partition("/")[0]:
+            found.append(each.text.partition("/")[0])
+        else:
+            found.append(HOLE)
+    return found[:_MAX_NAMES]
 
 
 _BY_PLACE = {
@@ -117,7 +153,7 @@ def of_box(reader: Reader, values: Values) -> Arguments:
     given = Arguments(open=True)
     for each in values:
         if isinstance(each, Box):
-            for name in known_texts(reader.state.keys.get(each.number, NONE)) or ():
+            for name in known_texts(reader.state.keys.get(each.number)) or ():
                 given.named[name] = reader.state.got(each, name)
     return given
 
@@ -127,8 +163,7 @@ def _within(reader: Reader, values: Values, name: str, depth: int = 4) -> Values
     found = NONE
     for each in values:
         if isinstance(each, Box) and depth:
-            if (each.number, name) in reader.state.keyed:
-                found |= reader.state.keyed[each.number, name]
+            found |= reader.state.keyed.get((each.number, name))
             found |= _within(reader, reader.state.got(each), name, depth - 1)
     return found
 
@@ -149,9 +184,7 @@ def _transaction(reader: Reader, given: Arguments, actions: Actions) -> Actions:
             return actions
         for part in reader.state.got(whole):
             keys = (
-                known_texts(reader.state.keys.get(part.number, NONE))
-                if isinstance(part, Box)
-                else None
+                known_texts(reader.state.keys.get(part.number)) if isinstance(part, Box) else None
             )
             if keys is None:
                 return actions

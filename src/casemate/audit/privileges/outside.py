@@ -9,8 +9,10 @@ from casemate.audit.privileges import (
     attributes,
     cloud,
     imports,
+    operations,
     own,
     passing,
+    web,
 )
 from casemate.audit.privileges.libraries import IGNORING, PREPARED, SIGNING, USES
 from casemate.audit.privileges.needs import EVERY
@@ -45,6 +47,7 @@ def external(reader: Reader, each: External, given: Arguments, node: ast.AST) ->
     if found is not None:
         return found
     last = each.name.rpartition(".")[2]
+    made = web.library(reader, each.name, given, node)
     used = _used(reader, each.name, last, given, node)
     if used is not None:
         return used
@@ -58,7 +61,7 @@ def external(reader: Reader, each: External, given: Arguments, node: ast.AST) ->
     if passed is not None:
         return passed
     reader.escape(given.all(), node, each.name[:80])
-    return DATA
+    return made or DATA
 
 
 def _signing(reader: Reader, last: str, given: Arguments, node: ast.AST) -> Values:
@@ -78,7 +81,7 @@ def _used(reader: Reader, name: str, last: str, given: Arguments, node: ast.AST)
             named = known_texts(given.get(use.place, *use.names)) if use.names else None
             for action in use.actions:
                 for resource in named or (HOLE,):
-                    reader.recorder.need(action, resource, reader.place(node))
+                    operations.used(reader, action, resource, node)
             return DATA
     for (start, end), _ in PREPARED.items():
         if last == end and name.startswith(start):
@@ -163,7 +166,7 @@ def _import(reader: Reader, given: Arguments, node: ast.AST) -> Values:
 
 
 def _environment(reader: Reader, given: Arguments, node: ast.AST) -> Values:
-    return attributes.environment(reader, given.get(0, "key"), given.get(1, "default"))
+    return attributes.environment(reader, given.get(0, "key"), given.get(1, "default"), node)
 
 
 def _globals(reader: Reader, given: Arguments, node: ast.AST) -> Values:

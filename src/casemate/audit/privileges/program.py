@@ -8,9 +8,17 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol, TypeAlias
 
 from casemate.audit.code.reading import PythonFile
+from casemate.audit.syntax import walk
 
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _MAX_CANDIDATES = 4
+_COPIED = frozenset(
+    (
+        *("boto3", "botocore", "aioboto3", "aiobotocore", "s3transfer"),
+        *("requests", "httpx", "httpx2", "aiohttp", "urllib3"),
+    )
+)
+"""Packages whose calls are known: they are not read, also where they are deployed with the code."""
 
 
 class Scope(NamedTuple):
@@ -78,6 +86,8 @@ class Modules:
     def files(self, dotted: str, importing: str, level: int = 0) -> list[str]:
         """Return the files that a module may be; a package is its `__init__.py` or nothing."""
         path = dotted.replace(".", "/")
+        if not level and self._is_copied(dotted.partition(".")[0], importing):
+            return []
         if level:
             folder = importing.rpartition("/")[0]
             for _ in range(level - 1):
@@ -88,6 +98,14 @@ class Modules:
         beside = self._at(f"{folder}/{path}" if folder else path)
         found = self._at(self._root + path) or beside
         return found or self._elsewhere(path)
+
+    def _is_copied(self, first: str, importing: str) -> bool:
+        """Tell whether a library is meant of which a copy may lie beside the code."""
+        if first not in _COPIED:
+            return False
+        folder = importing.rpartition("/")[0]
+        own = (f"{self._root}{first}.py", f"{folder}/{first}.py".lstrip("/"))
+        return not any(name in self._files.every for name in own)
 
     def _at(self, path: str) -> list[str]:
         names = (f"{path}.py", f"{path}/__init__.py" if path else "__init__.py")
@@ -110,6 +128,8 @@ class Modules:
 
     def is_folder(self, dotted: str, importing: str, level: int = 0) -> bool:
         """Tell whether a package without `__init__.py` is meant."""
+        if not level and self._is_copied(dotted.partition(".")[0], importing):
+            return False
         path = dotted.replace(".", "/")
         folder = importing.rpartition("/")[0]
         for _ in range(max(level - 1, 0)):
@@ -126,6 +146,42 @@ def _shared(one: str, other: str) -> int:
             break
         count += 1
     return count
+
+
+def replaced(body: list[ast.stmt]) -> frozenset[tuple[int, str]]:
+    """Return imports and names that mean something else before anything can have used them."""
+    given = {name for node in body for name in _given(node)}
+    found, waiting = set(), dict[str, int]()
+    if not any(name in given for node in body for name in _imported(node)):
+        return frozenset()
+    for node in body:
+        if waiting:
+            used = {n.id for n in walk(node) if isinstance(n, ast.Name) and _reads(n)}
+            for name in _given(node):
+                if name in waiting and name not in used:
+                    found.add((waiting[name], name))
+            for name in used.union(_given(node)):
+                waiting.pop(name, None)
+        waiting |= dict.fromkeys(_imported(node), id(node))
+    return frozenset(found)
+
+
+def _reads(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Load)
+
+
+def _imported(node: ast.stmt) -> list[str]:
+    if not isinstance(node, (ast.Import, ast.ImportFrom)):
+        return []
+    return [each.asname or each.name.partition(".")[0] for each in node.names]
+
+
+def _given(node: ast.stmt) -> list[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, ast.Assign):
+        return [each.id for each in node.targets if isinstance(each, ast.Name)]
+    return []
 
 
 def marks(node: ast.AST, file: PythonFile) -> frozenset[str]:

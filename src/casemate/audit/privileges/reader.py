@@ -8,7 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from casemate.audit.code.reading import PythonFile
 from casemate.audit.model import Place
 from casemate.audit.privileges.needs import Recorder
-from casemate.audit.privileges.program import PLAIN_MARKS, Defined, Modules, Scope, marks
+from casemate.audit.privileges.program import (
+    PLAIN_MARKS,
+    Defined,
+    Modules,
+    Scope,
+    marks,
+    replaced,
+)
 from casemate.audit.privileges.state import State
 from casemate.audit.privileges.values import (
     DATA,
@@ -64,13 +71,22 @@ class Reader:
     """What is known while a program is read. Its parts take it as their first argument."""
 
     def __init__(
-        self, modules: Modules, recorder: Recorder, environment: Mapping[str, Values], own: bool
+        self,
+        modules: Modules,
+        recorder: Recorder,
+        environment: Mapping[str, Values],
+        own: bool,
+        others: frozenset[str] = frozenset(),
     ) -> None:
-        """Read files of `modules`. `own` tells that the handler is one of this platform's."""
+        """Read files of `modules`. `own` tells that the handler is one of this platform's.
+
+        `others` are functions of modules that decorators do not have called: other handlers.
+        """
         self.modules = modules
         self.recorder = recorder
         self.environment = environment
         self.own = own
+        self._others = others
         self.state = State()
         self.defined: list[Defined] = []
         self.file: PythonFile
@@ -83,6 +99,7 @@ class Reader:
         self.alternatives: tuple[Value, ...] = ()
         """What a method that is being called may be called on besides."""
         self._numbers: dict[int, int] = {}
+        self._replaced: dict[str, frozenset[tuple[int, str]]] = {}
         self.outer: dict[tuple[Scope, str], tuple[Scope, ...]] = {}
         """Names that functions declare to be those of their module or of what is around."""
         self._parents: dict[Scope, Scope] = {}
@@ -102,11 +119,17 @@ class Reader:
         """Have a file run, once."""
         if file not in self.loaded:
             if self.modules.parsed(file) is None:
+                self.recorder.unread(file)
                 return None
             self.loaded[file] = len(self.loaded)
             self.files.append(file)
-            self.state.changed = True
         return Module(file)
+
+    def replaced(self) -> frozenset[tuple[int, str]]:
+        """Return the imports of the module that is read which nothing can see."""
+        if self.file.file not in self._replaced:
+            self._replaced[self.file.file] = replaced(self.file.tree.body)
+        return self._replaced[self.file.file]
 
     def define(self, node: ast.AST) -> int:
         """Return the number of a function or class that stands here."""
@@ -122,6 +145,7 @@ class Reader:
             self._parents[Scope(kind, number)] = self.scope
             if owner >= 0 and kind == "function":
                 self.by_class.setdefault(owner, []).append(number)
+                self.state.readers.changed(("methods", owner))
         return self._numbers[key]
 
     def reach(self, number: int) -> None:
@@ -129,11 +153,15 @@ class Reader:
         if number not in self.reached:
             self.reached[number] = None
             self.order.append(number)
-            self.state.changed = True
 
     def called_by_frameworks(self, number: int) -> bool:
         """Tell whether a decorator may have something call a function."""
         return not self.defined[number].marks <= PLAIN_MARKS
+
+    def is_other(self, number: int) -> bool:
+        """Tell whether a function is another handler, which its decorators are for."""
+        each = self.defined[number]
+        return each.scope.kind == "module" and getattr(each.node, "name", "") in self._others
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -143,7 +171,7 @@ class Reader:
         first = True
         while scope is not None:
             if first or scope.kind != "class":
-                found = self.state.names.get((scope, name))
+                found = self.state.names.find((scope, name))
                 if found is not None:
                     return found
             first = False

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 
 from casemate.audit.privileges import calls, cloud, expressions, statements
+from casemate.audit.privileges.needs import Part
 from casemate.audit.privileges.program import Scope
 from casemate.audit.privileges.reader import Arguments, Reader, StoppedError
 from casemate.audit.privileges.values import (
@@ -39,42 +40,56 @@ class ProgramReader(Reader):
         entry = self.load(file)
         if entry is None:
             raise StoppedError("its code cannot be read")
-        for _ in range(MAX_ROUNDS):
-            self.state.changed = False
-            self.recorder.forget()
-            self._round(file, handler)
-            if not self.state.changed:
+        for number in range(MAX_ROUNDS):
+            self._round(file, handler, back=number > 0)
+            if not self.state.readers.dirty:
                 return
         raise StoppedError("its code is too entangled")
 
-    def _round(self, file: str, handler: str) -> None:
-        done = 0
+    def _round(self, file: str, handler: str, *, back: bool) -> None:
+        """Read all of it; `back`: what is called before what calls it, for what is returned."""
+        self._modules_from(0)
+        entry = self.modules.parsed(file)
+        if entry is not None and not self._is_read(""):
+            scope = Scope("module", self.loaded[file])
+            self.inside(entry, scope)
+            calls.enter(self, handler, scope)
+        at = 0
+        if back:
+            at = len(self.order)
+            for number in reversed(self.order[:]):
+                self._function(number)
+        while at < len(self.order):
+            self._function(self.order[at])
+            at += 1
+
+    def _modules_from(self, done: int) -> int:
+        """Read modules, also those that come up meanwhile; return how many there are."""
         while done < len(self.files):
             name = self.files[done]
             done += 1
             found = self.modules.parsed(name)
-            if found is not None:
+            if found is not None and not self._is_read(name):
                 self.inside(found, Scope("module", self.loaded[name]))
                 statements.execute(self, found.tree.body)
-        scope = Scope("module", self.loaded[file])
-        entry = self.modules.parsed(file)
-        if entry is not None:
-            self.inside(entry, scope)
-            calls.enter(self, handler, scope)
-        at = 0
-        while at < len(self.order):
-            if time.thread_time() > self._until:
-                raise StoppedError("its code takes too long to read")
-            self._function(self.order[at])
-            at += 1
-            for name in self.files[done:]:
-                done += 1
-                later = self.modules.parsed(name)
-                if later is not None:
-                    self.inside(later, Scope("module", self.loaded[name]))
-                    statements.execute(self, later.tree.body)
+        return done
+
+    def _is_read(self, part: Part) -> bool:
+        if self.state.readers.is_read(part):
+            return True
+        self.recorder.begin(part)
+        return False
 
     def _function(self, number: int) -> None:
+        if time.thread_time() > self._until:
+            raise StoppedError("its code takes too long to read")
+        if self._is_read(number):
+            return
+        files = len(self.files)
+        self._body(number)
+        self._modules_from(files)
+
+    def _body(self, number: int) -> None:
         each = self.defined[number]
         self.inside(each.file, Scope("function", number))
         if isinstance(each.node, ast.Lambda):
@@ -110,6 +125,7 @@ class ProgramReader(Reader):
                 waiting += self.state.got(each)
             elif isinstance(each, (Instance, Class)):
                 owner = each.owner if isinstance(each, Instance) else each.number
+                self.state.readers.reads(("methods", owner))
                 for number in self.by_class.get(owner, ()):
                     calls.called_from_outside(self, Bound(number, Instance(owner)))
                 for _, held in self.state.of_class(owner):

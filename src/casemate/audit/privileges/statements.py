@@ -22,6 +22,7 @@ from casemate.audit.privileges.values import (
     Instance,
     Values,
 )
+from casemate.audit.syntax import walk
 
 
 def execute(reader: Reader, body: Sequence[ast.stmt]) -> None:
@@ -97,13 +98,13 @@ def _outer(reader: Reader, node: ast.Global | ast.Nonlocal) -> None:
     for name in node.names:
         reader.outer[own, name] = scopes
         for scope in scopes:
-            reader.state.name(own, name, reader.state.names.get((scope, name), NONE))
+            reader.state.name(own, name, reader.state.names.get((scope, name)))
 
 
 def _match(reader: Reader, node: ast.Match) -> None:
     subject = reader.value(node.subject)
     for case in node.cases:
-        for each in ast.walk(case.pattern):
+        for each in walk(case.pattern):
             name = getattr(each, "name", None)
             name = getattr(each, "rest", None) if isinstance(each, ast.MatchMapping) else name
             if isinstance(each, (ast.MatchAs, ast.MatchStar, ast.MatchMapping)) and name:
@@ -207,10 +208,11 @@ def _function(reader: Reader, node: ast.FunctionDef | ast.AsyncFunctionDef) -> N
     number = reader.define(node)
     calls.defaults(reader, number, node)
     found: Values = frozenset((Func(number),))
-    for decorator in reversed(node.decorator_list):
-        found |= _decorated(reader, reader.value(decorator), found, decorator)
-    if reader.called_by_frameworks(number):
-        calls.called_from_outside(reader, Func(number))
+    if not reader.is_other(number):
+        for decorator in reversed(node.decorator_list):
+            found |= _decorated(reader, reader.value(decorator), found, decorator)
+        if reader.called_by_frameworks(number):
+            calls.called_from_outside(reader, Func(number))
     reader.state.name(reader.scope, node.name, found)
     if reader.scope.kind == "class":
         reader.state.attribute(reader.scope.number, node.name, found)

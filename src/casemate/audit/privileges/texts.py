@@ -47,8 +47,9 @@ def formatted_by_percent(reader: Reader, left: Values, right: Values) -> Values:
     for each in right:
         if isinstance(each, Box):
             for at in range(8):
-                if (each.number, at) in reader.state.keyed:
-                    given.append(texts(reader.state.keyed[each.number, at]))
+                held = reader.state.keyed.find((each.number, at))
+                if held is not None:
+                    given.append(texts(held))
     if not given:
         given = [texts(right) or [HOLE]]
     found = NONE

@@ -156,7 +156,15 @@ class Prepared(NamedTuple):
 
     name: str
     resource: str
+    own: bool = True
     kind: str = "prepared"
+
+
+class Web(NamedTuple):
+    """A client of HTTP, with the start of all its addresses. It has no rights: it is data."""
+
+    base: str
+    kind: str = "web"
 
 
 class Method(NamedTuple):
@@ -193,6 +201,7 @@ Value: TypeAlias = (
     | Context
     | Capability
     | Prepared
+    | Web
     | Method
     | Unknown
 )
@@ -200,7 +209,8 @@ Values: TypeAlias = frozenset[Value]
 
 NONE: Values = frozenset()
 """Nothing is known yet: what has not been read."""
-DATA: Values = frozenset((Text(HOLE),))
+UNKNOWN_TEXT = Text(HOLE)
+DATA: Values = frozenset((UNKNOWN_TEXT,))
 ANYTHING: Values = frozenset((Unknown(),))
 CLOUD = ("session", "client", "thing", "collection", "operation", "meta", "prepared", "credentials")
 """Kinds that act with the function's role."""

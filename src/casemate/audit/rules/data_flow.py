@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import thread_time
 
-from casemate.audit.code.reading import Code
+from casemate.audit.code.reading import Code, PythonFile
 from casemate.audit.finding import Severity, Step
-from casemate.audit.flow import Entry, Flow, Limits, analyse, discover
+from casemate.audit.flow import Entry, Flow, Limits, analyse, discover, parse_all
 from casemate.audit.flow import Place as FlowPlace
 from casemate.audit.model import Application, Function, Place, Platform
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.examples import python
+from casemate.audit.syntax import Syntax
 
 MAX_SECONDS = 30.0
 """Of processor time for one application; what was not looked at then is told."""
@@ -51,14 +52,19 @@ class _Part:
     def __init__(self, name: str) -> None:
         self.name = name
         self.texts: dict[str, str] = {}
+        self.parsed: dict[str, Syntax] = {}
         self.places: dict[str, tuple[str, int]] = {}
         """File and first line of each path."""
         self.entries: list[Entry] = []
         self.functions: dict[tuple[str, str], Function] = {}
         self.any: Function | None = None
 
-    def add(self, path: str, text: str, file: str, line: int = 1) -> None:
+    def add(
+        self, path: str, text: str, parsed: PythonFile | None, file: str, line: int = 1
+    ) -> None:
         self.texts[path] = text
+        if parsed is not None:
+            self.parsed[path] = parsed.syntax
         self.places[path] = (file, line)
 
     def enter(self, path: str, name: str, function: Function) -> None:
@@ -99,7 +105,8 @@ def _parts(application: Application, code: Code) -> Iterable[_Part]:
         inline = code.inline(function)
         if inline is not None:
             part = parts.setdefault(f"#{function.name}", _Part(f"#{function.name}"))
-            part.add("index.py", function.inline, function.place.file, function.place.line)
+            place = function.place
+            part.add("index.py", function.inline, inline, place.file, place.line)
             part.enter("index.py", _name(function), function)
             continue
         if function.code is None:
@@ -111,7 +118,7 @@ def _parts(application: Application, code: Code) -> Iterable[_Part]:
             if file.endswith(".py") and path not in part.texts:
                 text = code.text(file)
                 if text is not None:
-                    part.add(path, text, file)
+                    part.add(path, text, code.python(file), file)
         part.enter(function.entry.removeprefix(root), _name(function), function)
     return parts.values()
 
@@ -131,10 +138,11 @@ def _flows(subject: Subject) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Fu
     for part in _parts(subject.application, subject.code):
         entries = list(part.entries)
         known = {(each.path, each.name) for each in entries}
-        entries += [e for e in discover(part.texts) if (e.path, e.name) not in known]
+        parsed = parse_all(part.texts, part.parsed)
+        entries += [e for e in discover(parsed) if (e.path, e.name) not in known]
         if not entries:
             continue
-        analysis = analyse(part.texts, entries, Limits(seconds=until - thread_time()))
+        analysis = analyse(parsed, entries, Limits(seconds=until - thread_time()))
         for note in analysis.unresolved:
             subject.workspace.notes.say(part.place(note.place), note.what)
         for flow in analysis.flows:

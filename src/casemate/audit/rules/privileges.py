@@ -49,8 +49,9 @@ def _grouped(
     subject: Subject, wanted: Callable[[Privileges, Surplus], bool]
 ) -> Iterator[tuple[Function, Privileges, Place, list[Surplus]]]:
     """Yield what is needless by function and statement."""
+    by_name = {each.name: each for each in reversed(subject.application.functions)}
     for each in found_by(subject):
-        function_ = subject.application.function(each.function)
+        function_ = by_name.get(each.function)
         groups: dict[tuple[Place, str], list[Surplus]] = {}
         for surplus in each.surplus:
             if wanted(each, surplus):

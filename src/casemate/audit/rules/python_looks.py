@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from casemate.audit.code.reading import PythonFile, python_files
 from casemate.audit.rule import Check, Hit, Subject
 from casemate.audit.rules.common import hit
+from casemate.audit.syntax import walk
 
 Look = Callable[[PythonFile], Iterator[tuple[ast.AST, str]]]
 _LOGGERS = re.compile(
@@ -64,7 +65,7 @@ def _caught(file: PythonFile) -> Iterator[tuple[ast.ExceptHandler, str]]:
 
 def _tells(value: ast.AST, name: str, aliases: set[str]) -> bool:
     """Tell whether an expression has the text of an exception in it, and not one of its fields."""
-    for each in ast.walk(value):
+    for each in walk(value):
         if isinstance(each, ast.Call):
             called = getattr(each.func, "id", getattr(each.func, "attr", ""))
             if called in ("str", "repr", "format") and any(
@@ -91,10 +92,10 @@ def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find: returned errors."""
     for handler, name in _caught(file):
         aliases = {name}
-        for node in ast.walk(handler):
+        for node in walk(handler):
             if isinstance(node, ast.Assign) and _tells(node.value, name, aliases):
                 aliases |= {t.id for t in node.targets if isinstance(t, ast.Name)}
-        for node in ast.walk(handler):
+        for node in walk(handler):
             if (
                 isinstance(node, ast.Return)
                 and node.value is not None
@@ -105,9 +106,11 @@ def returned_errors(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 def returned_traces(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find: returned traces."""
+    if "traceback" not in file.text and "exc_info" not in file.text:
+        return
     for node in file.nodes:
         if isinstance(node, ast.Return) and node.value is not None:
-            for each in ast.walk(node.value):
+            for each in walk(node.value):
                 if isinstance(each, ast.Call) and file.name(each.func) in (
                     "traceback.format_exc",
                     "traceback.format_exception",
@@ -153,18 +156,16 @@ def logged_events(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 
 def _whole_environment(file: PythonFile, value: ast.AST) -> bool:
     """Tell whether an expression has the whole environment in it, and not one variable of it."""
+    every = walk(value)
+    environ = [e for e in every if isinstance(e, ast.Attribute) and e.attr == "environ"]
+    if not environ:
+        return False
     asked = {
         id(e.value)
-        for e in ast.walk(value)
+        for e in every
         if isinstance(e, ast.Subscript) or (isinstance(e, ast.Attribute) and e.attr == "get")
     }
-    return any(
-        isinstance(e, ast.Attribute)
-        and e.attr == "environ"
-        and id(e) not in asked
-        and file.name(e) == "os.environ"
-        for e in ast.walk(value)
-    )
+    return any(id(e) not in asked and file.name(e) == "os.environ" for e in environ)
 
 
 def logged_environment(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
@@ -191,7 +192,7 @@ def logged_secrets(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
         if _LOGGERS.match(name):
             for argument in (*call.args, *(k.value for k in call.keywords)):
                 measured = _measured(argument)
-                for each in ast.walk(argument):
+                for each in walk(argument):
                     found = (
                         each.id
                         if isinstance(each, ast.Name)
@@ -207,7 +208,7 @@ def _measured(argument: ast.AST) -> set[int]:
     """Return what is only measured in an argument: its length, its type, whether it is there."""
     return {
         id(measured)
-        for e in ast.walk(argument)
+        for e in walk(argument)
         if isinstance(e, ast.Call) and getattr(e.func, "id", "") in ("len", "bool", "type")
         for measured in e.args
     }
@@ -341,7 +342,7 @@ def unsigned(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             if algorithms is not None:
                 off = off or any(
                     isinstance(e, ast.Constant) and str(e.value).lower() == "none"
-                    for e in ast.walk(algorithms)
+                    for e in walk(algorithms)
                 )
             if off:
                 yield call, "the signature of a token is not checked"
@@ -353,9 +354,7 @@ def weak_hash(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
         if name in ("hashlib.md5", "hashlib.sha1") and not _is(
             _argument(call, "usedforsecurity"), False
         ):
-            names = {
-                n.id.lower() for a in call.args for n in ast.walk(a) if isinstance(n, ast.Name)
-            }
+            names = {n.id.lower() for a in call.args for n in walk(a) if isinstance(n, ast.Name)}
             if any("passw" in n or "secret" in n or "token" in n for n in names):
                 yield call, f"{name} is no hash for passwords"
 
@@ -369,7 +368,7 @@ def guessable(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                 re.search(r"token|secret|passw|session_?id|otp|nonce|api_?key|reset_?code|salt", n)
                 for n in names
             ):
-                for each in ast.walk(node.value):
+                for each in walk(node.value):
                     if isinstance(each, ast.Call) and re.match(
                         r"^random\.(?:random|randint|choice|choices|randrange|sample|getrandbits)$",
                         file.name(each.func),
@@ -449,14 +448,12 @@ def kept(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             names = [a.arg for a in node.args.args]
             if not names or names[0] not in _EVENTS:
                 continue
-            shared = {n for g in ast.walk(node) if isinstance(g, ast.Global) for n in g.names}
-            for each in ast.walk(node) if shared else ():
+            shared = {n for g in walk(node) if isinstance(g, ast.Global) for n in g.names}
+            for each in walk(node) if shared else ():
                 if (
                     isinstance(each, ast.Assign)
                     and any(isinstance(t, ast.Name) and t.id in shared for t in each.targets)
-                    and any(
-                        isinstance(n, ast.Name) and n.id == names[0] for n in ast.walk(each.value)
-                    )
+                    and any(isinstance(n, ast.Name) and n.id == names[0] for n in walk(each.value))
                 ):
                     yield each, "what is in an event is kept for the next caller"
 

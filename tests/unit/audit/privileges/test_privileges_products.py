@@ -14,6 +14,7 @@ from casemate.audit.model import Function, Place, Platform, Statement
 from casemate.audit.privileges.finding_out import _needs
 from casemate.audit.privileges.needs import Needs
 from casemate.audit.privileges.program import Files
+from casemate.audit.privileges.state import Readers
 from casemate.audit.workspace import Workspace
 
 MAKE = {
@@ -137,3 +138,18 @@ def test_most_ways_are_decided() -> None:
     every = [needs(*each, "send_message") for each in EVERY[::17]]
     decided = [each for each in every if not each.open and not each.lost]
     assert len(decided) > 0.85 * len(every)
+
+
+def test_reading_again_only_what_may_tell_more_finds_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    some = EVERY[::9]
+    found = [needs(*each, "send_message") for each in some]
+    once = Readers.is_read
+
+    def again(self: Readers, part: str | int) -> bool:
+        self.dirty.add(part)
+        return once(self, part)
+
+    monkeypatch.setattr(Readers, "is_read", again)
+    assert [needs(*each, "send_message") for each in some] == found
