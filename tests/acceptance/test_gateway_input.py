@@ -66,9 +66,9 @@ def functions_of(node: TestNode) -> list[dict[str, Any]]:
 
 
 def tree(data: Path) -> list[str]:
-    """Return all files but those of the journal, to which what is refused is told."""
+    """Return all files but those of journal and monitor, which what is refused is told to."""
     found = (path.relative_to(data) for path in data.rglob("*"))
-    return sorted(str(path) for path in found if path.parts[0] != "journal")
+    return sorted(str(path) for path in found if path.parts[0] not in ("journal", "monitor"))
 
 
 def send(node: TestNode, raw: bytes, method: str = "POST") -> Answer:
