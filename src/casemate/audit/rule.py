@@ -8,6 +8,7 @@ test and its part of the reference page.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -16,7 +17,7 @@ from casemate.audit.finding import Finding, Risk, Severity, Step
 from casemate.audit.model import Application, Function, Place, Reach
 from casemate.audit.workspace import Workspace
 
-__all__ = ["OWASP", "Check", "Hit", "Risk", "Rule", "Subject"]
+__all__ = ["OWASP", "Check", "Entry", "Hit", "Risk", "Rule", "Subject", "entries"]
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,3 +109,62 @@ OWASP = {
     "SAS-10": "Insufficient logging and monitoring",
 }
 """The OWASP Serverless Top 10 (2018), its order that of the OWASP Top 10 of 2017."""
+
+
+class Entry(Protocol):
+    """Makes a rule of a table whose rules are of one risk."""
+
+    def __call__(
+        self,
+        id: str,
+        title: str,
+        severity: Severity,
+        why: str,
+        fix: str,
+        check: Check,
+        bad: Mapping[str, str],
+        good: Mapping[str, str],
+        cwe: int = ...,
+        attack: str = ...,
+        by_reach: bool = ...,
+    ) -> Rule: ...
+
+
+def entries(
+    risk: Risk, owasp: str, cwe: int, attack: str, over: Callable[[Check], Check] | None = None
+) -> Entry:
+    """Return what makes the rules of a table; `over` is put over each check.
+
+    `cwe` and `attack` are those of rules that name none of their own.
+    """
+
+    def entry(
+        id: str,
+        title: str,
+        severity: Severity,
+        why: str,
+        fix: str,
+        check: Check,
+        bad: Mapping[str, str],
+        good: Mapping[str, str],
+        cwe: int = cwe,
+        attack: str = attack,
+        by_reach: bool = False,
+    ) -> Rule:
+        return Rule(
+            id=id,
+            title=title,
+            risk=risk,
+            owasp=owasp,
+            cwe=cwe,
+            attack=attack,
+            severity=severity,
+            by_reach=by_reach,
+            why=why,
+            fix=fix,
+            check=check if over is None else over(check),
+            vulnerable=bad,
+            fixed=good,
+        )
+
+    return entry

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 from casemate.audit.finding import Severity
 from casemate.audit.model import Dependency, Place
-from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
-from casemate.audit.rules.examples import Files, function, requirements
+from casemate.audit.rule import Check, Hit, Risk, Subject, entries
+from casemate.audit.rules.examples import function, requirements
 
 _LINE = re.compile(
     r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]{0,100})(?:\[[^\]\n]{0,200}\])?\s{0,4}(?P<wanted>[=<>!~][^;#\n]{0,200})?"
@@ -413,32 +413,7 @@ def _package_json(text: str, lock: bool = False) -> dict[str, str]:
     return {**files, "src/package-lock.json": "{}"} if lock else files
 
 
-def _rule(
-    id: str,
-    title: str,
-    severity: Severity,
-    why: str,
-    fix: str,
-    check: Check,
-    bad: Files,
-    good: Files,
-    cwe: int = 1357,
-    attack: str = "T1195.001",
-) -> Rule:
-    return Rule(
-        id=id,
-        title=title,
-        risk=Risk.DEPENDENCIES,
-        owasp="SAS-09",
-        cwe=cwe,
-        attack=attack,
-        severity=severity,
-        why=why,
-        fix=fix,
-        check=check,
-        vulnerable=bad,
-        fixed=good,
-    )
+_rule = entries(Risk.DEPENDENCIES, "SAS-09", cwe=1357, attack="T1195.001")
 
 
 _HASH = "--hash=sha256:" + "0" * 64

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from casemate.audit.finding import Severity
 from casemate.audit.importers.aws.data import expanded
 from casemate.audit.model import Function, Platform, Statement
-from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rule import Hit, Risk, Subject, entries
 from casemate.audit.rules.common import on_aws
 from casemate.audit.rules.examples import Files, function, resource, statement
 
@@ -154,33 +154,7 @@ _CONFUSED = frozenset(
 )
 
 
-def _rule(
-    id: str,
-    title: str,
-    severity: Severity,
-    why: str,
-    fix: str,
-    check: Check,
-    bad: Files,
-    good: Files,
-    *,
-    cwe: int = 269,
-    attack: str = "T1098.003",
-) -> Rule:
-    return Rule(
-        id=id,
-        title=title,
-        risk=Risk.PERMISSIONS,
-        owasp="SAS-05",
-        cwe=cwe,
-        attack=attack,
-        severity=severity,
-        why=why,
-        fix=fix,
-        check=on_aws(check),
-        vulnerable=bad,
-        fixed=good,
-    )
+_rule = entries(Risk.PERMISSIONS, "SAS-05", cwe=269, attack="T1098.003", over=on_aws)
 
 
 def _two(pass_on: str) -> Files:

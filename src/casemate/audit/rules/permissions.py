@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 from casemate.audit.finding import Severity
 from casemate.audit.model import Statement
-from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rule import Hit, Risk, Subject, entries
 from casemate.audit.rules.common import narrowed, of_permissions, on_aws
-from casemate.audit.rules.examples import Files, function, resource, statement
+from casemate.audit.rules.examples import function, resource, statement
 
 _BASIC = re.compile(
     r"^AWSLambda|^AWSXRay|^AmazonAPIGatewayPushToCloudWatch|^CloudWatchLambdaInsights"
@@ -214,35 +214,7 @@ def _users(subject: Subject) -> Iterator[Hit]:
         )
 
 
-def _rule(
-    id: str,
-    title: str,
-    severity: Severity,
-    why: str,
-    fix: str,
-    check: Check,
-    bad: Files,
-    good: Files,
-    *,
-    cwe: int = 250,
-    attack: str = "T1078.004",
-    by_reach: bool = False,
-) -> Rule:
-    return Rule(
-        id=id,
-        title=title,
-        risk=Risk.PERMISSIONS,
-        owasp="SAS-05",
-        cwe=cwe,
-        attack=attack,
-        severity=severity,
-        by_reach=by_reach,
-        why=why,
-        fix=fix,
-        check=check,
-        vulnerable=bad,
-        fixed=good,
-    )
+_rule = entries(Risk.PERMISSIONS, "SAS-05", cwe=250, attack="T1078.004")
 
 
 _ROLE = "AWS::IAM::Role"

@@ -12,7 +12,7 @@ from casemate.audit.finding import Severity
 from casemate.audit.importers.aws.data import level_of
 from casemate.audit.model import Function, Place, Platform
 from casemate.audit.privileges import Privileges, Surplus, privileges_of
-from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules.common import on_aws
 from casemate.audit.rules.escalation import RULES as ESCALATION
 from casemate.audit.rules.examples import Files, function, project
@@ -289,30 +289,7 @@ def _project(grants: str) -> Files:
     return files
 
 
-def _rule(
-    id: str,
-    title: str,
-    severity: Severity,
-    why: str,
-    fix: str,
-    check: Check,
-    bad: Files,
-    good: Files,
-) -> Rule:
-    return Rule(
-        id=id,
-        title=title,
-        risk=Risk.PERMISSIONS,
-        owasp="SAS-05",
-        cwe=272,
-        attack="T1078.004",
-        severity=severity,
-        why=why,
-        fix=fix,
-        check=check,
-        vulnerable=bad,
-        fixed=good,
-    )
+_rule = entries(Risk.PERMISSIONS, "SAS-05", cwe=272, attack="T1078.004")
 
 
 _PASTE = "Grant what the code calls: the policy that is enough is told with the finding."

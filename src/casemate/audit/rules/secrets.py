@@ -10,9 +10,9 @@ from casemate.audit.code.reading import python_files
 from casemate.audit.finding import Severity
 from casemate.audit.importers.code_files import SUFFIXES
 from casemate.audit.model import Place
-from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules.common import hit, literal
-from casemate.audit.rules.examples import Files, function, python, resource
+from casemate.audit.rules.examples import function, python, resource
 from casemate.audit.rules.secret_search import Secret, random, secrets_in
 
 _MAX_FILES = 4_000
@@ -223,32 +223,7 @@ def _signing(subject: Subject) -> Iterator[Hit]:
                         )
 
 
-def _rule(
-    id: str,
-    title: str,
-    severity: Severity,
-    why: str,
-    fix: str,
-    check: Check,
-    bad: Files,
-    good: Files,
-    cwe: int = 798,
-    attack: str = "T1552.001",
-) -> Rule:
-    return Rule(
-        id=id,
-        title=title,
-        risk=Risk.PERMISSIONS,
-        owasp="SAS-03",
-        cwe=cwe,
-        attack=attack,
-        severity=severity,
-        why=why,
-        fix=fix,
-        check=check,
-        vulnerable=bad,
-        fixed=good,
-    )
+_rule = entries(Risk.PERMISSIONS, "SAS-03", cwe=798, attack="T1552.001")
 
 
 _OUT = "Change the secret now: it is in every clone and in the history. Keep the new one in Secrets Manager, Parameter Store or the platform's secrets."
