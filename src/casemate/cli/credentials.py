@@ -122,6 +122,15 @@ def is_loopback_url(url: str) -> bool:
     return is_loopback(urlsplit(url).hostname or "")
 
 
+def is_safe_url(url: str) -> bool:
+    """Tell whether nobody in between can read what is sent there: https, or this machine."""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        return False
+    return scheme == "https" or (scheme == "http" and is_loopback_url(url))
+
+
 def require_safe_transport(credentials: Credentials) -> None:
     """Refuse to send a token over a network that can read it (DeniedError)."""
     if credentials.key is not None:

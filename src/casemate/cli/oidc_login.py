@@ -12,7 +12,7 @@ import httpx2
 import msgspec
 
 from casemate.cli.client import NodeClient
-from casemate.cli.credentials import is_loopback_url
+from casemate.cli.credentials import is_loopback_url, is_safe_url
 from casemate.cli.errors import CommandError, DeniedError
 from casemate.cli.login_requests import post
 from casemate.cli.loopback_redirect import LoopbackRedirect
@@ -54,8 +54,7 @@ def login(client: NodeClient, *, browser: bool) -> OpenedSession:
 
 def _require_safe(url: str) -> None:
     """Refuse to open or send to what is neither https nor this machine."""
-    parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback_url(url)):
+    if is_safe_url(url):
         return
     raise DeniedError(
         "The node names a provider's address that is not https.",

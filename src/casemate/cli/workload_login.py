@@ -10,7 +10,7 @@ import httpx2
 import msgspec
 
 from casemate.cli.client import NodeClient
-from casemate.cli.credentials import is_loopback_url
+from casemate.cli.credentials import is_loopback_url, is_safe_url
 from casemate.cli.errors import CommandError, DeniedError, UsageError
 from casemate.cli.login_requests import post
 from casemate.operations.login import OpenedToken, WorkloadLogin
@@ -48,7 +48,7 @@ def id_token(environment: Mapping[str, str], audience: str) -> str:
             next_step=f"GitLab: `id_tokens: {{{TOKEN}: {{aud: {audience}}}}}` in the job. "
             "GitHub: `permissions: {id-token: write}`.",
         )
-    if not _is_safe(url):
+    if not is_safe_url(url):
         raise DeniedError(
             f"{GITHUB_URL} is not https, so it is not asked.",
             next_step="Run this in a job of GitHub Actions, which sets it.",
@@ -62,14 +62,6 @@ def id_token(environment: Mapping[str, str], audience: str) -> str:
             f"The CI system gives no ID token ({type(error).__name__}).",
             next_step="Try the job again; it needs `permissions: {id-token: write}`.",
         ) from error
-
-
-def _is_safe(url: str) -> bool:
-    try:
-        scheme = urlsplit(url).scheme
-    except ValueError:
-        return False
-    return scheme == "https" or (scheme == "http" and is_loopback_url(url))
 
 
 def _asked(url: str, bearer: str) -> bytes:
