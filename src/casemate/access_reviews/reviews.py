@@ -9,6 +9,7 @@ from collections.abc import Callable, Container
 import msgspec
 
 from casemate.access_reviews.holders import Holder
+from casemate.model.decoding import decodable
 from casemate.model.errors import QuotaError
 from casemate.operations.access import AccessReview
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
@@ -61,7 +62,7 @@ class Reviews:
         if stored is None:
             return
         try:
-            self._settings = msgspec.json.decode(stored, type=_Settings)
+            self._settings = msgspec.json.decode(stored, type=decodable(_Settings))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise StoreError(
                 "How often access is reviewed cannot be read.",

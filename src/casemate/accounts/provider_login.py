@@ -22,6 +22,7 @@ from casemate.accounts.oidc.settings import require_valid
 from casemate.accounts.refusals import Refusals
 from casemate.accounts.sessions import Sessions
 from casemate.model.account import User
+from casemate.model.decoding import decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact
 from casemate.model.oidc import OidcSettings, ProviderLoginStart
@@ -61,7 +62,7 @@ class ProviderLogin:
         """Read the settings."""
         stored = await self._store.read(ReadNodeValue(name=SETTINGS))
         if stored:
-            self._use(msgspec.json.decode(stored, type=OidcSettings))
+            self._use(msgspec.json.decode(stored, type=decodable(OidcSettings)))
 
     def _use(self, settings: OidcSettings | None) -> None:
         self._provider = Provider(settings, self._directory.clock) if settings else None

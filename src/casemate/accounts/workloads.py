@@ -28,6 +28,7 @@ from casemate.accounts.oidc import Issuer, KeySource, verified_claims
 from casemate.accounts.oidc.id_token import SKEW, candidates, read_header
 from casemate.accounts.oidc.settings import MAX_TEXT, require_issuer
 from casemate.accounts.refusals import Refusals
+from casemate.model.decoding import decodable
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Fact, SignedIn
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
@@ -89,7 +90,7 @@ class Workloads:
     async def load(self) -> None:
         """Read what is stored; the directory has been read before."""
         stored = await self._store.read(ReadNodeValue(name=SETTINGS))
-        found = msgspec.json.decode(stored, type=list[Workload]) if stored else []
+        found = msgspec.json.decode(stored, type=decodable(list[Workload])) if stored else []
         self._trusted = {each.name: each for each in found}
         for token in self._directory.tokens.values():
             if token.created_by.startswith(MADE_BY):

@@ -24,6 +24,7 @@ from casemate.advisories import limits
 from casemate.advisories.entry import Block, Description
 from casemate.advisories.errors import DatabaseMissingError, DatabaseUnreadableError
 from casemate.advisories.packages import Ecosystem, normalised
+from casemate.model.decoding import decodable
 
 MAGIC = b"casemate advisories 1 "
 HEADER_BYTES = 4096
@@ -118,7 +119,7 @@ class Database:
         """
         for data in self._blocks(self._packages, key_of(ecosystem, name)):
             try:
-                block = msgspec.msgpack.decode(data, type=Block)
+                block = msgspec.msgpack.decode(data, type=decodable(Block))
             except (msgspec.MsgspecError, RecursionError) as error:
                 raise self._damaged() from error
             if (block.ecosystem, block.name) == (ecosystem, name):
@@ -134,7 +135,7 @@ class Database:
             try:
                 inflate = zlib.decompressobj()
                 plain = inflate.decompress(data, limits.MAX_RECORD_BYTES)
-                description = msgspec.msgpack.decode(plain, type=Description)
+                description = msgspec.msgpack.decode(plain, type=decodable(Description))
             except (zlib.error, msgspec.MsgspecError, RecursionError) as error:
                 raise self._damaged() from error
             if id.upper() in (each.upper() for each in (description.id, *description.aliases)):
@@ -161,7 +162,7 @@ class Database:
 
     def _check_block(self, key: bytes, data: bytes) -> None:
         try:
-            block = msgspec.msgpack.decode(data, type=Block)
+            block = msgspec.msgpack.decode(data, type=decodable(Block))
         except (msgspec.MsgspecError, RecursionError) as error:
             raise self._damaged() from error
         name = normalised(block.ecosystem, block.name)
@@ -189,7 +190,7 @@ class Database:
         if head != MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n":
             raise self._damaged()
         try:
-            header = msgspec.json.decode(body, type=Header)
+            header = msgspec.json.decode(body, type=decodable(Header))
         except (msgspec.MsgspecError, RecursionError) as error:
             raise self._damaged() from error
         if os.fstat(self._descriptor).st_size != header.size:

@@ -13,6 +13,7 @@ import msgspec
 from casemate.advisories.entry import Known
 from casemate.advisories.errors import SourceError
 from casemate.advisories.limits import MAX_ENRICHMENT_BYTES, MIB
+from casemate.model.decoding import decodable
 
 
 class _Exploited(msgspec.Struct, frozen=True):
@@ -26,7 +27,7 @@ class _Catalogue(msgspec.Struct, frozen=True):
 def read_exploited(path: Path) -> set[str]:
     """Return the CVEs of CISA's known exploited vulnerabilities (JSON). Raises SourceError."""
     try:
-        found = msgspec.json.decode(_read(path), type=_Catalogue).vulnerabilities
+        found = msgspec.json.decode(_read(path), type=decodable(_Catalogue)).vulnerabilities
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise SourceError(
             f"{path} is no catalogue of exploited vulnerabilities: {error}."

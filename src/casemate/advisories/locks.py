@@ -18,6 +18,7 @@ from casemate.advisories import limits
 from casemate.advisories.errors import LockFileError
 from casemate.advisories.judging import NotJudged
 from casemate.advisories.packages import Ecosystem, Package, normalised, package_of_purl
+from casemate.model.decoding import decodable
 
 _MAX_LINE = 4096
 _MAX_COMPONENT_DEPTH = 32
@@ -171,7 +172,7 @@ class _Bom(msgspec.Struct, frozen=True):
 
 def _cyclonedx(path: Path, data: bytes) -> Iterator[Package | NotJudged]:
     try:
-        bom = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=_Bom)
+        bom = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=decodable(_Bom))
     except RecursionError as error:
         raise LockFileError(f"{path} is nested too deep.") from error
     except msgspec.MsgspecError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.advisories.errors import AdvisoriesError, BusyError
+from casemate.model.decoding import decodable
 
 _MAX_ATTEMPT_BYTES = 64 * 1024
 
@@ -108,7 +109,7 @@ class Place:
         try:
             descriptor = os.open(self.attempt, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             with os.fdopen(descriptor, "rb") as file:
-                return msgspec.json.decode(file.read(_MAX_ATTEMPT_BYTES), type=Attempt)
+                return msgspec.json.decode(file.read(_MAX_ATTEMPT_BYTES), type=decodable(Attempt))
         except FileNotFoundError:
             return None
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:

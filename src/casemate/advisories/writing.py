@@ -29,6 +29,7 @@ from casemate.advisories.packages import Ecosystem
 from casemate.advisories.place import give
 from casemate.advisories.record import OsvRecord
 from casemate.kernel.durability import sync_folder
+from casemate.model.decoding import decodable
 
 _NAME_BYTES = 128
 """What an id or alias takes in memory and in the index."""
@@ -172,7 +173,7 @@ class Compiler:
         undecided, rows = 0, []
         for (ecosystem, name), encoded in by_package.items():
             entries = sorted(
-                (msgspec.msgpack.decode(each, type=Entry) for each in encoded),
+                (msgspec.msgpack.decode(each, type=decodable(Entry)) for each in encoded),
                 key=lambda entry: entry.id,
             )
             undecided += sum(bool(entry.undecided) for entry in entries)

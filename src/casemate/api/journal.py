@@ -11,6 +11,7 @@ import msgspec
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
+from casemate.model.decoding import decodable
 from casemate.model.function import NAME_PATTERN
 from casemate.operations import journal
 from casemate.operations.journal import (
@@ -86,7 +87,7 @@ async def _prove(wanted: ProveJournalEntry, call: Call) -> JournalProof:
 @performs(VerifyJournal)
 async def _verify(wanted: VerifyJournal, call: Call) -> JournalVerdict:
     found = await call.service.recorder.verify(wanted.checkpoints)
-    return msgspec.convert(found, JournalVerdict, from_attributes=True)
+    return msgspec.convert(found, decodable(JournalVerdict), from_attributes=True)
 
 
 OPERATIONS = all_served(journal, performs)

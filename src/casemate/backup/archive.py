@@ -18,6 +18,7 @@ from typing import Protocol
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 
 FORMAT = 1
@@ -209,7 +210,7 @@ class ArchiveReader:
         if (yield from self._take(-size % BLOCK)) != padding(size):
             raise damaged("there is something between its files")
         try:
-            manifest = msgspec.json.decode(text, type=Manifest)
+            manifest = msgspec.json.decode(text, type=decodable(Manifest))
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise damaged("its manifest cannot be read") from error
         require_valid(manifest)

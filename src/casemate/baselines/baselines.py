@@ -13,6 +13,7 @@ from casemate.baselines.learned import NEVER, Learned, Waiting, power
 from casemate.facts import FactStream
 from casemate.guard.shapes import id_of
 from casemate.model.baseline import Aspect, Baseline, OnDeviation
+from casemate.model.decoding import decodable
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
@@ -97,7 +98,7 @@ class Baselines:
         value = await self._store.read(ReadNodeValue(name=_name(key)))
         if value:
             try:
-                learned = msgspec.json.decode(value, type=Learned)
+                learned = msgspec.json.decode(value, type=decodable(Learned))
             except msgspec.MsgspecError as error:
                 # What is usual is not known: nothing is refused by it, and that is said.
                 _log.error("the baseline of %s/%s begins anew: %s", *key, error)

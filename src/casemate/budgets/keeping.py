@@ -26,6 +26,7 @@ from casemate.model.budget import (
     Quota,
     QuotaState,
 )
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.facts import Actor, BudgetSet
 from casemate.model.usage import DAY, HOUR, Usage, UsageBy, UsageSpan
@@ -95,7 +96,7 @@ class Budgets:
     async def load(self) -> None:
         """Read what is kept, and count again what is used."""
         value = await self._store.read(ReadNodeValue(name=NAME))
-        stored = _Stored() if not value else msgspec.json.decode(value, type=_Stored)
+        stored = _Stored() if not value else msgspec.json.decode(value, type=decodable(_Stored))
         self._use_prices(stored.prices)
         for quota in stored.quotas:
             self._allowance.put_quota(quota)

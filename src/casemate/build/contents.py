@@ -15,6 +15,7 @@ from casemate.build.limits import (
 )
 from casemate.build.tree import check_collisions, check_path
 from casemate.model.bundle import BUNDLE_FORMAT, DIGEST_PATTERN, BundleFile, BundleManifest
+from casemate.model.decoding import decodable
 from casemate.model.function import (
     HANDLER_PATTERN,
     NAME_PATTERN,
@@ -42,7 +43,7 @@ def decode_manifest(data: bytes, expected_digest: str) -> BundleManifest:
     if len(data) > MAX_MANIFEST_BYTES:
         raise ArchiveError(f"{MANIFEST_NAME} is larger than {MAX_MANIFEST_BYTES} bytes.")
     try:
-        manifest = msgspec.json.decode(data, type=BundleManifest)
+        manifest = msgspec.json.decode(data, type=decodable(BundleManifest))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ArchiveError(f"{MANIFEST_NAME} is not a bundle's manifest: {error}.") from error
     if manifest.canonical() != data:

@@ -35,6 +35,7 @@ from casemate.build.tree import (
 )
 from casemate.build.uv_process import UvSession
 from casemate.model.bundle import BundleFile, LockedPackage
+from casemate.model.decoding import decodable
 
 _FORMAT = 2
 _INDEX = "layer.json"
@@ -141,7 +142,7 @@ def _make(
 def _held(folder: Path) -> Layer | None:
     """Return a layer made before, if its index reads and every file has its size."""
     try:
-        layer = msgspec.json.decode((folder / _INDEX).read_bytes(), type=Layer)
+        layer = msgspec.json.decode((folder / _INDEX).read_bytes(), type=decodable(Layer))
         for file in layer.files:
             if (folder / "deps" / file.path).lstat().st_size != file.size:
                 return None

@@ -8,6 +8,8 @@ from importlib import resources
 
 import msgspec
 
+from casemate.model.decoding import decodable
+
 SUPPORT_FILE = "support.toml"
 OLD_DAYS = 365
 """After so many days what the file says may have been overtaken."""
@@ -31,7 +33,7 @@ class Support(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 def python_support() -> Support:
     """Return what comes with this release."""
     data = (resources.files(__package__) / SUPPORT_FILE).read_bytes()
-    return msgspec.toml.decode(data, type=Support)
+    return msgspec.toml.decode(data, type=decodable(Support))
 
 
 def is_old(checked: date, today: date) -> bool:

@@ -27,6 +27,7 @@ from casemate.capabilities.kept_frames import KeptFrames
 from casemate.capabilities.operations import Answer, Operations
 from casemate.capabilities.uses import use_of
 from casemate.facts import FactStream
+from casemate.model.decoding import decodable
 from casemate.model.denial import DenialKind, denied_to
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
@@ -257,7 +258,7 @@ class Session:
         try:
             request = requests.decode(head)
         except msgspec.ValidationError as error:
-            number = msgspec.json.decode(head, type=_Number).n
+            number = msgspec.json.decode(head, type=decodable(_Number)).n
             instance.reply(served, _encode(_Error(number, "invalid", str(error))))
             return
         try:

@@ -22,6 +22,7 @@ from casemate.certificates.issuing import (
     now_utc,
     renew_at,
 )
+from casemate.model.decoding import decodable
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
@@ -153,7 +154,7 @@ class OwnCertificate:
         if stored is None:
             return None
         try:
-            kept = msgspec.msgpack.decode(stored, type=_Kept)
+            kept = msgspec.msgpack.decode(stored, type=decodable(_Kept))
             context = f"{name} {fingerprint(kept.certificate)}"
         except (msgspec.MsgspecError, CertificateError) as error:
             raise CertificateError(

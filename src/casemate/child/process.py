@@ -19,6 +19,7 @@ from casemate.child.confinement import Confinement, confine
 from casemate.child.heartbeat import Heart
 from casemate.child.proof import Held
 from casemate.child.protocol import ChildConfig, NotReady, Ready, take_connection
+from casemate.model.decoding import decodable
 
 _CODECS = ("ascii", "latin-1", "idna", "utf-16-be")
 """Modules that the standard library loads on first use, when they may be out of reach."""
@@ -63,7 +64,7 @@ class Supervised:
 def main(name: str, kind: type[C], run: Callable[[C], int]) -> NoReturn:
     """Run a process of ours with the configuration in its argument, and end it."""
     try:
-        config = msgspec.json.decode(sys.argv[1], type=kind)
+        config = msgspec.json.decode(sys.argv[1], type=decodable(kind))
     except (IndexError, msgspec.MsgspecError):
         print(f"casemate {name}: expected a configuration as JSON", file=sys.stderr, flush=True)
         sys.exit(2)

@@ -15,6 +15,7 @@ import msgspec
 
 from casemate.child.calls import Errors, Reply, encode
 from casemate.child.restart import KeptProcess
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ class Questions:
         process.send(encode(make(number)), descriptors)
         try:
             async with asyncio.timeout(seconds):
-                return msgspec.msgpack.decode(await future, type=kind)
+                return msgspec.msgpack.decode(await future, type=decodable(kind))
         except TimeoutError:
             raise respondent.unavailable(
                 f"The {respondent.name} did not answer within {seconds:g} s.",

@@ -21,6 +21,7 @@ from casemate.child.protocol import (
     pass_connection,
 )
 from casemate.kernel import linux
+from casemate.model.decoding import decodable
 
 PLAIN_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 """No more: libraries take orders from variables (PGHOST, HOSTALIASES, LOCALDOMAIN)."""
@@ -108,7 +109,7 @@ class Child:
         """
         data = self.control.recv(MAX_REPORT)
         try:
-            report = msgspec.json.decode(data, type=Ready | NotReady)
+            report = msgspec.json.decode(data, type=decodable(Ready | NotReady))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise EOFError from error
         if isinstance(report, NotReady):

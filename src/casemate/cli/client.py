@@ -20,6 +20,7 @@ from casemate.cli.errors import (
     UnreachableError,
     UsageError,
 )
+from casemate.model.decoding import decodable
 from casemate.operations.declaration import JSON, Operation
 from casemate.operations.form import form_of
 
@@ -183,7 +184,7 @@ class NodeClient:
     def decode(self, response: httpx2.Response, kind: type[T]) -> T:
         """Return a response's JSON as `kind`."""
         try:
-            return msgspec.json.decode(response.content, type=kind)
+            return msgspec.json.decode(response.content, type=decodable(kind))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise CommandError(
                 f"{self.url} answered what is not understood here: {error}",
@@ -193,7 +194,7 @@ class NodeClient:
 
     def _decode_line(self, line: bytes, kind: type[T]) -> T:
         try:
-            return msgspec.json.decode(line, type=kind)
+            return msgspec.json.decode(line, type=decodable(kind))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise CommandError(
                 f"The node sent a line that is not understood here: {error}",
@@ -273,7 +274,7 @@ def _read_problem(response: httpx2.Response) -> _Problem:
     if response.headers.get("content-type", "").partition(";")[0] != "application/problem+json":
         return _Problem()
     try:
-        return msgspec.json.decode(response.content[:MAX_PROBLEM_BYTES], type=_Problem)
+        return msgspec.json.decode(response.content[:MAX_PROBLEM_BYTES], type=decodable(_Problem))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _Problem()
 

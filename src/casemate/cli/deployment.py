@@ -20,6 +20,7 @@ from casemate.cli.grant_report import ApprovalNeededError
 from casemate.cli.names import FunctionName
 from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
+from casemate.model.decoding import decodable
 from casemate.model.deployment import LIVE, DeployedFunction, Version
 from casemate.operations.bundles import HasBundle, PutBundle
 from casemate.operations.declaration import GZIP
@@ -137,7 +138,7 @@ def _add_versions(
 
 def _refused(response: httpx2.Response) -> _Refused:
     try:
-        return msgspec.json.decode(response.content, type=_Refused)
+        return msgspec.json.decode(response.content, type=decodable(_Refused))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return _Refused()
 

@@ -8,6 +8,7 @@ import msgspec
 
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import CommandError, DeniedError
+from casemate.model.decoding import decodable
 from casemate.operations.declaration import Operation
 
 T = TypeVar("T")
@@ -24,7 +25,7 @@ def post(client: NodeClient, operation: Operation[T]) -> T:
     if response.status_code not in (401, 403, 404, 429):
         return client.answer(operation, response)
     try:
-        problem = msgspec.json.decode(response.content[:65536], type=_Problem)
+        problem = msgspec.json.decode(response.content[:65536], type=decodable(_Problem))
     except (msgspec.MsgspecError, UnicodeDecodeError):
         problem = _Problem()
     error = DeniedError if response.status_code in (401, 403) else CommandError

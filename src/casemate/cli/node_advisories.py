@@ -28,6 +28,7 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.text import moment, size
 from casemate.cli.times import seconds_of
+from casemate.model.decoding import decodable
 from casemate.model.vulnerability import AdvisoryRules, Hole
 from casemate.operations.advisories import (
     AdvisoriesStatus,
@@ -158,7 +159,7 @@ def rules(
                 "quarantine": quarantine or found.quarantine,
             }
             try:
-                operation = msgspec.convert(wanted, SetAdvisoryRules)
+                operation = msgspec.convert(wanted, decodable(SetAdvisoryRules))
             except msgspec.ValidationError as error:
                 raise UsageError(
                     f"{refuse or quarantine!r} is not one of them.",

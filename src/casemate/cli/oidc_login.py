@@ -17,6 +17,7 @@ from casemate.cli.errors import CommandError, DeniedError
 from casemate.cli.login_requests import post
 from casemate.cli.loopback_redirect import LoopbackRedirect
 from casemate.cli.terminal import note
+from casemate.model.decoding import decodable
 from casemate.model.oidc import ProviderLoginStart
 from casemate.operations.login import BeginOidcLogin, OidcLogin, OpenedSession
 
@@ -120,7 +121,7 @@ def _exchange(start: ProviderLoginStart, code: str, verifier: str, redirect: str
                 next_step="Check that the client is registered as a native (public) one with "
                 "loopback redirects and PKCE.",
             )
-        return msgspec.json.decode(response.content, type=_Tokens).id_token
+        return msgspec.json.decode(response.content, type=decodable(_Tokens)).id_token
     except (httpx2.HTTPError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CommandError(
             f"The provider gave no ID token ({type(error).__name__}).",

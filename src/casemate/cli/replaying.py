@@ -13,6 +13,7 @@ from casemate.cli.client import NodeClient, connect
 from casemate.cli.debugging import job_of
 from casemate.cli.errors import CommandError
 from casemate.cli.terminal import progress
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.operations.recordings import ListRecordings, ShowRecording
 
@@ -139,6 +140,6 @@ def run_job(
     except UnavailableError:
         return TIMEOUT
     try:
-        return msgspec.json.decode(finished.output, type=kind)
+        return msgspec.json.decode(finished.output, type=decodable(kind))
     except msgspec.MsgspecError:
         return f"the end of the process ({finished.status})"

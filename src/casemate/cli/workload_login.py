@@ -13,6 +13,7 @@ from casemate.cli.client import NodeClient
 from casemate.cli.credentials import is_loopback_url, is_safe_url
 from casemate.cli.errors import CommandError, DeniedError, UsageError
 from casemate.cli.login_requests import post
+from casemate.model.decoding import decodable
 from casemate.operations.login import OpenedToken, WorkloadLogin
 
 TOKEN = "CASEMATE_ID_TOKEN"  # noqa: S105 - the name of a variable
@@ -56,7 +57,7 @@ def id_token(environment: Mapping[str, str], audience: str) -> str:
     joint = "&" if urlsplit(url).query else "?"
     try:
         answer = _asked(f"{url}{joint}audience={quote(audience, safe='')}", bearer)
-        return msgspec.json.decode(answer, type=_Answer).value
+        return msgspec.json.decode(answer, type=decodable(_Answer)).value
     except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.MsgspecError, UnicodeError) as error:
         raise CommandError(
             f"The CI system gives no ID token ({type(error).__name__}).",

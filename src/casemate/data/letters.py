@@ -13,6 +13,7 @@ from casemate.data.messages import text_of
 from casemate.data.registry import INBOX, Resource
 from casemate.data.routes import Routes
 from casemate.data.work import Work
+from casemate.model.decoding import decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.messages import DeadLetter, NewMessage
 from casemate.sqlite.engine import Connection
@@ -73,7 +74,7 @@ def _head(queue: Resource, routes: Routes, body: bytes) -> _Head:
     if queue.kind != INBOX:
         return _Head(type=_QUEUE_MESSAGE, trigger=routes.consumer(queue))
     try:
-        return msgspec.json.decode(body, type=_Head)
+        return msgspec.json.decode(body, type=decodable(_Head))
     except msgspec.MsgspecError:
         return _Head()
 

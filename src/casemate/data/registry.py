@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.data import limits
+from casemate.model.decoding import decodable
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
 from casemate.sqlite.engine import Connection
@@ -48,7 +49,7 @@ def load(connection: Connection) -> Registry:
             identity,
             kind,
             name,
-            msgspec.json.decode(spec, type=_SPECS[kind]),
+            msgspec.json.decode(spec, type=decodable(_SPECS[kind])),
             indexes.get(identity, {}),
         )
         for identity, kind, name, spec in connection.execute(
@@ -95,7 +96,7 @@ def declared(registry: Registry) -> Resources:
             "queues": by_kind[QUEUE],
             "topics": by_kind[TOPIC],
         },
-        Resources,
+        decodable(Resources),
         from_attributes=True,
     )
 

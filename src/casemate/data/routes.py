@@ -9,6 +9,7 @@ import msgspec
 
 from casemate.data.errors import DataCorruptError
 from casemate.data.registry import INBOX, QUEUE, Registry, Resource
+from casemate.model.decoding import decodable
 from casemate.model.function import Delivery
 from casemate.model.messages import Subscription
 from casemate.model.trigger import BucketTrigger, QueueTrigger, TableTrigger, TopicTrigger
@@ -87,7 +88,7 @@ def load(connection: Connection, registry: Registry) -> Routes:
     if row is None:
         return Routes((), registry)
     try:
-        found = msgspec.json.decode(row[0], type=tuple[Subscription, ...])
+        found = msgspec.json.decode(row[0], type=decodable(tuple[Subscription, ...]))
     except msgspec.MsgspecError as error:
         raise DataCorruptError(
             "The subscriptions of a project cannot be read.",

@@ -10,6 +10,7 @@ import hashlib
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.decoy import DecoyKind, DecoySetting
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
@@ -59,7 +60,7 @@ class KeptSettings:
         for part in range(_PARTS):
             value = await self._store.read(ReadNodeValue(name=_name(part)))
             if value is not None:
-                self._parts[part] = msgspec.json.decode(value, type=dict[str, Settings])
+                self._parts[part] = msgspec.json.decode(value, type=decodable(dict[str, Settings]))
         return tuple(project for part in self._parts for project in part)
 
     def of(self, project: str) -> Settings:

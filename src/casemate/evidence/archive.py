@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.errors import InvalidInputError
 
 FORMAT = 1
@@ -97,7 +98,7 @@ def opened(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
                 if read is None or member.name in found or len(found) > MAX_FILES + 1:
                     raise EvidenceError("It holds what evidence does not hold.")
                 found[member.name] = read.read()
-        manifest = msgspec.json.decode(found.pop(MANIFEST, b""), type=Manifest)
+        manifest = msgspec.json.decode(found.pop(MANIFEST, b""), type=decodable(Manifest))
         found.pop(MANIFEST_HASH, None)
     except (tarfile.TarError, msgspec.MsgspecError, UnicodeError, OSError, ValueError) as error:
         raise EvidenceError("It is no archive of evidence.") from error

@@ -14,6 +14,7 @@ import msgspec
 
 from casemate import __version__
 from casemate.folder.presence import FIRST_START
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 
 FORMAT = 1
@@ -109,7 +110,7 @@ def _marker(data: Path) -> Marker | None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         try:
-            return msgspec.json.decode(file.read(_MAX_MARKER), type=Marker)
+            return msgspec.json.decode(file.read(_MAX_MARKER), type=decodable(Marker))
         except (msgspec.MsgspecError, UnicodeError):
             return None
 

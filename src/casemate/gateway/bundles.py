@@ -26,6 +26,7 @@ from casemate.gateway.intact import Sealed, Stamp, Unpacked, stamp_of
 from casemate.gateway.shared_files import SharedFiles
 from casemate.kernel.durability import sync_folder
 from casemate.model.bundle import BundleManifest
+from casemate.model.decoding import decodable
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.sbom import owners
 from casemate.vault import decrypt_stream, encrypt_stream
@@ -150,7 +151,7 @@ class BundleStore:
         damaged = NotFoundError(f"The bundle {digest} on this node is damaged.", next_step=_AGAIN)
         try:
             data = (self._unpacked / digest / "bundle.json").read_bytes()
-            manifest = msgspec.json.decode(data, type=BundleManifest)
+            manifest = msgspec.json.decode(data, type=decodable(BundleManifest))
         except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise damaged from error
         if manifest.digest() != digest:

@@ -29,6 +29,7 @@ from casemate.folder.folders import Folders
 from casemate.folder.presence import STORE, end_first_start
 from casemate.gateway.objects import Gateway
 from casemate.kernel import linux, seccomp
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.store.errors import StoreKeyError
@@ -183,7 +184,7 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
 
 def main() -> int:
     """Run the gateway; return its exit code."""
-    config = msgspec.json.decode(sys.argv[1], type=GatewayConfig)
+    config = msgspec.json.decode(sys.argv[1], type=decodable(GatewayConfig))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.route import RouteClaim
 from casemate.store.errors import StoreError
 
@@ -16,7 +17,7 @@ def read_claims(stored: bytes | None) -> tuple[RouteClaim, ...]:
     if stored is None:
         return ()
     try:
-        return msgspec.json.decode(stored, type=tuple[RouteClaim, ...])
+        return msgspec.json.decode(stored, type=decodable(tuple[RouteClaim, ...]))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise StoreError(
             "Which routes were given to which projects cannot be read.",

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.model.bundle import BundleFile, BundleManifest
+from casemate.model.decoding import decodable
 
 _DEPENDENCIES = "deps/"
 
@@ -41,7 +42,7 @@ class SharedFiles:
     def _manifest(self, digest: str) -> BundleManifest | None:
         try:
             data = (self._unpacked / digest / "bundle.json").read_bytes()
-            return msgspec.json.decode(data, type=BundleManifest)
+            return msgspec.json.decode(data, type=decodable(BundleManifest))
         except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
 

@@ -23,6 +23,7 @@ import msgspec
 
 from casemate.build import RuntimeStatus, find_interpreters
 from casemate.build.support import is_old, old_file_warning
+from casemate.model.decoding import decodable
 
 WARN_DAYS = 90
 OLD_LISTS_DAYS = 7
@@ -71,7 +72,7 @@ class _HostSupport(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 def host_support() -> _HostSupport:
     """Return the dated file that comes with this release."""
     data = (resources.files(__package__) / "host_support.toml").read_bytes()
-    return msgspec.toml.decode(data, type=_HostSupport)
+    return msgspec.toml.decode(data, type=decodable(_HostSupport))
 
 
 def support(today: date, *, root: Path = Path("/"), release: str | None = None) -> list[Standing]:

@@ -12,6 +12,7 @@ import msgspec
 
 from casemate.folder.folders import Folders, default_master_key
 from casemate.maintenance.checking import CheckConfig, CheckLine
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.integrity import CheckReport
 from casemate.model.processes import GATEWAY_UID, SANDBOX_UID, VAULT_UID
@@ -71,7 +72,7 @@ def _run(config: CheckConfig, show: Callable[[CheckReport], None]) -> CheckRepor
     report: CheckReport | None = None
     with process:
         for text in process.stdout or ():
-            line = msgspec.json.decode(text, type=CheckLine)
+            line = msgspec.json.decode(text, type=decodable(CheckLine))
             if line.error:
                 raise CasemateError(line.error, next_step=line.next_step)
             if line.report is not None:

@@ -21,6 +21,7 @@ from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.process import confine, open_store
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 from casemate.model.integrity import CheckFinding, CheckReport, CheckState
 from casemate.store.errors import StoreError, StoreLockedError
@@ -97,7 +98,7 @@ async def _check(config: CheckConfig) -> None:
 
 def main() -> int:
     """Check; return the process's exit code."""
-    config = msgspec.json.decode(sys.argv[1], type=CheckConfig)
+    config = msgspec.json.decode(sys.argv[1], type=decodable(CheckConfig))
     logging.basicConfig(level=logging.CRITICAL)
     try:
         confine(config.uid)

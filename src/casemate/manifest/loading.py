@@ -24,6 +24,7 @@ from casemate.manifest.tables import FUNCTION, LIMITS, MANIFEST
 from casemate.manifest.triggers import PlacedTrigger, check_consumed, check_consumers, triggers_of
 from casemate.manifest.triggers import ordered as ordered_triggers
 from casemate.manifest.validation import Values, validate
+from casemate.model.decoding import decodable
 from casemate.model.function import Project
 from casemate.model.grant import Grant, GrantKind
 
@@ -77,7 +78,7 @@ def load(path: Path) -> Project:
                 ],
                 "resources": msgspec.to_builtins(resources),
             },
-            Project,
+            decodable(Project),
         )
     except msgspec.ValidationError as error:
         raise file_problem(path, f"values that do not fit ({error})", "a valid project") from error

@@ -34,6 +34,7 @@ from casemate.manifest.trigger_tables import DELIVERY, TRIGGERS
 from casemate.manifest.triggers import check_consumed, triggers_of
 from casemate.manifest.triggers import ordered as ordered_triggers
 from casemate.manifest.validation import validate
+from casemate.model.decoding import decodable
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import (
     HANDLER_PATTERN,
@@ -206,7 +207,7 @@ def _trigger_problems(spec: FunctionSpec, resources: Resources) -> list[str]:
     bare = tuple(msgspec.structs.replace(trigger, contract="") for trigger in spec.triggers)
     if not found and ordered_triggers(placed) != bare:
         found.append("triggers that are not in the one form that a manifest gives them")
-    if not found and msgspec.convert(checked, Delivery) != spec.delivery:
+    if not found and msgspec.convert(checked, decodable(Delivery)) != spec.delivery:
         found.append("delivery that is not in the one form that a manifest gives it")
     return found + _contract_problems(spec)
 

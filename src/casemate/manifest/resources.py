@@ -7,6 +7,7 @@ import msgspec
 from casemate.manifest.locator import KeyPath
 from casemate.manifest.problem import ProblemCollector, quoted
 from casemate.manifest.validation import Values
+from casemate.model.decoding import decodable
 from casemate.model.grant import Resources
 
 KEYS = {"bucket": "buckets", "table": "tables", "queue": "queues", "topic": "topics"}
@@ -31,7 +32,7 @@ def resources_of(values: Values, problems: ProblemCollector) -> Resources | None
     if len(problems) > before:
         return None
     try:
-        return msgspec.convert(raw, Resources)
+        return msgspec.convert(raw, decodable(Resources))
     except msgspec.ValidationError:
         return None  # a value that is wrong was noted where it stands, and left out
 

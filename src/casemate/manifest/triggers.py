@@ -14,6 +14,7 @@ from casemate.manifest.problem import ProblemCollector, quoted
 from casemate.manifest.trigger_fields import MAX_TRIGGERS
 from casemate.manifest.trigger_tables import TABLES
 from casemate.manifest.validation import Values
+from casemate.model.decoding import decodable
 from casemate.model.grant import GrantKind
 from casemate.model.trigger import (
     OUTSIDE,
@@ -106,7 +107,7 @@ def _trigger(
         raw["host"] = host.strip("[]")
     try:
         # The type tells the kind; msgspec checks each field against the model once more.
-        trigger: AnyTrigger = msgspec.convert(raw, model)  # type: ignore[assignment]
+        trigger: AnyTrigger = msgspec.convert(raw, decodable(model))  # type: ignore[assignment]
     except msgspec.ValidationError:
         return None  # a value that is missing or wrong was noted where it stands
     return trigger

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.metrics import SECONDS, Durations
 
 MAX_SAMPLES = 400
@@ -60,7 +61,7 @@ class Families:
     def family(self, name: str, kind: str, text: str) -> None:
         """Begin a family."""
         self._end_part()
-        self._head = (name, msgspec.convert(kind, Kind), text)
+        self._head = (name, msgspec.convert(kind, decodable(Kind)), text)
 
     def sample(self, labelled: str, value: float) -> None:
         """Add one number of it, with its labels."""

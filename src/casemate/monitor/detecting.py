@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from casemate.detection import Detector, Finding, Memory, RuleError, Rules, rules_of
+from casemate.model.decoding import decodable
 from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Findings, Found
@@ -148,7 +149,7 @@ class Detection:
                     "function": function_of(told.event),
                     "who": own.get("who", ""),
                 },
-                Found,
+                decodable(Found),
             )
         except (msgspec.ValidationError, AttributeError):
             return  # of another release

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import LEVELS, at_least
@@ -238,7 +239,9 @@ class Incidents:
         for known in self._fitting(wanted):
             if len(found) == wanted.limit:
                 return IncidentPage(incidents=tuple(found), more=True)
-            found.append(msgspec.convert(_shown(known), IncidentSummary, from_attributes=True))
+            found.append(
+                msgspec.convert(_shown(known), decodable(IncidentSummary), from_attributes=True)
+            )
         return IncidentPage(incidents=tuple(found), more=False)
 
     def _fitting(self, wanted: ListIncidents) -> Iterator[_Known]:

@@ -20,6 +20,7 @@ from casemate.child.process import Supervised, main
 from casemate.child.protocol import admit
 from casemate.detection import rules_of, shipped_texts
 from casemate.detection.documents import MAX_BYTES
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 from casemate.monitor.alerting import Alerting
 from casemate.monitor.channels import Channels
@@ -71,7 +72,7 @@ def told_settings(descriptor: int) -> MonitorSettings:
         data = b""
         while piece := sock.recv(_READ_BYTES):
             data += piece
-    return msgspec.json.decode(data, type=MonitorSettings)
+    return msgspec.json.decode(data, type=decodable(MonitorSettings))
 
 
 def _warm_up(shipped: Texts) -> None:

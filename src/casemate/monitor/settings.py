@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import msgspec
 
 from casemate.egress.target import Target, TargetError, parse_authority
+from casemate.model.decoding import decodable
 from casemate.model.level import Level
 from casemate.monitor.errors import SettingsError
 from casemate.monitor.exports.settings import Export, Otlp, faults
@@ -203,7 +204,7 @@ def read_settings(file: Path) -> MonitorSettings:
                 each["path"] = str((file.parent / each["path"]).absolute())
         if isinstance(raw.get("rules"), str):
             raw["rules"] = str((file.parent / raw["rules"]).absolute())
-        found = msgspec.convert(raw, MonitorSettings)
+        found = msgspec.convert(raw, decodable(MonitorSettings))
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OSError) as error:
         raise SettingsError(
             f"{file} is not what a node's settings are: {error}",

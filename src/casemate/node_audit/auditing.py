@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.facts import Fact, NodeAudited, WeaknessFound
 from casemate.model.level import Level
 from casemate.node_audit import judging
@@ -141,7 +142,9 @@ class NodeAudit:
         if self._kept is None:
             stored = await self._store.read(ReadNodeValue(name=_VALUE))
             try:
-                self._kept = _Kept() if not stored else msgspec.json.decode(stored, type=_Kept)
+                self._kept = (
+                    _Kept() if not stored else msgspec.json.decode(stored, type=decodable(_Kept))
+                )
             except (msgspec.MsgspecError, UnicodeDecodeError):
                 _log.error("the scores of the node's audit cannot be read, and begin anew")
                 self._kept = _Kept()

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import inspect as types
 
+from casemate.model.decoding import decodable
 from casemate.model.errors import InvalidInputError
 from casemate.operations.errors import MalformedError
 from casemate.operations.fields import MOMENT_PATTERN, NUMBER_PATTERN
@@ -146,7 +147,7 @@ def read_body(form: Form, body: bytes) -> dict[str, Any]:
     if form.body is None:
         return {}
     try:
-        decoded = msgspec.json.decode(body, type=form.body)
+        decoded = msgspec.json.decode(body, type=decodable(form.body))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedError(
             f"The body is not what is expected: {error}",

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as types
 
+from casemate.model.decoding import decodable
 from casemate.operations.declaration import Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form
@@ -51,7 +52,7 @@ def request_of(form: Form) -> Operation[Any]:
         if name in form.declared.example or field.required
     }
     try:
-        made: Operation[Any] = msgspec.convert(values, form.kind, from_attributes=True)
+        made: Operation[Any] = msgspec.convert(values, decodable(form.kind), from_attributes=True)
     except msgspec.ValidationError as error:
         name = form.kind.__name__
         raise DeclarationError(f"The example of {name} is not valid: {error}") from error

@@ -23,6 +23,7 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion
 
+from casemate.model.decoding import decodable
 from casemate.package_index import limits
 from casemate.package_index.errors import IndexAnswerError
 
@@ -91,7 +92,7 @@ def parse_listing(data: bytes, kind: str, project: str, address: str) -> tuple[R
 
 def _of_json(data: bytes, project: str, address: str) -> list[_File]:
     try:
-        answer = msgspec.json.decode(data, type=_Project)
+        answer = msgspec.json.decode(data, type=decodable(_Project))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise IndexAnswerError(
             f"{address} answers no valid list of files: {str(error)[:200]}."

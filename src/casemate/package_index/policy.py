@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from packaging.utils import canonicalize_name
 
+from casemate.model.decoding import decodable
 from casemate.package_index import limits
 from casemate.package_index.errors import PackagePolicyError
 
@@ -123,7 +124,7 @@ def read_policy(project_root: Path, *, today: date) -> Policy:
     if len(data) > limits.MAX_POLICY_BYTES:
         raise PackagePolicyError(f"{POLICY_FILE} is larger than {limits.MAX_POLICY_BYTES} bytes.")
     try:
-        policy = msgspec.toml.decode(data, type=Policy)
+        policy = msgspec.toml.decode(data, type=decodable(Policy))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise PackagePolicyError(
             f"{POLICY_FILE}: {str(error)[:300]}.",

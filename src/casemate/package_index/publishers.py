@@ -12,6 +12,7 @@ import binascii
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.package_index.errors import IndexAnswerError
 
 _MAX_BUNDLES = 20
@@ -58,7 +59,7 @@ def publisher_of(data: bytes, filename: str, sha256: str) -> str | None:
     None where the document names nobody. Raises IndexAnswerError for one that is of another file.
     """
     try:
-        document = msgspec.json.decode(data, type=_Provenance)
+        document = msgspec.json.decode(data, type=decodable(_Provenance))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise IndexAnswerError(
             f"The attestations of {filename} cannot be read: {str(error)[:200]}."
@@ -76,7 +77,9 @@ def publisher_of(data: bytes, filename: str, sha256: str) -> str | None:
 
 def _check_subject(statement: str, filename: str, sha256: str) -> None:
     try:
-        decoded = msgspec.json.decode(base64.b64decode(statement, validate=True), type=_Statement)
+        decoded = msgspec.json.decode(
+            base64.b64decode(statement, validate=True), type=decodable(_Statement)
+        )
     except (msgspec.MsgspecError, binascii.Error, ValueError, RecursionError) as error:
         raise IndexAnswerError(f"An attestation of {filename} has no valid statement.") from error
     subjects = [(each.name, each.digest.get("sha256", "").lower()) for each in decoded.subject]

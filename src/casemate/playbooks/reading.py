@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.playbook import Approval, Playbook
 from casemate.playbooks.errors import PlaybookError
 from casemate.playbooks.proven import OWN, PROVEN
@@ -23,7 +24,7 @@ def read_playbook(data: bytes, name: str) -> Playbook:
         raise PlaybookError(f"{name}: it has {len(data)} bytes, expected at most {MAX_BYTES}.")
     try:
         found = tomllib.loads(data.decode())
-        playbook = msgspec.convert(found, Playbook)
+        playbook = msgspec.convert(found, decodable(Playbook))
     except UnicodeDecodeError as error:
         raise PlaybookError(f"{name}: it is not UTF-8 at byte {error.start}.") from error
     except RecursionError as error:

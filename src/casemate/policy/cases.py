@@ -22,6 +22,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from casemate.model.account import PolicyFile
+from casemate.model.decoding import decodable
 from casemate.model.principal import (
     Action,
     Decision,
@@ -97,7 +98,7 @@ def load_tests(path: Path) -> TestFile:
     """Read a file of tests. Policies are named relative to it. Raises PolicyError."""
     text = read_bounded(path, MAX_TEST_BYTES, "Name a file of tests, such as policy-tests.toml.")
     try:
-        document = msgspec.convert(tomllib.loads(text), _Document)
+        document = msgspec.convert(tomllib.loads(text), decodable(_Document))
     except (ValueError, RecursionError) as error:
         raise PolicyError(str(error), file=str(path), next_step=_NEXT_STEP) from error
     return TestFile(

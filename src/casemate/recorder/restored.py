@@ -17,6 +17,7 @@ from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import read_bounded
 from casemate.journal.verifying import Finding, Verified
 from casemate.kernel.durability import sync_folder
+from casemate.model.decoding import decodable
 from casemate.model.facts import JournalRestored
 from casemate.recorder.config import RESTORED
 from casemate.recorder.keeper import Keeper
@@ -47,7 +48,7 @@ async def say(folder: Path, keeper: Keeper) -> None:
     if data is None:
         return
     try:
-        mark = msgspec.json.decode(data, type=Mark)
+        mark = msgspec.json.decode(data, type=decodable(Mark))
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise JournalDamagedError(f"{RESTORED} is not what a restore leaves.") from error
     fact = JournalRestored(

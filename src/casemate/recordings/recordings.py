@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from casemate.masking import Masker
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.function import Logs, RecordingSettings
 from casemate.model.invocation import Outcome
@@ -190,7 +191,7 @@ class Recordings:
             try:
                 parts = await asyncio.to_thread(files.read, self._folder, identity, MAX_FILE)
                 head = await self._vault.unwrap(files.use_of(identity), parts.head)
-                found.append(msgspec.json.decode(head, type=RecordingSummary))
+                found.append(msgspec.json.decode(head, type=decodable(RecordingSummary)))
             except (CasemateError, OSError, msgspec.MsgspecError) as error:
                 _log.error("the recording of %s cannot be read: %s", identity, error)
         index = Index()
@@ -235,12 +236,12 @@ class Recordings:
         try:
             parts = await asyncio.to_thread(files.read, self._folder, identity, MAX_FILE)
             head = await self._vault.unwrap(files.use_of(identity), parts.head)
-            if msgspec.json.decode(head, type=RecordingSummary) != summary:
+            if msgspec.json.decode(head, type=decodable(RecordingSummary)) != summary:
                 raise files.damaged(identity)
             version = files.key_version(parts.body)
             key = await self._vault.data_key(project, Purpose.RECORDINGS, version)
             body = files.unseal(key, project, identity, parts.body)
-            return msgspec.msgpack.decode(body, type=kind)
+            return msgspec.msgpack.decode(body, type=decodable(kind))
         except (OSError, DecryptionError, NotFoundError, msgspec.MsgspecError) as error:
             raise files.damaged(identity) from error
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.runner import wire
 from casemate.sandbox.frames import ErrorHead, decode_loaded
@@ -111,7 +112,7 @@ class Report:
             kind, head, _ = frames[0]
             if kind != wire.DESCRIPTORS or cut:
                 raise wire.FrameError("the first frame does not bring descriptors")
-            told = msgspec.json.decode(head, type=_Descriptors)
+            told = msgspec.json.decode(head, type=decodable(_Descriptors))
             self._listeners, self._notifies = told.listeners, told.notifies
         except (wire.FrameError, msgspec.MsgspecError, ValueError, IndexError, RecursionError):
             self._drop()

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from casemate.model.bundle import BundleManifest
+from casemate.model.decoding import decodable
 from casemate.signing.dsse import SignatureError
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -46,7 +47,7 @@ def encoded(value: Any) -> bytes:
 def decoded_statement(payload: bytes, predicate_type: str, digest: str) -> Statement:
     """Return a statement about the bundle with this digest alone. Raises SignatureError."""
     try:
-        statement = msgspec.json.decode(payload, type=Statement)
+        statement = msgspec.json.decode(payload, type=decodable(Statement))
         canonical = encoded(statement) == payload
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise SignatureError(f"The payload is no in-toto statement: {str(error)[:200]}.") from error

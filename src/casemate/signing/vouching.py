@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.signing import Envelope
 from casemate.signing.dsse import SignatureError, opened
 from casemate.signing.statements import (
@@ -81,7 +82,7 @@ def read_vouched(
     # (2) the provenance
     predicate = decoded_statement(payload, PROVENANCE, digest).predicate
     try:
-        said = msgspec.convert(predicate, _Provenance)
+        said = msgspec.convert(predicate, decodable(_Provenance))
     except msgspec.ValidationError as error:
         raise SignatureError(f"The provenance is not as SLSA v1 has it: {error}.") from error
     definition, run = said.buildDefinition, said.runDetails

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.trigger import NatsTrigger, OutsideTrigger
 from casemate.sources.batches import Gathering, together
 from casemate.sources.errors import SourceError
@@ -193,7 +194,7 @@ class _JetStream:
                 next_step="enable it, or leave out stream",
             )
         try:
-            return msgspec.json.decode(message.payload or b"", type=_Answer)
+            return msgspec.json.decode(message.payload or b"", type=decodable(_Answer))
         except msgspec.MsgspecError:
             raise SourceError("JetStream's answer is none.") from None
 

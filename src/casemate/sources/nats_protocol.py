@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.sources.errors import SourceError, SourceProtocolError
 from casemate.sources.interface import Session
 
@@ -76,7 +77,7 @@ class NatsConnection:
         """Take the server's greeting; go over to TLS before anything is told."""
         verb, rest = await self._line()
         try:
-            info = msgspec.json.decode(rest, type=_Info) if verb == b"INFO" else None
+            info = msgspec.json.decode(rest, type=decodable(_Info)) if verb == b"INFO" else None
         except msgspec.MsgspecError:
             info = None
         if info is None:

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.errors import StoreError
 from casemate.store.interface import Store
@@ -36,7 +37,7 @@ class Parts(Generic[T]):
         self._store = store
         self._name = name
         self._key = key
-        self._decode = msgspec.json.Decoder(tuple[kind, ...]).decode  # type: ignore[valid-type]
+        self._decode = msgspec.json.Decoder(decodable(tuple[kind, ...])).decode  # type: ignore[valid-type]
         self._in_part: list[dict[str, T]] = [{} for _ in range(parts)]
         self._changing = asyncio.Lock()
         self.held: dict[str, T] = {}

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 from casemate.runner import control
 from casemate.sandbox import protocol
@@ -28,7 +29,7 @@ class Inbox:
         """Give each request to `serve`, which takes its descriptors over."""
         self._serve = serve
         self._report = report
-        self._decoder = msgspec.json.Decoder(protocol.Request)
+        self._decoder = msgspec.json.Decoder(decodable(protocol.Request))
 
     def read(self, gateway: socket.socket) -> bool:
         """Take what has come; False once the gateway is gone or broke the protocol."""

@@ -8,6 +8,7 @@ from collections import deque
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.sandbox import protocol
 
 
@@ -45,7 +46,9 @@ class Outbox:
 
     def events(self) -> list[protocol.Event]:
         """Return the events that wait."""
-        return [msgspec.json.decode(text, type=protocol.Event) for text, _ in self._waiting]
+        return [
+            msgspec.json.decode(text, type=decodable(protocol.Event)) for text, _ in self._waiting
+        ]
 
     def tell(self, event: protocol.Event, descriptor: int | None = None) -> None:
         """Say something, now or with a later turn. Takes over a descriptor that goes with it."""

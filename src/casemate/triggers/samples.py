@@ -18,6 +18,7 @@ from casemate.data.interface import Message
 from casemate.delivery.destinations import FAILED, SUCCEEDED
 from casemate.delivery.leased import read_message
 from casemate.invocation.rendering import function_source
+from casemate.model.decoding import decodable
 from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.event import Event
@@ -257,7 +258,7 @@ def _hook(
     hook = Hook((version.project, version.function, trigger.name), trigger, version)
     notices = hook.provider.notices(head, bytes(given) if given is not None else _encode(body))
     message = hook.message(notices[0], now)
-    return msgspec.json.decode(message.body, type=Event)
+    return msgspec.json.decode(message.body, type=decodable(Event))
 
 
 def _push(trigger: RepositoryTrigger) -> dict[str, object]:

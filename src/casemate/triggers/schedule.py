@@ -18,6 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from casemate.data.interface import NewMessage, ProjectData
+from casemate.model.decoding import decodable
 from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.event import Event
@@ -366,6 +367,6 @@ def _decode(value: bytes | None) -> Position | None:
     if value is None:
         return None
     try:
-        return msgspec.json.decode(value, type=Position)
+        return msgspec.json.decode(value, type=decodable(Position))
     except msgspec.MsgspecError:
         return None

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from casemate.child.calls import Callee, Calls
+from casemate.model.decoding import decodable
 from casemate.vault import protocol
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
 
@@ -47,4 +48,4 @@ class Asking:
         """Send a request and return its result as `kind`. Raises what the vault says."""
         descriptors = (descriptor,) if descriptor >= 0 else ()
         result = await self._calls.ask(lambda number: message(number, *fields), descriptors)
-        return msgspec.msgpack.decode(result, type=kind)
+        return msgspec.msgpack.decode(result, type=decodable(kind))

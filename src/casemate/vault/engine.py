@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from casemate.model.decoding import decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN
@@ -304,7 +305,7 @@ class VaultEngine:
         opened = self._opened
         data = opened.unseal(_master_info(opened.vault), sealed)
         try:
-            new = msgspec.msgpack.decode(data, type=NewMaster)
+            new = msgspec.msgpack.decode(data, type=decodable(NewMaster))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise VaultInputError(
                 "The sealed master key does not hold what it must.",

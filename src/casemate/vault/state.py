@@ -14,6 +14,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.vault import envelope
 from casemate.vault.envelope import KEY_BYTES
 from casemate.vault.errors import DecryptionError, VaultDamagedError, WrongMasterKeyError
@@ -143,7 +144,7 @@ def _split(data: bytes) -> tuple[Header, int]:
     if not hmac.compare_digest(hashlib.sha256(head).digest(), found):
         raise _damaged("has a damaged head")
     try:
-        return msgspec.json.decode(head, type=Header), end + _HASH_BYTES
+        return msgspec.json.decode(head, type=decodable(Header)), end + _HASH_BYTES
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _damaged("has a head that does not say what it must") from error
 
@@ -165,7 +166,7 @@ def decode_state(data: bytes, master: bytes) -> tuple[Header, State]:
         )
     try:
         body = envelope.decrypt(_body_key(header, master), data[start:], data[:start])
-        return header, msgspec.msgpack.decode(body, type=State)
+        return header, msgspec.msgpack.decode(body, type=decodable(State))
     except DecryptionError as error:
         raise _damaged("fails its check: it was changed or cut off") from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.advisories import Judgement, Place, Problem, Standing, Trouble, judge, look
+from casemate.model.decoding import decodable
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.errors import ConflictError
 from casemate.model.facts import Actor, Fact, FunctionPlace
@@ -76,7 +77,7 @@ class Gate:
         stored = await self._store.read(ReadNodeValue(name=_SETTINGS))
         if stored is not None:
             try:
-                self._settings = msgspec.json.decode(stored, type=_Settings)
+                self._settings = msgspec.json.decode(stored, type=decodable(_Settings))
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise StoreError(
                     "What the node does about known holes cannot be read.",

@@ -15,6 +15,7 @@ import msgspec
 
 from casemate.advisories import Package
 from casemate.advisories.packages import Ecosystem, package_of_purl
+from casemate.model.decoding import decodable
 from casemate.model.errors import InvalidInputError
 from casemate.model.vulnerability import AdvisoryException, LiveHole, Verdict
 
@@ -156,7 +157,7 @@ def read_vex(data: bytes) -> Read:
 
 
 def _open(data: bytes) -> Iterator[Statement | None]:
-    document = msgspec.json.decode(data, type=_OpenVex)
+    document = msgspec.json.decode(data, type=decodable(_OpenVex))
     if not document.context.startswith(_CONTEXT):
         raise VexError("The document's @context is not OpenVEX's.")
     for each in document.statements:
@@ -174,7 +175,7 @@ def _open(data: bytes) -> Iterator[Statement | None]:
 
 
 def _cyclonedx(data: bytes) -> Iterator[Statement | None]:
-    document = msgspec.json.decode(data, type=_CycloneDx)
+    document = msgspec.json.decode(data, type=decodable(_CycloneDx))
     purls = {each.ref: each.purl for each in document.components if each.ref and each.purl}
     for each in document.vulnerabilities:
         analysis = each.analysis

@@ -18,6 +18,7 @@ import msgspec
 from casemate.accounts.errors import OidcProviderError, OidcSettingsError
 from casemate.accounts.oidc.id_token import PublicKey, import_keys
 from casemate.accounts.oidc.settings import require_safe_url
+from casemate.model.decoding import decodable
 from casemate.model.loopback import is_loopback
 from casemate.model.oidc import OidcSettings
 
@@ -108,7 +109,7 @@ class KeySource(Generic[PublishedT]):
 
     def _checked(self, document: Any) -> PublishedT:
         try:
-            discovery = msgspec.convert(document, self._published)
+            discovery = msgspec.convert(document, decodable(self._published))
         except msgspec.ValidationError as error:
             raise self._failed("publishes an incomplete configuration") from error
         if discovery.issuer != self.issuer:

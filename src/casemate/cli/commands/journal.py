@@ -26,6 +26,7 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.text import moment
 from casemate.cli.times import moment_of
+from casemate.model.decoding import decodable
 from casemate.operations.journal import (
     JournalEntry,
     JournalVerdict,
@@ -307,7 +308,7 @@ def _verified_folder(data: Path, key_text: str, files: list[Path]) -> JournalVer
     key = parse_key(key_text)
     kept = [opened_checkpoint(note, key) for note in _notes_of(files)]
     found = verify_journal(data / "journal", key, kept)
-    return msgspec.convert(found, JournalVerdict, from_attributes=True)
+    return msgspec.convert(found, decodable(JournalVerdict), from_attributes=True)
 
 
 def _verified_node(files: list[Path]) -> JournalVerdict:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.denial import Denial
 from casemate.model.errors import ConflictError
 from casemate.model.function import Logs
@@ -112,7 +113,7 @@ class RecordsClient:
         at: int | None = None
         while True:
             page = await self._page(wanted, at)
-            found += msgspec.msgpack.decode(page.rows, type=list[question.row])  # type: ignore[name-defined]
+            found += msgspec.msgpack.decode(page.rows, type=decodable(list[question.row]))  # type: ignore[name-defined]
             at = page.at
             if at is None or len(found) >= limit:
                 answer: T = question.answer(operation, found)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.denial import Denial
 from casemate.model.invocation import ErrorRecord, ErrorSummary, InvocationRecord, LogLine
 from casemate.model.usage import Usage
@@ -82,7 +83,7 @@ NAMED: Mapping[str, Question] = {each.kind.__name__: each for each in _QUESTIONS
 def decode(name: str, body: bytes) -> Operation[Any]:
     """Return a question as it was asked. Raises RecorderInputError for what is none."""
     try:
-        asked: Operation[Any] = msgspec.msgpack.decode(body, type=NAMED[name].kind)
+        asked: Operation[Any] = msgspec.msgpack.decode(body, type=decodable(NAMED[name].kind))
     except (KeyError, msgspec.MsgspecError) as error:
         raise RecorderInputError(f"This is no question about records: {error}.") from error
     return asked

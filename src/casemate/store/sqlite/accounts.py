@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from casemate.model.account import ENDED_KEPT, Token, User, UserRoles
+from casemate.model.decoding import decodable
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.principal import RoleBinding
 from casemate.operations.accounts import (
@@ -268,7 +269,7 @@ def _token(row: tuple[Any, ...]) -> Token:
 
 
 def _bindings(text: str) -> tuple[RoleBinding, ...]:
-    return msgspec.json.decode(text, type=tuple[RoleBinding, ...])
+    return msgspec.json.decode(text, type=decodable(tuple[RoleBinding, ...]))
 
 
 def _named(kind: type[msgspec.Struct], row: tuple[Any, ...]) -> dict[str, Any]:

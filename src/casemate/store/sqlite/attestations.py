@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.deployment import NewVersion
 from casemate.model.errors import ConflictError
 from casemate.model.evidence import Evidence
@@ -129,8 +130,8 @@ def attestations(
             keys=msgspec.json.decode(named, type=tuple[str, ...]),
             principal=principal,
             at=at,
-            provenance=msgspec.json.decode(provenance, type=Envelope),
-            sbom=None if sbom is None else msgspec.json.decode(sbom, type=Envelope),
+            provenance=msgspec.json.decode(provenance, type=decodable(Envelope)),
+            sbom=None if sbom is None else msgspec.json.decode(sbom, type=decodable(Envelope)),
             used_at=used_at,
             needed=needed,
         )
@@ -165,7 +166,7 @@ def evidence(connection: engine.Connection, operation: ReadEvidence) -> Evidence
     row = connection.execute(
         "SELECT seen FROM bundle_evidence WHERE digest = ?", (operation.digest,)
     ).fetchone()
-    return None if row is None else msgspec.json.decode(row[0], type=Evidence)
+    return None if row is None else msgspec.json.decode(row[0], type=decodable(Evidence))
 
 
 @performs(KeepEvidence)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from casemate.model.bundle import DIGEST_PATTERN
+from casemate.model.decoding import decodable
 from casemate.model.denial import GrantApproval
 from casemate.model.deployment import (
     LIVE,
@@ -310,7 +311,7 @@ def _version(row: tuple[str, str, int, str, str, float, str]) -> Version:
         function=function,
         number=number,
         digest=digest,
-        spec=msgspec.json.decode(spec, type=FunctionSpec),
+        spec=msgspec.json.decode(spec, type=decodable(FunctionSpec)),
         created_at=created_at,
         created_by=created_by,
     )

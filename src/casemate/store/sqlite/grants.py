@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from casemate.model.decoding import decodable
 from casemate.model.denial import GrantApproval, GrantUse
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import Grant
@@ -58,7 +59,7 @@ def approvals(connection: engine.Connection, operation: ListApprovals) -> tuple[
             project=project,
             function=function,
             version=version,
-            added=msgspec.json.decode(added, type=tuple[Grant, ...]),
+            added=msgspec.json.decode(added, type=decodable(tuple[Grant, ...])),
             by=by,
             at=at,
         )

@@ -1,0 +1,118 @@
+"""Types that several threads decode to for the first time."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import casemate
+from casemate.model.decoding import decodable
+
+_TOGETHER = """
+import sys, threading, types
+import msgspec
+from casemate.model.decoding import decodable
+sys.setswitchinterval(1e-6)
+SOURCE = '''
+from __future__ import annotations
+import datetime
+import msgspec
+class Inner(msgspec.Struct):
+    a: int
+    b: datetime.date | None = None
+class Middle(msgspec.Struct):
+    a: int
+    b: dict[str, Inner]
+class Outer(msgspec.Struct):
+    a: int
+    b: dict[str, Middle]
+'''
+MIDDLE = {"a": 1, "b": {"x": {"a": 1, "b": "2020-01-01"}}}
+for number in range(200):
+    module = types.ModuleType(f"kinds{number}")
+    sys.modules[module.__name__] = module
+    exec(SOURCE, module.__dict__)
+    together = threading.Barrier(4)
+    def decode(values, kind):
+        together.wait()
+        msgspec.convert(values, decodable(kind), strict=False)
+    asked = [({"a": 1, "b": {"x": MIDDLE}}, module.Outer), (MIDDLE, module.Middle)]
+    threads = [threading.Thread(target=decode, args=each) for each in asked * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+print("whole")
+"""
+_PLAIN = {
+    "dict",
+    "list",
+    "tuple",
+    "set",
+    "str",
+    "int",
+    "float",
+    "bool",
+    "bytes",
+    "Any",
+    "msgspec",
+    "object",
+}
+"""Names of a type with nothing in it that msgspec collects anything of."""
+
+
+def test_threads_may_decode_to_a_type_for_the_first_time_together() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TOGETHER], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "whole\n"), done.stderr
+
+
+def test_a_type_is_itself() -> None:
+    assert decodable(list[int]) == list[int]
+    assert decodable(int | str) == int | str
+
+
+def test_a_type_that_cannot_be_decoded_to_is_refused_each_time() -> None:
+    class Unknown(msgspec.Struct):
+        part: NotThere  # type: ignore[name-defined]  # noqa: F821
+
+    for _ in range(2):
+        with pytest.raises(NameError):
+            decodable(Unknown)
+
+
+def _given(call: ast.Call) -> ast.expr | None:
+    """Return the type that a call of msgspec is given, if it is one that collects."""
+    name = ast.unparse(call.func)
+    by_name = next((k.value for k in call.keywords if k.arg == "type"), None)
+    if re.fullmatch(r"msgspec\.(json|msgpack|toml|yaml)\.decode", name):
+        return by_name
+    if name == "msgspec.convert":
+        return call.args[1] if len(call.args) > 1 else by_name
+    if re.fullmatch(r"msgspec\.(json|msgpack)\.Decoder", name):
+        return call.args[0] if call.args else by_name
+    return None
+
+
+def test_within_functions_every_type_is_made_ready() -> None:
+    """Nobody can tell of a function that only one thread will ever run it."""
+    wrong: list[str] = []
+    for path in sorted(Path(casemate.__file__).parent.rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+                continue
+            for call in ast.walk(function):
+                given = _given(call) if isinstance(call, ast.Call) else None
+                if given is None or ast.unparse(given).startswith("decodable("):
+                    continue
+                names = {each.id for each in ast.walk(given) if isinstance(each, ast.Name)}
+                if names - _PLAIN and path.name != "decoding.py":
+                    wrong.append(f"{path.name}:{given.lineno}: {ast.unparse(given)}")
+    assert not wrong, f"put into decodable(): {wrong}"
