@@ -83,7 +83,7 @@ STORED_ROOTS = frozenset(
     ("boto3", "aioboto3", "pymongo", "redis", "motor", "google", "azure", "valkey")
 )
 
-_TRUSTED_ENDS = (
+TRUSTED_ENDS = (
     *("['eventSource']", "['eventSourceARN']", "['eventName']", "['awsRegion']", "['eventTime']"),
     *("['eventVersion']", "['eventID']", "['messageId']", "['receiptHandle']", "['sequencer']"),
     *("['bucket']['name']", "['bucket']['arn']", "['size']", "['requestId']", "['stage']"),
@@ -128,7 +128,7 @@ def narrowed(reader: Reader, value: Unknown, name: str, node: ast.AST) -> Value:
     path = f"{value.path}{name}"
     if len(path) > _LONGEST:
         return Unknown(value.taints, "", value.path)
-    if path.endswith(_TRUSTED_ENDS):
+    if path.endswith(TRUSTED_ENDS):
         return Unknown(CLEAN)
     taints: set[Taint] = set()
     for taint in value.taints:

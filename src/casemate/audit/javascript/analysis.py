@@ -1,0 +1,212 @@
+"""The analysis itself: files and entries in, flows out. Pure: nothing of the code is run."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from casemate.audit.flow.limits import MAX_FRAMES, Limits
+from casemate.audit.flow.ports import SpentError
+from casemate.audit.flow.reporting import Report
+from casemate.audit.flow.results import Analysis, Entry, Place
+from casemate.audit.flow.state import Mapping as Object
+from casemate.audit.flow.state import State
+from casemate.audit.flow.values import External, Value, options
+from casemate.audit.javascript import answers, calls, members, routes, sources
+from casemate.audit.javascript.files import Files
+from casemate.audit.javascript.reader import Frame, Pending, Reader, Watcher
+from casemate.audit.javascript.reading import CodeReader
+from casemate.audit.javascript.syntax import Node, Parsed
+from casemate.audit.javascript.values import UNDEFINED, Function, thing_of
+
+_NOWHERE = Node("", 1, 0)
+
+
+def analyse(
+    parsed: Mapping[str, Parsed],
+    entries: Sequence[Entry],
+    limits: Limits | None = None,
+    watcher: Watcher | None = None,
+) -> Analysis:
+    """Follow outside data from entries to sinks, through the functions of the files.
+
+    Args:
+        parsed: The syntax of files, by their paths.
+        entries: The functions that are called from outside; one without a name stands for the
+            file, of which the routes are followed that it declares.
+        limits: Bounds on steps and time.
+        watcher: Is told of calls of libraries.
+
+    Returns:
+        The flows, and what was not resolved.
+    """
+    limits = limits or Limits()
+    report = Report()
+    until = time.thread_time() + limits.seconds
+    files = Files(parsed)
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, MAX_FRAMES))
+    by_file: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_file.setdefault(entry.path, []).append(entry)
+    try:
+        for path, of_file in by_file.items():
+            if time.thread_time() > until:
+                report.unresolved(Place(path, 1), "not analysed: the time was used up before")
+                continue
+            reader = CodeReader(files, report, limits, watcher)
+            _Run(reader, report, limits).file(path, of_file)
+    finally:
+        sys.setrecursionlimit(before)
+    return report.analysis()
+
+
+class _Run:
+    """Reads one file and its entries."""
+
+    def __init__(self, reader: Reader, report: Report, limits: Limits) -> None:
+        self._reader = reader
+        self._report = report
+        self._limits = limits
+        self._until = time.thread_time() + limits.file_seconds
+        self._done: set[tuple[object, ...]] = set()
+
+    def file(self, path: str, entries: list[Entry]) -> None:
+        """Read a file, then each entry of it, then the routes that came up."""
+        reader = self._reader
+        if path not in reader.files.parsed:
+            self._report.unresolved(Place(path, 1), "no such file, or it could not be parsed")
+            reader.watcher.opened(reader, _NOWHERE, "its code is not here")
+            return
+        state = State()
+        reader.entry = entries[0]
+        self._guarded(path, lambda: reader.module(path, state))
+        reader.frame = Frame(path, 0)
+        shared = State(state.things.settled(), {})
+        for entry in entries:
+            reader.entry = entry
+            self._guarded(path, lambda e=entry: self._entry(path, e, shared.copy()))  # type: ignore[misc]
+        self._routes(path, shared)
+
+    def _guarded(self, path: str, read: Callable[[], object]) -> None:
+        reader = self._reader
+        left = self._until - time.thread_time()
+        frame, stack = reader.frame, reader.stack
+        why = "not analysed: the time for its file was used up before"
+        try:
+            if left > 0:
+                reader.begin(self._limits.steps, min(left, self._limits.entry_seconds))
+                read()
+                return
+        except SpentError as error:
+            why = f"not all of it was analysed: too many {error}"
+            if str(error) == "time":
+                why = "not all of it was analysed: it takes too long"
+        except RecursionError:
+            why = "not all of it was analysed: it is nested too deeply"
+        place = Place(reader.frame.file or path, 1)
+        reader.frame, reader.stack = frame, stack
+        self._report.unresolved(place, why)
+        reader.watcher.opened(reader, _NOWHERE, why)
+
+    def _entry(self, path: str, entry: Entry, state: State) -> None:
+        reader = self._reader
+        if not entry.name:
+            return
+        exports = reader.module(path, state)
+        found = _handler(reader, exports, entry.name, state)
+        if not found:
+            if not reader.pending:
+                self._report.unresolved(
+                    Place(path, 1), f"{entry.name[:80]} is not among what it exports"
+                )
+                reader.watcher.opened(reader, _NOWHERE, "its handler was not found")
+            return
+        for function in found:
+            way = state.copy()
+            event = sources.event(reader, entry.event, "event", _node_of(reader, function))
+            given = [event, External("context"), _callback(reader, way)]
+            value = calls.call(reader, function, given, UNDEFINED, way, _node_of(reader, function))
+            if entry.event in ("http", "invoke"):
+                answers.returned(reader, value, way, _node_of(reader, function))
+
+    def _routes(self, path: str, shared: State) -> None:
+        reader = self._reader
+        while reader.pending:
+            pending = reader.pending.pop(0)
+            number = getattr(pending.function, "number", id(pending.function))
+            key = (number, pending.kind)
+            if key in self._done or len(self._done) > 400:
+                continue
+            self._done.add(key)
+            reader.entry = pending.entry
+            reader.frame = Frame(pending.entry.path, 0)
+            self._guarded(path, lambda p=pending: self._route(p, shared.copy()))  # type: ignore[misc]
+
+    def _route(self, pending: Pending, state: State) -> None:
+        reader = self._reader
+        given = routes.arguments(reader, pending, state)
+        node = _node_of(reader, pending.function)
+        value = calls.call(reader, pending.function, given, UNDEFINED, state, node)
+        if pending.kind == "hono":
+            answers.returned(reader, value, state, node)
+
+
+def _node_of(reader: Reader, function: Value) -> Node:
+    made = reader.functions.get(getattr(function, "number", 0))
+    return made.node if made is not None and made.node is not None else _NOWHERE
+
+
+def _callback(reader: Reader, state: State) -> Value:
+    """Return what a handler may answer by."""
+
+    def answered(_: Reader, given: list[Value], way: State, node: Node) -> Value:
+        if len(given) > 1:
+            answers.returned(reader, given[1], way, node)
+        return UNDEFINED
+
+    return reader.function(Function(None, reader.frame.file, 0, native=answered), state)
+
+
+def _handler(reader: Reader, exports: Value, name: str, state: State) -> list[Value]:
+    """Return the functions that a handler's name stands for: itself, or those that it wraps."""
+    thing = thing_of(exports, state)
+    value: Value = exports
+    if isinstance(thing, Object) and thing.type == "dict":
+        held = thing.known.get(name)
+        inner = thing_of(thing.known.get("default", UNDEFINED), state)
+        if held is None and isinstance(inner, Object):
+            held = inner.known.get(name)
+        if held is None:
+            return []
+        value = held
+    elif not calls.is_function(reader, exports):
+        value = members.get(reader, exports, name, state, None)
+    found: list[Value] = []
+    for option in options(value):
+        if calls.is_function(reader, option):
+            found.append(option)
+        else:
+            found += calls.held_functions(reader, option, state)
+    return found
+
+
+_NAMES = ("handler", "handle", "main", "lambdaHandler", "default")
+
+
+def discover(parsed: Mapping[str, Parsed], texts: Mapping[str, str]) -> list[Entry]:
+    """Return the entries that files show by themselves: those with handlers or routes."""
+    found: list[Entry] = []
+    for path in parsed:
+        text = texts.get(path, "")
+        for name in _NAMES[:4]:
+            if (
+                f"exports.{name} =" in text
+                or f"export const {name} =" in text
+                or (f"export async function {name}(" in text or f"export function {name}(" in text)
+            ):
+                found.append(Entry(path=path, name=name, event="invoke", shape="lambda"))
+        if any(f"'{each}'" in text or f'"{each}"' in text for each in routes.FILES):
+            found.append(Entry(path=path, name="", event="http", shape="route"))
+    return found

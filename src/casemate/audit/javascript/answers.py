@@ -1,0 +1,97 @@
+"""What is answered: pages, redirects, by the methods of frameworks and by objects of Lambda."""
+
+from __future__ import annotations
+
+from casemate.audit.flow.library import contexts
+from casemate.audit.flow.state import Instance, Mapping, State
+from casemate.audit.flow.values import Const, Ref, Text, Unknown, Value, known_text, options
+from casemate.audit.javascript.reader import Reader
+from casemate.audit.javascript.syntax import Node
+from casemate.audit.javascript.values import UNDEFINED, thing_of
+
+RESPONSE = "=response"
+_PAGES = frozenset(("send", "write", "end"))
+
+
+def sent(
+    reader: Reader, name: str, receiver: Value | None, given: list[Value], state: State, node: Node
+) -> None:
+    """Look at what a method of a response of a framework is given."""
+    owner, _, method = name.rpartition(".")
+    if not owner.startswith("response"):
+        return
+    kind = owner.partition(".")[0]
+    first = given[0] if given else UNDEFINED
+    if method in ("redirect", "location"):
+        for value in given[:2]:
+            _told(reader, "redirect", value, f"res.{method}", state, node)
+    elif method in _PAGES or (method == "html" and "hono" in kind):
+        plain = "type('text" in owner or "json" in owner
+        if not plain:
+            _page(reader, first, method, state, node)
+    elif method in ("sendFile", "download", "sendfile"):
+        options_ = thing_of(given[1], state) if len(given) > 1 else None
+        if not (isinstance(options_, Mapping) and "root" in options_.known):
+            _told(reader, "path", first, f"res.{method}", state, node)
+
+
+def _page(reader: Reader, value: Value, method: str, state: State, node: Node) -> None:
+    """A text that is sent is a page, unless the code says what else it is."""
+    for option in options(value):
+        if isinstance(option, Text):
+            first = option.parts[0] if option.parts else ""
+            if isinstance(first, str) and first.lstrip()[:1] in ("{", "[", '"'):
+                continue
+            _told(reader, "markup", option, f"res.{method}", state, node)
+        elif isinstance(option, Unknown) and option.path and option.taints:
+            if all("nosql" in t.safe for t in option.taints):  # a text, and no object
+                _told(reader, "markup", option, f"res.{method}", state, node)
+
+
+def _told(reader: Reader, weakness: str, value: Value, call: str, state: State, node: Node) -> None:
+    taints = contexts.harmful(weakness, value, state, reader.kinds)
+    if taints:
+        reader.report(weakness, call, taints, node)
+
+
+def returned(reader: Reader, value: Value, state: State, node: Node) -> None:
+    """Look at what a handler of Lambda answers."""
+    for option in options(value):
+        thing = thing_of(option, state)
+        if isinstance(thing, Mapping):
+            _answer(reader, thing, state, node)
+        elif isinstance(thing, Instance) and thing.type == "Response()":
+            _response(reader, thing, state, node)
+
+
+def _answer(reader: Reader, answer: Mapping, state: State, node: Node) -> None:
+    body = answer.known.get("body")
+    for field in ("headers", "multiValueHeaders"):
+        headers = answer.known.get(field)
+        for option in options(headers) if headers is not None else ():
+            thing = thing_of(option, state)
+            if isinstance(thing, Mapping):
+                _headers(reader, thing, body, state, node)
+
+
+def _headers(
+    reader: Reader, headers: Mapping, body: Value | None, state: State, node: Node
+) -> None:
+    for name, value in headers.known.items():
+        label = str(name).lower()
+        if label == "location":
+            _told(reader, "redirect", value, "headers.Location", state, node)
+        if label == "content-type" and body is not None:
+            text = known_text(value)
+            if text is not None and ("html" in text or "svg" in text):
+                for option in options(body):
+                    if not isinstance(option, (Const, Ref)):
+                        _told(reader, "markup", option, "the answer", state, node)
+
+
+def _response(reader: Reader, thing: Instance, state: State, node: Node) -> None:
+    given = thing_of(thing.attributes.get("=1", UNDEFINED), state)
+    headers = given.known.get("headers") if isinstance(given, Mapping) else None
+    held = thing_of(headers, state) if headers is not None else None
+    if isinstance(held, Mapping):
+        _headers(reader, held, thing.attributes.get("=0"), state, node)

@@ -1,0 +1,413 @@
+"""What is known of the language's own functions and of a few libraries: what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from casemate.audit.flow import characters, texts
+from casemate.audit.flow.library import safe
+from casemate.audit.flow.state import Instance, Mapping, Sequence, State
+from casemate.audit.flow.values import (
+    ANY_BOOL,
+    ANY_NUMBER,
+    ANY_TEXT,
+    ANYTHING,
+    CLEAN,
+    Const,
+    External,
+    Ref,
+    Taints,
+    Text,
+    Unknown,
+    Value,
+    few,
+    join,
+    known_text,
+    options,
+    text_of,
+)
+from casemate.audit.javascript import calls, members, patterns, sources
+from casemate.audit.javascript.reader import Reader
+from casemate.audit.javascript.syntax import Node
+from casemate.audit.javascript.values import (
+    CLASS,
+    UNDEFINED,
+    Function,
+    thing_of,
+    true_of,
+)
+
+Made = Callable[[Any, list[Value], State, Node], Value | None]
+_MARKUP = frozenset(("<", ">", "'", '"'))
+_ENCODED = characters.all_but("-_.!~*'()%a")
+_QUOTES = frozenset(("'", '"'))
+
+_WITHOUT: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("encodeURIComponent", "querystring.escape"), _ENCODED),
+    "encodeURI": frozenset(("<", ">", '"', " ", "\n", "\r", "|", "`", "{", "}", "\\")),
+    **dict.fromkeys(
+        (
+            *("escape-html", "he.encode", "he.escape", "lodash.escape", "validator.escape"),
+            *("html-entities.encode", "sanitize-html", "xss", "dompurify.sanitize", "escapeHtml"),
+            *("isomorphic-dompurify.sanitize", "lodash.escape", "entities.encodeHTML", "_.escape"),
+            *("underscore.escape", "html-escaper.escape", "DOMPurify.sanitize", "xss.filterXSS"),
+            *("handlebars.escapeExpression", "handlebars.Utils.escapeExpression", "hono/html.html"),
+        ),
+        _MARKUP,
+    ),
+    **dict.fromkeys(
+        ("mysql.escape", "mysql2.escape", "sqlstring.escape", "mysql2/promise.escape", "pg.escapeLiteral",
+         "mysql.escapeId", "mysql2.escapeId", "sqlstring.escapeId", "pg-format", "pg-format.literal",
+         "pg-format.ident", "mysql.format", "mysql2.format", "sqlstring.format",
+         "mysql2/promise.format", "mysql2/promise.escapeId", "pg-format.string"),
+        characters.PLAIN,
+    ),
+    "path.basename": frozenset(("/", "../")),
+    "path.posix.basename": frozenset(("/", "../")),
+    "path.win32.basename": frozenset(("/", "\\", "../")),
+    "sanitize-filename": frozenset(("/", "\\", "../")),
+    **dict.fromkeys(("slugify", "lodash.kebabCase", "lodash.camelCase", "lodash.snakeCase",
+                     "@sindresorhus/slugify"), characters.all_but("-_a")),
+    **dict.fromkeys(("lodash.escapeRegExp", "escape-string-regexp"), frozenset("()*+.[]{}^$|\\")),
+    **dict.fromkeys(("shell-quote.quote", "shell-escape", "shescape.quote", "shescape.escape"),
+                    frozenset(";|&$`\n")),
+    "btoa": characters.all_but("+/=a"),
+}  # fmt: skip
+_SAME_TEXT = frozenset(
+    ("decodeURIComponent", "decodeURI", "unescape", "atob", "querystring.unescape", "he.decode",
+     "structuredClone", "lodash.cloneDeep", "lodash.clone", "util.promisify", "Object.freeze",
+     "Object.seal", "lodash.trim", "lodash.toLower", "Promise.resolve", "lodash.get")
+)  # fmt: skip
+_NUMBERS = frozenset(
+    ("Number", "parseInt", "parseFloat", "Number.parseInt", "Number.parseFloat", "BigInt",
+     "Math.floor", "Math.round", "Math.ceil", "Math.abs", "Math.max", "Math.min", "Math.trunc",
+     "Math.random", "Date.now", "Date.parse", "lodash.toNumber", "lodash.toInteger")
+)  # fmt: skip
+_PARSERS = frozenset(
+    ("JSON.parse", "querystring.parse", "qs.parse", "json5.parse", "js-yaml.load", "yaml.parse",
+     "js-yaml.safeLoad", "Object.fromEntries", "secure-json-parse.parse", "@hapi/bourne.parse",
+     "url.parse", "querystring.decode", "cookie.parse", "papaparse.parse", "xml2js.parseStringPromise",
+     "@aws-sdk/util-dynamodb.unmarshall", "aws-sdk.DynamoDB.Converter.unmarshall", "ini.parse")
+)  # fmt: skip
+
+
+def call(
+    reader: Reader, name: str, given: list[Value], receiver: Value | None, state: State, node: Node
+) -> Value | None:
+    """Return what a known function gives; None if it is not one of these."""
+    found = _TABLE.get(name)
+    if found is not None:
+        return found(reader, given, state, node)
+    first = given[0] if given else UNDEFINED
+    without = _WITHOUT.get(name) or _WITHOUT.get(name.replace("()", ""))
+    if without is not None:
+        taints = texts.derived(few(state.deep(first)), state, name, part=True)
+        kept = frozenset(
+            replace(t, without=t.without | without, seen=(*t.seen, name)[-6:]) for t in taints
+        )
+        return Text((kept,)) if kept else ANY_TEXT
+    if name in _SAME_TEXT:
+        return first
+    if name in _NUMBERS:
+        text = known_text(first)
+        if name in ("Number", "parseInt", "parseFloat") and text is not None and text.isdigit():
+            return Const(int(text[:15]))
+        return ANY_NUMBER
+    if name in _PARSERS:
+        return _parsed(first, state)
+    if name.startswith("Buffer.from()") or name.startswith("Buffer.alloc"):
+        return first if name == "Buffer.from" else ANYTHING
+    return None
+
+
+def made(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> Value | None:
+    """Return an object of one of the language's own classes; None if it is another."""
+    first = given[0] if given else UNDEFINED
+    if name in ("URL", "url.URL"):
+        value = first
+        if len(given) > 1:
+            value = texts.concatenated(given[1], first, state)
+            if not _absolute(first):
+                value = given[1] if not state.deep(first) else _joined_url(given[1], first, state)
+        attributes = {"=0": first, texts.TEXT: value, "href": value}
+        return reader.new(Instance(0, attributes, "URL()"), state)
+    if name == "RegExp":
+        flags = given[1] if len(given) > 1 else Const("")
+        return reader.new(Instance(0, {"=source": first, "=flags": flags}, "RegExp()"), state)
+    if name in ("Set", "WeakSet"):
+        known, each = patterns.elements(reader, first, state, node)
+        items = tuple(known) if known is not None else None
+        return reader.new(Sequence(items, None if items is not None else each, "set"), state)
+    if name in ("Map", "WeakMap", "Headers"):
+        return _map(reader, first, state, node)
+    if name == "Array":
+        return reader.new(
+            Sequence(
+                tuple(given) if len(given) != 1 else None, ANYTHING if len(given) == 1 else None
+            ),
+            state,
+        )
+    if name == "Promise":
+        return _promise(reader, first, state, node)
+    if name in ("Date", "Error", "Object", "TypeError", "Number", "Proxy"):
+        return ANYTHING if name != "Error" else Unknown(CLEAN, "Error()")
+    if name == "String":
+        return _string(reader, given, state, node)
+    return None
+
+
+def _absolute(value: Value) -> bool:
+    """Return whether a text may be a whole address, whatever base it is given with."""
+    text = known_text(value)
+    if text is not None:
+        return "://" in text
+    first = value.parts[0] if isinstance(value, Text) and value.parts else ""
+    return isinstance(value, Unknown) or not isinstance(first, str)
+
+
+def _joined_url(base: Value, value: Value, state: State) -> Value:
+    return texts.concatenated(base, value, state)
+
+
+def _map(reader: Reader, first: Value, state: State, node: Node) -> Value:
+    known: dict[object, Value] = {}
+    rest: list[Value] = []
+    pairs, each = patterns.elements(reader, first, state, node)
+    for pair in pairs if pairs is not None else [each]:
+        parts, _ = patterns.elements(reader, pair, state, node)
+        if parts is not None and len(parts) == 2 and isinstance(parts[0], Const):
+            known[str(parts[0].value)] = parts[1]
+        elif parts is not None and len(parts) == 2:
+            rest.append(parts[1])
+        elif pair != UNDEFINED:
+            rest.append(pair)
+    made_ = Mapping(known, join(*rest) if rest else None, type="map", open=bool(rest))
+    return reader.new(made_, state)
+
+
+def _promise(reader: Reader, first: Value, state: State, node: Node) -> Value:
+    """Read `new Promise((resolve, reject) => ...)`: it is what it is resolved with."""
+    found: list[Value] = []
+
+    def resolve(_: Any, given: list[Value], way: State, __: Node) -> Value:
+        found.append(way.baked(given[0]) if given else UNDEFINED)
+        return UNDEFINED
+
+    made_ = reader.function(Function(None, reader.frame.file, 0, native=resolve), state)
+    reject = External("reject")
+    if calls.is_function(reader, first):
+        calls.call(reader, first, [made_, reject], UNDEFINED, state, node)
+    return join(*found) if found else ANYTHING
+
+
+def _string(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    value = given[0] if given else Const("")
+    text = calls.as_text(reader, value, state)
+    if isinstance(text, Unknown):
+        safe_ = frozenset(replace(t, safe=t.safe | {"nosql", "attributes"}) for t in text.taints)
+        return Text((safe_,)) if safe_ else ANY_TEXT
+    return text
+
+
+def _parsed(first: Value, state: State) -> Value:
+    found = []
+    for option in options(first):
+        if isinstance(option, Unknown):
+            found.append(sources.parsed(option))
+        elif isinstance(option, Const):
+            found.append(ANYTHING)
+        else:
+            taints = few(
+                replace(t, safe=t.safe - sources.NO_OBJECT, without=frozenset())
+                for t in texts.derived(state.deep(option), state, "parsed", part=True)
+            )
+            found.append(Unknown(taints, "", "the data" if taints else ""))
+    return join(*found) if found else ANYTHING
+
+
+def _stringify(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    taints = few(state.deep(given[0])) if given else CLEAN
+    inner = frozenset(
+        replace(t, without=t.without | {"\n", "\r"}, safe=t.safe | {"nosql"})
+        for t in texts.derived(taints, state, "JSON.stringify", part=True)
+    )
+    return Text(('"', inner, '"')) if inner else ANY_TEXT
+
+
+def _path_join(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    parts: list[str | Taints] = []
+    for number, each in enumerate(given):
+        parts += ["/"] if number else []
+        parts += [_normal(p, state) for p in texts.parts_of(each, state)]
+    return text_of(parts)
+
+
+def _normal(part: str | Taints, state: State) -> str | Taints:
+    if isinstance(part, str):
+        return part
+    out = []
+    for taint in part:
+        without, safe_ = state.known_of(taint)
+        out.append(replace(taint, without=without, safe=safe_ | {safe.NORMAL}))
+    return few(out)
+
+
+def _path_resolve(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    """Return a path made absolute: a part that begins with `/` takes the place of all before."""
+    last = next((n for n in range(len(given) - 1, -1, -1) if state.deep(given[n])), None)
+    if last is None:
+        return _path_join(reader, given, state, node)
+    parts = [_normal(p, state) for p in texts.parts_of(given[last], state)]
+    rootless = parts and not isinstance(parts[0], str) and not _without_root(parts[0], state)
+    if rootless or last == 0:
+        rest = given[last + 1 :]
+        tail: list[str | Taints] = []
+        for each in rest:
+            tail += ["/", *texts.parts_of(each, state)]
+        return text_of([*parts, *tail])
+    return _path_join(reader, given, state, node)
+
+
+def _without_root(taints: Taints, state: State) -> bool:
+    return all("/" in state.known_of(t)[0] for t in taints)
+
+
+def _relative(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    taints = few(state.deep(given[1])) if len(given) > 1 else CLEAN
+    return Unknown(texts.derived(taints, state, "relative", part=True), "=relative")
+
+
+def _keys(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    known, each = members.keys_of(given[0] if given else UNDEFINED, state)
+    made_ = Sequence(tuple(known)) if known is not None else Sequence(None, each)
+    return reader.new(made_, state)
+
+
+def _values(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    value = given[0] if given else UNDEFINED
+    thing = thing_of(value, state)
+    if isinstance(thing, Mapping):
+        held = [v for k, v in thing.known.items() if k != CLASS]
+        if thing.rest is None:
+            return reader.new(Sequence(tuple(held)), state)
+        return reader.new(Sequence(None, join(*held, thing.rest)), state)
+    return reader.new(Sequence(None, patterns.elements(reader, value, state, node)[1]), state)
+
+
+def _entries(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    value = given[0] if given else UNDEFINED
+    thing = thing_of(value, state)
+    pairs: list[Value] = []
+    if isinstance(thing, Mapping):
+        for key, each in thing.known.items():
+            if key != CLASS:
+                pairs.append(reader.new(Sequence((Const(key), each)), state))
+        if thing.rest is None:
+            return reader.new(Sequence(tuple(pairs)), state)
+    _, key_ = members.keys_of(value, state)
+    _, each_ = patterns.elements(reader, value, state, node)
+    held = thing.rest if isinstance(thing, Mapping) and thing.rest is not None else each_
+    pairs.append(reader.new(Sequence((key_, held)), state))
+    return reader.new(Sequence(None, join(*pairs)), state)
+
+
+def _assign(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    target = given[0] if given else UNDEFINED
+    thing = thing_of(target, state)
+    if not isinstance(thing, Mapping) or not isinstance(target, Ref):
+        return join(*given) if given else UNDEFINED
+    known, rest = dict(thing.known), [thing.rest] if thing.rest is not None else []
+    is_open = thing.open
+    for each in given[1:]:
+        for option in options(each):
+            other = thing_of(option, state)
+            if isinstance(other, Mapping):
+                known.update({k: v for k, v in other.known.items() if k != CLASS})
+                rest += [other.rest] if other.rest is not None else []
+                is_open = is_open or other.open
+            elif option != UNDEFINED:
+                rest.append(option)
+                is_open = True
+    state.things[target.number] = replace(
+        thing, known=known, rest=join(*rest) if rest else None, open=is_open
+    )
+    return target
+
+
+def _all(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    known, each = patterns.elements(reader, given[0] if given else UNDEFINED, state, node)
+    made_ = Sequence(tuple(known)) if known is not None else Sequence(None, each)
+    return reader.new(made_, state)
+
+
+def _any(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    return patterns.elements(reader, given[0] if given else UNDEFINED, state, node)[1]
+
+
+def _array_from(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    made_ = _all(reader, given, state, node)
+    if len(given) > 1 and isinstance(made_, Ref):
+        return calls.call_method(reader, made_, "map", [given[1]], state, node)
+    return made_
+
+
+def _array_of(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    return reader.new(Sequence(tuple(given)), state)
+
+
+def _create(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    return reader.new(Mapping({}), state)
+
+
+def _boolean(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    known = true_of(given[0], state) if given else False
+    return ANY_BOOL if known is None else Const(known)
+
+
+def _format(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    taints = few(t for each in given for t in state.deep(each))
+    first = known_text(given[0]) if given else None
+    return Text((first or "", taints)) if taints else ANY_TEXT
+
+
+def _buffer(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    value = given[0] if given else UNDEFINED
+    taints = frozenset(replace(t, without=frozenset()) for t in few(state.deep(value)))
+    if isinstance(value, Unknown) and value.path:
+        return Unknown(taints, "", value.path)
+    return Unknown(taints)
+
+
+def _number_of(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    return ANY_BOOL
+
+
+_TABLE: dict[str, Made] = {
+    "String": _string,
+    "JSON.stringify": _stringify,
+    "path.join": _path_join,
+    "path.posix.join": _path_join,
+    "path.normalize": _path_join,
+    "path.resolve": _path_resolve,
+    "fs.realpathSync": _path_resolve,
+    "path.relative": _relative,
+    "Object.keys": _keys,
+    "Reflect.ownKeys": _keys,
+    "Object.getOwnPropertyNames": _keys,
+    "Object.values": _values,
+    "Object.entries": _entries,
+    "Object.assign": _assign,
+    "Object.create": _create,
+    "Promise.all": _all,
+    "Promise.allSettled": _all,
+    "Promise.race": _any,
+    "Promise.any": _any,
+    "Array.from": _array_from,
+    "Array.of": _array_of,
+    "Boolean": _boolean,
+    "util.format": _format,
+    "Buffer.from": _buffer,
+    "Array.isArray": _number_of,
+}

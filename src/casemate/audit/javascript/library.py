@@ -1,0 +1,263 @@
+"""Calls of libraries: sinks looked at, data made safe, functions called back, what is returned."""
+
+from __future__ import annotations
+
+from casemate.audit.flow.library import contexts
+from casemate.audit.flow.state import Instance, Mapping, Sequence, State
+from casemate.audit.flow.values import (
+    ANYTHING,
+    CLEAN,
+    Const,
+    Method,
+    Ref,
+    Taints,
+    Text,
+    Unknown,
+    Value,
+    few,
+    known_text,
+    options,
+    shallow,
+)
+from casemate.audit.javascript import answers, calls, known, members, routes, sinks
+from casemate.audit.javascript.reader import Reader
+from casemate.audit.javascript.syntax import Node
+from casemate.audit.javascript.values import (
+    REACHED,
+    UNDEFINED,
+    name_of,
+    thing_of,
+)
+
+_LONGEST = 200
+_SQL_WORDS = ("select ", "insert ", "update ", "delete ", "where ", "order by", "drop ", "call ")
+_BY_NAME = frozenset(("query", "execute", "raw", "rawQuery", "executeSql", "$queryRawUnsafe"))
+_QUIET = frozenset(
+    (
+        *("console", "Math", "Number", "Date", "Symbol", "process", "crypto", "os", "perf_hooks"),
+        *("uuid", "nanoid", "bcrypt", "bcryptjs", "performance", "clearTimeout", "winston", "pino"),
+        *("@aws-lambda-powertools/logger", "@aws-lambda-powertools/tracer", "fs", "fs-extra"),
+        *("@aws-lambda-powertools/metrics", "child_process", "jsonwebtoken", "nodemailer", "redis"),
+        *("aws-sdk", "ioredis", "stripe", "twilio", "@sendgrid/mail", "moment", "dayjs", "luxon"),
+    )
+)
+"""Packages whose results have nothing of what they were given, for what is looked at here."""
+
+
+def call(reader: Reader, function: Value, given: list[Value], state: State, node: Node) -> Value:
+    """Return what a call of something of a library gives."""
+    name = name_of(function, state)
+    receiver = function.receiver if isinstance(function, Method) else None
+    if not name:
+        return _of_unknown(reader, function, receiver, given, state, node)
+    reader.watcher.called(reader, name, given, receiver, state, node, False)
+    found = routes.registered(reader, name, receiver, given, state, node)
+    if found is not None:
+        return found
+    answers.sent(reader, name, receiver, given, state, node)
+    _looked_at(reader, name, given, state, node)
+    made = known.call(reader, name, given, receiver, state, node)
+    if made is not None:
+        return made
+    _called_back(reader, name, given, state, node)
+    return _result(reader, name, receiver, given, state)
+
+
+def make(reader: Reader, of: Value, given: list[Value], state: State, node: Node) -> Value:
+    """Return an object of a class of a library."""
+    name = name_of(of, state)
+    if not name:
+        return Unknown(few(t.doubted() for each in given for t in state.deep(each)))
+    reader.watcher.called(reader, name, given, None, state, node, True)
+    _looked_at(reader, name, given, state, node)
+    made = known.made(reader, name, given, state, node)
+    if made is not None:
+        return made
+    _called_back(reader, name, given, state, node)
+    return instance(reader, name, given, state)
+
+
+def tagged(
+    reader: Reader, name: str, given: Node, holes: list[Value], state: State, node: Node
+) -> Value:
+    """Return what a tagged template gives: a statement with parameters, a text with escapes."""
+    reader.watcher.called(reader, name, holes, None, state, node, False)
+    if name in ("String.raw", "dedent", "outdent", "endent"):
+        return reader.evaluate(given, state)
+    return Unknown(CLEAN, f"{name}()"[:_LONGEST])
+
+
+def instance(reader: Reader, name: str, given: list[Value], state: State) -> Value:
+    """Return an object that keeps what it was made with."""
+    attributes = {f"={number}": each for number, each in enumerate(given[:6])}
+    held = few(t.doubted() for each in given for t in state.deep(each))
+    type = name if name.endswith("()") else f"{name}()"
+    return reader.new(Instance(0, attributes, type[:_LONGEST], held), state)
+
+
+def _result(
+    reader: Reader, name: str, receiver: Value | None, given: list[Value], state: State
+) -> Value:
+    package, _ = sinks.split(name)
+    quiet = (
+        package in _QUIET
+        or package in sinks.IS_DATABASE
+        or package in sinks.IS_CLIENT
+        or package.startswith(("@aws-sdk/", "aws-"))
+    )
+    objects = any(isinstance(each, Ref) for each in given)
+    if objects and not quiet:
+        return instance(reader, name, given, state)
+    if quiet and (not given or name.count("(") > 4):
+        return Unknown(CLEAN, f"{name}()"[:_LONGEST])
+    if quiet:
+        if any(word in name for word in ("aws-sdk", "createPool", "createConnection", "create")):
+            attributes = {f"={number}": each for number, each in enumerate(given[:6])}
+            return reader.new(Instance(0, attributes, f"{name}()"[:_LONGEST]), state)
+        return Unknown(CLEAN, f"{name}()"[:_LONGEST])
+    held = thing_of(receiver, state) if receiver is not None else None
+    more = held.held if isinstance(held, Instance) else CLEAN
+    taints = few(t.doubted() for t in (*more, *(t for g in given for t in state.deep(g))))
+    return Unknown(taints, f"{name}()"[:_LONGEST])
+
+
+def _of_unknown(
+    reader: Reader, function: Value, receiver: Value | None, given: list[Value], state: State,
+    node: Node,
+) -> Value:  # fmt: skip
+    """Return what a call gives of which it is not known what is called."""
+    method = function.name if isinstance(function, Method) else ""
+    callee = node.get("function")
+    if not method and callee is not None and callee.kind == "member_expression":
+        name = callee.get("property")
+        method = name.text if name is not None else ""
+    reader.watcher.unknown(reader, method, given, state, node)
+    if method in _BY_NAME and given and function != UNDEFINED:
+        _by_name(reader, method, given[0], state, node)
+    for each in given:
+        if calls.is_function(reader, each):
+            calls.given_back(reader, each, [ANYTHING, ANYTHING], state, node)
+    taints = few(
+        t.doubted() for t in (*shallow(function), *(t for each in given for t in state.deep(each)))
+    )
+    if isinstance(function, Unknown) and function.type == REACHED:
+        return Unknown(function.taints)
+    return Unknown(taints)
+
+
+def _by_name(reader: Reader, method: str, first: Value, state: State, node: Node) -> None:
+    """Look at a statement that something runs of which only the name of its method is known."""
+    for option in options(first):
+        if not isinstance(option, Text):
+            continue
+        text = "".join(part for part in option.parts if isinstance(part, str)).lower()
+        if any(word in text for word in _SQL_WORDS):
+            taints = contexts.harmful("sql", option, state, reader.kinds)
+            if taints:
+                reader.report("sql", method, taints, node, "medium")
+
+
+def _looked_at(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> None:
+    """Report what comes to a sink."""
+    for sink in sinks.of(name):
+        for place in sink.places:
+            for value in _at(place, given, reader, state, node):
+                taints = _harmful(reader, sink.weakness, value, name, state)
+                if taints:
+                    call = _shown(name)
+                    reader.report(sink.weakness, call, taints, node, sink.confidence)
+                    break
+    if name in ("child_process.spawn", "child_process.spawnSync", "child_process.execFile",
+                "child_process.execFileSync"):  # fmt: skip
+        _shelled(reader, name, given, state, node)
+
+
+def _shown(name: str) -> str:
+    return name.replace("()", "", 1) if name.count("()") == 1 and name.endswith("()") else name
+
+
+def _harmful(reader: Reader, weakness: str, value: Value, name: str, state: State) -> Taints:
+    if weakness == "template" and not isinstance(value, (Text, Unknown)):
+        return CLEAN
+    if weakness == "code" and name in ("setTimeout", "setInterval", "setImmediate"):
+        value_ = [each for each in options(value) if isinstance(each, Text)]
+        return few(t for v in value_ for t in contexts.harmful(weakness, v, state, reader.kinds))
+    if weakness == "sql" and isinstance(thing_of(value, state), Mapping):
+        return CLEAN
+    if weakness == "nosql" and isinstance(value, Text):
+        return few(t for t in contexts.harmful("sql", value, state, reader.kinds))
+    return contexts.harmful(weakness, value, state, reader.kinds)
+
+
+def _shelled(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> None:
+    """Look at a program that is started by a shell: its list is a command line."""
+    shell: Value = UNDEFINED
+    for each in given[1:]:
+        thing = thing_of(each, state)
+        if isinstance(thing, Mapping) and "shell" in thing.known:
+            shell = thing.known["shell"]
+    program = known_text(given[0]) if given else None
+    by_list = given[1] if len(given) > 1 else UNDEFINED
+    thing = thing_of(by_list, state)
+    asked = (
+        program is not None
+        and program.rpartition("/")[2] in ("sh", "bash", "cmd", "cmd.exe", "powershell", "zsh")
+        and isinstance(thing, Sequence)
+    )
+    if not asked and not (isinstance(shell, Const) and shell.value):
+        return
+    for value in (given[0], by_list) if given else ():
+        taints = contexts.harmful("command", value, state, reader.kinds)
+        if taints:
+            reader.report("command", name, taints, node)
+            return
+
+
+def _at(place: str, given: list[Value], reader: Reader, state: State, node: Node) -> list[Value]:
+    """Return what stands at a place of the arguments."""
+    number, _, path = place.partition(".")
+    later = number.endswith("+")
+    at = int(number.removesuffix("+"))
+    if at >= len(given):
+        return []
+    values = given[at:] if later else [given[at]]
+    if not path:
+        return values
+    for name in path.split("."):
+        found: list[Value] = []
+        for value in values:
+            for option in options(value):
+                thing = thing_of(option, state)
+                plain = name.removesuffix("[]")
+                if isinstance(thing, Mapping):
+                    held = thing.known.get(plain, thing.rest)
+                elif isinstance(option, Unknown) and option.taints and option.path:
+                    held = members.get(reader, option, plain, state, node)
+                else:
+                    held = None
+                if held is not None and name.endswith("[]"):
+                    inner = thing_of(held, state)
+                    found += list(inner.items or ()) if isinstance(inner, Sequence) else [held]
+                elif held is not None:
+                    found.append(held)
+        values = found
+    return values
+
+
+def _called_back(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> None:
+    """Call the functions that a library was given: with what it is, is not known."""
+    for each in given:
+        if calls.is_function(reader, each):
+            calls.given_back(reader, each, [ANYTHING, ANYTHING, ANYTHING], state, node)
+        elif isinstance(thing_of(each, state), (Mapping, Sequence)):
+            thing = thing_of(each, state)
+            inner = (
+                list(thing.known.values())
+                if isinstance(thing, Mapping) and thing.type != "function"
+                else list(thing.items or ())
+                if isinstance(thing, Sequence)
+                else []
+            )
+            for one in inner[:40]:
+                if calls.is_function(reader, one):
+                    calls.given_back(reader, one, [ANYTHING, ANYTHING], state, node)

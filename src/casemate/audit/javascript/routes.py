@@ -1,0 +1,81 @@
+"""Routes that code declares to a framework, and what the framework calls them with."""
+
+from __future__ import annotations
+
+from casemate.audit.flow.results import Entry
+from casemate.audit.flow.state import Sequence, State
+from casemate.audit.flow.values import CLEAN, External, Unknown, Value, known_text, options
+from casemate.audit.javascript import calls, sources
+from casemate.audit.javascript.reader import Pending, Reader
+from casemate.audit.javascript.syntax import Node
+from casemate.audit.javascript.values import thing_of
+
+_KINDS = {
+    "express": "express",
+    "lambda-api": "express",
+    "restify": "express",
+    "polka": "express",
+    "fastify": "express",
+    "router": "express",
+    "@koa/router": "koa",
+    "koa-router": "koa",
+    "koa": "koa",
+    "hono": "hono",
+    "express-promise-router": "express",
+}
+_METHODS = frozenset(
+    ("get", "post", "put", "patch", "delete", "del", "all", "use", "options", "head", "param", "on")
+)
+FILES = frozenset((*_KINDS, "@hono/zod-openapi"))
+_MAX = 400
+
+
+def registered(
+    reader: Reader, name: str, receiver: Value | None, given: list[Value], state: State, node: Node
+) -> Value | None:
+    """Take the functions of a route; None if the call declares none."""
+    package, _, _ = name.partition(".")
+    package = package.removesuffix("()")
+    kind = _KINDS.get("/".join(package.split("/")[:2]) if package[:1] == "@" else package)
+    method = name.rpartition(".")[2]
+    if kind is None or method not in _METHODS or "()" not in name:
+        return None
+    path = known_text(given[0]) if given else None
+    for each in given[:40]:
+        for option in _functions(reader, each, state):
+            if len(reader.pending) < _MAX and reader.entry is not None:
+                entry = Entry(
+                    path=reader.frame.file,
+                    name=f"{method.upper()} {path or ''}".strip()[:120],
+                    event="http",
+                    shape="route",
+                )
+                reader.pending.append(Pending(option, entry, kind))
+    return receiver if receiver is not None else Unknown(CLEAN, name.rpartition(".")[0])
+
+
+def _functions(reader: Reader, value: Value, state: State) -> list[Value]:
+    found: list[Value] = []
+    for option in options(value):
+        thing = thing_of(option, state)
+        if calls.is_function(reader, option):
+            found.append(option)
+        elif isinstance(thing, Sequence):
+            found += [e for item in thing.items or () for e in _functions(reader, item, state)]
+        else:
+            found += calls.held_functions(reader, option, state)
+    return found
+
+
+def arguments(reader: Reader, pending: Pending, state: State) -> list[Value]:
+    """Return what a framework calls a function with."""
+    request = sources.request("req" if pending.kind == "express" else "ctx", pending.kind)
+    if pending.kind == "express":
+        function = pending.function
+        made = reader.functions.get(getattr(function, "number", 0))
+        parameters = made.node.get("parameters") if made is not None and made.node else None
+        response: Value = External("response")
+        if parameters is not None and len(parameters.kids) == 4:  # it takes errors
+            return [Unknown(), request, response, External("next")]
+        return [request, response, External("next")]
+    return [request, External("next")]

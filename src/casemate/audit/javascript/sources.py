@@ -1,0 +1,123 @@
+"""Where outside data enters: events, requests, and their parts, each a source of its own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from casemate.audit.flow.library.sources import TRUSTED_ENDS
+from casemate.audit.flow.values import CLEAN, Taint, Unknown, Value
+from casemate.audit.javascript.reader import Reader
+from casemate.audit.javascript.syntax import Node
+
+_LONGEST = 200
+_KEY = re.compile(r"\['(\w{1,64})'\]")
+_TRUSTED = tuple(_KEY.sub(r".\1", each) for each in TRUSTED_ENDS) + (
+    *(".requestContext.requestId", ".requestContext.http.method", ".identity.sourceIp"),
+    *(".connectionId", ".awsRequestId", ".length", ".req.method", ".req.ip", ".req.protocol"),
+)
+_SHORT = (".method", ".account", ".region", ".resource")
+"""Of those: a body may have a field of that name."""
+_TEXTS = re.compile(
+    r"\.(?:queryStringParameters|pathParameters|headers|stageVariables|params|cookies|key)\.[^.\[]{1,80}$"
+    r"|\.(?:body|rawPath|path|rawQueryString|originalUrl|url|key)$"
+    r"|\.(?:multiValueQueryStringParameters|multiValueHeaders)\.[^.\[]{1,80}\[\]$"
+)
+"""Parts that are texts: no objects, whatever the caller sends."""
+NO_OBJECT = frozenset(("nosql",))
+
+REQUEST = {
+    "express": (
+        *("query", "params", "body", "headers", "cookies", "signedCookies", "url", "originalUrl"),
+        *("path", "hostname", "host", "rawBody", "files", "file", "apiGateway", "rawHeaders"),
+        *("querystring", "subdomains", "rawTrailers"),
+    ),
+    "koa": (
+        *("query", "params", "request", "headers", "header", "url", "originalUrl", "path"),
+        *("querystring", "hostname", "host", "href", "search", "body", "rawBody"),
+    ),
+}
+"""Properties of requests that their sender chooses."""
+_METHODS = frozenset(
+    (
+        *("get", "header", "param", "query", "queries", "json", "text", "parseBody", "formData"),
+        *("raw", "valid", "arrayBuffer", "blob", "cookie"),
+    )
+)
+
+
+def event(reader: Reader, kind: str, name: str, node: Node) -> Value:
+    """Return the event of a handler."""
+    if kind == "schedule":
+        return Unknown()
+    taint = reader.source(kind, name, node)
+    return Unknown(frozenset((taint,)), "", name)
+
+
+def request(name: str, kind: str) -> Value:
+    """Return a request, or the context of one, of a framework."""
+    return Unknown(CLEAN, f"={kind}", name)
+
+
+def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
+    """Return a part of outside data: a source of its own, so that a check of one is of one."""
+    path = f"{value.path}{name}"
+    if len(path) > _LONGEST:
+        return Unknown(value.taints, "", value.path)
+    if path.endswith(_TRUSTED) and not (
+        path.endswith(_SHORT) and ".requestContext" not in path and path.count(".") != 1
+    ):
+        return Unknown(CLEAN)
+    text = _TEXTS.search(path) is not None and "body." not in path
+    taints: set[Taint] = set()
+    for taint in value.taints:
+        new = reader.source(reader.kinds[taint.source], path, node, path)
+        safe = taint.safe | NO_OBJECT if text else taint.safe
+        taints.add(replace(taint, source=new.source, forms=new.forms, trail=new.trail, safe=safe))
+    return Unknown(frozenset(taints), "", path)
+
+
+def of_request(reader: Reader, value: Unknown, name: str, node: Node) -> Value | None:
+    """Return a property of a request; None if the value is none."""
+    kind = value.type.removeprefix("=")
+    if value.type == value.type.removeprefix("=") or kind not in ("express", "koa", "hono"):
+        return None
+    if kind == "koa" and name == "request":
+        return request(f"{value.path}.request", "koa")
+    if kind == "hono":
+        if name in ("req", "raw"):
+            return request(f"{value.path}.{name}", "hono")
+        return begin(reader, f"{value.path}.{name}", node) if name in ("url", "path") else Unknown()
+    if name in REQUEST[kind]:
+        return begin(reader, f"{value.path}.{name}", node)
+    return Unknown()
+
+
+def called(reader: Reader, value: Unknown, name: str, key: str | None, node: Node) -> Value | None:
+    """Return what a method of a request gives; None if the value is none."""
+    if value.type not in ("=express", "=koa", "=hono") or name not in _METHODS:
+        return None
+    path = f"{value.path}.{name}"
+    if key is not None:
+        path = f"{value.path}.params.{key}"
+    return begin(reader, path, node)
+
+
+def begin(reader: Reader, what: str, node: Node) -> Value:
+    """Return what the sender of a request chose."""
+    what = what[:_LONGEST]
+    taint = reader.source("http", what, node, what)
+    if _TEXTS.search(what) is not None and not what.endswith(".body"):
+        taint = replace(taint, safe=NO_OBJECT)
+    return Unknown(frozenset((taint,)), "", what)
+
+
+def parsed(value: Value) -> Value:
+    """Return what JSON of outside data may be: anything of any shape."""
+    if isinstance(value, Unknown):
+        taints = frozenset(
+            replace(taint, safe=taint.safe - NO_OBJECT, without=frozenset())
+            for taint in value.taints
+        )
+        return Unknown(taints, "", value.path)
+    return value
