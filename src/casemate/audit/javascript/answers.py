@@ -59,7 +59,13 @@ def returned(reader: Reader, value: Value, state: State, node: Node) -> None:
     for option in options(value):
         thing = thing_of(option, state)
         if isinstance(thing, Mapping):
-            _answer(reader, thing, state, node)
+            file, place = reader.made.get(getattr(option, "number", 0), ("", node))
+            outer = reader.frame.file
+            reader.frame.file = file or outer
+            try:
+                _answer(reader, thing, state, place)
+            finally:
+                reader.frame.file = outer
         elif isinstance(thing, Instance) and thing.type == "Response()":
             _response(reader, thing, state, node)
 

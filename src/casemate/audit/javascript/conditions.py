@@ -22,7 +22,14 @@ from casemate.audit.flow.values import (
 from casemate.audit.javascript import calls, members, patterns, scopes
 from casemate.audit.javascript.reader import Reader, Ways
 from casemate.audit.javascript.syntax import Node
-from casemate.audit.javascript.values import CLASS, UNDEFINED, name_of, thing_of, true_of
+from casemate.audit.javascript.values import (
+    ALL_BUT_NAMES,
+    CLASS,
+    UNDEFINED,
+    name_of,
+    thing_of,
+    true_of,
+)
 
 _ALL = frozenset((EVERY,))
 _NONE: frozenset[str] = frozenset()
@@ -148,7 +155,7 @@ def _binary(reader: Reader, node: Node, state: State) -> Ways | None:
         return (no, yes) if sign in ("!==", "!=") else (yes, no)
     if sign == "in":
         one, other = reader.evaluate(left, state), reader.evaluate(right, state)
-        return _member_of(one, other, state)
+        return _member_of(one, other, state, by_name=True)
     if sign in ("<", ">", "<=", ">="):
         one, other = reader.evaluate(left, state), reader.evaluate(right, state)
         searched = _searched(reader, left, sign, other, state)
@@ -365,10 +372,10 @@ def trusted(receiver: Value, state: State) -> bool:
     return False
 
 
-def _member_of(key: Value, owner: Value, state: State) -> Ways:
+def _member_of(key: Value, owner: Value, state: State, *, by_name: bool = False) -> Ways:
     no = state.copy()
     if trusted(owner, state) and not isinstance(key, Const):
-        learned(state, key, _NONE, _ALL)
+        learned(state, key, _NONE, ALL_BUT_NAMES if by_name else _ALL)
     return state, no
 
 
@@ -378,7 +385,7 @@ def _looked_up(reader: Reader, node: Node, state: State) -> Ways:
     key = reader.evaluate(node.get("index"), state)
     thing = thing_of(value, state)
     if isinstance(thing, Mapping) and shallow(key) and thing.known.keys() - {CLASS}:
-        return _member_of(key, value, state)
+        return _member_of(key, value, state, by_name=True)
     return by_truth(members.item(reader, value, key, state, node), state)
 
 
@@ -402,8 +409,23 @@ def _matched(expression: Value, value: Value, state: State) -> Ways:
             host = rest.partition("/")[0]
             if "/" in rest and host and not set(host) & set("*+[(|?"):
                 learned(state, value, _NONE, _ADDRESS)
-    learned(no, value, safe.replacing(plain, ""), _NONE)
+    learned(no, value, gone_by(plain, ""), _NONE)
     return state, no
+
+
+def gone_by(pattern: str, by: str) -> frozenset[str]:
+    """Return what cannot be in a text any more in which all matches are replaced."""
+    alone = pattern.removeprefix("\\") if len(pattern) == 2 else pattern
+    if alone == "." and pattern != "\\.":
+        return _NONE
+    if len(alone) == 1:
+        return frozenset((alone,)) - set(by)
+    if all(len(each.removeprefix("\\")) == 1 for each in pattern.split("|")):
+        return frozenset(each.removeprefix("\\") for each in pattern.split("|")) - set(by)
+    plain = {"\\.\\.": "..", "\\.\\.\\/": "../", "\\.\\./": "../"}.get(pattern)
+    if plain is not None and not by:
+        return frozenset((plain,)) if plain == ".." else _NONE  # `....//` becomes `../`
+    return safe.replacing(pattern, by)
 
 
 def _begins(receiver: Value, first: Value, state: State) -> Ways:

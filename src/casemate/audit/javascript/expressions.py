@@ -113,6 +113,7 @@ def _object(reader: Reader, node: Node, state: State) -> Value:
     keys: set[object] = set()
     is_open = False
     made = reader.new(Mapping({}), state)
+    reader.made[made.number] = (reader.frame.file, node)
     for kid in node.kids:
         if kid.kind == "pair":
             key = _key(reader, kid.get("key"), state)

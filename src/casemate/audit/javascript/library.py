@@ -23,7 +23,6 @@ from casemate.audit.javascript import answers, calls, known, members, routes, si
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import (
-    REACHED,
     UNDEFINED,
     name_of,
     thing_of,
@@ -105,6 +104,8 @@ def _result(
         or package in sinks.IS_CLIENT
         or package.startswith(("@aws-sdk/", "aws-"))
     )
+    if receiver is not None and calls.held_functions(reader, receiver, state):
+        return receiver  # `middy(handler).use(...)`: what wraps a function goes on wrapping it
     objects = any(isinstance(each, Ref) for each in given)
     if objects and not quiet:
         return instance(reader, name, given, state)
@@ -137,12 +138,10 @@ def _of_unknown(
     for each in given:
         if calls.is_function(reader, each):
             calls.given_back(reader, each, [ANYTHING, ANYTHING], state, node)
-    taints = few(
-        t.doubted() for t in (*shallow(function), *(t for each in given for t in state.deep(each)))
-    )
-    if isinstance(function, Unknown) and function.type == REACHED:
-        return Unknown(function.taints)
-    return Unknown(taints)
+    reached = isinstance(function, Unknown) and function.type == REACHED
+    of_itself = CLEAN if reached else shallow(function)
+    of_given = (t for each in given for t in state.deep(each))
+    return Unknown(few(t.doubted() for t in (*of_itself, *of_given)))
 
 
 def _by_name(reader: Reader, method: str, first: Value, state: State, node: Node) -> None:

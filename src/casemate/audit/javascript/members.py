@@ -11,6 +11,7 @@ from casemate.audit.flow.values import (
     ANY_NUMBER,
     ANYTHING,
     CLEAN,
+    EVERY,
     Const,
     External,
     Method,
@@ -28,6 +29,7 @@ from casemate.audit.javascript import sources
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import (
+    ALL_BUT_NAMES,
     CLASS,
     PROTOTYPE,
     REACHED,
@@ -197,13 +199,13 @@ def _item(reader: Reader, value: Value, key: Value, state: State, node: Node) ->
         held = [v for k, v in thing.known.items() if k != CLASS]
         every = join(*held, *([thing.rest] if thing.rest is not None else []), UNDEFINED)
         chosen = frozenset(
-            t
+            replace(t, safe=t.safe | ALL_BUT_NAMES)
             for t in shallow(key)
-            if "attributes" not in (s := state.known_of(t)[1]) and "*" not in s
+            if not {"attributes", EVERY} & state.known_of(t)[1]
         )
         if thing.open or not held:
             every = join(every, ANYTHING)
-        return join(every, Unknown(chosen, REACHED)) if chosen and not held else every
+        return join(every, Unknown(chosen, REACHED)) if chosen else every
     if isinstance(value, Unknown):
         if value.path and value.taints:
             return sources.part(reader, value, "[]", node)
@@ -224,7 +226,8 @@ def put(
     several = options(owner)
     for option in several:
         if isinstance(option, Unknown) and option.type == REACHED and node is not None:
-            if option.taints:
+            free = [t for t in shallow(key) if not {"attributes", EVERY} & state.known_of(t)[1]]
+            if option.taints and free:
                 reader.report("attributes", "a property of a prototype", option.taints, node)
             continue
         if isinstance(option, Ref):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from casemate.audit.flow import texts
-from casemate.audit.flow.library import safe
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import (
     ANY_BOOL,
@@ -25,7 +24,7 @@ from casemate.audit.flow.values import (
     shallow,
     text_of,
 )
-from casemate.audit.javascript import arrays, calls, members, sources
+from casemate.audit.javascript import arrays, calls, conditions, members, sources
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import UNDEFINED, key_of, thing_of
@@ -303,10 +302,10 @@ def replaced(
     gone: frozenset[str] = frozenset()
     mapped = isinstance(thing, Instance) and every and pattern is not None and by is None
     if pattern is not None and by is not None and every:
-        gone = safe.replacing(pattern.replace("\\/", "/"), by)
+        gone = conditions.gone_by(pattern.replace("\\/", "/"), by)
         common = common - set(by)
     elif mapped and pattern is not None:
-        gone = safe.replacing(pattern, "") & frozenset("<>\"'&`")  # a table of entities
+        gone = conditions.gone_by(pattern, "") & frozenset("<>\"'&`")  # a table of entities
     del kept
     return Text(
         (

@@ -111,7 +111,8 @@ class Reader:
         self.until = 0.0
         self._numbers = itertools.count(1)
         self._made = 0
-        self.silent = 0
+        self.made: dict[int, tuple[str, Node]] = {}
+        """Where objects were written that may be answers."""
 
     # -- bounds ------------------------------------------------------------------------------------
 
@@ -238,5 +239,5 @@ class Reader:
         self, weakness: str, call: str, taints: Taints, node: Node, confidence: str = "high"
     ) -> None:
         """Tell of a flow."""
-        if self.entry is not None and not self.silent:
+        if self.entry is not None:
             self._report.flow(self.entry, weakness, call, taints, self.place(node), confidence)

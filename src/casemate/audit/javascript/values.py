@@ -22,12 +22,15 @@ from casemate.audit.flow.values import (
     Value,
     truth,
 )
+from casemate.audit.flow.weaknesses import WEAKNESSES
 from casemate.audit.javascript.syntax import Node
 
 UNDEFINED = Const(None)
 CLASS = "=class"
 """Among the properties of an object: the class that it is of."""
 PROTOTYPE = "prototype"
+ALL_BUT_NAMES = frozenset(WEAKNESSES) - {"attributes"}
+"""What a name cannot harm that is one of the names of an object, or of its prototype."""
 REACHED = "=reached"
 """The type of what a key from outside chose: it may be a prototype."""
 Native = Callable[[Any, list[Value], State, Node], Value]
