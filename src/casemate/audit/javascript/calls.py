@@ -159,6 +159,7 @@ def enter(
     )
     outer, reader.frame = reader.frame, frame
     reader.stack.append(made.node)
+    reader.visited.add(id(made.node))
     try:
         _parameters(reader, made, given, scope, state)
         if body.kind != "statement_block":

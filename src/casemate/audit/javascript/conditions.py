@@ -70,6 +70,7 @@ def decide(reader: Reader, node: Node | None, state: State) -> Ways:
         if found is not None:
             return found
     elif node.kind == "call_expression":
+        reader.visited.add(id(node))
         found = _called(reader, node, state)
         if found is not None:
             return found

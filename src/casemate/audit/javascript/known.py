@@ -108,7 +108,7 @@ def call(
             replace(t, without=t.without | without, seen=(*t.seen, name)[-6:]) for t in taints
         )
         return Text((kept,)) if kept else ANY_TEXT
-    if name in _SAME_TEXT:
+    if name in _SAME_TEXT or name.rpartition(".")[2].startswith("captureAWS"):
         return first
     if name in _NUMBERS:
         text = known_text(first)

@@ -22,11 +22,7 @@ from casemate.audit.flow.values import (
 from casemate.audit.javascript import answers, calls, known, members, routes, sinks
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
-from casemate.audit.javascript.values import (
-    UNDEFINED,
-    name_of,
-    thing_of,
-)
+from casemate.audit.javascript.values import REACHED, UNDEFINED, name_of, thing_of
 
 _LONGEST = 200
 _SQL_WORDS = ("select ", "insert ", "update ", "delete ", "where ", "order by", "drop ", "call ")

@@ -15,6 +15,7 @@ def read(reader: Reader, file: str, state: State) -> Value:
     """Return what a file exports; it is read the first time."""
     if file in reader.modules:
         return _exported(reader, file, state)
+    parsed = reader.files.parsed[file]
     scope = reader.new(Scope({}), state)
     exports = reader.new(Mapping({}), state)
     module = reader.new(Mapping({"exports": exports}), state)
@@ -24,7 +25,10 @@ def read(reader: Reader, file: str, state: State) -> Value:
     outer, reader.frame = reader.frame, Frame(file, scope.number, exports, exports=module)
     stack, reader.stack = reader.stack, []
     try:
-        after = reader.execute(reader.files.parsed[file].tree.kids, state)
+        for line, what in parsed.broken:
+            reader.unresolved(Node("", line, 0), what)
+            reader.watcher.opened(reader, Node("", line, 0), what)
+        after = reader.execute(parsed.tree.kids, state)
         if after is not None and after is not state:
             state.become(after)
     finally:

@@ -21,6 +21,8 @@ class CodeReader(Reader):
         if node is None:
             return UNDEFINED
         self.spend()
+        if node.kind in ("call_expression", "new_expression"):
+            self.visited.add(id(node))
         handler = EXPRESSIONS.get(node.kind)
         return handler(self, node, state) if handler is not None else ANYTHING
 
@@ -36,6 +38,7 @@ class CodeReader(Reader):
         self, function: Value, given: list[Value], this: Value, state: State, node: Node
     ) -> Value:
         """Read the body of a function for a call of it."""
+        self.visited.add(id(node))
         return calls.enter(self, function, given, this, state, node)
 
     def method(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from casemate.audit.code.reading import Code, PythonFile
 from casemate.audit.model import Function, Platform
+from casemate.audit.privileges import javascript
 from casemate.audit.privileges.details import DetailRecorder, Details
 from casemate.audit.privileges.needs import Recorder
 from casemate.audit.privileges.program import Files, Modules, Parsed
@@ -33,8 +34,13 @@ def read(
         return "the time for its application was used up before"
     file, root = function.entry, function.code or ""
     parsed: Parsed = code
+    if function.language == "javascript":
+        try:
+            return javascript.read(function, code, recorder, variables, seconds)
+        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            return f"its code could not be read: {type(error).__name__}"
     if function.language != "python":
-        return f"its code is no Python: {function.language or 'not known'}"
+        return f"its code is neither Python nor JavaScript: {function.language or 'not known'}"
     inline = code.inline(function)
     if inline is not None:
         file, files, root, parsed = _INLINE, Files((_INLINE,)), "", _Inline(inline)

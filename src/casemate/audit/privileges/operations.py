@@ -63,8 +63,8 @@ def record(
     if actions.perhaps and operation.startswith("Transact"):
         actions = _transaction(reader, given, actions)
     if operation in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"):
-        actions = _statement(given, actions)
-    actions = _by_arguments(found.prefix, given, actions)
+        actions = by_statement(given, actions)
+    actions = by_arguments(found.prefix, given, actions)
     for each in names:
         for action in actions.needed:
             foreign = not action.startswith(f"{found.prefix}:")
@@ -168,7 +168,7 @@ def _within(reader: Reader, values: Values, name: str, depth: int = 4) -> Values
     return found
 
 
-_PARTS = {
+PARTS = {
     "Put": "dynamodb:PutItem",
     "Update": "dynamodb:UpdateItem",
     "Delete": "dynamodb:DeleteItem",
@@ -188,7 +188,7 @@ def _transaction(reader: Reader, given: Arguments, actions: Actions) -> Actions:
             )
             if keys is None:
                 return actions
-            found |= {_PARTS[key] for key in keys if key in _PARTS}
+            found |= {PARTS[key] for key in keys if key in PARTS}
     return Actions(tuple(sorted(found))) if found else actions
 
 
@@ -200,7 +200,7 @@ _WORDS = {
 }
 
 
-def _statement(given: Arguments, actions: Actions) -> Actions:
+def by_statement(given: Arguments, actions: Actions) -> Actions:
     """Return what a statement needs, where its first word is known."""
     found = []
     for each in given.get(-1, "Statement"):
@@ -224,7 +224,7 @@ _BY_ARGUMENT = {
 }
 
 
-def _by_arguments(prefix: str, given: Arguments, actions: Actions) -> Actions:
+def by_arguments(prefix: str, given: Arguments, actions: Actions) -> Actions:
     """Return what is needed besides by what is asked for."""
     needed = list(actions.needed)
     for (service, name), more in _BY_ARGUMENT.items():

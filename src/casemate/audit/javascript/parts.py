@@ -1,0 +1,65 @@
+"""Files of an application in JavaScript, each parsed once and only if something needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from casemate.audit.code.reading import Code
+from casemate.audit.javascript.syntax import SUFFIXES, Node, Parsed, SyntaxProblemError, parse
+
+
+class ParsedFiles(Mapping[str, Parsed]):
+    """The files below a folder, by their paths from there."""
+
+    def __init__(self, code: Code, root: str, files: Iterable[str]) -> None:
+        """Name them; nothing is read yet."""
+        self._code = code
+        self._files = {
+            file.removeprefix(root): file
+            for file in files
+            if file.rpartition(".")[2] in SUFFIXES and not file.endswith(".d.ts")
+        }
+
+    def __getitem__(self, path: str) -> Parsed:
+        """Return the syntax of a file; of one that cannot be parsed why not."""
+        return parsed_file(self._code, self._files[path])
+
+    def __contains__(self, path: object) -> bool:
+        """Tell whether there is such a file, parsed or not."""
+        return path in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the paths."""
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._files)
+
+    def file(self, path: str) -> str:
+        """Return a file as it is named in what is audited."""
+        return self._files.get(path, path)
+
+
+def parsed_file(code: Code, file: str) -> Parsed:
+    """Return the syntax of a file, parsed once."""
+
+    def make() -> Parsed:
+        text = code.text(file)
+        if text is None:
+            return _none("it is not looked at: made by a program, or no text")
+        return parsed_text(file, text)
+
+    return code.once("javascript", file, make)
+
+
+def parsed_text(path: str, text: str) -> Parsed:
+    """Return the syntax of a text, or why there is none."""
+    try:
+        return parse(path, text)
+    except SyntaxProblemError as error:
+        return _none(str(error))
+
+
+def _none(why: str) -> Parsed:
+    return Parsed(Node("program", 1, 0), ((1, why),))
