@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from casemate.audit.flow.limits import MAX_ITEMS
 from casemate.audit.flow.values import (
@@ -83,8 +82,8 @@ class Class:
     """Names that have a type in its body: what a data class is made of."""
 
 
-Test: TypeAlias = tuple[ast.expr, frozenset[str]]
-"""A condition, and the names in it."""
+Test: TypeAlias = tuple[Any, frozenset[str]]
+"""A condition, as the syntax of its language, and the names in it."""
 Thing: TypeAlias = Scope | Sequence | Mapping | Instance | Class
 Fact: TypeAlias = tuple[frozenset[str], frozenset[str]]
 """Characters that are not in it, sinks that it is safe for."""

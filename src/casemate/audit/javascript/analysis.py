@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -192,21 +193,19 @@ def _handler(reader: Reader, exports: Value, name: str, state: State) -> list[Va
     return found
 
 
-_NAMES = ("handler", "handle", "main", "lambdaHandler", "default")
+_EXPORTED = re.compile(
+    r"\bexports\.(handler|handle|main|lambdaHandler) ?="
+    r"|\bexport (?:const|async function|function) (handler|handle|main|lambdaHandler)\b"
+)
 
 
-def discover(parsed: Mapping[str, Parsed], texts: Mapping[str, str]) -> list[Entry]:
+def discover(texts: Mapping[str, str]) -> list[Entry]:
     """Return the entries that files show by themselves: those with handlers or routes."""
     found: list[Entry] = []
-    for path in parsed:
-        text = texts.get(path, "")
-        for name in _NAMES[:4]:
-            if (
-                f"exports.{name} =" in text
-                or f"export const {name} =" in text
-                or (f"export async function {name}(" in text or f"export function {name}(" in text)
-            ):
-                found.append(Entry(path=path, name=name, event="invoke", shape="lambda"))
+    for path, text in texts.items():
+        for match in _EXPORTED.finditer(text):
+            name = match[1] or match[2]
+            found.append(Entry(path=path, name=name, event="invoke", shape="lambda"))
         if any(f"'{each}'" in text or f'"{each}"' in text for each in routes.FILES):
             found.append(Entry(path=path, name="", event="http", shape="route"))
-    return found
+    return list(dict.fromkeys(found))

@@ -43,9 +43,13 @@ def _page(reader: Reader, value: Value, method: str, state: State, node: Node) -
             if isinstance(first, str) and first.lstrip()[:1] in ("{", "[", '"'):
                 continue
             _told(reader, "markup", option, f"res.{method}", state, node)
-        elif isinstance(option, Unknown) and option.path and option.taints:
-            if all("nosql" in t.safe for t in option.taints):  # a text, and no object
-                _told(reader, "markup", option, f"res.{method}", state, node)
+        elif isinstance(option, Unknown) and option.path and _is_text(option):
+            _told(reader, "markup", option, f"res.{method}", state, node)
+
+
+def _is_text(value: Unknown) -> bool:
+    """Return whether data is a text, and no object, which would be sent as JSON."""
+    return bool(value.taints) and all("nosql" in taint.safe for taint in value.taints)
 
 
 def _told(reader: Reader, weakness: str, value: Value, call: str, state: State, node: Node) -> None:

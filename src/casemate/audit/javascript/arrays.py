@@ -45,7 +45,7 @@ def method(
     if name in WITH_FUNCTIONS and calls.is_function(reader, first):
         return _with_function(reader, receiver, name, given, state, node)
     if name in WITH_FUNCTIONS - {"sort"} and given:
-        known, each = patterns.elements(reader, receiver, state, node)
+        _, each = patterns.elements(reader, receiver, state, node)
         result = calls.call(reader, first, [each], UNDEFINED, state, node)
         if name == "map":
             return reader.new(Sequence(None, result), state)

@@ -141,7 +141,7 @@ def enter(
     if made is None:
         return ANYTHING
     if made.native is not None:
-        return made.native(reader, given, state, node)  # type: ignore[no-any-return]
+        return made.native(reader, given, state, node)
     body = made.node.get("body") if made.node is not None else None
     if made.node is None or body is None or made.node.kind.startswith("class"):
         return ANYTHING
@@ -210,9 +210,8 @@ def _parameters(
     if node is None:
         return
     if not made.arrow:
-        scopes.declare(
-            scope, "arguments", reader.new(Sequence(tuple(given[:MAX_ITEMS])), state), state
-        )
+        every = reader.new(Sequence(tuple(given[:MAX_ITEMS])), state)
+        scopes.declare(scope, "arguments", every, state)
         if node.kind in ("function_expression", "function") and made.name:
             scopes.declare(scope, made.name, UNDEFINED, state)
     single = node.get("parameter")
@@ -306,7 +305,7 @@ def _base(reader: Reader, state: State) -> Value | None:
 def given_back(
     reader: Reader, function: Value, given: list[Value], state: State, node: Node
 ) -> Value:
-    """Call a function that was given to something: as often as that may, so in a copy and joined."""
+    """Call a function that was given to something, which may call it or not."""
     way = state.copy()
     result = call(reader, function, given, UNDEFINED, way, node)
     both = merged([state, way])

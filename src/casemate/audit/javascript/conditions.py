@@ -327,12 +327,11 @@ def by_method(
         return contained(receiver, given, state)
     if name in ("hasOwnProperty", "hasOwn"):
         owner, key = (
-            (receiver, first) if name == "hasOwnProperty" else (first, (given + [UNDEFINED])[1])
+            (receiver, first) if name == "hasOwnProperty" else (first, [*given, UNDEFINED][1])
         )
         return _member_of(key, owner, state)
-    if name == "call" and isinstance(receiver, (Method, Unknown, External)):
-        if dotted.endswith("hasOwnProperty") and len(given) > 1:
-            return _member_of(given[1], first, state)
+    if name == "call" and dotted.endswith("hasOwnProperty") and len(given) > 1:
+        return _member_of(given[1], first, state)
     if name == "startsWith":
         return _begins(receiver, first, state)
     if name in ("every", "some"):

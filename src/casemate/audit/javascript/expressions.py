@@ -13,9 +13,11 @@ from casemate.audit.flow.values import (
     ANY_NUMBER,
     ANYTHING,
     Const,
+    Taint,
     Taints,
     Unknown,
     Value,
+    few,
     join,
     options,
     text_of,
@@ -110,7 +112,7 @@ def _array(reader: Reader, node: Node, state: State) -> Value:
 def _object(reader: Reader, node: Node, state: State) -> Value:
     known: dict[object, Value] = {}
     rest: list[Value] = []
-    keys: set[object] = set()
+    keys: set[Taint] = set()
     is_open = False
     made = reader.new(Mapping({}), state)
     reader.made[made.number] = (reader.frame.file, node)
@@ -144,7 +146,7 @@ def _object(reader: Reader, node: Node, state: State) -> Value:
     state.things[made.number] = Mapping(
         known,
         join(*rest) if rest else None,
-        frozenset(t for t in keys if not isinstance(t, str)),  # type: ignore[arg-type]
+        few(keys),
         open=is_open,
     )
     return made

@@ -58,10 +58,13 @@ _WITHOUT: dict[str, frozenset[str]] = {
         _MARKUP,
     ),
     **dict.fromkeys(
-        ("mysql.escape", "mysql2.escape", "sqlstring.escape", "mysql2/promise.escape", "pg.escapeLiteral",
-         "mysql.escapeId", "mysql2.escapeId", "sqlstring.escapeId", "pg-format", "pg-format.literal",
-         "pg-format.ident", "mysql.format", "mysql2.format", "sqlstring.format",
-         "mysql2/promise.format", "mysql2/promise.escapeId", "pg-format.string"),
+        (
+            *("mysql.escape", "mysql2.escape", "sqlstring.escape", "mysql2/promise.escape"),
+            *("mysql.escapeId", "mysql2.escapeId", "sqlstring.escapeId", "pg-format.literal"),
+            *("pg-format.ident", "pg-format.string", "pg.escapeLiteral", "pg.escapeIdentifier"),
+            *("mysql2/promise.escapeId", "mysql.createConnection().escape"),
+            *("mysql.createPool().escape", "mysql2.createConnection().escape"),
+        ),
         characters.PLAIN,
     ),
     "path.basename": frozenset(("/", "../")),
@@ -78,7 +81,8 @@ _WITHOUT: dict[str, frozenset[str]] = {
 _SAME_TEXT = frozenset(
     ("decodeURIComponent", "decodeURI", "unescape", "atob", "querystring.unescape", "he.decode",
      "structuredClone", "lodash.cloneDeep", "lodash.clone", "util.promisify", "Object.freeze",
-     "Object.seal", "lodash.trim", "lodash.toLower", "Promise.resolve", "lodash.get")
+     "Object.seal", "lodash.trim", "lodash.toLower", "Promise.resolve", "lodash.get", "mysql.format", "mysql2.format", "sqlstring.format", "pg-format",
+     "mysql2/promise.format", "pg-format.format")
 )  # fmt: skip
 _NUMBERS = frozenset(
     ("Number", "parseInt", "parseFloat", "Number.parseInt", "Number.parseFloat", "BigInt",
@@ -88,8 +92,8 @@ _NUMBERS = frozenset(
 _PARSERS = frozenset(
     ("JSON.parse", "querystring.parse", "qs.parse", "json5.parse", "js-yaml.load", "yaml.parse",
      "js-yaml.safeLoad", "Object.fromEntries", "secure-json-parse.parse", "@hapi/bourne.parse",
-     "url.parse", "querystring.decode", "cookie.parse", "papaparse.parse", "xml2js.parseStringPromise",
-     "@aws-sdk/util-dynamodb.unmarshall", "aws-sdk.DynamoDB.Converter.unmarshall", "ini.parse")
+     "url.parse", "querystring.decode", "cookie.parse", "papaparse.parse",
+     "xml2js.parseStringPromise", "@aws-sdk/util-dynamodb.unmarshall", "aws-sdk.DynamoDB.Converter.unmarshall", "ini.parse")
 )  # fmt: skip
 
 

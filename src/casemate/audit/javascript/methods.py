@@ -59,7 +59,7 @@ def call(
     if isinstance(thing, Sequence):
         return arrays.method(reader, receiver, thing, name, given, state, node)
     if isinstance(thing, Mapping):
-        if thing.type == "map" or (thing.type == "headers"):
+        if thing.type == "map":
             return _of_map(reader, receiver, thing, name, given, state, node)
         if name == "hasOwnProperty" and not _has(thing, name):
             return ANY_BOOL
@@ -70,17 +70,17 @@ def call(
         found = sources.called(reader, receiver, name, key_of(first), node)
         if found is not None:
             return found
-    if (
-        isinstance(receiver, Unknown)
-        and receiver.type
-        and receiver.type[0] != "="
-        and not receiver.taints
-    ):
-        if receiver.type not in ("int", "process.env"):
+        if _is_of_library(receiver):
             return None
     if isinstance(receiver, (Const, Text, Unknown)):
         return _of_data(reader, receiver, name, given, state, node)
     return None
+
+
+def _is_of_library(value: Unknown) -> bool:
+    """Return whether a value is what a library gave, and nothing of it came from outside."""
+    named = value.type not in ("", "int", "process.env") and value.type[0] != "="
+    return named and not value.taints
 
 
 def _has(thing: object, name: str) -> bool:
@@ -165,9 +165,8 @@ def _of_instance(
         if name == "exec":
             taints = texts.derived(shallow(first), state, name, part=True)
             return Unknown(taints, "=match")
-    if thing.type in ("URL()", "url.parse()", "url.URL()", "Buffer.from()"):
-        if name in ("toString", "href", "toJSON"):
-            return thing.attributes.get("=0", ANYTHING)
+    if thing.type in ("URL()", "url.parse()") and name in ("toString", "href", "toJSON"):
+        return thing.attributes.get("=0", ANYTHING)
     if thing.type in ("URLSearchParams()",) and name in ("get", "getAll", "toString"):
         return Text((few(state.deep(thing.attributes.get("=0", UNDEFINED)) | thing.held),))
     return None

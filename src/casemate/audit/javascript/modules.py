@@ -138,8 +138,8 @@ def _from_others(reader: Reader, node: Node, name: str | None, state: State) -> 
     value = reader.required(name, state, node)
     clauses = [each for each in node.kids if each.kind == "export_clause"]
     for clause in clauses:
-        for each in clause.kids:
-            own, alias = each.get("name"), each.get("alias")
+        for one in clause.kids:
+            own, alias = one.get("name"), one.get("alias")
             if own is not None:
                 found = members.get(reader, value, own.text, state, node)
                 set_export(reader, (alias or own).text, found, state)
@@ -151,9 +151,9 @@ def _from_others(reader: Reader, node: Node, name: str | None, state: State) -> 
         return
     thing = thing_of(value, state)
     if isinstance(thing, Mapping):
-        for key, each in list(thing.known.items()):
+        for key, held in list(thing.known.items()):
             if key != "default":
-                set_export(reader, str(key), each, state)
+                set_export(reader, str(key), held, state)
 
 
 def late(reader: Reader, scope: int, name: str, state: State) -> Value | None:

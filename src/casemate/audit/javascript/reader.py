@@ -112,7 +112,7 @@ class Reader:
         self._numbers = itertools.count(1)
         self._made = 0
         self.visited: set[int] = set()
-        """Calls that were read, and functions that were entered, by the identity of their syntax."""
+        """Calls that were read and functions that were entered, by the identity of syntax."""
         self.made: dict[int, tuple[str, Node]] = {}
         """Where objects were written that may be answers."""
 

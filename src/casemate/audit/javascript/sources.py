@@ -12,7 +12,8 @@ from casemate.audit.javascript.syntax import Node
 
 _LONGEST = 200
 _KEY = re.compile(r"\['(\w{1,64})'\]")
-_TRUSTED = tuple(_KEY.sub(r".\1", each) for each in TRUSTED_ENDS) + (
+_TRUSTED = (
+    *(_KEY.sub(r".\1", each) for each in TRUSTED_ENDS),
     *(".requestContext.requestId", ".requestContext.http.method", ".identity.sourceIp"),
     *(".connectionId", ".awsRequestId", ".length", ".req.method", ".req.ip", ".req.protocol"),
 )

@@ -14,7 +14,7 @@ from casemate.audit.flow import Entry, Limits
 from casemate.audit.flow.state import Instance, State
 from casemate.audit.flow.state import Mapping as Object
 from casemate.audit.flow.values import Const, External, Text, Value, join, options
-from casemate.audit.javascript import Node, Reader, Watcher, analyse
+from casemate.audit.javascript import Node, Parsed, Reader, Watcher, analyse
 from casemate.audit.javascript.files import is_own, package_of
 from casemate.audit.javascript.parts import ParsedFiles, parsed_text
 from casemate.audit.javascript.values import UNDEFINED, thing_of
@@ -42,16 +42,15 @@ def read(
 ) -> str:
     """Tell a recorder what a function needs; return why not all of it is known, or nothing."""
     root = f"{function.code}/" if function.code not in (None, "", ".") else ""
-    parsed: Mapping[str, object]
+    files: Mapping[str, Parsed]
     if function.inline:
         if "${" in function.inline.replace("`${", ""):
             return "its code is not all in the template"
-        made = {_INLINE: parsed_text(_INLINE, function.inline)}
-        files, entry = made, _INLINE
+        files, entry = {_INLINE: parsed_text(_INLINE, function.inline)}, _INLINE
     elif function.code is None or not function.entry:
         return "its code is not here"
     else:
-        files = ParsedFiles(code, root, function.files)  # type: ignore[assignment]
+        files = ParsedFiles(code, root, function.files)
         entry = function.entry.removeprefix(root)
     recorder.begin("")
     watcher = NeedsWatcher(recorder, variables, function, root)
@@ -139,9 +138,9 @@ class NeedsWatcher(Watcher):
             self.opened(reader, node, f"{name[:40]} runs code that is not read")
         if name.startswith(_WHOLE):
             self.opened(reader, node, "another program is run")
-        if any(option == External("process.env") for each in given for option in options(each)):
-            if not name.startswith(("console.", "Object.keys")):
-                self.opened(reader, node, f"the whole environment is given to {name[:60]}")
+        whole = any(o == External("process.env") for each in given for o in options(each))
+        if whole and not name.startswith(("console.", "Object.keys")):
+            self.opened(reader, node, f"the whole environment is given to {name[:60]}")
         if name.endswith(".credentials") or ".credentials." in name:
             self.opened(reader, node, _HOLDING)
         if "aws-sdk" not in name:
@@ -180,7 +179,7 @@ class NeedsWatcher(Watcher):
             for node in _not_read(parsed.tree, reader.visited, lost):
                 callee = node.get("constructor") or node.get("function")
                 last = callee.get("property") if callee is not None else None
-                name = (last or callee).text if callee is not None else ""  # type: ignore[union-attr]
+                name = (last or callee).text if callee is not None else ""
                 self._calls.perhaps(name, self._place(reader, node))
         self._calls.end()
 

@@ -211,7 +211,7 @@ class Calls:
             self.lost(plain, place)
 
     def end(self) -> None:
-        """Tell of methods called on what is not known: of services that the code uses, they count."""
+        """Tell of methods that are called on what is not known, of services that are used."""
         for method, place in self._lost.items():
             self._recorder.lost(method, place)
             for service, documents in self._seen.items():
@@ -246,8 +246,7 @@ def _resources(
         for value in given.at(at, "RequestItems"):
             found += given.keys(value) or [HOLE]
     if not found and "TransactItems" in named:
-        for value in given.at(at, "TransactItems"):
-            found += [HOLE]
+        found.append(HOLE)
     return sorted(set(found)) or [HOLE]
 
 

@@ -10,8 +10,12 @@ from time import thread_time
 
 from casemate.audit.code.reading import Code, PythonFile
 from casemate.audit.finding import Severity, Step
-from casemate.audit.flow import Entry, Flow, Limits, analyse, discover, parse_all
+from casemate.audit.flow import Analysis, Entry, Flow, Limits, analyse, discover, parse_all
 from casemate.audit.flow import Place as FlowPlace
+from casemate.audit.javascript import Parsed
+from casemate.audit.javascript import analyse as analyse_scripts
+from casemate.audit.javascript import discover as discover_scripts
+from casemate.audit.javascript.parts import ParsedFiles, parsed_text
 from casemate.audit.model import Application, Function, Place, Platform
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.examples import python
@@ -47,7 +51,7 @@ Found = tuple[tuple[Flow, Place, tuple[Step, ...], Function | None], ...]
 
 
 class _Part:
-    """Code that is read together: what is below one folder, or stands in a template."""
+    """Code in Python that is read together: below one folder, or in a template."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -123,6 +127,61 @@ def _parts(application: Application, code: Code) -> Iterable[_Part]:
     return parts.values()
 
 
+class _ScriptPart:
+    """Code in JavaScript that is read together; each file is parsed once something needs it."""
+
+    def __init__(self, files: ParsedFiles | None, place: Place | None = None) -> None:
+        self.files = files
+        self.inline = place
+        self.parsed: Mapping[str, Parsed] = files if files is not None else {}
+        self.entries: list[Entry] = []
+        self.functions: dict[tuple[str, str], Function] = {}
+        self.any: Function | None = None
+
+    def enter(self, path: str, function: Function) -> None:
+        self.any = self.any or function
+        name = _name(function)
+        if path not in self.parsed or not name or function.platform is Platform.CODE:
+            return
+        self.functions.setdefault((path, name), function)
+        for event in _events(function):
+            self.entries.append(Entry(path=path, name=name, event=event, shape="lambda"))
+
+    def place(self, at: FlowPlace) -> Place:
+        if self.inline is not None:
+            return Place(self.inline.file, at.line + self.inline.line - 1, at.column + 1)
+        file = self.files.file(at.path) if self.files is not None else at.path
+        return Place(file, at.line, at.column + 1)
+
+    def of(self, entry: Entry) -> Function | None:
+        return self.functions.get((entry.path, entry.name), self.any)
+
+
+def _script_parts(application: Application, code: Code) -> Iterable[_ScriptPart]:
+    """Return the JavaScript of an application, each part once."""
+    parts: dict[str, _ScriptPart] = {}
+    for function in application.functions:
+        if function.platform is Platform.CODE:
+            part = _ScriptPart(ParsedFiles(code, "", function.files))
+            part.any = function
+            texts = {path: code.text(path) or "" for path in part.parsed}
+            part.entries += discover_scripts(texts)
+            parts["code"] = part
+        elif function.language != "javascript":
+            continue
+        elif function.inline:
+            if "${" not in function.inline.replace("`${", ""):
+                part = parts[f"#{function.name}"] = _ScriptPart(None, function.place)
+                part.parsed = {"index.js": parsed_text("index.js", function.inline)}
+                part.enter("index.js", function)
+        elif function.code is not None:
+            root = f"{function.code}/" if function.code not in ("", ".") else ""
+            if root not in parts:
+                parts[root] = _ScriptPart(ParsedFiles(code, root, function.files))
+            parts[root].enter(function.entry.removeprefix(root), function)
+    return parts.values()
+
+
 def _found(subject: Subject) -> Found:
     """Return all flows of an application: made once, for the first rule that asks."""
     application, code = subject.application, subject.code
@@ -140,14 +199,25 @@ def _flows(subject: Subject) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Fu
         known = {(each.path, each.name) for each in entries}
         parsed = parse_all(part.texts, part.parsed)
         entries += [e for e in discover(parsed) if (e.path, e.name) not in known]
-        if not entries:
-            continue
-        analysis = analyse(parsed, entries, Limits(seconds=until - thread_time()))
-        for note in analysis.unresolved:
-            subject.workspace.notes.say(part.place(note.place), note.what)
-        for flow in analysis.flows:
-            steps = tuple(Step(part.place(s.place), s.what) for s in flow.steps[:MAX_STEPS])
-            yield flow, part.place(flow.place), steps, part.of(flow.entry)
+        if entries:
+            analysis = analyse(parsed, entries, Limits(seconds=until - thread_time()))
+            yield from _told(subject, part, analysis)
+    for script in _script_parts(subject.application, subject.code):
+        if script.entries:
+            limits = Limits(seconds=until - thread_time())
+            yield from _told(
+                subject, script, analyse_scripts(script.parsed, script.entries, limits)
+            )
+
+
+def _told(
+    subject: Subject, part: _Part | _ScriptPart, analysis: Analysis
+) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Function | None]]:
+    for note in analysis.unresolved:
+        subject.workspace.notes.say(part.place(note.place), note.what)
+    for flow in analysis.flows:
+        steps = tuple(Step(part.place(s.place), s.what) for s in flow.steps[:MAX_STEPS])
+        yield flow, part.place(flow.place), steps, part.of(flow.entry)
 
 
 def _check(weakness: str, base: Severity) -> Callable[[Subject], Iterator[Hit]]:
