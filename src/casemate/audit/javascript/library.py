@@ -10,7 +10,9 @@ from casemate.audit.flow.values import (
     Const,
     Method,
     Ref,
+    Taint,
     Taints,
+    Union,
     Text,
     Unknown,
     Value,
@@ -156,7 +158,10 @@ def _looked_at(reader: Reader, name: str, given: list[Value], state: State, node
     """Report what comes to a sink."""
     for sink in sinks.of(name):
         for place in sink.places:
+            inner = any(each.startswith(f"{place}.") for each in sink.places)
             for value in _at(place, given, reader, state, node):
+                if inner and isinstance(thing_of(value, state), Mapping):
+                    continue  # of an object only the properties that are named
                 taints = _harmful(reader, sink.weakness, value, name, state)
                 if taints:
                     call = _shown(name)
@@ -172,16 +177,23 @@ def _shown(name: str) -> str:
 
 
 def _harmful(reader: Reader, weakness: str, value: Value, name: str, state: State) -> Taints:
-    if weakness == "template" and not isinstance(value, (Text, Unknown)):
-        return CLEAN
-    if weakness == "code" and name in ("setTimeout", "setInterval", "setImmediate"):
-        value_ = [each for each in options(value) if isinstance(each, Text)]
-        return few(t for v in value_ for t in contexts.harmful(weakness, v, state, reader.kinds))
-    if weakness == "sql" and isinstance(thing_of(value, state), Mapping):
-        return CLEAN
-    if weakness == "nosql" and isinstance(value, Text):
-        return few(t for t in contexts.harmful("sql", value, state, reader.kinds))
-    return contexts.harmful(weakness, value, state, reader.kinds)
+    judged = weakness
+    if weakness == "nosql" and "aws-sdk" in name:
+        judged = "sql"  # an expression, in which a text is enough
+    found: set[Taint] = set()
+    for option in options(value):
+        if weakness == "template" and not isinstance(option, (Text, Unknown)):
+            continue
+        if weakness == "code" and name in _TIMERS and not isinstance(option, Text):
+            continue
+        of = "sql" if weakness == "nosql" and isinstance(option, Text) else judged
+        found |= contexts.harmful(of, option, state, reader.kinds)
+    if not isinstance(value, Union) or weakness in ("template", "code", "nosql"):
+        return few(found)
+    return contexts.harmful(judged, value, state, reader.kinds) if found else CLEAN
+
+
+_TIMERS = ("setTimeout", "setInterval", "setImmediate")
 
 
 def _shelled(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> None:

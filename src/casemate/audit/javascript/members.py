@@ -273,3 +273,16 @@ def keys_of(value: Value, state: State) -> tuple[list[Value] | None, Value]:
         return None, join(Text((thing.keys,)), *names)
     taints = texts.derived(state.deep(value), state, "keys", part=True)
     return None, Unknown(taints) if not isinstance(value, Union) else Text((taints,))
+
+
+def baked(value: Value, state: State, depth: int = 3) -> Value:
+    """Return a value with what conditions have told of the data in it by now."""
+    if not state.facts:
+        return value
+    for option in options(value):
+        thing = thing_of(option, state)
+        if isinstance(thing, Mapping) and isinstance(option, Ref) and depth:
+            known = {k: baked(v, state, depth - 1) for k, v in thing.known.items()}
+            if any(known[k] is not v for k, v in thing.known.items()):
+                state.things[option.number] = replace(thing, known=known)
+    return state.baked(value)

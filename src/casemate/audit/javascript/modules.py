@@ -120,7 +120,7 @@ def export_statement(reader: Reader, node: Node, state: State) -> State | None:
         set_export(reader, "default", reader.evaluate(value, state), state)
     for clause in node.kids:
         if clause.kind == "export_clause":
-            for each in clause.kids:
+            for one in clause.kids:
                 name, alias = each.get("name"), each.get("alias")
                 if name is not None:
                     set_export(

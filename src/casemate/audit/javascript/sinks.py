@@ -42,7 +42,7 @@ V2_SERVICES = {
 def split(name: str) -> tuple[str, str]:
     """Return package and method of a dotted name: `mysql2/promise.createPool().query`."""
     package, _, rest = name.partition(".") if not name.startswith(".") else ("", "", name)
-    package = package.removesuffix("()")
+    package = package.partition("(")[0]
     parts = package.split("/")
     package = "/".join(parts[:2]) if package.startswith("@") else parts[0]
     method = rest.rpartition(".")[2].removesuffix("()") if rest else ""

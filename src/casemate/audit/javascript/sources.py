@@ -74,7 +74,8 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
     for taint in value.taints:
         new = reader.source(reader.kinds[taint.source], path, node, path)
         safe = taint.safe | NO_OBJECT if text else taint.safe
-        taints.add(replace(taint, source=new.source, forms=new.forms, trail=new.trail, safe=safe))
+        forms = (*new.forms, *taint.forms[:5])  # what is known of the whole is known of its parts
+        taints.add(replace(taint, source=new.source, forms=forms, trail=new.trail, safe=safe))
     return Unknown(frozenset(taints), "", path)
 
 

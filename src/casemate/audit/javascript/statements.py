@@ -110,7 +110,7 @@ def _return(reader: Reader, node: Node, state: State) -> State | None:
         frame.deciding[1].append(state)
         return None
     found = reader.evaluate(value, state) if value is not None else UNDEFINED
-    frame.returns.append((state, state.baked(found)))
+    frame.returns.append((state, members.baked(found, state)))
     return None
 
 

@@ -113,7 +113,7 @@ class Calls:
                 self._needed(service, operation, given, 0, place)
             else:
                 self._unknown(service, place, method)
-        elif not made and "()" in rest and method not in NO_CALLS:
+        elif not made and "()" in rest and _is_operation(method, documents=documents):
             operation = operation_of(service, method, documents=documents)
             if operation is not None and rest.count(".") <= 2:
                 self._needed(service, operation, given, 0, place)
@@ -158,7 +158,7 @@ class Calls:
                 self._unknown(service, place, method)
             else:
                 self._needed(service, operation, given, 1, place)
-        elif method not in NO_CALLS or (documents and method == "update"):
+        elif _is_operation(method, documents=documents):
             operation = operation_of(service, method, documents=documents)
             # A result of a call has methods of its own: `s3.getObject().promise`
             if operation is not None and name.count("(") <= (1 if not documents else 2):
@@ -263,3 +263,7 @@ def _transaction(given: Arguments, at: int, actions: Actions) -> Actions:
                 return actions
             found |= {PARTS[key] for key in keys if key in PARTS}
     return Actions(tuple(sorted(found))) if found else actions
+
+
+def _is_operation(method: str, *, documents: bool) -> bool:
+    return method not in NO_CALLS or (documents and method == "update")
