@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from casemate.audit.flow.library import contexts
 from casemate.audit.flow.state import Instance, Mapping, State
 from casemate.audit.flow.values import Const, Ref, Text, Unknown, Value, known_text, options
@@ -9,30 +11,46 @@ from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import UNDEFINED, thing_of
 
-RESPONSE = "=response"
 _PAGES = frozenset(("send", "write", "end"))
 
 
 def sent(
     reader: Reader, name: str, receiver: Value | None, given: list[Value], state: State, node: Node
-) -> None:
-    """Look at what a method of a response of a framework is given."""
+) -> Value | None:
+    """Look at what a method of a response of a framework is given; None if it is none."""
     owner, _, method = name.rpartition(".")
-    if not owner.startswith("response"):
-        return
-    kind = owner.partition(".")[0]
+    if owner != "response()" or not isinstance(receiver, Ref):
+        return None
     first = given[0] if given else UNDEFINED
+    thing = thing_of(receiver, state)
+    kind = known_text(thing.attributes.get("=type", _HTML)) if isinstance(thing, Instance) else ""
     if method in ("redirect", "location"):
         for value in given[:2]:
             _told(reader, "redirect", value, f"res.{method}", state, node)
-    elif method in _PAGES or (method == "html" and "hono" in kind):
-        plain = "type('text" in owner or "json" in owner
-        if not plain:
-            _page(reader, first, method, state, node)
+    elif method in _PAGES and "html" in (kind or "html"):
+        _page(reader, first, method, state, node)
     elif method in ("sendFile", "download", "sendfile"):
         options_ = thing_of(given[1], state) if len(given) > 1 else None
         if not (isinstance(options_, Mapping) and "root" in options_.known):
             _told(reader, "path", first, f"res.{method}", state, node)
+    elif isinstance(thing, Instance):
+        named = (known_text(first) or "").lower()
+        if method in ("type", "contentType"):
+            _typed(receiver, thing, first, state)
+        elif method in _SETTING and len(given) > 1:
+            if named == "content-type":
+                _typed(receiver, thing, given[1], state)
+            elif named == "location":
+                _told(reader, "redirect", given[1], f"res.{method}", state, node)
+    return receiver
+
+
+_HTML = Const("html")
+_SETTING = ("set", "header", "setHeader", "append")
+
+
+def _typed(receiver: Ref, thing: Instance, value: Value, state: State) -> None:
+    state.things[receiver.number] = replace(thing, attributes={**thing.attributes, "=type": value})
 
 
 def _page(reader: Reader, value: Value, method: str, state: State, node: Node) -> None:

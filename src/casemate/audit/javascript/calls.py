@@ -26,6 +26,7 @@ from casemate.audit.javascript.reader import Frame, Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import (
     CLASS,
+    NEVER,
     UNDEFINED,
     Function,
     is_object,
@@ -172,7 +173,10 @@ def enter(
         if after is not None:
             ends.append((after, UNDEFINED))
         outer.throws += frame.throws
-        return _ended(ends, state)
+        ended = _ended(ends, state)
+        if frame.yields:
+            return reader.new(Sequence(None, join(*frame.yields)), state)
+        return ended
     finally:
         reader.frame = outer
         reader.stack.pop()
@@ -192,7 +196,7 @@ def _short(reader: Reader, body: Node, state: State) -> Value:
 def _ended(ends: list[tuple[State, Value]], state: State) -> Value:
     """Go on with all ways on which a function ended; with none, it threw."""
     if not ends:
-        return Unknown(CLEAN, "=never")
+        return NEVER
     both = merged([each for each, _ in ends])
     if both is not None and both is not state:
         state.become(both)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from casemate.audit.flow import characters
-from casemate.audit.flow.library import safe
-from casemate.audit.flow.state import Instance, Mapping, Sequence, State, merged
+from casemate.audit.flow.state import Mapping, State, merged
 from casemate.audit.flow.values import (
     ANYTHING,
-    EVERY,
     Const,
-    External,
-    Method,
     Ref,
     Text,
+    Union,
     Unknown,
     Value,
     known_text,
     options,
     shallow,
 )
-from casemate.audit.javascript import calls, members, patterns, scopes
+from casemate.audit.javascript import calls, checks, members, scopes
 from casemate.audit.javascript.reader import Reader, Ways
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import (
-    ALL_BUT_NAMES,
     CLASS,
     UNDEFINED,
     name_of,
@@ -31,27 +26,8 @@ from casemate.audit.javascript.values import (
     true_of,
 )
 
-_ALL = frozenset((EVERY,))
 _NONE: frozenset[str] = frozenset()
-_NO_OBJECT = frozenset(("nosql", "attributes"))
-_ADDRESS = frozenset(("url", "redirect"))
 _EQUAL = ("===", "==", "!==", "!=")
-_VALID = frozenset(
-    (
-        *(
-            "isUUID",
-            "isInt",
-            "isNumeric",
-            "isAlphanumeric",
-            "isAlpha",
-            "isHexadecimal",
-            "isMongoId",
-        ),
-        *("isIn", "isFloat", "isDecimal", "isISO8601", "isDate", "isBoolean", "isPort", "isULID"),
-        *("isCreditCard", "isMD5", "isHash", "isHexColor", "isIP", "isISBN", "isPostalCode"),
-    )
-)
-_NUMERIC = frozenset(("isInteger", "isSafeInteger", "isFinite"))
 
 
 def decide(reader: Reader, node: Node | None, state: State) -> Ways:
@@ -93,17 +69,6 @@ def by_truth(value: Value, state: State) -> Ways:
     if known is None:
         return state, state.copy()
     return (state, None) if known else (None, state)
-
-
-def learned(state: State, value: Value, without: frozenset[str], safe_: frozenset[str]) -> State:
-    """Know more of the data that a value is."""
-    for taint in shallow(value):
-        state.learn(taint.forms[0], without, safe_)
-        if isinstance(value, Unknown) and value.type in ("=host", "=relative"):
-            more = _ADDRESS if value.type == "=host" else frozenset(("path",))
-            for form in taint.forms[1:2]:
-                state.learn(form, _NONE, more)
-    return state
 
 
 def remember(name: str, scope: int, node: Node, state: State) -> None:
@@ -156,7 +121,7 @@ def _binary(reader: Reader, node: Node, state: State) -> Ways | None:
         return (no, yes) if sign in ("!==", "!=") else (yes, no)
     if sign == "in":
         one, other = reader.evaluate(left, state), reader.evaluate(right, state)
-        return _member_of(one, other, state, by_name=True)
+        return checks.member_of(one, other, state, by_name=True)
     if sign in ("<", ">", "<=", ">="):
         one, other = reader.evaluate(left, state), reader.evaluate(right, state)
         searched = _searched(reader, left, sign, other, state)
@@ -179,11 +144,11 @@ def _typed(reader: Reader, left: Node | None, other: Value, state: State) -> Way
         return (state, None) if known == wanted else (None, state)
     yes, no = state, state.copy()
     if wanted == "string":
-        learned(yes, value, _NONE, _NO_OBJECT)
+        checks.learned(yes, value, _NONE, checks.NO_OBJECT)
     elif wanted in ("number", "boolean", "bigint", "undefined"):
-        learned(yes, value, _NONE, _ALL)
+        checks.learned(yes, value, _NONE, checks.ALL)
     elif wanted == "object":
-        learned(no, value, _NONE, _NO_OBJECT)
+        checks.learned(no, value, _NONE, checks.NO_OBJECT)
     return yes, no
 
 
@@ -200,7 +165,7 @@ def _searched(
     given = left.get("arguments")
     values = calls.arguments(reader, given, state) if given is not None else []
     receiver = reader.evaluate(callee.get("object"), state)
-    ways = contained(receiver, values, state)
+    ways = checks.contained(receiver, values, state)
     if ways is None:
         return None
     absent = (other.value == -1 and sign in ("===", "==", "<=")) or (
@@ -219,11 +184,11 @@ def equal(reader: Reader, one: Value, other: Value, state: State) -> Ways:
         if isinstance(fixed, Const) and not isinstance(value, Const):
             if isinstance(value, Ref) and fixed.value is None:
                 return None, no
-            learned(yes, value, _NONE, _ALL)
+            checks.learned(yes, value, _NONE, checks.ALL)
             if fixed.value in ("__proto__", "constructor", "prototype"):
-                learned(no, value, _NONE, frozenset(("attributes",)))
-        elif not shallow(fixed) and isinstance(fixed, (Unknown, Text)):
-            learned(yes, value, _NONE, _ALL)
+                checks.learned(no, value, _NONE, frozenset(("attributes",)))
+        elif not shallow(fixed) and isinstance(fixed, (Unknown, Text, Union)):
+            checks.learned(yes, value, _NONE, checks.ALL)
     return yes, no
 
 
@@ -279,7 +244,7 @@ def _called(reader: Reader, node: Node, state: State) -> Ways | None:
         if isinstance(function, Ref) and function.number in reader.functions:
             return _entered(reader, function, receiver, given, node, state)
     values = calls.arguments(reader, given, state)
-    found = by_method(reader, receiver, name.text, values, state, node)
+    found = checks.by_method(reader, receiver, name.text, values, state, node)
     if found is not None:
         return found
     return by_truth(calls.call_method(reader, receiver, name.text, values, state, node), state)
@@ -306,77 +271,14 @@ def _known_function(
     first = values[0] if values else UNDEFINED
     if name in ("isNaN", "Number.isNaN"):
         no = state.copy()
-        return state, learned(no, first, _NONE, _ALL) if name == "isNaN" else no
-    if name == "isFinite" or name.rpartition(".")[2] in _VALID:
-        reader.evaluate(None, state)
-        return learned(state, first, _NONE, _ALL), state.copy()
+        return state, checks.learned(no, first, _NONE, checks.ALL) if name == "isNaN" else no
+    if name.startswith("uuid") and name.endswith(".validate"):
+        no = state.copy()
+        return checks.learned(state, first, _NONE, checks.ALL), no
+    if name == "isFinite" or name.rpartition(".")[2] in checks.VALID:
+        no = state.copy()
+        return checks.learned(state, first, _NONE, checks.ALL), no
     return by_truth(calls.call(reader, function, values, UNDEFINED, state, node), state)
-
-
-def by_method(
-    reader: Reader, receiver: Value, name: str, given: list[Value], state: State, node: Node
-) -> Ways | None:
-    """Decide a call of a method; None if it tells nothing that is known here."""
-    first = given[0] if given else UNDEFINED
-    dotted = name_of(receiver, state)
-    if name in ("test", "exec") and dotted == "RegExp()":
-        return _matched(receiver, first, state)
-    if name == "match" and name_of(first, state) == "RegExp()":
-        return _matched(first, receiver, state)
-    if name in ("includes", "has", "indexOf", "contains"):
-        return contained(receiver, given, state)
-    if name in ("hasOwnProperty", "hasOwn"):
-        owner, key = (
-            (receiver, first) if name == "hasOwnProperty" else (first, [*given, UNDEFINED][1])
-        )
-        return _member_of(key, owner, state)
-    if name == "call" and dotted.endswith("hasOwnProperty") and len(given) > 1:
-        return _member_of(given[1], first, state)
-    if name == "startsWith":
-        return _begins(receiver, first, state)
-    if name in ("every", "some"):
-        return _each(reader, receiver, name, first, state, node)
-    if (dotted == "Number" and name in _NUMERIC) or name in _VALID:
-        no = state.copy()
-        return learned(state, first, _NONE, _ALL), no
-    if dotted.startswith("uuid") and name == "validate":
-        no = state.copy()
-        return learned(state, first, _NONE, _ALL), no
-    return None
-
-
-def contained(receiver: Value, given: list[Value], state: State) -> Ways | None:
-    """Decide whether something is one of those allowed, or has a sign in it."""
-    first = given[0] if given else UNDEFINED
-    sign = known_text(first)
-    if sign is not None and shallow(receiver):
-        no = state.copy()
-        gone = frozenset((sign,)) | (frozenset(("../",)) if sign == ".." else _NONE)
-        learned(no, receiver, gone, _NONE)
-        return state, no
-    if not shallow(first) or not trusted(receiver, state):
-        return None
-    no = state.copy()
-    return learned(state, first, _NONE, _ALL), no
-
-
-def trusted(receiver: Value, state: State) -> bool:
-    """Return whether nothing of a collection comes from outside."""
-    if isinstance(receiver, Const):
-        return isinstance(receiver.value, str)
-    thing = thing_of(receiver, state)
-    if isinstance(thing, (Sequence, Mapping, Instance)):
-        return not state.deep(receiver)
-    if isinstance(receiver, (Unknown, Method, External)):
-        return not shallow(receiver)
-    return False
-
-
-def _member_of(key: Value, owner: Value, state: State, *, by_name: bool = False) -> Ways:
-    no = state.copy()
-    if trusted(owner, state) and not isinstance(key, Const):
-        learned(state, key, _NONE, ALL_BUT_NAMES if by_name else _ALL)
-    return state, no
 
 
 def _looked_up(reader: Reader, node: Node, state: State) -> Ways:
@@ -385,86 +287,5 @@ def _looked_up(reader: Reader, node: Node, state: State) -> Ways:
     key = reader.evaluate(node.get("index"), state)
     thing = thing_of(value, state)
     if isinstance(thing, Mapping) and shallow(key) and thing.known.keys() - {CLASS}:
-        return _member_of(key, value, state, by_name=True)
+        return checks.member_of(key, value, state, by_name=True)
     return by_truth(members.item(reader, value, key, state, node), state)
-
-
-def _matched(expression: Value, value: Value, state: State) -> Ways:
-    thing = thing_of(expression, state)
-    no = state.copy()
-    if not isinstance(thing, Instance):
-        return state, no
-    pattern = known_text(thing.attributes.get("=source", ANYTHING))
-    flags = known_text(thing.attributes.get("=flags", UNDEFINED)) or ""
-    if pattern is None:
-        return state, no
-    plain = pattern.replace("(?<", "(?P<").replace("(?P<=", "(?<=").replace("(?P<!", "(?<!")
-    plain = plain.replace("\\/", "/")
-    if plain.startswith("^") and "m" not in flags:
-        learned(state, value, characters.by_expression(plain, whole=False), _NONE)
-        if characters.by_expression(plain, whole=False):
-            learned(state, value, _NONE, _NO_OBJECT)
-        if plain.lower().startswith(("^https?://", "^https://", "^http://")):
-            rest = plain.partition("://")[2]
-            host = rest.partition("/")[0]
-            if "/" in rest and host and not set(host) & set("*+[(|?"):
-                learned(state, value, _NONE, _ADDRESS)
-    learned(no, value, gone_by(plain, ""), _NONE)
-    return state, no
-
-
-def gone_by(pattern: str, by: str) -> frozenset[str]:
-    """Return what cannot be in a text any more in which all matches are replaced."""
-    alone = pattern.removeprefix("\\") if len(pattern) == 2 else pattern
-    if alone == "." and pattern != "\\.":
-        return _NONE
-    if len(alone) == 1:
-        return frozenset((alone,)) - set(by)
-    if all(len(each.removeprefix("\\")) == 1 for each in pattern.split("|")):
-        return frozenset(each.removeprefix("\\") for each in pattern.split("|")) - set(by)
-    plain = {"\\.\\.": "..", "\\.\\.\\/": "../", "\\.\\./": "../"}.get(pattern)
-    if plain is not None and not by:
-        return frozenset((plain,)) if plain == ".." else _NONE  # `....//` becomes `../`
-    return safe.replacing(pattern, by)
-
-
-def _begins(receiver: Value, first: Value, state: State) -> Ways:
-    """Decide `x.startsWith(...)`: of a path without `..`, and of an address with its host."""
-    no = state.copy()
-    text = known_text(first)
-    if text is None and shallow(first):
-        return state, no
-    if isinstance(receiver, Unknown) and receiver.type == "=relative" and text == "..":
-        return state, learned(no, receiver, _NONE, _NONE)
-    for taint in shallow(receiver):
-        if safe.NORMAL in state.known_of(taint)[1] and (text is None or text.startswith("/")):
-            state.learn(taint.forms[0], _NONE, frozenset(("path",)))
-    if text is not None:
-        _, found, rest = text.partition("://")
-        if found and "/" in rest:
-            learned(state, receiver, _NONE, _ADDRESS)
-        if text == "/":
-            learned(state, receiver, _NONE, frozenset(("begins with /",)))
-        if text in ("//", "/\\"):
-            for taint in shallow(receiver):
-                if "begins with /" in state.known_of(taint)[1]:
-                    no.learn(taint.forms[0], _NONE, frozenset(("redirect",)))
-        if text in (".", "..", "-", "/"):
-            gone = {".": frozenset(("..", "../")), "-": frozenset(("-",))}.get(text, _NONE)
-            learned(no, receiver, gone if text == "-" else _NONE, _NONE)
-    return state, no
-
-
-def _each(
-    reader: Reader, receiver: Value, name: str, function: Value, state: State, node: Node
-) -> Ways | None:
-    """Decide `list.every(f)`: what `f` tells of one item holds for each."""
-    if not (isinstance(function, Ref) and function.number in reader.functions):
-        return None
-    _, each = patterns.elements(reader, receiver, state, node)
-    ways: tuple[list[State], list[State]] = ([], [])
-    calls.enter(reader, function, [each, ANYTHING], UNDEFINED, state.copy(), node, ways)
-    yes, no = merged(ways[0]), merged(ways[1])
-    if name == "every":
-        return yes, state
-    return state, no

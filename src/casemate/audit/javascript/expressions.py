@@ -334,6 +334,15 @@ def _const(value: object) -> Value:
     return Const(value)
 
 
+def _yielded(reader: Reader, node: Node, state: State) -> Value:
+    value = reader.evaluate(node.kids[0] if node.kids else None, state)
+    if "*" in node.marks:
+        value = patterns.elements(reader, value, state, node)[1]
+    if len(reader.frame.yields) < MAX_ITEMS:
+        reader.frame.yields.append(state.baked(value))
+    return ANYTHING
+
+
 def _markup(reader: Reader, node: Node, state: State) -> Value:
     """Read JSX: what is in it is escaped, but its calls are made."""
     for each in node.kids:
@@ -372,7 +381,7 @@ EXPRESSIONS: dict[str, Callable[[Any, Node, State], Value]] = {
     "ternary_expression": _ternary,
     "sequence_expression": _last,
     "await_expression": _awaited,
-    "yield_expression": _awaited,
+    "yield_expression": _yielded,
     "spread_element": _spread,
     "call_expression": calls.call_expression,
     "new_expression": calls.new_expression,

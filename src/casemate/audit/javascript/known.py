@@ -8,7 +8,7 @@ from typing import Any
 
 from casemate.audit.flow import characters, texts
 from casemate.audit.flow.library import safe
-from casemate.audit.flow.state import Instance, Mapping, Sequence, State
+from casemate.audit.flow.state import Instance, Sequence, State
 from casemate.audit.flow.values import (
     ANY_BOOL,
     ANY_NUMBER,
@@ -16,8 +16,6 @@ from casemate.audit.flow.values import (
     ANYTHING,
     CLEAN,
     Const,
-    External,
-    Ref,
     Taints,
     Text,
     Unknown,
@@ -28,14 +26,11 @@ from casemate.audit.flow.values import (
     options,
     text_of,
 )
-from casemate.audit.javascript import calls, members, patterns, sources
+from casemate.audit.javascript import calls, objects, patterns, sources
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import (
-    CLASS,
     UNDEFINED,
-    Function,
-    thing_of,
     true_of,
 )
 
@@ -79,22 +74,54 @@ _WITHOUT: dict[str, frozenset[str]] = {
     "btoa": characters.all_but("+/=a"),
 }  # fmt: skip
 _SAME_TEXT = frozenset(
-    ("decodeURIComponent", "decodeURI", "unescape", "atob", "querystring.unescape", "he.decode",
-     "structuredClone", "lodash.cloneDeep", "lodash.clone", "util.promisify", "Object.freeze",
-     "Object.seal", "lodash.trim", "lodash.toLower", "Promise.resolve", "lodash.get", "mysql.format", "mysql2.format", "sqlstring.format", "pg-format",
-     "mysql2/promise.format", "pg-format.format")
-)  # fmt: skip
+    (
+        *("decodeURIComponent", "decodeURI", "unescape", "atob", "querystring.unescape"),
+        *("he.decode", "structuredClone", "lodash.cloneDeep", "lodash.clone"),
+        *("util.promisify", "Object.freeze", "Object.seal", "lodash.trim"),
+        *("lodash.toLower", "Promise.resolve", "lodash.get", "mysql.format"),
+        *("mysql2.format", "sqlstring.format", "pg-format", "mysql2/promise.format"),
+        "pg-format.format",
+    )
+)
 _NUMBERS = frozenset(
     ("Number", "parseInt", "parseFloat", "Number.parseInt", "Number.parseFloat", "BigInt",
      "Math.floor", "Math.round", "Math.ceil", "Math.abs", "Math.max", "Math.min", "Math.trunc",
      "Math.random", "Date.now", "Date.parse", "lodash.toNumber", "lodash.toInteger")
 )  # fmt: skip
 _PARSERS = frozenset(
-    ("JSON.parse", "querystring.parse", "qs.parse", "json5.parse", "js-yaml.load", "yaml.parse",
-     "js-yaml.safeLoad", "Object.fromEntries", "secure-json-parse.parse", "@hapi/bourne.parse",
-     "url.parse", "querystring.decode", "cookie.parse", "papaparse.parse",
-     "xml2js.parseStringPromise", "@aws-sdk/util-dynamodb.unmarshall", "aws-sdk.DynamoDB.Converter.unmarshall", "ini.parse")
-)  # fmt: skip
+    (
+        *(
+            "JSON.parse",
+            "querystring.parse",
+            "qs.parse",
+            "json5.parse",
+            "js-yaml.load",
+        ),
+        *(
+            "yaml.parse",
+            "js-yaml.safeLoad",
+            "Object.fromEntries",
+        ),
+        *(
+            "secure-json-parse.parse",
+            "@hapi/bourne.parse",
+            "url.parse",
+        ),
+        *(
+            "querystring.decode",
+            "cookie.parse",
+            "papaparse.parse",
+        ),
+        *(
+            "xml2js.parseStringPromise",
+            "@aws-sdk/util-dynamodb.unmarshall",
+        ),
+        *(
+            "aws-sdk.DynamoDB.Converter.unmarshall",
+            "ini.parse",
+        ),
+    )
+)
 
 
 def call(
@@ -145,7 +172,7 @@ def made(reader: Reader, name: str, given: list[Value], state: State, node: Node
         items = tuple(known) if known is not None else None
         return reader.new(Sequence(items, None if items is not None else each, "set"), state)
     if name in ("Map", "WeakMap", "Headers"):
-        return _map(reader, first, state, node)
+        return objects.map_of(reader, first, state, node)
     if name == "Array":
         return reader.new(
             Sequence(
@@ -154,7 +181,7 @@ def made(reader: Reader, name: str, given: list[Value], state: State, node: Node
             state,
         )
     if name == "Promise":
-        return _promise(reader, first, state, node)
+        return objects.promise(reader, first, state, node)
     if name in ("Date", "Error", "Object", "TypeError", "Number", "Proxy"):
         return ANYTHING if name != "Error" else Unknown(CLEAN, "Error()")
     if name == "String":
@@ -173,37 +200,6 @@ def _absolute(value: Value) -> bool:
 
 def _joined_url(base: Value, value: Value, state: State) -> Value:
     return texts.concatenated(base, value, state)
-
-
-def _map(reader: Reader, first: Value, state: State, node: Node) -> Value:
-    known: dict[object, Value] = {}
-    rest: list[Value] = []
-    pairs, each = patterns.elements(reader, first, state, node)
-    for pair in pairs if pairs is not None else [each]:
-        parts, _ = patterns.elements(reader, pair, state, node)
-        if parts is not None and len(parts) == 2 and isinstance(parts[0], Const):
-            known[str(parts[0].value)] = parts[1]
-        elif parts is not None and len(parts) == 2:
-            rest.append(parts[1])
-        elif pair != UNDEFINED:
-            rest.append(pair)
-    made_ = Mapping(known, join(*rest) if rest else None, type="map", open=bool(rest))
-    return reader.new(made_, state)
-
-
-def _promise(reader: Reader, first: Value, state: State, node: Node) -> Value:
-    """Read `new Promise((resolve, reject) => ...)`: it is what it is resolved with."""
-    found: list[Value] = []
-
-    def resolve(_: Any, given: list[Value], way: State, __: Node) -> Value:
-        found.append(way.baked(given[0]) if given else UNDEFINED)
-        return UNDEFINED
-
-    made_ = reader.function(Function(None, reader.frame.file, 0, native=resolve), state)
-    reject = External("reject")
-    if calls.is_function(reader, first):
-        calls.call(reader, first, [made_, reject], UNDEFINED, state, node)
-    return join(*found) if found else ANYTHING
 
 
 def _string(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
@@ -283,88 +279,6 @@ def _relative(reader: Reader, given: list[Value], state: State, node: Node) -> V
     return Unknown(texts.derived(taints, state, "relative", part=True), "=relative")
 
 
-def _keys(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
-    known, each = members.keys_of(given[0] if given else UNDEFINED, state)
-    made_ = Sequence(tuple(known)) if known is not None else Sequence(None, each)
-    return reader.new(made_, state)
-
-
-def _values(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
-    value = given[0] if given else UNDEFINED
-    thing = thing_of(value, state)
-    if isinstance(thing, Mapping):
-        held = [v for k, v in thing.known.items() if k != CLASS]
-        if thing.rest is None:
-            return reader.new(Sequence(tuple(held)), state)
-        return reader.new(Sequence(None, join(*held, thing.rest)), state)
-    return reader.new(Sequence(None, patterns.elements(reader, value, state, node)[1]), state)
-
-
-def _entries(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
-    value = given[0] if given else UNDEFINED
-    thing = thing_of(value, state)
-    pairs: list[Value] = []
-    if isinstance(thing, Mapping):
-        for key, each in thing.known.items():
-            if key != CLASS:
-                pairs.append(reader.new(Sequence((Const(key), each)), state))
-        if thing.rest is None:
-            return reader.new(Sequence(tuple(pairs)), state)
-    _, key_ = members.keys_of(value, state)
-    _, each_ = patterns.elements(reader, value, state, node)
-    held = thing.rest if isinstance(thing, Mapping) and thing.rest is not None else each_
-    pairs.append(reader.new(Sequence((key_, held)), state))
-    return reader.new(Sequence(None, join(*pairs)), state)
-
-
-def _assign(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
-    target = given[0] if given else UNDEFINED
-    thing = thing_of(target, state)
-    if not isinstance(thing, Mapping) or not isinstance(target, Ref):
-        return join(*given) if given else UNDEFINED
-    known, rest = dict(thing.known), [thing.rest] if thing.rest is not None else []
-    is_open = thing.open
-    for each in given[1:]:
-        for option in options(each):
-            other = thing_of(option, state)
-            if isinstance(other, Mapping):
-                known.update({k: v for k, v in other.known.items() if k != CLASS})
-                rest += [other.rest] if other.rest is not None else []
-                is_open = is_open or other.open
-            elif option != UNDEFINED:
-                rest.append(option)
-                is_open = True
-    state.things[target.number] = replace(
-        thing, known=known, rest=join(*rest) if rest else None, open=is_open
-    )
-    return target
-
-
-def _all(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
-    known, each = patterns.elements(reader, given[0] if given else UNDEFINED, state, node)
-    made_ = Sequence(tuple(known)) if known is not None else Sequence(None, each)
-    return reader.new(made_, state)
-
-
-def _any(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
-    return patterns.elements(reader, given[0] if given else UNDEFINED, state, node)[1]
-
-
-def _array_from(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
-    made_ = _all(reader, given, state, node)
-    if len(given) > 1 and isinstance(made_, Ref):
-        return calls.call_method(reader, made_, "map", [given[1]], state, node)
-    return made_
-
-
-def _array_of(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
-    return reader.new(Sequence(tuple(given)), state)
-
-
-def _create(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
-    return reader.new(Mapping({}), state)
-
-
 def _boolean(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
     known = true_of(given[0], state) if given else False
     return ANY_BOOL if known is None else Const(known)
@@ -397,19 +311,19 @@ _TABLE: dict[str, Made] = {
     "path.resolve": _path_resolve,
     "fs.realpathSync": _path_resolve,
     "path.relative": _relative,
-    "Object.keys": _keys,
-    "Reflect.ownKeys": _keys,
-    "Object.getOwnPropertyNames": _keys,
-    "Object.values": _values,
-    "Object.entries": _entries,
-    "Object.assign": _assign,
-    "Object.create": _create,
-    "Promise.all": _all,
-    "Promise.allSettled": _all,
-    "Promise.race": _any,
-    "Promise.any": _any,
-    "Array.from": _array_from,
-    "Array.of": _array_of,
+    "Object.keys": objects.keys,
+    "Reflect.ownKeys": objects.keys,
+    "Object.getOwnPropertyNames": objects.keys,
+    "Object.values": objects.values,
+    "Object.entries": objects.entries,
+    "Object.assign": objects.assign,
+    "Object.create": objects.create,
+    "Promise.all": objects.all_of_them,
+    "Promise.allSettled": objects.all_of_them,
+    "Promise.race": objects.any_of_them,
+    "Promise.any": objects.any_of_them,
+    "Array.from": objects.array_from,
+    "Array.of": objects.array_of,
     "Boolean": _boolean,
     "util.format": _format,
     "Buffer.from": _buffer,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from casemate.audit.flow import texts
 from casemate.audit.flow.library import contexts
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import (
@@ -12,8 +15,8 @@ from casemate.audit.flow.values import (
     Ref,
     Taint,
     Taints,
-    Union,
     Text,
+    Union,
     Unknown,
     Value,
     few,
@@ -51,7 +54,9 @@ def call(reader: Reader, function: Value, given: list[Value], state: State, node
     found = routes.registered(reader, name, receiver, given, state, node)
     if found is not None:
         return found
-    answers.sent(reader, name, receiver, given, state, node)
+    answered = answers.sent(reader, name, receiver, given, state, node)
+    if answered is not None:
+        return answered
     _looked_at(reader, name, given, state, node)
     made = known.call(reader, name, given, receiver, state, node)
     if made is not None:
@@ -87,7 +92,8 @@ def tagged(
 def instance(reader: Reader, name: str, given: list[Value], state: State) -> Value:
     """Return an object that keeps what it was made with."""
     attributes = {f"={number}": each for number, each in enumerate(given[:6])}
-    held = few(t.doubted() for each in given for t in state.deep(each))
+    every = few(t.doubted() for each in given for t in state.deep(each))
+    held = _through(every, name, state)
     type = name if name.endswith("()") else f"{name}()"
     return reader.new(Instance(0, attributes, type[:_LONGEST], held), state)
 
@@ -116,8 +122,14 @@ def _result(
         return Unknown(CLEAN, f"{name}()"[:_LONGEST])
     held = thing_of(receiver, state) if receiver is not None else None
     more = held.held if isinstance(held, Instance) else CLEAN
-    taints = few(t.doubted() for t in (*more, *(t for g in given for t in state.deep(g))))
-    return Unknown(taints, f"{name}()"[:_LONGEST])
+    taints = [t.doubted() for t in (*more, *(t for g in given for t in state.deep(g)))]
+    return Unknown(_through(few(taints), name, state), f"{name}()"[:_LONGEST])
+
+
+def _through(taints: Taints, name: str, state: State) -> Taints:
+    """Return data after a call that is not known: what is said of it then is not of what it was."""
+    known_ = frozenset(replace(t, safe=state.known_of(t)[1]) for t in taints)
+    return texts.derived(known_, state, name, part=False)
 
 
 def _of_unknown(
@@ -156,20 +168,20 @@ def _by_name(reader: Reader, method: str, first: Value, state: State, node: Node
 
 def _looked_at(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> None:
     """Report what comes to a sink."""
+    if name.startswith("child_process.") and _shelled(reader, name, given, state, node):
+        return
     for sink in sinks.of(name):
         for place in sink.places:
             inner = any(each.startswith(f"{place}.") for each in sink.places)
             for value in _at(place, given, reader, state, node):
                 if inner and isinstance(thing_of(value, state), Mapping):
                     continue  # of an object only the properties that are named
-                taints = _harmful(reader, sink.weakness, value, name, state)
+                at = name if not place.endswith("$where") else "$where"
+                taints = _harmful(reader, sink.weakness, value, at, state)
                 if taints:
                     call = _shown(name)
                     reader.report(sink.weakness, call, taints, node, sink.confidence)
                     break
-    if name in ("child_process.spawn", "child_process.spawnSync", "child_process.execFile",
-                "child_process.execFileSync"):  # fmt: skip
-        _shelled(reader, name, given, state, node)
 
 
 def _shown(name: str) -> str:
@@ -178,7 +190,7 @@ def _shown(name: str) -> str:
 
 def _harmful(reader: Reader, weakness: str, value: Value, name: str, state: State) -> Taints:
     judged = weakness
-    if weakness == "nosql" and "aws-sdk" in name:
+    if weakness == "nosql" and ("aws-sdk" in name or name == "$where"):
         judged = "sql"  # an expression, in which a text is enough
     found: set[Taint] = set()
     for option in options(value):
@@ -196,8 +208,10 @@ def _harmful(reader: Reader, weakness: str, value: Value, name: str, state: Stat
 _TIMERS = ("setTimeout", "setInterval", "setImmediate")
 
 
-def _shelled(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> None:
+def _shelled(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> bool:
     """Look at a program that is started by a shell: its list is a command line."""
+    if name.rpartition(".")[2] not in ("spawn", "spawnSync", "execFile", "execFileSync"):
+        return False
     shell: Value = UNDEFINED
     for each in given[1:]:
         thing = thing_of(each, state)
@@ -205,19 +219,20 @@ def _shelled(reader: Reader, name: str, given: list[Value], state: State, node: 
             shell = thing.known["shell"]
     program = known_text(given[0]) if given else None
     by_list = given[1] if len(given) > 1 else UNDEFINED
-    thing = thing_of(by_list, state)
-    asked = (
-        program is not None
-        and program.rpartition("/")[2] in ("sh", "bash", "cmd", "cmd.exe", "powershell", "zsh")
-        and isinstance(thing, Sequence)
+    asked = (program or "").rpartition("/")[2] in _SHELLS and isinstance(
+        thing_of(by_list, state), Sequence
     )
     if not asked and not (isinstance(shell, Const) and shell.value):
-        return
+        return False
     for value in (given[0], by_list) if given else ():
         taints = contexts.harmful("command", value, state, reader.kinds)
         if taints:
             reader.report("command", name, taints, node)
-            return
+            return True
+    return False
+
+
+_SHELLS = ("sh", "bash", "cmd", "cmd.exe", "powershell", "zsh", "dash")
 
 
 def _at(place: str, given: list[Value], reader: Reader, state: State, node: Node) -> list[Value]:

@@ -13,6 +13,7 @@ from casemate.audit.flow.values import (
     ANYTHING,
     Bound,
     Const,
+    External,
     Ref,
     Taints,
     Text,
@@ -24,7 +25,7 @@ from casemate.audit.flow.values import (
     shallow,
     text_of,
 )
-from casemate.audit.javascript import arrays, calls, conditions, members, sources
+from casemate.audit.javascript import arrays, calls, checks, members, sources
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import UNDEFINED, key_of, thing_of
@@ -88,6 +89,8 @@ def _has(thing: object, name: str) -> bool:
 
 
 def _is_callable(reader: Reader, value: Value) -> bool:
+    if isinstance(value, External):
+        return not value.name.endswith("hasOwnProperty")
     return isinstance(value, Bound) or (isinstance(value, Ref) and value.number in reader.functions)
 
 
@@ -301,10 +304,10 @@ def replaced(
     gone: frozenset[str] = frozenset()
     mapped = isinstance(thing, Instance) and every and pattern is not None and by is None
     if pattern is not None and by is not None and every:
-        gone = conditions.gone_by(pattern.replace("\\/", "/"), by)
+        gone = checks.gone_by(pattern.replace("\\/", "/"), by)
         common = common - set(by)
     elif mapped and pattern is not None:
-        gone = conditions.gone_by(pattern, "") & frozenset("<>\"'&`")  # a table of entities
+        gone = checks.gone_by(pattern, "") & frozenset("<>\"'&`")  # a table of entities
     del kept
     return Text(
         (

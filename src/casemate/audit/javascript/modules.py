@@ -121,7 +121,7 @@ def export_statement(reader: Reader, node: Node, state: State) -> State | None:
     for clause in node.kids:
         if clause.kind == "export_clause":
             for one in clause.kids:
-                name, alias = each.get("name"), each.get("alias")
+                name, alias = one.get("name"), one.get("alias")
                 if name is not None:
                     set_export(
                         reader, (alias or name).text, scopes.load(reader, name.text, state), state

@@ -49,6 +49,7 @@ class Frame:
     throws: list[State] = field(default_factory=list)
     breaks: list[State] = field(default_factory=list)
     continues: list[State] = field(default_factory=list)
+    yields: list[Value] = field(default_factory=list)
     catching: int = 0
     deciding: tuple[list[State], list[State]] | None = None
     """Where only the truth of what is returned is asked for: the states of either."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from casemate.audit.flow.results import Entry
-from casemate.audit.flow.state import Sequence, State
+from casemate.audit.flow.state import Instance, Sequence, State
 from casemate.audit.flow.values import CLEAN, External, Unknown, Value, known_text, options
 from casemate.audit.javascript import calls, sources
 from casemate.audit.javascript.reader import Pending, Reader
@@ -74,7 +74,7 @@ def arguments(reader: Reader, pending: Pending, state: State) -> list[Value]:
         function = pending.function
         made = reader.functions.get(getattr(function, "number", 0))
         parameters = made.node.get("parameters") if made is not None and made.node else None
-        response: Value = External("response")
+        response: Value = reader.new(Instance(0, {}, "response()"), state)
         if parameters is not None and len(parameters.kids) == 4:  # it takes errors
             return [Unknown(), request, response, External("next")]
         return [request, response, External("next")]

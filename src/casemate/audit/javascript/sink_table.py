@@ -61,6 +61,13 @@ ROWS: tuple[tuple[str, str, str, str, str], ...] = (
         "nosql",
         MONGO_PACKAGES,
         _MONGO_METHODS,
+        "0.$where",
+        "high",
+    ),
+    (
+        "nosql",
+        MONGO_PACKAGES,
+        _MONGO_METHODS,
         "0",
         "high",
     ),

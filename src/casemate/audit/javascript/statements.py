@@ -11,7 +11,7 @@ from casemate.audit.flow.values import ANYTHING, Value
 from casemate.audit.javascript import conditions, definitions, members, modules, patterns, scopes
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
-from casemate.audit.javascript.values import UNDEFINED, key_of
+from casemate.audit.javascript.values import NEVER, UNDEFINED, key_of
 
 _ROUNDS = 2
 _OWN_NAMES = frozenset(("lexical_declaration", "class_declaration", "function_declaration"))
@@ -62,8 +62,12 @@ def _scoped(reader: Reader, state: State, read: Callable[[], State | None]) -> S
 
 def _expression(reader: Reader, node: Node, state: State) -> State | None:
     for kid in node.kids:
-        if not conditions.guarded(reader, kid, state):
-            reader.evaluate(kid, state)
+        if conditions.guarded(reader, kid, state):
+            continue
+        if reader.evaluate(kid, state) == NEVER:
+            if reader.frame.catching:
+                reader.frame.throws.append(state)
+            return None
     return state
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import (
+    CLEAN,
     Const,
     External,
     Method,
@@ -26,6 +27,8 @@ from casemate.audit.flow.weaknesses import WEAKNESSES
 from casemate.audit.javascript.syntax import Node
 
 UNDEFINED = Const(None)
+NEVER = Unknown(CLEAN, "=never")
+"""What a function returns that always throws."""
 CLASS = "=class"
 """Among the properties of an object: the class that it is of."""
 PROTOTYPE = "prototype"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.audit.javascript.javascript_idioms import IDIOMS
 from tests.unit.audit.javascript.javascript_programs import PROGRAMS, Program
 
 from casemate.audit.flow import Entry
 from casemate.audit.javascript import analyse, parse
 
+EVERY = (*PROGRAMS, *(Program(*each) for each in IDIOMS))
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=[each.name for each in PROGRAMS])
+
+@pytest.mark.parametrize("program", EVERY, ids=[each.name for each in EVERY])
 def test_a_program_is_told_of(program: Program) -> None:
     parsed = {name: parse(name, text) for name, text in program.files.items()}
     [entry] = [name for name in program.files if name.startswith("index.")]
@@ -23,4 +26,4 @@ def test_a_program_is_told_of(program: Program) -> None:
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len({each.name for each in PROGRAMS}) == len(PROGRAMS) >= 40
+    assert len({each.name for each in EVERY}) == len(EVERY) >= 120
