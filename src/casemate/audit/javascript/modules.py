@@ -121,10 +121,10 @@ def export_statement(reader: Reader, node: Node, state: State) -> State | None:
     for clause in node.kids:
         if clause.kind == "export_clause":
             for one in clause.kids:
-                name, alias = one.get("name"), one.get("alias")
-                if name is not None:
+                own, alias = one.get("name"), one.get("alias")
+                if own is not None:
                     set_export(
-                        reader, (alias or name).text, scopes.load(reader, name.text, state), state
+                        reader, (alias or own).text, scopes.load(reader, own.text, state), state
                     )
         elif clause is not declaration and clause is not value and "=" in node.marks:
             found = reader.evaluate(clause, state)  # `export = x` of TypeScript
