@@ -10,6 +10,7 @@ from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import (
     ANYTHING,
     CLEAN,
+    Bound,
     Const,
     Method,
     Ref,
@@ -145,9 +146,8 @@ def _of_unknown(
     reader.watcher.unknown(reader, method, given, state, node)
     if method in _BY_NAME and given and function != UNDEFINED:
         _by_name(reader, method, given[0], state, node)
-    for each in given:
-        if calls.is_function(reader, each):
-            calls.given_back(reader, each, [ANYTHING, ANYTHING], state, node)
+    for each in _functions_in(reader, given, state):
+        calls.given_back(reader, each, [ANYTHING, ANYTHING], state, node)
     reached = isinstance(function, Unknown) and function.type == REACHED
     of_itself = CLEAN if reached else shallow(function)
     of_given = (t for each in given for t in state.deep(each))
@@ -171,6 +171,8 @@ def _looked_at(reader: Reader, name: str, given: list[Value], state: State, node
     if name.startswith("child_process.") and _shelled(reader, name, given, state, node):
         return
     for sink in sinks.of(name):
+        if sink.weakness == "xml" and not _set(given, "noent", state):
+            continue
         for place in sink.places:
             inner = any(each.startswith(f"{place}.") for each in sink.places)
             for value in _at(place, given, reader, state, node):
@@ -182,6 +184,17 @@ def _looked_at(reader: Reader, name: str, given: list[Value], state: State, node
                     call = _shown(name)
                     reader.report(sink.weakness, call, taints, node, sink.confidence)
                     break
+
+
+def _set(given: list[Value], name: str, state: State) -> bool:
+    """Return whether an option is, or may be, true."""
+    for each in given[1:]:
+        thing = thing_of(each, state)
+        if isinstance(thing, Mapping):
+            value = thing.known.get(name, thing.rest)
+            if value is not None and not (isinstance(value, Const) and not value.value):
+                return True
+    return False
 
 
 def _shown(name: str) -> str:
@@ -268,18 +281,46 @@ def _at(place: str, given: list[Value], reader: Reader, state: State, node: Node
 
 def _called_back(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> None:
     """Call the functions that a library was given: with what it is, is not known."""
-    for each in given:
-        if calls.is_function(reader, each):
-            calls.given_back(reader, each, [ANYTHING, ANYTHING, ANYTHING], state, node)
-        elif isinstance(thing_of(each, state), (Mapping, Sequence)):
-            thing = thing_of(each, state)
-            inner = (
-                list(thing.known.values())
-                if isinstance(thing, Mapping) and thing.type != "function"
-                else list(thing.items or ())
-                if isinstance(thing, Sequence)
-                else []
-            )
-            for one in inner[:40]:
-                if calls.is_function(reader, one):
-                    calls.given_back(reader, one, [ANYTHING, ANYTHING], state, node)
+    package, _ = sinks.split(name)
+    arguments: list[Value] = [ANYTHING, ANYTHING, ANYTHING]
+    if package in _GRAPHS:  # of a query its sender chooses the arguments
+        taint = reader.source("http", "args", node, "args")
+        arguments[1] = Unknown(frozenset((taint,)), "", "args")
+    for each in _functions_in(reader, given, state):
+        calls.given_back(reader, each, arguments, state, node)
+
+
+_GRAPHS = frozenset(
+    (
+        *("graphql", "@apollo/server", "apollo-server-lambda", "apollo-server", "graphql-yoga"),
+        *("@graphql-tools/schema", "graphql-tools", "mercurius"),
+    )
+)
+_MAX_SEARCHED = 300
+_MAX_CALLED = 60
+
+
+def _functions_in(reader: Reader, given: list[Value], state: State) -> list[Value]:
+    """Return the functions among what a library is given: in objects, lists, methods of classes."""
+    found: dict[Value, None] = {}
+    seen: set[int] = set()
+    todo = list(given)
+    while todo and len(seen) < _MAX_SEARCHED and len(found) < _MAX_CALLED:
+        for option in options(todo.pop(0)):
+            if isinstance(option, Bound):
+                found[option] = None
+            if not isinstance(option, Ref) or option.number in seen:
+                continue
+            seen.add(option.number)
+            thing = state.things.get(option.number)
+            made = reader.functions.get(option.number)
+            of_class = made is not None and made.node is not None and "class" in made.node.kind
+            if made is not None and not of_class:
+                found[option] = None
+            elif isinstance(thing, Mapping):
+                todo += [*thing.known.values(), *([thing.rest] if thing.rest is not None else [])]
+            elif isinstance(thing, Sequence):
+                todo += [*(thing.items or ()), *([thing.rest] if thing.rest is not None else [])]
+            elif isinstance(thing, Instance):
+                todo += thing.attributes.values()
+    return list(found)

