@@ -60,6 +60,13 @@ def call_expression(reader: Reader, node: Node, state: State) -> Value:
                 reader, receiver, name.text, values(reader, given, state), state, node
             )
         key = reader.evaluate(callee.get("index"), state)
+        several = members.functions_at(reader, receiver, key, state)
+        if several:
+            values_ = values(reader, given, state)
+            results = [
+                given_back(reader, each, values_, state, node, this=receiver) for each in several
+            ]
+            return join(*results)
         found = members.item(reader, receiver, key, state, callee)
         return call(reader, found, values(reader, given, state), receiver, state, node)
     function = reader.evaluate(callee, state)
@@ -146,7 +153,11 @@ def enter(
     body = made.node.get("body") if made.node is not None else None
     if made.node is None or body is None or made.node.kind.startswith("class"):
         return ANYTHING
-    if len(reader.stack) >= MAX_CALLS or reader.stack.count(made.node) >= MAX_RECURSION:
+    if len(reader.stack) >= MAX_CALLS:
+        reader.unresolved(node, f"calls inside more than {MAX_CALLS} others are not followed")
+        reader.watcher.opened(reader, node, "calls are nested too deeply")
+        return Unknown(few(t for each in given for t in state.deep(each)))
+    if reader.stack.count(made.node) >= MAX_RECURSION:
         return Unknown(few(t for each in given for t in state.deep(each)))
     scope = reader.new(Scope({}, made.scope), state).number
     frame = Frame(
@@ -307,11 +318,16 @@ def _base(reader: Reader, state: State) -> Value | None:
 
 
 def given_back(
-    reader: Reader, function: Value, given: list[Value], state: State, node: Node
+    reader: Reader,
+    function: Value,
+    given: list[Value],
+    state: State,
+    node: Node,
+    this: Value = UNDEFINED,
 ) -> Value:
     """Call a function that was given to something, which may call it or not."""
     way = state.copy()
-    result = call(reader, function, given, UNDEFINED, way, node)
+    result = call(reader, function, given, this, way, node)
     both = merged([state, way])
     if both is not None:
         state.become(both)

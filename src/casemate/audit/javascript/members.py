@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from casemate.audit.flow import texts
-from casemate.audit.flow.limits import MAX_ITEMS
+from casemate.audit.flow.limits import MAX_ALTERNATIVES, MAX_ITEMS
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State, all_of
 from casemate.audit.flow.values import (
     ANY_NUMBER,
@@ -197,6 +197,7 @@ def _item(reader: Reader, value: Value, key: Value, state: State, node: Node) ->
         return all_of(thing) or UNDEFINED
     if isinstance(thing, Mapping):
         held = [v for k, v in thing.known.items() if k != CLASS]
+        _many(reader, held, node)
         every = join(*held, *([thing.rest] if thing.rest is not None else []), UNDEFINED)
         chosen = frozenset(
             replace(t, safe=t.safe | ALL_BUT_NAMES)
@@ -217,6 +218,24 @@ def _item(reader: Reader, value: Value, key: Value, state: State, node: Node) ->
             return Unknown(CLEAN, "process.env")
         return Unknown(CLEAN, f"{value.name}.[]"[:_LONGEST])
     return ANYTHING
+
+
+def functions_at(reader: Reader, value: Value, key: Value, state: State) -> list[Value]:
+    """Return the functions of a table of which one is called: more than one value can have."""
+    thing = thing_of(value, state)
+    if key_of(key) is not None or not isinstance(thing, Mapping) or thing.rest is not None:
+        return []
+    held = [each for name, each in thing.known.items() if name != CLASS]
+    functions = [e for e in held if isinstance(e, Ref) and e.number in reader.functions]
+    return functions if len(functions) > 1 and len(functions) == len(held) else []
+
+
+def _many(reader: Reader, held: list[Value], node: Node) -> None:
+    functions = [e for e in held if isinstance(e, Ref) and e.number in reader.functions]
+    if len(functions) > MAX_ALTERNATIVES:
+        what = f"one of more than {MAX_ALTERNATIVES} functions is chosen"
+        reader.unresolved(node, what)
+        reader.watcher.opened(reader, node, what)
 
 
 def put(
