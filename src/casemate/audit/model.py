@@ -224,10 +224,7 @@ _LANGUAGES = (
 )
 _SUFFIXES = {
     "py": "python",
-    "js": "javascript",
-    "mjs": "javascript",
-    "cjs": "javascript",
-    "ts": "javascript",
+    **dict.fromkeys(("js", "mjs", "cjs", "jsx", "ts", "mts", "cts", "tsx"), "javascript"),
 }
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from casemate.audit.workspace import Workspace
 
-SUFFIXES = frozenset(("py", "js", "mjs", "cjs", "ts", "tsx", "jsx", "go", "java", "rb", "cs", "rs"))
+_SCRIPTS = ("js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx")
+SUFFIXES = frozenset(("py", *_SCRIPTS, "go", "java", "rb", "cs", "rs"))
 _ENTRY = {
     "python": (".py", "/__init__.py"),
-    "node": (".js", ".mjs", ".cjs", ".ts", "/index.js", "/index.ts"),
+    "node": (*(f".{each}" for each in _SCRIPTS), "/index.js", "/index.ts"),
     "ruby": (".rb",),
 }
+_MADE = frozenset(("dist", "build", "out", "lib", ".build", ".esbuild", ".webpack"))
+"""Folders of what is compiled; what it is made of is beside them, or in `src`."""
 _MAX_FILES = 5_000
 
 
@@ -55,7 +58,10 @@ class CodeFiles:
         start = "" if folder == "." else f"{folder}/"
         language = next((name for name in _ENTRY if runtime.lower().startswith(name)), "")
         ends = _ENTRY[language] if language else tuple(e for each in _ENTRY.values() for e in each)
-        ways = {module, module.replace(".", "/")}
+        ways = [module, module.replace(".", "/")]
+        if language == "node":
+            first, _, rest = module.partition("/")
+            ways += [f"src/{module}", *((rest, f"src/{rest}") if first in _MADE and rest else ())]
         return next(
             (n for way in ways for end in ends if self._workspace.has(n := start + way + end)), ""
         )

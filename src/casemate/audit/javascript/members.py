@@ -226,8 +226,8 @@ def functions_at(reader: Reader, value: Value, key: Value, state: State) -> list
     if key_of(key) is not None or not isinstance(thing, Mapping) or thing.rest is not None:
         return []
     held = [each for name, each in thing.known.items() if name != CLASS]
-    functions = [e for e in held if isinstance(e, Ref) and e.number in reader.functions]
-    return functions if len(functions) > 1 and len(functions) == len(held) else []
+    every = all(isinstance(e, Ref) and e.number in reader.functions for e in held)
+    return held if every and len(held) > 1 else []
 
 
 def _many(reader: Reader, held: list[Value], node: Node) -> None:

@@ -5,181 +5,28 @@ The way is found by `casemate.audit.flow`, once for all rules. A finding has eac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from time import thread_time
 
-from casemate.audit.code.reading import Code, PythonFile
 from casemate.audit.finding import Severity, Step
-from casemate.audit.flow import Analysis, Entry, Flow, Limits, analyse, discover, parse_all
-from casemate.audit.flow import Place as FlowPlace
-from casemate.audit.javascript import Parsed
+from casemate.audit.flow import Analysis, Flow, Limits, analyse, discover, parse_all
 from casemate.audit.javascript import analyse as analyse_scripts
-from casemate.audit.javascript import discover as discover_scripts
-from casemate.audit.javascript.parts import ParsedFiles, parsed_text
-from casemate.audit.model import Application, Function, Place, Platform
+from casemate.audit.model import Function, Place
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.examples import python
-from casemate.audit.syntax import Syntax
+from casemate.audit.rules.followed_code import (
+    PythonPart,
+    ScriptPart,
+    python_parts,
+    script_parts,
+)
 
 MAX_SECONDS = 30.0
 """Of processor time for one application; what was not looked at then is told."""
 MAX_STEPS = 30
-_EVENTS = {
-    "http": "http",
-    "url": "http",
-    "websocket": "http",
-    "edge": "http",
-    "queue": "queue",
-    "topic": "topic",
-    "bucket": "storage",
-    "table": "table",
-    "stream": "stream",
-    "schedule": "schedule",
-    "repository": "code",
-    "mail": "mail",
-    "invoke": "invoke",
-}
-_SHAPES = {
-    Platform.AWS: "lambda",
-    Platform.OPENFAAS: "lambda",
-    Platform.CASEMATE: "casemate",
-    Platform.GOOGLE: "cloud-http",
-}
 _UNSURE = {"high": 0, "medium": -1, "low": -2}
 """How much milder a finding is of whose way a part is not known."""
 Found = tuple[tuple[Flow, Place, tuple[Step, ...], Function | None], ...]
-
-
-class _Part:
-    """Code in Python that is read together: below one folder, or in a template."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.texts: dict[str, str] = {}
-        self.parsed: dict[str, Syntax] = {}
-        self.places: dict[str, tuple[str, int]] = {}
-        """File and first line of each path."""
-        self.entries: list[Entry] = []
-        self.functions: dict[tuple[str, str], Function] = {}
-        self.any: Function | None = None
-
-    def add(
-        self, path: str, text: str, parsed: PythonFile | None, file: str, line: int = 1
-    ) -> None:
-        self.texts[path] = text
-        if parsed is not None:
-            self.parsed[path] = parsed.syntax
-        self.places[path] = (file, line)
-
-    def enter(self, path: str, name: str, function: Function) -> None:
-        self.any = self.any or function
-        shape = _SHAPES.get(function.platform)
-        if shape is None or not name or path not in self.texts:
-            return
-        self.functions.setdefault((path, name), function)
-        for event in _events(function):
-            self.entries.append(Entry(path=path, name=name, event=event, shape=shape))
-
-    def place(self, at: FlowPlace) -> Place:
-        file, first = self.places.get(at.path, (at.path, 1))
-        return Place(file, at.line + first - 1, at.column + 1)
-
-    def of(self, entry: Entry) -> Function | None:
-        return self.functions.get((entry.path, entry.name), self.any)
-
-
-def _events(function: Function) -> list[str]:
-    """Return by what a function is called; a direct call where nothing is said."""
-    found = {_EVENTS[t.kind] for t in function.triggers if t.kind in _EVENTS}
-    return sorted(found) or ["invoke"]
-
-
-def _name(function: Function) -> str:
-    """Return the name of the handler in its module: `app.handler`, `src/app.handler`, `a:f`."""
-    handler = function.handler.replace(":", ".")
-    return handler.rpartition(".")[2]
-
-
-def _parts(application: Application, code: Code) -> Iterable[_Part]:
-    """Return the code of an application, each part once."""
-    parts: dict[str, _Part] = {}
-    for function in application.functions:
-        if function.language != "python":
-            continue
-        inline = code.inline(function)
-        if inline is not None:
-            part = parts.setdefault(f"#{function.name}", _Part(f"#{function.name}"))
-            place = function.place
-            part.add("index.py", function.inline, inline, place.file, place.line)
-            part.enter("index.py", _name(function), function)
-            continue
-        if function.code is None:
-            continue
-        root = f"{function.code}/" if function.code not in ("", ".") else ""
-        part = parts.setdefault(root, _Part(root))
-        for file in function.files:
-            path = file.removeprefix(root)
-            if file.endswith(".py") and path not in part.texts:
-                text = code.text(file)
-                if text is not None:
-                    part.add(path, text, code.python(file), file)
-        part.enter(function.entry.removeprefix(root), _name(function), function)
-    return parts.values()
-
-
-class _ScriptPart:
-    """Code in JavaScript that is read together; each file is parsed once something needs it."""
-
-    def __init__(self, files: ParsedFiles | None, place: Place | None = None) -> None:
-        self.files = files
-        self.inline = place
-        self.parsed: Mapping[str, Parsed] = files if files is not None else {}
-        self.entries: list[Entry] = []
-        self.functions: dict[tuple[str, str], Function] = {}
-        self.any: Function | None = None
-
-    def enter(self, path: str, function: Function) -> None:
-        self.any = self.any or function
-        name = _name(function)
-        if path not in self.parsed or not name or function.platform is Platform.CODE:
-            return
-        self.functions.setdefault((path, name), function)
-        for event in _events(function):
-            self.entries.append(Entry(path=path, name=name, event=event, shape="lambda"))
-
-    def place(self, at: FlowPlace) -> Place:
-        if self.inline is not None:
-            return Place(self.inline.file, at.line + self.inline.line - 1, at.column + 1)
-        file = self.files.file(at.path) if self.files is not None else at.path
-        return Place(file, at.line, at.column + 1)
-
-    def of(self, entry: Entry) -> Function | None:
-        return self.functions.get((entry.path, entry.name), self.any)
-
-
-def _script_parts(application: Application, code: Code) -> Iterable[_ScriptPart]:
-    """Return the JavaScript of an application, each part once."""
-    parts: dict[str, _ScriptPart] = {}
-    for function in application.functions:
-        if function.platform is Platform.CODE:
-            part = _ScriptPart(ParsedFiles(code, "", function.files))
-            part.any = function
-            texts = {path: code.text(path) or "" for path in part.parsed}
-            part.entries += discover_scripts(texts)
-            parts["code"] = part
-        elif function.language != "javascript":
-            continue
-        elif function.inline:
-            if "${" not in function.inline.replace("`${", ""):
-                part = parts[f"#{function.name}"] = _ScriptPart(None, function.place)
-                part.parsed = {"index.js": parsed_text("index.js", function.inline)}
-                part.enter("index.js", function)
-        elif function.code is not None:
-            root = f"{function.code}/" if function.code not in ("", ".") else ""
-            if root not in parts:
-                parts[root] = _ScriptPart(ParsedFiles(code, root, function.files))
-            parts[root].enter(function.entry.removeprefix(root), function)
-    return parts.values()
 
 
 def _found(subject: Subject) -> Found:
@@ -194,7 +41,7 @@ def _found(subject: Subject) -> Found:
 
 def _flows(subject: Subject) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Function | None]]:
     until = thread_time() + MAX_SECONDS
-    for part in _parts(subject.application, subject.code):
+    for part in python_parts(subject.application, subject.code):
         entries = list(part.entries)
         known = {(each.path, each.name) for each in entries}
         parsed = parse_all(part.texts, part.parsed)
@@ -202,7 +49,7 @@ def _flows(subject: Subject) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Fu
         if entries:
             analysis = analyse(parsed, entries, Limits(seconds=until - thread_time()))
             yield from _told(subject, part, analysis)
-    for script in _script_parts(subject.application, subject.code):
+    for script in script_parts(subject.application, subject.code):
         if script.entries:
             limits = Limits(seconds=until - thread_time())
             yield from _told(
@@ -211,7 +58,7 @@ def _flows(subject: Subject) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Fu
 
 
 def _told(
-    subject: Subject, part: _Part | _ScriptPart, analysis: Analysis
+    subject: Subject, part: PythonPart | ScriptPart, analysis: Analysis
 ) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Function | None]]:
     for note in analysis.unresolved:
         subject.workspace.notes.say(part.place(note.place), note.what)

@@ -1,0 +1,177 @@
+"""Which code of an application is followed together, and from which functions on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from casemate.audit.code.reading import Code, PythonFile
+from casemate.audit.flow import Entry
+from casemate.audit.flow import Place as FlowPlace
+from casemate.audit.javascript import Parsed
+from casemate.audit.javascript import discover as discover_scripts
+from casemate.audit.javascript.parts import ParsedFiles, parsed_text
+from casemate.audit.model import Application, Function, Place, Platform
+from casemate.audit.syntax import Syntax
+
+_EVENTS = {
+    "http": "http",
+    "url": "http",
+    "websocket": "http",
+    "edge": "http",
+    "queue": "queue",
+    "topic": "topic",
+    "bucket": "storage",
+    "table": "table",
+    "stream": "stream",
+    "schedule": "schedule",
+    "repository": "code",
+    "mail": "mail",
+    "invoke": "invoke",
+}
+_SHAPES = {
+    Platform.AWS: "lambda",
+    Platform.OPENFAAS: "lambda",
+    Platform.CASEMATE: "casemate",
+    Platform.GOOGLE: "cloud-http",
+}
+
+
+class PythonPart:
+    """Code in Python that is read together: below one folder, or in a template."""
+
+    def __init__(self, name: str) -> None:
+        """Begin without files."""
+        self.name = name
+        self.texts: dict[str, str] = {}
+        self.parsed: dict[str, Syntax] = {}
+        self.places: dict[str, tuple[str, int]] = {}
+        """File and first line of each path."""
+        self.entries: list[Entry] = []
+        self.functions: dict[tuple[str, str], Function] = {}
+        self.any: Function | None = None
+
+    def add(
+        self, path: str, text: str, parsed: PythonFile | None, file: str, line: int = 1
+    ) -> None:
+        """Take a file, parsed or not."""
+        self.texts[path] = text
+        if parsed is not None:
+            self.parsed[path] = parsed.syntax
+        self.places[path] = (file, line)
+
+    def enter(self, path: str, name: str, function: Function) -> None:
+        """Take a function whose handler is in a file."""
+        self.any = self.any or function
+        shape = _SHAPES.get(function.platform)
+        if shape is None or not name or path not in self.texts:
+            return
+        self.functions.setdefault((path, name), function)
+        for event in events_of(function):
+            self.entries.append(Entry(path=path, name=name, event=event, shape=shape))
+
+    def place(self, at: FlowPlace) -> Place:
+        """Return where something is in what is audited."""
+        file, first = self.places.get(at.path, (at.path, 1))
+        return Place(file, at.line + first - 1, at.column + 1)
+
+    def of(self, entry: Entry) -> Function | None:
+        """Return the function that an entry is of."""
+        return self.functions.get((entry.path, entry.name), self.any)
+
+
+def events_of(function: Function) -> list[str]:
+    """Return by what a function is called; a direct call where nothing is said."""
+    found = {_EVENTS[t.kind] for t in function.triggers if t.kind in _EVENTS}
+    return sorted(found) or ["invoke"]
+
+
+def handler_of(function: Function) -> str:
+    """Return the name of the handler in its module: `app.handler`, `src/app.handler`, `a:f`."""
+    handler = function.handler.replace(":", ".")
+    return handler.rpartition(".")[2]
+
+
+def python_parts(application: Application, code: Code) -> Iterable[PythonPart]:
+    """Return the code of an application, each part once."""
+    parts: dict[str, PythonPart] = {}
+    for function in application.functions:
+        if function.language != "python":
+            continue
+        inline = code.inline(function)
+        if inline is not None:
+            part = parts.setdefault(f"#{function.name}", PythonPart(f"#{function.name}"))
+            place = function.place
+            part.add("index.py", function.inline, inline, place.file, place.line)
+            part.enter("index.py", handler_of(function), function)
+            continue
+        if function.code is None:
+            continue
+        root = f"{function.code}/" if function.code not in ("", ".") else ""
+        part = parts.setdefault(root, PythonPart(root))
+        for file in function.files:
+            path = file.removeprefix(root)
+            if file.endswith(".py") and path not in part.texts:
+                text = code.text(file)
+                if text is not None:
+                    part.add(path, text, code.python(file), file)
+        part.enter(function.entry.removeprefix(root), handler_of(function), function)
+    return parts.values()
+
+
+class ScriptPart:
+    """Code in JavaScript that is read together; each file is parsed once something needs it."""
+
+    def __init__(self, files: ParsedFiles | None, place: Place | None = None) -> None:
+        """Take the files, or the place of a template that the code stands in."""
+        self.files = files
+        self.inline = place
+        self.parsed: Mapping[str, Parsed] = files if files is not None else {}
+        self.entries: list[Entry] = []
+        self.functions: dict[tuple[str, str], Function] = {}
+        self.any: Function | None = None
+
+    def enter(self, path: str, function: Function) -> None:
+        """Take a function whose handler is in a file."""
+        self.any = self.any or function
+        name = handler_of(function)
+        if path not in self.parsed or not name or function.platform is Platform.CODE:
+            return
+        self.functions.setdefault((path, name), function)
+        for event in events_of(function):
+            self.entries.append(Entry(path=path, name=name, event=event, shape="lambda"))
+
+    def place(self, at: FlowPlace) -> Place:
+        """Return where something is in what is audited."""
+        if self.inline is not None:
+            return Place(self.inline.file, at.line + self.inline.line - 1, at.column + 1)
+        file = self.files.file(at.path) if self.files is not None else at.path
+        return Place(file, at.line, at.column + 1)
+
+    def of(self, entry: Entry) -> Function | None:
+        """Return the function that an entry is of."""
+        return self.functions.get((entry.path, entry.name), self.any)
+
+
+def script_parts(application: Application, code: Code) -> Iterable[ScriptPart]:
+    """Return the JavaScript of an application, each part once."""
+    parts: dict[str, ScriptPart] = {}
+    for function in application.functions:
+        if function.platform is Platform.CODE:
+            part = ScriptPart(ParsedFiles(code, "", function.files))
+            part.any = function
+            texts = {path: code.text(path) or "" for path in part.parsed}
+            part.entries += discover_scripts(texts)
+            parts["code"] = part
+        elif function.language != "javascript":
+            continue
+        elif function.inline:
+            if "${" not in function.inline.replace("`${", ""):
+                part = parts[f"#{function.name}"] = ScriptPart(None, function.place)
+                part.parsed = {"index.js": parsed_text("index.js", function.inline)}
+                part.enter("index.js", function)
+        elif function.code is not None:
+            root = f"{function.code}/" if function.code not in ("", ".") else ""
+            if root not in parts:
+                parts[root] = ScriptPart(ParsedFiles(code, root, function.files))
+            parts[root].enter(function.entry.removeprefix(root), function)
+    return parts.values()
