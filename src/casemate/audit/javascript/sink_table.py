@@ -20,7 +20,7 @@ _SQL_METHODS = """
     none any many manyOrNone get literal run queryRaw executeSql result func sql
     andWhereRaw stream
 """
-MONGO_PACKAGES = "mongodb mongoose mongoist monk @mongodb-js/charts couchbase nano"
+MONGO_PACKAGES = "mongodb marsdb nedb mongoose mongoist monk @mongodb-js/charts couchbase nano"
 _MONGO_METHODS = """
     find findOne findOneAndUpdate findOneAndDelete findOneAndReplace deleteOne
     deleteMany updateOne updateMany replaceOne countDocuments count distinct aggregate
