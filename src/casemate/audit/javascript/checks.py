@@ -137,12 +137,30 @@ def _matched(expression: Value, value: Value, state: State) -> Ways:
         if characters.by_expression(plain, whole=False):
             learned(state, value, _NONE, NO_OBJECT)
         if plain.lower().startswith(("^https?://", "^https://", "^http://")):
-            rest = plain.partition("://")[2]
-            host = rest.partition("/")[0]
-            if "/" in rest and host and not set(host) & set("*+[(|?"):
+            host, slash, _ = plain.partition("://")[2].partition("/")
+            if slash and _is_fixed(host):
                 learned(state, value, _NONE, _ADDRESS)
     learned(no, value, gone_by(plain, ""), _NONE)
     return state, no
+
+
+_OF_ADDRESSES = frozenset("/@:?#\\")
+
+
+def _is_fixed(host: str) -> bool:
+    """Return whether an expression matches hosts of one domain alone, with what is before it."""
+    at = len(host) if len(host) < _LONGEST_HOST else 0
+    while at and (host[at - 1].isalnum() or host[at - 1] in "-_" or host[at - 2 : at] == "\\."):
+        at -= 2 if host[at - 2 : at] == "\\." else 1
+    before, domain = host[:at], host[at:]
+    if before and not (domain.startswith("\\.") or before.endswith(("\\.)", "\\.)?", "\\.)*"))):
+        return False
+    if before and not characters.by_expression(before, whole=True) >= _OF_ADDRESSES:
+        return False
+    return "\\." in domain.removeprefix("\\.")
+
+
+_LONGEST_HOST = 300
 
 
 def gone_by(pattern: str, by: str) -> frozenset[str]:

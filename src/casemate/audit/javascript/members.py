@@ -42,7 +42,7 @@ from casemate.audit.javascript.values import (
 _MAX_BASES = 12
 _LONGEST = 200
 _NOWHERE = Node("", 1, 0)
-_URL_PARTS = ("hostname", "host", "origin", "protocol", "port")
+_URL_PARTS = ("hostname", "host", "origin")
 _OF_OBJECTS = frozenset(
     ("hasOwnProperty", "toString", "valueOf", "call", "apply", "bind", "isPrototypeOf", "toJSON")
 )

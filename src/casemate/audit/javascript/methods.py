@@ -306,6 +306,8 @@ def replaced(
     if pattern is not None and by is not None and every:
         gone = checks.gone_by(pattern.replace("\\/", "/"), by)
         common = common - set(by)
+        if by == "\\$&" and checks.gone_by(pattern, "") >= frozenset("(*+["):
+            safe_, gone = safe_ | {"regex"}, frozenset()
     elif mapped and pattern is not None:
         gone = checks.gone_by(pattern, "") & frozenset("<>\"'&`")  # a table of entities
     del kept

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from tests.unit.audit.javascript.javascript_idioms import IDIOMS
 from tests.unit.audit.javascript.javascript_programs import PROGRAMS, Program
+from tests.unit.audit.javascript.javascript_whole import WHOLE
 
 from casemate.audit.flow import Entry
 from casemate.audit.javascript import analyse, parse
 
-EVERY = (*PROGRAMS, *(Program(*each) for each in IDIOMS))
+EVERY = (*PROGRAMS, *(Program(*each) for each in (*IDIOMS, *WHOLE)))
 
 
 @pytest.mark.parametrize("program", EVERY, ids=[each.name for each in EVERY])
@@ -26,4 +27,4 @@ def test_a_program_is_told_of(program: Program) -> None:
 
 
 def test_there_are_enough_of_them() -> None:
-    assert len({each.name for each in EVERY}) == len(EVERY) >= 120
+    assert len({each.name for each in EVERY}) == len(EVERY) >= 150
