@@ -19,7 +19,7 @@ from casemate.audit.javascript.files import Files
 from casemate.audit.javascript.reader import Frame, Pending, Reader, Watcher
 from casemate.audit.javascript.reading import CodeReader
 from casemate.audit.javascript.syntax import Node, Parsed
-from casemate.audit.javascript.values import UNDEFINED, Function, thing_of
+from casemate.audit.javascript.values import UNDEFINED, Function, name_of, thing_of
 
 _NOWHERE = Node("", 1, 0)
 
@@ -118,7 +118,8 @@ class _Run:
         exports = reader.module(path, state)
         found = _handler(reader, exports, entry.name, state)
         if not found:
-            if not reader.pending:
+            # A library may be the handler: what it was given was followed when it was.
+            if found is None and not reader.pending:
                 self._report.unresolved(
                     Place(path, 1), f"{entry.name[:80]} is not among what it exports"
                 )
@@ -170,8 +171,11 @@ def _callback(reader: Reader, state: State) -> Value:
     return reader.function(Function(None, reader.frame.file, 0, native=answered), state)
 
 
-def _handler(reader: Reader, exports: Value, name: str, state: State) -> list[Value]:
-    """Return the functions that a handler's name stands for: itself, or those that it wraps."""
+def _handler(reader: Reader, exports: Value, name: str, state: State) -> list[Value] | None:
+    """Return the functions that a handler's name stands for: itself, or those that it wraps.
+
+    None if there is nothing of that name, or it is not known what it is.
+    """
     thing = thing_of(exports, state)
     value: Value = exports
     if isinstance(thing, Object) and thing.type == "dict":
@@ -180,7 +184,7 @@ def _handler(reader: Reader, exports: Value, name: str, state: State) -> list[Va
         if held is None and isinstance(inner, Object):
             held = inner.known.get(name)
         if held is None:
-            return []
+            return None
         value = held
     elif not calls.is_function(reader, exports):
         value = members.get(reader, exports, name, state, None)
@@ -190,7 +194,7 @@ def _handler(reader: Reader, exports: Value, name: str, state: State) -> list[Va
             found.append(option)
         else:
             found += calls.held_functions(reader, option, state)
-    return found
+    return found if found or name_of(value, state) else None
 
 
 _EXPORTED = re.compile(

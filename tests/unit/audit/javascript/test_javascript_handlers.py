@@ -113,6 +113,7 @@ def test_without_the_extra_the_command_to_install_it_is_named(
     syntax._parser.cache_clear()
 
 
+@pytest.mark.storm
 def test_the_parser_is_loaded_when_it_is_needed() -> None:
     code = (
         "import sys, casemate.audit.rules.all; "
