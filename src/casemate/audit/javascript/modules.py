@@ -15,6 +15,7 @@ def read(reader: Reader, file: str, state: State) -> Value:
     """Return what a file exports; it is read the first time."""
     if file in reader.modules:
         return _exported(reader, file, state)
+    reader.require_time()  # a file may take its time to parse
     parsed = reader.files.parsed[file]
     scope = reader.new(Scope({}), state)
     exports = reader.new(Mapping({}), state)

@@ -133,6 +133,11 @@ class Reader:
         if self.left % 256 == 0 and time.thread_time() > self.until:
             raise SpentError("time")
 
+    def require_time(self) -> None:
+        """Raise `SpentError` if the time is used up."""
+        if time.thread_time() > self.until:
+            raise SpentError("time")
+
     # -- reading -----------------------------------------------------------------------------------
 
     def evaluate(self, node: Node | None, state: State) -> Value:

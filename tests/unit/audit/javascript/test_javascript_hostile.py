@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from casemate.audit.auditing import audit
 from casemate.audit.flow import Analysis, Entry, Limits
-from casemate.audit.javascript import SyntaxProblemError, analyse, parse, syntax
+from casemate.audit.javascript import Parsed, SyntaxProblemError, analyse, parse, syntax
 from casemate.audit.javascript.parts import parsed_text
 
 _SINK = "require('child_process').exec(event.x);"
@@ -63,6 +64,62 @@ def test_what_is_too_large_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         parse("a.js", "[" * 3_000 + "]" * 3_000)
     with pytest.raises(SyntaxProblemError, match="no text"):
         parse("a.js", "\0")
+
+
+def test_time_for_parsing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [
+        "if",
+        "else",
+        "for",
+        "(",
+        ")",
+        "{",
+        "}",
+        "[",
+        "]",
+        "=>",
+        "=",
+        "a",
+        "b",
+        "c",
+        ";",
+        ",",
+        ".",
+        "`",
+        "'",
+        "/",
+        "*",
+        "class",
+        "function",
+        "async",
+        "await",
+    ]
+    chosen = random.Random(7)
+    soup = " ".join(chosen.choice(words) for _ in range(30_000))
+    monkeypatch.setattr(syntax, "MAX_SECONDS", 0.05)
+    started = time.process_time()
+    with pytest.raises(SyntaxProblemError, match="too long"):
+        parse("a.js", soup)
+    assert time.process_time() - started < 0.5
+
+
+def test_files_that_take_long_are_not_all_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {f"f{n}.js": f"require('./f{n + 1}'); exports.handler = 1;" for n in range(100)}
+
+    class Slow(dict[str, Parsed]):
+        read = 0
+
+        def __getitem__(self, path: str) -> Parsed:
+            Slow.read += 1
+            until = time.thread_time() + 0.02
+            while time.thread_time() < until:
+                pass
+            return super().__getitem__(path)
+
+    parsed = Slow({name: parsed_text(name, code) for name, code in files.items()})
+    found = analyse(parsed, [Entry(path="f0.js", name="handler")], Limits(entry_seconds=0.1))
+    assert "too long" in found.unresolved[0].what
+    assert Slow.read < 20
 
 
 def test_what_is_around_broken_syntax_is_looked_at() -> None:
@@ -120,7 +177,9 @@ def test_modules_that_import_one_another_by_name() -> None:
 )
 def test_programs_that_never_end_do(body: str) -> None:
     started = time.process_time()
-    analysed(f"exports.handler = async (event) => {{ {body} }};", Limits(steps=6_000, entry_seconds=1.0))
+    analysed(
+        f"exports.handler = async (event) => {{ {body} }};", Limits(steps=6_000, entry_seconds=1.0)
+    )
     assert time.process_time() - started < 4
 
 
