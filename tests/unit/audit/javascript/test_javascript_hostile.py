@@ -118,7 +118,7 @@ def test_files_that_take_long_are_not_all_parsed(monkeypatch: pytest.MonkeyPatch
 
     parsed = Slow({name: parsed_text(name, code) for name, code in files.items()})
     found = analyse(parsed, [Entry(path="f0.js", name="handler")], Limits(entry_seconds=0.1))
-    assert "too long" in found.unresolved[0].what
+    assert any("too long" in each.what for each in found.unresolved)
     assert Slow.read < 20
 
 
