@@ -6,11 +6,12 @@ others are counted together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from casemate.metrics.figures import Figures
 from casemate.model.denial import Denial
-from casemate.model.facts import FunctionRemoved, GrantUsed
+from casemate.model.deployment import LIVE
+from casemate.model.facts import AliasMoved, FunctionRemoved, GrantUsed, VersionDeployed
 
 MAX_FUNCTIONS = 500
 """Functions that are told apart: each is some sixty lines of what Prometheus reads."""
@@ -23,12 +24,21 @@ def _any(_project: str, _function: str) -> bool:
     return True
 
 
+def _none(_project: str, _function: str) -> Collection[int]:
+    return ()
+
+
 class Registry:
     """One per gateway. On the event loop only."""
 
-    def __init__(self, known: Callable[[str, str], bool] = _any) -> None:
-        """`known` tells whether there is such a function."""
+    def __init__(
+        self,
+        known: Callable[[str, str], bool] = _any,
+        shared: Callable[[str, str], Collection[int]] = _none,
+    ) -> None:
+        """`known` tells whether there is such a function, `shared` by which versions."""
         self._known = known
+        self._shared = shared
         self._figures: dict[tuple[str, str], Figures] = {}
         self.others = Figures("", OTHER)
 
@@ -41,6 +51,7 @@ class Registry:
         if len(self._figures) >= MAX_FUNCTIONS or not self._known(project, function):
             return self.others
         found = self._figures[project, function] = Figures(project, function)
+        found.share(self._shared(project, function))
         return found
 
     def __iter__(self) -> Iterator[Figures]:
@@ -63,6 +74,19 @@ class Registry:
         """Count a connection that was let through."""
         if use.action == _CONNECT:
             self.of(use.project, use.function).connections += use.count
+
+    def note_move(self, moved: AliasMoved) -> None:
+        """Count by version while several of them share the calls of a function."""
+        if moved.alias == LIVE:
+            figures = self.of(moved.project, moved.function)
+            if figures is not self.others:
+                figures.share([version for version, share in moved.targets if share > 0])
+
+    def note_deploy(self, deployed: VersionDeployed) -> None:
+        """Count by version no more: one has all calls, or it is told at once that it has not."""
+        figures = self._figures.get((deployed.project, deployed.function))
+        if figures is not None:
+            figures.share(())
 
     def note_removal(self, removed: FunctionRemoved) -> None:
         """Forget a function that is gone, to make room for others."""

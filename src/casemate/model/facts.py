@@ -96,6 +96,10 @@ class AliasMoved(Fact, frozen=True, kw_only=True):
     alias: str
     targets: tuple[tuple[int, float], ...]
     """Version and share of the calls."""
+    why: str = ""
+    """Of a trial: that it began, and how it ended. Empty: by hand or a rollback."""
+    until: float = 0.0
+    """Unix time at which a trial ends by itself; 0: it is none."""
 
 
 class GrantsApproved(Fact, frozen=True, kw_only=True):

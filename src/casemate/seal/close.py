@@ -219,6 +219,8 @@ class Seal:
         figures.response_bytes += record.response_bytes
         if finished.ran:
             figures.ran(finished.queued, finished.ran, cold=finished.cold)
+        if figures.versions and (one := figures.versions.get(record.version)) is not None:
+            one.ended(finished.outcome, record.status, finished.ran)
         if lines:
             figures.wrote(lines)
         if finished.own:
