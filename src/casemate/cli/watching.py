@@ -73,7 +73,10 @@ class _Watched:
 
     def __init__(self, client: NodeClient, alias: Alias) -> None:
         if alias.trial is None:
-            raise CommandError(f"{alias.project}/{alias.function} is not shared for a time.")
+            raise CommandError(
+                f"{alias.project}/{alias.function} is not shared for a time.",
+                next_step="see where its calls go: casemate show",
+            )
         self._client = client
         self._alias = alias
         self.trial = alias.trial

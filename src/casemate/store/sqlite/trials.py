@@ -60,7 +60,10 @@ def _gone_back_to(name: str, live: Alias | None, number: int) -> int:
             next_step=f"end that first: casemate promote {name} VERSION",
         )
     if serving == [number]:
-        raise ConflictError(f"All calls of {name} go to version {number} already.")
+        raise ConflictError(
+            f"All calls of {name} go to version {number} already.",
+            next_step=f"try another one: casemate show {name} lists them",
+        )
     return serving[0]
 
 
