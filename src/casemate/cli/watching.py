@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 
 import httpx2
-import msgspec
 
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import CommandError, UnreachableError
@@ -44,7 +44,8 @@ class Result(StrEnum):
     """Somebody else ended it, or pointed the alias elsewhere."""
 
 
-class Tried(msgspec.Struct, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Tried:
     """What a trial came to."""
 
     function: str
