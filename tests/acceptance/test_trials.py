@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,13 +16,6 @@ from support.processes import gateway_of
 
 GOOD = "def handler(event, context):\n    return {}\n"
 BAD = "def handler(event, context):\n    raise RuntimeError('new and wrong')\n"
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
-    node = TestNode(tmp_path_factory.mktemp("trials") / "data").start()
-    yield node
-    node.close()
 
 
 def live(node: TestNode, name: str) -> dict[str, Any]:
@@ -53,15 +45,16 @@ def promoting(node: TestNode, name: str, *arguments: str) -> subprocess.Popen[st
     )
 
 
-def called(node: TestNode, name: str, process: subprocess.Popen[str]) -> tuple[int, str]:
-    """Call a function until a command ends; return what it ended with and said."""
+def called(node: TestNode, *arguments: str) -> tuple[int, str]:
+    """Promote a version while it is called; return what the command ended with and said."""
+    process = promoting(node, "tried", *arguments, "--weight", "50")
     try:
-        node.wait_until(lambda: live(node, name).get("trial") or process.poll() is not None, 30)
+        node.wait_until(lambda: live(node, "tried").get("trial") or process.poll() is not None, 30)
         for _ in range(3000):
             if process.poll() is not None:
                 break
-            node.invoke({}, function=f"t/{name}")
-            time.sleep(0.01)
+            node.invoke({}, function="t/tried")
+            time.sleep(0.02)
         out, errors = process.communicate(timeout=60)
         return process.returncode, out + errors
     finally:
@@ -71,25 +64,27 @@ def called(node: TestNode, name: str, process: subprocess.Popen[str]) -> tuple[i
 
 def test_a_version_that_fails_is_gone_back_from_and_a_good_one_is_promoted(node: TestNode) -> None:
     for text in (GOOD.format(1), BAD, GOOD.format(3)):
-        node.deploy(text)
-    point(node, "f", 1)
-    code, said = called(node, "f", promoting(node, "f", "2", "--weight", "50", "--watch", "60"))
+        node.deploy(text, name="tried")
+    point(node, "tried", 1)
+    code, said = called(node, "2", "--watch", "60")
     assert code == 1 and "gone back, live is version 1" in said, said
-    assert shares(node, "f") == {1: 100}
-    assert {node.invoke({}).json() for _ in range(10)} == {1}
+    assert shares(node, "tried") == {1: 100}
+    assert {node.invoke({}, function="t/tried").json() for _ in range(10)} == {1}
 
-    code, said = called(node, "f", promoting(node, "f", "3", "--weight", "50", "--watch", "2"))
+    code, said = called(node, "3", "--watch", "2")
     assert code == 0 and "promoted, live is version 3" in said, said
-    assert {node.invoke({}).json() for _ in range(10)} == {3}
+    assert {node.invoke({}, function="t/tried").json() for _ in range(10)} == {3}
     moved = node.get("/journal", kind="AliasMoved", limit=1000)["entries"]
     told = str([entry["event"] for entry in moved])
     for why in ("a trial began", "a trial ended: gone back", "a trial ended: promoted"):
         assert why in told
 
 
+@pytest.mark.storm
 def test_the_share_ends_by_itself_though_both_who_began_it_and_the_gateway_are_gone(
-    node: TestNode,
+    fresh_node: TestNode,
 ) -> None:
+    node = fresh_node
     for number in (1, 2):
         node.deploy(GOOD.format(number), name="g")
     point(node, "g", 1)
@@ -118,20 +113,19 @@ def test_the_share_ends_by_itself_though_both_who_began_it_and_the_gateway_are_g
 
 
 def test_events_that_are_kept_are_shared_as_well(node: TestNode) -> None:
-    for number in (1, 2):
-        node.deploy(GOOD.format(number), name="h")
-    wanted = {"targets": [{"version": 1, "weight": 50}, {"version": 2, "weight": 50}]}
-    path = f"{node.url}/api/v1/functions/t/h/aliases/live"
+    wanted = {"targets": [{"version": 1, "weight": 50}, {"version": 3, "weight": 50}]}
+    path = f"{node.url}/api/v1/functions/t/tried/aliases/live"
     assert node.client.put(path, json=wanted).status_code == 200
+    began = time.time()
     for _ in range(16):
-        node.invoke({}, function="t/h", headers={"prefer": "respond-async"})
+        node.invoke({}, function="t/tried", headers={"prefer": "respond-async"})
 
     def versions() -> set[int]:
-        found = node.get("/invocations", project="t", function="h")["invocations"]
-        return {one["version"] for one in found}
+        asked = {"project": "t", "function": "tried", "since": f"{began:.3f}"}
+        return {one["version"] for one in node.get("/invocations", **asked)["invocations"]}
 
-    node.wait_until(lambda: versions() == {1, 2}, 20)
-    (one,) = node.get("/metrics", project="t", function="h")["functions"]
-    assert [version["version"] for version in one["versions"]] == [1, 2]
+    node.wait_until(lambda: versions() == {1, 3}, 20)
+    (one,) = node.get("/metrics", project="t", function="tried")["functions"]
+    assert [version["version"] for version in one["versions"]] == [1, 3]
     text = node.client.get(f"{node.url}/metrics").text
-    assert 'casemate_version_calls_total{project="t",function="h",version="2"}' in text
+    assert 'casemate_version_calls_total{project="t",function="tried",version="3"}' in text

@@ -307,6 +307,7 @@ class Calls:
         self.thread.join(30)
 
 
+@pytest.mark.storm
 def test_an_update_goes_live_as_a_canary_function_by_function_of_a_node(
     bare: Project, index: FakeIndex, tmp_path: Path
 ) -> None:

@@ -71,7 +71,7 @@ def shares(node) -> dict[int, int]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch) -> None:
-    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.3)
     monkeypatch.setattr(watching, "LEAST_SECONDS", 0)
 
 
