@@ -10,6 +10,8 @@ from casemate.model.invocation import LogLine, Outcome
 from casemate.model.metrics import SECONDS, Durations, FunctionMetrics, VersionMetrics
 
 _CLASSES = len(SECONDS) + 1
+MAX_SHARING = 4
+"""Versions of a function that are told apart, the newest ones."""
 _REFUSED = frozenset(
     (
         *(Outcome.INVALID, Outcome.DENIED, Outcome.NOT_FOUND),
@@ -110,8 +112,13 @@ class Figures:
 
     def share(self, versions: Collection[int]) -> None:
         """Count by version from now on, anew, where there are several."""
-        several = versions if len(versions) > 1 else ()
+        several = sorted(versions)[-MAX_SHARING:] if len(versions) > 1 else ()
         self.versions = {number: VersionFigures() for number in several}
+
+    def ended(self, version: int, outcome: Outcome, status: int, seconds: float) -> None:
+        """Count a call for one of the versions that share them."""
+        if (one := self.versions.get(version)) is not None:
+            one.ended(outcome, status, seconds)
 
     def ran(self, queued: float, seconds: float, *, cold: bool) -> None:
         """Count a call that had an instance; times in seconds."""

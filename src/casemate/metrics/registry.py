@@ -15,6 +15,8 @@ from casemate.model.facts import AliasMoved, FunctionRemoved, GrantUsed, Version
 
 MAX_FUNCTIONS = 500
 """Functions that are told apart: each is some sixty lines of what Prometheus reads."""
+MAX_TRIED = 100
+"""Functions besides, that several versions share the calls of."""
 OTHER = "other"
 """What stands for the function where none, or one too many, is meant; its project is empty."""
 _CONNECT = "connect"
@@ -77,10 +79,16 @@ class Registry:
 
     def note_move(self, moved: AliasMoved) -> None:
         """Count by version while several of them share the calls of a function."""
-        if moved.alias == LIVE:
-            figures = self.of(moved.project, moved.function)
-            if figures is not self.others:
-                figures.share([version for version, share in moved.targets if share > 0])
+        if moved.alias != LIVE:
+            return
+        sharing = [version for version, share in moved.targets if share > 0]
+        key = (moved.project, moved.function)
+        figures = self._figures.get(key)
+        if figures is None and len(sharing) > 1 and len(self) < MAX_FUNCTIONS + MAX_TRIED:
+            # Told apart whatever others there are: somebody waits for what they say.
+            figures = self._figures[key] = Figures(*key)
+        if figures is not None:
+            figures.share(sharing)
 
     def note_deploy(self, deployed: VersionDeployed) -> None:
         """Count by version no more: one has all calls, or it is told at once that it has not."""
