@@ -119,6 +119,7 @@ async def test_a_rollback_that_was_cut_short_goes_back_no_further() -> None:
 async def test_a_trial_that_was_rolled_back_does_not_come_back_as_a_share_that_stays() -> None:
     world = await World().loaded()
     world.control.trial = Trial(version=2, back=1, until=time.time() + 60)
+    await world.playbooks.put("escape-tried", put("ports-tried"), ADA)
     await world.playbooks.put("back", put("mount-tried", "roll-back"), ADA)
     await world.find(finding(at=time.time() + 1))
     run = only(world)
