@@ -13,6 +13,7 @@ from casemate.cli import lock_trial
 from casemate.cli.building import Workspace
 from casemate.cli.canary import Canary, Pair
 from casemate.cli.errors import CommandError
+from casemate.cli.index_logins import lender
 from casemate.cli.replaying import Replayed, require_alike
 from casemate.cli.terminal import YELLOW, note, progress
 from casemate.cli.watching import Result, Tried
@@ -103,6 +104,7 @@ class ProjectLocks:
                         environ=dict(os.environ),
                         known=known,
                         holes=holes,
+                        lend=lender(self._workspace.project.name),
                         tell=step.update,
                     )
                     self.updates.append(update.of(job.requirements, newest=newest))

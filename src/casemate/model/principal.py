@@ -139,6 +139,8 @@ class Action(StrEnum):
     SECRET_LIST = "secret:list"  # noqa: S105
     SECRET_WRITE = "secret:write"  # noqa: S105
     """Set a value, make a version, delete. No principal but a function reads a value."""
+    SECRET_LEND = "secret:lend"  # noqa: S105
+    """Have the login of a package index for a build, sealed to who builds. No other secret is."""
     SECRET_READ = "secret:read"  # noqa: S105
     VAULT_ROTATE = "vault:rotate"
     BUCKET_READ = "bucket:read"
