@@ -89,13 +89,12 @@ def build(
 
     Blocks (run it in a thread). `cache` keeps downloads and installed dependencies (default:
     `casemate` below XDG_CACHE_HOME); `interpreters` saves looking for them again. `resources` are
-    what the project declares; those that the function is granted, or that its triggers and
-    destinations name, go into the bundle. `known` is what advisories say: what is an attack, and
-    what mends a hole and need not wait; `lend` returns logins that are secrets. Equal input gives
-    an equal digest, in whatever folder. Builds of the same function wait for each other.
+    what the project declares; those that the function is granted or names go into the bundle.
+    `known` tells what is an attack, and what mends a hole and need not wait; `lend` returns logins
+    that are secrets. Equal input gives an equal digest. Builds of one function wait for each other.
 
     Raises BuildError (all of `casemate.build.errors`), ProtectionMissingError without a sandbox,
-    UnavailableError when the index cannot be reached or a step takes too long.
+    UnavailableError when an index cannot be reached or a step takes too long.
     """
     for name in (project, spec.name):
         if not re.fullmatch(NAME_PATTERN, name, re.ASCII) or name.endswith("\n"):
