@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from casemate import __version__
 from casemate.backup.restore import restore
@@ -24,7 +26,7 @@ from casemate.model.decoding import decodable
 from casemate.upgrade.asking import HAND_OVER, State, ask
 from casemate.upgrade.errors import UpgradeError
 from casemate.upgrade.installing import install
-from casemate.upgrade.rehearsal import rehearse, require_host, scratch
+from casemate.upgrade.rehearsal import rehearse, require_host
 from casemate.upgrade.release import Release, parsed
 from casemate.upgrade.schemas import own_schemas
 from casemate.upgrade.versions import STATE, Versions
@@ -52,6 +54,8 @@ class Undo(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     backup: str
     at: float
+    restored: int = 0
+    """Inode of the folder that is made of the backup and takes the place of the data."""
 
 
 Tell = Callable[[str], None]
@@ -193,17 +197,26 @@ def go_back(undo: Undo, versions: Versions, *, tell: Tell) -> Path | None:
         return None
     if running is not None:
         raise _serves(running)
-    aside = data.with_name(f"{data.name}.{undo.to_version}-{int(time.time())}")
-    with _closed(data, undo), scratch(data) as folder:
-        tell(f"Restoring {undo.backup}")
-        restore(Path(undo.backup), folder / "data")
-        tell(f"Putting it in the place of {data}")
-        exchange(folder / "data", data)
-        (folder / "data").rename(aside)
-        sync_folder(data.parent)
+    aside = data.with_name(f"{data.name}.{undo.to_version}-{int(undo.at)}")
+    with _closed(data, undo):
+        if data.stat().st_ino != undo.restored:
+            _restore_in_place(undo, versions, data, aside, tell)
         versions.switch(environment)
     _forget(versions)
     return aside
+
+
+def _restore_in_place(undo: Undo, versions: Versions, data: Path, aside: Path, tell: Tell) -> None:
+    """Have the backup take the place of the data, which is in `aside` from that moment on."""
+    for left in (aside, *data.parent.glob(f".{aside.name}.restore-*")):
+        if os.path.lexists(left):
+            shutil.rmtree(left)
+    tell(f"Restoring {undo.backup}")
+    restore(Path(undo.backup), aside)
+    # By this a run that is ended in between tells afterwards which of the two is which.
+    _write(versions, replace(undo, restored=aside.stat().st_ino))
+    tell(f"Putting it in the place of {data}")
+    exchange(aside, data)
 
 
 def _serves(running: State) -> UpgradeError:
