@@ -36,6 +36,7 @@ MAX_FILES = 500
 MAX_BYTES = 2 << 30
 """Of all files of a release together."""
 MAX_STATEMENT_BYTES = 1 << 20
+_MAX_MEMBERS = 2 * MAX_FILES
 _PIECE = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,199}\.whl")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -246,7 +247,7 @@ def _require_digest(path: Path, expected: str) -> None:
 
 
 def _unpack(source: Path, target: Path) -> None:
-    """Write the wheels and the statement of a tar archive; nothing else may be in it."""
+    """Write the wheels and the statement of a tar archive; other files are passed over."""
     left, count = MAX_BYTES, 0
     try:
         with _open(source) as file, tarfile.open(fileobj=file, mode="r:") as archive:
@@ -255,12 +256,14 @@ def _unpack(source: Path, target: Path) -> None:
                 name = member.name.removeprefix("./")
                 if member.isdir() and name in (".", ""):
                     continue
-                known = name == COMPLETE or _NAME.fullmatch(name) is not None
-                content = archive.extractfile(member) if member.isreg() and known else None
-                if content is None or count > MAX_FILES + 2:
+                if not member.isreg() or "/" in name or count > _MAX_MEMBERS:
                     raise ReleaseError(
-                        f"The archive has {name[:80]!r}; expected wheels and {COMPLETE} alone."
+                        f"The archive has {name[:80]!r}; expected wheels and {COMPLETE} alone.",
+                        next_step=f"tar cf release.tar -C FOLDER . (at most {MAX_FILES} wheels)",
                     )
+                content = archive.extractfile(member)
+                if content is None or (name != COMPLETE and _NAME.fullmatch(name) is None):
+                    continue
                 left -= _copy(content, target / name, left)
     except (tarfile.TarError, FileExistsError, EOFError, ValueError) as error:
         raise ReleaseError(
