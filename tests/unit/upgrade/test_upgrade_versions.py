@@ -72,9 +72,12 @@ def test_what_is_no_version_names_no_folder(first, name) -> None:
 
 
 def test_one_upgrade_at_a_time(first) -> None:
-    with Versions(first).changing():
-        with pytest.raises(UpgradeError, match="under way"), Versions(first).changing():
-            pass
+    with (
+        Versions(first).changing(),
+        pytest.raises(UpgradeError, match="under way"),
+        Versions(first).changing(),
+    ):
+        pass
     with Versions(first).changing():
         pass
 

@@ -23,6 +23,45 @@ if TYPE_CHECKING:
 app = new_app()
 
 
+ReleaseArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[RELEASE]",
+        help="A folder of wheels with its signed release.json, or a tar archive of one.",
+    ),
+]
+BackOption = Annotated[
+    bool, typer.Option("--back", help="Go back to the version before the last upgrade.")
+]
+CheckOption = Annotated[
+    bool, typer.Option("--check", help="Verify the release, say what it is, change nothing.")
+]
+KeyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key",
+        metavar="BASE64",
+        help="Public key of who makes releases, in place of those that this version pins. Can be "
+        "given several times; each has to have signed.",
+    ),
+]
+OlderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--older", metavar="VERSION", help="Take a release although it is older: this one."
+    ),
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="FOLDER", help="The node's data folder.")
+]
+MasterKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        "--master-key", metavar="SOURCE", help="Where the master key is, as for `casemate serve`."
+    ),
+]
+
+
 @command(
     app,
     examples="""\
@@ -32,53 +71,24 @@ $ casemate upgrade --back
 """,
 )
 def upgrade(
-    release: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[RELEASE]",
-            help="A folder of wheels with its signed release.json, or a tar archive of one.",
-        ),
-    ] = None,
-    back: Annotated[
-        bool, typer.Option("--back", help="Go back to the version before the last upgrade.")
-    ] = False,
-    only_check: Annotated[
-        bool, typer.Option("--check", help="Verify the release, say what it is, change nothing.")
-    ] = False,
-    key: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--key",
-            metavar="BASE64",
-            help="Public key of who makes releases, in place of those that this version pins. Can "
-            "be given several times; each has to have signed.",
-        ),
-    ] = None,
-    older: Annotated[
-        str | None,
-        typer.Option(
-            "--older", metavar="VERSION", help="Take a release although it is older: this one."
-        ),
-    ] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="FOLDER", help="The node's data folder.")
-    ] = None,
-    master_key: Annotated[
-        str | None,
-        typer.Option(
-            "--master-key", metavar="SOURCE", help="Where the master key is, as for `serve`."
-        ),
-    ] = None,
+    release: ReleaseArgument = None,
+    back: BackOption = False,
+    only_check: CheckOption = False,
+    key: KeyOption = None,
+    older: OlderOption = None,
+    data: DataOption = None,
+    master_key: MasterKeyOption = None,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Put a signed release in the place of this version, with no connection refused.
+    """Put a signed release in the place of this one, or go back.
 
-    Run it on the node's host, as the user that Casemate is installed by, logged in as somebody
-    who may make backups. The release's signatures and digests are verified; it is installed beside
-    the present version, without network; a backup is made; the new version tries all protections,
-    brings a copy of the data forward and reads all of it. Then the node takes it up: calls that
-    run are finished, connections that come meanwhile wait. Until then nothing has changed.
+    No connection is refused meanwhile. Run it on the node's host, as the user that Casemate is
+    installed by, logged in as somebody who may make backups. The release's signatures and digests
+    are verified; it is installed beside the present version, without network; a backup is made;
+    the new version tries all protections, brings a copy of the data forward and reads all of it.
+    Then the node takes it up: calls that run are finished, connections that come meanwhile wait.
+    Until then nothing has changed.
 
     `--back` goes back at once where both versions keep data alike. Where the new one has brought
     it forward, the backup is restored: for that the node is stopped first, and what came since
