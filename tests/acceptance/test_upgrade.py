@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -13,12 +14,15 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from casemate.signing import SigningKey
 from casemate.upgrade.asking import ask
 from casemate.upgrade.errors import UpgradeError
 from casemate.upgrade.upgrading import hand_over
-from casemate.upgrade.versions import FOLDER, Versions, program
+from casemate.upgrade.versions import COMPLETE, FOLDER, Versions, program
 from support.node import TestNode
-from support.versions import make_environment
+from support.versions import make_environment, make_release
+
+KEY = SigningKey.from_bytes(bytes([1]) * 32)
 
 SLOW = """
 import time
@@ -110,6 +114,7 @@ def test_no_connection_is_refused_and_a_running_call_ends(
     assert state is not None and state.version == "2.0.0" and node.process.pid == pid
 
 
+@pytest.mark.storm
 def test_a_version_that_does_not_start_gives_the_node_back(
     node: TestNode, installation: Path
 ) -> None:
@@ -121,6 +126,7 @@ def test_a_version_that_does_not_start_gives_the_node_back(
     versions.switch(installation / FOLDER / "2.0.0")
 
 
+@pytest.mark.storm
 def test_the_first_version_starts_the_current_one_after_a_kill(
     node: TestNode, installation: Path
 ) -> None:
@@ -133,3 +139,40 @@ def test_the_first_version_starts_the_current_one_after_a_kill(
         program(installation / "first", ["--version"]), capture_output=True, text=True, check=True
     )
     assert told.stdout == "casemate 2.0.0\n"
+
+
+@pytest.mark.storm
+def test_the_command_does_all_of_it_and_goes_back_over_a_schema(
+    node: TestNode, installation: Path
+) -> None:
+    release = installation / "release"
+    key = make_release(release, "4.0.0", KEY, schemas={"store": 999})
+    made = make_environment(installation / FOLDER / "4.0.0", "4.0.0")
+    # As if it was installed from there: with uv that is tried by tests/unit/upgrade.
+    (made / COMPLETE).write_bytes((release / COMPLETE).read_bytes())
+    environ = {**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
+
+    def run(*arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            program(installation / "first", ["upgrade", *arguments, "--yes"]),
+            env=environ, capture_output=True, text=True, check=False, timeout=200,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    where = ("--data", str(node.data), "--master-key", f"file:{node.master_key}")
+    with Load(node) as load:
+        told = run(str(release), "--key", key, *where)
+    assert load.errors == [] and set(load.codes) == {200}
+    assert "4.0.0 is what runs, in place of 2.0.0" in told
+    node.deploy("def handler(event, context):\n    return 2\n", name="later")
+    assert "is running" in run("--back", code=1)
+    node.stop()
+    told = run("--back")
+    [aside] = installation.glob("data.4.0.0-*")
+    assert str(aside) in told
+    node.start()
+    state = ask(node.data)
+    assert state is not None and state.version == "2.0.0"
+    assert node.invoke(0).status_code == 200
+    assert node.invoke(0, function="t/later").status_code == 404
