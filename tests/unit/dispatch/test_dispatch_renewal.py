@@ -383,7 +383,7 @@ def test_when_the_newest_ends_the_other_serves() -> None:
 
 
 def in_use(**fields: Any) -> InUse:
-    return InUse(SimpleNamespace(forks=fields.pop("forks", 0)), 0.0, **fields)  # type: ignore[arg-type]
+    return InUse(SimpleNamespace(forks=fields.pop("forks", 0), outdated=False), 0.0, **fields)  # type: ignore[arg-type]
 
 
 def test_when_one_is_due() -> None:
@@ -425,3 +425,13 @@ def test_projects_take_turns_after_those_that_a_call_would_wait_for() -> None:
     many = [pool("many") for _ in range(3)]
     few, cold = pool("few"), pool("many", has_zygote=False)
     assert _in_order([*many, few, cold]) == [cold, many[0], few, *many[1:]]
+
+
+def test_one_that_runs_with_what_was_replaced_is_replaced_at_once() -> None:
+    zygote = SimpleNamespace(forks=0, outdated=False)
+    used = InUse(zygote, opened_at=0.0)  # type: ignore[arg-type]
+    assert not used.is_due(1.0, in_turns=False)
+    zygote.outdated = True
+    assert used.is_due(1.0, in_turns=False)
+    assert not used.is_overdue(1.0 + 2 * GRACE_SECONDS - 1), "it serves until another one does"
+    assert not used.is_overdue(UNCALLED_SECONDS - 1)
