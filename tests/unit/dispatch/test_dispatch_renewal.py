@@ -435,3 +435,25 @@ def test_one_that_runs_with_what_was_replaced_is_replaced_at_once() -> None:
     assert used.is_due(1.0, in_turns=False)
     assert not used.is_overdue(1.0 + 2 * GRACE_SECONDS - 1), "it serves until another one does"
     assert not used.is_overdue(UNCALLED_SECONDS - 1)
+
+
+def test_all_that_run_with_what_was_replaced_go_and_no_call_waits_or_is_lost() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        node = node_of(loop, restores=True)
+        loads = [Load(node, version_of(name=name)) for name in ("a", "b", "c")]
+        for load in loads:
+            load.start(2, pause=0.2)
+        await asyncio.sleep(5.0)
+        before = list(node.sandbox.zygotes)
+        warm = [len(load.waited) for load in loads]
+        for zygote in before:
+            zygote.outdated = True
+        await asyncio.sleep(OVERLAP_SECONDS + 30.0)
+        for load, since in zip(loads, warm, strict=True):
+            await load.stop()
+            assert max(load.waited[since:]) <= FORK_SECONDS
+        assert not any(zygote.alive for zygote in before)
+        assert [z.alive for z in node.sandbox.zygotes[len(before) :]] == [True] * len(before)
+        node.dispatcher.close()
+
+    run(scenario)
