@@ -8,7 +8,6 @@ compared with what they were, every minute, in a thread: a disk that hangs holds
 from __future__ import annotations
 
 import os
-import re
 import threading
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,10 +18,6 @@ from casemate.sandbox.layouts import Layout
 LOOK_SECONDS = 60.0
 _MAX_BYTES = 1 << 20
 _MAX_CHILDREN = 4096
-_MAPPING = re.compile(
-    rb"[0-9a-f]{1,16}-[0-9a-f]{1,16} [r-][w-]x[ps] [0-9a-f]{1,16} [0-9a-f:]{3,20} [0-9]{1,20} +"
-    rb"(/[^\n]{1,4096})\n"
-)
 _DELETED = " (deleted)"
 Identity = tuple[int, int, int, int] | None
 
@@ -50,7 +45,9 @@ def mapped(pid: int) -> tuple[set[str], set[str]]:
     """
     with Path(f"/proc/{pid}/maps").open("rb") as file:
         text = file.read(_MAX_BYTES)
-    paths = {os.fsdecode(found) for found in _MAPPING.findall(text)}
+    lines = (line.split(maxsplit=5) for line in text.splitlines())
+    code = (parts[5] for parts in lines if len(parts) == 6 and b"x" in parts[1])
+    paths = {os.fsdecode(path) for path in code if path.startswith(b"/")}
     there = {path.removesuffix(_DELETED) for path in paths if path.endswith(_DELETED)}
     replaced = {path for path in there if identity(path) is not None}
     return {path for path in paths if identity(path) is not None}, replaced
