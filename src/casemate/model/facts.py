@@ -225,6 +225,17 @@ class RiskAccepted(Fact, frozen=True, kw_only=True):
     risk: str
 
 
+class RuntimeReplaced(Fact, frozen=True, kw_only=True):
+    """The host has other files than functions run with: their zygotes are being replaced."""
+
+    python: str
+    """The minor version."""
+    files: tuple[str, ...]
+    """Some of those that were replaced."""
+    count: int
+    """How many they are."""
+
+
 class NodeAudited(Fact, frozen=True, kw_only=True):
     """The score of the node, by its own audit, is another one than before."""
 
