@@ -80,12 +80,9 @@ def test_each_policy_is_read_as_cedar_evaluates_it_many_times() -> None:
 
 
 def widened(before: CompiledPolicies, after: CompiledPolicies, request: Request) -> bool:
-    principal, action, resource, granted = request
-    was, now = (
-        evaluate(policies.policy_set, principal, action, resource, granted)
-        for policies in (before, after)
-    )
-    return now.allowed and not was.allowed
+    if not evaluate(after.policy_set, *request).allowed:
+        return False
+    return not evaluate(before.policy_set, *request).allowed
 
 
 def shape_of(request: Request) -> tuple[PrincipalKind, str, ResourceKind]:
@@ -116,7 +113,7 @@ def pairs_missed(seed: int, pairs: int, each: int) -> tuple[list[object], int]:
 
 
 def test_whatever_trying_finds_is_decided() -> None:
-    missed, tried = pairs_missed(seed=1, pairs=8, each=50)
+    missed, tried = pairs_missed(seed=1, pairs=6, each=150)
     assert missed == []
     assert tried > 2
 

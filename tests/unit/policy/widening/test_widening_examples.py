@@ -102,7 +102,7 @@ def test_one_that_permits_less_is_not_told(name: str) -> None:
         ("", 'permit (principal is Casemate::User, action, resource is Casemate::Bucket)'
              ' when { resource.name == "Upper" };'),
         ("", 'forbid (principal is Casemate::Function, action, resource is Casemate::Host);'
-             'permit (principal is Casemate::Function, action, resource is Casemate::Host)'),
+             'permit (principal is Casemate::Function, action, resource is Casemate::Host);'),
         (f'permit ({ROLE}, action, resource is Casemate::Bucket)'
          ' when { resource.name like "*" };',
          f'permit ({ROLE}, action, resource is Casemate::Bucket);'),
