@@ -115,7 +115,7 @@ def pairs_missed(seed: int, pairs: int, each: int) -> tuple[list[object], int]:
 def test_whatever_trying_finds_is_decided() -> None:
     missed, tried = pairs_missed(seed=1, pairs=6, each=150)
     assert missed == []
-    assert tried > 2
+    assert tried > 1
 
 
 @pytest.mark.storm
