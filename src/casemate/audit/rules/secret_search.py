@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import itertools
 import math
 import re
@@ -62,6 +63,8 @@ class Secret(msgspec.Struct, frozen=True):
     what: str
     certain: bool
     """True for a shape that nothing else has."""
+    digest: str
+    """Of the value, by which the same one is known elsewhere; it is told to nobody."""
 
 
 def secrets_in(
@@ -79,7 +82,8 @@ def secrets_in(
                 return
             if real(shape.kind, text[start:end], text[max(0, start - 60) : start]):
                 covered.append((start, end))
-                yield Secret(*lines.at(start), shape.kind, _TOLD[shape.kind], True)
+                digest = _digest(text[start:end])
+                yield Secret(*lines.at(start), shape.kind, _TOLD[shape.kind], True, digest)
     if not named:
         return
     for word in _WORD.finditer(text):
@@ -95,7 +99,12 @@ def secrets_in(
             return
         before = _BEFORE.search(text[max(0, word.start() - 40) : word.start()])
         name = (before[0] if before else "") + word[0] + match["rest"]
-        yield Secret(*lines.at(start), "named", f"a value of {name[:60]}", False)
+        what = f"a value of {name[:60]}"
+        yield Secret(*lines.at(start), "named", what, False, _digest(value))
+
+
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _found(shape: Shape, text: str) -> Iterator[tuple[int, int]]:

@@ -31,6 +31,13 @@ _NOT_SECRET = re.compile(
 )
 
 
+def may_hold(name: str) -> bool:
+    """Tell whether secrets are looked for in a file of that name."""
+    last = name.rpartition("/")[2]
+    ending = last.rpartition(".")[2] if "." in last else last
+    return ending.lower() in _TEXTS or last.startswith((".env", "Dockerfile", ".npmrc", ".pypirc"))
+
+
 def _files(subject: Subject) -> Iterator[tuple[str, str]]:
     """Yield the texts of the application: what lies beside its manifest and in its code."""
     workspace = subject.workspace
@@ -43,11 +50,7 @@ def _files(subject: Subject) -> Iterator[tuple[str, str]]:
         )
     )
     for name in names:
-        last = name.rpartition("/")[2]
-        ending = last.rpartition(".")[2] if "." in last else last
-        if ending.lower() not in _TEXTS and not last.startswith(
-            (".env", "Dockerfile", ".npmrc", ".pypirc")
-        ):
+        if not may_hold(name):
             continue
         if (
             workspace.single is not None
@@ -70,24 +73,33 @@ _TESTS = re.compile(
 )
 
 
-def _found(subject: Subject, name: str, text: str, named: bool) -> list[Secret]:
+def is_test(name: str) -> bool:
+    """Tell whether a file is a test or an example, by its name."""
+    return bool(_TESTS.search(name))
+
+
+def found_in(subject: Subject, name: str, text: str) -> list[Secret]:
+    """Return the secrets in the text of a file."""
+    named = not is_test(name) and not name.endswith((".txt", ".xml", ".json"))
     what = "more looks like a secret than is looked at: the rest is not audited"
     return list(secrets_in(text, named=named, more=partial(subject.workspace.note, name, what)))
+
+
+def secrets_of(subject: Subject, name: str, text: str) -> list[Secret]:
+    """Return the secrets in a file of the workspace, looked for once."""
+    return subject.code.once("secrets", name, partial(found_in, subject, name, text))
 
 
 def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
     def check(subject: Subject) -> Iterator[Hit]:
         for name, text in _files(subject):
-            test = _TESTS.search(name)
-            named = not test and not name.endswith((".txt", ".xml", ".json"))
-            search = partial(_found, subject, name, text, named)
-            for found in subject.code.once("secrets", name, search):
+            for found in secrets_of(subject, name, text):
                 if accepts(found, name):
                     yield Hit(
                         place=Place(name, found.line, found.column),
                         text=f"{found.what} stands in {name}",
                         subject=f"{found.kind} {name}",
-                        severity=Severity.LOW if test else None,
+                        severity=Severity.LOW if is_test(name) else None,
                     )
 
     return check

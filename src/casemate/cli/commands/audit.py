@@ -88,6 +88,13 @@ _Since = Annotated[
     str | None,
     typer.Option("--since", metavar="REVISION", help="Only in files changed since then."),
 ]
+_Commits = Annotated[
+    int,
+    typer.Option(
+        "--commits", min=0, max=100_000, metavar="N",
+        help="Search the newest N commits for secrets, with --since those after it; 0: none.",
+    ),
+]  # fmt: skip
 _Fix = Annotated[
     bool, typer.Option("--fix", help="Mend what is safe to mend, and show the changes.")
 ]
@@ -143,6 +150,7 @@ def audit(
     baseline: _Baseline = None,
     write_baseline: _WriteBaseline = None,
     since: _Since = None,
+    commits: _Commits = 1_000,
     fix: _Fix = False,
     dry_run: _DryRun = False,
     duties: _Duties = False,
@@ -183,7 +191,7 @@ def audit(
         return
     _require_none({"--history": history, "--project": project}, "is for `audit node`")
     place = Path(path)
-    report = _audited(place, _options(place, rule, without, baseline, since))
+    report = _audited(place, _options(place, rule, without, baseline, since, commits))
     if write_baseline is not None:
         _write_baseline(write_baseline, report)
     elif fix:
@@ -235,6 +243,7 @@ def _options(
     without: list[str] | None,
     baseline: Path | None,
     since: str | None,
+    commits: int,
 ) -> Options:
     from casemate.audit import Options, changed_since, read_baseline
 
@@ -243,6 +252,8 @@ def _options(
         without=tuple(without or ()),
         baseline=read_baseline(baseline) if baseline is not None else None,
         files=changed_since(path, since) if since is not None else None,
+        commits=commits,
+        since=since,
     )
 
 
