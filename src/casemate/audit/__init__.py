@@ -16,12 +16,14 @@ from casemate.audit.fixing import changes_for, left_alone
 from casemate.audit.importers.aws.data import DataMissingError
 from casemate.audit.model import Application, Function
 from casemate.audit.workspace import Workspace
+from casemate.audit.writing import NotWrittenError, write_beside, write_inside
 
 __all__ = [
     "Application",
     "DataMissingError",
     "Finding",
     "Function",
+    "NotWrittenError",
     "NothingToAuditError",
     "Options",
     "Report",
@@ -35,4 +37,6 @@ __all__ = [
     "duties_at",
     "left_alone",
     "read_baseline",
+    "write_beside",
+    "write_inside",
 ]

@@ -268,23 +268,22 @@ def _audited(path: Path, options: Options) -> Report:
         raise CommandError(error.message, next_step=error.next_step) from error
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
-
-
 def _write_baseline(path: Path, report: Report) -> None:
-    from casemate.audit import baseline_text
+    from casemate.audit import baseline_text, write_beside
 
     accepted = [each.finding for each in report.accepted if each.by == "baseline"]
-    _write(path, baseline_text((*report.findings, *accepted)))
+    write_beside(_root(report), path, baseline_text((*report.findings, *accepted)))
     note(f"Wrote {path}: {len(report.findings) + len(accepted)} finding(s) are accepted by it.")
 
 
+def _root(report: Report) -> Path:
+    """Return the folder that was audited."""
+    path = Path(report.root)
+    return path if path.is_dir() else path.parent
+
+
 def _print_document(report: Report, format: Format, out: Path | None, fail_on: object) -> None:
-    from casemate.audit import Severity, outputs
+    from casemate.audit import Severity, outputs, write_beside
 
     made = {
         Format.JSON: outputs.json_of,
@@ -298,7 +297,7 @@ def _print_document(report: Report, format: Format, out: Path | None, fail_on: o
     else:
         text = made[format](report)
     if out is not None:
-        _write(out, text)
+        write_beside(_root(report), out, text)
         note(f"Wrote {out}: {len(report.findings)} finding(s).")
     elif format in (Format.JSON, Format.SARIF):
         print_json_text(text)
@@ -346,14 +345,14 @@ def _print_duties(path: Path, report: Report, *, json: bool) -> None:
 
 
 def _fix(path: Path, report: Report, *, dry_run: bool) -> None:
-    from casemate.audit import Workspace, changes_for, left_alone
+    from casemate.audit import Workspace, changes_for, left_alone, write_inside
 
     workspace = Workspace(path)
     changes = changes_for(report.findings, workspace)
     for each in changes:
         print_text(each.diff.removesuffix("\n"))
         if not dry_run:
-            _write(workspace.root / each.file, each.after)
+            write_inside(workspace.root, each.file, each.after)
     for file in left_alone(report.findings, workspace):
         note(f"{file} is left alone: it is not UTF-8 with line ends of Unix.")
     count = sum(len(each.findings) for each in changes)
