@@ -43,6 +43,8 @@ _PLACEHOLDER = re.compile(
 )
 _WORD = re.compile(r"(?i:passwo?r?d|pwd|secret|api_?key|auth_?token|access_?token|private_?key)")
 _BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}\Z")
+_TYPE = re.compile(r"\w{1,40}::\w{1,40}::\w{0,40}\Z")
+"""A type of CloudFormation, as `AWS::AppSync::ApiKey`, is no name of a value."""
 _AFTER = re.compile(
     r"(?P<rest>[A-Za-z0-9_]{0,20})[\"']?\s{0,4}(?:=>|[:=])\s{0,4}(?P<quote>[\"'])"
     r"(?P<value>[^\"'\s\\]{8,200})(?P=quote)"
@@ -92,6 +94,8 @@ def secrets_in(
             continue
         start, value = match.start("value"), match["value"]
         if any(a <= start < b for a, b in covered) or not random(value):
+            continue
+        if _TYPE.search(text[max(0, word.start() - 80) : word.start()]):
             continue
         count += 1
         if count > _MAX_FOUND:
