@@ -6,6 +6,7 @@ repository can do: nothing of it is run.
 
 from __future__ import annotations
 
+import codecs
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -155,8 +156,10 @@ class Past:
             given = "\n".join(chunk).encode() + b"\n"
             answer = self._ask("cat-file", "--batch", given=given, late=late)
             for each, data in _contents(answer.data):
-                if b"\0" not in data[:4096]:
-                    yield each, data.decode("utf-8", "replace").replace("\r\n", "\n")
+                wide = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+                if wide or b"\0" not in data[:4096]:
+                    text = data.decode("utf-16" if wide else "utf-8-sig", "replace")
+                    yield each, text.replace("\r\n", "\n")
 
     def _ask(self, *arguments: str, given: bytes = b"", late: float | None = None) -> Answer:
         seconds = MAX_HISTORY_SECONDS if late is None else max(late - time.monotonic(), 0.1)

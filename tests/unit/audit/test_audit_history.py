@@ -96,6 +96,26 @@ def test_deleted_files_merges_and_other_branches_are_searched(folder: Path) -> N
     assert [f.place.file for f in found(folder)] == ["settings.env"]
 
 
+KEY = (
+    "-----BEGIN "
+    + "PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2\n"
+    "OF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQRWz+jn65BtOMvdyHKcvjBeBSDZH2r\n"
+    "-----END PRIVATE KEY-----\n"
+)
+
+
+def test_keys_and_wide_texts_are_read_and_what_others_wrote_is_not(folder: Path) -> None:
+    (folder / "id_rsa").write_text(KEY)
+    (folder / "wide.py").write_bytes(f"T = '{SLACK}'\n".encode("utf-16"))
+    (folder / "node_modules").mkdir()
+    (folder / "node_modules/a.js").write_text(NAMED)
+    commit(folder, app_py=CODE)
+    for name in ("id_rsa", "wide.py", "node_modules/a.js"):
+        (folder / name).unlink()
+    commit(folder, app_py=CODE)
+    assert sorted(f.place.file for f in found(folder)) == ["id_rsa", "wide.py"]
+
+
 def test_a_folder_of_a_repository_is_searched_alone(folder: Path) -> None:
     (folder / "inner").mkdir()
     (folder / "inner/casemate.toml").write_text(MANIFEST)

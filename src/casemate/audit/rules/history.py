@@ -13,6 +13,7 @@ from casemate.audit.rule import Hit, Risk, Subject, entries
 from casemate.audit.rules.examples import function
 from casemate.audit.rules.secret_search import Secret
 from casemate.audit.rules.secrets import found_in, is_test, may_hold, secrets_of
+from casemate.audit.workspace import PASSED_OVER
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -45,7 +46,7 @@ def _gone(subject: Subject) -> Iterator[_Kept]:
     if subject.past is None:
         return
     found: dict[str, _Kept] = {}
-    for version in subject.past.versions(lambda n: may_hold(n) and not made_by_program(n)):
+    for version in subject.past.versions(_wanted):
         if has_endless_line(version.text):
             continue
         for secret in found_in(subject, version.file, version.text):
@@ -55,6 +56,15 @@ def _gone(subject: Subject) -> Iterator[_Kept]:
     if found:
         there = set(_there(subject))
         yield from (each for digest, each in found.items() if digest not in there)
+
+
+def _wanted(name: str) -> bool:
+    """Tell whether secrets are looked for in a file, as they are in files of today."""
+    return (
+        may_hold(name)
+        and not made_by_program(name)
+        and PASSED_OVER.isdisjoint(name.split("/")[:-1])
+    )
 
 
 def _there(subject: Subject) -> Iterator[str]:

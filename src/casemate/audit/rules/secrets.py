@@ -18,8 +18,10 @@ from casemate.audit.rules.secret_search import Secret, random, secrets_in
 _MAX_FILES = 4_000
 _TEXTS = SUFFIXES | {
     *("yml", "yaml", "json", "toml", "ini", "cfg", "conf", "env", "sh", "properties"),
-    *("tf", "tfvars", "txt", "xml"),
+    *("tf", "tfvars", "txt", "xml", "pem", "key", "ppk"),
 }
+_KEYS = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519")
+_NAMED = (".env", "Dockerfile", ".npmrc", ".pypirc", ".git-credentials", *_KEYS)
 _PASSWORD = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|PWD)(?:$|_)", re.I)
 _SECRETIVE = re.compile(
     r"(?:^|_)(?:SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?|SIGNING_KEY)(?:$|_)",
@@ -35,7 +37,7 @@ def may_hold(name: str) -> bool:
     """Tell whether secrets are looked for in a file of that name."""
     last = name.rpartition("/")[2]
     ending = last.rpartition(".")[2] if "." in last else last
-    return ending.lower() in _TEXTS or last.startswith((".env", "Dockerfile", ".npmrc", ".pypirc"))
+    return ending.lower() in _TEXTS or last.startswith(_NAMED)
 
 
 def _files(subject: Subject) -> Iterator[tuple[str, str]]:
@@ -117,7 +119,7 @@ def _address(found: Secret, name: str) -> bool:
     return found.kind == "url-password"
 
 
-def _named(found: Secret, name: str) -> bool:
+def _looks(found: Secret, name: str) -> bool:
     return found.kind == "named"
 
 
@@ -182,10 +184,7 @@ def _files_of_keys(subject: Subject) -> Iterator[Hit]:
     for name in subject.workspace.under(folder or "."):
         last = name.rpartition("/")[2]
         if last in (
-            "id_rsa",
-            "id_dsa",
-            "id_ecdsa",
-            "id_ed25519",
+            *_KEYS,
             "credentials.json",
             "service-account.json",
             ".git-credentials",
@@ -290,7 +289,7 @@ RULES = (
         Severity.MEDIUM,
         "Its name says that it is one, and its characters are drawn by chance.",
         _OUT,
-        _of_kind(_named),
+        _of_kind(_looks),
         python(
             "client_secret = 'kV9mQ2xT7pLw4ZrN8sYb'\n\ndef handler(event, context):\n    return None"
         ),
