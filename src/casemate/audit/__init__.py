@@ -3,8 +3,8 @@
 Importers fill one model, rules are pure functions over it, outputs print what they find. Nothing
 that is audited is run or imported, no server is asked, and no node is needed. What cannot be
 resolved is said with its place, never guessed. Data flow is in `flow`, which knows nothing of the
-rest. May import `advisories`, `guard`, `manifest`, `masking`, `model` and
-`policy` of ours.
+rest. May import `admission` (the comparison of grants), `advisories`, `guard`,
+`manifest`, `masking`, `model` and `policy` of ours.
 """
 
 from casemate.audit.accepting import baseline_text, read_baseline

@@ -23,9 +23,8 @@ from casemate.audit.past import Past
 from casemate.audit.paths import paths_of
 from casemate.audit.privileges import Privileges
 from casemate.audit.rule import Rule, Subject
+from casemate.audit.rules import granted, history, policies
 from casemate.audit.rules.all import RULES
-from casemate.audit.rules.history import OF_THE_PAST
-from casemate.audit.rules.policies import WITH_A_REVISION
 from casemate.audit.rules.privileges import found_by
 from casemate.audit.workspace import Workspace
 from casemate.model.errors import CasemateError
@@ -46,7 +45,7 @@ _FAULTS = (
 """What a check raises that meets what nobody thought of."""
 
 
-_BY_PAST = OF_THE_PAST | WITH_A_REVISION
+_BY_PAST = frozenset(r.id for r in (*granted.RULES, *history.RULES, *policies.RULES))
 """Rules that look at what has changed by themselves."""
 _ALLOCATIONS = 50_000
 """Between two looks for garbage; Python's own 700 take an eighth of an audit's time."""

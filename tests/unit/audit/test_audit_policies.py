@@ -100,3 +100,77 @@ def test_many_are_told_as_a_number(folder: Path, monkeypatch: pytest.MonkeyPatch
     found = report(folder)
     assert len(found.findings) == 1
     assert any("more kinds of requests are permitted" in note.what for note in found.unresolved)
+
+
+GRANTED = (
+    MANIFEST
+    + """
+[function.thing.grants]
+buckets = [{ name = "uploads", actions = ["read"], prefixes = ["in/"] }]
+egress = [{ host = "api.example.com" }]
+
+[bucket.uploads]
+"""
+)
+
+
+def granted(folder: Path, manifest: str) -> tuple[list[str], list[str]]:
+    (folder / "casemate.toml").write_text(manifest)
+    told = audit(folder, Options(only=("POL-002",), since="HEAD", files=frozenset()))
+    return [f.text for f in told.findings], [note.what for note in told.unresolved]
+
+
+@pytest.fixture
+def with_grants(folder: Path) -> Path:
+    (folder / "casemate.toml").write_text(GRANTED)
+    git(folder, "commit", "-qam", "b")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('["read"]', '["read", "write"]', 'bucket:write on uploads, key "in/any"'),
+        ('["in/"]', '["in/", "out/"]', 'bucket:read on uploads, key "out/any"'),
+        (', prefixes = ["in/"]', "", 'bucket:read on uploads, key "any"'),
+        (
+            '{ host = "api.example.com" }',
+            '{ host = "api.example.com" }, { host = "b.example" }',
+            "egress:connect on b.example:443",
+        ),
+    ],
+)
+def test_a_grant_that_is_wider_is_found_with_a_use(
+    with_grants: Path, old: str, new: str, told: str
+) -> None:
+    assert granted(with_grants, GRANTED) == ([], [])
+    [text], _ = granted(with_grants, GRANTED.replace(old, new))
+    assert text.startswith("demo/thing is granted more than at the revision: ") and told in text
+    git(with_grants, "commit", "-qam", "c")
+    assert granted(with_grants, GRANTED) == ([], [])  # back again is narrower
+
+
+def test_a_function_that_was_not_there_is_told_by_its_grants(with_grants: Path) -> None:
+    new = GRANTED.split("\n\n", 1)[1].replace("function.thing", "function.other")
+    found, notes = granted(with_grants, GRANTED + "\n" + new.split("[bucket")[0])
+    assert notes == []
+    assert len(found) == 2
+    assert all("demo/other is granted and was not there at the revision" in t for t in found)
+
+
+def test_a_manifest_that_would_not_deploy_is_noted(with_grants: Path) -> None:
+    found, notes = granted(with_grants, GRANTED.replace('"read"', '"fly"'))
+    assert found == []
+    assert any("grants are not compared with the revision" in note for note in notes)
+
+
+def test_a_tree_with_names_that_lead_out_writes_nothing_there(with_grants: Path) -> None:
+    from casemate.audit.rules.granted import _loaded
+
+    texts = {"casemate.toml": GRANTED, "app.py": "def handler(e, c):\n    pass\n"}
+    outside = Path("/tmp/casemate-led-out")
+    hostile = {"../../../../../tmp/casemate-led-out": "x", str(outside): "x", "a/../../b": "x"}
+    found = _loaded({**texts, **hostile, "app.py/x": "x", "n" * 300: "x"})
+    assert found is not None and found.name == "demo"
+    assert not outside.exists()
+    assert _loaded({"app.py": ""}) is None

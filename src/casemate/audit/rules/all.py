@@ -12,6 +12,7 @@ from casemate.audit.rules import (
     environment,
     front,
     functions,
+    granted,
     history,
     identities,
     javascript_code,
@@ -44,5 +45,6 @@ RULES: tuple[Rule, ...] = (
     *dependencies.RULES,
     *manifests.RULES,
     *policies.RULES,
+    *granted.RULES,
     *containers.RULES,
 )

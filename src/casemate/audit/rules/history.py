@@ -89,5 +89,3 @@ RULES = (
         function(),
     ),
 )
-OF_THE_PAST = frozenset(rule.id for rule in RULES)
-"""Rules whose findings are in no file of today."""

@@ -109,5 +109,3 @@ RULES = (
         project(),
     ),
 )
-WITH_A_REVISION = frozenset(rule.id for rule in RULES)
-"""Rules whose findings are the difference from a revision."""
