@@ -45,7 +45,7 @@ def _widened(subject: Subject) -> Iterator[Hit]:
     for spec in new.functions:
         found = application.function(spec.name)
         place = found.place if found is not None else Place(file)
-        for text, grant in _wider(new, old and old.function(spec.name), spec):
+        for text, grant in _wider(new, old.function(spec.name) if old is not None else None, spec):
             yield Hit(place=place, text=text, subject=f"{spec.name} {grant.text}", function=found)
 
 
