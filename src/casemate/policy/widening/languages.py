@@ -172,11 +172,34 @@ class Automaton:
         else:
             text = sign
         self._at += len(text)
-        signs = frozenset(char for char in _PRINTABLE if re.fullmatch(text, char))
+        signs = _signs(text)
         self.sets.add(signs)
         start, last = self._state(), self._state()
         self._arrows[start].append((signs, last))
         return start, last
+
+
+def _signs(text: str) -> frozenset[str]:
+    """Return the characters that a character, an escaped one or a set stands for."""
+    if text[0] == "\\":
+        if text[1:].isalnum() or len(text) != 2:
+            raise ValueError(f"{text!r} is not known")
+        return frozenset(text[1:])
+    if text[0] != "[":
+        return frozenset(text)
+    inner = text[1:-1]
+    if not inner or inner[0] == "^" or "\\" in inner or "[" in inner:
+        raise ValueError(f"{text!r} is not known")
+    found = set[str]()
+    at = 0
+    while at < len(inner):
+        if inner[at + 1 : at + 2] == "-" and at + 2 < len(inner):
+            found |= set(map(chr, range(ord(inner[at]), ord(inner[at + 2]) + 1)))
+            at += 3
+        else:
+            found.add(inner[at])
+            at += 1
+    return frozenset(found)
 
 
 @cache
@@ -185,13 +208,13 @@ def automaton(pattern: str) -> Automaton:
     return Automaton(pattern)
 
 
-def examples(pattern: str, forms: tuple[Form, ...], count: int) -> tuple[str, ...]:
+def examples(pattern: re.Pattern[str], forms: tuple[Form, ...], count: int) -> tuple[str, ...]:
     """Return texts that match the pattern: for each set of forms that texts can have, `count`.
 
     Fewer only where there are no more. Raises TooManyFormsError beyond a bound, and where only
     texts that are longer than names may be have some set of forms.
     """
-    names, whole = automaton(pattern), re.compile(pattern)
+    names = automaton(pattern.pattern)
     signs = tuple(form_of(form) for form in forms)
     alphabet = _alphabet(names, signs, count)
     start = (names.start, tuple(_closed(each, 1) for each in signs))
@@ -206,7 +229,7 @@ def examples(pattern: str, forms: tuple[Form, ...], count: int) -> tuple[str, ..
         if names.accepts(state[0]) and kinds[kind] < count:
             kinds[kind] += 1
             found.append(text)
-            if whole.fullmatch(text) is None:
+            if pattern.fullmatch(text) is None:
                 raise TooManyFormsError(f"no name is long enough to have a form as {text[:40]!r}")
         left -= len(alphabet)
         if left < 0:

@@ -68,7 +68,7 @@ class Values:
         forms = tuple(self._forms.get(pattern.pattern, ()))
         if forms:
             each = tuple((text,) for text in texts)
-            return examples(pattern.pattern, (*forms, *each), count)
+            return examples(pattern, (*forms, *each), count)
         found: list[str] = []
         number = 0
         while len(found) < count:
