@@ -22,6 +22,9 @@ when {{ resource.project == "prod" }} unless {{ principal in Casemate::Role::"ow
 forbid (principal is Casemate::Function, action == Casemate::Action::"egress:connect", resource)
 unless {{ resource.name like "*.example.com:443" }};
 """
+READS_NODE = (
+    'permit (principal is Casemate::User, action == Casemate::Action::"node:read", resource)'
+)
 WIDER = {
     "a condition is dropped": (' && resource.name like "tmp-*"', ""),
     "a condition is the contrary": ("!resource.public", "resource.public"),
@@ -131,7 +134,7 @@ def test_the_request_is_told_in_words() -> None:
 
 
 def test_what_is_not_read_counts_as_widened_and_is_named() -> None:
-    head = 'permit (principal is Casemate::User, action == Casemate::Action::"node:read", resource)'
+    head = READS_NODE
     text = head + " when { 1 + 1 == 3 };"
     found = widening(compiled([]), compiled([text]))
     assert found.widens and not found.permitted
@@ -154,7 +157,7 @@ def test_steps_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         f'(principal in Casemate::Role::"a{i}" || principal in Casemate::Role::"b{i}")'
         for i in range(9)
     )
-    text = f"permit (principal is Casemate::User, action, resource) when {{ {roles} }};"
+    text = f"{READS_NODE} when {{ {roles} }};"
     found = widening(compiled([]), compiled([text]))
     assert found.widens and "too many to be decided" in found.undecided[0]
 
@@ -162,6 +165,6 @@ def test_steps_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_more_roles_than_count_are_not_told_as_a_request() -> None:
     roles = [f'principal in Casemate::Role::"r{i}"' for i in range(65)]
     whens = " ".join(f"when {{ {' && '.join(roles[at : at + 13])} }}" for at in range(0, 65, 13))
-    text = f"permit (principal is Casemate::User, action, resource) {whens};"
+    text = f"{READS_NODE} {whens};"
     found = widening(compiled([]), compiled([text]))
     assert found.permitted == () and "Cedar decides otherwise" in found.undecided[0]
