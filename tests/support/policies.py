@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from random import Random
 
 from casemate.model.account import PolicyFile
@@ -134,9 +135,13 @@ def policy_text(random: Random) -> str:
 
 def compiled(texts: list[str]) -> CompiledPolicies:
     """Policies of these texts, without the checks that need several."""
-    text = "\n".join(texts)
+    return _compiled("\n".join(texts))
+
+
+@lru_cache(maxsize=16)
+def _compiled(text: str) -> CompiledPolicies:
     file = PolicyFile(name="custom", text=text, changed_at=1.0, changed_by="user:ada")
-    return compile_policies([file] if texts else [])
+    return compile_policies([file] if text else [])
 
 
 def valid_policy(random: Random) -> str:

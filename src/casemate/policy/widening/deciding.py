@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from casemate.model.principal import Action
 from casemate.policy.compiled import CompiledPolicies, built_in_policies
 from casemate.policy.evaluation import MAX_ROLES, evaluate
 from casemate.policy.widening.formula import (
@@ -89,15 +90,15 @@ class _Comparison:
         self._every = {**self._old, **self._new}
         self._changed = self._old.keys() ^ self._new.keys()
         self._read: dict[tuple[object, ...], Reading] = {}
+        self._fitting: dict[Action, tuple[tuple[str, ...], Action | None]] = {}
         self._answers: dict[tuple[object, ...], _Answers] = {}
 
     def decide(self, shape: Shape) -> Permitted | str | None:
         """Return a request of the shape that is permitted now alone, None, or why not decided."""
-        fitting = tuple(k for k, each in self._every.items() if fits(each, shape.action))
+        fitting, asked = self._fitting_to(shape.action)
         if self._changed.isdisjoint(fitting):
             return None
-        asking = any(_ASKS_ACTION in key for key in fitting)
-        group = (fitting, shape.principal, shape.resource, asking and shape.action)
+        group = (fitting, shape.principal, shape.resource, asked)
         if group not in self._answers:  # else another action about which all policies say the same
             read = {key: self._reading(key, shape) for key in fitting}
             self._answers[group] = _Answers(self._solved(shape, read))
@@ -111,6 +112,14 @@ class _Comparison:
                 return shown
             doubt = f"{where}: {_doubt(formula, found)}"
         return doubt
+
+    def _fitting_to(self, action: Action) -> tuple[tuple[str, ...], Action | None]:
+        """Return the policies that are for an action, and it if their conditions ask for it."""
+        if action not in self._fitting:
+            keys = tuple(key for key, each in self._every.items() if fits(each, action))
+            asking = any(_ASKS_ACTION in key for key in keys)
+            self._fitting[action] = keys, action if asking else None
+        return self._fitting[action]
 
     def _reading(self, key: str, shape: Shape) -> Reading:
         asked = shape.action if _ASKS_ACTION in key else None
