@@ -45,6 +45,7 @@ from casemate.api import (
     signing,
     sources,
     traces,
+    trials,
     triggers,
     usage,
 )
@@ -86,6 +87,7 @@ OPERATIONS = (
     *evidence.OPERATIONS,
     *grants.OPERATIONS,
     *baselines.OPERATIONS,
+    *trials.OPERATIONS,
     *quarantine.OPERATIONS,
     *advisories.OPERATIONS,
     *data.OPERATIONS,

@@ -6,6 +6,7 @@ Nothing here is recursive, so nesting costs no stack.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -66,8 +67,8 @@ class Node:
         self.column = column
         self.text = ""
         """Of leaves."""
-        self.kids: list[Node] = []
-        self.fields: dict[str, Node] = {}
+        self.kids: list[Node] = _NO_KIDS
+        self.fields: dict[str, Node] = _NO_FIELDS
         self.marks: tuple[str, ...] = ()
         """Words and signs: `async`, `static`, `const`, an operator."""
 
@@ -82,6 +83,11 @@ class Node:
             node = todo.pop()
             yield node
             todo += reversed(node.kids)
+
+
+_NO_KIDS: list[Node] = []
+_NO_FIELDS: dict[str, Node] = {}
+"""Of leaves, which are most: one for all, since nothing is put into them."""
 
 
 class Parsed(NamedTuple):
@@ -197,14 +203,20 @@ def _take(raw: RawNode, kind: str, field: str | None, path: list[Node], data: by
         return False
     node = Node(kind, raw.start_point[0] + 1, raw.start_point[1])
     if kind in _TEXTS:
-        node.text = data[raw.start_byte : raw.end_byte].decode("utf-8", "replace")
+        node.text = sys.intern(data[raw.start_byte : raw.end_byte].decode("utf-8", "replace"))
     elif raw.child_count == 0:
         node.text = data[raw.start_byte : min(raw.end_byte, raw.start_byte + 200)].decode(
             "utf-8", "replace"
         )
-    parent.kids.append(node)
+    if parent.kids is _NO_KIDS:
+        parent.kids = [node]
+    else:
+        parent.kids.append(node)
     if field is not None:
-        parent.fields.setdefault(field, node)
+        if parent.fields is _NO_FIELDS:
+            parent.fields = {field: node}
+        else:
+            parent.fields.setdefault(field, node)
     path.append(node)
     return True
 
