@@ -23,11 +23,9 @@ _SYSTEM = (
 )
 """What everybody may read, and nobody can write: reading there is no act."""
 _MODULES = (".py", ".pyc", ".so")
-_READERS = (
-    "<frozen importlib._bootstrap_external>",
-    f"{os.path.dirname(os.__file__)}/tokenize.py",
-)
-"""What reads modules to import them, and for traces: whoever led to that wants no file's content."""
+"""Whoever imports, or prints a trace, has these read: that is no act either."""
+
+_IMPORTING = "<frozen importlib._bootstrap_external>"
 
 
 def _egress(event: str, acts: Acts, _arguments: tuple[Any, ...]) -> None:
@@ -49,16 +47,14 @@ def _open(acts: Acts, arguments: tuple[Any, ...]) -> None:
     if isinstance(path, int):
         return  # opened before
     written = isinstance(flags, int) and flags & _WRITES
-    if not acts.owners or (not written and _is_read_by_all(acts, path)):
-        return
-    caller = _getframe(2).f_code.co_filename
-    if not written and caller in _READERS and str(path).endswith(_MODULES):
-        return
-    acts.act("file", "open")
+    if acts.owners and (written or not _is_read_by_all(acts, path)):
+        acts.act("file", "open")
 
 
 def _read(event: str, acts: Acts, arguments: tuple[Any, ...]) -> None:
-    if acts.owners and not _is_read_by_all(acts, arguments[0]):
+    if not acts.owners or _is_read_by_all(acts, arguments[0]):
+        return
+    if _getframe(2).f_code.co_filename != _IMPORTING:  # which looks for a module
         acts.act("file", event)
 
 
@@ -83,7 +79,7 @@ def _is_read_by_all(acts: Acts, path: object) -> bool:
         return False
     if not text.startswith("/") or "/." in text:
         text = os.path.normpath(os.path.join(os.getcwd(), text))
-    return text.startswith((acts.deps, *_SYSTEM)) or f"{text}/" == acts.deps
+    return text.startswith((acts.deps, *_SYSTEM)) or text.endswith(_MODULES)
 
 
 def _named(act: Callable[[str, Acts, tuple[Any, ...]], None], *events: str) -> dict[str, Act]:

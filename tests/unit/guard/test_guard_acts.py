@@ -139,6 +139,7 @@ def own():
 
 
 ROOT = os.path.dirname(__file__)
+open(ROOT + "/data.txt", "w").write("d")
 DOINGS = dict(vars(client))
 
 
@@ -162,7 +163,7 @@ def handler(event, context):
         client.Dying()
         return gc.collect() and None
     if what == "reads own":
-        return len(client.read(__file__)) > 0
+        return client.read(ROOT + "/data.txt") == "d"
     if what == "lists own":
         return client.listed(ROOT) > 0
     if what == "reads of packages":

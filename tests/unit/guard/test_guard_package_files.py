@@ -22,7 +22,7 @@ def test_files_are_of_the_package_that_records_them(tmp_path: Path) -> None:
     record(tmp_path, "six", "six.py", "six-1.0.dist-info/METADATA")
     record(tmp_path, "google_auth", "google/auth/__init__.py", "google/auth/_x.py")
     record(tmp_path, "google.cloud_storage", "google/cloud/storage/a.py", "google/cloud/s.py")
-    record(tmp_path, "google-cloud-core", "google/cloud/core/a.py", "google/cloud/c.py")
+    record(tmp_path, "google_cloud_core", "google/cloud/core/a.py", "google/cloud/c.py")
     owners = owners_in(str(tmp_path))
     for path, package in {
         "yaml/a/b.py": "pyyaml",
