@@ -10,7 +10,7 @@ from casemate.manifest.problem import suggestion
 from casemate.manifest.structure import Field, NamedTables, Table, ValueArray
 from casemate.manifest.validation import Values
 from casemate.model.errors import InvalidInputError
-from casemate.model.function import MAX_PACKAGES, PackageRule
+from casemate.model.function import MAX_PACKAGES, PACKAGE_PATTERN, PackageRule
 
 PACKAGE = Table(
     "Package",
@@ -38,7 +38,7 @@ PACKAGES = Field(
     NamedTables(
         PACKAGE,
         Pattern(
-            r"^(?:\*|[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?)$",
+            PACKAGE_PATTERN,
             'the name of a package as indexes have it, in lower case and with -, or "*"',
             100,
         ),

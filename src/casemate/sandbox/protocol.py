@@ -17,6 +17,7 @@ from casemate.model.function import (
     HANDLER_PATTERN,
     MAX_PACKAGES,
     NAME_PATTERN,
+    PACKAGE_PATTERN,
     GuardMode,
     Isolation,
     Layout,
@@ -41,7 +42,7 @@ MAX_MEASURED = 256
 Value = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
-PackageAct = Annotated[str, msgspec.Meta(max_length=16)]
+PackageAct = Annotated[str, msgspec.Meta(pattern=rf"^(?:{'|'.join(KINDS)})\Z")]
 
 
 class GuardRule(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +56,7 @@ class GuardRule(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fie
 class PackageRule(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """What a package may not do."""
 
-    name: Annotated[str, msgspec.Meta(max_length=100)]
+    name: Annotated[str, msgspec.Meta(pattern=_whole(PACKAGE_PATTERN))]
     deny: Annotated[tuple[PackageAct, ...], msgspec.Meta(max_length=len(KINDS))]
 
 

@@ -153,7 +153,12 @@ def test_another_version_can_be_asked_for(ask) -> None:
 
 def test_denials_of_other_kinds_are_left_to_who_may_read_them(ask) -> None:
     kinds = {d.kind for d in shown(ask(PATH)).denials}
-    assert kinds == {DenialKind.CAPABILITY, DenialKind.EGRESS, DenialKind.GRANTS}
+    assert kinds == {
+        DenialKind.CAPABILITY,
+        DenialKind.EGRESS,
+        DenialKind.GRANTS,
+        DenialKind.PACKAGE,
+    }
 
 
 @pytest.mark.parametrize(
