@@ -14,7 +14,8 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from casemate.model.bundle import BundleManifest
 from casemate.model.evidence import Evidence
@@ -25,6 +26,8 @@ from casemate.sbom.reaching import imports_in, located, package_of
 MAX_SECONDS = 20.0
 MAX_SYMBOLS = 100
 """Symbols of one hole that are looked at: beyond, nothing is said to be out of reach."""
+MAX_CHARS = 200
+"""Of a symbol."""
 _NATIVE = (".so", ".pyd")
 
 
@@ -38,7 +41,7 @@ class Reach(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True):
     """What is said of symbols, and why."""
 
     reach: Reach
@@ -198,20 +201,26 @@ class Symbols:
         return found[0]
 
     def _one(self, symbol: str, seen: set[str]) -> Found:
+        if len(symbol) > MAX_CHARS:
+            return Found(Reach.UNKNOWN, "the advisory names something too long")
         files, rest = self._home(symbol)
         if not files:
             return Found(Reach.UNKNOWN, f"{symbol}, which the advisory names, is not there")
         loaded = [path for path in files if path in self._sources or path in self._native]
         if not loaded:
             return self._unloaded(symbol, files[0], seen)
+        return self._loaded(symbol, rest, loaded)
+
+    def _loaded(self, symbol: str, rest: list[str], loaded: list[str]) -> Found:
+        """Return what can be said of a symbol whose module is loaded."""
         if not rest:
             return Found(Reach.REACHED, f"{symbol} is imported")
         place = self._place(rest, loaded)
         if place:
             return Found(Reach.REACHED, f"{symbol} is named in {place}")
         why = self._doubt(rest[-1])
-        if not why and not any(self._defines(path, rest[-1]) for path in loaded):
-            why = f"{loaded[0]} does not define it"
+        if not why and not all(map(self._is_defined, rest)):
+            why = "no module that is loaded defines it"
         if why:
             return Found(Reach.UNKNOWN, f"whether {symbol} is called cannot be told: {why}")
         return Found(Reach.UNREACHED, f"nothing that may run names {symbol}")
@@ -278,9 +287,12 @@ class Symbols:
             (self._ran[path, owner, name] for path in files if (path, owner, name) in self._ran), ""
         )
 
-    def _defines(self, path: str, name: str) -> bool:
-        source = self._sources.get(path)
-        return source is not None and name in source.defined
+    def _is_defined(self, name: str) -> bool:
+        return any(
+            name in source.defined
+            for path, source in self._sources.items()
+            if path.startswith("deps/")
+        )
 
     def _doubt(self, name: str) -> str:
         """Return why a name that nothing names may be called all the same."""
@@ -317,11 +329,14 @@ def _libraries(files: Iterable[str]) -> dict[str, list[str]]:
 
 
 def reach_of(
-    symbols: Mapping[str, Iterable[str]], bundle: Path, manifest: BundleManifest
+    symbols: Mapping[str, Iterable[str]],
+    bundle: Path,
+    manifest: BundleManifest,
+    evidence: Evidence | None = None,
 ) -> dict[str, Found]:
     """Return what can be said of each hole's symbols, by its id; of those that name any."""
     named = {id: tuple(each) for id, each in symbols.items()}
     if not any(named.values()):
         return {}
     known = Symbols(bundle, manifest)
-    return {id: known.of(each) for id, each in named.items() if each}
+    return {id: known.of(each, evidence) for id, each in named.items() if each}

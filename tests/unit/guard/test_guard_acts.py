@@ -274,13 +274,9 @@ def test_what_a_package_is_denied_it_does_not_do(refusals: dict[str, Guarded], w
 
 def test_one_is_denied_what_others_may(packages: Path, tmp_path: Path) -> None:
     events = [{"do": "connect"}, {"do": "through"}, {"do": "start"}]
-    for denied, outcomes in (
-        ({"wire-py": ["egress"]}, ["ok", "error", "ok"]),
-        ({EVERY: ["egress"]}, ["error", "error", "ok"]),
-        ({EVERY: ["egress", "process"], "client": []}, ["ok", "error", "ok"]),
-    ):
-        found = guarded(tmp_path, APP, events, packages=packages, denied=denied)  # type: ignore[arg-type]
-        assert [answer.outcome for answer in found] == outcomes, denied
+    denied = {EVERY: ["egress", "process"], "client": []}
+    found = guarded(tmp_path, APP, events, packages=packages, denied=denied)
+    assert [answer.outcome for answer in found] == ["ok", "error", "ok"]
     assert 'packages."*"' in found[1].result
 
 
@@ -302,9 +298,8 @@ def test_at_import_as_well(
     early = EARLY
     installed(folder, "early", {"early.py": early})
     code = "import early\ndef handler(event, context):\n    return early.told\n"
-    for denied, told in (({}, "2"), ({"early": ["egress"]}, "1")):
-        (answer,) = guarded(tmp_path, code, [{}], packages=folder, denied=denied)  # type: ignore[arg-type]
-        assert answer.result == told
+    (answer,) = guarded(tmp_path, code, [{}], packages=folder, denied={"early": ["egress"]})
+    assert answer.result == "1"
 
 
 def acts_of(owners: dict[str, tuple[str, ...]], **denied: list[str]) -> Acts:
