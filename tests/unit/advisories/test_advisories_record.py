@@ -203,8 +203,7 @@ def test_what_is_described_is_bounded() -> None:
 def test_functions_that_have_the_hole_are_read_where_they_are_named(specific, symbols) -> None:
     given = record(name="pkg")
     given["affected"][0]["ecosystem_specific"] = specific
-    read = read_record(json.dumps(given).encode(), "a.json")
-    assert read.affected[0].symbols == symbols
+    assert read(given).affected[0].symbols == symbols
 
 
 def test_a_package_that_is_named_twice_has_functions_only_if_both_say_so() -> None:
@@ -214,6 +213,5 @@ def test_a_package_that_is_named_twice_has_functions_only_if_both_say_so() -> No
     other = {**part, "ecosystem_specific": {"affected_functions": ["pkg.g"]}}
     for parts, symbols in (([named, other], ("pkg.f", "pkg.g")), ([named, part], ())):
         given["affected"] = parts
-        read = read_record(json.dumps(given).encode(), "a.json")
-        [(_, entry)] = entries_of(read, {})
+        [(_, entry)] = entries_of(read(given), {})
         assert entry.symbols == symbols
