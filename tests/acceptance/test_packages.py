@@ -20,11 +20,14 @@ pytestmark = pytest.mark.sandbox
 APP = """
 import client
 
+def own():
+    open("/tmp/own", "w").close()
+    return "done"
+
 def handler(event, context):
     do = event["do"]
     if do == "own":
-        open("/tmp/own", "w").close()
-        return "done"
+        return client.back(own)
     if do == "secret":
         return client.read(context)
     try:
@@ -38,6 +41,9 @@ import wire
 
 def write():
     return wire.write()
+
+def back(call):
+    return call()
 
 def read(context):
     return context.secret("key")
@@ -101,7 +107,7 @@ def test_what_packages_do_is_shown_and_what_they_are_denied_is_on_record(node: T
     assert (denial["kind"], denial["action"]) == ("package", "package:file")
     assert (denial["resource"], denial["principal"]) == ("package:wire", "function:t/f")
     assert denial["reason"] == (
-        "[function.f.packages.wire] of the manifest denies file: open, from app.py:12"
+        "[function.f.packages.wire] of the manifest denies file: open, from app.py:15"
     )
     failed = node.invoke({"do": "secret"})
     assert node.error(failed)["type"] == "casemate.PackageDeniedError"

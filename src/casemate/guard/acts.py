@@ -41,6 +41,8 @@ MAX_TOLD = 16
 """Denials that are told of one invocation. What comes after is denied all the same."""
 _MAX_FRAMES = 10_000
 _MAX_SEEN = 4_096
+_MAX_THREADS = 1_024
+"""Whose beginnings are known at once; beyond, those of older ones are forgotten."""
 _UNTOLD = "(a stack too deep to tell)"
 _OF_OPERATIONS = {kind: kind for kind in KINDS} | {"identity": "secret"}
 """Kinds by the first word of what is asked of the host. A token of the function's is a secret."""
@@ -60,7 +62,18 @@ class PackageDeniedError(PermissionError):
 class Acts:
     """Those of one process, for one invocation after the other."""
 
-    __slots__ = ("_denied", "_kinds", "_seen", "_told", "deps", "met", "owners", "root", "tell")
+    __slots__ = (
+        "_denied",
+        "_kinds",
+        "_seen",
+        "_threads",
+        "_told",
+        "deps",
+        "met",
+        "owners",
+        "root",
+        "tell",
+    )
 
     def __init__(self, root: str, deps: str = "/function/deps/") -> None:
         """`root` is the folder of the function's own code, `deps` that of packages."""
@@ -75,6 +88,8 @@ class Acts:
         self._kinds: frozenset[str] = frozenset()
         self._seen: dict[int, tuple[CodeType, tuple[str, ...]]] = {}
         """Packages of code that was met, by its identity; it is held so that this stays its own."""
+        self._threads: dict[int, tuple[object, tuple[str, ...]]] = {}
+        """What led to the start of threads, by their identity; they are held as code is."""
         self._told: set[tuple[str, str, str]] = set()
 
     def learn(self) -> None:
@@ -148,7 +163,7 @@ class Acts:
         for _ in range(_MAX_FRAMES):
             if frame is None:
                 # Of a thread: what led to it ended long ago.
-                found |= dict.fromkeys(_begun_by())
+                found |= dict.fromkeys(self._begun_by())
                 return tuple(found)
             code = frame.f_code
             if code.co_filename.startswith(self.root) and _is_of_a_module(frame):
@@ -171,22 +186,28 @@ class Acts:
         self._seen[id(code)] = code, packages
         return packages
 
-    def thread(self, thread: Any) -> None:
-        """A thread is about to be started: keep with it what led to that."""
+    def thread(self, thread: object) -> None:
+        """A thread is about to be started: keep what led to that."""
         packages = self.acting() if self.owners else ()
         if packages:
-            with contextlib.suppress(Exception):
-                thread.__casemate_begun_by__ = packages
+            if len(self._threads) >= _MAX_THREADS:
+                self._threads.clear()
+            # Not on the thread, which can be of any class.
+            self._threads[id(thread)] = thread, packages
+
+    def _begun_by(self) -> tuple[str, ...]:
+        """Return the packages that led to the start of this thread."""
+        if not self._threads:
+            return ()
+        running = getattr(sys.modules.get("threading"), "_active", {}).get(_thread.get_ident())
+        return self._threads.get(id(running), (None, ()))[1]
 
 
 def _is_of_a_module(frame: FrameType) -> bool:
-    """Tell whether code runs in the module that its name says: any code can have a file's name."""
+    """Tell whether code runs in the module whose file it says it is of: any code can say so."""
     module: Any = sys.modules.get(str(frame.f_globals.get("__name__")))
-    return isinstance(module, ModuleType) and _namespace(module, "__dict__") is frame.f_globals
-
-
-def _begun_by() -> tuple[str, ...]:
-    threading = sys.modules.get("threading")
-    running = getattr(threading, "_active", {}).get(_thread.get_ident())
-    begun: object = getattr(running, "__casemate_begun_by__", ())
-    return begun if isinstance(begun, tuple) else ()
+    return (
+        isinstance(module, ModuleType)
+        and _namespace(module, "__dict__") is frame.f_globals
+        and frame.f_globals.get("__file__") == frame.f_code.co_filename
+    )

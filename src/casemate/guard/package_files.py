@@ -15,6 +15,7 @@ MAX_RECORD_BYTES = 32 * 1024 * 1024
 """Of all records together; files of what comes after have no package."""
 _FOLDER = re.compile(r"(?P<name>[^-]{1,200})-[^-]{1,200}\.dist-info")
 _ROW = re.compile(r'^"?([^",\n]{1,1024})', re.MULTILINE)
+_NOBODYS = ("", "..", "__pycache__")
 _RUN = re.compile(r"[-_.]+")
 _DEPTH = 4
 """Folders that several packages share are told apart by what is in them, so deep."""
@@ -30,15 +31,31 @@ def normal(name: str) -> str:
 
 def owners_in(folder: str) -> Owners:
     """Return whose the files below a folder of installed packages are. Never raises OSError."""
-    records: dict[str, list[str]] = {}
+    records: dict[str, bytes] = {}
     left = MAX_RECORD_BYTES
     for name, path in _records(folder):
-        with contextlib.suppress(OSError, UnicodeDecodeError), open(path, "rb") as opened:
+        with contextlib.suppress(OSError), open(path, "rb") as opened:
             data = opened.read(left + 1)
             left -= len(data)
             if left >= 0:
-                records[name] = _ROW.findall(data.decode())
-    return _divided(records, 1)
+                records[name] = data
+    tops: dict[str, list[str]] = {}
+    for name, data in records.items():
+        for top in _tops(data):
+            tops.setdefault(top, []).append(name)
+    owners: Owners = {}
+    shared: set[str] = set()
+    for top, names in tops.items():
+        if len(names) == 1:
+            owners[top] = (names[0],)
+        else:
+            shared.update(names)
+    rows = {name: _ROW.findall(records[name].decode(errors="replace")) for name in shared}
+    for top, names in tops.items():
+        if len(names) > 1:
+            within = {n: [r for r in rows[n] if r.startswith(f"{top}/")] for n in names}
+            owners |= _divided(within, 2) if any(within.values()) else {top: tuple(sorted(names))}
+    return owners
 
 
 def owners_of(owners: Owners, path: str) -> tuple[str, ...]:
@@ -63,6 +80,13 @@ def _records(folder: str) -> Iterator[tuple[str, str]]:
         match = _FOLDER.fullmatch(entry)
         if match is not None:
             yield normal(match["name"]), f"{folder}/{entry}/RECORD"
+
+
+def _tops(record: bytes) -> set[str]:
+    """Return the first parts of the paths of a record: mostly no more has to be looked at."""
+    begun = {row.partition(b"/")[0] for row in record.split(b"\n")}
+    tops = {each.partition(b",")[0].strip(b'"\r').decode(errors="replace") for each in begun}
+    return tops.difference(_NOBODYS)
 
 
 def _divided(records: dict[str, list[str]], depth: int) -> Owners:

@@ -12,7 +12,9 @@ from support.guard import Guarded, guarded
 CLIENT = """
 import asyncio, ctypes, functools, os, socket, sqlite3, subprocess, tempfile, threading
 from concurrent.futures import ThreadPoolExecutor
+import http.client
 import wire_
+ROOT = ""
 
 
 def connect():
@@ -61,7 +63,6 @@ def in_thread():
 
 def in_bare_thread():
     # Nothing of the package is on the stack of this thread.
-    import http.client
     made = http.client.HTTPConnection("127.0.0.1", 9)
     one = threading.Thread(target=made.connect)
     one.start()
@@ -109,6 +110,29 @@ def with_other_frames():
     finally:
         sys._getframe = kept
 
+def with_the_functions_name():
+    def made():
+        connect_here = socket.socket()
+        with connect_here as sock:
+            sock.connect_ex(("127.0.0.1", 9))
+    made.__code__ = made.__code__.replace(co_filename=ROOT + "/app.py")
+    made()
+
+def of_an_own_class():
+    class Other(threading.Thread):
+        @property
+        def __casemate_begun_by__(self):
+            return ()
+    made = http.client.HTTPConnection("127.0.0.1", 9)
+    one = Other(target=made.connect)
+    one.start()
+    one.join()
+
+def in_the_functions_namespace(root):
+    import sys
+    made = "import socket as s_; s_.socket().connect_ex(('127.0.0.1', 9))"
+    exec(compile(made, root + "/app.py", "exec"), vars(sys.modules["app"]))
+
 def deep(depth):
     return deep(depth - 1) if depth else connect()
 
@@ -140,6 +164,7 @@ def own():
 
 ROOT = os.path.dirname(__file__)
 open(ROOT + "/data.txt", "w").write("d")
+client.ROOT = ROOT
 DOINGS = dict(vars(client))
 
 
@@ -172,6 +197,8 @@ def handler(event, context):
         return len(client.read("/etc/hosts")) >= 0
     if what == "as the function":
         return client.as_the_function(ROOT)
+    if what == "in the function's namespace":
+        return client.in_the_functions_namespace(ROOT)
     if what == "database":
         return client.database(event["path"])
     if what == "deep":
@@ -222,6 +249,10 @@ USED = {
     "by_exec": {("client", "egress"), ("wire-py", "egress")},
     "as the function": {("client", "egress")},
     "with_other_frames": {("client", "egress")},
+    "with_the_functions_name": {("client", "egress")},
+    "of_an_own_class": {("client", "egress")},
+    # As the documentation says, that gets around it.
+    "in the function's namespace": set(),
     "dying": {("client", "egress")},
     "deep": {("client", "egress")},
 }
@@ -264,7 +295,7 @@ def test_what_a_package_is_denied_it_does_not_do(refusals: dict[str, Guarded], w
         return
     ((package, kind, _),) = answer.denied
     assert (package, kind) in used
-    if what in ("in_thread", "in_bare_thread"):
+    if what in ("in_thread", "in_bare_thread", "of_an_own_class"):
         return  # whose error is nobody's
     assert answer.outcome == "error"
     if what != "written":  # where the interpreter tries one folder after the other
