@@ -13,25 +13,22 @@ from dataclasses import dataclass, field
 
 DYNAMIC_NAMES = frozenset(
     (
-        "getattr",
-        "eval",
-        "exec",
-        "compile",
-        "globals",
-        "locals",
-        "vars",
-        "attrgetter",
-        "methodcaller",
+        *("getattr", "eval", "exec", "compile", "globals", "locals", "vars", "dir"),
+        *("attrgetter", "methodcaller", "getmembers", "getmembers_static", "getattr_static"),
+        *("__dict__", "__subclasses__", "get_objects", "get_referrers"),
     )
 )
-"""What finds things by names that are texts."""
+"""What finds things by names that are texts, or all that there are."""
 DYNAMIC_IMPORTS = frozenset(
     (
         *("import_module", "__import__", "spec_from_file_location", "run_module", "run_path"),
         *("resolve_name", "load_module", "exec_module", "entry_points", "iter_entry_points"),
         *("iter_modules", "walk_packages", "find_spec", "find_loader", "reload"),
+        *("addsitedir", "__path__", "meta_path", "path_hooks"),
     )
 )
+_OF_BUILTINS = frozenset(("eval", "exec", "compile", "dir", "vars", "getattr", "globals", "locals"))
+"""Of these, what is called by a name without a dot: others have methods of that name."""
 PICKLES = frozenset(("pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve"))
 """Modules that call whatever data names."""
 _ORDINARY = frozenset(
@@ -88,11 +85,13 @@ class Source:
     """Names by which it has whole modules."""
     bases: dict[str, list[str]]
     """Bases of its classes."""
+    exported: set[str]
+    """What `__all__` names: who imports all of a package imports these of its modules."""
 
 
 def read(file: str, tree: ast.Module, standard: Collection[str]) -> Source:
     """Return what a source file names; `standard` are modules that come with the interpreter."""
-    source = Source([], set(), {}, {}, {})
+    source = Source([], set(), {}, {}, {}, set())
     reader = _Reader(file, source, standard)
     module = Unit(file, "", always=True)
     source.units.append(module)
@@ -147,9 +146,12 @@ class _Reader:
             for part in (*node.decorator_list, *node.bases, *(k.value for k in node.keywords)):
                 self._names(part, unit)
             self.body(node.body, unit, owner=node.name)
-        elif isinstance(node, (ast.If, ast.Try, ast.With, ast.For, ast.While)):
+        elif any(isinstance(getattr(node, each, None), list) for each in ("body", "cases")):
             self._block(node, unit, owner)
-        elif not _is_list_of_names(node):
+        elif _is_list_of_names(node):
+            texts = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant))
+            self._source.exported.update(each for each in texts if isinstance(each, str))
+        else:
             self._names(node, unit)
 
     def _function(
@@ -158,21 +160,40 @@ class _Reader:
         for outer in (*node.decorator_list, *node.args.defaults, *node.args.kw_defaults):
             if outer is not None:
                 self._names(outer, unit)
-        made = Unit(self._file, node.name, node.lineno, owner, always=_is_called(node))
+        made = Unit(self._file, node.name, node.lineno, owner, always=self._is_called(node))
         self._source.units.append(made)
         for inner in (node.args, *node.body):
             self._names(inner, made)
         if node.name in ("__getattr__", "__getattribute__"):
             self._forgive(node, made)
 
-    def _block(self, node: ast.stmt, unit: Unit, owner: str) -> None:
+    def _is_called(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        """Tell whether a function may be called by who does not name it."""
+        if node.name.startswith("__") and node.name.endswith("__"):
+            return True
+        return not all(map(self._is_ordinary, node.decorator_list))
+
+    def _is_ordinary(self, node: ast.expr) -> bool:
+        """Tell whether a decorator is the interpreter's own, and registers nothing."""
+        node = node.func if isinstance(node, ast.Call) else node
+        if _last(node) not in _ORDINARY:
+            return False
+        if isinstance(node, ast.Attribute):
+            of = node.value.id if isinstance(node.value, ast.Name) else ""
+            if node.attr in ("setter", "getter", "deleter"):
+                return of in self._source.defined and of not in self._stored
+            return self._source.modules.get(of, "") in self._standard
+        name = _last(node)
+        module, _ = self._source.imported.get(name, ("builtins", ""))
+        own = name in self._source.defined and name not in self._source.imported
+        return module in self._standard and not own
+
+    def _block(self, node: ast.AST, unit: Unit, owner: str) -> None:
         for part in ast.iter_child_nodes(node):
             if isinstance(part, ast.stmt):
                 self._statement(part, unit, owner=owner)
-            elif isinstance(part, ast.ExceptHandler):
-                if part.type is not None:
-                    self._names(part.type, unit)
-                self.body(part.body, unit, owner=owner)
+            elif isinstance(part, (ast.ExceptHandler, ast.match_case)):
+                self._block(part, unit, owner)
             else:
                 self._names(part, unit)
 
@@ -187,9 +208,11 @@ class _Reader:
                     self._dynamic(node.id, unit)
             elif isinstance(node, ast.Attribute):
                 if not self._is_of_module(node):
-                    unit.anywhere.setdefault(node.attr, line)
+                    _name(node.attr, unit, line)
                 if id(node) not in literal and _finds_by_name(node):
                     self._dynamic(node.attr, unit)
+                if node.attr == "path" and _last(node.value) == "sys":
+                    unit.imports = unit.imports or "sys.path"
             elif isinstance(node, ast.Constant) and type(node.value) is str:
                 _text(node.value, unit, line)
             elif isinstance(node, ast.Call):
@@ -244,10 +267,10 @@ class _Reader:
 
 def _finds_by_name(node: ast.Attribute) -> bool:
     """Tell whether `x.name` is something that finds things by texts."""
-    if node.attr in DYNAMIC_IMPORTS or node.attr in ("__dict__", "attrgetter", "methodcaller"):
-        return True
     of = node.value.id if isinstance(node.value, ast.Name) else ""
-    return node.attr in DYNAMIC_NAMES and of in ("builtins", "__builtins__")
+    if node.attr in _OF_BUILTINS:
+        return of in ("builtins", "__builtins__")
+    return node.attr in DYNAMIC_NAMES | DYNAMIC_IMPORTS
 
 
 def _literal_call(node: ast.Call, unit: Unit) -> set[int]:
@@ -264,7 +287,7 @@ def _literal_call(node: ast.Call, unit: Unit) -> set[int]:
         "find_spec",
     ):
         if isinstance(named, ast.Constant) and type(named.value) is str:
-            return {id(called)}
+            return set() if named.value.startswith(".") else {id(called)}
         prefix = _prefix(named)
         if prefix and name == "getattr":
             unit.prefixes.add(prefix)
@@ -286,19 +309,18 @@ def _prefix(node: ast.AST | None) -> str:
     return ""
 
 
+def _name(name: str, unit: Unit, line: int) -> None:
+    unit.anywhere.setdefault(name, line)
+    if name.startswith("_") and "__" in name[1:]:  # as the interpreter writes private names
+        unit.anywhere.setdefault(name[name.index("__", 1) :], line)
+
+
 def _text(text: str, unit: Unit, line: int) -> None:
     if not _TEXT.fullmatch(text):
         return
     for part in _PART.findall(text):
-        unit.anywhere.setdefault(part, line)
+        _name(part, unit, line)
     unit.texts.add(text.replace(":", "."))
-
-
-def _is_called(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Tell whether a function may be called by who does not name it."""
-    if node.name.startswith("__") and node.name.endswith("__"):
-        return True
-    return any(_last(each) not in _ORDINARY for each in node.decorator_list)
 
 
 def _is_list_of_names(node: ast.stmt) -> bool:

@@ -93,6 +93,10 @@ class Symbols:
                 continue
             source = self._sources[path] = read(path, tree, self._standard)
             texts = {text for unit in source.units for text in unit.texts}
+            if path.endswith("/__init__.py"):
+                # Whether somebody imports all of it is not asked.
+                above = package_of(path)
+                texts |= {f"{above}.{name}" for name in source.exported}
             for module in (*imports_in(tree, package_of(path)), *parts_of(texts)):
                 for found in (*located(module, self._files), *self._libraries.get(module, ())):
                     if found not in seen:

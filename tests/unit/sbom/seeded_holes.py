@@ -15,6 +15,15 @@ class Base:
     def inherited(self):
         {HIT}
 
+    @classmethod
+    def run_all(cls):
+        for each in cls.__subclasses__():
+            getattr(each(), "run", print)()
+
+class Sub(Base):
+    def run(self):
+        {HIT}
+
 class Hole(Base):
     def method(self):
         {HIT}
@@ -33,6 +42,8 @@ class Hole(Base):
         {HIT}
     def __exit__(self, *error):
         pass
+    def __hidden(self):
+        {HIT}
     def visit_hole(self):
         {HIT}
 
@@ -128,6 +139,10 @@ REACHED: dict[str, tuple[str, str]] = {
         "Hole.prop",
         "from pkg.deep import Hole\nmatch Hole():\n    case Hole(prop=x):\n        pass",
     ),
+    "star of a package": ("hole", "from star import *\nfar.hole()"),
+    "by a private name": ("Hole.__hidden", "from pkg.deep import Hole\nHole()._Hole__hidden()"),
+    "by an own decorator": ("cached.kept", "import pkg.cached\npkg.cached.fire()"),
+    "in a match": ("matched.one", "import pkg.matched\npkg.matched.fire()"),
     "as another": ("load", "import pkg.deep as json\njson.load('')"),
 }
 """What the hole is in `pkg.deep`, or where it is in `pkg`, and code that comes to it."""
@@ -151,6 +166,21 @@ UNREACHED: dict[str, tuple[str, str]] = {
     "a method": ("Hole.static", "from pkg.deep import Hole\nHole().method"),
 }
 UNKNOWN: dict[str, tuple[str, str]] = {
+    "by a relative name": (
+        "hole",
+        "import importlib\nimportlib.import_module('.deep', 'pkg').hole()",
+    ),
+    "of all subclasses": ("Sub.run", "from pkg.deep import Base\nBase.run_all()"),
+    "of all members": (
+        "hole",
+        "import inspect, pkg.one\nfor n, f in inspect.getmembers(pkg.one, inspect.isfunction):\n"
+        "    f()",
+    ),
+    "below sys.path": (
+        "hole",
+        "import sys, os, pkg\nsys.path.append(os.path.dirname(pkg.__file__))\n"
+        "import deep\ndeep.hole()",
+    ),
     "from an event": ("hole", "import pkg.deep\ngetattr(pkg.deep, 'HO' .lower() + 'le')()"),
     "evaluated": ("hole", "import pkg.deep\neval('pkg.' + 'deep.ho' + 'le')()"),
     "a module from data": (
@@ -159,7 +189,7 @@ UNKNOWN: dict[str, tuple[str, str]] = {
     ),
     "unpickled": ("hole", "import pkg.deep, pickle\npickle.dumps(1)"),
 }
-"""What nobody can tell by reading; it may be one or the other."""
+"""What nobody can tell by reading: it may be one or the other, but not out of reach."""
 
 PKG = {
     "pkg/__init__.py": "",
@@ -175,6 +205,17 @@ PKG = {
     "pkg/decorated.py": (
         "LISTENERS = []\ndef on(function):\n    LISTENERS.append(function)\n    return function\n"
         f"@on\ndef listener():\n    {HIT}\ndef fire():\n    for one in LISTENERS:\n        one()\n"
+    ),
+    "pkg/one.py": "from .deep import hole\n",
+    "star/__init__.py": "__all__ = ['far']\n",
+    "star/far.py": "from pkg.deep import hole\n",
+    "pkg/cached.py": (
+        "KEPT = []\ndef cache(function):\n    KEPT.append(function)\n    return None\n"
+        f"@cache\ndef kept():\n    {HIT}\ndef fire():\n    for one in KEPT:\n        one()\n"
+    ),
+    "pkg/matched.py": (
+        "DO = []\nmatch 1:\n    case 1:\n        @DO.append\n"
+        f"        def one():\n            {HIT}\ndef fire():\n    DO[0]()\n"
     ),
     "pkg/early.py": HIT + "\n",
     "pkg/listed.py": (
@@ -234,10 +275,9 @@ def _noise(chance: random.Random, number: int) -> str:
 
 
 def _case(name: str, hole: str, code: str, place: str, runs: bool | None) -> Case:
-    body = "\n".join(
-        "    " + line for line in code.replace("from pkg.deep import *", _STAR).split("\n")
-    )
-    way = f"{_STAR_IMPORT if _STAR in body else ''}def way():\n{body}\n"
+    body = "\n".join("    " + line for line in _without_stars(code).split("\n"))
+    stars = "".join(f"{line}\n" for line in code.split("\n") if line.endswith("import *"))
+    way = f"{stars}def way():\n{body}\n"
     call = "def handler(event, context):\n"
     files = {f"deps/{path}": text for path, text in PKG.items()}
     if place == "handler":
@@ -252,10 +292,11 @@ def _case(name: str, hole: str, code: str, place: str, runs: bool | None) -> Cas
         else:
             files["deps/client.py"] = "from wire import Wire\ndef do():\n    return Wire().send()\n"
             files["deps/wire.py"] = f"{way}class Wire:\n    def send(self):\n        return way()\n"
-    modules = ("decorated", "early", "listed", "recursive", "tests")
+    modules = ("cached", "decorated", "early", "listed", "matched", "recursive", "tests")
     symbol = f"pkg.{hole}" if hole.partition(".")[0] in modules else f"pkg.deep.{hole}"
     return Case(name, symbol, files, runs)
 
 
-_STAR = "pass  # star"
-_STAR_IMPORT = "from pkg.deep import *\n"
+def _without_stars(code: str) -> str:
+    """Return code that can stand in a function, where nothing imports all of a module."""
+    return "\n".join("pass" if line.endswith("import *") else line for line in code.split("\n"))
