@@ -63,7 +63,7 @@ from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.control import NodeControl
 from casemate.gateway.depths import Depths
-from casemate.gateway.happenings import Happenings
+from casemate.gateway.happenings import Happenings, PackageActs
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.loop_lag import LoopLag
@@ -75,13 +75,7 @@ from casemate.gateway.running_logs import RunningLogs
 from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
-from casemate.model.facts import (
-    NOT_BY_NETWORK,
-    Actor,
-    BundleTampered,
-    GrantUsed,
-    RiskAccepted,
-)
+from casemate.model.facts import NOT_BY_NETWORK, Actor, BundleTampered, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
@@ -161,7 +155,7 @@ class Gateway:
         self.registry = counting(self.facts, self.catalogue)
         self.seal = Seal(self.redactor, self.registry)
         self.uses = UseCounter(store)
-        self.facts.listen(GrantUsed, self.uses.note)
+        self.uses.listen(self.facts)
         self._build_data()
         self._build_sandboxes()
         self._build_path(url)
@@ -389,6 +383,7 @@ class Gateway:
             happened=self.facts.happened,
         )
         self.advisories = Advisories(gate, self.watch, self.facts.happened)
+        PackageActs(self.uses, gate.inventory).listen(self.facts)
 
     def _build_playbooks(self) -> None:
         """Build what acts on what the monitor finds."""
