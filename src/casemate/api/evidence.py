@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import time
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from casemate.api.evidence_gathering import gathered
+from casemate.api.held_response import HeldResponse
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.evidence import Manifest, build
@@ -99,8 +101,16 @@ async def _list(wanted: ListEvidence, call: Call) -> EvidenceList:
 @performs(FetchEvidence)
 async def _fetch(wanted: FetchEvidence, call: Call) -> Response:
     _require(call)
-    data = await call.service.evidences.read(wanted.id)
-    return Response(data, media_type=TAR, headers={"cache-control": "no-store"})
+    service = call.service
+    size = service.evidences.one(wanted.id).size
+    if call.request.method == "HEAD":
+        return Response(media_type=TAR, headers={"content-length": str(size)})
+    service.fetches.require()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(service.fetches.counted())
+        pieces = await stack.enter_async_context(service.evidences.opened(wanted.id))
+        headers = {"content-length": str(size), "cache-control": "no-store"}
+        return HeldResponse(pieces, stack.pop_all(), media_type=TAR, headers=headers)
 
 
 @performs(ReleaseEvidence)

@@ -153,6 +153,7 @@ class Service:
     sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 1))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1))
+    fetches: Slots = field(default_factory=lambda: Slots("fetches of evidence", 4))
 
     def may(self, request: Request, action: Action, resource: Resource) -> bool:
         """Tell whether who asks may do this; nothing is recorded."""

@@ -91,7 +91,7 @@ class FetchEvidence(Operation[bytes], frozen=True, kw_only=True):
         action=Action.RECORDINGS_READ,
         answer_type=TAR,
         recorded=True,
-        problems=(404, 503),
+        problems=(404, 429, 503),
     )
     id: _EvidenceId
 

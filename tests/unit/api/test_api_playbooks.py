@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ from casemate.api import evidence as api
 from casemate.evidence import Evidences, keeping, opened
 from casemate.model.account import PolicyFile
 from casemate.model.deployment import Quarantine
+from casemate.model.errors import UnavailableError
 from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed, Fact, PlaybookChanged
 from casemate.model.level import Level
 from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
@@ -246,7 +248,7 @@ def test_no_evidence_is_built_where_calls_are_answered(
     kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
     object.__setattr__(parts.service, "evidences", kept)
     on_loop: list[bool] = []
-    for module, name in ((api, "build"), (keeping.envelope, "decrypt")):
+    for module, name in ((api, "build"), (keeping, "_digest"), (keeping, "_some")):
         genuine = getattr(module, name)
 
         def noted(*given: Any, genuine: Any = genuine) -> Any:
@@ -256,7 +258,35 @@ def test_no_evidence_is_built_where_calls_are_answered(
         monkeypatch.setattr(module, name, noted)
     id = ask("POST", f"/incidents/{ID}/evidence").json()["id"]
     assert ask("GET", f"/evidence/{id}").status_code == 200
-    assert on_loop == [False, False]
+    assert on_loop[:2] == [False, False] and True not in on_loop and len(on_loop) > 3
+
+
+def test_only_some_fetch_evidence_at_once_and_each_gives_its_place_back(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any, monkeypatch: Any
+) -> None:
+    """Also who never reads, and whose fetch cannot be recorded."""
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    id = ask("POST", f"/incidents/{ID}/evidence").json()["id"]
+    fetches = parts.service.fetches
+    places = fetches.free
+    assert ask("GET", f"/evidence/{id}").status_code == 200
+    assert fetches.free == places
+    fetches.free = 0
+    assert ask("GET", f"/evidence/{id}").status_code == 429
+    fetches.free = places
+
+    async def cannot() -> None:
+        raise UnavailableError("It cannot be recorded.")
+
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.service.recorder, "durable", cannot)
+        assert ask("GET", f"/evidence/{id}").status_code == 503
+    assert fetches.free == places and len(os.listdir("/proc/self/fd")) == before
+    next(tmp_path.iterdir()).write_bytes(b"damaged")
+    assert ask("GET", f"/evidence/{id}").status_code == 503
+    assert fetches.free == places
 
 
 @pytest.mark.parametrize(
