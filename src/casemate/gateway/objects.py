@@ -350,7 +350,8 @@ class Gateway:
             self.store,
             self.facts,
             self.allowance,
-            read=self.records.read,
+            # With what has ended a moment ago: none of it may be missing from what is counted.
+            read=self.control.recorded,
             durable=self.recorder.durable,
             ran=self.registry.ran,
         )
