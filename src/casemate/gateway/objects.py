@@ -399,10 +399,16 @@ class Gateway:
             self.policy,
             self.facts,
             self.recorder.durable,
+            owner=self._owner,
             acts=self._config.playbooks,
         )
         self.monitor.on_noticed = self.playbooks.wake
         self.evidences = Evidences(self._folders.recordings, self.store, self.vault)
+
+    def _owner(self, project: str, function: str) -> str:
+        """Return who answers for who deployed what is live of a function, empty if unknown."""
+        version = self.catalogue.most_live(project, function)
+        return "" if version is None else self.accounts.answerable(version.created_by)
 
     def _starts(self) -> dict[str, int]:
         """Return how often each process beside this one was started."""

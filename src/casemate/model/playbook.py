@@ -174,6 +174,8 @@ class PlaybookRun(msgspec.Struct, frozen=True, kw_only=True):
     """Why it waits, or why a person said that it is not to be done."""
     by: str = ""
     """Who said so."""
+    owner: str = ""
+    """Who answers for who deployed the function that it is about; empty: it is about none."""
 
     @property
     def may_be_done(self) -> bool:

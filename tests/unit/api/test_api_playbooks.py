@@ -284,7 +284,7 @@ def test_only_some_fetch_evidence_at_once_and_each_gives_its_place_back(
         patched.setattr(parts.service.recorder, "durable", cannot)
         assert ask("GET", f"/evidence/{id}").status_code == 503
     assert fetches.free == places and len(os.listdir("/proc/self/fd")) == before
-    next(tmp_path.iterdir()).write_bytes(b"damaged")
+    next(tmp_path.glob("evi_*")).write_bytes(b"damaged")
     assert ask("GET", f"/evidence/{id}").status_code == 503
     assert fetches.free == places
 

@@ -119,6 +119,8 @@ class World:
         self.facts.listen(PlaybookStep, self.steps.append)
         self.facts.listen(PlaybookChanged, self.changes.append)
         self.waited = 0
+        self.owners: dict[str, str] = {}
+        """Who has deployed the functions of a project."""
         acting: Any = Acting(self.control, self.kept, self.kept)  # type: ignore[arg-type]
         self.playbooks = Playbooks(
             self.store,  # type: ignore[arg-type]
@@ -127,6 +129,7 @@ class World:
             self.policy,
             self.facts,
             self._durable,
+            owner=lambda project, _function: self.owners.get(project, ""),
         )
 
     async def _durable(self) -> None:
