@@ -373,3 +373,68 @@ def test_no_process_is_started_before_somebody_may_use_it(fresh_node: TestNode) 
     function = deploy(fresh_node, "nothing")
     assert do(fresh_node, function, "variables") == {}
     assert egress_pid(fresh_node) is None
+
+
+SENDS = """
+import socket
+
+def handler(event, context):
+    with socket.create_connection(("127.0.0.1", event["port"]), timeout=20) as sock:
+        sock.sendall(b"x" * event["bytes"])
+        sock.shutdown(socket.SHUT_WR)
+        size = 0
+        while data := sock.recv(1 << 16):
+            size += len(data)
+    return {"read": size}
+"""
+
+
+class _Counts:
+    """A server that counts what really comes, and answers with half as much."""
+
+    def __init__(self) -> None:
+        self.came = 0
+
+    def __call__(self, sock: socket.socket) -> None:
+        size = 0
+        while data := sock.recv(1 << 16):
+            size += len(data)
+        self.came += size
+        sock.sendall(b"y" * (size // 2))
+
+
+def test_bytes_are_metered_as_the_server_counts_them_through_kills(fresh_node: TestNode) -> None:
+    """Of the proxy, between calls, and of the recorder."""
+    node, counts = fresh_node, _Counts()
+    with Origin(counts) as server:
+        node.deploy(
+            SENDS,
+            name="sends",
+            grants=f"egress = [{grant(server.port, forward=5432)}]",
+            approve=True,
+        )
+        for kill in ("egress", "recorder", ""):
+            answer = node.invoke({"port": 5432, "bytes": 2_000_000}, function="t/sends")
+            assert answer.json() == {"read": 1_000_000}, answer.text
+            until(lambda: carried(node) >= 0.99 * 1.5 * counts.came)
+            if kill:
+                pids = [p for p in node.processes() if f"casemate.{kill}.process" in words(p)]
+                for pid in pids:
+                    os.kill(pid, signal.SIGKILL)
+                assert pids
+    [row] = [each for each in node.get("/usage")["rows"] if each["function"] == "sends"]
+    assert counts.came == 6_000_000
+    assert 0.99 <= row["egress_out"] / 6_000_000 <= 1.0
+    assert 0.99 <= row["egress_in"] / 3_000_000 <= 1.0
+
+
+def words(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
+def carried(node: TestNode) -> int:
+    rows = node.get("/usage")["rows"]
+    return sum(int(each.get(name, 0)) for each in rows for name in ("egress_in", "egress_out"))

@@ -21,7 +21,7 @@ from casemate.model.budget import Budget, BudgetUnit, Quota, QuotaEach
 from casemate.model.facts import BudgetReached, Fact
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Failure, Finished, RefusedError, Used
-from casemate.model.usage import Amounts
+from casemate.model.usage import Amounts, used_by
 
 DETAIL = "Too many calls."
 """What a caller is told, whatever the reason is."""
@@ -285,6 +285,24 @@ class Allowance:
         for ledger, amount in held:
             ledger.settle(amount, self.counted(ledger.budget, amounts, now), now)
             self._tell(ledger, now)
+
+    def use(self, project: str, function: str, amounts: Amounts) -> None:
+        """Count what is used beside calls: of a function, or of none of a project."""
+        caller = used_by(project, function)
+        now = self._clock()
+        awaited = [each for each in self._awaited if each.budget.project == project]
+        for ledger in [*self.ledgers.get(project, {}).values(), *awaited]:
+            budget = ledger.budget
+            if budget.unit is not BudgetUnit.MONEY or budget.function not in (None, function):
+                continue
+            if budget.caller not in (None, caller):
+                continue
+            if budget.account is not None and budget.account != self.answerable(caller):
+                continue
+            ledger.tick(now)
+            ledger.count(self.counted(budget, amounts, now), now)
+            if ledger not in awaited:
+                self._tell(ledger, now)
 
     def _tell(self, ledger: Ledger, now: float, percent: int = 0) -> None:
         """Tell of a threshold that was reached, once; it is 100 where no call has room."""

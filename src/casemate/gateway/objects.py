@@ -72,6 +72,7 @@ from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
+from casemate.gateway.use_told import UseTold
 from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
@@ -188,11 +189,14 @@ class Gateway:
         config, loop = self._config, self._loop
         zygotes = Zygotes(loop)
         happenings = Happenings(zygotes, self.facts)
+        self.allowance = Allowance(self.facts.happened, self.accounts.answerable)
+        self.used = UseTold(zygotes, self.data, self.records.use, self.allowance)
         self.egress = EgressClient(
             None,
             loop,
             socket.socket(fileno=config.egress),
             on_event=happenings.on_connection,
+            on_passed=self.used.on_passed,
         )
         self.bundles = BundleStore(
             self._folders.bundles,
@@ -250,7 +254,6 @@ class Gateway:
             learn=config.learn,
         )
         self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
-        self.allowance = Allowance(happened, self.accounts.answerable)
         pipeline = Pipeline(
             admission,
             self.dispatcher,
@@ -518,6 +521,7 @@ class Gateway:
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
         await self.budgets.load()
+        self.used.start()
         await self.advisories.clean()
         await self.watch.start()
         await self.evidences.load()
@@ -539,6 +543,7 @@ class Gateway:
         await self.playbooks.close()
         await self.health.close()
         await self.budgets.close()
+        await self.used.close()
         await self.running_logs.close()
         self.lag.close()
         self.numbers_told.close()

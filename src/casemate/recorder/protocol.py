@@ -32,7 +32,9 @@ LEFT = "left"
 """Kind of what an invocation left behind."""
 DENIED = "denied"
 """Kind of a denied attempt, as lists show it."""
-RECORD_KINDS = frozenset({LEFT, DENIED})
+PASSED, STORED = "passed", "stored"
+"""Kinds of what is used beside invocations."""
+RECORD_KINDS = frozenset({LEFT, DENIED, PASSED, STORED})
 MAX_FOUND = 1000
 SESSION_BYTES = 8
 COPY = "copy"
