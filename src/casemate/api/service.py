@@ -39,6 +39,7 @@ from casemate.playbooks import Playbooks
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
+from casemate.restrictions import Restrictions
 from casemate.store.interface import Store
 from casemate.supply import EvidenceKeeper, Signatures
 from casemate.vault.interface import Vault
@@ -134,6 +135,7 @@ class Service:
     budgets: Budgets
     advisories: Advisories
     playbooks: Playbooks
+    restrictions: Restrictions
     evidences: Evidences
     signatures: Signatures
     evidence: EvidenceKeeper

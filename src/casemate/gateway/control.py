@@ -78,9 +78,11 @@ class NodeControl:
         subscriptions: Subscriptions,
         delivery: Delivery,
         gate: Gate,
+        require_movable: Callable[[str, str], None],
         on_live: Callable[[], None],
     ) -> None:
-        """Act on these.
+        """Act on these; `require_movable` raises ConflictError for a function whose aliases are
+        not to be moved.
 
         `on_live` is called once what is live has changed and is subscribed: for what follows it
         besides.
@@ -114,7 +116,9 @@ class NodeControl:
             data=data,
             gate=gate,
             happened=facts.happened,
+            require_movable=require_movable,
         )
+        self._require_movable = require_movable
         self._changing = asyncio.Lock()
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
@@ -219,6 +223,7 @@ class NodeControl:
         """See Control."""
         async with self._changing:
             self._quarantines.require_none(project, function)
+            self._require_movable(project, function)
             unused = await self._store.change(ForgetFunction(project=project, function=function))
             await self._removed(project, function, 0, unused, by)
 
@@ -226,6 +231,7 @@ class NodeControl:
         """See Control."""
         async with self._changing:
             self._quarantines.require_none(project, function)
+            self._require_movable(project, function)
             unused = await self._store.change(
                 ForgetVersion(project=project, function=function, number=number)
             )
@@ -337,6 +343,7 @@ class NodeControl:
 
     async def _point(self, operation: SetAlias, by: Actor) -> Alias:
         """Point an alias, unless another function has taken a route that would come back."""
+        self._require_movable(operation.project, operation.function)
         if operation.name == LIVE:
             project, function = operation.project, operation.function
             found = await self.function(project, function)

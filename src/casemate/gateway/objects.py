@@ -65,6 +65,7 @@ from casemate.gateway.control import NodeControl
 from casemate.gateway.depths import Depths
 from casemate.gateway.happenings import Happenings
 from casemate.gateway.health import Health, parts_of
+from casemate.gateway.held_back import HeldBack
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.loop_lag import LoopLag
 from casemate.gateway.node_state import LookedAt, NodeLook
@@ -96,6 +97,7 @@ from casemate.recorder.denials import DenialRecorder
 from casemate.recorder.journal_copies import JournalCopies
 from casemate.recorder.records.client import RecordsClient
 from casemate.recordings import Recordings
+from casemate.restrictions import Restrictions
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
@@ -146,6 +148,7 @@ class Gateway:
         self.denials = DenialRecorder(self.records.deny, loop)
         self.facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
+        self.restrictions = Restrictions(store, self.facts, self.recorder.durable)
         self.decoys = Decoys(store, vault, self.facts)
         self.baselines = Baselines(store, self.facts)
         self.recordings = Recordings(folders.recordings, vault)
@@ -221,6 +224,7 @@ class Gateway:
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,
             usual=self.baselines.shapes,
+            cut=lambda version: self.restrictions.hosts(version.project, version.function),
         )
 
     def _tampered(self, digest: str, reason: str) -> None:
@@ -242,7 +246,9 @@ class Gateway:
         config, loop, happened = self._config, self._loop, self.facts.happened
         self.dispatcher = Dispatcher(self.client, resting_memory=config.resting_memory)
         self.subscriptions = Subscriptions(self.data, self.catalogue)
-        admission = Admission(self.catalogue, self.accounts, self.policy, happened)
+        admission = Admission(
+            self.catalogue, self.accounts, self.policy, happened, self.restrictions.blocks
+        )
         marks = AdmissionMarks()
         keeping = Keeping(admission, self.seal, self.data, self.subscriptions.ensure, marks)
         broker = Broker(
@@ -251,6 +257,7 @@ class Gateway:
             facts=self.facts,
             baselines=self.baselines,
             keep=keeping.keep,
+            withholds=self.restrictions.withholds,
             learn=config.learn,
         )
         self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
@@ -310,6 +317,7 @@ class Gateway:
             subscriptions=self.subscriptions,
             delivery=self.delivery,
             gate=gate,
+            require_movable=self.restrictions.require_movable,
             on_live=self._follow_live,
         )
         self._build_advisories(gate)
@@ -398,13 +406,14 @@ class Gateway:
         self.playbooks = Playbooks(
             self.store,
             self.monitor,
-            Acting(self.control, self.accounts, self.budgets),
+            Acting(self.control, self.accounts, self.budgets, self.restrictions),
             self.policy,
             self.facts,
             self.recorder.durable,
             owner=self._owner,
             acts=self._config.playbooks,
         )
+        HeldBack(self.restrictions, self.client, self.catalogue, self.dispatcher)
         self.monitor.on_noticed = self.playbooks.wake
         self.evidences = Evidences(self._folders.recordings, self.store, self.vault)
 
@@ -452,6 +461,7 @@ class Gateway:
             budgets=self.budgets,
             advisories=self.advisories,
             playbooks=self.playbooks,
+            restrictions=self.restrictions,
             evidences=self.evidences,
             signatures=self.signatures,
             evidence=self.evidence,
@@ -517,6 +527,7 @@ class Gateway:
         await self.signatures.load()
         await self.decoys.load(present)
         await self.advisories.gate.load()
+        await self.restrictions.load()
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())

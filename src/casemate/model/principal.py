@@ -122,6 +122,8 @@ class Action(StrEnum):
     """Silence alerts of a rule for a time, and send tests."""
     BUDGET_WRITE = "budget:write"
     """Set, lift and remove budgets and quotas; on the node: prices."""
+    RESTRICTION_WRITE = "restriction:write"
+    """Hold back aliases, hosts outside, callers or secrets, and lift that again."""
     ADVISORIES_READ = "advisories:read"
     """See how advisories stand, which known holes live, and exceptions."""
     ADVISORIES_WRITE = "advisories:write"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
+from casemate.model.errors import InvalidInputError
 from casemate.model.level import Level
 from casemate.model.playbook import (
+    BlockAddress,
     BlockCaller,
     EndSessions,
     Playbook,
@@ -16,10 +18,13 @@ from casemate.model.playbook import (
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
 from casemate.playbooks.proven import OWN
+from casemate.restrictions import narrow
 
 PRINCIPAL = "playbook:"
 """How principals of playbooks begin, as facts tell them."""
 _LEVELS = tuple(Level)
+ADDRESS = "address:"
+_SOURCE = "src_endpoint.ip="
 _TOKEN, _USER, _FUNCTION = "token:", "user:", "function:"
 
 
@@ -52,7 +57,8 @@ def acts_on(playbook: Playbook, found: Finding) -> tuple[PlaybookAct, ...]:
 def target_of(action: PlaybookAction, found: Finding) -> str:
     """Return on what an action acts, as the event of a finding has it in fields of its own.
 
-    Nothing is read out of texts: what is in those somebody else may have written.
+    Nothing is read out of texts: what is in those somebody else may have written. An address is
+    that of a finding which is about nothing but where something came from.
     """
     match action:
         case RevokeToken():
@@ -62,9 +68,22 @@ def target_of(action: PlaybookAction, found: Finding) -> str:
         case BlockCaller():
             known = found.who.startswith((_TOKEN, _USER))
             return f"{found.who}@{found.project}" if known and found.project else ""
+        case BlockAddress():
+            address = _address(found.entity)
+            return f"{ADDRESS}{address}@{found.project}" if address else ""
         case _:
             named = found.project and found.function
             return f"{_FUNCTION}{found.project}/{found.function}" if named else ""
+
+
+def _address(entity: str) -> str:
+    """Return the network of whom an entity is, if it is an address and nothing beside it."""
+    if not entity.startswith(_SOURCE):
+        return ""
+    try:
+        return narrow(entity.removeprefix(_SOURCE))
+    except InvalidInputError:
+        return ""
 
 
 def kind_of(action: PlaybookAction) -> str:

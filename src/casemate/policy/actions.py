@@ -87,6 +87,7 @@ RULES: dict[Action, Rule] = {
     Action.PLAYBOOKS_WRITE: Rule((_P, _N)),
     Action.ALERTS_WRITE: _ON_NODE,
     Action.BUDGET_WRITE: Rule((_P, _N), _PEOPLE_AND_PLAYBOOKS, (CONTAIN,)),
+    Action.RESTRICTION_WRITE: _CONTAINING,
     Action.ADVISORIES_READ: Rule((_P, _N)),
     Action.ADVISORIES_WRITE: _ON_NODE,
     Action.ADVISORIES_EXCEPT: _ON_FUNCTION,

@@ -115,6 +115,7 @@ class Stage:
             facts=facts,
             baselines=Baselines(self.store, facts),
             keep=self.keep,
+            withholds=rest.pop("withholds", None),
             learn=rest.pop("learn", False),
         )
         self.invoked: list[RawInvocation] = []

@@ -16,6 +16,7 @@ from casemate.operations.functions import SetAlias
 from casemate.operations.incidents import Noticed
 from casemate.playbooks import Acting, Playbooks
 from casemate.policy import CedarPolicy
+from casemate.restrictions import Restrictions
 from support.core import MemoryStore
 from support.fake_monitor import FakeMonitor
 
@@ -121,7 +122,8 @@ class World:
         self.waited = 0
         self.owners: dict[str, str] = {}
         """Who has deployed the functions of a project."""
-        acting: Any = Acting(self.control, self.kept, self.kept)  # type: ignore[arg-type]
+        self.restrictions = Restrictions(self.store, self.facts, self._durable)  # type: ignore[arg-type]
+        acting: Any = Acting(self.control, self.kept, self.kept, self.restrictions)  # type: ignore[arg-type]
         self.playbooks = Playbooks(
             self.store,  # type: ignore[arg-type]
             self.monitor,
@@ -136,6 +138,7 @@ class World:
         self.waited += 1
 
     async def loaded(self) -> World:
+        await self.restrictions.load()
         await self.playbooks.load()
         return self
 
