@@ -438,3 +438,46 @@ def words(pid: int) -> list[str]:
 def carried(node: TestNode) -> int:
     rows = node.get("/usage")["rows"]
     return sum(int(each.get(name, 0)) for each in rows for name in ("egress_in", "egress_out"))
+
+
+def restrict(node: TestNode, *words_: str) -> str:
+    done = casemate(node, "restrict", "set", *words_, "--reason", "a test", "--json")
+    assert done.returncode == 0, done.stderr
+    return str(json.loads(done.stdout)["id"])
+
+
+def lift(node: TestNode, id: str) -> None:
+    assert casemate(node, "restrict", "lift", id, "--reason", "over").returncode == 0
+
+
+@pytest.mark.parametrize("scope", [("--project", "t", "--function", "caller"), ()])
+def test_a_host_that_is_cut_off_is_reached_by_nobody_until_it_is_lifted(
+    node: TestNode, caller: str, origin: HttpOrigin, scope: tuple[str, ...]
+) -> None:
+    url = f"http://localhost:{origin.port}/"
+    assert do(node, caller, "get", url=url)["status"] == 200
+    id = restrict(node, "host", "localhost", *scope)
+    answer = do(node, caller, "get", url=url)
+    assert answer["status"] == 403 and "cut off" in answer["text"]
+    # A zygote that is opened from now on is cut off from its start; so is a proxy that comes back.
+    other = deploy(node, "later", grant(origin.port))
+    assert do(node, other, "get", url=url)["status"] == (200 if scope else 403)
+    pid = egress_pid(node)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: egress_pid(node) not in (None, pid))
+    until(lambda: do(node, caller, "get", url=url).get("status") == 403)
+    lift(node, id)
+    assert do(node, caller, "get", url=url)["status"] == 200
+
+
+def test_no_call_is_taken_from_a_blocked_address_and_the_api_answers(
+    node: TestNode, caller: str
+) -> None:
+    id = restrict(node, "address", "127.0.0.0/8", "--project", "t")
+    try:
+        answer = node.invoke({"do": "env"}, function=caller)
+        assert answer.status_code == 403 and "address" not in answer.text
+    finally:
+        lift(node, id)
+    assert node.invoke({"do": "env"}, function=caller).status_code != 403

@@ -22,6 +22,7 @@ from casemate.operations.usage import ReadUsage
 from casemate.playbooks import Acting, Playbooks
 from casemate.policy import CedarPolicy
 from casemate.recordings import Recordings
+from casemate.restrictions import Restrictions
 from casemate.supply import EvidenceKeeper
 from casemate.vulnerabilities import Advisories, Gate, Watch
 from support.core import MemoryStore
@@ -59,7 +60,9 @@ async def quiet_node() -> NodeState:
 def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any]:
     """Return parts of a service that keep and read nothing before they are asked."""
     nothing: Any = SimpleNamespace()
+    held_back = Restrictions(MemoryStore(), facts, _at_once)  # type: ignore[arg-type]
     return {
+        "restrictions": held_back,
         "decoys": Decoys(nothing, nothing, facts),
         "baselines": Baselines(nothing, facts),
         "recordings": Recordings(folder or Path("nowhere"), nothing),
@@ -76,7 +79,7 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
         "playbooks": Playbooks(
             MemoryStore(),  # type: ignore[arg-type]
             FakeMonitor(),
-            Acting(nothing, nothing, nothing),
+            Acting(nothing, nothing, nothing, held_back),
             CedarPolicy(),
             facts,
             _at_once,

@@ -30,7 +30,7 @@ def _of(project: str, function: str) -> Resource:
 async def _restrict(wanted: Restrict, call: Call) -> Restriction:
     project, function = wanted.project or "", wanted.function or ""
     call.require(Action.RESTRICTION_WRITE, _of(project, function))
-    if function:
+    if project and function:
         await call.service.control.function(project, function)
     return await call.service.restrictions.restrict(
         wanted.kind, project, function, wanted.what, reason=wanted.reason, by=call.actor
@@ -40,8 +40,10 @@ async def _restrict(wanted: Restrict, call: Call) -> Restriction:
 @performs(LiftRestriction)
 async def _lift(wanted: LiftRestriction, call: Call) -> Restriction:
     held = call.service.restrictions
-    found = held.one(wanted.id)
-    call.require(Action.RESTRICTION_WRITE, _of(found.project, found.function))
+    found = next((one for one in held.all(None) if one.id == wanted.id), None)
+    # Who may not lift it is not told either whether there is one.
+    of = NODE if found is None else _of(found.project, found.function)
+    call.require(Action.RESTRICTION_WRITE, of)
     return await held.lift(wanted.id, wanted.reason, call.actor)
 
 

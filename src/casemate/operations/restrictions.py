@@ -53,7 +53,6 @@ class Restrict(Operation[Restriction], frozen=True, kw_only=True):
         http="POST /restrictions",
         tag="incidents",
         decided=Decided.FOR_EACH,
-        anywhere=Action.RESTRICTION_WRITE,
         problems=(404, 409, 413, 415, 422),
         example={
             "kind": "host",
@@ -92,7 +91,6 @@ class LiftRestriction(Operation[Restriction], frozen=True, kw_only=True):
         http="POST /restrictions/{id}/lift",
         tag="incidents",
         decided=Decided.FOR_EACH,
-        anywhere=Action.RESTRICTION_WRITE,
         problems=(404, 409, 413, 415),
         example={"reason": "a false alarm"},
         answer=_SHOWN,
