@@ -450,7 +450,13 @@ def lift(node: TestNode, id: str) -> None:
     assert casemate(node, "restrict", "lift", id, "--reason", "over").returncode == 0
 
 
-@pytest.mark.parametrize("scope", [("--project", "t", "--function", "caller"), ()])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        ("--project", "t", "--function", "caller"),
+        pytest.param((), id="node", marks=pytest.mark.storm),
+    ],
+)
 def test_a_host_that_is_cut_off_is_reached_by_nobody_until_it_is_lifted(
     node: TestNode, caller: str, origin: HttpOrigin, scope: tuple[str, ...]
 ) -> None:
