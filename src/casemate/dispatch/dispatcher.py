@@ -59,10 +59,17 @@ class Dispatcher:
     """Stage 3. Only versions that were called lately have a pool, so nothing grows with the
     number of functions that are deployed."""
 
-    def __init__(self, client: SandboxClient, *, resting_memory: int | None = None) -> None:
+    def __init__(
+        self,
+        client: SandboxClient,
+        *,
+        resting_memory: int | None = None,
+        saturation: Saturation | None = None,
+    ) -> None:
         """Take instances from `client`.
 
         `resting_memory` are the bytes that zygotes at rest may hold together; None: no bound.
+        `saturation` tells whether the cores are short; None: those of this machine.
         """
         self._resting_memory = resting_memory
         self._host_memory = HostMemory()
@@ -79,7 +86,7 @@ class Dispatcher:
         self._crowded_until = 0.0
         self._ahead = Ahead(client.loop)
         cores = len(os.sched_getaffinity(0))
-        self._shares = Shares(client.loop, cores=cores, saturation=Saturation(cores))
+        self._shares = Shares(client.loop, cores=cores, saturation=saturation or Saturation(cores))
 
     def refusal(self, version: Version) -> RefusedError | None:
         """Return why a call of this version would be refused right now, before it is even read."""

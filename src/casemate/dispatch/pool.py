@@ -11,7 +11,7 @@ from casemate.dispatch.failed_starts import start_failed, unavailable
 from casemate.dispatch.pool_zygotes import PoolZygotes
 from casemate.dispatch.queued import QUEUE_FULL, CallQueue, Waiter, throttled
 from casemate.dispatch.resting import UNMEASURED, Resting
-from casemate.dispatch.restored import SOON_SECONDS, RestoredInstances
+from casemate.dispatch.restored import MOST_OF_USE, SOON_SECONDS, RestoredInstances
 from casemate.dispatch.shares import ProjectShare
 from casemate.dispatch.spares import Spares
 from casemate.dispatch.tallies import Tally
@@ -28,6 +28,8 @@ _MAX_STARTING = 4
 """Forks under way at once: a zygote forks one after the other, and others want the cores too."""
 _PATIENCE_SECONDS = 0.003
 """How long a call waits for a busy, reusable instance before another one is started."""
+_LONG_SECONDS = 0.1
+"""Who has waited for so long gets another instance, however many are at work."""
 _REUSED_IDLE_SECONDS = 30.0
 _IMPORT_POLL_SECONDS = 0.25
 _START_SECONDS_LEAST = 10.0
@@ -186,7 +188,7 @@ class Pool:
 
     def _on_made_ready(self, instance: Instance, ready: bool) -> None:
         wanted = not self.retired or bool(self._waiting)
-        if ready and wanted and not self._is_replaced(instance):
+        if ready and wanted and not self._is_replaced(instance) and not self._are_too_many():
             self._offer(instance)
         else:
             instance.close()
@@ -272,16 +274,35 @@ class Pool:
                 missing = max(missing, 1)
             return min(max(missing, 1 if waiting and not total else 0), _MAX_STARTING - starting)
         target = self._target(now) if ahead else self.arrivals.spares(now)
-        need = waiting + target - starting - spares
-        room = self.limits.concurrency + target - total
         zygote = self._zygotes.current
         used_again = zygote is not None and total > 0 and self.restored.wanted(zygote)
-        if used_again and self.restored.come_soon(waiting, total):
+        need = waiting + target - starting - spares
+        room = self.limits.concurrency + target - total
+        crowded = used_again and self._is_crowded()
+        if crowded or (used_again and self.restored.come_soon(waiting, total)):
+            lasting = 0 if crowded else self.restored.lasting(self.arrivals.rate(now))
             warm = self.warm.count - starting - spares if ahead else 0
-            need = max(self.restored.lasting(self.arrivals.rate(now)) - total, warm)
+            need = max(lasting - total, warm)
             if waiting:
                 self._be_patient(SOON_SECONDS)
         return min(need, room, _MAX_STARTING - len(self._starting))
+
+    def _is_crowded(self) -> bool:
+        """Tell whether another one that is used again would only wait with those at work."""
+        zygote = self._zygotes.current
+        if zygote is None or not self.restored.wanted(zygote):
+            return False
+        rate = self.arrivals.rate(self._loop.time())
+        return self.restored.crowded(zygote, rate, self._share.cores_are_short)
+
+    def _are_too_many(self) -> bool:
+        """Tell whether one that is ready again had better end: the others take its calls sooner."""
+        zygote = self._zygotes.current
+        total = self.busy + len(self._spares) + len(self.restored)
+        if zygote is None or total < MOST_OF_USE + self.warm.count:
+            return False
+        rate = self.arrivals.rate(self._loop.time())
+        return self.restored.keep_cores_busy(zygote, rate, self._share.cores_are_short)
 
     def _be_patient(self, seconds: float) -> None:
         if self._patience is None:
@@ -292,7 +313,8 @@ class Pool:
         self._patience = None
         # With a spare at hand it is the project's share that the queue waits for.
         wanted = self._waiting and not self._starting and not self._spares
-        if wanted and self._loop.time() - self._waiting.longest_since < seconds:
+        waited = self._loop.time() - self._waiting.longest_since
+        if wanted and (waited < seconds or (waited < _LONG_SECONDS and self._is_crowded())):
             self._be_patient(seconds)
             return
         if not wanted or self.busy >= self.limits.concurrency:

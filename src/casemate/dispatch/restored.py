@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -29,6 +30,20 @@ _SLOW_SECONDS = 0.1
 """While one takes longer than this no others are asked for."""
 SOON_SECONDS = 0.005
 """How long a call waits for one that is at work before another is forked, which takes as long."""
+_MOST_SET_BACK = 3
+"""One process sets all back, one after the other: where so many wait for it, others would too."""
+_CORES = len(os.sched_getaffinity(0))
+_MOST_AT_WORK = 2 * _CORES
+"""While the cores are the bottleneck: another one would wait for them too, and its copies of pages
+push those of the others out of the caches."""
+_BUSY_RATE = 200 * _CORES
+"""Calls a second from which on it is the function itself that keeps the cores busy: each costs the
+node half a millisecond beside the function's own work."""
+MOST_OF_USE = _MOST_AT_WORK + _MOST_SET_BACK
+"""So many are enough for a function that is crowded."""
+_AT_WORK_SECONDS = 0.02
+"""Whose call began so lately is taken to be on a core, or to wait for one; of an older one it is
+likely that it waits for an answer from elsewhere."""
 _TURNS = 8
 """Of which the length is a mean."""
 
@@ -50,7 +65,7 @@ class RestoredInstances:
         self._under_way: dict[Instance, float] = {}
         self._last: deque[bool] = deque(maxlen=_LAST)
         self._fork_until = 0.0
-        self._turn = 0.0
+        self._serving = self._setting_back = 0.0
         self.tally = tally
 
     def __len__(self) -> int:
@@ -71,14 +86,36 @@ class RestoredInstances:
     def come_soon(self, waiting: int, instances: int) -> bool:
         """Tell whether so many calls that wait get theirs from so many instances soon.
 
-        Each that is forked instead takes processor time of those that serve, and its copies of
-        pages push theirs out of the caches.
+        Each that is forked instead takes processor time of those that serve.
         """
         return not waiting or 0 < self._turn * waiting <= SOON_SECONDS * instances
 
+    def crowded(self, zygote: Zygote, rate: float, cores_are_short: Callable[[], bool]) -> bool:
+        """Tell whether so many are at work that one more would only wait with them."""
+        if len(self._under_way) >= _MOST_SET_BACK:
+            return True
+        return self.keep_cores_busy(zygote, rate, cores_are_short)
+
+    def keep_cores_busy(
+        self, zygote: Zygote, rate: float, cores_are_short: Callable[[], bool]
+    ) -> bool:
+        """Tell whether those at work have no core to spare for another one."""
+        if rate < _BUSY_RATE or not cores_are_short():
+            return False
+        latest = self._loop.time() - _AT_WORK_SECONDS
+        at_work = sum(
+            one.begun > latest or one in self._under_way for one in zygote.instances.values()
+        )
+        return at_work >= _MOST_AT_WORK
+
+    @property
+    def _turn(self) -> float:
+        return self._serving + self._setting_back
+
     def lasting(self, rate: float) -> int:
         """Return how many are of use at so many calls a second: those at work, and one spare."""
-        return max(1, math.ceil(rate * self._turn) + (self._turn > SOON_SECONDS))
+        set_back = min(rate * self._setting_back, _MOST_SET_BACK)
+        return max(1, math.ceil(rate * self._serving + set_back) + (self._turn > SOON_SECONDS))
 
     def begin(self, zygote: Zygote, instance: Instance) -> bool:
         """Have an instance made ready; False if it is not to be used again."""
@@ -87,6 +124,8 @@ class RestoredInstances:
             return False
         if instance.served >= _MOST_CALLS or now - instance.born > _MOST_SECONDS:
             return False
+        if instance.served:
+            self._serving += (now - instance.begun - self._serving) / _TURNS
         self._under_way[instance] = now
         if zygote.make_ready(instance, self._told):
             return True
@@ -103,8 +142,10 @@ class RestoredInstances:
             _log.info("an instance of %s is not used again: %s", self._name, problem)
         elif not problem and instance.served:
             self.tally.restored += 1
-            self._turn += (self._loop.time() - instance.begun - self._turn) / _TURNS
-        self._last.append(not problem)
+            took = self._loop.time() - waited
+            self._setting_back += (took - self._setting_back) / _TURNS
+        if self._loop.time() >= self._fork_until:  # those before are judged already
+            self._last.append(not problem)
         failed = self._last.count(False)
         if len(self._last) >= _LEAST and failed > _MOST_PART * len(self._last):
             self._fork_until = self._loop.time() + _FORK_SECONDS

@@ -30,6 +30,7 @@ _FADING = 0.9
 """What is left of a peak from one look to the next: a half after about a seventh of a second."""
 _LOOK_SECONDS = 0.02
 """How often ages are looked at while somebody is held back."""
+_SATURATED_SECONDS = 0.5
 
 
 class Held(Protocol):
@@ -66,6 +67,10 @@ class ProjectShare:
         shares = self._shares
         return shares.total < shares.idle or shares.admits(self)
 
+    def cores_are_short(self) -> bool:
+        """Tell whether processes wait for a core, as of the last look."""
+        return self._shares.saturated()
+
     def begin(self, call: Hashable) -> None:
         """Count a call that begins."""
         shares, young = self._shares, self.young
@@ -95,6 +100,7 @@ class Shares:
         self.loop = loop
         self._saturation = saturation
         self._contended = False
+        self._saturated_until = float("-inf")
         self.capacity = CALLS_PER_CORE * cores
         self.idle = self.capacity // 2
         """While fewer calls count nobody is held back."""
@@ -126,6 +132,11 @@ class Shares:
             return True
         mine = len(share.young)
         return mine < self._fair or mine < self.capacity - (self._reserved - share.reserved)
+
+    def saturated(self) -> bool:
+        """Tell whether the cores are the bottleneck, or were lately: looks are few."""
+        self._look()
+        return self.loop.time() < self._saturated_until
 
     def hold(self, share: ProjectShare, held: Held) -> None:
         """Remember who waits; it is resumed when calls end, grow old, or others stop calling."""
@@ -179,7 +190,10 @@ class Shares:
             share.peak = max(share.peak * _FADING, len(young))
             if young or now - share.last < ACTIVE_SECONDS:
                 active.append(share)
-        self._contended = self._saturation.look() and len(active) > 1
+        saturated = self._saturation.look()
+        if saturated:
+            self._saturated_until = now + _SATURATED_SECONDS
+        self._contended = saturated and len(active) > 1
         self._fair = max(LEAST_CALLS, self.capacity // max(1, len(active)))
         for share in active:
             share.reserved = min(self._fair, share.peak)

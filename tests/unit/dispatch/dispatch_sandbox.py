@@ -135,7 +135,7 @@ class FakeZygote:
             return self.sandbox.restorer_answers is not None
         problem = self.sandbox.problem
         self.sandbox.made_ready.append(instance)
-        self.loop.call_later(0.0002, done, instance, problem)
+        self.loop.call_at(self.sandbox.set_back_at(), done, instance, problem)
         return True
 
     def spawn(
@@ -191,12 +191,22 @@ class FakeSandbox:
         """False: it says nothing. None: nobody can be asked."""
         self.problem = ""
         self.made_ready: list[Instance] = []
+        self.set_back_seconds = 0.0
+        """What one costs the only process that sets them back; 0: it has never more than one."""
+        self._set_back_until = 0.0
         self.opens = 0
         self.beside: list[FakeZygote | None] = []
         """The zygotes whose layout was not wanted, of each that was opened."""
         self.opening: list[asyncio.Future[None]] = []
         self.zygotes: list[FakeZygote] = []
         self.spawned: list[FakeInstance] = []
+
+    def set_back_at(self) -> float:
+        """Return when one that is to be set back now is ready: after those before it."""
+        if not self.set_back_seconds:
+            return self.loop.time() + 0.0002
+        self._set_back_until = max(self._set_back_until, self.loop.time()) + self.set_back_seconds
+        return self._set_back_until
 
     async def open(self, version: Version, *, beside: FakeZygote | None = None) -> FakeZygote:
         self.opens += 1
@@ -235,9 +245,20 @@ def version_of(*, number: int = 1, name: str = "f", **changes: Any) -> Version:
     return version(number, name=name, limits=Limits(**changes), **own)
 
 
-def alone(loop: asyncio.AbstractEventLoop) -> ProjectShare:
+class Cores(Saturation):
+    """Cores that are short, or not, as a test says."""
+
+    def __init__(self, *, short: bool) -> None:
+        super().__init__(1, "/nowhere")
+        self.short = short
+
+    def look(self) -> bool:
+        return self.short
+
+
+def alone(loop: asyncio.AbstractEventLoop, *, short: bool = False) -> ProjectShare:
     """Return the share of a project beside which there is none."""
-    return Shares(loop, cores=1, saturation=Saturation(1, "/nowhere")).of("t")
+    return Shares(loop, cores=1, saturation=Cores(short=short)).of("t")
 
 
 def run(scenario: Callable[[VirtualLoop], Coroutine[Any, Any, None]]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from dispatch_sandbox import FakeInstance, FakeSandbox, VirtualLoop, run, version_of
+from dispatch_sandbox import Cores, FakeInstance, FakeSandbox, VirtualLoop, run, version_of
 
 from casemate.dispatch import Dispatcher
 from casemate.model.deployment import Version
@@ -24,7 +24,7 @@ class Node:
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
         self.sandbox = FakeSandbox(loop)
-        self.dispatcher = Dispatcher(self.sandbox)  # type: ignore[arg-type]
+        self.dispatcher = Dispatcher(self.sandbox, saturation=Cores(short=False))  # type: ignore[arg-type]
 
     async def call(self, version: Version, seconds: float = 0.01) -> Placed:
         placed = await self.dispatcher.place(admitted(version))

@@ -22,10 +22,11 @@ REUSED = Isolation.INSTANCE
 class Calls:
     """A pool, and callers that take, serve and release."""
 
-    def __init__(self, loop: VirtualLoop, **limits: Any) -> None:
+    def __init__(self, loop: VirtualLoop, *, short: bool = False, **limits: Any) -> None:
         self.loop = loop
         self.sandbox = FakeSandbox(loop)
-        self.pool = Pool(self.sandbox, version_of(**limits), loop, alone(loop))  # type: ignore[arg-type]
+        share = alone(loop, short=short)
+        self.pool = Pool(self.sandbox, version_of(**limits), loop, share)  # type: ignore[arg-type]
         self.most_busy = 0
 
     async def take(self) -> FakeInstance:
@@ -39,6 +40,7 @@ class Calls:
 
     def release(self, instance: FakeInstance) -> None:
         instance.serving = False
+        instance.served += 1
         self.pool.release(instance)
 
     async def call(self, seconds: float = 0.01) -> FakeInstance:

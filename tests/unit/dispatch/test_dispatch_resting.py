@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from dispatch_sandbox import FakeSandbox, VirtualLoop, run, version_of
+from dispatch_sandbox import Cores, FakeSandbox, VirtualLoop, run, version_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +24,9 @@ class Node:
     def __init__(self, loop: VirtualLoop, memory: int | None) -> None:
         self.loop = loop
         self.sandbox = FakeSandbox(loop)
-        self.dispatcher = Dispatcher(self.sandbox, resting_memory=memory)  # type: ignore[arg-type]
+        self.dispatcher = Dispatcher(
+            self.sandbox, resting_memory=memory, saturation=Cores(short=False)
+        )  # type: ignore[arg-type]
         self.dispatcher._host_memory = HostMemory("/nowhere")
 
     async def call(self, version: Version, seconds: float = 0.01) -> bool:

@@ -9,6 +9,8 @@ import pytest
 from dispatch_sandbox import VirtualLoop, run
 from test_dispatch_pool import Calls, outcomes
 
+from casemate.dispatch import arrivals, restored
+
 
 def calls_of(loop: VirtualLoop, **limits: Any) -> Calls:
     calls = Calls(loop, **limits)
@@ -186,5 +188,82 @@ def test_no_call_is_refused_and_concurrency_is_held() -> None:
         assert await outcomes(calls.start(40)) == [None] * 40
         assert await outcomes(calls.start(40)) == [None] * 40
         assert calls.most_busy == 4
+
+    run(scenario)
+
+
+async def most_instances(calls: Calls, callers: int, seconds: float) -> int:
+    """Return how many instances there were at most while so many called all the time.
+
+    Of the first seconds nothing is told: how often it is called shows in time.
+    """
+    await warm(calls)
+    most, until = 0, calls.loop.time() + 10.0
+    settled = until - 5.0
+
+    async def call() -> None:
+        while calls.loop.time() < until:
+            await calls.call(seconds)
+
+    callers_at_work = [calls.loop.create_task(call()) for _ in range(callers)]
+    while calls.loop.time() < until:
+        await asyncio.sleep(0.05)
+        if calls.loop.time() >= settled:
+            most = max(most, len(calls.sandbox.living))
+    await asyncio.gather(*callers_at_work)
+    return most
+
+
+def test_where_instances_wait_to_be_set_back_there_are_not_more_of_them() -> None:
+    """Each would wait for the same process: their number grew with the time that they waited."""
+
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop, concurrency=64)
+        calls.sandbox.set_back_seconds = 0.002
+        assert await most_instances(calls, 16, seconds=0.0002) <= restored.MOST_OF_USE
+
+    run(scenario)
+
+
+def test_while_cores_are_short_there_are_not_more_than_can_be_at_work() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop, short=True, concurrency=64)
+        assert await most_instances(calls, 40, seconds=0.008) <= restored.MOST_OF_USE + 1
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_calls_that_wait_elsewhere_get_as_many_as_they_may_have(short: bool) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop, short=short, concurrency=16)
+        assert await most_instances(calls, 40, seconds=0.1) >= 16
+        assert calls.most_busy == 16
+
+    run(scenario)
+
+
+def test_nor_are_there_more_than_may_be_called_at_once() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop, concurrency=6)
+        most = await most_instances(calls, 40, seconds=0.02)
+        assert most <= 6 + arrivals._MAX_SPARES
+
+    run(scenario)
+
+
+def test_what_ends_after_the_judgement_is_not_judged_again() -> None:
+    """It made the function fork for half a minute more, each time that it was tried again."""
+
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        instances = [await calls.take() for _ in range(12)]
+        calls.sandbox.problem = "it made a call"
+        for instance in instances:
+            calls.release(instance)
+        await asyncio.sleep(0.1)
+        assert not calls.pool.restored.wanted(calls.sandbox.zygotes[0])  # type: ignore[arg-type]
+        assert not calls.pool.restored._last
 
     run(scenario)

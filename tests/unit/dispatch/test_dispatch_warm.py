@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from dispatch_sandbox import FakeSandbox, VirtualLoop, lost, run, version_of
+from dispatch_sandbox import Cores, FakeSandbox, VirtualLoop, lost, run, version_of
 
 from casemate.dispatch import Dispatcher
 from casemate.dispatch.warm import Warm
@@ -22,7 +22,7 @@ class Node:
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
         self.sandbox = FakeSandbox(loop)
-        self.dispatcher = Dispatcher(self.sandbox)  # type: ignore[arg-type]
+        self.dispatcher = Dispatcher(self.sandbox, saturation=Cores(short=False))  # type: ignore[arg-type]
 
     def keep(self, *versions: Version, warm: int) -> None:
         self.dispatcher.keep_warm([(version, warm) for version in versions])
