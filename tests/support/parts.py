@@ -79,7 +79,7 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
         "playbooks": Playbooks(
             MemoryStore(),  # type: ignore[arg-type]
             FakeMonitor(),
-            Acting(nothing, nothing, nothing, held_back),
+            Acting(nothing, nothing, nothing, held_back, nothing),
             CedarPolicy(),
             facts,
             _at_once,

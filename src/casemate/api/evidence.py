@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import hashlib
-import os
-import time
-from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from casemate.api.evidence_gathering import gathered
+from casemate.api.evidence_sealing import release, seal
 from casemate.api.held_response import HeldResponse
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
-from casemate.evidence import Manifest, build
-from casemate.model.facts import EvidenceReleased, EvidenceSealed
 from casemate.model.principal import NODE, Action
 from casemate.operations import evidence
 from casemate.operations.declaration import TAR
@@ -53,44 +46,7 @@ def _require(call: Call) -> None:
 @performs(GatherEvidence)
 async def _gather(wanted: GatherEvidence, call: Call) -> EvidenceView:
     _require(call)
-    service = call.service
-    incident = await service.monitor.incident(wanted.id)
-    # One at a time: each may be as large as evidence may be.
-    async with service.evidences.turn:
-        service.evidences.require_room()
-        manifest, files = await gathered(service, incident, call.actor.principal)
-        # Tens of megabytes: not on the event loop.
-        data, digest = await asyncio.to_thread(_sealed, manifest, files)
-        view = EvidenceView(
-            id=f"evi_{os.urandom(8).hex()}",
-            incident=incident.id,
-            sha256=digest,
-            size=len(data),
-            files=len(files),
-            at=time.time(),
-            by=call.actor.principal,
-            left_out=manifest.left_out,
-        )
-        service.facts.happened(
-            EvidenceSealed(
-                at=view.at,
-                by=view.by,
-                remote_address=call.actor.remote_address,
-                evidence=view.id,
-                incident=incident.id,
-                sha256=view.sha256,
-                size=view.size,
-            )
-        )
-        # Its hash is on record before anybody could have changed what is kept.
-        await service.recorder.durable()
-        await service.evidences.keep(view, data)
-        return view
-
-
-def _sealed(manifest: Manifest, files: Mapping[str, bytes]) -> tuple[bytes, str]:
-    data = build(manifest, files)
-    return data, hashlib.sha256(data).hexdigest()
+    return await seal(call.service, wanted.id, call.actor)
 
 
 @performs(ListEvidence)
@@ -115,21 +71,7 @@ async def _fetch(wanted: FetchEvidence, call: Call) -> Response:
 
 @performs(ReleaseEvidence)
 async def _release(wanted: ReleaseEvidence, call: Call) -> None:
-    service = call.service
-    view = service.evidences.one(wanted.id)
-    service.facts.happened(
-        EvidenceReleased(
-            at=time.time(),
-            by=call.actor.principal,
-            remote_address=call.actor.remote_address,
-            evidence=view.id,
-            incident=view.incident,
-            sha256=view.sha256,
-            reason=wanted.reason,
-        )
-    )
-    await service.recorder.durable()
-    await service.evidences.drop(view.id)
+    await release(call.service, wanted.id, wanted.reason, call.actor)
 
 
 OPERATIONS = all_served(evidence, performs)

@@ -87,6 +87,10 @@ class Evidences:
         found = [one for one in self._known.held.values() if one.incident == incident]
         return tuple(sorted(found, key=lambda one: one.at, reverse=True))
 
+    def all(self) -> tuple[EvidenceView, ...]:
+        """Return all, in no order."""
+        return tuple(self._known.held.values())
+
     def one(self, id: str) -> EvidenceView:
         """Return one. Raises NotFoundError."""
         found = self._known.held.get(id)

@@ -18,6 +18,7 @@ from casemate.accounts import Accounts
 from casemate.admission import Admission, Catalogue
 from casemate.advisories import place_of_node
 from casemate.api import create_app
+from casemate.api.evidence_sealing import Sealing
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
 from casemate.baselines import Baselines
@@ -406,7 +407,13 @@ class Gateway:
         self.playbooks = Playbooks(
             self.store,
             self.monitor,
-            Acting(self.control, self.accounts, self.budgets, self.restrictions),
+            Acting(
+                self.control,
+                self.accounts,
+                self.budgets,
+                self.restrictions,
+                Sealing(lambda: self.service),
+            ),
             self.policy,
             self.facts,
             self.recorder.durable,
@@ -484,7 +491,8 @@ class Gateway:
     def _build_front(self, url: str) -> None:
         """Build the table of all that is answered, and the server that asks it."""
         config, nowhere = self._config, self.nowhere
-        api = asgi_handler(create_app(self._service()), scheme="https" if config.tls else "http")
+        self.service = self._service()
+        api = asgi_handler(create_app(self.service), scheme="https" if config.tls else "http")
         calls = Calls(
             self.catalogue, self.dispatcher, self.refusals, self.seal, self.acceptance.take
         )

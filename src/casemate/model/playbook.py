@@ -88,6 +88,11 @@ class WithholdSecrets(_Action, frozen=True, kw_only=True, tag="withhold-secrets"
     `casemate restrict lift`, once they have other values."""
 
 
+class SealEvidence(_Action, frozen=True, kw_only=True, tag="seal-evidence"):
+    """Keep what is on record of the incident in an archive, whatever retention deletes. Taken back
+    by `casemate incident evidence ID --release`."""
+
+
 PlaybookAction = (
     Quarantine
     | RollBack
@@ -99,6 +104,7 @@ PlaybookAction = (
     | CutEgress
     | BlockAddress
     | WithholdSecrets
+    | SealEvidence
 )
 
 

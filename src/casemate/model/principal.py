@@ -134,6 +134,8 @@ class Action(StrEnum):
     """See what went into invocations that were recorded, and came out of them."""
     RECORDINGS_WRITE = "recordings:write"
     """Delete recordings."""
+    EVIDENCE_SEAL = "evidence:seal"
+    """Have evidence of an incident kept under hold by a playbook, and seen by nobody."""
     DECOYS_READ = "decoys:read"
     """See where decoys are, which whoever touches one must not know."""
     DECOYS_WRITE = "decoys:write"

@@ -25,6 +25,7 @@ from casemate.model.playbook import (
     Quarantine,
     RevokeToken,
     RollBack,
+    SealEvidence,
 )
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
 from casemate.operations.functions import SetAlias, Target
@@ -52,6 +53,14 @@ class Control(Protocol):
     async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias: ...
 
 
+class Evidence(Protocol):
+    """Keeps what is on record of an incident."""
+
+    async def seal(self, incident: str, by: Actor) -> str: ...
+
+    async def release(self, id: str, reason: str, by: Actor) -> None: ...
+
+
 class Need(NamedTuple):
     """A right that an action needs, or its undoing."""
 
@@ -63,9 +72,15 @@ class Acting:
     """Does and undoes."""
 
     def __init__(
-        self, control: Control, accounts: Accounts, budgets: Budgets, restrictions: Restrictions
+        self,
+        control: Control,
+        accounts: Accounts,
+        budgets: Budgets,
+        restrictions: Restrictions,
+        evidence: Evidence,
     ) -> None:
         """Act by these."""
+        self._evidence = evidence
         self._held_back = HoldingBack(control, restrictions)
         self._control = control
         self._accounts = accounts
@@ -91,7 +106,12 @@ class Acting:
                 of = project or target.partition("@")[2]
                 return Prepared("", f"casemate budget rm {of} {run_name(run)}")
             case _:
-                return await self._held_back.prepare(action, target)
+                return await self._prepare_other(action, target)
+
+    async def _prepare_other(self, action: PlaybookAction, target: str) -> Prepared:
+        if isinstance(action, SealEvidence):
+            return Prepared("", f"casemate incident evidence {named(target)} --release")
+        return await self._held_back.prepare(action, target)
 
     async def _prepare_roll_back(self, project: str, name: str) -> Prepared:
         found = await self._control.function(project, name)
@@ -149,6 +169,8 @@ class Acting:
                     caller=caller,
                 )
                 await self._budgets.set(budget, actor)
+            case SealEvidence():
+                return _json(await self._evidence.seal(named(target), actor))
             case _:
                 return await self._held_back.do(action, target, before, reason, actor)
         return before
@@ -183,6 +205,8 @@ class Acting:
                     return  # somebody has by hand
             case "freeze-alias" | "cut-egress" | "block-address" | "withhold-secrets":
                 await self._held_back.undo(before, reason, by)
+            case "seal-evidence":
+                await self._evidence.release(_decode(before), reason, by)
             case "revoke-token":
                 raise ConflictError(
                     f"{target} is revoked, which is for ever: a thief would have it again.",
@@ -227,13 +251,16 @@ _NEEDS = {
     "cut-egress": Action.RESTRICTION_WRITE,
     "block-address": Action.RESTRICTION_WRITE,
     "withhold-secrets": Action.RESTRICTION_WRITE,
+    "seal-evidence": Action.EVIDENCE_SEAL,
 }
 
 
 def need_of(do: str, target: str, *, undo: bool = False) -> Need:
     """Return the right that an action needs, or its undoing."""
     action = _NEEDS[do]
-    if action is Action.TOKEN_REVOKE:
+    if action is Action.EVIDENCE_SEAL and undo:
+        return Need(Action.RECORDINGS_WRITE, NODE)
+    if action in (Action.TOKEN_REVOKE, Action.EVIDENCE_SEAL):
         return Need(action, NODE)
     project, name = place_of(target)
     if action is Action.RESTRICTION_WRITE and not project:

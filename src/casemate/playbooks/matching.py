@@ -14,6 +14,7 @@ from casemate.model.playbook import (
     PlaybookAct,
     PlaybookAction,
     RevokeToken,
+    SealEvidence,
 )
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
@@ -24,6 +25,7 @@ PRINCIPAL = "playbook:"
 """How principals of playbooks begin, as facts tell them."""
 _LEVELS = tuple(Level)
 ADDRESS = "address:"
+INCIDENT = "incident:"
 _SOURCE = "src_endpoint.ip="
 _TOKEN, _USER, _FUNCTION = "token:", "user:", "function:"
 
@@ -45,16 +47,16 @@ def is_for(playbook: Playbook, noticed: Noticed) -> bool:
     return _at_least(found.level, when.level) and _at_least(noticed.incident_level, when.incident)
 
 
-def acts_on(playbook: Playbook, found: Finding) -> tuple[PlaybookAct, ...]:
+def acts_on(playbook: Playbook, found: Finding, incident: str) -> tuple[PlaybookAct, ...]:
     """Return what a playbook does about a finding; what it would do to nobody is left out."""
     acts = []
     for action in playbook.actions:
-        if target := target_of(action, found):
+        if target := target_of(action, found, incident):
             acts.append(PlaybookAct(do=kind_of(action), target=target))
     return tuple(acts)
 
 
-def target_of(action: PlaybookAction, found: Finding) -> str:
+def target_of(action: PlaybookAction, found: Finding, incident: str) -> str:
     """Return on what an action acts, as the event of a finding has it in fields of its own.
 
     Nothing is read out of texts: what is in those somebody else may have written. An address is
@@ -68,6 +70,8 @@ def target_of(action: PlaybookAction, found: Finding) -> str:
         case BlockCaller():
             known = found.who.startswith((_TOKEN, _USER))
             return f"{found.who}@{found.project}" if known and found.project else ""
+        case SealEvidence():
+            return f"{INCIDENT}{incident}" if incident else ""
         case BlockAddress():
             address = _address(found.entity)
             return f"{ADDRESS}{address}@{found.project}" if address else ""

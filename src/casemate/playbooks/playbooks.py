@@ -395,7 +395,7 @@ def plan(book: Book, playbook: Playbook, found: Finding, incident: str) -> Playb
         found_at=found.at,
         at=time.time(),
         state=Step.PLANNED,
-        acts=acts_on(playbook, found),
+        acts=acts_on(playbook, found, incident),
     )
 
 

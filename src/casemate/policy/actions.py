@@ -93,6 +93,7 @@ RULES: dict[Action, Rule] = {
     Action.ADVISORIES_EXCEPT: _ON_FUNCTION,
     Action.RECORDINGS_READ: _ON_FUNCTION,
     Action.RECORDINGS_WRITE: _ON_FUNCTION,
+    Action.EVIDENCE_SEAL: Rule((_N,), _PEOPLE_AND_PLAYBOOKS, (CONTAIN,)),
     Action.DECOYS_READ: Rule((_P, _N)),
     Action.DECOYS_WRITE: Rule((_P, _N)),
     Action.SECRET_LIST: Rule((ResourceKind.SECRET, _P, _N)),

@@ -12,11 +12,12 @@ import pytest
 from api_fake_control import Client, Parts
 from msgspec.structs import replace
 
-from casemate.api import evidence as api
+from casemate.api import evidence_sealing as api
+from casemate.api.evidence_sealing import Sealing
 from casemate.evidence import Evidences, keeping, opened
 from casemate.model.account import PolicyFile
 from casemate.model.deployment import Quarantine
-from casemate.model.errors import UnavailableError
+from casemate.model.errors import ConflictError, UnavailableError
 from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed, Fact, PlaybookChanged
 from casemate.model.level import Level
 from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
@@ -27,6 +28,7 @@ from casemate.vault.interface import DataKey
 from support.core import MemoryStore
 from support.monitor import incident
 
+ADA = Actor("user:ada", "192.0.2.1")
 ID = incident().id
 TEXT = 'title = "t"\n[when]\nrules = ["blocked-often"]\n[[actions]]\ndo = "quarantine"\n'
 
@@ -80,7 +82,8 @@ class Budgets:
 def functions(parts: Parts) -> Functions:
     made = Functions()
     nothing: Any = SimpleNamespace()
-    acting = Acting(made, nothing, Budgets(), parts.service.restrictions)  # type: ignore[arg-type]
+    sealing = Sealing(lambda: parts.service)
+    acting = Acting(made, nothing, Budgets(), parts.service.restrictions, sealing)  # type: ignore[arg-type]
     parts.service.playbooks._performing._acting = acting
     asyncio.run(parts.service.playbooks.load())
     parts.monitor.known = [incident(finding_ids=("9f2c51aa03b1e7d4",))]
@@ -302,3 +305,21 @@ def test_evidence_shows_nobody_what_they_could_not_read(
     parts.policy.replace([PolicyFile(name="n", text=text, changed_at=1.0, changed_by="user:ada")])
     assert ask("POST", f"/incidents/{ID}/evidence").status_code == 403
     assert ask("GET", f"/evidence/{id}").status_code == 403
+
+
+def test_playbooks_seal_an_incident_once_and_do_not_use_up_the_room_of_people(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any, monkeypatch: Any
+) -> None:
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    sealing = Sealing(lambda: parts.service)
+    by = Actor("playbook:p", "")
+    first = asyncio.run(sealing.seal(ID, by))
+    assert asyncio.run(sealing.seal(ID, by)) == first and len(kept.all()) == 1
+    monkeypatch.setattr(api, "MAX_BY_PLAYBOOKS", 1)
+    with pytest.raises(ConflictError, match="by playbooks"):
+        asyncio.run(sealing.seal(ID, Actor("playbook:other", "")))
+    assert ask("POST", f"/incidents/{ID}/evidence").status_code == 201
+    asyncio.run(sealing.release(first, "r", ADA))
+    asyncio.run(sealing.release(first, "r", ADA))  # somebody has
+    assert [view.by for view in kept.all()] == ["token:owner"]

@@ -95,6 +95,13 @@ class Kept:
     async def _end(self, name: str, *, by: Any) -> None:
         self.done.append(f"end {name} by {by.text}")
 
+    async def seal(self, incident: str, by: Actor) -> str:
+        self.done.append(f"seal {incident} by {by.principal}")
+        return "evi_1"
+
+    async def release(self, id: str, reason: str, by: Actor) -> None:
+        self.done.append(f"release {id} by {by.principal}")
+
     async def set_quota(self, quota: Any, by: Actor) -> None:
         self.done.append(f"quota {quota.project}/{quota.name} {quota.function} {quota.calls}")
 
@@ -123,7 +130,7 @@ class World:
         self.owners: dict[str, str] = {}
         """Who has deployed the functions of a project."""
         self.restrictions = Restrictions(self.store, self.facts, self._durable)  # type: ignore[arg-type]
-        acting: Any = Acting(self.control, self.kept, self.kept, self.restrictions)  # type: ignore[arg-type]
+        acting: Any = Acting(self.control, self.kept, self.kept, self.restrictions, self.kept)  # type: ignore[arg-type]
         self.playbooks = Playbooks(
             self.store,  # type: ignore[arg-type]
             self.monitor,

@@ -201,3 +201,28 @@ def test_a_function_that_is_gone_is_told() -> None:
 def test_files_that_mean_nothing_are_refused(file: str, message: str) -> None:
     with pytest.raises(PlaybookError, match=message):
         read_playbook(file.encode(), "x.toml")
+
+
+# -- evidence --------------------------------------------------------------------------------------
+
+
+def test_evidence_is_sealed_once_and_released_with_the_rest() -> None:
+    async def scene() -> None:
+        world = await playing("seal-evidence", "freeze-alias")
+        await world.find(now(), incident="inc_7")
+        [run] = world.playbooks.runs
+        assert [act.target for act in run.acts] == ["incident:inc_7", "function:shop/pay"]
+        assert world.kept.done == ["seal inc_7 by playbook:escape-tried"]
+        await world.playbooks.undo(run.id, None, "r", ADA)
+        assert world.kept.done[1:] == ["release evi_1 by user:ada"]
+
+    asyncio.run(scene())
+
+
+def test_what_is_of_no_incident_is_not_sealed() -> None:
+    async def scene() -> None:
+        world = await playing("seal-evidence")
+        await world.find(now(), incident="")
+        assert list(world.playbooks.runs) == []
+
+    asyncio.run(scene())

@@ -59,7 +59,7 @@ MAY: dict[str, set[str]] = {
 }
 CONTAIN = {
     *("function:quarantine", "function:alias", "budget:write", "token:revoke"),
-    "restriction:write",
+    *("restriction:write", "evidence:seal"),
 }
 CAPABILITIES = {*DATA, "function:invoke", "secret:read", "egress:connect"}
 KINDS = tuple(k for k in ResourceKind if k not in (ResourceKind.NODE, ResourceKind.PROJECT))
