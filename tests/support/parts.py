@@ -12,7 +12,7 @@ from casemate.advisories import Place
 from casemate.baselines import Baselines
 from casemate.budgets import Allowance, Budgets
 from casemate.decoys import Decoys
-from casemate.evidence import Evidences
+from casemate.evidence import Evidences, Holds
 from casemate.facts import FactStream
 from casemate.model.usage import Usage
 from casemate.node_audit import NodeAudit
@@ -75,6 +75,7 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
             ran=dict,
         ),
         "advisories": advisories(MemoryStore(), facts, folder or Path("nowhere")),
+        "holds": Holds(MemoryStore(), NothingOnRecord()),  # type: ignore[arg-type]
         "evidences": Evidences(folder or Path("nowhere"), MemoryStore(), nothing),  # type: ignore[arg-type]
         "playbooks": Playbooks(
             MemoryStore(),  # type: ignore[arg-type]
@@ -89,6 +90,17 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
         "audit": NodeAudit(KeptValues(), quiet_node, facts.happened),  # type: ignore[arg-type]
         "evidence": EvidenceKeeper(SqlAttestations(), nothing),
     }
+
+
+class NothingOnRecord:
+    """Holds nothing, since there is nothing."""
+
+    async def hold(self, *_: Any, **__: Any) -> tuple[int, int]:
+        """Hold nothing."""
+        return 0, 0
+
+    async def release(self, _id: str) -> None:
+        """Have held nothing."""
 
 
 def advisories(store: Any, facts: FactStream, folder: Path) -> Advisories:

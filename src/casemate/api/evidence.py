@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 from starlette.responses import Response
 
@@ -10,6 +11,7 @@ from casemate.api.evidence_sealing import release, seal
 from casemate.api.held_response import HeldResponse
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
+from casemate.model.facts import IncidentUpdated
 from casemate.model.principal import NODE, Action
 from casemate.operations import evidence
 from casemate.operations.declaration import TAR
@@ -18,8 +20,13 @@ from casemate.operations.evidence import (
     EvidenceView,
     FetchEvidence,
     GatherEvidence,
+    HoldIncident,
+    Holds,
+    HoldView,
     ListEvidence,
+    ListHolds,
     ReleaseEvidence,
+    ReleaseHold,
 )
 
 _NEEDED = (
@@ -72,6 +79,51 @@ async def _fetch(wanted: FetchEvidence, call: Call) -> Response:
 @performs(ReleaseEvidence)
 async def _release(wanted: ReleaseEvidence, call: Call) -> None:
     await release(call.service, wanted.id, wanted.reason, call.actor)
+
+
+@performs(HoldIncident)
+async def _hold(wanted: HoldIncident, call: Call) -> HoldView:
+    service = call.service
+    incident = await service.monitor.incident(wanted.id)
+    held = await service.holds.hold(
+        incident.id,
+        [f"{one.project}/{one.name}" for one in incident.functions],
+        incident.opened_at,
+        wanted.days,
+        reason=wanted.reason,
+        by=call.actor.principal,
+        recordings=service.recordings,
+    )
+    _note(call, held.incident, f"legal hold for {wanted.days} days: {wanted.reason}")
+    return held
+
+
+@performs(ReleaseHold)
+async def _release_hold(wanted: ReleaseHold, call: Call) -> None:
+    held = call.service.holds.one(wanted.id)
+    _note(call, held.incident, f"legal hold ended: {wanted.reason}")
+    await call.service.recorder.durable()
+    await call.service.holds.release(held.incident)
+
+
+@performs(ListHolds)
+async def _holds(_wanted: ListHolds, call: Call) -> Holds:
+    return Holds(holds=call.service.holds.all())
+
+
+def _note(call: Call, incident: str, text: str) -> None:
+    """Have it stand in the incident's timeline, and in the journal."""
+    call.service.facts.happened(
+        IncidentUpdated(
+            at=time.time(),
+            by=call.actor.principal,
+            remote_address=call.actor.remote_address,
+            incident=incident,
+            change="note",
+            value="",
+            text=text,
+        )
+    )
 
 
 OPERATIONS = all_served(evidence, performs)

@@ -23,7 +23,7 @@ from casemate.baselines import Baselines
 from casemate.budgets import Budgets
 from casemate.data.interface import ProjectData
 from casemate.decoys import Decoys
-from casemate.evidence import Evidences
+from casemate.evidence import Evidences, Holds
 from casemate.facts import FactStream
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
@@ -137,6 +137,7 @@ class Service:
     playbooks: Playbooks
     restrictions: Restrictions
     evidences: Evidences
+    holds: Holds
     signatures: Signatures
     evidence: EvidenceKeeper
     reviews: Reviews

@@ -38,7 +38,7 @@ from casemate.delivery.keeping import Keeping
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
-from casemate.evidence import Evidences
+from casemate.evidence import Evidences, Holds
 from casemate.facts import FactStream
 from casemate.folder.folders import Folders
 from casemate.folder.presence import lost_projects
@@ -422,6 +422,8 @@ class Gateway:
         )
         HeldBack(self.restrictions, self.client, self.catalogue, self.dispatcher)
         self.monitor.on_noticed = self.playbooks.wake
+        self.holds = Holds(self.store, self.records)
+        self.recordings.is_held = self.holds.covers
         self.evidences = Evidences(self._folders.recordings, self.store, self.vault)
 
     def _owner(self, project: str, function: str) -> str:
@@ -470,6 +472,7 @@ class Gateway:
             playbooks=self.playbooks,
             restrictions=self.restrictions,
             evidences=self.evidences,
+            holds=self.holds,
             signatures=self.signatures,
             evidence=self.evidence,
             reviews=self.reviews,
@@ -536,6 +539,8 @@ class Gateway:
         await self.decoys.load(present)
         await self.advisories.gate.load()
         await self.restrictions.load()
+        # Before anything is recorded, which deletes what is old.
+        await self.holds.load()
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())

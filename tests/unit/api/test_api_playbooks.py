@@ -14,11 +14,18 @@ from msgspec.structs import replace
 
 from casemate.api import evidence_sealing as api
 from casemate.api.evidence_sealing import Sealing
-from casemate.evidence import Evidences, keeping, opened
+from casemate.evidence import Evidences, Holds, keeping, opened
 from casemate.model.account import PolicyFile
 from casemate.model.deployment import Quarantine
 from casemate.model.errors import ConflictError, UnavailableError
-from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed, Fact, PlaybookChanged
+from casemate.model.facts import (
+    Actor,
+    EvidenceReleased,
+    EvidenceSealed,
+    Fact,
+    IncidentUpdated,
+    PlaybookChanged,
+)
 from casemate.model.level import Level
 from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
 from casemate.operations.findings import Finding
@@ -323,3 +330,35 @@ def test_playbooks_seal_an_incident_once_and_do_not_use_up_the_room_of_people(
     asyncio.run(sealing.release(first, "r", ADA))
     asyncio.run(sealing.release(first, "r", ADA))  # somebody has
     assert [view.by for view in kept.all()] == ["token:owner"]
+
+
+def test_what_is_under_hold_is_listed_noted_and_ended(
+    ask: Client, parts: Parts, functions: Functions
+) -> None:
+    told: list[Any] = []
+    parts.service.facts.listen(IncidentUpdated, told.append)
+    asked: list[Any] = []
+
+    class Records:
+        async def hold(self, id: str, functions: Any, **times: float) -> tuple[int, int]:
+            asked.append((id, functions))
+            return 3, 99
+
+        async def release(self, id: str) -> None:
+            asked.append(id)
+
+    object.__setattr__(parts.service, "holds", Holds(MemoryStore(), Records()))  # type: ignore[arg-type]
+    path = f"/incidents/{ID}/hold"
+    assert ask("POST", path, json={"days": 91, "reason": "r"}).status_code == 400
+    assert ask("POST", "/incidents/inc_none/hold", json={"reason": "r"}).status_code == 404
+    made = ask("POST", path, json={"days": 60, "reason": "case 17"})
+    assert made.status_code == 200, made.text
+    view = made.json()
+    assert (view["functions"], view["records"], view["by"]) == (["shop/report"], 3, "token:owner")
+    assert ask("GET", "/holds").json() == {"holds": [view]}
+    assert told[-1].text == "legal hold for 60 days: case 17"
+    assert ask("POST", f"{path}/release", json={"reason": "over"}).status_code == 204
+    assert ask("POST", f"{path}/release", json={"reason": "over"}).status_code == 404
+    assert ask("GET", "/holds").json() == {"holds": []}
+    assert told[-1].text == "legal hold ended: over"
+    assert asked == [(ID, [("shop", "report")]), ID]

@@ -131,6 +131,28 @@ class RecordsClient:
             protocol.PageOfRecords, lambda n: protocol.Ask(n, name, body, at)
         )
 
+    # -- holds ------------------------------------------------------------------------------------
+
+    async def hold(
+        self,
+        id: str,
+        functions: Sequence[tuple[str, str]],
+        *,
+        since: float,
+        until: float,
+        expires_at: float,
+    ) -> tuple[int, int]:
+        """Keep records whatever retention says; return how many, and their bytes. CasemateError."""
+        await self.flush()
+        return await self._recorder.ask(
+            tuple[int, int],
+            lambda n: protocol.HoldRecords(n, id, tuple(functions), since, until, expires_at),
+        )
+
+    async def release(self, id: str) -> None:
+        """End a hold. Raises CasemateError."""
+        await self._recorder.ask(type(None), lambda n: protocol.ReleaseRecords(n, id))
+
     # -- the database ----------------------------------------------------------------------------
 
     async def rekey(self) -> None:
