@@ -14,7 +14,7 @@ from casemate.operations.restrictions import (
     Restrictions,
 )
 
-app = new_app("Hold back aliases, hosts outside, callers or secrets, and lift that again.")
+app = new_app("Hold back aliases, hosts outside, callers or secrets.")
 
 
 @answered(
