@@ -91,6 +91,15 @@ def test_a_forbid_holds_for_the_next_call_and_names_itself(
     assert node.invoke({}).status_code == 200
 
 
+def test_what_a_change_permits_is_told_before_it_is_put(cli: Run, tmp_path: Path) -> None:
+    (tmp_path / "reader.cedar").write_text(ROLE)
+    wider = cli("policy", "diff", "reader.cedar")
+    assert wider.returncode == 1
+    assert "with reader may function:read on function:any0/any0 by reader" in wider.stdout
+    refused = cli("policy", "put", "reader", "reader.cedar", "--no-wider")
+    assert (refused.returncode, "with reader may" in refused.stderr) == (1, True)
+
+
 def test_functions_have_nothing_that_was_not_granted(cli: Run, node: TestNode) -> None:
     node.deploy(HANDLER)
     asked = ("bucket:read", "bucket:t/uploads")

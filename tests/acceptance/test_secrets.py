@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 
 from support.node import TestNode
+from support.package_index import fake_index
 from support.processes import command
 
 READER = """
@@ -215,3 +216,45 @@ def test_a_secret_that_is_held_back_is_given_once_it_has_another_value(node: Tes
     set_value(node, VALUE + " rotated")
     assert node.invoke().status_code == 200
     assert json.loads(run(node, "restrict", "ls", "--json").stdout)["restrictions"] == []
+
+
+TOKEN = "token-of-an-index-0123456789"
+
+
+def test_the_login_of_a_package_index_is_lent_for_a_build(node: TestNode, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    root.mkdir()
+    manifest = '[project]\nname = "t"\n\n[function.f]\nhandler = "app:handler"\n'
+    (root / "casemate.toml").write_text(f'{manifest}requirements = "requirements.txt"\n')
+    (root / "app.py").write_text("import alpha\ndef handler(event, context):\n    return 1\n")
+    (root / "requirements.txt").write_text("alpha\n")
+    with fake_index() as index:
+        index.add("alpha")
+        index.bearer = TOKEN
+        (root / "casemate-packages.toml").write_text(
+            f'[index.own]\nurl = "{index.url}/simple"\npackages = ["alpha"]\nsecret = "index-own"\n'
+        )
+        build = ("build", "--manifest", str(root))
+        missing = run(node, *build)
+        assert missing.returncode == 3 and b"casemate secrets set t/index-own" in missing.stderr
+        set_value(node, f"https://elsewhere.example bearer {TOKEN}", "t/index-own")
+        elsewhere = run(node, *build)
+        assert elsewhere.returncode == 1 and b"login of another host" in elsewhere.stderr
+        assert f"Bearer {TOKEN}" not in index.authorizations
+        set_value(node, f"{index.url} bearer {TOKEN}", "t/index-own")
+        done = run(node, *build)
+        assert done.returncode == 0, done.stderr
+        assert f"Bearer {TOKEN}" in index.authorizations
+        assert run(node, *build).returncode == 0
+    for each in (missing, elsewhere, done):
+        assert TOKEN.encode() not in each.stdout + each.stderr
+    for path in [path for path in tmp_path.rglob("*") if path.is_file()]:
+        assert TOKEN.encode() not in path.read_bytes(), path
+    entries = node.get("/journal", search="lendSecret", limit=1000)["entries"]
+    # Twice for what was there: what is known is built without asking anybody.
+    assert len(entries) == 2 and "secret:lend" in str(entries) and TOKEN not in str(entries)
+    # What is for functions is for nobody else.
+    set_value(node)
+    url = f"{node.url}/api/v1/secrets/t/api-key/lend"
+    refused = node.client.post(url, json={"public_key": base64.b64encode(bytes(1216)).decode()})
+    assert refused.status_code == 422 and "only functions get it" in refused.text

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from casemate.advisories import Place
@@ -207,6 +210,12 @@ def test_what_does_not_go_together_is_refused(bare: Project) -> None:
         ("--security", "--all"),
         ("--test", "pytest"),
         ("--replay",),
+        ("--deploy",),
+        ("--apply", "--watch", "9"),
+        ("--apply", "--weight", "9"),
+        ("--apply", "--deploy", "--weight", "100"),
+        ("--node", "--manifest", "."),
+        ("nowhere", "--node"),
         ("--apply", "--test", "make"),
     ):
         assert bare.run("deps", "update", *arguments).code == 2
@@ -274,3 +283,94 @@ def recordings(project: Project) -> list[str]:
     done = project.run("recordings", "ls", "demo/hello", "--json")
     assert done.code == 0, done.err
     return [one["id"] for one in json.loads(done.out)["recordings"]]
+
+
+class Calls:
+    """Calls a function again and again, in a thread of its own."""
+
+    def __init__(self, node: TestNode, function: str) -> None:
+        self.node, self.function = node, function
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self) -> None:
+        with httpx2.Client(headers=self.node.client.headers) as client:
+            while not self.over.is_set():
+                client.post(f"{self.node.url}/invoke/{self.function}", json={"n": 1})
+                time.sleep(0.01)
+
+    def __enter__(self) -> None:
+        self.thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join(30)
+
+
+@pytest.mark.storm
+def test_an_update_goes_live_as_a_canary_function_by_function_of_a_node(
+    bare: Project, index: FakeIndex, tmp_path: Path
+) -> None:
+    answer = "def answer(n):\n    return n + {}\n"
+    index.add("gamma", {"gamma.py": answer.format(1)})
+    (bare.root / "requirements.txt").write_text("gamma\n")
+    (bare.root / "app.py").write_text(
+        "import gamma\ndef handler(event, context):\n    return gamma.answer(event['n'])\n"
+    )
+    medium = [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N"}]
+    hole = record("GHSA-g", name="gamma", severity=medium)
+    import_records(Place(tmp_path / "advisories"), hole)
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records/0.json").write_text(json.dumps(hole))
+    other = tmp_path / "other"
+    shutil.copytree(bare.root, other)
+    (other / "casemate.toml").write_text(MANIFEST.replace('"demo"', '"gone"'))
+    node = TestNode(tmp_path / "data").start()
+    try:
+        bare.monkeypatch.setenv("CASEMATE_URL", node.url)
+        bare.monkeypatch.setenv("CASEMATE_KEY", node.key)
+        source = ("import", str(tmp_path / "records"), "--ecosystem", "PyPI", "--node")
+        for arguments in (
+            *(("advisories", *source), ("deploy",)),
+            ("deploy", "--manifest", str(other)),
+        ):
+            done = bare.run(*arguments)
+            assert done.code == 0, done.err
+        shutil.rmtree(other)
+        canary = ("--apply", "--deploy", "--weight", "50", "--watch", "20")
+
+        # What is worse is gone back from, and so are the files.
+        index.add("gamma", {"gamma.py": "def answer(n):\n    raise OSError\n"}, version="2.0.0")
+        before = bare.files()
+        with Calls(node, "demo/hello"):
+            worse = bare.run("deps", "update", *canary)
+        assert worse.code == 1 and "gone back, live is version 1" in worse.out, worse.err
+        assert "files of the project are as they were" in worse.err and bare.files() == before
+        assert node.invoke({"n": 1}, function="demo/hello").json() == 2
+
+        # Nothing but packages is tried.
+        (bare.root / "app.py").write_text((bare.root / "app.py").read_text() + "# changed\n")
+        changed = bare.run("deps", "update", *canary)
+        assert changed.code == 1 and "more than packages would change" in changed.err
+        (bare.root / "app.py").write_bytes(before["app.py"])
+        assert bare.files() == before
+
+        # The whole node: one project is here, the other is not.
+        hole["affected"][0]["versions"] = ["2.0.0"]
+        import_records(Place(tmp_path / "advisories"), hole)
+        index.add("gamma", {"gamma.py": answer.format(10)}, version="2.0.1")
+        would = bare.run("deps", "update", str(tmp_path), "--node", "--json")
+        told = {one["project"]: one["result"] for one in json.loads(would.out)["projects"]}
+        assert (would.code, told) == (1, {"demo": "would-clear", "gone": "no-folder"})
+        canary = (*canary[:-1], "2")
+        with Calls(node, "demo/hello"):
+            done = bare.run("deps", "update", str(tmp_path), "--node", *canary)
+        rows = {line.split()[0]: line for line in done.out.splitlines() if "GHSA-g" in line}
+        assert "promoted" in rows["demo"] and "no folder" in rows["gone"], done.out + done.err
+        assert done.code == 1  # for the one that is left
+        assert node.invoke({"n": 1}, function="demo/hello").json() == 11
+        assert "gamma==2.0.1" in next(
+            text.decode() for name, text in bare.files().items() if name.endswith(".lock")
+        )
+    finally:
+        node.close()

@@ -30,6 +30,7 @@ from casemate.sandbox.instance import Instance
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygote import Zygote
 from casemate.sandbox.zygotes import Zygotes
+from casemate.supervisor import mapped_files
 from casemate.supervisor.function_ids import function_ids
 from casemate.supervisor.host import offered_interpreters
 from casemate.supervisor.sandboxes import Sandboxes
@@ -70,6 +71,7 @@ class Node:
     """A supervisor in a thread, and what speaks to it."""
 
     def __init__(self, gateway: socket.socket, minor: str, reports: list[str]) -> None:
+        self.replaced: list[tuple[str, tuple[str, ...], int]] = []
         self.loop = asyncio.get_running_loop()
         self.minor = minor
         self.reports = reports
@@ -82,6 +84,7 @@ class Node:
             egress=NoEgress(),
             on_denied_call=lambda *_: None,
             on_filter_kill=lambda *_: None,
+            on_replaced=lambda *told: self.replaced.append(told),
         )
 
     async def open(
@@ -132,6 +135,18 @@ class Node:
 def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, str, list[str]]]:
     """The gateway's end of a supervisor that renews its base zygotes all the time."""
     monkeypatch.setattr(layouts, "LAYOUT_SECONDS", SECONDS)
+    yield from supervised()
+
+
+@pytest.fixture
+def steady(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[socket.socket, str, list[str]]]:
+    """The gateway's end of one that looks all the time whether an interpreter was replaced."""
+    monkeypatch.setattr(mapped_files, "LOOK_SECONDS", 0.2)
+    yield from supervised()
+
+
+def supervised() -> Iterator[tuple[socket.socket, str, list[str]]]:
+    """Run a supervisor in a thread."""
     interpreter = offered_interpreters(())[-1]
     runtime = Runtime(
         minor=interpreter.minor, executable=str(interpreter.path), prefix=str(interpreter.prefix)
@@ -326,3 +341,53 @@ def test_calls_meet_ever_new_layouts_and_wait_for_none(
         await asyncio.sleep(0.1)
 
     run(parts, scenario)
+
+
+def test_what_was_replaced_on_disk_is_taken_up_and_ends_nothing(
+    steady: tuple[socket.socket, str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = mapped_files.identity
+
+    async def scenario(node: Node) -> None:
+        first, other = await node.open("f"), await node.open("g", project="q")
+        found = await node.call(first)
+        await asyncio.sleep(1.0)  # until its files are known
+        patched = files_below()
+        assert any("libc" in path for path in patched), patched
+        # Every later look finds another libc, as after an upgrade of the host's packages.
+        monkeypatch.setattr(
+            mapped_files,
+            "identity",
+            lambda path: (0, 0, 0, 0) if "libc" in path else before(path),
+        )
+        deadline = time.monotonic() + 20
+        while not (first.outdated and other.outdated) and time.monotonic() < deadline:
+            assert await node.call(first) == found
+            await asyncio.sleep(0.05)
+        assert first.outdated and other.outdated
+        second = await node.open("f", beside=first)
+        assert not second.outdated and await node.call(second) != found
+        assert await node.call(first) == found, "what is replaced serves on"
+        [(python, files, count)] = node.replaced[:1]
+        assert python == node.minor and count >= 1 and "libc" in files[0]
+        told = len(node.replaced)
+        await asyncio.sleep(0.8)
+        assert len(node.replaced) == told and not second.outdated, "it is told once"
+
+    async def main() -> None:
+        node = Node(*steady)
+        await scenario(node)
+        node.loop.remove_reader(steady[0].fileno())
+
+    asyncio.run(main())
+    assert [line for line in steady[2] if "files that were replaced" in line]
+
+
+def files_below() -> set[str]:
+    """Return what the base zygotes below this process run with."""
+    found: set[str] = set()
+    for task in Path("/proc/self/task").iterdir():  # they are children of the supervisor's thread
+        for pid in map(int, (task / "children").read_text().split()):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == "bwrap":
+                found |= mapped_files.mapped(mapped_files.interpreter_of(pid))[0]
+    return found

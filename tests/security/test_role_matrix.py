@@ -35,7 +35,7 @@ ROLES: dict[str, set[str]] = {
     "developer": {
         "function:read", "function:deploy", "function:alias", "function:invoke", "grant:read",
         "function:invoke-version", "trigger:fire", "advisories:read",
-        "secret:list", "secret:write", "queue:read",
+        "secret:list", "secret:write", "secret:lend", "queue:read",
         "token:write",
         "invocation:status", "queue:purge", "queue:drop", "table:drop", "bucket:drop",
         "dead-letter:read", "dead-letter:content", "dead-letter:write", *RECORDS, *DATA,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -16,9 +17,11 @@ from casemate.model.deployment import (
     AliasTarget,
     DeployedFunction,
     NewVersion,
+    Trial,
+    TrialTerms,
     Version,
 )
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.function import FunctionSpec, HttpTrigger, Limits, Logs
 from casemate.model.http import HttpHead, HttpRequest
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
@@ -56,6 +59,7 @@ from casemate.operations.records import (
     ShowError,
     ShowInvocation,
 )
+from casemate.operations.trials import EndTrial, StartTrial
 from casemate.runner import wire
 from casemate.sandbox.instance import Instance
 
@@ -213,6 +217,7 @@ class MemoryStore:
         """Raised by the next change."""
         self.flushed = 0
         self.lost_records = 0
+        self.moves = 0
         self.written: list[tuple[LogLine, ...]] = []
 
     async def read(self, operation: Operation[T]) -> T:
@@ -254,10 +259,14 @@ class MemoryStore:
             created_at=3.0,
             created_by=by,
         )
+        if new.trial is not None:
+            self._require_one(new.project, new.function)
         known.append(made)
-        self._point(
-            new.project, new.function, LIVE, (AliasTarget(version=made.number, weight=100),)
-        )
+        if new.trial is not None:
+            self._try(new.project, new.function, made.number, new.trial)
+        else:
+            all_of_them = (AliasTarget(version=made.number, weight=100),)
+            self._point(new.project, new.function, LIVE, all_of_them)
         if new.approved:
             self.approved.append(
                 GrantApproval(
@@ -272,10 +281,21 @@ class MemoryStore:
         return made
 
     def _point(
-        self, project: str, function: str, name: str, targets: tuple[AliasTarget, ...]
+        self,
+        project: str,
+        function: str,
+        name: str,
+        targets: tuple[AliasTarget, ...],
+        trial: Trial | None = None,
     ) -> Alias:
+        self.moves += 1
         alias = Alias(
-            project=project, function=function, name=name, targets=targets, changed_at=4.0
+            project=project,
+            function=function,
+            name=name,
+            targets=targets,
+            changed_at=4.0 + self.moves,
+            trial=trial,
         )
         self.states.setdefault((project, function, name), []).append(alias)
         return alias
@@ -288,6 +308,41 @@ class MemoryStore:
             raise NotFoundError("There is no such version.")
         targets = tuple(AliasTarget(version=t.version, weight=t.weight) for t in operation.targets)
         return self._point(project, function, operation.name, targets)
+
+    def _require_one(self, project: str, function: str) -> AliasTarget:
+        states = self.states.get((project, function, LIVE), ())
+        if not states or len(states[-1].targets) != 1:
+            raise ConflictError("There is nothing to go back to.")
+        return states[-1].targets[0]
+
+    def _try(self, project: str, function: str, number: int, terms: TrialTerms) -> Alias:
+        back = self._require_one(project, function)
+        targets = (
+            AliasTarget(version=back.version, weight=100 - terms.weight),
+            AliasTarget(version=number, weight=terms.weight),
+        )
+        trial = Trial(version=number, back=back.version, until=time.time() + terms.seconds)
+        return self._point(project, function, LIVE, targets, trial)
+
+    @performs(StartTrial)
+    async def _start_trial(self, operation: StartTrial) -> Alias:
+        known = self.versions.get((operation.project, operation.function), ())
+        if operation.version not in {version.number for version in known}:
+            raise NotFoundError("There is no such version.")
+        return self._try(operation.project, operation.function, operation.version, operation.terms)
+
+    @performs(EndTrial)
+    async def _end_trial(self, operation: EndTrial) -> Alias:
+        project, function = operation.project, operation.function
+        now = self.states[project, function, LIVE][-1]
+        trial = now.trial
+        if trial is None or (trial.version, now.changed_at) != (
+            operation.version,
+            operation.since,
+        ):
+            raise ConflictError("It is over.")
+        number = trial.version if operation.promote else trial.back
+        return self._point(project, function, LIVE, (AliasTarget(version=number, weight=100),))
 
     @performs(ListFunctions)
     async def _functions(self, _operation: ListFunctions) -> Functions:

@@ -80,6 +80,7 @@ class FakeIndex:
     projects: dict[str, list[File]] = field(default_factory=dict)
     as_html: bool = False
     login: str = ""
+    bearer: str = ""
     answer: Callable[[BaseHTTPRequestHandler], bool] | None = None
     asked: list[str] = field(default_factory=list)
     authorizations: list[str | None] = field(default_factory=list)
@@ -182,6 +183,9 @@ class _Handler(BaseHTTPRequestHandler):
             if self.headers.get("Authorization") != wanted:
                 self.reply(401, "text/plain", b"")
                 return
+        if index.bearer and self.headers.get("Authorization") != f"Bearer {index.bearer}":
+            self.reply(401, "text/plain", b"")
+            return
         if index.answer is not None and index.answer(self):
             return
         parts = [unquote(part) for part in self.path.split("/") if part]

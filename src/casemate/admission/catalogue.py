@@ -237,6 +237,11 @@ class Catalogue:
         entry = self._functions.get((project, function))
         return None if entry is None else entry.most_live
 
+    def sharing(self, project: str, function: str) -> tuple[Version, ...]:
+        """Return the versions that share the calls of `live`: one, where it has all of them."""
+        entry = self._functions.get((project, function))
+        return () if entry is None else entry.current
+
     def route(self, method: str, path: str, host: str = "") -> Match | frozenset[str] | None:
         """Return the match of a route; see `Routes.match`. `host` is that of the request."""
         return self._spaces.match(method, path, host)

@@ -46,6 +46,7 @@ from casemate.api import (
     signing,
     sources,
     traces,
+    trials,
     triggers,
     usage,
 )
@@ -87,6 +88,7 @@ OPERATIONS = (
     *evidence.OPERATIONS,
     *grants.OPERATIONS,
     *baselines.OPERATIONS,
+    *trials.OPERATIONS,
     *quarantine.OPERATIONS,
     *restrictions.OPERATIONS,
     *advisories.OPERATIONS,

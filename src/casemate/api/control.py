@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from casemate.model.deployment import Alias, DeployedFunction, Quarantine, Version
+from casemate.model.deployment import Alias, DeployedFunction, Quarantine, TrialTerms, Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.facts import Actor
 from casemate.model.invocation import RunningInvocation
@@ -16,6 +16,7 @@ from casemate.model.route import RouteClaim
 from casemate.operations.declaration import Operation
 from casemate.operations.functions import SetAlias
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
+from casemate.operations.trials import EndTrial, StartTrial
 
 AnswerT = TypeVar("AnswerT")
 
@@ -136,16 +137,30 @@ class Control(Protocol):
         ...
 
     async def deploy_all(
-        self, wanted: Sequence[Deployment], *, approve: bool, by: Actor
+        self,
+        wanted: Sequence[Deployment],
+        *,
+        approve: bool,
+        trial: TrialTerms | None = None,
+        by: Actor,
     ) -> tuple[Version, ...]:
         """Do the same with several, of which all are live afterwards or none.
 
+        With `trial` each gets a share of the calls for a time, beside the version that is live.
         The error names the first that is in the way (`about`).
         """
         ...
 
     async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias:
         """Point an alias at versions; their weights add up to 100 (checked by the API)."""
+        ...
+
+    async def start_trial(self, operation: StartTrial, *, by: Actor) -> Alias:
+        """Give a version a share of the calls for a time (ConflictError: nothing to go back to)."""
+        ...
+
+    async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
+        """Send all calls to the version of a trial, or back (ConflictError if it is over)."""
         ...
 
     async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:

@@ -95,6 +95,7 @@ async def _deploy_all(operation: DeployFunctions, call: Call) -> Deployed:
     versions = await call.service.control.deploy_all(
         [Deployment(one.project, one.function, one.digest) for one in operation.functions],
         approve=operation.approve,
+        trial=operation.trial,
         by=call.actor,
     )
     return Deployed(versions=versions)

@@ -1,4 +1,7 @@
-"""Secrets and the vault. Values come in sealed to the vault, and never go out."""
+"""Secrets and the vault. Values come in sealed to the vault, and go out to nobody but functions.
+
+Logins of package indexes are lent to who builds, sealed by the vault: the gateway reads neither.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,8 @@ from casemate.operations.resources import RekeyProject
 from casemate.operations.secrets import (
     DeleteSecret,
     GetSecret,
+    LendSecret,
+    Lent,
     ListProjectSecrets,
     ListSecrets,
     PutSecret,
@@ -165,6 +170,15 @@ async def _put_all(operation: PutSecrets, call: Call) -> SecretVersions:
     versions = await call.service.vault.put_secrets(where, sealed, call.principal.text)
     await _renewed(call, where, *(one.name for one in operation.secrets))
     return SecretVersions(versions=versions)
+
+
+@performs(LendSecret)
+async def _lend(operation: LendSecret, call: Call) -> Lent:
+    project, name = operation.project, operation.name
+    asked = Resource(kind=ResourceKind.SECRET, project=project, name=name)
+    call.service.decoys.watch.on_resource(asked, Action.SECRET_LEND.value, call.actor)
+    sealed = await call.service.vault.lend_secret(project, name, operation.public_key)
+    return Lent(sealed=sealed)
 
 
 @performs(DeleteSecret)

@@ -3,7 +3,8 @@
 Importers fill one model, rules are pure functions over it, outputs print what they find. Nothing
 that is audited is run or imported, no server is asked, and no node is needed. What cannot be
 resolved is said with its place, never guessed. Data flow is in `flow`, which knows nothing of the
-rest. May import `advisories`, `guard`, `manifest`, `masking` and `model` of ours.
+rest. May import `admission` (the comparison of grants), `advisories`, `guard`,
+`manifest`, `masking`, `model` and `policy` of ours.
 """
 
 from casemate.audit.accepting import baseline_text, read_baseline
@@ -15,12 +16,14 @@ from casemate.audit.fixing import changes_for, left_alone
 from casemate.audit.importers.aws.data import DataMissingError
 from casemate.audit.model import Application, Function
 from casemate.audit.workspace import Workspace
+from casemate.audit.writing import NotWrittenError, write_beside, write_inside
 
 __all__ = [
     "Application",
     "DataMissingError",
     "Finding",
     "Function",
+    "NotWrittenError",
     "NothingToAuditError",
     "Options",
     "Report",
@@ -34,4 +37,6 @@ __all__ = [
     "duties_at",
     "left_alone",
     "read_baseline",
+    "write_beside",
+    "write_inside",
 ]

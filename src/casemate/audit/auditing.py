@@ -19,9 +19,11 @@ from casemate.audit.importers.aws.data import DataMissingError
 from casemate.audit.importers.port import Importer, Source
 from casemate.audit.limits import MAX_FINDINGS
 from casemate.audit.model import Application, Place
+from casemate.audit.past import Past
 from casemate.audit.paths import paths_of
 from casemate.audit.privileges import Privileges
 from casemate.audit.rule import Rule, Subject
+from casemate.audit.rules import granted, history, policies
 from casemate.audit.rules.all import RULES
 from casemate.audit.rules.privileges import found_by
 from casemate.audit.workspace import Workspace
@@ -43,6 +45,8 @@ _FAULTS = (
 """What a check raises that meets what nobody thought of."""
 
 
+_BY_PAST = frozenset(r.id for r in (*granted.RULES, *history.RULES, *policies.RULES))
+"""Rules that look at what has changed by themselves."""
 _ALLOCATIONS = 50_000
 """Between two looks for garbage; Python's own 700 take an eighth of an audit's time."""
 
@@ -62,6 +66,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     today: str = ""
     """The date, as `2026-11-27`, by which exceptions end."""
     baseline: Baseline | None = None
+    commits: int = 0
+    """How many of the newest commits are searched for secrets."""
+    since: str | None = None
+    """A revision: what came after it is searched, and compared with it."""
 
 
 @contextmanager
@@ -99,11 +107,12 @@ def _audited(path: Path, options: Options | None) -> Report:
         )
     rules = chosen(options)
     code = Code(workspace)
-    found = list(_findings(applications, rules, workspace, code, options.today))
+    past = Past(workspace, commits=options.commits, since=options.since)
+    found = list(_findings(applications, rules, workspace, code, options.today, past))
     acceptance = Acceptance(workspace, options.today, options.baseline)
     kept, accepted = acceptance.split(_sorted(found))
     if options.files is not None:
-        kept = [each for each in kept if each.place.file in options.files]
+        kept = [f for f in kept if f.place.file in options.files or f.rule in _BY_PAST]
     privileges = tuple(_privileges(applications, workspace, code))
     notes = (*workspace.notes, *(note for each in applications for note in each.unresolved))
     return Report(
@@ -215,10 +224,11 @@ def _findings(
     workspace: Workspace,
     code: Code,
     today: str,
+    past: Past | None = None,
 ) -> Iterator[Finding]:
     seen: set[tuple[str, Place, str]] = set()
     for application in applications:
-        subject = Subject(application, workspace, code, today)
+        subject = Subject(application, workspace, code, today, past)
         for rule in rules:
             try:
                 for finding in rule.findings(subject):

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from casemate.audit.repository import ask
 from casemate.model.errors import CasemateError
 
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./@^~{}-]{0,200}")
-_SECONDS = 30
 _MAX_FILES = 100_000
+
+
+def require_revision(revision: str) -> None:
+    """Raise CasemateError for what git could take for anything but a revision."""
+    if not _REVISION.fullmatch(revision):
+        raise CasemateError(f"{revision[:80]!r} is no revision.")
 
 
 def changed_since(root: Path, revision: str) -> frozenset[str]:
@@ -24,8 +29,7 @@ def changed_since(root: Path, revision: str) -> frozenset[str]:
     Nothing that the repository names is run: no hooks, no filters, no external diff.
     Raises CasemateError if git cannot tell, or tells of more files than are looked at.
     """
-    if not _REVISION.fullmatch(revision):
-        raise CasemateError(f"{revision[:80]!r} is no revision.")
+    require_revision(revision)
     folder = root if root.is_dir() else root.parent
     off = _filters_off(folder)
     alone = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=all")
@@ -62,33 +66,9 @@ def _filters_off(folder: Path) -> dict[str, str]:
 
 def _git(folder: Path, more: Mapping[str, str], *arguments: str, none_found: int = 0) -> str:
     """Return what git prints; it may also end with the code `none_found`."""
-    command = [
-        "git",
-        "-c",
-        "core.fsmonitor=false",
-        "-c",
-        "core.hooksPath=/dev/null",
-        "-c",
-        "diff.external=",
-        "--no-pager",
-        *arguments,
-    ]
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", **more}
-    try:
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            capture_output=True,
-            timeout=_SECONDS,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    answer = ask(folder, *arguments, more=more, none_found=none_found)
+    if not answer.whole:
         raise CasemateError(
-            "git could not be asked for changes.", next_step="Is git installed?"
-        ) from error
-    if done.returncode not in (0, none_found):
-        reason = done.stderr.decode("utf-8", "replace").strip().split("\n")[0][:200]
-        raise CasemateError(f"git does not tell what has changed: {reason}")
-    return done.stdout.decode("utf-8", "surrogateescape")
+            "More files have changed than are looked at.", next_step="Audit without --since."
+        )
+    return answer.data.decode("utf-8", "surrogateescape")

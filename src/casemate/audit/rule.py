@@ -15,6 +15,7 @@ import msgspec
 from casemate.audit.code.reading import Code
 from casemate.audit.finding import Finding, Risk, Severity, Step
 from casemate.audit.model import Application, Function, Place, Reach
+from casemate.audit.past import Past
 from casemate.audit.workspace import Workspace
 
 __all__ = ["OWASP", "Check", "Entry", "Hit", "Risk", "Rule", "Subject", "entries"]
@@ -42,6 +43,8 @@ class Subject(msgspec.Struct, frozen=True):
     code: Code
     today: str = "9999-12-31"
     """By which runtimes end, as `2026-11-27`."""
+    past: Past | None = None
+    """What the repository held before, if it is looked at."""
 
 
 Check = Callable[[Subject], Iterable[Hit]]

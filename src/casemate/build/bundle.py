@@ -27,7 +27,7 @@ from casemate.build.uv_process import UvSession
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.function import NAME_PATTERN, FunctionSpec, named_resources
 from casemate.model.grant import Resources
-from casemate.package_index import Known, NothingKnown
+from casemate.package_index import Known, Lend, NothingKnown, nobody_lends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +56,7 @@ class _Job:
     relock: bool
     resources: Resources
     known: Known
+    lend: Lend
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,18 +83,18 @@ def build(
     today: date | None = None,
     resources: Resources | None = None,
     known: Known | None = None,
+    lend: Lend = nobody_lends,
 ) -> BuiltBundle:
     """Build `spec` of the project at `project_root` into `out/<digest>`.
 
     Blocks (run it in a thread). `cache` keeps downloads and installed dependencies (default:
     `casemate` below XDG_CACHE_HOME); `interpreters` saves looking for them again. `resources` are
-    what the project declares; those that the function is granted, or that its triggers
-    and destinations name, go into the bundle. `known` is what advisories say of packages: what
-    is an attack, and what mends a hole and so need not wait. Equal input
-    gives an equal digest, in whatever folder. Builds of the same function wait for each other.
+    what the project declares; those that the function is granted or names go into the bundle.
+    `known` tells what is an attack, and what mends a hole and need not wait; `lend` returns logins
+    that are secrets. Equal input gives an equal digest. Builds of one function wait for each other.
 
     Raises BuildError (all of `casemate.build.errors`), ProtectionMissingError without a sandbox,
-    UnavailableError when the index cannot be reached or a step takes too long.
+    UnavailableError when an index cannot be reached or a step takes too long.
     """
     for name in (project, spec.name):
         if not re.fullmatch(NAME_PATTERN, name, re.ASCII) or name.endswith("\n"):
@@ -128,6 +129,7 @@ def build(
                         relock=relock,
                         resources=resources or Resources(),
                         known=known or NothingKnown(),
+                        lend=lend,
                     )
                 )
             finally:
@@ -187,6 +189,7 @@ def _dependencies(job: _Job) -> _Dependencies:
         cache=job.cache / "uv",
         environ=job.environ,
         known=job.known,
+        lend=job.lend,
     )
     requirements = read_requirements(job.root, job.spec.requirements)
     BuildIndexes(session, job.root)  # a file of rules that is wrong is told, needed now or not

@@ -167,7 +167,9 @@ class BuildIndexes:
         """
         options = [line for text in texts for line in _options(text)]
         addresses = list(dict.fromkeys(url for text in texts for url in _addresses(text)))
-        indexes, logins = indexes_of(options, self._rules.policy, self._session.environ)
+        indexes, logins = indexes_of(
+            options, self._rules.policy, self._session.environ, self._session.lend
+        )
         if not indexes and not addresses:
             yield NoIndexes()
             return

@@ -15,7 +15,7 @@ from casemate.build.bubblewrap import Finished, Mount, hand_over, run_step
 from casemate.build.interpreters import Interpreter
 from casemate.build.uv_messages import dependency_error
 from casemate.model.errors import CasemateError, ProtectionMissingError
-from casemate.package_index import Known, NothingKnown
+from casemate.package_index import Known, Lend, NothingKnown, nobody_lends
 
 INPUT = "/build"
 """Where uv sees what it is given; it cannot write there."""
@@ -60,6 +60,8 @@ class UvSession:
     environ: Mapping[str, str]
     known: Known = field(default_factory=NothingKnown)
     """What advisories say of packages."""
+    lend: Lend = nobody_lends
+    """Asked for logins of indexes that are secrets."""
     now: float | None = None
     """The time that releases are judged at; the clock's without one."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from casemate.cli.errors import MissingError
+from casemate.cli.index_logins import lender
 from casemate.cli.names import FunctionName, require_manifest
 from casemate.cli.terminal import YELLOW, note, progress
 
@@ -33,6 +34,7 @@ class Workspace:
         self.path = path
         self.root = path.parent
         self.project: Project = load(path)
+        self._lend = lender(self.project.name)
         self.chosen = [self._choose(name) for name in dict.fromkeys(names)]
         if not names:
             self.chosen = list(self.project.functions)
@@ -84,6 +86,7 @@ class Workspace:
                 resources=self.project.resources,
                 interpreters=interpreters,
                 known=known,
+                lend=self._lend,
             )
         for warning in built.warnings:
             note(f"Warning: {name}: {warning}", YELLOW)

@@ -21,7 +21,7 @@ from casemate.cli.names import FunctionName
 from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
 from casemate.model.decoding import decodable
-from casemate.model.deployment import LIVE, DeployedFunction, Version
+from casemate.model.deployment import LIVE, DeployedFunction, TrialTerms, Version
 from casemate.operations.bundles import HasBundle, PutBundle
 from casemate.operations.declaration import GZIP
 from casemate.operations.functions import BundleOf, DeployFunctions
@@ -84,9 +84,16 @@ class Wanted(NamedTuple):
 
 
 def deploy(
-    client: NodeClient, wanted: Sequence[Wanted], *, force: bool, approve: bool = False
+    client: NodeClient,
+    wanted: Sequence[Wanted],
+    *,
+    force: bool,
+    approve: bool = False,
+    trial: TrialTerms | None = None,
 ) -> list[Deployed]:
     """Deploy bundles: all are live afterwards, or none is. What is live already is left as it is.
+
+    With `trial` they get a share of the calls for a time.
 
     Raises ApprovalNeededError if the node finds that one widens its function's grants and
     `approve` is not said.
@@ -99,7 +106,7 @@ def deploy(
     if changing:
         names = ", ".join(str(one.name) for one in changing)
         with progress(f"Starting {names} once on the node"):
-            versions = _add_versions(client, changing, approve=approve)
+            versions = _add_versions(client, changing, approve=approve, trial=trial)
     done = []
     for one in wanted:
         live, version = one.live, versions.get(one.name)
@@ -112,7 +119,11 @@ def deploy(
 
 
 def _add_versions(
-    client: NodeClient, changing: Sequence[Wanted], *, approve: bool
+    client: NodeClient,
+    changing: Sequence[Wanted],
+    *,
+    approve: bool,
+    trial: TrialTerms | None,
 ) -> dict[FunctionName, Version]:
     wanted = DeployFunctions(
         functions=tuple(
@@ -120,6 +131,7 @@ def _add_versions(
             for one in changing
         ),
         approve=approve,
+        trial=trial,
     )
     response = client.request(wanted, seconds=START_SECONDS * len(changing))
     if response.is_success:

@@ -18,6 +18,7 @@ from casemate.cli.help import DocumentedGroup, Row
 from casemate.cli.options import HELP_NAMES
 from casemate.cli.terminal import BOLD, RED, note
 from casemate.model.errors import CasemateError
+from casemate.upgrade.versions import hand_on
 
 EXAMPLES = """\
 A new project, tried out on this machine
@@ -89,6 +90,7 @@ ENTRIES = (
     Entry("check", NODE, "Read all that a node keeps, and say what is damaged or gone"),
     Entry("backup", NODE, "Fetch a backup of the whole node, which goes on serving"),
     Entry("restore", NODE, "Make a data folder from a backup, without a node"),
+    Entry("upgrade", NODE, "Put a signed release in the place of this one, or go back"),
     Entry("ls", OPERATE, "List the functions of the node"),
     Entry("show", OPERATE, "Show a function: versions, aliases, limits, routes"),
     Entry("invoke", OPERATE, "Call a function and print its answer"),
@@ -297,6 +299,8 @@ def main() -> None:
         # What the terminal's encoding lacks is shown as an escape, not answered with an error.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if reason := hand_on(sys.argv[1:]):
+        note(f"casemate: {reason}")
     if sys.stdin is None:  # closed by whoever started us
         sys.stdin = io.TextIOWrapper(io.BytesIO())
     sys.exit(run(sys.argv[1:]))

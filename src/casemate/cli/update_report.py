@@ -11,6 +11,7 @@ from casemate.cli.text import size
 
 if TYPE_CHECKING:
     from casemate.cli.replaying import Replayed
+    from casemate.cli.watching import Tried
     from casemate.repair import Change, LockUpdate, Price
 
 
@@ -84,7 +85,10 @@ def print_replayed(replayed: Sequence[Replayed]) -> None:
 
 
 def document(
-    updates: Sequence[LockUpdate], written: Sequence[str], replayed: Sequence[Replayed]
+    updates: Sequence[LockUpdate],
+    written: Sequence[str],
+    replayed: Sequence[Replayed],
+    tried: Sequence[Tried] = (),
 ) -> dict[str, Any]:
     """Return all of it for programs."""
     return {
@@ -104,4 +108,5 @@ def document(
         ],
         "written": list(written),
         "replayed": list(replayed),
+        "tried": list(tried),
     }

@@ -230,6 +230,7 @@ class PoolZygotes:
         age = now - newest.opened_at
         lacks_second = self._has_two and self._second is None
         due = newest.is_due(now, in_turns=self._has_two)
+        due = due or (self.second is not None and self.second.outdated)
         return due or (lacks_second and age >= renewal.SECOND_AFTER_SECONDS)
 
     def is_overdue(self, now: float) -> bool:

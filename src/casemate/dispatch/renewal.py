@@ -47,7 +47,7 @@ class InUse:
         """
         part = (now - self.opened_at) / (CALLED_SECONDS if self.calls else UNCALLED_SECONDS)
         if max(part, self._part) < (0.5 if in_turns else 1.0):
-            return False
+            return self.zygote.outdated
         if self.due_since is None:
             self.due_since = now
         return True

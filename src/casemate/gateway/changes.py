@@ -19,19 +19,25 @@ from casemate.model.facts import (
 )
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 
+BEGUN = "a trial began"
+PROMOTED = "a trial ended: promoted"
+GONE_BACK = "a trial ended: gone back"
+LAPSED = "a trial was over, and nobody had promoted it"
+
 
 def removed(project: str, function: str, version: int, by: Actor) -> FunctionRemoved:
     """Return that a function is gone; one version of it where `version` is not 0."""
     return FunctionRemoved(**_about(project, function, version, by))
 
 
-def moved(alias: Alias, by: Actor) -> AliasMoved:
+def moved(alias: Alias, by: Actor, why: str = "") -> AliasMoved:
     """Return that an alias leads somewhere else."""
     targets = tuple((target.version, target.weight) for target in alias.targets)
     # Of one that leads to several versions they are all in `targets`.
     version = targets[0][0] if len(targets) == 1 else 0
     about = _about(alias.project, alias.function, version, by)
-    return AliasMoved(**about, alias=alias.name, targets=targets)
+    until = 0.0 if alias.trial is None else alias.trial.until
+    return AliasMoved(**about, alias=alias.name, targets=targets, why=why, until=until)
 
 
 def quarantined(wanted: QuarantineFunction, by: Actor) -> FunctionQuarantined:

@@ -26,11 +26,19 @@ from casemate.gateway.quarantines import Quarantines
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.gateway.stable import require_stable_before
+from casemate.gateway.trials import Trials, require_way_back
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
 from casemate.gateway.vouched import Vouching
-from casemate.model.deployment import LIVE, Alias, DeployedFunction, Quarantine, Version
-from casemate.model.errors import NotFoundError, UnavailableError
-from casemate.model.facts import Actor
+from casemate.model.deployment import (
+    LIVE,
+    Alias,
+    DeployedFunction,
+    Quarantine,
+    TrialTerms,
+    Version,
+)
+from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
+from casemate.model.facts import NOT_BY_NETWORK, Actor
 from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
 from casemate.model.processes import GatewayConfig
@@ -43,6 +51,7 @@ from casemate.operations.grants import ListUses
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.operations.records import ReadLogs
+from casemate.operations.trials import EndTrial, StartTrial
 from casemate.recorder.denials import DenialRecorder
 from casemate.recorder.records.interface import Records
 from casemate.sandbox.client import SandboxClient
@@ -126,10 +135,12 @@ class NodeControl:
         self._expiring: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._on_live = on_live
+        self._trials = Trials(self._lapse)
 
     def stop(self) -> None:
         """End followed logs, which would otherwise hold up the end of the node."""
         self._stopping = True
+        self._trials.close()
         self._facts.end_feeds()
 
     async def load(self) -> None:
@@ -137,7 +148,9 @@ class NodeControl:
         claims = read_claims(await self._store.read(ReadNodeValue(name=CLAIMS_VALUE)))
         await self._quarantines.load()
         self._dispatcher.contain(self._contained)
-        self._catalogue.replace(await self.functions(), claims)
+        functions = await self.functions()
+        self._catalogue.replace(functions, claims)
+        self._trials.follow(functions)
         used, limit = self._catalogue.digests(), time.time() - KEPT_SECONDS
         for digest, size in (await self._bundles.load(used, limit)).items():
             self._note_upload(digest, size)
@@ -250,6 +263,7 @@ class NodeControl:
         self._dispatcher.contain(self._contained)
         functions = await self.functions()
         self._catalogue.replace(functions)
+        self._trials.follow(functions)
         keep = {
             (f.project, f.name, target.version)
             for f in functions
@@ -326,11 +340,16 @@ class NodeControl:
         return (await self.deploy_all(wanted, approve=approve, by=by))[0]
 
     async def deploy_all(
-        self, wanted: Sequence[Deployment], *, approve: bool, by: Actor
+        self,
+        wanted: Sequence[Deployment],
+        *,
+        approve: bool,
+        trial: TrialTerms | None = None,
+        by: Actor,
     ) -> tuple[Version, ...]:
         """See Control."""
         async with self._changing:
-            versions = await self._deploying.deploy(wanted, approve=approve, by=by)
+            versions = await self._deploying.deploy(wanted, approve=approve, trial=trial, by=by)
             for version in versions:
                 self._uploads.forget(version.digest)
             await self._reload()
@@ -355,8 +374,59 @@ class NodeControl:
                 self._catalogue.check_consumers(project, function, newest)
             weights = {target.version: target.weight for target in operation.targets}
             self._ready.require_room([(one, weights[one.number]) for one in pointed])
+        return await self._moved(operation, by)
+
+    async def start_trial(self, operation: StartTrial, *, by: Actor) -> Alias:
+        """See Control."""
+        async with self._changing:
+            project, function = operation.project, operation.function
+            self._require_movable(project, function)
+            found = await self.function(project, function)
+            tried = next((v for v in found.versions if v.number == operation.version), None)
+            now = self._catalogue.most_live(project, function)
+            if tried is not None and now is not None and now.number != tried.number:
+                require_way_back(now, tried.spec, tried.number)
+                newest = max((now, tried), key=lambda version: version.number)
+                self._catalogue.check_routes(project, function, newest)
+                self._catalogue.check_consumers(project, function, newest)
+                weight = operation.terms.weight
+                self._ready.require_room([(now, 100 - weight), (tried, weight)])
+            return await self._moved(operation, by, changes.BEGUN)
+
+    async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
+        """See Control."""
+        async with self._changing:
+            self._require_movable(operation.project, operation.function)
+            found = await self.function(operation.project, operation.function)
+            tried = next((v for v in found.versions if v.number == operation.version), None)
+            if operation.promote and tried is not None:
+                self._catalogue.check_routes(tried.project, tried.function, tried)
+                self._catalogue.check_consumers(tried.project, tried.function, tried)
+                self._ready.require_room([(tried, 100)])
+            why = changes.PROMOTED if operation.promote else changes.GONE_BACK
+            return await self._moved(operation, by, why)
+
+    async def _lapse(self, alias: Alias) -> None:
+        """End a trial whose time is over."""
+        if alias.trial is None:
+            return
+        operation = EndTrial(
+            project=alias.project,
+            function=alias.function,
+            version=alias.trial.version,
+            since=alias.changed_at,
+            promote=False,
+        )
+        async with self._changing:
+            try:
+                await self._moved(operation, Actor("", NOT_BY_NETWORK), changes.LAPSED)
+            except ConflictError:
+                await self._reload()  # what is stored is not what was taken over
+                raise
+
+    async def _moved(self, operation: Operation[Alias], by: Actor, why: str = "") -> Alias:
         alias = await self._store.change(operation)
-        self._facts.happened(changes.moved(alias, by))
+        self._facts.happened(changes.moved(alias, by, why))
         await self._reload()
         return alias
 

@@ -15,11 +15,12 @@ from casemate.dispatch import Dispatcher
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.ready_instances import ReadyInstances
+from casemate.gateway.trials import require_way_back
 from casemate.gateway.vouched import Vouching
 from casemate.manifest import check_received
 from casemate.model.caps import Caps
 from casemate.model.denial import DenialKind, denied_at
-from casemate.model.deployment import NewVersion, Version
+from casemate.model.deployment import LIVE, Alias, NewVersion, TrialTerms, Version
 from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
 from casemate.model.facts import (
     Actor,
@@ -28,7 +29,7 @@ from casemate.model.facts import (
 )
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
-from casemate.operations.deployments import KeepVersions
+from casemate.operations.deployments import KeepVersions, ShowAliasHistory
 from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import ImportFailedError, SandboxClient
 from casemate.sandbox.zygote import Zygote
@@ -94,14 +95,20 @@ class Deploying:
         zygote.close()
 
     async def deploy(
-        self, wanted: Sequence[Deployment], *, approve: bool, by: Actor
+        self,
+        wanted: Sequence[Deployment],
+        *,
+        approve: bool,
+        trial: TrialTerms | None = None,
+        by: Actor,
     ) -> tuple[Version, ...]:
         """Add a version for each and point `live` at it: all in one transaction, or none.
 
+        With `trial` each has a share of the calls for a time, beside the version that is live.
         Raises what the first that cannot be deployed is refused for; `about` names it.
         """
         self._require_all_movable(wanted)
-        checked = await self._check(wanted, approve=approve, by=by)
+        checked = await self._check(wanted, approve=approve, trial=trial, by=by)
         judged_by = await self._judge(checked, by)
         with ExitStack() as undo:
             zygotes = [await self._prepare(*one, undo) for one in checked]
@@ -123,12 +130,20 @@ class Deploying:
         for version, new in zip(versions, news, strict=True):
             for fact in changes.deployed(version, new, by):
                 self._happened(fact)
+            if trial is not None:
+                self._happened(changes.moved(await self._live(version), by, changes.BEGUN))
         return versions
 
     def _require_all_movable(self, wanted: Sequence[Deployment]) -> None:
         for one in wanted:
             with _about(one):
                 self._require_movable(one.project, one.function)
+
+    async def _live(self, version: Version) -> Alias:
+        """Return where `live` of a version's function leads to now."""
+        project, function = version.project, version.function
+        asked = ShowAliasHistory(project=project, function=function, name=LIVE, limit=1)
+        return (await self._store.read(asked))[0]
 
     async def _judge(self, checked: Sequence[tuple[NewVersion, _Tentative]], by: Actor) -> Stamp:
         """Refuse known holes in packages; return what that was decided by."""
@@ -139,7 +154,12 @@ class Deploying:
         return stamp
 
     async def _check(
-        self, wanted: Sequence[Deployment], *, approve: bool, by: Actor
+        self,
+        wanted: Sequence[Deployment],
+        *,
+        approve: bool,
+        trial: TrialTerms | None,
+        by: Actor,
     ) -> list[tuple[NewVersion, _Tentative]]:
         """Check all that needs no start, each as if the others were live already."""
         found = []
@@ -152,6 +172,8 @@ class Deploying:
         for one, tentative in zip(wanted, found, strict=True):
             version, admitted = tentative.version, tentative.admitted
             with _about(one):
+                if trial is not None:
+                    self._require_way_back(version)
                 self._catalogue.check_routes(one.project, one.function, version, together)
                 self._catalogue.check_consumers(one.project, one.function, version, together)
                 difference = self._require_approval(version, approve=approve, by=by)
@@ -163,9 +185,15 @@ class Deploying:
                 approved=difference.widening,
                 vouchers=admitted.vouchers,
                 needed=admitted.needed,
+                trial=trial,
             )
             checked.append((new, tentative))
         return checked
+
+    def _require_way_back(self, version: Version) -> None:
+        live = self._catalogue.most_live(version.project, version.function)
+        if live is not None:  # without one the store refuses
+            require_way_back(live, version.spec)
 
     def _require_ready_room(self, together: Sequence[Version]) -> None:
         """Refuse the first that asks for more ready instances than the node has left."""

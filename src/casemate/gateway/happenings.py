@@ -9,7 +9,7 @@ from casemate.egress.interface import EgressEvent
 from casemate.facts import FactStream
 from casemate.model.denial import Denial, DenialKind, denied_to
 from casemate.model.deployment import Version
-from casemate.model.facts import FunctionPlace, GrantUsed, HostAsked
+from casemate.model.facts import FunctionPlace, GrantUsed, HostAsked, RuntimeReplaced
 from casemate.model.principal import PrincipalKind
 from casemate.sandbox.system_calls import DeniedCall
 from casemate.sandbox.zygote import Zygote
@@ -54,6 +54,12 @@ class Happenings:
                 at=time.time(),
                 count=1,
             )
+        )
+
+    def on_replaced(self, python: str, files: tuple[str, ...], count: int) -> None:
+        """Record that what an interpreter runs with was replaced on the host."""
+        self._facts.happened(
+            RuntimeReplaced(at=time.time(), python=python, files=files, count=count)
         )
 
     def on_connection(self, event: EgressEvent) -> None:

@@ -221,6 +221,7 @@ class Gateway:
             egress=self.egress,
             on_denied_call=happenings.on_call,
             on_filter_kill=happenings.on_kill,
+            on_replaced=happenings.on_replaced,
             learn=config.learn,
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,

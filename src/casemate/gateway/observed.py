@@ -27,7 +27,7 @@ from casemate.metrics.exposition import Exposition, Format, labels
 from casemate.metrics.families import Families, Writer
 from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError
-from casemate.model.facts import FunctionRemoved, GrantUsed
+from casemate.model.facts import AliasMoved, FunctionRemoved, GrantUsed, VersionDeployed
 from casemate.model.messages import Depth
 from casemate.model.metrics import FunctionMetrics, Metrics
 from casemate.model.node import NodeHealth
@@ -70,10 +70,15 @@ def counting(facts: FactStream, catalogue: Catalogue) -> Registry:
     def known(project: str, function: str) -> bool:
         return catalogue.most_live(project, function) is not None
 
-    registry = Registry(known)
+    def shared(project: str, function: str) -> list[int]:
+        return [version.number for version in catalogue.sharing(project, function)]
+
+    registry = Registry(known, shared)
     facts.listen(Denial, registry.note_denial)
     facts.listen(GrantUsed, registry.note_use)
     facts.listen(FunctionRemoved, registry.note_removal)
+    facts.listen(AliasMoved, registry.note_move)
+    facts.listen(VersionDeployed, registry.note_deploy)
     return registry
 
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from casemate.metrics.own import OwnMeasures
 from casemate.model.invocation import LogLine, Outcome
-from casemate.model.metrics import SECONDS, Durations, FunctionMetrics
+from casemate.model.metrics import SECONDS, Durations, FunctionMetrics, VersionMetrics
 
 _CLASSES = len(SECONDS) + 1
+MAX_SHARING = 4
+"""Versions of a function that are told apart, the newest ones."""
+_REFUSED = frozenset(
+    (
+        *(Outcome.INVALID, Outcome.DENIED, Outcome.NOT_FOUND),
+        *(Outcome.THROTTLED, Outcome.UNAVAILABLE),
+    )
+)
+"""No code of the function ran, and it was not for its sake."""
+_FAULT = 500
+"""The lowest status that says that the server is at fault."""
 
 
 class Timed:
@@ -32,6 +43,34 @@ class Timed:
         return Durations(counts=tuple(self.counts), seconds=self.seconds)
 
 
+class VersionFigures:
+    """What is counted of one of the versions that share a function's calls."""
+
+    __slots__ = ("calls", "failed", "run")
+
+    def __init__(self) -> None:
+        """Start at nothing."""
+        self.calls = 0
+        self.failed = 0
+        self.run = Timed()
+
+    def ended(self, outcome: Outcome, status: int, seconds: float) -> None:
+        """Count a call that ended, unless it was refused before it came to the function."""
+        if outcome in _REFUSED:
+            return
+        self.calls += 1
+        if outcome is not Outcome.OK or status >= _FAULT:
+            self.failed += 1
+        if seconds:
+            self.run.add(seconds)
+
+    def told(self, version: int) -> VersionMetrics:
+        """Return them as they are now."""
+        return VersionMetrics(
+            version=version, calls=self.calls, failed=self.failed, run=self.run.told()
+        )
+
+
 class Figures:
     """One function's, of bounded size."""
 
@@ -49,6 +88,7 @@ class Figures:
         "request_bytes",
         "response_bytes",
         "run",
+        "versions",
     )
 
     def __init__(self, project: str, function: str) -> None:
@@ -67,6 +107,18 @@ class Figures:
         """By kind, of which there are few."""
         self.connections = 0
         self.own = OwnMeasures()
+        self.versions: dict[int, VersionFigures] = {}
+        """Those that share its calls; empty while one has all of them."""
+
+    def share(self, versions: Collection[int]) -> None:
+        """Count by version from now on, anew, where there are several."""
+        several = sorted(versions)[-MAX_SHARING:] if len(versions) > 1 else ()
+        self.versions = {number: VersionFigures() for number in several}
+
+    def ended(self, version: int, outcome: Outcome, status: int, seconds: float) -> None:
+        """Count a call for one of the versions that share them."""
+        if (one := self.versions.get(version)) is not None:
+            one.ended(outcome, status, seconds)
 
     def ran(self, queued: float, seconds: float, *, cold: bool) -> None:
         """Count a call that had an instance; times in seconds."""
@@ -108,5 +160,6 @@ class Figures:
             connections=self.connections,
             own=self.own.told(),
             own_refused=self.own.refused,
+            versions=tuple(one.told(number) for number, one in self.versions.items()),
             **(more or {}),  # type: ignore[arg-type]
         )

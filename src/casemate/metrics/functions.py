@@ -81,6 +81,7 @@ def write(out: Writer, functions: Sequence[FunctionMetrics]) -> Iterator[None]:
         for of, one in named:
             out.sample(of, value(one))
         yield
+    yield from _versions(out, named)
     yield from _own(out, named)
 
 
@@ -90,6 +91,23 @@ def _histogram(out: Writer, named: Sequence[tuple[str, Durations]]) -> Iterator[
         if number % _AT_ONCE == _AT_ONCE - 1:
             yield
     yield
+
+
+def _versions(out: Writer, named: Sequence[tuple[str, FunctionMetrics]]) -> Iterator[None]:
+    """Write what is told of versions that share the calls of a function."""
+    shared = [
+        (f"{of},{labels({'version': str(version.version)})}", version)
+        for of, one in named
+        for version in one.versions
+    ]
+    out.family("casemate_version_calls_total", "counter", "Calls of versions that share them.")
+    for of, version in shared:
+        out.sample(of, version.calls)
+    out.family("casemate_version_failures_total", "counter", "Those of them that failed.")
+    for of, version in shared:
+        out.sample(of, version.failed)
+    out.family("casemate_version_run_seconds", "histogram", "How long these versions ran.")
+    yield from _histogram(out, [(of, version.run) for of, version in shared])
 
 
 def _own(out: Writer, named: Sequence[tuple[str, FunctionMetrics]]) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from casemate.model.function import FunctionSpec
@@ -10,6 +12,8 @@ from casemate.model.signing import Voucher
 
 LIVE = "live"
 """The alias that callers without a wish of their own are sent to."""
+LEAST_TRIAL_SECONDS = 1
+MOST_TRIAL_SECONDS = 7 * 24 * 3600
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +30,20 @@ class Version(msgspec.Struct, frozen=True, kw_only=True):
     """Id of the key that deployed it."""
 
 
+class TrialTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a version is tried: which share of the calls it gets, and for how long."""
+
+    weight: Annotated[int, msgspec.Meta(ge=1, le=99, description="Its share in per cent.")]
+    seconds: Annotated[
+        int,
+        msgspec.Meta(
+            ge=LEAST_TRIAL_SECONDS,
+            le=MOST_TRIAL_SECONDS,
+            description="When it ends by itself, unless it was ended before.",
+        ),
+    ]
+
+
 class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     """A version that is to be live, not numbered yet."""
 
@@ -39,6 +57,8 @@ class NewVersion(msgspec.Struct, frozen=True, kw_only=True):
     """What vouches for the bundle: used up by this."""
     needed: int = 1
     """How many keys had to."""
+    trial: TrialTerms | None = None
+    """None: all calls go to it at once."""
 
 
 class AliasTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +66,20 @@ class AliasTarget(msgspec.Struct, frozen=True, kw_only=True):
 
     version: int
     weight: int
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """That a version has a share of the calls for a time, and none after it unless it is promoted.
+
+    Known elsewhere as a canary.
+    """
+
+    version: int
+    """The one that is tried."""
+    back: int
+    """The one that all calls go to again when it ends by itself."""
+    until: float
+    """Unix time at which it does."""
 
 
 class Alias(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +90,8 @@ class Alias(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     targets: tuple[AliasTarget, ...]
     changed_at: float
+    trial: Trial | None = None
+    """Why it leads to two versions, where that ends by itself."""
 
 
 class Quarantine(msgspec.Struct, frozen=True, kw_only=True):

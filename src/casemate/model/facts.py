@@ -96,6 +96,10 @@ class AliasMoved(Fact, frozen=True, kw_only=True):
     alias: str
     targets: tuple[tuple[int, float], ...]
     """Version and share of the calls."""
+    why: str = ""
+    """Of a trial: that it began, and how it ended. Empty: by hand or a rollback."""
+    until: float = 0.0
+    """Unix time at which a trial ends by itself; 0: it is none."""
 
 
 class GrantsApproved(Fact, frozen=True, kw_only=True):
@@ -232,6 +236,17 @@ class RiskAccepted(Fact, frozen=True, kw_only=True):
     """The node runs without a protection, which its operator accepted by name."""
 
     risk: str
+
+
+class RuntimeReplaced(Fact, frozen=True, kw_only=True):
+    """The host has other files than functions run with: their zygotes are being replaced."""
+
+    python: str
+    """The minor version."""
+    files: tuple[str, ...]
+    """Some of those that were replaced."""
+    count: int
+    """How many they are."""
 
 
 class NodeAudited(Fact, frozen=True, kw_only=True):

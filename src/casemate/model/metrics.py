@@ -104,6 +104,18 @@ class OwnHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     own: Annotated[tuple[Told, ...], msgspec.Meta(min_length=1, max_length=MAX_NAMES)]
 
 
+class VersionMetrics(msgspec.Struct, frozen=True, kw_only=True):
+    """How one of the versions does that share the calls of a function, since they do."""
+
+    version: int
+    calls: int = 0
+    """Invocations that its code was to answer: not those refused before."""
+    failed: int = 0
+    """Those that did not end well, or were answered with a status from 500 on."""
+    run: Durations = NO_DURATIONS
+    """How long its handler ran."""
+
+
 class FunctionMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """How one function does. Counts are since the node's start; those of now say so."""
 
@@ -152,6 +164,8 @@ class FunctionMetrics(msgspec.Struct, frozen=True, kw_only=True):
     """By name, what it measures itself."""
     own_refused: int = 0
     """Measurements of its own that broke a bound."""
+    versions: tuple[VersionMetrics, ...] = ()
+    """While several versions share its calls: each of them."""
 
     @property
     def errors(self) -> int:

@@ -142,7 +142,10 @@ class Action(StrEnum):
     """Replace decoys, turn them off and on."""
     SECRET_LIST = "secret:list"  # noqa: S105
     SECRET_WRITE = "secret:write"  # noqa: S105
-    """Set a value, make a version, delete. No principal but a function reads a value."""
+    """Set a value, make a version, delete. No principal but a function reads a value, of those
+    that are not lent."""
+    SECRET_LEND = "secret:lend"  # noqa: S105
+    """Have the login of a package index for a build, sealed to who builds. No other secret is."""
     SECRET_READ = "secret:read"  # noqa: S105
     VAULT_ROTATE = "vault:rotate"
     BUCKET_READ = "bucket:read"

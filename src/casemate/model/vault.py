@@ -48,3 +48,12 @@ class VaultStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Counts the vault's writes; one that is lower than it was tells of an older copy."""
     memory_locked: bool = False
     """True if no page of the vault's memory can be written to swap (mlockall(2))."""
+
+
+INDEX_PREFIX = "index-"
+"""How the name of a secret begins that is the login of a package index: who builds may have it."""
+
+
+def is_for_index(name: str) -> bool:
+    """Tell whether a secret is the login of a package index, by its name."""
+    return name.startswith(INDEX_PREFIX) and len(name) > len(INDEX_PREFIX)

@@ -53,6 +53,7 @@ from casemate.operations import (
     sources,
     tokens,
     traces,
+    trials,
     triggers,
     usage,
     users,
@@ -66,7 +67,8 @@ from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
     *(node, node_audit, access, check, backup),
-    *(functions, quarantine, advisories, triggers, grants, baselines, sources, bundles, signing),
+    *(functions, trials, quarantine, advisories, triggers, grants, baselines),
+    *(sources, bundles, signing),
     records,
     traces,
     metrics,

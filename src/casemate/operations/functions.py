@@ -7,7 +7,14 @@ from typing import Annotated, Any
 
 import msgspec
 
-from casemate.model.deployment import LIVE, Alias, AliasTarget, DeployedFunction, Version
+from casemate.model.deployment import (
+    LIVE,
+    Alias,
+    AliasTarget,
+    DeployedFunction,
+    TrialTerms,
+    Version,
+)
 from casemate.model.invocation import InvocationRecord
 from casemate.model.principal import Action
 from casemate.model.restoring import Restoring
@@ -103,6 +110,16 @@ class DeployFunctions(Operation[Deployed], frozen=True, kw_only=True):
     )
     functions: Annotated[tuple[BundleOf, ...], msgspec.Meta(min_length=1, max_length=MAX_TOGETHER)]
     approve: _Approve = False
+    trial: (
+        Annotated[
+            TrialTerms,
+            msgspec.Meta(
+                description="Each gets a share of the calls for a time, beside the version that is "
+                "live and gets all of them after it, unless the trial was ended otherwise."
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ListFunctions(Operation[Functions], frozen=True, kw_only=True):

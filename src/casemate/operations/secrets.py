@@ -1,4 +1,7 @@
-"""Operations on secrets. Values come in sealed to the vault, and never go out."""
+"""Operations on secrets. Values come in sealed to the vault, and go to functions alone.
+
+Logins of package indexes are lent to who builds, sealed by the vault.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from casemate.operations.fields import Name, whole
 
 _secret = on(ResourceKind.SECRET, "name")
 _PATH = "/secrets/{project}/{name}"
+MAX_PUBLIC_KEY_BYTES = 4096
 MAX_TOGETHER_BYTES = 1024 * 1024
 """Of the body that sets several secrets."""
 
@@ -109,6 +113,40 @@ class PutSecrets(Operation[SecretVersions], frozen=True, kw_only=True):
         tuple[SealedSecret, ...],
         msgspec.Meta(
             min_length=1, max_length=MAX_AT_ONCE, description="Secrets, each of another name."
+        ),
+    ]
+
+
+class Lent(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of a secret, sealed to the key that was given."""
+
+    sealed: bytes
+    """In base64."""
+
+
+class LendSecret(Operation[Lent], frozen=True, kw_only=True):
+    """Return the login of a package index, sealed to who builds.
+
+    Of secrets whose name begins with `index-` alone; all others go to functions and nobody else.
+    The key is made for this one answer, which the node cannot read (HPKE, as values come in).
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/lend",
+        tag="secrets",
+        action=Action.SECRET_LEND,
+        on=_secret,
+        problems=(404, 413, 415, 422),
+        example={"public_key": "bm90IGEga2V5"},
+        answer=Lent(sealed=b"sealed"),
+    )
+    project: Name
+    name: Name
+    public_key: Annotated[
+        bytes,
+        msgspec.Meta(
+            max_length=MAX_PUBLIC_KEY_BYTES,
+            description="ML-KEM-768, then X25519 (1216 bytes), in base64.",
         ),
     ]
 

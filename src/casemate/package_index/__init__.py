@@ -23,6 +23,7 @@ from casemate.package_index.errors import (
 from casemate.package_index.indexes import Index, indexes_of
 from casemate.package_index.judging import Rules
 from casemate.package_index.known import Known, NothingKnown
+from casemate.package_index.lending import Lend, nobody_lends
 from casemate.package_index.listing import Release
 from casemate.package_index.names import popular_names
 from casemate.package_index.origins import Origin, Pin, origins_of, pins_of
@@ -42,6 +43,7 @@ __all__ = [
     "IndexServer",
     "IndexUnavailableError",
     "Known",
+    "Lend",
     "Login",
     "LookAlikeError",
     "MaliciousPackageError",
@@ -62,6 +64,7 @@ __all__ = [
     "Upstream",
     "YankedError",
     "indexes_of",
+    "nobody_lends",
     "origins_of",
     "pins_of",
     "popular_names",

@@ -10,6 +10,7 @@ import msgspec
 
 from casemate.model.loopback import is_loopback
 from casemate.package_index.errors import PackagePolicyError
+from casemate.package_index.lending import Lend, login_of, nobody_lends
 from casemate.package_index.policy import Policy
 from casemate.package_index.upstream import Login, origin_of
 
@@ -29,13 +30,17 @@ class Index(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def indexes_of(
-    options: Iterable[str], policy: Policy, environ: Mapping[str, str]
+    options: Iterable[str],
+    policy: Policy,
+    environ: Mapping[str, str],
+    lend: Lend = nobody_lends,
 ) -> tuple[tuple[Index, ...], dict[str, Login]]:
     """Return the indexes of a project, and logins by origin.
 
     `options` are lines of a requirements file. Without any that names a default, that of the
     environment is taken, or PyPI; with `--no-index` there are none but pages of files
-    (`--find-links`). Raises PackagePolicyError.
+    (`--find-links`). A login that is a secret is asked of `lend`, unless the environment has one.
+    Raises PackagePolicyError, and what `lend` does.
     """
     found: dict[str, Index] = {}
     logins: dict[str, Login] = {}
@@ -62,6 +67,9 @@ def indexes_of(
             continue
         found[plain] = Index(name=name or plain, url=plain, page=page)
         login = _from_environment(name, environ) or login
+        if login is None and name and (secret := policy.index[name].secret):
+            _protected(plain)  # before anybody is asked for it
+            login = login_of(name, plain, secret, lend)
         if login is not None:
             logins[_protected(plain)] = login
     return tuple(found.values()), logins

@@ -17,6 +17,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 from casemate.model.decoding import decodable
+from casemate.model.vault import INDEX_PREFIX, is_for_index
 from casemate.package_index import limits
 from casemate.package_index.errors import PackagePolicyError
 
@@ -61,6 +62,8 @@ class IndexSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     url: str
     packages: tuple[str, ...] = ()
+    secret: str = ""
+    """Name of the project's secret with its login; empty: none, or from the environment."""
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -151,6 +154,8 @@ def _problems(policy: Policy, today: date) -> Iterable[str]:
             yield f"{name[:60]!a} is no name of an index; expected lower-case letters, digits, `-`"
         if not settings.url.startswith(("https://", "http://")) or "@" in settings.url:
             yield f"index {name[:60]!a}: expected an http(s) address without credentials"
+        if settings.secret and not is_for_index(settings.secret):
+            yield f"index {name}: the secret of a login is called {INDEX_PREFIX}NAME"
         for pattern in settings.packages:
             if not _PATTERN.fullmatch(pattern):
                 yield f"index {name}: {pattern[:60]!a} is no package name (a `*` may end it)"

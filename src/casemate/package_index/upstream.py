@@ -26,10 +26,12 @@ Taker = Callable[[bytes], None]
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
-    """A user and a password of an index. Neither is ever shown, logged or handed to uv."""
+    """A user and a password of an index, or a token. None is ever shown, logged or given to uv."""
 
     user: str
     password: str
+    bearer: bool = False
+    """The password is a token of RFC 6750, and there is no user."""
 
     def __repr__(self) -> str:
         """Return no value."""
@@ -122,7 +124,11 @@ class Upstream:
             try:
                 login = self._logins.get(origin_of(place))
                 auth = httpx2.BasicAuth(login.user, login.password) if login else None
-                with self._client.stream("GET", place, headers=dict(headers), auth=auth) as answer:
+                sent = dict(headers)
+                if login and login.bearer:
+                    # For this address alone: a redirect to another one goes without.
+                    auth, sent["Authorization"] = None, f"Bearer {login.password}"
+                with self._client.stream("GET", place, headers=sent, auth=auth) as answer:
                     if answer.status_code in _REDIRECTS:
                         place = _redirected(place, answer)
                         continue
@@ -212,7 +218,7 @@ def _check_status(place: str, status: int) -> None:
         raise IndexAnswerError(
             f"{shown(place)} answers {status}: it wants a user and a password, or others.",
             next_step="Set UV_INDEX_NAME_USERNAME and UV_INDEX_NAME_PASSWORD, where NAME is the "
-            "index's name in casemate-packages.toml.",
+            "index's name in casemate-packages.toml, or name there the secret that has them.",
         )
     if status == 429 or status >= 500:
         raise IndexUnavailableError(

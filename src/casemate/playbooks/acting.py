@@ -120,6 +120,9 @@ class Acting:
             raise ConflictError(f"{project}/{name} has no alias {LIVE}.")
         to = await self._control.stable_before(project, name)
         targets = [(one.version, one.weight) for one in alias.targets]
+        if alias.trial is not None:
+            # A share that was to end by itself is not brought back as one that stays.
+            targets = [(alias.trial.back, 100)]
         newest = max(version for version, _ in targets)
         undo = f"casemate promote {project}/{name} {newest}"
         return Prepared(_json({"to": to, "targets": targets}), undo)

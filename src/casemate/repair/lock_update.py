@@ -23,7 +23,7 @@ from casemate.build.resolving import Resolving
 from casemate.build.uv_process import UvSession
 from casemate.build.writing import write_together
 from casemate.model.errors import ConflictError
-from casemate.package_index import Known, pins_of
+from casemate.package_index import Known, Lend, nobody_lends, pins_of
 from casemate.repair.holes import Holes, has
 from casemate.repair.plan import Change, Plan
 from casemate.repair.planning import NoSolutionError, Planner
@@ -57,6 +57,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     known: Known
     holes: Holes
     tell: Callable[[str], None]
+    lend: Lend = nobody_lends
     now: float | None = None
 
     def of(self, name: str, *, newest: bool) -> LockUpdate:
@@ -72,6 +73,7 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
                 cache=self.cache / "uv",
                 environ=self.environ,
                 known=self.known,
+                lend=self.lend,
                 now=self.now,
             )
             given = read_requirements(self.root, name)
@@ -180,6 +182,18 @@ def write(root: Path, updates: Sequence[LockUpdate]) -> list[str]:
             next_step="Make the folder writable.",
         ) from error
     return ordered
+
+
+def taken_back(updates: Sequence[LockUpdate]) -> list[LockUpdate]:
+    """Return what writes the files as they were before updates that were written."""
+    return [
+        msgspec.structs.replace(
+            update,
+            before=dict(update.after),
+            after={name: text for name, text in update.before.items() if text is not None},
+        )
+        for update in updates
+    ]
 
 
 def _present(given: Requirements, root: Path, session: UvSession) -> str:

@@ -84,6 +84,8 @@ Variables = Callable[[str], Awaitable[dict[str, str]]]
 """Gives variables of the environment of a project's functions."""
 Loaded = Callable[[Version, list[str], bool], None]
 """Takes which files of dependencies a version has loaded, and whether a call did."""
+Replaced = Callable[[str, tuple[str, ...], int], None]
+"""Takes a minor version, some files that it runs with and that were replaced, and their number."""
 Require = Callable[[Version], Awaitable[None]]
 """Raises CasemateError if nobody vouches for a version."""
 Narrow = Callable[[Version, tuple[Grant, ...]], tuple[Grant, ...]]
@@ -111,6 +113,7 @@ class SandboxClient:
         on_denied_call: Callable[[Zygote, DeniedCall], None],
         on_filter_kill: Callable[[Zygote, str], None],
         on_loaded: Loaded | None = None,
+        on_replaced: Replaced = lambda *_: None,
         learn: bool = False,
         variables: Variables | None = None,
         narrow: Narrow | None = None,
@@ -125,8 +128,9 @@ class SandboxClient:
         every function finds the proxy, granted or not. `variables` gives what the environment of
         a project's functions holds beside their own, `narrow` what of its grants of egress a
         version has now, `usual` which shapes at sinks are usual of it and whether others are
-        refused. `on_loaded` is told which files of dependencies a version has loaded. `cut` gives
-        which hosts nothing of a version goes to, whatever it is granted.
+        refused. `on_loaded` is told which files of dependencies a version has loaded, `on_replaced`
+        that files of an interpreter were replaced on the host. `cut` gives which hosts nothing of
+        a version goes to, whatever it is granted.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -139,6 +143,7 @@ class SandboxClient:
         self._on_denied_call = on_denied_call
         self.on_filter_kill = on_filter_kill
         self._on_loaded = on_loaded
+        self._on_replaced = on_replaced
         self._learn = learn
         self._variables = variables
         self._narrow = narrow
@@ -387,6 +392,9 @@ class SandboxClient:
             self._on_event(event)
 
     def _on_event(self, event: protocol.Event) -> None:
+        if isinstance(event, protocol.RuntimeReplaced):
+            self._on_replaced(event.python, event.files, event.count)
+            return
         if isinstance(event, protocol.Interpreter):
             self.problems.pop(event.python, None)
             if event.problem:

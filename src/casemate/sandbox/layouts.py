@@ -22,6 +22,8 @@ LAYOUTS = 4
 """Base zygotes that the projects of one interpreter are spread over."""
 LAYOUT_SECONDS = 600.0
 """How long a base zygote takes new zygotes. One that serves goes on until it ends by itself."""
+AGAIN_SECONDS = 10.0
+"""After which another try follows on one that came to nothing."""
 LEAST_SECONDS = 100.0
 """How long at least, however many zygotes ask for another layout than theirs."""
 MOST_AT_ONCE = 8
@@ -52,6 +54,12 @@ class Layout:
         self.used = False
         """Whether a function's zygote was made of it: else nobody can know anything of it."""
         self.retired = False
+        self.outdated = False
+        """Whether what it runs with was replaced on disk: it is to be replaced as well."""
+        self.told: set[ZygoteProcess] = set()
+        """Zygotes of it of which the gateway was told that they are to be replaced."""
+        self.again_at = 0.0
+        """When to try again to replace it."""
         self._tmpfs: dict[int, list[int]] = {}
 
     @property
@@ -139,11 +147,14 @@ class Layouts:
     def renew(self, now: float) -> None:
         """Start what is to replace those that are too old; see `promote`. May raise."""
         for key, layout in list(self._current.items()):
-            old = layout.base.ready and now - layout.base.started_at >= LAYOUT_SECONDS
-            if not old or key in self._next:
+            old = layout.outdated or now - layout.base.started_at >= LAYOUT_SECONDS
+            if not (old and layout.base.ready) or key in self._next or now < layout.again_at:
                 continue
             self._forget_homes(layout)
-            if len(layout.zygotes) > len(layout.blanks) or (key[1] == FIRST and layout.used):
+            serves = len(layout.zygotes) > len(layout.blanks)
+            if serves or (key[1] == FIRST and (layout.used or layout.outdated)):
+                # Whatever it runs with may be in the middle of being replaced.
+                layout.again_at = now + AGAIN_SECONDS
                 self._next[key] = self._start(key)
             elif key[1] != FIRST:
                 self._retire(key)
@@ -162,6 +173,10 @@ class Layouts:
                 return current
             self._next[key] = self._start(key)
         return self._next[key]
+
+    def follows(self, layout: Layout) -> bool:
+        """Tell whether a layout is to take the place of one that is there."""
+        return self._next.get(layout.key) is layout
 
     def promote(self, layout: Layout) -> None:
         """Have new zygotes made of a layout, now that it is ready."""

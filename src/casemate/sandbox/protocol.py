@@ -232,6 +232,24 @@ class Interpreter(msgspec.Struct, tag="interpreter", frozen=True):
     problem: str
 
 
+class Outdated(msgspec.Struct, tag="outdated", frozen=True):
+    """What a zygote runs with was replaced on disk: have another take its place."""
+
+    z: int
+
+
+class RuntimeReplaced(msgspec.Struct, tag="runtime-replaced", frozen=True):
+    """The host has other files than an interpreter runs with: its zygotes are being replaced."""
+
+    z: int
+    """Of no zygote."""
+    python: str
+    files: tuple[str, ...]
+    """Some of them."""
+    count: int
+    """How many they are."""
+
+
 Event = (
     Opened
     | ZygoteEnded
@@ -243,5 +261,7 @@ Event = (
     | Held
     | Restorer
     | Interpreter
+    | Outdated
+    | RuntimeReplaced
 )
 MAX_PACKET = 16 * 1024

@@ -7,6 +7,7 @@ mount namespace of its own: nothing of this shows outside, and it is gone when t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import stat
@@ -40,11 +41,14 @@ class Staging:
         ours = Path(casemate.runner.__file__).parent.parent
         self.code = {name: str(ours / name) for name in _INSIDE}
         self._staged: dict[str, str] = {}
+        self._entered = False
+        """Whether the stage is in a mount namespace of this process's own."""
         self.devices: str | None = None
         """Folder of the devices of zygotes, None where only the host's own can be had."""
         try:
             if uid is not None and owner is not None:
                 self._enter_own_mount_namespace()
+                self._entered = True
                 self.bundles = str(self._mount_memory(owner))
                 self.devices = self._mount_devices()
             else:
@@ -115,8 +119,12 @@ class Staging:
         return folder
 
     def close(self) -> None:
-        """Remove the folder in memory."""
+        """Remove the folder in memory, and what was bound beside it: this process may go on."""
         shutil.rmtree(self.bundles, ignore_errors=True)
+        if self._entered:
+            self._entered = False
+            with contextlib.suppress(OSError):
+                linux.umount(str(_STAGE), linux.MNT_DETACH)
 
     @staticmethod
     def _enter_own_mount_namespace() -> None:

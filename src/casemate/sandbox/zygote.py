@@ -84,6 +84,8 @@ class Zygote:
             and version.spec.fresh is Fresh.RESTORED
         )
         """Whether its instances may be restored after a call."""
+        self.outdated = False
+        """Whether another is to take its place: what it runs with was replaced on disk."""
         self.memory = 0
         """Bytes that it holds, its part of what it shares; 0 before that is known."""
         self.seconds = 0.0
@@ -231,6 +233,8 @@ class Zygote:
                     instance.exited(0, out_of_memory=False)
             case protocol.ZygoteEnded():
                 self._ended(event.reason)
+            case protocol.Outdated():
+                self.outdated = True
             case protocol.Held():
                 self.memory = event.memory
             case protocol.Opened():

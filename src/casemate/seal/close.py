@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from casemate.metrics import Registry
-from casemate.model.deployment import Version
+from casemate.model.deployment import LIVE, Version
 from casemate.model.function import Logs
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine, Outcome
@@ -190,7 +190,7 @@ class Seal:
         silent = error is None and not wrote
         lines = () if silent else self._lines(finished, record, error)
         version = finished.version
-        self._count(finished, record, lines)
+        self._count(finished, record, lines, by_chance=raw.qualifier in (None, LIVE))
         logs = version.spec.logs if version else Logs()
         if finished.used is None:
             self._redactor.record(record, error, lines, logs)
@@ -211,7 +211,12 @@ class Seal:
         self._redactor.record(record, error, lines, logs)
 
     def _count(
-        self, finished: Finished, record: InvocationRecord, lines: Sequence[LogLine]
+        self,
+        finished: Finished,
+        record: InvocationRecord,
+        lines: Sequence[LogLine],
+        *,
+        by_chance: bool,
     ) -> None:
         figures = self._figures.of(record.project, record.function)
         figures.outcomes[finished.outcome] += 1
@@ -219,6 +224,9 @@ class Seal:
         figures.response_bytes += record.response_bytes
         if finished.ran:
             figures.ran(finished.queued, finished.ran, cold=finished.cold)
+        # Of calls by chance alone: who names a version could decide what becomes of its trial.
+        if figures.versions and by_chance:
+            figures.ended(record.version, finished.outcome, record.status, finished.ran)
         if lines:
             figures.wrote(lines)
         if finished.own:

@@ -1,9 +1,9 @@
 """The port every store adapter implements: what a node has been told to be.
 
-What can be asked are the operations of `casemate.operations`: `deployments` and `accounts`; of
-`functions` ListFunctions and SetAlias; of `grants`, `policies` and `node` those that are the node's
-own, and RemovePolicy. They are values, so that the store need not be in this process; what one
-backend alone has, such as copies of its files and their key, is not of the port.
+What can be asked are the operations of `casemate.operations`: `deployments`, `accounts` and
+`trials`; of `functions` ListFunctions and SetAlias; of `grants`, `policies` and `node` those that
+are the node's own, and RemovePolicy. They are values, so that the store need not be in this
+process; what one backend alone has, such as copies of its files and their key, is not of the port.
 """
 
 from __future__ import annotations

@@ -17,11 +17,13 @@ from casemate.sandbox.layouts import FIRST, MAX_WAITING, Key, Layout, Layouts
 from casemate.sandbox.staging import Staging
 from casemate.sandbox.zygote_process import ZygoteProcess, ZygoteViolationError
 from casemate.supervisor.inbox import GatewayViolationError
+from casemate.supervisor.mapped_files import Changed, MappedFiles
 from casemate.supervisor.outbox import Outbox
 from casemate.supervisor.zygotes import TMPFS_BATCH, Zygotes
 
 _END_SECONDS = 0.05
 """How long after its socket a base zygote's process may end."""
+_FILES_SHOWN, _PATH_SHOWN = 5, 200
 
 
 class Bases:
@@ -52,6 +54,7 @@ class Bases:
         self._report = report
         self._layouts = Layouts(self._start_layout)
         self._short_of_blanks: deque[Layout] = deque()
+        self._mapped = MappedFiles()
 
     @property
     def short_of_blanks(self) -> bool:
@@ -186,6 +189,8 @@ class Bases:
             if layout.key[1] == FIRST and not layout.retired:
                 self._tell_interpreter(layout.minor, "its base zygote ended")
                 self.ask(layout.minor)
+        self._outdate(self._mapped.look(self._layouts, now))
+        self._roll_next()
         try:
             self._layouts.renew(now)
         except (OSError, CasemateError) as error:
@@ -195,6 +200,34 @@ class Bases:
                 self._forget_blanks(layout)
         for layout in self._layouts.unused():
             self.drop(layout, "it is replaced")
+
+    def _outdate(self, found: list[Changed]) -> None:
+        """Have base zygotes replaced, and then what was forked from them; say why."""
+        replaced: dict[str, set[str]] = {}
+        for layout, files in found:
+            layout.outdated = True
+            replaced.setdefault(layout.minor, set()).update(files)
+        for minor, files in replaced.items():
+            some = tuple(path[:_PATH_SHOWN] for path in sorted(files)[:_FILES_SHOWN])
+            more = f" and {len(files) - len(some)} more" if len(files) > len(some) else ""
+            self._report(
+                f"Python {minor} runs with files that were replaced: {', '.join(some)}{more}; "
+                "zygotes are replaced one after the other"
+            )
+            if self._outbox.connected:
+                self._outbox.tell(protocol.RuntimeReplaced(0, minor, some, len(files)))
+
+    def _roll_next(self) -> None:
+        """Tell the gateway of one zygote that another is to take its place, if there is one."""
+        for layout in self._layouts:
+            if not (layout.outdated and layout.retired):
+                continue
+            for zygote in layout.zygotes - layout.told:
+                layout.told.add(zygote)
+                number = self._zygotes.number_of(zygote)
+                if number is not None and self._outbox.connected:
+                    self._outbox.tell(protocol.Outdated(number))
+                    return
 
     def refuse_all(self, reason: str) -> None:
         """Let go of all that wait; nobody is there to be told."""
@@ -234,8 +267,10 @@ class Bases:
             self._finish(layout)
         except (OSError, CasemateError) as error:
             self._report(f"a base zygote of Python {layout.minor} did not start: {error}")
+            # What it was to take the place of serves on.
+            alone = not self._layouts.follows(layout)
             self.drop(layout, f"cannot be started: {error}")
-            if layout.key[1] == FIRST:
+            if layout.key[1] == FIRST and alone:
                 self._tell_interpreter(layout.minor, f"it cannot be prepared: {error}")
             return
         if layout.key[1] == FIRST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import msgspec
 from casemate.child.heartbeat import Pulse
 from casemate.model.processes import GatewayConfig
 
-_MODULE = "casemate.gateway.process"
+_BOUND, _MODULE = "casemate.child.bound", "casemate.gateway.process"
 _END_SECONDS = 5.0
 
 
@@ -45,7 +46,10 @@ class GatewayProcess:
     def start(self, config: GatewayConfig, descriptors: Sequence[int]) -> None:
         """Start one that inherits these. Raises OSError."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", _MODULE, msgspec.json.encode(config).decode()],
+            [
+                *(sys.executable, "-m", _BOUND, str(os.getpid())),
+                *(_MODULE, msgspec.json.encode(config).decode()),
+            ],
             pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             # Signals of the terminal reach the supervisor alone, which passes them on.

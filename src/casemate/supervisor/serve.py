@@ -32,6 +32,7 @@ from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.staging import Staging
 from casemate.sources.start import SourcesStarter
 from casemate.supervisor.gateway import GatewayProcess
+from casemate.supervisor.handover import Handover
 from casemate.supervisor.host import (
     host_memory,
     listen,
@@ -59,7 +60,7 @@ from casemate.supervisor.watchdog import Watchdog
 class Node:
     """One run of `casemate serve`."""
 
-    def __init__(self, options: ServeOptions) -> None:
+    def __init__(self, options: ServeOptions, handover: Handover) -> None:
         """Check the host and make the supervisor. Raises ProtectionMissingError."""
         require_host()
         require_losses(options.accepted_losses)
@@ -71,6 +72,7 @@ class Node:
                 "before it all the same"
             )
         self._options = options
+        self._handover = handover
         self._resting_memory = options.resting_memory or resting_memory(self._memory)
         report(f"functions at rest may hold {self._resting_memory >> 20} MB of memory together")
         self._systemd = Systemd()
@@ -82,7 +84,7 @@ class Node:
         uids = (GATEWAY_UID, VAULT_UID, RECORDER_UID, MONITOR_UID)
         self._folders.make(*(uids if self._root else (None, None, None, None)))
         self._interpreters = offered_interpreters(options.pythons)
-        self._listener = listen(options.host, options.port)
+        self._listener = handover.listener() or listen(options.host, options.port)
         self._tls = require_tls(self._listener, options)
         sandbox_uid = SANDBOX_UID if self._root else None
         name = hashlib.sha256(str(self._folders.data).encode()).hexdigest()[:16]
@@ -211,8 +213,12 @@ class Node:
         """Do what is to be done several times a second: see who hangs, tell that we do not."""
         self._watchdog.look()
         self._systemd.works()
+        self._handover.look(
+            self._listener, self._vault.key_problem, self._stop, serving=self._served
+        )
         if not self._served and self._gateway.served:
             self._served = True
+            self._handover.served()
             self._systemd.tell("READY=1\nSTATUS=Serving")
 
     def _run_gateway(self, first: bool) -> None:
@@ -358,7 +364,11 @@ class Node:
         if number == signal.SIGINT:
             report("running calls are finished first, for up to 30 s; Ctrl-C again ends at once")
         self._stopping = True
-        self._systemd.tell("STOPPING=1")
+        if number:
+            self._handover.cancel()
+        # One that hands over goes on, for whoever manages the service.
+        if not self._handover.due:
+            self._systemd.tell("STOPPING=1")
         if self._gateway.lives:
             # While a copy of it is open clients are let in that nobody would answer any more.
             self._listener.close()
@@ -366,9 +376,24 @@ class Node:
 
 
 def serve(options: ServeOptions) -> None:
-    """Run a node until it is told to stop. Raises CasemateError if it cannot start."""
+    """Run a node until it is told to stop. Raises CasemateError if it cannot start.
+
+    Does not return if it is handed over to another version.
+    """
+    handover = Handover(options.data)
     try:
-        node = Node(options)
+        _run(handover.options(options), handover)
+    except CasemateError as error:
+        handover.go_back(error)
+        raise
+    finally:
+        handover.go_on()
+        handover.close()
+
+
+def _run(options: ServeOptions, handover: Handover) -> None:
+    try:
+        node = Node(options, handover)
     except OSError as error:
         raise CasemateError(
             f"The node cannot be set up: {error}", next_step="run casemate doctor"

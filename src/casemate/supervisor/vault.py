@@ -89,13 +89,17 @@ class NodeVault:
 
     def require_key_again(self) -> None:
         """Raise UnavailableError if the master key cannot be read once more."""
-        source = self._master_key or "file:"
-        if not source.startswith(("file:", "passphrase-file:", "command:")):
+        if problem := self.key_problem():
             raise UnavailableError(
-                f"The vault has ended, and a master key from {source.partition(':')[0]} can be "
-                "read only once.",
-                next_step="start the node again",
+                f"The vault has ended, and {problem}.", next_step="start the node again"
             )
+
+    def key_problem(self) -> str:
+        """Return why the master key cannot be read once more, an empty text if it can."""
+        source = self._master_key or "file:"
+        if source.startswith(("file:", "passphrase-file:", "command:")):
+            return ""
+        return f"a master key from {source.partition(':')[0]} can be read only once"
 
     def _open(self, *, restart: bool = False) -> VaultProcess:
         source = self._master_key or default_master_key(self._folders.data)

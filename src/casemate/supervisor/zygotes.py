@@ -79,6 +79,10 @@ class Zygotes:
         zygote = self._open.get(number)
         return None if zygote is None else self._layout_of.get(zygote)
 
+    def number_of(self, zygote: ZygoteProcess) -> int | None:
+        """Return the gateway's number of a zygote, None if that knows nothing of it."""
+        return self._numbers.get(zygote)
+
     def is_heard(self, zygote: ZygoteProcess) -> bool:
         """Tell whether what it sends is to be read.
 

@@ -84,6 +84,11 @@ class VaultClient(Asking):
         _require_at_most("value", value, MAX_VALUE_BYTES)
         return await self._ask(bool, protocol.VerifyEqual, project, secret, value)
 
+    async def lend_secret(self, project: str, name: str, public_key: bytes) -> bytes:
+        """See `Vault.lend_secret`."""
+        _require_at_most("public key", public_key, protocol.MAX_PUBLIC_KEY_BYTES)
+        return await self._ask(bytes, protocol.LendSecret, project, name, public_key)
+
     async def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
         """See `Vault.secrets`."""
         return await self._ask(tuple[SecretInfo, ...], protocol.ListSecrets, project)

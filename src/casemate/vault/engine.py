@@ -15,7 +15,14 @@ from casemate.model.decoding import decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN
-from casemate.model.vault import MAX_AT_ONCE, SecretInfo, SecretVersion, VaultStatus
+from casemate.model.vault import (
+    INDEX_PREFIX,
+    MAX_AT_ONCE,
+    SecretInfo,
+    SecretVersion,
+    VaultStatus,
+    is_for_index,
+)
 from casemate.vault import envelope
 from casemate.vault.data_keys import DataKeys
 from casemate.vault.envelope import context
@@ -37,7 +44,7 @@ from casemate.vault.journal_key import JournalSigning
 from casemate.vault.open_state import MasterKey, OpenState, stored_header
 from casemate.vault.protocol import MAX_WRAPPED_VALUE
 from casemate.vault.redaction import Redactor
-from casemate.vault.sealed import seal
+from casemate.vault.sealed import lent_info, seal
 from casemate.vault.secret_values import SecretValues
 from casemate.vault.signing import SigningKeys
 from casemate.vault.sources import KeyParameters, KeySource
@@ -202,6 +209,16 @@ class VaultEngine:
         """See `Vault.verify_equal`."""
         _version, kept = self._secrets.reading(project, secret, None)
         return is_equal(kept(), value)
+
+    def lend_secret(self, project: str, name: str, public_key: bytes) -> bytes:
+        """See `Vault.lend_secret`."""
+        if not is_for_index(name):
+            raise VaultInputError(
+                f"The secret {project}/{name} is lent to nobody: only functions get it.",
+                next_step=f"call the login of a package index {INDEX_PREFIX}NAME",
+            )
+        _version, kept = self._secrets.reading(project, name, None)
+        return seal(public_key, lent_info(project, name), kept())
 
     def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
         """See `Vault.secrets`."""

@@ -118,6 +118,14 @@ class Vault(Protocol):
         """
         ...
 
+    async def lend_secret(self, project: str, name: str, public_key: bytes) -> bytes:
+        """Return the newest version of the login of a package index, sealed to a public key.
+
+        `casemate.vault.sealed.open_lent` opens it. VaultInputError for any other secret: what is
+        for functions goes to nobody else.
+        """
+        ...
+
     async def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
         """Return what secrets there are, sorted by project and name."""
         ...

@@ -24,6 +24,7 @@ ASKING = Bounds(frame=MAX_FRAME, unsent=80 * 1024 * 1024)
 ANSWERING = Bounds(frame=MAX_FRAME, unsent=32 * 1024 * 1024, pauses=True)
 MAX_WRAPPED_VALUE = 64 * 1024
 MAX_CLAIMS_BYTES = 16 * 1024
+MAX_PUBLIC_KEY_BYTES = 4096
 MAX_TO_SIGN = 256 * 1024
 
 Name = Annotated[str, msgspec.Meta(max_length=63)]
@@ -182,6 +183,14 @@ class VerifyEqual(Message, frozen=True, tag=21):
     value: Annotated[bytes, msgspec.Meta(max_length=MAX_VALUE_BYTES)]
 
 
+class LendSecret(Message, frozen=True, tag=28):
+    """`Vault.lend_secret`."""
+
+    project: Name
+    name: Name
+    public_key: Annotated[bytes, msgspec.Meta(max_length=MAX_PUBLIC_KEY_BYTES)]
+
+
 class GetJournalKey(Message, frozen=True, tag=23):
     """`RecorderVault.journal_key`."""
 
@@ -231,6 +240,7 @@ Request = (
     | ExportFile
     | VerifyHmac
     | VerifyEqual
+    | LendSecret
     | GetJournalKey
     | SignHead
     | AreRecordsKept

@@ -113,3 +113,13 @@ def seal_value(public_key: bytes, project: str, name: str, value: bytes) -> byte
     """Seal a secret's value (6 bytes to 64 KiB) for one name. Raises VaultInputError."""
     check_value(value)
     return seal(public_key, secret_info(project, name), value)
+
+
+def lent_info(project: str, name: str) -> bytes:
+    """Return what a lent secret is bound to: it cannot be kept again as one that was set."""
+    return context("lent secret", project, name)
+
+
+def open_lent(private_key: bytes, project: str, name: str, sealed: bytes) -> bytes:
+    """Return the value of a secret that the vault has lent to this key. Raises VaultInputError."""
+    return unseal(private_key, lent_info(project, name), sealed)

@@ -60,6 +60,7 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.AreRecordsKept: lambda v, r: v.records_kept(),
     protocol.KeepRecords: lambda v, r: v.keep_records(),
     protocol.SignHmac: lambda v, r: v.sign_hmac(r.project, r.secret, r.message),
+    protocol.LendSecret: lambda v, r: v.lend_secret(r.project, r.name, r.public_key),
     protocol.VerifyEqual: lambda v, r: v.verify_equal(r.project, r.secret, r.value),
 }
 

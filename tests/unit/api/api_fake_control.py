@@ -23,6 +23,8 @@ from casemate.model.deployment import (
     AliasTarget,
     DeployedFunction,
     Quarantine,
+    Trial,
+    TrialTerms,
     Version,
 )
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
@@ -62,6 +64,7 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 from casemate.operations.traces import FindTrace
+from casemate.operations.trials import EndTrial, StartTrial
 from casemate.operations.usage import ReadUsage
 from casemate.policy import CedarPolicy, parse_binding
 from support.facts import stream
@@ -241,7 +244,9 @@ class FakeControl:
         self._point(project, function, LIVE, (AliasTarget(version=version.number, weight=100),))
         return version
 
-    async def deploy_all(self, wanted, *, approve: bool, by: Actor) -> tuple[Version, ...]:
+    async def deploy_all(
+        self, wanted, *, approve: bool, trial=None, by: Actor
+    ) -> tuple[Version, ...]:
         before = dict(self.deployed)
         versions = []
         for one in wanted:
@@ -251,13 +256,56 @@ class FakeControl:
                 self.deployed = before
                 error.about = f"{one.project}/{one.function}"
                 raise
+            if trial is not None:
+                live = self.history[one.project, one.function][-2][0].version
+                self._share(one.project, one.function, live, versions[-1].number, trial)
         return tuple(versions)
 
+    def _share(
+        self, project: str, function: str, back: int, number: int, terms: TrialTerms
+    ) -> Alias:
+        targets = (
+            AliasTarget(version=back, weight=100 - terms.weight),
+            AliasTarget(version=number, weight=terms.weight),
+        )
+        trial = Trial(version=number, back=back, until=2_000_000_000.0)
+        return self._point(project, function, LIVE, targets, trial)
+
+    async def start_trial(self, operation: StartTrial, *, by: Actor) -> Alias:
+        project, name = operation.project, operation.function
+        found = await self.function(project, name)
+        if operation.version not in {version.number for version in found.versions}:
+            raise NotFoundError(f"{project}/{name} has no version {operation.version}.")
+        (live,) = (alias for alias in found.aliases if alias.name == LIVE)
+        back = live.targets[0].version
+        return self._share(project, name, back, operation.version, operation.terms)
+
+    async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
+        project, name = operation.project, operation.function
+        (live,) = (
+            alias for alias in (await self.function(project, name)).aliases if alias.name == LIVE
+        )
+        trial = live.trial
+        if trial is None or live.changed_at != operation.since:
+            raise ConflictError("The trial is over.")
+        number = trial.version if operation.promote else trial.back
+        return self._point(project, name, LIVE, (AliasTarget(version=number, weight=100),))
+
     def _point(
-        self, project: str, function: str, name: str, targets: tuple[AliasTarget, ...]
+        self,
+        project: str,
+        function: str,
+        name: str,
+        targets: tuple[AliasTarget, ...],
+        trial: Trial | None = None,
     ) -> Alias:
         alias = Alias(
-            project=project, function=function, name=name, targets=targets, changed_at=2.0
+            project=project,
+            function=function,
+            name=name,
+            targets=targets,
+            changed_at=2.0,
+            trial=trial,
         )
         old = self.deployed[project, function]
         kept = tuple(a for a in old.aliases if a.name != name)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from casemate.audit import limits
+from casemate.audit import limits, past
 from casemate.audit.finding import Severity
 from casemate.audit.reference import rules_page
 from casemate.audit.rules.all import RULES
@@ -39,6 +39,10 @@ def test_their_number_is_told_rightly() -> None:
         f"values that resolving a template makes | {limits.MAX_EXPANSION:,}",
         f"nested templates | {limits.MAX_NESTED_TEMPLATES}",
         f"findings | {limits.MAX_FINDINGS:,}",
+        f"commits that are searched | {past.MAX_COMMITS:,}",
+        f"versions of files in them | {past.MAX_HISTORY_FILES:,}",
+        f"texts of these | {past.MAX_HISTORY_BYTES // limits.MIB} MiB, "
+        f"{past.MAX_HISTORY_SECONDS:g} s",
         *(f"{severity.value}" for severity in Severity),
     ],
 )

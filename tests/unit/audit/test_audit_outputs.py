@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import jsonschema_rs
+import msgspec
 import pytest
 
 from casemate.audit import outputs
@@ -312,8 +315,8 @@ def test_every_rule_can_be_told_in_every_form(rule: object) -> None:
         assert rule.id in form(made)  # type: ignore[attr-defined, operator]
 
 
-def test_sarif_of_a_node_is_as_the_standard_asks() -> None:
-    told = NodeAuditReport(
+def node_told() -> NodeAuditReport:
+    return NodeAuditReport(
         at=1.0,
         score=60,
         counts={},
@@ -327,8 +330,29 @@ def test_sarif_of_a_node_is_as_the_standard_asks() -> None:
             ),
         ),
     )
-    document = json.loads(outputs.sarif_of(report_of(told, "http://node")))
+
+
+def test_sarif_of_a_node_is_as_the_standard_asks() -> None:
+    document = json.loads(outputs.sarif_of(report_of(node_told(), "http://node")))
     jsonschema_rs.validator_for(SARIF).validate(document)
     [run] = document["runs"]
     [result] = run["results"]
     assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "NODE-005"
+
+
+@pytest.mark.skipif(
+    "CASEMATE_SARIF_SCHEMA" not in os.environ,
+    reason="the schema of OASIS is not part of this repository: name its file",
+)
+@pytest.mark.parametrize("hostile", [False, True])
+def test_sarif_is_valid_by_the_schema_of_oasis(hostile: bool) -> None:
+    schema = json.loads(Path(os.environ["CASEMATE_SARIF_SCHEMA"]).read_text())
+    assert "sarif-schema-2.1.0" in schema["id"]
+    valid = jsonschema_rs.validator_for(schema, validate_formats=True)
+    every = [report(finding(rule.id)) for rule in RULES]  # type: ignore[attr-defined]
+    for each in (EVERYTHING, report_of(node_told(), "http://node"), *every):
+        if hostile:
+            place = Place(f"../{HOSTILE}\n%\udcff", 0, 0)
+            odd = msgspec.structs.replace(each.findings[0], place=place, text=HOSTILE)
+            each = msgspec.structs.replace(each, findings=(odd, *each.findings))
+        valid.validate(json.loads(outputs.sarif_of(each)))

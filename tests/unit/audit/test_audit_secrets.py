@@ -71,6 +71,7 @@ def test_what_is_a_secret_is_found(text: str, kind: str) -> None:
         "uuid = '123e4567-e89b-12d3-a456-426614174000'",
         "self.password_hasher = 'django.contrib.auth.hashers.Argon2'",
         "pwd = process.env.PWD || 'nothing-here'",
+        "'AWS::ApiGateway::ApiKey': '48205d4ffd7feba3'",
         "const secretManager = new SecretsManagerClient({ region: 'eu-west-1' })",
     ],
 )

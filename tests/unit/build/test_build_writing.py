@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 from collections.abc import Callable
@@ -81,3 +82,38 @@ def test_a_link_is_replaced_and_not_followed(tmp_path: Path) -> None:
     write_together({tmp_path / "lock": "new"}, like=tmp_path)
     assert not (tmp_path / "lock").is_symlink()
     assert (tmp_path / "outside").read_text() == "keep"
+
+
+def test_what_a_killed_writer_has_left_goes_with_the_next_one(tmp_path: Path) -> None:
+    for name in NAMES:
+        (tmp_path / name).write_text("old")
+    assert not killed_at(2, tmp_path)
+    left = list(tmp_path.glob(".casemate-new-*"))
+    assert left
+    write_together({tmp_path / "a": "new"}, like=tmp_path / "a")
+    assert list(tmp_path.glob(".casemate-new-*")) == left  # may be about to be locked
+    for path in left:
+        os.utime(path, (1.0, 1.0))
+    write_together({tmp_path / "a": "newer"}, like=tmp_path / "a")
+    assert {path.name for path in tmp_path.iterdir()} == set(NAMES)
+
+
+def test_what_somebody_writes_and_what_is_not_ours_stays(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    kept = tmp_path / "outside/kept"
+    kept.write_text("keep")
+    held = tmp_path / ".casemate-new-aaaaaaaa"
+    mine = [tmp_path / name for name in (".casemate-new-notes.txt", ".casemate-packages")]
+    for path in (held, *mine):
+        path.write_text("keep")
+        os.utime(path, (1.0, 1.0))
+    os.utime(kept, (1.0, 1.0))
+    (tmp_path / ".casemate-new-bbbbbbbb").symlink_to(kept)
+    os.mkfifo(tmp_path / ".casemate-new-cccccccc")
+    with held.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        write_together({tmp_path / "a": "new"}, like=tmp_path)
+    assert held.exists() and all(path.exists() for path in mine)
+    assert kept.read_text() == "keep" and (tmp_path / ".casemate-new-bbbbbbbb").is_symlink()
+    assert (tmp_path / ".casemate-new-cccccccc").exists()
+    assert (tmp_path / "a").read_text() == "new"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,63 @@ def test_privileges_are_printed_function_by_function(cli, home: Path) -> None:
     assert "needs      sqs:SendMessage q" in out
     assert "needless   sqs:PurgeQueue on *" in out
     assert '"Action": [' in out
+
+
+@pytest.fixture
+def victim(app: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file elsewhere, to which a link beside the application leads."""
+    victim = tmp_path_factory.mktemp("elsewhere") / "victim"
+    victim.write_text("mine")
+    (app / "link").symlink_to(victim)
+    return victim
+
+
+@pytest.mark.parametrize("option", ["--out", "--write-baseline"])
+@pytest.mark.parametrize("absolute", [False, True])
+def test_no_link_is_written_through(
+    cli, app: Path, victim: Path, option: str, absolute: bool
+) -> None:
+    result = cli("audit", ".", option, str(app / "link") if absolute else "link")
+    assert result.code == 1
+    assert "symbolic link" in result.err
+    assert victim.read_text() == "mine"
+
+
+def test_a_fix_writes_through_no_link_that_came_meanwhile(
+    cli, app: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import casemate.audit
+
+    (app / "src/app.py").write_text("import yaml\n\ndef handler(e, c):\n    yaml.load(e['a'])\n")
+    found = casemate.audit.changes_for
+
+    def meanwhile(*arguments: object) -> object:
+        changes = found(*arguments)  # type: ignore[arg-type]
+        for change in changes:
+            (app / change.file).unlink()
+            (app / change.file).symlink_to(victim)
+        return changes
+
+    monkeypatch.setattr(casemate.audit, "changes_for", meanwhile)
+    result = cli("audit", ".", "--fix")
+    assert (result.code, "symbolic link" in result.err) == (1, True)
+    assert victim.read_text() == "mine"
+
+
+def test_the_history_is_searched_unless_no_commits_are_asked_for(cli, app: Path) -> None:
+    def git(*arguments: str) -> None:
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+        subprocess.run(["git", *who, *arguments], cwd=app, check=True, capture_output=True)
+
+    text = (app / "src/app.py").read_text()
+    (app / "src/app.py").write_text(
+        "T = 'xoxb-" + "263594206564-2343594206574-FGqddMF8t08v8N7Oq4i57vs1'\n" + text
+    )
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "a")
+    (app / "src/app.py").write_text(text)
+    git("commit", "-qam", "b")
+    assert "SEC-011" in cli("audit", ".").out
+    assert "SEC-011" not in cli("audit", ".", "--commits", "0").out
+    assert "SEC-011" not in cli("audit", ".", "--since", "HEAD").out

@@ -13,6 +13,7 @@ import typer
 from casemate.cli import operation_command
 from casemate.cli.client import PREFIX
 from casemate.cli.commands import can, policy
+from casemate.cli.errors import CommandError
 from casemate.operations.declaration import Operation
 from casemate.operations.form import form_of
 from casemate.policy import SCHEMA, PolicyError
@@ -164,6 +165,52 @@ def test_put_checks_before_it_sends(folder: Path, client: FakeClient, capsys) ->
     with pytest.raises(PolicyError, match=r"deployer\.cedar:1"):
         run(policy.app, "put", "deployer", "deployer.cedar")
     assert len(client.asked) == 1
+
+
+WIDER = ROLE.replace(
+    'action == Casemate::Action::"function:deploy"',
+    'action in [Casemate::Action::"function:deploy", Casemate::Action::"grant:approve"]',
+)
+
+
+@pytest.fixture
+def stored(client: FakeClient) -> FakeClient:
+    """A node with one policy file."""
+    client.answers["/api/v1/policies"] = {"revision": 2, "roles": [], "files": [FILE]}
+    client.answers["/api/v1/policies/deployer"] = {**FILE, "text": ROLE}
+    return client
+
+
+def test_diff_of_files_shows_a_request(folder: Path, client: FakeClient, capsys) -> None:
+    (folder / "new.cedar").write_text(WIDER)
+    assert run(policy.app, "diff", "new.cedar", "--before", "deployer.cedar") == 1
+    assert "with deployer may grant:approve on" in capsys.readouterr().out
+    assert run(policy.app, "diff", "new.cedar", "--before", "deployer.cedar", "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["widens"] and found["permitted"][0]["action"] == "grant:approve"
+    assert run(policy.app, "diff", "deployer.cedar", "--before", "new.cedar") == 0
+    assert "Nothing becomes permitted that is not." in capsys.readouterr().out
+    assert client.asked == []
+
+
+def test_diff_with_the_node_replaces_the_file_of_that_name(
+    folder: Path, stored: FakeClient, capsys
+) -> None:
+    assert run(policy.app, "diff", "deployer.cedar") == 0
+    (folder / "deployer.cedar").write_text(WIDER)
+    assert run(policy.app, "diff", "deployer.cedar") == 1
+    assert "may grant:approve" in capsys.readouterr().out
+
+
+def test_put_without_wider_sends_nothing_that_permits_more(
+    folder: Path, stored: FakeClient
+) -> None:
+    (folder / "wide.cedar").write_text(WIDER)
+    with pytest.raises(CommandError, match=r"would permit what is not permitted: .*grant:approve"):
+        run(policy.app, "put", "deployer", "wide.cedar", "--no-wider")
+    assert "PUT" not in [method for method, *_ in stored.asked]
+    assert run(policy.app, "put", "deployer", "deployer.cedar", "--no-wider") == 0
+    assert [method for method, *_ in stored.asked][-1] == "PUT"
 
 
 def test_rm(client: FakeClient) -> None:

@@ -72,6 +72,9 @@ def supported(monkeypatch) -> list[Standing]:
         Standing(name="restart", state=State.SOON, detail="it waits", next_step="reboot"),
     ]
     monkeypatch.setattr("casemate.host_support.standing.support", lambda today: told)
+    # Holes of what this host has: its own tests are in tests/unit/maintenance.
+    holes = "casemate.maintenance.own_components.component_standings"
+    monkeypatch.setattr(holes, lambda today: [])
     return told
 
 
@@ -85,6 +88,15 @@ def test_doctor_tells_of_support_and_does_not_fail_for_it(cli, monkeypatch) -> N
     shown = cli("doctor").out
     assert "5.10 until 2026-12-31" in shown
     assert "Next, for restart: reboot" in shown
+
+
+def test_doctor_tells_known_holes_and_does_not_fail_for_them(cli, monkeypatch) -> None:
+    hole = Standing(name="holes of OpenSSL in x", state=State.ENDED, detail="3.6.0 has 37")
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", list)
+    holes = "casemate.maintenance.own_components.component_standings"
+    monkeypatch.setattr(holes, lambda today: [hole])
+    result = cli("doctor")
+    assert result.code == 0 and "3.6.0 has 37" in result.out
 
 
 @pytest.mark.parametrize("holds", [True, False])

@@ -120,6 +120,7 @@ class FakeZygote:
         self.version = version
         self.alive = True
         self.closing = False
+        self.outdated = False
         self.forks = 0
         self.restorable = sandbox.restores
         self.instances: dict[int, FakeInstance] = {}

@@ -383,7 +383,7 @@ def test_when_the_newest_ends_the_other_serves() -> None:
 
 
 def in_use(**fields: Any) -> InUse:
-    return InUse(SimpleNamespace(forks=fields.pop("forks", 0)), 0.0, **fields)  # type: ignore[arg-type]
+    return InUse(SimpleNamespace(forks=fields.pop("forks", 0), outdated=False), 0.0, **fields)  # type: ignore[arg-type]
 
 
 def test_when_one_is_due() -> None:
@@ -425,3 +425,35 @@ def test_projects_take_turns_after_those_that_a_call_would_wait_for() -> None:
     many = [pool("many") for _ in range(3)]
     few, cold = pool("few"), pool("many", has_zygote=False)
     assert _in_order([*many, few, cold]) == [cold, many[0], few, *many[1:]]
+
+
+def test_one_that_runs_with_what_was_replaced_is_replaced_at_once() -> None:
+    zygote = SimpleNamespace(forks=0, outdated=False)
+    used = InUse(zygote, opened_at=0.0)  # type: ignore[arg-type]
+    assert not used.is_due(1.0, in_turns=False)
+    zygote.outdated = True
+    assert used.is_due(1.0, in_turns=False)
+    assert not used.is_overdue(1.0 + 2 * GRACE_SECONDS - 1), "it serves until another one does"
+    assert not used.is_overdue(UNCALLED_SECONDS - 1)
+
+
+def test_all_that_run_with_what_was_replaced_go_and_no_call_waits_or_is_lost() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        node = node_of(loop, restores=True)
+        loads = [Load(node, version_of(name=name)) for name in ("a", "b", "c")]
+        for load in loads:
+            load.start(2, pause=0.2)
+        await asyncio.sleep(5.0)
+        before = list(node.sandbox.zygotes)
+        warm = [len(load.waited) for load in loads]
+        for zygote in before:
+            zygote.outdated = True
+        await asyncio.sleep(OVERLAP_SECONDS + 30.0)
+        for load, since in zip(loads, warm, strict=True):
+            await load.stop()
+            assert max(load.waited[since:]) <= FORK_SECONDS
+        assert not any(zygote.alive for zygote in before)
+        assert [z.alive for z in node.sandbox.zygotes[len(before) :]] == [True] * len(before)
+        node.dispatcher.close()
+
+    run(scenario)

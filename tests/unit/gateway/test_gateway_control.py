@@ -23,7 +23,7 @@ from casemate.gateway.control import NodeControl
 from casemate.model.bundle import BundleManifest, LockedPackage
 from casemate.model.caps import Caps
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.deployment import LIVE, AliasTarget, NewVersion, Version
+from casemate.model.deployment import LIVE, AliasTarget, NewVersion, TrialTerms, Version
 from casemate.model.errors import (
     CasemateError,
     ConflictError,
@@ -52,6 +52,7 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 from casemate.operations.resources import EnsureResources
+from casemate.operations.trials import StartTrial
 from casemate.recorder.denials import DenialRecorder
 from casemate.restrictions import Restrictions
 from casemate.sandbox.client import ImportFailedError
@@ -1271,6 +1272,12 @@ def test_aliases_that_are_frozen_are_moved_by_nothing(on_node: OnNode) -> None:
             node.control.set_alias(msgspec.structs.replace(to_first, name="canary"), by=ADA),
             node.control.remove("t", "f", by=ADA),
             node.control.remove_version("t", "f", 1, by=ADA),
+            node.control.start_trial(
+                StartTrial(
+                    project="t", function="f", version=1, terms=TrialTerms(weight=5, seconds=60)
+                ),
+                by=ADA,
+            ),
         ):
             with pytest.raises(ConflictError, match=r"frozen, by .*inc_1"):
                 await change

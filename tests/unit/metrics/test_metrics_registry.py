@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 
 from casemate.metrics import Registry
-from casemate.metrics.registry import MAX_FUNCTIONS, OTHER
+from casemate.metrics.registry import MAX_FUNCTIONS, MAX_TRIED, OTHER
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.facts import FunctionRemoved, GrantUsed
+from casemate.model.facts import AliasMoved, FunctionRemoved, GrantUsed, VersionDeployed
 from casemate.model.invocation import Outcome
 from casemate.model.metrics import LARGEST, MAX_NAMES, Told
 
@@ -96,3 +96,42 @@ def test_own_measurements_add_up() -> None:
     own.add((Told("n", "kg", 1, -1.0, -1.0, -1.0),))
     told = own.told()["n"]
     assert (told.count, told.sum, told.least, told.most, told.unit) == (3, 4.0, -1.0, 3.0, "kg")
+
+
+def moved(function: str, *versions: int, alias: str = "live") -> AliasMoved:
+    targets = tuple((version, 50.0) for version in versions)
+    return AliasMoved(at=1.0, project="p", function=function, alias=alias, targets=targets)
+
+
+def sharing(registry: Registry, function: str) -> list[int]:
+    return [one.version for one in registry.of("p", function).told().versions]
+
+
+def test_versions_are_told_apart_while_they_share() -> None:
+    registry = Registry(shared=lambda _, function: (3, 4) if function == "before" else ())
+    assert sharing(registry, "before") == [3, 4]  # known from what is deployed, after a restart
+    registry.note_move(moved("f", 1, 2))
+    assert sharing(registry, "f") == [1, 2]
+    registry.note_move(moved("f", 7, 8, alias="beta"))
+    assert sharing(registry, "f") == [1, 2]
+    registry.note_move(moved("f", *range(1, 17)))
+    assert sharing(registry, "f") == [13, 14, 15, 16]
+    registry.note_move(moved("f", 2))
+    assert sharing(registry, "f") == []
+    registry.note_move(moved("f", 1, 2))
+    registry.note_deploy(
+        VersionDeployed(at=1.0, project="p", function="f", version=3, digest="a" * 64)
+    )
+    assert sharing(registry, "f") == []
+
+
+def test_one_that_is_tried_is_told_apart_whatever_others_there_are() -> None:
+    registry = Registry()
+    for number in range(MAX_FUNCTIONS + 1):
+        registry.of("p", f"f{number}")
+    for number in range(MAX_TRIED + 10):
+        registry.note_move(moved(f"tried{number}", 1, 2))
+    assert sharing(registry, "tried0") == [1, 2]
+    assert len(registry) == MAX_FUNCTIONS + MAX_TRIED
+    assert registry.of("p", f"tried{MAX_TRIED}") is registry.others
+    assert not registry.others.versions

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from casemate.facts import FactStream
-from casemate.model.deployment import Alias, AliasTarget, Quarantine
+from casemate.model.deployment import Alias, AliasTarget, Quarantine, Trial
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import Actor, PlaybookChanged, PlaybookStep
 from casemate.model.level import Level
@@ -31,6 +31,7 @@ class Control:
         self.live: dict[str, tuple[tuple[int, int], ...]] = {}
         self.done: list[str] = []
         self.gone: set[str] = set()
+        self.trial: Trial | None = None
         self.fails: Exception | None = None
 
     async def function(self, project: str, name: str) -> Any:
@@ -43,6 +44,7 @@ class Control:
             name="live",
             targets=tuple(AliasTarget(version=v, weight=w) for v, w in targets),
             changed_at=1.0,
+            trial=self.trial if f"{project}/{name}" not in self.live else None,
         )
         return SimpleNamespace(aliases=(alias,), quarantine=self.held.get(f"{project}/{name}"))
 

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from playbooks_world import ADA, World, finding, noticed
 
 from casemate.model.account import PolicyFile
+from casemate.model.deployment import Trial
 from casemate.model.errors import ConflictError
 from casemate.model.playbook import PlaybookRun, Step
 from casemate.model.principal import Action, Principal, PrincipalKind
@@ -117,6 +118,19 @@ async def test_a_rollback_that_was_cut_short_goes_back_no_further() -> None:
     assert world.control.live["shop/pay"] == ((1, 100),)
     await world.playbooks.undo(run.id, None, "r", ADA)
     assert world.control.live["shop/pay"] == ((2, 90), (1, 10))
+
+
+@running
+async def test_a_trial_that_was_rolled_back_does_not_come_back_as_a_share_that_stays() -> None:
+    world = await World().loaded()
+    world.control.trial = Trial(version=2, back=1, until=time.time() + 60)
+    await world.playbooks.put("escape-tried", put("ports-tried"), ADA)
+    await world.playbooks.put("back", put("mount-tried", "roll-back"), ADA)
+    await world.find(finding(at=time.time() + 1))
+    run = only(world)
+    assert world.control.live["shop/pay"] == ((1, 100),)
+    await world.playbooks.undo(run.id, None, "r", ADA)
+    assert world.control.live["shop/pay"] == ((1, 100),)
 
 
 @running

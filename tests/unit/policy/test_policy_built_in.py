@@ -34,7 +34,8 @@ MAY: dict[str, set[str]] = {
     "developer": {
         *("function:read", "function:deploy", "function:alias", "function:invoke", "grant:read"),
         *("function:invoke-version", "trigger:fire", "advisories:read"),
-        *("secret:list", "secret:write", "queue:read", "token:write", "invocation:status"),
+        *("secret:list", "secret:write", "secret:lend", "queue:read", "token:write"),
+        "invocation:status",
         *("queue:purge", "queue:drop", "table:drop", "bucket:drop"),
         *(RECORDS | DATA | DEAD_LETTERS),
     },

@@ -54,6 +54,7 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.GrantsApproved: {"added": ("bucket:read photos",)},
     facts.GrantUsed: {"grant": "bucket:read photos", "action": "bucket:read", "count": 3},
     facts.RiskAccepted: {"risk": "landlock"},
+    facts.RuntimeReplaced: {"python": "3.12", "files": ("/usr/lib/libssl.so.3",), "count": 1},
     facts.DecoyTouched: {
         "kind": "token",
         "decoy": "shop/token/1",

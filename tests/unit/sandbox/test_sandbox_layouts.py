@@ -14,6 +14,7 @@ from casemate.model.function import Isolation, Trust
 from casemate.model.function import Layout as Kind
 from casemate.sandbox.base_process import START_SECONDS
 from casemate.sandbox.layouts import (
+    AGAIN_SECONDS,
     FIRST,
     LAYOUT_SECONDS,
     LAYOUTS,
@@ -242,3 +243,22 @@ def test_one_that_does_not_become_ready_or_has_ended_is_overdue(made: Made) -> N
     assert made.layouts.overdue() == [layout]
     made.layouts.drop(layout)
     assert list(made.layouts) == []
+
+
+def test_one_that_is_outdated_is_replaced_at_once_and_tried_again_in_time(made: Made) -> None:
+    now = time.monotonic()
+    first = made.ready(("3.13", "0"))
+    made.layouts.renew(now)
+    assert len(made.started) == 1
+    first.outdated = True
+    made.layouts.renew(now)
+    assert len(made.started) == 2, "also the first of an interpreter that nobody has used"
+    [following] = [one for one in made.layouts if one is not first]
+    assert made.layouts.follows(following) and not made.layouts.follows(first)
+    # It does not start, for example as only some of the host's packages are there.
+    made.layouts.drop(following)
+    for _ in range(10):
+        made.layouts.renew(now + 1)
+    assert len(made.started) == 2, "another try does not follow at once"
+    made.layouts.renew(now + AGAIN_SECONDS)
+    assert len(made.started) == 3

@@ -86,3 +86,21 @@ def test_a_delivery_is_among_what_it_waited_for() -> None:
     # A clock that went back makes no time below zero.
     _, store, _ = sealed(Finished(outcome=Outcome.DENIED, raw=raw(sent_at=9.0, received_at=5.0)))
     assert store.records[0][0].spans[0].ms == 0.0
+
+
+def test_versions_that_share_calls_are_counted_by_the_calls_that_chance_gave_them() -> None:
+    registry, store = Registry(), MemoryStore()
+    seal = Seal(store, registry)
+    figures = registry.of("t", "f")
+    figures.share([1, 2])
+    for qualifier in (None, "live", "2", "beta"):
+        seal.close(
+            Finished(
+                outcome=Outcome.CRASHED,
+                request=request(qualifier=qualifier),
+                version=version(2),
+                ran=0.2,
+            )
+        )
+    told = {one.version: (one.calls, one.failed) for one in figures.told().versions}
+    assert told == {1: (0, 0), 2: (2, 2)}  # who names a version does not decide about it

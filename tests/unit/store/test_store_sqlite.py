@@ -24,6 +24,7 @@ from casemate.operations.functions import ListFunctions, SetAlias
 from casemate.operations.node import KeepNodeValue
 from casemate.operations.policies import RemovePolicy
 from casemate.operations.positions import ShowPosition
+from casemate.operations.trials import EndTrial, StartTrial
 from casemate.sqlite import engine
 from casemate.store import Store, StoreClosedError
 from casemate.store.sqlite.store import _PERFORMED, SqliteStore
@@ -40,6 +41,8 @@ def test_adapter_has_every_method_of_the_port_with_its_parameters() -> None:
 SHARED = {
     ListFunctions,
     SetAlias,
+    StartTrial,
+    EndTrial,
     RemovePolicy,
 }
 """What the API asks of the store as it was asked itself."""

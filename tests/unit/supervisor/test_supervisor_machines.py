@@ -22,7 +22,7 @@ def test_a_node_does_not_start_on_a_machine_that_is_not_known(
     monkeypatch.setattr(machines, "current", unknown)
     nothing: Any = None
     with pytest.raises(ProtectionMissingError, match="Linux on riscv64") as caught:
-        Node(nothing)
+        Node(nothing, nothing)
     assert caught.value.next_step
 
 

@@ -94,9 +94,9 @@ class Code:
         """Return the text of a file; None if it has none or was made by a program."""
         if file not in self._texts:
             text = self._workspace.text(file)
-            if text is not None and _made_by_program(file):
+            if made_by_program(file):
                 text = None
-            elif text is not None and _has_endless_line(text):
+            elif text is not None and has_endless_line(text):
                 what = f"a line has more than {MAX_LINE} characters: taken for made by a program"
                 self._workspace.note(file, f"{what}, not looked at for code and secrets")
                 text = None
@@ -143,11 +143,13 @@ def _looks_old(text: str) -> bool:
     return any(word in text for word in ('print "', "print '", "except Exception, ", "raw_input("))
 
 
-def _made_by_program(file: str) -> bool:
+def made_by_program(file: str) -> bool:
+    """Tell whether a program has made a file, by its name."""
     return file.endswith((".min.js", ".bundle.js", ".map", "-lock.json", ".lock"))
 
 
-def _has_endless_line(text: str) -> bool:
+def has_endless_line(text: str) -> bool:
+    """Tell whether a line is longer than people write them."""
     at, end = 0, text.find("\n")
     while end >= 0 and end - at < MAX_LINE:
         at, end = end + 1, text.find("\n", end + 1)

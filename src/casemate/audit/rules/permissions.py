@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from casemate.audit.finding import Severity
+from casemate.audit.importers.aws.data import expanded, is_pattern
 from casemate.audit.model import Statement
 from casemate.audit.rule import Hit, Risk, Subject, entries
 from casemate.audit.rules.common import narrowed, of_permissions, on_aws
@@ -103,31 +104,46 @@ def named(pattern: re.Pattern[str], text: str) -> Callable[[Statement], str | No
     def wrong(s: Statement) -> str | None:
         if s.excepted_actions or not _anything(s) or _BASIC.match(s.origin) or _full(s):
             return None
-        found = [a for a in s.actions if pattern.match(a)]
+        found = [a for a in s.actions if pattern.match(a) or _stands_for(a, pattern.match)]
         return f"{text}: {', '.join(found[:4])} on *" if found else None
 
     return wrong
 
 
+def _stands_for(pattern: str, wanted: Callable[[str], object]) -> bool:
+    """Tell whether a pattern such as `iam:P*` stands for an action that is wanted, among others.
+
+    Every action of a service is for other rules.
+    """
+    if not is_pattern(pattern) or pattern == "*" or pattern.endswith(":*"):
+        return False
+    return any(wanted(action) for action in expanded(pattern))
+
+
+def _is_escalating(action: str) -> bool:
+    return action.lower() in _ESCALATING
+
+
+def _is_passing(action: str) -> bool:
+    return action.lower() == "iam:passrole"
+
+
 def _escalates(s: Statement) -> str | None:
     if s.excepted_actions or _full(s) or s.conditions:
         return None
-    found = [a for a in s.actions if a.lower() in _ESCALATING]
+    found = [a for a in s.actions if a.lower() in _ESCALATING or _stands_for(a, _is_escalating)]
     if found and any("*" in r for r in s.resources):
         return f"may give itself and others more rights: {', '.join(found[:4])}"
     return None
 
 
 def _pass_role(s: Statement) -> str | None:
-    if (
-        any(a.lower() in ("iam:passrole", "iam:pass*") for a in s.actions)
-        and "*" in s.resources
-        and "PassedToService" not in str(s.conditions)
-    ):
+    passing = [a for a in s.actions if a.lower() == "iam:passrole" or _stands_for(a, _is_passing)]
+    if passing and "*" in s.resources and "PassedToService" not in str(s.conditions):
         return (
             None
             if _full(s)
-            else "may hand every role of the account to a service: iam:PassRole on *"
+            else f"may hand every role of the account to a service: {passing[0]} on *"
         )
     return None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import itertools
 import math
 import re
@@ -42,6 +43,8 @@ _PLACEHOLDER = re.compile(
 )
 _WORD = re.compile(r"(?i:passwo?r?d|pwd|secret|api_?key|auth_?token|access_?token|private_?key)")
 _BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}\Z")
+_TYPE = re.compile(r"\w{1,40}::\w{1,40}::\w{0,40}\Z")
+"""A type of CloudFormation, as `AWS::AppSync::ApiKey`, is no name of a value."""
 _AFTER = re.compile(
     r"(?P<rest>[A-Za-z0-9_]{0,20})[\"']?\s{0,4}(?:=>|[:=])\s{0,4}(?P<quote>[\"'])"
     r"(?P<value>[^\"'\s\\]{8,200})(?P=quote)"
@@ -62,6 +65,8 @@ class Secret(msgspec.Struct, frozen=True):
     what: str
     certain: bool
     """True for a shape that nothing else has."""
+    digest: str
+    """Of the value, by which the same one is known elsewhere; it is told to nobody."""
 
 
 def secrets_in(
@@ -79,7 +84,8 @@ def secrets_in(
                 return
             if real(shape.kind, text[start:end], text[max(0, start - 60) : start]):
                 covered.append((start, end))
-                yield Secret(*lines.at(start), shape.kind, _TOLD[shape.kind], True)
+                digest = _digest(text[start:end])
+                yield Secret(*lines.at(start), shape.kind, _TOLD[shape.kind], True, digest)
     if not named:
         return
     for word in _WORD.finditer(text):
@@ -89,13 +95,20 @@ def secrets_in(
         start, value = match.start("value"), match["value"]
         if any(a <= start < b for a, b in covered) or not random(value):
             continue
+        if _TYPE.search(text[max(0, word.start() - 80) : word.start()]):
+            continue
         count += 1
         if count > _MAX_FOUND:
             more()
             return
         before = _BEFORE.search(text[max(0, word.start() - 40) : word.start()])
         name = (before[0] if before else "") + word[0] + match["rest"]
-        yield Secret(*lines.at(start), "named", f"a value of {name[:60]}", False)
+        what = f"a value of {name[:60]}"
+        yield Secret(*lines.at(start), "named", what, False, _digest(value))
+
+
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _found(shape: Shape, text: str) -> Iterator[tuple[int, int]]:

@@ -18,8 +18,10 @@ from casemate.audit.rules.secret_search import Secret, random, secrets_in
 _MAX_FILES = 4_000
 _TEXTS = SUFFIXES | {
     *("yml", "yaml", "json", "toml", "ini", "cfg", "conf", "env", "sh", "properties"),
-    *("tf", "tfvars", "txt", "xml"),
+    *("tf", "tfvars", "txt", "xml", "pem", "key", "ppk"),
 }
+_KEYS = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519")
+_NAMED = (".env", "Dockerfile", ".npmrc", ".pypirc", ".git-credentials", *_KEYS)
 _PASSWORD = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|PWD)(?:$|_)", re.I)
 _SECRETIVE = re.compile(
     r"(?:^|_)(?:SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?|SIGNING_KEY)(?:$|_)",
@@ -29,6 +31,13 @@ _NOT_SECRET = re.compile(
     r"ARN|NAME|PATH|PARAM|_ID$|URL|URI|PREFIX|TABLE|BUCKET|FILE|REGION|TTL|EXPIR|LENGTH|HEADER|TYPE|VERSION|ALIAS|ENDPOINT|HOST|ITERATION|ROUND|POLICY|RESET|_MIN|_MAX|ENABLE|SALT|FIELD|LABEL|INDEX|ISSUER|AUDIENCE|ALGO",
     re.I,
 )
+
+
+def may_hold(name: str) -> bool:
+    """Tell whether secrets are looked for in a file of that name."""
+    last = name.rpartition("/")[2]
+    ending = last.rpartition(".")[2] if "." in last else last
+    return ending.lower() in _TEXTS or last.startswith(_NAMED)
 
 
 def _files(subject: Subject) -> Iterator[tuple[str, str]]:
@@ -43,11 +52,7 @@ def _files(subject: Subject) -> Iterator[tuple[str, str]]:
         )
     )
     for name in names:
-        last = name.rpartition("/")[2]
-        ending = last.rpartition(".")[2] if "." in last else last
-        if ending.lower() not in _TEXTS and not last.startswith(
-            (".env", "Dockerfile", ".npmrc", ".pypirc")
-        ):
+        if not may_hold(name):
             continue
         if (
             workspace.single is not None
@@ -70,24 +75,33 @@ _TESTS = re.compile(
 )
 
 
-def _found(subject: Subject, name: str, text: str, named: bool) -> list[Secret]:
+def is_test(name: str) -> bool:
+    """Tell whether a file is a test or an example, by its name."""
+    return bool(_TESTS.search(name))
+
+
+def found_in(subject: Subject, name: str, text: str) -> list[Secret]:
+    """Return the secrets in the text of a file."""
+    named = not is_test(name) and not name.endswith((".txt", ".xml", ".json"))
     what = "more looks like a secret than is looked at: the rest is not audited"
     return list(secrets_in(text, named=named, more=partial(subject.workspace.note, name, what)))
+
+
+def secrets_of(subject: Subject, name: str, text: str) -> list[Secret]:
+    """Return the secrets in a file of the workspace, looked for once."""
+    return subject.code.once("secrets", name, partial(found_in, subject, name, text))
 
 
 def _of_kind(accepts: Callable[[Secret, str], bool]) -> Check:
     def check(subject: Subject) -> Iterator[Hit]:
         for name, text in _files(subject):
-            test = _TESTS.search(name)
-            named = not test and not name.endswith((".txt", ".xml", ".json"))
-            search = partial(_found, subject, name, text, named)
-            for found in subject.code.once("secrets", name, search):
+            for found in secrets_of(subject, name, text):
                 if accepts(found, name):
                     yield Hit(
                         place=Place(name, found.line, found.column),
                         text=f"{found.what} stands in {name}",
                         subject=f"{found.kind} {name}",
-                        severity=Severity.LOW if test else None,
+                        severity=Severity.LOW if is_test(name) else None,
                     )
 
     return check
@@ -105,7 +119,7 @@ def _address(found: Secret, name: str) -> bool:
     return found.kind == "url-password"
 
 
-def _named(found: Secret, name: str) -> bool:
+def _looks(found: Secret, name: str) -> bool:
     return found.kind == "named"
 
 
@@ -170,10 +184,7 @@ def _files_of_keys(subject: Subject) -> Iterator[Hit]:
     for name in subject.workspace.under(folder or "."):
         last = name.rpartition("/")[2]
         if last in (
-            "id_rsa",
-            "id_dsa",
-            "id_ecdsa",
-            "id_ed25519",
+            *_KEYS,
             "credentials.json",
             "service-account.json",
             ".git-credentials",
@@ -278,7 +289,7 @@ RULES = (
         Severity.MEDIUM,
         "Its name says that it is one, and its characters are drawn by chance.",
         _OUT,
-        _of_kind(_named),
+        _of_kind(_looks),
         python(
             "client_secret = 'kV9mQ2xT7pLw4ZrN8sYb'\n\ndef handler(event, context):\n    return None"
         ),

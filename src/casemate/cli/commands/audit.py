@@ -88,6 +88,13 @@ _Since = Annotated[
     str | None,
     typer.Option("--since", metavar="REVISION", help="Only in files changed since then."),
 ]
+_Commits = Annotated[
+    int,
+    typer.Option(
+        "--commits", min=0, max=100_000, metavar="N",
+        help="Search the newest N commits for secrets, with --since those after it; 0: none.",
+    ),
+]  # fmt: skip
 _Fix = Annotated[
     bool, typer.Option("--fix", help="Mend what is safe to mend, and show the changes.")
 ]
@@ -143,6 +150,7 @@ def audit(
     baseline: _Baseline = None,
     write_baseline: _WriteBaseline = None,
     since: _Since = None,
+    commits: _Commits = 1_000,
     fix: _Fix = False,
     dry_run: _DryRun = False,
     duties: _Duties = False,
@@ -183,7 +191,7 @@ def audit(
         return
     _require_none({"--history": history, "--project": project}, "is for `audit node`")
     place = Path(path)
-    report = _audited(place, _options(place, rule, without, baseline, since))
+    report = _audited(place, _options(place, rule, without, baseline, since, commits))
     if write_baseline is not None:
         _write_baseline(write_baseline, report)
     elif fix:
@@ -235,6 +243,7 @@ def _options(
     without: list[str] | None,
     baseline: Path | None,
     since: str | None,
+    commits: int,
 ) -> Options:
     from casemate.audit import Options, changed_since, read_baseline
 
@@ -243,6 +252,8 @@ def _options(
         without=tuple(without or ()),
         baseline=read_baseline(baseline) if baseline is not None else None,
         files=changed_since(path, since) if since is not None else None,
+        commits=commits,
+        since=since,
     )
 
 
@@ -257,23 +268,22 @@ def _audited(path: Path, options: Options) -> Report:
         raise CommandError(error.message, next_step=error.next_step) from error
 
 
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", errors="surrogateescape")
-    except OSError as error:
-        raise CommandError(f"{path} cannot be written: {error.strerror}.") from error
-
-
 def _write_baseline(path: Path, report: Report) -> None:
-    from casemate.audit import baseline_text
+    from casemate.audit import baseline_text, write_beside
 
     accepted = [each.finding for each in report.accepted if each.by == "baseline"]
-    _write(path, baseline_text((*report.findings, *accepted)))
+    write_beside(_root(report), path, baseline_text((*report.findings, *accepted)))
     note(f"Wrote {path}: {len(report.findings) + len(accepted)} finding(s) are accepted by it.")
 
 
+def _root(report: Report) -> Path:
+    """Return the folder that was audited."""
+    path = Path(report.root)
+    return path if path.is_dir() else path.parent
+
+
 def _print_document(report: Report, format: Format, out: Path | None, fail_on: object) -> None:
-    from casemate.audit import Severity, outputs
+    from casemate.audit import Severity, outputs, write_beside
 
     made = {
         Format.JSON: outputs.json_of,
@@ -287,7 +297,7 @@ def _print_document(report: Report, format: Format, out: Path | None, fail_on: o
     else:
         text = made[format](report)
     if out is not None:
-        _write(out, text)
+        write_beside(_root(report), out, text)
         note(f"Wrote {out}: {len(report.findings)} finding(s).")
     elif format in (Format.JSON, Format.SARIF):
         print_json_text(text)
@@ -335,14 +345,14 @@ def _print_duties(path: Path, report: Report, *, json: bool) -> None:
 
 
 def _fix(path: Path, report: Report, *, dry_run: bool) -> None:
-    from casemate.audit import Workspace, changes_for, left_alone
+    from casemate.audit import Workspace, changes_for, left_alone, write_inside
 
     workspace = Workspace(path)
     changes = changes_for(report.findings, workspace)
     for each in changes:
         print_text(each.diff.removesuffix("\n"))
         if not dry_run:
-            _write(workspace.root / each.file, each.after)
+            write_inside(workspace.root, each.file, each.after)
     for file in left_alone(report.findings, workspace):
         note(f"{file} is left alone: it is not UTF-8 with line ends of Unix.")
     count = sum(len(each.findings) for each in changes)

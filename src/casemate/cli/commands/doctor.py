@@ -22,19 +22,23 @@ def doctor(json: JsonOption = False) -> None:
     production, what it must not be able to do. The exit code is 1 if one does not hold; what to
     do about it is said below. Then comes whether what the node stands on still gets security
     fixes: Python, distribution, kernel, pending security updates, and what imported advisories say
-    of Casemate's own packages. No network is used for it. At the end are the versions of the C
-    libraries that this installation brings and of Python, which no imported advisories are about:
-    they are to be compared with what their projects say of vulnerabilities.
+    of Casemate's own packages. No imported advisory is about Python, OpenSSL and SQLite: known
+    holes of these are told by a dated list that comes with Casemate. No network is used for any of
+    it. At the end are the versions of all C libraries that this installation brings and of Python;
+    those of others are to be compared with what their projects say of vulnerabilities.
     """
     from casemate.advisories import default_place
     from casemate.host_support.standing import support
     from casemate.maintenance.doctor import examine
     from casemate.maintenance.libraries import libraries
+    from casemate.maintenance.own_components import component_standings
     from casemate.maintenance.own_packages import own_standing
 
     with progress("Trying every protection"):
         findings = examine()
-        standings = [*support(date.today()), own_standing(default_place(os.environ))]
+        today = date.today()
+        own = own_standing(default_place(os.environ))
+        standings = [*support(today), own, *component_standings(today)]
     found = libraries()
     missing = [finding for finding in findings if not finding.holds]
     failed = [finding for finding in missing if finding.required]

@@ -33,6 +33,22 @@ def metrics(found: Metrics) -> None:
         below=("cold", "waits", "memory", "dead"),
         empty="No function was called since the node's start.",
     )
+    shared = [(one, version) for one in shown for version in one.versions]
+    if shared:
+        print_line()
+        print_table(
+            ("function", "version", "calls", "failed", "p50", "p95"),
+            [
+                (
+                    *(f"{one.project}/{one.function}", str(version.version)),
+                    *(str(version.calls), str(version.failed)),
+                    short_seconds(version.run.quantile(0.5)),
+                    short_seconds(version.run.quantile(0.95)),
+                )
+                for one, version in shared
+            ],
+            empty="",
+        )
     own = [(one, name, measured) for one in shown for name, measured in one.own.items()]
     if own:
         print_line()

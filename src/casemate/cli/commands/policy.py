@@ -11,6 +11,14 @@ from casemate.cli.client import connect
 from casemate.cli.errors import ExitCode
 from casemate.cli.operation_command import Call, answered, asked
 from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.policy_difference import (
+    compared,
+    fields_of,
+    in_force,
+    print_widening,
+    replaced,
+    require_no_wider,
+)
 from casemate.cli.terminal import note, print_json, print_line, print_table, print_text
 from casemate.cli.text import moment
 from casemate.model.account import PolicyFile
@@ -96,6 +104,52 @@ def test(
         raise typer.Exit(ExitCode.FAILURE)
 
 
+@command(
+    app,
+    examples="""\
+$ casemate policy diff deployer.cedar
+$ casemate policy diff new/deployer.cedar --before old/deployer.cedar --json
+""",
+)
+def diff(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES", help="Policy files to be in force.")
+    ],
+    before: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--before",
+            metavar="FILE",
+            help="A policy file of those that FILES replace all; without: those of the node, of "
+            "which FILES replace the ones of the same name.",
+        ),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Tell what policy files would permit that is not permitted now, with a request for each.
+
+    Decided for every request there can be, whoever has which role. What cannot be decided is named
+    and counts. Exit code 1 if anything would be permitted that is not. With --before it needs no
+    node.
+    """
+    from casemate.policy import read_policy_file
+
+    given = [read_policy_file(path) for path in files]
+    if before is None:
+        with connect() as client:
+            old = in_force(client)
+        new = replaced(old, given)
+    else:
+        old, new = [read_policy_file(path) for path in before], given
+    found = compared(old, new)
+    if json:
+        print_json({"widens": found.widens, **fields_of(found)})
+    else:
+        print_widening(found)
+    if found.widens:
+        raise typer.Exit(ExitCode.FAILURE)
+
+
 @command(app, examples="$ casemate policy schema > casemate.cedarschema")
 def schema() -> None:
     """Print the schema that policies are checked against. Needs no node."""
@@ -129,23 +183,33 @@ def show(found: PolicyFile) -> None:
     app,
     PutPolicy,
     fixed={"text": ""},
-    examples="$ casemate policy put deployer deployer.cedar",
+    examples="""\
+$ casemate policy put deployer deployer.cedar
+$ casemate policy put deployer deployer.cedar --no-wider
+""",
 )
 def put(
     wanted: PutPolicy,
     *,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file with its policies.")],
+    no_wider: Annotated[
+        bool,
+        typer.Option("--no-wider", help="Only if nothing becomes permitted that is not now."),
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Put a policy file in force on the node, in place of the one of that name.
 
-    The node checks it together with the others; if it is refused nothing changes.
+    The node checks it together with the others; if it is refused nothing changes. With --no-wider
+    it is compared before, as `casemate policy diff` does, with what is in force then.
     """
     from casemate.policy import compile_policies, read_policy_file
 
     given = read_policy_file(file, wanted.name)
     compile_policies([given])
     with connect() as client:
+        if no_wider:
+            require_no_wider(in_force(client), given)
         stored = client.call(PutPolicy(name=wanted.name, text=given.text))
     if json:
         print_json(stored)

@@ -12,6 +12,7 @@ import typer
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import DIM, GREEN, note, print_json, print_line, print_text
+from casemate.upgrade.versions import CURRENT, Versions
 
 app = new_app("Run a node as a service of systemd.")
 
@@ -98,6 +99,10 @@ def _require_serve_options(arguments: list[str]) -> None:
 def _program() -> Path:
     """Return the command's own file, beside the interpreter that runs it."""
     program = Path(sys.executable).absolute().with_name("casemate")
+    versions = Versions()
+    if versions.inside:
+        # The service starts what is current at the time, which may be another one by then.
+        program = versions.folder / CURRENT / "bin/casemate"
     if not os.access(program, os.X_OK):
         raise CommandError(
             f"There is no program {program}.",

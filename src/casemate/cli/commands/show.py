@@ -50,6 +50,9 @@ def show(found: DeployedFunction, call: Call) -> None:
         held = found.quarantine
         print_line(f"  QUARANTINE since {moment(held.since)}, by {held.by}", YELLOW)
         print_line(f"  reason     {held.reason}")
+    for trial in (alias.trial for alias in found.aliases if alias.trial is not None):
+        print_line(f"  TRIAL of version {trial.version} until {moment(trial.until)}", YELLOW)
+        print_line(f"  then       version {trial.back} gets all calls, unless it is promoted")
     if live is not None:
         _print_spec(live)
         if live.spec.limits.warm or found.ready:

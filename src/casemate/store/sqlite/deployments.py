@@ -1,4 +1,4 @@
-"""Versions and aliases: the changes to them and the questions about them, in SQL.
+"""Versions: the changes to them and the questions about them, in SQL.
 
 Every function runs on the thread that owns the connection it is given; changes run inside a
 transaction of the caller's.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -25,20 +24,13 @@ from casemate.model.deployment import (
     Version,
 )
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
-from casemate.model.function import NAME_PATTERN, FunctionSpec
-from casemate.operations.deployments import (
-    ForgetFunction,
-    ForgetVersion,
-    KeepVersions,
-    ShowAliasHistory,
-)
-from casemate.operations.functions import Functions, ListFunctions, SetAlias, Target
+from casemate.model.function import FunctionSpec
+from casemate.operations.deployments import ForgetFunction, ForgetVersion, KeepVersions
+from casemate.operations.functions import Functions, ListFunctions
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
-from casemate.sqlite.questions import require_limit
-from casemate.store.sqlite import attestations, grants
+from casemate.store.sqlite import aliases, attestations, grants, trials
 
-_NAME = re.compile(NAME_PATTERN)
 _DIGEST = re.compile(DIGEST_PATTERN)
 _INSERT_VERSION = """
     INSERT INTO version (project, function, number, digest, spec, created_at, created_by)
@@ -47,15 +39,6 @@ _INSERT_VERSION = """
 _SELECT_VERSIONS = """
     SELECT project, function, number, digest, spec, created_at, created_by
     FROM version ORDER BY project, function, number
-"""
-_SELECT_PRESENT_ALIASES = """
-    SELECT id, project, function, name, changed_at FROM alias_state
-    WHERE id IN (SELECT max(id) FROM alias_state GROUP BY project, function, name)
-    ORDER BY name
-"""
-_SELECT_ALIAS_HISTORY = """
-    SELECT id, project, function, name, changed_at FROM alias_state
-    WHERE project = ? AND function = ? AND name = ? ORDER BY id DESC LIMIT ?
 """
 
 performs = DirectPerformers()
@@ -67,8 +50,8 @@ def add_version(connection: engine.Connection, new: NewVersion, by: str) -> Vers
     Raises InvalidInputError for a malformed name or digest.
     """
     project, function, digest = new.project, new.function, new.digest
-    require_name("project", project)
-    require_name("function", function)
+    aliases.require_name("project", project)
+    aliases.require_name("function", function)
     if not _DIGEST.fullmatch(digest):
         raise InvalidInputError(
             f"The digest {digest[:80]!r} is not one of a bundle: expected 64 lower-case hex digits."
@@ -95,48 +78,12 @@ def add_version(connection: engine.Connection, new: NewVersion, by: str) -> Vers
     return version
 
 
-@performs(SetAlias)
-def set_alias(connection: engine.Connection, operation: SetAlias) -> Alias:
-    """Add a state to an alias; the newest one counts.
-
-    Raises InvalidInputError for weights that do not add up to 100 or a repeated version,
-    NotFoundError for a version that does not exist.
-    """
-    project, function, name = operation.project, operation.function, operation.name
-    require_name("alias", name)
-    _require_shares(operation.targets)
-    targets = tuple(AliasTarget(version=t.version, weight=t.weight) for t in operation.targets)
-    existing = {
-        row[0]
-        for row in connection.execute(
-            "SELECT number FROM version WHERE project = ? AND function = ?",
-            (project, function),
-        )
-    }
-    missing = sorted(t.version for t in targets if t.version not in existing)
-    if missing:
-        raise NotFoundError(
-            f"{project}/{function} has no version {', '.join(map(str, missing))}; "
-            f"it has {_numbers(existing)}.",
-            next_step="Point the alias at versions that exist, or deploy first.",
-        )
-    changed_at = time.time()
-    state = connection.execute(
-        "INSERT INTO alias_state (project, function, name, changed_at) VALUES (?, ?, ?, ?)",
-        (project, function, name, changed_at),
-    ).lastrowid
-    connection.executemany(
-        "INSERT INTO alias_target VALUES (?, ?, ?, ?, ?, ?)",
-        [(state, i, project, function, t.version, t.weight) for i, t in enumerate(targets)],
-    )
-    return Alias(
-        project=project, function=function, name=name, targets=targets, changed_at=changed_at
-    )
-
-
 @performs(KeepVersions)
 def deploy(connection: engine.Connection, operation: KeepVersions) -> tuple[Version, ...]:
-    """Add versions, with the approvals of what they have more, and point `live` at each."""
+    """Add versions, with the approvals of what they have more, and point `live` at each.
+
+    Raises ConflictError for one that is to be tried where nothing stands that can be gone back to.
+    """
     return tuple(_deploy(connection, one, operation.by) for one in operation.versions)
 
 
@@ -153,11 +100,11 @@ def _deploy(connection: engine.Connection, new: NewVersion, by: str) -> Version:
             at=version.created_at,
         )
         grants.add_approval(connection, approval)
-    targets = (Target(version=version.number, weight=100),)
-    set_alias(
-        connection,
-        SetAlias(project=new.project, function=new.function, name=LIVE, targets=targets),
-    )
+    if new.trial is not None:
+        trials.start(connection, new.project, new.function, version.number, new.trial)
+        return version
+    targets = (AliasTarget(version=version.number, weight=100),)
+    aliases.add_state(connection, new.project, new.function, LIVE, targets)
     return version
 
 
@@ -234,10 +181,10 @@ def functions(connection: engine.Connection, _operation: ListFunctions) -> Funct
     connection.execute("BEGIN")
     try:
         rows = connection.execute(_SELECT_VERSIONS).fetchall()
-        present = connection.execute(_SELECT_PRESENT_ALIASES).fetchall()
-        aliases: dict[tuple[str, str], list[Alias]] = defaultdict(list)
-        for alias in _with_targets(connection, present):
-            aliases[alias.project, alias.function].append(alias)
+        present = aliases.present(connection)
+        by_function: dict[tuple[str, str], list[Alias]] = defaultdict(list)
+        for alias in present:
+            by_function[alias.project, alias.function].append(alias)
     finally:
         connection.execute("COMMIT")
     versions: dict[tuple[str, str], list[Version]] = defaultdict(list)
@@ -249,59 +196,11 @@ def functions(connection: engine.Connection, _operation: ListFunctions) -> Funct
                 project=project,
                 name=name,
                 versions=tuple(group),
-                aliases=tuple(aliases[project, name]),
+                aliases=tuple(by_function[project, name]),
             )
             for (project, name), group in versions.items()
         )
     )
-
-
-@performs(ShowAliasHistory)
-def alias_history(connection: engine.Connection, operation: ShowAliasHistory) -> tuple[Alias, ...]:
-    """Return the newest states of an alias, newest first."""
-    require_limit(operation.limit)
-    connection.execute("BEGIN")
-    try:
-        states = connection.execute(
-            _SELECT_ALIAS_HISTORY,
-            (operation.project, operation.function, operation.name, operation.limit),
-        ).fetchall()
-        return tuple(_with_targets(connection, states))
-    finally:
-        connection.execute("COMMIT")
-
-
-def require_name(what: str, name: str) -> None:
-    """Raise InvalidInputError unless `name` is a project, function or alias name."""
-    if not _NAME.fullmatch(name):
-        raise InvalidInputError(
-            f"The {what} name {name[:80]!r} is not valid: expected at most 63 lower-case letters, "
-            "digits and hyphens, starting with a letter and not ending with a hyphen."
-        )
-
-
-def _require_shares(targets: Sequence[Target]) -> None:
-    for target in targets:
-        for value, lowest, highest in ((target.version, 1, 2**63 - 1), (target.weight, 0, 100)):
-            if type(value) is not int or not lowest <= value <= highest:
-                raise InvalidInputError(
-                    f"An alias target is not valid: version {target.version!r} with weight "
-                    f"{target.weight!r}; expected a version from 1 and a weight from 0 to 100."
-                )
-    versions = [t.version for t in targets]
-    total = sum(t.weight for t in targets)
-    if total != 100 or len(set(versions)) != len(versions):
-        raise InvalidInputError(
-            f"The weights of versions {versions} add up to {total}; "
-            "expected 100, every version named once.",
-            next_step="Give each version one weight in percent so that all add up to 100.",
-        )
-
-
-def _numbers(existing: Iterable[int]) -> str:
-    ordered = sorted(existing)
-    shown = ", ".join(map(str, ordered[-10:])) or "none"
-    return f"… {shown}" if len(ordered) > 10 else shown
 
 
 def _version(row: tuple[str, str, int, str, str, float, str]) -> Version:
@@ -315,19 +214,3 @@ def _version(row: tuple[str, str, int, str, str, float, str]) -> Version:
         created_at=created_at,
         created_by=created_by,
     )
-
-
-def _with_targets(
-    connection: engine.Connection, states: Iterable[tuple[int, str, str, str, float]]
-) -> Iterable[Alias]:
-    for state, project, function, name, changed_at in states:
-        targets = connection.execute(
-            "SELECT version, weight FROM alias_target WHERE state = ? ORDER BY position", (state,)
-        )
-        yield Alias(
-            project=project,
-            function=function,
-            name=name,
-            targets=tuple(AliasTarget(version=v, weight=w) for v, w in targets),
-            changed_at=changed_at,
-        )

@@ -339,6 +339,9 @@ _ATTESTATIONS = (
     "CREATE TABLE bundle_evidence (digest TEXT NOT NULL PRIMARY KEY, seen TEXT NOT NULL) STRICT",
 )
 
+# A share of the calls that ends by itself.
+_TRIALS = ("ALTER TABLE alias_state ADD COLUMN trial TEXT",)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
@@ -353,6 +356,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     # (`old_records`). A release before this one must not write any more of them.
     ("DROP TABLE record_share",),
     _ATTESTATIONS,
+    _TRIALS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 

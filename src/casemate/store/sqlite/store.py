@@ -27,11 +27,13 @@ from casemate.sqlite.writer import Writer
 from casemate.store.errors import StoreCorruptError, StoreError
 from casemate.store.sqlite import (
     accounts,
+    aliases,
     attestations,
     deployments,
     grants,
     old_records,
     policies,
+    trials,
 )
 from casemate.store.sqlite.connection import open_writer, require_readable
 from casemate.store.sqlite.faults import RESTORE, STORE
@@ -46,6 +48,8 @@ P = ParamSpec("P")
 _CHANGES_PER_COMMIT = 512
 _PERFORMED = Performed(
     deployments.performs,
+    aliases.performs,
+    trials.performs,
     accounts.performs,
     attestations.performs,
     policies.performs,

@@ -7,7 +7,6 @@ packages is imported: what is wanted is cut out of their files, so that an audit
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import re
 from functools import cache
@@ -19,7 +18,8 @@ from casemate.model.errors import CasemateError
 
 INSTALL = "pip install 'casemate[audit]'"
 _ARN = re.compile(r"arn:[a-z$:{}A-Z-]{2,40}:iam::aws:policy/([A-Za-z0-9_+=,.@/-]{1,256})")
-_MAX_WILDCARDS = 8
+_MAX_PATTERN = 256
+"""Characters of a pattern of actions; no name is half as long."""
 
 
 class DataMissingError(CasemateError):
@@ -160,12 +160,34 @@ def dependents(action: str) -> tuple[str, ...]:
 def expanded(pattern: str) -> tuple[str, ...]:
     """Return the actions that a pattern such as `s3:Get*` stands for; itself if none is known."""
     service, _, name = pattern.partition(":")
-    if not name or ("*" not in name and "?" not in name) or name.count("*") > _MAX_WILDCARDS:
+    if not is_pattern(name) or len(name) > _MAX_PATTERN:
         return (pattern,)
-    service, wanted = service.lower(), re.sub(r"\*+", "*", name.lower())
-    known = actions_of(service)
-    found = [f"{service}:{a}" for a in known if fnmatch.fnmatchcase(a.lower(), wanted)]
+    service, wanted = service.lower(), name.lower()
+    found = [f"{service}:{a}" for a in actions_of(service) if _fits(wanted, a.lower())]
     return tuple(found) or (pattern,)
+
+
+def is_pattern(name: str) -> bool:
+    """Tell whether the name of an action stands for several."""
+    return "*" in name or "?" in name
+
+
+def _fits(pattern: str, name: str) -> bool:
+    """Tell whether a name is of a pattern's form, in time that grows with both."""
+    at = star = behind = 0
+    found = -1
+    while at < len(name):
+        if star < len(pattern) and pattern[star] == "*":
+            found, behind = star, at
+            star += 1
+        elif star < len(pattern) and pattern[star] in ("?", name[at]):
+            star, at = star + 1, at + 1
+        elif found >= 0:
+            behind += 1
+            star, at = found + 1, behind
+        else:
+            return False
+    return not pattern[star:].strip("*")
 
 
 def level_of(action: str) -> str:

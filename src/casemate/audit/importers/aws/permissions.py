@@ -19,10 +19,12 @@ _MAX_STATEMENTS = 500
 def statements_of(document: Any, place: Place, origin: str, notes: Notes) -> list[Statement]:
     """Return the statements of a policy document."""
     if isinstance(document, str):
-        document = _parsed(document)
+        document = _parsed(document) if document.strip() else None
     if not isinstance(document, dict):
         if document is not None:
-            notes.say(place, "the policy document could not be resolved")
+            known = isinstance(document, str) and not symbolic(document)
+            what = "is no JSON: what it allows is not known" if known else "could not be resolved"
+            notes.say(place, f"the policy document {what}")
         return []
     found = []
     statements = listed(document.get("Statement"))
@@ -47,7 +49,7 @@ def _parsed(document: str) -> Any:
     try:
         return json.loads(document)
     except (ValueError, RecursionError):
-        return {} if not document.strip() else document if symbolic(document) else {}
+        return document
 
 
 def _statement(each: dict[str, Any], place: Place, origin: str) -> Statement:
@@ -67,11 +69,11 @@ def _statement(each: dict[str, Any], place: Place, origin: str) -> Statement:
 
 
 def _pattern(value: Any) -> str:
-    """Return a pattern as rules know it: several `*` in a row mean what one does."""
+    """Return a pattern as rules know it: several `*` in a row mean what one does, so does `*:*`."""
     found = text(value)
     while "**" in found:
         found = found.replace("**", "*")
-    return found
+    return "*" if found == "*:*" else found
 
 
 def _principals(each: dict[str, Any]) -> Iterator[str]:

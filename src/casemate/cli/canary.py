@@ -1,0 +1,114 @@
+"""An update of locks brought live with a share of the calls: promoted or gone back, by function.
+
+What is tried differs from what is live by its packages alone: the folder has to build to the very
+bundles that are live before the update is written to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from casemate.cli import watching
+from casemate.cli.client import NodeClient, connect
+from casemate.cli.deployed import deployed_functions
+from casemate.cli.deployment import Wanted, deploy
+from casemate.cli.errors import CommandError
+from casemate.cli.names import FunctionName
+from casemate.cli.terminal import YELLOW, note
+from casemate.model.deployment import LIVE, Alias
+from casemate.operations.functions import ShowFunction
+from casemate.operations.metrics import ShowMetrics
+
+if TYPE_CHECKING:
+    from casemate.build.bundle import BuiltBundle
+
+DEFAULT_SECONDS = 60
+
+
+class Pair(NamedTuple):
+    """A function as the folder builds it, before and after an update."""
+
+    name: FunctionName
+    old: BuiltBundle
+    new: BuiltBundle
+
+
+class Canary(NamedTuple):
+    """How what was updated is tried."""
+
+    weight: int | None
+    """Per cent of the calls; None: the default."""
+    seconds: int
+
+    def bring_live(
+        self,
+        pairs: Sequence[Pair],
+        write: Callable[[], list[str]],
+        take_back: Callable[[], None],
+    ) -> tuple[list[str], list[watching.Tried]]:
+        """Write an update and try its functions; return what was written, and what came of it.
+
+        Nothing is written unless all can be tried. What was written is taken back where no function
+        was promoted. Raises CommandError if what is live is not what the folder holds.
+        """
+        with connect() as client:
+            wanted = _wanted(client, pairs)
+            for one in wanted:  # who may not see the numbers is told now
+                client.call(ShowMetrics(project=one.name.project, function=one.name.function))
+            written = write()
+            try:
+                tried = self._tried(client, wanted)
+            except BaseException:
+                take_back()
+                raise
+            if all(one.result is not watching.Result.PROMOTED for one in tried):
+                take_back()
+                written = []
+        return written, tried
+
+    def _tried(self, client: NodeClient, wanted: Sequence[Wanted]) -> list[watching.Tried]:
+        terms = watching.terms(self.weight, self.seconds)
+        deploy(client, wanted, force=False, trial=terms)
+        return watching.watch(client, [_live(client, one.name) for one in wanted], self.seconds)
+
+
+def _wanted(client: NodeClient, pairs: Sequence[Pair]) -> list[Wanted]:
+    """Return what is to be tried: functions that are live as they were built here."""
+    there = deployed_functions(client)
+    found = []
+    for name, old, new in pairs:
+        before = there.get(name)
+        if before is None:
+            note(f"{name} is not on the node, so it is not tried.", YELLOW)
+            continue
+        if not Wanted(name, old, before).is_live:
+            raise CommandError(
+                f"What is here is not what all callers of {name} get, so more than packages would "
+                "change; nothing is written.",
+                next_step=f"Deploy it first (casemate deploy {name.function}), or leave out "
+                "--deploy.",
+            )
+        found.append(Wanted(name, new, before))
+    if not found:
+        raise CommandError(
+            "None of the functions is on the node; nothing is written.",
+            next_step="Leave out --deploy, then: casemate deploy",
+        )
+    return found
+
+
+def _live(client: NodeClient, name: FunctionName) -> Alias:
+    """Return where `live` of a function leads to."""
+    asked = ShowFunction(project=name.project, function=name.function)
+    return next(alias for alias in client.call(asked).aliases if alias.name == LIVE)
+
+
+def tell_left(tried: Sequence[watching.Tried]) -> None:
+    """Say what is to be done about functions that were not promoted."""
+    for one in tried:
+        if one.result is watching.Result.UNDECIDED:
+            again = f"casemate promote {one.function} {one.version} --watch 3600"
+            note(f"{one.function}: too few calls to tell. For longer: {again}", YELLOW)
+        elif one.result is watching.Result.GONE_BACK:
+            note(f"{one.function}: version {one.version} is there to look into.", YELLOW)

@@ -1,0 +1,71 @@
+"""Operations on trials: a version gets a share of the calls for a time, and then all or none."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.deployment import LIVE, Alias, AliasTarget, Trial, TrialTerms
+from casemate.model.principal import Action
+from casemate.operations.declaration import Declaration, Operation, on_function
+from casemate.operations.fields import Moment, Name, number
+
+_PATH = "/functions/{project}/{function}/trial"
+_Tried = Annotated[int, number("The version that is tried.", least=1)]
+_TRIED = Alias(
+    project="shop",
+    function="checkout",
+    name=LIVE,
+    targets=(AliasTarget(version=7, weight=90), AliasTarget(version=8, weight=10)),
+    changed_at=1764201600.0,
+    trial=Trial(version=8, back=7, until=1764201690.0),
+)
+
+
+class StartTrial(Operation[Alias], frozen=True, kw_only=True):
+    """Send a share of the calls to a version for a time; after it all go where they went before.
+
+    `live` has to lead to one version, or to a trial of this one, which goes on with other terms.
+    The trial ends by itself on the node, whoever began it, and after a restart as well. The newer
+    of both versions has to have the routes and queues of the one that may be gone back to.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}",
+        tag="functions",
+        action=Action.FUNCTION_ALIAS,
+        on=on_function,
+        problems=(404, 409, 413, 415, 422),
+        example={"version": 8, "terms": {"weight": 10, "seconds": 90}},
+        answer=_TRIED,
+    )
+    project: Name
+    function: Name
+    version: _Tried
+    terms: TrialTerms
+
+
+class EndTrial(Operation[Alias], frozen=True, kw_only=True):
+    """End a trial: all calls go to the version that was tried, or to the one before it.
+
+    Only the trial that is meant: if `live` was pointed elsewhere, or the trial has ended, the
+    answer is 409 and nothing changes.
+    """
+
+    declared = Declaration(
+        http=f"POST {_PATH}/end",
+        tag="functions",
+        action=Action.FUNCTION_ALIAS,
+        on=on_function,
+        problems=(404, 409, 413, 415, 422),
+        example={"version": 8, "since": 1764201600.0, "promote": True},
+        answer=msgspec.structs.replace(
+            _TRIED, targets=(AliasTarget(version=8, weight=100),), trial=None
+        ),
+    )
+    project: Name
+    function: Name
+    version: _Tried
+    since: Annotated[Moment, msgspec.Meta(description="`changed_at` of the alias that began it.")]
+    promote: Annotated[bool, msgspec.Meta(description="All calls go to the version from now on.")]

@@ -1,0 +1,11 @@
+"""Whether a change of policies permits what was not permitted, decided for every request.
+
+Not a search: requests are of finitely many shapes, and within one all that policies can tell apart
+is tried or proved impossible. Not the decision about one request (`evaluation`), which confirms
+each that is shown. Knows `policy` alone.
+"""
+
+from casemate.policy.widening.deciding import MAX_SECONDS, widening
+from casemate.policy.widening.results import Permitted, Widening
+
+__all__ = ["MAX_SECONDS", "Permitted", "Widening", "widening"]

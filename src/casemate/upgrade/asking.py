@@ -1,0 +1,130 @@
+"""How the supervisor of a node is asked which version it is, and to hand over to another.
+
+Datagrams over an abstract socket that a node's data folder names. The kernel says who sent each
+one: both ends listen to root and to their own user alone. The supervisor looks for one four times
+a second and takes no more, so that nobody can keep it from its work.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import select
+import socket
+import struct
+import time
+from pathlib import Path
+
+import msgspec
+
+from casemate.model.decoding import decodable
+from casemate.upgrade.errors import UpgradeError
+
+STATE, HAND_OVER = b"state", b"hand over"
+_MAX_BYTES = 4096
+_CREDENTIALS = struct.Struct("iII")
+_SECONDS = 5.0
+_TRY_SECONDS = 1.0
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What a supervisor says of itself."""
+
+    version: str
+    prefix: str
+    """Its environment."""
+    serving: bool
+    handing_over: bool = False
+    problem: str = ""
+    """Why it does not hand over."""
+
+
+Sender = str | bytes
+
+
+def address_of(data: Path) -> str:
+    """Return the name of the socket of the node with a data folder."""
+    name = hashlib.sha256(os.path.realpath(data).encode()).hexdigest()[:32]
+    return f"\0casemate-supervisor-{name}"
+
+
+def _open() -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    return sock
+
+
+def _receive(sock: socket.socket) -> tuple[bytes, Sender] | None:
+    """Return a datagram of somebody who may send one, and from where; None without one."""
+    space = socket.CMSG_SPACE(_CREDENTIALS.size)
+    try:
+        data, ancillary, flags, sender = sock.recvmsg(_MAX_BYTES, space)
+    except OSError:
+        return None
+    uids = [
+        _CREDENTIALS.unpack(content[: _CREDENTIALS.size])[1]
+        for level, kind, content in ancillary
+        if level == socket.SOL_SOCKET
+        and kind == socket.SCM_CREDENTIALS
+        and len(content) >= _CREDENTIALS.size
+    ]
+    if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC) or not sender:
+        return None
+    if len(uids) != 1 or uids[0] not in (0, os.geteuid()):
+        return None
+    return data, sender
+
+
+class Requests:
+    """The supervisor's end."""
+
+    def __init__(self, data: Path) -> None:
+        """Take the node's name. Raises OSError if somebody has it."""
+        self._sock = _open()
+        try:
+            self._sock.bind(address_of(data))
+        except OSError:
+            self._sock.close()
+            raise
+
+    def next(self) -> tuple[bytes, Sender] | None:
+        """Return a request and who asks, if there is one; at most one of others is passed over."""
+        return _receive(self._sock)
+
+    def answer(self, sender: Sender, state: State) -> None:
+        """Answer a request. Who has no room for it, or is gone, gets none."""
+        try:
+            self._sock.sendto(msgspec.json.encode(state), sender)
+        except OSError:
+            return
+
+    def close(self) -> None:
+        """Give the name back."""
+        self._sock.close()
+
+
+def ask(data: Path, request: bytes = STATE, *, seconds: float = _SECONDS) -> State | None:
+    """Ask the supervisor of a node; None if there is none that answers.
+
+    Raises UpgradeError if what answers in its place is another user's.
+    """
+    with _open() as sock:
+        sock.bind("")
+        deadline = time.monotonic() + seconds
+        try:
+            sock.connect(address_of(data))
+            sock.send(request)
+        except OSError:
+            return None
+        while (left := deadline - time.monotonic()) > 0:
+            if not select.select([sock], [], [], min(left, _TRY_SECONDS))[0]:
+                continue
+            received = _receive(sock)
+            if received is None:
+                raise UpgradeError("What answers for the node is not of its user, nor of root.")
+            try:
+                return msgspec.json.decode(received[0], type=decodable(State))
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise UpgradeError("The node answers in another form.") from error
+    return None

@@ -1,0 +1,284 @@
+"""The order of an upgrade, and of the way back. Killed between any two steps, a node starts.
+
+Until the link is switched, nothing that runs or starts has changed. From then on the new version
+starts, whose schema steps were tried on a copy. The backup from before is the way back.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from casemate import __version__
+from casemate.backup.restore import restore
+from casemate.kernel import linux
+from casemate.kernel.durability import sync_folder
+from casemate.model.decoding import decodable
+from casemate.upgrade.asking import HAND_OVER, State, ask
+from casemate.upgrade.errors import UpgradeError
+from casemate.upgrade.installing import install
+from casemate.upgrade.rehearsal import rehearse, require_host
+from casemate.upgrade.release import Release, parsed
+from casemate.upgrade.schemas import own_schemas
+from casemate.upgrade.versions import STATE, Versions
+
+SERVES_SECONDS = 300.0
+"""How long it may take until the other version serves: 40 s for calls, the rest for its start."""
+_SILENT_SECONDS = 60.0
+"""How long nobody may answer meanwhile."""
+_POLL_SECONDS = 0.2
+_MAX_STATE = 64 * 1024
+_EXCHANGE = 2
+"""RENAME_EXCHANGE of renameat2(2)."""
+_AT_FDCWD = -100
+
+
+class Undo(msgspec.Struct, frozen=True, kw_only=True):
+    """The way back from the last upgrade."""
+
+    version: str
+    environment: str
+    schemas: dict[str, int]
+    to_version: str
+    to_environment: str
+    to_schemas: dict[str, int]
+    data: str
+    backup: str
+    at: float
+    restored: int = 0
+    """Inode of the folder that is made of the backup and takes the place of the data."""
+
+
+Tell = Callable[[str], None]
+
+
+def require_possible(release: Release, running: str, *, older: str | None) -> None:
+    """Raise UpgradeError unless one may go from the version that runs to a release.
+
+    One that is older than that has to be named: who has old releases, signed as they are, could
+    otherwise bring back holes that were closed.
+    """
+    wanted, present = parsed(release.version), parsed(running)
+    if wanted == present:
+        raise UpgradeError(f"The node runs {running} already.", next_step="nothing is to be done")
+    if wanted < present and older != release.version:
+        raise UpgradeError(
+            f"The release is {release.version}, which is older than {running}, which runs.",
+            next_step=f"get a newer one, or name it: --older {release.version}",
+        )
+    if present < parsed(release.since):
+        raise UpgradeError(
+            f"{release.version} can be come to from {release.since} on, and {running} runs.",
+            next_step=f"upgrade to {release.since} first",
+        )
+
+
+def upgrade(
+    release: Release,
+    versions: Versions,
+    *,
+    data: Path,
+    master_key: str,
+    backup: Path,
+    back_up: Callable[[Path], None],
+    tell: Tell,
+) -> None:
+    """Have a verified release run in place of this version. Raises UpgradeError, OSError.
+
+    `back_up` writes a backup of the node that serves.
+    """
+    environment = versions.environment(release.version)
+    present = versions.current() or versions.own
+    tell(f"Installing {release.version} into {environment}")
+    install(release, environment)
+    tell("Trying every protection with that version")
+    require_host(environment, present)
+    tell(f"Making a backup: {backup}")
+    back_up(backup)
+    tell("Bringing a copy of the data forward with that version")
+    rehearse(backup, data, environment, master_key)
+    undo = Undo(
+        version=__version__,
+        environment=str(present),
+        schemas=own_schemas(),
+        to_version=release.version,
+        to_environment=str(environment),
+        to_schemas=release.schemas,
+        data=str(data),
+        backup=str(backup),
+        at=time.time(),
+    )
+    _write(versions, undo)
+    tell(f"From here on {release.version} is what starts")
+    versions.switch(environment)
+    try:
+        hand_over(data, release.version, tell)
+    except UpgradeError:
+        state = ask(data)
+        if state is not None and state.version != release.version:
+            # It is what runs; a start must not try again what did not come to serve.
+            versions.switch(present)
+        raise
+    versions.remove_others((environment, present, backup))
+
+
+def running_on(data: Path) -> State:
+    """Return what the supervisor of the node with a data folder says. Raises UpgradeError."""
+    state = ask(data)
+    if state is None:
+        raise UpgradeError(
+            f"No node serves with the data in {data}, that could make a backup and hand over.",
+            next_step="start it, or name its folder: --data",
+        )
+    return state
+
+
+def hand_over(data: Path, version: str, tell: Tell) -> None:
+    """Have the node that serves become the current version; return once that serves.
+
+    Raises UpgradeError.
+    """
+    state = ask(data, HAND_OVER)
+    if state is None or state.problem or not state.handing_over:
+        raise UpgradeError(
+            f"The node does not hand over: {state.problem if state else 'it does not answer'}.",
+            next_step="start it again, for example: systemctl restart casemate",
+        )
+    former = state.version
+    tell(f"Running calls end, and {version} takes over; new connections wait")
+    deadline, heard = time.monotonic() + SERVES_SECONDS, time.monotonic()
+    while time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+        state = ask(data, seconds=1.0)
+        now = time.monotonic()
+        if state is None:
+            if now - heard > _SILENT_SECONDS:
+                break
+            continue
+        heard = now
+        if state.serving and state.version == version and not state.handing_over:
+            return
+        if state.serving and not state.handing_over:
+            raise UpgradeError(
+                f"{version} did not come to serve, and {former} goes on.",
+                next_step="read the node's log, which says why",
+            )
+    raise UpgradeError(
+        f"{version} does not serve.",
+        next_step="read the node's log, which says why; casemate upgrade --back",
+    )
+
+
+def go_back(undo: Undo, versions: Versions, *, tell: Tell) -> Path | None:
+    """Have the version before run again; return where the data since then is kept aside, if it is.
+
+    What that version cannot open is replaced by the backup: only while the node is stopped.
+    Raises UpgradeError, BackupError, OSError.
+    """
+    data, environment = Path(undo.data), Path(undo.environment)
+    if not (environment / "bin/python").exists():
+        raise UpgradeError(f"{undo.version} is not installed in {environment} any more.")
+    running = ask(data)
+    if undo.schemas == undo.to_schemas:
+        tell(f"From here on {undo.version} is what starts")
+        versions.switch(environment)
+        if running is not None and running.version != undo.version:
+            hand_over(data, undo.version, tell)
+        _forget(versions)
+        return None
+    if running is not None:
+        raise _serves(running)
+    aside = data.with_name(f"{data.name}.{undo.to_version}-{int(undo.at)}")
+    with _closed(data, undo):
+        if data.stat().st_ino != undo.restored:
+            _restore_in_place(undo, versions, data, aside, tell)
+        versions.switch(environment)
+    _forget(versions)
+    return aside
+
+
+def _restore_in_place(undo: Undo, versions: Versions, data: Path, aside: Path, tell: Tell) -> None:
+    """Have the backup take the place of the data, which is in `aside` from that moment on."""
+    for left in (aside, *data.parent.glob(f".{aside.name}.restore-*")):
+        if os.path.lexists(left):
+            shutil.rmtree(left)
+    tell(f"Restoring {undo.backup}")
+    restore(Path(undo.backup), aside)
+    # By this a run that is ended in between tells afterwards which of the two is which.
+    _write(versions, replace(undo, restored=aside.stat().st_ino))
+    tell(f"Putting it in the place of {data}")
+    exchange(aside, data)
+
+
+def _serves(running: State) -> UpgradeError:
+    return UpgradeError(
+        f"{running.version} has brought the data forward, and is running: what came since the "
+        "backup would be lost while it still comes.",
+        next_step="stop the node (systemctl stop casemate), then run this again",
+    )
+
+
+@contextmanager
+def _closed(data: Path, undo: Undo) -> Iterator[None]:
+    """Hold the store's folder, as a node would. Raises UpgradeError if one does."""
+    descriptor = os.open(data / "store", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            state = State(version=undo.to_version, prefix="", serving=True)
+            raise _serves(state) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Have two folders take each other's place, at once. Raises OSError."""
+    first, second = os.fsencode(one), os.fsencode(other)
+    if linux.call("renameat2", _AT_FDCWD, first, _AT_FDCWD, second, _EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(other))
+    sync_folder(one.parent)
+    sync_folder(other.parent)
+
+
+def read_undo(versions: Versions) -> Undo:
+    """Return the way back from the last upgrade. Raises UpgradeError if there is none."""
+    try:
+        with (versions.folder / STATE).open("rb") as file:
+            undo = msgspec.json.decode(file.read(_MAX_STATE), type=decodable(Undo))
+    except FileNotFoundError:
+        raise UpgradeError(
+            "There is no upgrade to go back from.", next_step="casemate restore, from a backup"
+        ) from None
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UpgradeError(f"{versions.folder / STATE} cannot be read: {error}") from error
+    if versions.current() not in (Path(undo.to_environment), Path(undo.environment)):
+        raise UpgradeError(f"{versions.folder / STATE} is about another version than the current.")
+    return undo
+
+
+def _write(versions: Versions, undo: Undo) -> None:
+    draft = versions.folder / f".{STATE}.new"
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(undo))
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(versions.folder / STATE)
+    sync_folder(versions.folder)
+
+
+def _forget(versions: Versions) -> None:
+    (versions.folder / STATE).unlink(missing_ok=True)
+    sync_folder(versions.folder)

@@ -1,0 +1,278 @@
+"""An upgrade and the way back, killed at every line: what starts then is whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from casemate import __version__
+from casemate.signing import SigningKey
+from casemate.upgrade import upgrading, versions
+from casemate.upgrade.asking import State
+from casemate.upgrade.errors import UpgradeError
+from casemate.upgrade.release import Release, read_release
+from casemate.upgrade.schemas import own_schemas
+from casemate.upgrade.upgrading import exchange, go_back, read_undo, upgrade
+from casemate.upgrade.versions import COMPLETE, FOLDER, Versions
+from support.versions import make_release
+
+WATCHED = (upgrading.__file__, versions.__file__)
+SERVES = State(version=__version__, prefix="/x", serving=True)
+BEFORE, AFTER = "from before", "brought forward"
+
+
+class Installation:
+    """One version that runs, a release of another, and a data folder; programs are played."""
+
+    def __init__(self, folder: Path, schemas: dict[str, int]) -> None:
+        self.folder = folder
+        make_environment(folder / "first")
+        self.versions = Versions(folder / "first")
+        self.data = folder / "data"
+        (self.data / "store").mkdir(parents=True)
+        (self.data / "content").write_text(BEFORE)
+        key = make_release(folder / "release", "9.0.0", KEY, schemas=schemas)
+        (folder / "copy").mkdir()
+        self.release: Release = read_release(folder / "release", folder / "copy", [key])
+        self.steps: list[str] = []
+
+    def upgrade(self) -> None:
+        with self.versions.changing():
+            upgrade(
+                self.release,
+                self.versions,
+                data=self.data,
+                master_key="file:/x",
+                backup=self.versions.backup_before("9.0.0"),
+                back_up=lambda file: file.write_text(BEFORE) and None,
+                tell=self.steps.append,
+            )
+
+    def back(self) -> Path | None:
+        with self.versions.changing():
+            return go_back(read_undo(self.versions), self.versions, tell=self.steps.append)
+
+    def require_whole(self) -> str:
+        """Return which version would start, and require that it is all there."""
+        current = self.versions.current() or self.versions.own
+        assert (current / "bin/python").exists()
+        assert current == self.versions.own or (current / COMPLETE).exists()
+        assert (self.data / "content").read_text() in (BEFORE, AFTER)
+        assert (self.data / "store").is_dir()
+        return "9.0.0" if current.name == "9.0.0" else "first"
+
+
+KEY = SigningKey.from_bytes(bytes([1]) * 32)
+
+
+def make_environment(folder: Path) -> None:
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin/python").write_text("")
+    for path in (folder, folder / "bin"):
+        path.chmod(0o755)
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Installation]:
+    def install(release: Release, environment: Path) -> None:
+        if not (environment / COMPLETE).exists():
+            (environment / "bin").mkdir(parents=True, exist_ok=True)
+            make_environment_again(environment)
+            (environment / COMPLETE).write_bytes(release.statement)
+
+    def make_environment_again(environment: Path) -> None:
+        (environment / "bin/python").write_text("")
+        for path in (environment, environment / "bin"):
+            path.chmod(0o755)
+
+    def restore(backup: Path, data: Path) -> None:
+        (data / "store").mkdir(parents=True)
+        (data / "content").write_text(backup.read_text())
+
+    def hand_over(data: Path, version: str, tell: Any) -> None:
+        (data / "content").write_text(AFTER)
+
+    monkeypatch.setattr(upgrading, "install", install)
+    monkeypatch.setattr(upgrading, "require_host", lambda *_: None)
+    monkeypatch.setattr(upgrading, "rehearse", lambda *_: None)
+    monkeypatch.setattr(upgrading, "hand_over", hand_over)
+    monkeypatch.setattr(upgrading, "restore", restore)
+    monkeypatch.setattr(upgrading, "ask", lambda *_: None)
+    numbers = iter(range(10_000))
+
+    def new(schemas: dict[str, int] | None = None) -> Installation:
+        folder = tmp_path / str(next(numbers))
+        folder.mkdir()
+        return Installation(folder, schemas or own_schemas())
+
+    return new
+
+
+def killed_at(line: int, work: Callable[[], object]) -> bool:
+    """Do it in another process, which is killed before the n-th line; tell if it came so far."""
+    pid = os.fork()
+    if pid == 0:
+        left = line
+
+        def trace(frame: FrameType, event: str, _: Any) -> Any:
+            nonlocal left
+            if frame.f_code.co_filename not in WATCHED:
+                return None
+            if event == "line":
+                left -= 1
+                if left < 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        try:
+            sys.settrace(trace)
+            work()
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+EACH = pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.storm)])
+
+
+@EACH
+def test_an_upgrade_killed_at_each_line_leaves_what_starts_and_goes_on(make, every) -> None:
+    found = []
+    for line in range(0, 1000, every):
+        one = make()
+        killed = killed_at(line, one.upgrade)
+        found.append(one.require_whole())
+        if not killed:
+            break
+        one.upgrade()
+        assert one.require_whole() == "9.0.0"
+        assert read_undo(one.versions).backup == str(one.versions.backup_before("9.0.0"))
+    assert 40 < len(found) * every < 600 and found == sorted(found, reverse=True)
+    assert found[0] == "first" and found[-1] == "9.0.0"
+
+
+@EACH
+def test_the_way_back_killed_at_each_line_leaves_what_starts_and_goes_on(make, every) -> None:
+    found = []
+    for line in range(0, 1000, every):
+        one = make({"store": 99})
+        one.upgrade()
+        killed = killed_at(line, one.back)
+        found.append(one.require_whole())
+        if found[-1] == "first":
+            assert (one.data / "content").read_text() == BEFORE
+        if not killed:
+            break
+        if (one.versions.folder / "upgrade.json").exists():
+            one.back()
+        assert one.require_whole() == "first"
+        assert (one.data / "content").read_text() == BEFORE
+        [aside] = one.folder.glob("data.9.0.0-*")
+        assert (aside / "content").read_text() == AFTER
+    assert 40 < len(found) * every < 600 and found == sorted(found)
+
+
+def test_the_steps_are_told_in_their_order(make) -> None:
+    one = make()
+    one.upgrade()
+    assert [step.split()[0] for step in one.steps] == [
+        "Installing", "Trying", "Making", "Bringing", "From",
+    ]  # fmt: skip
+    assert one.versions.current() == one.folder / FOLDER / "9.0.0"
+    undo = read_undo(one.versions)
+    assert (undo.version, undo.to_version) == (__version__, "9.0.0")
+
+
+@pytest.mark.parametrize("step", ["install", "require_host", "rehearse"])
+def test_what_fails_before_the_switch_has_changed_nothing(make, monkeypatch, step) -> None:
+    def fail(*_: object) -> None:
+        raise UpgradeError("no")
+
+    one = make()
+    monkeypatch.setattr(upgrading, step, fail)
+    with pytest.raises(UpgradeError, match="no"):
+        one.upgrade()
+    assert one.versions.current() is None
+    with pytest.raises(UpgradeError, match="no upgrade to go back from"):
+        read_undo(one.versions)
+
+
+def test_a_version_that_does_not_serve_is_not_what_starts(make, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise UpgradeError("it did not come to serve")
+
+    one = make()
+    monkeypatch.setattr(upgrading, "hand_over", fail)
+    monkeypatch.setattr(upgrading, "ask", lambda *_: SERVES)
+    with pytest.raises(UpgradeError, match="did not come to serve"):
+        one.upgrade()
+    assert one.versions.current() == one.versions.own
+    # Nobody answers: it may have brought the data forward, and is what can open it.
+    other = make()
+    monkeypatch.setattr(upgrading, "ask", lambda *_: None)
+    with pytest.raises(UpgradeError, match="did not come to serve"):
+        other.upgrade()
+    assert other.require_whole() == "9.0.0"
+
+
+def test_back_without_a_loss_where_data_is_kept_alike(make) -> None:
+    one = make()
+    one.upgrade()
+    assert one.back() is None
+    assert one.versions.current() == one.versions.own
+    assert (one.data / "content").read_text() == AFTER
+    with pytest.raises(UpgradeError, match="no upgrade to go back from"):
+        read_undo(one.versions)
+
+
+def test_back_over_a_schema_keeps_what_came_since_aside(make) -> None:
+    one = make({"store": 99})
+    one.upgrade()
+    aside = one.back()
+    assert aside is not None and (aside / "content").read_text() == AFTER
+    assert (one.data / "content").read_text() == BEFORE
+    assert [path.name for path in one.folder.iterdir() if path.name.startswith(".")] == []
+
+
+def test_back_over_a_schema_needs_a_node_that_has_stopped(make, monkeypatch) -> None:
+    import fcntl
+
+    one = make({"store": 99})
+    one.upgrade()
+    monkeypatch.setattr(upgrading, "ask", lambda *_: SERVES)
+    with pytest.raises(UpgradeError, match="is running"):
+        one.back()
+    monkeypatch.setattr(upgrading, "ask", lambda *_: None)
+    held = os.open(one.data / "store", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    with pytest.raises(UpgradeError, match="is running"):
+        one.back()
+    os.close(held)
+    assert (one.data / "content").read_text() == AFTER
+    assert one.require_whole() == "9.0.0"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff", b'{"version":1}'])
+def test_a_way_back_that_cannot_be_read_is_none(make, content) -> None:
+    one = make()
+    one.upgrade()
+    (one.versions.folder / "upgrade.json").write_bytes(content)
+    with pytest.raises(UpgradeError, match="cannot be read"):
+        one.back()
+
+
+def test_two_folders_take_each_others_place(tmp_path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).write_text("")
+    exchange(tmp_path / "one", tmp_path / "two")
+    assert (tmp_path / "one/two").exists() and (tmp_path / "two/one").exists()
+    with pytest.raises(OSError, match="No such file"):
+        exchange(tmp_path / "one", tmp_path / "three")
