@@ -13,6 +13,7 @@ import importlib
 import json
 import random
 import sys
+import sysconfig
 import time
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,8 @@ def handler(mode: str, name: str, folder: str) -> float | None:
         setting_up.warm()
         guard = Guard(folder)
         setting_up.before_import(guard)
+        guard.acts.deps = sysconfig.get_path("purelib") + "/"
+        setting_up.before_handler(guard, {})
     try:
         module = importlib.import_module(f"handler_{name}")
         data = _data(name)

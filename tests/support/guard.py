@@ -27,6 +27,10 @@ class Guarded:
     records: tuple[dict[str, Any], ...]
     """What was told to the host."""
     trace: str = ""
+    used: tuple[tuple[str, str, int], ...] = ()
+    """What packages did: package, kind and how often."""
+    denied: tuple[tuple[str, str, str], ...] = ()
+    """What packages were not let do, as it was told to the host."""
 
 
 def guarded(
@@ -38,27 +42,39 @@ def guarded(
     rules: Sequence[tuple[str, str, str]] = (),
     python: str = sys.executable,
     packages: Path | None = None,
+    denied: dict[str, list[str]] | None = None,
 ) -> list[Guarded]:
     """Write `code` as the module `app` into `folder`; return what becomes of each event.
 
     `code` is a whole module with `def handler(event, context)`; `packages` is a folder of installed
-    dependencies.
+    dependencies; with `denied`, it is that of the function's packages.
     """
     (folder / "app.py").write_text(textwrap.dedent(code))
     done = subprocess.run(
-        [python, str(_CHILD), str(folder), handler, json.dumps([list(r) for r in rules])],
+        [
+            *(python, str(_CHILD), str(folder), handler, json.dumps([list(r) for r in rules])),
+            *(() if denied is None else (str(packages), json.dumps(denied))),
+        ],
         input=json.dumps(list(events)),
         capture_output=True,
         text=True,
         timeout=_SECONDS,
         check=False,
-        env=os.environ | ({"PYTHONPATH": str(packages)} if packages else {}),
+        env=os.environ | ({"PYTHONPATH": str(packages)} if packages and denied is None else {}),
     )
     if done.returncode != 0:
         raise AssertionError(f"the guarded process failed:\n{done.stderr}")
     answers = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"outc')]
     return [
-        Guarded(a["outcome"], a["result"], tuple(a["records"]), a.get("trace", "")) for a in answers
+        Guarded(
+            a["outcome"],
+            a["result"],
+            tuple(a["records"]),
+            a.get("trace", ""),
+            tuple((package, kind, count) for package, kind, count in a.get("used", ())),
+            tuple((package, kind, what) for package, kind, what in a.get("denied", ())),
+        )
+        for a in answers
     ]
 
 

@@ -1,7 +1,8 @@
 """Runs a handler under the sink guard in a process of its own: audit hooks cannot be taken back.
 
-Arguments: folder of the function's code, `module:function`, rules as JSON. Standard input: events,
-a JSON array. Standard output: for each event one JSON line. Each event has a fork, as in a sandbox.
+Arguments: folder of the function's code, `module:function`, rules as JSON; where there are
+packages, their folder and what they are denied, as JSON. Standard input: events, a JSON array.
+Standard output: for each event one JSON line. Each event has a fork, as in a sandbox.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from casemate.guard.verdict import BlockedError
 def _serve(guard: Guard, handler: object, event: object) -> dict[str, object]:
     records: list[dict[str, object]] = []
     guard.report = records.append
+    denied: list[tuple[str, str, str]] = []
+    guard.acts.tell = lambda *told: denied.append(told)
     guard.begin(event)
     answer: dict[str, object]
     try:
@@ -34,6 +37,8 @@ def _serve(guard: Guard, handler: object, event: object) -> dict[str, object]:
         answer = {"outcome": "error", "result": f"{type(error).__name__}: {error}", "trace": trace}
     blocked = guard.blocked
     guard.end()
+    used = [[package, kind, count] for (package, kind), count in guard.acts.met.items()]
+    answer |= {"used": used, "denied": denied}
     if blocked is not None:
         answer["outcome"] = "blocked"
     return answer | {"records": records}
@@ -41,10 +46,14 @@ def _serve(guard: Guard, handler: object, event: object) -> dict[str, object]:
 
 def main() -> None:
     """Answer each event."""
-    root, name, rules = sys.argv[1:4]
+    root, name, rules, *packages = sys.argv[1:]
     guard = Guard(root, [Rule(*rule) for rule in json.loads(rules)])
     sys.path.insert(0, root)
     setting_up.before_import(guard)
+    if packages:
+        sys.path.insert(0, packages[0])
+        guard.acts.deps = f"{packages[0]}/"
+        setting_up.before_handler(guard, json.loads(packages[1]))
     module_name, _, function_name = name.partition(":")
     __import__(module_name)
     handler = getattr(sys.modules[module_name], function_name)

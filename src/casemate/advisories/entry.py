@@ -34,6 +34,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ranges: tuple[Range, ...]
     versions: tuple[str, ...]
     undecided: str = ""
+    symbols: tuple[str, ...] = ()
+    """Functions, classes and modules that have the hole; empty: the record names none."""
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -147,7 +149,15 @@ def _entry(
         ranges=tuple(dict.fromkeys(ranges)),
         versions=tuple(dict.fromkeys(canonical(ecosystem, version) for version in listed)),
         undecided=undecided,
+        symbols=_symbols(parts),
     )
+
+
+def _symbols(parts: list[AffectedRecord]) -> tuple[str, ...]:
+    """Return what has the hole; nothing if one part of the record does not say it."""
+    named = [part.symbols for part in parts]
+    found = tuple(dict.fromkeys(name for names in named for name in names))
+    return found if all(named) and len(found) <= limits.MAX_SYMBOLS else ()
 
 
 def _events(record: RangeRecord) -> list[Event]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from casemate.advisories import limits
 from casemate.advisories.database import Database
 from casemate.advisories.entry import Block, Entry
 from casemate.advisories.errors import (
@@ -39,6 +40,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     fixed: tuple[str, ...]
     """The nearest version with it fixed, of each range that the version lies in."""
     summary: str
+    symbols: tuple[str, ...] = ()
+    """Functions, classes and modules that have the hole, by the advisories that name any."""
 
 
 class NotJudged(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -275,6 +278,12 @@ def merged(entries: Sequence[Entry], numbers: Sequence[int]) -> list[list[int]]:
     return list(groups.values())
 
 
+def _together(group: Sequence[Entry]) -> tuple[str, ...]:
+    """Return what has a hole by all advisories of it that name anything; nothing if too many."""
+    found = tuple(dict.fromkeys(name for entry in group for name in entry.symbols))
+    return found if len(found) <= limits.MAX_SYMBOLS else ()
+
+
 class _Hole:
     """What the advisories that tell of one hole say of any version that has it."""
 
@@ -298,6 +307,7 @@ class _Hole:
             "malicious": malicious,
             "known_exploited": any(entry.known.exploited for entry in group),
             "likelihood": max(likelihoods, default=None),
+            "symbols": _together(group),
             "summary": next((entry.summary for entry in group if entry.summary), ""),
         }
 

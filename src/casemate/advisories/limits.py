@@ -30,6 +30,9 @@ MAX_VERSIONS = 50_000
 """Versions of one package that one record lists."""
 MAX_ALIASES = 1_000
 MAX_SEVERITIES = 20
+MAX_SYMBOLS = 100
+"""Functions with the hole that a record names of one package; of more it is as if it named none."""
+MAX_SYMBOL_CHARS = 200
 MAX_VERSION_CHARS = 256
 MAX_NAME_CHARS = 256
 MAX_ID_CHARS = 128

@@ -51,6 +51,49 @@ class AffectedRecord(msgspec.Struct, frozen=True):
     ranges: list[RangeRecord] | None = None
     versions: list[str] | None = None
     severity: list[SeverityRecord] | None = None
+    ecosystem_specific: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """Return the functions, classes and modules that have the hole, as far as they are named.
+
+        Nothing that is not understood is passed over by half: then it is as if none were named.
+        """
+        try:
+            specific = _SPECIFIC.decode(self.ecosystem_specific)
+        except (msgspec.MsgspecError, RecursionError):
+            return ()
+        named = () if specific is None else specific.names()
+        found = tuple(dict.fromkeys(name.replace("::", ".") for name in named))
+        if len(found) > limits.MAX_SYMBOLS or not all(map(_is_dotted, found)):
+            return ()
+        return found
+
+
+class _Import(msgspec.Struct, frozen=True):
+    """Of what Go's database says; others use it, too."""
+
+    path: str
+    symbols: list[str] | None = None
+
+
+class _Affects(msgspec.Struct, frozen=True):
+    functions: list[str] = []
+
+
+class _Specific(msgspec.Struct, frozen=True):
+    """Where advisories of several databases name what has the hole."""
+
+    imports: list[_Import] | None = None
+    affects: _Affects | None = None
+    affected_functions: list[str] | None = None
+
+    def names(self) -> Iterator[str]:
+        for each in self.imports or ():
+            path = each.path.replace("/", ".")
+            yield from [f"{path}.{symbol}" for symbol in each.symbols or ()] or [path]
+        yield from self.affects.functions if self.affects is not None else ()
+        yield from self.affected_functions or ()
 
 
 class ReferenceRecord(msgspec.Struct, frozen=True):
@@ -99,6 +142,7 @@ class _DatabaseSpecific(msgspec.Struct, frozen=True):
     severity: str | None = None
 
 
+_SPECIFIC = msgspec.json.Decoder(_Specific | None)
 _RECORD = msgspec.json.Decoder(OsvRecord)
 _DATABASE = msgspec.json.Decoder(_DatabaseSpecific)
 _BRACKETS = (b"<", b"\xef\xbb\xbf<")
@@ -162,6 +206,13 @@ def _affected_problems(affected: AffectedRecord) -> Iterator[str]:
                 yield f"a version of {len(values[0])} characters"
         if not any(event.introduced is not None for event in each.events):
             yield "a range has no `introduced`"
+
+
+def _is_dotted(text: str) -> bool:
+    parts = text.split(".")
+    return len(text) <= limits.MAX_SYMBOL_CHARS and all(
+        part.isascii() and part.isidentifier() for part in parts
+    )
 
 
 def _is_plain(text: str) -> bool:

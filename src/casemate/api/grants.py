@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
+from casemate.capabilities.uses import is_of_package, package_use
 from casemate.model.denial import DenialKind
 from casemate.model.deployment import LIVE, DeployedFunction, Version
 from casemate.model.errors import NotFoundError
@@ -15,7 +16,12 @@ from casemate.operations.records import ListDenials
 MAX_DENIALS = 100
 """Newest denied attempts that are looked through."""
 
-_SHOWN_DENIALS = (DenialKind.CAPABILITY, DenialKind.EGRESS, DenialKind.GRANTS)
+_SHOWN_DENIALS = (
+    DenialKind.CAPABILITY,
+    DenialKind.EGRESS,
+    DenialKind.GRANTS,
+    DenialKind.PACKAGE,
+)
 
 performs = Performers()
 
@@ -35,7 +41,8 @@ async def _show(operation: ShowGrants, call: Call) -> FunctionGrants:
         deployed_at=version.created_at,
         granted=version.spec.grants,
         events=event_grants(version.spec),
-        uses=uses,
+        uses=tuple(use for use in uses if not is_of_package(use)),
+        packages=tuple(package_use(use) for use in uses if is_of_package(use)),
         approvals=approvals,
         denials=tuple(denial for denial in denied.denials if denial.kind in _SHOWN_DENIALS),
     )

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from casemate.model.denial import GrantUse
+from casemate.facts import FactStream
+from casemate.model.denial import GrantUse, PackageUse
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
-from casemate.model.facts import GrantUsed
+from casemate.model.facts import GrantUsed, PackageActed
 from casemate.model.principal import PrincipalKind
 from casemate.operations.grants import CountUses
 from casemate.store.interface import Store
 
 _FLUSH_SECONDS = 1.0
 _MAX_PENDING = 50_000
+_PACKAGE = "package "
+"""Beginning of what stands for a grant where a package did something: no kind of grants is that."""
 _FUNCTION = PrincipalKind.FUNCTION.value
 _log = logging.getLogger(__name__)
 
@@ -47,6 +50,22 @@ def use_of(
     )
 
 
+def is_of_package(use: GrantUse) -> bool:
+    """Tell whether it is no grant that was used, but what a package did."""
+    return use.grant.startswith(_PACKAGE)
+
+
+def package_use(use: GrantUse) -> PackageUse:
+    """Return what a package did."""
+    return PackageUse(
+        package=use.grant.removeprefix(_PACKAGE),
+        act=use.action,
+        first_at=use.first_at,
+        last_at=use.last_at,
+        count=use.count,
+    )
+
+
 class UseCounter:
     """Counts what `GrantUsed` tells by version, grant, action and prefix. On the loop only."""
 
@@ -58,15 +77,27 @@ class UseCounter:
         self._begun: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
 
+    def listen(self, facts: FactStream) -> None:
+        """Count what is told from now on."""
+        facts.listen(GrantUsed, self.note)
+
     def note(self, use: GrantUsed) -> None:
         """Count one use, or several alike."""
         key = (use.project, use.function, use.version, use.grant, use.action, use.prefix)
+        self._count(key, use.at, use.count)
+
+    def note_package(self, did: PackageActed) -> None:
+        """Count what a package of a bundle did."""
+        key = (did.project, did.function, did.version, f"{_PACKAGE}{did.package}", did.act, "")
+        self._count(key, did.at, did.count)
+
+    def _count(self, key: _Key, at: float, count: int) -> None:
         counted = self._pending.get(key)
         if counted is not None:
-            counted[1] = use.at
-            counted[2] += use.count
+            counted[1] = at
+            counted[2] += count
         elif len(self._pending) < _MAX_PENDING:
-            self._pending[key] = [use.at, use.at, float(use.count)]
+            self._pending[key] = [at, at, float(count)]
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(_FLUSH_SECONDS, self._begin)

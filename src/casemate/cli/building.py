@@ -73,6 +73,7 @@ class Workspace:
         relock: bool,
     ) -> BuiltBundle:
         from casemate.build.bundle import build
+        from casemate.manifest import require_packages
 
         name = self.name_of(spec)
         with progress(f"Building {name}") as step:
@@ -88,6 +89,8 @@ class Workspace:
                 known=known,
                 lend=self._lend,
             )
+        there = {package.name for package in built.manifest.packages}
+        require_packages(spec.name, spec.packages, there)
         for warning in built.warnings:
             note(f"Warning: {name}: {warning}", YELLOW)
         return built

@@ -120,6 +120,7 @@ def _destinations(value: object) -> str:
 def _exception_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
     """Return what changed of exceptions: of the sink guard, and of what answers may tell."""
     found = _set_changes("guard exception", guard_of(before), guard_of(after))
+    found += _set_changes("denied to packages", denied_of(before), denied_of(after))
     return found + _set_changes("error exception", errors_of(before), errors_of(after))
 
 
@@ -158,6 +159,11 @@ def _set_changes(what: str, before: Sequence[str], after: Sequence[str]) -> list
 def errors_of(spec: FunctionSpec) -> list[str]:
     """Return what answers may tell of the inside, as `trace at /debug`."""
     return [f"{entry.what} at {entry.place}" for entry in spec.errors]
+
+
+def denied_of(spec: FunctionSpec) -> list[str]:
+    """Return what packages may not do as `requests: egress, process`."""
+    return [f"{rule.name}: {', '.join(rule.deny) or 'nothing'}" for rule in spec.packages]
 
 
 def guard_of(spec: FunctionSpec) -> list[str]:

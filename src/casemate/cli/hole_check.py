@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from casemate.cli.client import NodeClient
 from casemate.cli.deployment import Wanted
@@ -12,6 +13,9 @@ from casemate.cli.node_advisories import print_holes
 from casemate.cli.terminal import RED, note
 from casemate.model.vulnerability import Hole, JudgedFunction
 from casemate.operations.advisories import JudgePackages
+
+if TYPE_CHECKING:
+    from casemate.sbom.symbols import Found
 
 
 class KnownHolesError(CommandError):
@@ -26,11 +30,19 @@ class JudgedBundle:
     judged: JudgedFunction
     reached: dict[str, str] = field(default_factory=dict)
     """By package, in words."""
+    symbols: dict[str, Found] = field(default_factory=dict)
+    """What can be said of what has each hole, by its key."""
+
+    def way(self, hole: Hole) -> str:
+        """Return in words how the code comes to a hole."""
+        way, found = self.reached.get(hole.package, ""), self.symbols.get(hole.key)
+        return way if found is None else f"{way}; {found.reach.value}: {found.why}"
 
 
 def judged_bundles(client: NodeClient, wanted: Sequence[Wanted]) -> list[JudgedBundle]:
     """Ask the node about each bundle that has packages of others."""
     from casemate.sbom.reaching import reached
+    from casemate.sbom.symbols import reach_of
 
     found = []
     for one in wanted:
@@ -45,7 +57,9 @@ def judged_bundles(client: NodeClient, wanted: Sequence[Wanted]) -> list[JudgedB
         if judged.holes:
             known = reached(one.built.path, manifest)
             ways = {hole.package: known.of(hole.package) for hole in judged.holes}
-        found.append(JudgedBundle(function=str(name), judged=judged, reached=ways))
+        named = {hole.key: hole.symbols for hole in judged.holes}
+        reach = reach_of(named, one.built.path, manifest)
+        found.append(JudgedBundle(function=str(name), judged=judged, reached=ways, symbols=reach))
     return found
 
 
@@ -55,7 +69,7 @@ def print_judged(found: Sequence[JudgedBundle]) -> None:
     if holes:
         print_holes(
             [(one.function, hole) for one, hole in holes],
-            [one.reached.get(hole.package, "") for one, hole in holes],
+            [one.way(hole) for one, hole in holes],
         )
     for one in found:
         for problem in one.judged.problems:

@@ -17,7 +17,7 @@ from casemate.gateway.bundles import BundleStore
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.trials import require_way_back
 from casemate.gateway.vouched import Vouching
-from casemate.manifest import check_received
+from casemate.manifest import check_received, require_packages
 from casemate.model.caps import Caps
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import LIVE, Alias, NewVersion, TrialTerms, Version
@@ -248,6 +248,8 @@ class Deploying:
                 next_step="deploy it under the project and name that it was built for",
             )
         check_received(spec, manifest.resources)
+        found = packages_of(manifest)
+        require_packages(function, spec.packages, {each.name for each in found.packages})
         self._check_python(spec)
         if self._caps is not None:
             self._caps.require(spec.limits)
@@ -263,7 +265,7 @@ class Deploying:
         return _Tentative(
             version=version,
             resources=manifest.resources,
-            packages=packages_of(manifest),
+            packages=found,
             admitted=await self._vouching.require(manifest, by),
         )
 

@@ -4,16 +4,53 @@ from __future__ import annotations
 
 import time
 
-from casemate.capabilities import use_of
+from casemate.capabilities import UseCounter, use_of
 from casemate.egress.interface import EgressEvent
 from casemate.facts import FactStream
 from casemate.model.denial import Denial, DenialKind, denied_to
 from casemate.model.deployment import Version
-from casemate.model.facts import FunctionPlace, GrantUsed, HostAsked, RuntimeReplaced
+from casemate.model.facts import (
+    FunctionPlace,
+    GrantUsed,
+    HostAsked,
+    PackageActed,
+    RuntimeReplaced,
+)
 from casemate.model.principal import PrincipalKind
 from casemate.sandbox.system_calls import DeniedCall
 from casemate.sandbox.zygote import Zygote
 from casemate.sandbox.zygotes import Zygotes
+from casemate.vulnerabilities import Inventory
+
+_MAX_BUNDLES = 1_024
+"""Of which the names of packages are at hand."""
+
+
+class PackageActs:
+    """Counts what packages did, of those that a bundle has: told by processes, which can lie."""
+
+    def __init__(self, uses: UseCounter, inventory: Inventory) -> None:
+        """Count by `uses` what `inventory` knows."""
+        self._uses = uses
+        self._inventory = inventory
+        self._names: dict[str, frozenset[str]] = {}
+
+    def listen(self, facts: FactStream) -> None:
+        """Count what is told from now on."""
+        facts.listen(PackageActed, self.note)
+
+    def note(self, did: PackageActed) -> None:
+        """Count one fact."""
+        names = self._names.get(did.digest)
+        if names is None:
+            found = self._inventory.get(did.digest)
+            if found is None:
+                return
+            if len(self._names) >= _MAX_BUNDLES:
+                self._names.clear()
+            names = self._names[did.digest] = frozenset(each.name for each in found.packages)
+        if did.package in names:
+            self._uses.note_package(did)
 
 
 class Happenings:

@@ -64,7 +64,7 @@ from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.control import NodeControl
 from casemate.gateway.depths import Depths
-from casemate.gateway.happenings import Happenings
+from casemate.gateway.happenings import Happenings, PackageActs
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.held_back import HeldBack
 from casemate.gateway.known_projects import KnownProjects
@@ -78,13 +78,7 @@ from casemate.gateway.use_told import UseTold
 from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
-from casemate.model.facts import (
-    NOT_BY_NETWORK,
-    Actor,
-    BundleTampered,
-    GrantUsed,
-    RiskAccepted,
-)
+from casemate.model.facts import NOT_BY_NETWORK, Actor, BundleTampered, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
@@ -166,7 +160,7 @@ class Gateway:
         self.registry = counting(self.facts, self.catalogue)
         self.seal = Seal(self.redactor, self.registry)
         self.uses = UseCounter(store)
-        self.facts.listen(GrantUsed, self.uses.note)
+        self.uses.listen(self.facts)
         self._build_data()
         self._build_sandboxes()
         self._build_path(url)
@@ -402,6 +396,7 @@ class Gateway:
             happened=self.facts.happened,
         )
         self.advisories = Advisories(gate, self.watch, self.facts.happened)
+        PackageActs(self.uses, gate.inventory).listen(self.facts)
 
     def _build_playbooks(self) -> None:
         """Build what acts on what the monitor finds."""

@@ -21,6 +21,10 @@
     sink.py         what a sink is: hooks, and the verdict it comes to
     core.py         one guard for each process: begin, check, verdict, record
     shapes.py       what is usual of texts that are put together for sinks
+    acts.py         what packages of others do, and what they are denied
+    act_events.py   of that, what the interpreter's audit events tell
+    package_files.py  whose a file is
+    threads.py      what began a thread
     leaks/          what an answer may not tell of the inside
     sinks/          one file for each sink, one line of registration each
 

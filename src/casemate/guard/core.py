@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from .acts import Acts
 from .budget import ExhaustedError
 from .constants import Constants
 from .origin import Origin, Span
@@ -80,6 +81,9 @@ class Guard:
         """The handler, while its answer is judged: none of its code runs then."""
         self.taint: Taint | None = None
         self.shapes = Shapes()
+        self.acts = Acts(self.root)
+        self.watched = False
+        """Whether audit events are watched already."""
         self._tracer: Tracer | None = None
         self._deciding: set[int] = set()
 
@@ -90,6 +94,7 @@ class Guard:
         self.blocked = None
         self.records = 0
         self.shapes.begin()
+        self.acts.begin()
         self._deciding.clear()
         self.taint = taint = Taint(self.constants.holds_word)
         taint.add(source, event)
@@ -112,7 +117,12 @@ class Guard:
     @property
     def active(self) -> bool:
         """True while an invocation runs and this thread is not inside a check already."""
-        return self._tracer is not None and _thread.get_ident() not in self._deciding
+        return self._tracer is not None and not self.deciding
+
+    @property
+    def deciding(self) -> bool:
+        """True while this thread is inside a check."""
+        return _thread.get_ident() in self._deciding
 
     # -- for sinks -----------------------------------------------------------------------------
 

@@ -10,6 +10,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from .act_events import EVENTS
+from .acts import PackageDeniedError
 from .core import Guard
 from .sink import AuditHook, CallHook, Patch, Sink
 
@@ -22,24 +24,40 @@ class UnwatchableError(ImportError):
 
 
 def watch_audit(guard: Guard, sinks: Sequence[Sink]) -> None:
-    """Watch the interpreter's audit events (PEP 578). Cannot be undone, by anybody.
+    """Watch the interpreter's audit events (PEP 578), once. Cannot be undone, by anybody.
 
-    Comes after the handler's import: an import raises thousands of events and holds no event.
+    Comes after the handler's import: an import raises thousands of events and holds no event. Only
+    where a package is denied something it comes before that, since packages act there as well.
     """
+    if guard.watched:
+        return
+    guard.watched = True
     watched: dict[str, list[tuple[str, AuditHook]]] = {}
     for sink in sinks:
         for event, hook in sink.audit.items():
             watched.setdefault(event, []).append((sink.name, hook))
 
+    for event in EVENTS:
+        watched.setdefault(event, [])
+
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:
         hooks = watched.get(event)
-        if hooks is None or not guard.active:
+        if hooks is None or guard.deciding:
             return
-        for name, hook in hooks:
+        if guard.active:
+            for name, hook in hooks:
+                try:
+                    hook(guard, arguments)
+                except Exception as error:  # noqa: BLE001 - fails closed, and is on record
+                    guard.fail(name, error)
+        act = EVENTS.get(event)
+        if act is not None:
             try:
-                hook(guard, arguments)
+                act(guard.acts, arguments)
+            except PackageDeniedError:
+                raise
             except Exception as error:  # noqa: BLE001 - fails closed, and is on record
-                guard.fail(name, error)
+                guard.fail("packages", error)
 
     sys.addaudithook(on_event)
 

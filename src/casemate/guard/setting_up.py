@@ -1,8 +1,9 @@
-"""The two moments at which a process puts the guard in place: before and after the import."""
+"""The moments at which a process puts the guard in place: before and after the import."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 
 from . import rehearsal
 from .core import Guard
@@ -12,6 +13,7 @@ from .loading import load_rewritten, own_modules
 from .sinks import SINKS
 from .sql import shape, tokens
 from .sql.drivers import watch_drivers
+from .threads import THREADS
 
 
 def warm() -> None:
@@ -25,8 +27,16 @@ def before_import(guard: Guard) -> None:
     """Have the function's modules loaded rewritten, and others patched as they are imported."""
     load_rewritten(guard)
     watch_calls(guard, SINKS)
-    PatchingFinder(guard, SINKS).install()
+    PatchingFinder(guard, (*SINKS, THREADS)).install()
     watch_formatting(guard.raised)
+
+
+def before_handler(guard: Guard, denied: Mapping[str, Iterable[str]]) -> None:
+    """Learn whose the files of packages are, and deny them what they are denied from now on."""
+    guard.acts.learn()
+    guard.acts.deny(denied)
+    if guard.acts.denies:
+        watch_audit(guard, SINKS)
 
 
 def after_import(guard: Guard) -> None:

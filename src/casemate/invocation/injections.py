@@ -7,14 +7,16 @@ shown, never acted on.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from casemate.guard.acts import KINDS
 from casemate.guard.shapes import MAX_TEXT
-from casemate.model.denial import DenialKind, denied_at
-from casemate.model.facts import Actor, Fact, FunctionPlace, ShapesMet
+from casemate.model.denial import DenialKind, denied_at, denied_to
+from casemate.model.deployment import Version
+from casemate.model.facts import Actor, Fact, FunctionPlace, PackageActed, ShapesMet
 from casemate.model.function import GuardMode
 from casemate.model.path import Admitted
-from casemate.sandbox.frames import GuardHead, ShapesHead
+from casemate.sandbox.frames import GuardHead, PackageDenied, PackagesHead, ShapesHead
 from casemate.sandbox.guard_watch import OnGuard
 
 _MAX_SHOWN = 200
@@ -24,7 +26,7 @@ _MAX_DECODINGS = 6
 def recorder(admitted: Admitted, happened: Callable[[Fact], None]) -> OnGuard:
     """Return what takes the guard's frames of one invocation and tells them by `happened`."""
 
-    def record(head: GuardHead | ShapesHead) -> None:
+    def record(head: GuardHead | ShapesHead | PackagesHead) -> None:
         version, request = admitted.version, admitted.request
         if isinstance(head, ShapesHead):
             happened(
@@ -39,6 +41,10 @@ def recorder(admitted: Admitted, happened: Callable[[Fact], None]) -> OnGuard:
                 )
             )
             return
+        if isinstance(head, PackagesHead):
+            for fact in _of_packages(head, admitted):
+                happened(fact)
+            return
         happened(
             denied_at(
                 FunctionPlace(version.project, version.function, version.number, request.id),
@@ -52,6 +58,45 @@ def recorder(admitted: Admitted, happened: Callable[[Fact], None]) -> OnGuard:
         )
 
     return record
+
+
+def _of_packages(head: PackagesHead, admitted: Admitted) -> Iterator[Fact]:
+    """Give what packages did and were not let do, as facts."""
+    version, now = admitted.version, time.time()
+    place = FunctionPlace(version.project, version.function, version.number, admitted.request.id)
+    for denied in head.denied:
+        if denied.kind in KINDS:
+            yield denied_to(
+                place,
+                at=now,
+                kind=DenialKind.PACKAGE,
+                action=f"package:{denied.kind}",
+                resource=f"package:{_plain(denied.package)}",
+                reason=_denied_reason(denied, version),
+            )
+    for used in head.used:
+        if used.kind in KINDS:
+            yield PackageActed(
+                at=now,
+                project=version.project,
+                function=version.function,
+                version=version.number,
+                invocation=admitted.request.id,
+                digest=version.digest,
+                package=_plain(used.package),
+                act=used.kind,
+                count=used.count,
+            )
+
+
+def _denied_reason(denied: PackageDenied, version: Version) -> str:
+    named = {rule.name for rule in version.spec.packages}
+    table = denied.package if denied.package in named else '"*"'
+    place = f", from {_plain(denied.place)}" if denied.place else ""
+    return (
+        f"[function.{version.function}.packages.{_plain(table)}] of the manifest denies "
+        f"{denied.kind}: {_plain(denied.what)}{place}"
+    )
 
 
 def _reason(head: GuardHead, function: str) -> str:

@@ -12,6 +12,7 @@ May import `model` and nothing else of ours.
 from casemate.manifest.editing import EditError, ManifestChangedError, ManifestEditor
 from casemate.manifest.hosts import is_private
 from casemate.manifest.loading import MANIFEST_NAME, find, load
+from casemate.manifest.package_tables import require_packages
 from casemate.manifest.problem import ManifestError, Problem
 from casemate.manifest.received import check_received
 from casemate.manifest.rendering import grants_text
@@ -30,4 +31,5 @@ __all__ = [
     "is_private",
     "json_schema",
     "load",
+    "require_packages",
 ]

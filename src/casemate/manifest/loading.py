@@ -15,6 +15,7 @@ from casemate.manifest.grants import check_declared, grants_of, ordered
 from casemate.manifest.guard_places import check_location
 from casemate.manifest.handlers import check_handler
 from casemate.manifest.locator import KeyPath
+from casemate.manifest.package_tables import packages_of
 from casemate.manifest.problem import ProblemCollector, dotted, file_problem
 from casemate.manifest.reading import missing, read_document
 from casemate.manifest.rejection import RejectedValueError
@@ -71,6 +72,7 @@ def load(path: Path) -> Project:
                     {
                         **spec,
                         "name": name,
+                        "packages": msgspec.to_builtins(packages_of(spec)),
                         "grants": msgspec.to_builtins(grants[name]),
                         "triggers": msgspec.to_builtins(ordered_triggers(triggers[name])),
                     }

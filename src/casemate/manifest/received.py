@@ -20,6 +20,7 @@ from casemate.manifest.grant_tables import GRANTS
 from casemate.manifest.grants import check_declared, grants_of, ordered
 from casemate.manifest.locator import KeyLocator
 from casemate.manifest.log_tables import LOGS
+from casemate.manifest.package_tables import PACKAGES, packages_of, packages_table
 from casemate.manifest.problem import ProblemCollector, printable
 from casemate.manifest.recording_tables import RECORDINGS
 from casemate.manifest.rejection import RejectedValueError
@@ -53,6 +54,7 @@ _TRIGGERS = Table(
     "Those of the bundle.",
     (*TRIGGERS, Field("delivery", DELIVERY, DELIVERY.description)),
 )
+_PACKAGES = Table("Packages", "Those of the bundle.", (PACKAGES,))
 _ERRORS = Table("Errors", "Those of the bundle.", (ERRORS,))
 _ENVIRONMENT = Table(
     "Environment",
@@ -69,6 +71,7 @@ def check_received(spec: FunctionSpec, resources: Resources = Resources()) -> No
     """
     problems = _limit_problems(spec) + _route_problems(spec) + _resource_problems(spec, resources)
     problems += _cors_problems(spec) + _log_problems(spec) + _error_problems(spec)
+    problems += _package_problems(spec)
     problems += _environment_problems(spec) + _trigger_problems(spec, resources)
     if spec.internal and (spec.public or spec.http):
         problems.append("internal together with public or routes")
@@ -160,6 +163,18 @@ def _error_problems(spec: FunctionSpec) -> list[str]:
     validate(_ERRORS, {"errors": entries}, problems)
     check_errors(spec.name, {"errors": entries, "http": routes}, problems)
     return _told(problems)
+
+
+def _package_problems(spec: FunctionSpec) -> list[str]:
+    if not spec.packages:
+        return []
+    problems = _collector()
+    written = {"packages": packages_table(spec.packages)}
+    again = packages_of(validate(_PACKAGES, written, problems))
+    found = _told(problems)
+    if not found and again != spec.packages:
+        found.append("packages that are not in the one form that a manifest gives them")
+    return found
 
 
 def _resource_problems(spec: FunctionSpec, resources: Resources) -> list[str]:

@@ -9,6 +9,7 @@ from casemate.manifest.baseline_tables import BASELINE
 from casemate.manifest.grant_tables import BUCKET_GRANT, EGRESS_GRANT, GRANTS, TABLE_GRANT
 from casemate.manifest.guard_tables import EXCEPTION
 from casemate.manifest.log_tables import LOGS, UNMASKED
+from casemate.manifest.package_tables import PACKAGE
 from casemate.manifest.recording_tables import RECORDINGS
 from casemate.manifest.resource_tables import BUCKET, INDEX, QUEUE, TABLE, TOPIC
 from casemate.manifest.structure import Field, NamedTables, Table, TableArray
@@ -32,6 +33,7 @@ _SECTIONS = (
     ("[[function.NAME.grants.tables]]", TABLE_GRANT),
     ("[[function.NAME.grants.egress]]", EGRESS_GRANT),
     ("[[function.NAME.guard]]", EXCEPTION),
+    ("[function.NAME.packages.PACKAGE]", PACKAGE),
     ("[function.NAME.logs]", LOGS),
     ("[[function.NAME.logs.unmasked]]", UNMASKED),
     ("[function.NAME.recordings]", RECORDINGS),

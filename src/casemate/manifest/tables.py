@@ -21,6 +21,7 @@ from casemate.manifest.kinds import (
 )
 from casemate.manifest.log_tables import LOGS
 from casemate.manifest.numeric_kinds import Duration, Number, Size, Whole
+from casemate.manifest.package_tables import PACKAGES
 from casemate.manifest.recording_tables import RECORDINGS
 from casemate.manifest.resource_tables import RESOURCES
 from casemate.manifest.routes import METHODS
@@ -275,6 +276,7 @@ _FUNCTION_FIELDS = (
         "Variables of its environment, at most 4 KB altogether. Not for secrets.",
     ),
     GUARD,
+    PACKAGES,
     Field("logs", LOGS, LOGS.description),
     ERRORS,
     Field("recordings", RECORDINGS, RECORDINGS.description),

@@ -26,6 +26,7 @@ _LATER_FIELDS = (
     "errors",
     "layout",
     "fresh",
+    "packages",
 )
 """Fields of a function that the first release did not have."""
 _LATER_LIMITS = ("warm",)

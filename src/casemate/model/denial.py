@@ -30,6 +30,8 @@ class DenialKind(StrEnum):
     """An event whose data breaks its contract, or the default limits where there is none."""
     INJECTION = "injection"
     """Data of an event that would have changed what an interpreter in a function was given."""
+    PACKAGE = "package"
+    """What a package of others was not let do in a function, by its manifest."""
     ADVISORIES = "advisories"
     """A deploy of packages with known holes, or that could not be looked up."""
     LOAD = "load"
@@ -148,6 +150,16 @@ class GrantUse(msgspec.Struct, frozen=True, kw_only=True):
     action: str
     prefix: str = ""
     """Buckets: the granted prefix under which the key was; empty if the grant has none."""
+    first_at: float
+    last_at: float
+    count: int
+
+
+class PackageUse(msgspec.Struct, frozen=True, kw_only=True):
+    """That a package did one kind of thing in a version, and how often."""
+
+    package: str
+    act: str
     first_at: float
     last_at: float
     count: int

@@ -353,6 +353,17 @@ class ShapesMet(Fact, frozen=True, kw_only=True):
     refused: tuple[str, ...]
 
 
+class PackageActed(Fact, frozen=True, kw_only=True):
+    """A package of others did something in an invocation, `count` times, by its process's word."""
+
+    digest: str
+    """Of the bundle."""
+    package: str
+    act: str
+    """One of the kinds in `casemate.guard.acts`."""
+    count: int
+
+
 class InvocationEnded(Fact, frozen=True, kw_only=True):
     """An invocation has its outcome."""
 

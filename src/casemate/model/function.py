@@ -20,6 +20,12 @@ NAME_PATTERN = r"^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 HANDLER_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*$"
 """`module:function`, ASCII only."""
 
+PACKAGE_PATTERN = r"^(?:\*|[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?)$"
+"""The name of a package as indexes have it, or `*` for all that are not named."""
+
+MAX_PACKAGES = 50
+"""Packages of which a function says what they may not do."""
+
 SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 KIB = 1024
@@ -80,6 +86,15 @@ class GuardException(msgspec.Struct, frozen=True, kw_only=True):
     """`module:line`, `module:qualified.name`, or `*` for the whole function."""
     reason: str
     mode: GuardMode = GuardMode.REPORT
+
+
+class PackageRule(msgspec.Struct, frozen=True, kw_only=True):
+    """What a package of others may not do in a function, as far as the guard sees it."""
+
+    name: str
+    """As package indexes have it, or `*` for all that are not named."""
+    deny: tuple[str, ...]
+    """Kinds of acts, as in `casemate.guard.acts`; in their order there."""
 
 
 class Unmasked(msgspec.Struct, frozen=True, kw_only=True):
@@ -263,6 +278,8 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     settings sees them."""
     guard: tuple[GuardException, ...] = ()
     """Exceptions of the sink guard, which is on without any."""
+    packages: tuple[PackageRule, ...] = ()
+    """By name. What packages do is told without any."""
     logs: Logs = Logs()
     errors: tuple[ErrorException, ...] = ()
     """What of the inside answers may tell; without any nothing."""

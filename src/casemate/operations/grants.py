@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.model.denial import Denial, GrantApproval, GrantUse
+from casemate.model.denial import Denial, GrantApproval, GrantUse, PackageUse
 from casemate.model.grant import Grant
 from casemate.model.principal import Action
 from casemate.operations.declaration import (
@@ -32,6 +32,8 @@ class FunctionGrants(msgspec.Struct, frozen=True, kw_only=True):
     """What its triggers let it see and its destinations are sent, in the form of grants."""
     uses: tuple[GrantUse, ...]
     """Those of this version."""
+    packages: tuple[PackageUse, ...] = ()
+    """What packages of others did in this version, by the word of its processes."""
     approvals: tuple[GrantApproval, ...]
     """Those of all versions, newest first."""
     denials: tuple[Denial, ...]

@@ -92,6 +92,9 @@ _DENIALS: Mapping[DenialKind, Mapped] = {
     DenialKind.INJECTION: Mapped(
         OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Injection blocked", failed=True
     ),
+    DenialKind.PACKAGE: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Act of a package denied", failed=True
+    ),
     DenialKind.ADVISORIES: Mapped(
         OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Known holes refused", failed=True
     ),

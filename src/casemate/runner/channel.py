@@ -12,6 +12,7 @@ import array
 import json
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from ..guard.labels import Labels
@@ -79,6 +80,7 @@ class Channel:
         "_sender",
         "_sock",
         "_turn",
+        "acting",
         "labels",
         "open",
         "sending",
@@ -97,6 +99,8 @@ class Channel:
         """True while an invocation runs."""
         self.labels: Labels | None = None
         """Tells where data that is stored and read came from, for the sink guard."""
+        self.acting: Callable[[str], None] | None = None
+        """Is told of each operation before it is asked for; what it raises stops it."""
 
     def send(self, frame: bytes) -> None:
         """Write one whole frame."""
@@ -130,6 +134,8 @@ class Channel:
         """Make one request; return the reply's fields, body and descriptor. CapabilityError."""
         if os.getpid() != self._pid:
             raise UnavailableError("only the instance's first process can use its capabilities")
+        if self.acting is not None:
+            self.acting(operation)
         try:
             text = {name: value for name, value in arguments.items() if value is not None}
             head = encode(text | {"op": operation}).encode()

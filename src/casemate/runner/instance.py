@@ -171,6 +171,7 @@ class Instance:
         self._place = place_of(handler)
         self._judge = Judge(guard.raised)
         guard.report = self._report
+        guard.acts.tell = self._tell_denied
         self._sock = sock
         self._project = assignment["project"]
         self._function = assignment["function"]
@@ -184,6 +185,7 @@ class Instance:
         self._late = late
         self._channel = Channel(sock)
         self._channel.labels = Labels(guard)
+        self._channel.acting = guard.acts.operation
         self._run_async: Callable[[Any], Any] | None = None
         if inspect.iscoroutinefunction(handler):
             import asyncio
@@ -202,6 +204,15 @@ class Instance:
         """Tell the host of a call that the sink guard stopped, before anybody can catch that."""
         head = _encode(record).encode(errors="replace")
         self._channel.send(wire.pack(wire.GUARD, head))
+
+    def _tell_denied(self, package: str, kind: str, what: str) -> None:
+        """Tell the host of what a package was not let do, before anybody can catch that."""
+        if not self._channel.open:
+            return  # what is told between invocations is of none
+        place = self._guard.place()
+        where = place.text if place is not None else ""
+        head = _encode({"denied": [[package, kind, what, where]]}).encode(errors="replace")
+        self._channel.send(wire.pack(wire.PACKAGES, head))
 
     def touch(self) -> None:
         """Go once along the path of an invocation, so that its memory is this process's own."""
@@ -262,6 +273,8 @@ class Instance:
         if blocked is not None and frame[:1] != wire.ERROR:
             detail = {"type": "BlockedError", "message": blocked, "trace": ""}
             frame = error_frame("blocked", detail)
+        if guard.acts.met:
+            frame = self._acts() + frame
         return self._shapes() + frame if guard.shapes.met or guard.shapes.refused else frame
 
     def _shapes(self) -> bytes:
@@ -269,6 +282,12 @@ class Instance:
         shapes = self._guard.shapes
         told = {"met": list(shapes.met), "refused": list(shapes.refused)}
         return wire.pack(wire.GUARD, b"{}", _encode(told).encode(errors="replace"))
+
+    def _acts(self) -> bytes:
+        """Return the frame of what packages did."""
+        met = self._guard.acts.met.items()
+        used = [[package, kind, count] for (package, kind), count in met]
+        return wire.pack(wire.PACKAGES, _encode({"used": used}).encode(errors="replace"))
 
     def _answered(self, head: dict[str, Any], event: bytes) -> bytes:
         guard = self._guard

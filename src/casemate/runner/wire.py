@@ -6,7 +6,8 @@ object, may be empty) and the body (bytes). Both ends check lengths before they 
 Gateway to instance: `I` invoke, `S` reply to a capability request. Instance to gateway: `R`
 ready, `A` answer, `E` error, `L` log, `C` capability request, `G` a call that the sink guard
 stopped or would have (with a body: shapes of what reached sinks), `M` what the handler measured,
-and `D` which dependencies it loaded, right before its answer. A zygote's report begins with `N`,
+`D` which dependencies it loaded, right before its answer, and `P` what packages of others did, or
+were not let do. A zygote's report begins with `N`,
 with which come descriptors: listeners of its network namespace and that of its filter's
 notifications; `D` is what its import loaded.
 """
@@ -19,9 +20,11 @@ HEADER = struct.Struct("!cII")
 HEADER_BYTES = HEADER.size
 INVOKE, READY, ANSWER, ERROR, LOG = b"I", b"R", b"A", b"E", b"L"
 CAPABILITY, REPLY, DESCRIPTORS, GUARD, MEASURES = b"C", b"S", b"N", b"G", b"M"
-LOADED = b"D"
+LOADED, PACKAGES = b"D", b"P"
 KINDS_FROM_ZYGOTE = frozenset((DESCRIPTORS, READY, ERROR, LOADED))
-KINDS_FROM_INSTANCE = frozenset((READY, ANSWER, ERROR, LOG, CAPABILITY, GUARD, MEASURES, LOADED))
+KINDS_FROM_INSTANCE = frozenset(
+    (READY, ANSWER, ERROR, LOG, CAPABILITY, GUARD, MEASURES, LOADED, PACKAGES)
+)
 MAX_HEAD_BYTES = 256 * 1024
 """Heads carry ids, headers, traces: never data of a size that a caller chooses."""
 

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from ..guard import setting_up
+from ..guard.acts import PackageDeniedError
 from ..guard.core import Guard, Rule
 from ..guard.verdict import BlockedError
 from ..kernel import flagging, landlock, linux, seccomp
@@ -156,7 +157,7 @@ def offer_names() -> None:
         setattr(module, public.__name__, public)
     module.Context = Context  # type: ignore[attr-defined]
     module.Event = Event  # type: ignore[attr-defined]
-    BlockedError.__module__ = "casemate"
+    BlockedError.__module__ = PackageDeniedError.__module__ = "casemate"
     sys.modules["casemate"] = module
 
 
@@ -288,6 +289,7 @@ class Zygote:
         self._guard.rules = tuple(Rule(*rule) for rule in self._assignment["guard"])
         usual = self._assignment["shapes"]
         self._guard.shapes.use(usual["known"], strict=usual["strict"])
+        setting_up.before_handler(self._guard, self._assignment["packages"])
         most = self._assignment["open_files"]
         ours = shared_at_import.open_descriptors(most)
         try:

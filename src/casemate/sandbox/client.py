@@ -274,6 +274,7 @@ class SandboxClient:
             guard=tuple(
                 protocol.GuardRule(rule.sink, rule.location, rule.mode) for rule in spec.guard
             ),
+            packages=tuple(protocol.PackageRule(rule.name, rule.deny) for rule in spec.packages),
             shapes=shapes,
             strict=strict,
             layout=spec.layout,

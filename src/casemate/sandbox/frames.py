@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.guard import acts
 from casemate.guard.shapes import MAX_MET, MAX_TEXT
 from casemate.model.invocation import Outcome
 from casemate.model.metrics import OwnHead, Told
@@ -81,6 +82,35 @@ class ShapesHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 MAX_SHAPES_BYTES = 64 * 1024
+_PackageName = Annotated[str, msgspec.Meta(max_length=200)]
+_What = Annotated[str, msgspec.Meta(max_length=256)]
+
+
+class PackageUsed(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What a package did in an invocation, and how often."""
+
+    package: _PackageName
+    kind: Annotated[str, msgspec.Meta(max_length=32)]
+    count: Annotated[int, msgspec.Meta(ge=1, le=1 << 31)]
+
+
+class PackageDenied(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What a package was not let do, and from which line of the function's own code."""
+
+    package: _PackageName
+    kind: Annotated[str, msgspec.Meta(max_length=32)]
+    what: _What
+    place: _What
+
+
+class PackagesHead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The head of a frame that tells of packages: denials one by one, at the end what they did."""
+
+    used: Annotated[tuple[PackageUsed, ...], msgspec.Meta(max_length=acts.MAX_MET)] = ()
+    denied: Annotated[tuple[PackageDenied, ...], msgspec.Meta(max_length=1)] = ()
+
+
+MAX_PACKAGES_BYTES = 32 * 1024
 
 
 class LoadedHead(msgspec.Struct, frozen=True):

@@ -7,15 +7,24 @@ from collections.abc import Callable
 
 import msgspec
 
+from casemate.guard.acts import MAX_TOLD
 from casemate.model.function import GuardMode
 from casemate.model.invocation import Outcome
 from casemate.runner import wire
-from casemate.sandbox.frames import MAX_SHAPES_BYTES, GuardHead, Reply, ShapesHead
+from casemate.sandbox.frames import (
+    MAX_PACKAGES_BYTES,
+    MAX_SHAPES_BYTES,
+    GuardHead,
+    PackagesHead,
+    Reply,
+    ShapesHead,
+)
 
 _BLOCKED_SECONDS = 2.0
 """How long a handler goes on once the sink guard has stopped one of its calls."""
 _MAX_FRAMES = 64
 """Guard frames of one invocation; the runner sends at most 50."""
+GUARD_KINDS = (wire.GUARD, wire.PACKAGES)
 _HANDLERS_DOING = frozenset(
     (
         Outcome.OK,
@@ -31,15 +40,25 @@ _HANDLERS_DOING = frozenset(
 _decode = msgspec.json.Decoder(GuardHead).decode
 
 _decode_shapes = msgspec.json.Decoder(ShapesHead).decode
+_decode_packages = msgspec.json.Decoder(PackagesHead).decode
 
-OnGuard = Callable[[GuardHead | ShapesHead], None]
-"""Takes what the sink guard tells of a call, and of what reached sinks."""
+OnGuard = Callable[[GuardHead | ShapesHead | PackagesHead], None]
+"""Takes what the sink guard tells of a call, of what reached sinks, and of packages."""
 
 
 class GuardWatch:
     """Of one instance, for one invocation after the other."""
 
-    __slots__ = ("_frames", "_loop", "_message", "_on_blocked", "_on_guard", "_shapes", "_timer")
+    __slots__ = (
+        "_frames",
+        "_loop",
+        "_message",
+        "_on_blocked",
+        "_on_guard",
+        "_packages",
+        "_shapes",
+        "_timer",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_blocked: Callable[[str], None]) -> None:
         """`on_blocked` has an invocation end that was stopped and went on for too long."""
@@ -49,13 +68,14 @@ class GuardWatch:
         self._frames = 0
         self._shapes = False
         """Whether shapes were told already."""
+        self._packages = 0
         self._message = ""
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, on_guard: OnGuard | None) -> None:
         """Tell `on_guard` from now on; without it a guard frame is not due."""
         self._on_guard = on_guard
-        self._frames = 0
+        self._frames = self._packages = 0
         self._shapes = False
 
     @property
@@ -80,6 +100,20 @@ class GuardWatch:
         self._on_guard(told)
         if told.mode == GuardMode.BLOCK.value and not self._message:
             self._stopped(told)
+
+    def take_frame(self, kind: bytes, head: bytes, body: bytes) -> None:
+        """Take a frame of one of GUARD_KINDS. Raises FrameError and MsgspecError."""
+        if kind == wire.GUARD:
+            self.take(head, body)
+        else:
+            self._take_packages(head, body)
+
+    def _take_packages(self, head: bytes, body: bytes) -> None:
+        self._packages += 1
+        if body or len(head) > MAX_PACKAGES_BYTES or self._packages > MAX_TOLD + 1:
+            raise wire.FrameError("a record of packages that is not due, or too long")
+        if self._on_guard is not None:
+            self._on_guard(_decode_packages(head))
 
     def _stopped(self, told: GuardHead) -> None:
         """Have the invocation end as blocked, and soon.

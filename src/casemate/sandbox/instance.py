@@ -24,7 +24,7 @@ from casemate.sandbox.frames import (
     decode_measures,
     describe_status,
 )
-from casemate.sandbox.guard_watch import GuardWatch, OnGuard
+from casemate.sandbox.guard_watch import GUARD_KINDS, GuardWatch, OnGuard
 from casemate.sandbox.meter import Meter
 from casemate.sandbox.outgoing import DELIVERY_SECONDS, Outgoing
 from casemate.sandbox.output_pipe import FLOOD_BYTES, FLOOD_PAUSE_SECONDS, OutputPipe
@@ -284,8 +284,8 @@ class Instance:
             if self._requests > _MAX_REQUESTS:
                 raise wire.FrameError("more capability requests than may be under way")
             self._on_capability(self, head, body)
-        elif kind == wire.GUARD and self._waiter is not None and self._guard.due:
-            self._guard.take(head, body)
+        elif kind in GUARD_KINDS and self._waiter is not None and self._guard.due:
+            self._guard.take_frame(kind, head, body)
         elif kind == wire.MEASURES and self._waiter is not None:
             self._on_measures(head, body)
         elif kind == wire.LOADED and self._waiter is not None:

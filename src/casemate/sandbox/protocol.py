@@ -11,10 +11,13 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.guard.acts import KINDS
 from casemate.model.bundle import DIGEST_PATTERN
 from casemate.model.function import (
     HANDLER_PATTERN,
+    MAX_PACKAGES,
     NAME_PATTERN,
+    PACKAGE_PATTERN,
     GuardMode,
     Isolation,
     Layout,
@@ -39,12 +42,22 @@ MAX_MEASURED = 256
 Value = Annotated[str, msgspec.Meta(max_length=4096)]
 
 
+PackageAct = Annotated[str, msgspec.Meta(pattern=rf"^(?:{'|'.join(KINDS)})\Z")]
+
+
 class GuardRule(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
     """An exception of the sink guard, without its reason."""
 
     sink: Annotated[str, msgspec.Meta(max_length=64)]
     location: Annotated[str, msgspec.Meta(max_length=256)]
     mode: GuardMode
+
+
+class PackageRule(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    """What a package may not do."""
+
+    name: Annotated[str, msgspec.Meta(pattern=_whole(PACKAGE_PATTERN))]
+    deny: Annotated[tuple[PackageAct, ...], msgspec.Meta(max_length=len(KINDS))]
 
 
 class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
@@ -68,6 +81,7 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     """Ports of the function's own loopback interface that lead out by the egress proxy."""
     environment: Annotated[dict[Variable, Value], msgspec.Meta(max_length=MAX_VARIABLES)] = {}
     guard: Annotated[tuple[GuardRule, ...], msgspec.Meta(max_length=20)] = ()
+    packages: Annotated[tuple[PackageRule, ...], msgspec.Meta(max_length=MAX_PACKAGES)] = ()
     shapes: Annotated[
         tuple[Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")], ...],
         msgspec.Meta(max_length=128),
@@ -264,4 +278,4 @@ Event = (
     | Outdated
     | RuntimeReplaced
 )
-MAX_PACKET = 16 * 1024
+MAX_PACKET = 32 * 1024

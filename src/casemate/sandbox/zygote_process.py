@@ -240,6 +240,7 @@ class ZygoteProcess:
             "environment": request.environment,
             "restorable": request.restorable,
             "shapes": {"known": list(request.shapes), "strict": request.strict},
+            "packages": {rule.name: list(rule.deny) for rule in request.packages},
             "guard": [[rule.sink, rule.location, rule.mode.value] for rule in request.guard],
         }
         control.send(self.sock, message, descriptors)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from casemate.advisories import Ecosystem, normalised
@@ -55,8 +55,9 @@ class Reached:
                 self._whole = False
                 return
             path, through = waiting.popleft()
-            for module in _imports(self._bundle / path, _package_of(path)):
-                for found in self._located(module):
+            tree = parsed(self._bundle / path)
+            for module in imports_in(tree, package_of(path)) if tree is not None else ():
+                for found in located(module, self._files):
                     if found in seen:
                         continue
                     seen.add(found)
@@ -66,29 +67,29 @@ class Reached:
                         self._ways.setdefault(owner, way)
                     waiting.append((found, owner or through))
 
-    def _located(self, module: str) -> Iterator[str]:
-        """Give the files that an import of a module runs: those of its parents as well."""
-        parts = module.split(".")
-        for root in ("code", "deps"):
-            for count in range(1, len(parts) + 1):
-                stem = "/".join((root, *parts[:count]))
-                for path in (f"{stem}/__init__.py", f"{stem}.py"):
-                    if path in self._files:
-                        yield path
-            top = f"{root}/{parts[0]}"
-            yield from (p for p in (f"{top}.abi3.so", f"{top}.so") if p in self._files)
+
+def located(module: str, files: Collection[str]) -> Iterator[str]:
+    """Give the files that an import of a module runs: those of its parents as well."""
+    parts = module.split(".")
+    for root in ("code", "deps"):
+        for count in range(1, len(parts) + 1):
+            stem = "/".join((root, *parts[:count]))
+            for path in (f"{stem}/__init__.py", f"{stem}.py"):
+                if path in files:
+                    yield path
+        top = f"{root}/{parts[0]}"
+        yield from (p for p in (f"{top}.abi3.so", f"{top}.so") if p in files)
 
 
-def _package_of(path: str) -> str:
+def package_of(path: str) -> str:
     """Return the package that a source file's relative imports count from."""
     folders = path.removesuffix("/__init__.py").split("/")[1:]
     return ".".join(folders if path.endswith("/__init__.py") else folders[:-1])
 
 
-def _imports(path: Path, package: str) -> Iterator[str]:
-    """Give the modules that a source file imports, wherever in it."""
-    tree = parsed(path)
-    for node in ast.walk(tree) if tree is not None else ():
+def imports_in(tree: ast.Module, package: str) -> Iterator[str]:
+    """Give the modules that a source file of a package imports, wherever in it."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -10,6 +10,7 @@ from casemate.vulnerabilities.advisories import UPLOAD_PREFIX, Advisories
 from casemate.vulnerabilities.bundle_packages import Packages, named, packages_of
 from casemate.vulnerabilities.exceptions import Exceptions
 from casemate.vulnerabilities.gate import Gate, Stamp, VulnerableError
+from casemate.vulnerabilities.inventory import Inventory
 from casemate.vulnerabilities.watch import Live, Watch
 from casemate.vulnerabilities.weighing import weigh
 
@@ -18,6 +19,7 @@ __all__ = [
     "Advisories",
     "Exceptions",
     "Gate",
+    "Inventory",
     "Live",
     "Packages",
     "Stamp",

@@ -70,6 +70,7 @@ def _weighed(
         likelihood=found.likelihood,
         fixed=found.fixed,
         summary=found.summary,
+        symbols=found.symbols,
         verdict=Verdict.REFUSED if why else Verdict.TOLD,
         why=why or f"it is {found.severity.value}, and {rules.refuse} is refused",
     )

@@ -176,3 +176,42 @@ def test_what_is_described_is_bounded() -> None:
     assert len(found.details) == bounds.MAX_DETAILS_CHARS
     assert len(found.summary) == bounds.MAX_SUMMARY_CHARS
     assert len(found.references) == bounds.MAX_REFERENCES
+
+
+@pytest.mark.parametrize(
+    ("specific", "symbols"),
+    [
+        ({"affected_functions": ["pkg.mod.f", "pkg.C.g"]}, ("pkg.mod.f", "pkg.C.g")),
+        ({"imports": [{"path": "pkg/mod", "symbols": ["f", "C.g"]}]}, ("pkg.mod.f", "pkg.mod.C.g")),
+        ({"imports": [{"path": "pkg.mod"}]}, ("pkg.mod",)),
+        ({"affects": {"functions": ["pkg::mod::f"], "os": []}}, ("pkg.mod.f",)),
+        ({"affected_functions": ["a.f", "a.f"], "imports": None}, ("a.f",)),
+        ({"other": 1}, ()),
+        (None, ()),
+        # What is not understood as a whole is as if nothing were named: a part would say too much.
+        ({"affected_functions": ["pkg.f", "pkg.f(x)"]}, ()),
+        ({"affected_functions": ["pkg.f", 7]}, ()),
+        ({"affected_functions": "pkg.f"}, ()),
+        ({"affected_functions": [f"pkg.f{n}" for n in range(101)]}, ()),
+        ({"affected_functions": ["p" * 201]}, ()),
+        ({"affected_functions": ["pkg.\u00e9"]}, ()),
+        ({"imports": [{"symbols": ["f"]}]}, ()),
+        ([1], ()),
+        ("text", ()),
+    ],
+)
+def test_functions_that_have_the_hole_are_read_where_they_are_named(specific, symbols) -> None:
+    given = record(name="pkg")
+    given["affected"][0]["ecosystem_specific"] = specific
+    assert read(given).affected[0].symbols == symbols
+
+
+def test_a_package_that_is_named_twice_has_functions_only_if_both_say_so() -> None:
+    given = record(name="pkg")
+    [part] = given["affected"]
+    named = {**part, "ecosystem_specific": {"affected_functions": ["pkg.f"]}}
+    other = {**part, "ecosystem_specific": {"affected_functions": ["pkg.g"]}}
+    for parts, symbols in (([named, other], ("pkg.f", "pkg.g")), ([named, part], ())):
+        given["affected"] = parts
+        [(_, entry)] = entries_of(read(given), {})
+        assert entry.symbols == symbols

@@ -85,7 +85,9 @@ class FakeNode:
     async def recorded(self, operation: ListUses | ListDenials) -> Any:
         self.asked.append(operation)
         if isinstance(operation, ListUses):
-            return tuple(use(n) for n in (2, 1) if operation.version in (None, n))
+            mine = [use(n) for n in (2, 1) if operation.version in (None, n)]
+            acted = msgspec.structs.replace(use(3), grant="package requests", action="egress")
+            return (*mine, acted)
         return Denials(denials=tuple(denial(kind) for kind in DenialKind))
 
     async def read(self, operation: ListApprovals) -> tuple[GrantApproval, ...]:
@@ -151,9 +153,21 @@ def test_another_version_can_be_asked_for(ask) -> None:
     assert [u.count for u in found.uses] == [2]
 
 
+def test_what_packages_did_is_no_use_of_a_grant(ask) -> None:
+    found = shown(ask(PATH))
+    assert [u.grant for u in found.uses] == ["queue jobs"]
+    [did] = found.packages
+    assert (did.package, did.act, did.count) == ("requests", "egress", 3)
+
+
 def test_denials_of_other_kinds_are_left_to_who_may_read_them(ask) -> None:
     kinds = {d.kind for d in shown(ask(PATH)).denials}
-    assert kinds == {DenialKind.CAPABILITY, DenialKind.EGRESS, DenialKind.GRANTS}
+    assert kinds == {
+        DenialKind.CAPABILITY,
+        DenialKind.EGRESS,
+        DenialKind.GRANTS,
+        DenialKind.PACKAGE,
+    }
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import msgspec
 from casemate.admission.grants import WideningError, require_approval
 from casemate.cli.client import NodeClient
 from casemate.cli.credentials import Credentials
-from casemate.model.denial import Denial, GrantApproval, GrantUse
+from casemate.model.denial import Denial, GrantApproval, GrantUse, PackageUse
 from casemate.model.deployment import Alias, AliasTarget, DeployedFunction, Version
 from casemate.model.function import FunctionSpec
 from casemate.model.invocation import InvocationRecord, Outcome
@@ -47,6 +47,7 @@ class GrantsNode:
     specs: dict[str, FunctionSpec] = field(default_factory=dict)
     versions: dict[str, list[Version]] = field(default_factory=dict)
     uses: list[GrantUse] = field(default_factory=list)
+    packages: list[PackageUse] = field(default_factory=list)
     denials: list[Denial] = field(default_factory=list)
     approvals: list[GrantApproval] = field(default_factory=list)
     requests: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -137,6 +138,7 @@ class GrantsNode:
                 "deployed_at": version.created_at,
                 "granted": version.spec.grants,
                 "uses": [u for u in self.uses if (u.function, u.version) == (name, number)],
+                "packages": self.packages,
                 "approvals": self.approvals,
                 "denials": self.denials,
             }

@@ -31,7 +31,7 @@ from casemate.cli.learning import (
 from casemate.cli.unset_secrets import wanted_secrets
 from casemate.manifest import load
 from casemate.model.bundle import BundleFile, BundleManifest
-from casemate.model.denial import Denial, DenialKind, GrantApproval
+from casemate.model.denial import Denial, DenialKind, GrantApproval, PackageUse
 from casemate.model.errors import CasemateError
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
@@ -319,6 +319,15 @@ def used(grants_node: GrantsNode) -> GrantsNode:
         )
     )
     return grants_node
+
+
+def test_show_tells_what_packages_did(run, used, grants_node) -> None:
+    assert "package" not in run(grants_command.app, "show", "shop/cart")
+    grants_node.packages.append(
+        PackageUse(package="requests", act="egress", first_at=1.0, last_at=2.0, count=7)
+    )
+    lines = run(grants_command.app, "show", "shop/cart").splitlines()
+    assert any(line.split()[:3] == ["requests", "egress", "7"] for line in lines)
 
 
 def test_show_sets_used_against_granted_and_denied(run, used) -> None:

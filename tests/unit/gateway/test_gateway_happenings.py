@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from casemate.advisories import Ecosystem, Package
+from casemate.capabilities import UseCounter
+from casemate.capabilities.uses import is_of_package, package_use
 from casemate.egress.interface import EgressEvent
 from casemate.facts import FactStream
-from casemate.gateway.happenings import Happenings
-from casemate.model.denial import Denial, DenialKind
-from casemate.model.facts import Fact, GrantUsed
-from support.core import version
+from casemate.gateway.happenings import Happenings, PackageActs
+from casemate.model.denial import Denial, DenialKind, PackageUse
+from casemate.model.facts import Fact, GrantUsed, PackageActed
+from casemate.vulnerabilities import Inventory, Packages
+from support.core import MemoryStore, version
 
 VERSION = version(3)
 NAME = f"{VERSION.project}/{VERSION.function}"
@@ -71,3 +76,42 @@ def test_connections(scene: Scene) -> None:
     assert (denial.kind, denial.resource) == (DenialKind.EGRESS, "host:api.example:443")
     assert isinstance(use, GrantUsed) and of_the_function(use)
     assert (use.grant, use.action, use.count) == ("host api.example", "connect", 2)
+
+
+def acted(package: str, digest: str = "a" * 64) -> PackageActed:
+    return PackageActed(
+        at=3.0,
+        project="shop",
+        function="cart",
+        version=2,
+        digest=digest,
+        package=package,
+        act="egress",
+        count=5,
+    )
+
+
+def test_acts_are_counted_of_packages_that_the_bundle_has() -> None:
+    """A process can say what it wants: what it makes up would fill the store."""
+
+    async def run() -> None:
+        facts, store = FactStream(), MemoryStore()
+        uses, inventory = UseCounter(store), Inventory(MemoryStore())
+        PackageActs(uses, inventory).listen(facts)
+        facts.happened(acted("requests"))  # of which nothing is known yet
+        package = Package(ecosystem=Ecosystem.PYPI, name="requests", version="1.0")
+        await inventory.put("a" * 64, Packages(packages=(package,)))
+        facts.happened(acted("requests"))
+        facts.happened(acted("requests"))
+        for number in range(1000):
+            facts.happened(acted(f"made-up-{number}"))
+            facts.happened(acted("requests", digest=f"{number:064x}"))
+        await uses.flush()
+        uses.close()
+        [use] = store.used
+        assert is_of_package(use)
+        assert package_use(use) == PackageUse(
+            package="requests", act="egress", first_at=3.0, last_at=3.0, count=10
+        )
+
+    asyncio.run(run())

@@ -20,6 +20,7 @@ HINTS = {
     facts.HostAsked,
     facts.InvocationMeasured,
     facts.ShapesMet,
+    facts.PackageActed,
 }
 """No happenings of their own."""
 SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {

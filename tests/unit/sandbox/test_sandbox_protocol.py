@@ -36,6 +36,7 @@ OPEN: dict[str, Any] = {
     "environment": {"MODE": "test"},
     "guard": [["sql", "app:query", "report"]],
     "shapes": ["0123456789abcdef"],
+    "packages": [["requests", ["egress", "process"]]],
     "strict": True,
     "layout": "own",
     "restorable": True,
@@ -46,7 +47,17 @@ MEASURE = {"type": "measure", "z": 1, "instances": [2, 3]}
 CLOSE = {"type": "close", "z": 1}
 PREPARE = {"type": "prepare", "python": "3.13"}
 OPTIONAL = {
-    *("ports", "environment", "guard", "shapes", "strict", "layout", "restorable", "beside"),
+    *(
+        "ports",
+        "environment",
+        "guard",
+        "packages",
+        "shapes",
+        "strict",
+        "layout",
+        "restorable",
+        "beside",
+    ),
 }
 """A function without them has neither a way out nor a variable."""
 ALL = {m["type"]: m for m in (OPEN, SPAWN, KILL, MEASURE, CLOSE, PREPARE)}
@@ -211,6 +222,22 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
         "shapes",
         [[], ["0" * 16] * 128],
         [["0" * 16] * 129, ["0" * 15], ["0" * 17], ["0" * 15 + "\n"], ["G" * 16], [1], "x", None],
+    ),
+    (
+        "packages",
+        [[], [["*", []]], [["a-b", ["egress", "file"]]] * 50],
+        [
+            [["a", []]] * 51,
+            [["A", []]],
+            [["a\n", []]],
+            [["a" * 101, []]],
+            [["a", ["EGRESS"]]],
+            [["a", ["file\n"]]],
+            [["a", ["file"] * 11]],
+            [["a"]],
+            [{"name": "a", "deny": []}],
+            None,
+        ],
     ),
     ("strict", [True, False], [0, 1, "true", "", None, []]),
     ("restorable", [True, False], [0, 1, "true", "", None, []]),

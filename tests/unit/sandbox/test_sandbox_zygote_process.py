@@ -371,6 +371,7 @@ def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
         "restorable": False,
         "guard": [["sql", "app:query", "report"]],
         "shapes": {"known": [], "strict": False},
+        "packages": {},
     }
     assert len(descriptors) == 4
     for descriptor in given + descriptors:

@@ -22,9 +22,11 @@ from casemate.cli.update_report import print_replayed
 from casemate.model.errors import CasemateError
 
 if TYPE_CHECKING:
+    from casemate.advisories import Finding
     from casemate.build.bundle import BuiltBundle
     from casemate.model.evidence import Evidence
     from casemate.sbom.needs import Need, Needs
+    from casemate.sbom.symbols import Found
 
 app = new_app("See which packages functions need, remove those that none needs, clear known holes.")
 command(app, examples=updating.EXAMPLES)(updating.update)
@@ -48,6 +50,18 @@ class _Looked(NamedTuple):
     evidence: Evidence | None
     holes: dict[str, list[str]] | None
     """Ids of advisories by package; None where they cannot be relied upon."""
+    reach: dict[str, Found]
+    """By id, where the advisory names functions: whether the code comes to these."""
+
+    def told(self, package: str) -> str:
+        """Return the holes of a package on one line."""
+        if self.holes is None:
+            return "?"
+        found = [
+            f"{id} ({self.reach[id].reach.value})" if id in self.reach else id
+            for id in self.holes.get(package, ())
+        ]
+        return ", ".join(found) or "none"
 
 
 @command(app, examples="$ casemate deps ls\n$ casemate deps ls thumbnail --live --json")
@@ -61,8 +75,9 @@ def ls(
 
     `imported`: the function's code imports it. `needed`: a package that is needed declares it.
     `optional`: its name is in the code of what is needed, so it may be imported. `unused`: none of
-    these. With --live it is told what the node has seen loaded: when the handler was imported, and
-    by one call in sixteen.
+    these. Of holes whose advisory names functions it is told whether the code comes to these:
+    `reached`, `unreached`, `unknown`. With --live it is told what the node has seen loaded: when
+    the handler was imported, and by one call in sixteen.
     """
     looked = _look(Workspace(manifest, functions or ()), live=live)
     if json:
@@ -79,7 +94,7 @@ def ls(
                 need.standing.value,
                 ", ".join(need.by[:3]) + (" ..." if len(need.by) > 3 else ""),
                 _seen(one.evidence, need),
-                "?" if one.holes is None else ", ".join(one.holes.get(need.name, ())) or "none",
+                one.told(need.name),
             )
             for one in looked
             for need in one.needs.packages
@@ -114,11 +129,32 @@ def _look(workspace: Workspace, *, live: bool) -> list[_Looked]:
         name = workspace.name_of(built.manifest.function)
         seen = evidence_of(name, built.digest) if live else None
         listed = needs(built.path, built.manifest)
-        found.append(_Looked(name, built, listed, seen, _holes(listed)))
+        judged = _judged(listed)
+        reach = _reach(built, seen, judged or ())
+        found.append(_Looked(name, built, listed, seen, _holes(judged), reach))
     return found
 
 
-def _holes(listed: Needs) -> dict[str, list[str]] | None:
+def _reach(
+    built: BuiltBundle, seen: Evidence | None, judged: Sequence[Finding]
+) -> dict[str, Found]:
+    from casemate.sbom.symbols import reach_of
+
+    named = {finding.id: finding.symbols for finding in judged}
+    return reach_of(named, built.path, built.manifest, seen)
+
+
+def _holes(judged: Sequence[Finding] | None) -> dict[str, list[str]] | None:
+    if judged is None:
+        return None
+    found: dict[str, list[str]] = {}
+    for finding in judged:
+        found.setdefault(finding.package.name, []).append(finding.id)
+    return found
+
+
+def _judged(listed: Needs) -> Sequence[Finding] | None:
+    """Return what advisories say; None where they cannot be relied upon."""
     from casemate.advisories import Ecosystem, Package, default_place, judge
 
     packages = [
@@ -131,10 +167,7 @@ def _holes(listed: Needs) -> dict[str, list[str]] | None:
         return None
     if judged.not_judged or judged.problems:
         return None
-    found: dict[str, list[str]] = {}
-    for finding in judged.findings:
-        found.setdefault(finding.package.name, []).append(finding.id)
-    return found
+    return judged.findings
 
 
 def _seen(evidence: Evidence | None, need: Need) -> str:
@@ -153,6 +186,7 @@ def _plain(one: _Looked) -> dict[str, object]:
         "unread": one.needs.unread,
         "evidence": one.evidence,
         "holes": one.holes,
+        "reach": one.reach,
     }
 
 

@@ -37,7 +37,7 @@ app = new_app("See what functions are granted and what they use of it.")
     examples="$ casemate grants show cart\n$ casemate grants show shop/cart --version 7",
 )
 def show(found: FunctionGrants, call: Call) -> None:
-    """Show what a function is granted, how often each was used, and what it was denied."""
+    """Show what a function is granted and used, what its packages did, and what was denied."""
     print_line(f"{call.name}  version {found.version}, since {moment(found.deployed_at)}", BOLD)
     print_line()
     print_table(
@@ -55,6 +55,13 @@ def show(found: FunctionGrants, call: Call) -> None:
         print_line(f"unused     {grant.text}: {', '.join(actions)}", DIM)
     if idle and found.uses:
         print_line(f"`casemate grants suggest {call.name}` writes the grants without these.", DIM)
+    if found.packages:
+        print_line()
+        print_table(
+            ("package", "did", "times", "last"),
+            [(p.package, p.act, str(p.count), moment(p.last_at)) for p in found.packages],
+            empty="",
+        )
     print_line()
     print_table(
         ("denied", "resource", "version", "times", "last", "why"),

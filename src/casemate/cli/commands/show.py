@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.cli.changes import routes_of, shown_limits
+from casemate.cli.changes import denied_of, routes_of, shown_limits
 from casemate.cli.commands.ls import shares
 from casemate.cli.deployed import live_version
 from casemate.cli.operation_command import Call, answered
@@ -128,6 +128,8 @@ def _print_spec(version: Version) -> None:
         print_line(f"  route      {route}")
     for trigger in spec.triggers:
         print_line(f"  trigger    {trigger.name}: {listens_to(trigger)}")
+    for denied in denied_of(spec):
+        print_line(f"  denied     {denied}")
     for one in spec.logs.unmasked:
         print_line(f"  IN CLEAR   {one.kind} in its logs: {one.reason}", YELLOW)
     without = ", ".join(uncovered(spec))
