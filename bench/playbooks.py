@@ -4,9 +4,9 @@
 
 On each node, one after the other, functions of projects of their own try to mount something, once
 each, with a pause between one and the next. From the answer to that call it is asked every 5 ms
-whether the function still takes calls. Then all is undone. A node acts on 20 in ten minutes without
-a person, so that is how many there are of each. Exit codes: 0 the 99th percentile is at most 2 s; 1
-it is not, or something was not contained, or not undone.
+whether the function still takes calls. Then all is undone. A node acts on 10 of one owner in ten
+minutes without a person, so that is how many there are of each. Exit codes: 0 the 99th percentile
+is at most 2 s; 1 it is not, or something was not contained, or not undone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx2
 
-from casemate.playbooks.bounding import MAX_OF_NODE
+from casemate.playbooks.bounding import MAX_OF_OWNER
 
 TARGET = 2.0
 LONGEST = 20.0
@@ -97,7 +97,7 @@ def measure(folder: Path) -> tuple[list[float], int, int]:
     folder.mkdir()
     node = Node(folder)
     try:
-        projects = [f"p{number}" for number in range(MAX_OF_NODE)]
+        projects = [f"p{number}" for number in range(MAX_OF_OWNER)]
         for project in projects:
             node.deploy(project)
         times = []

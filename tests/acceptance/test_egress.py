@@ -373,3 +373,117 @@ def test_no_process_is_started_before_somebody_may_use_it(fresh_node: TestNode) 
     function = deploy(fresh_node, "nothing")
     assert do(fresh_node, function, "variables") == {}
     assert egress_pid(fresh_node) is None
+
+
+SENDS = """
+import socket
+
+def handler(event, context):
+    with socket.create_connection(("127.0.0.1", event["port"]), timeout=20) as sock:
+        sock.sendall(b"x" * event["bytes"])
+        sock.shutdown(socket.SHUT_WR)
+        size = 0
+        while data := sock.recv(1 << 16):
+            size += len(data)
+    return {"read": size}
+"""
+
+
+class _Counts:
+    """A server that counts what really comes, and answers with half as much."""
+
+    def __init__(self) -> None:
+        self.came = 0
+
+    def __call__(self, sock: socket.socket) -> None:
+        size = 0
+        while data := sock.recv(1 << 16):
+            size += len(data)
+        self.came += size
+        sock.sendall(b"y" * (size // 2))
+
+
+def test_bytes_are_metered_as_the_server_counts_them_through_kills(fresh_node: TestNode) -> None:
+    """Of the proxy, between calls, and of the recorder."""
+    node, counts = fresh_node, _Counts()
+    with Origin(counts) as server:
+        node.deploy(
+            SENDS,
+            name="sends",
+            grants=f"egress = [{grant(server.port, forward=5432)}]",
+            approve=True,
+        )
+        for kill in ("egress", "recorder", ""):
+            answer = node.invoke({"port": 5432, "bytes": 2_000_000}, function="t/sends")
+            assert answer.json() == {"read": 1_000_000}, answer.text
+            until(lambda: carried(node) >= 0.99 * 1.5 * counts.came)
+            if kill:
+                pids = [p for p in node.processes() if f"casemate.{kill}.process" in words(p)]
+                for pid in pids:
+                    os.kill(pid, signal.SIGKILL)
+                assert pids
+    [row] = [each for each in node.get("/usage")["rows"] if each["function"] == "sends"]
+    assert counts.came == 6_000_000
+    assert 0.99 <= row["egress_out"] / 6_000_000 <= 1.0
+    assert 0.99 <= row["egress_in"] / 3_000_000 <= 1.0
+
+
+def words(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
+
+
+def carried(node: TestNode) -> int:
+    rows = node.get("/usage")["rows"]
+    return sum(int(each.get(name, 0)) for each in rows for name in ("egress_in", "egress_out"))
+
+
+def restrict(node: TestNode, *words_: str) -> str:
+    done = casemate(node, "restrict", "set", *words_, "--reason", "a test", "--json")
+    assert done.returncode == 0, done.stderr
+    return str(json.loads(done.stdout)["id"])
+
+
+def lift(node: TestNode, id: str) -> None:
+    assert casemate(node, "restrict", "lift", id, "--reason", "over").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        ("--project", "t", "--function", "caller"),
+        pytest.param((), id="node", marks=pytest.mark.storm),
+    ],
+)
+def test_a_host_that_is_cut_off_is_reached_by_nobody_until_it_is_lifted(
+    node: TestNode, caller: str, origin: HttpOrigin, scope: tuple[str, ...]
+) -> None:
+    url = f"http://localhost:{origin.port}/"
+    assert do(node, caller, "get", url=url)["status"] == 200
+    id = restrict(node, "host", "localhost", *scope)
+    answer = do(node, caller, "get", url=url)
+    assert answer["status"] == 403 and "cut off" in answer["text"]
+    # A zygote that is opened from now on is cut off from its start; so is a proxy that comes back.
+    other = deploy(node, "later", grant(origin.port))
+    assert do(node, other, "get", url=url)["status"] == (200 if scope else 403)
+    pid = egress_pid(node)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: egress_pid(node) not in (None, pid))
+    until(lambda: do(node, caller, "get", url=url).get("status") == 403)
+    lift(node, id)
+    assert do(node, caller, "get", url=url)["status"] == 200
+
+
+def test_no_call_is_taken_from_a_blocked_address_and_the_api_answers(
+    node: TestNode, caller: str
+) -> None:
+    id = restrict(node, "address", "127.0.0.0/8", "--project", "t")
+    try:
+        answer = node.invoke({"do": "env"}, function=caller)
+        assert answer.status_code == 403 and "address" not in answer.text
+    finally:
+        lift(node, id)
+    assert node.invoke({"do": "env"}, function=caller).status_code != 403

@@ -83,6 +83,18 @@ def test_an_escape_is_contained_at_once_and_taken_back(node: TestNode) -> None:
     assert status(node, "evil") == 200
 
 
+def test_what_is_on_record_is_under_hold_and_stands_in_the_timeline(node: TestNode) -> None:
+    [run] = runs(node)[:1]
+    incident = str(run["incident"])
+    held = json.loads(done(node, "incident", "hold", incident, "--reason", "case 17", "--json"))
+    assert held["functions"] == ["t/evil"] and held["records"] > 3
+    assert incident in done(node, "incident", "holds")
+    shown = json.loads(done(node, "incident", "show", incident, "--json"))
+    assert any("legal hold for 30 days: case 17" in each["text"] for each in shown["timeline"])
+    done(node, "incident", "release-hold", incident, "--reason", "it is closed")
+    assert json.loads(done(node, "incident", "holds", "--json"))["holds"] == []
+
+
 def test_evidence_is_sealed_fetched_and_verified(node: TestNode, tmp_path: Path) -> None:
     [run] = runs(node)[:1]
     incident, file = str(run["incident"]), tmp_path / "case.tar"

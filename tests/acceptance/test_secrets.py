@@ -204,6 +204,20 @@ def test_a_function_without_the_grant_gets_nothing(node: TestNode) -> None:
     assert node.invoke("length", function="t/ungranted").status_code >= 400
 
 
+def test_a_secret_that_is_held_back_is_given_once_it_has_another_value(node: TestNode) -> None:
+    set_value(node)
+    node.deploy(READER, grants='secrets = ["api-key"]', approve=True)
+    assert node.invoke().status_code == 200
+    held = run(node, "restrict", "set", "secret", "api-key", "--project", "t", "--reason", "leaked")
+    assert held.returncode == 0, held.stderr
+    answer = node.invoke()
+    assert node.outcome(answer) == "handler-error"
+    assert "held back" in json.dumps(node.error(answer))
+    set_value(node, VALUE + " rotated")
+    assert node.invoke().status_code == 200
+    assert json.loads(run(node, "restrict", "ls", "--json").stdout)["restrictions"] == []
+
+
 TOKEN = "token-of-an-index-0123456789"
 
 

@@ -43,7 +43,7 @@ ROLES: dict[str, set[str]] = {
     "operator": {
         "node:read", "node:backup", "node:audit", "function:read", "function:alias",
         "function:remove",
-        "function:quarantine", "function:release",
+        "function:quarantine", "function:release", "restriction:write",
         "advisories:read", "advisories:write", "advisories:except",
         "incidents:read", "incidents:write",
         "grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge",
@@ -83,13 +83,22 @@ BY_THE_ENDPOINT = {
     "putSecrets": "secret:write",
     "deployFunctions": "function:deploy",
     "revokeToken": "account:write",
+    "restrict": "restriction:write",
+    "liftRestriction": "restriction:write",
     "showInvocation": "invocation:read",
     "showError": "error:read",
     "showTrace": "invocation:read",
 }
 HIDDEN = ("showInvocation", "showError", "showTrace")
 """What one may not see is answered as what is not there, and recorded as denied."""
-BY_WHAT_THEY_NAME = ("showInvocation", "showError", "showTrace", "addToken", "deployFunctions")
+BY_WHAT_THEY_NAME = (
+    "showInvocation",
+    "showError",
+    "showTrace",
+    "addToken",
+    "deployFunctions",
+    "restrict",
+)
 """The project is in the record, or in the body."""
 OPEN = {
     "health", "ready", "login", "beginOidcLogin", "oidcLogin", "beginEnrolment", "confirmEnrolment",
@@ -184,6 +193,10 @@ def _ask(
         body = {"reason": "there is no such key"}
     elif operation.id == "putSecrets":
         body = {"secrets": [{"name": "ghost", "sealed": ""}]}
+    elif operation.id == "restrict":
+        body = {"kind": "alias", "project": where, "function": "ghost", "reason": "r"}
+    elif operation.id == "liftRestriction":
+        body = {"reason": "there is none"}
     url = callers.node.url + _path(callers, operation, where)
     with client.stream(operation.method, url, json=body) as answer:
         answer.read()

@@ -146,6 +146,8 @@ class RunningProxy:
         limits: EgressLimits | None = None,
     ) -> None:
         self.events: list[EgressEvent] = []
+        self.carried: dict[int, tuple[int, int]] = {}
+        """Bytes in and out of each zygote."""
         self.address = loopback_address()
         self.grants = grants
         self.limits = limits or EgressLimits()
@@ -166,7 +168,15 @@ class RunningProxy:
         self._running = asyncio.run_coroutine_threadsafe(self.proxy.run(), self._loop)
 
     def _make(self) -> EgressProxy:
-        return EgressProxy(self.access, self.limits, lambda event: not self.events.append(event))
+        return EgressProxy(
+            self.access, self.limits, lambda event: not self.events.append(event), self.passed
+        )
+
+    def passed(self, zygote: int, came_in: int, went_out: int) -> bool:
+        """Sum up what was carried."""
+        before = self.carried.get(zygote, (0, 0))
+        self.carried[zygote] = (before[0] + came_in, before[1] + went_out)
+        return True
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Run a function in the loop's thread."""

@@ -12,7 +12,7 @@ from casemate.advisories import Place
 from casemate.baselines import Baselines
 from casemate.budgets import Allowance, Budgets
 from casemate.decoys import Decoys
-from casemate.evidence import Evidences
+from casemate.evidence import Evidences, Holds
 from casemate.facts import FactStream
 from casemate.model.usage import Usage
 from casemate.node_audit import NodeAudit
@@ -22,6 +22,7 @@ from casemate.operations.usage import ReadUsage
 from casemate.playbooks import Acting, Playbooks
 from casemate.policy import CedarPolicy
 from casemate.recordings import Recordings
+from casemate.restrictions import Restrictions
 from casemate.supply import EvidenceKeeper
 from casemate.vulnerabilities import Advisories, Gate, Watch
 from support.core import MemoryStore
@@ -59,7 +60,9 @@ async def quiet_node() -> NodeState:
 def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any]:
     """Return parts of a service that keep and read nothing before they are asked."""
     nothing: Any = SimpleNamespace()
+    held_back = Restrictions(MemoryStore(), facts, _at_once)  # type: ignore[arg-type]
     return {
+        "restrictions": held_back,
         "decoys": Decoys(nothing, nothing, facts),
         "baselines": Baselines(nothing, facts),
         "recordings": Recordings(folder or Path("nowhere"), nothing),
@@ -72,11 +75,12 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
             ran=dict,
         ),
         "advisories": advisories(MemoryStore(), facts, folder or Path("nowhere")),
+        "holds": Holds(MemoryStore(), NothingOnRecord()),  # type: ignore[arg-type]
         "evidences": Evidences(folder or Path("nowhere"), MemoryStore(), nothing),  # type: ignore[arg-type]
         "playbooks": Playbooks(
             MemoryStore(),  # type: ignore[arg-type]
             FakeMonitor(),
-            Acting(nothing, nothing, nothing),
+            Acting(nothing, nothing, nothing, held_back, nothing),
             CedarPolicy(),
             facts,
             _at_once,
@@ -86,6 +90,17 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
         "audit": NodeAudit(KeptValues(), quiet_node, facts.happened),  # type: ignore[arg-type]
         "evidence": EvidenceKeeper(SqlAttestations(), nothing),
     }
+
+
+class NothingOnRecord:
+    """Holds nothing, since there is nothing."""
+
+    async def hold(self, *_: Any, **__: Any) -> tuple[int, int]:
+        """Hold nothing."""
+        return 0, 0
+
+    async def release(self, _id: str) -> None:
+        """Have held nothing."""
 
 
 def advisories(store: Any, facts: FactStream, folder: Path) -> Advisories:

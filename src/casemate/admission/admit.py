@@ -110,8 +110,13 @@ class Admission:
         accounts: Authenticator,
         policy: Policy,
         happened: Callable[[Fact], None],
+        blocks: Callable[[str, str], bool] | None = None,
     ) -> None:
-        """Decide by these; every denial is told by `happened` as well."""
+        """Decide by these; every denial is told by `happened` as well.
+
+        `blocks` tells whether a project takes no calls from an address.
+        """
+        self._blocks = blocks
         self._catalogue = catalogue
         self._accounts = accounts
         self._policy = policy
@@ -123,6 +128,8 @@ class Admission:
         if not isinstance(request, Request):
             raise TypeError("stage 2 takes a Request")
         raw = request.raw
+        if self._blocks is not None and raw.caller is None and raw.remote_address:
+            self._require_open(raw, request.id)
         principal = self._authenticate(raw, request.id)
         version = self._catalogue.find(raw.project, raw.function, raw.qualifier)
         if version is None and _is_kept_for_version(raw):
@@ -195,6 +202,14 @@ class Admission:
         if not self._policy.allows(principal, action, resource, granted=granted):
             decided = self._policy.decide(principal, action, resource, granted=granted)
             raise self._refusal(raw, invocation, principal, decided, action, granted=granted)
+
+    def _require_open(self, raw: RawInvocation, invocation: str) -> None:
+        """Refuse whoever calls from where no calls are taken, before a credential is looked at."""
+        if self._blocks is None or not self._blocks(raw.project, raw.remote_address):
+            return
+        reason = "no call is taken from this address"
+        self._record(raw, invocation, ANONYMOUS, reason, DenialKind.AUTHORIZATION)
+        raise RefusedError(Outcome.DENIED, _NOT_ALLOWED, status=403)
 
     def _authenticate(self, raw: RawInvocation, invocation: str) -> Principal:
         if raw.caller is not None:

@@ -6,9 +6,10 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from starlette.responses import Response, StreamingResponse
-from starlette.types import Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Send
 
+from casemate.api.held_response import HeldResponse
 from casemate.api.performing import Call, Performers, tell
 from casemate.api.served import all_served
 from casemate.api.service import PreparedBackup
@@ -22,8 +23,8 @@ BACKUP_MADE = "backup made"
 """Name of the node value that says when a backup was last fetched whole."""
 
 
-class _BackupResponse(StreamingResponse):
-    """Sends a backup and releases what it holds however the sending ends."""
+class _BackupResponse(HeldResponse):
+    """Sends a backup, and notes that it was sent whole."""
 
     def __init__(
         self,
@@ -33,6 +34,7 @@ class _BackupResponse(StreamingResponse):
     ) -> None:
         super().__init__(
             self._pieces(backup),
+            held,
             media_type=TAR,
             headers={
                 "content-length": str(backup.size),
@@ -40,15 +42,13 @@ class _BackupResponse(StreamingResponse):
                 "cache-control": "no-store",
             },
         )
-        self._held = held
         self._whole = False
         self._sent = sent
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._held:
-            await super().__call__(scope, receive, send)
-            if self._whole:
-                await self._sent()
+    async def stream_response(self, send: Send) -> None:
+        await super().stream_response(send)
+        if self._whole:
+            await self._sent()
 
     async def _pieces(self, backup: PreparedBackup) -> AsyncIterator[bytes]:
         async for piece in backup.pieces():

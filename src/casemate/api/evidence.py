@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import os
+import contextlib
 import time
-from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from casemate.api.evidence_gathering import gathered
+from casemate.api.evidence_sealing import release, seal
+from casemate.api.held_response import HeldResponse
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
-from casemate.evidence import Manifest, build
-from casemate.model.facts import EvidenceReleased, EvidenceSealed
+from casemate.model.facts import IncidentUpdated
 from casemate.model.principal import NODE, Action
 from casemate.operations import evidence
 from casemate.operations.declaration import TAR
@@ -23,8 +20,13 @@ from casemate.operations.evidence import (
     EvidenceView,
     FetchEvidence,
     GatherEvidence,
+    HoldIncident,
+    Holds,
+    HoldView,
     ListEvidence,
+    ListHolds,
     ReleaseEvidence,
+    ReleaseHold,
 )
 
 _NEEDED = (
@@ -51,44 +53,7 @@ def _require(call: Call) -> None:
 @performs(GatherEvidence)
 async def _gather(wanted: GatherEvidence, call: Call) -> EvidenceView:
     _require(call)
-    service = call.service
-    incident = await service.monitor.incident(wanted.id)
-    # One at a time: each may be as large as evidence may be.
-    async with service.evidences.turn:
-        service.evidences.require_room()
-        manifest, files = await gathered(service, incident, call.actor.principal)
-        # Tens of megabytes: not on the event loop.
-        data, digest = await asyncio.to_thread(_sealed, manifest, files)
-        view = EvidenceView(
-            id=f"evi_{os.urandom(8).hex()}",
-            incident=incident.id,
-            sha256=digest,
-            size=len(data),
-            files=len(files),
-            at=time.time(),
-            by=call.actor.principal,
-            left_out=manifest.left_out,
-        )
-        service.facts.happened(
-            EvidenceSealed(
-                at=view.at,
-                by=view.by,
-                remote_address=call.actor.remote_address,
-                evidence=view.id,
-                incident=incident.id,
-                sha256=view.sha256,
-                size=view.size,
-            )
-        )
-        # Its hash is on record before anybody could have changed what is kept.
-        await service.recorder.durable()
-        await service.evidences.keep(view, data)
-        return view
-
-
-def _sealed(manifest: Manifest, files: Mapping[str, bytes]) -> tuple[bytes, str]:
-    data = build(manifest, files)
-    return data, hashlib.sha256(data).hexdigest()
+    return await seal(call.service, wanted.id, call.actor)
 
 
 @performs(ListEvidence)
@@ -99,27 +64,66 @@ async def _list(wanted: ListEvidence, call: Call) -> EvidenceList:
 @performs(FetchEvidence)
 async def _fetch(wanted: FetchEvidence, call: Call) -> Response:
     _require(call)
-    data = await call.service.evidences.read(wanted.id)
-    return Response(data, media_type=TAR, headers={"cache-control": "no-store"})
+    service = call.service
+    size = service.evidences.one(wanted.id).size
+    if call.request.method == "HEAD":
+        return Response(media_type=TAR, headers={"content-length": str(size)})
+    service.fetches.require()
+    async with contextlib.AsyncExitStack() as stack:
+        stack.enter_context(service.fetches.counted())
+        pieces = await stack.enter_async_context(service.evidences.opened(wanted.id))
+        headers = {"content-length": str(size), "cache-control": "no-store"}
+        return HeldResponse(pieces, stack.pop_all(), media_type=TAR, headers=headers)
 
 
 @performs(ReleaseEvidence)
 async def _release(wanted: ReleaseEvidence, call: Call) -> None:
+    await release(call.service, wanted.id, wanted.reason, call.actor)
+
+
+@performs(HoldIncident)
+async def _hold(wanted: HoldIncident, call: Call) -> HoldView:
     service = call.service
-    view = service.evidences.one(wanted.id)
-    service.facts.happened(
-        EvidenceReleased(
+    incident = await service.monitor.incident(wanted.id)
+    held = await service.holds.hold(
+        incident.id,
+        [f"{one.project}/{one.name}" for one in incident.functions],
+        incident.opened_at,
+        wanted.days,
+        reason=wanted.reason,
+        by=call.actor.principal,
+        recordings=service.recordings,
+    )
+    _note(call, held.incident, f"legal hold for {wanted.days} days: {wanted.reason}")
+    return held
+
+
+@performs(ReleaseHold)
+async def _release_hold(wanted: ReleaseHold, call: Call) -> None:
+    held = call.service.holds.one(wanted.id)
+    _note(call, held.incident, f"legal hold ended: {wanted.reason}")
+    await call.service.recorder.durable()
+    await call.service.holds.release(held.incident)
+
+
+@performs(ListHolds)
+async def _holds(_wanted: ListHolds, call: Call) -> Holds:
+    return Holds(holds=call.service.holds.all())
+
+
+def _note(call: Call, incident: str, text: str) -> None:
+    """Have it stand in the incident's timeline, and in the journal."""
+    call.service.facts.happened(
+        IncidentUpdated(
             at=time.time(),
             by=call.actor.principal,
             remote_address=call.actor.remote_address,
-            evidence=view.id,
-            incident=view.incident,
-            sha256=view.sha256,
-            reason=wanted.reason,
+            incident=incident,
+            change="note",
+            value="",
+            text=text,
         )
     )
-    await service.recorder.durable()
-    await service.evidences.drop(view.id)
 
 
 OPERATIONS = all_served(evidence, performs)

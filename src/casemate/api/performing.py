@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from casemate.api.authorization import actor, principal
+from casemate.api.held_response import HeldResponse
 from casemate.api.inputs import (
     MAX_JSON_BYTES,
     MAX_QUERY_BYTES,
@@ -130,9 +131,14 @@ async def respond(kind: type[Operation[Any]], perform: Perform, call: Call) -> R
     else:
         call.service.recorder.require()
         answer = await perform(operation, call)
-        tell(form, call, answer)
-        # What was done is on record before anybody is told that it was done.
-        await call.service.recorder.durable()
+        try:
+            tell(form, call, answer)
+            # What was done is on record before anybody is told that it was done.
+            await call.service.recorder.durable()
+        except BaseException:
+            if isinstance(answer, HeldResponse):
+                await answer.release()
+            raise
     if isinstance(answer, Response):
         return answer
     if form.answer is None:

@@ -144,9 +144,18 @@ async def _show(operation: GetSecret, call: Call) -> SecretInfo:
 @performs(PutSecret)
 async def _put(operation: PutSecret, call: Call) -> SecretVersion:
     sealed = await _sealed_body(call.request)
-    return await call.service.vault.put_secret(
+    version = await call.service.vault.put_secret(
         operation.project, operation.name, sealed, call.principal.text
     )
+    await _renewed(call, operation.project, operation.name)
+    return version
+
+
+async def _renewed(call: Call, project: str, *names: str) -> None:
+    """Give secrets again that were held back until they have other values, by who may say so."""
+    if call.may(Action.RESTRICTION_WRITE, Resource(kind=ResourceKind.PROJECT, project=project)):
+        for name in names:
+            await call.service.restrictions.renewed(project, name, call.actor)
 
 
 @performs(PutSecrets)
@@ -159,6 +168,7 @@ async def _put_all(operation: PutSecrets, call: Call) -> SecretVersions:
         )
     sealed = [(one.name, one.sealed) for one in operation.secrets]
     versions = await call.service.vault.put_secrets(where, sealed, call.principal.text)
+    await _renewed(call, where, *(one.name for one in operation.secrets))
     return SecretVersions(versions=versions)
 
 

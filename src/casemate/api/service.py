@@ -23,7 +23,7 @@ from casemate.baselines import Baselines
 from casemate.budgets import Budgets
 from casemate.data.interface import ProjectData
 from casemate.decoys import Decoys
-from casemate.evidence import Evidences
+from casemate.evidence import Evidences, Holds
 from casemate.facts import FactStream
 from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
@@ -39,6 +39,7 @@ from casemate.playbooks import Playbooks
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
+from casemate.restrictions import Restrictions
 from casemate.store.interface import Store
 from casemate.supply import EvidenceKeeper, Signatures
 from casemate.vault.interface import Vault
@@ -134,7 +135,9 @@ class Service:
     budgets: Budgets
     advisories: Advisories
     playbooks: Playbooks
+    restrictions: Restrictions
     evidences: Evidences
+    holds: Holds
     signatures: Signatures
     evidence: EvidenceKeeper
     reviews: Reviews
@@ -153,6 +156,7 @@ class Service:
     sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 1))
     followers: Slots = field(default_factory=lambda: Slots("followed logs", 64))
     backups: Slots = field(default_factory=lambda: Slots("backups", 1))
+    fetches: Slots = field(default_factory=lambda: Slots("fetches of evidence", 4))
 
     def may(self, request: Request, action: Action, resource: Resource) -> bool:
         """Tell whether who asks may do this; nothing is recorded."""

@@ -7,7 +7,8 @@ look into two dictionaries.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from casemate.budgets.anomaly import Anomalies
@@ -20,7 +21,7 @@ from casemate.model.budget import Budget, BudgetUnit, Quota, QuotaEach
 from casemate.model.facts import BudgetReached, Fact
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Failure, Finished, RefusedError, Used
-from casemate.model.usage import Amounts
+from casemate.model.usage import Amounts, used_by
 
 DETAIL = "Too many calls."
 """What a caller is told, whatever the reason is."""
@@ -115,12 +116,44 @@ class Allowance:
         self.rates: dict[str, dict[str, Rate]] = {}
         self.anomalies = Anomalies(happened, clock)
         self.money = Money(shipped(DEFAULT))
+        self.mark = 0
+        """Grows with each budget that is set. Calls keep what it was when they entered."""
+        self._awaited: list[Ledger] = []
+        """Not in force yet, while what was used before is counted."""
 
     # -- what is set -----------------------------------------------------------------------------
 
     def put(self, ledger: Ledger) -> None:
         """Have a budget from now on; one of its name before it keeps its place in nothing."""
+        self.mark += 1
+        ledger.mark = self.mark
         self.ledgers.setdefault(ledger.budget.project, {})[ledger.budget.name] = ledger
+
+    @contextmanager
+    def awaiting(self, ledger: Ledger) -> Iterator[None]:
+        """Count for a budget, within the block, what ends before it is in force."""
+        self._awaited.append(ledger)
+        try:
+            yield
+        finally:
+            self._awaited.remove(ledger)
+
+    def is_late(self, mark: int) -> bool:
+        """Tell whether a budget was set since a call entered, or is about to be."""
+        return mark != self.mark or bool(self._awaited)
+
+    def settle_late(self, mark: int, admitted: Admitted, finished: Finished) -> None:
+        """Count a call for budgets that were set since it entered, of which its ticket is not."""
+        if finished.used is None:
+            return
+        ledgers = self.ledgers.get(admitted.version.project, {}).values()
+        late = [each for each in ledgers if mark < each.mark]
+        late += [each for each in self._awaited if each.budget.project == admitted.version.project]
+        held = [Held(each, 0.0) for each in late if self._is_of(each.budget, admitted)]
+        if held:
+            uses = len(finished.spans) + finished.more_spans
+            ran, memory = finished.ran, admitted.version.spec.limits.memory
+            finished.used.then(lambda used: self.settle(held, ran, memory, uses, used))
 
     def put_quota(self, quota: Quota) -> None:
         """Have a quota from now on."""
@@ -252,6 +285,24 @@ class Allowance:
         for ledger, amount in held:
             ledger.settle(amount, self.counted(ledger.budget, amounts, now), now)
             self._tell(ledger, now)
+
+    def use(self, project: str, function: str, amounts: Amounts) -> None:
+        """Count what is used beside calls: of a function, or of none of a project."""
+        caller = used_by(project, function)
+        now = self._clock()
+        awaited = [each for each in self._awaited if each.budget.project == project]
+        for ledger in [*self.ledgers.get(project, {}).values(), *awaited]:
+            budget = ledger.budget
+            if budget.unit is not BudgetUnit.MONEY or budget.function not in (None, function):
+                continue
+            if budget.caller not in (None, caller):
+                continue
+            if budget.account is not None and budget.account != self.answerable(caller):
+                continue
+            ledger.tick(now)
+            ledger.count(self.counted(budget, amounts, now), now)
+            if ledger not in awaited:
+                self._tell(ledger, now)
 
     def _tell(self, ledger: Ledger, now: float, percent: int = 0) -> None:
         """Tell of a threshold that was reached, once; it is 100 where no call has room."""

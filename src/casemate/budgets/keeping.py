@@ -191,11 +191,13 @@ class Budgets:
             self._require_room(budget.project, budget.name)
             await self._tell(budget.project, budget.name, "set", _text(budget), by)
             ledger = Ledger(budget, self._clock())
-            # Before it takes the place of another: what is not counted would be free.
-            await self._count(ledger)
-            kept = [each for each in self._kept() if _id(each.budget) != _id(budget)]
-            await self._keep([*kept, Kept(budget)])
-            self._allowance.put(ledger)
+            # Before it takes the place of another: what is not counted would be free. Calls that
+            # run all the while are of no ticket of its own, and count for it when they end.
+            with self._allowance.awaiting(ledger):
+                await self._count(ledger)
+                kept = [each for each in self._kept() if _id(each.budget) != _id(budget)]
+                await self._keep([*kept, Kept(budget)])
+                self._allowance.put(ledger)
             return self._state(ledger)
 
     async def set_quota(self, quota: Quota, by: Actor) -> QuotaState:

@@ -27,6 +27,8 @@ class Ledger:
         self.lifted_for = ""
         self.told = 0
         """The highest threshold, in percent, of which was told since it began."""
+        self.mark = 0
+        """How many budgets were set before it was in force, and it: see `Allowance.mark`."""
         self._mean = 0.0
         self._now = now
         self._minutes: deque[tuple[float, float]] = deque()

@@ -77,6 +77,8 @@ _NOT_ALLOWED = "The token does not allow this."
 UNUSUAL = "outside of the function's baseline"
 _encode = msgspec.json.Encoder().encode
 
+Withholds = Callable[[str, str, str], bool]
+"""Tells whether a function of a project is not given a secret's value."""
 Invoke = Callable[[RawInvocation], Awaitable[HttpResponse]]
 
 
@@ -134,9 +136,11 @@ class Broker:
         facts: FactStream,
         baselines: Baselines,
         keep: Invoke,
+        withholds: Withholds | None = None,
         learn: bool = False,
     ) -> None:
-        """`keep` takes what a function has run later.
+        """`keep` takes what a function has run later; `withholds` tells which secrets it is not
+        given although it is granted them.
 
         `learn` lets everything through that is not granted, and notes it; for development."""
         self.policy = policy
@@ -144,6 +148,7 @@ class Broker:
         self.facts = facts
         self.baselines = baselines
         self._keep = keep
+        self._withholds = withholds
         self.learn = learn
         self.room = ReplyRoom()
         self._rights: dict[tuple[str, str, int], Rights] = {}
@@ -162,6 +167,12 @@ class Broker:
 
     async def _whole(self, raw: RawInvocation, invoke: Invoke | None) -> HttpResponse:
         return await (invoke or self._keep)(raw)
+
+    def withholds(self, version: Version, kind: GrantKind, name: str) -> bool:
+        """Tell whether something that is granted is held back for now."""
+        if kind is not GrantKind.SECRET or self._withholds is None:
+            return False
+        return self._withholds(version.project, version.function, name)
 
     def rights(self, version: Version) -> Rights:
         """Return what a version is granted."""
@@ -418,7 +429,8 @@ class Session:
         resource = rights.resource(kind, name)
         granted = found is not None
         within = all(ceiling.find(kind, name, action, key) for ceiling in self._ceilings)
-        if broker.learn and within:
+        withheld = broker.withholds(rights.version, kind, name)
+        if broker.learn and within and not withheld:
             prefix = learned_prefix(key) if kind is GrantKind.BUCKET else ""
             self._tell_use(f"{kind.value} {name}", action, prefix)
             return
@@ -427,6 +439,7 @@ class Session:
         if (
             found is not None
             and within
+            and not withheld
             and broker.policy.allows(rights.principal, asked, resource, granted=True)
             and not (unusual := self._is_refused(found[0].text, action))
         ):
@@ -438,6 +451,8 @@ class Session:
             reason = "outside what is granted of it" if listed else "not granted"
         elif not within:
             reason = "outside what the calling function allows"
+        elif withheld:
+            reason = "held back until it has another value"
         elif unusual:
             reason = UNUSUAL
         else:

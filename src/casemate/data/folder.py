@@ -124,6 +124,19 @@ class DataFolder:
         newest = max(versions)
         return DatabaseFile(self.file(project, newest), newest)
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes the files of each project have. Blocks. Raises OSError."""
+        found: dict[str, int] = {}
+        for entry in os.scandir(self.path):
+            name = entry.name.removesuffix("-wal")
+            if (known := _DATABASE.match(name)) is not None:
+                project = known["project"]
+                found[project] = found.get(project, 0) + _size(entry)
+        for project in found:
+            with suppress(FileNotFoundError), os.scandir(self.objects / project) as entries:
+                found[project] += sum(map(_size, entries))
+        return found
+
     def set_aside(self, project: str) -> None:
         """Give the folder of a project's objects another name. Raises DataError."""
         require_project(project)
@@ -184,3 +197,11 @@ def require_regular(file: Path) -> None:
         )
     if stat.S_IMODE(found.st_mode) != 0o600:
         file.chmod(0o600)
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    """Return the bytes of a file; 0 if it is none, or gone a moment later."""
+    with suppress(FileNotFoundError):
+        found = entry.stat(follow_symlinks=False)
+        return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return 0

@@ -87,6 +87,10 @@ class SqliteProjectData(
         """Return the projects that have a database. Blocks. Raises OSError."""
         return self._projects.folder.projects()
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes each project keeps on the disk. Blocks. Raises OSError."""
+        return self._projects.folder.sizes()
+
     def set_aside(self, project: str) -> None:
         """Move away what is left of a project whose database is accepted as lost. Blocks."""
         self._projects.folder.set_aside(project)

@@ -108,6 +108,7 @@ _CONTAINMENT = {
     "revoke-token": ("Revoke a stolen token, and give another", "T1550.001"),
     "roll-back": ("Take a poisoned version back, and go on with the one before", "T1525"),
     "quarantine": ("Put a function into quarantine, and release it", "T1648"),
+    "freeze-alias": ("Have no alias of a function moved, and lift that", "T1525"),
     "by-itself": ("Have a playbook stop a function that tries to escape, and undo it", "T1611"),
     "remove-attacker": ("Remove a function that attacks", "T1648"),
 }

@@ -10,6 +10,7 @@ import msgspec
 
 from casemate.drills.containing import ByItself
 from casemate.drills.drill import Drill, Outcome, Way
+from casemate.drills.holding_back import freeze
 from casemate.drills.node import Answer, Node, Records, until
 from casemate.model.errors import CasemateError
 from casemate.model.invocation import Outcome as Ended
@@ -234,6 +235,7 @@ class Player:
             "revoke-token": self._revoke,
             "roll-back": self._roll_back,
             "quarantine": self._quarantine,
+            "freeze-alias": self._freeze,
             "by-itself": self._by_itself,
             "remove-attacker": self._remove,
         }[drill.play["name"]](found)
@@ -299,6 +301,13 @@ class Player:
             found.restored_seconds = time.monotonic() - clock
         elif contained:
             found.problem = "It takes no calls after its release."
+
+    def _freeze(self, found: _Found) -> None:
+        played = freeze(self._node, self._project, "honest")
+        found.problem = played.problem
+        found.prevented = found.detected = not played.problem
+        found.contained_seconds = played.contained_seconds
+        found.restored_seconds = played.restored_seconds
 
     def _by_itself(self, found: _Found) -> None:
         played = ByItself(self._node, self._project)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from casemate.egress.errors import RequestRefusedError
+from casemate.egress.traffic import Traffic
 
 READ_SIZE = 64 * 1024
 _LINGER_BYTES = 1 << 20
@@ -24,17 +25,27 @@ class Channel:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         touched: Callable[[], None],
+        traffic: Traffic | None,
     ) -> None:
         """Made by `Channel.over` only."""
         self._reader = reader
         self._writer = writer
         self._touched = touched
+        self._traffic = traffic
 
     @classmethod
     async def over(
-        cls, sock: socket.socket, touched: Callable[[], None], *, limit: int = READ_SIZE
+        cls,
+        sock: socket.socket,
+        touched: Callable[[], None],
+        *,
+        limit: int = READ_SIZE,
+        traffic: Traffic | None = None,
     ) -> Channel:
-        """Take over a connected socket. `touched` is called for every read; `limit` is a head's."""
+        """Take over a connected socket. `touched` is called for every read; `limit` is a head's.
+
+        What passes counts as `traffic`.
+        """
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             reader, writer = await asyncio.open_connection(sock=sock, limit=limit)
@@ -42,13 +53,18 @@ class Channel:
             sock.close()
             raise
         writer.transport.set_write_buffer_limits(high=READ_SIZE)
-        return cls(reader, writer, touched)
+        return cls(reader, writer, touched, traffic)
 
     async def read(self, size: int = READ_SIZE) -> bytes:
         """Return up to `size` bytes, none at the end."""
         data = await self._reader.read(size)
-        self._touched()
+        self._came(data)
         return data
+
+    def _came(self, data: bytes) -> None:
+        self._touched()
+        if self._traffic is not None:
+            self._traffic.read(len(data))
 
     async def read_head(self) -> bytes:
         """Return all up to the first empty line, with it; nothing if the peer ended before.
@@ -63,7 +79,7 @@ class Channel:
             if error.partial:
                 raise RequestRefusedError("The head breaks off.") from None
             return b""
-        self._touched()
+        self._came(head)
         return head
 
     async def read_line(self) -> bytes:
@@ -72,17 +88,20 @@ class Channel:
         A line may not hold a bare CR or LF.
         """
         try:
-            line = (await self._reader.readuntil(b"\n"))[:-1]
+            whole = await self._reader.readuntil(b"\n")
         except (asyncio.LimitOverrunError, asyncio.IncompleteReadError):
             raise RequestRefusedError("A line of the body has no end.") from None
+        self._came(whole)
+        line = whole[:-1]
         if not line.endswith(b"\r") or b"\r" in line[:-1]:
             raise RequestRefusedError("A line of the body does not end with CRLF.")
-        self._touched()
         return line[:-1]
 
     async def send(self, data: bytes) -> None:
         """Send bytes; return once the peer takes them fast enough."""
         self._writer.write(data)
+        if self._traffic is not None:
+            self._traffic.sent(len(data))
         await self._writer.drain()
         self._touched()
 

@@ -8,9 +8,11 @@ import socket
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from casemate.child.restart import Backoff, KeptProcess
 from casemate.egress import protocol, ungranted
+from casemate.egress.cut import EVERYTHING
 from casemate.egress.errors import ListenerError
 from casemate.egress.events import event_now
 from casemate.egress.interface import EgressEvent
@@ -45,18 +47,22 @@ class EgressClient:
         starter: socket.socket | None = None,
         *,
         on_event: Callable[[EgressEvent], None],
+        on_passed: Callable[[int, int, int], None] | None = None,
     ) -> None:
         """Speak over a connected stream socket, which becomes the client's.
 
         With `starter`, the gateway's end of an `EgressStarter`, instead of `sock`: a process is
         asked for when there is something to say, and another one when that ends. `on_event` is
-        told of connections that were let through, and of those that were not.
+        told of connections that were let through, and of those that were not; `on_passed` of a
+        zygote, and how many bytes its connections have brought in and out.
         """
         self._loop = loop
         self._ungranted: dict[int, UngrantedListeners] = {}
         self._on_event = on_event
-        self._open: dict[int, tuple[bytes, tuple[int, ...]]] = {}
-        """What each zygote was opened with, and its listeners for another process."""
+        self._on_passed = on_passed
+        self._open: dict[int, tuple[protocol.Open, tuple[int, ...]]] = {}
+        """What each zygote is opened with, and its listeners for another process."""
+        self._cut: dict[int, tuple[str, ...]] = {}
         self._process = KeptProcess(
             "egress proxy",
             starter,
@@ -64,7 +70,7 @@ class EgressClient:
             bounds=protocol.BOUNDS,
             backoff=Backoff(longest=2.0),
             started=self._say_all,
-            received=lambda body: on_event(protocol.decode_observed(body).event()),
+            received=self._received,
             lost=self._lost,
         )
         self.lost = self._process.gone
@@ -105,7 +111,8 @@ class EgressClient:
             return
         listeners = waiting.take()
         ports, descriptors = tuple(listeners), tuple(listeners.values())
-        payload = _encoded(lambda: protocol.Open(zygote, ports, protocol.permits(grants)))
+        request = protocol.Open(zygote, ports, (), self._cut.get(zygote, ()))
+        payload = _encoded(lambda: replace(request, grants=protocol.permits(grants)))
         if payload is None:
             _close_all(descriptors)
             self._refused(zygote, "the grants are more than the egress proxy takes")
@@ -113,14 +120,29 @@ class EgressClient:
             _close_all(descriptors)
             self._refused(zygote, "the egress process is gone or too busy")
         else:
-            self._open[zygote] = payload, descriptors
+            opened = replace(request, grants=protocol.permits(grants))
+            self._open[zygote] = opened, descriptors
             if self._process.connection is not None:
                 self._process.send(payload, descriptors)
             else:
                 self._process.start()
 
+    def cut(self, zygote: int, hosts: tuple[str, ...]) -> None:
+        """See `Egress.cut`. Whoever would be cut off from too many hosts is from all."""
+        if len(hosts) > protocol.MAX_CUT:
+            hosts = (EVERYTHING,)
+        if self._cut.get(zygote, ()) == hosts:
+            return
+        self._cut[zygote] = hosts
+        opened = self._open.get(zygote)
+        if opened is not None:
+            self._open[zygote] = replace(opened[0], cut=hosts), opened[1]
+            if self._process.connection is not None:
+                self._process.send(protocol.encode(protocol.CutOff(zygote, hosts)))
+
     def close(self, zygote: int) -> None:
         """See `Egress.close`."""
+        self._cut.pop(zygote, None)
         waiting = self._ungranted.pop(zygote, None)
         if waiting is not None:
             waiting.close()
@@ -135,8 +157,15 @@ class EgressClient:
 
     def _say_all(self) -> None:
         """Have a new process serve what is open."""
-        for payload, listeners in list(self._open.values()):
-            self._process.send(payload, listeners)
+        for opened, listeners in list(self._open.values()):
+            self._process.send(protocol.encode(opened), listeners)
+
+    def _received(self, body: bytes) -> None:
+        told = protocol.decode_told(body)
+        if isinstance(told, protocol.Observed):
+            self._on_event(told.event())
+        elif self._on_passed is not None:
+            self._on_passed(told.z, told.came_in, told.went_out)
 
     def _lost(self) -> None:
         if self.lost.done():

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from casemate.egress.access import Access
 from casemate.egress.channel import Channel, relay
 from casemate.egress.config import EgressLimits
+from casemate.egress.cut import Cut
 from casemate.egress.errors import DeniedError, UpstreamError
 from casemate.egress.events import event_now
 from casemate.egress.interface import EgressEvent
 from casemate.egress.rules import Rule, Rules
 from casemate.egress.target import Target
+from casemate.egress.traffic import Traffic
 
 
 class Connection:
@@ -27,6 +29,8 @@ class Connection:
         access: Access,
         limits: EgressLimits,
         report: Callable[[EgressEvent], None],
+        traffic: Traffic,
+        cut: Callable[[], Cut],
     ) -> None:
         """`port` is the local port at which the function connected."""
         self.zygote = zygote
@@ -35,6 +39,9 @@ class Connection:
         self.access = access
         self.limits = limits
         self._report = report
+        self._traffic = traffic
+        self._cut = cut
+        self._target: Target | None = None
         self._channels: list[Channel] = []
         self.touched = time.monotonic()
         """When the last byte moved (monotonic seconds)."""
@@ -43,17 +50,19 @@ class Connection:
         """Note that something moved."""
         self.touched = time.monotonic()
 
-    async def take(self, sock: socket.socket) -> Channel:
+    async def take(self, sock: socket.socket, traffic: Traffic | None = None) -> Channel:
         """Return a connected socket as a channel that ends with this connection."""
-        channel = await Channel.over(sock, self.touch, limit=self.limits.head)
+        channel = await Channel.over(sock, self.touch, limit=self.limits.head, traffic=traffic)
         self._channels.append(channel)
         return channel
 
     async def connect(self, rule: Rule, target: Target) -> Channel:
         """Connect to a granted destination. Raises DeniedError or UpstreamError."""
+        self._target = target
+        self._cut().require_not(target)
         sock = await self.access.connect(self.zygote, rule, target)
         try:
-            return await self.take(sock)
+            return await self.take(sock, self._traffic)
         except OSError:
             raise UpstreamError("The host ended the connection.", status=502) from None
 
@@ -72,6 +81,11 @@ class Connection:
         """Record a denial. Without a target the request named none that could be understood."""
         host, port = (target.host, target.port) if target is not None else ("", 0)
         self._report(event_now(self.zygote, host, port, allowed=False, reason=reason))
+
+    @property
+    def is_cut(self) -> bool:
+        """Tell whether it leads, or is about to, where nothing may go any more."""
+        return self._target is not None and self._cut().covers(self._target)
 
     @property
     def half_closed(self) -> bool:

@@ -49,6 +49,14 @@ class Egress(Protocol):
         """Let a zygote's instances reach what is granted, from now on; before that, nothing."""
         ...
 
+    def cut(self, zygote: int, hosts: tuple[str, ...]) -> None:
+        """Let nothing of a zygote go to these hosts any more, in place of those before.
+
+        What goes there is ended. `*.host` is what is below a host, `*` is every one. It may be said
+        before `grant`.
+        """
+        ...
+
     def close(self, zygote: int) -> None:
         """End every connection of a zygote and close its listeners."""
         ...
@@ -62,6 +70,9 @@ class NoEgress:
 
     def grant(self, zygote: int, grants: tuple[Grant, ...]) -> None:
         """Grant nothing."""
+
+    def cut(self, zygote: int, hosts: tuple[str, ...]) -> None:
+        """Have nothing to cut off."""
 
     def close(self, zygote: int) -> None:
         """Have nothing to close."""

@@ -37,16 +37,23 @@ class Requests:
         """Have a proxy do what the gateway asks for on the connected socket `sock`."""
         loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = loop.create_future()
-        self.proxy = EgressProxy(access, config.limits, self._send)
+        self.proxy = EgressProxy(access, config.limits, self._send, self._passed)
         self._socket = FrameSocket(
             sock, loop, protocol.BOUNDS, received=self._received, ended=self._gone
         )
 
     def _send(self, event: EgressEvent) -> bool:
         """Send an event; return whether the socket took it."""
+        return self._tell(protocol.observed(event))
+
+    def _passed(self, zygote: int, came_in: int, went_out: int) -> bool:
+        """Send what was carried; return whether the socket took it."""
+        return self._tell(protocol.Passed(zygote, came_in, went_out))
+
+    def _tell(self, told: protocol.Observed | protocol.Passed) -> bool:
         if self._socket.closed or self._socket.waiting >= _MAX_WAITING:
             return False
-        self._socket.send(protocol.encode(protocol.observed(event)))
+        self._socket.send(protocol.encode(told))
         return True
 
     def _received(self, body: bytes) -> None:
@@ -54,7 +61,9 @@ class Requests:
             case protocol.Open() as request:
                 descriptors = self._socket.take_descriptors(len(request.ports))
                 grants = [permit.grant() for permit in request.grants]
-                self.proxy.open(request.z, request.ports, grants, descriptors)
+                self.proxy.open(request.z, request.ports, grants, descriptors, request.cut)
+            case protocol.CutOff() as request:
+                self.proxy.cut(request.z, request.hosts)
             case protocol.Close() as request:
                 self.proxy.close(request.z)
 

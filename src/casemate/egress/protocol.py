@@ -16,6 +16,8 @@ from casemate.model.grant import Grant, GrantKind
 
 MAX_LISTENERS = 64
 MAX_GRANTS = 256
+MAX_CUT = 64
+"""Hosts that one zygote is cut off from by name; whoever is from more is from all."""
 
 BOUNDS = Bounds(frame=128 * 1024, unsent=256 << 20, buffer=4 << 20, descriptors=2 * MAX_LISTENERS)
 
@@ -42,12 +44,27 @@ class Permit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+Hosts = Annotated[
+    tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=255)], ...],
+    msgspec.Meta(max_length=MAX_CUT),
+]
+
+
 class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     """Serve a zygote. Carries one descriptor for each port, in their order."""
 
     z: Id
     ports: Annotated[tuple[Port, ...], msgspec.Meta(max_length=MAX_LISTENERS)]
     grants: Annotated[tuple[Permit, ...], msgspec.Meta(max_length=MAX_GRANTS)]
+    cut: Hosts = ()
+    """What nothing may go to all the same."""
+
+
+class CutOff(msgspec.Struct, tag="cut", frozen=True, forbid_unknown_fields=True):
+    """Let nothing of a zygote go to these hosts, in place of those before; end what does."""
+
+    z: Id
+    hosts: Hosts
 
 
 class Close(msgspec.Struct, tag="close", frozen=True, forbid_unknown_fields=True):
@@ -82,7 +99,15 @@ class Observed(msgspec.Struct, tag="observed", frozen=True, forbid_unknown_field
         )
 
 
-Request = Open | Close
+class Passed(msgspec.Struct, tag="passed", frozen=True, forbid_unknown_fields=True):
+    """Bytes that a zygote's connections have carried since this was told last."""
+
+    z: Id
+    came_in: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
+    went_out: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
+
+
+Request = Open | CutOff | Close
 
 
 def permits(grants: tuple[Grant, ...]) -> tuple[Permit, ...]:
@@ -110,4 +135,4 @@ def observed(event: EgressEvent) -> Observed:
 
 encode = msgspec.json.encode
 decode_request = msgspec.json.Decoder(Request).decode
-decode_observed = msgspec.json.Decoder(Observed).decode
+decode_told = msgspec.json.Decoder(Observed | Passed).decode

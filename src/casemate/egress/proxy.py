@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 
 from casemate.egress.access import Access
 from casemate.egress.config import EgressLimits
+from casemate.egress.cut import Cut
 from casemate.egress.errors import ListenerError
 from casemate.egress.events import Reporter, event_now
 from casemate.egress.interface import EgressEvent
 from casemate.egress.listeners import take_listeners
 from casemate.egress.rules import Rules
 from casemate.egress.service import Service
+from casemate.egress.traffic import Tell, Traffic
 from casemate.model.grant import Grant
 
 _SWEEP_SECONDS = 1.0
@@ -23,9 +25,18 @@ class EgressProxy:
     """Opens and closes services; what goes wrong with one zygote concerns no other."""
 
     def __init__(
-        self, access: Access, limits: EgressLimits, send: Callable[[EgressEvent], bool]
+        self,
+        access: Access,
+        limits: EgressLimits,
+        send: Callable[[EgressEvent], bool],
+        passed: Tell,
     ) -> None:
-        """`send` takes an event without blocking and tells whether it took it."""
+        """`send` takes an event without blocking and tells whether it took it; `passed` what
+        connections have carried.
+        """
+        self._passed = passed
+        self._ended: list[Traffic] = []
+        """Of zygotes that are closed, not told yet."""
         self._access = access
         self._limits = limits
         self._reporter = Reporter(send)
@@ -38,13 +49,14 @@ class EgressProxy:
         ports: Sequence[int],
         grants: Sequence[Grant],
         descriptors: Sequence[int],
+        cut: Sequence[str] = (),
     ) -> None:
         """Serve a zygote. What cannot be served is recorded, and the zygote reaches nothing.
 
         The descriptors become the proxy's.
         """
         try:
-            self._open(zygote, ports, grants, descriptors)
+            self._open(zygote, ports, grants, descriptors, Cut(cut))
         except ListenerError as error:
             self._reporter.report(event_now(zygote, "", 0, allowed=False, reason=error.message))
 
@@ -54,6 +66,7 @@ class EgressProxy:
         ports: Sequence[int],
         grants: Sequence[Grant],
         descriptors: Sequence[int],
+        cut: Cut,
     ) -> None:
         if zygote in self._services:
             for descriptor in descriptors:
@@ -63,7 +76,14 @@ class EgressProxy:
         try:
             rules = Rules(grants)
             service = Service(
-                zygote, listeners, rules, self._access, self._limits, self._reporter.report
+                zygote,
+                listeners,
+                rules,
+                self._access,
+                self._limits,
+                self._reporter.report,
+                Traffic(zygote, self._passed),
+                cut,
             )
         except ListenerError:
             for listener in listeners.values():
@@ -72,15 +92,33 @@ class EgressProxy:
         self._services[zygote] = service
         service.start()
 
+    def cut(self, zygote: int, hosts: Sequence[str]) -> None:
+        """Let nothing of a zygote go to these hosts any more, in place of those before."""
+        service = self._services.get(zygote)
+        if service is not None:
+            service.cut(Cut(hosts))
+
     def close(self, zygote: int) -> None:
         """End a zygote's connections and close its listeners."""
         service = self._services.pop(zygote, None)
         if service is None:
             return
-        task = asyncio.ensure_future(service.close())
+        task = asyncio.ensure_future(self._close(service))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
         self._access.resolver.forget(zygote)
+
+    async def _close(self, service: Service) -> None:
+        await service.close()
+        self._ended.append(service.traffic)
+        self._flush()
+
+    def _flush(self) -> None:
+        """Tell what was counted; what is not taken is kept for the next time."""
+        self._reporter.flush()
+        for service in self._services.values():
+            service.traffic.flush()
+        self._ended = [each for each in self._ended if not each.flush()]
 
     async def run(self) -> None:
         """Sweep idle connections and flush events, until cancelled."""
@@ -88,7 +126,7 @@ class EgressProxy:
             await asyncio.sleep(_SWEEP_SECONDS)
             for service in self._services.values():
                 service.sweep()
-            self._reporter.flush()
+            self._flush()
 
     async def shut_down(self) -> None:
         """End everything."""
@@ -96,5 +134,5 @@ class EgressProxy:
             self.close(zygote)
         if self._closing:
             await asyncio.wait(self._closing)
-        self._reporter.flush()
+        self._flush()
         self._access.resolver.close()

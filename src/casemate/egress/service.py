@@ -11,11 +11,13 @@ from collections.abc import Callable
 from casemate.egress.access import Access
 from casemate.egress.config import EgressLimits
 from casemate.egress.connection import Connection, forward
+from casemate.egress.cut import Cut
 from casemate.egress.errors import ListenerError
 from casemate.egress.events import event_now
 from casemate.egress.http_proxy import serve_http
 from casemate.egress.interface import PROXY_PORT, EgressEvent
 from casemate.egress.rules import Rules
+from casemate.egress.traffic import Traffic
 
 _log = logging.getLogger(__name__)
 _ACCEPTED_AT_ONCE = 16
@@ -33,6 +35,8 @@ class Service:
         access: Access,
         limits: EgressLimits,
         report: Callable[[EgressEvent], None],
+        traffic: Traffic,
+        cut: Cut,
     ) -> None:
         """Raises ListenerError if a listener is for no port that the grants give."""
         for port in listeners:
@@ -44,6 +48,8 @@ class Service:
         self._access = access
         self._limits = limits
         self._report = report
+        self.traffic = traffic
+        self._cut = cut
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._loop = asyncio.get_running_loop()
         self._accepting = False
@@ -84,7 +90,14 @@ class Service:
     def _begin(self, port: int, sock: socket.socket) -> None:
         sock.setblocking(False)
         connection = Connection(
-            self._zygote, port, self._rules, self._access, self._limits, self._report
+            self._zygote,
+            port,
+            self._rules,
+            self._access,
+            self._limits,
+            self._report,
+            self.traffic,
+            lambda: self._cut,
         )
         task = self._loop.create_task(self._serve(connection, sock))
         self._connections[task] = connection
@@ -108,7 +121,15 @@ class Service:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._connections[task]
+        self.traffic.ended()
         self.start()
+
+    def cut(self, hosts: Cut) -> None:
+        """Let nothing go to these hosts any more, in place of those before, and end what does."""
+        self._cut = hosts
+        for task, connection in list(self._connections.items()):
+            if connection.is_cut:
+                task.cancel()
 
     def sweep(self) -> None:
         """End connections that were idle for too long. To be called about every second."""

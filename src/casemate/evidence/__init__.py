@@ -5,6 +5,7 @@ form, and how it is kept until somebody says that it is not needed any more.
 """
 
 from casemate.evidence.archive import EvidenceError, Manifest, build, opened
+from casemate.evidence.holding import Holds
 from casemate.evidence.keeping import Evidences
 
-__all__ = ["EvidenceError", "Evidences", "Manifest", "build", "opened"]
+__all__ = ["EvidenceError", "Evidences", "Holds", "Manifest", "build", "opened"]

@@ -9,11 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import io
+import itertools
+import logging
 import os
 import re
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-from casemate.evidence.archive import MAX_BYTES
 from casemate.kernel.durability import sync_folder
 from casemate.model.errors import (
     CasemateError,
@@ -25,16 +29,19 @@ from casemate.operations.evidence import EvidenceView
 from casemate.store.errors import StoreCommitUnsureError
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
-from casemate.vault import envelope
+from casemate.vault import decrypted_chunks, encrypt_stream, envelope
 from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import Purpose, Vault
 
 MAX_KEPT = 64
 """Archives of a node."""
-_MAGIC = b"CSMEVI1\n"
+_MAGIC = b"CSMEVI2\n"
 _VERSION_BYTES = 4
-_MOST = 2 * MAX_BYTES
+_PIECE_CHUNKS = 8
+"""Of 64 KiB, that are read in one go and are in memory at a time."""
 _NAME = re.compile(r"evi_[0-9a-f]{16}\Z")
+_FILE = re.compile(r"(evi_[0-9a-f]{16})\.(sealed|writing)\Z")
+_log = logging.getLogger(__name__)
 
 
 class DamagedEvidenceError(UnavailableError):
@@ -53,13 +60,36 @@ class Evidences:
         """Held by who gathers: one at a time."""
 
     async def load(self) -> None:
-        """Read which there are. Raises StoreError."""
+        """Read which there are, and delete files of those that were not kept to the end.
+
+        Raises StoreError.
+        """
         await self._known.load()
+        await asyncio.to_thread(self._clean)
+
+    def _clean(self) -> None:
+        """Delete what a node that was killed left: nobody was told of it, and no bound counts it.
+
+        A file is written before it is known, and deleted before it is forgotten.
+        """
+        with contextlib.suppress(FileNotFoundError):
+            for each in list(self._folder.iterdir()):
+                found = _FILE.match(each.name)
+                if found is None or (found[2] == "sealed" and found[1] in self._known.held):
+                    continue
+                try:
+                    each.unlink()
+                except OSError as error:
+                    _log.error("%s is left over and stays: %s", each.name, error.strerror)
 
     def of(self, incident: str) -> tuple[EvidenceView, ...]:
         """Return those of an incident, the newest first."""
         found = [one for one in self._known.held.values() if one.incident == incident]
         return tuple(sorted(found, key=lambda one: one.at, reverse=True))
+
+    def all(self) -> tuple[EvidenceView, ...]:
+        """Return all, in no order."""
+        return tuple(self._known.held.values())
 
     def one(self, id: str) -> EvidenceView:
         """Return one. Raises NotFoundError."""
@@ -81,10 +111,9 @@ class Evidences:
         self.require_room()
         key = await self._vault.data_key("", Purpose.RECORDINGS)
         about = envelope.context("evidence", view.id, view.sha256, key.version)
-        sealed = await asyncio.to_thread(envelope.encrypt, key.key, data, about)
-        body = _MAGIC + key.version.to_bytes(_VERSION_BYTES, "big") + sealed
+        head = _MAGIC + key.version.to_bytes(_VERSION_BYTES, "big")
         try:
-            await asyncio.to_thread(_write, self._path(view.id), body)
+            await asyncio.to_thread(_write, self._path(view.id), head, key.key, about, data)
         except OSError as error:
             raise UnavailableError(f"Evidence cannot be kept: {error.strerror}.") from error
         try:
@@ -96,23 +125,26 @@ class Evidences:
                     await asyncio.to_thread(self._path(view.id).unlink)
             raise
 
-    async def read(self, id: str) -> bytes:
-        """Return an archive as it was kept. Raises NotFoundError, DamagedEvidenceError."""
+    @contextlib.asynccontextmanager
+    async def opened(self, id: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Give an archive as it was kept, piece by piece, within the block.
+
+        It is looked at whole before, so that one that was changed is never begun to be sent.
+        Raises NotFoundError, DamagedEvidenceError.
+        """
         view = self.one(id)
-        start = len(_MAGIC) + _VERSION_BYTES
-        try:
-            body = await asyncio.to_thread(_read, self._path(id))
-            if not body.startswith(_MAGIC):
-                raise DecryptionError
-            version = int.from_bytes(body[len(_MAGIC) : start], "big")
-            key = await self._vault.data_key("", Purpose.RECORDINGS, version)
-            about = envelope.context("evidence", id, view.sha256, key.version)
-            data, digest = await asyncio.to_thread(_opened, key.key, body[start:], about)
-        except (OSError, DecryptionError, NotFoundError) as error:
-            raise DamagedEvidenceError(f"The evidence {id} is lost, or was changed.") from error
-        if digest != view.sha256:
-            raise DamagedEvidenceError(f"The evidence {id} was changed.")
-        return data
+        with contextlib.ExitStack() as held:
+            try:
+                file = held.enter_context(await asyncio.to_thread(_open, self._path(id)))
+                version = await asyncio.to_thread(_key_version, file)
+                key = (await self._vault.data_key("", Purpose.RECORDINGS, version)).key
+                about = envelope.context("evidence", id, view.sha256, version)
+                digest = await asyncio.to_thread(_digest, file, key, about)
+            except (OSError, DecryptionError, NotFoundError) as error:
+                raise DamagedEvidenceError(f"The evidence {id} is lost, or was changed.") from error
+            if digest != view.sha256:
+                raise DamagedEvidenceError(f"The evidence {id} was changed.")
+            yield _pieces(_content(file, key, about))
 
     async def drop(self, id: str) -> None:
         """End the hold. Raises NotFoundError, UnavailableError."""
@@ -131,13 +163,14 @@ class Evidences:
         return self._folder / f"{id}.sealed"
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, head: bytes, key: bytes, about: bytes, data: bytes) -> None:
     """Write a file whole and durably, or not at all. Raises OSError."""
     passing = path.with_suffix(".writing")
     descriptor = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            file.write(head)
+            encrypt_stream(key, about, io.BytesIO(data), file)
             file.flush()
             os.fsync(file.fileno())
         passing.rename(path)
@@ -149,11 +182,35 @@ def _write(path: Path, data: bytes) -> None:
         raise
 
 
-def _opened(key: bytes, sealed: bytes, about: bytes) -> tuple[bytes, str]:
-    data = envelope.decrypt(key, sealed, about)
-    return data, hashlib.sha256(data).hexdigest()
+def _open(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
 
 
-def _read(path: Path) -> bytes:
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-        return file.read(_MOST + 1)
+def _key_version(file: BinaryIO) -> int:
+    """Return by which key a file is sealed. Raises DecryptionError, OSError."""
+    head = file.read(len(_MAGIC) + _VERSION_BYTES)
+    if not head.startswith(_MAGIC):
+        raise DecryptionError
+    return int.from_bytes(head[len(_MAGIC) :], "big")
+
+
+def _content(file: BinaryIO, key: bytes, about: bytes) -> Iterator[bytes]:
+    """Give what is in a file. Raises DecryptionError, OSError."""
+    file.seek(len(_MAGIC) + _VERSION_BYTES)
+    yield from decrypted_chunks(key, about, file)
+
+
+def _digest(file: BinaryIO, key: bytes, about: bytes) -> str:
+    digest = hashlib.sha256()
+    for chunk in _content(file, key, about):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+async def _pieces(chunks: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(_some, chunks):
+        yield piece
+
+
+def _some(chunks: Iterator[bytes]) -> bytes:
+    return b"".join(itertools.islice(chunks, _PIECE_CHUNKS))

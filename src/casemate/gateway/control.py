@@ -87,9 +87,11 @@ class NodeControl:
         subscriptions: Subscriptions,
         delivery: Delivery,
         gate: Gate,
+        require_movable: Callable[[str, str], None],
         on_live: Callable[[], None],
     ) -> None:
-        """Act on these.
+        """Act on these; `require_movable` raises ConflictError for a function whose aliases are
+        not to be moved.
 
         `on_live` is called once what is live has changed and is subscribed: for what follows it
         besides.
@@ -123,7 +125,9 @@ class NodeControl:
             data=data,
             gate=gate,
             happened=facts.happened,
+            require_movable=require_movable,
         )
+        self._require_movable = require_movable
         self._changing = asyncio.Lock()
         self._stopping_first: Counter[tuple[str, str]] = Counter()
         """Functions whose quarantine waits for another change, by how many times."""
@@ -232,6 +236,7 @@ class NodeControl:
         """See Control."""
         async with self._changing:
             self._quarantines.require_none(project, function)
+            self._require_movable(project, function)
             unused = await self._store.change(ForgetFunction(project=project, function=function))
             await self._removed(project, function, 0, unused, by)
 
@@ -239,6 +244,7 @@ class NodeControl:
         """See Control."""
         async with self._changing:
             self._quarantines.require_none(project, function)
+            self._require_movable(project, function)
             unused = await self._store.change(
                 ForgetVersion(project=project, function=function, number=number)
             )
@@ -356,6 +362,7 @@ class NodeControl:
 
     async def _point(self, operation: SetAlias, by: Actor) -> Alias:
         """Point an alias, unless another function has taken a route that would come back."""
+        self._require_movable(operation.project, operation.function)
         if operation.name == LIVE:
             project, function = operation.project, operation.function
             found = await self.function(project, function)
@@ -373,6 +380,7 @@ class NodeControl:
         """See Control."""
         async with self._changing:
             project, function = operation.project, operation.function
+            self._require_movable(project, function)
             found = await self.function(project, function)
             tried = next((v for v in found.versions if v.number == operation.version), None)
             now = self._catalogue.most_live(project, function)
@@ -388,6 +396,7 @@ class NodeControl:
     async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
         """See Control."""
         async with self._changing:
+            self._require_movable(operation.project, operation.function)
             found = await self.function(operation.project, operation.function)
             tried = next((v for v in found.versions if v.number == operation.version), None)
             if operation.promote and tried is not None:

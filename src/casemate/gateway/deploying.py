@@ -65,8 +65,11 @@ class Deploying:
         data: ProjectData,
         gate: Gate,
         happened: Callable[[Fact], None],
+        require_movable: Callable[[str, str], None],
     ) -> None:
         """Act on these; `pythons` are the minor versions that the node offers.
+
+        `require_movable` raises ConflictError for a function whose aliases are not to be moved.
 
         `caps` are what no function may exceed.
         """
@@ -82,6 +85,7 @@ class Deploying:
         self._data = data
         self._gate = gate
         self._happened = happened
+        self._require_movable = require_movable
 
     async def start_once(self, wanted: Deployment, by: Actor) -> None:
         """Start a bundle's function and end it again."""
@@ -103,6 +107,7 @@ class Deploying:
         With `trial` each has a share of the calls for a time, beside the version that is live.
         Raises what the first that cannot be deployed is refused for; `about` names it.
         """
+        self._require_all_movable(wanted)
         checked = await self._check(wanted, approve=approve, trial=trial, by=by)
         judged_by = await self._judge(checked, by)
         with ExitStack() as undo:
@@ -112,6 +117,8 @@ class Deploying:
                 await self._judge(checked, by)
             for new, tentative in checked:
                 await self._gate.inventory.put(new.digest, tentative.packages)
+            # Once more: it may have been said while they were started.
+            self._require_all_movable(wanted)
             versions = await self._store.change(KeepVersions(versions=news, by=by.principal))
             undo.pop_all()
         for version, zygote in zip(versions, zygotes, strict=True):
@@ -126,6 +133,11 @@ class Deploying:
             if trial is not None:
                 self._happened(changes.moved(await self._live(version), by, changes.BEGUN))
         return versions
+
+    def _require_all_movable(self, wanted: Sequence[Deployment]) -> None:
+        for one in wanted:
+            with _about(one):
+                self._require_movable(one.project, one.function)
 
     async def _live(self, version: Version) -> Alias:
         """Return where `live` of a version's function leads to now."""

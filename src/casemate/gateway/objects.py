@@ -18,6 +18,7 @@ from casemate.accounts import Accounts
 from casemate.admission import Admission, Catalogue
 from casemate.advisories import place_of_node
 from casemate.api import create_app
+from casemate.api.evidence_sealing import Sealing
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker
 from casemate.baselines import Baselines
@@ -37,7 +38,7 @@ from casemate.delivery.keeping import Keeping
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch import Dispatcher
 from casemate.egress import EgressClient
-from casemate.evidence import Evidences
+from casemate.evidence import Evidences, Holds
 from casemate.facts import FactStream
 from casemate.folder.folders import Folders
 from casemate.folder.presence import lost_projects
@@ -65,6 +66,7 @@ from casemate.gateway.control import NodeControl
 from casemate.gateway.depths import Depths
 from casemate.gateway.happenings import Happenings, PackageActs
 from casemate.gateway.health import Health, parts_of
+from casemate.gateway.held_back import HeldBack
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.loop_lag import LoopLag
 from casemate.gateway.node_state import LookedAt, NodeLook
@@ -72,6 +74,7 @@ from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.running_logs import RunningLogs
+from casemate.gateway.use_told import UseTold
 from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
@@ -89,6 +92,7 @@ from casemate.recorder.denials import DenialRecorder
 from casemate.recorder.journal_copies import JournalCopies
 from casemate.recorder.records.client import RecordsClient
 from casemate.recordings import Recordings
+from casemate.restrictions import Restrictions
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
@@ -139,6 +143,7 @@ class Gateway:
         self.denials = DenialRecorder(self.records.deny, loop)
         self.facts.listen(Denial, self.denials.deny)
         self.policy = CedarPolicy()
+        self.restrictions = Restrictions(store, self.facts, self.recorder.durable)
         self.decoys = Decoys(store, vault, self.facts)
         self.baselines = Baselines(store, self.facts)
         self.recordings = Recordings(folders.recordings, vault)
@@ -182,11 +187,14 @@ class Gateway:
         config, loop = self._config, self._loop
         zygotes = Zygotes(loop)
         happenings = Happenings(zygotes, self.facts)
+        self.allowance = Allowance(self.facts.happened, self.accounts.answerable)
+        self.used = UseTold(zygotes, self.data, self.records.use, self.allowance)
         self.egress = EgressClient(
             None,
             loop,
             socket.socket(fileno=config.egress),
             on_event=happenings.on_connection,
+            on_passed=self.used.on_passed,
         )
         self.bundles = BundleStore(
             self._folders.bundles,
@@ -212,6 +220,7 @@ class Gateway:
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,
             usual=self.baselines.shapes,
+            cut=lambda version: self.restrictions.hosts(version.project, version.function),
         )
 
     def _tampered(self, digest: str, reason: str) -> None:
@@ -233,7 +242,9 @@ class Gateway:
         config, loop, happened = self._config, self._loop, self.facts.happened
         self.dispatcher = Dispatcher(self.client, resting_memory=config.resting_memory)
         self.subscriptions = Subscriptions(self.data, self.catalogue)
-        admission = Admission(self.catalogue, self.accounts, self.policy, happened)
+        admission = Admission(
+            self.catalogue, self.accounts, self.policy, happened, self.restrictions.blocks
+        )
         marks = AdmissionMarks()
         keeping = Keeping(admission, self.seal, self.data, self.subscriptions.ensure, marks)
         broker = Broker(
@@ -242,10 +253,10 @@ class Gateway:
             facts=self.facts,
             baselines=self.baselines,
             keep=keeping.keep,
+            withholds=self.restrictions.withholds,
             learn=config.learn,
         )
         self.refusals = LoadRefusals(self.seal, self.policy, happened, loop)
-        self.allowance = Allowance(happened, self.accounts.answerable)
         pipeline = Pipeline(
             admission,
             self.dispatcher,
@@ -302,6 +313,7 @@ class Gateway:
             subscriptions=self.subscriptions,
             delivery=self.delivery,
             gate=gate,
+            require_movable=self.restrictions.require_movable,
             on_live=self._follow_live,
         )
         self._build_advisories(gate)
@@ -345,7 +357,8 @@ class Gateway:
             self.store,
             self.facts,
             self.allowance,
-            read=self.records.read,
+            # With what has ended a moment ago: none of it may be missing from what is counted.
+            read=self.control.recorded,
             durable=self.recorder.durable,
             ran=self.registry.ran,
         )
@@ -390,14 +403,29 @@ class Gateway:
         self.playbooks = Playbooks(
             self.store,
             self.monitor,
-            Acting(self.control, self.accounts, self.budgets),
+            Acting(
+                self.control,
+                self.accounts,
+                self.budgets,
+                self.restrictions,
+                Sealing(lambda: self.service),
+            ),
             self.policy,
             self.facts,
             self.recorder.durable,
+            owner=self._owner,
             acts=self._config.playbooks,
         )
+        HeldBack(self.restrictions, self.client, self.catalogue, self.dispatcher)
         self.monitor.on_noticed = self.playbooks.wake
+        self.holds = Holds(self.store, self.records)
+        self.recordings.is_held = self.holds.covers
         self.evidences = Evidences(self._folders.recordings, self.store, self.vault)
+
+    def _owner(self, project: str, function: str) -> str:
+        """Return who answers for who deployed what is live of a function, empty if unknown."""
+        version = self.catalogue.most_live(project, function)
+        return "" if version is None else self.accounts.answerable(version.created_by)
 
     def _starts(self) -> dict[str, int]:
         """Return how often each process beside this one was started."""
@@ -438,7 +466,9 @@ class Gateway:
             budgets=self.budgets,
             advisories=self.advisories,
             playbooks=self.playbooks,
+            restrictions=self.restrictions,
             evidences=self.evidences,
+            holds=self.holds,
             signatures=self.signatures,
             evidence=self.evidence,
             reviews=self.reviews,
@@ -460,7 +490,8 @@ class Gateway:
     def _build_front(self, url: str) -> None:
         """Build the table of all that is answered, and the server that asks it."""
         config, nowhere = self._config, self.nowhere
-        api = asgi_handler(create_app(self._service()), scheme="https" if config.tls else "http")
+        self.service = self._service()
+        api = asgi_handler(create_app(self.service), scheme="https" if config.tls else "http")
         calls = Calls(
             self.catalogue, self.dispatcher, self.refusals, self.seal, self.acceptance.take
         )
@@ -503,10 +534,14 @@ class Gateway:
         await self.signatures.load()
         await self.decoys.load(present)
         await self.advisories.gate.load()
+        await self.restrictions.load()
+        # Before anything is recorded, which deletes what is old.
+        await self.holds.load()
         await self.control.load()
         await self.decoys.ensure_all(self.catalogue.projects())
         await self.baselines.load((v.project, v.function) for v in self.catalogue.live_versions())
         await self.budgets.load()
+        self.used.start()
         await self.advisories.clean()
         await self.watch.start()
         await self.evidences.load()
@@ -528,6 +563,7 @@ class Gateway:
         await self.playbooks.close()
         await self.health.close()
         await self.budgets.close()
+        await self.used.close()
         await self.running_logs.close()
         self.lag.close()
         self.numbers_told.close()

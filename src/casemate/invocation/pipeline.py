@@ -106,6 +106,7 @@ class Pipeline:
         request: Request | None = None
         admitted: Admitted | None = None
         ticket: Ticket | None = None
+        mark = self._allowance.mark
         try:
             if trouble := self._trouble():
                 raise RefusedError(Outcome.UNAVAILABLE, f"Nothing can be recorded: {trouble}")
@@ -113,7 +114,7 @@ class Pipeline:
             admitted = self._admission.admit(request)  # (2)
             ticket = self._allowance.enter(admitted)
             placed = await self._dispatcher.place(admitted)  # (3)
-            finished = await self._run(placed, ticket)  # (4)
+            finished = await self._run(placed, ticket, mark)  # (4)
         except RefusedError as refusal:
             if ticket is not None:
                 ticket.drop()
@@ -125,15 +126,23 @@ class Pipeline:
             if ticket is not None:
                 ticket.drop()
             raise
-        if ticket is not None:
-            ticket.settle(finished)
+        self._settle(admitted, ticket, mark, finished)
         if finished.used_secret:
             finished = await self._seal.redact(finished)
         sealed = self._seal.complete(finished)  # (5)
         self._offer(finished, sealed)
         return sealed if ticket is None else _with_fields(sealed, ticket.fields)
 
-    async def _run(self, placed: Placed, ticket: Ticket | None) -> Finished:
+    def _settle(
+        self, admitted: Admitted | None, ticket: Ticket | None, mark: int, finished: Finished
+    ) -> None:
+        """Have what it used counted where that is bounded."""
+        if ticket is not None:
+            ticket.settle(finished)
+        if admitted is not None and self._allowance.is_late(mark):
+            self._allowance.settle_late(mark, admitted, finished)
+
+    async def _run(self, placed: Placed, ticket: Ticket | None, mark: int) -> Finished:
         instance = placed.instance
         if not isinstance(instance, Instance):
             raise TypeError("an invocation is placed on an instance")
@@ -168,8 +177,7 @@ class Pipeline:
             if reply is None and isinstance(sys.exception(), asyncio.CancelledError):
                 # Whoever called it is gone; what it has used is used.
                 finished = broken_off(placed, ran, used)
-                if ticket is not None:
-                    ticket.settle(finished)
+                self._settle(admitted, ticket, mark, finished)
                 self._seal.complete(finished)
         return _finished(placed, reply, session, output, timeout, ran, used)
 

@@ -174,6 +174,19 @@ class BudgetSet(Fact, frozen=True, kw_only=True):
     """For how long it is lifted."""
 
 
+class RestrictionChanged(Fact, frozen=True, kw_only=True):
+    """Somebody holds something back, or lifts that; told before it is done."""
+
+    restriction: str
+    """Its id."""
+    change: str
+    """`set` or `lift`."""
+    kind: str
+    """A `casemate.model.restriction.RestrictionKind`."""
+    what: str
+    reason: str
+
+
 class CostAnomaly(Fact, frozen=True, kw_only=True):
     """A function costs far more than is usual of it, and is slowed."""
 

@@ -9,6 +9,7 @@ import msgspec
 
 from casemate.model.budget import QuotaEach
 from casemate.model.level import Level
+from casemate.model.restriction import EVERYTHING
 
 MAX_ACTIONS = 8
 MAX_RULES = 64
@@ -64,7 +65,47 @@ class BlockCaller(_Action, frozen=True, kw_only=True, tag="block-caller"):
     back by `casemate budget rm`."""
 
 
-PlaybookAction = Quarantine | RollBack | RevokeToken | EndSessions | LimitCalls | BlockCaller
+class FreezeAlias(_Action, frozen=True, kw_only=True, tag="freeze-alias"):
+    """Have no alias of the function moved: by no deploy, promotion, rollback or removal. Taken back
+    by `casemate restrict lift`."""
+
+
+class CutEgress(_Action, frozen=True, kw_only=True, tag="cut-egress"):
+    """Have nothing of the function go to a host, and end what does. Taken back by
+    `casemate restrict lift`."""
+
+    host: Annotated[str, msgspec.Meta(min_length=1, max_length=253)] = EVERYTHING
+    """`*`: to no host at all."""
+
+
+class BlockAddress(_Action, frozen=True, kw_only=True, tag="block-address"):
+    """Take no calls of the project, or else of the node, from the address that a finding is about;
+    of IPv6 from its /64. Taken back by `casemate restrict lift`."""
+
+
+class WithholdSecrets(_Action, frozen=True, kw_only=True, tag="withhold-secrets"):
+    """Give the function the values of no secrets, and end what has them. Taken back by
+    `casemate restrict lift`, once they have other values."""
+
+
+class SealEvidence(_Action, frozen=True, kw_only=True, tag="seal-evidence"):
+    """Keep what is on record of the incident in an archive, whatever retention deletes. Taken back
+    by `casemate incident evidence ID --release`."""
+
+
+PlaybookAction = (
+    Quarantine
+    | RollBack
+    | RevokeToken
+    | EndSessions
+    | LimitCalls
+    | BlockCaller
+    | FreezeAlias
+    | CutEgress
+    | BlockAddress
+    | WithholdSecrets
+    | SealEvidence
+)
 
 
 class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -174,6 +215,8 @@ class PlaybookRun(msgspec.Struct, frozen=True, kw_only=True):
     """Why it waits, or why a person said that it is not to be done."""
     by: str = ""
     """Who said so."""
+    owner: str = ""
+    """Who answers for who deployed the function that it is about; empty: it is about none."""
 
     @property
     def may_be_done(self) -> bool:

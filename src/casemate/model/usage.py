@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -75,6 +76,29 @@ def add(to: Amounts, more: Amounts) -> None:
         setattr(to, name, getattr(to, name) + getattr(more, name))
     for name in GREATEST:
         setattr(to, name, max(getattr(to, name), getattr(more, name)))
+
+
+class Passed(msgspec.Struct, frozen=True):
+    """What a function's connections have carried since this was told last."""
+
+    project: Annotated[str, msgspec.Meta(max_length=63)]
+    function: Annotated[str, msgspec.Meta(max_length=63)]
+    came_in: int
+    """Bytes."""
+    went_out: int
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """How much a project keeps in its tables, buckets and queues at this moment."""
+
+    project: Annotated[str, msgspec.Meta(max_length=63)]
+    size: int
+    """Bytes that it takes on the disk."""
+
+
+def used_by(project: str, function: str) -> str:
+    """Return as whose what is used beside invocations counts, among callers."""
+    return f"function:{project}/{function}" if function else f"project:{project}"
 
 
 class Usage(Amounts, kw_only=True, omit_defaults=True):

@@ -9,7 +9,7 @@ import msgspec
 
 from casemate.model.principal import Action
 from casemate.operations.declaration import TAR, Declaration, Operation
-from casemate.operations.fields import Id, text
+from casemate.operations.fields import Id, number, text
 from casemate.operations.given import Given
 
 _EvidenceId = Annotated[Id, msgspec.Meta(description="Id of an archive of evidence.")]
@@ -91,7 +91,7 @@ class FetchEvidence(Operation[bytes], frozen=True, kw_only=True):
         action=Action.RECORDINGS_READ,
         answer_type=TAR,
         recorded=True,
-        problems=(404, 503),
+        problems=(404, 429, 503),
     )
     id: _EvidenceId
 
@@ -113,3 +113,92 @@ class ReleaseEvidence(Operation[None], frozen=True, kw_only=True):
         text("Why, for who asks later.", least=1, most=256),
         Given(flags="--reason", metavar="TEXT"),
     ]
+
+
+class HoldView(msgspec.Struct, frozen=True, kw_only=True):
+    """What of an incident is under legal hold."""
+
+    incident: str
+    functions: tuple[str, ...]
+    since: float
+    until: float
+    """Of what was on record then: when that was."""
+    expires_at: float
+    """When it ends unless it is renewed."""
+    reason: str
+    by: str
+    records: int
+    """Invocations, errors, lines of logs and denials."""
+    bytes: int
+    recordings: int
+
+
+class Holds(msgspec.Struct, frozen=True, kw_only=True):
+    """Holds, the one that ends first before others."""
+
+    holds: tuple[HoldView, ...]
+
+
+_HOLD = HoldView(
+    incident=_VIEW.incident,
+    functions=("shop/report",),
+    since=1764198000.0,
+    until=1764201700.0,
+    expires_at=1766793700.0,
+    reason="case 17",
+    by="user:ada",
+    records=412,
+    bytes=183296,
+    recordings=3,
+)
+_Why = Annotated[
+    str,
+    text("Why, for who asks later.", least=1, most=256),
+    Given(flags="--reason", metavar="TEXT"),
+]
+
+
+class HoldIncident(Operation[HoldView], frozen=True, kw_only=True):
+    """Keep what is on record of an incident's functions whatever retention says, for some days.
+
+    Invocations, errors, lines of logs, denials and recordings since an hour before it, that are
+    there now; not what comes later. Asked again it is renewed. It ends by itself.
+    """
+
+    declared = Declaration(
+        http="POST /incidents/{id}/hold",
+        tag="incidents",
+        action=Action.INCIDENTS_WRITE,
+        problems=(404, 409, 413, 415, 422),
+        example={"days": 30, "reason": "case 17"},
+        answer=_HOLD,
+    )
+    id: Id
+    days: Annotated[int, number("For how long, from now on.", least=1, most=90)] = 30
+    reason: _Why
+
+
+class ReleaseHold(Operation[None], frozen=True, kw_only=True):
+    """End a legal hold: what was under it is deleted by age and number again."""
+
+    declared = Declaration(
+        http="POST /incidents/{id}/hold/release",
+        tag="incidents",
+        action=Action.RECORDINGS_WRITE,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(404, 413, 415),
+        example={"reason": "the case is closed"},
+    )
+    id: Id
+    reason: _Why
+
+
+class ListHolds(Operation[Holds], frozen=True, kw_only=True):
+    """List legal holds, the one that ends first before others."""
+
+    declared = Declaration(
+        http="GET /holds",
+        tag="incidents",
+        action=Action.INCIDENTS_READ,
+        answer=Holds(holds=(_HOLD,)),
+    )

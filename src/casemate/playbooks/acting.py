@@ -25,11 +25,16 @@ from casemate.model.playbook import (
     Quarantine,
     RevokeToken,
     RollBack,
+    SealEvidence,
 )
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
 from casemate.operations.functions import SetAlias, Target
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
+from casemate.playbooks.holding_back import HoldingBack
 from casemate.playbooks.matching import PRINCIPAL
+from casemate.playbooks.prepared import Prepared
+from casemate.playbooks.targets import named, place_of
+from casemate.restrictions import Restrictions
 
 _decode = msgspec.json.decode
 
@@ -48,6 +53,14 @@ class Control(Protocol):
     async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias: ...
 
 
+class Evidence(Protocol):
+    """Keeps what is on record of an incident."""
+
+    async def seal(self, incident: str, by: Actor) -> str: ...
+
+    async def release(self, id: str, reason: str, by: Actor) -> None: ...
+
+
 class Need(NamedTuple):
     """A right that an action needs, or its undoing."""
 
@@ -55,20 +68,20 @@ class Need(NamedTuple):
     resource: Resource
 
 
-class Prepared(NamedTuple):
-    """How an action is taken back."""
-
-    before: str
-    """What there was, as JSON."""
-    undo: str
-    """A command."""
-
-
 class Acting:
     """Does and undoes."""
 
-    def __init__(self, control: Control, accounts: Accounts, budgets: Budgets) -> None:
+    def __init__(
+        self,
+        control: Control,
+        accounts: Accounts,
+        budgets: Budgets,
+        restrictions: Restrictions,
+        evidence: Evidence,
+    ) -> None:
         """Act by these."""
+        self._evidence = evidence
+        self._held_back = HoldingBack(control, restrictions)
         self._control = control
         self._accounts = accounts
         self._budgets = budgets
@@ -89,12 +102,16 @@ class Acting:
             case EndSessions():
                 self._accounts.people.one(named(target))
                 return Prepared("", "casemate login")
-            case LimitCalls():
-                undo = f"casemate budget rm {project} {run_name(run)}"
-                return Prepared("", undo)
-            case BlockCaller():
-                undo = f"casemate budget rm {target.partition('@')[2]} {run_name(run)}"
-                return Prepared("", undo)
+            case LimitCalls() | BlockCaller():
+                of = project or target.partition("@")[2]
+                return Prepared("", f"casemate budget rm {of} {run_name(run)}")
+            case _:
+                return await self._prepare_other(action, target)
+
+    async def _prepare_other(self, action: PlaybookAction, target: str) -> Prepared:
+        if isinstance(action, SealEvidence):
+            return Prepared("", f"casemate incident evidence {named(target)} --release")
+        return await self._held_back.prepare(action, target)
 
     async def _prepare_roll_back(self, project: str, name: str) -> Prepared:
         found = await self._control.function(project, name)
@@ -155,6 +172,10 @@ class Acting:
                     caller=caller,
                 )
                 await self._budgets.set(budget, actor)
+            case SealEvidence():
+                return _json(await self._evidence.seal(named(target), actor))
+            case _:
+                return await self._held_back.do(action, target, before, reason, actor)
         return before
 
     async def undo(
@@ -185,6 +206,10 @@ class Acting:
                     await self._budgets.remove(of, run_name(run), by)
                 except NotFoundError:
                     return  # somebody has by hand
+            case "freeze-alias" | "cut-egress" | "block-address" | "withhold-secrets":
+                await self._held_back.undo(before, reason, by)
+            case "seal-evidence":
+                await self._evidence.release(_decode(before), reason, by)
             case "revoke-token":
                 raise ConflictError(
                     f"{target} is revoked, which is for ever: a thief would have it again.",
@@ -225,33 +250,33 @@ _NEEDS = {
     "end-sessions": Action.TOKEN_REVOKE,
     "limit-calls": Action.BUDGET_WRITE,
     "block-caller": Action.BUDGET_WRITE,
+    "freeze-alias": Action.RESTRICTION_WRITE,
+    "cut-egress": Action.RESTRICTION_WRITE,
+    "block-address": Action.RESTRICTION_WRITE,
+    "withhold-secrets": Action.RESTRICTION_WRITE,
+    "seal-evidence": Action.EVIDENCE_SEAL,
 }
 
 
 def need_of(do: str, target: str, *, undo: bool = False) -> Need:
     """Return the right that an action needs, or its undoing."""
     action = _NEEDS[do]
-    if action is Action.TOKEN_REVOKE:
+    if action is Action.EVIDENCE_SEAL and undo:
+        return Need(Action.RECORDINGS_WRITE, NODE)
+    if action in (Action.TOKEN_REVOKE, Action.EVIDENCE_SEAL):
         return Need(action, NODE)
     project, name = place_of(target)
+    if action is Action.RESTRICTION_WRITE and not project:
+        project = target.rpartition("@")[2]
+        return Need(
+            action, Resource(kind=ResourceKind.PROJECT, project=project) if project else NODE
+        )
     if action is Action.BUDGET_WRITE:
         project = project or target.partition("@")[2]
         return Need(action, Resource(kind=ResourceKind.PROJECT, project=project))
     if undo and action is Action.FUNCTION_QUARANTINE:
         action = Action.FUNCTION_RELEASE
     return Need(action, Resource(kind=ResourceKind.FUNCTION, project=project, name=name))
-
-
-def place_of(target: str) -> tuple[str, str]:
-    """Return project and name of a function that is a target; of others two empty texts."""
-    kind, _, rest = target.partition(":")
-    project, _, name = rest.partition("/")
-    return (project, name) if kind == "function" else ("", "")
-
-
-def named(target: str) -> str:
-    """Return a target's name without its kind."""
-    return target.partition(":")[2]
 
 
 def run_name(run: str) -> str:

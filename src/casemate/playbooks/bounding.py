@@ -9,6 +9,12 @@ from casemate.model.playbook import Bounds, PlaybookRun, Step
 MAX_OF_NODE = 20
 NODE_SECONDS = 600.0
 """All playbooks together act on so many in so long."""
+MAX_OF_PROJECT = 5
+"""Of these, in one project."""
+MAX_OF_OWNER = 10
+"""Of functions that one person or token has deployed, in whatever projects."""
+KEPT_FOR_FIRST = 10
+"""So many of the node's are for projects in which nothing was done yet in that time."""
 MAX_AGE_SECONDS = 900.0
 """A finding that is older is acted on by a person: by now it may be no more so."""
 _COUNTED = (Step.BEGINS, Step.DONE, Step.FAILED, Step.UNDONE)
@@ -32,10 +38,28 @@ def why_not_alone(
             f"it has acted on {bounds.targets} of {of} in {bounds.minutes} minutes, which is all "
             "that it does without a person"
         )
-    if len(_targets([*done, wanted], now - NODE_SECONDS)) > MAX_OF_NODE:
-        return (
-            f"all playbooks have acted on {MAX_OF_NODE} in {NODE_SECONDS / 60:.0f} minutes, which "
-            "is all that they do without a person"
+    return _beyond_share(wanted, done, now - NODE_SECONDS)
+
+
+def _beyond_share(wanted: PlaybookRun, done: list[PlaybookRun], since: float) -> str:
+    """Return which share of the node's bound is used up; empty: none.
+
+    Whoever has findings made of functions of his own uses up his share, and not what is left for
+    the projects of others.
+    """
+    minutes = f"in {NODE_SECONDS / 60:.0f} minutes, which is all that they do without a person"
+    same = [one for one in done if one.project == wanted.project]
+    of_project = len(_targets([*same, wanted], since))
+    if of_project > MAX_OF_PROJECT:
+        of = wanted.project or "the node"
+        return f"all playbooks have acted on {MAX_OF_PROJECT} of {of} {minutes}"
+    owned = [one for one in done if wanted.owner and one.owner == wanted.owner]
+    if owned and len(_targets([*owned, wanted], since)) > MAX_OF_OWNER:
+        return f"all playbooks have acted on {MAX_OF_OWNER} that {wanted.owner} deployed {minutes}"
+    most = MAX_OF_NODE if not _targets(same, since) else MAX_OF_NODE - KEPT_FOR_FIRST
+    if len(_targets([*done, wanted], since)) > most:
+        return f"all playbooks have acted on {most} {minutes}" + (
+            "" if most == MAX_OF_NODE else "; what is left is for other projects"
         )
     return ""
 

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import hashlib
 
+from casemate.model.errors import InvalidInputError
 from casemate.model.level import Level
 from casemate.model.playbook import (
+    BlockAddress,
     BlockCaller,
     EndSessions,
     Playbook,
     PlaybookAct,
     PlaybookAction,
     RevokeToken,
+    SealEvidence,
 )
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
 from casemate.playbooks.proven import OWN
+from casemate.restrictions import narrow
 
 PRINCIPAL = "playbook:"
 """How principals of playbooks begin, as facts tell them."""
 _LEVELS = tuple(Level)
+ADDRESS = "address:"
+INCIDENT = "incident:"
+_SOURCE = "src_endpoint.ip="
 _TOKEN, _USER, _FUNCTION = "token:", "user:", "function:"
 
 
@@ -40,19 +47,20 @@ def is_for(playbook: Playbook, noticed: Noticed) -> bool:
     return _at_least(found.level, when.level) and _at_least(noticed.incident_level, when.incident)
 
 
-def acts_on(playbook: Playbook, found: Finding) -> tuple[PlaybookAct, ...]:
+def acts_on(playbook: Playbook, found: Finding, incident: str) -> tuple[PlaybookAct, ...]:
     """Return what a playbook does about a finding; what it would do to nobody is left out."""
     acts = []
     for action in playbook.actions:
-        if target := target_of(action, found):
+        if target := target_of(action, found, incident):
             acts.append(PlaybookAct(do=kind_of(action), target=target))
     return tuple(acts)
 
 
-def target_of(action: PlaybookAction, found: Finding) -> str:
+def target_of(action: PlaybookAction, found: Finding, incident: str) -> str:
     """Return on what an action acts, as the event of a finding has it in fields of its own.
 
-    Nothing is read out of texts: what is in those somebody else may have written.
+    Nothing is read out of texts: what is in those somebody else may have written. An address is
+    that of a finding which is about nothing but where something came from.
     """
     match action:
         case RevokeToken():
@@ -62,9 +70,24 @@ def target_of(action: PlaybookAction, found: Finding) -> str:
         case BlockCaller():
             known = found.who.startswith((_TOKEN, _USER))
             return f"{found.who}@{found.project}" if known and found.project else ""
+        case SealEvidence():
+            return f"{INCIDENT}{incident}" if incident else ""
+        case BlockAddress():
+            address = _address(found.entity)
+            return f"{ADDRESS}{address}@{found.project}" if address else ""
         case _:
             named = found.project and found.function
             return f"{_FUNCTION}{found.project}/{found.function}" if named else ""
+
+
+def _address(entity: str) -> str:
+    """Return the network of whom an entity is, if it is an address and nothing beside it."""
+    if not entity.startswith(_SOURCE):
+        return ""
+    try:
+        return narrow(entity.removeprefix(_SOURCE))
+    except InvalidInputError:
+        return ""
 
 
 def kind_of(action: PlaybookAction) -> str:

@@ -17,9 +17,10 @@ from casemate.model.facts import Actor, PlaybookStep
 from casemate.model.playbook import Playbook, PlaybookAct, PlaybookAction, PlaybookRun, Step
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.operations.incidents import Noticed
-from casemate.playbooks.acting import Acting, need_of, place_of
+from casemate.playbooks.acting import Acting, need_of
 from casemate.playbooks.kept import Runs
 from casemate.playbooks.matching import kind_of
+from casemate.playbooks.targets import place_of
 from casemate.policy.interface import Policy
 
 MAX_REASON = 400

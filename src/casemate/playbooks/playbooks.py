@@ -43,6 +43,11 @@ MAX_LATE = 16
 _log = logging.getLogger(__name__)
 
 
+def no_owner(_project: str, _function: str) -> str:
+    """Tell that nobody is known to have deployed a function."""
+    return ""
+
+
 class Playbooks:
     """One per gateway. On its event loop only."""
 
@@ -55,9 +60,14 @@ class Playbooks:
         facts: FactStream,
         durable: Callable[[], Awaitable[None]],
         *,
+        owner: Callable[[str, str], str] = no_owner,
         acts: bool = True,
     ) -> None:
-        """Look at what `monitor` has found; where `acts` is false, only when a person says so."""
+        """Look at what `monitor` has found; where `acts` is false, only when a person says so.
+
+        `owner` tells who answers for who deployed a function of a project.
+        """
+        self._owner = owner
         self.books = Books(store)
         self.runs = Runs(store)
         self.acts = acts
@@ -168,7 +178,8 @@ class Playbooks:
                 continue
             run = plan(book, playbook, found, noticed.incident)
             if run.acts:
-                await self._begin(run, playbook)
+                owner = self._owner(found.project, found.function)
+                await self._begin(replace(run, owner=owner), playbook)
 
     async def _begin(self, run: PlaybookRun, playbook: Playbook) -> None:
         why = "its file has a person asked"
@@ -384,7 +395,7 @@ def plan(book: Book, playbook: Playbook, found: Finding, incident: str) -> Playb
         found_at=found.at,
         at=time.time(),
         state=Step.PLANNED,
-        acts=acts_on(playbook, found),
+        acts=acts_on(playbook, found, incident),
     )
 
 

@@ -10,9 +10,12 @@ from typing import Any
 import msgspec
 
 from casemate.model.decoding import decodable
-from casemate.model.playbook import Approval, Playbook
+from casemate.model.errors import InvalidInputError
+from casemate.model.playbook import Approval, CutEgress, Playbook
+from casemate.model.restriction import RestrictionKind
 from casemate.playbooks.errors import PlaybookError
 from casemate.playbooks.proven import OWN, PROVEN
+from casemate.restrictions import require
 
 MAX_BYTES = 64 * 1024
 SCHEMA_NAME = "casemate-playbook.schema.json"
@@ -37,7 +40,20 @@ def read_playbook(data: bytes, name: str) -> Playbook:
     return playbook
 
 
+def _require_actions(playbook: Playbook, name: str) -> None:
+    for number, kind in enumerate(playbook.kinds):
+        if kind in playbook.kinds[:number]:
+            raise PlaybookError(f"{name}: it has two actions {kind}, of which one would be done.")
+    for action in playbook.actions:
+        if isinstance(action, CutEgress):
+            try:
+                require(RestrictionKind.HOST, "", "", action.host)
+            except InvalidInputError as error:
+                raise PlaybookError(f"{name}: {error.message}") from error
+
+
 def _require_sound(playbook: Playbook, name: str) -> None:
+    _require_actions(playbook, name)
     rules = set(playbook.when.rules)
     if not rules and not playbook.when.techniques:
         raise PlaybookError(

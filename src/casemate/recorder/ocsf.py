@@ -132,6 +132,9 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     ),
     facts.BudgetReached: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.MEDIUM, "Budget reached"),
     facts.BudgetSet: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.LOW, "Budget set"),
+    facts.RestrictionChanged: Mapped(
+        OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Restriction changed"
+    ),
     facts.CostAnomaly: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Cost anomaly"),
     facts.AdvisoriesImported: Mapped(
         OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Advisories imported"

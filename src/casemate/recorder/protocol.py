@@ -32,7 +32,9 @@ LEFT = "left"
 """Kind of what an invocation left behind."""
 DENIED = "denied"
 """Kind of a denied attempt, as lists show it."""
-RECORD_KINDS = frozenset({LEFT, DENIED})
+PASSED, STORED = "passed", "stored"
+"""Kinds of what is used beside invocations."""
+RECORD_KINDS = frozenset({LEFT, DENIED, PASSED, STORED})
 MAX_FOUND = 1000
 SESSION_BYTES = 8
 COPY = "copy"
@@ -169,6 +171,25 @@ class EndTakingOver(Message, frozen=True, tag=27):
     """Take over nothing any more."""
 
 
+class HoldRecords(Message, frozen=True, tag=28):
+    """Keep the records of functions between two times whatever retention says, for some time.
+
+    In place of what was said under the same id. Answered with how many, and their bytes.
+    """
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    functions: Annotated[tuple[tuple[Project, Project], ...], msgspec.Meta(max_length=16)]
+    since: float
+    until: float
+    expires_at: float
+
+
+class ReleaseRecords(Message, frozen=True, tag=29):
+    """End a hold."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
 Request = (
     Take
     | Find
@@ -183,6 +204,8 @@ Request = (
     | BeginTakingOver
     | TakeOver
     | EndTakingOver
+    | HoldRecords
+    | ReleaseRecords
 )
 
 

@@ -85,6 +85,10 @@ class RecordsServer:
                 return await self._database.begin_taking_over(request.highest)
             case protocol.TakeOver():
                 await self._database.take_over(request.table, request.rows)
+            case protocol.HoldRecords():
+                return await self._database.hold(request)
+            case protocol.ReleaseRecords():
+                await self._database.release(request.id)
             case protocol.EndTakingOver():
                 await self._database.end_taking_over()
             case _:

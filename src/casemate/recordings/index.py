@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from casemate.model.recording import RecordingSummary
 
@@ -12,11 +12,17 @@ MAX_OF_NODE = 5000
 MAX_OF_NODE_BYTES = 512 * 1024 * 1024
 
 
+def held_by_nobody(_summary: RecordingSummary) -> bool:
+    """Tell that a recording is under no hold."""
+    return False
+
+
 class Index:
     """The summaries of all recordings, in the order in which they were made."""
 
-    def __init__(self) -> None:
-        """Begin with none."""
+    def __init__(self, is_held: Callable[[RecordingSummary], bool] = held_by_nobody) -> None:
+        """Begin with none; what `is_held` never has to go."""
+        self._is_held = is_held
         self._by_id: dict[str, RecordingSummary] = {}
 
     def __len__(self) -> int:
@@ -48,18 +54,25 @@ class Index:
 
     def expired(self, now: float) -> list[str]:
         """Return those whose time is over."""
-        return [each.id for each in self._by_id.values() if each.expires_at <= now]
+        return [
+            each.id
+            for each in self._by_id.values()
+            if each.expires_at <= now and not self._is_held(each)
+        ]
 
     def beyond(self, new: RecordingSummary, most_bytes: int) -> list[str]:
         """Return what has to go for a new one that is in already: of its function first."""
-        of_function = list(self.newest(new.project, new.function))
+        of_function = list(self._free(new.project, new.function))
         gone = [each.id for each in of_function[MAX_OF_FUNCTION:]]
         gone += _over(of_function[:MAX_OF_FUNCTION], most_bytes)
-        gone += _over(self._left(self.newest(new.project, None), gone), MAX_OF_PROJECT_BYTES)
-        every = list(self._left(self.newest(None, None), gone))
+        gone += _over(self._left(self._free(new.project, None), gone), MAX_OF_PROJECT_BYTES)
+        every = list(self._left(self._free(None, None), gone))
         if len(every) > MAX_OF_NODE or sum(each.size for each in every) > MAX_OF_NODE_BYTES:
             gone.append(self._of_the_largest(every))
         return list(dict.fromkeys(gone))
+
+    def _free(self, project: str | None, function: str | None) -> Iterator[RecordingSummary]:
+        return (each for each in self.newest(project, function) if not self._is_held(each))
 
     @staticmethod
     def _left(summaries: Iterable[RecordingSummary], gone: list[str]) -> Iterator[RecordingSummary]:

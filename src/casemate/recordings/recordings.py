@@ -15,7 +15,7 @@ import msgspec
 
 from casemate.masking import Masker
 from casemate.model.decoding import decodable
-from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.function import Logs, RecordingSettings
 from casemate.model.invocation import Outcome
 from casemate.model.path import Finished, Sealed
@@ -27,7 +27,7 @@ from casemate.model.recording import (
     RecordingSummary,
 )
 from casemate.recordings import files
-from casemate.recordings.index import Index
+from casemate.recordings.index import Index, held_by_nobody
 from casemate.recordings.pace import Pace
 from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import Purpose, Vault
@@ -81,6 +81,8 @@ class Recordings:
         self._pace = Pace(clock)
         self._masker = Masker()
         self._index: Index | None = None
+        self.is_held: Callable[[RecordingSummary], bool] = held_by_nobody
+        """Tells what is under a legal hold, and so is not deleted."""
         self._loading = asyncio.Lock()
         self._waiting: deque[_Offered] = deque()
         self._waiting_bytes = 0
@@ -194,7 +196,7 @@ class Recordings:
                 found.append(msgspec.json.decode(head, type=decodable(RecordingSummary)))
             except (CasemateError, OSError, msgspec.MsgspecError) as error:
                 _log.error("the recording of %s cannot be read: %s", identity, error)
-        index = Index()
+        index = Index(self.is_held)
         for summary in sorted(found, key=lambda each: each.at):
             index.add(summary)
         return index
@@ -247,12 +249,18 @@ class Recordings:
 
     async def remove(self, project: str, identity: str) -> None:
         """Delete a recording. NotFoundError."""
-        await self._known(project, identity)
+        if self.is_held(await self._known(project, identity)):
+            raise ConflictError(
+                f"{identity} is under a legal hold, so it is not deleted.",
+                next_step="casemate incident holds shows which",
+            )
         await self._remove(await self._loaded(), [identity])
 
     async def _known(self, project: str, identity: str) -> RecordingSummary:
         summary = (await self._loaded()).get(identity)
-        over = summary is None or summary.expires_at <= self._clock()
+        over = summary is None or (
+            summary.expires_at <= self._clock() and not self.is_held(summary)
+        )
         if over or summary is None or summary.project != project:
             raise NotFoundError(
                 f"There is no recording of {identity} in {project}; they are kept for some time.",

@@ -92,6 +92,8 @@ Narrow = Callable[[Version, tuple[Grant, ...]], tuple[Grant, ...]]
 """Gives those of a version's grants that hold."""
 
 
+CutOff = Callable[[Version], tuple[str, ...]]
+"""Gives the hosts that a version's connections are cut off from."""
 Usual = Callable[[Version], tuple[tuple[str, ...], bool]]
 """Gives the shapes at sinks that are usual of a version, and whether others are refused."""
 
@@ -116,6 +118,7 @@ class SandboxClient:
         variables: Variables | None = None,
         narrow: Narrow | None = None,
         usual: Usual | None = None,
+        cut: CutOff | None = None,
     ) -> None:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
 
@@ -126,7 +129,8 @@ class SandboxClient:
         a project's functions holds beside their own, `narrow` what of its grants of egress a
         version has now, `usual` which shapes at sinks are usual of it and whether others are
         refused. `on_loaded` is told which files of dependencies a version has loaded, `on_replaced`
-        that files of an interpreter were replaced on the host.
+        that files of an interpreter were replaced on the host. `cut` gives which hosts nothing of
+        a version goes to, whatever it is granted.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -144,6 +148,7 @@ class SandboxClient:
         self._variables = variables
         self._narrow = narrow
         self._usual = usual
+        self._cut = cut
         self.hears_denied_calls = True
         """False once a function's filter was found to have no listener."""
         self._numbers = itertools.count(1)
@@ -311,7 +316,20 @@ class SandboxClient:
         grants = egress_grants(zygote.version)
         if self._narrow is not None:
             grants = self._narrow(zygote.version, grants)
+        # Before: nothing of it gets out until the proxy knows what it is cut off from.
+        self._cut_off(zygote)
         self._egress.grant(zygote.number, grants)
+
+    def cut_off(self) -> None:
+        """Have what is open cut off from the hosts that hold now."""
+        for number in self._zygotes.numbers():
+            zygote = self._zygotes.get(number)
+            if zygote is not None:
+                self._cut_off(zygote)
+
+    def _cut_off(self, zygote: Zygote) -> None:
+        if self._cut is not None:
+            self._egress.cut(zygote.number, self._cut(zygote.version))
 
     def files_of(self, zygote: Zygote) -> int:
         """Return the bytes of a zygote's files, its part of those that others have too."""

@@ -414,3 +414,31 @@ def refusal_text(gate: Gate, credential: str, function: str) -> tuple[Outcome, s
     except RefusedError as refused:
         return refused.outcome, refused.message
     return None
+
+
+def test_no_call_is_taken_from_a_blocked_address_whatever_it_shows(gate: Gate) -> None:
+    """Nor is a credential from there looked at: nothing is learned of it."""
+    asked: list[tuple[str, str]] = []
+
+    def blocks(project: str, address: str) -> bool:
+        asked.append((project, address))
+        return True
+
+    class Unasked:
+        def authenticate(self, *_: Any) -> Any:
+            raise AssertionError("a credential is looked at")
+
+        check = authenticate
+
+    gate.admission = Admission(gate.catalogue, Unasked(), gate.policy, gate.store.deny, blocks)
+    for credential, function in (("owner", "private"), ("none", "public"), ("owner", "unknown")):
+        if function not in FUNCTIONS:
+            continue
+        with pytest.raises(RefusedError) as refused:
+            gate.ask(credential, function)
+        assert (refused.value.outcome, refused.value.status) == (Outcome.DENIED, 403)
+        assert "address" not in refused.value.message
+    assert set(asked) == {("t", "192.0.2.9")}
+    assert gate.store.denied[0].reason == "no call is taken from this address"
+    # What the host itself brings has no address, and a function's call is its project's own.
+    assert gate.call("internal").version.function == "internal"

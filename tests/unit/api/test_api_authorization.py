@@ -53,6 +53,8 @@ DECIDED_INSIDE = {
     "addToken": "each role that is given",
     "deployFunctions": "each function that is named",
     "revokeToken": "the token's owner",
+    "restrict": "the function, project or node that is named",
+    "liftRestriction": "the function, project or node that it is of",
 }
 """Operations that decide themselves, and for what."""
 

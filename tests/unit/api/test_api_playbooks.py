@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -11,11 +12,20 @@ import pytest
 from api_fake_control import Client, Parts
 from msgspec.structs import replace
 
-from casemate.api import evidence as api
-from casemate.evidence import Evidences, keeping, opened
+from casemate.api import evidence_sealing as api
+from casemate.api.evidence_sealing import Sealing
+from casemate.evidence import Evidences, Holds, keeping, opened
 from casemate.model.account import PolicyFile
 from casemate.model.deployment import Quarantine
-from casemate.model.facts import Actor, EvidenceReleased, EvidenceSealed, Fact, PlaybookChanged
+from casemate.model.errors import ConflictError, UnavailableError
+from casemate.model.facts import (
+    Actor,
+    EvidenceReleased,
+    EvidenceSealed,
+    Fact,
+    IncidentUpdated,
+    PlaybookChanged,
+)
 from casemate.model.level import Level
 from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
 from casemate.operations.findings import Finding
@@ -25,6 +35,7 @@ from casemate.vault.interface import DataKey
 from support.core import MemoryStore
 from support.monitor import incident
 
+ADA = Actor("user:ada", "192.0.2.1")
 ID = incident().id
 TEXT = 'title = "t"\n[when]\nrules = ["blocked-often"]\n[[actions]]\ndo = "quarantine"\n'
 
@@ -78,7 +89,8 @@ class Budgets:
 def functions(parts: Parts) -> Functions:
     made = Functions()
     nothing: Any = SimpleNamespace()
-    acting = Acting(made, nothing, Budgets())  # type: ignore[arg-type]
+    sealing = Sealing(lambda: parts.service)
+    acting = Acting(made, nothing, Budgets(), parts.service.restrictions, sealing)  # type: ignore[arg-type]
     parts.service.playbooks._performing._acting = acting
     asyncio.run(parts.service.playbooks.load())
     parts.monitor.known = [incident(finding_ids=("9f2c51aa03b1e7d4",))]
@@ -246,7 +258,7 @@ def test_no_evidence_is_built_where_calls_are_answered(
     kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
     object.__setattr__(parts.service, "evidences", kept)
     on_loop: list[bool] = []
-    for module, name in ((api, "build"), (keeping.envelope, "decrypt")):
+    for module, name in ((api, "build"), (keeping, "_digest"), (keeping, "_some")):
         genuine = getattr(module, name)
 
         def noted(*given: Any, genuine: Any = genuine) -> Any:
@@ -256,7 +268,35 @@ def test_no_evidence_is_built_where_calls_are_answered(
         monkeypatch.setattr(module, name, noted)
     id = ask("POST", f"/incidents/{ID}/evidence").json()["id"]
     assert ask("GET", f"/evidence/{id}").status_code == 200
-    assert on_loop == [False, False]
+    assert on_loop[:2] == [False, False] and True not in on_loop and len(on_loop) > 3
+
+
+def test_only_some_fetch_evidence_at_once_and_each_gives_its_place_back(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any, monkeypatch: Any
+) -> None:
+    """Also who never reads, and whose fetch cannot be recorded."""
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    id = ask("POST", f"/incidents/{ID}/evidence").json()["id"]
+    fetches = parts.service.fetches
+    places = fetches.free
+    assert ask("GET", f"/evidence/{id}").status_code == 200
+    assert fetches.free == places
+    fetches.free = 0
+    assert ask("GET", f"/evidence/{id}").status_code == 429
+    fetches.free = places
+
+    async def cannot() -> None:
+        raise UnavailableError("It cannot be recorded.")
+
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patched:
+        patched.setattr(parts.service.recorder, "durable", cannot)
+        assert ask("GET", f"/evidence/{id}").status_code == 503
+    assert fetches.free == places and len(os.listdir("/proc/self/fd")) == before
+    next(tmp_path.glob("evi_*")).write_bytes(b"damaged")
+    assert ask("GET", f"/evidence/{id}").status_code == 503
+    assert fetches.free == places
 
 
 @pytest.mark.parametrize(
@@ -272,3 +312,53 @@ def test_evidence_shows_nobody_what_they_could_not_read(
     parts.policy.replace([PolicyFile(name="n", text=text, changed_at=1.0, changed_by="user:ada")])
     assert ask("POST", f"/incidents/{ID}/evidence").status_code == 403
     assert ask("GET", f"/evidence/{id}").status_code == 403
+
+
+def test_playbooks_seal_an_incident_once_and_do_not_use_up_the_room_of_people(
+    ask: Client, parts: Parts, functions: Functions, tmp_path: Any, monkeypatch: Any
+) -> None:
+    kept = Evidences(tmp_path, MemoryStore(), Vault())  # type: ignore[arg-type]
+    object.__setattr__(parts.service, "evidences", kept)
+    sealing = Sealing(lambda: parts.service)
+    by = Actor("playbook:p", "")
+    first = asyncio.run(sealing.seal(ID, by))
+    assert asyncio.run(sealing.seal(ID, by)) == first and len(kept.all()) == 1
+    monkeypatch.setattr(api, "MAX_BY_PLAYBOOKS", 1)
+    with pytest.raises(ConflictError, match="by playbooks"):
+        asyncio.run(sealing.seal(ID, Actor("playbook:other", "")))
+    assert ask("POST", f"/incidents/{ID}/evidence").status_code == 201
+    asyncio.run(sealing.release(first, "r", ADA))
+    asyncio.run(sealing.release(first, "r", ADA))  # somebody has
+    assert [view.by for view in kept.all()] == ["token:owner"]
+
+
+def test_what_is_under_hold_is_listed_noted_and_ended(
+    ask: Client, parts: Parts, functions: Functions
+) -> None:
+    told: list[Any] = []
+    parts.service.facts.listen(IncidentUpdated, told.append)
+    asked: list[Any] = []
+
+    class Records:
+        async def hold(self, id: str, functions: Any, **times: float) -> tuple[int, int]:
+            asked.append((id, functions))
+            return 3, 99
+
+        async def release(self, id: str) -> None:
+            asked.append(id)
+
+    object.__setattr__(parts.service, "holds", Holds(MemoryStore(), Records()))  # type: ignore[arg-type]
+    path = f"/incidents/{ID}/hold"
+    assert ask("POST", path, json={"days": 91, "reason": "r"}).status_code == 400
+    assert ask("POST", "/incidents/inc_none/hold", json={"reason": "r"}).status_code == 404
+    made = ask("POST", path, json={"days": 60, "reason": "case 17"})
+    assert made.status_code == 200, made.text
+    view = made.json()
+    assert (view["functions"], view["records"], view["by"]) == (["shop/report"], 3, "token:owner")
+    assert ask("GET", "/holds").json() == {"holds": [view]}
+    assert told[-1].text == "legal hold for 60 days: case 17"
+    assert ask("POST", f"{path}/release", json={"reason": "over"}).status_code == 204
+    assert ask("POST", f"{path}/release", json={"reason": "over"}).status_code == 404
+    assert ask("GET", "/holds").json() == {"holds": []}
+    assert told[-1].text == "legal hold ended: over"
+    assert asked == [(ID, [("shop", "report")]), ID]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from casemate.budgets import Allowance, Budgets, keeping
@@ -14,8 +15,13 @@ from casemate.metering import PriceListError
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import Actor, BudgetReached, BudgetSet
+from casemate.model.invocation import Outcome
+from casemate.model.path import Admitted, Finished
+from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.usage import DAY, HOUR, Usage, UsageBy
 from casemate.operations.usage import ReadUsage
+from casemate.sandbox.meter import Metered
+from support.core import request, version
 from support.parts import KeptValues
 
 ADA = Actor("user:ada", "192.0.2.1")
@@ -65,6 +71,21 @@ def budget(**changes: Any) -> Budget:
         "hard": True,
     }
     return Budget(**{**given, **changes})
+
+
+def entered(name: str = "f", **where: Any) -> Admitted:
+    """Return a call that was admitted."""
+    return Admitted(
+        request=request(function=name, **where),
+        version=version(name=name, **where),
+        principal=Principal(kind=PrincipalKind.USER, id="ada"),
+    )
+
+
+def ended() -> Finished:
+    used = Metered(0.5, 0.0)
+    used.know(0, 0)
+    return Finished(outcome=Outcome.OK, ran=0.5, used=used)
 
 
 def play(scene: Callable[[], Awaitable[None]]) -> None:
@@ -333,5 +354,65 @@ def test_other_prices_count_money_anew() -> None:
         await again.budgets.load()
         assert again.budgets.prices().startswith('name = "ours"')
         await again.budgets.close()
+
+    play(scene)
+
+
+def test_calls_that_run_while_a_budget_is_set_anew_count_for_it() -> None:
+    """They hold a ticket of the one before, or none; each is counted once."""
+
+    async def scene() -> None:
+        node = Node()
+        allowance = node.allowance
+        await node.budgets.set(budget(), ADA)
+        with_ticket, mark = entered(), allowance.mark
+        ticket = allowance.enter(with_ticket)
+        other, before = entered(name="g"), allowance.mark
+        reading: asyncio.Future[tuple[Usage, ...]] = asyncio.get_running_loop().create_future()
+
+        async def read(_operation: ReadUsage) -> tuple[Usage, ...]:
+            return await reading
+
+        node.budgets._read = read
+        setting = asyncio.create_task(node.budgets.set(budget(amount=50.0), ADA))
+        await asyncio.sleep(0)
+        while not allowance._awaited:
+            await asyncio.sleep(0)
+        # One ends while records are read, another one begins meanwhile and ends after it.
+        assert allowance.is_late(before)
+        allowance.settle_late(before, other, ended())
+        while_read, meanwhile = entered(name="h"), allowance.mark
+        taken = allowance.enter(while_read)
+        reading.set_result((Usage(requests=3),))
+        state = await setting
+        assert state.used == 4.0
+        for call, of, since in (
+            (with_ticket, ticket, mark),
+            (while_read, taken, meanwhile),
+        ):
+            assert of is not None
+            of.settle(ended())
+            assert allowance.is_late(since)
+            allowance.settle_late(since, call, ended())
+        [state] = node.budgets.states("t")
+        assert (state.used, state.reserved, state.budget.amount) == (6.0, 0.0, 50.0)
+        # What begins now has a ticket, and counts by that alone.
+        assert not allowance.is_late(allowance.mark)
+
+    play(scene)
+
+
+def test_calls_of_others_do_not_count_late() -> None:
+    async def scene() -> None:
+        node = Node()
+        mark = node.allowance.mark
+        await node.budgets.set(budget(function="f"), ADA)
+        for call in (entered(name="g"), entered(project="other")):
+            node.allowance.settle_late(mark, call, ended())
+        never = msgspec.structs.replace(ended(), used=None)
+        node.allowance.settle_late(mark, entered(), never)
+        assert node.budgets.states("t")[0].used == 0.0
+        node.allowance.settle_late(mark, entered(), ended())
+        assert node.budgets.states("t")[0].used == 1.0
 
     play(scene)

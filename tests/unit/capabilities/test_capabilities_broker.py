@@ -115,6 +115,7 @@ class Stage:
             facts=facts,
             baselines=Baselines(self.store, facts),
             keep=self.keep,
+            withholds=rest.pop("withholds", None),
             learn=rest.pop("learn", False),
         )
         self.invoked: list[RawInvocation] = []
@@ -638,3 +639,26 @@ def test_a_label_that_is_none_or_too_long_is_refused(
         assert len(stage.data.done) == done
 
     play(scene, grants=STORING)
+
+
+@pytest.mark.parametrize("learn", [False, True])
+def test_a_secret_that_is_held_back_is_given_to_nobody(learn: bool) -> None:
+    """Also where everything that is not granted is let through."""
+    held = {"stripe"}
+
+    async def scene(stage: Stage) -> None:
+        reply, _ = await stage.ask("secret.get", name="stripe")
+        assert reply["error"] == "denied" and "held back" in reply["message"]
+        assert not stage.peer.instance.holds_secret
+        assert stage.store.denied[0].reason == "held back until it has another value"
+        reply, _ = await stage.ask("bucket.get", bucket="uploads", key="in/a")
+        assert "ok" in reply
+        held.clear()
+        reply, _ = await stage.ask("secret.get", name="stripe")
+        assert "ok" in reply
+
+    def withholds(project: str, function: str, name: str) -> bool:
+        assert (project, function) == ("t", "f")
+        return name in held
+
+    play(scene, withholds=withholds, learn=learn)

@@ -495,3 +495,21 @@ def test_following_goes_on_after_a_lost_connection(cli, node, monkeypatch, capsy
     assert result.code == 130
     assert printed == ["first", "second", "third"]
     assert result.err.count("connection is lost") == 1
+
+
+def test_restrict_ls_set_and_lift(cli, shop) -> None:
+    assert cli("restrict", "ls").code == 0
+    done = cli(
+        *("restrict", "set", "host", "*.evil.example", "--project", "shop"),
+        *("--function", "cart", "--reason", "data goes\x1b[2J there"),
+    )
+    assert done.out.startswith("res_") and "host *.evil.example of shop/cart" in done.out
+    id = done.out.partition(":")[0]
+    shown = cli("restrict", "ls", "shop").out
+    assert id in shown and "*.evil.example" in shown and "\x1b" not in shown
+    frozen = ("restrict", "set", "alias", "--project", "shop", "--function", "cart")
+    assert "alias moves of shop/cart" in cli(*frozen, "--reason", "r").out
+    assert cli("restrict", "lift", id, "--reason", "over").code == 0
+    assert cli("restrict", "lift", id, "--reason", "over").code == 3
+    assert cli("restrict", "set", "host", "a b", "--reason", "r").code == 1
+    assert cli("restrict", "set", "nothing", "x", "--reason", "r").code == 2

@@ -19,7 +19,7 @@ from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.invocation import InvocationRecord, Outcome
 from casemate.model.playbook import PlaybookRun
 from casemate.operations.findings import FindingPage, ListFindings
-from casemate.operations.functions import RemoveFunction
+from casemate.operations.functions import RemoveFunction, SetAlias
 from casemate.operations.playbooks import (
     MAX_PAUSE,
     ListPlaybookRuns,
@@ -31,6 +31,7 @@ from casemate.operations.playbooks import (
 )
 from casemate.operations.quarantine import ReleaseFunction
 from casemate.operations.records import Denials, ListDenials, ShowError, ShowInvocation
+from casemate.operations.restrictions import LiftRestriction, Restrict
 from casemate.operations.triggers import FireTrigger
 
 
@@ -59,6 +60,7 @@ class FakeNode:
         self.pauses: list[int] = []
         self.runs: tuple[PlaybookRun, ...] = ()
         self.contained = False
+        self.frozen, self.freezes, self.stays = False, True, False
 
     def call(self, operation: Any) -> Any:
         match operation:
@@ -105,6 +107,16 @@ class FakeNode:
                 return self.runs[0]
             case ReleaseFunction():
                 raise ConflictError("it is in no quarantine")
+            case Restrict():
+                self.frozen = self.freezes
+                return Restrict.declared.answer
+            case LiftRestriction():
+                self.frozen = self.frozen and self.stays
+                return LiftRestriction.declared.answer
+            case SetAlias():
+                if self.frozen:
+                    raise ConflictError("The aliases are frozen, by user:ada.")
+                raise NotFoundError("There is no such version.")
             case FireTrigger():
                 raise CasemateError("there is no such trigger")
         raise AssertionError(operation)
@@ -306,3 +318,15 @@ def test_a_playbook_that_does_not_act_fails_the_drill(monkeypatch: pytest.Monkey
     node = FakeNode()
     node.acts = False
     assert "--no-playbooks" in by_itself(node).problem and node.pauses == []
+
+
+def test_frozen_aliases_are_seen_to_be_and_to_be_lifted() -> None:
+    node = FakeNode()
+    outcome = Player(node, "p").play(one("contain-freeze-alias"))
+    assert outcome.passed and outcome.contained_seconds is not None
+    assert outcome.restored_seconds is not None and not node.frozen
+    node.freezes = False
+    assert "moved all the same" in Player(node, "p").play(one("contain-freeze-alias")).problem
+    node.freezes, node.stays = True, True
+    assert "stay frozen" in Player(node, "p").play(one("contain-freeze-alias")).problem
+    assert "before it was said" in Player(node, "p").play(one("contain-freeze-alias")).problem

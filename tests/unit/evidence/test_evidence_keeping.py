@@ -6,6 +6,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,14 @@ def view(n: int = 1, data: bytes = DATA) -> EvidenceView:
     )
 
 
+def read(one: Evidences, id: str) -> bytes:
+    async def whole() -> bytes:
+        async with one.opened(id) as pieces:
+            return b"".join([piece async for piece in pieces])
+
+    return asyncio.run(whole())
+
+
 def kept(folder: Path, store: Any) -> Evidences:
     found = Evidences(folder, store, Vault())  # type: ignore[arg-type]
     asyncio.run(found.load())
@@ -61,7 +70,7 @@ def test_it_is_kept_sealed_over_a_start_and_no_retention_takes_it(tmp_path: Path
     # Recordings are in the same folder: what deletes these knows of nothing but them.
     assert files.names(tmp_path) == []
     again = kept(tmp_path, store)
-    assert asyncio.run(again.read(view().id)) == DATA
+    assert read(again, view().id) == DATA
     assert again.of("inc_1") == (view(),) and again.of("inc_2") == ()
 
 
@@ -74,7 +83,7 @@ def test_a_byte_that_was_changed_is_found(tmp_path: Path, place: int) -> None:
     data[place] ^= 1
     file.write_bytes(bytes(data))
     with pytest.raises(DamagedEvidenceError):
-        asyncio.run(one.read(view().id))
+        read(one, view().id)
 
 
 def test_one_that_is_swapped_or_gone_is_told(tmp_path: Path) -> None:
@@ -84,10 +93,10 @@ def test_one_that_is_swapped_or_gone_is_told(tmp_path: Path) -> None:
     first, second = tmp_path / f"{view(1).id}.sealed", tmp_path / f"{view(2).id}.sealed"
     first.write_bytes(second.read_bytes())
     with pytest.raises(DamagedEvidenceError):
-        asyncio.run(one.read(view(1).id))
+        read(one, view(1).id)
     first.unlink()
     with pytest.raises(DamagedEvidenceError):
-        asyncio.run(one.read(view(1).id))
+        read(one, view(1).id)
     asyncio.run(one.drop(view(1).id))  # what is lost can be given up
 
 
@@ -101,7 +110,7 @@ def test_the_hold_is_ended_by_name_and_bounded(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == MAX_KEPT - 1
     for id in (view(0).id, "../x", "evi_", ""):
         with pytest.raises(NotFoundError):
-            asyncio.run(one.read(id))
+            read(one, id)
 
 
 class Failing(MemoryStore):
@@ -170,3 +179,61 @@ def test_an_archive_and_its_name_are_on_the_disk_before_it_is_known(
     one = kept(tmp_path, MemoryStore())
     asyncio.run(one.keep(view(), DATA))
     assert synced == [str(tmp_path / f"{view().id}.writing"), str(tmp_path)]
+
+
+def test_a_large_archive_is_in_memory_a_piece_at_a_time(tmp_path: Path) -> None:
+    """Who fetches many at once has no more than so many pieces held."""
+    data = os.urandom(1 << 20) * 20
+    one = kept(tmp_path, MemoryStore())
+    asyncio.run(one.keep(view(1, data), data))
+
+    async def most() -> tuple[int, str, int]:
+        digest, largest = hashlib.sha256(), 0
+        tracemalloc.start()
+        async with one.opened(view(1).id) as pieces:
+            async for piece in pieces:
+                largest = max(largest, len(piece))
+                digest.update(piece)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return largest, digest.hexdigest(), peak
+
+    largest, digest, peak = asyncio.run(most())
+    assert digest == view(1, data).sha256
+    assert largest <= 512 * 1024 and peak < 4 << 20
+
+
+@pytest.mark.parametrize("cut", [1, 30, 70_000])
+def test_one_that_is_cut_short_is_not_begun_to_be_sent(tmp_path: Path, cut: int) -> None:
+    data = b"x" * 200_000
+    one = kept(tmp_path, MemoryStore())
+    asyncio.run(one.keep(view(1, data), data))
+    [file] = tmp_path.iterdir()
+    os.truncate(file, file.stat().st_size - cut)
+
+    async def begun() -> None:
+        async with one.opened(view(1).id):
+            pytest.fail("it is offered")
+
+    with pytest.raises(DamagedEvidenceError):
+        asyncio.run(begun())
+
+
+def test_what_a_node_that_was_killed_left_is_deleted_at_its_start(tmp_path: Path) -> None:
+    """Nobody was told of it, so nobody could end its hold."""
+    store = MemoryStore()
+    asyncio.run(kept(tmp_path, store).keep(view(1), DATA))
+    whole, half = tmp_path / f"{view(2).id}.sealed", tmp_path / f"{view(3).id}.writing"
+    again = tmp_path / f"{view(1).id}.writing"
+    others = [tmp_path / "rec_1.sealed", tmp_path / "evi_short.sealed"]
+    for each in (whole, half, again, *others):
+        each.write_bytes(b"left over")
+    one = kept(tmp_path, store)
+    assert set(tmp_path.iterdir()) == {tmp_path / f"{view(1).id}.sealed", *others}
+    assert read(one, view(1).id) == DATA
+
+
+def test_a_folder_that_cannot_be_cleaned_keeps_no_node_from_starting(tmp_path: Path) -> None:
+    (tmp_path / f"{view(2).id}.sealed").mkdir()
+    assert kept(tmp_path, MemoryStore()).of("inc_1") == ()
+    assert kept(tmp_path / "missing", MemoryStore()).of("inc_1") == ()

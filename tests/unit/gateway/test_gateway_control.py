@@ -23,7 +23,7 @@ from casemate.gateway.control import NodeControl
 from casemate.model.bundle import BundleManifest, LockedPackage
 from casemate.model.caps import Caps
 from casemate.model.denial import Denial, DenialKind
-from casemate.model.deployment import LIVE, AliasTarget, NewVersion, Version
+from casemate.model.deployment import LIVE, AliasTarget, NewVersion, TrialTerms, Version
 from casemate.model.errors import (
     CasemateError,
     ConflictError,
@@ -35,6 +35,7 @@ from casemate.model.facts import Actor, FunctionQuarantined, FunctionReleased
 from casemate.model.function import Limits, named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
 from casemate.model.processes import GatewayConfig
+from casemate.model.restriction import RestrictionKind
 from casemate.model.route import RouteClaim
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from casemate.operations.deployments import KeepVersions
@@ -51,7 +52,9 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 from casemate.operations.resources import EnsureResources
+from casemate.operations.trials import StartTrial
 from casemate.recorder.denials import DenialRecorder
+from casemate.restrictions import Restrictions
 from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import ErrorHead
 from casemate.sandbox.meter import Meters
@@ -219,6 +222,10 @@ class Dispatcher:
         self.warm = [(version.number, count) for version, count in wanted]
 
 
+async def at_once() -> None:
+    """Have what was told on record."""
+
+
 class Node:
     """A control service whose store, sandbox and dispatcher are in memory."""
 
@@ -250,6 +257,7 @@ class Node:
             tls=False,
             caps=caps,
         )
+        self.restrictions = Restrictions(self.store, self.facts, at_once)  # type: ignore[arg-type]
         self.control = NodeControl(
             config=config,
             store=self.store,
@@ -267,6 +275,7 @@ class Node:
             subscriptions=Subscriptions(self.data, self.catalogue),  # type: ignore[arg-type]
             delivery=self.delivery,  # type: ignore[arg-type]
             gate=self.gate,
+            require_movable=self.restrictions.require_movable,
             on_live=lambda: None,
         )
 
@@ -1239,5 +1248,65 @@ def test_a_version_is_removed_with_a_bundle_that_nothing_else_uses(on_node: OnNo
         assert not await node.control.has_bundle(first, **everything)
         assert await node.control.has_bundle(second, **everything)
         assert list(node.bundles.manifests) == [second]
+
+    on_node(scene)
+
+
+# -- frozen aliases --------------------------------------------------------------------------------
+
+
+def test_aliases_that_are_frozen_are_moved_by_nothing(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        for memory in (64, 65):
+            await node.deploy(limits=Limits(memory=memory << 20))
+        await node.deploy("other")
+        frozen = (RestrictionKind.ALIAS, "t", "f", "")
+        held = await node.restrictions.restrict(*frozen, reason="inc_1", by=ADA)
+        to_first = SetAlias(
+            project="t", function="f", name="live", targets=(Target(version=1, weight=100),)
+        )
+        for change in (
+            node.deploy(limits=Limits(memory=66 << 20)),
+            node.control.rollback("t", "f", 1, by=ADA),
+            node.control.set_alias(to_first, by=ADA),
+            node.control.set_alias(msgspec.structs.replace(to_first, name="canary"), by=ADA),
+            node.control.remove("t", "f", by=ADA),
+            node.control.remove_version("t", "f", 1, by=ADA),
+            node.control.start_trial(
+                StartTrial(
+                    project="t", function="f", version=1, terms=TrialTerms(weight=5, seconds=60)
+                ),
+                by=ADA,
+            ),
+        ):
+            with pytest.raises(ConflictError, match=r"frozen, by .*inc_1"):
+                await change
+        assert node.live() == 2
+        await node.deploy("other", limits=Limits(memory=66 << 20))
+        await node.restrictions.lift(held.id, "a false alarm", ADA)
+        await node.control.rollback("t", "f", 1, by=ADA)
+        assert node.live() == 1
+
+    on_node(scene)
+
+
+def test_a_deploy_under_way_does_not_move_what_is_frozen_meanwhile(
+    on_node: OnNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        genuine = node.client.open
+
+        async def opened(*given: Any, **more: Any) -> Any:
+            found = await genuine(*given, **more)
+            frozen = (RestrictionKind.ALIAS, "t", "f", "")
+            await node.restrictions.restrict(*frozen, reason="inc_1", by=ADA)
+            return found
+
+        monkeypatch.setattr(node.client, "open", opened)
+        with pytest.raises(ConflictError, match="frozen"):
+            await node.deploy(limits=Limits(memory=65 << 20))
+        assert node.live() == 1
+        assert len((await node.control.function("t", "f")).versions) == 1
 
     on_node(scene)

@@ -16,6 +16,7 @@ from casemate.operations.functions import SetAlias
 from casemate.operations.incidents import Noticed
 from casemate.playbooks import Acting, Playbooks
 from casemate.policy import CedarPolicy
+from casemate.restrictions import Restrictions
 from support.core import MemoryStore
 from support.fake_monitor import FakeMonitor
 
@@ -96,6 +97,13 @@ class Kept:
     async def _end(self, name: str, *, by: Any) -> None:
         self.done.append(f"end {name} by {by.text}")
 
+    async def seal(self, incident: str, by: Actor) -> str:
+        self.done.append(f"seal {incident} by {by.principal}")
+        return "evi_1"
+
+    async def release(self, id: str, reason: str, by: Actor) -> None:
+        self.done.append(f"release {id} by {by.principal}")
+
     async def set_quota(self, quota: Any, by: Actor) -> None:
         self.done.append(f"quota {quota.project}/{quota.name} {quota.function} {quota.calls}")
 
@@ -121,7 +129,10 @@ class World:
         self.facts.listen(PlaybookStep, self.steps.append)
         self.facts.listen(PlaybookChanged, self.changes.append)
         self.waited = 0
-        acting: Any = Acting(self.control, self.kept, self.kept)  # type: ignore[arg-type]
+        self.owners: dict[str, str] = {}
+        """Who has deployed the functions of a project."""
+        self.restrictions = Restrictions(self.store, self.facts, self._durable)  # type: ignore[arg-type]
+        acting: Any = Acting(self.control, self.kept, self.kept, self.restrictions, self.kept)  # type: ignore[arg-type]
         self.playbooks = Playbooks(
             self.store,  # type: ignore[arg-type]
             self.monitor,
@@ -129,12 +140,14 @@ class World:
             self.policy,
             self.facts,
             self._durable,
+            owner=lambda project, _function: self.owners.get(project, ""),
         )
 
     async def _durable(self) -> None:
         self.waited += 1
 
     async def loaded(self) -> World:
+        await self.restrictions.load()
         await self.playbooks.load()
         return self
 

@@ -20,7 +20,12 @@ from casemate.model.principal import Action, Principal, PrincipalKind
 from casemate.operations.quarantine import QuarantineFunction
 from casemate.playbooks import needs
 from casemate.playbooks.acting import need_of
-from casemate.playbooks.bounding import MAX_OF_NODE
+from casemate.playbooks.bounding import (
+    KEPT_FOR_FIRST,
+    MAX_OF_NODE,
+    MAX_OF_OWNER,
+    MAX_OF_PROJECT,
+)
 from casemate.playbooks.kept import MAX_WAITING_OF_PROJECT
 from casemate.playbooks.matching import run_id
 
@@ -194,6 +199,39 @@ async def test_the_whole_node_is_bounded() -> None:
 
 
 @running
+async def test_one_project_does_not_use_up_what_the_node_does_for_others() -> None:
+    """Whoever has it find what he likes in projects of his own, whatever rules find it."""
+    world = await World().loaded()
+    for n in range(MAX_OF_NODE):
+        await world.find(finding("mount-tried", f"f{n}", project="evil"))
+        await world.find(finding("decoy-row-read", f"g{n}", project="evil"))
+        await world.find(finding("malicious-package-live", f"h{n}", project="evil"))
+    assert len(world.control.held) == MAX_OF_PROJECT
+    # Many projects leave what is kept for those in which nothing was done yet.
+    for n in range(MAX_OF_NODE):
+        await world.find(finding("mount-tried", f"f{n}", project="more"))
+        await world.find(finding("decoy-row-read", f"g{n}", project="more"))
+    assert len(world.control.held) <= MAX_OF_NODE - KEPT_FOR_FIRST
+    before = len(world.control.held)
+    others = [finding(function="f", project=f"p{n}") for n in range(KEPT_FOR_FIRST)]
+    await world.find(*others)
+    assert len(world.control.held) == before + KEPT_FOR_FIRST
+
+
+@running
+async def test_one_owner_does_not_use_up_what_the_node_does_for_others() -> None:
+    """Whoever may deploy anywhere has as many projects as he likes."""
+    world = await World().loaded()
+    world.owners = {f"evil{n}": "user:eve" for n in range(40)}
+    await world.find(*(finding(function="f", project=f"evil{n}") for n in range(40)))
+    assert len(world.control.held) == MAX_OF_OWNER
+    waits = [run.reason for run in world.playbooks.runs if run.state is Step.WAITS]
+    assert waits and all("user:eve" in each for each in waits)
+    await world.find(*(finding(function="f", project=f"p{n}") for n in range(5)))
+    assert len(world.control.held) == MAX_OF_OWNER + 5
+
+
+@running
 async def test_bounds_hold_over_a_start() -> None:
     world = await World().loaded()
     await world.find(*(finding(function=f"f{n}") for n in range(3)))
@@ -351,6 +389,7 @@ def test_a_playbook_may_do_its_action_and_nothing_else(action: Action) -> None:
     policy = World().policy
     by = Principal(kind=PrincipalKind.PLAYBOOK, id="escape-tried")
     kinds = {"quarantine", "roll-back", "revoke-token", "end-sessions", "limit-calls"}
+    kinds |= {"freeze-alias", "cut-egress", "block-address", "withhold-secrets", "seal-evidence"}
     contain = {need_of(do, "function:shop/pay").action for do in kinds}
     for do in kinds:
         need = need_of(do, "function:shop/pay")

@@ -42,7 +42,7 @@ MAY: dict[str, set[str]] = {
     "operator": {
         *("node:read", "node:backup", "node:audit", "function:read", "function:alias"),
         "function:remove",
-        *("function:quarantine", "function:release"),
+        *("function:quarantine", "function:release", "restriction:write"),
         *("advisories:read", "advisories:write", "advisories:except"),
         *("incidents:read", "incidents:write"),
         *("grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge"),
@@ -58,7 +58,10 @@ MAY: dict[str, set[str]] = {
     },
     "invoker": {"function:invoke", "invocation:status"},
 }
-CONTAIN = {"function:quarantine", "function:alias", "budget:write", "token:revoke"}
+CONTAIN = {
+    *("function:quarantine", "function:alias", "budget:write", "token:revoke"),
+    *("restriction:write", "evidence:seal"),
+}
 CAPABILITIES = {*DATA, "function:invoke", "secret:read", "egress:connect"}
 KINDS = tuple(k for k in ResourceKind if k not in (ResourceKind.NODE, ResourceKind.PROJECT))
 NAMES = {ResourceKind.HOST: "api.example.com:443"}

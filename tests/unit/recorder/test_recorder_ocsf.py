@@ -64,6 +64,13 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     },
     facts.BaselineDeviation: {"kind": "host", "value": "x.com:443", "refused": True, "count": 4},
     facts.BudgetReached: {"budget": "month", "percent": 80, "hard": True, "reason": "80 of 100"},
+    facts.RestrictionChanged: {
+        "restriction": "res_1",
+        "change": "set",
+        "kind": "host",
+        "what": "evil.example",
+        "reason": "inc_1",
+    },
     facts.BudgetSet: {"budget": "month", "change": "lift", "reason": "a sale", "seconds": 60},
     facts.CostAnomaly: {"times": 31, "reason": "31 times as much as usual"},
     facts.InvocationEnded: {"outcome": "ok"},

@@ -17,9 +17,19 @@ from hypothesis import strategies as st
 from records_samples import KEY, SESSION, invocation
 
 from casemate.model.invocation import InvocationRecord, Outcome
-from casemate.model.usage import DAY, HOUR, OTHERS, Usage, UsageBy, UsageSpan
+from casemate.model.usage import (
+    DAY,
+    HOUR,
+    OTHERS,
+    Passed,
+    Stored,
+    Usage,
+    UsageBy,
+    UsageSpan,
+)
 from casemate.operations.usage import ReadUsage
-from casemate.recorder.protocol import LEFT, Take, Told
+from casemate.recorder.errors import RecorderInputError
+from casemate.recorder.protocol import LEFT, PASSED, STORED, Take, Told
 from casemate.recorder.records import usage
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.keeping import keep
@@ -262,3 +272,70 @@ def test_the_real_database_counts_too(tmp_path: Path) -> None:
         await asyncio.to_thread(records.close)
 
     asyncio.run(run())
+
+
+# -- what is used beside invocations ---------------------------------------------------------------
+
+
+def beside(first: int, *what: Passed | Stored, session: bytes = SESSION) -> Take:
+    kinds = {Passed: PASSED, Stored: STORED}
+    return Take(1, session, first, tuple(Told(kinds[type(each)], _encode(each)) for each in what))
+
+
+def test_bytes_to_and_from_hosts_are_summed_up_once(connection: engine.Connection) -> None:
+    batch = beside(0, Passed("demo", "thumbs", 100, 7), Passed("demo", "thumbs", 1, 2))
+    told(connection, MONDAY, batch)
+    told(connection, MONDAY, batch)  # sent again, since it was not known to have come
+    told(connection, MONDAY, take(2, used(1)))
+    found = one(connection)
+    assert (found.egress_in, found.egress_out, found.requests) == (101, 9, 1)
+    callers = {each.caller: each for each in asked(connection, by=UsageBy.CALLER)}
+    assert callers["function:demo/thumbs"].egress_out == 9
+    assert sum(each.egress_in for each in asked(connection, each=UsageSpan.DAY)) == 101
+
+
+def test_what_is_kept_is_counted_for_the_time_that_has_passed(
+    connection: engine.Connection,
+) -> None:
+    told(connection, MONDAY, beside(0, Stored("demo", 1000), Stored("other", 5)))
+    assert asked(connection) == []  # since when is not known
+    told(connection, MONDAY + HOUR / 2, beside(2, Stored("demo", 1000)))
+    told(connection, MONDAY + HOUR / 2, beside(2, Stored("demo", 1000)))
+    # The node was down for three hours, or killed: another gateway tells of it.
+    told(connection, MONDAY + 3.5 * HOUR, beside(0, Stored("demo", 2000), session=b"another."))
+    found = {each.project: each.byte_hours for each in asked(connection, by=UsageBy.PROJECT)}
+    assert found == {"demo": 500 + 6000}
+    assert asked(connection, by=UsageBy.CALLER)[0].caller == "project:demo"
+
+
+def test_a_clock_that_is_set_counts_nothing_twice(connection: engine.Connection) -> None:
+    told(connection, MONDAY, beside(0, Stored("demo", 1000)))
+    told(connection, MONDAY - DAY, beside(1, Stored("demo", 1000)))
+    assert asked(connection) == []
+    told(connection, MONDAY - DAY + HOUR, beside(2, Stored("demo", 1000)))
+    assert sum(each.byte_hours for each in asked(connection)) == 1000
+    # And one that is set by years does not cost years.
+    told(connection, MONDAY + 9 * 365 * DAY, beside(3, Stored("demo", 1000)))
+    rows = asked(connection, until=MONDAY + 10 * 365 * DAY)
+    assert sum(each.byte_hours for each in rows) == 1000 + 1000 * usage.MOST_HOURS
+
+
+@pytest.mark.parametrize("amount", [-5, 2**62])
+def test_a_gateway_that_was_taken_over_neither_takes_off_nor_breaks_sums(
+    connection: engine.Connection, amount: int
+) -> None:
+    told(connection, MONDAY, beside(0, Passed("demo", "f", 10, 10)))
+    for n in range(1, 5):
+        told(connection, MONDAY, beside(n, Passed("demo", "f", amount, amount)))
+    found = one(connection)
+    assert found.egress_in >= 10 and found.egress_out <= 2**61
+
+
+def test_names_beyond_the_bound_are_not_told_apart(
+    connection: engine.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "MOST_PLACES", 10)
+    told(connection, MONDAY, beside(0, *(Stored(f"p{n}", 1) for n in range(50))))
+    assert connection.execute("SELECT count(*) FROM progress").fetchone()[0] <= 11
+    with pytest.raises(RecorderInputError):
+        told(connection, MONDAY, beside(50, Stored("p" * 64, 1)))

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from casemate.cli import incident_hold
 from casemate.cli.client import connect
 from casemate.cli.commands.playbook import print_runs
 from casemate.cli.errors import ExitCode, UsageError
@@ -271,3 +272,6 @@ def report(
         print_text(html(facts))
     else:
         print_text(markdown(facts))
+
+
+incident_hold.add_to(app)

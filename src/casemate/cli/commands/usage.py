@@ -25,12 +25,17 @@ def usage(found: UsageFound) -> None:
     """Show what functions have used: requests, times, CPU, memory, bytes.
 
     The CPU is what their control groups counted, with all that ran for a call, also after its
-    answer. Sums go by hours of UTC. `casemate bill` says what it costs.
+    answer; `hosts in` and `hosts out` are bytes that went through the egress proxy, `stored` is
+    what projects keep, a size for a time. Sums go by hours of UTC. `casemate bill` says what it
+    costs.
     """
     print_table(
-        ("what", "requests", "run", "cpu", "gb-s", "in", "out", "errors", "refused", "peak"),
+        (
+            *("what", "requests", "run", "cpu", "gb-s", "in", "out", "errors", "refused", "peak"),
+            *("hosts in", "hosts out", "stored gb-h"),
+        ),
         [_columns(row) for row in found.rows],
-        below=("in", "out", "errors", "refused", "peak"),
+        below=("in", "out", "errors", "refused", "peak", "hosts in", "hosts out", "stored gb-h"),
         empty="Nothing was used in that time.",
     )
     if found.more:
@@ -59,4 +64,7 @@ def _columns(row: Usage) -> tuple[str, ...]:
         str(row.errors),
         str(row.refused),
         size(row.peak) if row.peak else "",
+        size(row.egress_in) if row.egress_in else "",
+        size(row.egress_out) if row.egress_out else "",
+        f"{row.byte_hours / 1e9:.6g}" if row.byte_hours else "",
     )

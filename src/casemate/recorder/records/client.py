@@ -14,6 +14,7 @@ from casemate.model.denial import Denial
 from casemate.model.errors import ConflictError
 from casemate.model.function import Logs
 from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.usage import Passed, Stored
 from casemate.operations.declaration import Operation
 from casemate.recorder import protocol
 from casemate.recorder.client import RecorderClient
@@ -79,7 +80,11 @@ class RecordsClient:
         """Have a denied attempt recorded. Never raises."""
         self._tell(protocol.DENIED, denial, share=DENIALS_SHARE)
 
-    def _tell(self, kind: str, told: Left | Denial, share: float = 1.0) -> None:
+    def use(self, used: Passed | Stored) -> None:
+        """Have what is used beside invocations recorded. Never raises."""
+        self._tell(protocol.PASSED if isinstance(used, Passed) else protocol.STORED, used)
+
+    def _tell(self, kind: str, told: Left | Denial | Passed | Stored, share: float = 1.0) -> None:
         try:
             body = _encoded(told)
         except _UNTOLD:
@@ -125,6 +130,28 @@ class RecordsClient:
         return await self._recorder.ask(
             protocol.PageOfRecords, lambda n: protocol.Ask(n, name, body, at)
         )
+
+    # -- holds ------------------------------------------------------------------------------------
+
+    async def hold(
+        self,
+        id: str,
+        functions: Sequence[tuple[str, str]],
+        *,
+        since: float,
+        until: float,
+        expires_at: float,
+    ) -> tuple[int, int]:
+        """Keep records whatever retention says; return how many, and their bytes. CasemateError."""
+        await self.flush()
+        return await self._recorder.ask(
+            tuple[int, int],
+            lambda n: protocol.HoldRecords(n, id, tuple(functions), since, until, expires_at),
+        )
+
+    async def release(self, id: str) -> None:
+        """End a hold. Raises CasemateError."""
+        await self._recorder.ask(type(None), lambda n: protocol.ReleaseRecords(n, id))
 
     # -- the database ----------------------------------------------------------------------------
 
@@ -204,7 +231,7 @@ def _parts(log: Sequence[LogLine]) -> list[tuple[LogLine, ...]]:
     return parts
 
 
-def _encoded(told: Left | Denial) -> bytes:
+def _encoded(told: Left | Denial | Passed | Stored) -> bytes:
     """Return a record as it travels; what is not Unicode in it becomes escapes."""
     try:
         return _encode(told)

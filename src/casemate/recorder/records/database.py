@@ -20,9 +20,10 @@ from typing import Self, TypeVar
 
 from casemate.model.errors import CasemateError
 from casemate.operations.declaration import Operation
-from casemate.recorder.protocol import Take
+from casemate.recorder.protocol import HoldRecords, Take
 from casemate.recorder.reading_protocol import RecordKind
 from casemate.recorder.records import (
+    holding,
     keeping,
     lending,
     opening,
@@ -86,6 +87,7 @@ class RecordsDatabase:
     def __init__(self, connections: Connections, options: RecordsOptions) -> None:
         """Use `open`."""
         self._connections = connections
+        self._options = options
         self._duties = _Duties(options)
         self._writer = Writer(
             opening.open_writer(connections),
@@ -165,6 +167,27 @@ class RecordsDatabase:
     async def end_taking_over(self) -> None:
         """Take nothing over any more, for good."""
         await self._writer.submit(taking_over.end)
+
+    async def hold(self, wanted: HoldRecords) -> tuple[int, int]:
+        """Have records under hold; return how many, and their bytes. RecorderInputError."""
+
+        def change(connection: engine.Connection) -> tuple[int, int]:
+            return holding.hold(
+                connection,
+                wanted.id,
+                wanted.functions,
+                since=wanted.since,
+                until=wanted.until,
+                expires_at=wanted.expires_at,
+                now=time.time(),
+                max_bytes=self._options.max_bytes,
+            )
+
+        return await self._writer.submit(change)
+
+    async def release(self, id: str) -> None:
+        """End a hold."""
+        await self._writer.submit(lambda c: holding.release(c, id))
 
     async def rekey(self, new_key: bytes) -> None:
         """Encrypt the database with another key. Other calls wait meanwhile. RecordsError."""

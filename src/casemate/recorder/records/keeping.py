@@ -8,8 +8,17 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.model.denial import Denial
+from casemate.model.usage import Passed, Stored
 from casemate.recorder.errors import RecorderInputError
-from casemate.recorder.protocol import DENIED, LEFT, RECORD_KINDS, Take, Told
+from casemate.recorder.protocol import (
+    DENIED,
+    LEFT,
+    PASSED,
+    RECORD_KINDS,
+    STORED,
+    Take,
+    Told,
+)
 from casemate.recorder.records import usage
 from casemate.recorder.records.denials import insert_denials
 from casemate.recorder.records.rows import Left, insert_records
@@ -18,9 +27,12 @@ from casemate.sqlite import engine
 MAX_SESSIONS = 64
 """Gateways, the newest, whose records are known again when they are sent twice."""
 
-_decoders: dict[str, Callable[[bytes], Left | Denial]] = {
+Record = Left | Denial | Passed | Stored
+_decoders: dict[str, Callable[[bytes], Record]] = {
     LEFT: msgspec.msgpack.Decoder(Left).decode,
     DENIED: msgspec.msgpack.Decoder(Denial).decode,
+    PASSED: msgspec.msgpack.Decoder(Passed).decode,
+    STORED: msgspec.msgpack.Decoder(Stored).decode,
 }
 
 
@@ -44,6 +56,7 @@ def keep(connection: engine.Connection, batches: Sequence[Take], now: float) -> 
     """
     left: list[Left] = []
     denials: list[Denial] = []
+    beside: list[Passed | Stored] = []
     for batch in batches:
         last = number = _newest(connection, batch.session)
         for number, told in enumerate(batch.facts, batch.first):
@@ -52,17 +65,21 @@ def keep(connection: engine.Connection, batches: Sequence[Take], now: float) -> 
             one = _decoded(told)
             if isinstance(one, Denial):
                 denials.append(one)
-            else:
+            elif isinstance(one, Left):
                 left.append(one)
+            else:
+                beside.append(one)
         if number > last:
             _note(connection, batch.session, number)
     lost = insert_records(connection, left, now)
     lost += insert_denials(connection, denials, now) if denials else 0
     usage.count(connection)
-    return Kept(len(left) + len(denials) + sum([len(one.log) for one in left]), lost)
+    for used in beside:
+        usage.count_beside(connection, used, now)
+    return Kept(len(left) + len(denials) + len(beside) + sum([len(one.log) for one in left]), lost)
 
 
-def _decoded(told: Told) -> Left | Denial:
+def _decoded(told: Told) -> Record:
     try:
         one = _decoders[told.kind](told.fact)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

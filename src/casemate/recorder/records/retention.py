@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from casemate.recorder.records.holding import expire, free, without_held
 from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.search import prune_blocks
 from casemate.recorder.records.shares import (
@@ -37,7 +38,7 @@ _MOST_AGES = 200
 _OLD = """
     DELETE FROM {table} WHERE sequence IN (
         SELECT sequence FROM (
-            SELECT sequence, stored_at FROM {table} ORDER BY sequence LIMIT :batch
+            SELECT sequence, stored_at FROM {table} WHERE {free} ORDER BY sequence LIMIT :batch
         )
         WHERE stored_at < :cutoff
     )
@@ -46,15 +47,27 @@ _OLD_OF = """
     DELETE FROM {table} WHERE sequence IN (
         SELECT sequence FROM (
             SELECT sequence, stored_at FROM {table} INDEXED BY {table}_owner
-            WHERE project = :project AND function = :function ORDER BY sequence LIMIT :batch
+            WHERE project = :project AND function = :function AND {free}
+            ORDER BY sequence LIMIT :batch
         )
         WHERE stored_at < :cutoff
     ) RETURNING project, function, {size}
 """
+_GROUPS = """
+    SELECT principal, kind, count(*) AS number FROM denial INDEXED BY denial_principal
+    WHERE {free} GROUP BY principal, kind ORDER BY number DESC
+"""
+_FIRST_DENIALS = """
+    DELETE FROM denial WHERE sequence IN (
+        SELECT sequence FROM denial INDEXED BY denial_principal
+        WHERE principal = ? AND kind = ? AND {free} ORDER BY sequence LIMIT ?
+    )
+"""
 _FIRST_OF = """
     DELETE FROM {table} WHERE sequence IN (
         SELECT sequence FROM {table} INDEXED BY {table}_owner
-        WHERE project = :project AND function = :function ORDER BY sequence LIMIT :batch
+        WHERE project = :project AND function = :function AND {free}
+        ORDER BY sequence LIMIT :batch
     ) RETURNING project, function, {size}
 """
 
@@ -67,12 +80,14 @@ def prune(
     Returns True if more may be left to delete. `now` is Unix time in seconds. Runs inside a
     transaction of the caller's; raises engine.Error.
     """
+    expire(connection, now)
     full = used_bytes(connection) > options.max_bytes
     deleted = []
     for table in PRUNED_TABLES:
         values = {"batch": batch, "cutoff": now - options.retention}
         if table == "denial":
-            deleted.append(connection.execute(_OLD.format(table=table), values).rowcount)
+            statement = _OLD.format(table=table, free=free(connection, table))
+            deleted.append(connection.execute(statement, values).rowcount)
         else:
             statement = f"{_OLD} RETURNING project, function, {{size}}"
             deleted.append(_delete(connection, table, statement, values))
@@ -92,7 +107,7 @@ def _delete(
     values: Mapping[str, str | int | float],
 ) -> int:
     """Delete rows, take them off what their owners have, and return how many they are."""
-    whole = statement.format(table=table, size=BYTES[table])
+    whole = statement.format(table=table, size=BYTES[table], free=free(connection, table))
     return taken(connection, table, connection.execute(whole, values).fetchall())
 
 
@@ -120,7 +135,7 @@ def _prune_beyond(
     connection: engine.Connection, options: RecordsOptions, *, batch: int
 ) -> list[int]:
     """Delete what is beyond the node's number of each kind, and beyond a function's own bytes."""
-    found = shares(connection)
+    found = without_held(connection, shares(connection))
     deleted = []
     for table in TABLES:
         numbers = {share.place: share.number for share in found if share.kind == table}
@@ -141,7 +156,7 @@ def _make_room(connection: engine.Connection, *, batch: int) -> int:
 
     Denials count as a project's of their own.
     """
-    found = [*shares(connection), _denial_share(connection)]
+    found = [*without_held(connection, shares(connection)), _denial_share(connection)]
     number, size = sum(share.number for share in found), sum(share.bytes for share in found)
     if not number:
         return 0
@@ -153,7 +168,7 @@ def _make_room(connection: engine.Connection, *, batch: int) -> int:
 
 
 def _denial_share(connection: engine.Connection) -> Share:
-    number: int = connection.execute("SELECT count(*) FROM denial").fetchone()[0]
+    number = _free_denials(connection)
     return Share(_DENIALS, "", "denial", number, number * _DENIAL_BYTES, 0.0, 0)
 
 
@@ -188,13 +203,11 @@ def _prune_denials(connection: engine.Connection, keep: int, *, batch: int) -> i
     A group is what one principal was denied in one kind. All callers without a token are one
     principal, and so is each function.
     """
-    number: int = connection.execute("SELECT count(*) FROM denial").fetchone()[0]
+    number = _free_denials(connection)
     if number <= keep:
         return 0
-    groups = connection.execute(
-        "SELECT principal, kind, count(*) AS number FROM denial INDEXED BY denial_principal "
-        "GROUP BY principal, kind ORDER BY number DESC"
-    ).fetchall()
+    unheld = free(connection, "denial")
+    groups = connection.execute(_GROUPS.format(free=unheld)).fetchall()
     most_of_one = level([count for _, _, count in groups], keep)
     deleted = 0
     for principal, kind, count in groups:
@@ -202,11 +215,16 @@ def _prune_denials(connection: engine.Connection, keep: int, *, batch: int) -> i
         if wanted <= 0:
             break
         deleted += connection.execute(
-            "DELETE FROM denial WHERE sequence IN (SELECT sequence FROM denial INDEXED BY "
-            "denial_principal WHERE principal = ? AND kind = ? ORDER BY sequence LIMIT ?)",
-            (principal, kind, wanted),
+            _FIRST_DENIALS.format(free=unheld), (principal, kind, wanted)
         ).rowcount
     return deleted
+
+
+def _free_denials(connection: engine.Connection) -> int:
+    """Return how many denials are under no hold."""
+    statement = "SELECT count(*) FROM denial WHERE {free}"
+    found = connection.execute(statement.format(free=free(connection, "denial"))).fetchone()
+    return int(found[0])
 
 
 def used_bytes(connection: engine.Connection) -> int:

@@ -197,14 +197,33 @@ _USAGE = (
     """,
 )
 
+# What is kept whatever its age is, by whom it is; see `casemate.recorder.records.holding`.
+_HOLDS = (
+    """
+    CREATE TABLE hold (
+        id TEXT NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        since REAL NOT NULL,
+        until REAL NOT NULL,
+        expires_at REAL NOT NULL,
+        number INTEGER NOT NULL,
+        bytes INTEGER NOT NULL,
+        PRIMARY KEY (kind, project, function, id)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_RECORDS, *_SHARES, *_SEARCH, *_TELLING),
     _TRACES,
     _USAGE,
+    _HOLDS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
-CHECKED_TABLES = ("record_share", "session", "progress")
+CHECKED_TABLES = ("record_share", "session", "progress", "hold")
 """Small, so that they can be checked at every start."""
 
 

@@ -9,7 +9,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from casemate.model.usage import DAY, GREATEST, HOUR, OTHERS, SUMMED, Usage, UsageBy, UsageSpan
+from casemate.model.usage import (
+    DAY,
+    GREATEST,
+    HOUR,
+    OTHERS,
+    SUMMED,
+    Passed,
+    Stored,
+    Usage,
+    UsageBy,
+    UsageSpan,
+    used_by,
+)
 from casemate.operations.usage import ReadUsage
 from casemate.recorder.records.progress import place_of, remember
 from casemate.recorder.records.rows import Page
@@ -24,6 +36,13 @@ MOST_KEYS = 1000
 KEEP = {HOUR: 8 * DAY, DAY: 400 * DAY}
 """For how long sums are kept, in seconds."""
 _PRUNED_AT_ONCE = 1000
+MOST_HOURS = 24 * 31
+"""For which a project is counted to have kept what it keeps, where nobody told how much."""
+MOST_PLACES = 20_000
+"""Projects whose byte-hours are counted, with those that are gone."""
+_PLACES = "SELECT count(*) FROM progress"
+_STORED = "stored of "
+"""Begins the name of the position up to which a project's byte-hours are counted."""
 PAGE_ROWS = 15_000
 """Of one page of an answer, some three megabytes: each page is a question of its own."""
 
@@ -59,8 +78,19 @@ _SET = ", ".join(
     f"{name} = max({name}, ?)" if name in GREATEST else f"{name} = min({name} + ?, {_MOST})"
     for name in _AMOUNTS
 )
+_BESIDE = ("egress_in", "egress_out", "byte_hours")
+_MOST_BYTES = 1 << 50
 _WHERE = " AND ".join(f"{name} = ?" for name in ("span", "start", *_KEY))
 _ADD = f"UPDATE usage SET {_SET} WHERE {_WHERE}"  # noqa: S608
+_ADD_BESIDE = (
+    "UPDATE usage SET "  # noqa: S608 - names of ours
+    + ", ".join(f"{name} = min({name} + ?, {_MOST})" for name in _BESIDE)
+    + f" WHERE {_WHERE}"
+)
+_INSERT_BESIDE = f"""
+    INSERT INTO usage ({", ".join((*_BESIDE, "span", "start", *_KEY))})
+    VALUES ({", ".join("?" * (len(_BESIDE) + 2 + len(_KEY)))})
+"""  # noqa: S608
 _INSERT = f"""
     INSERT INTO usage ({", ".join((*_AMOUNTS, "span", "start", *_KEY))})
     VALUES ({", ".join("?" * (len(_AMOUNTS) + 2 + len(_KEY)))})
@@ -93,14 +123,57 @@ def count(connection: engine.Connection) -> int:
     return until - after
 
 
-def _add(connection: engine.Connection, key: tuple[Any, ...], amounts: list[int]) -> None:
-    if connection.execute(_ADD, (*amounts, *key)).rowcount:
+def count_beside(connection: engine.Connection, used: Passed | Stored, now: float) -> None:
+    """Add what was used beside invocations, in the transaction that keeps that it was told."""
+    if isinstance(used, Passed):
+        place = (used.project, used.function, "", used_by(used.project, used.function), "")
+        amounts = [_bounded(used.came_in), _bounded(used.went_out), 0]
+    else:
+        place = (used.project, "", "", used_by(used.project, ""), "")
+        amounts = [0, 0, _byte_hours(connection, used, now)]
+    if not any(amounts):
+        return
+    for span in (HOUR, DAY):
+        key = (span, int(now // span * span), *place)
+        _add(connection, key, amounts, add=_ADD_BESIDE, insert=_INSERT_BESIDE)
+
+
+def _byte_hours(connection: engine.Connection, stored: Stored, now: float) -> int:
+    """Return for how long a project has kept so much, and remember that it is counted.
+
+    By the time that has passed since it was told before: what nobody told of, as the node was
+    down, is counted with the next, and nothing twice. A clock that was set back counts for nothing.
+    """
+    name = _STORED + stored.project
+    before = place_of(connection, name)
+    if not before and connection.execute(_PLACES).fetchone()[0] >= MOST_PLACES:
+        return 0
+    remember(connection, name, int(now))
+    if not before or now <= before:
+        return 0
+    hours = min((int(now) - before) / HOUR, MOST_HOURS)
+    return int(_bounded(stored.size) * hours)
+
+
+def _bounded(amount: int) -> int:
+    return min(max(amount, 0), _MOST_BYTES)
+
+
+def _add(
+    connection: engine.Connection,
+    key: tuple[Any, ...],
+    amounts: list[int],
+    *,
+    add: str = _ADD,
+    insert: str = _INSERT,
+) -> None:
+    if connection.execute(add, (*amounts, *key)).rowcount:
         return
     if connection.execute(_KEYS, key[:4]).fetchone()[0] >= MOST_KEYS:
         key = (*key[:5], OTHERS, "")
-        if connection.execute(_ADD, (*amounts, *key)).rowcount:
+        if connection.execute(add, (*amounts, *key)).rowcount:
             return
-    connection.execute(_INSERT, (*amounts, *key))
+    connection.execute(insert, (*amounts, *key))
 
 
 def prune(connection: engine.Connection, now: float) -> None:

@@ -1,0 +1,63 @@
+"""`casemate incident hold`, `holds` and `release-hold`: what is kept whatever retention says."""
+
+from __future__ import annotations
+
+import typer
+
+from casemate.cli.operation_command import Call, answered
+from casemate.cli.terminal import GREEN, print_line, print_table
+from casemate.cli.text import moment, size
+from casemate.operations.evidence import HoldIncident, Holds, HoldView, ListHolds, ReleaseHold
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+
+    @answered(
+        app,
+        HoldIncident,
+        examples="$ casemate incident hold inc_9f2c51aa03b1e7d4 --days 60 --reason 'case 17'",
+    )
+    def hold(found: HoldView) -> None:
+        """Keep what is on record of an incident's functions, whatever retention says.
+
+        Invocations, errors, logs, denials and recordings since an hour before it that are there
+        now. Asked again it is renewed; it ends by itself.
+        """
+        print_line(
+            f"{found.incident}: {found.records} records ({size(found.bytes)}) and "
+            f"{found.recordings} recordings are kept until {moment(found.expires_at)}.",
+            GREEN,
+        )
+
+    @answered(app, ListHolds, examples="$ casemate incident holds --json")
+    def holds(found: Holds) -> None:
+        """List what is kept whatever retention says, by which ends first."""
+        print_table(
+            ("incident", "of", "records", "size", "recordings", "until", "by", "why"),
+            [
+                (
+                    one.incident,
+                    " ".join(one.functions),
+                    str(one.records),
+                    size(one.bytes),
+                    str(one.recordings),
+                    moment(one.expires_at),
+                    one.by,
+                    one.reason,
+                )
+                for one in found.holds
+            ],
+            below=("by", "why"),
+            empty="Nothing is under hold.",
+        )
+
+    @answered(
+        app,
+        ReleaseHold,
+        name="release-hold",
+        examples="$ casemate incident release-hold inc_9f2c51aa03b1e7d4 --reason 'it is closed'",
+    )
+    def release_hold(call: Call) -> None:
+        """End a legal hold: what was under it is deleted by age and number again."""
+        print_line(f"{call.operation.id}: nothing is under hold any more.", GREEN)

@@ -1,0 +1,112 @@
+"""Operations that hold something back, and let it go again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.principal import Action
+from casemate.model.restriction import MAX_WHAT, Restriction, RestrictionKind
+from casemate.operations.declaration import (
+    Decided,
+    Declaration,
+    Operation,
+    on_project_or_node,
+)
+from casemate.operations.fields import Id, Name, OnlyProject, text
+from casemate.operations.given import Given
+
+MAX_REASON = 400
+_Reason = Annotated[
+    str,
+    text("Why, for who asks later.", least=1, most=MAX_REASON, example="inc_9f2c51aa03b1e7d4"),
+    Given(flags="--reason", metavar="TEXT"),
+]
+_SHOWN = Restriction(
+    id="res_9f2c51aa03b1e7d4",
+    kind=RestrictionKind.HOST,
+    project="shop",
+    function="report",
+    what="paste.example.com",
+    reason="inc_9f2c51aa03b1e7d4",
+    by="user:ada",
+    since=1764201700.0,
+)
+
+
+class Restrictions(msgspec.Struct, frozen=True, kw_only=True):
+    """What is held back, by whose it is."""
+
+    restrictions: tuple[Restriction, ...]
+
+
+class Restrict(Operation[Restriction], frozen=True, kw_only=True):
+    """Hold something back until it is lifted: aliases, a host outside, callers, or a secret.
+
+    It holds once it is answered: what it is about is ended where it goes on. What holds already
+    stays, with its reason and author. Needs `restriction:write` on the function, the project, or
+    the node that it is of.
+    """
+
+    declared = Declaration(
+        http="POST /restrictions",
+        tag="incidents",
+        decided=Decided.FOR_EACH,
+        problems=(404, 409, 413, 415, 422),
+        example={
+            "kind": "host",
+            "what": _SHOWN.what,
+            "project": "shop",
+            "function": "report",
+            "reason": _SHOWN.reason,
+        },
+        answer=_SHOWN,
+    )
+    kind: Annotated[
+        RestrictionKind,
+        msgspec.Meta(description="What: `alias`, `host`, `address` or `secret`."),
+        Given(metavar="KIND"),
+    ]
+    what: Annotated[
+        str,
+        text(
+            "A host (`api.example.com`, `*.example.com`), an address or network, a secret's name; "
+            "`*`: every host or secret; nothing for aliases.",
+            most=MAX_WHAT,
+        ),
+        Given(argument=True),
+    ] = ""
+    project: Annotated[Name, msgspec.Meta(description="Of this project alone.")] | None = None
+    function: (
+        Annotated[Name, msgspec.Meta(description="Of this function of the project alone.")] | None
+    ) = None
+    reason: _Reason
+
+
+class LiftRestriction(Operation[Restriction], frozen=True, kw_only=True):
+    """Let what is held back go again; the answer is what held. Needs the same right."""
+
+    declared = Declaration(
+        http="POST /restrictions/{id}/lift",
+        tag="incidents",
+        decided=Decided.FOR_EACH,
+        problems=(404, 409, 413, 415),
+        example={"reason": "a false alarm"},
+        answer=_SHOWN,
+    )
+    id: Annotated[Id, msgspec.Meta(description="Id of a restriction.")]
+    reason: _Reason
+
+
+class ListRestrictions(Operation[Restrictions], frozen=True, kw_only=True):
+    """List what is held back, of a project or of all."""
+
+    declared = Declaration(
+        http="GET /restrictions",
+        tag="incidents",
+        action=Action.INCIDENTS_READ,
+        on=on_project_or_node,
+        answer=Restrictions(restrictions=(_SHOWN,)),
+    )
+    project: OnlyProject | None = None
