@@ -9,7 +9,7 @@ from collections.abc import Callable, Container
 import msgspec
 
 from casemate.access_reviews.holders import Holder
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import QuotaError
 from casemate.operations.access import AccessReview
 from casemate.operations.node import KeepNodeValue, ReadNodeValue

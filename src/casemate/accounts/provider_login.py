@@ -21,8 +21,8 @@ from casemate.accounts.oidc.id_token import candidates, read_header, same_subjec
 from casemate.accounts.oidc.settings import require_valid
 from casemate.accounts.refusals import Refusals
 from casemate.accounts.sessions import Sessions
+from casemate.decoding import decodable
 from casemate.model.account import User
-from casemate.model.decoding import decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact
 from casemate.model.oidc import OidcSettings, ProviderLoginStart

@@ -28,7 +28,7 @@ from casemate.accounts.oidc import Issuer, KeySource, verified_claims
 from casemate.accounts.oidc.id_token import SKEW, candidates, read_header
 from casemate.accounts.oidc.settings import MAX_TEXT, require_issuer
 from casemate.accounts.refusals import Refusals
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Fact, SignedIn
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding

@@ -24,7 +24,7 @@ from casemate.advisories import limits
 from casemate.advisories.entry import Block, Description
 from casemate.advisories.errors import DatabaseMissingError, DatabaseUnreadableError
 from casemate.advisories.packages import Ecosystem, normalised
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 
 MAGIC = b"casemate advisories 1 "
 HEADER_BYTES = 4096

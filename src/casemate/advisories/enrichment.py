@@ -13,7 +13,7 @@ import msgspec
 from casemate.advisories.entry import Known
 from casemate.advisories.errors import SourceError
 from casemate.advisories.limits import MAX_ENRICHMENT_BYTES, MIB
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 
 
 class _Exploited(msgspec.Struct, frozen=True):

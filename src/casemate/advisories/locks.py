@@ -18,7 +18,7 @@ from casemate.advisories import limits
 from casemate.advisories.errors import LockFileError
 from casemate.advisories.judging import NotJudged
 from casemate.advisories.packages import Ecosystem, Package, normalised, package_of_purl
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 
 _MAX_LINE = 4096
 _MAX_COMPONENT_DEPTH = 32

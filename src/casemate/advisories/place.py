@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.advisories.errors import AdvisoriesError, BusyError
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 
 _MAX_ATTEMPT_BYTES = 64 * 1024
 

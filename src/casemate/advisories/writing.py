@@ -28,8 +28,8 @@ from casemate.advisories.errors import RecordError, SourceError
 from casemate.advisories.packages import Ecosystem
 from casemate.advisories.place import give
 from casemate.advisories.record import OsvRecord
+from casemate.decoding import decodable
 from casemate.kernel.durability import sync_folder
-from casemate.model.decoding import decodable
 
 _NAME_BYTES = 128
 """What an id or alias takes in memory and in the index."""

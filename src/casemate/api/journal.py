@@ -11,7 +11,7 @@ import msgspec
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.function import NAME_PATTERN
 from casemate.operations import journal
 from casemate.operations.journal import (

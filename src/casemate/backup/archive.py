@@ -18,7 +18,7 @@ from typing import Protocol
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import CasemateError
 
 FORMAT = 1

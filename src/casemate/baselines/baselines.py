@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from casemate.baselines.learned import NEVER, Learned, Waiting, power
+from casemate.decoding import decodable
 from casemate.facts import FactStream
 from casemate.guard.shapes import id_of
 from casemate.model.baseline import Aspect, Baseline, OnDeviation
-from casemate.model.decoding import decodable
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError

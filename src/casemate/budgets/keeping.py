@@ -13,6 +13,7 @@ import msgspec
 from casemate.budgets.allowance import Allowance, Money
 from casemate.budgets.anomaly import LOOK_SECONDS, Key
 from casemate.budgets.ledger import Ledger, window
+from casemate.decoding import decodable
 from casemate.facts import FactStream
 from casemate.metering import PriceList, PriceListError, read_prices, shipped
 from casemate.metering.bill import day_of
@@ -26,7 +27,6 @@ from casemate.model.budget import (
     Quota,
     QuotaState,
 )
-from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.facts import Actor, BudgetSet
 from casemate.model.usage import DAY, HOUR, Usage, UsageBy, UsageSpan

@@ -14,8 +14,8 @@ from casemate.build.limits import (
     MAX_MANIFEST_BYTES,
 )
 from casemate.build.tree import check_collisions, check_path
+from casemate.decoding import decodable
 from casemate.model.bundle import BUNDLE_FORMAT, DIGEST_PATTERN, BundleFile, BundleManifest
-from casemate.model.decoding import decodable
 from casemate.model.function import (
     HANDLER_PATTERN,
     NAME_PATTERN,

@@ -34,8 +34,8 @@ from casemate.build.tree import (
     walk_files,
 )
 from casemate.build.uv_process import UvSession
+from casemate.decoding import decodable
 from casemate.model.bundle import BundleFile, LockedPackage
-from casemate.model.decoding import decodable
 
 _FORMAT = 2
 _INDEX = "layer.json"

@@ -8,7 +8,7 @@ from importlib import resources
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 
 SUPPORT_FILE = "support.toml"
 OLD_DAYS = 365

@@ -26,8 +26,8 @@ from casemate.capabilities.flow import caller_of, require_within
 from casemate.capabilities.kept_frames import KeptFrames
 from casemate.capabilities.operations import Answer, Operations
 from casemate.capabilities.uses import use_of
+from casemate.decoding import decodable
 from casemate.facts import FactStream
-from casemate.model.decoding import decodable
 from casemate.model.denial import DenialKind, denied_to
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError

@@ -22,7 +22,7 @@ from casemate.certificates.issuing import (
     now_utc,
     renew_at,
 )
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault

@@ -19,7 +19,7 @@ from casemate.child.confinement import Confinement, confine
 from casemate.child.heartbeat import Heart
 from casemate.child.proof import Held
 from casemate.child.protocol import ChildConfig, NotReady, Ready, take_connection
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 
 _CODECS = ("ascii", "latin-1", "idna", "utf-16-be")
 """Modules that the standard library loads on first use, when they may be out of reach."""

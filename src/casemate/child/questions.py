@@ -15,7 +15,7 @@ import msgspec
 
 from casemate.child.calls import Errors, Reply, encode
 from casemate.child.restart import KeptProcess
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import CasemateError
 
 T = TypeVar("T")

@@ -20,8 +20,8 @@ from casemate.child.protocol import (
     Ready,
     pass_connection,
 )
+from casemate.decoding import decodable
 from casemate.kernel import linux
-from casemate.model.decoding import decodable
 
 PLAIN_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 """No more: libraries take orders from variables (PGHOST, HOSTALIASES, LOCALDOMAIN)."""

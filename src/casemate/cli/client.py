@@ -20,7 +20,7 @@ from casemate.cli.errors import (
     UnreachableError,
     UsageError,
 )
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.operations.declaration import JSON, Operation
 from casemate.operations.form import form_of
 

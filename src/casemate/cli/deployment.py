@@ -20,7 +20,7 @@ from casemate.cli.grant_report import ApprovalNeededError
 from casemate.cli.names import FunctionName
 from casemate.cli.terminal import Progress, progress
 from casemate.cli.text import size
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.deployment import LIVE, DeployedFunction, TrialTerms, Version
 from casemate.operations.bundles import HasBundle, PutBundle
 from casemate.operations.declaration import GZIP

@@ -8,7 +8,7 @@ import msgspec
 
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import CommandError, DeniedError
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.operations.declaration import Operation
 
 T = TypeVar("T")

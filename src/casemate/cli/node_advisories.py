@@ -28,7 +28,7 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.text import moment, size
 from casemate.cli.times import seconds_of
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.vulnerability import AdvisoryRules, Hole
 from casemate.operations.advisories import (
     AdvisoriesStatus,

@@ -17,7 +17,7 @@ from casemate.cli.errors import CommandError, DeniedError
 from casemate.cli.login_requests import post
 from casemate.cli.loopback_redirect import LoopbackRedirect
 from casemate.cli.terminal import note
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.oidc import ProviderLoginStart
 from casemate.operations.login import BeginOidcLogin, OidcLogin, OpenedSession
 

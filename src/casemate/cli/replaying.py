@@ -13,7 +13,7 @@ from casemate.cli.client import NodeClient, connect
 from casemate.cli.debugging import job_of
 from casemate.cli.errors import CommandError
 from casemate.cli.terminal import progress
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.operations.recordings import ListRecordings, ShowRecording
 

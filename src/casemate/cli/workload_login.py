@@ -13,7 +13,7 @@ from casemate.cli.client import NodeClient
 from casemate.cli.credentials import is_loopback_url, is_safe_url
 from casemate.cli.errors import CommandError, DeniedError, UsageError
 from casemate.cli.login_requests import post
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.operations.login import OpenedToken, WorkloadLogin
 
 TOKEN = "CASEMATE_ID_TOKEN"  # noqa: S105 - the name of a variable

@@ -13,7 +13,7 @@ from casemate.data.messages import text_of
 from casemate.data.registry import INBOX, Resource
 from casemate.data.routes import Routes
 from casemate.data.work import Work
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.messages import DeadLetter, NewMessage
 from casemate.sqlite.engine import Connection

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.data import limits
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
 from casemate.sqlite.engine import Connection

@@ -9,7 +9,7 @@ import msgspec
 
 from casemate.data.errors import DataCorruptError
 from casemate.data.registry import INBOX, QUEUE, Registry, Resource
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.function import Delivery
 from casemate.model.messages import Subscription
 from casemate.model.trigger import BucketTrigger, QueueTrigger, TableTrigger, TopicTrigger

@@ -10,7 +10,7 @@ import hashlib
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.decoy import DecoyKind, DecoySetting
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import InvalidInputError
 
 FORMAT = 1

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from casemate import __version__
+from casemate.decoding import decodable
 from casemate.folder.presence import FIRST_START
-from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 
 FORMAT = 1

@@ -22,11 +22,11 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from casemate.build import ArchiveError, pack, unpack
+from casemate.decoding import decodable
 from casemate.gateway.intact import Sealed, Stamp, Unpacked, stamp_of
 from casemate.gateway.shared_files import SharedFiles
 from casemate.kernel.durability import sync_folder
 from casemate.model.bundle import BundleManifest
-from casemate.model.decoding import decodable
 from casemate.model.errors import NotFoundError, UnavailableError
 from casemate.sbom import owners
 from casemate.vault import decrypt_stream, encrypt_stream

@@ -25,11 +25,11 @@ import uvloop
 
 from casemate.certificates.tls import NodeTls
 from casemate.child.heartbeat import Heart
+from casemate.decoding import decodable
 from casemate.folder.folders import Folders
 from casemate.folder.presence import STORE, end_first_start
 from casemate.gateway.objects import Gateway
 from casemate.kernel import linux, seccomp
-from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.store.errors import StoreKeyError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.route import RouteClaim
 from casemate.store.errors import StoreError
 

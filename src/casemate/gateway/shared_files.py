@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.model.bundle import BundleFile, BundleManifest
-from casemate.model.decoding import decodable
 
 _DEPENDENCIES = "deps/"
 

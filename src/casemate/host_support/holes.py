@@ -12,8 +12,8 @@ from importlib import resources
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.host_support.standing import Standing, State
-from casemate.model.decoding import decodable
 
 OLD_DAYS = 180
 """After so many days what the file says of a component may have been overtaken."""

@@ -23,7 +23,7 @@ import msgspec
 
 from casemate.build import RuntimeStatus, find_interpreters
 from casemate.build.support import is_old, old_file_warning
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 
 WARN_DAYS = 90
 OLD_LISTS_DAYS = 7

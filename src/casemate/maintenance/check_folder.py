@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.folder.folders import Folders, default_master_key
 from casemate.maintenance.checking import CheckConfig, CheckLine
-from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.integrity import CheckReport
 from casemate.model.processes import GATEWAY_UID, SANDBOX_UID, VAULT_UID

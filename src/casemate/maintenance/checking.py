@@ -15,13 +15,13 @@ from pathlib import Path
 import msgspec
 
 from casemate.data import SqliteProjectData
+from casemate.decoding import decodable
 from casemate.folder.folders import Folders
 from casemate.folder.presence import Presence
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.process import confine, open_store
-from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 from casemate.model.integrity import CheckFinding, CheckReport, CheckState
 from casemate.store.errors import StoreError, StoreLockedError

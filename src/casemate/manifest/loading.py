@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.manifest.contracts import read_contracts
 from casemate.manifest.destinations import check_delivery
 from casemate.manifest.environment import check_environment
@@ -25,7 +26,6 @@ from casemate.manifest.tables import FUNCTION, LIMITS, MANIFEST
 from casemate.manifest.triggers import PlacedTrigger, check_consumed, check_consumers, triggers_of
 from casemate.manifest.triggers import ordered as ordered_triggers
 from casemate.manifest.validation import Values, validate
-from casemate.model.decoding import decodable
 from casemate.model.function import Project
 from casemate.model.grant import Grant, GrantKind
 

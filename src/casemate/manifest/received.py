@@ -11,6 +11,7 @@ import re
 import msgspec
 
 from casemate.contracts import ContractError, canonical
+from casemate.decoding import decodable
 from casemate.manifest.baseline_tables import BASELINE
 from casemate.manifest.contracts import MAX_TOGETHER
 from casemate.manifest.destinations import check_delivery
@@ -35,7 +36,6 @@ from casemate.manifest.trigger_tables import DELIVERY, TRIGGERS
 from casemate.manifest.triggers import check_consumed, triggers_of
 from casemate.manifest.triggers import ordered as ordered_triggers
 from casemate.manifest.validation import validate
-from casemate.model.decoding import decodable
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import (
     HANDLER_PATTERN,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.manifest.locator import KeyPath
 from casemate.manifest.problem import ProblemCollector, quoted
 from casemate.manifest.validation import Values
-from casemate.model.decoding import decodable
 from casemate.model.grant import Resources
 
 KEYS = {"bucket": "buckets", "table": "tables", "queue": "queues", "topic": "topics"}

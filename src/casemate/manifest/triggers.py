@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.manifest.grants import PlacedGrant, check_declared, check_egress
 from casemate.manifest.hosts import WILDCARD
 from casemate.manifest.locator import KeyPath
@@ -14,7 +15,6 @@ from casemate.manifest.problem import ProblemCollector, quoted
 from casemate.manifest.trigger_fields import MAX_TRIGGERS
 from casemate.manifest.trigger_tables import TABLES
 from casemate.manifest.validation import Values
-from casemate.model.decoding import decodable
 from casemate.model.grant import GrantKind
 from casemate.model.trigger import (
     OUTSIDE,

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Protocol
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.metrics import SECONDS, Durations
 
 MAX_SAMPLES = 400

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.detection import Detector, Finding, Memory, RuleError, Rules, rules_of
-from casemate.model.decoding import decodable
 from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Findings, Found

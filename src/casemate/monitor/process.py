@@ -18,9 +18,9 @@ import uvloop
 
 from casemate.child.process import Supervised, main
 from casemate.child.protocol import admit
+from casemate.decoding import decodable
 from casemate.detection import rules_of, shipped_texts
 from casemate.detection.documents import MAX_BYTES
-from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError
 from casemate.monitor.alerting import Alerting
 from casemate.monitor.channels import Channels

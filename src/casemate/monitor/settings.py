@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.egress.target import Target, TargetError, parse_authority
-from casemate.model.decoding import decodable
 from casemate.model.level import Level
 from casemate.monitor.errors import SettingsError
 from casemate.monitor.exports.settings import Export, Otlp, faults

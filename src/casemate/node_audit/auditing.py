@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.facts import Fact, NodeAudited, WeaknessFound
 from casemate.model.level import Level
 from casemate.node_audit import judging

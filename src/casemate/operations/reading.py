@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from msgspec import inspect as types
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import InvalidInputError
 from casemate.operations.errors import MalformedError
 from casemate.operations.fields import MOMENT_PATTERN, NUMBER_PATTERN

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect as types
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.operations.declaration import Operation
 from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form

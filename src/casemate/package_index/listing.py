@@ -23,7 +23,7 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.package_index import limits
 from casemate.package_index.errors import IndexAnswerError
 

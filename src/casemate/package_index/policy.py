@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from packaging.utils import canonicalize_name
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.vault import INDEX_PREFIX, is_for_index
 from casemate.package_index import limits
 from casemate.package_index.errors import PackagePolicyError

@@ -12,7 +12,7 @@ import binascii
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.package_index.errors import IndexAnswerError
 
 _MAX_BUNDLES = 20

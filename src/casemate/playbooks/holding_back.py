@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.deployment import DeployedFunction
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.facts import Actor

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import InvalidInputError
 from casemate.model.playbook import Approval, CutEgress, Playbook
 from casemate.model.restriction import RestrictionKind

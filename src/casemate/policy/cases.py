@@ -21,8 +21,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.model.account import PolicyFile
-from casemate.model.decoding import decodable
 from casemate.model.principal import (
     Action,
     Decision,

@@ -13,11 +13,11 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.journal.errors import JournalDamagedError
 from casemate.journal.files import read_bounded
 from casemate.journal.verifying import Finding, Verified
 from casemate.kernel.durability import sync_folder
-from casemate.model.decoding import decodable
 from casemate.model.facts import JournalRestored
 from casemate.recorder.config import RESTORED
 from casemate.recorder.keeper import Keeper

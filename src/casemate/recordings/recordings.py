@@ -13,8 +13,8 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.masking import Masker
-from casemate.model.decoding import decodable
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.function import Logs, RecordingSettings
 from casemate.model.invocation import Outcome

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.runner import wire
 from casemate.sandbox.frames import ErrorHead, decode_loaded

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.model.bundle import BundleManifest
-from casemate.model.decoding import decodable
 from casemate.signing.dsse import SignatureError
 
 STATEMENT = "https://in-toto.io/Statement/v1"

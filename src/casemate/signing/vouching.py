@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.signing import Envelope
 from casemate.signing.dsse import SignatureError, opened
 from casemate.signing.statements import (

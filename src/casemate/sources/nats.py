@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.trigger import NatsTrigger, OutsideTrigger
 from casemate.sources.batches import Gathering, together
 from casemate.sources.errors import SourceError

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.sources.errors import SourceError, SourceProtocolError
 from casemate.sources.interface import Session
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.errors import StoreError
 from casemate.store.interface import Store

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import CasemateError
 from casemate.runner import control
 from casemate.sandbox import protocol

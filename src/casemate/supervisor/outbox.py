@@ -8,7 +8,7 @@ from collections import deque
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.sandbox import protocol
 
 

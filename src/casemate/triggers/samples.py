@@ -15,10 +15,10 @@ from typing import Any
 import msgspec
 
 from casemate.data.interface import Message
+from casemate.decoding import decodable
 from casemate.delivery.destinations import FAILED, SUCCEEDED
 from casemate.delivery.leased import read_message
 from casemate.invocation.rendering import function_source
-from casemate.model.decoding import decodable
 from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.event import Event

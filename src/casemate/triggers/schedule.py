@@ -18,7 +18,7 @@ import msgspec
 from msgspec.structs import replace
 
 from casemate.data.interface import NewMessage, ProjectData
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.deployment import Version
 from casemate.model.errors import InvalidInputError
 from casemate.model.event import Event

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.upgrade.errors import UpgradeError
 
 STATE, HAND_OVER = b"state", b"hand over"

@@ -22,7 +22,7 @@ import msgspec
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from packaging.version import InvalidVersion, Version
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import InvalidInputError
 from casemate.model.signing import Envelope
 from casemate.signing import SigningKey, key_id, opened, require_public, sealed

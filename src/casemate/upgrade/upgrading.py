@@ -20,9 +20,9 @@ from msgspec.structs import replace
 
 from casemate import __version__
 from casemate.backup.restore import restore
+from casemate.decoding import decodable
 from casemate.kernel import linux
 from casemate.kernel.durability import sync_folder
-from casemate.model.decoding import decodable
 from casemate.upgrade.asking import HAND_OVER, State, ask
 from casemate.upgrade.errors import UpgradeError
 from casemate.upgrade.installing import install

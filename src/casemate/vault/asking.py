@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from casemate.child.calls import Callee, Calls
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.vault import protocol
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.grant import RESOURCE_PATTERN

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.vault import envelope
 from casemate.vault.envelope import KEY_BYTES
 from casemate.vault.errors import DecryptionError, VaultDamagedError, WrongMasterKeyError

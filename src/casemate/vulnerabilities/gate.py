@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.advisories import Judgement, Place, Problem, Standing, Trouble, judge, look
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.errors import ConflictError
 from casemate.model.facts import Actor, Fact, FunctionPlace

@@ -15,7 +15,7 @@ import msgspec
 
 from casemate.advisories import Package
 from casemate.advisories.packages import Ecosystem, package_of_purl
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.errors import InvalidInputError
 from casemate.model.vulnerability import AdvisoryException, LiveHole, Verdict
 

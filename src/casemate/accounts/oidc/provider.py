@@ -18,7 +18,7 @@ import msgspec
 from casemate.accounts.errors import OidcProviderError, OidcSettingsError
 from casemate.accounts.oidc.id_token import PublicKey, import_keys
 from casemate.accounts.oidc.settings import require_safe_url
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.loopback import is_loopback
 from casemate.model.oidc import OidcSettings
 

@@ -26,7 +26,7 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.text import moment
 from casemate.cli.times import moment_of
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.operations.journal import (
     JournalEntry,
     JournalVerdict,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.denial import Denial
 from casemate.model.errors import ConflictError
 from casemate.model.function import Logs

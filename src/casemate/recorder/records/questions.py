@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.denial import Denial
 from casemate.model.invocation import ErrorRecord, ErrorSummary, InvocationRecord, LogLine
 from casemate.model.usage import Usage

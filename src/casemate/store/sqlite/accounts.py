@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.model.account import ENDED_KEPT, Token, User, UserRoles
-from casemate.model.decoding import decodable
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.principal import RoleBinding
 from casemate.operations.accounts import (

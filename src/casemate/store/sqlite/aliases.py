@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.deployment import Alias, AliasTarget, Trial
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.function import NAME_PATTERN

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.deployment import NewVersion
 from casemate.model.errors import ConflictError
 from casemate.model.evidence import Evidence

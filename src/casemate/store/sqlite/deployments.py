@@ -12,8 +12,8 @@ from collections import defaultdict
 
 import msgspec
 
+from casemate.decoding import decodable
 from casemate.model.bundle import DIGEST_PATTERN
-from casemate.model.decoding import decodable
 from casemate.model.denial import GrantApproval
 from casemate.model.deployment import (
     LIVE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 from casemate.model.denial import GrantApproval, GrantUse
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import Grant

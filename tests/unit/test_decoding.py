@@ -12,12 +12,12 @@ import msgspec
 import pytest
 
 import casemate
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 
 _TOGETHER = """
 import sys, threading, types
 import msgspec
-from casemate.model.decoding import decodable
+from casemate.decoding import decodable
 sys.setswitchinterval(1e-6)
 SOURCE = '''
 from __future__ import annotations
