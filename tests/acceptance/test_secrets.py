@@ -258,3 +258,10 @@ def test_the_login_of_a_package_index_is_lent_for_a_build(node: TestNode, tmp_pa
     url = f"{node.url}/api/v1/secrets/t/api-key/lend"
     refused = node.client.post(url, json={"public_key": base64.b64encode(bytes(1216)).decode()})
     assert refused.status_code == 422 and "only functions get it" in refused.text
+    # Nor is what is withheld from functions lent to anybody.
+    asked = {"kind": "secret", "what": "index-own", "project": "t", "reason": "it leaked"}
+    held = node.client.post(f"{node.url}/api/v1/restrictions", json=asked)
+    assert held.is_success, held.text
+    url = f"{node.url}/api/v1/secrets/t/index-own/lend"
+    refused = node.client.post(url, json={"public_key": base64.b64encode(bytes(1216)).decode()})
+    assert refused.status_code == 409 and "withheld" in refused.text

@@ -15,7 +15,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.api.service import Service
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.model.vault import MAX_SEALED_BYTES, SecretInfo, SecretVersion, VaultStatus
 from casemate.operations import secrets, vault
@@ -177,6 +177,11 @@ async def _lend(operation: LendSecret, call: Call) -> Lent:
     project, name = operation.project, operation.name
     asked = Resource(kind=ResourceKind.SECRET, project=project, name=name)
     call.service.decoys.watch.on_resource(asked, Action.SECRET_LEND.value, call.actor)
+    if call.service.restrictions.withholds(project, "", name):
+        raise ConflictError(
+            f"The secret {name} of {project} is withheld.",
+            next_step="Set a new value of it, or lift what withholds it: casemate restrict ls",
+        )
     sealed = await call.service.vault.lend_secret(project, name, operation.public_key)
     return Lent(sealed=sealed)
 

@@ -136,7 +136,7 @@ class LendSecret(Operation[Lent], frozen=True, kw_only=True):
         tag="secrets",
         action=Action.SECRET_LEND,
         on=_secret,
-        problems=(404, 413, 415, 422),
+        problems=(404, 409, 413, 415, 422),
         example={"public_key": "bm90IGEga2V5"},
         answer=Lent(sealed=b"sealed"),
     )
