@@ -61,7 +61,17 @@ def built(node, monkeypatch):
     import_small(node.parts.service.advisories.gate.place)
 
     def build(
-        root, project, spec, out, *, progress, relock, interpreters, known, resources=None
+        root,
+        project,
+        spec,
+        out,
+        *,
+        progress,
+        relock,
+        interpreters,
+        known,
+        resources=None,
+        lend=None,
     ) -> BuiltBundle:
         progress("copying")
         code = (root / "app.py").read_bytes()

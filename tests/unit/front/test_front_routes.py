@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -371,7 +372,8 @@ def path_of(gateway: Gateway, admission: Admission) -> Pipeline:
     """Return a path that ends at admission."""
     seal, store = Seal(gateway.store), gateway.store
     refusals = LoadRefusals(seal, PlainPolicy(), store.deny, None)
-    return Pipeline(admission, None, None, seal, refusals, None, str, lambda *_: None)  # type: ignore[arg-type]
+    unbounded = SimpleNamespace(mark=0, is_late=lambda _mark: False)
+    return Pipeline(admission, None, None, seal, refusals, unbounded, str, lambda *_: None)  # type: ignore[arg-type]
 
 
 def test_what_leads_nowhere_looks_like_a_private_function(gateway: Gateway) -> None:
