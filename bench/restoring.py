@@ -34,7 +34,7 @@ PLANS = tuple(
     for handler in ("plain", TABLES)
     for way, fresh in WAYS.items()
 )
-_MODULE = b"casemate."
+_MODULE, _BOUND = b"casemate.", b"casemate.child.bound"
 SANDBOXES, SUPERVISOR = "sandboxes", "supervisor"
 _WARM_SECONDS = 2
 
@@ -47,7 +47,8 @@ def role_of(command: bytes) -> str:
     if b"serve" in words:
         return SUPERVISOR
     if b"-m" in words[:-1]:
-        module = words[words.index(b"-m") + 1]
+        rest = words[words.index(b"-m") + 1 :]
+        module = rest[2] if rest[0] == _BOUND and len(rest) > 2 else rest[0]
         if module.startswith(_MODULE):
             return module.removeprefix(_MODULE).partition(b".")[0].decode()
     return SANDBOXES

@@ -16,6 +16,7 @@ from bench.restoring import processor_seconds, role_of, text
         ("/x/python -m casemate.cli.main serve --json", "supervisor"),
         ("/x/python /x/casemate serve", "supervisor"),
         ("/x/python -I -m casemate.gateway.process {}", "gateway"),
+        ("/x/python -I -m casemate.child.bound 7 casemate.gateway.process {}", "gateway"),
         ("/x/python -I -m casemate.restorer.process {}", "restorer"),
         ("/usr/bin/bwrap --unshare-user -- /x/python", "sandboxes"),
         ("/x/python -m", "sandboxes"),
