@@ -17,7 +17,7 @@ from casemate.recorder.records.opening import DATABASE
 from casemate.sqlite import engine
 
 KEY = bytes(range(32))
-KILLS = 30
+KILLS = 20
 LONGEST = 0.08
 
 WRITER = """

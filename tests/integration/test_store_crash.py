@@ -20,7 +20,7 @@ from casemate.store.sqlite.store import SqliteStore
 
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(32, 64))
-KILLS = 30
+KILLS = 20
 LONGEST = 0.08
 """Seconds between the first acknowledged change and the kill, at most."""
 

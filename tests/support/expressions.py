@@ -82,36 +82,42 @@ class _Calls(ast.NodeVisitor):
         self.generic_visit(node)
 
 
-def _modules() -> Iterator[tuple[str, ast.Module]]:
+def _modules() -> Iterator[tuple[str, ast.Module, bool]]:
+    """Yield each module with its name, and whether it can call `re` at all."""
     for path in sorted((SOURCE / "casemate").rglob("*.py")):
         parts = path.relative_to(SOURCE).with_suffix("").parts
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        yield name, ast.parse(path.read_text())
+        text = path.read_text()
+        yield name, ast.parse(text), re.search(r"\bre\b", text) is not None
 
 
-def _uses(trees: list[ast.Module]) -> dict[str, set[str]]:
-    """Return by which methods each name is used anywhere: `_NAME.fullmatch` and `x._NAME.sub`."""
+def _uses(tree: ast.Module) -> dict[str, set[str]]:
+    """Return by which methods each name is used: `_NAME.fullmatch` and `x._NAME.sub`."""
     uses: dict[str, set[str]] = {}
-    for tree in trees:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute):
-                value = node.value
-                name = value.id if isinstance(value, ast.Name) else getattr(value, "attr", "")
-                if name:
-                    uses.setdefault(name, set()).add(node.attr)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            value = node.value
+            name = value.id if isinstance(value, ast.Name) else getattr(value, "attr", "")
+            if name:
+                uses.setdefault(name, set()).add(node.attr)
     return uses
 
 
 def expressions() -> tuple[list[Expression], list[str]]:
     """Return every expression, and the places of those that only exist while code runs."""
-    trees = list(_modules())
-    everywhere = _uses([tree for _, tree in trees])
+    callers: list[tuple[str, ast.Module, dict[str, set[str]]]] = []
+    everywhere: dict[str, set[str]] = {}
+    for name, tree, calls_re in _modules():
+        here = _uses(tree)
+        for used, by in here.items():
+            everywhere.setdefault(used, set()).update(by)
+        if calls_re:
+            callers.append((name, tree, here))
     found: list[Expression] = []
     unknown: list[str] = []
-    for name, tree in trees:
+    for name, tree, here in callers:
         calls = _Calls()
         calls.visit(tree)
-        here = _uses([tree])
         for call, target in calls.found:
             where = f"{name}:{call.lineno}"
             method = call.func.attr  # type: ignore[attr-defined]

@@ -161,7 +161,12 @@ class Restored(RestoredChild):
 
     def close(self) -> None:
         """End it with its twin."""
-        self.held.tracee.kill()
-        self.held.tracee.sweep()
+        tracee = self.held.tracee
+        tracee.kill()
+        # A process ends once its tracer has taken note of the end of its threads.
+        deadline = time.monotonic() + SECONDS
+        while tracee.alive and time.monotonic() < deadline:
+            tracee.sweep()
+            time.sleep(0.001)
         super().close()
         self.files.close()

@@ -27,8 +27,9 @@ def program(tmp_path: Path) -> Iterator[tuple[Path, int]]:
     shutil.copy(SLEEP, path)
     with subprocess.Popen([path, "60"]) as process:
         deadline = time.monotonic() + 10
-        while str(path) not in Path(f"/proc/{process.pid}/maps").read_text():
-            assert time.monotonic() < deadline
+        # The program is mapped first, and its libraries once it runs.
+        while "libc" not in (maps := Path(f"/proc/{process.pid}/maps").read_text()):
+            assert time.monotonic() < deadline, maps
             time.sleep(0.01)
         yield path, process.pid
         process.kill()
