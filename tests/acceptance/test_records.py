@@ -61,7 +61,7 @@ def test_kills_of_the_recorder_lose_and_double_no_record(node: TestNode) -> None
         caller.start()
     killed = 0
     try:
-        for round_ in range(20):
+        for round_ in range(14):
             time.sleep(0.05 + 0.07 * round_)
             # Another one may not have been started yet.
             with contextlib.suppress(AssertionError, ProcessLookupError):
