@@ -115,7 +115,7 @@ OWASP = {
 
 
 class Entry(Protocol):
-    """Makes a rule of a table whose rules are of one risk."""
+    """Makes a rule of a table whose rules are alike."""
 
     def __call__(
         self,
@@ -130,6 +130,8 @@ class Entry(Protocol):
         cwe: int = ...,
         attack: str = ...,
         by_reach: bool = ...,
+        risk: Risk = ...,
+        owasp: str = ...,
     ) -> Rule: ...
 
 
@@ -138,7 +140,7 @@ def entries(
 ) -> Entry:
     """Return what makes the rules of a table; `over` is put over each check.
 
-    `cwe` and `attack` are those of rules that name none of their own.
+    `risk`, `owasp`, `cwe` and `attack` are those of rules that name none of their own.
     """
 
     def entry(
@@ -153,6 +155,8 @@ def entries(
         cwe: int = cwe,
         attack: str = attack,
         by_reach: bool = False,
+        risk: Risk = risk,
+        owasp: str = owasp,
     ) -> Rule:
         return Rule(
             id=id,

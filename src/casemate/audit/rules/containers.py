@@ -9,7 +9,7 @@ from typing import Any
 from casemate.audit.finding import Severity
 from casemate.audit.importers.aws.resource import at, truth
 from casemate.audit.model import Function, Platform
-from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
+from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules.common import hit, moving_image, of_functions
 from casemate.audit.rules.examples import service, stack
 
@@ -82,36 +82,7 @@ def _gateway(subject: Subject) -> Iterator[Hit]:
         )
 
 
-def _rule(
-    id: str,
-    title: str,
-    severity: Severity,
-    why: str,
-    fix: str,
-    check: Check,
-    bad: Any,
-    good: Any,
-    cwe: int,
-    risk: Risk = Risk.RESPONSIBILITY,
-    owasp: str = "SAS-06",
-    attack: str = "",
-) -> Rule:
-    return Rule(
-        id=id,
-        title=title,
-        risk=risk,
-        owasp=owasp,
-        cwe=cwe,
-        attack=attack,
-        severity=severity,
-        why=why,
-        fix=fix,
-        check=check,
-        vulnerable=bad,
-        fixed=good,
-    )
-
-
+_rule = entries(Risk.RESPONSIBILITY, "SAS-06", cwe=16, attack="")
 _S = Severity
 _LIMITED = "limits:\n  memory: 64Mi\n  cpu: 100m"
 _INNER = "metadata:\n  annotations:\n    autoscaling.knative.dev/max-scale: '10'"
@@ -127,9 +98,9 @@ RULES = (
         {"stack.yml": stack()["stack.yml"].replace(":1.0.2", ":latest")},
         stack(),
         494,
-        Risk.DEPENDENCIES,
-        "SAS-09",
-        "T1525",
+        risk=Risk.DEPENDENCIES,
+        owasp="SAS-09",
+        attack="T1525",
     ),
     _rule(
         "CT-002",
@@ -170,8 +141,8 @@ RULES = (
         stack("environment:\n  write_debug: true"),
         stack("environment:\n  write_debug: false"),
         532,
-        Risk.MONITORING,
-        "SAS-03",
+        risk=Risk.MONITORING,
+        owasp="SAS-03",
     ),
     _rule(
         "OF-003",
@@ -183,9 +154,9 @@ RULES = (
         stack("", "http://faas.example.com:8080"),
         stack("", "https://faas.example.com"),
         319,
-        Risk.RESPONSIBILITY,
-        "SAS-03",
-        "T1040",
+        risk=Risk.RESPONSIBILITY,
+        owasp="SAS-03",
+        attack="T1040",
     ),
     _rule(
         "CT-003",
@@ -202,8 +173,8 @@ RULES = (
             )
         },
         306,
-        Risk.PERMISSIONS,
-        "SAS-02",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-02",
     ),
     _rule(
         "KN-001",
@@ -227,9 +198,9 @@ RULES = (
         service("securityContext: {privileged: true}"),
         service("securityContext: {capabilities: {drop: [ALL]}}"),
         250,
-        Risk.PERMISSIONS,
-        "SAS-05",
-        "T1611",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-05",
+        attack="T1611",
     ),
     _rule(
         "KN-003",
@@ -257,9 +228,9 @@ RULES = (
             )
         },
         522,
-        Risk.PERMISSIONS,
-        "SAS-05",
-        "T1528",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-05",
+        attack="T1528",
     ),
     _rule(
         "KN-005",
