@@ -24,7 +24,7 @@ from casemate.gateway.loop_lag import LoopLag
 from casemate.gateway.observed_monitor import write_monitor
 from casemate.metrics import Figures, Registry, functions
 from casemate.metrics.exposition import Exposition, Format, labels
-from casemate.metrics.families import Families, Writer
+from casemate.metrics.families import Families, Plain, Writer, write_plain
 from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError
 from casemate.model.facts import AliasMoved, FunctionRemoved, GrantUsed, VersionDeployed
@@ -224,19 +224,19 @@ class Observed:
             (labels({"project": project, "kind": depth.kind, "name": name}), depth)
             for (project, name), depth in queues.items()
         ]
-        out.family("casemate_queue_messages", "gauge", "Messages of queues and topics.")
-        for of, depth in named:
-            out.sample(of, depth.waiting)
-        out.family("casemate_queue_oldest_seconds", "gauge", "For how long the oldest one waits.")
-        for of, depth in named:
-            out.sample(of, _age(depth))
-        out.family("casemate_queue_dead_letters", "gauge", "Messages that were given up.")
-        for of, depth in named:
-            out.sample(of, depth.dead)
+        for family in _QUEUES:
+            write_plain(out, family, named)
 
 
 def _age(depth: Depth) -> float:
     return 0.0 if depth.oldest_at is None else max(0.0, time.time() - depth.oldest_at)
+
+
+_QUEUES: tuple[Plain[Depth], ...] = (
+    Plain("queue_messages", "gauge", "Messages of queues and topics.", lambda d: d.waiting),
+    Plain("queue_oldest_seconds", "gauge", "For how long the oldest one waits.", _age),
+    Plain("queue_dead_letters", "gauge", "Messages that were given up.", lambda d: d.dead),
+)
 
 
 def _write_process(out: Writer) -> None:

@@ -6,8 +6,26 @@ Labels are names of the node's settings file: few.
 from __future__ import annotations
 
 from casemate.metrics.exposition import labels
-from casemate.metrics.families import Writer
+from casemate.metrics.families import Plain, Writer, write_plain
 from casemate.monitor.protocol import ExportState, PlaceState, Status
+
+_EXPORTS: tuple[Plain[ExportState], ...] = (
+    Plain("export_sent_total", "counter", "Records that an export has taken.", lambda e: e.sent),
+    Plain("export_refused_total", "counter", "Records that an export refused.",
+          lambda e: e.refused),
+    Plain("export_missed_total", "counter", "Deleted before they were sent.", lambda e: e.missed),
+    Plain("export_behind", "gauge", "Records that an export has yet to get.", lambda e: e.behind),
+    Plain("export_well", "gauge", "1 while an export takes what it is sent.",
+          lambda e: int(not e.problem)),
+)  # fmt: skip
+_PLACES: tuple[Plain[PlaceState], ...] = (
+    Plain("checkpoints_sent_total", "counter", "Checkpoints sent to a place.", lambda p: p.sent),
+    Plain("checkpoints_failed_total", "counter", "Attempts that failed.", lambda p: p.failed),
+    Plain("checkpoint_entries", "gauge", "Entries that the last one is of.", lambda p: p.size),
+    Plain("checkpoint_sent_time_seconds", "gauge", "When the last one was sent.", lambda p: p.at),
+    Plain("checkpoint_place_well", "gauge", "1 while a place takes checkpoints.",
+          lambda p: int(not p.problem)),
+)  # fmt: skip
 
 
 def write_monitor(out: Writer, status: Status) -> None:
@@ -18,43 +36,9 @@ def write_monitor(out: Writer, status: Status) -> None:
     out.durations("", status.lag)
     out.family("casemate_alert_seconds", "histogram", "From a fact until its alert was taken.")
     out.durations("", status.alerted)
-    _write_exports(out, status.exports)
-    _write_places(out, status.places)
-
-
-def _write_exports(out: Writer, states: tuple[ExportState, ...]) -> None:
-    named = [(labels({"export": one.name, "signal": one.signal}), one) for one in states]
-    out.family("casemate_export_sent_total", "counter", "Records that an export has taken.")
-    for of, one in named:
-        out.sample(of, one.sent)
-    out.family("casemate_export_refused_total", "counter", "Records that an export refused.")
-    for of, one in named:
-        out.sample(of, one.refused)
-    out.family("casemate_export_missed_total", "counter", "Deleted before they were sent.")
-    for of, one in named:
-        out.sample(of, one.missed)
-    out.family("casemate_export_behind", "gauge", "Records that an export has yet to get.")
-    for of, one in named:
-        out.sample(of, one.behind)
-    out.family("casemate_export_well", "gauge", "1 while an export takes what it is sent.")
-    for of, one in named:
-        out.sample(of, int(not one.problem))
-
-
-def _write_places(out: Writer, states: tuple[PlaceState, ...]) -> None:
-    named = [(labels({"place": one.name}), one) for one in states]
-    out.family("casemate_checkpoints_sent_total", "counter", "Checkpoints sent to a place.")
-    for of, one in named:
-        out.sample(of, one.sent)
-    out.family("casemate_checkpoints_failed_total", "counter", "Attempts that failed.")
-    for of, one in named:
-        out.sample(of, one.failed)
-    out.family("casemate_checkpoint_entries", "gauge", "Entries that the last one is of.")
-    for of, one in named:
-        out.sample(of, one.size)
-    out.family("casemate_checkpoint_sent_time_seconds", "gauge", "When the last one was sent.")
-    for of, one in named:
-        out.sample(of, one.at)
-    out.family("casemate_checkpoint_place_well", "gauge", "1 while a place takes checkpoints.")
-    for of, one in named:
-        out.sample(of, int(not one.problem))
+    exports = [(labels({"export": one.name, "signal": one.signal}), one) for one in status.exports]
+    for export in _EXPORTS:
+        write_plain(out, export, exports)
+    places = [(labels({"place": one.name}), one) for one in status.places]
+    for place in _PLACES:
+        write_plain(out, place, places)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Literal, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Annotated, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
@@ -14,6 +14,7 @@ MAX_SAMPLES = 400
 """Numbers in one part of a family; a histogram counts as one for each class."""
 _CLASSES = len(SECONDS) + 1
 
+T = TypeVar("T")
 Kind = Literal["counter", "gauge", "histogram"]
 Labels = Annotated[str, msgspec.Meta(max_length=2048)]
 """As they stand between braces (`casemate.metrics.exposition.labels`)."""
@@ -34,6 +35,23 @@ class Writer(Protocol):
     def durations(self, labelled: str, durations: Durations) -> None:
         """Add one histogram of it."""
         ...
+
+
+class Plain(NamedTuple, Generic[T]):
+    """A family with one number for each of several things."""
+
+    name: str
+    """What comes after `casemate_`."""
+    kind: str
+    text: str
+    value: Callable[[T], float]
+
+
+def write_plain(out: Writer, family: Plain[T], named: Iterable[tuple[str, T]]) -> None:
+    """Write such a family; each thing comes with its labels."""
+    out.family(f"casemate_{family.name}", family.kind, family.text)
+    for labelled, one in named:
+        out.sample(labelled, family.value(one))
 
 
 class Family(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -3,59 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 from casemate.metrics.exposition import labels
-from casemate.metrics.families import Writer
-from casemate.model.metrics import Durations, FunctionMetrics, Measured
+from casemate.metrics.families import Plain, Writer, write_plain
+from casemate.model.metrics import Durations, FunctionMetrics, Measured, VersionMetrics
 
 _AT_ONCE = 50
 """Histograms that are written without a pause."""
-Value = Callable[[FunctionMetrics], float]
 
-
-class _Plain(NamedTuple):
-    """A family with one number a function."""
-
-    name: str
-    kind: str
-    text: str
-    value: Value
-
-
-_COUNTS = (
-    _Plain("cold_starts_total", "counter", "Calls that had a process started for their function.",
-           lambda f: f.cold_starts),
-    _Plain("request_bytes_total", "counter", "Bytes of the events of calls.",
-           lambda f: f.request_bytes),
-    _Plain("response_bytes_total", "counter", "Bytes of the answers of calls.",
-           lambda f: f.response_bytes),
-    _Plain("log_lines_total", "counter", "Lines that the function wrote.", lambda f: f.log_lines),
-    _Plain("log_bytes_total", "counter", "Characters of these lines.", lambda f: f.log_bytes),
-    _Plain("egress_connections_total", "counter", "Connections to the network let through.",
-           lambda f: f.connections),
-    _Plain("restores_total", "counter", "Processes that were made ready again after a call.",
-           lambda f: f.restored),
-    _Plain("discards_total", "counter", "Processes that could not be made ready again.",
-           lambda f: f.discarded),
-    _Plain("forks_total", "counter", "Processes that were made for one call alone.",
-           lambda f: f.forks),
-    _Plain("custom_refused_total", "counter", "Own measurements that broke a bound.",
-           lambda f: f.own_refused),
+_COUNTS: tuple[Plain[FunctionMetrics], ...] = (
+    Plain("cold_starts_total", "counter", "Calls that had a process started for their function.",
+          lambda f: f.cold_starts),
+    Plain("request_bytes_total", "counter", "Bytes of the events of calls.",
+          lambda f: f.request_bytes),
+    Plain("response_bytes_total", "counter", "Bytes of the answers of calls.",
+          lambda f: f.response_bytes),
+    Plain("log_lines_total", "counter", "Lines that the function wrote.", lambda f: f.log_lines),
+    Plain("log_bytes_total", "counter", "Characters of these lines.", lambda f: f.log_bytes),
+    Plain("egress_connections_total", "counter", "Connections to the network let through.",
+          lambda f: f.connections),
+    Plain("restores_total", "counter", "Processes that were made ready again after a call.",
+          lambda f: f.restored),
+    Plain("discards_total", "counter", "Processes that could not be made ready again.",
+          lambda f: f.discarded),
+    Plain("forks_total", "counter", "Processes that were made for one call alone.",
+          lambda f: f.forks),
+    Plain("custom_refused_total", "counter", "Own measurements that broke a bound.",
+          lambda f: f.own_refused),
 )  # fmt: skip
-_NOW = (
-    _Plain("running", "gauge", "Invocations that run.", lambda f: f.busy),
-    _Plain("spare_instances", "gauge", "Instances that wait for a call.", lambda f: f.spares),
-    _Plain("waiting_calls", "gauge", "Calls that wait for an instance.", lambda f: f.waiting),
-    _Plain("concurrency_limit", "gauge", "Most invocations that may run at once; 0: not in use.",
-           lambda f: f.concurrency),
-    _Plain("resting_memory_bytes", "gauge", "Memory that the function holds while nobody calls.",
-           lambda f: f.resting_bytes),
-    _Plain("inbox_messages", "gauge", "Kept events that wait for the function.",
-           lambda f: f.inbox),
-    _Plain("inbox_oldest_seconds", "gauge", "For how long the oldest of them waits.",
-           lambda f: f.inbox_age),
-    _Plain("inbox_dead_letters", "gauge", "Events that were given up.", lambda f: f.dead_letters),
+_NOW: tuple[Plain[FunctionMetrics], ...] = (
+    Plain("running", "gauge", "Invocations that run.", lambda f: f.busy),
+    Plain("spare_instances", "gauge", "Instances that wait for a call.", lambda f: f.spares),
+    Plain("waiting_calls", "gauge", "Calls that wait for an instance.", lambda f: f.waiting),
+    Plain("concurrency_limit", "gauge", "Most invocations that may run at once; 0: not in use.",
+          lambda f: f.concurrency),
+    Plain("resting_memory_bytes", "gauge", "Memory that the function holds while nobody calls.",
+          lambda f: f.resting_bytes),
+    Plain("inbox_messages", "gauge", "Kept events that wait for the function.",
+          lambda f: f.inbox),
+    Plain("inbox_oldest_seconds", "gauge", "For how long the oldest of them waits.",
+          lambda f: f.inbox_age),
+    Plain("inbox_dead_letters", "gauge", "Events that were given up.", lambda f: f.dead_letters),
+)  # fmt: skip
+_SHARED: tuple[Plain[VersionMetrics], ...] = (
+    Plain("version_calls_total", "counter", "Calls of versions that share them.",
+          lambda v: v.calls),
+    Plain("version_failures_total", "counter", "Those of them that failed.", lambda v: v.failed),
 )  # fmt: skip
 
 
@@ -76,10 +69,8 @@ def write(out: Writer, functions: Sequence[FunctionMetrics]) -> Iterator[None]:
         for kind, count in one.denials.items():
             out.sample(f'{of},kind="{kind}"', count)
     yield
-    for name, kind, text, value in (*_COUNTS, *_NOW):
-        out.family(f"casemate_{name}", kind, text)
-        for of, one in named:
-            out.sample(of, value(one))
+    for family in (*_COUNTS, *_NOW):
+        write_plain(out, family, named)
         yield
     yield from _versions(out, named)
     yield from _own(out, named)
@@ -100,12 +91,8 @@ def _versions(out: Writer, named: Sequence[tuple[str, FunctionMetrics]]) -> Iter
         for of, one in named
         for version in one.versions
     ]
-    out.family("casemate_version_calls_total", "counter", "Calls of versions that share them.")
-    for of, version in shared:
-        out.sample(of, version.calls)
-    out.family("casemate_version_failures_total", "counter", "Those of them that failed.")
-    for of, version in shared:
-        out.sample(of, version.failed)
+    for family in _SHARED:
+        write_plain(out, family, shared)
     out.family("casemate_version_run_seconds", "histogram", "How long these versions ran.")
     yield from _histogram(out, [(of, version.run) for of, version in shared])
 

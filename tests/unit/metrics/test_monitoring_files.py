@@ -42,7 +42,9 @@ def of_the_node() -> set[str]:
     """Return the families that `SOURCES` write, from their text."""
     text = "".join((ROOT / source).read_text() for source in SOURCES)
     named = set(re.findall(r'out\.family\(\s*"([a-z0-9_]+)"', text))
-    listed = set(re.findall(r'^\s+\(\s*"([a-z0-9_]+)", "(?:gauge|counter)"', text, re.MULTILINE))
+    listed = set(
+        re.findall(r'^\s+(?:Plain)?\(\s*"([a-z0-9_]+)", "(?:gauge|counter)"', text, re.MULTILINE)
+    )
     return named | {f"casemate_{name}" for name in listed}
 
 
