@@ -3,9 +3,9 @@
 A history is right if each call can be given one moment between its beginning and its end at which
 it happened, so that the answers are those of a plain register or queue (linearizability: Herlihy
 and Wing 1990). For registers such an order is searched for, by the algorithm of Wing and Gong
-(1993) with the memory of Lowe (2017); for queues of distinct values it is enough to look for four patterns
-(Henzinger, Sezgin and Vafeiadis 2013). A call whose answer was lost may have happened at any moment
-after it began, or not at all.
+(1993) with the memory of Lowe (2017); for queues of distinct values it is enough to look for four
+patterns (Henzinger, Sezgin and Vafeiadis 2013). A call whose answer was lost may have happened at
+any moment after it began, or not at all.
 """
 
 from __future__ import annotations
