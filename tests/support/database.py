@@ -92,6 +92,11 @@ class Server:
             )
         return name
 
+    def drop(self, name: str) -> None:
+        """Remove a database, whoever uses it."""
+        with self.connect("postgres") as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
     def end(self) -> None:
         """End it at once, and remove what it kept."""
         if self.process is not None:
