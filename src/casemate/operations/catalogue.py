@@ -37,6 +37,7 @@ from casemate.operations import (
     metrics,
     node,
     node_audit,
+    nodes,
     objects,
     oidc,
     playbooks,
@@ -66,7 +67,7 @@ from casemate.operations.errors import DeclarationError
 from casemate.operations.form import Form, form_of
 
 MODULES: tuple[ModuleType, ...] = (
-    *(node, node_audit, access, check, backup),
+    *(node, nodes, node_audit, access, check, backup),
     *(functions, trials, quarantine, advisories, triggers, grants, baselines),
     *(sources, bundles, signing),
     records,

@@ -227,6 +227,74 @@ _STEPS = tuple(
     for table in STEPPING
 )
 
+# Who shares the store. What nodes say of themselves steps no revision: nobody has to read it again.
+_NODES = (
+    """
+    CREATE TABLE node (
+        name TEXT NOT NULL PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        address TEXT NOT NULL,
+        incarnation INTEGER NOT NULL,
+        version TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        seen_at REAL NOT NULL,
+        draining INTEGER NOT NULL CHECK (draining IN (0, 1))
+    )
+    """,
+    """
+    CREATE TABLE node_incarnation (
+        one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+        newest INTEGER NOT NULL
+    )
+    """,
+    "INSERT INTO node_incarnation (one, newest) VALUES (1, 0)",
+    # The server's clock, whatever SQLite is asked for.
+    Own(
+        """
+        CREATE FUNCTION unixepoch(text) RETURNS double precision LANGUAGE sql VOLATILE
+        AS 'SELECT extract(epoch FROM clock_timestamp())::double precision'
+        """
+    ),
+)
+# What was changed by the newest revision that changed it: of values of nodes by name, without the
+# number of a part; of the rest by table. A use of a token is no change of it to anybody.
+_TOPICS = (
+    "CREATE TABLE topic (name TEXT NOT NULL PRIMARY KEY, revision INTEGER NOT NULL)",
+    "CREATE INDEX topic_revision ON topic (revision)",
+    Own(
+        """
+        CREATE FUNCTION note_topic() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $$
+        DECLARE
+            found text := TG_TABLE_NAME;
+            stepped bigint;
+        BEGIN
+            IF TG_TABLE_NAME = 'node_value' THEN
+                found := 'value ' || regexp_replace(
+                    CASE WHEN TG_OP = 'DELETE' THEN OLD.name ELSE NEW.name END, ' [0-9]+$', '');
+            ELSIF TG_TABLE_NAME = 'token' AND TG_OP = 'UPDATE' THEN
+                IF (to_jsonb(OLD) - 'last_used_at') = (to_jsonb(NEW) - 'last_used_at') THEN
+                    RETURN NULL;
+                END IF;
+            END IF;
+            SELECT number INTO stepped FROM revision;
+            INSERT INTO topic (name, revision) VALUES (found, stepped)
+            ON CONFLICT (name) DO UPDATE SET revision = EXCLUDED.revision
+            WHERE topic.revision <> EXCLUDED.revision;
+            RETURN NULL;
+        END $$
+        """
+    ),
+    *(
+        # By name after `step`: triggers of one event go by their names.
+        Own(
+            f'CREATE TRIGGER step_topic AFTER INSERT OR UPDATE OR DELETE ON "{table}" '
+            "FOR EACH ROW EXECUTE FUNCTION note_topic()"
+        )
+        for table in STEPPING
+    ),
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         *_DEPLOYMENTS,
@@ -237,5 +305,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         *_REVISION,
         *_STEPS,
     ),
+    (*_NODES, *_TOPICS),
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""

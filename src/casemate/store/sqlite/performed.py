@@ -9,6 +9,7 @@ from casemate.store.sqlite import (
     attestations,
     deployments,
     grants,
+    nodes,
     policies,
     trials,
 )
@@ -21,5 +22,6 @@ PERFORMED = Performed(
     attestations.performs,
     policies.performs,
     grants.performs,
+    nodes.performs,
 )
 """What reads is done on a reader's connection, all else on the writer's, in a transaction."""

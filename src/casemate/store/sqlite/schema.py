@@ -342,6 +342,29 @@ _ATTESTATIONS = (
 # A share of the calls that ends by itself.
 _TRIALS = ("ALTER TABLE alias_state ADD COLUMN trial TEXT",)
 
+# Who shares the store; with a file of one's own that is one node.
+_NODES = (
+    """
+    CREATE TABLE node (
+        name TEXT NOT NULL PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        address TEXT NOT NULL,
+        incarnation INTEGER NOT NULL,
+        version TEXT NOT NULL,
+        started_at REAL NOT NULL,
+        seen_at REAL NOT NULL,
+        draining INTEGER NOT NULL CHECK (draining IN (0, 1))
+    ) STRICT
+    """,
+    """
+    CREATE TABLE node_incarnation (
+        one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+        newest INTEGER NOT NULL
+    ) STRICT
+    """,
+    "INSERT INTO node_incarnation (one, newest) VALUES (1, 0)",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
@@ -357,6 +380,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("DROP TABLE record_share",),
     _ATTESTATIONS,
     _TRIALS,
+    _NODES,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
@@ -376,6 +400,8 @@ KEPT_TABLES = (
     "signing_rule",
     "attestation",
     "bundle_evidence",
+    "node",
+    "node_incarnation",
 )
 """The tables a node cannot serve without; small, so they can be checked at every start."""
 

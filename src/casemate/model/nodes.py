@@ -1,0 +1,54 @@
+"""The nodes that share a control store: who they are, and how each stands."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+GONE_SECONDS = 15.0
+"""A node that the store has not heard of for so long is gone."""
+
+
+class NodeState(StrEnum):
+    """How a node stands, by what the store has heard of it."""
+
+    UP = "up"
+    DRAINING = "draining"
+    GONE = "gone"
+
+
+class ClusterNode(msgspec.Struct, frozen=True, kw_only=True):
+    """One node. All times are by the clock of the store, none by that of a node."""
+
+    name: str
+    id: str
+    """Random, kept in the node's data folder."""
+    address: str
+    incarnation: int
+    """Another one at each start, of all nodes together the highest so far."""
+    version: str
+    """Of Casemate."""
+    started_at: float
+    seen_at: float
+    silent: float
+    """Seconds since the store heard of it."""
+    state: NodeState
+    draining: bool = False
+    """It is to take no calls, whether it is there or not."""
+
+
+class Beat(msgspec.Struct, frozen=True, kw_only=True):
+    """What the store answers a node that says that it is there."""
+
+    incarnation: int
+    draining: bool
+
+
+class StoreChanges(msgspec.Struct, frozen=True, kw_only=True):
+    """What has changed in a control store since a revision of it."""
+
+    revision: int
+    topics: frozenset[str] | None
+    """Names of tables, and of values without the number of their part; None: anything may have,
+    for the store is at an earlier revision than was asked about."""

@@ -1,0 +1,119 @@
+"""Operations on the nodes that share a control store: list, drain, remove, and be among them."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+
+from casemate.model.nodes import Beat, ClusterNode, NodeState
+from casemate.model.principal import Action
+from casemate.operations.declaration import Decided, Declaration, Operation
+from casemate.operations.fields import text
+from casemate.operations.given import Given
+
+MAX_NAME = 63
+"""Characters of a node's name, as of a host's."""
+NODE_NAME = rf"^[A-Za-z0-9]([A-Za-z0-9.-]{{0,{MAX_NAME - 2}}}[A-Za-z0-9])?$"
+_Name = Annotated[
+    str,
+    msgspec.Meta(
+        description="A node's name, as `casemate nodes ls` shows it.",
+        pattern=NODE_NAME,
+        max_length=MAX_NAME,
+        examples=["node-1"],
+    ),
+    Given(argument=True, metavar="NAME"),
+]
+_SHOWN = ClusterNode(
+    name="node-1",
+    id="9f2c51aa03b1e7d49f2c51aa03b1e7d4",
+    address="https://10.0.0.4:8443",
+    incarnation=7,
+    version="1.0.0",
+    started_at=1764201700.0,
+    seen_at=1764205300.0,
+    silent=1.2,
+    state=NodeState.UP,
+)
+
+
+class Nodes(msgspec.Struct, frozen=True, kw_only=True):
+    """The nodes, by name."""
+
+    nodes: tuple[ClusterNode, ...]
+
+
+class ListNodes(Operation[Nodes], frozen=True, kw_only=True):
+    """List the nodes that share the control store, and how each stands."""
+
+    declared = Declaration(
+        http="GET /nodes", tag="node", action=Action.NODE_LIST, answer=Nodes(nodes=(_SHOWN,))
+    )
+
+
+class DrainNode(Operation[ClusterNode], frozen=True, kw_only=True):
+    """Have a node take no new calls and events; what runs on it ends by itself.
+
+    It stays so over restarts until it is undone. Refused where there is one node alone.
+    """
+
+    declared = Declaration(
+        http="POST /nodes/{name}/drain",
+        tag="node",
+        action=Action.NODE_DRAIN,
+        problems=(404, 409, 413, 415, 422),
+        body_optional=True,
+        answer=_SHOWN,
+    )
+    name: _Name
+    undo: Annotated[
+        bool, msgspec.Meta(description="Have it take calls and events again."), Given()
+    ] = False
+
+
+class RemoveNode(Operation[None], frozen=True, kw_only=True):
+    """Forget a node that is gone. One that comes back is a new one, under the same name."""
+
+    declared = Declaration(
+        http="DELETE /nodes/{name}",
+        tag="node",
+        action=Action.NODE_REMOVE,
+        status=HTTPStatus.NO_CONTENT,
+        problems=(404, 409),
+    )
+    name: _Name
+
+
+class BeginNode(Operation[Beat], frozen=True, kw_only=True):
+    """Be a node from now on: the answer has the incarnation of this start.
+
+    ConflictError if the id or the name is that of another node that is there.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE)
+    id: str
+    name: Annotated[str, text("The name.", least=1, most=MAX_NAME)]
+    address: str
+    version: str
+    had: int
+    """The incarnation of this folder's last start, 0 before the first."""
+
+
+class KeepNode(Operation[Beat], frozen=True, kw_only=True):
+    """Say that a node is there. ConflictError if another was begun in its place."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    id: str
+    incarnation: int
+    address: str
+    version: str
+
+
+class EndNode(Operation[None], frozen=True, kw_only=True):
+    """Say that a node ends now. Nothing happens if another was begun in its place."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    id: str
+    incarnation: int

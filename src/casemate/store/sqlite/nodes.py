@@ -1,0 +1,187 @@
+"""The nodes that share a store, in SQL. Whether one is there is told by the store's clock alone."""
+
+from __future__ import annotations
+
+from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.nodes import GONE_SECONDS, Beat, ClusterNode, NodeState
+from casemate.operations.nodes import (
+    BeginNode,
+    DrainNode,
+    EndNode,
+    KeepNode,
+    ListNodes,
+    Nodes,
+    RemoveNode,
+)
+from casemate.operations.performing import DirectPerformers
+from casemate.sqlite import engine
+
+MAX_NODES = 1000
+_COLUMNS = "name, id, address, incarnation, version, started_at, seen_at, draining"
+_ENDED = 0.0
+"""When a node was seen that has said that it ends."""
+
+performs = DirectPerformers()
+
+
+@performs(ListNodes)
+def nodes(connection: engine.Connection, _operation: ListNodes) -> Nodes:
+    """Return every node, by name."""
+    return Nodes(nodes=tuple(_found(connection, "1 = 1", ())))
+
+
+@performs(DrainNode)
+def drain(connection: engine.Connection, operation: DrainNode) -> ClusterNode:
+    """Keep that a node is to take no calls, or that it may again. Raises NotFoundError."""
+    connection.execute(
+        "UPDATE node SET draining = ? WHERE name = ?", (int(not operation.undo), operation.name)
+    )
+    return _named(connection, operation.name)
+
+
+@performs(RemoveNode)
+def remove(connection: engine.Connection, operation: RemoveNode) -> None:
+    """Forget a node that is gone. Raises NotFoundError, ConflictError for one that is there."""
+    found = _named(connection, operation.name)
+    if found.state is not NodeState.GONE:
+        raise ConflictError(
+            f"The node {found.name} is there: the store heard of it {found.silent:.0f} s ago.",
+            next_step="Stop it first; then it is gone at once, or after "
+            f"{GONE_SECONDS:.0f} s if it cannot say so.",
+        )
+    connection.execute("DELETE FROM node WHERE name = ?", (found.name,))
+
+
+@performs(BeginNode)
+def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
+    """Take a node's place, unless another has it, with the next incarnation of all."""
+    mine = next(iter(_found(connection, "id = ?", (operation.id,))), None)
+    if mine is not None:
+        _require_same_folder(mine, operation)
+    named = next(iter(_found(connection, "name = ?", (operation.name,))), None)
+    if named is not None and named.id != operation.id:
+        _require_free(named)
+        connection.execute("DELETE FROM node WHERE name = ?", (named.name,))
+    draining = mine is not None and mine.draining
+    if mine is None:
+        (count,) = connection.execute("SELECT count(*) FROM node").fetchone()
+        if count >= MAX_NODES:
+            raise ConflictError(
+                f"There are {count} nodes, which is the most.",
+                next_step="Remove those that are gone: casemate nodes ls",
+            )
+    else:
+        connection.execute("DELETE FROM node WHERE id = ?", (operation.id,))
+    connection.execute("UPDATE node_incarnation SET newest = newest + 1")
+    (incarnation,) = connection.execute("SELECT newest FROM node_incarnation").fetchone()
+    now = _now(connection)
+    connection.execute(
+        f"INSERT INTO node ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - ours
+        (
+            *(operation.name, operation.id, operation.address, incarnation, operation.version),
+            *(now, now, int(draining)),
+        ),
+    )
+    return Beat(incarnation=incarnation, draining=draining)
+
+
+@performs(KeepNode)
+def keep(connection: engine.Connection, operation: KeepNode) -> Beat:
+    """Note that a node was heard of. Raises ConflictError where it has lost its place."""
+    changed = connection.execute(
+        "UPDATE node SET seen_at = ?, address = ?, version = ? WHERE id = ? AND incarnation = ?",
+        (
+            *(_now(connection), operation.address, operation.version),
+            *(operation.id, operation.incarnation),
+        ),
+    ).rowcount
+    if not changed:
+        found = next(iter(_found(connection, "id = ?", (operation.id,))), None)
+        told = (
+            "it was removed"
+            if found is None
+            else f"the node {found.name} at {found.address} was started in its place"
+        )
+        raise ConflictError(
+            f"This node is none any more: {told}.",
+            next_step="Restart it. If its data folder is a copy, delete nodes/identity.json in "
+            "the copy.",
+        )
+    (draining,) = connection.execute(
+        "SELECT draining FROM node WHERE id = ?", (operation.id,)
+    ).fetchone()
+    return Beat(incarnation=operation.incarnation, draining=bool(draining))
+
+
+@performs(EndNode)
+def end(connection: engine.Connection, operation: EndNode) -> None:
+    """Note that a node ends: it is gone at once."""
+    connection.execute(
+        "UPDATE node SET seen_at = ? WHERE id = ? AND incarnation = ?",
+        (_ENDED, operation.id, operation.incarnation),
+    )
+
+
+def _require_same_folder(mine: ClusterNode, operation: BeginNode) -> None:
+    """Refuse a copy of a folder whose node is there."""
+    restarted = mine.incarnation == operation.had and mine.address == operation.address
+    if mine.state is NodeState.GONE or restarted:
+        return
+    raise ConflictError(
+        f"The data folder is that of the node {mine.name} at {mine.address}, which is there.",
+        next_step="A copy of it cannot be another node: start with an empty data folder. If this "
+        f"is the same node, try again in {GONE_SECONDS:.0f} s.",
+    )
+
+
+def _require_free(named: ClusterNode) -> None:
+    if named.state is not NodeState.GONE:
+        raise ConflictError(
+            f"There is a node {named.name} already, at {named.address}.",
+            next_step="Give this one another name.",
+        )
+
+
+def _named(connection: engine.Connection, name: str) -> ClusterNode:
+    found = next(iter(_found(connection, "name = ?", (name,))), None)
+    if found is None:
+        raise NotFoundError(
+            f"There is no node {name[:80]!r}.", next_step="casemate nodes ls lists them"
+        )
+    return found
+
+
+def _found(
+    connection: engine.Connection, where: str, values: tuple[str, ...]
+) -> tuple[ClusterNode, ...]:
+    now = _now(connection)
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM node WHERE {where} ORDER BY name",  # noqa: S608 - ours
+        values,
+    )
+    return tuple(
+        ClusterNode(
+            name=name,
+            id=id,
+            address=address,
+            incarnation=incarnation,
+            version=version,
+            started_at=started_at,
+            seen_at=seen_at,
+            silent=max(0.0, now - seen_at) if seen_at > _ENDED else GONE_SECONDS,
+            state=_state(now - seen_at, draining=bool(draining)),
+            draining=bool(draining),
+        )
+        for name, id, address, incarnation, version, started_at, seen_at, draining in rows
+    )
+
+
+def _state(silent: float, *, draining: bool) -> NodeState:
+    if silent >= GONE_SECONDS:
+        return NodeState.GONE
+    return NodeState.DRAINING if draining else NodeState.UP
+
+
+def _now(connection: engine.Connection) -> float:
+    (now,) = connection.execute("SELECT unixepoch('subsec')").fetchone()
+    return float(now)
