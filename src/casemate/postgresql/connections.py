@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from casemate.postgresql import session
 from casemate.postgresql.connection import Connection
@@ -73,6 +73,10 @@ class Connections:
         and `foreign` for a schema of others.
         """
         return self._opened(migrate_to(self._place), read_only=False).as_engine()
+
+    def has_ended(self, connection: engine.Connection) -> bool:
+        """Tell whether the server has ended a connection: nothing was begun that could be lost."""
+        return cast("Connection", connection).has_ended()
 
     def renew_writer(self, connection: engine.Connection) -> engine.Connection:
         """Return a new connection in the place of one that is of no use."""
@@ -139,7 +143,7 @@ class Connections:
 
     def _give(self, connection: Connection, *, good: bool) -> None:
         # A question that left a transaction open would show the same state for ever.
-        good = good and not connection.in_transaction and not connection.is_lost
+        good = good and not connection.in_transaction and not connection.has_ended()
         with self._lock:
             if good and not self._closed:
                 self._free.append(connection)
