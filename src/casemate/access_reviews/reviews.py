@@ -12,10 +12,10 @@ from casemate.access_reviews.holders import Holder
 from casemate.decoding import decodable
 from casemate.model.errors import QuotaError
 from casemate.operations.access import AccessReview
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.errors import StoreError
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
+from casemate.store.value import KeptValue
 
 DAY = 86_400.0
 DEFAULT_DAYS = 90
@@ -40,7 +40,7 @@ class Reviews:
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.time) -> None:
         """Keep them in `store`."""
-        self._store = store
+        self._value = KeptValue(store, _SETTINGS)
         self._clock = clock
         self._parts = Parts(store, "access reviews", _Kept, lambda one: one.review.subject)
         self._settings = _Settings()
@@ -57,8 +57,15 @@ class Reviews:
                 await self._load_settings()
                 self._loaded = True
 
+    async def reload(self) -> None:
+        """Read them again where they are known. Raises StoreError."""
+        async with self._loading:
+            if self._loaded:
+                await self._parts.load()
+                await self._load_settings()
+
     async def _load_settings(self) -> None:
-        stored = await self._store.read(ReadNodeValue(name=_SETTINGS))
+        stored = await self._value.read()
         if stored is None:
             return
         try:
@@ -77,8 +84,7 @@ class Reviews:
     async def set_days(self, days: int) -> None:
         """Have them looked at after as many days, from now on."""
         settings = _Settings(days=days)
-        value = msgspec.json.encode(settings)
-        await self._store.change(KeepNodeValue(name=_SETTINGS, value=value))
+        await self._value.write(msgspec.json.encode(settings))
         self._settings = settings
 
     def of(self, holder: Holder) -> AccessReview | None:

@@ -109,9 +109,7 @@ class Accounts:
         That is on the very first start, and with `recover_owner`, which whoever runs the node may
         give when no owner can get in any more; that token is valid for a day.
         """
-        await self._directory.load()
-        await self.provider.load()
-        await self.workloads.load()
+        await self.reload()
         begun = await self._store.read(ReadNodeValue(name=BEGUN))
         text = None
         if not begun and not self._directory.tokens and not self._directory.users:
@@ -122,6 +120,13 @@ class Accounts:
         if not begun:
             await self._store.change(KeepNodeValue(name=BEGUN, value=b"1"))
         return text
+
+    async def reload(self) -> None:
+        """Read again what is stored: nobody is let in any more who is not. Raises StoreError."""
+        async with self._directory.lock:
+            await self._directory.load()
+            await self.provider.load()
+            await self.workloads.load()
 
     def principal_of(self, text: str) -> Principal | None:
         """Return the principal that a text names, with the bindings stored for it, or None.

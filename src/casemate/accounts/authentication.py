@@ -100,7 +100,8 @@ class TokenIndex:
         entry = _Entry(token, principal, self._idle_limit if session else math.inf)
         old = self._entries.get(token.id)
         if old is not None:
-            entry.used_at, entry.written = old.used_at, old.written
+            entry.used_at = max(old.used_at, entry.used_at)
+            entry.written = max(old.written, entry.written)
         self._entries[token.id] = entry
 
     def remove(self, token_ids: Iterable[str]) -> None:

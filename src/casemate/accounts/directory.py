@@ -60,13 +60,20 @@ class Directory:
         """Issuer by whose word users can get in at present."""
 
     async def load(self) -> None:
-        """Read what is stored."""
+        """Read what is stored, in the place of all that was known; at any time."""
         read = self._store.read
         await self.seen.load()
-        self.users = {user.name: user for user in await read(ReadUsers())}
-        self.roles = {roles.user: roles.bindings for roles in await read(ReadUserRoles())}
-        self.tokens = {token.id: token for token in await read(ReadTokens())}
-        for token in self.tokens.values():
+        # Tokens first: one of a user or with roles that are not there yet lets nobody in.
+        tokens, users, roles = (
+            await read(ReadTokens()),
+            await read(ReadUsers()),
+            await read(ReadUserRoles()),
+        )
+        self.users = {user.name: user for user in users}
+        self.roles = {each.user: each.bindings for each in roles}
+        self.index.remove(self.tokens.keys() - {token.id for token in tokens})
+        self.tokens = {token.id: token for token in tokens}
+        for token in tokens:
             self._let_in(token)
 
     def user(self, name: str) -> User:

@@ -27,8 +27,8 @@ from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact
 from casemate.model.oidc import OidcSettings, ProviderLoginStart
 from casemate.model.principal import OWNER, Principal, RoleBinding
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
+from casemate.store.value import KeptValue
 
 SETTINGS = "accounts/oidc"
 """Name of the node value that holds the settings; empty means none."""
@@ -50,7 +50,7 @@ class ProviderLogin:
     ) -> None:
         """Act on these; `happened` is told who signed in."""
         self._happened = happened
-        self._store = store
+        self._value = KeptValue(store, SETTINGS)
         self._directory = directory
         self._sessions = sessions
         self._attempts = attempts
@@ -59,10 +59,11 @@ class ProviderLogin:
         self._provider: Provider | None = None
 
     async def load(self) -> None:
-        """Read the settings."""
-        stored = await self._store.read(ReadNodeValue(name=SETTINGS))
-        if stored:
-            self._use(msgspec.json.decode(stored, type=decodable(OidcSettings)))
+        """Read the settings; at any time, by who holds the directory's lock."""
+        stored = await self._value.read()
+        found = msgspec.json.decode(stored, type=decodable(OidcSettings)) if stored else None
+        if found != self.settings:
+            self._use(found)
 
     def _use(self, settings: OidcSettings | None) -> None:
         self._provider = Provider(settings, self._directory.clock) if settings else None
@@ -90,7 +91,7 @@ class ProviderLogin:
             if issuer != self._directory.oidc_issuer:
                 self._directory.require_owner_left(issuer=issuer)
             stored = msgspec.json.encode(settings) if settings is not None else b""
-            await self._store.change(KeepNodeValue(name=SETTINGS, value=stored))
+            await self._value.write(stored)
             self._use(settings)
         _log.warning("OpenID provider set to %s by %s", issuer or "none", by.text)
 

@@ -40,8 +40,8 @@ from casemate.model.workload import (
     MAX_WORKLOADS,
     Workload,
 )
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
+from casemate.store.value import KeptValue
 
 SETTINGS = "accounts/workloads"
 """Name of the node value that holds them."""
@@ -74,7 +74,7 @@ class Workloads:
         happened: Callable[[Fact], None],
     ) -> None:
         """Act on these; `roles` gives the roles that exist, `happened` is told who came in."""
-        self._store = store
+        self._value = KeptValue(store, SETTINGS)
         self._directory = directory
         self._roles = roles
         self._attempts = attempts
@@ -88,8 +88,8 @@ class Workloads:
         """When workloads signed in last, by name: their tokens are forgotten once they are over."""
 
     async def load(self) -> None:
-        """Read what is stored; the directory has been read before."""
-        stored = await self._store.read(ReadNodeValue(name=SETTINGS))
+        """Read what is stored; at any time, by who holds the directory's lock and has read it."""
+        stored = await self._value.read()
         found = msgspec.json.decode(stored, type=decodable(list[Workload])) if stored else []
         self._trusted = {each.name: each for each in found}
         for token in self._directory.tokens.values():
@@ -171,7 +171,7 @@ class Workloads:
 
     async def _keep(self, trusted: dict[str, Workload]) -> None:
         stored = msgspec.json.encode(list(trusted.values()))
-        await self._store.change(KeepNodeValue(name=SETTINGS, value=stored))
+        await self._value.write(stored)
         self._trusted = trusted
 
     def _in_force(self, name: str) -> tuple[str, ...]:

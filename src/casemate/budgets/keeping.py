@@ -30,9 +30,9 @@ from casemate.model.budget import (
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.facts import Actor, BudgetSet
 from casemate.model.usage import DAY, HOUR, Usage, UsageBy, UsageSpan
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.usage import ReadUsage
 from casemate.store.interface import Store
+from casemate.store.value import KeptValue
 
 NAME = "budgets"
 """Of the node value in which they are."""
@@ -81,7 +81,7 @@ class Budgets:
 
         `ran` returns for how many seconds each function has run since the start of the node.
         """
-        self._store = store
+        self._value = KeptValue(store, NAME)
         self._facts = facts
         self._allowance = allowance
         self._read = read
@@ -95,19 +95,47 @@ class Budgets:
 
     async def load(self) -> None:
         """Read what is kept, and count again what is used."""
-        value = await self._store.read(ReadNodeValue(name=NAME))
-        stored = _Stored() if not value else msgspec.json.decode(value, type=decodable(_Stored))
-        self._use_prices(stored.prices)
-        for quota in stored.quotas:
-            self._allowance.put_quota(quota)
-        for kept in stored.budgets:
-            ledger = Ledger(kept.budget, self._clock())
-            ledger.lifted_until = kept.lifted_until
-            ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
-            await self._count(ledger)
-            self._allowance.put(ledger)
+        await self.reload()
         self._allowance.tell_all()
         self._task = asyncio.create_task(self._look())
+
+    async def reload(self) -> None:
+        """Read again what is kept; what is used of a budget that stays as it was is kept on.
+
+        Raises StoreError.
+        """
+        async with self._turn:
+            value = await self._value.read()
+            stored = _Stored() if not value else msgspec.json.decode(value, type=decodable(_Stored))
+            dearer = stored.prices != self._prices
+            self._use_prices(stored.prices)
+            names = {_id(one) for one in stored.quotas} | {_id(k.budget) for k in stored.budgets}
+            known = [_id(one.budget) for one in self._kept()] + [_id(q) for q in self._quotas()]
+            for project, name in {each for each in known if each not in names}:
+                self._allowance.remove(project, name)
+            for quota in stored.quotas:
+                if quota not in self._quotas():
+                    self._allowance.put_quota(quota)
+            for kept in stored.budgets:
+                await self._take_over(kept, count=dearer)
+
+    async def _take_over(self, kept: Kept, *, count: bool) -> None:
+        """Have a budget as it is kept; `count` anew what is used where that is money."""
+        budget = kept.budget
+        known = self._allowance.ledgers.get(budget.project, {}).get(budget.name)
+        ledger = known if known is not None and known.budget == budget else None
+        if ledger is not None:
+            ledger.lifted_until = kept.lifted_until
+            ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
+            if count and budget.unit is BudgetUnit.MONEY:
+                await self._count(ledger)
+            return
+        ledger = Ledger(budget, self._clock())
+        ledger.lifted_until = kept.lifted_until
+        ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
+        with self._allowance.awaiting(ledger):
+            await self._count(ledger)
+            self._allowance.put(ledger)
 
     async def close(self) -> None:
         """Look no more."""
@@ -326,7 +354,7 @@ class Budgets:
             tuple(self._quotas() if quotas is None else quotas),
             self._prices if prices is None else prices,
         )
-        await self._store.change(KeepNodeValue(name=NAME, value=msgspec.json.encode(stored)))
+        await self._value.write(msgspec.json.encode(stored))
 
     def _require_room(self, project: str, name: str) -> None:
         known = [_id(each.budget) for each in self._kept()] + [_id(q) for q in self._quotas()]

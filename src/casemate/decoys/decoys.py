@@ -47,6 +47,15 @@ class Decoys:
         kept = await self._settings.load()
         await self.ensure_all({*projects, *kept})
 
+    async def reload(self) -> None:
+        """Read again what is kept, and have the decoys that follow from it. Raises StoreError."""
+        async with self._changing:
+            before = {project: self._settings.of(project) for project in self._made}
+            kept = await self._settings.load()
+            for project in sorted({*before, *kept}):
+                if before.get(project) != self._settings.of(project):
+                    await self._make(project)
+
     async def ensure_all(self, projects: Iterable[str]) -> None:
         """Have the decoys of all these projects."""
         every = sorted(projects)

@@ -12,8 +12,8 @@ import msgspec
 
 from casemate.decoding import decodable
 from casemate.model.decoy import DecoyKind, DecoySetting
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
+from casemate.store.value import KeptValue
 
 _PARTS = 16
 """A value of the store is bounded; the projects are spread over so many."""
@@ -51,17 +51,21 @@ class KeptSettings:
 
     def __init__(self, store: Store) -> None:
         """Read nothing yet."""
-        self._store = store
+        self._values = [KeptValue(store, _name(part)) for part in range(_PARTS)]
         self._parts: list[dict[str, Settings]] = [{} for _ in range(_PARTS)]
         self._writing = asyncio.Lock()
 
     async def load(self) -> tuple[str, ...]:
         """Read them; return the projects of which anything is kept."""
-        for part in range(_PARTS):
-            value = await self._store.read(ReadNodeValue(name=_name(part)))
-            if value is not None:
-                self._parts[part] = msgspec.json.decode(value, type=decodable(dict[str, Settings]))
+        async with self._writing:
+            self._parts = [await self._read(part) for part in range(_PARTS)]
         return tuple(project for part in self._parts for project in part)
+
+    async def _read(self, part: int) -> dict[str, Settings]:
+        value = await self._values[part].read()
+        if value is None:
+            return {}
+        return msgspec.json.decode(value, type=decodable(dict[str, Settings]))
 
     def of(self, project: str) -> Settings:
         """Return those of a project."""
@@ -72,8 +76,7 @@ class KeptSettings:
         part = _part(project)
         async with self._writing:
             changed = {**self._parts[part], project: settings}
-            value = msgspec.json.encode(changed)
-            await self._store.change(KeepNodeValue(name=_name(part), value=value))
+            await self._values[part].write(msgspec.json.encode(changed))
             self._parts[part] = changed
 
 

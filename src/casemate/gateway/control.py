@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +22,7 @@ from casemate.facts import FactStream
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.deploying import Deploying
-from casemate.gateway.quarantines import Quarantines
+from casemate.gateway.quarantines import QUARANTINES, Quarantines
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
 from casemate.gateway.stable import require_stable_before
@@ -44,6 +44,7 @@ from casemate.model.node import NodeStatus
 from casemate.model.processes import GatewayConfig
 from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
+from casemate.nodes import AloneDecisions, Decisions
 from casemate.operations.declaration import Operation
 from casemate.operations.deployments import ForgetFunction, ForgetVersion, ShowAliasHistory
 from casemate.operations.functions import ListFunctions, SetAlias, Target
@@ -61,6 +62,13 @@ from casemate.store.interface import Store
 from casemate.vulnerabilities import Gate, Live
 
 AnswerT = TypeVar("AnswerT")
+TOPICS = frozenset(
+    {
+        *("version", "alias_state", "alias_target"),
+        *(f"value {CLAIMS_VALUE}", f"value {QUARANTINES}"),
+    }
+)
+"""Of what is stored, what is held here in memory."""
 _MAX_HISTORY = 1000
 """States of an alias that a rollback looks at."""
 
@@ -89,12 +97,13 @@ class NodeControl:
         gate: Gate,
         require_movable: Callable[[str, str], None],
         on_live: Callable[[], None],
+        decisions: Decisions | None = None,
     ) -> None:
         """Act on these; `require_movable` raises ConflictError for a function whose aliases are
         not to be moved.
 
         `on_live` is called once what is live has changed and is subscribed: for what follows it
-        besides.
+        besides. `decisions` make what was decided on what is in memory; a node alone needs none.
         """
         self._config = config
         self._store = store
@@ -111,6 +120,9 @@ class NodeControl:
         self._subscriptions = subscriptions
         self._delivery = delivery
         self._quarantines = Quarantines(store)
+        self._decisions = decisions or AloneDecisions(store)
+        self._loading = asyncio.Lock()
+        """Held while what is stored is taken over, and while it is decided on; seldom for long."""
         self._ready = ReadyInstances(catalogue, dispatcher, config.caps)
         self._deploying = Deploying(
             ready=self._ready,
@@ -126,6 +138,8 @@ class NodeControl:
             gate=gate,
             happened=facts.happened,
             require_movable=require_movable,
+            make=self._make,
+            loading=self._loading,
         )
         self._require_movable = require_movable
         self._changing = asyncio.Lock()
@@ -145,7 +159,7 @@ class NodeControl:
 
     async def load(self) -> None:
         """Read what is stored."""
-        claims = read_claims(await self._store.read(ReadNodeValue(name=CLAIMS_VALUE)))
+        claims = await self._read_claims()
         await self._quarantines.load()
         self._dispatcher.contain(self._contained)
         functions = await self.functions()
@@ -162,6 +176,29 @@ class NodeControl:
         self._delivery.start()
         self._on_live()
 
+    async def _read_claims(self) -> tuple[RouteClaim, ...]:
+        return read_claims(await self._store.read(ReadNodeValue(name=CLAIMS_VALUE)))
+
+    async def reload(self) -> None:
+        """Take over what other nodes have changed; at any time. Raises StoreError.
+
+        A deploy that is under way does not keep it waiting: it decides again at its end.
+        """
+        async with self._loading:
+            await self._renew()
+
+    async def _renew(self) -> None:
+        """Read again what is decided on; `_loading` is held."""
+        claims = await self._read_claims()
+        await self._quarantines.load()
+        await self._take_over(claims)
+
+    async def _make(self, decide: Callable[[], Awaitable[Operation[AnswerT]]]) -> AnswerT:
+        """Make the change that is decided on functions, claims and quarantines; `_loading` is
+        held.
+        """
+        return await self._decisions.make(decide, self._renew, TOPICS)
+
     # -- whose routes are whose --
 
     async def route_claims(self) -> tuple[RouteClaim, ...]:
@@ -170,12 +207,18 @@ class NodeControl:
 
     async def claim_routes(self, claim: RouteClaim, *, by: Actor) -> None:
         """See Control."""
-        async with self._changing:
+        claims: tuple[RouteClaim, ...] = ()
+
+        async def decide() -> KeepNodeValue:
+            nonlocal claims
             self._catalogue.check_claim(claim)
             others = [c for c in self._catalogue.claims if c.project != claim.project]
             mine = (claim,) if claim.prefixes or claim.hosts else ()
             claims = tuple(sorted((*others, *mine), key=lambda one: one.project))
-            await self._store.change(KeepNodeValue(name=CLAIMS_VALUE, value=write_claims(claims)))
+            return KeepNodeValue(name=CLAIMS_VALUE, value=write_claims(claims))
+
+        async with self._changing, self._loading:
+            await self._make(decide)
             self._catalogue.replace(await self.functions(), claims)
 
     # -- functions -----------------------------------------------------------------------------
@@ -234,20 +277,25 @@ class NodeControl:
 
     async def remove(self, project: str, function: str, *, by: Actor) -> None:
         """See Control."""
+        forget = ForgetFunction(project=project, function=function)
         async with self._changing:
-            self._quarantines.require_none(project, function)
-            self._require_movable(project, function)
-            unused = await self._store.change(ForgetFunction(project=project, function=function))
+            unused = await self._forgotten(forget)
             await self._removed(project, function, 0, unused, by)
+
+    async def _forgotten(self, operation: ForgetFunction | ForgetVersion) -> Iterable[str]:
+        async def decide() -> Operation[tuple[str, ...]]:
+            self._quarantines.require_none(operation.project, operation.function)
+            self._require_movable(operation.project, operation.function)
+            return operation
+
+        async with self._loading:
+            return await self._make(decide)
 
     async def remove_version(self, project: str, function: str, number: int, *, by: Actor) -> None:
         """See Control."""
+        forget = ForgetVersion(project=project, function=function, number=number)
         async with self._changing:
-            self._quarantines.require_none(project, function)
-            self._require_movable(project, function)
-            unused = await self._store.change(
-                ForgetVersion(project=project, function=function, number=number)
-            )
+            unused = await self._forgotten(forget)
             await self._removed(project, function, number, unused, by)
 
     async def _removed(
@@ -259,10 +307,15 @@ class NodeControl:
             await self._bundles.remove(digest)
 
     async def _reload(self) -> None:
+        """Take over what this node has changed."""
+        async with self._loading:
+            await self._take_over(self._catalogue.claims)
+
+    async def _take_over(self, claims: tuple[RouteClaim, ...]) -> None:
         """Take over what is stored, and let versions end that no alias leads to any more."""
         self._dispatcher.contain(self._contained)
         functions = await self.functions()
-        self._catalogue.replace(functions)
+        self._catalogue.replace(functions, claims)
         self._trials.follow(functions)
         keep = {
             (f.project, f.name, target.version)
@@ -362,49 +415,61 @@ class NodeControl:
 
     async def _point(self, operation: SetAlias, by: Actor) -> Alias:
         """Point an alias, unless another function has taken a route that would come back."""
-        self._require_movable(operation.project, operation.function)
-        if operation.name == LIVE:
-            project, function = operation.project, operation.function
-            found = await self.function(project, function)
-            numbers = {target.version for target in operation.targets if target.weight > 0}
-            pointed = [version for version in found.versions if version.number in numbers]
-            if pointed:  # the newest of them declares the routes; the store refuses missing ones
-                newest = max(pointed, key=lambda version: version.number)
-                self._catalogue.check_routes(project, function, newest)
-                self._catalogue.check_consumers(project, function, newest)
-            weights = {target.version: target.weight for target in operation.targets}
-            self._ready.require_room([(one, weights[one.number]) for one in pointed])
-        return await self._moved(operation, by)
+
+        async def decide() -> Operation[Alias]:
+            self._require_movable(operation.project, operation.function)
+            if operation.name == LIVE:
+                project, function = operation.project, operation.function
+                found = await self.function(project, function)
+                numbers = {target.version for target in operation.targets if target.weight > 0}
+                pointed = [version for version in found.versions if version.number in numbers]
+                if pointed:  # the newest of them declares the routes; the store refuses missing
+                    self._require_own(max(pointed, key=lambda version: version.number))
+                weights = {target.version: target.weight for target in operation.targets}
+                self._ready.require_room([(one, weights[one.number]) for one in pointed])
+            return operation
+
+        return await self._moved(decide, by)
+
+    def _require_own(self, version: Version) -> None:
+        """Refuse a version that declares what another function has."""
+        self._catalogue.check_routes(version.project, version.function, version)
+        self._catalogue.check_consumers(version.project, version.function, version)
 
     async def start_trial(self, operation: StartTrial, *, by: Actor) -> Alias:
         """See Control."""
-        async with self._changing:
-            project, function = operation.project, operation.function
+        project, function = operation.project, operation.function
+
+        async def decide() -> Operation[Alias]:
             self._require_movable(project, function)
             found = await self.function(project, function)
             tried = next((v for v in found.versions if v.number == operation.version), None)
             now = self._catalogue.most_live(project, function)
             if tried is not None and now is not None and now.number != tried.number:
                 require_way_back(now, tried.spec, tried.number)
-                newest = max((now, tried), key=lambda version: version.number)
-                self._catalogue.check_routes(project, function, newest)
-                self._catalogue.check_consumers(project, function, newest)
+                self._require_own(max((now, tried), key=lambda version: version.number))
                 weight = operation.terms.weight
                 self._ready.require_room([(now, 100 - weight), (tried, weight)])
-            return await self._moved(operation, by, changes.BEGUN)
+            return operation
+
+        async with self._changing:
+            return await self._moved(decide, by, changes.BEGUN)
 
     async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
         """See Control."""
-        async with self._changing:
+
+        async def decide() -> Operation[Alias]:
             self._require_movable(operation.project, operation.function)
             found = await self.function(operation.project, operation.function)
             tried = next((v for v in found.versions if v.number == operation.version), None)
             if operation.promote and tried is not None:
-                self._catalogue.check_routes(tried.project, tried.function, tried)
-                self._catalogue.check_consumers(tried.project, tried.function, tried)
+                self._require_own(tried)
                 self._ready.require_room([(tried, 100)])
+            return operation
+
+        async with self._changing:
             why = changes.PROMOTED if operation.promote else changes.GONE_BACK
-            return await self._moved(operation, by, why)
+            return await self._moved(decide, by, why)
 
     async def _lapse(self, alias: Alias) -> None:
         """End a trial whose time is over."""
@@ -417,15 +482,22 @@ class NodeControl:
             since=alias.changed_at,
             promote=False,
         )
+
+        async def decide() -> Operation[Alias]:
+            return operation
+
         async with self._changing:
             try:
-                await self._moved(operation, Actor("", NOT_BY_NETWORK), changes.LAPSED)
+                await self._moved(decide, Actor("", NOT_BY_NETWORK), changes.LAPSED)
             except ConflictError:
                 await self._reload()  # what is stored is not what was taken over
                 raise
 
-    async def _moved(self, operation: Operation[Alias], by: Actor, why: str = "") -> Alias:
-        alias = await self._store.change(operation)
+    async def _moved(
+        self, decide: Callable[[], Awaitable[Operation[Alias]]], by: Actor, why: str = ""
+    ) -> Alias:
+        async with self._loading:
+            alias = await self._make(decide)
         self._facts.happened(changes.moved(alias, by, why))
         await self._reload()
         return alias

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Protocol, TypeVar
 
 from casemate.admission import Catalogue
 from casemate.admission.grants import GrantDifference, WideningError, require_approval
@@ -29,6 +31,7 @@ from casemate.model.facts import (
 )
 from casemate.model.function import FunctionSpec
 from casemate.model.grant import Resources
+from casemate.operations.declaration import Operation
 from casemate.operations.deployments import KeepVersions, ShowAliasHistory
 from casemate.operations.resources import EnsureResources
 from casemate.sandbox.client import ImportFailedError, SandboxClient
@@ -36,6 +39,16 @@ from casemate.sandbox.zygote import Zygote
 from casemate.store.interface import Store
 from casemate.supply import Admitted
 from casemate.vulnerabilities import Gate, Packages, Stamp, packages_of
+
+AnswerT = TypeVar("AnswerT")
+
+
+class Make(Protocol):
+    """Makes the change that a function decides on; see `casemate.nodes.Decisions`."""
+
+    async def __call__(self, decide: Callable[[], Awaitable[Operation[AnswerT]]]) -> AnswerT:
+        """Make it."""
+        ...
 
 
 class _Tentative(NamedTuple):
@@ -66,12 +79,15 @@ class Deploying:
         gate: Gate,
         happened: Callable[[Fact], None],
         require_movable: Callable[[str, str], None],
+        make: Make,
+        loading: asyncio.Lock,
     ) -> None:
         """Act on these; `pythons` are the minor versions that the node offers.
 
         `require_movable` raises ConflictError for a function whose aliases are not to be moved.
 
-        `caps` are what no function may exceed.
+        `caps` are what no function may exceed. `make` makes the change that is decided on what is
+        in memory, which `loading` keeps as it is meanwhile.
         """
         self._ready = ready
         self._pythons = pythons
@@ -86,6 +102,8 @@ class Deploying:
         self._gate = gate
         self._happened = happened
         self._require_movable = require_movable
+        self._make = make
+        self._loading = loading
 
     async def start_once(self, wanted: Deployment, by: Actor) -> None:
         """Start a bundle's function and end it again."""
@@ -108,25 +126,29 @@ class Deploying:
         Raises what the first that cannot be deployed is refused for; `about` names it.
         """
         self._require_all_movable(wanted)
-        checked = await self._check(wanted, approve=approve, trial=trial, by=by)
+        found = await self._all_tentative(wanted, by)
+        admit = partial(self._admit, wanted, found, approve=approve, trial=trial, by=by)
+        checked = admit()
+        news: tuple[NewVersion, ...] = ()
         judged_by = await self._judge(checked, by)
         with ExitStack() as undo:
             zygotes = [await self._prepare(*one, undo) for one in checked]
-            news = tuple(new for new, _ in checked)
             if self._gate.stamp() != judged_by:  # what was imported meanwhile counts as well
                 await self._judge(checked, by)
             for new, tentative in checked:
                 await self._gate.inventory.put(new.digest, tentative.packages)
-            # Once more: it may have been said while they were started.
-            self._require_all_movable(wanted)
-            versions = await self._store.change(KeepVersions(versions=news, by=by.principal))
-            undo.pop_all()
-        for version, zygote in zip(versions, zygotes, strict=True):
-            # The first call finds the zygote that has just shown that the handler imports. Only
-            # now, when it is kept what was approved and by whom, does it reach the network.
-            zygote.version = version
-            zygote.let_out()
-            self._dispatcher.adopt(version, zygote)
+
+            async def decide() -> KeepVersions:
+                nonlocal news
+                # Once more: it may have been said, or become another's, while they were started.
+                self._require_all_movable(wanted)
+                news = tuple(new for new, _ in admit())
+                return KeepVersions(versions=news, by=by.principal)
+
+            async with self._loading:
+                versions = await self._make(decide)
+                undo.pop_all()
+                self._adopt(versions, zygotes)
         for version, new in zip(versions, news, strict=True):
             for fact in changes.deployed(version, new, by):
                 self._happened(fact)
@@ -153,19 +175,31 @@ class Deploying:
                 await self._gate.require(new.project, new.function, tentative.packages, by)
         return stamp
 
-    async def _check(
+    async def _all_tentative(self, wanted: Sequence[Deployment], by: Actor) -> list[_Tentative]:
+        found = []
+        for one in wanted:
+            with _about(one):
+                found.append(await self._tentative(one, by))
+        return found
+
+    def _adopt(self, versions: Sequence[Version], zygotes: Sequence[Zygote]) -> None:
+        for version, zygote in zip(versions, zygotes, strict=True):
+            # The first call finds the zygote that has just shown that the handler imports. Only
+            # now, when it is kept what was approved and by whom, does it reach the network.
+            zygote.version = version
+            zygote.let_out()
+            self._dispatcher.adopt(version, zygote)
+
+    def _admit(
         self,
         wanted: Sequence[Deployment],
+        found: Sequence[_Tentative],
         *,
         approve: bool,
         trial: TrialTerms | None,
         by: Actor,
     ) -> list[tuple[NewVersion, _Tentative]]:
-        """Check all that needs no start, each as if the others were live already."""
-        found = []
-        for one in wanted:
-            with _about(one):
-                found.append(await self._tentative(one, by))
+        """Decide on what is in memory, each as if the others were live already."""
         together = [each.version for each in found]
         self._require_ready_room(together)
         checked = []

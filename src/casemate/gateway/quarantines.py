@@ -16,6 +16,8 @@ from casemate.store.parts import Parts
 
 MAX_QUARANTINES = 20_000
 """Functions of a node that are in quarantine."""
+QUARANTINES = "quarantines"
+"""What the store calls them."""
 NODE = "node"
 """Who it is by where the node itself did it."""
 
@@ -26,7 +28,7 @@ class Quarantines:
     def __init__(self, store: Store) -> None:
         """Keep them in `store`; nothing is known before `load`."""
         self._parts = Parts(
-            store, "quarantines", Quarantine, lambda one: f"{one.project}/{one.function}"
+            store, QUARANTINES, Quarantine, lambda one: f"{one.project}/{one.function}"
         )
 
     async def load(self) -> None:

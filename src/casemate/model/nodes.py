@@ -9,6 +9,9 @@ import msgspec
 GONE_SECONDS = 15.0
 """A node that the store has not heard of for so long is gone."""
 
+MAX_CLOCK_OFF = 60.0
+"""Seconds that a node's clock may be off that of the store."""
+
 
 class NodeState(StrEnum):
     """How a node stands, by what the store has heard of it."""
@@ -43,6 +46,8 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
 
     incarnation: int
     draining: bool
+    at: float
+    """Unix time by the store's clock."""
 
 
 class StoreChanges(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,6 +65,9 @@ class ReadNodeValue(Operation[bytes | None], frozen=True, kw_only=True):
 class KeepNodeValue(Operation[None], frozen=True, kw_only=True):
     """Keep a small value of the node itself."""
 
-    declared = Declaration(decided=Decided.INSIDE, secret=frozenset({"value"}))
+    declared = Declaration(decided=Decided.INSIDE, secret=frozenset({"value", "was"}))
     name: str
     value: bytes
+    was: bytes | None = None
+    """SHA-256 of what it is made from, empty where there was nothing: it is kept only if that is
+    still there (StoreMovedError else). None: whatever is there."""

@@ -89,7 +89,8 @@ class RemoveNode(Operation[None], frozen=True, kw_only=True):
 class BeginNode(Operation[Beat], frozen=True, kw_only=True):
     """Be a node from now on: the answer has the incarnation of this start.
 
-    ConflictError if the id or the name is that of another node that is there.
+    ConflictError if the id or the name is that of another node that is there, or the clock is far
+    off that of the store.
     """
 
     declared = Declaration(decided=Decided.INSIDE)
@@ -99,6 +100,8 @@ class BeginNode(Operation[Beat], frozen=True, kw_only=True):
     version: str
     had: int
     """The incarnation of this folder's last start, 0 before the first."""
+    clock: float
+    """Unix time by the node's clock."""
 
 
 class KeepNode(Operation[Beat], frozen=True, kw_only=True):

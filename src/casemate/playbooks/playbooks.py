@@ -87,7 +87,7 @@ class Playbooks:
     # -- from start to end -------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Read what is kept. Raises StoreError."""
+        """Read what is kept; at any time. Raises StoreError."""
         await self.books.load()
         await self.runs.load()
 

@@ -44,6 +44,16 @@ class Restrictions:
         await self._parts.load()
         self._renew()
 
+    async def reload(self) -> None:
+        """Read them again, and have what is about those that are others. Raises StoreError."""
+        async with self._turn:
+            before = dict(self._parts.held)
+            await self._parts.load()
+            self._renew()
+            held = self._parts.held
+            for id in before.keys() ^ held.keys():
+                self.changed(held.get(id) or before[id], id in held)
+
     def _renew(self) -> None:
         held = self._parts.held.values()
         self._hosts = _by_scope(one for one in held if one.kind is RestrictionKind.HOST)

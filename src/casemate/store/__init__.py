@@ -18,11 +18,13 @@ from casemate.store.errors import (
     StoreKeyError,
     StoreLockedError,
     StoreMediumError,
+    StoreMovedError,
     StoreVersionError,
 )
-from casemate.store.interface import Store
+from casemate.store.interface import SharedStore, Store
 
 __all__ = [
+    "SharedStore",
     "Store",
     "StoreBusyError",
     "StoreClosedError",
@@ -35,5 +37,6 @@ __all__ = [
     "StoreKeyError",
     "StoreLockedError",
     "StoreMediumError",
+    "StoreMovedError",
     "StoreVersionError",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from casemate.model.errors import ConflictError
 from casemate.sqlite.errors import (
     DatabaseBusyError,
     DatabaseClosedError,
@@ -44,6 +45,10 @@ class StoreBusyError(StoreError, DatabaseBusyError):
 
 class StoreLockedError(StoreError, DatabaseLockedError):
     """Another node has this store open."""
+
+
+class StoreMovedError(ConflictError):
+    """Another node has changed what a change was decided on; nothing was done."""
 
 
 class StoreForeignError(StoreError, DatabaseForeignError):

@@ -8,8 +8,10 @@ process; what one backend alone has, such as copies of its files and their key, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
+from casemate.model.nodes import StoreChanges
 from casemate.operations.declaration import Operation
 
 AnswerT = TypeVar("AnswerT")
@@ -36,4 +38,21 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Write what is queued and release the files. Closing twice is fine."""
+        ...
+
+
+class SharedStore(Store, Protocol):
+    """A store that other nodes change as well."""
+
+    async def changes_since(self, revision: int) -> StoreChanges:
+        """Return the newest revision, and what was changed after an earlier one, by any node."""
+        ...
+
+    async def change_at(
+        self, operation: Operation[AnswerT], revision: int, topics: Iterable[str]
+    ) -> AnswerT:
+        """Do an operation, durably, if nothing of `topics` was changed after a revision.
+
+        Raises StoreMovedError if something was; then nothing is done.
+        """
         ...

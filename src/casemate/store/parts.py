@@ -13,12 +13,14 @@ from typing import Generic, TypeVar
 import msgspec
 
 from casemate.decoding import decodable
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
-from casemate.store.errors import StoreError
+from casemate.store.errors import StoreError, StoreMovedError
 from casemate.store.interface import Store
+from casemate.store.value import KeptValue
 
 T = TypeVar("T", bound=msgspec.Struct)
 PARTS = 64
+_TRIES = 8
+"""How often a part is written anew, if other nodes write it at the same time."""
 
 
 class Parts(Generic[T]):
@@ -34,8 +36,8 @@ class Parts(Generic[T]):
         parts: int = PARTS,
     ) -> None:
         """Keep them in `store` as `name`, in plural; nothing is known before `load`."""
-        self._store = store
         self._name = name
+        self._values = [KeptValue(store, f"{name} {part}") for part in range(parts)]
         self._key = key
         self._decode = msgspec.json.Decoder(decodable(tuple[kind, ...])).decode  # type: ignore[valid-type]
         self._in_part: list[dict[str, T]] = [{} for _ in range(parts)]
@@ -44,12 +46,18 @@ class Parts(Generic[T]):
         """All of them; another object after each change."""
 
     async def load(self) -> None:
-        """Read them. Raises StoreError for what cannot be understood."""
-        for part in range(len(self._in_part)):
-            stored = await self._store.read(ReadNodeValue(name=self._value(part)))
-            found = () if stored is None else self._decoded(stored)
-            self._in_part[part] = {self._key(each): each for each in found}
-        self.held = {key: each for part in self._in_part for key, each in part.items()}
+        """Read them; at any time. Raises StoreError for what cannot be understood: then what was
+        known is known still.
+        """
+        async with self._changing:
+            found = [await self._read(part) for part in range(len(self._values))]
+            self._in_part = found
+            self.held = {key: each for part in found for key, each in part.items()}
+
+    async def _read(self, part: int) -> dict[str, T]:
+        stored = await self._values[part].read()
+        found = () if stored is None else self._decoded(stored)
+        return {self._key(each): each for each in found}
 
     async def put(self, *things: T) -> None:
         """Keep things, in place of those with the same keys."""
@@ -67,12 +75,31 @@ class Parts(Generic[T]):
                 if self.held.get(key) != thing:
                     changed.setdefault(self._part(key), {})[key] = thing
             for part in sorted(changed):
-                own = _with(self._in_part[part], changed[part])
-                value = msgspec.json.encode([own[key] for key in sorted(own)])
-                await self._store.change(KeepNodeValue(name=self._value(part), value=value))
                 # Part by part: what was written is known, also where the next one fails.
-                self._in_part[part] = own
+                self._in_part[part] = await self._written(part, changed[part])
                 self.held = _with(self.held, changed[part])
+
+    async def _written(self, part: int, changed: Mapping[str, T | None]) -> dict[str, T]:
+        """Write a part; once more from what is there if another node has written it meanwhile."""
+        for _ in range(_TRIES):
+            own = _with(self._in_part[part], changed)
+            try:
+                await self._values[part].write(
+                    msgspec.json.encode([own[key] for key in sorted(own)])
+                )
+            except StoreMovedError:
+                self._take(part, await self._read(part))
+            else:
+                return own
+        raise StoreMovedError(
+            f"Other nodes change the {self._name} all the time.", next_step="Try again."
+        )
+
+    def _take(self, part: int, found: dict[str, T]) -> None:
+        """Know what another node has written."""
+        gone = self._in_part[part].keys() - found.keys()
+        self._in_part[part] = found
+        self.held = {**{k: v for k, v in self.held.items() if k not in gone}, **found}
 
     def _decoded(self, stored: bytes) -> tuple[T, ...]:
         try:
@@ -85,9 +112,6 @@ class Parts(Generic[T]):
 
     def _part(self, key: str) -> int:
         return int.from_bytes(hashlib.sha256(key.encode()).digest()[:2]) % len(self._in_part)
-
-    def _value(self, part: int) -> str:
-        return f"{self._name} {part}"
 
 
 def _with(held: Mapping[str, T], changed: Mapping[str, T | None]) -> dict[str, T]:

@@ -51,9 +51,15 @@ class BuilderKeys:
         """Counts up with each change."""
 
     async def load(self) -> None:
-        """Read what is stored."""
-        for key in await self._store.read(ReadBuilderKeys()):
-            self._take_over(key)
+        """Read what is stored; at any time."""
+        async with self._changing:
+            found = await self._store.read(ReadBuilderKeys())
+            keys: dict[str, dict[str, BuilderKey]] = {}
+            for key in found:
+                keys.setdefault(key.id, {})[key.principal] = key
+            public = {key.id: base64.b64decode(key.public) for key in found}
+            self._keys, self.public = keys, public
+            self.revision += 1
 
     def _take_over(self, key: BuilderKey) -> None:
         self._keys.setdefault(key.id, {})[key.principal] = key

@@ -85,15 +85,21 @@ class Signatures:
         self._admitted: dict[str, float] = {}
         """Bundles that may be started before there is a version of them, and until when."""
         self._bringing = asyncio.Lock()
+        self._ruling = asyncio.Lock()
 
     async def load(self) -> None:
         """Read what is stored, and vouch for what was deployed before signatures were asked for."""
-        await self.keys.load()
-        for rule in await self._store.read(ReadSigningRules()):
-            self._rules[rule.project] = rule
+        await self.reload()
         if await self._store.read(ReadNodeValue(name=_BEGUN)) is None:
             await self._migrate()
             await self._store.change(KeepNodeValue(name=_BEGUN, value=b"1"))
+
+    async def reload(self) -> None:
+        """Read again which keys and rules there are. Raises StoreError."""
+        await self.keys.load()
+        async with self._ruling:
+            found = await self._store.read(ReadSigningRules())
+            self._rules = {rule.project: rule for rule in found}
 
     async def _migrate(self) -> None:
         found = await self._store.read(ReadUnattested())
@@ -275,11 +281,12 @@ class Signatures:
                     next_step="`casemate keys ls` lists them.",
                 )
         kept = rule if rule.keys else SigningRule(project=rule.project)
-        await self._store.change(KeepSigningRule(rule=kept))
-        if kept.keys:
-            self._rules[rule.project] = kept
-        else:
-            self._rules.pop(rule.project, None)
+        async with self._ruling:
+            await self._store.change(KeepSigningRule(rule=kept))
+            if kept.keys:
+                self._rules[rule.project] = kept
+            else:
+                self._rules.pop(rule.project, None)
         self._happened(
             SigningRuleChanged(
                 at=self._clock(),

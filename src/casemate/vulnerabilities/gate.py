@@ -15,9 +15,9 @@ from casemate.model.denial import DenialKind, denied_at
 from casemate.model.errors import ConflictError
 from casemate.model.facts import Actor, Fact, FunctionPlace
 from casemate.model.vulnerability import AdvisoryRules, Hole, JudgedFunction
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.errors import StoreError
 from casemate.store.interface import Store
+from casemate.store.value import KeptValue
 from casemate.vulnerabilities.bundle_packages import Packages
 from casemate.vulnerabilities.exceptions import Exceptions
 from casemate.vulnerabilities.inventory import Inventory
@@ -65,16 +65,16 @@ class Gate:
         self.place = place
         self.exceptions = Exceptions(store, happened, clock)
         self.inventory = Inventory(store)
-        self._store = store
+        self._value = KeptValue(store, _SETTINGS)
         self._happened = happened
         self._clock = clock
         self._settings = _Settings()
 
     async def load(self) -> None:
-        """Read rules, exceptions and packages of bundles. Raises StoreError."""
+        """Read rules, exceptions and packages of bundles; at any time. Raises StoreError."""
         await self.exceptions.load()
         await self.inventory.load()
-        stored = await self._store.read(ReadNodeValue(name=_SETTINGS))
+        stored = await self._value.read()
         if stored is not None:
             try:
                 self._settings = msgspec.json.decode(stored, type=decodable(_Settings))
@@ -102,8 +102,7 @@ class Gate:
             await self._keep(msgspec.structs.replace(self._settings, latest=now))
 
     async def _keep(self, settings: _Settings) -> None:
-        value = msgspec.json.encode(settings)
-        await self._store.change(KeepNodeValue(name=_SETTINGS, value=value))
+        await self._value.write(msgspec.json.encode(settings))
         self._settings = settings
 
     def now(self) -> float:

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Self, TypeVar
 
 from casemate.model.errors import InvalidInputError
+from casemate.model.nodes import StoreChanges
 from casemate.operations.declaration import Operation
 from casemate.postgresql.connections import Connections, Place
 from casemate.postgresql.migrating import Identity
 from casemate.postgresql.settings import Settings
 from casemate.sqlite import engine
 from casemate.sqlite.writer import Writer
-from casemate.store.errors import StoreForeignError
+from casemate.store.errors import StoreForeignError, StoreMovedError
 from casemate.store.postgresql import exclusive
 from casemate.store.postgresql.faults import STORE_SERVER
 from casemate.store.postgresql.schema import MIGRATIONS
@@ -35,6 +36,13 @@ _LOCK: Final = int.from_bytes(b"casemctl")
 """Of all databases with this schema; a lock is of one database anyway."""
 _CHANGES_PER_COMMIT: Final = 128
 """Fewer than on SQLite: while they are made, other nodes wait."""
+_CHANGES: Final = """
+    SELECT number, NULL FROM revision UNION ALL SELECT revision, name FROM topic WHERE revision > ?
+"""
+_MOVED: Final = """
+    SELECT number FROM revision WHERE number < ?
+    UNION ALL SELECT revision FROM topic WHERE revision > ? AND name IN ({}) LIMIT 1
+"""
 
 
 class PostgresqlStore:
@@ -120,6 +128,40 @@ class PostgresqlStore:
             return int(number)
 
         return await self._ask(ask)
+
+    async def changes_since(self, revision: int) -> StoreChanges:
+        """Return the newest revision, and what was changed after an earlier one, by any node."""
+
+        def ask(connection: engine.Connection) -> StoreChanges:
+            rows = connection.execute(_CHANGES, (revision,)).fetchall()
+            newest = max(int(number) for number, name in rows if name is None)
+            topics = frozenset(str(name) for _, name in rows if name is not None)
+            return StoreChanges(revision=newest, topics=topics if newest >= revision else None)
+
+        return await self._ask(ask)
+
+    async def change_at(
+        self, operation: Operation[AnswerT], revision: int, topics: Iterable[str]
+    ) -> AnswerT:
+        """Do an operation, durably, if nothing of `topics` was changed after a revision.
+
+        Raises StoreMovedError if something was; then nothing is done.
+        """
+        perform = PERFORMED.changing(operation)
+        names = sorted(topics)
+        query = _MOVED.format(", ".join("?" * len(names)))
+
+        def make(connection: engine.Connection) -> AnswerT:
+            moved = connection.execute(query, (revision, revision, *names)).fetchone()
+            if moved is not None:
+                raise StoreMovedError(
+                    "Another node has changed what this was decided on.", next_step="Try again."
+                )
+            answer: AnswerT = perform(connection, operation)
+            exclusive.follow(connection, operation)
+            return answer
+
+        return await self._writer.submit(make)
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with the server, in words for the operator."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from casemate.model.errors import ConflictError, NotFoundError
-from casemate.model.nodes import GONE_SECONDS, Beat, ClusterNode, NodeState
+from casemate.model.nodes import GONE_SECONDS, MAX_CLOCK_OFF, Beat, ClusterNode, NodeState
 from casemate.operations.nodes import (
     BeginNode,
     DrainNode,
@@ -55,6 +55,7 @@ def remove(connection: engine.Connection, operation: RemoveNode) -> None:
 @performs(BeginNode)
 def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
     """Take a node's place, unless another has it, with the next incarnation of all."""
+    _require_same_time(operation.clock, _now(connection))
     mine = next(iter(_found(connection, "id = ?", (operation.id,))), None)
     if mine is not None:
         _require_same_folder(mine, operation)
@@ -82,7 +83,7 @@ def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
             *(now, now, int(draining)),
         ),
     )
-    return Beat(incarnation=incarnation, draining=draining)
+    return Beat(incarnation=incarnation, draining=draining, at=now)
 
 
 @performs(KeepNode)
@@ -104,13 +105,12 @@ def keep(connection: engine.Connection, operation: KeepNode) -> Beat:
         )
         raise ConflictError(
             f"This node is none any more: {told}.",
-            next_step="Restart it. If its data folder is a copy, delete nodes/identity.json in "
-            "the copy.",
+            next_step="Restart it. If its data folder is a copy, delete node.json in the copy.",
         )
     (draining,) = connection.execute(
         "SELECT draining FROM node WHERE id = ?", (operation.id,)
     ).fetchone()
-    return Beat(incarnation=operation.incarnation, draining=bool(draining))
+    return Beat(incarnation=operation.incarnation, draining=bool(draining), at=_now(connection))
 
 
 @performs(EndNode)
@@ -120,6 +120,15 @@ def end(connection: engine.Connection, operation: EndNode) -> None:
         "UPDATE node SET seen_at = ? WHERE id = ? AND incarnation = ?",
         (_ENDED, operation.id, operation.incarnation),
     )
+
+
+def _require_same_time(clock: float, now: float) -> None:
+    """Refuse a clock by which what is over would not be, or the other way round."""
+    if abs(clock - now) > MAX_CLOCK_OFF:
+        raise ConflictError(
+            f"The node's clock is {clock - now:+.0f} s off that of the control store.",
+            next_step="Set the clock, of the node or of the database's machine (NTP).",
+        )
 
 
 def _require_same_folder(mine: ClusterNode, operation: BeginNode) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from casemate.model.account import PolicyFile
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.performing import DirectPerformers
 from casemate.operations.policies import KeepPolicy, ReadPolicies, RemovePolicy
 from casemate.sqlite import engine
+from casemate.store.errors import StoreMovedError
 
 MAX_POLICY = 1024 * 1024
 """Characters of a policy file at most."""
@@ -66,6 +69,12 @@ def set_node_value(connection: engine.Connection, operation: KeepNodeValue) -> N
             f"The node value {name[:80]!r} has {len(value)} bytes; expected at most {MAX_VALUE}, "
             "under a name of 1 to 256 characters."
         )
+    if operation.was is not None:
+        before = node_value(connection, ReadNodeValue(name=name))
+        if operation.was != (b"" if before is None else sha256(before).digest()):
+            raise StoreMovedError(
+                "Another node has changed what this was decided on.", next_step="Try again."
+            )
     connection.execute(
         "INSERT INTO node_value VALUES (?, ?) "
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value",

@@ -1,0 +1,24 @@
+"""A node among others that share a control store: who they are, and what each of them follows.
+
+Not the store itself (`store`), and nothing of consensus: the store's database decides which change
+is made, and its clock who is there. What is held in memory is read again by whose it is; here is
+when. May import `store`, `operations` and `model`.
+"""
+
+from casemate.nodes.deciding import AloneDecisions, Decisions, SharedDecisions
+from casemate.nodes.following import MAX_STALE, Following, Part
+from casemate.nodes.identity import IdentityFile
+from casemate.nodes.membership import Membership
+from casemate.nodes.standing import Standing
+
+__all__ = [
+    "MAX_STALE",
+    "AloneDecisions",
+    "Decisions",
+    "Following",
+    "IdentityFile",
+    "Membership",
+    "Part",
+    "SharedDecisions",
+    "Standing",
+]

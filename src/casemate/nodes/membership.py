@@ -1,0 +1,173 @@
+"""Being one of the nodes of a store: begun at the start, said every few seconds, and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from dataclasses import dataclass
+
+from casemate.model.errors import CasemateError, ConflictError, InvalidInputError
+from casemate.model.nodes import MAX_CLOCK_OFF, Beat, ClusterNode
+from casemate.nodes.identity import IdentityFile
+from casemate.nodes.standing import Standing
+from casemate.operations.nodes import (
+    NODE_NAME,
+    BeginNode,
+    DrainNode,
+    EndNode,
+    KeepNode,
+    ListNodes,
+    Nodes,
+    RemoveNode,
+)
+from casemate.store.interface import Store
+
+BEAT_SECONDS = 3.0
+_BEAT_WAITS = 5.0
+_log = logging.getLogger(__name__)
+_NAME = re.compile(NODE_NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Self:
+    """What a node says of itself."""
+
+    name: str
+    address: str
+    version: str
+
+
+class Membership:
+    """One per gateway, on its event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        identity: IdentityFile,
+        own: Self,
+        standing: Standing,
+        *,
+        alone: bool,
+    ) -> None:
+        """Be `own` in `store`; `alone`: no other node can be in it.
+
+        `standing` is told to drain, and that another one has taken the node's place.
+        """
+        if _NAME.fullmatch(own.name) is None:
+            raise InvalidInputError(
+                f"The node's name {own.name[:80]!r} is not valid: expected letters, digits, `.` "
+                "and `-`, at most 63 of them.",
+            )
+        self._store = store
+        self._identity = identity
+        self._own = own
+        self._standing = standing
+        self._alone = alone
+        self._id = ""
+        self.incarnation = 0
+        """Of this start, 0 before `begin`."""
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def id(self) -> str:
+        """The node's id, empty before `begin`."""
+        return self._id
+
+    async def begin(self) -> None:
+        """Be a node from now on, under a new incarnation.
+
+        Raises ConflictError if another is there with this folder's id or this name, IdentityError,
+        StoreError.
+        """
+        self._id, had = await asyncio.to_thread(self._identity.read)
+        own = self._own
+        beat = await self._store.change(
+            BeginNode(
+                id=self._id,
+                name=own.name,
+                address=own.address,
+                version=own.version,
+                had=had,
+                clock=time.time(),
+            )
+        )
+        self._take(beat)
+        await asyncio.to_thread(self._identity.write, self._id, beat.incarnation)
+
+    def start(self) -> None:
+        """Say that it is there, from the running loop on."""
+        if not self._alone:  # nobody would ask
+            self._task = asyncio.ensure_future(self._run())
+
+    async def close(self) -> None:
+        """Say that it ends."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self.incarnation:
+            ends = EndNode(id=self._id, incarnation=self.incarnation)
+            try:
+                await asyncio.wait_for(self._store.change(ends), _BEAT_WAITS)
+            except (CasemateError, TimeoutError) as error:
+                _log.warning("that this node ends could not be said: %s", error)
+
+    async def beat(self) -> None:
+        """Say once that it is there. Raises StoreError; what is in another's place is told."""
+        own = self._own
+        said = KeepNode(
+            id=self._id, incarnation=self.incarnation, address=own.address, version=own.version
+        )
+        try:
+            self._take(await self._store.change(said))
+        except ConflictError as error:
+            _log.error("%s", error)
+            self._standing.lose(error.message)
+
+    def _take(self, beat: Beat) -> None:
+        self.incarnation = beat.incarnation
+        if beat.draining != self._standing.draining and not self._alone:
+            _log.info("this node is %s", "drained" if beat.draining else "drained no more")
+            self._standing.drain(beat.draining)
+        off = 0.0 if self._alone else time.time() - beat.at
+        self._standing.doubt_clock(off if abs(off) > MAX_CLOCK_OFF else 0.0)
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            try:
+                await asyncio.wait_for(self.beat(), _BEAT_WAITS)
+            except (CasemateError, TimeoutError) as error:
+                _log.warning("that this node is there could not be said: %s", error)
+
+    # -- what owners ask for ---------------------------------------------------------------------
+
+    async def list(self) -> Nodes:
+        """Return the nodes that share the store. Raises StoreError."""
+        if self._alone:
+            await self.beat()
+        return await self._store.read(ListNodes())
+
+    async def drain(self, operation: DrainNode) -> ClusterNode:
+        """Have a node take no new calls, or take them again. Raises NotFoundError, ConflictError
+        for a node alone.
+        """
+        self._require_others("drained")
+        found = await self._store.change(operation)
+        if found.id == self._id:
+            await self.beat()
+        return found
+
+    async def remove(self, operation: RemoveNode) -> None:
+        """Forget a node that is gone. Raises NotFoundError, ConflictError for one that is there."""
+        self._require_others("removed")
+        await self._store.change(operation)
+
+    def _require_others(self, what: str) -> None:
+        if self._alone:
+            raise ConflictError(
+                f"This node has its store for itself, so none is {what}.",
+                next_step="To end it, stop it; it takes no new calls then and lets those end that "
+                "run.",
+            )
