@@ -42,7 +42,7 @@ ROLES: dict[str, set[str]] = {
     },
     "operator": {
         "node:read", "node:backup", "node:audit", "function:read", "function:alias",
-        "function:remove",
+        "function:remove", "node:list", "node:drain", "node:remove",
         "function:quarantine", "function:release", "restriction:write",
         "advisories:read", "advisories:write", "advisories:except",
         "incidents:read", "incidents:write",
@@ -50,7 +50,7 @@ ROLES: dict[str, set[str]] = {
         "dead-letter:read", "dead-letter:write", *RECORDS,
     },
     "auditor": {
-        "node:read", "node:audit", "access:read", "access:review",
+        "node:read", "node:audit", "node:list", "access:read", "access:review",
         "function:read", "grant:read", "secret:list", "account:read", "policy:read",
         "dead-letter:read", "journal:read", "findings:read", "advisories:read", *RECORDS,
         "incidents:read", *RECORDS,

@@ -17,6 +17,7 @@ from casemate.facts import FactStream
 from casemate.model.usage import Usage
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState, Settings
+from casemate.nodes import Among, IdentityFile, Self
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.usage import ReadUsage
 from casemate.playbooks import Acting, Playbooks
@@ -57,7 +58,9 @@ async def quiet_node() -> NodeState:
     return NodeState(now=time.time(), settings=settings)
 
 
-def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any]:
+def unused_parts(
+    facts: FactStream, folder: Path | None = None, store: Any = None
+) -> dict[str, Any]:
     """Return parts of a service that keep and read nothing before they are asked."""
     nothing: Any = SimpleNamespace()
     held_back = Restrictions(MemoryStore(), facts, _at_once)  # type: ignore[arg-type]
@@ -88,6 +91,11 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
         "signatures": signatures(happened=facts.happened),
         "reviews": Reviews(KeptValues()),  # type: ignore[arg-type]
         "audit": NodeAudit(KeptValues(), quiet_node, facts.happened),  # type: ignore[arg-type]
+        "nodes": Among(
+            store or MemoryStore(),  # type: ignore[arg-type]
+            IdentityFile(folder or Path("nowhere")),
+            Self(host="test", address="http://test", version="1"),
+        ),
         "evidence": EvidenceKeeper(SqlAttestations(), nothing),
     }
 

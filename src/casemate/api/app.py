@@ -35,6 +35,7 @@ from casemate.api import (
     metrics,
     node,
     node_audit,
+    nodes,
     playbooks,
     policy,
     quarantine,
@@ -56,6 +57,7 @@ from casemate.api.performing import Call
 from casemate.api.problems import problem_response, response_to
 from casemate.api.served import Served, all_served
 from casemate.api.service import Service
+from casemate.model.errors import UnavailableError
 from casemate.operations import node as node_operations
 from casemate.operations.node import Openapi
 
@@ -69,6 +71,7 @@ async def _openapi(_operation: Openapi, _call: Call) -> dict[str, Any]:
 
 OPERATIONS = (
     *all_served(node_operations, node.performs),
+    *nodes.OPERATIONS,
     *node_audit.OPERATIONS,
     *access.OPERATIONS,
     *functions.OPERATIONS,
@@ -149,6 +152,8 @@ def _dispatch(
         # Only methods of the route get here; HEAD stands for GET where it is not an operation.
         operation = operations.get(request.method) or operations["GET"]
         try:
+            if operation.authenticated and (stale := service.nodes.standing.stale()):
+                raise UnavailableError(stale)
             if operation.action is not None:
                 service.require(request, operation.action, operation.resource(request))
             if operation.anywhere is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -24,7 +26,9 @@ from casemate.model.principal import (
     Resource,
     ResourceKind,
 )
+from casemate.nodes.policies import TOPICS, renew
 from casemate.operations import policies
+from casemate.operations.declaration import Operation
 from casemate.operations.policies import (
     Answer,
     Decide,
@@ -36,7 +40,7 @@ from casemate.operations.policies import (
     RemovePolicy,
     ShowPolicy,
 )
-from casemate.policy import parse_action, parse_principal, parse_resource
+from casemate.policy import CompiledPolicies, parse_action, parse_principal, parse_resource
 
 performs = Performers()
 
@@ -80,23 +84,45 @@ async def _put(operation: PutPolicy, call: Call) -> PolicyFileView:
     file = PolicyFile(
         name=operation.name, text=operation.text, changed_at=time.time(), changed_by=maker.text
     )
-    async with service.policy.changes:
+
+    async def decide() -> tuple[CompiledPolicies, KeepPolicy]:
         files = [f for f in service.policy.files if f.name != file.name]
         prepared = await asyncio.to_thread(service.policy.prepare, [*files, file], maker=maker)
-        await service.store.change(KeepPolicy(file=file))
-        service.policy.activate(prepared)
+        return prepared, KeepPolicy(file=file)
+
+    await _change(service, decide)
     return _view(file, service)
+
+
+async def _change(
+    service: Service,
+    decide: Callable[[], Awaitable[tuple[CompiledPolicies, Operation[None]]]],
+) -> None:
+    """Put in force what is decided on the files that there are, whichever node changed them."""
+    prepared: list[CompiledPolicies] = []
+
+    async def operation() -> Operation[None]:
+        compiled, change = await decide()
+        prepared[:] = [compiled]
+        return change
+
+    async with service.policy.changes:
+        again = partial(renew, service.store, service.policy)
+        await service.nodes.decisions.make(operation, again, TOPICS)
+        service.policy.activate(prepared[0])
 
 
 @performs(RemovePolicy)
 async def _remove(operation: RemovePolicy, call: Call) -> None:
     service, name = call.service, operation.name
-    async with service.policy.changes:
+
+    async def decide() -> tuple[CompiledPolicies, RemovePolicy]:
         _find(service, name)
         files = [f for f in service.policy.files if f.name != name]
         prepared = await asyncio.to_thread(service.policy.prepare, files, maker=call.principal)
-        await service.store.change(operation)
-        service.policy.activate(prepared)
+        return prepared, operation
+
+    await _change(service, decide)
 
 
 @performs(Decide)

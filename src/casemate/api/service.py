@@ -34,6 +34,7 @@ from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
 from casemate.monitor.interface import Monitor
 from casemate.node_audit import NodeAudit
+from casemate.nodes import Among
 from casemate.operations.declaration import JSON
 from casemate.playbooks import Playbooks
 from casemate.policy.interface import ManagedPolicy
@@ -136,6 +137,7 @@ class Service:
     advisories: Advisories
     playbooks: Playbooks
     restrictions: Restrictions
+    nodes: Among
     evidences: Evidences
     holds: Holds
     signatures: Signatures

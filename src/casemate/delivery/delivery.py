@@ -49,8 +49,13 @@ class Delivery:
         marks: AdmissionMarks,
         *,
         cores: int = 1,
+        refusal: Callable[[], str] = str,
     ) -> None:
-        """Take events from `data` along the path, which is `run`; `marks` are of who kept them."""
+        """Take events from `data` along the path, which is `run`; `marks` are of who kept them.
+
+        While `refusal` gives a reason nothing is leased; see `rest`.
+        """
+        self._refusal = refusal
         self._data = data
         self._catalogue = catalogue
         self._marks = marks
@@ -117,7 +122,7 @@ class Delivery:
         """Look at a place that may have a message to lease."""
         place = (project, kind, name)
         owner = self._owner(place)
-        if owner is None or self._stopping:
+        if owner is None or self._resting:
             return
         lane = self._lanes.get(owner)
         if lane is None:
@@ -128,7 +133,7 @@ class Delivery:
 
     def due(self, place: Place, at: float) -> None:
         """Look at a place at Unix time `at`, unless it is looked at before."""
-        if self._stopping or self._owner(place) is None:
+        if self._resting or self._owner(place) is None:
             return
         when = self._loop.time() + min(max(at - time.time(), 0.0), _LONGEST_TIMER)
         known = self._timers.get(place)
@@ -163,7 +168,7 @@ class Delivery:
         now = self._loop.time()
         if self._catalogue.is_quarantined(lane.project, lane.function):
             version = None
-        if version is None or self._stopping or not lane.wants:
+        if version is None or self._resting or not lane.wants:
             self._fair.rest(lane.project, lane.function)
             if lane.idle or version is None:
                 self._close_lane(lane)
@@ -183,7 +188,7 @@ class Delivery:
     def _wake(self, name: Name) -> None:
         # By its name: the timer can be of a lane that was closed, and this one relies on it.
         lane = self._lanes.get(name)
-        if lane is None or self._stopping:
+        if lane is None or self._resting:
             return
         until = lane.complete(self._loop.time())
         self._want(lane)
@@ -207,7 +212,7 @@ class Delivery:
             if timer is not None:
                 timer.cancel()
             await self._settler.idle(place)
-            if self._stopping or self._owner(place) is None:
+            if self._resting or self._owner(place) is None:
                 continue
             later = await self._next_due(place)
             if later is not None:
@@ -226,7 +231,7 @@ class Delivery:
             self._settler.add(leased.place, (give_back(leased.message),))
 
     def _dispatch(self) -> None:
-        while not self._stopping and (slot := self._fair.take()) is not None:
+        while not self._resting and (slot := self._fair.take()) is not None:
             self._begin(slot)
 
     def _begin(self, slot: Slot) -> None:
@@ -240,7 +245,7 @@ class Delivery:
 
     def _next_slot(self, lane: Lane) -> Slot | None:
         """Return a slot for what a lane has ready, if it is its turn; others get theirs."""
-        slot = None if self._stopping else self._fair.take()
+        slot = None if self._resting else self._fair.take()
         if slot is not None:
             name = (slot.project, slot.function)
             if lane.ready and self._lanes.get(name) is lane:
@@ -270,7 +275,7 @@ class Delivery:
         try:
             if not lane.ready and not lane.filling:
                 await self._fill(lane)
-            if lane.ready and not self._stopping:
+            if lane.ready and not self._resting:
                 batch = lane.ready.popleft()
                 self._fill_ahead_if_low(lane)
                 await self._run(lane, batch)
@@ -352,7 +357,7 @@ class Delivery:
         for message in found:
             leased = read_message(place, message, until, trigger, self._marks)
             lane.add(leased, version, now)
-        if self._stopping:
+        if self._resting:
             self._give_back(lane)
             return
         if len(found) == limit:
@@ -362,6 +367,25 @@ class Delivery:
         partial = lane.complete(now)
         if partial is not None:
             self._wake_at(lane, partial)
+
+    # -- rests ---------------------------------------------------------------------------------
+
+    @property
+    def _resting(self) -> bool:
+        """Nothing is leased or begun; what runs ends."""
+        return self._stopping or bool(self._refusal())
+
+    def rest(self) -> None:
+        """Give back what is leased and has not begun: the node takes nothing at the moment."""
+        for lane in self._lanes.values():
+            self._give_back(lane)
+
+    def resume(self) -> None:
+        """Look at all places again: the node takes events again."""
+        for project, queue in tuple(self._consumers):
+            self.ready(project, QUEUE, queue)
+        for project, function in tuple(self._functions):
+            self.ready(project, INBOX, function)
 
     # -- the end -------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from casemate.front.metrics import METRICS_PATH, MetricsPage
 from casemate.front.named import INVOKE_PREFIX, NamedCalls
 from casemate.front.nowhere import Nowhere
 from casemate.front.places import API_PREFIX, ControlApi, WebHooks
-from casemate.front.table import RouteTable
+from casemate.front.resting import Resting
+from casemate.front.table import Place, RouteTable
 
 __all__ = [
     "API_PREFIX",
@@ -31,6 +32,8 @@ __all__ = [
     "MetricsPage",
     "NamedCalls",
     "Nowhere",
+    "Place",
+    "Resting",
     "RouteTable",
     "WebHooks",
 ]

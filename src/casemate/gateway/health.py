@@ -19,6 +19,7 @@ from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
 from casemate.model.node import NodeHealth, PartHealth
 from casemate.monitor import MonitorClient
+from casemate.nodes import Among
 from casemate.operations.policies import ReadPolicies
 from casemate.recorder import RecorderClient
 from casemate.sandbox.client import SandboxClient
@@ -133,6 +134,7 @@ def parts_of(
     outside: OutsideTriggers,
     recorder: RecorderClient,
     monitor: MonitorClient,
+    nodes: Among,
     folder: Path,
     faults: Callable[[], Iterable[str]],
 ) -> dict[str, tuple[Look, bool]]:
@@ -183,6 +185,7 @@ def parts_of(
         "interpreters": (look_at_interpreters, True),
         "disk": (look_at_disk, True),
         "journal": (_told(recorder.problems), True),
+        "nodes": (_told(nodes.problems), True),
         "monitor": (_told(monitor.problems), False),
         "projects": (look_at_projects, False),
         "check": (look_at_faults, False),

@@ -57,6 +57,8 @@ from casemate.front import (
     MetricsPage,
     NamedCalls,
     Nowhere,
+    Place,
+    Resting,
     RouteTable,
     WebHooks,
 )
@@ -64,6 +66,8 @@ from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.control import NodeControl
 from casemate.gateway.depths import Depths
+from casemate.gateway.followed import Followed
+from casemate.gateway.followed import parts_of as followed_parts
 from casemate.gateway.happenings import Happenings, PackageActs
 from casemate.gateway.health import Health, parts_of
 from casemate.gateway.held_back import HeldBack
@@ -84,6 +88,7 @@ from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState
+from casemate.nodes import Among, IdentityFile, Self
 from casemate.operations.policies import ReadPolicies
 from casemate.playbooks import Acting, Playbooks
 from casemate.policy import CedarPolicy
@@ -96,7 +101,7 @@ from casemate.restrictions import Restrictions
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
-from casemate.store.interface import Store
+from casemate.store.interface import SharedStore, Store
 from casemate.store.sqlite.store import SqliteStore
 from casemate.supply import BuilderKeys, EvidenceKeeper, Signatures
 from casemate.triggers.hooks import HOOKS_PREFIX, Hooks
@@ -142,6 +147,12 @@ class Gateway:
         self.older_records = OlderRecords(store, self.records)
         self.denials = DenialRecorder(self.records.deny, loop)
         self.facts.listen(Denial, self.denials.deny)
+        self.nodes = Among(
+            store,
+            IdentityFile(folders.data),
+            Self(host=socket.gethostname(), address=url, version=__version__),
+            shared=store if isinstance(store, SharedStore) else None,
+        )
         self.policy = CedarPolicy()
         self.restrictions = Restrictions(store, self.facts, self.recorder.durable)
         self.decoys = Decoys(store, vault, self.facts)
@@ -264,7 +275,7 @@ class Gateway:
             self.seal,
             self.refusals,
             self.allowance,
-            self.recorder.trouble,
+            self._trouble,
             self.recordings.offer,
         )
         self.running_logs = RunningLogs(self.dispatcher, self.seal)
@@ -276,7 +287,16 @@ class Gateway:
             loop,
             marks,
             cores=len(os.sched_getaffinity(0)),
+            refusal=self.nodes.standing.refusal,
         )
+        self.nodes.standing.on_rest = self.delivery.rest
+        self.nodes.standing.on_return = self.delivery.resume
+
+    def _trouble(self) -> str:
+        """Return why nothing can run; empty: it can."""
+        if unrecorded := self.recorder.trouble():
+            return f"Nothing can be recorded: {unrecorded}"
+        return self.nodes.standing.stale()
 
     def _build_triggers(self) -> None:
         """Build what turns happenings outside into events."""
@@ -315,6 +335,7 @@ class Gateway:
             gate=gate,
             require_movable=self.restrictions.require_movable,
             on_live=self._follow_live,
+            decisions=self.nodes.decisions,
         )
         self._build_advisories(gate)
         self.check = NodeCheck(
@@ -332,6 +353,7 @@ class Gateway:
                 outside=self.outside,
                 recorder=self.recorder,
                 monitor=self.monitor,
+                nodes=self.nodes,
                 folder=self._folders.data,
                 faults=self.check.faults,
             )
@@ -467,6 +489,7 @@ class Gateway:
             advisories=self.advisories,
             playbooks=self.playbooks,
             restrictions=self.restrictions,
+            nodes=self.nodes,
             evidences=self.evidences,
             holds=self.holds,
             signatures=self.signatures,
@@ -507,11 +530,11 @@ class Gateway:
                 ),
             },
             below={
-                INVOKE_PREFIX: NamedCalls(self.catalogue, calls, nowhere),
+                INVOKE_PREFIX: self._resting(NamedCalls(self.catalogue, calls, nowhere)),
                 API_PREFIX: ControlApi(api),
-                HOOKS_PREFIX: WebHooks(self.hooks.handle),
+                HOOKS_PREFIX: self._resting(WebHooks(self.hooks.handle)),
             },
-            others=DeclaredRoutes(self.catalogue, calls, nowhere),
+            others=self._resting(DeclaredRoutes(self.catalogue, calls, nowhere)),
             on_credential=self.decoys.watch.on_credential,
         )
         self.server = HttpServer(
@@ -521,8 +544,19 @@ class Gateway:
             proxies=TrustedProxies(config.trusted_proxies),
         )
 
+    def _resting(self, place: Place) -> Resting:
+        return Resting(place, self.nodes.standing.refusal)
+
+    def _followed(self) -> Followed:
+        return Followed(
+            self.store, self.control, self.policy, self.accounts, self.restrictions, self.decoys,
+            self.signatures, self.budgets, self.playbooks, self.holds, self.advisories.gate,
+            self.reviews,
+        )  # fmt: skip
+
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""
+        await self.nodes.begin(followed_parts(self._followed()))
         present = await asyncio.to_thread(self.data.projects)
         for project in await self.known.require(present, self._lost):
             self.data.set_aside(project)
@@ -552,12 +586,14 @@ class Gateway:
         self.running_logs.start()
         self.lag.start()
         self.numbers_told.start()
+        self.nodes.start()
         for risk in self._config.accepted_risks:
             self.facts.happened(RiskAccepted(at=time.time(), risk=risk))
         return token
 
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
+        await self.nodes.close()
         await self.watch.close()
         await self.audit.close()
         await self.playbooks.close()

@@ -83,8 +83,8 @@ class Pipeline:
         """Go through these; the broker serves what a running function asks for, and what may be
         used at the most is known to `allowance`.
 
-        `trouble` says why nothing can be recorded: then nothing runs. `offer` is shown how each
-        invocation that ran has ended, and keeps of it what it keeps.
+        `trouble` says why nothing can be recorded or decided: then nothing runs. `offer` is shown
+        how each invocation that ran has ended, and keeps of it what it keeps.
         """
         self._admission = admission
         self._dispatcher = dispatcher
@@ -109,7 +109,7 @@ class Pipeline:
         mark = self._allowance.mark
         try:
             if trouble := self._trouble():
-                raise RefusedError(Outcome.UNAVAILABLE, f"Nothing can be recorded: {trouble}")
+                raise RefusedError(Outcome.UNAVAILABLE, trouble)
             request = parse(raw)  # (1)
             admitted = self._admission.admit(request)  # (2)
             ticket = self._allowance.enter(admitted)

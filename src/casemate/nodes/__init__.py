@@ -5,20 +5,23 @@ is made, and its clock who is there. What is held in memory is read again by who
 when. May import `store`, `operations` and `model`.
 """
 
+from casemate.nodes.among import Among
 from casemate.nodes.deciding import AloneDecisions, Decisions, SharedDecisions
 from casemate.nodes.following import MAX_STALE, Following, Part
 from casemate.nodes.identity import IdentityFile
-from casemate.nodes.membership import Membership
+from casemate.nodes.membership import Membership, Self
 from casemate.nodes.standing import Standing
 
 __all__ = [
     "MAX_STALE",
     "AloneDecisions",
+    "Among",
     "Decisions",
     "Following",
     "IdentityFile",
     "Membership",
     "Part",
+    "Self",
     "SharedDecisions",
     "Standing",
 ]

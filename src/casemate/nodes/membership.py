@@ -8,12 +8,11 @@ import re
 import time
 from dataclasses import dataclass
 
-from casemate.model.errors import CasemateError, ConflictError, InvalidInputError
+from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.nodes import MAX_CLOCK_OFF, Beat, ClusterNode
 from casemate.nodes.identity import IdentityFile
 from casemate.nodes.standing import Standing
 from casemate.operations.nodes import (
-    NODE_NAME,
     BeginNode,
     DrainNode,
     EndNode,
@@ -27,14 +26,15 @@ from casemate.store.interface import Store
 BEAT_SECONDS = 3.0
 _BEAT_WAITS = 5.0
 _log = logging.getLogger(__name__)
-_NAME = re.compile(NODE_NAME)
+_HOST_CHARACTERS = 40
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9-]+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Self:
     """What a node says of itself."""
 
-    name: str
+    host: str
     address: str
     version: str
 
@@ -55,11 +55,6 @@ class Membership:
 
         `standing` is told to drain, and that another one has taken the node's place.
         """
-        if _NAME.fullmatch(own.name) is None:
-            raise InvalidInputError(
-                f"The node's name {own.name[:80]!r} is not valid: expected letters, digits, `.` "
-                "and `-`, at most 63 of them.",
-            )
         self._store = store
         self._identity = identity
         self._own = own
@@ -86,11 +81,12 @@ class Membership:
         beat = await self._store.change(
             BeginNode(
                 id=self._id,
-                name=own.name,
+                name=name_of(own.host, self._id),
                 address=own.address,
                 version=own.version,
                 had=had,
                 clock=time.time(),
+                alone=self._alone,
             )
         )
         self._take(beat)
@@ -171,3 +167,9 @@ class Membership:
                 next_step="To end it, stop it; it takes no new calls then and lets those end that "
                 "run.",
             )
+
+
+def name_of(host: str, id: str) -> str:
+    """Return the name of a node: that of its host, and what tells it from others there."""
+    label = _NOT_IN_NAMES.sub("-", host.partition(".")[0])[:_HOST_CHARACTERS].strip("-")
+    return f"{label or 'node'}-{id[:6]}"

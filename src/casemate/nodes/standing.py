@@ -28,7 +28,9 @@ class Standing:
         self._lost = ""
         self._draining = False
         self._clock_off = 0.0
-        self.changed: Callable[[], None] = lambda: None
+        self.on_rest: Callable[[], None] = lambda: None
+        """Called once the node is drained, or is not itself any more."""
+        self.on_return: Callable[[], None] = lambda: None
         """Called once the node takes calls again."""
 
     # -- what is asked ---------------------------------------------------------------------------
@@ -75,6 +77,8 @@ class Standing:
         """Take no new calls any more, or take them again."""
         with _Told(self):
             self._draining = wanted
+        if wanted:
+            self.on_rest()
 
     def doubt_clock(self, off: float) -> None:
         """Take no calls while the clock is so many seconds off; 0: it is right.
@@ -87,6 +91,7 @@ class Standing:
     def lose(self, reason: str) -> None:
         """Take no calls until it is started anew: another one is this node now."""
         self._lost = reason
+        self.on_rest()
 
 
 class _Told:
@@ -100,4 +105,4 @@ class _Told:
 
     def __exit__(self, *_: object) -> None:
         if self._refused and not self._standing.refusal():
-            self._standing.changed()
+            self._standing.on_return()

@@ -102,6 +102,8 @@ class BeginNode(Operation[Beat], frozen=True, kw_only=True):
     """The incarnation of this folder's last start, 0 before the first."""
     clock: float
     """Unix time by the node's clock."""
+    alone: bool = False
+    """No other node can have the store: its file is locked."""
 
 
 class KeepNode(Operation[Beat], frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ process; what one backend alone has, such as copies of its files and their key, 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from casemate.model.nodes import StoreChanges
 from casemate.operations.declaration import Operation
@@ -41,6 +41,7 @@ class Store(Protocol):
         ...
 
 
+@runtime_checkable
 class SharedStore(Store, Protocol):
     """A store that other nodes change as well."""
 

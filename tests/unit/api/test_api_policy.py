@@ -116,7 +116,7 @@ class Node:
             store=self.store,  # type: ignore[arg-type]
             rekey_store=None,  # type: ignore[arg-type]
             facts=facts,
-            **unused_parts(facts),
+            **unused_parts(facts, store=self.store),
             recorder=FakeRecorder(),
             monitor=FakeMonitor(),
             checks=None,  # type: ignore[arg-type]

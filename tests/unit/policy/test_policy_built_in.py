@@ -41,7 +41,7 @@ MAY: dict[str, set[str]] = {
     },
     "operator": {
         *("node:read", "node:backup", "node:audit", "function:read", "function:alias"),
-        "function:remove",
+        *("function:remove", "node:list", "node:drain", "node:remove"),
         *("function:quarantine", "function:release", "restriction:write"),
         *("advisories:read", "advisories:write", "advisories:except"),
         *("incidents:read", "incidents:write"),
@@ -51,6 +51,7 @@ MAY: dict[str, set[str]] = {
     },
     "auditor": {
         *("node:read", "node:audit", "access:read", "access:review", "function:read"),
+        "node:list",
         *("grant:read", "secret:list", "account:read"),
         *("policy:read", "dead-letter:read", "journal:read", "findings:read", *RECORDS),
         "advisories:read",

@@ -55,6 +55,8 @@ def remove(connection: engine.Connection, operation: RemoveNode) -> None:
 @performs(BeginNode)
 def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
     """Take a node's place, unless another has it, with the next incarnation of all."""
+    if operation.alone:
+        connection.execute("DELETE FROM node")
     _require_same_time(operation.clock, _now(connection))
     mine = next(iter(_found(connection, "id = ?", (operation.id,))), None)
     if mine is not None:

@@ -1,0 +1,29 @@
+"""Operations on the nodes that share a control store."""
+
+from __future__ import annotations
+
+from casemate.api.performing import Call, Performers
+from casemate.api.served import all_served
+from casemate.model.nodes import ClusterNode
+from casemate.operations import nodes
+from casemate.operations.nodes import DrainNode, ListNodes, Nodes, RemoveNode
+
+performs = Performers()
+
+
+@performs(ListNodes)
+async def _list(_operation: ListNodes, call: Call) -> Nodes:
+    return await call.service.nodes.membership.list()
+
+
+@performs(DrainNode)
+async def _drain(operation: DrainNode, call: Call) -> ClusterNode:
+    return await call.service.nodes.membership.drain(operation)
+
+
+@performs(RemoveNode)
+async def _remove(operation: RemoveNode, call: Call) -> None:
+    await call.service.nodes.membership.remove(operation)
+
+
+OPERATIONS = all_served(nodes, performs)

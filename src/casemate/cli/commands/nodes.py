@@ -1,0 +1,63 @@
+"""`casemate nodes`: the nodes that share a control store."""
+
+from __future__ import annotations
+
+from casemate.cli.operation_command import Call, answered
+from casemate.cli.options import new_app
+from casemate.cli.terminal import note, print_line, print_table
+from casemate.cli.text import moment
+from casemate.model.nodes import ClusterNode, NodeState
+from casemate.operations.nodes import DrainNode, ListNodes, Nodes, RemoveNode
+
+app = new_app("See, drain and remove the nodes that share a control store.")
+
+
+@answered(app, ListNodes, examples="$ casemate nodes ls\n$ casemate nodes ls --json")
+def ls(found: Nodes) -> None:
+    """List the nodes, and how each stands by what the store has heard of it."""
+    print_table(
+        ("name", "state", "address", "incarnation", "version", "since", "seen"),
+        [
+            (
+                one.name,
+                _state(one),
+                one.address,
+                str(one.incarnation),
+                one.version,
+                moment(one.started_at),
+                f"{one.silent:.0f} s ago" if one.seen_at else "ended",
+            )
+            for one in found.nodes
+        ],
+        below=("address",),
+        empty="There are no nodes.",
+    )
+
+
+@answered(
+    app,
+    DrainNode,
+    examples="$ casemate nodes drain node-1\n$ casemate nodes drain node-1 --undo",
+)
+def drain(found: ClusterNode) -> None:
+    """Have a node take no new calls and events; what runs on it ends by itself.
+
+    Callers get 503, and its health is not ready, so that they are sent elsewhere. It stays so over
+    restarts, until `--undo`.
+    """
+    if not found.draining:
+        print_line(f"{found.name} takes calls again, within seconds.")
+        return
+    print_line(f"{found.name} takes no new calls, within seconds.")
+    note(f"Afterwards: casemate nodes drain {found.name} --undo")
+
+
+@answered(app, RemoveNode, examples="$ casemate nodes rm node-1")
+def rm(call: Call) -> None:
+    """Forget a node that is gone: it has ended, or the store has not heard of it for 15 s."""
+    print_line(f"{call.operation.name} is forgotten.")
+
+
+def _state(one: ClusterNode) -> str:
+    drained = one.draining and one.state is NodeState.GONE
+    return "gone, drained" if drained else one.state.value

@@ -1,0 +1,61 @@
+"""All of a node that is about there being others, built in one go: alone, or among them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from casemate.nodes.deciding import AloneDecisions, Decisions, SharedDecisions
+from casemate.nodes.following import MAX_STALE, Following, Part
+from casemate.nodes.identity import IdentityFile
+from casemate.nodes.membership import Membership, Self
+from casemate.nodes.standing import Standing
+from casemate.store.interface import SharedStore, Store
+
+
+class Among:
+    """One per gateway: its place among the nodes of its store."""
+
+    def __init__(
+        self,
+        store: Store,
+        identity: IdentityFile,
+        own: Self,
+        *,
+        shared: SharedStore | None = None,
+        max_stale: float = MAX_STALE,
+    ) -> None:
+        """Be one of the nodes of `store`; `shared` is the same where there can be others."""
+        self._shared = shared
+        self.standing = Standing(None if shared is None else max_stale)
+        self.decisions: Decisions = (
+            AloneDecisions(store) if shared is None else SharedDecisions(shared)
+        )
+        self.membership = Membership(store, identity, own, self.standing, alone=shared is None)
+        self.following: Following | None = None
+
+    async def begin(self, parts: Sequence[Part]) -> None:
+        """Take the node's place before anything is read; `parts` are read again from then on.
+
+        Raises ConflictError if another has it, IdentityError, StoreError.
+        """
+        await self.membership.begin()
+        if self._shared is not None:
+            self.following = Following(self._shared, parts, self.standing)
+            await self.following.begin()
+
+    def start(self) -> None:
+        """Say that the node is there, and follow what others change: all has been read."""
+        self.membership.start()
+        if self.following is not None:
+            self.following.start()
+
+    async def close(self) -> None:
+        """Follow nothing more, and say that the node ends."""
+        if self.following is not None:
+            await self.following.close()
+        await self.membership.close()
+
+    def problems(self) -> str:
+        """Return why the node takes no calls, or what it could not read; empty: all is well."""
+        read = "" if self.following is None else self.following.problems()
+        return " ".join(filter(None, (self.standing.refusal(), read)))
