@@ -344,7 +344,8 @@ def test_the_tables_are_those_of_sqlite(database: str, postgresql_server: Server
             assert found == wanted, table
             plain = connection.execute(
                 "SELECT column_name FROM information_schema.columns WHERE table_schema = %s "
-                "AND table_name = %s AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'",
+                "AND table_name = %s AND data_type = 'text' "
+                "AND collation_name IS DISTINCT FROM 'C'",
                 (SCHEMA, table),
             ).fetchall()
             assert plain == [], "text compares by bytes"
