@@ -124,7 +124,7 @@ def in_order(rows: list[tuple[Any, ...]], statement: str) -> list[tuple[Any, ...
 
 
 @settings(
-    max_examples=25,
+    max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

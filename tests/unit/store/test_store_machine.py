@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -29,7 +30,6 @@ from casemate.postgresql.settings import Settings
 from casemate.store import Store
 from casemate.store.postgresql.store import PostgresqlStore
 from casemate.store.sqlite.store import SqliteStore
-from support.database import Server
 
 PROJECTS = st.sampled_from(["p", "q"])
 FUNCTIONS = st.sampled_from(["f", "g"])
@@ -238,24 +238,23 @@ TestStoreMachine.settings = settings(
 )
 
 
-def test_the_store_on_a_server(postgresql_server: Server, store_template: str) -> None:
+def test_the_store_on_a_server(empty_store: Callable[[], str]) -> None:
     class ServerMachine(ReferenceMachine):
         def __init__(self) -> None:
-            self.name = postgresql_server.database(store_template)
+            self.place = Settings.of_url(empty_store())
             super().__init__()
 
         def opened(self) -> Store:
-            place = Settings.of_url(postgresql_server.url(self.name))
-            return PostgresqlStore.open(place, cluster="tests")
+            return PostgresqlStore.open(self.place, cluster="tests")
 
         def removed(self) -> None:
-            postgresql_server.drop(self.name)
+            pass
 
     run_state_machine_as_test(
         ServerMachine,
         settings=settings(
-            max_examples=6,
-            stateful_step_count=25,
+            max_examples=3,
+            stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),

@@ -122,7 +122,7 @@ def test_of_two_deploys_of_one_route_or_consumer_one_wins(
     second: Opening, first: FunctionSpec, second_spec: FunctionSpec
 ) -> None:
     async def scene(one: Store, other: Store) -> None:
-        for _ in range(5):
+        for _ in range(2):
             won, lost = await race(
                 one.change(deploying(first)), other.change(deploying(second_spec))
             )
@@ -304,7 +304,7 @@ def test_a_server_that_goes_away_fails_calls_by_name_and_comes_back(
             return kept, asked
 
         tasks = [asyncio.create_task(keep(each, f"n{i}")) for i, each in enumerate((one, other))]
-        for _ in range(5):
+        for _ in range(2):
             await asyncio.sleep(0.05)
             await asyncio.to_thread(end_all)
         stop.set()
