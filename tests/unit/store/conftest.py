@@ -27,7 +27,7 @@ def empty_store(postgresql_server: Server) -> Callable[[], str]:
     name = postgresql_server.database()
     url = postgresql_server.url(name)
     asyncio.run(PostgresqlStore.open(Settings.of_url(url), cluster=CLUSTER).close())
-    tables = (*STEPPING, "exclusive")
+    tables = (*STEPPING, "exclusive", "node", "topic")
     emptying = "; ".join(f'DELETE FROM {SCHEMA}."{table}"' for table in tables)
 
     def emptied() -> str:

@@ -14,7 +14,15 @@ import pytest
 from store_samples import KEY, Opening, deploy, opened, token, user
 
 from casemate.model.errors import InvalidInputError, UnavailableError
-from casemate.operations import accounts, attestations, deployments, grants, node, policies
+from casemate.operations import (
+    accounts,
+    attestations,
+    deployments,
+    grants,
+    node,
+    nodes,
+    policies,
+)
 from casemate.operations.accounts import KeepToken, KeepUser, ReadTokens, ReplaceUser
 from casemate.operations.catalogue import operations_of
 from casemate.operations.declaration import Decided
@@ -22,6 +30,7 @@ from casemate.operations.deployments import ShowAliasHistory
 from casemate.operations.form import form_of
 from casemate.operations.functions import ListFunctions, SetAlias
 from casemate.operations.node import KeepNodeValue
+from casemate.operations.nodes import DrainNode, ListNodes, RemoveNode
 from casemate.operations.policies import RemovePolicy
 from casemate.operations.positions import ShowPosition
 from casemate.operations.trials import EndTrial, StartTrial
@@ -47,11 +56,14 @@ SHARED = {
     StartTrial,
     EndTrial,
     RemovePolicy,
+    ListNodes,
+    DrainNode,
+    RemoveNode,
 }
 """What the API asks of the store as it was asked itself."""
 OWN = {
     kind
-    for module in (accounts, attestations, deployments, grants, node, policies)
+    for module in (accounts, attestations, deployments, grants, node, nodes, policies)
     for kind in operations_of(module)
     if kind.declared.decided is Decided.INSIDE
 }

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Final, Self, TypeVar
 
+import msgspec
+
 from casemate.model.errors import InvalidInputError
 from casemate.model.nodes import StoreChanges
 from casemate.operations.declaration import Operation
@@ -41,7 +43,8 @@ _CHANGES: Final = """
 """
 _MOVED: Final = """
     SELECT number FROM revision WHERE number < ?
-    UNION ALL SELECT revision FROM topic WHERE revision > ? AND name IN ({}) LIMIT 1
+    UNION ALL SELECT revision FROM topic WHERE revision > ?
+    AND name IN (SELECT value FROM json_each(?)) LIMIT 1
 """
 
 
@@ -148,11 +151,10 @@ class PostgresqlStore:
         Raises StoreMovedError if something was; then nothing is done.
         """
         perform = PERFORMED.changing(operation)
-        names = sorted(topics)
-        query = _MOVED.format(", ".join("?" * len(names)))
+        names = msgspec.json.encode(sorted(topics)).decode()
 
         def make(connection: engine.Connection) -> AnswerT:
-            moved = connection.execute(query, (revision, revision, *names)).fetchone()
+            moved = connection.execute(_MOVED, (revision, revision, names)).fetchone()
             if moved is not None:
                 raise StoreMovedError(
                     "Another node has changed what this was decided on.", next_step="Try again."

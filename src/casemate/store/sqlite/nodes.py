@@ -17,7 +17,10 @@ from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
 
 MAX_NODES = 1000
-_COLUMNS = "name, id, address, incarnation, version, started_at, seen_at, draining"
+_SELECT = """
+    SELECT name, id, address, incarnation, version, started_at, seen_at, draining FROM node
+    WHERE (?1 IS NULL OR id = ?1) AND (?2 IS NULL OR name = ?2) ORDER BY name
+"""
 _ENDED = 0.0
 """When a node was seen that has said that it ends."""
 
@@ -27,7 +30,7 @@ performs = DirectPerformers()
 @performs(ListNodes)
 def nodes(connection: engine.Connection, _operation: ListNodes) -> Nodes:
     """Return every node, by name."""
-    return Nodes(nodes=tuple(_found(connection, "1 = 1", ())))
+    return Nodes(nodes=_found(connection))
 
 
 @performs(DrainNode)
@@ -58,10 +61,10 @@ def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
     if operation.alone:
         connection.execute("DELETE FROM node")
     _require_same_time(operation.clock, _now(connection))
-    mine = next(iter(_found(connection, "id = ?", (operation.id,))), None)
+    mine = _one(connection, id=operation.id)
     if mine is not None:
         _require_same_folder(mine, operation)
-    named = next(iter(_found(connection, "name = ?", (operation.name,))), None)
+    named = _one(connection, name=operation.name)
     if named is not None and named.id != operation.id:
         _require_free(named)
         connection.execute("DELETE FROM node WHERE name = ?", (named.name,))
@@ -79,7 +82,7 @@ def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
     (incarnation,) = connection.execute("SELECT newest FROM node_incarnation").fetchone()
     now = _now(connection)
     connection.execute(
-        f"INSERT INTO node ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - ours
+        "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
             *(operation.name, operation.id, operation.address, incarnation, operation.version),
             *(now, now, int(draining)),
@@ -99,7 +102,7 @@ def keep(connection: engine.Connection, operation: KeepNode) -> Beat:
         ),
     ).rowcount
     if not changed:
-        found = next(iter(_found(connection, "id = ?", (operation.id,))), None)
+        found = _one(connection, id=operation.id)
         told = (
             "it was removed"
             if found is None
@@ -154,7 +157,7 @@ def _require_free(named: ClusterNode) -> None:
 
 
 def _named(connection: engine.Connection, name: str) -> ClusterNode:
-    found = next(iter(_found(connection, "name = ?", (name,))), None)
+    found = _one(connection, name=name)
     if found is None:
         raise NotFoundError(
             f"There is no node {name[:80]!r}.", next_step="casemate nodes ls lists them"
@@ -162,14 +165,18 @@ def _named(connection: engine.Connection, name: str) -> ClusterNode:
     return found
 
 
+def _one(
+    connection: engine.Connection, *, id: str | None = None, name: str | None = None
+) -> ClusterNode | None:
+    return next(iter(_found(connection, id, name)), None)
+
+
 def _found(
-    connection: engine.Connection, where: str, values: tuple[str, ...]
+    connection: engine.Connection, id: str | None = None, name: str | None = None
 ) -> tuple[ClusterNode, ...]:
+    """Return those of an id and a name; None: of any."""
     now = _now(connection)
-    rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM node WHERE {where} ORDER BY name",  # noqa: S608 - ours
-        values,
-    )
+    rows = connection.execute(_SELECT, (id, name))
     return tuple(
         ClusterNode(
             name=name,
