@@ -38,6 +38,7 @@ from casemate.model.processes import GatewayConfig
 from casemate.model.restriction import RestrictionKind
 from casemate.model.route import RouteClaim
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
+from casemate.nodes import Decisions
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.functions import SetAlias, Target
 from casemate.operations.grants import ListUses
@@ -227,9 +228,15 @@ async def at_once() -> None:
 
 
 class Node:
-    """A control service whose store, sandbox and dispatcher are in memory."""
+    """A control service whose store, unless it is given, sandbox and dispatcher are in memory."""
 
-    def __init__(self, folder: Path, bundles: Bundles | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bundles: Bundles | None = None,
+        store: Any = None,
+        decisions: Decisions | None = None,
+    ) -> None:
         caps = Caps(memory=1 << 30, tmp=1 << 30, concurrency=16, warm=4)
         self.folder, self.bundles = folder, bundles or Bundles()
         self.data, self.redactor, self.delivery = Data(), Redactor(), Delivery()
@@ -257,10 +264,10 @@ class Node:
             tls=False,
             caps=caps,
         )
-        self.restrictions = Restrictions(self.store, self.facts, at_once)  # type: ignore[arg-type]
+        self.restrictions = Restrictions(store or self.store, self.facts, at_once)  # type: ignore[arg-type]
         self.control = NodeControl(
             config=config,
-            store=self.store,
+            store=store or self.store,
             records=self.store,
             catalogue=self.catalogue,
             dispatcher=self.dispatcher,  # type: ignore[arg-type]
@@ -277,6 +284,7 @@ class Node:
             gate=self.gate,
             require_movable=self.restrictions.require_movable,
             on_live=lambda: None,
+            decisions=decisions,
         )
 
     def bundle(

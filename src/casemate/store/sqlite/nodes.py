@@ -129,7 +129,7 @@ def end(connection: engine.Connection, operation: EndNode) -> None:
 
 def _require_same_time(clock: float, now: float) -> None:
     """Refuse a clock by which what is over would not be, or the other way round."""
-    if abs(clock - now) > MAX_CLOCK_OFF:
+    if not abs(clock - now) <= MAX_CLOCK_OFF:  # also where it is no number
         raise ConflictError(
             f"The node's clock is {clock - now:+.0f} s off that of the control store.",
             next_step="Set the clock, of the node or of the database's machine (NTP).",
