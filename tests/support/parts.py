@@ -28,6 +28,7 @@ from casemate.supply import EvidenceKeeper
 from casemate.vulnerabilities import Advisories, Gate, Watch
 from support.core import MemoryStore
 from support.fake_monitor import FakeMonitor
+from support.nodes import NodeStore
 from support.signing import SqlAttestations, signatures
 
 
@@ -92,7 +93,7 @@ def unused_parts(
         "reviews": Reviews(KeptValues()),  # type: ignore[arg-type]
         "audit": NodeAudit(KeptValues(), quiet_node, facts.happened),  # type: ignore[arg-type]
         "nodes": Among(
-            store or MemoryStore(),  # type: ignore[arg-type]
+            store or NodeStore(),  # type: ignore[arg-type]
             IdentityFile(folder or Path("nowhere")),
             Self(host="test", address="http://test", version="1"),
         ),

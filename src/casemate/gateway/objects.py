@@ -88,7 +88,7 @@ from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState
-from casemate.nodes import Among, IdentityFile, Self
+from casemate.nodes import Among, IdentityFile, Part, Self
 from casemate.operations.policies import ReadPolicies
 from casemate.playbooks import Acting, Playbooks
 from casemate.policy import CedarPolicy
@@ -547,16 +547,18 @@ class Gateway:
     def _resting(self, place: Place) -> Resting:
         return Resting(place, self.nodes.standing.refusal)
 
-    def _followed(self) -> Followed:
-        return Followed(
+    def _followed(self) -> tuple[Part, ...]:
+        """Return what is read again when other nodes have changed it."""
+        holders = Followed(
             self.store, self.control, self.policy, self.accounts, self.restrictions, self.decoys,
             self.signatures, self.budgets, self.playbooks, self.holds, self.advisories.gate,
             self.reviews,
         )  # fmt: skip
+        return followed_parts(holders)
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""
-        await self.nodes.begin(followed_parts(self._followed()))
+        await self.nodes.begin(self._followed())
         present = await asyncio.to_thread(self.data.projects)
         for project in await self.known.require(present, self._lost):
             self.data.set_aside(project)

@@ -95,9 +95,9 @@ class Following:
         """Ask once what has changed, and begin to read it; waits for the question alone."""
         asked_at = self._standing.now()
         try:
-            found = await asyncio.wait_for(
-                self._store.changes_since(self._revision), timeout=ASK_SECONDS
-            )
+            # Not wait_for, which can lose the end of this task (`close`) in Python 3.11.
+            async with asyncio.timeout(ASK_SECONDS):
+                found = await self._store.changes_since(self._revision)
         except Exception as error:  # noqa: BLE001 - whatever it is, others' changes are not known
             self._note_fault(f"The control store cannot be asked: {_told(error)}")
             return
@@ -127,7 +127,8 @@ class Following:
     async def _read(self, followed: _Followed, asked_at: float) -> None:
         part = followed.part
         try:
-            await asyncio.wait_for(part.reload(), READ_SECONDS)
+            async with asyncio.timeout(READ_SECONDS):
+                await part.reload()
         except Exception as error:  # noqa: BLE001 - what is known stays, and it is said
             followed.old = True
             fault = f"What others have changed of {part.name} cannot be read: {_told(error)}"

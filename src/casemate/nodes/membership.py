@@ -105,7 +105,8 @@ class Membership:
         if self.incarnation:
             ends = EndNode(id=self._id, incarnation=self.incarnation)
             try:
-                await asyncio.wait_for(self._store.change(ends), _BEAT_WAITS)
+                async with asyncio.timeout(_BEAT_WAITS):
+                    await self._store.change(ends)
             except (CasemateError, TimeoutError) as error:
                 _log.warning("that this node ends could not be said: %s", error)
 
@@ -133,15 +134,19 @@ class Membership:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
-                await asyncio.wait_for(self.beat(), _BEAT_WAITS)
-            except (CasemateError, TimeoutError) as error:
-                _log.warning("that this node is there could not be said: %s", error)
+                # Not wait_for, which can lose the end of this task (`close`) in Python 3.11.
+                async with asyncio.timeout(_BEAT_WAITS):
+                    await self.beat()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is to be said again
+                _log.warning(
+                    "that this node is there could not be said: %s", error or "it takes too long"
+                )
 
     # -- what owners ask for ---------------------------------------------------------------------
 
     async def list(self) -> Nodes:
         """Return the nodes that share the store. Raises StoreError."""
-        if self._alone:
+        if self._alone and self.incarnation:
             await self.beat()
         return await self._store.read(ListNodes())
 

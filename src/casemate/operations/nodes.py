@@ -10,7 +10,7 @@ import msgspec
 from casemate.model.nodes import Beat, ClusterNode, NodeState
 from casemate.model.principal import Action
 from casemate.operations.declaration import Decided, Declaration, Operation
-from casemate.operations.fields import text
+from casemate.operations.fields import text, whole
 from casemate.operations.given import Given
 
 MAX_NAME = 63
@@ -20,7 +20,7 @@ _Name = Annotated[
     str,
     msgspec.Meta(
         description="A node's name, as `casemate nodes ls` shows it.",
-        pattern=NODE_NAME,
+        pattern=whole(NODE_NAME),
         max_length=MAX_NAME,
         examples=["node-1"],
     ),

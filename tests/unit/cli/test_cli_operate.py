@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -513,3 +514,14 @@ def test_restrict_ls_set_and_lift(cli, shop) -> None:
     assert cli("restrict", "lift", id, "--reason", "over").code == 3
     assert cli("restrict", "set", "host", "a b", "--reason", "r").code == 1
     assert cli("restrict", "set", "nothing", "x", "--reason", "r").code == 2
+
+
+def test_nodes_ls_drain_and_rm(cli, node) -> None:
+    asyncio.run(node.parts.service.nodes.begin(()))
+    shown = cli("nodes", "ls")
+    assert shown.code == 0 and "up" in shown.out and "http://test" in shown.out
+    (one,) = json.loads(cli("nodes", "ls", "--json").out)["nodes"]
+    for words in (("drain", one["name"]), ("drain", one["name"], "--undo"), ("rm", one["name"])):
+        refused = cli("nodes", *words)
+        assert refused.code == 1 and "has its store for itself" in refused.err
+    assert cli("nodes", "drain", "\x1b[31m").code != 0

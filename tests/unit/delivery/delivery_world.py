@@ -71,12 +71,17 @@ class World:
         self.seconds = 0.0
         self.answer: Callable[[RawInvocation], Sealed] = lambda raw: OK
         self.marks = AdmissionMarks()
+        self.refusal = ""
         self.delivery = self._delivery()
         self.subscriptions = Subscriptions(self.data, self.catalogue)
 
     def _delivery(self) -> Delivery:
         loop = asyncio.get_running_loop()
-        return Delivery(self.data, self.catalogue, self._run, loop, self.marks, cores=1)
+        return Delivery(
+            *(self.data, self.catalogue, self._run, loop, self.marks),
+            cores=1,
+            refusal=lambda: self.refusal,
+        )
 
     async def _run(self, raw: RawInvocation) -> Sealed:
         self.running += 1

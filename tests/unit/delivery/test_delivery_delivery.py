@@ -683,3 +683,30 @@ def test_a_timer_of_a_lane_that_was_closed_wakes_the_one_after_it(
         await world.empty()
 
     on(scene)
+
+
+def test_a_node_that_takes_nothing_leases_nothing_and_goes_on_afterwards(
+    on: Callable[[Scene], None],
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy({**CONSUMER, "limits": Limits(concurrency=1)})
+        world.delivery.start()
+        world.seconds = 0.05
+        await world.send(*range(20))
+        await world.until(lambda: world.running == 1)
+        world.refusal = "The node is drained."
+        world.delivery.rest()
+        await world.until(lambda: world.running == 0)
+        ran, leases = len(world.ran), world.data.leases
+        assert 1 <= ran < 20, "what runs ends"
+        await world.queue("later")
+        await asyncio.sleep(0.3)
+        assert (len(world.ran), world.data.leases) == (ran, leases)
+        # What it had leased is another node's to take, at once.
+        taken = await world.data.lease("t", "inbox", "f", limit=1, lease=0.1)
+        assert len(taken) == 1
+        world.seconds, world.refusal = 0.0, ""
+        world.delivery.resume()
+        await world.until(lambda: len(world.ran) == 21)
+
+    on(scene)

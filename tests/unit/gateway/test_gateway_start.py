@@ -27,6 +27,8 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         data=SimpleNamespace(projects=tuple),
         known=SimpleNamespace(require=_nothing),
         store=SimpleNamespace(read=_nothing),
+        nodes=SimpleNamespace(begin=_nothing, start=lambda: None),
+        _followed=lambda: None,
         policy=SimpleNamespace(prepare=lambda stored: stored, activate=lambda prepared: None),
         recorder=SimpleNamespace(ready=_nothing),
         older_records=SimpleNamespace(begin=_nothing),

@@ -1,0 +1,31 @@
+"""A control store in memory that keeps nodes by the SQL of the adapters."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from casemate.operations.declaration import Operation
+from casemate.store.sqlite import nodes, schema
+
+
+class NodeStore:
+    """The part of a store that keeps nodes."""
+
+    def __init__(self) -> None:
+        self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        for statement in schema._NODES:
+            self.connection.execute(statement)
+
+    async def read(self, operation: Operation[Any]) -> Any:
+        return nodes.performs.by_type[type(operation)](self.connection, operation)
+
+    async def change(self, operation: Operation[Any]) -> Any:
+        self.connection.execute("BEGIN")
+        try:
+            done = await self.read(operation)
+        except BaseException:
+            self.connection.execute("ROLLBACK")
+            raise
+        self.connection.execute("COMMIT")
+        return done
