@@ -439,3 +439,12 @@ def test_serve_refuses_what_cannot_be(tmp_path: Path, node: TestNode) -> None:
     assert f"{node.data}/vault is open in another process" in locked.err
     assert "Next: stop the node" in locked.err
     assert node.get("/node"), "the other node goes on"
+
+
+def test_a_node_with_a_store_for_itself_shows_itself_and_is_not_drained(terminal: Terminal) -> None:
+    (own,) = terminal.ok("nodes", "ls", "--json").json["nodes"]
+    assert (own["state"], own["draining"]) == ("up", False)
+    assert own["incarnation"] >= 1 and own["silent"] < 15
+    assert own["name"] in terminal.ok("nodes", "ls").out
+    assert "for itself" in terminal.refused(1, "nodes", "drain", own["name"])
+    assert "for itself" in terminal.refused(1, "nodes", "rm", own["name"])

@@ -19,7 +19,6 @@ from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
 from casemate.model.node import NodeHealth, PartHealth
 from casemate.monitor import MonitorClient
-from casemate.nodes import Among
 from casemate.operations.policies import ReadPolicies
 from casemate.recorder import RecorderClient
 from casemate.sandbox.client import SandboxClient
@@ -134,7 +133,6 @@ def parts_of(
     outside: OutsideTriggers,
     recorder: RecorderClient,
     monitor: MonitorClient,
-    nodes: Among,
     folder: Path,
     faults: Callable[[], Iterable[str]],
 ) -> dict[str, tuple[Look, bool]]:
@@ -184,9 +182,8 @@ def parts_of(
         "vault": (look_at_vault, True),
         "interpreters": (look_at_interpreters, True),
         "disk": (look_at_disk, True),
-        "journal": (_told(recorder.problems), True),
-        "nodes": (_told(nodes.problems), True),
-        "monitor": (_told(monitor.problems), False),
+        "journal": (told(recorder.problems), True),
+        "monitor": (told(monitor.problems), False),
         "projects": (look_at_projects, False),
         "check": (look_at_faults, False),
         "bundles": (look_at_bundles, False),
@@ -195,7 +192,7 @@ def parts_of(
     }
 
 
-def _told(problems: Callable[[], str]) -> Look:
+def told(problems: Callable[[], str]) -> Look:
     """Return how to look at a part that knows itself what is wrong."""
 
     async def look() -> str:

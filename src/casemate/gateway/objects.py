@@ -69,7 +69,7 @@ from casemate.gateway.depths import Depths
 from casemate.gateway.followed import Followed
 from casemate.gateway.followed import parts_of as followed_parts
 from casemate.gateway.happenings import Happenings, PackageActs
-from casemate.gateway.health import Health, parts_of
+from casemate.gateway.health import Health, parts_of, told
 from casemate.gateway.held_back import HeldBack
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.loop_lag import LoopLag
@@ -342,7 +342,8 @@ class Gateway:
             self.store, self.data, self.bundles, self.vault, check_records=self.records.check
         )
         self.health = Health(
-            parts_of(
+            {"nodes": (told(self.nodes.problems), True)}
+            | parts_of(
                 store=self.store,
                 vault=self.vault,
                 data=self.data,
@@ -353,7 +354,6 @@ class Gateway:
                 outside=self.outside,
                 recorder=self.recorder,
                 monitor=self.monitor,
-                nodes=self.nodes,
                 folder=self._folders.data,
                 faults=self.check.faults,
             )
