@@ -83,8 +83,17 @@ def finished(
         secret = small
     else:
         name, secret = writer.finish()
-    digest = writer.sha256
-    return NewObject(key, writer.size, digest, content_type, metadata, secret, name, labels)
+    return NewObject(
+        key,
+        writer.size,
+        writer.sha256,
+        content_type,
+        metadata,
+        secret,
+        name,
+        labels,
+        writer.until,
+    )
 
 
 def commit(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from casemate.blobs import Blobs
 from casemate.data.errors import DataBusyError, DataClosedError, DataCorruptError, DataError
 from casemate.data.faults import DATA, RESTORE, disk_error
-from casemate.data.files import ObjectFiles
+from casemate.data.files import ObjectFiles, open_folder
 from casemate.data.folder import DatabaseFile, DataFolder, require_regular
 from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject, room
@@ -32,6 +34,7 @@ Keys = Callable[[str, Purpose, int | None], Awaitable[DataKey]]
 Ready = Callable[[str, str, str], None]
 Created = Callable[[str], Awaitable[None]]
 _WAIT_FOR_ROOM = 5.0
+_NAMED = "SELECT file FROM object WHERE file IS NOT NULL"
 
 
 class Use:
@@ -79,11 +82,14 @@ class Projects:
         options: DataOptions,
         accepted_losses: frozenset[str] = frozenset(),
         on_created: Created | None = None,
+        blobs: Callable[[str], Blobs] | None = None,
     ) -> None:
         """Open nothing yet.
 
         `on_created` is awaited when a project has got its database, before anything is kept in it.
+        `blobs` opens the place of a project's large objects; none: a folder beside its database.
         """
+        self._blobs = blobs or (lambda name: open_folder(folder.objects / name))
         self._on_created = on_created or _nothing
         self._accepted = set(accepted_losses)
         self.opened: dict[str, OpenProject] = {}
@@ -167,10 +173,14 @@ class Projects:
                 self._idle = asyncio.ensure_future(self._close_idle())
             return project
 
+    def files_of(self, name: str) -> ObjectFiles:
+        """Return the files of a project's objects, for who closes them. Raises DataError."""
+        return ObjectFiles(self._blobs(name))
+
     def _load(
         self, name: str, file: DatabaseFile | None, page_key: DataKey, object_key: DataKey
     ) -> OpenProject:
-        files = ObjectFiles(self.folder.objects / name)
+        files = self.files_of(name)
         try:
             if file is None:
                 _require_none(files, name)
@@ -320,10 +330,10 @@ def _tell(ready: Ready, project: str, hints: set[tuple[str, str]]) -> None:
 
 def _require_none(files: ObjectFiles, project: str) -> None:
     """Refuse to begin anew beside objects of a database that is gone: they would be orphans."""
-    names = files.names()
-    if names:
+    number = files.count()
+    if number:
         raise DataCorruptError(
-            f"The project {project} has {len(names)} files of objects but no database. Nothing was "
+            f"The project {project} has {number} files of objects but no database. Nothing was "
             "changed.",
             next_step="Restore the data and the vault from a backup, or move the files away.",
         )
@@ -331,5 +341,8 @@ def _require_none(files: ObjectFiles, project: str) -> None:
 
 def _sweep_orphans(connection: Connection, files: ObjectFiles) -> None:
     """Delete files that no object names: left by a crash between writing and commit, or after."""
-    rows = connection.execute("SELECT file FROM object WHERE file IS NOT NULL")
-    files.delete(files.names() - {row[0] for row in rows})
+    files.sweep(partial(_named, connection))
+
+
+def _named(connection: Connection) -> Iterator[str]:
+    return (row[0] for row in connection.execute(_NAMED))

@@ -45,10 +45,10 @@ def _copy(project: OpenProject, target: Path) -> None:
                 copy_pages(source, copy, project.page_key)
             with closing(engine.connect(copy, project.page_key)) as made:
                 files = made.execute(
-                    "SELECT file FROM object WHERE file IS NOT NULL ORDER BY file"
+                    "SELECT file, size FROM object WHERE file IS NOT NULL ORDER BY file"
                 ).fetchall()
         sync_file(copy)
-        for (file,) in files:
-            project.files.link(file, objects / file)
+        for file, size in files:
+            project.files.copy(file, size, objects / file)
     except OSError as error:
         raise disk_error(f"A copy in {target} cannot be written", error) from error

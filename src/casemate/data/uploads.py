@@ -82,8 +82,8 @@ class Uploads:
                 "most.",
                 next_step="Commit or abort some of them.",
             )
-        path = project.files.path
-        upload = Upload(project.name, bucket, key, content_type, metadata, ObjectFiles(path))
+        files = self._projects.files_of(project.name)
+        upload = Upload(project.name, bucket, key, content_type, metadata, files)
         identity = secrets.token_hex(16)
         self._by_id[identity] = upload
         return identity
