@@ -126,7 +126,7 @@ class S3Blobs:
             # Nothing is to be read, but that it is what it should be is to be known.
             number = _segments(size) - 1
             last = size - number * SEGMENT_BYTES
-            client.get(self._key(name, number), size=last, start=0, length=1)
+            client.get(self._key(name, number), size=last, start=0, length=min(2, last))
             return b""
         while length > 0:
             number, start = divmod(offset, SEGMENT_BYTES)
@@ -134,7 +134,10 @@ class S3Blobs:
             piece = min(length, there - start)
             if piece <= 0:
                 break
-            parts.append(client.get(self._key(name, number), size=there, start=start, length=piece))
+            # There are servers that take the range 0-0 for all that there is.
+            asked = max(piece, min(2, there - start))
+            part = client.get(self._key(name, number), size=there, start=start, length=asked)
+            parts.append(part[:piece])
             offset, length = offset + piece, length - piece
         return parts[0] if len(parts) == 1 else b"".join(parts)
 

@@ -92,7 +92,7 @@ def _split(url: str) -> SplitResult:
 
 def _options(query: str) -> dict[str, str]:
     try:
-        pairs = parse_qsl(query, strict_parsing=True, max_num_fields=2) if query else []
+        pairs = parse_qsl(query, True, True, max_num_fields=2) if query else []
     except ValueError:
         raise _invalid("has options that cannot be read") from None
     options = dict(pairs)
