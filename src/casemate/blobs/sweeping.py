@@ -14,10 +14,11 @@ _AT_ONCE = 100_000
 """Names held in memory; the rows are asked once for so many."""
 Named = Callable[[], Iterable[str]]
 """Gives the names of all rows."""
+Delete = Callable[[Iterable[str]], None]
 
 
-def sweep(blobs: Blobs, named: Named) -> int:
-    """Delete what has no row and is older than the store's grace; return how many blobs that were.
+def sweep(blobs: Blobs, named: Named, delete: Delete) -> int:
+    """Have deleted what has no row and is older than the store's grace; return how many that were.
 
     Raises OSError, BlobsError.
     """
@@ -27,13 +28,13 @@ def sweep(blobs: Blobs, named: Named) -> int:
         if age >= blobs.grace:
             names.add(name)
         if len(names) >= _AT_ONCE:
-            deleted += _delete(blobs, names, named)
+            deleted += _delete(names, named, delete)
             names = set()
-    return deleted + _delete(blobs, names, named)
+    return deleted + _delete(names, named, delete)
 
 
-def _delete(blobs: Blobs, names: set[str], named: Named) -> int:
+def _delete(names: set[str], named: Named, delete: Delete) -> int:
     if names:
         names.difference_update(named())
-        blobs.delete(names)
+        delete(names)
     return len(names)

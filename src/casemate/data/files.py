@@ -66,6 +66,8 @@ class ObjectFiles:
     def __init__(self, blobs: Blobs) -> None:
         """Use `blobs`, which is closed with this."""
         self._blobs = blobs
+        self.shared = blobs.grace > 0
+        """Others may write there, too: only what is old is swept, and not while it is opened."""
         self._lock = threading.Lock()
         self._holds = 0
         self._postponed: list[str] = []
@@ -117,7 +119,7 @@ class ObjectFiles:
         `named` asks for the names of all rows, after files were listed.
         """
         with _translated(_READ):
-            return sweep(self._blobs, named)
+            return sweep(self._blobs, named, self.delete)
 
     def copy(self, name: str, size: int, target: Path) -> None:
         """Make a file with the content of one that holds an object of `size` bytes."""

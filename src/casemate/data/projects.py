@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -18,6 +18,7 @@ from casemate.data.faults import DATA, RESTORE, disk_error
 from casemate.data.files import ObjectFiles, open_folder
 from casemate.data.folder import DatabaseFile, DataFolder, require_regular
 from casemate.data.limits import DataOptions
+from casemate.data.orphans import OrphanSweeps, named
 from casemate.data.project import OpenProject, room
 from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
@@ -26,7 +27,6 @@ from casemate.model.errors import NotFoundError
 from casemate.sqlite import engine
 from casemate.sqlite.commit_count import forget, lost_commits
 from casemate.sqlite.connecting import open_writer
-from casemate.sqlite.engine import Connection
 from casemate.vault.interface import DataKey, Purpose
 
 T = TypeVar("T")
@@ -34,7 +34,6 @@ Keys = Callable[[str, Purpose, int | None], Awaitable[DataKey]]
 Ready = Callable[[str, str, str], None]
 Created = Callable[[str], Awaitable[None]]
 _WAIT_FOR_ROOM = 5.0
-_NAMED = "SELECT file FROM object WHERE file IS NOT NULL"
 
 
 class Use:
@@ -99,6 +98,14 @@ class Projects:
         self._options = options
         self._reads = ReadThreads(options.read_threads)
         self._files = ThreadPoolExecutor(options.file_threads, thread_name_prefix="data-file")
+        # A store in the network may be slow; opening projects does not wait for it.
+        self._content = (
+            ThreadPoolExecutor(options.content_threads, thread_name_prefix="data-content")
+            if blobs
+            else self._files
+        )
+        self._orphans = OrphanSweeps(self.content_in_thread)
+        self._sweeping: asyncio.Task[None] | None = None
         self._gate = asyncio.Lock()
         self._swept: set[str] = set()
         self._refused: dict[str, str] = {}
@@ -124,10 +131,15 @@ class Projects:
         self._require_open()
         return await asyncio.get_running_loop().run_in_executor(self._files, work)
 
-    def start_in_thread(self, work: Callable[[], None]) -> None:
-        """Begin work that answers for itself."""
+    async def content_in_thread(self, work: Callable[[], T]) -> T:
+        """Read or write the content of large objects."""
         self._require_open()
-        self._files.submit(work)
+        return await asyncio.get_running_loop().run_in_executor(self._content, work)
+
+    def start_in_thread(self, work: Callable[[], None]) -> None:
+        """Begin to write content, by work that answers for itself."""
+        self._require_open()
+        self._content.submit(work)
 
     async def open(self, name: str, *, create: bool) -> OpenProject:
         """Return an open project. Whoever asked may be cancelled; it is opened all the same."""
@@ -171,6 +183,9 @@ class Projects:
             self.opened[name] = project
             if self._idle is None:
                 self._idle = asyncio.ensure_future(self._close_idle())
+            if project.files.shared and self._sweeping is None:
+                sweeping = self._orphans.run(self.opened, self._pause)
+                self._sweeping = asyncio.ensure_future(sweeping)
             return project
 
     def files_of(self, name: str) -> ObjectFiles:
@@ -200,7 +215,8 @@ class Projects:
                 )
                 try:
                     if name not in self._swept:
-                        _sweep_orphans(project.writer.connection, files)
+                        if not files.shared:
+                            files.sweep(partial(named, project.writer.connection))
                         self._swept.add(name)
                         self.folder.drop_older(name, file.version)
                 except BaseException:
@@ -248,7 +264,7 @@ class Projects:
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with open projects, and why others could not be opened."""
-        found = dict(self._refused)
+        found = self._orphans.faults | self._refused
         for name, project in self.opened.items():
             if told := project.connections.faults():
                 found[name] = "; ".join(told)
@@ -274,10 +290,13 @@ class Projects:
         self.opened.pop(project.name, None)
         await self.in_thread(project.close)
 
+    @property
+    def _pause(self) -> float:
+        return max(0.05, self._options.idle_seconds / 4)
+
     async def _close_idle(self) -> None:
-        pause = max(0.05, self._options.idle_seconds / 4)
         while True:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._pause)
             async with self._gate:
                 limit = time.monotonic() - self._options.idle_seconds
                 for project in list(self.opened.values()):
@@ -286,11 +305,12 @@ class Projects:
 
     async def close(self) -> None:
         """Write what is queued, close all projects, unlock the folder. Twice is fine."""
-        if self._idle is not None:
-            self._idle.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._idle
-            self._idle = None
+        for task in (self._idle, self._sweeping):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        self._idle = self._sweeping = None
         async with self._gate:
             if self._closed:
                 return
@@ -302,6 +322,7 @@ class Projects:
     def _shut(self, projects: list[OpenProject]) -> None:
         failure: Exception | None = None
         self._files.shutdown(wait=True)
+        self._content.shutdown(wait=True)
         for project in projects:
             try:
                 project.close()
@@ -337,12 +358,3 @@ def _require_none(files: ObjectFiles, project: str) -> None:
             "changed.",
             next_step="Restore the data and the vault from a backup, or move the files away.",
         )
-
-
-def _sweep_orphans(connection: Connection, files: ObjectFiles) -> None:
-    """Delete files that no object names: left by a crash between writing and commit, or after."""
-    files.sweep(partial(_named, connection))
-
-
-def _named(connection: Connection) -> Iterator[str]:
-    return (row[0] for row in connection.execute(_NAMED))

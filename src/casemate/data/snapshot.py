@@ -29,7 +29,7 @@ async def snapshot(projects: Projects, target: Path) -> None:
             # Deleting waits: what the copy names is there until it is linked.
             project.files.hold()
             try:
-                await projects.in_thread(lambda project=project: _copy(project, target))  # type: ignore[misc]
+                await projects.content_in_thread(lambda project=project: _copy(project, target))  # type: ignore[misc]
             finally:
                 project.files.release()
 

@@ -1,0 +1,68 @@
+"""What no row names, in stores that others write to, too: swept from time to time, off the loop.
+
+A folder of files is swept when its project is first opened: nobody else writes there. A store in
+the network is not asked then, as opening a project must not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+from casemate.data.project import OpenProject
+from casemate.model.errors import CasemateError
+from casemate.sqlite.engine import Connection
+
+SWEEP_SECONDS = 6 * 3600.0
+AGAIN_SECONDS = 600.0
+"""After a sweep that failed."""
+_NAMED = "SELECT file FROM object WHERE file IS NOT NULL"
+_log = logging.getLogger(__name__)
+
+
+class OrphanSweeps:
+    """Sweeps projects one after the other. Belongs to one event loop."""
+
+    def __init__(self, in_thread: Callable[[Callable[[], int]], Awaitable[int]]) -> None:
+        """Sweep by `in_thread`."""
+        self._in_thread = in_thread
+        self._next: dict[str, float] = {}
+        self.faults: dict[str, str] = {}
+        """Why projects could not be swept."""
+
+    async def run(self, opened: dict[str, OpenProject], pause: float) -> None:
+        """Sweep what is open and due, again and again."""
+        while True:
+            await asyncio.sleep(pause)
+            for project in list(opened.values()):
+                if self._next.get(project.name, 0.0) <= time.monotonic():
+                    await self.sweep(project)
+
+    async def sweep(self, project: OpenProject) -> None:
+        """Sweep a project, which is held open meanwhile; what fails is tried again later."""
+        project.users += 1
+        wait = SWEEP_SECONDS
+        try:
+            await self._in_thread(lambda: project.files.sweep(lambda: _asked(project)))
+            self.faults.pop(project.name, None)
+        except CasemateError as error:
+            wait = AGAIN_SECONDS
+            if project.name not in self.faults:
+                _log.warning("what is left of objects of %s stays: %s", project.name, error)
+            self.faults[project.name] = (
+                f"what is left of objects cannot be deleted: {error.message}"
+            )
+        finally:
+            project.users -= 1
+            self._next[project.name] = time.monotonic() + wait
+
+
+def named(connection: Connection) -> Iterator[str]:
+    """Give the names of the files of all objects."""
+    return (row[0] for row in connection.execute(_NAMED))
+
+
+def _asked(project: OpenProject) -> list[str]:
+    return project.connections.read(lambda connection: list(named(connection)))
