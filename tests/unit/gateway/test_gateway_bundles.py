@@ -12,6 +12,7 @@ import pytest
 
 from casemate.build import ArchiveError, pack
 from casemate.gateway.bundles import BundleStore
+from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.vault.interface import DataKey
@@ -48,7 +49,14 @@ class Place:
         self.store = self.reopened()
 
     def reopened(self) -> BundleStore:
-        return BundleStore(self.sealed, self.unpacked, self.keys, capacity=self.capacity)
+        sealed = SealedFolder(self.sealed)
+        return BundleStore(
+            sealed,
+            self.unpacked,
+            self.keys,
+            capacity=self.capacity,
+            in_clear=sealed.in_clear(),
+        )
 
     def bundle(self, code: bytes = MARK) -> tuple[str, Path]:
         """Return digest and archive of a bundle."""
