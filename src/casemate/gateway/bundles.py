@@ -26,7 +26,7 @@ from casemate.gateway.intact import Sealed, Stamp, Unpacked
 from casemate.gateway.sealed_bundles import SealedBundles
 from casemate.gateway.shared_files import SharedFiles
 from casemate.model.bundle import BundleManifest
-from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
 from casemate.sbom import owners
 from casemate.vault import decrypt_stream, encrypt_stream
 from casemate.vault.errors import DecryptionError
@@ -265,8 +265,8 @@ class BundleStore:
         try:
             try:
                 await self._unpack(digest)
-            except (DecryptionError, ArchiveError, CutShortError) as error:
-                if not await self._sealed.suspect(digest):
+            except CasemateError as error:
+                if error.retryable or not await self._sealed.suspect(digest):
                     raise
                 _log.warning("the copy of the bundle %s is damaged: %s", digest, error.message)
                 await self._unpack(digest)
@@ -298,7 +298,7 @@ class BundleStore:
         with stream:
             version = stream.read(_KEY_VERSION.size)
             if len(version) < _KEY_VERSION.size:
-                raise CutShortError(f"The bundle {digest} is cut short.", next_step=_AGAIN)
+                raise NotFoundError(f"The bundle {digest} is cut short.", next_step=_AGAIN)
             key = await self._keys(_KEY_VERSION.unpack(version)[0])
             now = self._sealed.stamp(digest)
             await asyncio.to_thread(self._unseal, digest, stream, key)
@@ -437,10 +437,6 @@ class BundleStore:
                 await asyncio.to_thread(decrypt_stream, old.key, _context(digest), stream, archive)
                 archive.flush()
                 await self._seal(digest, Path(archive.name), key)
-
-
-class CutShortError(NotFoundError):
-    """A sealed bundle ends before its key is named."""
 
 
 class _Nowhere:
