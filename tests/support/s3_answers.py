@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -34,8 +35,9 @@ def plain(status: int, body: bytes = b"", **headers: str) -> bytes:
 class Answers:
     """What was asked so far, and where."""
 
-    def __init__(self, say: Say) -> None:
+    def __init__(self, say: Say, tls: ssl.SSLContext | None = None) -> None:
         self.say = say
+        self.tls = tls
         self.asked: list[Asked] = []
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
@@ -55,6 +57,8 @@ class Answers:
 
     def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError, ValueError), connection:
+            if self.tls is not None:
+                connection = self.tls.wrap_socket(connection, server_side=True)
             file = connection.makefile("rb")
             while line := file.readline():
                 method, target, _ = line.decode().split()
@@ -76,9 +80,9 @@ class Answers:
 
 
 @contextlib.contextmanager
-def answering(say: Say) -> Iterator[Answers]:
+def answering(say: Say, tls: ssl.SSLContext | None = None) -> Iterator[Answers]:
     """Yield a server whose answers are sent by `say`."""
-    server = Answers(say)
+    server = Answers(say, tls)
     try:
         yield server
     finally:

@@ -23,6 +23,7 @@ class FolderBlobs:
     """The blobs of one folder, which one process alone has open. Thread-safe."""
 
     grace = 0.0
+    read_bytes = 1 << 18
 
     def __init__(self, path: Path) -> None:
         """Open the folder, made where it is missing. It must not be a link. Raises OSError."""

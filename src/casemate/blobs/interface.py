@@ -71,6 +71,8 @@ class Blobs(Protocol):
 
     grace: float
     """How old something without a row has to be before it is deleted."""
+    read_bytes: int
+    """How many bytes are best read by one call."""
 
     def create(self) -> BlobWriter:
         """Begin a blob under a new name."""

@@ -108,6 +108,7 @@ class S3Blobs:
     """The blobs of one kind and owner. Thread-safe."""
 
     grace = GRACE_SECONDS
+    read_bytes = 8 * SEGMENT_BYTES
 
     def __init__(self, store: S3Store, kind: str) -> None:
         """Use the store."""

@@ -62,6 +62,8 @@ class S3Client:
         self._credentials = credentials
         self._limits = limits
         self._tls = (tls or ssl.create_default_context()) if url.secure else None
+        if self._tls is not None:
+            self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
         self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
         self._closed = False

@@ -68,6 +68,8 @@ class ObjectFiles:
         self._blobs = blobs
         self.shared = blobs.grace > 0
         """Others may write there, too: only what is old is swept, and not while it is opened."""
+        self.chunks_at_once = max(1, blobs.read_bytes // _SEALED_CHUNK)
+        """Chunks that are read by one call."""
         self._lock = threading.Lock()
         self._holds = 0
         self._postponed: list[str] = []
@@ -212,12 +214,14 @@ def read_range(
     if length <= 0:
         return files.read(name, there, 0, 0)
     first, last = offset // CHUNK_BYTES, (offset + length - 1) // CHUNK_BYTES
-    start, end = first * _SEALED_CHUNK, min(there, (last + 1) * _SEALED_CHUNK)
-    sealed = memoryview(files.read(name, there, start, end - start))
     cipher, final = ChunkCipher(key, name), chunk_count(size) - 1
     content = bytearray()
-    for number in range(first, last + 1):
-        at = (number - first) * _SEALED_CHUNK
-        content += cipher.open(number, bytes(sealed[at : at + _SEALED_CHUNK]), last=number == final)
+    for group in range(first, last + 1, files.chunks_at_once):
+        after = min(last + 1, group + files.chunks_at_once)
+        start, end = group * _SEALED_CHUNK, min(there, after * _SEALED_CHUNK)
+        sealed = memoryview(files.read(name, there, start, end - start))
+        for number in range(group, after):
+            at = (number - group) * _SEALED_CHUNK
+            content += cipher.open(number, sealed[at : at + _SEALED_CHUNK], last=number == final)
     begin = offset - first * CHUNK_BYTES
-    return bytes(content[begin : begin + length])
+    return bytes(memoryview(content)[begin : begin + length])

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 import traceback
+from urllib.parse import quote
 
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotoCredentials
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from casemate.blobs import Credentials, credentials_of, parse_s3_url
 from casemate.blobs.signature import signed_headers
@@ -102,6 +110,51 @@ def test_keys_that_are_none_are_not_shown(secret: str) -> None:
 def test_missing_keys_are_named() -> None:
     with pytest.raises(InvalidInputError, match="AWS_SECRET_ACCESS_KEY"):
         credentials_of({"AWS_ACCESS_KEY_ID": "AKIA1"})
+
+
+@given(
+    st.sampled_from(["GET", "PUT", "HEAD", "DELETE"]),
+    st.text(alphabet="abcXYZ019-_.~/ é%+&=", min_size=1, max_size=30),
+    st.dictionaries(
+        st.sampled_from(["prefix", "list-type", "continuation-token", "max-keys"]),
+        st.text(alphabet="abcXYZ019-_.~/ é%+&=", min_size=1, max_size=12),
+    ),
+    st.sampled_from(["", "session/token+=="]),
+)
+@settings(max_examples=40, deadline=None)
+def test_signatures_are_those_of_botocore(
+    method: str, key: str, fields: dict[str, str], token: str
+) -> None:
+    path = quote(f"/bucket/{key}", safe="/-_.~")
+    query = "&".join(f"{name}={quote(fields[name], safe='')}" for name in sorted(fields))
+    given_headers = {"host": "h.test:9000", "range": "bytes=0-9"}
+    if token:
+        given_headers["x-amz-security-token"] = token
+    at, digest = 1_700_000_000.0, hashlib.sha256(b"body").hexdigest()
+    request = AWSRequest(
+        method,
+        f"https://h.test:9000{path}" + (f"?{query}" if query else ""),
+        headers={"range": "bytes=0-9", "X-Amz-Content-SHA256": digest},
+        data=b"body",
+    )
+    signer = S3SigV4Auth(BotoCredentials("AKIA1", "secret", token or None), "s3", "eu-west-1")
+    request.context["timestamp"] = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
+    request.headers["X-Amz-Date"] = request.context["timestamp"]
+    if token:
+        request.headers["X-Amz-Security-Token"] = token
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    made = signed_headers(
+        method,
+        path,
+        query,
+        given_headers,
+        digest,
+        access_key="AKIA1",
+        secret="secret",
+        region="eu-west-1",
+        at=at,
+    )
+    assert made["authorization"].endswith(f"Signature={signer.signature(text, request)}")
 
 
 def test_the_signature_that_amazon_publishes() -> None:
