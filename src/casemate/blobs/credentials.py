@@ -9,20 +9,20 @@ from casemate.model.errors import InvalidInputError
 
 _ACCESS_KEY = re.compile(r"[A-Za-z0-9_-]{3,128}\Z")
 _SECRET = re.compile(r"[\x21-\x7e]{3,512}\Z")
-_TOKEN = re.compile(r"[\x21-\x7e]{0,8192}\Z")
+_SESSION = re.compile(r"[\x21-\x7e]{0,8192}\Z")
 
 
 class Credentials:
     """An access key with its secret, and the token of a session where there is one."""
 
-    __slots__ = ("access_key", "secret", "token")
+    __slots__ = ("access_key", "secret", "session")
 
-    def __init__(self, access_key: str, secret: str, token: str = "") -> None:
+    def __init__(self, access_key: str, secret: str, session: str = "") -> None:
         """Keep them. Raises InvalidInputError, which shows none."""
         for what, pattern, value in (
             ("access key", _ACCESS_KEY, access_key),
             ("secret key", _SECRET, secret),
-            ("session token", _TOKEN, token),
+            ("session token", _SESSION, session),
         ):
             if pattern.match(value) is None:
                 raise InvalidInputError(
@@ -32,7 +32,7 @@ class Credentials:
                 )
         self.access_key = access_key
         self.secret = secret
-        self.token = token
+        self.session = session
 
     def __repr__(self) -> str:
         """Leave out the secrets."""

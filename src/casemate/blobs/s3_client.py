@@ -127,16 +127,19 @@ class S3Client:
         if answer.status != 404:
             self._require(answer, "to delete", (200, 204))
 
-    def list(self, prefix: str, token: str = "", most: int = 1000) -> tuple[Page, float]:
-        """Return a page of the keys below a prefix, and what time it is for the store."""
+    def list(self, prefix: str, after: str = "", most: int = 1000) -> tuple[Page, float]:
+        """Return a page of the keys below a prefix, and what time it is for the store.
+
+        `after` is the token that the page before has told.
+        """
         fields = {
             "encoding-type": "url",
             "list-type": "2",
             "max-keys": str(most),
             "prefix": self.url.prefix + prefix,
         }
-        if token:
-            fields["continuation-token"] = token
+        if after:
+            fields["continuation-token"] = after
         query = "&".join(f"{name}={quote(fields[name], safe='')}" for name in sorted(fields))
         answer = self._ask("GET", None, query=query, most=_MAX_LIST)
         self._require(answer, "to list", (200,))
@@ -237,8 +240,8 @@ class S3Client:
     ) -> dict[str, str]:
         keys = self._credentials
         sent = {"host": self.url.authority, "accept-encoding": "identity"} | headers
-        if keys.token:
-            sent["x-amz-security-token"] = keys.token
+        if keys.session:
+            sent["x-amz-security-token"] = keys.session
         return signed_headers(
             method,
             path,

@@ -96,7 +96,7 @@ def test_keys_are_not_shown() -> None:
             "AWS_SESSION_TOKEN": "also",
         }
     )
-    assert (keys.secret, keys.token) == ("hidden", "also")
+    assert (keys.secret, keys.session) == ("hidden", "also")
     assert "hidden" not in repr(keys) and "also" not in repr(keys)
 
 
