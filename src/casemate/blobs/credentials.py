@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from casemate.model.errors import InvalidInputError
 
 _ACCESS_KEY = re.compile(r"[A-Za-z0-9_-]{3,128}\Z")
-_SECRET = re.compile(r"[\x21-\x7e]{3,512}\Z")
-_SESSION = re.compile(r"[\x21-\x7e]{0,8192}\Z")
+_MOST_SECRET = 512
+_MOST_SESSION = 8192
 
 
 class Credentials:
@@ -19,12 +19,12 @@ class Credentials:
 
     def __init__(self, access_key: str, secret: str, session: str = "") -> None:
         """Keep them. Raises InvalidInputError, which shows none."""
-        for what, pattern, value in (
-            ("access key", _ACCESS_KEY, access_key),
-            ("secret key", _SECRET, secret),
-            ("session token", _SESSION, session),
+        for what, valid in (
+            ("access key", _ACCESS_KEY.match(access_key) is not None),
+            ("secret key", _is_printed(secret, 3, _MOST_SECRET)),
+            ("session token", _is_printed(session, 0, _MOST_SESSION)),
         ):
-            if pattern.match(value) is None:
+            if not valid:
                 raise InvalidInputError(
                     f"The {what} of the object store is not valid: expected printable ASCII, and "
                     "nothing around it.",
@@ -50,3 +50,10 @@ def credentials_of(environment: Mapping[str, str]) -> Credentials:
             next_step="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
         ) from None
     return Credentials(access_key, secret, environment.get("AWS_SESSION_TOKEN", ""))
+
+
+def _is_printed(text: str, least: int, most: int) -> bool:
+    """Tell whether it can stand in a header: printable ASCII without blanks."""
+    if not least <= len(text) <= most:
+        return False
+    return text.isascii() and text.isprintable() and " " not in text
