@@ -26,6 +26,7 @@ MAX_WRITERS = 256
 MAX_DELETIONS = 10_000
 """Blobs that wait to be deleted; what is beyond that is swept."""
 MAX_LISTED = 100_000_000
+_CLOSE_SECONDS = 5.0
 _NUMBER = re.compile(r"[0-9]{8}\Z")
 _KIND = re.compile(r"[a-z0-9-]{1,64}(?:/[a-z0-9-]{1,64})?\Z")
 
@@ -99,8 +100,10 @@ class S3Store:
                 return
 
     def close(self) -> None:
-        """Delete what waits for it, and close."""
-        self._deleting.shutdown(wait=True)
+        """Delete what waits for it, for some seconds, and close; the sweep has the rest."""
+        with suppress(TimeoutError, RuntimeError):
+            self._deleting.submit(int).result(_CLOSE_SECONDS)
+        self._deleting.shutdown(wait=False, cancel_futures=True)
         self.client.close()
 
 

@@ -13,6 +13,8 @@ import ssl
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import quote
@@ -67,6 +69,10 @@ class S3Client:
         self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
         self._closed = False
+        self._away = False
+        """The last request that has ended was not answered."""
+        self._asking = False
+        """One asks whether it is back."""
 
     def put(self, key: str, body: bytes, *, only_new: bool = False) -> bool:
         """Write an object. With `only_new` return False if there is one, if the store can tell."""
@@ -168,14 +174,48 @@ class S3Client:
         most: int = 0,
     ) -> Answer:
         """Return what is answered at last. Raises BlobsUnreachableError."""
-        path = self._path(key)
+        with self._turn():
+            return self._tried(method, self._path(key), query, headers or {}, body, most)
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let one request at a time ask a store that was away; the others are told at once."""
+        with self._lock:
+            asking = self._away
+            if asking and self._asking:
+                raise BlobsUnreachableError(
+                    f"The object store {self.url} was away a moment ago, and is being asked.",
+                    next_step="Send the request again in a moment.",
+                )
+            self._asking |= asking
+        away = False
+        try:
+            yield
+        except BlobsUnreachableError:
+            away = True
+            raise
+        finally:
+            with self._lock:
+                self._away = away
+                if asking:
+                    self._asking = False
+
+    def _tried(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[str, str],
+        body: bytes,
+        most: int,
+    ) -> Answer:
         digest = hashlib.sha256(body).hexdigest()
         deadline = time.monotonic() + self._limits.request
         problem = ""
         for attempt in range(self._limits.attempts):
             if attempt and not self._wait(attempt, deadline):
                 break
-            signed = self._signed(method, path, query, headers or {}, digest)
+            signed = self._signed(method, path, query, headers, digest)
             target = f"{path}?{query}" if query else path
             try:
                 answer = self._once(method, target, signed, body, max(most, _MAX_ERROR), deadline)

@@ -93,4 +93,4 @@ def test_slow_answers_and_handshakes_by_tls_end_at_the_limit(tmp_path: Path) -> 
             began = time.monotonic()
             with pytest.raises(BlobsUnreachableError, match="in time"):
                 S3Client(url, KEYS, quick, trusted).put("k", b"x" * 100_000)
-            assert time.monotonic() - began < 1.5
+            assert time.monotonic() - began < 10
