@@ -104,7 +104,7 @@ class Projects:
             if blobs
             else self._files
         )
-        self._orphans = OrphanSweeps(self.content_in_thread)
+        self._orphans = OrphanSweeps(self.content_in_thread, self.released)
         self._sweeping: asyncio.Task[None] | None = None
         self._gate = asyncio.Lock()
         self._swept: set[str] = set()
