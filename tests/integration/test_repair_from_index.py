@@ -26,6 +26,7 @@ from casemate.repair.price import Ability
 from support.advisories import import_records, record
 from support.lock_graphs import generated
 from support.package_index import JSON, FakeIndex, fake_index
+from support.sigstore_keys import own_sigstore
 
 pytestmark = pytest.mark.sandbox
 FRESH = datetime.fromtimestamp(time.time() - 86400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -224,6 +225,8 @@ def test_requirements_of_others_that_stand_in_the_way_are_named(
 
 def test_another_publisher_is_not_taken_for_the_old_one(make: Make, index: FakeIndex) -> None:
     project = make()
+    (project.root / "trusted.json").write_bytes(own_sigstore().trusted_root())
+    (project.root / POLICY_FILE).write_text('trusted-root = "trusted.json"\n')
     index.add("alpha", requires=["gamma"])
     index.add("gamma", publisher="owner/gamma")
     project.locked("alpha\n")
