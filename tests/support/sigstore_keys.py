@@ -187,7 +187,13 @@ class OwnSigstore:
 
         def log(key: Key, what: str) -> dict[str, Any]:
             return {
-                "publicKey": {"rawBytes": text(public(key)), "validFor": period(what)},
+                "baseUrl": "https://log.example.com",
+                "hashAlgorithm": "SHA2_256",
+                "publicKey": {
+                    "rawBytes": text(public(key)),
+                    "keyDetails": "PKIX_ECDSA_P256_SHA_256",
+                    "validFor": period(what),
+                },
                 "logId": {"keyId": text(log_id(key))},
             }
 
@@ -196,8 +202,14 @@ class OwnSigstore:
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
             "tlogs": [log(self.signature_log, "tlog")],
             "ctlogs": [log(self.certificate_log, "ctlog")],
+            "timestampAuthorities": [],
             "certificateAuthorities": [
-                {"certChain": {"certificates": chain}, "validFor": period("authority")}
+                {
+                    "subject": {"organization": "example", "commonName": "root"},
+                    "uri": "https://authority.example.com",
+                    "certChain": {"certificates": chain},
+                    "validFor": period("authority"),
+                }
             ],
         }
         return json.dumps(told).encode()
@@ -281,6 +293,7 @@ class OwnSigstore:
             "apiVersion": "0.0.1",
             "kind": kind,
             "spec": {
+                "envelopeHash": {"algorithm": "sha256", "value": digest},
                 "payloadHash": {"algorithm": "sha256", "value": digest},
                 "signatures": [{"signature": text(signed), "verifier": text(pem)}],
             },

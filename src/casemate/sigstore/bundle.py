@@ -76,8 +76,8 @@ class _Material(_Snake, frozen=True):
 class Attestation(_Snake, frozen=True):
     """An attestation as an index has it (PEP 740)."""
 
+    version: int
     envelope: Envelope
-    version: int = 1
     verification_material: _Material | None = None
 
 
