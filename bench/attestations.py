@@ -2,9 +2,9 @@
 
     python -m bench.attestations --python VENV/bin/python [--changes N] [--seed N] [--json]
 
-VENV is an environment with `sigstore` (4.5) and `pypi-attestations`, which the project does not depend on.
-Changed are the real attestations of the tests, and those of an instance made here. What the
-libraries refuse has to be refused here (`laxer` is 0); `stricter` is what only we refuse, by words.
+VENV is an environment with `sigstore` (4.5) and `pypi-attestations`, which this project does not
+depend on. Changed are the real attestations of the tests, and those of an instance made here. What
+the libraries refuse has to be refused here (`laxer` is 0); `stricter` is what only we refuse.
 """
 
 from __future__ import annotations
