@@ -110,7 +110,8 @@ class Seen:
 def requirements_of(wheel: Path) -> list[str]:
     """Return what a wheel needs, without what is only for extras."""
     with zipfile.ZipFile(wheel) as archive:
-        (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+        names = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+        name = min(names, key=lambda one: one.count("/"))
         told = HeaderParser().parsestr(archive.read(name).decode("utf-8", "replace"))
     return sorted(told.get_all("Requires-Dist") or [])
 

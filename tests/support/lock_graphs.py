@@ -72,8 +72,11 @@ class Graph:
         wanted = [(r.name, SpecifierSet() if r.name in loosened else r.specifier) for r in root]
 
         def fits(name: str, version: str) -> bool:
+            limit = limits.get(name, SpecifierSet())
             return (
-                version in limits.get(name, SpecifierSet())
+                limit.contains(version, prereleases=True)
+                # As uv: only where a limit names one.
+                and (bool(limit.prereleases) or not Version(version).is_prerelease)
                 and (name, version) not in self.refused
                 and not hides(name, version)
             )

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion, Version
 
 from casemate.build.resolving import Resolved
 from casemate.model.errors import InvalidInputError
-from casemate.repair.aims import Aims, aims_of, excluded_by
+from casemate.repair.aims import Aims, aims_of, excluded_by, is_candidate
 from casemate.repair.holes import Holes, Tolerated, is_hidden, tolerated
 from casemate.repair.plan import Change, Goal, Plan, Uncleared
 from casemate.repair.resolver import Resolver
@@ -221,6 +221,8 @@ class Planner:
             if each.refused is None
             and each.version != current
             and is_lower(each.version, current) is down
+            # A bound that names a pre-release would let the resolver take pre-releases.
+            and is_candidate(each.version, current)
         ]
         if down:
             farther.reverse()
