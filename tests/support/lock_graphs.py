@@ -75,8 +75,6 @@ class Graph:
             limit = limits.get(name, SpecifierSet())
             return (
                 limit.contains(version, prereleases=True)
-                # As uv: only where a limit names one.
-                and (bool(limit.prereleases) or not Version(version).is_prerelease)
                 and (name, version) not in self.refused
                 and not hides(name, version)
             )

@@ -8,7 +8,6 @@ A hole that cannot be cleared does not keep the others from it; the gravest come
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -221,7 +220,6 @@ class Planner:
             if each.refused is None
             and each.version != current
             and is_lower(each.version, current) is down
-            # A bound that names a pre-release would let the resolver take pre-releases.
             and is_candidate(each.version, current)
         ]
         if down:
@@ -250,8 +248,17 @@ class Planner:
         return tuple(lines)
 
     def _ask(self, asked: _Asked) -> Resolved:
-        hides = partial(is_hidden, self._holes, left=asked.left)
+        def hides(name: str, version: str) -> bool:
+            return self._is_early(name, version) or is_hidden(
+                self._holes, name, version, asked.left
+            )
+
         return self._resolver.versions(asked.constraints, loosened=asked.loosened, hides=hides)
+
+    def _is_early(self, name: str, version: str) -> bool:
+        """Tell a pre-release where none is locked: uv takes one where nothing else fits."""
+        current = self._locked.get(name)
+        return current not in (None, version) and not is_candidate(version, current or "")
 
     def _fits(
         self, constraints: tuple[str, ...], loosened: frozenset[str], left: Tolerated
