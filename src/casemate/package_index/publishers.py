@@ -6,24 +6,23 @@ index says, which has to say the same.
 
 from __future__ import annotations
 
-import hashlib
-
 import msgspec
 
 from casemate.decoding import decodable
 from casemate.package_index.errors import IndexAnswerError, UnverifiedError
 from casemate.package_index.listing import told_by_name
 from casemate.sigstore import (
+    STATEMENT,
     Attestation,
     AttestationError,
     TrustedRoot,
     of_attestation,
+    read_statement,
+    shown,
     verified,
 )
 
 _MAX_ATTESTATIONS = 20
-_MAX_TEXT = 200
-_STATEMENT = "https://in-toto.io/Statement/v1"
 _SAYS_WHO = frozenset(
     ("https://docs.pypi.org/attestations/publish/v1", "https://slsa.dev/provenance/v1")
 )
@@ -50,17 +49,6 @@ class _Provenance(msgspec.Struct, frozen=True):
     attestation_bundles: list[_Bundle]
 
 
-class _Subject(msgspec.Struct, frozen=True):
-    name: str
-    digest: dict[str, str]
-
-
-class _Statement(msgspec.Struct, frozen=True):
-    kind: str = msgspec.field(name="_type")
-    subject: list[_Subject]
-    predicate_type: str = msgspec.field(name="predicateType", default="")
-
-
 def publisher_of(data: bytes, filename: str, sha256: str, root: TrustedRoot) -> str | None:
     """Return who published a file, such as `GitHub:owner/repository:publish.yml`.
 
@@ -80,7 +68,7 @@ def publisher_of(data: bytes, filename: str, sha256: str, root: TrustedRoot) -> 
     for bundle in bundles:
         for attestation in bundle.attestations:
             if _verified(attestation, bundle.publisher, filename, sha256, root):
-                found.add(_shown(_named(bundle.publisher)))
+                found.add(shown(_named(bundle.publisher)))
     return ",".join(sorted(found)) or None
 
 
@@ -101,8 +89,8 @@ def _verified(
         ) from error
     if who != _named(said):
         raise UnverifiedError(
-            f"The index says that {filename} was published by {_shown(_named(said))}; its "
-            f"attestation was signed by {_shown(who)}.",
+            f"The index says that {filename} was published by {shown(_named(said))}; its "
+            f"attestation was signed by {shown(who)}.",
             next_step=_LIE,
         )
     return says_who
@@ -111,8 +99,8 @@ def _verified(
 def _check_subject(statement: bytes, filename: str, sha256: str) -> bool:
     """Tell whether a statement, which is of a file, is one of its publication."""
     try:
-        decoded = msgspec.json.decode(statement, type=decodable(_Statement))
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        decoded = read_statement(statement)
+    except AttestationError as error:
         raise IndexAnswerError(f"An attestation of {filename} has no valid statement.") from error
     subjects = [(each.name, each.digest.get("sha256", "").lower()) for each in decoded.subject]
     if len(subjects) != 1 or not _is_of(subjects[0], filename, sha256):
@@ -120,7 +108,7 @@ def _check_subject(statement: bytes, filename: str, sha256: str) -> bool:
             f"An attestation that the index gives for {filename} is of another file.",
             next_step=_LIE,
         )
-    return decoded.kind == _STATEMENT and decoded.predicate_type in _SAYS_WHO
+    return decoded.kind == STATEMENT and decoded.predicate_type in _SAYS_WHO
 
 
 def _is_of(subject: tuple[str, str], filename: str, sha256: str) -> bool:
@@ -143,13 +131,3 @@ def _named(publisher: _Publisher) -> tuple[str, ...]:
         "CircleCI": (publisher.project_id, publisher.pipeline_definition_id),
     }
     return (publisher.kind, *ways.get(publisher.kind, ()))
-
-
-def _shown(who: tuple[str, ...]) -> str:
-    """Return a publisher as one word: what a lock and an exception hold."""
-    told = ":".join(part for part in who if part)
-    text = "".join(c if c.isprintable() and c not in " ," else "?" for c in told)
-    if len(text) <= _MAX_TEXT:
-        return text
-    # Not cut: two that begin alike would be one.
-    return f"{text[: _MAX_TEXT - 65]}#{hashlib.sha256(told.encode()).hexdigest()}"

@@ -5,17 +5,29 @@ against keys that lie here, or that are given; nothing is asked of a network, an
 signed. What a statement means is its reader's. May import `model` only.
 """
 
-from casemate.sigstore.bundle import Attestation, Envelope, Signed, of_attestation, read_bundle
+from casemate.sigstore.bundle import (
+    MAX_BUNDLE_BYTES,
+    Attestation,
+    Envelope,
+    Signed,
+    of_attestation,
+    read_bundle,
+)
 from casemate.sigstore.errors import AttestationError, TrustedRootError
+from casemate.sigstore.identity import shown
 from casemate.sigstore.root import MAX_ROOT_BYTES, TrustedRoot, public_good, read_root
+from casemate.sigstore.statement import STATEMENT, Statement, read_statement
 from casemate.sigstore.verification import Verified, verified
 
 __all__ = [
+    "MAX_BUNDLE_BYTES",
     "MAX_ROOT_BYTES",
+    "STATEMENT",
     "Attestation",
     "AttestationError",
     "Envelope",
     "Signed",
+    "Statement",
     "TrustedRoot",
     "TrustedRootError",
     "Verified",
@@ -23,5 +35,7 @@ __all__ = [
     "public_good",
     "read_bundle",
     "read_root",
+    "read_statement",
+    "shown",
     "verified",
 ]

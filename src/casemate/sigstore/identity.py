@@ -6,6 +6,8 @@ told from each other, since what an extension means is theirs.
 
 from __future__ import annotations
 
+import hashlib
+
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
@@ -19,6 +21,7 @@ _GITHUB = "https://token.actions.githubusercontent.com"
 _GITLAB = "https://gitlab.com"
 _GOOGLE = "https://accounts.google.com"
 _CIRCLECI = "https://oidc.circleci.com"
+_MAX_SHOWN = 200
 _CIRCLECI_PROJECTS = "https://circleci.com/api/v2/projects/"
 
 
@@ -47,6 +50,16 @@ def identity_of(certificate: x509.Certificate) -> tuple[str, ...]:
     raise AttestationError(
         f"Its signer was identified by {issuer[:100]!a}, which is not known here."
     )
+
+
+def shown(identity: tuple[str, ...]) -> str:
+    """Return an identity as one word: what a lock, an exception and people have."""
+    told = ":".join(part for part in identity if part)
+    text = "".join(c if c.isprintable() and c not in " ," else "?" for c in told)
+    if len(text) <= _MAX_SHOWN:
+        return text
+    # Not cut: two that begin alike would be one.
+    return f"{text[: _MAX_SHOWN - 65]}#{hashlib.sha256(told.encode()).hexdigest()}"
 
 
 def _workflow(certificate: x509.Certificate, host: str, between: str) -> tuple[str, str]:
