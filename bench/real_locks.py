@@ -4,7 +4,7 @@
 
 Needs the package index that uv is configured for. Each set is locked as it would have been on its
 day, and then repaired by uv and today's releases, with the dated advisories of the tests. The file
-is what `tests/integration/test_repair_real_locks.py` does again without a network: names, versions
+is what `tests/unit/repair/test_repair_real_locks.py` does again without a network: names, versions
 and requirements of the releases that were looked into, and what came out.
 """
 
@@ -104,7 +104,7 @@ class Seen:
                 self.releases.setdefault(told[0], {})[told[1]] = requirements_of(path)
             return found
 
-        Upstream.save = noting  # type: ignore[method-assign]
+        Upstream.save = noting  # type: ignore[method-assign,assignment]
 
 
 def requirements_of(wheel: Path) -> list[str]:

@@ -29,7 +29,7 @@ def signed_with_sigstore(
     )
 
     data = _content(attestation, MAX_BUNDLE_BYTES)
-    root = trusted_root and _content(trusted_root, MAX_ROOT_BYTES)
+    root = _content(trusted_root, MAX_ROOT_BYTES) if trusted_root is not None else None
     try:
         keys = read_root(root, str(trusted_root)) if root is not None else public_good()
         found = verified(read_bundle(data), keys)
