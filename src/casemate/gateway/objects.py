@@ -73,6 +73,7 @@ from casemate.gateway.node_state import LookedAt, NodeLook
 from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
+from casemate.gateway.release_told import tell_release
 from casemate.gateway.running_logs import RunningLogs
 from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.gateway.use_told import UseTold
@@ -555,6 +556,7 @@ class Gateway:
         self.running_logs.start()
         self.lag.start()
         self.numbers_told.start()
+        await tell_release(self.store, self.facts.happened)
         for risk in self._config.accepted_risks:
             self.facts.happened(RiskAccepted(at=time.time(), risk=risk))
         return token
