@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,8 @@ from casemate.data.limits import MAX_MESSAGE_KEY_BYTES
 from casemate.data.messages import text_of
 from casemate.data.registry import INBOX, QUEUE, TOPIC, Registry, Resource, find, require_kind
 from casemate.data.routes import Route, Routes
+from casemate.data.terms import now as now_of
+from casemate.data.terms import terms_of
 from casemate.data.work import Work
 from casemate.model.data import ObjectInfo
 from casemate.model.event import Event
@@ -58,7 +59,7 @@ class Fanout:
         if self.drain(work, topic):
             # What came before goes first.
             return queues.keep(work, topic, new)
-        now, ids = time.time(), []
+        now, ids = now_of(work.connection), []
         spec = queues.spec_of(topic)
         for one in new:
             queues.require_size(topic, spec, one)
@@ -72,7 +73,7 @@ class Fanout:
 
     def drain(self, work: Work, topic: Resource, batch: int = _DRAINED_AT_ONCE) -> bool:
         """Hand on what a topic kept while nobody was subscribed; return True if more is left."""
-        connection, now = work.connection, time.time()
+        connection, now = work.connection, now_of(work.connection)
         number = _count(connection, topic)
         if not number:
             return False
@@ -82,7 +83,7 @@ class Fanout:
             (topic.id, batch),
         ).fetchall()
         for *row, visible_at in rows:
-            old = messages.message(row)
+            old = messages.message(terms_of(connection), topic, row)
             new = NewMessage(
                 body=old.body,
                 delay=max(0.0, visible_at - now),
@@ -215,7 +216,7 @@ class Fanout:
     def _tell(
         self, work: Work, route: Route[Any], event: Event, new: NewMessage, key: str = ""
     ) -> None:
-        now = time.time()
+        now = now_of(work.connection)
         expires_at = now + new.delay + route.max_age
         if new.expires_at is not None:
             expires_at = min(expires_at, new.expires_at)

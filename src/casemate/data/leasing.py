@@ -5,7 +5,6 @@ An end is done, tried again, or given up; it and what is sent because of it are 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,6 +22,8 @@ from casemate.data.limits import (
 from casemate.data.messages import State
 from casemate.data.queues import next_due, require_ids, require_new, spec_of
 from casemate.data.registry import INBOX, QUEUE, Registry, Resource
+from casemate.data.terms import now as now_of
+from casemate.data.terms import terms_of
 from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError
 from casemate.model.messages import (
@@ -43,7 +44,7 @@ def lease(
     work: Work, queue: Resource, fanout: Fanout, limit: int, seconds: float
 ) -> tuple[Message, ...]:
     """Lease messages that are ready, up to MAX_RESULT_BYTES of them: by priority, then age."""
-    spec, connection, now = spec_of(queue), work.connection, time.time()
+    spec, connection, now = spec_of(queue), work.connection, now_of(work.connection)
     retire(work, queue, fanout, now)
     connection.execute(
         "UPDATE message SET state = 1 WHERE id IN (SELECT id FROM message INDEXED BY "
@@ -51,7 +52,7 @@ def lease(
         "ORDER BY visible_at LIMIT ?)",
         (queue.id, now, _PROMOTED_AT_ONCE),
     )
-    found: list[Message] = []
+    terms, found = terms_of(connection), list[Message]()
     size = 0
     rows = connection.execute(
         f"SELECT {messages.COLUMNS} FROM message INDEXED BY message_ready "  # noqa: S608
@@ -62,7 +63,8 @@ def lease(
         size += len(row[1])
         if found and size > MAX_RESULT_BYTES:
             break
-        found.append(messages.message((*row[:3], row[3] + 1, *row[4:-1], row[-1] + 1)))
+        leased = (*row[:3], row[3] + 1, *row[4:-1], row[-1] + 1)
+        found.append(messages.message(terms, queue, leased))
     rows.close()
     connection.execute(
         "UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1, fence = fence + 1 "
@@ -74,7 +76,7 @@ def lease(
 
 def resume(work: Work, registry: Registry) -> tuple[tuple[str, str, float], ...]:
     """End every lease, because its holder is gone; return where messages wait, and until when."""
-    connection, now = work.connection, time.time()
+    connection, now = work.connection, now_of(work.connection)
     found = []
     for resource in registry.values():
         if resource.kind in (QUEUE, INBOX):
@@ -104,7 +106,7 @@ def require_leases(leases: Sequence[Lease]) -> Sequence[Lease]:
 def extend(work: Work, queue: Resource, leases: Sequence[Lease], seconds: float) -> int:
     """Have leases end so many seconds from now; return how many were still held."""
     spec_of(queue)
-    until, held = time.time() + seconds, 0
+    until, held = now_of(work.connection) + seconds, 0
     for lease in leases:
         held += work.connection.execute(
             "UPDATE message SET visible_at = ? "
@@ -124,7 +126,7 @@ def acknowledge(work: Work, queue: Resource, leases: Sequence[Lease]) -> int:
             (int(lease.id, 16), queue.id, lease.fence),
         ).fetchall()
         keys += [row[0] for row in rows]
-    messages.removed(work, queue, keys, len(keys), time.time())
+    messages.removed(work, queue, keys, len(keys), now_of(work.connection))
     return len(keys)
 
 
@@ -155,7 +157,7 @@ def settle(work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Se
     settled.
     """
     spec_of(queue)
-    now = time.time()
+    now = now_of(work.connection)
     done, others = _divided(settlements)
     settled = _end_done(work, queue, fanout, done, now)
     for settlement in others:

@@ -97,10 +97,10 @@ def _create(connection: Connection, kind: str, spec: Spec) -> None:
             "be.",
             next_step="Drop those that are not used any more.",
         )
-    identity = connection.execute(
-        "INSERT INTO resource (kind, name, spec) VALUES (?, ?, ?)",
+    (identity,) = connection.execute(
+        "INSERT INTO resource (kind, name, spec) VALUES (?, ?, ?) RETURNING id",
         (kind, spec.name, msgspec.json.encode(spec)),
-    ).lastrowid
+    ).fetchone()
     if isinstance(spec, TableSpec):
         for index in spec.indexes:
             connection.execute(
@@ -152,10 +152,10 @@ def _drop_index(connection: Connection, identity: int) -> None:
 
 
 def _build_index(connection: Connection, table: int, index: TableIndex) -> None:
-    identity = connection.execute(
-        "INSERT INTO secondary (tab, name) VALUES (?, ?)", (table, index.name)
-    ).lastrowid
-    build_index(connection, table, int(identity or 0), index)
+    (identity,) = connection.execute(
+        "INSERT INTO secondary (tab, name) VALUES (?, ?) RETURNING id", (table, index.name)
+    ).fetchone()
+    build_index(connection, table, int(identity), index)
 
 
 def _trim(connection: Connection, bucket: int, versions: int) -> list[str]:
@@ -166,7 +166,7 @@ def _trim(connection: Connection, bucket: int, versions: int) -> list[str]:
             SELECT id, size, file,
                    row_number() OVER (PARTITION BY key ORDER BY revision DESC) AS place
             FROM object WHERE bucket = ?
-        ) WHERE place > ?
+        ) AS ranked WHERE place > ?
         """,
         (bucket, versions),
     ).fetchall()

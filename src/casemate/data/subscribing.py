@@ -46,6 +46,7 @@ def replace(
             if (INBOX, function) not in registry:
                 create_inbox(connection, function)
         connection.execute(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+            "INSERT INTO meta (name, value) VALUES (?, ?) "
+            "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (META, msgspec.json.encode(subscriptions)),
         )

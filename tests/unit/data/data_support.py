@@ -14,15 +14,7 @@ from casemate.data import (
     Fate,
     Message,
     Settlement,
-    delivery_port,
-    fanout,
-    leasing,
-    letter_port,
-    objects,
-    queries,
-    queues,
-    sweep,
-    tables,
+    terms,
 )
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
 from casemate.vault.interface import DataKey, Purpose
@@ -53,8 +45,8 @@ RESOURCES = Resources(
 )
 
 
-TIMED = (delivery_port, fanout, leasing, letter_port, objects, queries, queues, sweep, tables)
-"""The modules that ask what time it is."""
+TIMED = (terms,)
+"""The module that asks what time it is."""
 
 
 class FakeVault:
