@@ -1,0 +1,188 @@
+"""The connections to one schema: one that writes, others that read, each replaced once it is lost.
+
+A server that does not answer is not asked again for a moment: who waits would wait for each of the
+others as well.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from casemate.model.errors import CasemateError
+from casemate.postgresql import session
+from casemate.postgresql.connection import Connection
+from casemate.postgresql.errors import UnreachableError
+from casemate.postgresql.migrating import Identity, migrate, require_same
+from casemate.postgresql.settings import Settings
+from casemate.sqlite import engine
+from casemate.sqlite.commit_guard import CommitGuard, is_condemned
+from casemate.sqlite.errors import DatabaseMediumError
+from casemate.sqlite.family import Family
+
+T = TypeVar("T")
+
+AWAY_SECONDS: Final = 1.0
+"""How long a server that did not answer is not asked again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one kind of data is kept, what it is, and who may write at the same time: nobody."""
+
+    settings: Settings
+    identity: Identity
+    lock: int
+    migrations: Sequence[Sequence[str]]
+
+
+class Connections:
+    """The connections of one node to one schema. Any thread may read; the rest is its writer's."""
+
+    def __init__(self, place: Place, family: Family) -> None:
+        """Nothing is connected yet. `family` says what errors are called."""
+        self.family = family
+        self._place = place
+        # The lock guards what follows; it is never held during I/O.
+        self._lock = threading.Lock()
+        self._free: list[Connection] = []
+        self._closed = False
+        self._away: tuple[float, CasemateError] | None = None
+        self._doubts: tuple[str, ...] = ()
+
+    @property
+    def guard(self) -> CommitGuard | None:
+        """There are no files here to look at."""
+        return None
+
+    # The writer's connection
+
+    def open_writer(self) -> engine.Connection:
+        """Return the connection that writes, the schema brought up to date.
+
+        Raises the errors of `casemate.postgresql.errors`, and `family`'s for a failing statement.
+        """
+        connection = self._connected(read_only=False)
+        try:
+            with self.family.translated():
+                migrate(connection, self._place.identity, self._place.migrations)
+        except BaseException:
+            connection.close()
+            raise
+        return connection.as_engine()
+
+    def renew_writer(self, connection: engine.Connection) -> engine.Connection:
+        """Return a new connection in the place of one that is of no use."""
+        self.end(connection)
+        return self._as_before(read_only=False).as_engine()
+
+    def end(self, connection: engine.Connection) -> None:
+        """Close the connection that writes. It may be closed already."""
+        connection.close()
+
+    def note(self) -> None:
+        """The server knows itself what it has committed."""
+
+    def explain(self, error: Exception) -> Exception:
+        """Return the error: there is no file to look at for more."""
+        return error
+
+    # Readers
+
+    def read(self, question: Callable[[engine.Connection], T]) -> T:
+        """Answer a question by a free reader, once more by a new one if that was lost."""
+        try:
+            return self._ask(question, fresh=False)
+        except Exception as error:
+            if not is_condemned(error):
+                raise
+        return self._ask(question, fresh=True)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong, in words for the operator; nothing if all is well."""
+        with self._lock:
+            away = () if self._away is None else (self._away[1].message,)
+            return away + self._doubts
+
+    def close(self) -> None:
+        """Close the readers, after the writer's connection."""
+        with self._lock:
+            self._closed = True
+        self._close_free()
+
+    def _ask(self, question: Callable[[engine.Connection], T], *, fresh: bool) -> T:
+        connection = self._take(fresh=fresh)
+        good = True
+        try:
+            return question(connection.as_engine())
+        except Exception as error:
+            good = not is_condemned(error)
+            told = self.family.told(error)
+            if told is error:
+                raise
+            raise told from error
+        finally:
+            self._give(connection, good=good)
+
+    def _take(self, *, fresh: bool) -> Connection:
+        with self._lock:
+            if self._closed:
+                raise self.family.closed.of()
+            if self._free and not fresh:
+                return self._free.pop()
+        if fresh:
+            self._close_free()
+        return self._as_before(read_only=True)
+
+    def _give(self, connection: Connection, *, good: bool) -> None:
+        # A question that left a transaction open would show the same state for ever.
+        good = good and not connection.in_transaction and not connection.is_lost
+        with self._lock:
+            if good and not self._closed:
+                self._free.append(connection)
+                return
+        connection.close()
+
+    def _close_free(self) -> None:
+        with self._lock:
+            free, self._free = self._free, []
+        for connection in free:
+            connection.close()
+
+    # Connecting
+
+    def _as_before(self, *, read_only: bool) -> Connection:
+        """Connect again, to the same data as before or not at all."""
+        try:
+            connection = self._connected(read_only=read_only)
+        except UnreachableError as error:
+            raise self._unreachable(error) from error
+        try:
+            with self.family.translated():
+                require_same(connection, self._place.identity, len(self._place.migrations))
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connected(self, *, read_only: bool) -> Connection:
+        with self._lock:
+            if self._away is not None and time.monotonic() < self._away[0]:
+                raise self._away[1]
+        place = self._place
+        try:
+            found = session.connected(place.settings, place.identity.schema, read_only=read_only)
+        except CasemateError as error:
+            with self._lock:
+                self._away = (time.monotonic() + AWAY_SECONDS, error)
+            raise
+        with self._lock:
+            self._away = None
+            self._doubts = found.doubts
+        return Connection(found.server, place.lock)
+
+    def _unreachable(self, error: UnreachableError) -> DatabaseMediumError:
+        return self.family.medium.of(error.message)

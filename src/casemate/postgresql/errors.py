@@ -1,0 +1,37 @@
+"""What is wrong with a database server or with where it is, told before anything is changed.
+
+The errors of statements are the engine's (`faults`), and those of whoever has the database.
+"""
+
+from __future__ import annotations
+
+from casemate.model.errors import CasemateError, InvalidInputError, UnavailableError
+from casemate.sqlite import engine
+
+
+class SettingsError(InvalidInputError):
+    """The address of a database server is not one that may be used."""
+
+
+class UnreachableError(UnavailableError):
+    """No server that may be written to answers at the moment."""
+
+
+class StandbyError(UnreachableError):
+    """The server is a standby, or read-only."""
+
+
+class UnfitServerError(CasemateError):
+    """The server's version or settings are such that nothing may be kept there."""
+
+
+class ForeignSchemaError(CasemateError):
+    """The schema belongs to another program, another cluster, or another kind of data."""
+
+
+class SchemaVersionError(CasemateError):
+    """The schema was written by a newer Casemate."""
+
+
+class UntranslatableError(engine.ProgrammingError):
+    """A statement has a form that PostgreSQL does not understand, and no translation."""
