@@ -5,13 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from casemate.data import limits
-from casemate.data.faults import DATA
 from casemate.data.indexes import build_index, set_expiry
 from casemate.data.registry import INBOX, KINDS, Registry, Resource, Spec, specs
 from casemate.model.errors import ConflictError, InvalidInputError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
 from casemate.sqlite.engine import Connection
-from casemate.sqlite.transaction import transaction
 
 
 def require_valid(resources: Resources) -> None:
@@ -64,16 +62,15 @@ def _require_valid_table(spec: TableSpec) -> None:
 def ensure(connection: Connection, registry: Registry, resources: Resources) -> list[str]:
     """Make what is declared and missing, and change limits; return files nobody needs any more.
 
-    One transaction. Raises ConflictError if a table is there with other key attributes.
+    In a transaction. Raises ConflictError if a table is there with other key attributes.
     """
     freed: list[str] = []
-    with transaction(connection, DATA):
-        for kind, spec in specs(resources):
-            present = registry.get((kind, spec.name))
-            if present is None:
-                _create(connection, kind, spec)
-            elif present.spec != spec:
-                freed += _change(connection, present, spec)
+    for kind, spec in specs(resources):
+        present = registry.get((kind, spec.name))
+        if present is None:
+            _create(connection, kind, spec)
+        elif present.spec != spec:
+            freed += _change(connection, present, spec)
     return freed
 
 
@@ -180,8 +177,5 @@ def _trim(connection: Connection, bucket: int, versions: int) -> list[str]:
 
 def drop(connection: Connection, resource: Resource) -> None:
     """Delete a resource at once; what is in it is deleted bit by bit afterwards (`sweep`)."""
-    with transaction(connection, DATA):
-        connection.execute("DELETE FROM resource WHERE id = ?", (resource.id,))
-        connection.execute(
-            "INSERT INTO dropped (id, kind) VALUES (?, ?)", (resource.id, resource.kind)
-        )
+    connection.execute("DELETE FROM resource WHERE id = ?", (resource.id,))
+    connection.execute("INSERT INTO dropped (id, kind) VALUES (?, ?)", (resource.id, resource.kind))

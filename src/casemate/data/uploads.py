@@ -58,7 +58,7 @@ class Upload:
 class Uploads:
     """The unfinished uploads of all projects. Belongs to one event loop."""
 
-    def __init__(self, projects: Projects) -> None:
+    def __init__(self, projects: Projects[OpenProject]) -> None:
         """Begin with none."""
         self._projects = projects
         self._by_id: dict[str, Upload] = {}

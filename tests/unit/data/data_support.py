@@ -130,7 +130,7 @@ class Data:
 
         async def sweep() -> None:
             opened = self.opened(project)
-            while await opened.change(opened._sweep):
+            while await opened.change(opened.sweep):
                 pass
 
         self.run(sweep())
