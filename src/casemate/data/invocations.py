@@ -210,7 +210,9 @@ def _claimed(
     status = _ended(connection, invocation, now) or _live(connection, invocation)
     if status is not None:
         return status
-    if keep_until <= now or claimed_by != claimant:
+    if keep_until <= now:
+        return None
+    if claimed_by != claimant and not terms_of(connection).lives(connection, claimed_by):
         return None
     return InvocationStatus(
         id=invocation,

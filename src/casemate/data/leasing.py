@@ -38,6 +38,7 @@ from casemate.model.messages import (
 _PROMOTED_AT_ONCE = 10_000
 _RETIRED_AT_ONCE = 500
 _MAX_FENCE = 2**62
+_LISTED = "SELECT CAST(value AS INTEGER) FROM json_each(?)"
 
 
 def lease(
@@ -66,24 +67,32 @@ def lease(
         leased = (*row[:3], row[3] + 1, *row[4:-1], row[-1] + 1)
         found.append(messages.message(terms, queue, leased))
     rows.close()
+    holder = terms.holder
     connection.execute(
-        "UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1, fence = fence + 1 "
-        "WHERE id IN (SELECT value FROM json_each(?))",
-        (now + seconds, _listed(int(one.id, 16) for one in found)),
+        f"UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1, "  # noqa: S608
+        f"fence = fence + 1{'' if holder is None else ', node = ?, life = ?'} "
+        f"WHERE id IN ({_LISTED})",
+        (now + seconds, *(holder or ()), _listed(int(one.id, 16) for one in found)),
     )
     return tuple(found)
 
 
 def resume(work: Work, registry: Registry) -> tuple[tuple[str, str, float], ...]:
-    """End every lease, because its holder is gone; return where messages wait, and until when."""
+    """End the leases of this node's former lives; return where messages wait, and until when.
+
+    Where there is no other node, that is every lease.
+    """
     connection, now = work.connection, now_of(work.connection)
+    holder = terms_of(connection).holder
+    mine = "" if holder is None else " AND node = ? AND life <> ?"
     found = []
     for resource in registry.values():
         if resource.kind in (QUEUE, INBOX):
             connection.execute(
-                "UPDATE message SET state = 1, visible_at = ? WHERE id IN (SELECT id FROM message "
-                "INDEXED BY message_pending WHERE queue = ? AND state >= 2 AND state = 3)",
-                (now, resource.id),
+                f"UPDATE message SET state = 1, visible_at = ? "  # noqa: S608 - constants
+                f"WHERE id IN (SELECT id FROM message "
+                f"INDEXED BY message_pending WHERE queue = ? AND state >= 2 AND state = 3{mine})",
+                (now, resource.id, *(holder or ())),
             )
             due = next_due(connection, resource)
             if due is not None:
@@ -198,9 +207,9 @@ def _end_done(
         return 0
     by_number = {int(one.id, 16): one for one in settlements}
     rows = work.connection.execute(
-        "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
+        "SELECT id, key, invocation, sent_at, attempts, fence FROM message "  # noqa: S608
         # Not by the queue, which may hold a million: a plus keeps its indexes out.
-        "WHERE id IN (SELECT value FROM json_each(?)) AND +queue = ? AND state = 3",
+        f"WHERE id IN ({_LISTED}) AND +queue = ? AND state = 3",
         (_listed(by_number), queue.id),
     ).fetchall()
     keys: list[str] = []
@@ -214,10 +223,8 @@ def _end_done(
         keys.append(key)
         if invocation and queue.kind == INBOX:
             ended.append(_status(queue, settlement, invocation, sent_at, now))
-    work.connection.execute(
-        "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))", (_listed(numbers),)
-    )
-    messages.removed(work, queue, keys, len(numbers), now)
+    work.connection.execute(f"DELETE FROM message WHERE id IN ({_LISTED})", (_listed(numbers),))
+    messages.removed(work, queue, keys, len(numbers), now)  # noqa: S608
     if ended:
         invocations.end(work.connection, ended, now + fanout.routes.keep_results(queue))
     return len(numbers)

@@ -59,7 +59,9 @@ def bury(
     ).fetchone()
     terms = terms_of(connection)
     was = (queue.id, number)
-    body = terms.open(("message", *was), body)
+    labels = terms.open(("message labels", *was), labels)
+    attributes = terms.open(("message attributes", *was), attributes)
+    body = terms.open(("message", *was, labels, attributes), body)
     head = _head(queue, routes, body)
     (letter,) = terms.numbers("letter", 1)
     place = (queue.id, letter)
@@ -76,12 +78,9 @@ def bury(
                 terms.seal_text(("letter reason", *place), reason),
                 error_id,
                 *row,
-                terms.seal(("letter labels", *place), terms.open(("message labels", *was), labels)),
-                terms.seal(
-                    ("letter attributes", *place),
-                    terms.open(("message attributes", *was), attributes),
-                ),
-                terms.seal(("letter", *place), body),
+                terms.seal(("letter labels", *place), labels),
+                terms.seal(("letter attributes", *place), attributes),
+                terms.seal(("letter", *place, labels, attributes), body),
             )
         ],
     )
@@ -113,17 +112,19 @@ def page(
 def find(connection: Connection, letter: str) -> tuple[DeadLetter, bytes]:
     """Return a letter with its body. Raises NotFoundError."""
     row = connection.execute(
-        f"SELECT {_FIELDS}, queue, kind, name, body FROM letter "  # noqa: S608 - a constant
+        f"SELECT {_FIELDS}, queue, kind, name, labels, attributes, body FROM letter "  # noqa: S608 - a constant
         "JOIN resource ON resource.id = queue WHERE letter.id = ?",
         (int(letter, 16),),
     ).fetchone()
     if row is None:
         raise NotFoundError("There is no such dead letter.")
-    *fields, queue, kind, name, body = row
-    terms = terms_of(connection)
+    *fields, queue, kind, name, labels, attributes, body = row
+    terms, place = terms_of(connection), (queue, row[0])
+    labels = terms.open(("letter labels", *place), labels)
+    attributes = terms.open(("letter attributes", *place), attributes)
     return (
         _letter(terms, fields, queue, kind, name),
-        terms.open(("letter", queue, fields[0]), body),
+        terms.open(("letter", *place, labels, attributes), body),
     )
 
 
@@ -203,17 +204,18 @@ def _redrive(work: Work, queue: Resource, numbers: Sequence[int], now: float) ->
             continue
         body, key, priority, lifetime, invocation, qualifier, labels, kept = row
         place = (queue.id, number)
-        attributes, trace, hidden = messages.unpacked_with_key(
-            terms.open(("letter attributes", *place), kept)
-        )
+        labels = terms.open(("letter labels", *place), labels)
+        kept = terms.open(("letter attributes", *place), kept)
+        body = terms.open(("letter", *place, labels, kept), body)
+        attributes, trace, hidden = messages.unpacked_with_key(kept)
         new = NewMessage(
-            body=terms.open(("letter", *place), body),
+            body=body,
             key=hidden or key,
             priority=priority,
             expires_at=None if lifetime is None else now + lifetime,
             invocation=invocation,
             qualifier=qualifier,
-            labels=terms.open(("letter labels", *place), labels),
+            labels=labels,
             attributes=attributes,
             trace=trace,
         )

@@ -48,10 +48,12 @@ _INSERT = (
 def message(terms: Terms, queue: Resource, row: Any) -> Message:
     """Return a row of COLUMNS as it is handed out."""
     place = (queue.id, row[0])
-    attributes, trace, key = unpacked_with_key(terms.open(("message attributes", *place), row[10]))
+    labels = terms.open(("message labels", *place), row[9])
+    beside = terms.open(("message attributes", *place), row[10])
+    attributes, trace, key = unpacked_with_key(beside)
     return Message(
         id=text_of(row[0]),
-        body=terms.open(("message", *place), row[1]),
+        body=terms.open(("message", *place, labels, beside), row[1]),
         sent_at=row[2],
         attempts=row[3],
         key=key or row[4],
@@ -59,7 +61,7 @@ def message(terms: Terms, queue: Resource, row: Any) -> Message:
         expires_at=row[6],
         invocation=row[7],
         qualifier=row[8],
-        labels=terms.open(("message labels", *place), row[9]),
+        labels=labels,
         attributes=attributes,
         trace=trace,
         admitted=row[11],
@@ -136,7 +138,7 @@ def _row(
         new.invocation,
         new.qualifier,
         terms.seal(("message labels", *place), new.labels),
-        terms.seal(("message", *place), new.body),
+        terms.seal(("message", *place, new.labels, beside), new.body),
         terms.token("caller", new.caller),
         terms.seal(("message attributes", *place), beside),
         new.admitted,

@@ -114,7 +114,7 @@ def put(
             revision,
             new.size,
             terms.seal_text(("object type", *place), new.content_type),
-            terms.seal(("object metadata", *place), new.metadata),
+            terms.seal(("object metadata", *place, new.labels), new.metadata),
             now,
             terms.seal_text(("object digest", *place), new.sha256),
             terms.seal(("object labels", *place), new.labels),
@@ -336,7 +336,8 @@ def _delete_after(
 def _info(terms: Terms, bucket: int, row: Any) -> ObjectInfo:
     key, revision, size, content_type, metadata, modified_at, sha256, labels = row
     place = (bucket, key, revision)
-    metadata = terms.open(("object metadata", *place), metadata)
+    labels = terms.open(("object labels", *place), labels)
+    metadata = terms.open(("object metadata", *place, labels), metadata)
     return ObjectInfo(
         key=key,
         revision=revision,
@@ -345,5 +346,5 @@ def _info(terms: Terms, bucket: int, row: Any) -> ObjectInfo:
         metadata=msgspec.json.decode(metadata, type=dict[str, str]),
         modified_at=modified_at,
         sha256=terms.open_text(("object digest", *place), sha256),
-        labels=terms.open(("object labels", *place), labels),
+        labels=labels,
     )

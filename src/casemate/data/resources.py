@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from casemate.data import limits
 from casemate.data.indexes import build_index, set_expiry
-from casemate.data.registry import INBOX, KINDS, Registry, Resource, Spec, specs
+from casemate.data.registry import INBOX, KINDS, Registry, Resource, Spec, encoded, specs
+from casemate.data.terms import terms_of
 from casemate.model.errors import ConflictError, InvalidInputError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
 from casemate.sqlite.engine import Connection
@@ -96,7 +95,7 @@ def _create(connection: Connection, kind: str, spec: Spec) -> None:
         )
     (identity,) = connection.execute(
         "INSERT INTO resource (kind, name, spec) VALUES (?, ?, ?) RETURNING id",
-        (kind, spec.name, msgspec.json.encode(spec)),
+        (kind, spec.name, encoded(terms_of(connection), kind, spec)),
     ).fetchone()
     if isinstance(spec, TableSpec):
         for index in spec.indexes:
@@ -117,7 +116,8 @@ def _change(connection: Connection, present: Resource, spec: Spec) -> list[str]:
     ):
         freed = _trim(connection, present.id, spec.versions)
     connection.execute(
-        "UPDATE resource SET spec = ? WHERE id = ?", (msgspec.json.encode(spec), present.id)
+        "UPDATE resource SET spec = ? WHERE id = ?",
+        (encoded(terms_of(connection), present.kind, spec), present.id),
     )
     return freed
 

@@ -10,6 +10,7 @@ from casemate.data.limits import require_resource
 from casemate.data.registry import INBOX, Registry
 from casemate.data.resources import create_inbox
 from casemate.data.routes import META, Routes
+from casemate.data.terms import terms_of
 from casemate.model.messages import Subscription
 from casemate.sqlite.engine import Connection
 
@@ -45,5 +46,5 @@ def replace(
     connection.execute(
         "INSERT INTO meta (name, value) VALUES (?, ?) "
         "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (META, msgspec.json.encode(subscriptions)),
+        (META, terms_of(connection).seal(("meta", META), msgspec.json.encode(subscriptions))),
     )

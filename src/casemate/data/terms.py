@@ -85,6 +85,10 @@ class Terms(Protocol):
         """Return what has to be kept beside `token` for the text to be known again."""
         ...
 
+    def lives(self, connection: Connection, claimant: str) -> bool:
+        """Tell whether another process that has claimed something may still be at it."""
+        ...
+
 
 class OwnTerms:
     """Those of an encrypted file that nobody else has open: everything as it is."""
@@ -140,6 +144,10 @@ class OwnTerms:
     def beside(self, key: str) -> str:
         """Return nothing: the text itself is kept."""
         return ""
+
+    def lives(self, connection: Connection, claimant: str) -> bool:
+        """Return False: there is no other."""
+        return False
 
 
 _OWN = OwnTerms()
