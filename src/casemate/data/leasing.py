@@ -223,8 +223,8 @@ def _end_done(
         keys.append(key)
         if invocation and queue.kind == INBOX:
             ended.append(_status(queue, settlement, invocation, sent_at, now))
-    work.connection.execute(f"DELETE FROM message WHERE id IN ({_LISTED})", (_listed(numbers),))
-    messages.removed(work, queue, keys, len(numbers), now)  # noqa: S608
+    work.connection.execute(f"DELETE FROM message WHERE id IN ({_LISTED})", (_listed(numbers),))  # noqa: S608
+    messages.removed(work, queue, keys, len(numbers), now)
     if ended:
         invocations.end(work.connection, ended, now + fanout.routes.keep_results(queue))
     return len(numbers)

@@ -56,6 +56,9 @@ class Cursor:
 class Connection:
     """A connection to one schema. Outside of transactions each statement is one."""
 
+    terms: Any = None
+    """What those who use it have to know of it (`casemate.data.terms`)."""
+
     def __init__(self, server: driver.Connection, lock: int) -> None:
         """Use `server`, which is set up. A transaction that changes takes the lock first.
 

@@ -16,9 +16,13 @@ from casemate.data import (
     Settlement,
     terms,
 )
+from casemate.data.postgresql.databases import Cluster
+from casemate.data.terms import Holder
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
+from casemate.postgresql.settings import Settings
 from casemate.vault.interface import DataKey, Purpose
-from support.data_calls import CalledData
+from support.data_calls import CalledData, CalledSharedData
+from support.database import Server
 
 RESOURCES = Resources(
     buckets=(
@@ -141,3 +145,38 @@ class Data:
     def finish(self) -> None:
         self.run(self.port.close())
         self.runner.close()
+
+
+class SharedData(Data):
+    """The same in a PostgreSQL, as one node of those that have it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        vault: FakeVault | None = None,
+        options: DataOptions | None = None,
+        resources: Resources | None = RESOURCES,
+        *,
+        url: str,
+        node: str = "one",
+    ) -> None:
+        self.url = url
+        self.node = node
+        self.life = 0
+        super().__init__(folder, vault, options, resources)
+
+    def open(self) -> None:
+        self.life += 1
+        cluster = Cluster(
+            Settings.of_url(self.url), "the-cluster", Holder(self.node, str(self.life))
+        )
+        self.port = self.run(
+            CalledSharedData.open(
+                cluster, self.folder / "objects", self.vault.data_key, self.options
+            )
+        )
+
+
+def shared(server: Server, folder: Path, **named: Any) -> SharedData:
+    """Return the data in a new database of a server."""
+    return SharedData(folder, url=server.url(server.database()), **named)
