@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -28,7 +29,8 @@ class Server:
         if not POSTGRES.is_dir():
             pytest.skip(f"there is no PostgreSQL in {POSTGRES}")
         # PostgreSQL does not run as root.
-        self._as_user = {"user": "nobody"} if os.geteuid() == 0 else {}
+        self.is_root = os.geteuid() == 0
+        self._as_user = {"user": "nobody"} if self.is_root else {}
         # Not below pytest's folder, which every run of it on this machine closes to others anew.
         self.folder = Path(tempfile.mkdtemp(prefix="casemate-postgresql-"))
         shutil.chown(self.folder, self._as_user.get("user", getpass.getuser()))
@@ -45,7 +47,7 @@ class Server:
         subprocess.run(
             [
                 *(POSTGRES / "initdb", "-D", self.data, "-A", "trust", "-U", "test"),
-                *("--no-sync", "--no-instructions", "--locale=C", "-E", "UTF8"),
+                *("--no-sync", "--no-instructions", "--wal-segsize=1", "--locale=C", "-E", "UTF8"),
             ],
             check=True,
             capture_output=True,
@@ -92,10 +94,15 @@ class Server:
             )
         return name
 
+    def drop(self, name: str) -> None:
+        """Remove a database, whoever uses it."""
+        with self.connect("postgres") as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+
     def end(self) -> None:
         """End it at once, and remove what it kept."""
         if self.process is not None:
-            self.process.kill()
+            self.process.send_signal(signal.SIGQUIT)  # at once, its children with it
             self.process.wait(20)
         shutil.rmtree(self.folder, ignore_errors=True)
 

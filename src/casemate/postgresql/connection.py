@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -21,6 +22,7 @@ _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _CONTROL: Final = frozenset(
     {"ROLLBACK", "SAVEPOINT part", "ROLLBACK TO part", "RELEASE part"},
 )
+_READS_UNASKED: Final = 8
 _ENDED: Final = frozenset({pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR})
 
 
@@ -87,7 +89,7 @@ class Connection:
             cursor.execute(wanted.text.encode(), wanted.values(values), binary=True)
             rows = cursor.fetchall() if cursor.description is not None else []
         except psycopg.Error as error:
-            raise faults.told(error) from error
+            raise self._told(error) from error
         return Cursor(self, rows, cursor.rowcount)
 
     def executemany(self, statement: str, rows: Iterable[Values], /) -> Cursor:
@@ -100,7 +102,7 @@ class Connection:
             cursor = driver.RawCursor(self._server)
             cursor.executemany(wanted.text.encode(), values)
         except psycopg.Error as error:
-            raise faults.told(error) from error
+            raise self._told(error) from error
         return Cursor(self, [], cursor.rowcount)
 
     def define(self, statement: str) -> None:
@@ -112,9 +114,20 @@ class Connection:
         """Whether there is something to commit or to undo."""
         return self._server.info.transaction_status in _ENDED
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether the connection has ended."""
+    def has_ended(self) -> bool:
+        """Tell whether the connection is closed, or the server has closed it. Does not block."""
+        if self._server.closed:
+            return True
+        waiting = select.poll()
+        waiting.register(self._server.pgconn.socket, select.POLLIN)
+        for _ in range(_READS_UNASKED):  # of notices, or of the reason for the end before the end
+            if not waiting.poll(0):
+                return False
+            try:
+                self._server.pgconn.consume_input()
+            except psycopg.Error:
+                self._server.close()
+                return True
         return bool(self._server.closed or self._server.broken)
 
     def close(self) -> None:
@@ -155,8 +168,11 @@ class Connection:
         try:
             self._server.execute(statement.encode())
         except psycopg.Error as error:
-            raise faults.told(error) from error
+            raise self._told(error) from error
         return Cursor(self, [], -1)
+
+    def _told(self, error: psycopg.Error) -> engine.Error:
+        return faults.told(error, lost=bool(self._server.closed or self._server.broken))
 
     def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
         if (notice.severity_nonlocalized or notice.severity) == "WARNING":

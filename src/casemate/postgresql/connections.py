@@ -10,17 +10,21 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
-from casemate.model.errors import CasemateError
 from casemate.postgresql import session
 from casemate.postgresql.connection import Connection
-from casemate.postgresql.errors import UnreachableError
+from casemate.postgresql.errors import (
+    ForeignSchemaError,
+    SchemaVersionError,
+    UnfitServerError,
+    UnreachableError,
+)
 from casemate.postgresql.migrating import Identity, migrate, require_same
 from casemate.postgresql.settings import Settings
 from casemate.sqlite import engine
 from casemate.sqlite.commit_guard import CommitGuard, is_condemned
-from casemate.sqlite.errors import DatabaseMediumError
+from casemate.sqlite.errors import DatabaseError, DatabaseForeignError
 from casemate.sqlite.family import Family
 
 T = TypeVar("T")
@@ -37,6 +41,8 @@ class Place:
     identity: Identity
     lock: int
     migrations: Sequence[Sequence[str]]
+    foreign: type[DatabaseForeignError]
+    """What whoever keeps it there calls a schema of others; the rest is in its family."""
 
 
 class Connections:
@@ -50,7 +56,7 @@ class Connections:
         self._lock = threading.Lock()
         self._free: list[Connection] = []
         self._closed = False
-        self._away: tuple[float, CasemateError] | None = None
+        self._away: tuple[float, DatabaseError] | None = None
         self._doubts: tuple[str, ...] = ()
 
     @property
@@ -63,21 +69,19 @@ class Connections:
     def open_writer(self) -> engine.Connection:
         """Return the connection that writes, the schema brought up to date.
 
-        Raises the errors of `casemate.postgresql.errors`, and `family`'s for a failing statement.
+        Raises what `family` calls a server that is away, a standby, unfit or of a newer schema,
+        and `foreign` for a schema of others.
         """
-        connection = self._connected(read_only=False)
-        try:
-            with self.family.translated():
-                migrate(connection, self._place.identity, self._place.migrations)
-        except BaseException:
-            connection.close()
-            raise
-        return connection.as_engine()
+        return self._opened(migrate_to(self._place), read_only=False).as_engine()
+
+    def has_ended(self, connection: engine.Connection) -> bool:
+        """Tell whether the server has ended a connection: nothing was begun that could be lost."""
+        return cast("Connection", connection).has_ended()
 
     def renew_writer(self, connection: engine.Connection) -> engine.Connection:
         """Return a new connection in the place of one that is of no use."""
         self.end(connection)
-        return self._as_before(read_only=False).as_engine()
+        return self._opened(same_as(self._place), read_only=False).as_engine()
 
     def end(self, connection: engine.Connection) -> None:
         """Close the connection that writes. It may be closed already."""
@@ -135,11 +139,11 @@ class Connections:
                 return self._free.pop()
         if fresh:
             self._close_free()
-        return self._as_before(read_only=True)
+        return self._opened(same_as(self._place), read_only=True)
 
     def _give(self, connection: Connection, *, good: bool) -> None:
         # A question that left a transaction open would show the same state for ever.
-        good = good and not connection.in_transaction and not connection.is_lost
+        good = good and not connection.in_transaction and not connection.has_ended()
         with self._lock:
             if good and not self._closed:
                 self._free.append(connection)
@@ -154,18 +158,17 @@ class Connections:
 
     # Connecting
 
-    def _as_before(self, *, read_only: bool) -> Connection:
-        """Connect again, to the same data as before or not at all."""
+    def _opened(self, examine: Callable[[Connection], None], *, read_only: bool) -> Connection:
         try:
             connection = self._connected(read_only=read_only)
-        except UnreachableError as error:
-            raise self._unreachable(error) from error
-        try:
-            with self.family.translated():
-                require_same(connection, self._place.identity, len(self._place.migrations))
-        except BaseException:
-            connection.close()
-            raise
+            try:
+                with self.family.translated():
+                    examine(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except DatabaseError as error:
+            raise self._own(error) from error
         return connection
 
     def _connected(self, *, read_only: bool) -> Connection:
@@ -175,7 +178,7 @@ class Connections:
         place = self._place
         try:
             found = session.connected(place.settings, place.identity.schema, read_only=read_only)
-        except CasemateError as error:
+        except DatabaseError as error:
             with self._lock:
                 self._away = (time.monotonic() + AWAY_SECONDS, error)
             raise
@@ -184,5 +187,25 @@ class Connections:
             self._doubts = found.doubts
         return Connection(found.server, place.lock)
 
-    def _unreachable(self, error: UnreachableError) -> DatabaseMediumError:
-        return self.family.medium.of(error.message)
+    def _own(self, error: DatabaseError) -> DatabaseError:
+        """Return an error of this package as the one of whose the data is."""
+        kinds: tuple[tuple[type[DatabaseError], type[DatabaseError]], ...] = (
+            (UnreachableError, self.family.medium.kind),
+            (UnfitServerError, self.family.failed.kind),
+            (ForeignSchemaError, self._place.foreign),
+            (SchemaVersionError, self.family.newer.kind),
+        )
+        for kind, own in kinds:
+            if isinstance(error, kind):
+                return own(error.message, next_step=error.next_step)
+        return error
+
+
+def migrate_to(place: Place) -> Callable[[Connection], None]:
+    """Return what brings a schema to where it belongs."""
+    return lambda connection: migrate(connection, place.identity, place.migrations)
+
+
+def same_as(place: Place) -> Callable[[Connection], None]:
+    """Return what refuses a schema that is not, or not any more, what was opened."""
+    return lambda connection: require_same(connection, place.identity, len(place.migrations))

@@ -21,10 +21,13 @@ _DEFINITE = ("23", "40001", "40P01", "25", "42", "0A", "P0001", "22")
 _MOST_TEXT = 300
 
 
-def told(error: psycopg.Error, *, committing: bool = False) -> engine.Error:
-    """Return the engine's error for one of the server or of its client library."""
+def told(error: psycopg.Error, *, committing: bool = False, lost: bool = False) -> engine.Error:
+    """Return the engine's error for one of the server or of its client library.
+
+    `lost` says that the connection ended with it, `committing` that a commit was asked for.
+    """
     state = error.sqlstate or ""
-    if committing and not state.startswith(_DEFINITE):
+    if lost or (committing and not state.startswith(_DEFINITE)):
         return _made(engine.OperationalError, engine.IOERR, state, _text(error))
     if state.startswith("23"):
         return _made(engine.IntegrityError, _CONSTRAINT, state, _broken(error))

@@ -28,6 +28,12 @@ _MAKE = """
 _READ = "SELECT kind, cluster, version FROM casemate_schema"
 
 
+class Own(str):
+    """A statement in PostgreSQL's own words, which is not translated."""
+
+    __slots__ = ()
+
+
 class Identity(NamedTuple):
     """What a schema is, and of which cluster: what two clusters must not have in common."""
 
@@ -116,5 +122,8 @@ def _bring_forward(
         connection.define(statement)
     for statements in migrations[version:]:
         for statement in statements:
-            connection.execute(statement)
+            if isinstance(statement, Own):
+                connection.define(statement)
+            else:
+                connection.execute(statement)
     connection.execute("UPDATE casemate_schema SET version = ?", (len(migrations),))

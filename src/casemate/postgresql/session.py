@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 import psycopg
 
-from casemate.model.errors import CasemateError
 from casemate.postgresql import driver
 from casemate.postgresql.errors import (
     SettingsError,
@@ -20,6 +19,7 @@ from casemate.postgresql.errors import (
     UnreachableError,
 )
 from casemate.postgresql.settings import Host, Settings
+from casemate.sqlite.errors import DatabaseError
 
 OLDEST_SERVER: Final = 150000
 STATEMENT_SECONDS: Final = 30
@@ -78,13 +78,13 @@ def connected(settings: Settings, schema: str, *, read_only: bool = False) -> Se
 
 
 def _first(asked: Sequence[Future[Session]]) -> Session:
-    failures: list[CasemateError] = []
+    failures: list[DatabaseError] = []
     found: Session | None = None
     for future in as_completed(asked):
         try:
             found = future.result()
             break
-        except CasemateError as error:
+        except DatabaseError as error:
             failures.append(error)
     for future in asked:
         future.add_done_callback(lambda done: _close_unless(done, found))

@@ -65,6 +65,10 @@ class WriterConnections(Protocol):
         """What looks at the files around a commit; None where there are none."""
         ...
 
+    def has_ended(self, connection: Connection) -> bool:
+        """Tell whether the other side has ended a connection since it was used. Does not block."""
+        ...
+
     def renew_writer(self, connection: Connection) -> Connection:
         """Return a new connection in the place of one that is of no use."""
         ...

@@ -198,7 +198,7 @@ class Writer(Generic[W]):
         self._stale = self._stale or is_condemned(error)
 
     def _renew_if_stale(self) -> None:
-        if self._stale:
+        if self._stale or self._connections.has_ended(self.connection):
             self.connection = self._connections.renew_writer(self.connection)
             self._stale = False
 
