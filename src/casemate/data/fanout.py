@@ -29,6 +29,10 @@ from casemate.model.trigger import BucketTrigger, TableTrigger, TopicTrigger, Tr
 from casemate.sqlite.engine import Connection
 
 _DRAINED_AT_ONCE = 1000
+_WAITING = (
+    f"SELECT {messages.COLUMNS}, visible_at FROM message "  # noqa: S608 - a constant
+    "WHERE queue = ? ORDER BY id LIMIT ?"
+)
 _ABSENT = object()
 _WHOLE = float(1 << 63)
 
@@ -77,13 +81,12 @@ class Fanout:
         number = _count(connection, topic)
         if not number:
             return False
+        terms = terms_of(connection)
         rows = connection.execute(
-            f"SELECT {messages.COLUMNS}, visible_at FROM message "  # noqa: S608 - a constant
-            "WHERE queue = ? ORDER BY id LIMIT ?",
-            (topic.id, batch),
+            terms.within(_WAITING, "body", "id"), (topic.id, batch)
         ).fetchall()
-        for *row, visible_at in rows:
-            old = messages.message(terms_of(connection), topic, row)
+        for row in rows:
+            old, visible_at = messages.message(terms, topic, row), row[13]
             new = NewMessage(
                 body=old.body,
                 delay=max(0.0, visible_at - now),

@@ -12,6 +12,7 @@ from casemate.data.terms import Stored, Terms, terms_of
 from casemate.model.grant import TableIndex, TableSpec
 from casemate.sqlite.engine import Connection
 
+_BATCH = 200
 NO_SORT = ""
 """What stands in the sort column of tables and indexes without a sort attribute."""
 
@@ -43,7 +44,7 @@ def set_expiry(connection: Connection, table: int, ttl: str | None) -> None:
 
     def rows() -> Any:
         # By id, which the update does not change: no row is seen twice or missed.
-        for identity, _, _, value in list(_items(connection, table)):
+        for identity, _, _, value in _items(connection, table):
             yield expiry_of(ttl, value), identity
 
     connection.executemany("UPDATE item SET expires_at = ? WHERE id = ?", rows())
@@ -52,15 +53,20 @@ def set_expiry(connection: Connection, table: int, ttl: str | None) -> None:
 def _items(connection: Connection, table: int) -> Iterator[tuple[int, Stored, Stored, Any]]:
     """Return number, place and value of a table's items."""
     terms = terms_of(connection)
-    found = connection.execute(
-        "SELECT id, key, sort, revision, labels, value FROM item WHERE tab = ? ORDER BY id",
-        (table,),
+    statement = terms.within(
+        "SELECT id, key, sort, revision, labels, value FROM item "
+        "WHERE tab = ? AND id > ? ORDER BY id LIMIT ?",
+        "value",
+        "id",
     )
-    for identity, key, sort, revision, labels, value in found:
-        place = (table, key, sort)
-        bound = ("item", *place, revision, terms.open(("item labels", *place), labels))
-        opened = terms.open(bound, value)
-        yield identity, key, sort, msgspec.json.decode(opened)
+    after = 0
+    while rows := connection.execute(statement, (table, after, _BATCH)).fetchall():
+        for identity, key, sort, revision, labels, value, *_ in rows:
+            place = (table, key, sort)
+            bound = ("item", *place, revision, terms.open(("item labels", *place), labels))
+            opened = terms.open(bound, value)
+            yield identity, key, sort, msgspec.json.decode(opened)
+        after = rows[-1][0]
 
 
 def entries(

@@ -38,6 +38,10 @@ from casemate.model.messages import (
 _PROMOTED_AT_ONCE = 10_000
 _RETIRED_AT_ONCE = 500
 _MAX_FENCE = 2**62
+_READY = (
+    f"SELECT {messages.COLUMNS} FROM message INDEXED BY message_ready "  # noqa: S608 - a constant
+    "WHERE queue = ? AND state = 1 AND sent_at > ? ORDER BY priority DESC, id LIMIT ?"
+)
 _LISTED = "SELECT CAST(value AS INTEGER) FROM json_each(?)"
 
 
@@ -56,15 +60,14 @@ def lease(
     terms, found = terms_of(connection), list[Message]()
     size = 0
     rows = connection.execute(
-        f"SELECT {messages.COLUMNS} FROM message INDEXED BY message_ready "  # noqa: S608
-        "WHERE queue = ? AND state = 1 AND sent_at > ? ORDER BY priority DESC, id LIMIT ?",
+        terms.within(_READY, "body", "priority DESC, id"),
         (queue.id, now - spec.retention, limit),
     )
     for row in rows:
         size += len(row[1])
         if found and size > MAX_RESULT_BYTES:
             break
-        leased = (*row[:3], row[3] + 1, *row[4:-1], row[-1] + 1)
+        leased = (*row[:3], row[3] + 1, *row[4:12], row[12] + 1)
         found.append(messages.message(terms, queue, leased))
     rows.close()
     holder = terms.holder

@@ -60,7 +60,8 @@ class Query:
 
     def run(self, connection: Connection) -> ItemPage:
         """Return the page. It ends at the limit or at MAX_RESULT_BYTES, whichever is first."""
-        where, values = self._where(terms_of(connection))
+        terms = terms_of(connection)
+        where, values = self._where(terms)
         way = "DESC" if self._descending else "ASC"
         order = ", ".join(f"{column} {way}" for column in self._order())
         if self._index is None:
@@ -78,16 +79,20 @@ class Query:
             f"{', '.join(self._order())} "
             f"FROM {source} WHERE {where} ORDER BY {order} LIMIT ?"
         )
-        return self._page(connection, statement, [*values, self._limit + 1])
+        inner = ", ".join(f"{column.partition('.')[2]} {way}" for column in self._order())
+        bounded = terms.within(statement, "value", inner)
+        return self._page(connection, bounded, [*values, self._limit + 1])
 
     def _page(self, connection: Connection, statement: str, values: list[Any]) -> ItemPage:
         items: list[Item] = []
         position: tuple[Any, ...] = ()
         terms, size = terms_of(connection), 0
+        columns = len(self._order())
         with one_state(connection):
-            for value, revision, modified_at, labels, *place in connection.execute(
+            for value, revision, modified_at, labels, *rest in connection.execute(
                 statement, values
             ):
+                place = rest[:columns]
                 size += len(value)
                 if len(items) == self._limit or (items and size > MAX_RESULT_BYTES):
                     after = write_mark(self._secret, self._question, position)

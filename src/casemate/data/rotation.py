@@ -17,7 +17,7 @@ from casemate.data.errors import DataError
 from casemate.data.faults import DATA, disk_error
 from casemate.data.folder import DataFolder
 from casemate.data.limits import DataOptions
-from casemate.data.project import MissingKeyError
+from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Keys
 from casemate.data.registry import BUCKET
 from casemate.data.sqlite_project import SqliteProject, guard_of, room
@@ -46,7 +46,7 @@ async def rekey(
             await project.writer.submit_job(job)
         object_key = await keys(project.name, Purpose.OBJECTS, None)
         project.add_key(object_key, newest=True)
-        await _renew_objects(project, keys, project.object_key(object_key.version))
+        await renew_objects(project, keys, project.object_key(object_key.version))
 
 
 def _exchange(
@@ -109,7 +109,8 @@ def _copy(connection: Connection, draft: Path, old_key: bytes, new_key: bytes) -
     engine.connect(draft, new_key).close()
 
 
-async def _renew_objects(project: SqliteProject, keys: Keys, newest: ObjectKey) -> None:
+async def renew_objects(project: OpenProject, keys: Keys, newest: ObjectKey) -> None:
+    """Encrypt the contents of objects with the newest key; of files, their keys."""
     after = 0
     while True:
         try:
@@ -123,7 +124,7 @@ async def _renew_objects(project: SqliteProject, keys: Keys, newest: ObjectKey) 
         after = last
 
 
-def _renew(project: SqliteProject, newest: ObjectKey, after: int, work: Work) -> int | None:
+def _renew(project: OpenProject, newest: ObjectKey, after: int, work: Work) -> int | None:
     """Encrypt a batch of objects anew; return where the next begins, None at the end."""
     connection = work.connection
     rows = connection.execute(

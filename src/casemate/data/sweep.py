@@ -66,14 +66,19 @@ def drain(work: Work, fanout: Fanout) -> bool:
 def _expired_items(work: Work, registry: Registry, fanout: Fanout, now: float) -> bool:
     connection = work.connection
     by_id = {r.id: r for r in registry.values() if r.kind == TABLE}
+    terms = terms_of(connection)
     rows = connection.execute(
-        "SELECT tab, key, sort, id, revision, expires_at, value, labels FROM item "
-        "WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
+        terms.within(
+            "SELECT tab, key, sort, id, revision, expires_at, value, labels FROM item "
+            "WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
+            "value",
+            "expires_at, id",
+        ),
         (now, BATCH),
     ).fetchall()
     full = False
-    terms = terms_of(connection)
-    for table, *place, identity, revision, expires_at, value, labels in rows:
+    for table, key, sort, identity, revision, expires_at, value, labels, *_ in rows:
+        place = (key, sort)
         resource = by_id.get(table)
         if resource is None:
             connection.execute("DELETE FROM item WHERE id = ?", (identity,))

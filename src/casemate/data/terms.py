@@ -85,6 +85,13 @@ class Terms(Protocol):
         """Return what has to be kept beside `token` for the text to be known again."""
         ...
 
+    def within(self, statement: str, content: str, order: str) -> str:
+        """Return a statement for no more rows than whose content is MAX_RESULT_BYTES, or one.
+
+        Up to the row that is beyond. `content` and `order` name columns of what it returns.
+        """
+        ...
+
     def lives(self, connection: Connection, claimant: str) -> bool:
         """Tell whether another process that has claimed something may still be at it."""
         ...
@@ -144,6 +151,10 @@ class OwnTerms:
     def beside(self, key: str) -> str:
         """Return nothing: the text itself is kept."""
         return ""
+
+    def within(self, statement: str, content: str, order: str) -> str:
+        """Return it: rows come one by one, and who has enough asks for no more."""
+        return statement
 
     def lives(self, connection: Connection, claimant: str) -> bool:
         """Return False: there is no other."""

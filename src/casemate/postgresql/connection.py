@@ -44,6 +44,10 @@ class Cursor:
         """Return the rows that are left."""
         return list(self._rows)
 
+    def close(self) -> None:
+        """Forget the rows that are left."""
+        self._rows = iter(())
+
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Return the rows that are left, one after the other."""
         return self._rows

@@ -10,9 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from data_support import TIMED, Clock, Data, shared
-
-from casemate.data.postgresql.clock import ServerClock
+from data_support import Clock, Data, FrozenClock, shared
 
 
 @pytest.fixture
@@ -33,10 +31,9 @@ def data(tmp_path: Path, engine: str, request: pytest.FixtureRequest) -> Iterato
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(request: pytest.FixtureRequest) -> Clock:
     made = Clock()
-    for module in TIMED:
-        monkeypatch.setattr(module, "time", made)
-    monkeypatch.setattr(ServerClock, "learn", lambda _, told: made.now)
-    monkeypatch.setattr(ServerClock, "now", lambda _: made.now)
+    frozen = FrozenClock(made)
+    frozen.start()
+    request.addfinalizer(frozen.stop)
     return made

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from casemate.data import (
     DataOptions,
@@ -16,6 +17,7 @@ from casemate.data import (
     Settlement,
     terms,
 )
+from casemate.data.postgresql.clock import ServerClock
 from casemate.data.postgresql.databases import Cluster
 from casemate.data.terms import Holder
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
@@ -66,6 +68,23 @@ class FakeVault:
         version = version or self.newest
         text = f"{self.seed}/{project}/{purpose}/{version}"
         return DataKey(version=version, key=hashlib.sha256(text.encode()).digest())
+
+
+class FrozenClock:
+    """Has the modules that ask what time it is ask a clock of a test."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._patches = [patch.object(module, "time", clock) for module in TIMED]
+        self._patches.append(patch.object(ServerClock, "learn", lambda _, told: clock.now))
+        self._patches.append(patch.object(ServerClock, "now", lambda _: clock.now))
+
+    def start(self) -> None:
+        for patched in self._patches:
+            patched.start()
+
+    def stop(self) -> None:
+        for patched in self._patches:
+            patched.stop()
 
 
 class Clock:
@@ -126,6 +145,9 @@ class Data:
         self.run(self.port.close())
         self.open()
 
+    def take_over(self) -> None:
+        """Be the next life of this node, where that matters to leases."""
+
     def opened(self, project: str = "p") -> Any:
         return self.port._projects.opened[project]
 
@@ -175,6 +197,9 @@ class SharedData(Data):
                 cluster, self.folder / "objects", self.vault.data_key, self.options
             )
         )
+
+    def take_over(self) -> None:
+        self.reopen()
 
 
 def shared(server: Server, folder: Path, **named: Any) -> SharedData:

@@ -18,6 +18,7 @@ from casemate.data import (
 from casemate.data.limits import DataOptions
 from casemate.data.postgresql.databases import Cluster, PostgresqlDatabases
 from casemate.data.postgresql.project import PostgresqlProject
+from casemate.data.postgresql.rotation import rekey
 from casemate.data.postgresql.sealing import MissingValueKeyError
 from casemate.data.projects import Created, Keys, Projects
 from casemate.model.errors import NotFoundError
@@ -112,10 +113,15 @@ class PostgresqlProjectData(
         return await perform(self, operation)  # type: ignore[no-any-return]
 
     async def _fetch(self, operation: Operation[Any], version: int) -> bool:
-        project = self._open.opened.get(_project_of(operation))
-        if project is None:
+        name = _project_of(operation)
+        key = await self._keys(name, Purpose.DATA, version)
+        known = self._databases.older.setdefault(name, {})
+        project = self._open.opened.get(name)
+        if project is not None:
+            project.shared.sealer.add(key)
+        elif version in known:
             return False
-        project.shared.sealer.add(await self._keys(project.name, Purpose.DATA, version))
+        known[version] = key
         return True
 
     async def _learn(self, operation: Operation[Any]) -> bool:
@@ -124,6 +130,10 @@ class PostgresqlProjectData(
         if project is None:
             return False
         return await project.read(project.learn)
+
+    async def _renew_keys(self, project: str) -> None:
+        async with self._open.use(project) as opened:
+            await rekey(opened, self._keys)
 
     def watch(self, ready: Callable[[str, str, str], None]) -> None:
         """Have `ready` called on the running loop when a message can be leased."""

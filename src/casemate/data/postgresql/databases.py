@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from casemate.data.errors import DataForeignError
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions, require_project
 from casemate.data.postgresql.clock import ServerClock
@@ -57,6 +58,8 @@ class PostgresqlDatabases:
         self._files = files
         self._options = options
         self._clock = ServerClock()
+        self.older: dict[str, dict[int, DataKey]] = {}
+        """Versions of projects' DATA keys that were needed once, beside the newest."""
         self._catalogue = Connections(self._place(_CATALOGUE, "projects", _TABLES), SHARED)
         # Made, or found to be another's, before anything is asked of it.
         self._catalogue.end(self._catalogue.open_writer())
@@ -68,6 +71,7 @@ class PostgresqlDatabases:
             identity=Identity(schema, kind, self._cluster.name),
             lock=_lock_of(schema),
             migrations=migrations,
+            foreign=DataForeignError,
         )
 
     def find(self, name: str) -> FoundSchema | None:
@@ -102,6 +106,8 @@ class PostgresqlDatabases:
         require_project(name)
         schema = schema_of(name)
         shared = Shared(Sealer(name, page_key), self._cluster.holder, self._clock)
+        for key in self.older.get(name, {}).values():
+            shared.sealer.add(key)
         files = ObjectFiles(self._files / name)
         try:
             project = PostgresqlProject(

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from casemate.data.attributes import Scalar
 from casemate.data.errors import DataLockedError
+from casemate.data.limits import MAX_RESULT_BYTES
 from casemate.data.postgresql.clock import ServerClock
 from casemate.data.postgresql.ordering import ordered, value_of
 from casemate.data.postgresql.sealing import OVERHEAD, Sealer
@@ -21,7 +22,8 @@ CLAIM_SECONDS: Final = 60.0
 """A node that was not seen for as long has given up what it had claimed."""
 _TOKEN_BYTES: Final = 20
 _ROWS_AT_ONCE: Final = 64
-_NUMBERS_AT_ONCE: Final = 64
+_NUMBERS_AT_ONCE: Final = {"message": 64}
+"""How many are taken where many follow. Of others none is left out: their gaps are counted."""
 _OPTIONAL: Final = frozenset(
     {
         *("message labels", "message attributes", "letter labels", "letter attributes"),
@@ -100,7 +102,7 @@ class PostgresqlTerms:
         free = self._numbers.setdefault(kind, [])
         if len(free) < count:
             # All at once, and the rest of a block is left: numbers are in the order of commits.
-            size = max(count, _NUMBERS_AT_ONCE)
+            size = max(count, _NUMBERS_AT_ONCE.get(kind, 1))
             (last,) = self._connection.execute(_NUMBERS[kind], (size - 1,)).fetchone()
             free[:] = range(last - size + 1, last + 1)
         taken = free[:count]
@@ -165,6 +167,15 @@ class PostgresqlTerms:
     def beside(self, key: str) -> str:
         """Return it: its token does not tell it."""
         return key
+
+    def within(self, statement: str, content: str, order: str) -> str:
+        """Have the server add up lengths: all that it answers is in memory here at once."""
+        return (
+            "SELECT * FROM (SELECT found.*, "  # noqa: S608 - names in the code
+            f"sum(length({content})) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) "
+            f"- length({content}) AS before FROM ({statement}) AS found) AS bounded "
+            f"WHERE before <= {MAX_RESULT_BYTES:d} ORDER BY {order}"
+        )
 
     def lives(self, connection: Connection, claimant: str) -> bool:
         """Tell whether the node was seen of late, in the same life."""
