@@ -51,6 +51,7 @@ RESOURCES = Resources(
 )
 
 
+CLUSTER = "the-cluster"
 TIMED = (terms,)
 """The module that asks what time it is."""
 
@@ -189,9 +190,7 @@ class SharedData(Data):
 
     def open(self) -> None:
         self.life += 1
-        cluster = Cluster(
-            Settings.of_url(self.url), "the-cluster", Holder(self.node, str(self.life))
-        )
+        cluster = Cluster(Settings.of_url(self.url), CLUSTER, Holder(self.node, str(self.life)))
         self.port = self.run(
             CalledSharedData.open(
                 cluster, self.folder / "objects", self.vault.data_key, self.options
