@@ -292,7 +292,7 @@ def retire(
     rows = work.connection.execute(
         "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
         "WHERE queue = ? AND sent_at <= ? AND (state <> 3 OR visible_at <= ?) "
-        "ORDER BY sent_at LIMIT ?",
+        "ORDER BY sent_at, id LIMIT ?",
         (queue.id, now - spec_of(queue).retention, now, batch),
     ).fetchall()
     fate = Fate.DEAD if fanout.routes.delivers(queue) else Fate.DONE

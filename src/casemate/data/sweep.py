@@ -70,7 +70,7 @@ def _expired_items(work: Work, registry: Registry, fanout: Fanout, now: float) -
     rows = connection.execute(
         terms.within(
             "SELECT tab, key, sort, id, revision, expires_at, value, labels FROM item "
-            "WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
+            "WHERE expires_at <= ? ORDER BY expires_at, id LIMIT ?",
             "value",
             "expires_at, id",
         ),

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -15,6 +16,7 @@ from casemate.data import (
     Fate,
     Message,
     Settlement,
+    messages,
     terms,
 )
 from casemate.data.postgresql.clock import ServerClock
@@ -161,6 +163,20 @@ class Data:
                 pass
 
         self.run(sweep())
+
+    def stored_messages(self, project: str = "p") -> list[tuple[int, bytes]]:
+        """Return number and body of all messages, in the order of their numbers."""
+
+        def ask(connection: Any) -> list[tuple[int, bytes]]:
+            rows = connection.execute(f"SELECT queue, {messages.COLUMNS} FROM message ORDER BY id")
+            owned = [(SimpleNamespace(id=queue), row) for queue, *row in rows]
+            opened = terms.terms_of(connection)
+            return [(row[0], messages.message(opened, queue, row).body) for queue, row in owned]
+
+        async def read() -> list[tuple[int, bytes]]:
+            return await self.opened(project).read(ask)
+
+        return self.run(read())
 
     def files(self, project: str = "p") -> list[Path]:
         return sorted((self.folder / "objects" / project).iterdir())

@@ -268,14 +268,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def name_redriven(self) -> None:
         """Learn the ids of what was sent again from the database."""
-
-        async def ids() -> list[tuple[int, bytes]]:
-            rows = await self.data.opened().read(
-                lambda c: c.execute("SELECT id, body FROM message ORDER BY id").fetchall()
-            )
-            return list(rows)
-
-        stored = list(self.data.run(ids()))
+        stored = self.data.stored_messages()
         assert len(stored) == len(self.waiting)
         for entry, (number, body) in zip(self.waiting, stored, strict=True):
             assert entry.new.body == body

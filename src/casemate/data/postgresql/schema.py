@@ -161,7 +161,7 @@ _FIRST = (
         body BLOB NOT NULL
     )
     """,
-    "CREATE INDEX message_sent ON message (queue, sent_at)",
+    "CREATE INDEX message_sent ON message (queue, sent_at, id)",
     "CREATE INDEX message_ready ON message (queue, priority DESC, id) WHERE state = 1",
     "CREATE INDEX message_pending ON message (queue, visible_at) WHERE state >= 2",
     "CREATE INDEX message_key ON message (queue, key, id) WHERE key <> ''",
