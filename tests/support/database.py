@@ -84,20 +84,35 @@ class Server:
         """Return what Casemate connects by."""
         return f"postgresql://test@/{database}?host={self.folder}"
 
-    def database(self, template: str = "template0") -> str:
+    def database(self) -> str:
         """Make a database and return its name."""
         self._made += 1
         name = f"t{os.getpid()}_{self._made}"
         with self.connect("postgres") as connection:
             connection.execute(
-                f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"  # type: ignore[arg-type]
+                f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy"  # type: ignore[arg-type]
             )
         return name
 
-    def drop(self, name: str) -> None:
-        """Remove a database, whoever uses it."""
-        with self.connect("postgres") as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[arg-type]
+    def signal(self, number: int) -> list[int]:
+        """Send a signal to it and all that it has started; return whose numbers these were."""
+        if self.process is None:
+            raise RuntimeError("it does not run")
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        all_of_them = [pid, *map(int, children)]
+        for one in all_of_them:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, number)
+        return all_of_them
+
+    def kill(self) -> None:
+        """Kill it and all that it has started, at once."""
+        killed = self.signal(signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait(20)
+        while any(Path(f"/proc/{one}").exists() for one in killed):
+            time.sleep(0.005)
 
     def end(self) -> None:
         """End it at once, and remove what it kept."""

@@ -168,7 +168,10 @@ class Connections:
                 connection.close()
                 raise
         except DatabaseError as error:
-            raise self._own(error) from error
+            own = self._own(error)
+            if own is error:  # an error that is its own cause has no end
+                raise
+            raise own from error
         return connection
 
     def _connected(self, *, read_only: bool) -> Connection:

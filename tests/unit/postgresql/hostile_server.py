@@ -67,6 +67,8 @@ class Hostile:
         return f"postgresql://test@127.0.0.1:{self._socket.getsockname()[1]}/d"
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # else the one that it waits for is taken
         self._socket.close()
 
     def _accept(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -73,6 +74,21 @@ def test_a_writer_knows_that_it_was_ended_and_gets_another(opened: Connections, 
     assert not opened.has_ended(writer)
     opened.end(writer)
     opened.end(writer)
+
+
+def test_a_server_that_welcomes_and_then_fails_is_a_failing_medium() -> None:
+    def fail(peer: socket.socket, _kind: bytes) -> None:
+        peer.shutdown(socket.SHUT_RDWR)
+
+    with hostile(fail) as server:
+        opened = connections(server.url)
+        with pytest.raises(StoreMediumError) as told:
+            opened.open_writer()
+        assert told.value.__cause__ is not told.value
+        with pytest.raises(StoreMediumError) as told:
+            opened.read(count)
+        assert told.value.__cause__ is not told.value
+        opened.close()
 
 
 def test_a_server_that_is_away_is_not_asked_at_each_call(monkeypatch: pytest.MonkeyPatch) -> None:

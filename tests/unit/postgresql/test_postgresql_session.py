@@ -87,6 +87,7 @@ def test_settings_that_lose_what_is_acknowledged_are_told() -> None:
     assert [doubt.partition(" ")[0] for doubt in doubts] == ["fsync", "synchronous_commit"]
 
 
+@pytest.mark.storm  # a second of processor time; the answer itself is tried above
 def test_a_real_standby_is_refused() -> None:
     standby = Server()
     try:

@@ -3,7 +3,8 @@
 A node checks more, in memory (`admission`), before it deploys; what it knows there may be behind
 what another node has committed. Kept here are the routes of a project, by method and shape, and the
 consumer of a queue; those of the version that declares a function's triggers: the newest that its
-alias `live` leads to.
+alias `live` leads to. While one is tried, what it would go back to keeps its own as well: a trial
+can always end.
 """
 
 from __future__ import annotations
@@ -35,10 +36,14 @@ _MOVED: dict[type[Operation[Any]], Callable[[Any], tuple[Function, ...]]] = {
     ForgetFunction: lambda o: ((o.project, o.function),),
 }
 """Operations that change which version declares, and of which functions."""
-_DECLARING = """
-    SELECT spec FROM version WHERE project = ? AND function = ? AND number = (
-        SELECT max(version) FROM alias_target WHERE weight > 0 AND state = (
-            SELECT max(id) FROM alias_state WHERE project = ? AND function = ? AND name = ?))
+_LIVE = """
+    SELECT version.spec, s.trial IS NOT NULL FROM alias_state AS s
+    JOIN alias_target AS t ON t.state = s.id AND t.weight > 0
+    JOIN version ON version.project = t.project AND version.function = t.function
+        AND version.number = t.version
+    WHERE s.id = (
+        SELECT max(id) FROM alias_state WHERE project = ? AND function = ? AND name = ?)
+    ORDER BY version.number DESC
 """
 _RIVAL = """
     SELECT function FROM exclusive
@@ -63,11 +68,12 @@ def follow(connection: engine.Connection, operation: Operation[Any]) -> None:
     for function in functions:  # all first: one may give to another what it had
         connection.execute("DELETE FROM exclusive WHERE project = ? AND function = ?", function)
     for project, name in functions:
-        row = connection.execute(_DECLARING, (project, name, project, name, LIVE)).fetchone()
-        if row is not None:
-            spec = msgspec.json.decode(row[0], type=decodable(FunctionSpec))
-            for claim in dict.fromkeys(_claims(spec)):
-                _keep(connection, project, name, claim)
+        live = connection.execute(_LIVE, (project, name, LIVE)).fetchall()
+        for place, (spec, is_tried) in enumerate(live):
+            if place == 0 or is_tried:
+                claims = _claims(msgspec.json.decode(spec, type=decodable(FunctionSpec)))
+                for claim in dict.fromkeys(claims):
+                    _keep(connection, project, name, claim)
 
 
 def _keep(connection: engine.Connection, project: str, function: str, claim: Claim) -> None:
