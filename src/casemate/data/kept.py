@@ -12,6 +12,7 @@ from pathlib import Path
 
 from casemate.data.errors import DataFullError, LimitError
 from casemate.data.registry import Resource
+from casemate.data.terms import terms_of
 from casemate.sqlite.engine import Connection
 
 MAX_QUEUE_BYTES = 4 << 30
@@ -50,7 +51,8 @@ def require_room(connection: Connection, queue: Resource, caller: str, anonymous
     if not caller:
         return
     row = connection.execute(
-        "SELECT events, bytes FROM kept WHERE queue = ? AND caller = ?", (queue.id, caller)
+        "SELECT events, bytes FROM kept WHERE queue = ? AND caller = ?",
+        (queue.id, terms_of(connection).token("caller", caller)),
     ).fetchone()
     if row is None:
         return

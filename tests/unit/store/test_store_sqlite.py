@@ -27,7 +27,8 @@ from casemate.operations.positions import ShowPosition
 from casemate.operations.trials import EndTrial, StartTrial
 from casemate.sqlite import engine
 from casemate.store import Store, StoreClosedError
-from casemate.store.sqlite.store import _PERFORMED, SqliteStore
+from casemate.store.sqlite.performed import PERFORMED
+from casemate.store.sqlite.store import SqliteStore
 
 
 def test_adapter_has_every_method_of_the_port_with_its_parameters() -> None:
@@ -55,13 +56,13 @@ OWN = {
 
 
 def test_every_operation_of_the_port_is_performed_and_no_other() -> None:
-    performed = {**_PERFORMED.reads, **_PERFORMED.changes}
+    performed = {**PERFORMED.reads, **PERFORMED.changes}
     assert set(performed) == SHARED | OWN
 
 
 @pytest.mark.parametrize("kind", sorted(SHARED | OWN, key=lambda kind: kind.__name__))
 def test_what_performs_an_operation_takes_it_and_answers_as_declared(kind: Any) -> None:
-    perform = {**_PERFORMED.reads, **_PERFORMED.changes}[kind]
+    perform = {**PERFORMED.reads, **PERFORMED.changes}[kind]
     found = typing.get_type_hints(perform)
     answer = form_of(kind).answer
     assert found.pop("return") == (type(None) if answer is None else answer)
