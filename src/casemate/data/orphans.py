@@ -25,9 +25,14 @@ _log = logging.getLogger(__name__)
 class OrphanSweeps:
     """Sweeps projects one after the other. Belongs to one event loop."""
 
-    def __init__(self, in_thread: Callable[[Callable[[], int]], Awaitable[int]]) -> None:
-        """Sweep by `in_thread`."""
+    def __init__(
+        self,
+        in_thread: Callable[[Callable[[], int]], Awaitable[int]],
+        released: asyncio.Event,
+    ) -> None:
+        """Sweep by `in_thread`; `released` is set when a project is not held open any more."""
         self._in_thread = in_thread
+        self._released = released
         self._next: dict[str, float] = {}
         self.faults: dict[str, str] = {}
         """Why projects could not be swept."""
@@ -37,7 +42,9 @@ class OrphanSweeps:
         while True:
             await asyncio.sleep(pause)
             for project in list(opened.values()):
-                if self._next.get(project.name, 0.0) <= time.monotonic():
+                due = self._next.get(project.name, 0.0) <= time.monotonic()
+                # What came before may have taken hours, and this one be closed by now.
+                if due and opened.get(project.name) is project:
                     await self.sweep(project)
 
     async def sweep(self, project: OpenProject) -> None:
@@ -47,15 +54,15 @@ class OrphanSweeps:
         try:
             await self._in_thread(lambda: project.files.sweep(lambda: _asked(project)))
             self.faults.pop(project.name, None)
-        except CasemateError as error:
+        except Exception as error:  # noqa: BLE001 - one that fails must not end all sweeps
             wait = AGAIN_SECONDS
+            why = error.message if isinstance(error, CasemateError) else type(error).__name__
             if project.name not in self.faults:
-                _log.warning("what is left of objects of %s stays: %s", project.name, error)
-            self.faults[project.name] = (
-                f"what is left of objects cannot be deleted: {error.message}"
-            )
+                _log.warning("what is left of objects of %s stays: %s", project.name, why)
+            self.faults[project.name] = f"what is left of objects cannot be deleted: {why}"
         finally:
             project.users -= 1
+            self._released.set()
             self._next[project.name] = time.monotonic() + wait
 
 

@@ -131,7 +131,7 @@ class Projects(Generic[P_co]):
             if databases.in_network
             else self._files
         )
-        self._orphans = OrphanSweeps(self.content_in_thread)
+        self._orphans = OrphanSweeps(self.content_in_thread, self.released)
         self._sweeping: asyncio.Task[None] | None = None
         self._gate = asyncio.Lock()
         self._refused: dict[str, str] = {}
