@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from casemate.data.project import OpenProject
 from casemate.model.errors import CasemateError
@@ -37,7 +37,7 @@ class OrphanSweeps:
         self.faults: dict[str, str] = {}
         """Why projects could not be swept."""
 
-    async def run(self, opened: dict[str, OpenProject], pause: float) -> None:
+    async def run(self, opened: Mapping[str, OpenProject], pause: float) -> None:
         """Sweep what is open and due, again and again."""
         while True:
             await asyncio.sleep(pause)
