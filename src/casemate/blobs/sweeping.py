@@ -12,8 +12,8 @@ from casemate.blobs.interface import Blobs
 
 _AT_ONCE = 100_000
 """Names held in memory; the rows are asked once for so many."""
-Named = Callable[[], Iterable[str]]
-"""Gives the names of all rows."""
+Named = Callable[[str, str], Iterable[str]]
+"""Gives the names of all rows from one to another, both included."""
 Delete = Callable[[Iterable[str]], None]
 
 
@@ -35,6 +35,6 @@ def sweep(blobs: Blobs, named: Named, delete: Delete) -> int:
 
 def _delete(names: set[str], named: Named, delete: Delete) -> int:
     if names:
-        names.difference_update(named())
+        names.difference_update(named(min(names), max(names)))
         delete(names)
     return len(names)

@@ -115,10 +115,10 @@ class ObjectFiles:
         with _translated(_READ):
             return sum(1 for _ in self._blobs.listed())
 
-    def sweep(self, named: Callable[[], Iterable[str]]) -> int:
+    def sweep(self, named: Callable[[str, str], Iterable[str]]) -> int:
         """Delete what no row names, once it is too old to wait for one. Raises DataError.
 
-        `named` asks for the names of all rows, after files were listed.
+        `named` asks for the names of rows, from one to another, after files were listed.
         """
         with _translated(_READ):
             return sweep(self._blobs, named, self.delete)

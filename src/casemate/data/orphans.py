@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 
 from casemate.data.project import OpenProject
 from casemate.model.errors import CasemateError
@@ -18,7 +19,7 @@ from casemate.sqlite.engine import Connection
 SWEEP_SECONDS = 6 * 3600.0
 AGAIN_SECONDS = 600.0
 """After a sweep that failed."""
-_NAMED = "SELECT file FROM object WHERE file IS NOT NULL"
+_NAMED = "SELECT file FROM object WHERE file BETWEEN ? AND ?"
 _log = logging.getLogger(__name__)
 
 
@@ -52,7 +53,7 @@ class OrphanSweeps:
         project.users += 1
         wait = SWEEP_SECONDS
         try:
-            await self._in_thread(lambda: project.files.sweep(lambda: _asked(project)))
+            await self._in_thread(lambda: project.files.sweep(partial(_asked, project)))
             self.faults.pop(project.name, None)
         except Exception as error:  # noqa: BLE001 - one that fails must not end all sweeps
             wait = AGAIN_SECONDS
@@ -66,10 +67,10 @@ class OrphanSweeps:
             self._next[project.name] = time.monotonic() + wait
 
 
-def named(connection: Connection) -> Iterator[str]:
-    """Give the names of the files of all objects."""
-    return (row[0] for row in connection.execute(_NAMED))
+def named(connection: Connection, first: str, last: str) -> Iterator[str]:
+    """Give the names of the files of objects, from one to another."""
+    return (row[0] for row in connection.execute(_NAMED, (first, last)))
 
 
-def _asked(project: OpenProject) -> list[str]:
-    return project.connections.read(lambda connection: list(named(connection)))
+def _asked(project: OpenProject, first: str, last: str) -> list[str]:
+    return project.connections.read(lambda connection: list(named(connection, first, last)))

@@ -178,7 +178,7 @@ class FetchedBundles:
         """Delete blobs that no row names and that are old; return how many. Raises BlobsError."""
         loop = asyncio.get_running_loop()
 
-        def named() -> list[str]:
+        def named(_first: str, _last: str) -> list[str]:
             asked = asyncio.run_coroutine_threadsafe(self._rows.rows(), loop)
             return [row.blob for row in asked.result(_ROWS_SECONDS)]
 
