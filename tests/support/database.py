@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from support.servers import POSTGRES
+from support.servers import POSTGRES, free_port
 
 _DURABLE_OFF = ("fsync=off", "full_page_writes=off")
 _SMALL = ("shared_buffers=16MB", "max_connections=100", "max_wal_size=64MB", "autovacuum=off")
@@ -35,6 +35,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="casemate-postgresql-"))
         shutil.chown(self.folder, self._as_user.get("user", getpass.getuser()))
         self._settings = settings
+        self.port = free_port()
         self.process: subprocess.Popen[bytes] | None = None
         self._made = 0
 
@@ -60,8 +61,8 @@ class Server:
         options = [word for each in (*_SMALL, *self._settings) for word in ("-c", each)]
         self.process = subprocess.Popen(
             [
-                *(POSTGRES / "postgres", "-D", self.data, "-k", self.folder),
-                *("-c", "listen_addresses=", *options),
+                *(POSTGRES / "postgres", "-D", self.data, "-k", self.folder, "-p", str(self.port)),
+                *("-c", "listen_addresses=127.0.0.1", *options),
             ],
             stderr=subprocess.DEVNULL,
             cwd=self.folder,
@@ -78,11 +79,13 @@ class Server:
 
     def connect(self, database: str) -> psycopg.Connection[tuple[object, ...]]:
         """Return a connection of the superuser."""
-        return psycopg.connect(host=str(self.folder), user="test", dbname=database, autocommit=True)
+        return psycopg.connect(
+            host=str(self.folder), port=self.port, user="test", dbname=database, autocommit=True
+        )
 
     def url(self, database: str) -> str:
         """Return what Casemate connects by."""
-        return f"postgresql://test@/{database}?host={self.folder}"
+        return f"postgresql://test@:{self.port}/{database}?host={self.folder}"
 
     def database(self) -> str:
         """Make a database and return its name."""
@@ -93,6 +96,29 @@ class Server:
                 f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy"  # type: ignore[arg-type]
             )
         return name
+
+    @contextlib.contextmanager
+    def altered(self, **settings: str) -> Iterator[None]:
+        """Have settings that a server takes while it runs be others."""
+        try:
+            with self.connect("postgres") as connection:
+                for name, value in settings.items():
+                    connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")  # type: ignore[arg-type]
+                connection.execute("SELECT pg_reload_conf()")
+                time.sleep(0.05)
+            yield
+        finally:
+            with self.connect("postgres") as connection:
+                connection.execute("ALTER SYSTEM RESET ALL")
+                connection.execute("SELECT pg_reload_conf()")
+
+    def give(self, name: str, content: bytes) -> Path:
+        """Put a file into its folder, readable by itself alone."""
+        path = self.folder / name
+        path.write_bytes(content)
+        path.chmod(0o600)
+        shutil.chown(path, self._as_user.get("user", getpass.getuser()))
+        return path
 
     def signal(self, number: int) -> list[int]:
         """Send a signal to it and all that it has started; return whose numbers these were."""

@@ -145,12 +145,15 @@ def _row(
     )
 
 
-def count(work: Work, queue: Resource, added: int) -> None:
-    """Count messages that were kept. Raises LimitError if there is no room for them."""
+def count(work: Work, queue: Resource, added: int) -> int:
+    """Count messages that were kept; return the bytes that wait with them.
+
+    Raises LimitError if there is no room for them.
+    """
     if not added:
-        return
-    (number,) = work.connection.execute(
-        "UPDATE resource SET number = number + ? WHERE id = ? RETURNING number + dead",
+        return 0
+    number, held = work.connection.execute(
+        "UPDATE resource SET number = number + ? WHERE id = ? RETURNING number + dead, bytes",
         (added, queue.id),
     ).fetchone()
     if number > MAX_MESSAGES:
@@ -160,6 +163,7 @@ def count(work: Work, queue: Resource, added: int) -> None:
             next_step="Let somebody receive them, or purge it.",
         )
     _hint(work, queue)
+    return int(held)
 
 
 def count_down(connection: Connection, queue: int, deleted: int) -> None:

@@ -107,25 +107,8 @@ def put(
         connection.execute("UPDATE object SET present = 0 WHERE id = ?", (kept[0][0],))
     revision, now = (present or floor) + 1, now_of(connection)
     context = context_of(fanout.project, bucket.name, new.key, revision)
-    terms, place = terms_of(connection), (bucket.id, new.key, revision)
-    connection.execute(
-        f"INSERT INTO object (bucket, present, key_version, file, sealed, {_INFO}) "  # noqa: S608
-        "VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            bucket.id,
-            object_key.version,
-            new.file,
-            object_key.seal(new.secret, context, file=new.file is not None),
-            new.key,
-            revision,
-            new.size,
-            terms.seal_text(("object type", *place), new.content_type),
-            terms.seal(("object metadata", *place, new.labels), new.metadata),
-            now,
-            terms.seal_text(("object digest", *place), new.sha256),
-            terms.seal(("object labels", *place), new.labels),
-        ),
-    )
+    sealed = object_key.seal(new.secret, context, file=new.file is not None)
+    _insert(connection, bucket, new, revision, now, (object_key.version, sealed))
     connection.execute(
         "UPDATE resource SET total = ?, number = ? WHERE id = ?", (total, number, bucket.id)
     )
@@ -143,6 +126,34 @@ def put(
     if bucket.name in fanout.routes.buckets:
         fanout.object_changed(work, bucket.name, "created", info, now)
     return info
+
+
+def _insert(
+    connection: Connection,
+    bucket: Resource,
+    new: NewObject,
+    revision: int,
+    now: float,
+    sealed: tuple[int, bytes],
+) -> None:
+    terms, place = terms_of(connection), (bucket.id, new.key, revision)
+    connection.execute(
+        f"INSERT INTO object (bucket, present, file, key_version, sealed, {_INFO}) "  # noqa: S608
+        "VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            bucket.id,
+            new.file,
+            *sealed,
+            new.key,
+            revision,
+            new.size,
+            terms.seal_text(("object type", *place), new.content_type),
+            terms.seal(("object metadata", *place, new.labels), new.metadata),
+            now,
+            terms.seal_text(("object digest", *place), new.sha256),
+            terms.seal(("object labels", *place), new.labels),
+        ),
+    )
 
 
 def delete(

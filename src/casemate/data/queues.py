@@ -116,10 +116,10 @@ def keep(work: Work, queue: Resource, new: Sequence[NewMessage]) -> tuple[str, .
     else:
         ids = messages.insert_many(work, queue, new, now)
         added = len(ids)
-    messages.count(work, queue, added)
+    held = messages.count(work, queue, added)
     if added:
         caller, anonymous = next(((n.caller, n.anonymous) for n in new), ("", False))
-        kept.require_room(work.connection, queue, caller, anonymous)
+        kept.require_room(work.connection, queue, held, caller, anonymous)
     return tuple(map(text_of, ids))
 
 

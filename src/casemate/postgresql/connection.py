@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import select
+import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -91,10 +92,9 @@ class Connection:
         try:
             cursor = driver.RawCursor(self._server)
             cursor.execute(wanted.text.encode(), wanted.values(values), binary=True)
-            rows = cursor.fetchall() if cursor.description is not None else []
         except psycopg.Error as error:
             raise self._told(error) from error
-        return Cursor(self, rows, cursor.rowcount)
+        return Cursor(self, self._rows(cursor), cursor.rowcount)
 
     def executemany(self, statement: str, rows: Iterable[Values], /) -> Cursor:
         """Do one statement for each of many values, in one exchange with the server."""
@@ -161,8 +161,10 @@ class Connection:
             done = self._server.execute("COMMIT").statusmessage
         except psycopg.Error as error:
             raise faults.told(error, committing=writes) from error
-        if writes and done != "COMMIT":
+        if writes and done == "ROLLBACK":
             raise faults.undone("a statement had failed, so the transaction was undone")
+        if writes and done != "COMMIT":
+            raise faults.unsure("the server answers a commit with something else")
         if writes and self._warned:
             # Such as of a wait for the standby that was broken off: kept here, perhaps only here.
             raise faults.unsure(self._warned)
@@ -174,6 +176,16 @@ class Connection:
         except psycopg.Error as error:
             raise self._told(error) from error
         return Cursor(self, [], -1)
+
+    def _rows(self, cursor: driver.RawCursor) -> list[tuple[Any, ...]]:
+        if cursor.description is None:
+            return []
+        try:
+            return cursor.fetchall()
+        except psycopg.Error as error:
+            raise self._told(error) from error
+        except (ValueError, ArithmeticError, struct.error) as error:
+            raise faults.unreadable(type(error).__name__) from error
 
     def _told(self, error: psycopg.Error) -> engine.Error:
         return faults.told(error, lost=bool(self._server.closed or self._server.broken))

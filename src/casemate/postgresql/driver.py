@@ -105,14 +105,29 @@ def _adapters() -> adapt.AdaptersMap:
 _ADAPTERS: Final = _adapters()
 
 
+_UNTOLD: Final = {
+    **dict.fromkeys(("hostaddr", "requirepeer", "sslcert", "sslkey", "sslcrl", "sslcrldir"), ""),
+    "channel_binding": "prefer",
+    "sslcertmode": "allow",
+    "sslnegotiation": "postgres",
+    "ssl_min_protocol_version": "TLSv1.2",
+    "ssl_max_protocol_version": "",
+    "load_balance_hosts": "disable",
+    "min_protocol_version": "3.0",
+    "max_protocol_version": "3.0",
+}
+"""What the library would take from its environment where nobody says it."""
+_KNOWN: Final = frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
+
+
 def connect(parameters: dict[str, str]) -> Connection:
     """Return a connection in autocommit mode. Raises Error, after CONNECT_SECONDS at most."""
+    untold = {name: value for name, value in _UNTOLD.items() if name in _KNOWN}
     connection = Connection.connect(
         autocommit=True,
         prepare_threshold=3,
         context=_Context(),
-        connect_timeout=CONNECT_SECONDS,
-        **parameters,  # type: ignore[arg-type]
+        **{**untold, **parameters, "connect_timeout": CONNECT_SECONDS},  # type: ignore[arg-type]
     )
     connection.prepared_max = PREPARED
     return connection

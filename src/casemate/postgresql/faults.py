@@ -42,6 +42,11 @@ def unsure(why: str) -> engine.Error:
     return _made(engine.OperationalError, engine.IOERR, "01000", why)
 
 
+def unreadable(why: str) -> engine.Error:
+    """Return the error for an answer whose values are not of the types that it says."""
+    return _made(engine.OperationalError, engine.CORRUPT, "", f"its answer cannot be read: {why}")
+
+
 def undone(why: str) -> engine.Error:
     """Return the error for a commit that the server turned into the opposite."""
     return _made(engine.OperationalError, _ERROR, "25P02", why)

@@ -116,7 +116,7 @@ def _one(settings: Settings, host: Host, schema: str, *, read_only: bool) -> Ses
         doubts = _require_fit(host, row)
         if read_only:
             server.execute("SET default_transaction_read_only = on")
-    except psycopg.Error as error:
+    except (psycopg.Error, ValueError) as error:  # or what it says of itself is no text
         server.close()
         raise UnreachableError(
             f"The database server {host} answers, and then fails: {settings.cleaned(str(error))}",

@@ -225,6 +225,18 @@ class SharedData(Data):
         self.reopen()
 
 
+_EMPTIED: dict[Server, str] = {}
+
+
 def shared(server: Server, folder: Path, **named: Any) -> SharedData:
-    """Return the data in a new database of a server."""
-    return SharedData(folder, url=server.url(server.database()), **named)
+    """Return the data in a database of a server that has nothing: a new one costs more."""
+    name = _EMPTIED.get(server)
+    if name is None:
+        name = _EMPTIED[server] = server.database()
+    with server.connect(name) as connection:
+        schemas = connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(casemate|[pq]_)'"
+        ).fetchall()
+        for (schema,) in schemas:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
+    return SharedData(folder, url=server.url(name), **named)

@@ -65,7 +65,7 @@ def run(machine: type[RuleBasedStateMachine], examples: int, steps: int) -> None
 
 @pytest.mark.parametrize("machine", (TableMachine, InboxMachine))
 def test_a_few_of_them(machine: type[RuleBasedStateMachine]) -> None:
-    run(machine, 2, 20)
+    run(machine, 1, 25)
 
 
 @pytest.mark.storm

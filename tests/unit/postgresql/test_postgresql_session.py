@@ -13,6 +13,7 @@ from hostile_server import (
     CLEARTEXT,
     DONE,
     FIT,
+    TEXT,
     columns,
     error,
     fit,
@@ -26,12 +27,12 @@ from casemate.postgresql import driver, session
 from casemate.postgresql.errors import (
     SettingsError,
     StandbyError,
-    UnfitServerError,
     UnreachableError,
 )
 from casemate.postgresql.settings import Settings
 from casemate.sqlite import engine
 from casemate.sqlite.commit_guard import is_condemned
+from casemate.sqlite.errors import DatabaseError
 from support.database import Server
 
 SECRET = "s3cret-4711"
@@ -70,6 +71,8 @@ def test_a_schema_that_is_no_plain_name_reaches_no_server(name: str) -> None:
         ((*FIT[:2], b"SQL_ASCII", *FIT[3:]), "has the encoding SQL_ASCII"),
         ((None, None, None, None, None, None), "version None"),
         ((b"f",), "does not say what it is"),
+        ((*FIT[:2], b"\xff\xfe", *FIT[3:]), "answers, and then fails"),
+        ((FIT[0], b"new", *FIT[2:]), "answers, and then fails"),
     ],
 )
 def test_a_server_that_is_not_fit_is_refused_by_name(
@@ -77,7 +80,7 @@ def test_a_server_that_is_not_fit_is_refused_by_name(
 ) -> None:
     with hostile(is_what=fit(values)) as server, pytest.raises(Exception, match=told) as refused:
         opened(server.url)
-    assert isinstance(refused.value, StandbyError | UnfitServerError)
+    assert isinstance(refused.value, DatabaseError)
     assert "127.0.0.1" in str(refused.value)
 
 
@@ -170,8 +173,11 @@ def noise_answer(peer: socket.socket, _kind: bytes) -> None:
     peer.sendall(b"HTTP/1.1 200 OK\r\n\r\n" * 100)
 
 
-def wrong_answer(peer: socket.socket, _kind: bytes) -> None:
-    peer.sendall(message(b"1") + message(b"2") + columns(20) + row(b"abc") + DONE)
+def wrong_answer(kind: int, value: bytes) -> Callable[[socket.socket, bytes], None]:
+    def answer(peer: socket.socket, _kind: bytes) -> None:
+        peer.sendall(message(b"1") + message(b"2") + columns(kind) + row(value) + DONE)
+
+    return answer
 
 
 def no_answer(_peer: socket.socket, _kind: bytes) -> None:
@@ -205,9 +211,39 @@ def test_an_answer_that_is_none_ends_the_connection(
         assert connection.has_ended()
 
 
-def test_an_answer_of_another_type_is_an_error_and_not_taken() -> None:
-    with hostile(wrong_answer) as server:
+NUMBER, DECIMAL = 20, 1700
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (NUMBER, b"abc"),
+        (NUMBER, b""),
+        (TEXT, b"\xff\xfe"),
+        (DECIMAL, b"\x00"),
+        (DECIMAL, b"\xff" * 40),
+    ],
+)
+def test_an_answer_of_another_type_is_an_error_and_the_connection_is_left(
+    kind: int, value: bytes
+) -> None:
+    with hostile(wrong_answer(kind, value)) as server:
         connection = connect(server.url)
-        with pytest.raises((engine.Error, ValueError)):
+        with pytest.raises(engine.Error) as failed:
             connection.execute("SELECT a FROM t")
+        assert is_condemned(failed.value) or isinstance(failed.value, engine.DataError)
+        connection.close()
+
+
+@pytest.mark.parametrize("tag", [b"SELECT 1\0", b"commit\0", b"\0"])
+def test_a_commit_that_is_answered_with_something_else_is_unsure(tag: bytes) -> None:
+    def answer(peer: socket.socket, _kind: bytes) -> None:
+        peer.sendall(message(b"C", tag) + message(b"Z", b"T"))
+
+    with hostile(answer) as server:
+        connection = connect(server.url)
+        with pytest.raises(engine.OperationalError) as failed:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("COMMIT")
+        assert failed.value.sqlite_errorcode == engine.IOERR
         connection.close()

@@ -92,11 +92,3 @@ def test_what_is_no_url_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(SettingsError) as error:
         Settings.of_url(url)
     assert SECRET not in f"{error.value} {error.value.__cause__} {error.value.__context__}"
-
-
-def test_nothing_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that libpq would look up there is said, but for where its own files of services are."""
-    found = Settings.of_url("postgresql://a@localhost/d")
-    said = found.parameters(found.hosts[0])
-    for name in ("host", "port", "user", "dbname", "sslmode", "options", "passfile"):
-        assert name in said

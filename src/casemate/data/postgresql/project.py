@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions
+from casemate.data.postgresql.connection import ProjectConnection
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.terms import PostgresqlTerms, Shared
 from casemate.data.project import OpenProject
@@ -27,6 +28,8 @@ _SECRET_BYTES = 32
 
 class ProjectConnections(Connections):
     """The connections of one project, each with its terms."""
+
+    kind = ProjectConnection
 
     def __init__(self, place: Place, shared: Shared) -> None:
         """Nothing is connected yet."""
