@@ -135,6 +135,16 @@ def open_folder(path: Path) -> FolderBlobs:
         return FolderBlobs(path)
 
 
+def folders_below(path: Path) -> Callable[[str], Blobs]:
+    """Return what opens a project's folder below one, made where that is missing."""
+
+    def opened(project: str) -> Blobs:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return open_folder(path / project)
+
+    return opened
+
+
 class FileWriter:
     """Writes content of any size, a buffer of one chunk in memory; a file only if it is needed."""
 

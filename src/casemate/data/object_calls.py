@@ -47,7 +47,7 @@ def put_change(
 
 
 def start_put_file(
-    projects: Projects,
+    projects: Projects[OpenProject],
     opened: OpenProject,
     bucket: str,
     content: bytes,
@@ -110,7 +110,7 @@ def commit(
 
 
 async def get(
-    projects: Projects,
+    projects: Projects[OpenProject],
     opened: OpenProject,
     bucket: str,
     key: str,
@@ -159,7 +159,12 @@ def get_recent(
 
 
 async def _read_file(
-    projects: Projects, opened: OpenProject, row: FoundObject, key: bytes, offset: int, length: int
+    projects: Projects[OpenProject],
+    opened: OpenProject,
+    row: FoundObject,
+    key: bytes,
+    offset: int,
+    length: int,
 ) -> bytes:
     name, size = row.file or "", row.info.size
     return await projects.content_in_thread(
@@ -167,7 +172,9 @@ async def _read_file(
     )
 
 
-async def _with_keys(projects: Projects, opened: OpenProject, ask: Callable[[], Awaitable[T]]) -> T:
+async def _with_keys(
+    projects: Projects[OpenProject], opened: OpenProject, ask: Callable[[], Awaitable[T]]
+) -> T:
     """Ask again with every older key that turns out to be needed."""
     while True:
         try:

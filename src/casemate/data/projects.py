@@ -4,50 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from casemate.blobs import Blobs
-from casemate.data.errors import DataBusyError, DataClosedError, DataCorruptError, DataError
-from casemate.data.faults import DATA, RESTORE, disk_error
-from casemate.data.files import ObjectFiles, open_folder
-from casemate.data.folder import DatabaseFile, DataFolder, require_regular
+from casemate.data.errors import DataBusyError, DataClosedError, DataError
+from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions
-from casemate.data.orphans import OrphanSweeps, named
-from casemate.data.project import OpenProject, room
+from casemate.data.orphans import OrphanSweeps
+from casemate.data.project import OpenProject
 from casemate.data.reading import ReadThreads
-from casemate.data.schema import migrate
-from casemate.kernel.durability import sync_file
 from casemate.model.errors import NotFoundError
-from casemate.sqlite import engine
-from casemate.sqlite.commit_count import forget, lost_commits
-from casemate.sqlite.connecting import open_writer
 from casemate.vault.interface import DataKey, Purpose
 
 T = TypeVar("T")
 Keys = Callable[[str, Purpose, int | None], Awaitable[DataKey]]
 Ready = Callable[[str, str, str], None]
 Created = Callable[[str], Awaitable[None]]
+P_co = TypeVar("P_co", bound=OpenProject, covariant=True)
 _WAIT_FOR_ROOM = 5.0
 
 
-class Use:
+class Found(Protocol):
+    """What is known of a project's database before it is open."""
+
+    @property
+    def version(self) -> int | None:
+        """The version of the DATA key that it needs; None for the newest."""
+        ...
+
+
+class Use(Generic[P_co]):
     """Holds a project open for the time of a `async with`."""
 
     __slots__ = ("_create", "_name", "_project", "_projects")
 
-    def __init__(self, projects: Projects, name: str, create: bool) -> None:
+    def __init__(self, projects: Projects[P_co], name: str, create: bool) -> None:
         self._projects = projects
         self._name = name
         self._create = create
-        self._project: OpenProject | None = None
+        self._project: P_co | None = None
 
-    async def __aenter__(self) -> OpenProject:
+    async def __aenter__(self) -> P_co:
         """Return the open project."""
         project = self._projects.opened.get(self._name)
         if project is None:
@@ -71,29 +71,56 @@ class Use:
                 self._projects.released.set()
 
 
-class Projects:
+class Databases(Protocol[P_co]):
+    """Where the databases of projects are. All of it blocks, but `close` is called last."""
+
+    in_network: bool
+    """Whether the content of large objects is in a store that may be slow."""
+
+    def files_of(self, name: str) -> ObjectFiles:
+        """Return the files of a project's objects, for who closes them. Raises DataError."""
+        ...
+
+    def find(self, name: str) -> Found | None:
+        """Return what is known of a project's database, None if it has none."""
+        ...
+
+    def load(
+        self,
+        name: str,
+        found: Any,
+        page_key: DataKey,
+        object_key: DataKey,
+        *,
+        reads: ReadThreads,
+        ready: Callable[[str, set[tuple[str, str]]], None],
+    ) -> P_co:
+        """Return a project with its database open, made if `found` is None. Raises DataError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what all of them share."""
+        ...
+
+
+class Projects(Generic[P_co]):
     """The open projects of one node. Belongs to one event loop."""
 
     def __init__(
         self,
-        folder: DataFolder,
+        databases: Databases[P_co],
         keys: Keys,
         options: DataOptions,
-        accepted_losses: frozenset[str] = frozenset(),
         on_created: Created | None = None,
-        blobs: Callable[[str], Blobs] | None = None,
     ) -> None:
         """Open nothing yet.
 
         `on_created` is awaited when a project has got its database, before anything is kept in it.
-        `blobs` opens the place of a project's large objects; none: a folder beside its database.
         """
-        self._blobs = blobs or (lambda name: open_folder(folder.objects / name))
         self._on_created = on_created or _nothing
-        self._accepted = set(accepted_losses)
-        self.opened: dict[str, OpenProject] = {}
+        self.opened: dict[str, P_co] = {}
         self.released = asyncio.Event()
-        self.folder = folder
+        self.databases = databases
         self.keys = keys
         self._options = options
         self._reads = ReadThreads(options.read_threads)
@@ -101,13 +128,12 @@ class Projects:
         # A store in the network may be slow; opening projects does not wait for it.
         self._content = (
             ThreadPoolExecutor(options.content_threads, thread_name_prefix="data-content")
-            if blobs
+            if databases.in_network
             else self._files
         )
         self._orphans = OrphanSweeps(self.content_in_thread, self.released)
         self._sweeping: asyncio.Task[None] | None = None
         self._gate = asyncio.Lock()
-        self._swept: set[str] = set()
         self._refused: dict[str, str] = {}
         self._idle: asyncio.Task[None] | None = None
         self._closed = False
@@ -122,7 +148,7 @@ class Projects:
             with suppress(RuntimeError):  # a closed loop has nobody left who watches
                 loop.call_soon_threadsafe(_tell, ready, project, hints)
 
-    def use(self, name: str, *, create: bool = False) -> Use:
+    def use(self, name: str, *, create: bool = False) -> Use[P_co]:
         """Hold a project open. NotFoundError if it has no data and none is to be created."""
         return Use(self, name, create)
 
@@ -141,7 +167,7 @@ class Projects:
         self._require_open()
         self._content.submit(work)
 
-    async def open(self, name: str, *, create: bool) -> OpenProject:
+    async def open(self, name: str, *, create: bool) -> P_co:
         """Return an open project. Whoever asked may be cancelled; it is opened all the same."""
         while True:
             project = await asyncio.shield(asyncio.ensure_future(self._open(name, create=create)))
@@ -149,13 +175,13 @@ class Projects:
             if self.opened.get(name) is project:
                 return project
 
-    async def _open(self, name: str, *, create: bool) -> OpenProject:
+    async def _open(self, name: str, *, create: bool) -> P_co:
         async with self._gate:
             self._require_open()
             found = self.opened.get(name)
             if found is not None:
                 return found
-            file = await self.in_thread(lambda: self.folder.database(name))
+            file = await self.in_thread(lambda: self.databases.find(name))
             if file is None and not create:
                 raise NotFoundError(
                     f"The project {name} has no buckets, tables, queues or topics.",
@@ -166,7 +192,11 @@ class Projects:
             object_key = await self.keys(name, Purpose.OBJECTS, None)
             await self._make_room()
             try:
-                project = await self.in_thread(lambda: self._load(name, file, page_key, object_key))
+                project = await self.in_thread(
+                    lambda: self.databases.load(
+                        name, file, page_key, object_key, reads=self._reads, ready=self._announce
+                    )
+                )
             except DataError as error:
                 self._refused[name] = error.message
                 raise
@@ -188,80 +218,6 @@ class Projects:
                 self._sweeping = asyncio.ensure_future(sweeping)
             return project
 
-    def files_of(self, name: str) -> ObjectFiles:
-        """Return the files of a project's objects, for who closes them. Raises DataError."""
-        return ObjectFiles(self._blobs(name))
-
-    def _load(
-        self, name: str, file: DatabaseFile | None, page_key: DataKey, object_key: DataKey
-    ) -> OpenProject:
-        files = self.files_of(name)
-        try:
-            if file is None:
-                _require_none(files, name)
-                file = self._create(name, page_key)
-            require_regular(file.path)
-            self._require_whole_log(name, file.path)
-            with DATA.translated():
-                project = OpenProject(
-                    name,
-                    file.path,
-                    page_key,
-                    object_key,
-                    files=files,
-                    reads=self._reads,
-                    options=self._options,
-                    ready=self._announce,
-                )
-                try:
-                    if name not in self._swept:
-                        if not files.shared:
-                            files.sweep(partial(named, project.writer.connection))
-                        self._swept.add(name)
-                        self.folder.drop_older(name, file.version)
-                except BaseException:
-                    project.abandon()
-                    raise
-        except BaseException:
-            files.close()
-            raise
-        return project
-
-    def _require_whole_log(self, name: str, path: Path) -> None:
-        """Refuse a database whose log has lost commits, unless that is accepted."""
-        if name in self._accepted:
-            self._accepted.discard(name)
-            forget(path)
-        try:
-            lost = lost_commits(path)
-        except OSError as error:
-            raise disk_error(f"The log of {path.name} cannot be read", error) from error
-        if lost is not None:
-            raise DataCorruptError(
-                f"The project {name} has lost what was acknowledged: {lost}. Nothing was changed.",
-                next_step=f"{RESTORE} To go on with what is left: "
-                f"casemate serve --accept-loss data/{name}",
-            )
-
-    def _create(self, name: str, key: DataKey) -> DatabaseFile:
-        """Write an empty database beside its place and rename it there: none is ever half made."""
-        final = self.folder.file(name, key.version)
-        try:
-            draft = self.folder.draft(name)
-            with DATA.translated():
-                engine.connect(draft, key.key).close()
-                connection = open_writer(draft, key.key, DATA, room(self._options))
-                try:
-                    migrate(connection)
-                finally:
-                    connection.close()
-            sync_file(draft)
-            draft.rename(final)
-            self.folder.sync()
-        except OSError as error:
-            raise disk_error(f"No database can be created in {self.folder.path}", error) from error
-        return DatabaseFile(final, key.version)
-
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with open projects, and why others could not be opened."""
         found = self._orphans.faults | self._refused
@@ -275,7 +231,7 @@ class Projects:
         while len(self.opened) >= self._options.max_open:
             unused = [p for p in self.opened.values() if not p.users]
             if unused:
-                await self._close(min(unused, key=lambda project: project.used_at))
+                await self._close(min(unused, key=_last_use))
                 continue
             self.released.clear()
             with suppress(TimeoutError):
@@ -319,7 +275,7 @@ class Projects:
             self._closed = True
             await asyncio.to_thread(self._shut, projects)
 
-    def _shut(self, projects: list[OpenProject]) -> None:
+    def _shut(self, projects: Sequence[OpenProject]) -> None:
         failure: Exception | None = None
         self._files.shutdown(wait=True)
         self._content.shutdown(wait=True)
@@ -329,7 +285,7 @@ class Projects:
             except Exception as error:  # noqa: BLE001 - the others must be closed too
                 failure = error
         self._reads.close()
-        self.folder.close()
+        self.databases.close()
         if failure is not None:
             raise DataError(
                 f"A project's data could not be closed cleanly: {type(failure).__name__}."
@@ -340,6 +296,10 @@ class Projects:
             raise DataClosedError(next_step="Send the request again once the node has restarted.")
 
 
+def _last_use(project: OpenProject) -> float:
+    return project.used_at
+
+
 async def _nothing(_project: str) -> None:
     pass
 
@@ -347,14 +307,3 @@ async def _nothing(_project: str) -> None:
 def _tell(ready: Ready, project: str, hints: set[tuple[str, str]]) -> None:
     for kind, name in hints:
         ready(project, kind, name)
-
-
-def _require_none(files: ObjectFiles, project: str) -> None:
-    """Refuse to begin anew beside objects of a database that is gone: they would be orphans."""
-    number = files.count()
-    if number:
-        raise DataCorruptError(
-            f"The project {project} has {number} files of objects but no database. Nothing was "
-            "changed.",
-            next_step="Restore the data and the vault from a backup, or move the files away.",
-        )

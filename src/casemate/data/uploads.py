@@ -58,7 +58,7 @@ class Upload:
 class Uploads:
     """The unfinished uploads of all projects. Belongs to one event loop."""
 
-    def __init__(self, projects: Projects) -> None:
+    def __init__(self, projects: Projects[OpenProject]) -> None:
         """Begin with none."""
         self._projects = projects
         self._by_id: dict[str, Upload] = {}
@@ -82,7 +82,7 @@ class Uploads:
                 "most.",
                 next_step="Commit or abort some of them.",
             )
-        files = self._projects.files_of(project.name)
+        files = self._projects.databases.files_of(project.name)
         upload = Upload(project.name, bucket, key, content_type, metadata, files)
         identity = secrets.token_hex(16)
         self._by_id[identity] = upload
