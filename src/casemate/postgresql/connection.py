@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import select
 import struct
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -17,6 +18,7 @@ from psycopg import pq
 from casemate.postgresql import driver, faults
 from casemate.postgresql.statements import Translated, translated
 from casemate.sqlite import engine
+from casemate.sqlite.family import primary_code
 
 Values = Sequence[object] | Mapping[str, object]
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -24,6 +26,8 @@ _CONTROL: Final = frozenset(
     {"ROLLBACK", "SAVEPOINT part", "ROLLBACK TO part", "RELEASE part"},
 )
 _READS_UNASKED: Final = 8
+HELD_SECONDS: Final = 1.0
+"""How long the lock is not asked for again after it was waited for in vain."""
 _ENDED: Final = frozenset({pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR})
 
 
@@ -76,6 +80,7 @@ class Connection:
         self._lock = int(lock)
         self._writes = False
         self._warned = ""
+        self._held: tuple[float, engine.Error] | None = None
         server.add_notice_handler(self._noticed)
 
     def execute(self, statement: str, values: Values = (), /) -> Cursor:
@@ -85,6 +90,7 @@ class Connection:
         if statement == "BEGIN IMMEDIATE":
             return self._begin()
         if statement == "BEGIN":
+            self._writes = False
             return self._plainly(_READ)
         if statement == "COMMIT":
             return self._commit()
@@ -144,9 +150,14 @@ class Connection:
         return cast("engine.Connection", self)
 
     def _begin(self) -> Cursor:
+        if self._held is not None and time.monotonic() < self._held[0]:
+            raise self._held[1].with_traceback(None)
         try:
             cursor = self._plainly(f"BEGIN; SELECT pg_advisory_xact_lock({self._lock:d})")
-        except engine.Error:
+        except engine.Error as error:
+            if primary_code(error) == engine.BUSY:
+                # Each of those who wait behind this one would wait as long for nothing.
+                self._held = (time.monotonic() + HELD_SECONDS, error)
             if self.in_transaction:
                 with suppress(engine.Error):
                     self._plainly("ROLLBACK")

@@ -180,7 +180,7 @@ class Connections:
     def _connected(self, *, read_only: bool) -> Connection:
         with self._lock:
             if self._away is not None and time.monotonic() < self._away[0]:
-                raise self._away[1]
+                raise self._away[1].with_traceback(None)
         place = self._place
         try:
             found = session.connected(place.settings, place.identity.schema, read_only=read_only)

@@ -73,12 +73,15 @@ class Settings:
         hosts = _hosts(places, options.pop("host", ""))
         if not user or not parts.path.strip("/"):
             raise _bad("it names no user, or no database")
+        decoded = [unquote(part) for part in (user, parts.path[1:], password)]
+        if not all(part.isprintable() for part in (*decoded, *options.values())):
+            raise _bad("a part of it has control characters once it is decoded")
         sslmode = _sslmode(options.pop("sslmode", None), hosts, weak=weak_tls_accepted)
         return cls(
             hosts=hosts,
-            user=unquote(user),
-            database=unquote(parts.path[1:]),
-            password=unquote(password) if has_password else None,
+            user=decoded[0],
+            database=decoded[1],
+            password=decoded[2] if has_password else None,
             sslmode=sslmode,
             files=tuple(sorted(options.items())),
         )

@@ -9,7 +9,7 @@ import pytest
 from postgresql_samples import changing, connect
 
 from casemate.postgresql import driver
-from casemate.postgresql.connection import Connection
+from casemate.postgresql.connection import HELD_SECONDS, Connection
 from casemate.sqlite import engine
 from casemate.sqlite.commit_guard import is_condemned
 from casemate.sqlite.errors import DatabaseUnsureError
@@ -106,7 +106,7 @@ def test_one_writes_at_a_time_and_sees_what_the_other_committed(
 
 
 def test_a_lock_that_is_held_too_long_is_busy_and_leaves_no_transaction(
-    connection: Connection, url: str
+    connection: Connection, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = connect(url)
     other.define("SET lock_timeout = '50ms'")
@@ -117,6 +117,16 @@ def test_a_lock_that_is_held_too_long_is_busy_and_leaves_no_transaction(
         assert primary_code(error.value) == engine.BUSY
         assert not other.in_transaction
         assert rows(other) == []
+        # Those behind it do not wait as long again, each for itself.
+        began = time.monotonic()
+        for _ in range(200):
+            with pytest.raises(engine.OperationalError) as error:
+                other.execute("BEGIN IMMEDIATE")
+            assert primary_code(error.value) == engine.BUSY
+        assert time.monotonic() - began < HELD_SECONDS
+    monkeypatch.setattr("casemate.postgresql.connection.time.monotonic", lambda: began + 60)
+    with changing(other):
+        assert rows(other) == ["x"]
     other.close()
 
 

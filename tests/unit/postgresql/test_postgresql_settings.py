@@ -86,6 +86,10 @@ def test_modes_that_promise_nothing_are_none(mode: str) -> None:
         f"postgresql://a:{SECRET}@db/d\n",
         f"postgresql://a:{SECRET}@db/{'d' * 5000}",
         f"postgresql://a:{SECRET}@%2Ftmp/d",
+        f"postgresql://a:{SECRET}%00@db/d",
+        f"postgresql://a%0A:{SECRET}@db/d",
+        f"postgresql://a:{SECRET}@db/d%00",
+        f"postgresql://a:{SECRET}@db/d?sslrootcert=%00",
     ],
 )
 def test_what_is_no_url_is_refused_without_being_shown(url: str) -> None:

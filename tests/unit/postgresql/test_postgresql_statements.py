@@ -124,7 +124,7 @@ def in_order(rows: list[tuple[Any, ...]], statement: str) -> list[tuple[Any, ...
 
 
 @settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -167,7 +167,7 @@ NAMES = st.text(
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(name=NAMES)
 def test_what_a_value_says_is_never_a_statement(connection: Connection, name: str) -> None:

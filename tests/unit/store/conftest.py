@@ -30,10 +30,12 @@ def empty_store(postgresql_server: Server) -> Callable[[], str]:
     tables = (*STEPPING, "exclusive")
     emptying = "; ".join(f'DELETE FROM {SCHEMA}."{table}"' for table in tables)
 
+    connection = postgresql_server.connect(name)
+    # No triggers, and no order among those that refer to others.
+    connection.execute("SET session_replication_role = replica")
+
     def emptied() -> str:
-        with postgresql_server.connect(name) as connection:
-            # No triggers, and no order among those that refer to others.
-            connection.execute(f"SET session_replication_role = replica; {emptying}")  # type: ignore[arg-type]
+        connection.execute(emptying)  # type: ignore[arg-type]
         return url
 
     return emptied

@@ -253,7 +253,7 @@ def test_the_store_on_a_server(empty_store: Callable[[], str]) -> None:
     run_state_machine_as_test(
         ServerMachine,
         settings=settings(
-            max_examples=3,
+            max_examples=2,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
