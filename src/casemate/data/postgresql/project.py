@@ -18,7 +18,7 @@ from casemate.data.work import ProjectDuties, Work
 from casemate.postgresql.connection import Connection as ServerConnection
 from casemate.postgresql.connections import Connections, Place
 from casemate.sqlite.engine import Connection
-from casemate.sqlite.transaction import transaction
+from casemate.sqlite.transaction import one_state, transaction
 from casemate.vault.interface import DataKey
 
 _SECRETS = ("marks", "tokens")
@@ -168,12 +168,12 @@ class PostgresqlProject(OpenProject):
 
     def learn(self, connection: Connection) -> bool:
         """Learn by a reader what others have changed; return whether it was anything."""
-        (revision,) = connection.execute("SELECT number FROM revision").fetchone()
-        if revision == self.revision:
-            return False
-        # What is read next may be newer, and is then read once more: never older than it is said.
-        self.reload(connection)
-        self.revision = revision
+        with one_state(connection):
+            (revision,) = connection.execute("SELECT number FROM revision").fetchone()
+            if revision == self.revision:
+                return False
+            self.reload(connection)
+            self.revision = revision
         return True
 
 
