@@ -13,9 +13,11 @@ from collections.abc import Iterable
 import msgspec
 
 from casemate.data import DataGoneError
-from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.store.errors import StoreMovedError
 from casemate.store.interface import Store
+from casemate.store.value import KeptValue
 
+_TRIES = 8
 _PARTS = 16
 """A value of the store is bounded; the names are spread over so many, some 15,000 in each."""
 
@@ -25,7 +27,7 @@ class KnownProjects:
 
     def __init__(self, store: Store) -> None:
         """Keep them in `store`."""
-        self._store = store
+        self._values = [KeptValue(store, _name(part)) for part in range(_PARTS)]
         self._known: list[set[str]] = [set() for _ in range(_PARTS)]
         self._changing = asyncio.Lock()
 
@@ -39,8 +41,7 @@ class KnownProjects:
         """
         present = set(present)
         for part in range(_PARTS):
-            value = await self._store.read(ReadNodeValue(name=_name(part)))
-            self._known[part] = set(msgspec.json.decode(value, type=list[str])) if value else set()
+            self._known[part] = await self._read(part)
         missing = set().union(*self._known) - present
         lost = sorted(missing - accepted)
         if lost:
@@ -53,21 +54,32 @@ class KnownProjects:
         for part in range(_PARTS):
             wanted = {name for name in present if _part(name) == part}
             if wanted != self._known[part]:
-                self._known[part] = wanted
-                await self._write(part)
+                await self._write(part, wanted)
         return frozenset(missing)
 
     async def add(self, project: str) -> None:
         """Remember a database that has been made, before anything in it is acknowledged."""
         async with self._changing:
             part = _part(project)
+            for _ in range(_TRIES):
+                if project in self._known[part]:
+                    return
+                try:
+                    await self._write(part, {*self._known[part], project})
+                except StoreMovedError:  # another node has made one meanwhile
+                    self._known[part] = await self._read(part)
             if project not in self._known[part]:
-                self._known[part].add(project)
-                await self._write(part)
+                raise StoreMovedError(
+                    "Other nodes make projects all the time.", next_step="Try again."
+                )
 
-    async def _write(self, part: int) -> None:
-        value = msgspec.json.encode(sorted(self._known[part]))
-        await self._store.change(KeepNodeValue(name=_name(part), value=value))
+    async def _read(self, part: int) -> set[str]:
+        value = await self._values[part].read()
+        return set(msgspec.json.decode(value, type=list[str])) if value else set()
+
+    async def _write(self, part: int, known: set[str]) -> None:
+        await self._values[part].write(msgspec.json.encode(sorted(known)))
+        self._known[part] = known
 
 
 def _part(project: str) -> int:

@@ -13,8 +13,10 @@ from test_gateway_control import ADA, Bundles, Node
 
 from casemate.accounts import Accounts
 from casemate.accounts.passwords import PasswordHashing
+from casemate.data import DataGoneError
 from casemate.facts import FactStream
 from casemate.gateway.control import TOPICS
+from casemate.gateway.known_projects import KnownProjects
 from casemate.model.account import PolicyFile
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.function import HttpTrigger
@@ -261,5 +263,19 @@ def test_an_alias_that_was_moved_meanwhile_is_decided_on_anew(on_two: Play) -> N
         # Not a look later: at once, on what this node has not met yet.
         error = await outcome(one.control.set_alias(back, by=ADA))
         assert isinstance(error, ConflictError) and "belongs to t/g" in error.message
+
+    on_two(scene)
+
+
+def test_projects_that_both_make_are_all_known(on_two: Play) -> None:
+    async def scene(one: Among, other: Among) -> None:
+        both = [KnownProjects(node.store) for node in (one, other)]
+        for known in both:
+            await known.require(())
+        names = [f"p{number}" for number in range(24)]
+        await asyncio.gather(*(both[i % 2].add(name) for i, name in enumerate(names)))
+        await KnownProjects(one.store).require(names)
+        with pytest.raises(DataGoneError, match="24 projects"):
+            await KnownProjects(other.store).require(())
 
     on_two(scene)
