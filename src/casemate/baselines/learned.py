@@ -20,9 +20,11 @@ MAX_TOLD = 128
 """Deviations that are told apart within TOLD_SECONDS."""
 TOLD_SECONDS = 3600.0
 OTHERS = "(others)"
-NEVER = frozenset({Aspect.SYSTEM_CALL, Aspect.SINK})
-"""What is a denial or a finding whenever it happens."""
-_SETS = (Aspect.CALLER, Aspect.TRIGGER, Aspect.GRANT, Aspect.HOST, Aspect.SHAPE)
+NEVER = frozenset({Aspect.SINK})
+"""What is a finding whenever it happens."""
+_SETS = (
+    Aspect.CALLER, Aspect.TRIGGER, Aspect.GRANT, Aspect.HOST, Aspect.SHAPE, Aspect.SYSTEM_CALL,
+)  # fmt: skip
 _RANGES = (Aspect.DURATION, Aspect.REQUEST, Aspect.RESPONSE)
 _MAX_WAITING = 4 * MAX_VALUES
 """Values that were met and are not usual yet."""
@@ -46,6 +48,8 @@ class Learned(msgspec.Struct, kw_only=True):
     version: int = 0
     locked_version: int = 0
     """The newest when it was locked: code that came later may put other things together."""
+    looked: bool = False
+    """Whether it was looked at which system calls are made, before the lock or by newer code."""
     granted: tuple[str, ...] = ()
     """What the newest version's manifest grants."""
     opened: frozenset[str] = frozenset()

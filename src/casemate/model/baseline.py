@@ -18,7 +18,8 @@ class Aspect(StrEnum):
     HOST = "host"
     """Where it connects to: `host:port`."""
     SYSTEM_CALL = "system-call"
-    """One that is denied. Never usual."""
+    """A notable one that is made, where a manifest has them learned; or one that is denied to
+    every function, which is never usual."""
     SHAPE = "shape"
     """Of a statement, a command or a URL that the code puts together, without values."""
     SINK = "sink"
@@ -36,8 +37,8 @@ class OnDeviation(StrEnum):
 
     REPORT = "report"
     REFUSE = "refuse"
-    """Callers, grants, hosts and shapes are refused before anything is done; all else is reported.
-    """
+    """Callers, grants, hosts, shapes and system calls are refused before anything is done; all else
+    is reported."""
 
 
 class BaselineState(StrEnum):

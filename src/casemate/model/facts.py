@@ -353,6 +353,13 @@ class ShapesMet(Fact, frozen=True, kw_only=True):
     refused: tuple[str, ...]
 
 
+class SystemCallsMet(Fact, frozen=True, kw_only=True):
+    """Notable system calls were made that were not known to be usual; none: a process begins."""
+
+    met: tuple[str, ...]
+    """Names, of `casemate.kernel.system_calls.NOTABLE`."""
+
+
 class PackageActed(Fact, frozen=True, kw_only=True):
     """A package of others did something in an invocation, `count` times, by its process's word."""
 

@@ -20,6 +20,7 @@ HINTS = {
     facts.HostAsked,
     facts.InvocationMeasured,
     facts.ShapesMet,
+    facts.SystemCallsMet,
     facts.PackageActed,
 }
 """No happenings of their own."""
