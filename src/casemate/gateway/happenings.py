@@ -8,6 +8,7 @@ from casemate.capabilities import UseCounter, use_of
 from casemate.egress.interface import EgressEvent
 from casemate.facts import FactStream
 from casemate.kernel.system_calls import NOTABLE
+from casemate.model.baseline import UNUSUAL
 from casemate.model.denial import Denial, DenialKind, denied_to
 from casemate.model.deployment import Version
 from casemate.model.facts import (
@@ -71,9 +72,7 @@ class Happenings:
                 DenialKind.SYSTEM_CALL,
                 action=call.name,
                 resource="kernel",
-                reason="outside of the function's baseline"
-                if call.name in NOTABLE
-                else "no function may make this system call",
+                reason=UNUSUAL if call.name in NOTABLE else "no function may make this system call",
                 invocation=_serving(zygote),
                 at=call.at,
                 count=call.count,

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+UNUSUAL = "outside of the function's baseline"
+"""Why something is denied that is granted. Rules of detection know it by this."""
+
 
 class Aspect(StrEnum):
     """What a function is known by."""
