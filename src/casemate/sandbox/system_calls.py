@@ -27,7 +27,7 @@ BURST: Final = 100
 """How many denied calls of one sandbox are answered at once."""
 PER_SECOND: Final = 25.0
 """How many a second are answered after that. The callers wait meanwhile, and only they do."""
-PASSED_COST: Final = 0.1
+PASSED_COST: Final = 0.02
 """What a call that is let through takes of these: it is answered without a look at its caller."""
 MET_SECONDS: Final = 10.0
 """How long it is not told again that a call was let through: the time of a look at baselines."""
