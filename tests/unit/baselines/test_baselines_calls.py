@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from casemate.kernel.system_calls import NOTABLE
 from casemate.model.baseline import Aspect
 from casemate.model.denial import DenialKind
 from casemate.model.deployment import Version
-from casemate.model.facts import SystemCallsMet
+from casemate.model.facts import FunctionRemoved, SystemCallsMet
 
 
 def version(number: int = 1, *, refuse: bool = True, looks: bool = True) -> Version:
@@ -65,8 +66,10 @@ def node() -> Watched:
     return Watched()
 
 
-def test_there_is_room_for_all_of_them() -> None:
+def test_there_is_room_for_all_of_them_and_the_page_says_how_many() -> None:
     assert len(NOTABLE) <= MAX_VALUES
+    page = Path(__file__).parents[3] / "docs/explanation/baselines.md"
+    assert f"which of {len(NOTABLE)} notable system calls" in page.read_text()
 
 
 def test_nothing_is_asked_unless_a_manifest_says_so(node: Watched) -> None:
@@ -182,8 +185,6 @@ def test_a_flood_of_names_is_bounded(node: Watched) -> None:
 
 
 def test_a_removed_function_leaves_nothing(node: Watched) -> None:
-    from casemate.model.facts import FunctionRemoved
-
     node.learn("unlink")
     gone = FunctionRemoved(at=1.0, by="user:ada", project="shop", function="f", version=0)
     node.happen(lambda _: node.facts.happened(gone))
