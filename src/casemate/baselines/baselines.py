@@ -127,9 +127,22 @@ class Baselines:
             self._look_later((version.project, version.function))
         if version.number >= found.learned.version:
             found.settings = version.spec.baseline
+        self._called(version, found, invocation)
         if found.learned.knows(Aspect.CALLER, caller):
             return True
         return self._meets(version, found, Aspect.CALLER, caller, invocation)
+
+    def _called(self, version: Version, found: _Function, invocation: str) -> None:
+        """Tell of a function that is called after a long time in which nobody did."""
+        days = found.learned.called(self._clock())
+        if days is None:
+            return
+        self._look_later((version.project, version.function))
+        if days:
+            self._deviates(
+                version.project, version.function, version.number, invocation,
+                found, Aspect.DORMANT, f"{days} days", refused=False,
+            )  # fmt: skip
 
     def allows(self, version: Version, grant: str, action: str, invocation: str) -> bool:
         """Tell whether a granted use may go on; where not, that was told."""
@@ -399,6 +412,7 @@ class Baselines:
         before = self._known(project, function)
         # Its processes are looked at already, or replaced by such as are.
         found = _Function(Learned(since=self._clock(), looked=before.learned.looked))
+        found.learned.called_at = before.learned.called_at
         found.settings = before.settings
         found.learned.meet(before.learned.version, before.learned.granted)
         await self._write((project, function), found)

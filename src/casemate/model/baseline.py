@@ -27,6 +27,8 @@ class Aspect(StrEnum):
     """Of a statement, a command or a URL that the code puts together, without values."""
     SINK = "sink"
     """One that the sink guard told of. Never usual."""
+    DORMANT = "dormant"
+    """It was not called for so many days, and is. Never usual."""
     DURATION = "duration"
     """Milliseconds."""
     REQUEST = "request"
