@@ -401,7 +401,6 @@ def test_a_function_that_wakes_after_a_month_is_told_once(node: Node) -> None:
     assert days(node, 31) == ["31 days"]
     node.happen(calls("user:ada", version()))
     assert days(node, 0.1, 1, 200) == ["31 days", "200 days"]
-    assert node.baselines.shown("shop", "f").state is BaselineState.LEARNING, "while it learns too"
 
 
 def test_a_clock_that_jumps_tells_of_a_pause_once_at_most(node: Node) -> None:
