@@ -299,6 +299,16 @@ class JournalRestored(Fact, frozen=True, kw_only=True):
     """SHA-256 of the backup."""
 
 
+class RecordsForgotten(Fact, frozen=True, kw_only=True):
+    """Records of a project were deleted since it was told last: they were too old, or too many."""
+
+    record: str
+    """`log_line`, `invocation` or `error` of a project; or `denial`, of no project."""
+    count: int
+    total: int
+    """Since the records began: one that is told twice says the same."""
+
+
 class AdvisoriesImported(Fact, frozen=True, kw_only=True):
     """The node has other advisories in force."""
 
