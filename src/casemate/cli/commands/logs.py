@@ -82,8 +82,7 @@ def logs(
 
 
 def _empty(wanted: ReadLogs) -> str:
-    parts = (wanted.since, wanted.level, wanted.search, wanted.field)
-    parts = (*parts, wanted.version or None)
+    parts = (wanted.since, wanted.level, wanted.search, wanted.field, wanted.version or None)
     if any(part is not None for part in parts):
         return "There are no such lines among those that are kept."
     return "There are no lines yet. `casemate logs -f` waits for them."
