@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from casemate.child.calls import decode_reply
+from casemate.model.errors import CasemateError
 from casemate.model.facts import RecordsForgotten
 from casemate.recorder.protocol import SESSION_BYTES, Take, Told
 from casemate.recorder.records_server import RecordsServer
@@ -18,6 +20,7 @@ FIRST_SECONDS, TELL_SECONDS = 60.0, 900.0
 """After its start, and from then on."""
 MOST = 256
 """Projects and kinds that are told of at once; the others the next time."""
+_log = logging.getLogger("casemate.recorder")
 
 
 class Telling:
@@ -33,10 +36,13 @@ class Telling:
         self._next = 0
 
     async def run(self) -> None:
-        """Tell again and again. Raises CasemateError."""
+        """Tell again and again. What cannot be told now is told later."""
         await asyncio.sleep(FIRST_SECONDS)
         while True:
-            await self.tell()
+            try:
+                await self.tell()
+            except CasemateError as error:
+                _log.warning("what was deleted of the records is told later: %s", error)
             await asyncio.sleep(TELL_SECONDS)
 
     async def tell(self) -> None:

@@ -21,6 +21,7 @@ from casemate.recorder.forgotten import Telling
 from casemate.recorder.protocol import Query, Take
 from casemate.recorder.records import forgetting
 from casemate.recorder.records.database import RecordsDatabase
+from casemate.recorder.records.errors import RecordsError
 from support.monitor import running
 
 
@@ -121,6 +122,32 @@ async def test_more_than_fit_are_told_the_next_time(
     assert len(kept.facts) == 2
     await tells.tell()
     assert {each.project for each in kept.facts} == set("abc")
+    records.close()
+
+
+@running
+async def test_records_that_cannot_be_read_end_no_recorder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(module, "TELL_SECONDS", 0.01)
+    records, kept = RecordsDatabase.open(tmp_path, RECORDS_KEY), Kept()
+    await forget(records, 3)
+    untold, tries = records.untold, 0
+
+    async def failing(limit: int) -> list[forgetting.Forgotten]:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise RecordsError("a bad block")
+        return await untold(limit)
+
+    monkeypatch.setattr(records, "untold", failing)
+    running_on = asyncio.ensure_future(telling(records, kept).run())
+    while not kept.facts:
+        await asyncio.sleep(0.01)
+    assert kept.sums() == [("p", "log_line", 3, 3)] and tries == 3
+    running_on.cancel()
     records.close()
 
 
