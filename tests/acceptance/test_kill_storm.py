@@ -89,6 +89,8 @@ class Turns:
         kinds: dict[str, list[int]] = {}
         for pid in alive:
             kinds.setdefault(name_of(pid), []).append(pid)
+        if len(kinds) > 1:
+            kinds.pop("", None)  # has ended already
         least = min(self._had[name] for name in kinds)
         name = self._chosen.choice(sorted(name for name in kinds if self._had[name] == least))
         self._had[name] += 1
