@@ -83,8 +83,17 @@ def finished(
         secret = small
     else:
         name, secret = writer.finish()
-    digest = writer.sha256
-    return NewObject(key, writer.size, digest, content_type, metadata, secret, name, labels)
+    return NewObject(
+        key,
+        writer.size,
+        writer.sha256,
+        content_type,
+        metadata,
+        secret,
+        name,
+        labels,
+        writer.until,
+    )
 
 
 def commit(
@@ -153,7 +162,7 @@ async def _read_file(
     projects: Projects, opened: OpenProject, row: FoundObject, key: bytes, offset: int, length: int
 ) -> bytes:
     name, size = row.file or "", row.info.size
-    return await projects.in_thread(
+    return await projects.content_in_thread(
         lambda: read_range(opened.files, name, key, size, offset=offset, length=length)
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from casemate.data.content import ObjectKey, context_of
-from casemate.data.errors import LimitError
+from casemate.data.errors import DataMediumError, LimitError
 from casemate.data.fanout import Fanout
 from casemate.data.limits import MAX_OBJECTS, successor
 from casemate.data.recent import FoundObject
@@ -36,6 +37,8 @@ class NewObject(NamedTuple):
     secret: bytes
     file: str | None = None
     labels: bytes = b""
+    until: float = math.inf
+    """When a file without a row may be swept, on the clock that counts while a machine sleeps."""
 
 
 def spec_of(resource: Resource) -> BucketSpec:
@@ -78,6 +81,8 @@ def put(
     """
     spec, connection = spec_of(bucket), work.connection
     require_size(spec, new.size)
+    if time.clock_gettime(time.CLOCK_BOOTTIME) > new.until:
+        raise DataMediumError("The object's file waited too long to become an object.")
     kept = connection.execute(
         "SELECT id, revision, size, file FROM object WHERE bucket = ? AND key = ? "
         "ORDER BY revision DESC",

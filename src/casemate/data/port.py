@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
+from casemate.blobs import Blobs
 from casemate.data.folder import DataFolder
 from casemate.data.kept import DiskReserve
 from casemate.data.limits import DataOptions
@@ -62,18 +63,20 @@ class Port:
         *,
         accepted_losses: frozenset[str] = frozenset(),
         on_created: Created | None = None,
+        blobs: Callable[[str], Blobs] | None = None,
     ) -> None:
         """Lock `folder`, made where it is missing; `keys` is the vault's `data_key`.
 
         Projects in `accepted_losses` are opened once without the commits that their log has lost.
         `on_created` is awaited when a project has got its database, before anything is kept in it.
+        `blobs` opens the place of a project's large objects; none: files below `folder`.
 
         Raises DataLockedError if another process has it, DataForeignError, DataError.
         """
         self._options = options or DataOptions()
         self._keys = keys
         self._projects = Projects(
-            DataFolder(folder), keys, self._options, accepted_losses, on_created
+            DataFolder(folder), keys, self._options, accepted_losses, on_created, blobs
         )
         self._uploads = Uploads(self._projects)
         self._claimant = secrets.token_hex(8)

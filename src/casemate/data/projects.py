@@ -7,15 +7,18 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TypeVar
 
+from casemate.blobs import Blobs
 from casemate.data.errors import DataBusyError, DataClosedError, DataCorruptError, DataError
 from casemate.data.faults import DATA, RESTORE, disk_error
-from casemate.data.files import ObjectFiles
+from casemate.data.files import ObjectFiles, open_folder
 from casemate.data.folder import DatabaseFile, DataFolder, require_regular
 from casemate.data.limits import DataOptions
+from casemate.data.orphans import OrphanSweeps, named
 from casemate.data.project import OpenProject, room
 from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
@@ -24,7 +27,6 @@ from casemate.model.errors import NotFoundError
 from casemate.sqlite import engine
 from casemate.sqlite.commit_count import forget, lost_commits
 from casemate.sqlite.connecting import open_writer
-from casemate.sqlite.engine import Connection
 from casemate.vault.interface import DataKey, Purpose
 
 T = TypeVar("T")
@@ -79,11 +81,14 @@ class Projects:
         options: DataOptions,
         accepted_losses: frozenset[str] = frozenset(),
         on_created: Created | None = None,
+        blobs: Callable[[str], Blobs] | None = None,
     ) -> None:
         """Open nothing yet.
 
         `on_created` is awaited when a project has got its database, before anything is kept in it.
+        `blobs` opens the place of a project's large objects; none: a folder beside its database.
         """
+        self._blobs = blobs or (lambda name: open_folder(folder.objects / name))
         self._on_created = on_created or _nothing
         self._accepted = set(accepted_losses)
         self.opened: dict[str, OpenProject] = {}
@@ -93,6 +98,14 @@ class Projects:
         self._options = options
         self._reads = ReadThreads(options.read_threads)
         self._files = ThreadPoolExecutor(options.file_threads, thread_name_prefix="data-file")
+        # A store in the network may be slow; opening projects does not wait for it.
+        self._content = (
+            ThreadPoolExecutor(options.content_threads, thread_name_prefix="data-content")
+            if blobs
+            else self._files
+        )
+        self._orphans = OrphanSweeps(self.content_in_thread, self.released)
+        self._sweeping: asyncio.Task[None] | None = None
         self._gate = asyncio.Lock()
         self._swept: set[str] = set()
         self._refused: dict[str, str] = {}
@@ -118,10 +131,15 @@ class Projects:
         self._require_open()
         return await asyncio.get_running_loop().run_in_executor(self._files, work)
 
-    def start_in_thread(self, work: Callable[[], None]) -> None:
-        """Begin work that answers for itself."""
+    async def content_in_thread(self, work: Callable[[], T]) -> T:
+        """Read or write the content of large objects."""
         self._require_open()
-        self._files.submit(work)
+        return await asyncio.get_running_loop().run_in_executor(self._content, work)
+
+    def start_in_thread(self, work: Callable[[], None]) -> None:
+        """Begin to write content, by work that answers for itself."""
+        self._require_open()
+        self._content.submit(work)
 
     async def open(self, name: str, *, create: bool) -> OpenProject:
         """Return an open project. Whoever asked may be cancelled; it is opened all the same."""
@@ -165,12 +183,19 @@ class Projects:
             self.opened[name] = project
             if self._idle is None:
                 self._idle = asyncio.ensure_future(self._close_idle())
+            if project.files.shared and self._sweeping is None:
+                sweeping = self._orphans.run(self.opened, self._pause)
+                self._sweeping = asyncio.ensure_future(sweeping)
             return project
+
+    def files_of(self, name: str) -> ObjectFiles:
+        """Return the files of a project's objects, for who closes them. Raises DataError."""
+        return ObjectFiles(self._blobs(name))
 
     def _load(
         self, name: str, file: DatabaseFile | None, page_key: DataKey, object_key: DataKey
     ) -> OpenProject:
-        files = ObjectFiles(self.folder.objects / name)
+        files = self.files_of(name)
         try:
             if file is None:
                 _require_none(files, name)
@@ -190,7 +215,8 @@ class Projects:
                 )
                 try:
                     if name not in self._swept:
-                        _sweep_orphans(project.writer.connection, files)
+                        if not files.shared:
+                            files.sweep(partial(named, project.writer.connection))
                         self._swept.add(name)
                         self.folder.drop_older(name, file.version)
                 except BaseException:
@@ -238,7 +264,7 @@ class Projects:
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with open projects, and why others could not be opened."""
-        found = dict(self._refused)
+        found = self._orphans.faults | self._refused
         for name, project in self.opened.items():
             if told := project.connections.faults():
                 found[name] = "; ".join(told)
@@ -264,10 +290,13 @@ class Projects:
         self.opened.pop(project.name, None)
         await self.in_thread(project.close)
 
+    @property
+    def _pause(self) -> float:
+        return max(0.05, self._options.idle_seconds / 4)
+
     async def _close_idle(self) -> None:
-        pause = max(0.05, self._options.idle_seconds / 4)
         while True:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._pause)
             async with self._gate:
                 limit = time.monotonic() - self._options.idle_seconds
                 for project in list(self.opened.values()):
@@ -276,11 +305,12 @@ class Projects:
 
     async def close(self) -> None:
         """Write what is queued, close all projects, unlock the folder. Twice is fine."""
-        if self._idle is not None:
-            self._idle.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._idle
-            self._idle = None
+        for task in (self._idle, self._sweeping):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        self._idle = self._sweeping = None
         async with self._gate:
             if self._closed:
                 return
@@ -292,6 +322,7 @@ class Projects:
     def _shut(self, projects: list[OpenProject]) -> None:
         failure: Exception | None = None
         self._files.shutdown(wait=True)
+        self._content.shutdown(wait=True)
         for project in projects:
             try:
                 project.close()
@@ -320,16 +351,10 @@ def _tell(ready: Ready, project: str, hints: set[tuple[str, str]]) -> None:
 
 def _require_none(files: ObjectFiles, project: str) -> None:
     """Refuse to begin anew beside objects of a database that is gone: they would be orphans."""
-    names = files.names()
-    if names:
+    number = files.count()
+    if number:
         raise DataCorruptError(
-            f"The project {project} has {len(names)} files of objects but no database. Nothing was "
+            f"The project {project} has {number} files of objects but no database. Nothing was "
             "changed.",
             next_step="Restore the data and the vault from a backup, or move the files away.",
         )
-
-
-def _sweep_orphans(connection: Connection, files: ObjectFiles) -> None:
-    """Delete files that no object names: left by a crash between writing and commit, or after."""
-    rows = connection.execute("SELECT file FROM object WHERE file IS NOT NULL")
-    files.delete(files.names() - {row[0] for row in rows})

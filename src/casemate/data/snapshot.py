@@ -29,7 +29,7 @@ async def snapshot(projects: Projects, target: Path) -> None:
             # Deleting waits: what the copy names is there until it is linked.
             project.files.hold()
             try:
-                await projects.in_thread(lambda project=project: _copy(project, target))  # type: ignore[misc]
+                await projects.content_in_thread(lambda project=project: _copy(project, target))  # type: ignore[misc]
             finally:
                 project.files.release()
 
@@ -45,10 +45,10 @@ def _copy(project: OpenProject, target: Path) -> None:
                 copy_pages(source, copy, project.page_key)
             with closing(engine.connect(copy, project.page_key)) as made:
                 files = made.execute(
-                    "SELECT file FROM object WHERE file IS NOT NULL ORDER BY file"
+                    "SELECT file, size FROM object WHERE file IS NOT NULL ORDER BY file"
                 ).fetchall()
         sync_file(copy)
-        for (file,) in files:
-            project.files.link(file, objects / file)
+        for file, size in files:
+            project.files.copy(file, size, objects / file)
     except OSError as error:
         raise disk_error(f"A copy in {target} cannot be written", error) from error

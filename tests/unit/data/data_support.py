@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from casemate.blobs import Blobs
 from casemate.data import (
     DataOptions,
     Fate,
@@ -104,8 +105,10 @@ class Data:
         vault: FakeVault | None = None,
         options: DataOptions | None = None,
         resources: Resources | None = RESOURCES,
+        blobs: Callable[[str], Blobs] | None = None,
     ) -> None:
         self.folder = folder
+        self.blobs = blobs
         self.vault = vault or FakeVault()
         self.options = options or DataOptions()
         self.runner = asyncio.Runner()
@@ -115,7 +118,7 @@ class Data:
 
     def open(self) -> None:
         async def make() -> CalledData:
-            return CalledData(self.folder, self.vault.data_key, self.options)
+            return CalledData(self.folder, self.vault.data_key, self.options, blobs=self.blobs)
 
         self.port = self.run(make())
 
