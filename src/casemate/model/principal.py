@@ -146,6 +146,8 @@ class Action(StrEnum):
     that are not lent."""
     SECRET_LEND = "secret:lend"  # noqa: S105
     """Have the login of a package index for a build, sealed to who builds. No other secret is."""
+    SECRET_ROTATE = "secret:rotate"  # noqa: S105
+    """Have the node make a new value, or go back to the one before. Nobody chooses or sees it."""
     SECRET_READ = "secret:read"  # noqa: S105
     VAULT_ROTATE = "vault:rotate"
     BUCKET_READ = "bucket:read"

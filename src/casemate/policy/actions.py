@@ -99,6 +99,7 @@ RULES: dict[Action, Rule] = {
     Action.SECRET_LIST: Rule((ResourceKind.SECRET, _P, _N)),
     Action.SECRET_WRITE: Rule((ResourceKind.SECRET, _P, _N)),
     Action.SECRET_LEND: Rule((ResourceKind.SECRET, _P, _N)),
+    Action.SECRET_ROTATE: Rule((ResourceKind.SECRET, _P, _N), _PEOPLE_AND_PLAYBOOKS, (CONTAIN,)),
     Action.SECRET_READ: Rule((ResourceKind.SECRET,), _FUNCTIONS, (CAPABILITY,)),
     Action.VAULT_ROTATE: Rule((_P, _N)),
     Action.BUCKET_READ: _on_data(ResourceKind.BUCKET, READ_DATA),
