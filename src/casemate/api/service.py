@@ -40,6 +40,7 @@ from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
 from casemate.restrictions import Restrictions
+from casemate.rotations import Rotations
 from casemate.store.interface import Store
 from casemate.supply import EvidenceKeeper, Signatures
 from casemate.vault.interface import Vault
@@ -73,6 +74,14 @@ class Checks(Protocol):
 
     def start(self) -> CheckReport:
         """Begin a check unless one is under way."""
+        ...
+
+
+class Rotators(Protocol):
+    """Functions that set secrets outside."""
+
+    def require(self, project: str, function: str, secret: str) -> None:
+        """Raise CasemateError unless it is there and may read the secret."""
         ...
 
 
@@ -136,6 +145,8 @@ class Service:
     advisories: Advisories
     playbooks: Playbooks
     restrictions: Restrictions
+    rotations: Rotations
+    rotators: Rotators
     evidences: Evidences
     holds: Holds
     signatures: Signatures

@@ -73,6 +73,7 @@ from casemate.gateway.node_state import LookedAt, NodeLook
 from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
+from casemate.gateway.rotators import Rotators
 from casemate.gateway.running_logs import RunningLogs
 from casemate.gateway.use_told import UseTold
 from casemate.gateway.vouched import Vouching
@@ -93,6 +94,7 @@ from casemate.recorder.journal_copies import JournalCopies
 from casemate.recorder.records.client import RecordsClient
 from casemate.recordings import Recordings
 from casemate.restrictions import Restrictions
+from casemate.rotations import Rotations
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
@@ -267,6 +269,10 @@ class Gateway:
             self.recorder.trouble,
             self.recordings.offer,
         )
+        self.rotators = Rotators(self.catalogue, pipeline.finish)
+        self.rotations = Rotations(
+            self.store, self.vault, self.facts, self.recorder.durable, self.rotators.ask
+        )
         self.running_logs = RunningLogs(self.dispatcher, self.seal)
         self.acceptance = Acceptance(keeping, self.data, pipeline.finish)
         self.delivery = Delivery(
@@ -408,6 +414,7 @@ class Gateway:
                 self.accounts,
                 self.budgets,
                 self.restrictions,
+                self.rotations,
                 Sealing(lambda: self.service),
             ),
             self.policy,
@@ -416,7 +423,10 @@ class Gateway:
             owner=self._owner,
             acts=self._config.playbooks,
         )
-        HeldBack(self.restrictions, self.client, self.catalogue, self.dispatcher)
+        HeldBack(
+            self.restrictions, self.rotations, self.client, self.catalogue, self.dispatcher,
+            self.outside,
+        )  # fmt: skip
         self.monitor.on_noticed = self.playbooks.wake
         self.holds = Holds(self.store, self.records)
         self.recordings.is_held = self.holds.covers
@@ -467,6 +477,8 @@ class Gateway:
             advisories=self.advisories,
             playbooks=self.playbooks,
             restrictions=self.restrictions,
+            rotations=self.rotations,
+            rotators=self.rotators,
             evidences=self.evidences,
             holds=self.holds,
             signatures=self.signatures,
@@ -535,6 +547,7 @@ class Gateway:
         await self.decoys.load(present)
         await self.advisories.gate.load()
         await self.restrictions.load()
+        await self.rotations.load()
         # Before anything is recorded, which deletes what is old.
         await self.holds.load()
         await self.control.load()

@@ -187,6 +187,19 @@ class RestrictionChanged(Fact, frozen=True, kw_only=True):
     reason: str
 
 
+class SecretRotated(Fact, frozen=True, kw_only=True):
+    """A secret gets another value that nobody has chosen; told before it is done, and after."""
+
+    secret: str
+    change: str
+    """`declare`, `forget`, `rotate` or `back`."""
+    step: str
+    """`begins`, `done` or `failed`."""
+    version: int
+    """The one in use then; 0: there is none, or it is not about one."""
+    reason: str
+
+
 class CostAnomaly(Fact, frozen=True, kw_only=True):
     """A function costs far more than is usual of it, and is slowed."""
 

@@ -68,6 +68,11 @@ class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     versions: tuple[SecretVersion, ...]
 
+    @property
+    def in_use(self) -> SecretVersion | None:
+        """Return the newest that is not prepared only; None: there is none yet."""
+        return next((one for one in reversed(self.versions) if not one.pending), None)
+
 
 class VaultStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How the vault is."""

@@ -25,6 +25,7 @@ from casemate.model.playbook import (
     Quarantine,
     RevokeToken,
     RollBack,
+    RotateSecret,
     SealEvidence,
 )
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
@@ -33,8 +34,10 @@ from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.playbooks.holding_back import HoldingBack
 from casemate.playbooks.matching import PRINCIPAL
 from casemate.playbooks.prepared import Prepared
+from casemate.playbooks.rotating import Rotating
 from casemate.playbooks.targets import named, place_of
 from casemate.restrictions import Restrictions
+from casemate.rotations import Rotations
 
 _decode = msgspec.json.decode
 
@@ -77,9 +80,11 @@ class Acting:
         accounts: Accounts,
         budgets: Budgets,
         restrictions: Restrictions,
+        rotations: Rotations,
         evidence: Evidence,
     ) -> None:
         """Act by these."""
+        self._rotating = Rotating(control, rotations)
         self._evidence = evidence
         self._held_back = HoldingBack(control, restrictions)
         self._control = control
@@ -111,6 +116,8 @@ class Acting:
     async def _prepare_other(self, action: PlaybookAction, target: str) -> Prepared:
         if isinstance(action, SealEvidence):
             return Prepared("", f"casemate incident evidence {named(target)} --release")
+        if isinstance(action, RotateSecret):
+            return await self._rotating.prepare(action, *place_of(target))
         return await self._held_back.prepare(action, target)
 
     async def _prepare_roll_back(self, project: str, name: str) -> Prepared:
@@ -174,6 +181,8 @@ class Acting:
                 await self._budgets.set(budget, actor)
             case SealEvidence():
                 return _json(await self._evidence.seal(named(target), actor))
+            case RotateSecret():
+                return await self._rotating.do(action, project, before, reason, actor)
             case _:
                 return await self._held_back.do(action, target, before, reason, actor)
         return before
@@ -208,6 +217,8 @@ class Acting:
                     return  # somebody has by hand
             case "freeze-alias" | "cut-egress" | "block-address" | "withhold-secrets":
                 await self._held_back.undo(before, reason, by)
+            case "rotate-secret":
+                await self._rotating.undo(project, before, reason, by)
             case "seal-evidence":
                 await self._evidence.release(_decode(before), reason, by)
             case "revoke-token":
@@ -254,6 +265,7 @@ _NEEDS = {
     "cut-egress": Action.RESTRICTION_WRITE,
     "block-address": Action.RESTRICTION_WRITE,
     "withhold-secrets": Action.RESTRICTION_WRITE,
+    "rotate-secret": Action.SECRET_ROTATE,
     "seal-evidence": Action.EVIDENCE_SEAL,
 }
 
@@ -271,6 +283,8 @@ def need_of(do: str, target: str, *, undo: bool = False) -> Need:
         return Need(
             action, Resource(kind=ResourceKind.PROJECT, project=project) if project else NODE
         )
+    if action is Action.SECRET_ROTATE:
+        return Need(action, Resource(kind=ResourceKind.PROJECT, project=project))
     if action is Action.BUDGET_WRITE:
         project = project or target.partition("@")[2]
         return Need(action, Resource(kind=ResourceKind.PROJECT, project=project))

@@ -71,6 +71,13 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "what": "evil.example",
         "reason": "inc_1",
     },
+    facts.SecretRotated: {
+        "secret": "db-password",
+        "change": "rotate",
+        "step": "begins",
+        "version": 3,
+        "reason": "inc_1",
+    },
     facts.BudgetSet: {"budget": "month", "change": "lift", "reason": "a sale", "seconds": 60},
     facts.CostAnomaly: {"times": 31, "reason": "31 times as much as usual"},
     facts.InvocationEnded: {"outcome": "ok"},
