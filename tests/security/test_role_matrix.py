@@ -43,7 +43,8 @@ ROLES: dict[str, set[str]] = {
     "operator": {
         "node:read", "node:backup", "node:audit", "function:read", "function:alias",
         "function:remove",
-        "function:quarantine", "function:release", "restriction:write", "secret:rotate",
+        "function:quarantine", "function:release", "restriction:write",
+        "secret:rotate", "alerts:page",
         "advisories:read", "advisories:write", "advisories:except",
         "incidents:read", "incidents:write",
         "grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge",

@@ -19,7 +19,7 @@ from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState, Settings
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.usage import ReadUsage
-from casemate.playbooks import Acting, Playbooks
+from casemate.playbooks import Acting, Paging, Playbooks
 from casemate.policy import CedarPolicy
 from casemate.recordings import Recordings
 from casemate.restrictions import Restrictions
@@ -63,11 +63,12 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
     """Return parts of a service that keep and read nothing before they are asked."""
     nothing: Any = SimpleNamespace()
     held_back = Restrictions(MemoryStore(), facts, _at_once)  # type: ignore[arg-type]
-    secrets = MemorySecrets()
+    secrets, monitor = MemorySecrets(), FakeMonitor()
     rotations = Rotations(MemoryStore(), secrets, facts, _at_once, _at_once)  # type: ignore[arg-type]
     return {
         "restrictions": held_back,
         "rotations": rotations,
+        "paging": Paging(monitor, facts, _at_once),
         "rotators": SimpleNamespace(require=lambda *_: None),
         "decoys": Decoys(nothing, nothing, facts),
         "baselines": Baselines(nothing, facts),
@@ -86,7 +87,7 @@ def unused_parts(facts: FactStream, folder: Path | None = None) -> dict[str, Any
         "playbooks": Playbooks(
             MemoryStore(),  # type: ignore[arg-type]
             FakeMonitor(),
-            Acting(nothing, nothing, nothing, held_back, rotations, nothing),
+            Acting(nothing, nothing, nothing, held_back, rotations, nothing, nothing),
             CedarPolicy(),
             facts,
             _at_once,

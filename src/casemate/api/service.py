@@ -35,7 +35,7 @@ from casemate.model.trigger import ScheduleStatus
 from casemate.monitor.interface import Monitor
 from casemate.node_audit import NodeAudit
 from casemate.operations.declaration import JSON
-from casemate.playbooks import Playbooks
+from casemate.playbooks import Paging, Playbooks
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
@@ -144,6 +144,7 @@ class Service:
     budgets: Budgets
     advisories: Advisories
     playbooks: Playbooks
+    paging: Paging
     restrictions: Restrictions
     rotations: Rotations
     rotators: Rotators

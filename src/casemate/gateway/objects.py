@@ -86,7 +86,7 @@ from casemate.monitor import MonitorClient
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState
 from casemate.operations.policies import ReadPolicies
-from casemate.playbooks import Acting, Playbooks
+from casemate.playbooks import Acting, Paging, Playbooks
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
 from casemate.recorder.denials import DenialRecorder
@@ -406,6 +406,7 @@ class Gateway:
 
     def _build_playbooks(self) -> None:
         """Build what acts on what the monitor finds."""
+        self.paging = Paging(self.monitor, self.facts, self.recorder.durable)
         self.playbooks = Playbooks(
             self.store,
             self.monitor,
@@ -416,6 +417,7 @@ class Gateway:
                 self.restrictions,
                 self.rotations,
                 Sealing(lambda: self.service),
+                self.paging,
             ),
             self.policy,
             self.facts,
@@ -476,6 +478,7 @@ class Gateway:
             budgets=self.budgets,
             advisories=self.advisories,
             playbooks=self.playbooks,
+            paging=self.paging,
             restrictions=self.restrictions,
             rotations=self.rotations,
             rotators=self.rotators,

@@ -200,6 +200,16 @@ class SecretRotated(Fact, frozen=True, kw_only=True):
     reason: str
 
 
+class PeoplePaged(Fact, frozen=True, kw_only=True):
+    """Somebody, or a playbook, wants people told at once; the monitor tells them."""
+
+    page: str
+    """By which one that is told twice is known."""
+    to: str
+    """A rotation, a channel, or `*`: all whose turn it is."""
+    message: str
+
+
 class CostAnomaly(Fact, frozen=True, kw_only=True):
     """A function costs far more than is usual of it, and is slowed."""
 

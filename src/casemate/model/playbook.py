@@ -105,6 +105,14 @@ class SealEvidence(_Action, frozen=True, kw_only=True, tag="seal-evidence"):
     by `casemate incident evidence ID --release`."""
 
 
+class Page(_Action, frozen=True, kw_only=True, tag="page"):
+    """Tell people at once, whatever the hour. Taken back by telling them that it is over."""
+
+    to: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] = EVERYTHING
+    """A rotation or a channel of the node's settings; `*`: all whose turn it is."""
+    message: Annotated[str, msgspec.Meta(max_length=120)] = ""
+
+
 PlaybookAction = (
     Quarantine
     | RollBack
@@ -118,6 +126,7 @@ PlaybookAction = (
     | WithholdSecrets
     | RotateSecret
     | SealEvidence
+    | Page
 )
 
 

@@ -120,6 +120,8 @@ class Action(StrEnum):
     """Put, remove and pause playbooks, which contain by themselves."""
     ALERTS_WRITE = "alerts:write"
     """Silence alerts of a rule for a time, and send tests."""
+    ALERTS_PAGE = "alerts:page"
+    """Have people told at once, whatever the hour."""
     BUDGET_WRITE = "budget:write"
     """Set, lift and remove budgets and quotas; on the node: prices."""
     RESTRICTION_WRITE = "restriction:write"

@@ -86,6 +86,7 @@ RULES: dict[Action, Rule] = {
     Action.INCIDENTS_WRITE: _ON_NODE,
     Action.PLAYBOOKS_WRITE: Rule((_P, _N)),
     Action.ALERTS_WRITE: _ON_NODE,
+    Action.ALERTS_PAGE: Rule((_N,), _PEOPLE_AND_PLAYBOOKS, (CONTAIN,)),
     Action.BUDGET_WRITE: Rule((_P, _N), _PEOPLE_AND_PLAYBOOKS, (CONTAIN,)),
     Action.RESTRICTION_WRITE: _CONTAINING,
     Action.ADVISORIES_READ: Rule((_P, _N)),

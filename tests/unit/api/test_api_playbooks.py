@@ -91,7 +91,13 @@ def functions(parts: Parts) -> Functions:
     nothing: Any = SimpleNamespace()
     sealing = Sealing(lambda: parts.service)
     acting = Acting(
-        made, nothing, Budgets(), parts.service.restrictions, parts.service.rotations, sealing
+        made,
+        nothing,
+        Budgets(),  # type: ignore[arg-type]
+        parts.service.restrictions,
+        parts.service.rotations,
+        sealing,
+        parts.service.paging,
     )  # type: ignore[arg-type]
     parts.service.playbooks._performing._acting = acting
     asyncio.run(parts.service.playbooks.load())

@@ -14,7 +14,7 @@ from casemate.model.level import Level
 from casemate.operations.findings import Finding
 from casemate.operations.functions import SetAlias
 from casemate.operations.incidents import Noticed
-from casemate.playbooks import Acting, Playbooks
+from casemate.playbooks import Acting, Paging, Playbooks
 from casemate.policy import CedarPolicy
 from casemate.restrictions import Restrictions
 from casemate.rotations import Rotations
@@ -149,6 +149,7 @@ class World:
             self.restrictions,
             self.rotations,
             self.kept,
+            Paging(self.monitor, self.facts, self._durable),
         )
         self.playbooks = Playbooks(
             self.store,  # type: ignore[arg-type]

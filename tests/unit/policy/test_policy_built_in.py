@@ -45,6 +45,7 @@ MAY: dict[str, set[str]] = {
         "function:remove",
         *("function:quarantine", "function:release", "restriction:write"),
         *("advisories:read", "advisories:write", "advisories:except", "secret:rotate"),
+        "alerts:page",
         *("incidents:read", "incidents:write"),
         *("grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge"),
         *("dead-letter:read", "dead-letter:write"),
@@ -61,7 +62,7 @@ MAY: dict[str, set[str]] = {
 }
 CONTAIN = {
     *("function:quarantine", "function:alias", "budget:write", "token:revoke"),
-    *("restriction:write", "evidence:seal", "secret:rotate"),
+    *("restriction:write", "evidence:seal", "secret:rotate", "alerts:page"),
 }
 CAPABILITIES = {*DATA, "function:invoke", "secret:read", "egress:connect"}
 KINDS = tuple(k for k in ResourceKind if k not in (ResourceKind.NODE, ResourceKind.PROJECT))

@@ -78,6 +78,7 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "version": 3,
         "reason": "inc_1",
     },
+    facts.PeoplePaged: {"page": "run_1", "to": "primary", "message": "The shop is down"},
     facts.BudgetSet: {"budget": "month", "change": "lift", "reason": "a sale", "seconds": 60},
     facts.CostAnomaly: {"times": 31, "reason": "31 times as much as usual"},
     facts.InvocationEnded: {"outcome": "ok"},
