@@ -428,6 +428,55 @@ def test_bytes_are_metered_as_the_server_counts_them_through_kills(fresh_node: T
     assert 0.99 <= row["egress_in"] / 3_000_000 <= 1.0
 
 
+STREAMS = """
+import socket
+
+def handler(event, context):
+    left = event["bytes"]
+    try:
+        with socket.create_connection(("127.0.0.1", event["port"]), timeout=20) as sock:
+            while left:
+                left -= sock.send(b"x" * min(left, 1 << 16))
+            sock.shutdown(socket.SHUT_WR)
+            sock.recv(1)
+    except OSError as error:
+        return {"error": type(error).__name__}
+    return {"sent": event["bytes"]}
+"""
+
+
+class _Takes:
+    """A server that counts each byte as it comes."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def __call__(self, sock: socket.socket) -> None:
+        while data := sock.recv(1 << 16):
+            self.taken += len(data)
+
+
+def test_a_hard_budget_in_bytes_ends_what_is_being_sent(fresh_node: TestNode) -> None:
+    """Of a call that runs; 40 times as much is wanted. Then none is admitted until it is lifted."""
+    node, counts = fresh_node, _Takes()
+    with Origin(counts) as server:
+        granted = f"egress = [{grant(server.port, forward=5432)}]"
+        node.deploy(STREAMS, name="streams", grants=granted, approve=True)
+        budget = f"{node.url}/api/v1/budgets/t/out"
+        amount = 1_000_000
+        wanted = {"amount": amount, "unit": "egress-out", "per": "day", "hard": True}
+        assert node.client.put(budget, json=wanted).status_code == 200
+        ended = node.invoke({"port": 5432, "bytes": 40_000_000}, function="t/streams").json()
+        assert ended["error"] in ("ConnectionResetError", "BrokenPipeError"), ended
+        beyond = counts.taken - amount
+        assert 0 <= beyond <= 512 * 1024 + 256 * 1024, beyond
+        assert node.invoke({"port": 5432, "bytes": 1}, function="t/streams").status_code == 429
+        lifted = {"seconds": 60, "reason": "a test"}
+        assert node.client.post(f"{budget}/lift", json=lifted).status_code == 200
+        again = node.invoke({"port": 5432, "bytes": 500_000}, function="t/streams").json()
+        assert again == {"sent": 500_000}
+
+
 def words(pid: int) -> list[str]:
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().split("\0")

@@ -79,8 +79,10 @@ from casemate.gateway.use_told import UseTold
 from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
+from casemate.model.deployment import Version
 from casemate.model.facts import NOT_BY_NETWORK, Actor, BundleTampered, RiskAccepted
 from casemate.model.processes import GatewayConfig
+from casemate.model.restriction import EVERYTHING
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
 from casemate.node_audit import NodeAudit
@@ -222,8 +224,15 @@ class Gateway:
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,
             usual=self.baselines.shapes,
-            cut=lambda version: self.restrictions.hosts(version.project, version.function),
+            cut=self._cut,
         )
+        self.allowance.cutting.changed = self.client.cut_off
+
+    def _cut(self, version: Version) -> tuple[str, ...]:
+        """Return which hosts nothing of a version goes to."""
+        if self.allowance.cutting.cuts(version.project, version.function):
+            return (EVERYTHING,)
+        return self.restrictions.hosts(version.project, version.function)
 
     def _tampered(self, digest: str, reason: str) -> None:
         """Tell that a bundle is not what it was, once for each function that it is of."""
