@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from casemate.manifest import ManifestError
@@ -475,6 +478,41 @@ def test_a_hard_budget_in_bytes_ends_what_is_being_sent(fresh_node: TestNode) ->
         assert node.client.post(f"{budget}/lift", json=lifted).status_code == 200
         again = node.invoke({"port": 5432, "bytes": 500_000}, function="t/streams").json()
         assert again == {"sent": 500_000}
+
+
+KILLED_SECONDS = 0.5
+"""Of what a gateway takes along that is killed: what it groups, and a commit of the recorder."""
+
+
+@pytest.mark.storm
+def test_a_gateway_that_is_killed_takes_along_a_moment_of_what_was_carried(
+    fresh_node: TestNode,
+) -> None:
+    """Between proxy and recorder: that of half a second at the most, and none counts twice."""
+    node, counts = fresh_node, _Takes()
+    with Origin(counts) as server, ThreadPoolExecutor() as pool:
+        granted = f"egress = [{grant(server.port, forward=5432)}]"
+        paced = STREAMS.replace("left -= sock", "time.sleep(0.005); left -= sock")
+        source = paced.replace("import socket", "import socket, time")
+        node.deploy(source, name="streams", grants=granted, approve=True)
+        lost = most = 0
+        for _ in range(3):
+            before, began = counts.taken, time.monotonic()
+            pool.submit(_in_vain, node, {"port": 5432, "bytes": 200_000_000})
+            until(lambda before=before: counts.taken > before + 8_000_000)
+            rate = (counts.taken - before) / (time.monotonic() - began)
+            [gateway] = [p for p in node.processes() if "casemate.gateway.process" in words(p)]
+            os.kill(gateway, signal.SIGKILL)
+            until(lambda: node.client.get(f"{node.url}/api/v1/ready").status_code == 200)
+            most += int(rate * KILLED_SECONDS)
+            lost = counts.taken - carried(node)
+            print(f"lost {lost} of {counts.taken} at {rate:.0f} a second")
+            assert 0 <= lost <= most
+
+
+def _in_vain(node: TestNode, event: dict[str, int]) -> None:
+    with contextlib.suppress(httpx2.HTTPError):
+        node.invoke(event, function="t/streams")
 
 
 def words(pid: int) -> list[str]:
