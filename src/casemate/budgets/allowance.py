@@ -309,8 +309,7 @@ class Allowance:
             ledger.count(self.counted(budget, amounts, now), now)
             if ledger not in awaited:
                 self._tell(ledger, now)
-        if amounts.egress_in or amounts.egress_out:
-            self.cutting.look()
+                self.cutting.see(ledger, now)
 
     def _tell(self, ledger: Ledger, now: float, percent: int = 0) -> None:
         """Tell of a threshold that was reached, once; it is 100 where no call has room."""

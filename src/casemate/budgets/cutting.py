@@ -43,6 +43,12 @@ class Cutting:
         self.changed: Callable[[], None] = lambda: None
         """Called once others are used up, or have room again."""
 
+    def see(self, ledger: Ledger, now: float) -> None:
+        """Look if this one was used up, or has room again."""
+        counts = ledger.budget.unit in EGRESS_UNITS
+        if counts and ledger.is_used_up(now) != (ledger.budget in self._used_up):
+            self.look()
+
     def look(self) -> None:
         """See which are used up now."""
         now = self._clock()

@@ -32,6 +32,8 @@ MAX_OF_PROJECT = 200
 """Of these, of one project."""
 MAX_UNDER_WAY = 16
 """At once, of the node: each may wait for a function."""
+MAX_UNDER_WAY_OF_PROJECT = 4
+"""Of these: functions of one project that hang keep nobody else's secrets from being rotated."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,11 +229,14 @@ class Rotations:
             if how.function:
                 asked = Asked(secret=name, version=prepared.version, former=former)
                 await self._ask(project, how.function, asked)
-            await self._vault.finish_secret(project, name, prepared.version, overlap)
+            try:
+                await self._vault.finish_secret(project, name, prepared.version, overlap)
+            finally:
+                # Also if nobody waits for it any more: it may be in use.
+                self.changed(project, name, not overlap)
         except CasemateError as error:
             await self._tell(project, name, change, "failed", by, error.message, former)
             raise
-        self.changed(project, name, not overlap)
         await self._tell(project, name, change, "done", by, reason, prepared.version)
         return Rotated(
             project=project,
@@ -246,7 +251,9 @@ class Rotations:
     def _alone(self, project: str, name: str) -> Iterator[None]:
         """Let nobody else rotate the same secret meanwhile. Raises ConflictError."""
         key = (project, name)
-        if key in self._under_way or len(self._under_way) >= MAX_UNDER_WAY:
+        of_project = sum(one == project for one, _ in self._under_way)
+        full = len(self._under_way) >= MAX_UNDER_WAY or of_project >= MAX_UNDER_WAY_OF_PROJECT
+        if key in self._under_way or full:
             raise ConflictError(
                 f"{project}/{name} is being rotated, or too many others are.",
                 next_step="try again in a minute",

@@ -162,6 +162,18 @@ def test_hand_overs_are_counted_one_by_one(plan: Rotation, now: float) -> None:
         person = found
 
 
+@pytest.mark.parametrize("year", [1, 1969, 9999])
+def test_days_that_are_far_off_find_somebody(year: int) -> None:
+    over = Override(
+        person="zoe",
+        since=datetime(year, 1, 1),
+        until=datetime(year, 12, 31, 23, 59),
+    )
+    plan = rotation("Pacific/Apia", begins=date(year, 1, 1), overrides=(over,))
+    assert who(plan, at("2026-11-02 12:00")) in plan.people
+    assert list(shifts("r", plan, at("2026-11-02 12:00"), at("2026-12-02 12:00")))
+
+
 @pytest.mark.parametrize("now", [-1e18, -1.0, 0.0, 1e18, float("inf")])
 def test_a_clock_that_is_far_off_finds_somebody(now: float) -> None:
     assert who(rotation(), now) in {"ada", "bob", "eve"}

@@ -170,7 +170,7 @@ def test_a_person_who_sets_it_meanwhile_wins() -> None:
         node.answers = beside
         with pytest.raises(CasemateError):
             await node.rotate()
-        assert node.steps[-1][1] == "failed" and not node.ended
+        assert node.steps[-1][1] == "failed"
         assert await node.rotations.author("shop", "key") == "user:eve"
 
     play(scene, function="setter")
@@ -221,8 +221,10 @@ def test_only_so_many_hang_at_once() -> None:
         node.answers = asyncio.Event().wait  # type: ignore[assignment]
         tasks = []
         for number in range(keeping.MAX_UNDER_WAY):
-            await node.rotations.declare(how(f"k{number}", function="setter"), ADA)
-            wanted = node.rotations.rotate("shop", f"k{number}", reason="r", by=ADA)
+            project = f"p{number // keeping.MAX_UNDER_WAY_OF_PROJECT}"
+            one = how(f"k{number}", project=project, function="setter")
+            await node.rotations.declare(one, ADA)
+            wanted = node.rotations.rotate(project, one.name, reason="r", by=ADA)
             tasks.append(asyncio.ensure_future(wanted))
         await asyncio.sleep(0.01)
         with pytest.raises(ConflictError, match="too many"):
@@ -241,7 +243,7 @@ def test_one_that_fails_to_be_in_use_is_told() -> None:
         node.vault.fails = ConflictError("the disk is full")
         with pytest.raises(ConflictError):
             await node.rotate()
-        assert node.steps[-1] == ("rotate", "failed", 1) and not node.ended
+        assert node.steps[-1] == ("rotate", "failed", 1)
         node.vault.fails = None
         assert (await node.rotate()).version == 2
 
@@ -294,5 +296,43 @@ def test_there_are_only_so_many(monkeypatch: Any) -> None:
             await node.rotations.declare(how("third"), ADA)
         await node.rotations.declare(how("second", overlap=5), ADA)
         await node.rotations.declare(how("third", project="other"), ADA)
+
+    play(scene)
+
+
+def test_functions_that_hang_keep_nobody_elses_secrets_from_being_rotated() -> None:
+    async def scene(node: Node) -> None:
+        node.answers = asyncio.Event().wait  # type: ignore[assignment]
+        tasks = []
+        for number in range(keeping.MAX_UNDER_WAY_OF_PROJECT + 1):
+            one = how(f"k{number}", project="theirs", function="setter")
+            await node.rotations.declare(one, ADA)
+            wanted = node.rotations.rotate("theirs", one.name, reason="r", by=ADA)
+            tasks.append(asyncio.ensure_future(wanted))
+        await asyncio.sleep(0.01)
+        [refused] = [each.exception() for each in tasks if each.done()]
+        assert isinstance(refused, ConflictError)
+        assert (await node.rotate()).version == 2
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    play(scene)
+
+
+def test_what_has_the_former_value_ends_although_nobody_waits_any_more() -> None:
+    async def scene(node: Node) -> None:
+        genuine = node.vault.finish_secret
+
+        async def slow(*given: Any) -> Any:
+            await genuine(*given)
+            await asyncio.Event().wait()
+
+        node.vault.finish_secret = slow  # type: ignore[method-assign]
+        task = asyncio.ensure_future(node.rotate())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert node.vault.in_use("shop", "key") == 2 and node.ended == [("key", False)]
 
     play(scene)
