@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from support.node import TestNode
 from support.package_index import fake_index
@@ -370,3 +375,55 @@ def test_a_secret_is_rotated_by_a_function_that_sets_it_outside(node: TestNode) 
         if one["metadata"]["event_code"] == "SecretRotated"
     ]
     assert told.count(("rotate", "failed")) == 3 and told.count(("back", "done")) == 1
+
+
+@pytest.mark.storm
+@pytest.mark.parametrize("killed", ["casemate.gateway.process", "casemate.vault.process"])
+def test_a_rotation_that_is_killed_halfway_comes_to_one_value(
+    fresh_node: TestNode, killed: str
+) -> None:
+    """The function has been told of the value; tried again it is told of the same one."""
+    node = fresh_node
+    slow = SETTER.replace('    return {"set": True}', '    time.sleep(2)\n    return {"set": True}')
+    set_value(node, name="r/db")
+    table = '[table.outside]\nkey = "id"'
+    granted = 'secrets = ["db"]\n' + OF_TABLE.format("put")
+    node.deploy(slow, name="setter", project="r", grants=granted, resources=table, approve=True)
+    keeps = {"grants": 'secrets = ["db"]', "resources": table, "approve": True}
+    node.deploy(KEEPER, name="keeper", project="r", **keeps)
+    reads = {"grants": OF_TABLE.format("get"), "resources": table, "approve": True}
+    node.deploy(OUTSIDE, name="outside", project="r", **reads)
+    how = {"form": "hex", "length": 64, "overlap": 3600, "function": "setter"}
+    path = f"{node.url}/api/v1/secrets/r/db/rotation"
+    assert node.client.put(path, json=how).status_code == 200
+    before = node.invoke(function="r/keeper").json()
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(rotate, node, "db")
+        time.sleep(1.2)
+        [pid] = [pid for pid in node.processes() if killed in command(pid)]
+        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(httpx2.HTTPError):
+            assert first.result().status_code >= 400
+    node.wait_until(lambda: node.client.get(f"{node.url}/api/v1/ready").status_code == 200, 30)
+    node.wait_until(lambda: node.invoke(function="r/keeper").status_code == 200, 30)
+    assert node.invoke(function="r/keeper").json() == before
+    told = node.invoke(function="r/outside").json()["digest"]
+    assert rotate(node, "db").json()["version"] == 2
+    assert node.invoke(function="r/keeper").json() == told
+    assert node.invoke(function="r/outside").json()["digest"] == told
+
+
+@pytest.mark.storm
+def test_many_who_rotate_at_once_each_make_a_version_or_are_refused(fresh_node: TestNode) -> None:
+    node = fresh_node
+    set_value(node, name="r/db")
+    path = f"{node.url}/api/v1/secrets/r/db/rotation"
+    how = {"form": "hex", "length": 64, "overlap": 60}
+    assert node.client.put(path, json=how).status_code == 200
+    with ThreadPoolExecutor(16) as pool:
+        done = list(pool.map(lambda _: rotate(node, "db"), range(64)))
+    made = [one.json()["version"] for one in done if one.status_code == 200]
+    assert {one.status_code for one in done} <= {200, 409} and made
+    assert sorted(made) == list(range(2, len(made) + 2))
+    versions = node.get("/secrets/r/db")["versions"]
+    assert len(versions) <= 16 and not any(one["pending"] for one in versions)
