@@ -49,6 +49,10 @@ class Cursor:
         """Return the rows that are left."""
         return list(self._rows)
 
+    def close(self) -> None:
+        """Forget the rows that are left."""
+        self._rows = iter(())
+
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Return the rows that are left, one after the other."""
         return self._rows
@@ -62,6 +66,9 @@ class Cursor:
 
 class Connection:
     """A connection to one schema. Outside of transactions each statement is one."""
+
+    terms: Any = None
+    """What those who use it have to know of it (`casemate.data.terms`)."""
 
     def __init__(self, server: driver.Connection, lock: int) -> None:
         """Use `server`, which is set up. A transaction that changes takes the lock first.

@@ -48,6 +48,9 @@ class Place:
 class Connections:
     """The connections of one node to one schema. Any thread may read; the rest is its writer's."""
 
+    kind: type[Connection] = Connection
+    """What they are."""
+
     def __init__(self, place: Place, family: Family) -> None:
         """Nothing is connected yet. `family` says what errors are called."""
         self.family = family
@@ -188,7 +191,7 @@ class Connections:
         with self._lock:
             self._away = None
             self._doubts = found.doubts
-        return Connection(found.server, place.lock)
+        return self.kind(found.server, place.lock)
 
     def _own(self, error: DatabaseError) -> DatabaseError:
         """Return an error of this package as the one of whose the data is."""
