@@ -187,6 +187,29 @@ class RestrictionChanged(Fact, frozen=True, kw_only=True):
     reason: str
 
 
+class SecretRotated(Fact, frozen=True, kw_only=True):
+    """A secret gets another value that nobody has chosen; told before it is done, and after."""
+
+    secret: str
+    change: str
+    """`declare`, `forget`, `rotate` or `back`."""
+    step: str
+    """`begins`, `done` or `failed`."""
+    version: int
+    """The one in use then; 0: there is none, or it is not about one."""
+    reason: str
+
+
+class PeoplePaged(Fact, frozen=True, kw_only=True):
+    """Somebody, or a playbook, wants people told at once; the monitor tells them."""
+
+    page: str
+    """By which one that is told twice is known."""
+    to: str
+    """A rotation, a channel, or `*`: all whose turn it is."""
+    message: str
+
+
 class CostAnomaly(Fact, frozen=True, kw_only=True):
     """A function costs far more than is usual of it, and is slowed."""
 
