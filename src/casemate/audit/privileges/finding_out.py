@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from casemate.audit.code.reading import Code
 from casemate.audit.model import Application, Function, Platform, Statement
@@ -21,8 +22,17 @@ _PLATFORMS = (Platform.AWS, Platform.CASEMATE)
 _LAMBDA = frozenset(("lambda.amazonaws.com", "edgelambda.amazonaws.com"))
 
 
-def privileges_of(application: Application, workspace: Workspace, code: Code) -> list[Privileges]:
-    """Return what is to be said of each function that is granted something."""
+def privileges_of(
+    application: Application,
+    workspace: Workspace,
+    code: Code,
+    done: Callable[[Function], None] = lambda _: None,
+) -> list[Privileges]:
+    """Return what is to be said of each function that is granted something.
+
+    `done` is called when a function's code was read, whether it is granted something or not: what
+    else reads it does so best then.
+    """
     if application.platform not in _PLATFORMS:
         return []
     names = Names(application)
@@ -38,6 +48,7 @@ def privileges_of(application: Application, workspace: Workspace, code: Code) ->
                 what = f"the role {function.role[:80]} is not for functions alone"
                 needs = Needs(uses=needs.uses, open=(Open(EVERY, function.place, what),))
             decided.append(Decided(function, needs, names))
+        done(function)
     by_role: dict[str, list[Decided]] = {}
     for each in decided:
         by_role.setdefault(each.function.role, []).append(each)
