@@ -92,7 +92,17 @@ def test_places_are_those_of_the_values() -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["password=", "api_key = '", "AKIA", "://a:b", "-----BEGIN ", "ghp_", "secret\"'=", "_.-a", "secret: a"],
+    [
+        "password=",
+        "api_key = '",
+        "AKIA",
+        "://a:b",
+        "-----BEGIN ",
+        "ghp_",
+        "secret\"'=",
+        "_.-a",
+        "secret: a",
+    ],
 )
 def test_hostile_texts_take_time_in_proportion(unit: str) -> None:
     def spent(times: int) -> float:

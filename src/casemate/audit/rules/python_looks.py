@@ -325,12 +325,27 @@ def yaml(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             yield call, "YAML makes objects of any class"
 
 
+def _verifies(file: PythonFile) -> bool:
+    """Tell whether a file checks signatures: claims may be read before that, and after it."""
+    return any(
+        (name.endswith(".verify") and len(call.args) > 1)
+        or (
+            name in ("jwt.decode", "jose.jwt.decode", "jose.jws.verify")
+            and (len(call.args) > 1 or _argument(call, "key") is not None)
+            and _argument(call, "options") is None
+        )
+        for call, name in file.calls()
+    )
+
+
 def unsigned(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find: unsigned."""
     for call, name in file.calls():
         if name in ("jwt.decode", "jose.jwt.decode", "jose.jwt.get_unverified_claims"):
             options = _argument(call, "options")
-            off = _is(_argument(call, "verify"), False) or name.endswith("get_unverified_claims")
+            off = _is(_argument(call, "verify"), False) or (
+                name.endswith("get_unverified_claims") and not _verifies(file)
+            )
             if isinstance(options, ast.Dict):
                 for key, value in zip(options.keys, options.values, strict=False):
                     off = off or (
