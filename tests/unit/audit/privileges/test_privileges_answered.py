@@ -48,3 +48,47 @@ def test_of_what_is_needless_most_is_told_and_little_else(handlers: tuple[Answer
 def test_there_are_enough_of_them() -> None:
     assert len(EVERY) >= 40
     assert len({(each.name, each.suffix) for each in EVERY}) == len(EVERY)
+
+
+_ACL = "s3:PutObject", "s3:PutObjectAcl s3:PutObjectTagging"
+_PY = "import boto3\ns3 = boto3.client('s3')\n\ndef handler(event, context):\n    "
+_JS = "import {{ S3 }} from '@aws-sdk/client-s3'\nconst s3 = new S3({{}})\nexport const handler = async (event) => {{\n{0}\n}}\n"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "code"),
+    [
+        ("py", "s3.put_object(**event)"),
+        ("py", "s3.put_object(Bucket='a', Key='b', **event['more'])"),
+        ("py", "s3.upload_file('/tmp/a', 'b', 'c', {'ACL': 'private', 'Tagging': 'a=b'})"),
+        ("py", "s3.upload_file('/tmp/a', 'b', 'c', ExtraArgs=event['more'])"),
+        ("py", "s3.generate_presigned_post('a', 'b', event['fields'])"),
+        ("py", "s3.generate_presigned_post('a', 'b', Conditions=[{'acl': 'private'}])"),
+        (
+            "py",
+            "args = dict(Bucket='a', Key='b')\n    args.update(event)\n    s3.put_object(**args)",
+        ),
+        ("py", "s3.put_object(Bucket='a', Key='b', Tagging='a=b', GrantRead='id=1')"),
+        ("mjs", "await s3.putObject(event)"),
+        ("mjs", "await s3.putObject({ Bucket: 'a', Key: 'b', ...event.more })"),
+        ("mjs", "const p = { Bucket: 'a' }; Object.assign(p, event); await s3.putObject(p)"),
+        ("mjs", "const p = { Bucket: 'a' }; p[event.name] = 'x'; await s3.putObject(p)"),
+        ("mjs", "await s3.putObject({ Bucket: 'a', Key: 'b', ACL: 'private', Tagging: 'a=b' })"),
+        (
+            "mjs",
+            "const p = {}; if (event.a) { p.ACL = 'private'; p.Tagging = 'a' }\nawait s3.putObject(p)",
+        ),
+    ],
+)
+def test_what_arguments_may_ask_for_is_not_needless(suffix: str, code: str) -> None:
+    whole = _PY + code if suffix == "py" else _JS.format(code)
+    assert privileges(Answered("", suffix, *_ACL, whole)).needless == ()
+
+
+def test_what_no_argument_asks_for_is_needless() -> None:
+    for suffix, code in [
+        ("py", _PY + "s3.put_object(Bucket='a', Key='b', Body=event['x'])"),
+        ("mjs", _JS.format("await s3.putObject({ Bucket: 'a', Key: event.key })")),
+    ]:
+        found = privileges(Answered("", suffix, *_ACL, code)).needless
+        assert set(found) == set(_ACL[1].split())
