@@ -13,7 +13,7 @@ from casemate.audit.code.reading import Code
 from casemate.audit.flow import analyse, discover
 from casemate.audit.rule import Subject
 from casemate.audit.rules.all import RULES
-from casemate.audit.rules.examples import Files, python, resource
+from casemate.audit.rules.examples import Files, python, resource, statement
 from casemate.audit.workspace import Workspace
 
 
@@ -56,6 +56,21 @@ def test_a_bucket_that_leaves_it_to_access_points_of_an_account_is_not_public() 
     assert told(bucket("{StringEquals: {'s3:DataAccessPointAccount': '*'}}"), "DATA-003") == 1
     other = "{StringNotEquals: {'s3:DataAccessPointAccount': '123456789012'}}"
     assert told(bucket(other), "DATA-003") == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "rules"),
+    [
+        ("lambda:CreateFunction", []),
+        ("lambda:UpdateFunctionCode", ["IAM-016"]),
+        ("lambda:UpdateFunctionConfiguration", ["IAM-016"]),
+        ("lambda:AddPermission", ["IAM-015"]),
+        ("lambda:InvokeFunction", ["IAM-015"]),
+    ],
+)
+def test_who_makes_new_functions_replaces_none(action: str, rules: list[str]) -> None:
+    files = statement(f"Effect: Allow\nAction: ['{action}']\nResource: '*'")
+    assert [rule for rule in ("IAM-015", "IAM-016") if told(files, rule)] == rules
 
 
 _QUERY = """\
