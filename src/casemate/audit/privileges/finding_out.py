@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from casemate.audit.code.reading import Code
 from casemate.audit.model import Application, Function, Platform, Statement
 from casemate.audit.privileges.comparing import compare
 from casemate.audit.privileges.deciding import Decided
 from casemate.audit.privileges.functions import environment, read
+from casemate.audit.privileges.javascript import Together
 from casemate.audit.privileges.needs import EVERY, Needs, Open, Recorder
 from casemate.audit.privileges.program import Files
 from casemate.audit.privileges.resources import Names
@@ -26,12 +26,12 @@ def privileges_of(
     application: Application,
     workspace: Workspace,
     code: Code,
-    done: Callable[[Function], None] = lambda _: None,
+    together: Together | None = None,
 ) -> list[Privileges]:
     """Return what is to be said of each function that is granted something.
 
-    `done` is called when a function's code was read, whether it is granted something or not: what
-    else reads it does so best then.
+    What else reads the code does so `together` with it, and is told of each function when its
+    code was read, whether it is granted something or not.
     """
     if application.platform not in _PLATFORMS:
         return []
@@ -43,12 +43,13 @@ def privileges_of(
     for function in application.functions:
         if function.permissions:
             left = until - time.thread_time()
-            needs = _needs(function, files, code, left)
+            needs = _needs(function, files, code, left, together)
             if function.role in trusting:
                 what = f"the role {function.role[:80]} is not for functions alone"
                 needs = Needs(uses=needs.uses, open=(Open(EVERY, function.place, what),))
             decided.append(Decided(function, needs, names))
-        done(function)
+        if together is not None:
+            together.done(function)
     by_role: dict[str, list[Decided]] = {}
     for each in decided:
         by_role.setdefault(each.function.role, []).append(each)
@@ -79,8 +80,15 @@ def _other(statement: Statement) -> bool:
     )
 
 
-def _needs(function: Function, files: Files, code: Code, seconds: float = MAX_SECONDS) -> Needs:
+def _needs(
+    function: Function,
+    files: Files,
+    code: Code,
+    seconds: float = MAX_SECONDS,
+    together: Together | None = None,
+) -> Needs:
     """Return what a function needs, or why that is not known."""
     recorder = Recorder()
-    why = read(function, files, code, recorder, environment(function), seconds)
+    variables = environment(function)
+    why = read(function, files, code, recorder, variables, seconds, together=together)
     return Needs(open=(Open(EVERY, function.place, why),)) if why else recorder.needs()

@@ -27,7 +27,7 @@ def found_by(subject: Subject) -> tuple[Privileges, ...]:
     application, code = subject.application, subject.code
 
     def make() -> tuple[Privileges, ...]:
-        found = tuple(privileges_of(application, subject.workspace, code, scripts_of(subject).done))
+        found = tuple(privileges_of(application, subject.workspace, code, scripts_of(subject)))
         _tell(found, subject)
         return found
 

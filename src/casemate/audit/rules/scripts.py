@@ -16,12 +16,17 @@ from casemate.audit.code.reading import owned_files
 from casemate.audit.flow import Analysis, Limits
 from casemate.audit.flow import Place as At
 from casemate.audit.javascript import SUFFIXES as ENDINGS
-from casemate.audit.javascript import Parsed, analyse
+from casemate.audit.javascript import Parsed, Watcher, analyse
 from casemate.audit.javascript.parts import parsed_file
 from casemate.audit.javascript.script_file import ScriptFile
 from casemate.audit.model import Function, Place
 from casemate.audit.rule import Subject
-from casemate.audit.rules.followed_code import ScriptPart, script_of, script_parts
+from casemate.audit.rules.followed_code import (
+    ScriptPart,
+    handler_of,
+    script_of,
+    script_parts,
+)
 from casemate.audit.rules.javascript_answers import told_errors, told_traces
 from casemate.audit.rules.javascript_looks import LOOKS as SINGLE
 
@@ -56,7 +61,26 @@ class Scripts:
         """Seconds in which data was followed."""
         self._looked = 0.0
         self._done: dict[tuple[str, str], Analysis] = {}
-        self._waiting = Counter(script_of(f) for f in subject.application.functions)
+        self._faults: dict[tuple[str, str], Exception] = {}
+        self._of_file = Counter(script_of(f) for f in subject.application.functions)
+        self._waiting = Counter(self._of_file)
+
+    def follow(self, function: Function, limits: Limits, watcher: Watcher) -> bool:
+        """Follow data from a function's handler, and tell a watcher of what its code calls.
+
+        Both read the code in the same way, so once is enough; not where a file has the handlers of
+        several functions, whose calls could not be told apart.
+        """
+        key = name, path = script_of(function)
+        part = self._parts.get(name)
+        if part is None or key in self._done or self._of_file[key] != 1:
+            return False
+        if (path, handler_of(function)) not in part.functions or self.spent >= MAX_FOLLOWED:
+            return False
+        self._follow(part, key, limits, watcher)
+        if key in self._faults:
+            raise self._faults[key]
+        return True
 
     def done(self, function: Function) -> None:
         """Take that the rights of a function are known: what is to be followed is followed now."""
@@ -64,31 +88,35 @@ class Scripts:
         self._waiting[key] -= 1
         part = self._parts.get(key[0])
         if part is not None and not self._waiting[key]:
-            self._follow(part, *key)
+            self._finish(part, key)
 
     def flows(self) -> Iterator[tuple[ScriptPart, Analysis]]:
         """Yield what data does in each file with handlers."""
         for name, part in self._parts.items():
             for path in dict.fromkeys(entry.path for entry in part.entries):
-                yield part, self._follow(part, name, path)
+                yield part, self._finish(part, (name, path))
 
-    def _follow(self, part: ScriptPart, name: str, path: str) -> Analysis:
-        key = name, path
+    def _finish(self, part: ScriptPart, key: tuple[str, str]) -> Analysis:
         if key not in self._done:
-            entries = [entry for entry in part.entries if entry.path == path]
-            began = thread_time()
-            limits = Limits(seconds=MAX_FOLLOWED - self.spent)
-            try:
-                self._done[key] = analyse(part.parsed, entries, limits)
-            except FAULTS as error:
-                # A fault on code that nobody thought of must not hide what is in all other files.
-                what = f"data could not be followed here: {type(error).__name__}"
-                self._subject.workspace.notes.say(part.place(At(path, 1)), what)
-                self._done[key] = Analysis(flows=(), unresolved=())
-            self.spent += thread_time() - began
-            if part.files is not None:
-                self.looked(part.files.file(path))
+            self._follow(part, key, Limits(seconds=MAX_FOLLOWED - self.spent), None)
+        if part.files is not None:
+            self.looked(part.files.file(key[1]))
         return self._done[key]
+
+    def _follow(
+        self, part: ScriptPart, key: tuple[str, str], limits: Limits, watcher: Watcher | None
+    ) -> None:
+        entries = [entry for entry in part.entries if entry.path == key[1]]
+        began = thread_time()
+        try:
+            self._done[key] = analyse(part.parsed, entries, limits, watcher)
+        except FAULTS as error:
+            # A fault on code that nobody thought of must not hide what is in all other files.
+            what = f"data could not be followed here: {type(error).__name__}"
+            self._subject.workspace.notes.say(part.place(At(key[1], 1)), what)
+            self._done[key] = Analysis(flows=(), unresolved=())
+            self._faults[key] = error
+        self.spent += thread_time() - began
 
     def files(self) -> Iterator[tuple[Function, Place, str, Looked]]:
         """Yield each file: whose it is, where it begins, its text and what there is in it."""

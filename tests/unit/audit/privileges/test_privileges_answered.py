@@ -6,31 +6,43 @@ from functools import cache
 
 import pytest
 from tests.unit.audit.privileges.answered_handlers import EVERY, JAVASCRIPT, PYTHON, Answered
+from tests.unit.audit.privileges.javascript_privileges import PROGRAMS
 
 from casemate.audit.auditing import applications_of
 from casemate.audit.code.reading import Code
 from casemate.audit.privileges import Privileges, privileges_of
+from casemate.audit.rule import Subject
+from casemate.audit.rules.all import RULES
 from casemate.audit.rules.examples import function
+from casemate.audit.rules.privileges import found_by
 from casemate.audit.workspace import Workspace
 
 LEAST = 0.95
 """Of precision and of recall."""
 
 
-@cache
-def privileges(handler: Answered) -> Privileges:
-    granted = ", ".join(f"'{each}'" for each in f"{handler.needed} {handler.beyond}".split())
-    runtime = "python3.13" if handler.suffix == "py" else "nodejs22.x"
+def subject(suffix: str, actions: list[str], code: str, *, more: bool = False) -> Subject:
+    granted = ", ".join(f"'{each}'" for each in actions)
+    runtime = "python3.13" if suffix == "py" else "nodejs22.x"
     body = (
         f"Runtime: {runtime}\n"
         f"Policies: [{{Statement: [{{Effect: Allow, Action: [{granted}], Resource: '*'}}]}}]"
     )
-    files = dict(function(body))
+    properties = f"Handler: app.other\nCodeUri: src/\n{body}".replace("\n", "\n    ")
+    other = f"Other:\n  Type: AWS::Serverless::Function\n  Properties:\n    {properties}"
+    files = dict(function(body, other if more else ""))
     del files["src/app.py"]
-    files[f"src/app.{handler.suffix}"] = handler.code.lstrip("\n")
+    files[f"src/app.{suffix}"] = code.lstrip("\n")
     workspace = Workspace.of(files)
     [application] = applications_of(workspace)
-    [found] = privileges_of(application, workspace, Code(workspace))
+    return Subject(application, workspace, Code(workspace))
+
+
+@cache
+def privileges(handler: Answered) -> Privileges:
+    actions = f"{handler.needed} {handler.beyond}".split()
+    about = subject(handler.suffix, actions, handler.code)
+    [found] = privileges_of(about.application, about.workspace, about.code)
     return found
 
 
@@ -92,3 +104,30 @@ def test_what_no_argument_asks_for_is_needless() -> None:
     ]:
         found = privileges(Answered("", suffix, *_ACL, code)).needless
         assert set(found) == set(_ACL[1].split())
+
+
+def test_reading_for_data_and_for_rights_at_once_tells_the_same_of_both() -> None:
+    programs = [
+        *((each.suffix, f"{each.needed} {each.beyond}", each.code) for each in JAVASCRIPT),
+        *((each.suffix, each.granted, each.code) for each in PROGRAMS if not each.files),
+    ]
+    flows = [rule for rule in RULES if rule.id.startswith("DF-")]
+    for suffix, granted, code in programs:
+        about = subject(suffix, granted.split(), code)
+        alone = privileges_of(about.application, about.workspace, about.code)
+        apart = [list(rule.findings(about)) for rule in flows]
+        again = subject(suffix, granted.split(), code)
+        assert found_by(again) == tuple(alone), code
+        assert [list(rule.findings(again)) for rule in flows] == apart, code
+
+
+def test_handlers_in_one_file_keep_their_rights_apart() -> None:
+    code = (
+        "import { S3 } from '@aws-sdk/client-s3'\nconst s3 = new S3({})\n"
+        "export const handler = async () => s3.getObject({ Bucket: 'a', Key: 'b' })\n"
+        "export const other = async () => s3.deleteObject({ Bucket: 'a', Key: 'b' })\n"
+    )
+    grants = ["s3:GetObject", "s3:DeleteObject"]
+    about = subject("mjs", grants, code, more=True)
+    found = {each.function: set(each.needless) for each in found_by(about)}
+    assert found == {"Thing": {"s3:DeleteObject"}, "Other": {"s3:GetObject"}}
