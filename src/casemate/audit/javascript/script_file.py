@@ -16,6 +16,12 @@ FUNCTIONS = frozenset(
 )
 _MAX_NAME = 12
 _MAX_AROUND = 400
+_MAX_WALKED = 1_500_000
+"""Nodes of one file that are come to below others: functions within functions are walked again."""
+
+
+class TooMuchError(Exception):
+    """More is within one another than is looked at."""
 
 
 class ScriptFile:
@@ -30,8 +36,21 @@ class ScriptFile:
             self.kinds[node.kind].append(node)
             for kid in node.kids:
                 self._around[id(kid)] = node
+        self._left = _MAX_WALKED
         self.imported = dict(self._imports())
         """What names stand for: `exec` for `child_process.exec`."""
+
+    def spend(self) -> None:
+        """Count a node that was come to. Raises TooMuchError when there were too many."""
+        self._left -= 1
+        if self._left < 0:
+            raise TooMuchError
+
+    def below(self, node: Node) -> Iterator[Node]:
+        """Yield a node and all that is below it, within the bound."""
+        for each in node.walk():
+            self.spend()
+            yield each
 
     def around(self, node: Node) -> Iterator[Node]:
         """Yield what a node is in, from the inside out."""

@@ -51,7 +51,7 @@ def told_errors(file: ScriptFile) -> Found:
 def _told(file: ScriptFile, wanted: str, what: str) -> Found:
     for handler, name in errors(file):
         names = {name: ""}
-        for node in _inside(handler):
+        for node in _inside(file, handler):
             left, value = (
                 node.get("name") or node.get("left"),
                 node.get("value") or node.get("right"),
@@ -65,22 +65,23 @@ def _told(file: ScriptFile, wanted: str, what: str) -> Found:
                 yield node, what
 
 
-def _inside(handler: Node) -> Iterator[Node]:
+def _inside(file: ScriptFile, handler: Node) -> Iterator[Node]:
     """Yield what runs for any error: nothing for errors of one class alone, which say what is meant."""
     body = handler.get("body")
     todo = [body] if body is not None else []
     while todo:
         node = todo.pop()
+        file.spend()
         yield node
         kids = node.kids
-        if node.kind == "if_statement" and _of_class(node.get("condition")):
+        if node.kind == "if_statement" and _of_class(file, node.get("condition")):
             kids = [kid for kid in kids if kid is not node.get("consequence")]
         todo += reversed(kids)
 
 
-def _of_class(condition: Node | None) -> bool:
+def _of_class(file: ScriptFile, condition: Node | None) -> bool:
     """Tell whether a condition asks for a class of errors of one's own, or for a field of theirs."""
-    for each in condition.walk() if condition is not None else ():
+    for each in file.below(condition) if condition is not None else ():
         right = each.get("right")
         if "instanceof" in each.marks and right is not None and right.text != "Error":
             return True
@@ -98,7 +99,7 @@ def _answers(file: ScriptFile, handler: Node) -> Iterator[tuple[Node, Node]]:
     catches = handler.kind == "catch_clause" or caught_by(file, handler)
     if body is not None and body.kind != "statement_block" and catches:
         yield body, body
-    for node in _inside(handler):
+    for node in _inside(file, handler):
         if node.kind == "return_statement" and node.kids:
             if catches or _is_answer(node.kids[0]):
                 yield node, node.kids[0]
@@ -126,6 +127,7 @@ def _tells(file: ScriptFile, value: Node, names: dict[str, str]) -> str:
     todo: list[tuple[Node, bool]] = [(value, False)]
     while todo and found != _TRACE:
         node, as_text = todo.pop()
+        file.spend()
         kind, told = node.kind, ""
         if kind in ("identifier", "shorthand_property_identifier") and node.text in names:
             plain = names[node.text] or (_TEXT if as_text else "")
@@ -138,7 +140,7 @@ def _tells(file: ScriptFile, value: Node, names: dict[str, str]) -> str:
             inner = node.get("value")
             todo += [(inner, True)] if inner is not None else []
         elif kind == "ternary_expression":
-            todo += [(kid, as_text) for kid in node.kids[1:] if not asks_stage(node.kids[0])]
+            todo += [(kid, as_text) for kid in node.kids[1:] if not asks_stage(file, node.kids[0])]
         elif kind == "binary_expression":
             if not COMPARED.intersection(node.marks):
                 kids = node.kids[-1:] if "&&" in node.marks else node.kids

@@ -60,21 +60,21 @@ def by_stage(file: ScriptFile, node: Node) -> bool:
         condition = around.get("condition")
         if around.kind == "binary_expression" and around.marks[-1:] in (("&&",), ("||",)):
             condition = around.get("left")
-        if condition is not None and condition is not node and asks_stage(condition):
+        if condition is not None and condition is not node and asks_stage(file, condition):
             return True
     return False
 
 
-def asks_stage(condition: Node) -> bool:
+def asks_stage(file: ScriptFile, condition: Node) -> bool:
     """Tell whether a condition names a stage."""
-    return any(_STAGES.search(each.text) for each in condition.walk() if each.text)
+    return any(_STAGES.search(each.text) for each in file.below(condition) if each.text)
 
 
 def logged_events(file: ScriptFile) -> Found:
     """Find whole events in logs."""
     for function, names in file.functions:
         if names and names[0] in EVENTS:
-            calls = [each for each in function.walk() if each.kind == "call_expression"]
+            calls = [each for each in file.below(function) if each.kind == "call_expression"]
             for call in calls:
                 logs = is_logger(file.name(call.get("function")))
                 if logs and any(_whole(file, each) for each in given(call)):
@@ -83,6 +83,7 @@ def logged_events(file: ScriptFile) -> Found:
 
 def _whole(file: ScriptFile, node: Node) -> bool:
     """Tell whether an argument is a whole event, as it is or as JSON."""
+    file.spend()
     kind, inside = node.kind, list[Node]()
     if kind in ("identifier", "shorthand_property_identifier"):
         return node.text in EVENTS
@@ -114,7 +115,7 @@ def told_environment(file: ScriptFile) -> Found:
 
 def _answered(file: ScriptFile, node: Node) -> bool:
     return node.kind == "return_statement" and "body" in {
-        key_of(each) for each in node.walk() if each.kind == "pair"
+        key_of(each) for each in file.below(node) if each.kind == "pair"
     }
 
 
@@ -132,6 +133,7 @@ def _told(file: ScriptFile, argument: Node) -> Iterator[str]:
     todo = [argument]
     while todo:
         node = todo.pop()
+        file.spend()
         kind = node.kind
         if kind in ("identifier", "shorthand_property_identifier"):
             if SECRETIVE.match(node.text):
@@ -236,7 +238,7 @@ def weak_hash(file: ScriptFile) -> Found:
                 continue
         elif not re.search(r"(?:^|\.)(?:md5|MD5|sha1|SHA1)$", name):
             continue
-        names = {each.text.lower() for a in hashed for each in a.walk() if each.text}
+        names = {each.text.lower() for a in hashed for each in file.below(a) if each.text}
         if any(re.search(r"passw(?:or)?d|passphrase", each) for each in names):
             yield call, "it is no hash for passwords"
 

