@@ -24,6 +24,7 @@ from typing import Any
 from bench.figures import percentile
 from casemate.build import pack
 from casemate.gateway.bundles import BundleStore
+from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
 from casemate.model.deployment import NewVersion, Version
 from casemate.model.facts import Actor
@@ -117,7 +118,7 @@ async def _measure(root: Path, count: int) -> dict[str, Any]:
     folder, manifest = _bundle(root / "source", count)
     for name in ("sealed", "unpacked"):
         (root / name).mkdir()
-    bundles = BundleStore(root / "sealed", root / "unpacked", _key, capacity=1 << 30)
+    bundles = BundleStore(SealedFolder(root / "sealed"), root / "unpacked", _key, capacity=1 << 30)
     archive = root / "archive"
     with archive.open("wb") as file:
         pack(folder, file)

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from support.database import postgresql_server
 from support.node import TestNode
+
+__all__ = ["postgresql_server"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

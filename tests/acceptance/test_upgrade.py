@@ -112,6 +112,8 @@ def test_no_connection_is_refused_and_a_running_call_ends(
     assert load.errors == [] and set(load.codes) == {200}
     state = ask(node.data)
     assert state is not None and state.version == "2.0.0" and node.process.pid == pid
+    [entry] = node.get("/journal", kind="ReleaseChanged")["entries"]
+    assert entry["event"]["unmapped"] == {"before": "1.0.0", "release": "2.0.0"}
 
 
 @pytest.mark.storm

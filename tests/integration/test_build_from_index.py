@@ -33,6 +33,7 @@ from casemate.package_index import (
     YankedError,
 )
 from support.package_index import FakeIndex, File, endless, fake_index, wheel_bytes
+from support.sigstore_keys import own_sigstore
 
 pytestmark = pytest.mark.sandbox
 Build = Callable[..., BuiltBundle]
@@ -87,7 +88,8 @@ def run(project: Path, tmp_path: Path, interpreters: tuple[Interpreter, ...]) ->
         nonlocal runs
         runs += 1
         (project / "requirements.txt").write_text(requirements)
-        (project / POLICY_FILE).write_text(policy)
+        (project / "trusted.json").write_bytes(own_sigstore().trusted_root())
+        (project / POLICY_FILE).write_text(f'trusted-root = "trusted.json"\n{policy}')
         return build(
             project,
             "demo",

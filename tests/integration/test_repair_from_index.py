@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import string
 import subprocess
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.advisories import KnownHoles, Place
+from casemate.advisories import Ecosystem, KnownHoles, Place
+from casemate.advisories.importing import Wanted, import_advisories
 from casemate.build import Interpreter, find_interpreters
 from casemate.build.bundle import build
 from casemate.build.errors import RequirementsFileError
@@ -26,8 +30,13 @@ from casemate.repair.price import Ability
 from support.advisories import import_records, record
 from support.lock_graphs import generated
 from support.package_index import JSON, FakeIndex, fake_index
+from support.sigstore_keys import own_sigstore
 
 pytestmark = pytest.mark.sandbox
+UNIT = Path(__file__).parents[1] / "unit"
+REAL_ADVISORIES = UNIT / "advisories/pypa/pypa-advisories-2024-10-10.zip"
+with zipfile.ZipFile(UNIT / "repair/real-locks-2026-11-27.zip") as _archive:
+    REAL = json.loads(_archive.read("real-locks.json"))
 FRESH = datetime.fromtimestamp(time.time() - 86400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -224,6 +233,8 @@ def test_requirements_of_others_that_stand_in_the_way_are_named(
 
 def test_another_publisher_is_not_taken_for_the_old_one(make: Make, index: FakeIndex) -> None:
     project = make()
+    (project.root / "trusted.json").write_bytes(own_sigstore().trusted_root())
+    (project.root / POLICY_FILE).write_text('trusted-root = "trusted.json"\n')
     index.add("alpha", requires=["gamma"])
     index.add("gamma", publisher="owner/gamma")
     project.locked("alpha\n")
@@ -385,3 +396,38 @@ def test_uv_finds_the_smallest_of_all_changes(seed: int, make: Make, index: Fake
     if plan.changed:
         write(project.root, [update])
         assert project.build() == plan.versions
+
+
+@pytest.mark.storm
+@pytest.mark.parametrize("name", sorted(REAL["sets"]))
+def test_real_locks_are_repaired_as_with_the_real_index(
+    name: str, make: Make, index: FakeIndex
+) -> None:
+    """Over the releases that were looked into then, as wheels with the same requirements."""
+    case = REAL["sets"][name]
+    if not case["holes"]:
+        pytest.skip("nothing is to be repaired")
+    project = make()
+    wanted = Wanted(source=str(REAL_ADVISORIES), ecosystems=(Ecosystem.PYPI,), fewer=True)
+    import_advisories(wanted, project.place)
+    (project.root / POLICY_FILE).write_text(
+        "".join(
+            f'[[exception]]\npackage = "{letter}*"\nallow = ["name"]\nreason = "a test"\n'
+            f"expires = {date.today()}\n"
+            for letter in string.ascii_lowercase
+        )
+    )
+    releases = REAL["releases"]
+    for package, version in case["lock"].items():
+        index.add(package, version=version, requires=releases[package].get(version, ()))
+    project.locked("".join(f"{one}\n" for one in case["requirements"]))
+    for package, versions in releases.items():
+        for version, requires in versions.items():
+            if version != case["lock"].get(package):
+                index.add(package, version=version, requires=requires)
+    plan = project.updated().plan
+    assert plan.uncleared == () and plan.smallest
+    changed = {one.package: one.new for one in plan.changes if one.old and one.new}
+    # Fewer releases are passed than there were: of two ways of one size the other may be nearer.
+    assert len(changed) == sum(1 for old, new in case["changes"].values() if old and new)
+    assert set(plan.loosened) == set(case["loosened"])

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from casemate.data import NewMessage, ObjectInfo, SqliteProjectData
+from casemate.data.postgresql import PostgresqlProjectData
 from casemate.operations import (
     delivery,
     inboxes,
@@ -138,3 +139,7 @@ class Calls:
 
 class CalledData(Calls, SqliteProjectData):
     """The data as it is, with these calls beside `read` and `change`."""
+
+
+class CalledSharedData(Calls, PostgresqlProjectData):
+    """The same of data in PostgreSQL."""

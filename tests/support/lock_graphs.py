@@ -72,8 +72,9 @@ class Graph:
         wanted = [(r.name, SpecifierSet() if r.name in loosened else r.specifier) for r in root]
 
         def fits(name: str, version: str) -> bool:
+            limit = limits.get(name, SpecifierSet())
             return (
-                version in limits.get(name, SpecifierSet())
+                limit.contains(version, prereleases=True)
                 and (name, version) not in self.refused
                 and not hides(name, version)
             )

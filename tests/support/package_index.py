@@ -17,6 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
 
+from support.sigstore_keys import Made, github, own_sigstore, statement
+
 JSON = "application/vnd.pypi.simple.v1+json"
 OLD = "2026-01-01T00:00:00Z"
 
@@ -150,20 +152,26 @@ class FakeIndex:
         )
 
 
-def provenance(filename: str, sha256: str, repository: str) -> bytes:
-    """Return what PyPI says of a file that a GitHub workflow published (PEP 740)."""
-    statement = {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": filename, "digest": {"sha256": sha256}}],
-        "predicateType": "https://docs.pypi.org/attestations/publish/v1",
-        "predicate": None,
-    }
-    envelope = {
-        "statement": base64.b64encode(json.dumps(statement).encode()).decode(),
-        "signature": "AA==",
-    }
+def provenance(
+    filename: str,
+    sha256: str,
+    repository: str,
+    *,
+    said: str | None = None,
+    made: Callable[[Made], None] = lambda one: None,
+) -> bytes:
+    """Return what PyPI says of a file that a GitHub workflow published (PEP 740).
+
+    `said` is the repository that the index names, if another; `made` changes the attestation.
+    """
+    one = own_sigstore().made(statement(filename, sha256), github(repository))
+    made(one)
+    return told_provenance(one.attestation(), said or repository)
+
+
+def told_provenance(attestation: Mapping[str, object], repository: str) -> bytes:
     publisher = {"kind": "GitHub", "repository": repository, "workflow": "publish.yml"}
-    bundle = {"publisher": publisher, "attestations": [{"version": 1, "envelope": envelope}]}
+    bundle = {"publisher": publisher, "attestations": [attestation]}
     return json.dumps({"version": 1, "attestation_bundles": [bundle]}).encode()
 
 

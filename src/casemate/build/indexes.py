@@ -32,6 +32,7 @@ from casemate.package_index import (
     pins_of,
     popular_names,
     read_policy,
+    read_trusted,
     recorded,
 )
 
@@ -149,7 +150,8 @@ class BuildIndexes:
         self._session = session
         now = time.time() if session.now is None else session.now
         policy = read_policy(project_root, today=datetime.fromtimestamp(now, UTC).date())
-        self._rules = Rules(policy=policy, known=session.known, now=now)
+        trusted = read_trusted(project_root, policy)
+        self._rules = Rules(policy=policy, known=session.known, now=now, trusted=trusted)
 
     @contextmanager
     def serving(

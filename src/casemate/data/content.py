@@ -72,7 +72,7 @@ class ChunkCipher:
         """Encrypt chunk `number`, counted from 0. No number may be used twice."""
         return self._cipher.encrypt(_nonce(number, last), chunk, self._context)
 
-    def open(self, number: int, sealed: bytes, *, last: bool) -> bytes:
+    def open(self, number: int, sealed: bytes | memoryview, *, last: bool) -> bytes:
         """Decrypt chunk `number`. DataCorruptError if it is another one or was changed."""
         try:
             return self._cipher.decrypt(_nonce(number, last), sealed, self._context)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 from casemate.data import invocations, leasing, limits, positions, queues, subscribing
 from casemate.data.port import Port
 from casemate.data.project import change_resources
 from casemate.data.registry import INBOX, Registry
 from casemate.data.sweep import drain
+from casemate.data.terms import now
 from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.messages import InvocationStatus
@@ -82,7 +81,7 @@ class DeliveryPort(Port):
                     operation.invocation,
                     claimant=self._claimant,
                     keep=opened.fanout.routes.keep_results_of(function),
-                    now=time.time(),
+                    now=now(work.connection),
                 )
                 if first is None and new:
                     opened.fanout.send(work, INBOX, function, new)
@@ -104,7 +103,7 @@ class DeliveryPort(Port):
                 lambda work: invocations.end(
                     work.connection,
                     (status,),
-                    time.time() + opened.fanout.routes.keep_results_of(status.function),
+                    now(work.connection) + opened.fanout.routes.keep_results_of(status.function),
                 )
             )
 
@@ -114,7 +113,7 @@ class DeliveryPort(Port):
         limits.require_text("invocation", invocation, least=1, most=limits.MAX_DEDUPLICATION_BYTES)
         async with self._projects.use(operation.project) as opened:
             return await opened.read(
-                lambda connection: invocations.find(connection, invocation, time.time())
+                lambda connection: invocations.find(connection, invocation, now(connection))
             )
 
     @performs(AdvancePosition)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,8 @@ from casemate.data.limits import MAX_MESSAGE_KEY_BYTES
 from casemate.data.messages import text_of
 from casemate.data.registry import INBOX, QUEUE, TOPIC, Registry, Resource, find, require_kind
 from casemate.data.routes import Route, Routes
+from casemate.data.terms import now as now_of
+from casemate.data.terms import terms_of
 from casemate.data.work import Work
 from casemate.model.data import ObjectInfo
 from casemate.model.event import Event
@@ -28,6 +29,10 @@ from casemate.model.trigger import BucketTrigger, TableTrigger, TopicTrigger, Tr
 from casemate.sqlite.engine import Connection
 
 _DRAINED_AT_ONCE = 1000
+_WAITING = (
+    f"SELECT {messages.COLUMNS}, visible_at FROM message "  # noqa: S608 - a constant
+    "WHERE queue = ? ORDER BY id LIMIT ?"
+)
 _ABSENT = object()
 _WHOLE = float(1 << 63)
 
@@ -58,7 +63,7 @@ class Fanout:
         if self.drain(work, topic):
             # What came before goes first.
             return queues.keep(work, topic, new)
-        now, ids = time.time(), []
+        now, ids = now_of(work.connection), []
         spec = queues.spec_of(topic)
         for one in new:
             queues.require_size(topic, spec, one)
@@ -72,17 +77,16 @@ class Fanout:
 
     def drain(self, work: Work, topic: Resource, batch: int = _DRAINED_AT_ONCE) -> bool:
         """Hand on what a topic kept while nobody was subscribed; return True if more is left."""
-        connection, now = work.connection, time.time()
+        connection, now = work.connection, now_of(work.connection)
         number = _count(connection, topic)
         if not number:
             return False
+        terms = terms_of(connection)
         rows = connection.execute(
-            f"SELECT {messages.COLUMNS}, visible_at FROM message "  # noqa: S608 - a constant
-            "WHERE queue = ? ORDER BY id LIMIT ?",
-            (topic.id, batch),
+            terms.within(_WAITING, "body", "id"), (topic.id, batch)
         ).fetchall()
-        for *row, visible_at in rows:
-            old = messages.message(row)
+        for row in rows:
+            old, visible_at = messages.message(terms, topic, row), row[13]
             new = NewMessage(
                 body=old.body,
                 delay=max(0.0, visible_at - now),
@@ -215,7 +219,7 @@ class Fanout:
     def _tell(
         self, work: Work, route: Route[Any], event: Event, new: NewMessage, key: str = ""
     ) -> None:
-        now = time.time()
+        now = now_of(work.connection)
         expires_at = now + new.delay + route.max_age
         if new.expires_at is not None:
             expires_at = min(expires_at, new.expires_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 
+from casemate.blobs.folder import PASSING
 from casemate.data.errors import (
     CommitUnsureError,
     DataBusyError,
@@ -21,8 +22,6 @@ from casemate.sqlite.family import Family, Telling
 RESTORE = (
     "Stop the node, move the project's files away for examination, restore them from a backup."
 )
-PASSING = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
-"""What may be over the next time."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FAILED = "The medium of the project's data failed: {}"
 _CHECK = "Check the disk, the kernel's log and the rights on the data folder."

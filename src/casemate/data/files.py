@@ -1,17 +1,26 @@
-"""Files that hold the content of large objects: random names, mode 0600, never a link."""
+"""The content of large objects: sealed in chunks, written to blobs, read by ranges."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
-import secrets
-import stat
 import threading
-from collections.abc import Iterable
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from casemate.blobs import (
+    GRACE_SECONDS,
+    BlobDamagedError,
+    Blobs,
+    BlobsError,
+    BlobsUnreachableError,
+    BlobWriter,
+    FolderBlobs,
+    sweep,
+)
+from casemate.blobs.errors import BlobSizeError
 from casemate.data.content import (
     CHUNK_BYTES,
     FILE_KEY_BYTES,
@@ -21,64 +30,63 @@ from casemate.data.content import (
     file_size,
     wrong_size,
 )
-from casemate.data.errors import DataCorruptError, DataError
-from casemate.data.faults import PASSING, disk_error
+from casemate.data.errors import DataCorruptError, DataError, DataMediumError
+from casemate.data.faults import disk_error
 
-_FILE_NAME = re.compile(r"[0-9a-f]{32}\Z")
-_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
+_SEALED_CHUNK = CHUNK_BYTES + TAG_BYTES
+_WRITE = "An object's file cannot be written"
+_READ = "An object's file cannot be read"
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Raise the errors of data for those of blobs. FileNotFoundError stays."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise disk_error(what, error) from error
+    except BlobSizeError as error:
+        raise wrong_size(error.found, error.expected) from error
+    except BlobDamagedError as error:
+        raise DataCorruptError(error.message, next_step=error.next_step) from error
+    except BlobsUnreachableError as error:
+        raise DataMediumError(f"{what}: {error.message}", next_step=error.next_step) from error
+    except BlobsError as error:
+        raise DataError(f"{what}: {error.message}", next_step=error.next_step) from error
 
 
 class ObjectFiles:
-    """The folder of one project's object files. Thread-safe.
+    """The blobs that hold one project's objects. Thread-safe.
 
-    While it is held (`hold`), deleted files stay until it is released: a snapshot links them.
+    While it is held (`hold`), deleted files stay until it is released: a snapshot copies them.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the folder, made where it is missing. It must not be a link. Raises DataError."""
-        self.path = path
-        try:
-            path.mkdir(mode=0o700, exist_ok=True)
-            self._folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _FLAGS)
-        except OSError as error:
-            raise disk_error(f"The folder {path} of objects cannot be opened", error) from error
+    def __init__(self, blobs: Blobs) -> None:
+        """Use `blobs`, which is closed with this."""
+        self._blobs = blobs
+        self.shared = blobs.grace > 0
+        """Others may write there, too: only what is old is swept, and not while it is opened."""
+        self.chunks_at_once = max(1, blobs.read_bytes // _SEALED_CHUNK)
+        """Chunks that are read by one call."""
         self._lock = threading.Lock()
         self._holds = 0
         self._postponed: list[str] = []
 
     def close(self) -> None:
-        """Close the folder."""
-        os.close(self._folder)
+        """Close the blobs."""
+        self._blobs.close()
 
-    def create(self) -> tuple[str, int]:
-        """Create a file; return its name and a descriptor to write by. Raises OSError."""
-        name = secrets.token_hex(16)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS
-        return name, os.open(name, flags, 0o600, dir_fd=self._folder)
+    def create(self) -> BlobWriter:
+        """Begin a file. Raises DataError."""
+        with _translated(_WRITE):
+            return self._blobs.create()
 
-    def sync(self) -> None:
-        """Make the names of files durable."""
-        os.fsync(self._folder)
-
-    def open(self, name: str) -> int:
-        """Return a descriptor to read by. FileNotFoundError if there is none of that name."""
-        if _FILE_NAME.match(name) is None:
-            raise DataCorruptError("The database names a file that cannot be an object's.")
-        try:
-            descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | _FLAGS, dir_fd=self._folder)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            if error.errno in PASSING:
-                raise disk_error("An object's file cannot be opened", error) from error
-            raise DataCorruptError(
-                f"An object's file cannot be opened: {error.strerror}.",
-                next_step="Check that it is a regular file of the node's user, or restore it.",
-            ) from error
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise DataCorruptError("An object's file is not a regular file.")
-        return descriptor
+    def read(self, name: str, size: int, offset: int, length: int) -> bytes:
+        """Return a piece of a file of `size` bytes. Raises DataError, FileNotFoundError."""
+        with _translated(_READ):
+            return self._blobs.read(name, size, offset, length)
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete files now, or when nothing holds them any more. None is missed."""
@@ -86,9 +94,7 @@ class ObjectFiles:
             if self._holds:
                 self._postponed += names
                 return
-        for name in names:
-            with suppress(OSError):  # what stays is swept at the next start
-                os.unlink(name, dir_fd=self._folder)
+        self._blobs.delete(names)
 
     def hold(self) -> None:
         """Let no file go until `release`."""
@@ -104,30 +110,39 @@ class ObjectFiles:
             names, self._postponed = self._postponed, []
         self.delete(names)
 
-    def names(self) -> set[str]:
-        """Return the names of everything in the folder."""
-        return set(os.listdir(self._folder))  # noqa: PTH208 - of the descriptor
+    def count(self) -> int:
+        """Return how many files there are. Raises DataError."""
+        with _translated(_READ):
+            return sum(1 for _ in self._blobs.listed())
 
-    def link(self, name: str, target: Path) -> None:
-        """Make `target` another name of a file, or a copy where links cannot be made."""
-        descriptor = self.open(name)
-        try:
-            try:
-                os.link(name, target, src_dir_fd=self._folder, follow_symlinks=False)
-            except OSError:
-                _copy(descriptor, target)
-        finally:
-            os.close(descriptor)
+    def sweep(self, named: Callable[[str, str], Iterable[str]]) -> int:
+        """Delete what no row names, once it is too old to wait for one. Raises DataError.
+
+        `named` asks for the names of rows, from one to another, after files were listed.
+        """
+        with _translated(_READ):
+            return sweep(self._blobs, named, self.delete)
+
+    def copy(self, name: str, size: int, target: Path) -> None:
+        """Make a file with the content of one that holds an object of `size` bytes."""
+        with _translated("A copy of an object's file cannot be made"):
+            self._blobs.copy(name, file_size(size), target)
 
 
-def _copy(descriptor: int, target: Path) -> None:
-    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
-    try:
-        while data := os.read(descriptor, 1 << 20):
-            _write_all(out, data)
-        os.fsync(out)
-    finally:
-        os.close(out)
+def open_folder(path: Path) -> FolderBlobs:
+    """Open the folder of a project's files, made where it is missing. Raises DataError."""
+    with _translated(f"The folder {path} of objects cannot be opened"):
+        return FolderBlobs(path)
+
+
+def folders_below(path: Path) -> Callable[[str], Blobs]:
+    """Return what opens a project's folder below one, made where that is missing."""
+
+    def opened(project: str) -> Blobs:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return open_folder(path / project)
+
+    return opened
 
 
 class FileWriter:
@@ -138,12 +153,19 @@ class FileWriter:
         self._files = files
         self._key = b""
         self._cipher: ChunkCipher | None = None
-        self._descriptor = -1
+        self._file: BlobWriter | None = None
+        self._finished = False
+        self.until = time.clock_gettime(time.CLOCK_BOOTTIME) + GRACE_SECONDS / 2
+        """No row may name the file from then on: a sweep may take it."""
         self._number = 0
         self._buffer = bytearray()
         self._hash = hashlib.sha256()
-        self.name: str | None = None
         self.size = 0
+
+    @property
+    def name(self) -> str | None:
+        """The file's name, if one was needed so far."""
+        return None if self._file is None else self._file.name
 
     def write(self, content: bytes) -> None:
         """Append content. Raises DataError; then only `discard` may follow."""
@@ -157,22 +179,16 @@ class FileWriter:
 
     def small(self) -> bytes | None:
         """Return the whole content if no file was needed so far."""
-        return bytes(self._buffer) if self.name is None else None
+        return bytes(self._buffer) if self._file is None else None
 
     def finish(self) -> tuple[str, bytes]:
         """Make the file durable; return its name and its key."""
-        self._flush(bytes(self._buffer), last=True)
+        file = self._flush(bytes(self._buffer), last=True)
         self._buffer.clear()
-        try:
-            os.fsync(self._descriptor)
-            self._files.sync()
-        except OSError as error:
-            raise disk_error("An object's file cannot be written", error) from error
-        finally:
-            self._close()
-        if self.name is None:
-            raise DataError("An object's file was not created.")
-        return self.name, self._key
+        with _translated(_WRITE):
+            file.finish()
+        self._finished = True
+        return file.name, self._key
 
     @property
     def sha256(self) -> str:
@@ -181,25 +197,20 @@ class FileWriter:
 
     def discard(self) -> None:
         """Forget what was written."""
-        self._close()
-        if self.name is not None:
-            self._files.delete([self.name])
+        if self._file is not None:
+            self._file.discard()
+            if self._finished:
+                self._files.delete([self._file.name])
 
-    def _flush(self, chunk: bytes, *, last: bool) -> None:
-        try:
-            if self._cipher is None:
-                self.name, self._descriptor = self._files.create()
-                self._key = os.urandom(FILE_KEY_BYTES)
-                self._cipher = ChunkCipher(self._key, self.name)
-            _write_all(self._descriptor, self._cipher.seal(self._number, chunk, last=last))
-        except OSError as error:
-            raise disk_error("An object's file cannot be written", error) from error
+    def _flush(self, chunk: bytes, *, last: bool) -> BlobWriter:
+        if self._file is None or self._cipher is None:
+            self._file = self._files.create()
+            self._key = os.urandom(FILE_KEY_BYTES)
+            self._cipher = ChunkCipher(self._key, self._file.name)
+        with _translated(_WRITE):
+            self._file.write(self._cipher.seal(self._number, chunk, last=last))
         self._number += 1
-
-    def _close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        return self._file
 
 
 def read_range(
@@ -209,30 +220,18 @@ def read_range(
 
     Raises FileNotFoundError, and DataCorruptError for a file that is not exactly what was written.
     """
-    descriptor = files.open(name)
-    try:
-        found = os.fstat(descriptor).st_size
-        if found != file_size(size):
-            raise wrong_size(found, file_size(size))
-        if length <= 0:
-            return b""
-        cipher = ChunkCipher(key, name)
-        first, last = offset // CHUNK_BYTES, (offset + length - 1) // CHUNK_BYTES
-        final = chunk_count(size) - 1
-        sealed_chunk = CHUNK_BYTES + TAG_BYTES
-        content = bytearray()
-        for number in range(first, last + 1):
-            sealed = os.pread(descriptor, sealed_chunk, number * sealed_chunk)
-            content += cipher.open(number, sealed, last=number == final)
-    except OSError as error:
-        raise disk_error("An object's file cannot be read", error) from error
-    finally:
-        os.close(descriptor)
-    start = offset - first * CHUNK_BYTES
-    return bytes(content[start : start + length])
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    there = file_size(size)
+    if length <= 0:
+        return files.read(name, there, 0, 0)
+    first, last = offset // CHUNK_BYTES, (offset + length - 1) // CHUNK_BYTES
+    cipher, final = ChunkCipher(key, name), chunk_count(size) - 1
+    content = bytearray()
+    for group in range(first, last + 1, files.chunks_at_once):
+        after = min(last + 1, group + files.chunks_at_once)
+        start, end = group * _SEALED_CHUNK, min(there, after * _SEALED_CHUNK)
+        sealed = memoryview(files.read(name, there, start, end - start))
+        for number in range(group, after):
+            at = (number - group) * _SEALED_CHUNK
+            content += cipher.open(number, sealed[at : at + _SEALED_CHUNK], last=number == final)
+    begin = offset - first * CHUNK_BYTES
+    return bytes(memoryview(content)[begin : begin + length])

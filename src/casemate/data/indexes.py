@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
-from casemate.data.attributes import Scalar, indexed, is_number
+from casemate.data.attributes import indexed, is_number
+from casemate.data.terms import Stored, Terms, terms_of
 from casemate.model.grant import TableIndex, TableSpec
 from casemate.sqlite.engine import Connection
 
+_BATCH = 200
 NO_SORT = ""
 """What stands in the sort column of tables and indexes without a sort attribute."""
 
-Entry = tuple[int, Scalar, Scalar, Scalar, Scalar]
+Entry = tuple[int, Stored, Stored, Stored, Stored]
 """A row of an index: its id, the item's indexed values, and the item's own key."""
 
 
@@ -26,11 +28,11 @@ def expiry_of(ttl: str | None, value: Mapping[str, Any]) -> float | None:
 
 def build_index(connection: Connection, table: int, identity: int, index: TableIndex) -> None:
     """Fill an index from the items that are there."""
+    terms = terms_of(connection)
 
     def rows() -> Any:
-        found = connection.execute("SELECT key, sort, value FROM item WHERE tab = ?", (table,))
-        for key, sort, value in found:
-            entry = _entry(identity, index, key, sort, msgspec.json.decode(value))
+        for _, *place, value in _items(connection, table):
+            entry = _entry(terms, identity, index, (place[0], place[1]), value)
             if entry is not None:
                 yield entry
 
@@ -42,32 +44,54 @@ def set_expiry(connection: Connection, table: int, ttl: str | None) -> None:
 
     def rows() -> Any:
         # By id, which the update does not change: no row is seen twice or missed.
-        found = connection.execute("SELECT id, value FROM item WHERE tab = ? ORDER BY id", (table,))
-        for identity, value in found.fetchall():
-            yield expiry_of(ttl, msgspec.json.decode(value)), identity
+        for identity, _, _, value in _items(connection, table):
+            yield expiry_of(ttl, value), identity
 
     connection.executemany("UPDATE item SET expires_at = ? WHERE id = ?", rows())
 
 
+def _items(connection: Connection, table: int) -> Iterator[tuple[int, Stored, Stored, Any]]:
+    """Return number, place and value of a table's items."""
+    terms = terms_of(connection)
+    statement = terms.within(
+        "SELECT id, key, sort, revision, labels, value FROM item "
+        "WHERE tab = ? AND id > ? ORDER BY id LIMIT ?",
+        "value",
+        "id",
+    )
+    after = 0
+    while rows := connection.execute(statement, (table, after, _BATCH)).fetchall():
+        for identity, key, sort, revision, labels, value, *_ in rows:
+            place = (table, key, sort)
+            bound = ("item", *place, revision, terms.open(("item labels", *place), labels))
+            opened = terms.open(bound, value)
+            yield identity, key, sort, msgspec.json.decode(opened)
+        after = rows[-1][0]
+
+
 def entries(
+    terms: Terms,
     spec: TableSpec,
     identities: Mapping[str, int],
-    key: Scalar,
-    sort: Scalar,
+    place: tuple[Stored, Stored],
     value: Mapping[str, Any],
 ) -> set[Entry]:
-    entries = (_entry(identities[index.name], index, key, sort, value) for index in spec.indexes)
+    entries = (_entry(terms, identities[index.name], index, place, value) for index in spec.indexes)
     return {entry for entry in entries if entry is not None}
 
 
 def _entry(
-    identity: int, index: TableIndex, key: Scalar, sort: Scalar, value: Mapping[str, Any]
+    terms: Terms,
+    identity: int,
+    index: TableIndex,
+    place: tuple[Stored, Stored],
+    value: Mapping[str, Any],
 ) -> Entry | None:
     first = indexed(value.get(index.key))
     second = NO_SORT if index.sort is None else indexed(value.get(index.sort))
     if first is None or second is None:
         return None
-    return identity, first, second, key, sort
+    return identity, terms.key(first), terms.key(second), *place
 
 
 def add_entries(connection: Connection, entries: set[Entry]) -> None:

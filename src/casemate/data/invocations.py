@@ -15,19 +15,21 @@ from casemate.data import kept
 from casemate.data.limits import MAX_ENDS, MAX_KEPT_RESULT, storable
 from casemate.data.messages import State
 from casemate.data.registry import Resource
+from casemate.data.terms import Terms, terms_of
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.messages import InvocationState, InvocationStatus
 from casemate.sqlite.engine import Connection
-from casemate.sqlite.rows import insert_rows
 
 _FIELDS = (
     "invocation, function, state, attempts, accepted_at, finished_at, http_status, content_type, "
     "result, reason, error_id"
 )
 _INSERT = (
-    "INSERT OR REPLACE INTO status (keep_until, invocation, function, state, attempts, "
+    "INSERT INTO status (id, keep_until, invocation, function, state, attempts, "
     "accepted_at, finished_at, http_status, content_type, result, reason, error_id)"
 )
+_PURGED = ("purged", b"purged")
+"""The one reason that a statement sets itself, of many at once."""
 
 
 def end(connection: Connection, ended: Sequence[InvocationStatus], keep_until: float) -> None:
@@ -35,7 +37,7 @@ def end(connection: Connection, ended: Sequence[InvocationStatus], keep_until: f
 
     A result over MAX_KEPT_RESULT bytes, or beyond what a project may keep of them, is not kept.
     """
-    latest = {status.id: status for status in ended}
+    latest, terms = {status.id: status for status in ended}, terms_of(connection)
     names = msgspec.json.encode(list(latest)).decode()
     # Not replaced: what a replacement takes away is counted by no trigger.
     connection.execute(
@@ -43,24 +45,25 @@ def end(connection: Connection, ended: Sequence[InvocationStatus], keep_until: f
     )
     room = kept.room_for_results(connection)
     rows = []
-    for status in latest.values():
+    for number, status in zip(terms.numbers("status", len(latest)), latest.values(), strict=True):
         result = status.result
         if result is not None:
             if len(result) > MAX_KEPT_RESULT or len(result) > room:
                 result = None
             else:
                 room -= len(result)
-        rows.append(_row(status, result, keep_until))
-    insert_rows(connection, _INSERT, rows)
+        rows.append((number, keep_until, *_row(terms, status, result)))
+    terms.insert(connection, _INSERT, rows)
     connection.execute(
         "UPDATE claim SET keep_until = ? WHERE invocation IN (SELECT value FROM json_each(?))",
         (keep_until, names),
     )
 
 
-def _row(status: InvocationStatus, result: bytes | None, keep_until: float) -> tuple[object, ...]:
+def _row(terms: Terms, status: InvocationStatus, result: bytes | None) -> tuple[object, ...]:
+    if result is not None:
+        result = terms.seal(("result", status.id), result)
     return (
-        keep_until,
         status.id,
         status.function,
         status.state.value,
@@ -68,9 +71,9 @@ def _row(status: InvocationStatus, result: bytes | None, keep_until: float) -> t
         status.accepted_at,
         status.finished_at,
         status.status,
-        storable(status.content_type),
+        terms.seal_text(("result type", status.id), storable(status.content_type)),
         result,
-        storable(status.reason),
+        terms.seal_text(("reason", status.id), storable(status.reason)),
         storable(status.error_id),
     )
 
@@ -84,10 +87,15 @@ def forget_end(connection: Connection, invocation: str) -> None:
 def purged(connection: Connection, queue: Resource, keep: float, now: float) -> None:
     """Keep of all messages of an inbox that they will not be handled any more."""
     connection.execute(
-        "INSERT OR REPLACE INTO status (keep_until, invocation, function, state, attempts, "
+        "DELETE FROM status WHERE invocation IN "
+        "(SELECT invocation FROM message WHERE queue = ? AND invocation <> '')",
+        (queue.id,),
+    )
+    connection.execute(
+        "INSERT INTO status (keep_until, invocation, function, state, attempts, "
         "accepted_at, finished_at, content_type, reason, error_id) "
-        "SELECT ?, invocation, ?, ?, attempts, sent_at, ?, '', 'purged', '' FROM message "
-        "WHERE queue = ? AND invocation <> ''",
+        "SELECT ?, invocation, ?, ?, max(attempts), min(sent_at), ?, '', 'purged', '' FROM message "
+        "WHERE queue = ? AND invocation <> '' GROUP BY invocation",
         (now + keep, queue.name, InvocationState.FAILED.value, now, queue.id),
     )
 
@@ -112,7 +120,7 @@ def _ended(connection: Connection, invocation: str, now: float) -> InvocationSta
         f"SELECT {_FIELDS} FROM status WHERE invocation = ? AND keep_until > ?",  # noqa: S608
         (invocation, now),
     ).fetchone()
-    return None if row is None else _status(row)
+    return None if row is None else _status(terms_of(connection), row)
 
 
 def _live(connection: Connection, invocation: str) -> InvocationStatus | None:
@@ -135,7 +143,8 @@ def _live(connection: Connection, invocation: str) -> InvocationStatus | None:
     )
 
 
-def _status(row: Any) -> InvocationStatus:
+def _status(terms: Terms, row: Any) -> InvocationStatus:
+    result, reason = row[8], row[9]
     return InvocationStatus(
         id=row[0],
         function=row[1],
@@ -144,9 +153,9 @@ def _status(row: Any) -> InvocationStatus:
         accepted_at=row[4],
         finished_at=row[5],
         status=row[6],
-        content_type=row[7],
-        result=row[8],
-        reason=row[9],
+        content_type=terms.open_text(("result type", row[0]), row[7]),
+        result=None if result is None else terms.open(("result", row[0]), result),
+        reason=_PURGED[0] if reason in _PURGED else terms.open_text(("reason", row[0]), reason),
         error_id=row[10],
     )
 
@@ -167,6 +176,8 @@ def claim(
     A claim whose node ended before its invocation was kept or had ended can be claimed anew.
     Raises ConflictError if it was claimed with another fingerprint.
     """
+    terms = terms_of(connection)
+    token, fingerprint = terms.token("claim", token), terms.token("fingerprint", fingerprint)
     row = connection.execute(
         "SELECT fingerprint, invocation, claimant, at, keep_until FROM claim "
         "WHERE function = ? AND token = ?",
@@ -182,8 +193,10 @@ def claim(
                 )
             return status
     connection.execute(
-        "INSERT OR REPLACE INTO claim (function, token, fingerprint, invocation, claimant, at, "
-        "keep_until) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO claim (function, token, fingerprint, invocation, claimant, at, keep_until) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (function, token) DO UPDATE SET "
+        "fingerprint = excluded.fingerprint, invocation = excluded.invocation, "
+        "claimant = excluded.claimant, at = excluded.at, keep_until = excluded.keep_until",
         (function, token, fingerprint, invocation, claimant, now, now + keep),
     )
     return None
@@ -197,7 +210,9 @@ def _claimed(
     status = _ended(connection, invocation, now) or _live(connection, invocation)
     if status is not None:
         return status
-    if keep_until <= now or claimed_by != claimant:
+    if keep_until <= now:
+        return None
+    if claimed_by != claimant and not terms_of(connection).lives(connection, claimed_by):
         return None
     return InvocationStatus(
         id=invocation,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from casemate.data.errors import DataFullError, LimitError
 from casemate.data.registry import Resource
+from casemate.data.terms import terms_of
 from casemate.sqlite.engine import Connection
 
 MAX_QUEUE_BYTES = 4 << 30
@@ -35,22 +36,23 @@ _LOOK_SECONDS = 0.5
 """How long an answer of the file system holds: less than a fast disk fills the reserve in."""
 
 
-def require_room(connection: Connection, queue: Resource, caller: str, anonymous: bool) -> None:
+def require_room(
+    connection: Connection, queue: Resource, held: int, caller: str, anonymous: bool
+) -> None:
     """Raise LimitError if more bytes wait than may, after messages were kept.
 
-    `caller` is who they were kept for, empty for what the project itself sends.
+    `held` is what waits in the queue now. `caller` is who they were kept for, empty for what the
+    project itself sends.
     """
-    (bytes_,) = connection.execute(
-        "SELECT bytes FROM resource WHERE id = ?", (queue.id,)
-    ).fetchone()
-    _require(f"The {queue.kind} {queue.name}", bytes_, MAX_QUEUE_BYTES)
-    if bytes_ > MAX_PROJECT_BYTES // 64:  # only then can a project's sum be near its bound
+    _require(f"The {queue.kind} {queue.name}", held, MAX_QUEUE_BYTES)
+    if held > MAX_PROJECT_BYTES // 64:  # only then can a project's sum be near its bound
         (total,) = connection.execute("SELECT sum(bytes) FROM resource").fetchone()
         _require("The project", total or 0, MAX_PROJECT_BYTES)
     if not caller:
         return
     row = connection.execute(
-        "SELECT events, bytes FROM kept WHERE queue = ? AND caller = ?", (queue.id, caller)
+        "SELECT events, bytes FROM kept WHERE queue = ? AND caller = ?",
+        (queue.id, terms_of(connection).token("caller", caller)),
     ).fetchone()
     if row is None:
         return

@@ -5,7 +5,6 @@ An end is done, tried again, or given up; it and what is sent because of it are 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,6 +22,8 @@ from casemate.data.limits import (
 from casemate.data.messages import State
 from casemate.data.queues import next_due, require_ids, require_new, spec_of
 from casemate.data.registry import INBOX, QUEUE, Registry, Resource
+from casemate.data.terms import now as now_of
+from casemate.data.terms import terms_of
 from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError
 from casemate.model.messages import (
@@ -37,13 +38,18 @@ from casemate.model.messages import (
 _PROMOTED_AT_ONCE = 10_000
 _RETIRED_AT_ONCE = 500
 _MAX_FENCE = 2**62
+_READY = (
+    f"SELECT {messages.COLUMNS} FROM message INDEXED BY message_ready "  # noqa: S608 - a constant
+    "WHERE queue = ? AND state = 1 AND sent_at > ? ORDER BY priority DESC, id LIMIT ?"
+)
+_LISTED = "SELECT CAST(value AS INTEGER) FROM json_each(?)"
 
 
 def lease(
     work: Work, queue: Resource, fanout: Fanout, limit: int, seconds: float
 ) -> tuple[Message, ...]:
     """Lease messages that are ready, up to MAX_RESULT_BYTES of them: by priority, then age."""
-    spec, connection, now = spec_of(queue), work.connection, time.time()
+    spec, connection, now = spec_of(queue), work.connection, now_of(work.connection)
     retire(work, queue, fanout, now)
     connection.execute(
         "UPDATE message SET state = 1 WHERE id IN (SELECT id FROM message INDEXED BY "
@@ -51,37 +57,45 @@ def lease(
         "ORDER BY visible_at LIMIT ?)",
         (queue.id, now, _PROMOTED_AT_ONCE),
     )
-    found: list[Message] = []
+    terms, found = terms_of(connection), list[Message]()
     size = 0
     rows = connection.execute(
-        f"SELECT {messages.COLUMNS} FROM message INDEXED BY message_ready "  # noqa: S608
-        "WHERE queue = ? AND state = 1 AND sent_at > ? ORDER BY priority DESC, id LIMIT ?",
+        terms.within(_READY, "body", "priority DESC, id"),
         (queue.id, now - spec.retention, limit),
     )
     for row in rows:
         size += len(row[1])
         if found and size > MAX_RESULT_BYTES:
             break
-        found.append(messages.message((*row[:3], row[3] + 1, *row[4:-1], row[-1] + 1)))
+        leased = (*row[:3], row[3] + 1, *row[4:12], row[12] + 1)
+        found.append(messages.message(terms, queue, leased))
     rows.close()
+    holder = terms.holder
     connection.execute(
-        "UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1, fence = fence + 1 "
-        "WHERE id IN (SELECT value FROM json_each(?))",
-        (now + seconds, _listed(int(one.id, 16) for one in found)),
+        f"UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1, "  # noqa: S608
+        f"fence = fence + 1{'' if holder is None else ', node = ?, life = ?'} "
+        f"WHERE id IN ({_LISTED})",
+        (now + seconds, *(holder or ()), _listed(int(one.id, 16) for one in found)),
     )
     return tuple(found)
 
 
 def resume(work: Work, registry: Registry) -> tuple[tuple[str, str, float], ...]:
-    """End every lease, because its holder is gone; return where messages wait, and until when."""
-    connection, now = work.connection, time.time()
+    """End the leases of this node's former lives; return where messages wait, and until when.
+
+    Where there is no other node, that is every lease.
+    """
+    connection, now = work.connection, now_of(work.connection)
+    holder = terms_of(connection).holder
+    mine = "" if holder is None else " AND node = ? AND life <> ?"
     found = []
     for resource in registry.values():
         if resource.kind in (QUEUE, INBOX):
             connection.execute(
-                "UPDATE message SET state = 1, visible_at = ? WHERE id IN (SELECT id FROM message "
-                "INDEXED BY message_pending WHERE queue = ? AND state >= 2 AND state = 3)",
-                (now, resource.id),
+                f"UPDATE message SET state = 1, visible_at = ? "  # noqa: S608 - constants
+                f"WHERE id IN (SELECT id FROM message "
+                f"INDEXED BY message_pending WHERE queue = ? AND state >= 2 AND state = 3{mine})",
+                (now, resource.id, *(holder or ())),
             )
             due = next_due(connection, resource)
             if due is not None:
@@ -104,7 +118,7 @@ def require_leases(leases: Sequence[Lease]) -> Sequence[Lease]:
 def extend(work: Work, queue: Resource, leases: Sequence[Lease], seconds: float) -> int:
     """Have leases end so many seconds from now; return how many were still held."""
     spec_of(queue)
-    until, held = time.time() + seconds, 0
+    until, held = now_of(work.connection) + seconds, 0
     for lease in leases:
         held += work.connection.execute(
             "UPDATE message SET visible_at = ? "
@@ -124,7 +138,7 @@ def acknowledge(work: Work, queue: Resource, leases: Sequence[Lease]) -> int:
             (int(lease.id, 16), queue.id, lease.fence),
         ).fetchall()
         keys += [row[0] for row in rows]
-    messages.removed(work, queue, keys, len(keys), time.time())
+    messages.removed(work, queue, keys, len(keys), now_of(work.connection))
     return len(keys)
 
 
@@ -155,7 +169,7 @@ def settle(work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Se
     settled.
     """
     spec_of(queue)
-    now = time.time()
+    now = now_of(work.connection)
     done, others = _divided(settlements)
     settled = _end_done(work, queue, fanout, done, now)
     for settlement in others:
@@ -196,9 +210,9 @@ def _end_done(
         return 0
     by_number = {int(one.id, 16): one for one in settlements}
     rows = work.connection.execute(
-        "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
+        "SELECT id, key, invocation, sent_at, attempts, fence FROM message "  # noqa: S608
         # Not by the queue, which may hold a million: a plus keeps its indexes out.
-        "WHERE id IN (SELECT value FROM json_each(?)) AND +queue = ? AND state = 3",
+        f"WHERE id IN ({_LISTED}) AND +queue = ? AND state = 3",
         (_listed(by_number), queue.id),
     ).fetchall()
     keys: list[str] = []
@@ -212,9 +226,7 @@ def _end_done(
         keys.append(key)
         if invocation and queue.kind == INBOX:
             ended.append(_status(queue, settlement, invocation, sent_at, now))
-    work.connection.execute(
-        "DELETE FROM message WHERE id IN (SELECT value FROM json_each(?))", (_listed(numbers),)
-    )
+    work.connection.execute(f"DELETE FROM message WHERE id IN ({_LISTED})", (_listed(numbers),))  # noqa: S608
     messages.removed(work, queue, keys, len(numbers), now)
     if ended:
         invocations.end(work.connection, ended, now + fanout.routes.keep_results(queue))
@@ -280,7 +292,7 @@ def retire(
     rows = work.connection.execute(
         "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
         "WHERE queue = ? AND sent_at <= ? AND (state <> 3 OR visible_at <= ?) "
-        "ORDER BY sent_at LIMIT ?",
+        "ORDER BY sent_at, id LIMIT ?",
         (queue.id, now - spec_of(queue).retention, now, batch),
     ).fetchall()
     fate = Fate.DEAD if fanout.routes.delivers(queue) else Fate.DONE

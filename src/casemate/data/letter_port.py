@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -10,6 +9,7 @@ from casemate.data import letters, limits, queues
 from casemate.data.port import LEASED, Place, Port
 from casemate.data.project import OpenProject
 from casemate.data.registry import INBOX, QUEUE, Resource
+from casemate.data.terms import now
 from casemate.data.work import Work
 from casemate.model.messages import DeadLetter
 from casemate.operations.delivery import (
@@ -101,7 +101,7 @@ class LetterPort(Port):
         _: OpenProject,
         queue: Resource,
     ) -> tuple[int, int | None]:
-        return letters.handle(work, queue, numbers, at, last, time.time(), redrive=redrive)
+        return letters.handle(work, queue, numbers, at, last, now(work.connection), redrive=redrive)
 
 
 _OfFunction = ListFunctionDeadLetters | RedriveFunctionDeadLetters | PurgeFunctionDeadLetters

@@ -12,6 +12,7 @@ from casemate.data.limits import storable
 from casemate.data.messages import text_of
 from casemate.data.registry import INBOX, Resource
 from casemate.data.routes import Routes
+from casemate.data.terms import Terms, terms_of
 from casemate.data.work import Work
 from casemate.decoding import decodable
 from casemate.model.errors import NotFoundError
@@ -23,6 +24,10 @@ _QUEUE_MESSAGE = "casemate.queue.message"
 _FIELDS = (
     "letter.id, trigger, event_type, reason, error_id, attempts, sent_at, died_at, length(body), "
     "invocation"
+)
+_INSERT = (
+    "INSERT INTO letter (id, queue, died_at, trigger, event_type, reason, error_id, attempts, "
+    "priority, sent_at, expires_at, key, invocation, qualifier, labels, attributes, body)"
 )
 
 
@@ -47,25 +52,37 @@ def bury(
     The caller counts it as taken away (`messages.removed`).
     """
     connection = work.connection
-    row = connection.execute(
+    *row, labels, attributes, body = connection.execute(
         "DELETE FROM message WHERE id = ? RETURNING attempts, priority, sent_at, expires_at, key, "
         "invocation, qualifier, labels, attributes, body",
         (number,),
     ).fetchone()
-    head = _head(queue, routes, row[-1])
-    connection.execute(
-        "INSERT INTO letter (queue, died_at, trigger, event_type, reason, error_id, attempts, "
-        "priority, sent_at, expires_at, key, invocation, qualifier, labels, attributes, body) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            queue.id,
-            now,
-            storable(head.trigger),
-            storable(head.type),
-            reason,
-            error_id,
-            *row,
-        ),
+    terms = terms_of(connection)
+    was = (queue.id, number)
+    labels = terms.open(("message labels", *was), labels)
+    attributes = terms.open(("message attributes", *was), attributes)
+    body = terms.open(("message", *was, labels, attributes), body)
+    head = _head(queue, routes, body)
+    (letter,) = terms.numbers("letter", 1)
+    place = (queue.id, letter)
+    terms.insert(
+        connection,
+        _INSERT,
+        [
+            (
+                letter,
+                queue.id,
+                now,
+                terms.seal_text(("letter trigger", *place), storable(head.trigger)),
+                terms.seal_text(("letter type", *place), storable(head.type)),
+                terms.seal_text(("letter reason", *place), reason),
+                error_id,
+                *row,
+                terms.seal(("letter labels", *place), labels),
+                terms.seal(("letter attributes", *place), attributes),
+                terms.seal(("letter", *place, labels, attributes), body),
+            )
+        ],
     )
     connection.execute("UPDATE resource SET dead = dead + 1 WHERE id = ?", (queue.id,))
 
@@ -88,36 +105,44 @@ def page(
         "WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",
         (queue.id, -1 if after is None else int(after, 16), limit),
     )
-    return tuple(_letter(row, queue.kind, queue.name) for row in rows)
+    terms = terms_of(connection)
+    return tuple(_letter(terms, row, queue.id, queue.kind, queue.name) for row in rows)
 
 
 def find(connection: Connection, letter: str) -> tuple[DeadLetter, bytes]:
     """Return a letter with its body. Raises NotFoundError."""
     row = connection.execute(
-        f"SELECT {_FIELDS}, kind, name, body FROM letter "  # noqa: S608 - a constant
+        f"SELECT {_FIELDS}, queue, kind, name, labels, attributes, body FROM letter "  # noqa: S608 - a constant
         "JOIN resource ON resource.id = queue WHERE letter.id = ?",
         (int(letter, 16),),
     ).fetchone()
     if row is None:
         raise NotFoundError("There is no such dead letter.")
-    *fields, kind, name, body = row
-    return _letter(fields, kind, name), body
+    *fields, queue, kind, name, labels, attributes, body = row
+    terms, place = terms_of(connection), (queue, row[0])
+    labels = terms.open(("letter labels", *place), labels)
+    attributes = terms.open(("letter attributes", *place), attributes)
+    return (
+        _letter(terms, fields, queue, kind, name),
+        terms.open(("letter", *place, labels, attributes), body),
+    )
 
 
-def _letter(row: Any, kind: str, name: str) -> DeadLetter:
+def _letter(terms: Terms, row: Any, queue: int, kind: str, name: str) -> DeadLetter:
     number, trigger, event_type, reason, error_id, attempts, sent_at, died_at, size, call = row
+    place = (queue, number)
     return DeadLetter(
         id=text_of(number),
         kind=kind,
         name=name,
-        trigger=trigger,
-        event_type=event_type,
-        reason=reason,
+        trigger=terms.open_text(("letter trigger", *place), trigger),
+        event_type=terms.open_text(("letter type", *place), event_type),
+        reason=terms.open_text(("letter reason", *place), reason),
         error_id=error_id,
         attempts=attempts,
         sent_at=sent_at,
         died_at=died_at,
-        size=size,
+        size=terms.length(size),
         invocation=call,
     )
 
@@ -168,6 +193,7 @@ def _up_to(connection: Connection, queue: Resource, most: int, limit: int) -> li
 def _redrive(work: Work, queue: Resource, numbers: Sequence[int], now: float) -> int:
     """Send letters again, as new messages with as much time as they had; return how many."""
     connection, sent = work.connection, 0
+    terms = terms_of(connection)
     for number in numbers:
         row = connection.execute(
             "DELETE FROM letter WHERE id = ? AND queue = ? RETURNING body, key, priority, "
@@ -177,10 +203,14 @@ def _redrive(work: Work, queue: Resource, numbers: Sequence[int], now: float) ->
         if row is None:
             continue
         body, key, priority, lifetime, invocation, qualifier, labels, kept = row
-        attributes, trace = messages.unpacked(kept)
+        place = (queue.id, number)
+        labels = terms.open(("letter labels", *place), labels)
+        kept = terms.open(("letter attributes", *place), kept)
+        body = terms.open(("letter", *place, labels, kept), body)
+        attributes, trace, hidden = messages.unpacked_with_key(kept)
         new = NewMessage(
             body=body,
-            key=key,
+            key=hidden or key,
             priority=priority,
             expires_at=None if lifetime is None else now + lifetime,
             invocation=invocation,

@@ -84,6 +84,8 @@ class DataOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How often an open project deletes what has expired."""
     read_threads: int = 2
     file_threads: int = 4
+    content_threads: int = 16
+    """Threads that read and write large objects where these are in a store in the network."""
 
 
 def require_project(name: str) -> None:

@@ -16,10 +16,10 @@ import msgspec
 from casemate.data.errors import LimitError
 from casemate.data.limits import MAX_MESSAGES
 from casemate.data.registry import TOPIC, Resource
+from casemate.data.terms import Terms, terms_of
 from casemate.data.work import Work
 from casemate.model.messages import Message, NewMessage
 from casemate.sqlite.engine import Connection
-from casemate.sqlite.rows import insert_rows
 
 
 class State(IntEnum):
@@ -37,53 +37,66 @@ COLUMNS = (
     "attributes, admitted, fence"
 )
 """What `message` takes, in its order."""
-_TRACE = ""
-"""Stands for the trace among the attributes, none of which has an empty name."""
+_TRACE, _KEY = "", " "
+"""Stand for the trace, and for a key that is not kept itself: names that no attribute has."""
 _INSERT = (
-    "INSERT INTO message (queue, state, visible_at, attempts, priority, sent_at, expires_at, key, "
-    "invocation, qualifier, labels, body, caller, attributes, admitted)"
+    "INSERT INTO message (id, queue, state, visible_at, attempts, priority, sent_at, expires_at, "
+    "key, invocation, qualifier, labels, body, caller, attributes, admitted)"
 )
 
 
-def message(row: Any) -> Message:
+def message(terms: Terms, queue: Resource, row: Any) -> Message:
     """Return a row of COLUMNS as it is handed out."""
+    place = (queue.id, row[0])
+    labels = terms.open(("message labels", *place), row[9])
+    beside = terms.open(("message attributes", *place), row[10])
+    attributes, trace, key = unpacked_with_key(beside)
     return Message(
         id=text_of(row[0]),
-        body=row[1],
+        body=terms.open(("message", *place, labels, beside), row[1]),
         sent_at=row[2],
         attempts=row[3],
-        key=row[4],
+        key=key or row[4],
         priority=row[5],
         expires_at=row[6],
         invocation=row[7],
         qualifier=row[8],
-        labels=row[9],
-        attributes=(attributes := unpacked(row[10]))[0],
-        trace=attributes[1],
+        labels=labels,
+        attributes=attributes,
+        trace=trace,
         admitted=row[11],
         fence=row[12],
     )
 
 
-def packed(attributes: dict[str, str], trace: str) -> bytes:
-    """Return attributes and trace as they are kept; nothing for none."""
+def packed(attributes: dict[str, str], trace: str, key: str = "") -> bytes:
+    """Return attributes, trace and key as they are kept together; nothing for none."""
     if trace:
         attributes = {**attributes, _TRACE: trace}
+    if key:
+        attributes = {**attributes, _KEY: key}
     return msgspec.json.encode(attributes) if attributes else b""
 
 
 def unpacked(kept: bytes) -> tuple[dict[str, str], str]:
     """Return attributes and trace that were kept."""
+    return unpacked_with_key(kept)[:2]
+
+
+def unpacked_with_key(kept: bytes) -> tuple[dict[str, str], str, str]:
+    """Return attributes, trace and key that were kept."""
     if not kept:
-        return {}, ""
+        return {}, "", ""
     attributes = msgspec.json.decode(kept, type=dict[str, str])
-    return attributes, attributes.pop(_TRACE, "")
+    return attributes, attributes.pop(_TRACE, ""), attributes.pop(_KEY, "")
 
 
 def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
     """Keep one message; return its number. The caller counts it (`count`)."""
-    held = bool(new.key) and _head(work.connection, queue.id, new.key) is not None
-    (number,) = insert_rows(work.connection, _INSERT, [_row(queue, new, now, held=held)])
+    terms = terms_of(work.connection)
+    key = terms.token("key", new.key)
+    held = bool(key) and _head(work.connection, queue.id, key) is not None
+    (number,) = _insert(work, queue, (new,), now, held=held)
     return number
 
 
@@ -91,13 +104,29 @@ def insert_many(work: Work, queue: Resource, new: Sequence[NewMessage], now: flo
     """Keep messages in their order; return their numbers. The caller counts them (`count`)."""
     if any(one.key for one in new):
         return [insert(work, queue, one, now) for one in new]
-    rows = [_row(queue, one, now, held=False) for one in new]
-    return insert_rows(work.connection, _INSERT, rows)
+    return _insert(work, queue, new, now, held=False)
 
 
-def _row(queue: Resource, new: NewMessage, now: float, *, held: bool) -> tuple[object, ...]:
+def _insert(
+    work: Work, queue: Resource, new: Sequence[NewMessage], now: float, *, held: bool
+) -> list[int]:
+    terms = terms_of(work.connection)
+    numbers = terms.numbers("message", len(new))
+    rows = [
+        _row(terms, queue, number, one, now, held=held)
+        for number, one in zip(numbers, new, strict=True)
+    ]
+    return terms.insert(work.connection, _INSERT, rows)
+
+
+def _row(
+    terms: Terms, queue: Resource, number: int | None, new: NewMessage, now: float, *, held: bool
+) -> tuple[object, ...]:
     state = State.HELD if held else State.DELAYED if new.delay else State.READY
+    place = (queue.id, number)
+    beside = packed(new.attributes, new.trace, terms.beside(new.key))
     return (
+        number,
         queue.id,
         int(state),
         now + new.delay,
@@ -105,23 +134,26 @@ def _row(queue: Resource, new: NewMessage, now: float, *, held: bool) -> tuple[o
         new.priority,
         now,
         new.expires_at,
-        new.key,
+        terms.token("key", new.key),
         new.invocation,
         new.qualifier,
-        new.labels,
-        new.body,
-        new.caller,
-        packed(new.attributes, new.trace),
+        terms.seal(("message labels", *place), new.labels),
+        terms.seal(("message", *place, new.labels, beside), new.body),
+        terms.token("caller", new.caller),
+        terms.seal(("message attributes", *place), beside),
         new.admitted,
     )
 
 
-def count(work: Work, queue: Resource, added: int) -> None:
-    """Count messages that were kept. Raises LimitError if there is no room for them."""
+def count(work: Work, queue: Resource, added: int) -> int:
+    """Count messages that were kept; return the bytes that wait with them.
+
+    Raises LimitError if there is no room for them.
+    """
     if not added:
-        return
-    (number,) = work.connection.execute(
-        "UPDATE resource SET number = number + ? WHERE id = ? RETURNING number + dead",
+        return 0
+    number, held = work.connection.execute(
+        "UPDATE resource SET number = number + ? WHERE id = ? RETURNING number + dead, bytes",
         (added, queue.id),
     ).fetchone()
     if number > MAX_MESSAGES:
@@ -131,6 +163,7 @@ def count(work: Work, queue: Resource, added: int) -> None:
             next_step="Let somebody receive them, or purge it.",
         )
     _hint(work, queue)
+    return int(held)
 
 
 def count_down(connection: Connection, queue: int, deleted: int) -> None:

@@ -47,7 +47,7 @@ def put_change(
 
 
 def start_put_file(
-    projects: Projects,
+    projects: Projects[OpenProject],
     opened: OpenProject,
     bucket: str,
     content: bytes,
@@ -83,8 +83,17 @@ def finished(
         secret = small
     else:
         name, secret = writer.finish()
-    digest = writer.sha256
-    return NewObject(key, writer.size, digest, content_type, metadata, secret, name, labels)
+    return NewObject(
+        key,
+        writer.size,
+        writer.sha256,
+        content_type,
+        metadata,
+        secret,
+        name,
+        labels,
+        writer.until,
+    )
 
 
 def commit(
@@ -101,7 +110,7 @@ def commit(
 
 
 async def get(
-    projects: Projects,
+    projects: Projects[OpenProject],
     opened: OpenProject,
     bucket: str,
     key: str,
@@ -150,15 +159,22 @@ def get_recent(
 
 
 async def _read_file(
-    projects: Projects, opened: OpenProject, row: FoundObject, key: bytes, offset: int, length: int
+    projects: Projects[OpenProject],
+    opened: OpenProject,
+    row: FoundObject,
+    key: bytes,
+    offset: int,
+    length: int,
 ) -> bytes:
     name, size = row.file or "", row.info.size
-    return await projects.in_thread(
+    return await projects.content_in_thread(
         lambda: read_range(opened.files, name, key, size, offset=offset, length=length)
     )
 
 
-async def _with_keys(projects: Projects, opened: OpenProject, ask: Callable[[], Awaitable[T]]) -> T:
+async def _with_keys(
+    projects: Projects[OpenProject], opened: OpenProject, ask: Callable[[], Awaitable[T]]
+) -> T:
     """Ask again with every older key that turns out to be needed."""
     while True:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,12 +10,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from casemate.data.content import ObjectKey, context_of
-from casemate.data.errors import LimitError
+from casemate.data.errors import DataMediumError, LimitError
 from casemate.data.fanout import Fanout
 from casemate.data.limits import MAX_OBJECTS, successor
 from casemate.data.recent import FoundObject
 from casemate.data.registry import Resource
 from casemate.data.tables import raise_floor
+from casemate.data.terms import Terms, terms_of
+from casemate.data.terms import now as now_of
 from casemate.data.work import Work
 from casemate.model.data import ObjectInfo, ObjectPage
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
@@ -36,6 +39,8 @@ class NewObject(NamedTuple):
     secret: bytes
     file: str | None = None
     labels: bytes = b""
+    until: float = math.inf
+    """When a file without a row may be swept, on the clock that counts while a machine sleeps."""
 
 
 def spec_of(resource: Resource) -> BucketSpec:
@@ -78,6 +83,8 @@ def put(
     """
     spec, connection = spec_of(bucket), work.connection
     require_size(spec, new.size)
+    if time.clock_gettime(time.CLOCK_BOOTTIME) > new.until:
+        raise DataMediumError("The object's file waited too long to become an object.")
     kept = connection.execute(
         "SELECT id, revision, size, file FROM object WHERE bucket = ? AND key = ? "
         "ORDER BY revision DESC",
@@ -98,36 +105,55 @@ def put(
     connection.executemany("DELETE FROM object WHERE id = ?", [(row[0],) for row in excess])
     if len(excess) < len(kept):
         connection.execute("UPDATE object SET present = 0 WHERE id = ?", (kept[0][0],))
-    revision, now = (present or floor) + 1, time.time()
+    revision, now = (present or floor) + 1, now_of(connection)
     context = context_of(fanout.project, bucket.name, new.key, revision)
-    connection.execute(
-        f"INSERT INTO object (bucket, present, key_version, file, sealed, {_INFO}) "  # noqa: S608
-        "VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            bucket.id,
-            object_key.version,
-            new.file,
-            object_key.seal(new.secret, context, file=new.file is not None),
-            new.key,
-            revision,
-            new.size,
-            new.content_type,
-            new.metadata,
-            now,
-            new.sha256,
-            new.labels,
-        ),
-    )
+    sealed = object_key.seal(new.secret, context, file=new.file is not None)
+    _insert(connection, bucket, new, revision, now, (object_key.version, sealed))
     connection.execute(
         "UPDATE resource SET total = ?, number = ? WHERE id = ?", (total, number, bucket.id)
     )
     _delete_after(work, [row[3] for row in excess], delete_files)
-    info = _info(
-        (new.key, revision, new.size, new.content_type, new.metadata, now, new.sha256, new.labels)
+    info = ObjectInfo(
+        key=new.key,
+        revision=revision,
+        size=new.size,
+        content_type=new.content_type,
+        metadata=msgspec.json.decode(new.metadata, type=dict[str, str]),
+        modified_at=now,
+        sha256=new.sha256,
+        labels=new.labels,
     )
     if bucket.name in fanout.routes.buckets:
         fanout.object_changed(work, bucket.name, "created", info, now)
     return info
+
+
+def _insert(
+    connection: Connection,
+    bucket: Resource,
+    new: NewObject,
+    revision: int,
+    now: float,
+    sealed: tuple[int, bytes],
+) -> None:
+    terms, place = terms_of(connection), (bucket.id, new.key, revision)
+    connection.execute(
+        f"INSERT INTO object (bucket, present, file, key_version, sealed, {_INFO}) "  # noqa: S608
+        "VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            bucket.id,
+            new.file,
+            *sealed,
+            new.key,
+            revision,
+            new.size,
+            terms.seal_text(("object type", *place), new.content_type),
+            terms.seal(("object metadata", *place, new.labels), new.metadata),
+            now,
+            terms.seal_text(("object digest", *place), new.sha256),
+            terms.seal(("object labels", *place), new.labels),
+        ),
+    )
 
 
 def delete(
@@ -157,19 +183,21 @@ def delete(
     )
     raise_floor(connection, bucket.id, newest)
     if bucket.name in fanout.routes.buckets:
-        fanout.object_changed(work, bucket.name, "deleted", _info(last[:-1]), time.time())
+        gone = _info(terms_of(connection), bucket.id, last[:-1])
+        fanout.object_changed(work, bucket.name, "deleted", gone, now_of(connection))
     _delete_after(work, [row[-1] for row in rows], delete_files)
 
 
 def head(connection: Connection, bucket: Resource, key: str, revision: int | None) -> ObjectInfo:
     """Return what is known of an object, without its content."""
-    return _info(_select(connection, _INFO, bucket, key, revision))
+    row = _select(connection, _INFO, bucket, key, revision)
+    return _info(terms_of(connection), bucket.id, row)
 
 
 def find(connection: Connection, bucket: Resource, key: str, revision: int | None) -> FoundObject:
     """Return an object as stored."""
     row = _select(connection, f"{_INFO}, key_version, file, sealed", bucket, key, revision)
-    return FoundObject(_info(row[:8]), *row[8:])
+    return FoundObject(_info(terms_of(connection), bucket.id, row[:8]), *row[8:])
 
 
 def total(connection: Connection, bucket: Resource) -> int:
@@ -188,7 +216,8 @@ def revisions(connection: Connection, bucket: Resource, key: str) -> tuple[Objec
     ).fetchall()
     if not rows:
         raise _missing(bucket)
-    return tuple(map(_info, rows))
+    terms = terms_of(connection)
+    return tuple(_info(terms, bucket.id, row) for row in rows)
 
 
 def page(
@@ -240,7 +269,7 @@ class _Listing:
     def _run_to_group(self, connection: Connection) -> bool:
         """Take objects up to the next common prefix; return True if there may be more."""
         left = self._limit - len(self._objects) - len(self._prefixes)
-        rows = self._select(connection, _INFO, left)
+        rows, terms = self._select(connection, _INFO, left), terms_of(connection)
         try:
             for row in rows:
                 group = self._group(row[0])
@@ -249,7 +278,7 @@ class _Listing:
                     self._last = group
                     self._jump(group)
                     return len(self._objects) + len(self._prefixes) < self._limit
-                self._objects.append(_info(row))
+                self._objects.append(_info(terms, self._bucket, row))
                 self._last = self._lower = row[0]
                 self._including = False
         finally:
@@ -321,15 +350,18 @@ def _delete_after(
         work.after_commit(lambda: delete_files(names))
 
 
-def _info(row: Any) -> ObjectInfo:
+def _info(terms: Terms, bucket: int, row: Any) -> ObjectInfo:
     key, revision, size, content_type, metadata, modified_at, sha256, labels = row
+    place = (bucket, key, revision)
+    labels = terms.open(("object labels", *place), labels)
+    metadata = terms.open(("object metadata", *place, labels), metadata)
     return ObjectInfo(
         key=key,
         revision=revision,
         size=size,
-        content_type=content_type,
+        content_type=terms.open_text(("object type", *place), content_type),
         metadata=msgspec.json.decode(metadata, type=dict[str, str]),
         modified_at=modified_at,
-        sha256=sha256,
+        sha256=terms.open_text(("object digest", *place), sha256),
         labels=labels,
     )

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable
 from contextlib import nullcontext
-from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
-from casemate.data.folder import DataFolder
-from casemate.data.kept import DiskReserve
-from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject
-from casemate.data.projects import Created, Keys, Projects
+from casemate.data.projects import Keys, Projects
 from casemate.data.registry import INBOX, QUEUE, Resource, require_kind
 from casemate.data.uploads import Uploads
 from casemate.data.work import Work
-from casemate.sqlite.connecting import reserve
 from casemate.sqlite.engine import Connection
 
 T = TypeVar("T")
@@ -51,33 +45,38 @@ class Place(NamedTuple):
     name: str
 
 
+class Reserve(Protocol):
+    """The part of the room for data that is kept free."""
+
+    def require(self) -> None:
+        """Raise DataFullError if only that is left."""
+        ...
+
+
 class Port:
     """The open projects, and how an operation on messages reaches one."""
 
     def __init__(
         self,
-        folder: Path,
+        projects: Projects[OpenProject],
         keys: Keys,
-        options: DataOptions | None = None,
+        disk: Reserve,
         *,
-        accepted_losses: frozenset[str] = frozenset(),
-        on_created: Created | None = None,
+        claimant: str,
     ) -> None:
-        """Lock `folder`, made where it is missing; `keys` is the vault's `data_key`.
+        """Do what is asked in `projects`; `keys` is the vault's `data_key`.
 
-        Projects in `accepted_losses` are opened once without the commits that their log has lost.
-        `on_created` is awaited when a project has got its database, before anything is kept in it.
-
-        Raises DataLockedError if another process has it, DataForeignError, DataError.
+        Nothing that fills is done while `disk` has no room. `claimant` is this process, for claims.
         """
-        self._options = options or DataOptions()
         self._keys = keys
-        self._projects = Projects(
-            DataFolder(folder), keys, self._options, accepted_losses, on_created
-        )
-        self._uploads = Uploads(self._projects)
-        self._claimant = secrets.token_hex(8)
-        self._disk = DiskReserve(folder)
+        self._projects = projects
+        self._uploads = Uploads(projects)
+        self._claimant = claimant
+        self._disk = disk
+
+    async def _renew_keys(self, project: str) -> None:
+        """Encrypt what a project has stored with the newest keys. Raises DataError."""
+        raise NotImplementedError
 
     async def _change_queue(
         self,
@@ -94,7 +93,7 @@ class Port:
         async with self._projects.use(place.project) as opened:
 
             def run(work: Work) -> T:
-                with reserve(work.connection) if emptying else nullcontext():
+                with opened.emptying(work.connection) if emptying else nullcontext():
                     return change(work, opened, opened.resource(place.kind, place.name))
 
             return await opened.change(run)

@@ -5,35 +5,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol, TypeVar
 
 from casemate.data import routes, sweep
 from casemate.data.content import ObjectKey
-from casemate.data.errors import DataGoneError
 from casemate.data.fanout import Fanout
-from casemate.data.faults import DATA, disk_error
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions
 from casemate.data.reading import ReadThreads
 from casemate.data.recent import RecentObjects
 from casemate.data.registry import Registry, Resource, find, load
-from casemate.data.schema import migrate
 from casemate.data.work import ProjectDuties, Work, in_trace
 from casemate.model.errors import CasemateError
-from casemate.sqlite.commit_guard import CommitGuard
-from casemate.sqlite.connecting import Room
-from casemate.sqlite.connections import Connections
+from casemate.sqlite.duties import WriterConnections
 from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import transaction
 from casemate.sqlite.writer import Writer
 from casemate.vault.interface import DataKey
 
 T = TypeVar("T")
 _CHANGES_PER_COMMIT = 256
-_LOOK_SECONDS = 1.0
-"""How often reads look whether the file is at its place; commits always do."""
-_READER_CACHE_KIB = 4096
-_WRITER_CACHE_KIB = 8192
 
 
 class MissingKeyError(CasemateError):
@@ -45,78 +37,75 @@ class MissingKeyError(CasemateError):
         self.version = version
 
 
+class ProjectConnections(WriterConnections, Protocol):
+    """The connections to a project's database."""
+
+    def read(self, question: Callable[[Connection], T]) -> T:
+        """Answer a question by one that cannot change anything. Blocks."""
+        ...
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong, in words for the operator; nothing if all is well."""
+        ...
+
+    def close(self) -> None:
+        """Close those that read, after the one that writes."""
+        ...
+
+
 class OpenProject:
     """A project's database and files. `users` and `used_at` are those of the event loop."""
+
+    connections: ProjectConnections
 
     def __init__(
         self,
         name: str,
-        path: Path,
-        page_key: DataKey,
         object_key: DataKey,
         *,
         files: ObjectFiles,
         reads: ReadThreads,
         options: DataOptions,
-        ready: Callable[[str, set[tuple[str, str]]], None],
+        recent: RecentObjects | None = None,
     ) -> None:
-        """Open the database. Blocks. Raises DataError and its kinds.
-
-        `ready` gets the project's name and the hints of a transaction, on the writer's thread.
-        """
+        """Connect to nothing yet: `begin` does."""
         self.name = name
         self.files = files
         self.users = 0
         self.used_at = time.monotonic()
         self.maintenance = asyncio.Lock()
-        self.recent = RecentObjects()
+        self.recent = recent or RecentObjects()
         self._options = options
         self._reads = reads
         self._object_keys = {object_key.version: ObjectKey(object_key)}
         self._newest = object_key.version
-        self.page_version = page_key.version
-        """Version of the key that the database is encrypted with."""
-        self.connections = Connections(
-            f"the data of {name}",
-            guard_of(path),
-            page_key.key,
-            DATA,
-            room(options),
-            look_seconds=_LOOK_SECONDS,
-        )
-        try:
-            connection = self.connections.open_writer(prepare=self._prepare)
-        except Exception as error:
-            told = self.connections.explain(error)
-            self.connections.close()
-            if told is error:
-                raise
-            raise told from error
+        self.marks_key = b""
+        """Makes page marks (`casemate.data.marks`)."""
+
+    def begin(
+        self, connection: Connection, duties: ProjectDuties, connections: ProjectConnections
+    ) -> None:
+        """Have changes written by a connection, one of `connections`; the writer's thread waits."""
+        self.connections = connections
         self.writer = Writer(
             connection,
-            self.connections,
-            ProjectDuties(self.recent, self._sweep, lambda hints: ready(name, hints)),
-            name=f"data-{name}",
-            upkeep_seconds=options.sweep_seconds,
+            connections,
+            duties,
+            name=f"data-{self.name}",
+            upkeep_seconds=self._options.sweep_seconds,
             changes_per_commit=_CHANGES_PER_COMMIT,
         )
-
-    def _prepare(self, connection: Connection) -> None:
-        migrate(connection)
-        self.reload(connection)
-        self.marks_key: bytes = connection.execute(
-            "SELECT value FROM meta WHERE name = 'marks'"
-        ).fetchone()[0]
 
     def reload(self, connection: Connection) -> None:
         """Learn what the project has and who is subscribed to it, after that has changed."""
         self.registry: Registry = load(connection)
         self.fanout = Fanout(self.name, self.registry, routes.load(connection, self.registry))
 
-    @property
-    def path(self) -> Path:
-        """The database's file."""
-        return self.connections.path
+    def renew(self, connection: Connection) -> None:
+        """Learn what others have changed of it, where there are others. In a transaction."""
+
+    def altered(self, connection: Connection) -> None:
+        """Tell others that what it has is changed by this transaction."""
 
     def resource(self, kind: str, name: str) -> Resource:
         """Return a resource as it is now. Raises NotFoundError."""
@@ -148,15 +137,9 @@ class OpenProject:
         """Make a change; the future has its result once it is durable."""
         return self.writer.submit(in_trace(change))
 
-    @property
-    def page_key(self) -> bytes:
-        """The key that the database is encrypted with."""
-        return self.connections.key
-
-    def move(self, guard: CommitGuard, key: DataKey) -> None:
-        """Go on with another file under another key, which the writer has open."""
-        self.connections.move(guard, key.key)
-        self.page_version = key.version
+    def emptying(self, connection: Connection) -> AbstractContextManager[None]:
+        """Let what empties a database be done in one that is full."""
+        return nullcontext()
 
     def close(self) -> None:
         """Write what is queued and close everything. Blocks."""
@@ -171,31 +154,13 @@ class OpenProject:
         self.connections.end(self.writer.connection)
         self.connections.close()
 
-    def _sweep(self, work: Work) -> bool:
+    def sweep(self, work: Work) -> bool:
+        """Delete what has expired; return True if there is more."""
         return sweep.sweep(work, self.registry, self.fanout, self.files.delete)
 
     def __repr__(self) -> str:
         """Leave out the keys."""
         return f"OpenProject({self.name!r})"
-
-
-def room(options: DataOptions) -> Room:
-    """Return what a project's database and its connections may take."""
-    return Room(
-        reader_cache_kib=_READER_CACHE_KIB,
-        writer_cache_kib=_WRITER_CACHE_KIB,
-        max_bytes=options.max_project_bytes,
-    )
-
-
-def guard_of(path: Path) -> CommitGuard:
-    """Return what looks at the files of a database. Raises DataError."""
-    try:
-        return CommitGuard(path)
-    except FileNotFoundError as error:
-        raise DataGoneError(f"{path.name} is gone.") from error
-    except OSError as error:
-        raise disk_error(f"{path.name} cannot be looked at", error) from error
 
 
 def change_resources(
@@ -207,7 +172,11 @@ def change_resources(
     """
 
     def job(connection: Connection) -> tuple[Connection, None]:
-        freed = alter(connection, project.registry)
+        family, guard = project.connections.family, project.connections.guard
+        with transaction(connection, family, guard):
+            project.renew(connection)
+            freed = alter(connection, project.registry)
+            project.altered(connection)
         project.reload(connection)
         if freed:
             project.files.delete(freed)

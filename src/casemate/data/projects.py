@@ -4,48 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from casemate.data.errors import DataBusyError, DataClosedError, DataCorruptError, DataError
-from casemate.data.faults import DATA, RESTORE, disk_error
+from casemate.data.errors import DataBusyError, DataClosedError, DataError
 from casemate.data.files import ObjectFiles
-from casemate.data.folder import DatabaseFile, DataFolder, require_regular
 from casemate.data.limits import DataOptions
-from casemate.data.project import OpenProject, room
+from casemate.data.orphans import OrphanSweeps
+from casemate.data.project import OpenProject
 from casemate.data.reading import ReadThreads
-from casemate.data.schema import migrate
-from casemate.kernel.durability import sync_file
 from casemate.model.errors import NotFoundError
-from casemate.sqlite import engine
-from casemate.sqlite.commit_count import forget, lost_commits
-from casemate.sqlite.connecting import open_writer
-from casemate.sqlite.engine import Connection
 from casemate.vault.interface import DataKey, Purpose
 
 T = TypeVar("T")
 Keys = Callable[[str, Purpose, int | None], Awaitable[DataKey]]
 Ready = Callable[[str, str, str], None]
 Created = Callable[[str], Awaitable[None]]
+P_co = TypeVar("P_co", bound=OpenProject, covariant=True)
 _WAIT_FOR_ROOM = 5.0
 
 
-class Use:
+class Found(Protocol):
+    """What is known of a project's database before it is open."""
+
+    @property
+    def version(self) -> int | None:
+        """The version of the DATA key that it needs; None for the newest."""
+        ...
+
+
+class Use(Generic[P_co]):
     """Holds a project open for the time of a `async with`."""
 
     __slots__ = ("_create", "_name", "_project", "_projects")
 
-    def __init__(self, projects: Projects, name: str, create: bool) -> None:
+    def __init__(self, projects: Projects[P_co], name: str, create: bool) -> None:
         self._projects = projects
         self._name = name
         self._create = create
-        self._project: OpenProject | None = None
+        self._project: P_co | None = None
 
-    async def __aenter__(self) -> OpenProject:
+    async def __aenter__(self) -> P_co:
         """Return the open project."""
         project = self._projects.opened.get(self._name)
         if project is None:
@@ -69,15 +71,46 @@ class Use:
                 self._projects.released.set()
 
 
-class Projects:
+class Databases(Protocol[P_co]):
+    """Where the databases of projects are. All of it blocks, but `close` is called last."""
+
+    in_network: bool
+    """Whether the content of large objects is in a store that may be slow."""
+
+    def files_of(self, name: str) -> ObjectFiles:
+        """Return the files of a project's objects, for who closes them. Raises DataError."""
+        ...
+
+    def find(self, name: str) -> Found | None:
+        """Return what is known of a project's database, None if it has none."""
+        ...
+
+    def load(
+        self,
+        name: str,
+        found: Any,
+        page_key: DataKey,
+        object_key: DataKey,
+        *,
+        reads: ReadThreads,
+        ready: Callable[[str, set[tuple[str, str]]], None],
+    ) -> P_co:
+        """Return a project with its database open, made if `found` is None. Raises DataError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what all of them share."""
+        ...
+
+
+class Projects(Generic[P_co]):
     """The open projects of one node. Belongs to one event loop."""
 
     def __init__(
         self,
-        folder: DataFolder,
+        databases: Databases[P_co],
         keys: Keys,
         options: DataOptions,
-        accepted_losses: frozenset[str] = frozenset(),
         on_created: Created | None = None,
     ) -> None:
         """Open nothing yet.
@@ -85,16 +118,22 @@ class Projects:
         `on_created` is awaited when a project has got its database, before anything is kept in it.
         """
         self._on_created = on_created or _nothing
-        self._accepted = set(accepted_losses)
-        self.opened: dict[str, OpenProject] = {}
+        self.opened: dict[str, P_co] = {}
         self.released = asyncio.Event()
-        self.folder = folder
+        self.databases = databases
         self.keys = keys
         self._options = options
         self._reads = ReadThreads(options.read_threads)
         self._files = ThreadPoolExecutor(options.file_threads, thread_name_prefix="data-file")
+        # A store in the network may be slow; opening projects does not wait for it.
+        self._content = (
+            ThreadPoolExecutor(options.content_threads, thread_name_prefix="data-content")
+            if databases.in_network
+            else self._files
+        )
+        self._orphans = OrphanSweeps(self.content_in_thread, self.released)
+        self._sweeping: asyncio.Task[None] | None = None
         self._gate = asyncio.Lock()
-        self._swept: set[str] = set()
         self._refused: dict[str, str] = {}
         self._idle: asyncio.Task[None] | None = None
         self._closed = False
@@ -109,7 +148,7 @@ class Projects:
             with suppress(RuntimeError):  # a closed loop has nobody left who watches
                 loop.call_soon_threadsafe(_tell, ready, project, hints)
 
-    def use(self, name: str, *, create: bool = False) -> Use:
+    def use(self, name: str, *, create: bool = False) -> Use[P_co]:
         """Hold a project open. NotFoundError if it has no data and none is to be created."""
         return Use(self, name, create)
 
@@ -118,12 +157,17 @@ class Projects:
         self._require_open()
         return await asyncio.get_running_loop().run_in_executor(self._files, work)
 
-    def start_in_thread(self, work: Callable[[], None]) -> None:
-        """Begin work that answers for itself."""
+    async def content_in_thread(self, work: Callable[[], T]) -> T:
+        """Read or write the content of large objects."""
         self._require_open()
-        self._files.submit(work)
+        return await asyncio.get_running_loop().run_in_executor(self._content, work)
 
-    async def open(self, name: str, *, create: bool) -> OpenProject:
+    def start_in_thread(self, work: Callable[[], None]) -> None:
+        """Begin to write content, by work that answers for itself."""
+        self._require_open()
+        self._content.submit(work)
+
+    async def open(self, name: str, *, create: bool) -> P_co:
         """Return an open project. Whoever asked may be cancelled; it is opened all the same."""
         while True:
             project = await asyncio.shield(asyncio.ensure_future(self._open(name, create=create)))
@@ -131,13 +175,13 @@ class Projects:
             if self.opened.get(name) is project:
                 return project
 
-    async def _open(self, name: str, *, create: bool) -> OpenProject:
+    async def _open(self, name: str, *, create: bool) -> P_co:
         async with self._gate:
             self._require_open()
             found = self.opened.get(name)
             if found is not None:
                 return found
-            file = await self.in_thread(lambda: self.folder.database(name))
+            file = await self.in_thread(lambda: self.databases.find(name))
             if file is None and not create:
                 raise NotFoundError(
                     f"The project {name} has no buckets, tables, queues or topics.",
@@ -148,7 +192,11 @@ class Projects:
             object_key = await self.keys(name, Purpose.OBJECTS, None)
             await self._make_room()
             try:
-                project = await self.in_thread(lambda: self._load(name, file, page_key, object_key))
+                project = await self.in_thread(
+                    lambda: self.databases.load(
+                        name, file, page_key, object_key, reads=self._reads, ready=self._announce
+                    )
+                )
             except DataError as error:
                 self._refused[name] = error.message
                 raise
@@ -165,80 +213,14 @@ class Projects:
             self.opened[name] = project
             if self._idle is None:
                 self._idle = asyncio.ensure_future(self._close_idle())
+            if project.files.shared and self._sweeping is None:
+                sweeping = self._orphans.run(self.opened, self._pause)
+                self._sweeping = asyncio.ensure_future(sweeping)
             return project
-
-    def _load(
-        self, name: str, file: DatabaseFile | None, page_key: DataKey, object_key: DataKey
-    ) -> OpenProject:
-        files = ObjectFiles(self.folder.objects / name)
-        try:
-            if file is None:
-                _require_none(files, name)
-                file = self._create(name, page_key)
-            require_regular(file.path)
-            self._require_whole_log(name, file.path)
-            with DATA.translated():
-                project = OpenProject(
-                    name,
-                    file.path,
-                    page_key,
-                    object_key,
-                    files=files,
-                    reads=self._reads,
-                    options=self._options,
-                    ready=self._announce,
-                )
-                try:
-                    if name not in self._swept:
-                        _sweep_orphans(project.writer.connection, files)
-                        self._swept.add(name)
-                        self.folder.drop_older(name, file.version)
-                except BaseException:
-                    project.abandon()
-                    raise
-        except BaseException:
-            files.close()
-            raise
-        return project
-
-    def _require_whole_log(self, name: str, path: Path) -> None:
-        """Refuse a database whose log has lost commits, unless that is accepted."""
-        if name in self._accepted:
-            self._accepted.discard(name)
-            forget(path)
-        try:
-            lost = lost_commits(path)
-        except OSError as error:
-            raise disk_error(f"The log of {path.name} cannot be read", error) from error
-        if lost is not None:
-            raise DataCorruptError(
-                f"The project {name} has lost what was acknowledged: {lost}. Nothing was changed.",
-                next_step=f"{RESTORE} To go on with what is left: "
-                f"casemate serve --accept-loss data/{name}",
-            )
-
-    def _create(self, name: str, key: DataKey) -> DatabaseFile:
-        """Write an empty database beside its place and rename it there: none is ever half made."""
-        final = self.folder.file(name, key.version)
-        try:
-            draft = self.folder.draft(name)
-            with DATA.translated():
-                engine.connect(draft, key.key).close()
-                connection = open_writer(draft, key.key, DATA, room(self._options))
-                try:
-                    migrate(connection)
-                finally:
-                    connection.close()
-            sync_file(draft)
-            draft.rename(final)
-            self.folder.sync()
-        except OSError as error:
-            raise disk_error(f"No database can be created in {self.folder.path}", error) from error
-        return DatabaseFile(final, key.version)
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with open projects, and why others could not be opened."""
-        found = dict(self._refused)
+        found = self._orphans.faults | self._refused
         for name, project in self.opened.items():
             if told := project.connections.faults():
                 found[name] = "; ".join(told)
@@ -249,7 +231,7 @@ class Projects:
         while len(self.opened) >= self._options.max_open:
             unused = [p for p in self.opened.values() if not p.users]
             if unused:
-                await self._close(min(unused, key=lambda project: project.used_at))
+                await self._close(min(unused, key=_last_use))
                 continue
             self.released.clear()
             with suppress(TimeoutError):
@@ -264,10 +246,13 @@ class Projects:
         self.opened.pop(project.name, None)
         await self.in_thread(project.close)
 
+    @property
+    def _pause(self) -> float:
+        return max(0.05, self._options.idle_seconds / 4)
+
     async def _close_idle(self) -> None:
-        pause = max(0.05, self._options.idle_seconds / 4)
         while True:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._pause)
             async with self._gate:
                 limit = time.monotonic() - self._options.idle_seconds
                 for project in list(self.opened.values()):
@@ -276,11 +261,12 @@ class Projects:
 
     async def close(self) -> None:
         """Write what is queued, close all projects, unlock the folder. Twice is fine."""
-        if self._idle is not None:
-            self._idle.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._idle
-            self._idle = None
+        for task in (self._idle, self._sweeping):
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        self._idle = self._sweeping = None
         async with self._gate:
             if self._closed:
                 return
@@ -289,16 +275,17 @@ class Projects:
             self._closed = True
             await asyncio.to_thread(self._shut, projects)
 
-    def _shut(self, projects: list[OpenProject]) -> None:
+    def _shut(self, projects: Sequence[OpenProject]) -> None:
         failure: Exception | None = None
         self._files.shutdown(wait=True)
+        self._content.shutdown(wait=True)
         for project in projects:
             try:
                 project.close()
             except Exception as error:  # noqa: BLE001 - the others must be closed too
                 failure = error
         self._reads.close()
-        self.folder.close()
+        self.databases.close()
         if failure is not None:
             raise DataError(
                 f"A project's data could not be closed cleanly: {type(failure).__name__}."
@@ -309,6 +296,10 @@ class Projects:
             raise DataClosedError(next_step="Send the request again once the node has restarted.")
 
 
+def _last_use(project: OpenProject) -> float:
+    return project.used_at
+
+
 async def _nothing(_project: str) -> None:
     pass
 
@@ -316,20 +307,3 @@ async def _nothing(_project: str) -> None:
 def _tell(ready: Ready, project: str, hints: set[tuple[str, str]]) -> None:
     for kind, name in hints:
         ready(project, kind, name)
-
-
-def _require_none(files: ObjectFiles, project: str) -> None:
-    """Refuse to begin anew beside objects of a database that is gone: they would be orphans."""
-    names = files.names()
-    if names:
-        raise DataCorruptError(
-            f"The project {project} has {len(names)} files of objects but no database. Nothing was "
-            "changed.",
-            next_step="Restore the data and the vault from a backup, or move the files away.",
-        )
-
-
-def _sweep_orphans(connection: Connection, files: ObjectFiles) -> None:
-    """Delete files that no object names: left by a crash between writing and commit, or after."""
-    rows = connection.execute("SELECT file FROM object WHERE file IS NOT NULL")
-    files.delete(files.names() - {row[0] for row in rows})

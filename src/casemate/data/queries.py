@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from casemate.data.attributes import Scalar, require_key
@@ -10,6 +9,7 @@ from casemate.data.limits import MAX_RESULT_BYTES, require_text, successor
 from casemate.data.marks import read_mark, write_mark
 from casemate.data.registry import Resource
 from casemate.data.tables import item, spec_of
+from casemate.data.terms import Terms, terms_of
 from casemate.model.data import MAX_KEY_BYTES, Item, ItemPage, Range
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.sqlite.engine import Connection
@@ -60,16 +60,18 @@ class Query:
 
     def run(self, connection: Connection) -> ItemPage:
         """Return the page. It ends at the limit or at MAX_RESULT_BYTES, whichever is first."""
-        where, values = self._where()
+        terms = terms_of(connection)
+        where, values = self._where(terms)
         way = "DESC" if self._descending else "ASC"
         order = ", ".join(f"{column} {way}" for column in self._order())
         if self._index is None:
             source = "item"
         else:
             # CROSS: the index leads, never the table (sqlite.org/optoverview.html, 8).
-            source = (
-                "entry CROSS JOIN item ON item.tab = ? "
-                "AND item.key = entry.item_key AND item.sort = entry.item_sort"
+            source = "entry CROSS JOIN item"
+            where = (
+                "item.tab = ? AND item.key = entry.item_key AND item.sort = entry.item_sort AND "
+                + where
             )
             values.insert(0, self._table.id)
         statement = (
@@ -77,22 +79,29 @@ class Query:
             f"{', '.join(self._order())} "
             f"FROM {source} WHERE {where} ORDER BY {order} LIMIT ?"
         )
-        return self._page(connection, statement, [*values, self._limit + 1])
+        inner = ", ".join(f"{column.partition('.')[2]} {way}" for column in self._order())
+        bounded = terms.within(statement, "value", inner)
+        return self._page(connection, bounded, [*values, self._limit + 1])
 
     def _page(self, connection: Connection, statement: str, values: list[Any]) -> ItemPage:
         items: list[Item] = []
         position: tuple[Any, ...] = ()
-        size = 0
+        terms, size = terms_of(connection), 0
+        columns = len(self._order())
         with one_state(connection):
-            for value, revision, modified_at, labels, *place in connection.execute(
+            for value, revision, modified_at, labels, *rest in connection.execute(
                 statement, values
             ):
+                place = rest[:columns]
                 size += len(value)
                 if len(items) == self._limit or (items and size > MAX_RESULT_BYTES):
                     after = write_mark(self._secret, self._question, position)
                     return ItemPage(items=tuple(items), after=after)
                 position = tuple(place)
-                items.append(item(value, revision, modified_at, labels))
+                found = item(
+                    terms, self._table.id, place[-2:], value, revision, modified_at, labels
+                )
+                items.append(found)
         return ItemPage(items=tuple(items))
 
     def _has_sort(self) -> bool:
@@ -109,7 +118,7 @@ class Query:
             return ("item.key", "item.sort")
         return ("entry.key", "entry.sort", "entry.item_key", "entry.item_sort")
 
-    def _where(self) -> Condition:
+    def _where(self, terms: Terms) -> Condition:
         prefix = "item" if self._index is None else "entry"
         parts = ["item.tab = ?" if self._index is None else "entry.secondary = ?"]
         values: list[Any] = [self._table.id if self._index is None else self._index]
@@ -117,18 +126,18 @@ class Query:
         position = list(self._position or ())
         if self._key is not None:
             parts.append(f"{prefix}.key = ?")
-            values.append(self._key)
+            values.append(terms.key(self._key))
             del columns[0], position[:1]
         for operator, bound in self._bounds:
             parts.append(f"{prefix}.sort {operator} ?")
-            values.append(bound)
+            values.append(terms.key(bound))
         if position:
             comparison = "<" if self._descending else ">"
             marks = ", ".join("?" * len(columns))
             parts.append(f"({', '.join(columns)}) {comparison} ({marks})")
             values += position
         parts.append("(item.expires_at IS NULL OR item.expires_at > ?)")
-        values.append(time.time())
+        values.append(terms.now())
         return " AND ".join(parts), values
 
 

@@ -7,7 +7,6 @@ their ends are in `casemate.data.leasing`.
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 
 import msgspec
@@ -32,6 +31,8 @@ from casemate.data.limits import (
 from casemate.data.messages import text_of
 from casemate.data.registry import INBOX, QUEUE, TOPIC, Resource
 from casemate.data.routes import Routes
+from casemate.data.terms import now as now_of
+from casemate.data.terms import terms_of
 from casemate.data.work import Work
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import QueueSpec
@@ -107,7 +108,7 @@ def require_ids(ids: Sequence[str]) -> None:
 
 def keep(work: Work, queue: Resource, new: Sequence[NewMessage]) -> tuple[str, ...]:
     """Keep messages; return their ids. Raises LimitError."""
-    spec, now = spec_of(queue), time.time()
+    spec, now = spec_of(queue), now_of(work.connection)
     for one in new:
         require_size(queue, spec, one)
     if any(one.deduplication is not None for one in new):
@@ -115,10 +116,10 @@ def keep(work: Work, queue: Resource, new: Sequence[NewMessage]) -> tuple[str, .
     else:
         ids = messages.insert_many(work, queue, new, now)
         added = len(ids)
-    messages.count(work, queue, added)
+    held = messages.count(work, queue, added)
     if added:
         caller, anonymous = next(((n.caller, n.anonymous) for n in new), ("", False))
-        kept.require_room(work.connection, queue, caller, anonymous)
+        kept.require_room(work.connection, queue, held, caller, anonymous)
     return tuple(map(text_of, ids))
 
 
@@ -157,7 +158,7 @@ def first_of(connection: Connection, queue: Resource, token: str | None, now: fl
     seconds = INBOX_DEDUPLICATION_SECONDS if queue.kind == INBOX else DEDUPLICATION_SECONDS
     first = connection.execute(
         "SELECT message FROM deduplication WHERE queue = ? AND token = ? AND at > ?",
-        (queue.id, token, now - seconds),
+        (queue.id, terms_of(connection).token("deduplication", token), now - seconds),
     ).fetchone()
     return None if first is None else int(first[0])
 
@@ -168,8 +169,9 @@ def remember(
     """Keep a deduplication token from now on."""
     if token is not None:
         connection.execute(
-            "INSERT OR REPLACE INTO deduplication (queue, token, message, at) VALUES (?, ?, ?, ?)",
-            (queue.id, token, number, now),
+            "INSERT INTO deduplication (queue, token, message, at) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (queue, token) DO UPDATE SET message = excluded.message, at = excluded.at",
+            (queue.id, terms_of(connection).token("deduplication", token), number, now),
         )
 
 
@@ -181,7 +183,7 @@ def next_due(connection: Connection, queue: Resource) -> float | None:
         (queue.id,),
     ).fetchone()
     if ready is not None:
-        return time.time()
+        return now_of(connection)
     (due,) = connection.execute(
         "SELECT min(visible_at) FROM message INDEXED BY message_pending "
         "WHERE queue = ? AND state >= 2",
@@ -192,7 +194,7 @@ def next_due(connection: Connection, queue: Resource) -> float | None:
 
 def info(connection: Connection, queue: Resource) -> QueueInfo:
     """Return how much waits: what is delayed or leased is counted, what is too old is not."""
-    since = time.time() - spec_of(queue).retention
+    since = now_of(connection) - spec_of(queue).retention
     row = connection.execute(
         "SELECT number, dead FROM resource WHERE id = ?", (queue.id,)
     ).fetchone()
@@ -228,7 +230,7 @@ def purge(work: Work, queue: Resource, routes: Routes) -> int:
     """Delete every message; return how many."""
     spec_of(queue)
     connection = work.connection
-    invocations.purged(connection, queue, routes.keep_results(queue), time.time())
+    invocations.purged(connection, queue, routes.keep_results(queue), now_of(connection))
     deleted = connection.execute("DELETE FROM message WHERE queue = ?", (queue.id,)).rowcount
     messages.count_down(connection, queue.id, deleted)
     return deleted

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.data import limits
+from casemate.data.terms import Terms, terms_of
 from casemate.decoding import decodable
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableSpec
@@ -42,6 +43,7 @@ Registry = Mapping[tuple[str, str], Resource]
 def load(connection: Connection) -> Registry:
     """Return everything a project has."""
     indexes: dict[int, dict[str, int]] = {}
+    terms = terms_of(connection)
     for identity, table, name in connection.execute("SELECT id, tab, name FROM secondary"):
         indexes.setdefault(table, {})[name] = identity
     return {
@@ -49,13 +51,23 @@ def load(connection: Connection) -> Registry:
             identity,
             kind,
             name,
-            msgspec.json.decode(spec, type=decodable(_SPECS[kind])),
+            _spec(terms, kind, name, spec),
             indexes.get(identity, {}),
         )
         for identity, kind, name, spec in connection.execute(
             "SELECT id, kind, name, spec FROM resource ORDER BY name"
         )
     }
+
+
+def _spec(terms: Terms, kind: str, name: str, kept: bytes) -> Spec:
+    opened = terms.open(("resource", kind, name), kept)
+    return msgspec.json.decode(opened, type=decodable(_SPECS[kind]))
+
+
+def encoded(terms: Terms, kind: str, spec: Spec) -> bytes:
+    """Return a declaration as it is kept."""
+    return terms.seal(("resource", kind, spec.name), msgspec.json.encode(spec))
 
 
 def find(registry: Registry, project: str, kind: str, name: str) -> Resource:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.data import limits, resources, rotation
+from casemate.data import limits, resources
 from casemate.data.port import Port
 from casemate.data.project import change_resources
 from casemate.data.registry import BUCKET, INBOX, QUEUE, TABLE, TOPIC, find, specs
@@ -98,5 +98,4 @@ class ResourcePort(Port):
     @performs(RekeyProject)
     async def _rekey(self, operation: RekeyProject) -> None:
         limits.require_project(operation.project)
-        async with self._projects.use(operation.project) as opened:
-            await rotation.rekey(opened, self._projects.folder, self._keys, self._options)
+        await self._renew_keys(operation.project)

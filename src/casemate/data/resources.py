@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from casemate.data import limits
-from casemate.data.faults import DATA
 from casemate.data.indexes import build_index, set_expiry
-from casemate.data.registry import INBOX, KINDS, Registry, Resource, Spec, specs
+from casemate.data.registry import INBOX, KINDS, Registry, Resource, Spec, encoded, specs
+from casemate.data.terms import terms_of
 from casemate.model.errors import ConflictError, InvalidInputError
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
 from casemate.sqlite.engine import Connection
-from casemate.sqlite.transaction import transaction
 
 
 def require_valid(resources: Resources) -> None:
@@ -64,16 +61,15 @@ def _require_valid_table(spec: TableSpec) -> None:
 def ensure(connection: Connection, registry: Registry, resources: Resources) -> list[str]:
     """Make what is declared and missing, and change limits; return files nobody needs any more.
 
-    One transaction. Raises ConflictError if a table is there with other key attributes.
+    In a transaction. Raises ConflictError if a table is there with other key attributes.
     """
     freed: list[str] = []
-    with transaction(connection, DATA):
-        for kind, spec in specs(resources):
-            present = registry.get((kind, spec.name))
-            if present is None:
-                _create(connection, kind, spec)
-            elif present.spec != spec:
-                freed += _change(connection, present, spec)
+    for kind, spec in specs(resources):
+        present = registry.get((kind, spec.name))
+        if present is None:
+            _create(connection, kind, spec)
+        elif present.spec != spec:
+            freed += _change(connection, present, spec)
     return freed
 
 
@@ -97,10 +93,10 @@ def _create(connection: Connection, kind: str, spec: Spec) -> None:
             "be.",
             next_step="Drop those that are not used any more.",
         )
-    identity = connection.execute(
-        "INSERT INTO resource (kind, name, spec) VALUES (?, ?, ?)",
-        (kind, spec.name, msgspec.json.encode(spec)),
-    ).lastrowid
+    (identity,) = connection.execute(
+        "INSERT INTO resource (kind, name, spec) VALUES (?, ?, ?) RETURNING id",
+        (kind, spec.name, encoded(terms_of(connection), kind, spec)),
+    ).fetchone()
     if isinstance(spec, TableSpec):
         for index in spec.indexes:
             connection.execute(
@@ -120,7 +116,8 @@ def _change(connection: Connection, present: Resource, spec: Spec) -> list[str]:
     ):
         freed = _trim(connection, present.id, spec.versions)
     connection.execute(
-        "UPDATE resource SET spec = ? WHERE id = ?", (msgspec.json.encode(spec), present.id)
+        "UPDATE resource SET spec = ? WHERE id = ?",
+        (encoded(terms_of(connection), present.kind, spec), present.id),
     )
     return freed
 
@@ -152,10 +149,10 @@ def _drop_index(connection: Connection, identity: int) -> None:
 
 
 def _build_index(connection: Connection, table: int, index: TableIndex) -> None:
-    identity = connection.execute(
-        "INSERT INTO secondary (tab, name) VALUES (?, ?)", (table, index.name)
-    ).lastrowid
-    build_index(connection, table, int(identity or 0), index)
+    (identity,) = connection.execute(
+        "INSERT INTO secondary (tab, name) VALUES (?, ?) RETURNING id", (table, index.name)
+    ).fetchone()
+    build_index(connection, table, int(identity), index)
 
 
 def _trim(connection: Connection, bucket: int, versions: int) -> list[str]:
@@ -166,7 +163,7 @@ def _trim(connection: Connection, bucket: int, versions: int) -> list[str]:
             SELECT id, size, file,
                    row_number() OVER (PARTITION BY key ORDER BY revision DESC) AS place
             FROM object WHERE bucket = ?
-        ) WHERE place > ?
+        ) AS ranked WHERE place > ?
         """,
         (bucket, versions),
     ).fetchall()
@@ -180,8 +177,5 @@ def _trim(connection: Connection, bucket: int, versions: int) -> list[str]:
 
 def drop(connection: Connection, resource: Resource) -> None:
     """Delete a resource at once; what is in it is deleted bit by bit afterwards (`sweep`)."""
-    with transaction(connection, DATA):
-        connection.execute("DELETE FROM resource WHERE id = ?", (resource.id,))
-        connection.execute(
-            "INSERT INTO dropped (id, kind) VALUES (?, ?)", (resource.id, resource.kind)
-        )
+    connection.execute("DELETE FROM resource WHERE id = ?", (resource.id,))
+    connection.execute("INSERT INTO dropped (id, kind) VALUES (?, ?)", (resource.id, resource.kind))

@@ -17,9 +17,10 @@ from casemate.data.errors import DataError
 from casemate.data.faults import DATA, disk_error
 from casemate.data.folder import DataFolder
 from casemate.data.limits import DataOptions
-from casemate.data.project import MissingKeyError, OpenProject, guard_of, room
+from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Keys
 from casemate.data.registry import BUCKET
+from casemate.data.sqlite_project import SqliteProject, guard_of, room
 from casemate.data.work import Work
 from casemate.kernel.durability import sync_file
 from casemate.sqlite import engine
@@ -31,7 +32,9 @@ from casemate.vault.interface import DataKey, Purpose
 _BATCH = 64
 
 
-async def rekey(project: OpenProject, folder: DataFolder, keys: Keys, options: DataOptions) -> None:
+async def rekey(
+    project: SqliteProject, folder: DataFolder, keys: Keys, options: DataOptions
+) -> None:
     """Encrypt what a project has stored with the newest keys. Raises DataError."""
     async with project.maintenance:
         page_key = await keys(project.name, Purpose.DATA, None)
@@ -43,11 +46,11 @@ async def rekey(project: OpenProject, folder: DataFolder, keys: Keys, options: D
             await project.writer.submit_job(job)
         object_key = await keys(project.name, Purpose.OBJECTS, None)
         project.add_key(object_key, newest=True)
-        await _renew_objects(project, keys, project.object_key(object_key.version))
+        await renew_objects(project, keys, project.object_key(object_key.version))
 
 
 def _exchange(
-    project: OpenProject,
+    project: SqliteProject,
     folder: DataFolder,
     connection: Connection,
     key: DataKey,
@@ -77,7 +80,7 @@ def _exchange(
 
 
 def _open_renamed(
-    project: OpenProject, folder: DataFolder, final: Path, key: DataKey, options: DataOptions
+    project: SqliteProject, folder: DataFolder, final: Path, key: DataKey, options: DataOptions
 ) -> Connection:
     try:
         renewed = open_writer(final, key.key, DATA, room(options))
@@ -106,7 +109,8 @@ def _copy(connection: Connection, draft: Path, old_key: bytes, new_key: bytes) -
     engine.connect(draft, new_key).close()
 
 
-async def _renew_objects(project: OpenProject, keys: Keys, newest: ObjectKey) -> None:
+async def renew_objects(project: OpenProject, keys: Keys, newest: ObjectKey) -> None:
+    """Encrypt the contents of objects with the newest key; of files, their keys."""
     after = 0
     while True:
         try:

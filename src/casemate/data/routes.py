@@ -9,6 +9,7 @@ import msgspec
 
 from casemate.data.errors import DataCorruptError
 from casemate.data.registry import INBOX, QUEUE, Registry, Resource
+from casemate.data.terms import terms_of
 from casemate.decoding import decodable
 from casemate.model.function import Delivery
 from casemate.model.messages import Subscription
@@ -88,7 +89,8 @@ def load(connection: Connection, registry: Registry) -> Routes:
     if row is None:
         return Routes((), registry)
     try:
-        found = msgspec.json.decode(row[0], type=decodable(tuple[Subscription, ...]))
+        kept = terms_of(connection).open(("meta", META), row[0])
+        found = msgspec.json.decode(kept, type=decodable(tuple[Subscription, ...]))
     except msgspec.MsgspecError as error:
         raise DataCorruptError(
             "The subscriptions of a project cannot be read.",

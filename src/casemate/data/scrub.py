@@ -9,9 +9,10 @@ from functools import partial
 from casemate.data.content import CHUNK_BYTES, context_of
 from casemate.data.errors import DataCorruptError, DataError
 from casemate.data.files import read_range
-from casemate.data.project import MissingKeyError, OpenProject
+from casemate.data.project import MissingKeyError
 from casemate.data.projects import Projects
 from casemate.data.registry import BUCKET
+from casemate.data.sqlite_project import SqliteProject
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.scrub import MOST_PROBLEMS, Pace, scrub
 
@@ -28,10 +29,12 @@ _COUNTERS = (
         "SELECT coalesce(sum(size), 0) FROM object WHERE bucket = resource.id",
     ),
 )
-Keys = Callable[[OpenProject, int], Awaitable[None]]
+Keys = Callable[[SqliteProject, int], Awaitable[None]]
 
 
-async def scrub_project(projects: Projects, name: str, pace: Pace, fetch: Keys) -> tuple[str, ...]:
+async def scrub_project(
+    projects: Projects[SqliteProject], name: str, pace: Pace, fetch: Keys
+) -> tuple[str, ...]:
     """Return what is wrong with a project's data, the first few of each kind. Raises DataError."""
     async with projects.use(name) as opened:
         connections = opened.connections
@@ -62,7 +65,7 @@ def _wrong_counters(connection: Connection) -> list[str]:
     return found
 
 
-async def _wrong_objects(opened: OpenProject, pace: Pace, fetch: Keys) -> list[str]:
+async def _wrong_objects(opened: SqliteProject, pace: Pace, fetch: Keys) -> list[str]:
     found: list[str] = []
     after = 0
     while len(found) < MOST_PROBLEMS:
@@ -94,7 +97,7 @@ def _objects(after: int, connection: Connection) -> list[Row]:
     ).fetchall()
 
 
-def _wrong_object(opened: OpenProject, row: Row, pace: Pace) -> str:
+def _wrong_object(opened: SqliteProject, row: Row, pace: Pace) -> str:
     """Return what is wrong with an object; nothing if it is whole, or was deleted meanwhile."""
     identity, bucket, key, revision, version, size, file, sealed = row
     try:
@@ -121,7 +124,7 @@ def _wrong_object(opened: OpenProject, row: Row, pace: Pace) -> str:
     return ""
 
 
-def _is_gone(opened: OpenProject, identity: int) -> bool:
+def _is_gone(opened: SqliteProject, identity: int) -> bool:
     row = opened.connections.read(
         lambda c: c.execute("SELECT 1 FROM object WHERE id = ?", (identity,)).fetchone()
     )

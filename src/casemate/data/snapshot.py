@@ -6,15 +6,15 @@ from contextlib import closing
 from pathlib import Path
 
 from casemate.data.faults import DATA, disk_error
-from casemate.data.folder import OBJECTS
-from casemate.data.project import OpenProject
+from casemate.data.folder import OBJECTS, DataFolder
 from casemate.data.projects import Projects
+from casemate.data.sqlite_project import SqliteProject
 from casemate.kernel.durability import sync_file
 from casemate.sqlite import engine
 from casemate.sqlite.copying import copy_pages
 
 
-async def snapshot(projects: Projects, target: Path) -> None:
+async def snapshot(projects: Projects[SqliteProject], folder: DataFolder, target: Path) -> None:
     """Copy the data of every project into the folder `target`, which has none yet.
 
     Leaves there what the data folder has: `<project>@<version>.db`, and files of objects below
@@ -24,17 +24,17 @@ async def snapshot(projects: Projects, target: Path) -> None:
         (target / OBJECTS).mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(f"{target} cannot be made", error) from error
-    for name in projects.folder.projects():
+    for name in folder.projects():
         async with projects.use(name) as project, project.maintenance:
             # Deleting waits: what the copy names is there until it is linked.
             project.files.hold()
             try:
-                await projects.in_thread(lambda project=project: _copy(project, target))  # type: ignore[misc]
+                await projects.content_in_thread(lambda project=project: _copy(project, target))  # type: ignore[misc]
             finally:
                 project.files.release()
 
 
-def _copy(project: OpenProject, target: Path) -> None:
+def _copy(project: SqliteProject, target: Path) -> None:
     copy = target / project.path.name
     objects = target / OBJECTS / project.name
     try:
@@ -45,10 +45,10 @@ def _copy(project: OpenProject, target: Path) -> None:
                 copy_pages(source, copy, project.page_key)
             with closing(engine.connect(copy, project.page_key)) as made:
                 files = made.execute(
-                    "SELECT file FROM object WHERE file IS NOT NULL ORDER BY file"
+                    "SELECT file, size FROM object WHERE file IS NOT NULL ORDER BY file"
                 ).fetchall()
         sync_file(copy)
-        for (file,) in files:
-            project.files.link(file, objects / file)
+        for file, size in files:
+            project.files.copy(file, size, objects / file)
     except OSError as error:
         raise disk_error(f"A copy in {target} cannot be written", error) from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
+from casemate.blobs import Blobs
 from casemate.data import (
     delivery_port,
     item_port,
@@ -15,9 +17,15 @@ from casemate.data import (
     object_port,
     resource_port,
 )
-from casemate.data.project import OpenProject
+from casemate.data.databases import SqliteDatabases
+from casemate.data.folder import DataFolder
+from casemate.data.kept import DiskReserve
+from casemate.data.limits import DataOptions
+from casemate.data.projects import Created, Keys, Projects
+from casemate.data.rotation import rekey
 from casemate.data.scrub import scrub_project
 from casemate.data.snapshot import snapshot
+from casemate.data.sqlite_project import SqliteProject
 from casemate.operations.declaration import Operation
 from casemate.operations.performing import Performed
 from casemate.vault.interface import Purpose
@@ -48,6 +56,30 @@ class SqliteProjectData(
     is cancelled may still be made. All calls belong to one event loop. The lock on the folder is
     inherited by fork: children must exec.
     """
+
+    def __init__(
+        self,
+        folder: Path,
+        keys: Keys,
+        options: DataOptions | None = None,
+        *,
+        accepted_losses: frozenset[str] = frozenset(),
+        on_created: Created | None = None,
+        blobs: Callable[[str], Blobs] | None = None,
+    ) -> None:
+        """Lock `folder`, made where it is missing; `keys` is the vault's `data_key`.
+
+        Projects in `accepted_losses` are opened once without the commits that their log has lost.
+        `on_created` is awaited when a project has got its database, before anything is kept in it.
+        `blobs` opens the place of a project's large objects; none: files below `folder`.
+
+        Raises DataLockedError if another process has it, DataForeignError, DataError.
+        """
+        self._options = options or DataOptions()
+        self._folder = DataFolder(folder)
+        databases = SqliteDatabases(self._folder, self._options, accepted_losses, blobs)
+        self._open = Projects(databases, keys, self._options, on_created)
+        super().__init__(self._open, keys, DiskReserve(folder), claimant=secrets.token_hex(8))
 
     # Both return what awaits the answer: a coroutine of their own would be one more for each step.
 
@@ -85,24 +117,28 @@ class SqliteProjectData(
 
     def projects(self) -> list[str]:
         """Return the projects that have a database. Blocks. Raises OSError."""
-        return self._projects.folder.projects()
+        return self._folder.projects()
 
     def sizes(self) -> dict[str, int]:
         """Return how many bytes each project keeps on the disk. Blocks. Raises OSError."""
-        return self._projects.folder.sizes()
+        return self._folder.sizes()
 
     def set_aside(self, project: str) -> None:
         """Move away what is left of a project whose database is accepted as lost. Blocks."""
-        self._projects.folder.set_aside(project)
+        self._folder.set_aside(project)
+
+    async def _renew_keys(self, project: str) -> None:
+        async with self._open.use(project) as opened:
+            await rekey(opened, self._folder, self._keys, self._options)
 
     async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
         """Read all of a project's data; return what is wrong with it. Raises DataError."""
         limits.require_project(project)
 
-        async def fetch(opened: OpenProject, version: int) -> None:
+        async def fetch(opened: SqliteProject, version: int) -> None:
             opened.add_key(await self._keys(project, Purpose.OBJECTS, version), newest=False)
 
-        return await scrub_project(self._projects, project, pace, fetch)
+        return await scrub_project(self._open, project, pace, fetch)
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong, in words."""
@@ -114,7 +150,7 @@ class SqliteProjectData(
         Leaves there what a data folder has: databases, and files of objects below `objects/`, all
         encrypted as they are. Calls go on meanwhile.
         """
-        await snapshot(self._projects, folder)
+        await snapshot(self._open, self._folder, folder)
 
     async def close(self) -> None:
         """Write what is queued and release the files."""

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import msgspec
 
-from casemate.data.faults import DATA
 from casemate.data.limits import require_resource
 from casemate.data.registry import INBOX, Registry
 from casemate.data.resources import create_inbox
 from casemate.data.routes import META, Routes
+from casemate.data.terms import terms_of
 from casemate.model.messages import Subscription
 from casemate.sqlite.engine import Connection
-from casemate.sqlite.transaction import transaction
 
 
 def lean(subscriptions: Sequence[Subscription]) -> tuple[Subscription, ...]:
@@ -41,11 +40,11 @@ def replace(
     connection: Connection, registry: Registry, subscriptions: Sequence[Subscription]
 ) -> None:
     """Keep these instead of those before; make the inboxes that are missing."""
-    with transaction(connection, DATA):
-        for function in {subscription.function for subscription in subscriptions}:
-            if (INBOX, function) not in registry:
-                create_inbox(connection, function)
-        connection.execute(
-            "INSERT OR REPLACE INTO meta VALUES (?, ?)",
-            (META, msgspec.json.encode(subscriptions)),
-        )
+    for function in {subscription.function for subscription in subscriptions}:
+        if (INBOX, function) not in registry:
+            create_inbox(connection, function)
+    connection.execute(
+        "INSERT INTO meta (name, value) VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (META, terms_of(connection).seal(("meta", META), msgspec.json.encode(subscriptions))),
+    )

@@ -6,14 +6,15 @@ do not hold up others.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from casemate.data import invocations, leasing, letters, queues, tables
-from casemate.data.errors import LimitError
+from casemate.data.errors import DataCorruptError, LimitError
 from casemate.data.fanout import Fanout
 from casemate.data.limits import INBOX_DEDUPLICATION_SECONDS
 from casemate.data.registry import INBOX, QUEUE, TABLE, TOPIC, Registry
+from casemate.data.terms import now as now_of
+from casemate.data.terms import terms_of
 from casemate.data.work import Work
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.transaction import savepoint
@@ -28,7 +29,7 @@ def sweep(
     delete_files: Callable[[list[str]], None],
 ) -> bool:
     """Delete a batch of each kind; return True if there is more to do."""
-    connection, now = work.connection, time.time()
+    connection, now = work.connection, now_of(work.connection)
     more = _expired_items(work, registry, fanout, now)
     for resource in registry.values():
         if resource.kind in (QUEUE, TOPIC, INBOX):
@@ -65,21 +66,33 @@ def drain(work: Work, fanout: Fanout) -> bool:
 def _expired_items(work: Work, registry: Registry, fanout: Fanout, now: float) -> bool:
     connection = work.connection
     by_id = {r.id: r for r in registry.values() if r.kind == TABLE}
+    terms = terms_of(connection)
     rows = connection.execute(
-        "SELECT tab, key, sort, id, revision, expires_at, value, labels FROM item "
-        "WHERE expires_at <= ? ORDER BY expires_at LIMIT ?",
+        terms.within(
+            "SELECT tab, key, sort, id, revision, expires_at, value, labels FROM item "
+            "WHERE expires_at <= ? ORDER BY expires_at, id LIMIT ?",
+            "value",
+            "expires_at, id",
+        ),
         (now, BATCH),
     ).fetchall()
     full = False
-    for table, key, sort, *row in rows:
+    for table, key, sort, identity, revision, expires_at, value, labels, *_ in rows:
+        place = (key, sort)
         resource = by_id.get(table)
         if resource is None:
-            connection.execute("DELETE FROM item WHERE id = ?", (row[0],))
+            connection.execute("DELETE FROM item WHERE id = ?", (identity,))
             continue
         try:
+            row = tables.opened(
+                terms, table, place, (identity, revision, expires_at, value, labels)
+            )
+            given = terms.scalar(place[0]), terms.scalar(place[1])
             with savepoint(connection):
-                tables.remove(work, resource, fanout, (key, sort), row, "expired", now)
+                tables.remove(work, resource, fanout, given, row, "expired", now)
         except LimitError:  # an inbox is full: nobody sees the item, and it is told of later
+            full = True
+        except DataCorruptError:  # what cannot be told of stays, for somebody to look at
             full = True
     return len(rows) == BATCH and not full
 

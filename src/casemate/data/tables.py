@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,8 @@ from casemate.data.errors import LimitError
 from casemate.data.fanout import Fanout
 from casemate.data.indexes import NO_SORT, add_entries, entries, expiry_of, remove_entries
 from casemate.data.registry import Resource
+from casemate.data.terms import Stored, Terms, terms_of
+from casemate.data.terms import now as now_of
 from casemate.data.work import Work
 from casemate.model.data import Item
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
@@ -69,28 +70,42 @@ def put(
             next_step="Keep large content in a bucket and its key in the item.",
         )
     key, sort = key_of(spec, value)
-    connection, now = work.connection, time.time()
-    row = _row(connection, table.id, key, sort)
+    connection, now = work.connection, now_of(work.connection)
+    terms = terms_of(connection)
+    place = terms.key(key), terms.key(sort)
+    row = _row(connection, table.id, place)
     _require_revision(row, if_revision, now)
     revision = 1 + (row[1] if row is not None else _floor(connection, table.id))
-    new = entries(spec, table.indexes, key, sort, value)
+    new = entries(terms, spec, table.indexes, place, value)
+    sealed = terms.seal(("item", table.id, *place, revision, labels), encoded)
     expiry = expiry_of(spec.ttl, value)
     if row is None:
         connection.execute(
             "INSERT INTO item (tab, key, sort, revision, modified_at, expires_at, value, labels) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (table.id, key, sort, revision, now, expiry, encoded, labels),
+            (
+                table.id,
+                *place,
+                revision,
+                now,
+                expiry,
+                sealed,
+                terms.seal(("item labels", table.id, *place), labels),
+            ),
         )
         add_entries(connection, new)
     else:
         connection.execute(
             "UPDATE item SET revision = ?, modified_at = ?, expires_at = ?, value = ? WHERE id = ?",
-            (revision, now, expiry, encoded, row[0]),
+            (revision, now, expiry, sealed, row[0]),
         )
         if labels != row[4]:
-            connection.execute("UPDATE item SET labels = ? WHERE id = ?", (labels, row[0]))
+            connection.execute(
+                "UPDATE item SET labels = ? WHERE id = ?",
+                (terms.seal(("item labels", table.id, *place), labels), row[0]),
+            )
         if table.indexes:
-            old = entries(spec, table.indexes, key, sort, msgspec.json.decode(row[3]))
+            old = entries(terms, spec, table.indexes, place, msgspec.json.decode(row[3]))
             remove_entries(connection, old - new)
             add_entries(connection, new - old)
     if table.name in fanout.routes.tables:
@@ -160,13 +175,14 @@ def delete(
 ) -> None:
     """Delete an item. Raises ConflictError if a condition does not hold."""
     spec = spec_of(table)
-    place = given_key(spec, key, sort)
-    row = _row(work.connection, table.id, *place)
-    now = time.time()
+    given = given_key(spec, key, sort)
+    terms = terms_of(work.connection)
+    row = _row(work.connection, table.id, tuple(map(terms.key, given)))
+    now = now_of(work.connection)
     _require_revision(row, if_revision, now)
     if row is not None:
         event = "expired" if _is_over(row, now) else "deleted"
-        remove(work, table, fanout, place, row, event, now)
+        remove(work, table, fanout, given, row, event, now)
 
 
 def remove(
@@ -181,8 +197,9 @@ def remove(
     """Delete a stored item and what indexes hold of it; remember its revision; tell of `event`."""
     connection = work.connection
     if table.indexes:
-        value = msgspec.json.decode(row[3])
-        remove_entries(connection, entries(spec_of(table), table.indexes, *place, value))
+        value, terms = msgspec.json.decode(row[3]), terms_of(connection)
+        kept = terms.key(place[0]), terms.key(place[1])
+        remove_entries(connection, entries(terms, spec_of(table), table.indexes, kept, value))
     if table.name in fanout.routes.tables:
         tell_gone(work, table, fanout, event, place, row, now)
     connection.execute("DELETE FROM item WHERE id = ?", (row[0],))
@@ -192,28 +209,39 @@ def remove(
 def raise_floor(connection: Connection, resource: int, revision: int) -> None:
     """Let no key that is made from now on have a revision up to `revision`."""
     connection.execute(
-        "UPDATE resource SET floor = max(floor, ?) WHERE id = ?", (revision, resource)
+        "UPDATE resource SET floor = ? WHERE id = ? AND floor < ?", (revision, resource, revision)
     )
 
 
 def get(connection: Connection, table: Resource, key: object, sort: object) -> Item:
     """Return an item. Raises NotFoundError if there is none or its time is over."""
-    place = given_key(spec_of(table), key, sort)
+    terms = terms_of(connection)
+    place = tuple(map(terms.key, given_key(spec_of(table), key, sort)))
     row = connection.execute(
         "SELECT value, revision, modified_at, labels, expires_at FROM item "
         "WHERE tab = ? AND key = ? AND sort = ?",
         (table.id, *place),
     ).fetchone()
-    if row is None or (row[4] is not None and row[4] <= time.time()):
+    if row is None or (row[4] is not None and row[4] <= terms.now()):
         raise NotFoundError(
             f"The table {table.name} has no such item.",
             next_step="Check the key; `casemate tables query` shows the items that are there.",
         )
-    return item(*row[:4])
+    return item(terms, table.id, place, *row[:4])
 
 
-def item(value: bytes, revision: int, modified_at: float, labels: bytes) -> Item:
+def item(
+    terms: Terms,
+    table: int,
+    place: Sequence[Stored],
+    value: bytes,
+    revision: int,
+    modified_at: float,
+    labels: bytes,
+) -> Item:
     """Return a stored item."""
+    labels = terms.open(("item labels", table, *place), labels)
+    value = terms.open(("item", table, *place, revision, labels), value)
     return Item(
         value=msgspec.json.decode(value),
         revision=revision,
@@ -222,12 +250,21 @@ def item(value: bytes, revision: int, modified_at: float, labels: bytes) -> Item
     )
 
 
-def _row(connection: Connection, table: int, key: Scalar, sort: Scalar) -> Any:
-    return connection.execute(
+def _row(connection: Connection, table: int, place: tuple[Stored, ...]) -> Any:
+    row = connection.execute(
         "SELECT id, revision, expires_at, value, labels FROM item "
         "WHERE tab = ? AND key = ? AND sort = ?",
-        (table, key, sort),
+        (table, *place),
     ).fetchone()
+    return None if row is None else opened(terms_of(connection), table, place, row)
+
+
+def opened(terms: Terms, table: int, place: Sequence[Stored], row: Sequence[Any]) -> Any:
+    """Return a row of id, revision, time of expiry, value and labels with the last two opened."""
+    identity, revision, expires_at, value, labels = row
+    labels = terms.open(("item labels", table, *place), labels)
+    value = terms.open(("item", table, *place, revision, labels), value)
+    return identity, revision, expires_at, value, labels
 
 
 def _floor(connection: Connection, resource: int) -> int:

@@ -58,7 +58,7 @@ class Upload:
 class Uploads:
     """The unfinished uploads of all projects. Belongs to one event loop."""
 
-    def __init__(self, projects: Projects) -> None:
+    def __init__(self, projects: Projects[OpenProject]) -> None:
         """Begin with none."""
         self._projects = projects
         self._by_id: dict[str, Upload] = {}
@@ -82,8 +82,8 @@ class Uploads:
                 "most.",
                 next_step="Commit or abort some of them.",
             )
-        path = project.files.path
-        upload = Upload(project.name, bucket, key, content_type, metadata, ObjectFiles(path))
+        files = self._projects.databases.files_of(project.name)
+        upload = Upload(project.name, bucket, key, content_type, metadata, files)
         identity = secrets.token_hex(16)
         self._by_id[identity] = upload
         return identity
@@ -117,7 +117,7 @@ class Uploads:
             stored = await project.read(lambda connection: objects.total(connection, resource))
             self._require_room(spec, upload, stored, len(content))
             try:
-                await self._projects.in_thread(lambda: upload.writer.write(content))
+                await self._projects.content_in_thread(lambda: upload.writer.write(content))
             except BaseException:
                 await self._end(identity, upload)
                 raise
@@ -167,7 +167,7 @@ class Uploads:
     ) -> ObjectInfo:
         writer = upload.writer
         try:
-            new = await self._projects.in_thread(
+            new = await self._projects.content_in_thread(
                 lambda: finished(writer, upload.key, upload.content_type, upload.metadata, labels)
             )
         except BaseException:

@@ -9,31 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 import struct
 import tempfile
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 from weakref import WeakValueDictionary
 
 import msgspec
 
 from casemate.build import ArchiveError, pack, unpack
 from casemate.decoding import decodable
-from casemate.gateway.intact import Sealed, Stamp, Unpacked, stamp_of
+from casemate.gateway.intact import Sealed, Stamp, Unpacked
+from casemate.gateway.sealed_bundles import SealedBundles
 from casemate.gateway.shared_files import SharedFiles
-from casemate.kernel.durability import sync_folder
 from casemate.model.bundle import BundleManifest
-from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
 from casemate.sbom import owners
 from casemate.vault import decrypt_stream, encrypt_stream
 from casemate.vault.errors import DecryptionError
 from casemate.vault.interface import DataKey
 
-_SUFFIX = ".sealed"
 _MAX_DAMAGED = 1000
 _AGAIN = "deploy it again, or restore the folder data/bundles from a backup"
 _log = logging.getLogger(__name__)
@@ -48,20 +46,23 @@ class BundleStore:
 
     def __init__(
         self,
-        sealed: Path,
+        sealed: SealedBundles,
         unpacked: Path,
         keys: Keys,
         *,
         capacity: int,
         share: bool = False,
+        in_clear: Sequence[Path] = (),
         on_tampered: Callable[[str, str], None] = lambda _digest, _reason: None,
     ) -> None:
         """Keep bundles in `sealed` and at most about `capacity` bytes of files in `unpacked`.
 
         With `share` equal dependencies of a project are in memory once; each zygote has to see
-        inodes of its own then. `on_tampered` is told of a bundle that is not what it was, and why.
+        inodes of its own then. `in_clear` are bundles as an earlier release left them.
+        `on_tampered` is told of a bundle that is not what it was, and why.
         """
         self._sealed = sealed
+        self._in_clear = in_clear
         self._unpacked = unpacked
         self._keys = keys
         self._capacity = capacity
@@ -82,18 +83,15 @@ class BundleStore:
         self._on_tampered = on_tampered
         self._putting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def _file(self, digest: str) -> Path:
-        return self._sealed / f"{digest}{_SUFFIX}"
-
     async def is_kept(self, digest: str) -> bool:
         """Tell whether a bundle is there, and not known to be damaged: that can be put again."""
         if digest in self.damaged:
             return False
-        return await asyncio.to_thread(self._file(digest).is_file)
+        return await self._sealed.is_kept(digest)
 
-    def missing(self, digests: set[str]) -> set[str]:
-        """Return which of these have no file. Blocks."""
-        return {digest for digest in digests if not self._file(digest).is_file()}
+    async def missing(self, digests: set[str]) -> set[str]:
+        """Return which of these are not there. Raises OSError, CasemateError."""
+        return digests - await self._sealed.kept()
 
     async def put(self, digest: str, archive: Path) -> None:
         """Check an archive and keep it.
@@ -109,7 +107,7 @@ class BundleStore:
             key = await self._keys(None)
             await asyncio.to_thread(self._unpack_archive, digest, archive)
             self._note(digest)
-            await asyncio.to_thread(self._seal, digest, archive, key)
+            await self._seal(digest, archive, key)
             self.damaged.pop(digest, None)
 
     def _check_archive(self, digest: str, archive: Path) -> None:
@@ -124,24 +122,16 @@ class BundleStore:
             unpack(stream, self._unpacked / digest, digest)
         self._checked[digest] = Unpacked(self._unpacked / digest)
 
-    def _seal(self, digest: str, archive: Path, key: DataKey) -> None:
+    async def _seal(self, digest: str, archive: Path, key: DataKey) -> None:
         """Write the sealed file whole or not at all."""
-        draft = self._sealed / f".{digest}.new"
-        try:
-            with archive.open("rb") as source, draft.open("wb") as target:
+
+        def fill(target: BinaryIO) -> None:
+            with archive.open("rb") as source:
                 target.write(_KEY_VERSION.pack(key.version))
                 encrypt_stream(key.key, _context(digest), source, target)
-                target.flush()
-                os.fsync(target.fileno())
-            draft.rename(self._file(digest))
-            sync_folder(self._sealed)
-            self._files[digest] = Sealed(sound=stamp_of(self._file(digest)))
-        except OSError as error:
-            draft.unlink(missing_ok=True)
-            raise UnavailableError(
-                f"The bundle cannot be kept: {error.strerror}.",
-                next_step="make room on the node's disk, then deploy again",
-            ) from error
+
+        await self._sealed.write(digest, fill)
+        self._files[digest] = Sealed(sound=self._sealed.stamp(digest))
 
     async def manifest(self, digest: str) -> BundleManifest:
         """Return a bundle's manifest. Raises NotFoundError."""
@@ -198,7 +188,7 @@ class BundleStore:
 
     async def _require_same(self, digest: str) -> None:
         """Raise NotFoundError if a bundle's sealed file, or its own code in memory, was changed."""
-        known, now = self._files.setdefault(digest, Sealed()), stamp_of(self._file(digest))
+        known, now = self._files.setdefault(digest, Sealed()), self._sealed.stamp(digest)
         if now is not None and now != known.sound:
             await self._read_again(digest, known, now)
         checked = self._checked.get(digest)
@@ -273,7 +263,13 @@ class BundleStore:
     async def _open(self, digest: str) -> None:
         """Unpack a bundle, and remember of one that cannot be why. Raises NotFoundError."""
         try:
-            await self._unpack(digest)
+            try:
+                await self._unpack(digest)
+            except CasemateError as error:
+                if error.retryable or not await self._sealed.suspect(digest):
+                    raise
+                _log.warning("the copy of the bundle %s is damaged: %s", digest, error.message)
+                await self._unpack(digest)
         except NotFoundError as error:
             self._note_damage(digest, error.message)
             raise
@@ -293,9 +289,8 @@ class BundleStore:
             self.damaged[digest] = message
 
     async def _unpack(self, digest: str) -> None:
-        file = self._file(digest)
         try:
-            stream = await asyncio.to_thread(file.open, "rb")
+            stream = await self._sealed.open(digest)
         except FileNotFoundError as error:
             raise NotFoundError(
                 f"This node has no bundle {digest}.", next_step="upload it, or run casemate deploy"
@@ -305,7 +300,7 @@ class BundleStore:
             if len(version) < _KEY_VERSION.size:
                 raise NotFoundError(f"The bundle {digest} is cut short.", next_step=_AGAIN)
             key = await self._keys(_KEY_VERSION.unpack(version)[0])
-            now = stamp_of(file)
+            now = self._sealed.stamp(digest)
             await asyncio.to_thread(self._unseal, digest, stream, key)
             self._files[digest] = Sealed(sound=now)
         self._note(digest)
@@ -318,9 +313,9 @@ class BundleStore:
             unpack(archive, self._unpacked / digest, digest)
         self._checked[digest] = Unpacked(self._unpacked / digest)
 
-    def kept(self) -> set[str]:
-        """Return the digests of all sealed bundles. Blocks. Raises OSError."""
-        return {file.stem for file in self._sealed.glob(f"*{_SUFFIX}")}
+    async def kept(self) -> set[str]:
+        """Return the digests of all sealed bundles. Raises OSError, CasemateError."""
+        return await self._sealed.kept()
 
     async def verify(self, digest: str) -> int:
         """Decrypt a sealed bundle and forget it; return its size. Raises DecryptionError.
@@ -329,7 +324,7 @@ class BundleStore:
         meanwhile is fine.
         """
         try:
-            stream = await asyncio.to_thread(self._file(digest).open, "rb")
+            stream = await self._sealed.open(digest)
         except FileNotFoundError:
             return 0
         except OSError as error:
@@ -391,7 +386,7 @@ class BundleStore:
 
     async def remove(self, digest: str) -> None:
         """Delete a bundle; one that is not there is fine."""
-        self._file(digest).unlink(missing_ok=True)
+        await self._sealed.remove(digest)
         self._files.pop(digest, None)
         self.damaged.pop(digest, None)
         if not self._users.get(digest) and digest in self._sizes:
@@ -405,43 +400,35 @@ class BundleStore:
         and returned: digests and bytes. Raises UnavailableError if the disk is full; then nothing
         is lost, and the next call goes on.
         """
-        waiting: dict[str, int] = {}
-        for entry in sorted(self._sealed.iterdir()):
-            if entry.is_dir():
-                await self._convert(entry, used)
-            elif entry.suffix != _SUFFIX or (
-                entry.stem not in used and entry.stat().st_mtime < unused_since
-            ):
-                entry.unlink()
-            elif entry.stem not in used:
-                waiting[entry.stem] = entry.stat().st_size
-        return waiting
+        for folder in self._in_clear:
+            await self._convert(folder, used)
+        return await self._sealed.load(used, unused_since)
 
     async def _convert(self, folder: Path, used: set[str]) -> None:
         if folder.name in used:
             key = await self._keys(None)
             try:
-                await asyncio.to_thread(self._seal_folder, folder, key)
+                await self._seal_folder(folder, key)
             except ArchiveError as error:
                 # A live version needs it: what cannot be read here may still be of use to somebody.
                 _log.error("the bundle %s stays as it was, in clear: %s", folder.name, error)
                 return
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
-    def _seal_folder(self, folder: Path, key: DataKey) -> None:
+    async def _seal_folder(self, folder: Path, key: DataKey) -> None:
         with tempfile.NamedTemporaryFile(dir=self._unpacked) as archive:
-            pack(folder, archive)  # type: ignore[arg-type]
+            await asyncio.to_thread(pack, folder, archive)  # type: ignore[arg-type]
             archive.flush()
-            self._seal(folder.name, Path(archive.name), key)
+            await self._seal(folder.name, Path(archive.name), key)
 
     async def rekey(self) -> None:
         """Seal every bundle with the newest key."""
         key = await self._keys(None)
-        for file in sorted(self._sealed.glob(f"*{_SUFFIX}")):
-            await self._rekey_one(file.stem, key)
+        for digest in sorted(await self._sealed.kept()):
+            await self._rekey_one(digest, key)
 
     async def _rekey_one(self, digest: str, key: DataKey) -> None:
-        with await asyncio.to_thread(self._file(digest).open, "rb") as stream:
+        with await self._sealed.open(digest) as stream:
             version = _KEY_VERSION.unpack(stream.read(_KEY_VERSION.size))[0]
             if version == key.version:
                 return
@@ -449,7 +436,7 @@ class BundleStore:
             with tempfile.NamedTemporaryFile(dir=self._unpacked) as archive:
                 await asyncio.to_thread(decrypt_stream, old.key, _context(digest), stream, archive)
                 archive.flush()
-                await asyncio.to_thread(self._seal, digest, Path(archive.name), key)
+                await self._seal(digest, Path(archive.name), key)
 
 
 class _Nowhere:

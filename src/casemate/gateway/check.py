@@ -168,7 +168,7 @@ class NodeCheck:
                         named[version.digest] = name
         except CasemateError as error:
             self._find("store", (error.message,))
-        kept = await asyncio.to_thread(self._bundles.kept)
+        kept = await self._bundles.kept()
         for digest in sorted(named.keys() - kept):
             self._find(f"bundles/{digest}", (f"it is gone; {named[digest]} needs it",))
         for digest in sorted(kept):

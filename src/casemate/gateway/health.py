@@ -160,7 +160,7 @@ def parts_of(
 
     async def look_at_bundles() -> str:
         used = catalogue.digests()
-        missing = await asyncio.to_thread(bundles.missing, used)
+        missing = await bundles.missing(used)
         bad = {digest: why for digest, why in bundles.damaged.items() if digest in used}
         return _listed("", [*bad.values(), *(f"{d} is missing." for d in missing - bad.keys())])
 

@@ -73,7 +73,9 @@ from casemate.gateway.node_state import LookedAt, NodeLook
 from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
+from casemate.gateway.release_told import tell_release
 from casemate.gateway.running_logs import RunningLogs
+from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.gateway.use_told import UseTold
 from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
@@ -196,12 +198,14 @@ class Gateway:
             on_event=happenings.on_connection,
             on_passed=self.used.on_passed,
         )
+        sealed = SealedFolder(self._folders.bundles)
         self.bundles = BundleStore(
-            self._folders.bundles,
+            sealed,
             Path(config.unpacked),
             partial(_bundle_key, self.vault),
             capacity=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _UNPACKED_SHARE,
             share=any(one.name == "own inodes" and one.holds for one in config.protections),
+            in_clear=sealed.in_clear(),
             on_tampered=self._tampered,
         )
         self.evidence = EvidenceKeeper(self.store, self.bundles.owners)
@@ -552,6 +556,7 @@ class Gateway:
         self.running_logs.start()
         self.lag.start()
         self.numbers_told.start()
+        await tell_release(self.store, self.facts.happened)
         for risk in self._config.accepted_risks:
             self.facts.happened(RiskAccepted(at=time.time(), risk=risk))
         return token

@@ -22,6 +22,7 @@ from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.process import confine, open_store
+from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.model.errors import CasemateError
 from casemate.model.integrity import CheckFinding, CheckReport, CheckState
 from casemate.store.errors import StoreError, StoreLockedError
@@ -81,7 +82,7 @@ async def _check(config: CheckConfig) -> None:
         async def bundle_key(version: int | None) -> DataKey:
             return await vault.data_key("", Purpose.BUNDLES, version)
 
-        bundles = BundleStore(folders.bundles, folders.spool, bundle_key, capacity=0)
+        bundles = BundleStore(SealedFolder(folders.bundles), folders.spool, bundle_key, capacity=0)
         check = NodeCheck(store, data, bundles, vault, before=tuple(before))
         check.start()
         while check.report().state is CheckState.RUNNING:

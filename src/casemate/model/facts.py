@@ -249,6 +249,13 @@ class RuntimeReplaced(Fact, frozen=True, kw_only=True):
     """How many they are."""
 
 
+class ReleaseChanged(Fact, frozen=True, kw_only=True):
+    """The node runs another release of Casemate than the last time: an upgrade, or the way back."""
+
+    release: str
+    before: str
+
+
 class NodeAudited(Fact, frozen=True, kw_only=True):
     """The score of the node, by its own audit, is another one than before."""
 

@@ -43,6 +43,12 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ]
 
 
+def signing_payload(payload_type: str, payload: bytes) -> bytes:
+    """Return what is signed: DSSE's pre-authentication encoding of type and payload."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
 class BuilderKey(msgspec.Struct, frozen=True, kw_only=True):
     """A builder's key, as one principal has enrolled it."""
 

@@ -2,7 +2,8 @@
 
 It binds names to one index each, holds back what is too new, yanked, malicious or named to be
 mistaken, keeps logins to itself, and says of everything refused why and what to do. It resolves
-and installs nothing, and looks into no wheel: that is the build's. May import `model` only.
+and installs nothing, and looks into no wheel: that is the build's. May import `model` and
+`sigstore` only.
 """
 
 from casemate.package_index.errors import (
@@ -18,6 +19,7 @@ from casemate.package_index.errors import (
     PublisherChangedError,
     TooNewError,
     UndatedError,
+    UnverifiedError,
     YankedError,
 )
 from casemate.package_index.indexes import Index, indexes_of
@@ -27,7 +29,7 @@ from casemate.package_index.lending import Lend, nobody_lends
 from casemate.package_index.listing import Release
 from casemate.package_index.names import popular_names
 from casemate.package_index.origins import Origin, Pin, origins_of, pins_of
-from casemate.package_index.policy import POLICY_FILE, Allow, Policy, read_policy
+from casemate.package_index.policy import POLICY_FILE, Allow, Policy, read_policy, read_trusted
 from casemate.package_index.recording import recorded
 from casemate.package_index.selection import Selection
 from casemate.package_index.server import INDEX_URL, IndexServer
@@ -61,6 +63,7 @@ __all__ = [
     "Selection",
     "TooNewError",
     "UndatedError",
+    "UnverifiedError",
     "Upstream",
     "YankedError",
     "indexes_of",
@@ -69,5 +72,6 @@ __all__ = [
     "pins_of",
     "popular_names",
     "read_policy",
+    "read_trusted",
     "recorded",
 ]

@@ -55,3 +55,7 @@ class IndexAnswerError(InvalidInputError):
 
 class IndexUnavailableError(UnavailableError):
     """A package index cannot be reached."""
+
+
+class UnverifiedError(IndexAnswerError):
+    """An attestation of a file does not hold, or is of another file."""

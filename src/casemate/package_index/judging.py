@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,6 +23,9 @@ from casemate.package_index.known import Known
 from casemate.package_index.listing import Release
 from casemate.package_index.policy import POLICY_FILE, Allow, Policy
 
+if TYPE_CHECKING:
+    from casemate.sigstore import TrustedRoot
+
 _DAY = 86400.0
 
 
@@ -32,6 +36,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     known: Known
     now: float
     aged: bool = True
+    trusted: TrustedRoot | None = None
+    """Whose attestations are believed; None: those of Sigstore's public instance."""
 
     @property
     def today(self) -> date:

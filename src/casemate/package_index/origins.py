@@ -1,6 +1,6 @@
 """What a lock remembers of where its packages came from: comment lines at its end.
 
-    # origin: PACKAGE VERSION https://pypi.org/simple 2024-12-04T16:35:26Z GitHub:o/r:publish.yml
+    # origin: PACKAGE VERSION https://pypi.org/simple 2024-12-04T16:35:26Z GitHub:o/r:p.yml verified
 
 Installers pass over them. `-` stands for what is not known.
 """
@@ -15,11 +15,12 @@ import msgspec
 from packaging.utils import canonicalize_name
 
 _ORIGIN = re.compile(
-    r"^# origin: (\S{1,200}) (\S{1,200}) (\S{1,500}) (\S{1,40}) (\S{1,500})$", re.M
+    r"^# origin: (\S{1,200}) (\S{1,200}) (\S{1,500}) (\S{1,40}) (\S{1,500})( verified)?$", re.M
 )
 _PIN = re.compile(r"^([A-Za-z0-9][\w.-]{0,200})(?:\[[^\]\n]{0,300}\])?(?:==|===)(\S{1,200})", re.M)
 _HASH = re.compile(r"--hash=(sha256:[0-9a-f]{64})")
 UNKNOWN = "-"
+_VERIFIED = "verified"
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,13 +31,15 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     index: str | None
     uploaded: str | None = None
     publisher: str | None = None
+    verified: bool = False
+    """Whether the publisher's signature was verified; in older locks it is the index's word."""
 
     def line(self) -> str:
         """Return its line in a lock."""
         known = (self.index, self.uploaded, self.publisher)
-        return (
-            f"# origin: {self.package} {self.version} {' '.join(one or UNKNOWN for one in known)}"
-        )
+        told = " ".join(one or UNKNOWN for one in known)
+        end = f" {_VERIFIED}" if self.verified else ""
+        return f"# origin: {self.package} {self.version} {told}{end}"
 
 
 class Pin(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,13 +53,14 @@ class Pin(msgspec.Struct, frozen=True, kw_only=True):
 def origins_of(lock: str) -> dict[str, Origin]:
     """Return what a lock says of its packages, by name; the last line of a name counts."""
     found = {}
-    for package, version, index, uploaded, publisher in _ORIGIN.findall(lock):
+    for package, version, index, uploaded, publisher, verified in _ORIGIN.findall(lock):
         found[package] = Origin(
             package=package,
             version=version,
             index=_known(index),
             uploaded=_known(uploaded),
             publisher=_known(publisher),
+            verified=bool(verified),
         )
     return found
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from packaging.utils import canonicalize_name
@@ -21,8 +22,12 @@ from casemate.model.vault import INDEX_PREFIX, is_for_index
 from casemate.package_index import limits
 from casemate.package_index.errors import PackagePolicyError
 
+if TYPE_CHECKING:
+    from casemate.sigstore import TrustedRoot
+
 POLICY_FILE = "casemate-packages.toml"
 _PATTERN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?(?:[-_.]?\*)?")
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _INDEX_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 
 
@@ -42,6 +47,8 @@ class Allow(StrEnum):
     """A release without a wheel, which is built in the sandbox; the exception names the version."""
     PAYLOAD = "payload"
     """Code that is unpacked and run in one step."""
+    ATTESTATION = "attestation"
+    """An attestation that does not hold: the release counts as one without."""
 
 
 class RecordedException(
@@ -71,6 +78,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     cool_down: int = limits.COOL_DOWN_DAYS
     """Days that a release must have been out."""
+    trusted_root: str = ""
+    """A file beside this one: whose attestations are believed, instead of the public Sigstore's."""
     index: dict[str, IndexSettings] = {}
     exception: tuple[RecordedException, ...] = ()
 
@@ -112,20 +121,9 @@ def matches(pattern: str, package: str) -> bool:
 
 def read_policy(project_root: Path, *, today: date) -> Policy:
     """Return what the project's file says; the defaults without one. Raises PackagePolicyError."""
-    path = project_root / POLICY_FILE
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+    data = _content(project_root, POLICY_FILE, limits.MAX_POLICY_BYTES)
+    if data is None:
         return Policy()
-    except OSError as error:
-        raise PackagePolicyError(f"{POLICY_FILE} cannot be read: {error.strerror}.") from error
-    try:
-        with os.fdopen(descriptor, "rb") as file:
-            data = file.read(limits.MAX_POLICY_BYTES + 1)
-    except OSError as error:
-        raise PackagePolicyError(f"{POLICY_FILE} cannot be read: {error.strerror}.") from error
-    if len(data) > limits.MAX_POLICY_BYTES:
-        raise PackagePolicyError(f"{POLICY_FILE} is larger than {limits.MAX_POLICY_BYTES} bytes.")
     try:
         policy = msgspec.toml.decode(data, type=decodable(Policy))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -138,14 +136,61 @@ def read_policy(project_root: Path, *, today: date) -> Policy:
     return policy
 
 
+def read_trusted(project_root: Path, policy: Policy) -> TrustedRoot | None:
+    """Return the trusted keys that a policy names a file of; None if it names none.
+
+    Raises PackagePolicyError, TrustedRootError.
+    """
+    name = policy.trusted_root
+    if not name:
+        return None
+    from casemate.sigstore import MAX_ROOT_BYTES, read_root  # not above: few name one
+
+    data = _content(project_root, name, MAX_ROOT_BYTES)
+    if data is None:
+        raise PackagePolicyError(
+            f"{POLICY_FILE}: there is no file {name[:80]!a}.",
+            next_step="`trusted-root` is the name of a file that lies beside it.",
+        )
+    return read_root(data, name)
+
+
+def _content(project_root: Path, name: str, most: int) -> bytes | None:
+    """Return a file of the project, None if there is none. Raises PackagePolicyError."""
+    try:
+        descriptor = os.open(
+            project_root / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        )
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise PackagePolicyError(f"{name} cannot be read: {error.strerror}.") from error
+    try:
+        with os.fdopen(descriptor, "rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise PackagePolicyError(f"{name} cannot be read: {error.strerror}.") from error
+    if len(data) > most:
+        raise PackagePolicyError(f"{name} is larger than {most} bytes.")
+    return data
+
+
 def _problems(policy: Policy, today: date) -> Iterable[str]:
     """Yield what is wrong with a policy, beyond its form."""
     if not 0 <= policy.cool_down <= limits.MAX_COOL_DOWN_DAYS:
         yield f"cool-down is {policy.cool_down}, expected 0 to {limits.MAX_COOL_DOWN_DAYS} days"
-    if len(policy.index) > limits.MAX_INDEXES:
-        yield f"more than {limits.MAX_INDEXES} indexes"
     if len(policy.exception) > limits.MAX_EXCEPTIONS:
         yield f"more than {limits.MAX_EXCEPTIONS} exceptions"
+    yield from _index_problems(policy)
+    for number, each in enumerate(policy.exception, start=1):
+        yield from (f"exception {number}: {what}" for what in _exception_problems(each, today))
+
+
+def _index_problems(policy: Policy) -> Iterable[str]:
+    if policy.trusted_root and not _FILE.fullmatch(policy.trusted_root):
+        yield f"trusted-root is {policy.trusted_root[:60]!a}, expected the name of a file beside it"
+    if len(policy.index) > limits.MAX_INDEXES:
+        yield f"more than {limits.MAX_INDEXES} indexes"
     if len({each.url.rstrip("/") for each in policy.index.values()}) < len(policy.index):
         yield "two indexes have one address"
     owners: dict[str, str] = {}
@@ -161,8 +206,6 @@ def _problems(policy: Policy, today: date) -> Iterable[str]:
                 yield f"index {name}: {pattern[:60]!a} is no package name (a `*` may end it)"
             if owners.setdefault(canonicalize_name(pattern), name) != name:
                 yield f"{pattern} is bound to two indexes, {owners[canonicalize_name(pattern)]} too"
-    for number, each in enumerate(policy.exception, start=1):
-        yield from (f"exception {number}: {what}" for what in _exception_problems(each, today))
 
 
 def _exception_problems(each: RecordedException, today: date) -> Iterable[str]:

@@ -185,6 +185,9 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.RuntimeReplaced: Mapped(
         OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.INFORMATIONAL, "Runtime replaced"
     ),
+    facts.ReleaseChanged: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.MEDIUM, "Release changed"
+    ),
     facts.PlaybookStep: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Playbook"),
 }
 _MONITORED: Mapping[type[facts.Fact], Mapped] = {

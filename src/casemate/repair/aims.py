@@ -47,7 +47,7 @@ def aims_of(locked: Mapping[str, str], holes: Holes, resolver: Resolver) -> Aims
         found = holes.of(name, version)
         if not found:
             continue
-        offers = [each for each in resolver.offers(name) if _is_candidate(each.version, version)]
+        offers = [each for each in resolver.offers(name) if is_candidate(each.version, version)]
         newer = [each for each in offers if is_lower(version, each.version)]
         cleared = _cleared(name, found, _usable(newer), holes)
         if not cleared:
@@ -122,7 +122,7 @@ def _usable(offers: Sequence[Offer]) -> list[str]:
     return [each.version for each in offers if each.refused is None]
 
 
-def _is_candidate(version: str, current: str) -> bool:
+def is_candidate(version: str, current: str) -> bool:
     """Tell whether a resolver would choose a version: no pre-release, unless there is one now."""
     try:
         return Version(current).is_prerelease or not Version(version).is_prerelease

@@ -8,7 +8,6 @@ A hole that cannot be cleared does not keep the others from it; the gravest come
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -16,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 
 from casemate.build.resolving import Resolved
 from casemate.model.errors import InvalidInputError
-from casemate.repair.aims import Aims, aims_of, excluded_by
+from casemate.repair.aims import Aims, aims_of, excluded_by, is_candidate
 from casemate.repair.holes import Holes, Tolerated, is_hidden, tolerated
 from casemate.repair.plan import Change, Goal, Plan, Uncleared
 from casemate.repair.resolver import Resolver
@@ -221,6 +220,7 @@ class Planner:
             if each.refused is None
             and each.version != current
             and is_lower(each.version, current) is down
+            and is_candidate(each.version, current)
         ]
         if down:
             farther.reverse()
@@ -248,8 +248,17 @@ class Planner:
         return tuple(lines)
 
     def _ask(self, asked: _Asked) -> Resolved:
-        hides = partial(is_hidden, self._holes, left=asked.left)
+        def hides(name: str, version: str) -> bool:
+            return self._is_early(name, version) or is_hidden(
+                self._holes, name, version, asked.left
+            )
+
         return self._resolver.versions(asked.constraints, loosened=asked.loosened, hides=hides)
+
+    def _is_early(self, name: str, version: str) -> bool:
+        """Tell a pre-release where none is locked: uv takes one where nothing else fits."""
+        current = self._locked.get(name)
+        return current not in (None, version) and not is_candidate(version, current or "")
 
     def _fits(
         self, constraints: tuple[str, ...], loosened: frozenset[str], left: Tolerated

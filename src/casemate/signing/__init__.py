@@ -4,7 +4,8 @@ Pure: it signs with a key that it is given and says what an envelope says and wh
 keeps no keys, knows no node, and does not judge whose signature is enough. May import `model` only.
 """
 
-from casemate.signing.dsse import PAYLOAD_TYPE, SignatureError, opened, sealed, signing_payload
+from casemate.model.signing import signing_payload
+from casemate.signing.dsse import PAYLOAD_TYPE, SignatureError, opened, sealed
 from casemate.signing.keys import (
     SigningKey,
     key_id,

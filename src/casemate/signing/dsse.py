@@ -10,7 +10,7 @@ import base64
 from collections.abc import Iterable, Mapping
 
 from casemate.model.errors import InvalidInputError
-from casemate.model.signing import Envelope, Signature
+from casemate.model.signing import Envelope, Signature, signing_payload
 from casemate.signing.keys import SIGNATURE_BYTES, SigningKey, decoded, verify
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -18,12 +18,6 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 class SignatureError(InvalidInputError):
     """A signature, or what was signed, is not what it should be."""
-
-
-def signing_payload(payload_type: str, payload: bytes) -> bytes:
-    """Return what is signed: DSSE's pre-authentication encoding of type and payload."""
-    kind = payload_type.encode()
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
 def sealed(payload: bytes, keys: Iterable[SigningKey]) -> Envelope:

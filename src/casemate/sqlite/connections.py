@@ -106,6 +106,10 @@ class Connections:
             raise
         return connection
 
+    def has_ended(self, connection: engine.Connection) -> bool:
+        """Return False: there is no other side."""
+        return False
+
     def renew_writer(self, connection: engine.Connection) -> engine.Connection:
         """Return a new connection in the place of one that is of no use."""
         self._require_there()

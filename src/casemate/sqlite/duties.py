@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from casemate.model.errors import CasemateError
+from casemate.sqlite.commit_guard import CommitGuard
 from casemate.sqlite.engine import Connection
+from casemate.sqlite.family import Family
 
 W = TypeVar("W")
 
@@ -51,6 +53,37 @@ class Duties(Generic[W]):
 
     def upkeep_failed(self, error: CasemateError) -> None:
         """It could not be done; it is tried again when its time comes."""
+
+
+class WriterConnections(Protocol):
+    """Where a writer's connection comes from: a file of this node, or a server of many."""
+
+    family: Family
+
+    @property
+    def guard(self) -> CommitGuard | None:
+        """What looks at the files around a commit; None where there are none."""
+        ...
+
+    def has_ended(self, connection: Connection) -> bool:
+        """Tell whether the other side has ended a connection since it was used. Does not block."""
+        ...
+
+    def renew_writer(self, connection: Connection) -> Connection:
+        """Return a new connection in the place of one that is of no use."""
+        ...
+
+    def end(self, connection: Connection) -> None:
+        """Close the connection that writes. It may be closed already."""
+        ...
+
+    def note(self) -> None:
+        """A job may have committed something."""
+        ...
+
+    def explain(self, error: Exception) -> Exception:
+        """Return an error that says why the engine failed. Blocks."""
+        ...
 
 
 class Backlog(Protocol):

@@ -18,8 +18,7 @@ from casemate.model.errors import CasemateError
 from casemate.sqlite import engine
 from casemate.sqlite.answers import Answers, Waiter
 from casemate.sqlite.commit_guard import is_condemned
-from casemate.sqlite.connections import Connections
-from casemate.sqlite.duties import Backlog, Duties, NoBacklog
+from casemate.sqlite.duties import Backlog, Duties, NoBacklog, WriterConnections
 from casemate.sqlite.errors import DatabaseGoneError, DatabaseUnsureError
 from casemate.sqlite.family import VALUE_ERRORS
 from casemate.sqlite.transaction import savepoint, transaction
@@ -46,7 +45,7 @@ class Writer(Generic[W]):
     def __init__(
         self,
         connection: engine.Connection,
-        connections: Connections,
+        connections: WriterConnections,
         duties: Duties[W],
         *,
         name: str,
@@ -199,7 +198,7 @@ class Writer(Generic[W]):
         self._stale = self._stale or is_condemned(error)
 
     def _renew_if_stale(self) -> None:
-        if self._stale:
+        if self._stale or self._connections.has_ended(self.connection):
             self.connection = self._connections.renew_writer(self.connection)
             self._stale = False
 

@@ -13,6 +13,7 @@ import io
 import os
 import re
 import tarfile
+import zipfile
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
@@ -39,6 +40,7 @@ MAX_STATEMENT_BYTES = 1 << 20
 _MAX_MEMBERS = 2 * MAX_FILES
 _PIECE = 1 << 20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+!-]{0,199}\.whl")
+_PINNED_IN_WHEEL = "casemate/upgrade/release_keys.toml"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -78,6 +80,24 @@ def pinned_keys() -> tuple[str, ...]:
     """Return the public keys that this version expects the next one to be signed with."""
     data = (resources.files(__package__) / "release_keys.toml").read_bytes()
     return msgspec.toml.decode(data, type=decodable(_Pinned)).keys
+
+
+def require_pinned(wheel: Path, key: SigningKey) -> None:
+    """Raise ReleaseError unless a wheel of Casemate pins a key: that of the release after it."""
+    try:
+        with zipfile.ZipFile(wheel) as archive, archive.open(_PINNED_IN_WHEEL) as file:
+            data = file.read(MAX_STATEMENT_BYTES)
+        pinned = msgspec.toml.decode(data, type=decodable(_Pinned)).keys
+    except (KeyError, OSError, ValueError, zipfile.BadZipFile, msgspec.MsgspecError) as error:
+        raise ReleaseError(f"{wheel.name} cannot be read: {str(error)[:200]}.") from error
+    own = base64.b64encode(key.public).decode()
+    if own not in pinned:
+        raise ReleaseError(
+            f"{wheel.name} does not pin the key that signs it, so that whoever runs it would have "
+            "to be told that key for the next release.",
+            next_step=f'write keys = ["{own}"] into src/casemate/upgrade/release_keys.toml, and '
+            "build the wheel again; or leave that to people: --unpinned",
+        )
 
 
 def read_release(source: Path, target: Path, keys: Iterable[str]) -> Release:

@@ -116,7 +116,7 @@ class Keeper:
     async def reopen(self) -> None:
         """Forget what is in the caches of the engine."""
         await self.data.close()
-        self.data = CalledData(self.data._projects.folder.path, data_key)
+        self.data = CalledData(self.data._folder.path, data_key)
 
     async def faults(self) -> list[str]:
         return [*self.data.faults(), *self.store.faults(), *self.records.faults()]

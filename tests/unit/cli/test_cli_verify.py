@@ -10,6 +10,7 @@ import pytest
 from casemate.build import pack
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.function import FunctionSpec
+from support.sigstore_keys import github, own_sigstore, statement
 
 CODE = b"def handler(event, context): ...\n"
 
@@ -67,3 +68,49 @@ def test_source_that_cannot_be_built_again_is_not_passed_over(
     manifest = '[project]\nname = "other"\n\n[function.hello]\nhandler = "app:handler"\n'
     (home / "casemate.toml").write_text(manifest)
     assert cli("verify", str(bundle)).code == 0  # of another project
+
+
+def signed(home: Path, name: str, sha256: str, who: str = "owner/repository") -> list[str]:
+    """Write what a workflow signed, and return the options that have it checked."""
+    own = own_sigstore()
+    (home / "trusted.json").write_bytes(own.trusted_root())
+    made = own.made(statement(name, sha256), github(who, "build.yml"))
+    (home / "a.sigstore.json").write_bytes(made.bundle())
+    signer = "GitHub:owner/repository:build.yml"
+    files = ["--sigstore", str(home / "a.sigstore.json"), "--trusted-root"]
+    return [*files, str(home / "trusted.json"), "--signer", signer]
+
+
+def test_what_somebody_signed_with_sigstore_is_about_the_bundle(
+    cli, bundle: Path, home: Path
+) -> None:
+    done = cli("verify", str(bundle), *signed(home, "hello", bundle.name))
+    assert done.code == 0
+    assert "holds  sigstore: signed by GitHub:owner/repository:build.yml on 2026-01-01" in done.out
+    archive = bundle.parent / f"{bundle.name}.tar.gz"
+    with archive.open("wb") as file:
+        pack(bundle, file)
+    of_archive = signed(home, archive.name, hashlib.sha256(archive.read_bytes()).hexdigest())
+    assert cli("verify", str(archive), *of_archive).code == 0
+    for name, who, words in (
+        ("0" * 64, "owner/repository", "is not about this bundle"),
+        (bundle.name, "thief/repository", "signed by GitHub:thief/repository:build.yml, not by"),
+    ):
+        done = cli("verify", str(bundle), *signed(home, "hello", name, who))
+        assert done.code == 1 and "FAILS  sigstore" in done.out and words in done.out
+    file, key, _, _, *signer = signed(home, "hello", bundle.name)
+    done = cli("verify", str(bundle), file, key, *signer)
+    assert done.code == 1 and "no log of the trusted root" in done.out
+    (home / "a.sigstore.json").write_bytes(b"{}")
+    assert cli("verify", str(bundle), file, key, *signer).code == 1
+
+
+def test_sigstore_without_a_signer_or_of_a_function_is_no_check(
+    cli, bundle: Path, home: Path
+) -> None:
+    options = signed(home, "hello", bundle.name)
+    assert cli("verify", str(bundle), *options[:2]).code == 2
+    assert cli("verify", str(bundle), *options[2:]).code == 2
+    assert cli("verify", "hello", *options).code == 2
+    gone = cli("verify", str(bundle), "--sigstore", str(home / "gone"), "--signer", "x")
+    assert gone.code == 1 and "cannot be read" in gone.err

@@ -10,19 +10,30 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from data_support import TIMED, Clock, Data
+from data_support import Clock, Data, FrozenClock, shared
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[Data]:
-    opened = Data(tmp_path / "data")
+def engine(request: pytest.FixtureRequest) -> str:
+    import os
+
+    return os.environ.get("CASEMATE_TEST_ENGINE", "sqlite")
+
+
+@pytest.fixture
+def data(tmp_path: Path, engine: str, request: pytest.FixtureRequest) -> Iterator[Data]:
+    if engine == "sqlite":
+        opened = Data(tmp_path / "data")
+    else:
+        opened = shared(request.getfixturevalue("postgresql_server"), tmp_path / "data")
     yield opened
     opened.finish()
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(request: pytest.FixtureRequest) -> Clock:
     made = Clock()
-    for module in TIMED:
-        monkeypatch.setattr(module, "time", made)
+    frozen = FrozenClock(made)
+    frozen.start()
+    request.addfinalizer(frozen.stop)
     return made

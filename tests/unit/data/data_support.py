@@ -7,26 +7,28 @@ import hashlib
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
+from casemate.blobs import Blobs
 from casemate.data import (
     DataOptions,
     Fate,
     Message,
     Settlement,
-    delivery_port,
-    fanout,
-    leasing,
-    letter_port,
-    objects,
-    queries,
-    queues,
-    sweep,
-    tables,
+    messages,
+    terms,
 )
+from casemate.data.files import folders_below
+from casemate.data.postgresql.clock import ServerClock
+from casemate.data.postgresql.databases import Cluster
+from casemate.data.terms import Holder
 from casemate.model.grant import BucketSpec, QueueSpec, Resources, TableIndex, TableSpec
+from casemate.postgresql.settings import Settings
 from casemate.vault.interface import DataKey, Purpose
-from support.data_calls import CalledData
+from support.data_calls import CalledData, CalledSharedData
+from support.database import Server
 
 RESOURCES = Resources(
     buckets=(
@@ -53,8 +55,9 @@ RESOURCES = Resources(
 )
 
 
-TIMED = (delivery_port, fanout, leasing, letter_port, objects, queries, queues, sweep, tables)
-"""The modules that ask what time it is."""
+CLUSTER = "the-cluster"
+TIMED = (terms,)
+"""The module that asks what time it is."""
 
 
 class FakeVault:
@@ -70,6 +73,23 @@ class FakeVault:
         version = version or self.newest
         text = f"{self.seed}/{project}/{purpose}/{version}"
         return DataKey(version=version, key=hashlib.sha256(text.encode()).digest())
+
+
+class FrozenClock:
+    """Has the modules that ask what time it is ask a clock of a test."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._patches = [patch.object(module, "time", clock) for module in TIMED]
+        self._patches.append(patch.object(ServerClock, "learn", lambda _, told: clock.now))
+        self._patches.append(patch.object(ServerClock, "now", lambda _: clock.now))
+
+    def start(self) -> None:
+        for patched in self._patches:
+            patched.start()
+
+    def stop(self) -> None:
+        for patched in self._patches:
+            patched.stop()
 
 
 class Clock:
@@ -104,8 +124,10 @@ class Data:
         vault: FakeVault | None = None,
         options: DataOptions | None = None,
         resources: Resources | None = RESOURCES,
+        blobs: Callable[[str], Blobs] | None = None,
     ) -> None:
         self.folder = folder
+        self.blobs = blobs
         self.vault = vault or FakeVault()
         self.options = options or DataOptions()
         self.runner = asyncio.Runner()
@@ -115,7 +137,7 @@ class Data:
 
     def open(self) -> None:
         async def make() -> CalledData:
-            return CalledData(self.folder, self.vault.data_key, self.options)
+            return CalledData(self.folder, self.vault.data_key, self.options, blobs=self.blobs)
 
         self.port = self.run(make())
 
@@ -130,6 +152,9 @@ class Data:
         self.run(self.port.close())
         self.open()
 
+    def take_over(self) -> None:
+        """Be the next life of this node, where that matters to leases."""
+
     def opened(self, project: str = "p") -> Any:
         return self.port._projects.opened[project]
 
@@ -138,10 +163,24 @@ class Data:
 
         async def sweep() -> None:
             opened = self.opened(project)
-            while await opened.change(opened._sweep):
+            while await opened.change(opened.sweep):
                 pass
 
         self.run(sweep())
+
+    def stored_messages(self, project: str = "p") -> list[tuple[int, bytes]]:
+        """Return number and body of all messages, in the order of their numbers."""
+
+        def ask(connection: Any) -> list[tuple[int, bytes]]:
+            rows = connection.execute(f"SELECT queue, {messages.COLUMNS} FROM message ORDER BY id")
+            owned = [(SimpleNamespace(id=queue), row) for queue, *row in rows]
+            opened = terms.terms_of(connection)
+            return [(row[0], messages.message(opened, queue, row).body) for queue, row in owned]
+
+        async def read() -> list[tuple[int, bytes]]:
+            return await self.opened(project).read(ask)
+
+        return self.run(read())
 
     def files(self, project: str = "p") -> list[Path]:
         return sorted((self.folder / "objects" / project).iterdir())
@@ -149,3 +188,55 @@ class Data:
     def finish(self) -> None:
         self.run(self.port.close())
         self.runner.close()
+
+
+class SharedData(Data):
+    """The same in a PostgreSQL, as one node of those that have it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        vault: FakeVault | None = None,
+        options: DataOptions | None = None,
+        resources: Resources | None = RESOURCES,
+        *,
+        url: str,
+        node: str = "one",
+        blobs: Callable[[str], Blobs] | None = None,
+    ) -> None:
+        self.url = url
+        self.node = node
+        self.life = 0
+        super().__init__(folder, vault, options, resources, blobs)
+
+    def open(self) -> None:
+        self.life += 1
+        cluster = Cluster(Settings.of_url(self.url), CLUSTER, Holder(self.node, str(self.life)))
+        self.port = self.run(
+            CalledSharedData.open(
+                cluster,
+                self.blobs or folders_below(self.folder / "objects"),
+                self.vault.data_key,
+                self.options,
+            )
+        )
+
+    def take_over(self) -> None:
+        self.reopen()
+
+
+_EMPTIED: dict[Server, str] = {}
+
+
+def shared(server: Server, folder: Path, **named: Any) -> SharedData:
+    """Return the data in a database of a server that has nothing: a new one costs more."""
+    name = _EMPTIED.get(server)
+    if name is None:
+        name = _EMPTIED[server] = server.database()
+    with server.connect(name) as connection:
+        schemas = connection.execute(
+            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(casemate|[pq]_)'"
+        ).fetchall()
+        for (schema,) in schemas:
+            connection.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
+    return SharedData(folder, url=server.url(name), **named)

@@ -22,6 +22,8 @@ from casemate.model.trigger import (
     TriggerKind,
 )
 
+FOR_SQLITE_ALONE: frozenset[str] = frozenset()
+
 
 def subscribe(data: Data, *pairs: tuple[str, AnyTrigger | None]) -> None:
     subscriptions = [Subscription(function=name, trigger=trigger) for name, trigger in pairs]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
 
-from data_support import TIMED, Clock, Data, end_of
+from data_support import Clock, Data, FrozenClock, end_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -28,16 +28,17 @@ MESSAGES = 2
 class FencingMachine(RuleBasedStateMachine):
     """A holder is a lease that somebody once got; it may try anything at any time."""
 
+    make: Callable[[Path], Data] = Data
     holders = Bundle("holders")
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="casemate-data-"))
         self.clock = Clock()
-        self.patches = [patch.object(module, "time", self.clock) for module in TIMED]
+        self.patches = [FrozenClock(self.clock)]
         for patched in self.patches:
             patched.start()
-        self.data = Data(self.folder / "d")
+        self.data = self.make(self.folder / "d")
         self.newest: dict[str, int] = {}
         """The highest number of each message that is there."""
         self.held: dict[str, bool] = {}
@@ -111,6 +112,7 @@ class FencingMachine(RuleBasedStateMachine):
 
     @rule()
     def resume(self) -> None:
+        self.data.take_over()
         self.data.resume("p")
         self.held = dict.fromkeys(self.held, False)
 

@@ -19,7 +19,7 @@ from casemate.data.content import (
     context_of,
     file_size,
 )
-from casemate.data.files import FileWriter, ObjectFiles, read_range
+from casemate.data.files import FileWriter, ObjectFiles, open_folder, read_range
 from casemate.model.errors import NotFoundError
 from casemate.vault.interface import DataKey
 
@@ -99,12 +99,13 @@ def test_exchanged_chunks(data: Data) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, file_size(SIZE) - 1), st.integers(0, 7))
 def test_a_flipped_bit(tmp_path_factory, position: int, bit: int) -> None:
-    files = ObjectFiles(tmp_path_factory.mktemp("files"))
+    folder = tmp_path_factory.mktemp("files")
+    files = ObjectFiles(open_folder(folder))
     try:
         writer = FileWriter(files)
         writer.write(b"a" * SIZE)
         name, key = writer.finish()
-        path = files.path / name
+        path = folder / name
         sealed = bytearray(path.read_bytes())
         sealed[position] ^= 1 << bit
         path.write_bytes(sealed)
@@ -141,14 +142,14 @@ def test_the_folder_of_objects_is_a_link(tmp_path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "objects").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DataError):
-        ObjectFiles(tmp_path / "objects")
+        open_folder(tmp_path / "objects")
 
 
 @pytest.mark.parametrize("name", ["../x", "a" * 31, "A" * 32, "a" * 32 + "\n", "", "/etc/passwd"])
 def test_names_that_are_no_files(tmp_path, name: str) -> None:
-    files = ObjectFiles(tmp_path)
+    files = ObjectFiles(open_folder(tmp_path))
     with pytest.raises(DataCorruptError):
-        files.open(name)
+        files.read(name, 10, 0, 10)
     files.close()
 
 
@@ -202,7 +203,7 @@ def test_a_full_disk(data: Data, monkeypatch) -> None:
 
     put(data, "k", b"a")
     with monkeypatch.context() as patch:
-        patch.setattr("casemate.data.files._write_all", full)
+        patch.setattr("casemate.blobs.folder.write_all", full)
         with pytest.raises(DataFullError) as caught:
             data.put_object("p", "files", "k", b"b" * SIZE)
     assert caught.value.retryable
@@ -226,7 +227,7 @@ def test_the_database_may_not_grow_beyond_its_bound(tmp_path) -> None:
 
 
 def test_deleting_waits_while_files_are_held(tmp_path) -> None:
-    files = ObjectFiles(tmp_path)
+    files = ObjectFiles(open_folder(tmp_path))
     writer = FileWriter(files)
     writer.write(b"x" * SIZE)
     name, key = writer.finish()
@@ -236,7 +237,7 @@ def test_deleting_waits_while_files_are_held(tmp_path) -> None:
     files.release()
     assert read_range(files, name, key, SIZE, offset=0, length=3) == b"xxx"
     files.release()
-    assert files.names() == set()
+    assert files.count() == 0
     files.close()
 
 

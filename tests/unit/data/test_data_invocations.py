@@ -23,6 +23,13 @@ from casemate.data import (
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import Delivery
 
+FOR_SQLITE_ALONE: frozenset[str] = frozenset(
+    {
+        "test_what_follows_from_an_end_is_kept_with_it_or_not_at_all",
+        "test_all_of_it_goes_along_with_new_keys_and_copies",
+    }
+)
+
 EVENT = b'{"id":"1","type":"shop.order","trigger":"q","data":1}'
 
 

@@ -18,6 +18,10 @@ from casemate.data.interface import (
     Subscription,
 )
 
+FOR_SQLITE_ALONE: frozenset[str] = frozenset(
+    {"test_in_the_reserve_nothing_new_is_kept_and_what_is_kept_is_handled"}
+)
+
 INBOX = ("p", "inbox", "f")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
-from data_support import TIMED, Clock, Data
+from data_support import Clock, Data, FrozenClock
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -40,14 +40,16 @@ def condition(kind: str | None, present: int) -> int | None:
 
 
 class Machine(RuleBasedStateMachine):
+    make: Callable[[Path], Data] = Data
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="casemate-data-"))
         self.clock = Clock()
-        self.patches = [patch.object(module, "time", self.clock) for module in TIMED]
+        self.patches = [FrozenClock(self.clock)]
         for patched in self.patches:
             patched.start()
-        self.data = Data(self.folder / "d")
+        self.data = self.make(self.folder / "d")
 
     def teardown(self) -> None:
         self.data.finish()

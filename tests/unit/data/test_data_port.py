@@ -28,6 +28,8 @@ from casemate.operations.form import form_of
 from casemate.operations.items import GetItem, PutItem
 from casemate.operations.objects import GetObject
 
+FOR_SQLITE_ALONE: frozenset[str] = frozenset()
+
 FAMILIES = (resources, objects, items, messages, leases, inboxes, invocations, positions, delivery)
 OF_HTTP = {
     objects.GetObject,

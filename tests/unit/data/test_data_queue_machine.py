@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
-from data_support import TIMED, Clock, Data
+from data_support import Clock, Data, FrozenClock
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -54,16 +55,16 @@ class QueueMachine(RuleBasedStateMachine):
     """The queue `jobs`, which a function consumes."""
 
     kind, name, retention = "queue", "jobs", 1000.0
+    make: Callable[[Path], Data] = Data
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="casemate-data-"))
         self.clock = Clock()
-        self.patches = [patch.object(module, "time", self.clock) for module in TIMED]
-        self.patches.append(patch.object(messages, "MAX_MESSAGES", MOST))
+        self.patches = [FrozenClock(self.clock), patch.object(messages, "MAX_MESSAGES", MOST)]
         for patched in self.patches:
             patched.start()
-        self.data = Data(self.folder / "d")
+        self.data = self.make(self.folder / "d")
         self.data.subscribe(
             "p", [Subscription(function="f", trigger=QueueTrigger(name="q", queue="jobs"))]
         )
@@ -267,14 +268,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def name_redriven(self) -> None:
         """Learn the ids of what was sent again from the database."""
-
-        async def ids() -> list[tuple[int, bytes]]:
-            rows = await self.data.opened().read(
-                lambda c: c.execute("SELECT id, body FROM message ORDER BY id").fetchall()
-            )
-            return list(rows)
-
-        stored = list(self.data.run(ids()))
+        stored = self.data.stored_messages()
         assert len(stored) == len(self.waiting)
         for entry, (number, body) in zip(self.waiting, stored, strict=True):
             assert entry.new.body == body
@@ -290,6 +284,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     @rule()
     def resume(self) -> None:
+        self.data.take_over()
         self.data.resume("p")
         for entry in self.waiting:
             if entry.leased:

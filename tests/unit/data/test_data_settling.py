@@ -13,6 +13,8 @@ from casemate.data.work import Work
 from casemate.model.errors import NotFoundError
 from casemate.model.function import Delivery
 
+FOR_SQLITE_ALONE: frozenset[str] = frozenset()
+
 
 @pytest.fixture
 def inbox(data: Data, clock: Clock) -> Data:

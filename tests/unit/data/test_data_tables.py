@@ -14,6 +14,8 @@ from casemate.data.attributes import encode_item, require_item
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.grant import Resources, TableIndex, TableSpec
 
+FOR_SQLITE_ALONE: frozenset[str] = frozenset()
+
 KEYS = [-(2**63), -1.5, 0, 2**53, 2**53 + 1, 2**63 - 1, 1e300, "", "A", "a", "\uffff", "\U0001f600"]
 """In the order of tables. U+FFFF sorts before U+1F600 by code point, not by UTF-16 unit."""
 

@@ -20,6 +20,8 @@ from casemate.operations.messages import PublishMessage, SendMessage
 from casemate.operations.objects import DeleteObject, WriteObject
 from support.data_calls import ask
 
+FOR_SQLITE_ALONE: frozenset[str] = frozenset()
+
 TRACE = f"00-{'4' * 32}-{'2' * 16}-01 vendor=1"
 OTHER = f"00-{'5' * 32}-{'2' * 16}-01"
 

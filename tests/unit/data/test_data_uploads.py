@@ -11,6 +11,8 @@ from casemate.data import MAX_PART, LimitError
 from casemate.data import uploads as uploads_module
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 
+FOR_SQLITE_ALONE: frozenset[str] = frozenset()
+
 
 def begin(data: Data, key: str = "k", bucket: str = "files") -> str:
     return data.begin_object("p", bucket, key, content_type="text/plain", metadata={"a": "b"})

@@ -10,30 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from casemate.build import ArchiveError, pack
+from casemate.build import ArchiveError
 from casemate.gateway.bundles import BundleStore
-from casemate.model.bundle import BundleFile, BundleManifest
+from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.model.errors import CasemateError, NotFoundError
-from casemate.vault.interface import DataKey
-from support.core import spec
+from support.archives import Keys, bundle_archive
 
 MARK = b"code-of-the-function"
-
-
-class Keys:
-    """Data keys by version; the newest is made by `rotate`."""
-
-    def __init__(self) -> None:
-        self.versions = {1: os.urandom(32)}
-
-    async def __call__(self, version: int | None) -> DataKey:
-        wanted = max(self.versions) if version is None else version
-        if wanted not in self.versions:
-            raise NotFoundError("no such key")
-        return DataKey(version=wanted, key=self.versions[wanted])
-
-    def rotate(self) -> None:
-        self.versions[max(self.versions) + 1] = os.urandom(32)
 
 
 class Place:
@@ -48,24 +31,18 @@ class Place:
         self.store = self.reopened()
 
     def reopened(self) -> BundleStore:
-        return BundleStore(self.sealed, self.unpacked, self.keys, capacity=self.capacity)
+        sealed = SealedFolder(self.sealed)
+        return BundleStore(
+            sealed,
+            self.unpacked,
+            self.keys,
+            capacity=self.capacity,
+            in_clear=sealed.in_clear(),
+        )
 
     def bundle(self, code: bytes = MARK) -> tuple[str, Path]:
         """Return digest and archive of a bundle."""
-        import hashlib
-
-        file = BundleFile(
-            path="code/app.py", size=len(code), sha256=hashlib.sha256(code).hexdigest()
-        )
-        manifest = BundleManifest(project="t", function=spec(), lock_sha256=None, files=(file,))
-        folder = self.made / manifest.digest()
-        (folder / "code").mkdir(parents=True, exist_ok=True)
-        (folder / "code" / "app.py").write_bytes(code)
-        (folder / "bundle.json").write_bytes(manifest.canonical())
-        archive = self.made / f"{manifest.digest()}.tar.gz"
-        with archive.open("wb") as stream:
-            pack(folder, stream)
-        return manifest.digest(), archive
+        return bundle_archive(self.made, code)
 
     def forget_unpacked(self) -> BundleStore:
         import shutil

@@ -14,6 +14,7 @@ import pytest
 from casemate.build import pack
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.intact import Unpacked
+from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.errors import NotFoundError
 from casemate.vault.interface import DataKey
@@ -129,7 +130,7 @@ class Place:
 
     def open(self) -> BundleStore:
         return BundleStore(
-            self.root / "sealed",
+            SealedFolder(self.root / "sealed"),
             self.root / "unpacked",
             self.key,
             capacity=1 << 20,

@@ -12,6 +12,7 @@ import pytest
 
 from casemate.build import pack
 from casemate.gateway.bundles import BundleStore
+from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.gateway.shared_files import SharedFiles
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.vault.interface import DataKey
@@ -28,7 +29,7 @@ class Place:
         for folder in (root / "sealed", self.unpacked, self.made):
             folder.mkdir()
         self.store = BundleStore(
-            root / "sealed", self.unpacked, self.key, capacity=capacity, share=True
+            SealedFolder(root / "sealed"), self.unpacked, self.key, capacity=capacity, share=True
         )
 
     async def key(self, version: int | None) -> DataKey:
@@ -216,7 +217,7 @@ def test_without_inodes_of_their_own_nothing_is_shared(tmp_path: Path) -> None:
     async def scene(place: Place) -> None:
         one, two = await place.put(b"a = 1"), await place.put(b"a = 2")
         sealed = tmp_path / "sealed"
-        store = BundleStore(sealed, place.unpacked, place.key, capacity=1 << 20)
+        store = BundleStore(SealedFolder(sealed), place.unpacked, place.key, capacity=1 << 20)
         await store.acquire(one)
         await store.acquire(two)
         assert place.inode(one) != place.inode(two)

@@ -26,7 +26,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         facts=facts,
         data=SimpleNamespace(projects=tuple),
         known=SimpleNamespace(require=_nothing),
-        store=SimpleNamespace(read=_nothing),
+        store=SimpleNamespace(read=_nothing, change=_nothing),
         policy=SimpleNamespace(prepare=lambda stored: stored, activate=lambda prepared: None),
         recorder=SimpleNamespace(ready=_nothing),
         older_records=SimpleNamespace(begin=_nothing),

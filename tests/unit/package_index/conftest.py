@@ -19,7 +19,14 @@ from casemate.package_index import (
     pins_of,
     popular_names,
 )
+from casemate.sigstore import TrustedRoot, read_root
 from support.package_index import FakeIndex, fake_index
+from support.sigstore_keys import own_sigstore
+
+
+def trusted_here() -> TrustedRoot:
+    return read_root(own_sigstore().trusted_root(), "trusted.json")
+
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC).timestamp()
 Select = Callable[..., Selection]
@@ -57,6 +64,7 @@ def select(upstream: Upstream) -> Select:
             known=known or NothingKnown(),  # type: ignore[arg-type]
             now=NOW,
             aged=aged,
+            trusted=trusted_here(),
         )
         first, *rest = [f"{each.url}/simple" for each in indexes]
         options = [f"--index-url {first}", *(f"--extra-index-url {each}" for each in rest)]

@@ -56,6 +56,7 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.GrantUsed: {"grant": "bucket:read photos", "action": "bucket:read", "count": 3},
     facts.RiskAccepted: {"risk": "landlock"},
     facts.RuntimeReplaced: {"python": "3.12", "files": ("/usr/lib/libssl.so.3",), "count": 1},
+    facts.ReleaseChanged: {"release": "1.4.0", "before": "1.3.2"},
     facts.DecoyTouched: {
         "kind": "token",
         "decoy": "shop/token/1",

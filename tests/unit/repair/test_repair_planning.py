@@ -209,3 +209,22 @@ def test_many_holes_at_once_take_few_questions() -> None:
     plan = plan_of(graph, dict.fromkeys(names, "1.3"))
     assert set(changed(plan).values()) == {"1.12"} and len(plan.changes) == 25
     assert plan.smallest and plan.asked < 40
+
+
+def test_nothing_is_repaired_by_a_pre_release() -> None:
+    """As httpx 0.18.1 was by 1.0.dev1, which needs less, so that fewer versions changed."""
+    releases = {
+        "web": {"0.18.1": ["deep"], "0.19.0": ["deep"], "1.0.dev1": []},
+        "deep": {"1.0": [], "2.0": []},
+    }
+    holes = {
+        ("web", "0.18.1"): [finding("web", "0.18.1", "GHSA-W")],
+        ("deep", "1.0"): [finding("deep", "1.0", "GHSA-D")],
+    }
+    plan = plan_of(Graph(releases, ["web"], holes), {"web": "0.18.1", "deep": "1.0"})
+    assert changed(plan) == {"web": "0.19.0", "deep": "2.0"}
+    # One that is locked may be followed by another.
+    releases["web"]["1.0.dev2"] = []
+    holes["web", "1.0.dev1"] = [finding("web", "1.0.dev1", "GHSA-W")]
+    plan = plan_of(Graph(releases, ["web>=1.0.dev1"], holes), {"web": "1.0.dev1"})
+    assert changed(plan) == {"web": "1.0.dev2"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from casemate.model.account import Token, User
@@ -12,8 +13,10 @@ from casemate.model.principal import OWNER, RoleBinding
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.node import KeepNodeValue
 from casemate.sqlite import engine
-from casemate.store.sqlite.store import SqliteStore
+from casemate.store import Store
 
+Opening = Callable[[], Store]
+"""Opens the store of one place, again after it was closed."""
 KEY = bytes(range(32))
 OTHER_KEY = bytes(range(32, 64))
 
@@ -28,7 +31,7 @@ def spec(name: str = "thumbs") -> FunctionSpec:
         handler="app.main:handler",
         python="3.11",
         public=True,
-        http=(HttpTrigger(method="GET", path="/a/{id}"),),
+        http=(HttpTrigger(method="GET", path=f"/{name}/{{id}}"),),
     )
 
 
@@ -59,13 +62,13 @@ def new(**changes: object) -> NewVersion:
     return NewVersion(**{**values, **changes})  # type: ignore[arg-type]
 
 
-async def deploy(store: SqliteStore, letter: str = "a", name: str = "thumbs") -> int:
+async def deploy(store: Store, letter: str = "a", name: str = "thumbs") -> int:
     wanted = new(function=name, digest=digest(letter))
     (version,) = await store.change(KeepVersions(versions=(wanted,), by="k1"))
     return version.number
 
 
-async def keep_values(store: SqliteStore, count: int, size: int = 200) -> None:
+async def keep_values(store: Store, count: int, size: int = 200) -> None:
     """Keep so many values of the node."""
     names = [f"i{number}" for number in range(count)]
     for start in range(0, count, 500):

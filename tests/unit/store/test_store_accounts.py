@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import msgspec
 import pytest
-from store_samples import KEY, digest, token, user
+from store_samples import Opening, digest, token, user
 
 from casemate.model.account import UserRoles
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
@@ -28,12 +27,12 @@ from casemate.operations.accounts import (
     RevokeSessions,
     RevokeTokens,
 )
-from casemate.store.sqlite.store import SqliteStore
+from casemate.store import Store
 
 
-def test_tokens_come_oldest_first_and_whole(tmp_path: Path) -> None:
+def test_tokens_come_oldest_first_and_whole(opening: Opening) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        store = opening()
         younger, older = token("a", "x", created_at=2.0), token("b", "y")
         same = token("c", "z", created_at=2.0)
         for one in (younger, older, same):
@@ -44,9 +43,9 @@ def test_tokens_come_oldest_first_and_whole(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_all_of_a_line_are_revoked_or_none(tmp_path: Path) -> None:
+def test_all_of_a_line_are_revoked_or_none(opening: Opening) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        store = opening()
         await store.change(KeepToken(token=token("k1", "one")))
         await store.change(
             KeepToken(token=msgspec.structs.replace(token("k2", "two"), made_with="k1"))
@@ -62,9 +61,9 @@ def test_all_of_a_line_are_revoked_or_none(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_revoking_marks_once_and_frees_the_name_but_not_the_id(tmp_path: Path) -> None:
+def test_revoking_marks_once_and_frees_the_name_but_not_the_id(opening: Opening) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        store = opening()
         await store.change(KeepToken(token=token()))
         with pytest.raises(ConflictError, match="id 'k1'"):
             await store.change(KeepToken(token=token("k1", "other")))
@@ -89,9 +88,9 @@ def test_revoking_marks_once_and_frees_the_name_but_not_the_id(tmp_path: Path) -
 @pytest.mark.parametrize(
     "changes", [{"sha256": "secret"}, {"sha256": ""}, {"id": ""}, {"created_at": float("nan")}]
 )
-def test_what_is_no_token_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+def test_what_is_no_token_is_refused(opening: Opening, changes: dict[str, object]) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        store = opening()
         with pytest.raises(InvalidInputError):
             await store.change(KeepToken(token=msgspec.structs.replace(token(), **changes)))
         assert await store.read(ReadTokens()) == ()
@@ -100,16 +99,16 @@ def test_what_is_no_token_is_refused(tmp_path: Path, changes: dict[str, object])
     asyncio.run(run())
 
 
-def with_store(tmp_path: Path, check: Callable[[SqliteStore], Awaitable[None]]) -> None:
+def with_store(opening: Opening, check: Callable[[Store], Awaitable[None]]) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        store = opening()
         await check(store)
         await store.close()
 
     asyncio.run(run())
 
 
-def test_users_come_by_name_and_whole_and_survive_a_restart(tmp_path: Path) -> None:
+def test_users_come_by_name_and_whole_and_survive_a_restart(opening: Opening) -> None:
     whole = user(
         "bob",
         password="$argon2id$",
@@ -122,23 +121,23 @@ def test_users_come_by_name_and_whole_and_survive_a_restart(tmp_path: Path) -> N
         disabled_at=3.0,
     )
 
-    async def add(store: SqliteStore) -> None:
+    async def add(store: Store) -> None:
         await store.change(KeepUser(user=whole))
         await store.change(KeepUser(user=user("ada")))
         with pytest.raises(ConflictError, match="'ada'"):
             await store.change(KeepUser(user=user("ada", password="other")))
 
-    async def find(store: SqliteStore) -> None:
+    async def find(store: Store) -> None:
         assert await store.read(ReadUsers()) == (user("ada"), whole)
 
-    with_store(tmp_path, add)
-    with_store(tmp_path, find)
+    with_store(opening, add)
+    with_store(opening, find)
 
 
-def test_an_oidc_identity_belongs_to_one_user(tmp_path: Path) -> None:
+def test_an_oidc_identity_belongs_to_one_user(opening: Opening) -> None:
     identity = {"oidc_issuer": "https://id.example", "oidc_subject": "4711"}
 
-    async def check(store: SqliteStore) -> None:
+    async def check(store: Store) -> None:
         await store.change(KeepUser(user=user("ada", **identity)))
         await store.change(KeepUser(user=user("bob")))
         for call in (
@@ -156,11 +155,11 @@ def test_an_oidc_identity_belongs_to_one_user(tmp_path: Path) -> None:
         with pytest.raises(NotFoundError):
             await store.change(ReplaceUser(user=user("nobody")))
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
-def test_a_code_is_accepted_once_however_many_ask_at_the_same_time(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_a_code_is_accepted_once_however_many_ask_at_the_same_time(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         await store.change(KeepUser(user=user("ada", totp=b"s", totp_last=10)))
         answers = await asyncio.gather(
             *(store.change(AcceptTotpStep(user="ada", step=11)) for _ in range(50))
@@ -176,11 +175,11 @@ def test_a_code_is_accepted_once_however_many_ask_at_the_same_time(tmp_path: Pat
         await store.change(ReplaceUser(user=user("ada", totp=b"t")))
         assert await store.change(AcceptTotpStep(user="ada", step=5))
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
-def test_a_removed_user_leaves_no_role_and_no_token_in_force(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_a_removed_user_leaves_no_role_and_no_token_in_force(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         await store.change(KeepUser(user=user("ada")))
         bindings = (RoleBinding(role="owner"), RoleBinding(role="invoker", project="demo"))
         await store.change(KeepUserRoles(roles=UserRoles(user="ada", bindings=bindings)))
@@ -200,11 +199,11 @@ def test_a_removed_user_leaves_no_role_and_no_token_in_force(tmp_path: Path) -> 
             with pytest.raises(NotFoundError, match="'eve'"):
                 await call
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
-def test_no_bindings_is_no_row_and_replacing_leaves_none_behind(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_no_bindings_is_no_row_and_replacing_leaves_none_behind(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         await store.change(KeepUser(user=user("ada")))
         await store.change(
             KeepUserRoles(roles=UserRoles(user="ada", bindings=(RoleBinding(role="owner"),)))
@@ -212,11 +211,11 @@ def test_no_bindings_is_no_row_and_replacing_leaves_none_behind(tmp_path: Path) 
         await store.change(KeepUserRoles(roles=UserRoles(user="ada", bindings=())))
         assert await store.read(ReadUserRoles()) == ()
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
-def test_names_of_ended_service_tokens_and_of_sessions_are_free(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_names_of_ended_service_tokens_and_of_sessions_are_free(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         await store.change(KeepUser(user=user("ada")))
         await store.change(KeepToken(token=token("t1", "ci", expires_at=time.time() - 1)))
         await store.change(KeepToken(token=token("t2", "ci")))
@@ -224,11 +223,11 @@ def test_names_of_ended_service_tokens_and_of_sessions_are_free(tmp_path: Path) 
         with pytest.raises(ConflictError, match="'ci'"):
             await store.change(KeepToken(token=token("t4", "ci")))
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
-def test_revoking_all_of_a_user_counts_those_in_force(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_revoking_all_of_a_user_counts_those_in_force(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         await store.change(KeepUser(user=user("ada")))
         await store.change(KeepToken(token=token("t0", "service")))
         await store.change(KeepToken(token=token("t1", user="ada")))
@@ -241,15 +240,15 @@ def test_revoking_all_of_a_user_counts_those_in_force(tmp_path: Path) -> None:
         assert found["t3"] == 2.0
         assert found["t1"] is not None
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
-def test_the_last_use_only_goes_forward(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_the_last_use_only_goes_forward(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         await store.change(KeepToken(token=token("t1", "a")))
         await store.change(KeepTokenUse(used={"t1": 5.0, "unknown": 5.0}))
         await store.change(KeepTokenUse(used={"t1": 3.0}))
         await store.change(KeepTokenUse(used={}))
         assert [t.last_used_at for t in await store.read(ReadTokens())] == [5.0]
 
-    with_store(tmp_path, check)
+    with_store(opening, check)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
-from store_samples import KEY, deploy, digest, memory, new, spec
+from store_samples import Opening, deploy, digest, memory, new, spec
 
 from casemate.model.deployment import AliasTarget
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
@@ -18,17 +17,17 @@ from casemate.operations.deployments import (
     ShowAliasHistory,
 )
 from casemate.operations.functions import ListFunctions, SetAlias, Target
+from casemate.store import Store
 from casemate.store.sqlite.deployments import add_version, functions
 from casemate.store.sqlite.schema import migrate
-from casemate.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture
-def using(tmp_path: Path) -> Callable[[Callable[[SqliteStore], Awaitable[None]]], None]:
+def using(opening: Opening) -> Callable[[Callable[[Store], Awaitable[None]]], None]:
     """Return a function that runs a coroutine function on a fresh store and closes that."""
 
-    async def go(test: Callable[[SqliteStore], Awaitable[None]]) -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
+    async def go(test: Callable[[Store], Awaitable[None]]) -> None:
+        store = opening()
         try:
             await test(store)
         finally:
@@ -63,7 +62,7 @@ def keeping(by: str = "k", **changes: object) -> KeepVersions:
 
 
 def test_deploy_adds_a_version_and_points_live_at_it(using) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         (version,) = await store.change(keeping())
         (function,) = (await store.read(ListFunctions())).functions
         assert function.versions == (version,)
@@ -85,7 +84,7 @@ def test_add_version_leaves_aliases_alone_and_numbers_a_digest_anew() -> None:
 
 
 def test_numbers_are_never_used_again(using) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         assert [await deploy(store) for _ in range(3)] == [1, 2, 3]
         await store.change(forget("thumbs"))
         assert await deploy(store) == 4
@@ -95,7 +94,7 @@ def test_numbers_are_never_used_again(using) -> None:
 
 
 def test_functions_are_sorted_by_project_and_name(using) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         for name in ("b", "a", "c"):
             await deploy(store, name=name)
         await store.change(keeping(project="alpha", function="z"))
@@ -110,7 +109,7 @@ def test_functions_are_sorted_by_project_and_name(using) -> None:
 
 
 def test_remove_returns_the_digests_nothing_refers_to(using) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         for letter in ("a", "b", "a", "c"):
             await deploy(store, letter)
         await deploy(store, "b", name="other")
@@ -128,7 +127,7 @@ def test_remove_returns_the_digests_nothing_refers_to(using) -> None:
 
 
 def test_alias_history_is_newest_first_and_limited(using) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         await deploy(store)
         await deploy(store)
         split = await store.change(pointing("live", shares((1, 95), (2, 5))))
@@ -165,7 +164,7 @@ def test_alias_history_is_newest_first_and_limited(using) -> None:
     ],
 )
 def test_shares_that_are_not_valid_are_refused(using, targets: tuple[AliasTarget, ...]) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         await deploy(store)
         await deploy(store)
         before = (await store.read(ListFunctions())).functions
@@ -177,7 +176,7 @@ def test_shares_that_are_not_valid_are_refused(using, targets: tuple[AliasTarget
 
 
 def test_targets_must_exist(using) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         with pytest.raises(NotFoundError, match="it has none"):
             await store.change(pointing("live", shares((1, 100))))
         for _ in range(12):
@@ -198,7 +197,7 @@ def test_targets_must_exist(using) -> None:
 
 @pytest.mark.parametrize("name", ["", "A", "a_b", "-a", "a-", "a" * 64, "a\n", "../a", "\udc80"])
 def test_names_are_checked(using, name: str) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         await deploy(store)
         with pytest.raises(InvalidInputError, match="project name"):
             await store.change(keeping(project=name, function="f"))
@@ -213,7 +212,7 @@ def test_names_are_checked(using, name: str) -> None:
 
 @pytest.mark.parametrize("value", ["", "a" * 63, "A" * 64, "g" * 64, "a" * 64 + "\n"])
 def test_digests_are_checked(using, value: str) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         with pytest.raises(InvalidInputError, match="64 lower-case hex digits"):
             await store.change(keeping(function="f", digest=value))
         assert (await store.read(ListFunctions())).functions == ()
@@ -222,7 +221,7 @@ def test_digests_are_checked(using, value: str) -> None:
 
 
 def test_text_that_is_not_unicode_is_refused_not_half_written(using) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         with pytest.raises(InvalidInputError, match="cannot be stored"):
             await store.change(keeping("\udc80", function="f"))
         assert (await store.read(ListFunctions())).functions == ()
@@ -232,7 +231,7 @@ def test_text_that_is_not_unicode_is_refused_not_half_written(using) -> None:
 
 
 def test_a_version_is_removed_once_no_alias_leads_to_it(using) -> None:
-    async def test(store: SqliteStore) -> None:
+    async def test(store: Store) -> None:
         for letter in ("a", "b", "a"):
             await deploy(store, letter)
         await store.change(pointing("old", shares((2, 100))))

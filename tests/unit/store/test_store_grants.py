@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import msgspec
 import pytest
-from store_samples import KEY, deploy, new
+from store_samples import Opening, deploy, new
 
 from casemate.model.account import PolicyFile
 from casemate.model.denial import GrantApproval, GrantUse
@@ -18,8 +17,8 @@ from casemate.operations.deployments import ForgetFunction, KeepVersions
 from casemate.operations.grants import CountUses, ListApprovals, ListUses
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.policies import KeepPolicy, ReadPolicies, RemovePolicy
+from casemate.store import Store
 from casemate.store.sqlite.policies import MAX_POLICY, MAX_VALUE
-from casemate.store.sqlite.store import SqliteStore
 
 GRANTS = (
     Grant(kind=GrantKind.BUCKET, name="uploads", actions=("read", "write"), prefixes=("a/",)),
@@ -41,17 +40,17 @@ def use(**changes: object) -> GrantUse:
     return GrantUse(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def with_store(tmp_path: Path, check: Callable[[SqliteStore], Awaitable[None]]) -> None:
+def with_store(opening: Opening, check: Callable[[Store], Awaitable[None]]) -> None:
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        store = opening()
         await check(store)
         await store.close()
 
     asyncio.run(run())
 
 
-def test_approvals_come_newest_first_and_outlive_the_function(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_approvals_come_newest_first_and_outlive_the_function(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         versions = await store.change(
             KeepVersions(versions=(new(approved=GRANTS), new(approved=GRANTS)), by="user:ada")
         )
@@ -74,11 +73,11 @@ def test_approvals_come_newest_first_and_outlive_the_function(tmp_path: Path) ->
         )
         assert await store.read(ListApprovals(project="demo", function="nothing")) == ()
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
-def test_uses_add_up_for_the_same_thing_only(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_uses_add_up_for_the_same_thing_only(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         await store.change(CountUses(uses=(use(), use(first_at=5.0, last_at=6.0, count=4))))
         await store.change(CountUses(uses=(use(action="write"), use(prefix="a/"), use(version=2))))
         await store.change(CountUses(uses=(use(last_at=99.0, count=1),)))
@@ -94,11 +93,11 @@ def test_uses_add_up_for_the_same_thing_only(tmp_path: Path) -> None:
         )
         assert await store.read(ListUses(project="demo", function="thumbs", version=9)) == ()
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
-def test_uses_go_with_their_function(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_uses_go_with_their_function(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         await deploy(store)
         await store.change(CountUses(uses=(use(), use(function="other"))))
         await store.change(ForgetFunction(project="demo", function="thumbs"))
@@ -107,21 +106,21 @@ def test_uses_go_with_their_function(tmp_path: Path) -> None:
             use(function="other"),
         )
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
 @pytest.mark.parametrize("count", [0, -1, 2**54, True, 1.5])
-def test_a_count_that_is_none_changes_nothing(tmp_path: Path, count: object) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_a_count_that_is_none_changes_nothing(opening: Opening, count: object) -> None:
+    async def check(store: Store) -> None:
         with pytest.raises(InvalidInputError):
             await store.change(CountUses(uses=(use(), use(action="write", count=count))))
         assert await store.read(ListUses(project="demo", function="thumbs")) == ()
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
-def test_policy_files_are_replaced_and_removed(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_policy_files_are_replaced_and_removed(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         policy = PolicyFile(name="b", text="permit();", changed_at=1.0, changed_by="user:ada")
         await store.change(KeepPolicy(file=policy))
         await store.change(KeepPolicy(file=msgspec.structs.replace(policy, name="a")))
@@ -139,11 +138,11 @@ def test_policy_files_are_replaced_and_removed(tmp_path: Path) -> None:
                 await store.change(KeepPolicy(file=msgspec.structs.replace(policy, **wrong)))
         assert await store.read(ReadPolicies()) == (newer,)
 
-    with_store(tmp_path, check)
+    with_store(opening, check)
 
 
-def test_node_values_are_bytes_of_a_bounded_length(tmp_path: Path) -> None:
-    async def check(store: SqliteStore) -> None:
+def test_node_values_are_bytes_of_a_bounded_length(opening: Opening) -> None:
+    async def check(store: Store) -> None:
         assert await store.read(ReadNodeValue(name="certificate")) is None
         await store.change(KeepNodeValue(name="certificate", value=b"\0\xff"))
         await store.change(KeepNodeValue(name="certificate", value=b""))
@@ -152,4 +151,4 @@ def test_node_values_are_bytes_of_a_bounded_length(tmp_path: Path) -> None:
             with pytest.raises(InvalidInputError):
                 await store.change(KeepNodeValue(name=name, value=value))
 
-    with_store(tmp_path, check)
+    with_store(opening, check)

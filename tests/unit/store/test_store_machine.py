@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from store_samples import KEY, digest, new, token
 
 from casemate.model.account import Token
@@ -20,6 +26,9 @@ from casemate.model.errors import ConflictError, InvalidInputError, NotFoundErro
 from casemate.operations.accounts import KeepToken, ReadTokens, RevokeTokens
 from casemate.operations.deployments import ForgetFunction, KeepVersions, ShowAliasHistory
 from casemate.operations.functions import ListFunctions, SetAlias, Target
+from casemate.postgresql.settings import Settings
+from casemate.store import Store
+from casemate.store.postgresql.store import PostgresqlStore
 from casemate.store.sqlite.store import SqliteStore
 
 PROJECTS = st.sampled_from(["p", "q"])
@@ -60,20 +69,26 @@ class Reference:
         return tuple(sorted({v.digest for v in removed} - left))
 
 
-class StoreMachine(RuleBasedStateMachine):
+class ReferenceMachine(RuleBasedStateMachine):
+    """What any adapter does, against the reference."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.folder = Path(tempfile.mkdtemp(prefix="casemate-store-"))
-        self.path, self.key = self.folder / "s", KEY
         self.runner = asyncio.Runner()
-        self.store = SqliteStore.open(self.path, key=self.key)
+        self.store: Store = self.opened()
         self.reference = Reference()
         self.count = 0
+
+    def opened(self) -> Store:
+        raise NotImplementedError
+
+    def removed(self) -> None:
+        raise NotImplementedError
 
     def teardown(self) -> None:
         self.runner.run(self.store.close())
         self.runner.close()
-        shutil.rmtree(self.folder)
+        self.removed()
 
     @rule(project=PROJECTS, function=FUNCTIONS, letter=LETTERS)
     def add_version(self, project: str, function: str, letter: str) -> None:
@@ -163,23 +178,9 @@ class StoreMachine(RuleBasedStateMachine):
         )
 
     @rule()
-    def rekey(self) -> None:
-        self.key = bytes(b ^ 0xFF for b in self.key)
-        self.runner.run(self.store.rekey(self.key))
-
-    @rule()
-    def continue_from_a_snapshot(self) -> None:
-        folder = Path(tempfile.mkdtemp(dir=self.folder)) / "s"
-        folder.mkdir()
-        self.runner.run(self.store.snapshot(folder / "records.db"))
-        self.runner.run(self.store.close())
-        self.store = SqliteStore.open(folder, key=self.key)
-        self.path = folder
-
-    @rule()
     def restart(self) -> None:
         self.runner.run(self.store.close())
-        self.store = SqliteStore.open(self.path, key=self.key)
+        self.store = self.opened()
 
     @invariant()
     def deployments_and_tokens_agree(self) -> None:
@@ -197,6 +198,37 @@ class StoreMachine(RuleBasedStateMachine):
             assert history == tuple(reversed(states))
 
 
+class StoreMachine(ReferenceMachine):
+    """And what SQLite alone does."""
+
+    store: SqliteStore
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="casemate-store-"))
+        self.path, self.key = self.folder / "s", KEY
+        super().__init__()
+
+    def opened(self) -> Store:
+        return SqliteStore.open(self.path, key=self.key)
+
+    def removed(self) -> None:
+        shutil.rmtree(self.folder)
+
+    @rule()
+    def rekey(self) -> None:
+        self.key = bytes(b ^ 0xFF for b in self.key)
+        self.runner.run(self.store.rekey(self.key))
+
+    @rule()
+    def continue_from_a_snapshot(self) -> None:
+        folder = Path(tempfile.mkdtemp(dir=self.folder)) / "s"
+        folder.mkdir()
+        self.runner.run(self.store.snapshot(folder / "records.db"))
+        self.runner.run(self.store.close())
+        self.store = SqliteStore.open(folder, key=self.key)
+        self.path = folder
+
+
 TestStoreMachine = StoreMachine.TestCase
 TestStoreMachine.settings = settings(
     max_examples=25,
@@ -204,3 +236,26 @@ TestStoreMachine.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+def test_the_store_on_a_server(empty_store: Callable[[], str]) -> None:
+    class ServerMachine(ReferenceMachine):
+        def __init__(self) -> None:
+            self.place = Settings.of_url(empty_store())
+            super().__init__()
+
+        def opened(self) -> Store:
+            return PostgresqlStore.open(self.place, cluster="tests")
+
+        def removed(self) -> None:
+            pass
+
+    run_state_machine_as_test(
+        ServerMachine,
+        settings=settings(
+            max_examples=2,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
-from store_samples import KEY, new
+from store_samples import Opening, new
 
 from casemate.model.deployment import LIVE, Alias, TrialTerms
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.operations.deployments import ForgetVersion, KeepVersions
 from casemate.operations.functions import ListFunctions, SetAlias, Target
 from casemate.operations.trials import EndTrial, StartTrial
-from casemate.store.sqlite.store import SqliteStore
+from casemate.store import Store
 
 TERMS = TrialTerms(weight=10, seconds=60)
 
@@ -39,7 +38,7 @@ def keeping(**changes: object) -> KeepVersions:
     return KeepVersions(versions=(new(**changes),), by="k")
 
 
-async def live(store: SqliteStore) -> Alias:
+async def live(store: Store) -> Alias:
     (function,) = (await store.read(ListFunctions())).functions
     return next(alias for alias in function.aliases if alias.name == LIVE)
 
@@ -48,9 +47,9 @@ def shares(alias: Alias) -> dict[int, int]:
     return {target.version: target.weight for target in alias.targets}
 
 
-def played(folder: Path, scene: Callable[[SqliteStore], Awaitable[None]]) -> None:
+def played(opening: Opening, scene: Callable[[Store], Awaitable[None]]) -> None:
     async def run() -> None:
-        store = SqliteStore.open(folder / "s", key=KEY)
+        store = opening()
         try:
             await scene(store)
         finally:
@@ -60,8 +59,8 @@ def played(folder: Path, scene: Callable[[SqliteStore], Awaitable[None]]) -> Non
 
 
 @pytest.mark.parametrize("promote", [True, False])
-def test_a_trial_begins_survives_a_restart_and_ends_once(tmp_path: Path, promote: bool) -> None:
-    async def begin(store: SqliteStore) -> None:
+def test_a_trial_begins_survives_a_restart_and_ends_once(opening: Opening, promote: bool) -> None:
+    async def begin(store: Store) -> None:
         await store.change(keeping())
         await store.change(keeping())
         targets = (Target(version=1, weight=100),)
@@ -70,7 +69,7 @@ def test_a_trial_begins_survives_a_restart_and_ends_once(tmp_path: Path, promote
         begun = await store.change(start(2))
         assert shares(begun) == {1: 90, 2: 10}
 
-    async def finish(store: SqliteStore) -> None:
+    async def finish(store: Store) -> None:
         now = await live(store)
         assert now.trial is not None
         assert (now.trial.version, now.trial.back) == (2, 1)
@@ -86,12 +85,12 @@ def test_a_trial_begins_survives_a_restart_and_ends_once(tmp_path: Path, promote
         with pytest.raises(ConflictError, match="is over"):
             await store.change(end(other, promote=not promote))
 
-    played(tmp_path, begin)
-    played(tmp_path, finish)
+    played(opening, begin)
+    played(opening, finish)
 
 
-def test_a_deploy_that_begins_a_trial_is_kept_with_it_or_not_at_all(tmp_path: Path) -> None:
-    async def scene(store: SqliteStore) -> None:
+def test_a_deploy_that_begins_a_trial_is_kept_with_it_or_not_at_all(opening: Opening) -> None:
+    async def scene(store: Store) -> None:
         with pytest.raises(ConflictError, match="nothing to go back to"):
             await store.change(keeping(trial=TERMS))
         assert (await store.read(ListFunctions())).functions == ()
@@ -110,11 +109,11 @@ def test_a_deploy_that_begins_a_trial_is_kept_with_it_or_not_at_all(tmp_path: Pa
         with pytest.raises(ConflictError, match="is over"):
             await store.change(end(now, promote=True))
 
-    played(tmp_path, scene)
+    played(opening, scene)
 
 
-def test_what_cannot_be_tried(tmp_path: Path) -> None:
-    async def scene(store: SqliteStore) -> None:
+def test_what_cannot_be_tried(opening: Opening) -> None:
+    async def scene(store: Store) -> None:
         with pytest.raises(NotFoundError):
             await store.change(start(1))
         await store.change(keeping())
@@ -134,4 +133,4 @@ def test_what_cannot_be_tried(tmp_path: Path) -> None:
                 )
             )
 
-    played(tmp_path, scene)
+    played(opening, scene)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from store_samples import KEY, deploy
+from store_samples import KEY, Opening, deploy
 
 from casemate.model.errors import UnavailableError
 from casemate.operations.functions import ListFunctions
@@ -72,8 +72,8 @@ def test_one_change_too_large_does_not_fail_those_beside_it(tmp_path: Path) -> N
     asyncio.run(run())
 
 
-def test_a_dead_loop_is_no_trouble(tmp_path: Path) -> None:
-    store = SqliteStore.open(tmp_path / "s", key=KEY)
+def test_a_dead_loop_is_no_trouble(opening: Opening) -> None:
+    store = opening()
 
     async def leave() -> None:
         asyncio.create_task(deploy(store))  # noqa: RUF006
@@ -87,12 +87,12 @@ def test_a_dead_loop_is_no_trouble(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
-def test_a_fault_not_foreseen_is_an_answer_and_the_writer_lives_on(tmp_path: Path) -> None:
+def test_a_fault_not_foreseen_is_an_answer_and_the_writer_lives_on(opening: Opening) -> None:
     def broken(*_: object) -> int:
         raise RuntimeError("boom")
 
     async def run() -> None:
-        store = SqliteStore.open(tmp_path / "s", key=KEY)
+        store = opening()
         with pytest.raises(StoreError, match=r"not foreseen: RuntimeError: boom"):
             await store._writer.submit(broken)
         assert await deploy(store) == 1

@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,13 @@ from casemate.signing import SigningKey, sealed
 from casemate.signing.statements import STATEMENT, encoded
 from casemate.upgrade import release as module
 from casemate.upgrade.errors import ReleaseError, UpgradeError
-from casemate.upgrade.release import PREDICATE, pinned_keys, read_release, sign_release
+from casemate.upgrade.release import (
+    PREDICATE,
+    pinned_keys,
+    read_release,
+    require_pinned,
+    sign_release,
+)
 from casemate.upgrade.schemas import own_schemas
 from casemate.upgrade.upgrading import require_possible
 from casemate.upgrade.versions import COMPLETE
@@ -26,6 +36,7 @@ OTHER = SigningKey.from_bytes(bytes([2]) * 32)
 PUBLIC = base64.b64encode(KEY.public).decode()
 WHEEL = "casemate-2.0.0-py3-none-any.whl"
 DIGEST = "0" * 64
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -63,6 +74,48 @@ def test_wheels_of_several_machines_are_one_requirement(tmp_path) -> None:
     lines = read_release(tmp_path, tmp_path / "t", [PUBLIC]).requirements().splitlines()
     assert [line.split()[0] for line in lines] == ["casemate==2.0.0", "uvloop==1.0"]
     assert lines[1].count("--hash=sha256:") == 2
+
+
+def wheel_pinning(folder: Path, text: str | None) -> Path:
+    wheel = folder / WHEEL
+    with zipfile.ZipFile(wheel, "w") as archive:
+        if text is not None:
+            archive.writestr("casemate/upgrade/release_keys.toml", text)
+    return wheel
+
+
+def test_a_wheel_pins_the_key_that_signs_it(tmp_path) -> None:
+    other = base64.b64encode(b"k" * 32).decode()
+    require_pinned(wheel_pinning(tmp_path, f'keys = ["{PUBLIC}"]'), KEY)
+    require_pinned(wheel_pinning(tmp_path, f'keys = ["{other}", "{PUBLIC}"]'), KEY)
+    for text in ("keys = []", f'keys = ["{other}"]'):
+        with pytest.raises(ReleaseError, match="does not pin the key") as error:
+            require_pinned(wheel_pinning(tmp_path, text), KEY)
+        assert PUBLIC in str(error.value)
+    for text in (None, "", "keys = 1", "\0"):
+        with pytest.raises(ReleaseError, match="cannot be read"):
+            require_pinned(wheel_pinning(tmp_path, text), KEY)
+
+
+def test_a_release_of_a_wheel_that_pins_another_key_is_not_signed(tmp_path) -> None:
+    folder = tmp_path / "release"
+    folder.mkdir()
+    key = SigningKey.made()
+    run = [sys.executable, str(ROOT / "scripts/sign-release"), str(folder), "--since", "1.0"]
+    environ = {**os.environ, "CASEMATE_BUILDER_KEY": str(tmp_path / "builder.key")}
+    wheel_pinning(folder, f'keys = ["{base64.b64encode(key.public).decode()}"]')
+    done = subprocess.run(run, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "does not pin" in done.stderr
+    assert not (folder / COMPLETE).exists()
+    done = subprocess.run(
+        [*run, "--unpinned"], env=environ, capture_output=True, text=True, check=True
+    )
+    signer = done.stdout.strip()
+    wheel_pinning(folder, f'keys = ["{signer}"]')
+    subprocess.run(run, env=environ, capture_output=True, check=True)
+    target = tmp_path / "target"
+    target.mkdir()
+    assert read_release(folder, target, [signer]).version == "2.0.0"
 
 
 def test_this_version_pins_keys_or_asks_for_one(made, target) -> None:

@@ -28,6 +28,26 @@ if TYPE_CHECKING:
 app = new_app()
 
 
+SigstoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sigstore", metavar="FILE", help="A Sigstore bundle about the bundle at that path."
+    ),
+]
+SignerOption = Annotated[
+    str | None,
+    typer.Option(
+        "--signer", metavar="WHO", help="Who has to have signed: GitHub:owner/repository:build.yml"
+    ),
+]
+TrustedRootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--trusted-root", metavar="FILE", help="Keys in place of those of the public Sigstore."
+    ),
+]
+
+
 class Check(NamedTuple):
     """One thing that was looked at."""
 
@@ -40,7 +60,9 @@ class Check(NamedTuple):
     app,
     examples="$ casemate verify thumbnail\n"
     "$ casemate verify thumbnail --version 3 --json\n"
-    "$ casemate verify .casemate/bundles/DIGEST",
+    "$ casemate verify .casemate/bundles/DIGEST\n"
+    "$ casemate verify DIGEST.tar.gz --sigstore DIGEST.sigstore.json \\\n"
+    "    --signer GitHub:owner/repository:build.yml",
 )
 def verify(
     what: Annotated[
@@ -50,18 +72,26 @@ def verify(
     version: Annotated[
         int | None, typer.Option("--version", min=1, help="This version; else the live one.")
     ] = None,
+    sigstore: SigstoreOption = None,
+    signer: SignerOption = None,
+    trusted_root: TrustedRootOption = None,
     json: JsonOption = False,
 ) -> None:
     """Check signatures, SBOM and digests, build the source again, and compare.
 
     Builds repeat: the same source and lock, with the same patch version of Python, give the same
     digest in any folder, at any time, for anybody. Of a bundle's path, the files are held against
-    its manifest. Exits with 1 if anything does not hold.
+    its manifest; with `--sigstore`, so is what somebody signed about its digest, or about the
+    archive, without a network. Exits with 1 if anything does not hold.
     """
+    if (sigstore is None) != (signer is None) or (trusted_root is not None and sigstore is None):
+        raise UsageError("--sigstore goes with --signer: else anybody could have signed.")
     if Path(what).exists():
         if version is not None:
             raise UsageError("--version is of a function, not of a bundle's path.")
-        checks = _of_bundle(Path(what), manifest)
+        checks = _of_bundle(Path(what), manifest, sigstore, signer or "", trusted_root)
+    elif sigstore is not None:
+        raise UsageError("--sigstore is of a bundle's path, not of a function.")
     else:
         workspace = Workspace(manifest, (what,))
         with connect() as client:
@@ -153,7 +183,13 @@ def _sbom(said: Vouched, built: BuiltBundle) -> Check:
     return Check("SBOM", False, "it is not that of the bundle")
 
 
-def _of_bundle(path: Path, manifest: Path | None) -> list[Check]:
+def _of_bundle(
+    path: Path,
+    manifest: Path | None,
+    sigstore: Path | None,
+    signer: str,
+    trusted_root: Path | None,
+) -> list[Check]:
     """Check a folder or an archive, and build it again where its project is here."""
     try:
         with opened_bundle(path) as (_, read):
@@ -161,6 +197,11 @@ def _of_bundle(path: Path, manifest: Path | None) -> list[Check]:
     except CasemateError as error:
         return [Check("digests", False, error.message)]
     checks = [Check("digests", True, f"{count} files are those that {digest[:12]} names")]
+    if sigstore is not None:
+        from casemate.cli.sigstore_check import signed_with_sigstore
+
+        held = signed_with_sigstore(sigstore, signer, trusted_root, path, digest)
+        checks.append(Check("sigstore", *held))
     if manifest is None and find_manifest() is None:
         return checks
     workspace = Workspace(manifest, ())

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import time
 from collections.abc import Mapping
 from urllib.parse import quote
 
+from casemate.blobs.signature import signed_headers
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.exports.collector import Password
 from casemate.monitor.http import Request, exchange, host_of
@@ -28,38 +28,17 @@ def signed(
     request: Request, *, access_key: str, secret: str, region: str, at: float
 ) -> Mapping[str, str]:
     """Return the headers with which a request without a query is signed."""
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
-    date = stamp[:8]
-    digest = hashlib.sha256(request.body).hexdigest()
-    headers = dict(request.headers) | {
-        "host": host_of(request.url),
-        "x-amz-content-sha256": digest,
-        "x-amz-date": stamp,
-    }
-    names = ";".join(sorted(headers))
-    canonical = "\n".join(
-        (
-            request.method,
-            parse_url(request.url)[2],
-            "",
-            *(f"{name}:{headers[name]}" for name in sorted(headers)),
-            "",
-            names,
-            digest,
-        )
+    return signed_headers(
+        request.method,
+        parse_url(request.url)[2],
+        "",
+        dict(request.headers) | {"host": host_of(request.url)},
+        hashlib.sha256(request.body).hexdigest(),
+        access_key=access_key,
+        secret=secret,
+        region=region,
+        at=at,
     )
-    scope = f"{date}/{region}/s3/aws4_request"
-    hashed = hashlib.sha256(canonical.encode()).hexdigest()
-    text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}"
-    key = f"AWS4{secret}".encode()
-    for part in (date, region, "s3", "aws4_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.new(key, text.encode(), "sha256").hexdigest()
-    headers["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={access_key}/{scope}, SignedHeaders={names}, "
-        f"Signature={signature}"
-    )
-    return headers
 
 
 class S3Objects:

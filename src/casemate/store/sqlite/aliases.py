@@ -78,14 +78,14 @@ def add_state(
 ) -> Alias:
     """Add a state to an alias. Its versions are there, and its weights add up."""
     changed_at = time.time()
-    state = connection.execute(
+    (state,) = connection.execute(
         "INSERT INTO alias_state (project, function, name, changed_at, trial) "
-        "VALUES (?, ?, ?, ?, ?)",
+        "VALUES (?, ?, ?, ?, ?) RETURNING id",
         (
             *(project, function, name, changed_at),
             None if trial is None else msgspec.json.encode(trial).decode(),
         ),
-    ).lastrowid
+    ).fetchone()
     connection.executemany(
         "INSERT INTO alias_target VALUES (?, ?, ?, ?, ?, ?)",
         [(state, i, project, function, t.version, t.weight) for i, t in enumerate(targets)],

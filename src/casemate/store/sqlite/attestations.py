@@ -27,11 +27,15 @@ from casemate.sqlite import engine
 _KEY_COLUMNS = ", ".join(BuilderKey.__struct_fields__)
 _PLACES = ", ".join("?" * len(BuilderKey.__struct_fields__))
 _SELECT_KEYS = f"SELECT {_KEY_COLUMNS} FROM builder_key ORDER BY added_at, id, principal"  # noqa: S608
-_KEEP_KEY = f"INSERT OR REPLACE INTO builder_key ({_KEY_COLUMNS}) VALUES ({_PLACES})"  # noqa: S608
+_NEW_KEY = ", ".join(f"{name} = excluded.{name}" for name in BuilderKey.__struct_fields__)
+_KEEP_KEY = (
+    f"INSERT INTO builder_key ({_KEY_COLUMNS}) VALUES ({_PLACES}) "  # noqa: S608
+    f"ON CONFLICT (id, principal) DO UPDATE SET {_NEW_KEY}"
+)
 _INSERT = """
-    INSERT OR IGNORE INTO attestation
+    INSERT INTO attestation
         (digest, statement, keys, principal, at, provenance, sbom, used_at, needed)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _SELECT = """
     SELECT digest, statement, keys, principal, at, provenance, sbom, used_at, needed
@@ -176,7 +180,8 @@ def keep_evidence(connection: engine.Connection, operation: KeepEvidence) -> Non
         "DELETE FROM bundle_evidence WHERE digest NOT IN (SELECT digest FROM version)"
     )
     connection.execute(
-        "INSERT OR REPLACE INTO bundle_evidence VALUES (?, ?)",
+        "INSERT INTO bundle_evidence VALUES (?, ?) "
+        "ON CONFLICT (digest) DO UPDATE SET seen = excluded.seen",
         (operation.evidence.digest, msgspec.json.encode(operation.evidence).decode()),
     )
 

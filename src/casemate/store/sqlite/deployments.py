@@ -59,7 +59,8 @@ def add_version(connection: engine.Connection, new: NewVersion, by: str) -> Vers
     encoded = msgspec.json.encode(new.spec).decode()
     (number,) = connection.execute(
         "INSERT INTO function_counter VALUES (?, ?, 1) "
-        "ON CONFLICT DO UPDATE SET last_version = last_version + 1 RETURNING last_version",
+        "ON CONFLICT (project, function) "
+        "DO UPDATE SET last_version = function_counter.last_version + 1 RETURNING last_version",
         (project, function),
     ).fetchone()
     version = Version(

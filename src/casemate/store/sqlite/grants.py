@@ -14,10 +14,10 @@ from casemate.sqlite import engine
 
 _ADD_USE = """
     INSERT INTO grant_use VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT DO UPDATE SET
-        first_at = min(first_at, excluded.first_at),
-        last_at = max(last_at, excluded.last_at),
-        count = count + excluded.count
+    ON CONFLICT (project, function, version, grant_text, action, prefix) DO UPDATE SET
+        first_at = min(grant_use.first_at, excluded.first_at),
+        last_at = max(grant_use.last_at, excluded.last_at),
+        count = grant_use.count + excluded.count
 """
 _SELECT_APPROVALS = """
     SELECT version, added, approved_by, at FROM grant_approval

@@ -28,7 +28,9 @@ def put_policy(connection: engine.Connection, operation: KeepPolicy) -> None:
             f"at most {MAX_POLICY}, under a name of 1 to 256."
         )
     connection.execute(
-        "INSERT OR REPLACE INTO policy_file VALUES (?, ?, ?, ?)",
+        "INSERT INTO policy_file VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+        "text = excluded.text, changed_at = excluded.changed_at, "
+        "changed_by = excluded.changed_by",
         (policy.name, policy.text, policy.changed_at, policy.changed_by),
     )
 
@@ -64,7 +66,11 @@ def set_node_value(connection: engine.Connection, operation: KeepNodeValue) -> N
             f"The node value {name[:80]!r} has {len(value)} bytes; expected at most {MAX_VALUE}, "
             "under a name of 1 to 256 characters."
         )
-    connection.execute("INSERT OR REPLACE INTO node_value VALUES (?, ?)", (name, bytes(value)))
+    connection.execute(
+        "INSERT INTO node_value VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (name, bytes(value)),
+    )
 
 
 @performs(ReadNodeValue)

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
 from casemate.operations.declaration import Operation
-from casemate.operations.performing import Performed
 from casemate.sqlite import engine
 from casemate.sqlite.commit_count import forget, lost_commits
 from casemate.sqlite.commit_guard import CommitGuard
@@ -25,20 +24,12 @@ from casemate.sqlite.rekeying import rekey
 from casemate.sqlite.scrub import Pace, scrub
 from casemate.sqlite.writer import Writer
 from casemate.store.errors import StoreCorruptError, StoreError
-from casemate.store.sqlite import (
-    accounts,
-    aliases,
-    attestations,
-    deployments,
-    grants,
-    old_records,
-    policies,
-    trials,
-)
+from casemate.store.sqlite import old_records
 from casemate.store.sqlite.connection import open_writer, require_readable
 from casemate.store.sqlite.faults import RESTORE, STORE
 from casemate.store.sqlite.files import StoreFolder
 from casemate.store.sqlite.old_records import Row
+from casemate.store.sqlite.performed import PERFORMED
 from casemate.store.sqlite.snapshot import copy_database
 from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
 
@@ -46,16 +37,6 @@ AnswerT = TypeVar("AnswerT")
 P = ParamSpec("P")
 
 _CHANGES_PER_COMMIT = 512
-_PERFORMED = Performed(
-    deployments.performs,
-    aliases.performs,
-    trials.performs,
-    accounts.performs,
-    attestations.performs,
-    policies.performs,
-    grants.performs,
-)
-"""What reads is done on the reader's connection, all else on the writer's, in a transaction."""
 
 
 class SqliteStore:
@@ -127,7 +108,7 @@ class SqliteStore:
 
     async def read(self, operation: Operation[AnswerT]) -> AnswerT:
         """Answer an operation that changes nothing."""
-        question = _PERFORMED.reading(operation)
+        question = PERFORMED.reading(operation)
 
         def ask(connection: engine.Connection) -> AnswerT:
             answer: AnswerT = question(connection, operation)
@@ -137,7 +118,7 @@ class SqliteStore:
 
     async def change(self, operation: Operation[AnswerT]) -> AnswerT:
         """Do an operation, durably."""
-        perform = _PERFORMED.changing(operation)
+        perform = PERFORMED.changing(operation)
         return await self._writer.submit(lambda connection: perform(connection, operation))
 
     async def old_records(self) -> dict[str, int]:

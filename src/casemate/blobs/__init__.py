@@ -1,0 +1,42 @@
+"""Sealed blobs: bytes under random names that are written once, in a folder or in an S3 store.
+
+What it is: the port (`interface`), its two adapters, and the sweep of what nothing names. What it
+is not: it encrypts nothing and knows no content. Whoever writes a blob seals it first, bound to its
+name and to each piece's place, so that what a store cuts, swaps or plays again does not open. May
+import `casemate.model` and `casemate.decoding`.
+"""
+
+from casemate.blobs.credentials import Credentials, credentials_of
+from casemate.blobs.errors import (
+    BlobDamagedError,
+    BlobsError,
+    BlobsForeignError,
+    BlobsRefusedError,
+    BlobsUnreachableError,
+)
+from casemate.blobs.folder import FolderBlobs
+from casemate.blobs.interface import GRACE_SECONDS, Blobs, BlobWriter, Listed, new_name
+from casemate.blobs.s3 import S3Blobs, S3Store
+from casemate.blobs.s3_url import S3Url, parse_s3_url
+from casemate.blobs.sweeping import sweep
+
+__all__ = [
+    "GRACE_SECONDS",
+    "BlobDamagedError",
+    "BlobWriter",
+    "Blobs",
+    "BlobsError",
+    "BlobsForeignError",
+    "BlobsRefusedError",
+    "BlobsUnreachableError",
+    "Credentials",
+    "FolderBlobs",
+    "Listed",
+    "S3Blobs",
+    "S3Store",
+    "S3Url",
+    "credentials_of",
+    "new_name",
+    "parse_s3_url",
+    "sweep",
+]

@@ -1,0 +1,161 @@
+"""`PostgresqlProjectData`: the port on a PostgreSQL that many nodes write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from casemate.blobs import Blobs
+from casemate.data import (
+    delivery_port,
+    item_port,
+    letter_port,
+    message_port,
+    object_port,
+    resource_port,
+)
+from casemate.data.limits import DataOptions
+from casemate.data.postgresql.databases import Cluster, PostgresqlDatabases
+from casemate.data.postgresql.project import PostgresqlProject
+from casemate.data.postgresql.rotation import rekey
+from casemate.data.postgresql.sealing import MissingValueKeyError
+from casemate.data.projects import Created, Keys, Projects
+from casemate.model.errors import NotFoundError
+from casemate.operations.declaration import Operation
+from casemate.operations.performing import Performed
+from casemate.vault.interface import Purpose
+
+AnswerT = TypeVar("AnswerT")
+
+_PERFORMED = Performed(
+    resource_port.performs,
+    object_port.performs,
+    item_port.performs,
+    message_port.performs,
+    letter_port.performs,
+    delivery_port.performs,
+)
+_TRIES = 5
+
+
+class _Room:
+    """The server keeps room free itself, or says that it is full."""
+
+    def require(self) -> None:
+        """Refuse nothing."""
+
+
+class PostgresqlProjectData(
+    resource_port.ResourcePort,
+    object_port.ObjectPort,
+    item_port.ItemPort,
+    message_port.MessagePort,
+    letter_port.LetterPort,
+    delivery_port.DeliveryPort,
+):
+    """Satisfies `casemate.data.interface.ProjectData`, which documents the calls.
+
+    One schema for each project, which any number of nodes write; `open` makes one. A change whose
+    awaiter is cancelled may still be made. All calls belong to one event loop.
+    """
+
+    def __init__(
+        self,
+        databases: PostgresqlDatabases,
+        cluster: Cluster,
+        keys: Keys,
+        options: DataOptions,
+        on_created: Created | None = None,
+    ) -> None:
+        """Keep what is asked in `databases`; `keys` is the vault's `data_key`."""
+        self._databases = databases
+        self._open = Projects(databases, keys, options, on_created)
+        super().__init__(self._open, keys, _Room(), claimant="/".join(cluster.holder))
+
+    @classmethod
+    async def open(
+        cls,
+        cluster: Cluster,
+        blobs: Callable[[str], Blobs],
+        keys: Keys,
+        options: DataOptions | None = None,
+        *,
+        on_created: Created | None = None,
+    ) -> PostgresqlProjectData:
+        """Connect to the cluster's database. Raises as `casemate.postgresql` does.
+
+        `blobs` opens the place of a project's large objects, which all nodes see.
+        """
+        given = options or DataOptions()
+        databases = await asyncio.to_thread(PostgresqlDatabases, cluster, blobs, given)
+        return cls(databases, cluster, keys, given, on_created)
+
+    async def read(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Answer an operation that changes nothing."""
+        return await self._perform(_PERFORMED.reading(operation), operation)
+
+    async def change(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Do an operation, durably."""
+        return await self._perform(_PERFORMED.changing(operation), operation)
+
+    async def _perform(self, perform: Callable[..., Any], operation: Operation[AnswerT]) -> AnswerT:
+        """Do it; again with what another node has made or sealed in the meantime."""
+        for _ in range(_TRIES):
+            try:
+                return await perform(self, operation)  # type: ignore[no-any-return]
+            except MissingValueKeyError as error:
+                if not await self._fetch(operation, error.version):
+                    raise
+            except NotFoundError:
+                if not await self._learn(operation):
+                    raise
+        return await perform(self, operation)  # type: ignore[no-any-return]
+
+    async def _fetch(self, operation: Operation[Any], version: int) -> bool:
+        name = _project_of(operation)
+        key = await self._keys(name, Purpose.DATA, version)
+        known = self._databases.older.setdefault(name, {})
+        project = self._open.opened.get(name)
+        if project is not None:
+            project.shared.sealer.add(key)
+        elif version in known:
+            return False
+        known[version] = key
+        return True
+
+    async def _learn(self, operation: Operation[Any]) -> bool:
+        """Tell whether another node has changed what the project has."""
+        project: PostgresqlProject | None = self._open.opened.get(_project_of(operation))
+        if project is None:
+            return False
+        return await project.read(project.learn)
+
+    async def _renew_keys(self, project: str) -> None:
+        async with self._open.use(project) as opened:
+            await rekey(opened, self._keys)
+
+    def watch(self, ready: Callable[[str, str, str], None]) -> None:
+        """Have `ready` called on the running loop when a message can be leased."""
+        self._open.watch(ready)
+
+    def open_projects(self) -> list[str]:
+        """Return the names of the projects that are open now."""
+        return list(self._open.opened)
+
+    def projects(self) -> list[str]:
+        """Return the projects that have data. Blocks."""
+        return self._databases.projects()
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong, in words."""
+        return (*self._databases.faults(), *self._open.faults())
+
+    async def close(self) -> None:
+        """Write what is queued and close the connections."""
+        await self._uploads.close()
+        await self._open.close()
+
+
+def _project_of(operation: Operation[Any]) -> str:
+    return str(getattr(operation, "project", ""))

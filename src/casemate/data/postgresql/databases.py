@@ -1,0 +1,172 @@
+"""Where the projects of a cluster are: a schema for each, and one that says which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from casemate.blobs import Blobs
+from casemate.data.errors import DataForeignError
+from casemate.data.files import ObjectFiles
+from casemate.data.limits import DataOptions, require_project
+from casemate.data.postgresql.clock import ServerClock
+from casemate.data.postgresql.faults import SHARED
+from casemate.data.postgresql.project import PostgresqlProject
+from casemate.data.postgresql.schema import MIGRATIONS
+from casemate.data.postgresql.sealing import Sealer
+from casemate.data.postgresql.terms import Shared
+from casemate.data.reading import ReadThreads
+from casemate.data.terms import Holder
+from casemate.postgresql.connections import Connections, Place
+from casemate.postgresql.migrating import Identity
+from casemate.postgresql.settings import Settings
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import transaction
+from casemate.vault.interface import DataKey
+
+_CATALOGUE: Final = "casemate_projects"
+_TABLES: Final = (("CREATE TABLE project (name TEXT PRIMARY KEY, schema TEXT NOT NULL UNIQUE)",),)
+_LONGEST: Final = 61
+_HASHED: Final = 40
+
+
+class Cluster(NamedTuple):
+    """Where the data of a cluster is, whose it is, and which of its nodes this is."""
+
+    settings: Settings
+    name: str
+    holder: Holder
+
+
+class FoundSchema(NamedTuple):
+    """A project's schema. Which keys it needs is found in what is read."""
+
+    schema: str
+    version: int | None = None
+
+
+class PostgresqlDatabases:
+    """The projects of a cluster."""
+
+    in_network = True
+
+    def __init__(
+        self, cluster: Cluster, blobs: Callable[[str], Blobs], options: DataOptions
+    ) -> None:
+        """Connect. Blocks. Raises as `casemate.postgresql` does for a server that is not fit.
+
+        `blobs` opens the place of a project's large objects, which all nodes see.
+        """
+        self._cluster = cluster
+        self._blobs = blobs
+        self._options = options
+        self._clock = ServerClock()
+        self.older: dict[str, dict[int, DataKey]] = {}
+        """Versions of projects' DATA keys that were needed once, beside the newest."""
+        self._catalogue = Connections(self._place(_CATALOGUE, "projects", _TABLES), SHARED)
+        # Made, or found to be another's, before anything is asked of it.
+        self._catalogue.end(self._catalogue.open_writer())
+
+    def _place(self, schema: str, kind: str, migrations: tuple[tuple[str, ...], ...]) -> Place:
+        return Place(
+            settings=self._cluster.settings,
+            identity=Identity(schema, kind, self._cluster.name),
+            lock=_lock_of(schema),
+            migrations=migrations,
+            foreign=DataForeignError,
+        )
+
+    def files_of(self, name: str) -> ObjectFiles:
+        """Return the files of a project's objects."""
+        return ObjectFiles(self._blobs(name))
+
+    def find(self, name: str) -> FoundSchema | None:
+        """Return a project's schema."""
+        require_project(name)
+
+        def ask(connection: Connection) -> FoundSchema | None:
+            row = connection.execute(
+                "SELECT schema FROM project WHERE name = ?", (name,)
+            ).fetchone()
+            return None if row is None else FoundSchema(row[0])
+
+        return self._catalogue.read(ask)
+
+    def projects(self) -> list[str]:
+        """Return the projects that have data, sorted. Blocks."""
+        return self._catalogue.read(
+            lambda c: [row[0] for row in c.execute("SELECT name FROM project ORDER BY name")]
+        )
+
+    def load(
+        self,
+        name: str,
+        found: FoundSchema | None,
+        page_key: DataKey,
+        object_key: DataKey,
+        *,
+        reads: ReadThreads,
+        ready: Callable[[str, set[tuple[str, str]]], None],
+    ) -> PostgresqlProject:
+        """Open a project, in a new schema if `found` is None."""
+        require_project(name)
+        schema = schema_of(name)
+        shared = Shared(Sealer(name, page_key), self._cluster.holder, self._clock)
+        for key in self.older.get(name, {}).values():
+            shared.sealer.add(key)
+        files = self.files_of(name)
+        try:
+            project = PostgresqlProject(
+                name,
+                self._place(schema, "project", MIGRATIONS),
+                shared,
+                object_key,
+                files=files,
+                reads=reads,
+                options=self._options,
+                ready=ready,
+            )
+        except BaseException:
+            files.close()
+            raise
+        if found is None:
+            try:
+                self._register(name, schema)
+            except BaseException:
+                project.abandon()
+                files.close()
+                raise
+        return project
+
+    def _register(self, name: str, schema: str) -> None:
+        connection = self._catalogue.open_writer()
+        try:
+            with transaction(connection, SHARED):
+                connection.execute(
+                    "INSERT INTO project (name, schema) VALUES (?, ?) "
+                    "ON CONFLICT (name) DO NOTHING",
+                    (name, schema),
+                )
+        finally:
+            self._catalogue.end(connection)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong with the server, in words."""
+        return self._catalogue.faults()
+
+    def close(self) -> None:
+        """Close the connections that all projects share."""
+        self._catalogue.close()
+
+
+def schema_of(project: str) -> str:
+    """Return the name of a project's schema; no two projects have one."""
+    if len(project) <= _LONGEST:
+        return f"p_{project.replace('-', '_')}"  # names of projects have no underscore
+    return f"q_{sha256(project.encode()).hexdigest()[:_HASHED]}"
+
+
+def _lock_of(schema: str) -> int:
+    digest = sha256(b"casemate schema " + schema.encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)

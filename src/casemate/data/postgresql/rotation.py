@@ -1,0 +1,160 @@
+"""Going over to new data keys, row by row, while calls go on.
+
+New values are sealed with the newest key as soon as a node has it; here the others follow, in
+batches that do not hold up others. Whatever is interrupted goes on at the next call. A node that
+meets a value under a key that it has not fetches it.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from casemate.data.postgresql.project import PostgresqlProject
+from casemate.data.postgresql.sealing import MissingValueKeyError, version_of
+from casemate.data.projects import Keys
+from casemate.data.rotation import renew_objects
+from casemate.data.terms import Terms, terms_of
+from casemate.data.work import Work
+from casemate.vault.interface import Purpose
+
+_BATCH: Final = 64
+
+
+class Sealed(NamedTuple):
+    """A column that is sealed, what it is sealed as, and what beside its place it is bound to."""
+
+    column: str
+    kind: str
+    beside: tuple[str, ...] = ()
+
+
+class Table(NamedTuple):
+    """A table with sealed columns, in the order in which each needs those before it."""
+
+    name: str
+    number: str
+    place: tuple[str, ...]
+    columns: tuple[Sealed, ...]
+
+    @property
+    def least(self) -> object:
+        """What is before all numbers."""
+        return -1 if self.number == "id" else ""
+
+
+_MESSAGE: Final = ("labels", "attributes")
+TABLES: Final = (
+    Table("resource", "id", ("kind", "name"), (Sealed("spec", "resource"),)),
+    Table("meta", "name", ("name",), (Sealed("value", "meta"),)),
+    Table("position", "name", ("name",), (Sealed("value", "position"),)),
+    Table(
+        "item",
+        "id",
+        ("tab", "key", "sort"),
+        (Sealed("labels", "item labels"), Sealed("value", "item", ("revision", "labels"))),
+    ),
+    Table(
+        "message",
+        "id",
+        ("queue", "id"),
+        (
+            Sealed("labels", "message labels"),
+            Sealed("attributes", "message attributes"),
+            Sealed("body", "message", _MESSAGE),
+        ),
+    ),
+    Table(
+        "letter",
+        "id",
+        ("queue", "id"),
+        (
+            Sealed("trigger", "letter trigger"),
+            Sealed("event_type", "letter type"),
+            Sealed("reason", "letter reason"),
+            Sealed("labels", "letter labels"),
+            Sealed("attributes", "letter attributes"),
+            Sealed("body", "letter", _MESSAGE),
+        ),
+    ),
+    Table(
+        "status",
+        "id",
+        ("invocation",),
+        (
+            Sealed("content_type", "result type"),
+            Sealed("reason", "reason"),
+            Sealed("result", "result"),
+        ),
+    ),
+    Table(
+        "object",
+        "id",
+        ("bucket", "key", "revision"),
+        (
+            Sealed("content_type", "object type"),
+            Sealed("sha256", "object digest"),
+            Sealed("labels", "object labels"),
+            Sealed("metadata", "object metadata", ("labels",)),
+        ),
+    ),
+)
+"""All that is sealed with the DATA key. Contents of objects are with the OBJECTS key."""
+
+
+async def rekey(project: PostgresqlProject, keys: Keys) -> None:
+    """Encrypt what a project has stored with the newest keys. Raises DataError."""
+    async with project.maintenance:
+        sealer = project.shared.sealer
+        sealer.add(await keys(project.name, Purpose.DATA, None))
+        for table in TABLES:
+            after: object = table.least
+            while after is not None:
+                try:
+                    after = await project.change(partial(_renew, table, sealer.newest, after))
+                except MissingValueKeyError as error:
+                    sealer.add(await keys(project.name, Purpose.DATA, error.version))
+        object_key = await keys(project.name, Purpose.OBJECTS, None)
+        project.add_key(object_key, newest=True)
+        await renew_objects(project, keys, project.object_key(object_key.version))
+
+
+def _renew(table: Table, newest: int, after: object, work: Work) -> object | None:
+    """Seal a batch anew; return where the next begins, None at the end."""
+    connection, terms = work.connection, terms_of(work.connection)
+    sealed = [one.column for one in table.columns]
+    others = {*table.place, *(name for one in table.columns for name in one.beside)}
+    names = [table.number, *sorted(others - {table.number, *sealed}), *sealed]
+    statement = (
+        f"SELECT {', '.join(names)} FROM {table.name} "  # noqa: S608 - names in the code
+        f"WHERE {table.number} > ? ORDER BY {table.number} LIMIT ?"
+    )
+    rows = connection.execute(
+        terms.within(statement, table.columns[-1].column, table.number), (after, _BATCH)
+    ).fetchall()
+    changes = []
+    for row in rows:
+        found = dict(zip(names, row, strict=False))
+        if all(version_of(found[name] or b"") in (0, newest) for name in sealed):
+            continue
+        changes.append((*_renewed(table, terms, found), row[0]))
+    columns = ", ".join(f"{name} = ?" for name in sealed)
+    connection.executemany(
+        f"UPDATE {table.name} SET {columns} WHERE {table.number} = ?",  # noqa: S608
+        changes,
+    )
+    return rows[-1][0] if rows else None
+
+
+def _renewed(table: Table, terms: Terms, found: dict[str, Any]) -> list[bytes | None]:
+    opened, renewed = dict(found), list[bytes | None]()
+    place = [found[name] for name in table.place]
+    for one in table.columns:
+        kept = found[one.column]
+        if kept is None or not version_of(kept):
+            renewed.append(kept)
+            continue
+        bound = (one.kind, *place, *(opened[name] for name in one.beside))
+        opened[one.column] = terms.open(bound, kept)
+        renewed.append(terms.seal(bound, opened[one.column]))
+    return renewed

@@ -1,0 +1,115 @@
+"""An open project whose database is a file of this node, encrypted page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from casemate.data.errors import DataGoneError
+from casemate.data.faults import DATA, disk_error
+from casemate.data.files import ObjectFiles
+from casemate.data.limits import DataOptions
+from casemate.data.project import OpenProject
+from casemate.data.reading import ReadThreads
+from casemate.data.schema import migrate
+from casemate.data.work import ProjectDuties
+from casemate.sqlite.commit_guard import CommitGuard
+from casemate.sqlite.connecting import Room, reserve
+from casemate.sqlite.connections import Connections
+from casemate.sqlite.engine import Connection
+from casemate.vault.interface import DataKey
+
+_LOOK_SECONDS = 1.0
+"""How often reads look whether the file is at its place; commits always do."""
+_READER_CACHE_KIB = 4096
+_WRITER_CACHE_KIB = 8192
+
+
+class SqliteProject(OpenProject):
+    """A project's database and files."""
+
+    connections: Connections
+
+    def __init__(
+        self,
+        name: str,
+        path: Path,
+        page_key: DataKey,
+        object_key: DataKey,
+        *,
+        files: ObjectFiles,
+        reads: ReadThreads,
+        options: DataOptions,
+        ready: Callable[[str, set[tuple[str, str]]], None],
+    ) -> None:
+        """Open the database. Blocks. Raises DataError and its kinds.
+
+        `ready` gets the project's name and the hints of a transaction, on the writer's thread.
+        """
+        super().__init__(name, object_key, files=files, reads=reads, options=options)
+        self.page_version = page_key.version
+        """Version of the key that the database is encrypted with."""
+        connections = Connections(
+            f"the data of {name}",
+            guard_of(path),
+            page_key.key,
+            DATA,
+            room(options),
+            look_seconds=_LOOK_SECONDS,
+        )
+        try:
+            connection = connections.open_writer(prepare=self._prepare)
+        except Exception as error:
+            told = connections.explain(error)
+            connections.close()
+            if told is error:
+                raise
+            raise told from error
+        duties = ProjectDuties(self.recent, self.sweep, lambda hints: ready(name, hints))
+        self.begin(connection, duties, connections)
+
+    def _prepare(self, connection: Connection) -> None:
+        migrate(connection)
+        self.reload(connection)
+        self.marks_key = connection.execute(
+            "SELECT value FROM meta WHERE name = 'marks'"
+        ).fetchone()[0]
+
+    @property
+    def path(self) -> Path:
+        """The database's file."""
+        return self.connections.path
+
+    @property
+    def page_key(self) -> bytes:
+        """The key that the database is encrypted with."""
+        return self.connections.key
+
+    def move(self, guard: CommitGuard, key: DataKey) -> None:
+        """Go on with another file under another key, which the writer has open."""
+        self.connections.move(guard, key.key)
+        self.page_version = key.version
+
+    def emptying(self, connection: Connection) -> AbstractContextManager[None]:
+        """Let the file grow a little beyond its bound."""
+        return reserve(connection)
+
+
+def room(options: DataOptions) -> Room:
+    """Return what a project's database and its connections may take."""
+    return Room(
+        reader_cache_kib=_READER_CACHE_KIB,
+        writer_cache_kib=_WRITER_CACHE_KIB,
+        max_bytes=options.max_project_bytes,
+    )
+
+
+def guard_of(path: Path) -> CommitGuard:
+    """Return what looks at the files of a database. Raises DataError."""
+    try:
+        return CommitGuard(path)
+    except FileNotFoundError as error:
+        raise DataGoneError(f"{path.name} is gone.") from error
+    except OSError as error:
+        raise disk_error(f"{path.name} cannot be looked at", error) from error

@@ -1,0 +1,175 @@
+"""On which terms an engine keeps a project's data: its clock, its numbers, what it may read.
+
+The functions of this package are the same for all engines; where one has to do otherwise they ask
+here. A database of our own on this machine is encrypted as a whole, written by one node, and keeps
+keys as they are. One that others run (`casemate.data.postgresql`) sees only what it needs for
+finding and ordering, and its clock decides for all nodes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, cast
+
+from casemate.data.attributes import Scalar
+from casemate.sqlite.engine import Connection
+from casemate.sqlite.rows import insert_rows
+
+Bound = tuple[object, ...]
+"""What kept content belongs to: its kind, and where it is. It is not authentic elsewhere."""
+Stored = Scalar | bytes
+"""A key of an item as an engine keeps it, in an order that all engines agree on."""
+
+
+class Holder(NamedTuple):
+    """Who holds leases: a node, and which of its lives."""
+
+    node: str
+    incarnation: str
+
+
+class Terms(Protocol):
+    """What an engine does in its own way. Belongs to one connection."""
+
+    holder: Holder | None
+    """Who leases by this connection, where it is not the only one."""
+
+    def now(self) -> float:
+        """Return what time it is for the change or question at hand."""
+        ...
+
+    def numbers(self, kind: str, count: int) -> Sequence[int | None]:
+        """Return the numbers of rows that are to be inserted; None where the engine gives them."""
+        ...
+
+    def insert(
+        self, connection: Connection, into: str, rows: Sequence[tuple[object, ...]]
+    ) -> list[int]:
+        """Insert rows whose first value is of `numbers`; return their numbers."""
+        ...
+
+    def seal(self, bound: Bound, content: bytes) -> bytes:
+        """Return content as it may be kept. Nothing stays nothing."""
+        ...
+
+    def open(self, bound: Bound, kept: bytes) -> bytes:
+        """Return what `seal` was given. DataCorruptError if it is not exactly that."""
+        ...
+
+    def seal_text(self, bound: Bound, text: str) -> str | bytes:
+        """Return a text as it may be kept."""
+        ...
+
+    def open_text(self, bound: Bound, kept: str | bytes) -> str:
+        """Return what `seal_text` was given."""
+        ...
+
+    def length(self, kept: int) -> int:
+        """Return how long content is that is kept in so many bytes."""
+        ...
+
+    def key(self, value: Scalar) -> Stored:
+        """Return a key as it is kept: equal and in order as the values are."""
+        ...
+
+    def scalar(self, kept: Stored) -> Scalar:
+        """Return the value that `key` was given, or one that is equal to it."""
+        ...
+
+    def token(self, kind: str, text: str) -> str:
+        """Return what is kept of a text that is only compared. Nothing stays nothing."""
+        ...
+
+    def beside(self, key: str) -> str:
+        """Return what has to be kept beside `token` for the text to be known again."""
+        ...
+
+    def within(self, statement: str, content: str, order: str) -> str:
+        """Return a statement for no more rows than whose content is MAX_RESULT_BYTES, or one.
+
+        Up to the row that is beyond. `content` and `order` name columns of what it returns.
+        """
+        ...
+
+    def lives(self, connection: Connection, claimant: str) -> bool:
+        """Tell whether another process that has claimed something may still be at it."""
+        ...
+
+
+class OwnTerms:
+    """Those of an encrypted file that nobody else has open: everything as it is."""
+
+    holder: Holder | None = None
+
+    def now(self) -> float:
+        """Return the time of this machine."""
+        return time.time()
+
+    def numbers(self, kind: str, count: int) -> Sequence[int | None]:
+        """Let the engine number them."""
+        return (None,) * count
+
+    def insert(
+        self, connection: Connection, into: str, rows: Sequence[tuple[object, ...]]
+    ) -> list[int]:
+        """Return what the engine numbered them."""
+        return insert_rows(connection, into, rows)
+
+    def seal(self, bound: Bound, content: bytes) -> bytes:
+        """Return it."""
+        return content
+
+    def open(self, bound: Bound, kept: bytes) -> bytes:
+        """Return it."""
+        return kept
+
+    def seal_text(self, bound: Bound, text: str) -> str | bytes:
+        """Return it."""
+        return text
+
+    def open_text(self, bound: Bound, kept: str | bytes) -> str:
+        """Return it."""
+        return cast(str, kept)
+
+    def length(self, kept: int) -> int:
+        """Return it."""
+        return kept
+
+    def key(self, value: Scalar) -> Stored:
+        """Return it: SQLite orders numbers before texts, and integers among doubles, exactly."""
+        return value
+
+    def scalar(self, kept: Stored) -> Scalar:
+        """Return it."""
+        return cast(Scalar, kept)
+
+    def token(self, kind: str, text: str) -> str:
+        """Return it."""
+        return text
+
+    def beside(self, key: str) -> str:
+        """Return nothing: the text itself is kept."""
+        return ""
+
+    def within(self, statement: str, content: str, order: str) -> str:
+        """Return it: rows come one by one, and who has enough asks for no more."""
+        return statement
+
+    def lives(self, connection: Connection, claimant: str) -> bool:
+        """Return False: there is no other."""
+        return False
+
+
+_OWN = OwnTerms()
+
+
+def terms_of(connection: Connection) -> Terms:
+    """Return the terms on which a connection keeps what it is given."""
+    found: Terms | None = getattr(connection, "terms", None)
+    return _OWN if found is None else found
+
+
+def now(connection: Connection) -> float:
+    """Return what time it is for what is done by a connection."""
+    return terms_of(connection).now()

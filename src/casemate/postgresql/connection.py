@@ -1,0 +1,206 @@
+"""One connection, as those of `casemate.sqlite` are: the same statements, rows, errors and names.
+
+`as_engine` hands it to what is written over SQLite's. Any thread may use it, one at a time.
+"""
+
+from __future__ import annotations
+
+import select
+import struct
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, cast
+
+import psycopg
+from psycopg import pq
+
+from casemate.postgresql import driver, faults
+from casemate.postgresql.statements import Translated, translated
+from casemate.sqlite import engine
+from casemate.sqlite.family import primary_code
+
+Values = Sequence[object] | Mapping[str, object]
+_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+_CONTROL: Final = frozenset(
+    {"ROLLBACK", "SAVEPOINT part", "ROLLBACK TO part", "RELEASE part"},
+)
+_READS_UNASKED: Final = 8
+HELD_SECONDS: Final = 1.0
+"""How long the lock is not asked for again after it was waited for in vain."""
+_ENDED: Final = frozenset({pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR})
+
+
+class Cursor:
+    """The rows of a statement, all of which are here already."""
+
+    __slots__ = ("_connection", "_rows", "rowcount")
+
+    def __init__(self, connection: Connection, rows: list[tuple[Any, ...]], count: int) -> None:
+        self._connection = connection
+        self._rows = iter(rows)
+        self.rowcount = count
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """Return the next row, None after the last."""
+        return next(self._rows, None)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """Return the rows that are left."""
+        return list(self._rows)
+
+    def close(self) -> None:
+        """Forget the rows that are left."""
+        self._rows = iter(())
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """Return the rows that are left, one after the other."""
+        return self._rows
+
+    @property
+    def lastrowid(self) -> int:
+        """The highest number that this connection has given to a row. Asks the server."""
+        (number,) = self._connection.execute("SELECT lastval()").fetchone() or (0,)
+        return int(number)
+
+
+class Connection:
+    """A connection to one schema. Outside of transactions each statement is one."""
+
+    terms: Any = None
+    """What those who use it have to know of it (`casemate.data.terms`)."""
+
+    def __init__(self, server: driver.Connection, lock: int) -> None:
+        """Use `server`, which is set up. A transaction that changes takes the lock first.
+
+        It is a number that all who write the same data have in common: so one of them writes at a
+        time, and sees what was committed before, which is what SQLite gives.
+        """
+        self._server = server
+        self._lock = int(lock)
+        self._writes = False
+        self._warned = ""
+        self._held: tuple[float, engine.Error] | None = None
+        server.add_notice_handler(self._noticed)
+
+    def execute(self, statement: str, values: Values = (), /) -> Cursor:
+        """Do one statement. Raises the engine's errors."""
+        if statement in _CONTROL:
+            return self._plainly(statement)
+        if statement == "BEGIN IMMEDIATE":
+            return self._begin()
+        if statement == "BEGIN":
+            self._writes = False
+            return self._plainly(_READ)
+        if statement == "COMMIT":
+            return self._commit()
+        wanted = translated(statement)
+        try:
+            cursor = driver.RawCursor(self._server)
+            cursor.execute(wanted.text.encode(), wanted.values(values), binary=True)
+        except psycopg.Error as error:
+            raise self._told(error) from error
+        return Cursor(self, self._rows(cursor), cursor.rowcount)
+
+    def executemany(self, statement: str, rows: Iterable[Values], /) -> Cursor:
+        """Do one statement for each of many values, in one exchange with the server."""
+        wanted: Translated = translated(statement)
+        values = [wanted.values(row) for row in rows]
+        if not values:
+            return Cursor(self, [], 0)
+        try:
+            cursor = driver.RawCursor(self._server)
+            cursor.executemany(wanted.text.encode(), values)
+        except psycopg.Error as error:
+            raise self._told(error) from error
+        return Cursor(self, [], cursor.rowcount)
+
+    def define(self, statement: str) -> None:
+        """Do a statement in PostgreSQL's own words that is written in the code."""
+        self._plainly(statement)
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether there is something to commit or to undo."""
+        return self._server.info.transaction_status in _ENDED
+
+    def has_ended(self) -> bool:
+        """Tell whether the connection is closed, or the server has closed it. Does not block."""
+        if self._server.closed:
+            return True
+        waiting = select.poll()
+        waiting.register(self._server.pgconn.socket, select.POLLIN)
+        for _ in range(_READS_UNASKED):  # of notices, or of the reason for the end before the end
+            if not waiting.poll(0):
+                return False
+            try:
+                self._server.pgconn.consume_input()
+            except psycopg.Error:
+                self._server.close()
+                return True
+        return bool(self._server.closed or self._server.broken)
+
+    def close(self) -> None:
+        """End the connection; what was not committed is undone."""
+        with suppress(psycopg.Error):
+            self._server.close()
+
+    def as_engine(self) -> engine.Connection:
+        """Return it as what the operations' functions take; they use no more than there is here."""
+        return cast("engine.Connection", self)
+
+    def _begin(self) -> Cursor:
+        if self._held is not None and time.monotonic() < self._held[0]:
+            raise self._held[1].with_traceback(None)
+        try:
+            cursor = self._plainly(f"BEGIN; SELECT pg_advisory_xact_lock({self._lock:d})")
+        except engine.Error as error:
+            if primary_code(error) == engine.BUSY:
+                # Each of those who wait behind this one would wait as long for nothing.
+                self._held = (time.monotonic() + HELD_SECONDS, error)
+            if self.in_transaction:
+                with suppress(engine.Error):
+                    self._plainly("ROLLBACK")
+            raise
+        self._writes = True
+        return cursor
+
+    def _commit(self) -> Cursor:
+        writes, self._writes = self._writes, False
+        self._warned = ""
+        try:
+            done = self._server.execute("COMMIT").statusmessage
+        except psycopg.Error as error:
+            raise faults.told(error, committing=writes) from error
+        if writes and done == "ROLLBACK":
+            raise faults.undone("a statement had failed, so the transaction was undone")
+        if writes and done != "COMMIT":
+            raise faults.unsure("the server answers a commit with something else")
+        if writes and self._warned:
+            # Such as of a wait for the standby that was broken off: kept here, perhaps only here.
+            raise faults.unsure(self._warned)
+        return Cursor(self, [], -1)
+
+    def _plainly(self, statement: str) -> Cursor:
+        try:
+            self._server.execute(statement.encode())
+        except psycopg.Error as error:
+            raise self._told(error) from error
+        return Cursor(self, [], -1)
+
+    def _rows(self, cursor: driver.RawCursor) -> list[tuple[Any, ...]]:
+        if cursor.description is None:
+            return []
+        try:
+            return cursor.fetchall()
+        except psycopg.Error as error:
+            raise self._told(error) from error
+        except (ValueError, ArithmeticError, struct.error) as error:
+            raise faults.unreadable(type(error).__name__) from error
+
+    def _told(self, error: psycopg.Error) -> engine.Error:
+        return faults.told(error, lost=bool(self._server.closed or self._server.broken))
+
+    def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
+        if (notice.severity_nonlocalized or notice.severity) == "WARNING":
+            self._warned = faults.one_line(notice.message_primary or "a warning")

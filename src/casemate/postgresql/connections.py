@@ -1,0 +1,217 @@
+"""The connections to one schema: one that writes, others that read, each replaced once it is lost.
+
+A server that does not answer is not asked again for a moment: who waits would wait for each of the
+others as well.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar, cast
+
+from casemate.postgresql import session
+from casemate.postgresql.connection import Connection
+from casemate.postgresql.errors import (
+    ForeignSchemaError,
+    SchemaVersionError,
+    UnfitServerError,
+    UnreachableError,
+)
+from casemate.postgresql.migrating import Identity, migrate, require_same
+from casemate.postgresql.settings import Settings
+from casemate.sqlite import engine
+from casemate.sqlite.commit_guard import CommitGuard, is_condemned
+from casemate.sqlite.errors import DatabaseError, DatabaseForeignError
+from casemate.sqlite.family import Family
+
+T = TypeVar("T")
+
+AWAY_SECONDS: Final = 1.0
+"""How long a server that did not answer is not asked again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one kind of data is kept, what it is, and who may write at the same time: nobody."""
+
+    settings: Settings
+    identity: Identity
+    lock: int
+    migrations: Sequence[Sequence[str]]
+    foreign: type[DatabaseForeignError]
+    """What whoever keeps it there calls a schema of others; the rest is in its family."""
+
+
+class Connections:
+    """The connections of one node to one schema. Any thread may read; the rest is its writer's."""
+
+    kind: type[Connection] = Connection
+    """What they are."""
+
+    def __init__(self, place: Place, family: Family) -> None:
+        """Nothing is connected yet. `family` says what errors are called."""
+        self.family = family
+        self._place = place
+        # The lock guards what follows; it is never held during I/O.
+        self._lock = threading.Lock()
+        self._free: list[Connection] = []
+        self._closed = False
+        self._away: tuple[float, DatabaseError] | None = None
+        self._doubts: tuple[str, ...] = ()
+
+    @property
+    def guard(self) -> CommitGuard | None:
+        """There are no files here to look at."""
+        return None
+
+    # The writer's connection
+
+    def open_writer(self) -> engine.Connection:
+        """Return the connection that writes, the schema brought up to date.
+
+        Raises what `family` calls a server that is away, a standby, unfit or of a newer schema,
+        and `foreign` for a schema of others.
+        """
+        return self._opened(migrate_to(self._place), read_only=False).as_engine()
+
+    def has_ended(self, connection: engine.Connection) -> bool:
+        """Tell whether the server has ended a connection: nothing was begun that could be lost."""
+        return cast("Connection", connection).has_ended()
+
+    def renew_writer(self, connection: engine.Connection) -> engine.Connection:
+        """Return a new connection in the place of one that is of no use."""
+        self.end(connection)
+        return self._opened(same_as(self._place), read_only=False).as_engine()
+
+    def end(self, connection: engine.Connection) -> None:
+        """Close the connection that writes. It may be closed already."""
+        connection.close()
+
+    def note(self) -> None:
+        """The server knows itself what it has committed."""
+
+    def explain(self, error: Exception) -> Exception:
+        """Return the error: there is no file to look at for more."""
+        return error
+
+    # Readers
+
+    def read(self, question: Callable[[engine.Connection], T]) -> T:
+        """Answer a question by a free reader, once more by a new one if that was lost."""
+        try:
+            return self._ask(question, fresh=False)
+        except Exception as error:
+            if not is_condemned(error):
+                raise
+        return self._ask(question, fresh=True)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong, in words for the operator; nothing if all is well."""
+        with self._lock:
+            away = () if self._away is None else (self._away[1].message,)
+            return away + self._doubts
+
+    def close(self) -> None:
+        """Close the readers, after the writer's connection."""
+        with self._lock:
+            self._closed = True
+        self._close_free()
+
+    def _ask(self, question: Callable[[engine.Connection], T], *, fresh: bool) -> T:
+        connection = self._take(fresh=fresh)
+        good = True
+        try:
+            return question(connection.as_engine())
+        except Exception as error:
+            good = not is_condemned(error)
+            told = self.family.told(error)
+            if told is error:
+                raise
+            raise told from error
+        finally:
+            self._give(connection, good=good)
+
+    def _take(self, *, fresh: bool) -> Connection:
+        with self._lock:
+            if self._closed:
+                raise self.family.closed.of()
+            if self._free and not fresh:
+                return self._free.pop()
+        if fresh:
+            self._close_free()
+        return self._opened(same_as(self._place), read_only=True)
+
+    def _give(self, connection: Connection, *, good: bool) -> None:
+        # A question that left a transaction open would show the same state for ever.
+        good = good and not connection.in_transaction and not connection.has_ended()
+        with self._lock:
+            if good and not self._closed:
+                self._free.append(connection)
+                return
+        connection.close()
+
+    def _close_free(self) -> None:
+        with self._lock:
+            free, self._free = self._free, []
+        for connection in free:
+            connection.close()
+
+    # Connecting
+
+    def _opened(self, examine: Callable[[Connection], None], *, read_only: bool) -> Connection:
+        try:
+            connection = self._connected(read_only=read_only)
+            try:
+                with self.family.translated():
+                    examine(connection)
+            except BaseException:
+                connection.close()
+                raise
+        except DatabaseError as error:
+            own = self._own(error)
+            if own is error:  # an error that is its own cause has no end
+                raise
+            raise own from error
+        return connection
+
+    def _connected(self, *, read_only: bool) -> Connection:
+        with self._lock:
+            if self._away is not None and time.monotonic() < self._away[0]:
+                raise self._away[1].with_traceback(None)
+        place = self._place
+        try:
+            found = session.connected(place.settings, place.identity.schema, read_only=read_only)
+        except DatabaseError as error:
+            with self._lock:
+                self._away = (time.monotonic() + AWAY_SECONDS, error)
+            raise
+        with self._lock:
+            self._away = None
+            self._doubts = found.doubts
+        return self.kind(found.server, place.lock)
+
+    def _own(self, error: DatabaseError) -> DatabaseError:
+        """Return an error of this package as the one of whose the data is."""
+        kinds: tuple[tuple[type[DatabaseError], type[DatabaseError]], ...] = (
+            (UnreachableError, self.family.medium.kind),
+            (UnfitServerError, self.family.failed.kind),
+            (ForeignSchemaError, self._place.foreign),
+            (SchemaVersionError, self.family.newer.kind),
+        )
+        for kind, own in kinds:
+            if isinstance(error, kind):
+                return own(error.message, next_step=error.next_step)
+        return error
+
+
+def migrate_to(place: Place) -> Callable[[Connection], None]:
+    """Return what brings a schema to where it belongs."""
+    return lambda connection: migrate(connection, place.identity, place.migrations)
+
+
+def same_as(place: Place) -> Callable[[Connection], None]:
+    """Return what refuses a schema that is not, or not any more, what was opened."""
+    return lambda connection: require_same(connection, place.identity, len(place.migrations))

@@ -1,0 +1,129 @@
+"""Whose a schema is, and how one version of its tables becomes the next: under a lock, or not.
+
+The schema's own table `casemate_schema` has one row: the kind of data, the cluster, the version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from casemate.postgresql.connection import Connection
+from casemate.postgresql.errors import ForeignSchemaError, SchemaVersionError
+from casemate.postgresql.functions import FUNCTIONS
+
+_EXISTS = "SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = ?"
+_TABLES = """
+    SELECT relname FROM pg_catalog.pg_class WHERE relnamespace = to_regnamespace(?)
+    AND relkind IN ('r', 'p', 'v', 'm', 'f', 'S') ORDER BY relname LIMIT 5
+"""
+_MAKE = """
+    CREATE TABLE casemate_schema (
+        one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+        kind TEXT NOT NULL,
+        cluster TEXT NOT NULL,
+        version INTEGER NOT NULL
+    )
+"""
+_READ = "SELECT kind, cluster, version FROM casemate_schema"
+
+
+class Own(str):
+    """A statement in PostgreSQL's own words, which is not translated."""
+
+    __slots__ = ()
+
+
+class Identity(NamedTuple):
+    """What a schema is, and of which cluster: what two clusters must not have in common."""
+
+    schema: str
+    kind: str
+    cluster: str
+
+
+def migrate(
+    connection: Connection, identity: Identity, migrations: Sequence[Sequence[str]]
+) -> None:
+    """Bring a schema up to `len(migrations)`, in one transaction: wholly or not at all.
+
+    It is made if it is not there. Who starts at the same time waits. Raises ForeignSchemaError for
+    one of others, SchemaVersionError for a newer one; then nothing was changed.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = _require_ours(connection, identity)
+        if version > len(migrations):
+            raise SchemaVersionError(
+                f"The schema {identity.schema} has version {version}; this Casemate knows up to "
+                f"{len(migrations)}.",
+                next_step="Start the Casemate that wrote it or a newer one; nothing was changed.",
+            )
+        if version < len(migrations):
+            _bring_forward(connection, version, migrations)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def require_same(connection: Connection, identity: Identity, version: int) -> None:
+    """Raise unless a schema is still what it was, such as after a connection was lost."""
+    found = _require_ours(connection, identity, make=False)
+    if found != version:
+        raise SchemaVersionError(
+            f"The schema {identity.schema} has version {found} now; expected {version}.",
+            next_step="Restart this node.",
+        )
+
+
+def _require_ours(connection: Connection, identity: Identity, *, make: bool = True) -> int:
+    tables = [row[0] for row in connection.execute(_TABLES, (identity.schema,))]
+    exists = connection.execute(
+        "SELECT to_regclass(?) IS NOT NULL", (f"{identity.schema}.casemate_schema",)
+    ).fetchone()
+    if exists == (1,):
+        (row,) = connection.execute(_READ).fetchall() or [("nothing", "nobody", 0)]
+        kind, cluster, version = row
+        if (kind, cluster) != (identity.kind, identity.cluster):
+            raise ForeignSchemaError(
+                f"The schema {identity.schema} holds the {str(kind)[:40]} of the cluster "
+                f"{str(cluster)[:80]!r}; expected the {identity.kind} of {identity.cluster!r}.",
+                next_step="Give each cluster a database of its own; nothing was changed.",
+            )
+        return int(version)
+    if tables or not make:
+        raise ForeignSchemaError(
+            f"The schema {identity.schema} was not made by Casemate: it has "
+            f"{', '.join(map(str, tables)) or 'nothing'}.",
+            next_step="Give Casemate a database of its own; nothing was changed.",
+        )
+    _make(connection, identity)
+    return 0
+
+
+def _make(connection: Connection, identity: Identity) -> None:
+    (exists,) = connection.execute(_EXISTS, (identity.schema,)).fetchone() or (0,)
+    if not exists:
+        # The name was looked at when the connection was opened.
+        connection.execute(f"CREATE SCHEMA {identity.schema}")
+    connection.execute(_MAKE)
+    connection.execute(
+        "INSERT INTO casemate_schema (one, kind, cluster, version) VALUES (1, ?, ?, 0)",
+        (identity.kind, identity.cluster),
+    )
+
+
+def _bring_forward(
+    connection: Connection, version: int, migrations: Sequence[Sequence[str]]
+) -> None:
+    for statement in FUNCTIONS:
+        connection.define(statement)
+    for statements in migrations[version:]:
+        for statement in statements:
+            if isinstance(statement, Own):
+                connection.define(statement)
+            else:
+                connection.execute(statement)
+    connection.execute("UPDATE casemate_schema SET version = ?", (len(migrations),))

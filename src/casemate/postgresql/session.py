@@ -1,0 +1,156 @@
+"""Opening a connection: the server is one that may be written to and keeps what it says.
+
+All hosts are asked at once, since asking one after the other adds their times up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from typing import Final, NamedTuple
+
+import psycopg
+
+from casemate.postgresql import driver
+from casemate.postgresql.errors import (
+    SettingsError,
+    StandbyError,
+    UnfitServerError,
+    UnreachableError,
+)
+from casemate.postgresql.settings import Host, Settings
+from casemate.sqlite.errors import DatabaseError
+
+OLDEST_SERVER: Final = 150000
+STATEMENT_SECONDS: Final = 30
+LOCK_SECONDS: Final = 15
+"""Longer than a transaction may idle: who holds the lock and is frozen is ended first."""
+IDLE_SECONDS: Final = 10
+_SET = (
+    f"SET statement_timeout = '{STATEMENT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s'; "
+    f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
+    "SET standard_conforming_strings = on; SET default_transaction_isolation = 'read committed'; "
+    "SET client_min_messages = warning; SET TimeZone = 'UTC'"
+)
+_ASK = """
+    SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
+        current_setting('server_version_num')::integer, current_setting('server_encoding'),
+        current_setting('fsync'), current_setting('full_page_writes'),
+        current_setting('synchronous_commit')
+"""
+
+
+class Session(NamedTuple):
+    """A connection that is set up, and what is doubtful about its server."""
+
+    server: driver.Connection
+    doubts: tuple[str, ...]
+
+
+def require_name(name: str) -> None:
+    """Raise SettingsError unless `name` may be that of a schema: it stands in statements."""
+    plain = name.isascii() and name.replace("_", "").isalnum() and name == name.lower()
+    if not plain or not name[0].isalpha() or len(name) > 63:
+        raise SettingsError(
+            f"The schema {name[:80]!r} is not valid: expected at most 63 lower-case letters, "
+            "digits and underscores, starting with a letter."
+        )
+
+
+def connected(settings: Settings, schema: str, *, read_only: bool = False) -> Session:
+    """Return a connection to the server among the hosts that may be written to.
+
+    Raises StandbyError if those that answer may not, UnreachableError if none answers,
+    UnfitServerError if it would not keep what it is given.
+    """
+    require_name(schema)
+    if len(settings.hosts) == 1:
+        return _one(settings, settings.hosts[0], schema, read_only=read_only)
+    pool = ThreadPoolExecutor(len(settings.hosts), thread_name_prefix="casemate-connect")
+    try:
+        asked = [
+            pool.submit(_one, settings, host, schema, read_only=read_only)
+            for host in settings.hosts
+        ]
+        return _first(asked)
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _first(asked: Sequence[Future[Session]]) -> Session:
+    failures: list[DatabaseError] = []
+    found: Session | None = None
+    for future in as_completed(asked):
+        try:
+            found = future.result()
+            break
+        except DatabaseError as error:
+            failures.append(error)
+    for future in asked:
+        future.add_done_callback(lambda done: _close_unless(done, found))
+    if found is not None:
+        return found
+    # The one that says most: unfit before standby before not there.
+    failures.sort(key=lambda error: (isinstance(error, UnreachableError), type(error).__name__))
+    told = "; ".join(error.message for error in failures)
+    raise type(failures[0])(told, next_step=failures[0].next_step)
+
+
+def _close_unless(done: Future[Session], found: Session | None) -> None:
+    if done.exception() is None and done.result() is not found:
+        done.result().server.close()
+
+
+def _one(settings: Settings, host: Host, schema: str, *, read_only: bool) -> Session:
+    try:
+        server = driver.connect(settings.parameters(host))
+    except (psycopg.Error, OSError) as error:
+        raise UnreachableError(
+            f"The database server {host} cannot be used: {settings.cleaned(str(error))}",
+            next_step="See that it runs, that this node reaches it, and its user and password.",
+        ) from None  # the library's error has the parameters, and so the password
+    try:
+        # The name was looked at: it has letters, digits and underscores alone.
+        server.execute(f"{_SET}; SET search_path = {schema}".encode())
+        row = server.execute(_ASK).fetchone()
+        doubts = _require_fit(host, row)
+        if read_only:
+            server.execute("SET default_transaction_read_only = on")
+    except (psycopg.Error, ValueError) as error:  # or what it says of itself is no text
+        server.close()
+        raise UnreachableError(
+            f"The database server {host} answers, and then fails: {settings.cleaned(str(error))}",
+            next_step="Look into the server's log.",
+        ) from None
+    except BaseException:
+        server.close()
+        raise
+    return Session(server, doubts)
+
+
+def _require_fit(host: Host, row: Sequence[object] | None) -> tuple[str, ...]:
+    if row is None or len(row) != 6:
+        raise UnfitServerError(f"The database server {host} does not say what it is.")
+    standby, version, encoding, fsync, pages, commits = row
+    if standby:
+        raise StandbyError(
+            f"The database server {host} is a standby, or read-only.",
+            next_step="Name the primary as well, or all servers, separated by commas.",
+        )
+    if not isinstance(version, int) or version < OLDEST_SERVER:
+        raise UnfitServerError(
+            f"The database server {host} has the version {version}; expected PostgreSQL 15 or "
+            "newer.",
+            next_step="Upgrade the server.",
+        )
+    if encoding != "UTF8":
+        raise UnfitServerError(
+            f"The database on {host} has the encoding {str(encoding)[:40]}; expected UTF8.",
+            next_step="Make another: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
+        )
+    settings = {"fsync": fsync, "full_page_writes": pages, "synchronous_commit": commits}
+    return tuple(
+        f"{name} is off on the database server {host}: what is acknowledged can be lost"
+        for name, value in settings.items()
+        if value == "off"
+    )

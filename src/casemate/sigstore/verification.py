@@ -1,0 +1,43 @@
+"""Verifies a signed statement, without a network."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from casemate.model.signing import signing_payload
+from casemate.sigstore.bundle import IN_TOTO, Signed
+from casemate.sigstore.certificates import check_certificate, read_certificate
+from casemate.sigstore.errors import AttestationError
+from casemate.sigstore.identity import identity_of
+from casemate.sigstore.log import logged_at
+from casemate.sigstore.root import TrustedRoot, is_signed
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement that holds: `payload`, signed by `identity` at `logged`."""
+
+    payload: bytes
+    identity: tuple[str, ...]
+    logged: datetime
+
+
+def verified(signed: Signed, root: TrustedRoot) -> Verified:
+    """Return a statement that somebody signed, and who. Raises AttestationError.
+
+    What the statement says is not looked at.
+    """
+    if signed.payload_type != IN_TOTO:
+        raise AttestationError(f"It is a {signed.payload_type[:80]!a}, expected {IN_TOTO}.")
+    # (1) the signature, by the key of the certificate that came with it
+    certificate = read_certificate(signed.certificate)
+    message = signing_payload(IN_TOTO, signed.payload)
+    if not is_signed(certificate.public_key(), signed.signature, message):
+        raise AttestationError("Its signature does not hold.")
+    # (2) when, by the log that has it
+    logged = logged_at(signed, certificate, root)
+    # (3) the certificate, at that moment
+    check_certificate(certificate, logged, root)
+    # (4) who
+    return Verified(payload=signed.payload, identity=identity_of(certificate), logged=logged)

@@ -1,0 +1,241 @@
+"""The tables of the store on a server: those of SQLite's newest version, and three of its own.
+
+A test compares them with SQLite's, column by column.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from casemate.postgresql.migrating import Own
+
+_DEPLOYMENTS = (
+    """
+    CREATE TABLE function_counter (
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        last_version INTEGER NOT NULL CHECK (last_version >= 1),
+        PRIMARY KEY (project, function)
+    )
+    """,
+    """
+    CREATE TABLE version (
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        number INTEGER NOT NULL CHECK (number >= 1),
+        digest TEXT NOT NULL,
+        spec TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        created_by TEXT NOT NULL,
+        PRIMARY KEY (project, function, number)
+    )
+    """,
+    "CREATE INDEX version_digest ON version (digest)",
+    """
+    CREATE TABLE alias_state (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        name TEXT NOT NULL,
+        changed_at REAL NOT NULL,
+        trial TEXT
+    )
+    """,
+    "CREATE INDEX alias_state_name ON alias_state (project, function, name, id)",
+    """
+    CREATE TABLE alias_target (
+        state INTEGER NOT NULL REFERENCES alias_state (id) ON DELETE CASCADE,
+        position INTEGER NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        weight INTEGER NOT NULL CHECK (weight BETWEEN 0 AND 100),
+        PRIMARY KEY (state, position),
+        FOREIGN KEY (project, function, version) REFERENCES version (project, function, number)
+    )
+    """,
+    "CREATE INDEX alias_target_version ON alias_target (project, function, version)",
+)
+_ACCOUNTS = (
+    """
+    CREATE TABLE user (
+        name TEXT NOT NULL PRIMARY KEY,
+        password TEXT,
+        totp BLOB,
+        totp_last INTEGER NOT NULL,
+        oidc_issuer TEXT,
+        oidc_subject TEXT,
+        enrolment_sha256 TEXT,
+        enrolment_expires_at REAL,
+        created_at REAL NOT NULL,
+        disabled_at REAL
+    )
+    """,
+    """
+    CREATE UNIQUE INDEX user_oidc ON user (oidc_issuer, oidc_subject)
+    WHERE oidc_subject IS NOT NULL
+    """,
+    """
+    CREATE TABLE user_roles (
+        user TEXT NOT NULL PRIMARY KEY REFERENCES user (name) ON DELETE CASCADE,
+        bindings TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE token (
+        sequence INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        sha256 TEXT NOT NULL,
+        user TEXT,
+        bindings TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        created_by TEXT NOT NULL,
+        expires_at REAL,
+        revoked_at REAL,
+        last_used_at REAL,
+        made_with TEXT
+    )
+    """,
+    "CREATE INDEX token_user ON token (user) WHERE user IS NOT NULL",
+    "CREATE INDEX token_name ON token (name) WHERE user IS NULL",
+)
+_POLICIES = (
+    """
+    CREATE TABLE policy_file (
+        name TEXT NOT NULL PRIMARY KEY,
+        text TEXT NOT NULL,
+        changed_at REAL NOT NULL,
+        changed_by TEXT NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE grant_approval (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        added TEXT NOT NULL,
+        approved_by TEXT NOT NULL,
+        at REAL NOT NULL
+    )
+    """,
+    "CREATE INDEX grant_approval_function ON grant_approval (project, function, sequence)",
+    """
+    CREATE TABLE grant_use (
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        grant_text TEXT NOT NULL,
+        action TEXT NOT NULL,
+        prefix TEXT NOT NULL,
+        first_at REAL NOT NULL,
+        last_at REAL NOT NULL,
+        count INTEGER NOT NULL CHECK (count >= 1),
+        PRIMARY KEY (project, function, version, grant_text, action, prefix)
+    )
+    """,
+    "CREATE TABLE node_value (name TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL)",
+)
+_ATTESTATIONS = (
+    """
+    CREATE TABLE builder_key (
+        id TEXT NOT NULL,
+        principal TEXT NOT NULL,
+        public TEXT NOT NULL,
+        name TEXT NOT NULL,
+        added_at REAL NOT NULL,
+        revoked_at REAL,
+        revoked_by TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        since REAL,
+        PRIMARY KEY (id, principal)
+    )
+    """,
+    """
+    CREATE TABLE signing_rule (
+        project TEXT NOT NULL PRIMARY KEY,
+        keys TEXT NOT NULL,
+        threshold INTEGER NOT NULL CHECK (threshold >= 1)
+    )
+    """,
+    """
+    CREATE TABLE attestation (
+        digest TEXT NOT NULL,
+        statement TEXT NOT NULL UNIQUE,
+        keys TEXT NOT NULL,
+        principal TEXT NOT NULL,
+        at REAL NOT NULL,
+        provenance BLOB NOT NULL,
+        sbom BLOB,
+        used_at REAL,
+        needed INTEGER NOT NULL,
+        PRIMARY KEY (digest, statement)
+    )
+    """,
+    "CREATE INDEX attestation_principal ON attestation (principal, used_at)",
+    "CREATE TABLE bundle_evidence (digest TEXT NOT NULL PRIMARY KEY, seen TEXT NOT NULL)",
+)
+# What no two functions may have at the same time, whichever node they are deployed on.
+_EXCLUSIVE = (
+    """
+    CREATE TABLE exclusive (
+        kind TEXT NOT NULL,
+        project TEXT NOT NULL,
+        name TEXT NOT NULL,
+        method TEXT NOT NULL,
+        function TEXT NOT NULL,
+        PRIMARY KEY (kind, project, name, method)
+    )
+    """,
+    "CREATE INDEX exclusive_function ON exclusive (project, function)",
+)
+# Stepped once in each transaction that changes a row, whoever makes it. A transaction is known by
+# its number and its time: the numbers alone begin anew in a database that was restored.
+_REVISION = (
+    """
+    CREATE TABLE revision (
+        one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+        number INTEGER NOT NULL,
+        stepped TEXT NOT NULL
+    )
+    """,
+    "INSERT INTO revision (one, number, stepped) VALUES (1, 1, '')",
+    Own(
+        """
+        CREATE FUNCTION step_revision() RETURNS trigger LANGUAGE plpgsql
+        SET search_path FROM CURRENT AS $$
+        BEGIN
+            UPDATE revision SET number = number + 1, stepped = pg_current_xact_id() || ' ' || now()
+            WHERE stepped <> pg_current_xact_id() || ' ' || now();
+            RETURN NULL;
+        END $$
+        """
+    ),
+)
+STEPPING: Final = (
+    *("function_counter", "version", "alias_state", "alias_target", "user", "user_roles", "token"),
+    *("policy_file", "grant_approval", "grant_use", "node_value"),
+    *("builder_key", "signing_rule", "attestation", "bundle_evidence"),
+)
+"""Tables whose changes step the revision: all of SQLite's."""
+_STEPS = tuple(
+    Own(
+        f'CREATE TRIGGER step AFTER INSERT OR UPDATE OR DELETE ON "{table}" '
+        "FOR EACH ROW EXECUTE FUNCTION step_revision()"
+    )
+    for table in STEPPING
+)
+
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        *_DEPLOYMENTS,
+        *_ACCOUNTS,
+        *_POLICIES,
+        *_ATTESTATIONS,
+        *_EXCLUSIVE,
+        *_REVISION,
+        *_STEPS,
+    ),
+)
+"""Statements that lead from version i to version i + 1. Append only; never edit what shipped."""

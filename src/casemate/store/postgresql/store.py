@@ -1,0 +1,150 @@
+"""`PostgresqlStore`: one open store on a server, and the threads that use it.
+
+The writer's thread has one connection, the reader's another, as on SQLite. Other nodes write the
+same schema: a lock of the database makes each transaction wait for the others', and a read sees
+what any of them has committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final, Self, TypeVar
+
+from casemate.model.errors import InvalidInputError
+from casemate.operations.declaration import Operation
+from casemate.postgresql.connections import Connections, Place
+from casemate.postgresql.migrating import Identity
+from casemate.postgresql.settings import Settings
+from casemate.sqlite import engine
+from casemate.sqlite.writer import Writer
+from casemate.store.errors import StoreForeignError
+from casemate.store.postgresql import exclusive
+from casemate.store.postgresql.faults import STORE_SERVER
+from casemate.store.postgresql.schema import MIGRATIONS
+from casemate.store.sqlite.performed import PERFORMED
+from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
+
+AnswerT = TypeVar("AnswerT")
+
+SCHEMA: Final = "casemate_control"
+_LOCK: Final = int.from_bytes(b"casemctl")
+"""Of all databases with this schema; a lock is of one database anyway."""
+_CHANGES_PER_COMMIT: Final = 128
+"""Fewer than on SQLite: while they are made, other nodes wait."""
+
+
+class PostgresqlStore:
+    """The store of many nodes. Satisfies `casemate.store.interface.Store`.
+
+    `open` opens one. A change whose awaiter is cancelled may still be made. One that raises
+    StoreCommitUnsureError may have been made.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        """Use `open` instead. Raises StoreError; then `connections` are the caller's to close."""
+        self._connections = connections
+        self._writer = Writer(
+            connections.open_writer(),
+            connections,
+            StoreDuties(),
+            name="casemate-store",
+            upkeep_seconds=PRUNE_SECONDS,
+            changes_per_commit=_CHANGES_PER_COMMIT,
+        )
+        self._reads = ThreadPoolExecutor(1, thread_name_prefix="casemate-store-read")
+        self._closing = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def open(cls, settings: Settings, *, cluster: str) -> Self:
+        """Open the store of a cluster, and make it if the database has none. Blocks.
+
+        `cluster` names it: what all of its nodes, and those of no other, have in common.
+
+        Raises StoreMediumError if no server answers or those that do are standbys,
+        StoreForeignError if the schema is another cluster's or another program's,
+        StoreVersionError if it is newer than this code, StoreError for a server that is not fit,
+        SettingsError for a place that is none.
+        """
+        if not 0 < len(cluster) <= 128 or not cluster.isprintable():
+            raise InvalidInputError(
+                f"The cluster {cluster[:80]!r} is not valid: expected 1 to 128 characters that can "
+                "be printed."
+            )
+        place = Place(
+            settings=settings,
+            identity=Identity(SCHEMA, "control", cluster),
+            lock=_LOCK,
+            migrations=MIGRATIONS,
+            foreign=StoreForeignError,
+        )
+        connections = Connections(place, STORE_SERVER)
+        try:
+            store = cls(connections)
+        except BaseException:
+            connections.close()
+            raise
+        store._writer.start()
+        return store
+
+    async def read(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Answer an operation that changes nothing."""
+        question = PERFORMED.reading(operation)
+
+        def ask(connection: engine.Connection) -> AnswerT:
+            answer: AnswerT = question(connection, operation)
+            return answer
+
+        return await self._ask(ask)
+
+    async def change(self, operation: Operation[AnswerT]) -> AnswerT:
+        """Do an operation, durably."""
+        perform = PERFORMED.changing(operation)
+
+        def make(connection: engine.Connection) -> AnswerT:
+            answer: AnswerT = perform(connection, operation)
+            exclusive.follow(connection, operation)
+            return answer
+
+        return await self._writer.submit(make)
+
+    async def revision(self) -> int:
+        """Return a number that is higher after each change, whichever node makes it."""
+
+        def ask(connection: engine.Connection) -> int:
+            (number,) = connection.execute("SELECT number FROM revision").fetchone()
+            return int(number)
+
+        return await self._ask(ask)
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what is wrong with the server, in words for the operator."""
+        return self._connections.faults()
+
+    async def close(self) -> None:
+        """Write what is queued and end the connections."""
+        await asyncio.to_thread(self._shut)
+
+    async def _ask(self, question: Callable[[engine.Connection], AnswerT]) -> AnswerT:
+        try:
+            answer = asyncio.get_running_loop().run_in_executor(
+                self._reads, partial(self._connections.read, question)
+            )
+        except RuntimeError as error:  # the executor has been shut down
+            raise STORE_SERVER.closed.of() from error
+        return await answer
+
+    def _shut(self) -> None:
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._writer.stop()
+            finally:
+                self._reads.shutdown(wait=True)
+                self._connections.close()

@@ -1,0 +1,25 @@
+"""What performs the operations of the port: functions over a connection, whose ever it is."""
+
+from __future__ import annotations
+
+from casemate.operations.performing import Performed
+from casemate.store.sqlite import (
+    accounts,
+    aliases,
+    attestations,
+    deployments,
+    grants,
+    policies,
+    trials,
+)
+
+PERFORMED = Performed(
+    deployments.performs,
+    aliases.performs,
+    trials.performs,
+    accounts.performs,
+    attestations.performs,
+    policies.performs,
+    grants.performs,
+)
+"""What reads is done on a reader's connection, all else on the writer's, in a transaction."""
