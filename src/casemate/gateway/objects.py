@@ -224,8 +224,11 @@ class Gateway:
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,
             usual=self.baselines.shapes,
+            asked=self.baselines.calls,
+            on_met_calls=happenings.on_met_calls,
             cut=lambda version: self.restrictions.hosts(version.project, version.function),
         )
+        self.baselines.on_calls_changed = self.client.renew
 
     def _tampered(self, digest: str, reason: str) -> None:
         """Tell that a bundle is not what it was, once for each function that it is of."""

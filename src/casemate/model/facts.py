@@ -306,6 +306,16 @@ class JournalRestored(Fact, frozen=True, kw_only=True):
     """SHA-256 of the backup."""
 
 
+class RecordsForgotten(Fact, frozen=True, kw_only=True):
+    """Records of a project were deleted since it was told last: they were too old, or too many."""
+
+    record: str
+    """`log_line`, `invocation` or `error` of a project; or `denial`, of no project."""
+    count: int
+    total: int
+    """Since the records began: one that is told twice says the same."""
+
+
 class AdvisoriesImported(Fact, frozen=True, kw_only=True):
     """The node has other advisories in force."""
 
@@ -358,6 +368,13 @@ class ShapesMet(Fact, frozen=True, kw_only=True):
     met: tuple[str, ...]
     """Such as `sql select * from orders where id = ?`."""
     refused: tuple[str, ...]
+
+
+class SystemCallsMet(Fact, frozen=True, kw_only=True):
+    """Notable system calls were made that were not known to be usual; none: a process begins."""
+
+    met: tuple[str, ...]
+    """Names, of `casemate.kernel.system_calls.NOTABLE`."""
 
 
 class PackageActed(Fact, frozen=True, kw_only=True):

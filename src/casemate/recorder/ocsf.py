@@ -201,6 +201,9 @@ _OWN: Mapping[type[facts.Fact], Mapped] = {
     facts.JournalRestored: Mapped(
         OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.HIGH, "Journal restored"
     ),
+    facts.RecordsForgotten: Mapped(
+        OcsfClass.API_ACTIVITY, 4, Severity.INFORMATIONAL, "Records forgotten"
+    ),
 }
 _LEVELS: Mapping[str, Severity] = {each.name.lower(): each for each in Severity}
 _DESTROYED = Mapped(OcsfClass.API_ACTIVITY, 4, Severity.LOW, "Delete")
