@@ -1,8 +1,8 @@
 """Measure the audit's comparison of rights: its time, and what it decides of real applications.
 
-    python -m bench.audit_privileges [FOLDER] [--functions N] [--json]
+    python -m bench.audit_privileges [FOLDER] [--functions N] [--javascript] [--json]
 
-Without a folder it audits N functions (1,000) of about 100 lines each, made for this, and prints
+Without a folder it audits N functions (1,000) of about 130 lines each, made for this, and prints
 the processor time of the whole audit, of the comparison alone, and the memory. With a folder it
 prints of the applications in it how many functions there are, of how many all, a part or nothing is
 decided, and how many actions are needless.
@@ -68,11 +68,66 @@ def handler(event, context):
     boto3.client("sqs").send_message(QueueUrl=os.environ["QUEUE"], MessageBody=json.dumps(found))
     return found
 """
+_SCRIPT = """\
+const { DynamoDBClient } = require("@aws-sdk/client-dynamodb");
+const { DynamoDBDocumentClient, GetCommand, UpdateCommand } = require("@aws-sdk/lib-dynamodb");
+const { SQSClient, SendMessageCommand } = require("@aws-sdk/client-sqs");
+
+const documents = DynamoDBDocumentClient.from(new DynamoDBClient({}));
+const queue = new SQSClient({});
+
+class Orders {
+  constructor(name) {
+    this.name = name;
+  }
+
+  async read(key) {
+    const found = await documents.send(new GetCommand({ TableName: this.name, Key: key }));
+    return found.Item ?? {};
+  }
+
+  async change(key, value) {
+    await documents.send(new UpdateCommand({
+      TableName: this.name, Key: key, UpdateExpression: "SET a = :a",
+      ExpressionAttributeValues: { ":a": value },
+    }));
+  }
+}
+
+async function total(items) {
+  const answer = await fetch(process.env.TOTAL, { method: "POST", body: JSON.stringify(items) });
+  return (await answer.json()).total;
+}
+"""
+_SCRIPT_PART = """
+async function step{n}(orders, event) {{
+  const key = {{ id: event.id, part: "{n}-{of}" }};
+  const item = await orders.read(key);
+  if ((item.state ?? 0) < {n}) {{
+    return {{ status: "err", message: `not yet: ${{JSON.stringify(item)}}` }};
+  }}
+  await orders.change(key, await total([item, event]));
+  return {{ status: "ok", item }};
+}}
+"""
+_SCRIPT_END = """
+exports.handler = async (event) => {{
+  const orders = new Orders(process.env.ORDERS);
+  const found = [];
+  for (const step of [{steps}]) {{
+    found.push(await step(orders, event));
+  }}
+  await queue.send(new SendMessageCommand({{
+    QueueUrl: process.env.QUEUE, MessageBody: JSON.stringify(found),
+  }}));
+  return found;
+}};
+"""
 _FUNCTION = """\
   F{of}:
     Type: AWS::Serverless::Function
     Properties:
-      Runtime: python3.13
+      Runtime: {runtime}
       Handler: app.handler
       CodeUri: f{of}/
       Environment: {{Variables: {{ORDERS: !Ref Orders, QUEUE: !Ref Queue, TOTAL: 'https://x'}}}}
@@ -83,15 +138,17 @@ _FUNCTION = """\
 _END_OF_TEMPLATE = "  Orders: {Type: AWS::DynamoDB::Table}\n  Queue: {Type: AWS::SQS::Queue}\n"
 
 
-def make(folder: Path, functions: int) -> None:
+def make(folder: Path, functions: int, *, javascript: bool = False) -> None:
     """Write an application of so many functions."""
+    head, part, end = (_SCRIPT, _SCRIPT_PART, _SCRIPT_END) if javascript else (_CODE, _PART, _END)
+    file, runtime = ("app.js", "nodejs22.x") if javascript else ("app.py", "python3.13")
     template = "Transform: AWS::Serverless-2016-10-31\nResources:\n"
-    steps = ", ".join(f"step_{n}" for n in range(_LINES))
+    steps = ", ".join(f"step{'' if javascript else '_'}{n}" for n in range(_LINES))
     for of in range(functions):
-        template += _FUNCTION.format(of=of)
+        template += _FUNCTION.format(of=of, runtime=runtime)
         (folder / f"f{of}").mkdir()
-        parts = "\n".join(_PART.format(n=n, of=of) for n in range(_LINES))
-        (folder / f"f{of}" / "app.py").write_text(_CODE + parts + _END.format(steps=steps))
+        parts = "\n".join(part.format(n=n, of=of) for n in range(_LINES))
+        (folder / f"f{of}" / file).write_text(head + parts + end.format(steps=steps))
     (folder / "template.yaml").write_text(template + _END_OF_TEMPLATE)
 
 
@@ -119,6 +176,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?")
     parser.add_argument("--functions", type=int, default=1_000)
+    parser.add_argument("--javascript", action="store_true", help="functions in JavaScript")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     figures: dict[str, float] = {}
@@ -127,12 +185,12 @@ def main() -> None:
         figures = {**counts, "seconds of comparing": round(spent, 2)}
     else:
         with tempfile.TemporaryDirectory() as name:
-            make(Path(name), chosen.functions)
-            counts, spent = compared(Path(name))
+            make(Path(name), chosen.functions, javascript=chosen.javascript)
             began = time.process_time()
             audit(Path(name))
             whole = time.process_time() - began
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            counts, spent = compared(Path(name))
         figures = {
             **counts,
             "seconds of comparing": round(spent, 2),

@@ -77,6 +77,26 @@ def name_of(pid: int) -> str:
     )
 
 
+class Turns:
+    """Chooses processes so that each kind has its turn: most are those of functions."""
+
+    def __init__(self, chosen: random.Random) -> None:
+        self._chosen = chosen
+        self._had: Counter[str] = Counter()
+
+    def next(self, alive: list[int]) -> int:
+        """Return one of a kind that was chosen least."""
+        kinds: dict[str, list[int]] = {}
+        for pid in alive:
+            kinds.setdefault(name_of(pid), []).append(pid)
+        if len(kinds) > 1:
+            kinds.pop("", None)  # has ended already
+        least = min(self._had[name] for name in kinds)
+        name = self._chosen.choice(sorted(name for name in kinds if self._had[name] == least))
+        self._had[name] += 1
+        return self._chosen.choice(kinds[name])
+
+
 class Clients:
     """Keep numbered things, now and later, each tried until it is acknowledged."""
 
@@ -235,12 +255,13 @@ def storm(node: TestNode, kills: int, seed: int) -> None:
     chosen = random.Random(seed)
     ended = 0
     victims: Counter[str] = Counter()
+    turns = Turns(chosen)
     with Clients(node) as clients:
         for _ in range(kills):
             time.sleep(chosen.uniform(0.05, 0.8))
             alive = node.processes()
             # The supervisor's end is the node's: it is not a child like others.
-            victim = alive[0] if chosen.random() < 0.15 else chosen.choice(alive[1:] or alive)
+            victim = alive[0] if chosen.random() < 0.15 else turns.next(alive[1:] or alive)
             victims[name_of(victim)] += 1
             stopped = chosen.random() < 0.3 and victim != alive[0]
             try:
@@ -285,6 +306,14 @@ def storm(node: TestNode, kills: int, seed: int) -> None:
         f"slowest {clients.slowest:.1f} s, "
         f"the node ended by itself {ended} times"
     )
+
+
+def test_each_kind_of_process_has_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {1: "gateway", 2: "vault", **dict.fromkeys(range(3, 40), "function")}
+    monkeypatch.setitem(globals(), "name_of", kinds.__getitem__)
+    turns = Turns(random.Random(5))
+    had = Counter(kinds[turns.next(list(kinds))] for _ in range(30))
+    assert had == {"gateway": 10, "vault": 10, "function": 10}
 
 
 def test_what_is_late_is_told_from_what_is_lost() -> None:

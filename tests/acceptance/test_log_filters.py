@@ -43,6 +43,8 @@ def test_which_lines_are_shown(node: TestNode) -> None:
     assert {line["level"] for line in logs(node, "--level", "warning")} == {"warning", "error"}
     found = logs(node, "--search", "disk ALMOST", "--version", "2")
     assert [line["text"] for line in found] == ["Disk almost full 2"]
+    [found_by_field] = logs(node, "--field", "version=2")
+    assert found_by_field["text"] == 'gave up {"version": 2}'
     assert len(logs(node, "--since", "10m")) == 6
     past, later = f"{begun - 1:.3f}", f"{time.time() + 60:.3f}"
     for since, count in ((past, 6), (later, 0)):

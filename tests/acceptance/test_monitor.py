@@ -39,6 +39,29 @@ kind = "webhook"
 url = "http://127.0.0.1:{port}/hook"
 secret = "ops/alert-key"
 accept = ["plaintext"]
+[alerts.ada]
+kind = "webhook"
+url = "http://127.0.0.1:{port}/ada"
+secret = "ops/alert-key"
+accept = ["private", "plaintext"]
+level = "critical"
+quiet = "00:00-23:59"
+on_call = "primary"
+person = "ada"
+[alerts.bob]
+kind = "webhook"
+url = "http://127.0.0.1:{port}/bob"
+secret = "ops/alert-key"
+accept = ["private", "plaintext"]
+level = "critical"
+on_call = "primary"
+person = "bob"
+[oncall.primary]
+zone = "Europe/Berlin"
+people = ["ada", "bob"]
+every = "day"
+at = "00:00"
+begins = 2026-11-02
 [deadman]
 url = "http://127.0.0.1:{port}/alive"
 every = "1s"
@@ -275,3 +298,24 @@ def test_settings_that_are_wrong_keep_a_node_from_starting(tmp_path: Path) -> No
         node.start()
     assert "without TLS" in node.errors.read_text()
     node.close()
+
+
+def test_a_page_reaches_whose_turn_it_is_and_nobody_else(
+    node: TestNode, receiver: Receiver
+) -> None:
+    shifts = json.loads(cli(node, "alert", "on-call", "--days", "3", "--json"))["shifts"]
+    assert len(shifts) in (3, 4) and {each["person"] for each in shifts} == {"ada", "bob"}
+    cli(node, "alert", "page", "The shop does not answer", "--to", "primary")
+    cli(node, "alert", "page", "to nobody", "--to", "nobody", expect=3)
+
+    def paged() -> set[str]:
+        with receiver.lock:
+            return {
+                headers[":request"].split("/")[1].split(" ")[0]
+                for _, headers, body in receiver.requests
+                if b"The shop does not answer" in body
+            }
+
+    node.wait_until(paged, 10)
+    turn = json.loads(cli(node, "alert", "on-call", "--json"))["shifts"][0]["person"]
+    assert paged() == {turn}

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from support.node import TestNode
 from support.package_index import fake_index
@@ -265,3 +270,160 @@ def test_the_login_of_a_package_index_is_lent_for_a_build(node: TestNode, tmp_pa
     url = f"{node.url}/api/v1/secrets/t/index-own/lend"
     refused = node.client.post(url, json={"public_key": base64.b64encode(bytes(1216)).decode()})
     assert refused.status_code == 409 and "withheld" in refused.text
+
+
+SETTER = """
+import hashlib, time
+
+def handler(event, context):
+    name = event["secret"]
+    value = context.secret(name, version=event["version"])
+    print("the new value is", value)
+    if name == "hangs":
+        time.sleep(60)
+    if name == "lies":
+        return {"set": False}
+    if name == "huge":
+        return {"set": True, "more": "x" * 20_000_000}
+    digest = hashlib.sha256(value.encode()).hexdigest()
+    context.table("outside").put({"id": name, "digest": digest, "length": len(value)})
+    return {"set": True}
+"""
+KEEPER = """
+import hashlib
+held = []
+
+def handler(event, context):
+    if not held:
+        held.append(context.secret("db"))
+    return hashlib.sha256(held[0].encode()).hexdigest()
+"""
+OUTSIDE = """
+def handler(event, context):
+    return context.table("outside").get("db").value
+"""
+OF_TABLE = 'tables = [{{ name = "outside", actions = ["{}"] }}]'
+ROTATED = ("db", "hangs", "lies", "huge")
+
+
+def rotate(node: TestNode, name: str, how: str = "rotate") -> httpx2.Response:
+    path = f"{node.url}/api/v1/secrets/r/{name}/{how}"
+    return node.client.post(path, json={"reason": "a test"}, timeout=30)
+
+
+def test_a_secret_is_rotated_by_a_function_that_sets_it_outside(node: TestNode) -> None:
+    """A good one, one that lies, hangs, answers too much; whoever held the value holds it no more.
+
+    The new value is in no answer, log or event.
+    """
+    for name in ROTATED:
+        set_value(node, name=f"r/{name}")
+    table = '[table.outside]\nkey = "id"'
+    granted = f"secrets = {json.dumps(ROTATED)}\n" + OF_TABLE.format("put")
+    node.deploy(
+        SETTER,
+        name="setter",
+        project="r",
+        limits='timeout = "2s"',
+        grants=granted,
+        resources=table,
+        approve=True,
+    )
+    node.deploy(
+        KEEPER,
+        name="keeper",
+        project="r",
+        settings='isolation = "instance"',
+        grants='secrets = ["db"]',
+        resources=table,
+        approve=True,
+    )
+    node.deploy(
+        OUTSIDE,
+        name="outside",
+        project="r",
+        grants=OF_TABLE.format("get"),
+        resources=table,
+        approve=True,
+    )
+    for name in ROTATED[1:]:
+        how = {"form": "password", "length": 40, "overlap": 3600, "function": "setter"}
+        path = f"{node.url}/api/v1/secrets/r/{name}/rotation"
+        assert node.client.put(path, json=how).status_code == 200
+    how = ("--form", "password", "--length", "40", "--overlap", "1h", "--function", "setter")
+    assert run(node, "secrets", "rotation", "r/db", *how).returncode == 0
+    before = node.invoke(function="r/keeper").json()
+    done = run(node, "secrets", "rotate", "r/db", "--reason", "a test", "--json")
+    rotated = json.loads(done.stdout)
+    assert (rotated["version"], rotated["former"], rotated["function"]) == (2, 1, "setter")
+    new = node.invoke(function="r/keeper").json()
+    outside = node.invoke(function="r/outside").json()
+    assert new != before and (outside["digest"], outside["length"]) == (new, 40)
+    for name in ROTATED[1:]:
+        failed = rotate(node, name)
+        assert failed.status_code == 409 and "stays in use" in failed.text, failed.text
+        versions = node.get(f"/secrets/r/{name}")["versions"]
+        assert [one["pending"] for one in versions] == [False, True]
+    assert rotate(node, "db", "revert").json()["version"] == 3
+    assert node.invoke(function="r/keeper").json() == before
+    assert node.invoke(function="r/outside").json()["digest"] == before
+    logs = run(node, "logs", "r/setter").stdout.decode()
+    assert "the new value is [redacted:db]" in logs
+    told = [
+        (one["unmapped"]["change"], one["unmapped"]["step"])
+        for one in (each["event"] for each in node.get("/journal", limit=200)["entries"])
+        if one["metadata"]["event_code"] == "SecretRotated"
+    ]
+    assert told.count(("rotate", "failed")) == 3 and told.count(("back", "done")) == 1
+
+
+@pytest.mark.storm
+@pytest.mark.parametrize("killed", ["casemate.gateway.process", "casemate.vault.process"])
+def test_a_rotation_that_is_killed_halfway_comes_to_one_value(
+    fresh_node: TestNode, killed: str
+) -> None:
+    """The function has been told of the value; tried again it is told of the same one."""
+    node = fresh_node
+    slow = SETTER.replace('    return {"set": True}', '    time.sleep(2)\n    return {"set": True}')
+    set_value(node, name="r/db")
+    table = '[table.outside]\nkey = "id"'
+    granted = 'secrets = ["db"]\n' + OF_TABLE.format("put")
+    node.deploy(slow, name="setter", project="r", grants=granted, resources=table, approve=True)
+    keeps = {"grants": 'secrets = ["db"]', "resources": table, "approve": True}
+    node.deploy(KEEPER, name="keeper", project="r", **keeps)
+    reads = {"grants": OF_TABLE.format("get"), "resources": table, "approve": True}
+    node.deploy(OUTSIDE, name="outside", project="r", **reads)
+    how = {"form": "hex", "length": 64, "overlap": 3600, "function": "setter"}
+    path = f"{node.url}/api/v1/secrets/r/db/rotation"
+    assert node.client.put(path, json=how).status_code == 200
+    before = node.invoke(function="r/keeper").json()
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(rotate, node, "db")
+        time.sleep(1.2)
+        [pid] = [pid for pid in node.processes() if killed in command(pid)]
+        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(httpx2.HTTPError):
+            assert first.result().status_code >= 400
+    node.wait_until(lambda: node.client.get(f"{node.url}/api/v1/ready").status_code == 200, 30)
+    node.wait_until(lambda: node.invoke(function="r/keeper").status_code == 200, 30)
+    assert node.invoke(function="r/keeper").json() == before
+    told = node.invoke(function="r/outside").json()["digest"]
+    assert rotate(node, "db").json()["version"] == 2
+    assert node.invoke(function="r/keeper").json() == told
+    assert node.invoke(function="r/outside").json()["digest"] == told
+
+
+@pytest.mark.storm
+def test_many_who_rotate_at_once_each_make_a_version_or_are_refused(fresh_node: TestNode) -> None:
+    node = fresh_node
+    set_value(node, name="r/db")
+    path = f"{node.url}/api/v1/secrets/r/db/rotation"
+    how = {"form": "hex", "length": 64, "overlap": 60}
+    assert node.client.put(path, json=how).status_code == 200
+    with ThreadPoolExecutor(16) as pool:
+        done = list(pool.map(lambda _: rotate(node, "db"), range(64)))
+    made = [one.json()["version"] for one in done if one.status_code == 200]
+    assert {one.status_code for one in done} <= {200, 409} and made
+    assert sorted(made) == list(range(2, len(made) + 2))
+    versions = node.get("/secrets/r/db")["versions"]
+    assert len(versions) <= 16 and not any(one["pending"] for one in versions)

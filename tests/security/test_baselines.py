@@ -157,6 +157,64 @@ def test_a_statement_of_another_shape_is_refused_before_it_is_made(learned: Test
     assert learned.invoke({"id": 8}, function="shop/asking").json() == [], "others go on"
 
 
+CALLS = """
+import asyncio, os, threading, time, uuid
+ACTS = {"mkdir": os.mkdir, "rmdir": os.rmdir, "unlink": os.unlink}
+def handler(event, context):
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(asyncio.sleep(0.001))
+    loop.close()
+    thread = threading.Thread(target=time.sleep, args=(0.001,))
+    thread.start(), thread.join()
+    context.log.info(f"{uuid.uuid4()} {len(os.listdir('/function/code'))} {open(__file__).read(9)}")
+    found = []
+    for name in event["do"]:
+        try:
+            ACTS[name]("/tmp/there")
+            found.append("done")
+        except OSError as error:
+            found.append(error.errno)
+    return found
+"""
+
+
+def deploy_watched(node: TestNode, name: str, mode: str) -> None:
+    settings = f'[function.{name}.baseline]\non_deviation = "{mode}"\nsystem_calls = true\n'
+    node.deploy(CALLS, name=name, project="shop", routes=settings)
+
+
+def usual_calls(node: TestNode, function: str) -> list[str]:
+    shown = node.get(f"/functions/shop/{function}/baseline")
+    return next(each["values"] for each in shown["usual"] if each["aspect"] == "system-call")
+
+
+def test_a_system_call_that_is_not_usual_is_refused_soon_after_the_lock(
+    learned: TestNode,
+) -> None:
+    for name, mode in (("calling", "refuse"), ("heard", "report")):
+        deploy_watched(learned, name, mode)
+        did = learned.invoke({"do": ["mkdir", "rmdir"]}, function=f"shop/{name}").json()
+        assert did == ["done", "done"]
+        assert casemate(learned, "baseline", "lock", f"shop/{name}").returncode == 0
+        # Nothing else: neither of the platform's own code nor of what the handler does beside it.
+        assert usual_calls(learned, name) == ["mkdir", "rmdir"]
+
+    def unlinked() -> Any:
+        return learned.invoke({"do": ["unlink"]}, function="shop/calling").json()
+
+    # Processes that ask and refuse take the place of those that let it through.
+    until(lambda: unlinked() == [1])
+    for _ in range(3):  # restored in between
+        did = learned.invoke({"do": ["mkdir", "unlink", "rmdir"]}, function="shop/calling").json()
+        assert did == ["done", 1, "done"]
+    assert deviations(learned, "calling", kind="system-call", value="unlink", refused=True)
+    found = denials(learned, kind="system-call", project="shop", function="calling")
+    assert {(each["action"], "baseline" in each["reason"]) for each in found} == {("unlink", True)}
+    assert learned.invoke({"do": ["unlink"]}, function="shop/heard").json() == [2]
+    assert deviations(learned, "heard", kind="system-call", value="unlink", refused=False)
+    assert usual_calls(learned, "calling") == usual_calls(learned, "heard") == ["mkdir", "rmdir"]
+
+
 def test_who_may_only_deploy_cannot_reset_it(learned: TestNode) -> None:
     made = learned.client.post(
         f"{learned.url}/api/v1/tokens", json={"name": "dev", "roles": ["developer@shop"]}

@@ -35,7 +35,7 @@ ROLES: dict[str, set[str]] = {
     "developer": {
         "function:read", "function:deploy", "function:alias", "function:invoke", "grant:read",
         "function:invoke-version", "trigger:fire", "advisories:read",
-        "secret:list", "secret:write", "secret:lend", "queue:read",
+        "secret:list", "secret:write", "secret:lend", "secret:rotate", "queue:read",
         "token:write",
         "invocation:status", "queue:purge", "queue:drop", "table:drop", "bucket:drop",
         "dead-letter:read", "dead-letter:content", "dead-letter:write", *RECORDS, *DATA,
@@ -44,6 +44,7 @@ ROLES: dict[str, set[str]] = {
         "node:read", "node:backup", "node:audit", "function:read", "function:alias",
         "function:remove", "node:list", "node:drain", "node:remove",
         "function:quarantine", "function:release", "restriction:write",
+        "secret:rotate", "alerts:page",
         "advisories:read", "advisories:write", "advisories:except",
         "incidents:read", "incidents:write",
         "grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from casemate.model.errors import NotFoundError
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.protocol import AlertsState
-from casemate.operations.findings import Finding, FindingPage, ListFindings
+from casemate.operations.findings import Finding, FindingPage, ListFindings, OnCallShift
 from casemate.operations.incidents import Incident, IncidentPage, ListIncidents, Noticed
 
 
@@ -21,6 +21,7 @@ class FakeMonitor:
         self.wanted: ListIncidents | None = None
         self.state = AlertsState(channels=(), silences=(), signs_of_life=0)
         self.problem = ""
+        self.shifts: tuple[OnCallShift, ...] = ()
         self.rules = {"tokens-tried"}
 
     def _require(self) -> None:
@@ -54,6 +55,10 @@ class FakeMonitor:
     async def noticed(self, after: int) -> tuple[Noticed, ...]:
         self._require()
         return tuple(each for each in self.lately if each.index > after)
+
+    async def on_call(self, days: int) -> tuple[OnCallShift, ...]:
+        self._require()
+        return tuple(each for each in self.shifts if each.since < days * 86_400)
 
     async def alerts(self) -> AlertsState:
         self._require()

@@ -20,14 +20,16 @@ from casemate.node_audit.state import NodeState, Settings
 from casemate.nodes import Among, IdentityFile, Self
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.usage import ReadUsage
-from casemate.playbooks import Acting, Playbooks
+from casemate.playbooks import Acting, Paging, Playbooks
 from casemate.policy import CedarPolicy
 from casemate.recordings import Recordings
 from casemate.restrictions import Restrictions
+from casemate.rotations import Rotations
 from casemate.supply import EvidenceKeeper
 from casemate.vulnerabilities import Advisories, Gate, Watch
 from support.core import MemoryStore
 from support.fake_monitor import FakeMonitor
+from support.memory_secrets import MemorySecrets
 from support.nodes import NodeStore
 from support.signing import SqlAttestations, signatures
 
@@ -49,8 +51,8 @@ async def _nothing_used(_operation: ReadUsage) -> tuple[Usage, ...]:
     return ()
 
 
-async def _at_once() -> None:
-    """Stands for a journal that is durable."""
+async def _at_once(*_: Any) -> None:
+    """Stands for a journal that is durable, and a function that has set a secret."""
 
 
 async def quiet_node() -> NodeState:
@@ -65,8 +67,13 @@ def unused_parts(
     """Return parts of a service that keep and read nothing before they are asked."""
     nothing: Any = SimpleNamespace()
     held_back = Restrictions(MemoryStore(), facts, _at_once)  # type: ignore[arg-type]
+    secrets, monitor = MemorySecrets(), FakeMonitor()
+    rotations = Rotations(MemoryStore(), secrets, facts, _at_once, _at_once)  # type: ignore[arg-type]
     return {
         "restrictions": held_back,
+        "rotations": rotations,
+        "paging": Paging(monitor, facts, _at_once),
+        "rotators": SimpleNamespace(require=lambda *_: None),
         "decoys": Decoys(nothing, nothing, facts),
         "baselines": Baselines(nothing, facts),
         "recordings": Recordings(folder or Path("nowhere"), nothing),
@@ -84,7 +91,7 @@ def unused_parts(
         "playbooks": Playbooks(
             MemoryStore(),  # type: ignore[arg-type]
             FakeMonitor(),
-            Acting(nothing, nothing, nothing, held_back, nothing),
+            Acting(nothing, nothing, nothing, held_back, rotations, nothing, nothing),
             CedarPolicy(),
             facts,
             _at_once,

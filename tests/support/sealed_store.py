@@ -8,9 +8,10 @@ from contextlib import closing, contextmanager
 
 from casemate.model.processes import VAULT_UID
 from casemate.sqlite import engine
-from casemate.vault.engine import VaultEngine, obtain_master
+from casemate.vault.engine import VaultEngine
 from casemate.vault.folder import VaultFolder
 from casemate.vault.interface import Purpose
+from casemate.vault.obtaining import obtain_master
 from casemate.vault.sources import KeySource, parse_source
 from support.node import TestNode
 

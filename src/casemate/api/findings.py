@@ -19,6 +19,9 @@ from casemate.operations.findings import (
     ListAlertChannels,
     ListAlertSilences,
     ListFindings,
+    ListOnCall,
+    OnCallShifts,
+    PagePeople,
     ShowFinding,
     SilenceAlerts,
     TestAlertChannel,
@@ -75,6 +78,16 @@ async def _silence(wanted: SilenceAlerts, call: Call) -> None:
             reason=wanted.reason,
         )
     )
+
+
+@performs(ListOnCall)
+async def _on_call(wanted: ListOnCall, call: Call) -> OnCallShifts:
+    return OnCallShifts(shifts=await call.service.monitor.on_call(wanted.days))
+
+
+@performs(PagePeople)
+async def _page(wanted: PagePeople, call: Call) -> None:
+    await call.service.paging.page(wanted.to, wanted.message, call.actor)
 
 
 @performs(ListAlertSilences)

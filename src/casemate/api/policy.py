@@ -80,14 +80,18 @@ async def _show(operation: ShowPolicy, call: Call) -> PolicyFile:
 
 @performs(PutPolicy)
 async def _put(operation: PutPolicy, call: Call) -> PolicyFileView:
-    service, maker = call.service, call.principal
+    service, maker, no_wider = call.service, call.principal, operation.no_wider
+    if no_wider:  # a refusal tells what is in force
+        service.require(call.request, Action.POLICY_READ, NODE)
     file = PolicyFile(
         name=operation.name, text=operation.text, changed_at=time.time(), changed_by=maker.text
     )
 
     async def decide() -> tuple[CompiledPolicies, KeepPolicy]:
         files = [f for f in service.policy.files if f.name != file.name]
-        prepared = await asyncio.to_thread(service.policy.prepare, [*files, file], maker=maker)
+        prepared = await asyncio.to_thread(
+            service.policy.prepare, [*files, file], maker=maker, no_wider=no_wider
+        )
         return prepared, KeepPolicy(file=file)
 
     await _change(service, decide)

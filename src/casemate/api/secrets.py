@@ -147,11 +147,11 @@ async def _put(operation: PutSecret, call: Call) -> SecretVersion:
     version = await call.service.vault.put_secret(
         operation.project, operation.name, sealed, call.principal.text
     )
-    await _renewed(call, operation.project, operation.name)
+    await renewed(call, operation.project, operation.name)
     return version
 
 
-async def _renewed(call: Call, project: str, *names: str) -> None:
+async def renewed(call: Call, project: str, *names: str) -> None:
     """Give secrets again that were held back until they have other values, by who may say so."""
     if call.may(Action.RESTRICTION_WRITE, Resource(kind=ResourceKind.PROJECT, project=project)):
         for name in names:
@@ -168,7 +168,7 @@ async def _put_all(operation: PutSecrets, call: Call) -> SecretVersions:
         )
     sealed = [(one.name, one.sealed) for one in operation.secrets]
     versions = await call.service.vault.put_secrets(where, sealed, call.principal.text)
-    await _renewed(call, where, *(one.name for one in operation.secrets))
+    await renewed(call, where, *(one.name for one in operation.secrets))
     return SecretVersions(versions=versions)
 
 
@@ -189,6 +189,8 @@ async def _lend(operation: LendSecret, call: Call) -> Lent:
 @performs(DeleteSecret)
 async def _delete(operation: DeleteSecret, call: Call) -> None:
     await call.service.vault.delete_secret(operation.project, operation.name)
+    if call.service.rotations.find(operation.project, operation.name) is not None:
+        await call.service.rotations.forget(operation.project, operation.name, call.actor)
 
 
 OPERATIONS = (*all_served(vault, performs), *all_served(secrets, performs))

@@ -36,11 +36,12 @@ from casemate.monitor.interface import Monitor
 from casemate.node_audit import NodeAudit
 from casemate.nodes import Among
 from casemate.operations.declaration import JSON
-from casemate.playbooks import Playbooks
+from casemate.playbooks import Paging, Playbooks
 from casemate.policy.interface import ManagedPolicy
 from casemate.recorder.interface import Recorder
 from casemate.recordings import Recordings
 from casemate.restrictions import Restrictions
+from casemate.rotations import Rotations
 from casemate.store.interface import Store
 from casemate.supply import EvidenceKeeper, Signatures
 from casemate.vault.interface import Vault
@@ -74,6 +75,14 @@ class Checks(Protocol):
 
     def start(self) -> CheckReport:
         """Begin a check unless one is under way."""
+        ...
+
+
+class Rotators(Protocol):
+    """Functions that set secrets outside."""
+
+    def require(self, project: str, function: str, secret: str) -> None:
+        """Raise CasemateError unless it is there and may read the secret."""
         ...
 
 
@@ -136,8 +145,11 @@ class Service:
     budgets: Budgets
     advisories: Advisories
     playbooks: Playbooks
+    paging: Paging
     restrictions: Restrictions
     nodes: Among
+    rotations: Rotations
+    rotators: Rotators
     evidences: Evidences
     holds: Holds
     signatures: Signatures

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from casemate.baselines import starting
 from casemate.baselines.learned import NEVER, Learned, Waiting, power
 from casemate.decoding import decodable
 from casemate.facts import FactStream
-from casemate.guard.shapes import id_of
 from casemate.model.baseline import Aspect, Baseline, OnDeviation
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.deployment import Version
@@ -26,9 +26,10 @@ from casemate.model.facts import (
     HostAsked,
     InvocationMeasured,
     ShapesMet,
+    SystemCallsMet,
 )
 from casemate.model.function import BaselineSettings
-from casemate.model.grant import Grant, GrantKind
+from casemate.model.grant import Grant
 from casemate.model.invocation import Outcome
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store.interface import Store
@@ -74,6 +75,8 @@ class Baselines:
         self._facts = facts
         self._clock = clock
         self._functions: dict[_Key, _Function] = {}
+        self.on_calls_changed: Callable[[str, str], None] = lambda *_: None
+        """Is told of a function whose processes are to ask about other system calls."""
         self._met: set[_Key] = set()
         """Functions of which something was met since they were looked at."""
         self._ends: list[InvocationMeasured] = []
@@ -83,6 +86,7 @@ class Baselines:
         facts.listen(GrantUsed, self._on_use)
         facts.listen(HostAsked, self._on_host)
         facts.listen(ShapesMet, self._on_shapes)
+        facts.listen(SystemCallsMet, self._on_calls)
         facts.listen(Denial, self._on_denial)
         facts.listen(DecoyTouched, self._on_touch)
         facts.listen(InvocationMeasured, self._on_end)
@@ -123,9 +127,22 @@ class Baselines:
             self._look_later((version.project, version.function))
         if version.number >= found.learned.version:
             found.settings = version.spec.baseline
+        self._called(version, found, invocation)
         if found.learned.knows(Aspect.CALLER, caller):
             return True
         return self._meets(version, found, Aspect.CALLER, caller, invocation)
+
+    def _called(self, version: Version, found: _Function, invocation: str) -> None:
+        """Tell of a function that is called after a long time in which nobody did."""
+        days = found.learned.called(self._clock())
+        if days is None:
+            return
+        self._look_later((version.project, version.function))
+        if days:
+            self._deviates(
+                version.project, version.function, version.number, invocation,
+                found, Aspect.DORMANT, f"{days} days", refused=False,
+            )  # fmt: skip
 
     def allows(self, version: Version, grant: str, action: str, invocation: str) -> bool:
         """Tell whether a granted use may go on; where not, that was told."""
@@ -148,46 +165,23 @@ class Baselines:
             )  # fmt: skip
         return usual or not refuses
 
+    # -- what a process is started with ----------------------------------------------------------
+
     def narrowed(self, version: Version, grants: tuple[Grant, ...]) -> tuple[Grant, ...]:
-        """Return grants of egress without what is to be refused; of a wildcard the usual hosts."""
-        found = self._functions.get((version.project, version.function))
-        refuses = version.spec.baseline.on_deviation is OnDeviation.REFUSE
-        if found is None or not found.learned.locked or not refuses:
-            return grants
-        kept: list[Grant] = []
-        for grant in grants:
-            known = found.learned.sets.get(Aspect.HOST, set())
-            if grant.kind is not GrantKind.EGRESS or f"{grant.text} connect" in (
-                found.learned.opened
-            ):
-                kept.append(grant)
-            elif not grant.name.startswith("*."):
-                kept += [grant] if grant.name in known else []
-            else:
-                exact = {one.name for one in grants}
-                only = Learned(since=0.0, opened=frozenset({f"{grant.text} connect"}))
-                kept += [
-                    msgspec.structs.replace(grant, name=host)
-                    for host in sorted(known - exact)
-                    if only.is_open(Aspect.HOST, host)
-                ]
-        return tuple(kept)
+        """Return grants of egress without what is to be refused."""
+        return starting.narrowed(self._learned_of(version), version, grants)
 
     def shapes(self, version: Version) -> tuple[tuple[str, ...], bool]:
-        """Return the ids of shapes that are usual, and whether a version may meet no others.
+        """Return the ids of shapes that are usual, and whether a version may meet no others."""
+        return starting.shapes(self._learned_of(version), version)
 
-        Code that is newer than the lock may: what it puts together nobody has seen yet.
-        """
+    def calls(self, version: Version) -> tuple[tuple[str, ...], bool]:
+        """Return about which system calls a version's filter asks, and whether it refuses them."""
+        return starting.calls(self._learned_of(version), version)
+
+    def _learned_of(self, version: Version) -> Learned:
         found = self._functions.get((version.project, version.function))
-        if found is None:
-            return (), False
-        learned = found.learned
-        refuses = version.spec.baseline.on_deviation is OnDeviation.REFUSE
-        # Where there was no room for all of them it is not known which are usual.
-        whole = not learned.left_out.get(Aspect.SHAPE)
-        strict = refuses and whole and learned.locked and version.number <= learned.locked_version
-        known = sorted(map(id_of, learned.sets.get(Aspect.SHAPE, ())))
-        return tuple(known), strict
+        return Learned(since=0.0) if found is None else found.learned
 
     # -- what happens ----------------------------------------------------------------------------
 
@@ -214,6 +208,27 @@ class Baselines:
                 self._met_of(shapes, found, Aspect.SHAPE, value)
         for value in shapes.refused:
             self._deviation_of(shapes, found, Aspect.SHAPE, value, refused=True)
+
+    def _on_calls(self, calls: SystemCallsMet) -> None:
+        """Take which notable system calls were made; of none, that it is looked at from now on.
+
+        By the version that made them: an import comes before a version's first call.
+        """
+        found = self._of((calls.project, calls.function))
+        if found is None:
+            return
+        learned = found.learned
+        is_open = not learned.locked or calls.version > learned.locked_version
+        if is_open and not learned.looked:
+            # For as long as anything else that is learned: what was counted so far nobody saw.
+            learned.looked, learned.since, learned.calls = True, self._clock(), 0
+        for value in calls.met:
+            if is_open:
+                found.waiting.value(Aspect.SYSTEM_CALL, value)
+            elif not learned.knows(Aspect.SYSTEM_CALL, value):
+                self._deviation_of(calls, found, Aspect.SYSTEM_CALL, value, refused=False)
+        if is_open:
+            self._look_later((calls.project, calls.function))
 
     def _on_denial(self, denial: Denial) -> None:
         if denial.kind not in _POISONING or not denial.function:
@@ -348,8 +363,11 @@ class Baselines:
         for key in met:
             found = self._functions.get(key)
             if found is not None:
+                before = _calls_of(found)
                 found.waiting.take_over(found.learned)
                 self._lock_in_time(found)
+                if _calls_of(found) != before:
+                    self.on_calls_changed(*key)
             await self._keep(key, found)
 
     def _lock_in_time(self, found: _Function) -> None:
@@ -386,16 +404,20 @@ class Baselines:
         found.waiting.take_over(found.learned)
         found.learned.lock(self._clock(), by)
         await self._write((project, function), found)
+        self.on_calls_changed(project, function)
         return self.shown(project, function)
 
     async def reset(self, project: str, function: str) -> Baseline:
         """Begin to learn anew."""
         before = self._known(project, function)
-        found = _Function(Learned(since=self._clock()))
+        # Its processes are looked at already, or replaced by such as are.
+        found = _Function(Learned(since=self._clock(), looked=before.learned.looked))
+        found.learned.called_at = before.learned.called_at
         found.settings = before.settings
         found.learned.meet(before.learned.version, before.learned.granted)
         await self._write((project, function), found)
         self._functions[project, function] = found
+        self.on_calls_changed(project, function)
         return self.shown(project, function)
 
     async def _write(self, key: _Key, found: _Function | None) -> None:
@@ -410,6 +432,11 @@ class Baselines:
                 next_step="call it, or check the name",
             )
         return found
+
+
+def _calls_of(found: _Function) -> tuple[int, bool]:
+    """Return what decides about which system calls a function's processes ask."""
+    return len(found.learned.sets.get(Aspect.SYSTEM_CALL, ())), found.learned.locked
 
 
 def _target(host: str, port: int) -> str:

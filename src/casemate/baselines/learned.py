@@ -19,10 +19,15 @@ MAX_TEXT = 256
 MAX_TOLD = 128
 """Deviations that are told apart within TOLD_SECONDS."""
 TOLD_SECONDS = 3600.0
+DAY_SECONDS = 86_400.0
+DORMANT_SECONDS = 30 * DAY_SECONDS
+"""After so long without a call it is not usual that a function is called."""
 OTHERS = "(others)"
-NEVER = frozenset({Aspect.SYSTEM_CALL, Aspect.SINK})
-"""What is a denial or a finding whenever it happens."""
-_SETS = (Aspect.CALLER, Aspect.TRIGGER, Aspect.GRANT, Aspect.HOST, Aspect.SHAPE)
+NEVER = frozenset({Aspect.SINK})
+"""What is a finding whenever it happens."""
+_SETS = (
+    Aspect.CALLER, Aspect.TRIGGER, Aspect.GRANT, Aspect.HOST, Aspect.SHAPE, Aspect.SYSTEM_CALL,
+)  # fmt: skip
 _RANGES = (Aspect.DURATION, Aspect.REQUEST, Aspect.RESPONSE)
 _MAX_WAITING = 4 * MAX_VALUES
 """Values that were met and are not usual yet."""
@@ -46,6 +51,10 @@ class Learned(msgspec.Struct, kw_only=True):
     version: int = 0
     locked_version: int = 0
     """The newest when it was locked: code that came later may put other things together."""
+    called_at: float = 0.0
+    """When it was called last, to about a day; 0 before it was."""
+    looked: bool = False
+    """Whether it was looked at which system calls are made, before the lock or by newer code."""
     granted: tuple[str, ...] = ()
     """What the newest version's manifest grants."""
     opened: frozenset[str] = frozenset()
@@ -97,6 +106,17 @@ class Learned(msgspec.Struct, kw_only=True):
         """Tell whether a power is usual, or next to it."""
         low, high = self.ranges.get(aspect, (number, number))
         return low - _SLACK <= number <= high + _SLACK
+
+    def called(self, now: float) -> int | None:
+        """Take note of a call; return for how many days there was none, if for many.
+
+        None where nothing of that is to be kept: most calls are of the day of one before.
+        """
+        pause = now - self.called_at
+        if abs(pause) < DAY_SECONDS:
+            return None
+        known, self.called_at = self.called_at > 0.0, now
+        return int(pause / DAY_SECONDS) if known and pause >= DORMANT_SECONDS else 0
 
     def meet(self, version: int, granted: tuple[str, ...]) -> None:
         """Take note of a newer version: what it may do in addition, somebody has approved."""

@@ -12,22 +12,33 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from casemate.budgets.anomaly import Anomalies
+from casemate.budgets.cutting import Cutting, is_of_use
 from casemate.budgets.ledger import Ledger
 from casemate.budgets.rates import Fields, Rate
 from casemate.metering import PriceList, Prices, shipped
 from casemate.metering.bill import day_of
 from casemate.metering.prices import DEFAULT
-from casemate.model.budget import Budget, BudgetUnit, Quota, QuotaEach
+from casemate.model.budget import BYTE_UNITS, Budget, BudgetUnit, Quota, QuotaEach
 from casemate.model.facts import BudgetReached, Fact
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Failure, Finished, RefusedError, Used
-from casemate.model.usage import Amounts, used_by
+from casemate.model.usage import Amounts
 
 DETAIL = "Too many calls."
 """What a caller is told, whatever the reason is."""
 _LONGEST_WAIT = 3600
 _MICRO = 1e6
 _MIB = 1 << 20
+_COUNTED: dict[BudgetUnit, Callable[[Amounts], float]] = {
+    BudgetUnit.REQUESTS: lambda amounts: float(amounts.requests),
+    BudgetUnit.CPU_SECONDS: lambda amounts: amounts.cpu_us / _MICRO,
+    BudgetUnit.GB_SECONDS: lambda amounts: amounts.memory_mb_ms / 1024 / 1000,
+    BudgetUnit.EGRESS_IN: lambda amounts: float(amounts.egress_in),
+    BudgetUnit.EGRESS_OUT: lambda amounts: float(amounts.egress_out),
+    BudgetUnit.BYTE_HOURS: lambda amounts: float(amounts.byte_hours),
+}
+_BESIDE = (BudgetUnit.MONEY, *BYTE_UNITS)
+"""In which what is used beside calls counts."""
 
 
 class Money:
@@ -115,6 +126,7 @@ class Allowance:
         """By project and name."""
         self.rates: dict[str, dict[str, Rate]] = {}
         self.anomalies = Anomalies(happened, clock)
+        self.cutting = Cutting(self.ledgers, clock, answerable)
         self.money = Money(shipped(DEFAULT))
         self.mark = 0
         """Grows with each budget that is set. Calls keep what it was when they entered."""
@@ -128,6 +140,7 @@ class Allowance:
         self.mark += 1
         ledger.mark = self.mark
         self.ledgers.setdefault(ledger.budget.project, {})[ledger.budget.name] = ledger
+        self.cutting.look()
 
     @contextmanager
     def awaiting(self, ledger: Ledger) -> Iterator[None]:
@@ -167,6 +180,7 @@ class Allowance:
             found = named.pop(name, None) is not None or found
             if not named:
                 kept.pop(project, None)
+        self.cutting.look()
         return found
 
     # -- what is asked ---------------------------------------------------------------------------
@@ -256,19 +270,14 @@ class Allowance:
         """Return what a call uses at the least."""
         if budget.unit in (BudgetUnit.REQUESTS, BudgetUnit.MONEY):
             return self.counted(budget, Amounts(requests=1), now)
-        return 0.0
+        # Of what is counted in bytes one call may use any number, and none where none is left.
+        return 1.0 if budget.unit in BYTE_UNITS else 0.0
 
     def counted(self, budget: Budget, amounts: Amounts, now: float) -> float:
         """Return amounts in the unit of a budget."""
-        match budget.unit:
-            case BudgetUnit.REQUESTS:
-                return float(amounts.requests)
-            case BudgetUnit.CPU_SECONDS:
-                return amounts.cpu_us / _MICRO
-            case BudgetUnit.GB_SECONDS:
-                return amounts.memory_mb_ms / 1024 / 1000
-            case BudgetUnit.MONEY:
-                return self.money.of(amounts, now)
+        if budget.unit is BudgetUnit.MONEY:
+            return self.money.of(amounts, now)
+        return _COUNTED[budget.unit](amounts)
 
     # -- what is told afterwards -----------------------------------------------------------------
 
@@ -288,21 +297,19 @@ class Allowance:
 
     def use(self, project: str, function: str, amounts: Amounts) -> None:
         """Count what is used beside calls: of a function, or of none of a project."""
-        caller = used_by(project, function)
         now = self._clock()
         awaited = [each for each in self._awaited if each.budget.project == project]
         for ledger in [*self.ledgers.get(project, {}).values(), *awaited]:
             budget = ledger.budget
-            if budget.unit is not BudgetUnit.MONEY or budget.function not in (None, function):
+            if budget.unit not in _BESIDE:
                 continue
-            if budget.caller not in (None, caller):
-                continue
-            if budget.account is not None and budget.account != self.answerable(caller):
+            if not is_of_use(budget, project, function, self.answerable):
                 continue
             ledger.tick(now)
             ledger.count(self.counted(budget, amounts, now), now)
             if ledger not in awaited:
                 self._tell(ledger, now)
+                self.cutting.see(ledger, now)
 
     def _tell(self, ledger: Ledger, now: float, percent: int = 0) -> None:
         """Tell of a threshold that was reached, once; it is 100 where no call has room."""

@@ -27,7 +27,7 @@ from casemate.model.budget import (
     Quota,
     QuotaState,
 )
-from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Actor, BudgetSet
 from casemate.model.usage import DAY, HOUR, Usage, UsageBy, UsageSpan
 from casemate.operations.usage import ReadUsage
@@ -188,6 +188,8 @@ class Budgets:
                     learned_at = now
                     await self._learn(now)
                 self._allowance.anomalies.look(self._ran())
+                # A day may be over, or the time for which one was lifted.
+                self._allowance.cutting.look()
             except CasemateError as error:
                 _log.error("what is usual of functions cannot be read: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
@@ -215,6 +217,11 @@ class Budgets:
 
     async def set(self, budget: Budget, by: Actor) -> BudgetState:
         """Have a budget from now on, in place of one of its name."""
+        if budget.unit is BudgetUnit.BYTE_HOURS and budget.function is not None:
+            raise InvalidInputError(
+                "What is kept is a project's, and of no function.",
+                next_step="set the budget of the whole project",
+            )
         async with self._turn:
             self._require_room(budget.project, budget.name)
             await self._tell(budget.project, budget.name, "set", _text(budget), by)
@@ -255,6 +262,7 @@ class Budgets:
             await self._keep([*kept, lifted])
             ledger.lifted_until = until
             ledger.lifted_by, ledger.lifted_for = lifted.lifted_by, reason
+            self._allowance.cutting.look()
             return self._state(ledger)
 
     async def remove(self, project: str, name: str, by: Actor) -> None:

@@ -63,6 +63,11 @@ class Ledger:
             return True
         return self.used + self.reserved + self.guess(least) <= self.budget.amount
 
+    def is_used_up(self, now: float) -> bool:
+        """Tell whether it is hard, and nothing of it is left."""
+        self.tick(now)
+        return self.budget.hard and not self.lifted(now) and self.used >= self.budget.amount
+
     def guess(self, least: float) -> float:
         """Return what the next call is going to use."""
         return max(self._mean, least)

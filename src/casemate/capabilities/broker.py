@@ -28,6 +28,7 @@ from casemate.capabilities.operations import Answer, Operations
 from casemate.capabilities.uses import use_of
 from casemate.decoding import decodable
 from casemate.facts import FactStream
+from casemate.model.baseline import UNUSUAL
 from casemate.model.denial import DenialKind, denied_to
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError, NotFoundError
@@ -74,7 +75,6 @@ _RESOURCE_KINDS = {
 }
 _NOT_ALLOWED = "The token does not allow this."
 """What is said of every caller that may not: which of them a baseline refuses tells of others."""
-UNUSUAL = "outside of the function's baseline"
 _encode = msgspec.json.Encoder().encode
 
 Withholds = Callable[[str, str, str], bool]

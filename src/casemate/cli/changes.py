@@ -138,6 +138,11 @@ def _log_changes(before: FunctionSpec, after: FunctionSpec) -> list[Change]:
         ("baseline learned for", seconds(before.baseline.learn), seconds(after.baseline.learn)),
         ("baseline learned of", str(before.baseline.calls), str(after.baseline.calls)),
         (
+            "baseline of system calls",
+            str(before.baseline.system_calls).lower(),
+            str(after.baseline.system_calls).lower(),
+        ),
+        (
             "on a deviation",
             before.baseline.on_deviation.value,
             after.baseline.on_deviation.value,

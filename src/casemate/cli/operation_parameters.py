@@ -17,14 +17,14 @@ from msgspec.structs import FieldInfo
 from casemate.cli.names import bindings, resolve
 from casemate.cli.options import FUNCTION_HELP
 from casemate.cli.resources import project_or_here, resolve_resource
-from casemate.cli.times import moment_of
+from casemate.cli.times import moment_of, span_of
 from casemate.cli.values import require_text, value_of
 from casemate.model.principal import ResourceKind
 from casemate.operations.declaration import On, on_chosen
 from casemate.operations.errors import DeclarationError
 from casemate.operations.fields import HIGHEST
 from casemate.operations.form import Form
-from casemate.operations.given import Given
+from casemate.operations.given import DURATION, Given
 from casemate.operations.samples import NAMED
 
 Reader = Callable[[Any], Any]
@@ -142,7 +142,8 @@ def _apart(kind: Any) -> _Type:
         found = (getattr(meta, name) for meta in reversed(metas))
         return next((value for value in found if value is not None), None)
 
-    least, most = (last("ge"), last("le")) if kind is int else (None, None)
+    is_number = kind is int and given.metavar != DURATION
+    least, most = (last("ge"), last("le")) if is_number else (None, None)
     least = least if given.least is None else given.least
     most = None if most == HIGHEST else most
     return _Type(kind, given, given.help or last("description") or "", least, most)
@@ -204,6 +205,8 @@ def _give_within(
 
 def _shown(found: _Type) -> Any:
     """Return the type that Typer reads and shows."""
+    if found.given.metavar == DURATION:
+        return str
     if isinstance(found.kind, type) and issubclass(found.kind, int | Enum):
         return found.kind
     return list[str] if found.many else str
@@ -212,9 +215,14 @@ def _shown(found: _Type) -> Any:
 def _default(field: FieldInfo, found: _Type) -> Any:
     """Return the default that people see; None where that says only that nothing was given."""
     default = field.default if found.given.default is None else found.given.default
+    if isinstance(default, int) and found.given.metavar == DURATION:
+        return f"{default}s"
     if isinstance(default, int):
         return default if default >= (found.least or 0) else None
     return default if isinstance(default, str) and default else None
+
+
+_TIMES: dict[str, Callable[..., Any]] = {"TIME": moment_of, DURATION: span_of}
 
 
 def _reader(name: str, found: _Type, flag: str) -> Reader:
@@ -224,8 +232,8 @@ def _reader(name: str, found: _Type, flag: str) -> Reader:
     if found.many:
         read = bindings if given.metavar == "BINDING" else tuple
         return lambda texts: read(texts or ())
-    if given.metavar == "TIME":
-        return partial(moment_of, option=flag)
+    if given.metavar in _TIMES:
+        return partial(_TIMES[given.metavar], option=flag)
     if typing.get_origin(kind) in (typing.Union, UnionType):
         return value_of
     if kind is str:

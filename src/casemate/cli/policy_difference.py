@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from casemate.cli.client import NodeClient
-from casemate.cli.errors import CommandError
 from casemate.cli.terminal import note, print_line
 from casemate.model.account import PolicyFile
 from casemate.operations.policies import ListPolicies, ShowPolicy
@@ -53,17 +52,3 @@ def print_widening(found: Widening) -> None:
     if not found.widens:
         print_line("Nothing becomes permitted that is not.")
     note(f"{found.shapes} kinds of requests were decided.")
-
-
-def require_no_wider(before: Sequence[PolicyFile], given: PolicyFile) -> None:
-    """Raise CommandError if a policy file permits more than what is in force."""
-    found = compared(before, replaced(before, [given]))
-    if found.widens:
-        [first, *_] = found.lines(1)
-        count = len(found.permitted) + len(found.undecided) - 1
-        more = f" and {count} more" if count else ""
-        raise CommandError(
-            f"{given.name} would permit what is not permitted: {first[2:]}{more}.",
-            next_step="See all of it: `casemate policy diff FILE`. If it is meant, put it without "
-            "--no-wider.",
-        )

@@ -18,6 +18,16 @@ def seconds_of(text: str) -> int | None:
     return None if found is None else int(found[1]) * _SECONDS[found[2]]
 
 
+def span_of(text: str, option: str) -> int:
+    """Return the seconds that an option means. Raises UsageError."""
+    found = seconds_of(text)
+    if found is None:
+        raise UsageError(
+            f"{option} is {text!r}, expected a time such as `90s`, `10m`, `2h` or `7d`."
+        )
+    return found
+
+
 def moment_of(text: str | None, option: str) -> float | None:
     """Return the Unix time that an option means; None for None.
 

@@ -156,6 +156,15 @@ class Dispatcher:
             if name[:2] == (project, function):
                 pool.close()
 
+    def renew(self, project: str, function: str) -> None:
+        """Have no more calls go to instances of a function that have served one, and lasts.
+
+        What runs is answered. Instances of one call each are as before any call already.
+        """
+        for name, pool in self._pools.items():
+            if name[:2] == (project, function) and pool.reuse:
+                pool.renew()
+
     def keep_warm(self, wanted: Sequence[tuple[Version, int]]) -> None:
         """Keep so many instances of each of these versions ready, and of no others."""
         wanted = [one for one in wanted if (one[0].project, one[0].function) not in self._contained]

@@ -505,6 +505,11 @@ class Pool:
         self._spares.close()
         self._zygotes.close()
 
+    def renew(self) -> None:
+        """Serve no more calls with the instances there are; those that run may end."""
+        self._retire_zygote()
+        self._supply_later()
+
     def weigh(self, parts: int) -> None:
         """Give this function one of `parts` of its project's weight, when the CPU is short."""
         self._zygotes.weigh(parts)

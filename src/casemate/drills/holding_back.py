@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from casemate.drills.node import Node, until
 from casemate.model.errors import CasemateError
-from casemate.model.restriction import RestrictionKind
+from casemate.model.restriction import EVERYTHING, RestrictionKind
 from casemate.operations.functions import SetAlias, Target
+from casemate.operations.records import ListDenials
 from casemate.operations.restrictions import LiftRestriction, Restrict
 
 _REASON = "a drill"
+_HONEST, _HOLDER = "honest", "holder"
+_OK, _FORBIDDEN, _REFUSED = 200, 403, "403"
 _NO_VERSION = 10**9
 """There is none: what tries to point an alias there is refused, frozen or not."""
 
@@ -25,28 +29,57 @@ class Played(NamedTuple):
     restored_seconds: float | None = None
 
 
-def freeze(node: Node, project: str, function: str) -> Played:
-    """Have no alias of a function moved, and lift that. Raises CasemateError."""
+Holding = Callable[[Node, str], Played]
+"""Holds something of a project back, and lets it go again. Raises CasemateError."""
 
-    def frozen() -> bool:
-        return is_frozen(node, project, function)
 
-    if frozen():
-        return Played("Its aliases are frozen before it was said.")
+class Words(NamedTuple):
+    """What is said of something that is not held back as it must be."""
+
+    before: str
+    goes_on: str
+    stays: str
+
+
+def restricted(node: Node, wanted: Restrict, held: Callable[[], bool], words: Words) -> Played:
+    """Restrict something until it is `held`, and lift that."""
+    if held():
+        return Played(words.before)
     clock = time.monotonic()
-    restriction = node.call(
-        Restrict(kind=RestrictionKind.ALIAS, project=project, function=function, reason=_REASON)
-    )
+    restriction = node.call(wanted)
     try:
-        contained = time.monotonic() - clock if until(frozen) else None
+        contained = time.monotonic() - clock if until(held) else None
     finally:
         clock = time.monotonic()
         node.call(LiftRestriction(id=restriction.id, reason=_REASON))
     if contained is None:
-        return Played("Its aliases are moved all the same.")
-    if not until(lambda: not frozen()):
-        return Played("Its aliases stay frozen after that was lifted.", contained)
+        return Played(words.goes_on)
+    if not until(lambda: not held()):
+        return Played(words.stays, contained)
     return Played("", contained, time.monotonic() - clock)
+
+
+_FROZEN = Words(
+    "Its aliases are frozen before it was said.",
+    "Its aliases are moved all the same.",
+    "Its aliases stay frozen after that was lifted.",
+)
+_CUT = Words(
+    "It reaches no host before it was said.",
+    "It reaches its host all the same.",
+    "It is cut off after that was lifted.",
+)
+_BLOCKED = Words(
+    "Its calls are not taken before it was said.",
+    "Its calls are taken all the same.",
+    "Its calls are not taken after that was lifted.",
+)
+
+
+def freeze(node: Node, project: str) -> Played:
+    """Have no alias of a function moved."""
+    wanted = Restrict(kind=RestrictionKind.ALIAS, project=project, function=_HONEST, reason=_REASON)
+    return restricted(node, wanted, lambda: is_frozen(node, project, _HONEST), _FROZEN)
 
 
 def is_frozen(node: Node, project: str, function: str) -> bool:
@@ -57,3 +90,58 @@ def is_frozen(node: Node, project: str, function: str) -> bool:
     except CasemateError as error:
         return "frozen" in error.message
     return False
+
+
+def what_holder_does(node: Node, project: str, do: str) -> dict[str, Any]:
+    """Return what a function that holds a secret says."""
+    answer = node.exchange("POST", f"/invoke/{project}/{_HOLDER}", json={"do": do})
+    body = answer.json() if answer.status_code == _OK else {}
+    return body if isinstance(body, dict) else {}
+
+
+def cut(node: Node, project: str) -> Played:
+    """Have a function reach no host, of which it is granted one."""
+
+    def status() -> str:
+        return str(what_holder_does(node, project, "reach").get("status", ""))
+
+    before = status()
+    if not before or before == _REFUSED:
+        return Played("It did not reach the proxy before it was cut off.")
+    wanted = Restrict(
+        kind=RestrictionKind.HOST,
+        what=EVERYTHING,
+        project=project,
+        function=_HOLDER,
+        reason=_REASON,
+    )
+    return restricted(node, wanted, lambda: status() == _REFUSED, _CUT)
+
+
+def block(node: Node, project: str) -> Played:
+    """Take no calls from where this one comes from: of a project that is not there."""
+    absent = f"{project}-blocked"
+    path = f"/invoke/{absent}/nothing"
+    node.as_stranger("POST", path, json={})
+
+    def own() -> str:
+        denials = node.call(ListDenials(limit=20)).denials
+        return next((one.remote_address for one in denials if absent in one.resource), "")
+
+    address = until(own)
+    if not address:
+        return Played("No denial tells where this call came from.")
+    wanted = Restrict(kind=RestrictionKind.ADDRESS, what=address, project=absent, reason=_REASON)
+    return restricted(
+        node,
+        wanted,
+        lambda: node.exchange("POST", path, json={}).status_code == _FORBIDDEN,
+        _BLOCKED,
+    )
+
+
+HOLDING: dict[str, Holding] = {
+    "freeze-alias": freeze,
+    "cut-egress": cut,
+    "block-address": block,
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from casemate.drills.control import CLOUDS, CONTROL
 from casemate.drills.drill import Drill, Way
 
 _ERRORS = {
@@ -95,20 +96,17 @@ _REQUESTS: dict[str, tuple[str, str, str, dict[str, Any], frozenset[int]]] = {
                                     "ce-source": "/projects/x", "ce-type": "casemate.table.x"}},
                        frozenset({400, 403, 422})),
 }  # fmt: skip
-_CLOUDS = {
-    "list-secrets": "Enumerate secrets",
-    "add-user": "Create a user for persistence",
-    "add-token": "Create an access key for persistence",
-    "list-users": "Enumerate users and roles",
-    "list-functions": "Enumerate functions",
-    "remove-function": "Destroy functions",
-    "read-logs": "Read logs to find secrets",
-}
 _CONTAINMENT = {
     "revoke-token": ("Revoke a stolen token, and give another", "T1550.001"),
     "roll-back": ("Take a poisoned version back, and go on with the one before", "T1525"),
     "quarantine": ("Put a function into quarantine, and release it", "T1648"),
     "freeze-alias": ("Have no alias of a function moved, and lift that", "T1525"),
+    "cut-egress": ("Have a function reach no host, and lift that", "T1567"),
+    "block-address": ("Take no calls from an address, and lift that", "T1110"),
+    "withhold-secrets": ("Give a function no secret, and lift that", "T1555.006"),
+    "rotate-secret": ("Have a secret get another value, and the former again", "T1552"),
+    "seal-evidence": ("Keep evidence of an incident, and end its hold", "T1070"),
+    "page": ("See who is on call, and wake nobody", "T1562.008"),
     "by-itself": ("Have a playbook stop a function that tries to escape, and undo it", "T1611"),
     "remove-attacker": ("Remove a function that attacks", "T1648"),
 }
@@ -116,14 +114,14 @@ _CONTAINMENT = {
 
 def drills() -> Iterator[Drill]:
     """Yield them."""
-    for name, (title, technique, denied, play, statuses) in _REQUESTS.items():
+    for name, (title, technique, denied, play, statuses) in (_REQUESTS | CONTROL).items():
         yield Drill(
             id=f"request-{name}",
             title=title,
             way=Way.REQUEST,
             risk=1,
             technique=technique,
-            cloud=_CLOUDS.get(name, ""),
+            cloud=CLOUDS.get(name, ""),
             play=play,
             refused=statuses,
             denied=denied,

@@ -10,7 +10,8 @@ import msgspec
 
 from casemate.drills.containing import ByItself
 from casemate.drills.drill import Drill, Outcome, Way
-from casemate.drills.holding_back import freeze
+from casemate.drills.holding_back import HOLDING, Holding
+from casemate.drills.keeping_safe import KEEPING_SAFE
 from casemate.drills.node import Answer, Node, Records, until
 from casemate.model.errors import CasemateError
 from casemate.model.invocation import Outcome as Ended
@@ -231,14 +232,17 @@ class Player:
     # -- what is done about it ---------------------------------------------------------------------
 
     def _containment(self, drill: Drill, found: _Found) -> None:
+        name = str(drill.play["name"])
+        if (hold := {**HOLDING, **KEEPING_SAFE}.get(name)) is not None:
+            self._held_back(hold, found)
+            return
         {
             "revoke-token": self._revoke,
             "roll-back": self._roll_back,
             "quarantine": self._quarantine,
-            "freeze-alias": self._freeze,
             "by-itself": self._by_itself,
             "remove-attacker": self._remove,
-        }[drill.play["name"]](found)
+        }[name](found)
 
     def _status_with(self, token: str) -> int:
         headers = {"authorization": f"Bearer {token}"}
@@ -302,8 +306,8 @@ class Player:
         elif contained:
             found.problem = "It takes no calls after its release."
 
-    def _freeze(self, found: _Found) -> None:
-        played = freeze(self._node, self._project, "honest")
+    def _held_back(self, hold: Holding, found: _Found) -> None:
+        played = hold(self._node, self._project)
         found.problem = played.problem
         found.prevented = found.detected = not played.problem
         found.contained_seconds = played.contained_seconds

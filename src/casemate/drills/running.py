@@ -17,7 +17,7 @@ from casemate.operations.findings import MAX_FINDINGS, ListFindings
 from casemate.operations.functions import RemoveFunction
 
 PROJECT_NAME = "casemate-drill"
-FUNCTIONS = ("attacker", "greedy", "victim", "careless", "leaver", "inner", "honest")
+FUNCTIONS = ("attacker", "greedy", "victim", "careless", "leaver", "inner", "holder", "honest")
 MAX_SECONDS = 570.0
 """After so long the rest is not played, and the run has failed."""
 _LATE = f"There was no time left: a run ends after {MAX_SECONDS:.0f} s."

@@ -7,6 +7,8 @@ import time
 from casemate.capabilities import UseCounter, use_of
 from casemate.egress.interface import EgressEvent
 from casemate.facts import FactStream
+from casemate.kernel.system_calls import NOTABLE
+from casemate.model.baseline import UNUSUAL
 from casemate.model.denial import Denial, DenialKind, denied_to
 from casemate.model.deployment import Version
 from casemate.model.facts import (
@@ -15,6 +17,7 @@ from casemate.model.facts import (
     HostAsked,
     PackageActed,
     RuntimeReplaced,
+    SystemCallsMet,
 )
 from casemate.model.principal import PrincipalKind
 from casemate.sandbox.system_calls import DeniedCall
@@ -63,18 +66,31 @@ class Happenings:
 
     def on_call(self, zygote: Zygote, call: DeniedCall) -> None:
         """Record a system call that a function's filter denied."""
-        serving = {i.serving for i in zygote.instances.values() if i.serving}
         self._facts.happened(
             _denial(
                 zygote.version,
                 DenialKind.SYSTEM_CALL,
                 action=call.name,
                 resource="kernel",
-                reason="no function may make this system call",
-                # One filter tells of all instances; with one at work it is clear which.
-                invocation=serving.pop() if len(serving) == 1 else "",
+                reason=UNUSUAL if call.name in NOTABLE else "no function may make this system call",
+                invocation=_serving(zygote),
                 at=call.at,
                 count=call.count,
+            )
+        )
+
+    def on_met_calls(self, zygote: Zygote, names: tuple[str, ...]) -> None:
+        """Tell which system calls that were let through a function makes."""
+        version = zygote.version
+        self._facts.happened(
+            SystemCallsMet(
+                at=time.time(),
+                by=f"function:{version.project}/{version.function}",
+                project=version.project,
+                function=version.function,
+                version=version.number,
+                invocation=_serving(zygote),
+                met=names,
             )
         )
 
@@ -138,6 +154,12 @@ def _asked(version: Version, event: EgressEvent) -> HostAsked:
         allowed=event.allowed,
         count=event.count,
     )
+
+
+def _serving(zygote: Zygote) -> str:
+    """Return the invocation at work: one filter tells of all instances, with one it is clear."""
+    serving = {i.serving for i in zygote.instances.values() if i.serving}
+    return serving.pop() if len(serving) == 1 else ""
 
 
 def _denial(

@@ -78,21 +78,24 @@ from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.release_told import tell_release
+from casemate.gateway.rotators import Rotators
 from casemate.gateway.running_logs import RunningLogs
 from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.gateway.use_told import UseTold
 from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
+from casemate.model.deployment import Version
 from casemate.model.facts import NOT_BY_NETWORK, Actor, BundleTampered, RiskAccepted
 from casemate.model.processes import GatewayConfig
+from casemate.model.restriction import EVERYTHING
 from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState
 from casemate.nodes import Among, IdentityFile, Part, Self
 from casemate.operations.policies import ReadPolicies
-from casemate.playbooks import Acting, Playbooks
+from casemate.playbooks import Acting, Paging, Playbooks
 from casemate.policy import CedarPolicy
 from casemate.recorder import RecorderClient
 from casemate.recorder.denials import DenialRecorder
@@ -100,6 +103,7 @@ from casemate.recorder.journal_copies import JournalCopies
 from casemate.recorder.records.client import RecordsClient
 from casemate.recordings import Recordings
 from casemate.restrictions import Restrictions
+from casemate.rotations import Rotations
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
@@ -235,8 +239,18 @@ class Gateway:
             variables=self.decoys.variables,
             narrow=self.baselines.narrowed,
             usual=self.baselines.shapes,
-            cut=lambda version: self.restrictions.hosts(version.project, version.function),
+            asked=self.baselines.calls,
+            on_met_calls=happenings.on_met_calls,
+            cut=self._cut,
         )
+        self.baselines.on_calls_changed = self.client.renew
+        self.allowance.cutting.changed = self.client.cut_off
+
+    def _cut(self, version: Version) -> tuple[str, ...]:
+        """Return which hosts nothing of a version goes to."""
+        if self.allowance.cutting.cuts(version.project, version.function):
+            return (EVERYTHING,)
+        return self.restrictions.hosts(version.project, version.function)
 
     def _tampered(self, digest: str, reason: str) -> None:
         """Tell that a bundle is not what it was, once for each function that it is of."""
@@ -281,6 +295,10 @@ class Gateway:
             self.allowance,
             self._trouble,
             self.recordings.offer,
+        )
+        self.rotators = Rotators(self.catalogue, pipeline.finish)
+        self.rotations = Rotations(
+            self.store, self.vault, self.facts, self.recorder.durable, self.rotators.ask
         )
         self.running_logs = RunningLogs(self.dispatcher, self.seal)
         self.acceptance = Acceptance(keeping, self.data, pipeline.finish)
@@ -426,6 +444,7 @@ class Gateway:
 
     def _build_playbooks(self) -> None:
         """Build what acts on what the monitor finds."""
+        self.paging = Paging(self.monitor, self.facts, self.recorder.durable)
         self.playbooks = Playbooks(
             self.store,
             self.monitor,
@@ -434,7 +453,9 @@ class Gateway:
                 self.accounts,
                 self.budgets,
                 self.restrictions,
+                self.rotations,
                 Sealing(lambda: self.service),
+                self.paging,
             ),
             self.policy,
             self.facts,
@@ -442,7 +463,10 @@ class Gateway:
             owner=self._owner,
             acts=self._config.playbooks,
         )
-        HeldBack(self.restrictions, self.client, self.catalogue, self.dispatcher)
+        HeldBack(
+            self.restrictions, self.rotations, self.client, self.catalogue, self.dispatcher,
+            self.outside,
+        )  # fmt: skip
         self.monitor.on_noticed = self.playbooks.wake
         self.holds = Holds(self.store, self.records)
         self.recordings.is_held = self.holds.covers
@@ -492,8 +516,11 @@ class Gateway:
             budgets=self.budgets,
             advisories=self.advisories,
             playbooks=self.playbooks,
+            paging=self.paging,
             restrictions=self.restrictions,
             nodes=self.nodes,
+            rotations=self.rotations,
+            rotators=self.rotators,
             evidences=self.evidences,
             holds=self.holds,
             signatures=self.signatures,
@@ -575,6 +602,7 @@ class Gateway:
         await self.decoys.load(present)
         await self.advisories.gate.load()
         await self.restrictions.load()
+        await self.rotations.load()
         # Before anything is recorded, which deletes what is old.
         await self.holds.load()
         await self.control.load()

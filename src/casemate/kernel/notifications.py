@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from . import linux
 from .machines import Machine
-from .system_calls import name_of
+from .system_calls import NOTABLE, name_of
 
 _RECV, _SEND, _ID_VALID = 0xC0502100, 0xC0182101, 0x40082102
 """SECCOMP_IOCTL_NOTIF_RECV, _SEND and _ID_VALID, the sizes of their structures included."""
@@ -16,7 +16,10 @@ _NOTIFICATION = struct.Struct("=QIIiIQ6Q")
 """struct seccomp_notif: id, pid, flags, then struct seccomp_data: number, architecture,
 instruction pointer, arguments."""
 _RESPONSE = struct.Struct("=QqiI")
-"""struct seccomp_notif_resp: id, value, error, flags. The flags stay 0: 1 would let it through."""
+"""struct seccomp_notif_resp: id, value, error, flags."""
+_CONTINUE = 1
+"""SECCOMP_USER_NOTIF_FLAG_CONTINUE: the call is made as if no filter had asked."""
+_NOTABLE = frozenset(NOTABLE)
 _ID = struct.Struct("=Q")
 _MOST_ERRNO = 4095
 """The kernel's MAX_ERRNO: a larger number is a result, not an error."""
@@ -62,11 +65,22 @@ def take(descriptor: int) -> Notification | None:
 def refusal_of(notification: Notification, errno: int) -> bytes:
     """Return the answer that a call fails with `errno`. Raises ValueError for what is none.
 
-    Nothing here makes any other: 0 would tell the caller that its call worked.
+    0 would tell the caller that its call worked.
     """
     if not 0 < errno <= _MOST_ERRNO:
         raise ValueError(f"{errno!r} is not an errno")
     return _RESPONSE.pack(notification.identity, 0, -errno, 0)
+
+
+def passing_of(notification: Notification, machine: Machine | None = None) -> bytes:
+    """Return the answer that a call is made. ValueError but for those that need no permission.
+
+    Those are allowed whatever their arguments, so what these point to does not matter, and the
+    number is in a register of the thread that waits, which nobody else can change.
+    """
+    if name_of(notification.number, machine) not in _NOTABLE:
+        raise ValueError(f"system call {notification.number} is not to be let through")
+    return _RESPONSE.pack(notification.identity, 0, 0, _CONTINUE)
 
 
 def send(descriptor: int, answer: bytes) -> None:

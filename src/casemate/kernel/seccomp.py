@@ -9,10 +9,11 @@ a call by another's numbers, 32-bit ones and those of x32 among them, kills the 
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 
 from .linux import CLONE_THREAD, FILTER_FOR_EVERY_THREAD, INSTANCE_CLONE_FLAGS
 from .machines import Machine, current
-from .system_calls import ALLOWED, FORBIDDEN, PROBED, SANDBOX_MAKING, numbered
+from .system_calls import ALLOWED, FORBIDDEN, NOTABLE, PROBED, SANDBOX_MAKING, numbered
 from .userfault import FLAGS as WATCH_FLAGS
 
 NAMESPACE_FLAGS = 0x7E020080
@@ -221,7 +222,11 @@ def _prctl_rule(refused: Instruction) -> list[Instruction]:
 
 
 def zygote_program(
-    *, notify: bool = True, watch: bool = False, machine: Machine | None = None
+    *,
+    notify: bool = True,
+    watch: bool = False,
+    asked: Collection[str] = (),
+    machine: Machine | None = None,
 ) -> bytes:
     """Return the filter of a function zygote, which its instances inherit.
 
@@ -238,8 +243,11 @@ def zygote_program(
     recorded; without a listener they get ENOSYS. Without `notify`, for a host where something
     outside has a listener already (EBUSY), all get their errno at once, as in any case those get
     that libraries only try out.
-    """
 
+    Calls of `asked`, names of NOTABLE alone, are answered like those that nothing honest makes.
+    """
+    if not set(asked) <= set(NOTABLE):
+        raise ValueError("only notable calls can be asked about")
     machine = machine or current()
     calls = machine.calls
 
@@ -267,6 +275,7 @@ def zygote_program(
     allowed = numbered((*ALLOWED, "move_mount"), machine)
     actions |= dict.fromkeys(allowed.values(), _allow())
     actions |= {calls[name]: refused(name) for name in ("execve", "execveat")}
+    actions |= {number: refused(name) for name, number in numbered(asked, machine).items()}
     # Everything else, clone3 too: ENOSYS makes the C library fall back to clone(2), whose flags
     # a filter can see. It tries new calls all the time, so none of these is reported.
     return _encode(program + _by_number(_refuse(_ENOSYS), actions))

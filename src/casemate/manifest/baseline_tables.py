@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.manifest.kinds import Choice
+from casemate.manifest.kinds import Choice, Flag
 from casemate.manifest.numeric_kinds import Duration, Whole
 from casemate.manifest.structure import Table, model_field
 from casemate.model.baseline import OnDeviation
@@ -11,15 +11,16 @@ from casemate.model.function import BaselineSettings
 BASELINE = Table(
     "Baseline",
     "How long it is learned what is usual of the function (callers, triggers, grants, hosts, "
-    "shapes of statements, durations, sizes), and what is done about the rest. What comes first "
-    "ends the learning.",
+    "shapes of statements, durations, sizes, system calls), and what is done about the rest. What "
+    "comes first ends the learning.",
     (
         model_field(
             BaselineSettings,
             "on_deviation",
             Choice(tuple(each.value for each in OnDeviation)),
-            '"report" tells of what is not usual. "refuse": callers, grants, hosts and shapes of '
-            "statements that are not usual are refused as well, before anything is done.",
+            '"report" tells of what is not usual. "refuse": callers, grants, hosts, shapes of '
+            "statements and system calls that are not usual are refused as well, before anything "
+            "is done.",
         ),
         model_field(
             BaselineSettings,
@@ -32,6 +33,14 @@ BASELINE = Table(
             "calls",
             Whole(1, 1_000_000),
             "Calls after which nothing more is learned.",
+        ),
+        model_field(
+            BaselineSettings,
+            "system_calls",
+            Flag(),
+            "Learn as well which notable system calls it makes: those that change files, connect, "
+            "signal, and others that plain code does not make. While they are learned, or told of "
+            'with "report", each call has a process of its own that is forked for it.',
         ),
     ),
 )

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 import msgspec
 
+UNUSUAL = "outside of the function's baseline"
+"""Why something is denied that is granted. Rules of detection know it by this."""
+
 
 class Aspect(StrEnum):
     """What a function is known by."""
@@ -18,11 +21,14 @@ class Aspect(StrEnum):
     HOST = "host"
     """Where it connects to: `host:port`."""
     SYSTEM_CALL = "system-call"
-    """One that is denied. Never usual."""
+    """A notable one that is made, where a manifest has them learned; or one that is denied to
+    every function, which is never usual."""
     SHAPE = "shape"
     """Of a statement, a command or a URL that the code puts together, without values."""
     SINK = "sink"
     """One that the sink guard told of. Never usual."""
+    DORMANT = "dormant"
+    """It was not called for so many days, and is. Never usual."""
     DURATION = "duration"
     """Milliseconds."""
     REQUEST = "request"
@@ -36,8 +42,8 @@ class OnDeviation(StrEnum):
 
     REPORT = "report"
     REFUSE = "refuse"
-    """Callers, grants, hosts and shapes are refused before anything is done; all else is reported.
-    """
+    """Callers, grants, hosts, shapes and system calls are refused before anything is done; all else
+    is reported."""
 
 
 class BaselineState(StrEnum):

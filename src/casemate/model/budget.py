@@ -22,6 +22,16 @@ class BudgetUnit(StrEnum):
     REQUESTS = "requests"
     CPU_SECONDS = "cpu-seconds"
     GB_SECONDS = "gb-seconds"
+    EGRESS_IN = "egress-in"
+    """Bytes that hosts outside sent to functions."""
+    EGRESS_OUT = "egress-out"
+    """Bytes that functions sent to hosts outside."""
+    BYTE_HOURS = "byte-hours"
+    """Bytes that a project keeps, times hours."""
+
+
+EGRESS_UNITS = (BudgetUnit.EGRESS_IN, BudgetUnit.EGRESS_OUT)
+BYTE_UNITS = (*EGRESS_UNITS, BudgetUnit.BYTE_HOURS)
 
 
 class BudgetPer(StrEnum):

@@ -30,6 +30,7 @@ _LATER_FIELDS = (
 )
 """Fields of a function that the first release did not have."""
 _LATER_LIMITS = ("warm",)
+_LATER_BASELINE = ("system_calls",)
 _LATER_ROUTE_FIELDS = ("delivery_headers", "contract", "asynchronous")
 DIGEST_PATTERN = r"^[0-9a-f]{64}$"
 
@@ -85,6 +86,10 @@ class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
         for name in _LATER_LIMITS:
             if spec["limits"][name] == fresh["limits"][name]:
                 del spec["limits"][name]
+        baseline = spec.get("baseline", {})
+        for name in _LATER_BASELINE:
+            if name in baseline and baseline[name] == fresh["baseline"][name]:
+                del baseline[name]
         for route in spec["http"]:
             for name in _LATER_ROUTE_FIELDS:
                 if not route[name]:

@@ -187,6 +187,29 @@ class RestrictionChanged(Fact, frozen=True, kw_only=True):
     reason: str
 
 
+class SecretRotated(Fact, frozen=True, kw_only=True):
+    """A secret gets another value that nobody has chosen; told before it is done, and after."""
+
+    secret: str
+    change: str
+    """`declare`, `forget`, `rotate` or `back`."""
+    step: str
+    """`begins`, `done` or `failed`."""
+    version: int
+    """The one in use then; 0: there is none, or it is not about one."""
+    reason: str
+
+
+class PeoplePaged(Fact, frozen=True, kw_only=True):
+    """Somebody, or a playbook, wants people told at once; the monitor tells them."""
+
+    page: str
+    """By which one that is told twice is known."""
+    to: str
+    """A rotation, a channel, or `*`: all whose turn it is."""
+    message: str
+
+
 class CostAnomaly(Fact, frozen=True, kw_only=True):
     """A function costs far more than is usual of it, and is slowed."""
 
@@ -306,6 +329,16 @@ class JournalRestored(Fact, frozen=True, kw_only=True):
     """SHA-256 of the backup."""
 
 
+class RecordsForgotten(Fact, frozen=True, kw_only=True):
+    """Records of a project were deleted since it was told last: they were too old, or too many."""
+
+    record: str
+    """`log_line`, `invocation` or `error` of a project; or `denial`, of no project."""
+    count: int
+    total: int
+    """Since the records began: one that is told twice says the same."""
+
+
 class AdvisoriesImported(Fact, frozen=True, kw_only=True):
     """The node has other advisories in force."""
 
@@ -358,6 +391,13 @@ class ShapesMet(Fact, frozen=True, kw_only=True):
     met: tuple[str, ...]
     """Such as `sql select * from orders where id = ?`."""
     refused: tuple[str, ...]
+
+
+class SystemCallsMet(Fact, frozen=True, kw_only=True):
+    """Notable system calls were made that were not known to be usual; none: a process begins."""
+
+    met: tuple[str, ...]
+    """Names, of `casemate.kernel.system_calls.NOTABLE`."""
 
 
 class PackageActed(Fact, frozen=True, kw_only=True):

@@ -136,6 +136,8 @@ class BaselineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds after which nothing more is learned, if anything was."""
     calls: int = 1000
     """Calls after which nothing more is learned."""
+    system_calls: bool = False
+    """Whether it is learned as well which notable system calls it makes."""
 
 
 class ErrorException(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ import msgspec
 from casemate.model.budget import QuotaEach
 from casemate.model.level import Level
 from casemate.model.restriction import EVERYTHING
+from casemate.model.vault import MAX_OVERLAP_SECONDS
 
 MAX_ACTIONS = 8
 MAX_RULES = 64
@@ -88,9 +89,28 @@ class WithholdSecrets(_Action, frozen=True, kw_only=True, tag="withhold-secrets"
     `casemate restrict lift`, once they have other values."""
 
 
+class RotateSecret(_Action, frozen=True, kw_only=True, tag="rotate-secret"):
+    """Have new values made of secrets that the function is granted, where it was said how. Taken
+    back by `casemate secrets revert` within the overlap."""
+
+    secret: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] = EVERYTHING
+    """`*`: of all of them; what nobody has said how to rotate is named as left."""
+    overlap: Annotated[int, msgspec.Meta(ge=0, le=MAX_OVERLAP_SECONDS)] | None = None
+    """Seconds, in place of what was said of the secret; 0: the former value is good for nothing,
+    and cannot be gone back to."""
+
+
 class SealEvidence(_Action, frozen=True, kw_only=True, tag="seal-evidence"):
     """Keep what is on record of the incident in an archive, whatever retention deletes. Taken back
     by `casemate incident evidence ID --release`."""
+
+
+class Page(_Action, frozen=True, kw_only=True, tag="page"):
+    """Tell people at once, whatever the hour. Taken back by telling them that it is over."""
+
+    to: Annotated[str, msgspec.Meta(min_length=1, max_length=63)] = EVERYTHING
+    """A rotation or a channel of the node's settings; `*`: all whose turn it is."""
+    message: Annotated[str, msgspec.Meta(max_length=120)] = ""
 
 
 PlaybookAction = (
@@ -104,7 +124,9 @@ PlaybookAction = (
     | CutEgress
     | BlockAddress
     | WithholdSecrets
+    | RotateSecret
     | SealEvidence
+    | Page
 )
 
 

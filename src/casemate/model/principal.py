@@ -126,6 +126,8 @@ class Action(StrEnum):
     """Put, remove and pause playbooks, which contain by themselves."""
     ALERTS_WRITE = "alerts:write"
     """Silence alerts of a rule for a time, and send tests."""
+    ALERTS_PAGE = "alerts:page"
+    """Have people told at once, whatever the hour."""
     BUDGET_WRITE = "budget:write"
     """Set, lift and remove budgets and quotas; on the node: prices."""
     RESTRICTION_WRITE = "restriction:write"
@@ -152,6 +154,8 @@ class Action(StrEnum):
     that are not lent."""
     SECRET_LEND = "secret:lend"  # noqa: S105
     """Have the login of a package index for a build, sealed to who builds. No other secret is."""
+    SECRET_ROTATE = "secret:rotate"  # noqa: S105
+    """Have the node make a new value, or go back to the one before. Nobody chooses or sees it."""
     SECRET_READ = "secret:read"  # noqa: S105
     VAULT_ROTATE = "vault:rotate"
     BUCKET_READ = "bucket:read"

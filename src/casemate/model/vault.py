@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import Annotated
+
 import msgspec
 
 MAX_VALUE_BYTES = 64 * 1024
@@ -22,6 +25,40 @@ class SecretVersion(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     created_at: float
     created_by: str
+    until: float | None = None
+    """Of one that a rotation has replaced: until when it is accepted, and may be gone back to."""
+    pending: bool = False
+    """Made by a rotation, and not in use yet: only who asks for it by its number is given it."""
+
+
+class ValueForm(StrEnum):
+    """What a value looks like that the vault makes."""
+
+    BYTES = "bytes"
+    HEX = "hex"
+    URL_SAFE = "url-safe"
+    """Letters, digits, `-` and `_`."""
+    PASSWORD = "password"  # noqa: S105
+    """Lower and upper case, digits, and marks of `-._~`, at least one of each."""
+
+
+LEAST_LENGTH = {
+    ValueForm.BYTES: 16,
+    ValueForm.HEX: 32,
+    ValueForm.URL_SAFE: 22,
+    ValueForm.PASSWORD: 22,
+}
+"""Bytes, or characters: with less a value could be guessed more easily than a key of 128 bits."""
+MAX_LENGTH = 1024
+MAX_OVERLAP_SECONDS = 7 * 86_400
+
+
+class NewValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a random value is made."""
+
+    form: ValueForm
+    length: Annotated[int, msgspec.Meta(ge=16, le=MAX_LENGTH)]
+    """Bytes, or characters."""
 
 
 class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +67,11 @@ class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
     project: str
     name: str
     versions: tuple[SecretVersion, ...]
+
+    @property
+    def in_use(self) -> SecretVersion | None:
+        """Return the newest that is not prepared only; None: there is none yet."""
+        return next((one for one in reversed(self.versions) if not one.pending), None)
 
 
 class VaultStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,16 +5,25 @@ Silences and what became of alerts stand in the journal, and are read from there
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import Found
-from casemate.monitor.outlet import Outlet, Remembered
-from casemate.operations.findings import AlertSilence
+from casemate.monitor.messages import plain
+from casemate.monitor.on_call import Rotation, shifts, who
+from casemate.monitor.outlet import PAGED, Outlet, Remembered
+from casemate.operations.findings import AlertSilence, OnCallShift
 
 MAX_SILENCES = 256
+MAX_PAGE = 256
+MAX_PAGE_AGE = 3600.0
+"""Of one that is read for the first time, because the monitor was away or its memory is lost."""
+EVERYBODY = "*"
 MAX_SILENCE_SECONDS = 7 * 86_400.0
 
 
@@ -34,9 +43,12 @@ class Alerting:
 
     name = "alerts"
 
-    def __init__(self, outlets: Mapping[str, Outlet]) -> None:
-        """Tell by these."""
+    def __init__(
+        self, outlets: Mapping[str, Outlet], rotations: Mapping[str, Rotation] | None = None
+    ) -> None:
+        """Tell by these; `rotations` say whose turn it is."""
         self.outlets = outlets
+        self.rotations = rotations or {}
         self._silences: dict[str, AlertSilence] = {}
         """By rule, the newest of each."""
 
@@ -45,17 +57,67 @@ class Alerting:
         silence = self._silences.get(found.rule)
         # By the finding's own time: a clock that is set back lengthens no silence.
         silent = silence is not None and silence.since <= found.at < silence.until
-        for outlet in self.outlets.values():
+        for outlet in self._whose_turn_it_is():
             if silent:
                 outlet.silenced += 1
             else:
                 outlet.put(found)
+
+    def _whose_turn_it_is(self) -> list[Outlet]:
+        """Return the channels that tell somebody now.
+
+        Asked of all at one moment, and of that alone: so there is exactly one of each rotation,
+        whatever their hours, and whoever hands over while an alert waits.
+        """
+        now = time.time()
+        on_call = {name: who(rotation, now) for name, rotation in self.rotations.items()}
+        return [
+            outlet
+            for outlet in self.outlets.values()
+            if outlet.settings.on_call is None
+            or on_call.get(outlet.settings.on_call) == outlet.settings.person
+        ]
+
+    def shifts(self, now: float, seconds: float) -> tuple[OnCallShift, ...]:
+        """Return who is on call from now on."""
+        return tuple(
+            shift
+            for name, rotation in self.rotations.items()
+            for shift in shifts(name, rotation, now, now + seconds)
+        )
+
+    def _page(self, told: Happened) -> None:
+        """Tell whom somebody, or a playbook, wants told."""
+        own = told.event.get("unmapped", {})
+        to, message = str(own.get("to", "")), plain(str(own.get("message", "")), MAX_PAGE)
+        user = told.event.get("actor", {}).get("user", {})
+        found = Found(
+            id=hashlib.sha256(f"{PAGED}\0{own.get('page')}".encode()).hexdigest()[:16],
+            rule=PAGED,
+            title=message,
+            level=Level.CRITICAL,
+            entity=f"page={own.get('page')}",
+            at=told.at,
+            count=1,
+            events=(told.id,),
+            techniques=(),
+            project=str(told.event.get("cloud", {}).get("project_uid", "")),
+            who=str(user.get("name", "")),
+        )
+        if abs(time.time() - told.at) > MAX_PAGE_AGE:
+            return  # read again from long ago: whoever was called then was
+        turn = self._whose_turn_it_is()
+        for name, outlet in self.outlets.items():
+            if name == to or (outlet in turn and to in (EVERYBODY, outlet.settings.on_call)):
+                outlet.page(found)
 
     def take(self, batch: Sequence[Happened]) -> None:
         """See what the journal says of alerts."""
         for each in batch:
             if each.kind == "AlertsSilenced":
                 self._silence(each)
+            elif each.kind == "PeoplePaged":
+                self._page(each)
             elif each.kind in ("AlertSent", "AlertFailed"):
                 own = each.event.get("unmapped", {})
                 outlet = self.outlets.get(str(own.get("channel")))

@@ -28,7 +28,7 @@ class Channels:
 
         `own_folder` is a descriptor of the monitor's folder.
         """
-        self._settings = settings
+        self.settings = settings
         self._places = Places(settings.checkpoints, own_folder)
         self._reach: Reach | None = None
         if settings.reached:
@@ -53,7 +53,7 @@ class Channels:
                 node=node,
                 tell=tell,
             )
-            for place, (name, settings) in enumerate(self._settings.alerts.items())
+            for place, (name, settings) in enumerate(self.settings.alerts.items())
         }
 
     def _send(self, settings: Channel, place: int, vault: MonitorVault) -> Send:
@@ -67,7 +67,7 @@ class Channels:
 
     def exporting(self, vault: MonitorVault, node: str) -> Exporting:
         """Return what exports records and numbers."""
-        return exporting(self._settings.export, self._reach, vault.password, node)
+        return exporting(self.settings.export, self._reach, vault.password, node)
 
     def checkpoints(self, vault: MonitorVault, node: str) -> Checkpoints:
         """Return what sends checkpoints of the journal to second places."""
@@ -75,6 +75,6 @@ class Channels:
 
     def deadman(self, well: Callable[[], bool]) -> Deadman | None:
         """Return what sends signs of life while all is `well`, None where nobody waits for any."""
-        if self._settings.deadman is None or self._reach is None:
+        if self.settings.deadman is None or self._reach is None:
             return None
-        return Deadman(self._settings.deadman, self._reach, well)
+        return Deadman(self.settings.deadman, self._reach, well)

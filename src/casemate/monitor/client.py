@@ -19,7 +19,7 @@ from casemate.monitor import protocol
 from casemate.monitor.errors import MonitorUnavailableError
 from casemate.monitor.findings import Found
 from casemate.monitor.protocol import AlertsState, Status
-from casemate.operations.findings import FindingPage, ListFindings
+from casemate.operations.findings import FindingPage, ListFindings, OnCallShift
 from casemate.operations.incidents import Incident, IncidentPage, ListIncidents, Noticed
 
 ANSWER_SECONDS = 30.0
@@ -142,6 +142,10 @@ class MonitorClient:
     async def alerts(self) -> AlertsState:
         """Return how channels are. Raises MonitorUnavailableError."""
         return await self._ask(AlertsState, protocol.GetAlerts)
+
+    async def on_call(self, days: int) -> tuple[OnCallShift, ...]:
+        """See `Monitor.on_call`."""
+        return await self._ask(tuple[OnCallShift, ...], lambda n: protocol.GetOnCall(n, days))
 
     async def test(self, channel: str) -> str:
         """Send a test; return why it was not taken, empty if it was. Raises NotFoundError."""

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from casemate.monitor.findings import Found
 from casemate.monitor.protocol import AlertsState
-from casemate.operations.findings import FindingPage, ListFindings
+from casemate.operations.findings import FindingPage, ListFindings, OnCallShift
 from casemate.operations.incidents import Incident, IncidentPage, ListIncidents, Noticed
 
 
@@ -35,6 +35,10 @@ class Monitor(Protocol):
 
     async def alerts(self) -> AlertsState:
         """Return how channels are. Raises MonitorUnavailableError."""
+        ...
+
+    async def on_call(self, days: int) -> tuple[OnCallShift, ...]:
+        """Return who is on call, for some days from now. Raises MonitorUnavailableError."""
         ...
 
     async def test(self, channel: str) -> str:

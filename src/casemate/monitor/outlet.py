@@ -37,6 +37,9 @@ MAX_ATTEMPTS = 300
 _MINUTE = 60.0
 _MAX_PROBLEM = 200
 
+PAGED = "paged"
+"""What somebody is told on demand, in place of a rule's name."""
+
 Send = Callable[[Message], Awaitable[None]]
 """Delivers a message, or raises."""
 
@@ -113,17 +116,28 @@ class Outlet:
             return
         if told is not None and told[1]:
             found = msgspec.structs.replace(found, count=found.count + int(told[1]))
+        self._enqueue(found, key, self._due_of(found))
+
+    def page(self, found: Found) -> None:
+        """Tell of something at once: no hours are quiet, and nobody is waited for."""
+        key = (found.rule, found.entity)
+        if found.id not in self._waiting and key not in self._folded:
+            self._enqueue(found, key, asyncio.get_running_loop().time())
+
+    def _enqueue(self, found: Found, key: tuple[str, str], due: float) -> None:
         self._folded[key] = [found.at, 0]
         self._folded.move_to_end(key)
         if len(self._folded) > MAX_FOLDED:
             self._folded.popitem(last=False)
-        self._waiting[found.id] = Waiting(found, due=self._due_of(found))
+        self._waiting[found.id] = Waiting(found, due=due)
         if len(self._waiting) > MAX_WAITING:
             self._drop()
         self._work.set()
 
     def _due_of(self, found: Found) -> float:
         now = asyncio.get_running_loop().time()
+        if found.rule == PAGED:
+            return now
         return now + seconds_until(self.settings, found, time.time())
 
     def _acknowledge(self, now: float) -> None:
@@ -266,6 +280,8 @@ class Outlet:
             folded=self.folded,
             silenced=self.silenced,
             problem=self.problem,
+            on_call=self.settings.on_call or "",
+            person=self.settings.person or "",
         )
 
     def remembered(self) -> Remembered:

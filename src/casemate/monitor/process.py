@@ -94,7 +94,9 @@ async def _serve(
     try:
         usable, left_out = usable_rules(shipped, own)
         telling, findings = Telling(), Findings()
-        alerting = Alerting(channels.outlets(vault, node=config.node, tell=telling.tell))
+        alerting = Alerting(
+            channels.outlets(vault, node=config.node, tell=telling.tell), channels.settings.oncall
+        )
         detection = Detection(usable, findings)
         noticing = Noticing(
             Memory(_HERE, vault.key),

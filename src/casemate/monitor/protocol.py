@@ -87,6 +87,12 @@ class GetNoticed(Message, frozen=True, tag=9):
     after: int
 
 
+class GetOnCall(Message, frozen=True, tag=10):
+    """Tell who is on call, for some days from now."""
+
+    days: Annotated[int, msgspec.Meta(ge=1, le=92)]
+
+
 Request = (
     Find
     | GetFinding
@@ -97,6 +103,7 @@ Request = (
     | FindIncidents
     | GetIncident
     | GetNoticed
+    | GetOnCall
 )
 
 

@@ -94,7 +94,11 @@ class Server:
 
     def _other(
         self,
-        request: protocol.GetAlerts | protocol.GetNoticed | protocol.HasRule | protocol.Numbers,
+        request: protocol.GetAlerts
+        | protocol.GetNoticed
+        | protocol.GetOnCall
+        | protocol.HasRule
+        | protocol.Numbers,
     ) -> object:
         noticing = self._noticing
         if isinstance(request, protocol.GetNoticed):
@@ -102,6 +106,8 @@ class Server:
         if isinstance(request, protocol.Numbers):
             noticing.exporting.numbers(request)
             return None
+        if isinstance(request, protocol.GetOnCall):
+            return noticing.alerting.shifts(time.time(), 86_400.0 * request.days)
         if isinstance(request, protocol.HasRule):
             return noticing.has_rule(request.rule)
         return protocol.AlertsState(

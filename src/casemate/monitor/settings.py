@@ -18,6 +18,7 @@ from casemate.egress.target import Target, TargetError, parse_authority
 from casemate.model.level import Level
 from casemate.monitor.errors import SettingsError
 from casemate.monitor.exports.settings import Export, Otlp, faults
+from casemate.monitor.on_call import MAX_ROTATIONS, Person, Rotation, with_rules
 from casemate.monitor.places.settings import FilePlace, Place, S3Place, WebhookPlace
 from casemate.monitor.reached import (
     PLAINTEXT,
@@ -56,6 +57,9 @@ class _Channel(Reached, frozen=True, kw_only=True):
     """Messages that are sent at most; beyond that several alerts go in one."""
     after: Annotated[float, msgspec.Meta(ge=0, le=86_400)] = 0.0
     """It is told if nobody has taken the incident by then: an escalation."""
+    on_call: ChannelName | None = None
+    """Rotation by whose turns it is told: only while `person` is on call of it."""
+    person: Person | None = None
     quiet: (
         Annotated[
             str,
@@ -137,6 +141,9 @@ class MonitorSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     alerts: Annotated[dict[ChannelName, Channel], msgspec.Meta(max_length=MAX_CHANNELS)] = (
         msgspec.field(default_factory=dict)
     )
+    oncall: Annotated[dict[ChannelName, Rotation], msgspec.Meta(max_length=MAX_ROTATIONS)] = (
+        msgspec.field(default_factory=dict)
+    )
     deadman: Deadman | None = None
     export: Annotated[dict[ChannelName, Export], msgspec.Meta(max_length=MAX_EXPORTS)] = (
         msgspec.field(default_factory=dict)
@@ -205,11 +212,15 @@ def read_settings(file: Path) -> MonitorSettings:
         if isinstance(raw.get("rules"), str):
             raw["rules"] = str((file.parent / raw["rules"]).absolute())
         found = msgspec.convert(raw, decodable(MonitorSettings))
+        found = msgspec.structs.replace(
+            found, oncall={name: with_rules(each) for name, each in found.oncall.items()}
+        )
     except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OSError) as error:
         raise SettingsError(
             f"{file} is not what a node's settings are: {error}",
             next_step="see docs/howto/get-alerts.md",
         ) from error
+    _require_everybody_told(file, found)
     for name, named_there in found.named:
         _require_sound(f"{file}: {name}", named_there)
     if len(msgspec.json.encode(found)) > MAX_UNDERSTOOD_BYTES:
@@ -218,6 +229,32 @@ def read_settings(file: Path) -> MonitorSettings:
             next_step="name files with fewer authorities",
         )
     return found
+
+
+def _require_everybody_told(file: Path, found: MonitorSettings) -> None:
+    """Refuse a plan in which somebody is on call and told by no channel. Raises SettingsError."""
+    told: set[tuple[str, str]] = set()
+    for name, channel in found.alerts.items():
+        if (channel.on_call is None) != (channel.person is None):
+            raise SettingsError(
+                f"{file}: alerts.{name}: on_call and person go together.", next_step="give both"
+            )
+        if channel.on_call is not None and channel.person is not None:
+            rotation = found.oncall.get(channel.on_call)
+            if rotation is None or channel.person not in rotation.everybody:
+                raise SettingsError(
+                    f"{file}: alerts.{name}: {channel.person} is never on call of "
+                    f"{channel.on_call}.",
+                    next_step=f"name them in people of [oncall.{channel.on_call}]",
+                )
+            told.add((channel.on_call, channel.person))
+    for name, rotation in found.oncall.items():
+        for person in sorted(rotation.everybody):
+            if (name, person) not in told:
+                raise SettingsError(
+                    f"{file}: oncall.{name}: {person} is on call and told by no channel.",
+                    next_step=f'name one: on_call = "{name}", person = "{person}"',
+                )
 
 
 def _tables(found: object) -> list[dict[str, Any]]:

@@ -80,7 +80,7 @@ class SetBudget(Operation[BudgetState], frozen=True, kw_only=True):
     """Set a budget of a project: how much may be used, in which time, and what is done then.
 
     At 50, 80 and 100 percent it is told. A hard one has calls refused (429) that would go beyond
-    it; events that are kept wait.
+    it; events that are kept wait. One in bytes has connections to hosts outside ended as well.
     """
 
     declared = Declaration(
@@ -88,7 +88,7 @@ class SetBudget(Operation[BudgetState], frozen=True, kw_only=True):
         tag="records",
         action=Action.BUDGET_WRITE,
         on=on_project,
-        problems=(409,),
+        problems=(409, 422),
         example={"amount": 50.0, "unit": "money", "per": "month", "hard": True},
         answer=_BUDGET,
     )
@@ -101,7 +101,10 @@ class SetBudget(Operation[BudgetState], frozen=True, kw_only=True):
     ]
     unit: Annotated[
         BudgetUnit,
-        msgspec.Meta(description="`money`, `requests`, `cpu-seconds` or `gb-seconds`."),
+        msgspec.Meta(
+            description="`money`, `requests`, `cpu-seconds`, `gb-seconds`, `egress-in` or "
+            "`egress-out` (bytes), or `byte-hours` of what the project keeps."
+        ),
         Given(metavar="UNIT"),
     ] = BudgetUnit.MONEY
     per: Annotated[

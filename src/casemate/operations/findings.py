@@ -108,6 +108,10 @@ class AlertChannel(msgspec.Struct, frozen=True, kw_only=True):
     silenced: int
     problem: str
     """Why the last attempt failed; empty: it did not."""
+    on_call: str = ""
+    """Rotation by whose turns it is told; empty: it always is."""
+    person: str = ""
+    """Whose turn that is."""
 
 
 class AlertChannels(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +120,21 @@ class AlertChannels(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[AlertChannel, ...]
     signs_of_life: int
     """That were sent to who watches for them, since the monitor was started."""
+
+
+class OnCallShift(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is on call of a rotation, from when until when (Unix times)."""
+
+    rotation: str
+    person: str
+    since: float
+    until: float
+
+
+class OnCallShifts(msgspec.Struct, frozen=True, kw_only=True):
+    """Shifts of each rotation, the one that is on first."""
+
+    shifts: tuple[OnCallShift, ...]
 
 
 class AlertTest(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,6 +223,43 @@ class TestAlertChannel(Operation[AlertTest], frozen=True, kw_only=True):
         answer=AlertTest(channel="pager", problem=""),
     )
     channel: Annotated[str, text("Name of the channel.", least=1, most=63, example="pager")]
+
+
+class ListOnCall(Operation[OnCallShifts], frozen=True, kw_only=True):
+    """Show who is on call, and who is next: the shifts of each rotation for some days."""
+
+    declared = Declaration(
+        http="GET /alerts/on-call",
+        tag="findings",
+        action=Action.FINDINGS_READ,
+        answer=OnCallShifts(
+            shifts=(
+                OnCallShift(
+                    rotation="primary", person="ada", since=1764230400.0, until=1764835200.0
+                ),
+            )
+        ),
+    )
+    days: Annotated[int, number("For how many days from now.", least=1, most=92)] = 14
+
+
+class PagePeople(Operation[None], frozen=True, kw_only=True):
+    """Tell people at once, whatever the hour: those whose turn it is, or one channel."""
+
+    declared = Declaration(
+        http="POST /alerts/page",
+        tag="findings",
+        action=Action.ALERTS_PAGE,
+        problems=(404, 503),
+        status=HTTPStatus.NO_CONTENT,
+        example={"message": "The shop does not answer.", "to": "primary"},
+    )
+    message: Annotated[str, text("What they are told.", least=1, most=256)]
+    to: Annotated[
+        str,
+        text("A rotation or a channel; `*`: all whose turn it is.", least=1, most=63),
+        Given(),
+    ] = "*"
 
 
 class SilenceAlerts(Operation[None], frozen=True, kw_only=True):

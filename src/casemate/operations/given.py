@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+DURATION = "DURATION"
+"""Of a number of seconds, given as `90s`, `10m`, `2h` or `7d`."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -21,7 +24,7 @@ class Given:
     argument: bool = False
     """It is an argument although it need not be given."""
     metavar: str = ""
-    """What stands for the value. TIME and BINDING also say how a text is read."""
+    """What stands for the value. TIME, DURATION and BINDING also say how a text is read."""
     default: Any = None
     """In place of the field's own."""
     least: int | None = None

@@ -69,7 +69,11 @@ class ShowPolicy(Operation[PolicyFile], frozen=True, kw_only=True):
 
 
 class PutPolicy(Operation[PolicyFileView], frozen=True, kw_only=True):
-    """Check a custom policy file and put it in force at once."""
+    """Check a custom policy file and put it in force at once.
+
+    With `no_wider`, which needs `policy:read` as well, it is compared with what is in force, and
+    nothing else comes between.
+    """
 
     declared = Declaration(
         http="PUT /policies/{name}",
@@ -79,6 +83,9 @@ class PutPolicy(Operation[PolicyFileView], frozen=True, kw_only=True):
     )
     name: _FileName
     text: Annotated[str, Meta(description="The text that the file shall have, in Cedar.")]
+    no_wider: Annotated[
+        bool, Meta(description="Only if nothing becomes permitted that is not now.")
+    ] = False
 
 
 class RemovePolicy(Operation[None], frozen=True, kw_only=True):

@@ -68,6 +68,17 @@ _Search = Annotated[
     ),
     Given("Only lines with this text.", metavar="TEXT"),
 ]
+_Field = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=whole(rf"^(?!.{{{MAX_SEARCH + 1}}})[^=\x00-\x1f\x7f]+=[^\x00-\x1f\x7f]*$"),
+        min_length=2,
+        max_length=MAX_SEARCH,
+        description="Only lines that were logged with this field: `NAME=VALUE`.",
+        examples=["order=42"],
+    ),
+    Given("Only lines that were logged with this field.", metavar="NAME=VALUE"),
+]
 _Limit = Annotated[int, number("How many at most.", least=1, most=MAX_RECORDS), Given(default=20)]
 
 
@@ -238,7 +249,7 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
 
     One JSON object a line (NDJSON), ascending by `sequence`. With `follow=true` the answer goes on
     with new lines until the client ends it; an empty line says only that the node is there. For
-    `since`, `level`, `search` and `version` the newest 1000000 lines are looked at.
+    `since`, `level`, `search`, `field` and `version` the newest 1000000 lines are looked at.
     """
 
     declared = Declaration(
@@ -284,6 +295,7 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
         | None
     ) = None
     search: _Search | None = None
+    field: _Field | None = None
     version: OnlyVersion = 0
     limit: Annotated[
         int,
@@ -295,5 +307,9 @@ class ReadLogs(Operation[tuple[LogLine, ...]], frozen=True, kw_only=True):
     def only(self) -> LineFilter:
         """Which lines are wanted, beside whose they are."""
         return LineFilter(
-            since=self.since, level=self.level, search=self.search, version=self.version or None
+            since=self.since,
+            level=self.level,
+            search=self.search,
+            field=self.field,
+            version=self.version or None,
         )

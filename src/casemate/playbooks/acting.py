@@ -21,10 +21,12 @@ from casemate.model.playbook import (
     BlockCaller,
     EndSessions,
     LimitCalls,
+    Page,
     PlaybookAction,
     Quarantine,
     RevokeToken,
     RollBack,
+    RotateSecret,
     SealEvidence,
 )
 from casemate.model.principal import NODE, Action, Principal, Resource, ResourceKind
@@ -32,9 +34,12 @@ from casemate.operations.functions import SetAlias, Target
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 from casemate.playbooks.holding_back import HoldingBack
 from casemate.playbooks.matching import PRINCIPAL
+from casemate.playbooks.paging import Paging
 from casemate.playbooks.prepared import Prepared
+from casemate.playbooks.rotating import Rotating
 from casemate.playbooks.targets import named, place_of
 from casemate.restrictions import Restrictions
+from casemate.rotations import Rotations
 
 _decode = msgspec.json.decode
 
@@ -77,9 +82,13 @@ class Acting:
         accounts: Accounts,
         budgets: Budgets,
         restrictions: Restrictions,
+        rotations: Rotations,
         evidence: Evidence,
+        paging: Paging,
     ) -> None:
         """Act by these."""
+        self._paging = paging
+        self._rotating = Rotating(control, rotations)
         self._evidence = evidence
         self._held_back = HoldingBack(control, restrictions)
         self._control = control
@@ -111,6 +120,12 @@ class Acting:
     async def _prepare_other(self, action: PlaybookAction, target: str) -> Prepared:
         if isinstance(action, SealEvidence):
             return Prepared("", f"casemate incident evidence {named(target)} --release")
+        if isinstance(action, Page):
+            to, _, project = named(target).rpartition("@")
+            await self._paging.require(to)
+            return Prepared(_json(project), "casemate alert page 'it is over'")
+        if isinstance(action, RotateSecret):
+            return await self._rotating.prepare(action, *place_of(target))
         return await self._held_back.prepare(action, target)
 
     async def _prepare_roll_back(self, project: str, name: str) -> Prepared:
@@ -174,6 +189,11 @@ class Acting:
                 await self._budgets.set(budget, actor)
             case SealEvidence():
                 return _json(await self._evidence.seal(named(target), actor))
+            case Page():
+                said = " ".join(each for each in (action.message, f"({reason})") if each)
+                await self._page(target, said, run, actor)
+            case RotateSecret():
+                return await self._rotating.do(action, project, before, reason, actor)
             case _:
                 return await self._held_back.do(action, target, before, reason, actor)
         return before
@@ -208,6 +228,10 @@ class Acting:
                     return  # somebody has by hand
             case "freeze-alias" | "cut-egress" | "block-address" | "withhold-secrets":
                 await self._held_back.undo(before, reason, by)
+            case "page":
+                await self._page(target, f"It is over: {reason}", f"{run}-over", by)
+            case "rotate-secret":
+                await self._rotating.undo(project, before, reason, by)
             case "seal-evidence":
                 await self._evidence.release(_decode(before), reason, by)
             case "revoke-token":
@@ -219,6 +243,10 @@ class Acting:
                 raise ConflictError(
                     "Sessions that have ended stay so.", next_step="log in again: casemate login"
                 )
+
+    async def _page(self, target: str, message: str, known_as: str, by: Actor) -> None:
+        to, _, project = named(target).rpartition("@")
+        await self._paging.page(to, message, by, project=project, known_as=known_as)
 
     async def _point_back(self, project: str, name: str, before: dict[str, Any], by: Actor) -> None:
         """Point the alias where it was, unless somebody has pointed it elsewhere since."""
@@ -254,7 +282,9 @@ _NEEDS = {
     "cut-egress": Action.RESTRICTION_WRITE,
     "block-address": Action.RESTRICTION_WRITE,
     "withhold-secrets": Action.RESTRICTION_WRITE,
+    "rotate-secret": Action.SECRET_ROTATE,
     "seal-evidence": Action.EVIDENCE_SEAL,
+    "page": Action.ALERTS_PAGE,
 }
 
 
@@ -263,7 +293,7 @@ def need_of(do: str, target: str, *, undo: bool = False) -> Need:
     action = _NEEDS[do]
     if action is Action.EVIDENCE_SEAL and undo:
         return Need(Action.RECORDINGS_WRITE, NODE)
-    if action in (Action.TOKEN_REVOKE, Action.EVIDENCE_SEAL):
+    if action in (Action.TOKEN_REVOKE, Action.EVIDENCE_SEAL, Action.ALERTS_PAGE):
         return Need(action, NODE)
     project, name = place_of(target)
     if action is Action.RESTRICTION_WRITE and not project:
@@ -271,6 +301,8 @@ def need_of(do: str, target: str, *, undo: bool = False) -> Need:
         return Need(
             action, Resource(kind=ResourceKind.PROJECT, project=project) if project else NODE
         )
+    if action is Action.SECRET_ROTATE:
+        return Need(action, Resource(kind=ResourceKind.PROJECT, project=project))
     if action is Action.BUDGET_WRITE:
         project = project or target.partition("@")[2]
         return Need(action, Resource(kind=ResourceKind.PROJECT, project=project))

@@ -10,6 +10,7 @@ from casemate.model.playbook import (
     BlockAddress,
     BlockCaller,
     EndSessions,
+    Page,
     Playbook,
     PlaybookAct,
     PlaybookAction,
@@ -26,6 +27,7 @@ PRINCIPAL = "playbook:"
 _LEVELS = tuple(Level)
 ADDRESS = "address:"
 INCIDENT = "incident:"
+PEOPLE = "people:"
 _SOURCE = "src_endpoint.ip="
 _TOKEN, _USER, _FUNCTION = "token:", "user:", "function:"
 
@@ -62,11 +64,12 @@ def target_of(action: PlaybookAction, found: Finding, incident: str) -> str:
     Nothing is read out of texts: what is in those somebody else may have written. An address is
     that of a finding which is about nothing but where something came from.
     """
+    if isinstance(action, Page):
+        return f"{PEOPLE}{action.to}@{found.project}"
     match action:
-        case RevokeToken():
-            return found.who if found.who.startswith(_TOKEN) else ""
-        case EndSessions():
-            return found.who if found.who.startswith(_USER) else ""
+        case RevokeToken() | EndSessions():
+            kind = _TOKEN if isinstance(action, RevokeToken) else _USER
+            return found.who if found.who.startswith(kind) else ""
         case BlockCaller():
             known = found.who.startswith((_TOKEN, _USER))
             return f"{found.who}@{found.project}" if known and found.project else ""

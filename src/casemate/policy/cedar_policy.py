@@ -13,6 +13,7 @@ from casemate.policy.compiled import CompiledPolicies, compile_policies
 from casemate.policy.errors import RequestNotDecidableError
 from casemate.policy.evaluation import evaluate
 from casemate.policy.lockout import require_keeps_control, require_owners_keep_control
+from casemate.policy.widening import require_no_wider
 
 MAX_CACHED = 65_536
 """Decisions kept. A flood of different requests empties the cache, it does not fill the memory."""
@@ -72,17 +73,24 @@ class CedarPolicy:
         return self._active.policies.roles
 
     def prepare(
-        self, files: Iterable[PolicyFile], *, maker: Principal | None = None
+        self,
+        files: Iterable[PolicyFile],
+        *,
+        maker: Principal | None = None,
+        no_wider: bool = False,
     ) -> CompiledPolicies:
         """Check the files that shall be in force, and change nothing. Takes milliseconds.
 
-        Raises PolicyError if a file is not valid, or if owners of the node, or the `maker` of the
-        change, could not write policies afterwards.
+        Raises PolicyError if a file is not valid, if owners of the node, or the `maker` of the
+        change, could not write policies afterwards, and with `no_wider` if something would be
+        permitted that is not: that takes up to `widening.MAX_SECONDS_IN_NODE`.
         """
         compiled = compile_policies(files)
         require_owners_keep_control(compiled)
         if maker is not None:
             require_keeps_control(compiled, maker)
+        if no_wider:
+            require_no_wider(self._active.policies, compiled)
         return compiled
 
     def activate(self, prepared: CompiledPolicies) -> None:

@@ -58,9 +58,17 @@ class ManagedPolicy(Policy, Protocol):
         ...
 
     def prepare(
-        self, files: Iterable[PolicyFile], *, maker: Principal | None = None
+        self,
+        files: Iterable[PolicyFile],
+        *,
+        maker: Principal | None = None,
+        no_wider: bool = False,
     ) -> CompiledPolicies:
-        """Check the files that shall be in force, and change nothing. Raises PolicyError."""
+        """Check the files that shall be in force, and change nothing. Raises PolicyError.
+
+        `no_wider` refuses what permits more than what is in force; hold `changes` until it is
+        activated, else something else may be in force by then.
+        """
         ...
 
     def activate(self, prepared: CompiledPolicies) -> None:

@@ -135,6 +135,8 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.RestrictionChanged: Mapped(
         OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Restriction changed"
     ),
+    facts.SecretRotated: Mapped(OcsfClass.API_ACTIVITY, 3, Severity.MEDIUM, "Secret rotated"),
+    facts.PeoplePaged: Mapped(OcsfClass.API_ACTIVITY, 1, Severity.HIGH, "People paged"),
     facts.CostAnomaly: Mapped(OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Cost anomaly"),
     facts.AdvisoriesImported: Mapped(
         OcsfClass.API_ACTIVITY, 3, Severity.INFORMATIONAL, "Advisories imported"
@@ -200,6 +202,9 @@ _MONITORED: Mapping[type[facts.Fact], Mapped] = {
 _OWN: Mapping[type[facts.Fact], Mapped] = {
     facts.JournalRestored: Mapped(
         OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.HIGH, "Journal restored"
+    ),
+    facts.RecordsForgotten: Mapped(
+        OcsfClass.API_ACTIVITY, 4, Severity.INFORMATIONAL, "Records forgotten"
     ),
 }
 _LEVELS: Mapping[str, Severity] = {each.name.lower(): each for each in Severity}

@@ -11,7 +11,7 @@ import msgspec
 from casemate.recorder import protocol
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.reading_protocol import Lend, Lent
-from casemate.recorder.records import questions
+from casemate.recorder.records import forgetting, questions
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.errors import RecordsError, RecordsKeyError
 from casemate.recorder.records.opening import FOLDER
@@ -106,6 +106,14 @@ class RecordsServer:
         found = await self._database.lent(request.what, request.after)
         rows = msgspec.Raw(_encode(found.rows))
         return Lent(rows, len(found.rows), found.next, found.newest)
+
+    async def untold(self, limit: int) -> list[forgetting.Forgotten]:
+        """See RecordsDatabase."""
+        return await self._database.untold(limit)
+
+    async def told(self, every: Sequence[forgetting.Forgotten]) -> None:
+        """See RecordsDatabase."""
+        await self._database.told(every)
 
     async def close(self) -> None:
         """Close the database."""

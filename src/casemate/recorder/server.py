@@ -29,6 +29,7 @@ from casemate.journal.writer import Writer
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.recorder import protocol, restored
 from casemate.recorder.errors import RecorderError, RecorderInputError
+from casemate.recorder.forgotten import Telling
 from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.ocsf import OWN_KINDS
 from casemate.recorder.reading import Readers
@@ -94,7 +95,9 @@ class Recorder:
         self._socket = FrameSocket(
             sock, loop, protocol.ANSWERING, received=self._received, ended=self._lost
         )
-        tasks = [loop.create_task(self._keep()), loop.create_task(self._sign())]
+        telling = Telling(self._records, self._take_own)
+        duties = (self._keep(), self._sign(), telling.run())
+        tasks = [loop.create_task(duty) for duty in duties]
         for task in tasks:
             task.add_done_callback(lambda _: self._ended.set())
         self._vault.lost.add_done_callback(lambda _: self._ended.set())
@@ -138,6 +141,13 @@ class Recorder:
             raise FrameError("more facts than may be under way")
         self._waiting.append((request, answer))
         self._ready.set()
+
+    def _take_own(self, told: protocol.Take, answer: Callable[[bytes], None]) -> bool:
+        """Keep what the recorder itself tells, unless the gateway has enough to be kept."""
+        if len(self._waiting) >= MAX_WAITING // 2:
+            return False
+        self._take(told, answer)
+        return True
 
     async def _keep(self) -> None:
         """Keep what has come, together, and acknowledge it; end where it cannot be kept."""

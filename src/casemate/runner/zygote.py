@@ -6,7 +6,6 @@ assigns it a bundle it gives up its rights, imports the handler, and from then o
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import resource
@@ -36,6 +35,7 @@ from . import (
 )
 from .context import Context
 from .event import Event
+from .filters import ZygoteFilters
 
 _PENDING_SIGNALS = 128
 """Of one instance. The kernel also counts those of all instances together, in the user namespace
@@ -92,8 +92,7 @@ def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None
     """Set the limits, drop every capability and load the filter. Mounts come before.
 
     Returns the descriptor by which the filter tells of calls that it denies; None where the
-    kernel gives none, since something outside has it (EBUSY) or it is too old (EINVAL). Such
-    calls are then refused at once, and nobody hears of them.
+    kernel gives none (`ZygoteFilters.install`).
     """
     # The order matters. Emptying the bounding set needs CAP_SETPCAP and a change of id CAP_SETUID,
     # so both come before the capabilities go. With a change of id the kernel sets anew whether a
@@ -113,14 +112,11 @@ def give_up_rights(assignment: dict[str, Any], prepared: Prepared) -> int | None
         linux.become(assignment["identity"])
     linux.drop_capabilities(bounding=False)
     linux.set_not_dumpable()
-    loud, silent = prepared.zygote_filters[assignment["restorable"]]
-    try:
-        return loud.install_with_listener()
-    except OSError as error:
-        if error.errno not in (errno.EBUSY, errno.EINVAL):
-            raise
-    silent.install()
-    return None
+    calls = assignment["calls"]
+    notify = prepared.zygote_filters.install(
+        restorable=assignment["restorable"], asked=calls["asked"], refused=calls["refused"]
+    )
+    return None if notify < 0 else notify
 
 
 def hand_over(
@@ -215,14 +211,7 @@ class Prepared:
         offer_names()
         self.guard = Guard()
         setting_up.before_import(self.guard)
-        self.zygote_filters = {
-            watch: (
-                linux.PreparedFilter(seccomp.zygote_program(watch=watch)),
-                linux.PreparedFilter(seccomp.zygote_program(notify=False, watch=watch)),
-            )
-            for watch in (False, True)
-        }
-        """With and without a listener, by whether instances may be restored."""
+        self.zygote_filters = ZygoteFilters()
         self.flag_filter = linux.PreparedFilter(flagging.flag_program())
         self.instance_filter = linux.PreparedFilter(seccomp.instance_program())
 

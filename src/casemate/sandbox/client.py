@@ -96,6 +96,8 @@ CutOff = Callable[[Version], tuple[str, ...]]
 """Gives the hosts that a version's connections are cut off from."""
 Usual = Callable[[Version], tuple[tuple[str, ...], bool]]
 """Gives the shapes at sinks that are usual of a version, and whether others are refused."""
+Asked = Callable[[Version], tuple[tuple[str, ...], bool]]
+"""Gives the system calls about which a version's filter asks, and whether they are refused."""
 
 
 class SandboxClient:
@@ -118,6 +120,8 @@ class SandboxClient:
         variables: Variables | None = None,
         narrow: Narrow | None = None,
         usual: Usual | None = None,
+        asked: Asked | None = None,
+        on_met_calls: Callable[[Zygote, tuple[str, ...]], None] = lambda *_: None,
         cut: CutOff | None = None,
     ) -> None:
         """Speak to the supervisor over a connected SOCK_SEQPACKET socket. Fills `zygotes`.
@@ -128,9 +132,11 @@ class SandboxClient:
         every function finds the proxy, granted or not. `variables` gives what the environment of
         a project's functions holds beside their own, `narrow` what of its grants of egress a
         version has now, `usual` which shapes at sinks are usual of it and whether others are
-        refused. `on_loaded` is told which files of dependencies a version has loaded, `on_replaced`
-        that files of an interpreter were replaced on the host. `cut` gives which hosts nothing of
-        a version goes to, whatever it is granted.
+        refused, `asked` about which system calls its filter asks and whether they are refused; if
+        not, `on_met_calls` is told of them, and of none when it begins. `on_loaded` is told which
+        files of dependencies a version has loaded, `on_replaced` that files of an interpreter were
+        replaced on the host. `cut` gives which hosts nothing of a version goes to, whatever it is
+        granted.
         """
         sock.setblocking(False)
         # Room for a burst of requests while the supervisor is busy; a full socket is an error.
@@ -148,6 +154,8 @@ class SandboxClient:
         self._variables = variables
         self._narrow = narrow
         self._usual = usual
+        self._asked = asked
+        self._on_met_calls = on_met_calls
         self._cut = cut
         self.hears_denied_calls = True
         """False once a function's filter was found to have no listener."""
@@ -201,7 +209,7 @@ class SandboxClient:
         variables = await self._variables(version.project) if self._variables else {}
         await self._bundles.acquire(version.digest)
         number = next(self._numbers)
-        zygote = self._zygotes.begin(Zygote(self, number, version, restores=self.restores))
+        zygote = self._zygotes.begin(self._new(number, version))
         opened: asyncio.Future[protocol.ZygoteEnded | None] = self.loop.create_future()
         self._opening[number] = opened
         ports = egress_ports(egress_grants(version), proxy_always=self._learn)
@@ -243,6 +251,29 @@ class SandboxClient:
             report.close()
         return zygote
 
+    def _new(self, number: int, version: Version) -> Zygote:
+        """Return the handle of a zygote to open."""
+        asked, refused = ((), True) if self._asked is None else self._asked(version)
+        # The restorer does not see calls that the listener lets through, nor what they leave.
+        restores = self.restores and (refused or not asked)
+        zygote = Zygote(self, number, version, restores=restores)
+        zygote.asked, zygote.refused = asked, refused
+        return zygote
+
+    def renew(self, project: str, function: str) -> None:
+        """Have another zygote take the place of those that ask about other calls than they would.
+
+        It is made soon, and beside the one before, which serves until then.
+        """
+        for number in self._zygotes.numbers():
+            zygote = self._zygotes.get(number)
+            if zygote is None or self._asked is None:
+                continue
+            version = zygote.version
+            if (version.project, version.function) == (project, function):
+                now_asked = self._asked(version)
+                zygote.outdated = zygote.outdated or now_asked != (zygote.asked, zygote.refused)
+
     def _ask_to_open(
         self,
         zygote: Zygote,
@@ -277,6 +308,8 @@ class SandboxClient:
             packages=tuple(protocol.PackageRule(rule.name, rule.deny) for rule in spec.packages),
             shapes=shapes,
             strict=strict,
+            calls=zygote.asked,
+            refused=zygote.refused,
             layout=spec.layout,
             restorable=zygote.restorable,
             beside=None if beside is None else beside.number,
@@ -298,7 +331,11 @@ class SandboxClient:
                 lambda call: self._on_denied_call(zygote, call),
                 # What nobody hears of must not go on.
                 on_failed=lambda _: zygote.close(),
+                passing=() if zygote.refused else zygote.asked,
+                on_met=lambda name: self._on_met_calls(zygote, (name,)),
             )
+            if zygote.asked and not zygote.refused:
+                self._on_met_calls(zygote, ())
         elif self.hears_denied_calls:
             self.hears_denied_calls = False
             _log.warning(

@@ -89,6 +89,13 @@ class Open(msgspec.Struct, tag="open", frozen=True, forbid_unknown_fields=True):
     """Shapes of statements, commands and URLs that are usual of the function, by their ids."""
     strict: bool = False
     """Whether all others are refused."""
+    calls: Annotated[
+        tuple[Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{2,32}\Z")], ...],
+        msgspec.Meta(max_length=128),
+    ] = ()
+    """System calls that are allowed and about which its filter asks the gateway."""
+    refused: bool = True
+    """Whether those are refused, whatever they are about. If not, nothing is restored."""
     layout: Layout = Layout.SHARED
     restorable: bool = False
     """Whether instances may be restored after a call, instead of forked for each."""

@@ -1,8 +1,9 @@
 """Hears of the system calls that a function's filter denies, refuses them, and tells.
 
 A filter with a listener (seccomp_unotify(2)) leaves the calls that nothing honest makes waiting
-for an answer. The answer is always a refusal: nothing here reads what a call points to, and no
-call is ever let through. So a record is evidence, and the filter alone is the protection.
+for an answer. The answer is always a refusal: nothing here reads what a call points to. So a record
+is evidence, and the filter alone is the protection. What is let through, where it is learned which
+calls are usual, are calls that every function may make whatever their arguments (ADR 0096).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import logging
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -20,11 +21,16 @@ from typing import Final
 from casemate.kernel import notifications
 from casemate.kernel.notifications import Notification, describe
 from casemate.kernel.seccomp import refusal
+from casemate.kernel.system_calls import name_of
 
 BURST: Final = 100
 """How many denied calls of one sandbox are answered at once."""
 PER_SECOND: Final = 25.0
 """How many a second are answered after that. The callers wait meanwhile, and only they do."""
+PASSED_COST: Final = 0.02
+"""What a call that is let through takes of these: it is answered without a look at its caller."""
+MET_SECONDS: Final = 10.0
+"""How long it is not told again that a call was let through: the time of a look at baselines."""
 WINDOW_SECONDS: Final = 1.0
 """Calls alike within this time are told as one, with their count."""
 _RESUME_SECONDS = 0.2
@@ -93,7 +99,8 @@ def _log_failure(reason: str) -> None:
 class SystemCallWatch:
     """Answers the listener of one function's filter, from the event loop.
 
-    Each waiting call is refused with the errno it has without a listener. `on_denied` is told of
+    Each waiting call, but for those that are to pass, is refused with the errno it has without a
+    listener. `on_denied` is told of
     the first of a kind before it is refused, and of those alike within a second in one report
     after it. A flood is slowed down by not answering: what waits costs nothing here and can still
     be killed.
@@ -109,21 +116,27 @@ class SystemCallWatch:
         on_denied: Callable[[DeniedCall], None],
         *,
         on_failed: Callable[[str], None] = _log_failure,
+        passing: Collection[str] = (),
+        on_met: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Take over the descriptor."""
+        """Take over the descriptor. Calls of `passing` are let through, and `on_met` is told."""
         self._descriptor = descriptor
         self._loop = loop
         self._on_denied = on_denied
         self._on_failed = on_failed
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLIN)
+        self._passing = frozenset(passing)
+        self._on_met = on_met
+        self._met: dict[str, float] = {}
+        """When it was told last that a call was let through."""
         self._allowance = float(BURST)
         self._refilled = loop.time()
         self._alike: dict[tuple[str, tuple[int, ...]], DeniedCall] = {}
         self._resuming: asyncio.TimerHandle | None = None
         self._telling: asyncio.TimerHandle | None = None
         self.unreported = 0
-        """Denied calls that `on_denied` could not take."""
+        """Calls that `on_denied`, or `on_met`, could not take."""
         loop.add_reader(descriptor, self._readable)
 
     @property
@@ -184,6 +197,9 @@ class SystemCallWatch:
         waiting = notifications.take(self._descriptor)
         if waiting is None:
             return True
+        if self._passing and (name := name_of(waiting.number)) in self._passing:
+            self._let_through(waiting, name)
+            return True
         answer = notifications.refusal_of(waiting, refusal(waiting.number))
         try:
             self._note(waiting)
@@ -191,6 +207,19 @@ class SystemCallWatch:
             self.unreported += 1
         notifications.send(self._descriptor, answer)
         return True
+
+    def _let_through(self, waiting: Notification, name: str) -> None:
+        """Have an allowed call be made, told of before."""
+        answer = notifications.passing_of(waiting)
+        now = self._loop.time()
+        if now - self._met.get(name, float("-inf")) >= MET_SECONDS:
+            self._met[name] = now
+            try:
+                self._on_met(name)
+            except Exception:  # noqa: BLE001 - a record that fails must not keep the caller waiting
+                self.unreported += 1
+        notifications.send(self._descriptor, answer)
+        self._allowance += 1.0 - PASSED_COST
 
     def _note(self, waiting: Notification) -> None:
         name = describe(waiting.number, waiting.arguments)

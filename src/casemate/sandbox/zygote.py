@@ -84,8 +84,13 @@ class Zygote:
             and version.spec.fresh is Fresh.RESTORED
         )
         """Whether its instances may be restored after a call."""
+        self.asked: tuple[str, ...] = ()
+        """Allowed system calls about which its filter asks."""
+        self.refused = True
+        """Whether those are refused."""
         self.outdated = False
-        """Whether another is to take its place: what it runs with was replaced on disk."""
+        """Whether another is to take its place: what it runs with was replaced on disk, or other
+        system calls are usual."""
         self.memory = 0
         """Bytes that it holds, its part of what it shares; 0 before that is known."""
         self.seconds = 0.0

@@ -240,10 +240,15 @@ class ZygoteProcess:
             "environment": request.environment,
             "restorable": request.restorable,
             "shapes": {"known": list(request.shapes), "strict": request.strict},
+            "calls": {"asked": self._asked(request), "refused": request.refused},
             "packages": {rule.name: list(rule.deny) for rule in request.packages},
             "guard": [[rule.sink, rule.location, rule.mode.value] for rule in request.guard],
         }
         control.send(self.sock, message, descriptors)
+
+    def _asked(self, request: Open) -> list[str]:
+        """Return the calls about which its filter asks: none by which it ends its instances."""
+        return [name for name in request.calls if name != "kill" or self.cgroups is not None]
 
     def shared_at_import(self) -> str:
         """Say what its import has left that all instances would share; empty if there is nothing.

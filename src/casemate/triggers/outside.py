@@ -169,6 +169,18 @@ class OutsideTriggers:
         self._wanted = wanted
         self._client.replace({key: each.trigger for key, each in wanted.items()})
 
+    def renew(self, project: str, secret: str) -> None:
+        """Connect anew where a project signs in with a secret: it has another value."""
+        wanted = {key: each.trigger for key, each in self._wanted.items()}
+        left = {
+            key: trigger
+            for key, trigger in wanted.items()
+            if not (key.project == project and trigger.password == secret)
+        }
+        if len(left) < len(wanted):
+            self._client.replace(left)
+            self._client.replace(wanted)
+
     @property
     def running(self) -> bool:
         """Tell whether the sources process is there, if one is needed."""

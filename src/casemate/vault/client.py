@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from casemate.model.vault import MAX_VALUE_BYTES, SecretInfo, SecretVersion, VaultStatus
+from casemate.model.vault import MAX_VALUE_BYTES, NewValue, SecretInfo, SecretVersion, VaultStatus
 from casemate.vault import protocol
 from casemate.vault.asking import Asking
 from casemate.vault.errors import VaultInputError, VaultUnavailableError
@@ -88,6 +88,25 @@ class VaultClient(Asking):
         """See `Vault.lend_secret`."""
         _require_at_most("public key", public_key, protocol.MAX_PUBLIC_KEY_BYTES)
         return await self._ask(bytes, protocol.LendSecret, project, name, public_key)
+
+    async def prepare_secret(
+        self, project: str, name: str, made: NewValue | int, expected: int, by: str
+    ) -> SecretVersion:
+        """See `Vault.prepare_secret`."""
+        try:
+            return await self._ask(
+                SecretVersion, protocol.PrepareSecret, project, name, made, expected, by
+            )
+        finally:
+            self._changed(project)
+
+    async def finish_secret(
+        self, project: str, name: str, version: int, overlap: float
+    ) -> SecretVersion:
+        """See `Vault.finish_secret`."""
+        return await self._ask(
+            SecretVersion, protocol.FinishSecret, project, name, version, overlap
+        )
 
     async def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
         """See `Vault.secrets`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import re
-import shlex
 import time
 from collections.abc import Callable, Sequence
 
@@ -18,6 +17,7 @@ from casemate.model.grant import RESOURCE_PATTERN
 from casemate.model.vault import (
     INDEX_PREFIX,
     MAX_AT_ONCE,
+    NewValue,
     SecretInfo,
     SecretVersion,
     VaultStatus,
@@ -28,10 +28,8 @@ from casemate.vault.data_keys import DataKeys
 from casemate.vault.envelope import context
 from casemate.vault.errors import (
     DecryptionError,
-    MasterKeySourceError,
     VaultDamagedError,
     VaultInputError,
-    VaultMissingError,
 )
 from casemate.vault.folder import VaultFolder
 from casemate.vault.interface import (
@@ -47,8 +45,8 @@ from casemate.vault.redaction import Redactor
 from casemate.vault.sealed import lent_info, seal
 from casemate.vault.secret_values import SecretValues
 from casemate.vault.signing import SigningKeys
-from casemate.vault.sources import KeyParameters, KeySource
-from casemate.vault.state import STATE_FILE, Header, decode_state, wrapping_key
+from casemate.vault.sources import KeyParameters
+from casemate.vault.state import STATE_FILE, decode_state, wrapping_key
 from casemate.vault.verifying import is_equal, is_signed, signature_of
 
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
@@ -81,47 +79,19 @@ def seal_master(public_key: bytes, vault: str, new: NewMaster) -> bytes:
     return seal(public_key, _master_info(vault), msgspec.msgpack.encode(new))
 
 
-def obtain_master(folder: VaultFolder, source: KeySource, *, create: bool) -> MasterKey:
-    """Return the master key of the vault in `folder`, or a new one for a new vault.
-
-    The one step that needs the rights of whoever may read the source. Raises VaultError.
-    """
-    header = stored_header(folder)
-    if header is not None:
-        parameters = header.parameters
-        try:
-            key = source.read(parameters)
-        except MasterKeySourceError as error:
-            raise _key_elsewhere(error, header, source) from error
-        return MasterKey(source=source.source.text, key=key, parameters=parameters)
-    if not create:
-        raise VaultMissingError(
-            f"There is no {STATE_FILE} in {folder.path}, but the node has data that was encrypted.",
-            next_step="restore the folder data/vault from a backup",
-        )
-    key, parameters = source.create()
-    return MasterKey(source=source.source.text, key=key, parameters=parameters)
-
-
-def _key_elsewhere(
-    error: MasterKeySourceError, header: Header, source: KeySource
-) -> MasterKeySourceError:
-    """Return an error that says where the key that fits was: the data may have been moved."""
-    if header.source == source.source.text:
-        return error
-    return MasterKeySourceError(
-        f"{error.message} The vault in this data belongs to the master key "
-        f"of id {header.key_id[:16]}, which was in {header.source!r}.",
-        next_step=f"start with --master-key {shlex.quote(header.source)}, or copy that key to "
-        "where it is expected",
-    )
-
-
 def _check(what: str, pattern: re.Pattern[str], text: str) -> None:
     if pattern.match(text) is None:
         raise VaultInputError(
             f"{text[:80]!r} is no {what}.",
             next_step="use lower-case letters, digits and `-`, at most 63, a letter first",
+        )
+
+
+def _require_by(by: str) -> None:
+    if _BY.match(by) is None:
+        raise VaultInputError(
+            "Who sets the secret is not named by 1 to 200 printable characters.",
+            next_step="give the principal's text",
         )
 
 
@@ -171,11 +141,7 @@ class VaultEngine:
                 f"{MAX_AT_ONCE}.",
                 next_step="send them in several parts",
             )
-        if _BY.match(by) is None:
-            raise VaultInputError(
-                "Who sets the secret is not named by 1 to 200 printable characters.",
-                next_step="give the principal's text",
-            )
+        _require_by(by)
         try:
             return self._secrets.put(project, sealed, by)
         finally:
@@ -191,8 +157,8 @@ class VaultEngine:
         self, project: str, secret: str, algorithm: Mac, message: bytes, signature: bytes
     ) -> bool:
         """See `Vault.verify_hmac`."""
-        _version, value = self._secrets.reading(project, secret, None)
-        return is_signed(value(), algorithm, message, signature)
+        values = self._secrets.accepted(project, secret)
+        return any(is_signed(value, algorithm, message, signature) for value in values)
 
     def sign_hmac(self, project: str, secret: str, message: bytes) -> bytes:
         """See `MonitorVault.sign_hmac`."""
@@ -207,8 +173,23 @@ class VaultEngine:
 
     def verify_equal(self, project: str, secret: str, value: bytes) -> bool:
         """See `Vault.verify_equal`."""
-        _version, kept = self._secrets.reading(project, secret, None)
-        return is_equal(kept(), value)
+        return any(is_equal(kept, value) for kept in self._secrets.accepted(project, secret))
+
+    def prepare_secret(
+        self, project: str, name: str, made: NewValue | int, expected: int, by: str
+    ) -> SecretVersion:
+        """See `Vault.prepare_secret`."""
+        _check("project's name", _PROJECT, project)
+        _check("secret's name", _SECRET, name)
+        _require_by(by)
+        try:
+            return self._secrets.prepare(project, name, made, expected, by)
+        finally:
+            self._redactors.pop(project, None)
+
+    def finish_secret(self, project: str, name: str, version: int, overlap: float) -> SecretVersion:
+        """See `Vault.finish_secret`."""
+        return self._secrets.finish(project, name, version, overlap)
 
     def lend_secret(self, project: str, name: str, public_key: bytes) -> bytes:
         """See `Vault.lend_secret`."""

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from casemate.model.vault import SecretInfo, SecretVersion, VaultStatus
+from casemate.model.vault import NewValue, SecretInfo, SecretVersion, VaultStatus
 
 
 class Purpose(StrEnum):
@@ -104,7 +104,8 @@ class Vault(Protocol):
     async def verify_hmac(
         self, project: str, secret: str, algorithm: Mac, message: bytes, signature: bytes
     ) -> bool:
-        """Tell whether `signature` is that of `message` under the newest version of a secret.
+        """Tell whether `signature` is that of `message` under the newest version of a secret, or
+        under the one that a rotation has replaced and is accepted yet.
 
         Compared in constant time; the value and the right signature stay in the vault.
         NotFoundError if there is no such secret.
@@ -112,9 +113,28 @@ class Vault(Protocol):
         ...
 
     async def verify_equal(self, project: str, secret: str, value: bytes) -> bool:
-        """Tell whether `value` is the newest version of a secret, in constant time.
+        """Tell whether `value` is that of a secret, as in `verify_hmac`, in constant time.
 
         Whoever lets strangers ask bounds how often: each answer is one guess.
+        """
+        ...
+
+    async def prepare_secret(
+        self, project: str, name: str, made: NewValue | int, expected: int, by: str
+    ) -> SecretVersion:
+        """Make a version that is not in use yet: of a new value, or of that of a former version.
+
+        `expected` is the version in use (0: none), or VaultConflictError. What was prepared in the
+        same way, and not ended, is that again: whoever was told of it may have set it already.
+        """
+        ...
+
+    async def finish_secret(
+        self, project: str, name: str, version: int, overlap: float
+    ) -> SecretVersion:
+        """Have what was prepared in use; the one before is accepted for `overlap` seconds more.
+
+        Done once more it is the same. VaultConflictError if another one came into use since.
         """
         ...
 

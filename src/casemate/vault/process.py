@@ -20,11 +20,12 @@ from casemate.model.errors import CasemateError
 from casemate.vault import protocol
 from casemate.vault.config import VaultConfig
 from casemate.vault.confinement import VAULT
-from casemate.vault.engine import VaultEngine, obtain_master
+from casemate.vault.engine import VaultEngine
 from casemate.vault.envelope import decrypt, encrypt, new_key
 from casemate.vault.errors import DecryptionError, VaultError
 from casemate.vault.folder import VaultFolder
 from casemate.vault.key_material import read_descriptor
+from casemate.vault.obtaining import obtain_master
 from casemate.vault.redaction import Redactor
 from casemate.vault.sealed import new_private_key, public_key_of, seal, unseal
 from casemate.vault.server import Server

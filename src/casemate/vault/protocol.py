@@ -14,7 +14,13 @@ import msgspec
 from casemate.child.calls import Errors, Number
 from casemate.child.channel import Bounds
 from casemate.model.errors import NotFoundError
-from casemate.model.vault import MAX_AT_ONCE, MAX_SEALED_BYTES, MAX_VALUE_BYTES
+from casemate.model.vault import (
+    MAX_AT_ONCE,
+    MAX_OVERLAP_SECONDS,
+    MAX_SEALED_BYTES,
+    MAX_VALUE_BYTES,
+    NewValue,
+)
 from casemate.vault import errors
 from casemate.vault.interface import Mac, Purpose
 from casemate.vault.verifying import MAX_SIGNATURE_BYTES, MAX_SIGNED_BYTES
@@ -191,6 +197,25 @@ class LendSecret(Message, frozen=True, tag=28):
     public_key: Annotated[bytes, msgspec.Meta(max_length=MAX_PUBLIC_KEY_BYTES)]
 
 
+class PrepareSecret(Message, frozen=True, tag=29):
+    """`Vault.prepare_secret`."""
+
+    project: Name
+    name: Name
+    made: NewValue | Version
+    expected: Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
+    by: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class FinishSecret(Message, frozen=True, tag=30):
+    """`Vault.finish_secret`."""
+
+    project: Name
+    name: Name
+    version: Version
+    overlap: Annotated[float, msgspec.Meta(ge=0, le=MAX_OVERLAP_SECONDS)]
+
+
 class GetJournalKey(Message, frozen=True, tag=23):
     """`RecorderVault.journal_key`."""
 
@@ -241,6 +266,8 @@ Request = (
     | VerifyHmac
     | VerifyEqual
     | LendSecret
+    | PrepareSecret
+    | FinishSecret
     | GetJournalKey
     | SignHead
     | AreRecordsKept

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from msgspec.structs import replace
 
 from casemate.model.errors import NotFoundError
-from casemate.model.vault import SecretInfo, SecretVersion
+from casemate.model.vault import NewValue, SecretInfo, SecretVersion
 from casemate.vault import envelope
 from casemate.vault.data_keys import DataKeys
 from casemate.vault.envelope import context
@@ -27,6 +27,7 @@ from casemate.vault.errors import (
     VaultDamagedError,
     VaultError,
 )
+from casemate.vault.made_values import make
 from casemate.vault.open_state import OpenState
 from casemate.vault.sealed import check_value, secret_info
 from casemate.vault.state import STATE_FILE, SecretRecord
@@ -49,7 +50,20 @@ def shown(record: SecretRecord) -> SecretVersion:
         version=record.version,
         created_at=record.created_at,
         created_by=record.created_by,
+        until=record.until if record.replaced_at else None,
+        pending=bool(record.made),
     )
+
+
+def _in_use(records: Sequence[SecretRecord]) -> SecretRecord | None:
+    """Return the newest of a secret that is not prepared only."""
+    return next((each for each in reversed(records) if not each.made), None)
+
+
+def _dropped(before: Sequence[SecretRecord]) -> list[SecretRecord]:
+    """Return what goes when one more comes: the oldest, and what was only prepared."""
+    oldest = list(before[: max(0, len(before) + 1 - MAX_VERSIONS)])
+    return oldest + [each for each in before if each.made and each not in oldest]
 
 
 class SecretValues:
@@ -120,11 +134,16 @@ class SecretValues:
             ) from None
 
     def find(self, project: str, name: str, version: int | None) -> SecretRecord:
-        """Return one version's record, by default the newest. Raises NotFoundError."""
+        """Return one version's record, by default the one in use. Raises NotFoundError.
+
+        One that a rotation has replaced is there until its overlap is over.
+        """
         records = self._by_name.get(project, {}).get(name, [])
-        for record in reversed(records):
-            if version is None or record.version == version:
-                return record
+        record = _in_use(records)
+        if version is not None:
+            record = next((each for each in records if each.version == version), None)
+        if record is not None and record.serves(time.time()):
+            return record
         what = f"secret {project}/{name}" + (f" with version {version}" if version else "")
         raise NotFoundError(
             f"There is no {what}.", next_step=f"set it: casemate secrets set {project}/{name}"
@@ -136,6 +155,20 @@ class SecretValues:
         """Return a version as shown and the function that decrypts its value."""
         record = self.find(project, name, version)
         return shown(record), lambda: self.value(record)
+
+    def accepted(self, project: str, name: str) -> tuple[bytes, ...]:
+        """Return the value in use, and the one before it while a rotation has that accepted.
+
+        Raises NotFoundError, VaultDamagedError.
+        """
+        found = self.find(project, name, None)
+        now = time.time()
+        beside = [
+            each
+            for each in self._by_name[project][name]
+            if each.replaced_at and not each.made and each.serves(now)
+        ]
+        return tuple(self.value(each) for each in (found, *beside[-1:]))
 
     def put(
         self, project: str, sealed: Sequence[tuple[str, bytes]], by: str
@@ -157,7 +190,7 @@ class SecretValues:
             if record is None:
                 record = self._record(project, name, before, by, seal)
                 fresh.append((record, value))
-                dropped += before[: max(0, len(before) + 1 - MAX_VERSIONS)]
+                dropped += _dropped(before)
             kept.append(record)
         self._add(fresh, dropped)
         return tuple(map(shown, kept))
@@ -166,7 +199,7 @@ class SecretValues:
         """Return the newest version if it is this sealed value. Raises VaultConflictError."""
         for record in before:
             if hmac.compare_digest(record.seal, seal):
-                if record is before[-1]:
+                if record is _in_use(before):
                     return record
                 raise VaultConflictError(
                     f"This sealed value already is version {record.version} of "
@@ -174,6 +207,58 @@ class SecretValues:
                     next_step="seal the value anew to make a version of it",
                 )
         return None
+
+    def prepare(
+        self, project: str, name: str, made: NewValue | int, expected: int, by: str
+    ) -> SecretVersion:
+        """See `Vault.prepare_secret`."""
+        before = self._by_name.get(project, {}).get(name, [])
+        used = _in_use(before)
+        if (0 if used is None else used.version) != expected:
+            raise VaultConflictError(
+                f"{project}/{name} has another value since: version "
+                f"{0 if used is None else used.version}, expected {expected}.",
+                next_step="look who has set it: casemate secrets ls",
+            )
+        how = f"version/{made}" if isinstance(made, int) else f"{made.form.value}/{made.length}"
+        if before and before[-1].made == how:
+            return shown(before[-1])
+        value = (
+            make(made) if isinstance(made, NewValue) else self.value(self.find(project, name, made))
+        )
+        check_value(value)
+        record = self._record(project, name, before, by, os.urandom(_SEAL_BYTES))
+        record = replace(record, made=how)
+        self._add([(record, value)], _dropped(before))
+        return shown(record)
+
+    def finish(self, project: str, name: str, version: int, overlap: float) -> SecretVersion:
+        """See `Vault.finish_secret`. One write: before it the old one is in use, after it the
+        new."""
+        records = self._by_name.get(project, {}).get(name, [])
+        used = _in_use(records)
+        if used is not None and used.version == version:
+            return shown(used)
+        if not records or records[-1].version != version:
+            raise VaultConflictError(
+                f"Version {version} of {project}/{name} is not the one that was prepared last.",
+                next_step="look who has set it since: casemate secrets ls",
+            )
+        now = time.time()
+        changed: dict[str, SecretRecord] = {}
+        for each in records[:-1]:
+            until = now + overlap if each is used else min(each.until or now, now)
+            at = each.replaced_at or now
+            changed[each.file] = replace(each, replaced_at=at, until=until)
+        finished = replace(records[-1], made="")
+        changed[finished.file] = finished
+        state = self._opened.state
+        kept = tuple(changed.get(each.file, each) for each in state.secrets)
+        try:
+            self._opened.commit(replace(state, secrets=kept))
+        finally:
+            self._index()
+        return shown(finished)
 
     def _record(
         self, project: str, name: str, before: Sequence[SecretRecord], by: str, seal: bytes

@@ -61,6 +61,10 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.KeepRecords: lambda v, r: v.keep_records(),
     protocol.SignHmac: lambda v, r: v.sign_hmac(r.project, r.secret, r.message),
     protocol.LendSecret: lambda v, r: v.lend_secret(r.project, r.name, r.public_key),
+    protocol.PrepareSecret: lambda v, r: v.prepare_secret(
+        r.project, r.name, r.made, r.expected, r.by
+    ),
+    protocol.FinishSecret: lambda v, r: v.finish_secret(r.project, r.name, r.version, r.overlap),
     protocol.VerifyEqual: lambda v, r: v.verify_equal(r.project, r.secret, r.value),
 }
 

@@ -67,6 +67,16 @@ class SecretRecord(msgspec.Struct, frozen=True, array_like=True):
     file: str
     seal: bytes
     """Start of a hash of the sealed value, to know it again."""
+    made: str = ""
+    """How a rotation has made it that is not ended; empty: it is in use, or was."""
+    replaced_at: float = 0.0
+    """When a rotation has put another one in its place; 0: none has."""
+    until: float = 0.0
+    """Until when it is accepted beside that one."""
+
+    def serves(self, now: float) -> bool:
+        """Tell whether it is given and accepted. A clock that is set back lengthens nothing."""
+        return not self.replaced_at or self.replaced_at <= now < self.until
 
 
 class SigningRecord(msgspec.Struct, frozen=True, array_like=True):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from api_fake_control import Client, Parts
 
-from casemate.model.facts import AlertsSilenced
+from casemate.model.facts import AlertsSilenced, PeoplePaged
 from casemate.monitor.protocol import AlertsState
-from casemate.operations.findings import AlertChannel, AlertSilence, ListFindings
+from casemate.operations.findings import AlertChannel, AlertSilence, ListFindings, OnCallShift
 from support.monitor import found
 
 CHANNEL = AlertChannel(
@@ -97,3 +97,34 @@ def test_without_a_monitor_nothing_is_shown_and_nothing_is_broken(
     parts.monitor.gone = True
     for path in ("/findings", "/findings/x", "/alerts", "/alerts/silences"):
         assert ask("GET", path).status_code == 503
+
+
+def test_who_is_on_call_is_shown(ask: Client, parts: Parts) -> None:
+    shift = OnCallShift(rotation="primary", person="ada", since=1.0, until=2.0)
+    later = OnCallShift(rotation="primary", person="bob", since=40 * 86_400.0, until=4e6)
+    parts.monitor.shifts = (shift, later)
+    shown = ask("GET", "/alerts/on-call").json()["shifts"]
+    assert shown == [{"rotation": "primary", "person": "ada", "since": 1.0, "until": 2.0}]
+    assert len(ask("GET", "/alerts/on-call?days=92").json()["shifts"]) == 2
+    assert ask("GET", "/alerts/on-call?days=93").status_code == 400
+    parts.monitor.gone = True
+    assert ask("GET", "/alerts/on-call").status_code == 503
+
+
+def test_people_are_paged_who_are_there(ask: Client, parts: Parts) -> None:
+    told: list[PeoplePaged] = []
+    parts.facts.listen(PeoplePaged, told.append)
+    monitor = parts.service.paging._monitor
+    wanted = {"message": "The shop is down", "to": "pager"}
+    assert ask("POST", "/alerts/page", json=wanted).status_code == 404
+    monitor.state = AlertsState(channels=(CHANNEL,), silences=(), signs_of_life=0)  # type: ignore[attr-defined]
+    assert ask("POST", "/alerts/page", json=wanted).status_code == 204
+    assert ask("POST", "/alerts/page", json={"message": "all"}).status_code == 204
+    assert [(one.to, one.message, one.by) for one in told] == [
+        ("pager", "The shop is down", "token:owner"),
+        ("*", "all", "token:owner"),
+    ]
+    assert len({one.page for one in told}) == 2
+    for wrong in ({"message": ""}, {"message": "x" * 257}, {"to": "pager"}):
+        assert ask("POST", "/alerts/page", json=wrong).status_code == 400
+    assert ask("POST", "/alerts/page", json={**wanted, "to": "nobody"}).status_code == 404

@@ -134,6 +134,7 @@ def test_described_query_parameters_are_those_that_are_read(ask) -> None:
         "follow": "false",
         "outcome": "ok",
         "level": "info",
+        "field": "order=1",
         "by": "caller",
         "each": "day",
     }

@@ -90,7 +90,15 @@ def functions(parts: Parts) -> Functions:
     made = Functions()
     nothing: Any = SimpleNamespace()
     sealing = Sealing(lambda: parts.service)
-    acting = Acting(made, nothing, Budgets(), parts.service.restrictions, sealing)  # type: ignore[arg-type]
+    acting = Acting(
+        made,
+        nothing,
+        Budgets(),  # type: ignore[arg-type]
+        parts.service.restrictions,
+        parts.service.rotations,
+        sealing,
+        parts.service.paging,
+    )  # type: ignore[arg-type]
     parts.service.playbooks._performing._acting = acting
     asyncio.run(parts.service.playbooks.load())
     parts.monitor.known = [incident(finding_ids=("9f2c51aa03b1e7d4",))]

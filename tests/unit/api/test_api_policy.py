@@ -324,3 +324,53 @@ def test_questions_that_are_none(
     node: Node, principal: str, action: str, resource: str, status: int
 ) -> None:
     assert node.can(principal, action, resource).status_code == status
+
+
+FROZEN = """\
+@id("frozen")
+forbid (
+  principal in Casemate::Role::"deployer",
+  action == Casemate::Action::"function:deploy",
+  resource
+);
+"""
+THAWED = FROZEN.replace("function:deploy", "function:alias")
+
+
+def narrowly(node: Node, name: str, text: str) -> Any:
+    return node.ask("PUT", f"/policies/{name}", json={"text": text, "no_wider": True})
+
+
+def test_what_permits_more_is_put_only_if_that_is_not_ruled_out(node: Node) -> None:
+    refused = asyncio.run(narrowly(node, "deployer", ROLE))
+    assert refused.status_code == 422
+    assert "may function:deploy on" in refused.json()["detail"]
+    assert "--no-wider" in refused.json()["next_step"]
+    assert (node.store.files, node.policy.revision) == ({}, 1)
+    assert asyncio.run(narrowly(node, "frozen", FROZEN)).status_code == 200
+    assert asyncio.run(narrowly(node, "deployer", ROLE)).status_code == 200  # it stays forbidden
+
+
+@pytest.mark.parametrize("turn", range(2))
+def test_two_that_permit_more_only_together_are_not_both_put(node: Node, turn: int) -> None:
+    assert put(node, FROZEN, "frozen").status_code == 200
+
+    async def together() -> list[httpx2.Response]:
+        asked = [narrowly(node, "deployer", ROLE), narrowly(node, "frozen", THAWED)]
+        return await asyncio.gather(*(asked[::-1] if turn else asked))
+
+    assert sorted(answer.status_code for answer in asyncio.run(together())) == [200, 422]
+    may = node.can("user:ada", "function:deploy", "function:shop/cart").json()
+    assert may["allowed"] is False
+
+
+def test_a_comparison_tells_nothing_to_who_may_not_read_policies(node: Node) -> None:
+    writer = (
+        '@id("writer")\npermit (principal == Casemate::User::"ada", '
+        'action == Casemate::Action::"policy:write", resource);'
+    )
+    assert put(node, writer, "writer").status_code == 200
+    node.by = ADA
+    assert put(node, FROZEN, "frozen").status_code == 200
+    refused = asyncio.run(narrowly(node, "deployer", ROLE))
+    assert (refused.status_code, node.denials[-1].action) == (403, "policy:read")

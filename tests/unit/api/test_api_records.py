@@ -119,6 +119,9 @@ def shaped(number: int, text: str, level: str = "info", version: int = 1, at: fl
         ("search=TIMED%20out", [3]),
         ("search=%C3%9C", [4]),
         ("search=%C3%BC", []),
+        ("field=order%3D42", [4]),
+        ("field=order%3D4", []),
+        ("field=order%3D42&search=starting", []),
         ("version=2", [2]),
         ("version=0", [1, 2, 3, 4]),
         ("since=1.5&level=warning&search=out&version=1", [3]),
@@ -130,7 +133,7 @@ def test_which_lines_are_wanted(ask, control, query, numbers) -> None:
         shaped(1, "starting", "debug", at=1.0),
         shaped(2, "printed", "stdout", version=2, at=2.0),
         shaped(3, "it timed out", "warning", at=3.0),
-        shaped(4, "\u00dcber", "error", at=4.0),
+        shaped(4, '\u00dcber {"order": 42}', "error", at=4.0),
     ]
     answer = ask("GET", f"/logs?{query}" if query else "/logs")
     assert answer.status_code == 200, answer.text
@@ -146,6 +149,11 @@ def test_which_lines_are_wanted(ask, control, query, numbers) -> None:
         "search=%00",
         "search=%0A",
         f"search={'x' * 201}",
+        "field=",
+        "field=order",
+        "field=%3D42",
+        "field=a%3D%00",
+        f"field=a%3D{'x' * 200}",
         "since=yesterday",
         "since=-1",
         "version=-1",

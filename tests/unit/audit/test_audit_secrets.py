@@ -36,6 +36,10 @@ WRONG_SUM = f"ghp_{BODY}{base62(zlib.crc32(b'other'))}"
         ("url = 'postgres://shop:k9Tq2wLm8z@db.internal/x'", "url-password"),
         ("api_key = 'kV9mQ2xT7pLw4ZrN8sYb'", "named"),
         ("{'clientSecret': \"q8Zr2LmN7xKp4TwV9sYb\"}", "named"),
+        ("const apiKey: string = 'kV9mQ2xT7pLw4ZrN8sYb'", "named"),
+        ("api_key: str = 'kV9mQ2xT7pLw4ZrN8sYb'", "named"),
+        ("export const secret = `kV9mQ2xT7pLw4ZrN8sYb`", "named"),
+        ("process.env.API_KEY ||= 'x'; this.apiKey = 'kV9mQ2xT7pLw4ZrN8sYb'", "named"),
         ("stripe = 'sk_live_" + "51H8kQzLm2NpRtXw4Vb7Yc'", "stripe-key"),
     ],
 )
@@ -72,6 +76,8 @@ def test_what_is_a_secret_is_found(text: str, kind: str) -> None:
         "self.password_hasher = 'django.contrib.auth.hashers.Argon2'",
         "pwd = process.env.PWD || 'nothing-here'",
         "'AWS::ApiGateway::ApiKey': '48205d4ffd7feba3'",
+        "const apiKey: string = `${stage}-kV9mQ2xT7pLw4ZrN8sYb`",
+        "interface A { apiKey: string; secret: 'kV9mQ2xT' | 'other' }",
         "const secretManager = new SecretsManagerClient({ region: 'eu-west-1' })",
     ],
 )
@@ -86,7 +92,17 @@ def test_places_are_those_of_the_values() -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["password=", "api_key = '", "AKIA", "://a:b", "-----BEGIN ", "ghp_", "secret\"'=", "_.-a"],
+    [
+        "password=",
+        "api_key = '",
+        "AKIA",
+        "://a:b",
+        "-----BEGIN ",
+        "ghp_",
+        "secret\"'=",
+        "_.-a",
+        "secret: a",
+    ],
 )
 def test_hostile_texts_take_time_in_proportion(unit: str) -> None:
     def spent(times: int) -> float:

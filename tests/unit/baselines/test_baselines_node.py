@@ -384,3 +384,41 @@ def test_where_there_is_no_room_for_all_shapes_none_is_refused() -> None:
     asyncio.run(node.baselines.lock("shop", "f", "user:ada"))
     known, strict = node.happen(shapes(version()))
     assert len(known) == MAX_VALUES and not strict
+
+
+def days(node: Node, *gaps: float) -> list[str]:
+    """Call once after each of so many days; return what was told of pauses."""
+    for gap in gaps:
+        node.clock.now += gap * 86_400.0
+        node.happen()
+        node.start()
+    return [each.value for each in node.told if each.kind == Aspect.DORMANT]
+
+
+def test_a_function_that_wakes_after_a_month_is_told_once(node: Node) -> None:
+    assert days(node, 1, 0.1, 28.9, 3) == []
+    node.happen(calls("user:ada", version()), calls("user:ada", version()))
+    assert days(node, 31) == ["31 days"]
+    node.happen(calls("user:ada", version()))
+    assert days(node, 0.1, 1, 200) == ["31 days", "200 days"]
+
+
+def test_a_clock_that_jumps_tells_of_a_pause_once_at_most(node: Node) -> None:
+    assert days(node, 1, 365, -365, 365, -400) == ["365 days", "365 days"]
+    assert days(node, 0.1, 1, 2) == ["365 days", "365 days"]
+
+
+def test_learning_anew_does_not_hide_a_pause(node: Node) -> None:
+    assert days(node, 1) == []
+    asyncio.run(node.baselines.reset("shop", "f"))
+    assert days(node, 40) == ["40 days"]
+
+
+def test_a_day_s_calls_are_kept_once(node: Node) -> None:
+    node.learned()
+    days(node, 1)
+    written: list[Any] = []
+    change = node.store.change
+    node.store.change = lambda what: written.append(what) or change(what)  # type: ignore[method-assign,func-returns-value]
+    node.happen(*[calls("user:ada", version())] * 100)
+    assert len(written) <= 1

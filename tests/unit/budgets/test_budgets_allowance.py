@@ -14,6 +14,7 @@ from casemate.model.facts import BudgetReached
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Finished, RefusedError
 from casemate.model.principal import ANONYMOUS, Principal, PrincipalKind
+from casemate.model.usage import Amounts
 from casemate.sandbox.meter import Metered
 from support.core import request, version
 
@@ -138,6 +139,87 @@ def test_units(unit: BudgetUnit, expected: float) -> None:
     node.budget(unit=unit, amount=100.0)
     node.enter().settle(ended(250_000))
     assert node.ledger.used == pytest.approx(expected, rel=1e-3)
+
+
+BYTES = {
+    BudgetUnit.EGRESS_IN: Amounts(egress_in=40),
+    BudgetUnit.EGRESS_OUT: Amounts(egress_out=40),
+    BudgetUnit.BYTE_HOURS: Amounts(byte_hours=40),
+}
+
+
+@pytest.mark.parametrize("unit", BYTES)
+def test_what_is_used_beside_calls_counts_in_its_own_unit(unit: BudgetUnit) -> None:
+    node = Node()
+    node.budget(unit=unit, amount=100.0)
+    function = "" if unit is BudgetUnit.BYTE_HOURS else "f"
+    for amounts in BYTES.values():
+        node.allowance.use("t", function, amounts)
+    assert node.ledger.used == 40.0
+    node.allowance.use("other", function, BYTES[unit])
+    node.enter().settle(ended(1000))
+    assert (node.ledger.used, node.ledger.reserved) == (40.0, 0.0)
+    node.allowance.use("t", function, BYTES[unit])
+    node.allowance.use("t", function, BYTES[unit])
+    failure = node.refused().failure
+    assert failure is not None and failure.type == "BudgetUsedUp"
+    assert [fact.percent for fact in node.told] == [80, 100]
+
+
+def test_a_hard_budget_in_bytes_cuts_off_who_it_is_of() -> None:
+    node, changes = Node(), []
+    cutting = node.allowance.cutting
+    cutting.changed = lambda: changes.append(cutting.cuts("t", "f"))
+    node.budget(unit=BudgetUnit.EGRESS_OUT, amount=100.0, function="f")
+    node.allowance.use("t", "f", Amounts(egress_out=99))
+    assert not cutting.cuts("t", "f") and changes == []
+    node.allowance.use("t", "g", Amounts(egress_out=500))
+    assert changes == []
+    node.allowance.use("t", "f", Amounts(egress_out=1))
+    assert changes == [True] and not cutting.cuts("t", "g") and not cutting.cuts("u", "f")
+    node.allowance.use("t", "f", Amounts(egress_out=10**12))
+    assert changes == [True]
+    node.ledger.lifted_until = node.now + 60
+    cutting.look()
+    assert changes == [True, False]
+    node.now += 61
+    cutting.look()
+    assert changes == [True, False, True]
+    node.now += 86_400  # another day
+    cutting.look()
+    assert changes[-1] is False
+    node.allowance.use("t", "f", Amounts(egress_out=100))
+    node.allowance.remove("t", "b")
+    assert changes[-2:] == [True, False] and not cutting.cuts("t", "f")
+
+
+@pytest.mark.parametrize("changes", [{"hard": False}, {"unit": BudgetUnit.BYTE_HOURS}])
+def test_others_cut_nobody_off(changes: dict[str, Any]) -> None:
+    node = Node()
+    node.budget(**{"unit": BudgetUnit.EGRESS_IN, "amount": 1.0, **changes})
+    node.allowance.use("t", "f", Amounts(egress_in=5, byte_hours=5))
+    assert not node.allowance.cutting.cuts("t", "f")
+
+
+def test_a_clock_that_is_set_back_opens_nothing() -> None:
+    node = Node()
+    node.budget(unit=BudgetUnit.EGRESS_IN, amount=1.0)
+    node.allowance.use("t", "f", Amounts(egress_in=1))
+    node.now -= 10 * 86_400
+    node.allowance.cutting.look()
+    assert node.allowance.cutting.cuts("t", "f")
+
+
+def test_one_of_who_answers_cuts_off_what_is_his() -> None:
+    node = Node()
+    answerable = {"function:t/f": "user:ada"}.get
+    node.allowance.answerable = answerable  # type: ignore[assignment]
+    node.allowance.cutting._answerable = answerable  # type: ignore[assignment]
+    node.budget(unit=BudgetUnit.EGRESS_IN, amount=1.0, account="user:ada")
+    node.allowance.use("t", "g", Amounts(egress_in=1))
+    assert not node.allowance.cutting.cuts("t", "f")
+    node.allowance.use("t", "f", Amounts(egress_in=1))
+    assert node.allowance.cutting.cuts("t", "f") and not node.allowance.cutting.cuts("t", "g")
 
 
 def test_money_is_that_of_the_price_list() -> None:

@@ -23,7 +23,13 @@ __all__ = ["shop"]
 Complete = Callable[..., list[str]]
 _CASES = (
     ("casemate secr", ["secrets"]),
-    ("casemate secrets ", ["import", "ls", "rm", "set"]),
+    (
+        "casemate secrets ",
+        [
+            *("import", "ls", "no-rotation", "revert", "rm", "rotate"),
+            *("rotation", "rotations", "set"),
+        ],
+    ),
     ("casemate secrets set --v", ["--vault-key"]),
     ("casemate logs --level er", ["error"]),
     ("casemate completion ", ["bash", "fish", "zsh"]),

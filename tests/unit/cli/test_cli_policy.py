@@ -13,7 +13,6 @@ import typer
 from casemate.cli import operation_command
 from casemate.cli.client import PREFIX
 from casemate.cli.commands import can, policy
-from casemate.cli.errors import CommandError
 from casemate.operations.declaration import Operation
 from casemate.operations.form import form_of
 from casemate.policy import SCHEMA, PolicyError
@@ -202,15 +201,13 @@ def test_diff_with_the_node_replaces_the_file_of_that_name(
     assert "may grant:approve" in capsys.readouterr().out
 
 
-def test_put_without_wider_sends_nothing_that_permits_more(
+def test_put_leaves_it_to_the_node_whether_it_permits_more(
     folder: Path, stored: FakeClient
 ) -> None:
-    (folder / "wide.cedar").write_text(WIDER)
-    with pytest.raises(CommandError, match=r"would permit what is not permitted: .*grant:approve"):
-        run(policy.app, "put", "deployer", "wide.cedar", "--no-wider")
-    assert "PUT" not in [method for method, *_ in stored.asked]
+    stored.answers["/api/v1/policies/deployer"] = FILE
     assert run(policy.app, "put", "deployer", "deployer.cedar", "--no-wider") == 0
-    assert [method for method, *_ in stored.asked][-1] == "PUT"
+    asked = ("PUT", "/api/v1/policies/deployer", {"text": ROLE, "no_wider": True})
+    assert stored.asked == [asked]
 
 
 def test_rm(client: FakeClient) -> None:

@@ -708,3 +708,24 @@ def test_closing_ends_every_zygote_the_worn_ones_as_well() -> None:
         calls.release(busy)
 
     run(scenario)
+
+
+def test_renewed_instances_answer_what_runs_and_get_no_more() -> None:
+    """What they hold in their globals is no more: a secret that has another value."""
+
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = Calls(loop, concurrency=2, isolation=Isolation.INSTANCE, queue_time=100.0)
+        first, second = await asyncio.gather(calls.call(), calls.call())
+        assert (await calls.call()) in (first, second)
+        running = await calls.take()
+        idle = second if running is first else first
+        calls.pool.renew()
+        assert not idle.alive and running.alive
+        other = await calls.call()
+        assert other not in (first, second)
+        assert running.alive
+        calls.release(running)
+        assert not running.alive
+        assert (await calls.call()) is other
+
+    run(scenario)

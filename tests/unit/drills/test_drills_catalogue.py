@@ -11,11 +11,13 @@ import pytest
 
 from casemate.drills import ATTACKER, PROJECT
 from casemate.drills.catalogue import CATALOGUE, chosen
+from casemate.drills.control import CLOUDS, CONTROL
 from casemate.drills.drill import Way
 from casemate.drills.events import SOURCES
 from casemate.drills.playing import MARKS
 from casemate.drills.running import FUNCTIONS, PROJECT_NAME
 from casemate.model.errors import NotFoundError
+from casemate.operations.catalogue import FORMS
 
 
 def test_there_are_enough_and_each_is_one() -> None:
@@ -67,3 +69,46 @@ def test_the_project_has_what_the_attacks_name() -> None:
 def test_the_functions_are_python() -> None:
     for path in PROJECT.glob("*.py"):
         ast.parse(path.read_text())
+
+
+ATTACKED = {
+    # What public collections do to clouds (ATT&CK for IaaS and containers, Stratus Red Team), where
+    # it has a meaning here: which tactics, and by which technique.
+    "persistence": {"T1098", "T1098.001", "T1098.003", "T1136.003", "T1525"},
+    "defense evasion": {"T1562.001", "T1562.007", "T1562.008", "T1070", "T1578.004", "T1484.002"},
+    "credential access": {"T1552.005", "T1555.006", "T1110"},
+    "discovery": {"T1526", "T1087.004", "T1069.003", "T1518.001", "T1201"},
+    "collection and exfiltration": {"T1530", "T1537", "T1048", "T1654"},
+    "impact": {"T1485", "T1496", "T1531"},
+}
+
+
+@pytest.mark.parametrize("tactic", ATTACKED)
+def test_counterparts_of_attacks_on_clouds_are_played(tactic: str) -> None:
+    played = {each.technique for each in CATALOGUE if each.way is not Way.CONTAINMENT}
+    assert ATTACKED[tactic] <= played
+    assert len({each.cloud for each in CATALOGUE if each.cloud}) >= 35
+
+
+def test_there_is_one_for_each_smaller_containment() -> None:
+    names = {each.play["name"] for each in CATALOGUE if each.way is Way.CONTAINMENT}
+    assert {
+        *("cut-egress", "block-address", "withhold-secrets", "freeze-alias", "seal-evidence"),
+        *("rotate-secret", "page"),
+    } <= names
+
+
+def test_requests_of_the_control_plane_are_operations_that_there_are() -> None:
+    known = {
+        (method, re.compile(re.sub(r"{+[^}]+}+", "[^/]+", path) + "$"))
+        for method, _, path in (form.declared.http.partition(" ") for form in FORMS)
+        if path
+    }
+    for name, (_, _, denied, play, _) in CONTROL.items():
+        assert denied == "authentication"
+        path = play["path"].removeprefix("/api/v1").replace("{p}", PROJECT_NAME)
+        assert any(m == play["method"] and at.match(path) for m, at in known), name
+    assert set(CLOUDS) - set(CONTROL) == {
+        *("list-secrets", "add-user", "add-token", "list-users", "list-functions"),
+        *("remove-function", "read-logs"),
+    }

@@ -13,13 +13,28 @@ import pytest
 from casemate.drills import running
 from casemate.drills.catalogue import CATALOGUE, chosen
 from casemate.drills.drill import Drill, Way
+from casemate.drills.node import until
 from casemate.drills.playing import Player
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.invocation import InvocationRecord, Outcome
 from casemate.model.playbook import PlaybookRun
-from casemate.operations.findings import FindingPage, ListFindings
+from casemate.operations.evidence import (
+    EvidenceList,
+    GatherEvidence,
+    ListEvidence,
+    ReleaseEvidence,
+)
+from casemate.operations.findings import (
+    FindingPage,
+    ListFindings,
+    ListOnCall,
+    OnCallShift,
+    OnCallShifts,
+    PagePeople,
+)
 from casemate.operations.functions import RemoveFunction, SetAlias
+from casemate.operations.incidents import IncidentPage, ListIncidents
 from casemate.operations.playbooks import (
     MAX_PAUSE,
     ListPlaybookRuns,
@@ -32,6 +47,8 @@ from casemate.operations.playbooks import (
 from casemate.operations.quarantine import ReleaseFunction
 from casemate.operations.records import Denials, ListDenials, ShowError, ShowInvocation
 from casemate.operations.restrictions import LiftRestriction, Restrict
+from casemate.operations.rotations import PutRotation, RevertSecret, RotateSecret
+from casemate.operations.secrets import DeleteSecret
 from casemate.operations.triggers import FireTrigger
 
 
@@ -330,3 +347,127 @@ def test_frozen_aliases_are_seen_to_be_and_to_be_lifted() -> None:
     node.freezes, node.stays = True, True
     assert "stay frozen" in Player(node, "p").play(one("contain-freeze-alias")).problem
     assert "before it was said" in Player(node, "p").play(one("contain-freeze-alias")).problem
+
+
+class Holder(FakeNode):
+    """A node with a function that holds a secret, and with incidents and people on call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: set[str] = set()
+        self.works, self.lifts = True, True
+        self.value, self.former = 0, 0
+        self.kept: list[str] = []
+        self.incidents = 1
+        self.shifts: tuple[OnCallShift, ...] = ()
+        self.pages = False
+        self.answer = self._answer
+
+    def _answer(self, event: Any) -> Answer:
+        if event == {"do": "reach"}:
+            return Answer(200, {"status": "403" if "host" in self.held else "502"})
+        if event == {"do": "secret"}:
+            denied = "secret" in self.held or not self.value
+            return Answer(200, {"denied": True} if denied else {"digest": f"d{self.value}"})
+        return Answer(403 if "address" in self.held else 404)
+
+    def call(self, operation: Any) -> Any:
+        match operation:
+            case Restrict():
+                if self.works:
+                    self.held.add(operation.kind.value)
+                return Restrict.declared.answer
+            case LiftRestriction():
+                if self.lifts:
+                    self.held.clear()
+                return LiftRestriction.declared.answer
+            case ListDenials():
+                one = Denial(
+                    at=1.0,
+                    by="anonymous:public",
+                    remote_address="192.0.2.7",
+                    kind=DenialKind.AUTHENTICATION,
+                    action="function:invoke",
+                    resource="function:p-blocked/nothing",
+                    reason="r",
+                )
+                return Denials(denials=(one,))
+            case PutRotation():
+                return PutRotation.declared.answer
+            case RotateSecret():
+                if self.works or not self.value:
+                    self.value, self.former = self.value + 1, self.value
+                return RotateSecret.declared.answer
+            case RevertSecret():
+                if self.lifts:
+                    self.value = self.former
+                return RevertSecret.declared.answer
+            case DeleteSecret():
+                self.removed.append(operation.name)
+                return None
+            case ListIncidents():
+                found = ListIncidents.declared.answer.incidents
+                return IncidentPage(incidents=found * self.incidents, more=False)
+            case GatherEvidence():
+                if self.works:
+                    self.kept.append(GatherEvidence.declared.answer.id)
+                return GatherEvidence.declared.answer
+            case ListEvidence():
+                view = GatherEvidence.declared.answer
+                return EvidenceList(evidence=(view,) * len(self.kept))
+            case ReleaseEvidence():
+                if self.lifts:
+                    self.kept.clear()
+                return None
+            case ListOnCall():
+                return OnCallShifts(shifts=self.shifts)
+            case PagePeople():
+                if not self.pages:
+                    raise NotFoundError("nobody")
+                return None
+        return super().call(operation)
+
+
+HELD = ("cut-egress", "block-address", "withhold-secrets", "rotate-secret", "seal-evidence")
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_is_held_back_is_seen_to_be_and_to_be_let_go(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("casemate.drills.node.RECORD_SECONDS", 0.05)
+    for module in ("holding_back", "keeping_safe"):
+        monkeypatch.setattr(
+            f"casemate.drills.{module}.until", lambda find, seconds=0.05: until(find, 0.05)
+        )
+    outcome = Player(Holder(), "p").play(one(f"contain-{name}"))
+    assert outcome.passed and outcome.contained_seconds is not None, outcome
+    assert outcome.restored_seconds is not None
+    node = Holder()
+    node.works = False
+    assert not Player(node, "p").play(one(f"contain-{name}")).passed
+    node = Holder()
+    node.lifts = False
+    assert not Player(node, "p").play(one(f"contain-{name}")).passed
+    if "secret" in name:
+        assert node.removed == ["drill-key"]  # nothing of it is left, whatever came of it
+
+
+def test_without_an_incident_there_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("casemate.drills.keeping_safe._FINDING_SECONDS", 0.02)
+    node = Holder()
+    node.incidents = 0
+    assert "no incident" in Player(node, "p").play(one("contain-seal-evidence")).problem
+
+
+def test_nobody_is_woken_and_one_of_each_rotation_is_on_call() -> None:
+    now = time.time()
+    node = Holder()
+    assert Player(node, "p").play(one("contain-page")).passed
+    ada = OnCallShift(rotation="r", person="ada", since=now - 9, until=now + 9_000)
+    node.shifts = (ada, OnCallShift(rotation="r", person="b", since=now + 9_000, until=now + 1e5))
+    assert Player(node, "p").play(one("contain-page")).passed
+    node.shifts = (ada, ada)
+    assert "Not exactly one" in Player(node, "p").play(one("contain-page")).problem
+    node.shifts, node.pages = (ada,), True
+    assert "to nobody is taken" in Player(node, "p").play(one("contain-page")).problem

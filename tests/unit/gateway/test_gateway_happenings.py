@@ -15,7 +15,7 @@ from casemate.egress.interface import EgressEvent
 from casemate.facts import FactStream
 from casemate.gateway.happenings import Happenings, PackageActs
 from casemate.model.denial import Denial, DenialKind, PackageUse
-from casemate.model.facts import Fact, GrantUsed, PackageActed
+from casemate.model.facts import Fact, GrantUsed, PackageActed, SystemCallsMet
 from casemate.vulnerabilities import Inventory, Packages
 from support.core import MemoryStore, version
 
@@ -57,6 +57,25 @@ def test_a_denied_call(scene: Scene, serving: tuple[str, ...], known: str) -> No
     assert isinstance(denial, Denial) and of_the_function(denial)
     assert (denial.kind, denial.action) == (DenialKind.SYSTEM_CALL, "ptrace")
     assert (denial.at, denial.count, denial.invocation) == (5.0, 3, known)
+
+
+def test_a_call_that_is_not_usual_of_the_function_is_told_so(scene: Scene) -> None:
+    for name in ("unlink", "ptrace"):
+        call: Any = SimpleNamespace(name=name, at=5.0, count=1)
+        scene.happenings.on_call(scene.zygote(), call)
+    usual, never = (fact.reason for fact in scene.told if isinstance(fact, Denial))
+    assert "baseline" in usual and "no function" in never
+
+
+def test_calls_that_are_let_through(scene: Scene) -> None:
+    scene.facts.listen(SystemCallsMet, scene.told.append)
+    scene.happenings.on_met_calls(scene.zygote("inv_1"), ())
+    scene.happenings.on_met_calls(scene.zygote("inv_1", "inv_2"), ("unlink",))
+    begun, met = scene.told
+    assert isinstance(begun, SystemCallsMet) and isinstance(met, SystemCallsMet)
+    assert of_the_function(begun) and of_the_function(met)
+    assert (begun.met, begun.invocation) == ((), "inv_1")
+    assert (met.met, met.invocation) == (("unlink",), "")
 
 
 def test_an_instance_that_was_ended(scene: Scene) -> None:

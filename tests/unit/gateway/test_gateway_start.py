@@ -44,6 +44,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         evidences=SimpleNamespace(load=_nothing),
         holds=SimpleNamespace(load=_nothing),
         restrictions=SimpleNamespace(load=_nothing),
+        rotations=SimpleNamespace(load=_nothing),
         used=SimpleNamespace(start=lambda: None),
         playbooks=SimpleNamespace(load=_nothing, start=lambda: None),
         health=SimpleNamespace(start=lambda: None),

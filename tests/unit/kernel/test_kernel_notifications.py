@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from casemate.kernel import linux, notifications
 from casemate.kernel.machines import AARCH64, MACHINES, X86_64, Machine
 from casemate.kernel.notifications import Notification, describe
+from casemate.kernel.system_calls import CONDITIONAL, FORBIDDEN, NOTABLE, numbered
 
 WAITING = Notification(7, 4711, 101, (1, 2, 3, 4, 5, 6))
 
@@ -58,6 +59,24 @@ def test_no_answer_but_an_errno_is_ever_given(number: int) -> None:
 def test_a_refusal_lets_nothing_through(number: int) -> None:
     answer = notifications.refusal_of(WAITING, number)
     assert struct.unpack("=QqiI", answer) == (7, 0, -number, 0)
+
+
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+def test_only_notable_calls_can_be_let_through(machine: Machine) -> None:
+    notable = set(numbered(NOTABLE, machine).values())
+    assert len(notable) > 50
+    passed = set()
+    for number in {*range(-1, 1024), *machine.calls.values(), 1 << 30, 1 << 31}:
+        waiting = WAITING._replace(number=number)
+        if number in notable:
+            passed.add(number)
+            answer = notifications.passing_of(waiting, machine)
+            assert struct.unpack("=QqiI", answer) == (7, 0, 0, 1)
+        else:
+            with pytest.raises(ValueError, match="not to be let through"):
+                notifications.passing_of(waiting, machine)
+    assert passed == notable
+    assert not notable & set(numbered((*FORBIDDEN, *CONDITIONAL), machine).values())
 
 
 def fails_with(monkeypatch: pytest.MonkeyPatch, number: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,13 +36,15 @@ PROGRAMS = {
     "zygote": seccomp.zygote_program(machine=MACHINE),
     "zygote without a listener": seccomp.zygote_program(notify=False, machine=MACHINE),
     "zygote that watches": seccomp.zygote_program(watch=True, machine=MACHINE),
+    "zygote that asks": seccomp.zygote_program(asked=system_calls.NOTABLE, machine=MACHINE),
     "instance": seccomp.instance_program(MACHINE),
     "gateway": seccomp.gateway_program(MACHINE),
     "offline": seccomp.offline_program(MACHINE),
     "egress": seccomp.egress_program(MACHINE),
 }
 CONFINED = ["gateway", "offline", "egress"]
-SILENT = [name for name in PROGRAMS if name not in ("zygote", "zygote that watches")]
+TELLING = ("zygote", "zygote that watches", "zygote that asks")
+SILENT = [name for name in PROGRAMS if name not in TELLING]
 
 
 DECODED = {name: decoded(program) for name, program in PROGRAMS.items()}
@@ -72,7 +75,7 @@ def test_a_program_is_one_the_kernel_takes(name: str) -> None:
             assert k < left
         elif code == 0x06:
             assert k in (ALLOW, NOTIFY, KILL, EPERM, EACCES, EINVAL, ENOSYS, EAFNOSUPPORT)
-            assert k != NOTIFY or name in ("zygote", "zygote that watches")
+            assert k != NOTIFY or name in TELLING
         elif code == 0x20:
             assert k % 4 == 0 and k < 64 and left > 0
         else:
@@ -130,6 +133,45 @@ def test_without_a_listener_every_call_is_refused_as_its_answer_would_be(number:
         told, silent = (run(name, number, *args) for name in list(PROGRAMS)[:2])
         expected = 0x00050000 | seccomp.refusal(number, MACHINE) if told == NOTIFY else told
         assert silent == expected
+
+
+NOTABLE = system_calls.numbered(system_calls.NOTABLE, MACHINE)
+
+
+def test_notable_calls_are_allowed_ones_and_none_of_the_platform_s() -> None:
+    assert set(system_calls.NOTABLE) <= set(system_calls.ALLOWED)
+    assert len(system_calls.NOTABLE) == len(set(system_calls.NOTABLE))
+    restorer = Path(seccomp.__file__).parents[1] / "restorer"
+    made = {
+        name
+        for path in restorer.glob("*.py")
+        for name in re.findall(r'make\([^)]*calls\["([a-z0-9_]+)"\]', path.read_text())
+    }
+    assert made >= {"brk", "munmap", "utimensat"}, "what it has an instance do is not found"
+    assert not made & set(system_calls.NOTABLE)
+
+
+@pytest.mark.parametrize("notify", [True, False])
+@pytest.mark.parametrize("asked", [system_calls.NOTABLE, ("unlink",), ("connect", "mkdir"), ()])
+def test_asking_changes_the_asked_calls_alone(asked: tuple[str, ...], notify: bool) -> None:
+    usual, asking = (
+        decoded(seccomp.zygote_program(notify=notify, asked=names, machine=MACHINE))
+        for names in ((), asked)
+    )
+    numbers = {NOTABLE[name] for name in asked}
+    for number in range(1024):
+        for args in ((), (1, 2), (0x10000000,), (0, 0x5412), (2**64 - 1,) * 6):
+            expected = evaluate(usual, number, args, X86_64)
+            if number in numbers:
+                assert expected == ALLOW
+                expected = NOTIFY if notify else EPERM
+            assert evaluate(asking, number, args, X86_64) == expected
+
+
+@pytest.mark.parametrize("name", ["read", "ptrace", "execve", "clone", "socket", "none", ""])
+def test_nothing_else_is_asked_about(name: str) -> None:
+    with pytest.raises(ValueError, match="notable"):
+        seccomp.zygote_program(asked=("unlink", name), machine=MACHINE)
 
 
 def test_every_other_call_does_not_exist() -> None:

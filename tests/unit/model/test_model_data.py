@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from casemate.model.errors import CasemateError
 from casemate.model.function import (
     HANDLER_PATTERN,
     NAME_PATTERN,
+    BaselineSettings,
     FunctionSpec,
     Isolation,
     Limits,
@@ -82,6 +84,20 @@ def test_a_limit_of_a_later_release_changes_no_digest_of_before() -> None:
     kept = manifest(function=spec(routes=["GET /a"], limits=Limits(warm=2)))
     assert json.loads(kept.canonical())["function"]["limits"]["warm"] == 2
     assert msgspec.json.decode(kept.canonical(), type=BundleManifest) == kept
+
+
+def test_a_part_of_baselines_of_a_later_release_changes_no_digest_of_before() -> None:
+    def written(**settings: Any) -> Any:
+        function = msgspec.structs.replace(
+            spec(routes=["GET /a"]), baseline=BaselineSettings(**settings)
+        )
+        made = manifest(function=function)
+        assert msgspec.json.decode(made.canonical(), type=BundleManifest) == made
+        return json.loads(made.canonical())["function"].get("baseline")
+
+    assert written() is None
+    assert written(calls=7) == {"on_deviation": "report", "learn": 604800.0, "calls": 7}
+    assert written(system_calls=True)["system_calls"] is True
 
 
 # -- functions -----------------------------------------------------------------------------------

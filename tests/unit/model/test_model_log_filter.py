@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from casemate.model.invocation import LogLine
@@ -45,3 +47,38 @@ def test_all_parts_have_to_fit() -> None:
         line("a Time", "error", 1, 5.0),
     ):
         assert not only.wants(other)
+
+
+def wants(field: str, **fields: object) -> bool:
+    text = f"sold {json.dumps(fields, default=str, ensure_ascii=False)}"
+    return LineFilter(field=field).wants(line(text))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("order=42", 42), ("order=42", "42"), ("order=-0.5", -0.5), ("order=true", True),
+        ("order=null", None), ("order=None", "None"), ("order=", ""), ("order=a=b", "a=b"),
+        ('order=a "b" \\', 'a "b" \\'), ("order=\u00fc", "\u00fc"), ("order=1e5", "1e5"),
+        ("order=1e+16", 1e16),
+    ],
+)  # fmt: skip
+def test_a_field_is_found_by_its_value(field: str, value: object) -> None:
+    for others in ({}, {"z": 1}):
+        assert wants(field, order=value, **others)
+        assert wants(field, a="x", order=value, **others)
+    assert wants(field, nested={"order": value})
+    assert not wants(field, orders=value) and not wants(field, a=value) and not wants(field)
+
+
+def test_a_part_of_a_value_or_of_a_name_is_none() -> None:
+    for field in ("order=4", "order=2", "rder=42", "Order=42", "order=42 "):
+        assert not wants(field, order=42)
+        assert not wants(field, order="42")
+    assert not wants("order=42", text='"order": 42, and more'), "a text that looks like one"
+    assert not LineFilter(field="order=42").wants(line("order=42"))
+
+
+@pytest.mark.parametrize("value", ["[" * 150, "9" * 190, "1e999", "NaN", "{}", "[1]", '"', "\\"])
+def test_what_is_no_plain_value_is_looked_for_as_text(value: str) -> None:
+    assert wants(f"order={value}", order=value)

@@ -14,11 +14,13 @@ from casemate.model.level import Level
 from casemate.operations.findings import Finding
 from casemate.operations.functions import SetAlias
 from casemate.operations.incidents import Noticed
-from casemate.playbooks import Acting, Playbooks
+from casemate.playbooks import Acting, Paging, Playbooks
 from casemate.policy import CedarPolicy
 from casemate.restrictions import Restrictions
+from casemate.rotations import Rotations
 from support.core import MemoryStore
 from support.fake_monitor import FakeMonitor
+from support.memory_secrets import MemorySecrets
 
 ADA = Actor("user:ada", "192.0.2.1")
 
@@ -132,7 +134,23 @@ class World:
         self.owners: dict[str, str] = {}
         """Who has deployed the functions of a project."""
         self.restrictions = Restrictions(self.store, self.facts, self._durable)  # type: ignore[arg-type]
-        acting: Any = Acting(self.control, self.kept, self.kept, self.restrictions, self.kept)  # type: ignore[arg-type]
+        self.secrets = MemorySecrets()
+        self.rotations = Rotations(
+            self.store,  # type: ignore[arg-type]
+            self.secrets,  # type: ignore[arg-type]
+            self.facts,
+            self._durable,
+            self._set_outside,
+        )
+        acting: Any = Acting(
+            self.control,
+            self.kept,  # type: ignore[arg-type]
+            self.kept,  # type: ignore[arg-type]
+            self.restrictions,
+            self.rotations,
+            self.kept,
+            Paging(self.monitor, self.facts, self._durable),
+        )
         self.playbooks = Playbooks(
             self.store,  # type: ignore[arg-type]
             self.monitor,
@@ -146,8 +164,12 @@ class World:
     async def _durable(self) -> None:
         self.waited += 1
 
+    async def _set_outside(self, *_: Any) -> None:
+        """Have it set."""
+
     async def loaded(self) -> World:
         await self.restrictions.load()
+        await self.rotations.load()
         await self.playbooks.load()
         return self
 

@@ -390,6 +390,7 @@ def test_a_playbook_may_do_its_action_and_nothing_else(action: Action) -> None:
     by = Principal(kind=PrincipalKind.PLAYBOOK, id="escape-tried")
     kinds = {"quarantine", "roll-back", "revoke-token", "end-sessions", "limit-calls"}
     kinds |= {"freeze-alias", "cut-egress", "block-address", "withhold-secrets", "seal-evidence"}
+    kinds |= {"rotate-secret", "page"}
     contain = {need_of(do, "function:shop/pay").action for do in kinds}
     for do in kinds:
         need = need_of(do, "function:shop/pay")

@@ -35,6 +35,7 @@ MAY: dict[str, set[str]] = {
         *("function:read", "function:deploy", "function:alias", "function:invoke", "grant:read"),
         *("function:invoke-version", "trigger:fire", "advisories:read"),
         *("secret:list", "secret:write", "secret:lend", "queue:read", "token:write"),
+        "secret:rotate",
         "invocation:status",
         *("queue:purge", "queue:drop", "table:drop", "bucket:drop"),
         *(RECORDS | DATA | DEAD_LETTERS),
@@ -43,7 +44,8 @@ MAY: dict[str, set[str]] = {
         *("node:read", "node:backup", "node:audit", "function:read", "function:alias"),
         *("function:remove", "node:list", "node:drain", "node:remove"),
         *("function:quarantine", "function:release", "restriction:write"),
-        *("advisories:read", "advisories:write", "advisories:except"),
+        *("advisories:read", "advisories:write", "advisories:except", "secret:rotate"),
+        "alerts:page",
         *("incidents:read", "incidents:write"),
         *("grant:read", "grant:approve", "vault:rotate", "queue:read", "queue:purge"),
         *("dead-letter:read", "dead-letter:write"),
@@ -61,7 +63,7 @@ MAY: dict[str, set[str]] = {
 }
 CONTAIN = {
     *("function:quarantine", "function:alias", "budget:write", "token:revoke"),
-    *("restriction:write", "evidence:seal"),
+    *("restriction:write", "evidence:seal", "secret:rotate", "alerts:page"),
 }
 CAPABILITIES = {*DATA, "function:invoke", "secret:read", "egress:connect"}
 KINDS = tuple(k for k in ResourceKind if k not in (ResourceKind.NODE, ResourceKind.PROJECT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,21 @@ from casemate.recorder.records import search
 from casemate.recorder.records.database import RecordsDatabase
 
 _TEXTS = st.text(alphabet="aAbB\u00fc\u00dc%_\\' \0", max_size=6)
+_VALUES = st.sampled_from([1, 12, "1", True, None, 0.5, "a", "\u00fc\\", 'a"', "", [1]])
+_LOGGED = st.builds(
+    lambda text, fields: f"{text} {json.dumps(fields, ensure_ascii=False)}",
+    _TEXTS,
+    st.dictionaries(st.sampled_from(["a", "aA", "\u00fc", "b c"]), _VALUES, max_size=3),
+)
+_FIELDS = st.builds(
+    "{}={}".format,
+    st.sampled_from(["a", "aA", "\u00fc", "b c", "none"]),
+    st.sampled_from(["1", "12", "true", "null", "0.5", "a", "\u00fc\\", 'a"', "", "="]),
+)
 _LINES = st.lists(
     st.builds(
         line,
-        text=_TEXTS,
+        text=_TEXTS | _LOGGED,
         level=st.sampled_from(["debug", "stdout", "info", "warning", "error", "notice"]),
         version=st.integers(1, 3),
         at=st.sampled_from([1.0, 2.0, 3.0]),
@@ -32,6 +44,7 @@ _FILTERS = st.builds(
     since=st.none() | st.sampled_from([1.0, 2.0, 2.5, 4.0]),
     level=st.none() | st.sampled_from(LogLevel),
     search=st.none() | _TEXTS.filter(bool),
+    field=st.none() | _FIELDS,
     version=st.none() | st.integers(1, 3),
 )
 
@@ -50,6 +63,7 @@ def test_it_is_the_same_filter(tmp_path_factory, lines, only, after, limit) -> N
             since=only.since,
             level=only.level,
             search=only.search,
+            field=only.field,
             version=only.version or 0,
         )
         assert asked.only == only

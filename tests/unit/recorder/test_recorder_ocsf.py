@@ -20,6 +20,7 @@ HINTS = {
     facts.HostAsked,
     facts.InvocationMeasured,
     facts.ShapesMet,
+    facts.SystemCallsMet,
     facts.PackageActed,
 }
 """No happenings of their own."""
@@ -27,6 +28,7 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.OperationPerformed: {"operation": "addUser", "effect": "change", "action": "a:b"},
     facts.SignedIn: {"method": "password"},
     facts.JournalRestored: {"made_at": 1.0, "entries": 3, "archive": "ab"},
+    facts.RecordsForgotten: {"record": "log_line", "count": 3, "total": 9},
     facts.VersionDeployed: {"digest": "ab"},
     facts.FunctionRemoved: {},
     facts.AliasMoved: {"alias": "live", "targets": ((3, 1.0),)},
@@ -72,6 +74,14 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "what": "evil.example",
         "reason": "inc_1",
     },
+    facts.SecretRotated: {
+        "secret": "db-password",
+        "change": "rotate",
+        "step": "begins",
+        "version": 3,
+        "reason": "inc_1",
+    },
+    facts.PeoplePaged: {"page": "run_1", "to": "primary", "message": "The shop is down"},
     facts.BudgetSet: {"budget": "month", "change": "lift", "reason": "a sale", "seconds": 60},
     facts.CostAnomaly: {"times": 31, "reason": "31 times as much as usual"},
     facts.InvocationEnded: {"outcome": "ok"},

@@ -15,6 +15,7 @@ from records_samples import lines as kept_lines
 
 from casemate.model.function import Logs
 from casemate.recorder.records import database as module
+from casemate.recorder.records import forgetting
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.denials import insert_denials
 from casemate.recorder.records.options import RecordsOptions
@@ -360,3 +361,47 @@ def test_no_one_gives_up_more_than_it_has_or_while_it_has_less_than_its_share(
             projects
         ):
             assert not any(over.get(place) for place in sizes if place[0] == project)
+
+
+def forgotten(connection: engine.Connection) -> set[tuple[str, str, int, int]]:
+    return {tuple(each) for each in forgetting.untold(connection, 100)}
+
+
+def test_what_is_deleted_is_counted_with_its_deletion_until_it_is_told() -> None:
+    connection = filled(12, stored_at=NOW - 101)
+    other = [Left(invocation("o", project="other"), None, [line(project="other")] * 2)]
+    insert_records(connection, other, NOW - 99)
+    assert forgotten(connection) == set()
+    run_all(connection, RecordsOptions(retention=100))
+    kinds = ("invocation", "error", "log_line")
+    gone = {("demo", kind, 12, 12) for kind in kinds} | {("", "denial", 12, 12)}
+    assert forgotten(connection) == gone
+    assert len(forgetting.untold(connection, 2)) == 2
+    forgetting.told(connection, forgetting.untold(connection, 100))
+    assert forgotten(connection) == set()
+    run_all(connection, RecordsOptions(retention=98))
+    gone = {("other", "invocation", 1, 1), ("other", "log_line", 2, 2)}
+    assert forgotten(connection) == gone
+    # By other bounds as well: their number, and the bytes of a function's own.
+    insert_records(connection, [Left(invocation(str(n)), None, []) for n in range(30)], NOW)
+    run_all(connection, RecordsOptions(max_records=20))
+    assert ("demo", "invocation", 10, 22) in forgotten(connection)
+
+
+def test_what_is_rolled_back_was_not_forgotten() -> None:
+    connection = filled(12, stored_at=NOW - 101)
+    connection.execute("BEGIN")
+    prune(connection, RecordsOptions(retention=100), now=NOW, batch=10)
+    assert forgotten(connection)
+    connection.execute("ROLLBACK")
+    assert forgotten(connection) == set() and counts(connection) == [12] * 4
+
+
+def test_names_of_projects_lead_to_no_other_count() -> None:
+    connection = database()
+    for project in ("a", "a b", "-told a", "", "\u00e9", "log_line a", "%", "a" * 63):
+        forgetting.note(connection, "log_line", {project: 3})
+        [found] = forgetting.untold(connection, 9)
+        assert found == (project, "log_line", 3, 3)
+        forgetting.told(connection, [found])
+        assert not forgetting.untold(connection, 9)

@@ -12,7 +12,15 @@ import pytest
 
 from casemate.child.calls import decode_reply, framed
 from casemate.child.frames import FrameBuffer
-from casemate.model.facts import AlertFailed, AlertSent, Fact, Finding, JournalRestored, SignedIn
+from casemate.model.facts import (
+    AlertFailed,
+    AlertSent,
+    Fact,
+    Finding,
+    JournalRestored,
+    RecordsForgotten,
+    SignedIn,
+)
 from casemate.recorder.protocol import Take, Told
 from casemate.recorder.reading_protocol import Batch, Follow
 from casemate.recorder.server import Recorder
@@ -29,6 +37,7 @@ MONITOR_S: list[Fact] = [
 
 
 RESTORED = JournalRestored(at=1.0, made_at=1.0, entries=1, archive="a" * 64)
+FORGOTTEN = RecordsForgotten(at=1.0, project="p", record="log_line", count=1, total=1)
 
 
 class Vault:
@@ -95,7 +104,9 @@ class World:
         await self.task
 
 
-@pytest.mark.parametrize("fact", [*MONITOR_S, RESTORED], ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(
+    "fact", [*MONITOR_S, RESTORED, FORGOTTEN], ids=lambda each: type(each).__name__
+)
 def test_the_gateway_cannot_tell_what_is_the_monitor_s_or_the_recorder_s(
     tmp_path: Path, fact: Fact
 ) -> None:

@@ -1004,6 +1004,52 @@ def test_the_watch_is_there_before_a_function_s_code_and_ends_with_the_zygote() 
     play(scene)
 
 
+@pytest.mark.parametrize("refused", [True, False])
+def test_what_the_listener_lets_through_is_not_restored(refused: bool) -> None:
+    told: list[tuple[int, tuple[str, ...]]] = []
+
+    async def scene(supervisor: Supervisor) -> None:
+        way = await restorer(supervisor)
+        opening = supervisor.loop.create_task(supervisor.client.open(version()))
+        request, (report, _) = await supervisor.request()
+        assert isinstance(request, protocol.Open)
+        assert (request.calls, request.refused) == (("unlink",), refused)
+        assert request.restorable is refused, "nobody sees what a call leaves that was let through"
+        send_descriptors(report, 0)
+        await supervisor.settle()
+        assert told == ([] if refused else [(request.z, ())]), "from the first call on"
+        await supervisor.tell(protocol.Opened(request.z))
+        watch = (await opening).watch
+        assert watch is not None
+        assert watch._passing == (frozenset() if refused else {"unlink"})
+        watch._on_met("unlink")
+        assert told[-1] == (request.z, ("unlink",))
+        way.close()
+
+    play(
+        scene,
+        asked=lambda _version: (("unlink",), refused),
+        on_met_calls=lambda zygote, names: told.append((zygote.number, names)),
+    )
+
+
+def test_what_asks_about_other_calls_than_it_would_is_replaced() -> None:
+    answers = {"f": (("unlink", "mkdir"), False)}
+
+    async def scene(supervisor: Supervisor) -> None:
+        zygote = await supervisor.opened()
+        for change in ((), ("f",)):
+            for function in change:
+                answers[function] = (("unlink",), False)
+            supervisor.client.renew("t", "g")
+            supervisor.client.renew("other", "f")
+            assert not zygote.outdated
+            supervisor.client.renew("t", "f")
+            assert zygote.outdated is bool(change)
+
+    play(scene, asked=lambda version: answers[version.function])
+
+
 def test_a_watch_that_fails_ends_the_zygote() -> None:
     async def scene(supervisor: Supervisor) -> None:
         zygote = await supervisor.opened()

@@ -38,6 +38,8 @@ OPEN: dict[str, Any] = {
     "shapes": ["0123456789abcdef"],
     "packages": [["requests", ["egress", "process"]]],
     "strict": True,
+    "calls": ["unlink", "mlock2"],
+    "refused": False,
     "layout": "own",
     "restorable": True,
 }
@@ -54,6 +56,8 @@ OPTIONAL = {
         "packages",
         "shapes",
         "strict",
+        "calls",
+        "refused",
         "layout",
         "restorable",
         "beside",
@@ -240,6 +244,12 @@ BOUNDS: list[tuple[str, list[Any], list[Any]]] = [
         ],
     ),
     ("strict", [True, False], [0, 1, "true", "", None, []]),
+    ("refused", [True, False], [0, 1, "true", "", None, []]),
+    (
+        "calls",
+        [[], ["unlink"] * 128, ["ab"], ["a" * 32]],
+        [["unlink"] * 129, ["a"], ["a" * 33], ["unlink\n"], ["UNLINK"], ["a b"], [1], "x", None],
+    ),
     ("restorable", [True, False], [0, 1, "true", "", None, []]),
 ]
 NAMES_REFUSED = ["", "A", "a_b", "-a", "a-", "1a", "a.b", "a/b", "..", "a\n", "a\x00", "a b", None]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -371,6 +372,7 @@ def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
         "restorable": False,
         "guard": [["sql", "app:query", "report"]],
         "shapes": {"known": [], "strict": False},
+        "calls": {"asked": [], "refused": True},
         "packages": {},
     }
     assert len(descriptors) == 4
@@ -380,6 +382,15 @@ def test_assigning_sends_all_and_limits_the_slots(pair: Pair) -> None:
     forked(pair, 1)
     zygote.take_home()
     assert pair.groups.limits["z1/s1"] == SlotLimits(1000, 0.5, 5)
+
+
+def test_a_zygote_that_ends_instances_itself_is_not_kept_from_it(pair: Pair) -> None:
+    zygote = settled(pair)
+    asking = msgspec.structs.replace(OPEN, calls=("kill", "unlink"), refused=False)
+    for cgroups, asked in ((zygote.cgroups, ["kill", "unlink"]), (None, ["unlink"])):
+        zygote.cgroups = cgroups
+        zygote.assign(asking, 0, [])
+        assert pair.received()[0]["calls"] == {"asked": asked, "refused": False}
 
 
 def test_the_import_s_memory_comes_on_top_in_the_first_slot_only(pair: Pair) -> None:

@@ -226,6 +226,21 @@ def test_refusals_are_recorded_without_content() -> None:
     with_triggers(work)
 
 
+def test_a_secret_that_was_rotated_has_who_signs_in_with_it_connect_anew() -> None:
+    async def work(outside: OutsideTriggers, _data: Data, _denials: list[Denial]) -> None:
+        mqtt = MqttTrigger(**{**SERVER, "name": "m"}, topic="a", password="key")
+        outside.replace([version(TRIGGER, mqtt)])
+        before = {each.trigger: each.since for each in outside.statuses()}
+        outside.renew("other", "key")
+        outside.renew("p", "other")
+        assert {each.trigger: each.since for each in outside.statuses()} == before
+        outside.renew("p", "key")
+        after = {each.trigger: each.since for each in outside.statuses()}
+        assert after["orders"] == before["orders"] and after["m"] > before["m"]
+
+    with_triggers(work)
+
+
 def test_sources_follow_what_is_live() -> None:
     async def work(outside: OutsideTriggers, _data: Data, _denials: list[Denial]) -> None:
         (status,) = outside.statuses()

@@ -90,6 +90,10 @@ class Code:
             self._made[key] = make()
         return self._made[key]  # type: ignore[return-value]
 
+    def forget(self, what: str, file: str) -> None:
+        """Let go of what was made of a file; it is made again if it is asked for."""
+        self._made.pop((what, file), None)
+
     def text(self, file: str) -> str | None:
         """Return the text of a file; None if it has none or was made by a program."""
         if file not in self._texts:

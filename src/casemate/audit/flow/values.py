@@ -198,6 +198,8 @@ def few(taints: Iterable[Taint]) -> Taints:
 
 def join(*values: Value) -> Value:
     """Return a value that may be any of those given."""
+    if len(values) == 1:
+        return values[0]
     found: dict[Value, None] = {}
     for value in values:
         for option in options(value):

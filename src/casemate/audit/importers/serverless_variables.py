@@ -102,9 +102,11 @@ class Variables:
         if depth > MAX_VARIABLE_DEPTH:
             self.note(place, f"the variable {text[:80]} leads to itself, or too far")
             return MISSING
-        alternatives = _split(text)
+        alternatives = [each.strip() for each in _split(text)]
+        if len(alternatives) > 1 and alternatives[0].startswith("opt:"):
+            alternatives = alternatives[1:]  # no option is given
         for each in alternatives:
-            found = self._one(each.strip(), depth, place)
+            found = self._one(each, depth, place)
             if found is not MISSING and found is not None:
                 return self.resolve(found, depth + 1, place)
         if not _CLOUD.fullmatch(text) and not text.startswith(("aws:", "AWS", "sls:instanceId")):

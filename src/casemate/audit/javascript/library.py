@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from casemate.audit.flow import texts
 from casemate.audit.flow.library import contexts
-from casemate.audit.flow.state import Instance, Mapping, Sequence, State
+from casemate.audit.flow.state import Instance, Mapping, Sequence, State, Thing
 from casemate.audit.flow.values import (
     ANYTHING,
     CLEAN,
@@ -300,11 +301,23 @@ _MAX_SEARCHED = 300
 _MAX_CALLED = 60
 
 
+def _held_by(thing: Thing | None) -> Iterator[Value]:
+    if isinstance(thing, Mapping):
+        yield from thing.known.values()
+    elif isinstance(thing, Sequence):
+        yield from thing.items or ()
+    elif isinstance(thing, Instance):
+        yield from thing.attributes.values()
+    rest = thing.rest if isinstance(thing, (Mapping, Sequence)) else None
+    if rest is not None:
+        yield rest
+
+
 def _functions_in(reader: Reader, given: list[Value], state: State) -> list[Value]:
     """Return the functions among what a library is given: in objects, lists, methods of classes."""
     found: dict[Value, None] = {}
     seen: set[int] = set()
-    todo = list(given)
+    todo = [each for each in given if isinstance(each, (Ref, Bound, Union))]
     while todo and len(seen) < _MAX_SEARCHED and len(found) < _MAX_CALLED:
         for option in options(todo.pop(0)):
             if isinstance(option, Bound):
@@ -317,10 +330,6 @@ def _functions_in(reader: Reader, given: list[Value], state: State) -> list[Valu
             of_class = made is not None and made.node is not None and "class" in made.node.kind
             if made is not None and not of_class:
                 found[option] = None
-            elif isinstance(thing, Mapping):
-                todo += [*thing.known.values(), *([thing.rest] if thing.rest is not None else [])]
-            elif isinstance(thing, Sequence):
-                todo += [*(thing.items or ()), *([thing.rest] if thing.rest is not None else [])]
-            elif isinstance(thing, Instance):
-                todo += thing.attributes.values()
+            else:
+                todo += [e for e in _held_by(thing) if isinstance(e, (Ref, Bound, Union))]
     return list(found)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from casemate.audit.flow.state import Scope, State
 from casemate.audit.flow.values import ANYTHING, External, Value
 from casemate.audit.javascript.reader import Reader
@@ -15,7 +13,7 @@ def declare(scope: int, name: str, value: Value, state: State) -> None:
     """Let a name of a scope stand for a value."""
     thing = state.things.get(scope)
     if isinstance(thing, Scope):
-        state.things[scope] = replace(thing, names={**thing.names, name: value})
+        state.things[scope] = Scope({**thing.names, name: value}, thing.parent)
         if state.tests:
             state.stored(scope, name)
 

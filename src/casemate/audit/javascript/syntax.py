@@ -45,6 +45,8 @@ _INNER_FIRST = frozenset(
     ("parenthesized_expression", "as_expression", "satisfies_expression", "non_null_expression")
 )
 _INNER_LAST = frozenset(("type_assertion",))
+_SIGNS = frozenset(("(", ")", "{", "}", "[", "]", ",", ";", ":", ".", "=>", '"', "'", "`", "${"))
+"""What is only written to keep others apart; never the operator of anything."""
 _TEXTS = frozenset(
     (
         *("identifier", "property_identifier", "private_property_identifier", "number"),
@@ -157,6 +159,7 @@ def _taken_over(root: RawNode, data: bytes, until: float) -> Parsed:
     count = 0
     if not cursor.goto_first_child():
         return Parsed(top)
+    any_broken = root.has_error
     while True:
         raw = cursor.node
         kind = raw.type if raw is not None else ""
@@ -166,9 +169,13 @@ def _taken_over(root: RawNode, data: bytes, until: float) -> Parsed:
                 raise SyntaxProblemError("it takes too long to parse")
             if count > MAX_NODES:
                 raise SyntaxProblemError(f"it has more than {MAX_NODES} nodes: not looked at")
-            if raw.is_error or raw.is_missing:
+            if any_broken and (raw.is_error or raw.is_missing):
                 _note(broken, raw)
-        entered = raw is not None and _take(raw, kind, cursor.field_name, path, data)
+        entered = (
+            raw is not None
+            and kind not in _SIGNS
+            and _take(raw, kind, cursor.field_name, path, data)
+        )
         if entered and cursor.goto_first_child():
             if len(path) > MAX_DEPTH:
                 raise SyntaxProblemError("it is nested too deeply: not looked at")
@@ -201,7 +208,8 @@ def _take(raw: RawNode, kind: str, field: str | None, path: list[Node], data: by
     if kind in ("accessibility_modifier", "override_modifier", "optional_chain"):
         parent.marks = (*parent.marks, kind)
         return False
-    node = Node(kind, raw.start_point[0] + 1, raw.start_point[1])
+    row, column = raw.start_point
+    node = Node(kind, row + 1, column)
     if kind in _TEXTS:
         node.text = sys.intern(data[raw.start_byte : raw.end_byte].decode("utf-8", "replace"))
     elif raw.child_count == 0:

@@ -9,6 +9,7 @@ from casemate.audit.model import Application, Function, Platform, Statement
 from casemate.audit.privileges.comparing import compare
 from casemate.audit.privileges.deciding import Decided
 from casemate.audit.privileges.functions import environment, read
+from casemate.audit.privileges.javascript import Together
 from casemate.audit.privileges.needs import EVERY, Needs, Open, Recorder
 from casemate.audit.privileges.program import Files
 from casemate.audit.privileges.resources import Names
@@ -21,8 +22,17 @@ _PLATFORMS = (Platform.AWS, Platform.CASEMATE)
 _LAMBDA = frozenset(("lambda.amazonaws.com", "edgelambda.amazonaws.com"))
 
 
-def privileges_of(application: Application, workspace: Workspace, code: Code) -> list[Privileges]:
-    """Return what is to be said of each function that is granted something."""
+def privileges_of(
+    application: Application,
+    workspace: Workspace,
+    code: Code,
+    together: Together | None = None,
+) -> list[Privileges]:
+    """Return what is to be said of each function that is granted something.
+
+    What else reads the code does so `together` with it, and is told of each function when its
+    code was read, whether it is granted something or not.
+    """
     if application.platform not in _PLATFORMS:
         return []
     names = Names(application)
@@ -33,11 +43,13 @@ def privileges_of(application: Application, workspace: Workspace, code: Code) ->
     for function in application.functions:
         if function.permissions:
             left = until - time.thread_time()
-            needs = _needs(function, files, code, left)
+            needs = _needs(function, files, code, left, together)
             if function.role in trusting:
                 what = f"the role {function.role[:80]} is not for functions alone"
                 needs = Needs(uses=needs.uses, open=(Open(EVERY, function.place, what),))
             decided.append(Decided(function, needs, names))
+        if together is not None:
+            together.done(function)
     by_role: dict[str, list[Decided]] = {}
     for each in decided:
         by_role.setdefault(each.function.role, []).append(each)
@@ -68,8 +80,15 @@ def _other(statement: Statement) -> bool:
     )
 
 
-def _needs(function: Function, files: Files, code: Code, seconds: float = MAX_SECONDS) -> Needs:
+def _needs(
+    function: Function,
+    files: Files,
+    code: Code,
+    seconds: float = MAX_SECONDS,
+    together: Together | None = None,
+) -> Needs:
     """Return what a function needs, or why that is not known."""
     recorder = Recorder()
-    why = read(function, files, code, recorder, environment(function), seconds)
+    variables = environment(function)
+    why = read(function, files, code, recorder, variables, seconds, together=together)
     return Needs(open=(Open(EVERY, function.place, why),)) if why else recorder.needs()

@@ -8,6 +8,7 @@ from casemate.audit.code.reading import Code, PythonFile
 from casemate.audit.model import Function, Platform
 from casemate.audit.privileges import javascript
 from casemate.audit.privileges.details import DetailRecorder, Details
+from casemate.audit.privileges.javascript import Together
 from casemate.audit.privileges.needs import Recorder
 from casemate.audit.privileges.program import Files, Modules, Parsed
 from casemate.audit.privileges.reader import StoppedError
@@ -25,10 +26,12 @@ def read(
     variables: Mapping[str, Values],
     seconds: float,
     others: frozenset[str] = frozenset(),
+    together: Together | None = None,
 ) -> str:
     """Tell a recorder what a function needs; return why not all of it is known, or nothing.
 
-    `others` are names of functions that something else calls: other handlers.
+    `others` are names of functions that something else calls: other handlers. What reads
+    JavaScript as well may be `together` with it.
     """
     if seconds <= 0:
         return "the time for its application was used up before"
@@ -36,7 +39,7 @@ def read(
     parsed: Parsed = code
     if function.language == "javascript":
         try:
-            return javascript.read(function, code, recorder, variables, seconds)
+            return javascript.read(function, code, recorder, variables, seconds, together)
         except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             return f"its code could not be read: {type(error).__name__}"
     if function.language != "python":

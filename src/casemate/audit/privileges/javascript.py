@@ -8,6 +8,7 @@ so what it did not come to, in functions that run, counts as perhaps needed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
 from casemate.audit.code.reading import Code
 from casemate.audit.flow import Entry, Limits
@@ -33,12 +34,25 @@ _TAKING = ("@aws-sdk/credential-provider", "@smithy/signature-v4", "aws4", "@aws
 _HOLDING = "credentials of the role are given away"
 
 
+class Together(Protocol):
+    """What else reads functions' code: once for both, where it can."""
+
+    def follow(self, function: Function, limits: Limits, watcher: Watcher) -> bool:
+        """Read a function's code with a watcher; tell whether that was done."""
+        ...
+
+    def done(self, function: Function) -> None:
+        """Take that a function's rights are known."""
+        ...
+
+
 def read(
     function: Function,
     code: Code,
     recorder: Recorder,
     variables: Mapping[str, values.Values],
     seconds: float,
+    together: Together | None = None,
 ) -> str:
     """Tell a recorder what a function needs; return why not all of it is known, or nothing."""
     root = f"{function.code}/" if function.code not in (None, "", ".") else ""
@@ -56,7 +70,8 @@ def read(
     watcher = NeedsWatcher(recorder, variables, function, root)
     name = function.handler.replace(":", ".").rpartition(".")[2]
     limits = Limits(steps=150_000, seconds=min(seconds, 4.0), file_seconds=4.0, entry_seconds=3.0)
-    analyse(files, [Entry(path=entry, name=name, event="invoke")], limits, watcher)
+    if together is None or not together.follow(function, limits, watcher):
+        analyse(files, [Entry(path=entry, name=name, event="invoke")], limits, watcher)
     if watcher.reader is not None:
         watcher.sweep(watcher.reader)
     return ""

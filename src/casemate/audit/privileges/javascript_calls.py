@@ -187,13 +187,16 @@ class Calls:
         path = (within,) if within else ()
         named = _named(given, at, path)
         arguments = Given(
-            named={key: frozenset(Text(t) for t in texts or [HOLE]) for key, texts in named.items()}
+            named={
+                key: frozenset(Text(t) for t in texts or [HOLE]) for key, texts in named.items()
+            },
+            open=not _is_known(given, at, path),
         )
         if operation == "TransactWriteItems":
             actions = _transaction(given, at, actions)
         if operation in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"):
             actions = by_statement(arguments, actions)
-        actions = by_arguments(found.prefix, arguments, actions)
+        actions = by_arguments(found.prefix, operation, arguments, actions)
         names = _resources(found.prefix, operation, given, at, named)
         copies = operation in ("CopyObject", "UploadPartCopy")
         for name in names[:_MAX_NAMES]:
@@ -234,6 +237,15 @@ def _named(given: Arguments, at: int, path: tuple[str, ...]) -> dict[str, list[s
         for key in given.keys(value) or ():
             found.setdefault(key, [HOLE])
     return found
+
+
+def _is_known(given: Arguments, at: int, path: tuple[str, ...]) -> bool:
+    """Tell whether the names of all properties of an argument are known."""
+    if not path:
+        named = given.named(at)
+        return named is not None and "" not in named
+    held = given.at(at, *path)
+    return bool(held) and all(given.keys(each) is not None for each in held)
 
 
 def _resources(

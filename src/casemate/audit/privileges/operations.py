@@ -64,7 +64,7 @@ def record(
         actions = _transaction(reader, given, actions)
     if operation in ("ExecuteStatement", "BatchExecuteStatement", "ExecuteTransaction"):
         actions = by_statement(given, actions)
-    actions = by_arguments(found.prefix, given, actions)
+    actions = by_arguments(found.prefix, operation, given, actions)
     for each in names:
         for action in actions.needed:
             foreign = not action.startswith(f"{found.prefix}:")
@@ -86,7 +86,7 @@ def used(reader: Reader, action: str, resource: str, node: ast.AST) -> None:
 def actions_for(prefix: str, service: str, operation: str) -> Actions | None:
     """Return what an operation needs, or None if that is not known."""
     own = f"{prefix}:{operation}"
-    always = OPERATIONS.get(f"{prefix}:*", Actions(()))
+    always = OPERATIONS.get(f"{service}:*", OPERATIONS.get(f"{prefix}:*", Actions(())))
     if own in FREE_OF_RIGHTS:
         return Actions((), (own,))
     found = OPERATIONS.get(own)
@@ -224,10 +224,34 @@ _BY_ARGUMENT = {
 }
 
 
-def by_arguments(prefix: str, given: Arguments, actions: Actions) -> Actions:
-    """Return what is needed besides by what is asked for."""
+_ONLY_WITH = {
+    "s3:PutObjectAcl": ("ACL", "Grant"),
+    "s3:PutObjectTagging": ("Tagging",),
+    "s3:PutObjectRetention": ("ObjectLock",),
+    "s3:PutObjectLegalHold": ("ObjectLock",),
+    "s3:GetObjectVersion": ("VersionId",),
+    "s3:DeleteObjectVersion": ("VersionId",),
+}
+"""What is needed only if an argument is given whose name begins so."""
+_MORE = frozenset(("ExtraArgs", "Fields", "Conditions", "Delete", "CopySource"))
+"""Arguments that hold such ones, whose names are not looked for."""
+_PLAIN_PLACES = {"GeneratePresignedPost": 2}
+
+
+def by_arguments(prefix: str, operation: str, given: Arguments, actions: Actions) -> Actions:
+    """Return what is needed besides by what is asked for, without what is not asked for."""
     needed = list(actions.needed)
     for (service, name), more in _BY_ARGUMENT.items():
         if service == prefix and name in given.named:
             needed += [more[each] for each in actions.needed if each in more]
-    return Actions(tuple(needed), actions.perhaps)
+    places = len(given.places) > _PLAIN_PLACES.get(operation, 3)
+    if given.open or given.rest or places or not _MORE.isdisjoint(given.named):
+        return Actions(tuple(needed), actions.perhaps)
+    perhaps = tuple(
+        each
+        for each in actions.perhaps
+        if each not in _ONLY_WITH
+        or operation in _COPYING
+        or any(name.startswith(_ONLY_WITH[each]) for name in given.named)
+    )
+    return Actions(tuple(needed), perhaps)

@@ -28,8 +28,9 @@ _DYNAMO = tuple(
 )
 
 OPERATIONS: dict[str, Actions] = {
-    "s3:GetObject": _s3("GetObject", perhaps=(*_READ, "ListBucket")),
-    "s3:HeadObject": _s3("GetObject", perhaps=(*_READ, "ListBucket")),
+    # Who may list a bucket is told that an object is not there, who may not that it is forbidden.
+    "s3:GetObject": _s3("GetObject", perhaps=("GetObjectVersion", "ListBucket")),
+    "s3:HeadObject": _s3("GetObject", perhaps=("GetObjectVersion", "ListBucket")),
     "s3:PutObject": _s3("PutObject", perhaps=_WRITE),
     "s3:CopyObject": _s3("GetObject", "PutObject", perhaps=(*_READ, *_WRITE)),
     "s3:DeleteObject": _s3("DeleteObject", perhaps=("DeleteObjectVersion",)),
@@ -70,8 +71,8 @@ OPERATIONS: dict[str, Actions] = {
     "s3:PutObjectLockConfiguration": _s3("PutBucketObjectLockConfiguration"),
     "s3:UploadFile": _s3("PutObject", "AbortMultipartUpload", perhaps=(*_WRITE, *_PARTS)),
     "s3:UploadFileobj": _s3("PutObject", "AbortMultipartUpload", perhaps=(*_WRITE, *_PARTS)),
-    "s3:DownloadFile": _s3("GetObject", perhaps=_READ),
-    "s3:DownloadFileobj": _s3("GetObject", perhaps=_READ),
+    "s3:DownloadFile": _s3("GetObject", perhaps=("GetObjectVersion",)),
+    "s3:DownloadFileobj": _s3("GetObject", perhaps=("GetObjectVersion",)),
     "s3:Copy": _s3(
         *("GetObject", "PutObject", "AbortMultipartUpload"), perhaps=(*_READ, *_WRITE, *_PARTS)
     ),
@@ -143,7 +144,8 @@ OPERATIONS: dict[str, Actions] = {
             *("redshift-serverless:GetCredentials", "redshift:GetClusterCredentialsWithIAM"),
         ),
     ),
-    "ses:*": Actions((), ("ses:SendRawEmail", "ses:SendEmail")),
+    "ses:*": Actions(()),
+    "sesv2:*": Actions((), ("ses:SendRawEmail", "ses:SendEmail")),
     "dax:*": Actions((), ("dynamodb:GetItem",)),
 }
 """By the action that an operation would be; `SERVICE:*` is for each operation of a service. What

@@ -122,7 +122,7 @@ RULES = (
         "IAM-015",
         "May call every function",
         "It calls functions past the authorizers of their APIs.",
-        re.compile(r"^lambda:(?:Invoke\w*\*?|Invoke\*)$", re.I),
+        re.compile(r"^lambda:(?:Invoke\w*\*?|Invoke\*|AddPermission)$", re.I),
         "may call every function of the account",
         "lambda:InvokeFunction",
         Severity.MEDIUM,
@@ -133,7 +133,7 @@ RULES = (
         "May replace every function",
         "It puts code of its own under the roles of others.",
         re.compile(
-            r"^lambda:(?:UpdateFunction(?:Code|Configuration|\*)|CreateFunction|AddPermission|AddLayerVersionPermission|Update\*)$",
+            r"^lambda:(?:UpdateFunction(?:Code|Configuration|\*)|Update\*)$",
             re.I,
         ),
         "may replace the code of every function",

@@ -141,7 +141,7 @@ def everybody(statement: Statement) -> bool:
 _NARROW = re.compile(
     r"source(?:arn|account|vpce|vpc|ip|orgid|orgpaths|owner)|principal(?:orgid|orgpaths|account|arn"
     r"|tag)|userid|username|referer|calledvia|:sub\b|:aud\b|viaawsservice|calleraccount|endpoint"
-    r"|protocol|secret",
+    r"|protocol|secret|dataaccesspoint",
     re.IGNORECASE,
 )
 

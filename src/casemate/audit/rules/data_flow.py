@@ -10,19 +10,13 @@ from time import thread_time
 
 from casemate.audit.finding import Severity, Step
 from casemate.audit.flow import Analysis, Flow, Limits, analyse, discover, parse_all
-from casemate.audit.javascript import analyse as analyse_scripts
 from casemate.audit.model import Function, Place
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.examples import python
-from casemate.audit.rules.followed_code import (
-    PythonPart,
-    ScriptPart,
-    python_parts,
-    script_parts,
-)
+from casemate.audit.rules.followed_code import PythonPart, ScriptPart, python_parts
+from casemate.audit.rules.scripts import MAX_FOLLOWED as MAX_SECONDS
+from casemate.audit.rules.scripts import scripts_of
 
-MAX_SECONDS = 30.0
-"""Of processor time for one application; what was not looked at then is told."""
 MAX_STEPS = 30
 _UNSURE = {"high": 0, "medium": -1, "low": -2}
 """How much milder a finding is of whose way a part is not known."""
@@ -40,7 +34,9 @@ def _found(subject: Subject) -> Found:
 
 
 def _flows(subject: Subject) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Function | None]]:
-    until = thread_time() + MAX_SECONDS
+    scripts = scripts_of(subject)
+    found = list(scripts.flows())
+    until = thread_time() + MAX_SECONDS - scripts.spent
     for part in python_parts(subject.application, subject.code):
         entries = list(part.entries)
         known = {(each.path, each.name) for each in entries}
@@ -49,12 +45,8 @@ def _flows(subject: Subject) -> Iterator[tuple[Flow, Place, tuple[Step, ...], Fu
         if entries:
             analysis = analyse(parsed, entries, Limits(seconds=until - thread_time()))
             yield from _told(subject, part, analysis)
-    for script in script_parts(subject.application, subject.code):
-        if script.entries:
-            limits = Limits(seconds=until - thread_time())
-            yield from _told(
-                subject, script, analyse_scripts(script.parsed, script.entries, limits)
-            )
+    for script, analysis in found:
+        yield from _told(subject, script, analysis)
 
 
 def _told(

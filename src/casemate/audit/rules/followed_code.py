@@ -152,26 +152,36 @@ class ScriptPart:
         return self.functions.get((entry.path, entry.name), self.any)
 
 
-def script_parts(application: Application, code: Code) -> Iterable[ScriptPart]:
+def script_of(function: Function) -> tuple[str, str]:
+    """Return the part that a function's JavaScript is in, and the file of its handler there."""
+    if function.platform is Platform.CODE:
+        return "code", ""
+    if function.inline:
+        return f"#{function.name}", "index.js"
+    root = f"{function.code}/" if function.code not in (None, "", ".") else ""
+    return root, function.entry.removeprefix(root)
+
+
+def script_parts(application: Application, code: Code) -> Mapping[str, ScriptPart]:
     """Return the JavaScript of an application, each part once."""
     parts: dict[str, ScriptPart] = {}
     for function in application.functions:
+        name, path = script_of(function)
         if function.platform is Platform.CODE:
             part = ScriptPart(ParsedFiles(code, "", function.files))
             part.any = function
-            texts = {path: code.text(path) or "" for path in part.parsed}
+            texts = {each: code.text(each) or "" for each in part.parsed}
             part.entries += discover_scripts(texts)
-            parts["code"] = part
+            parts[name] = part
         elif function.language != "javascript":
             continue
         elif function.inline:
             if "${" not in function.inline.replace("`${", ""):
-                part = parts[f"#{function.name}"] = ScriptPart(None, function.place)
-                part.parsed = {"index.js": parsed_text("index.js", function.inline)}
-                part.enter("index.js", function)
+                part = parts[name] = ScriptPart(None, function.place)
+                part.parsed = {path: parsed_text(path, function.inline)}
+                part.enter(path, function)
         elif function.code is not None:
-            root = f"{function.code}/" if function.code not in ("", ".") else ""
-            if root not in parts:
-                parts[root] = ScriptPart(ParsedFiles(code, root, function.files))
-            parts[root].enter(function.entry.removeprefix(root), function)
-    return parts.values()
+            if name not in parts:
+                parts[name] = ScriptPart(ParsedFiles(code, name, function.files))
+            parts[name].enter(path, function)
+    return parts

@@ -1,4 +1,4 @@
-"""Rules about JavaScript and TypeScript, by their lines: comments are left out, nothing is parsed."""
+"""Rules about JavaScript and TypeScript: by their syntax, or by lines that are no comments."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from casemate.audit.model import Place
 from casemate.audit.rule import Check, Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import hit
 from casemate.audit.rules.examples import javascript
+from casemate.audit.rules.scripts import scripts_of
 
 _SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".jsx", ".tsx")
 _COMMENT = re.compile(r"^\s{0,200}(?://|\*|/\*)")
@@ -45,6 +46,20 @@ def _lines(subject: Subject, file: str, code: str) -> list[tuple[int, str]]:
     return [(number, line) for number, line in lines if len(line) < _LONG]
 
 
+def _at(name: str) -> Check:
+    """Return a check of what is looked for in the syntax of every file."""
+
+    def check(subject: Subject) -> Iterator[Hit]:
+        for function, start, text, found in scripts_of(subject).files():
+            for seen in found.get(name, ()):
+                at = text.split("\n", seen.line)[seen.line - 1 : seen.line]
+                place = Place(start.file, seen.line + start.line - 1, seen.column)
+                line = at[0].strip()[:120] if at else ""
+                yield hit(function, seen.text, place, f"{start.file} {line}")
+
+    return check
+
+
 def _rule(
     id: str,
     title: str,
@@ -54,12 +69,10 @@ def _rule(
     severity: Severity,
     why: str,
     fix: str,
-    pattern: re.Pattern[str],
-    text: str,
+    check: Check,
     bad: str,
     good: str,
     attack: str = "",
-    near: str = "",
     by_reach: bool = False,
 ) -> Rule:
     return Rule(
@@ -73,7 +86,7 @@ def _rule(
         by_reach=by_reach,
         why=why,
         fix=fix,
-        check=_look(pattern, text, near),
+        check=check,
         vulnerable=javascript(bad),
         fixed=javascript(good),
     )
@@ -84,9 +97,15 @@ def _handler(body: str) -> str:
 
 
 _L = Severity
-_WHOLE = re.compile(
-    r"console\.(?:log|info|debug|error)\((?:[\"'`][^\"'`\n]{0,80}[\"'`]\s?,\s?)?(?:event\s{0,3}\)|JSON\.stringify\(event[,)])"
-)
+
+
+def _caught(answer: str) -> str:
+    return _handler(
+        f"try {{\n    return await work(event)\n  }} catch (err) {{\n    {answer}\n  }}"
+    )
+
+
+_ID = "console.error(err)\n    return { statusCode: 500, body: event.requestContext.requestId }"
 
 RULES = (
     _rule(
@@ -98,8 +117,7 @@ RULES = (
         _L.LOW,
         "Events hold passwords, tokens in headers and data of people; everybody who reads logs has them.",
         "Log the fields that an investigation needs.",
-        _WHOLE,
-        "the whole event is logged",
+        _at("logged events"),
         _handler("console.log(event)"),
         _handler("console.log(event.requestContext.requestId)"),
         by_reach=True,
@@ -113,10 +131,9 @@ RULES = (
         _L.MEDIUM,
         "A trace tells the code, its paths and libraries.",
         "Answer with an id, and log the error under that id.",
-        re.compile(r"\b(?:body|message|error|send|json)\b[^\n]{0,60}\b(?:err|error|e|ex)\.stack\b"),
-        "the trace of an error is in the answer",
-        _handler("return { statusCode: 500, body: err.stack }"),
-        _handler("return { statusCode: 500, body: 'error ' + event.requestContext.requestId }"),
+        _at("told traces"),
+        _caught("return { statusCode: 500, body: err.stack }"),
+        _caught(_ID),
         by_reach=True,
     ),
     _rule(
@@ -128,8 +145,7 @@ RULES = (
         _L.MEDIUM,
         "Who has a say in the text runs code as the function.",
         "Parse what is expected: JSON.parse, a table of functions.",
-        re.compile(r"(?<![\w.])eval\(\s{0,3}(?![\"'`)])|new Function\(\s{0,3}[\w.]+\s{0,3}[,)]"),
-        "a text is run as code",
+        _at("evaluated"),
         _handler("return eval(event.expression)"),
         _handler("return JSON.parse(event.expression)"),
         "T1059.007",
@@ -144,16 +160,18 @@ RULES = (
         _L.MEDIUM,
         "Who has a say in it runs commands as the function.",
         "Use execFile or spawn with a list.",
-        re.compile(
-            r"(?<![\w.])(?:child_process\.|cp\.)?exec(?:Sync)?\(\s{0,3}(?:`[^`\n]{0,200}\$\{|[\"'][^\"'\n]{0,200}[\"']\s{0,3}\+)"
+        _look(
+            re.compile(
+                r"(?<![\w.])(?:child_process\.|cp\.)?exec(?:Sync)?\(\s{0,3}(?:`[^`\n]{0,200}\$\{|[\"'][^\"'\n]{0,200}[\"']\s{0,3}\+)"
+            ),
+            "a shell runs a command line that is made while it runs",
+            "child_process",
         ),
-        "a shell runs a command line that is made while it runs",
         "const { exec } = require('child_process')\n" + _handler("exec(`convert ${event.name}`)"),
         "const { execFile } = require('child_process')\n"
         + _handler("execFile('convert', ['--', event.name])"),
         "T1059.004",
-        "child_process",
-        True,
+        by_reach=True,
     ),
     _rule(
         "JS-005",
@@ -164,10 +182,12 @@ RULES = (
         _L.HIGH,
         "Everybody on the way can be the server, read and change all.",
         "Remove it; give the client the right authority (ca:).",
-        re.compile(
-            r"rejectUnauthorized\s{0,3}:\s{0,3}false|NODE_TLS_REJECT_UNAUTHORIZED\s{0,3}[\"'\]]{0,2}\s{0,3}=\s{0,3}[\"']?0"
+        _look(
+            re.compile(
+                r"rejectUnauthorized\s{0,3}:\s{0,3}false|NODE_TLS_REJECT_UNAUTHORIZED\s{0,3}[\"'\]]{0,2}\s{0,3}=\s{0,3}[\"']?0"
+            ),
+            "certificates are not checked",
         ),
-        "certificates are not checked",
         _handler("https.get({ host: 'a.example', rejectUnauthorized: false })"),
         _handler("https.get({ host: 'a.example' })"),
         "T1557",
@@ -181,10 +201,12 @@ RULES = (
         _L.HIGH,
         "node-serialize and its like run functions that are in the data.",
         "Use JSON.parse.",
-        re.compile(
-            r"(?:serialize|serialise)\.unserialize\(|(?:require\([\"']node-serialize[\"']\))"
+        _look(
+            re.compile(
+                r"(?:serialize|serialise)\.unserialize\(|(?:require\([\"']node-serialize[\"']\))"
+            ),
+            "data is turned into functions",
         ),
-        "data is turned into functions",
         "const serialize = require('node-serialize')\n"
         + _handler("return serialize.unserialize(event.body)"),
         _handler("return JSON.parse(event.body)"),
@@ -199,10 +221,12 @@ RULES = (
         _L.HIGH,
         "Everybody writes a token that says what they like.",
         "Use jwt.verify with the key and the algorithms.",
-        re.compile(
-            r"algorithms?\s{0,3}:\s{0,3}\[?\s{0,3}[\"']none[\"']|ignoreSignature\s{0,3}:\s{0,3}true"
+        _look(
+            re.compile(
+                r"algorithms?\s{0,3}:\s{0,3}\[?\s{0,3}[\"']none[\"']|ignoreSignature\s{0,3}:\s{0,3}true"
+            ),
+            "tokens without a signature are taken",
         ),
-        "tokens without a signature are taken",
         _handler("return jwt.verify(event.token, key, { algorithms: ['none'] })"),
         _handler("return jwt.verify(event.token, key, { algorithms: ['RS256'] })"),
         "T1550.001",
@@ -216,10 +240,12 @@ RULES = (
         _L.MEDIUM,
         "The numbers of Math.random are told by a few of them.",
         "Use crypto.randomBytes or crypto.randomUUID.",
-        re.compile(
-            r"(?i:(?:token|secret|password|otp|session_?id|nonce|api_?key))\w{0,20}\s{0,3}=\s{0,3}[^\n;]{0,80}Math\.random\("
+        _look(
+            re.compile(
+                r"(?i:(?:token|secret|password|otp|session_?id|nonce|api_?key))\w{0,20}\s{0,3}=\s{0,3}[^\n;]{0,80}Math\.random\("
+            ),
+            "it is made of numbers that can be guessed",
         ),
-        "it is made of numbers that can be guessed",
         _handler("const token = Math.random().toString(36)"),
         _handler("const token = crypto.randomUUID()"),
     ),
@@ -232,10 +258,7 @@ RULES = (
         _L.HIGH,
         "The credentials of the function's role are in its environment.",
         "Name the variables that are needed.",
-        re.compile(
-            r"(?:console\.\w+\(|JSON\.stringify\(|body\s{0,3}:\s{0,3})(?:[\"'`][^\"'`\n]{0,60}[\"'`]\s?,\s?)?process\.env\s{0,3}[,)}]"
-        ),
-        "the whole environment is told",
+        _at("told environment"),
         _handler("console.log(process.env)"),
         _handler("console.log(process.env.STAGE)"),
         "T1552.005",
@@ -249,10 +272,12 @@ RULES = (
         _L.MEDIUM,
         "A page of an attacker reads it as whoever looks at it.",
         "Name the origin, or leave credentials out.",
-        re.compile(
-            r"Allow-Origin[\"']\s{0,3}:\s{0,3}[\"']\*[\"'][^\n]{0,80}Allow-Credentials[\"']\s{0,3}:\s{0,3}[\"']?true"
+        _look(
+            re.compile(
+                r"Allow-Origin[\"']\s{0,3}:\s{0,3}[\"']\*[\"'][^\n]{0,80}Allow-Credentials[\"']\s{0,3}:\s{0,3}[\"']?true"
+            ),
+            "pages of every site may read it with cookies",
         ),
-        "pages of every site may read it with cookies",
         _handler(
             "return { headers: { 'Access-Control-Allow-Origin': '*', 'Access-Control-Allow-Credentials': true } }"
         ),
@@ -267,10 +292,12 @@ RULES = (
         _L.MEDIUM,
         "Who has a say in the text reads and changes other rows.",
         "Pass values as parameters: query('... = $1', [id]).",
-        re.compile(
-            r"\.(?:query|execute)\(\s{0,3}(?:`\s{0,3}(?i:select|insert|update|delete)\b[^`\n]{0,300}\$\{(?:event|body|params|req|query|request|input|id|name|user)|[\"']\s{0,3}(?i:select|insert|update|delete)\b[^\"'\n]{0,300}[\"']\s{0,3}\+)"
+        _look(
+            re.compile(
+                r"\.(?:query|execute)\(\s{0,3}(?:`\s{0,3}(?i:select|insert|update|delete)\b[^`\n]{0,300}\$\{(?:event|body|params|req|query|request|input|id|name|user)|[\"']\s{0,3}(?i:select|insert|update|delete)\b[^\"'\n]{0,300}[\"']\s{0,3}\+)"
+            ),
+            "a statement of SQL is made of texts",
         ),
-        "a statement of SQL is made of texts",
         _handler("return db.query(`SELECT * FROM a WHERE id = ${event.id}`)"),
         _handler("return db.query('SELECT * FROM a WHERE id = $1', [event.id])"),
         "T1190",
@@ -285,10 +312,117 @@ RULES = (
         _L.HIGH,
         "Who reads the code signs tokens of any user.",
         "Read the key from a secret.",
-        re.compile(r"jwt\.(?:sign|verify)\([^\n,]{1,200},\s{0,3}[\"'][^\"'\n]{3,100}[\"']"),
-        "tokens are signed with a key that stands in the code",
+        _look(
+            re.compile(r"jwt\.(?:sign|verify)\([^\n,]{1,200},\s{0,3}[\"'][^\"'\n]{3,100}[\"']"),
+            "tokens are signed with a key that stands in the code",
+        ),
         _handler("return jwt.sign({ sub: 'me' }, 'hunter2-key')"),
         _handler("return jwt.sign({ sub: 'me' }, process.env.KEY)"),
+        "T1552.001",
+    ),
+    _rule(
+        "JS-013",
+        "Answer with the text of an error",
+        Risk.ERRORS,
+        "SAS-06",
+        209,
+        _L.LOW,
+        "Texts of errors tell queries, paths, hosts and keys of tables to whoever makes an error.",
+        "Answer with an id, and log the error under that id.",
+        _at("told errors"),
+        _caught("return { statusCode: 500, body: JSON.stringify({ error: err.message }) }"),
+        _caught(_ID),
+        by_reach=True,
+    ),
+    _rule(
+        "JS-014",
+        "Secrets in logs",
+        Risk.MONITORING,
+        "SAS-03",
+        532,
+        _L.MEDIUM,
+        "Everybody who reads logs has them, for as long as logs are kept.",
+        "Leave it out, or log that it was there.",
+        _at("logged secrets"),
+        _handler("console.log('login', event.user, event.password)"),
+        _handler("console.log('login', event.user, event.password.length)"),
+        "T1552.001",
+    ),
+    _rule(
+        "JS-015",
+        "Debugging is on",
+        Risk.ERRORS,
+        "SAS-06",
+        489,
+        _L.MEDIUM,
+        "Pages for developers show traces, source and data to everybody.",
+        "Leave it out, or ask for the developers' stage before.",
+        _at("debug"),
+        "const app = require('express')()\napp.use(require('errorhandler')())\n"
+        + _handler("return app.handle(event)"),
+        "const app = require('express')()\nif (process.env.NODE_ENV === 'development') {\n"
+        "  app.use(require('errorhandler')())\n}\n" + _handler("return app.handle(event)"),
+    ),
+    _rule(
+        "JS-016",
+        "Errors are passed over",
+        Risk.ERRORS,
+        "SAS-10",
+        390,
+        _L.LOW,
+        "An attack that fails at first is not seen, and half-done work is taken for done.",
+        "Handle what can be handled, log the rest.",
+        _at("swallowed"),
+        _handler("try {\n    await work(event)\n  } catch (err) {}"),
+        _handler("try {\n    await work(event)\n  } catch (err) {\n    console.error(err)\n  }"),
+    ),
+    _rule(
+        "JS-017",
+        "Weak hash of a password",
+        Risk.PERMISSIONS,
+        "SAS-03",
+        328,
+        _L.MEDIUM,
+        "Billions of guesses a second are tried against MD5 and SHA-1.",
+        "Use argon2, or crypto.scrypt.",
+        _at("weak hash"),
+        _handler("return crypto.createHash('md5').update(event.password).digest('hex')"),
+        _handler("return crypto.scryptSync(event.password, salt, 32).toString('hex')"),
+        "T1110.002",
+    ),
+    _rule(
+        "JS-018",
+        "Sessions signed with a known key",
+        Risk.PERMISSIONS,
+        "SAS-02",
+        321,
+        _L.HIGH,
+        "Who reads the code makes sessions of any user.",
+        "Read the key from a secret.",
+        _at("session key"),
+        "const session = require('express-session')\napp.use(session({ secret: 'super-secret' }))\n"
+        + _handler("return app.handle(event)"),
+        "const session = require('express-session')\n"
+        "app.use(session({ secret: process.env.SESSION_KEY }))\n"
+        + _handler("return app.handle(event)"),
+        "T1550.004",
+    ),
+    _rule(
+        "JS-019",
+        "Key or password in a call",
+        Risk.PERMISSIONS,
+        "SAS-03",
+        798,
+        _L.HIGH,
+        "Who reads the code logs in.",
+        "Change it now: it is in every clone and in the history. Read the new one from a secret.",
+        _at("written password"),
+        "const mysql = require('mysql2')\n"
+        "const db = mysql.createPool({ host: 'db.shop.internal', password: 'k9Tq2wLm8z' })\n"
+        + _handler("return db.query('SELECT 1')"),
+        "const mysql = require('mysql2')\n"
+        "const db = mysql.createPool({ host: 'db.shop.internal', password: process.env.DB })\n"
+        + _handler("return db.query('SELECT 1')"),
         "T1552.001",
     ),
 )

@@ -16,6 +16,7 @@ from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules.common import on_aws
 from casemate.audit.rules.escalation import RULES as ESCALATION
 from casemate.audit.rules.examples import Files, function, project
+from casemate.audit.rules.scripts import scripts_of
 
 _SHOWN = 12
 _CHANGING = ("Write", "Permissions management", "Tagging")
@@ -26,7 +27,7 @@ def found_by(subject: Subject) -> tuple[Privileges, ...]:
     application, code = subject.application, subject.code
 
     def make() -> tuple[Privileges, ...]:
-        found = tuple(privileges_of(application, subject.workspace, code))
+        found = tuple(privileges_of(application, subject.workspace, code, scripts_of(subject)))
         _tell(found, subject)
         return found
 

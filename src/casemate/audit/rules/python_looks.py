@@ -15,8 +15,8 @@ Look = Callable[[PythonFile], Iterator[tuple[ast.AST, str]]]
 _LOGGERS = re.compile(
     r"^(?:print|logging\.\w+|(?:\w*log(?:ger)?|LOG(?:GER)?)\.(?:debug|info|warning|warn|error|exception|critical|log|msg))$|^(?:self|app|current_app)\.logg?er\.\w+$"
 )
-_EVENTS = frozenset(("event", "evt", "lambda_event"))
-_SECRETIVE = re.compile(
+EVENTS = frozenset(("event", "evt", "lambda_event"))
+SECRETIVE = re.compile(
     r"^(?:passw(?:or)?d|passwd|secret|api_?key|access_?token|auth_?token|private_?key|client_secret|credentials?|authorization)$",
     re.I,
 )
@@ -122,7 +122,7 @@ def returned_traces(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
 def _whole(node: ast.AST) -> bool:
     """Tell whether an argument is a whole event, as it is or as JSON."""
     if isinstance(node, ast.Name):
-        return node.id in _EVENTS
+        return node.id in EVENTS
     if isinstance(node, ast.Call):
         called = getattr(node.func, "attr", getattr(node.func, "id", ""))
         return called in ("dumps", "str", "repr", "pformat", "format") and any(
@@ -141,14 +141,14 @@ def _handlers(file: PythonFile) -> set[int]:
     for node in file.nodes:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             names = [a.arg for a in node.args.args]
-            if names and names[0] in _EVENTS:
+            if names and names[0] in EVENTS:
                 lines |= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return lines
 
 
 def logged_events(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find: logged events."""
-    inside = _handlers(file) if any(word in file.text for word in _EVENTS) else set()
+    inside = _handlers(file) if any(word in file.text for word in EVENTS) else set()
     for call, name in file.calls() if inside else ():
         if call.lineno in inside and _LOGGERS.match(name) and any(map(_whole, call.args)):
             yield call, "the whole event is logged"
@@ -200,7 +200,7 @@ def logged_secrets(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
                         if isinstance(each, ast.Attribute)
                         else ""
                     )
-                    if found and _SECRETIVE.match(found) and id(each) not in measured:
+                    if found and SECRETIVE.match(found) and id(each) not in measured:
                         yield call, f"{found[:40]} is logged"
 
 
@@ -325,12 +325,27 @@ def yaml(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
             yield call, "YAML makes objects of any class"
 
 
+def _verifies(file: PythonFile) -> bool:
+    """Tell whether a file checks signatures: claims may be read before that, and after it."""
+    return any(
+        (name.endswith(".verify") and len(call.args) > 1)
+        or (
+            name in ("jwt.decode", "jose.jwt.decode", "jose.jws.verify")
+            and (len(call.args) > 1 or _argument(call, "key") is not None)
+            and _argument(call, "options") is None
+        )
+        for call, name in file.calls()
+    )
+
+
 def unsigned(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     """Find: unsigned."""
     for call, name in file.calls():
         if name in ("jwt.decode", "jose.jwt.decode", "jose.jwt.get_unverified_claims"):
             options = _argument(call, "options")
-            off = _is(_argument(call, "verify"), False) or name.endswith("get_unverified_claims")
+            off = _is(_argument(call, "verify"), False) or (
+                name.endswith("get_unverified_claims") and not _verifies(file)
+            )
             if isinstance(options, ast.Dict):
                 for key, value in zip(options.keys, options.values, strict=False):
                     off = off or (
@@ -446,7 +461,7 @@ def kept(file: PythonFile) -> Iterator[tuple[ast.AST, str]]:
     for node in file.nodes:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             names = [a.arg for a in node.args.args]
-            if not names or names[0] not in _EVENTS:
+            if not names or names[0] not in EVENTS:
                 continue
             shared = {n for g in walk(node) if isinstance(g, ast.Global) for n in g.names}
             for each in walk(node) if shared else ():

@@ -46,8 +46,8 @@ _BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}\Z")
 _TYPE = re.compile(r"\w{1,40}::\w{1,40}::\w{0,40}\Z")
 """A type of CloudFormation, as `AWS::AppSync::ApiKey`, is no name of a value."""
 _AFTER = re.compile(
-    r"(?P<rest>[A-Za-z0-9_]{0,20})[\"']?\s{0,4}(?:=>|[:=])\s{0,4}(?P<quote>[\"'])"
-    r"(?P<value>[^\"'\s\\]{8,200})(?P=quote)"
+    r"(?P<rest>[A-Za-z0-9_]{0,20})[\"']?\s{0,4}(?::\s{0,4}[A-Za-z_][\w.]{0,30}\s{0,4}(?==))?"
+    r"(?:=>|[:=])\s{0,4}(?P<quote>[\"'`])(?P<value>[^\"'`\s\\]{8,200})(?P=quote)"
 )
 _WORDS = re.compile(r"[/.]?[A-Za-z]++[0-9]{0,3}(?:[ _./:@-]{1,3}[A-Za-z]++[0-9]{0,3})*+")
 """Words, paths and names, with numbers behind them."""

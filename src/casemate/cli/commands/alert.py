@@ -8,7 +8,7 @@ import typer
 
 from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
-from casemate.cli.operation_command import answered, asked
+from casemate.cli.operation_command import Call, answered, asked
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import GREEN, note, print_json, print_line, print_table
 from casemate.cli.text import moment
@@ -18,6 +18,9 @@ from casemate.operations.findings import (
     AlertSilences,
     ListAlertChannels,
     ListAlertSilences,
+    ListOnCall,
+    OnCallShifts,
+    PagePeople,
     SilenceAlerts,
     TestAlertChannel,
 )
@@ -47,6 +50,35 @@ def ls(found: AlertChannels) -> None:
         empty="There are no channels; name some in the file that casemate serve --config reads.",
         below=("why",),
     )
+
+
+@answered(
+    app,
+    ListOnCall,
+    name="on-call",
+    examples="$ casemate alert on-call\n$ casemate alert on-call --days 28",
+)
+def on_call(found: OnCallShifts) -> None:
+    """Show who is on call now, and whose turns come next."""
+    print_table(
+        ("rotation", "who", "since", "until"),
+        [(one.rotation, one.person, moment(one.since), moment(one.until)) for one in found.shifts],
+        empty="There are no rotations; the file that casemate serve --config reads has them.",
+    )
+
+
+@answered(
+    app,
+    PagePeople,
+    examples="""\
+$ casemate alert page 'The shop does not answer' --to primary
+$ casemate alert page 'It answers again'
+""",
+)
+def page(found: None, call: Call) -> None:
+    """Have people told at once, whatever the hour: all whose turn it is, or who is named."""
+    print_line(f"{call.operation.to}: told as soon as the monitor has read it.")
+    note("Whether it arrives: casemate alert ls")
 
 
 @asked(app, TestAlertChannel, examples="$ casemate alert test pager")

@@ -94,13 +94,15 @@ def _quota_columns(state: QuotaState) -> tuple[str, ...]:
 $ casemate budget set shop month 50 --hard
 $ casemate budget set shop checkout 10000 --unit requests --per day --function checkout
 $ casemate budget set shop ci 3600 --unit cpu-seconds --account user:ada
+$ casemate budget set shop out 1e9 --unit egress-out --per day --hard
 """,
 )
 def set(found: BudgetState) -> None:
     """Set a budget, in place of one of its name.
 
     At 50, 80 and 100 percent its owner is told (casemate findings, casemate alert). A hard one has
-    calls refused with 429 that would go beyond it; events that are kept wait.
+    calls refused with 429 that would go beyond it; events that are kept wait. A hard one in bytes
+    (egress-in, egress-out) ends connections to hosts outside as well.
     """
     _print(found)
 

@@ -45,6 +45,7 @@ $ casemate logs hello
 $ casemate logs -f shop/cart
 $ casemate logs --since 10m --level warning
 $ casemate logs hello --search timeout --version 7
+$ casemate logs hello --field order=42
 $ casemate logs --invocation 0198c1f2
 """,
 )
@@ -61,7 +62,8 @@ def logs(
     The oldest line comes first. Control characters in it are shown as escapes such as `\\x1b`, so
     that a function cannot steer your terminal. A lost connection is taken up again where it broke
     off. Levels are `debug`, `info`, `warning`, `error` and `critical`; what is printed counts as
-    `info`. Text is found in capital and small letters, among the newest 100,000 lines.
+    `info`. Text is found in capital and small letters, among the newest 1,000,000
+    lines. Fields are those of `context.log.info("sold", order=42)`, and those of printed JSON.
     """
     with connect() as client:
         if wanted.follow:
@@ -80,7 +82,7 @@ def logs(
 
 
 def _empty(wanted: ReadLogs) -> str:
-    parts = (wanted.since, wanted.level, wanted.search, wanted.version or None)
+    parts = (wanted.since, wanted.level, wanted.search, wanted.field, wanted.version or None)
     if any(part is not None for part in parts):
         return "There are no such lines among those that are kept."
     return "There are no lines yet. `casemate logs -f` waits for them."

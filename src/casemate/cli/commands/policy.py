@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from casemate.cli.client import connect
@@ -17,7 +18,6 @@ from casemate.cli.policy_difference import (
     in_force,
     print_widening,
     replaced,
-    require_no_wider,
 )
 from casemate.cli.terminal import note, print_json, print_line, print_table, print_text
 from casemate.cli.text import moment
@@ -192,25 +192,20 @@ def put(
     wanted: PutPolicy,
     *,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The file with its policies.")],
-    no_wider: Annotated[
-        bool,
-        typer.Option("--no-wider", help="Only if nothing becomes permitted that is not now."),
-    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Put a policy file in force on the node, in place of the one of that name.
 
     The node checks it together with the others; if it is refused nothing changes. With --no-wider
-    it is compared before, as `casemate policy diff` does, with what is in force then.
+    it is compared, as `casemate policy diff` does, with what is in force then; that needs
+    policy:read.
     """
     from casemate.policy import compile_policies, read_policy_file
 
     given = read_policy_file(file, wanted.name)
     compile_policies([given])
     with connect() as client:
-        if no_wider:
-            require_no_wider(in_force(client), given)
-        stored = client.call(PutPolicy(name=wanted.name, text=given.text))
+        stored = client.call(msgspec.structs.replace(wanted, text=given.text))
     if json:
         print_json(stored)
     else:

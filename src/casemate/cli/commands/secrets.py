@@ -13,12 +13,22 @@ import typer
 
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment
 from casemate.model.function import NAME_PATTERN
+from casemate.model.rotation import Rotated, Rotation
 from casemate.operations.declaration import BINARY
+from casemate.operations.rotations import (
+    ListRotations,
+    PutRotation,
+    RemoveRotation,
+    RevertSecret,
+    RotateSecret,
+    RotationsFound,
+)
 from casemate.operations.secrets import (
     DeleteSecret,
     ListProjectSecrets,
@@ -184,12 +194,13 @@ def ls(
         [
             (
                 f"{info.project}/{info.name}",
-                str(info.versions[-1].version),
+                str(used.version),
                 str(len(info.versions)),
-                moment(info.versions[-1].created_at),
-                info.versions[-1].created_by,
+                moment(used.created_at),
+                used.created_by,
             )
             for info in found.secrets
+            if (used := info.in_use) is not None
         ],
         empty="There are no secrets that you may see.",
     )
@@ -207,3 +218,86 @@ def rm(secret: SecretArgument, yes: YesOption = False, json: JsonOption = False)
     else:
         print_line(f"{project}/{name} is removed.")
         note("Backups from before still have it, encrypted.")
+
+
+@answered(
+    app,
+    PutRotation,
+    name="rotation",
+    examples="""\
+$ casemate secrets rotation shop/session-key --form hex --length 64 --overlap 1d
+$ casemate secrets rotation shop/db-password --form password --length 32 --function rotate-db
+""",
+)
+def rotation(found: Rotation) -> None:
+    """Say how a new value is made, and for how long the one before is good.
+
+    Without a function nobody outside has to know it: keys that the project signs with itself, or
+    that senders are told by hand within the overlap. A function is granted the secret, called with
+    {"step": "set", "secret": NAME, "version": N, "former": M}, reads context.secret(NAME,
+    version=N), sets it where it is checked, tries it there, and answers {"set": true}.
+    """
+    by = f", set by {found.project}/{found.function}" if found.function else ""
+    print_line(
+        f"{found.project}/{found.name}: {found.value.form.value} of {found.value.length}{by}."
+    )
+    note(f"Then: casemate secrets rotate {found.project}/{found.name} --reason TEXT")
+
+
+@answered(
+    app,
+    RemoveRotation,
+    name="no-rotation",
+    examples="$ casemate secrets no-rotation shop/session-key",
+)
+def no_rotation(found: None, call: Call) -> None:
+    """Have no new value made any more. The one in use stays."""
+    print_line(f"{call.name} is rotated no more.")
+
+
+@answered(app, ListRotations, name="rotations", examples="$ casemate secrets rotations shop")
+def rotations(found: RotationsFound) -> None:
+    """List how secrets of a project get new values."""
+    print_table(
+        ("secret", "form", "length", "overlap", "set by", "said by"),
+        [
+            (
+                f"{one.project}/{one.name}",
+                one.value.form.value,
+                str(one.value.length),
+                f"{one.overlap} s",
+                one.function,
+                one.by,
+            )
+            for one in found.rotations
+        ],
+        empty="No secret of the project is rotated.",
+    )
+
+
+@answered(
+    app,
+    RotateSecret,
+    examples="""\
+$ casemate secrets rotate shop/db-password --reason 'it is a year old'
+$ casemate secrets rotate shop/db-password --overlap 0s --reason 'it has leaked'
+""",
+)
+def rotate(found: Rotated) -> None:
+    """Have a new value made and in use. Nobody chooses or sees it."""
+    print_line(f"{found.project}/{found.name} has version {found.version}.")
+    if found.until is not None:
+        note(f"Version {found.former} is accepted until {moment(found.until)}; until then:")
+        note(f"casemate secrets revert {found.project}/{found.name} --reason TEXT")
+
+
+@answered(
+    app,
+    RevertSecret,
+    examples="$ casemate secrets revert shop/db-password --reason 'the server does not take it'",
+)
+def revert(found: Rotated) -> None:
+    """Have the value before a rotation in use again, within its overlap."""
+    print_line(
+        f"{found.project}/{found.name} has version {found.version}, as before {found.former}."
+    )

@@ -6,6 +6,14 @@ each that is shown. Knows `policy` alone.
 """
 
 from casemate.policy.widening.deciding import MAX_SECONDS, widening
+from casemate.policy.widening.requiring import MAX_SECONDS_IN_NODE, require_no_wider
 from casemate.policy.widening.results import Permitted, Widening
 
-__all__ = ["MAX_SECONDS", "Permitted", "Widening", "widening"]
+__all__ = [
+    "MAX_SECONDS",
+    "MAX_SECONDS_IN_NODE",
+    "Permitted",
+    "Widening",
+    "require_no_wider",
+    "widening",
+]

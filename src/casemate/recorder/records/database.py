@@ -23,6 +23,7 @@ from casemate.operations.declaration import Operation
 from casemate.recorder.protocol import HoldRecords, Take
 from casemate.recorder.reading_protocol import RecordKind
 from casemate.recorder.records import (
+    forgetting,
     holding,
     keeping,
     lending,
@@ -188,6 +189,18 @@ class RecordsDatabase:
     async def release(self, id: str) -> None:
         """End a hold."""
         await self._writer.submit(lambda c: holding.release(c, id))
+
+    async def untold(self, limit: int) -> list[forgetting.Forgotten]:
+        """Return what was deleted and is not in the journal yet. Raises RecordsError."""
+
+        def find(connection: engine.Connection) -> list[forgetting.Forgotten]:
+            return forgetting.untold(connection, limit)
+
+        return await self._run(self._reads, self._connections.read, find)
+
+    async def told(self, every: Sequence[forgetting.Forgotten]) -> None:
+        """Take note of what the journal has. Raises RecordsError."""
+        await self._writer.submit(lambda c: forgetting.told(c, every))
 
     async def rekey(self, new_key: bytes) -> None:
         """Encrypt the database with another key. Other calls wait meanwhile. RecordsError."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from casemate.recorder.records import forgetting
 from casemate.recorder.records.holding import expire, free, without_held
 from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.search import prune_blocks
@@ -87,7 +88,9 @@ def prune(
         values = {"batch": batch, "cutoff": now - options.retention}
         if table == "denial":
             statement = _OLD.format(table=table, free=free(connection, table))
-            deleted.append(connection.execute(statement, values).rowcount)
+            old = connection.execute(statement, values).rowcount
+            forgetting.note(connection, table, {"": old})
+            deleted.append(old)
         else:
             statement = f"{_OLD} RETURNING project, function, {{size}}"
             deleted.append(_delete(connection, table, statement, values))
@@ -217,6 +220,7 @@ def _prune_denials(connection: engine.Connection, keep: int, *, batch: int) -> i
         deleted += connection.execute(
             _FIRST_DENIALS.format(free=unheld), (principal, kind, wanted)
         ).rowcount
+    forgetting.note(connection, "denial", {"": deleted})
     return deleted
 
 

@@ -190,7 +190,7 @@ def _blocks(
         wanted.append(_RANKS[only.level])
     order, place = _direction(span), "b.first"
     source = "log_block b"
-    parts = _parts(only.search or "")
+    parts = " AND ".join(filter(None, (_parts(only.search or ""), _parts(only.named))))
     if parts:
         # The index of texts first, in its own order: what has no such text is never looked at.
         source, place = "log_text t CROSS JOIN log_block b ON b.first = t.rowid", "t.rowid"
@@ -227,6 +227,9 @@ def _wanted(only: LineFilter) -> tuple[str, Values]:
         parts.append((f"level NOT IN ({','.join('?' * len(unwanted))})", unwanted))
     if only.search is not None:
         parts.append(("instr(lower(text), lower(?)) > 0", (only.search,)))
+    if fields := only.fields:
+        any_of = " OR ".join(["instr(text, ?) > 0"] * len(fields))
+        parts.append((f"({any_of})", fields))
     condition = " AND ".join(condition for condition, _ in parts)
     return condition, tuple(value for _, values in parts for value in values)
 

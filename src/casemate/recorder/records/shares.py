@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from casemate.model.function import Logs
+from casemate.recorder.records import forgetting
 from casemate.sqlite import engine
 
 TABLES = ("log_line", "invocation", "error")
@@ -100,12 +101,19 @@ class Added:
 
 
 def taken(connection: engine.Connection, kind: str, rows: Sequence[tuple[str, str, int]]) -> int:
-    """Take deleted rows (project, function, bytes) off the table; return how many they are."""
+    """Take deleted rows (project, function, bytes) off the table, count them as forgotten.
+
+    Returns how many they are.
+    """
     sums: dict[Owner, list[int]] = {}
     for project, function, size in rows:
         sum_ = sums.setdefault((project, function), [0, 0])
         sum_[0] += 1
         sum_[1] += size
+    numbers: dict[str, int] = {}
+    for (project, _), (number, _) in sums.items():
+        numbers[project] = numbers.get(project, 0) + number
+    forgetting.note(connection, kind, numbers)
     if sums:
         connection.executemany(_TAKE, [(*sum_, *who, kind) for who, sum_ in sums.items()])
         connection.execute("DELETE FROM record_share WHERE number <= 0")

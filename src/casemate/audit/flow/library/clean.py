@@ -38,7 +38,10 @@ OTHERS = frozenset(
         *("os.getenv", "flask.jsonify", "django.http.JsonResponse", "sqlalchemy.bindparam"),
     )
 )
-PREFIXES = ("hashlib.", "secrets.", "logging.", "time.", "bcrypt.", "warnings.", "gc.", "pytest.")
+PREFIXES = (
+    *("hashlib.", "secrets.", "logging.", "time.", "bcrypt.", "warnings.", "gc.", "pytest."),
+    "boto3.dynamodb.conditions.",  # whose values are never part of an expression
+)
 METHODS = frozenset(
     (
         *("hexdigest", "digest", "fetchone", "fetchall", "fetchmany", "execute", "executemany"),

@@ -25,6 +25,12 @@ _PSEUDO = {
     "AWS::URLSuffix": "amazonaws.com",
     "AWS::NotificationARNs": "${AWS::NotificationARNs}",
 }
+_ADDED_FIRST = (
+    *("AWS::", "ApiGateway", "Serverless", "IamRole", "HttpApi", "Websockets", "S3Bucket"),
+    *("SNSTopic", "CloudFront"),
+)
+_ADDED_LAST = ("LambdaFunction", "LogGroup", "LambdaVersion", "LambdaLayer", "LambdaFunctionUrl")
+"""Names of what frameworks add."""
 _FUNCTIONS = "Fn::"
 _MAX_DEPTH = 60
 _MAX_LOOPS = 1_000
@@ -166,10 +172,8 @@ class Scope:
         return (
             first in self.resources
             or name in self._locals
-            or name.startswith(
-                ("AWS::", "ApiGateway", "Serverless", "IamRole", "HttpApi", "Websockets")
-            )
-            or first.endswith(("LambdaFunction", "LogGroup", "LambdaVersion"))
+            or name.startswith(_ADDED_FIRST)
+            or first.endswith(_ADDED_LAST)
         )
 
     def _full(self, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -68,6 +69,30 @@ def is_template(document: Any) -> bool:
     )
 
 
+def made_by_sam(resources: Map) -> Iterator[str]:
+    """Yield the names of what SAM makes beside a resource: `FunctionUrl`, `ApiProdStage`."""
+    for name, each in resources.items():
+        kind = text(each.get("Type")) if isinstance(each, dict) else ""
+        properties = each.get("Properties") if isinstance(each, dict) else None
+        if not kind.startswith("AWS::Serverless::") or not isinstance(properties, dict):
+            continue
+        for last in (
+            "Role",
+            "Url",
+            "UrlPublicPermissions",
+            "Deployment",
+            "Stage",
+            "ApiGatewayDefaultStage",
+        ):
+            yield f"{name}{last}"
+        alias, stage = properties.get("AutoPublishAlias"), properties.get("StageName")
+        yield f"{name}Alias{alias}"
+        yield f"{name}{stage}Stage"
+        events = properties.get("Events")
+        for event in events if isinstance(events, dict) else ():
+            yield f"{name}{event}"
+
+
 def read_template(document: Map, file: str, workspace: Workspace) -> Template:
     """Return a template with all that is in it, resolved."""
     made = Template(resources=[], parameters=[], unresolved=[])
@@ -90,7 +115,7 @@ class _Reader:
         resources = document.get("Resources")
         resources = resources if isinstance(resources, Map) else Map(file)
         # A parameter without a default is known by its name, not by its value.
-        names = frozenset({*resources, *_map(document, "Parameters")})
+        names = frozenset({*resources, *_map(document, "Parameters"), *made_by_sam(resources)})
         scope = Scope(
             parameters, _map(document, "Mappings"), _map(document, "Conditions"), names, prefix
         )

@@ -1,0 +1,182 @@
+"""Answers of JavaScript that have an error's text or trace in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from casemate.audit.javascript.script_file import (
+    FUNCTIONS,
+    ScriptFile,
+    given,
+    property_of,
+    text_of,
+)
+from casemate.audit.javascript.syntax import Node
+from casemate.audit.rules.javascript_looks import (
+    COMPARED,
+    Found,
+    asks_stage,
+    by_stage,
+    caught_by,
+    errors,
+    is_logger,
+)
+
+_TRACE, _TEXT = "trace", "text"
+_ANSWERS = re.compile(
+    r"^(?:res|resp|response|reply|c|ctx|context)\b.{0,60}"
+    r"\.(?:send|json|jsonp|end|write|text|html|succeed|status\(\)\.json|render)$"
+    r"|^(?:Next)?Response(?:\.json)?$|(?:^|\.)res\.(?:send|json|end)$"
+)
+_BACK = ("callback", "cb", "done")
+_ASSIGNED = re.compile(r"^(?:ctx|res|response|reply|context\.res|this)\.body$")
+_MADE_OF = (
+    *("JSON.stringify", "String", "util.inspect", "inspect", "serializeError", "Object.assign"),
+    "Buffer.from",
+)
+_KEPT = frozenset(("toString", "trim", "slice", "substring", "split", "replace", "concat", "join"))
+
+
+def told_traces(file: ScriptFile) -> Found:
+    """Find traces of errors in answers."""
+    return _told(file, _TRACE, "the trace of an error is in the answer")
+
+
+def told_errors(file: ScriptFile) -> Found:
+    """Find texts of errors in answers."""
+    return _told(file, _TEXT, "the text of an error is in the answer")
+
+
+def _told(file: ScriptFile, wanted: str, what: str) -> Found:
+    for handler, name in errors(file):
+        names = {name: ""}
+        for node in _inside(file, handler):
+            left, value = (
+                node.get("name") or node.get("left"),
+                node.get("value") or node.get("right"),
+            )
+            if node.kind in ("variable_declarator", "assignment_expression") and value is not None:
+                told = _tells(file, value, names)
+                if told and left is not None and left.kind == "identifier":
+                    names[left.text] = told
+        for node, answer in _answers(file, handler):
+            if _tells(file, answer, names) == wanted and not by_stage(file, answer):
+                yield node, what
+
+
+def _inside(file: ScriptFile, handler: Node) -> Iterator[Node]:
+    """Yield what runs for any error: nothing for errors of one class alone, which say what is meant."""
+    body = handler.get("body")
+    todo = [body] if body is not None else []
+    while todo:
+        node = todo.pop()
+        file.spend()
+        yield node
+        kids = node.kids
+        if node.kind == "if_statement" and _of_class(file, node.get("condition")):
+            kids = [kid for kid in kids if kid is not node.get("consequence")]
+        todo += reversed(kids)
+
+
+def _of_class(file: ScriptFile, condition: Node | None) -> bool:
+    """Tell whether a condition asks for a class of errors of one's own, or for a field of theirs."""
+    for each in file.below(condition) if condition is not None else ():
+        right = each.get("right")
+        if "instanceof" in each.marks and right is not None and right.text != "Error":
+            return True
+        if each.kind == "property_identifier" and each.text in (
+            *("name", "code", "statusCode", "status", "type", "expose", "isOperational", "isBoom"),
+            *("isJoi", "errorType", "isAxiosError"),
+        ):
+            return True
+    return False
+
+
+def _answers(file: ScriptFile, handler: Node) -> Iterator[tuple[Node, Node]]:
+    """Yield what is answered in what handles an error: where, and with what."""
+    body = handler.get("body")
+    catches = handler.kind == "catch_clause" or caught_by(file, handler)
+    if body is not None and body.kind != "statement_block" and catches:
+        yield body, body
+    for node in _inside(file, handler):
+        if node.kind == "return_statement" and node.kids:
+            if catches or _is_answer(node.kids[0]):
+                yield node, node.kids[0]
+        elif node.kind in ("call_expression", "new_expression"):
+            name = file.name(node.get("function") or node.get("constructor"))
+            arguments = given(node)
+            if _ANSWERS.search(name):
+                for each in arguments:
+                    yield node, each
+            elif name in _BACK and len(arguments) > 1:
+                yield node, arguments[1]
+        elif node.kind == "assignment_expression":
+            left, right = node.get("left"), node.get("right")
+            if right is not None and _ASSIGNED.match(file.name(left)):
+                yield node, right
+
+
+def _is_answer(node: Node) -> bool:
+    return node.kind == "object" and property_of(node, "body", "statusCode") is not None
+
+
+def _tells(file: ScriptFile, value: Node, names: dict[str, str]) -> str:
+    """Return whether an expression has the text of an error in it, or its trace, or nothing."""
+    found = ""
+    todo: list[tuple[Node, bool]] = [(value, False)]
+    while todo and found != _TRACE:
+        node, as_text = todo.pop()
+        file.spend()
+        kind, told = node.kind, ""
+        if kind in ("identifier", "shorthand_property_identifier") and node.text in names:
+            plain = names[node.text] or (_TEXT if as_text else "")
+            told = plain if node is not value or names[node.text] else ""
+        elif kind == "member_expression":
+            told = _field(file, node, names)
+        elif kind in ("call_expression", "new_expression"):
+            todo += _of_call(file, node)
+        elif kind == "pair":
+            inner = node.get("value")
+            todo += [(inner, True)] if inner is not None else []
+        elif kind == "ternary_expression":
+            todo += [(kid, as_text) for kid in node.kids[1:] if not asks_stage(file, node.kids[0])]
+        elif kind == "binary_expression":
+            if not COMPARED.intersection(node.marks):
+                kids = node.kids[-1:] if "&&" in node.marks else node.kids
+                todo += [(kid, as_text or "+" in node.marks) for kid in kids]
+        elif kind == "object":
+            todo += [(kid, True) for kid in node.kids if kid.kind != "method_definition"]
+        elif kind not in FUNCTIONS and kind != "unary_expression":
+            todo += [(kid, as_text or "template" in kind) for kid in node.kids]
+        found = told or found
+    return found
+
+
+def _field(file: ScriptFile, node: Node, names: dict[str, str]) -> str:
+    """Return what a field of an error tells, if it is one."""
+    owner, last = node.get("object"), node.get("property")
+    if owner is None or last is None or owner.kind != "identifier" or owner.text not in names:
+        return ""
+    around = file.parent(node)
+    if around is not None and around.kind == "member_expression":
+        asked = around.get("property")
+        if asked is None or asked.text not in _KEPT:
+            return ""
+    return {"stack": _TRACE, "message": _TEXT}.get(last.text, "")
+
+
+def _of_call(file: ScriptFile, node: Node) -> list[tuple[Node, bool]]:
+    """Return what of a call may come into what it gives."""
+    callee = node.get("function")
+    name = file.name(callee or node.get("constructor"))
+    arguments = given(node)
+    if is_logger(name) or name.endswith((".reject", "Error", "Exception")) or name in _BACK:
+        return []
+    if callee is not None and callee.kind == "member_expression":
+        last, owner = callee.get("property"), callee.get("object")
+        if last is not None and owner is not None and last.text in _KEPT:
+            return [(owner, True), *((each, True) for each in arguments)]
+    if name in _MADE_OF:
+        return [(each, True) for each in arguments[:1] if text_of(each) is None]
+    return [(each, False) for each in arguments]

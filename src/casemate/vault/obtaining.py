@@ -1,0 +1,47 @@
+"""Where a vault's master key comes from when it is opened."""
+
+from __future__ import annotations
+
+import shlex
+
+from casemate.vault.errors import MasterKeySourceError, VaultMissingError
+from casemate.vault.folder import VaultFolder
+from casemate.vault.open_state import MasterKey, stored_header
+from casemate.vault.sources import KeySource
+from casemate.vault.state import STATE_FILE, Header
+
+
+def obtain_master(folder: VaultFolder, source: KeySource, *, create: bool) -> MasterKey:
+    """Return the master key of the vault in `folder`, or a new one for a new vault.
+
+    The one step that needs the rights of whoever may read the source. Raises VaultError.
+    """
+    header = stored_header(folder)
+    if header is not None:
+        parameters = header.parameters
+        try:
+            key = source.read(parameters)
+        except MasterKeySourceError as error:
+            raise _key_elsewhere(error, header, source) from error
+        return MasterKey(source=source.source.text, key=key, parameters=parameters)
+    if not create:
+        raise VaultMissingError(
+            f"There is no {STATE_FILE} in {folder.path}, but the node has data that was encrypted.",
+            next_step="restore the folder data/vault from a backup",
+        )
+    key, parameters = source.create()
+    return MasterKey(source=source.source.text, key=key, parameters=parameters)
+
+
+def _key_elsewhere(
+    error: MasterKeySourceError, header: Header, source: KeySource
+) -> MasterKeySourceError:
+    """Return an error that says where the key that fits was: the data may have been moved."""
+    if header.source == source.source.text:
+        return error
+    return MasterKeySourceError(
+        f"{error.message} The vault in this data belongs to the master key "
+        f"of id {header.key_id[:16]}, which was in {header.source!r}.",
+        next_step=f"start with --master-key {shlex.quote(header.source)}, or copy that key to "
+        "where it is expected",
+    )

@@ -1,0 +1,139 @@
+"""What ordinary templates and code do rightly is no finding, and what frameworks add is no note.
+
+Each stands for a verdict of docs/reference/audit-verdicts.md that was once wrong.
+"""
+
+from __future__ import annotations
+
+import pytest
+from tests.support.audit import application
+
+from casemate.audit.auditing import applications_of
+from casemate.audit.code.reading import Code
+from casemate.audit.flow import analyse, discover
+from casemate.audit.rule import Subject
+from casemate.audit.rules.all import RULES
+from casemate.audit.rules.examples import Files, python, resource, statement
+from casemate.audit.workspace import Workspace
+
+
+def told(files: Files, rule: str) -> int:
+    workspace = Workspace.of(dict(files))
+    [found] = applications_of(workspace)
+    [checked] = [each for each in RULES if each.id == rule]
+    return len(list(checked.findings(Subject(found, workspace, Code(workspace)))))
+
+
+_KEY = "import requests\nfrom jose import jwk, jwt\n\ndef key_of(token):\n"
+_CLAIMS = "    pool = jwt.get_unverified_claims(token)['iss']\n"
+
+
+@pytest.mark.parametrize(
+    ("checks", "found"),
+    [
+        ("    return pool\n", 1),
+        ("    return jwt.decode(token, requests.get(pool).json(), algorithms=['RS256'])\n", 0),
+        ("    return jwk.construct(pool).verify(token.encode(), b'signature')\n", 0),
+        ("    return jwt.decode(token, 'k', options={'verify_signature': False})\n", 2),
+        ("    return self.verify(token)\n", 1),
+    ],
+)
+def test_claims_are_read_before_a_signature_is_checked(checks: str, found: int) -> None:
+    assert told(python(_KEY + _CLAIMS + checks), "PY-014") == found
+
+
+def bucket(condition: str) -> Files:
+    statement = (
+        "{Effect: Allow, Action: '*', Principal: {AWS: '*'}, Resource: '*', Condition: " + condition
+    )
+    policy = f"Bucket: !Ref Store\nPolicyDocument: {{Statement: [{statement}}}]}}"
+    return resource("AWS::S3::BucketPolicy", policy, "Store: {Type: AWS::S3::Bucket}")
+
+
+def test_a_bucket_that_leaves_it_to_access_points_of_an_account_is_not_public() -> None:
+    own = "{StringEquals: {'s3:DataAccessPointAccount': '123456789012'}}"
+    assert told(bucket(own), "DATA-003") == 0
+    assert told(bucket("{StringEquals: {'s3:DataAccessPointAccount': '*'}}"), "DATA-003") == 1
+    other = "{StringNotEquals: {'s3:DataAccessPointAccount': '123456789012'}}"
+    assert told(bucket(other), "DATA-003") == 1
+
+
+@pytest.mark.parametrize(
+    ("action", "rules"),
+    [
+        ("lambda:CreateFunction", []),
+        ("lambda:UpdateFunctionCode", ["IAM-016"]),
+        ("lambda:UpdateFunctionConfiguration", ["IAM-016"]),
+        ("lambda:AddPermission", ["IAM-015"]),
+        ("lambda:InvokeFunction", ["IAM-015"]),
+    ],
+)
+def test_who_makes_new_functions_replaces_none(action: str, rules: list[str]) -> None:
+    files = statement(f"Effect: Allow\nAction: ['{action}']\nResource: '*'")
+    assert [rule for rule in ("IAM-015", "IAM-016") if told(files, rule)] == rules
+
+
+_QUERY = """\
+import json
+import boto3
+from boto3.dynamodb.conditions import Attr, Key
+
+def handler(event, context):
+    place = event["pathParameters"]["place"]
+    table = boto3.resource("dynamodb").Table("a")
+    return table.query({})
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "flows"),
+    [
+        ("KeyConditionExpression=Key('a').eq(place)", 0),
+        ("KeyConditionExpression=Key('a').eq(place) & Key('b').begins_with(place)", 0),
+        ("FilterExpression=Attr('a').contains(place)", 0),
+        ("KeyConditionExpression='a = ' + place", 1),
+    ],
+)
+def test_conditions_that_are_objects_hold_values(given: str, flows: int) -> None:
+    files = {"app.py": _QUERY.format(given)}
+    found = [f for f in analyse(files, discover(files)).flows if f.weakness == "nosql"]
+    assert len(found) == flows
+
+
+SAM = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Work:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.13
+      Handler: app.handler
+      InlineCode: 'def handler(e, c): pass'
+      AutoPublishAlias: live
+      FunctionUrlConfig: {AuthType: AWS_IAM}
+      Events: {Daily: {Type: Schedule, Properties: {Schedule: rate(1 day)}}}
+      Environment:
+        Variables: {A: !Ref WorkAliaslive, B: !Ref WorkDaily, C: !GetAtt WorkRole.Arn, D: !Ref ShopProdStage,
+          E: !GetAtt WorkUrl.FunctionUrl, F: !Ref NAME}
+  Shop: {Type: AWS::Serverless::Api, Properties: {StageName: Prod}}
+"""
+
+
+def test_what_sam_makes_is_there() -> None:
+    for name, there in [("WorkDaily", True), ("WorkAliasother", False), ("Wrk", False)]:
+        notes = application(SAM.replace("NAME", name)).unresolved
+        assert [
+            n.what for n in notes if "neither a parameter" in n.what or "no resource" in n.what
+        ] == ([] if there else [f"{name} is neither a parameter nor a resource of the template"])
+
+
+def test_an_option_that_is_not_given_has_its_default_wherever_it_stands() -> None:
+    service = (
+        "service: shop\n"
+        "custom: {region: \"${opt:region, 'ap-south-1'}\"}\n"
+        "provider: {name: aws, runtime: nodejs22.x, region: '${self:custom.region}'}\n"
+        "functions: {a: {handler: app.handler, environment: {R: '${self:provider.region}'}}}\n"
+    )
+    found = application(service, "serverless.yml")
+    assert [v.value for v in found.functions[0].environment] == ["ap-south-1"]
+    assert not [n.what for n in found.unresolved if "leads to itself" in n.what]
