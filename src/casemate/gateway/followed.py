@@ -18,6 +18,7 @@ from casemate.nodes.policies import reload
 from casemate.playbooks import Playbooks
 from casemate.policy.interface import ManagedPolicy
 from casemate.restrictions import Restrictions
+from casemate.rotations import Rotations
 from casemate.store.interface import Store
 from casemate.supply import Signatures
 from casemate.vulnerabilities import Gate
@@ -38,6 +39,7 @@ class Followed(NamedTuple):
     holds: Holds
     gate: Gate
     reviews: Reviews
+    rotations: Rotations
 
 
 def parts_of(of: Followed) -> tuple[Part, ...]:
@@ -53,6 +55,7 @@ def parts_of(of: Followed) -> tuple[Part, ...]:
         _part("playbooks", (), ("playbooks", "playbook runs"), of.playbooks.load),
         _part("holds", (), ("holds",), of.holds.load),
         _part("advisories", (), _ADVISORIES, of.gate.load),
+        _part("rotations of secrets", (), ("rotations",), of.rotations.load),
         _part("access reviews", (), _REVIEWS, of.reviews.reload),
     )
 

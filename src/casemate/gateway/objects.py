@@ -583,7 +583,7 @@ class Gateway:
         holders = Followed(
             self.store, self.control, self.policy, self.accounts, self.restrictions, self.decoys,
             self.signatures, self.budgets, self.playbooks, self.holds, self.advisories.gate,
-            self.reviews,
+            self.reviews, self.rotations,
         )  # fmt: skip
         return followed_parts(holders)
 

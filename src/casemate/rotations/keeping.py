@@ -78,7 +78,7 @@ class Rotations:
         """Called once another value is in use."""
 
     async def load(self) -> None:
-        """Read them. Raises StoreError."""
+        """Read them; at any time. Raises StoreError."""
         await self._parts.load()
 
     # -- how ---------------------------------------------------------------------------------------
