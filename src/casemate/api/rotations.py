@@ -9,7 +9,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.secrets import renewed
 from casemate.api.served import all_served
 from casemate.model.principal import Action
-from casemate.model.rotation import Rotated, Rotation
+from casemate.model.rotation import Rotation, SecretRotation
 from casemate.model.vault import NewValue
 from casemate.operations import rotations
 from casemate.operations.rotations import (
@@ -53,7 +53,7 @@ async def _list(wanted: ListRotations, call: Call) -> RotationsFound:
 
 
 @performs(RotateSecret)
-async def _rotate(wanted: RotateSecret, call: Call) -> Rotated:
+async def _rotate(wanted: RotateSecret, call: Call) -> SecretRotation:
     rotated = await call.service.rotations.rotate(
         wanted.project, wanted.name, reason=wanted.reason, by=call.actor, overlap=wanted.overlap
     )
@@ -62,7 +62,7 @@ async def _rotate(wanted: RotateSecret, call: Call) -> Rotated:
 
 
 @performs(RevertSecret)
-async def _revert(wanted: RevertSecret, call: Call) -> Rotated:
+async def _revert(wanted: RevertSecret, call: Call) -> SecretRotation:
     return await call.service.rotations.back(
         wanted.project, wanted.name, reason=wanted.reason, by=call.actor
     )

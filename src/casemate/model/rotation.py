@@ -22,7 +22,7 @@ class Rotation(msgspec.Struct, frozen=True, kw_only=True):
     since: float
 
 
-class Rotated(msgspec.Struct, frozen=True, kw_only=True):
+class SecretRotation(msgspec.Struct, frozen=True, kw_only=True):
     """A secret that has another value."""
 
     project: str

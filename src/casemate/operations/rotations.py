@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 
 from casemate.model.principal import Action, ResourceKind
-from casemate.model.rotation import Rotated, Rotation
+from casemate.model.rotation import Rotation, SecretRotation
 from casemate.model.vault import MAX_LENGTH, MAX_OVERLAP_SECONDS, NewValue, ValueForm
 from casemate.operations.declaration import Declaration, Operation, on, on_project
 from casemate.operations.fields import Name, number, text
@@ -42,7 +42,7 @@ _SHOWN = Rotation(
     by="user:ada",
     since=1764201700.0,
 )
-_ROTATED = Rotated(
+_ROTATED = SecretRotation(
     project="shop",
     name="db-password",
     version=4,
@@ -120,7 +120,7 @@ class ListRotations(Operation[RotationsFound], frozen=True, kw_only=True):
     project: Name
 
 
-class RotateSecret(Operation[Rotated], frozen=True, kw_only=True):
+class RotateSecret(Operation[SecretRotation], frozen=True, kw_only=True):
     """Have a new value of a secret made and in use, as was said how.
 
     Functions get it from then on. What may hold the value before is ended once its calls are
@@ -142,7 +142,7 @@ class RotateSecret(Operation[Rotated], frozen=True, kw_only=True):
     overlap: _Overlap | None = None
 
 
-class RevertSecret(Operation[Rotated], frozen=True, kw_only=True):
+class RevertSecret(Operation[SecretRotation], frozen=True, kw_only=True):
     """Have the value before a rotation in use again, within its overlap.
 
     The one that was in use is accepted no more, and what may hold it is ended at once.

@@ -15,7 +15,7 @@ import msgspec
 from casemate.facts import FactStream
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Actor, SecretRotated
-from casemate.model.rotation import Rotated, Rotation
+from casemate.model.rotation import Rotation, SecretRotation
 from casemate.model.vault import (
     LEAST_LENGTH,
     MAX_OVERLAP_SECONDS,
@@ -168,7 +168,7 @@ class Rotations:
         by: Actor,
         overlap: int | None = None,
         expected: int | None = None,
-    ) -> Rotated:
+    ) -> SecretRotation:
         """Have a new value made and in use.
 
         `overlap` in place of what was declared; `expected` is the version that is to be replaced.
@@ -187,7 +187,7 @@ class Rotations:
 
     async def back(
         self, project: str, name: str, *, reason: str, by: Actor, expected: int | None = None
-    ) -> Rotated:
+    ) -> SecretRotation:
         """Have the value before in use again, and the one in use good for nothing at once.
 
         Raises as `rotate` does; ConflictError once the overlap is over.
@@ -221,7 +221,7 @@ class Rotations:
         change: str,
         reason: str,
         by: Actor,
-    ) -> Rotated:
+    ) -> SecretRotation:
         project, name = how.project, how.name
         await self._tell(project, name, change, "begins", by, reason, former)
         try:
@@ -238,7 +238,7 @@ class Rotations:
             await self._tell(project, name, change, "failed", by, error.message, former)
             raise
         await self._tell(project, name, change, "done", by, reason, prepared.version)
-        return Rotated(
+        return SecretRotation(
             project=project,
             name=name,
             version=prepared.version,

@@ -19,7 +19,7 @@ from casemate.cli.prompts import confirm
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment
 from casemate.model.function import NAME_PATTERN
-from casemate.model.rotation import Rotated, Rotation
+from casemate.model.rotation import Rotation, SecretRotation
 from casemate.operations.declaration import BINARY
 from casemate.operations.rotations import (
     ListRotations,
@@ -283,7 +283,7 @@ $ casemate secrets rotate shop/db-password --reason 'it is a year old'
 $ casemate secrets rotate shop/db-password --overlap 0s --reason 'it has leaked'
 """,
 )
-def rotate(found: Rotated) -> None:
+def rotate(found: SecretRotation) -> None:
     """Have a new value made and in use. Nobody chooses or sees it."""
     print_line(f"{found.project}/{found.name} has version {found.version}.")
     if found.until is not None:
@@ -296,7 +296,7 @@ def rotate(found: Rotated) -> None:
     RevertSecret,
     examples="$ casemate secrets revert shop/db-password --reason 'the server does not take it'",
 )
-def revert(found: Rotated) -> None:
+def revert(found: SecretRotation) -> None:
     """Have the value before a rotation in use again, within its overlap."""
     print_line(
         f"{found.project}/{found.name} has version {found.version}, as before {found.former}."
