@@ -90,7 +90,11 @@ def test_one_that_hangs_is_replaced_and_callers_are_answered(busy_node, what) ->
             except httpx2.RemoteProtocolError:  # a call of a gateway that was ended
                 answers.append(0)
             time.sleep(0.05)
-        assert busy_node.invoke(0, function="t/g").json() == 403
+        answer = busy_node.invoke(0, function="t/g")
+        if what == "base" and answer.status_code == 500:
+            # Its instances end with the base as well, and one had got this call already.
+            answer = busy_node.invoke(0, function="t/g")
+        assert answer.json() == 403
     finally:
         if stopped.lives:
             os.kill(stopped.pid, signal.SIGKILL)
