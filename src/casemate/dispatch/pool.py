@@ -366,7 +366,7 @@ class Pool:
         now = self._loop.time()
         since = self._spares.forget(instance)
         self.restored.forget(instance)
-        if self._starting.pop(instance, None) is not None:
+        if self._starting.pop(instance, None) is not None and not self.restored.blamed(instance):
             # It failed to start: whoever waits longest is told, so that this cannot go on.
             self._waiting.refuse_next(
                 start_failed(instance.last, self._start_seconds, imports_late=self._imports_late)

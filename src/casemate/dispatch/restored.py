@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from casemate.dispatch.tallies import Tally
+from casemate.model.invocation import Outcome
 from casemate.sandbox.instance import Instance
 from casemate.sandbox.zygote import Zygote
 
@@ -151,6 +152,20 @@ class RestoredInstances:
             self._fork_until = self._loop.time() + _FORK_SECONDS
             self._last.clear()
         self._done(instance, not problem and instance.alive and instance.quiet())
+
+    def blamed(self, instance: Instance) -> bool:
+        """Tell whether one that ended while it started may have ended with who restores it.
+
+        Then the next ones are forked for a moment, and are not to blame that again.
+        """
+        told = instance.last
+        if not instance.restorable or (told is not None and told.outcome is not Outcome.CRASHED):
+            return False
+        now = self._loop.time()
+        if now < self._fork_until:  # it was asked for before: somebody waits for the others
+            return True
+        self._fork_until = now + _SLOW_SECONDS
+        return True
 
     def forget(self, instance: Instance) -> None:
         """Take an instance for ended."""

@@ -152,7 +152,7 @@ class FakeZygote:
         instance = FakeInstance(self, number, on_ready, on_end, restorable=restorable)
         self.instances[number] = instance
         self.sandbox.spawned.append(instance)
-        if self.sandbox.stillborn:
+        if self.sandbox.stillborn and (restorable or not self.sandbox.stillborn_traced_only):
             self.loop.call_later(self.sandbox.fork_seconds, instance.die, self.sandbox.stillborn)
         elif self.sandbox.automatic:
             self.loop.call_later(self.sandbox.fork_seconds, instance.get_ready)
@@ -187,6 +187,8 @@ class FakeSandbox:
         self.open_fault: Exception | None = None
         self.spawn_fault: Exception | None = None
         self.stillborn: Outcome | None = None
+        self.stillborn_traced_only = False
+        """Only those die at birth that are to be restored, as with a restorer that is killed."""
         self.restores = False
         self.restorer_answers: bool | None = True
         """False: it says nothing. None: nobody can be asked."""

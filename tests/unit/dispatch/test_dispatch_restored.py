@@ -10,6 +10,7 @@ from dispatch_sandbox import VirtualLoop, run
 from test_dispatch_pool import Calls, outcomes
 
 from casemate.dispatch import arrivals, restored
+from casemate.model.invocation import Outcome
 
 
 def calls_of(loop: VirtualLoop, **limits: Any) -> Calls:
@@ -40,6 +41,31 @@ def test_the_first_call_waits_for_no_restorer() -> None:
         calls = calls_of(loop)
         first = await calls.call()
         assert not first.restorable and first.closed
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("died", [Outcome.CRASHED, Outcome.INIT_ERROR])
+def test_who_waits_for_one_that_ends_with_its_restorer_gets_another(died: Outcome) -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        await warm(calls)
+        calls.sandbox.stillborn = died
+        calls.sandbox.stillborn_traced_only = True
+        found = await outcomes(calls.start(8))
+        # What its own import is to blame for is told.
+        assert (set(found) == {None}) == (died is Outcome.CRASHED)
+
+    run(scenario)
+
+
+def test_one_that_starts_neither_way_is_refused_soon() -> None:
+    async def scenario(loop: VirtualLoop) -> None:
+        calls = calls_of(loop)
+        calls.sandbox.stillborn = Outcome.CRASHED
+        began, forks = loop.time(), len(calls.sandbox.spawned)
+        assert await outcomes(calls.start(8)) == [Outcome.UNAVAILABLE] * 8
+        assert loop.time() - began < 2 and len(calls.sandbox.spawned) - forks < 60
 
     run(scenario)
 
