@@ -28,8 +28,6 @@ from casemate.vault.interface import Vault
 
 LOOK_SECONDS = 5.0
 """Between two looks."""
-_START_SECONDS = 1.0
-"""Between the first two: what starts beside the gateway may not be there at the first."""
 PART_SECONDS = 3.0
 """What does not answer within that is not well."""
 STALE_SECONDS = 3 * (LOOK_SECONDS + PART_SECONDS)
@@ -51,8 +49,6 @@ class Health:
         self._parts = parts
         self._found = NodeHealth(ok=True, ready=True, checked_at=time.time(), parts=())
         self._looked_at = time.monotonic()
-        self._told: set[str] = set()
-        """Parts that the log says are not well."""
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -81,19 +77,21 @@ class Health:
         )
 
     async def _run(self) -> None:
-        await self.look(tell=False)
-        await asyncio.sleep(_START_SECONDS)
         while True:
             await self.look()
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def look(self, *, tell: bool = True) -> None:
-        """Look at all parts at once, and `tell` the log of those that are otherwise than before."""
+    async def look(self) -> None:
+        """Look at all parts at once."""
         found = await asyncio.gather(
             *(self._part(name, look) for name, (look, _) in self._parts.items())
         )
-        if tell:
-            self._tell(found)
+        before = {part.name: part.ok for part in self._found.parts}
+        for part in found:
+            if not part.ok and before.get(part.name, True):
+                _log.error("not well: %s: %s", part.name, part.detail)
+            elif part.ok and not before.get(part.name, True):
+                _log.info("well again: %s", part.name)
         self._found = NodeHealth(
             ok=all(part.ok for part in found),
             ready=all(part.ok for part in found if self._parts[part.name][1]),
@@ -101,15 +99,6 @@ class Health:
             parts=tuple(found),
         )
         self._looked_at = time.monotonic()
-
-    def _tell(self, found: Iterable[PartHealth]) -> None:
-        for part in found:
-            if not part.ok and part.name not in self._told:
-                self._told.add(part.name)
-                _log.error("not well: %s: %s", part.name, part.detail)
-            elif part.ok and part.name in self._told:
-                self._told.discard(part.name)
-                _log.info("well again: %s", part.name)
 
     async def _part(self, name: str, look: Look) -> PartHealth:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import time
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -31,6 +32,8 @@ LOOKBACK = 50_000
 ANSWER_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 LONELY_SECONDS = 30.0
+MEET_SECONDS = 10.0
+"""Within which a monitor that starts beside a recorder has met it."""
 _RECORDER = Callee(
     name="recorder",
     bounds=protocol.ASKING,
@@ -87,7 +90,18 @@ class Following:
         """Whether all that there is has been read, from the recorder that there is."""
         self.abreast = False
         """Whether all has been read that was there when that recorder was met."""
-        self.problem = "There is no recorder to read from yet."
+        self._began = time.monotonic()
+        self._problem: str | None = None
+        """None before the first recorder was met."""
+
+    @property
+    def problem(self) -> str:
+        """Why nothing is read; empty if all is well. Both processes start at the same time."""
+        if self._problem is not None:
+            return self._problem
+        if time.monotonic() - self._began < MEET_SECONDS:
+            return ""
+        return "There is no recorder to read from yet."
 
     def connect(self, sock: socket.socket) -> None:
         """Read from another recorder from now on."""
@@ -122,7 +136,7 @@ class Following:
                         await self._follow(calls)
                     except CasemateError as error:
                         # Of a recorder that is there: what it cannot do now it may do later.
-                        self.problem = error.message
+                        self._problem = error.message
                         if calls.lost.done():
                             break
                         _log.error("the journal cannot be read along: %s", error)
@@ -148,7 +162,7 @@ class Following:
             self.current = batch.next >= batch.size
             if self.current:
                 self.abreast = True
-                self.problem = ""
+                self._problem = ""
                 self.caught_up.set()
 
     def _take(self, batch: Batch) -> None:
@@ -202,6 +216,6 @@ class Following:
         try:
             await calls.ask(lambda n: Tell(n, facts))
         except CasemateError as error:
-            self.problem = error.message
+            self._problem = error.message
             return False
         return True

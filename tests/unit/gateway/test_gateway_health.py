@@ -77,7 +77,6 @@ def test_a_look_that_does_not_end_is_a_finding(monkeypatch) -> None:
 
 def test_it_looks_by_itself_until_it_is_closed(monkeypatch, caplog) -> None:
     monkeypatch.setattr(health, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(health, "_START_SECONDS", 0.01)
     answers = iter(["", "Broken.", "Broken.", ""])
 
     async def changing() -> str:
@@ -100,26 +99,3 @@ def test_many_problems_are_told_shortly(count: int) -> None:
     told = health._listed("Bad: ", [f"p{number}" for number in range(count)])
     assert told.startswith("Bad: p0")
     assert ("more" in told) == (count > 5)
-
-
-def test_what_is_not_there_yet_at_the_start_is_a_finding_but_no_error_in_the_log(
-    monkeypatch, caplog
-) -> None:
-    monkeypatch.setattr(health, "_START_SECONDS", 0.05)
-    answers = iter(["There is no recorder yet."])
-
-    async def starting() -> str:
-        return next(answers, "")
-
-    async def main() -> tuple[bool, bool]:
-        found = Health({"monitor": (starting, False)})
-        found.start()
-        await asyncio.sleep(0.02)
-        first = found.now().ok
-        await asyncio.sleep(0.1)
-        then = found.now().ok
-        await found.close()
-        return first, then
-
-    assert asyncio.run(main()) == (False, True)
-    assert not caplog.records
