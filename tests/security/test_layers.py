@@ -139,7 +139,8 @@ def test_without_the_filter_nothing_of_its_calls_is_recorded(
     assert 0 not in tried.answer.values()
     tried = run(without_filter, "all_calls")
     worked = {name for name, number in tried.answer.items() if number == 0}
-    assert worked >= {"ptrace-traceme", "personality", "shmget", "msgget", "semget"}
+    # Not to be traced: an instance that is restored is already.
+    assert worked >= {"personality", "shmget", "msgget", "semget"}
     assert tried.recorded()
     assert tried.denied(seconds=1.0) == []
 
