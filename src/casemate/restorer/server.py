@@ -174,24 +174,10 @@ class Server:
                 for each in list(self._held):
                     self._held[each].held.tracee.sweep()
                     self._look_at(each)
-                if self._take_unknown(found):
-                    continue
                 return
             self._held[number].held.tracee.take()
             self._look_at(number)
         self._more = True
-
-    def _take_unknown(self, found: os.waitid_result) -> bool:
-        """Have one end for good of which nobody knows; False if it has not ended.
-
-        Who started it was killed before that was told. Its end is told to nobody else, and the
-        namespace that it is in would stay, with the instance that is the first in it.
-        """
-        if found.si_code not in _ENDED:
-            return False
-        with contextlib.suppress(ChildProcessError):
-            os.waitid(os.P_PID, found.si_pid, _TAKEN)
-        return True
 
     def _take_stray(self, pid: int) -> None:
         """Have one that is not held end for good: it would be asked for first, for ever, else."""

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import pytest
 
-from casemate.child.heartbeat import Heart
 from casemate.kernel import linux
 from casemate.kernel.process_files import open_process
 from casemate.model.processes import RESTORER_UID
@@ -32,7 +31,6 @@ from casemate.restorer.protocol import (
     read_report,
 )
 from casemate.restorer.reasons import Reason
-from casemate.restorer.server import Server
 from casemate.restorer.start import KEEPS, start_restorer
 from support.restored import RestoredChild
 
@@ -180,27 +178,6 @@ def test_the_end_of_an_instance_is_told(restorer: Restorer, child: RestoredChild
         os.kill(pid, signal.SIGKILL)
     assert report(restorer) == Report(DISCARDED, 1, Reason.GONE, 0, 0)
     assert make_ready(restorer) == Ready(ready=False, pages=0)
-
-
-def test_whose_starter_was_killed_before_it_was_told_is_waited_for() -> None:
-    """Nobody holds it then; as a zombie it would keep its namespace, and the first one there."""
-    server_process = os.fork()
-    if not server_process:
-        status = 1
-        try:
-            ours, _theirs = socket.socketpair()
-            server = Server(ours, Heart(None))
-            unknown = os.fork()
-            if not unknown:
-                os._exit(0)
-            os.waitid(os.P_PID, unknown, os.WEXITED | os.WNOWAIT)
-            server._sweep()
-            os.waitid(os.P_PID, unknown, os.WEXITED | os.WNOHANG)
-        except ChildProcessError:
-            status = 0
-        finally:
-            os._exit(status)
-    assert os.waitpid(server_process, 0)[1] == 0
 
 
 def test_a_call_goes_on_without_a_restorer_and_what_it_flags_fails(
