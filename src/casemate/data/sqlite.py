@@ -8,48 +8,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from casemate.blobs import Blobs
-from casemate.data import (
-    delivery_port,
-    item_port,
-    letter_port,
-    limits,
-    message_port,
-    object_port,
-    resource_port,
-)
+from casemate.data import limits
 from casemate.data.databases import SqliteDatabases
 from casemate.data.folder import DataFolder
 from casemate.data.kept import DiskReserve
 from casemate.data.limits import DataOptions
+from casemate.data.ports import PERFORMED, Ports
 from casemate.data.projects import Created, Keys, Projects
 from casemate.data.rotation import rekey
 from casemate.data.scrub import scrub_project
 from casemate.data.snapshot import snapshot
 from casemate.data.sqlite_project import SqliteProject
 from casemate.operations.declaration import Operation
-from casemate.operations.performing import Performed
 from casemate.vault.interface import Purpose
 
 AnswerT = TypeVar("AnswerT")
 
-_PERFORMED = Performed(
-    resource_port.performs,
-    object_port.performs,
-    item_port.performs,
-    message_port.performs,
-    letter_port.performs,
-    delivery_port.performs,
-)
 
-
-class SqliteProjectData(
-    resource_port.ResourcePort,
-    object_port.ObjectPort,
-    item_port.ItemPort,
-    message_port.MessagePort,
-    letter_port.LetterPort,
-    delivery_port.DeliveryPort,
-):
+class SqliteProjectData(Ports):
     """Satisfies `casemate.data.interface.ProjectData`, which documents the calls.
 
     One encrypted database for each project, and files for large objects. A change whose awaiter
@@ -85,19 +61,11 @@ class SqliteProjectData(
 
     def read(self, operation: Operation[AnswerT]) -> Coroutine[Any, Any, AnswerT]:
         """Answer an operation that changes nothing."""
-        return _PERFORMED.reading(operation)(self, operation)
+        return PERFORMED.reading(operation)(self, operation)
 
     def change(self, operation: Operation[AnswerT]) -> Coroutine[Any, Any, AnswerT]:
         """Do an operation, durably."""
-        return _PERFORMED.changing(operation)(self, operation)
-
-    def watch(self, ready: Callable[[str, str, str], None]) -> None:
-        """Have `ready` called on the running loop when a message can be leased."""
-        self._projects.watch(ready)
-
-    def open_projects(self) -> list[str]:
-        """Return the names of the projects that are open now."""
-        return list(self._projects.opened)
+        return PERFORMED.changing(operation)(self, operation)
 
     async def probe(self, project: str) -> None:
         """Read something of a project that is open. Raises what every reader would meet.
@@ -151,8 +119,3 @@ class SqliteProjectData(
         encrypted as they are. Calls go on meanwhile.
         """
         await snapshot(self._open, self._folder, folder)
-
-    async def close(self) -> None:
-        """Write what is queued and release the files."""
-        await self._uploads.close()
-        await self._projects.close()

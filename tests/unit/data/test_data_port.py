@@ -9,8 +9,9 @@ import msgspec
 import pytest
 from data_support import Data
 
+from casemate.data import ports
 from casemate.data.interface import ProjectData
-from casemate.data.sqlite import _PERFORMED, SqliteProjectData
+from casemate.data.sqlite import SqliteProjectData
 from casemate.operations import (
     delivery,
     inboxes,
@@ -39,7 +40,7 @@ OF_HTTP = {
     delivery.ShowQueueDeadLetter,
 }
 """What the API makes of other operations, for its streams and for what it leaves out."""
-PERFORMED = {**_PERFORMED.reads, **_PERFORMED.changes}
+PERFORMED = {**ports.PERFORMED.reads, **ports.PERFORMED.changes}
 FORMS = [form_of(kind) for kind in PERFORMED]
 
 

@@ -7,15 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from casemate.blobs import Blobs
-from casemate.data import (
-    delivery_port,
-    item_port,
-    letter_port,
-    message_port,
-    object_port,
-    resource_port,
-)
 from casemate.data.limits import DataOptions
+from casemate.data.ports import PERFORMED, Ports
 from casemate.data.postgresql.databases import Cluster, PostgresqlDatabases
 from casemate.data.postgresql.project import PostgresqlProject
 from casemate.data.postgresql.rotation import rekey
@@ -23,19 +16,10 @@ from casemate.data.postgresql.sealing import MissingValueKeyError
 from casemate.data.projects import Created, Keys, Projects
 from casemate.model.errors import NotFoundError
 from casemate.operations.declaration import Operation
-from casemate.operations.performing import Performed
 from casemate.vault.interface import Purpose
 
 AnswerT = TypeVar("AnswerT")
 
-_PERFORMED = Performed(
-    resource_port.performs,
-    object_port.performs,
-    item_port.performs,
-    message_port.performs,
-    letter_port.performs,
-    delivery_port.performs,
-)
 _TRIES = 5
 
 
@@ -46,14 +30,7 @@ class _Room:
         """Refuse nothing."""
 
 
-class PostgresqlProjectData(
-    resource_port.ResourcePort,
-    object_port.ObjectPort,
-    item_port.ItemPort,
-    message_port.MessagePort,
-    letter_port.LetterPort,
-    delivery_port.DeliveryPort,
-):
+class PostgresqlProjectData(Ports):
     """Satisfies `casemate.data.interface.ProjectData`, which documents the calls.
 
     One schema for each project, which any number of nodes write; `open` makes one. A change whose
@@ -93,11 +70,11 @@ class PostgresqlProjectData(
 
     async def read(self, operation: Operation[AnswerT]) -> AnswerT:
         """Answer an operation that changes nothing."""
-        return await self._perform(_PERFORMED.reading(operation), operation)
+        return await self._perform(PERFORMED.reading(operation), operation)
 
     async def change(self, operation: Operation[AnswerT]) -> AnswerT:
         """Do an operation, durably."""
-        return await self._perform(_PERFORMED.changing(operation), operation)
+        return await self._perform(PERFORMED.changing(operation), operation)
 
     async def _perform(self, perform: Callable[..., Any], operation: Operation[AnswerT]) -> AnswerT:
         """Do it; again with what another node has made or sealed in the meantime."""
@@ -135,14 +112,6 @@ class PostgresqlProjectData(
         async with self._open.use(project) as opened:
             await rekey(opened, self._keys)
 
-    def watch(self, ready: Callable[[str, str, str], None]) -> None:
-        """Have `ready` called on the running loop when a message can be leased."""
-        self._open.watch(ready)
-
-    def open_projects(self) -> list[str]:
-        """Return the names of the projects that are open now."""
-        return list(self._open.opened)
-
     def projects(self) -> list[str]:
         """Return the projects that have data. Blocks."""
         return self._databases.projects()
@@ -150,11 +119,6 @@ class PostgresqlProjectData(
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong, in words."""
         return (*self._databases.faults(), *self._open.faults())
-
-    async def close(self) -> None:
-        """Write what is queued and close the connections."""
-        await self._uploads.close()
-        await self._open.close()
 
 
 def _project_of(operation: Operation[Any]) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from casemate.sqlite.errors import DatabaseError
-from casemate.sqlite.family import Family, Telling
+from casemate.sqlite.family import Telling
 from casemate.store.errors import (
-    AFTER_RESTART,
     StoreBusyError,
-    StoreClosedError,
     StoreCommitUnsureError,
     StoreCorruptError,
     StoreError,
@@ -15,20 +15,20 @@ from casemate.store.errors import (
     StoreGoneError,
     StoreKeyError,
     StoreMediumError,
-    StoreVersionError,
 )
+from casemate.store.sqlite.faults import STORE, UNREAD
 
 _FAILED = "The store's database server failed: {}"
 _LOOK = "Look into the database server's log; then try again."
 _RESTORE = "Restore the database from a backup of the server's own tools."
-_UNREAD = "The store's database cannot be read now: {}."
 
 
 def _log(error: OSError) -> DatabaseError:
     return StoreMediumError(_FAILED.format(error.strerror), next_step=_LOOK)
 
 
-STORE_SERVER = Family(
+STORE_SERVER = replace(
+    STORE,
     failed=Telling(StoreError, _FAILED, _LOOK),
     medium=Telling(StoreMediumError, _FAILED, _LOOK),
     full=Telling(
@@ -49,21 +49,8 @@ STORE_SERVER = Family(
         "Look whether it was made before it is made again.",
     ),
     gone=Telling(StoreGoneError, "{} of the store is gone.", _RESTORE),
-    unread=Telling(StoreMediumError, _UNREAD, _LOOK),
-    passed=Telling(StoreMediumError, _UNREAD.format("the server failed for a moment"), _LOOK),
-    closed=Telling(StoreClosedError, "The store is closing.", AFTER_RESTART),
-    newer=Telling(
-        StoreVersionError,
-        "The store has schema version {}.",
-        "Start the Casemate that wrote it or a newer one; nothing was changed.",
-    ),
+    unread=Telling(StoreMediumError, UNREAD, _LOOK),
+    passed=Telling(StoreMediumError, UNREAD.format("the server failed for a moment"), _LOOK),
     not_wal=Telling(StoreError, _FAILED, _LOOK),
-    unforeseen=Telling(
-        StoreError,
-        "The store failed in a way not foreseen: {}.",
-        "Report this with the node's log.",
-    ),
     log=_log,
-    shows_values=True,
 )
-"""Of the nodes' own records, whose columns hold no content."""

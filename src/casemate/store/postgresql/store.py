@@ -114,23 +114,7 @@ class PostgresqlStore:
 
     async def change(self, operation: Operation[AnswerT]) -> AnswerT:
         """Do an operation, durably."""
-        perform = PERFORMED.changing(operation)
-
-        def make(connection: engine.Connection) -> AnswerT:
-            answer: AnswerT = perform(connection, operation)
-            exclusive.follow(connection, operation)
-            return answer
-
-        return await self._writer.submit(make)
-
-    async def revision(self) -> int:
-        """Return a number that is higher after each change, whichever node makes it."""
-
-        def ask(connection: engine.Connection) -> int:
-            (number,) = connection.execute("SELECT number FROM revision").fetchone()
-            return int(number)
-
-        return await self._ask(ask)
+        return await self._writer.submit(_making(operation))
 
     async def changes_since(self, revision: int) -> StoreChanges:
         """Return the newest revision, and what was changed after an earlier one, by any node."""
@@ -150,20 +134,18 @@ class PostgresqlStore:
 
         Raises StoreMovedError if something was; then nothing is done.
         """
-        perform = PERFORMED.changing(operation)
+        make = _making(operation)
         names = msgspec.json.encode(sorted(topics)).decode()
 
-        def make(connection: engine.Connection) -> AnswerT:
+        def make_there(connection: engine.Connection) -> AnswerT:
             moved = connection.execute(_MOVED, (revision, revision, names)).fetchone()
             if moved is not None:
                 raise StoreMovedError(
                     "Another node has changed what this was decided on.", next_step="Try again."
                 )
-            answer: AnswerT = perform(connection, operation)
-            exclusive.follow(connection, operation)
-            return answer
+            return make(connection)
 
-        return await self._writer.submit(make)
+        return await self._writer.submit(make_there)
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with the server, in words for the operator."""
@@ -192,3 +174,15 @@ class PostgresqlStore:
             finally:
                 self._reads.shutdown(wait=True)
                 self._connections.close()
+
+
+def _making(operation: Operation[AnswerT]) -> Callable[[engine.Connection], AnswerT]:
+    """Return what does an operation in a transaction, and keeps exclusive what has to be."""
+    perform = PERFORMED.changing(operation)
+
+    def make(connection: engine.Connection) -> AnswerT:
+        answer: AnswerT = perform(connection, operation)
+        exclusive.follow(connection, operation)
+        return answer
+
+    return make

@@ -27,7 +27,7 @@ OTHER_KEY = (
 )
 _FAILED = "The store's medium failed: {}"
 _CHECK = "Check the disk, the kernel's log and the rights on the store's folder."
-_UNREAD = "The store's database cannot be read now: {}."
+UNREAD = "The store's database cannot be read now: {}."
 _LOOK = "Check the disk and the kernel's log; then the call works again."
 
 
@@ -67,8 +67,8 @@ STORE = Family(
         "{} of the store was removed or replaced while it was open: what is written would be lost.",
         "Put the file back, or stop the node and restore the store from a backup.",
     ),
-    unread=Telling(StoreMediumError, _UNREAD, _LOOK),
-    passed=Telling(StoreMediumError, _UNREAD.format("the disk failed for a moment"), _LOOK),
+    unread=Telling(StoreMediumError, UNREAD, _LOOK),
+    passed=Telling(StoreMediumError, UNREAD.format("the disk failed for a moment"), _LOOK),
     closed=Telling(StoreClosedError, "The store is closing.", AFTER_RESTART),
     newer=Telling(
         StoreVersionError,
