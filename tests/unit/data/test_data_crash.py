@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 from data_support import Data
 
 from casemate.model.errors import NotFoundError
+from support.killed_writer import told_until_killed
 
 pytestmark = pytest.mark.alone
 
 KILLS = 8
+
 WRITER = """
 import asyncio, os, sys
 from pathlib import Path
@@ -78,23 +76,8 @@ asyncio.run(main())
 
 def crash(folder: Path, start: int, lines: int, delay: float = 0.0) -> list[list[str]]:
     """Let a process write, kill it `delay` seconds after so many lines; return its lines."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(folder), str(Path(__file__).parent), str(start)],
-        stdout=subprocess.PIPE,
-        bufsize=0,  # `communicate` would not see what `readline` has read ahead
-    )
-    try:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"open\n"
-        first = [child.stdout.readline() for _ in range(lines)]
-        time.sleep(delay)
-        child.send_signal(signal.SIGKILL)
-        output, _ = child.communicate(timeout=30)
-    finally:
-        child.kill()
-        child.wait()
-    whole = b"".join(first) + output
-    return [line.split() for line in whole.decode().splitlines() if line]
+    arguments = (str(folder), str(Path(__file__).parent), str(start))
+    return told_until_killed(WRITER, *arguments, begins=b"open\n", lines=lines, delay=delay)
 
 
 def test_killed_at_any_moment(tmp_path: Path) -> None:

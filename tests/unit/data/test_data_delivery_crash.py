@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 from data_support import Data
 
+from support.killed_writer import told_until_killed
+
 KILLS = 8
+
 WRITER = """
 import asyncio, os, sys
 from pathlib import Path
@@ -91,22 +90,8 @@ asyncio.run(main())
 
 def crash(folder: Path, start: int, lines: int, delay: float = 0.0) -> list[list[str]]:
     """Let a process work, kill it `delay` seconds after so many lines; return its lines."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(folder), str(Path(__file__).parent), str(start)],
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"open x\n"
-        first = [child.stdout.readline() for _ in range(lines)]
-        time.sleep(delay)
-        child.send_signal(signal.SIGKILL)
-        output, _ = child.communicate(timeout=30)
-    finally:
-        child.kill()
-        child.wait()
-    whole = b"".join(first) + output
-    return [line.split() for line in whole.decode().splitlines() if line]
+    arguments = (str(folder), str(Path(__file__).parent), str(start))
+    return told_until_killed(WRITER, *arguments, begins=b"open x\n", lines=lines, delay=delay)
 
 
 def bodies(data: Data, kind: str, name: str) -> list[str]:

@@ -5,10 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 import secrets
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +13,7 @@ from data_support import Data
 from casemate.blobs import S3Store
 from casemate.model.errors import NotFoundError
 from support.blob_places import CLUSTER, client
+from support.killed_writer import told_until_killed
 from support.s3 import S3Server
 
 WRITER = """
@@ -55,22 +52,8 @@ asyncio.run(main())
 
 def crash(folder: Path, url: str, lines: int, delay: float) -> list[list[str]]:
     """Let a process write, kill it `delay` seconds after so many lines; return its lines."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(folder), str(Path(__file__).parent), url],
-        stdout=subprocess.PIPE,
-        bufsize=0,
-    )
-    try:
-        assert child.stdout is not None
-        assert child.stdout.readline() == b"open\n"
-        first = [child.stdout.readline() for _ in range(lines)]
-        time.sleep(delay)
-        child.send_signal(signal.SIGKILL)
-        output, _ = child.communicate(timeout=30)
-    finally:
-        child.kill()
-        child.wait()
-    return [line.split() for line in (b"".join(first) + output).decode().splitlines() if line]
+    arguments = (str(folder), str(Path(__file__).parent), url)
+    return told_until_killed(WRITER, *arguments, begins=b"open\n", lines=lines, delay=delay)
 
 
 def check(data: Data, acknowledged: list[list[str]]) -> None:
