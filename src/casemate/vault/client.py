@@ -32,12 +32,29 @@ class VaultClient(Asking):
         """Use the connected stream socket `sock` in `loop`."""
         super().__init__(sock, loop, pending=MAX_PENDING)
         self._known: dict[str, bool] = {}
-        """Whether projects have secrets; only this client's gateway changes it."""
+        """Whether projects have secrets, until they change; another node's change is followed."""
         self._changes = 0
 
     async def data_key(self, project: str, purpose: Purpose, version: int | None = None) -> DataKey:
         """See `Vault.data_key`."""
         return await self._ask(DataKey, protocol.GetDataKey, project, purpose, version)
+
+    async def identity(self) -> str:
+        """Return the vault's id, which is that of the cluster."""
+        return await self._ask(str, protocol.GetIdentity)
+
+    async def follow(self) -> None:
+        """Have a vault that nodes share take what is newest of it, or give it to them.
+
+        Raises VaultDamagedError for what does not follow what it has seen, WrongMasterKeyError
+        after another node has changed the master key, VaultUnavailableError without the database.
+        """
+        try:
+            while await self._ask(int, protocol.FollowDatabase):
+                pass
+        finally:
+            self._changes += 1
+            self._known.clear()
 
     async def public_key(self) -> bytes:
         """See `Vault.public_key`."""

@@ -216,6 +216,14 @@ class FinishSecret(Message, frozen=True, tag=30):
     overlap: Annotated[float, msgspec.Meta(ge=0, le=MAX_OVERLAP_SECONDS)]
 
 
+class GetIdentity(Message, frozen=True, tag=31):
+    """`VaultClient.identity`."""
+
+
+class FollowDatabase(Message, frozen=True, tag=32):
+    """`VaultClient.follow`."""
+
+
 class GetJournalKey(Message, frozen=True, tag=23):
     """`RecorderVault.journal_key`."""
 
@@ -268,6 +276,8 @@ Request = (
     | LendSecret
     | PrepareSecret
     | FinishSecret
+    | GetIdentity
+    | FollowDatabase
     | GetJournalKey
     | SignHead
     | AreRecordsKept
@@ -307,6 +317,7 @@ ERRORS = Errors(
     errors.VaultError,
     NotFoundError,
     errors.VaultUnavailableError,
+    errors.VaultUnsureError,
     errors.VaultInputError,
     errors.VaultConflictError,
     errors.VaultDamagedError,

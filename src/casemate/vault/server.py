@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvloop
@@ -23,18 +23,22 @@ from casemate.child.protocol import CONNECT, admit
 from casemate.model.errors import CasemateError
 from casemate.vault import protocol
 from casemate.vault.delivery import DELIVERY_SECONDS, Delivery, check_pipe
+from casemate.vault.draft import ChangeNeededError
 from casemate.vault.engine import VaultEngine
-from casemate.vault.errors import VaultError
+from casemate.vault.errors import VaultConflictError, VaultError
 from casemate.vault.redaction_worker import RedactionWorker
+from casemate.vault.shared import SharedVault
+from casemate.vault.shared_protocol import KEEPER
 
 MAX_CONNECTIONS = 8
 MAX_DELIVERIES = 256
-_KINDS = frozenset({CONNECT, protocol.RECORDER, protocol.MONITOR})
+_KINDS = frozenset({CONNECT, protocol.RECORDER, protocol.MONITOR, KEEPER})
 
 _log = logging.getLogger("casemate.vault")
 
 _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = {
     protocol.GetDataKey: lambda v, r: v.data_key(r.project, r.purpose, r.version),
+    protocol.GetIdentity: lambda v, r: v.identity(),
     protocol.GetPublicKey: lambda v, r: v.public_key(),
     protocol.PutSecret: lambda v, r: v.put_secret(r.project, r.name, r.sealed, r.by),
     protocol.PutSecrets: lambda v, r: v.put_secrets(r.project, r.sealed, r.by),
@@ -79,12 +83,16 @@ class Server:
         heart: Heart | None = None,
         *,
         monitors: frozenset[str] = frozenset(),
+        shared: SharedVault | None = None,
     ) -> None:
         """Serve `engine`; `control` is a connected SOCK_SEQPACKET socket.
 
-        `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`.
+        `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`; `shared` changes
+        the vault where nodes share it.
         """
         self.monitors = monitors
+        self.shared = shared
+        self.changing: set[asyncio.Task[None]] = set()
         self._heart = heart or Heart(None)
         self.engine = engine
         self._control = control
@@ -116,7 +124,10 @@ class Server:
 
     def _accept(self, kind: bytes, sock: socket.socket) -> None:
         """Serve a connection that the supervisor passes, if there is room."""
-        if len(self.connections) >= MAX_CONNECTIONS:
+        if kind == KEEPER and self.shared is not None:
+            self.shared.attach(sock)
+            return
+        if kind == KEEPER or len(self.connections) >= MAX_CONNECTIONS:
             sock.close()
             return
         self.connections.add(Connection(self, sock, kind))
@@ -190,21 +201,53 @@ class Connection:
             if isinstance(request, protocol.Redact):
                 self._redact(request)
                 return
-            result = _HANDLERS[type(request)](self._server.engine, request)
+            if isinstance(request, protocol.FollowDatabase):
+                self._await(request, self._shared().follow())
+                return
+            handler = _HANDLERS[type(request)]
+            try:
+                result = handler(self._server.engine, request)
+            except ChangeNeededError:
+                change = self._shared().change(lambda engine: handler(engine, request))
+                self._await(request, change)
+                return
             self._socket.send(reply(request.n, result))
-        except CasemateError as error:
-            self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
         except FrameError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: a fault denies and is told
+            self._refuse(request, error)
+
+    def _refuse(self, request: protocol.Request, error: Exception) -> None:
+        if not isinstance(error, CasemateError):
             # Without the text and the trace: they could quote what the vault must not tell.
             kind = type(error).__name__
             _log.error("a fault of the vault in %s: %s", type(request).__name__, kind)
-            fault = VaultError(
+            error = VaultError(
                 f"The vault could not do this because of a fault of its own ({kind}).",
                 next_step="report it; nothing was changed",
             )
-            self._socket.send(refusal(request.n, protocol.ERRORS.failure(fault)))
+        self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
+
+    def _shared(self) -> SharedVault:
+        if self._server.shared is None:
+            raise VaultConflictError(
+                "The vault is shared by the nodes of a cluster, and this node was started alone.",
+                next_step="start it with the cluster's store",
+            )
+        return self._server.shared
+
+    def _await(self, request: protocol.Request, work: Coroutine[Any, Any, object]) -> None:
+        """Answer once a change is made, or not; what only reads goes on meanwhile."""
+
+        async def answer() -> None:
+            try:
+                self._socket.send(reply(request.n, await work))
+            except Exception as error:  # noqa: BLE001 - as above
+                self._refuse(request, error)
+
+        task = self._server.loop.create_task(answer())
+        self._server.changing.add(task)
+        task.add_done_callback(self._server.changing.discard)
 
     def _redact(self, request: protocol.Redact) -> None:
         """Redact what takes no time at once, all else in the worker's thread."""
