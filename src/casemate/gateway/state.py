@@ -10,7 +10,7 @@ from typing import Protocol
 from casemate.data import ProjectData, SqliteProjectData
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedBundles
-from casemate.nodes import Among
+from casemate.nodes import Among, Part
 from casemate.store.interface import Store
 from casemate.store.sqlite.store import SqliteStore
 
@@ -66,5 +66,7 @@ class State:
     """Bundles as an earlier release left them."""
     own: OwnFiles | None = None
     """None where other nodes share it."""
+    parts: Sequence[Part] = ()
+    """What of it is read again when other nodes have changed it, besides what is in the store."""
     close_places: Callable[[], None] = lambda: None
     """Lets go of what the data and the bundles were kept in, once they are closed. Blocks."""

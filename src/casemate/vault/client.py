@@ -39,10 +39,6 @@ class VaultClient(Asking):
         """See `Vault.data_key`."""
         return await self._ask(DataKey, protocol.GetDataKey, project, purpose, version)
 
-    async def identity(self) -> str:
-        """Return the vault's id, which is that of the cluster."""
-        return await self._ask(str, protocol.GetIdentity)
-
     async def follow(self) -> None:
         """Have a vault that nodes share take what is newest of it, or give it to them.
 

@@ -114,10 +114,6 @@ class VaultEngine:
         """Whether no page of this process reaches swap."""
         return self._memory_locked
 
-    def identity(self) -> str:
-        """See `VaultClient.identity`."""
-        return self._opened.vault
-
     def public_key(self) -> bytes:
         """See `Vault.public_key`."""
         return self._opened.header.public_key

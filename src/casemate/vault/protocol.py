@@ -216,11 +216,7 @@ class FinishSecret(Message, frozen=True, tag=30):
     overlap: Annotated[float, msgspec.Meta(ge=0, le=MAX_OVERLAP_SECONDS)]
 
 
-class GetIdentity(Message, frozen=True, tag=31):
-    """`VaultClient.identity`."""
-
-
-class FollowDatabase(Message, frozen=True, tag=32):
+class FollowDatabase(Message, frozen=True, tag=31):
     """`VaultClient.follow`."""
 
 
@@ -276,7 +272,6 @@ Request = (
     | LendSecret
     | PrepareSecret
     | FinishSecret
-    | GetIdentity
     | FollowDatabase
     | GetJournalKey
     | SignHead

@@ -38,7 +38,6 @@ _log = logging.getLogger("casemate.vault")
 
 _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = {
     protocol.GetDataKey: lambda v, r: v.data_key(r.project, r.purpose, r.version),
-    protocol.GetIdentity: lambda v, r: v.identity(),
     protocol.GetPublicKey: lambda v, r: v.public_key(),
     protocol.PutSecret: lambda v, r: v.put_secret(r.project, r.name, r.sealed, r.by),
     protocol.PutSecrets: lambda v, r: v.put_secrets(r.project, r.sealed, r.by),
