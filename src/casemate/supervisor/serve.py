@@ -253,7 +253,7 @@ class Node:
             for each in children:
                 closed.enter_context(contextlib.closing(each))
             others = (config.sources, config.recorder, config.monitor, pulse.theirs)
-            passed = (*inherited, *others)
+            passed: tuple[int, ...] = (*inherited, *others)
             if keeper is not None:
                 passed = (*passed, closed.enter_context(keeper).fileno())
             self._gateway.start(config, passed, self._shared.environment if self._shared else {})
