@@ -78,9 +78,12 @@ class VaultClient(Asking):
         self, project: str, name: str, version: int | None, descriptor: int
     ) -> SecretVersion:
         """See `Vault.deliver_secret`."""
-        return await self._ask(
+        delivered = await self._ask(
             SecretVersion, protocol.DeliverSecret, project, name, version, descriptor=descriptor
         )
+        # Another node may have set the project's first one: what is printed is redacted from now.
+        self._known[project] = True
+        return delivered
 
     async def verify_hmac(
         self, project: str, secret: str, algorithm: Mac, message: bytes, signature: bytes

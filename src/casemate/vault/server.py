@@ -20,18 +20,27 @@ from casemate.child.channel import ENDED, FrameSocket
 from casemate.child.frames import FrameError
 from casemate.child.heartbeat import Heart
 from casemate.child.protocol import CONNECT, admit
-from casemate.model.errors import CasemateError
+from casemate.model.errors import CasemateError, NotFoundError
 from casemate.vault import protocol
 from casemate.vault.delivery import DELIVERY_SECONDS, Delivery, check_pipe
 from casemate.vault.draft import ChangeNeededError
 from casemate.vault.engine import VaultEngine
-from casemate.vault.errors import VaultConflictError, VaultError
+from casemate.vault.errors import (
+    DecryptionError,
+    VaultConflictError,
+    VaultError,
+    VaultUnavailableError,
+)
 from casemate.vault.redaction_worker import RedactionWorker
 from casemate.vault.shared import SharedVault
 from casemate.vault.shared_protocol import KEEPER
 
 MAX_CONNECTIONS = 8
 MAX_DELIVERIES = 256
+MAX_AWAITED = 512
+"""Requests that wait for the database of a vault that nodes share."""
+_MISSED = (NotFoundError, DecryptionError, VaultConflictError)
+"""What may be so only because another node's change has not come yet."""
 _KINDS = frozenset({CONNECT, protocol.RECORDER, protocol.MONITOR, KEEPER})
 
 _log = logging.getLogger("casemate.vault")
@@ -195,7 +204,7 @@ class Connection:
             raise FrameError(f"{type(request).__name__} is not for this kind of connection")
         try:
             if isinstance(request, protocol.DeliverSecret):
-                self._deliver(request)
+                self._take_pipe(request)
                 return
             if isinstance(request, protocol.Redact):
                 self._redact(request)
@@ -209,6 +218,12 @@ class Connection:
             except ChangeNeededError:
                 change = self._shared().change(lambda engine: handler(engine, request))
                 self._await(request, change)
+                return
+            except _MISSED:
+                # Another node may have made it a moment ago.
+                if self._server.shared is None:
+                    raise
+                self._await(request, self._again(self._server.shared, handler, request))
                 return
             self._socket.send(reply(request.n, result))
         except FrameError:
@@ -235,6 +250,18 @@ class Connection:
             )
         return self._server.shared
 
+    async def _again(
+        self,
+        shared: SharedVault,
+        handler: Callable[[VaultEngine, Any], object],
+        request: protocol.Request,
+    ) -> object:
+        await shared.look()
+        try:
+            return handler(shared.engine, request)
+        except ChangeNeededError:
+            return await shared.change(lambda engine: handler(engine, request))
+
     def _await(self, request: protocol.Request, work: Coroutine[Any, Any, object]) -> None:
         """Answer once a change is made, or not; what only reads goes on meanwhile."""
 
@@ -244,7 +271,16 @@ class Connection:
             except Exception as error:  # noqa: BLE001 - as above
                 self._refuse(request, error)
 
-        task = self._server.loop.create_task(answer())
+        self._start(answer())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        if len(self._server.changing) >= MAX_AWAITED:
+            work.close()
+            raise VaultUnavailableError(
+                f"{MAX_AWAITED} requests wait for the cluster's database.",
+                next_step="try again in a moment",
+            )
+        task = self._server.loop.create_task(work)
         self._server.changing.add(task)
         task.add_done_callback(self._server.changing.discard)
 
@@ -265,26 +301,58 @@ class Connection:
 
             self._server.worker.submit(request.project, redactor, request.texts, answer)
 
-    def _deliver(self, request: protocol.DeliverSecret) -> None:
+    def _take_pipe(self, request: protocol.DeliverSecret) -> None:
         descriptor = self._socket.take_descriptor()
         try:
-            check_pipe(descriptor)
-            if len(self._server.deliveries) >= MAX_DELIVERIES:
-                raise VaultError(
-                    "Too many secrets wait for their readers.", next_step="try again in a moment"
-                )
-            version, value = self._server.engine.secret_value(
-                request.project, request.name, request.version
-            )
-
-            def answer(error: VaultError | None) -> None:
-                if error is None:
-                    self._socket.send(reply(request.n, version))
-                else:
-                    self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
-
-            delivery = Delivery(descriptor, value(), answer)
+            delivery = self._delivery(request, descriptor)
+        except NotFoundError:
+            if self._server.shared is None:
+                os.close(descriptor)
+                raise
+            # Another node may have set it a moment ago.
+            try:
+                self._start(self._deliver_again(self._server.shared, request, descriptor))
+            except VaultError:
+                os.close(descriptor)
+                raise
         except BaseException:
             os.close(descriptor)
             raise
-        self._server.deliver(self, delivery)
+        else:
+            self._server.deliver(self, delivery)
+
+    async def _deliver_again(
+        self, shared: SharedVault, request: protocol.DeliverSecret, descriptor: int
+    ) -> None:
+        try:
+            await shared.look()
+            delivery = self._delivery(request, descriptor)
+        except BaseException as error:
+            os.close(descriptor)
+            if not isinstance(error, Exception):
+                raise
+            self._refuse(request, error)
+        else:
+            if self._socket.closed:
+                delivery.abandon()
+            else:
+                self._server.deliver(self, delivery)
+
+    def _delivery(self, request: protocol.DeliverSecret, descriptor: int) -> Delivery:
+        """Return the delivery to a pipe, which is the caller's if this raises."""
+        check_pipe(descriptor)
+        if len(self._server.deliveries) >= MAX_DELIVERIES:
+            raise VaultError(
+                "Too many secrets wait for their readers.", next_step="try again in a moment"
+            )
+        version, value = self._server.engine.secret_value(
+            request.project, request.name, request.version
+        )
+
+        def answer(error: VaultError | None) -> None:
+            if error is None:
+                self._socket.send(reply(request.n, version))
+            else:
+                self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
+
+        return Delivery(descriptor, value(), answer)

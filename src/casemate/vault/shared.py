@@ -61,6 +61,7 @@ class SharedVault:
         self._lock = asyncio.Lock()
         self._waiting = 0
         self._calls: Calls | None = None
+        self._next_look: asyncio.Future[None] | None = None
 
     @property
     def _opened(self) -> OpenState:
@@ -86,6 +87,26 @@ class SharedVault:
         Where the database has no vault this one is put there. Raises VaultError.
         """
         return await self._alone(self._follow_or_found)
+
+    async def look(self) -> None:
+        """Take what is newest, by a question that begins after this call; many calls share one.
+
+        For who misses what another node may have made a moment ago. Raises VaultError.
+        """
+        if self._next_look is None:
+            self._next_look = asyncio.ensure_future(self._look())
+        await asyncio.shield(self._next_look)
+
+    async def _look(self) -> None:
+        async def begin() -> int:
+            self._next_look = None
+            return await self._follow_or_found()
+
+        try:
+            await self._alone(begin)
+        finally:
+            if self._next_look is asyncio.current_task():
+                self._next_look = None
 
     async def _alone(self, work: Callable[[], Awaitable[T]]) -> T:
         if self._waiting >= MAX_WAITING:
