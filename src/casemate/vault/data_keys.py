@@ -29,10 +29,6 @@ class DataKeys:
         self._by_project: dict[str, list[DataKeyRecord]] = {}
         self._indexed: tuple[DataKeyRecord, ...] = ()
 
-    def forget(self) -> None:
-        """Unwrap keys again when they are asked for: the state is another one."""
-        self._unwrapped.clear()
-
     def records(self, project: str) -> list[DataKeyRecord]:
         """Return the versions of a project's key, oldest first."""
         keys = self._opened.state.keys

@@ -92,7 +92,6 @@ class VaultEngine:
         """Go on with what the folder holds since: a change of this node or of another one."""
         before = {project: self.secret_values.of_project(project) for project in self._redactors}
         self._opened.adopt(header, state, master)
-        self._keys.forget()
         self.secret_values.index()
         for project, records in before.items():
             if records != self.secret_values.of_project(project):

@@ -88,11 +88,11 @@ class SecretValues:
         """Return those of a state with keys of its own."""
         return cls(opened, DataKeys(opened))
 
-    def sweep(self, *, alone: bool = True, remove: Callable[[str], None] | None = None) -> None:
+    def sweep(self, *, remove: Callable[[str], None] | None = None) -> None:
         """Remove files that no state names, what a killed vault left. Raises VaultDamagedError.
 
-        One from the future says that the state is old, but where nodes share it (not `alone`): it
-        came before the state that names it.
+        One from the future says that the state is old, but to who has his own way to `remove` them:
+        the nodes that share the vault have said that it is the newest.
         """
         named = {record.file for record in self._opened.state.secrets}
         orphans = []
@@ -100,9 +100,7 @@ class SecretValues:
             match = _FILE.fullmatch(name)
             if match is None or name in named:
                 continue
-            if int(match[1], 16) > self._opened.header.generation + 1:
-                if not alone:
-                    continue
+            if remove is None and int(match[1], 16) > self._opened.header.generation + 1:
                 raise VaultDamagedError(
                     f"{STATE_FILE} is older than the file {name} beside it: it was brought back "
                     "from an earlier time. Nothing was changed.",

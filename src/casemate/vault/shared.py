@@ -266,7 +266,7 @@ class SharedVault:
         if hmac.compare_digest(found.digest, self._digest()):
             left = await self._fetch(self._opened)
             if not left:
-                self.engine.secret_values.sweep(alone=False, remove=self._folder.remove)
+                self.engine.secret_values.sweep(remove=self._folder.remove)
             return left
         require_not_older(self._opened.header, read_header(found.content))
         header, state = self._decoded(found.content)

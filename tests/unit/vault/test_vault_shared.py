@@ -49,8 +49,13 @@ def of_two(scene: Callable[..., Awaitable[None]]) -> Callable[[Path], None]:
 
 @of_two
 async def test_what_one_changes_the_others_have(one: Node, other: Node, rows: Rows) -> None:
+    await one.put("own", b"own-value")
+    await other.follow()
+    for node in (one, other):
+        assert node.engine.redact("shop", [b"own-value"]) == (b"[redacted:own]",)
     await one.put("api-key", b"first-value")
     await one.put("gone", b"to-be-deleted")
+    assert one.engine.redact("shop", [b"first-value"]) == (b"[redacted:api-key]",)
     await other.follow()
     assert other.value("api-key") == b"first-value"
     redacted = other.engine.redact("shop", [b"first-value other-value"])
@@ -60,7 +65,14 @@ async def test_what_one_changes_the_others_have(one: Node, other: Node, rows: Ro
     kid = await other.change("rotate_signing_key")
     await other.change("rotate_data_keys", None)
     await one.follow()
-    assert one.values() == other.values() == {"api-key": b"other-value"}
+    assert (
+        one.values()
+        == other.values()
+        == {
+            "api-key": b"other-value",
+            "own": b"own-value",
+        }
+    )
     assert one.engine.redact("shop", [b"other-value"]) == (b"[redacted:api-key]",)
     assert one.engine.public_keys() == other.engine.public_keys()
     token = one.engine.sign_token(b'{"iat": 1, "exp": 2}')
