@@ -80,7 +80,8 @@ async def open_shared(
         data=data,
         bundles=bundles,
         parts=(vault_part(vault),),
-        close_places=objects.close,
+        sweep_bundles=bundles.sweep,
+        close_places=lambda: _close(bundles, objects),
     )
 
 
@@ -111,6 +112,11 @@ async def _share_vault(
         keeper.close()
         raise
     return keeper.close
+
+
+def _close(bundles: FetchedBundles, objects: S3Store) -> None:
+    bundles.close()
+    objects.close()
 
 
 def _holder(nodes: Among) -> Holder:

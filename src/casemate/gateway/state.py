@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -68,5 +68,7 @@ class State:
     """None where other nodes share it."""
     parts: Sequence[Part] = ()
     """What of it is read again when other nodes have changed it, besides what is in the store."""
+    sweep_bundles: Callable[[], Awaitable[int]] | None = None
+    """Deletes blobs of bundles that no row names; None where there are only files."""
     close_places: Callable[[], None] = lambda: None
     """Lets go of what the data and the bundles were kept in, once they are closed. Blocks."""
