@@ -79,7 +79,7 @@ async def open_shared(
         known=known,
         data=data,
         bundles=bundles,
-        parts=(vault_part(vault),),
+        parts=(vault_part(vault, data.take_newest_keys),),
         sweep_bundles=bundles.sweep,
         close_places=lambda: _close(bundles, objects),
     )

@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 import socket
+from collections.abc import Awaitable, Callable
 from typing import Final, assert_never
 
 from casemate.child.calls import refusal, reply
@@ -120,6 +121,14 @@ class VaultKeeper:
                 assert_never(question)
 
 
-def vault_part(vault: VaultClient) -> Part:
-    """Return what is followed: another node's change of the vault is taken by this node's."""
-    return Part(name="the vault", topics=frozenset({VAULT_TOPIC}), reload=vault.follow)
+def vault_part(vault: VaultClient, use_keys: Callable[[], Awaitable[None]]) -> Part:
+    """Return what is followed: another node's change of the vault is taken by this node's.
+
+    `use_keys` then has what is stored encrypted with the newest keys.
+    """
+
+    async def take() -> None:
+        await vault.follow()
+        await use_keys()
+
+    return Part(name="the vault", topics=frozenset({VAULT_TOPIC}), reload=take)

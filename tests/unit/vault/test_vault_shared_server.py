@@ -131,7 +131,13 @@ def test_what_is_followed_forgets_what_was_known(tmp_path: Path) -> None:
         async with served(tmp_path) as (running, other, _rows):
             assert await running.client.has_secrets("shop") is False
             await other.put("api-key", VALUE)
-            await vault_part(running.client).reload()
+            used = []
+
+            async def use_keys() -> None:
+                used.append(await running.client.has_secrets("shop"))
+
+            await vault_part(running.client, use_keys).reload()
+            assert used == [True]
             assert await running.client.has_secrets("shop") is True
             assert (await running.client.status()).generation == other.generation
 
