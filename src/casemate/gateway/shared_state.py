@@ -105,7 +105,13 @@ async def _share_vault(
             "The gateway was given no way to answer the vault.", next_step="start the node anew"
         )
     loop = asyncio.get_running_loop()
-    keeper = VaultKeeper(socket.socket(fileno=config.vault_keeper), loop, store.vault_rows())
+    keeper = VaultKeeper(
+        socket.socket(fileno=config.vault_keeper),
+        loop,
+        store.vault_rows(),
+        # The gateway begins anew without a vault, with another connection of each kind.
+        lost=vault.close,
+    )
     try:
         await vault.follow()
     except BaseException:

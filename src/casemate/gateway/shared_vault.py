@@ -34,10 +34,19 @@ class VaultKeeper:
     """Answers the vault. In the event loop's thread only."""
 
     def __init__(
-        self, sock: socket.socket, loop: asyncio.AbstractEventLoop, rows: VaultRows
+        self,
+        sock: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        rows: VaultRows,
+        *,
+        lost: Callable[[], None] = lambda: None,
     ) -> None:
-        """Answer what comes on the connected stream socket `sock` from `rows`."""
+        """Answer what comes on the connected stream socket `sock` from `rows`.
+
+        `lost` is called if the vault asks no more: without it no change comes here.
+        """
         self._rows = rows
+        self._lost = lost
         self._loop = loop
         self._answering: set[asyncio.Task[None]] = set()
         self._socket = FrameSocket(
@@ -53,6 +62,7 @@ class VaultKeeper:
     def _ended(self, why: str) -> None:
         if why != ENDED:
             _log.error("the vault is answered no more: %s", why)
+        self._lost()
 
     def _received(self, body: bytes) -> None:
         question = asked.decode_question(body)

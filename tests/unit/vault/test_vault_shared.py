@@ -637,9 +637,11 @@ def test_the_gateway_takes_no_question_that_is_none_and_not_too_many(tmp_path: P
         for sent in (frame(b"nothing"), frame(wrong), frame(ask) * (keeping.MAX_QUESTIONS + 1)):
             ours, theirs = socket.socketpair()
             theirs.setblocking(False)
-            keeper = keeping.VaultKeeper(ours, loop, rows)
+            lost: list[bool] = []
+            keeper = keeping.VaultKeeper(ours, loop, rows, lost=lambda lost=lost: lost.append(True))
             await loop.sock_sendall(theirs, sent)
             assert await asyncio.wait_for(loop.sock_recv(theirs, 1024), 5) == b""
+            assert lost == [True], "the gateway begins anew"
             keeper.close()
             theirs.close()
 
