@@ -9,7 +9,7 @@ from casemate.vault.folder import VaultFolder
 from casemate.vault.open_state import MasterKey, stored_header
 from casemate.vault.sources import KeySource
 from casemate.vault.state import STATE_FILE, Header, read_header
-from casemate.vault.successor import require_not_older
+from casemate.vault.successor import read_given, require_not_older
 
 
 def obtain_master(
@@ -41,7 +41,7 @@ def obtain_master(
 def _header(folder: VaultFolder, brought: bytes | None) -> Header | None:
     if brought is None:
         return stored_header(folder)
-    header = read_header(brought)
+    header = read_given(brought)
     data = folder.read(STATE_FILE)
     if data is not None:
         require_not_older(read_header(data), header)

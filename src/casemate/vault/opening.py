@@ -10,7 +10,7 @@ from casemate.vault.open_state import MasterKey, OpenState, stored_header
 from casemate.vault.own_record import OwnRecord
 from casemate.vault.shared import SharedVault
 from casemate.vault.state import STATE_FILE, decode_state, read_header
-from casemate.vault.successor import require_not_older, require_successor
+from casemate.vault.successor import decode_given, read_given, require_not_older, require_successor
 
 
 def open_vault(
@@ -52,13 +52,13 @@ def _joined(folder: VaultFolder, master: bytes, brought: bytes) -> OpenState:
     folder.remove_unfinished()
     data = folder.read(STATE_FILE)
     if data is not None and data != brought:
-        here, there = read_header(data), read_header(brought)
+        here, there = read_header(data), read_given(brought)
         require_not_older(here, there)
         # Rotated while this node was away: its own copy cannot be read any more.
         if here.key_id == envelope.key_id(master) or here.generation == there.generation:
             before = OpenState(folder, *decode_state(data, master), master)
-            require_successor(before, *decode_state(brought, master))
-    header, state = decode_state(brought, master)
+            require_successor(before, *decode_given(brought, master))
+    header, state = decode_given(brought, master)
     if data != brought:
         folder.write(STATE_FILE, brought)
     return OpenState(folder, header, state, master)

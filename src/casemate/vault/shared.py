@@ -35,8 +35,13 @@ from casemate.vault.folder import VaultFolder
 from casemate.vault.open_state import OpenState
 from casemate.vault.own_record import OwnRecord
 from casemate.vault.secret_values import SecretValues
-from casemate.vault.state import STATE_FILE, Header, State, decode_state, read_header
-from casemate.vault.successor import require_not_older, require_successor
+from casemate.vault.state import STATE_FILE, Header, State
+from casemate.vault.successor import (
+    decode_given,
+    read_given,
+    require_not_older,
+    require_successor,
+)
 
 ATTEMPTS: Final = 8
 """How often a change is made again because another node was first."""
@@ -268,7 +273,7 @@ class SharedVault:
             if not left:
                 self.engine.secret_values.sweep(remove=self._folder.remove)
             return left
-        require_not_older(self._opened.header, read_header(found.content))
+        require_not_older(self._opened.header, read_given(found.content))
         header, state = self._decoded(found.content)
         if not hmac.compare_digest(hashlib.sha256(found.content).digest(), found.digest):
             raise VaultDamagedError(
@@ -287,7 +292,7 @@ class SharedVault:
 
     def _decoded(self, content: bytes) -> tuple[Header, State]:
         try:
-            return decode_state(content, self._opened.master)
+            return decode_given(content, self._opened.master)
         except WrongMasterKeyError as error:
             raise WrongMasterKeyError(
                 "The master key was changed on another node. " + error.message,

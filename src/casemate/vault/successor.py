@@ -6,15 +6,43 @@ had acknowledged, would take keys away that values were encrypted with since.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from casemate.vault import envelope
 from casemate.vault.errors import VaultDamagedError
 from casemate.vault.open_state import OpenState
-from casemate.vault.state import Header, State
+from casemate.vault.state import Header, State, decode_state, read_header
 
 _BACK = (
     "bring the newest state of the database back; if that is lost, stop all nodes and move the "
     "folder data/vault away on those that refuse: what only they have seen is lost then"
 )
+
+
+def decode_given(content: bytes, master: bytes) -> tuple[Header, State]:
+    """Return head and body of what the database has. Raises as `decode_state`."""
+    with _told():
+        return decode_state(content, master)
+
+
+def read_given(content: bytes) -> Header:
+    """Return the head of what the database has. Raises VaultDamagedError."""
+    with _told():
+        return read_header(content)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say of a damage that it is not this node's."""
+    try:
+        yield
+    except VaultDamagedError as error:
+        raise VaultDamagedError(
+            f"What the cluster's database has of the vault cannot be used. {error.message} Nothing "
+            "was changed.",
+            next_step=_BACK,
+        ) from error
 
 
 def require_same_vault(here: Header, there: Header) -> None:
