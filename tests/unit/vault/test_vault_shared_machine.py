@@ -124,7 +124,7 @@ class SharedVaults(RuleBasedStateMachine):
 
 TestSharedVaults = SharedVaults.TestCase
 TestSharedVaults.settings = settings(
-    max_examples=10,
+    max_examples=7,
     stateful_step_count=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),
