@@ -144,6 +144,7 @@ class Gateway:
         self._folders = folders
         self._loop = loop
         self._own = state.own
+        self._shared_parts = state.parts
         self.store = store = state.store
         self.nodes = state.nodes
         self.known = state.known
@@ -591,7 +592,7 @@ class Gateway:
             self.signatures, self.budgets, self.playbooks, self.holds, self.advisories.gate,
             self.reviews, self.rotations,
         )  # fmt: skip
-        return followed_parts(holders)
+        return (*followed_parts(holders), *self._shared_parts)
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""
