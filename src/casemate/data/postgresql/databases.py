@@ -10,6 +10,7 @@ from casemate.blobs import Blobs
 from casemate.data.errors import DataForeignError
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions, require_project
+from casemate.data.postgresql import catalogue
 from casemate.data.postgresql.clock import ServerClock
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.project import PostgresqlProject
@@ -25,8 +26,6 @@ from casemate.sqlite.engine import Connection
 from casemate.sqlite.transaction import transaction
 from casemate.vault.interface import DataKey
 
-_CATALOGUE: Final = "casemate_projects"
-_TABLES: Final = (("CREATE TABLE project (name TEXT PRIMARY KEY, schema TEXT NOT NULL UNIQUE)",),)
 _LONGEST: Final = 61
 _HASHED: Final = 40
 
@@ -62,11 +61,18 @@ class PostgresqlDatabases:
         self._blobs = blobs
         self._options = options
         self._clock = ServerClock()
+        self.tell_others: Callable[[str, set[tuple[str, str]]], None] = lambda _, __: None
+        """Has the other nodes told of what may be leased in a project. Any thread."""
         self.older: dict[str, dict[int, DataKey]] = {}
         """Versions of projects' DATA keys that were needed once, beside the newest."""
-        self._catalogue = Connections(self._place(_CATALOGUE, "projects", _TABLES), SHARED)
+        self._catalogue = Connections(self.catalogue, SHARED)
         # Made, or found to be another's, before anything is asked of it.
         self._catalogue.end(self._catalogue.open_writer())
+
+    @property
+    def catalogue(self) -> Place:
+        """Where it is kept which projects and nodes there are."""
+        return self._place(catalogue.SCHEMA, "projects", catalogue.MIGRATIONS)
 
     def _place(self, schema: str, kind: str, migrations: tuple[tuple[str, ...], ...]) -> Place:
         return Place(
@@ -116,6 +122,11 @@ class PostgresqlDatabases:
         for key in self.older.get(name, {}).values():
             shared.sealer.add(key)
         files = self.files_of(name)
+
+        def announce(project: str, hints: set[tuple[str, str]]) -> None:
+            ready(project, hints)
+            self.tell_others(project, hints)
+
         try:
             project = PostgresqlProject(
                 name,
@@ -125,7 +136,7 @@ class PostgresqlDatabases:
                 files=files,
                 reads=reads,
                 options=self._options,
-                ready=ready,
+                ready=announce,
             )
         except BaseException:
             files.close()
