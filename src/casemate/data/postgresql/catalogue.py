@@ -68,6 +68,32 @@ _ORPHANED = f"""
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ("CREATE TABLE project (name TEXT PRIMARY KEY, schema TEXT NOT NULL UNIQUE)",),
     (
+        # Tables with their indexes, and the objects that are too large for them. A schema that is
+        # being made has none yet.
+        Own(
+            """
+            CREATE FUNCTION kept_bytes(schema text) RETURNS bigint LANGUAGE plpgsql STABLE
+            SET search_path FROM CURRENT AS $$
+            DECLARE
+                tables bigint;
+                objects bigint := 0;
+            BEGIN
+                SELECT coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0) INTO tables
+                FROM pg_catalog.pg_class AS c
+                JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                WHERE n.nspname = schema AND c.relkind = 'r';
+                IF to_regclass(format('%I.object', schema)) IS NOT NULL THEN
+                    EXECUTE format(
+                        'SELECT coalesce(sum(size), 0) FROM %I.object WHERE file IS NOT NULL',
+                        schema
+                    ) INTO objects;
+                END IF;
+                RETURN tables + objects;
+            END $$
+            """
+        ),
+    ),
+    (
         """
         CREATE TABLE node (
             node TEXT PRIMARY KEY,

@@ -105,6 +105,14 @@ class PostgresqlDatabases:
             lambda c: [row[0] for row in c.execute("SELECT name FROM project ORDER BY name")]
         )
 
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes each project keeps. Blocks."""
+        return self._catalogue.read(
+            lambda c: dict(
+                c.execute("SELECT name, kept_bytes(schema) FROM project ORDER BY name").fetchall()
+            )
+        )
+
     def load(
         self,
         name: str,
