@@ -41,6 +41,8 @@ ORPHANS_SECONDS: Final = 30.0
 """How often is looked for leases of nodes that are gone, besides when one goes."""
 TELL_SECONDS: Final = 0.003
 """Hints are told at most once in so long; what comes meanwhile goes together."""
+ASKED_SECONDS: Final = 0.05
+"""How often a node looks at most because others ask for it."""
 _POLLED_AT_ONCE: Final = 64
 """Projects that one statement looks at: hints wait for it."""
 _PAUSES: Final = (0.1, 0.5, 1.0, 2.0)
@@ -90,6 +92,7 @@ class Coordinator:
         # The thread alone uses these.
         self._first: ListeningConnection | None = None
         self._seen = Among(own)
+        self._took = False
         self._known = frozenset[Holder]()
         self._orphans_at = 0.0
         self._left: deque[str] = deque()
@@ -128,6 +131,7 @@ class Coordinator:
         self._stopping = True
         if self._expiry is not None:
             self._expiry.cancel()
+        self._among = Among(self._own)  # before others can lead
         self._rouse()
         if self._thread.is_alive():
             await asyncio.to_thread(self._thread.join, _END_SECONDS)
@@ -191,6 +195,8 @@ class Coordinator:
 
     def _apply(self, found: Among, *, returned: bool) -> None:
         """Take over what the thread has found: only now the loop goes by it."""
+        if self._stopping:
+            return
         if returned:
             for watcher in self._watchers:
                 watcher.returned()
@@ -198,7 +204,7 @@ class Coordinator:
         found.shares = before.shares if found.living == before.living else {}
         if self._expiry is not None:
             self._expiry.cancel()
-        if self._loop is not None and not self._stopping:
+        if self._loop is not None:
             self._expiry = self._loop.call_later(HELD_SECONDS, self._expire)
         if returned or (before.living, before.led) != (found.living, found.led):
             self._tell_watchers()
@@ -268,14 +274,14 @@ class Coordinator:
 
     def _serve(self, connection: ListeningConnection) -> None:
         """Look and tell, until the connection is lost or the node ends."""
-        look_at = poll_at = tell_at = 0.0
+        looked_at = look_at = poll_at = tell_at = 0.0
         connection.tell(CHANNEL, LOOK)
         while not self._stopping:
             now = _steady()
             if now >= look_at or self._looks:
                 self._looks = False
                 self._see(connection)
-                look_at = now + BEAT_SECONDS
+                looked_at, look_at = now, now + BEAT_SECONDS
             if self._hints and now >= tell_at:
                 self._tell_hints(connection)
                 tell_at = now + TELL_SECONDS
@@ -283,7 +289,9 @@ class Coordinator:
                 self._left.extend(self._followed)
                 poll_at = now + POLL_SECONDS
             self._poll(connection)
-            self._hear(connection)
+            if self._hear(connection):
+                # Whoever may connect can ask for it.
+                look_at = min(look_at, looked_at + ASKED_SECONDS)
             until = min(look_at, poll_at, tell_at if self._hints else look_at)
             if not self._left and not self._looks:
                 self._wait(connection, until - _steady())
@@ -299,16 +307,18 @@ class Coordinator:
         with suppress(BlockingIOError):
             os.eventfd_read(self._wake)
 
-    def _hear(self, connection: ListeningConnection) -> None:
+    def _hear(self, connection: ListeningConnection) -> bool:
+        """Pass hints on; tell whether it was asked to look who is there."""
+        asked = False
         found: dict[str, set[tuple[str, str]]] = {}
         for text in connection.heard():
             places = heard(text)
             if places is None:
                 continue  # of a stranger
-            if not places:
-                self._looks = True
+            asked |= not places
             _add(found, places)
         self._announce(found)
+        return asked
 
     def _announce(self, found: dict[str, set[tuple[str, str]]]) -> None:
         for project, places in found.items():
@@ -380,10 +390,12 @@ class Coordinator:
         led = frozenset(map(tuple, connection.execute(catalogue.LED, own)))
         if not takes and led:
             connection.execute(catalogue.LEAVE, own)
-            connection.tell(CHANNEL, LOOK)
             led = frozenset()
         elif takes:
             led = self._lead(connection, led, span)
+        if takes != self._took:
+            self._took = takes
+            connection.tell(CHANNEL, LOOK)
         return Among(self._own, living, led, began + HELD_SECONDS)
 
     def _lead(
@@ -399,6 +411,7 @@ class Coordinator:
             wanted, mine = sought.get(kind, frozenset()), {p for k, p in led if k == kind}
             if left := sorted(mine - wanted):
                 connection.execute(catalogue.LEAVE_ONE, (*own, kind, _encoded(left)))
+                connection.tell(CHANNEL, LOOK)
                 changed = True
             if missing := sorted(wanted - mine):
                 values = (kind, *own, _encoded(missing), kind, *span, *span)
