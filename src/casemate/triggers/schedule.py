@@ -152,10 +152,14 @@ class Schedules:
             self._started = True
             self._drift = self._measure_drift()
             self._coordination.watch(Watcher(changed=self._lead))
-        self._coordination.seek(SCHEDULES, {project for project, _, _ in wanted})
         for key in wanted.keys() | self._schedules.keys():
             self._want(key, wanted.get(key))
+        self._seek()
         self._look()
+
+    def _seek(self) -> None:
+        """Lead where there are schedules, or were some whose end is still to be noted."""
+        self._coordination.seek(SCHEDULES, {project for project, _, _ in self._schedules})
 
     def _lead(self) -> None:
         """Look at the schedules of projects that this node runs now, and did not before."""
@@ -281,6 +285,7 @@ class Schedules:
             due = self._clock()
         elif due is None and schedule.wanted is None:
             self._schedules.pop(schedule.key, None)
+            self._seek()
         self._push(schedule, due)
         self._look()
 
