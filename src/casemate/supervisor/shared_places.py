@@ -16,6 +16,7 @@ from casemate.blobs.s3_url import PLAINTEXT
 from casemate.model.errors import InvalidInputError, ProtectionMissingError
 from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE
 from casemate.supervisor.options import ServeOptions
+from casemate.vault.key_material import take_variable
 
 UNPROVED, CLEAR_DISKS = "unproved-store", "clear-disks"
 _FILE = "file:"
@@ -46,8 +47,9 @@ def shared_places(
     what may be secret.
     """
     environ = os.environ if environ is None else environ
-    named = environ.pop(STORE_VARIABLE, ""), environ.pop(OBJECTS_VARIABLE, "")
-    store, objects = options.store or named[0], options.objects or named[1]
+    named = _taken(environ, STORE_VARIABLE), _taken(environ, OBJECTS_VARIABLE)
+    shared = options.shared
+    store, objects = shared.store or named[0], shared.objects or named[1]
     if not store and not objects:
         return None
     if not store or not objects:
@@ -58,14 +60,14 @@ def shared_places(
         )
     if store.startswith(_FILE):
         store = _first_line(Path(store.removeprefix(_FILE)))
-    elif options.store and _has_password(options.store):
+    elif shared.store and _has_password(shared.store):
         raise InvalidInputError(
             "The URL of --store has a password, which everybody on this machine could see.",
             next_step="Give it by the variable CASEMATE_STORE, or as --store file:PATH.",
         )
     places = SharedPlaces(store=store, objects=objects, unproved=UNPROVED in options.accepted_risks)
     _require_sound(places, environ)
-    if not options.encrypted_disks and CLEAR_DISKS not in options.accepted_risks:
+    if not shared.encrypted_disks and CLEAR_DISKS not in options.accepted_risks:
         raise ProtectionMissingError(
             "Names, keys, times and policies can be read in the database, so its disks have to be "
             "encrypted; nobody can see from here whether they are.",
@@ -73,6 +75,15 @@ def shared_places(
             f"--accept-risk {CLEAR_DISKS}",
         )
     return places
+
+
+def _taken(environ: MutableMapping[str, str], name: str) -> str:
+    """Return a variable and remove it, also from what `/proc/PID/environ` shows of this process."""
+    found = environ.get(name, "")
+    if name in environ and environ is os.environ:
+        take_variable(name)
+    environ.pop(name, None)
+    return found
 
 
 def _require_sound(places: SharedPlaces, environ: MutableMapping[str, str]) -> None:
