@@ -55,10 +55,9 @@ class Resuming:
 
     async def again(self, project: str) -> None:
         """End leases in a project once more: those of a node that is gone meanwhile."""
-        if not self._stopped.is_set():
-            task = self._tasks.get(project)
-            if task is None or task.done():
-                self._tasks.pop(project, None)
+        task = self._tasks.get(project)
+        if task is None or task.done():  # else it is being done
+            self._tasks.pop(project, None)
             await self._done(project)
 
     async def resume(self, project: str) -> None:

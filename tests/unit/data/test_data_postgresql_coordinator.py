@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -339,5 +340,67 @@ def test_a_node_has_its_share_of_those_that_take_events(
         await until(lambda: two_node.coordination.share("p", "f", 10) == 5, 5)
         await two_node.close()
         await until(lambda: one.share("p", "f", 10) == 10, 5)
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_never_do_two_nodes_lead(postgresql_server: Server, tmp_path: Path) -> None:
+    """Whatever nodes do at random: drain, return, seek, leave, end, lose their connection."""
+
+    async def scene(nodes: Nodes) -> None:
+        drawn = random.Random(11)
+        started = [await nodes.open(f"n{number}") for number in range(4)]
+        projects = ("p", "q")
+        reasons = [""] * len(started)
+        for number, node in enumerate(started):
+            node.coordination.heed(lambda number=number: reasons[number])
+            node.coordination.seek(SCHEDULES, projects)
+        led = 0
+        for turn in range(400):
+            number = drawn.randrange(len(started))
+            node = started[number]
+            match drawn.randrange(40):
+                case 0 | 1 | 2:
+                    reasons[number] = "" if reasons[number] else "drained"
+                    node.coordination.look()
+                case 3:
+                    node.coordination.seek(SCHEDULES, drawn.sample(projects, drawn.randrange(3)))
+                case 4:
+                    pid = drawn.choice(connections(nodes) or [0])
+                    nodes.sql(f"SELECT pg_terminate_backend({pid})")
+                case 5:
+                    await node.close()
+                    started[number] = await nodes.open(f"n{number}", takes=False)
+                    started[number].coordination.heed(lambda number=number: reasons[number])
+                    started[number].coordination.seek(SCHEDULES, projects)
+            await asyncio.sleep(0.004)
+            for project in projects:
+                leads = [n for n in started if n.coordination.leads(SCHEDULES, project)]
+                assert len(leads) <= 1, (turn, project, len(leads))
+                led += len(leads)
+        assert led > 100
+
+    play(postgresql_server, tmp_path, scene)
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_lets_no_dead_node_live(
+    postgresql_server: Server, tmp_path: Path, step: float
+) -> None:
+    async def scene(nodes: Nodes) -> None:
+        one, other, _ = await two(nodes)
+        one.coordination.seek(SCHEDULES, ["p"])
+        await until(lambda: one.coordination.leads(SCHEDULES, "p"))
+        await send(one)
+        await one.lease("p", "queue", "jobs", 1, 3600.0)
+        await nodes.freeze(one)
+        # Seen long ago, or in a future that will not be for an hour.
+        nodes.sql(
+            f"UPDATE casemate_projects.node SET seen_at = seen_at + {step} WHERE node = 'one'"
+        )
+        other.coordination.seek(SCHEDULES, ["p"])
+        await until(lambda: other.coordination.leads(SCHEDULES, "p"), 5)
+        await other.resume("p")
+        assert len(await other.lease("p", "queue", "jobs", 1, 60.0)) == 1
 
     play(postgresql_server, tmp_path, scene)

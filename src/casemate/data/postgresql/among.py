@@ -16,6 +16,9 @@ from casemate.data.terms import Holder
 HELD_SECONDS: Final = GONE_SECONDS - 2.0
 """For so long after a node asked to be seen no other takes it for gone, with some to spare."""
 
+MOST_SHARES: Final = 20_000
+"""Shares that are remembered."""
+
 
 class Living(NamedTuple):
     """A node that was seen of late."""
@@ -47,6 +50,8 @@ class Among:
         """Return this node's part of a function's limit."""
         known = self.shares.get((project, function, limit))
         if known is None:
+            if len(self.shares) >= MOST_SHARES:
+                self.shares.clear()
             takers = [one.holder.node for one in self.living if one.takes]
             known = part(takers, self.own.node, f"{project}/{function}", limit)
             self.shares[project, function, limit] = known

@@ -12,7 +12,10 @@ from casemate.postgresql.migrating import Own
 
 SCHEMA: Final = "casemate_projects"
 GONE_SECONDS: Final = 10.0
-"""A node that was not seen for so long is gone: others lead in its place, and end its leases."""
+"""A node that was not seen for so long is gone: others lead in its place, and end its leases.
+
+So is one that was seen in so distant a future: the clock was set back, and it has not been since.
+"""
 
 _NOW = "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
 _WAITING = f"""
@@ -52,8 +55,9 @@ _ORPHANED = f"""
                     SELECT EXISTS (SELECT 1 FROM %I.message AS m
                         WHERE m.state >= 2 AND m.state = 3 AND NOT EXISTS (
                             SELECT 1 FROM node AS n
-                            WHERE n.node = m.node AND n.life = m.life AND n.seen_at > $1))
-                ', found.place) INTO is_so USING {_NOW} - {GONE_SECONDS};
+                            WHERE n.node = m.node AND n.life = m.life
+                            AND abs(n.seen_at - $1) < {GONE_SECONDS}))
+                ', found.place) INTO is_so USING {_NOW};
             EXCEPTION WHEN undefined_table OR undefined_column OR invalid_schema_name THEN
                 is_so := FALSE;
             END;
@@ -118,7 +122,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
-CLOCK: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS REAL)"
 BEGIN: Final = (
     "INSERT INTO node (node, life, seen_at, takes) "
     "VALUES (?, ?, CAST(extract(epoch FROM clock_timestamp()) AS REAL), 0) "
@@ -132,11 +135,13 @@ BEAT: Final = (
     "WHERE node.life = excluded.life RETURNING seen_at"
 )
 """Be seen; answered with nothing if another life has the place."""
-LIVING: Final = "SELECT node, life, takes FROM node WHERE seen_at > ? - ? ORDER BY node LIMIT 1000"
+LIVING: Final = (
+    "SELECT node, life, takes FROM node WHERE abs(seen_at - ?) < ? ORDER BY node LIMIT 1000"
+)
 LED: Final = "SELECT kind, project FROM leader WHERE node = ? AND life = ?"
 _FREE = (
     "NOT EXISTS (SELECT 1 FROM node AS n WHERE n.node = leader.node AND n.life = leader.life "
-    "AND n.seen_at > ? - ?)"
+    "AND abs(n.seen_at - ?) < ?)"
 )
 LEAD: Final = (
     "INSERT INTO leader (kind, project, node, life) "  # noqa: S608 - constants
@@ -159,6 +164,6 @@ ORPHANED: Final = "SELECT project FROM orphaned()"
 ABANDONED: Final = (
     " AND (node = ? AND life <> ? OR NOT EXISTS (SELECT 1 FROM casemate_projects.node AS n "
     "WHERE n.node = message.node AND n.life = message.life "
-    "AND n.seen_at > CAST(extract(epoch FROM clock_timestamp()) AS REAL) - ?))"
+    "AND abs(n.seen_at - CAST(extract(epoch FROM clock_timestamp()) AS REAL)) < ?))"
 )
 """Of a message that is leased: by this node's former life, or by a node that is gone."""
