@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from data_support import CLUSTER, RESOURCES, FakeVault
+from data_support import CLUSTER, RESOURCES, FakeVault, emptied
 
 from casemate.data.files import folders_below
 from casemate.data.limits import DataOptions
@@ -23,7 +23,7 @@ class Nodes:
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server = server
-        self.database = server.database()
+        self.database = emptied(server)
         self._folder = folder
         self._vault = FakeVault()
         self._opened = AsyncExitStack()
@@ -53,15 +53,14 @@ class Nodes:
         """Have a node not be seen for a minute."""
         self.sql(f"UPDATE casemate_projects.node SET seen_at = seen_at - 60 WHERE node = '{name}'")
 
-    async def freeze(self, node: CalledSharedData) -> Callable[[], None]:
+    def freeze(self, node: CalledSharedData) -> Callable[[], None]:
         """Have a node do nothing more that others see, as if it were stopped; return its waking.
 
-        What it knows it knows for a minute longer than it would.
+        What it knows it goes by until that is over.
         """
         found = node.coordination
-        find, held = found._see, asyncio.Event()
+        find = found._see
         found._see = lambda connection: None
-        held.set()
         self.age(found._own.node)
 
         def wake() -> None:

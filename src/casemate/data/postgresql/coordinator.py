@@ -43,7 +43,7 @@ TELL_SECONDS: Final = 0.003
 """Hints are told at most once in so long; what comes meanwhile goes together."""
 ASKED_SECONDS: Final = 0.05
 """How often a node looks at most because others ask for it."""
-_POLLED_AT_ONCE: Final = 64
+_POLLED_AT_ONCE: Final = 16
 """Projects that one statement looks at: hints wait for it."""
 _PAUSES: Final = (0.1, 0.5, 1.0, 2.0)
 """Seconds between tries to connect. Each of them takes 5 s at most."""
