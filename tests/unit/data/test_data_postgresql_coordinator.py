@@ -205,6 +205,29 @@ def test_one_node_leads_and_another_takes_over(postgresql_server: Server, tmp_pa
     play(postgresql_server, tmp_path, scene)
 
 
+def test_who_left_does_not_lead_by_what_it_found_before(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    """Its reason to rest was gone again before its loop was told that it has left."""
+
+    async def scene(nodes: Nodes) -> None:
+        one = (await nodes.open("one")).coordination
+        one.seek(SCHEDULES, ["p"])
+        await until(lambda: one.leads(SCHEDULES, "p"))
+        apply, late = one._apply, list[Any]()
+        one._apply = lambda found, **named: late.append((found, named))  # the loop is busy
+        one.heed(lambda: "drained")
+        await until(lambda: bool(late), 5)
+        one.heed(str)
+        assert not one.leads(SCHEDULES, "p")
+        one._apply = apply
+        for found, named in late:
+            apply(found, **named)
+        await until(lambda: one.leads(SCHEDULES, "p"), 5)
+
+    play(postgresql_server, tmp_path, scene)
+
+
 def test_a_project_that_is_not_sought_any_more_is_left(
     postgresql_server: Server, tmp_path: Path
 ) -> None:

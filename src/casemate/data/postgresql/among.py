@@ -36,8 +36,10 @@ class Among:
     living: tuple[Living, ...] = ()
     led: frozenset[tuple[str, str]] = frozenset()
     """Kind of work and project."""
+    began: float = 0.0
+    """When the engine was asked, by a clock that goes on while the machine sleeps."""
     until: float = 0.0
-    """When it does not hold any more, by a clock that goes on while the machine sleeps."""
+    """When it does not hold any more, by the same clock."""
     shares: dict[tuple[str, str, int], int] = field(default_factory=dict)
     """Those that were asked for."""
 

@@ -158,7 +158,9 @@ LEAVE_ONE: Final = (
 )
 LEAVE: Final = "DELETE FROM leader WHERE node = ? AND life = ?"
 END: Final = "DELETE FROM node WHERE node = ? AND life = ?"
-FORGET: Final = "DELETE FROM node WHERE seen_at < ? - 86400"
+FORGET: Final = (
+    "DELETE FROM node WHERE seen_at < CAST(extract(epoch FROM clock_timestamp()) AS REAL) - 86400"
+)
 WAITING: Final = "SELECT project, kind, name FROM waiting(?) LIMIT 10000"
 ORPHANED: Final = "SELECT project FROM orphaned()"
 ABANDONED: Final = (

@@ -12,21 +12,19 @@ import logging
 import os
 import select
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
 
-import msgspec
-
 from casemate.data.coordination import Watcher
 from casemate.data.errors import DataLockedError
 from casemate.data.postgresql import catalogue
-from casemate.data.postgresql.among import HELD_SECONDS, Among, Living
+from casemate.data.postgresql.among import HELD_SECONDS, Among
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.hints import CHANNEL, LOOK, Hints, Place, heard
+from casemate.data.postgresql.presence import Presence, encoded, steady
 from casemate.data.terms import Holder
 from casemate.model.errors import CasemateError
 from casemate.postgresql.connections import Connections
@@ -77,8 +75,6 @@ class Coordinator:
         self._thread = threading.Thread(target=self._run, name="data-nodes", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._fault = ""
-        self._told = (0.0, 0.0)
-        """What the engine's clock showed, and when by one that only goes forward."""
         # The loop alone uses these.
         self._among = Among(own)
         self._watchers: list[Watcher] = []
@@ -89,10 +85,12 @@ class Coordinator:
         self._sought: dict[str, frozenset[str]] = {}
         self._looks = False
         self._stopping = False
+        # The thread sets it before it leaves all that it leads: what was found before is over.
+        self._left_at = 0.0
         # The thread alone uses these.
+        self._presence = Presence(own)
         self._first: ListeningConnection | None = None
         self._seen = Among(own)
-        self._took = False
         self._known = frozenset[Holder]()
         self._orphans_at = 0.0
         self._left: deque[str] = deque()
@@ -112,9 +110,8 @@ class Coordinator:
         connection = self._opened()
         try:
             with SHARED.translated():
-                connection.execute(catalogue.BEGIN, tuple(self._own))
+                self._presence.begin(connection)
                 found = self._look(connection)
-                connection.execute(catalogue.FORGET, (self._told[0],))
             if found is None:
                 raise DataLockedError(
                     self._replaced(),
@@ -150,12 +147,12 @@ class Coordinator:
 
     def clock(self) -> float:
         """See Coordination."""
-        told, then = self._told
-        return told + _steady() - then
+        told, then = self._presence.told
+        return told + steady() - then
 
     def refusal(self) -> str:
         """See Coordination."""
-        if _steady() < self._among.until:
+        if steady() < self._among.until:
             return ""
         return "The node was not seen by the database of the projects' data for some seconds."
 
@@ -182,7 +179,8 @@ class Coordinator:
 
     def leads(self, kind: str, project: str) -> bool:
         """See Coordination."""
-        led = (kind, project) in self._among.led
+        among = self._among
+        led = (kind, project) in among.led and among.began >= self._left_at
         return led and not self.refusal() and not self._refuse()
 
     def share(self, project: str, function: str, limit: int) -> int:
@@ -245,7 +243,7 @@ class Coordinator:
                     connection.listen(CHANNEL)
                     tries = 0
                     self._serve(connection)
-                    self._leave(connection)
+                    self._presence.end(connection)
             except (CasemateError, Error) as error:
                 self._note(str(error))
             except Exception as error:  # noqa: BLE001 - a dead thread would see nobody
@@ -277,7 +275,7 @@ class Coordinator:
         looked_at = look_at = poll_at = tell_at = 0.0
         connection.tell(CHANNEL, LOOK)
         while not self._stopping:
-            now = _steady()
+            now = steady()
             if now >= look_at or self._looks:
                 self._looks = False
                 self._see(connection)
@@ -294,7 +292,7 @@ class Coordinator:
                 look_at = min(look_at, looked_at + ASKED_SECONDS)
             until = min(look_at, poll_at, tell_at if self._hints else look_at)
             if not self._left and not self._looks:
-                self._wait(connection, until - _steady())
+                self._wait(connection, until - steady())
 
     def _wait(self, connection: ListeningConnection | None, seconds: float) -> None:
         waiting = select.poll()
@@ -336,7 +334,7 @@ class Coordinator:
         if not names:
             return
         found: dict[str, set[tuple[str, str]]] = {}
-        _add(found, self._asked(connection, catalogue.WAITING, (_encoded(names),)))
+        _add(found, self._asked(connection, catalogue.WAITING, (encoded(names),)))
         self._announce(found)
 
     def _asked(
@@ -353,6 +351,13 @@ class Coordinator:
 
     # -- who is there ----------------------------------------------------------------------------
 
+    def _look(self, connection: ListeningConnection) -> Among | None:
+        takes = not self._refuse()
+        if not takes and self._seen.led:
+            # Whatever the reason becomes meanwhile: others may lead from now on.
+            self._left_at = steady()
+        return self._presence.look(connection, self._sought, takes=takes)
+
     def _see(self, connection: ListeningConnection) -> None:
         found = self._look(connection)
         if found is None:
@@ -364,7 +369,7 @@ class Coordinator:
         self._seen = found
         self._call(lambda: self._apply(found, returned=returned))
         known = frozenset(one.holder for one in found.living)
-        now = _steady()
+        now = steady()
         if self._known - known or now >= self._orphans_at:
             orphaned = [str(row[0]) for row in self._asked(connection, catalogue.ORPHANED)]
             # Those that are left are looked for again: who was told may have failed.
@@ -372,59 +377,6 @@ class Coordinator:
             for project in orphaned:
                 self._call(partial(self._orphaned, project))
         self._known = known
-
-    def _look(self, connection: ListeningConnection) -> Among | None:
-        """Be seen, and see who is there; None if another process is this node now."""
-        began, own = _steady(), tuple(self._own)
-        takes = not self._refuse()
-        beat = connection.execute(catalogue.BEAT, (*own, int(takes))).fetchone()
-        if beat is None:
-            return None
-        (at,) = beat
-        self._told = (at, _steady())
-        span = (at, catalogue.GONE_SECONDS)
-        living = tuple(
-            Living(Holder(node, life), bool(one_takes))
-            for node, life, one_takes in connection.execute(catalogue.LIVING, span)
-        )
-        led = frozenset(map(tuple, connection.execute(catalogue.LED, own)))
-        if not takes and led:
-            connection.execute(catalogue.LEAVE, own)
-            led = frozenset()
-        elif takes:
-            led = self._lead(connection, led, span)
-        if takes != self._took:
-            self._took = takes
-            connection.tell(CHANNEL, LOOK)
-        return Among(self._own, living, led, began + HELD_SECONDS)
-
-    def _lead(
-        self,
-        connection: ListeningConnection,
-        led: frozenset[tuple[str, str]],
-        span: tuple[float, float],
-    ) -> frozenset[tuple[str, str]]:
-        """Leave what is not sought any more, and lead what is sought and free."""
-        own, sought = tuple(self._own), self._sought
-        changed = False
-        for kind in {*sought, *(kind for kind, _ in led)}:
-            wanted, mine = sought.get(kind, frozenset()), {p for k, p in led if k == kind}
-            if left := sorted(mine - wanted):
-                connection.execute(catalogue.LEAVE_ONE, (*own, kind, _encoded(left)))
-                connection.tell(CHANNEL, LOOK)
-                changed = True
-            if missing := sorted(wanted - mine):
-                values = (kind, *own, _encoded(missing), kind, *span, *span)
-                changed |= connection.execute(catalogue.LEAD, values).rowcount > 0
-        if not changed:
-            return led
-        return frozenset(map(tuple, connection.execute(catalogue.LED, own)))
-
-    def _leave(self, connection: ListeningConnection) -> None:
-        """Be none of them: others lead at once, and lease what this one has not given back."""
-        for statement in (catalogue.LEAVE, catalogue.END):
-            connection.execute(statement, tuple(self._own))
-        connection.tell(CHANNEL, LOOK)
 
     def _orphaned(self, project: str) -> None:
         for watcher in self._watchers:
@@ -439,11 +391,3 @@ class Coordinator:
 def _add(found: dict[str, set[tuple[str, str]]], places: Iterable[Place]) -> None:
     for project, kind, name in places:
         found.setdefault(project, set()).add((kind, name))
-
-
-def _encoded(names: list[str]) -> str:
-    return msgspec.json.encode(names).decode()
-
-
-def _steady() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
