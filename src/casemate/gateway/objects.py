@@ -300,6 +300,7 @@ class Gateway:
             marks,
             cores=len(os.sched_getaffinity(0)),
             refusal=self.nodes.standing.refusal,
+            coordination=self.data.coordination,
         )
         self.nodes.standing.on_rest = self.delivery.rest
         self.nodes.standing.on_return = self.delivery.resume
@@ -314,7 +315,7 @@ class Gateway:
         """Build what turns happenings outside into events."""
         happened = self.facts.happened
         self.nowhere = Nowhere(self.accounts, self.seal, happened)
-        self.schedules = Schedules(self.data)
+        self.schedules = Schedules(self.data, coordination=self.data.coordination)
         self.hooks = Hooks(self.vault, self.data, self.policy, happened, self.nowhere.no_hook)
         self.outside = OutsideTriggers(
             self.data,
@@ -322,6 +323,7 @@ class Gateway:
             happened,
             socket.socket(fileno=self._config.sources),
             self._loop,
+            coordination=self.data.coordination,
         )
 
     def _build_operations(self, state: State) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from casemate.blobs import Blobs
 from casemate.data.limits import DataOptions, require_project
 from casemate.data.ports import PERFORMED, Ports
+from casemate.data.postgresql.coordinator import Coordinator
 from casemate.data.postgresql.databases import Cluster, PostgresqlDatabases
 from casemate.data.postgresql.project import PostgresqlProject
 from casemate.data.postgresql.rotation import rekey
@@ -51,6 +52,8 @@ class PostgresqlProjectData(Ports):
         self._databases = databases
         self._open = Projects(databases, keys, options, on_created)
         super().__init__(self._open, keys, _Room(), claimant="/".join(cluster.holder))
+        self.coordination = Coordinator(databases.catalogue, cluster.holder, self._open.announce)
+        databases.tell_others = self.coordination.tell
 
     @classmethod
     async def open(
@@ -68,7 +71,18 @@ class PostgresqlProjectData(Ports):
         """
         given = options or DataOptions()
         databases = await asyncio.to_thread(PostgresqlDatabases, cluster, blobs, given)
-        return cls(databases, cluster, keys, given, on_created)
+        made = cls(databases, cluster, keys, given, on_created)
+        try:
+            await made.coordination.begin()
+        except BaseException:
+            await made.close()
+            raise
+        return made
+
+    async def close(self) -> None:
+        """Write what is queued, let go of the projects, and be none of their nodes any more."""
+        await super().close()
+        await self.coordination.close()
 
     async def read(self, operation: Operation[AnswerT]) -> AnswerT:
         """Answer an operation that changes nothing."""
@@ -150,7 +164,11 @@ class PostgresqlProjectData(Ports):
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong, in words."""
-        return (*self._databases.faults(), *self._open.faults())
+        return (
+            *self._databases.faults(),
+            *self.coordination.faults(),
+            *self._open.faults(),
+        )
 
 
 def _project_of(operation: Operation[Any]) -> str:
