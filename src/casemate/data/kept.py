@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
+
+import msgspec
 
 from casemate.data.errors import DataFullError, LimitError
 from casemate.data.registry import Resource
@@ -37,28 +40,33 @@ _LOOK_SECONDS = 0.5
 
 
 def require_room(
-    connection: Connection, queue: Resource, held: int, caller: str, anonymous: bool
+    connection: Connection, queue: Resource, held: int, callers: Collection[tuple[str, bool]]
 ) -> None:
     """Raise LimitError if more bytes wait than may, after messages were kept.
 
-    `held` is what waits in the queue now. `caller` is who they were kept for, empty for what the
-    project itself sends.
+    `held` is what waits in the queue now. `callers` are those for whom they were kept, and whether
+    they are anonymous; empty is what the project itself sends.
     """
     _require(f"The {queue.kind} {queue.name}", held, MAX_QUEUE_BYTES)
     if held > MAX_PROJECT_BYTES // 64:  # only then can a project's sum be near its bound
         (total,) = connection.execute("SELECT sum(bytes) FROM resource").fetchone()
         _require("The project", total or 0, MAX_PROJECT_BYTES)
-    if not caller:
+    terms = terms_of(connection)
+    tokens = {terms.token("caller", name): anonymous for name, anonymous in sorted(callers) if name}
+    if not tokens:
         return
-    row = connection.execute(
-        "SELECT events, bytes FROM kept WHERE queue = ? AND caller = ?",
-        (queue.id, terms_of(connection).token("caller", caller)),
-    ).fetchone()
-    if row is None:
-        return
-    events, held = row
+    rows = connection.execute(
+        "SELECT caller, events, bytes FROM kept "
+        "WHERE queue = ? AND caller IN (SELECT value FROM json_each(?))",
+        (queue.id, msgspec.json.encode(list(tokens)).decode()),
+    )
+    for caller, events, size in rows.fetchall():
+        _require_share(queue, events, size, anonymous=tokens[caller])
+
+
+def _require_share(queue: Resource, events: int, size: int, *, anonymous: bool) -> None:
     most = MAX_ANONYMOUS_BYTES if anonymous else MAX_CALLER_BYTES
-    _require("What waits for this caller", held, most)
+    _require("What waits for this caller", size, most)
     most_events = MAX_ANONYMOUS_EVENTS if anonymous else MAX_CALLER_EVENTS
     if events > most_events:
         raise LimitError(

@@ -9,8 +9,8 @@ finding and ordering, and its clock decides for all nodes.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol, cast
 
 from casemate.data.attributes import Scalar
 from casemate.sqlite.engine import Connection
@@ -44,9 +44,25 @@ class Terms(Protocol):
         ...
 
     def insert(
-        self, connection: Connection, into: str, rows: Sequence[tuple[object, ...]]
+        self,
+        connection: Connection,
+        into: str,
+        rows: Sequence[tuple[object, ...]],
+        then: str = "",
     ) -> list[int]:
-        """Insert rows whose first value is of `numbers`; return their numbers."""
+        """Insert rows whose first value is of `numbers`; return their numbers.
+
+        `then` says what is done where one is there already; the answer has no meaning then.
+        """
+        ...
+
+    def items(
+        self, connection: Connection, table: int, places: Sequence[tuple[Stored, Stored]]
+    ) -> Iterable[Sequence[Any]]:
+        """Return key, sort, id, revision, time of expiry, value and labels of what is there.
+
+        Of more than MAX_RESULT_BYTES of values not all, but more than those bytes.
+        """
         ...
 
     def seal(self, bound: Bound, content: bytes) -> bytes:
@@ -97,6 +113,12 @@ class Terms(Protocol):
         ...
 
 
+_ITEM = (
+    "SELECT id, revision, expires_at, value, labels FROM item "
+    "WHERE tab = ? AND key = ? AND sort = ?"
+)
+
+
 class OwnTerms:
     """Those of an encrypted file that nobody else has open: everything as it is."""
 
@@ -111,10 +133,23 @@ class OwnTerms:
         return (None,) * count
 
     def insert(
-        self, connection: Connection, into: str, rows: Sequence[tuple[object, ...]]
+        self,
+        connection: Connection,
+        into: str,
+        rows: Sequence[tuple[object, ...]],
+        then: str = "",
     ) -> list[int]:
         """Return what the engine numbered them."""
-        return insert_rows(connection, into, rows)
+        return insert_rows(connection, into, rows, then)
+
+    def items(
+        self, connection: Connection, table: int, places: Sequence[tuple[Stored, Stored]]
+    ) -> Iterable[Sequence[Any]]:
+        """Ask for one after the other: each is a look into an index of our own."""
+        for place in places:
+            row = connection.execute(_ITEM, (table, *place)).fetchone()
+            if row is not None:
+                yield (*place, *row)
 
     def seal(self, bound: Bound, content: bytes) -> bytes:
         """Return it."""

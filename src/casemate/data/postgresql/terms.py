@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import chain
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from casemate.data.attributes import Scalar
 from casemate.data.errors import DataLockedError
@@ -35,6 +35,13 @@ _OPTIONAL: Final = frozenset(
 _START: Final = (
     "SELECT CAST(extract(epoch FROM clock_timestamp()) AS REAL), "
     "(SELECT number FROM revision), (SELECT life FROM holder WHERE node = ?)"
+)
+_ITEMS: Final = (
+    "SELECT wanted.key, wanted.sort, found.id, revision, expires_at, value, labels "
+    "FROM unnest(CAST(? AS BLOB[]), CAST(? AS BLOB[])) AS wanted (key, sort) "
+    # A limit keeps the planner from reading the table for a join.
+    "CROSS JOIN LATERAL (SELECT id, revision, expires_at, value, labels FROM item "
+    "WHERE tab = ? AND key = wanted.key AND sort = wanted.sort LIMIT 1) AS found"
 )
 _CLOCK: Final = "SELECT CAST(extract(epoch FROM clock_timestamp()) AS REAL)"
 _NUMBERS: Final = {
@@ -110,7 +117,11 @@ class PostgresqlTerms:
         return taken
 
     def insert(
-        self, connection: Connection, into: str, rows: Sequence[tuple[object, ...]]
+        self,
+        connection: Connection,
+        into: str,
+        rows: Sequence[tuple[object, ...]],
+        then: str = "",
     ) -> list[int]:
         """Insert them in few statements."""
         at = 0
@@ -120,10 +131,20 @@ class PostgresqlTerms:
             part = rows[at : at + size]
             values = f"({', '.join('?' * len(part[0]))})"
             connection.execute(
-                f"{into} VALUES {', '.join([values] * size)}", tuple(chain.from_iterable(part))
+                f"{into} VALUES {', '.join([values] * size)} {then}",
+                tuple(chain.from_iterable(part)),
             )
             at += size
         return [cast(int, row[0]) for row in rows]
+
+    def items(
+        self, connection: Connection, table: int, places: Sequence[tuple[Stored, Stored]]
+    ) -> Iterable[Sequence[Any]]:
+        """Ask for all of them at once."""
+        keys, sorts = [key for key, _ in places], [sort for _, sort in places]
+        statement = self.within(_ITEMS, "value", "key, sort")
+        for row in connection.execute(statement, (keys, sorts, table)):
+            yield row[:7]
 
     def seal(self, bound: Bound, content: bytes) -> bytes:
         """Encrypt it."""
