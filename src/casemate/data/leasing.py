@@ -34,7 +34,7 @@ from casemate.model.messages import (
     Message,
     Settlement,
 )
-from casemate.sqlite.engine import Connection
+from casemate.sqlite.engine import Connection, Cursor
 
 _PROMOTED_AT_ONCE = 10_000
 _RETIRED_AT_ONCE = 500
@@ -43,7 +43,18 @@ _READY = (
     f"SELECT {messages.COLUMNS} FROM message INDEXED BY message_ready "  # noqa: S608 - a constant
     "WHERE queue = ? AND state = 1 AND sent_at > ? ORDER BY priority DESC, id LIMIT ?"
 )
+_PROMOTE = (
+    "UPDATE message SET state = 1 WHERE id IN (SELECT id FROM message INDEXED BY "
+    "message_pending WHERE queue = ? AND state >= 2 AND visible_at <= ? "
+    "ORDER BY visible_at LIMIT ?)"
+)
+_OLD = (
+    "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
+    "WHERE queue = ? AND sent_at <= ? AND (state <> 3 OR visible_at <= ?) "
+    "ORDER BY sent_at, id LIMIT ?"
+)
 _LISTED = "SELECT CAST(value AS INTEGER) FROM json_each(?)"
+_DELETE = f"DELETE FROM message WHERE id IN ({_LISTED})"  # noqa: S608 - a constant
 
 
 def lease(
@@ -57,29 +68,37 @@ def lease_each(
     work: Work, queue: Resource, fanout: Fanout, asked: Sequence[tuple[int, float]]
 ) -> list[tuple[Message, ...]]:
     """Lease messages to several who ask, each for so many at most and so many seconds."""
-    now = now_of(work.connection)
-    retire(work, queue, fanout, now)
-    work.connection.execute(
-        "UPDATE message SET state = 1 WHERE id IN (SELECT id FROM message INDEXED BY "
-        "message_pending WHERE queue = ? AND state >= 2 AND visible_at <= ? "
-        "ORDER BY visible_at LIMIT ?)",
-        (queue.id, now, _PROMOTED_AT_ONCE),
-    )
-    given: list[tuple[Message, ...]] = []
+    now, later = now_of(work.connection), terms_of(work.connection).later
+    old = later(work.connection, _OLD, _since(queue, now, _RETIRED_AT_ONCE))
+    later(work.connection, _PROMOTE, (queue.id, now, _PROMOTED_AT_ONCE))
+    rows = _ready(work.connection, queue, asked, now)
+    if found := old():
+        rows.close()
+        _retire(work, queue, fanout, found, now)  # and the next of their keys may be ready
+        rows = _ready(work.connection, queue, asked, now)
+    given = _hand_out(work, queue, asked, rows, now)
     while len(given) < len(asked):
-        given += _lease_some(work, queue, asked[len(given) :], now)
+        asked_yet = asked[len(given) :]
+        rows = _ready(work.connection, queue, asked_yet, now)
+        given += _hand_out(work, queue, asked_yet, rows, now)
     return given
 
 
-def _lease_some(
-    work: Work, queue: Resource, asked: Sequence[tuple[int, float]], now: float
+def _ready(
+    connection: Connection, queue: Resource, asked: Sequence[tuple[int, float]], now: float
+) -> Cursor:
+    """Return rows that are ready, for all who ask."""
+    return connection.execute(
+        terms_of(connection).within(_READY, "body", "priority DESC, id"),
+        (queue.id, now - spec_of(queue).retention, sum(limit for limit, _ in asked)),
+    )
+
+
+def _hand_out(
+    work: Work, queue: Resource, asked: Sequence[tuple[int, float]], rows: Cursor, now: float
 ) -> list[tuple[Message, ...]]:
     """Lease up to MAX_RESULT_BYTES to the first of those who ask; return what these get."""
-    terms, since = terms_of(work.connection), now - spec_of(queue).retention
-    rows = work.connection.execute(
-        terms.within(_READY, "body", "priority DESC, id"),
-        (queue.id, since, sum(limit for limit, _ in asked)),
-    )
+    terms = terms_of(work.connection)
     given: list[list[Message]] = [[]]
     until: dict[float, list[int]] = {}
     size = 0
@@ -102,8 +121,10 @@ def _lease_some(
 
 
 def _hold(connection: Connection, numbers: Sequence[int], until: float) -> None:
-    holder = terms_of(connection).holder
-    connection.execute(
+    terms = terms_of(connection)
+    holder = terms.holder
+    terms.later(
+        connection,
         f"UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1, "  # noqa: S608
         f"fence = fence + 1{'' if holder is None else ', node = ?, life = ?'} "
         f"WHERE id IN ({_LISTED})",
@@ -275,10 +296,7 @@ def _end_done(
         if invocation and queue.kind == INBOX:
             ended.append(_status(queue, settlement, invocation, sent_at, now))
     if numbers:
-        work.connection.execute(
-            f"DELETE FROM message WHERE id IN ({_LISTED})",  # noqa: S608
-            (_listed(numbers),),
-        )
+        terms_of(work.connection).later(work.connection, _DELETE, (_listed(numbers),))
         messages.removed(work, queue, keys, len(numbers), now)
     if ended:
         invocations.end(work.connection, ended, now + fanout.routes.keep_results(queue))
@@ -341,12 +359,16 @@ def retire(
 
     What a function would have got becomes a dead letter, anything else is dropped.
     """
-    rows = work.connection.execute(
-        "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
-        "WHERE queue = ? AND sent_at <= ? AND (state <> 3 OR visible_at <= ?) "
-        "ORDER BY sent_at, id LIMIT ?",
-        (queue.id, now - spec_of(queue).retention, now, batch),
-    ).fetchall()
+    rows = work.connection.execute(_OLD, _since(queue, now, batch)).fetchall()
+    _retire(work, queue, fanout, rows, now)
+    return len(rows)
+
+
+def _since(queue: Resource, now: float, batch: int) -> tuple[object, ...]:
+    return queue.id, now - spec_of(queue).retention, now, batch
+
+
+def _retire(work: Work, queue: Resource, fanout: Fanout, rows: Sequence[Any], now: float) -> None:
     fate = Fate.DEAD if fanout.routes.delivers(queue) else Fate.DONE
     for *row, attempts, fence in rows:
         settlement = Settlement(
@@ -357,4 +379,3 @@ def retire(
             reason="retention",
         )
         _end(work, queue, fanout, settlement, row, now)
-    return len(rows)

@@ -184,7 +184,9 @@ def count(work: Work, queue: Resource, added: int) -> int:
 def count_down(connection: Connection, queue: int, deleted: int) -> None:
     """Count messages that were taken away."""
     if deleted:
-        connection.execute("UPDATE resource SET number = number - ? WHERE id = ?", (deleted, queue))
+        terms_of(connection).later(
+            connection, "UPDATE resource SET number = number - ? WHERE id = ?", (deleted, queue)
+        )
 
 
 def removed(work: Work, queue: Resource, keys: Iterable[str], number: int, now: float) -> None:

@@ -102,15 +102,16 @@ class _Items:
         terms = terms_of(connection)
         self.before: dict[Kept, Row | None] = dict.fromkeys(places)
         size = 0
-        for key, sort, *row in terms.items(connection, table.id, list(self.before)):
+        for floor, key, sort, *row in terms.items(connection, table.id, list(self.before)):
+            self.floor = self._floor = int(floor)
+            if row[0] is None:
+                continue
             size += len(row[3])
             if size > MAX_RESULT_BYTES and len(self.before) > 1:
                 raise LimitError("What these items hold is too much to be read at once.")
             self.before[key, sort] = opened(terms, table.id, (key, sort), row)
         self.now = dict(self.before)
         self._table = table
-        self.floor = _floor(connection, table.id)
-        self._floor = self.floor
 
     def write(self, connection: Connection, now: float) -> None:
         """Write what has become of them."""
@@ -130,7 +131,7 @@ class _Items:
             if was is not None:
                 old |= _entries(terms, table, place, was)
         if deleted:
-            connection.execute(_DELETE, (msgspec.json.encode(deleted).decode(),))
+            terms.later(connection, _DELETE, (msgspec.json.encode(deleted).decode(),))
         terms.insert(connection, _INSERT, written, _OR_UPDATE)
         remove_entries(connection, old - new)
         add_entries(connection, new - old)
@@ -147,6 +148,8 @@ def change_each(
     """
     spec, terms, now = spec_of(table), terms_of(work.connection), now_of(work.connection)
     places = [_place_of(spec, change) for change in changes]
+    if all(isinstance(place, CasemateError) for place in places):
+        return [place for place in places if isinstance(place, CasemateError)]
     stored = [
         (terms.key(place[0]), terms.key(place[1]))
         for place in places
@@ -357,11 +360,6 @@ def opened(terms: Terms, table: int, place: Sequence[Stored], row: Sequence[Any]
     labels = terms.open(("item labels", table, *place), labels)
     value = terms.open(("item", table, *place, revision, labels), value)
     return Row(identity, revision, expires_at, value, labels)
-
-
-def _floor(connection: Connection, resource: int) -> int:
-    row = connection.execute("SELECT floor FROM resource WHERE id = ?", (resource,)).fetchone()
-    return int(row[0])
 
 
 def _require_revision(row: Row | None, expected: int | None, now: float) -> None:

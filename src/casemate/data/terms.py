@@ -9,7 +9,7 @@ finding and ordering, and its clock decides for all nodes.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 from casemate.data.attributes import Scalar
@@ -56,12 +56,22 @@ class Terms(Protocol):
         """
         ...
 
+    def later(
+        self, connection: Connection, statement: str, values: Sequence[object]
+    ) -> Callable[[], Sequence[Any]]:
+        """Do a statement before the next one; return what its rows are to be asked by.
+
+        What is wrong with it may be raised by the next one, or by the end of the part.
+        """
+        ...
+
     def items(
         self, connection: Connection, table: int, places: Sequence[tuple[Stored, Stored]]
     ) -> Iterable[Sequence[Any]]:
-        """Return key, sort, id, revision, time of expiry, value and labels of what is there.
+        """Return the table's floor, key, sort, id, revision, time of expiry, value and labels.
 
-        Of more than MAX_RESULT_BYTES of values not all, but more than those bytes.
+        At least one row; its id is None where nothing is. Of more than MAX_RESULT_BYTES of values
+        not all are returned, but more than those bytes.
         """
         ...
 
@@ -113,6 +123,8 @@ class Terms(Protocol):
         ...
 
 
+_FLOOR = "SELECT floor FROM resource WHERE id = ?"
+_NOTHING = (None, 0, None, b"", b"")
 _ITEM = (
     "SELECT id, revision, expires_at, value, labels FROM item "
     "WHERE tab = ? AND key = ? AND sort = ?"
@@ -142,14 +154,21 @@ class OwnTerms:
         """Return what the engine numbered them."""
         return insert_rows(connection, into, rows, then)
 
+    def later(
+        self, connection: Connection, statement: str, values: Sequence[object]
+    ) -> Callable[[], Sequence[Any]]:
+        """Do it."""
+        rows = connection.execute(statement, values).fetchall()
+        return lambda: rows
+
     def items(
         self, connection: Connection, table: int, places: Sequence[tuple[Stored, Stored]]
     ) -> Iterable[Sequence[Any]]:
         """Ask for one after the other: each is a look into an index of our own."""
+        floor = connection.execute(_FLOOR, (table,)).fetchone()[0]
         for place in places:
             row = connection.execute(_ITEM, (table, *place)).fetchone()
-            if row is not None:
-                yield (*place, *row)
+            yield (floor, *place, *(row or _NOTHING))
 
     def seal(self, bound: Bound, content: bytes) -> bytes:
         """Return it."""

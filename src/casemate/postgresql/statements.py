@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from casemate.postgresql.arrays import Array
 from casemate.postgresql.errors import UntranslatableError
 
 CACHED = 1024
@@ -25,7 +26,7 @@ _TOKEN = re.compile(
     | (?P<word> [A-Za-z_][A-Za-z0-9_]* )
     | (?P<parameter> \?[0-9]* | :[a-z_][a-z0-9_]* )
     | (?P<number> [0-9]+ (?:\.[0-9]+)? )
-    | (?P<sign> [-+*/%<>=|(),.;\[\]]+? )
+    | (?P<sign> [-+*/%<>=|(),.;]+? )
     """,
     re.VERBOSE,
 )
@@ -92,8 +93,8 @@ def _plain(value: object) -> object:
         return bytes(value)
     if isinstance(value, str):
         return str(value)
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
+    if isinstance(value, Array):
+        return value
     raise UntranslatableError(f"a value is of the type {type(value).__name__}")
 
 
