@@ -169,7 +169,7 @@ def change_each(
                 answers.append(error)
             finally:
                 work.trace = ""
-    items.write(work.connection, now)
+        items.write(work.connection, now)
     return answers
 
 

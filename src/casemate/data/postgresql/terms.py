@@ -96,7 +96,8 @@ class PostgresqlTerms:
         if self._used is not None:
             # As many as of late, so that they need no way of their own; fewer and fewer of none.
             wanted = 1 << (self._used - 1).bit_length() if self._used else 0
-            self._expected = min(_NUMBERS_AT_ONCE["message"], max(wanted, self._expected // 2))
+            slowly = self._expected * 7 // 8
+            self._expected = min(_NUMBERS_AT_ONCE["message"], max(wanted, slowly))
             self._used = None
         if self._connection.along is not None:
             self._connection.along = _START, self._asked()
