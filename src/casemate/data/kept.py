@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.data import messages
 from casemate.data.errors import DataFullError, LimitError
 from casemate.data.registry import Resource
 from casemate.data.terms import terms_of
@@ -51,17 +52,54 @@ def require_room(
     if held > MAX_PROJECT_BYTES // 64:  # only then can a project's sum be near its bound
         (total,) = connection.execute("SELECT sum(bytes) FROM resource").fetchone()
         _require("The project", total or 0, MAX_PROJECT_BYTES)
+    for caller, (events, size) in _shares(connection, queue, [name for name, _ in callers]).items():
+        anonymous = (caller, True) in callers
+        _require_share(queue, events, size, anonymous=anonymous)
+
+
+def _shares(
+    connection: Connection, queue: Resource, callers: Collection[str]
+) -> dict[str, tuple[int, int]]:
+    """Return how many events and bytes wait in a queue for each caller that has a name."""
     terms = terms_of(connection)
-    tokens = {terms.token("caller", name): anonymous for name, anonymous in sorted(callers) if name}
+    tokens = {terms.token("caller", name): name for name in callers if name}
     if not tokens:
-        return
+        return {}
     rows = connection.execute(
         "SELECT caller, events, bytes FROM kept "
         "WHERE queue = ? AND caller IN (SELECT value FROM json_each(?))",
         (queue.id, msgspec.json.encode(list(tokens)).decode()),
     )
-    for caller, events, size in rows.fetchall():
-        _require_share(queue, events, size, anonymous=tokens[caller])
+    return {tokens[caller]: (events, size) for caller, events, size in rows.fetchall()}
+
+
+class Room:
+    """What a queue holds, and what it would hold with what is to be kept, one after the other."""
+
+    def __init__(self, connection: Connection, queue: Resource, callers: Collection[str]) -> None:
+        """Ask."""
+        self._queue = queue
+        (self._number, self._held), (self._total,) = (
+            connection.execute(
+                "SELECT number + dead, bytes FROM resource WHERE id = ?", (queue.id,)
+            ).fetchone(),
+            connection.execute("SELECT coalesce(sum(bytes), 0) FROM resource").fetchone(),
+        )
+        self._shares = _shares(connection, queue, callers)
+
+    def take(self, caller: str, anonymous: bool, number: int, size: int) -> None:
+        """Take room for what one sends. Raises LimitError if there is none, and takes none."""
+        messages.require_number(self._queue, self._number + number)
+        _require(f"The {self._queue.kind} {self._queue.name}", self._held + size, MAX_QUEUE_BYTES)
+        _require("The project", self._total + size, MAX_PROJECT_BYTES)
+        events, held = self._shares.get(caller, (0, 0))
+        share = events + number, held + size
+        if caller:
+            _require_share(self._queue, *share, anonymous=anonymous)
+        self._shares[caller] = share
+        self._number += number
+        self._held += size
+        self._total += size
 
 
 def _require_share(queue: Resource, events: int, size: int, *, anonymous: bool) -> None:

@@ -171,14 +171,25 @@ def count(work: Work, queue: Resource, added: int) -> int:
         "UPDATE resource SET number = number + ? WHERE id = ? RETURNING number + dead, bytes",
         (added, queue.id),
     ).fetchone()
+    require_number(queue, number)
+    _hint(work, queue)
+    return int(held)
+
+
+def require_number(queue: Resource, number: int) -> None:
+    """Raise LimitError if a queue would hold more messages than it may."""
     if number > MAX_MESSAGES:
         raise LimitError(
             f"The {queue.kind} {queue.name} holds {MAX_MESSAGES} messages, dead letters included, "
             "which is the most.",
             next_step="Let somebody receive them, or purge it.",
         )
-    _hint(work, queue)
-    return int(held)
+
+
+def size_of(terms: Terms, new: NewMessage) -> int:
+    """Return how many bytes are counted for a message once it is kept."""
+    beside = packed(new.attributes, new.trace, terms.beside(new.key))
+    return terms.sealed(len(new.body)) + (terms.sealed(len(beside)) if beside else 0)
 
 
 def count_down(connection: Connection, queue: int, deleted: int) -> None:

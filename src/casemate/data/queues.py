@@ -38,6 +38,7 @@ from casemate.model.errors import InvalidInputError
 from casemate.model.grant import QueueSpec
 from casemate.model.messages import Depth, NewMessage, QueueInfo
 from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import savepoint
 
 MAX_CALLER_NAME_BYTES = 512
 _ID = re.compile(r"[0-7][0-9a-f]{15}\Z")
@@ -117,18 +118,51 @@ def keep(work: Work, queue: Resource, new: Sequence[NewMessage]) -> tuple[str, .
 def keep_each(
     work: Work, queue: Resource, sends: Sequence[Sequence[NewMessage]]
 ) -> list[tuple[str, ...] | LimitError]:
-    """Keep what several send; return the ids of each, or why it is too large.
-
-    Raises LimitError if there is no room for all of it; then nothing may be kept.
-    """
+    """Keep what several send; return the ids of each, or why it is refused."""
     spec = spec_of(queue)
-    answers = [_too_large(queue, spec, new) for new in sends]
-    fit = [new for new, refusal in zip(sends, answers, strict=True) if refusal is None]
-    numbers = iter(_insert(work, queue, fit))
+    refused = {n: why for n, new in enumerate(sends) if (why := _too_large(queue, spec, new))}
+    fit = [new for n, new in enumerate(sends) if n not in refused]
+    try:
+        with savepoint(work.connection):
+            numbers = iter(_insert(work, queue, fit))
+    except LimitError:
+        # Who has no room is found by one more question, however many they are.
+        refused |= _without_room(work, queue, sends, refused)
+        fit = [new for n, new in enumerate(sends) if n not in refused]
+        numbers = iter(_insert(work, queue, fit))
     return [
-        tuple(text_of(next(numbers)) for _ in new) if refusal is None else refusal
-        for new, refusal in zip(sends, answers, strict=True)
+        refused.get(n) or tuple(text_of(next(numbers)) for _ in new) for n, new in enumerate(sends)
     ]
+
+
+def _without_room(
+    work: Work,
+    queue: Resource,
+    sends: Sequence[Sequence[NewMessage]],
+    refused: Collection[int],
+) -> dict[int, LimitError]:
+    """Return who is refused, if they come in this order, beside those that are already."""
+    connection, now = work.connection, now_of(work.connection)
+    terms = terms_of(connection)
+    room = kept.Room(connection, queue, {one.caller for new in sends for one in new})
+    known = set(_first_of(connection, queue, _tokens(sends), now))
+    found: dict[int, LimitError] = {}
+    for number, new in enumerate(sends):
+        fresh = [one for one in new if one.deduplication not in known]
+        if number in refused or not fresh:
+            continue
+        size = sum(messages.size_of(terms, one) for one in fresh)
+        try:
+            room.take(fresh[0].caller, any(one.anonymous for one in fresh), len(fresh), size)
+        except LimitError as error:
+            found[number] = error
+        else:
+            known |= _tokens((fresh,))
+    return found
+
+
+def _tokens(sends: Sequence[Sequence[NewMessage]]) -> set[str]:
+    return {one.deduplication for new in sends for one in new if one.deduplication is not None}
 
 
 def _too_large(queue: Resource, spec: QueueSpec, new: Sequence[NewMessage]) -> LimitError | None:
@@ -143,8 +177,7 @@ def _too_large(queue: Resource, spec: QueueSpec, new: Sequence[NewMessage]) -> L
 def _insert(work: Work, queue: Resource, sends: Sequence[Sequence[NewMessage]]) -> list[int]:
     """Keep messages but those that were sent not long ago; return the numbers of all."""
     connection, now = work.connection, now_of(work.connection)
-    tokens = {one.deduplication for new in sends for one in new}
-    first = _first_of(connection, queue, {token for token in tokens if token is not None}, now)
+    first = _first_of(connection, queue, _tokens(sends), now)
     seen = set(first)
     fresh: list[NewMessage] = []
     for one in (one for new in sends for one in new):

@@ -95,6 +95,10 @@ class Terms(Protocol):
         """Return how long content is that is kept in so many bytes."""
         ...
 
+    def sealed(self, length: int) -> int:
+        """Return in how many bytes content of a length is kept, if it is not nothing."""
+        ...
+
     def key(self, value: Scalar) -> Stored:
         """Return a key as it is kept: equal and in order as the values are."""
         ...
@@ -189,6 +193,10 @@ class OwnTerms:
     def length(self, kept: int) -> int:
         """Return it."""
         return kept
+
+    def sealed(self, length: int) -> int:
+        """Return it."""
+        return length
 
     def key(self, value: Scalar) -> Stored:
         """Return it: SQLite orders numbers before texts, and integers among doubles, exactly."""

@@ -192,6 +192,28 @@ def test_who_is_over_his_share_is_refused_and_the_others_are_not(
     assert both.queue_info("p", "inbox", "f").waiting == 15
 
 
+@pytest.mark.parametrize("bound", ["MAX_QUEUE_BYTES", "MAX_PROJECT_BYTES", "MAX_CALLER_BYTES"])
+def test_room_is_counted_as_what_is_kept(
+    both: Data, monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    both.run(keep(both, NewMessage(body=b"1" * 50, caller="c", attributes={"a": "b"})))
+    ask = "SELECT bytes FROM resource WHERE bytes > 0"
+    size = both.run(_asked(both, ask))
+    monkeypatch.setattr(kept, bound, size * 5)
+    monkeypatch.setattr(kept, "MAX_CALLER_EVENTS", 1000)
+    sends = [
+        keep(both, NewMessage(body=b"1" * 50, caller="c", attributes={"a": "b"})) for _ in range(9)
+    ]
+    answers = at_once(both, *sends)
+    assert [isinstance(answer, LimitError) for answer in answers] == [n >= 4 for n in range(9)]
+    assert both.run(_asked(both, ask)) == size * 5
+
+
+async def _asked(data: Data, statement: str) -> int:
+    answer = await data.opened().read(lambda c: c.execute(statement).fetchone()[0])
+    return int(answer)
+
+
 def test_leases_asked_for_together_share_what_there_is(both: Data) -> None:
     both.run(keep(both, *(NewMessage(body=b"%d" % n) for n in range(10))))
     asked = [(3, 60.0), (4, 30.0), (1, 60.0), (5, 10.0), (2, 5.0)]
@@ -280,6 +302,13 @@ def test_many_that_wait_cost_few_exchanges_with_the_server(
             exchanges.clear()
             assert not [a for a in at_once(data, *work) if isinstance(a, BaseException)]
             assert len(exchanges) <= 10
+        # Nor does it cost more to say no, however many are refused.
+        monkeypatch.setattr(kept, "MAX_CALLER_EVENTS", 1)
+        exchanges.clear()
+        mixed = [keep(data, NewMessage(body=b"1", caller=f"c{n}")) for n in range(32, 96)]
+        answers = at_once(data, *mixed)
+        assert sum(isinstance(answer, LimitError) for answer in answers) == 32
+        assert len(exchanges) <= 16
     finally:
         data.finish()
 

@@ -204,6 +204,10 @@ class PostgresqlTerms:
         """Leave out what sealing adds."""
         return max(0, kept - OVERHEAD)
 
+    def sealed(self, length: int) -> int:
+        """Add what sealing adds."""
+        return length + OVERHEAD
+
     def key(self, value: Scalar) -> Stored:
         """Return it as bytes in order."""
         return ordered(value)
