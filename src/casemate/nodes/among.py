@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from casemate.nodes.deciding import AloneDecisions, Decisions, SharedDecisions
 from casemate.nodes.following import MAX_STALE, Following, Part
 from casemate.nodes.identity import IdentityFile
 from casemate.nodes.membership import Membership, Self
 from casemate.nodes.standing import Standing
+from casemate.store.deciding import AloneDecisions, Decisions, SharedDecisions
 from casemate.store.interface import SharedStore, Store
 
 
