@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable
 
-from casemate.accounts.attempts import Attempts
 from casemate.accounts.directory import Directory
 from casemate.accounts.enrolment import Enrolment
 from casemate.accounts.passwords import PasswordHashing
@@ -25,7 +24,7 @@ from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import ANONYMOUS, Checked, Principal, PrincipalKind
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.store import Decisions
-from casemate.store.interface import SharedStore, Store
+from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
 SESSION_SECONDS = 12 * 3600.0
@@ -74,7 +73,7 @@ class Accounts:
         self._directory = Directory(store, clock, session_idle, decisions)
         self._refusals = Refusals(happened, clock)
         self._hashing = hashing or PasswordHashing()
-        attempts = Throttle(Attempts(clock), store if isinstance(store, SharedStore) else None)
+        attempts = Throttle(clock, store)
         guards = (attempts, self._refusals)
         self.people = People(self._directory, attempts, roles)
         self.tokens = ServiceTokens(self._directory, roles)

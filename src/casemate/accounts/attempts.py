@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from casemate.accounts.errors import TooManyAttemptsError
-from casemate.model.back_off import FORGET_AFTER, BackOff, names_of
+from casemate.model.back_off import FORGET_AFTER, LONGEST_WAIT, BackOff, names_of
 
 MAX_ENTRIES = 8192
 MAX_KNOWN = 4096
@@ -60,9 +60,10 @@ def address_group(address: str) -> str:
 class Attempts:
     """Counts failed attempts for each account and each remote address."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """Start with none."""
+    def __init__(self, clock: Callable[[], float], longest: float = LONGEST_WAIT) -> None:
+        """Start with none. Nobody waits for more than `longest` seconds."""
         self._clock = clock
+        self._longest = longest
         self._failures: dict[str, _Failures] = {}
         self._known: dict[tuple[str, str], None] = {}
 
@@ -79,8 +80,8 @@ class Attempts:
         wait = max(self._wait(key, now) for key in held_by)
         if wait > 0:
             raise too_many(wait)
-        for key, back_off in keys.items():
-            self._count(key, back_off, now)
+        for key, (free, longest) in keys.items():
+            self._count(key, BackOff(free, min(longest, self._longest)), now)
         return tuple(keys)
 
     def _wait(self, key: str, now: float) -> float:

@@ -1,24 +1,29 @@
 """Whether an attempt to log in is looked at: by what failed on this node, and on all others.
 
-This node's own count is asked first, so that what has to wait costs the store nothing. What the
-store cannot count is refused: with it away, each node would give as many tries again.
+This node's own count is asked first, so that a flood costs the store little; where there are others
+it holds nobody up for long, since what it knows of may have been forgiven elsewhere. What the store
+cannot count is refused: with it away, each node would give as many tries again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from casemate.accounts.attempts import Attempts, address_group, too_many
 from casemate.accounts.errors import TooManyAttemptsError
+from casemate.model.back_off import LONGEST_WAIT
 from casemate.model.errors import CasemateError, UnavailableError
 from casemate.operations.accounts import CountAttempt, ForgetAttempts, SettleAttempt
 from casemate.operations.declaration import Operation
-from casemate.store.interface import Store
+from casemate.store.interface import SharedStore, Store
 
 ASK_SECONDS = 5.0
 """How long the store may take."""
+HELD_HERE = 2.0
+"""Seconds for which this node holds somebody up by itself, where there are others."""
 MAX_ASKING = 64
 """Attempts that wait for it at once: a flood of them keeps no other change waiting for long."""
 AnswerT = TypeVar("AnswerT")
@@ -37,10 +42,10 @@ class Counted(NamedTuple):
 class Throttle:
     """One per node, on its event loop."""
 
-    def __init__(self, attempts: Attempts, store: Store | None) -> None:
-        """Count in `attempts`, and in `store` where other nodes have it, too."""
-        self._attempts = attempts
-        self._store = store
+    def __init__(self, clock: Callable[[], float], store: Store) -> None:
+        """Count in memory, and in `store` where other nodes have it, too."""
+        self._store = store if isinstance(store, SharedStore) else None
+        self._attempts = Attempts(clock, LONGEST_WAIT if self._store is None else HELD_HERE)
         self._asking = 0
 
     async def begin(self, account: str | None, remote: str) -> Counted:
@@ -58,7 +63,7 @@ class Throttle:
             self._attempts.cancelled(here)
             raise
         if wait > 0:
-            self._attempts.cancelled(here)
+            # It stays counted here, so that the next ones are not all asked about.
             raise too_many(wait)
         return Counted(account, remote, here)
 

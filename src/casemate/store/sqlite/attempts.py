@@ -34,7 +34,7 @@ _FORGET_LEAST = """
 """
 _OF_ACCOUNT = """
     DELETE FROM login_attempt
-    WHERE name = ?1 OR substr(name, 1, ?2) = ?3 OR substr(name, 1, ?4) = ?5
+    WHERE name = ? OR (name >= ? AND name < ?) OR (name >= ? AND name < ?)
 """
 
 performs = DirectPerformers()
@@ -85,8 +85,9 @@ def settle(connection: engine.Connection, operation: SettleAttempt) -> None:
 @performs(ForgetAttempts)
 def forget(connection: engine.Connection, operation: ForgetAttempts) -> None:
     """Forget an account's failures, and where it is known."""
-    own, known = f"account {operation.account} from ", f"known {operation.account} from "
-    values = (f"account {operation.account}", len(own), own, len(known), known)
+    own, known = f"account {operation.account} from", f"known {operation.account} from"
+    # After a blank comes an exclamation mark.
+    values = (f"account {operation.account}", f"{own} ", f"{own}!", f"{known} ", f"{known}!")
     connection.execute(_OF_ACCOUNT, values)
 
 
