@@ -25,7 +25,7 @@ class Among:
         max_stale: float = MAX_STALE,
     ) -> None:
         """Be one of the nodes of `store`; `shared` is the same where there can be others."""
-        self._shared = shared
+        self.shared = shared
         self.standing = Standing(None if shared is None else max_stale)
         self.decisions: Decisions = (
             AloneDecisions(store) if shared is None else SharedDecisions(shared)
@@ -39,8 +39,8 @@ class Among:
         Raises ConflictError if another has it, IdentityError, StoreError.
         """
         await self.membership.begin()
-        if self._shared is not None:
-            self.following = Following(self._shared, parts, self.standing)
+        if self.shared is not None:
+            self.following = Following(self.shared, parts, self.standing)
             await self.following.begin()
 
     def start(self) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from casemate.model.errors import CasemateError, ConflictError
@@ -63,6 +64,8 @@ class Membership:
         self._id = ""
         self.incarnation = 0
         """Of this start, 0 before `begin`."""
+        self.on_nodes: Callable[[int], None] = lambda nodes: None
+        """Told how many nodes take calls, with each beat."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -124,6 +127,7 @@ class Membership:
 
     def _take(self, beat: Beat) -> None:
         self.incarnation = beat.incarnation
+        self.on_nodes(beat.nodes)
         if beat.draining != self._standing.draining and not self._alone:
             _log.info("this node is %s", "drained" if beat.draining else "drained no more")
             self._standing.drain(beat.draining)

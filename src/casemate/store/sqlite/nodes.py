@@ -89,7 +89,12 @@ def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
             *(now, now, int(draining)),
         ),
     )
-    return Beat(incarnation=incarnation, draining=draining, at=now)
+    return Beat(
+        incarnation=incarnation,
+        draining=draining,
+        at=now,
+        nodes=_taking_calls(connection, now, operation.id),
+    )
 
 
 @performs(KeepNode)
@@ -116,7 +121,13 @@ def keep(connection: engine.Connection, operation: KeepNode) -> Beat:
     (draining,) = connection.execute(
         "SELECT draining FROM node WHERE id = ?", (operation.id,)
     ).fetchone()
-    return Beat(incarnation=operation.incarnation, draining=bool(draining), at=now_of(connection))
+    now = now_of(connection)
+    return Beat(
+        incarnation=operation.incarnation,
+        draining=bool(draining),
+        at=now,
+        nodes=_taking_calls(connection, now, operation.id),
+    )
 
 
 @performs(EndNode)
@@ -126,6 +137,14 @@ def end(connection: engine.Connection, operation: EndNode) -> None:
         "UPDATE node SET seen_at = ? WHERE id = ? AND incarnation = ?",
         (_ENDED, operation.id, operation.incarnation),
     )
+
+
+def _taking_calls(connection: engine.Connection, now: float, own: str) -> int:
+    (others,) = connection.execute(
+        "SELECT count(*) FROM node WHERE id <> ? AND draining = 0 AND seen_at > ?",
+        (own, now - GONE_SECONDS),
+    ).fetchone()
+    return int(others) + 1
 
 
 def _require_same_time(clock: float, now: float) -> None:

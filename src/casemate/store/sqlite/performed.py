@@ -8,6 +8,7 @@ from casemate.store.sqlite import (
     aliases,
     attempts,
     attestations,
+    budgets,
     changing,
     deployments,
     grants,
@@ -29,5 +30,6 @@ PERFORMED = Performed(
     attempts.performs,
     used_once.performs,
     changing.performs,
+    budgets.performs,
 )
 """What reads is done on a reader's connection, all else on the writer's, in a transaction."""
