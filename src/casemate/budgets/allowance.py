@@ -258,7 +258,7 @@ class Allowance:
     def _reserved(self, admitted: Admitted, ledgers: dict[str, Ledger]) -> list[Held]:
         now = self._clock()
         met = [
-            (ledger, self._least(ledger.budget, now))
+            (ledger, self.least(ledger.budget, now))
             for ledger in ledgers.values()
             if self._is_of(ledger.budget, admitted)
         ]
@@ -279,7 +279,7 @@ class Allowance:
             return False
         return budget.account is None or budget.account == self.answerable(caller)
 
-    def _least(self, budget: Budget, now: float) -> float:
+    def least(self, budget: Budget, now: float) -> float:
         """Return what a call uses at the least."""
         if budget.unit in (BudgetUnit.REQUESTS, BudgetUnit.MONEY):
             return self.counted(budget, Amounts(requests=1), now)

@@ -148,7 +148,8 @@ class Budgets:
     async def _take_first(self, ledger: Ledger) -> None:
         """Know what other nodes use of a budget before it is in force."""
         if self._shares is not None and is_shared(ledger):
-            ledger.wanted = True
+            ledger.least = self._allowance.least(ledger.budget, self._clock())
+            ledger.wanted = ledger.short = True
             await self._shares.take([ledger], self._allowance.nodes)
 
     async def close(self) -> None:

@@ -66,7 +66,7 @@ def _taken(
             now - (_HOUR if rolling else KEPT_SECONDS),
         ),
     ).fetchall()
-    elsewhere = sum(float(used) for used, _, _ in rows)
+    elsewhere = sum((float(used) for used, _, _ in rows), 0.0)
     taken = sum(max(float(used), float(holds)) if there else float(used)
                 for used, holds, there in rows)  # fmt: skip
     free = max(0.0, use.amount - taken - use.used)
