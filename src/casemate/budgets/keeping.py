@@ -13,7 +13,7 @@ import msgspec
 from casemate.budgets.allowance import Allowance, Money
 from casemate.budgets.anomaly import LOOK_SECONDS, Key
 from casemate.budgets.ledger import SHARE_SECONDS, Ledger, window
-from casemate.budgets.sharing import Shares, is_shared
+from casemate.budgets.sharing import Shares
 from casemate.decoding import decodable
 from casemate.facts import FactStream
 from casemate.metering import PriceList, PriceListError, read_prices, shipped
@@ -147,7 +147,7 @@ class Budgets:
 
     async def _take_first(self, ledger: Ledger) -> None:
         """Know what other nodes use of a budget before it is in force."""
-        if self._shares is not None and is_shared(ledger):
+        if self._shares is not None:
             ledger.least = self._allowance.least(ledger.budget, self._clock())
             ledger.wanted = ledger.short = True
             await self._shares.take([ledger], self._allowance.nodes)

@@ -16,7 +16,6 @@ from typing import Final
 import msgspec
 
 from casemate.budgets.ledger import Ledger
-from casemate.model.budget import BudgetUnit
 from casemate.operations.budget_shares import MAX_ASKED, BudgetUse, TakeShares
 from casemate.store.interface import Store
 
@@ -47,9 +46,7 @@ class Shares:
         """Return those of which a share is to be looked at, the longest waiting first."""
         now = self._steady()
         found = [
-            ledger
-            for ledger in ledgers
-            if is_shared(ledger) and (ledger.wanted or now - ledger.shared_at >= IDLE_SECONDS)
+            ledger for ledger in ledgers if ledger.wanted or now - ledger.shared_at >= IDLE_SECONDS
         ]
         return sorted(found, key=lambda ledger: ledger.shared_at)[:MAX_ASKED]
 
@@ -78,11 +75,6 @@ class Shares:
             ledger.shared_used = use.used
             if ledger.resets_at == resets_at:
                 ledger.elsewhere, ledger.holding = share.elsewhere, share.holding
-
-
-def is_shared(ledger: Ledger) -> bool:
-    """Tell whether nodes use it together. What a project keeps each of them counts as a whole."""
-    return ledger.budget.unit is not BudgetUnit.BYTE_HOURS
 
 
 def _use(ledger: Ledger) -> BudgetUse:

@@ -64,8 +64,10 @@ class Membership:
         self._id = ""
         self.incarnation = 0
         """Of this start, 0 before `begin`."""
+        self.nodes = 1
+        """How many take calls, by the last beat."""
         self.on_nodes: Callable[[int], None] = lambda nodes: None
-        """Told how many nodes take calls, with each beat."""
+        """Told that with each beat."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -127,6 +129,7 @@ class Membership:
 
     def _take(self, beat: Beat) -> None:
         self.incarnation = beat.incarnation
+        self.nodes = beat.nodes
         self.on_nodes(beat.nodes)
         if beat.draining != self._standing.draining and not self._alone:
             _log.info("this node is %s", "drained" if beat.draining else "drained no more")

@@ -11,7 +11,7 @@ import pytest
 
 from casemate.budgets import Allowance, Shares
 from casemate.budgets.ledger import Ledger
-from casemate.budgets.sharing import IDLE_SECONDS, is_shared
+from casemate.budgets.sharing import IDLE_SECONDS
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
 from casemate.model.errors import UnavailableError
 from casemate.model.invocation import Outcome
@@ -257,7 +257,6 @@ def test_another_budget_of_the_name_begins_with_nothing_used() -> None:
         await one.take()
         await other.begin()
         assert other.ledger.elsewhere == 0.0 and other.ledger.holding == 25.0
-        assert not is_shared(Node("n", store, unit=BudgetUnit.BYTE_HOURS).ledger)
 
     asyncio.run(run())
 
