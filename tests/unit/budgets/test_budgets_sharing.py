@@ -248,6 +248,23 @@ def test_while_the_store_is_away_a_node_uses_what_it_holds() -> None:
     asyncio.run(run())
 
 
+def test_before_all_have_told_what_they_used_hardly_any_of_it_is_given() -> None:
+    async def run() -> None:
+        store = NodeStore()
+        one, other = Node("one", store), Node("other", store)
+        for node in (one, other):
+            node.appear()
+        other.ledger.count(90.0, NOW)
+        await one.begin()
+        assert sum(one.call() for _ in range(100)) == 12
+        await other.begin()
+        await one.take()
+        assert other.ledger.holding == 90.0
+        assert not one.call() and not other.call()
+
+    asyncio.run(run())
+
+
 def test_another_budget_of_the_name_begins_with_nothing_used() -> None:
     async def run() -> None:
         store = NodeStore()
@@ -256,7 +273,7 @@ def test_another_budget_of_the_name_begins_with_nothing_used() -> None:
         assert all(one.call() for _ in range(30))
         await one.take()
         await other.begin()
-        assert other.ledger.elsewhere == 0.0 and other.ledger.holding == 25.0
+        assert other.ledger.elsewhere == 0.0 and other.ledger.holding == 6.25
 
     asyncio.run(run())
 

@@ -70,7 +70,11 @@ def _taken(
     taken = sum(max(float(used), float(holds)) if there else float(used)
                 for used, holds, there in rows)  # fmt: skip
     free = max(0.0, use.amount - taken - use.used)
-    holding = max(use.kept, use.used + _share(free, use, nodes))
+    share = _share(free, use, nodes)
+    if sum(bool(there) for _, _, there in rows) < nodes - 1:
+        # What those have used that have told nothing yet is not known.
+        share = min(share, free / (_IDLE_PART * nodes))
+    holding = max(use.kept, use.used + share)
     key = (use.project, use.budget, node)
     connection.execute(_KEEP, (*key, since, use.used, holding, now))
     return BudgetShare(elsewhere=elsewhere, holding=holding)
