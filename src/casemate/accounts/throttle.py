@@ -24,7 +24,7 @@ ASK_SECONDS = 5.0
 """How long the store may take."""
 HELD_HERE = 2.0
 """Seconds for which this node holds somebody up by itself, where there are others."""
-MAX_ASKING = 64
+MAX_ASKING = 8
 """Attempts that wait for it at once: a flood of them keeps no other change waiting for long."""
 AnswerT = TypeVar("AnswerT")
 _log = logging.getLogger("casemate.accounts")

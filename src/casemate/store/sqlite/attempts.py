@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from casemate.model.back_off import FORGET_AFTER, names_of
 from casemate.operations.accounts import CountAttempt, ForgetAttempts, SettleAttempt
 from casemate.operations.performing import DirectPerformers
@@ -19,6 +21,10 @@ KNOWN_SECONDS: Final = 30 * 86_400.0
 """For which an address is known after a login."""
 _KNOWN_COUNT: Final = 1_000_000
 """In the place of a count, so that what is known is forgotten last."""
+_SELECT = """
+    SELECT name, count, last_at FROM login_attempt
+    WHERE name IN (SELECT value FROM json_each(?))
+"""
 _COUNT_ONE = """
     INSERT INTO login_attempt VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET
     count = login_attempt.count + 1, last_at = excluded.last_at
@@ -45,21 +51,24 @@ def count(connection: engine.Connection, operation: CountAttempt) -> float:
     """Count an attempt, unless it has to wait; return for how long it has to."""
     now = now_of(connection)
     account, address = operation.account, operation.address
-    known = account is not None and _failed(connection, _known(account, address)) is not None
+    # In one question: while it is asked, all other changes of all nodes wait.
+    known_name = _known(account, address)
+    both = names_of(account, address, known=False) | names_of(account, address, known=True)
+    counts = _failed(connection, known_name, *both)
+    known = account is not None and known_name in counts
     names = names_of(account, address, known=known)
-    counts = {name: _failed(connection, name) for name in names}
     # Who is known at an address is held up by nobody else, not by others there either.
     for name in list(names)[1:] if known else names:
-        if (found := counts[name]) is None or now - found[1] > FORGET_AFTER:
+        found = counts.get(name)
+        if found is None or now - found[1] > FORGET_AFTER:
             continue
         if (wait := names[name].open_at(*found) - now) > 0:
             return wait
+    if not names.keys() <= counts.keys():
+        _make_room(connection, now)
     for name in names:
-        found = counts[name]
-        if found is not None and now - found[1] > FORGET_AFTER:
+        if name in counts and now - counts[name][1] > FORGET_AFTER:
             connection.execute("DELETE FROM login_attempt WHERE name = ?", (name,))
-        elif found is None:
-            _make_room(connection, now)
         connection.execute(_COUNT_ONE, (name, 1, now))
     return 0.0
 
@@ -68,7 +77,7 @@ def count(connection: engine.Connection, operation: CountAttempt) -> float:
 def settle(connection: engine.Connection, operation: SettleAttempt) -> None:
     """Take an attempt back; one that succeeded forgets the failures that held its account up."""
     account, address = operation.account, operation.address
-    known = account is not None and _failed(connection, _known(account, address)) is not None
+    known = account is not None and bool(_failed(connection, _known(account, address)))
     for name in names_of(account, address, known=known):
         if operation.succeeded and name.startswith("account "):
             connection.execute("DELETE FROM login_attempt WHERE name = ?", (name,))
@@ -95,12 +104,10 @@ def _known(account: str | None, address: str) -> str:
     return f"known {account} from {address}"
 
 
-def _failed(connection: engine.Connection, name: str) -> tuple[int, float] | None:
-    """Return how many attempts have failed, and when the last one did."""
-    row = connection.execute(
-        "SELECT count, last_at FROM login_attempt WHERE name = ?", (name,)
-    ).fetchone()
-    return None if row is None else (int(row[0]), float(row[1]))
+def _failed(connection: engine.Connection, *names: str) -> dict[str, tuple[int, float]]:
+    """Return how many attempts have failed under names, and when the last one did."""
+    rows = connection.execute(_SELECT, (msgspec.json.encode(names).decode(),))
+    return {str(name): (int(count), float(last_at)) for name, count, last_at in rows}
 
 
 def _make_room(connection: engine.Connection, now: float) -> None:
