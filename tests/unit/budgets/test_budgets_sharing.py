@@ -9,18 +9,22 @@ from typing import Any
 
 import pytest
 
-from casemate.budgets import Allowance, Shares
+from casemate.budgets import Allowance, Budgets, Shares, keeping
 from casemate.budgets.ledger import Ledger
 from casemate.budgets.sharing import IDLE_SECONDS
+from casemate.facts import FactStream
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
 from casemate.model.errors import UnavailableError
+from casemate.model.facts import Actor
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Finished, RefusedError
 from casemate.model.principal import Principal, PrincipalKind
 from casemate.model.usage import DAY
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.sandbox.meter import Metered
 from support.core import request, version
 from support.nodes import NodeStore
+from support.parts import KeptValues
 
 ADA = Principal(kind=PrincipalKind.USER, id="ada")
 NOW = 1_795_392_000.0
@@ -296,3 +300,59 @@ def test_a_quota_is_divided_by_the_nodes_that_take_calls(calls: int, nodes: int,
     node.allowance.divide(1)
     node.now += 600
     assert sum(node.call() for _ in range(200)) == calls
+
+
+class Kept(NodeStore):
+    """Keeps small values as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values = KeptValues()
+
+    async def read(self, operation: Any) -> Any:
+        of_values = isinstance(operation, ReadNodeValue | KeepNodeValue)
+        return await (self.values.change if isinstance(operation, KeepNodeValue)
+                      else self.values.read if of_values else super().read)(operation)  # fmt: skip
+
+
+async def _nothing(*_: Any) -> tuple[()]:
+    return ()
+
+
+def test_a_budget_that_is_set_on_one_node_is_shared_by_all(monkeypatch: Any) -> None:
+    monkeypatch.setattr(keeping, "SHARE_SECONDS", 0.005)
+
+    async def run() -> None:
+        store = Kept()
+        nodes = [Node(f"n{number}", store) for number in range(2)]
+        budgets = []
+        for node in nodes:
+            node.appear()
+            made = Budgets(
+                store,  # type: ignore[arg-type]
+                FactStream(),
+                node.allowance,
+                read=_nothing,
+                durable=_nothing,  # type: ignore[arg-type]
+                ran=dict,
+                shares=Shares(store, lambda name=node.name: name, clock=lambda: NOW),  # type: ignore[misc, arg-type]
+                clock=lambda: NOW,
+            )
+            await made.load()
+            budgets.append(made)
+        await budgets[0].set(nodes[0].ledger.budget, Actor("user:ada", "192.0.2.1"))
+        await budgets[1].reload()
+        calls = 0
+        for _ in range(400):
+            for node in nodes:
+                calls += node.call()
+                while node.running:
+                    node.end()
+            await asyncio.sleep(0.001)
+        assert 95 <= calls <= 100
+        await asyncio.sleep(0.05)
+        assert [made.states(None)[0].used for made in budgets] == [calls, calls]
+        for made in budgets:
+            await made.close()
+
+    asyncio.run(run())
