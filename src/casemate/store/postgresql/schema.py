@@ -327,6 +327,40 @@ _VAULT = (
 )
 VAULT_TOPIC: Final = "vault_state"
 
+# What is counted over all nodes. It steps no revision: nobody holds it in memory.
+COUNTS: Final = ("used_once", "login_attempt", "budget_share")
+"""Tables of it."""
+_COUNTS = (
+    """
+    CREATE TABLE used_once (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        until REAL NOT NULL,
+        PRIMARY KEY (kind, name)
+    )
+    """,
+    "CREATE INDEX used_once_until ON used_once (until)",
+    """
+    CREATE TABLE login_attempt (
+        name TEXT NOT NULL PRIMARY KEY,
+        count INTEGER NOT NULL,
+        last_at REAL NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE budget_share (
+        project TEXT NOT NULL,
+        budget TEXT NOT NULL,
+        node TEXT NOT NULL,
+        since REAL NOT NULL,
+        used REAL NOT NULL,
+        holding REAL NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (project, budget, node)
+    )
+    """,
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         *_DEPLOYMENTS,
@@ -340,5 +374,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (*_NODES, *_TOPICS),
     _BUNDLES,
     _VAULT,
+    _COUNTS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
