@@ -11,6 +11,7 @@ from typing import Final
 
 from casemate.postgresql import driver
 from casemate.postgresql.connection import Connection, Cursor, Values
+from casemate.postgresql.session import Session
 from casemate.postgresql.statements import translated
 
 _MAKE, _RELEASE, _UNDO = "SAVEPOINT part", "RELEASE part", "ROLLBACK TO part"
@@ -20,9 +21,9 @@ _BOUNDS: Final = frozenset({"BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK"})
 class ProjectConnection(Connection):
     """Does as its base, in fewer exchanges."""
 
-    def __init__(self, server: driver.Connection, lock: int) -> None:
-        """Use `server`, which is set up."""
-        super().__init__(server, lock)
+    def __init__(self, found: Session, lock: int) -> None:
+        """Use `found`, which is set up."""
+        super().__init__(found, lock)
         self._open: list[bool] = []
         """The savepoints, outermost first: whether the server knows of each."""
         self._released = 0
