@@ -79,7 +79,7 @@ def test_servers_that_lost_what_was_acknowledged_are_refused(tmp_path: Path) -> 
             with pytest.raises(StoreMediumError, match="timeline is 1, and 2 was seen"):
                 Node(behind, old)
             # Also now that others have written there.
-            with pytest.raises(StoreMediumError, match="is (aborted|of another) here"):
+            with pytest.raises(StoreMediumError, match=r"is (aborted|of another) here"):
                 Node(ahead, new)
             with node(tmp_path / "stranger", old) as other:
                 assert other.numbers() == {1, 2}, "who knows nothing has nothing to go by"
