@@ -11,8 +11,6 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-NETWORK = "10.177.31"
-HOST = f"{NETWORK}.254"
 USER = "nobody"
 
 
@@ -28,8 +26,10 @@ class Network:
     def __init__(self) -> None:
         """Make it."""
         self.name = f"cm{os.getpid() % 100_000}"
+        # Of this run's own: another one may be under way.
+        self.prefix = f"10.177.{os.getpid() % 250}"
         run("ip", "link", "add", self.name, "type", "bridge")
-        run("ip", "addr", "add", f"{HOST}/24", "dev", self.name)
+        run("ip", "addr", "add", f"{self.prefix}.254/24", "dev", self.name)
         run("ip", "link", "set", self.name, "up")
 
     def end(self) -> None:
@@ -44,7 +44,7 @@ class Machine:
     def __init__(self, network: Network, name: str, number: int, folder: Path) -> None:
         """Make it; nothing runs there."""
         self.name = name
-        self.address = f"{NETWORK}.{number}"
+        self.address = f"{network.prefix}.{number}"
         self.folder = folder / name
         self.folder.mkdir(mode=0o755)
         os.chown(self.folder, *_ids())

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +28,21 @@ class Profile:
     """etcd has machines of its own."""
     dynamic: dict[str, Any]
     postgresql: dict[str, Any]
+    parameters: dict[str, str] = field(default_factory=dict)
 
 
 GUIDE = Profile(
     "guide",
     True,
-    {"synchronous_mode": True, "synchronous_mode_strict": True, "synchronous_node_count": 1},
+    {
+        "synchronous_mode": True,
+        "synchronous_mode_strict": True,
+        "synchronous_node_count": 1,
+        "maximum_lag_on_failover": 0,
+        "primary_start_timeout": 0,
+    },
     {"use_pg_rewind": False, "remove_data_directory_on_diverged_timelines": False},
+    {"wal_retrieve_retry_interval": "500ms"},
 )
 STOCK = Profile("stock", False, {}, {"use_pg_rewind": True})
 TOGETHER = Profile(
@@ -235,6 +243,7 @@ class Cluster:
                             "max_connections": 60,
                             "shared_buffers": "32MB",
                             "wal_keep_size": "256MB",
+                            **self.profile.parameters,
                         },
                     },
                 },
