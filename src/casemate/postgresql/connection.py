@@ -134,10 +134,6 @@ class Connection:
         """Do a statement in PostgreSQL's own words that is written in the code."""
         self._plainly(statement)
 
-    def begin_writing(self) -> None:
-        """Begin a transaction that changes, also on a connection of a reader."""
-        self._begin("READ WRITE")
-
     def watched(self, watch: Watch) -> None:
         """From now on tell `watch` what was committed, and be of no use once it says so."""
         self._watch = watch
@@ -179,11 +175,11 @@ class Connection:
         """Return it as what the operations' functions take; they use no more than there is here."""
         return cast("engine.Connection", self)
 
-    def _begin(self, mode: str = "") -> Cursor:
+    def _begin(self) -> Cursor:
         if self._held is not None and time.monotonic() < self._held[0]:
             raise self._held[1].with_traceback(None)
         try:
-            cursor = self._plainly(f"BEGIN {mode}; SELECT pg_advisory_xact_lock({self._lock:d})")
+            cursor = self._plainly(f"BEGIN; SELECT pg_advisory_xact_lock({self._lock:d})")
         except engine.Error as error:
             if primary_code(error) == engine.BUSY:
                 # Each of those who wait behind this one would wait as long for nothing.
@@ -198,14 +194,17 @@ class Connection:
     def _commit(self) -> Cursor:
         writes, self._writes = self._writes, False
         self._warned = ""
+        # In a transaction that has failed nothing can be asked; to commit it undoes it.
         watch = self._watch if writes and self._is_sound() else None
-        number: int | None = None
+        number: str | None = None
         try:
-            cursor = self._server.execute(_COMMIT if watch is not None else b"COMMIT")
-            if watch is not None:
+            if watch is None:
+                done = self._server.execute("COMMIT").statusmessage
+            else:
+                cursor = self._server.execute(_COMMIT)
                 (number,) = cursor.fetchone() or (None,)
                 cursor.nextset()
-            done = cursor.statusmessage
+                done = cursor.statusmessage
         except psycopg.Error as error:
             raise faults.told(error, committing=writes) from error
         if writes and done == "ROLLBACK":

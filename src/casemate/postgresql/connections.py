@@ -189,10 +189,12 @@ class Connections:
 
     def _opened(self, examine: Callable[[Connection], bytes], *, read_only: bool) -> Connection:
         try:
-            connection = self._connected(read_only=read_only)
+            connection = self._connected()
             try:
                 with self.family.translated():
-                    life = examine(connection)
+                    life = examine(connection)  # adds the server's life where it is new
+                    if read_only:
+                        connection.define("SET default_transaction_read_only = on")
                 self._admit(connection, life)
             except BaseException as error:
                 connection.close()
@@ -221,15 +223,13 @@ class Connections:
         with self._lock:
             self._away = (time.monotonic() + AWAY_SECONDS, error)
 
-    def _connected(self, *, read_only: bool) -> Connection:
+    def _connected(self) -> Connection:
         with self._lock:
             if self._away is not None and time.monotonic() < self._away[0]:
                 raise self._away[1].with_traceback(None)
         place = self._place
         try:
-            found = session.connected(
-                place.settings, place.identity.schema, place.fence, read_only=read_only
-            )
+            found = session.connected(place.settings, place.identity.schema, place.fence)
         except DatabaseError as error:
             self._note_away(error)
             raise

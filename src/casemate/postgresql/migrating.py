@@ -87,7 +87,7 @@ def require_same(connection: Connection, identity: Identity, version: int, fence
     life = lives.known(connection, fence, identity.schema)
     if life is not None:
         return life
-    connection.begin_writing()
+    connection.execute("BEGIN IMMEDIATE")
     try:
         life = lives.enter(connection, fence, identity.schema)
         connection.execute("COMMIT")

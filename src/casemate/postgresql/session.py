@@ -65,9 +65,7 @@ def require_name(name: str) -> None:
         )
 
 
-def connected(
-    settings: Settings, schema: str, fence: Fence | None = None, *, read_only: bool = False
-) -> Session:
+def connected(settings: Settings, schema: str, fence: Fence | None = None) -> Session:
     """Return a connection to the server among the hosts that may be written to.
 
     Raises StandbyError if those that answer may not, UnreachableError if none answers, FencedError
@@ -77,13 +75,10 @@ def connected(
     require_name(schema)
     fence = fence or Fence()
     if len(settings.hosts) == 1:
-        return _one(settings, settings.hosts[0], schema, fence, read_only=read_only)
+        return _one(settings, settings.hosts[0], schema, fence)
     pool = ThreadPoolExecutor(len(settings.hosts), thread_name_prefix="casemate-connect")
     try:
-        asked = [
-            pool.submit(_one, settings, host, schema, fence, read_only=read_only)
-            for host in settings.hosts
-        ]
+        asked = [pool.submit(_one, settings, host, schema, fence) for host in settings.hosts]
         return _first(asked)
     finally:
         pool.shutdown(wait=False)
@@ -119,7 +114,7 @@ def _close_unless(done: Future[Session], found: Session | None) -> None:
         done.result().server.close()
 
 
-def _one(settings: Settings, host: Host, schema: str, fence: Fence, *, read_only: bool) -> Session:
+def _one(settings: Settings, host: Host, schema: str, fence: Fence) -> Session:
     try:
         server = driver.connect(settings.parameters(host))
     except (psycopg.Error, OSError) as error:
@@ -133,8 +128,6 @@ def _one(settings: Settings, host: Host, schema: str, fence: Fence, *, read_only
         row = server.execute(_ASK).fetchone()
         doubts, life = _require_fit(host, row)
         fence.require(life)
-        if read_only:
-            server.execute("SET default_transaction_read_only = on")
     except (psycopg.Error, ValueError) as error:  # or what it says of itself is no text
         server.close()
         raise UnreachableError(
