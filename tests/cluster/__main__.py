@@ -113,17 +113,15 @@ class Storm:
         other.join()
 
     def _lag(self) -> None:
-        """Have the standbys fall behind for a moment, in which the primary's machine dies."""
+        """Have the primary lose its standbys for a moment, and its machine die in it."""
         leader = self._leader()
-        for machine in self._cluster.databases:
-            if machine is not leader:
-                for pid in machine.processes("postgres"):
-                    if b"walreceiver" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                        os.kill(pid, signal.SIGSTOP)
-        time.sleep(1.0)
+        others = [machine for machine in self._cluster.databases if machine is not leader]
+        for machine in others:
+            cut_pair(leader, machine)
+        time.sleep(2.0)
         leader.kill()
-        for machine in self._cluster.databases:
-            machine.wake()
+        for machine in (leader, *others):
+            machine.join()
         wait_for(lambda: self._cluster.leader() not in (None, leader), 90, "another leads")
         self._cluster.start_machine(leader)
 
@@ -162,13 +160,14 @@ async def run(cluster: Cluster, folder: Path, counts: dict[str, int], seed: int)
             break
     stop.set()
     await asyncio.gather(*running)
-    lost = await missing(nodes, url, folder)
+    lost, unjudged = await missing(nodes, url, folder)
     for node in nodes:
         await node.close()
     return {
         "profile": cluster.profile.name,
         "strikes": {kind: done.count(kind) for kind in STRIKES},
         "lost": lost,
+        "unjudged_registers": unjudged,
         "refused": [sorted(node.refused) for node in nodes],
         "longest_gap_s": {kind: round(max(gaps), 1) for kind, gaps in storm.gaps.items()},
         "rebuilt": storm.rebuilt,

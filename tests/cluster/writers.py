@@ -19,22 +19,27 @@ from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.function import FunctionSpec, HttpTrigger
 from casemate.model.grant import Resources, TableSpec
 from casemate.operations.deployments import KeepVersions
-from casemate.operations.functions import ListFunctions
 from casemate.operations.items import GetItem, PutItem
 from casemate.operations.resources import EnsureResources
+from casemate.postgresql.connections import Connections, Place
 from casemate.postgresql.fence import Fence
+from casemate.postgresql.migrating import Identity
 from casemate.postgresql.settings import Settings
 from casemate.sqlite.errors import DatabaseUnsureError
-from casemate.store.postgresql.store import PostgresqlStore
+from casemate.store.errors import StoreForeignError
+from casemate.store.postgresql.faults import STORE_SERVER
+from casemate.store.postgresql.schema import MIGRATIONS
+from casemate.store.postgresql.store import SCHEMA, PostgresqlStore
 from casemate.vault.interface import DataKey, Purpose
-from support.histories import LOST, Call, Get, Put, require_register
+from support.histories import LOST, Call, Get, HistoryError, Put, require_register
 
 SPEC = FunctionSpec(
     name="f", handler="a:b", python="3.11", http=(HttpTrigger(method="GET", path="/f/{x}"),)
 )
 REGISTERS = 4
-CALLS_OF_A_REGISTER = 60
-"""After so many a register is judged by itself, and another one is begun."""
+REGISTER_SECONDS = 5
+"""How long one is used before another is begun, so that each can be judged."""
+_COUNTS = "SELECT project, count(*) FROM version GROUP BY project"
 LACKS = "lacks what was acknowledged"
 
 
@@ -86,7 +91,7 @@ class Node:
                 continue
             self.versions[project] = max(version.number, self.versions.get(project, 0))
             self._done()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
 
     async def _put(self, stop: asyncio.Event, register: int) -> None:
         """Write a register that all nodes write, and read it."""
@@ -94,7 +99,7 @@ class Node:
         while not stop.is_set():
             number += 1
             # By the time, so that nodes have it in common for a while.
-            key = f"{register}-{int(time.time() * REGISTERS) // CALLS_OF_A_REGISTER}"
+            key = f"{register}-{int(time.time()) // REGISTER_SECONDS}"
             calls = self.calls.setdefault(key, [])
             value = f"{self.number}/{number}"
             began = time.monotonic()
@@ -102,7 +107,8 @@ class Node:
                 put = PutItem(project="data", table="t", value={"k": key, "v": value})
                 item = await self.data.change(put)
             except CasemateError as error:
-                calls.append(Put(began, LOST, value, None))
+                if isinstance(error, DatabaseUnsureError):
+                    calls.append(Put(began, LOST, value, None))
                 await self._failed(error)
                 continue
             calls.append(Put(began, time.monotonic(), value, item.revision))
@@ -149,42 +155,68 @@ def gap(nodes: list[Node], since: float, until: float) -> float:
     return max(b - a for a, b in itertools.pairwise(moments))
 
 
-async def missing(nodes: list[Node], url: str, folder: Path) -> int:
-    """Return how many acknowledged changes are not there, to whoever remembers nothing."""
+async def missing(nodes: list[Node], url: str, folder: Path) -> tuple[int, int]:
+    """Return how many acknowledged changes are not there, to whoever remembers nothing.
+
+    Also how many registers have too many calls at once to be judged. Raises HistoryError for one
+    that no order explains.
+    """
     settings = Settings.of_url(url, weak_tls_accepted=True)
-    store = await asyncio.to_thread(PostgresqlStore.open, settings, cluster="tests")
-    lost = 0
-    try:
-        found = {f.project: f for f in (await store.read(ListFunctions())).functions}
-    finally:
-        await store.close()
-    for node in nodes:
-        for project, told in node.versions.items():
-            versions = found[project].versions if project in found else ()
-            lost += max(0, told - len(versions))
+    found = dict(await asyncio.to_thread(_versions, settings))
+    lost = sum(
+        max(0, told - found.get(project, 0))
+        for node in nodes
+        for project, told in node.versions.items()
+    )
+    unjudged = 0
     cluster = Cluster(settings, "tests", Holder("reader", f"l{time.time_ns()}"))
     data = await PostgresqlProjectData.open(cluster, folders_below(folder / "objects"), key_of)
     try:
         for key in {key for node in nodes for key in node.calls}:
             calls = [call for node in nodes for call in node.calls.get(key, ())]
-            lost += await _missing_of(data, key, calls)
+            last = await _last_of(data, key)
+            newer = [c for c in calls if isinstance(c, Put) and (c.revision or 0) > last.revision]
+            lost += len(newer)
+            if not newer:
+                unjudged += not _is_judged([*calls, last])
     finally:
         await data.close()
-    return lost
+    return lost, unjudged
 
 
-async def _missing_of(data: Any, key: str, calls: list[Call]) -> int:
-    """Return how many writes of a register are newer than what is there; judge its history."""
+def _versions(settings: Settings) -> list[Any]:
+    """Return how many versions each project has; there may be too many to list."""
+    place = Place(
+        settings=settings,
+        identity=Identity(SCHEMA, "control", "tests"),
+        lock=1,
+        migrations=MIGRATIONS,
+        foreign=StoreForeignError,
+    )
+    connections = Connections(place, STORE_SERVER)
+    try:
+        return connections.read(lambda c: c.execute(_COUNTS).fetchall())
+    finally:
+        connections.close()
+
+
+async def _last_of(data: Any, key: str) -> Get:
     began = time.monotonic()
     try:
         item = await data.read(GetItem(project="data", table="t", key=key))
-        last: Call = Get(began, time.monotonic(), item.value["v"], item.revision)
     except NotFoundError:
-        last = Get(began, time.monotonic(), None, 0)
-    newer = [c for c in calls if isinstance(c, Put) and (c.revision or 0) > last.revision]
-    if not newer:
-        require_register([*calls, last])
-    return len(newer)
+        return Get(began, time.monotonic(), None, 0)
+    return Get(began, time.monotonic(), item.value["v"], item.revision)
+
+
+def _is_judged(calls: list[Call]) -> bool:
+    try:
+        require_register(calls)
+    except HistoryError as error:
+        if "too much to be judged" in str(error):
+            return False
+        raise
+    return True
 
 
 async def key_of(project: str, purpose: Purpose, version: int | None) -> DataKey:
