@@ -99,10 +99,10 @@ def fetched_state(settings: Settings, schema: str, most: int) -> bytes | None:
 
     Blocks. Raises StoreError, also for one of more than `most` bytes.
     """
-    server = session.connected(settings, schema, read_only=True).server
-    connection = Connection(server, 0)
+    connection = Connection(session.connected(settings, schema), 0)
     try:
         with STORE_SERVER.translated():
+            connection.define("SET default_transaction_read_only = on")
             return _fetched(connection, schema, most)
     finally:
         connection.close()
