@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from casemate.blobs import S3Store, credentials_of, parse_s3_url
 from casemate.blobs.s3_client import S3Client
@@ -20,14 +20,16 @@ from casemate.data.postgresql.data import PostgresqlProjectData
 from casemate.data.postgresql.databases import Cluster
 from casemate.data.terms import Holder
 from casemate.folder.folders import Folders
-from casemate.folder.presence import mark_shared
+from casemate.folder.presence import FENCE, mark_shared
 from casemate.gateway.fetched_bundles import FetchedBundles
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.gateway.shared_vault import VaultKeeper, vault_part
 from casemate.gateway.state import State
+from casemate.model.errors import UnavailableError
 from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE, GatewayConfig
 from casemate.nodes import Among, IdentityFile, Self
+from casemate.postgresql.fence import Fence
 from casemate.postgresql.settings import Settings
 from casemate.store.errors import StoreForeignError
 from casemate.store.postgresql.store import PostgresqlStore
@@ -49,7 +51,9 @@ async def open_shared(
     )
     cluster = (await vault.status()).vault
     async with contextlib.AsyncExitStack() as opened:
-        store = await asyncio.to_thread(_open_store, settings, cluster)
+        fence = await asyncio.to_thread(_open_fence, folders, config.accepted_losses)
+        opened.callback(fence.close)
+        store = await asyncio.to_thread(_open_store, settings, cluster, fence)
         opened.push_async_callback(store.close)
         opened.callback(await _share_vault(config, vault, store))
         client = S3Client(place, credentials_of(os.environ))
@@ -60,7 +64,7 @@ async def open_shared(
         opened.push_async_callback(nodes.close)
         known = KnownProjects(store)
         data = await PostgresqlProjectData.open(
-            Cluster(settings, cluster, _holder(nodes)),
+            Cluster(settings, cluster, _holder(nodes), fence),
             lambda project: objects.blobs(f"objects/{project}"),
             vault.data_key,
             on_created=known.add,
@@ -81,13 +85,24 @@ async def open_shared(
         bundles=bundles,
         parts=(vault_part(vault, data.take_newest_keys),),
         sweep_bundles=bundles.sweep,
-        close_places=lambda: _close(bundles, objects),
+        close_places=lambda: _close(bundles, objects, fence),
     )
 
 
-def _open_store(settings: Settings, cluster: str) -> PostgresqlStore:
+def _open_fence(folders: Folders, accepted: Sequence[str]) -> Fence:
     try:
-        return PostgresqlStore.open(settings, cluster=cluster)
+        return Fence(folders.data / FENCE, accepted)
+    except OSError as error:
+        raise UnavailableError(
+            f"{folders.data / FENCE}, which says what the database has acknowledged, cannot be "
+            f"used: {error.strerror or error}.",
+            next_step="see to the disk of the data folder, and whose the file is",
+        ) from error
+
+
+def _open_store(settings: Settings, cluster: str, fence: Fence) -> PostgresqlStore:
+    try:
+        return PostgresqlStore.open(settings, cluster=cluster, fence=fence)
     except StoreForeignError as error:
         raise StoreForeignError(
             error.message,
@@ -120,9 +135,10 @@ async def _share_vault(
     return keeper.close
 
 
-def _close(bundles: FetchedBundles, objects: S3Store) -> None:
+def _close(bundles: FetchedBundles, objects: S3Store, fence: Fence) -> None:
     bundles.close()
     objects.close()
+    fence.close()
 
 
 def _holder(nodes: Among) -> Holder:
