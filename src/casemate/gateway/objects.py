@@ -144,6 +144,7 @@ class Gateway:
         self._folders = folders
         self._loop = loop
         self._own = state.own
+        self._shared_parts = state.parts
         self.store = store = state.store
         self.nodes = state.nodes
         self.known = state.known
@@ -305,6 +306,7 @@ class Gateway:
             marks,
             cores=len(os.sched_getaffinity(0)),
             refusal=self.nodes.standing.refusal,
+            coordination=self.data.coordination,
         )
         self.nodes.standing.on_rest = self.delivery.rest
         self.nodes.standing.on_return = self.delivery.resume
@@ -319,7 +321,7 @@ class Gateway:
         """Build what turns happenings outside into events."""
         happened = self.facts.happened
         self.nowhere = Nowhere(self.accounts, self.seal, happened)
-        self.schedules = Schedules(self.data)
+        self.schedules = Schedules(self.data, coordination=self.data.coordination)
         self.hooks = Hooks(self.vault, self.data, self.policy, happened, self.nowhere.no_hook)
         self.outside = OutsideTriggers(
             self.data,
@@ -327,6 +329,7 @@ class Gateway:
             happened,
             socket.socket(fileno=self._config.sources),
             self._loop,
+            coordination=self.data.coordination,
         )
 
     def _build_operations(self, state: State) -> None:
@@ -604,7 +607,7 @@ class Gateway:
             self.signatures, self.budgets, self.playbooks, self.holds, self.advisories.gate,
             self.reviews, self.rotations,
         )  # fmt: skip
-        return followed_parts(holders)
+        return (*followed_parts(holders), *self._shared_parts)
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""

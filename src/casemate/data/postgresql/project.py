@@ -38,7 +38,9 @@ class ProjectConnections(Connections):
 
     def _connected(self, *, read_only: bool) -> ServerConnection:
         connection = super()._connected(read_only=read_only)
-        connection.terms = PostgresqlTerms(connection.as_engine(), self._shared)
+        if not isinstance(connection, ProjectConnection):
+            raise TypeError("The connection is not one of a project's.")
+        connection.terms = PostgresqlTerms(connection, self._shared)
         return connection
 
 

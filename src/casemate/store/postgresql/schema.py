@@ -305,6 +305,27 @@ _BUNDLES = (
     )
     """,
 )
+# The vault that nodes share, sealed: one row of it, and a file for each version of a secret. The
+# files change with the row, which is followed.
+_VAULT = (
+    """
+    CREATE TABLE vault_state (
+        one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+        generation INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        content BLOB NOT NULL
+    )
+    """,
+    "CREATE TABLE vault_file (name TEXT NOT NULL PRIMARY KEY, content BLOB NOT NULL)",
+    *(
+        Own(
+            f"CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON vault_state "
+            f"FOR EACH ROW EXECUTE FUNCTION {function}()"
+        )
+        for name, function in (("step", "step_revision"), ("step_topic", "note_topic"))
+    ),
+)
+VAULT_TOPIC: Final = "vault_state"
 
 # What is counted over all nodes. It steps no revision: nobody holds it in memory.
 COUNTS: Final = ("used_once", "login_attempt", "budget_share")
@@ -352,6 +373,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     (*_NODES, *_TOPICS),
     _BUNDLES,
+    _VAULT,
     _COUNTS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
