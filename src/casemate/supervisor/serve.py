@@ -52,6 +52,7 @@ from casemate.supervisor.protections import (
 from casemate.supervisor.recording import Recording
 from casemate.supervisor.restarts import Restarts
 from casemate.supervisor.sandboxes import Sandboxes
+from casemate.supervisor.shared_places import shared_places
 from casemate.supervisor.systemd import Systemd
 from casemate.supervisor.vault import NodeVault
 from casemate.supervisor.watchdog import Watchdog
@@ -72,8 +73,9 @@ class Node:
                 "before it all the same"
             )
         self._options = options
+        self._shared = shared_places(options)
         self._handover = handover
-        self._resting_memory = options.resting_memory or resting_memory(self._memory)
+        self._resting_memory = options.bounds.resting or resting_memory(self._memory)
         report(f"functions at rest may hold {self._resting_memory >> 20} MB of memory together")
         self._systemd = Systemd()
         self._watchdog = Watchdog(report)
@@ -96,6 +98,7 @@ class Node:
             options.master_key,
             options.accepted_losses,
             root=self._root,
+            places=self._shared,
             monitors=options.monitor.secrets,
         )
         self._sandboxes = self._make_sandboxes()
@@ -223,6 +226,7 @@ class Node:
 
     def _run_gateway(self, first: bool) -> None:
         vault = self._vault.connect()
+        keeper = self._vault.connect_keeper()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         egress = EgressStarter(EGRESS_UID if self._root else None, learn=self._options.learn)
         sources = SourcesStarter(SOURCES_UID if self._root else None)
@@ -236,6 +240,7 @@ class Node:
         config = self._gateway_config(
             supervisor=theirs.fileno(),
             vault=vault.fileno(),
+            vault_keeper=None if keeper is None else keeper.fileno(),
             egress=egress.gateway_end.fileno(),
             sources=sources.gateway_end.fileno(),
             recorder=recorder.gateway_end.fileno(),
@@ -248,10 +253,14 @@ class Node:
             for each in children:
                 closed.enter_context(contextlib.closing(each))
             others = (config.sources, config.recorder, config.monitor, pulse.theirs)
-            passed = (*inherited, *others)
-            self._gateway.start(config, passed)
+            passed: tuple[int, ...] = (*inherited, *others)
+            if keeper is not None:
+                passed = (*passed, closed.enter_context(keeper).fileno())
+            self._gateway.start(config, passed, self._shared.environment if self._shared else {})
             theirs.close()
             vault.close()
+            if keeper is not None:
+                keeper.close()
             pulse.started()
             for each in children:
                 each.gateway_end.close()
@@ -305,6 +314,7 @@ class Node:
         *,
         supervisor: int,
         vault: int,
+        vault_keeper: int | None,
         egress: int,
         sources: int,
         recorder: int,
@@ -317,6 +327,7 @@ class Node:
             listener=self._listener.fileno(),
             supervisor=supervisor,
             vault=vault,
+            vault_keeper=vault_keeper,
             egress=egress,
             sources=sources,
             recorder=recorder,
@@ -346,6 +357,8 @@ class Node:
             learn=options.learn,
             playbooks=options.playbooks,
             trusted_proxies=options.trusted_proxies,
+            shared=self._shared is not None,
+            unproved_store=self._shared is not None and self._shared.unproved,
         )
 
     def _reload(self, *_: object) -> None:

@@ -167,6 +167,20 @@ def test_new_keys_reach_every_row(one: SharedData, two: SharedData) -> None:
     read_all(one)
 
 
+def test_keys_that_another_node_made_are_used_once_they_are_taken(
+    one: SharedData, two: SharedData
+) -> None:
+    fill(one)
+    read_all(two)
+    two.vault.newest = 2
+    two.run(two.port.take_newest_keys())
+    two.send("p", "queue", "rest", RAW)
+    two.put_object("p", "files", "another", SECRET.encode())
+    kept = sql(one, "SELECT body FROM message ORDER BY id DESC LIMIT 1")
+    assert version_of(kept[0][0]) == 2
+    assert sql(one, "SELECT DISTINCT key_version FROM object ORDER BY 1") == [(1,), (2,)]
+
+
 SWAPS = (
     "UPDATE message SET body = (SELECT body FROM message ORDER BY id LIMIT 1)",
     "UPDATE message SET labels = ''",
@@ -203,6 +217,45 @@ def test_items_that_were_changed_are_found(one: SharedData) -> None:
     sql(one, "UPDATE item SET value = %s", before)
     with pytest.raises(DataCorruptError):
         one.get_item("p", "plain", "a", None)
+
+
+SCRUBBED = (
+    (None, ()),
+    (SWAPS[0], ("message",)),
+    (SWAPS[4], ("message", "message")),
+    ("UPDATE item SET labels = ''", ("item",)),
+    ("UPDATE resource SET number = number + 1 WHERE name = 'rest'", ("queue rest counts",)),
+)
+
+
+@pytest.mark.parametrize(("statement", "found"), SCRUBBED)
+def test_a_check_reads_all_that_is_kept(
+    one: SharedData, statement: str | None, found: tuple[str, ...]
+) -> None:
+    """Also after a new key, whose values are read by a node that has not fetched it."""
+    for number in range(2):
+        one.send("p", "queue", "rest", b"%d" % number, labels=b"l", attributes={"a": "b"})
+    one.put_item("p", "plain", {"id": SECRET}, labels=b"l")
+    one.put_object("p", "kept", "small", b"s")
+    one.put_object("p", "kept", "large", b"l" * 200_000)
+    if statement is not None:
+        sql(one, statement)
+    read: list[int] = []
+    told = one.run(one.port.scrub("p", read.append))
+    assert sum(read) > 200_000 or found
+    assert len(told) == len(found), told
+    assert all(line.startswith(start) for line, start in zip(told, found, strict=True))
+    assert SECRET not in "".join(told), "keys are content"
+
+
+def test_what_projects_keep_is_told_in_bytes(one: SharedData, two: SharedData) -> None:
+    before = one.port.sizes()["p"]
+    one.put_object("p", "kept", "large", b"l" * 3_000_000)
+    two.ensure("q", Resources(queues=(QueueSpec(name="new"),)))
+    after = two.port.sizes()
+    assert set(after) == {"p", "q"}
+    assert 3_000_000 <= after["p"] - before < 4_000_000
+    assert 0 < after["q"] < after["p"]
 
 
 def test_what_one_declares_the_other_has(one: SharedData, two: SharedData) -> None:

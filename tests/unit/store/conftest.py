@@ -27,7 +27,7 @@ def empty_store(postgresql_server: Server) -> Callable[[], str]:
     name = postgresql_server.database()
     url = postgresql_server.url(name)
     asyncio.run(PostgresqlStore.open(Settings.of_url(url), cluster=CLUSTER).close())
-    tables = (*STEPPING, "exclusive", "node", "topic")
+    tables = (*STEPPING, "exclusive", "node", "topic", "vault_state", "vault_file")
     emptying = "; ".join(f'DELETE FROM {SCHEMA}."{table}"' for table in tables)
 
     connection = postgresql_server.connect(name)

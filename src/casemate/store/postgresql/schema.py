@@ -294,6 +294,38 @@ _TOPICS = (
         for table in STEPPING
     ),
 )
+# Which blob a sealed bundle has. Nobody keeps it in memory, so it steps no revision.
+_BUNDLES = (
+    """
+    CREATE TABLE bundle (
+        digest TEXT NOT NULL PRIMARY KEY,
+        blob TEXT NOT NULL,
+        size INTEGER NOT NULL CHECK (size > 0),
+        at REAL NOT NULL
+    )
+    """,
+)
+# The vault that nodes share, sealed: one row of it, and a file for each version of a secret. The
+# files change with the row, which is followed.
+_VAULT = (
+    """
+    CREATE TABLE vault_state (
+        one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+        generation INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        content BLOB NOT NULL
+    )
+    """,
+    "CREATE TABLE vault_file (name TEXT NOT NULL PRIMARY KEY, content BLOB NOT NULL)",
+    *(
+        Own(
+            f"CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON vault_state "
+            f"FOR EACH ROW EXECUTE FUNCTION {function}()"
+        )
+        for name, function in (("step", "step_revision"), ("step_topic", "note_topic"))
+    ),
+)
+VAULT_TOPIC: Final = "vault_state"
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -306,5 +338,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         *_STEPS,
     ),
     (*_NODES, *_TOPICS),
+    _BUNDLES,
+    _VAULT,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
