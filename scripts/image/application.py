@@ -9,6 +9,7 @@ from scripts.image.errors import ImageError
 from scripts.image.running import UV, run
 
 PREFIX = "opt/casemate"
+_OF_INSTALLING = ("uv_cache.json", "direct_url.json", "INSTALLER", "REQUESTED")
 _COMMAND = """\
 #!/opt/casemate/bin/python
 import sys
@@ -59,11 +60,18 @@ def _make_environment(prefix: Path, packages: Path, full: str) -> None:
     (programs / "casemate").chmod(0o755)
     settings = f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {full}\n"
     (prefix / "pyvenv.cfg").write_text(settings, encoding="ascii")
-    # uv notes when and from where it installed: no part of what is the same for the same input.
-    for name in ("uv_cache.json", "direct_url.json", "INSTALLER", "REQUESTED"):
-        for path in packages.glob(f"*.dist-info/{name}"):
-            path.unlink()
+    for installed in packages.glob("*.dist-info"):
+        _forget_installing(installed)
     (packages / ".lock").unlink(missing_ok=True)
+
+
+def _forget_installing(installed: Path) -> None:
+    """Remove what uv notes of when and from where it installed a package, also in its list."""
+    lines = (installed / "RECORD").read_text(encoding="utf-8").splitlines(keepends=True)
+    for name in _OF_INSTALLING:
+        (installed / name).unlink(missing_ok=True)
+        lines = [line for line in lines if not line.startswith(f"{installed.name}/{name},")]
+    (installed / "RECORD").write_text("".join(lines), encoding="utf-8")
 
 
 def inside(root: Path, *command: str) -> bytes:

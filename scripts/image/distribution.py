@@ -56,15 +56,17 @@ def download(folder: Path) -> list[DistributionPackage]:
         "Debug::NoLocking": "true",
     }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-    listed = run(["apt-get", "-qq", "--print-uris", *words, "-y", "install", *WANTED]).decode()
+    wanted = ["-y", "install", *WANTED]
+    # What is in the folder already would not be listed, hence another one.
+    elsewhere = ["-o", "Dir::Cache::archives=/nonexistent"]
+    listed = run(["apt-get", "-qq", "--print-uris", *words, *elsewhere, *wanted]).decode()
     names = re.findall(r"^'[^']*' (\S+\.deb) ", listed, re.MULTILINE)
-    # What is there already is not listed: apt compares its digest and keeps it.
-    run(["apt-get", "-qq", "--download-only", *words, "-y", "install", *WANTED])
-    kept = {path.name for path in folder.glob("*.deb")}
-    missing = sorted(set(names) - kept)
-    if missing:
-        raise ImageError(f"apt did not download {', '.join(missing)}. Next: apt-get update.")
-    found = [_package(folder / name) for name in sorted(names or kept)]
+    # apt compares the digests of what is there already.
+    run(["apt-get", "-qq", "--download-only", *words, *wanted])
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing or not names:
+        raise ImageError(f"apt did not download {missing or WANTED}. Next: apt-get update.")
+    found = [_package(folder / name) for name in sorted(names)]
     return [one for one in found if one.name not in LEFT_OUT]
 
 
@@ -105,7 +107,7 @@ def _keep_licences(documents: Path) -> None:
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif path.name != "copyright" and not path.is_symlink():
+        elif path.name != "copyright" and not (path.is_symlink() and path.exists()):
             path.unlink()
 
 

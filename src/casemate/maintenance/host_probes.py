@@ -76,7 +76,8 @@ def _user_namespaces() -> Finding:
         identity = {"user": SANDBOX_UID, "group": SANDBOX_UID, "extra_groups": []}
     try:
         tried = subprocess.run(
-            ["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"],
+            # Itself, as the one program that is there for sure.
+            ["bwrap", "--unshare-user", "--ro-bind", "/", "/", "bwrap", "--version"],
             capture_output=True,
             text=True,
             check=False,
