@@ -15,6 +15,7 @@ from casemate.model.processes import RESTORES
 
 if TYPE_CHECKING:
     from casemate.monitor.settings import MonitorSettings
+    from casemate.supervisor.options import Bounds
 
 app = new_app()
 
@@ -167,6 +168,34 @@ LossOption = Annotated[
         "given several times.",
     ),
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="The PostgreSQL that this node shares with others: "
+        "postgresql://USER@HOST:PORT/DATABASE, several hosts by commas; file:PATH for a file "
+        "with the URL. A password belongs there, or into the variable CASEMATE_STORE.",
+    ),
+]
+ObjectsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objects",
+        metavar="URL",
+        help="The S3-compatible store for objects and bundles that goes with --store: "
+        "s3://BUCKET/PREFIX?endpoint=https://HOST; its keys are AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY. Also the variable CASEMATE_OBJECTS.",
+    ),
+]
+EncryptedDisksOption = Annotated[
+    bool,
+    typer.Option(
+        "--encrypted-disks",
+        help="Say that the disks of the database of --store are encrypted, which nobody can see "
+        "from here.",
+    ),
+]
 ProxyOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -246,6 +275,21 @@ def _size(option: str, text: str | None) -> int | None:
     return size
 
 
+def _bounds(
+    memory: str | None, tmp: str | None, instances: int | None, warm: int | None, rest: str | None
+) -> Bounds:
+    """Return what functions may have at most. Raises UsageError."""
+    from casemate.supervisor.options import Bounds
+
+    return Bounds(
+        memory=_size("--max-memory", memory),
+        tmp=_size("--max-tmp", tmp),
+        instances=instances,
+        warm=warm,
+        resting=_size("--resting-memory", rest),
+    )
+
+
 def _monitor(config: Path | None, rules: Path | None) -> MonitorSettings:
     """Return what the settings file says, with the folder of rules that is given. SettingsError."""
     from msgspec.structs import replace
@@ -298,6 +342,8 @@ $ casemate serve
 Outside loopback everything is TLS, with a certificate of the node's own authority
 $ casemate serve --data /srv/casemate --host 0.0.0.0 --tls-name node.example.org
 $ casemate serve --host 0.0.0.0 --port 443 --tls-cert fullchain.pem --tls-key privkey.pem
+One of many nodes, which share their state
+$ casemate serve --store file:/etc/casemate/store.url --objects s3://casemate --encrypted-disks
 """,
 )
 def serve(
@@ -314,6 +360,9 @@ def serve(
     public_url: PublicUrlOption = None,
     function_ids: FunctionIdsOption = None,
     trusted_proxy: ProxyOption = None,
+    store: StoreOption = None,
+    objects: ObjectsOption = None,
+    encrypted_disks: EncryptedDisksOption = False,
     recover_owner: RecoverOption = False,
     accept_loss: LossOption = None,
     max_memory: MaxMemoryOption = None,
@@ -338,7 +387,7 @@ def serve(
     which clients know the node. `--accept-risk plaintext` leaves that to a proxy in front.
     """
     _require_sound(data, tls_cert, tls_key, owned=bool(tls_name or tls_new_authority))
-    from casemate.supervisor.options import ServeOptions
+    from casemate.supervisor.options import ServeOptions, SharedOptions
     from casemate.supervisor.serve import serve as run
 
     run(
@@ -356,13 +405,10 @@ def serve(
             tls_new_authority=tls_new_authority,
             master_key=master_key,
             public_url=parse_url(public_url) if public_url else None,
+            shared=SharedOptions(store, objects, encrypted_disks),
             recover_owner=recover_owner,
             accepted_losses=tuple(accept_loss or ()),
-            max_memory=_size("--max-memory", max_memory),
-            max_tmp=_size("--max-tmp", max_tmp),
-            max_instances=max_instances,
-            max_warm=max_warm,
-            resting_memory=_size("--resting-memory", resting_memory),
+            bounds=_bounds(max_memory, max_tmp, max_instances, max_warm, resting_memory),
             learn=learn,
             restore=restore,
             playbooks=playbooks,
