@@ -78,7 +78,9 @@ def inside(root: Path, *command: str) -> bytes:
     """Run a program of the root in it, without network and without anything of the host."""
     sandbox = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
     sandbox += ["--bind", str(root), "/", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108
-    sandbox += ["--setenv", "PYTHONHASHSEED", "0", "--setenv", "LANG", "C.UTF-8"]
+    # What an import here would write is dated, and so of no use in a layer.
+    sandbox += ["--setenv", "PYTHONDONTWRITEBYTECODE", "1", "--setenv", "PYTHONHASHSEED", "0"]
+    sandbox += ["--setenv", "LANG", "C.UTF-8"]
     return run([*sandbox, *command])
 
 
@@ -87,5 +89,5 @@ def compile_all(root: Path, minor: str) -> None:
     python = f"/usr/bin/python{minor}"
     places = [f"/usr/lib/python{minor}", "/usr/lib/python3", f"/{PREFIX}/lib"]
     there = [place for place in places if (root / place[1:]).is_dir()]
-    options = ["-I", "-S", "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash"]
+    options = ["-I", "-S", "-m", "compileall", "-f", "-qq", "--invalidation-mode", "unchecked-hash"]
     inside(root, python, *options, *there)
