@@ -1,7 +1,7 @@
 # What people and CI call. Every target first makes sure that .venv is as uv.lock says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm lint bench bench-parts docs
+.PHONY: help demo demo-cluster image test storm lint bench bench-parts docs
 
 BIN := .venv/bin
 ARGS ?=
@@ -9,6 +9,9 @@ ARGS ?=
 help:
 	@printf 'make demo    start a node, deploy the examples, call each with real data, and end\n'
 	@printf '             (ARGS=--keep: keep the node running until Ctrl-C)\n'
+	@printf 'make demo-cluster  three nodes on one PostgreSQL and S3-compatible store; one is killed under\n'
+	@printf '             load (ARGS=--keep: keep the logs)\n'
+	@printf 'make image   build the container image into dist/, and try it as root (no engine is needed)\n'
 	@printf 'make test    run the whole test suite (ARGS: for pytest, such as ARGS="-k manifest")\n'
 	@printf 'make storm   run the tests that take long: kills, faults, floods, searches (ARGS: for pytest)\n'
 	@printf 'make lint    check style, types, layers, dependencies and known bad patterns\n'
@@ -20,6 +23,15 @@ help:
 demo:
 	@scripts/bootstrap
 	@$(BIN)/python scripts/demo $(ARGS)
+
+demo-cluster:
+	@scripts/bootstrap test
+	@$(BIN)/python -m scripts.demo_cluster $(ARGS)
+
+image:
+	@scripts/bootstrap
+	@$(BIN)/python -m scripts.image --out dist/casemate-image.tar
+	@$(BIN)/python -m scripts.image --try dist/casemate-image.tar
 
 test:
 	@scripts/bootstrap test
@@ -35,6 +47,7 @@ lint:
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/mypy scripts/demo
+	$(BIN)/mypy --package scripts.image --package scripts.demo_cluster
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
 	$(BIN)/python scripts/measure --check >/dev/null

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
@@ -39,7 +41,7 @@ def say(text: str = "") -> None:
 
 
 @contextlib.contextmanager
-def nodes_running(shared: Shared, net: Network):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def nodes_running(shared: Shared, net: Network) -> Iterator[list[Node]]:
     """Start nodes, the first alone: it makes what the others find."""
     nodes: list[Node] = []
     try:
@@ -51,7 +53,8 @@ def nodes_running(shared: Shared, net: Network):  # type: ignore[no-untyped-def]
         yield nodes
     finally:
         for node in nodes:
-            node.process.terminate()
+            if node.process.poll() is None:
+                node.process.terminate()
         for node in nodes:
             node.stop()
 
@@ -109,13 +112,15 @@ async def _until_known(nodes: list[Node], token: str) -> None:
             body = {"account": "warm", "cents": 1, "day": "2026-11-24"}
             while (answer := await client.put("/entries/warm", json=body)).status_code != 200:
                 if time.monotonic() > end:
-                    raise DemoError(f"{node.name} answers {answer.status_code}: {answer.text[:200]}")
+                    raise DemoError(
+                        f"{node.name} answers {answer.status_code}: {answer.text[:200]}"
+                    )
                 await asyncio.sleep(0.2)
 
 
 async def _tell(load: Load, died: float, balancer: Balancer) -> None:
     times = sorted(load.acknowledged.values())
-    gap = max(b - a for a, b in zip(times, times[1:], strict=False) if b > died)
+    gap = max(b - a for a, b in itertools.pairwise(times) if b > died)
     say(f"    {len(times)} entries acknowledged in all; longest pause of all writers {gap:.2f} s")
     say(
         f"    an entry took {statistics.median(load.waits) * 1000:.0f} ms (median), at most "
@@ -149,9 +154,11 @@ async def _until_handled(load: Load) -> float:
 
 def demonstrate(folder: Path) -> None:
     """Run all of it below a folder."""
-    with network(NODES) as net, postgresql(folder) as store, object_store(
-        folder, net.shared
-    ) as objects:
+    with (
+        network(NODES) as net,
+        postgresql(folder) as store,
+        object_store(folder, net.shared) as objects,
+    ):
         where = "a network namespace each" if net.places[0].prefix else "a port each"
         say(f"==> {NODES} nodes, {where}; one PostgreSQL, one S3-compatible store")
         named = [word for word in risks(net.places[0]) if word != "--accept-risk"]

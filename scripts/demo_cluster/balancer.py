@@ -91,9 +91,11 @@ class Balancer:
             return
         self._open += 1
         try:
-            async with asyncio.TaskGroup() as both:
-                both.create_task(_copy(reader, connection[1]))
-                both.create_task(_copy(connection[0], writer))
+            # Nothing but the end of the balancer cancels it.
+            with contextlib.suppress(asyncio.CancelledError):
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(_copy(reader, connection[1]))
+                    both.create_task(_copy(connection[0], writer))
         finally:
             self._open -= 1
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
-
 from scripts.demo_cluster.errors import DemoError
 
 WRITERS = 6

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from scripts.demo_cluster.errors import DemoError
+from scripts.demo_cluster.network import Place
 
 from casemate.model.errors import ProtectionMissingError
 from casemate.supervisor.function_ids import function_ids
-from scripts.demo_cluster.errors import DemoError
-from scripts.demo_cluster.network import Place
 
 CASEMATE = str(Path(sys.executable).with_name("casemate"))
 _START_SECONDS, _STOP_SECONDS = 90, 40

@@ -42,8 +42,10 @@ def postgresql(folder: Path) -> Iterator[str]:
         shutil.chown(home, _USER)
     user = _USER if is_root else None
     made = subprocess.run(
-        [programs / "initdb", "-D", home / "data", "-A", "trust", "-U", "casemate"]
-        + ["--no-instructions", "--locale=C", "-E", "UTF8"],
+        [
+            *(str(programs / "initdb"), "-D", str(home / "data"), "-A", "trust", "-U", "casemate"),
+            *("--no-instructions", "--locale=C", "-E", "UTF8"),
+        ],
         user=user,
         cwd=home,
         capture_output=True,
@@ -52,10 +54,11 @@ def postgresql(folder: Path) -> Iterator[str]:
     )
     if made.returncode:
         raise DemoError(f"initdb failed: {made.stderr.strip()[-500:]}")
-    command = [programs / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses="]
+    command = [str(programs / "postgres"), "-D", str(home / "data"), "-k", str(home)]
+    command += ["-c", "listen_addresses=", "-c", "max_connections=200"]
     with (folder / "postgresql.log").open("wb") as log:
         server = subprocess.Popen(
-            [*command, "-c", "max_connections=200"],
+            command,
             user=user,
             cwd=home,
             stdin=subprocess.DEVNULL,
@@ -76,7 +79,8 @@ def postgresql(folder: Path) -> Iterator[str]:
 
 
 def _wait_for_database(programs: Path, home: Path, server: subprocess.Popen[bytes]) -> None:
-    command = [programs / "createdb", "-h", home, "-U", "casemate", "-T", "template0", "casemate"]
+    command = [str(programs / "createdb"), "-h", str(home), "-U", "casemate"]
+    command += ["-T", "template0", "casemate"]
     end = time.monotonic() + _SECONDS
     while subprocess.run(command, cwd=home, capture_output=True, check=False).returncode:
         if server.poll() is not None or time.monotonic() > end:

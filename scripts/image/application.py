@@ -36,15 +36,21 @@ def install(root: Path, wheel: Path, minor: str, full: str) -> None:
     packages = prefix / f"lib/python{minor}/site-packages"
     packages.mkdir(parents=True)
     requirements = root.parent / "requirements.txt"
-    exported = run(
-        [*(UV, "export", "--quiet", "--frozen", "--offline", "--no-dev", "--extra", "cluster")]
-        + ["--no-emit-project", "--no-header", "--no-annotate"]
-    )
-    requirements.write_bytes(exported)
-    to = ["--quiet", "--no-deps", "--only-binary", ":all:", "--target", packages, "--link-mode"]
+    export = [UV, "export", "--quiet", "--frozen", "--offline", "--no-dev", "--extra", "cluster"]
+    export += ["--no-emit-project", "--no-header", "--no-annotate"]
+    requirements.write_bytes(run(export))
+    to = [
+        "--quiet",
+        "--no-deps",
+        "--only-binary",
+        ":all:",
+        "--target",
+        str(packages),
+        "--link-mode",
+    ]
     to += ["copy", "--python-version", minor, "--python-platform", "x86_64-unknown-linux-gnu"]
-    run([UV, "pip", "install", *to, "--require-hashes", "--requirement", requirements])
-    run([UV, "pip", "install", *to, wheel])
+    run([UV, "pip", "install", *to, "--require-hashes", "--requirement", str(requirements)])
+    run([UV, "pip", "install", *to, str(wheel)])
     _make_environment(prefix, packages, full)
 
 

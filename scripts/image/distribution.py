@@ -1,4 +1,4 @@
-"""The part of an image that is the distribution's: chosen and verified by apt, unpacked, not set up.
+"""The part of an image that is the distribution's: chosen and verified by apt, and unpacked.
 
 What a set-up would make, and a node needs, is made here: certificates and accounts. There is no
 shell, no package manager and no setuid program in the image.

@@ -89,7 +89,7 @@ def _add(archive: tarfile.TarFile, path: Path, name: str, epoch: int) -> None:
     entry.mtime = epoch
     entry.uid = entry.gid = _OWNER.get(name, 0)
     if stat.S_ISLNK(found.st_mode):
-        entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, os.readlink(path), 0o777
+        entry.type, entry.linkname, entry.mode = tarfile.SYMTYPE, str(path.readlink()), 0o777
         archive.addfile(entry)
     elif stat.S_ISDIR(found.st_mode):
         entry.type, entry.mode = tarfile.DIRTYPE, _folder_mode(name, found.st_mode)

@@ -161,7 +161,6 @@ def _restoring() -> Finding:
     )
 
 
-
 def probe_host(wanted_ids: str | None) -> list[Finding]:
     """Try each, in the order in which they build on each other; with the ids that are wanted."""
     first = [_architecture, _pythons, _bubblewrap, _user_namespaces, _landlock, _cgroups]

@@ -51,7 +51,9 @@ def options(container: dict[str, Any]) -> dict[str, Any]:
 
 def test_kustomize_lists_every_file() -> None:
     listed = next(d for d in DOCUMENTS if d["kind"] == "Kustomization")["resources"]
-    assert sorted(listed) == sorted({p.name for p in FOLDER.glob("*.yaml")} - {"kustomization.yaml"})
+    assert sorted(listed) == sorted(
+        {p.name for p in FOLDER.glob("*.yaml")} - {"kustomization.yaml"}
+    )
 
 
 def test_every_option_is_one_of_the_command(options: dict[str, Any]) -> None:
@@ -98,7 +100,9 @@ def test_root_is_nobody_on_the_host_and_has_what_was_measured(
     assert container["resources"]["limits"]["memory"] and "@sha256:" in container["image"]
 
 
-def test_a_node_finds_its_own_folder_again(container: dict[str, Any], options: dict[str, Any]) -> None:
+def test_a_node_finds_its_own_folder_again(
+    container: dict[str, Any], options: dict[str, Any]
+) -> None:
     [claim] = one("StatefulSet")["spec"]["volumeClaimTemplates"]
     assert claim["spec"]["accessModes"] == ["ReadWriteOncePod"]
     mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
@@ -106,7 +110,9 @@ def test_a_node_finds_its_own_folder_again(container: dict[str, Any], options: d
     assert Path(options["data"]).parent == Path(mounts[claim["metadata"]["name"]])
 
 
-def test_calls_that_run_have_the_time_to_end(pod: dict[str, Any], container: dict[str, Any]) -> None:
+def test_calls_that_run_have_the_time_to_end(
+    pod: dict[str, Any], container: dict[str, Any]
+) -> None:
     pause = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     probe = container["readinessProbe"]
     assert probe["httpGet"]["path"] == "/api/v1/ready"

@@ -99,7 +99,7 @@ def install(
         note("Files that it reads, each `chmod 600` and of root:")
         note("  /etc/casemate/master-key   the same on all nodes: head -c 32 /dev/urandom | base64")
         note("  /etc/casemate/store-url    postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-        note("  /etc/casemate/objects.env  CASEMATE_OBJECTS, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY")
+        note("  /etc/casemate/objects.env  CASEMATE_OBJECTS, and AWS's two keys")
     note(f"The owner's token is shown once, in its journal: {journal}")
 
 
