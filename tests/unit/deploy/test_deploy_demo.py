@@ -1,4 +1,4 @@
-"""The demo of a cluster: its balancer passes over what is dead, and its options are the command's."""
+"""The demo of a cluster: its balancer passes over the dead, its options are the command's."""
 
 from __future__ import annotations
 

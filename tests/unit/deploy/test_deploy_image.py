@@ -1,4 +1,4 @@
-"""The image: the same bytes from the same files, no rights that nobody needs, nothing that is not named."""
+"""The image: the same bytes from the same files, and no rights that nobody needs."""
 
 from __future__ import annotations
 
