@@ -2,6 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-cluster storm storm-cluster lint bench bench-parts docs
+.PHONY: help demo demo-cluster image test storm lint bench bench-parts docs
 
 BIN := .venv/bin
 ARGS ?=
@@ -9,6 +10,9 @@ ARGS ?=
 help:
 	@printf 'make demo    start a node, deploy the examples, call each with real data, and end\n'
 	@printf '             (ARGS=--keep: keep the node running until Ctrl-C)\n'
+	@printf 'make demo-cluster  three nodes on one PostgreSQL and S3-compatible store; one is killed under\n'
+	@printf '             load (ARGS=--keep: keep the logs)\n'
+	@printf 'make image   build the container image into dist/, and try it as root (no engine is needed)\n'
 	@printf 'make test    run the whole test suite (ARGS: for pytest, such as ARGS="-k manifest")\n'
 	@printf 'make storm   run the tests that take long: kills, faults, floods, searches (ARGS: for pytest)\n'
 	@printf 'make test-cluster   strike PostgreSQL under Patroni while nodes write (root; 10 minutes)\n'
@@ -22,6 +26,15 @@ help:
 demo:
 	@scripts/bootstrap
 	@$(BIN)/python scripts/demo $(ARGS)
+
+demo-cluster:
+	@scripts/bootstrap test
+	@$(BIN)/python -m scripts.demo_cluster $(ARGS)
+
+image:
+	@scripts/bootstrap
+	@$(BIN)/python -m scripts.image --out dist/casemate-image.tar
+	@$(BIN)/python -m scripts.image --try dist/casemate-image.tar
 
 test:
 	@scripts/bootstrap test
@@ -65,6 +78,7 @@ lint-style:
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 lint-layers:
+	$(BIN)/mypy --package scripts.image --package scripts.demo_cluster
 	$(BIN)/lint-imports
 lint-dependencies:
 	$(BIN)/deptry src
