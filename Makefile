@@ -1,8 +1,7 @@
 # What people and CI call. Every target first makes sure that .venv is as uv.lock says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster storm storm-cluster lint bench bench-parts docs
-.PHONY: help demo demo-cluster image test storm lint bench bench-parts docs
+.PHONY: help demo demo-cluster image test test-cluster storm storm-cluster lint bench bench-parts docs
 
 BIN := .venv/bin
 ARGS ?=
