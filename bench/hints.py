@@ -19,7 +19,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from bench.engines import _key
+from bench.engines import key
 from bench.figures import percentile
 from casemate.data import NewMessage, Subscription
 from casemate.data.coordination import SCHEDULES
@@ -49,7 +49,7 @@ class _Told:
 
 async def _open(url: str, folder: Path, name: str) -> PostgresqlProjectData:
     cluster = Cluster(Settings.of_url(url), "bench", Holder(name, secrets.token_hex(4)))
-    node = await PostgresqlProjectData.open(cluster, folders_below(folder / "objects"), _key)
+    node = await PostgresqlProjectData.open(cluster, folders_below(folder / "objects"), key)
     node.coordination.follow(["bench"])
     node.coordination.heed(str)
     return node

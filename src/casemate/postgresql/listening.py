@@ -13,7 +13,7 @@ from psycopg import Notify
 
 from casemate.postgresql import driver
 from casemate.postgresql.connection import Connection
-from casemate.postgresql.session import require_name
+from casemate.postgresql.session import Session, require_name
 
 MOST_HEARD: Final = 256
 """What was told and not yet asked for; of more the oldest is forgotten."""
@@ -26,11 +26,11 @@ _TELL: Final = "SELECT set_config('synchronous_commit', 'off', TRUE), pg_notify(
 class ListeningConnection(Connection):
     """Does as its base, and hears what other connections tell."""
 
-    def __init__(self, server: driver.Connection, lock: int) -> None:
-        """Use `server`, which is set up."""
-        super().__init__(server, lock)
+    def __init__(self, found: Session, lock: int) -> None:
+        """Use `found`, which is set up."""
+        super().__init__(found, lock)
         self._heard: deque[str] = deque(maxlen=MOST_HEARD)
-        server.add_notify_handler(self._hear)
+        found.server.add_notify_handler(self._hear)
 
     def listen(self, channel: str) -> None:
         """Hear from now on what is told on a channel."""

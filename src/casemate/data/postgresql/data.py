@@ -128,6 +128,17 @@ class PostgresqlProjectData(Ports):
         async with self._open.use(project) as opened:
             await rekey(opened, self._keys)
 
+    async def take_newest_keys(self) -> None:
+        """Seal with the keys that are newest now in the projects that are open.
+
+        Another node may have made them. Raises VaultError, of the vault's `data_key`.
+        """
+        for name, opened in list(self._open.opened.items()):
+            opened.shared.sealer.add(await self._keys(name, Purpose.DATA, None))
+            key = await self._keys(name, Purpose.OBJECTS, None)
+            if key.version > opened.newest_key.version:
+                opened.add_key(key, newest=True)
+
     async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
         """Read all of a project's data; return what is wrong with it. Raises DataError."""
         require_project(project)

@@ -20,6 +20,7 @@ from casemate.data.postgresql.terms import Shared
 from casemate.data.reading import ReadThreads
 from casemate.data.terms import Holder
 from casemate.postgresql.connections import Connections, Place
+from casemate.postgresql.fence import Fence
 from casemate.postgresql.migrating import Identity
 from casemate.postgresql.settings import Settings
 from casemate.sqlite.engine import Connection
@@ -36,6 +37,8 @@ class Cluster(NamedTuple):
     settings: Settings
     name: str
     holder: Holder
+    fence: Fence | None = None
+    """What this node remembers of the database, as for `PostgresqlStore.open`."""
 
 
 class FoundSchema(NamedTuple):
@@ -60,6 +63,7 @@ class PostgresqlDatabases:
         self._cluster = cluster
         self._blobs = blobs
         self._options = options
+        self._fence = cluster.fence or Fence()
         self._clock = ServerClock()
         self.tell_others: Callable[[str, set[tuple[str, str]]], None] = lambda _, __: None
         """Has the other nodes told of what may be leased in a project. Any thread."""
@@ -81,6 +85,7 @@ class PostgresqlDatabases:
             lock=_lock_of(schema),
             migrations=migrations,
             foreign=DataForeignError,
+            fence=self._fence,
         )
 
     def files_of(self, name: str) -> ObjectFiles:
