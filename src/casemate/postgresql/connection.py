@@ -92,7 +92,7 @@ class Connection:
         """Which server it is."""
         self._server = found.server
         self._watch: Watch | None = None
-        self._lock = int(lock)
+        self._locking = f"SELECT pg_advisory_xact_lock({int(lock):d})"
         self._writes = False
         self._warned = ""
         self._held: tuple[float, engine.Error] | None = None
@@ -179,7 +179,7 @@ class Connection:
         if self._held is not None and time.monotonic() < self._held[0]:
             raise self._held[1].with_traceback(None)
         try:
-            cursor = self._plainly(f"BEGIN; SELECT pg_advisory_xact_lock({self._lock:d})")
+            self._enter()
         except engine.Error as error:
             if primary_code(error) == engine.BUSY:
                 # Each of those who wait behind this one would wait as long for nothing.
@@ -189,7 +189,11 @@ class Connection:
                     self._plainly("ROLLBACK")
             raise
         self._writes = True
-        return cursor
+        return Cursor(self, [], -1)
+
+    def _enter(self) -> None:
+        """Begin a transaction, and wait for the lock."""
+        self._plainly(f"BEGIN; {self._locking}")
 
     def _commit(self) -> Cursor:
         writes, self._writes = self._writes, False

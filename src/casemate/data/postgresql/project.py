@@ -38,7 +38,9 @@ class ProjectConnections(Connections):
 
     def _connected(self) -> ServerConnection:
         connection = super()._connected()
-        connection.terms = PostgresqlTerms(connection.as_engine(), self._shared)
+        if not isinstance(connection, ProjectConnection):
+            raise TypeError("The connection is not one of a project's.")
+        connection.terms = PostgresqlTerms(connection, self._shared)
         return connection
 
 

@@ -30,6 +30,7 @@ from casemate.store.postgresql import exclusive
 from casemate.store.postgresql.bundles import StoredBundleRows, require_bundles
 from casemate.store.postgresql.faults import STORE_SERVER
 from casemate.store.postgresql.schema import MIGRATIONS
+from casemate.store.postgresql.shared_vault import StoredVaultRows
 from casemate.store.sqlite.performed import PERFORMED
 from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
 
@@ -157,6 +158,10 @@ class PostgresqlStore:
         """Return where it is said which blobs bundles have; from now on every version needs one."""
         self._requires_bundles = True
         return StoredBundleRows(self._ask, self._writer.submit)
+
+    def vault_rows(self) -> StoredVaultRows:
+        """Return where the vault is kept that the nodes share."""
+        return StoredVaultRows(self._ask, self._writer.submit)
 
     def _making(self, operation: Operation[AnswerT]) -> Callable[[engine.Connection], AnswerT]:
         """Return what does an operation in a transaction, with what has to hold at its end."""
