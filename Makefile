@@ -1,7 +1,7 @@
 # What people and CI call. Every target first makes sure that .venv is as uv.lock says.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm lint bench bench-parts docs
+.PHONY: help demo test test-cluster storm storm-cluster lint bench bench-parts docs
 
 BIN := .venv/bin
 ARGS ?=
@@ -11,6 +11,8 @@ help:
 	@printf '             (ARGS=--keep: keep the node running until Ctrl-C)\n'
 	@printf 'make test    run the whole test suite (ARGS: for pytest, such as ARGS="-k manifest")\n'
 	@printf 'make storm   run the tests that take long: kills, faults, floods, searches (ARGS: for pytest)\n'
+	@printf 'make test-cluster   strike PostgreSQL under Patroni while nodes write (root; 10 minutes)\n'
+	@printf 'make storm-cluster  the same for hours (KILLS, FREEZES, CUTS: how many; PROFILE)\n'
 	@printf 'make lint    check style, types, layers, dependencies and known bad patterns\n'
 	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
 	@printf 'make bench-parts  measure what has commands of its own: contracts, the sink guard,\n'
@@ -28,6 +30,25 @@ test:
 storm:
 	@scripts/bootstrap test
 	@scripts/test --storm $(ARGS)
+
+# The first loses nothing; the second loses what it acknowledged, and the nodes have to refuse it.
+test-cluster:
+	@scripts/bootstrap test
+	@scripts/cluster-tools
+	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile guide --engine-kills 2 --switches 1 \
+		--kills 1 --cuts 2 --freezes 2 $(ARGS)
+	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile stock --lags 1 $(ARGS)
+
+KILLS ?= 1000
+FREEZES ?= 200
+CUTS ?= 60
+PROFILE ?= guide
+
+storm-cluster:
+	@scripts/bootstrap test
+	@scripts/cluster-tools
+	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile $(PROFILE) --engine-kills $(KILLS) \
+		--kills 100 --switches 100 --freezes $(FREEZES) --cuts $(CUTS) $(ARGS)
 
 lint:
 	@scripts/bootstrap

@@ -133,22 +133,23 @@ def _hold(connection: Connection, numbers: Sequence[int], until: float) -> None:
 
 
 def resume(work: Work, registry: Registry) -> tuple[tuple[str, str, float], ...]:
-    """End the leases of this node's former lives; return where messages wait, and until when.
+    """End the leases of nodes and lives that are gone; return where messages wait, until when.
 
     Where there is no other node, that is every lease.
     """
     connection, now = work.connection, now_of(work.connection)
-    holder = terms_of(connection).holder
-    mine = "" if holder is None else " AND node = ? AND life <> ?"
+    abandoned, values = terms_of(connection).abandoned()
     found = []
     for resource in registry.values():
         if resource.kind in (QUEUE, INBOX):
-            connection.execute(
+            ended = connection.execute(
                 f"UPDATE message SET state = 1, visible_at = ? "  # noqa: S608 - constants
-                f"WHERE id IN (SELECT id FROM message "
-                f"INDEXED BY message_pending WHERE queue = ? AND state >= 2 AND state = 3{mine})",
-                (now, resource.id, *(holder or ())),
+                f"WHERE id IN (SELECT id FROM message INDEXED BY message_pending "
+                f"WHERE queue = ? AND state >= 2 AND state = 3{abandoned})",
+                (now, resource.id, *values),
             )
+            if ended.rowcount:
+                work.hint(resource.kind, resource.name)
             due = next_due(connection, resource)
             if due is not None:
                 found.append((resource.kind, resource.name, due))

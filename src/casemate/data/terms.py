@@ -122,6 +122,10 @@ class Terms(Protocol):
         """
         ...
 
+    def abandoned(self) -> tuple[str, tuple[object, ...]]:
+        """Return which leases nobody has any more, as the end of a condition, and its values."""
+        ...
+
     def lives(self, connection: Connection, claimant: str) -> bool:
         """Tell whether another process that has claimed something may still be at it."""
         ...
@@ -217,6 +221,10 @@ class OwnTerms:
     def within(self, statement: str, content: str, order: str) -> str:
         """Return it: rows come one by one, and who has enough asks for no more."""
         return statement
+
+    def abandoned(self) -> tuple[str, tuple[object, ...]]:
+        """Return no condition: whoever had any is not there any more."""
+        return "", ()
 
     def lives(self, connection: Connection, claimant: str) -> bool:
         """Return False: there is no other."""

@@ -17,7 +17,7 @@ from support.database import Server
 @pytest.fixture
 def connection(postgresql_server: Server) -> Iterator[ProjectConnection]:
     settings = Settings.of_url(postgresql_server.url(postgresql_server.database()))
-    made = ProjectConnection(session.connected(settings, "public").server, 1)
+    made = ProjectConnection(session.connected(settings, "public"), 1)
     made.define("CREATE TABLE public.kept (number bigint PRIMARY KEY)")
     made.execute("BEGIN IMMEDIATE")
     yield made

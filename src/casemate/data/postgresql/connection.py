@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from casemate.postgresql import driver
 from casemate.postgresql.connection import Connection, Cursor, Values
+from casemate.postgresql.session import Session
 from casemate.postgresql.statements import Translated, translated
 
 _MAKE, _RELEASE, _UNDO = "SAVEPOINT part", "RELEASE part", "ROLLBACK TO part"
@@ -41,9 +42,9 @@ class Later:
 class ProjectConnection(Connection):
     """Does as its base, in fewer exchanges."""
 
-    def __init__(self, server: driver.Connection, lock: int) -> None:
-        """Use `server`, which is set up."""
-        super().__init__(server, lock)
+    def __init__(self, found: Session, lock: int) -> None:
+        """Use `found`, which is set up."""
+        super().__init__(found, lock)
         self._open: list[bool] = []
         """The savepoints, outermost first: whether the server knows of each."""
         self._released = 0

@@ -12,6 +12,7 @@ from typing import Any, Final, cast
 from casemate.data.attributes import Scalar
 from casemate.data.errors import DataLockedError
 from casemate.data.limits import MAX_RESULT_BYTES
+from casemate.data.postgresql.catalogue import ABANDONED, GONE_SECONDS
 from casemate.data.postgresql.clock import ServerClock
 from casemate.data.postgresql.connection import ProjectConnection
 from casemate.data.postgresql.ordering import ordered, value_of
@@ -235,6 +236,10 @@ class PostgresqlTerms:
             f"- length({content}) AS before FROM ({statement}) AS found) AS bounded "
             f"WHERE before <= {MAX_RESULT_BYTES:d} ORDER BY {order}"
         )
+
+    def abandoned(self) -> tuple[str, tuple[object, ...]]:
+        """Return that they are of this node's former lives, or of nodes that are gone."""
+        return ABANDONED, (*self._shared.holder, GONE_SECONDS)
 
     def lives(self, connection: Connection, claimant: str) -> bool:
         """Tell whether the node was seen of late, in the same life."""
