@@ -115,7 +115,7 @@ def test_doctor_tells_known_holes_and_does_not_fail_for_them(cli, monkeypatch) -
 @pytest.mark.parametrize("holds", [True, False])
 def test_doctor_ends_with_what_it_found(cli, monkeypatch, holds) -> None:
     finding = Finding(name="cgroups", holds=holds, detail="tried", next_step="do this")
-    monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda: [finding])
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda ids: [finding])
     result = cli("doctor", "--json")
     assert result.code == (0 if holds else 1)
     assert json.loads(result.out)["ok"] is holds
