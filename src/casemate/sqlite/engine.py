@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 else:
     from sqlcipher3 import dbapi2 as driver
 
-Connection = driver.Connection
 Cursor = driver.Cursor
 Error = driver.Error
 DatabaseError = driver.DatabaseError
@@ -38,6 +37,14 @@ MEDIUM = frozenset({IOERR, driver.SQLITE_CANTOPEN, driver.SQLITE_PROTOCOL})
 IOERR_SHMSIZE = 4874
 """Result codes (sqlite.org/rescode.html). NOTADB: page 1 is not authentic under the key.
 CORRUPT: another page is not, or its content is wrong; the connection is of no use after it."""
+
+
+
+class Connection(driver.Connection):  # type: ignore[misc]
+    """A connection; whoever has the database keeps with it on which terms it is used."""
+
+    terms: Any = None
+
 
 KEY_BYTES = 32
 PAGE_BYTES = 4096
@@ -69,6 +76,7 @@ def connect(
         isolation_level=None,
         check_same_thread=False,
         cached_statements=cached_statements,
+        factory=Connection,
     )
     try:
         # Not a PRAGMA: its text would stay in the cache of statements.

@@ -25,8 +25,10 @@ from casemate.sqlite.engine import Connection
 from casemate.sqlite.transaction import transaction
 from casemate.vault.interface import DataKey
 
-_CATALOGUE: Final = "casemate_projects"
-_TABLES: Final = (("CREATE TABLE project (name TEXT PRIMARY KEY, schema TEXT NOT NULL UNIQUE)",),)
+CATALOGUE: Final = "casemate_projects"
+TABLES: Final = (("CREATE TABLE project (name TEXT PRIMARY KEY, schema TEXT NOT NULL UNIQUE)",),)
+PROJECTS, PROJECT = "projects", "project"
+"""The kinds of both schemas."""
 _LONGEST: Final = 61
 _HASHED: Final = 40
 
@@ -64,18 +66,13 @@ class PostgresqlDatabases:
         self._clock = ServerClock()
         self.older: dict[str, dict[int, DataKey]] = {}
         """Versions of projects' DATA keys that were needed once, beside the newest."""
-        self._catalogue = Connections(self._place(_CATALOGUE, "projects", _TABLES), SHARED)
+        self._catalogue = Connections(self._place(CATALOGUE, PROJECTS, TABLES), SHARED)
         # Made, or found to be another's, before anything is asked of it.
         self._catalogue.end(self._catalogue.open_writer())
 
     def _place(self, schema: str, kind: str, migrations: tuple[tuple[str, ...], ...]) -> Place:
-        return Place(
-            settings=self._cluster.settings,
-            identity=Identity(schema, kind, self._cluster.name),
-            lock=_lock_of(schema),
-            migrations=migrations,
-            foreign=DataForeignError,
-        )
+        identity = Identity(schema, kind, self._cluster.name)
+        return place_of(self._cluster.settings, identity, migrations)
 
     def files_of(self, name: str) -> ObjectFiles:
         """Return the files of a project's objects."""
@@ -119,7 +116,7 @@ class PostgresqlDatabases:
         try:
             project = PostgresqlProject(
                 name,
-                self._place(schema, "project", MIGRATIONS),
+                self._place(schema, PROJECT, MIGRATIONS),
                 shared,
                 object_key,
                 files=files,
@@ -165,6 +162,19 @@ def schema_of(project: str) -> str:
     if len(project) <= _LONGEST:
         return f"p_{project.replace('-', '_')}"  # names of projects have no underscore
     return f"q_{sha256(project.encode()).hexdigest()[:_HASHED]}"
+
+
+def place_of(
+    settings: Settings, identity: Identity, migrations: tuple[tuple[str, ...], ...]
+) -> Place:
+    """Return where one of the schemas is."""
+    return Place(
+        settings=settings,
+        identity=identity,
+        lock=_lock_of(identity.schema),
+        migrations=migrations,
+        foreign=DataForeignError,
+    )
 
 
 def _lock_of(schema: str) -> int:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from itertools import chain
 from typing import Final, cast
 
@@ -15,12 +13,11 @@ from casemate.data.limits import MAX_RESULT_BYTES
 from casemate.data.postgresql.clock import ServerClock
 from casemate.data.postgresql.ordering import ordered, value_of
 from casemate.data.postgresql.sealing import OVERHEAD, Sealer
-from casemate.data.terms import Bound, Holder, Stored
+from casemate.data.terms import Bound, Holder, Stored, made_token
 from casemate.sqlite.engine import Connection
 
 CLAIM_SECONDS: Final = 60.0
 """A node that was not seen for as long has given up what it had claimed."""
-_TOKEN_BYTES: Final = 20
 _ROWS_AT_ONCE: Final = 64
 _NUMBERS_AT_ONCE: Final = {"message": 64}
 """How many are taken where many follow. Of others none is left out: their gaps are counted."""
@@ -159,10 +156,7 @@ class PostgresqlTerms:
 
     def token(self, kind: str, text: str) -> str:
         """Return a HMAC-SHA-256 under a secret of the project, cut."""
-        if not text:
-            return ""
-        made = hmac.digest(self._shared.tokens, f"{kind}\0{text}".encode(), sha256)
-        return made[:_TOKEN_BYTES].hex()
+        return made_token(self._shared.tokens, kind, text)
 
     def beside(self, key: str) -> str:
         """Return it: its token does not tell it."""
