@@ -45,6 +45,22 @@ class Ports(
         """Return the names of the projects that are open now."""
         return list(self._projects.opened)
 
+    async def probe(self, project: str) -> None:
+        """Read something of a project that is open. Raises what every reader would meet.
+
+        That does not count as a use: one that nobody else uses is closed all the same.
+        """
+        opened = self._projects.opened.get(project)
+        if opened is None:
+            return
+        opened.users += 1
+        try:
+            await opened.read(lambda c: c.execute("SELECT count(*) FROM resource").fetchone())
+        finally:
+            opened.users -= 1
+            if not opened.users:
+                self._projects.released.set()
+
     async def close(self) -> None:
         """Write what is queued, and let go of what the projects are kept in."""
         await self._uploads.close()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import TypeVar
 
 from casemate.data.content import CHUNK_BYTES, context_of
 from casemate.data.errors import DataCorruptError, DataError
 from casemate.data.files import read_range
-from casemate.data.project import MissingKeyError
+from casemate.data.project import MissingKeyError, OpenProject
 from casemate.data.projects import Projects
 from casemate.data.registry import BUCKET
 from casemate.data.sqlite_project import SqliteProject
@@ -29,20 +30,33 @@ _COUNTERS = (
         "SELECT coalesce(sum(size), 0) FROM object WHERE bucket = resource.id",
     ),
 )
-Keys = Callable[[SqliteProject, int], Awaitable[None]]
+P = TypeVar("P", bound=OpenProject)
+Keys = Callable[[P, int], Awaitable[None]]
+
+
+async def damaged_file(opened: SqliteProject, pace: Pace) -> list[str]:
+    """Return what is wrong with a project's database file."""
+    connections = opened.connections
+    # Not on the threads for files, which uploads need: it may take hours.
+    return await asyncio.to_thread(scrub, connections.guard.file, connections.key, pace)
 
 
 async def scrub_project(
-    projects: Projects[SqliteProject], name: str, pace: Pace, fetch: Keys
+    projects: Projects[P],
+    name: str,
+    pace: Pace,
+    fetch: Keys[P],
+    stored: Callable[[P], Awaitable[list[str]]],
 ) -> tuple[str, ...]:
-    """Return what is wrong with a project's data, the first few of each kind. Raises DataError."""
+    """Return what is wrong with a project's data, the first few of each kind. Raises DataError.
+
+    `stored` tells what is wrong with what the engine keeps; the rest is looked at if nothing is.
+    """
     async with projects.use(name) as opened:
-        connections = opened.connections
-        # Not on the threads for files, which uploads need: it may take hours.
-        found = await asyncio.to_thread(scrub, connections.guard.file, connections.key, pace)
+        found = await stored(opened)
         if found:
             return tuple(found)
-        found = await asyncio.to_thread(connections.read, _wrong_counters)
+        found = await asyncio.to_thread(opened.connections.read, _wrong_counters)
         found += await _wrong_objects(opened, pace, fetch)
         return tuple(found)
 
@@ -54,8 +68,9 @@ def _wrong_counters(connection: Connection) -> list[str]:
         kinds = ("bucket",) if kind == "bucket" else ("queue", "topic", "inbox")
         marks = ", ".join("?" * len(kinds))
         rows = connection.execute(
-            f"SELECT kind, name, {column}, ({count}) AS there FROM resource "  # noqa: S608
-            f"WHERE kind IN ({marks}) AND {column} <> there LIMIT ?",
+            f"SELECT kind, name, {column}, there FROM ("  # noqa: S608
+            f"SELECT kind, name, {column}, ({count}) AS there FROM resource "
+            f"WHERE kind IN ({marks})) AS counted WHERE {column} <> there LIMIT ?",
             (*kinds, MOST_PROBLEMS),
         ).fetchall()
         found += [
@@ -65,7 +80,7 @@ def _wrong_counters(connection: Connection) -> list[str]:
     return found
 
 
-async def _wrong_objects(opened: SqliteProject, pace: Pace, fetch: Keys) -> list[str]:
+async def _wrong_objects(opened: P, pace: Pace, fetch: Keys[P]) -> list[str]:
     found: list[str] = []
     after = 0
     while len(found) < MOST_PROBLEMS:
@@ -97,7 +112,7 @@ def _objects(after: int, connection: Connection) -> list[Row]:
     ).fetchall()
 
 
-def _wrong_object(opened: SqliteProject, row: Row, pace: Pace) -> str:
+def _wrong_object(opened: OpenProject, row: Row, pace: Pace) -> str:
     """Return what is wrong with an object; nothing if it is whole, or was deleted meanwhile."""
     identity, bucket, key, revision, version, size, file, sealed = row
     try:
@@ -124,7 +139,7 @@ def _wrong_object(opened: SqliteProject, row: Row, pace: Pace) -> str:
     return ""
 
 
-def _is_gone(opened: SqliteProject, identity: int) -> bool:
+def _is_gone(opened: OpenProject, identity: int) -> bool:
     row = opened.connections.read(
         lambda c: c.execute("SELECT 1 FROM object WHERE id = ?", (identity,)).fetchone()
     )

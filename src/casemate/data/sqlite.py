@@ -16,7 +16,7 @@ from casemate.data.limits import DataOptions
 from casemate.data.ports import PERFORMED, Ports
 from casemate.data.projects import Created, Keys, Projects
 from casemate.data.rotation import rekey
-from casemate.data.scrub import scrub_project
+from casemate.data.scrub import damaged_file, scrub_project
 from casemate.data.snapshot import snapshot
 from casemate.data.sqlite_project import SqliteProject
 from casemate.operations.declaration import Operation
@@ -67,22 +67,6 @@ class SqliteProjectData(Ports):
         """Do an operation, durably."""
         return PERFORMED.changing(operation)(self, operation)
 
-    async def probe(self, project: str) -> None:
-        """Read something of a project that is open. Raises what every reader would meet.
-
-        That does not count as a use: one that nobody else uses is closed all the same.
-        """
-        opened = self._projects.opened.get(project)
-        if opened is None:
-            return
-        opened.users += 1
-        try:
-            await opened.read(lambda c: c.execute("SELECT count(*) FROM sqlite_master").fetchone())
-        finally:
-            opened.users -= 1
-            if not opened.users:
-                self._projects.released.set()
-
     def projects(self) -> list[str]:
         """Return the projects that have a database. Blocks. Raises OSError."""
         return self._folder.projects()
@@ -106,7 +90,9 @@ class SqliteProjectData(Ports):
         async def fetch(opened: SqliteProject, version: int) -> None:
             opened.add_key(await self._keys(project, Purpose.OBJECTS, version), newest=False)
 
-        return await scrub_project(self._open, project, pace, fetch)
+        return await scrub_project(
+            self._open, project, pace, fetch, lambda opened: damaged_file(opened, pace)
+        )
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong, in words."""

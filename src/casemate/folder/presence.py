@@ -29,6 +29,8 @@ _LOSS = re.compile(
 )
 FIRST_START = "first-start"
 """The mark, a file in the data folder."""
+SHARED = "shared-state"
+"""A file in the data folder of a node whose state is in a database and a bucket that it shares."""
 
 
 def require_losses(names: tuple[str, ...]) -> None:
@@ -55,6 +57,8 @@ class Presence:
         self._mark = folders.data / FIRST_START
         self.first = os.path.lexists(self._mark)
         """A first start was interrupted before there was a store."""
+        self.shared = os.path.lexists(folders.data / SHARED)
+        """The node shares its state with others."""
         self.vault = os.path.lexists(folders.vault / STATE_FILE)
         self.store = os.path.lexists(folders.store / DATABASE)
         self.data = _holds(folders.projects, ".db")
@@ -72,10 +76,28 @@ class Presence:
             f"without what was lost: casemate serve --accept-loss {STORE}",
         )
 
+    def require_alike(self, *, shares: bool) -> None:
+        """Refuse a folder whose state is elsewhere than the node is told. Raises StoreGoneError.
+
+        `shares` tells whether the node is to share its state with others.
+        """
+        if self.shared and not shares:
+            raise StoreGoneError(
+                "This data folder is that of a node which shares its state with others; alone it "
+                "would begin with nothing. Nothing was changed.",
+                next_step="Start it with --store and --objects as before, or give another folder.",
+            )
+        if shares and (self.store or self.data):
+            raise StoreGoneError(
+                "This data folder has a store or data of its own, which would be left behind. "
+                "Nothing was changed.",
+                next_step="Give a new data folder.",
+            )
+
     @property
     def may_make_vault(self) -> bool:
         """Whether nothing is there that only another vault could open."""
-        return not self.store and not self.data and not self.bundles
+        return not (self.store or self.data or self.bundles or self.shared)
 
     def begin(self) -> None:
         """Mark a first start, before anything is made. Raises OSError."""
@@ -94,6 +116,12 @@ def end_first_start(folders: Folders) -> None:
     """Take the mark away: there is a store now. Raises OSError."""
     with suppress(FileNotFoundError):
         (folders.data / FIRST_START).unlink()
+
+
+def mark_shared(folders: Folders) -> None:
+    """Have it known from now on that the node shares its state. Raises OSError."""
+    (folders.data / SHARED).touch(mode=0o600)
+    sync_folder(folders.data)
 
 
 def _holds(folder: Path, suffix: str) -> bool:

@@ -15,12 +15,12 @@ from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 
-from casemate.data import SqliteProjectData
 from casemate.gateway.bundles import BundleStore
+from casemate.gateway.state import NodeData, OwnFiles, always
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.integrity import CheckFinding, CheckReport, CheckState
 from casemate.operations.functions import ListFunctions
-from casemate.store.sqlite.store import SqliteStore
+from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
 BACKGROUND_BYTES = 8 * 1024 * 1024
@@ -37,24 +37,31 @@ class NodeCheck:
 
     def __init__(
         self,
-        store: SqliteStore | None,
-        data: SqliteProjectData,
+        store: Store | None,
+        data: NodeData,
         bundles: BundleStore,
         vault: Vault,
         *,
+        own: OwnFiles | None = None,
         before: tuple[CheckFinding, ...] = (),
         check_records: Callable[[int], Awaitable[Iterable[str]]] | None = None,
+        is_first: Callable[[], Awaitable[bool]] = always,
     ) -> None:
         """Check these; `before` is what is known already, such as why there is no store.
 
+        `own` is what has pages to read: an engine that others run looks after its own.
+
+        In the background what all nodes share is read by the one that `is_first`.
         `check_records` has the recorder read its database, so many bytes a second.
         """
         self._store = store
+        self._own = own
         self._data = data
         self._bundles = bundles
         self._vault = vault
         self._before = before
         self._check_records = check_records
+        self._is_first = is_first
         self._report = CheckReport()
         self._last: CheckReport | None = None
         self._task: asyncio.Task[None] | None = None
@@ -119,18 +126,23 @@ class NodeCheck:
             raise ConflictError("The check was ended with the node.")
 
     async def _run(self) -> None:
-        if self._store is not None:
-            await self._look("store", self._store.scrub(self._pace))
+        if self._own is not None:
+            await self._look("store", self._own.store.scrub(self._pace))
         if self._check_records is not None:
             await self._look("records", self._check_records(self._rate))
         try:
             projects = await asyncio.to_thread(self._data.projects)
+            is_due = not self._rate or await self._is_first()
         except OSError as error:
             self._find("data", (f"the folder cannot be read: {error.strerror}",))
-            projects = []
-        for project in projects:
-            await self._look(f"data/{project}", self._data.scrub(project, self._pace))
-        await self._look_at_bundles()
+            projects, is_due = [], True
+        except CasemateError as error:
+            self._find("data", (error.message,))
+            projects, is_due = [], True
+        if is_due:
+            for project in projects:
+                await self._look(f"data/{project}", self._data.scrub(project, self._pace))
+            await self._look_at_bundles()
         await self._look("vault", self._look_at_vault(projects))
         self._report = msgspec.structs.replace(
             self._report, state=CheckState.DONE, ended_at=time.time(), place=""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from casemate.data import SqliteProjectData
+from casemate.gateway.state import NodeData
 from casemate.model.errors import CasemateError
 from casemate.model.messages import Depth
 from casemate.model.trigger import INBOX
@@ -35,7 +35,7 @@ class Found(NamedTuple):
 class Depths:
     """Of one gateway."""
 
-    def __init__(self, data: SqliteProjectData) -> None:
+    def __init__(self, data: NodeData) -> None:
         """Ask `data`."""
         self._data = data
         self._found = Found()

@@ -14,12 +14,13 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import BinaryIO, TypeVar
 
 from casemate.blobs import BlobDamagedError, Blobs, BlobsError, sweep
 from casemate.gateway.intact import Stamp
 from casemate.gateway.sealed_bundles import SUFFIX, Fill, SealedFolder
 from casemate.model.errors import NotFoundError, UnavailableError
+from casemate.store.bundle_rows import BundleRow, BundleRows
 
 MAX_SEALED_BYTES = 1 << 30
 """A row that says more is not believed; bundles are at most half of it."""
@@ -29,41 +30,6 @@ _TRIES = 3
 _PIECE = 1 << 20
 _ROWS_SECONDS = 60.0
 T = TypeVar("T")
-
-
-class BundleRow(NamedTuple):
-    """Which blob a bundle has."""
-
-    digest: str
-    blob: str
-    size: int
-    """Bytes of the sealed file."""
-    at: float
-    """When it was written (Unix time)."""
-
-
-class BundleRows(Protocol):
-    """The rows, which all nodes share. Raises CasemateError.
-
-    Whoever keeps them lets no version be made whose bundle has no row, in the transaction that
-    makes it: else a bundle could go between a deploy's look at it and the version.
-    """
-
-    async def find(self, digest: str) -> BundleRow | None:
-        """Return a bundle's row."""
-        ...
-
-    async def keep(self, row: BundleRow) -> BundleRow | None:
-        """Make this the row of its digest, durably; return the one that it replaced."""
-        ...
-
-    async def forget(self, digest: str, blob: str) -> bool:
-        """Delete a row that is still of that blob, and of no version; return whether it was."""
-        ...
-
-    async def rows(self) -> list[BundleRow]:
-        """Return all."""
-        ...
 
 
 class FetchedBundles:

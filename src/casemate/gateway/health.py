@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from casemate.admission import Catalogue
-from casemate.data import SqliteProjectData
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
+from casemate.gateway.state import NodeData
 from casemate.model.node import NodeHealth, PartHealth
 from casemate.monitor import MonitorClient
 from casemate.operations.policies import ReadPolicies
@@ -114,7 +114,7 @@ def parts_of(
     *,
     store: Store,
     vault: Vault,
-    data: SqliteProjectData,
+    data: NodeData,
     client: SandboxClient,
     bundles: BundleStore,
     catalogue: Catalogue,

@@ -9,6 +9,7 @@ import secrets
 import socket
 import time
 import traceback
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from casemate.advisories import place_of_node
 from casemate.api import create_app
 from casemate.api.evidence_sealing import Sealing
 from casemate.api.service import Service
-from casemate.backup.making import BackupMaker
+from casemate.backup.making import BackupMaker, PreparedBackup
 from casemate.baselines import Baselines
 from casemate.budgets import Allowance, Budgets
 from casemate.capabilities import Broker, Operations, UseCounter
@@ -29,7 +30,6 @@ from casemate.certificates.host_names import host_names
 from casemate.certificates.issuing import Names
 from casemate.certificates.own import OwnCertificate
 from casemate.certificates.tls import CertificateSource, NodeTls
-from casemate.data import SqliteProjectData
 from casemate.decoys import Decoys
 from casemate.delivery import Delivery
 from casemate.delivery.acceptance import Acceptance
@@ -71,7 +71,6 @@ from casemate.gateway.followed import parts_of as followed_parts
 from casemate.gateway.happenings import Happenings, PackageActs
 from casemate.gateway.health import Health, parts_of, told
 from casemate.gateway.held_back import HeldBack
-from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.loop_lag import LoopLag
 from casemate.gateway.node_state import LookedAt, NodeLook
 from casemate.gateway.numbers_told import NumbersTold
@@ -80,12 +79,13 @@ from casemate.gateway.older_records import OlderRecords
 from casemate.gateway.release_told import tell_release
 from casemate.gateway.rotators import Rotators
 from casemate.gateway.running_logs import RunningLogs
-from casemate.gateway.sealed_bundles import SealedFolder
+from casemate.gateway.state import State
 from casemate.gateway.use_told import UseTold
 from casemate.gateway.vouched import Vouching
 from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
 from casemate.model.deployment import Version
+from casemate.model.errors import ConflictError
 from casemate.model.facts import NOT_BY_NETWORK, Actor, BundleTampered, RiskAccepted
 from casemate.model.processes import GatewayConfig
 from casemate.model.restriction import EVERYTHING
@@ -93,7 +93,7 @@ from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState
-from casemate.nodes import Among, IdentityFile, Part, Self
+from casemate.nodes import Part
 from casemate.operations.policies import ReadPolicies
 from casemate.playbooks import Acting, Paging, Playbooks
 from casemate.policy import CedarPolicy
@@ -107,8 +107,7 @@ from casemate.rotations import Rotations
 from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
-from casemate.store.interface import SharedStore, Store
-from casemate.store.sqlite.store import SqliteStore
+from casemate.store.interface import Store
 from casemate.supply import BuilderKeys, EvidenceKeeper, Signatures
 from casemate.triggers.hooks import HOOKS_PREFIX, Hooks
 from casemate.triggers.http_server import HttpServer, asgi_handler
@@ -132,7 +131,7 @@ class Gateway:
         folders: Folders,
         url: str,
         *,
-        store: SqliteStore,
+        state: State,
         vault: VaultClient,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
@@ -143,22 +142,22 @@ class Gateway:
         self._config = config
         self._folders = folders
         self._loop = loop
-        self.store = store
+        self._own = state.own
+        self.store = store = state.store
+        self.nodes = state.nodes
+        self.known = state.known
+        self.data = state.data
         self.vault = vault
         self.tls = _tls(config, store, vault)
         self.facts = FactStream()
         self.recorder = RecorderClient(socket.socket(fileno=config.recorder), loop, self.facts)
         self.monitor = MonitorClient(socket.socket(fileno=config.monitor), loop)
         self.records = RecordsClient(self.recorder)
-        self.older_records = OlderRecords(store, self.records)
+        self.older_records = (
+            None if state.own is None else OlderRecords(state.own.store, self.records)
+        )
         self.denials = DenialRecorder(self.records.deny, loop)
         self.facts.listen(Denial, self.denials.deny)
-        self.nodes = Among(
-            store,
-            IdentityFile(folders.data),
-            Self(host=socket.gethostname(), address=url, version=__version__),
-            shared=store if isinstance(store, SharedStore) else None,
-        )
         self.policy = CedarPolicy()
         self.restrictions = Restrictions(store, self.facts, self.recorder.durable)
         self.decoys = Decoys(store, vault, self.facts)
@@ -178,8 +177,7 @@ class Gateway:
         self.seal = Seal(self.redactor, self.registry)
         self.uses = UseCounter(store)
         self.uses.listen(self.facts)
-        self._build_data()
-        self._build_sandboxes()
+        self._build_sandboxes(state)
         self._build_path(url)
         self._build_triggers()
         self._build_operations()
@@ -188,24 +186,15 @@ class Gateway:
         self._build_playbooks()
         self._build_front(url)
 
-    def _build_data(self) -> None:
-        """Build what keeps the data of projects, and remembers which have any."""
-        self._lost = lost_projects(self._config.accepted_losses)
-        self.known = KnownProjects(self.store)
-        self.data = SqliteProjectData(
-            self._folders.projects,
-            self.vault.data_key,
-            accepted_losses=self._lost,
-            on_created=self.known.add,
-        )
-
-    def _build_sandboxes(self) -> None:
+    def _build_sandboxes(self, state: State) -> None:
         """Build what has instances run, and hears of what they were not let do."""
         config, loop = self._config, self._loop
         zygotes = Zygotes(loop)
         happenings = Happenings(zygotes, self.facts)
         self.allowance = Allowance(self.facts.happened, self.accounts.answerable)
-        self.used = UseTold(zygotes, self.data, self.records.use, self.allowance)
+        self.used = UseTold(
+            zygotes, self.data, self.records.use, self.allowance, self.nodes.is_first
+        )
         self.egress = EgressClient(
             None,
             loop,
@@ -213,14 +202,13 @@ class Gateway:
             on_event=happenings.on_connection,
             on_passed=self.used.on_passed,
         )
-        sealed = SealedFolder(self._folders.bundles)
         self.bundles = BundleStore(
-            sealed,
+            state.bundles,
             Path(config.unpacked),
             partial(_bundle_key, self.vault),
             capacity=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // _UNPACKED_SHARE,
             share=any(one.name == "own inodes" and one.holds for one in config.protections),
-            in_clear=sealed.in_clear(),
+            in_clear=state.bundles_in_clear,
             on_tampered=self._tampered,
         )
         self.evidence = EvidenceKeeper(self.store, self.bundles.owners)
@@ -361,7 +349,13 @@ class Gateway:
         )
         self._build_advisories(gate)
         self.check = NodeCheck(
-            self.store, self.data, self.bundles, self.vault, check_records=self.records.check
+            self.store,
+            self.data,
+            self.bundles,
+            self.vault,
+            own=self._own,
+            check_records=self.records.check,
+            is_first=self.nodes.is_first,
         )
         self.health = Health(
             {"nodes": (told(self.nodes.problems), True)}
@@ -488,15 +482,6 @@ class Gateway:
 
     def _service(self) -> Service:
         """Return what the control API works with."""
-        backups = BackupMaker(
-            self._folders,
-            store=self.store,
-            records=self.records,
-            journal=JournalCopies(self.recorder),
-            data=self.data,
-            vault=self.vault,
-            version=__version__,
-        )
         return Service(
             control=self.control,
             # In memory: what is received is in clear until it is checked and sealed.
@@ -528,7 +513,7 @@ class Gateway:
             reviews=self.reviews,
             audit=self.audit,
             checks=self.check,
-            make_backup=backups.prepare,
+            make_backup=self._backups(),
             sources=self.outside.statuses,
             schedules=self.schedules.statuses,
             ensure_inbox=self.subscriptions.ensure,
@@ -536,9 +521,25 @@ class Gateway:
             metrics=self.observed.metrics,
         )
 
+    def _backups(self) -> Callable[[], Awaitable[PreparedBackup]]:
+        """Return what makes a backup of the node, where all that it needs is in its files."""
+        if self._own is None:
+            return _no_backup
+        maker = BackupMaker(
+            self._folders,
+            store=self._own.store,
+            records=self.records,
+            journal=JournalCopies(self.recorder),
+            data=self._own.data,
+            vault=self.vault,
+            version=__version__,
+        )
+        return maker.prepare
+
     async def _rekey_store(self, key: bytes) -> None:
-        """Have the store encrypted with another key, and the records with their newest."""
-        await self.store.rekey(key)
+        """Have a store in files encrypted with another key, and the records with their newest."""
+        if self._own is not None:
+            await self._own.store.rekey(key)
         await self.records.rekey()
 
     def _build_front(self, url: str) -> None:
@@ -589,14 +590,17 @@ class Gateway:
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""
-        await self.nodes.begin(self._followed())
+        await self.nodes.follow(self._followed())
         present = await asyncio.to_thread(self.data.projects)
-        for project in await self.known.require(present, self._lost):
-            self.data.set_aside(project)
+        lost = lost_projects(self._config.accepted_losses)
+        for project in await self.known.require(present, lost):
+            if self._own is not None:
+                self._own.data.set_aside(project)
         self.policy.activate(self.policy.prepare(await self.store.read(ReadPolicies())))
         # Nothing is answered before there is a journal to record it in.
         await self.recorder.ready()
-        await self.older_records.begin()
+        if self.older_records is not None:
+            await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
         await self.signatures.load()
         await self.decoys.load(present)
@@ -639,7 +643,8 @@ class Gateway:
         self.lag.close()
         self.numbers_told.close()
         await self.depths.close()
-        await self.older_records.close()
+        if self.older_records is not None:
+            await self.older_records.close()
         self.dispatcher.close()
         await self.check.close()
         self.refusals.flush()
@@ -689,6 +694,14 @@ def _tls(config: GatewayConfig, store: Store, vault: VaultClient) -> NodeTls | N
             new_authority=config.tls_new_authority,
         )
     return NodeTls(source, _logger.info)
+
+
+async def _no_backup() -> PreparedBackup:
+    raise ConflictError(
+        "This node shares its state with others: a copy of its files would not be a backup.",
+        next_step="Back up the database and the bucket with their own tools, and the master key: "
+        "docs/howto/run-many-nodes.md says how.",
+    )
 
 
 async def _bundle_key(vault: VaultClient, version: int | None) -> DataKey:

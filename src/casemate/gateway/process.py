@@ -17,30 +17,33 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import uvloop
 
+from casemate import __version__
 from casemate.certificates.tls import NodeTls
 from casemate.child.heartbeat import Heart
 from casemate.decoding import decodable
 from casemate.folder.folders import Folders
-from casemate.folder.presence import STORE, end_first_start
+from casemate.folder.presence import end_first_start
 from casemate.gateway.objects import Gateway
+from casemate.gateway.own_state import open_own
+from casemate.gateway.state import State
 from casemate.kernel import linux, seccomp
 from casemate.model.errors import CasemateError
 from casemate.model.processes import START_FAILED, GatewayConfig
-from casemate.store.errors import StoreKeyError
-from casemate.store.sqlite.store import SqliteStore
+from casemate.nodes import Self
 from casemate.vault import VaultClient
-from casemate.vault.interface import Purpose
 
 _log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 30.0
 _END_SECONDS = 10.0
 """How long closing may take once requests have been answered or cut off."""
+Opening = Callable[[GatewayConfig, Folders, VaultClient, Self], Awaitable[State]]
 _CODECS = ("ascii", "latin-1", "idna")
 """Modules that the standard library loads on first use, when it may be out of reach."""
 
@@ -86,28 +89,21 @@ def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls |
         )
 
 
-async def open_store(path: Path, vault: VaultClient, *, accept_loss: bool) -> SqliteStore:
-    """Open the store with the key that it has, which may be one before the newest."""
-    newest = await vault.data_key("", Purpose.STORE)
-    key = newest
-    while True:
-        try:
-            store = SqliteStore.open(path, key=key.key, accept_loss=accept_loss)
-            break
-        except StoreKeyError:
-            if key.version <= 1:
-                raise
-            key = await vault.data_key("", Purpose.STORE, key.version - 1)
-    if key.version != newest.version:
-        await store.rekey(newest.key)
-    return store
-
-
 def _address(listener: socket.socket, *, tls: bool) -> str:
     """Return the URL of a socket that the supervisor has bound."""
     host, port = listener.getsockname()[:2]
     host = f"[{host}]" if ":" in host else host
     return f"{'https' if tls else 'http'}://{host}:{port}"
+
+
+def _opening(config: GatewayConfig) -> Opening:
+    """Return what opens the state. To be asked while modules can still be imported."""
+    if not config.shared:
+        return open_own
+    # Its client library comes with an extra that a node alone need not have.
+    from casemate.gateway.shared_state import open_shared
+
+    return open_shared
 
 
 def _end_at_once() -> None:
@@ -117,7 +113,7 @@ def _end_at_once() -> None:
     os._exit(1)
 
 
-async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
+async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event) -> None:
     """Serve until told to stop; `serving` is set once requests are answered."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
@@ -126,12 +122,13 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
     folders = Folders(Path(config.data))
     folders.clear_spool()
     vault = VaultClient(socket.socket(fileno=config.vault), loop)
-    store = await open_store(folders.store, vault, accept_loss=STORE in config.accepted_losses)
-    end_first_start(folders)
     listener = socket.socket(fileno=config.listener)
     url = _address(listener, tls=config.tls)
+    own = Self(host=socket.gethostname(), address=config.public_url or url, version=__version__)
+    state = await opening(config, folders, vault, own)
+    end_first_start(folders)
     gateway = Gateway(
-        config, folders, config.public_url or url, store=store, vault=vault, loop=loop
+        config, folders, config.public_url or url, state=state, vault=vault, loop=loop
     )
     upkeep = asyncio.ensure_future(gateway.accounts.maintain())
     gateway.check.keep_checking()
@@ -179,7 +176,8 @@ async def _serve(config: GatewayConfig, serving: asyncio.Event) -> None:
         with contextlib.suppress(CasemateError):
             await gateway.close()
         with contextlib.suppress(CasemateError):
-            await store.close()
+            await state.store.close()
+        await asyncio.to_thread(state.close_places)
 
 
 def main() -> int:
@@ -192,9 +190,10 @@ def main() -> int:
     for codec in _CODECS:
         codecs.lookup(codec)
     serving = asyncio.Event()
+    opening = _opening(config)
     try:
         confine(config.uid)
-        uvloop.run(_serve(config, serving))
+        uvloop.run(_serve(config, opening, serving))
     except (OSError, CasemateError) as error:
         print(f"casemate: {error}", file=sys.stderr, flush=True)
         return 1 if serving.is_set() else START_FAILED

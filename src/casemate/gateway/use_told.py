@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from casemate.budgets import Allowance
-from casemate.data import SqliteProjectData
+from casemate.gateway.state import NodeData, always
+from casemate.model.errors import CasemateError
 from casemate.model.usage import HOUR, Amounts, Passed, Stored
 from casemate.sandbox.zygotes import Zygotes
 
@@ -26,15 +27,20 @@ class UseTold:
     def __init__(
         self,
         zygotes: Zygotes,
-        data: SqliteProjectData,
+        data: NodeData,
         record: Callable[[Passed | Stored], None],
         allowance: Allowance,
+        counts: Callable[[], Awaitable[bool]] = always,
     ) -> None:
-        """Find out whose it is by `zygotes`, and what is kept by `data`."""
+        """Find out whose it is by `zygotes`, and what is kept by `data`.
+
+        `counts` tells whether this node is the one that tells what is kept: others keep the same.
+        """
         self._zygotes = zygotes
         self._data = data
         self._record = record
         self._allowance = allowance
+        self._counts = counts
         self._task: asyncio.Task[None] | None = None
 
     def on_passed(self, zygote: int, came_in: int, went_out: int) -> None:
@@ -62,13 +68,14 @@ class UseTold:
         passed = 0.0
         while True:
             try:
-                sizes = await asyncio.to_thread(self._data.sizes)
+                counts = await self._counts()
+                sizes = await asyncio.to_thread(self._data.sizes) if counts else {}
                 for project, size in sizes.items():
                     self._record(Stored(project, size))
                     hours = Amounts(byte_hours=int(size * passed / HOUR))
                     self._allowance.use(project, "", hours)
-            except OSError as error:
-                _log.error("what projects keep cannot be looked at: %s", error.strerror)
+            except (OSError, CasemateError) as error:
+                _log.error("what projects keep cannot be looked at: %s", error)
             before = asyncio.get_running_loop().time()
             await asyncio.sleep(LOOK_SECONDS)
             passed = asyncio.get_running_loop().time() - before

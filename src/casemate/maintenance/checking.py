@@ -21,9 +21,11 @@ from casemate.folder.presence import Presence
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.known_projects import KnownProjects
-from casemate.gateway.process import confine, open_store
+from casemate.gateway.own_state import open_store
+from casemate.gateway.process import confine
 from casemate.gateway.sealed_bundles import SealedFolder
-from casemate.model.errors import CasemateError
+from casemate.gateway.state import OwnFiles
+from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.integrity import CheckFinding, CheckReport, CheckState
 from casemate.store.errors import StoreError, StoreLockedError
 from casemate.store.sqlite.store import SqliteStore
@@ -69,6 +71,12 @@ async def _store(folders: Folders, vault: VaultClient) -> tuple[SqliteStore | No
 async def _check(config: CheckConfig) -> None:
     vault = VaultClient(socket.socket(fileno=config.vault), asyncio.get_running_loop())
     folders = Folders(Path(config.data))
+    if Presence(folders).shared:
+        raise ConflictError(
+            "This node shares its state with others: a database and a bucket, which have checks of "
+            "their own.",
+            next_step="Check the node while it serves: casemate check",
+        )
     store, problem = await _store(folders, vault)
     data = SqliteProjectData(folders.projects, vault.data_key)
     before = [CheckFinding(place="store", problem=problem)] if problem else []
@@ -83,7 +91,14 @@ async def _check(config: CheckConfig) -> None:
             return await vault.data_key("", Purpose.BUNDLES, version)
 
         bundles = BundleStore(SealedFolder(folders.bundles), folders.spool, bundle_key, capacity=0)
-        check = NodeCheck(store, data, bundles, vault, before=tuple(before))
+        check = NodeCheck(
+            store,
+            data,
+            bundles,
+            vault,
+            own=None if store is None else OwnFiles(store=store, data=data),
+            before=tuple(before),
+        )
         check.start()
         while check.report().state is CheckState.RUNNING:
             _say(CheckLine(report=check.report()))

@@ -26,6 +26,12 @@ START_FAILED = 3
 """Exit code of a gateway that said why it cannot serve. Trying again would not mend that."""
 
 
+STORE_VARIABLE = "CASEMATE_STORE"
+OBJECTS_VARIABLE = "CASEMATE_OBJECTS"
+"""By which a gateway is told where the state of many nodes is: what is in a URL may be secret, and
+arguments are seen by everybody."""
+
+
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What the supervisor tells the gateway when it starts it."""
 
@@ -75,3 +81,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     new_master_key: str | None = None
     """File of the master key, if this start made it."""
     trusted_proxies: tuple[str, ...] = ()
+    shared: bool = False
+    """Whether its environment names the database and the object store of many nodes."""
+    unproved_store: bool = False
+    """Whether these may be spoken to without TLS that proves them."""

@@ -77,6 +77,8 @@ class SecretInfo(msgspec.Struct, frozen=True, kw_only=True):
 class VaultStatus(msgspec.Struct, frozen=True, kw_only=True):
     """How the vault is."""
 
+    vault: str
+    """Its id, 32 hexadecimal digits made up with it: of all nodes of a cluster the same."""
     master_key: str
     """Where the master key comes from, such as `file:/etc/casemate/master.key`; never the key."""
     master_key_id: str

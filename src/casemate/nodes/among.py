@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from casemate.model.nodes import NodeState
 from casemate.nodes.deciding import AloneDecisions, Decisions, SharedDecisions
 from casemate.nodes.following import MAX_STALE, Following, Part
 from casemate.nodes.identity import IdentityFile
@@ -33,12 +34,12 @@ class Among:
         self.membership = Membership(store, identity, own, self.standing, alone=shared is None)
         self.following: Following | None = None
 
-    async def begin(self, parts: Sequence[Part]) -> None:
-        """Take the node's place before anything is read; `parts` are read again from then on.
-
-        Raises ConflictError if another has it, IdentityError, StoreError.
-        """
+    async def begin(self) -> None:
+        """Take the node's place. Raises ConflictError if another has it, IdentityError."""
         await self.membership.begin()
+
+    async def follow(self, parts: Sequence[Part]) -> None:
+        """Have `parts` read again from then on, before they are first read. Raises StoreError."""
         if self._shared is not None:
             self.following = Following(self._shared, parts, self.standing)
             await self.following.begin()
@@ -54,6 +55,17 @@ class Among:
         if self.following is not None:
             await self.following.close()
         await self.membership.close()
+
+    async def is_first(self) -> bool:
+        """Tell whether what one node alone has to do is this one's: the first of those that are up.
+
+        While nodes come and go it may be two or none for some seconds. Raises StoreError.
+        """
+        if self._shared is None:
+            return True
+        found = await self.membership.list()
+        there = sorted(node.id for node in found.nodes if node.state is NodeState.UP)
+        return there[:1] == [self.membership.id]
 
     def problems(self) -> str:
         """Return why the node takes no calls, or what it could not read; empty: all is well."""

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -43,14 +43,20 @@ class GatewayProcess:
         self.pulse = Pulse()
         return self.pulse
 
-    def start(self, config: GatewayConfig, descriptors: Sequence[int]) -> None:
-        """Start one that inherits these. Raises OSError."""
+    def start(
+        self,
+        config: GatewayConfig,
+        descriptors: Sequence[int],
+        environment: Mapping[str, str] = {},
+    ) -> None:
+        """Start one that inherits these, with more in its environment. Raises OSError."""
         self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", _BOUND, str(os.getpid())),
                 *(_MODULE, msgspec.json.encode(config).decode()),
             ],
             pass_fds=descriptors,
+            env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             # Signals of the terminal reach the supervisor alone, which passes them on.
             start_new_session=True,

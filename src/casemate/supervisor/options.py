@@ -17,6 +17,8 @@ RISKS = {
     "landlock": "one layer less between an instance and the files it can see",
     "shared-uid": "functions use up for each other what the kernel counts by user id",
     "shared-files": "locks on the files of the interpreter connect functions",
+    "clear-disks": "who has the disks of a shared database reads names, keys, times and policies",
+    "unproved-store": "whoever is between a node and its database or object store can be either",
     "plaintext": "whoever is between a client and the node reads and changes all they say",
 }
 """What an operator can accept by name. Everything else is required without exception."""
@@ -64,6 +66,13 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether playbooks act by themselves."""
     monitor: MonitorSettings = MonitorSettings()
     """Rules of one's own, and who is told of what they find."""
+    store: str | None = None
+    """URL of the PostgreSQL that nodes share, without a password; None: SQLite, or what the
+    environment names."""
+    objects: str | None = None
+    """URL of the S3-compatible store that nodes share."""
+    encrypted_disks: bool = False
+    """Whether the operator says that the disks of the shared database are encrypted."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of reverse proxies, which say for whom they ask."""
 

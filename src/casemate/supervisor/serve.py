@@ -52,6 +52,7 @@ from casemate.supervisor.protections import (
 from casemate.supervisor.recording import Recording
 from casemate.supervisor.restarts import Restarts
 from casemate.supervisor.sandboxes import Sandboxes
+from casemate.supervisor.shared_places import shared_places
 from casemate.supervisor.systemd import Systemd
 from casemate.supervisor.vault import NodeVault
 from casemate.supervisor.watchdog import Watchdog
@@ -72,6 +73,7 @@ class Node:
                 "before it all the same"
             )
         self._options = options
+        self._shared = shared_places(options)
         self._handover = handover
         self._resting_memory = options.resting_memory or resting_memory(self._memory)
         report(f"functions at rest may hold {self._resting_memory >> 20} MB of memory together")
@@ -96,6 +98,7 @@ class Node:
             options.master_key,
             options.accepted_losses,
             root=self._root,
+            shares=self._shared is not None,
             monitors=options.monitor.secrets,
         )
         self._sandboxes = self._make_sandboxes()
@@ -249,7 +252,7 @@ class Node:
                 closed.enter_context(contextlib.closing(each))
             others = (config.sources, config.recorder, config.monitor, pulse.theirs)
             passed = (*inherited, *others)
-            self._gateway.start(config, passed)
+            self._gateway.start(config, passed, self._shared.environment if self._shared else {})
             theirs.close()
             vault.close()
             pulse.started()
@@ -346,6 +349,8 @@ class Node:
             learn=options.learn,
             playbooks=options.playbooks,
             trusted_proxies=options.trusted_proxies,
+            shared=self._shared is not None,
+            unproved_store=self._shared is not None and self._shared.unproved,
         )
 
     def _reload(self, *_: object) -> None:

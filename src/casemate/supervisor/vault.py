@@ -28,9 +28,12 @@ class NodeVault:
         accepted_losses: tuple[str, ...],
         *,
         root: bool,
+        shares: bool = False,
         monitors: tuple[str, ...] = (),
     ) -> None:
         """Start the vault, which makes the master key on the very first start.
+
+        `shares` tells that the node's state is in places that it shares with others.
 
         `master_key` is where that is, None where the node keeps one itself; `monitors` are the
         secrets that the monitor may use.
@@ -40,6 +43,7 @@ class NodeVault:
         self._master_key = master_key
         self._accepted_losses = accepted_losses
         self._root = root
+        self._shares = shares
         self.new_master_key: str | None = None
         """File of the master key, if this start made it."""
         self._process = self._open()
@@ -109,7 +113,9 @@ class NodeVault:
         found = Presence(self._folders)
         # A restart of the vault finds what the node itself has made meanwhile.
         if not restart:
-            found.require_store(self._accepted_losses)
+            found.require_alike(shares=self._shares)
+            if not self._shares:
+                found.require_store(self._accepted_losses)
             found.begin()
         makes_key = kind == "file" and not os.path.lexists(path)
         vault = start_vault(

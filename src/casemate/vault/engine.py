@@ -366,6 +366,7 @@ class VaultEngine:
         header, keys = self._opened.header, self._opened.state.keys
         newest: dict[str, float] = {record.project: record.created_at for record in keys}
         return VaultStatus(
+            vault=header.vault,
             master_key=header.source,
             master_key_id=header.key_id,
             master_rotated_at=header.rotated_at,

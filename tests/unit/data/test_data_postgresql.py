@@ -205,6 +205,45 @@ def test_items_that_were_changed_are_found(one: SharedData) -> None:
         one.get_item("p", "plain", "a", None)
 
 
+SCRUBBED = (
+    (None, ()),
+    (SWAPS[0], ("message",)),
+    (SWAPS[4], ("message", "message")),
+    ("UPDATE item SET labels = ''", ("item",)),
+    ("UPDATE resource SET number = number + 1 WHERE name = 'rest'", ("queue rest counts",)),
+)
+
+
+@pytest.mark.parametrize(("statement", "found"), SCRUBBED)
+def test_a_check_reads_all_that_is_kept(
+    one: SharedData, statement: str | None, found: tuple[str, ...]
+) -> None:
+    """Also after a new key, whose values are read by a node that has not fetched it."""
+    for number in range(2):
+        one.send("p", "queue", "rest", b"%d" % number, labels=b"l", attributes={"a": "b"})
+    one.put_item("p", "plain", {"id": SECRET}, labels=b"l")
+    one.put_object("p", "kept", "small", b"s")
+    one.put_object("p", "kept", "large", b"l" * 200_000)
+    if statement is not None:
+        sql(one, statement)
+    read: list[int] = []
+    told = one.run(one.port.scrub("p", read.append))
+    assert sum(read) > 200_000 or found
+    assert len(told) == len(found), told
+    assert all(line.startswith(start) for line, start in zip(told, found, strict=True))
+    assert SECRET not in "".join(told), "keys are content"
+
+
+def test_what_projects_keep_is_told_in_bytes(one: SharedData, two: SharedData) -> None:
+    before = one.port.sizes()["p"]
+    one.put_object("p", "kept", "large", b"l" * 3_000_000)
+    two.ensure("q", Resources(queues=(QueueSpec(name="new"),)))
+    after = two.port.sizes()
+    assert set(after) == {"p", "q"}
+    assert 3_000_000 <= after["p"] - before < 4_000_000
+    assert 0 < after["q"] < after["p"]
+
+
 def test_what_one_declares_the_other_has(one: SharedData, two: SharedData) -> None:
     with pytest.raises(NotFoundError):
         two.send("p", "queue", "later", b"1")

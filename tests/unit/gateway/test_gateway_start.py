@@ -21,13 +21,13 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
     facts, told = FactStream(), list[RiskAccepted]()
     facts.listen(RiskAccepted, told.append)
     gateway: Any = SimpleNamespace(
-        _config=SimpleNamespace(accepted_risks=("landlock", "shared-uid")),
-        _lost=frozenset(),
+        _config=SimpleNamespace(accepted_risks=("landlock", "shared-uid"), accepted_losses=()),
+        _own=None,
         facts=facts,
         data=SimpleNamespace(projects=tuple),
         known=SimpleNamespace(require=_nothing),
         store=SimpleNamespace(read=_nothing, change=_nothing),
-        nodes=SimpleNamespace(begin=_nothing, start=lambda: None),
+        nodes=SimpleNamespace(follow=_nothing, start=lambda: None),
         _followed=lambda: None,
         policy=SimpleNamespace(prepare=lambda stored: stored, activate=lambda prepared: None),
         recorder=SimpleNamespace(ready=_nothing),

@@ -68,7 +68,7 @@ def test_two_on_one_host_have_names_of_their_own_and_one_that_ends_is_gone(play:
     async def scene(world: World) -> None:
         one, other = world.node(), world.node("two")
         for node in (one, other):
-            await node.begin(())
+            await node.begin()
         names = [each.name for each in (await one.membership.list()).nodes]
         assert len(set(names)) == 2 and all(name.startswith("web-") for name in names)
         await other.close()
@@ -77,7 +77,7 @@ def test_two_on_one_host_have_names_of_their_own_and_one_that_ends_is_gone(play:
             "https://two:1": NodeState.GONE,
         }
         again = world.node("two")
-        await again.begin(())
+        await again.begin()
         assert again.membership.incarnation > other.membership.incarnation
 
     play(scene)
@@ -85,12 +85,12 @@ def test_two_on_one_host_have_names_of_their_own_and_one_that_ends_is_gone(play:
 
 def test_a_copied_folder_does_not_begin(play: Play) -> None:
     async def scene(world: World) -> None:
-        await world.node().begin(())
+        await world.node().begin()
         copy = world.folder / "two"
         copy.mkdir()
         (copy / "node.json").write_bytes((world.folder / "one" / "node.json").read_bytes())
         with pytest.raises(ConflictError, match="https://one:1, which is there"):
-            await world.node("two").begin(())
+            await world.node("two").begin()
 
     play(scene)
 
@@ -99,7 +99,7 @@ def test_a_node_hears_that_it_is_drained_and_that_this_is_undone(play: Play) -> 
     async def scene(world: World) -> None:
         one, other = world.node(), world.node("two")
         for node in (one, other):
-            await node.begin(())
+            await node.begin()
         (name,) = [n.name for n in (await one.membership.list()).nodes if n.id == one.membership.id]
         await other.membership.drain(DrainNode(name=name))
         assert one.standing.refusal() == ""
@@ -115,8 +115,8 @@ def test_a_node_hears_that_it_is_drained_and_that_this_is_undone(play: Play) -> 
 def test_one_in_whose_place_another_was_begun_takes_no_calls_any_more(play: Play) -> None:
     async def scene(world: World) -> None:
         stopped = world.node()
-        await stopped.begin(())
-        await world.node().begin(())  # as the supervisor starts one, the first was stopped only
+        await stopped.begin()
+        await world.node().begin()  # as the supervisor starts one, the first was stopped only
         await stopped.membership.beat()
         assert "was started in its place" in stopped.standing.stale()
         await stopped.close()
@@ -128,7 +128,7 @@ def test_one_in_whose_place_another_was_begun_takes_no_calls_any_more(play: Play
 def test_a_clock_that_was_set_is_met_and_forgiven(play: Play) -> None:
     async def scene(world: World) -> None:
         node = world.node()
-        await node.begin(())
+        await node.begin()
         world.store.off = -3600.0
         await node.membership.beat()
         assert "+3600 s off" in node.standing.stale()
@@ -148,7 +148,7 @@ def test_a_node_that_begins_with_a_wrong_clock_is_refused(
     async def scene(world: World) -> None:
         monkeypatch.setattr(being, "time", Later)
         with pytest.raises(ConflictError, match="3600 s off"):
-            await world.node().begin(())
+            await world.node().begin()
         assert await world.states() == {}
 
     play(scene)
@@ -161,7 +161,7 @@ def test_it_is_said_again_after_the_store_was_away(
 
     async def scene(world: World) -> None:
         node = world.node()
-        await node.begin(())
+        await node.begin()
         (before,) = (await world.store.read(ListNodes())).nodes
         world.store.fault = ConnectionError("away")
         node.start()
@@ -178,7 +178,7 @@ def test_it_is_said_again_after_the_store_was_away(
 def test_a_node_alone_shows_itself_and_is_neither_drained_nor_removed(play: Play) -> None:
     async def scene(world: World) -> None:
         node = world.node(alone=True)
-        await node.begin(())
+        await node.begin()
         (own,) = (await node.membership.list()).nodes
         assert (own.state, own.silent < 5) == (NodeState.UP, True)
         with pytest.raises(ConflictError, match="for itself, so none is drained"):
@@ -186,7 +186,7 @@ def test_a_node_alone_shows_itself_and_is_neither_drained_nor_removed(play: Play
         with pytest.raises(ConflictError, match="for itself, so none is removed"):
             await node.membership.remove(RemoveNode(name=own.name))
         again = world.node(alone=True, host="other")
-        await again.begin(())
+        await again.begin()
         assert len((await again.membership.list()).nodes) == 1
 
     play(scene)

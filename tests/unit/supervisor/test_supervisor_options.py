@@ -38,7 +38,10 @@ def test_a_risk_that_nobody_can_accept_is_refused(risk: str) -> None:
 
 
 def test_seccomp_and_user_namespaces_are_no_choice() -> None:
-    assert set(RISKS) == {"cgroups", "landlock", "plaintext", "shared-uid", "shared-files"}
+    assert set(RISKS) == {
+        *("cgroups", "landlock", "plaintext", "shared-uid", "shared-files"),
+        *("clear-disks", "unproved-store"),
+    }
 
 
 # -- where it listens ----------------------------------------------------------------------------

@@ -167,6 +167,34 @@ LossOption = Annotated[
         "given several times.",
     ),
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="The PostgreSQL that this node shares with others: "
+        "postgresql://USER@HOST:PORT/DATABASE, several hosts by commas; file:PATH for a file "
+        "with the URL. A password belongs there, or into the variable CASEMATE_STORE.",
+    ),
+]
+ObjectsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objects",
+        metavar="URL",
+        help="The S3-compatible store for objects and bundles that goes with --store: "
+        "s3://BUCKET/PREFIX?endpoint=https://HOST; its keys are AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY. Also the variable CASEMATE_OBJECTS.",
+    ),
+]
+EncryptedDisksOption = Annotated[
+    bool,
+    typer.Option(
+        "--encrypted-disks",
+        help="Say that the disks of the database of --store are encrypted, which nobody can see "
+        "from here.",
+    ),
+]
 ProxyOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -298,6 +326,8 @@ $ casemate serve
 Outside loopback everything is TLS, with a certificate of the node's own authority
 $ casemate serve --data /srv/casemate --host 0.0.0.0 --tls-name node.example.org
 $ casemate serve --host 0.0.0.0 --port 443 --tls-cert fullchain.pem --tls-key privkey.pem
+One of many nodes, which share their state
+$ casemate serve --store file:/etc/casemate/store.url --objects s3://casemate --encrypted-disks
 """,
 )
 def serve(
@@ -314,6 +344,9 @@ def serve(
     public_url: PublicUrlOption = None,
     function_ids: FunctionIdsOption = None,
     trusted_proxy: ProxyOption = None,
+    store: StoreOption = None,
+    objects: ObjectsOption = None,
+    encrypted_disks: EncryptedDisksOption = False,
     recover_owner: RecoverOption = False,
     accept_loss: LossOption = None,
     max_memory: MaxMemoryOption = None,
@@ -356,6 +389,9 @@ def serve(
             tls_new_authority=tls_new_authority,
             master_key=master_key,
             public_url=parse_url(public_url) if public_url else None,
+            store=store,
+            objects=objects,
+            encrypted_disks=encrypted_disks,
             recover_owner=recover_owner,
             accepted_losses=tuple(accept_loss or ()),
             max_memory=_size("--max-memory", max_memory),

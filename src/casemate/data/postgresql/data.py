@@ -7,13 +7,15 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from casemate.blobs import Blobs
-from casemate.data.limits import DataOptions
+from casemate.data.limits import DataOptions, require_project
 from casemate.data.ports import PERFORMED, Ports
 from casemate.data.postgresql.databases import Cluster, PostgresqlDatabases
 from casemate.data.postgresql.project import PostgresqlProject
 from casemate.data.postgresql.rotation import rekey
+from casemate.data.postgresql.scrub import wrong_values
 from casemate.data.postgresql.sealing import MissingValueKeyError
 from casemate.data.projects import Created, Keys, Projects
+from casemate.data.scrub import scrub_project
 from casemate.model.errors import NotFoundError
 from casemate.operations.declaration import Operation
 from casemate.vault.interface import Purpose
@@ -111,6 +113,25 @@ class PostgresqlProjectData(Ports):
     async def _renew_keys(self, project: str) -> None:
         async with self._open.use(project) as opened:
             await rekey(opened, self._keys)
+
+    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
+        """Read all of a project's data; return what is wrong with it. Raises DataError."""
+        require_project(project)
+
+        async def fetch(opened: PostgresqlProject, version: int) -> None:
+            opened.add_key(await self._keys(project, Purpose.OBJECTS, version), newest=False)
+
+        async def stored(opened: PostgresqlProject) -> list[str]:
+            async def fetch_value_key(version: int) -> None:
+                opened.shared.sealer.add(await self._keys(project, Purpose.DATA, version))
+
+            return await wrong_values(opened, pace, fetch_value_key)
+
+        return await scrub_project(self._open, project, pace, fetch, stored)
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes each project keeps, in the database and beside it. Blocks."""
+        return self._databases.sizes()
 
     def projects(self) -> list[str]:
         """Return the projects that have data. Blocks."""

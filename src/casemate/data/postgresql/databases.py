@@ -19,14 +19,42 @@ from casemate.data.postgresql.terms import Shared
 from casemate.data.reading import ReadThreads
 from casemate.data.terms import Holder
 from casemate.postgresql.connections import Connections, Place
-from casemate.postgresql.migrating import Identity
+from casemate.postgresql.migrating import Identity, Own
 from casemate.postgresql.settings import Settings
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.transaction import transaction
 from casemate.vault.interface import DataKey
 
 CATALOGUE: Final = "casemate_projects"
-TABLES: Final = (("CREATE TABLE project (name TEXT PRIMARY KEY, schema TEXT NOT NULL UNIQUE)",),)
+TABLES: Final = (
+    ("CREATE TABLE project (name TEXT PRIMARY KEY, schema TEXT NOT NULL UNIQUE)",),
+    (
+        # Tables with their indexes, and the objects that are too large for them. A schema that is
+        # being made has none yet.
+        Own(
+            """
+            CREATE FUNCTION kept_bytes(schema text) RETURNS bigint LANGUAGE plpgsql STABLE
+            SET search_path FROM CURRENT AS $$
+            DECLARE
+                tables bigint;
+                objects bigint := 0;
+            BEGIN
+                SELECT coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0) INTO tables
+                FROM pg_catalog.pg_class AS c
+                JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                WHERE n.nspname = schema AND c.relkind = 'r';
+                IF to_regclass(format('%I.object', schema)) IS NOT NULL THEN
+                    EXECUTE format(
+                        'SELECT coalesce(sum(size), 0) FROM %I.object WHERE file IS NOT NULL',
+                        schema
+                    ) INTO objects;
+                END IF;
+                RETURN tables + objects;
+            END $$
+            """
+        ),
+    ),
+)
 PROJECTS, PROJECT = "projects", "project"
 """The kinds of both schemas."""
 _LONGEST: Final = 61
@@ -94,6 +122,14 @@ class PostgresqlDatabases:
         """Return the projects that have data, sorted. Blocks."""
         return self._catalogue.read(
             lambda c: [row[0] for row in c.execute("SELECT name FROM project ORDER BY name")]
+        )
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes each project keeps. Blocks."""
+        return self._catalogue.read(
+            lambda c: dict(
+                c.execute("SELECT name, kept_bytes(schema) FROM project ORDER BY name").fetchall()
+            )
         )
 
     def load(

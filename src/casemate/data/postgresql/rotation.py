@@ -7,6 +7,7 @@ meets a value under a key that it has not fetches it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -14,8 +15,9 @@ from casemate.data.postgresql.project import PostgresqlProject
 from casemate.data.postgresql.sealing import MissingValueKeyError, version_of
 from casemate.data.projects import Keys
 from casemate.data.rotation import renew_objects
-from casemate.data.terms import Terms, terms_of
+from casemate.data.terms import Bound, Terms, terms_of
 from casemate.data.work import Work
+from casemate.sqlite.engine import Connection
 from casemate.vault.interface import Purpose
 
 _BATCH: Final = 64
@@ -123,6 +125,26 @@ def _renew(table: Table, newest: int, after: object, work: Work) -> object | Non
     """Seal a batch anew; return where the next begins, None at the end."""
     connection, terms = work.connection, terms_of(work.connection)
     sealed = [one.column for one in table.columns]
+    rows = sealed_rows(table, connection, after)
+    changes = []
+    for found in rows:
+        if all(version_of(found[name] or b"") in (0, newest) for name in sealed):
+            continue
+        changes.append((*_renewed(table, terms, found), found[table.number]))
+    columns = ", ".join(f"{name} = ?" for name in sealed)
+    connection.executemany(
+        f"UPDATE {table.name} SET {columns} WHERE {table.number} = ?",  # noqa: S608
+        changes,
+    )
+    return rows[-1][table.number] if rows else None
+
+
+def sealed_rows(table: Table, connection: Connection, after: object) -> list[dict[str, Any]]:
+    """Return the next rows of a table after a number, by the names of what is needed to open them.
+
+    As many as the server answers with in one go; none at the end.
+    """
+    sealed = [one.column for one in table.columns]
     others = {*table.place, *(name for one in table.columns for name in one.beside)}
     names = [table.number, *sorted(others - {table.number, *sealed}), *sealed]
     statement = (
@@ -130,31 +152,35 @@ def _renew(table: Table, newest: int, after: object, work: Work) -> object | Non
         f"WHERE {table.number} > ? ORDER BY {table.number} LIMIT ?"
     )
     rows = connection.execute(
-        terms.within(statement, table.columns[-1].column, table.number), (after, _BATCH)
-    ).fetchall()
-    changes = []
-    for row in rows:
-        found = dict(zip(names, row, strict=False))
-        if all(version_of(found[name] or b"") in (0, newest) for name in sealed):
-            continue
-        changes.append((*_renewed(table, terms, found), row[0]))
-    columns = ", ".join(f"{name} = ?" for name in sealed)
-    connection.executemany(
-        f"UPDATE {table.name} SET {columns} WHERE {table.number} = ?",  # noqa: S608
-        changes,
+        terms_of(connection).within(statement, table.columns[-1].column, table.number),
+        (after, _BATCH),
     )
-    return rows[-1][0] if rows else None
+    return [dict(zip(names, row, strict=False)) for row in rows]
 
 
-def _renewed(table: Table, terms: Terms, found: dict[str, Any]) -> list[bytes | None]:
-    opened, renewed = dict(found), list[bytes | None]()
+def opened_row(
+    table: Table, terms: Terms, found: dict[str, Any]
+) -> Iterator[tuple[Bound, bytes | None]]:
+    """Give of each sealed column what it is bound to, and its content; None: nothing is kept.
+
+    Raises DataCorruptError for what is not what was sealed there, MissingValueKeyError.
+    """
+    opened = dict(found)
     place = [found[name] for name in table.place]
     for one in table.columns:
         kept = found[one.column]
-        if kept is None or not version_of(kept):
-            renewed.append(kept)
-            continue
         bound = (one.kind, *place, *(opened[name] for name in one.beside))
+        if kept is None or not version_of(kept):
+            yield bound, None
+            continue
         opened[one.column] = terms.open(bound, kept)
-        renewed.append(terms.seal(bound, opened[one.column]))
-    return renewed
+        yield bound, opened[one.column]
+
+
+def _renewed(table: Table, terms: Terms, found: dict[str, Any]) -> list[bytes | None]:
+    return [
+        found[one.column] if content is None else terms.seal(bound, content)
+        for one, (bound, content) in zip(
+            table.columns, opened_row(table, terms, found), strict=True
+        )
+    ]

@@ -294,6 +294,17 @@ _TOPICS = (
         for table in STEPPING
     ),
 )
+# Which blob a sealed bundle has. Nobody keeps it in memory, so it steps no revision.
+_BUNDLES = (
+    """
+    CREATE TABLE bundle (
+        digest TEXT NOT NULL PRIMARY KEY,
+        blob TEXT NOT NULL,
+        size INTEGER NOT NULL CHECK (size > 0),
+        at REAL NOT NULL
+    )
+    """,
+)
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -306,5 +317,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         *_STEPS,
     ),
     (*_NODES, *_TOPICS),
+    _BUNDLES,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""

@@ -26,6 +26,7 @@ from casemate.sqlite import engine
 from casemate.sqlite.writer import Writer
 from casemate.store.errors import StoreForeignError, StoreMovedError
 from casemate.store.postgresql import exclusive
+from casemate.store.postgresql.bundles import StoredBundleRows, require_bundles
 from casemate.store.postgresql.faults import STORE_SERVER
 from casemate.store.postgresql.schema import MIGRATIONS
 from casemate.store.sqlite.performed import PERFORMED
@@ -34,6 +35,7 @@ from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
 AnswerT = TypeVar("AnswerT")
 
 SCHEMA: Final = "casemate_control"
+KIND: Final = "control"
 _LOCK: Final = int.from_bytes(b"casemctl")
 """Of all databases with this schema; a lock is of one database anyway."""
 _CHANGES_PER_COMMIT: Final = 128
@@ -69,6 +71,7 @@ class PostgresqlStore:
         self._reads = ThreadPoolExecutor(1, thread_name_prefix="casemate-store-read")
         self._closing = threading.Lock()
         self._closed = False
+        self._requires_bundles = False
 
     @classmethod
     def open(cls, settings: Settings, *, cluster: str) -> Self:
@@ -86,14 +89,7 @@ class PostgresqlStore:
                 f"The cluster {cluster[:80]!r} is not valid: expected 1 to 128 characters that can "
                 "be printed."
             )
-        place = Place(
-            settings=settings,
-            identity=Identity(SCHEMA, "control", cluster),
-            lock=_LOCK,
-            migrations=MIGRATIONS,
-            foreign=StoreForeignError,
-        )
-        connections = Connections(place, STORE_SERVER)
+        connections = Connections(place_of(settings, Identity(SCHEMA, KIND, cluster)), STORE_SERVER)
         try:
             store = cls(connections)
         except BaseException:
@@ -114,7 +110,7 @@ class PostgresqlStore:
 
     async def change(self, operation: Operation[AnswerT]) -> AnswerT:
         """Do an operation, durably."""
-        return await self._writer.submit(_making(operation))
+        return await self._writer.submit(self._making(operation))
 
     async def changes_since(self, revision: int) -> StoreChanges:
         """Return the newest revision, and what was changed after an earlier one, by any node."""
@@ -134,7 +130,7 @@ class PostgresqlStore:
 
         Raises StoreMovedError if something was; then nothing is done.
         """
-        make = _making(operation)
+        make = self._making(operation)
         names = msgspec.json.encode(sorted(topics)).decode()
 
         def make_there(connection: engine.Connection) -> AnswerT:
@@ -146,6 +142,24 @@ class PostgresqlStore:
             return make(connection)
 
         return await self._writer.submit(make_there)
+
+    def bundle_rows(self) -> StoredBundleRows:
+        """Return where it is said which blobs bundles have; from now on every version needs one."""
+        self._requires_bundles = True
+        return StoredBundleRows(self._ask, self._writer.submit)
+
+    def _making(self, operation: Operation[AnswerT]) -> Callable[[engine.Connection], AnswerT]:
+        """Return what does an operation in a transaction, with what has to hold at its end."""
+        perform = PERFORMED.changing(operation)
+
+        def make(connection: engine.Connection) -> AnswerT:
+            answer: AnswerT = perform(connection, operation)
+            exclusive.follow(connection, operation)
+            if self._requires_bundles:
+                require_bundles(connection, operation)
+            return answer
+
+        return make
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong with the server, in words for the operator."""
@@ -176,13 +190,12 @@ class PostgresqlStore:
                 self._connections.close()
 
 
-def _making(operation: Operation[AnswerT]) -> Callable[[engine.Connection], AnswerT]:
-    """Return what does an operation in a transaction, and keeps exclusive what has to be."""
-    perform = PERFORMED.changing(operation)
-
-    def make(connection: engine.Connection) -> AnswerT:
-        answer: AnswerT = perform(connection, operation)
-        exclusive.follow(connection, operation)
-        return answer
-
-    return make
+def place_of(settings: Settings, identity: Identity) -> Place:
+    """Return where the store of a cluster is."""
+    return Place(
+        settings=settings,
+        identity=identity,
+        lock=_LOCK,
+        migrations=MIGRATIONS,
+        foreign=StoreForeignError,
+    )

@@ -1,0 +1,83 @@
+"""The state of a node that is one of many: a PostgreSQL, and an S3-compatible store.
+
+Which cluster it is the vault says: all of its nodes have one vault. A database and a bucket belong
+to one cluster, and refuse every other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+
+from casemate.blobs import S3Store, credentials_of, parse_s3_url
+from casemate.blobs.s3_client import S3Client
+from casemate.blobs.s3_url import PLAINTEXT
+from casemate.data.postgresql.data import PostgresqlProjectData
+from casemate.data.postgresql.databases import Cluster
+from casemate.data.terms import Holder
+from casemate.folder.folders import Folders
+from casemate.folder.presence import mark_shared
+from casemate.gateway.fetched_bundles import FetchedBundles
+from casemate.gateway.known_projects import KnownProjects
+from casemate.gateway.sealed_bundles import SealedFolder
+from casemate.gateway.state import State
+from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE, GatewayConfig
+from casemate.nodes import Among, IdentityFile, Self
+from casemate.postgresql.settings import Settings
+from casemate.store.postgresql.store import PostgresqlStore
+from casemate.vault import VaultClient
+from casemate.vault.key_material import take_variable
+
+_CACHE_SHARE = 10
+"""What part of the data folder's file system the copies of bundles may take: one of so many."""
+
+
+async def open_shared(
+    config: GatewayConfig, folders: Folders, vault: VaultClient, own: Self
+) -> State:
+    """Open what the environment names. Raises CasemateError, with nothing left open."""
+    unproved = config.unproved_store
+    settings = Settings.of_url(take_variable(STORE_VARIABLE).decode(), weak_tls_accepted=unproved)
+    place = parse_s3_url(
+        take_variable(OBJECTS_VARIABLE).decode(), frozenset({PLAINTEXT} if unproved else ())
+    )
+    cluster = (await vault.status()).vault
+    async with contextlib.AsyncExitStack() as opened:
+        store = await asyncio.to_thread(PostgresqlStore.open, settings, cluster=cluster)
+        opened.push_async_callback(store.close)
+        client = S3Client(place, credentials_of(os.environ))
+        objects = await asyncio.to_thread(S3Store, client, cluster)
+        opened.callback(objects.close)
+        nodes = Among(store, IdentityFile(folders.data), own, shared=store)
+        await nodes.begin()
+        opened.push_async_callback(nodes.close)
+        known = KnownProjects(store)
+        data = await PostgresqlProjectData.open(
+            Cluster(settings, cluster, _holder(nodes)),
+            lambda project: objects.blobs(f"objects/{project}"),
+            vault.data_key,
+            on_created=known.add,
+        )
+        bundles = FetchedBundles(
+            SealedFolder(folders.bundles),
+            objects.blobs("bundles"),
+            store.bundle_rows(),
+            capacity=shutil.disk_usage(folders.bundles).total // _CACHE_SHARE,
+        )
+        await asyncio.to_thread(mark_shared, folders)
+        opened.pop_all()
+    return State(
+        store=store,
+        nodes=nodes,
+        known=known,
+        data=data,
+        bundles=bundles,
+        close_places=objects.close,
+    )
+
+
+def _holder(nodes: Among) -> Holder:
+    membership = nodes.membership
+    return Holder(membership.id, str(membership.incarnation))

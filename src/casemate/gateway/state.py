@@ -1,0 +1,70 @@
+"""What a gateway keeps its state in, and where: its own files, or what many nodes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from casemate.data import ProjectData, SqliteProjectData
+from casemate.gateway.known_projects import KnownProjects
+from casemate.gateway.sealed_bundles import SealedBundles
+from casemate.nodes import Among
+from casemate.store.interface import Store
+from casemate.store.sqlite.store import SqliteStore
+
+
+class NodeData(ProjectData, Protocol):
+    """The data of projects, with what a node looks after."""
+
+    def projects(self) -> list[str]:
+        """Return the projects that have data. Blocks. Raises OSError, CasemateError."""
+        ...
+
+    def open_projects(self) -> list[str]:
+        """Return the names of the projects that are open now."""
+        ...
+
+    async def probe(self, project: str) -> None:
+        """Read something of a project that is open. Raises what every reader would meet."""
+        ...
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many bytes each project keeps. Blocks. Raises OSError, CasemateError."""
+        ...
+
+    async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
+        """Read all of a project's data; return what is wrong with it. Raises DataError."""
+        ...
+
+
+async def always() -> bool:
+    """Tell that this node does what one node alone has to: it is the only one."""
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnFiles:
+    """What only a node has that keeps its state itself: files to copy, to read and to encrypt."""
+
+    store: SqliteStore
+    data: SqliteProjectData
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """All that outlives a gateway, but for its records."""
+
+    store: Store
+    nodes: Among
+    """The node has its place among them already."""
+    known: KnownProjects
+    data: NodeData
+    bundles: SealedBundles
+    bundles_in_clear: Sequence[Path] = ()
+    """Bundles as an earlier release left them."""
+    own: OwnFiles | None = None
+    """None where other nodes share it."""
+    close_places: Callable[[], None] = lambda: None
+    """Lets go of what the data and the bundles were kept in, once they are closed. Blocks."""

@@ -1,0 +1,112 @@
+"""Where many nodes keep their state: a database and an object store, named by the operator.
+
+The URL of the database has a password, as a rule. So it may come from the environment, from where
+it is taken away before another process is started, and is handed to the gateway alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from casemate.blobs import credentials_of, parse_s3_url
+from casemate.blobs.s3_url import PLAINTEXT
+from casemate.model.errors import InvalidInputError, ProtectionMissingError
+from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE
+from casemate.supervisor.options import ServeOptions
+
+UNPROVED, CLEAR_DISKS = "unproved-store", "clear-disks"
+_FILE = "file:"
+_MAX_FILE = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharedPlaces:
+    """Both places. Shows neither."""
+
+    store: str = field(repr=False)
+    objects: str = field(repr=False)
+    unproved: bool
+    """Whether they may be spoken to without TLS that proves them."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells the gateway."""
+        return {STORE_VARIABLE: self.store, OBJECTS_VARIABLE: self.objects}
+
+
+def shared_places(
+    options: ServeOptions, environ: MutableMapping[str, str] | None = None
+) -> SharedPlaces | None:
+    """Return what options and environment name, None for a node that keeps its state itself.
+
+    Takes it out of the environment. Raises InvalidInputError, ProtectionMissingError; neither shows
+    what may be secret.
+    """
+    environ = os.environ if environ is None else environ
+    named = environ.pop(STORE_VARIABLE, ""), environ.pop(OBJECTS_VARIABLE, "")
+    store, objects = options.store or named[0], options.objects or named[1]
+    if not store and not objects:
+        return None
+    if not store or not objects:
+        raise InvalidInputError(
+            f"Only {'--store' if store else '--objects'} is given: nodes that share a database "
+            "have to share a store for objects and bundles, too.",
+            next_step="Give both --store and --objects, or CASEMATE_STORE and CASEMATE_OBJECTS.",
+        )
+    if store.startswith(_FILE):
+        store = _first_line(Path(store.removeprefix(_FILE)))
+    elif options.store and _has_password(options.store):
+        raise InvalidInputError(
+            "The URL of --store has a password, which everybody on this machine could see.",
+            next_step="Give it by the variable CASEMATE_STORE, or as --store file:PATH.",
+        )
+    places = SharedPlaces(store=store, objects=objects, unproved=UNPROVED in options.accepted_risks)
+    _require_sound(places, environ)
+    if not options.encrypted_disks and CLEAR_DISKS not in options.accepted_risks:
+        raise ProtectionMissingError(
+            "Names, keys, times and policies can be read in the database, so its disks have to be "
+            "encrypted; nobody can see from here whether they are.",
+            next_step="Say that they are with --encrypted-disks, or accept the risk by name: "
+            f"--accept-risk {CLEAR_DISKS}",
+        )
+    return places
+
+
+def _require_sound(places: SharedPlaces, environ: MutableMapping[str, str]) -> None:
+    try:
+        from casemate.postgresql.settings import Settings
+    except ImportError as error:
+        raise ProtectionMissingError(
+            f"This installation cannot speak to PostgreSQL: {error.name or error} is missing.",
+            next_step="Install it with its extra: casemate[cluster]",
+        ) from error
+    Settings.of_url(places.store, weak_tls_accepted=places.unproved)
+    parse_s3_url(places.objects, frozenset({PLAINTEXT} if places.unproved else ()))
+    credentials_of(environ)
+
+
+def _has_password(url: str) -> bool:
+    authority = url.partition("://")[2].partition("/")[0]
+    return ":" in authority.rpartition("@")[0]
+
+
+def _first_line(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MAX_FILE + 1)
+            mode = os.fstat(file.fileno()).st_mode
+    except OSError as error:
+        raise InvalidInputError(
+            f"The URL of the database cannot be read from {path}: {error.strerror}."
+        ) from error
+    if mode & 0o077:
+        raise InvalidInputError(
+            f"{path} has the URL of the database, and others than its owner may read it.",
+            next_step=f"chmod 600 {path}",
+        )
+    if len(content) > _MAX_FILE:
+        raise InvalidInputError(f"{path} has more than {_MAX_FILE} bytes, expected one URL.")
+    return content.decode(errors="replace").partition("\n")[0].strip()
