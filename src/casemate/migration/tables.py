@@ -73,7 +73,7 @@ UNSEEN: Final = {"object": frozenset({"key_version", "file", "sealed"})}
 """Columns that are another value after the move: where content is, and its key."""
 
 _OWNED: Final = "IN (SELECT id FROM resource)"
-_INDEXES: Final = f"IN (SELECT id FROM secondary WHERE tab {_OWNED})"
+_INDEXES: Final = "IN (SELECT id FROM secondary WHERE tab IN (SELECT id FROM resource))"
 _EVENT: Final = (
     "attempts priority sent_at expires_at key invocation qualifier labels attributes body"
 )
@@ -94,8 +94,10 @@ PROJECT: Final = (
         counter="id",
     ),
     _table(
-        *("entry", "secondary key sort item_key item_sort"),
-        *("secondary key sort item_key item_sort", -1, b"", b"", b"", b""),
+        "entry",
+        "secondary key sort item_key item_sort",
+        "secondary key sort item_key item_sort",
+        *(-1, b"", b"", b"", b""),
         where=f"secondary {_INDEXES}",
     ),
     _table(
@@ -165,8 +167,10 @@ CONTROL: Final = (
         lasting=True,
     ),
     _table(
-        *("alias_target", "state position project function version weight"),
-        *("state position", -1, -1),
+        "alias_target",
+        "state position project function version weight",
+        "state position",
+        *(-1, -1),
     ),
     _table(
         "user",
@@ -218,4 +222,5 @@ UNMOVED_CONTROL: Final = frozenset(
     | {"invocation", "error", "log_line", "denial"}
 )
 """Nodes say themselves that they are there; the newest incarnation is moved. What is exclusive is
-found anew; rows of bundles come with their blobs. Records of earlier releases are the recorder's."""
+found anew; rows of bundles come with their blobs. Records of earlier releases are the
+recorder's."""

@@ -39,8 +39,7 @@ IOERR_SHMSIZE = 4874
 CORRUPT: another page is not, or its content is wrong; the connection is of no use after it."""
 
 
-
-class Connection(driver.Connection):  # type: ignore[misc]
+class Connection(driver.Connection):
     """A connection; whoever has the database keeps with it on which terms it is used."""
 
     terms: Any = None

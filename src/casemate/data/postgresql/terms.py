@@ -164,12 +164,7 @@ class PostgresqlTerms:
 
     def within(self, statement: str, content: str, order: str) -> str:
         """Have the server add up lengths: all that it answers is in memory here at once."""
-        return (
-            "SELECT * FROM (SELECT found.*, "  # noqa: S608 - names in the code
-            f"sum(length({content})) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) "
-            f"- length({content}) AS before FROM ({statement}) AS found) AS bounded "
-            f"WHERE before <= {MAX_RESULT_BYTES:d} ORDER BY {order}"
-        )
+        return within(statement, content, order)
 
     def lives(self, connection: Connection, claimant: str) -> bool:
         """Tell whether the node was seen of late, in the same life."""
@@ -179,3 +174,13 @@ class PostgresqlTerms:
             (node, life, self.now() - CLAIM_SECONDS),
         ).fetchone()
         return row is not None
+
+
+def within(statement: str, content: str, order: str) -> str:
+    """Return a statement whose answer is of MAX_RESULT_BYTES, or one row, and the row beyond."""
+    return (
+        "SELECT * FROM (SELECT found.*, "  # noqa: S608 - names in the code
+        f"sum(length({content})) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) "
+        f"- length({content}) AS before FROM ({statement}) AS found) AS bounded "
+        f"WHERE before <= {MAX_RESULT_BYTES:d} ORDER BY {order}"
+    )
