@@ -63,12 +63,15 @@ class FetchedBundles:
     async def open(self, digest: str) -> BinaryIO:
         """Return one to read, fetched if it is not here. FileNotFoundError, UnavailableError."""
         for _ in range(_TRIES):
+            was_here = digest in self._sizes
             with contextlib.suppress(FileNotFoundError):
                 stream = await self._in_thread(lambda: self._cache.file(digest).open("rb"))
                 if digest in self._sizes:
                     self._sizes.move_to_end(digest)
                 return stream
-            await self._fetch_once(digest)
+            # Unless another has fetched it while this one looked.
+            if was_here or digest not in self._sizes:
+                await self._fetch_once(digest)
         # What is fetched is let go at once: there is no room for what is used at the same time.
         raise UnavailableError(f"The bundle {digest} does not stay on this node while it is read.")
 

@@ -24,6 +24,32 @@ RISKS = {
 """What an operator can accept by name. Everything else is required without exception."""
 
 
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What functions may have at most; what is None is derived from the host."""
+
+    memory: int | None = None
+    """Bytes that an instance may be given."""
+    tmp: int | None = None
+    """Bytes of its /tmp."""
+    instances: int | None = None
+    """Instances of a function at the same time."""
+    warm: int | None = None
+    """Instances of all functions together that wait for calls whatever the rate."""
+    resting: int | None = None
+    """Bytes that what is at rest may hold."""
+
+
+class SharedOptions(msgspec.Struct, frozen=True):
+    """Where the state is that many nodes share."""
+
+    store: str | None = None
+    """URL of the PostgreSQL, without a password; None: SQLite, or what the environment names."""
+    objects: str | None = None
+    """URL of the S3-compatible store."""
+    encrypted_disks: bool = False
+    """Whether the operator says that the disks of the database are encrypted."""
+
+
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options of `casemate serve`."""
 
@@ -50,14 +76,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """True makes an owner's token of a day."""
     accepted_losses: tuple[str, ...] = ()
     """What is known to be lost, and the node starts without; see `casemate.folder.presence`."""
-    max_memory: int | None = None
-    """Bytes that an instance may be given at most; None: derived from the host. So the next two."""
-    max_tmp: int | None = None
-    max_instances: int | None = None
-    max_warm: int | None = None
-    """Instances of all functions together that wait for calls whatever the rate; None: derived."""
-    resting_memory: int | None = None
-    """Bytes that what is at rest may hold; None: derived from the host."""
+    bounds: Bounds = Bounds()
     learn: bool = False
     """True lets functions use what they are not granted, and notes it. On loopback only."""
     restore: bool = RESTORES
@@ -66,13 +85,7 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whether playbooks act by themselves."""
     monitor: MonitorSettings = MonitorSettings()
     """Rules of one's own, and who is told of what they find."""
-    store: str | None = None
-    """URL of the PostgreSQL that nodes share, without a password; None: SQLite, or what the
-    environment names."""
-    objects: str | None = None
-    """URL of the S3-compatible store that nodes share."""
-    encrypted_disks: bool = False
-    """Whether the operator says that the disks of the shared database are encrypted."""
+    shared: SharedOptions = SharedOptions()
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks of reverse proxies, which say for whom they ask."""
 
@@ -91,8 +104,8 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Return what no function may exceed, on a host with `memory` bytes."""
         derived = Caps.of_host(memory)
         return Caps(
-            memory=self.max_memory or derived.memory,
-            tmp=self.max_tmp or derived.tmp,
-            concurrency=self.max_instances or derived.concurrency,
-            warm=derived.warm if self.max_warm is None else self.max_warm,
+            memory=self.bounds.memory or derived.memory,
+            tmp=self.bounds.tmp or derived.tmp,
+            concurrency=self.bounds.instances or derived.concurrency,
+            warm=derived.warm if self.bounds.warm is None else self.bounds.warm,
         )

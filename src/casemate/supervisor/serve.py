@@ -75,7 +75,7 @@ class Node:
         self._options = options
         self._shared = shared_places(options)
         self._handover = handover
-        self._resting_memory = options.resting_memory or resting_memory(self._memory)
+        self._resting_memory = options.bounds.resting or resting_memory(self._memory)
         report(f"functions at rest may hold {self._resting_memory >> 20} MB of memory together")
         self._systemd = Systemd()
         self._watchdog = Watchdog(report)

@@ -47,7 +47,8 @@ def shared_places(
     """
     environ = os.environ if environ is None else environ
     named = environ.pop(STORE_VARIABLE, ""), environ.pop(OBJECTS_VARIABLE, "")
-    store, objects = options.store or named[0], options.objects or named[1]
+    shared = options.shared
+    store, objects = shared.store or named[0], shared.objects or named[1]
     if not store and not objects:
         return None
     if not store or not objects:
@@ -58,14 +59,14 @@ def shared_places(
         )
     if store.startswith(_FILE):
         store = _first_line(Path(store.removeprefix(_FILE)))
-    elif options.store and _has_password(options.store):
+    elif shared.store and _has_password(shared.store):
         raise InvalidInputError(
             "The URL of --store has a password, which everybody on this machine could see.",
             next_step="Give it by the variable CASEMATE_STORE, or as --store file:PATH.",
         )
     places = SharedPlaces(store=store, objects=objects, unproved=UNPROVED in options.accepted_risks)
     _require_sound(places, environ)
-    if not options.encrypted_disks and CLEAR_DISKS not in options.accepted_risks:
+    if not shared.encrypted_disks and CLEAR_DISKS not in options.accepted_risks:
         raise ProtectionMissingError(
             "Names, keys, times and policies can be read in the database, so its disks have to be "
             "encrypted; nobody can see from here whether they are.",

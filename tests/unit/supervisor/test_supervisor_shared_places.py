@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from casemate.model.errors import CasemateError, InvalidInputError, ProtectionMissingError
-from casemate.supervisor.options import ServeOptions
+from casemate.supervisor.options import ServeOptions, SharedOptions
 from casemate.supervisor.shared_places import SharedPlaces, shared_places
 
 STORE = "postgresql://casemate:s3cr3t@127.0.0.1/casemate"
@@ -18,9 +18,13 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "secret"}
 
 
 def places(environ: dict[str, str] | None = None, **options: Any) -> SharedPlaces | None:
-    given = {"encrypted_disks": True, **options}
+    risks = options.pop("accepted_risks", ())
+    shared = SharedOptions(**{"encrypted_disks": True, **options})
     environ = {**KEYS, **(environ or {})} if environ is None or "BARE" not in environ else environ
-    return shared_places(ServeOptions(data=Path("d"), host="127.0.0.1", port=0, **given), environ)
+    options_ = ServeOptions(
+        data=Path("d"), host="127.0.0.1", port=0, shared=shared, accepted_risks=risks
+    )
+    return shared_places(options_, environ)
 
 
 def refused(environ: dict[str, str] | None = None, **options: Any) -> CasemateError:
@@ -38,7 +42,13 @@ def test_a_node_keeps_its_state_itself_unless_it_is_told_otherwise() -> None:
 def test_the_environment_is_emptied_of_what_it_names() -> None:
     environ = {**KEYS, "CASEMATE_STORE": STORE, "CASEMATE_OBJECTS": OBJECTS}
     found = shared_places(
-        ServeOptions(data=Path("d"), host="127.0.0.1", port=0, encrypted_disks=True), environ
+        ServeOptions(
+            data=Path("d"),
+            host="127.0.0.1",
+            port=0,
+            shared=SharedOptions(encrypted_disks=True),
+        ),
+        environ,
     )
     assert found is not None
     assert environ == KEYS

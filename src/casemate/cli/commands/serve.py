@@ -15,6 +15,7 @@ from casemate.model.processes import RESTORES
 
 if TYPE_CHECKING:
     from casemate.monitor.settings import MonitorSettings
+    from casemate.supervisor.options import Bounds
 
 app = new_app()
 
@@ -274,6 +275,21 @@ def _size(option: str, text: str | None) -> int | None:
     return size
 
 
+def _bounds(
+    memory: str | None, tmp: str | None, instances: int | None, warm: int | None, rest: str | None
+) -> Bounds:
+    """Return what functions may have at most. Raises UsageError."""
+    from casemate.supervisor.options import Bounds
+
+    return Bounds(
+        memory=_size("--max-memory", memory),
+        tmp=_size("--max-tmp", tmp),
+        instances=instances,
+        warm=warm,
+        resting=_size("--resting-memory", rest),
+    )
+
+
 def _monitor(config: Path | None, rules: Path | None) -> MonitorSettings:
     """Return what the settings file says, with the folder of rules that is given. SettingsError."""
     from msgspec.structs import replace
@@ -371,7 +387,7 @@ def serve(
     which clients know the node. `--accept-risk plaintext` leaves that to a proxy in front.
     """
     _require_sound(data, tls_cert, tls_key, owned=bool(tls_name or tls_new_authority))
-    from casemate.supervisor.options import ServeOptions
+    from casemate.supervisor.options import ServeOptions, SharedOptions
     from casemate.supervisor.serve import serve as run
 
     run(
@@ -389,16 +405,10 @@ def serve(
             tls_new_authority=tls_new_authority,
             master_key=master_key,
             public_url=parse_url(public_url) if public_url else None,
-            store=store,
-            objects=objects,
-            encrypted_disks=encrypted_disks,
+            shared=SharedOptions(store, objects, encrypted_disks),
             recover_owner=recover_owner,
             accepted_losses=tuple(accept_loss or ()),
-            max_memory=_size("--max-memory", max_memory),
-            max_tmp=_size("--max-tmp", max_tmp),
-            max_instances=max_instances,
-            max_warm=max_warm,
-            resting_memory=_size("--resting-memory", resting_memory),
+            bounds=_bounds(max_memory, max_tmp, max_instances, max_warm, resting_memory),
             learn=learn,
             restore=restore,
             playbooks=playbooks,
