@@ -73,9 +73,12 @@ class _ProjectRows(SqlitePart):
 class SqliteFolder:
     """What source and target have in common."""
 
-    def __init__(self, folders: Folders, keys: Keys, told: Told) -> None:
-        """Lock store and data. Raises StoreLockedError, DataLockedError if a node has them."""
-        self.place = str(folders.data)
+    def __init__(self, folders: Folders, keys: Keys, told: Told, *, place: str) -> None:
+        """Lock store and data. Raises StoreLockedError, DataLockedError if a node has them.
+
+        `place` is how people call the folder.
+        """
+        self.place = place
         self._folders = folders
         self._keys = keys
         self._told = told
@@ -145,14 +148,14 @@ class SqliteFolder:
 class SqliteSource(SqliteFolder):
     """A data folder that is moved away. Satisfies `casemate.migration.place.Source`."""
 
-    def __init__(self, folders: Folders, keys: Keys, told: Told, *, to: str) -> None:
+    def __init__(self, folders: Folders, keys: Keys, told: Told, *, place: str, to: str) -> None:
         """Lock it. Raises MigrationError if it was moved to another place than `to`."""
         if not (folders.store / DATABASE).exists():
             raise MigrationError(
-                f"{folders.data} has no store: there is nothing to be moved.",
+                f"{place} has no store: there is nothing to be moved.",
                 next_step="Name the folder that `casemate serve --data` was given.",
             )
-        super().__init__(folders, keys, told)
+        super().__init__(folders, keys, told, place=place)
         try:
             mark = read_mark(folders.store)
             if mark is not None and mark != Mark(state=MoveState.AWAY, place=to):
@@ -175,8 +178,7 @@ class SqliteSource(SqliteFolder):
                 raise MigrationError(
                     f"The store still has records of an earlier release ({', '.join(left)}), which "
                     "the recorder takes over while a node serves.",
-                    next_step="Start the node until `casemate check` says nothing of them, stop it, "
-                    "and move again.",
+                    next_step="Start the node for some minutes, stop it, and move again.",
                 )
             yield SqlitePart(connection, PlainForm(), STORE, "the store")
 
@@ -208,6 +210,12 @@ class SqliteSource(SqliteFolder):
 class SqliteTarget(SqliteFolder):
     """A data folder that something is moved to. Satisfies `casemate.migration.place.Target`."""
 
+    @property
+    def resumes(self) -> bool:
+        """Whether a move to here was begun, and has not ended."""
+        mark = read_mark(self._folders.store)
+        return mark is not None and mark.state is MoveState.UNFINISHED
+
     def begin(self, source: str) -> None:
         """Take the place."""
         mine = Mark(state=MoveState.UNFINISHED, place=source)
@@ -219,8 +227,8 @@ class SqliteTarget(SqliteFolder):
         if self._store.database.exists() or self._data.projects():
             raise TakenError(
                 f"{self.place} has a store or data already. Nothing was changed.",
-                next_step=f"Move {self._folders.store}, {self._folders.projects} and "
-                f"{self._folders.bundles} away, but for the vault; then move the state again.",
+                next_step="Move its folders store, data and bundles away, not the vault; then run "
+                "this again.",
             )
         write_mark(self._folders.store, mine)
 

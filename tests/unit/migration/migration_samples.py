@@ -110,6 +110,7 @@ class Folder(Place):
     def __init__(self, path: Path, keys: FakeKeys) -> None:
         super().__init__(keys)
         self.folders = Folders(path)
+        self.place = str(path)
         self.folders.make(None, None, None)
 
     async def _data(self) -> Any:
@@ -124,10 +125,10 @@ class Folder(Place):
         return path
 
     def source(self, to: str, keys: Keys | None = None) -> SqliteSource:
-        return SqliteSource(self.folders, keys or self.keys, ignored, to=to)
+        return SqliteSource(self.folders, keys or self.keys, ignored, place=self.place, to=to)
 
     def target(self) -> SqliteTarget:
-        return SqliteTarget(self.folders, self.keys, ignored)
+        return SqliteTarget(self.folders, self.keys, ignored, place=self.place)
 
 
 class Shared(Place):
@@ -167,7 +168,9 @@ class Shared(Place):
 
     def stop(self) -> None:
         """Have nobody have been seen of late."""
-        self.sql("UPDATE p_shop.holder SET seen_at = 0; UPDATE casemate_control.node SET seen_at = 0")
+        self.sql(
+            "UPDATE p_shop.holder SET seen_at = 0; UPDATE casemate_control.node SET seen_at = 0"
+        )
 
     def target(self) -> PostgresqlTarget:
         return PostgresqlTarget(
@@ -184,7 +187,9 @@ def ignored(*_: object) -> None:
     """Take what is told of a move."""
 
 
-def to_server(folder: Folder, shared: Shared, shown: Callable[[str, int], None] = ignored) -> Outcome:
+def to_server(
+    folder: Folder, shared: Shared, shown: Callable[[str, int], None] = ignored
+) -> Outcome:
     """Move a folder's state to a server."""
     target = shared.target()
     try:
