@@ -276,3 +276,37 @@ async def fill_data(data: Any) -> None:
     await data.begin_invocation("shop", "f", SECRET, SECRET, "i5")
     await data.advance("shop", "tick", SECRET.encode(), None, ())
     await data.send_many("shop", "queue", "jobs", [NewMessage(body=b"1", delay=1000.0)])
+
+
+async def answers(data: Any) -> dict[str, Any]:
+    """Return what the ports answer about all of it; nothing is changed."""
+    found: dict[str, Any] = {"resources": await data.resources("shop")}
+    for index in (None, "by-colour"):
+        key = None if index is None else "red"
+        page = await data.query_items("shop", "sorted", key, index=index)
+        found[f"items {index}"] = page.items
+    for bucket in ("files", "kept"):
+        for info in (await data.list_objects("shop", bucket)).objects:
+            content = await data.get_object("shop", bucket, info.key)
+            revisions = await data.object_revisions("shop", bucket, info.key)
+            found[f"{bucket} {info.key}"] = (content, revisions)
+    for kind, name in (("queue", "jobs"), ("topic", "news"), ("inbox", "f")):
+        info = await data.queue_info("shop", kind, name)
+        found[f"{kind} {name}"] = (info.waiting, info.dead)
+    letters = await data.dead_letters(*INBOX)
+    found["letters"] = [await data.dead_letter("shop", letter.id) for letter in letters]
+    for name in ("i1", "i2"):
+        found[name] = await data.invocation_status("shop", name)
+    found["position"] = await data.position("shop", "tick")
+    return found
+
+
+async def used_up(data: Any) -> list[Any]:
+    """Return what messages, tokens and claims lead to; they are used up."""
+    await data.resume("shop")
+    leased = await data.lease(*INBOX, limit=9, lease=60.0)
+    again = NewMessage(body=b"2", deduplication=f"{SECRET}i4", invocation="i9")
+    (number,) = await data.send_many(*INBOX, [again])
+    claimed = await data.begin_invocation("shop", "f", SECRET, SECRET, "i5")
+    (fresh,) = await data.send_many("shop", "queue", "jobs", [NewMessage(body=b"3")])
+    return [leased, number, claimed, fresh]
