@@ -34,6 +34,18 @@ def folder(filled: Path, tmp_path: Path, keys: FakeKeys) -> Folder:
     return Folder(tmp_path / "node", keys)
 
 
+@pytest.fixture(scope="session")
+def database(postgresql_server: Server) -> str:
+    """One for all tests: making one costs more than most of them."""
+    return postgresql_server.database()
+
+
 @pytest.fixture
-def shared(tmp_path: Path, keys: FakeKeys, postgresql_server: Server) -> Iterator[Shared]:
-    yield Shared(postgresql_server, tmp_path / "blobs", keys)
+def shared(
+    tmp_path: Path, keys: FakeKeys, postgresql_server: Server, database: str
+) -> Iterator[Shared]:
+    made = Shared(postgresql_server, database, tmp_path / "blobs", keys)
+    yield made
+    made.runner.close()
+    if schemas := made.schemas():
+        made.sql(f"DROP SCHEMA {', '.join(schemas)} CASCADE")

@@ -134,13 +134,13 @@ class Folder(Place):
 class Shared(Place):
     """A database, and a folder of blobs."""
 
-    def __init__(self, server: Server, blobs: Path, keys: FakeKeys, cluster: str = CLUSTER) -> None:
+    def __init__(self, server: Server, name: str, blobs: Path, keys: FakeKeys) -> None:
         super().__init__(keys)
         self.server = server
-        self.name = server.database()
+        self.name = name
         self.settings = Settings.of_url(server.url(self.name))
         self.path = blobs
-        self.cluster = cluster
+        self.cluster = CLUSTER
         self.life = 0
 
     def blobs(self, kind: str) -> Blobs:
@@ -165,6 +165,15 @@ class Shared(Place):
         with self.server.connect(self.name) as connection:
             cursor = connection.execute(statement)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
+
+    def schemas(self) -> set[str]:
+        """Return what is there of ours."""
+        return {
+            name
+            for (name,) in self.sql(
+                "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(casemate|p_|q_)'"
+            )
+        }
 
     def stop(self) -> None:
         """Have nobody have been seen of late."""

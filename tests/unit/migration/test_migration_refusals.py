@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from contextlib import closing
@@ -31,12 +32,6 @@ from casemate.migration.sequence import Move
 from casemate.sqlite import engine
 from casemate.store import StoreError, StoreKeyError, StoreLockedError, StoreVersionError
 from casemate.vault.interface import Purpose
-from support.database import Server
-
-
-def schemas(shared: Shared) -> set[str]:
-    rows = shared.sql("SELECT nspname FROM pg_namespace WHERE nspname ~ '^(casemate|[pq]_)'")
-    return {row[0] for row in rows if not row[0].startswith("pg_")}
 
 
 def alter(folder: Folder, name: str, *statements: str) -> None:
@@ -81,7 +76,7 @@ def test_text_that_the_server_does_not_keep_is_named_before_anything_is_written(
     alter(folder, part, statement)
     with pytest.raises(UnstorableError, match=named):
         to_server(folder, shared)
-    assert not schemas(shared)
+    assert not shared.schemas()
 
 
 def test_what_only_the_file_keeps_as_text_may_have_any(folder: Folder, shared: Shared) -> None:
@@ -97,14 +92,14 @@ def test_a_node_that_has_the_folder_is_left_alone(folder: Folder, shared: Shared
             to_server(folder, shared)
 
     folder.with_store(try_it)
-    assert not schemas(shared)
+    assert not shared.schemas()
 
 
 def test_another_master_key_is_refused(folder: Folder, shared: Shared) -> None:
     folder.keys = FakeKeys("another")
     with pytest.raises(StoreKeyError):
         to_server(folder, shared)
-    assert not schemas(shared)
+    assert not shared.schemas()
 
 
 @pytest.mark.parametrize(
@@ -121,14 +116,14 @@ def test_other_releases_are_refused(
     alter(folder, part, f"PRAGMA user_version = {version}")
     with pytest.raises(kind, match=named):
         to_server(folder, shared)
-    assert not schemas(shared)
+    assert not shared.schemas()
 
 
 def test_a_bundle_that_is_gone_is_named(folder: Folder, shared: Shared) -> None:
     (folder.folders.bundles / f"{DIGEST}.sealed").unlink()
     with pytest.raises(MigrationError, match=DIGEST):
         to_server(folder, shared)
-    assert not schemas(shared)
+    assert not shared.schemas()
 
 
 @pytest.mark.parametrize("harm", ["cut", "gone", "flipped", "inline"])
@@ -152,18 +147,16 @@ def test_a_damaged_object_is_named(folder: Folder, shared: Shared, harm: str) ->
         shared.store()
 
 
-def test_a_database_of_another_cluster_is_left_alone(
-    folder: Folder, shared: Shared, postgresql_server: Server, tmp_path: Path
-) -> None:
+def test_a_database_of_another_cluster_is_left_alone(folder: Folder, shared: Shared) -> None:
     shared.cluster = "d2" * 16
-    shared.store()
+    shared.with_store(lambda _: asyncio.sleep(0))
     shared.cluster = "c1" * 16
     with pytest.raises(TakenError, match="holds the state of the cluster"):
         to_server(folder, shared)
 
 
 def test_a_database_in_use_is_left_alone(folder: Folder, shared: Shared) -> None:
-    shared.store()
+    shared.with_store(lambda _: asyncio.sleep(0))
     with pytest.raises(TakenError, match="in use or was moved away"):
         to_server(folder, shared)
 
@@ -175,14 +168,10 @@ def test_a_schema_that_is_there_beside_is_not_dropped(folder: Folder, shared: Sh
     assert shared.sql("SELECT count(*) FROM p_shop.mine") == [(0,)]
 
 
-def test_a_folder_that_was_moved_goes_nowhere_else(
-    folder: Folder, shared: Shared, postgresql_server: Server, tmp_path: Path
-) -> None:
+def test_a_folder_that_was_moved_goes_nowhere_else(folder: Folder, shared: Shared) -> None:
     to_server(folder, shared)
-    other = Shared(postgresql_server, tmp_path / "other", folder.keys)
     with pytest.raises(StoreError, match=re.escape(shared.name)):
-        to_server(folder, other)
-    assert not schemas(other)
+        folder.source("postgresql://elsewhere:5432/x")
 
 
 def test_a_folder_with_a_store_is_not_moved_to(
