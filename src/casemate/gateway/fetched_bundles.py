@@ -153,9 +153,9 @@ class FetchedBundles:
 
         return await self._in_thread(sweep, self._blobs, named, self._blobs.delete)
 
-    async def close(self) -> None:
-        """Wait for what is under way."""
-        await asyncio.to_thread(self._threads.shutdown)
+    def close(self) -> None:
+        """Wait for what is under way. Blocks."""
+        self._threads.shutdown()
 
     async def _fetch_once(self, digest: str) -> None:
         """Fetch one; all that ask meanwhile wait for the same. Whoever asked may be cancelled."""

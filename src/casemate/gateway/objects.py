@@ -62,6 +62,7 @@ from casemate.front import (
     RouteTable,
     WebHooks,
 )
+from casemate.gateway.blob_sweeps import BlobSweeps
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.control import NodeControl
@@ -180,7 +181,7 @@ class Gateway:
         self._build_sandboxes(state)
         self._build_path(url)
         self._build_triggers()
-        self._build_operations()
+        self._build_operations(state)
         self._build_audit(url)
         self._build_observed()
         self._build_playbooks()
@@ -322,7 +323,7 @@ class Gateway:
             self._loop,
         )
 
-    def _build_operations(self) -> None:
+    def _build_operations(self, state: State) -> None:
         """Build what owners do with the node, and what they are told of it."""
         place = place_of_node(self._folders.data)
         gate = Gate(place, self.store, self.facts.happened)
@@ -348,6 +349,8 @@ class Gateway:
             decisions=self.nodes.decisions,
         )
         self._build_advisories(gate)
+        sweep = state.sweep_bundles
+        self.sweeps = None if sweep is None else BlobSweeps(sweep, self.nodes.is_first)
         self.check = NodeCheck(
             self.store,
             self.data,
@@ -359,6 +362,7 @@ class Gateway:
         )
         self.health = Health(
             {"nodes": (told(self.nodes.problems), True)}
+            | ({} if self.sweeps is None else {"sweeps": (told(self.sweeps.problems), False)})
             | parts_of(
                 store=self.store,
                 vault=self.vault,
@@ -417,6 +421,7 @@ class Gateway:
                 functions=lambda: len(self.catalogue),
                 started_at=self._config.started_at,
                 audit_score=lambda: self.audit.score,
+                store_age=self.nodes.age,
             )
         )
 
@@ -620,6 +625,8 @@ class Gateway:
         await self.playbooks.load()
         self.playbooks.start()
         self.health.start()
+        if self.sweeps is not None:
+            self.sweeps.start()
         self.audit.start()
         self.running_logs.start()
         self.lag.start()
@@ -633,6 +640,8 @@ class Gateway:
     async def close(self) -> None:
         """Write what waits in memory and let go of everything but the store."""
         await self.nodes.close()
+        if self.sweeps is not None:
+            await self.sweeps.close()
         await self.watch.close()
         await self.audit.close()
         await self.playbooks.close()

@@ -62,6 +62,8 @@ class Parts(NamedTuple):
     started_at: float
     audit_score: Callable[[], int | None]
     """How good the node was at its last audit; None: there was none yet."""
+    store_age: Callable[[], float | None] = lambda: None
+    """Seconds for which changes of other nodes may not be known here; None: there are none."""
 
 
 def counting(facts: FactStream, catalogue: Catalogue) -> Registry:
@@ -201,6 +203,9 @@ class Observed:
         if (score := parts.audit_score()) is not None:
             out.family("casemate_node_audit_score", "gauge", "Of 100, by the last audit.")
             out.sample("", score)
+        if (age := parts.store_age()) is not None:
+            out.family("casemate_store_age_seconds", "gauge", "What is known is at most so old.")
+            out.sample("", age)
         if entries is not None:
             out.family("casemate_journal_entries", "gauge", "Entries of the journal.")
             out.sample("", entries)

@@ -74,8 +74,14 @@ async def open_shared(
         known=known,
         data=data,
         bundles=bundles,
-        close_places=objects.close,
+        sweep_bundles=bundles.sweep,
+        close_places=lambda: _close(bundles, objects),
     )
+
+
+def _close(bundles: FetchedBundles, objects: S3Store) -> None:
+    bundles.close()
+    objects.close()
 
 
 def _holder(nodes: Among) -> Holder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -66,5 +66,7 @@ class State:
     """Bundles as an earlier release left them."""
     own: OwnFiles | None = None
     """None where other nodes share it."""
+    sweep_bundles: Callable[[], Awaitable[int]] | None = None
+    """Deletes blobs of bundles that no row names; None where there are only files."""
     close_places: Callable[[], None] = lambda: None
     """Lets go of what the data and the bundles were kept in, once they are closed. Blocks."""

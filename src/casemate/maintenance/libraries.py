@@ -20,6 +20,8 @@ import msgspec
 from casemate.sqlite.engine import library_versions
 
 _PYTHON = "python"
+_PSYCOPG = "psycopg-binary"
+"""Of the extra `cluster`, which not every node has."""
 
 
 class Library(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +74,15 @@ def _rows() -> Iterator[_Row]:
     yield "llhttp", "httptools", "HTTP from outside", lambda: None  # it has no call that says
     yield "zlib", _PYTHON, "archives, compressed answers", lambda: zlib.ZLIB_RUNTIME_VERSION
     yield "zstd", _PYTHON, "functions alone", _zstd
+    yield "libpq", _PSYCOPG, "a database that nodes share", _libpq
+    yield "OpenSSL", _PSYCOPG, "TLS to that database", lambda: None  # libpq does not say which
     yield "libexpat", _PYTHON, "functions alone", _expat
     yield "glibc", "the system", "everything", lambda: os.confstr("CS_GNU_LIBC_VERSION")
+
+
+def _libpq() -> str:
+    number = importlib.import_module("psycopg.pq").version()
+    return f"{number // 10000}.{number % 10000}"
 
 
 def _expat() -> str:
@@ -100,4 +109,8 @@ def libraries() -> list[Library]:
         )
         for name, package, use, ask in _rows()
     ]
-    return [library for library in found if library.name != "zstd" or library.version]
+    return [
+        library
+        for library in found
+        if library.bundled_in != _PSYCOPG and (library.name != "zstd" or library.version)
+    ]

@@ -67,6 +67,10 @@ class Among:
         there = sorted(node.id for node in found.nodes if node.state is NodeState.UP)
         return there[:1] == [self.membership.id]
 
+    def age(self) -> float | None:
+        """Return for how many seconds changes of others may not be known; None: there are none."""
+        return None if self._shared is None else self.standing.age
+
     def problems(self) -> str:
         """Return why the node takes no calls, or what it could not read; empty: all is well."""
         read = "" if self.following is None else self.following.problems()

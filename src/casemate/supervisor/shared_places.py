@@ -16,6 +16,7 @@ from casemate.blobs.s3_url import PLAINTEXT
 from casemate.model.errors import InvalidInputError, ProtectionMissingError
 from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE
 from casemate.supervisor.options import ServeOptions, SharedOptions
+from casemate.vault.key_material import take_variable
 
 UNPROVED, CLEAR_DISKS = "unproved-store", "clear-disks"
 _FILE = "file:"
@@ -55,7 +56,7 @@ def named_places(
 ) -> SharedPlaces | None:
     """Do as `shared_places`, for what is no start of a node."""
     environ = os.environ if environ is None else environ
-    named = environ.pop(STORE_VARIABLE, ""), environ.pop(OBJECTS_VARIABLE, "")
+    named = _taken(environ, STORE_VARIABLE), _taken(environ, OBJECTS_VARIABLE)
     store, objects = shared.store or named[0], shared.objects or named[1]
     if not store and not objects:
         return None
@@ -82,6 +83,15 @@ def named_places(
             f"--accept-risk {CLEAR_DISKS}",
         )
     return places
+
+
+def _taken(environ: MutableMapping[str, str], name: str) -> str:
+    """Return a variable and remove it, also from what `/proc/PID/environ` shows of this process."""
+    found = environ.get(name, "")
+    if name in environ and environ is os.environ:
+        take_variable(name)
+    environ.pop(name, None)
+    return found
 
 
 def _require_sound(places: SharedPlaces, environ: MutableMapping[str, str]) -> None:

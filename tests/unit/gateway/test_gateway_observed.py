@@ -101,6 +101,7 @@ class Played:
                 functions=lambda: 12,
                 started_at=1000.0,
                 audit_score=lambda: 83,
+                store_age=lambda: 0.4,
             )
         )
 
