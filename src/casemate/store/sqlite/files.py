@@ -35,7 +35,9 @@ class StoreFolder:
     def acquire(cls, path: Path, *, moving: bool = False) -> StoreFolder:
         """Create the folder where missing, make it private, lock it.
 
-        One that was moved, or is not whole yet, is for `moving` alone. Raises StoreLockedError if another process (or another store of this one) holds it,
+        One that was moved, or is not whole yet, is for `moving` alone.
+
+        Raises StoreLockedError if another process (or another store of this one) holds it,
         StoreForeignError if it is no folder or not ours, StoreError if the system refuses.
         """
         try:
