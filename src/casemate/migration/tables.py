@@ -219,8 +219,9 @@ CONTROL: Final = (
 """Each after those that its rows refer to."""
 UNMOVED_CONTROL: Final = frozenset(
     {"node", "node_incarnation", "exclusive", "revision", "topic", "bundle"}
+    | {"vault_state", "vault_file"}
     | {"invocation", "error", "log_line", "denial"}
 )
 """Nodes say themselves that they are there; the newest incarnation is moved. What is exclusive is
-found anew; rows of bundles come with their blobs. Records of earlier releases are the
-recorder's."""
+found anew; rows of bundles come with their blobs. The vault's first node puts it there. Records of
+earlier releases are the recorder's."""

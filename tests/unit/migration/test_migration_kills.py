@@ -57,7 +57,7 @@ def test_a_move_to_a_server_is_gone_on_with(
     folder: Folder, shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = folder.with_data(answers)
-    for stage in (*STAGES, "writing the store"):
+    for stage in (STAGES[0], STAGES[2], "writing the store"):
         killed(lambda stage=stage: to_server(folder, shared, at(stage)))  # type: ignore[misc]
         assert folder.with_data(answers) == before
         if stage != STAGES[0]:
@@ -108,6 +108,7 @@ def test_a_move_back_is_gone_on_with(
     assert not (back.folders.store / "records.db.move").exists()
 
 
+@pytest.mark.storm
 def test_what_changed_since_an_earlier_try_is_moved_as_it_is_now(
     folder: Folder, shared: Shared, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,6 +131,7 @@ def test_what_changed_since_an_earlier_try_is_moved_as_it_is_now(
     assert (shared.path / "bundles" / blob[0]).read_bytes() == b"another" * 100
 
 
+@pytest.mark.storm
 def test_a_full_disk_is_told_and_gone_on_from(folder: Folder, shared: Shared) -> None:
     opened = shared.blobs
 

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
 from migration_samples import (
     DIGEST,
     SECRET,
@@ -46,6 +47,68 @@ async def told(store: Any) -> list[Any]:
     ]
 
 
+def require_nothing_seen(shared: Shared) -> None:
+    """Neither database nor blobs show what is kept."""
+    names = [
+        row[0] for row in shared.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'p_shop'")
+    ]
+    rows = [shared.sql(f"SELECT * FROM p_shop.{name}") for name in names]
+    assert SECRET.encode() not in repr(rows).encode()
+    assert b"user:ada" not in repr(rows).encode()
+    assert SECRET.encode() not in b"".join(
+        p.read_bytes() for p in shared.path.rglob("*") if p.is_file()
+    )
+
+
+def own_columns(path: Path, key: bytes) -> dict[str, set[str]]:
+    with closing(engine.connect(path, key)) as connection:
+        tables = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+        return {
+            name: {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
+            for (name,) in tables
+        }
+
+
+def server_columns(shared: Shared, schema: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for table, column in shared.sql(
+        "SELECT table_name, column_name FROM information_schema.columns "
+        f"WHERE table_schema = '{schema}' AND table_name <> 'casemate_schema'"
+    ):
+        found.setdefault(table, set()).add(column)
+    return found
+
+
+def require_all_columns(folder: Folder, shared: Shared) -> None:
+    """Every table and column is moved, or named as one that is not."""
+    store, project = folder.folders.store / "records.db", folder.folders.projects / "shop@1.db"
+    for tables, left, founds in (
+        (
+            PROJECT,
+            UNMOVED,
+            (
+                own_columns(project, folder.keys("shop", Purpose.DATA).key),
+                server_columns(shared, "p_shop"),
+            ),
+        ),
+        (
+            CONTROL,
+            UNMOVED_CONTROL,
+            (
+                own_columns(store, folder.keys("", Purpose.STORE).key),
+                server_columns(shared, "casemate_control"),
+            ),
+        ),
+    ):
+        moved = {table.name: set(table.columns) for table in tables}
+        for found in founds:
+            assert set(found) - left == set(moved)
+            for name, names in moved.items():
+                assert found[name] - COUNTED.get(name, frozenset()) == names, name
+
+
 def test_there_and_back(folder: Folder, shared: Shared, tmp_path: Path) -> None:
     before = folder.with_data(answers), folder.with_store(told), files(folder.folders.data)
     there = to_server(folder, shared)
@@ -54,6 +117,8 @@ def test_there_and_back(folder: Folder, shared: Shared, tmp_path: Path) -> None:
     assert [name.name for name in (shared.path / "objects" / "shop").iterdir()] != [
         name.name for name in (folder.folders.projects / "objects" / "shop").iterdir()
     ]
+    require_nothing_seen(shared)
+    require_all_columns(folder, shared)
     back = Folder(tmp_path / "back", folder.keys)
     shared.stop()
     again = to_folder(shared, back)
@@ -81,19 +146,7 @@ def test_what_is_used_up_is_used_up_in_the_same_way(
     assert back.with_data(used_up) == [leased, number, claimed, fresh]
 
 
-def test_a_server_sees_nothing_of_what_it_keeps(folder: Folder, shared: Shared) -> None:
-    to_server(folder, shared)
-    names = [
-        row[0] for row in shared.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'p_shop'")
-    ]
-    rows = [shared.sql(f"SELECT * FROM p_shop.{name}") for name in names]
-    assert SECRET.encode() not in repr(rows).encode()
-    assert b"user:ada" not in repr(rows).encode()
-    assert SECRET.encode() not in b"".join(
-        p.read_bytes() for p in shared.path.rglob("*") if p.is_file()
-    )
-
-
+@pytest.mark.storm
 def test_newer_keys_are_used_and_older_ones_found(
     folder: Folder, shared: Shared, keys: FakeKeys, tmp_path: Path
 ) -> None:
@@ -119,52 +172,3 @@ def test_numbers_go_on_after_the_highest_that_was_given(folder: Folder, shared: 
     given = folder.with_data(send)
     to_server(folder, shared)
     assert shared.with_data(send) > given
-
-
-def own_columns(path: Path, key: bytes) -> dict[str, set[str]]:
-    with closing(engine.connect(path, key)) as connection:
-        tables = connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        ).fetchall()
-        return {
-            name: {row[1] for row in connection.execute(f"PRAGMA table_info({name})")}
-            for (name,) in tables
-        }
-
-
-def server_columns(shared: Shared, schema: str) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for table, column in shared.sql(
-        "SELECT table_name, column_name FROM information_schema.columns "
-        f"WHERE table_schema = '{schema}' AND table_name <> 'casemate_schema'"
-    ):
-        found.setdefault(table, set()).add(column)
-    return found
-
-
-def test_every_table_and_column_is_moved_or_named(folder: Folder, shared: Shared) -> None:
-    to_server(folder, shared)
-    store, project = folder.folders.store / "records.db", folder.folders.projects / "shop@1.db"
-    for tables, left, founds in (
-        (
-            PROJECT,
-            UNMOVED,
-            (
-                own_columns(project, folder.keys("shop", Purpose.DATA).key),
-                server_columns(shared, "p_shop"),
-            ),
-        ),
-        (
-            CONTROL,
-            UNMOVED_CONTROL,
-            (
-                own_columns(store, folder.keys("", Purpose.STORE).key),
-                server_columns(shared, "casemate_control"),
-            ),
-        ),
-    ):
-        moved = {table.name: set(table.columns) for table in tables}
-        for found in founds:
-            assert set(found) - left == set(moved)
-            for name, names in moved.items():
-                assert found[name] - COUNTED.get(name, frozenset()) == names, name

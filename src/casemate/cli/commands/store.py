@@ -27,6 +27,46 @@ _URL = (
 )
 
 
+DataOption = Annotated[
+    Path,
+    typer.Option("--data", metavar="FOLDER", help="The data folder of a node that has stopped."),
+]
+ObjectsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--objects",
+        metavar="URL",
+        help="The S3-compatible store of objects and bundles, as for `casemate serve`; also the "
+        "variable CASEMATE_OBJECTS.",
+    ),
+]
+ToOption = Annotated[
+    str | None, typer.Option("--to", metavar="URL", help=f"Move to this database: {_URL}")
+]
+FromOption = Annotated[
+    str | None,
+    typer.Option("--from", metavar="URL", help="Move from this database; written as for --to."),
+]
+MasterKeyOption = Annotated[
+    str | None,
+    typer.Option("--master-key", metavar="SOURCE", help="Where the master key is, as for `serve`."),
+]
+EncryptedDisksOption = Annotated[
+    bool,
+    typer.Option(
+        "--encrypted-disks", help="With --to: say that the disks of the database are encrypted."
+    ),
+]
+RiskOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-risk",
+        metavar="NAME",
+        help="Accept `clear-disks` or `unproved-store`, as for `serve`.",
+    ),
+]
+
+
 @command(
     app,
     examples="""\
@@ -37,49 +77,13 @@ $ casemate store migrate --data /var/lib/casemate --from env --objects s3://case
 """,
 )
 def migrate(
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data", metavar="FOLDER", help="The data folder of a node that has stopped."
-        ),
-    ],
-    objects: Annotated[
-        str | None,
-        typer.Option(
-            "--objects",
-            metavar="URL",
-            help="The S3-compatible store of objects and bundles, as for `casemate serve`; also "
-            "the variable CASEMATE_OBJECTS.",
-        ),
-    ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", metavar="URL", help=f"Move to this database: {_URL}")
-    ] = None,
-    origin: Annotated[
-        str | None,
-        typer.Option("--from", metavar="URL", help="Move from this database; written as for --to."),
-    ] = None,
-    master_key: Annotated[
-        str | None,
-        typer.Option(
-            "--master-key", metavar="SOURCE", help="Where the master key is, as for `serve`."
-        ),
-    ] = None,
-    encrypted_disks: Annotated[
-        bool,
-        typer.Option(
-            "--encrypted-disks",
-            help="With --to: say that the disks of the database are encrypted.",
-        ),
-    ] = False,
-    accept_risk: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--accept-risk",
-            metavar="NAME",
-            help="Accept `clear-disks` or `unproved-store`, as for `serve`.",
-        ),
-    ] = None,
+    data: DataOption,
+    objects: ObjectsOption = None,
+    to: ToOption = None,
+    origin: FromOption = None,
+    master_key: MasterKeyOption = None,
+    encrypted_disks: EncryptedDisksOption = False,
+    accept_risk: RiskOption = None,
     json: JsonOption = False,
 ) -> None:
     """Move all that a stopped node keeps to PostgreSQL and S3, or back.
