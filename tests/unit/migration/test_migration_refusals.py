@@ -182,6 +182,15 @@ def test_nodes_that_serve_are_named(folder: Folder, shared: Shared, tmp_path: Pa
         to_folder(shared, folder)
     with pytest.raises(StoreError, match=re.escape(shared.name)):
         folder.source("postgresql://elsewhere:5432/x")
+    for swap in (
+        "UPDATE p_shop.item SET value = (SELECT value FROM p_shop.item WHERE id = 2) WHERE id = 1",
+        "UPDATE p_shop.meta SET value = (SELECT value FROM p_shop.meta WHERE name = 'marks') "
+        "WHERE name = 'tokens'",
+    ):
+        shared.sql(swap)
+        with pytest.raises(DataCorruptError, match="not authentic"):
+            to_folder(shared, back)
+        assert not (back.folders.store / "records.db.move").exists()
 
 
 def test_a_node_that_slept_writes_nothing_any_more(
