@@ -1,0 +1,250 @@
+"""Nodes that share their state: whatever is done on one holds on all, and none is alone with it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from support.cli import casemate
+from support.cluster import Cluster
+from support.node import TestNode, default_risks
+from support.s3 import S3Server
+
+pytestmark = pytest.mark.sandbox
+
+SOON = 2.0
+"""Seconds within which what one node changes is to hold on the others."""
+ECHO = "def handler(event, context):\n    return {'said': 'VERSION', 'got': event}\n"
+KEEPS = """\
+def handler(event, context):
+    table = context.table("notes")
+    if "note" in event.data:
+        table.put({"id": event.data["note"], "by": event.data["by"]})
+        return {"kept": event.data["note"]}
+    return {"found": table.get(event.data["read"]).value}
+"""
+TELLS = """\
+def handler(event, context):
+    pin = str(context.secret("pin"))
+    return {"length": len(pin) if pin == event.data["is"] else 0}
+"""
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory, postgresql_server: Any) -> Iterator[Any]:
+    objects = S3Server(tmp_path_factory.mktemp("s3"))
+    yield postgresql_server, objects
+    objects.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, places: Any) -> Iterator[Cluster]:
+    made = Cluster(tmp_path_factory.mktemp("cluster"), *places)
+    made.node("one").start()
+    made.node("two").start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def one(cluster: Cluster) -> TestNode:
+    return cluster.nodes[0]
+
+
+@pytest.fixture
+def two(cluster: Cluster) -> TestNode:
+    return cluster.nodes[1]
+
+
+def soon(holds: Callable[[], bool], seconds: float = SOON) -> float:
+    """Wait until something holds; return how long it took."""
+    begun = time.monotonic()
+    while not holds():
+        assert time.monotonic() - begun < seconds
+        time.sleep(0.02)
+    return time.monotonic() - begun
+
+
+def said(node: TestNode, function: str) -> str:
+    answer = node.invoke(1, function=function)
+    return str(answer.json()["said"]) if answer.status_code == 200 else str(answer.status_code)
+
+
+def test_what_is_deployed_on_one_answers_on_the_other(one: TestNode, two: TestNode) -> None:
+    one.deploy(ECHO.replace("VERSION", "first"), name="echo")
+    soon(lambda: said(two, "t/echo") == "first")
+    two.deploy(ECHO.replace("VERSION", "second"), name="echo")
+    assert said(two, "t/echo") == "second"
+    soon(lambda: said(one, "t/echo") == "second")
+
+
+def test_who_is_let_in_is_the_same_everywhere(one: TestNode, two: TestNode) -> None:
+    made = casemate(one, "tokens", "add", "reader", "--role", "invoker@t", "--json")
+    assert made.returncode == 0, made.stderr
+    token = json.loads(made.stdout)
+
+    def status() -> int:
+        headers = {"authorization": f"Bearer {token['text']}"}
+        return httpx2.post(f"{two.url}/invoke/t/echo", json=1, headers=headers).status_code
+
+    soon(lambda: status() == 200)
+    gone = casemate(one, "tokens", "revoke", "reader", "--yes")
+    assert gone.returncode == 0, gone.stderr
+    soon(lambda: status() == 401)
+
+
+def test_what_one_keeps_the_other_reads(one: TestNode, two: TestNode) -> None:
+    for node in (one, two):
+        node.deploy(
+            KEEPS,
+            name="notes",
+            grants='tables = [{ name = "notes", actions = ["get", "put"] }]',
+            resources='[table.notes]\nkey = "id"',
+            approve=True,
+        )
+    assert one.invoke({"note": "n1", "by": "one"}, function="t/notes").status_code == 200
+    read = two.invoke({"read": "n1"}, function="t/notes")
+    assert read.json() == {"found": {"id": "n1", "by": "one"}}
+
+
+def test_a_secret_that_one_was_given_the_other_has(one: TestNode, two: TestNode) -> None:
+    one.deploy(TELLS, name="tells", grants='secrets = ["pin"]', approve=True)
+    set_secret(one, "pin", "first-pin")
+    soon(lambda: told(two, "first-pin") == len("first-pin"))
+    set_secret(two, "pin", "other-pin")
+    soon(lambda: told(one, "other-pin") == len("other-pin"))
+
+
+def told(node: TestNode, value: str) -> int:
+    """Return the length of the secret that a function has, if it is this one."""
+    answer = node.invoke({"is": value}, function="t/tells")
+    return int(answer.json()["length"]) if answer.status_code == 200 else answer.status_code
+
+
+def set_secret(node: TestNode, name: str, value: str) -> None:
+    done = casemate(node, "secrets", "set", f"t/{name}", "--exact", stdin=value)
+    assert done.returncode == 0, done.stderr
+
+
+def test_nodes_know_of_each_other(one: TestNode, two: TestNode) -> None:
+    nodes = one.get("/nodes")["nodes"]
+    assert [node["state"] for node in nodes] == ["up", "up"]
+    assert {node["address"] for node in nodes} == {one.url, two.url}
+    assert two.get("/nodes")["nodes"][0]["id"] == nodes[0]["id"]
+
+
+def test_a_copy_of_one_nodes_files_is_no_backup(one: TestNode) -> None:
+    answer = one.client.get(f"{one.url}/api/v1/backup")
+    assert answer.status_code == 409, answer.text
+    assert "would not be a backup" in answer.text
+
+
+# -- starting ------------------------------------------------------------------------------------
+
+
+def refusal(cluster: Cluster, name: str, *arguments: str, **environment: str) -> str:
+    """Return what a start says that is refused; a variable that is empty is not set."""
+    environ = {**os.environ, **cluster.environment(), **environment}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "casemate.cli.main", "serve", "--port", "0"),
+            *("--data", str(cluster.folder / name), *default_risks()),
+            *("--master-key", f"file:{cluster.master_key}", *arguments),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={key: value for key, value in environ.items() if value},
+        check=False,
+    )
+    assert done.returncode != 0
+    return done.stderr
+
+
+def test_a_node_that_shares_is_not_started_alone(cluster: Cluster) -> None:
+    """Before anything is opened: the first one runs."""
+    said = refusal(cluster, "one", CASEMATE_STORE="", CASEMATE_OBJECTS="")
+    assert "shares its state" in said
+
+
+def test_encrypted_disks_are_said_or_the_risk_is_accepted(cluster: Cluster) -> None:
+    assert "--accept-risk clear-disks" in refusal(cluster, "three")
+
+
+def test_a_bucket_of_another_cluster_is_refused(cluster: Cluster, places: Any) -> None:
+    other = Cluster(cluster.folder / "other", *places)
+    other.folder.mkdir()
+    said = refusal(other, "three", "--encrypted-disks", CASEMATE_OBJECTS=cluster.objects)
+    assert "belongs to the cluster" in said
+
+
+def test_another_master_key_is_refused_by_name(cluster: Cluster) -> None:
+    key = cluster.folder / "wrong.key"
+    key.write_text(secrets.token_hex(32))
+    key.chmod(0o600)
+    said = refusal(cluster, "three", "--encrypted-disks", "--master-key", f"file:{key}")
+    assert "master key is another one" in said
+
+
+# -- what fails ----------------------------------------------------------------------------------
+
+
+def test_calls_go_on_while_the_database_is_away_and_end_when_that_is_too_long(
+    one: TestNode, places: Any
+) -> None:
+    """For 8 s none fails; what a node knows is not used for longer than 10 s."""
+    database, _ = places
+    soon(lambda: said(one, "t/echo") == "second")
+    time.sleep(0.6)  # what is known is of this moment
+    database.signal(signal.SIGSTOP)
+    begun = time.monotonic()
+    try:
+        while time.monotonic() - begun < 8.0:
+            assert said(one, "t/echo") == "second"
+            time.sleep(0.1)
+        soon(lambda: said(one, "t/echo") == "503", 4.0)
+        assert 9.0 < time.monotonic() - begun < 12.0
+    finally:
+        database.signal(signal.SIGCONT)
+    soon(lambda: said(one, "t/echo") == "second", 5.0)
+
+
+def test_what_a_killed_node_had_accepted_is_done_by_another(
+    cluster: Cluster, one: TestNode, two: TestNode
+) -> None:
+    for node in (one, two):
+        soon(lambda node=node: said(node, "t/echo") == "second", 5.0)  # type: ignore[misc]
+    accepted = []
+    for number in range(20):
+        answer = two.client.post(
+            f"{two.url}/invoke/t/notes",
+            json={"note": f"late{number}", "by": "two"},
+            headers={"prefer": "respond-async"},
+        )
+        assert answer.status_code == 202, answer.text
+        accepted.append(f"late{number}")
+    for pid in two.processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    two.process = None
+    begun = time.monotonic()
+    missing = set(accepted)
+    while missing and time.monotonic() - begun < 30:
+        missing = {
+            name
+            for name in missing
+            if one.invoke({"read": name}, function="t/notes").status_code != 200
+        }
+        time.sleep(0.2)
+    assert not missing, f"{len(missing)} of {len(accepted)}"
