@@ -29,6 +29,7 @@ from casemate.data.postgresql import PostgresqlProjectData
 from casemate.data.postgresql.databases import Cluster
 from casemate.data.terms import Holder
 from casemate.model.grant import Resources, TableSpec
+from casemate.model.trigger import TableTrigger
 from casemate.operations.inboxes import Subscribe
 from casemate.operations.items import GetItem, PutItem
 from casemate.operations.leases import KeepMessages, LeaseMessages, SettleMessages
@@ -43,7 +44,7 @@ _PLACE = {"project": "bench", "kind": "inbox", "name": "worker"}
 _BODY = b'{"data":{"order":4711,"lines":["' + b"x" * 860 + b'"]}}'
 
 
-async def _key(project: str, purpose: Purpose, version: int | None) -> DataKey:
+async def key(project: str, purpose: Purpose, version: int | None) -> DataKey:
     text = f"{project}/{purpose}".encode()
     return DataKey(version=version or 1, key=hashlib.sha256(text).digest())
 
@@ -72,10 +73,16 @@ async def measure(data: ProjectData, seconds: float) -> dict[str, float]:
     """Return what one engine does."""
     await data.change(
         EnsureResources(
-            project="bench", resources=Resources(tables=(TableSpec(name="t", key="k"),))
+            project="bench",
+            resources=Resources(
+                tables=(TableSpec(name="t", key="k"), TableSpec(name="told", key="k"))
+            ),
         )
     )
-    await data.change(Subscribe(project="bench", subscriptions=(Subscription(function="worker"),)))
+    told = Subscription(function="told", trigger=TableTrigger(name="told", table="told"))
+    await data.change(
+        Subscribe(project="bench", subscriptions=(Subscription(function="worker"), told))
+    )
     message = (NewMessage(body=_BODY),)
 
     async def send(_: int) -> int:
@@ -91,8 +98,15 @@ async def measure(data: ProjectData, seconds: float) -> dict[str, float]:
         return await data.change(SettleMessages(**_PLACE, settlements=tuple(ends)))
 
     async def put(number: int) -> int:
-        key = f"{number}-{secrets.randbelow(KEYS)}"
-        await data.change(PutItem(project="bench", table="t", value={"k": key, "v": "x" * 860}))
+        where = f"{number}-{secrets.randbelow(KEYS)}"
+        await data.change(PutItem(project="bench", table="t", value={"k": where, "v": "x" * 860}))
+        return 1
+
+    async def put_told(number: int) -> int:
+        where = f"{number}-{secrets.randbelow(KEYS)}"
+        await data.change(
+            PutItem(project="bench", table="told", value={"k": where, "v": "x" * 860})
+        )
         return 1
 
     async def get(_: int) -> int:
@@ -104,6 +118,7 @@ async def measure(data: ProjectData, seconds: float) -> dict[str, float]:
     found["enqueue_s"], found["enqueue_p50_ms"] = await _rate(seconds, WRITERS, send)
     found["settle_s"], _ = await _rate(seconds, 4, settle)
     found["put_s"], found["put_p50_ms"] = await _rate(seconds, WRITERS, put)
+    found["put_event_s"], found["put_event_p50_ms"] = await _rate(seconds, WRITERS, put_told)
     found["get_s"], found["get_p50_ms"] = await _rate(seconds, 1, get)
     return found
 
@@ -112,9 +127,9 @@ async def run(url: str, folder: Path, seconds: float, rounds: int) -> dict[str, 
     """Measure both in turns; return the medians."""
     cluster = Cluster(Settings.of_url(url), "bench", Holder("bench", secrets.token_hex(4)))
     engines: dict[str, ProjectData] = {
-        "sqlite": SqliteProjectData(folder / "data", _key),
+        "sqlite": SqliteProjectData(folder / "data", key),
         "postgresql": await PostgresqlProjectData.open(
-            cluster, folders_below(folder / "objects"), _key
+            cluster, folders_below(folder / "objects"), key
         ),
     }
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in engines}

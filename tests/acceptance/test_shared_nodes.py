@@ -99,7 +99,7 @@ def test_who_is_let_in_is_the_same_everywhere(one: TestNode, two: TestNode) -> N
         return httpx2.post(f"{two.url}/invoke/t/echo", json=1, headers=headers).status_code
 
     soon(lambda: status() == 200)
-    gone = casemate(one, "tokens", "revoke", "reader", "--yes")
+    gone = casemate(one, "tokens", "revoke", token["token"]["id"], "--yes")
     assert gone.returncode == 0, gone.stderr
     soon(lambda: status() == 401)
 

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from casemate.accounts import Accounts, LoginRefusedError, TooManyAttemptsError, parse_binding
-from casemate.accounts.attempts import FREE_PER_ACCOUNT
+from casemate.model.back_off import FREE_PER_ACCOUNT
 from casemate.model.principal import BUILT_IN_ROLES
 from casemate.store.sqlite.store import SqliteStore
 from support.accounts import PASSWORD, World

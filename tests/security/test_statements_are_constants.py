@@ -31,6 +31,7 @@ MADE = {
     "postgresql.connection:execute": "the statement it was given, translated",
     "postgresql.connection:executemany": "the statement it was given, translated",
     "postgresql.connection:_plainly": "the statement it was given; who gives it is looked at here",
+    "postgresql.listening:listen": "the name of a channel, looked at one line above",
     "postgresql.migrating:_make": "the name of a schema, of letters, digits and underscores",
     "postgresql.migrating:_bring_forward": "statements of a schema",
     "postgresql.session:_one": "the name of a schema, looked at two lines above",

@@ -23,6 +23,7 @@ from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.principal import BUILT_IN_ROLES, OWNER, Principal, PrincipalKind, RoleBinding
 from casemate.operations.accounts import (
     AcceptTotpStep,
+    ChangeAccounts,
     ForgetUser,
     KeepToken,
     KeepTokenUse,
@@ -32,12 +33,15 @@ from casemate.operations.accounts import (
     ReadUserRoles,
     ReadUsers,
     ReplaceUser,
+    RequireUser,
     RevokeSessions,
     RevokeTokens,
+    UseOnce,
 )
 from casemate.operations.declaration import Operation
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.performing import Performed, Performers
+from casemate.store import StoreMovedError, UsedBeforeError
 from support.facts import stream
 
 T = TypeVar("T")
@@ -67,6 +71,7 @@ class MemoryStore:
         self.bindings: dict[str, UserRoles] = {}
         self.by_id: dict[str, Token] = {}
         self.values: dict[str, bytes] = {}
+        self.used: dict[tuple[str, str], float] = {}
         self.fault: CasemateError | None = None
 
     async def read(self, operation: Operation[T]) -> T:
@@ -151,6 +156,34 @@ class MemoryStore:
                 self.by_id[token_id] = msgspec.structs.replace(
                     self.by_id[token_id], last_used_at=at
                 )
+
+    @performs(RequireUser)
+    async def _require_user(self, operation: RequireUser) -> None:
+        kept, given = self.by_name.get(operation.user.name), operation.user
+        if kept is None or (kept.password, kept.totp) != (given.password, given.totp):
+            raise StoreMovedError
+
+    @performs(UseOnce)
+    async def _use_once(self, operation: UseOnce) -> bool:
+        key = (operation.kind, operation.name)
+        if self.used.get(key, 0.0) > self.clock():
+            return False
+        self.used[key] = self.clock() + operation.seconds
+        return True
+
+    @performs(ChangeAccounts)
+    async def _change_all(self, operation: ChangeAccounts) -> tuple[Any, ...]:
+        kept = {name: dict(value) for name, value in vars(self).items() if type(value) is dict}
+        answers = []
+        try:
+            for each in operation.changes:
+                answers.append(await self.change(each))
+                if answers[-1] is False:
+                    raise UsedBeforeError
+        except CasemateError:
+            vars(self).update(kept)
+            raise
+        return tuple(answers)
 
     @performs(ReadNodeValue)
     async def _node_value(self, operation: ReadNodeValue) -> bytes | None:

@@ -6,19 +6,21 @@ import sqlite3
 from typing import Any
 
 from casemate.operations.declaration import Operation
-from casemate.store.sqlite import nodes, schema
+from casemate.store.sqlite import budgets, nodes, schema
+
+_PERFORMED = {**nodes.performs.by_type, **budgets.performs.by_type}
 
 
 class NodeStore:
-    """The part of a store that keeps nodes."""
+    """The part of a store that keeps nodes, and what is counted over all of them."""
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        for statement in schema._NODES:
+        for statement in (*schema._NODES, *schema._COUNTS):
             self.connection.execute(statement)
 
     async def read(self, operation: Operation[Any]) -> Any:
-        return nodes.performs.by_type[type(operation)](self.connection, operation)
+        return _PERFORMED[type(operation)](self.connection, operation)
 
     async def change(self, operation: Operation[Any]) -> Any:
         self.connection.execute("BEGIN")

@@ -12,6 +12,7 @@ from casemate.vault.engine import VaultEngine
 from casemate.vault.folder import VaultFolder
 from casemate.vault.interface import Purpose
 from casemate.vault.obtaining import obtain_master
+from casemate.vault.opening import open_vault as open_vault_in
 from casemate.vault.sources import KeySource, parse_source
 from support.node import TestNode
 
@@ -22,7 +23,8 @@ def open_vault(node: TestNode, *, create: bool = False) -> Iterator[VaultEngine]
     uid = VAULT_UID if os.geteuid() == 0 else None
     folder = VaultFolder.open(node.data / "vault", create=create, uid=uid)
     source = KeySource(parse_source(f"file:{node.master_key}"))
-    engine_ = VaultEngine(folder, obtain_master(folder, source, create=create), memory_locked=False)
+    master = obtain_master(folder, source, create=create)
+    engine_, _shared = open_vault_in(folder, master, memory_locked=False)
     try:
         yield engine_
     finally:

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Callable
 
-from casemate.accounts.attempts import Attempts
 from casemate.accounts.directory import Directory
 from casemate.accounts.enrolment import Enrolment
 from casemate.accounts.passwords import PasswordHashing
@@ -17,12 +16,14 @@ from casemate.accounts.provider_login import ProviderLogin
 from casemate.accounts.refusals import Refusals
 from casemate.accounts.service_tokens import RECOVERY_SECONDS, ServiceTokens
 from casemate.accounts.sessions import Sessions
+from casemate.accounts.throttle import Throttle
 from casemate.accounts.workloads import Workloads
 from casemate.model.errors import CasemateError
 from casemate.model.facts import Fact
 from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import ANONYMOUS, Checked, Principal, PrincipalKind
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
+from casemate.store import Decisions
 from casemate.store.interface import Store
 from casemate.vault.interface import Vault
 
@@ -56,20 +57,23 @@ class Accounts:
         session_seconds: float = SESSION_SECONDS,
         session_idle: float | None = None,
         hashing: PasswordHashing | None = None,
+        decisions: Decisions | None = None,
     ) -> None:
         """Work on the store. `roles` gives the roles that exist, `happened` is told who
         signed in and who was refused.
 
         `hashing` is how passwords are hashed, without one as PasswordHashing does by itself.
 
+        `decisions` make what was decided on what is in memory; a node alone needs none.
+
         A session ends after `session_seconds`, and after `session_idle` seconds without a request
         where that is given. Nobody is let in before `load`.
         """
         self._store = store
-        self._directory = Directory(store, clock, session_idle)
+        self._directory = Directory(store, clock, session_idle, decisions)
         self._refusals = Refusals(happened, clock)
         self._hashing = hashing or PasswordHashing()
-        attempts = Attempts(clock)
+        attempts = Throttle(clock, store)
         guards = (attempts, self._refusals)
         self.people = People(self._directory, attempts, roles)
         self.tokens = ServiceTokens(self._directory, roles)
@@ -83,9 +87,10 @@ class Accounts:
             seconds=session_seconds,
         )
         self.provider = ProviderLogin(
-            store, self._directory, self.sessions, *guards, happened=happened
+            store, vault, self._directory, self.sessions, *guards, happened=happened
         )
         self.workloads = Workloads(store, self._directory, roles, *guards, happened=happened)
+        self._directory.renew = self._renew
 
     def check(self, authorization: str | None, before: Checked | None = None) -> Checked:
         """Return what `authenticate` finds, to be confirmed by it a moment later.
@@ -112,21 +117,24 @@ class Accounts:
         await self.reload()
         begun = await self._store.read(ReadNodeValue(name=BEGUN))
         text = None
-        if not begun and not self._directory.tokens and not self._directory.users:
-            text = (await self.tokens.add_owner("bootstrap", seconds=None)).text
-        elif recover_owner:
+        kept = KeepNodeValue(name=BEGUN, value=b"1")
+        if not begun:
+            made = await self.tokens.add_first_owner("bootstrap", kept)
+            text = None if made is None else made.text
+        if text is None and recover_owner:
             name = f"recovery-{int(self._directory.clock())}"
             text = (await self.tokens.add_owner(name, seconds=RECOVERY_SECONDS)).text
-        if not begun:
-            await self._store.change(KeepNodeValue(name=BEGUN, value=b"1"))
         return text
 
     async def reload(self) -> None:
         """Read again what is stored: nobody is let in any more who is not. Raises StoreError."""
         async with self._directory.lock:
-            await self._directory.load()
-            await self.provider.load()
-            await self.workloads.load()
+            await self._renew()
+
+    async def _renew(self) -> None:
+        await self._directory.load()
+        await self.provider.load()
+        await self.workloads.load()
 
     def principal_of(self, text: str) -> Principal | None:
         """Return the principal that a text names, with the bindings stored for it, or None.

@@ -18,14 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from casemate.accounts.errors import TooManyAttemptsError
+from casemate.model.back_off import FORGET_AFTER, LONGEST_WAIT, BackOff, names_of
 
 MAX_ENTRIES = 8192
-FREE_PER_ACCOUNT = 5
-FREE_PER_ADDRESS = 20
-LONGEST_WAIT = 15 * 60.0
-LONGEST_ADDRESS_WAIT = 5.0
-"""For an address. What bounds a search is the count of each account."""
-FORGET_AFTER = 24 * 3600.0
 MAX_KNOWN = 4096
 
 
@@ -33,13 +28,20 @@ MAX_KNOWN = 4096
 class _Failures:
     count: int
     last_at: float
-    free: int
-    longest: float
+    back_off: BackOff
 
     def open_at(self) -> float:
         """Return from when on the next attempt is looked at."""
-        beyond = self.count - self.free
-        return self.last_at + (min(2.0 ** min(beyond, 30), self.longest) if beyond >= 0 else 0.0)
+        return self.back_off.open_at(self.count, self.last_at)
+
+
+def too_many(wait: float) -> TooManyAttemptsError:
+    """Return the error for an attempt that has to wait so many seconds."""
+    return TooManyAttemptsError(
+        "Too many attempts failed.",
+        retry_after=wait,
+        next_step=f"Try again in {wait:.0f} s. A session that is open goes on working.",
+    )
 
 
 def address_group(address: str) -> str:
@@ -58,9 +60,10 @@ def address_group(address: str) -> str:
 class Attempts:
     """Counts failed attempts for each account and each remote address."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """Start with none."""
+    def __init__(self, clock: Callable[[], float], longest: float = LONGEST_WAIT) -> None:
+        """Start with none. Nobody waits for more than `longest` seconds."""
         self._clock = clock
+        self._longest = longest
         self._failures: dict[str, _Failures] = {}
         self._known: dict[tuple[str, str], None] = {}
 
@@ -70,34 +73,27 @@ class Attempts:
         Raises TooManyAttemptsError if it has to wait; then it does not count.
         """
         group = address_group(remote)
-        keys = {f"address {group}": (FREE_PER_ADDRESS, LONGEST_ADDRESS_WAIT)}
         known = account is not None and (account, group) in self._known
-        if account is not None:
-            here = f" from {group}" if known else ""
-            keys[f"account {account}{here}"] = (FREE_PER_ACCOUNT, LONGEST_WAIT)
+        keys = names_of(account, group, known=known)
         now = self._clock()
         held_by = list(keys)[1:] if known else list(keys)
         wait = max(self._wait(key, now) for key in held_by)
         if wait > 0:
-            raise TooManyAttemptsError(
-                "Too many attempts failed.",
-                retry_after=wait,
-                next_step=f"Try again in {wait:.0f} s. A session that is open goes on working.",
-            )
+            raise too_many(wait)
         for key, (free, longest) in keys.items():
-            self._count(key, free, longest, now)
+            self._count(key, BackOff(free, min(longest, self._longest)), now)
         return tuple(keys)
 
     def _wait(self, key: str, now: float) -> float:
         found = self._failures.get(key)
         return max(0.0, found.open_at() - now) if found is not None else 0.0
 
-    def _count(self, key: str, free: int, longest: float, now: float) -> None:
+    def _count(self, key: str, back_off: BackOff, now: float) -> None:
         found = self._failures.get(key)
         if found is None or now - found.last_at > FORGET_AFTER:
             if found is None and len(self._failures) >= MAX_ENTRIES:
                 self._make_room(now)
-            self._failures[key] = _Failures(1, now, free, longest)
+            self._failures[key] = _Failures(1, now, back_off)
         else:
             found.count += 1
             found.last_at = now

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hmac
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 
 from casemate.accounts.credential import ID_END, PREFIX, bearer_text
@@ -118,6 +118,13 @@ class TokenIndex:
         """Return when a token was last used, None if never or if it is not in force."""
         entry = self._entries.get(token_id)
         return entry.used_at if entry and entry.used_at > entry.token.created_at else None
+
+    def note_used(self, used: Mapping[str, float]) -> None:
+        """Know when tokens were used elsewhere."""
+        for token_id, at in used.items():
+            entry = self._entries.get(token_id)
+            if entry is not None and at > entry.used_at:
+                entry.used_at = entry.written = at
 
     def take_used(self) -> dict[str, float]:
         """Return when each token was last used, of those used since the last call."""

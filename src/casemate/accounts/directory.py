@@ -1,12 +1,14 @@
 """Users, their roles and tokens as the node knows them: in memory, written through to the store.
 
-Every change is made under one lock, stored first and then taken over; who calls holds `lock`.
+Every change is made under one lock, stored first and then taken over. Where several nodes have one
+store, it is decided on what is stored at that moment: see `casemate.store.deciding`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -14,25 +16,29 @@ from casemate.accounts.authentication import TokenIndex
 from casemate.accounts.bindings import is_node_owner
 from casemate.accounts.errors import EscalationError, LastOwnerError
 from casemate.accounts.seen import PeopleSeen
-from casemate.model.account import ENDED_KEPT, Token, User, UserRoles
+from casemate.model.account import ENDED_KEPT, Token, User
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.model.workload import MADE_BY
 from casemate.operations.accounts import (
     AcceptTotpStep,
+    ChangeAccounts,
     ForgetUser,
     KeepToken,
     KeepTokenUse,
     KeepUser,
     KeepUserRoles,
     ReadTokens,
+    ReadTokenUse,
     ReadUserRoles,
     ReadUsers,
     ReplaceUser,
     RevokeSessions,
     RevokeTokens,
 )
-from casemate.store.interface import Store
+from casemate.operations.declaration import Operation
+from casemate.store import AloneDecisions, Decisions
+from casemate.store.interface import SharedStore, Store
 
 OWNER_TOKEN_LEFT = 86400.0
 """Seconds for which an owner's token must still be valid to count as a way in."""
@@ -40,14 +46,32 @@ FORGET_SECONDS = 3600.0
 """Between looks at which tokens ended so long ago that the store forgets them."""
 
 
+USE_TOLD_SECONDS = 300.0
+"""Of how long ago uses of tokens by other nodes are asked for, each few seconds."""
+TOPICS = frozenset(
+    {"user", "user_roles", "token", "value accounts/oidc", "value accounts/workloads"}
+)
+"""What is decided on here: changes of it by other nodes."""
+AnswerT = TypeVar("AnswerT")
+Changes = tuple[Operation[Any], ...]
+
+
 class Directory:
     """What is stored of accounts. Reading it needs no lock."""
 
     def __init__(
-        self, store: Store, clock: Callable[[], float], session_idle: float | None
+        self,
+        store: Store,
+        clock: Callable[[], float],
+        session_idle: float | None,
+        decisions: Decisions | None = None,
     ) -> None:
-        """Start empty; `load` reads the store."""
+        """Start empty; `load` reads the store. `decisions`: as in Accounts."""
         self._store = store
+        self._decisions = decisions or AloneDecisions(store)
+        self._shared = isinstance(store, SharedStore)
+        self.renew: Callable[[], Awaitable[None]] = self.load
+        """Reads again all that is decided on here; `lock` is held."""
         self.clock = clock
         self.lock = asyncio.Lock()
         self.users: dict[str, User] = {}
@@ -181,58 +205,69 @@ class Directory:
 
     # -- changes -------------------------------------------------------------------------------
 
-    async def add_user(self, user: User, bindings: tuple[RoleBinding, ...]) -> None:
-        """Keep a new user with its roles (ConflictError if the name is taken)."""
-        await self._store.change(KeepUser(user=user))
-        self.users[user.name] = user
-        await self.set_roles(user.name, bindings)
+    async def decide(
+        self,
+        decision: Callable[[], tuple[Changes, AnswerT]],
+        topics: frozenset[str] = TOPICS,
+        taken: Callable[[], None] = lambda: None,
+    ) -> AnswerT:
+        """Make the changes that `decision` returns, all or none, and return what else it does.
 
-    async def replace_user(self, user: User) -> None:
-        """Replace a user. One that is disabled loses its sessions for good."""
-        await self._store.change(ReplaceUser(user=user))
-        self.users[user.name] = user
-        if user.disabled_at is not None:
-            await self.revoke_sessions(user.name)
+        It decides on what is in memory, and may raise instead. It is asked again if another node
+        has changed any of `topics` meanwhile. `taken` is called once they are made.
+        """
+        made: list[tuple[Changes, AnswerT]] = []
 
-    async def accept_totp_step(self, name: str, step: int) -> bool:
-        """Use up a time step; False if it, or a later one, was used before."""
-        if not await self._store.change(AcceptTotpStep(user=name, step=step)):
-            return False
-        self.users[name] = msgspec.structs.replace(self.users[name], totp_last=step)
-        return True
+        async def operation() -> ChangeAccounts:
+            made[:] = [decision()]
+            return self._begun(made[0][0])
 
-    async def remove_user(self, name: str) -> None:
-        """Forget a user with roles and sessions."""
-        self._shut_out(name)  # first: should the store fail, nobody is let in by mistake
-        await self._store.change(ForgetUser(user=name))
-        self.users.pop(name, None)
-        self.roles.pop(name, None)
+        async with self.lock:
+            answers = await self._decisions.make(operation, self.renew, topics)
+            changes, answer = made[0]
+            self._take_over(changes, answers)
+            taken()
+            return answer
 
-    async def set_roles(self, name: str, bindings: tuple[RoleBinding, ...]) -> None:
-        """Replace a user's roles; its open sessions have them from now on."""
-        roles = UserRoles(user=name, bindings=bindings)
-        await self._store.change(KeepUserRoles(roles=roles))
-        self.roles[name] = bindings
-        for token in self.index.of_user(name):
-            self._let_in(token)
+    async def apply(self, decision: Callable[[], tuple[Changes, AnswerT]]) -> AnswerT:
+        """Make changes that hold whatever another node does: the store looks itself."""
+        async with self.lock:
+            changes, answer = decision()
+            if not changes:
+                return answer
+            self._take_over(changes, await self._store.change(self._begun(changes)))
+            return answer
 
-    async def add_token(self, token: Token) -> None:
-        """Keep a new token (ConflictError if its name is taken) and let it in."""
-        await self._store.change(KeepToken(token=token))
-        self.tokens[token.id] = token
-        self._let_in(token)
+    def _begun(self, changes: Changes) -> ChangeAccounts:
+        # Should the store fail, nobody is let in by mistake.
+        for change in changes:
+            match change:
+                case RevokeTokens():
+                    self.index.remove(change.ids)
+                case ForgetUser() | RevokeSessions():
+                    self._shut_out(change.user)
+        return ChangeAccounts(changes=changes)
 
-    async def revoke_tokens(self, token_ids: tuple[str, ...]) -> tuple[Token, ...]:
-        """Revoke tokens, all or none; they are refused from now on."""
-        self.index.remove(token_ids)  # first: should the store fail, none is let in by mistake
-        revoked = await self._store.change(RevokeTokens(ids=token_ids))
-        self.tokens.update((token.id, token) for token in revoked)
-        return revoked
-
-    async def revoke_sessions(self, user: str) -> None:
-        """Revoke all sessions of a user."""
-        self._shut_out(user)
-        await self._store.change(RevokeSessions(user=user))
+    def _take_over(self, changes: Changes, answers: tuple[Any, ...]) -> None:
+        for change, answer in zip(changes, answers, strict=True):
+            match change:
+                case KeepUser() | ReplaceUser():
+                    self.users[change.user.name] = change.user
+                case AcceptTotpStep():
+                    user = self.users[change.user]
+                    self.users[user.name] = msgspec.structs.replace(user, totp_last=change.step)
+                case ForgetUser():
+                    self.users.pop(change.user, None)
+                    self.roles.pop(change.user, None)
+                case KeepUserRoles():
+                    self.roles[change.roles.user] = change.roles.bindings
+                    for token in self.index.of_user(change.roles.user):
+                        self._let_in(token)
+                case KeepToken():
+                    self.tokens[change.token.id] = change.token
+                    self._let_in(change.token)
+                case RevokeTokens():
+                    self.tokens.update((token.id, token) for token in answer)
 
     def _shut_out(self, user: str) -> None:
         now = self.clock()
@@ -257,6 +292,10 @@ class Directory:
         if used:
             await self._store.change(KeepTokenUse(used=used))
             await self.seen.note(self._seen_in(used), self.users)
+        if self._shared:
+            # Used elsewhere, a session is not idle, and a token not forgotten.
+            since = self.clock() - USE_TOLD_SECONDS
+            self.index.note_used(await self._store.read(ReadTokenUse(since=since)))
         for token_id in self.index.drop_expired():
             token = self.tokens[token_id]
             if token.user is not None or token.created_by.startswith(MADE_BY):

@@ -11,14 +11,15 @@ import logging
 import msgspec
 
 from casemate.accounts import totp
-from casemate.accounts.attempts import Attempts
 from casemate.accounts.credential import digest, same
-from casemate.accounts.directory import Directory
+from casemate.accounts.directory import Changes, Directory
 from casemate.accounts.errors import LoginRefusedError
 from casemate.accounts.login import CLOCK_NEXT_STEP, clock_message, guarded, totp_context
 from casemate.accounts.passwords import PasswordHashing, require_acceptable
 from casemate.accounts.refusals import Refusals
+from casemate.accounts.throttle import Throttle
 from casemate.model.account import User
+from casemate.operations.accounts import ReplaceUser
 from casemate.vault.interface import Vault
 
 PENDING_SECONDS = 15 * 60.0
@@ -29,7 +30,7 @@ _log = logging.getLogger("casemate.accounts")
 
 
 class _Pending(msgspec.Struct, frozen=True, kw_only=True):
-    """Between the two steps; in memory only."""
+    """Between the two steps; in memory only, of the node that did the first."""
 
     enrolment_sha256: str
     password: str
@@ -48,7 +49,7 @@ class Enrolment:
         directory: Directory,
         vault: Vault,
         hashing: PasswordHashing,
-        attempts: Attempts,
+        attempts: Throttle,
         refusals: Refusals,
     ) -> None:
         """Act on these."""
@@ -64,7 +65,7 @@ class Enrolment:
 
         Raises LoginRefusedError, PasswordRefusedError, TooManyAttemptsError.
         """
-        with guarded(self._attempts, self._refusals, "enrol", name, remote) as attempt:
+        async with guarded(self._attempts, self._refusals, "enrol", name, remote) as attempt:
             user = self._user(name, code)
             encoded = require_acceptable(password, name)
             hashed = await self._hashing.hash(encoded)
@@ -75,7 +76,7 @@ class Enrolment:
                 expires_at=self._directory.clock() + PENDING_SECONDS,
             )
             self._pending[name] = pending
-            attempt.cancel()
+            await attempt.cancel()
         return totp.otpauth_uri(pending.secret, name, ISSUER)
 
     async def confirm(self, name: str, code: str, totp_code: str, remote: str) -> None:
@@ -83,15 +84,16 @@ class Enrolment:
 
         Raises LoginRefusedError, TooManyAttemptsError.
         """
-        with guarded(self._attempts, self._refusals, "enrol", name, remote) as attempt:
+        async with guarded(self._attempts, self._refusals, "enrol", name, remote) as attempt:
             self._user(name, code)
             pending = self._pending.get(name)
             now = self._directory.clock()
             if pending is None or now >= pending.expires_at:
                 raise LoginRefusedError(
-                    "The first step of the enrolment is missing, or more than "
+                    "The first step of the enrolment is missing on this node, or more than "
                     f"{PENDING_SECONDS / 60:.0f} minutes ago.",
-                    next_step=f"Begin again: `casemate login --enrol --user {name}`.",
+                    next_step=f"Begin again: `casemate login --enrol --user {name}`. Of several "
+                    "nodes, one does both steps: give the address of one of them.",
                 )
             step = totp.step_of(pending.secret, totp_code, now)
             if step is None:
@@ -102,26 +104,28 @@ class Enrolment:
             if abs(totp.steps_off(step, now)) > totp.WINDOW:
                 raise LoginRefusedError(clock_message(step, now), next_step=CLOCK_NEXT_STEP)
             await self._enrol(name, code, pending, step)
-            attempt.succeed()
+            await attempt.succeed()
         _log.warning("user %s enrolled from %s", name, remote)
 
     async def _enrol(self, name: str, code: str, pending: _Pending, step: int) -> None:
         sealed = await self._vault.wrap(totp_context(name), pending.secret)
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, None]:
             user = self._user(name, code)  # again: a reset may have come between
             if not same(pending.enrolment_sha256, user.enrolment_sha256):
                 raise LoginRefusedError(_REFUSED, next_step=_NEXT)
-            await self._directory.replace_user(
-                msgspec.structs.replace(
-                    user,
-                    password=pending.password,
-                    totp=sealed,
-                    totp_last=step,
-                    enrolment_sha256=None,
-                    enrolment_expires_at=None,
-                )
+            enrolled = msgspec.structs.replace(
+                user,
+                password=pending.password,
+                totp=sealed,
+                totp_last=step,
+                enrolment_sha256=None,
+                enrolment_expires_at=None,
             )
-            self._pending.pop(name, None)
+            return (ReplaceUser(user=enrolled),), None
+
+        await self._directory.decide(decision)
+        self._pending.pop(name, None)
 
     def _user(self, name: str, code: str) -> User:
         """Return the user whose enrolment code this is. Raises LoginRefusedError."""

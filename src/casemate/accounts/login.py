@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from casemate.accounts import totp
-from casemate.accounts.attempts import Attempts
 from casemate.accounts.errors import LoginRefusedError, TooManyAttemptsError
 from casemate.accounts.people import is_account_name
 from casemate.accounts.refusals import Refusals
+from casemate.accounts.throttle import Counted, Throttle
 from casemate.model.errors import CasemateError
 from casemate.model.facts import SignedIn
 from casemate.model.principal import PrincipalKind
@@ -41,31 +41,24 @@ def signed_in(name: str, remote: str, method: str, at: float) -> SignedIn:
 class Attempt:
     """One attempt, counted as failed until it says otherwise."""
 
-    def __init__(
-        self, attempts: Attempts, account: str | None, remote: str, counted: tuple[str, ...]
-    ) -> None:
-        """Hold what `Attempts.begin` counted."""
+    def __init__(self, attempts: Throttle, counted: Counted) -> None:
+        """Hold what `Throttle.begin` counted."""
         self._attempts = attempts
-        self._account = account
-        self._remote = remote
         self._counted = counted
 
-    def succeed(self) -> None:
+    async def succeed(self) -> None:
         """Forget the failures of the account."""
-        if self._account is not None:
-            self._attempts.succeeded(self._account, self._remote, self._counted)
-        else:
-            self.cancel()
+        await self._attempts.settle(self._counted, succeeded=True)
 
-    def cancel(self) -> None:
+    async def cancel(self) -> None:
         """Count this attempt neither as a failure nor as a success."""
-        self._attempts.cancelled(self._counted)
+        await self._attempts.settle(self._counted, succeeded=False)
 
 
-@contextmanager
-def guarded(
-    attempts: Attempts, refusals: Refusals, action: str, name: str | None, remote: str
-) -> Iterator[Attempt]:
+@asynccontextmanager
+async def guarded(
+    attempts: Throttle, refusals: Refusals, action: str, name: str | None, remote: str
+) -> AsyncIterator[Attempt]:
     """Count an attempt and record its failure.
 
     Raises TooManyAttemptsError before anything is looked at. An attempt that failed for another
@@ -76,16 +69,16 @@ def guarded(
     account = name if name is not None and is_account_name(name) else None
     principal = f"user:{account}" if account is not None else None
     try:
-        counted = attempts.begin(account, remote)
+        counted = await attempts.begin(account, remote)
     except TooManyAttemptsError:
         refusals.note(action=action, reason="too many attempts", remote=remote, principal=principal)
         raise
-    attempt = Attempt(attempts, account, remote, counted)
+    attempt = Attempt(attempts, counted)
     try:
         yield attempt
     except LoginRefusedError:
         refusals.note(action=action, reason="refused", remote=remote, principal=principal)
         raise
     except CasemateError:
-        attempt.cancel()
+        await attempt.cancel()
         raise

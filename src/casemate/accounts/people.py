@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from casemate.accounts.attempts import Attempts
 from casemate.accounts.bindings import (
     binding_text,
     is_node_owner,
@@ -21,11 +20,19 @@ from casemate.accounts.bindings import (
     require_known_roles,
 )
 from casemate.accounts.credential import digest
-from casemate.accounts.directory import Directory
-from casemate.model.account import Token, User
+from casemate.accounts.directory import Changes, Directory
+from casemate.accounts.throttle import Throttle
+from casemate.model.account import Token, User, UserRoles
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import Principal, RoleBinding
+from casemate.operations.accounts import (
+    ForgetUser,
+    KeepUser,
+    KeepUserRoles,
+    ReplaceUser,
+    RevokeSessions,
+)
 
 ENROLMENT_SECONDS = 24 * 3600.0
 CODE_PREFIX = "cmenrol_"
@@ -50,7 +57,7 @@ class People:
     """Changes accounts of people."""
 
     def __init__(
-        self, directory: Directory, attempts: Attempts, roles: Callable[[], frozenset[str]]
+        self, directory: Directory, attempts: Throttle, roles: Callable[[], frozenset[str]]
     ) -> None:
         """Act on the directory; `roles` gives the roles that exist."""
         self._directory = directory
@@ -74,7 +81,8 @@ class People:
         require_known_roles(bindings, self._roles())
         require_covered(by, bindings, f"give {name} roles")
         self._directory.require_no_pipeline(by, f"add {name}")
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, str | None]:
             self._directory.require_current(by)
             now = self._directory.clock()
             user = User(name=name, created_at=now)
@@ -83,10 +91,16 @@ class People:
                 user, code = self._with_enrolment(user, now)
             else:
                 user = self._with_subject(user, oidc_subject)
-            await self._directory.add_user(user, bindings)
-        self._attempts.forget_account(name)
+            return (KeepUser(user=user), self._roles_change(name, bindings)), code
+
+        code = await self._directory.decide(decision)
+        await self._attempts.forget_account(name)
         _log.warning("user %s added by %s", name, by.text)
         return code
+
+    @staticmethod
+    def _roles_change(name: str, bindings: tuple[RoleBinding, ...]) -> KeepUserRoles:
+        return KeepUserRoles(roles=UserRoles(user=name, bindings=bindings))
 
     def _with_subject(self, user: User, subject: str) -> User:
         issuer = self._directory.oidc_issuer
@@ -129,12 +143,15 @@ class People:
         require_covered(by, bindings, f"give {name} roles")
         if bindings:
             self._directory.require_no_pipeline(by, f"give {name} roles")
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, None]:
             self._require_reach(name, by, f"change the roles of {name}")
             held = self._directory.roles_of(name)
             if is_node_owner(held) and not is_node_owner(bindings):
                 self._directory.require_owner_left(without_user=name)
-            await self._directory.set_roles(name, bindings)
+            return (self._roles_change(name, bindings),), None
+
+        await self._directory.decide(decision)
         _log.warning("roles of user %s changed by %s", name, by.text)
 
     async def take_roles(
@@ -144,7 +161,8 @@ class People:
 
         Raises NotFoundError if it has none such any more.
         """
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, tuple[RoleBinding, ...]]:
             self._require_reach(name, by, f"change the roles of {name}")
             held = self._directory.roles_of(name)
             left = tuple(each for each in held if role not in (None, each))
@@ -155,14 +173,17 @@ class People:
                 )
             if is_node_owner(held) and not is_node_owner(left):
                 self._directory.require_owner_left(without_user=name)
-            await self._directory.set_roles(name, left)
+            return (self._roles_change(name, left),), held
+
+        held = await self._directory.decide(decision)
         _log.warning("roles of user %s taken by %s", name, by.text)
         return held
 
     async def reset(self, name: str, *, by: Principal) -> str:
         """Take a person's password, second factor and sessions; return a new one-time code."""
         self._directory.require_no_pipeline(by, f"reset {name}")
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, str]:
             user = self._require_reach(name, by, f"reset {name}")
             if user.oidc_subject is not None:
                 raise ConflictError(
@@ -173,9 +194,10 @@ class People:
             if user.password is not None:
                 self._directory.require_owner_left(without_user=name)
             fresh, code = self._with_enrolment(user, self._directory.clock())
-            await self._directory.replace_user(fresh)
-            await self._directory.revoke_sessions(name)
-        self._attempts.forget_account(name)
+            return (ReplaceUser(user=fresh), RevokeSessions(user=name)), code
+
+        code = await self._directory.decide(decision)
+        await self._attempts.forget_account(name)
         _log.warning("user %s reset by %s", name, by.text)
         return code
 
@@ -183,28 +205,39 @@ class People:
         """Let a person in no more, sessions included, or let it in again."""
         if not disabled:
             self._directory.require_no_pipeline(by, f"enable {name}")
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, None]:
             user = self._require_reach(name, by, f"disable or enable {name}")
             if disabled:
                 self._directory.require_owner_left(without_user=name)
             at = (user.disabled_at or self._directory.clock()) if disabled else None
-            await self._directory.replace_user(msgspec.structs.replace(user, disabled_at=at))
+            change = ReplaceUser(user=msgspec.structs.replace(user, disabled_at=at))
+            # For good: who is let in again logs in again.
+            return ((change, RevokeSessions(user=name)) if disabled else (change,)), None
+
+        await self._directory.decide(decision)
         _log.warning("user %s %s by %s", name, "disabled" if disabled else "enabled", by.text)
 
     async def end_sessions(self, name: str, *, by: Principal) -> None:
         """End all sessions of a person, who may log in again. NotFoundError."""
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, None]:
             self._directory.user(name)
-            await self._directory.revoke_sessions(name)
+            return (RevokeSessions(user=name),), None
+
+        await self._directory.decide(decision)
         _log.warning("sessions of user %s ended by %s", name, by.text)
 
     async def remove(self, name: str, *, by: Principal) -> None:
         """Forget a person with its roles and sessions."""
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, None]:
             self._require_reach(name, by, f"remove {name}")
             self._directory.require_owner_left(without_user=name)
-            await self._directory.remove_user(name)
-        self._attempts.forget_account(name)
+            return (ForgetUser(user=name),), None
+
+        await self._directory.decide(decision)
+        await self._attempts.forget_account(name)
         _log.warning("user %s removed by %s", name, by.text)
 
     def all(self) -> tuple[User, ...]:

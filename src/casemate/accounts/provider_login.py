@@ -6,32 +6,40 @@ People are known by issuer and subject, and added beforehand: a provider opens n
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 
 import msgspec
 
-from casemate.accounts.attempts import Attempts
 from casemate.accounts.bindings import require_covered
-from casemate.accounts.directory import Directory
+from casemate.accounts.directory import Changes, Directory
 from casemate.accounts.errors import LoginRefusedError
 from casemate.accounts.issuing import Issued
 from casemate.accounts.login import guarded, signed_in
 from casemate.accounts.oidc import Identity, Nonces, Provider, verify_id_token
 from casemate.accounts.oidc.id_token import candidates, read_header, same_subject
+from casemate.accounts.oidc.nonces import KEY_BYTES
 from casemate.accounts.oidc.settings import require_valid
 from casemate.accounts.refusals import Refusals
 from casemate.accounts.sessions import Sessions
+from casemate.accounts.throttle import Throttle
 from casemate.decoding import decodable
 from casemate.model.account import User
 from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact
 from casemate.model.oidc import OidcSettings, ProviderLoginStart
 from casemate.model.principal import OWNER, Principal, RoleBinding
+from casemate.operations.accounts import RequireUser
+from casemate.operations.node import KeepNodeValue
+from casemate.store import StoreMovedError, UsedBeforeError
 from casemate.store.interface import Store
 from casemate.store.value import KeptValue
+from casemate.vault.interface import Vault
 
 SETTINGS = "accounts/oidc"
 """Name of the node value that holds the settings; empty means none."""
+NONCE_KEY = "accounts/nonce-key"
+"""Name of the node value that holds the key of nonces, sealed by the vault for this name."""
 _log = logging.getLogger("casemate.accounts")
 
 
@@ -41,9 +49,10 @@ class ProviderLogin:
     def __init__(
         self,
         store: Store,
+        vault: Vault,
         directory: Directory,
         sessions: Sessions,
-        attempts: Attempts,
+        attempts: Throttle,
         refusals: Refusals,
         *,
         happened: Callable[[Fact], None],
@@ -55,7 +64,9 @@ class ProviderLogin:
         self._sessions = sessions
         self._attempts = attempts
         self._refusals = refusals
-        self._nonces = Nonces(directory.clock)
+        self._vault = vault
+        self._key_value = KeptValue(store, NONCE_KEY)
+        self._nonces: Nonces | None = None
         self._provider: Provider | None = None
 
     async def load(self) -> None:
@@ -85,14 +96,16 @@ class ProviderLogin:
         if settings is not None:
             require_valid(settings)
             await Provider(settings, self._directory.clock).discovery()  # before it is trusted
-        async with self._directory.lock:
+        issuer = settings.issuer if settings is not None else None
+        stored = msgspec.json.encode(settings) if settings is not None else b""
+
+        def decision() -> tuple[Changes, None]:
             self._directory.require_current(by)
-            issuer = settings.issuer if settings is not None else None
             if issuer != self._directory.oidc_issuer:
                 self._directory.require_owner_left(issuer=issuer)
-            stored = msgspec.json.encode(settings) if settings is not None else b""
-            await self._value.write(stored)
-            self._use(settings)
+            return (KeepNodeValue(name=SETTINGS, value=stored),), None
+
+        await self._directory.decide(decision, taken=lambda: self._use(settings))
         _log.warning("OpenID provider set to %s by %s", issuer or "none", by.text)
 
     def _required(self) -> Provider:
@@ -112,34 +125,60 @@ class ProviderLogin:
             client_id=provider.settings.client_id,
             authorization_endpoint=discovery.authorization_endpoint,
             token_endpoint=discovery.token_endpoint,
-            nonce=self._nonces.new(),
+            nonce=(await self._made_nonces()).new(),
         )
 
     async def login(self, id_token: str, remote: str) -> Issued:
         """Open a session. Raises LoginRefusedError, TooManyAttemptsError, OidcProviderError."""
         provider = self._required()
-        with guarded(self._attempts, self._refusals, "login by OIDC", None, remote) as attempt:
+        async with guarded(
+            self._attempts, self._refusals, "login by OIDC", None, remote
+        ) as attempt:
             identity = await self._identity(provider, id_token)
-            if not self._nonces.use(identity.nonce):
-                raise LoginRefusedError("The ID token was used before.")
-            async with self._directory.lock:
+
+            def decision() -> tuple[Changes, tuple[User, Issued]]:
                 user = self._user(identity)
-                issued = await self._sessions.open(user.name)
-            attempt.succeed()
+                opening, issued = self._sessions.opening(user)
+                used = Nonces.use(identity.nonce)
+                return (used, RequireUser(user=user), *opening), (user, issued)
+
+            try:
+                user, issued = await self._directory.apply(decision)
+            except UsedBeforeError as error:
+                raise LoginRefusedError("The ID token was used before.") from error
+            except StoreMovedError as error:
+                raise LoginRefusedError("The account has just changed.") from error
+            await attempt.succeed()
         _log.info("user %s logged in by %s from %s", user.name, identity.issuer, remote)
         self._happened(signed_in(user.name, remote, "provider", self._directory.clock()))
         return issued
 
     async def _identity(self, provider: Provider, id_token: str) -> Identity:
         header = read_header(id_token)
+        nonces = await self._made_nonces()
         keys = await provider.keys(knows=lambda known: bool(candidates(header, known)))
         return verify_id_token(
             id_token,
             keys,
             provider.settings,
-            nonce_is_valid=self._nonces.is_valid,
+            nonce_is_valid=nonces.is_valid,
             now=self._directory.clock(),
         )
+
+    async def _made_nonces(self) -> Nonces:
+        """Return the nonces under the key that all nodes have, made by the first that asks."""
+        if self._nonces is None:
+            sealed = await self._key_value.read()
+            if sealed is None:
+                made = await self._vault.wrap(NONCE_KEY, secrets.token_bytes(KEY_BYTES))
+                try:
+                    await self._key_value.write(made)
+                except StoreMovedError:
+                    _log.info("another node has made the key of nonces")
+                sealed = await self._key_value.read() or made
+            key = await self._vault.unwrap(NONCE_KEY, sealed)
+            self._nonces = Nonces(key, self._directory.clock)
+        return self._nonces
 
     def _user(self, identity: Identity) -> User:
         for user in self._directory.users.values():

@@ -11,13 +11,15 @@ from casemate.accounts.bindings import (
     require_covered,
     require_known_roles,
 )
-from casemate.accounts.directory import Directory
+from casemate.accounts.directory import Changes, Directory
 from casemate.accounts.errors import EscalationError
 from casemate.accounts.issuing import Issued, issue
 from casemate.accounts.people import require_account_name
 from casemate.model.account import MAX_DAYS, Token
 from casemate.model.errors import InvalidInputError
 from casemate.model.principal import OWNER, Principal, PrincipalKind, RoleBinding
+from casemate.operations.accounts import KeepToken, RevokeTokens
+from casemate.operations.node import KeepNodeValue
 
 DAY = 86400.0
 DEFAULT_DAYS = 90
@@ -60,7 +62,8 @@ class ServiceTokens:
                 next_step="Name at least one: `--role ROLE[@PROJECT[/FUNCTION]]`.",
             )
         require_known_roles(bindings, self._roles())
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, Issued]:
             self._directory.require_current(by, made_with)
             require_covered(by, bindings, f"make the token {name}")
             self._require_expiry(expires_at, by)
@@ -73,7 +76,9 @@ class ServiceTokens:
                 expires_at=expires_at,
                 bindings=bindings,
             )
-            await self._directory.add_token(issued.token)
+            return (KeepToken(token=issued.token),), issued
+
+        issued = await self._directory.decide(decision)
         _log.warning(
             "token %s (%s) made by %s: %s, %s",
             issued.token.id,
@@ -122,14 +127,18 @@ class ServiceTokens:
         revoked already gives its line another look.
         """
         directory = self._directory
-        async with directory.lock:
+
+        def decision() -> tuple[Changes, tuple[tuple[str, ...], set[str]]]:
             directory.token(token_id)
             ids = directory.line_of(token_id)
             line = [directory.tokens[i] for i in ids]
             ending = {t.id for t in line if t.revoked_at is None}
             if any(is_node_owner(t.bindings) for t in line if t.id in ending):
                 directory.require_owner_left(without_tokens=ids)
-            revoked = await directory.revoke_tokens(ids)
+            return (RevokeTokens(ids=ids),), (ids, ending)
+
+        ids, ending = await directory.decide(decision)
+        revoked = [directory.tokens[i] for i in ids]
         for token in revoked:
             if token.id in ending:
                 _log.warning("token %s (%s) revoked by %s", token.id, token.name, by.text)
@@ -137,18 +146,37 @@ class ServiceTokens:
 
     async def add_owner(self, name: str, *, seconds: float | None) -> Issued:
         """Make an owner's token by the word of whoever runs the node itself."""
-        async with self._directory.lock:
-            now = self._directory.clock()
-            issued = issue(
-                name=name,
-                created_by="node",
-                created_at=now,
-                expires_at=None if seconds is None else now + seconds,
-                bindings=(RoleBinding(role=OWNER),),
-            )
-            await self._directory.add_token(issued.token)
-        _log.warning("owner token %s (%s) made by the node itself", issued.token.id, name)
-        return issued
+        made = await self._directory.decide(lambda: self._owner(name, seconds))
+        _log.warning("owner token %s (%s) made by the node itself", made.token.id, name)
+        return made
+
+    async def add_first_owner(self, name: str, begun: KeepNodeValue) -> Issued | None:
+        """Make an owner's token if nobody is there yet, and keep that it was made.
+
+        Of nodes that start at the same moment one makes it.
+        """
+
+        def decision() -> tuple[Changes, Issued | None]:
+            if self._directory.tokens or self._directory.users:
+                return (begun,), None
+            changes, issued = self._owner(name, None)
+            return (*changes, begun), issued
+
+        made = await self._directory.decide(decision)
+        if made is not None:
+            _log.warning("owner token %s (%s) made by the node itself", made.token.id, name)
+        return made
+
+    def _owner(self, name: str, seconds: float | None) -> tuple[Changes, Issued]:
+        now = self._directory.clock()
+        issued = issue(
+            name=name,
+            created_by="node",
+            created_at=now,
+            expires_at=None if seconds is None else now + seconds,
+            bindings=(RoleBinding(role=OWNER),),
+        )
+        return (KeepToken(token=issued.token),), issued
 
     def all(self) -> tuple[Token, ...]:
         """Return every service token and session, oldest first."""

@@ -12,9 +12,8 @@ from collections.abc import Callable
 import msgspec
 
 from casemate.accounts import totp
-from casemate.accounts.attempts import Attempts
 from casemate.accounts.credential import token_id_of
-from casemate.accounts.directory import Directory
+from casemate.accounts.directory import Changes, Directory
 from casemate.accounts.errors import LoginRefusedError, PasswordRefusedError
 from casemate.accounts.issuing import SESSION_NAME, Issued, issue
 from casemate.accounts.login import (
@@ -26,8 +25,17 @@ from casemate.accounts.login import (
 )
 from casemate.accounts.passwords import PasswordHashing, prepared
 from casemate.accounts.refusals import Refusals
-from casemate.model.account import User
+from casemate.accounts.throttle import Throttle
+from casemate.model.account import Token, User
 from casemate.model.facts import Fact
+from casemate.operations.accounts import (
+    AcceptTotpStep,
+    KeepToken,
+    ReplaceUser,
+    RequireUser,
+    RevokeTokens,
+)
+from casemate.store import StoreMovedError, UsedBeforeError
 from casemate.vault.interface import Vault
 
 MAX_SESSIONS = 50
@@ -54,7 +62,7 @@ class Sessions:
         directory: Directory,
         vault: Vault,
         hashing: PasswordHashing,
-        attempts: Attempts,
+        attempts: Throttle,
         refusals: Refusals,
         *,
         happened: Callable[[Fact], None],
@@ -72,10 +80,10 @@ class Sessions:
 
     async def login(self, name: str, password: str, code: str, remote: str) -> Issued:
         """Open a session. Raises LoginRefusedError or TooManyAttemptsError."""
-        with guarded(self._attempts, self._refusals, "login", name, remote) as attempt:
+        async with guarded(self._attempts, self._refusals, "login", name, remote) as attempt:
             user, step = await self._verified(name, password, code)
             issued = await self._open_by_code(user, step, password)
-            attempt.succeed()
+            await attempt.succeed()
         _log.info("user %s logged in from %s", name, remote)
         self._happened(signed_in(name, remote, "password", self._directory.clock()))
         return issued
@@ -112,45 +120,59 @@ class Sessions:
         fresh = None
         if self._hashing.outdated(user.password or ""):
             fresh = await self._hashing.hash(prepared(password))
-        async with self._directory.lock:
-            current = self._directory.users.get(user.name)
-            unchanged = current is not None and (
-                current.password == user.password
-                and current.totp == user.totp
-                and current.disabled_at is None
-            )
-            if not unchanged or not await self._directory.accept_totp_step(user.name, step):
-                raise refused()
-            if fresh is not None:
-                current = self._directory.users[user.name]
-                await self._directory.replace_user(msgspec.structs.replace(current, password=fresh))
-            return await self.open(user.name)
 
-    async def open(self, name: str) -> Issued:
-        """Open a session of a person who has proved to be that; the caller holds the lock."""
+        def decision() -> tuple[Changes, Issued]:
+            current = self._directory.users.get(user.name)
+            if current is None or _proof(current) != _proof(user):
+                raise refused()
+            step_used: Changes = (AcceptTotpStep(user=user.name, step=step),)
+            if fresh is not None:
+                changed = msgspec.structs.replace(current, password=fresh, totp_last=step)
+                step_used = (*step_used, ReplaceUser(user=changed))
+            opening, issued = self.opening(current)
+            return (RequireUser(user=current), *step_used, *opening), issued
+
+        try:
+            return await self._directory.apply(decision)
+        except (StoreMovedError, UsedBeforeError) as error:
+            raise refused() from error
+
+    def opening(self, user: User) -> tuple[Changes, Issued]:
+        """Return what opens a session of a person who has proved to be that."""
         now = self._directory.clock()
-        sessions = sorted(self._directory.index.of_user(name), key=lambda token: token.created_at)
-        for session in sessions[: max(0, len(sessions) - MAX_SESSIONS + 1)]:
-            await self._directory.revoke_tokens((session.id,))
+        sessions = sorted(
+            self._directory.index.of_user(user.name), key=lambda token: token.created_at
+        )
+        ending = tuple(each.id for each in sessions[: max(0, len(sessions) - MAX_SESSIONS + 1)])
         issued = issue(
             name=SESSION_NAME,
-            created_by=f"user:{name}",
+            created_by=f"user:{user.name}",
             created_at=now,
             expires_at=now + self._seconds,
-            user=name,
+            user=user.name,
         )
-        await self._directory.add_token(issued.token)
-        return issued
+        ends: Changes = (RevokeTokens(ids=ending),) if ending else ()
+        return (*ends, KeepToken(token=issued.token)), issued
 
     async def logout(self, authorization: str | None) -> bool:
         """End the session of an Authorization header's value; False if it is not a session."""
         if self._directory.index.authenticate(authorization) is None:
             return False
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, Token | None]:
             token = self._directory.tokens.get(token_id_of(authorization) or "")
             if token is None or token.user is None:
-                return False
+                return (), None
             # What was made with it stays: people log out every day, and their tokens go on.
-            await self._directory.revoke_tokens((token.id,))
+            return (RevokeTokens(ids=(token.id,)),), token
+
+        token = await self._directory.apply(decision)
+        if token is None:
+            return False
         _log.info("user %s logged out", token.user)
         return True
+
+
+def _proof(user: User) -> tuple[object, ...]:
+    """Return what a person was proven by, and whether it may come in."""
+    return user.password, user.totp, user.created_at, user.disabled_at

@@ -13,14 +13,13 @@ from typing import Any
 
 import msgspec
 
-from casemate.accounts.attempts import Attempts
 from casemate.accounts.bindings import (
     binding_text,
     is_node_owner,
     require_covered,
     require_known_roles,
 )
-from casemate.accounts.directory import Directory
+from casemate.accounts.directory import Changes, Directory
 from casemate.accounts.errors import IdTokenError, LoginRefusedError
 from casemate.accounts.issuing import Issued, issue
 from casemate.accounts.login import guarded
@@ -28,9 +27,11 @@ from casemate.accounts.oidc import Issuer, KeySource, verified_claims
 from casemate.accounts.oidc.id_token import SKEW, candidates, read_header
 from casemate.accounts.oidc.settings import MAX_TEXT, require_issuer
 from casemate.accounts.refusals import Refusals
+from casemate.accounts.throttle import Throttle
 from casemate.decoding import decodable
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Fact, SignedIn
+from casemate.model.nodes import MAX_CLOCK_OFF
 from casemate.model.principal import Principal, PrincipalKind, RoleBinding
 from casemate.model.workload import (
     IDENTIFYING,
@@ -40,11 +41,15 @@ from casemate.model.workload import (
     MAX_WORKLOADS,
     Workload,
 )
+from casemate.operations.accounts import KeepToken, RevokeTokens, UseOnce
+from casemate.operations.node import KeepNodeValue
+from casemate.store import UsedBeforeError
 from casemate.store.interface import Store
 from casemate.store.value import KeptValue
 
 SETTINGS = "accounts/workloads"
 """Name of the node value that holds them."""
+TRUST = frozenset({f"value {SETTINGS}"})
 MAX_AGE = 2 * 3600.0
 """Seconds since `iat`: a job has its ID token from its start, and deploys at its end."""
 _USABLE = MAX_AGE + 2 * SKEW
@@ -68,7 +73,7 @@ class Workloads:
         store: Store,
         directory: Directory,
         roles: Callable[[], frozenset[str]],
-        attempts: Attempts,
+        attempts: Throttle,
         refusals: Refusals,
         *,
         happened: Callable[[Fact], None],
@@ -91,7 +96,12 @@ class Workloads:
         """Read what is stored; at any time, by who holds the directory's lock and has read it."""
         stored = await self._value.read()
         found = msgspec.json.decode(stored, type=decodable(list[Workload])) if stored else []
-        self._trusted = {each.name: each for each in found}
+        # What is as it was stays the same object: a login that waits sees that nothing changed.
+        before = self._trusted
+        self._trusted = {
+            each.name: before[each.name] if before.get(each.name) == each else each
+            for each in found
+        }
         for token in self._directory.tokens.values():
             if token.created_by.startswith(MADE_BY):
                 self._used[_digest_in(token.name)] = token.created_at + _USABLE
@@ -129,7 +139,8 @@ class Workloads:
         require_covered(by, workload.bindings, f"trust the workload {workload.name}")
         self._directory.require_no_pipeline(by, f"trust the workload {workload.name}")
         await KeySource(workload.issuer, Issuer, self._directory.clock).discovery()
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, dict[str, Workload]]:
             self._directory.require_current(by, made_with)
             if workload.name in self._trusted:
                 raise ConflictError(
@@ -141,7 +152,10 @@ class Workloads:
                     f"There are {MAX_WORKLOADS} workloads already, which is the most.",
                     next_step="`casemate workloads ls` lists them; `rm` those that are not used.",
                 )
-            await self._keep({**self._trusted, workload.name: workload})
+            trusted = {**self._trusted, workload.name: workload}
+            return (_keeping(trusted),), trusted
+
+        self._trusted = await self._directory.decide(decision)
         _log.warning(
             "workload %s of %s trusted by %s: %s",
             workload.name,
@@ -155,24 +169,22 @@ class Workloads:
 
         What was made with these ends, too.
         """
-        async with self._directory.lock:
+
+        def decision() -> tuple[Changes, tuple[dict[str, Workload], int]]:
             left = dict(self._trusted)
             if left.pop(name, None) is None:
                 raise NotFoundError(
                     f"There is no workload {name!r}.", next_step="`casemate workloads ls`."
                 )
             sessions = self._in_force(name)
-            # With all that was made with them. First: if it is cut short, it can be asked again.
+            # With all that was made with them.
             lines = (each for session in sessions for each in self._directory.line_of(session))
-            await self._directory.revoke_tokens(tuple(dict.fromkeys(lines)))
-            await self._keep(left)
-        _log.warning("workload %s no more trusted by %s", name, by.text)
-        return len(sessions)
+            ending = RevokeTokens(ids=tuple(dict.fromkeys(lines)))
+            return (ending, _keeping(left)), (left, len(sessions))
 
-    async def _keep(self, trusted: dict[str, Workload]) -> None:
-        stored = msgspec.json.encode(list(trusted.values()))
-        await self._value.write(stored)
-        self._trusted = trusted
+        self._trusted, ended = await self._directory.decide(decision)
+        _log.warning("workload %s no more trusted by %s", name, by.text)
+        return ended
 
     def _in_force(self, name: str) -> tuple[str, ...]:
         now = self._directory.clock()
@@ -188,7 +200,9 @@ class Workloads:
         """Open a session. Raises LoginRefusedError, TooManyAttemptsError, OidcProviderError,
         ConflictError.
         """
-        with guarded(self._attempts, self._refusals, "login of a workload", None, remote) as tried:
+        async with guarded(
+            self._attempts, self._refusals, "login of a workload", None, remote
+        ) as tried:
             trusted = self._trusted.get(name)
             if trusted is None:
                 raise LoginRefusedError(
@@ -197,12 +211,8 @@ class Workloads:
                 )
             claims = await self._claims(trusted, id_token)
             _require_claims(trusted, claims)
-            async with self._directory.lock:
-                # Trust may have ended, or been given anew with less, while keys were fetched.
-                if self._trusted.get(name) is not trusted:
-                    raise LoginRefusedError("What the workload may do has just changed.")
-                issued = await self._open(trusted, id_token)
-            tried.succeed()
+            issued = await self._open(trusted, id_token)
+            await tried.succeed()
         subject = str(claims.get("sub"))[:255]
         _log.info("workload %s signed in from %s as %r: %s", name, remote, subject, issued)
         now = self._directory.clock()
@@ -226,29 +236,50 @@ class Workloads:
         # The signature is left out: the same token has more than one that is valid.
         signed = id_token.rpartition(".")[0].encode()
         digest = hashlib.sha256(signed).hexdigest()[:16]
-        now = self._directory.clock()
-        # By whichever workload: who has caught one that was used must not find another door.
-        if digest in self._used:
-            raise LoginRefusedError(
-                "The ID token was used before.", next_step="Ask for a new one: each works once."
+        used = UseOnce(kind="workload", name=digest, seconds=_USABLE + 2 * MAX_CLOCK_OFF)
+
+        def decision() -> tuple[Changes, Issued]:
+            # Trust may have ended, or been given anew with less, while keys were fetched.
+            if self._trusted.get(trusted.name) is not trusted:
+                raise LoginRefusedError("What the workload may do has just changed.")
+            now = self._directory.clock()
+            # By whichever workload: who has caught one that was used must find no other door.
+            if digest in self._used:
+                raise _used_before()
+            self._used = {each: until for each, until in self._used.items() if until > now}
+            if len(self._used) >= MAX_USED or len(self._in_force(trusted.name)) >= MAX_SESSIONS:
+                raise ConflictError(
+                    f"The workload {trusted.name} has {MAX_SESSIONS} sessions, which is the most.",
+                    next_step="Wait until some end, or revoke them: `casemate tokens ls`.",
+                )
+            issued = issue(
+                name=f"{trusted.name}-{digest}",
+                created_by=maker(trusted.name),
+                created_at=now,
+                expires_at=now + trusted.minutes * 60.0,
+                bindings=trusted.bindings,
             )
-        self._used = {used: until for used, until in self._used.items() if until > now}
-        if len(self._used) >= MAX_USED or len(self._in_force(trusted.name)) >= MAX_SESSIONS:
-            raise ConflictError(
-                f"The workload {trusted.name} has {MAX_SESSIONS} sessions, which is the most.",
-                next_step="Wait until some end, or revoke them: `casemate tokens ls`.",
-            )
-        issued = issue(
-            name=f"{trusted.name}-{digest}",
-            created_by=maker(trusted.name),
-            created_at=now,
-            expires_at=now + trusted.minutes * 60.0,
-            bindings=trusted.bindings,
-        )
-        await self._directory.add_token(issued.token)
+            return (used, KeepToken(token=issued.token)), issued
+
+        try:
+            # That it is used once the store sees to; so logins need not wait for each other.
+            issued = await self._directory.decide(decision, TRUST)
+        except UsedBeforeError as error:
+            raise _used_before() from error
+        now = issued.token.created_at
         self._used[digest] = now + _USABLE
         self._seen[trusted.name] = now
         return issued
+
+
+def _used_before() -> LoginRefusedError:
+    return LoginRefusedError(
+        "The ID token was used before.", next_step="Ask for a new one: each works once."
+    )
+
+
+def _keeping(trusted: dict[str, Workload]) -> KeepNodeValue:
+    return KeepNodeValue(name=SETTINGS, value=msgspec.json.encode(list(trusted.values())))
 
 
 def _digest_in(name: str) -> str:

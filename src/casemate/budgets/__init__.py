@@ -6,5 +6,6 @@ costs (`metering`). Asking works in memory; what is used is counted again from r
 
 from casemate.budgets.allowance import Allowance, Ticket
 from casemate.budgets.keeping import Budgets
+from casemate.budgets.sharing import Shares
 
-__all__ = ["Allowance", "Budgets", "Ticket"]
+__all__ = ["Allowance", "Budgets", "Shares", "Ticket"]

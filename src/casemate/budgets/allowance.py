@@ -7,13 +7,13 @@ look into two dictionaries.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 from casemate.budgets.anomaly import Anomalies
 from casemate.budgets.cutting import Cutting, is_of_use
-from casemate.budgets.ledger import Ledger
+from casemate.budgets.ledger import SHARE_SECONDS, Ledger
 from casemate.budgets.rates import Fields, Rate
 from casemate.metering import PriceList, Prices, shipped
 from casemate.metering.bill import day_of
@@ -128,6 +128,8 @@ class Allowance:
         self.anomalies = Anomalies(happened, clock)
         self.cutting = Cutting(self.ledgers, clock, answerable)
         self.money = Money(shipped(DEFAULT))
+        self.nodes = 1
+        """How many take calls."""
         self.mark = 0
         """Grows with each budget that is set. Calls keep what it was when they entered."""
         self._awaited: list[Ledger] = []
@@ -170,7 +172,16 @@ class Allowance:
 
     def put_quota(self, quota: Quota) -> None:
         """Have a quota from now on."""
-        self.rates.setdefault(quota.project, {})[quota.name] = Rate(quota)
+        self.rates.setdefault(quota.project, {})[quota.name] = Rate(quota, self.nodes)
+
+    def divide(self, nodes: int) -> None:
+        """Have one of so many parts of each quota: so many nodes take calls."""
+        if nodes == self.nodes:
+            return
+        self.nodes = nodes
+        for rates in self.rates.values():
+            for rate in rates.values():
+                rate.divide(nodes)
 
     def remove(self, project: str, name: str) -> bool:
         """Have a budget or quota no more; False if there is none."""
@@ -247,13 +258,15 @@ class Allowance:
     def _reserved(self, admitted: Admitted, ledgers: dict[str, Ledger]) -> list[Held]:
         now = self._clock()
         met = [
-            (ledger, self._least(ledger.budget, now))
+            (ledger, self.least(ledger.budget, now))
             for ledger in ledgers.values()
             if self._is_of(ledger.budget, admitted)
         ]
         for ledger, least in met:
             if not ledger.room(least, now):
                 ledger.refused += 1
+                if ledger.waits_for_share(least):
+                    raise _refusal("BudgetShareUsedUp", _share_used_up(ledger), SHARE_SECONDS)
                 self._tell(ledger, now, percent=100)
                 raise _refusal("BudgetUsedUp", _used_up(ledger), ledger.wait(now))
         return [Held(ledger, ledger.reserve(least)) for ledger, least in met]
@@ -266,7 +279,7 @@ class Allowance:
             return False
         return budget.account is None or budget.account == self.answerable(caller)
 
-    def _least(self, budget: Budget, now: float) -> float:
+    def least(self, budget: Budget, now: float) -> float:
         """Return what a call uses at the least."""
         if budget.unit in (BudgetUnit.REQUESTS, BudgetUnit.MONEY):
             return self.counted(budget, Amounts(requests=1), now)
@@ -330,6 +343,13 @@ class Allowance:
             )
         )
 
+    def see(self, ledgers: Iterable[Ledger]) -> None:
+        """Look what is reached once it is known what other nodes have used."""
+        now = self._clock()
+        for ledger in ledgers:
+            self._tell(ledger, now)
+            self.cutting.see(ledger, now)
+
     def tell_all(self) -> None:
         """Tell of what is reached already, after a start."""
         now = self._clock()
@@ -354,9 +374,16 @@ def _used_up(ledger: Ledger) -> str:
     of = f"{budget.project}/{budget.function}" if budget.function else budget.project
     who = "".join(f" by {each}" for each in (budget.caller, budget.account) if each)
     return (
-        f"the budget {budget.name} of {of}{who}: {ledger.used:.6g} of {budget.amount:.6g} "
+        f"the budget {budget.name} of {of}{who}: {ledger.total:.6g} of {budget.amount:.6g} "
         f"{budget.unit.value} a {budget.per.value} used, {ledger.reserved:.6g} reserved for what "
         "runs; `casemate budget lift` lifts it for a while"
+    )
+
+
+def _share_used_up(ledger: Ledger) -> str:
+    return (
+        f"{_used_up(ledger)}; of what is left this node has no share at the moment, since other "
+        "nodes use it, too"
     )
 
 

@@ -12,7 +12,8 @@ import msgspec
 
 from casemate.budgets.allowance import Allowance, Money
 from casemate.budgets.anomaly import LOOK_SECONDS, Key
-from casemate.budgets.ledger import Ledger, window
+from casemate.budgets.ledger import SHARE_SECONDS, Ledger, window
+from casemate.budgets.sharing import Shares
 from casemate.decoding import decodable
 from casemate.facts import FactStream
 from casemate.metering import PriceList, PriceListError, read_prices, shipped
@@ -36,6 +37,7 @@ from casemate.store.value import KeptValue
 
 NAME = "budgets"
 """Of the node value in which they are."""
+_SHARE_WAITS = 10.0
 LEARN_SECONDS = 3600.0
 _DAYS_USUAL = 7
 """Of whose hours is learned what is usual."""
@@ -75,11 +77,13 @@ class Budgets:
         read: Read,
         durable: Durable,
         ran: Ran,
+        shares: Shares | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Keep them in `store`; count what `read` tells, and have `facts` durable before effects.
 
-        `ran` returns for how many seconds each function has run since the start of the node.
+        `shares`: other nodes use of them as well. `ran` returns for how many seconds each function
+        has run since the start of the node.
         """
         self._value = KeptValue(store, NAME)
         self._facts = facts
@@ -87,17 +91,20 @@ class Budgets:
         self._read = read
         self._durable = durable
         self._ran = ran
+        self._shares = shares
         self._clock = clock
         self._prices = ""
         self._turn = asyncio.Lock()
         """Two changes at once would lose one of them."""
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def load(self) -> None:
         """Read what is kept, and count again what is used."""
         await self.reload()
         self._allowance.tell_all()
-        self._task = asyncio.create_task(self._look())
+        self._tasks = [asyncio.create_task(self._look())]
+        if self._shares is not None:
+            self._tasks.append(asyncio.create_task(self._share(self._shares)))
 
     async def reload(self) -> None:
         """Read again what is kept; what is used of a budget that stays as it was is kept on.
@@ -135,13 +142,21 @@ class Budgets:
         ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
         with self._allowance.awaiting(ledger):
             await self._count(ledger)
+            await self._take_first(ledger)
             self._allowance.put(ledger)
+
+    async def _take_first(self, ledger: Ledger) -> None:
+        """Know what other nodes use of a budget before it is in force."""
+        if self._shares is not None:
+            ledger.least = self._allowance.least(ledger.budget, self._clock())
+            ledger.wanted = ledger.short = True
+            await self._shares.take([ledger], self._allowance.nodes)
 
     async def close(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # -- what is used ----------------------------------------------------------------------------
 
@@ -194,6 +209,24 @@ class Budgets:
                 _log.error("what is usual of functions cannot be read: %s", error)
             await asyncio.sleep(LOOK_SECONDS)
 
+    async def _share(self, shares: Shares) -> None:
+        """Tell what is used here, and take shares of what is left, for ever."""
+        failing = False
+        while True:
+            await asyncio.sleep(SHARE_SECONDS)
+            due = shares.due(_sorted(self._allowance.ledgers))
+            try:
+                if due:
+                    async with asyncio.timeout(_SHARE_WAITS):
+                        await shares.take(due, self._allowance.nodes)
+                    self._allowance.see(due)
+                failing = False
+            except (CasemateError, TimeoutError) as error:
+                # What the node holds it may use; then it waits.
+                if not failing:
+                    _log.error("what is used of budgets cannot be told: %s", error or "too slow")
+                failing = True
+
     async def _learn(self, now: float) -> None:
         # The present hour is not over, and what happens in it is not usual yet.
         until = now // HOUR * HOUR
@@ -232,6 +265,7 @@ class Budgets:
                 await self._count(ledger)
                 kept = [each for each in self._kept() if _id(each.budget) != _id(budget)]
                 await self._keep([*kept, Kept(budget)])
+                await self._take_first(ledger)
                 self._allowance.put(ledger)
             return self._state(ledger)
 
@@ -299,7 +333,7 @@ class Budgets:
         is_money = ledger.budget.unit is BudgetUnit.MONEY
         return BudgetState(
             budget=ledger.budget,
-            used=ledger.used,
+            used=ledger.total,
             reserved=ledger.reserved,
             percent=ledger.percent,
             currency=self._allowance.money.prices.currency if is_money else "",

@@ -9,6 +9,8 @@ from casemate.model.budget import THRESHOLDS, Budget, BudgetPer
 from casemate.model.usage import DAY
 
 _MINUTE, _HOUR = 60.0, 3600.0
+SHARE_SECONDS = 1
+"""Between two looks at what other nodes use of budgets."""
 _WEIGHT = 0.1
 """Of the last call in the mean by which the next one is reserved for."""
 
@@ -20,11 +22,28 @@ class Ledger:
         """Nothing is used yet."""
         self.budget = budget
         self.used = 0.0
+        """By this node."""
+        self.elsewhere = 0.0
+        """Used by other nodes, as far as they have told."""
+        self.holding: float | None = None
+        """Up to how much this node may use, where others use of it as well: see `Shares`."""
+        self.wanted = False
+        """Whether there were calls for it since the node's share was looked at."""
+        self.short = False
+        """Whether one of them was refused."""
+        self.least = 0.0
+        """What the last call that asked uses at the least."""
+        self.shared_used = 0.0
+        """What was used when the share was looked at."""
         self.reserved = 0.0
         self.refused = 0
         self.lifted_until = 0.0
         self.lifted_by = ""
         self.lifted_for = ""
+        self.shared_at = float("-inf")
+        """When the share was looked at, by a clock that does not go back."""
+        self.first_part = 1.0
+        """What part of a new budget this node may use before it knows its share."""
         self.told = 0
         """The highest threshold, in percent, of which was told since it began."""
         self.mark = 0
@@ -47,7 +66,11 @@ class Ledger:
                 self.used = 0.0
         elif self.resets_at is not None and now >= self.resets_at:
             _, self.resets_at = window(self.budget.per, now)
-            self.used, self.told = 0.0, 0
+            self.used, self.elsewhere, self.told = 0.0, 0.0, 0
+            if self.holding is not None:
+                # Until a share of the new one is known, a part that all nodes can take at once.
+                self.holding = self.budget.amount * self.first_part
+                self.shared_used, self.wanted = 0.0, True
         percent = self.percent
         while self.told and percent < self.told and self.budget.per is BudgetPer.HOUR:
             self.told = max((each for each in THRESHOLDS if each < self.told), default=0)
@@ -61,12 +84,29 @@ class Ledger:
         self.tick(now)
         if not self.budget.hard or self.lifted(now):
             return True
-        return self.used + self.reserved + self.guess(least) <= self.budget.amount
+        self.wanted, self.least = True, least
+        most = self.budget.amount if self.holding is None else self.holding
+        has_room = self.used + self.reserved + self.guess(least) <= most
+        self.short = self.short or not has_room
+        return has_room
+
+    def waits_for_share(self, least: float) -> bool:
+        """Tell whether what has no room here has some in what no node has used or holds for
+        calls that run: it comes within seconds.
+        """
+        if self.holding is None:
+            return False
+        return self.total + self.reserved + self.guess(least) <= self.budget.amount
+
+    @property
+    def total(self) -> float:
+        """What all nodes have used, as far as it is told."""
+        return self.used + self.elsewhere
 
     def is_used_up(self, now: float) -> bool:
         """Tell whether it is hard, and nothing of it is left."""
         self.tick(now)
-        return self.budget.hard and not self.lifted(now) and self.used >= self.budget.amount
+        return self.budget.hard and not self.lifted(now) and self.total >= self.budget.amount
 
     def guess(self, least: float) -> float:
         """Return what the next call is going to use."""
@@ -92,6 +132,7 @@ class Ledger:
     def count(self, used: float, at: float) -> None:
         """Count what was used."""
         self.used += used
+        self.wanted = True
         if self.budget.per is BudgetPer.HOUR:
             minute = at // _MINUTE * _MINUTE
             if self._minutes and self._minutes[-1][0] >= minute:
@@ -107,7 +148,7 @@ class Ledger:
     @property
     def percent(self) -> float:
         """How much of it is used."""
-        return self.used / self.budget.amount * 100
+        return self.total / self.budget.amount * 100
 
     def reached(self) -> int:
         """Return the highest threshold that was reached and not told of yet; 0: none."""

@@ -19,16 +19,24 @@ Fields = tuple[tuple[bytes, bytes], ...]
 class Rate:
     """One quota. Times are those of a clock that does not go back."""
 
-    def __init__(self, quota: Quota) -> None:
-        """All buckets are full."""
+    def __init__(self, quota: Quota, nodes: int = 1) -> None:
+        """All buckets are full. `nodes` take calls, each its part of them."""
         self.quota = quota
         self.refused = 0
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
         """What is left, and when that was so."""
-        self._per_second = quota.calls / quota.seconds
+        self.divide(nodes)
         name = quota.name
         self._policy = f'"{name}";q={quota.calls};w={quota.seconds}'.encode()
         self._name = f'"{name}"'.encode()
+
+    def divide(self, nodes: int) -> None:
+        """Have one of so many parts of the quota from now on.
+
+        A bucket holds one call at the least, or few calls among many nodes would be none.
+        """
+        self._most = max(1.0, self.quota.calls / nodes)
+        self._per_second = self.quota.calls / self.quota.seconds / nodes
 
     def __len__(self) -> int:
         """Return how many are told apart."""
@@ -36,8 +44,8 @@ class Rate:
 
     def left(self, key: str, now: float) -> float:
         """Return how many calls are left to one."""
-        left, at = self._buckets.get(key, (float(self.quota.calls), now))
-        return min(float(self.quota.calls), left + max(0.0, now - at) * self._per_second)
+        left, at = self._buckets.get(key, (self._most, now))
+        return min(self._most, left + max(0.0, now - at) * self._per_second)
 
     def take(self, key: str, now: float) -> None:
         """Take one call off."""
@@ -54,7 +62,7 @@ class Rate:
     def fields(self, key: str, now: float) -> Fields:
         """Return the fields of an answer that say what is left."""
         left = self.left(key, now)
-        full = math.ceil((self.quota.calls - left) / self._per_second)
+        full = math.ceil((self._most - left) / self._per_second)
         return (
             (b"ratelimit-policy", self._policy),
             (b"ratelimit", b"%s;r=%d;t=%d" % (self._name, max(0, int(left)), full)),

@@ -18,6 +18,9 @@ from casemate.cli.errors import UsageError
 SERVICE = "casemate.service"
 DATA, KEYS = Path("/var/lib/casemate"), Path("/etc/casemate")
 """Where a node of root keeps its data and its master key, without other wishes."""
+MASTER_KEY, STORE_URL, OBJECTS = KEYS / "master-key", KEYS / "store-url", KEYS / "objects.env"
+"""Where one of many nodes finds the key of all, the database's URL, and the object store with its
+keys: files of root that nobody else reads."""
 _MARK = "# Made by `casemate service install`, which replaces no other and no changed unit. sha256="
 _COMMON = """\
 Type=notify
@@ -47,16 +50,39 @@ Delegate=cpu memory pids
 """
 
 
-def unit_text(program: Path, arguments: Sequence[str], *, user: bool, data: Path | None) -> str:
-    """Return the unit by which `program serve ARGUMENTS` is run. Raises UsageError."""
+_SHARED = f"""\
+LoadCredential={MASTER_KEY.name}:{MASTER_KEY}
+LoadCredential={STORE_URL.name}:{STORE_URL}
+EnvironmentFile={OBJECTS}
+"""
+_SHARED_OPTIONS = (
+    f" --master-key file:${{CREDENTIALS_DIRECTORY}}/{MASTER_KEY.name}"
+    f" --store file:${{CREDENTIALS_DIRECTORY}}/{STORE_URL.name}"
+)
+"""Not the specifier %d, which systemd has from 250 on."""
+
+
+def unit_text(
+    program: Path,
+    arguments: Sequence[str],
+    *,
+    user: bool,
+    data: Path | None,
+    shared: bool = False,
+) -> str:
+    """Return the unit by which `program serve ARGUMENTS` is run. Raises UsageError.
+
+    With `shared` it is one of many nodes: what it needs of secrets comes as credentials of systemd.
+    """
     words = [str(program), "serve", *arguments]
     if data is not None:
         words += ["--data", str(data)]
-    command = " ".join(map(_word, words))
+    command = " ".join(map(_word, words)) + (_SHARED_OPTIONS if shared else "")
     body = (
         "[Unit]\nDescription=Casemate, a node for functions\n"
         + ("" if user else "Wants=network-online.target\nAfter=network-online.target\n")
         + f"\n[Service]\nExecStart={command}\n{_COMMON}"
+        + (_SHARED if shared else "")
         + (_OF_A_USER if user else _HARDENED + _writable(data or DATA))
         + f"\n[Install]\nWantedBy={'default' if user else 'multi-user'}.target\n"
     )

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -23,6 +24,7 @@ from casemate.data.terms import now as now_of
 from casemate.data.terms import terms_of
 from casemate.data.work import Work
 from casemate.model.data import ObjectInfo
+from casemate.model.errors import CasemateError
 from casemate.model.event import Event
 from casemate.model.messages import NewMessage
 from casemate.model.trigger import BucketTrigger, TableTrigger, TopicTrigger, TriggerKind
@@ -56,6 +58,17 @@ class Fanout:
         if kind == TOPIC and name in self.routes.topics:
             return self._publish(work, resource, new)
         return queues.keep(work, resource, new)
+
+    def send_each(
+        self, work: Work, resource: Resource, sends: Sequence[Sequence[NewMessage]]
+    ) -> Sequence[tuple[str, ...] | CasemateError]:
+        """Keep what several send; return the ids of each, or what is wrong with it alone.
+
+        Raises as `send`, and then nothing may be kept.
+        """
+        if resource.kind == TOPIC and resource.name in self.routes.topics:
+            return [self._publish(work, resource, new) for new in sends]
+        return queues.keep_each(work, resource, sends)
 
     # Topics
 
@@ -231,8 +244,29 @@ class Fanout:
             expires_at=expires_at,
             labels=new.labels,
         )
-        messages.insert(work, route.inbox, message, now)
-        messages.count(work, route.inbox, 1)
+        if work.gathered is None:
+            messages.insert(work, route.inbox, message, now)
+            messages.count(work, route.inbox, 1)
+        else:
+            work.gathered.setdefault(route.inbox.id, (route.inbox, []))[1].append(message)
+
+
+@contextmanager
+def gathering(work: Work) -> Iterator[None]:
+    """Tell each inbox at the end of the block, by few statements, of what happens in it.
+
+    Raises LimitError if one has no room.
+    """
+    gathered: dict[int, tuple[Resource, list[NewMessage]]] = {}
+    work.gathered = gathered
+    try:
+        yield
+    finally:
+        work.gathered = None
+    now = now_of(work.connection)
+    for inbox, new in gathered.values():
+        messages.insert_many(work, inbox, new, now)
+        messages.count(work, inbox, len(new))
 
 
 def _count(connection: Connection, topic: Resource) -> int:

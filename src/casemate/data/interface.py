@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from casemate.data.coordination import Coordination
 from casemate.model.data import (
     MAX_KEY_BYTES,
     MAX_PAGE,
@@ -46,6 +47,11 @@ AnswerT = TypeVar("AnswerT")
 
 class ProjectData(Protocol):
     """The data of all projects. Nothing of one project is reachable by another's name."""
+
+    @property
+    def coordination(self) -> Coordination:
+        """What this node is to the others that have the same data."""
+        ...
 
     async def read(self, operation: Operation[AnswerT]) -> AnswerT:
         """Answer an operation that changes nothing. TypeError for one that does."""

@@ -40,8 +40,10 @@ def end(connection: Connection, ended: Sequence[InvocationStatus], keep_until: f
     latest, terms = {status.id: status for status in ended}, terms_of(connection)
     names = msgspec.json.encode(list(latest)).decode()
     # Not replaced: what a replacement takes away is counted by no trigger.
-    connection.execute(
-        "DELETE FROM status WHERE invocation IN (SELECT value FROM json_each(?))", (names,)
+    terms.later(
+        connection,
+        "DELETE FROM status WHERE invocation IN (SELECT value FROM json_each(?))",
+        (names,),
     )
     room = kept.room_for_results(connection)
     rows = []
@@ -54,7 +56,8 @@ def end(connection: Connection, ended: Sequence[InvocationStatus], keep_until: f
                 room -= len(result)
         rows.append((number, keep_until, *_row(terms, status, result)))
     terms.insert(connection, _INSERT, rows)
-    connection.execute(
+    terms.later(
+        connection,
         "UPDATE claim SET keep_until = ? WHERE invocation IN (SELECT value FROM json_each(?))",
         (keep_until, names),
     )

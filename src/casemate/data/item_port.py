@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from casemate.data import attributes, limits, tables
 from casemate.data.port import Port
+from casemate.data.project import OpenProject
 from casemate.data.queries import Query
 from casemate.data.registry import TABLE
+from casemate.data.work import Work
 from casemate.model.data import Item, ItemPage
+from casemate.model.tracing import AMBIENT
 from casemate.operations.items import DeleteItem, GetItem, PutItem, QueryItems
 from casemate.operations.performing import Performers
+from casemate.sqlite.joint import Joint
 
 performs = Performers()
 
@@ -29,17 +36,9 @@ class ItemPort(Port):
                 attributes.require_item(value)
             else:
                 await self._projects.in_thread(lambda: attributes.require_item(value))
-            return await opened.change(
-                lambda work: tables.put(
-                    work,
-                    opened.resource(TABLE, operation.table),
-                    opened.fanout,
-                    value,
-                    encoded,
-                    if_revision,
-                    labels,
-                )
-            )
+            put = tables.Put(value, encoded, if_revision, labels, AMBIENT.get())
+            item: Item = await opened.join(_joint(opened, operation.table, put, len(encoded)))
+            return item
 
     @performs(GetItem)
     async def _get_item(self, operation: GetItem) -> Item:
@@ -52,16 +51,10 @@ class ItemPort(Port):
     async def _delete_item(self, operation: DeleteItem) -> None:
         limits.require_revision(operation.if_revision, least=0)
         async with self._projects.use(operation.project) as opened:
-            await opened.change(
-                lambda work: tables.delete(
-                    work,
-                    opened.resource(TABLE, operation.table),
-                    opened.fanout,
-                    operation.key,
-                    operation.sort,
-                    operation.if_revision,
-                )
+            deleted = tables.Delete(
+                operation.key, operation.sort, operation.if_revision, AMBIENT.get()
             )
+            await opened.join(_joint(opened, operation.table, deleted, 0))
 
     @performs(QueryItems)
     async def _query_items(self, operation: QueryItems) -> ItemPage:
@@ -78,3 +71,13 @@ class ItemPort(Port):
                 secret=opened.marks_key,
             )
             return await opened.read(query.run)
+
+
+def _joint(
+    opened: OpenProject, table: str, change: tables.Put | tables.Delete, weight: int
+) -> Joint[Work]:
+    def make(work: Work, changes: Sequence[tables.Put | tables.Delete]) -> Sequence[Any]:
+        resource = opened.resource(TABLE, table)
+        return tables.change_each(work, resource, opened.fanout, changes)
+
+    return Joint((TABLE, table), change, make, weight)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Collection
 from pathlib import Path
 
+import msgspec
+
+from casemate.data import messages
 from casemate.data.errors import DataFullError, LimitError
 from casemate.data.registry import Resource
 from casemate.data.terms import terms_of
@@ -37,28 +41,70 @@ _LOOK_SECONDS = 0.5
 
 
 def require_room(
-    connection: Connection, queue: Resource, held: int, caller: str, anonymous: bool
+    connection: Connection, queue: Resource, held: int, callers: Collection[tuple[str, bool]]
 ) -> None:
     """Raise LimitError if more bytes wait than may, after messages were kept.
 
-    `held` is what waits in the queue now. `caller` is who they were kept for, empty for what the
-    project itself sends.
+    `held` is what waits in the queue now. `callers` are those for whom they were kept, and whether
+    they are anonymous; empty is what the project itself sends.
     """
     _require(f"The {queue.kind} {queue.name}", held, MAX_QUEUE_BYTES)
     if held > MAX_PROJECT_BYTES // 64:  # only then can a project's sum be near its bound
         (total,) = connection.execute("SELECT sum(bytes) FROM resource").fetchone()
         _require("The project", total or 0, MAX_PROJECT_BYTES)
-    if not caller:
-        return
-    row = connection.execute(
-        "SELECT events, bytes FROM kept WHERE queue = ? AND caller = ?",
-        (queue.id, terms_of(connection).token("caller", caller)),
-    ).fetchone()
-    if row is None:
-        return
-    events, held = row
+    for caller, (events, size) in _shares(connection, queue, [name for name, _ in callers]).items():
+        anonymous = (caller, True) in callers
+        _require_share(queue, events, size, anonymous=anonymous)
+
+
+def _shares(
+    connection: Connection, queue: Resource, callers: Collection[str]
+) -> dict[str, tuple[int, int]]:
+    """Return how many events and bytes wait in a queue for each caller that has a name."""
+    terms = terms_of(connection)
+    tokens = {terms.token("caller", name): name for name in callers if name}
+    if not tokens:
+        return {}
+    rows = connection.execute(
+        "SELECT caller, events, bytes FROM kept "
+        "WHERE queue = ? AND caller IN (SELECT value FROM json_each(?))",
+        (queue.id, msgspec.json.encode(list(tokens)).decode()),
+    )
+    return {tokens[caller]: (events, size) for caller, events, size in rows.fetchall()}
+
+
+class Room:
+    """What a queue holds, and what it would hold with what is to be kept, one after the other."""
+
+    def __init__(self, connection: Connection, queue: Resource, callers: Collection[str]) -> None:
+        """Ask."""
+        self._queue = queue
+        (self._number, self._held), (self._total,) = (
+            connection.execute(
+                "SELECT number + dead, bytes FROM resource WHERE id = ?", (queue.id,)
+            ).fetchone(),
+            connection.execute("SELECT coalesce(sum(bytes), 0) FROM resource").fetchone(),
+        )
+        self._shares = _shares(connection, queue, callers)
+
+    def take(self, caller: str, anonymous: bool, number: int, size: int) -> None:
+        """Take room for what one sends. Raises LimitError if there is none, and takes none."""
+        messages.require_number(self._queue, self._number + number)
+        _require(f"The {self._queue.kind} {self._queue.name}", self._held + size, MAX_QUEUE_BYTES)
+        _require("The project", self._total + size, MAX_PROJECT_BYTES)
+        events, held = self._shares.get(caller, (0, 0))
+        share = events + number, held + size
+        if caller:
+            _require_share(self._queue, *share, anonymous=anonymous)
+        self._shares[caller] = share
+        self._number += number
+        self._held += size
+        self._total += size
+
+
+def _require_share(queue: Resource, events: int, size: int, *, anonymous: bool) -> None:
     most = MAX_ANONYMOUS_BYTES if anonymous else MAX_CALLER_BYTES
-    _require("What waits for this caller", held, most)
+    _require("What waits for this caller", size, most)
     most_events = MAX_ANONYMOUS_EVENTS if anonymous else MAX_CALLER_EVENTS
     if events > most_events:
         raise LimitError(

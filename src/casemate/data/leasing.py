@@ -34,6 +34,7 @@ from casemate.model.messages import (
     Message,
     Settlement,
 )
+from casemate.sqlite.engine import Connection, Cursor
 
 _PROMOTED_AT_ONCE = 10_000
 _RETIRED_AT_ONCE = 500
@@ -42,61 +43,113 @@ _READY = (
     f"SELECT {messages.COLUMNS} FROM message INDEXED BY message_ready "  # noqa: S608 - a constant
     "WHERE queue = ? AND state = 1 AND sent_at > ? ORDER BY priority DESC, id LIMIT ?"
 )
+_PROMOTE = (
+    "UPDATE message SET state = 1 WHERE id IN (SELECT id FROM message INDEXED BY "
+    "message_pending WHERE queue = ? AND state >= 2 AND visible_at <= ? "
+    "ORDER BY visible_at LIMIT ?)"
+)
+_OLD = (
+    "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
+    "WHERE queue = ? AND sent_at <= ? AND (state <> 3 OR visible_at <= ?) "
+    "ORDER BY sent_at, id LIMIT ?"
+)
 _LISTED = "SELECT CAST(value AS INTEGER) FROM json_each(?)"
+_DELETE = f"DELETE FROM message WHERE id IN ({_LISTED})"  # noqa: S608 - a constant
 
 
 def lease(
     work: Work, queue: Resource, fanout: Fanout, limit: int, seconds: float
 ) -> tuple[Message, ...]:
     """Lease messages that are ready, up to MAX_RESULT_BYTES of them: by priority, then age."""
-    spec, connection, now = spec_of(queue), work.connection, now_of(work.connection)
-    retire(work, queue, fanout, now)
-    connection.execute(
-        "UPDATE message SET state = 1 WHERE id IN (SELECT id FROM message INDEXED BY "
-        "message_pending WHERE queue = ? AND state >= 2 AND visible_at <= ? "
-        "ORDER BY visible_at LIMIT ?)",
-        (queue.id, now, _PROMOTED_AT_ONCE),
+    return lease_each(work, queue, fanout, ((limit, seconds),))[0]
+
+
+def lease_each(
+    work: Work, queue: Resource, fanout: Fanout, asked: Sequence[tuple[int, float]]
+) -> list[tuple[Message, ...]]:
+    """Lease messages to several who ask, each for so many at most and so many seconds."""
+    now, later = now_of(work.connection), terms_of(work.connection).later
+    old = later(work.connection, _OLD, _since(queue, now, _RETIRED_AT_ONCE))
+    later(work.connection, _PROMOTE, (queue.id, now, _PROMOTED_AT_ONCE))
+    rows = _ready(work.connection, queue, asked, now)
+    if found := old():
+        rows.close()
+        _retire(work, queue, fanout, found, now)  # and the next of their keys may be ready
+        rows = _ready(work.connection, queue, asked, now)
+    given = _hand_out(work, queue, asked, rows, now)
+    while len(given) < len(asked):
+        asked_yet = asked[len(given) :]
+        rows = _ready(work.connection, queue, asked_yet, now)
+        given += _hand_out(work, queue, asked_yet, rows, now)
+    return given
+
+
+def _ready(
+    connection: Connection, queue: Resource, asked: Sequence[tuple[int, float]], now: float
+) -> Cursor:
+    """Return rows that are ready, for all who ask."""
+    return connection.execute(
+        terms_of(connection).within(_READY, "body", "priority DESC, id"),
+        (queue.id, now - spec_of(queue).retention, sum(limit for limit, _ in asked)),
     )
-    terms, found = terms_of(connection), list[Message]()
+
+
+def _hand_out(
+    work: Work, queue: Resource, asked: Sequence[tuple[int, float]], rows: Cursor, now: float
+) -> list[tuple[Message, ...]]:
+    """Lease up to MAX_RESULT_BYTES to the first of those who ask; return what these get."""
+    terms = terms_of(work.connection)
+    given: list[list[Message]] = [[]]
+    until: dict[float, list[int]] = {}
     size = 0
-    rows = connection.execute(
-        terms.within(_READY, "body", "priority DESC, id"),
-        (queue.id, now - spec.retention, limit),
-    )
+    full = False
     for row in rows:
         size += len(row[1])
-        if found and size > MAX_RESULT_BYTES:
+        if size > MAX_RESULT_BYTES and until:
+            full = True
             break
+        if len(given[-1]) == asked[len(given) - 1][0]:
+            given.append([])
         leased = (*row[:3], row[3] + 1, *row[4:12], row[12] + 1)
-        found.append(messages.message(terms, queue, leased))
+        given[-1].append(messages.message(terms, queue, leased))
+        until.setdefault(now + asked[len(given) - 1][1], []).append(row[0])
     rows.close()
+    for moment, numbers in until.items():
+        _hold(work.connection, numbers, moment)
+    # Who is left gets nothing if there was no more, and the next part if it did not fit.
+    return [*map(tuple, given), *((),) * (0 if full else len(asked) - len(given))]
+
+
+def _hold(connection: Connection, numbers: Sequence[int], until: float) -> None:
+    terms = terms_of(connection)
     holder = terms.holder
-    connection.execute(
+    terms.later(
+        connection,
         f"UPDATE message SET state = 3, visible_at = ?, attempts = attempts + 1, "  # noqa: S608
         f"fence = fence + 1{'' if holder is None else ', node = ?, life = ?'} "
         f"WHERE id IN ({_LISTED})",
-        (now + seconds, *(holder or ()), _listed(int(one.id, 16) for one in found)),
+        (until, *(holder or ()), _listed(numbers)),
     )
-    return tuple(found)
 
 
 def resume(work: Work, registry: Registry) -> tuple[tuple[str, str, float], ...]:
-    """End the leases of this node's former lives; return where messages wait, and until when.
+    """End the leases of nodes and lives that are gone; return where messages wait, until when.
 
     Where there is no other node, that is every lease.
     """
     connection, now = work.connection, now_of(work.connection)
-    holder = terms_of(connection).holder
-    mine = "" if holder is None else " AND node = ? AND life <> ?"
+    abandoned, values = terms_of(connection).abandoned()
     found = []
     for resource in registry.values():
         if resource.kind in (QUEUE, INBOX):
-            connection.execute(
+            ended = connection.execute(
                 f"UPDATE message SET state = 1, visible_at = ? "  # noqa: S608 - constants
-                f"WHERE id IN (SELECT id FROM message "
-                f"INDEXED BY message_pending WHERE queue = ? AND state >= 2 AND state = 3{mine})",
-                (now, resource.id, *(holder or ())),
+                f"WHERE id IN (SELECT id FROM message INDEXED BY message_pending "
+                f"WHERE queue = ? AND state >= 2 AND state = 3{abandoned})",
+                (now, resource.id, *values),
             )
+            if ended.rowcount:
+                work.hint(resource.kind, resource.name)
             due = next_due(connection, resource)
             if due is not None:
                 found.append((resource.kind, resource.name, due))
@@ -168,11 +221,23 @@ def settle(work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Se
     Raises NotFoundError or LimitError if something that is to be sent cannot be: then nothing is
     settled.
     """
+    return settle_each(work, queue, fanout, (settlements,))[0]
+
+
+def settle_each(
+    work: Work, queue: Resource, fanout: Fanout, all_: Sequence[Sequence[Settlement]]
+) -> list[int]:
+    """End attempts that several had; return of each how many still had their lease.
+
+    Raises as `settle`: then nothing may be settled.
+    """
     spec_of(queue)
     now = now_of(work.connection)
-    done, others = _divided(settlements)
-    settled = _end_done(work, queue, fanout, done, now)
-    for settlement in others:
+    done, others = _divided(all_)
+    settled = [0] * len(all_)
+    for ended in _end_done(work, queue, fanout, [one for _, one in done.values()], now):
+        settled[done[ended][0]] += 1
+    for asker, settlement in others:
         row = work.connection.execute(
             "SELECT id, key, invocation, sent_at FROM message "
             "WHERE id = ? AND queue = ? AND state = 3 AND attempts = ? AND fence = ?",
@@ -180,34 +245,39 @@ def settle(work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Se
         ).fetchone()
         if row is None:
             continue
-        settled += 1
+        settled[asker] += 1
         _end(work, queue, fanout, settlement, row, now)
         for kind, name, new in settlement.sends:
             fanout.send(work, kind, name, (new,))
     return settled
 
 
-def _divided(settlements: Sequence[Settlement]) -> tuple[list[Settlement], list[Settlement]]:
+_Asked = tuple[int, Settlement]
+"""Which of those who settle asks for it."""
+
+
+def _divided(all_: Sequence[Sequence[Settlement]]) -> tuple[dict[int, _Asked], list[_Asked]]:
     """Return the ends that are done and nothing more, one of each message, and all others."""
-    done: dict[str, Settlement] = {}
+    done: dict[int, _Asked] = {}
     others = []
-    for one in settlements:
-        if one.fate is Fate.DONE and not one.sends and one.id not in done:
-            done[one.id] = one
-        else:
-            others.append(one)
-    return list(done.values()), others
+    for asker, settlements in enumerate(all_):
+        for one in settlements:
+            if one.fate is Fate.DONE and not one.sends and int(one.id, 16) not in done:
+                done[int(one.id, 16)] = asker, one
+            else:
+                others.append((asker, one))
+    return done, others
 
 
 def _end_done(
     work: Work, queue: Resource, fanout: Fanout, settlements: Sequence[Settlement], now: float
-) -> int:
-    """End attempts that need nothing but to be over; return how many still had their lease.
+) -> list[int]:
+    """End attempts that need nothing but to be over; return which still had their lease.
 
     Most are: a few statements for all of them, since each gives the interpreter's lock away.
     """
     if not settlements:
-        return 0
+        return []
     by_number = {int(one.id, 16): one for one in settlements}
     rows = work.connection.execute(
         "SELECT id, key, invocation, sent_at, attempts, fence FROM message "  # noqa: S608
@@ -226,11 +296,12 @@ def _end_done(
         keys.append(key)
         if invocation and queue.kind == INBOX:
             ended.append(_status(queue, settlement, invocation, sent_at, now))
-    work.connection.execute(f"DELETE FROM message WHERE id IN ({_LISTED})", (_listed(numbers),))  # noqa: S608
-    messages.removed(work, queue, keys, len(numbers), now)
+    if numbers:
+        terms_of(work.connection).later(work.connection, _DELETE, (_listed(numbers),))
+        messages.removed(work, queue, keys, len(numbers), now)
     if ended:
         invocations.end(work.connection, ended, now + fanout.routes.keep_results(queue))
-    return len(numbers)
+    return numbers
 
 
 def _listed(numbers: Iterable[int]) -> str:
@@ -289,12 +360,16 @@ def retire(
 
     What a function would have got becomes a dead letter, anything else is dropped.
     """
-    rows = work.connection.execute(
-        "SELECT id, key, invocation, sent_at, attempts, fence FROM message "
-        "WHERE queue = ? AND sent_at <= ? AND (state <> 3 OR visible_at <= ?) "
-        "ORDER BY sent_at, id LIMIT ?",
-        (queue.id, now - spec_of(queue).retention, now, batch),
-    ).fetchall()
+    rows = work.connection.execute(_OLD, _since(queue, now, batch)).fetchall()
+    _retire(work, queue, fanout, rows, now)
+    return len(rows)
+
+
+def _since(queue: Resource, now: float, batch: int) -> tuple[object, ...]:
+    return queue.id, now - spec_of(queue).retention, now, batch
+
+
+def _retire(work: Work, queue: Resource, fanout: Fanout, rows: Sequence[Any], now: float) -> None:
     fate = Fate.DEAD if fanout.routes.delivers(queue) else Fate.DONE
     for *row, attempts, fence in rows:
         settlement = Settlement(
@@ -305,4 +380,3 @@ def retire(
             reason="retention",
         )
         _end(work, queue, fanout, settlement, row, now)
-    return len(rows)

@@ -77,10 +77,13 @@ class MessagePort(Port):
     ) -> Coroutine[Any, Any, tuple[str, ...]]:
         limits.require_whole("number of messages", len(messages), 0, limits.MAX_BATCH)
         new = [queues.require_new(message) for message in messages]
-        return self._change_queue(
+        return self._join_queue(
             place,
             _KINDS,
-            lambda work, opened, queue: opened.fanout.send(work, queue.kind, queue.name, new),
+            lambda work, opened, queue, sends: opened.fanout.send_each(work, queue, sends),
+            new,
+            what="keep",
+            weight=sum(len(one.body) for one in new),
         )
 
     @performs(ReceiveMessages)
@@ -97,10 +100,15 @@ class MessagePort(Port):
         limit = operation.limit
         limits.require_limit(limit)
         seconds = limits.require_seconds("lease", operation.lease, limits.MAX_LEASE)
-        return self._change_queue(
+        return self._join_queue(
             operation,
             kinds,
-            lambda work, opened, queue: leasing.lease(work, queue, opened.fanout, limit, seconds),
+            lambda work, opened, queue, asked: leasing.lease_each(
+                work, queue, opened.fanout, asked
+            ),
+            (limit, seconds),
+            what="lease",
+            weight=limits.MAX_RESULT_BYTES // 16,
             emptying=True,
         )
 
@@ -109,12 +117,16 @@ class MessagePort(Port):
         settlements = operation.settlements
         limits.require_whole("number of settlements", len(settlements), 0, limits.MAX_BATCH)
         checked = [leasing.require_settlement(settlement) for settlement in settlements]
-        return await self._change_queue(
+        settled: int = await self._join_queue(
             operation,
             LEASED,
-            lambda work, opened, queue: leasing.settle(work, queue, opened.fanout, checked),
+            lambda work, opened, queue, all_: leasing.settle_each(work, queue, opened.fanout, all_),
+            checked,
+            what="settle",
+            weight=sum(len(one.result or b"") for one in checked),
             emptying=True,
         )
+        return settled
 
     @performs(ExtendLeases)
     async def _extend(self, operation: ExtendLeases) -> int:

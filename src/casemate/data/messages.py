@@ -43,6 +43,16 @@ _INSERT = (
     "INSERT INTO message (id, queue, state, visible_at, attempts, priority, sent_at, expires_at, "
     "key, invocation, qualifier, labels, body, caller, attributes, admitted)"
 )
+_HEAD = (
+    "SELECT id FROM message INDEXED BY message_key "
+    "WHERE queue = ? AND key = listed.value AND key <> '' ORDER BY id LIMIT 1"
+)
+"""Of a key the message that may be handed out. Not a join: a key may have a million."""
+_TAKEN = f"SELECT value FROM json_each(?) AS listed WHERE ({_HEAD}) IS NOT NULL"  # noqa: S608
+_PROMOTE = (
+    "UPDATE message SET state = CASE WHEN visible_at <= ? THEN 1 ELSE 2 END "  # noqa: S608
+    f"WHERE state = 0 AND id IN (SELECT ({_HEAD}) FROM json_each(?) AS listed)"
+)
 
 
 def message(terms: Terms, queue: Resource, row: Any) -> Message:
@@ -93,34 +103,39 @@ def unpacked_with_key(kept: bytes) -> tuple[dict[str, str], str, str]:
 
 def insert(work: Work, queue: Resource, new: NewMessage, now: float) -> int:
     """Keep one message; return its number. The caller counts it (`count`)."""
-    terms = terms_of(work.connection)
-    key = terms.token("key", new.key)
-    held = bool(key) and _head(work.connection, queue.id, key) is not None
-    (number,) = _insert(work, queue, (new,), now, held=held)
+    (number,) = insert_many(work, queue, (new,), now)
     return number
 
 
 def insert_many(work: Work, queue: Resource, new: Sequence[NewMessage], now: float) -> list[int]:
     """Keep messages in their order; return their numbers. The caller counts them (`count`)."""
-    if any(one.key for one in new):
-        return [insert(work, queue, one, now) for one in new]
-    return _insert(work, queue, new, now, held=False)
-
-
-def _insert(
-    work: Work, queue: Resource, new: Sequence[NewMessage], now: float, *, held: bool
-) -> list[int]:
     terms = terms_of(work.connection)
-    numbers = terms.numbers("message", len(new))
-    rows = [
-        _row(terms, queue, number, one, now, held=held)
-        for number, one in zip(numbers, new, strict=True)
-    ]
+    keys = [terms.token("key", one.key) for one in new]
+    waiting = _taken(work.connection, queue.id, set(filter(None, keys)))
+    rows = []
+    for number, key, one in zip(terms.numbers("message", len(new)), keys, new, strict=True):
+        rows.append(_row(terms, queue, number, key, one, now, held=key in waiting))
+        if key:
+            waiting.add(key)
     return terms.insert(work.connection, _INSERT, rows)
 
 
+def _taken(connection: Connection, queue: int, keys: set[str]) -> set[str]:
+    """Return those keys of which a message is there already."""
+    if not keys:
+        return set()
+    return {row[0] for row in connection.execute(_TAKEN, (_texts(keys), queue))}
+
+
 def _row(
-    terms: Terms, queue: Resource, number: int | None, new: NewMessage, now: float, *, held: bool
+    terms: Terms,
+    queue: Resource,
+    number: int | None,
+    key: str,
+    new: NewMessage,
+    now: float,
+    *,
+    held: bool,
 ) -> tuple[object, ...]:
     state = State.HELD if held else State.DELAYED if new.delay else State.READY
     place = (queue.id, number)
@@ -134,7 +149,7 @@ def _row(
         new.priority,
         now,
         new.expires_at,
-        terms.token("key", new.key),
+        key,
         new.invocation,
         new.qualifier,
         terms.seal(("message labels", *place), new.labels),
@@ -156,36 +171,41 @@ def count(work: Work, queue: Resource, added: int) -> int:
         "UPDATE resource SET number = number + ? WHERE id = ? RETURNING number + dead, bytes",
         (added, queue.id),
     ).fetchone()
+    require_number(queue, number)
+    _hint(work, queue)
+    return int(held)
+
+
+def require_number(queue: Resource, number: int) -> None:
+    """Raise LimitError if a queue would hold more messages than it may."""
     if number > MAX_MESSAGES:
         raise LimitError(
             f"The {queue.kind} {queue.name} holds {MAX_MESSAGES} messages, dead letters included, "
             "which is the most.",
             next_step="Let somebody receive them, or purge it.",
         )
-    _hint(work, queue)
-    return int(held)
+
+
+def size_of(terms: Terms, new: NewMessage) -> int:
+    """Return how many bytes are counted for a message once it is kept."""
+    beside = packed(new.attributes, new.trace, terms.beside(new.key))
+    return terms.sealed(len(new.body)) + (terms.sealed(len(beside)) if beside else 0)
 
 
 def count_down(connection: Connection, queue: int, deleted: int) -> None:
     """Count messages that were taken away."""
     if deleted:
-        connection.execute("UPDATE resource SET number = number - ? WHERE id = ?", (deleted, queue))
+        terms_of(connection).later(
+            connection, "UPDATE resource SET number = number - ? WHERE id = ?", (deleted, queue)
+        )
 
 
 def removed(work: Work, queue: Resource, keys: Iterable[str], number: int, now: float) -> None:
     """Count messages that were taken away, and let the next of their keys come forward."""
     count_down(work.connection, queue.id, number)
-    for key in {key for key in keys if key}:
-        _promote(work, queue, key, now)
-
-
-def _promote(work: Work, queue: Resource, key: str, now: float) -> None:
-    head = _head(work.connection, queue.id, key)
-    if head is None or head[1] != State.HELD:
-        return
-    state = State.READY if head[2] <= now else State.DELAYED
-    work.connection.execute("UPDATE message SET state = ? WHERE id = ?", (int(state), head[0]))
-    _hint(work, queue)
+    freed = set(filter(None, keys))
+    if freed and work.connection.execute(_PROMOTE, (now, queue.id, _texts(freed))).rowcount:
+        _hint(work, queue)
 
 
 def _hint(work: Work, queue: Resource) -> None:
@@ -193,12 +213,8 @@ def _hint(work: Work, queue: Resource) -> None:
         work.hint(queue.kind, queue.name)
 
 
-def _head(connection: Connection, queue: int, key: str) -> Any:
-    return connection.execute(
-        "SELECT id, state, visible_at FROM message INDEXED BY message_key "
-        "WHERE queue = ? AND key = ? AND key <> '' ORDER BY id LIMIT 1",
-        (queue, key),
-    ).fetchone()
+def _texts(keys: set[str]) -> str:
+    return msgspec.json.encode(list(keys)).decode()
 
 
 def text_of(number: int) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from casemate.data.project import OpenProject
 from casemate.data.projects import Keys, Projects
@@ -12,7 +12,9 @@ from casemate.data.registry import INBOX, QUEUE, Resource, require_kind
 from casemate.data.uploads import Uploads
 from casemate.data.work import Work
 from casemate.sqlite.engine import Connection
+from casemate.sqlite.joint import Joint
 
+G = TypeVar("G")
 T = TypeVar("T")
 LEASED = (QUEUE, INBOX)
 """Kinds of places whose messages are leased by delivery, and become dead letters."""
@@ -97,6 +99,30 @@ class Port:
                     return change(work, opened, opened.resource(place.kind, place.name))
 
             return await opened.change(run)
+
+    async def _join_queue(
+        self,
+        place: AtPlace,
+        kinds: tuple[str, ...],
+        change: Callable[[Work, OpenProject, Resource, Sequence[G]], Sequence[Any]],
+        given: G,
+        *,
+        what: str,
+        weight: int,
+        emptying: bool = False,
+    ) -> Any:
+        """Make a change to a queue together with others that do the same, which `what` names."""
+        require_kind(place.kind, kinds)
+        if not emptying:
+            self._disk.require()
+        kind, name = place.kind, place.name
+        async with self._projects.use(place.project) as opened:
+
+            def make(work: Work, all_: Sequence[G]) -> Sequence[Any]:
+                with opened.emptying(work.connection) if emptying else nullcontext():
+                    return change(work, opened, opened.resource(kind, name), all_)
+
+            return await opened.join(Joint((what, kind, name), given, make, weight))
 
     async def _read_queue(
         self,

@@ -20,6 +20,7 @@ from casemate.data.work import ProjectDuties, Work, in_trace
 from casemate.model.errors import CasemateError
 from casemate.sqlite.duties import WriterConnections
 from casemate.sqlite.engine import Connection
+from casemate.sqlite.joint import Joint
 from casemate.sqlite.transaction import transaction
 from casemate.sqlite.writer import Writer
 from casemate.vault.interface import DataKey
@@ -136,6 +137,10 @@ class OpenProject:
     def change(self, change: Callable[[Work], T]) -> asyncio.Future[T]:
         """Make a change; the future has its result once it is durable."""
         return self.writer.submit(in_trace(change))
+
+    def join(self, change: Joint[Work]) -> asyncio.Future[Any]:
+        """Make a change together with others like it; it knows itself of which trace it comes."""
+        return self.writer.submit(change)
 
     def emptying(self, connection: Connection) -> AbstractContextManager[None]:
         """Let what empties a database be done in one that is full."""

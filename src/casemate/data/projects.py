@@ -143,7 +143,8 @@ class Projects(Generic[P_co]):
         """Have `ready` called on the running loop for what can be leased."""
         self._watchers.append((asyncio.get_running_loop(), ready))
 
-    def _announce(self, project: str, hints: set[tuple[str, str]]) -> None:
+    def announce(self, project: str, hints: set[tuple[str, str]]) -> None:
+        """Tell who watches that places of a project may have something to lease. Any thread."""
         for loop, ready in self._watchers:
             with suppress(RuntimeError):  # a closed loop has nobody left who watches
                 loop.call_soon_threadsafe(_tell, ready, project, hints)
@@ -194,7 +195,7 @@ class Projects(Generic[P_co]):
             try:
                 project = await self.in_thread(
                     lambda: self.databases.load(
-                        name, file, page_key, object_key, reads=self._reads, ready=self._announce
+                        name, file, page_key, object_key, reads=self._reads, ready=self.announce
                     )
                 )
             except DataError as error:

@@ -7,7 +7,7 @@ their ends are in `casemate.data.leasing`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -38,6 +38,7 @@ from casemate.model.errors import InvalidInputError
 from casemate.model.grant import QueueSpec
 from casemate.model.messages import Depth, NewMessage, QueueInfo
 from casemate.sqlite.engine import Connection
+from casemate.sqlite.transaction import savepoint
 
 MAX_CALLER_NAME_BYTES = 512
 _ID = re.compile(r"[0-7][0-9a-f]{15}\Z")
@@ -108,37 +109,97 @@ def require_ids(ids: Sequence[str]) -> None:
 
 def keep(work: Work, queue: Resource, new: Sequence[NewMessage]) -> tuple[str, ...]:
     """Keep messages; return their ids. Raises LimitError."""
-    spec, now = spec_of(queue), now_of(work.connection)
-    for one in new:
-        require_size(queue, spec, one)
-    if any(one.deduplication is not None for one in new):
-        ids, added = _insert_once(work, queue, new, now)
-    else:
-        ids = messages.insert_many(work, queue, new, now)
-        added = len(ids)
-    held = messages.count(work, queue, added)
-    if added:
-        caller, anonymous = next(((n.caller, n.anonymous) for n in new), ("", False))
-        kept.require_room(work.connection, queue, held, caller, anonymous)
-    return tuple(map(text_of, ids))
+    (ids,) = keep_each(work, queue, (new,))
+    if isinstance(ids, Exception):
+        raise ids
+    return ids
 
 
-def _insert_once(
-    work: Work, queue: Resource, new: Sequence[NewMessage], now: float
-) -> tuple[list[int], int]:
-    """Keep messages but those that were sent not long ago; return all numbers, and how many."""
-    ids: list[int] = []
-    added = 0
-    for one in new:
-        first = first_of(work.connection, queue, one.deduplication, now)
-        if first is not None:
-            ids.append(first)
+def keep_each(
+    work: Work, queue: Resource, sends: Sequence[Sequence[NewMessage]]
+) -> list[tuple[str, ...] | LimitError]:
+    """Keep what several send; return the ids of each, or why it is refused."""
+    spec = spec_of(queue)
+    refused = {n: why for n, new in enumerate(sends) if (why := _too_large(queue, spec, new))}
+    fit = [new for n, new in enumerate(sends) if n not in refused]
+    try:
+        with savepoint(work.connection):
+            numbers = iter(_insert(work, queue, fit))
+    except LimitError:
+        # Who has no room is found by one more question, however many they are.
+        refused |= _without_room(work, queue, sends, refused)
+        fit = [new for n, new in enumerate(sends) if n not in refused]
+        numbers = iter(_insert(work, queue, fit))
+    return [
+        refused.get(n) or tuple(text_of(next(numbers)) for _ in new) for n, new in enumerate(sends)
+    ]
+
+
+def _without_room(
+    work: Work,
+    queue: Resource,
+    sends: Sequence[Sequence[NewMessage]],
+    refused: Collection[int],
+) -> dict[int, LimitError]:
+    """Return who is refused, if they come in this order, beside those that are already."""
+    connection, now = work.connection, now_of(work.connection)
+    terms = terms_of(connection)
+    room = kept.Room(connection, queue, {one.caller for new in sends for one in new})
+    known = set(_first_of(connection, queue, _tokens(sends), now))
+    found: dict[int, LimitError] = {}
+    for number, new in enumerate(sends):
+        fresh = [one for one in new if one.deduplication not in known]
+        if number in refused or not fresh:
             continue
-        number = messages.insert(work, queue, one, now)
-        remember(work.connection, queue, one.deduplication, number, now)
-        ids.append(number)
-        added += 1
-    return ids, added
+        size = sum(messages.size_of(terms, one) for one in fresh)
+        try:
+            room.take(fresh[0].caller, any(one.anonymous for one in fresh), len(fresh), size)
+        except LimitError as error:
+            found[number] = error
+        else:
+            known |= _tokens((fresh,))
+    return found
+
+
+def _tokens(sends: Sequence[Sequence[NewMessage]]) -> set[str]:
+    return {one.deduplication for new in sends for one in new if one.deduplication is not None}
+
+
+def _too_large(queue: Resource, spec: QueueSpec, new: Sequence[NewMessage]) -> LimitError | None:
+    try:
+        for one in new:
+            require_size(queue, spec, one)
+    except LimitError as error:
+        return error
+    return None
+
+
+def _insert(work: Work, queue: Resource, sends: Sequence[Sequence[NewMessage]]) -> list[int]:
+    """Keep messages but those that were sent not long ago; return the numbers of all."""
+    connection, now = work.connection, now_of(work.connection)
+    first = _first_of(connection, queue, _tokens(sends), now)
+    seen = set(first)
+    fresh: list[NewMessage] = []
+    for one in (one for new in sends for one in new):
+        if one.deduplication not in seen:
+            fresh.append(one)
+        if one.deduplication is not None:
+            seen.add(one.deduplication)
+    numbers = messages.insert_many(work, queue, fresh, now)
+    kept_now = list(zip(fresh, numbers, strict=True))
+    once = {one.deduplication: at for one, at in kept_now if one.deduplication is not None}
+    _remember(connection, queue, once, now)
+    if numbers:
+        held = messages.count(work, queue, len(numbers))
+        callers = {(one.caller, one.anonymous) for one in fresh}
+        kept.require_room(connection, queue, held, callers)
+    first |= once
+    others = iter([at for one, at in kept_now if one.deduplication is None])
+    return [
+        next(others) if one.deduplication is None else first[one.deduplication]
+        for new in sends
+        for one in new
+    ]
 
 
 def require_size(queue: Resource, spec: QueueSpec, new: NewMessage) -> None:
@@ -153,14 +214,24 @@ def require_size(queue: Resource, spec: QueueSpec, new: NewMessage) -> None:
 
 def first_of(connection: Connection, queue: Resource, token: str | None, now: float) -> int | None:
     """Return the message that was sent with a deduplication token not long ago, if any."""
-    if token is None:
-        return None
+    return None if token is None else _first_of(connection, queue, {token}, now).get(token)
+
+
+def _first_of(
+    connection: Connection, queue: Resource, tokens: Collection[str], now: float
+) -> dict[str, int]:
+    """Return the messages that were sent with deduplication tokens not long ago."""
+    if not tokens:
+        return {}
+    terms = terms_of(connection)
+    stored = {terms.token("deduplication", token): token for token in tokens}
     seconds = INBOX_DEDUPLICATION_SECONDS if queue.kind == INBOX else DEDUPLICATION_SECONDS
-    first = connection.execute(
-        "SELECT message FROM deduplication WHERE queue = ? AND token = ? AND at > ?",
-        (queue.id, terms_of(connection).token("deduplication", token), now - seconds),
-    ).fetchone()
-    return None if first is None else int(first[0])
+    rows = connection.execute(
+        "SELECT token, message FROM deduplication "
+        "WHERE queue = ? AND token IN (SELECT value FROM json_each(?)) AND at > ?",
+        (queue.id, msgspec.json.encode(list(stored)).decode(), now - seconds),
+    )
+    return {stored[row[0]]: int(row[1]) for row in rows}
 
 
 def remember(
@@ -168,11 +239,21 @@ def remember(
 ) -> None:
     """Keep a deduplication token from now on."""
     if token is not None:
-        connection.execute(
-            "INSERT INTO deduplication (queue, token, message, at) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (queue, token) DO UPDATE SET message = excluded.message, at = excluded.at",
-            (queue.id, terms_of(connection).token("deduplication", token), number, now),
-        )
+        _remember(connection, queue, {token: number}, now)
+
+
+def _remember(
+    connection: Connection, queue: Resource, numbers: Mapping[str, int], now: float
+) -> None:
+    terms = terms_of(connection)
+    connection.executemany(
+        "INSERT INTO deduplication (queue, token, message, at) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (queue, token) DO UPDATE SET message = excluded.message, at = excluded.at",
+        [
+            (queue.id, terms.token("deduplication", token), number, now)
+            for token, number in numbers.items()
+        ],
+    )
 
 
 def next_due(connection: Connection, queue: Resource) -> float | None:

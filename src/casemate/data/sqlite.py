@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from casemate.blobs import Blobs
 from casemate.data import limits
+from casemate.data.coordination import ALONE
 from casemate.data.databases import SqliteDatabases
 from casemate.data.folder import DataFolder
 from casemate.data.kept import DiskReserve
@@ -32,6 +33,8 @@ class SqliteProjectData(Ports):
     is cancelled may still be made. All calls belong to one event loop. The lock on the folder is
     inherited by fork: children must exec.
     """
+
+    coordination = ALONE
 
     def __init__(
         self,

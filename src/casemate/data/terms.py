@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
-from typing import Final, NamedTuple, Protocol, cast
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from casemate.data.attributes import Scalar
 from casemate.sqlite.engine import Connection
@@ -48,9 +48,35 @@ class Terms(Protocol):
         ...
 
     def insert(
-        self, connection: Connection, into: str, rows: Sequence[tuple[object, ...]]
+        self,
+        connection: Connection,
+        into: str,
+        rows: Sequence[tuple[object, ...]],
+        then: str = "",
     ) -> list[int]:
-        """Insert rows whose first value is of `numbers`; return their numbers."""
+        """Insert rows whose first value is of `numbers`; return their numbers.
+
+        `then` says what is done where one is there already; the answer has no meaning then.
+        """
+        ...
+
+    def later(
+        self, connection: Connection, statement: str, values: Sequence[object]
+    ) -> Callable[[], Sequence[Any]]:
+        """Do a statement before the next one; return what its rows are to be asked by.
+
+        What is wrong with it may be raised by the next one, or by the end of the part.
+        """
+        ...
+
+    def items(
+        self, connection: Connection, table: int, places: Sequence[tuple[Stored, Stored]]
+    ) -> Iterable[Sequence[Any]]:
+        """Return the table's floor, key, sort, id, revision, time of expiry, value and labels.
+
+        At least one row; its id is None where nothing is. Of more than MAX_RESULT_BYTES of values
+        not all are returned, but more than those bytes.
+        """
         ...
 
     def seal(self, bound: Bound, content: bytes) -> bytes:
@@ -71,6 +97,10 @@ class Terms(Protocol):
 
     def length(self, kept: int) -> int:
         """Return how long content is that is kept in so many bytes."""
+        ...
+
+    def sealed(self, length: int) -> int:
+        """Return in how many bytes content of a length is kept, if it is not nothing."""
         ...
 
     def key(self, value: Scalar) -> Stored:
@@ -96,9 +126,21 @@ class Terms(Protocol):
         """
         ...
 
+    def abandoned(self) -> tuple[str, tuple[object, ...]]:
+        """Return which leases nobody has any more, as the end of a condition, and its values."""
+        ...
+
     def lives(self, connection: Connection, claimant: str) -> bool:
         """Tell whether another process that has claimed something may still be at it."""
         ...
+
+
+_FLOOR = "SELECT floor FROM resource WHERE id = ?"
+_NOTHING = (None, 0, None, b"", b"")
+_ITEM = (
+    "SELECT id, revision, expires_at, value, labels FROM item "
+    "WHERE tab = ? AND key = ? AND sort = ?"
+)
 
 
 class OwnTerms:
@@ -115,10 +157,30 @@ class OwnTerms:
         return (None,) * count
 
     def insert(
-        self, connection: Connection, into: str, rows: Sequence[tuple[object, ...]]
+        self,
+        connection: Connection,
+        into: str,
+        rows: Sequence[tuple[object, ...]],
+        then: str = "",
     ) -> list[int]:
         """Return what the engine numbered them."""
-        return insert_rows(connection, into, rows)
+        return insert_rows(connection, into, rows, then)
+
+    def later(
+        self, connection: Connection, statement: str, values: Sequence[object]
+    ) -> Callable[[], Sequence[Any]]:
+        """Do it."""
+        rows = connection.execute(statement, values).fetchall()
+        return lambda: rows
+
+    def items(
+        self, connection: Connection, table: int, places: Sequence[tuple[Stored, Stored]]
+    ) -> Iterable[Sequence[Any]]:
+        """Ask for one after the other: each is a look into an index of our own."""
+        floor = connection.execute(_FLOOR, (table,)).fetchone()[0]
+        for place in places:
+            row = connection.execute(_ITEM, (table, *place)).fetchone()
+            yield (floor, *place, *(row or _NOTHING))
 
     def seal(self, bound: Bound, content: bytes) -> bytes:
         """Return it."""
@@ -140,6 +202,10 @@ class OwnTerms:
         """Return it."""
         return kept
 
+    def sealed(self, length: int) -> int:
+        """Return it."""
+        return length
+
     def key(self, value: Scalar) -> Stored:
         """Return it: SQLite orders numbers before texts, and integers among doubles, exactly."""
         return value
@@ -159,6 +225,10 @@ class OwnTerms:
     def within(self, statement: str, content: str, order: str) -> str:
         """Return it: rows come one by one, and who has enough asks for no more."""
         return statement
+
+    def abandoned(self) -> tuple[str, tuple[object, ...]]:
+        """Return no condition: whoever had any is not there any more."""
+        return "", ()
 
     def lives(self, connection: Connection, claimant: str) -> bool:
         """Return False: there is no other."""

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from casemate.data.recent import RecentObjects
+from casemate.data.registry import Resource
 from casemate.model.errors import CasemateError
+from casemate.model.messages import NewMessage
 from casemate.model.tracing import AMBIENT
 from casemate.sqlite.duties import Duties
 from casemate.sqlite.engine import Connection
@@ -18,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 class Work:
     """What a change works with."""
 
-    __slots__ = ("_after", "connection", "hints", "recent", "trace")
+    __slots__ = ("_after", "connection", "gathered", "hints", "recent", "trace")
 
     def __init__(self, connection: Connection, recent: RecentObjects) -> None:
         self.connection = connection
@@ -28,6 +30,8 @@ class Work:
         """Kind and name of queues and inboxes that may have something to lease."""
         self.trace = ""
         """`TraceContext.kept` under which the change at hand is made; empty for none."""
+        self.gathered: dict[int, tuple[Resource, list[NewMessage]]] | None = None
+        """By inbox what it is told of at the end of what is made together; None: at once."""
         self._after: list[Callable[[], None]] = []
 
     def after_commit(self, action: Callable[[], None]) -> None:

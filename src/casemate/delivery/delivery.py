@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from random import SystemRandom
 
 from casemate.admission import Catalogue
+from casemate.data.coordination import ALONE, Coordination, Watcher
 from casemate.data.interface import ProjectData
 from casemate.delivery.admitted import AdmissionMarks
 from casemate.delivery.attempt import Attempts, give_back, lease_seconds
@@ -50,12 +51,15 @@ class Delivery:
         *,
         cores: int = 1,
         refusal: Callable[[], str] = str,
+        coordination: Coordination = ALONE,
     ) -> None:
         """Take events from `data` along the path, which is `run`; `marks` are of who kept them.
 
-        While `refusal` gives a reason nothing is leased; see `rest`.
+        While `refusal` gives a reason nothing is leased; see `rest`. `coordination` is that of the
+        data, whose other nodes have their share.
         """
         self._refusal = refusal
+        self._coordination = coordination
         self._data = data
         self._catalogue = catalogue
         self._marks = marks
@@ -82,6 +86,9 @@ class Delivery:
         """Begin: what an earlier process left is taken up in the background."""
         self._functions = {(v.project, v.function) for v in self._catalogue.declaring()}
         self._data.watch(self.ready)
+        told = Watcher(self._share_again, self._take_orphans, self._give_back_all)
+        self._coordination.watch(told)
+        self._coordination.heed(self._refusal)
         self.update()
         self._spawn(self._resuming.resume_all(self._catalogue.projects()))
 
@@ -107,6 +114,7 @@ class Delivery:
         queues = [place for place in consumers if place not in self._consumers]
         inboxes = functions - self._functions
         self._consumers, self._waiting, self._functions = consumers, waiting, functions
+        self._coordination.follow(by_project)
         for project, queue in queues:
             self.ready(project, QUEUE, queue)
         for project, function in inboxes:
@@ -176,7 +184,13 @@ class Delivery:
             self._fair.rest(lane.project, lane.function)
             self._wake_at(lane, lane.refused_until)
         else:
-            self._fair.want(lane.project, lane.function, version.spec.limits.concurrency)
+            lane.slots = self._slots(version)
+            self._fair.want(lane.project, lane.function, lane.slots)
+
+    def _slots(self, version: Version) -> int:
+        """Return how many events of a function may run here at a time."""
+        limit = version.spec.limits.concurrency
+        return self._coordination.share(version.project, version.function, limit)
 
     def _wake_at(self, lane: Lane, when: float) -> None:
         """Look at a lane at monotonic time `when`, or earlier."""
@@ -373,25 +387,50 @@ class Delivery:
     @property
     def _resting(self) -> bool:
         """Nothing is leased or begun; what runs ends."""
-        return self._stopping or bool(self._refusal())
+        return self._stopping or bool(self._refusal() or self._coordination.refusal())
 
     def rest(self) -> None:
         """Give back what is leased and has not begun: the node takes nothing at the moment."""
+        self._give_back_all()
+        self._coordination.look()
+
+    def _give_back_all(self) -> None:
         for lane in self._lanes.values():
             self._give_back(lane)
 
     def resume(self) -> None:
         """Look at all places again: the node takes events again."""
+        self._coordination.look()
         for project, queue in tuple(self._consumers):
             self.ready(project, QUEUE, queue)
         for project, function in tuple(self._functions):
             self.ready(project, INBOX, function)
+
+    # -- other nodes ---------------------------------------------------------------------------
+
+    def _share_again(self) -> None:
+        """Go by what this node's share is now."""
+        if self._resting:
+            return
+        for lane in tuple(self._lanes.values()):
+            version = self._catalogue.most_live(lane.project, lane.function)
+            if version is not None and not self._slots(version):
+                self._give_back(lane)
+            self._want(lane)
+        self._dispatch()
+
+    def _take_orphans(self, project: str) -> None:
+        """End the leases of nodes that are gone, and look at what becomes free."""
+        if not self._resting and project in self._catalogue.projects():
+            self._spawn(self._resuming.again(project))
 
     # -- the end -------------------------------------------------------------------------------
 
     async def stop(self, seconds: float) -> None:
         """Lease nothing more, let what runs end for so long, and keep what became of it."""
         self._stopping = True
+        self._coordination.heed(lambda: "The node ends.")
+        self._coordination.look()
         self._resuming.stop()
         for _, timer in self._timers.values():
             timer.cancel()

@@ -29,6 +29,8 @@ class Lane:
         """Those that were leased from."""
         self.ready: deque[Batch] = deque()
         self.running = 0
+        self.slots = 0
+        """How many may be held here at a time."""
         self.filling = False
         self.cost = 0.05
         """Seconds that an event or batch takes, as far as is known."""
@@ -61,9 +63,8 @@ class Lane:
         nobody else can get it: so it is not more than that.
         """
         most = max((batching(t)[0] for t in version.spec.triggers), default=1)
-        slots = version.spec.limits.concurrency
-        soon = slots * _AHEAD_SECONDS / self.cost
-        return min(_MOST_AT_ONCE, int(most * max(1, slots - self.running, soon)))
+        soon = self.slots * _AHEAD_SECONDS / self.cost
+        return min(_MOST_AT_ONCE, int(most * max(1, self.slots - self.running, soon)))
 
     def ran(self, seconds: float) -> None:
         """Note how long a slot was held."""

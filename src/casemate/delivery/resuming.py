@@ -1,4 +1,6 @@
-"""What an earlier process left: its leases end, once, before this one takes any."""
+"""What an earlier process left: its leases end before this one takes any; so do those of a node
+that is gone.
+"""
 
 from __future__ import annotations
 
@@ -50,6 +52,13 @@ class Resuming:
             _log.error("the events of project %s wait: %s", project, error)
             return False
         return True
+
+    async def again(self, project: str) -> None:
+        """End leases in a project once more: those of a node that is gone meanwhile."""
+        task = self._tasks.get(project)
+        if task is None or task.done():  # else it is being done
+            self._tasks.pop(project, None)
+            await self._done(project)
 
     async def resume(self, project: str) -> None:
         """End the leases of an earlier process in a project, unless that is done. CasemateError."""

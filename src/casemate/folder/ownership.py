@@ -14,7 +14,7 @@ import msgspec
 
 from casemate import __version__
 from casemate.decoding import decodable
-from casemate.folder.presence import FIRST_START, SHARED
+from casemate.folder.presence import FENCE, FIRST_START, SHARED
 from casemate.model.errors import CasemateError
 
 FORMAT = 1
@@ -25,7 +25,7 @@ _OURS = frozenset(
     (
         *("store", "data", "bundles", "spool", "vault", "journal", "recordings", "advisories"),
         "monitor",
-        *(MARKER, FIRST_START, SHARED),
+        *(MARKER, FENCE, FIRST_START, SHARED),
     )
 )
 _TELLING = frozenset(("store", "vault", FIRST_START))

@@ -25,11 +25,14 @@ STORE = "store"
 JOURNAL = "journal"
 RECORDS = "records"
 _PROJECT = "data/"
+_ENGINE = "engine/"
 _LOSS = re.compile(
-    rf"(?:{STORE}|{JOURNAL}|{RECORDS}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
+    rf"(?:{_ENGINE}(?:[0-9a-f]{{16}}|damaged)|{STORE}|{JOURNAL}|{RECORDS}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
 )
 FIRST_START = "first-start"
 """The mark, a file in the data folder."""
+FENCE = "engine.fence"
+"""What a node remembers of the database that it shares with others."""
 SHARED = "shared-state"
 """A file in the data folder of a node whose state is in a database and a bucket that it shares."""
 
@@ -40,8 +43,9 @@ def require_losses(names: tuple[str, ...]) -> None:
         if _LOSS.match(name) is None:
             raise InvalidInputError(
                 f"{name[:80]!r} is nothing whose loss can be accepted.",
-                next_step=f"name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, or a project's data: "
-                f"`{_PROJECT}PROJECT`",
+                next_step=f"name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, a project's data: "
+                f"`{_PROJECT}PROJECT`, or what the error of a shared database names: "
+                f"`{_ENGINE}...`",
             )
 
 

@@ -23,7 +23,7 @@ from casemate.api.evidence_sealing import Sealing
 from casemate.api.service import Service
 from casemate.backup.making import BackupMaker, PreparedBackup
 from casemate.baselines import Baselines
-from casemate.budgets import Allowance, Budgets
+from casemate.budgets import Allowance, Budgets, Shares
 from casemate.capabilities import Broker, Operations, UseCounter
 from casemate.certificates.given import GivenFiles
 from casemate.certificates.host_names import host_names
@@ -144,6 +144,7 @@ class Gateway:
         self._folders = folders
         self._loop = loop
         self._own = state.own
+        self._shared_parts = state.parts
         self.store = store = state.store
         self.nodes = state.nodes
         self.known = state.known
@@ -165,7 +166,11 @@ class Gateway:
         self.baselines = Baselines(store, self.facts)
         self.recordings = Recordings(folders.recordings, vault)
         self.accounts = Accounts(
-            store, vault, roles=self.policy.roles, happened=self.facts.happened
+            store,
+            vault,
+            roles=self.policy.roles,
+            happened=self.facts.happened,
+            decisions=self.nodes.decisions,
         )
         self.signatures = Signatures(
             store,
@@ -193,6 +198,8 @@ class Gateway:
         zygotes = Zygotes(loop)
         happenings = Happenings(zygotes, self.facts)
         self.allowance = Allowance(self.facts.happened, self.accounts.answerable)
+        self.nodes.membership.on_nodes = self.allowance.divide
+        self.allowance.divide(self.nodes.membership.nodes)
         self.used = UseTold(
             zygotes, self.data, self.records.use, self.allowance, self.nodes.is_first
         )
@@ -299,6 +306,7 @@ class Gateway:
             marks,
             cores=len(os.sched_getaffinity(0)),
             refusal=self.nodes.standing.refusal,
+            coordination=self.data.coordination,
         )
         self.nodes.standing.on_rest = self.delivery.rest
         self.nodes.standing.on_return = self.delivery.resume
@@ -313,7 +321,7 @@ class Gateway:
         """Build what turns happenings outside into events."""
         happened = self.facts.happened
         self.nowhere = Nowhere(self.accounts, self.seal, happened)
-        self.schedules = Schedules(self.data)
+        self.schedules = Schedules(self.data, coordination=self.data.coordination)
         self.hooks = Hooks(self.vault, self.data, self.policy, happened, self.nowhere.no_hook)
         self.outside = OutsideTriggers(
             self.data,
@@ -321,6 +329,7 @@ class Gateway:
             happened,
             socket.socket(fileno=self._config.sources),
             self._loop,
+            coordination=self.data.coordination,
         )
 
     def _build_operations(self, state: State) -> None:
@@ -403,6 +412,7 @@ class Gateway:
             read=self.control.recorded,
             durable=self.recorder.durable,
             ran=self.registry.ran,
+            shares=self._shares(),
         )
         self.lag, self.depths = LoopLag(self._loop), Depths(self.data)
         self.observed = Observed(
@@ -426,6 +436,12 @@ class Gateway:
         )
 
         self.numbers_told = NumbersTold(self.observed, self.monitor, self._config.started_at)
+
+    def _shares(self) -> Shares | None:
+        """Return what divides budgets among nodes, where there can be others."""
+        if self.nodes.shared is None:
+            return None
+        return Shares(self.nodes.shared, lambda: self.nodes.membership.id)
 
     def _build_advisories(self, gate: Gate) -> None:
         """Build what judges again what is live."""
@@ -591,7 +607,7 @@ class Gateway:
             self.signatures, self.budgets, self.playbooks, self.holds, self.advisories.gate,
             self.reviews, self.rotations,
         )  # fmt: skip
-        return followed_parts(holders)
+        return (*followed_parts(holders), *self._shared_parts)
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""

@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import os
 import shutil
+import socket
+from collections.abc import Callable, Sequence
 
 from casemate.blobs import S3Store, credentials_of, parse_s3_url
 from casemate.blobs.s3_client import S3Client
@@ -18,16 +20,20 @@ from casemate.data.postgresql.data import PostgresqlProjectData
 from casemate.data.postgresql.databases import Cluster
 from casemate.data.terms import Holder
 from casemate.folder.folders import Folders
-from casemate.folder.presence import mark_shared
+from casemate.folder.presence import FENCE, mark_shared
 from casemate.gateway.fetched_bundles import FetchedBundles
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedFolder
+from casemate.gateway.shared_vault import VaultKeeper, vault_part
 from casemate.gateway.state import State
+from casemate.model.errors import UnavailableError
 from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE, GatewayConfig
 from casemate.nodes import Among, IdentityFile, Self
+from casemate.postgresql.fence import Fence
 from casemate.postgresql.settings import Settings
+from casemate.store.errors import StoreForeignError
 from casemate.store.postgresql.store import PostgresqlStore
-from casemate.vault import VaultClient
+from casemate.vault import VaultClient, VaultUnavailableError
 from casemate.vault.key_material import take_variable
 
 _CACHE_SHARE = 10
@@ -45,8 +51,11 @@ async def open_shared(
     )
     cluster = (await vault.status()).vault
     async with contextlib.AsyncExitStack() as opened:
-        store = await asyncio.to_thread(PostgresqlStore.open, settings, cluster=cluster)
+        fence = await asyncio.to_thread(_open_fence, folders, config.accepted_losses)
+        opened.callback(fence.close)
+        store = await asyncio.to_thread(_open_store, settings, cluster, fence)
         opened.push_async_callback(store.close)
+        opened.callback(await _share_vault(config, vault, store))
         client = S3Client(place, credentials_of(os.environ))
         objects = await asyncio.to_thread(S3Store, client, cluster)
         opened.callback(objects.close)
@@ -55,7 +64,7 @@ async def open_shared(
         opened.push_async_callback(nodes.close)
         known = KnownProjects(store)
         data = await PostgresqlProjectData.open(
-            Cluster(settings, cluster, _holder(nodes)),
+            Cluster(settings, cluster, _holder(nodes), fence),
             lambda project: objects.blobs(f"objects/{project}"),
             vault.data_key,
             on_created=known.add,
@@ -74,14 +83,62 @@ async def open_shared(
         known=known,
         data=data,
         bundles=bundles,
+        parts=(vault_part(vault, data.take_newest_keys),),
         sweep_bundles=bundles.sweep,
-        close_places=lambda: _close(bundles, objects),
+        close_places=lambda: _close(bundles, objects, fence),
     )
 
 
-def _close(bundles: FetchedBundles, objects: S3Store) -> None:
+def _open_fence(folders: Folders, accepted: Sequence[str]) -> Fence:
+    try:
+        return Fence(folders.data / FENCE, accepted)
+    except OSError as error:
+        raise UnavailableError(
+            f"{folders.data / FENCE}, which says what the database has acknowledged, cannot be "
+            f"used: {error.strerror or error}.",
+            next_step="see to the disk of the data folder, and whose the file is",
+        ) from error
+
+
+def _open_store(settings: Settings, cluster: str, fence: Fence) -> PostgresqlStore:
+    try:
+        return PostgresqlStore.open(settings, cluster=cluster, fence=fence)
+    except StoreForeignError as error:
+        raise StoreForeignError(
+            error.message,
+            next_step="To have this node join the cluster that is there, start it with an empty "
+            "data folder and that cluster's master key; else give it a database of its own.",
+        ) from error
+
+
+async def _share_vault(
+    config: GatewayConfig, vault: VaultClient, store: PostgresqlStore
+) -> Callable[[], None]:
+    """Have the vault be the cluster's; return what ends that. Raises VaultError."""
+    if config.vault_keeper is None:
+        raise VaultUnavailableError(
+            "The gateway was given no way to answer the vault.", next_step="start the node anew"
+        )
+    loop = asyncio.get_running_loop()
+    keeper = VaultKeeper(
+        socket.socket(fileno=config.vault_keeper),
+        loop,
+        store.vault_rows(),
+        # The gateway begins anew without a vault, with another connection of each kind.
+        lost=vault.close,
+    )
+    try:
+        await vault.follow()
+    except BaseException:
+        keeper.close()
+        raise
+    return keeper.close
+
+
+def _close(bundles: FetchedBundles, objects: S3Store, fence: Fence) -> None:
     bundles.close()
     objects.close()
+    fence.close()
 
 
 def _holder(nodes: Among) -> Holder:

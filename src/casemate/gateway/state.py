@@ -10,7 +10,7 @@ from typing import Protocol
 from casemate.data import ProjectData, SqliteProjectData
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedBundles
-from casemate.nodes import Among
+from casemate.nodes import Among, Part
 from casemate.store.interface import Store
 from casemate.store.sqlite.store import SqliteStore
 
@@ -66,6 +66,8 @@ class State:
     """Bundles as an earlier release left them."""
     own: OwnFiles | None = None
     """None where other nodes share it."""
+    parts: Sequence[Part] = ()
+    """What of it is read again when other nodes have changed it, besides what is in the store."""
     sweep_bundles: Callable[[], Awaitable[int]] | None = None
     """Deletes blobs of bundles that no row names; None where there are only files."""
     close_places: Callable[[], None] = lambda: None

@@ -368,8 +368,9 @@ def _open_unified(parent: Path, name: str) -> UnifiedDriver:
     missing = [c for c in CONTROLLERS if c not in available]
     if missing:
         raise ValueError(f"{parent} offers no {', '.join(missing)} controller")
-    if parent != _MOUNTS:
-        # Only the root group may hold processes beside groups with controllers.
+    if parent != _MOUNTS or (parent / "cgroup.type").exists():
+        # Only the root of all groups may hold processes beside groups with controllers. In a
+        # container the mount shows a group below it, which the file tells: the root has none.
         own = parent / "casemate-supervisor"
         own.mkdir(exist_ok=True)
         _write(str(own / "cgroup.procs"), str(os.getpid()))

@@ -7,7 +7,6 @@ import platform
 import resource
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +75,8 @@ def _user_namespaces() -> Finding:
         identity = {"user": SANDBOX_UID, "group": SANDBOX_UID, "extra_groups": []}
     try:
         tried = subprocess.run(
-            ["bwrap", "--unshare-user", "--ro-bind", "/", "/", "true"],
+            # Itself, as the one program that is there for sure.
+            ["bwrap", "--unshare-user", "--ro-bind", "/", "/", "bwrap", "--version"],
             capture_output=True,
             text=True,
             check=False,
@@ -116,9 +116,9 @@ def _cgroups() -> Finding:
     return Finding(name="cgroups", holds=True, detail=f"memory, cpu and pids ({kind} hierarchy)")
 
 
-def _function_ids() -> Finding:
+def _function_ids(wanted: str | None) -> Finding:
     try:
-        ids = function_ids(None)
+        ids = function_ids(wanted)
     except CasemateError as error:
         found = missing("own user ids", error)
         detail = f"{found.detail} {SHARED_UID_HAZARDS}"
@@ -161,16 +161,9 @@ def _restoring() -> Finding:
     )
 
 
-HOST_PROBES: tuple[Callable[[], Finding], ...] = (
-    _architecture,
-    _pythons,
-    _bubblewrap,
-    _user_namespaces,
-    _landlock,
-    _cgroups,
-    _function_ids,
-    _open_files,
-    _memory,
-    _restoring,
-)
-"""In the order in which they build on each other."""
+def probe_host(wanted_ids: str | None) -> list[Finding]:
+    """Try each, in the order in which they build on each other; with the ids that are wanted."""
+    first = [_architecture, _pythons, _bubblewrap, _user_namespaces, _landlock, _cgroups]
+    findings = [probe() for probe in first]
+    findings.append(_function_ids(wanted_ids))
+    return [*findings, _open_files(), _memory(), _restoring()]

@@ -163,16 +163,16 @@ async def _invoke_probe(gateway: socket.socket, minor: str) -> tuple[Reply, bool
     return reply, client.hears_denied_calls
 
 
-def _own_ids() -> Identities | None:
+def _own_ids(wanted: str | None) -> Identities | None:
     """Return ids for the probe; None where functions would share one, which was told before."""
     try:
-        return Identities(function_ids(None))
+        return Identities(function_ids(wanted))
     except CasemateError:
         return None
 
 
 @contextlib.contextmanager
-def _sandboxes(runtime: Runtime, cgroups: bool) -> Iterator[socket.socket]:
+def _sandboxes(runtime: Runtime, cgroups: bool, ids: str | None) -> Iterator[socket.socket]:
     uid = SANDBOX_UID if os.geteuid() == 0 else None
     staging = Staging(uid, uid, f"doctor-{os.getpid()}")
     locked = Path(runtime.prefix) / "lib" / f"python{runtime.minor}" / "os.py"
@@ -182,7 +182,7 @@ def _sandboxes(runtime: Runtime, cgroups: bool) -> Iterator[socket.socket]:
         staging=staging,
         cgroups=open_driver(f"casemate-doctor-{os.getpid()}") if cgroups else None,
         landlock=linux.landlock_abi() > 0,
-        identities=_own_ids(),
+        identities=_own_ids(ids),
         shared_files=True,
         report=lambda _: None,
     )
@@ -216,7 +216,7 @@ def _write_probe(bundles: Path, locked: Path) -> None:
         path.chmod(0o755)
 
 
-def try_sandbox(cgroups: bool) -> list[Finding]:
+def try_sandbox(cgroups: bool, ids: str | None) -> list[Finding]:
     """Run a function that tries what it must not be able to do, in a sandbox as in production."""
     try:
         interpreter = offered_interpreters(())[-1]
@@ -225,7 +225,7 @@ def try_sandbox(cgroups: bool) -> list[Finding]:
             executable=str(interpreter.path),
             prefix=str(interpreter.prefix),
         )
-        with _sandboxes(runtime, cgroups) as gateway:
+        with _sandboxes(runtime, cgroups, ids) as gateway:
             reply, hears = asyncio.run(_invoke_probe(gateway, runtime.minor))
     except (CasemateError, OSError, TimeoutError) as error:
         return [missing("sandbox", error)]

@@ -12,15 +12,9 @@ from typing import Final
 
 from casemate.blobs import Blobs
 from casemate.data.files import ObjectFiles
+from casemate.data.postgresql import catalogue
 from casemate.data.postgresql.clock import ServerClock
-from casemate.data.postgresql.databases import (
-    CATALOGUE,
-    PROJECT,
-    PROJECTS,
-    TABLES,
-    place_of,
-    schema_of,
-)
+from casemate.data.postgresql.databases import PROJECT, PROJECTS, place_of, schema_of
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.project import ProjectConnections
 from casemate.data.postgresql.schema import MIGRATIONS
@@ -37,6 +31,7 @@ from casemate.operations.deployments import ForgetFunction
 from casemate.postgresql import session
 from casemate.postgresql.connection import Connection
 from casemate.postgresql.connections import Connections, Place
+from casemate.postgresql.fence import Fence
 from casemate.postgresql.migrating import (
     MOVED,
     UNFINISHED,
@@ -84,11 +79,12 @@ class PostgresqlState:
         self._blobs = blobs
         self._keys = keys
         self._told = told
+        self._memory = Fence()
         self._opened = ExitStack()
         # Holds locks as long as it is open, and is asked what schemas say of themselves.
         with STORE_SERVER.translated():
-            found = session.connected(settings, control_store.SCHEMA)
-        self._fence = Connection(found.server, self._control_place(control_store.KIND).lock)
+            found = session.connected(settings, control_store.SCHEMA, self._memory)
+        self._fence = Connection(found, self._control_place(control_store.KIND).lock)
         self._opened.callback(self._fence.close)
         try:
             self._hold(self._control_place(control_store.KIND))
@@ -111,13 +107,20 @@ class PostgresqlState:
 
     def _control_place(self, kind: str) -> Place:
         identity = Identity(control_store.SCHEMA, kind, self._cluster)
-        return control_store.place_of(self._settings, identity)
+        return control_store.place_of(self._settings, identity, self._memory)
 
     def _catalogue_place(self, kind: str) -> Place:
-        return place_of(self._settings, Identity(CATALOGUE, kind, self._cluster), TABLES)
+        return place_of(
+            self._settings,
+            Identity(catalogue.SCHEMA, kind, self._cluster),
+            catalogue.MIGRATIONS,
+            self._memory,
+        )
 
     def _project_place(self, name: str, kind: str) -> Place:
-        return place_of(self._settings, Identity(schema_of(name), kind, self._cluster), MIGRATIONS)
+        identity = Identity(schema_of(name), kind, self._cluster)
+        # Nothing is remembered of it: an earlier try's schema is dropped, and made anew.
+        return place_of(self._settings, identity, MIGRATIONS, Fence())
 
     def _found(self, schema: str) -> Found | None:
         with STORE_SERVER.translated():
@@ -268,7 +271,7 @@ class PostgresqlSource(PostgresqlState):
         with transaction(self._fence.as_engine(), STORE_SERVER):
             for schema in schemas:
                 self._fence.execute(f"DELETE FROM {schema}.holder")  # noqa: S608 - a name of ours
-            schemas[CATALOGUE] = f"{MOVED} {PROJECTS}"
+            schemas[catalogue.SCHEMA] = f"{MOVED} {PROJECTS}"
             schemas[control_store.SCHEMA] = f"{MOVED} {control_store.KIND}"
             _rename(self._fence, schemas)
 
@@ -301,7 +304,7 @@ class PostgresqlTarget(PostgresqlState):
 
     def begin(self, source: str) -> None:
         """Take the place."""
-        for schema in (control_store.SCHEMA, CATALOGUE):
+        for schema in (control_store.SCHEMA, catalogue.SCHEMA):
             found = self._found(schema)
             if found is not None and not found.kind.startswith(f"{UNFINISHED} "):
                 raise TakenError(
@@ -311,10 +314,10 @@ class PostgresqlTarget(PostgresqlState):
                 )
         control = self._control_place(f"{UNFINISHED} {control_store.KIND}")
         with STORE_SERVER.translated():
-            migrate(self._fence, control.identity, control.migrations)
-        catalogue = Connections(self._catalogue_place(f"{UNFINISHED} {PROJECTS}"), SHARED)
-        self._opened.enter_context(closing(catalogue))
-        self._catalogue = self._opened.enter_context(closing(catalogue.open_writer()))
+            migrate(self._fence, control.identity, control.migrations, self._memory)
+        projects = Connections(self._catalogue_place(f"{UNFINISHED} {PROJECTS}"), SHARED)
+        self._opened.enter_context(closing(projects))
+        self._catalogue = self._opened.enter_context(closing(projects.open_writer()))
 
     def whole(self) -> list[str]:
         """Return the projects that an earlier try has moved."""
@@ -416,7 +419,7 @@ class PostgresqlTarget(PostgresqlState):
     def open(self) -> None:
         """Name every schema what nodes expect, in one transaction."""
         schemas = {schema_of(name): PROJECT for name in self.whole()}
-        schemas[CATALOGUE], schemas[control_store.SCHEMA] = PROJECTS, control_store.KIND
+        schemas[catalogue.SCHEMA], schemas[control_store.SCHEMA] = PROJECTS, control_store.KIND
         with transaction(self._fence.as_engine(), STORE_SERVER):
             _rename(self._fence, schemas)
 

@@ -219,9 +219,10 @@ CONTROL: Final = (
 """Each after those that its rows refer to."""
 UNMOVED_CONTROL: Final = frozenset(
     {"node", "node_incarnation", "exclusive", "revision", "topic", "bundle"}
-    | {"vault_state", "vault_file"}
+    | {"vault_state", "vault_file", "used_once", "login_attempt", "budget_share"}
     | {"invocation", "error", "log_line", "denial"}
 )
 """Nodes say themselves that they are there; the newest incarnation is moved. What is exclusive is
-found anew; rows of bundles come with their blobs. The vault's first node puts it there. Records of
-earlier releases are the recorder's."""
+found anew; rows of bundles come with their blobs. The vault's first node puts it there. What a node
+alone has in memory of attempts and shares begins anew. Records of earlier releases are the
+recorder's."""

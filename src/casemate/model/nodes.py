@@ -48,6 +48,8 @@ class Beat(msgspec.Struct, frozen=True, kw_only=True):
     draining: bool
     at: float
     """Unix time by the store's clock."""
+    nodes: int = 1
+    """How many take calls, this one counted whether it does or not."""
 
 
 class StoreChanges(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,6 +81,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     new_master_key: str | None = None
     """File of the master key, if this start made it."""
     trusted_proxies: tuple[str, ...] = ()
+    vault_keeper: int | None = None
+    """Descriptor of the socket by which a vault that nodes share asks; None: they share none."""
     shared: bool = False
     """Whether its environment names the database and the object store of many nodes."""
     unproved_store: bool = False

@@ -6,11 +6,11 @@ when. May import `store`, `operations` and `model`.
 """
 
 from casemate.nodes.among import Among
-from casemate.nodes.deciding import AloneDecisions, Decisions, SharedDecisions
 from casemate.nodes.following import MAX_STALE, Following, Part
 from casemate.nodes.identity import IdentityFile
 from casemate.nodes.membership import Membership, Self
 from casemate.nodes.standing import Standing
+from casemate.store.deciding import AloneDecisions, Decisions, SharedDecisions
 
 __all__ = [
     "MAX_STALE",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from casemate.model.nodes import NodeState
-from casemate.nodes.deciding import AloneDecisions, Decisions, SharedDecisions
 from casemate.nodes.following import MAX_STALE, Following, Part
 from casemate.nodes.identity import IdentityFile
 from casemate.nodes.membership import Membership, Self
 from casemate.nodes.standing import Standing
+from casemate.store.deciding import AloneDecisions, Decisions, SharedDecisions
 from casemate.store.interface import SharedStore, Store
 
 
@@ -26,7 +26,7 @@ class Among:
         max_stale: float = MAX_STALE,
     ) -> None:
         """Be one of the nodes of `store`; `shared` is the same where there can be others."""
-        self._shared = shared
+        self.shared = shared
         self.standing = Standing(None if shared is None else max_stale)
         self.decisions: Decisions = (
             AloneDecisions(store) if shared is None else SharedDecisions(shared)
@@ -40,8 +40,8 @@ class Among:
 
     async def follow(self, parts: Sequence[Part]) -> None:
         """Have `parts` read again from then on, before they are first read. Raises StoreError."""
-        if self._shared is not None:
-            self.following = Following(self._shared, parts, self.standing)
+        if self.shared is not None:
+            self.following = Following(self.shared, parts, self.standing)
             await self.following.begin()
 
     def start(self) -> None:
@@ -61,7 +61,7 @@ class Among:
 
         While nodes come and go it may be two or none for some seconds. Raises StoreError.
         """
-        if self._shared is None:
+        if self.shared is None:
             return True
         found = await self.membership.list()
         there = sorted(node.id for node in found.nodes if node.state is NodeState.UP)
@@ -69,7 +69,7 @@ class Among:
 
     def age(self) -> float | None:
         """Return for how many seconds changes of others may not be known; None: there are none."""
-        return None if self._shared is None else self.standing.age
+        return None if self.shared is None else self.standing.age
 
     def problems(self) -> str:
         """Return why the node takes no calls, or what it could not read; empty: all is well."""

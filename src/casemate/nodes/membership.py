@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from casemate.model.errors import CasemateError, ConflictError
@@ -63,6 +64,10 @@ class Membership:
         self._id = ""
         self.incarnation = 0
         """Of this start, 0 before `begin`."""
+        self.nodes = 1
+        """How many take calls, by the last beat."""
+        self.on_nodes: Callable[[int], None] = lambda nodes: None
+        """Told that with each beat."""
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -124,6 +129,8 @@ class Membership:
 
     def _take(self, beat: Beat) -> None:
         self.incarnation = beat.incarnation
+        self.nodes = beat.nodes
+        self.on_nodes(beat.nodes)
         if beat.draining != self._standing.draining and not self._alone:
             _log.info("this node is %s", "drained" if beat.draining else "drained no more")
             self._standing.drain(beat.draining)

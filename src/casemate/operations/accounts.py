@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from casemate.model.account import Token, User, UserRoles
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation
 
@@ -95,3 +97,72 @@ class KeepTokenUse(Operation[None], frozen=True, kw_only=True):
 
     declared = Declaration(decided=Decided.INSIDE)
     used: dict[str, float]
+
+
+class ReadTokenUse(Operation[dict[str, float]], frozen=True, kw_only=True):
+    """Return when tokens were last used, by their ids: those used since a time (Unix)."""
+
+    declared = Declaration(effect=Effect.READ, decided=Decided.INSIDE)
+    since: float
+
+
+class RequireUser(Operation[None], frozen=True, kw_only=True):
+    """Have it that a user is still who was proven: StoreMovedError if what proves it, or whether
+    the user may come in, is another now.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE, secret=frozenset({"user"}))
+    user: User
+
+
+class UseOnce(Operation[bool], frozen=True, kw_only=True):
+    """Use something up that works once in all nodes: False if it was used before.
+
+    It is remembered for so many seconds by the store's clock. ConflictError if too much of its kind
+    is remembered.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE)
+    kind: str
+    name: str
+    seconds: float
+
+
+class ChangeAccounts(Operation[tuple[Any, ...]], frozen=True, kw_only=True):
+    """Make several changes of accounts, all or none; return what each is answered with.
+
+    UsedBeforeError if one of them uses up what was used before.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE, secret=frozenset({"changes"}))
+    changes: tuple[Operation[Any], ...]
+
+
+class CountAttempt(Operation[float], frozen=True, kw_only=True):
+    """Count an attempt to log in as failed; return 0.0.
+
+    If it has to wait it does not count: then it returns for how many seconds.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE)
+    account: str | None
+    address: str
+
+
+class SettleAttempt(Operation[None], frozen=True, kw_only=True):
+    """Take back an attempt that was counted.
+
+    One that succeeded takes back all that failed of its account, and has the address known.
+    """
+
+    declared = Declaration(decided=Decided.INSIDE)
+    account: str | None
+    address: str
+    succeeded: bool = False
+
+
+class ForgetAttempts(Operation[None], frozen=True, kw_only=True):
+    """Forget what is counted of an account, and from where it is known."""
+
+    declared = Declaration(decided=Decided.INSIDE)
+    account: str

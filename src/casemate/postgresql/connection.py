@@ -10,12 +10,13 @@ import struct
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import psycopg
 from psycopg import pq
 
 from casemate.postgresql import driver, faults
+from casemate.postgresql.session import Session
 from casemate.postgresql.statements import Translated, translated
 from casemate.sqlite import engine
 from casemate.sqlite.family import primary_code
@@ -25,10 +26,21 @@ _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _CONTROL: Final = frozenset(
     {"ROLLBACK", "SAVEPOINT part", "ROLLBACK TO part", "RELEASE part"},
 )
+_COMMIT: Final = b"SELECT pg_current_xact_id_if_assigned()::text; COMMIT"
 _READS_UNASKED: Final = 8
 HELD_SECONDS: Final = 1.0
 """How long the lock is not asked for again after it was waited for in vain."""
 _ENDED: Final = frozenset({pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR})
+
+
+class Watch(Protocol):
+    """Follows what is committed on a connection."""
+
+    def is_behind(self) -> bool:
+        """Tell whether the server was left behind: another has its place."""
+
+    def acknowledged(self, number: int) -> bool:
+        """Remember a transaction before it is told; False if the server was left behind."""
 
 
 class Cursor:
@@ -70,18 +82,21 @@ class Connection:
     terms: Any = None
     """What those who use it have to know of it (`casemate.data.terms`)."""
 
-    def __init__(self, server: driver.Connection, lock: int) -> None:
-        """Use `server`, which is set up. A transaction that changes takes the lock first.
+    def __init__(self, found: Session, lock: int) -> None:
+        """Use `found`, which is set up. A transaction that changes takes the lock first.
 
         It is a number that all who write the same data have in common: so one of them writes at a
         time, and sees what was committed before, which is what SQLite gives.
         """
-        self._server = server
-        self._lock = int(lock)
+        self.server = found.life
+        """Which server it is."""
+        self._server = found.server
+        self._watch: Watch | None = None
+        self._locking = f"SELECT pg_advisory_xact_lock({int(lock):d})"
         self._writes = False
         self._warned = ""
         self._held: tuple[float, engine.Error] | None = None
-        server.add_notice_handler(self._noticed)
+        self._server.add_notice_handler(self._noticed)
 
     def execute(self, statement: str, values: Values = (), /) -> Cursor:
         """Do one statement. Raises the engine's errors."""
@@ -119,14 +134,21 @@ class Connection:
         """Do a statement in PostgreSQL's own words that is written in the code."""
         self._plainly(statement)
 
+    def watched(self, watch: Watch) -> None:
+        """From now on tell `watch` what was committed, and be of no use once it says so."""
+        self._watch = watch
+
     @property
     def in_transaction(self) -> bool:
         """Whether there is something to commit or to undo."""
         return self._server.info.transaction_status in _ENDED
 
     def has_ended(self) -> bool:
-        """Tell whether the connection is closed, or the server has closed it. Does not block."""
-        if self._server.closed:
+        """Tell whether the connection is closed, or the server has closed it. Does not block.
+
+        One to a server that was left behind has ended as well.
+        """
+        if self._server.closed or self.is_behind():
             return True
         waiting = select.poll()
         waiting.register(self._server.pgconn.socket, select.POLLIN)
@@ -139,6 +161,10 @@ class Connection:
                 self._server.close()
                 return True
         return bool(self._server.closed or self._server.broken)
+
+    def is_behind(self) -> bool:
+        """Tell whether the server was left behind by another."""
+        return self._watch is not None and self._watch.is_behind()
 
     def close(self) -> None:
         """End the connection; what was not committed is undone."""
@@ -153,7 +179,7 @@ class Connection:
         if self._held is not None and time.monotonic() < self._held[0]:
             raise self._held[1].with_traceback(None)
         try:
-            cursor = self._plainly(f"BEGIN; SELECT pg_advisory_xact_lock({self._lock:d})")
+            self._enter()
         except engine.Error as error:
             if primary_code(error) == engine.BUSY:
                 # Each of those who wait behind this one would wait as long for nothing.
@@ -163,13 +189,26 @@ class Connection:
                     self._plainly("ROLLBACK")
             raise
         self._writes = True
-        return cursor
+        return Cursor(self, [], -1)
+
+    def _enter(self) -> None:
+        """Begin a transaction, and wait for the lock."""
+        self._plainly(f"BEGIN; {self._locking}")
 
     def _commit(self) -> Cursor:
         writes, self._writes = self._writes, False
         self._warned = ""
+        # In a transaction that has failed nothing can be asked; to commit it undoes it.
+        watch = self._watch if writes and self._is_sound() else None
+        number: str | None = None
         try:
-            done = self._server.execute("COMMIT").statusmessage
+            if watch is None:
+                done = self._server.execute("COMMIT").statusmessage
+            else:
+                cursor = self._server.execute(_COMMIT)
+                (number,) = cursor.fetchone() or (None,)
+                cursor.nextset()
+                done = cursor.statusmessage
         except psycopg.Error as error:
             raise faults.told(error, committing=writes) from error
         if writes and done == "ROLLBACK":
@@ -179,7 +218,12 @@ class Connection:
         if writes and self._warned:
             # Such as of a wait for the standby that was broken off: kept here, perhaps only here.
             raise faults.unsure(self._warned)
+        if watch is not None and number is not None and not watch.acknowledged(int(number)):
+            raise faults.unsure("another server has taken the place of this one")
         return Cursor(self, [], -1)
+
+    def _is_sound(self) -> bool:
+        return self._server.info.transaction_status == pq.TransactionStatus.INTRANS
 
     def _plainly(self, statement: str) -> Cursor:
         try:

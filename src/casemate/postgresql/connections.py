@@ -9,17 +9,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
 from casemate.postgresql import session
 from casemate.postgresql.connection import Connection
 from casemate.postgresql.errors import (
+    FencedError,
     ForeignSchemaError,
     SchemaVersionError,
     UnfitServerError,
     UnreachableError,
 )
+from casemate.postgresql.fence import Fence, Server
 from casemate.postgresql.migrating import Identity, migrate, require_same
 from casemate.postgresql.settings import Settings
 from casemate.sqlite import engine
@@ -43,6 +45,26 @@ class Place:
     migrations: Sequence[Sequence[str]]
     foreign: type[DatabaseForeignError]
     """What whoever keeps it there calls a schema of others; the rest is in its family."""
+    fence: Fence = field(default_factory=Fence)
+    """What is remembered of the database; by default no longer than this process lives."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaWatch:
+    """Tells the fence what is committed to one schema in one life of a server."""
+
+    fence: Fence
+    schema: str
+    server: Server
+    life: bytes
+
+    def is_behind(self) -> bool:
+        """Tell whether another server has taken the place of this one."""
+        return self.fence.is_behind(self.server)
+
+    def acknowledged(self, number: int) -> bool:
+        """Remember a transaction before it is told."""
+        return self.fence.acknowledged(self.schema, self.life, number)
 
 
 class Connections:
@@ -119,7 +141,8 @@ class Connections:
         """Return what is wrong, in words for the operator; nothing if all is well."""
         with self._lock:
             away = () if self._away is None else (self._away[1].message,)
-            return away + self._doubts
+            doubts = self._doubts
+        return away + doubts + self._place.fence.faults()
 
     def close(self) -> None:
         """Close the readers, after the writer's connection."""
@@ -145,9 +168,12 @@ class Connections:
         with self._lock:
             if self._closed:
                 raise self.family.closed.of()
-            if self._free and not fresh:
-                return self._free.pop()
-        if fresh:
+            taken = self._free.pop() if self._free and not fresh else None
+        if taken is not None and not taken.is_behind():
+            return taken
+        if taken is not None:
+            taken.close()
+        if fresh or taken is not None:
             self._close_free()
         return self._opened(same_as(self._place), read_only=True)
 
@@ -168,14 +194,19 @@ class Connections:
 
     # Connecting
 
-    def _opened(self, examine: Callable[[Connection], None], *, read_only: bool) -> Connection:
+    def _opened(self, examine: Callable[[Connection], bytes], *, read_only: bool) -> Connection:
         try:
-            connection = self._connected(read_only=read_only)
+            connection = self._connected()
             try:
                 with self.family.translated():
-                    examine(connection)
-            except BaseException:
+                    life = examine(connection)  # adds the server's life where it is new
+                    if read_only:
+                        connection.define("SET default_transaction_read_only = on")
+                self._admit(connection, life)
+            except BaseException as error:
                 connection.close()
+                if isinstance(error, FencedError):
+                    self._note_away(error)
                 raise
         except DatabaseError as error:
             own = self._own(error)
@@ -184,21 +215,35 @@ class Connections:
             raise own from error
         return connection
 
-    def _connected(self, *, read_only: bool) -> Connection:
+    def _admit(self, connection: Connection, life: bytes) -> None:
+        fence, schema = self._place.fence, self._place.identity.schema
+        try:
+            fence.admitted(schema, connection.server, life)
+        except OSError as error:
+            raise UnreachableError(
+                f"What the database acknowledges cannot be written down: {error.strerror or error}",
+                next_step="See to the disk of this node's data folder.",
+            ) from error
+        connection.watched(SchemaWatch(fence, schema, connection.server, life))
+
+    def _note_away(self, error: DatabaseError) -> None:
+        with self._lock:
+            self._away = (time.monotonic() + AWAY_SECONDS, error)
+
+    def _connected(self) -> Connection:
         with self._lock:
             if self._away is not None and time.monotonic() < self._away[0]:
                 raise self._away[1].with_traceback(None)
         place = self._place
         try:
-            found = session.connected(place.settings, place.identity.schema, read_only=read_only)
+            found = session.connected(place.settings, place.identity.schema, place.fence)
         except DatabaseError as error:
-            with self._lock:
-                self._away = (time.monotonic() + AWAY_SECONDS, error)
+            self._note_away(error)
             raise
         with self._lock:
             self._away = None
             self._doubts = found.doubts
-        return self.kind(found.server, place.lock)
+        return self.kind(found, place.lock)
 
     def _own(self, error: DatabaseError) -> DatabaseError:
         """Return an error of this package as the one of whose the data is."""
@@ -214,11 +259,13 @@ class Connections:
         return error
 
 
-def migrate_to(place: Place) -> Callable[[Connection], None]:
+def migrate_to(place: Place) -> Callable[[Connection], bytes]:
     """Return what brings a schema to where it belongs."""
-    return lambda connection: migrate(connection, place.identity, place.migrations)
+    return lambda connection: migrate(connection, place.identity, place.migrations, place.fence)
 
 
-def same_as(place: Place) -> Callable[[Connection], None]:
+def same_as(place: Place) -> Callable[[Connection], bytes]:
     """Return what refuses a schema that is not, or not any more, what was opened."""
-    return lambda connection: require_same(connection, place.identity, len(place.migrations))
+    return lambda connection: require_same(
+        connection, place.identity, len(place.migrations), place.fence
+    )

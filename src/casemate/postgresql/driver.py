@@ -16,6 +16,8 @@ from psycopg import adapt, pq, raw_cursor
 from psycopg.types import bool as bools
 from psycopg.types import numeric, string
 
+from casemate.postgresql.arrays import KINDS, Array
+
 T = TypeVar("T")
 
 Error = psycopg.Error
@@ -90,6 +92,19 @@ class _TruthLoader(adapt.Loader):
         return int(bytes(data) != b"\0")
 
 
+class _ArrayDumper(adapt.Dumper):
+    """Sends what is encoded already."""
+
+    format = pq.Format.BINARY
+
+    def dump(self, obj: Any) -> bytes:
+        return obj.encoded  # type: ignore[no-any-return]
+
+
+def _dumper_of(kind: type[Array]) -> type[_ArrayDumper]:
+    return type(f"{kind.__name__}Dumper", (_ArrayDumper,), {"oid": kind.oid})
+
+
 def _adapters() -> adapt.AdaptersMap:
     adapters = adapt.AdaptersMap(psycopg.adapters)
     adapters.register_dumper(int, numeric.Int8BinaryDumper)
@@ -97,6 +112,8 @@ def _adapters() -> adapt.AdaptersMap:
     adapters.register_dumper(str, string.StrBinaryDumper)
     adapters.register_dumper(bytes, string.BytesBinaryDumper)
     adapters.register_dumper(bool, bools.BoolBinaryDumper)
+    for kind in set(KINDS.values()):
+        adapters.register_dumper(kind, _dumper_of(kind))
     adapters.register_loader("numeric", _NumberLoader)
     adapters.register_loader("bool", _TruthLoader)
     return adapters

@@ -28,6 +28,14 @@ class StandbyError(UnreachableError):
     """The server is a standby, or read-only."""
 
 
+class FencedError(UnreachableError):
+    """The server lacks what was acknowledged to this node: it is an older one, or has lost it."""
+
+
+class FenceDamagedError(DatabaseError):
+    """What the node remembers of its database cannot be read."""
+
+
 class UnfitServerError(DatabaseError):
     """The server's version or settings are such that nothing may be kept there."""
 

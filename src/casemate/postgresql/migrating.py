@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from casemate.postgresql import lives
 from casemate.postgresql.connection import Connection
 from casemate.postgresql.errors import ForeignSchemaError, SchemaVersionError
+from casemate.postgresql.fence import Fence
 from casemate.postgresql.functions import FUNCTIONS
 
 _EXISTS = "SELECT count(*) FROM pg_catalog.pg_namespace WHERE nspname = ?"
@@ -58,16 +60,18 @@ class Identity(NamedTuple):
 
 
 def migrate(
-    connection: Connection, identity: Identity, migrations: Sequence[Sequence[str]]
-) -> None:
+    connection: Connection, identity: Identity, migrations: Sequence[Sequence[str]], fence: Fence
+) -> bytes:
     """Bring a schema up to `len(migrations)`, in one transaction: wholly or not at all.
 
-    It is made if it is not there. Who starts at the same time waits. Raises ForeignSchemaError for
-    one of others, SchemaVersionError for a newer one; then nothing was changed.
+    It is made if it is not there. Who starts at the same time waits. Returns the server's life.
+    Raises ForeignSchemaError for a schema of others, SchemaVersionError for a newer one,
+    FencedError for one that lacks what `fence` remembers; then nothing was changed.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _require_ours(connection, identity)
+        life = lives.enter(connection, fence, identity.schema)
         if version > len(migrations):
             raise SchemaVersionError(
                 f"The schema {identity.schema} has version {version}; this Casemate knows up to "
@@ -81,6 +85,7 @@ def migrate(
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+    return life
 
 
 class Found(NamedTuple):
@@ -101,14 +106,29 @@ def found_in(connection: Connection, schema: str) -> Found | None:
     return Found(str(rows[0][0]), str(rows[0][1])) if rows else None
 
 
-def require_same(connection: Connection, identity: Identity, version: int) -> None:
-    """Raise unless a schema is still what it was, such as after a connection was lost."""
+def require_same(connection: Connection, identity: Identity, version: int, fence: Fence) -> bytes:
+    """Raise unless a schema is still what it was, such as after a connection was lost.
+
+    Returns the server's life, which is added to the schema where it is new. Raises FencedError.
+    """
     found = _require_ours(connection, identity, make=False)
     if found != version:
         raise SchemaVersionError(
             f"The schema {identity.schema} has version {found} now; expected {version}.",
             next_step="Restart this node.",
         )
+    life = lives.known(connection, fence, identity.schema)
+    if life is not None:
+        return life
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        life = lives.enter(connection, fence, identity.schema)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return life
 
 
 def _require_ours(connection: Connection, identity: Identity, *, make: bool = True) -> int:

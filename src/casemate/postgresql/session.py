@@ -6,7 +6,7 @@ All hosts are asked at once, since asking one after the other adds their times u
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import Final, NamedTuple
 
 import psycopg
@@ -18,6 +18,7 @@ from casemate.postgresql.errors import (
     UnfitServerError,
     UnreachableError,
 )
+from casemate.postgresql.fence import Fence, Server
 from casemate.postgresql.settings import Host, Settings
 from casemate.sqlite.errors import DatabaseError
 
@@ -26,6 +27,8 @@ STATEMENT_SECONDS: Final = 30
 LOCK_SECONDS: Final = 15
 """Longer than a transaction may idle: who holds the lock and is frozen is ended first."""
 IDLE_SECONDS: Final = 10
+OTHERS_SECONDS: Final = 0.25
+"""How long other hosts may take to answer once one that may be written to has."""
 _SET = (
     f"SET statement_timeout = '{STATEMENT_SECONDS}s'; SET lock_timeout = '{LOCK_SECONDS}s'; "
     f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'; "
@@ -36,7 +39,11 @@ _ASK = """
     SELECT pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,
         current_setting('server_version_num')::integer, current_setting('server_encoding'),
         current_setting('fsync'), current_setting('full_page_writes'),
-        current_setting('synchronous_commit')
+        current_setting('synchronous_commit'),
+        (SELECT system_identifier FROM pg_control_system()),
+        CASE WHEN NOT pg_is_in_recovery()
+            THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END,
+        pg_postmaster_start_time()::text
 """
 
 
@@ -45,6 +52,7 @@ class Session(NamedTuple):
 
     server: driver.Connection
     doubts: tuple[str, ...]
+    life: Server
 
 
 def require_name(name: str) -> None:
@@ -57,40 +65,45 @@ def require_name(name: str) -> None:
         )
 
 
-def connected(settings: Settings, schema: str, *, read_only: bool = False) -> Session:
+def connected(settings: Settings, schema: str, fence: Fence | None = None) -> Session:
     """Return a connection to the server among the hosts that may be written to.
 
-    Raises StandbyError if those that answer may not, UnreachableError if none answers,
-    UnfitServerError if it would not keep what it is given.
+    Raises StandbyError if those that answer may not, UnreachableError if none answers, FencedError
+    if it was left behind by what `fence` has seen, UnfitServerError if it would not keep what it is
+    given.
     """
     require_name(schema)
+    fence = fence or Fence()
     if len(settings.hosts) == 1:
-        return _one(settings, settings.hosts[0], schema, read_only=read_only)
+        return _one(settings, settings.hosts[0], schema, fence)
     pool = ThreadPoolExecutor(len(settings.hosts), thread_name_prefix="casemate-connect")
     try:
-        asked = [
-            pool.submit(_one, settings, host, schema, read_only=read_only)
-            for host in settings.hosts
-        ]
+        asked = [pool.submit(_one, settings, host, schema, fence) for host in settings.hosts]
         return _first(asked)
     finally:
         pool.shutdown(wait=False)
 
 
 def _first(asked: Sequence[Future[Session]]) -> Session:
+    """Return the first that may be written to; of several at once that with the newest timeline."""
     failures: list[DatabaseError] = []
     found: Session | None = None
     for future in as_completed(asked):
         try:
-            found = future.result()
+            future.result()
             break
         except DatabaseError as error:
             failures.append(error)
+    if len(failures) < len(asked):
+        # An old primary that woke may answer before the new one does.
+        wait(asked, OTHERS_SECONDS)
+        sessions = [one.result() for one in asked if one.done() and one.exception() is None]
+        found = max(sessions, key=lambda session: session.life.timeline)
     for future in asked:
         future.add_done_callback(lambda done: _close_unless(done, found))
     if found is not None:
         return found
-    # The one that says most: unfit before standby before not there.
+    # The one that says most: unfit before lacking what was kept before standby before not there.
     failures.sort(key=lambda error: (isinstance(error, UnreachableError), type(error).__name__))
     told = "; ".join(error.message for error in failures)
     raise type(failures[0])(told, next_step=failures[0].next_step)
@@ -101,7 +114,7 @@ def _close_unless(done: Future[Session], found: Session | None) -> None:
         done.result().server.close()
 
 
-def _one(settings: Settings, host: Host, schema: str, *, read_only: bool) -> Session:
+def _one(settings: Settings, host: Host, schema: str, fence: Fence) -> Session:
     try:
         server = driver.connect(settings.parameters(host))
     except (psycopg.Error, OSError) as error:
@@ -113,9 +126,8 @@ def _one(settings: Settings, host: Host, schema: str, *, read_only: bool) -> Ses
         # The name was looked at: it has letters, digits and underscores alone.
         server.execute(f"{_SET}; SET search_path = {schema}".encode())
         row = server.execute(_ASK).fetchone()
-        doubts = _require_fit(host, row)
-        if read_only:
-            server.execute("SET default_transaction_read_only = on")
+        doubts, life = _require_fit(host, row)
+        fence.require(life)
     except (psycopg.Error, ValueError) as error:  # or what it says of itself is no text
         server.close()
         raise UnreachableError(
@@ -125,13 +137,13 @@ def _one(settings: Settings, host: Host, schema: str, *, read_only: bool) -> Ses
     except BaseException:
         server.close()
         raise
-    return Session(server, doubts)
+    return Session(server, doubts, life)
 
 
-def _require_fit(host: Host, row: Sequence[object] | None) -> tuple[str, ...]:
-    if row is None or len(row) != 6:
+def _require_fit(host: Host, row: Sequence[object] | None) -> tuple[tuple[str, ...], Server]:
+    if row is None or len(row) != 9:
         raise UnfitServerError(f"The database server {host} does not say what it is.")
-    standby, version, encoding, fsync, pages, commits = row
+    standby, version, encoding, fsync, pages, commits, *life = row
     if standby:
         raise StandbyError(
             f"The database server {host} is a standby, or read-only.",
@@ -149,8 +161,18 @@ def _require_fit(host: Host, row: Sequence[object] | None) -> tuple[str, ...]:
             next_step="Make another: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0",
         )
     settings = {"fsync": fsync, "full_page_writes": pages, "synchronous_commit": commits}
-    return tuple(
+    doubts = tuple(
         f"{name} is off on the database server {host}: what is acknowledged can be lost"
         for name, value in settings.items()
         if value == "off"
     )
+    return doubts, _life_of(host, life)
+
+
+def _life_of(host: Host, row: Sequence[object]) -> Server:
+    match row:
+        case (int(system), str(timeline), str(started)) if (
+            -(2**63) <= system < 2**63 and len(timeline) == 8
+        ):
+            return Server(system, int(timeline, 16), started[:64])
+    raise UnfitServerError(f"The database server {host} does not say on which timeline it is.")

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from casemate.postgresql.arrays import Array
 from casemate.postgresql.errors import UntranslatableError
 
 CACHED = 1024
@@ -92,6 +93,8 @@ def _plain(value: object) -> object:
         return bytes(value)
     if isinstance(value, str):
         return str(value)
+    if isinstance(value, Array):
+        return value
     raise UntranslatableError(f"a value is of the type {type(value).__name__}")
 
 

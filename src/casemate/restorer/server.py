@@ -41,8 +41,6 @@ _EVENTS_PER_TURN = 64
 _ANYTHING = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT | tracing.WALL
 """Ask who it is to whom something has happened, and leave it to be taken."""
 _TAKEN = os.WEXITED | os.WSTOPPED | os.WNOHANG | tracing.WALL
-_ENDED = (os.CLD_EXITED, os.CLD_KILLED, os.CLD_DUMPED)
-_MOST_STRAYS = 1024
 _LATE_MS = 5
 """How often those go on that make flagged calls without end, one call each."""
 _WANTED_MS = 20
@@ -105,8 +103,8 @@ class Server:
         self._by_name: dict[Name, int] = {}
         self._wanted: dict[int, float] = {}
         """Numbers of those that were asked for and are not home yet, and until when they may."""
-        self._strays: dict[int, None] = {}
-        """Processes that may be traced and are not held: nobody else takes what happens to them."""
+        self._urged: set[int] = set()
+        """Those of them that were urged home: once is enough, and more would keep them from it."""
         self._late: set[int] = set()
         """Numbers of those that make so many flagged calls that they have to wait between them."""
         self._more = False
@@ -166,26 +164,27 @@ class Server:
             if found is None:
                 return
             number = self._by_pid.get(found.si_pid)
-            if number is None and found.si_pid in self._strays:
-                self._take_stray(found.si_pid)
-                continue
             if number is None:
-                # A twin, or what an instance has started: whose it is, it knows itself.
-                for each in list(self._held):
-                    self._held[each].held.tracee.sweep()
-                    self._look_at(each)
-                return
+                self._sweep_all(found.si_pid)
+                break
             self._held[number].held.tracee.take()
             self._look_at(number)
         self._more = True
 
-    def _take_stray(self, pid: int) -> None:
-        """Have one that is not held end for good: it would be asked for first, for ever, else."""
+    def _sweep_all(self, pid: int) -> None:
+        """See to one that is not held: a twin, or what an instance has started. It knows its own.
+
+        Of some nobody knows: of one whose starter was killed before its fork was told, and of one
+        that was traced and then not held. They end for good by being waited for here, without
+        which the first process of their namespace could not end; until then they stand.
+        """
+        for each in list(self._held):
+            self._held[each].held.tracee.sweep()
+            self._look_at(each)
+        if any(instance.held.tracee.follows(pid) for instance in self._held.values()):
+            return  # more has happened than is taken in one turn
         with contextlib.suppress(ChildProcessError):
-            found = os.waitid(os.P_PID, pid, _TAKEN)
-            if found is not None and found.si_code not in _ENDED:
-                return  # it stands until the supervisor ends it
-        self._strays.pop(pid, None)
+            os.waitid(os.P_PID, pid, _TAKEN)
 
     def _look_at(self, number: int) -> None:
         """See to one with whom something has happened."""
@@ -199,7 +198,7 @@ class Server:
             self._make_ready(number)
         if not tracee.alive and not tracee.following:
             del self._held[number], self._by_pid[tracee.pid]
-            self._wanted.pop(number, None)
+            self._forget_wanted(number)
             self._late.discard(number)
             if self._by_name.get(instance.name) == number:
                 del self._by_name[instance.name]
@@ -208,7 +207,8 @@ class Server:
 
     def _at_home(self, number: int, instance: _Instance) -> None:
         """Set one back that has come home; let it go if it was asked for."""
-        if self._wanted.pop(number, None) is not None:
+        if number in self._wanted:
+            self._forget_wanted(number)
             self._make_ready(number)
         elif instance.held.snapshot is not None and instance.problem is None:
             instance.home_since = time.monotonic()
@@ -253,7 +253,7 @@ class Server:
 
     def _discard(self, number: int, instance: _Instance, error: DiscardError) -> None:
         instance.problem = error
-        self._wanted.pop(number, None)
+        self._forget_wanted(number)
         self._report(Report(DISCARDED, number, error.reason, error.detail, instance.held.pages))
 
     def _refuse_who_does_not_come(self) -> None:
@@ -261,8 +261,13 @@ class Server:
         for number, until in list(self._wanted.items()):
             if now >= until:
                 self._discard(number, self._held[number], DiscardError(Reason.NOT_WAITING))
-            elif now >= until - STOP_SECONDS + _WANTED_MS / 1000:
+            elif now >= until - STOP_SECONDS + _WANTED_MS / 1000 and number not in self._urged:
+                self._urged.add(number)
                 self._held[number].held.tracee.urge_home()
+
+    def _forget_wanted(self, number: int) -> None:
+        self._wanted.pop(number, None)
+        self._urged.discard(number)
 
     def _let_unasked_go(self, now: float) -> None:
         for instance in self._held.values():
@@ -317,6 +322,7 @@ class Server:
             self._leave(self._gateway)
         self._by_name.clear()
         self._wanted.clear()
+        self._urged.clear()
         self._gateway = Gateway(descriptor)
         self._poll.register(descriptor, select.POLLIN)
 
@@ -342,13 +348,8 @@ class Server:
         try:
             self._held[number] = _Instance(pid, filters, name, descriptors, cpu_before)
         except DiscardError as error:
-            # It may be traced already, and its end is then told to nobody before it is taken here.
-            self._strays[pid] = None
-            if len(self._strays) > _MOST_STRAYS:
-                del self._strays[next(iter(self._strays))]
             self._report(Report(DISCARDED, number, error.reason, error.detail, 0))
             return
-        self._strays.pop(pid, None)
         self._by_pid[pid] = self._by_name[name] = number
         self._report(Report(HELD, number, None, 0, 0))
 

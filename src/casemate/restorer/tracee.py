@@ -35,6 +35,8 @@ _FREE_CALLS = 20_000
 as well, no more than it gives them: one every few milliseconds."""
 _MOST_EVENTS = 256
 """Of one process in one turn: others want their turn too."""
+_ANY_LEFT = os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT | tracing.WALL
+"""Ask whether a process is still to be waited for, and leave what has happened to it."""
 _TURNS = 40
 _FIRST_PAUSE, _MOST_PAUSE = 0.00001, 0.001
 
@@ -351,6 +353,9 @@ class Tracee:
             state = tracing.general_state(pid)
             if pid == self.pid and is_home(state, self.home_is):
                 if self._urged:
+                    # Asked for again: any other stop takes the place of one that was asked for, and
+                    # it would wait for its next call with nothing to break that off.
+                    tracing.interrupt(pid)
                     tracing.resume(pid)
                 else:
                     self.home = state
@@ -385,7 +390,14 @@ class Tracee:
 
     def _follow(self, pid: int) -> None:
         self.flag(Reason.PROCESSES)
+        try:
+            os.waitid(os.P_PID, pid, _ANY_LEFT)
+        except ChildProcessError:
+            return  # it has ended already: its number may soon be another's
         self._others.add(pid)
+        # Its first stop may have been taken before this was told.
+        with contextlib.suppress(OSError):
+            tracing.resume(pid)
         if len(self._others) > _MOST_OTHERS:
             self.kill()
 
@@ -398,6 +410,10 @@ class Tracee:
             self.flagged = DiscardError(reason, detail)
         if self.noting:
             self.forget_twin()
+
+    def follows(self, pid: int) -> bool:
+        """Tell whether a process is its twin, or was started by it and has not ended yet."""
+        return pid == self.twin or pid in self._others
 
     @property
     def following(self) -> bool:

@@ -6,8 +6,10 @@ the pages in the write-ahead log and in a rollback journal. No other module impo
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from urllib.parse import quote
 
 from casemate.model.errors import InvalidInputError
 
@@ -68,8 +70,10 @@ def connect(
     under the key, which is the case for another key and for a plaintext database.
     """
     require_key_length(key)
+    # Not Path.as_uri, which in Python 3.13 imports a module: a confined process may not any more.
+    place = quote(os.fsencode(path.absolute()))
     connection = driver.connect(
-        f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+        f"file://{place}?mode={'rwc' if create else 'rw'}",
         uri=True,
         timeout=_BUSY_TIMEOUT,
         isolation_level=None,

@@ -11,11 +11,13 @@ _AT_ONCE = 64
 """Rows of one statement."""
 
 
-def insert_rows(connection: Connection, into: str, rows: Sequence[tuple[object, ...]]) -> list[int]:
+def insert_rows(
+    connection: Connection, into: str, rows: Sequence[tuple[object, ...]], then: str = ""
+) -> list[int]:
     """Insert rows of one length, in their order; return their row numbers.
 
-    `into` is all of the statement up to `VALUES`. The numbers are right where new ones are higher
-    than all others, as those of `INTEGER PRIMARY KEY AUTOINCREMENT` are.
+    `into` is all of the statement up to `VALUES`, `then` what follows these. The numbers are right
+    where new ones are higher than all others, as those of `INTEGER PRIMARY KEY AUTOINCREMENT` are.
     """
     numbers: list[int] = []
     while len(numbers) < len(rows):
@@ -25,7 +27,8 @@ def insert_rows(connection: Connection, into: str, rows: Sequence[tuple[object, 
         part = rows[len(numbers) : len(numbers) + size]
         values = f"({', '.join('?' * len(part[0]))})"
         cursor = connection.execute(
-            f"{into} VALUES {', '.join([values] * size)}", tuple(chain.from_iterable(part))
+            f"{into} VALUES {', '.join([values] * size)} {then}",
+            tuple(chain.from_iterable(part)),
         )
         last = int(cursor.lastrowid or 0)
         # No other row comes between those of one statement.

@@ -49,11 +49,12 @@ def savepoint(connection: engine.Connection) -> Iterator[None]:
     connection.execute("SAVEPOINT part")
     try:
         yield
+        # Within it: what a connection put off until now may fail only here.
+        connection.execute("RELEASE part")
     except BaseException:
         _undo(connection, "ROLLBACK TO part")
         _undo(connection, "RELEASE part")
         raise
-    connection.execute("RELEASE part")
 
 
 @contextmanager

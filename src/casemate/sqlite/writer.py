@@ -21,6 +21,7 @@ from casemate.sqlite.commit_guard import is_condemned
 from casemate.sqlite.duties import Backlog, Duties, NoBacklog, WriterConnections
 from casemate.sqlite.errors import DatabaseGoneError, DatabaseUnsureError
 from casemate.sqlite.family import VALUE_ERRORS
+from casemate.sqlite.joint import Joint, parts
 from casemate.sqlite.transaction import savepoint, transaction
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 
 class _Entry(NamedTuple):
     waiter: Waiter | None
-    change: Callable[[Any], Any] | None
+    change: Callable[[Any], Any] | Joint[Any] | None
     job: Job | None
     undo: Undo | None
 
@@ -79,7 +80,7 @@ class Writer(Generic[W]):
         """Begin to write."""
         self._thread.start()
 
-    def submit(self, change: Callable[[W], T]) -> asyncio.Future[T]:
+    def submit(self, change: Callable[[W], T] | Joint[W]) -> asyncio.Future[T]:
         """Queue a change; the future has its result once it is durable. Raises `closed`.
 
         A change whose awaiter is cancelled is made all the same.
@@ -88,7 +89,9 @@ class Writer(Generic[W]):
         self.enqueue(waiter, change)
         return waiter.future
 
-    def enqueue(self, waiter: Waiter, change: Callable[[W], Any], undo: Undo | None = None) -> None:
+    def enqueue(
+        self, waiter: Waiter, change: Callable[[W], Any] | Joint[W], undo: Undo | None = None
+    ) -> None:
         """Queue a change from any thread; `undo` is called when it was refused or failed."""
         self._add(_Entry(waiter, change, None, undo))
 
@@ -172,9 +175,8 @@ class Writer(Generic[W]):
             work = self._duties.begin(self.connection)
             try:
                 with transaction(self.connection, self._family, self._connections.guard):
-                    for entry in batch:
-                        if not self._apply(entry, work, answers):
-                            refused.append(entry)
+                    for part in parts(batch, _joint):
+                        refused += self._apply(part, work, answers)
                     if load:
                         outcome = self._backlog.write(self.connection, load)
             finally:
@@ -202,29 +204,35 @@ class Writer(Generic[W]):
             self.connection = self._connections.renew_writer(self.connection)
             self._stale = False
 
-    def _apply(self, entry: _Entry, work: W, answers: Answers) -> bool:
-        """Make one change. What is wrong with it alone is its answer; a failing medium raises."""
-        change, waiter = entry.change, entry.waiter
-        if change is None or waiter is None:
-            return True
+    def _apply(self, part: Sequence[_Entry], work: W, answers: Answers) -> list[_Entry]:
+        """Make changes together; return those that were refused.
+
+        What is wrong with one of them is its answer, and the others are made; a failing medium
+        raises.
+        """
         mark = self._duties.mark(work)
         try:
             with savepoint(self.connection):
-                value = change(work)
+                values = _made(part, work)
         except CasemateError as error:
-            answers.add_error(waiter, error)
+            failure: Exception = error
         except VALUE_ERRORS as error:
-            answers.add_error(waiter, self._family.unstorable(error))
+            failure = self._family.unstorable(error)
         except (engine.Error, MemoryError):
             raise
         except Exception as error:  # noqa: BLE001 - a dead thread would answer nobody
             self._log_surprise("A change failed in a way not foreseen", error)
-            answers.add_error(waiter, self._family.surprised(error))
+            failure = self._family.surprised(error)
         else:
-            answers.add(waiter, value)
-            return True
+            return _answer(part, values, answers)
         self._duties.forget(work, mark)
-        return False
+        if len(part) > 1:
+            middle = len(part) // 2
+            return [
+                *self._apply(part[:middle], work, answers),
+                *self._apply(part[middle:], work, answers),
+            ]
+        return _answer(part, [failure], answers)
 
     def _handle_failure(
         self, batch: list[_Entry], load: Sequence[Any], error: CasemateError
@@ -307,6 +315,31 @@ class Writer(Generic[W]):
             _LOG.error("%s.", what, exc_info=error)
         else:
             _LOG.error("%s: %s", what, type(error).__name__)
+
+
+def _joint(entry: _Entry) -> Joint[Any] | None:
+    return entry.change if isinstance(entry.change, Joint) else None
+
+
+def _made(part: Sequence[_Entry], work: Any) -> Sequence[Any]:
+    """Make changes that may be made together; return an answer for each."""
+    first = part[0].change
+    if isinstance(first, Joint):
+        return first.make(work, [entry.change.given for entry in part])  # type: ignore[union-attr]
+    return [None if first is None else first(work)]
+
+
+def _answer(part: Sequence[_Entry], values: Sequence[Any], answers: Answers) -> list[_Entry]:
+    """Prepare an answer for each; return those that are refused."""
+    refused = []
+    for entry, value in zip(part, values, strict=True):
+        if isinstance(value, Exception):
+            refused.append(entry)
+            if entry.waiter is not None:
+                answers.add_error(entry.waiter, value)
+        elif entry.waiter is not None:
+            answers.add(entry.waiter, value)
+    return refused
 
 
 def _refuse(batch: list[_Entry], error: Exception) -> None:

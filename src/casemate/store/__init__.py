@@ -6,6 +6,7 @@ the port; each adapter is a module or package of its own, imported by whoever ch
 (`casemate.store.sqlite`). May import `sqlite`, `operations` and `model` only.
 """
 
+from casemate.store.deciding import AloneDecisions, Decisions, SharedDecisions
 from casemate.store.errors import (
     StoreBusyError,
     StoreClosedError,
@@ -20,10 +21,14 @@ from casemate.store.errors import (
     StoreMediumError,
     StoreMovedError,
     StoreVersionError,
+    UsedBeforeError,
 )
 from casemate.store.interface import SharedStore, Store
 
 __all__ = [
+    "AloneDecisions",
+    "Decisions",
+    "SharedDecisions",
     "SharedStore",
     "Store",
     "StoreBusyError",
@@ -39,4 +44,5 @@ __all__ = [
     "StoreMediumError",
     "StoreMovedError",
     "StoreVersionError",
+    "UsedBeforeError",
 ]

@@ -51,6 +51,10 @@ class StoreMovedError(ConflictError):
     """Another node has changed what a change was decided on; nothing was done."""
 
 
+class UsedBeforeError(ConflictError):
+    """It works once, and was used before."""
+
+
 class StoreForeignError(StoreError, DatabaseForeignError):
     """What is at the store's place was not written by Casemate."""
 

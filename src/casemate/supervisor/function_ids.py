@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from casemate.model.errors import ProtectionMissingError
+from casemate.model.processes import GATEWAY_UID, MONITOR_UID
 from casemate.sandbox.identities import BLOCKS, IdRange
 
 DEFAULT_START, DEFAULT_COUNT = 2_100_000_000, 65_536
@@ -16,6 +17,12 @@ DEFAULT_START, DEFAULT_COUNT = 2_100_000_000, 65_536
 2,147,352,576 on)."""
 LARGEST_ID = (1 << 31) - 1
 """Larger ids are negative numbers to some programs."""
+LEAST, NESTED_LEAST = 65_536, 1000
+"""The lowest id of a range: where people's ids end, and, in a user namespace of the node's own such
+as a container's, in which there are often no more than 65,536, where those of its system end."""
+_OWN = range(GATEWAY_UID, MONITOR_UID + 1)
+_WHOLE = 0xFFFF_FFFF
+"""How many ids the first user namespace has."""
 _SUBORDINATE_LEAST = 4096
 _MAX_TABLE_BYTES = 4 << 20
 _HELPERS = ("newuidmap", "newgidmap")
@@ -23,15 +30,17 @@ _ACCEPT = "or accept that functions share one user id: --accept-risk shared-uid"
 _ADD = "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 "
 
 
-def parse_range(text: str) -> IdRange:
+def parse_range(text: str, least: int = LEAST) -> IdRange:
     """Return the range that `START:COUNT` names. Raises ProtectionMissingError."""
     start, _, count = text.partition(":")
     if not (start.isascii() and start.isdigit() and count.isascii() and count.isdigit()):
         raise _refused(f"{text!r} is no range of ids, expected START:COUNT.")
-    if len(text) > 21 or not 65_536 <= int(start) <= LARGEST_ID:
-        raise _refused(f"The range {text!r} starts outside of 65536 to {LARGEST_ID}.")
+    if len(text) > 21 or not least <= int(start) <= LARGEST_ID:
+        raise _refused(f"The range {text!r} starts outside of {least} to {LARGEST_ID}.")
     if not BLOCKS <= int(count) <= LARGEST_ID - int(start) + 1:
         raise _refused(f"The range {text!r} has a count outside of {BLOCKS} to its end.")
+    if int(start) < _OWN.stop and _OWN.start < int(start) + int(count):
+        raise _refused(f"The range {text!r} holds {_OWN.start} to {_OWN.stop - 1}, the node's own.")
     return IdRange(int(start), int(start), int(count))
 
 
@@ -64,6 +73,11 @@ def _mapped(kind: str, start: int, count: int) -> bool:
     return False
 
 
+def _is_nested() -> bool:
+    """Tell whether this process is in another user namespace than the host's first one."""
+    return Path("/proc/self/uid_map").read_text().split() != ["0", "0", str(_WHOLE)]
+
+
 def collisions(ids: IdRange, etc: Path = Path("/etc")) -> list[str]:
     """Return who else has ids of a range, as the host's own tables say."""
     found = []
@@ -81,7 +95,9 @@ def collisions(ids: IdRange, etc: Path = Path("/etc")) -> list[str]:
 
 def root_range(text: str | None) -> IdRange:
     """Return the range of a node that runs as root. Raises ProtectionMissingError."""
-    ids = parse_range(f"{DEFAULT_START}:{DEFAULT_COUNT}" if text is None else text)
+    nested = _is_nested()
+    wanted = f"{DEFAULT_START}:{DEFAULT_COUNT}" if text is None else text
+    ids = parse_range(wanted, NESTED_LEAST if nested else LEAST)
     last = ids.uid + ids.count - 1
     if others := collisions(ids):
         raise ProtectionMissingError(
@@ -91,7 +107,8 @@ def root_range(text: str | None) -> IdRange:
     if not (_mapped("uid", ids.uid, ids.count) and _mapped("gid", ids.gid, ids.count)):
         raise ProtectionMissingError(
             f"This user namespace has no ids {ids.uid} to {last} for functions.",
-            next_step=f"give the node a range that it has: --function-ids START:COUNT, {_ACCEPT}",
+            next_step="give the node a range that it has and that nobody in it uses, such as "
+            f"--function-ids 4096:32768, {_ACCEPT}",
         )
     return ids
 

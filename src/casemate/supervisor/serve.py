@@ -98,7 +98,7 @@ class Node:
             options.master_key,
             options.accepted_losses,
             root=self._root,
-            shares=self._shared is not None,
+            places=self._shared,
             monitors=options.monitor.secrets,
         )
         self._sandboxes = self._make_sandboxes()
@@ -226,6 +226,7 @@ class Node:
 
     def _run_gateway(self, first: bool) -> None:
         vault = self._vault.connect()
+        keeper = self._vault.connect_keeper()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         egress = EgressStarter(EGRESS_UID if self._root else None, learn=self._options.learn)
         sources = SourcesStarter(SOURCES_UID if self._root else None)
@@ -239,6 +240,7 @@ class Node:
         config = self._gateway_config(
             supervisor=theirs.fileno(),
             vault=vault.fileno(),
+            vault_keeper=None if keeper is None else keeper.fileno(),
             egress=egress.gateway_end.fileno(),
             sources=sources.gateway_end.fileno(),
             recorder=recorder.gateway_end.fileno(),
@@ -251,10 +253,14 @@ class Node:
             for each in children:
                 closed.enter_context(contextlib.closing(each))
             others = (config.sources, config.recorder, config.monitor, pulse.theirs)
-            passed = (*inherited, *others)
+            passed: tuple[int, ...] = (*inherited, *others)
+            if keeper is not None:
+                passed = (*passed, closed.enter_context(keeper).fileno())
             self._gateway.start(config, passed, self._shared.environment if self._shared else {})
             theirs.close()
             vault.close()
+            if keeper is not None:
+                keeper.close()
             pulse.started()
             for each in children:
                 each.gateway_end.close()
@@ -308,6 +314,7 @@ class Node:
         *,
         supervisor: int,
         vault: int,
+        vault_keeper: int | None,
         egress: int,
         sources: int,
         recorder: int,
@@ -320,6 +327,7 @@ class Node:
             listener=self._listener.fileno(),
             supervisor=supervisor,
             vault=vault,
+            vault_keeper=vault_keeper,
             egress=egress,
             sources=sources,
             recorder=recorder,

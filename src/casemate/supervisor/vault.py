@@ -11,10 +11,13 @@ from casemate.folder.folders import Folders, default_master_key
 from casemate.folder.ownership import mark
 from casemate.folder.presence import Presence
 from casemate.model.errors import UnavailableError
-from casemate.model.processes import VAULT_UID
+from casemate.model.processes import GATEWAY_UID, VAULT_UID
+from casemate.nodes.vault_copy import fetch_vault
 from casemate.supervisor.log import report
+from casemate.supervisor.shared_places import SharedPlaces
 from casemate.vault.errors import VaultUnavailableError
 from casemate.vault.protocol import MONITOR, RECORDER
+from casemate.vault.shared_protocol import KEEPER
 from casemate.vault.start import VaultProcess, start_vault
 
 
@@ -28,12 +31,12 @@ class NodeVault:
         accepted_losses: tuple[str, ...],
         *,
         root: bool,
-        shares: bool = False,
+        places: SharedPlaces | None = None,
         monitors: tuple[str, ...] = (),
     ) -> None:
         """Start the vault, which makes the master key on the very first start.
 
-        `shares` tells that the node's state is in places that it shares with others.
+        `places` are where the node's state is that it shares with others: the vault as well.
 
         `master_key` is where that is, None where the node keeps one itself; `monitors` are the
         secrets that the monitor may use.
@@ -43,7 +46,7 @@ class NodeVault:
         self._master_key = master_key
         self._accepted_losses = accepted_losses
         self._root = root
-        self._shares = shares
+        self._places = places
         self.new_master_key: str | None = None
         """File of the master key, if this start made it."""
         self._process = self._open()
@@ -85,6 +88,20 @@ class NodeVault:
         """Return a connection for the monitor; see `connect_recorder`."""
         return self._process.connect(MONITOR)
 
+    def connect_keeper(self) -> socket.socket | None:
+        """Return the connection by which a vault that nodes share is answered by the gateway."""
+        return None if self._places is None else self._process.connect(KEEPER)
+
+    def _fetched(self) -> int | None:
+        """Return the descriptor of what the cluster's database has of the vault."""
+        if self._places is None:
+            return None
+        return fetch_vault(
+            self._places.store,
+            uid=GATEWAY_UID if self._root else None,
+            unproved=self._places.unproved,
+        )
+
     def restart(self) -> None:
         """Start a vault that has ended again, from a master key that can be read once more."""
         report("the vault has ended; it is started again")
@@ -113,19 +130,27 @@ class NodeVault:
         found = Presence(self._folders)
         # A restart of the vault finds what the node itself has made meanwhile.
         if not restart:
-            found.require_alike(shares=self._shares)
-            if not self._shares:
+            found.require_alike(shares=self._places is not None)
+            if self._places is None:
                 found.require_store(self._accepted_losses)
             found.begin()
+        # Once it was open, this node has a copy, and asks for what is newer while it serves.
+        brought = None if restart else self._fetched()
         makes_key = kind == "file" and not os.path.lexists(path)
-        vault = start_vault(
-            self._folders.vault,
-            source,
-            # Where there is something encrypted, a new vault would only hide the loss.
-            create=found.may_make_vault,
-            uid=VAULT_UID if self._root else None,
-            monitors=self._monitors,
-        )
+        try:
+            vault = start_vault(
+                self._folders.vault,
+                source,
+                # Where there is something encrypted, a new vault would only hide the loss.
+                create=found.may_make_vault,
+                uid=VAULT_UID if self._root else None,
+                monitors=self._monitors,
+                shared=self._places is not None,
+                brought=brought,
+            )
+        finally:
+            if brought is not None:
+                os.close(brought)
         # Once there is a store, what can be read only by a newer release has refused by itself.
         mark(self._folders.data)
         if makes_key:

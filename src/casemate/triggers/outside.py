@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from casemate.data.coordination import ALONE, SOURCES, Coordination, Watcher
 from casemate.data.interface import NewMessage, ProjectData
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
@@ -43,10 +44,15 @@ from casemate.vault.interface import Vault
 _log = logging.getLogger(__name__)
 
 
+def server_of(trigger: OutsideTrigger) -> str:
+    """Return a trigger's server as `host:port`."""
+    host = f"[{trigger.host}]" if ":" in trigger.host else trigger.host
+    return f"{host}:{trigger.port}"
+
+
 def source_of(trigger: OutsideTrigger) -> str:
     """Return the URI reference of what a trigger reads, without anybody's name in it."""
-    host = f"[{trigger.host}]" if ":" in trigger.host else trigger.host
-    server = f"{trigger.__struct_config__.tag}://{host}:{trigger.port}"
+    server = f"{trigger.__struct_config__.tag}://{server_of(trigger)}"
     match trigger:
         case ValkeyTrigger():
             return f"{server}/{trigger.database}/{trigger.stream or trigger.keys}"
@@ -142,11 +148,21 @@ class OutsideTriggers:
         happened: Callable[[Fact], None],
         starter: socket.socket,
         loop: asyncio.AbstractEventLoop,
+        *,
+        coordination: Coordination = ALONE,
     ) -> None:
-        """Keep events in `data`. Nothing happens before `replace`."""
+        """Keep events in `data`. Nothing happens before `replace`.
+
+        `coordination` is that of the data: of each project one node reads the sources.
+        """
         self._data = data
         self._happened = happened
+        self._began = time.time()
+        self._coordination = coordination
+        coordination.watch(Watcher(changed=self._read_what_is_led))
+        self._declared: dict[SourceKey, _Wanted] = {}
         self._wanted: dict[SourceKey, _Wanted] = {}
+        """Those that this node reads."""
 
         async def deliver(project: str, secret: str, descriptor: int) -> object:
             return await vault.deliver_secret(project, secret, None, descriptor)
@@ -166,8 +182,17 @@ class OutsideTriggers:
             for trigger in version.spec.triggers
             if isinstance(trigger, OutsideTrigger)
         }
-        self._wanted = wanted
-        self._client.replace({key: each.trigger for key, each in wanted.items()})
+        self._declared = wanted
+        self._coordination.seek(SOURCES, {key.project for key in wanted})
+        self._read_what_is_led()
+
+    def _read_what_is_led(self) -> None:
+        led = {p: self._leads(p) for p in {key.project for key in self._declared}}
+        self._wanted = {key: each for key, each in self._declared.items() if led[key.project]}
+        self._client.replace({key: each.trigger for key, each in self._wanted.items()})
+
+    def _leads(self, project: str) -> bool:
+        return self._coordination.leads(SOURCES, project)
 
     def renew(self, project: str, secret: str) -> None:
         """Connect anew where a project signs in with a secret: it has another value."""
@@ -193,7 +218,22 @@ class OutsideTriggers:
 
     def statuses(self) -> tuple[SourceStatus, ...]:
         """Return how every source is, by project, function and trigger."""
-        return self._client.statuses()
+        others = [
+            SourceStatus(
+                project=key.project,
+                function=key.function,
+                trigger=key.trigger,
+                kind=str(each.trigger.__struct_config__.tag),
+                server=server_of(each.trigger),
+                connected=False,
+                since=self._began,
+                error="Another node reads it, or none does yet.",
+            )
+            for key, each in self._declared.items()
+            if key not in self._wanted
+        ]
+        own = self._client.statuses()
+        return tuple(sorted((*own, *others), key=lambda s: (s.project, s.function, s.trigger)))
 
     async def close(self) -> None:
         """End the sources process. To be called before the data is closed."""
@@ -204,7 +244,7 @@ class OutsideTriggers:
     async def keep(self, key: SourceKey, events: Sequence[Received]) -> bool:
         """See `Receiver.keep`."""
         wanted = self._wanted.get(key)
-        if wanted is None:
+        if wanted is None or not self._leads(key.project):
             return False
         now = time.time()
         try:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 from msgspec.structs import replace
 
+from casemate.data.coordination import ALONE, SCHEDULES, Coordination, Watcher
 from casemate.data.interface import NewMessage, ProjectData
 from casemate.decoding import decodable
 from casemate.model.deployment import Version
@@ -107,15 +108,21 @@ class Schedules:
     def __init__(
         self,
         data: ProjectData,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        coordination: Coordination = ALONE,
     ) -> None:
         """Keep events in `data`. Nothing happens before `replace`.
 
-        `clock` is Unix time, and may be set at any moment; `monotonic` tells of it.
+        `clock` is Unix time, and may be set at any moment; `monotonic` tells of it. None: that of
+        `coordination`, which is that of the data and says whether this node is the one that sends.
         """
         self._data = data
-        self._clock = clock
+        self._coordination = coordination
+        self._led: frozenset[str] = frozenset()
+        """Projects whose schedules this node runs, as far as was looked."""
+        self._clock = clock or coordination.clock
         self._monotonic = monotonic
         self._schedules: dict[_Key, _Schedule] = {}
         self._heap: list[tuple[float, int, _Schedule]] = []
@@ -144,9 +151,36 @@ class Schedules:
         if not self._started:
             self._started = True
             self._drift = self._measure_drift()
+            self._coordination.watch(Watcher(changed=self._lead))
         for key in wanted.keys() | self._schedules.keys():
             self._want(key, wanted.get(key))
+        self._seek()
         self._look()
+
+    def _seek(self) -> None:
+        """Lead where there are schedules, or were some whose end is still to be noted."""
+        self._coordination.seek(SCHEDULES, {project for project, _, _ in self._schedules})
+
+    def _lead(self) -> None:
+        """Look at the schedules of projects that this node runs now, and did not before."""
+        projects = {project for project, _, _ in self._schedules}
+        led = frozenset(project for project in projects if self._leads(project))
+        new, self._led = led - self._led, led
+        for schedule in self._schedules.values():
+            if schedule.key[0] in new:
+                self._hurry(schedule)
+        if new:
+            self._look()
+
+    def _leads(self, project: str) -> bool:
+        return self._coordination.leads(SCHEDULES, project)
+
+    def _hurry(self, schedule: _Schedule) -> None:
+        """Have a schedule looked at as soon as that is possible."""
+        if schedule.busy:
+            schedule.again = True
+        else:
+            self._push(schedule, self._clock())
 
     def _want(self, key: _Key, wanted: _Wanted | None) -> None:
         schedule = self._schedules.get(key)
@@ -156,10 +190,7 @@ class Schedules:
             return
         schedule.wanted = wanted
         schedule.failures = 0
-        if schedule.busy:
-            schedule.again = True
-        else:
-            self._push(schedule, self._clock())
+        self._hurry(schedule)
 
     def statuses(self, project: str, function: str) -> tuple[ScheduleStatus, ...]:
         """Return the schedules of a function, by name."""
@@ -254,6 +285,7 @@ class Schedules:
             due = self._clock()
         elif due is None and schedule.wanted is None:
             self._schedules.pop(schedule.key, None)
+            self._seek()
         self._push(schedule, due)
         self._look()
 
@@ -262,12 +294,15 @@ class Schedules:
     async def _step(self, schedule: _Schedule, now: float) -> float | None:
         """Send what is due by `now`; return when it is due again."""
         project, wanted = schedule.key[0], schedule.wanted
-        if not schedule.loaded:
+        leads = self._leads(project)
+        if not schedule.loaded or not leads:
             schedule.stored = await self._data.read(
                 ShowPosition(project=project, position=schedule.position)
             )
             schedule.loaded = True
         before = _decode(schedule.stored)
+        if not leads:
+            return self._stand_by(schedule, before, now)
         if wanted is None:
             if before is not None and before.active:
                 await self._write(schedule, replace(before, active=False, last=now), ())
@@ -289,6 +324,15 @@ class Schedules:
                 return now
         schedule.planned = None
         return times.after(planned.position.last)
+
+    def _stand_by(self, schedule: _Schedule, before: Position | None, now: float) -> float | None:
+        """Return when to look again while another node sends: at the next time, which is shown."""
+        schedule.loaded, schedule.planned = False, None
+        if schedule.wanted is None:
+            # Should nobody have noted its end yet, this node may be the one to do it.
+            return now + _LONGEST_RETRY if before is not None and before.active else None
+        position, times = self._take_up(schedule, before, schedule.wanted, now)
+        return times.after(max(position.last, now))
 
     def _take_up(
         self, schedule: _Schedule, before: Position | None, wanted: _Wanted, now: float

@@ -32,12 +32,25 @@ class VaultClient(Asking):
         """Use the connected stream socket `sock` in `loop`."""
         super().__init__(sock, loop, pending=MAX_PENDING)
         self._known: dict[str, bool] = {}
-        """Whether projects have secrets; only this client's gateway changes it."""
+        """Whether projects have secrets, until they change; another node's change is followed."""
         self._changes = 0
 
     async def data_key(self, project: str, purpose: Purpose, version: int | None = None) -> DataKey:
         """See `Vault.data_key`."""
         return await self._ask(DataKey, protocol.GetDataKey, project, purpose, version)
+
+    async def follow(self) -> None:
+        """Have a vault that nodes share take what is newest of it, or give it to them.
+
+        Raises VaultDamagedError for what does not follow what it has seen, WrongMasterKeyError
+        after another node has changed the master key, VaultUnavailableError without the database.
+        """
+        try:
+            while await self._ask(int, protocol.FollowDatabase):
+                pass
+        finally:
+            self._changes += 1
+            self._known.clear()
 
     async def public_key(self) -> bytes:
         """See `Vault.public_key`."""
@@ -65,9 +78,12 @@ class VaultClient(Asking):
         self, project: str, name: str, version: int | None, descriptor: int
     ) -> SecretVersion:
         """See `Vault.deliver_secret`."""
-        return await self._ask(
+        delivered = await self._ask(
             SecretVersion, protocol.DeliverSecret, project, name, version, descriptor=descriptor
         )
+        # Another node may have set the project's first one: what is printed is redacted from now.
+        self._known[project] = True
+        return delivered
 
     async def verify_hmac(
         self, project: str, secret: str, algorithm: Mac, message: bytes, signature: bytes

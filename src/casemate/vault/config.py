@@ -15,5 +15,9 @@ class VaultConfig(ChildConfig, frozen=True, kw_only=True):
     """Make a new vault if there is none."""
     variable: int | None = None
     """Descriptor to read what the variable of an `env:` source held."""
+    shared: bool = False
+    """Whether other nodes have the same vault, by their database."""
+    brought: int | None = None
+    """Descriptor of a file in memory with the state that the database has, if it has one."""
     monitors: tuple[str, ...] = ()
     """Secrets that the monitor may use, as `PROJECT/NAME`."""

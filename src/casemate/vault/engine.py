@@ -25,13 +25,11 @@ from casemate.model.vault import (
 )
 from casemate.vault import envelope
 from casemate.vault.data_keys import DataKeys
-from casemate.vault.envelope import context
 from casemate.vault.errors import (
     DecryptionError,
     VaultDamagedError,
     VaultInputError,
 )
-from casemate.vault.folder import VaultFolder
 from casemate.vault.interface import (
     DataKey,
     JournalKey,
@@ -39,14 +37,15 @@ from casemate.vault.interface import (
     Purpose,
 )
 from casemate.vault.journal_key import JournalSigning
-from casemate.vault.open_state import MasterKey, OpenState, stored_header
+from casemate.vault.new_master import NewMaster, master_info
+from casemate.vault.open_state import OpenState
+from casemate.vault.own_record import OWN_FILE, OwnRecord
 from casemate.vault.protocol import MAX_WRAPPED_VALUE
 from casemate.vault.redaction import Redactor
 from casemate.vault.sealed import lent_info, seal
 from casemate.vault.secret_values import SecretValues
 from casemate.vault.signing import SigningKeys
-from casemate.vault.sources import KeyParameters
-from casemate.vault.state import STATE_FILE, decode_state, wrapping_key
+from casemate.vault.state import STATE_FILE, Header, State, decode_state, wrapping_key
 from casemate.vault.verifying import is_equal, is_signed, signature_of
 
 _PROJECT = re.compile(NAME_PATTERN.removesuffix("$") + r"\Z")
@@ -54,29 +53,6 @@ _SECRET = re.compile(RESOURCE_PATTERN.removesuffix("$") + r"\Z")
 _MAX_REDACTORS = 256
 """Projects whose secrets are kept prepared for redaction."""
 _BY = re.compile(r"[^\x00-\x1f\x7f]{1,200}\Z")
-
-
-class NewMaster(msgspec.Struct, frozen=True, array_like=True):
-    """What is sealed to the vault to change its master key."""
-
-    source: str
-    key: bytes
-    parameters: KeyParameters
-    present: bytes
-    """The key that holds now, as proof that whoever asks could open the vault anyway."""
-
-    def __repr__(self) -> str:
-        """Leave out the keys."""
-        return f"NewMaster(source={self.source!r})"
-
-
-def _master_info(vault: str) -> bytes:
-    return context("sealed master key", vault)
-
-
-def seal_master(public_key: bytes, vault: str, new: NewMaster) -> bytes:
-    """Seal a new master key to the vault with the id `vault`, for `rotate_master`."""
-    return seal(public_key, _master_info(vault), msgspec.msgpack.encode(new))
 
 
 def _check(what: str, pattern: re.Pattern[str], text: str) -> None:
@@ -98,25 +74,44 @@ def _require_by(by: str) -> None:
 class VaultEngine:
     """An open vault. Not safe for threads; no call waits for anything but the disk."""
 
-    def __init__(self, folder: VaultFolder, master: MasterKey, *, memory_locked: bool) -> None:
-        """Open the vault in `folder`, or make it if there is none. Raises VaultError."""
-        if stored_header(folder) is None:
-            self._opened = OpenState.create(folder, master)
-        else:
-            self._opened = OpenState.open(folder, master.key)
-        self._folder = folder
+    def __init__(
+        self, opened: OpenState, *, memory_locked: bool, own: OwnRecord | None = None
+    ) -> None:
+        """Use what is open; `own` is this node's where nodes share it."""
+        self._opened = opened
+        self._folder = opened.folder
         self._memory_locked = memory_locked
+        self._own = own
         self._keys = DataKeys(self._opened)
-        self._secrets = SecretValues(self._opened, self._keys)
+        self.secret_values = SecretValues(self._opened, self._keys)
         self._signing = SigningKeys(self._opened)
-        self._journal = JournalSigning(self._opened)
+        self._journal = JournalSigning(self._opened, own)
         self._redactors: dict[str, Redactor] = {}
+
+    def adopt(self, header: Header, state: State, master: bytes) -> None:
+        """Go on with what the folder holds since: a change of this node or of another one."""
+        before = {project: self.secret_values.of_project(project) for project in self._redactors}
+        self._opened.adopt(header, state, master)
+        self.secret_values.index()
+        for project, records in before.items():
+            if records != self.secret_values.of_project(project):
+                del self._redactors[project]
 
     def data_key(self, project: str, purpose: Purpose, version: int | None) -> DataKey:
         """See `Vault.data_key`."""
         if project:
             _check("project's name", _PROJECT, project)
         return self._keys.data_key(project, purpose, version)
+
+    @property
+    def opened(self) -> OpenState:
+        """The state."""
+        return self._opened
+
+    @property
+    def memory_locked(self) -> bool:
+        """Whether no page of this process reaches swap."""
+        return self._memory_locked
 
     def public_key(self) -> bytes:
         """See `Vault.public_key`."""
@@ -143,7 +138,7 @@ class VaultEngine:
             )
         _require_by(by)
         try:
-            return self._secrets.put(project, sealed, by)
+            return self.secret_values.put(project, sealed, by)
         finally:
             self._redactors.pop(project, None)
 
@@ -151,18 +146,18 @@ class VaultEngine:
         self, project: str, name: str, version: int | None
     ) -> tuple[SecretVersion, Callable[[], bytes]]:
         """Return a version and the function that decrypts its value."""
-        return self._secrets.reading(project, name, version)
+        return self.secret_values.reading(project, name, version)
 
     def verify_hmac(
         self, project: str, secret: str, algorithm: Mac, message: bytes, signature: bytes
     ) -> bool:
         """See `Vault.verify_hmac`."""
-        values = self._secrets.accepted(project, secret)
+        values = self.secret_values.accepted(project, secret)
         return any(is_signed(value, algorithm, message, signature) for value in values)
 
     def sign_hmac(self, project: str, secret: str, message: bytes) -> bytes:
         """See `MonitorVault.sign_hmac`."""
-        _version, value = self._secrets.reading(project, secret, None)
+        _version, value = self.secret_values.reading(project, secret, None)
         found = signature_of(value(), Mac.STANDARD, message)
         if found is None:
             raise VaultInputError(
@@ -173,7 +168,7 @@ class VaultEngine:
 
     def verify_equal(self, project: str, secret: str, value: bytes) -> bool:
         """See `Vault.verify_equal`."""
-        return any(is_equal(kept, value) for kept in self._secrets.accepted(project, secret))
+        return any(is_equal(kept, value) for kept in self.secret_values.accepted(project, secret))
 
     def prepare_secret(
         self, project: str, name: str, made: NewValue | int, expected: int, by: str
@@ -183,13 +178,13 @@ class VaultEngine:
         _check("secret's name", _SECRET, name)
         _require_by(by)
         try:
-            return self._secrets.prepare(project, name, made, expected, by)
+            return self.secret_values.prepare(project, name, made, expected, by)
         finally:
             self._redactors.pop(project, None)
 
     def finish_secret(self, project: str, name: str, version: int, overlap: float) -> SecretVersion:
         """See `Vault.finish_secret`."""
-        return self._secrets.finish(project, name, version, overlap)
+        return self.secret_values.finish(project, name, version, overlap)
 
     def lend_secret(self, project: str, name: str, public_key: bytes) -> bytes:
         """See `Vault.lend_secret`."""
@@ -198,36 +193,36 @@ class VaultEngine:
                 f"The secret {project}/{name} is lent to nobody: only functions get it.",
                 next_step=f"call the login of a package index {INDEX_PREFIX}NAME",
             )
-        _version, kept = self._secrets.reading(project, name, None)
+        _version, kept = self.secret_values.reading(project, name, None)
         return seal(public_key, lent_info(project, name), kept())
 
     def secrets(self, project: str | None) -> tuple[SecretInfo, ...]:
         """See `Vault.secrets`."""
-        return self._secrets.listed(project)
+        return self.secret_values.listed(project)
 
     def delete_secret(self, project: str, name: str) -> None:
         """See `Vault.delete_secret`."""
         try:
-            self._secrets.delete(project, name)
+            self.secret_values.delete(project, name)
         finally:
             self._redactors.pop(project, None)
 
     def has_secrets(self, project: str) -> bool:
         """See `Vault.has_secrets`."""
-        return self._secrets.has(project)
+        return self.secret_values.has(project)
 
     def redactor(self, project: str) -> Redactor | None:
         """Return what redacts a project's texts, None if it has no secrets.
 
         Raises VaultDamagedError if a value cannot be known.
         """
-        if not self._secrets.has(project):
+        if not self.secret_values.has(project):
             return None
         redactor = self._redactors.pop(project, None)
         if redactor is None:
             if len(self._redactors) >= _MAX_REDACTORS:
                 del self._redactors[next(iter(self._redactors))]  # not used for the longest
-            redactor = Redactor(self._secrets.values(project))
+            redactor = Redactor(self.secret_values.values(project))
         self._redactors[project] = redactor
         return redactor
 
@@ -267,11 +262,15 @@ class VaultEngine:
 
     def records_kept(self) -> bool:
         """See `RecorderVault.records_kept`."""
+        if self._own is not None:
+            return self._own.records_kept()
         return self._opened.state.records
 
     def keep_records(self) -> None:
         """See `RecorderVault.keep_records`."""
-        if not self._opened.state.records:
+        if self._own is not None:
+            self._own.keep_records()
+        elif not self._opened.state.records:
             self._opened.commit(replace(self._opened.state, records=True))
 
     def rotate_signing_key(self) -> str:
@@ -296,12 +295,12 @@ class VaultEngine:
     def renew_secrets(self, project: str) -> bool:
         """See `Vault.renew_secrets`."""
         _check("project's name", _PROJECT, project)
-        return self._secrets.renew(project)
+        return self.secret_values.renew(project)
 
     def rotate_master(self, sealed: bytes) -> VaultStatus:
         """See `Vault.rotate_master`. One write: before it the old key holds, after it the new."""
         opened = self._opened
-        data = opened.unseal(_master_info(opened.vault), sealed)
+        data = opened.unseal(master_info(opened.vault), sealed)
         try:
             new = msgspec.msgpack.decode(data, type=decodable(NewMaster))
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -354,11 +353,13 @@ class VaultEngine:
             )
         # What is handed out, or read at the next start, is what this vault has written.
         decode_state(data, self._opened.master)
-        return data, self._secrets.files()
+        own = () if self._folder.read(OWN_FILE) is None else (OWN_FILE,)
+        return data, (*self.secret_values.files(), *own)
 
     def export_file(self, name: str) -> tuple[bytes, ...]:
         """Return one of those files, encrypted as it is; nothing if it was removed meanwhile."""
-        data = self._folder.read(name) if name in self._secrets.files() else None
+        is_named = name == OWN_FILE or name in self.secret_values.files()
+        data = self._folder.read(name) if is_named else None
         return () if data is None else (data,)
 
     def status(self) -> VaultStatus:
@@ -371,7 +372,7 @@ class VaultEngine:
             master_key_id=header.key_id,
             master_rotated_at=header.rotated_at,
             projects=len(newest.keys() - {""}),
-            secrets=self._secrets.count(),
+            secrets=self.secret_values.count(),
             oldest_data_key_at=min(newest.values(), default=None),
             generation=header.generation,
             memory_locked=self._memory_locked,

@@ -18,6 +18,10 @@ class VaultUnavailableError(VaultError, UnavailableError):
     """The vault does not answer."""
 
 
+class VaultUnsureError(VaultUnavailableError):
+    """It is not known whether the vault was changed."""
+
+
 class VaultInputError(VaultError, InvalidInputError):
     """The vault was given something that it does not take."""
 

@@ -1,4 +1,4 @@
-"""The key that signs the heads of the node's journal: one for the life of a vault.
+"""The key that signs the heads of the node's journal: one for the life of a vault, and of a node.
 
 It signs nothing but heads of its own journal, and while the vault runs none that goes back: who can
 ask for signatures still cannot have one for a journal that was rolled back or split.
@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from casemate.vault.errors import DecryptionError, VaultDamagedError, VaultInputError
 from casemate.vault.interface import JournalKey
 from casemate.vault.open_state import OpenState
+from casemate.vault.own_record import OwnRecord
 from casemate.vault.state import STATE_FILE, JournalKeyRecord
 
 _LABEL = "journal key"
@@ -25,19 +26,30 @@ _MAX_DIGITS = 17
 class JournalSigning:
     """Signs heads. The key is made when it is first asked for."""
 
-    def __init__(self, opened: OpenState) -> None:
-        """Use the key in `opened`."""
+    def __init__(self, opened: OpenState, own: OwnRecord | None = None) -> None:
+        """Use the key in `opened`, that of `own` in a vault that nodes share."""
         self._opened = opened
+        self._own = own
         self._private: Ed25519PrivateKey | None = None
         self._signed: tuple[int, str] | None = None
         """Size and root of the newest head."""
 
     @property
     def _name(self) -> str:
+        if self._own is not None:
+            return self._own.journal_name()
         return f"casemate/{self._opened.vault}"
+
+    def _record(self) -> JournalKeyRecord | None:
+        return self._opened.state.journal if self._own is None else self._own.first_journal()
 
     def key(self) -> JournalKey:
         """Return the public half, and whether it was made by this very call."""
+        if self._own is not None and self._own.first_journal() is None:
+            name = self._name
+            private, made = self._own.journal_key()
+            public = private.public_key().public_bytes_raw()
+            return JournalKey(name=name, public=public, made=made)
         record = self._opened.state.journal
         made = record is None
         if record is None:
@@ -78,8 +90,10 @@ class JournalSigning:
         return signature
 
     def _open(self) -> Ed25519PrivateKey:
+        if self._private is None and self._own is not None and self._own.first_journal() is None:
+            self._private, _made = self._own.journal_key()
         if self._private is None:
-            record = self._opened.state.journal or self._make()
+            record = self._record() or self._make()
             try:
                 raw = self._opened.unwrap_key(_LABEL, record.wrapped)
             except DecryptionError as error:

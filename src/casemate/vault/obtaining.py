@@ -8,15 +8,20 @@ from casemate.vault.errors import MasterKeySourceError, VaultMissingError
 from casemate.vault.folder import VaultFolder
 from casemate.vault.open_state import MasterKey, stored_header
 from casemate.vault.sources import KeySource
-from casemate.vault.state import STATE_FILE, Header
+from casemate.vault.state import STATE_FILE, Header, read_header
+from casemate.vault.successor import read_given, require_not_older
 
 
-def obtain_master(folder: VaultFolder, source: KeySource, *, create: bool) -> MasterKey:
+def obtain_master(
+    folder: VaultFolder, source: KeySource, *, create: bool, brought: bytes | None = None
+) -> MasterKey:
     """Return the master key of the vault in `folder`, or a new one for a new vault.
+
+    With `brought`, the state that a cluster's database has, that of this one.
 
     The one step that needs the rights of whoever may read the source. Raises VaultError.
     """
-    header = stored_header(folder)
+    header = _header(folder, brought)
     if header is not None:
         parameters = header.parameters
         try:
@@ -31,6 +36,16 @@ def obtain_master(folder: VaultFolder, source: KeySource, *, create: bool) -> Ma
         )
     key, parameters = source.create()
     return MasterKey(source=source.source.text, key=key, parameters=parameters)
+
+
+def _header(folder: VaultFolder, brought: bytes | None) -> Header | None:
+    if brought is None:
+        return stored_header(folder)
+    header = read_given(brought)
+    data = folder.read(STATE_FILE)
+    if data is not None:
+        require_not_older(read_header(data), header)
+    return header
 
 
 def _key_elsewhere(

@@ -135,11 +135,12 @@ class OpenState:
         except VaultError:
             # Renamed, but the folder could not be fsynced: what is on the disk is what holds.
             if self.folder.read(STATE_FILE) == data:
-                self._adopt(head, state, key)
+                self.adopt(head, state, key)
             raise
-        self._adopt(head, state, key)
+        self.adopt(head, state, key)
 
-    def _adopt(self, header: Header, state: State, master: bytes) -> None:
+    def adopt(self, header: Header, state: State, master: bytes) -> None:
+        """Go on with what the folder holds."""
         self.header, self.state = header, state
         self._master = master
         self._wrapping = wrapping_key(header.vault, master)
@@ -155,6 +156,11 @@ class OpenState:
         """Return what `wrap_key` was given. Raises DecryptionError."""
         info = context("wrapped key", self.vault, label, *parts)
         return envelope.decrypt(self._wrapping, wrapped, info)
+
+    def own_key(self, label: str) -> bytes:
+        """Return a key that stays whatever becomes of the master key: of the private one."""
+        private = self.unwrap_key(_HYBRID, self.state.sealing)
+        return envelope.derive(private, context(label, self.vault))
 
     def unseal(self, info: bytes, sealed: bytes) -> bytes:
         """Return a value sealed to the vault's public key. Raises VaultInputError."""

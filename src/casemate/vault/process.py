@@ -22,13 +22,15 @@ from casemate.vault.config import VaultConfig
 from casemate.vault.confinement import VAULT
 from casemate.vault.engine import VaultEngine
 from casemate.vault.envelope import decrypt, encrypt, new_key
-from casemate.vault.errors import DecryptionError, VaultError
-from casemate.vault.folder import VaultFolder
+from casemate.vault.errors import DecryptionError, VaultDamagedError, VaultError
+from casemate.vault.folder import MAX_FILE, VaultFolder
 from casemate.vault.key_material import read_descriptor
 from casemate.vault.obtaining import obtain_master
+from casemate.vault.opening import open_vault
 from casemate.vault.redaction import Redactor
 from casemate.vault.sealed import new_private_key, public_key_of, seal, unseal
 from casemate.vault.server import Server
+from casemate.vault.shared import SharedVault
 from casemate.vault.signing import sign_with_new_key
 from casemate.vault.sources import KeySource, SourceKind, parse_source
 
@@ -48,7 +50,23 @@ def _warm_up() -> None:
     sign_with_new_key()
 
 
-def _open(config: VaultConfig, supervised: Supervised) -> tuple[VaultEngine, Held]:
+def _brought(descriptor: int | None) -> bytes | None:
+    """Return the state that the database has. Raises VaultDamagedError, OSError."""
+    if descriptor is None:
+        return None
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        data = os.pread(file.fileno(), MAX_FILE + 1, 0)
+    if len(data) > MAX_FILE:
+        raise VaultDamagedError(
+            f"The vault in the cluster's database has more than {MAX_FILE} bytes.",
+            next_step="bring the database back from a backup",
+        )
+    return data
+
+
+def _open(
+    config: VaultConfig, supervised: Supervised
+) -> tuple[VaultEngine, SharedVault | None, Held]:
     """Open the vault and confine this process. Raises VaultError, OSError."""
     source = parse_source(config.source)
     folder = VaultFolder.open(Path(config.folder), create=config.create, uid=config.uid)
@@ -56,12 +74,16 @@ def _open(config: VaultConfig, supervised: Supervised) -> tuple[VaultEngine, Hel
     if config.variable is not None:
         taken = read_descriptor(config.variable, _MAX_VARIABLE)
     reader = KeySource(source, forbidden=Path(config.folder).parent, taken=taken)
-    master = obtain_master(folder, reader, create=config.create)
+    brought = _brought(config.brought)
+    master = obtain_master(folder, reader, create=config.create, brought=brought)
     if source.kind is SourceKind.PASSPHRASE:
         os.setsid()  # the terminal was needed until now
     _warm_up()
     held = supervised.confine(VAULT, folder=folder.descriptor)
-    return VaultEngine(folder, master, memory_locked=held.memory_locked), held
+    engine, shared = open_vault(
+        folder, master, memory_locked=held.memory_locked, shared=config.shared, brought=brought
+    )
+    return engine, shared, held
 
 
 def serve(config: VaultConfig) -> int:
@@ -72,7 +94,7 @@ def serve(config: VaultConfig) -> int:
     supervised = Supervised(config)
     try:
         forbid_dumps()
-        engine, held = _open(config, supervised)
+        engine, shared, held = _open(config, supervised)
     except CasemateError as error:
         supervised.refuse(protocol.ERRORS.failure(error))
         return 1
@@ -85,7 +107,7 @@ def serve(config: VaultConfig) -> int:
     supervised.ready(held)
     sys.setswitchinterval(_SWITCH_SECONDS)
     monitors = frozenset(config.monitors)
-    Server(engine, supervised.control, supervised.heart, monitors=monitors).run()
+    Server(engine, supervised.control, supervised.heart, monitors=monitors, shared=shared).run()
     engine.close()
     return 0
 

@@ -216,6 +216,10 @@ class FinishSecret(Message, frozen=True, tag=30):
     overlap: Annotated[float, msgspec.Meta(ge=0, le=MAX_OVERLAP_SECONDS)]
 
 
+class FollowDatabase(Message, frozen=True, tag=31):
+    """`VaultClient.follow`."""
+
+
 class GetJournalKey(Message, frozen=True, tag=23):
     """`RecorderVault.journal_key`."""
 
@@ -268,6 +272,7 @@ Request = (
     | LendSecret
     | PrepareSecret
     | FinishSecret
+    | FollowDatabase
     | GetJournalKey
     | SignHead
     | AreRecordsKept
@@ -307,6 +312,7 @@ ERRORS = Errors(
     errors.VaultError,
     NotFoundError,
     errors.VaultUnavailableError,
+    errors.VaultUnsureError,
     errors.VaultInputError,
     errors.VaultConflictError,
     errors.VaultDamagedError,

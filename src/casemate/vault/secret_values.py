@@ -70,28 +70,37 @@ class SecretValues:
     """The secrets of a vault."""
 
     def __init__(self, opened: OpenState, keys: DataKeys) -> None:
-        """Use those in `opened`; sweep what a killed vault left. Raises VaultDamagedError."""
+        """Use those in `opened`."""
         self._opened = opened
         self._keys = keys
         self._by_name: dict[str, dict[str, list[SecretRecord]]] = {}
-        self._index()
-        self._sweep()
+        self.index()
 
-    def _index(self) -> None:
+    def index(self) -> None:
+        """Find secrets by what the state says now."""
         found: dict[str, dict[str, list[SecretRecord]]] = {}
         for record in self._opened.state.secrets:
             found.setdefault(record.project, {}).setdefault(record.name, []).append(record)
         self._by_name = found
 
-    def _sweep(self) -> None:
-        """Remove files that no state names. One from the future says that the state is old."""
+    @classmethod
+    def of(cls, opened: OpenState) -> SecretValues:
+        """Return those of a state with keys of its own."""
+        return cls(opened, DataKeys(opened))
+
+    def sweep(self, *, remove: Callable[[str], None] | None = None) -> None:
+        """Remove files that no state names, what a killed vault left. Raises VaultDamagedError.
+
+        One from the future says that the state is old, but to who has his own way to `remove` them:
+        the nodes that share the vault have said that it is the newest.
+        """
         named = {record.file for record in self._opened.state.secrets}
         orphans = []
         for name in self._opened.folder.names():
             match = _FILE.fullmatch(name)
             if match is None or name in named:
                 continue
-            if int(match[1], 16) > self._opened.header.generation + 1:
+            if remove is None and int(match[1], 16) > self._opened.header.generation + 1:
                 raise VaultDamagedError(
                     f"{STATE_FILE} is older than the file {name} beside it: it was brought back "
                     "from an earlier time. Nothing was changed.",
@@ -99,7 +108,7 @@ class SecretValues:
                 )
             orphans.append(name)
         for name in orphans:
-            self._opened.folder.remove(name)
+            (remove or self._opened.folder.remove)(name)
 
     def _info(self, record: SecretRecord) -> bytes:
         return context(
@@ -257,7 +266,7 @@ class SecretValues:
         try:
             self._opened.commit(replace(state, secrets=kept))
         finally:
-            self._index()
+            self.index()
         return shown(finished)
 
     def _record(
@@ -345,7 +354,7 @@ class SecretValues:
                     self._opened.folder.remove(record.file)
             raise
         finally:
-            self._index()
+            self.index()
         for name in gone:
             self._opened.folder.remove(name)
 
@@ -367,6 +376,11 @@ class SecretValues:
         for name, records in self._by_name.get(project, {}).items():
             for record in records:
                 yield name, self.value(record)
+
+    def of_project(self, project: str) -> tuple[SecretRecord, ...]:
+        """Return the records of a project."""
+        versions = self._by_name.get(project, {}).values()
+        return tuple(record for records in versions for record in records)
 
     def count(self) -> int:
         """Return how many secrets there are."""

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import uvloop
@@ -20,16 +20,28 @@ from casemate.child.channel import ENDED, FrameSocket
 from casemate.child.frames import FrameError
 from casemate.child.heartbeat import Heart
 from casemate.child.protocol import CONNECT, admit
-from casemate.model.errors import CasemateError
+from casemate.model.errors import CasemateError, NotFoundError
 from casemate.vault import protocol
 from casemate.vault.delivery import DELIVERY_SECONDS, Delivery, check_pipe
+from casemate.vault.draft import ChangeNeededError
 from casemate.vault.engine import VaultEngine
-from casemate.vault.errors import VaultError
+from casemate.vault.errors import (
+    DecryptionError,
+    VaultConflictError,
+    VaultError,
+    VaultUnavailableError,
+)
 from casemate.vault.redaction_worker import RedactionWorker
+from casemate.vault.shared import SharedVault
+from casemate.vault.shared_protocol import KEEPER
 
 MAX_CONNECTIONS = 8
 MAX_DELIVERIES = 256
-_KINDS = frozenset({CONNECT, protocol.RECORDER, protocol.MONITOR})
+MAX_AWAITED = 512
+"""Requests that wait for the database of a vault that nodes share."""
+_MISSED = (NotFoundError, DecryptionError, VaultConflictError)
+"""What may be so only because another node's change has not come yet."""
+_KINDS = frozenset({CONNECT, protocol.RECORDER, protocol.MONITOR, KEEPER})
 
 _log = logging.getLogger("casemate.vault")
 
@@ -79,12 +91,16 @@ class Server:
         heart: Heart | None = None,
         *,
         monitors: frozenset[str] = frozenset(),
+        shared: SharedVault | None = None,
     ) -> None:
         """Serve `engine`; `control` is a connected SOCK_SEQPACKET socket.
 
-        `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`.
+        `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`; `shared` changes
+        the vault where nodes share it.
         """
         self.monitors = monitors
+        self.shared = shared
+        self.changing: set[asyncio.Task[None]] = set()
         self._heart = heart or Heart(None)
         self.engine = engine
         self._control = control
@@ -116,7 +132,10 @@ class Server:
 
     def _accept(self, kind: bytes, sock: socket.socket) -> None:
         """Serve a connection that the supervisor passes, if there is room."""
-        if len(self.connections) >= MAX_CONNECTIONS:
+        if kind == KEEPER and self.shared is not None:
+            self.shared.attach(sock)
+            return
+        if kind == KEEPER or len(self.connections) >= MAX_CONNECTIONS:
             sock.close()
             return
         self.connections.add(Connection(self, sock, kind))
@@ -185,26 +204,85 @@ class Connection:
             raise FrameError(f"{type(request).__name__} is not for this kind of connection")
         try:
             if isinstance(request, protocol.DeliverSecret):
-                self._deliver(request)
+                self._take_pipe(request)
                 return
             if isinstance(request, protocol.Redact):
                 self._redact(request)
                 return
-            result = _HANDLERS[type(request)](self._server.engine, request)
+            if isinstance(request, protocol.FollowDatabase):
+                self._await(request, self._shared().follow())
+                return
+            handler = _HANDLERS[type(request)]
+            try:
+                result = handler(self._server.engine, request)
+            except ChangeNeededError:
+                change = self._shared().change(lambda engine: handler(engine, request))
+                self._await(request, change)
+                return
+            except _MISSED:
+                # Another node may have made it a moment ago.
+                if self._server.shared is None:
+                    raise
+                self._await(request, self._again(self._server.shared, handler, request))
+                return
             self._socket.send(reply(request.n, result))
-        except CasemateError as error:
-            self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
         except FrameError:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary: a fault denies and is told
+            self._refuse(request, error)
+
+    def _refuse(self, request: protocol.Request, error: Exception) -> None:
+        if not isinstance(error, CasemateError):
             # Without the text and the trace: they could quote what the vault must not tell.
             kind = type(error).__name__
             _log.error("a fault of the vault in %s: %s", type(request).__name__, kind)
-            fault = VaultError(
+            error = VaultError(
                 f"The vault could not do this because of a fault of its own ({kind}).",
                 next_step="report it; nothing was changed",
             )
-            self._socket.send(refusal(request.n, protocol.ERRORS.failure(fault)))
+        self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
+
+    def _shared(self) -> SharedVault:
+        if self._server.shared is None:
+            raise VaultConflictError(
+                "The vault is shared by the nodes of a cluster, and this node was started alone.",
+                next_step="start it with the cluster's store",
+            )
+        return self._server.shared
+
+    async def _again(
+        self,
+        shared: SharedVault,
+        handler: Callable[[VaultEngine, Any], object],
+        request: protocol.Request,
+    ) -> object:
+        await shared.look()
+        try:
+            return handler(shared.engine, request)
+        except ChangeNeededError:
+            return await shared.change(lambda engine: handler(engine, request))
+
+    def _await(self, request: protocol.Request, work: Coroutine[Any, Any, object]) -> None:
+        """Answer once a change is made, or not; what only reads goes on meanwhile."""
+
+        async def answer() -> None:
+            try:
+                self._socket.send(reply(request.n, await work))
+            except Exception as error:  # noqa: BLE001 - as above
+                self._refuse(request, error)
+
+        self._start(answer())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        if len(self._server.changing) >= MAX_AWAITED:
+            work.close()
+            raise VaultUnavailableError(
+                f"{MAX_AWAITED} requests wait for the cluster's database.",
+                next_step="try again in a moment",
+            )
+        task = self._server.loop.create_task(work)
+        self._server.changing.add(task)
+        task.add_done_callback(self._server.changing.discard)
 
     def _redact(self, request: protocol.Redact) -> None:
         """Redact what takes no time at once, all else in the worker's thread."""
@@ -223,26 +301,58 @@ class Connection:
 
             self._server.worker.submit(request.project, redactor, request.texts, answer)
 
-    def _deliver(self, request: protocol.DeliverSecret) -> None:
+    def _take_pipe(self, request: protocol.DeliverSecret) -> None:
         descriptor = self._socket.take_descriptor()
         try:
-            check_pipe(descriptor)
-            if len(self._server.deliveries) >= MAX_DELIVERIES:
-                raise VaultError(
-                    "Too many secrets wait for their readers.", next_step="try again in a moment"
-                )
-            version, value = self._server.engine.secret_value(
-                request.project, request.name, request.version
-            )
-
-            def answer(error: VaultError | None) -> None:
-                if error is None:
-                    self._socket.send(reply(request.n, version))
-                else:
-                    self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
-
-            delivery = Delivery(descriptor, value(), answer)
+            delivery = self._delivery(request, descriptor)
+        except NotFoundError:
+            if self._server.shared is None:
+                os.close(descriptor)
+                raise
+            # Another node may have set it a moment ago.
+            try:
+                self._start(self._deliver_again(self._server.shared, request, descriptor))
+            except VaultError:
+                os.close(descriptor)
+                raise
         except BaseException:
             os.close(descriptor)
             raise
-        self._server.deliver(self, delivery)
+        else:
+            self._server.deliver(self, delivery)
+
+    async def _deliver_again(
+        self, shared: SharedVault, request: protocol.DeliverSecret, descriptor: int
+    ) -> None:
+        try:
+            await shared.look()
+            delivery = self._delivery(request, descriptor)
+        except BaseException as error:
+            os.close(descriptor)
+            if not isinstance(error, Exception):
+                raise
+            self._refuse(request, error)
+        else:
+            if self._socket.closed:
+                delivery.abandon()
+            else:
+                self._server.deliver(self, delivery)
+
+    def _delivery(self, request: protocol.DeliverSecret, descriptor: int) -> Delivery:
+        """Return the delivery to a pipe, which is the caller's if this raises."""
+        check_pipe(descriptor)
+        if len(self._server.deliveries) >= MAX_DELIVERIES:
+            raise VaultError(
+                "Too many secrets wait for their readers.", next_step="try again in a moment"
+            )
+        version, value = self._server.engine.secret_value(
+            request.project, request.name, request.version
+        )
+
+        def answer(error: VaultError | None) -> None:
+            if error is None:
+                self._socket.send(reply(request.n, version))
+            else:
+                self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
+
+        return Delivery(descriptor, value(), answer)

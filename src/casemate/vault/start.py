@@ -14,6 +14,7 @@ from casemate.vault import protocol
 from casemate.vault.config import VaultConfig
 from casemate.vault.errors import MasterKeySourceError, VaultError, VaultUnavailableError
 from casemate.vault.key_material import take_variable
+from casemate.vault.shared_protocol import KEEPER, KEEPING
 from casemate.vault.sources import Source, SourceKind, parse_source
 
 START_SECONDS = 90.0
@@ -46,9 +47,9 @@ class VaultProcess:
         """Return a new connection, for `VaultClient`. Raises VaultUnavailableError.
 
         Of the kind `protocol.RECORDER` it is for `RecorderVault`, of `protocol.MONITOR` for
-        `MonitorVault`.
+        `MonitorVault`, of `KEEPER` for what answers the vault itself.
         """
-        ours, theirs = protocol.ASKING.pair()
+        ours, theirs = (KEEPING if kind == KEEPER else protocol.ASKING).pair()
         try:
             self._child.pass_connection(theirs.fileno(), kind)
         except OSError as error:
@@ -63,13 +64,22 @@ class VaultProcess:
 
 
 def start_vault(
-    folder: Path, source: str, *, create: bool, uid: int | None, monitors: tuple[str, ...] = ()
+    folder: Path,
+    source: str,
+    *,
+    create: bool,
+    uid: int | None,
+    monitors: tuple[str, ...] = (),
+    shared: bool = False,
+    brought: int | None = None,
 ) -> VaultProcess:
     """Start the vault in `folder` (data/vault) and wait until it is open and confined.
 
     `uid` is the user it becomes, None for an ordinary user's node. With `create` a vault is made
     where there is none.
-    `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`. A variable that `source`
+    `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`. `shared` tells whether
+    nodes share the vault; `brought` is the descriptor of a file with what their database has, the
+    caller's to close. A variable that `source`
     names is gone from this process afterwards.
     Raises what kept the vault from opening: WrongMasterKeyError, MasterKeySourceError,
     VaultDamagedError, VaultError.
@@ -92,8 +102,10 @@ def start_vault(
                 create=create,
                 variable=variable,
                 monitors=monitors,
+                shared=shared,
+                brought=brought,
             ),
-            passed,
+            (*passed, *(() if brought is None else (brought,))),
         )
     try:
         ready = _wait(child, None if asking else START_SECONDS)

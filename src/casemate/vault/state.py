@@ -97,8 +97,10 @@ class JournalKeyRecord(msgspec.Struct, frozen=True, array_like=True):
     public_key: bytes
 
 
-class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The body."""
+class State(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """The body. What is not there is left out, so that an older Casemate reads what it knows."""
 
     sealing: bytes
     """The private key of `Header.public_key`, wrapped."""
@@ -110,6 +112,12 @@ class State(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     journal: JournalKeyRecord | None = None
     records: bool = False
     """Whether the recorder has had records of invocations: they are missed from then on."""
+    founder: str = ""
+    """Which node has given this vault to the nodes of a cluster; empty: none has. `journal` and
+    `records` are of that one alone: the others have their own (`own_record`)."""
+    changes: tuple[bytes, ...] = ()
+    """Ids of the newest changes of a vault that nodes share: who does not know whether one of his
+    was made looks for it here."""
 
 
 def _body_key(header: Header, master: bytes) -> bytes:

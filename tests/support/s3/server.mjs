@@ -1,11 +1,12 @@
-// An S3-compatible server on a free port of loopback. What it notifies of is sent to a web hook, as
+// An S3-compatible server on a free port of loopback, or of ADDRESS. What it notifies of is sent to a web hook, as
 // servers that have web hooks themselves do: one request for each event, a bearer token, and again
-// until it is answered with 2xx. Ends with its standard input. Usage: server.mjs FOLDER
+// until it is answered with 2xx. Ends with its standard input. Usage:
+// server.mjs FOLDER [ADDRESS]
 import { createInterface } from "node:readline";
 import S3rver from "s3rver";
 
 const server = new S3rver({
-  address: "127.0.0.1",
+  address: process.argv[3] ?? "127.0.0.1",
   port: 0,
   silent: true,
   directory: process.argv[2],

@@ -7,16 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casemate.accounts import attempts as attempts_module
-from casemate.accounts.attempts import (
+from casemate.accounts.attempts import MAX_ENTRIES, Attempts, address_group
+from casemate.accounts.errors import TooManyAttemptsError
+from casemate.model.back_off import (
     FREE_PER_ACCOUNT,
     FREE_PER_ADDRESS,
     LONGEST_ADDRESS_WAIT,
     LONGEST_WAIT,
-    MAX_ENTRIES,
-    Attempts,
-    address_group,
 )
-from casemate.accounts.errors import TooManyAttemptsError
 from support.accounts import Clock
 
 

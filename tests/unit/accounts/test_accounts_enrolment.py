@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from casemate.accounts import LoginRefusedError, PasswordRefusedError, TooManyAttemptsError
-from casemate.accounts.attempts import FREE_PER_ACCOUNT
 from casemate.accounts.enrolment import PENDING_SECONDS
 from casemate.accounts.people import ENROLMENT_SECONDS
+from casemate.model.back_off import FREE_PER_ACCOUNT
 from support.accounts import PASSWORD, World, secret_of
 
 HERE = "10.0.0.9"

@@ -14,6 +14,7 @@ from casemate.accounts.oidc import provider as provider_module
 from casemate.accounts.oidc.nonces import LIFETIME
 from casemate.accounts.oidc.provider import KEEP, MAX_BYTES, REFRESH_AFTER
 from casemate.accounts.oidc.settings import require_valid
+from casemate.model.nodes import MAX_CLOCK_OFF
 from support.accounts import Clock
 from support.oidc.published import PUBLIC as KEY
 from support.oidc.published import Published
@@ -177,37 +178,23 @@ def test_settings_that_are_accepted(issuer: str) -> None:
     require_valid(OidcSettings(issuer=issuer, client_id="casemate"))
 
 
-def test_nonces_are_valid_once_and_for_ten_minutes() -> None:
+def test_nonces_are_valid_for_ten_minutes_on_all_nodes_with_their_key() -> None:
     clock = Clock()
-    nonces = Nonces(clock)
+    nonces, others = Nonces(bytes(32), clock), Nonces(bytes(32), clock)
     nonce = nonces.new()
-    assert nonces.is_valid(nonce)
-    assert nonces.use(nonce)
-    assert not nonces.is_valid(nonce)
-    assert not nonces.use(nonce)
-    late = nonces.new()
+    assert nonces.is_valid(nonce) and others.is_valid(nonce)
+    assert nonces.use(nonce) == others.use(nonce) != nonces.use(nonces.new())
+    assert nonces.use(nonce).seconds >= LIFETIME + 2 * MAX_CLOCK_OFF
     clock.now += LIFETIME
-    assert not nonces.use(late)
+    assert not nonces.is_valid(nonce)
 
 
 def test_nonces_of_others_and_variants_are_refused() -> None:
-    nonces, nonce = Nonces(Clock()), ""
+    nonces = Nonces(bytes(32), Clock())
     nonce = nonces.new()
-    assert not nonces.use(Nonces(Clock()).new())
+    assert not nonces.is_valid(Nonces(b"x" * 32, Clock()).new())
     for forged in ("", nonce[:-1], nonce + "A", nonce.swapcase(), "é" * 70, nonce + "=="):
-        assert not nonces.use(forged)
+        assert not nonces.is_valid(forged)
     digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    accepted = sum(nonces.use(nonce[:-1] + last) for last in digits)
+    accepted = sum(nonces.is_valid(nonce[:-1] + last) for last in digits)
     assert accepted == 1, "one nonce has one spelling"
-
-
-def test_beginning_takes_no_memory_and_used_ones_are_bounded(monkeypatch) -> None:
-    monkeypatch.setattr("casemate.accounts.oidc.nonces.MAX_USED", 3)
-    clock = Clock()
-    nonces = Nonces(clock)
-    for _ in range(1000):
-        nonces.new()
-    assert not nonces._used
-    assert [nonces.use(nonces.new()) for _ in range(4)] == [True, True, True, False]
-    clock.now += LIFETIME
-    assert nonces.use(nonces.new())

@@ -8,6 +8,7 @@ from casemate.accounts import DAY, EscalationError, LastOwnerError, token_id_of
 from casemate.accounts.bindings import parse_binding
 from casemate.model.account import ENDED_KEPT
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
+from casemate.operations.accounts import RevokeTokens
 from support.accounts import NODE_OWNER, World, function_principal
 
 SHOP = (parse_binding("developer@shop"),)
@@ -151,7 +152,8 @@ def test_a_line_that_began_before_a_revocation_ends_by_another(world: World) -> 
     """A child whose maker was revoked by a version that left it: revoking again takes it."""
     stolen = add(world, "owner", name="stolen")
     child = made(world, stolen, "child")
-    world.run(world.accounts._directory.revoke_tokens((stolen.token.id,)))
+    alone = RevokeTokens(ids=(stolen.token.id,))
+    world.run(world.accounts._directory.apply(lambda: ((alone,), None)))
     assert world.who(child.text)
     world.run(world.accounts.tokens.revoke(stolen.token.id, by=world.owner))
     assert world.who(child.text) is None

@@ -18,10 +18,10 @@ from casemate.accounts import (
     OidcSettingsError,
 )
 from casemate.accounts import workloads as module
-from casemate.accounts.attempts import FREE_PER_ADDRESS
 from casemate.accounts.errors import TooManyAttemptsError
 from casemate.accounts.oidc.id_token import SKEW
 from casemate.accounts.workloads import MAX_AGE
+from casemate.model.back_off import FREE_PER_ADDRESS
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import SignedIn
 from casemate.model.principal import OWNER, Principal, PrincipalKind, RoleBinding

@@ -20,6 +20,7 @@ from casemate.model.principal import RoleBinding
 from casemate.model.trigger import RepositoryTrigger
 from casemate.model.usage import Usage
 from casemate.model.workload import Workload
+from casemate.operations.accounts import KeepToken
 from support.accounts import World
 from support.accounts_node import Asking
 
@@ -212,7 +213,8 @@ def test_a_pipeline_is_listed_without_its_tokens_and_trusted_no_more(ask: Asking
         expires_at=time.time() + 900,
         bindings=workload.bindings,
     )
-    ask.world.run(accounts._directory.add_token(session.token))
+    kept = KeepToken(token=session.token)
+    ask.world.run(accounts._directory.apply(lambda: ((kept,), None)))
     accounts.workloads._seen["ci"] = session.token.created_at
     found = listed(ask)
     assert f"token:{session.token.id}" not in found

@@ -10,7 +10,7 @@ from api_fake_control import Client, Parts
 
 @pytest.fixture
 def begun(parts: Parts) -> Parts:
-    asyncio.run(parts.service.nodes.begin(()))
+    asyncio.run(parts.service.nodes.begin())
     return parts
 
 

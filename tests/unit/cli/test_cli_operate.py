@@ -517,7 +517,7 @@ def test_restrict_ls_set_and_lift(cli, shop) -> None:
 
 
 def test_nodes_ls_drain_and_rm(cli, node) -> None:
-    asyncio.run(node.parts.service.nodes.begin(()))
+    asyncio.run(node.parts.service.nodes.begin())
     shown = cli("nodes", "ls")
     assert shown.code == 0 and "up" in shown.out and "http://test" in shown.out
     (one,) = json.loads(cli("nodes", "ls", "--json").out)["nodes"]

@@ -136,13 +136,15 @@ def test_of_the_system_it_is_hardened_and_watched() -> None:
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
-@pytest.mark.parametrize("user", [False, True])
-def test_systemd_understands_it(tmp_path: Path, user) -> None:
+@pytest.mark.parametrize(("user", "shared"), [(False, False), (True, False), (False, True)])
+def test_systemd_understands_it(tmp_path: Path, user, shared) -> None:
     program = tmp_path / "pro gram"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
     path = tmp_path / SERVICE
-    path.write_text(unit_text(program, ["--tls-name", "a%b"], user=user, data=tmp_path / "my data"))
+    data = tmp_path / "my data"
+    text = unit_text(program, ["--tls-name", "a%b"], user=user, data=data, shared=shared)
+    path.write_text(text)
     done = subprocess.run(
         ["systemd-analyze", "verify", *(("--user",) if user else ()), str(path)],
         capture_output=True,
@@ -183,3 +185,39 @@ def test_root_runs_no_program_that_others_can_change(tmp_path: Path) -> None:
 def test_an_environment_without_the_program(cli, config, monkeypatch) -> None:
     monkeypatch.setattr(service.sys, "executable", "/nowhere/python")
     assert install(cli).code == 1
+
+
+def test_one_of_many_gets_its_secrets_as_credentials(cli, config) -> None:
+    shown = cli("service", "install", "--print", "--shared", "--", "--encrypted-disks")
+    assert shown.code == 0 and is_unchanged(shown.out)
+    [command] = [line for line in shown.out.splitlines() if line.startswith("ExecStart=")]
+    assert command.endswith(
+        " serve --encrypted-disks --master-key file:${CREDENTIALS_DIRECTORY}/master-key"
+        " --store file:${CREDENTIALS_DIRECTORY}/store-url"
+    )
+    for line in (
+        "LoadCredential=master-key:/etc/casemate/master-key",
+        "LoadCredential=store-url:/etc/casemate/store-url",
+        "EnvironmentFile=/etc/casemate/objects.env",
+    ):
+        assert f"\n{line}\n" in shown.out
+    # Its own options are such as the node takes.
+    serve(command.partition(" serve ")[2].split())
+
+
+@pytest.mark.parametrize("option", ["--store", "--objects", "--master-key"])
+@pytest.mark.parametrize("form", [("{}", "x"), ("{}=x",)])
+def test_what_shared_says_is_not_said_twice(cli, config, option, form) -> None:
+    given = [word.format(option) for word in form]
+    refused = cli("service", "install", "--print", "--shared", "--", *given)
+    assert refused.code == 2 and option in refused.err
+
+
+def test_a_user_has_no_rights_to_what_nodes_share(cli, config) -> None:
+    refused = install(cli, "--shared")
+    assert refused.code == 2 and "--user" in refused.err
+    assert not unit_of(config).exists()
+
+
+def serve(words: list[str]) -> None:
+    service._require_serve_options(words)

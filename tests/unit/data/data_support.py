@@ -228,8 +228,8 @@ class SharedData(Data):
 _EMPTIED: dict[Server, str] = {}
 
 
-def shared(server: Server, folder: Path, **named: Any) -> SharedData:
-    """Return the data in a database of a server that has nothing: a new one costs more."""
+def emptied(server: Server) -> str:
+    """Return a database of a server that has nothing: a new one costs more."""
     name = _EMPTIED.get(server)
     if name is None:
         name = _EMPTIED[server] = server.database()
@@ -239,4 +239,9 @@ def shared(server: Server, folder: Path, **named: Any) -> SharedData:
         ).fetchall()
         for (schema,) in schemas:
             connection.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
-    return SharedData(folder, url=server.url(name), **named)
+    return name
+
+
+def shared(server: Server, folder: Path, **named: Any) -> SharedData:
+    """Return the data in a database that has nothing."""
+    return SharedData(folder, url=server.url(emptied(server)), **named)

@@ -144,6 +144,7 @@ def test_all_columns_of_bytes_are_sealed_or_named(one: SharedData) -> None:
         *(("entry", column) for column in ("item_key", "item_sort")),
         ("object", "sealed"),  # with the OBJECTS key
         ("message", "admitted"),  # a MAC
+        ("casemate_life", "life"),  # a random number
     }
     found = {(table, column) for table, column, kind in columns(one) if kind == "bytea"}
     assert found == sealed | plain
@@ -165,6 +166,20 @@ def test_new_keys_reach_every_row(one: SharedData, two: SharedData) -> None:
     read_all(two)
     one.reopen()
     read_all(one)
+
+
+def test_keys_that_another_node_made_are_used_once_they_are_taken(
+    one: SharedData, two: SharedData
+) -> None:
+    fill(one)
+    read_all(two)
+    two.vault.newest = 2
+    two.run(two.port.take_newest_keys())
+    two.send("p", "queue", "rest", RAW)
+    two.put_object("p", "files", "another", SECRET.encode())
+    kept = sql(one, "SELECT body FROM message ORDER BY id DESC LIMIT 1")
+    assert version_of(kept[0][0]) == 2
+    assert sql(one, "SELECT DISTINCT key_version FROM object ORDER BY 1") == [(1,), (2,)]
 
 
 SWAPS = (

@@ -17,7 +17,7 @@ from support.database import Server
 @pytest.fixture
 def connection(postgresql_server: Server) -> Iterator[ProjectConnection]:
     settings = Settings.of_url(postgresql_server.url(postgresql_server.database()))
-    made = ProjectConnection(session.connected(settings, "public").server, 1)
+    made = ProjectConnection(session.connected(settings, "public"), 1)
     made.define("CREATE TABLE public.kept (number bigint PRIMARY KEY)")
     made.execute("BEGIN IMMEDIATE")
     yield made
@@ -92,3 +92,109 @@ def test_a_transaction_that_is_undone_leaves_nothing_to_release(
     with savepoint(part):
         keep(connection, 2)
     assert there(connection) == [2]
+
+
+INSERT = "INSERT INTO kept (number) VALUES (?)"
+
+
+def test_what_is_done_later_is_done_before_the_next(connection: ProjectConnection) -> None:
+    part = connection.as_engine()
+    with savepoint(part):
+        answer = connection.later("SELECT count(*) FROM kept", ())
+        connection.later(INSERT, (1,))
+        assert connection.execute("SELECT count(*) FROM kept").fetchone() == (1,)
+        assert answer.fetchall() == [(0,)]
+        asked = connection.later("SELECT count(*) FROM kept", ())
+        assert asked.fetchall() == [(1,)]  # asked for, so done now
+        for number in range(2, 30):  # more than may wait
+            connection.later(INSERT, (number,))
+    connection.later(INSERT, (30,))
+    assert there(connection) == list(range(1, 31))
+
+
+def test_what_fails_later_fails_its_own_part(connection: ProjectConnection) -> None:
+    part = connection.as_engine()
+    keep(connection, 1)
+    with pytest.raises(engine.IntegrityError), savepoint(part):
+        connection.later(INSERT, (2,))
+        connection.later(INSERT, (1,))
+        connection.later(INSERT, (3,))
+    with savepoint(part):
+        connection.later(INSERT, (4,))
+    assert there(connection) == [1, 4]
+
+
+def test_what_was_to_be_done_later_is_undone_with_its_part(connection: ProjectConnection) -> None:
+    part = connection.as_engine()
+    with savepoint(part):
+        connection.later(INSERT, (1,))
+        with pytest.raises(Refused), savepoint(part):
+            connection.later(INSERT, (2,))
+            raise Refused
+        connection.later(INSERT, (3,))
+    with pytest.raises(Refused), savepoint(part):
+        connection.later(INSERT, (4,))
+        raise Refused
+    connection.later(INSERT, (5,))
+    assert there(connection) == [1, 3, 5]
+    connection.execute("BEGIN IMMEDIATE")
+    connection.later(INSERT, (6,))
+    connection.execute("ROLLBACK")
+    connection.execute("BEGIN IMMEDIATE")
+    assert there(connection) == [1, 3, 5]
+
+
+def test_a_commit_of_what_failed_is_none(connection: ProjectConnection) -> None:
+    keep(connection, 1)
+    connection.later(INSERT, (1,))
+    with pytest.raises(engine.IntegrityError):
+        connection.execute("COMMIT")
+    assert connection.in_transaction
+    connection.execute("ROLLBACK")
+    connection.execute("BEGIN IMMEDIATE")
+    assert there(connection) == []
+
+
+def test_a_beginning_asks_what_it_is_to_ask_under_the_lock(
+    connection: ProjectConnection, postgresql_server: Server
+) -> None:
+    connection.execute("COMMIT")
+    connection.along = ("SELECT count(*), ? FROM kept", (7,))
+    connection.execute("BEGIN IMMEDIATE")
+    assert connection.begun == (0, 7)
+    keep(connection, 1)
+    connection.execute("COMMIT")
+    connection.execute("BEGIN IMMEDIATE")
+    assert connection.begun == (1, 7)
+    connection.execute("ROLLBACK")
+    connection.along = ("SELECT nothing FROM kept", ())
+    with pytest.raises(engine.OperationalError):
+        connection.execute("BEGIN IMMEDIATE")
+    assert not connection.in_transaction
+    assert connection.begun is None
+    connection.along = None
+    connection.execute("BEGIN IMMEDIATE")
+    assert there(connection) == [1]
+
+
+def test_a_beginning_sees_what_was_committed_while_it_waited(
+    connection: ProjectConnection, postgresql_server: Server
+) -> None:
+    import threading
+
+    settings = Settings.of_url(
+        f"postgresql://{connection._server.info.user}@:"
+        f"{connection._server.info.port}/{connection._server.info.dbname}"
+        f"?host={connection._server.info.host}"
+    )
+    other = ProjectConnection(session.connected(settings, "public").server, 1)
+    other.along = ("SELECT count(*) FROM kept", ())
+    waiting = threading.Thread(target=lambda: other.execute("BEGIN IMMEDIATE"))
+    waiting.start()
+    waiting.join(0.1)
+    assert waiting.is_alive()  # behind the lock of the first
+    keep(connection, 1)
+    connection.execute("COMMIT")
+    waiting.join(10)
+    assert other.begun == (1,)
+    other.close()

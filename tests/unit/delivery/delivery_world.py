@@ -62,8 +62,8 @@ class Counting(CalledData):
 class World:
     """Deployed functions, their events, and what ran."""
 
-    def __init__(self, folder: Path) -> None:
-        self.data = Counting(folder)
+    def __init__(self, folder: Path, data: Any = None) -> None:
+        self.data = data or Counting(folder)
         self.catalogue = Catalogue()
         self.ran: list[RawInvocation] = []
         self.running = 0
@@ -81,6 +81,7 @@ class World:
             *(self.data, self.catalogue, self._run, loop, self.marks),
             cores=1,
             refusal=lambda: self.refusal,
+            coordination=self.data.coordination,
         )
 
     async def _run(self, raw: RawInvocation) -> Sealed:

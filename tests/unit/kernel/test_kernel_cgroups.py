@@ -331,6 +331,20 @@ def test_a_delegated_group_is_used_with_its_owner_moved_aside(tree: Tree) -> Non
     ]
 
 
+@pytest.mark.parametrize("below_the_root", [False, True])
+def test_what_a_container_sees_as_the_top_is_left_by_its_owner(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, below_the_root: bool
+) -> None:
+    """Only the root of all groups has no type, and may hold processes beside controllers."""
+    parent = delegated(tree, "cpu memory pids", "cpu memory pids")
+    monkeypatch.setattr(cgroups, "_MOUNTS", parent)
+    if below_the_root:
+        tree.set("v2/cgroup.type", "domain\n")
+    open_driver("casemate-1", parent)
+    moved = ("v2/casemate-supervisor/cgroup.procs", str(os.getpid()))
+    assert (moved in tree.taken()) is below_the_root
+
+
 def test_a_group_without_a_controller_is_refused_by_name(tree: Tree) -> None:
     parent = delegated(tree, "cpu io")
     with pytest.raises(NoControlGroupError, match="memory, pids"):

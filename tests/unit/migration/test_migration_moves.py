@@ -75,7 +75,7 @@ def server_columns(shared: Shared, schema: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for table, column in shared.sql(
         "SELECT table_name, column_name FROM information_schema.columns "
-        f"WHERE table_schema = '{schema}' AND table_name <> 'casemate_schema'"
+        f"WHERE table_schema = '{schema}' AND table_name NOT LIKE 'casemate%'"
     ):
         found.setdefault(table, set()).add(column)
     return found

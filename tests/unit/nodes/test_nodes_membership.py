@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from casemate.model.errors import ConflictError
-from casemate.model.nodes import Beat, NodeState, StoreChanges
+from casemate.model.nodes import NodeState, StoreChanges
 from casemate.nodes import Among, IdentityFile, Self
 from casemate.nodes import membership as being
 from casemate.operations.nodes import DrainNode, KeepNode, ListNodes, RemoveNode
@@ -31,7 +32,7 @@ class SharedNodes(NodeStore):
             raise self.fault
         done = await super().change(operation)
         if isinstance(operation, KeepNode):
-            return Beat(incarnation=done.incarnation, draining=done.draining, at=done.at + self.off)
+            return msgspec.structs.replace(done, at=done.at + self.off)
         return done
 
     async def changes_since(self, revision: int) -> StoreChanges:
@@ -188,5 +189,26 @@ def test_a_node_alone_shows_itself_and_is_neither_drained_nor_removed(play: Play
         again = world.node(alone=True, host="other")
         await again.begin()
         assert len((await again.membership.list()).nodes) == 1
+
+    play(scene)
+
+
+def test_each_knows_how_many_take_calls(play: Play) -> None:
+    async def scene(world: World) -> None:
+        told: list[int] = []
+        one, other = world.node(), world.node("two")
+        one.membership.on_nodes = told.append
+        for node in (one, other):
+            await node.begin()
+        assert other.membership.nodes == 2
+        await one.membership.beat()
+        name = next(n.name for n in (await one.membership.list()).nodes if "two" in n.address)
+        await other.membership.drain(DrainNode(name=name))
+        await one.membership.beat()
+        await other.membership.drain(DrainNode(name=name, undo=True))
+        await one.membership.beat()
+        await other.close()
+        await one.membership.beat()
+        assert told == [1, 2, 1, 2, 1]
 
     play(scene)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 Answer = Callable[[socket.socket, bytes], None]
-FIT = (b"f", b"150004", b"UTF8", b"on", b"on", b"on")
+FIT = (b"f", b"150004", b"UTF8", b"on", b"on", b"on", b"7", b"00000001", b"now")
 
 
 def message(kind: bytes, body: bytes = b"") -> bytes:
@@ -32,7 +32,7 @@ READY = message(b"Z", b"I")
 DONE = message(b"C", b"SELECT 1\0") + READY
 WELCOME = message(b"R", struct.pack("!i", 0)) + READY
 CLEARTEXT = message(b"R", struct.pack("!i", 3))
-BOOL, INTEGER, TEXT, BYTES = 16, 23, 25, 17
+BOOL, INTEGER, TEXT, BYTES, LONG = 16, 23, 25, 17, 20
 
 
 def error(text: str, state: str = "XX000") -> bytes:
@@ -40,7 +40,7 @@ def error(text: str, state: str = "XX000") -> bytes:
 
 
 def fit(values: tuple[bytes | None, ...] = FIT) -> bytes:
-    kinds = (BOOL, INTEGER, TEXT, TEXT, TEXT, TEXT)[: len(values)]
+    kinds = (BOOL, INTEGER, TEXT, TEXT, TEXT, TEXT, LONG, TEXT, TEXT)[: len(values)]
     return columns(*kinds) + row(*values) + DONE
 
 

@@ -37,7 +37,7 @@ def connections(url: str, **changes: Any) -> Connections:
 
 def connect(url: str) -> Connection:
     """Return a connection to a schema that is there."""
-    return Connection(session.connected(Settings.of_url(url), SCHEMA).server, 7)
+    return Connection(session.connected(Settings.of_url(url), SCHEMA), 7)
 
 
 @contextmanager

@@ -45,9 +45,9 @@ def go(url: str, *migrations: tuple[str, ...], cluster: str = "one") -> None:
 def test_a_schema_is_made_and_brought_forward(fresh: str) -> None:
     go(fresh, (TABLE,))
     go(fresh, (TABLE,))
-    assert tables(fresh) == ["casemate_schema", "t"]
+    assert tables(fresh) == ["casemate_life", "casemate_schema", "t"]
     go(fresh, (TABLE,), SECOND)
-    assert tables(fresh) == ["casemate_schema", "t", "u"]
+    assert tables(fresh) == ["casemate_life", "casemate_schema", "t", "u"]
 
 
 def test_what_fails_leaves_everything_as_it_was(fresh: str) -> None:
@@ -58,7 +58,7 @@ def test_what_fails_leaves_everything_as_it_was(fresh: str) -> None:
     with pytest.raises(StoreError):
         go(fresh, (TABLE,), FAILING)
     go(fresh, (TABLE,))
-    assert tables(fresh) == ["casemate_schema", "t"]
+    assert tables(fresh) == ["casemate_life", "casemate_schema", "t"]
 
 
 def test_a_newer_schema_is_refused(fresh: str) -> None:
@@ -133,7 +133,7 @@ def test_nodes_that_start_together_make_it_once(fresh: str) -> None:
     for thread in threads:
         thread.join(30)
     assert failures == []
-    assert tables(fresh) == ["casemate_schema", "t", "u"]
+    assert tables(fresh) == ["casemate_life", "casemate_schema", "t", "u"]
 
 
 def test_a_statement_in_its_own_words_is_not_translated(fresh: str) -> None:

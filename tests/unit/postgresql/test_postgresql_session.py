@@ -69,10 +69,14 @@ def test_a_schema_that_is_no_plain_name_reaches_no_server(name: str) -> None:
         ((b"t", *FIT[1:]), "is a standby, or read-only"),
         ((FIT[0], b"140010", *FIT[2:]), "has the version 140010"),
         ((*FIT[:2], b"SQL_ASCII", *FIT[3:]), "has the encoding SQL_ASCII"),
-        ((None, None, None, None, None, None), "version None"),
+        ((None,) * len(FIT), "version None"),
         ((b"f",), "does not say what it is"),
         ((*FIT[:2], b"\xff\xfe", *FIT[3:]), "answers, and then fails"),
         ((FIT[0], b"new", *FIT[2:]), "answers, and then fails"),
+        ((*FIT[:6], None, *FIT[7:]), "on which timeline"),
+        ((*FIT[:7], None, FIT[8]), "on which timeline"),
+        ((*FIT[:7], b"1" * 1000, FIT[8]), "on which timeline"),
+        ((*FIT[:7], b"0000000x", FIT[8]), "answers, and then fails"),
     ],
 )
 def test_a_server_that_is_not_fit_is_refused_by_name(
@@ -85,7 +89,7 @@ def test_a_server_that_is_not_fit_is_refused_by_name(
 
 
 def test_settings_that_lose_what_is_acknowledged_are_told() -> None:
-    with hostile(is_what=fit((*FIT[:3], b"off", b"on", b"off"))) as server:
+    with hostile(is_what=fit((*FIT[:3], b"off", b"on", b"off", *FIT[6:]))) as server:
         doubts = opened(server.url).doubts
     assert [doubt.partition(" ")[0] for doubt in doubts] == ["fsync", "synchronous_commit"]
 

@@ -7,7 +7,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -180,6 +180,89 @@ def test_the_end_of_an_instance_is_told(restorer: Restorer, child: RestoredChild
     assert make_ready(restorer) == Ready(ready=False, pages=0)
 
 
+@pytest.mark.parametrize("first", ["starter", "started"])
+def test_whose_starter_was_killed_before_it_was_told_is_waited_for(
+    restorer: Restorer, first: str
+) -> None:
+    """Nobody knows of it then; as a zombie it would keep its namespace, and the first one there."""
+    child = RestoredChild(prepare=UNFILTERED)
+    try:
+        started = _forks_unheard(restorer, child)
+        for pid in (child.pid, started) if first == "starter" else (started, child.pid):
+            os.kill(pid, signal.SIGKILL)
+        _wait_until(lambda: _state(child.pid) == _state(started) == "Z")
+        os.kill(restorer.process.pid, signal.SIGCONT)
+        assert report(restorer) == Report(DISCARDED, 1, Reason.GONE, 0, 0)
+        _wait_until(lambda: _tracer(started) == 0)
+    finally:
+        os.kill(restorer.process.pid, signal.SIGCONT)
+        child.close()
+
+
+def test_one_of_whom_nobody_knows_stands_until_it_ends_for_good(restorer: Restorer) -> None:
+    """It would be what has happened first for ever, whatever else does."""
+    child, other = RestoredChild(prepare=UNFILTERED), RestoredChild()
+    try:
+        started = _forks_unheard(restorer, child)
+        os.kill(child.pid, signal.SIGKILL)
+        _wait_until(lambda: _state(child.pid) == "Z")
+        os.kill(restorer.process.pid, signal.SIGCONT)
+        assert report(restorer).reason is Reason.GONE
+        hold(restorer, other, number=2)
+        other.go()
+        assert make_ready(restorer) == Ready(ready=True, pages=0)
+        assert other.call("result = 2") == 2
+        assert _state(started) == "t"
+        os.kill(started, signal.SIGKILL)
+        _wait_until(lambda: _tracer(started) == 0)
+    finally:
+        os.kill(restorer.process.pid, signal.SIGCONT)
+        child.close()
+        other.close()
+
+
+def test_one_whose_first_stop_came_before_its_fork_was_told_goes_on(
+    restorer: Restorer, child: RestoredChild
+) -> None:
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    forks = "p = os.fork()\nif not p: os._exit(7)\nresult = os.waitpid(p, 0)[1]"
+    assert [os.waitstatus_to_exitcode(child.call(forks)) for _ in range(50)] == [7] * 50
+
+
+UNFILTERED = "# NO_FILTER: a fork is told of by its own stop alone"
+
+
+def _forks_unheard(restorer: Restorer, child: RestoredChild) -> int:
+    """Have a child fork while its tracer is stopped; return whom."""
+    hold(restorer, child, filters=1)
+    child.go()
+    assert make_ready(restorer) == Ready(ready=True, pages=0)
+    twins = child.children()
+    os.kill(restorer.process.pid, signal.SIGSTOP)
+    child.send("os.fork()")
+    _wait_until(lambda: len(child.children()) > len(twins))
+    [started] = set(child.children()) - set(twins)
+    _wait_until(lambda: _state(child.pid) == _state(started) == "t")
+    return started
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def _tracer(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0
+    return int(text.split("TracerPid:\t", 1)[1].split("\n", 1)[0])
+
+
 def test_a_call_goes_on_without_a_restorer_and_what_it_flags_fails(
     restorer: Restorer, child: RestoredChild
 ) -> None:
@@ -306,6 +389,23 @@ def test_who_does_not_come_home_is_discarded(restorer: Restorer, child: Restored
     assert make_ready(restorer) == Report(DISCARDED, 1, Reason.NOT_WAITING, 0, 0)
     assert child.answer() is None
     assert make_ready(restorer) == Report(DISCARDED, 1, Reason.NOT_WAITING, 0, 0)
+
+
+def test_who_is_waited_for_is_broken_off_once(restorer: Restorer, child: RestoredChild) -> None:
+    """Again and again it would be kept from coming home, and the processor from others."""
+    hold(restorer, child)
+    child.go()
+    make_ready(restorer)
+    before = _switches(child.pid)
+    child.send("time.sleep(0.15)")
+    found = make_ready(restorer)
+    assert isinstance(found, Ready) and found.ready
+    assert _switches(child.pid) - before < 100
+
+
+def _switches(pid: int) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.split("\nvoluntary_ctxt_switches:\t", 1)[1].split("\n", 1)[0])
 
 
 def test_who_is_flagged_while_it_is_waited_for_is_discarded(

@@ -31,7 +31,7 @@ from casemate.operations.trials import EndTrial
 from casemate.postgresql.settings import Settings
 from casemate.sqlite import engine
 from casemate.store import Store, StoreForeignError, StoreMediumError
-from casemate.store.postgresql.schema import STEPPING
+from casemate.store.postgresql.schema import COUNTS, STEPPING
 from casemate.store.postgresql.store import SCHEMA, PostgresqlStore
 from casemate.store.sqlite.schema import KEPT_TABLES, migrate
 from support.database import Server
@@ -369,5 +369,7 @@ def test_the_tables_are_those_of_sqlite(database: str, postgresql_server: Server
                 )
             }
             assert keys <= unique, table
-    assert {*STEPPING, "node", "node_incarnation"} == set(KEPT_TABLES), "what all have to read"
+    assert {*STEPPING, *COUNTS, "node", "node_incarnation"} == set(KEPT_TABLES), (
+        "what all have to read"
+    )
     lite.close()

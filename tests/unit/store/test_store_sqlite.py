@@ -17,6 +17,7 @@ from casemate.model.errors import InvalidInputError, UnavailableError
 from casemate.operations import (
     accounts,
     attestations,
+    budget_shares,
     deployments,
     grants,
     node,
@@ -63,7 +64,9 @@ SHARED = {
 """What the API asks of the store as it was asked itself."""
 OWN = {
     kind
-    for module in (accounts, attestations, deployments, grants, node, nodes, policies)
+    for module in (
+        *(accounts, attestations, budget_shares, deployments, grants, node, nodes, policies),
+    )
     for kind in operations_of(module)
     if kind.declared.decided is Decided.INSIDE
 }

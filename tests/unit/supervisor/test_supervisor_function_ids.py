@@ -148,3 +148,27 @@ def test_without_the_helpers_it_is_said_what_to_do(
 def test_an_ordinary_user_chooses_no_range() -> None:
     with pytest.raises(ProtectionMissingError, match="subordinate ids of that user"):
         function_ids("2100000000:65536")
+
+
+def test_in_a_user_namespace_of_its_own_a_range_may_lie_lower(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A container has 65,536 ids, as a rule: they end where the host's usual ranges begin."""
+    monkeypatch.setattr(module, "collisions", lambda ids: [])
+    monkeypatch.setattr(module, "_mapped", lambda *_: True)
+    monkeypatch.setattr(module, "_is_nested", lambda: True)
+    assert root_range("4096:32768") == IdRange(4096, 4096, 32_768)
+    with pytest.raises(ProtectionMissingError, match="starts outside of 1000"):
+        root_range("999:4096")
+    monkeypatch.setattr(module, "_is_nested", lambda: False)
+    with pytest.raises(ProtectionMissingError, match="starts outside of 65536"):
+        root_range("4096:32768")
+
+
+@pytest.mark.parametrize("text", ["64800:16", "64785:16", "64807:16", "1000:64000", "64801:1000"])
+def test_a_range_never_holds_the_nodes_own_ids(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(module, "_is_nested", lambda: True)
+    with pytest.raises(ProtectionMissingError, match="the node's own"):
+        root_range(text)
+    assert parse_range("64784:16", 1000).count == 16
+    assert parse_range("64808:16", 1000).uid == 64_808

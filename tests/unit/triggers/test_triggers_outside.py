@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from casemate.data.coordination import SOURCES, Watcher
 from casemate.data.errors import LimitError
 from casemate.data.interface import NewMessage
 from casemate.model.denial import Denial, DenialKind
@@ -257,3 +258,47 @@ def test_sources_follow_what_is_live() -> None:
         assert outside.statuses() == ()
 
     with_triggers(work)
+
+
+def test_a_node_reads_only_what_it_leads() -> None:
+    leads: set[str] = set()
+    watchers: list[Watcher] = []
+    coordination = SimpleNamespace(
+        watch=watchers.append,
+        seek=lambda kind, projects: sought.append((kind, set(projects))),
+        leads=lambda kind, project: kind == SOURCES and project in leads,
+    )
+    sought: list[tuple[str, set[str]]] = []
+
+    async def run() -> None:
+        data = Data()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        outside = OutsideTriggers(
+            data,  # type: ignore[arg-type]
+            SimpleNamespace(),  # type: ignore[arg-type]
+            lambda fact: None,
+            ours,
+            asyncio.get_running_loop(),
+            coordination=coordination,  # type: ignore[arg-type]
+        )
+        outside.replace([version(TRIGGER)])
+        assert sought == [(SOURCES, {"p"})]
+        assert not outside._client._entries
+        (status,) = outside.statuses()
+        assert (status.trigger, status.connected) == ("orders", False)
+        assert "Another node" in status.error
+        assert not await outside.keep(KEY, [received(id="1")])
+        leads.add("p")
+        watchers[0].changed()
+        assert list(outside._client._entries) == [KEY]
+        assert await outside.keep(KEY, [received(id="1")])
+        # It leads no more: what is handed over at this moment waits at the server outside.
+        leads.clear()
+        assert not await outside.keep(KEY, [received(id="2")])
+        watchers[0].changed()
+        assert not outside._client._entries
+        assert len(data.sent) == 1
+        await outside.close()
+        theirs.close()
+
+    asyncio.run(run())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 import msgspec
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from triggers_schedule import START, Clock, MemoryData, settle, version
 
+from casemate.data.coordination import SCHEDULES, Watcher
 from casemate.model.event import Event
 from casemate.model.trigger import Missed, ScheduleTrigger, TriggerKind
 from casemate.triggers import schedule as module
@@ -447,3 +448,113 @@ def test_whatever_happens_each_time_comes_once_and_in_order(data) -> None:
         assert node.offsets == [60.0 * k for k in range(1, int(second // 60) + 1)]
 
     run(body)
+
+
+class Leading:
+    """Coordination of a node that leads when a test says so."""
+
+    def __init__(self, clock: Clock, leads: bool) -> None:
+        self.clock = clock
+        self.is_leader = leads
+        self.sought: set[str] = set()
+        self.watchers: list[Watcher] = []
+
+    def leads(self, kind: str, project: str) -> bool:
+        return self.is_leader and kind == SCHEDULES and project in self.sought
+
+    def seek(self, kind: str, projects: Iterable[str]) -> None:
+        self.sought = set(projects)
+
+    def watch(self, watcher: Watcher) -> None:
+        self.watchers.append(watcher)
+
+    def lead(self, now: bool) -> None:
+        self.is_leader = now
+        for watcher in self.watchers:
+            watcher.changed()
+
+
+def among(data: MemoryData, clock: Clock, leads: bool) -> tuple[Schedules, Leading]:
+    leading = Leading(clock, leads)
+    return Schedules(data, monotonic=clock.monotonic, coordination=leading), leading  # type: ignore[arg-type]
+
+
+def test_only_the_node_that_leads_sends_and_the_next_one_goes_on_from_there() -> None:
+    async def scene() -> None:
+        data, clock = MemoryData(), Clock()
+        first, leading = among(data, clock, True)
+        second, waiting = among(data, clock, False)
+        live = [version(ScheduleTrigger(name="tick", every=10.0))]
+        for schedules in (first, second):
+            schedules.replace(live)
+            await settle(schedules)
+        for _ in range(3):
+            clock.go_on(10.0)
+            await settle(second)
+            await settle(first)
+        assert data.times() == [START + 10, START + 20, START + 30]
+        assert data.writes == 4
+        # What it shows is when the next one is, though it does not send.
+        await settle(second)
+        (status,) = second.statuses("shop", "report")
+        assert status.next_at == START + 40
+        # The first is gone for a while: nothing is left out, nothing comes twice.
+        leading.lead(False)
+        clock.go_on(25.0)
+        await settle(first)
+        assert len(data.sent) == 3
+        waiting.lead(True)
+        await settle(second)
+        assert data.times() == [START + n for n in (10, 20, 30, 40, 50)]
+        await settle(first)
+        clock.go_on(10.0)
+        await settle(first)
+        await settle(second)
+        assert data.times()[5:] == [START + 60]
+        await first.close()
+        await second.close()
+
+    asyncio.run(scene())
+
+
+def test_two_nodes_that_both_believe_that_they_lead_send_each_time_once() -> None:
+    async def scene() -> None:
+        data, clock = MemoryData(), Clock()
+        nodes = [among(data, clock, True)[0] for _ in range(3)]
+        live = [version(ScheduleTrigger(name="tick", every=10.0))]
+        for schedules in nodes:
+            schedules.replace(live)
+        for _ in range(6):
+            await asyncio.gather(*map(settle, nodes))
+            clock.go_on(10.0)
+        await asyncio.gather(*map(settle, nodes))
+        times = data.times()
+        assert times == sorted(set(times)) == [START + 10.0 * n for n in range(1, 7)]
+        for schedules in nodes:
+            await schedules.close()
+
+    asyncio.run(scene())
+
+
+def test_the_end_of_a_schedule_is_noted_by_the_node_that_leads() -> None:
+    async def scene() -> None:
+        data, clock = MemoryData(), Clock()
+        first, leading = among(data, clock, True)
+        second, waiting = among(data, clock, False)
+        for schedules in (first, second):
+            schedules.replace([version(ScheduleTrigger(name="tick", every=10.0))])
+            await settle(schedules)
+        for schedules in (second, first):
+            schedules.replace([])
+            await settle(schedules)
+        assert b'"active":false' in next(iter(data.positions.values()))
+        assert leading.sought == set() and waiting.sought == {"shop"}
+        clock.go_on(61.0)
+        await settle(second)
+        assert waiting.sought == set()
+        assert not first._schedules and not second._schedules
+        assert data.sent == []
+        await first.close()
+        await second.close()
+
+    asyncio.run(scene())

@@ -10,9 +10,9 @@ import pytest
 from vault_samples import VALUE, contents, master_key, open_engine, put, value_of
 
 from casemate.vault import sealed_x25519
-from casemate.vault.engine import NewMaster, seal_master
 from casemate.vault.envelope import new_key
 from casemate.vault.errors import VaultInputError
+from casemate.vault.new_master import NewMaster, seal_master
 from casemate.vault.sealed import PUBLIC_KEY_BYTES
 from casemate.vault.sources import KeyParameters
 from casemate.vault.state import STATE_FILE, read_header

@@ -13,9 +13,9 @@ from vault_samples import VALUE, contents, master_key, open_engine, put, value_o
 
 from casemate.model.errors import NotFoundError
 from casemate.vault import errors
-from casemate.vault.engine import NewMaster, seal_master
 from casemate.vault.envelope import new_key
 from casemate.vault.interface import Purpose
+from casemate.vault.new_master import NewMaster, seal_master
 from casemate.vault.sealed import seal_value
 from casemate.vault.secret_values import MAX_VERSIONS
 from casemate.vault.sources import KeyParameters

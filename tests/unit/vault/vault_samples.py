@@ -8,6 +8,7 @@ from casemate.vault.engine import VaultEngine
 from casemate.vault.envelope import new_key
 from casemate.vault.folder import VaultFolder
 from casemate.vault.open_state import MasterKey
+from casemate.vault.opening import open_vault
 from casemate.vault.sealed import seal_value
 from casemate.vault.sources import KeyParameters
 
@@ -21,7 +22,7 @@ def master_key(source: str = "file:/etc/casemate/master.key", key: bytes | None 
 def open_engine(path: Path, master: MasterKey, *, create: bool = False) -> VaultEngine:
     folder = VaultFolder.open(path, create=create, uid=None)
     try:
-        return VaultEngine(folder, master, memory_locked=False)
+        return open_vault(folder, master, memory_locked=False)[0]
     except BaseException:
         folder.close()
         raise

@@ -1,7 +1,8 @@
 """Nonces that bind an ID token to one login (OpenID Connect Core 1.0, section 3.1.2.1).
 
-A nonce carries its own time and a MAC, so that those who only begin to log in fill no memory; it
-is remembered when it is used, for as long as it would be valid.
+A nonce carries its own time and a MAC, so that those who only begin to log in fill no memory. That
+it was used is remembered by the store, for as long as it would be valid: one login begins on one
+node and ends on another, and each nonce works once on all of them.
 """
 
 from __future__ import annotations
@@ -11,21 +12,23 @@ import binascii
 import hmac
 import secrets
 from collections.abc import Callable
+from hashlib import sha256
+
+from casemate.model.nodes import MAX_CLOCK_OFF
+from casemate.operations.accounts import UseOnce
 
 LIFETIME = 600
-MAX_USED = 65536
-
+KEY_BYTES = 32
 _BYTES = 4 + 16 + 32
 
 
 class Nonces:
-    """Makes nonces and accepts each once."""
+    """Makes nonces under a key, and tells whether one was made under it."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        """Start with a fresh key: nonces do not outlive the process."""
+    def __init__(self, key: bytes, clock: Callable[[], float]) -> None:
+        """Use a key of KEY_BYTES, which all nodes of a store have."""
+        self._key = key
         self._clock = clock
-        self._key = secrets.token_bytes(32)
-        self._used: dict[str, float] = {}
 
     def new(self) -> str:
         """Return a nonce that is valid for LIFETIME seconds."""
@@ -36,22 +39,19 @@ class Nonces:
         return hmac.digest(self._key, body, "sha256")
 
     def is_valid(self, nonce: str) -> bool:
-        """Tell whether a nonce was made here, has not expired and was not used."""
+        """Tell whether a nonce was made under the key and has not expired; not if it was used."""
         expires_at = self._expires_at(nonce)
-        return expires_at is not None and expires_at > self._clock() and nonce not in self._used
+        return expires_at is not None and expires_at > self._clock()
 
-    def use(self, nonce: str) -> bool:
-        """Use up a nonce; False if it is not valid. To be called for verified ID tokens only."""
-        expires_at = self._expires_at(nonce)
-        now = self._clock()
-        if expires_at is None or expires_at <= now or nonce in self._used:
-            return False
-        if len(self._used) >= MAX_USED:
-            self._used = {n: at for n, at in self._used.items() if at > now}
-            if len(self._used) >= MAX_USED:
-                return False
-        self._used[nonce] = expires_at
-        return True
+    @staticmethod
+    def use(nonce: str) -> UseOnce:
+        """Return what uses up a nonce that is valid. To be asked for verified ID tokens only."""
+        return UseOnce(
+            kind="nonce",
+            name=sha256(nonce.encode()).hexdigest(),
+            # A node whose clock is behind takes it for longer.
+            seconds=LIFETIME + 2 * MAX_CLOCK_OFF,
+        )
 
     def _expires_at(self, nonce: str) -> float | None:
         if len(nonce) != 70 or not nonce.isascii():

@@ -7,6 +7,7 @@ from datetime import date
 
 import typer
 
+from casemate.cli.commands.serve import FunctionIdsOption
 from casemate.cli.errors import ExitCode
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import print_json, print_line, print_table, progress
@@ -14,8 +15,16 @@ from casemate.cli.terminal import print_json, print_line, print_table, progress
 app = new_app()
 
 
-@command(app, examples="$ casemate doctor\n$ casemate doctor --json")
-def doctor(json: JsonOption = False) -> None:
+@command(
+    app,
+    examples="""\
+$ casemate doctor
+$ casemate doctor --json
+In a container, with the ids that its node is started with
+$ casemate doctor --function-ids 4096:32768
+""",
+)
+def doctor(function_ids: FunctionIdsOption = None, json: JsonOption = False) -> None:
     """Probe every protection on this host and say what holds.
 
     Each protection is tried, not looked up; at the end a function tries, in a sandbox as in
@@ -35,7 +44,7 @@ def doctor(json: JsonOption = False) -> None:
     from casemate.maintenance.own_packages import own_standing
 
     with progress("Trying every protection"):
-        findings = examine()
+        findings = examine(function_ids)
         today = date.today()
         own = own_standing(default_place(os.environ))
         standings = [*support(today), own, *component_standings(today)]

@@ -25,6 +25,7 @@ _USER = ("systemd", "user")
     examples="""\
 $ casemate service install --print
 $ casemate service install --data /srv/casemate -- --port 443 --tls-name node.example.org
+$ casemate service install --shared -- --host 0.0.0.0 --encrypted-disks
 $ casemate service install --user
 """,
 )
@@ -38,6 +39,15 @@ def install(
     ] = None,
     user: Annotated[
         bool, typer.Option("--user", help="A service of yours, not of the system.")
+    ] = False,
+    shared: Annotated[
+        bool,
+        typer.Option(
+            "--shared",
+            help="One of many nodes: the master key from /etc/casemate/master-key and the "
+            "database's URL from /etc/casemate/store-url, as credentials of systemd; "
+            "CASEMATE_OBJECTS and its keys from /etc/casemate/objects.env.",
+        ),
     ] = False,
     only_print: Annotated[
         bool, typer.Option("--print", help="Print the unit and write nothing.")
@@ -58,9 +68,11 @@ def install(
 
     given = list(arguments or ())
     _require_serve_options(given)
+    if shared:
+        _require_shared(given, user=user)
     folder = data.absolute() if data is not None else None
     program = _program()
-    text = unit_text(program, given, user=user, data=folder)
+    text = unit_text(program, given, user=user, data=folder, shared=shared)
     if only_print:
         print_text(text.rstrip("\n"))
         return
@@ -83,6 +95,11 @@ def install(
     if user:
         note("It ends when you log out, unless `loginctl enable-linger` was run once.")
     journal = "journalctl --user -u casemate" if user else "journalctl -u casemate"
+    if shared:
+        note("Files that it reads, each `chmod 600` and of root:")
+        note("  /etc/casemate/master-key   the same on all nodes: head -c 32 /dev/urandom | base64")
+        note("  /etc/casemate/store-url    postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        note("  /etc/casemate/objects.env  CASEMATE_OBJECTS, and AWS's two keys")
     note(f"The owner's token is shown once, in its journal: {journal}")
 
 
@@ -94,6 +111,21 @@ def _require_serve_options(arguments: list[str]) -> None:
         raise UsageError("--data is given behind `--`.", next_step="Give it before.")
     command = typer.main.get_command(serve.app)
     command.make_context("serve", list(arguments))
+
+
+def _require_shared(arguments: list[str], *, user: bool) -> None:
+    """Refuse what --shared says already, or what takes root. Raises UsageError."""
+    if user:
+        raise UsageError(
+            "--shared reads files of root below /etc/casemate; --user has no rights to them.",
+            next_step="Leave out --user.",
+        )
+    for option in ("--master-key", "--store", "--objects"):
+        if any(one == option or one.startswith(f"{option}=") for one in arguments):
+            raise UsageError(
+                f"{option} is given behind `--`, and --shared says where that is.",
+                next_step=f"Leave out {option}, or --shared.",
+            )
 
 
 def _program() -> Path:

@@ -139,7 +139,7 @@ def rotate_master(
     and sent to the vault sealed; the gateway can read neither. From then on the old key opens
     nothing but older backups.
     """
-    from casemate.vault.engine import NewMaster, seal_master
+    from casemate.vault.new_master import NewMaster, seal_master
     from casemate.vault.sources import KeySource, SourceKind, parse_source
     from casemate.vault.state import decode_state
 

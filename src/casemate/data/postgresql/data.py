@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from casemate.blobs import Blobs
 from casemate.data.limits import DataOptions, require_project
 from casemate.data.ports import PERFORMED, Ports
+from casemate.data.postgresql.coordinator import Coordinator
 from casemate.data.postgresql.databases import Cluster, PostgresqlDatabases
 from casemate.data.postgresql.project import PostgresqlProject
 from casemate.data.postgresql.rotation import rekey
@@ -51,6 +52,8 @@ class PostgresqlProjectData(Ports):
         self._databases = databases
         self._open = Projects(databases, keys, options, on_created)
         super().__init__(self._open, keys, _Room(), claimant="/".join(cluster.holder))
+        self.coordination = Coordinator(databases.catalogue, cluster.holder, self._open.announce)
+        databases.tell_others = self.coordination.tell
 
     @classmethod
     async def open(
@@ -68,7 +71,18 @@ class PostgresqlProjectData(Ports):
         """
         given = options or DataOptions()
         databases = await asyncio.to_thread(PostgresqlDatabases, cluster, blobs, given)
-        return cls(databases, cluster, keys, given, on_created)
+        made = cls(databases, cluster, keys, given, on_created)
+        try:
+            await made.coordination.begin()
+        except BaseException:
+            await made.close()
+            raise
+        return made
+
+    async def close(self) -> None:
+        """Write what is queued, let go of the projects, and be none of their nodes any more."""
+        await super().close()
+        await self.coordination.close()
 
     async def read(self, operation: Operation[AnswerT]) -> AnswerT:
         """Answer an operation that changes nothing."""
@@ -114,6 +128,17 @@ class PostgresqlProjectData(Ports):
         async with self._open.use(project) as opened:
             await rekey(opened, self._keys)
 
+    async def take_newest_keys(self) -> None:
+        """Seal with the keys that are newest now in the projects that are open.
+
+        Another node may have made them. Raises VaultError, of the vault's `data_key`.
+        """
+        for name, opened in list(self._open.opened.items()):
+            opened.shared.sealer.add(await self._keys(name, Purpose.DATA, None))
+            key = await self._keys(name, Purpose.OBJECTS, None)
+            if key.version > opened.newest_key.version:
+                opened.add_key(key, newest=True)
+
     async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
         """Read all of a project's data; return what is wrong with it. Raises DataError."""
         require_project(project)
@@ -139,7 +164,11 @@ class PostgresqlProjectData(Ports):
 
     def faults(self) -> tuple[str, ...]:
         """Return what is wrong, in words."""
-        return (*self._databases.faults(), *self._open.faults())
+        return (
+            *self._databases.faults(),
+            *self.coordination.faults(),
+            *self._open.faults(),
+        )
 
 
 def _project_of(operation: Operation[Any]) -> str:

@@ -10,6 +10,7 @@ from casemate.blobs import Blobs
 from casemate.data.errors import DataForeignError
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions, require_project
+from casemate.data.postgresql import catalogue
 from casemate.data.postgresql.clock import ServerClock
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.project import PostgresqlProject
@@ -19,42 +20,13 @@ from casemate.data.postgresql.terms import Shared
 from casemate.data.reading import ReadThreads
 from casemate.data.terms import Holder
 from casemate.postgresql.connections import Connections, Place
-from casemate.postgresql.migrating import Identity, Own
+from casemate.postgresql.fence import Fence
+from casemate.postgresql.migrating import Identity
 from casemate.postgresql.settings import Settings
 from casemate.sqlite.engine import Connection
 from casemate.sqlite.transaction import transaction
 from casemate.vault.interface import DataKey
 
-CATALOGUE: Final = "casemate_projects"
-TABLES: Final = (
-    ("CREATE TABLE project (name TEXT PRIMARY KEY, schema TEXT NOT NULL UNIQUE)",),
-    (
-        # Tables with their indexes, and the objects that are too large for them. A schema that is
-        # being made has none yet.
-        Own(
-            """
-            CREATE FUNCTION kept_bytes(schema text) RETURNS bigint LANGUAGE plpgsql STABLE
-            SET search_path FROM CURRENT AS $$
-            DECLARE
-                tables bigint;
-                objects bigint := 0;
-            BEGIN
-                SELECT coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0) INTO tables
-                FROM pg_catalog.pg_class AS c
-                JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-                WHERE n.nspname = schema AND c.relkind = 'r';
-                IF to_regclass(format('%I.object', schema)) IS NOT NULL THEN
-                    EXECUTE format(
-                        'SELECT coalesce(sum(size), 0) FROM %I.object WHERE file IS NOT NULL',
-                        schema
-                    ) INTO objects;
-                END IF;
-                RETURN tables + objects;
-            END $$
-            """
-        ),
-    ),
-)
 PROJECTS, PROJECT = "projects", "project"
 """The kinds of both schemas."""
 _LONGEST: Final = 61
@@ -67,6 +39,8 @@ class Cluster(NamedTuple):
     settings: Settings
     name: str
     holder: Holder
+    fence: Fence | None = None
+    """What this node remembers of the database, as for `PostgresqlStore.open`."""
 
 
 class FoundSchema(NamedTuple):
@@ -91,16 +65,24 @@ class PostgresqlDatabases:
         self._cluster = cluster
         self._blobs = blobs
         self._options = options
+        self._fence = cluster.fence or Fence()
         self._clock = ServerClock()
+        self.tell_others: Callable[[str, set[tuple[str, str]]], None] = lambda _, __: None
+        """Has the other nodes told of what may be leased in a project. Any thread."""
         self.older: dict[str, dict[int, DataKey]] = {}
         """Versions of projects' DATA keys that were needed once, beside the newest."""
-        self._catalogue = Connections(self._place(CATALOGUE, PROJECTS, TABLES), SHARED)
+        self._catalogue = Connections(self.catalogue, SHARED)
         # Made, or found to be another's, before anything is asked of it.
         self._catalogue.end(self._catalogue.open_writer())
 
+    @property
+    def catalogue(self) -> Place:
+        """Where it is kept which projects and nodes there are."""
+        return self._place(catalogue.SCHEMA, PROJECTS, catalogue.MIGRATIONS)
+
     def _place(self, schema: str, kind: str, migrations: tuple[tuple[str, ...], ...]) -> Place:
         identity = Identity(schema, kind, self._cluster.name)
-        return place_of(self._cluster.settings, identity, migrations)
+        return place_of(self._cluster.settings, identity, migrations, self._fence)
 
     def files_of(self, name: str) -> ObjectFiles:
         """Return the files of a project's objects."""
@@ -149,6 +131,11 @@ class PostgresqlDatabases:
         for key in self.older.get(name, {}).values():
             shared.sealer.add(key)
         files = self.files_of(name)
+
+        def announce(project: str, hints: set[tuple[str, str]]) -> None:
+            ready(project, hints)
+            self.tell_others(project, hints)
+
         try:
             project = PostgresqlProject(
                 name,
@@ -158,7 +145,7 @@ class PostgresqlDatabases:
                 files=files,
                 reads=reads,
                 options=self._options,
-                ready=ready,
+                ready=announce,
             )
         except BaseException:
             files.close()
@@ -201,7 +188,10 @@ def schema_of(project: str) -> str:
 
 
 def place_of(
-    settings: Settings, identity: Identity, migrations: tuple[tuple[str, ...], ...]
+    settings: Settings,
+    identity: Identity,
+    migrations: tuple[tuple[str, ...], ...],
+    fence: Fence,
 ) -> Place:
     """Return where one of the schemas is."""
     return Place(
@@ -210,6 +200,7 @@ def place_of(
         lock=_lock_of(identity.schema),
         migrations=migrations,
         foreign=DataForeignError,
+        fence=fence,
     )
 
 

@@ -36,9 +36,11 @@ class ProjectConnections(Connections):
         super().__init__(place, SHARED)
         self._shared = shared
 
-    def _connected(self, *, read_only: bool) -> ServerConnection:
-        connection = super()._connected(read_only=read_only)
-        connection.terms = PostgresqlTerms(connection.as_engine(), self._shared)
+    def _connected(self) -> ServerConnection:
+        connection = super()._connected()
+        if not isinstance(connection, ProjectConnection):
+            raise TypeError("The connection is not one of a project's.")
+        connection.terms = PostgresqlTerms(connection, self._shared)
         return connection
 
 

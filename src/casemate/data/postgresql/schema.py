@@ -270,3 +270,10 @@ _FIRST = (
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
+
+
+def column_types(table: str) -> dict[str, str]:
+    """Return the columns of a table as it was first made, each with its type."""
+    (made,) = (s for s in _FIRST if s.split()[:3] == ["CREATE", "TABLE", table])
+    lines = (line.split() for line in made.splitlines()[2:])
+    return {line[0]: line[1].rstrip(",") for line in lines if len(line) > 1 and line[0].islower()}

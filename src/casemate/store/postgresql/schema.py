@@ -305,6 +305,61 @@ _BUNDLES = (
     )
     """,
 )
+# The vault that nodes share, sealed: one row of it, and a file for each version of a secret. The
+# files change with the row, which is followed.
+_VAULT = (
+    """
+    CREATE TABLE vault_state (
+        one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+        generation INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        content BLOB NOT NULL
+    )
+    """,
+    "CREATE TABLE vault_file (name TEXT NOT NULL PRIMARY KEY, content BLOB NOT NULL)",
+    *(
+        Own(
+            f"CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON vault_state "
+            f"FOR EACH ROW EXECUTE FUNCTION {function}()"
+        )
+        for name, function in (("step", "step_revision"), ("step_topic", "note_topic"))
+    ),
+)
+VAULT_TOPIC: Final = "vault_state"
+
+# What is counted over all nodes. It steps no revision: nobody holds it in memory.
+COUNTS: Final = ("used_once", "login_attempt", "budget_share")
+"""Tables of it."""
+_COUNTS = (
+    """
+    CREATE TABLE used_once (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        until REAL NOT NULL,
+        PRIMARY KEY (kind, name)
+    )
+    """,
+    "CREATE INDEX used_once_until ON used_once (until)",
+    """
+    CREATE TABLE login_attempt (
+        name TEXT NOT NULL PRIMARY KEY,
+        count INTEGER NOT NULL,
+        last_at REAL NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE budget_share (
+        project TEXT NOT NULL,
+        budget TEXT NOT NULL,
+        node TEXT NOT NULL,
+        since REAL NOT NULL,
+        used REAL NOT NULL,
+        holding REAL NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (project, budget, node)
+    )
+    """,
+)
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -318,5 +373,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     ),
     (*_NODES, *_TOPICS),
     _BUNDLES,
+    _VAULT,
+    _COUNTS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""

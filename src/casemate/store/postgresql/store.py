@@ -20,6 +20,7 @@ from casemate.model.errors import InvalidInputError
 from casemate.model.nodes import StoreChanges
 from casemate.operations.declaration import Operation
 from casemate.postgresql.connections import Connections, Place
+from casemate.postgresql.fence import Fence
 from casemate.postgresql.migrating import Identity
 from casemate.postgresql.settings import Settings
 from casemate.sqlite import engine
@@ -29,6 +30,7 @@ from casemate.store.postgresql import exclusive
 from casemate.store.postgresql.bundles import StoredBundleRows, require_bundles
 from casemate.store.postgresql.faults import STORE_SERVER
 from casemate.store.postgresql.schema import MIGRATIONS
+from casemate.store.postgresql.shared_vault import StoredVaultRows
 from casemate.store.sqlite.performed import PERFORMED
 from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
 
@@ -74,22 +76,25 @@ class PostgresqlStore:
         self._requires_bundles = False
 
     @classmethod
-    def open(cls, settings: Settings, *, cluster: str) -> Self:
+    def open(cls, settings: Settings, *, cluster: str, fence: Fence | None = None) -> Self:
         """Open the store of a cluster, and make it if the database has none. Blocks.
 
         `cluster` names it: what all of its nodes, and those of no other, have in common.
+        `fence` is what the node remembers of the database, for all that it keeps there; without one
+        a server that lost what was acknowledged is noticed by this process alone.
 
-        Raises StoreMediumError if no server answers or those that do are standbys,
-        StoreForeignError if the schema is another cluster's or another program's,
-        StoreVersionError if it is newer than this code, StoreError for a server that is not fit,
-        SettingsError for a place that is none.
+        Raises StoreMediumError if no server answers or those that do are standbys or lack what
+        `fence` remembers, StoreForeignError if the schema is another cluster's or another
+        program's, StoreVersionError if it is newer than this code, StoreError for a server that is
+        not fit, SettingsError for a place that is none.
         """
         if not 0 < len(cluster) <= 128 or not cluster.isprintable():
             raise InvalidInputError(
                 f"The cluster {cluster[:80]!r} is not valid: expected 1 to 128 characters that can "
                 "be printed."
             )
-        connections = Connections(place_of(settings, Identity(SCHEMA, KIND, cluster)), STORE_SERVER)
+        place = place_of(settings, Identity(SCHEMA, KIND, cluster), fence or Fence())
+        connections = Connections(place, STORE_SERVER)
         try:
             store = cls(connections)
         except BaseException:
@@ -148,6 +153,10 @@ class PostgresqlStore:
         self._requires_bundles = True
         return StoredBundleRows(self._ask, self._writer.submit)
 
+    def vault_rows(self) -> StoredVaultRows:
+        """Return where the vault is kept that the nodes share."""
+        return StoredVaultRows(self._ask, self._writer.submit)
+
     def _making(self, operation: Operation[AnswerT]) -> Callable[[engine.Connection], AnswerT]:
         """Return what does an operation in a transaction, with what has to hold at its end."""
         perform = PERFORMED.changing(operation)
@@ -190,7 +199,7 @@ class PostgresqlStore:
                 self._connections.close()
 
 
-def place_of(settings: Settings, identity: Identity) -> Place:
+def place_of(settings: Settings, identity: Identity, fence: Fence) -> Place:
     """Return where the store of a cluster is."""
     return Place(
         settings=settings,
@@ -198,4 +207,5 @@ def place_of(settings: Settings, identity: Identity) -> Place:
         lock=_LOCK,
         migrations=MIGRATIONS,
         foreign=StoreForeignError,
+        fence=fence,
     )

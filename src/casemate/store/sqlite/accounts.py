@@ -24,14 +24,17 @@ from casemate.operations.accounts import (
     KeepUser,
     KeepUserRoles,
     ReadTokens,
+    ReadTokenUse,
     ReadUserRoles,
     ReadUsers,
     ReplaceUser,
+    RequireUser,
     RevokeSessions,
     RevokeTokens,
 )
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
+from casemate.store.errors import StoreMovedError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _USER_COLUMNS = ", ".join(User.__struct_fields__)
@@ -52,6 +55,10 @@ _UPDATE_USER = """
         created_at = :created_at,
         disabled_at = :disabled_at
     WHERE name = :name
+"""
+_SELECT_PROOF = """
+    SELECT password, totp, oidc_issuer, oidc_subject, created_at, disabled_at FROM user
+    WHERE name = ?
 """
 _TOKEN_COLUMNS = ", ".join(Token.__struct_fields__)
 _INSERT_TOKEN = f"INSERT INTO token ({_TOKEN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -212,6 +219,27 @@ def touch_tokens(connection: engine.Connection, operation: KeepTokenUse) -> None
         "WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
         list(operation.used.items()),
     )
+
+
+@performs(ReadTokenUse)
+def token_uses(connection: engine.Connection, operation: ReadTokenUse) -> dict[str, float]:
+    """Return when tokens were last used, of those used since a time."""
+    rows = connection.execute(
+        "SELECT id, last_used_at FROM token WHERE last_used_at >= ?", (operation.since,)
+    )
+    return {str(token_id): float(at) for token_id, at in rows}
+
+
+@performs(RequireUser)
+def require_user(connection: engine.Connection, operation: RequireUser) -> None:
+    """Raise StoreMovedError unless a user is proven by what it was proven by."""
+    user = operation.user
+    row = connection.execute(_SELECT_PROOF, (user.name,)).fetchone()
+    proof = (user.password, user.totp, user.oidc_issuer, user.oidc_subject, user.created_at)
+    if row is None or tuple(row) != (*proof, user.disabled_at):
+        raise StoreMovedError(
+            "Another node has changed the account meanwhile.", next_step="Try again."
+        )
 
 
 def prune_tokens(connection: engine.Connection, *, now: float, batch: int) -> int:

@@ -15,6 +15,7 @@ from casemate.operations.nodes import (
 )
 from casemate.operations.performing import DirectPerformers
 from casemate.sqlite import engine
+from casemate.store.sqlite.clock import now_of
 
 MAX_NODES = 1000
 _SELECT = """
@@ -60,7 +61,7 @@ def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
     """Take a node's place, unless another has it, with the next incarnation of all."""
     if operation.alone:
         connection.execute("DELETE FROM node")
-    _require_same_time(operation.clock, _now(connection))
+    _require_same_time(operation.clock, now_of(connection))
     mine = _one(connection, id=operation.id)
     if mine is not None:
         _require_same_folder(mine, operation)
@@ -80,7 +81,7 @@ def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
         connection.execute("DELETE FROM node WHERE id = ?", (operation.id,))
     connection.execute("UPDATE node_incarnation SET newest = newest + 1")
     (incarnation,) = connection.execute("SELECT newest FROM node_incarnation").fetchone()
-    now = _now(connection)
+    now = now_of(connection)
     connection.execute(
         "INSERT INTO node VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -88,7 +89,12 @@ def begin(connection: engine.Connection, operation: BeginNode) -> Beat:
             *(now, now, int(draining)),
         ),
     )
-    return Beat(incarnation=incarnation, draining=draining, at=now)
+    return Beat(
+        incarnation=incarnation,
+        draining=draining,
+        at=now,
+        nodes=_taking_calls(connection, now, operation.id),
+    )
 
 
 @performs(KeepNode)
@@ -97,7 +103,7 @@ def keep(connection: engine.Connection, operation: KeepNode) -> Beat:
     changed = connection.execute(
         "UPDATE node SET seen_at = ?, address = ?, version = ? WHERE id = ? AND incarnation = ?",
         (
-            *(_now(connection), operation.address, operation.version),
+            *(now_of(connection), operation.address, operation.version),
             *(operation.id, operation.incarnation),
         ),
     ).rowcount
@@ -115,7 +121,13 @@ def keep(connection: engine.Connection, operation: KeepNode) -> Beat:
     (draining,) = connection.execute(
         "SELECT draining FROM node WHERE id = ?", (operation.id,)
     ).fetchone()
-    return Beat(incarnation=operation.incarnation, draining=bool(draining), at=_now(connection))
+    now = now_of(connection)
+    return Beat(
+        incarnation=operation.incarnation,
+        draining=bool(draining),
+        at=now,
+        nodes=_taking_calls(connection, now, operation.id),
+    )
 
 
 @performs(EndNode)
@@ -125,6 +137,14 @@ def end(connection: engine.Connection, operation: EndNode) -> None:
         "UPDATE node SET seen_at = ? WHERE id = ? AND incarnation = ?",
         (_ENDED, operation.id, operation.incarnation),
     )
+
+
+def _taking_calls(connection: engine.Connection, now: float, own: str) -> int:
+    (others,) = connection.execute(
+        "SELECT count(*) FROM node WHERE id <> ? AND draining = 0 AND seen_at > ?",
+        (own, now - GONE_SECONDS),
+    ).fetchone()
+    return int(others) + 1
 
 
 def _require_same_time(clock: float, now: float) -> None:
@@ -175,7 +195,7 @@ def _found(
     connection: engine.Connection, id: str | None = None, name: str | None = None
 ) -> tuple[ClusterNode, ...]:
     """Return those of an id and a name; None: of any."""
-    now = _now(connection)
+    now = now_of(connection)
     rows = connection.execute(_SELECT, (id, name))
     return tuple(
         ClusterNode(
@@ -198,8 +218,3 @@ def _state(silent: float, *, draining: bool) -> NodeState:
     if silent >= GONE_SECONDS:
         return NodeState.GONE
     return NodeState.DRAINING if draining else NodeState.UP
-
-
-def _now(connection: engine.Connection) -> float:
-    (now,) = connection.execute("SELECT unixepoch('subsec')").fetchone()
-    return float(now)

@@ -6,12 +6,16 @@ from casemate.operations.performing import Performed
 from casemate.store.sqlite import (
     accounts,
     aliases,
+    attempts,
     attestations,
+    budgets,
+    changing,
     deployments,
     grants,
     nodes,
     policies,
     trials,
+    used_once,
 )
 
 PERFORMED = Performed(
@@ -23,5 +27,9 @@ PERFORMED = Performed(
     policies.performs,
     grants.performs,
     nodes.performs,
+    attempts.performs,
+    used_once.performs,
+    changing.performs,
+    budgets.performs,
 )
 """What reads is done on a reader's connection, all else on the writer's, in a transaction."""

@@ -365,6 +365,39 @@ _NODES = (
     "INSERT INTO node_incarnation (one, newest) VALUES (1, 0)",
 )
 
+# What is counted over all nodes of a store: what was used once, attempts of logins, what is used of
+# budgets. A node alone keeps the first here, and the rest in memory.
+_COUNTS = (
+    """
+    CREATE TABLE used_once (
+        kind TEXT NOT NULL,
+        name TEXT NOT NULL,
+        until REAL NOT NULL,
+        PRIMARY KEY (kind, name)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX used_once_until ON used_once (until)",
+    """
+    CREATE TABLE login_attempt (
+        name TEXT NOT NULL PRIMARY KEY,
+        count INTEGER NOT NULL,
+        last_at REAL NOT NULL
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TABLE budget_share (
+        project TEXT NOT NULL,
+        budget TEXT NOT NULL,
+        node TEXT NOT NULL,
+        since REAL NOT NULL,
+        used REAL NOT NULL,
+        holding REAL NOT NULL,
+        at REAL NOT NULL,
+        PRIMARY KEY (project, budget, node)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
@@ -381,6 +414,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _ATTESTATIONS,
     _TRIALS,
     _NODES,
+    _COUNTS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
@@ -402,6 +436,9 @@ KEPT_TABLES = (
     "bundle_evidence",
     "node",
     "node_incarnation",
+    "used_once",
+    "login_attempt",
+    "budget_share",
 )
 """The tables a node cannot serve without; small, so they can be checked at every start."""
 

@@ -9,8 +9,8 @@ import pytest
 
 from casemate.model.errors import ConflictError
 from casemate.model.nodes import StoreChanges
-from casemate.nodes.deciding import TRIES, AloneDecisions, SharedDecisions
 from casemate.operations.node import KeepNodeValue
+from casemate.store.deciding import TRIES, AloneDecisions, SharedDecisions
 from casemate.store.errors import StoreMovedError
 
 TOPICS = frozenset({"things"})

@@ -1,0 +1,72 @@
+"""Which nodes share a project's data, as one of them knows, and what its part is.
+
+The part is the same whoever computes it: who agrees on who is there agrees on all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from casemate.data.postgresql.catalogue import GONE_SECONDS
+from casemate.data.terms import Holder
+
+HELD_SECONDS: Final = GONE_SECONDS - 2.0
+"""For so long after a node asked to be seen no other takes it for gone, with some to spare."""
+
+MOST_SHARES: Final = 20_000
+"""Shares that are remembered."""
+
+
+class Living(NamedTuple):
+    """A node that was seen of late."""
+
+    holder: Holder
+    takes: bool
+    """It takes events."""
+
+
+@dataclass(slots=True)
+class Among:
+    """What the engine said last. Replaced as a whole, but for `shares`."""
+
+    own: Holder
+    living: tuple[Living, ...] = ()
+    led: frozenset[tuple[str, str]] = frozenset()
+    """Kind of work and project."""
+    began: float = 0.0
+    """When the engine was asked, by a clock that goes on while the machine sleeps."""
+    until: float = 0.0
+    """When it does not hold any more, by the same clock."""
+    shares: dict[tuple[str, str, int], int] = field(default_factory=dict)
+    """Those that were asked for."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Tell whether no other node is there."""
+        return all(one.holder == self.own for one in self.living)
+
+    def share(self, project: str, function: str, limit: int) -> int:
+        """Return this node's part of a function's limit."""
+        known = self.shares.get((project, function, limit))
+        if known is None:
+            if len(self.shares) >= MOST_SHARES:
+                self.shares.clear()
+            takers = [one.holder.node for one in self.living if one.takes]
+            known = part(takers, self.own.node, f"{project}/{function}", limit)
+            self.shares[project, function, limit] = known
+        return known
+
+
+def part(nodes: Sequence[str], own: str, what: str, limit: int) -> int:
+    """Return a node's part of a limit; those of all nodes add up to it.
+
+    Which ones have one more than others, or any of a limit that is less than there are nodes,
+    differs from function to function (rendezvous hashing). A node that is not among those that
+    take events has the part that it would have if it were.
+    """
+    names = sorted({*nodes, own}, key=lambda node: blake2b(f"{what}/{node}".encode()).digest())
+    each, more = divmod(limit, len(names))
+    return each + (names.index(own) < more)

@@ -1,0 +1,11 @@
+"""The clock of the store: where many nodes share one, that of its server decides."""
+
+from __future__ import annotations
+
+from casemate.sqlite import engine
+
+
+def now_of(connection: engine.Connection) -> float:
+    """Return Unix time by the store's clock."""
+    (now,) = connection.execute("SELECT unixepoch('subsec')").fetchone()
+    return float(now)

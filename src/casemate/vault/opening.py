@@ -1,0 +1,64 @@
+"""Opening a vault: one of this node alone, or this node's part in one that nodes share."""
+
+from __future__ import annotations
+
+from casemate.vault import envelope
+from casemate.vault.draft import KeptFolder
+from casemate.vault.engine import VaultEngine
+from casemate.vault.folder import VaultFolder
+from casemate.vault.open_state import MasterKey, OpenState, stored_header
+from casemate.vault.own_record import OwnRecord
+from casemate.vault.shared import SharedVault
+from casemate.vault.state import STATE_FILE, decode_state, read_header
+from casemate.vault.successor import decode_given, read_given, require_not_older, require_successor
+
+
+def open_vault(
+    folder: VaultFolder,
+    master: MasterKey,
+    *,
+    memory_locked: bool,
+    shared: bool = False,
+    brought: bytes | None = None,
+) -> tuple[VaultEngine, SharedVault | None]:
+    """Open the vault in `folder`, or make it if there is none. Raises VaultError.
+
+    `brought` is the state that the cluster's database has. One that nodes share cannot be changed
+    by a node that is not `shared`: the others would not know.
+    """
+    opened = _opened(folder, master, brought)
+    if not shared and not opened.state.founder:
+        engine = VaultEngine(opened, memory_locked=memory_locked)
+        engine.secret_values.sweep()
+        return engine, None
+    kept = OpenState(
+        KeptFolder(folder.path, folder.descriptor), opened.header, opened.state, opened.master
+    )
+    own = OwnRecord(folder, kept)
+    engine = VaultEngine(kept, memory_locked=memory_locked, own=own)
+    return engine, SharedVault(engine, folder, own) if shared else None
+
+
+def _opened(folder: VaultFolder, master: MasterKey, brought: bytes | None) -> OpenState:
+    if brought is not None:
+        return _joined(folder, master.key, brought)
+    if stored_header(folder) is None:
+        return OpenState.create(folder, master)
+    return OpenState.open(folder, master.key)
+
+
+def _joined(folder: VaultFolder, master: bytes, brought: bytes) -> OpenState:
+    """Take the state of the database, if it follows what was seen here. Raises VaultError."""
+    folder.remove_unfinished()
+    data = folder.read(STATE_FILE)
+    if data is not None and data != brought:
+        here, there = read_header(data), read_given(brought)
+        require_not_older(here, there)
+        # Rotated while this node was away: its own copy cannot be read any more.
+        if here.key_id == envelope.key_id(master) or here.generation == there.generation:
+            before = OpenState(folder, *decode_state(data, master), master)
+            require_successor(before, *decode_given(brought, master))
+    header, state = decode_given(brought, master)
+    if data != brought:
+        folder.write(STATE_FILE, brought)
+    return OpenState(folder, header, state, master)

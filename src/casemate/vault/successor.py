@@ -1,0 +1,93 @@
+"""Whether a state that is given may come after the one that is here: of the same vault, and newer.
+
+Who gives it is not believed: a database that was put back to an earlier time, or that lost what it
+had acknowledged, would take keys away that values were encrypted with since.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from casemate.vault import envelope
+from casemate.vault.errors import VaultDamagedError
+from casemate.vault.open_state import OpenState
+from casemate.vault.state import Header, State, decode_state, read_header
+
+_BACK = (
+    "bring the newest state of the database back; if that is lost, stop all nodes and move the "
+    "folder data/vault away on those that refuse: what only they have seen is lost then"
+)
+
+
+def decode_given(content: bytes, master: bytes) -> tuple[Header, State]:
+    """Return head and body of what the database has. Raises as `decode_state`."""
+    with _told():
+        return decode_state(content, master)
+
+
+def read_given(content: bytes) -> Header:
+    """Return the head of what the database has. Raises VaultDamagedError."""
+    with _told():
+        return read_header(content)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say of a damage that it is not this node's."""
+    try:
+        yield
+    except VaultDamagedError as error:
+        raise VaultDamagedError(
+            f"What the cluster's database has of the vault cannot be used. {error.message} Nothing "
+            "was changed.",
+            next_step=_BACK,
+        ) from error
+
+
+def require_same_vault(here: Header, there: Header) -> None:
+    """Refuse what is of another vault. Raises VaultDamagedError."""
+    if here.vault != there.vault:
+        raise VaultDamagedError(
+            f"The cluster's database has the vault {there.vault}, and this node's data folder has "
+            f"the vault {here.vault}: they are of different clusters. Nothing was changed.",
+            next_step="name this cluster's database; to have this node join the other cluster, "
+            "start it with an empty data folder",
+        )
+
+
+def require_not_older(here: Header, there: Header) -> None:
+    """Refuse what is older than what was seen here. Raises VaultDamagedError."""
+    require_same_vault(here, there)
+    if there.generation < here.generation:
+        raise VaultDamagedError(
+            f"The cluster's database has generation {there.generation} of the vault, and this node "
+            f"has seen {here.generation}: it was brought back from an earlier time. Nothing was "
+            "changed.",
+            next_step=_BACK,
+        )
+
+
+def require_successor(here: OpenState, header: Header, state: State) -> None:
+    """Refuse a state that does not follow the one that is open. Raises VaultDamagedError."""
+    require_not_older(here.header, header)
+    if header.generation == here.header.generation:
+        raise _forked(f"there are two states of generation {header.generation}")
+    if here.state.founder and state.founder != here.state.founder:
+        raise _forked("another node has given it to the cluster")
+    if header.public_key != here.header.public_key:
+        raise _forked("values are sealed to another key")
+    same_master = header.key_id == envelope.key_id(here.master)
+    there = {(each.project, each.version): each.wrapped for each in state.keys}
+    for each in here.state.keys:
+        found = there.get((each.project, each.version))
+        if found is None or (same_master and found != each.wrapped):
+            raise _forked(f"key {each.version} of project {each.project!r} is not the same")
+
+
+def _forked(why: str) -> VaultDamagedError:
+    return VaultDamagedError(
+        f"The vault in the cluster's database is not what became of the one on this node: {why}. "
+        "Nothing was changed.",
+        next_step=_BACK,
+    )

@@ -1,0 +1,288 @@
+"""PostgreSQL under Patroni: with the settings of the guide, or with those that it comes with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cluster.machines import Machine, Network
+from support.servers import POSTGRES
+
+TTL, LOOP, RETRY = 20, 2, 5
+"""The lowest time to live that Patroni permits, and what fits into it."""
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a cluster is set up."""
+
+    name: str
+    apart: bool
+    """etcd has machines of its own."""
+    dynamic: dict[str, Any]
+    postgresql: dict[str, Any]
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+GUIDE = Profile(
+    "guide",
+    True,
+    {
+        "synchronous_mode": True,
+        "synchronous_mode_strict": True,
+        "synchronous_node_count": 1,
+        "maximum_lag_on_failover": 0,
+        "primary_start_timeout": 0,
+    },
+    {"use_pg_rewind": False, "remove_data_directory_on_diverged_timelines": False},
+    {"wal_retrieve_retry_interval": "500ms"},
+)
+STOCK = Profile("stock", False, {}, {"use_pg_rewind": True})
+TOGETHER = Profile(
+    "sync",
+    False,
+    {"synchronous_mode": True, "synchronous_mode_strict": True},
+    {"use_pg_rewind": True},
+)
+"""Synchronous, and otherwise as Patroni's own examples are: what lost in the trial of design."""
+PROFILES = {each.name: each for each in (GUIDE, STOCK, TOGETHER)}
+DATABASES = ("db1", "db2", "db3")
+
+
+class Cluster:
+    """Three machines with PostgreSQL, three with etcd, or both on the same."""
+
+    def __init__(self, profile: Profile, folder: Path, etcd: Path, patroni: Path) -> None:
+        """Make the machines."""
+        self.profile, self._etcd, self._patroni = profile, etcd, patroni
+        self.network = Network()
+        names = DATABASES + (("dcs1", "dcs2", "dcs3") if profile.apart else ())
+        self.machines: dict[str, Machine] = {}
+        try:
+            for number, name in enumerate(names, 1):
+                self.machines[name] = Machine(self.network, name, number, folder)
+        except BaseException:
+            self.end()
+            raise
+        self.databases = [self.machines[name] for name in DATABASES]
+        self.dcs = [m for m in self.machines.values() if m.name.startswith("dcs")] or self.databases
+
+    def start(self) -> None:
+        """Start all and wait until a primary and a standby are there."""
+        for machine in self.dcs:
+            self.start_etcd(machine)
+        wait_for(lambda: self.dcs_leader() is not None, 30, "etcd has a leader")
+        for machine in self.databases:
+            self._configure(machine)
+            self.start_patroni(machine)
+        wait_for(self.is_whole, 120, "all of PostgreSQL runs")
+
+    def start_etcd(self, machine: Machine) -> None:
+        """Start a member of etcd, anew or with what it had."""
+        peers = ",".join(f"{m.name}=http://{m.address}:2380" for m in self.dcs)
+        own = f"http://{machine.address}"
+        machine.start(
+            *(str(self._etcd), "--name", machine.name, "--data-dir", str(machine.folder / "etcd")),
+            *("--listen-peer-urls", f"{own}:2380", "--initial-advertise-peer-urls", f"{own}:2380"),
+            *("--listen-client-urls", f"{own}:2379", "--advertise-client-urls", f"{own}:2379"),
+            *("--initial-cluster", peers, "--initial-cluster-state", "new"),
+            log="etcd.log",
+        )
+
+    def start_patroni(self, machine: Machine) -> None:
+        """Start Patroni, which starts PostgreSQL."""
+        machine.start(str(self._patroni), "patroni.json", log="patroni.log", path=str(POSTGRES))
+
+    def start_machine(self, machine: Machine) -> None:
+        """Start what ran on a machine that was killed."""
+        if machine in self.dcs:
+            self.start_etcd(machine)
+        if machine in self.databases:
+            self.start_patroni(machine)
+
+    def url(self, database: str) -> str:
+        """Return what nodes connect by."""
+        places = ",".join(f"{machine.address}:5432" for machine in self.databases)
+        return f"postgresql://casemate@{places}/{database}?sslmode=disable"
+
+    def members(self) -> dict[str, dict[str, Any]]:
+        """Return what Patroni says of each member, asked itself; nothing of who does not answer."""
+        found = {}
+        for machine in self.databases:
+            with suppress(OSError, ValueError):
+                found[machine.name] = _json(f"http://{machine.address}:8008/patroni")
+        return found
+
+    def leader(self) -> Machine | None:
+        """Return the machine whose PostgreSQL can be written to; the newest if there are two."""
+        primaries = [
+            (member.get("timeline", 0), name)
+            for name, member in self.members().items()
+            if member.get("state") == "running" and member.get("role") in ("primary", "master")
+        ]
+        return self.machines[max(primaries)[1]] if primaries else None
+
+    def is_whole(self) -> bool:
+        """Tell whether all follow the primary, and one of them may take its place."""
+        if len(self.healthy()) < len(DATABASES):
+            return False
+        waits = self.profile.dynamic.get("synchronous_mode", False)
+        return not waits or any(member.get("sync_standby") for member in self.members().values())
+
+    def healthy(self) -> list[Machine]:
+        """Return the machines whose PostgreSQL is the primary, or follows it on its timeline."""
+        members = self.members()
+        leader = self.leader()
+        if leader is None:
+            return []
+        timeline = members.get(leader.name, {}).get("timeline")
+        return [
+            self.machines[name]
+            for name, member in members.items()
+            if name == leader.name
+            or (member.get("replication_state") == "streaming" and member["timeline"] == timeline)
+        ]
+
+    def dcs_leader(self) -> Machine | None:
+        """Return the machine that leads etcd, by what most of its members say."""
+        for machine in self.dcs:
+            with suppress(OSError, ValueError, KeyError):
+                url = f"http://{machine.address}:2379/v3/maintenance/status"
+                status = _json(url, b"{}")
+                if status["leader"] == status["header"]["member_id"]:
+                    return machine
+        return None
+
+    def move_dcs_leader(self, target: Machine) -> None:
+        """Have a machine lead etcd."""
+        leader = self.dcs_leader()
+        if leader is None or leader is target:
+            return
+        member = _json(f"http://{target.address}:2379/v3/maintenance/status", b"{}")
+        identity = member["header"]["member_id"]
+        _json(
+            f"http://{leader.address}:2379/v3/maintenance/transfer-leadership",
+            json.dumps({"targetID": identity}).encode(),
+        )
+
+    def switch_over(self) -> None:
+        """Have another machine become the primary, as for maintenance."""
+        leader = self.leader()
+        if leader is None:
+            raise TimeoutError("there is no primary")
+        url = f"http://{leader.address}:8008/switchover"
+        wanted = json.dumps({"leader": leader.name}).encode()
+
+        def is_done() -> bool:
+            with suppress(OSError):
+                return "uccessfully" in str(_json(url, wanted, seconds=30))
+            return self.leader() not in (None, leader)
+
+        wait_for(is_done, 40, "the switch-over is done")
+
+    def rebuild(self, machine: Machine) -> None:
+        """Make a member anew from the primary, as an operator does with one that has diverged."""
+        machine.kill(but="etcd")
+        shutil.rmtree(machine.folder / "data", ignore_errors=True)
+        self.start_patroni(machine)
+
+    def recover(self, seconds: float = 240) -> int:
+        """Wait until all follow the primary; rebuild who cannot. Return how many were rebuilt."""
+        rebuilt: set[str] = set()
+        deadline = time.monotonic() + seconds
+        patience = time.monotonic() + 25
+        while not self.is_whole():
+            now = time.monotonic()
+            if now > deadline:
+                raise TimeoutError(f"the cluster does not recover: {self.members()}")
+            if now > patience and self.leader() is not None:
+                for machine in set(self.databases) - set(self.healthy()):
+                    if machine.name not in rebuilt:
+                        rebuilt.add(machine.name)
+                        self.rebuild(machine)
+                patience = now + 30
+            time.sleep(0.3)
+        return len(rebuilt)
+
+    def end(self) -> None:
+        """Kill all and remove the machines."""
+        for machine in self.machines.values():
+            machine.wake()
+            machine.end()
+        self.network.end()
+
+    def _configure(self, machine: Machine) -> None:
+        others = f"{machine.address.rpartition('.')[0]}.0/24"
+        users = {"superuser": {"username": "postgres"}, "replication": {"username": "replicator"}}
+        users["rewind"] = {"username": "postgres"}
+        config = {
+            "scope": "casemate",
+            "name": machine.name,
+            "restapi": {
+                "listen": f"{machine.address}:8008",
+                "connect_address": f"{machine.address}:8008",
+            },
+            "etcd3": {"hosts": ",".join(f"{m.address}:2379" for m in self.dcs)},
+            "bootstrap": {
+                "dcs": {
+                    "ttl": TTL,
+                    "loop_wait": LOOP,
+                    "retry_timeout": RETRY,
+                    **self.profile.dynamic,
+                    "postgresql": {
+                        "use_slots": True,
+                        **self.profile.postgresql,
+                        "parameters": {
+                            "max_connections": 60,
+                            "shared_buffers": "32MB",
+                            "wal_keep_size": "256MB",
+                            **self.profile.parameters,
+                        },
+                    },
+                },
+                "initdb": ["data-checksums", {"encoding": "UTF8"}, {"locale": "C"}],
+            },
+            "postgresql": {
+                "listen": f"{machine.address}:5432",
+                "connect_address": f"{machine.address}:5432",
+                "data_dir": str(machine.folder / "data"),
+                "authentication": users,
+                # A closed network of this host's own.
+                "pg_hba": [
+                    "local all all trust",
+                    f"host all all {others} trust",
+                    f"host replication all {others} trust",
+                ],
+                "basebackup": [{"checkpoint": "fast"}],
+                "parameters": {"unix_socket_directories": str(machine.folder)},
+                **self.profile.postgresql,
+            },
+            "watchdog": {"mode": "off"},
+        }
+        (machine.folder / "patroni.json").write_text(json.dumps(config))
+
+
+def _json(url: str, content: bytes | None = None, seconds: float = 1.0) -> Any:
+    try:
+        with urllib.request.urlopen(url, content, timeout=seconds) as answer:
+            text = answer.read()
+    except urllib.error.HTTPError as error:
+        text = error.read()
+    return json.loads(text) if text.startswith((b"{", b"[")) else text.decode()
+
+
+def wait_for(holds: Any, seconds: float, what: str) -> float:
+    """Wait until something holds; return how long it took. Raises TimeoutError."""
+    began = time.monotonic()
+    while not holds():
+        if time.monotonic() - began > seconds:
+            raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(0.1)
+    return time.monotonic() - began

@@ -1,0 +1,148 @@
+"""Two real nodes with one vault: what is set on one is used on the other, whichever is killed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from casemate.vault import seal_value
+from casemate.vault.key_material import parse_key
+from casemate.vault.new_master import NewMaster, seal_master
+from casemate.vault.sources import KeyParameters
+from support.database import Server
+from support.node import TestNode
+from support.s3 import S3Server
+
+pytestmark = [pytest.mark.storm, pytest.mark.sandbox]
+ARGUMENTS = (*("--encrypted-disks", "--accept-risk", "unproved-store"),)
+SOURCE = """
+import hashlib
+def handler(event, context):
+    return hashlib.sha256(context.secret("api-key").encode()).hexdigest()
+"""
+BINARY = {"content-type": "application/octet-stream"}
+
+
+def put(node: TestNode, value: str) -> None:
+    key = base64.b64decode(node.get("/vault/key")["public_key"])
+    answer = node.client.put(
+        f"{node.url}/api/v1/secrets/t/api-key",
+        content=seal_value(key, "t", "api-key", value.encode()),
+        headers=BINARY,
+    )
+    assert answer.is_success, answer.text
+
+
+def gives(node: TestNode, value: str) -> bool:
+    return bool(node.invoke({}).json() == hashlib.sha256(value.encode()).hexdigest())
+
+
+def until(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def again(node: TestNode, like: TestNode) -> None:
+    node.key = like.key
+    node.start()
+    node.client.headers["authorization"] = f"Bearer {like.key}"
+
+
+@pytest.fixture
+def nodes(
+    tmp_path: Path, postgresql_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[TestNode, TestNode]]:
+    buckets = S3Server(tmp_path / "s3")
+    place = f"test@127.0.0.1:{postgresql_server.port}/{postgresql_server.database()}"
+    monkeypatch.setenv("CASEMATE_STORE", f"postgresql://{place}")
+    endpoint = buckets.url.removesuffix("/uploads")
+    monkeypatch.setenv("CASEMATE_OBJECTS", f"s3://uploads/c?endpoint={endpoint}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "S3RVER")
+    one = TestNode(tmp_path / "one", *ARGUMENTS)
+    other = TestNode(tmp_path / "other", *ARGUMENTS)
+    try:
+        yield one.start(), other
+    finally:
+        one.stop()
+        other.stop()
+        buckets.close()
+
+
+def test_one_vault(nodes: tuple[TestNode, TestNode], tmp_path: Path) -> None:
+    one, other = nodes
+    with pytest.raises(RuntimeError, match="There is no file"):
+        other.start()
+    shutil.copy(one.master_key, other.master_key)
+    again(other, one)
+    put(one, "first-value")
+    one.deploy(SOURCE, grants='secrets = ["api-key"]', approve=True)
+    assert gives(one, "first-value")
+    until(lambda: other.invoke({}).status_code == 200, 5)
+    assert gives(other, "first-value")
+    put(other, "second-value")
+    until(lambda: gives(one, "second-value"), 5)
+    kid = one.client.post(f"{one.url}/api/v1/vault/rotate", json={"key": "signing"}).json()["kid"]
+    until(lambda: kid in other.client.get(f"{other.url}/.well-known/jwks.json").text, 5)
+    rotated = one.client.post(f"{one.url}/api/v1/vault/rotate", json={"key": "data"})
+    assert rotated.status_code == 200, rotated.text
+    assert gives(other, "second-value")
+    for round_ in range(3):
+        one.stop(signal.SIGKILL)
+        put(other, f"while-it-is-dead-{round_}")
+        again(one, other)
+        assert gives(one, f"while-it-is-dead-{round_}")
+        vault = next(
+            pid
+            for pid in other.processes()
+            if b"casemate.vault.process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        os.kill(vault, signal.SIGKILL)
+        put(one, f"its-vault-is-dead-{round_}")
+        until(lambda round_=round_: gives_at_last(other, f"its-vault-is-dead-{round_}"), 60)
+    new = tmp_path / "new.key"
+    new.write_bytes(base64.b64encode(os.urandom(32)))
+    new.chmod(0o600)
+    changed = seal_master(
+        base64.b64decode(one.get("/vault/key")["public_key"]),
+        one.get("/vault")["vault"],
+        NewMaster(
+            f"file:{new}",
+            parse_key(new.read_bytes(), "new"),
+            KeyParameters(),
+            parse_key(one.master_key.read_bytes(), "old"),
+        ),
+    )
+    answer = one.client.put(f"{one.url}/api/v1/vault/master-key", content=changed, headers=BINARY)
+    assert answer.is_success, answer.text
+    until(lambda: other.invoke({}).status_code == 503, 30)
+    assert "The master key was changed on another node" in other.errors.read_text()
+    other.stop()
+    with pytest.raises(RuntimeError, match="The master key is another one"):
+        other.start()
+    shutil.copy(new, other.master_key)
+    again(other, one)
+    put(other, "last-value")
+    until(lambda: gives(one, "last-value"), 5)
+
+
+def gives_at_last(node: TestNode, value: str) -> bool:
+    """Tell whether a node, which may be starting its gateway again, gives a value."""
+    try:
+        return node.invoke({}).status_code == 200 and gives(node, value)
+    except OSError:
+        return False
+    except Exception as error:
+        if type(error).__module__.startswith("httpx2"):
+            return False
+        raise

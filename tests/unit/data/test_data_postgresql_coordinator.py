@@ -1,0 +1,431 @@
+"""Nodes that share a database: hints, who is there, who leads, and what becomes of who is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from data_nodes import RESOURCES, Nodes, play, until
+from data_support import end_of
+
+from casemate.data import DataLockedError, Fate, Lease, NewMessage
+from casemate.data.coordination import SCHEDULES, SOURCES, Watcher
+from casemate.data.postgresql import coordinator
+from casemate.data.postgresql.among import part
+from casemate.data.postgresql.hints import CHANNEL, MOST_WAITING, Hints, heard
+from casemate.postgresql.listening import MAX_TOLD
+from support.data_calls import CalledSharedData
+from support.database import Server
+
+BODY = b'"what nobody else may see"'
+PLACE = ("p", "queue", "jobs")
+TURNS = int(os.environ.get("CASEMATE_STORM_TURNS", "40"))
+
+
+async def two(nodes: Nodes) -> tuple[CalledSharedData, CalledSharedData, list[Any]]:
+    """Return two nodes that know of each other, and what the second is told of."""
+    one, other = await nodes.open("one"), await nodes.open("other")
+    await one.ensure("p", RESOURCES)
+    told: list[Any] = []
+    for node in (one, other):
+        node.coordination.follow(["p"])
+    other.watch(lambda *place: told.append(place))
+    await until(lambda: not one.coordination._seen.is_alone)
+    return one, other, told
+
+
+async def send(node: CalledSharedData, body: bytes = BODY, **changes: Any) -> None:
+    await node.send_many("p", "queue", "jobs", [NewMessage(body=body, **changes)])
+
+
+def connections(nodes: Nodes) -> list[int]:
+    return [
+        int(str(pid))
+        for (pid,) in nodes.sql(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+            "AND query LIKE '%node%' AND pid <> pg_backend_pid()"
+        )
+    ]
+
+
+def test_a_hint_reaches_the_other_node_and_tells_nothing_of_what_was_sent(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    async def scene(nodes: Nodes) -> None:
+        one, _, told = await two(nodes)
+        with nodes.server.connect(nodes.database) as stranger:
+            stranger.execute(f"LISTEN {CHANNEL}")  # type: ignore[arg-type]
+            await send(one)
+            await until(lambda: PLACE in told, 2)
+            (found,) = [
+                each.payload for each in stranger.notifies(timeout=0.5) if json.loads(each.payload)
+            ]
+        assert json.loads(found) == [list(PLACE)]
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_many_sends_are_few_hints(postgresql_server: Server, tmp_path: Path) -> None:
+    async def scene(nodes: Nodes) -> None:
+        one, _, told = await two(nodes)
+        with nodes.server.connect(nodes.database) as stranger:
+            stranger.execute(f"LISTEN {CHANNEL}")  # type: ignore[arg-type]
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            for _ in range(5):
+                await asyncio.gather(*(send(one) for _ in range(16)))
+            await until(lambda: PLACE in told, 2)
+            took = loop.time() - began
+            found = [each for each in stranger.notifies(timeout=0.2) if each.payload != "[]"]
+        assert 1 <= len(found) <= 2 + took / coordinator.TELL_SECONDS
+        assert len(found) < 100
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_a_lost_hint_is_made_good(
+    postgresql_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coordinator, "POLL_SECONDS", 0.2)
+
+    async def scene(nodes: Nodes) -> None:
+        one, _, told = await two(nodes)
+        one._databases.tell_others = lambda *_: None
+        await send(one)
+        await until(lambda: PLACE in told, 3)
+        # What is due later is found once it is, and not before.
+        found = await one.lease("p", "queue", "jobs", 10, 60.0)
+        await one.settle("p", "queue", "jobs", [end_of(m, Fate.DONE) for m in found])
+        await asyncio.sleep(0.3)
+        told.clear()
+        await send(one, delay=0.6)
+        await asyncio.sleep(0.4)
+        assert told == []
+        await until(lambda: PLACE in told, 3)
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_a_node_whose_connection_is_ended_hears_again(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    async def scene(nodes: Nodes) -> None:
+        one, other, told = await two(nodes)
+        for _ in range(3):
+            for pid in connections(nodes):
+                nodes.sql(f"SELECT pg_terminate_backend({pid})")
+            await until(lambda: not other.coordination._fault, 5)
+            told.clear()
+            await send(one)
+            await until(lambda: PLACE in told, 8)
+        assert other.coordination.refusal() == ""
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_what_strangers_tell_changes_nothing(postgresql_server: Server, tmp_path: Path) -> None:
+    hostile = (
+        *("", "x", "{}", "null", "[[]]", "[" * 4000, '[["p","queue"]]', '[["p","queue",1]]'),
+        *('[["../p","queue","jobs"]]', '[["q","queue","jobs"]]', '[["P","queue","jobs"]]'),
+        "[" + ",".join(['["p","inbox","f"]'] * 300) + "]",
+    )
+
+    async def scene(nodes: Nodes) -> None:
+        one, other, told = await two(nodes)
+        with nodes.server.connect(nodes.database) as stranger:
+            for text in hostile:
+                stranger.execute("SELECT pg_notify(%s, %s)", (CHANNEL, text))
+            stranger.execute(
+                "SELECT pg_notify(%s, n || repeat('x', 3000)) FROM generate_series(1, 600) n",
+                (CHANNEL,),
+            )
+        await send(one)
+        await until(lambda: PLACE in told, 8)
+        assert {place[0] for place in told} == {"p"}
+        assert not one.coordination.faults() and not other.coordination.faults()
+        assert other.coordination.refusal() == ""
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_hints_are_bounded() -> None:
+    hints = Hints()
+    assert hints.add("p", [("queue", f"q{n}") for n in range(MOST_WAITING + 50)])
+    assert not hints.add("p", [("queue", "one-more")])
+    seen: set[tuple[str, ...]] = set()
+    while text := hints.take():
+        assert len(text) <= MAX_TOLD
+        seen |= {tuple(place) for place in heard(text) or ()}
+    assert len(seen) == MOST_WAITING
+    assert heard("[" * 7000) is None and heard("x" * 8000) is None
+
+
+def test_one_node_leads_and_another_takes_over(postgresql_server: Server, tmp_path: Path) -> None:
+    async def scene(nodes: Nodes) -> None:
+        started = [await nodes.open(name) for name in ("a", "b", "c")]
+        found = [node.coordination for node in started]
+        for one in found:
+            one.seek(SCHEDULES, ["p", "q"])
+            one.seek(SOURCES, ["p"])
+
+        def leaders(kind: str = SCHEDULES, project: str = "p") -> list[int]:
+            return [n for n, one in enumerate(found) if one.leads(kind, project)]
+
+        await until(lambda: len(leaders()) == 1 and len(leaders(SOURCES)) == 1)
+        assert len(leaders(SCHEDULES, "q")) == 1 and leaders(SOURCES, "q") == []
+        # Drained: at once, and before any other leads.
+        first = leaders()[0]
+        reason = "drained"
+        found[first].heed(lambda: reason)
+        assert not found[first].leads(SCHEDULES, "p")
+        await until(lambda: len(leaders()) == 1, 1.5)
+        second = leaders()[0]
+        # Ended: at once.
+        await started[second].close()
+        await until(lambda: len(leaders()) == 1 and leaders()[0] not in (first, second), 1.5)
+        # Not seen: once it is gone, and it does not believe that it leads when it is back.
+        third = leaders()[0]
+        reason = ""
+        found[first].look()
+        wake = nodes.freeze(started[third])
+        await until(lambda: first in leaders(), 5)
+        found[third]._among.until = 0.0
+        assert leaders() == [first]
+        wake()
+        await until(lambda: found[third].refusal() == "", 5)
+        assert leaders() == [first]
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_who_left_does_not_lead_by_what_it_found_before(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    """Its reason to rest was gone again before its loop was told that it has left."""
+
+    async def scene(nodes: Nodes) -> None:
+        one = (await nodes.open("one")).coordination
+        one.seek(SCHEDULES, ["p"])
+        await until(lambda: one.leads(SCHEDULES, "p"))
+        apply, late = one._apply, list[Any]()
+        one._apply = lambda found, **named: late.append((found, named))  # the loop is busy
+        one.heed(lambda: "drained")
+        await until(lambda: bool(late), 5)
+        one.heed(str)
+        assert not one.leads(SCHEDULES, "p")
+        one._apply = apply
+        for found, named in late:
+            apply(found, **named)
+        await until(lambda: one.leads(SCHEDULES, "p"), 5)
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_a_project_that_is_not_sought_any_more_is_left(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    async def scene(nodes: Nodes) -> None:
+        one, other = await nodes.open("one"), await nodes.open("other")
+        one.coordination.seek(SCHEDULES, ["p"])
+        await until(lambda: one.coordination.leads(SCHEDULES, "p"))
+        other.coordination.seek(SCHEDULES, ["p"])
+        await asyncio.sleep(0.1)
+        assert not other.coordination.leads(SCHEDULES, "p")
+        one.coordination.seek(SCHEDULES, [])
+        await until(lambda: other.coordination.leads(SCHEDULES, "p"), 5)
+        assert not one.coordination.leads(SCHEDULES, "p")
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_who_is_not_seen_leases_nothing_and_is_told_when_it_is_back(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    async def scene(nodes: Nodes) -> None:
+        one = await nodes.open("one")
+        told: list[str] = []
+        found = one.coordination
+        found.watch(
+            Watcher(
+                changed=lambda: told.append(f"changed {found.refusal() or 'takes'}"),
+                returned=lambda: told.append(f"returned {'refuses' if found.refusal() else ''}"),
+            )
+        )
+        assert found.refusal() == ""
+        wake = nodes.freeze(one)
+        found._among.until = found._seen.until = 0.0  # as after a night
+        assert "not seen" in found.refusal()
+        wake()
+        await until(lambda: found.refusal() == "", 5)
+        assert told[-2:] == ["returned refuses", "changed takes"]
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_leases_of_who_is_gone_are_ended_and_it_settles_nothing(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    async def scene(nodes: Nodes) -> None:
+        one, other, told = await two(nodes)
+        orphaned: list[str] = []
+        other.coordination.watch(Watcher(orphaned=orphaned.append))
+        for number in range(3):
+            await send(one, b"%d" % number)
+        held = await one.lease("p", "queue", "jobs", 2, 3600.0)
+        assert await other.resume("p")  # both live: what they hold is theirs
+        assert [m.body for m in await other.lease("p", "queue", "jobs", 9, 60.0)] == [b"2"]
+        nodes.freeze(one)
+        other.coordination.look()
+        await until(lambda: "p" in orphaned, 5)
+        told.clear()
+        await other.resume("p")
+        # Before anybody has leased it anew.
+        ends = [end_of(message, Fate.DONE) for message in held]
+        assert await one.settle("p", "queue", "jobs", ends[:1]) == 0
+        assert (
+            await one.extend(
+                "p", "queue", "jobs", [Lease(id=m.id, fence=m.fence) for m in held], 60.0
+            )
+            == 0
+        )
+        taken = await other.lease("p", "queue", "jobs", 9, 60.0)
+        assert sorted(m.body for m in taken) == [b"0", b"1"]
+        # And afterwards, with each attempt and fence there was.
+        right = {(m.fence, m.attempts) for m in taken}
+        for end in ends:
+            for fence, attempt in itertools.product((1, 2, 3, 4), (1, 2, 3)):
+                guess = msgspec.structs.replace(end, fence=fence, attempt=attempt)
+                if (fence, attempt) not in right:
+                    assert await one.settle("p", "queue", "jobs", [guess]) == 0
+        done = [end_of(message, Fate.DONE) for message in taken]
+        assert await other.settle("p", "queue", "jobs", done) == 2
+        assert await other.settle("p", "queue", "jobs", done) == 0
+        assert PLACE in told
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_a_later_life_takes_the_place_of_a_former_one(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    async def scene(nodes: Nodes) -> None:
+        former = await nodes.open("one")
+        former.coordination.seek(SCHEDULES, ["p"])
+        await until(lambda: former.coordination.leads(SCHEDULES, "p"))
+        await former.ensure("p", RESOURCES)
+        await send(former)
+        await former.lease("p", "queue", "jobs", 1, 3600.0)
+        later = await nodes.open("one")
+        later.coordination.seek(SCHEDULES, ["p"])
+        former.coordination.look()
+        await until(lambda: later.coordination.leads(SCHEDULES, "p"), 5)
+        await until(lambda: bool(former.coordination.refusal()), 5)
+        assert not former.coordination.leads(SCHEDULES, "p")
+        assert "Another process" in former.coordination.faults()[0]
+        await later.resume("p")
+        assert len(await later.lease("p", "queue", "jobs", 1, 60.0)) == 1
+        with pytest.raises(DataLockedError):
+            await send(former)
+
+    play(postgresql_server, tmp_path, scene)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 10, 100])
+def test_shares_add_up_to_the_limit(limit: int) -> None:
+    for count in range(1, 9):
+        names = [f"node-{n}" for n in range(count)]
+        for what in ("p/f", "p/g", "q/f"):
+            parts = [part(names, own, what, limit) for own in names]
+            assert sum(parts) == limit
+            assert max(parts) - min(parts) <= 1
+    # Not the same node has the one of every function.
+    first = {
+        next(n for n in ("a", "b", "c") if part(("a", "b", "c"), n, f"p/f{i}", 1))
+        for i in range(40)
+    }
+    assert first == {"a", "b", "c"}
+
+
+def test_a_node_has_its_share_of_those_that_take_events(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    async def scene(nodes: Nodes) -> None:
+        one = (await nodes.open("one")).coordination
+        assert one.share("p", "f", 10) == 10
+        await nodes.open("idle", takes=False)
+        two_node = await nodes.open("two")
+        await until(lambda: one.share("p", "f", 10) == 5, 5)
+        await until(lambda: two_node.coordination.share("p", "f", 10) == 5, 5)
+        await two_node.close()
+        await until(lambda: one.share("p", "f", 10) == 10, 5)
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_never_do_two_nodes_lead(postgresql_server: Server, tmp_path: Path) -> None:
+    """Whatever nodes do at random: drain, return, seek, leave, end, lose their connection."""
+
+    async def scene(nodes: Nodes) -> None:
+        drawn = random.Random(11)
+        started = [await nodes.open(f"n{number}") for number in range(4)]
+        projects = ("p", "q")
+        reasons = [""] * len(started)
+        for number, node in enumerate(started):
+            node.coordination.heed(lambda number=number: reasons[number])
+            node.coordination.seek(SCHEDULES, projects)
+        led = 0
+        for turn in range(TURNS):
+            number = drawn.randrange(len(started))
+            node = started[number]
+            match drawn.randrange(40):
+                case 0 | 1 | 2:
+                    reasons[number] = "" if reasons[number] else "drained"
+                    node.coordination.look()
+                case 3:
+                    node.coordination.seek(SCHEDULES, drawn.sample(projects, drawn.randrange(3)))
+                case 4:
+                    pid = drawn.choice(connections(nodes) or [0])
+                    nodes.sql(f"SELECT pg_terminate_backend({pid})")
+                case 5:
+                    await node.close()
+                    started[number] = await nodes.open(f"n{number}", takes=False)
+                    started[number].coordination.heed(lambda number=number: reasons[number])
+                    started[number].coordination.seek(SCHEDULES, projects)
+            await asyncio.sleep(0.004)
+            for project in projects:
+                leads = [n for n in started if n.coordination.leads(SCHEDULES, project)]
+                assert len(leads) <= 1, (turn, project, len(leads))
+                led += len(leads)
+        assert led > TURNS // 4
+
+    play(postgresql_server, tmp_path, scene)
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_a_clock_that_is_set_lets_no_dead_node_live(
+    postgresql_server: Server, tmp_path: Path, step: float
+) -> None:
+    async def scene(nodes: Nodes) -> None:
+        one, other, _ = await two(nodes)
+        one.coordination.seek(SCHEDULES, ["p"])
+        await until(lambda: one.coordination.leads(SCHEDULES, "p"))
+        await send(one)
+        await one.lease("p", "queue", "jobs", 1, 3600.0)
+        nodes.freeze(one)
+        # Seen long ago, or in a future that will not be for an hour.
+        nodes.sql(
+            f"UPDATE casemate_projects.node SET seen_at = seen_at + {step} WHERE node = 'one'"
+        )
+        other.coordination.seek(SCHEDULES, ["p"])
+        await until(lambda: other.coordination.leads(SCHEDULES, "p"), 5)
+        await other.resume("p")
+        assert len(await other.lease("p", "queue", "jobs", 1, 60.0)) == 1
+
+    play(postgresql_server, tmp_path, scene)
