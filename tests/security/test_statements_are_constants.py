@@ -14,9 +14,16 @@ from pathlib import Path
 import casemate
 
 ROOT = Path(casemate.__file__).parent
-PACKAGES = ("store", "postgresql", "sqlite")
+PACKAGES = ("store", "postgresql", "sqlite", "migration")
 DOING = frozenset({"execute", "executemany", "define"})
 MADE = {
+    "migration.parts:_highest": "a table and a column that `migration.tables` names",
+    "migration.parts:_kept": "tables, columns and conditions that `migration.tables` names",
+    "migration.parts:_insert": "a table, columns and placeholders, by `migration.tables`",
+    "migration.postgresql_place:mark_moved": "the name of a project's schema, made of letters",
+    "migration.postgresql_place:drop": "the name of a project's schema, made of letters",
+    "migration.postgresql_place:new_control": "tables that `migration.tables` names",
+    "migration.postgresql_place:_rename": "names of schemas, made of letters",
     "store.sqlite.connection:_check": "checks of the tables that the schema names",
     "store.sqlite.old_records:tables": "tables that the module names",
     "store.sqlite.old_records:rows": "tables and columns that the module names",

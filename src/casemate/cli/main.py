@@ -90,6 +90,7 @@ ENTRIES = (
     Entry("check", NODE, "Read all that a node keeps, and say what is damaged or gone"),
     Entry("backup", NODE, "Fetch a backup of the whole node, which goes on serving"),
     Entry("restore", NODE, "Make a data folder from a backup, without a node"),
+    Entry("store", NODE, "Move the state of a node between its own files and a database"),
     Entry("upgrade", NODE, "Put a signed release in the place of this one, or go back"),
     Entry("ls", OPERATE, "List the functions of the node"),
     Entry("show", OPERATE, "Show a function: versions, aliases, limits, routes"),

@@ -13,7 +13,8 @@ from casemate.data.limits import DataOptions
 from casemate.data.project import OpenProject
 from casemate.data.reading import ReadThreads
 from casemate.data.schema import migrate
-from casemate.data.work import ProjectDuties
+from casemate.data.terms import TokenTerms
+from casemate.data.work import ProjectDuties, Work
 from casemate.sqlite.commit_guard import CommitGuard
 from casemate.sqlite.connecting import Room, reserve
 from casemate.sqlite.connections import Connections
@@ -26,10 +27,28 @@ _READER_CACHE_KIB = 4096
 _WRITER_CACHE_KIB = 8192
 
 
+class SqliteDuties(ProjectDuties):
+    """What the writer does beside changes; they are made on the project's terms."""
+
+    def __init__(
+        self, project: SqliteProject, announce: Callable[[set[tuple[str, str]]], None]
+    ) -> None:
+        """Serve a project; `announce` gets the hints of each transaction that has any."""
+        super().__init__(project.recent, project.sweep, announce)
+        self._terms = project.terms
+
+    def begin(self, connection: Connection) -> Work:
+        """A transaction begins now, by a connection that may be a new one."""
+        connection.terms = self._terms
+        return super().begin(connection)
+
+
 class SqliteProject(OpenProject):
     """A project's database and files."""
 
     connections: Connections
+    terms: TokenTerms | None
+    """Those of one that was moved here from a server; else there are none to be told."""
 
     def __init__(
         self,
@@ -66,7 +85,7 @@ class SqliteProject(OpenProject):
             if told is error:
                 raise
             raise told from error
-        duties = ProjectDuties(self.recent, self.sweep, lambda hints: ready(name, hints))
+        duties = SqliteDuties(self, lambda hints: ready(name, hints))
         self.begin(connection, duties, connections)
 
     def _prepare(self, connection: Connection) -> None:
@@ -75,6 +94,8 @@ class SqliteProject(OpenProject):
         self.marks_key = connection.execute(
             "SELECT value FROM meta WHERE name = 'marks'"
         ).fetchone()[0]
+        tokens = connection.execute("SELECT value FROM meta WHERE name = 'tokens'").fetchone()
+        self.terms = None if tokens is None else TokenTerms(tokens[0])
 
     @property
     def path(self) -> Path:

@@ -8,9 +8,11 @@ finding and ordering, and its clock decides for all nodes.
 
 from __future__ import annotations
 
+import hmac
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, Protocol, cast
+from hashlib import sha256
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from casemate.data.attributes import Scalar
 from casemate.sqlite.engine import Connection
@@ -20,6 +22,8 @@ Bound = tuple[object, ...]
 """What kept content belongs to: its kind, and where it is. It is not authentic elsewhere."""
 Stored = Scalar | bytes
 """A key of an item as an engine keeps it, in an order that all engines agree on."""
+
+_TOKEN_BYTES: Final = 20
 
 
 class Holder(NamedTuple):
@@ -231,7 +235,26 @@ class OwnTerms:
         return False
 
 
+class TokenTerms(OwnTerms):
+    """Those of a file that was moved here from a server which kept tokens in place of texts."""
+
+    def __init__(self, secret: bytes) -> None:
+        """Make tokens with the secret that they were made with there."""
+        self._secret = secret
+
+    def token(self, kind: str, text: str) -> str:
+        """Return a token; the key of a message as it is, which came along."""
+        return text if kind == "key" else made_token(self._secret, kind, text)
+
+
 _OWN = OwnTerms()
+
+
+def made_token(secret: bytes, kind: str, text: str) -> str:
+    """Return what is kept in place of a text: a HMAC-SHA-256 under a secret of the project, cut."""
+    if not text:
+        return ""
+    return hmac.digest(secret, f"{kind}\0{text}".encode(), sha256)[:_TOKEN_BYTES].hex()
 
 
 def terms_of(connection: Connection) -> Terms:

@@ -18,6 +18,7 @@ from casemate.model.errors import InvalidInputError
 from casemate.model.function import NAME_PATTERN
 from casemate.store.errors import StoreGoneError
 from casemate.store.sqlite.files import DATABASE
+from casemate.store.sqlite.moved import MoveState, read_mark
 from casemate.vault.state import STATE_FILE
 
 STORE = "store"
@@ -57,7 +58,7 @@ class Presence:
     """What a data folder holds when a node starts."""
 
     def __init__(self, folders: Folders) -> None:
-        """Look. Raises OSError."""
+        """Look. Raises OSError, StoreError."""
         self._mark = folders.data / FIRST_START
         self.first = os.path.lexists(self._mark)
         """A first start was interrupted before there was a store."""
@@ -65,6 +66,9 @@ class Presence:
         """The node shares its state with others."""
         self.vault = os.path.lexists(folders.vault / STATE_FILE)
         self.store = os.path.lexists(folders.store / DATABASE)
+        mark = read_mark(folders.store)
+        self.moved_away = mark is not None and mark.state is MoveState.AWAY
+        """The store and the data that are here were moved to where nodes share them."""
         self.data = _holds(folders.projects, ".db")
         self.bundles = _holds(folders.bundles, ".sealed")
 
@@ -91,11 +95,11 @@ class Presence:
                 "would begin with nothing. Nothing was changed.",
                 next_step="Start it with --store and --objects as before, or give another folder.",
             )
-        if shares and (self.store or self.data):
+        if shares and (self.store or self.data) and not self.moved_away:
             raise StoreGoneError(
                 "This data folder has a store or data of its own, which would be left behind. "
                 "Nothing was changed.",
-                next_step="Give a new data folder.",
+                next_step="Move them with casemate store migrate, or give a new data folder.",
             )
 
     @property

@@ -50,6 +50,8 @@ _CODECS = ("ascii", "latin-1", "idna")
 
 def confine(uid: int | None) -> None:
     """Give up every right for good. Raises OSError if the kernel does not do it."""
+    for codec in _CODECS:
+        codecs.lookup(codec)
     if uid is not None:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -187,8 +189,6 @@ def main() -> int:
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    for codec in _CODECS:
-        codecs.lookup(codec)
     serving = asyncio.Event()
     opening = _opening(config)
     try:

@@ -121,6 +121,13 @@ class Connections:
 
     # Readers
 
+    def open_reader(self) -> engine.Connection:
+        """Return a connection of its own that cannot change anything; the caller closes it.
+
+        Raises as `open_writer`, also for a schema that is older.
+        """
+        return self._opened(same_as(self._place), read_only=True).as_engine()
+
     def read(self, question: Callable[[engine.Connection], T]) -> T:
         """Answer a question by a free reader, once more by a new one if that was lost."""
         try:

@@ -30,6 +30,21 @@ _MAKE = """
 _READ = "SELECT kind, cluster, version FROM casemate_schema"
 
 
+UNFINISHED, MOVED = "unfinished", "moved"
+"""Before the kind of a schema: something is being moved there, or was moved away. No node opens it
+then, whatever its release: it is of another kind than expected."""
+_TOLD = {
+    UNFINISHED: (
+        "is being moved there, and not whole yet",
+        "Finish it with the same casemate store migrate as before.",
+    ),
+    MOVED: (
+        "was moved away from there",
+        "Start the node where it was moved to.",
+    ),
+}
+
+
 class Own(str):
     """A statement in PostgreSQL's own words, which is not translated."""
 
@@ -73,6 +88,24 @@ def migrate(
     return life
 
 
+class Found(NamedTuple):
+    """What a schema says of itself."""
+
+    kind: str
+    cluster: str
+
+
+def found_in(connection: Connection, schema: str) -> Found | None:
+    """Return what a schema says of itself; None for one that is none of ours, or not there."""
+    exists = connection.execute(
+        "SELECT to_regclass(?) IS NOT NULL", (f"{schema}.casemate_schema",)
+    ).fetchone()
+    if exists != (1,):
+        return None
+    rows = connection.execute(_READ).fetchall()
+    return Found(str(rows[0][0]), str(rows[0][1])) if rows else None
+
+
 def require_same(connection: Connection, identity: Identity, version: int, fence: Fence) -> bytes:
     """Raise unless a schema is still what it was, such as after a connection was lost.
 
@@ -106,6 +139,12 @@ def _require_ours(connection: Connection, identity: Identity, *, make: bool = Tr
     if exists == (1,):
         (row,) = connection.execute(_READ).fetchall() or [("nothing", "nobody", 0)]
         kind, cluster, version = row
+        state, _, moved = str(kind).partition(" ")
+        if (moved, cluster) == (identity.kind, identity.cluster) and state in _TOLD:
+            raise ForeignSchemaError(
+                f"What the schema {identity.schema} is to hold {_TOLD[state][0]}.",
+                next_step=_TOLD[state][1],
+            )
         if (kind, cluster) != (identity.kind, identity.cluster):
             raise ForeignSchemaError(
                 f"The schema {identity.schema} holds the {str(kind)[:40]} of the cluster "

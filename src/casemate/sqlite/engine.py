@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 else:
     from sqlcipher3 import dbapi2 as driver
 
-Connection = driver.Connection
 Cursor = driver.Cursor
 Error = driver.Error
 DatabaseError = driver.DatabaseError
@@ -40,6 +39,13 @@ MEDIUM = frozenset({IOERR, driver.SQLITE_CANTOPEN, driver.SQLITE_PROTOCOL})
 IOERR_SHMSIZE = 4874
 """Result codes (sqlite.org/rescode.html). NOTADB: page 1 is not authentic under the key.
 CORRUPT: another page is not, or its content is wrong; the connection is of no use after it."""
+
+
+class Connection(driver.Connection):
+    """A connection; whoever has the database keeps with it on which terms it is used."""
+
+    terms: Any = None
+
 
 KEY_BYTES = 32
 PAGE_BYTES = 4096
@@ -73,6 +79,7 @@ def connect(
         isolation_level=None,
         check_same_thread=False,
         cached_statements=cached_statements,
+        factory=Connection,
     )
     try:
         # Not a PRAGMA: its text would stay in the cache of statements.

@@ -15,7 +15,7 @@ from casemate.blobs import credentials_of, parse_s3_url
 from casemate.blobs.s3_url import PLAINTEXT
 from casemate.model.errors import InvalidInputError, ProtectionMissingError
 from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE
-from casemate.supervisor.options import ServeOptions
+from casemate.supervisor.options import ServeOptions, SharedOptions
 from casemate.vault.key_material import take_variable
 
 UNPROVED, CLEAR_DISKS = "unproved-store", "clear-disks"
@@ -46,9 +46,17 @@ def shared_places(
     Takes it out of the environment. Raises InvalidInputError, ProtectionMissingError; neither shows
     what may be secret.
     """
+    return named_places(options.shared, options.accepted_risks, environ)
+
+
+def named_places(
+    shared: SharedOptions,
+    accepted_risks: tuple[str, ...],
+    environ: MutableMapping[str, str] | None = None,
+) -> SharedPlaces | None:
+    """Do as `shared_places`, for what is no start of a node."""
     environ = os.environ if environ is None else environ
     named = _taken(environ, STORE_VARIABLE), _taken(environ, OBJECTS_VARIABLE)
-    shared = options.shared
     store, objects = shared.store or named[0], shared.objects or named[1]
     if not store and not objects:
         return None
@@ -65,9 +73,9 @@ def shared_places(
             "The URL of --store has a password, which everybody on this machine could see.",
             next_step="Give it by the variable CASEMATE_STORE, or as --store file:PATH.",
         )
-    places = SharedPlaces(store=store, objects=objects, unproved=UNPROVED in options.accepted_risks)
+    places = SharedPlaces(store=store, objects=objects, unproved=UNPROVED in accepted_risks)
     _require_sound(places, environ)
-    if not shared.encrypted_disks and CLEAR_DISKS not in options.accepted_risks:
+    if not shared.encrypted_disks and CLEAR_DISKS not in accepted_risks:
         raise ProtectionMissingError(
             "Names, keys, times and policies can be read in the database, so its disks have to be "
             "encrypted; nobody can see from here whether they are.",

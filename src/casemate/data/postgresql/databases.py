@@ -27,6 +27,8 @@ from casemate.sqlite.engine import Connection
 from casemate.sqlite.transaction import transaction
 from casemate.vault.interface import DataKey
 
+PROJECTS, PROJECT = "projects", "project"
+"""The kinds of both schemas."""
 _LONGEST: Final = 61
 _HASHED: Final = 40
 
@@ -76,17 +78,11 @@ class PostgresqlDatabases:
     @property
     def catalogue(self) -> Place:
         """Where it is kept which projects and nodes there are."""
-        return self._place(catalogue.SCHEMA, "projects", catalogue.MIGRATIONS)
+        return self._place(catalogue.SCHEMA, PROJECTS, catalogue.MIGRATIONS)
 
     def _place(self, schema: str, kind: str, migrations: tuple[tuple[str, ...], ...]) -> Place:
-        return Place(
-            settings=self._cluster.settings,
-            identity=Identity(schema, kind, self._cluster.name),
-            lock=_lock_of(schema),
-            migrations=migrations,
-            foreign=DataForeignError,
-            fence=self._fence,
-        )
+        identity = Identity(schema, kind, self._cluster.name)
+        return place_of(self._cluster.settings, identity, migrations, self._fence)
 
     def files_of(self, name: str) -> ObjectFiles:
         """Return the files of a project's objects."""
@@ -143,7 +139,7 @@ class PostgresqlDatabases:
         try:
             project = PostgresqlProject(
                 name,
-                self._place(schema, "project", MIGRATIONS),
+                self._place(schema, PROJECT, MIGRATIONS),
                 shared,
                 object_key,
                 files=files,
@@ -189,6 +185,23 @@ def schema_of(project: str) -> str:
     if len(project) <= _LONGEST:
         return f"p_{project.replace('-', '_')}"  # names of projects have no underscore
     return f"q_{sha256(project.encode()).hexdigest()[:_HASHED]}"
+
+
+def place_of(
+    settings: Settings,
+    identity: Identity,
+    migrations: tuple[tuple[str, ...], ...],
+    fence: Fence,
+) -> Place:
+    """Return where one of the schemas is."""
+    return Place(
+        settings=settings,
+        identity=identity,
+        lock=_lock_of(identity.schema),
+        migrations=migrations,
+        foreign=DataForeignError,
+        fence=fence,
+    )
 
 
 def _lock_of(schema: str) -> int:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any, Final, cast
 
 from casemate.data.attributes import Scalar
@@ -18,13 +16,12 @@ from casemate.data.postgresql.connection import ProjectConnection
 from casemate.data.postgresql.ordering import ordered, value_of
 from casemate.data.postgresql.schema import column_types
 from casemate.data.postgresql.sealing import OVERHEAD, Sealer
-from casemate.data.terms import Bound, Holder, Stored
+from casemate.data.terms import Bound, Holder, Stored, made_token
 from casemate.postgresql.arrays import KINDS, Array, Contents, columns
 from casemate.sqlite.engine import Connection
 
 CLAIM_SECONDS: Final = 60.0
 """A node that was not seen for as long has given up what it had claimed."""
-_TOKEN_BYTES: Final = 20
 _ROWS_AT_ONCE: Final = 1024
 _NUMBERS_AT_ONCE: Final = {"message": 1024}
 """How many are taken at most where many follow. Of others none is left out: gaps are counted."""
@@ -219,10 +216,7 @@ class PostgresqlTerms:
 
     def token(self, kind: str, text: str) -> str:
         """Return a HMAC-SHA-256 under a secret of the project, cut."""
-        if not text:
-            return ""
-        made = hmac.digest(self._shared.tokens, f"{kind}\0{text}".encode(), sha256)
-        return made[:_TOKEN_BYTES].hex()
+        return made_token(self._shared.tokens, kind, text)
 
     def beside(self, key: str) -> str:
         """Return it: its token does not tell it."""
@@ -230,12 +224,7 @@ class PostgresqlTerms:
 
     def within(self, statement: str, content: str, order: str) -> str:
         """Have the server add up lengths: all that it answers is in memory here at once."""
-        return (
-            "SELECT * FROM (SELECT found.*, "  # noqa: S608 - names in the code
-            f"sum(length({content})) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) "
-            f"- length({content}) AS before FROM ({statement}) AS found) AS bounded "
-            f"WHERE before <= {MAX_RESULT_BYTES:d} ORDER BY {order}"
-        )
+        return within(statement, content, order)
 
     def abandoned(self) -> tuple[str, tuple[object, ...]]:
         """Return that they are of this node's former lives, or of nodes that are gone."""
@@ -249,3 +238,13 @@ class PostgresqlTerms:
             (node, life, self.now() - CLAIM_SECONDS),
         ).fetchone()
         return row is not None
+
+
+def within(statement: str, content: str, order: str) -> str:
+    """Return a statement whose answer is of MAX_RESULT_BYTES, or one row, and the row beyond."""
+    return (
+        "SELECT * FROM (SELECT found.*, "  # noqa: S608 - names in the code
+        f"sum(length({content})) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING) "
+        f"- length({content}) AS before FROM ({statement}) AS found) AS bounded "
+        f"WHERE before <= {MAX_RESULT_BYTES:d} ORDER BY {order}"
+    )

@@ -37,6 +37,7 @@ from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
 AnswerT = TypeVar("AnswerT")
 
 SCHEMA: Final = "casemate_control"
+KIND: Final = "control"
 _LOCK: Final = int.from_bytes(b"casemctl")
 """Of all databases with this schema; a lock is of one database anyway."""
 _CHANGES_PER_COMMIT: Final = 128
@@ -92,14 +93,7 @@ class PostgresqlStore:
                 f"The cluster {cluster[:80]!r} is not valid: expected 1 to 128 characters that can "
                 "be printed."
             )
-        place = Place(
-            settings=settings,
-            identity=Identity(SCHEMA, "control", cluster),
-            lock=_LOCK,
-            migrations=MIGRATIONS,
-            foreign=StoreForeignError,
-            fence=fence or Fence(),
-        )
+        place = place_of(settings, Identity(SCHEMA, KIND, cluster), fence or Fence())
         connections = Connections(place, STORE_SERVER)
         try:
             store = cls(connections)
@@ -203,3 +197,15 @@ class PostgresqlStore:
             finally:
                 self._reads.shutdown(wait=True)
                 self._connections.close()
+
+
+def place_of(settings: Settings, identity: Identity, fence: Fence) -> Place:
+    """Return where the store of a cluster is."""
+    return Place(
+        settings=settings,
+        identity=identity,
+        lock=_LOCK,
+        migrations=MIGRATIONS,
+        foreign=StoreForeignError,
+        fence=fence,
+    )

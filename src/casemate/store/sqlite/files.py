@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from casemate.store.errors import StoreError, StoreForeignError, StoreLockedError
+from casemate.store.sqlite.moved import require_unmoved
 
 DATABASE = "records.db"
 OWNER = "owner.pid"
@@ -31,8 +32,10 @@ class StoreFolder:
         self._descriptor = descriptor
 
     @classmethod
-    def acquire(cls, path: Path) -> StoreFolder:
+    def acquire(cls, path: Path, *, moving: bool = False) -> StoreFolder:
         """Create the folder where missing, make it private, lock it.
+
+        One that was moved, or is not whole yet, is for `moving` alone.
 
         Raises StoreLockedError if another process (or another store of this one) holds it,
         StoreForeignError if it is no folder or not ours, StoreError if the system refuses.
@@ -46,6 +49,8 @@ class StoreFolder:
             ) from error
         try:
             _lock(path, descriptor)
+            if not moving:
+                require_unmoved(path)
             return cls(path, descriptor, unclean=_mark_owner(path))
         except BaseException:
             os.close(descriptor)
