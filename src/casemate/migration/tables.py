@@ -215,11 +215,13 @@ CONTROL: Final = (
         content="provenance",
     ),
     _table("bundle_evidence", "digest seen", "digest", "", content="seen"),
+    # What was used once must not be used again where it was moved to.
+    _table("used_once", "kind name until", "kind name", "", ""),
 )
 """Each after those that its rows refer to."""
 UNMOVED_CONTROL: Final = frozenset(
     {"node", "node_incarnation", "exclusive", "revision", "topic", "bundle"}
-    | {"vault_state", "vault_file", "used_once", "login_attempt", "budget_share"}
+    | {"vault_state", "vault_file", "login_attempt", "budget_share"}
     | {"invocation", "error", "log_line", "denial"}
 )
 """Nodes say themselves that they are there; the newest incarnation is moved. What is exclusive is
