@@ -79,7 +79,7 @@ def supported(monkeypatch) -> list[Standing]:
 
 
 def test_doctor_tells_of_support_and_does_not_fail_for_it(cli, monkeypatch) -> None:
-    monkeypatch.setattr("casemate.maintenance.doctor.examine", list)
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda ids: [])
     monkeypatch.setenv("CASEMATE_ADVISORIES", "/nonexistent")
     result = cli("doctor", "--json")
     assert result.code == 0
@@ -90,9 +90,22 @@ def test_doctor_tells_of_support_and_does_not_fail_for_it(cli, monkeypatch) -> N
     assert "Next, for restart: reboot" in shown
 
 
+def test_doctor_is_told_the_ids_that_the_node_gets(cli, monkeypatch) -> None:
+    asked: list[str | None] = []
+
+    def examine(ids: str | None) -> list[object]:
+        asked.append(ids)
+        return []
+
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", examine)
+    monkeypatch.setenv("CASEMATE_ADVISORIES", "/nonexistent")
+    assert cli("doctor", "--function-ids", "4096:32768", "--json").code == 0
+    assert asked == ["4096:32768"]
+
+
 def test_doctor_tells_known_holes_and_does_not_fail_for_them(cli, monkeypatch) -> None:
     hole = Standing(name="holes of OpenSSL in x", state=State.ENDED, detail="3.6.0 has 37")
-    monkeypatch.setattr("casemate.maintenance.doctor.examine", list)
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda ids: [])
     holes = "casemate.maintenance.own_components.component_standings"
     monkeypatch.setattr(holes, lambda today: [hole])
     result = cli("doctor")
@@ -102,7 +115,7 @@ def test_doctor_tells_known_holes_and_does_not_fail_for_them(cli, monkeypatch) -
 @pytest.mark.parametrize("holds", [True, False])
 def test_doctor_ends_with_what_it_found(cli, monkeypatch, holds) -> None:
     finding = Finding(name="cgroups", holds=holds, detail="tried", next_step="do this")
-    monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda: [finding])
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda ids: [finding])
     result = cli("doctor", "--json")
     assert result.code == (0 if holds else 1)
     assert json.loads(result.out)["ok"] is holds
@@ -134,7 +147,7 @@ def test_the_most_of_what_is_kept_ready_can_be_none(cli, served) -> None:
 
 
 def test_doctor_tells_the_versions_of_c_libraries(cli, monkeypatch) -> None:
-    monkeypatch.setattr("casemate.maintenance.doctor.examine", list)
+    monkeypatch.setattr("casemate.maintenance.doctor.examine", lambda ids: [])
     found = json.loads(cli("doctor", "--json").out)["libraries"]
     assert {"OpenSSL", "SQLite", "SQLCipher", "libuv", "llhttp"} <= {one["name"] for one in found}
     shown = cli("doctor").out

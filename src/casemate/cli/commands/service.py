@@ -96,10 +96,7 @@ def install(
         note("It ends when you log out, unless `loginctl enable-linger` was run once.")
     journal = "journalctl --user -u casemate" if user else "journalctl -u casemate"
     if shared:
-        note("Files that it reads, each `chmod 600` and of root:")
-        note("  /etc/casemate/master-key   the same on all nodes: head -c 32 /dev/urandom | base64")
-        note("  /etc/casemate/store-url    postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-        note("  /etc/casemate/objects.env  CASEMATE_OBJECTS, and AWS's two keys")
+        _note_files()
     note(f"The owner's token is shown once, in its journal: {journal}")
 
 
@@ -111,6 +108,13 @@ def _require_serve_options(arguments: list[str]) -> None:
         raise UsageError("--data is given behind `--`.", next_step="Give it before.")
     command = typer.main.get_command(serve.app)
     command.make_context("serve", list(arguments))
+
+
+def _note_files() -> None:
+    note("Files that it reads, each `chmod 600` and of root:")
+    note("  /etc/casemate/master-key   the same on all nodes: head -c 32 /dev/urandom | base64")
+    note("  /etc/casemate/store-url    postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    note("  /etc/casemate/objects.env  CASEMATE_OBJECTS, and AWS's two keys")
 
 
 def _require_shared(arguments: list[str], *, user: bool) -> None:
