@@ -391,13 +391,15 @@ class Tracee:
     def _follow(self, pid: int) -> None:
         self.flag(Reason.PROCESSES)
         try:
-            os.waitid(os.P_PID, pid, _ANY_LEFT)
+            stop = os.waitid(os.P_PID, pid, _ANY_LEFT)
         except ChildProcessError:
             return  # it has ended already: its number may soon be another's
         self._others.add(pid)
-        # Its first stop may have been taken before this was told.
-        with contextlib.suppress(OSError):
-            tracing.resume(pid)
+        if stop is None:
+            # Its first stop may have been taken before this was told. One that is still there is
+            # left to be taken: to resume who is just about to stop has the kernel wait for it.
+            with contextlib.suppress(OSError):
+                tracing.resume(pid)
         if len(self._others) > _MOST_OTHERS:
             self.kill()
 
