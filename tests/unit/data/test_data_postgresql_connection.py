@@ -187,7 +187,7 @@ def test_a_beginning_sees_what_was_committed_while_it_waited(
         f"{connection._server.info.port}/{connection._server.info.dbname}"
         f"?host={connection._server.info.host}"
     )
-    other = ProjectConnection(session.connected(settings, "public").server, 1)
+    other = ProjectConnection(session.connected(settings, "public"), 1)
     other.along = ("SELECT count(*) FROM kept", ())
     waiting = threading.Thread(target=lambda: other.execute("BEGIN IMMEDIATE"))
     waiting.start()
