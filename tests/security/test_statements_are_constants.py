@@ -34,7 +34,6 @@ MADE = {
     "postgresql.listening:listen": "the name of a channel, looked at one line above",
     "postgresql.migrating:_make": "the name of a schema, of letters, digits and underscores",
     "postgresql.migrating:_bring_forward": "statements of a schema",
-    "postgresql.listening:listen": "the name of a channel, looked at the line above",
     "postgresql.session:_one": "the name of a schema, looked at two lines above",
     "sqlite.engine:library_versions": "two names beside it",
     "sqlite.migrating:migrate": "statements of a schema, and how many there are",
