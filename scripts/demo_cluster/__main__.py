@@ -31,7 +31,7 @@ from scripts.demo_cluster.nodes import CASEMATE, Node, Shared, risks, start, wai
 from scripts.demo_cluster.places import ROOT, object_store, postgresql, postgresql_programs
 
 NODES = 3
-_BEFORE, _AFTER, _HANDLED = 5.0, 20.0, 200.0
+_BEFORE, _AFTER, _HANDLED = 5.0, 20.0, 60.0
 """Seconds of load before and after the death, and how long events may take to be handled."""
 
 

@@ -39,7 +39,7 @@ def test_an_empty_folder_is_not_this_one(cli, served) -> None:
 def test_a_risk_that_nobody_can_accept_is_refused(cli, served) -> None:
     result = cli("serve", "--accept-risk", "seccomp")
     assert result.code == 1
-    assert "cgroups, landlock" in result.err
+    assert "cgroups, clear-disks, landlock" in result.err
     assert "Next:" in result.err
     assert served == []
 
@@ -128,10 +128,10 @@ def test_caps_are_sizes_and_a_number(cli, served) -> None:
     assert (
         cli("serve", "--max-memory", "4GB", "--max-tmp", "64MB", "--max-instances", "9").code == 0
     )
-    options = served[0]
-    assert (options.max_memory, options.max_tmp, options.max_instances) == (4 << 30, 64 << 20, 9)
+    bounds = served[0].bounds
+    assert (bounds.memory, bounds.tmp, bounds.instances) == (4 << 30, 64 << 20, 9)
     assert cli("serve", "--resting-memory", "2GB").code == 0
-    assert (options.resting_memory, served[1].resting_memory) == (None, 2 << 30)
+    assert (bounds.resting, served[1].bounds.resting) == (None, 2 << 30)
     for wrong in ("4", "lots", "0MB", "-1GB"):
         result = cli("serve", "--max-memory", wrong)
         assert result.code == 2
