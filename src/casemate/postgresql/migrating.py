@@ -1,6 +1,9 @@
 """Whose a schema is, and how one version of its tables becomes the next: under a lock, or not.
 
-The schema's own table `casemate_schema` has one row: the kind of data, the cluster, the version.
+The schema's own table `casemate_schema` has one row: the kind of data, the cluster, the version,
+and the least version that a program has to know to use it. So nodes of two releases serve together
+while one after the other is upgraded: the newer one's first start adds what it needs (`Expanding`),
+and what the older one needs is taken away by a release after that.
 """
 
 from __future__ import annotations
@@ -24,10 +27,11 @@ _MAKE = """
         one INTEGER NOT NULL UNIQUE CHECK (one = 1),
         kind TEXT NOT NULL,
         cluster TEXT NOT NULL,
-        version INTEGER NOT NULL
+        version INTEGER NOT NULL,
+        least INTEGER NOT NULL
     )
 """
-_READ = "SELECT kind, cluster, version FROM casemate_schema"
+_READ = "SELECT kind, cluster, version, least FROM casemate_schema"
 
 
 UNFINISHED, MOVED = "unfinished", "moved"
@@ -51,6 +55,23 @@ class Own(str):
     __slots__ = ()
 
 
+class Expanding(tuple[str, ...]):
+    """A migration that only adds: a program that does not know it serves on as before."""
+
+    __slots__ = ()
+
+
+class Versions(NamedTuple):
+    """What a schema is, and the least that has to be known to use it."""
+
+    newest: int
+    least: int
+
+    def serves(self, known: int) -> bool:
+        """Tell whether a program may use it that knows so many migrations."""
+        return self.least <= known <= self.newest
+
+
 class Identity(NamedTuple):
     """What a schema is, and of which cluster: what two clusters must not have in common."""
 
@@ -70,16 +91,17 @@ def migrate(
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
-        version = _require_ours(connection, identity)
+        found = _require_ours(connection, identity)
         life = lives.enter(connection, fence, identity.schema)
-        if version > len(migrations):
+        version = found.newest
+        if version > len(migrations) and not found.serves(len(migrations)):
             raise SchemaVersionError(
                 f"The schema {identity.schema} has version {version}; this Casemate knows up to "
-                f"{len(migrations)}.",
+                f"{len(migrations)}, and {found.least} at least is needed.",
                 next_step="Start the Casemate that wrote it or a newer one; nothing was changed.",
             )
         if version < len(migrations):
-            _bring_forward(connection, version, migrations)
+            _bring_forward(connection, found, migrations)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -107,15 +129,18 @@ def found_in(connection: Connection, schema: str) -> Found | None:
 
 
 def require_same(connection: Connection, identity: Identity, version: int, fence: Fence) -> bytes:
-    """Raise unless a schema is still what it was, such as after a connection was lost.
+    """Raise unless a schema can still be used, such as after a connection was lost.
+
+    It may be newer meanwhile, if what it has got only adds.
 
     Returns the server's life, which is added to the schema where it is new. Raises FencedError.
     """
     found = _require_ours(connection, identity, make=False)
-    if found != version:
+    if not found.serves(version):
         raise SchemaVersionError(
-            f"The schema {identity.schema} has version {found} now; expected {version}.",
-            next_step="Restart this node.",
+            f"The schema {identity.schema} has version {found.newest} now, and needs "
+            f"{found.least} at least; expected {version}.",
+            next_step="Start the newest Casemate that any node of the cluster has.",
         )
     life = lives.known(connection, fence, identity.schema)
     if life is not None:
@@ -131,14 +156,14 @@ def require_same(connection: Connection, identity: Identity, version: int, fence
     return life
 
 
-def _require_ours(connection: Connection, identity: Identity, *, make: bool = True) -> int:
+def _require_ours(connection: Connection, identity: Identity, *, make: bool = True) -> Versions:
     tables = [row[0] for row in connection.execute(_TABLES, (identity.schema,))]
     exists = connection.execute(
         "SELECT to_regclass(?) IS NOT NULL", (f"{identity.schema}.casemate_schema",)
     ).fetchone()
     if exists == (1,):
-        (row,) = connection.execute(_READ).fetchall() or [("nothing", "nobody", 0)]
-        kind, cluster, version = row
+        (row,) = connection.execute(_READ).fetchall() or [("nothing", "nobody", 0, 0)]
+        kind, cluster, version, least = row
         state, _, moved = str(kind).partition(" ")
         if (moved, cluster) == (identity.kind, identity.cluster) and state in _TOLD:
             raise ForeignSchemaError(
@@ -151,7 +176,7 @@ def _require_ours(connection: Connection, identity: Identity, *, make: bool = Tr
                 f"{str(cluster)[:80]!r}; expected the {identity.kind} of {identity.cluster!r}.",
                 next_step="Give each cluster a database of its own; nothing was changed.",
             )
-        return int(version)
+        return Versions(int(version), int(least))
     if tables or not make:
         raise ForeignSchemaError(
             f"The schema {identity.schema} was not made by Casemate: it has "
@@ -159,7 +184,7 @@ def _require_ours(connection: Connection, identity: Identity, *, make: bool = Tr
             next_step="Give Casemate a database of its own; nothing was changed.",
         )
     _make(connection, identity)
-    return 0
+    return Versions(0, 0)
 
 
 def _make(connection: Connection, identity: Identity) -> None:
@@ -169,20 +194,25 @@ def _make(connection: Connection, identity: Identity) -> None:
         connection.execute(f"CREATE SCHEMA {identity.schema}")
     connection.execute(_MAKE)
     connection.execute(
-        "INSERT INTO casemate_schema (one, kind, cluster, version) VALUES (1, ?, ?, 0)",
+        "INSERT INTO casemate_schema (one, kind, cluster, version, least) VALUES (1, ?, ?, 0, 0)",
         (identity.kind, identity.cluster),
     )
 
 
 def _bring_forward(
-    connection: Connection, version: int, migrations: Sequence[Sequence[str]]
+    connection: Connection, found: Versions, migrations: Sequence[Sequence[str]]
 ) -> None:
+    least = found.least
     for statement in FUNCTIONS:
         connection.define(statement)
-    for statements in migrations[version:]:
+    for number, statements in enumerate(migrations[found.newest :], found.newest + 1):
+        if not isinstance(statements, Expanding):
+            least = number
         for statement in statements:
             if isinstance(statement, Own):
                 connection.define(statement)
             else:
                 connection.execute(statement)
-    connection.execute("UPDATE casemate_schema SET version = ?", (len(migrations),))
+    connection.execute(
+        "UPDATE casemate_schema SET version = ?, least = ?", (len(migrations), least)
+    )

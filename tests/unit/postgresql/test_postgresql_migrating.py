@@ -8,7 +8,7 @@ import pytest
 from postgresql_samples import SCHEMA, TABLE, connect, connections
 
 from casemate.postgresql.connection import Connection
-from casemate.postgresql.migrating import Own
+from casemate.postgresql.migrating import Expanding, Own
 from casemate.store.errors import StoreError, StoreForeignError, StoreVersionError
 from support.database import Server
 
@@ -63,8 +63,36 @@ def test_what_fails_leaves_everything_as_it_was(fresh: str) -> None:
 
 def test_a_newer_schema_is_refused(fresh: str) -> None:
     go(fresh, (TABLE,), SECOND)
-    with pytest.raises(StoreVersionError, match="has version 2; this Casemate knows up to 1"):
+    with pytest.raises(
+        StoreVersionError, match="has version 2; this Casemate knows up to 1, and 2 at least"
+    ):
         go(fresh, (TABLE,))
+
+
+def test_a_newer_schema_that_only_has_more_is_used(fresh: str) -> None:
+    """Releases serve together while nodes are upgraded one after the other."""
+    go(fresh, (TABLE,))
+    older = connections(fresh, migrations=((TABLE,),))
+    writer = older.open_writer()
+    go(fresh, (TABLE,), Expanding(SECOND))
+    writer = older.renew_writer(writer)
+    assert older.read(lambda c: c.execute("SELECT count(*) FROM t").fetchone()) == (0,)
+    older.end(writer)
+    older.close()
+    go(fresh, (TABLE,))
+    assert "u" in tables(fresh), "an older one takes nothing back"
+    go(fresh, (TABLE,), Expanding(SECOND), ("DROP TABLE t",))
+    with pytest.raises(StoreVersionError, match="knows up to 2, and 3 at least is needed"):
+        go(fresh, (TABLE,), Expanding(SECOND))
+
+
+def test_who_connects_again_to_what_was_contracted_is_refused(fresh: str) -> None:
+    older = connections(fresh, migrations=((TABLE,),))
+    writer = older.open_writer()
+    go(fresh, (TABLE,), SECOND)
+    with pytest.raises(StoreVersionError, match="needs 2 at least; expected 1"):
+        older.renew_writer(writer)
+    older.close()
 
 
 def test_another_clusters_schema_is_refused_by_name(fresh: str) -> None:
@@ -100,7 +128,7 @@ def test_an_empty_schema_that_the_owner_has_prepared_is_taken(fresh: str) -> Non
     "damage",
     [
         "UPDATE casemate_schema SET cluster = 'theirs'",
-        "UPDATE casemate_schema SET version = 7",
+        "UPDATE casemate_schema SET version = 7, least = 7",
         "DELETE FROM casemate_schema",
         f"DROP SCHEMA {SCHEMA} CASCADE",
     ],
