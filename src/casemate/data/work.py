@@ -94,6 +94,7 @@ class ProjectDuties(Duties[Work]):
         self._recent = recent
         self._sweep = sweep
         self._announce = announce
+        self._upkeep_fails = False
 
     def begin(self, connection: Connection) -> Work:
         """Let nothing be remembered that is read while this transaction runs."""
@@ -129,8 +130,12 @@ class ProjectDuties(Duties[Work]):
 
     def upkeep(self, work: Work) -> bool:
         """Delete what expired."""
-        return self._sweep(work)
+        more = self._sweep(work)
+        self._upkeep_fails = False
+        return more
 
     def upkeep_failed(self, error: CasemateError) -> None:
-        """Say so."""
-        _LOG.error("Expired data could not be deleted: %s", error)
+        """Say so, once until it works again: a server that is away is away for every project."""
+        if not self._upkeep_fails:
+            _LOG.error("Expired data could not be deleted: %s", error)
+        self._upkeep_fails = True
