@@ -7,8 +7,9 @@ loss unless something else remembers that it was there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -32,16 +33,25 @@ class KnownProjects:
         self._changing = asyncio.Lock()
 
     async def require(
-        self, present: Iterable[str], accepted: frozenset[str] = frozenset()
+        self, present: Callable[[], Iterable[str]], accepted: frozenset[str] = frozenset()
     ) -> frozenset[str]:
         """Refuse to start without a database that was there; remember all that are there.
 
-        `present` are the projects that have a database. Returns those of `accepted`
+        `present` returns the projects that have a database; it blocks. Returns those of `accepted`
         that are gone. Raises DataGoneError.
         """
-        present = set(present)
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(StoreMovedError):  # another node has made one meanwhile
+                return await self._require(present, accepted)
+        return await self._require(present, accepted)
+
+    async def _require(
+        self, present_now: Callable[[], Iterable[str]], accepted: frozenset[str]
+    ) -> frozenset[str]:
         for part in range(_PARTS):
             self._known[part] = await self._read(part)
+        # After what is known: another node may make one at this moment, its database first.
+        present = set(await asyncio.to_thread(present_now))
         missing = set().union(*self._known) - present
         lost = sorted(missing - accepted)
         if lost:

@@ -612,11 +612,11 @@ class Gateway:
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""
         await self.nodes.follow(self._followed())
-        present = await asyncio.to_thread(self.data.projects)
         lost = lost_projects(self._config.accepted_losses)
-        for project in await self.known.require(present, lost):
+        for project in await self.known.require(self.data.projects, lost):
             if self._own is not None:
                 self._own.data.set_aside(project)
+        present = await asyncio.to_thread(self.data.projects)
         self.policy.activate(self.policy.prepare(await self.store.read(ReadPolicies())))
         # Nothing is answered before there is a journal to record it in.
         await self.recorder.ready()

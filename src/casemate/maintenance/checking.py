@@ -83,7 +83,7 @@ async def _check(config: CheckConfig) -> None:
     try:
         if store is not None:
             try:
-                await KnownProjects(store).require(await asyncio.to_thread(data.projects))
+                await KnownProjects(store).require(data.projects)
             except CasemateError as error:
                 before.append(CheckFinding(place="data", problem=error.message))
 

@@ -271,11 +271,33 @@ def test_projects_that_both_make_are_all_known(on_two: Play) -> None:
     async def scene(one: Among, other: Among) -> None:
         both = [KnownProjects(node.store) for node in (one, other)]
         for known in both:
-            await known.require(())
+            await known.require(tuple)
         names = [f"p{number}" for number in range(24)]
         await asyncio.gather(*(both[i % 2].add(name) for i, name in enumerate(names)))
-        await KnownProjects(one.store).require(names)
+        await KnownProjects(one.store).require(lambda: names)
         with pytest.raises(DataGoneError, match="24 projects"):
-            await KnownProjects(other.store).require(())
+            await KnownProjects(other.store).require(tuple)
+
+    on_two(scene)
+
+
+def test_a_project_that_is_made_while_another_node_starts_is_not_missed(on_two: Play) -> None:
+    """Its database is there first, and what is known of it is asked for before that is looked at."""
+
+    async def scene(one: Among, other: Among) -> None:
+        loop, making = asyncio.get_running_loop(), KnownProjects(one.store)
+        await making.require(tuple)
+        made: list[str] = []
+
+        def present() -> list[str]:
+            if not made:
+                made.append("late")
+                asyncio.run_coroutine_threadsafe(making.add("late"), loop).result(10)
+            return made
+
+        starting = KnownProjects(other.store)
+        assert await starting.require(present) == frozenset()
+        with pytest.raises(DataGoneError, match="late"):
+            await starting.require(tuple)
 
     on_two(scene)
