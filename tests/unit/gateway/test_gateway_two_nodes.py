@@ -282,7 +282,7 @@ def test_projects_that_both_make_are_all_known(on_two: Play) -> None:
 
 
 def test_a_project_that_is_made_while_another_node_starts_is_not_missed(on_two: Play) -> None:
-    """Its database is there first, and what is known of it is asked for before that is looked at."""
+    """Its database is there first: what is known is asked for before that is looked at."""
 
     async def scene(one: Among, other: Among) -> None:
         loop, making = asyncio.get_running_loop(), KnownProjects(one.store)
