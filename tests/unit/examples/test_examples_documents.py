@@ -76,10 +76,9 @@ def test_commands_that_are_shown_exist(path: Path) -> None:
 
 
 def test_make_targets_that_are_shown_exist() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert targets == {"help", "demo", "test", "storm", "lint", "bench", "docs"}
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for path in DOCUMENTS:
-        for used in re.findall(r"\$ make (\w+)", path.read_text(encoding="utf-8")):
+        for used in re.findall(r"\$ make ([\w-]+)", path.read_text(encoding="utf-8")):
             assert used in targets
 
 
@@ -87,8 +86,12 @@ def test_make_help_names_every_target() -> None:
     done = subprocess.run(["make"], cwd=ROOT, check=True, capture_output=True, text=True)
     assert re.findall(r"^make (\S+)", done.stdout, re.MULTILINE) == [
         "demo",
+        "demo-cluster",
+        "image",
         "test",
         "storm",
+        "test-cluster",
+        "storm-cluster",
         "lint",
         "bench",
         "bench-parts",
