@@ -56,7 +56,8 @@ def test_of_what_is_installed_here(cli, home: Path) -> None:
     for component in document["components"]:
         by_name.setdefault(component["name"], []).append(component.get("version", ""))
     assert {"msgspec", "cryptography", "python"} <= by_name.keys()
-    assert len(by_name["OpenSSL"]) == 3 and by_name["SQLCipher"][0]
+    # The fourth is that of the extra `cluster`.
+    assert len(by_name["OpenSSL"]) == 4 and by_name["SQLCipher"][0] and by_name["libpq"][0]
     assert "pytest" not in by_name  # what is installed beside it is not its
     refs = [component["bom-ref"] for component in document["components"]]
     assert len(refs) == len(set(refs))

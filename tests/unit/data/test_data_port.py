@@ -72,8 +72,8 @@ def test_what_crosses_the_port_can_leave_the_process(form: Any) -> None:
 
 def test_nothing_else_is_of_the_port() -> None:
     names = {name for name in vars(ProjectData) if not name.startswith("_")}
-    assert names == {"read", "change", "recent", "watch", "faults", "close"}
-    assert all(callable(getattr(SqliteProjectData, name)) for name in names)
+    assert names == {"read", "change", "recent", "watch", "faults", "close", "coordination"}
+    assert all(callable(getattr(SqliteProjectData, name)) for name in names - {"coordination"})
 
 
 def test_an_operation_is_refused_by_the_wrong_call_and_nothing_is_done(data: Data) -> None:
