@@ -197,7 +197,7 @@ def test_colours_are_for_terminals_and_follow_no_color(terminal, cli) -> None:
 
 PROGRAMS = (
     *("runner", "build", "manifest", "gateway", "supervisor", "maintenance"),
-    *("child", "vault", "egress", "sources", "nodes"),
+    *("child", "vault", "egress", "sources", "nodes", "migration"),
     "project",  # functions of drills: a node runs them
 )
 
