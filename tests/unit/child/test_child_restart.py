@@ -80,7 +80,7 @@ def in_world(work: Callable[[World], Awaitable[None]], **backoff: float) -> None
         world.kept.close()
         world.kept.close()
         world.supervisor.close()
-        assert descriptors_held() == before
+        assert descriptors_held() <= before  # what others had left may go meanwhile
 
     asyncio.run(asyncio.wait_for(run(), 20))
 

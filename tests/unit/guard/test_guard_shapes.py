@@ -100,7 +100,7 @@ def test_what_a_literal_holds_makes_no_other_shape(value: str) -> None:
 def test_hostile_statements_take_no_time(statement: str, dialect: Dialect) -> None:
     started = time.process_time()
     shape_of("sql", shape(statement, dialect))
-    assert time.process_time() - started < 0.1
+    assert time.process_time() - started < 0.3
 
 
 @pytest.mark.parametrize("expression", [shape_module._LIST, shape_module._ROWS, structure._WORDS])

@@ -47,7 +47,7 @@ class Node:
         gateway, self.gateway = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         gateway.setblocking(False)
         self.outbox.open(gateway)
-        self.gateway.settimeout(1)
+        self.gateway.settimeout(0.05)  # what is told is sent before anybody asks
         self.restoring = Restoring(
             selector=self.selector,
             outbox=self.outbox,
