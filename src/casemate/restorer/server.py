@@ -157,16 +157,15 @@ class Server:
         """Let those go on with whom something has happened, in the order in which it did."""
         self._more = False
         for _ in range(_EVENTS_PER_TURN):
-            try:
-                found = os.waitid(os.P_ALL, 0, _ANYTHING)
-            except ChildProcessError:
-                return
+            found = _next_event()
             if found is None:
                 return
             number = self._by_pid.get(found.si_pid)
             if number is None:
                 self._sweep_all(found.si_pid)
-                break
+                # All of them had their turn: callers are heard before whatever has come since.
+                self._more = _next_event() is not None
+                return
             self._held[number].held.tracee.take()
             self._look_at(number)
         self._more = True
@@ -359,3 +358,11 @@ class Server:
             self._sock.send(report.packed())
         except OSError as error:
             raise EOFError from error
+
+
+def _next_event() -> os.waitid_result | None:
+    """Return with whom something has happened first, and leave it to be taken; None if nothing."""
+    try:
+        return os.waitid(os.P_ALL, 0, _ANYTHING)
+    except ChildProcessError:
+        return None
