@@ -17,9 +17,9 @@ from pathlib import Path
 import msgspec
 
 from bench.errors import DeployError
+from casemate.child.gateway_confinement import confine
 from casemate.folder.folders import Folders, default_master_key
 from casemate.gateway.own_state import open_store
-from casemate.gateway.process import confine
 from casemate.model.deployment import NewVersion, Version
 from casemate.model.errors import CasemateError
 from casemate.model.processes import GATEWAY_UID, SANDBOX_UID, VAULT_UID

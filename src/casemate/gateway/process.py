@@ -8,7 +8,6 @@ behind a filter under which it can neither make nor enter a sandbox.
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import gc
 import logging
@@ -26,6 +25,7 @@ import uvloop
 
 from casemate import __version__
 from casemate.certificates.tls import NodeTls
+from casemate.child.gateway_confinement import confine
 from casemate.child.heartbeat import Heart
 from casemate.decoding import decodable
 from casemate.folder.folders import Folders
@@ -33,7 +33,6 @@ from casemate.folder.presence import end_first_start
 from casemate.gateway.objects import Gateway
 from casemate.gateway.own_state import open_own
 from casemate.gateway.state import State
-from casemate.kernel import linux, seccomp
 from casemate.model.errors import CasemateError
 from casemate.model.processes import START_FAILED, GatewayConfig
 from casemate.nodes import Self
@@ -44,24 +43,6 @@ _DRAIN_SECONDS = 30.0
 _END_SECONDS = 10.0
 """How long closing may take once requests have been answered or cut off."""
 Opening = Callable[[GatewayConfig, Folders, VaultClient, Self], Awaitable[State]]
-_CODECS = ("ascii", "latin-1", "idna")
-"""Modules that the standard library loads on first use, when it may be out of reach."""
-
-
-def confine(uid: int | None) -> None:
-    """Give up every right for good. Raises OSError if the kernel does not do it."""
-    for codec in _CODECS:
-        codecs.lookup(codec)
-    if uid is not None:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-    # Only now: the kernel forgets this with a change of uid (prctl(2)).
-    linux.die_with_parent()
-    linux.set_no_new_privileges()
-    linux.drop_capabilities(bounding=False)
-    linux.set_not_dumpable()
-    linux.install_filter(seccomp.gateway_program())
 
 
 def _announce(config: GatewayConfig, url: str, token: str | None, tls: NodeTls | None) -> None:

@@ -51,14 +51,15 @@ async def open_shared(
     )
     cluster = (await vault.status()).vault
     async with contextlib.AsyncExitStack() as opened:
+        places = opened.enter_context(contextlib.ExitStack())
         fence = await asyncio.to_thread(_open_fence, folders, config.accepted_losses)
-        opened.callback(fence.close)
+        places.callback(fence.close)
         store = await asyncio.to_thread(_open_store, settings, cluster, fence)
         opened.push_async_callback(store.close)
         opened.callback(await _share_vault(config, vault, store))
         client = S3Client(place, credentials_of(os.environ))
         objects = await asyncio.to_thread(S3Store, client, cluster)
-        opened.callback(objects.close)
+        places.callback(objects.close)
         nodes = Among(store, IdentityFile(folders.data), own, shared=store)
         await nodes.begin()
         opened.push_async_callback(nodes.close)
@@ -75,6 +76,7 @@ async def open_shared(
             store.bundle_rows(),
             capacity=shutil.disk_usage(folders.bundles).total // _CACHE_SHARE,
         )
+        places.callback(bundles.close)
         await asyncio.to_thread(mark_shared, folders)
         opened.pop_all()
     return State(
@@ -85,7 +87,7 @@ async def open_shared(
         bundles=bundles,
         parts=(vault_part(vault, data.take_newest_keys),),
         sweep_bundles=bundles.sweep,
-        close_places=lambda: _close(bundles, objects, fence),
+        close_places=places.close,
     )
 
 
@@ -133,12 +135,6 @@ async def _share_vault(
         keeper.close()
         raise
     return keeper.close
-
-
-def _close(bundles: FetchedBundles, objects: S3Store, fence: Fence) -> None:
-    bundles.close()
-    objects.close()
-    fence.close()
 
 
 def _holder(nodes: Among) -> Holder:

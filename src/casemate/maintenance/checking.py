@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from casemate.child.gateway_confinement import confine
 from casemate.data import SqliteProjectData
 from casemate.decoding import decodable
 from casemate.folder.folders import Folders
@@ -22,7 +23,6 @@ from casemate.gateway.bundles import BundleStore
 from casemate.gateway.check import NodeCheck
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.own_state import open_store
-from casemate.gateway.process import confine
 from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.gateway.state import OwnFiles
 from casemate.model.errors import CasemateError, ConflictError

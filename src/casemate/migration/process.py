@@ -21,9 +21,9 @@ import msgspec
 from casemate.blobs import Blobs, S3Store, credentials_of, parse_s3_url
 from casemate.blobs.s3_client import S3Client
 from casemate.blobs.s3_url import PLAINTEXT
+from casemate.child.gateway_confinement import confine
 from casemate.decoding import decodable
 from casemate.folder.folders import Folders
-from casemate.gateway.process import confine
 from casemate.migration.errors import MigrationError
 from casemate.migration.postgresql_place import PostgresqlSource, PostgresqlTarget
 from casemate.migration.sequence import Move, Outcome

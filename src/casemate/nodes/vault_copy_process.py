@@ -6,46 +6,20 @@ of this machine; and it writes no file but the one it was given.
 
 from __future__ import annotations
 
-import codecs
 import os
-import resource
 import sys
 
 import msgspec
 
 from casemate.child.calls import Failure
+from casemate.child.gateway_confinement import confine
 from casemate.decoding import decodable
-from casemate.kernel import landlock, linux, seccomp
 from casemate.model.errors import CasemateError
 from casemate.model.processes import STORE_VARIABLE
 from casemate.nodes.vault_copy import MAX_STATE, FetchConfig, Fetched
 from casemate.postgresql.settings import Settings
 from casemate.store.postgresql.shared_vault import fetched_state
 from casemate.store.postgresql.store import SCHEMA
-
-_EXECUTE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 2, 1 << 3
-_CODECS = ("ascii", "latin-1", "idna")
-
-
-def confine(uid: int | None) -> None:
-    """Give up every right but to read files and to connect. Raises OSError."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if uid is not None:
-        os.setgroups([])
-        os.setresgid(uid, uid, uid)
-        os.setresuid(uid, uid, uid)
-    # Only now: the kernel forgets this with a change of uid (prctl(2)).
-    linux.die_with_parent()
-    linux.set_no_new_privileges()
-    linux.drop_capabilities(bounding=False)
-    linux.set_not_dumpable()
-    abi = linux.landlock_abi()
-    if abi:
-        handled = landlock.handled_files(abi) & ~(_READ_FILE | _READ_DIR)
-        ruleset = linux.landlock_create(handled, 0, 0, abi)
-        linux.landlock_restrict(ruleset)
-        os.close(ruleset)
-    linux.install_filter(seccomp.gateway_program())
 
 
 def fetch(config: FetchConfig, url: str) -> Fetched:
@@ -67,9 +41,7 @@ def main() -> int:
     """Fetch it; return the exit code."""
     config = msgspec.json.decode(sys.argv[1], type=decodable(FetchConfig))
     url = os.environ.pop(STORE_VARIABLE)
-    for codec in _CODECS:
-        codecs.lookup(codec)
-    confine(config.uid)
+    confine(config.uid, only_reads=True)
     found = fetch(config, url)
     os.write(sys.stdout.fileno(), msgspec.json.encode(found))
     return 0

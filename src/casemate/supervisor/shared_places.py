@@ -11,8 +11,6 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from casemate.blobs import credentials_of, parse_s3_url
-from casemate.blobs.s3_url import PLAINTEXT
 from casemate.model.errors import InvalidInputError, ProtectionMissingError
 from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE
 from casemate.supervisor.options import ServeOptions, SharedOptions
@@ -95,6 +93,10 @@ def _taken(environ: MutableMapping[str, str], name: str) -> str:
 
 
 def _require_sound(places: SharedPlaces, environ: MutableMapping[str, str]) -> None:
+    # Only here: a node that keeps its state itself starts without any of it.
+    from casemate.blobs import credentials_of, parse_s3_url
+    from casemate.blobs.s3_url import PLAINTEXT
+
     try:
         from casemate.postgresql.settings import Settings
     except ImportError as error:
