@@ -35,7 +35,7 @@ def migrate(
         else:
             show(line)
 
-    with stopped_node(data, master_key, "move") as node:
+    with stopped_node(data, master_key, "move", take_back=back) as node:
         if back:
             users = (node.uid, VAULT_UID, RECORDER_UID, MONITOR_UID)
             node.folders.make(*(users if node.uid is not None else (None, None, None, None)))

@@ -54,11 +54,14 @@ L = TypeVar("L", bound=Line)
 
 
 @contextmanager
-def stopped_node(data: Path, master_key: str | None, work: str) -> Iterator[StoppedNode]:
+def stopped_node(
+    data: Path, master_key: str | None, work: str, *, take_back: bool = False
+) -> Iterator[StoppedNode]:
     """Open the vault of a data folder for a process that does `work` on it.
 
-    Needs the rights of the user that the node runs as. Raises CasemateError: if a node has the
-    vault open, or it cannot be opened.
+    With `take_back` the node has its vault for itself from then on, if nodes shared it. Needs the
+    rights of the user that the node runs as. Raises CasemateError: if a node has the vault open, or
+    it cannot be opened.
     """
     folders = Folders(data.absolute())
     if not folders.vault.is_dir():
@@ -72,6 +75,7 @@ def stopped_node(data: Path, master_key: str | None, work: str) -> Iterator[Stop
         master_key or default_master_key(folders.data),
         create=False,
         uid=VAULT_UID if root else None,
+        take_back=take_back,
     )
     try:
         uid = GATEWAY_UID if root else None

@@ -19,5 +19,7 @@ class VaultConfig(ChildConfig, frozen=True, kw_only=True):
     """Whether other nodes have the same vault, by their database."""
     brought: int | None = None
     """Descriptor of a file in memory with the state that the database has, if it has one."""
+    take_back: bool = False
+    """Whether this node has a vault that nodes shared for itself again."""
     monitors: tuple[str, ...] = ()
     """Secrets that the monitor may use, as `PROJECT/NAME`."""

@@ -20,15 +20,20 @@ def open_vault(
     memory_locked: bool,
     shared: bool = False,
     brought: bytes | None = None,
+    take_back: bool = False,
 ) -> tuple[VaultEngine, SharedVault | None]:
     """Open the vault in `folder`, or make it if there is none. Raises VaultError.
 
     `brought` is the state that the cluster's database has. One that nodes share cannot be changed
-    by a node that is not `shared`: the others would not know.
+    by a node that is not `shared`, as the others would not know; unless it has `take_back`, now or
+    at an earlier start: there are no others any more. It keeps the name and key of its journal.
     """
     opened = _opened(folder, master, brought)
-    if not shared and not opened.state.founder:
-        engine = VaultEngine(opened, memory_locked=memory_locked)
+    own = OwnRecord(folder, opened) if opened.state.founder and not shared else None
+    if own is not None and take_back:
+        own.set_alone(True)
+    if not shared and (own is None or own.alone):
+        engine = VaultEngine(opened, memory_locked=memory_locked, own=own)
         engine.secret_values.sweep()
         return engine, None
     kept = OpenState(

@@ -32,6 +32,7 @@ class _Own(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     journal: bytes | None = None
     journal_at: float = 0.0
     records: bool = False
+    alone: bool = False
 
 
 class OwnRecord:
@@ -66,6 +67,16 @@ class OwnRecord:
         body = envelope.encrypt(self._key, msgspec.msgpack.encode(own), self._info)
         self._folder.write(OWN_FILE, _MAGIC + body)
         self._own = own
+
+    @property
+    def alone(self) -> bool:
+        """Whether this node has the vault for itself again: its cluster has ended."""
+        return self._own.alone
+
+    def set_alone(self, alone: bool) -> None:
+        """Say whether it has. Raises VaultError."""
+        if alone != self._own.alone:
+            self._keep(replace(self._own, alone=alone))
 
     @property
     def id(self) -> str:

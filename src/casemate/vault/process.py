@@ -81,7 +81,12 @@ def _open(
     _warm_up()
     held = supervised.confine(VAULT, folder=folder.descriptor)
     engine, shared = open_vault(
-        folder, master, memory_locked=held.memory_locked, shared=config.shared, brought=brought
+        folder,
+        master,
+        memory_locked=held.memory_locked,
+        shared=config.shared,
+        brought=brought,
+        take_back=config.take_back,
     )
     return engine, shared, held
 

@@ -244,7 +244,7 @@ class SharedVault:
 
     async def _follow_or_found(self) -> int:
         found = await self._newest()
-        if found is None and not self._opened.state.founder:
+        if found is None and (self._own.alone or not self._opened.state.founder):
             await self._found()
             return await self._follow()
         return await self._adopt(self._there(found))
@@ -268,6 +268,7 @@ class SharedVault:
         return found
 
     async def _adopt(self, found: asked.StateFound) -> int:
+        self._own.set_alone(False)
         if hmac.compare_digest(found.digest, self._digest()):
             left = await self._fetch(self._opened)
             if not left:
@@ -332,7 +333,9 @@ class SharedVault:
             files = tuple((name, self._present(name)) for name in batch)
             await self._ask(type(None), asked.KeepFiles, files)
         draft = Draft(self._opened, self._folder)
-        draft.opened.commit(replace(draft.opened.state, founder=self._own.id))
+        # Who has given it before goes on with the journal from before that.
+        founder = draft.opened.state.founder or self._own.id
+        draft.opened.commit(replace(draft.opened.state, founder=founder))
         try:
             made = await self._ask(
                 bool,

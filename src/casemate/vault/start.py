@@ -72,6 +72,7 @@ def start_vault(
     monitors: tuple[str, ...] = (),
     shared: bool = False,
     brought: int | None = None,
+    take_back: bool = False,
 ) -> VaultProcess:
     """Start the vault in `folder` (data/vault) and wait until it is open and confined.
 
@@ -79,7 +80,8 @@ def start_vault(
     where there is none.
     `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`. `shared` tells whether
     nodes share the vault; `brought` is the descriptor of a file with what their database has, the
-    caller's to close. A variable that `source`
+    caller's to close. With `take_back` this node has one for itself again that nodes shared, whose
+    database nobody uses any more. A variable that `source`
     names is gone from this process afterwards.
     Raises what kept the vault from opening: WrongMasterKeyError, MasterKeySourceError,
     VaultDamagedError, VaultError.
@@ -104,6 +106,7 @@ def start_vault(
                 monitors=monitors,
                 shared=shared,
                 brought=brought,
+                take_back=take_back,
             ),
             (*passed, *(() if brought is None else (brought,))),
         )

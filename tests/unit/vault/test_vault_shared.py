@@ -22,7 +22,9 @@ from casemate.gateway import shared_vault as keeping
 from casemate.model.errors import NotFoundError
 from casemate.vault import errors, shared, shared_protocol
 from casemate.vault.draft import ChangeNeededError
+from casemate.vault.engine import VaultEngine
 from casemate.vault.envelope import new_key
+from casemate.vault.folder import VaultFolder
 from casemate.vault.interface import Purpose
 from casemate.vault.new_master import NewMaster, seal_master
 from casemate.vault.obtaining import obtain_master
@@ -413,6 +415,48 @@ async def test_a_shared_vault_is_not_changed_by_a_node_alone(
     assert OWN_FILE in names and all(engine.export_file(name) for name in names)
     engine.close()
     one.open()
+
+
+@of_two
+async def test_a_node_that_is_alone_again_has_the_vault_and_can_share_it_anew(
+    one: Node, other: Node, rows: Rows
+) -> None:
+    """Also one that joined: with its own journal, and its secrets."""
+    await one.put("pin", b"value-1")
+    await other.follow()
+    assert other.engine.journal_key().made
+    journal = other.engine.journal_key()
+    for node in (one, other):
+        node.close()
+
+    def alone(*, take_back: bool) -> VaultEngine:
+        folder = VaultFolder.open(other.path, create=False, uid=None)
+        engine, shared = open_vault(folder, MASTER, memory_locked=False, take_back=take_back)
+        assert shared is None
+        return engine
+
+    refused = alone(take_back=False)
+    with pytest.raises(ChangeNeededError):
+        put(refused, name="late")
+    refused.close()
+    for take_back, name in ((True, "late"), (False, "later")):
+        engine = alone(take_back=take_back)
+        put(engine, name=name)
+        assert engine.journal_key() == journal
+        assert {info.name for info in engine.secrets("shop")} >= {"pin", name}
+        engine.close()
+    # The former cluster's state is older than what it knows now: a fork is refused.
+    with pytest.raises(errors.VaultError):
+        other.open()
+    # In a database that has none it is put again, and from then on it is shared.
+    rows.there, rows.stored = None, {}
+    await other.open().follow()
+    assert rows.there is not None and len(rows.stored) == 3
+    assert other.engine.journal_key() == journal
+    await other.put("last", b"value-3")
+    other.close()
+    with pytest.raises(ChangeNeededError):
+        put(alone(take_back=False), name="no")
 
 
 def master_change(node: Node, new: bytes) -> bytes:
