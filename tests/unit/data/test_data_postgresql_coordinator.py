@@ -64,10 +64,10 @@ def test_a_hint_reaches_the_other_node_and_tells_nothing_of_what_was_sent(
             stranger.execute(f"LISTEN {CHANNEL}")  # type: ignore[arg-type]
             await send(one)
             await until(lambda: PLACE in told, 2)
-            (found,) = [
-                each.payload for each in stranger.notifies(timeout=0.5) if json.loads(each.payload)
-            ]
-        assert json.loads(found) == [list(PLACE)]
+            found = [json.loads(each.payload) for each in stranger.notifies(timeout=0.5)]
+        # Told again by who finds it waiting.
+        assert 1 <= len([each for each in found if each]) <= 2
+        assert all(each in ([], [list(PLACE)]) for each in found)
 
     play(postgresql_server, tmp_path, scene)
 

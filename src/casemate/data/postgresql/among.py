@@ -48,6 +48,22 @@ class Among:
         """Tell whether no other node is there."""
         return all(one.holder == self.own for one in self.living)
 
+    @property
+    def takers(self) -> tuple[str, ...]:
+        """Return the names of the nodes that take events, in order."""
+        return tuple(sorted(one.holder.node for one in self.living if one.takes))
+
+    def is_first(self, what: str) -> bool:
+        """Tell whether this node comes before all others that take events, as to something."""
+        takers = self.takers
+        return not takers or first(takers, what) == self.own.node
+
+    def has_turn(self, what: str, turn: int) -> bool:
+        """Tell whether it is this node's turn of those that take events; each has it in turn."""
+        takers = self.takers
+        begin = int.from_bytes(blake2b(what.encode(), digest_size=4).digest(), "big")
+        return not takers or takers[(begin + turn) % len(takers)] == self.own.node
+
     def share(self, project: str, function: str, limit: int) -> int:
         """Return this node's part of a function's limit."""
         known = self.shares.get((project, function, limit))
@@ -67,6 +83,15 @@ def part(nodes: Sequence[str], own: str, what: str, limit: int) -> int:
     differs from function to function (rendezvous hashing). A node that is not among those that
     take events has the part that it would have if it were.
     """
-    names = sorted({*nodes, own}, key=lambda node: blake2b(f"{what}/{node}".encode()).digest())
+    names = sorted({*nodes, own}, key=lambda node: _rank(what, node))
     each, more = divmod(limit, len(names))
     return each + (names.index(own) < more)
+
+
+def first(nodes: Sequence[str], what: str) -> str:
+    """Return the node that comes first as to something: one that has a part of any limit of it."""
+    return min(nodes, key=lambda node: _rank(what, node))
+
+
+def _rank(what: str, node: str) -> bytes:
+    return blake2b(f"{what}/{node}".encode()).digest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from casemate.postgresql.migrating import Own
+from casemate.postgresql.migrating import Expanding, Own
 
 SCHEMA: Final = "casemate_projects"
 GONE_SECONDS: Final = 10.0
@@ -36,6 +36,35 @@ _WAITING = f"""
                         OR EXISTS (SELECT 1 FROM %1$I.message AS m
                             WHERE m.queue = r.id AND m.state >= 2 AND m.visible_at <= $2))
                 ', found.place) USING found.called::text, {_NOW};
+            EXCEPTION WHEN undefined_table OR undefined_column OR invalid_schema_name THEN
+                NULL;  -- its schema is being made
+            END;
+        END LOOP;
+    END $$
+"""  # noqa: S608 - constants, and the name of a schema, quoted by the server
+_LEFT = f"""
+    CREATE FUNCTION waiting_at(places text) RETURNS TABLE (project text, kind text, name text)
+    LANGUAGE plpgsql AS $$
+    DECLARE
+        found record;
+    BEGIN
+        FOR found IN SELECT p.name AS called, p.schema AS place,
+                array_agg(e.value ->> 1) AS kinds, array_agg(e.value ->> 2) AS names
+            FROM json_array_elements(places::json) AS e
+            JOIN project AS p ON p.name = (e.value ->> 0) COLLATE "C"
+            GROUP BY p.name, p.schema
+        LOOP
+            BEGIN
+                RETURN QUERY EXECUTE format('
+                    SELECT $1, r.kind::text, r.name::text FROM %1$I.resource AS r
+                    JOIN unnest($3, $4) AS w (kind, name)
+                    ON r.kind = w.kind COLLATE "C" AND r.name = w.name COLLATE "C"
+                    WHERE r.kind IN (''queue'', ''inbox'') AND (
+                        EXISTS (SELECT 1 FROM %1$I.message AS m
+                            WHERE m.queue = r.id AND m.state = 1)
+                        OR EXISTS (SELECT 1 FROM %1$I.message AS m
+                            WHERE m.queue = r.id AND m.state >= 2 AND m.visible_at <= $2))
+                ', found.place) USING found.called::text, {_NOW}, found.kinds, found.names;
             EXCEPTION WHEN undefined_table OR undefined_column OR invalid_schema_name THEN
                 NULL;  -- its schema is being made
             END;
@@ -119,6 +148,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         Own(_WAITING),
         Own(_ORPHANED),
     ),
+    Expanding((Own(_LEFT),)),
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
@@ -162,6 +192,8 @@ FORGET: Final = (
     "DELETE FROM node WHERE seen_at < CAST(extract(epoch FROM clock_timestamp()) AS REAL) - 86400"
 )
 WAITING: Final = "SELECT project, kind, name FROM waiting(?) LIMIT 10000"
+LEFT: Final = "SELECT project, kind, name FROM waiting_at(?)"
+"""Which of some places have something to lease."""
 ORPHANED: Final = "SELECT project FROM orphaned()"
 ABANDONED: Final = (
     " AND (node = ? AND life <> ? OR NOT EXISTS (SELECT 1 FROM casemate_projects.node AS n "

@@ -23,7 +23,7 @@ from casemate.data.errors import DataLockedError
 from casemate.data.postgresql import catalogue
 from casemate.data.postgresql.among import HELD_SECONDS, Among
 from casemate.data.postgresql.faults import SHARED
-from casemate.data.postgresql.hints import CHANNEL, LOOK, Hints, Place, heard
+from casemate.data.postgresql.hints import CHANNEL, LOOK, Heard, Hints, Place, heard
 from casemate.data.postgresql.presence import Presence, encoded, steady
 from casemate.data.terms import Holder
 from casemate.model.errors import CasemateError
@@ -34,11 +34,13 @@ from casemate.sqlite.engine import Error
 
 BEAT_SECONDS: Final = 2.0
 POLL_SECONDS: Final = 5.0
-"""How often is looked for messages whose hint was lost."""
+"""How often is looked for messages whose hint was lost: for those of a project by one node each
+time, each in turn, which tells the others."""
 ORPHANS_SECONDS: Final = 30.0
 """How often is looked for leases of nodes that are gone, besides when one goes."""
 TELL_SECONDS: Final = 0.003
-"""Hints are told at most once in so long; what comes meanwhile goes together."""
+"""Hints of all nodes together are told at most once in so long, or each would cost the server what
+all of them cost one; what comes meanwhile goes together."""
 ASKED_SECONDS: Final = 0.05
 """How often a node looks at most because others ask for it."""
 _POLLED_AT_ONCE: Final = 16
@@ -94,6 +96,7 @@ class Coordinator:
         self._known = frozenset[Holder]()
         self._orphans_at = 0.0
         self._left: deque[str] = deque()
+        self._heard = Heard()
 
     # -- the start and the end -------------------------------------------------------------------
 
@@ -282,15 +285,16 @@ class Coordinator:
                 looked_at, look_at = now, now + BEAT_SECONDS
             if self._hints and now >= tell_at:
                 self._tell_hints(connection)
-                tell_at = now + TELL_SECONDS
+                tell_at = now + TELL_SECONDS * max(1, len(self._seen.living))
             if now >= poll_at and not self._left:
-                self._left.extend(self._followed)
-                poll_at = now + POLL_SECONDS
+                poll_at = now + self._take_turn()
             self._poll(connection)
+            if now >= self._heard.due:
+                self._look_at_heard(connection)
             if self._hear(connection):
                 # Whoever may connect can ask for it.
                 look_at = min(look_at, looked_at + ASKED_SECONDS)
-            until = min(look_at, poll_at, tell_at if self._hints else look_at)
+            until = min(look_at, poll_at, self._heard.due, tell_at if self._hints else look_at)
             if not self._left and not self._looks:
                 self._wait(connection, until - steady())
 
@@ -314,9 +318,29 @@ class Coordinator:
             if places is None:
                 continue  # of a stranger
             asked |= not places
-            _add(found, places)
+            now, followed = steady(), self._followed
+            for project, kind, name in places:
+                if self._seen.is_first(f"{project}/{name}"):
+                    found.setdefault(project, set()).add((kind, name))
+                elif project in followed:
+                    self._heard.add((project, kind, name), now)
         self._announce(found)
         return asked
+
+    def _look_at_heard(self, connection: ListeningConnection) -> None:
+        """Announce what was heard a while ago and nobody has leased."""
+        found: dict[str, set[tuple[str, str]]] = {}
+        _add(found, self._asked(connection, catalogue.LEFT, (encoded(self._heard.take()),)))
+        self._announce(found)
+
+    def _take_turn(self) -> float:
+        """Have the projects looked at whose turn it is; return in how many seconds the next is.
+
+        By the engine's clock, so that of two nodes one has it.
+        """
+        turn, since = divmod(self.clock(), POLL_SECONDS)
+        self._left.extend(p for p in self._followed if self._seen.has_turn(p, int(turn)))
+        return POLL_SECONDS - since
 
     def _announce(self, found: dict[str, set[tuple[str, str]]]) -> None:
         for project, places in found.items():
@@ -336,6 +360,8 @@ class Coordinator:
         found: dict[str, set[tuple[str, str]]] = {}
         _add(found, self._asked(connection, catalogue.WAITING, (encoded(names),)))
         self._announce(found)
+        for project, places in found.items():
+            self.tell(project, places)  # none of it need be for this node
 
     def _asked(
         self, connection: ListeningConnection, question: str, values: Sequence[object] = ()

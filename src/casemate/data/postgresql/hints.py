@@ -6,6 +6,7 @@ made up by whoever may connect to the database: who hears it looks for himself.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Final
@@ -20,6 +21,9 @@ MOST_WAITING: Final = 4096
 """Places that wait to be told; of more nothing is told, and they are found by looking."""
 LOOK: Final = "[]"
 """Told when the nodes have changed: each looks who is there."""
+
+LATER_SECONDS: Final = 0.02
+"""What a hint names one node looks at when it hears of it, and each other one after so long."""
 
 Place = tuple[str, str, str]
 """Project, kind and name of a queue or an inbox."""
@@ -67,6 +71,30 @@ class Hints:
         """Tell nothing of what waits: nobody is there."""
         with self._lock:
             self._waiting.clear()
+
+
+class Heard:
+    """What was heard and another node looks at: it is looked for what is left after a while.
+
+    If all leased at once, all but one would do so for nothing, each under the project's lock.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was heard."""
+        self._places: dict[Place, None] = {}
+        self.due = math.inf
+        """When to take them."""
+
+    def add(self, place: Place, now: float) -> None:
+        """Have a place looked at with the others; of too many it is found by looking at all."""
+        if len(self._places) < MOST_WAITING:
+            self._places[place] = None
+            self.due = min(self.due, now + LATER_SECONDS)
+
+    def take(self) -> list[Place]:
+        """Return all of them, and forget them."""
+        taken, self._places, self.due = list(self._places), {}, math.inf
+        return taken
 
 
 def heard(text: str) -> Sequence[Place] | None:

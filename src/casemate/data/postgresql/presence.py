@@ -90,7 +90,7 @@ class Presence:
         return self._led(connection) if changed else led
 
 
-def encoded(names: Sequence[str]) -> str:
+def encoded(names: Sequence[object]) -> str:
     """Return names as a list that a statement takes as one value."""
     return msgspec.json.encode(names).decode()
 
