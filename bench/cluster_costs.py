@@ -26,7 +26,8 @@ from casemate.data.postgresql.coordinator import _Speaking
 from casemate.data.postgresql.databases import Cluster, PostgresqlDatabases
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.hints import CHANNEL
-from casemate.data.postgresql.presence import Presence, encoded
+from casemate.data.postgresql.leading import encoded
+from casemate.data.postgresql.presence import Presence
 from casemate.data.limits import DataOptions
 from casemate.data.terms import Holder
 from casemate.operations.inboxes import Subscribe

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from data_support import end_of
 
 from casemate.data import DataLockedError, Fate, Lease, NewMessage
 from casemate.data.coordination import SCHEDULES, SOURCES, Watcher
-from casemate.data.postgresql import coordinator
-from casemate.data.postgresql.among import part
+from casemate.data.postgresql import coordinator, hints, leading
+from casemate.data.postgresql.among import first, part
 from casemate.data.postgresql.hints import CHANNEL, MOST_WAITING, Hints, heard
 from casemate.postgresql.listening import MAX_TOLD
 from support.data_calls import CalledSharedData
@@ -156,11 +157,11 @@ def test_what_strangers_tell_changes_nothing(postgresql_server: Server, tmp_path
 
 
 def test_hints_are_bounded() -> None:
-    hints = Hints()
-    assert hints.add("p", [("queue", f"q{n}") for n in range(MOST_WAITING + 50)])
-    assert not hints.add("p", [("queue", "one-more")])
+    waiting = Hints()
+    assert waiting.add("p", [("queue", f"q{n}") for n in range(MOST_WAITING + 50)])
+    assert not waiting.add("p", [("queue", "one-more")])
     seen: set[tuple[str, ...]] = set()
-    while text := hints.take():
+    while text := waiting.take():
         assert len(text) <= MAX_TOLD
         seen |= {tuple(place) for place in heard(text) or ()}
     assert len(seen) == MOST_WAITING
@@ -178,8 +179,9 @@ def test_one_node_leads_and_another_takes_over(postgresql_server: Server, tmp_pa
         def leaders(kind: str = SCHEDULES, project: str = "p") -> list[int]:
             return [n for n, one in enumerate(found) if one.leads(kind, project)]
 
-        await until(lambda: len(leaders()) == 1 and len(leaders(SOURCES)) == 1)
-        assert len(leaders(SCHEDULES, "q")) == 1 and leaders(SOURCES, "q") == []
+        await until(lambda: all(len(leaders(SCHEDULES, one)) == 1 for one in ("p", "q")))
+        await until(lambda: len(leaders(SOURCES)) == 1)
+        assert leaders(SOURCES, "q") == []
         # Drained: at once, and before any other leads.
         first = leaders()[0]
         reason = "drained"
@@ -200,7 +202,92 @@ def test_one_node_leads_and_another_takes_over(postgresql_server: Server, tmp_pa
         assert leaders() == [first]
         wake()
         await until(lambda: found[third].refusal() == "", 5)
-        assert leaders() == [first]
+        await until(lambda: leaders() == [first] or leaders() == [third], 5)
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_projects_are_led_by_all_nodes_and_move_when_one_comes_or_goes(
+    postgresql_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coordinator, "BEAT_SECONDS", 0.3)
+    projects = [f"p{number}" for number in range(60)]
+
+    async def scene(nodes: Nodes) -> None:
+        started = [await nodes.open("a")]
+
+        def led() -> list[int]:
+            by_node = [
+                [p for p in projects if node.coordination.leads(SCHEDULES, p)] for node in started
+            ]
+            found = [project for one in by_node for project in one]
+            assert len(set(found)) == len(found)  # never two
+            return [len(one) for one in by_node]
+
+        started[0].coordination.seek(SCHEDULES, projects)
+        await until(lambda: led() == [60])
+        for name in ("b", "c"):
+            started.append(await nodes.open(name))
+            started[-1].coordination.seek(SCHEDULES, projects)
+        await until(lambda: sum(led()) == 60 and min(led()) >= 10, 8)
+        gone = started.pop(1)
+        await gone.close()
+        await until(lambda: sum(led()) == 60, 3)
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_what_its_first_node_does_not_take_another_leads(
+    postgresql_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coordinator, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(leading, "FREE_SECONDS", 0.5)
+    projects = [f"p{number}" for number in range(20)]
+
+    async def scene(nodes: Nodes) -> None:
+        one = await nodes.open("one")
+        await nodes.open("other")  # which does not know these projects
+        await until(lambda: len(one.coordination._seen.takers) == 2, 5)
+        one.coordination.seek(SCHEDULES, projects)
+        await until(lambda: all(one.coordination.leads(SCHEDULES, p) for p in projects), 5)
+        await asyncio.sleep(0.6)  # and it does not give up what it took for want of another
+        assert all(one.coordination.leads(SCHEDULES, p) for p in projects)
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_what_another_node_leases_is_not_leased_for_nothing(
+    postgresql_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those who hear one looks at once; the others find nothing left, and are not told."""
+    monkeypatch.setattr(hints, "LATER_SECONDS", 0.3)
+
+    async def scene(nodes: Nodes) -> None:
+        names = ("sends", "a", "b", "c", "d")
+        started = {name: await nodes.open(name) for name in names}
+        await started["sends"].ensure("p", RESOURCES)
+        chosen = first(names, "p/jobs")
+        told: dict[str, int] = dict.fromkeys(names, 0)
+
+        def note(name: str, *_: object) -> None:
+            told[name] += 1
+
+        for name, node in started.items():
+            node.coordination.follow(["p"])
+            node.watch(partial(note, name))
+        await until(lambda: all(len(n.coordination._seen.takers) == 5 for n in started.values()))
+        await asyncio.sleep(0.2)
+        told.update(dict.fromkeys(names, 0))
+        for _ in range(3):
+            await send(started["sends"])
+            assert await started["sends"].lease("p", "queue", "jobs", 10, 60.0)
+            await until(lambda: bool(told[chosen]), 2)
+            await asyncio.sleep(0.4)
+        others = {name: count for name, count in told.items() if name not in ("sends", chosen)}
+        assert sum(others.values()) <= len(others)  # once, if a lease was late
+        # What nobody leases all of them are told of.
+        await send(started["sends"])
+        await until(lambda: all(told[name] for name in others), 2)
 
     play(postgresql_server, tmp_path, scene)
 
@@ -229,8 +316,11 @@ def test_who_left_does_not_lead_by_what_it_found_before(
 
 
 def test_a_project_that_is_not_sought_any_more_is_left(
-    postgresql_server: Server, tmp_path: Path
+    postgresql_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(leading, "FREE_SECONDS", 0.2)
+    monkeypatch.setattr(coordinator, "BEAT_SECONDS", 0.3)
+
     async def scene(nodes: Nodes) -> None:
         one, other = await nodes.open("one"), await nodes.open("other")
         one.coordination.seek(SCHEDULES, ["p"])

@@ -40,6 +40,8 @@ class Among:
     """When the engine was asked, by a clock that goes on while the machine sleeps."""
     until: float = 0.0
     """When it does not hold any more, by the same clock."""
+    gives: bool = False
+    """Something of what was led is to be another node's once this one goes by this."""
     shares: dict[tuple[str, str, int], int] = field(default_factory=dict)
     """Those that were asked for."""
 

@@ -182,6 +182,12 @@ LEAD: Final = (
     f"WHERE {_FREE}"
 )
 """Lead what nobody leads who is there. Of two who try at once the second finds the first."""
+FREE: Final = (
+    "SELECT wanted.value FROM json_each(?) AS wanted "  # noqa: S608 - constants
+    "WHERE NOT EXISTS (SELECT 1 FROM leader WHERE leader.kind = ? "
+    f"AND leader.project = wanted.value AND NOT {_FREE})"
+)
+"""What nobody leads who is there."""
 LEAVE_ONE: Final = (
     "DELETE FROM leader WHERE node = ? AND life = ? AND kind = ? "
     "AND project IN (SELECT value FROM json_each(?))"

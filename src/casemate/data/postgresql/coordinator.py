@@ -24,7 +24,8 @@ from casemate.data.postgresql import catalogue
 from casemate.data.postgresql.among import HELD_SECONDS, Among
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.hints import CHANNEL, LOOK, Heard, Hints, Place, heard
-from casemate.data.postgresql.presence import Presence, encoded, steady
+from casemate.data.postgresql.leading import encoded
+from casemate.data.postgresql.presence import Presence, steady
 from casemate.data.terms import Holder
 from casemate.model.errors import CasemateError
 from casemate.postgresql.connections import Connections
@@ -203,6 +204,8 @@ class Coordinator:
                 watcher.returned()
         before, self._among = self._among, found
         found.shares = before.shares if found.living == before.living else {}
+        if found.gives:
+            self.look()
         if self._expiry is not None:
             self._expiry.cancel()
         if self._loop is not None:
@@ -382,7 +385,8 @@ class Coordinator:
         if not takes and self._seen.led:
             # Whatever the reason becomes meanwhile: others may lead from now on.
             self._left_at = steady()
-        return self._presence.look(connection, self._sought, takes=takes)
+        heeded = self._among.began
+        return self._presence.look(connection, self._sought, takes=takes, heeded=heeded)
 
     def _see(self, connection: ListeningConnection) -> None:
         found = self._look(connection)
