@@ -8,6 +8,9 @@ waits. Left out: what many functions' code does, the load balancer, and the netw
 
 from __future__ import annotations
 
+import math
+import statistics
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -26,6 +29,7 @@ from bench.simulation import (
     Use,
 )
 from casemate.data.postgresql.coordinator import BEAT_SECONDS, POLL_SECONDS, TELL_SECONDS
+from casemate.data.postgresql.hints import LATER_SECONDS, MOST_LATER
 from casemate.nodes.following import LOOK_SECONDS
 
 FOR_EACH_PROJECT: Final = 500
@@ -63,13 +67,17 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
 class Design(msgspec.Struct, frozen=True, kw_only=True):
     """What of our design is another one in comparisons."""
 
-    patience: float = 0.0
-    """Seconds for which all nodes but one wait before they look what a hint told of; then they ask
-    without the lock. 0: all of them lease at once."""
-    divided: bool = False
+    together: bool = True
+    """Nodes look one after the other at what a hint told of, all but the first without the lock;
+    hints are fewer the more nodes there are. Else all lease at once, and each tells in 3 ms."""
+    divided: bool = True
     """Each project is looked at by one node in turn, instead of by each."""
-    spread: bool = False
+    spread: bool = True
     """Projects are led by all nodes, instead of by the first."""
+
+
+BEFORE: Final = Design(together=False, divided=False, spread=False)
+"""As it was before this was simulated."""
 
 
 class Scene(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +97,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     """Connections to each node that call and wait, each after its last."""
     senders: int = 0
     """Connections to each node that send events, each after its last."""
+    arrivals: float = 0.0
+    """Events a second that come to each project, each at any of the nodes."""
     load: float = 0.0
     """Seconds that a call or sent event costs who sends it, where the machine is shared."""
     design: Design = Design()
@@ -102,6 +112,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     handled: float
     in_vain: float
     """Leases that found nothing."""
+    kept_ms: float
+    """The median of how long it took to keep an event."""
     server: float
     """Cores of PostgreSQL that were at work."""
 
@@ -114,7 +126,7 @@ class _Project:
 
 class _Counts:
     def __init__(self) -> None:
-        self.calls = self.sent = self.handled = self.in_vain = 0
+        self.calls = self.sent = self.kept = self.handled = self.in_vain = 0
 
     def __sub__(self, other: _Counts) -> _Counts:
         found = _Counts()
@@ -137,18 +149,25 @@ class Model:
         self.machine = machine
         self.server = machine or Places(made, scene.server_cores)
         self.served = 0.0
-        self.disk = Disk(made, costs.send.fixed.wait)
+        self.disk = Disk(made, costs.disk)
         self.projects = [_Project(made) for _ in range(scene.projects)]
         self.control = Places(made, 1)
         self.counts = _Counts()
+        self.took: list[float] = []
+        self.ending = False
+        self.nodes: list[_Node] = []
         self.nodes = [_Node(self, number) for number in range(scene.nodes)]
 
     def found(self, seconds: float, before: float = 1.0) -> Found:
         """Let it run, and count for so long after a while."""
         for node in self.nodes:
             node.start()
+        if self.scene.arrivals:
+            for index in range(self.scene.projects):
+                self.simulation.start(self._arrivals(index))
         self.simulation.run(before)
         counted, served = self.counts.copy(), self.served
+        self.took.clear()
         self.simulation.run(before + seconds)
         made = self.counts - counted
         return Found(
@@ -157,7 +176,25 @@ class Model:
             handled=made.handled / seconds,
             in_vain=made.in_vain / seconds,
             server=(self.served - served) / seconds,
+            kept_ms=1000 * statistics.median(self.took) if self.took else 0.0,
         )
+
+    def through(self, seconds: float, most: float = 120.0) -> float:
+        """Let events be sent for so long, and all be handled; return how many a second were."""
+        for node in self.nodes:
+            node.start()
+        self.simulation.run(seconds)
+        self.ending = True
+        while self.counts.handled < self.counts.kept and self.simulation.now < most:
+            self.simulation.run(self.simulation.now + 0.05)
+        return self.counts.handled / self.simulation.now
+
+    def _arrivals(self, index: int) -> Step:
+        random = self.simulation.random
+        while True:
+            yield Pause(random.expovariate(self.scene.arrivals))
+            lane = self.nodes[random.randrange(len(self.nodes))].lanes[index]
+            self.simulation.start(lane.keeps())
 
     def serve(self, seconds: float) -> Use:
         """Have the server spend time on something."""
@@ -171,19 +208,22 @@ class _Node:
         made = model.simulation
         self.machine = model.machine or Places(made, max(1, round(model.scene.cores)))
         self.gateway = Places(made, 1)
-        self.lanes = [_Lane(self, project) for project in model.projects]
+        self._to_tell: dict[int, None] = {}
+        self._heard: dict[int, float] = {}
+        self._dues: set[float] = set()
+        self._wake = Signal(made)
+        self.lanes = [_Lane(self, *one) for one in enumerate(model.projects)]
 
     def start(self) -> None:
         """Begin everything, out of step with other nodes."""
         model, made = self.model, self.model.simulation
         scene, out_of_step = model.scene, made.random.random
-        for standing in (self._looks, self._beats, self._polls):
+        for standing in (self._looks, self._beats, self._polls, self._tells):
             made.start(standing(), out_of_step() * LOOK_SECONDS)
         for _ in range(max(1, scene.callers // CHUNK) if scene.callers else 0):
             made.start(self._calls(min(CHUNK, scene.callers)))
         for index, lane in enumerate(self.lanes):
             made.start(lane.writes())
-            made.start(lane.tells())
             made.start(lane.handles())
             count = scene.senders // len(self.lanes)
             count += index < scene.senders % len(self.lanes)
@@ -243,36 +283,99 @@ class _Node:
                 left -= POLLED_AT_ONCE
             yield Pause(max(0.0, begun + POLL_SECONDS - self.model.simulation.now))
 
+    def told(self, index: int) -> None:
+        """Have the other nodes told of a project."""
+        if len(self.model.nodes) > 1:
+            self._to_tell[index] = None
+            self._wake.tell()
+
+    def _tells(self) -> Step:
+        model, nodes = self.model, self.model.scene.nodes
+        pause = TELL_SECONDS * (nodes if model.scene.design.together else 1)
+        while True:
+            if not self._to_tell:
+                yield self._wake
+                continue
+            told, self._to_tell = tuple(self._to_tell), {}
+            cost = model.costs.tell.of(nodes - 1)
+            yield self.own(model.costs.tell.fixed.node)
+            yield model.serve(cost.server)
+            model.simulation.at(HEARD_SECONDS, partial(self._all_hear, told))
+            yield Pause(pause)
+
+    def _all_hear(self, told: tuple[int, ...]) -> None:
+        for other in self.model.nodes:
+            if other is not self:
+                other.hear(told)
+
+    def hear(self, told: tuple[int, ...]) -> None:
+        """Another node told that there is something."""
+        scene, made = self.model.scene, self.model.simulation
+        for index in told:
+            before = (self.number - index) % scene.nodes
+            if not scene.design.together or not before:
+                self.lanes[index].look()
+            elif index not in self._heard:
+                at = made.now + min(before * LATER_SECONDS, MOST_LATER)
+                due = math.ceil(at / LATER_SECONDS) * LATER_SECONDS
+                self._heard[index] = due
+                if due not in self._dues:
+                    self._dues.add(due)
+                    made.start(self._look_at_heard(due), due - made.now)
+
+    def _look_at_heard(self, due: float) -> Step:
+        self._dues.discard(due)
+        heard = [index for index, at in self._heard.items() if at <= due]
+        for index in heard:
+            del self._heard[index]
+        cost = self.model.costs.left.of(len(heard))
+        yield self.own(cost.node)
+        yield self.model.serve(cost.server)
+        for index in heard:
+            if self.model.projects[index].waiting:
+                self.lanes[index].look()
+
     def transact(self, cost: Cost) -> Step:
         """Make one transaction; its lock is held already."""
         yield self.own(cost.node)
         yield self.model.serve(cost.server)
-        if cost.wait:
-            yield Durable(self.model.disk)
+        yield Durable(self.model.disk)
 
 
 class _Lane:
     """One project on one node: its writer, its hints, its delivery."""
 
-    def __init__(self, node: _Node, project: _Project) -> None:
+    def __init__(self, node: _Node, index: int, project: _Project) -> None:
         self.node, self.model, self.project = node, node.model, project
         made = node.model.simulation
         self._written = Signal(made)
         self._queue: list[tuple[str, int, Signal]] = []
-        self._to_tell, self._ready = Signal(made), Signal(made)
+        self._ready = Signal(made)
         self.got = 0
-        self._is_ready = self._heard = False
+        self._is_ready = False
+        self._index = index
 
     def sends(self, count: int) -> Step:
         """Send events, so many at a time, each once the one before is kept."""
         kept = Signal(self.model.simulation)
-        while True:
+        while not self.model.ending:
             if self.model.machine is not None:
                 yield Use(self.model.scene.load * count, self.node.machine)
             yield from self.node.work(self.model.spends.accept, count)
-            self.change("send", count, kept)
-            yield kept
-            self.model.counts.sent += count
+            yield from self._keep(count, kept)
+
+    def keeps(self) -> Step:
+        """Keep one event that came."""
+        kept = Signal(self.model.simulation)
+        yield from self.node.work(self.model.spends.accept, 1)
+        yield from self._keep(1, kept)
+
+    def _keep(self, count: int, kept: Signal) -> Step:
+        begun = self.model.simulation.now
+        self.change("send", count, kept)
+        yield kept
+        self.model.took.append(self.model.simulation.now - begun)
+        self.model.counts.sent += count
 
     def change(self, kind: str, count: int, made: Signal) -> None:
         """Have something be in the next transaction."""
@@ -294,7 +397,8 @@ class _Lane:
             self.project.lock.give_back()
             if sent := sum(count for kind, count, _ in batch if kind == "send"):
                 self.project.waiting += sent
-                self._to_tell.tell()
+                self.model.counts.kept += sent
+                self.node.told(self._index)
                 self.look()
             for _, _, made in batch:
                 made.tell()
@@ -321,38 +425,6 @@ class _Lane:
         if not self._is_ready:
             self._is_ready = True
             self._ready.tell()
-
-    def hear(self) -> None:
-        """Another node told that there is something."""
-        design = self.model.scene.design
-        nodes = self.model.scene.nodes
-        first = self.model.projects.index(self.project) % nodes == self.node.number
-        if not design.patience or first:
-            self.look()
-        elif not self._heard:
-            self._heard = True
-            self.model.simulation.start(self._ask_later(), design.patience)
-
-    def _ask_later(self) -> Step:
-        self._heard = False
-        yield self.model.serve(self.model.costs.poll.of(1).server)
-        if self.project.waiting:
-            self.look()
-
-    def tells(self) -> Step:
-        """Tell the other nodes, at most once in so long."""
-        nodes = self.model.nodes
-        while True:
-            yield self._to_tell
-            if len(nodes) > 1:
-                cost = self.model.costs.tell.of(len(nodes))
-                yield self.model.serve(cost.server)
-                index = self.node.lanes.index(self)
-                yield Pause(HEARD_SECONDS)
-                for other in nodes:
-                    if other is not self.node:
-                        other.lanes[index].hear()
-            yield Pause(TELL_SECONDS)
 
     def handles(self) -> Step:
         """Lease what there is, run it, settle it with the next lease."""

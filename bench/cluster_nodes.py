@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import resource
 import shutil
 import statistics
@@ -28,7 +27,7 @@ from bench import load
 from bench.client import Connection, Endpoint, encode, event, is_right
 from bench.cluster_costs import server_seconds
 from bench.environment import HANDLERS, INTERPRETER, SOURCES
-from bench.errors import BenchError, DeployError, StartError, WrongAnswerError
+from bench.errors import BenchError, StartError, WrongAnswerError
 from bench.gateway_cpu import gateway_of, processor_seconds
 from bench.processes import tree
 from bench.servers import Server
@@ -292,8 +291,6 @@ def nodes(most: int) -> Iterator[Nodes]:
         raise BenchError(str(error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
 
 
 def invoke_path(made: Nodes, seconds: int, rounds: int) -> dict[str, float]:

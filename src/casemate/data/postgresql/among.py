@@ -44,6 +44,7 @@ class Among:
     """Something of what was led is to be another node's once this one goes by this."""
     shares: dict[tuple[str, str, int], int] = field(default_factory=dict)
     """Those that were asked for."""
+    _ranks: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_alone(self) -> bool:
@@ -55,10 +56,16 @@ class Among:
         """Return the names of the nodes that take events, in order."""
         return tuple(sorted(one.holder.node for one in self.living if one.takes))
 
-    def is_first(self, what: str) -> bool:
-        """Tell whether this node comes before all others that take events, as to something."""
-        takers = self.takers
-        return not takers or first(takers, what) == self.own.node
+    def rank(self, what: str) -> int:
+        """Return how many of the nodes that take events come before this one, as to something."""
+        known = self._ranks.get(what)
+        if known is None:
+            if len(self._ranks) >= MOST_SHARES:
+                self._ranks.clear()
+            own = _rank(what, self.own.node)
+            known = sum(_rank(what, node) < own for node in self.takers)
+            self._ranks[what] = known
+        return known
 
     def has_turn(self, what: str, turn: int) -> bool:
         """Tell whether it is this node's turn of those that take events; each has it in turn."""

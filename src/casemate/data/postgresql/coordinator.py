@@ -23,12 +23,11 @@ from casemate.data.errors import DataLockedError
 from casemate.data.postgresql import catalogue
 from casemate.data.postgresql.among import HELD_SECONDS, Among
 from casemate.data.postgresql.faults import SHARED
-from casemate.data.postgresql.hints import CHANNEL, LOOK, Heard, Hints, Place, heard
+from casemate.data.postgresql.hints import CHANNEL, LOOK, Heard, Hints, Places, by_project
 from casemate.data.postgresql.leading import encoded
-from casemate.data.postgresql.presence import Presence, steady
+from casemate.data.postgresql.presence import Presence, Speaking, steady
 from casemate.data.terms import Holder
 from casemate.model.errors import CasemateError
-from casemate.postgresql.connections import Connections
 from casemate.postgresql.connections import Place as Schema
 from casemate.postgresql.listening import ListeningConnection
 from casemate.sqlite.engine import Error
@@ -55,12 +54,6 @@ _log = logging.getLogger(__name__)
 Ready = Callable[[str, set[tuple[str, str]]], None]
 
 
-class _Speaking(Connections):
-    """One connection, which writes and hears."""
-
-    kind = ListeningConnection
-
-
 class Coordinator:
     """Satisfies `Coordination`, which documents the calls. One per node and engine."""
 
@@ -69,7 +62,7 @@ class Coordinator:
 
         `ready` is told, by the thread, of a project and places that may have something to lease.
         """
-        self._connections = _Speaking(schema, SHARED)
+        self._connections = Speaking(schema, SHARED)
         self._own = own
         self._ready = ready
         self._hints = Hints()
@@ -314,27 +307,15 @@ class Coordinator:
 
     def _hear(self, connection: ListeningConnection) -> bool:
         """Pass hints on; tell whether it was asked to look who is there."""
-        asked = False
-        found: dict[str, set[tuple[str, str]]] = {}
-        for text in connection.heard():
-            places = heard(text)
-            if places is None:
-                continue  # of a stranger
-            asked |= not places
-            now, followed = steady(), self._followed
-            for project, kind, name in places:
-                if self._seen.is_first(f"{project}/{name}"):
-                    found.setdefault(project, set()).add((kind, name))
-                elif project in followed:
-                    self._heard.add((project, kind, name), now)
-        self._announce(found)
+        first, asked = self._heard.hear(connection.heard(), self._seen.rank, steady())
+        self._announce(first)
         return asked
 
     def _look_at_heard(self, connection: ListeningConnection) -> None:
         """Announce what was heard a while ago and nobody has leased."""
-        found: dict[str, set[tuple[str, str]]] = {}
-        _add(found, self._asked(connection, catalogue.LEFT, (encoded(self._heard.take()),)))
-        self._announce(found)
+        taken = [place for place in self._heard.take(steady()) if place[0] in self._followed]
+        rows = self._asked(connection, catalogue.LEFT, (encoded(taken),)) if taken else ()
+        self._announce(by_project({}, rows))
 
     def _take_turn(self) -> float:
         """Have the projects looked at whose turn it is; return in how many seconds the next is.
@@ -345,7 +326,7 @@ class Coordinator:
         self._left.extend(p for p in self._followed if self._seen.has_turn(p, int(turn)))
         return POLL_SECONDS - since
 
-    def _announce(self, found: dict[str, set[tuple[str, str]]]) -> None:
+    def _announce(self, found: Places) -> None:
         for project, places in found.items():
             if project in self._followed:
                 self._ready(project, places)
@@ -360,8 +341,7 @@ class Coordinator:
         names = [self._left.popleft() for _ in range(min(len(self._left), _POLLED_AT_ONCE))]
         if not names:
             return
-        found: dict[str, set[tuple[str, str]]] = {}
-        _add(found, self._asked(connection, catalogue.WAITING, (encoded(names),)))
+        found = by_project({}, self._asked(connection, catalogue.WAITING, (encoded(names),)))
         self._announce(found)
         for project, places in found.items():
             self.tell(project, places)  # none of it need be for this node
@@ -416,8 +396,3 @@ class Coordinator:
         with suppress(RuntimeError):  # a closed loop has nobody left who watches
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(act)
-
-
-def _add(found: dict[str, set[tuple[str, str]]], places: Iterable[Place]) -> None:
-    for project, kind, name in places:
-        found.setdefault(project, set()).add((kind, name))

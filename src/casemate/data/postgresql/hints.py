@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Final
 
 import msgspec
@@ -22,11 +22,15 @@ MOST_WAITING: Final = 4096
 LOOK: Final = "[]"
 """Told when the nodes have changed: each looks who is there."""
 
-LATER_SECONDS: Final = 0.02
-"""What a hint names one node looks at when it hears of it, and each other one after so long."""
+LATER_SECONDS: Final = 0.01
+"""What a hint names the nodes look at one after the other, so far apart: the first one at once."""
+MOST_LATER: Final = 2.0
+"""Seconds after which the last of them do."""
 
 Place = tuple[str, str, str]
 """Project, kind and name of a queue or an inbox."""
+Places = dict[str, set[tuple[str, str]]]
+"""The same by project."""
 _Name = Annotated[str, msgspec.Meta(pattern=NAME_PATTERN)]
 _decode = msgspec.json.Decoder(list[tuple[_Name, _Name, _Name]]).decode
 
@@ -74,27 +78,59 @@ class Hints:
 
 
 class Heard:
-    """What was heard and another node looks at: it is looked for what is left after a while.
+    """What was heard and other nodes look at before: it is looked for what is left later.
 
     If all leased at once, all but one would do so for nothing, each under the project's lock.
     """
 
     def __init__(self) -> None:
         """Nothing was heard."""
-        self._places: dict[Place, None] = {}
+        self._places: dict[Place, float] = {}
         self.due = math.inf
-        """When to take them."""
+        """When to take the next ones."""
 
-    def add(self, place: Place, now: float) -> None:
-        """Have a place looked at with the others; of too many it is found by looking at all."""
-        if len(self._places) < MOST_WAITING:
-            self._places[place] = None
-            self.due = min(self.due, now + LATER_SECONDS)
+    def hear(
+        self, texts: Iterable[str], rank: Callable[[str], int], now: float
+    ) -> tuple[Places, bool]:
+        """Return what to look at now, and whether it was asked to look who is there.
 
-    def take(self) -> list[Place]:
-        """Return all of them, and forget them."""
-        taken, self._places, self.due = list(self._places), {}, math.inf
+        `rank` tells how many nodes come before this one as to a project's function. Of too many
+        places the rest is found by looking at all.
+        """
+        first, asked = Places(), False
+        for text in texts:
+            places = heard(text)
+            if places is None:
+                continue  # of a stranger
+            asked |= not places
+            for place in places:
+                before = rank(f"{place[0]}/{place[2]}")
+                if not before:
+                    by_project(first, (place,))
+                elif place not in self._places and len(self._places) < MOST_WAITING:
+                    self._add(place, now + min(before * LATER_SECONDS, MOST_LATER))
+        return first, asked
+
+    def _add(self, place: Place, at: float) -> None:
+        # At one of few moments, so that one statement looks at what is due at about the same time.
+        due = math.ceil(at / LATER_SECONDS) * LATER_SECONDS
+        self._places[place] = due
+        self.due = min(self.due, due)
+
+    def take(self, now: float) -> list[Place]:
+        """Return those that are due, and forget them."""
+        taken = [place for place, due in self._places.items() if due <= now]
+        for place in taken:
+            del self._places[place]
+        self.due = min(self._places.values(), default=math.inf)
         return taken
+
+
+def by_project(found: Places, places: Iterable[Place]) -> Places:
+    """Add places to what was found, and return that."""
+    for project, kind, name in places:
+        found.setdefault(project, set()).add((kind, name))
+    return found
 
 
 def heard(text: str) -> Sequence[Place] | None:

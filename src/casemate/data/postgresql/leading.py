@@ -1,7 +1,7 @@
 """Who leads what: each project the node that comes first for it of those that take events.
 
 So that what leaders do is spread. What a node leads is what a row names it for, as long as it is
-seen: nothing else is renewed. What its first node does not take, for whatever reason, another takes.
+seen: nothing else is renewed. What its first node does not take, whatever the reason, another does.
 """
 
 from __future__ import annotations

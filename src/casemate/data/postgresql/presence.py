@@ -9,7 +9,14 @@ from casemate.data.postgresql.among import HELD_SECONDS, Among, Living
 from casemate.data.postgresql.hints import CHANNEL, LOOK
 from casemate.data.postgresql.leading import Leading, Sought
 from casemate.data.terms import Holder
+from casemate.postgresql.connections import Connections
 from casemate.postgresql.listening import ListeningConnection
+
+
+class Speaking(Connections):
+    """One connection, which writes and hears."""
+
+    kind = ListeningConnection
 
 
 class Presence:
