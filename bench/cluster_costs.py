@@ -7,6 +7,7 @@ processor time, which others on the machine change little, and what a commit wai
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import statistics
 import tempfile
@@ -20,7 +21,9 @@ from typing import Any
 import msgspec
 
 from bench.engines import key
+from bench.many import FOR_EACH_PROJECT, copies
 from bench.processes import tree
+from casemate.admission import Catalogue
 from casemate.data import Fate, NewMessage, Settlement, Subscription
 from casemate.data.coordination import SCHEDULES, SOURCES
 from casemate.data.files import folders_below
@@ -32,6 +35,10 @@ from casemate.data.postgresql.hints import CHANNEL
 from casemate.data.postgresql.leading import encoded
 from casemate.data.postgresql.presence import Presence, Speaking
 from casemate.data.terms import Holder
+from casemate.manifest import load
+from casemate.model.deployment import Version
+from casemate.operations.deployments import KeepVersions
+from casemate.operations.functions import ListFunctions
 from casemate.operations.inboxes import Subscribe
 from casemate.operations.leases import FindNextDue, KeepMessages, LeaseMessages, SettleMessages
 from casemate.postgresql.listening import ListeningConnection
@@ -43,6 +50,17 @@ BATCH = 64
 """Changes of the larger of the two transactions that a line is drawn through."""
 _BODY = b'{"data":{"order":4711,"lines":["' + b"x" * 860 + b'"]}}'
 _PLACE: dict[str, Any] = {"project": "bench", "kind": "inbox", "name": "worker"}
+_FUNCTIONS = 4000
+_MANIFEST = """
+[project]
+name = "many-0"
+[function.plain-0]
+handler = "handler:handle"
+python = "3.11"
+[[function.plain-0.http]]
+method = "POST"
+path = "/orders/{id}"
+"""
 _OWN = Holder("bench", "a")
 _FEW, _MANY = 2, 34
 """Projects and inboxes, living nodes, listeners: each is measured with few and with many."""
@@ -79,6 +97,15 @@ class Growing(msgspec.Struct, frozen=True, kw_only=True):
         return self.fixed.plus(self.each, count)
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node knows of functions."""
+
+    each: Cost
+    """Reading one again, after any was changed."""
+    bytes: float
+    """Memory that a gateway has for one."""
+
+
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """All that was measured of the state that nodes share."""
 
@@ -92,6 +119,7 @@ class Costs(msgspec.Struct, frozen=True, kw_only=True):
     """What a hint costs a node that finds nothing: the lease, and the question what is due."""
     look: Cost
     """What has changed in the control store: each half second on each node."""
+    functions: Reading
     beat: Growing
     """Being seen and seeing who is there, by the nodes that are."""
     leads: Growing
@@ -190,11 +218,12 @@ async def measure(folder: Path, url: str, seconds: float) -> Costs:
     store = await asyncio.to_thread(PostgresqlStore.open, settings, cluster="bench")
     try:
         look = await measuring.cost(lambda: store.changes_since(1 << 40))
+        functions = await _functions(measuring, store, folder)
     finally:
         await store.close()
-    return Costs(
-        disk=disk_seconds(folder), **events, look=look, **await _among(measuring, cluster, folder)
-    )
+    known = {"look": look, "functions": functions}
+    among = await _among(measuring, cluster, folder)
+    return Costs(disk=disk_seconds(folder), **events, **known, **among)
 
 
 async def _events(measuring: Measuring, data: PostgresqlProjectData) -> dict[str, Any]:
@@ -230,6 +259,45 @@ async def _events(measuring: Measuring, data: PostgresqlProjectData) -> dict[str
         ),
         "in_vain": await measuring.cost(look_in_vain),
     }
+
+
+async def _functions(measuring: Measuring, store: PostgresqlStore, folder: Path) -> Reading:
+    """Read and hold functions: what else a gateway does with them is on top of it."""
+    (folder / "many").mkdir(exist_ok=True)
+    (folder / "many/casemate.toml").write_text(_MANIFEST, "utf-8")
+    (spec,) = load(folder / "many/casemate.toml").functions
+    first = Version(
+        project="many-0",
+        function=spec.name,
+        number=1,
+        digest="a" * 64,
+        spec=spec,
+        created_at=1.0,
+        created_by="bench",
+    )
+    new = list(copies(first, _FUNCTIONS))
+    for begin in range(0, len(new), FOR_EACH_PROJECT):
+        part = tuple(new[begin : begin + FOR_EACH_PROJECT])
+        await store.change(KeepVersions(versions=part, by="bench"))
+    held: list[object] = []
+
+    async def read() -> None:
+        catalogue_ = Catalogue()
+        catalogue_.replace((await store.read(ListFunctions())).functions)
+        held[:] = [catalogue_]
+
+    before = _resident()
+    await read()
+    grown = _resident() - before
+    cost = await measuring.cost(read)
+    each = Cost(node=cost.node / _FUNCTIONS, server=cost.server / _FUNCTIONS)
+    return Reading(each=each, bytes=grown / _FUNCTIONS)
+
+
+def _resident() -> int:
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 async def _inboxes(data: PostgresqlProjectData) -> None:
