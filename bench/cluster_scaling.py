@@ -280,7 +280,8 @@ def _chart(
         x=axes[0],
         y=axes[1],
         lines=tuple(
-            Line(name, tuple((float(x), y) for x, y in by.items())) for name, by in lines.items()
+            Line(name, tuple((float(x), y) for x, y in by.items() if y > 0))
+            for name, by in lines.items()
         ),
         ticks=tuple((float(one), f"{one:,}") for one in ticks),
         note=note,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import math
 import os
 import random
 from functools import partial
@@ -19,8 +20,9 @@ from data_support import end_of
 from casemate.data import DataLockedError, Fate, Lease, NewMessage
 from casemate.data.coordination import SCHEDULES, SOURCES, Watcher
 from casemate.data.postgresql import coordinator, hints, leading
-from casemate.data.postgresql.among import first, part
-from casemate.data.postgresql.hints import CHANNEL, MOST_WAITING, Hints, heard
+from casemate.data.postgresql.among import Among, Living, first, part
+from casemate.data.postgresql.hints import CHANNEL, MOST_LATER, MOST_WAITING, Heard, Hints, heard
+from casemate.data.terms import Holder
 from casemate.postgresql.listening import MAX_TOLD
 from support.data_calls import CalledSharedData
 from support.database import Server
@@ -166,6 +168,42 @@ def test_hints_are_bounded() -> None:
         seen |= {tuple(place) for place in heard(text) or ()}
     assert len(seen) == MOST_WAITING
     assert heard("[" * 7000) is None and heard("x" * 8000) is None
+
+
+def test_what_is_heard_is_looked_at_by_one_node_after_the_other_and_bounded() -> None:
+    texts = ['[["p","inbox","f"],["p","inbox","g"]]', "no hint", '[["p","inbox","f"]]', "[]"]
+    ranks = {"p/f": 0, "p/g": 3}
+    found = Heard()
+    assert found.hear(texts, ranks.__getitem__, 100.0) == ({"p": {("inbox", "f")}}, True)
+    assert 100.03 <= found.due <= 100.04
+    assert found.take(100.0) == []
+    found.hear(texts, ranks.__getitem__, 100.02)  # told again: not later for that
+    assert found.take(100.04) == [("p", "inbox", "g")]
+    assert found.take(1e9) == [] and math.isinf(found.due)
+    # However many nodes there are, and however much is told.
+    found.hear(texts[:1], lambda _: 10_000, 100.0)
+    assert len(found.take(100.0 + MOST_LATER + 0.01)) == 2
+    for number in range(0, 2 * MOST_WAITING, 100):
+        many = [["p", "inbox", f"f{number + n}"] for n in range(100)]
+        found.hear([json.dumps(many)], lambda _: 1, 100.0)
+    assert len(found.take(1e9)) == MOST_WAITING
+
+
+def test_all_nodes_are_of_one_mind_on_whose_turn_it_is() -> None:
+    names = ("a", "b", "c")
+    living = tuple(Living(Holder(name, "1"), name != "rests") for name in (*names, "rests"))
+    seen = {name: Among(Holder(name, "1"), living) for name in (*names, "rests")}
+    turns: dict[str, set[str]] = {}
+    for what in (f"p{number}" for number in range(50)):
+        ranks = sorted(seen[name].rank(what) for name in names)
+        assert ranks == [0, 1, 2]
+        assert first(names, what) == next(name for name in names if not seen[name].rank(what))
+        for turn in range(3):
+            (its,) = [name for name in seen if seen[name].has_turn(what, turn)]
+            turns.setdefault(what, set()).add(its)
+    assert all(its == set(names) for its in turns.values())
+    # Of a limit of less than there are nodes, those that come first have a part.
+    assert all(part(names, first(names, w), w, 1) == 1 for w in turns)
 
 
 def test_one_node_leads_and_another_takes_over(postgresql_server: Server, tmp_path: Path) -> None:
