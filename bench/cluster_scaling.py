@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+import psycopg
 from scripts.demo_cluster.errors import DemoError
 from scripts.demo_cluster.places import postgresql
 
@@ -34,12 +35,17 @@ from bench.errors import BenchError
 from bench.processes import adopt_orphans, clear_leftovers
 from bench.results import Machine, this_machine
 from bench.simulation import Places, Simulation, Step, Use
+from casemate.model.errors import CasemateError
 
 COMMAND = "python -m bench.cluster_scaling"
 CHARTS = Path(__file__).parent.parent / "docs" / "reference" / "charts"
 TURNS = (1, 2, 3, 2, 1)
 """How many nodes run in each turn of a round."""
 COUNTS = (1, 3, 10, 30, 100)
+FAILURES = (
+    *(BenchError, DemoError, CasemateError),
+    *(OSError, ValueError, subprocess.SubprocessError, psycopg.Error),
+)
 FUNCTIONS = (1_000, 10_000, 100_000, 1_000_000)
 STALE_SECONDS = 10.0
 """After which a node that does not know what was changed refuses calls (`max_stale`)."""
@@ -90,15 +96,6 @@ def _split(event: Spent, call: Spent, costs: Costs) -> dict[str, Work]:
 def measure(seconds: int, rounds: int) -> Measured:
     """Measure all of it."""
     machine = this_machine()
-    turns: list[tuple[int, Rates]] = []
-    with nodes(max(TURNS)) as made:
-        for number in range(rounds):
-            for count in TURNS[bool(number) :]:
-                _say(f"{count} nodes")
-                made.set(count)
-                turns.append((count, made.turn(seconds)))
-        _say("a node on PostgreSQL beside one on SQLite")
-        path = invoke_path(made, seconds, 2 * rounds)
     with tempfile.TemporaryDirectory(prefix="cmcost-", dir="/var/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -110,6 +107,15 @@ def measure(seconds: int, rounds: int) -> Measured:
         with postgresql(told) as url:
             _say("hints")
             found = asyncio.run(hints.run(url, told, seconds * 2.0, 3))
+    turns: list[tuple[int, Rates]] = []
+    with nodes(max(TURNS)) as made:
+        for number in range(rounds):
+            for count in TURNS[bool(number) :]:
+                _say(f"{count} nodes")
+                made.set(count)
+                turns.append((count, made.turn(seconds)))
+        _say("a node on PostgreSQL beside one on SQLite")
+        path = invoke_path(made, seconds, 2 * rounds)
     numbers = {name: float(str(value)) for name, value in found.items()}
     return Measured(machine=machine, costs=costs, turns=turns, path=path, hints=numbers)
 
@@ -333,7 +339,7 @@ def main(arguments: Sequence[str], measure: Callable[[int, int], Measured] = mea
             measured = msgspec.json.decode(chosen.measured.read_bytes(), type=Measured)
         else:
             measured = measure(chosen.seconds, chosen.rounds)
-    except (BenchError, DemoError, OSError, ValueError, subprocess.SubprocessError) as error:
+    except FAILURES as error:
         sys.stderr.write(f"{error}\n")
         return 1
     finally:
