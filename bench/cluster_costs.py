@@ -45,12 +45,12 @@ from casemate.postgresql.listening import ListeningConnection
 from casemate.postgresql.settings import Settings
 from casemate.store.postgresql.store import PostgresqlStore
 
-TURNS = 5
+TURNS = 4
 BATCH = 64
 """Changes of the larger of the two transactions that a line is drawn through."""
 _BODY = b'{"data":{"order":4711,"lines":["' + b"x" * 860 + b'"]}}'
 _PLACE: dict[str, Any] = {"project": "bench", "kind": "inbox", "name": "worker"}
-_FUNCTIONS = 4000
+_FUNCTIONS = 2000
 _MANIFEST = """
 [project]
 name = "many-0"
@@ -162,7 +162,7 @@ class Measuring:
     async def _turn(self, act: Callable[[], Awaitable[object]]) -> Cost:
         count = 0
         node, server, begun = time.process_time(), server_seconds(self._folder), time.monotonic()
-        while time.monotonic() - begun < self._seconds / TURNS or count < 8:
+        while time.monotonic() - begun < self._seconds / TURNS or count < 3:
             await act()
             count += 1
         node = (time.process_time() - node) / count

@@ -260,6 +260,7 @@ class _Node:
             cost = costs.beat.of(nodes)
             if model.scene.design.spread:
                 cost = cost.plus(costs.leads.each, leads / nodes)
+                cost = cost.plus(costs.led.each, leads - leads / nodes)
             else:
                 cost = cost.plus((costs.led if self.number else costs.leads).each, leads)
             yield self.own(cost.node)

@@ -313,7 +313,8 @@ class Coordinator:
 
     def _look_at_heard(self, connection: ListeningConnection) -> None:
         """Announce what was heard a while ago and nobody has leased."""
-        taken = [place for place in self._heard.take(steady()) if place[0] in self._followed]
+        followed = frozenset(self._followed)
+        taken = [place for place in self._heard.take(steady()) if place[0] in followed]
         rows = self._asked(connection, catalogue.LEFT, (encoded(taken),)) if taken else ()
         self._announce(by_project({}, rows))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -26,6 +27,10 @@ _NAME = re.compile(NAME_PATTERN)
 _SELECT_ONE = """
     SELECT id, project, function, name, changed_at, trial FROM alias_state
     WHERE project = ? AND function = ? AND name = ? ORDER BY id DESC LIMIT 1
+"""
+_SELECT_TARGETS = """
+    SELECT state, version, weight FROM alias_target
+    WHERE state IN (SELECT CAST(value AS INTEGER) FROM json_each(?)) ORDER BY state, position
 """
 _SELECT_PRESENT_ALIASES = """
     SELECT id, project, function, name, changed_at, trial FROM alias_state
@@ -162,15 +167,18 @@ def _numbers(existing: Iterable[int]) -> str:
 def _with_targets(
     connection: engine.Connection, states: Iterable[tuple[int, str, str, str, float, str | None]]
 ) -> Iterable[Alias]:
-    for state, project, function, name, changed_at, trial in states:
-        targets = connection.execute(
-            "SELECT version, weight FROM alias_target WHERE state = ? ORDER BY position", (state,)
-        )
+    found = tuple(states)
+    # One statement for all of them: each is a way to a server and back.
+    listed = msgspec.json.encode([state for state, *_ in found]).decode()
+    targets: dict[int, list[AliasTarget]] = defaultdict(list)
+    for state, version, weight in connection.execute(_SELECT_TARGETS, (listed,)):
+        targets[state].append(AliasTarget(version=version, weight=weight))
+    for state, project, function, name, changed_at, trial in found:
         yield Alias(
             project=project,
             function=function,
             name=name,
-            targets=tuple(AliasTarget(version=v, weight=w) for v, w in targets),
+            targets=tuple(targets[state]),
             changed_at=changed_at,
             trial=None if trial is None else msgspec.json.decode(trial, type=decodable(Trial)),
         )
