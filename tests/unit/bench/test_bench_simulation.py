@@ -125,14 +125,14 @@ def test_events_that_are_sent_are_all_handled_once() -> None:
 
 
 def test_it_shows_what_was_mended() -> None:
-    scene = Scene(nodes=10, projects=10, arrivals=20.0, standing=2000)
-    now = Model(scene, COSTS, NODE).found(1.0)
-    before = Model(msgspec.structs.replace(scene, design=BEFORE), COSTS, NODE).found(1.0)
+    scene = Scene(nodes=6, projects=6, arrivals=20.0, standing=2000)
+    now = Model(scene, COSTS, NODE).found(0.5)
+    before = Model(msgspec.structs.replace(scene, design=BEFORE), COSTS, NODE).found(0.5)
     assert now.in_vain < before.in_vain / 2
     assert now.server < before.server
     # One after the other, each alone makes a difference of its own.
     for design in (Design(divided=False), Design(together=False)):
-        other = Model(msgspec.structs.replace(scene, design=design), COSTS, NODE).found(1.0)
+        other = Model(msgspec.structs.replace(scene, design=design), COSTS, NODE).found(0.5)
         assert other.server > now.server
 
 
