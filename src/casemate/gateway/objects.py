@@ -385,7 +385,8 @@ class Gateway:
                 monitor=self.monitor,
                 folder=self._folders.data,
                 faults=self.check.faults,
-            )
+            ),
+            self.nodes.standing.refusal,
         )
 
     def _build_audit(self, url: str) -> None:
@@ -598,7 +599,7 @@ class Gateway:
         )
 
     def _resting(self, place: Place) -> Resting:
-        return Resting(place, self.nodes.standing.refusal)
+        return Resting(place, self.nodes.standing.calls_refusal)
 
     def _followed(self) -> tuple[Part, ...]:
         """Return what is read again when other nodes have changed it."""
