@@ -16,6 +16,8 @@ from casemate.audit.rules import (
     history,
     identities,
     javascript_code,
+    kubernetes_cluster,
+    kubernetes_pods,
     manifests,
     permissions,
     policies,
@@ -47,4 +49,6 @@ RULES: tuple[Rule, ...] = (
     *policies.RULES,
     *granted.RULES,
     *containers.RULES,
+    *kubernetes_pods.RULES,
+    *kubernetes_cluster.RULES,
 )
