@@ -22,7 +22,7 @@ from support.node import TestNode
 from support.s3 import S3Server
 from support.servers import POSTGRES
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.storm]
+pytestmark = [pytest.mark.sandbox, pytest.mark.storm, pytest.mark.timeout(600)]
 
 KEEPS = """\
 def handler(event, context):

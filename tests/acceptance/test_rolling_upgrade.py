@@ -14,7 +14,7 @@ from support.node import TestNode
 from support.rolling import Callers, next_release, replace
 from support.s3 import S3Server
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.storm]
+pytestmark = [pytest.mark.sandbox, pytest.mark.storm, pytest.mark.timeout(600)]
 
 KEEPS = """\
 def handler(event, context):

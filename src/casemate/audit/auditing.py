@@ -17,6 +17,7 @@ from casemate.audit.documents import DocumentError, read_documents
 from casemate.audit.finding import Finding, Report
 from casemate.audit.importers.all import IMPORTERS, applications_of_code
 from casemate.audit.importers.aws.data import DataMissingError
+from casemate.audit.importers.kubernetes import NAMES_KIND
 from casemate.audit.importers.port import Importer, Source
 from casemate.audit.limits import MAX_FINDINGS
 from casemate.audit.model import Application, Place, Platform
@@ -33,7 +34,7 @@ from casemate.model.errors import CasemateError
 _TEMPLATES = ("yaml", "yml", "json", "template", "toml")
 _SIGNS = (
     *("AWS::", "planned_values", "resource_changes", "functions:", '"functions"'),
-    *("apiVersion:", '"apiVersion"'),
+    "serving.knative.dev",
 )
 _FAULTS = (
     ArithmeticError,
@@ -213,7 +214,7 @@ def _sources(workspace: Workspace) -> Iterator[Source]:
         if last.endswith(".toml") and last != "casemate.toml":
             continue
         text = workspace.template(name)
-        if text is None or not (last == "casemate.toml" or any(sign in text for sign in _SIGNS)):
+        if text is None or not (last == "casemate.toml" or _may_be_manifest(text)):
             continue
         if last == "casemate.toml":
             yield Source(name, ())
@@ -226,6 +227,10 @@ def _sources(workspace: Workspace) -> Iterator[Source]:
         for line, column, what in notes:
             workspace.note(name, what, line, column)
         yield Source(name, tuple(documents))
+
+
+def _may_be_manifest(text: str) -> bool:
+    return any(sign in text for sign in _SIGNS) or NAMES_KIND.search(text) is not None
 
 
 def _findings(

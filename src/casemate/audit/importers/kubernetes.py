@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -36,6 +37,10 @@ _OTHERS = {
 _KINDS = _WORKLOADS | _OTHERS
 _KUSTOMIZATION = ("Kustomization", "kustomize.config.k8s.io/")
 _LISTS = ("List", *(f"{kind}List" for kind in _KINDS))
+NAMES_KIND = re.compile(
+    rf"\bkind[\"']?\s{{0,4}}:\s{{0,4}}[\"']?(?:{'|'.join((*_KINDS, *_LISTS, _KUSTOMIZATION[0]))})\b"
+)
+"""A text without it has no object that is looked at: most long ones have definitions of kinds."""
 _PATHS = {
     "Pod": ("spec",),
     "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from casemate.audit.importers.kubernetes import namespace_of, selects
 from casemate.audit.model import Application, Asset, Function, Place, Platform
 from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules.examples import manifest, workload
+from casemate.audit.rules.secret_search import random
 
 _S = Severity
 _Told = tuple[str, Place, Severity | None]
@@ -161,27 +163,38 @@ def _addresses(asset: Asset, _application: Application) -> Iterator[_Told]:
 
 # -- rights --------------------------------------------------------------------------------------
 
+_GROUP = "rbac.authorization.k8s.io"
 _ROLES = ("Role", "ClusterRole")
 _BINDINGS = ("RoleBinding", "ClusterRoleBinding")
 
 
-def _rules(asset: Asset) -> Iterator[tuple[set[str], set[str], Place]]:
-    """Yield verbs and resources of a role; names of single objects are no grant of all."""
+_OWN_GROUPS = frozenset(("", "*", "apps", "batch", _GROUP))
+
+
+def _rules(asset: Asset, *, any_group: bool = False) -> Iterator[tuple[set[str], set[str], Place]]:
+    """Yield verbs and resources of a role; names of single objects are no grant of all.
+
+    Kinds of others, which are not in the groups of Kubernetes itself, are left out by default.
+    """
     rules = asset.settings.get("rules")
     for index, rule in enumerate(listed(rules)):
-        if isinstance(rule, Map):
+        groups = {text(one) for one in listed(at(rule, "apiGroups"))}
+        named = bool(listed(at(rule, "resourceNames")))
+        if isinstance(rule, Map) and not named and (any_group or groups & _OWN_GROUPS):
             yield (
                 {text(one) for one in listed(rule.get("verbs"))},
-                {text(one) for one in listed(rule.get("resources"))}
-                if not listed(rule.get("resourceNames"))
-                else set(),
+                {text(one) for one in listed(rule.get("resources"))},
                 place_of(rules, index),
             )
 
 
 def _wildcards(asset: Asset, _application: Application) -> Iterator[_Told]:
-    for verbs, resources, place in _rules(asset):
-        if "*" in verbs and "*" in resources:
+    own = {place for _, _, place in _rules(asset)}
+    for verbs, resources, place in _rules(asset, any_group=True):
+        if place not in own:
+            if "*" in verbs and "*" in resources:
+                yield "everything may be done to kinds of others", place, _S.LOW
+        elif "*" in verbs and "*" in resources:
             yield "everything may be done to everything", place, None
         elif "*" in verbs or "*" in resources:
             what = "everything may be done to what it names" if "*" in verbs else "it names all kinds"
@@ -279,17 +292,31 @@ _NAMES = re.compile(
 _NO_VALUE = re.compile(
     r"file|path|name|url\Z|ttl|expir|length|type|enabled|policy|header|issuer|endpoint", re.I
 )
-_PUBLIC = frozenset(("ca.crt", "tls.crt", "namespace", "username", "user", "host", "port"))
+_PUBLIC = re.compile(
+    r"\.crt\Z|namespace|user|name|host|port|address|url|endpoint|region|bucket|issuer|\.pub\Z|email", re.I
+)
+"""Names beside a secret that are none."""
+_KEY = re.compile(r"key\Z|pass\Z|pin\Z|secret", re.I)
+_MIN_BITS = 3.2
 
 
 def _written(asset: Asset, _application: Application) -> Iterator[_Told]:
-    if text(asset.settings.get("type")) in ("kubernetes.io/service-account-token",):
-        return
     for key in ("data", "stringData"):
         held = asset.settings.get(key)
-        for name, value in held.items() if isinstance(held, Map) else ():
-            if name not in _PUBLIC and isinstance(value, str) and not _FILLED_IN.search(value):
+        for name, written in held.items() if isinstance(held, Map) else ():
+            value = _decoded(written) if key == "data" else text(written)
+            if _PUBLIC.search(name) or _FILLED_IN.search(value) or len(value) < 4:
+                continue
+            if _NAMES.search(name) or _KEY.search(name) or random(value[:500], least=_MIN_BITS):
                 yield f"the value of {name[:64]} stands in the manifest", place_of(held, name), None
+
+
+def _decoded(written: Any) -> str:
+    """Return what Base64 stands for; nothing for what the cluster would refuse."""
+    try:
+        return base64.b64decode(text(written), validate=True).decode("latin-1")
+    except ValueError:
+        return ""
 
 
 def _map(asset: Asset, _application: Application) -> Iterator[_Told]:
@@ -339,7 +366,7 @@ _POLICY = (
 
 
 def _role(verbs: str, resources: str, more: str = "", kind: str = "ClusterRole") -> Any:
-    body = f"rules:\n  - apiGroups: ['']\n    verbs: [{verbs}]\n    resources: [{resources}]\n{more}"
+    body = f"rules:\n  - apiGroups: ['', rbac.authorization.k8s.io]\n    verbs: [{verbs}]\n    resources: [{resources}]\n{more}"
     return manifest(kind, _RBAC, body)
 
 

@@ -123,11 +123,12 @@ def _host_paths(f: Function, pod: Map) -> Iterator[tuple[str, Place, Severity | 
         path = text(at(volume, "hostPath", "path"))
         if path:
             name = text(at(volume, "name"))
-            grave = bool(_CRITICAL_PATHS.match(path)) and not _only_read(f, name, path)
+            read, grave = _only_read(f, name, path), _CRITICAL_PATHS.match(path)
+            severity = _S.CRITICAL if grave and not read else None
             yield (
-                f"{path[:80]} of the machine is mounted",
+                f"{path[:80]} of the machine is mounted{' to be read' if read else ''}",
                 place_of(pod["volumes"], index),
-                _S.CRITICAL if grave else None,
+                _S.MEDIUM if read and not grave else severity,
             )
 
 
