@@ -40,9 +40,11 @@ MIGRATIONS = (
 )
 '''
 """What the next release does to each schema: every table gets a column."""
-SCHEMAS = ("store/postgresql/schema.py", "data/postgresql/schema.py", "data/postgresql/catalogue.py")
-
-
+SCHEMAS = (
+    "store/postgresql/schema.py",
+    "data/postgresql/schema.py",
+    "data/postgresql/catalogue.py",
+)
 
 
 @contextlib.contextmanager

@@ -43,9 +43,7 @@ def obtain_master(
     return MasterKey(source=source.source.text, key=key, parameters=parameters)
 
 
-def _header(
-    folder: VaultFolder, brought: bytes | None, accepted: tuple[str, ...]
-) -> Header | None:
+def _header(folder: VaultFolder, brought: bytes | None, accepted: tuple[str, ...]) -> Header | None:
     if brought is None:
         return stored_header(folder)
     header = read_given(brought)

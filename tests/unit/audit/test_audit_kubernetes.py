@@ -18,12 +18,12 @@ from casemate.audit.importers.kubernetes import Kubernetes
 from casemate.audit.importers.port import Source
 from casemate.audit.model import Application, Platform, Reach
 from casemate.audit.rule import Subject
-from casemate.audit.rules import kubernetes_cluster, kubernetes_pods
+from casemate.audit.rules import kubernetes_cluster, kubernetes_pods, kubernetes_rights
 from casemate.audit.rules.examples import workload
 from casemate.audit.workspace import Workspace
 
 OWN = Path(__file__).parents[3] / "deploy/kubernetes"
-RULES = (*kubernetes_pods.RULES, *kubernetes_cluster.RULES)
+RULES = (*kubernetes_pods.RULES, *kubernetes_cluster.RULES, *kubernetes_rights.RULES)
 POLICY = """\
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy

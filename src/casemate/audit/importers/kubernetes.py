@@ -75,9 +75,7 @@ class Kubernetes:
             platform=Platform.KUBERNETES,
             importer=self.name,
             place=Place(source.file),
-            functions=tuple(
-                _workload(one, assets) for one in objects if one["kind"] in _WORKLOADS
-            ),
+            functions=tuple(_workload(one, assets) for one in objects if one["kind"] in _WORKLOADS),
             assets=assets,
         )
 
@@ -170,7 +168,7 @@ def _workload(document: Map, assets: tuple[Asset, ...]) -> Function:
     )
 
 
-def namespace_of(document: Map) -> str:
+def namespace_of(document: Any) -> str:
     """Return the namespace that an object names, or nothing: the one of who applies it."""
     return text(at(document, "metadata", "namespace"))
 

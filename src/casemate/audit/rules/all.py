@@ -18,6 +18,7 @@ from casemate.audit.rules import (
     javascript_code,
     kubernetes_cluster,
     kubernetes_pods,
+    kubernetes_rights,
     manifests,
     permissions,
     policies,
@@ -51,4 +52,5 @@ RULES: tuple[Rule, ...] = (
     *containers.RULES,
     *kubernetes_pods.RULES,
     *kubernetes_cluster.RULES,
+    *kubernetes_rights.RULES,
 )

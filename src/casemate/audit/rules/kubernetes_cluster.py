@@ -1,4 +1,4 @@
-"""Rules about what is around pods in Kubernetes: who reaches them, who may do what, what lies open."""
+"""Rules about what is around pods in Kubernetes: who reaches them, and what lies open."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from casemate.audit.rules.examples import manifest, workload
 from casemate.audit.rules.secret_search import random
 
 _S = Severity
-_Told = tuple[str, Place, Severity | None]
+Told = tuple[str, Place, Severity | None]
 
 
-def of_objects(wrong: Callable[[Asset, Application], Iterator[_Told]], *kinds: str) -> Check:
+def of_objects(wrong: Callable[[Asset, Application], Iterator[Told]], *kinds: str) -> Check:
     """Return a check of all objects of these kinds: `wrong` yields what is wrong with one."""
 
     def check(subject: Subject) -> Iterator[Hit]:
@@ -53,7 +53,7 @@ def _policies(application: Application, f: Function, direction: str) -> list[Map
             "Ingress",
             *(["Egress"] if "egress" in spec else []),
         ]
-        same = namespace_of(f.setting("object")) == namespace_of(asset.settings)  # type: ignore[arg-type]
+        same = namespace_of(f.setting("object")) == namespace_of(asset.settings)
         if direction in types and same and selects(spec.get("podSelector"), f.setting("labels")):
             found.append(spec)
     return found
@@ -71,7 +71,7 @@ def _isolation(direction: str, told: str) -> Check:
     return check
 
 
-def _open_policy(asset: Asset, _application: Application) -> Iterator[_Told]:
+def _open_policy(asset: Asset, _application: Application) -> Iterator[Told]:
     rules = at(asset.settings, "spec", "ingress")
     for index, rule in enumerate(listed(rules)):
         sources = listed(at(rule, "from"))
@@ -83,7 +83,7 @@ def _open_policy(asset: Asset, _application: Application) -> Iterator[_Told]:
 _METADATA = ("169.254.0.0/16", "169.254.169.254/32")
 
 
-def _metadata(asset: Asset, _application: Application) -> Iterator[_Told]:
+def _metadata(asset: Asset, _application: Application) -> Iterator[Told]:
     rules = at(asset.settings, "spec", "egress")
     for index, rule in enumerate(listed(rules)):
         targets = listed(at(rule, "to"))
@@ -100,7 +100,7 @@ def _metadata(asset: Asset, _application: Application) -> Iterator[_Told]:
                 )
 
 
-def _plain(asset: Asset, _application: Application) -> Iterator[_Told]:
+def _plain(asset: Asset, _application: Application) -> Iterator[Told]:
     if not listed(at(asset.settings, "spec", "tls")):
         yield "calls go over the network in clear", asset.place, None
 
@@ -108,7 +108,7 @@ def _plain(asset: Asset, _application: Application) -> Iterator[_Told]:
 _SNIPPETS = re.compile(r"(?:configuration|server|auth|stream|modsecurity)-snippets?$")
 
 
-def _snippets(asset: Asset, _application: Application) -> Iterator[_Told]:
+def _snippets(asset: Asset, _application: Application) -> Iterator[Told]:
     annotations = at(asset.settings, "metadata", "annotations")
     for key in annotations if isinstance(annotations, Map) else ():
         if _SNIPPETS.search(key):
@@ -130,7 +130,7 @@ _INSIDE_PORTS = {
 }
 
 
-def _outside(asset: Asset, _application: Application) -> Iterator[_Told]:
+def _outside(asset: Asset, _application: Application) -> Iterator[Told]:
     spec = at(asset.settings, "spec")
     kind = text(at(spec, "type"))
     if kind not in ("LoadBalancer", "NodePort") or _is_inside(asset.settings):
@@ -155,127 +155,10 @@ def _is_inside(service: Any) -> bool:
     )
 
 
-def _addresses(asset: Asset, _application: Application) -> Iterator[_Told]:
+def _addresses(asset: Asset, _application: Application) -> Iterator[Told]:
     spec = at(asset.settings, "spec")
     if listed(at(spec, "externalIPs")):
         yield "takes addresses outside of the cluster", place_of(spec, "externalIPs"), None
-
-
-# -- rights --------------------------------------------------------------------------------------
-
-_GROUP = "rbac.authorization.k8s.io"
-_ROLES = ("Role", "ClusterRole")
-_BINDINGS = ("RoleBinding", "ClusterRoleBinding")
-
-
-_OWN_GROUPS = frozenset(("", "*", "apps", "batch", _GROUP))
-
-
-def _rules(asset: Asset, *, any_group: bool = False) -> Iterator[tuple[set[str], set[str], Place]]:
-    """Yield verbs and resources of a role; names of single objects are no grant of all.
-
-    Kinds of others, which are not in the groups of Kubernetes itself, are left out by default.
-    """
-    rules = asset.settings.get("rules")
-    for index, rule in enumerate(listed(rules)):
-        groups = {text(one) for one in listed(at(rule, "apiGroups"))}
-        named = bool(listed(at(rule, "resourceNames")))
-        if isinstance(rule, Map) and not named and (any_group or groups & _OWN_GROUPS):
-            yield (
-                {text(one) for one in listed(rule.get("verbs"))},
-                {text(one) for one in listed(rule.get("resources"))},
-                place_of(rules, index),
-            )
-
-
-def _wildcards(asset: Asset, _application: Application) -> Iterator[_Told]:
-    own = {place for _, _, place in _rules(asset)}
-    for verbs, resources, place in _rules(asset, any_group=True):
-        if place not in own:
-            if "*" in verbs and "*" in resources:
-                yield "everything may be done to kinds of others", place, _S.LOW
-        elif "*" in verbs and "*" in resources:
-            yield "everything may be done to everything", place, None
-        elif "*" in verbs or "*" in resources:
-            what = "everything may be done to what it names" if "*" in verbs else "it names all kinds"
-            yield what, place, _S.MEDIUM
-
-
-def _has(verbs: set[str], *wanted: str) -> list[str]:
-    return [one for one in wanted if one in verbs]
-
-
-def _escalates(asset: Asset, _application: Application) -> Iterator[_Told]:
-    roles = {"roles", "clusterroles", "rolebindings", "clusterrolebindings"}
-    for verbs, resources, place in _rules(asset):
-        if found := _has(verbs, "escalate", "bind"):
-            yield f"who has it may take any right ({', '.join(found)})", place, None
-        if "impersonate" in verbs:
-            yield "who has it may act as others (impersonate)", place, None
-        if resources & roles and (found := _has(verbs, "create", "update", "patch")):
-            yield f"who has it writes rights ({', '.join(found)})", place, _S.MEDIUM
-
-
-def _reads_secrets(asset: Asset, _application: Application) -> Iterator[_Told]:
-    for verbs, resources, place in _rules(asset):
-        if "secrets" in resources and (found := _has(verbs, "get", "list", "watch", "*")):
-            where = "of the whole cluster" if asset.type == "ClusterRole" else "of its namespace"
-            severity = None if asset.type == "ClusterRole" else _S.MEDIUM
-            yield f"all secrets {where} can be read ({', '.join(found)})", place, severity
-
-
-_TO_MACHINE = {
-    "pods/exec": "run programs in every pod",
-    "pods/attach": "speak to every pod's program",
-    "pods/ephemeralcontainers": "put containers into every pod",
-    "nodes/proxy": "ask every kubelet",
-    "serviceaccounts/token": "make tokens of every account",
-    "persistentvolumes": "mount folders of machines",
-}
-_TO_PODS = ("pods", "deployments", "daemonsets", "statefulsets", "jobs", "cronjobs", "replicasets")
-
-
-def _takes_over(asset: Asset, _application: Application) -> Iterator[_Told]:
-    for verbs, resources, place in _rules(asset):
-        if not _has(verbs, "create", "update", "patch", "get", "*"):
-            continue
-        writes = _has(verbs, "create", "update", "patch", "*")
-        for name, what in _TO_MACHINE.items():
-            if name in resources and (writes or name in ("pods/exec", "nodes/proxy")):
-                yield f"who has it may {what} ({name})", place, None
-        if writes and (found := [one for one in _TO_PODS if one in resources]):
-            what = f"who has it runs pods as any account there ({', '.join(found)})"
-            yield what, place, _S.MEDIUM
-
-
-_EVERYBODY = ("system:anonymous", "system:unauthenticated", "system:authenticated")
-
-
-def _bound(asset: Asset, _application: Application) -> Iterator[_Told]:
-    role = text(at(asset.settings, "roleRef", "name"))
-    subjects = asset.settings.get("subjects")
-    for index, one in enumerate(listed(subjects)):
-        name = text(at(one, "name"))
-        if name in _EVERYBODY or name == "system:serviceaccounts":
-            who = "everybody" if name in _EVERYBODY else "every account"
-            yield f"{who} has the role {role[:64]} ({name})", place_of(subjects, index), _S.CRITICAL
-
-
-def _masters(asset: Asset, _application: Application) -> Iterator[_Told]:
-    subjects = asset.settings.get("subjects")
-    role = text(at(asset.settings, "roleRef", "name"))
-    if role in ("cluster-admin", "admin", "edit") and asset.type == "ClusterRoleBinding":
-        names = ", ".join(text(at(one, "name"))[:64] for one in listed(subjects)[:5])
-        severity = None if role == "cluster-admin" else _S.MEDIUM
-        yield f"{names} may do all that {role} may, everywhere", asset.place, severity
-
-
-def _default(asset: Asset, _application: Application) -> Iterator[_Told]:
-    subjects = asset.settings.get("subjects")
-    for index, one in enumerate(listed(subjects)):
-        if at(one, "kind") == "ServiceAccount" and at(one, "name") == "default":
-            what = "every pod that names no account has its rights"
-            yield what, place_of(subjects, index), None
 
 
 # -- what lies open ------------------------------------------------------------------------------
@@ -293,14 +176,15 @@ _NO_VALUE = re.compile(
     r"file|path|name|url\Z|ttl|expir|length|type|enabled|policy|header|issuer|endpoint", re.I
 )
 _PUBLIC = re.compile(
-    r"\.crt\Z|namespace|user|name|host|port|address|url|endpoint|region|bucket|issuer|\.pub\Z|email", re.I
+    r"\.crt\Z|namespace|user|name|host|port|address|url|endpoint|region|bucket|issuer|\.pub\Z|email",
+    re.I,
 )
 """Names beside a secret that are none."""
 _KEY = re.compile(r"key\Z|pass\Z|pin\Z|secret", re.I)
 _MIN_BITS = 3.2
 
 
-def _written(asset: Asset, _application: Application) -> Iterator[_Told]:
+def _written(asset: Asset, _application: Application) -> Iterator[Told]:
     for key in ("data", "stringData"):
         held = asset.settings.get(key)
         for name, written in held.items() if isinstance(held, Map) else ():
@@ -319,16 +203,18 @@ def _decoded(written: Any) -> str:
         return ""
 
 
-def _map(asset: Asset, _application: Application) -> Iterator[_Told]:
+def _map(asset: Asset, _application: Application) -> Iterator[Told]:
     held = asset.settings.get("data")
     for name, value in held.items() if isinstance(held, Map) else ():
         telling = _NAMES.search(name) and not _NO_VALUE.search(name)
-        if telling and isinstance(value, str) and 4 <= len(value) <= 500 and "\n" not in value:
-            if not _FILLED_IN.search(value) and value.lower() not in ("true", "false", "none"):
-                yield f"{name[:64]} is no secret there", place_of(held, name), None
+        if not telling or not isinstance(value, str) or "\n" in value:
+            continue
+        written = 4 <= len(value) <= 500 and value.lower() not in ("true", "false", "none")
+        if written and not _FILLED_IN.search(value):
+            yield f"{name[:64]} is no secret there", place_of(held, name), None
 
 
-def _level(asset: Asset, _application: Application) -> Iterator[_Told]:
+def _level(asset: Asset, _application: Application) -> Iterator[Told]:
     labels = at(asset.settings, "metadata", "labels")
     key = "pod-security.kubernetes.io/enforce"
     found = text(at(labels, key))
@@ -348,7 +234,7 @@ def _undisturbed(subject: Subject) -> Iterator[Hit]:
     for f in application.functions:
         several = (number(at(f.setting("object"), "spec", "replicas")) or 1) > 1
         if several and not any(
-            namespace_of(f.setting("object")) == namespace_of(one)  # type: ignore[arg-type]
+            namespace_of(f.setting("object")) == namespace_of(one)
             and selects(at(one, "spec", "selector"), f.setting("labels"))
             for one in budgets
         ):
@@ -357,25 +243,12 @@ def _undisturbed(subject: Subject) -> Iterator[Hit]:
 
 
 _rule = entries(Risk.PERMISSIONS, "SAS-05", cwe=269, attack="T1078.004")
-_RBAC = "rbac.authorization.k8s.io/v1"
 _NET = "networking.k8s.io/v1"
 _POLICY = (
     f"apiVersion: {_NET}\nkind: NetworkPolicy\nmetadata: {{name: thing}}\nspec:\n"
     "  podSelector: {matchLabels: {app: thing}}\n  policyTypes: [Ingress, Egress]\n"
 )
 
-
-def _role(verbs: str, resources: str, more: str = "", kind: str = "ClusterRole") -> Any:
-    body = f"rules:\n  - apiGroups: ['', rbac.authorization.k8s.io]\n    verbs: [{verbs}]\n    resources: [{resources}]\n{more}"
-    return manifest(kind, _RBAC, body)
-
-
-def _binding(role: str, subject: str, kind: str = "ClusterRoleBinding") -> Any:
-    ref = f"roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {role}}}\n"
-    return manifest(kind, _RBAC, f"{ref}subjects:\n  - {subject}")
-
-
-_ACCOUNT = "{kind: ServiceAccount, name: thing, namespace: shop}"
 
 RULES = (
     _rule(
@@ -507,81 +380,6 @@ RULES = (
         manifest("Service", "v1", "spec:\n  ports: [{port: 443}]"),
         668,
         attack="T1557",
-    ),
-    _rule(
-        "KUB-030",
-        "Role for everything",
-        _S.HIGH,
-        "Who takes over what has it has what the role names, whatever is added later.",
-        "Name verbs and resources.",
-        of_objects(_wildcards, *_ROLES),
-        _role("'*'", "'*'"),
-        _role("get, list", "configmaps"),
-    ),
-    _rule(
-        "KUB-031",
-        "Role that makes rights",
-        _S.HIGH,
-        "Who has it gives itself every other right.",
-        "Leave escalate, bind and impersonate out; give rights by people, not by programs.",
-        of_objects(_escalates, *_ROLES),
-        _role("bind, escalate", "clusterroles"),
-        _role("get, list", "clusterroles"),
-    ),
-    _rule(
-        "KUB-032",
-        "Role that reads all secrets",
-        _S.HIGH,
-        "Tokens and passwords of everything there are among them.",
-        "Name the secrets that are needed (resourceNames), with get alone.",
-        of_objects(_reads_secrets, *_ROLES),
-        _role("get, list", "secrets"),
-        _role("get", "secrets", "    resourceNames: [thing]\n", "Role"),
-        522,
-        attack="T1552.007",
-    ),
-    _rule(
-        "KUB-033",
-        "Role that leads into pods or machines",
-        _S.HIGH,
-        "Who has it becomes what runs there, with all of its rights.",
-        "Leave it out; a controller needs its own kinds alone.",
-        of_objects(_takes_over, *_ROLES),
-        _role("create", "pods/exec"),
-        _role("get, list", "pods"),
-        attack="T1609",
-    ),
-    _rule(
-        "KUB-034",
-        "Rights for everybody",
-        _S.CRITICAL,
-        "Who reaches the API of the cluster has the role, signed in or not.",
-        "Bind it to named accounts.",
-        of_objects(_bound, *_BINDINGS),
-        _binding("view", "{kind: Group, name: system:unauthenticated}"),
-        _binding("view", _ACCOUNT),
-        306,
-        owasp="SAS-02",
-    ),
-    _rule(
-        "KUB-035",
-        "Master of the cluster",
-        _S.HIGH,
-        "Who takes over what has it has the cluster.",
-        "Bind a role with what is needed, in one namespace.",
-        of_objects(_masters, *_BINDINGS),
-        _binding("cluster-admin", _ACCOUNT),
-        _binding("view", _ACCOUNT),
-    ),
-    _rule(
-        "KUB-036",
-        "Rights of the default account",
-        _S.MEDIUM,
-        "Pods that nobody thought of have them as well.",
-        "Make an account for what needs it.",
-        of_objects(_default, *_BINDINGS),
-        _binding("view", "{kind: ServiceAccount, name: default, namespace: shop}", "RoleBinding"),
-        _binding("view", _ACCOUNT, "RoleBinding"),
     ),
     _rule(
         "KUB-040",

@@ -18,7 +18,9 @@ _S = Severity
 Wrong = Callable[[Function, Map], Iterator[tuple[str, Place, Severity | None]]]
 
 
-def of_pods(wrong: Callable[[Function, Map], Iterator[tuple[str, Place, Severity | None]]]) -> Check:
+def of_pods(
+    wrong: Callable[[Function, Map], Iterator[tuple[str, Place, Severity | None]]],
+) -> Check:
     """Return a check of all pods: `wrong` yields what is wrong with one, where, and how grave."""
 
     def check(subject: Subject) -> Iterator[Hit]:
@@ -74,14 +76,27 @@ def _is_apart(f: Function) -> bool:
 
 def _privileged(_f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | None]]:
     if truth(at(c, "securityContext", "privileged")):
-        yield "may do all that the machine's root may", _own(c, "securityContext", "privileged"), None
+        yield (
+            "may do all that the machine's root may",
+            _own(c, "securityContext", "privileged"),
+            None,
+        )
     if truth(at(c, "securityContext", "windowsOptions", "hostProcess")):
         yield "is a process of the machine", _own(c, "securityContext", "windowsOptions"), None
 
 
 _GRAVE = frozenset(
     (
-        *("ALL", "SYS_ADMIN", "SYS_PTRACE", "SYS_MODULE", "SYS_RAWIO", "SYS_BOOT", "BPF", "NET_ADMIN"),
+        *(
+            "ALL",
+            "SYS_ADMIN",
+            "SYS_PTRACE",
+            "SYS_MODULE",
+            "SYS_RAWIO",
+            "SYS_BOOT",
+            "BPF",
+            "NET_ADMIN",
+        ),
         *("DAC_READ_SEARCH", "DAC_OVERRIDE", "PERFMON", "MAC_ADMIN", "MAC_OVERRIDE", "SYSLOG"),
     )
 )
@@ -147,7 +162,11 @@ def _namespaces(*keys: str) -> Check:
     def wrong(_f: Function, pod: Map) -> Iterator[tuple[str, Place, Severity | None]]:
         for key in keys:
             if truth(pod.get(key)):
-                what = {"hostNetwork": "network", "hostPID": "processes", "hostIPC": "shared memory"}
+                what = {
+                    "hostNetwork": "network",
+                    "hostPID": "processes",
+                    "hostIPC": "shared memory",
+                }
                 yield f"it has the machine's {what[key]}", place_of(pod, key), None
 
     return of_pods(wrong)
@@ -182,7 +201,11 @@ def _unconfined(f: Function, c: Map) -> Iterator[tuple[str, Place, Severity | No
     for key in ("seccompProfile", "appArmorProfile"):
         if text(at(_set(f, c, key), "type")) == "Unconfined":
             holder = c if at(c, "securityContext", key) is not None else f.setting("pod")
-            yield f"has no {key.removesuffix('Profile')}", _own(holder, "securityContext", key), None
+            yield (
+                f"has no {key.removesuffix('Profile')}",
+                _own(holder, "securityContext", key),
+                None,
+            )
     if text(at(c, "securityContext", "procMount")) == "Unmasked":
         yield "sees all of /proc", _own(c, "securityContext", "procMount"), None
 
@@ -479,4 +502,3 @@ RULES = (
         attack="T1499",
     ),
 )
-
