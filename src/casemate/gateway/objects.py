@@ -400,6 +400,7 @@ class Gateway:
             self._config, self._folders.data, url, self.store, self.vault, self.tls, self.accounts,
             self.policy, self.signatures, self.advisories, self.decoys, self.monitor, self.control,
             self.catalogue, self.reviews, self.check, self.health.now, self.uses.flush,
+            self.nodes.others,
         )  # fmt: skip
         return await NodeLook(parts)()
 
@@ -433,6 +434,7 @@ class Gateway:
                 started_at=self._config.started_at,
                 audit_score=lambda: self.audit.score,
                 store_age=self.nodes.age,
+                nodes=self.nodes.count,
             )
         )
 
