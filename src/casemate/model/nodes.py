@@ -41,6 +41,14 @@ class ClusterNode(msgspec.Struct, frozen=True, kw_only=True):
     """It is to take no calls, whether it is there or not."""
 
 
+class RecordsBehind(msgspec.Struct, frozen=True, kw_only=True):
+    """A node whose newest records are not in an answer: it is gone, or cannot be read."""
+
+    node: str
+    until: float
+    """Unix time up to which its records are here, by its own clock."""
+
+
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """What the store answers a node that says that it is there."""
 

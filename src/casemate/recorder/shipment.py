@@ -1,4 +1,4 @@
-"""What a recorder tells those of other nodes: batches of records, sealed, in an order that is proven.
+"""What recorders of nodes tell each other: batches of records, sealed, in an order that is proven.
 
 A batch names its node, its stream, its number in it, and the hash of the one before. All of that is
 attested by the node's vault, which says so of its own node alone; what is in it is sealed with the

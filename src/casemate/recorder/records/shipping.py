@@ -8,7 +8,7 @@ anything. What is of another node goes in with the place up to which its stream 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import msgspec
 
@@ -151,6 +151,7 @@ def outgoing(connection: engine.Connection, name: str, node: str, now: float) ->
 def begin(connection: engine.Connection, now: float) -> None:
     """Begin a stream. What waits to be stored is claimed again under it, if it was not sealed."""
     row = connection.execute("SELECT draft, content FROM shipment").fetchone()
+    values: tuple[object, ...]
     if row is not None and row[0] is not None:
         draft = msgspec.structs.replace(
             _decoded(row[0]),
@@ -376,8 +377,8 @@ def insert(connection: engine.Connection, number: int, every: Sequence[Rows], no
                     owner = str(row[project]), str(row[function])
                     size = sum(len(str(row[names.index(one)] or "")) for one in _LONG[table])
                     added.note(*owner, table, size, bounds.get(owner, Logs()))
-        for row in tables.get("usage", ()):
-            _raise_usage(connection, number, row)
+        for sums in tables.get("usage", ()):
+            _raise_usage(connection, number, sums)
         for name, until in tables.get("stored", ()):
             place = f"{_STORED}{name}"
             remember(connection, place, max(place_of(connection, place), int(until or 0)))
