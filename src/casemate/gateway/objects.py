@@ -552,6 +552,7 @@ class Gateway:
             health=self.health.now,
             metrics=self.observed.metrics,
             behind=tuple if self.shipping is None else self.shipping.behind,
+            journals=tuple if self.shipping is None else self.shipping.journals,
         )
 
     def _backups(self) -> Callable[[], Awaitable[PreparedBackup]]:

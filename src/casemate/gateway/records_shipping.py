@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable
 
 from casemate.model.errors import CasemateError
-from casemate.model.nodes import RecordsBehind
+from casemate.model.nodes import OtherJournal, RecordsBehind
 from casemate.recorder import protocol
 from casemate.recorder.client import RecorderClient
 from casemate.store.shipped_records import KEPT_SECONDS, Batch, ShippedRecords, Stream
 
 TURN_SECONDS = 1.0
 FORGET_SECONDS = 60.0
+DOUBT_SECONDS = 86_400.0
+"""For which it is told what was wrong with what another node stored; the journal has it longer."""
 BEHIND_SECONDS = 45.0
 """A node whose records are older than that is told of: it says every 15 s that there are none."""
 _AT_ONCE = 4
@@ -56,7 +58,12 @@ class RecordsShipping:
 
     def problems(self) -> str:
         """Return why records do not come or go, and which are in doubt; empty: none are."""
-        doubted = [f"{one.name}: {one.problem}." for one in self._places if one.problem]
+        since = time.time() - DOUBT_SECONDS
+        doubted = [
+            f"{one.name}: {one.problem}."
+            for one in self._places
+            if one.problem and one.problem_at > since
+        ]
         return " ".join(filter(None, (self._fault, *doubted)))
 
     def behind(self) -> tuple[RecordsBehind, ...]:
@@ -66,6 +73,20 @@ class RecordsShipping:
             RecordsBehind(node=one.name, until=one.until)
             for one in self._places
             if not one.own and BEHIND_SECONDS < now - one.until < KEPT_SECONDS
+        )
+
+    def journals(self) -> tuple[OtherJournal, ...]:
+        """Return what is known of the journals of other nodes."""
+        return tuple(
+            OtherJournal(
+                node=one.name,
+                entries=one.entries,
+                until=one.until,
+                problem=one.problem,
+                problem_at=one.problem_at,
+            )
+            for one in self._places
+            if not one.own
         )
 
     async def _run(self) -> None:

@@ -258,8 +258,11 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     name: str = ""
     until: float = 0.0
     """What that node kept up to then is here."""
+    entries: int = 0
+    """Of its journal, when it told last."""
     problem: str = ""
-    """Why what it told last is in doubt."""
+    """Why what it told was in doubt, the last time that it was."""
+    problem_at: float = 0.0
 
 
 class PageOfRecords(msgspec.Struct, frozen=True):

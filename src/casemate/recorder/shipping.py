@@ -19,7 +19,7 @@ import msgspec
 
 from casemate.child.calls import decode_reply
 from casemate.decoding import decodable
-from casemate.journal.checkpoint import Checkpoint, opened_checkpoint
+from casemate.journal.checkpoint import Checkpoint, opened_checkpoint, read_checkpoint
 from casemate.journal.errors import JournalDamagedError, JournalInputError
 from casemate.journal.merkle import proves_consistency
 from casemate.journal.note import NoteKey, parse_key
@@ -102,7 +102,7 @@ class Shipping:
                     return tuple(
                         protocol.Place(
                             *(one.id, one.stream, one.place, one.number == 0),
-                            *(one.name, one.until, one.problem),
+                            *(one.name, one.until, _entries(one), one.problem, one.problem_at),
                         )
                         for one in await self._database.nodes()
                     )
@@ -304,6 +304,12 @@ class Shipping:
             return False
         self._next += 1
         return decode_reply(await kept).failure is None
+
+
+def _entries(node: Other) -> int:
+    """Return how many entries its journal had, by the head that was kept."""
+    checkpoint = read_checkpoint(node.head.rpartition("\n\n")[0] + "\n")
+    return 0 if checkpoint is None else checkpoint.size
 
 
 def _compared(body: Body, before: Other) -> tuple[str, list[str]]:
