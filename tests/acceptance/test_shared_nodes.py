@@ -313,5 +313,5 @@ def test_a_node_that_was_killed_tells_all_that_it_kept_once_it_is_back(
     # The same call, tried again by another node, is two records under one id.
     records = one.get("/invocations", limit=1000)["invocations"]
     assert len({(r["id"], r["attempt"], r["node"]) for r in records}) == len(records)
-    health = {part["name"]: part for part in one.get("/health")["parts"]}
+    health = {part["name"]: part for part in one.get("/node/health")["parts"]}
     assert health["records of others"]["ok"], health

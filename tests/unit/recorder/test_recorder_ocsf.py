@@ -29,6 +29,8 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.SignedIn: {"method": "password"},
     facts.JournalRestored: {"made_at": 1.0, "entries": 3, "archive": "ab"},
     facts.RecordsForgotten: {"record": "log_line", "count": 3, "total": 9},
+    facts.NodeRecordsDoubtful: {"node": "b", "what": "its batches 2 to 3 are missing"},
+    facts.NodeJournalSeen: {"node": "b", "origin": "casemate/b", "size": 3, "root": "ab"},
     facts.VersionDeployed: {"digest": "ab"},
     facts.FunctionRemoved: {},
     facts.AliasMoved: {"alias": "live", "targets": ((3, 1.0),)},

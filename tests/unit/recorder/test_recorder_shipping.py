@@ -1,4 +1,4 @@
-"""What recorders of nodes tell each other: each record once, and whoever carries it changes nothing."""
+"""What recorders of nodes tell each other: each record once, whoever carries it, and unchanged."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from records_samples import (
     KEY,
     Filled,
@@ -39,7 +40,6 @@ from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.shipment import Body, Shipped
 from casemate.recorder.shipping import Journal, Shipping
 from casemate.vault.interface import DataKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 class Vault:

@@ -34,7 +34,6 @@ from casemate.recorder.records import denials, rows, usage
 from casemate.recorder.records.rows import Page
 from casemate.sqlite.engine import Connection
 
-
 T = TypeVar("T")
 
 
