@@ -242,6 +242,8 @@ class Budgets:
                     each=UsageSpan.HOUR,
                     since=max(0.0, last - DAY),
                     until=last,
+                    # What is usual here is compared with what runs here.
+                    here=True,
                 )
             )
             for row in rows:

@@ -243,8 +243,8 @@ def verify(
     """Find whatever was edited, removed, reordered, cut off or rolled back, and say where.
 
     Every hash is made anew and compared with what was signed. Who could change all files of a node
-    is found by a checkpoint that was kept elsewhere. Nodes of a cluster keep them of each other, and
-    what was found of others is told, too. The exit code is 1 if anything was found.
+    is found by a checkpoint that was kept elsewhere. Nodes of a cluster keep them of each
+    other, and what was found of others is told, too. The exit code is 1 if anything was found.
     """
     if (data is None) != (key is None):
         raise UsageError(
