@@ -101,8 +101,15 @@ class Shipping:
                 case _:
                     return tuple(
                         protocol.Place(
-                            *(one.id, one.stream, one.place, one.number == 0),
-                            *(one.name, one.until, _entries(one), one.problem, one.problem_at),
+                            node=one.id,
+                            stream=one.stream,
+                            number=one.place,
+                            own=one.number == 0,
+                            name=one.name,
+                            until=one.until,
+                            entries=_entries(one),
+                            problem=one.problem,
+                            problem_at=one.problem_at,
                         )
                         for one in await self._database.nodes()
                     )
