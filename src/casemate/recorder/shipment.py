@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from casemate.recorder.errors import RecorderInputError
 
 MAX_SHIPPED_BYTES = 6 << 20
+"""As the store has it (`store/shipped_records.py`)."""
 STREAM_BYTES = 16
 """When it began, in milliseconds, and a random number."""
 FIRST = bytes(32)

@@ -8,6 +8,9 @@ from typing import NamedTuple, Protocol
 KEPT_SECONDS = 8 * 86_400.0
 """By the store's clock; then whoever needs them has them, or asks their node."""
 
+MAX_BATCH_BYTES = 6 << 20
+"""Of one batch; a larger one is none, and is given as empty."""
+
 
 class Batch(NamedTuple):
     """One batch."""
@@ -35,7 +38,7 @@ class ShippedRecords(Protocol):
         ...
 
     async def streams(self) -> Sequence[Stream]:
-        """Return all, those of a node in their order."""
+        """Return them, those of a node in their order; a bounded number."""
         ...
 
     async def after(self, stream: Stream, number: int, most: int) -> Sequence[Batch]:

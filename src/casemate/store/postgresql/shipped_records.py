@@ -7,7 +7,7 @@ from typing import Final
 
 from casemate.sqlite import engine
 from casemate.store.postgresql.bundles import Run
-from casemate.store.shipped_records import KEPT_SECONDS, Batch, Stream
+from casemate.store.shipped_records import KEPT_SECONDS, MAX_BATCH_BYTES, Batch, Stream
 
 _KEEP: Final = """
     INSERT INTO shipped_records (node, stream, number, at, content)
@@ -22,10 +22,17 @@ _STREAM: Final = """
     ON CONFLICT (node, stream) DO UPDATE SET last = excluded.last
     WHERE shipped_stream.last < excluded.last
 """
-_STREAMS: Final = "SELECT node, stream, last FROM shipped_stream ORDER BY node, stream"
+# Who writes to the database may write anything: what is no batch, or larger than one can be,
+# never gets as far as the recorder, and fills no memory here.
+_STREAMS: Final = """
+    SELECT node, stream, last FROM shipped_stream
+    WHERE length(stream) = 16 AND length(node) BETWEEN 1 AND 64 ORDER BY node, stream LIMIT 256
+"""
 _AFTER: Final = """
-    SELECT node, stream, number, content FROM shipped_records
-    WHERE node = ? AND stream = ? AND number > ? ORDER BY number LIMIT ?
+    SELECT node, stream, number, CASE WHEN length(content) <= ? THEN content ELSE x'' END
+    FROM shipped_records
+    WHERE node = ? AND stream = ? AND number > ? AND number < 72057594037927936
+    ORDER BY number LIMIT ?
 """
 _OLD: Final = """
     SELECT node, stream, number FROM shipped_records WHERE at < unixepoch('subsec') - ?
@@ -64,7 +71,7 @@ class StoredShippedRecords:
 
     async def after(self, stream: Stream, number: int, most: int) -> list[Batch]:
         """Return batches of a stream with higher numbers, in order."""
-        values = (stream.node, stream.stream, number, most)
+        values = (MAX_BATCH_BYTES, stream.node, stream.stream, number, most)
         return await self._ask(
             lambda connection: [
                 Batch(str(node), bytes(name), int(at), bytes(content))
