@@ -77,6 +77,7 @@ from casemate.gateway.node_state import LookedAt, NodeLook
 from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
+from casemate.gateway.records_shipping import RecordsShipping
 from casemate.gateway.release_told import tell_release
 from casemate.gateway.rotators import Rotators
 from casemate.gateway.running_logs import RunningLogs
@@ -155,6 +156,11 @@ class Gateway:
         self.recorder = RecorderClient(socket.socket(fileno=config.recorder), loop, self.facts)
         self.monitor = MonitorClient(socket.socket(fileno=config.monitor), loop)
         self.records = RecordsClient(self.recorder)
+        self.shipping = (
+            None
+            if state.shipped is None
+            else RecordsShipping(self.recorder, state.shipped, lambda: self.nodes.membership.name)
+        )
         self.older_records = (
             None if state.own is None else OlderRecords(state.own.store, self.records)
         )
@@ -372,6 +378,11 @@ class Gateway:
         self.health = Health(
             {"nodes": (told(self.nodes.problems), True)}
             | ({} if self.sweeps is None else {"sweeps": (told(self.sweeps.problems), False)})
+            | (
+                {}
+                if self.shipping is None
+                else {"records of others": (told(self.shipping.problems), False)}
+            )
             | parts_of(
                 store=self.store,
                 vault=self.vault,
@@ -543,6 +554,8 @@ class Gateway:
             ensure_inbox=self.subscriptions.ensure,
             health=self.health.now,
             metrics=self.observed.metrics,
+            behind=tuple if self.shipping is None else self.shipping.behind,
+            journals=tuple if self.shipping is None else self.shipping.journals,
         )
 
     def _backups(self) -> Callable[[], Awaitable[PreparedBackup]]:
@@ -646,6 +659,8 @@ class Gateway:
         self.health.start()
         if self.sweeps is not None:
             self.sweeps.start()
+        if self.shipping is not None:
+            self.shipping.start()
         self.audit.start()
         self.running_logs.start()
         self.lag.start()
@@ -661,6 +676,8 @@ class Gateway:
         await self.nodes.close()
         if self.sweeps is not None:
             await self.sweeps.close()
+        if self.shipping is not None:
+            await self.shipping.close()
         await self.watch.close()
         await self.audit.close()
         await self.playbooks.close()
