@@ -8,10 +8,12 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cluster.faults import Watchdog, compile_faults
 from cluster.machines import Machine, Network
 from support.servers import POSTGRES
 
@@ -29,6 +31,9 @@ class Profile:
     dynamic: dict[str, Any]
     postgresql: dict[str, Any]
     parameters: dict[str, str] = field(default_factory=dict)
+    loop: int = LOOP
+    is_watched: bool = False
+    """A watchdog resets a primary's machine that is not heard of."""
 
 
 GUIDE = Profile(
@@ -44,15 +49,19 @@ GUIDE = Profile(
     {"use_pg_rewind": False, "remove_data_directory_on_diverged_timelines": False},
     {"wal_retrieve_retry_interval": "500ms"},
 )
-STOCK = Profile("stock", False, {}, {"use_pg_rewind": True})
+WATCHED = replace(GUIDE, name="watched", is_watched=True)
+"""All of the guide, also the watchdog: a simulated one."""
+STOCK = Profile("stock", False, {}, {"use_pg_rewind": True}, loop=10)
+"""Patroni's own; but for `ttl` and what fits into it, which would be 30 and 10."""
 TOGETHER = Profile(
     "sync",
     False,
     {"synchronous_mode": True, "synchronous_mode_strict": True},
     {"use_pg_rewind": True},
+    loop=10,
 )
 """Synchronous, and otherwise as Patroni's own examples are: what lost in the trial of design."""
-PROFILES = {each.name: each for each in (GUIDE, STOCK, TOGETHER)}
+PROFILES = {each.name: each for each in (GUIDE, WATCHED, STOCK, TOGETHER)}
 DATABASES = ("db1", "db2", "db3")
 
 
@@ -65,9 +74,11 @@ class Cluster:
         self.network = Network()
         names = DATABASES + (("dcs1", "dcs2", "dcs3") if profile.apart else ())
         self.machines: dict[str, Machine] = {}
+        self.watchdogs: list[Watchdog] = []
         try:
+            library = compile_faults(folder)
             for number, name in enumerate(names, 1):
-                self.machines[name] = Machine(self.network, name, number, folder)
+                self.machines[name] = Machine(self.network, name, number, folder, library)
         except BaseException:
             self.end()
             raise
@@ -80,6 +91,11 @@ class Cluster:
             self.start_etcd(machine)
         wait_for(lambda: self.dcs_leader() is not None, 30, "etcd has a leader")
         for machine in self.databases:
+            machine.mount()
+            if self.profile.is_watched:
+                self.watchdogs.append(
+                    Watchdog(machine.folder / "watchdog", partial(self._reset, machine))
+                )
             self._configure(machine)
             self.start_patroni(machine)
         wait_for(self.is_whole, 120, "all of PostgreSQL runs")
@@ -107,6 +123,10 @@ class Cluster:
         if machine in self.databases:
             self.start_patroni(machine)
 
+    def _reset(self, machine: Machine) -> None:
+        machine.kill()
+        self.start_machine(machine)
+
     def url(self, database: str) -> str:
         """Return what nodes connect by."""
         places = ",".join(f"{machine.address}:5432" for machine in self.databases)
@@ -119,6 +139,10 @@ class Cluster:
             with suppress(OSError, ValueError):
                 found[machine.name] = _json(f"http://{machine.address}:8008/patroni")
         return found
+
+    def timeline(self) -> int:
+        """Return the newest timeline that anybody has."""
+        return max((member.get("timeline", 0) for member in self.members().values()), default=0)
 
     def leader(self) -> Machine | None:
         """Return the machine whose PostgreSQL can be written to; the newest if there are two."""
@@ -190,7 +214,7 @@ class Cluster:
     def rebuild(self, machine: Machine) -> None:
         """Make a member anew from the primary, as an operator does with one that has diverged."""
         machine.kill(but="etcd")
-        shutil.rmtree(machine.folder / "data", ignore_errors=True)
+        shutil.rmtree(_data(machine), ignore_errors=True)
         self.start_patroni(machine)
 
     def recover(self, seconds: float = 240) -> int:
@@ -213,6 +237,8 @@ class Cluster:
 
     def end(self) -> None:
         """Kill all and remove the machines."""
+        for watchdog in self.watchdogs:
+            watchdog.end()
         for machine in self.machines.values():
             machine.wake()
             machine.end()
@@ -233,7 +259,7 @@ class Cluster:
             "bootstrap": {
                 "dcs": {
                     "ttl": TTL,
-                    "loop_wait": LOOP,
+                    "loop_wait": self.profile.loop,
                     "retry_timeout": RETRY,
                     **self.profile.dynamic,
                     "postgresql": {
@@ -242,17 +268,23 @@ class Cluster:
                         "parameters": {
                             "max_connections": 60,
                             "shared_buffers": "32MB",
+                            # Of small parts, so that a full disk is soon noticed.
                             "wal_keep_size": "256MB",
+                            "max_wal_size": "128MB",
+                            "min_wal_size": "2MB",
                             **self.profile.parameters,
                         },
                     },
                 },
-                "initdb": ["data-checksums", {"encoding": "UTF8"}, {"locale": "C"}],
+                "initdb": [
+                    *("data-checksums", {"encoding": "UTF8"}, {"locale": "C"}),
+                    {"wal-segsize": "1"},
+                ],
             },
             "postgresql": {
                 "listen": f"{machine.address}:5432",
                 "connect_address": f"{machine.address}:5432",
-                "data_dir": str(machine.folder / "data"),
+                "data_dir": str(_data(machine)),
                 "authentication": users,
                 # A closed network of this host's own.
                 "pg_hba": [
@@ -264,9 +296,20 @@ class Cluster:
                 "parameters": {"unix_socket_directories": str(machine.folder)},
                 **self.profile.postgresql,
             },
-            "watchdog": {"mode": "off"},
+            "watchdog": {"mode": "off"}
+            if not self.profile.is_watched
+            else {
+                "mode": "required",
+                "driver": "testing",
+                "device": str(machine.folder / "watchdog"),
+                "safety_margin": 5,
+            },
         }
         (machine.folder / "patroni.json").write_text(json.dumps(config))
+
+
+def _data(machine: Machine) -> Path:
+    return machine.folder / "disk/data"
 
 
 def _json(url: str, content: bytes | None = None, seconds: float = 1.0) -> Any:

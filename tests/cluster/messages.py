@@ -1,0 +1,131 @@
+"""A queue that all nodes send to and take from, and what has to be true of it in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from casemate.model.errors import CasemateError
+from casemate.model.messages import Fate, Message, NewMessage, Settlement
+from casemate.operations.leases import FindNextDue, KeepMessages, LeaseMessages, SettleMessages
+from casemate.sqlite.errors import DatabaseUnsureError
+from support.histories import LOST, Attempt, HistoryError, Sent, lost_of, require_leases
+
+PROJECT, KIND, NAME = "data", "queue", "q"
+KEYS = 4
+LEASE_SECONDS = 5.0
+AT_ONCE = 4
+SEND_PAUSE, TAKE_PAUSE = 0.5, 0.1
+
+
+class Messages:
+    """What one node has sent and taken, and what it was told of it."""
+
+    def __init__(self, node: int) -> None:
+        """Nothing yet."""
+        self._node = node
+        self.sent: dict[str, list[Sent]] = {}
+        self.attempts: dict[str, list[Attempt]] = {}
+
+    async def send(self, data: Any, key: str, number: int) -> None:
+        """Send one; raises what the data says."""
+        value = f"{self._node}/{number}"
+        new = NewMessage(body=json.dumps([key, value]).encode(), key=key)
+        began = time.monotonic()
+        try:
+            await data.change(
+                KeepMessages(project=PROJECT, kind=KIND, name=NAME, messages=(new,))
+            )
+        except DatabaseUnsureError:
+            self.sent.setdefault(key, []).append(Sent(began, LOST, value))
+            raise
+        self.sent.setdefault(key, []).append(Sent(began, time.monotonic(), value))
+
+    async def take(self, data: Any, hold: float = 0.0) -> int:
+        """Take some, hold them for so many seconds, and settle them; return how many."""
+        lease = LeaseMessages(
+            project=PROJECT, kind=KIND, name=NAME, limit=AT_ONCE, lease=LEASE_SECONDS
+        )
+        found = await data.change(lease)
+        leased = time.monotonic()
+        await asyncio.sleep(hold)
+        for message in found:
+            await self._settle(data, message, leased)
+        return len(found)
+
+    async def _settle(self, data: Any, message: Message, leased: float) -> None:
+        key, value = json.loads(message.body)
+        end = Settlement(
+            id=message.id, fence=message.fence, attempt=message.attempts, fate=Fate.DONE
+        )
+        attempts = self.attempts.setdefault(key, [])
+        began = time.monotonic()
+        try:
+            done = await data.change(
+                SettleMessages(project=PROJECT, kind=KIND, name=NAME, settlements=(end,))
+            )
+        except DatabaseUnsureError:
+            attempts.append(Attempt(value, leased, began, LOST, None))
+            raise
+        attempts.append(Attempt(value, leased, began, time.monotonic(), done == 1))
+
+
+async def drain(data: Any, messages: Messages, seconds: float = 120.0) -> None:
+    """Take all that is left. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    where = FindNextDue(project=PROJECT, kind=KIND, name=NAME)
+    while await messages.take(data) or await data.read(where) is not None:
+        if time.monotonic() > deadline:
+            raise TimeoutError("messages are left that nobody can take")
+        await asyncio.sleep(0.02)
+
+
+def judge(all_messages: list[Messages]) -> tuple[int, list[str]]:
+    """Return how many messages are lost, and what else is not as it has to be."""
+    lost, wrong = 0, []
+    for key in {key for each in all_messages for key in each.sent}:
+        sent = [one for each in all_messages for one in each.sent.get(key, ())]
+        attempts = [one for each in all_messages for one in each.attempts.get(key, ())]
+        if missing := len(lost_of(sent, attempts)):
+            lost += missing
+            continue
+        try:
+            require_leases(sent, attempts)
+        except HistoryError as error:
+            wrong.append(f"messages of key {key}: {error}")
+    return lost, wrong
+
+
+async def run(
+    messages: Messages,
+    data: Any,
+    stop: asyncio.Event,
+    told: Callable[[CasemateError | None], Awaitable[None]],
+) -> None:
+    """Send and take until told to stop; `told` hears of what is kept, and of each failure."""
+    numbers = itertools.count()
+
+    async def send(key: str) -> None:
+        await messages.send(data, key, next(numbers))
+        await told(None)
+        await asyncio.sleep(SEND_PAUSE)
+
+    async def take() -> None:
+        await messages.take(data, 0.05)
+        await asyncio.sleep(TAKE_PAUSE)
+
+    async def each(call: Callable[[], Awaitable[None]]) -> None:
+        while not stop.is_set():
+            try:
+                await call()
+            except CasemateError as error:
+                await told(error)
+
+    await asyncio.gather(
+        *(each(partial(send, f"k{key}")) for key in range(KEYS)), *(each(take) for _ in range(2))
+    )
