@@ -1,4 +1,4 @@
-"""What was acknowledged is looked for by a reader that remembers nothing, and histories are judged."""
+"""Looks for what was acknowledged, as a reader that remembers nothing, and judges histories."""
 
 from __future__ import annotations
 

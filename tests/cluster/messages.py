@@ -38,9 +38,7 @@ class Messages:
         new = NewMessage(body=json.dumps([key, value]).encode(), key=key)
         began = time.monotonic()
         try:
-            await data.change(
-                KeepMessages(project=PROJECT, kind=KIND, name=NAME, messages=(new,))
-            )
+            await data.change(KeepMessages(project=PROJECT, kind=KIND, name=NAME, messages=(new,)))
         except DatabaseUnsureError:
             self.sent.setdefault(key, []).append(Sent(began, LOST, value))
             raise

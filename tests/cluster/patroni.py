@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import time
@@ -195,6 +196,17 @@ class Cluster:
             f"http://{leader.address}:2379/v3/maintenance/transfer-leadership",
             json.dumps({"targetID": identity}).encode(),
         )
+
+    def leader_lease(self, asked: Machine) -> str:
+        """Return the lease that the primary leads by, as a member of etcd says."""
+        wanted = json.dumps({"key": base64.b64encode(b"/service/casemate/leader").decode()})
+        found = _json(f"http://{asked.address}:2379/v3/kv/range", wanted.encode())
+        return str(found["kvs"][0]["lease"])
+
+    def revoke(self, lease: str, asked: Machine) -> None:
+        """End a lease, as a leader of etcd does that was frozen and believes that it still leads."""
+        wanted = json.dumps({"ID": lease}).encode()
+        _json(f"http://{asked.address}:2379/v3/lease/revoke", wanted)
 
     def switch_over(self) -> None:
         """Have another machine become the primary, as for maintenance."""

@@ -21,7 +21,7 @@ STEPPED, FULL, SLOW = 8.0, 15.0, 20.0
 SYNC_SECONDS = 0.7
 KINDS = (
     *("engine-kills", "kills", "freezes", "dcs-freezes", "cuts", "switches", "lags"),
-    *("clocks", "fulls", "slows"),
+    *("clocks", "fulls", "slows", "revocations"),
 )
 
 
@@ -52,6 +52,7 @@ class Storm:
             "clocks": self._step_clock,
             "fulls": self._fill_disk,
             "slows": self._slow_disk,
+            "revocations": self._revoke,
         }
         await asyncio.to_thread(acts[kind])
         self.rebuilt += await asyncio.to_thread(self._cluster.recover)
@@ -112,7 +113,27 @@ class Storm:
             self._moments.shuffle(order)
         for machine, name in order:
             machine.wake(name)
-            time.sleep(self._moments.choice([0.0, 0.01, 0.05, 0.2]))
+            time.sleep(self._moments.choice([0.0, 0.005, 0.02, 0.05]))
+        time.sleep(2)
+
+    def _revoke(self) -> None:
+        """Freeze both, and end the lease of who leads meanwhile, in the moment of waking.
+
+        That is what older releases of etcd do by themselves when their leader wakes.
+        """
+        leader = self._leader()
+        if leader in self._cluster.dcs:
+            self._cluster.move_dcs_leader(leader)
+        frozen = [leader, *{self._cluster.dcs_leader() or leader} - {leader}]
+        for machine in frozen:
+            machine.freeze()
+        time.sleep(FROZEN)
+        asked = next(machine for machine in self._cluster.dcs if machine not in frozen)
+        lease = self._cluster.leader_lease(asked)
+        for machine in frozen:
+            machine.wake()
+        time.sleep(self._moments.choice([0.0, 0.005, 0.02, 0.05]))
+        self._cluster.revoke(lease, asked)
         time.sleep(2)
 
     def _step_clock(self) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from casemate.data.files import folders_below
 from casemate.data.postgresql import PostgresqlProjectData
@@ -68,9 +67,7 @@ class Node:
         self.data = await PostgresqlProjectData.open(
             cluster, folders_below(self._folder / "objects"), key_of
         )
-        resources = Resources(
-            tables=(TableSpec(name="t", key="k"),), queues=(QueueSpec(name="q"),)
-        )
+        resources = Resources(tables=(TableSpec(name="t", key="k"),), queues=(QueueSpec(name="q"),))
         await self.data.change(EnsureResources(project="data", resources=resources))
 
     async def run(self, stop: asyncio.Event) -> None:
