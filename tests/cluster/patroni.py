@@ -204,7 +204,7 @@ class Cluster:
         return str(found["kvs"][0]["lease"])
 
     def revoke(self, lease: str, asked: Machine) -> None:
-        """End a lease, as a leader of etcd does that was frozen and believes that it still leads."""
+        """End a lease, as an etcd does that was frozen and believes that it still leads."""
         wanted = json.dumps({"ID": lease}).encode()
         _json(f"http://{asked.address}:2379/v3/lease/revoke", wanted)
 
