@@ -1,8 +1,8 @@
 """Whose a bucket is: an object `casemate-cluster` with the cluster's id, asked before anything.
 
 Two clusters on one bucket would sweep each other's blobs, and of a cluster on two buckets each node
-would miss what the others keep: so the object also has an id of the bucket's own. It is no proof against who can write the
-bucket: what such a one can do is to have it refused.
+would miss what the others keep: so the object also has an id of the bucket's own. It is no proof
+against who can write the bucket: what such a one can do is to have it refused.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ from casemate.vault import VaultClient, VaultUnavailableError
 from casemate.vault.key_material import take_variable
 
 _BUCKET = "bucket"
-"""The value of the store that says which one the cluster has. It is not moved (migration.tables)."""
+"""The store's value that says which one the cluster has. It is not moved (migration.tables)."""
 _CACHE_SHARE = 10
 """What part of the data folder's file system the copies of bundles may take: one of so many."""
 
