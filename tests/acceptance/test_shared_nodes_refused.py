@@ -121,10 +121,15 @@ def test_the_database_of_another_cluster(places: Places, bucket_too: bool) -> No
     assert "they are of different clusters. Nothing was changed." in said
 
 
-def test_an_empty_database_in_the_place_of_the_clusters(places: Places) -> None:
+@pytest.mark.parametrize(
+    ("node", "told"), [("two", "lacks what was acknowledged"), ("new", "belongs to the cluster")]
+)
+def test_an_empty_database_in_the_place_of_the_clusters(
+    places: Places, node: str, told: str
+) -> None:
     name = places.database.database()
     empty = f"{places.ours.store.rpartition('/')[0]}/{name}"
-    assert "lacks what was acknowledged" in places.refusal("two", CASEMATE_STORE=empty)
+    assert told in places.refusal(node, CASEMATE_STORE=empty)
     with places.database.connect(name) as connection:
         found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname ~ '^(casemate|p_)'")
         assert found.fetchone() is None

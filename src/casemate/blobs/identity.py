@@ -31,6 +31,15 @@ class Identity(msgspec.Struct, frozen=True):
     """Made at random; empty in what an older Casemate has claimed."""
 
 
+def require_not_anothers(client: S3Client, cluster: str) -> None:
+    """Raise BlobsForeignError for a bucket that is another cluster's; take none. Raises BlobsError.
+
+    For before anything is made elsewhere: a database that was named by mistake stays as it is.
+    """
+    if client.get_small(KEY, _MOST) is not None:
+        require_identity(client, cluster, None)
+
+
 def claim(client: S3Client, cluster: str, bucket: str | None = None) -> str:
     """Make sure that a bucket is this cluster's, or take it if it is nobody's and empty.
 

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Sequence
 
 from casemate.blobs import BlobsForeignError, S3Store, credentials_of, parse_s3_url
+from casemate.blobs.identity import require_not_anothers
 from casemate.blobs.s3_client import S3Client
 from casemate.blobs.s3_url import PLAINTEXT
 from casemate.data.postgresql.data import PostgresqlProjectData
@@ -56,12 +57,14 @@ async def open_shared(
     cluster = (await vault.status()).vault
     async with contextlib.AsyncExitStack() as opened:
         places = opened.enter_context(contextlib.ExitStack())
+        client = S3Client(place, credentials_of(os.environ))
+        places.callback(client.close)
+        await asyncio.to_thread(require_not_anothers, client, cluster)
         fence = await asyncio.to_thread(_open_fence, folders, config.accepted_losses)
         places.callback(fence.close)
         store = await asyncio.to_thread(_open_store, settings, cluster, fence)
         opened.push_async_callback(store.close)
         opened.callback(await _share_vault(config, vault, store))
-        client = S3Client(place, credentials_of(os.environ))
         objects = await open_objects(client, cluster, store)
         places.callback(objects.close)
         nodes = Among(store, IdentityFile(folders.data), own, shared=store)

@@ -9,15 +9,21 @@ import pytest
 
 from casemate.blobs import BlobsForeignError, BlobsUnreachableError, S3Store
 from casemate.blobs import s3 as s3_module
-from casemate.blobs.identity import KEY
+from casemate.blobs.identity import KEY, require_not_anothers
 from support.blob_places import CLUSTER, client, keys_of, store
 from support.s3 import S3Server
 
 
 def test_a_bucket_belongs_to_the_cluster_that_came_first(server: S3Server) -> None:
     prefix = secrets.token_hex(8)
+    asked = client(server, prefix)
+    require_not_anothers(asked, CLUSTER)
+    assert not asked.exists(KEY)
     store(server, prefix).close()
     store(server, prefix).close()
+    require_not_anothers(asked, CLUSTER)
+    with pytest.raises(BlobsForeignError, match=f"belongs to the cluster '{CLUSTER}'"):
+        require_not_anothers(asked, "d2" * 16)
     with pytest.raises(BlobsForeignError, match=f"belongs to the cluster '{CLUSTER}'"):
         store(server, prefix, "d2" * 16)
     store(server, f"{prefix}/within", "d2" * 16).close()
