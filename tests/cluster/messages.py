@@ -20,7 +20,9 @@ PROJECT, KIND, NAME = "data", "queue", "q"
 KEYS = 4
 LEASE_SECONDS = 5.0
 AT_ONCE = 4
-SEND_PAUSE, TAKE_PAUSE = 0.5, 0.1
+SEND_PAUSE, TAKE_PAUSE, HOLD = 1.0, 0.02, 0.02
+PATIENCE = 60.0
+"""Seconds without anything that can be taken, while something is left."""
 
 
 class Messages:
@@ -52,8 +54,10 @@ class Messages:
         found = await data.change(lease)
         leased = time.monotonic()
         await asyncio.sleep(hold)
-        for message in found:
-            await self._settle(data, message, leased)
+        settled = [self._settle(data, message, leased) for message in found]
+        for failed in await asyncio.gather(*settled, return_exceptions=True):
+            if failed is not None:
+                raise failed
         return len(found)
 
     async def _settle(self, data: Any, message: Message, leased: float) -> None:
@@ -73,14 +77,19 @@ class Messages:
         attempts.append(Attempt(value, leased, began, time.monotonic(), done == 1))
 
 
-async def drain(data: Any, messages: Messages, seconds: float = 120.0) -> None:
-    """Take all that is left. Raises TimeoutError."""
-    deadline = time.monotonic() + seconds
+async def drain(data: Any, messages: Messages) -> None:
+    """Take all that is left. Raises TimeoutError where that cannot be."""
+    until = time.monotonic() + PATIENCE
     where = FindNextDue(project=PROJECT, kind=KIND, name=NAME)
-    while await messages.take(data) or await data.read(where) is not None:
-        if time.monotonic() > deadline:
+    while True:
+        if await messages.take(data):
+            until = time.monotonic() + PATIENCE
+        elif await data.read(where) is None:
+            return
+        elif time.monotonic() > until:
             raise TimeoutError("messages are left that nobody can take")
-        await asyncio.sleep(0.02)
+        else:
+            await asyncio.sleep(0.1)
 
 
 def judge(all_messages: list[Messages]) -> tuple[int, list[str]]:
@@ -114,7 +123,7 @@ async def run(
         await asyncio.sleep(SEND_PAUSE)
 
     async def take() -> None:
-        await messages.take(data, 0.05)
+        await messages.take(data, HOLD)
         await asyncio.sleep(TAKE_PAUSE)
 
     async def each(call: Callable[[], Awaitable[None]]) -> None:
