@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from casemate.store.errors import StoreForeignError
 from casemate.store.postgresql.faults import STORE_SERVER
 from casemate.store.postgresql.schema import MIGRATIONS
 from casemate.store.postgresql.store import SCHEMA
-from cluster.messages import Messages, drain, judge
+from cluster.messages import judge, left_in
 from cluster.writers import Node, key_of
 from support.histories import Get, HistoryError, Put, require_register
 
+AT_ONCE = 16
 _COUNTS = "SELECT project, count(*) FROM version GROUP BY project"
 
 
@@ -33,7 +35,8 @@ _COUNTS = "SELECT project, count(*) FROM version GROUP BY project"
 class Findings:
     """What is there in the end, compared with what nodes were told."""
 
-    lost: int = 0
+    lost: Counter[int] = field(default_factory=Counter)
+    """By the node that was told."""
     wrong: list[str] = field(default_factory=list)
     """Histories that no order explains."""
     registers: int = 0
@@ -54,34 +57,34 @@ async def find(nodes: list[Node], url: str, folder: Path) -> Findings:
     settings = Settings.of_url(url, weak_tls_accepted=True)
     versions = dict(await asyncio.to_thread(_versions, settings))
     found = Findings()
-    found.lost = sum(
-        max(0, told - versions.get(project, 0))
-        for node in nodes
-        for project, told in node.versions.items()
-    )
+    for node in nodes:
+        for project, told in node.versions.items():
+            found.lost[node.number] += max(0, told - versions.get(project, 0))
     cluster = Cluster(settings, "tests", Holder("reader", f"l{time.time_ns()}"))
     data = await PostgresqlProjectData.open(cluster, folders_below(folder / "objects"), key_of)
     try:
         await _judge_registers(nodes, data, found)
-        left = Messages(len(nodes))
-        await drain(data, left)
+        left = await left_in(data)
     finally:
         await data.close()
-    lost, wrong = judge([*(node.messages for node in nodes), left])
+    lost, found_wrong = judge([node.messages for node in nodes], left)
     found.lost += lost
-    found.wrong += wrong
+    found.wrong += found_wrong
     found.messages = sum(len(sent) for node in nodes for sent in node.messages.sent.values())
     return found
 
 
 async def _judge_registers(nodes: list[Node], data: Any, found: Findings) -> None:
-    for key in {key for node in nodes for key in node.calls}:
+    keys = sorted({key for node in nodes for key in node.calls})
+    for key, last in zip(keys, await _last_of_each(data, keys), strict=True):
         calls = [call for node in nodes for call in node.calls.get(key, ())]
-        last = await _last_of(data, key)
-        newer = [c for c in calls if isinstance(c, Put) and (c.revision or 0) > last.revision]
         found.registers += 1
-        found.lost += len(newer)
-        if newer:
+        lost: Counter[int] = Counter()
+        for node in nodes:
+            puts = (call for call in node.calls.get(key, ()) if isinstance(call, Put))
+            lost[node.number] += sum((put.revision or 0) > last.revision for put in puts)
+        found.lost += lost
+        if any(lost.values()):
             continue
         try:
             await asyncio.to_thread(require_register, [*calls, last])
@@ -106,6 +109,14 @@ def _versions(settings: Settings) -> list[Any]:
         return connections.read(lambda c: c.execute(_COUNTS).fetchall())
     finally:
         connections.close()
+
+
+async def _last_of_each(data: Any, keys: list[str]) -> list[Get]:
+    found: list[Get] = []
+    for at in range(0, len(keys), AT_ONCE):
+        some = keys[at : at + AT_ONCE]
+        found += await asyncio.gather(*(_last_of(data, key) for key in some))
+    return found
 
 
 async def _last_of(data: Any, key: str) -> Get:

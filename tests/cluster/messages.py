@@ -6,13 +6,16 @@ import asyncio
 import itertools
 import json
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+from casemate.data.messages import COLUMNS, message
+from casemate.data.terms import terms_of
 from casemate.model.errors import CasemateError
 from casemate.model.messages import Fate, Message, NewMessage, Settlement
-from casemate.operations.leases import FindNextDue, KeepMessages, LeaseMessages, SettleMessages
+from casemate.operations.leases import KeepMessages, LeaseMessages, SettleMessages
 from casemate.sqlite.errors import DatabaseUnsureError
 from support.histories import LOST, Attempt, HistoryError, Sent, lost_of, require_leases
 
@@ -21,8 +24,7 @@ KEYS = 4
 LEASE_SECONDS = 5.0
 AT_ONCE = 4
 SEND_PAUSE, TAKE_PAUSE, HOLD = 1.0, 0.02, 0.02
-PATIENCE = 60.0
-"""Seconds without anything that can be taken, while something is left."""
+_LEFT = f"SELECT {COLUMNS} FROM message WHERE queue = ? ORDER BY id"
 
 
 class Messages:
@@ -30,13 +32,13 @@ class Messages:
 
     def __init__(self, node: int) -> None:
         """Nothing yet."""
-        self._node = node
+        self.node = node
         self.sent: dict[str, list[Sent]] = {}
         self.attempts: dict[str, list[Attempt]] = {}
 
     async def send(self, data: Any, key: str, number: int) -> None:
         """Send one; raises what the data says."""
-        value = f"{self._node}/{number}"
+        value = f"{self.node}/{number}"
         new = NewMessage(body=json.dumps([key, value]).encode(), key=key)
         began = time.monotonic()
         try:
@@ -54,17 +56,15 @@ class Messages:
         found = await data.change(lease)
         leased = time.monotonic()
         await asyncio.sleep(hold)
-        settled = [self._settle(data, message, leased) for message in found]
+        settled = [self._settle(data, one, leased) for one in found]
         for failed in await asyncio.gather(*settled, return_exceptions=True):
             if failed is not None:
                 raise failed
         return len(found)
 
-    async def _settle(self, data: Any, message: Message, leased: float) -> None:
-        key, value = json.loads(message.body)
-        end = Settlement(
-            id=message.id, fence=message.fence, attempt=message.attempts, fate=Fate.DONE
-        )
+    async def _settle(self, data: Any, one: Message, leased: float) -> None:
+        key, value = json.loads(one.body)
+        end = Settlement(id=one.id, fence=one.fence, attempt=one.attempts, fate=Fate.DONE)
         attempts = self.attempts.setdefault(key, [])
         began = time.monotonic()
         try:
@@ -77,32 +77,39 @@ class Messages:
         attempts.append(Attempt(value, leased, began, time.monotonic(), done == 1))
 
 
-async def drain(data: Any, messages: Messages) -> None:
-    """Take all that is left. Raises TimeoutError where that cannot be."""
-    until = time.monotonic() + PATIENCE
-    where = FindNextDue(project=PROJECT, kind=KIND, name=NAME)
-    while True:
-        if await messages.take(data):
-            until = time.monotonic() + PATIENCE
-        elif await data.read(where) is None:
-            return
-        elif time.monotonic() > until:
-            raise TimeoutError("messages are left that nobody can take")
-        else:
-            await asyncio.sleep(0.1)
+async def left_in(data: Any) -> dict[str, set[object]]:
+    """Return what is in the queue, for each key; it is not leased, which takes long for many."""
+
+    def read(connection: Any) -> list[Message]:
+        (queue,) = (one for one in opened.registry.values() if (one.kind, one.name) == (KIND, NAME))
+        rows = connection.execute(_LEFT, (queue.id,)).fetchall()
+        return [message(terms_of(connection), queue, row) for row in rows]
+
+    async with data._projects.use(PROJECT) as opened:
+        found: dict[str, set[object]] = {}
+        for one in await opened.read(read):
+            key, value = json.loads(one.body)
+            found.setdefault(key, set()).add(value)
+        return found
 
 
-def judge(all_messages: list[Messages]) -> tuple[int, list[str]]:
-    """Return how many messages are lost, and what else is not as it has to be."""
-    lost, wrong = 0, []
-    for key in {key for each in all_messages for key in each.sent}:
+def judge(
+    all_messages: list[Messages], left: dict[str, set[object]]
+) -> tuple[Counter[int], list[str]]:
+    """Return how many messages each node has lost, and what else is not as it has to be."""
+    lost: Counter[int] = Counter()
+    wrong = []
+    for key in {key for each in all_messages for key in each.sent} | left.keys():
         sent = [one for each in all_messages for one in each.sent.get(key, ())]
         attempts = [one for each in all_messages for one in each.attempts.get(key, ())]
-        if missing := len(lost_of(sent, attempts)):
-            lost += missing
+        there = left.get(key, set())
+        if missing := set(lost_of(sent, attempts, there)):
+            for each in all_messages:
+                own = (one.value for one in each.sent.get(key, ()))
+                lost[each.node] += len(missing.intersection(own))
             continue
         try:
-            require_leases(sent, attempts)
+            require_leases(sent, attempts, there)
         except HistoryError as error:
             wrong.append(f"messages of key {key}: {error}")
     return lost, wrong

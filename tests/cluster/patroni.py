@@ -147,9 +147,12 @@ class Cluster:
 
     def leader(self) -> Machine | None:
         """Return the machine whose PostgreSQL can be written to; the newest if there are two."""
+        return self._leader_of(self.members())
+
+    def _leader_of(self, members: dict[str, dict[str, Any]]) -> Machine | None:
         primaries = [
             (member.get("timeline", 0), name)
-            for name, member in self.members().items()
+            for name, member in members.items()
             if member.get("state") == "running" and member.get("role") in ("primary", "master")
         ]
         return self.machines[max(primaries)[1]] if primaries else None
@@ -162,12 +165,15 @@ class Cluster:
         return not waits or any(member.get("sync_standby") for member in self.members().values())
 
     def healthy(self) -> list[Machine]:
-        """Return the machines whose PostgreSQL is the primary, or follows it on its timeline."""
+        """Return the machines whose PostgreSQL is the primary, or follows it on its timeline.
+
+        None where nobody says that it leads: who waits for one is not made anew.
+        """
         members = self.members()
-        leader = self.leader()
+        leader = self._leader_of(members)
         if leader is None:
             return []
-        timeline = members.get(leader.name, {}).get("timeline")
+        timeline = members[leader.name].get("timeline")
         return [
             self.machines[name]
             for name, member in members.items()
@@ -238,8 +244,9 @@ class Cluster:
             now = time.monotonic()
             if now > deadline:
                 raise TimeoutError(f"the cluster does not recover: {self.members()}")
-            if now > patience and self.leader() is not None:
-                for machine in set(self.databases) - set(self.healthy()):
+            if now > patience and (healthy := self.healthy()):
+                # Never the one that leads, nor all because one question was not answered.
+                for machine in set(self.databases) - set(healthy):
                     if machine.name not in rebuilt:
                         rebuilt.add(machine.name)
                         self.rebuild(machine)

@@ -50,11 +50,17 @@ class FaultyBucket:
         content = answer.read()
         connection.close()
         time.sleep(self.late)
-        if request.command == "GET" and answer.status == 200 and "list-type" not in request.path:
+        if (
+            request.command == "GET"
+            and answer.status in (200, 206)
+            and "list-type" not in request.path
+        ):
             self._bodies[request.path] = content
             others = [one for path, one in self._bodies.items() if path != request.path]
-            if self.mixed and others:
-                content = max(others, key=len)
+            if self.mixed and any(others):
+                # Of the right length, which alone would be noticed.
+                other = max(others, key=len)
+                content = (other * (len(content) // len(other) + 1))[: len(content)]
         request.send_response_only(answer.status)
         for name, value in answer.getheaders():
             if name.lower() not in ("content-length", "connection", "transfer-encoding"):

@@ -205,6 +205,18 @@ def test_right_leases_pass() -> None:
     require_leases(sent, attempts)
     assert lost_of(sent, attempts) == []
     assert lost_of(sent, attempts[:3]) == ["b"]
+    require_leases(sent, attempts[:3], ["b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("left", "told"), [(["a"], "there again"), (["z"], "never sent"), ([], "not there")]
+)
+def test_what_is_left_is_what_was_sent_and_not_settled(left: list[str], told: str) -> None:
+    sent = [Sent(0, 1, "a"), Sent(2, 3, "b")]
+    attempts = [Attempt("a", 2, 3, 4, True)]
+    require_leases(sent, attempts, ["b"])
+    with pytest.raises(HistoryError, match=told):
+        require_leases(sent, attempts, [*left, *(["b"] if left else [])])
 
 
 # -- the data --------------------------------------------------------------------------------------
