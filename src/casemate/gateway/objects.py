@@ -385,7 +385,8 @@ class Gateway:
                 monitor=self.monitor,
                 folder=self._folders.data,
                 faults=self.check.faults,
-            )
+            ),
+            self.nodes.standing.refusal,
         )
 
     def _build_audit(self, url: str) -> None:
@@ -399,6 +400,7 @@ class Gateway:
             self._config, self._folders.data, url, self.store, self.vault, self.tls, self.accounts,
             self.policy, self.signatures, self.advisories, self.decoys, self.monitor, self.control,
             self.catalogue, self.reviews, self.check, self.health.now, self.uses.flush,
+            self.nodes.others,
         )  # fmt: skip
         return await NodeLook(parts)()
 
@@ -432,6 +434,7 @@ class Gateway:
                 started_at=self._config.started_at,
                 audit_score=lambda: self.audit.score,
                 store_age=self.nodes.age,
+                nodes=self.nodes.count,
             )
         )
 
@@ -598,7 +601,7 @@ class Gateway:
         )
 
     def _resting(self, place: Place) -> Resting:
-        return Resting(place, self.nodes.standing.refusal)
+        return Resting(place, self.nodes.standing.calls_refusal)
 
     def _followed(self) -> tuple[Part, ...]:
         """Return what is read again when other nodes have changed it."""
