@@ -201,7 +201,8 @@ CONTROL: Final = (
         "project function version grant_text action prefix first_at last_at count",
         *("project function version grant_text action prefix", "", "", -1, "", "", ""),
     ),
-    _table("node_value", "name value", "name", "", content="value"),
+    # Which bucket there is, whoever moves here next has to say anew.
+    _table("node_value", "name value", "name", "", content="value", where="name <> 'bucket'"),
     _table(
         "builder_key",
         "id principal public name added_at revoked_at revoked_by reason since",
