@@ -124,7 +124,7 @@ def test_events_of_a_node_that_dies_are_handled_by_another(
         # What the dead one holds has a lease of minutes.
         await one.die(nodes)
         two.seconds = 0.0
-        for task in tuple(two.delivery._tasks):
+        for task in tuple(two.delivery._tasks) if two.running else ():
             task.cancel()
         two.data.coordination.look()
         held = one.running
