@@ -221,7 +221,7 @@ CONTROL: Final = (
 """Each after those that its rows refer to."""
 UNMOVED_CONTROL: Final = frozenset(
     {"node", "node_incarnation", "exclusive", "revision", "topic", "bundle"}
-    | {"vault_state", "vault_file", "login_attempt", "budget_share"}
+    | {"vault_state", "vault_file", "login_attempt", "budget_share", "proof", "proof_change"}
     | {"invocation", "error", "log_line", "denial"}
 )
 """Nodes say themselves that they are there; the newest incarnation is moved. What is exclusive is

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from store_samples import KEY, Opening
+from store_samples import KEY, Opening, proved
 
 from casemate.postgresql.settings import Settings
-from casemate.store.postgresql.schema import COUNTS, STEPPING
+from casemate.store.postgresql.schema import COUNTS, PROOFS, STEPPING
 from casemate.store.postgresql.store import SCHEMA, PostgresqlStore
 from casemate.store.sqlite.store import SqliteStore
 from support.database import Server
@@ -27,7 +27,16 @@ def empty_store(postgresql_server: Server) -> Callable[[], str]:
     name = postgresql_server.database()
     url = postgresql_server.url(name)
     asyncio.run(PostgresqlStore.open(Settings.of_url(url), cluster=CLUSTER).close())
-    tables = (*STEPPING, *COUNTS, "exclusive", "node", "topic", "vault_state", "vault_file")
+    tables = (
+        *STEPPING,
+        *COUNTS,
+        *PROOFS,
+        "exclusive",
+        "node",
+        "topic",
+        "vault_state",
+        "vault_file",
+    )
     emptying = "; ".join(f'DELETE FROM {SCHEMA}."{table}"' for table in tables)
 
     connection = postgresql_server.connect(name)
@@ -52,4 +61,4 @@ def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
     if request.param == "sqlite":
         return lambda: SqliteStore.open(tmp_path / "s", key=KEY)
     settings = Settings.of_url(request.getfixturevalue("database"))
-    return lambda: PostgresqlStore.open(settings, cluster=CLUSTER)
+    return lambda: proved(PostgresqlStore.open(settings, cluster=CLUSTER))

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from store_samples import Opening, new, spec, token, user
+from store_samples import Opening, new, proved, spec, token, user
 
 from casemate.model.account import Token
 from casemate.model.deployment import TrialTerms
@@ -41,7 +41,7 @@ Nodes = tuple[PostgresqlStore, PostgresqlStore]
 
 @pytest.fixture
 def second(database: str) -> Opening:
-    return lambda: PostgresqlStore.open(Settings.of_url(database), cluster="tests")
+    return lambda: proved(PostgresqlStore.open(Settings.of_url(database), cluster="tests"))
 
 
 @asynccontextmanager

@@ -361,6 +361,28 @@ _COUNTS = (
     """,
 )
 
+# What proves the rows above that decide rights (`proofs`): nobody holds it by the revision.
+PROOFS: Final = ("proof", "proof_change")
+"""Tables of it."""
+_PROOFS = (
+    """
+    CREATE TABLE proof (
+        one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+        generation INTEGER NOT NULL,
+        before BLOB NOT NULL,
+        code BLOB NOT NULL,
+        key INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE proof_change (
+        generation INTEGER NOT NULL PRIMARY KEY,
+        key INTEGER NOT NULL,
+        content BLOB NOT NULL
+    )
+    """,
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         *_DEPLOYMENTS,
@@ -375,5 +397,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _BUNDLES,
     _VAULT,
     _COUNTS,
+    _PROOFS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, Self, TypeVar
 
@@ -29,6 +30,8 @@ from casemate.store.errors import StoreForeignError, StoreMovedError
 from casemate.store.postgresql import exclusive
 from casemate.store.postgresql.bundles import StoredBundleRows, require_bundles
 from casemate.store.postgresql.faults import STORE_SERVER
+from casemate.store.postgresql.proofs import Proofs
+from casemate.store.postgresql.proofs.witness import Witness
 from casemate.store.postgresql.schema import MIGRATIONS
 from casemate.store.postgresql.shared_vault import StoredVaultRows
 from casemate.store.sqlite.performed import PERFORMED
@@ -62,10 +65,11 @@ class PostgresqlStore:
     def __init__(self, connections: Connections) -> None:
         """Use `open` instead. Raises StoreError; then `connections` are the caller's to close."""
         self._connections = connections
+        self._duties = _Duties()
         self._writer = Writer(
             connections.open_writer(),
             connections,
-            StoreDuties(),
+            self._duties,
             name="casemate-store",
             upkeep_seconds=PRUNE_SECONDS,
             changes_per_commit=_CHANGES_PER_COMMIT,
@@ -111,7 +115,16 @@ class PostgresqlStore:
             answer: AnswerT = question(connection, operation)
             return answer
 
-        return await self._ask(ask)
+        proofs = self._duties.proofs
+        return await self._ask(ask if proofs is None else lambda c: proofs.read(c, ask))
+
+    async def prove(self, proofs: Proofs) -> None:
+        """From now on believe, and write, only what nodes can prove.
+
+        Nothing is asked before. Raises StoreProofError for what is there already.
+        """
+        self._duties.proofs = proofs
+        await self._writer.submit(proofs.begin_in_writer)
 
     async def change(self, operation: Operation[AnswerT]) -> AnswerT:
         """Do an operation, durably."""
@@ -162,10 +175,11 @@ class PostgresqlStore:
         perform = PERFORMED.changing(operation)
 
         def make(connection: engine.Connection) -> AnswerT:
-            answer: AnswerT = perform(connection, operation)
-            exclusive.follow(connection, operation)
-            if self._requires_bundles:
-                require_bundles(connection, operation)
+            with self._duties.proved(connection) as witnessed:
+                answer: AnswerT = perform(witnessed, operation)
+                exclusive.follow(connection, operation)
+                if self._requires_bundles:
+                    require_bundles(connection, operation)
             return answer
 
         return make
@@ -197,6 +211,42 @@ class PostgresqlStore:
             finally:
                 self._reads.shutdown(wait=True)
                 self._connections.close()
+
+
+class _Duties(StoreDuties):
+    """Has what is written proved, once it is known by what. On the writer's thread."""
+
+    proofs: Proofs | None = None
+
+    @contextmanager
+    def proved(self, connection: engine.Connection) -> Iterator[engine.Connection]:
+        """Give what to write with."""
+        if self.proofs is None:
+            yield connection
+            return
+        witness = Witness(connection)
+        yield witness.as_engine()
+        self.proofs.keep_in_writer(connection, witness)
+
+    def begin(self, connection: engine.Connection) -> engine.Connection:
+        if self.proofs is not None:
+            self.proofs.transaction_begins()
+        return super().begin(connection)
+
+    def mark(self, work: engine.Connection) -> int:
+        return 0 if self.proofs is None else self.proofs.mark()
+
+    def forget(self, work: engine.Connection, mark: int) -> None:
+        if self.proofs is not None:
+            self.proofs.undo_to(mark)
+
+    def committed(self, work: engine.Connection) -> None:
+        if self.proofs is not None:
+            self.proofs.committed()
+
+    def upkeep(self, work: engine.Connection) -> bool:
+        with self.proved(work) as witnessed:
+            return super().upkeep(witnessed)
 
 
 def place_of(settings: Settings, identity: Identity, fence: Fence) -> Place:

@@ -23,19 +23,25 @@ from casemate.sqlite import engine
 from casemate.sqlite.questions import require_limit
 
 _NAME = re.compile(NAME_PATTERN)
-_SELECT_ONE = """
+SELECT_ALIAS = """
     SELECT id, project, function, name, changed_at, trial FROM alias_state
     WHERE project = ? AND function = ? AND name = ? ORDER BY id DESC LIMIT 1
 """
-_SELECT_PRESENT_ALIASES = """
+SELECT_ALIASES = """
     SELECT id, project, function, name, changed_at, trial FROM alias_state
     WHERE id IN (SELECT max(id) FROM alias_state GROUP BY project, function, name)
     ORDER BY name
 """
-_SELECT_ALIAS_HISTORY = """
+SELECT_ALIAS_HISTORY = """
     SELECT id, project, function, name, changed_at, trial FROM alias_state
     WHERE project = ? AND function = ? AND name = ? ORDER BY id DESC LIMIT ?
 """
+INSERT_STATE = """
+    INSERT INTO alias_state (project, function, name, changed_at, trial)
+    VALUES (?, ?, ?, ?, ?) RETURNING id
+"""
+INSERT_TARGET = "INSERT INTO alias_target VALUES (?, ?, ?, ?, ?, ?)"
+SELECT_TARGETS = "SELECT version, weight FROM alias_target WHERE state = ? ORDER BY position"
 
 performs = DirectPerformers()
 
@@ -79,15 +85,14 @@ def add_state(
     """Add a state to an alias. Its versions are there, and its weights add up."""
     changed_at = time.time()
     (state,) = connection.execute(
-        "INSERT INTO alias_state (project, function, name, changed_at, trial) "
-        "VALUES (?, ?, ?, ?, ?) RETURNING id",
+        INSERT_STATE,
         (
             *(project, function, name, changed_at),
             None if trial is None else msgspec.json.encode(trial).decode(),
         ),
     ).fetchone()
     connection.executemany(
-        "INSERT INTO alias_target VALUES (?, ?, ?, ?, ?, ?)",
+        INSERT_TARGET,
         [(state, i, project, function, t.version, t.weight) for i, t in enumerate(targets)],
     )
     return Alias(
@@ -102,12 +107,12 @@ def add_state(
 
 def present(connection: engine.Connection) -> tuple[Alias, ...]:
     """Return the aliases of all functions, as they are now."""
-    return tuple(_with_targets(connection, connection.execute(_SELECT_PRESENT_ALIASES).fetchall()))
+    return tuple(_with_targets(connection, connection.execute(SELECT_ALIASES).fetchall()))
 
 
 def one(connection: engine.Connection, project: str, function: str, name: str) -> Alias | None:
     """Return an alias as it is now; None without it."""
-    found = connection.execute(_SELECT_ONE, (project, function, name)).fetchall()
+    found = connection.execute(SELECT_ALIAS, (project, function, name)).fetchall()
     return next(iter(_with_targets(connection, found)), None)
 
 
@@ -118,7 +123,7 @@ def alias_history(connection: engine.Connection, operation: ShowAliasHistory) ->
     connection.execute("BEGIN")
     try:
         states = connection.execute(
-            _SELECT_ALIAS_HISTORY,
+            SELECT_ALIAS_HISTORY,
             (operation.project, operation.function, operation.name, operation.limit),
         ).fetchall()
         return tuple(_with_targets(connection, states))
@@ -163,9 +168,7 @@ def _with_targets(
     connection: engine.Connection, states: Iterable[tuple[int, str, str, str, float, str | None]]
 ) -> Iterable[Alias]:
     for state, project, function, name, changed_at, trial in states:
-        targets = connection.execute(
-            "SELECT version, weight FROM alias_target WHERE state = ? ORDER BY position", (state,)
-        )
+        targets = connection.execute(SELECT_TARGETS, (state,))
         yield Alias(
             project=project,
             function=function,
