@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from casemate.blobs import S3Store, credentials_of, parse_s3_url
 from casemate.blobs.s3_client import S3Client
@@ -20,7 +21,7 @@ from casemate.data.postgresql.data import PostgresqlProjectData
 from casemate.data.postgresql.databases import Cluster
 from casemate.data.terms import Holder
 from casemate.folder.folders import Folders
-from casemate.folder.presence import FENCE, mark_shared
+from casemate.folder.presence import FENCE, PROOF, mark_shared
 from casemate.gateway.fetched_bundles import FetchedBundles
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedFolder
@@ -32,10 +33,14 @@ from casemate.nodes import Among, IdentityFile, Self
 from casemate.postgresql.fence import Fence
 from casemate.postgresql.settings import Settings
 from casemate.store.errors import StoreForeignError
+from casemate.store.postgresql.proofs import Proofs, SeenFile
+from casemate.store.postgresql.proofs.seen import DAMAGED
 from casemate.store.postgresql.store import PostgresqlStore
 from casemate.vault import VaultClient, VaultUnavailableError
+from casemate.vault.interface import DataKey, Purpose
 from casemate.vault.key_material import take_variable
 
+_KEY_SECONDS = 10.0
 _CACHE_SHARE = 10
 """What part of the data folder's file system the copies of bundles may take: one of so many."""
 
@@ -57,6 +62,11 @@ async def open_shared(
         store = await asyncio.to_thread(_open_store, settings, cluster, fence)
         opened.push_async_callback(store.close)
         opened.callback(await _share_vault(config, vault, store))
+        accepted = config.accepted_losses
+        seen = await asyncio.to_thread(_open_seen, folders, accepted)
+        places.callback(seen.close)
+        proofs = Proofs(_keys_of(vault), seen, accepted)
+        await store.prove(proofs)
         client = S3Client(place, credentials_of(os.environ))
         objects = await asyncio.to_thread(S3Store, client, cluster)
         places.callback(objects.close)
@@ -87,6 +97,7 @@ async def open_shared(
         bundles=bundles,
         parts=(vault_part(vault, data.take_newest_keys),),
         sweep_bundles=bundles.sweep,
+        tell_refusals=partial(setattr, proofs, "on_refused"),
         close_places=places.close,
     )
 
@@ -100,6 +111,36 @@ def _open_fence(folders: Folders, accepted: Sequence[str]) -> Fence:
             f"used: {error.strerror or error}.",
             next_step="see to the disk of the data folder, and whose the file is",
         ) from error
+
+
+def _open_seen(folders: Folders, accepted: Sequence[str]) -> SeenFile:
+    path = folders.data / PROOF
+    try:
+        return SeenFile(path, forget=DAMAGED in accepted)
+    except OSError as error:
+        raise UnavailableError(
+            f"{path}, which says what was seen of the control database, cannot be used: "
+            f"{error.strerror or error}.",
+            next_step="see to the disk of the data folder, and whose the file is",
+        ) from error
+
+
+def _keys_of(vault: VaultClient) -> Callable[[int | None], DataKey]:
+    """Return what asks the vault from another thread than this loop's."""
+    loop = asyncio.get_running_loop()
+
+    def key_of(version: int | None) -> DataKey:
+        asked = asyncio.run_coroutine_threadsafe(vault.data_key("", Purpose.PROOFS, version), loop)
+        try:
+            return asked.result(_KEY_SECONDS)
+        except TimeoutError as error:
+            asked.cancel()
+            raise VaultUnavailableError(
+                f"The vault has not given a key within {_KEY_SECONDS:g} s.",
+                next_step="try again",
+            ) from error
+
+    return key_of
 
 
 def _open_store(settings: Settings, cluster: str, fence: Fence) -> PostgresqlStore:

@@ -47,6 +47,7 @@ from casemate.store.bundle_rows import BundleRow
 from casemate.store.postgresql import exclusive
 from casemate.store.postgresql import store as control_store
 from casemate.store.postgresql.faults import STORE_SERVER
+from casemate.store.postgresql.proofs import Proofs, SeenFile
 from casemate.vault.interface import DataKey, Purpose
 
 _MOVER: Final = Holder("migration", "0")
@@ -108,6 +109,9 @@ class PostgresqlState:
     def _control_place(self, kind: str) -> Place:
         identity = Identity(control_store.SCHEMA, kind, self._cluster)
         return control_store.place_of(self._settings, identity, self._memory)
+
+    def _proofs(self) -> Proofs:
+        return Proofs(lambda version: self._keys("", Purpose.PROOFS, version), SeenFile())
 
     def _catalogue_place(self, kind: str) -> Place:
         return place_of(
@@ -207,6 +211,7 @@ class PostgresqlSource(PostgresqlState):
                 Connections(self._control_place(self._state + control_store.KIND), STORE_SERVER)
             )
             self._require_stopped(self._control)
+            self._proofs().require(self._control)
             self._catalogue = self._reader(
                 Connections(self._catalogue_place(self._state + PROJECTS), SHARED)
             )
@@ -415,6 +420,7 @@ class PostgresqlTarget(PostgresqlState):
             ).fetchall()
             for project, function in functions:
                 exclusive.follow(connection, ForgetFunction(project=project, function=function))
+            self._proofs().prove_all(connection)
 
     def open(self) -> None:
         """Name every schema what nodes expect, in one transaction."""

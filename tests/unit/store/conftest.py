@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from store_samples import KEY, Opening, proved
+from store_samples import KEY, Opening
 
 from casemate.postgresql.settings import Settings
 from casemate.store.postgresql.schema import COUNTS, PROOFS, STEPPING
 from casemate.store.postgresql.store import SCHEMA, PostgresqlStore
 from casemate.store.sqlite.store import SqliteStore
 from support.database import Server
+from support.proved_store import proved
 
 CLUSTER = "tests"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 
 from casemate.model.account import Token, User
@@ -15,9 +14,6 @@ from casemate.operations.deployments import KeepVersions
 from casemate.operations.node import KeepNodeValue
 from casemate.sqlite import engine
 from casemate.store import Store
-from casemate.store.postgresql.proofs import Proofs, SeenFile
-from casemate.store.postgresql.store import PostgresqlStore
-from casemate.vault.interface import DataKey
 
 Opening = Callable[[], Store]
 """Opens the store of one place, again after it was closed."""
@@ -96,25 +92,3 @@ def memory() -> engine.Connection:
 def opened(folder: Path, key: bytes = KEY) -> engine.Connection:
     """Return a connection beside those of the store."""
     return engine.connect(folder / "records.db", key)
-
-
-def proved(store: PostgresqlStore, proofs: Proofs | None = None) -> PostgresqlStore:
-    """Return a store that believes, and writes, only what can be proved."""
-    found = proofs or Proofs(lambda version: DataKey(version=1, key=bytes(32)), SeenFile())
-    answer: Future[None] = Future()
-
-    def begin(connection: engine.Connection) -> None:
-        try:
-            answer.set_result(found.begin_in_writer(connection))
-        except BaseException as error:
-            answer.set_exception(error)
-            raise
-
-    store._duties.proofs = found
-    store._writer.enqueue(None, begin)
-    try:
-        answer.result(20)
-    except BaseException:
-        store._shut()
-        raise
-    return store

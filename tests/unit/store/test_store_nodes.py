@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from store_samples import Opening, new, proved, spec, token, user
+from store_samples import Opening, new, spec, token, user
 
 from casemate.model.account import Token
 from casemate.model.deployment import TrialTerms
@@ -35,6 +35,7 @@ from casemate.store.postgresql.schema import COUNTS, STEPPING
 from casemate.store.postgresql.store import SCHEMA, PostgresqlStore
 from casemate.store.sqlite.schema import KEPT_TABLES, migrate
 from support.database import Server
+from support.proved_store import proved
 
 Nodes = tuple[PostgresqlStore, PostgresqlStore]
 

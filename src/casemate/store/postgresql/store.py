@@ -224,6 +224,7 @@ class _Duties(StoreDuties):
         if self.proofs is None:
             yield connection
             return
+        self.proofs.prepare_in_writer(connection)
         witness = Witness(connection)
         yield witness.as_engine()
         self.proofs.keep_in_writer(connection, witness)

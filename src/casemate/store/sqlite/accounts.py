@@ -73,13 +73,13 @@ DELETE_USER = "DELETE FROM user WHERE name = ?"
 DELETE_ROLES = "DELETE FROM user_roles WHERE user = ?"
 INSERT_ROLES = "INSERT INTO user_roles VALUES (?, ?)"
 SELECT_ROLES = "SELECT user, bindings FROM user_roles ORDER BY user"
-REVOKE_TOKEN = "UPDATE token SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"
+REVOKE_TOKEN = "UPDATE token SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"  # noqa: S105
 REVOKE_TOKENS_OF = "UPDATE token SET revoked_at = :now WHERE user = :user AND revoked_at IS NULL"
-USE_TOKEN = """
-    UPDATE token SET last_used_at = ?2
-    WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)
-"""
-DELETE_TOKEN = "DELETE FROM token WHERE id = ?"
+USE_TOKEN = (
+    "UPDATE token SET last_used_at = ?2 "  # noqa: S105
+    "WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)"
+)
+DELETE_TOKEN = "DELETE FROM token WHERE id = ?"  # noqa: S105
 
 
 performs = DirectPerformers()

@@ -7,13 +7,14 @@ taken from the changes that the database keeps, or all rows are read again.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
 from casemate.model.errors import NotFoundError
 from casemate.sqlite import engine
 from casemate.sqlite.transaction import one_state
-from casemate.store.errors import StoreProofError
+from casemate.store.errors import StoreMovedError, StoreProofError
 from casemate.store.postgresql.proofs import head as heads
 from casemate.store.postgresql.proofs.head import Entry, Head
 from casemate.store.postgresql.proofs.register import Change, Key, Register
@@ -27,6 +28,8 @@ KeyOf = Callable[[int | None], DataKey]
 """Returns a version of the key, the newest for None. Blocks; raises VaultError."""
 LOSS: Final = "control/"
 """How the name of what is taken as it is begins."""
+_TELL_SECONDS: Final = 60.0
+_MAX_REFUSALS: Final = 64
 _LOG = logging.getLogger(__name__)
 
 
@@ -38,22 +41,36 @@ class Proofs:
         key_of: KeyOf,
         seen: SeenFile,
         accepted: Collection[str] = (),
-        *,
-        refused: Callable[[str], None] = lambda why: None,
     ) -> None:
         """Prove with keys of the vault, and remember in `seen`.
 
-        `accepted` names what the operator takes as it is; `refused` is told, on any thread, what is
-        not believed.
+        `accepted` names what the operator takes as it is.
         """
+        self.on_refused: Callable[[str], None] = lambda why: None
+        """Told, on any thread, what is not believed; the same at most once a minute."""
+        self._refusals: dict[str, float] = {}
         self._key_of = key_of
         self._keys: dict[int, Key] = {}
         self._seen = seen
         self._accepted = accepted
-        self._refused = refused
         self._writes: Register | None = None
         self._reads: Register | None = None
+        self._missed = False
+        """The writer's register lacks more than changes can tell."""
         self._undo: list[Callable[[], None]] = []
+
+    def prove_all(self, connection: engine.Connection) -> None:
+        """Have all that is there proved, in a transaction of whoever has written it."""
+        self._begin(connection, _read(connection, self._key(None)))
+
+    def require(self, connection: engine.Connection) -> None:
+        """Raise StoreProofError unless all that is there was written by nodes."""
+        with one_state(connection):
+            head = heads.read_head(connection)
+            register = _read(connection, self._key(None if head is None else head.key))
+            why = self._why_not(connection, head, register)
+        if why:
+            raise self._not_believed(why)
 
     # What is read
 
@@ -120,8 +137,19 @@ class Proofs:
         self._undo.clear()
         self._note(self._writes)
 
+    def prepare_in_writer(self, connection: engine.Connection) -> None:
+        """Know enough of what others have written, before one operation. Raises StoreProofError."""
+        writes, reads = self._opened(self._writes), self._opened(self._reads)
+        far = self._seen.generation - writes.generation > heads.KEPT // 2
+        if not self._undo and (self._missed or far or reads.key.version > writes.key.version):
+            self._writes = self._newest(connection, writes.copied(), self._seen.generation)
+            self._missed = False
+
     def keep_in_writer(self, connection: engine.Connection, witness: Witness) -> None:
-        """Prove what one operation has written. Raises StoreProofError."""
+        """Prove what one operation has written.
+
+        Raises StoreProofError; StoreMovedError if others have changed more than is kept.
+        """
         if not witness.events and not witness.has_found:
             return
         if witness.has_found:
@@ -146,13 +174,12 @@ class Proofs:
                     changes.append(change)
         except StoreProofError as error:
             # Perhaps another node has written what this one does not know of yet.
-            head = heads.read_head(connection)
-            if head is not None and head.generation > register.generation:
+            if not self._is_newest(connection, register):
                 return False
             self._refused(error.message)
             raise
         if not changes:
-            return True
+            return not witness.events or self._is_newest(connection, register)
         was = register.generation
         head = Head(was + 1, register.code, register.next_code(), register.key.version)
         if not heads.step(connection, head, was, changes, register.key):
@@ -160,9 +187,16 @@ class Proofs:
         self._undo.append(register.step(head.generation, head.code))
         return True
 
+    def _is_newest(self, connection: engine.Connection, register: Register) -> bool:
+        head = heads.read_head(connection)
+        return head is not None and (head.generation, head.code) == (
+            register.generation,
+            register.code,
+        )
+
     def _sync_writer(self, connection: engine.Connection) -> None:
         was = self._opened(self._writes)
-        register = self._newest(connection, was.copied(), self._seen.generation)
+        register = self._newest(connection, was.copied(), self._seen.generation, may_read=False)
 
         def undo() -> None:
             self._writes = was
@@ -172,8 +206,18 @@ class Proofs:
 
     # What other nodes have written
 
-    def _newest(self, connection: engine.Connection, known: Register, seen: int) -> Register:
-        """Return the register as the database is; raises StoreProofError if it is not believed."""
+    def _newest(
+        self,
+        connection: engine.Connection,
+        known: Register,
+        seen: int,
+        *,
+        may_read: bool = True,
+    ) -> Register:
+        """Return the register as the database is; raises StoreProofError if it is not believed.
+
+        Rows cannot be read any more where an operation has changed some of them already.
+        """
         head = heads.read_head(connection)
         if head is None:
             raise self._not_believed("what proves its rows is gone")
@@ -188,6 +232,11 @@ class Proofs:
             raise self._not_believed(why)
         if (known.generation, known.code) == (head.generation, head.code):
             return known
+        if not may_read:
+            self._missed = True  # so that the next operation begins with it
+            raise StoreMovedError(
+                "Other nodes have changed more than can be followed.", next_step="Try again."
+            )
         register = _read(connection, self._key(head.key))
         if register.key.of_whole(head.generation, register.total, head.before) != head.code:
             raise self._not_believed("rows are not what nodes of the cluster have written")
@@ -271,6 +320,15 @@ class Proofs:
             self._keys[key.version] = key
         return key
 
+    def _refused(self, why: str) -> None:
+        now = time.monotonic()
+        if now - self._refusals.get(why, -_TELL_SECONDS) < _TELL_SECONDS:
+            return
+        if len(self._refusals) >= _MAX_REFUSALS:
+            self._refusals.clear()
+        self._refusals[why] = now
+        self.on_refused(why)
+
     def _note(self, register: Register) -> None:
         try:
             self._seen.note(register.generation, register.code)
@@ -301,13 +359,6 @@ def _is_followed(register: Register, generation: int, entry: Entry) -> bool:
     for each in reversed(undo):
         each()
     return False
-
-
-def prove_all(connection: engine.Connection, key: DataKey) -> None:
-    """Have what was written to a database in a transaction proved, all of it."""
-    proofs = Proofs(lambda version: key, SeenFile())
-    register = _read(connection, proofs._key(None))
-    proofs._begin(connection, register)
 
 
 def _read(connection: engine.Connection, key: Key) -> Register:

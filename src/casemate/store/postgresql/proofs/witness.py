@@ -1,4 +1,4 @@
-"""Sees what the functions of the store ask of a connection: rows they are given, rows they write."""
+"""Sees what the store's functions ask of a connection: rows they are given, rows they write."""
 
 from __future__ import annotations
 
@@ -51,8 +51,11 @@ class Witness:
         self._found: list[_Found] = []
         self._states: dict[int, Sequence[Any]] = {}
         """States of aliases whose versions are asked for next."""
+        self._all_aliases: int | None = None
         self._written: Sequence[Any] = ()
+        """The state of an alias that was written last."""
         self.events: list[Event] = []
+        """What was written."""
 
     def as_engine(self) -> engine.Connection:
         """Return it as what the operations' functions take."""
@@ -117,11 +120,9 @@ class Witness:
             # Of a history the present state alone is proved.
             state, *rest = found[0]
             self._states = {state: rest}
-        else:
+        elif statement != aliases.SELECT_ALIAS_HISTORY or values[3] > 0:
             name = "/".join(map(str, values[:3]))
             self._found.append(_Found(frozenset(), (), ("alias", name)))
-
-    _all_aliases: int | None = None
 
     def agrees(self, register: Register) -> bool:
         """Tell whether what was given is what nodes have written."""
