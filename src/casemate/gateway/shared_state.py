@@ -37,10 +37,9 @@ from casemate.store.postgresql.proofs import Proofs, SeenFile
 from casemate.store.postgresql.proofs.seen import DAMAGED
 from casemate.store.postgresql.store import PostgresqlStore
 from casemate.vault import VaultClient, VaultUnavailableError
-from casemate.vault.interface import DataKey, Purpose
+from casemate.vault.interface import Purpose
 from casemate.vault.key_material import take_variable
 
-_KEY_SECONDS = 10.0
 _CACHE_SHARE = 10
 """What part of the data folder's file system the copies of bundles may take: one of so many."""
 
@@ -65,8 +64,10 @@ async def open_shared(
         accepted = config.accepted_losses
         seen = await asyncio.to_thread(_open_seen, folders, accepted)
         places.callback(seen.close)
-        proofs = Proofs(_keys_of(vault), seen, accepted)
-        await store.prove(proofs)
+        # Before the store is asked: the vault may make the key, and keep it there.
+        newest = await vault.data_key("", Purpose.PROOFS)
+        proofs = Proofs(newest, seen, accepted)
+        await store.prove(proofs, partial(vault.data_key, "", Purpose.PROOFS))
         client = S3Client(place, credentials_of(os.environ))
         objects = await asyncio.to_thread(S3Store, client, cluster)
         places.callback(objects.close)
@@ -123,24 +124,6 @@ def _open_seen(folders: Folders, accepted: Sequence[str]) -> SeenFile:
             f"{error.strerror or error}.",
             next_step="see to the disk of the data folder, and whose the file is",
         ) from error
-
-
-def _keys_of(vault: VaultClient) -> Callable[[int | None], DataKey]:
-    """Return what asks the vault from another thread than this loop's."""
-    loop = asyncio.get_running_loop()
-
-    def key_of(version: int | None) -> DataKey:
-        asked = asyncio.run_coroutine_threadsafe(vault.data_key("", Purpose.PROOFS, version), loop)
-        try:
-            return asked.result(_KEY_SECONDS)
-        except TimeoutError as error:
-            asked.cancel()
-            raise VaultUnavailableError(
-                f"The vault has not given a key within {_KEY_SECONDS:g} s.",
-                next_step="try again",
-            ) from error
-
-    return key_of
 
 
 def _open_store(settings: Settings, cluster: str, fence: Fence) -> PostgresqlStore:

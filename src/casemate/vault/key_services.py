@@ -157,14 +157,14 @@ def _read(path: str, kind: type[Any]) -> Any:
     except (UnicodeDecodeError, tomllib.TOMLDecodeError):
         # Not `from`: what stands in the file may be in the error.
         raise MasterKeySourceError(
-            f"{path} is no TOML.", next_step="see docs/howto/keep-the-master-key.md"
+            f"{path} is no TOML.", next_step="see docs/howto/keep-secrets.md"
         ) from None
     except msgspec.ValidationError as error:
         place = str(error).rpartition(" - at ")[2].strip("`$.")
         raise MasterKeySourceError(
             f"{path} does not say what it must about {place[:80]!r}; expected "
             f"{', '.join(kind.__struct_fields__)}.",
-            next_step="see docs/howto/keep-the-master-key.md",
+            next_step="see docs/howto/keep-secrets.md",
         ) from None
 
 

@@ -67,7 +67,7 @@ def service(tmp_path):
     facts = FactStream()
     yield SimpleNamespace(
         facts=facts,
-        **unused_parts(facts),
+        **{**unused_parts(facts), "nodes": SimpleNamespace(membership=Others())},
         recorder=FakeRecorder(),
         vault=EngineVault(engine),
         engine=engine,
@@ -75,7 +75,6 @@ def service(tmp_path):
         store=store,
         data=Rekeyed(),
         control=Rekeyed(),
-        nodes=SimpleNamespace(membership=Others()),
         may=lambda request, action, resource: (
             action is Action.SECRET_LIST and resource.project == "shop"
         ),

@@ -163,7 +163,7 @@ class Shared(Place):
     def store(self) -> Any:
         key = self.keys("", Purpose.PROOFS)
         store = PostgresqlStore.open(self.settings, cluster=self.cluster)
-        return proved(store, Proofs(lambda _version: key, SeenFile()))
+        return proved(store, Proofs(key, SeenFile()))
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         with self.server.connect(self.name) as connection:

@@ -11,6 +11,7 @@ import pytest
 from store_samples import new, token, user
 
 from casemate.model.account import PolicyFile, UserRoles
+from casemate.model.errors import NotFoundError
 from casemate.model.principal import OWNER, RoleBinding
 from casemate.operations.accounts import (
     ForgetUser,
@@ -36,7 +37,7 @@ from casemate.store.postgresql.store import PostgresqlStore
 from casemate.store.sqlite import accounts, aliases, attestations, deployments, policies
 from casemate.vault.interface import DataKey
 from support.database import Server
-from support.proved_store import key_of, proved
+from support.proved_store import KEY, proved
 
 OWNS = UserRoles(user="mallory", bindings=(RoleBinding(role=OWNER),))
 READS = (
@@ -68,9 +69,19 @@ def sql(writer: Any, database: str) -> Sql:
 
 @pytest.fixture
 def opened(database: str) -> Callable[..., PostgresqlStore]:
-    def make(seen: SeenFile | None = None, *accepted: str, key: Any = key_of) -> PostgresqlStore:
-        proofs = Proofs(key, seen or SeenFile(), accepted)
-        return proved(PostgresqlStore.open(Settings.of_url(database), cluster="tests"), proofs)
+    def make(
+        seen: SeenFile | None = None, *accepted: str, keys: dict[int, DataKey] | None = None
+    ) -> PostgresqlStore:
+        known = keys or {1: KEY}
+
+        async def key_of(version: int) -> DataKey:
+            if version not in known:
+                raise NotFoundError("no such key")
+            return known[version]
+
+        proofs = Proofs(known[max(known)], seen or SeenFile(), accepted)
+        store = PostgresqlStore.open(Settings.of_url(database), cluster="tests")
+        return proved(store, proofs, key_of)
 
     return make
 
@@ -377,17 +388,14 @@ def test_a_change_that_rests_on_what_was_forged_is_refused(
 def test_another_key_of_the_vault_proves_from_the_next_start(
     opened: Callable[..., PostgresqlStore],
 ) -> None:
-    def keys(newest: int) -> Callable[[int | None], DataKey]:
-        def found(version: int | None) -> DataKey:
-            number = version or newest
-            return DataKey(version=number, key=bytes([number]) * 32)
-
-        return found
+    keys = {1: KEY}
+    newer = DataKey(version=2, key=bytes([2]) * 32)
 
     async def scene() -> None:
-        one = opened(key=keys(1))
+        one = opened(keys=keys)
         await fill(one)
-        other = opened(key=keys(2))
+        keys[2] = newer  # in the vault of all of them
+        other = opened(keys=keys)
         try:
             assert await refused(one) == await refused(other) == 0
             await one.change(RevokeTokens(ids=("k1",)))
@@ -398,7 +406,20 @@ def test_another_key_of_the_vault_proves_from_the_next_start(
 
     asyncio.run(scene())
     with pytest.raises(StoreProofError, match="not believed"):
-        opened(key=lambda version: DataKey(version=version or 2, key=bytes(32)))
+        opened(keys={2: DataKey(version=2, key=bytes(32))})  # another vault's
+
+
+def test_a_key_that_the_vault_has_not_is_refused(
+    opened: Callable[..., PostgresqlStore], sql: Sql
+) -> None:
+    async def scene(store: PostgresqlStore) -> None:
+        await fill(store)
+        sql("UPDATE proof SET key = 9, generation = generation + 2000")
+        sql("DELETE FROM \"user\" WHERE name = 'mallory'")
+        with pytest.raises(StoreProofError, match="its key 9 is none of the vault's"):
+            await store.read(ReadUsers())
+
+    on(opened(), scene)
 
 
 def test_a_damaged_file_of_what_was_seen_is_refused(tmp_path: Path) -> None:

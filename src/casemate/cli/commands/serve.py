@@ -90,8 +90,9 @@ MasterKeyOption = Annotated[
         "--master-key",
         metavar="SOURCE",
         help="Where the key that everything stored is encrypted with comes from: file:PATH, "
-        "env:NAME, passphrase, passphrase-file:PATH, fd:NUMBER or command:PROGRAM. Without it a "
-        "file below /etc/casemate/master-keys as root, else below ~/.config/casemate.",
+        "env:NAME, passphrase, passphrase-file:PATH, fd:NUMBER, transit:PATH, kms:PATH or "
+        "command:PROGRAM. Without it a file below /etc/casemate/master-keys as root, else below "
+        "~/.config/casemate.",
     ),
 ]
 PublicUrlOption = Annotated[
@@ -164,8 +165,8 @@ LossOption = Annotated[
         "--accept-loss",
         metavar="NAME",
         help="Start although this is gone or has lost what was acknowledged: `store`, `journal`, "
-        "`records`, or the data of a project, `data/PROJECT`. What is lost stays lost. Can be "
-        "given several times.",
+        "`records`, the data of a project, `data/PROJECT`, or what an error names. What is lost "
+        "stays lost. Can be given several times.",
     ),
 ]
 StoreOption = Annotated[

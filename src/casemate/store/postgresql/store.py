@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +17,7 @@ from typing import Final, Self, TypeVar
 
 import msgspec
 
-from casemate.model.errors import InvalidInputError
+from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.nodes import StoreChanges
 from casemate.operations.declaration import Operation
 from casemate.postgresql.connections import Connections, Place
@@ -30,14 +30,16 @@ from casemate.store.errors import StoreForeignError, StoreMovedError
 from casemate.store.postgresql import exclusive
 from casemate.store.postgresql.bundles import StoredBundleRows, require_bundles
 from casemate.store.postgresql.faults import STORE_SERVER
-from casemate.store.postgresql.proofs import Proofs
+from casemate.store.postgresql.proofs import MissedChangesError, MissingProofKeyError, Proofs
 from casemate.store.postgresql.proofs.witness import Witness
 from casemate.store.postgresql.schema import MIGRATIONS
 from casemate.store.postgresql.shared_vault import StoredVaultRows
 from casemate.store.sqlite.performed import PERFORMED
 from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
+from casemate.vault.interface import DataKey
 
 AnswerT = TypeVar("AnswerT")
+KeyOf = Callable[[int], Awaitable[DataKey]]
 
 SCHEMA: Final = "casemate_control"
 KIND: Final = "control"
@@ -45,6 +47,8 @@ _LOCK: Final = int.from_bytes(b"casemctl")
 """Of all databases with this schema; a lock is of one database anyway."""
 _CHANGES_PER_COMMIT: Final = 128
 """Fewer than on SQLite: while they are made, other nodes wait."""
+_UNKNOWN: Final = 4
+"""How often a question or change is done again with what was not known: keys, changes."""
 _CHANGES: Final = """
     SELECT number, NULL FROM revision UNION ALL SELECT revision, name FROM topic WHERE revision > ?
 """
@@ -78,6 +82,7 @@ class PostgresqlStore:
         self._closing = threading.Lock()
         self._closed = False
         self._requires_bundles = False
+        self._key_of: KeyOf | None = None
 
     @classmethod
     def open(cls, settings: Settings, *, cluster: str, fence: Fence | None = None) -> Self:
@@ -116,19 +121,39 @@ class PostgresqlStore:
             return answer
 
         proofs = self._duties.proofs
-        return await self._ask(ask if proofs is None else lambda c: proofs.read(c, ask))
+        if proofs is None:
+            return await self._ask(ask)
+        return await self._knowing(lambda: self._ask(lambda c: proofs.read(c, ask)))
 
-    async def prove(self, proofs: Proofs) -> None:
+    async def prove(self, proofs: Proofs, key_of: KeyOf) -> None:
         """From now on believe, and write, only what nodes can prove.
 
-        Nothing is asked before. Raises StoreProofError for what is there already.
+        Nothing is asked before. `key_of` gives a version of the key; raises NotFoundError. Raises
+        StoreProofError for what is there already.
         """
-        self._duties.proofs = proofs
-        await self._writer.submit(proofs.begin_in_writer)
+        self._duties.proofs, self._key_of = proofs, key_of
+        await self._knowing(lambda: self._writer.submit(proofs.begin_in_writer))
+
+    async def _knowing(self, ask: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+        """Do what needs to know keys and changes of others, once more for what was not known."""
+        proofs, key_of = self._duties.proofs, self._key_of
+        for _ in range(_UNKNOWN):
+            try:
+                return await ask()
+            except MissedChangesError:
+                continue
+            except MissingProofKeyError as missing:
+                if proofs is None or key_of is None:
+                    raise
+                try:
+                    proofs.add_key(await key_of(missing.version))
+                except NotFoundError as error:
+                    raise proofs.has_no_key(missing.version) from error
+        return await ask()
 
     async def change(self, operation: Operation[AnswerT]) -> AnswerT:
         """Do an operation, durably."""
-        return await self._writer.submit(self._making(operation))
+        return await self._knowing(lambda: self._writer.submit(self._making(operation)))
 
     async def changes_since(self, revision: int) -> StoreChanges:
         """Return the newest revision, and what was changed after an earlier one, by any node."""
@@ -159,7 +184,7 @@ class PostgresqlStore:
                 )
             return make(connection)
 
-        return await self._writer.submit(make_there)
+        return await self._knowing(lambda: self._writer.submit(make_there))
 
     def bundle_rows(self) -> StoredBundleRows:
         """Return where it is said which blobs bundles have; from now on every version needs one."""

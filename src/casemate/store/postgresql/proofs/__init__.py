@@ -7,8 +7,12 @@ changed, added, exchanged, deleted or put back is not believed, and neither is a
 What the rest of the store holds (counts, evidence, approvals as a record) is not proved.
 """
 
-from casemate.store.postgresql.proofs.proofs import Proofs
+from casemate.store.postgresql.proofs.proofs import (
+    MissedChangesError,
+    MissingProofKeyError,
+    Proofs,
+)
 from casemate.store.postgresql.proofs.seen import SeenFile
 
-__all__ = ["Proofs", "SeenFile"]
+__all__ = ["MissedChangesError", "MissingProofKeyError", "Proofs", "SeenFile"]
 """What the package offers."""

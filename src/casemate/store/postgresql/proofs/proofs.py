@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import CasemateError
 from casemate.sqlite import engine
 from casemate.sqlite.transaction import one_state
 from casemate.store.errors import StoreMovedError, StoreProofError
@@ -24,8 +24,6 @@ from casemate.store.postgresql.proofs.witness import Witness
 from casemate.vault.interface import DataKey
 
 T = TypeVar("T")
-KeyOf = Callable[[int | None], DataKey]
-"""Returns a version of the key, the newest for None. Blocks; raises VaultError."""
 LOSS: Final = "control/"
 """How the name of what is taken as it is begins."""
 _TELL_SECONDS: Final = 60.0
@@ -33,24 +31,37 @@ _MAX_REFUSALS: Final = 64
 _LOG = logging.getLogger(__name__)
 
 
+class MissingProofKeyError(CasemateError):
+    """A version of the key is needed first; the caller fetches it, asks again."""
+
+    def __init__(self, version: int) -> None:
+        """Keep which."""
+        super().__init__(f"Version {version} of the key that proves rows is not loaded.")
+        self.version = version
+
+
+class MissedChangesError(StoreMovedError):
+    """Nothing was done; asked again it begins with all that others have changed."""
+
+
 class Proofs:
     """Of one store. What has `writer` in its name is for the thread that changes."""
 
     def __init__(
         self,
-        key_of: KeyOf,
+        newest: DataKey,
         seen: SeenFile,
         accepted: Collection[str] = (),
     ) -> None:
-        """Prove with keys of the vault, and remember in `seen`.
+        """Prove with the newest key of the vault, and remember in `seen`.
 
         `accepted` names what the operator takes as it is.
         """
         self.on_refused: Callable[[str], None] = lambda why: None
         """Told, on any thread, what is not believed; the same at most once a minute."""
         self._refusals: dict[str, float] = {}
-        self._key_of = key_of
-        self._keys: dict[int, Key] = {}
+        self._newest_key = Key(newest)
+        self._keys = {newest.version: self._newest_key}
         self._seen = seen
         self._accepted = accepted
         self._writes: Register | None = None
@@ -61,13 +72,14 @@ class Proofs:
 
     def prove_all(self, connection: engine.Connection) -> None:
         """Have all that is there proved, in a transaction of whoever has written it."""
-        self._begin(connection, _read(connection, self._key(None)))
+        self._begin(connection, _read(connection, self._newest_key))
 
     def require(self, connection: engine.Connection) -> None:
         """Raise StoreProofError unless all that is there was written by nodes."""
         with one_state(connection):
             head = heads.read_head(connection)
-            register = _read(connection, self._key(None if head is None else head.key))
+            key = self._newest_key if head is None else self._key(head.key)
+            register = _read(connection, key)
             why = self._why_not(connection, head, register)
         if why:
             raise self._not_believed(why)
@@ -97,7 +109,7 @@ class Proofs:
 
     def begin_in_writer(self, connection: engine.Connection) -> None:
         """Read all there is, in a transaction that holds the lock. Raises StoreProofError."""
-        newest = self._key(None)
+        newest = self._newest_key
         head = heads.read_head(connection)
         key = newest if head is None else self._key(head.key)
         register = _read(connection, key)
@@ -148,7 +160,7 @@ class Proofs:
     def keep_in_writer(self, connection: engine.Connection, witness: Witness) -> None:
         """Prove what one operation has written.
 
-        Raises StoreProofError; StoreMovedError if others have changed more than is kept.
+        Raises StoreProofError; MissedChangesError if others have changed more than is kept.
         """
         if not witness.events and not witness.has_found:
             return
@@ -234,7 +246,7 @@ class Proofs:
             return known
         if not may_read:
             self._missed = True  # so that the next operation begins with it
-            raise StoreMovedError(
+            raise MissedChangesError(
                 "Other nodes have changed more than can be followed.", next_step="Try again."
             )
         register = _read(connection, self._key(head.key))
@@ -310,14 +322,18 @@ class Proofs:
         heads.begin(connection, head, register.key)
         register.step(head.generation, head.code)
 
-    def _key(self, version: int | None) -> Key:
-        key = None if version is None else self._keys.get(version)
+    def add_key(self, key: DataKey) -> None:
+        """Have another version of the key ready. Any thread."""
+        self._keys[key.version] = Key(key)
+
+    def has_no_key(self, version: int) -> StoreProofError:
+        """Return the error for a version that the vault does not have."""
+        return self._not_believed(f"its key {version} is none of the vault's")
+
+    def _key(self, version: int) -> Key:
+        key = self._keys.get(version)
         if key is None:
-            try:
-                key = Key(self._key_of(version))
-            except NotFoundError as error:
-                raise self._not_believed(f"its key {version} is none of the vault's") from error
-            self._keys[key.version] = key
+            raise MissingProofKeyError(version)
         return key
 
     def _refused(self, why: str) -> None:
