@@ -26,9 +26,15 @@ _ENTRIES: Final = """
     SELECT generation, key, content FROM proof_change WHERE generation > ?
     ORDER BY generation LIMIT ?
 """
+# Both in one exchange with the server.
 _STEP: Final = """
-    UPDATE proof SET generation = ?, before = ?, code = ?, key = ?
-    WHERE generation = ? AND code = ? RETURNING generation
+    WITH stepped AS (
+        UPDATE proof SET generation = ?, before = ?, code = ?, key = ?
+        WHERE generation = ? AND code = ? RETURNING generation, key
+    )
+    INSERT INTO proof_change (generation, key, content) SELECT generation, key, ? FROM stepped
+    ON CONFLICT (generation) DO UPDATE SET key = excluded.key, content = excluded.content
+    RETURNING generation
 """
 _BEGIN: Final = """
     INSERT INTO proof (one, generation, before, code, key) VALUES (1, ?, ?, ?, ?)
@@ -100,10 +106,10 @@ def step(
     key: ProofKey,
 ) -> bool:
     """Put a head in the place of that of the generation `was`; False if another one is there."""
-    row = (head.generation, head.before, head.code, head.key, was, head.before)
+    content = _sealed(head, changes, key)
+    row = (head.generation, head.before, head.code, head.key, was, head.before, content)
     if connection.execute(_STEP, row).fetchone() is None:
         return False
-    _add(connection, head, changes, key)
     if head.generation % _TIDY == 0:
         connection.execute(_DROP, (head.generation - KEPT,))
     return True
@@ -113,16 +119,13 @@ def begin(connection: engine.Connection, head: Head, key: ProofKey) -> None:
     """Put a head there, whatever there is."""
     connection.execute(_BEGIN, head)
     connection.execute(_DROP_LATER, (head.generation,))
-    _add(connection, head, None, key)
+    connection.execute(_ADD, (head.generation, head.key, _sealed(head, None, key)))
 
 
-def _add(
-    connection: engine.Connection, head: Head, changes: Iterable[Change] | None, key: ProofKey
-) -> None:
+def _sealed(head: Head, changes: Iterable[Change] | None, key: ProofKey) -> bytes:
     listed = None if changes is None else list(changes)
     content = msgspec.msgpack.encode((head.before, head.code, listed))
-    sealed = envelope.encrypt(key.entries, content, _context(head.generation))
-    connection.execute(_ADD, (head.generation, head.key, sealed))
+    return envelope.encrypt(key.entries, content, _context(head.generation))
 
 
 def _context(generation: int) -> bytes:
