@@ -364,6 +364,35 @@ def test_what_the_database_makes_of_a_change_is_not_proved(
         sql("DROP FUNCTION evil()")
 
 
+def test_what_a_revocation_answers_is_proved_as_well(
+    opened: Callable[..., PostgresqlStore], sql: Sql
+) -> None:
+    """The answer goes to memory: a forged one would be a token in force with other rights."""
+    sql(
+        "CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "NEW.revoked_at := NULL; RETURN NEW; END $$"
+    )
+
+    async def scene(store: PostgresqlStore) -> None:
+        await fill(store)
+        keep(sql, ("token",))
+        sql("UPDATE token SET bindings = '[{\"role\": \"owner\"}]' WHERE id = 'k2'")
+        with pytest.raises(StoreProofError):
+            await store.change(RevokeTokens(ids=("k2",)))
+        put_back(sql, ("token",))
+        sql("CREATE TRIGGER evil BEFORE UPDATE ON token FOR EACH ROW EXECUTE FUNCTION evil()")
+        with pytest.raises(StoreProofError):
+            await store.change(RevokeTokens(ids=("k2",)))
+        sql("DROP TRIGGER evil ON token")
+        (revoked,) = await store.change(RevokeTokens(ids=("k2",)))
+        assert revoked.revoked_at is not None and await refused(store) == 0
+
+    try:
+        on(opened(), scene)
+    finally:
+        sql("DROP FUNCTION evil() CASCADE")
+
+
 def test_a_change_that_rests_on_what_was_forged_is_refused(
     opened: Callable[..., PostgresqlStore], sql: Sql
 ) -> None:

@@ -63,7 +63,7 @@ _SELECT_PROOF = """
 _TOKEN_COLUMNS = ", ".join(Token.__struct_fields__)
 INSERT_TOKEN = f"INSERT INTO token ({_TOKEN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 SELECT_TOKENS = f"SELECT {_TOKEN_COLUMNS} FROM token ORDER BY created_at, sequence"  # noqa: S608
-_SELECT_TOKEN = f"SELECT {_TOKEN_COLUMNS} FROM token WHERE id = ?"  # noqa: S608
+SELECT_TOKEN = f"SELECT {_TOKEN_COLUMNS} FROM token WHERE id = ?"  # noqa: S608
 _IN_FORCE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
 _SELECT_ENDED = """
     SELECT id FROM token WHERE revoked_at < :cutoff OR expires_at < :cutoff LIMIT :batch
@@ -199,7 +199,7 @@ def revoke_tokens(connection: engine.Connection, operation: RevokeTokens) -> tup
 
 
 def _one(connection: engine.Connection, token_id: str) -> Token:
-    row = connection.execute(_SELECT_TOKEN, (token_id,)).fetchone()
+    row = connection.execute(SELECT_TOKEN, (token_id,)).fetchone()
     if row is None:
         raise NotFoundError(
             f"There is no token with the id {token_id[:80]!r}.", next_step="List the tokens."

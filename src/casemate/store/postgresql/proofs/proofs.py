@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 from typing import Final, TypeVar
 
@@ -26,6 +27,7 @@ from casemate.vault.interface import DataKey
 T = TypeVar("T")
 LOSS: Final = "control/"
 """How the name of what is taken as it is begins."""
+_CHANGED: Final = "rows are not what nodes of the cluster have written"
 _TELL_SECONDS: Final = 60.0
 _MAX_REFUSALS: Final = 64
 _LOG = logging.getLogger(__name__)
@@ -68,6 +70,10 @@ class Proofs:
         self._reads: Register | None = None
         self._missed = False
         """The writer's register lacks more than changes can tell."""
+        self._making: list[tuple[int, Entry]] = []
+        """Changes of the transaction that is open."""
+        self._made: deque[tuple[int, Entry]] = deque(maxlen=heads.KEPT)
+        """Changes that the reader's register has not taken yet."""
         self._undo: list[Callable[[], None]] = []
 
     def prove_all(self, connection: engine.Connection) -> None:
@@ -89,6 +95,7 @@ class Proofs:
     def read(self, connection: engine.Connection, question: Callable[[engine.Connection], T]) -> T:
         """Answer a question, by nothing but what nodes have written. Raises StoreProofError."""
         register = self._opened(self._reads)
+        self._take_made(register)
         witness = Witness(connection)
         answer = question(witness.as_engine())
         if not witness.has_found:
@@ -102,8 +109,15 @@ class Proofs:
             answer = question(witness.as_engine())
         self._note(register)
         if not witness.agrees(register):
-            raise self._not_believed("rows are not what nodes of the cluster have written")
+            raise self._not_believed(_CHANGED)
         return answer
+
+    def _take_made(self, register: Register) -> None:
+        """Have the reader's register know what this node itself has changed."""
+        while self._made:
+            generation, entry = self._made.popleft()
+            if (generation, entry.before) == (register.generation + 1, register.code):
+                _is_followed(register, generation, entry)
 
     # What is written
 
@@ -147,6 +161,9 @@ class Proofs:
         if not self._undo or self._writes is None:
             return
         self._undo.clear()
+        # First: whoever sees that there is more finds it there.
+        self._made.extend(self._making)
+        self._making.clear()
         self._note(self._writes)
 
     def prepare_in_writer(self, connection: engine.Connection) -> None:
@@ -167,10 +184,12 @@ class Proofs:
         if witness.has_found:
             self._sync_writer(connection)
             if not witness.agrees(self._opened(self._writes)):
-                raise self._not_believed("rows are not what nodes of the cluster have written")
+                raise self._not_believed(_CHANGED)
         for _ in range(2):
             mark = self.mark()
             if self._is_kept(connection, witness):
+                if not witness.agrees_after(self._opened(self._writes)):
+                    raise self._not_believed(_CHANGED)
                 return
             self.undo_to(mark)
             self._sync_writer(connection)
@@ -197,6 +216,9 @@ class Proofs:
         if not heads.step(connection, head, was, changes, register.key):
             return False
         self._undo.append(register.step(head.generation, head.code))
+        made = (head.generation, Entry(head.before, head.code, changes))
+        self._making.append(made)
+        self._undo.append(lambda: self._making.remove(made))
         return True
 
     def _is_newest(self, connection: engine.Connection, register: Register) -> bool:
@@ -251,7 +273,7 @@ class Proofs:
             )
         register = _read(connection, self._key(head.key))
         if register.key.of_whole(head.generation, register.total, head.before) != head.code:
-            raise self._not_believed("rows are not what nodes of the cluster have written")
+            raise self._not_believed(_CHANGED)
         register.step(head.generation, head.code)
         return register
 
@@ -288,7 +310,7 @@ class Proofs:
         if head is None:
             return "nothing proves its rows"
         if register.key.of_whole(head.generation, register.total, head.before) != head.code:
-            return "rows are not what nodes of the cluster have written"
+            return _CHANGED
         if head.generation < seen.generation:
             return f"it is at generation {head.generation}, and {seen.generation} was seen"
         if not seen.generation or (head.generation, head.code) == (seen.generation, seen.code):

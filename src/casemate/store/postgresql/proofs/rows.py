@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from casemate.model.account import Token, User
 from casemate.sqlite import engine
 from casemate.store.postgresql.proofs.register import Item
-from casemate.store.sqlite import accounts, aliases, attestations, deployments, policies
+from casemate.store.sqlite import accounts, attestations, deployments, policies
 
 Row = Sequence[Any]
 
@@ -26,6 +27,14 @@ _STEP: Final = User.__struct_fields__.index("totp_last")
 _TOKEN: Final = {name: place for place, name in enumerate(Token.__struct_fields__)}
 _LATER: Final = ("revoked_at", "last_used_at")
 _VALUES: Final = "SELECT name, value FROM node_value"
+_ALIASES: Final = """
+    SELECT s.id, s.project, s.function, s.name, s.changed_at, s.trial, t.version, t.weight
+    FROM alias_state AS s LEFT JOIN alias_target AS t ON t.state = s.id
+    WHERE s.id IN (SELECT max(id) FROM alias_state GROUP BY project, function, name)
+    ORDER BY s.id, t.position
+"""
+_STATE: Final = 6
+"""Columns of a state, before those of a version."""
 
 
 def user_item(row: Row) -> Item:
@@ -113,5 +122,6 @@ def all_items(connection: engine.Connection) -> Iterator[Item]:
             yield from items(row)
     for name, value in connection.execute(_VALUES):
         yield value_item(name, value)
-    for state, *rest in connection.execute(aliases.SELECT_ALIASES).fetchall():
-        yield alias_item(rest, connection.execute(aliases.SELECT_TARGETS, (state,)))
+    for state, found in groupby(connection.execute(_ALIASES), lambda row: tuple(row[:_STATE])):
+        targets = [row[_STATE:] for row in found]
+        yield alias_item(state[1:], [] if targets[0][0] is None else targets)

@@ -9,7 +9,7 @@ from casemate.sqlite import engine
 from casemate.store.postgresql.proofs import changes, rows
 from casemate.store.postgresql.proofs.changes import Event
 from casemate.store.postgresql.proofs.register import Item, Register
-from casemate.store.sqlite import aliases, policies
+from casemate.store.sqlite import accounts, aliases, policies
 
 _STATES: Final = frozenset(
     {aliases.SELECT_ALIAS, aliases.SELECT_ALIASES, aliases.SELECT_ALIAS_HISTORY}
@@ -49,6 +49,8 @@ class Witness:
         self._connection = connection
         self._inside = inside
         self._found: list[_Found] = []
+        self._changed: list[_Found] = []
+        """Rows as an operation has left them."""
         self._states: dict[int, Sequence[Any]] = {}
         """States of aliases whose versions are asked for next."""
         self._all_aliases: int | None = None
@@ -78,6 +80,10 @@ class Witness:
             self.events.append(event)
         if statement in rows.WHOLE or statement in _STATES:
             return self._looked(statement, values, cursor.fetchall(), cursor.rowcount)
+        if statement == accounts.SELECT_TOKEN:
+            found = cursor.fetchall()
+            self._changed += [_token_found(row) for row in found]
+            return _Rows(found, cursor.rowcount)
         if statement in (policies.SELECT_VALUE, aliases.SELECT_TARGETS):
             return self._looked(statement, values, cursor.fetchall(), cursor.rowcount)
         return cursor
@@ -124,6 +130,10 @@ class Witness:
             name = "/".join(map(str, values[:3]))
             self._found.append(_Found(frozenset(), (), ("alias", name)))
 
+    def agrees_after(self, register: Register) -> bool:
+        """Tell whether rows were given as what was written has left them."""
+        return all(_agrees(found, register) for found in self._changed)
+
     def agrees(self, register: Register) -> bool:
         """Tell whether what was given is what nodes have written."""
         if self._states:  # their versions were never asked for
@@ -131,6 +141,12 @@ class Witness:
         if self._all_aliases is not None and self._all_aliases != register.count("alias"):
             return False
         return all(_agrees(found, register) for found in self._found)
+
+
+def _token_found(row: Sequence[Any]) -> _Found:
+    items = list(rows.token_items(row))
+    is_revoked = len(items) > 1
+    return _Found(frozenset(), items, None if is_revoked else ("revoked", items[0].name))
 
 
 def _agrees(found: _Found, register: Register) -> bool:
