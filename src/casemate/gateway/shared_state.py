@@ -69,13 +69,9 @@ async def open_shared(
         store = await asyncio.to_thread(_open_store, settings, cluster, fence)
         opened.push_async_callback(store.close)
         opened.callback(await _share_vault(config, vault, store))
-        accepted = config.accepted_losses
-        seen = await asyncio.to_thread(_open_seen, folders, accepted)
+        seen = await asyncio.to_thread(_open_seen, folders, config.accepted_losses)
         places.callback(seen.close)
-        # Before the store is asked: the vault may make the key, and keep it there.
-        newest = await vault.data_key("", Purpose.PROOFS)
-        proofs = Proofs(newest, seen, accepted)
-        await store.prove(proofs, partial(vault.data_key, "", Purpose.PROOFS))
+        proofs = await _proved(config, vault, store, seen)
         objects = await open_objects(client, cluster, store)
         places.callback(objects.close)
         nodes = Among(store, IdentityFile(folders.data), own, shared=store)
@@ -141,6 +137,17 @@ def _open_fence(folders: Folders, accepted: Sequence[str]) -> Fence:
             f"used: {error.strerror or error}.",
             next_step="see to the disk of the data folder, and whose the file is",
         ) from error
+
+
+async def _proved(
+    config: GatewayConfig, vault: VaultClient, store: PostgresqlStore, seen: SeenFile
+) -> Proofs:
+    """Have the store believe what the vault's key proves, nothing else. Raises StoreProofError."""
+    # Before the store is asked: the vault may make the key, and keep it there.
+    newest = await vault.data_key("", Purpose.PROOFS)
+    proofs = Proofs(newest, seen, config.accepted_losses)
+    await store.prove(proofs, partial(vault.data_key, "", Purpose.PROOFS))
+    return proofs
 
 
 def _open_seen(folders: Folders, accepted: Sequence[str]) -> SeenFile:
