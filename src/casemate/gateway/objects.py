@@ -191,7 +191,6 @@ class Gateway:
             self.facts.happened,
         )
         self.catalogue = Catalogue()
-        state.tell_refusals(self._state_refused)
         self.redactor = Redactor(self.records, vault, self.facts)
         self.registry = counting(self.facts, self.catalogue)
         self.seal = Seal(self.redactor, self.registry)
@@ -208,6 +207,7 @@ class Gateway:
 
     def _build_sandboxes(self, state: State) -> None:
         """Build what has instances run, and hears of what they were not let do."""
+        state.tell_refusals(self._state_refused)
         config, loop = self._config, self._loop
         zygotes = Zygotes(loop)
         happenings = Happenings(zygotes, self.facts)
