@@ -16,6 +16,7 @@ from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.api.service import Service
 from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.nodes import GONE_SECONDS
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.model.vault import MAX_SEALED_BYTES, SecretInfo, SecretVersion, VaultStatus
 from casemate.operations import secrets, vault
@@ -43,6 +44,8 @@ from casemate.operations.vault import (
 )
 from casemate.vault.interface import Purpose
 from casemate.vault.sealed import ALGORITHM
+
+_MAX_SHOWN = 8
 
 performs = Performers()
 
@@ -92,7 +95,21 @@ async def _rekey(service: Service, projects: tuple[str, ...]) -> None:
 
 @performs(RotateMasterKey)
 async def _rotate_master(_operation: RotateMasterKey, call: Call) -> VaultStatus:
+    await _require_no_others(call.service)
     return await call.service.vault.rotate_master(await _sealed_body(call.request))
+
+
+async def _require_no_others(service: Service) -> None:
+    """Refuse a change of the master key that other nodes could not follow."""
+    others = await service.nodes.membership.others()
+    if others:
+        shown = ", ".join(others[:_MAX_SHOWN]) + (", ..." if len(others) > _MAX_SHOWN else "")
+        raise ConflictError(
+            f"Other nodes share this vault and are running: {shown}. They cannot open it with the "
+            "present master key any more. Nothing was changed.",
+            next_step="Bring the new key to their hosts, stop them, change it, and start them with "
+            f"it. One that has died is taken for gone after {GONE_SECONDS:g} s.",
+        )
 
 
 async def _sealed_body(request: Request) -> bytes:

@@ -1,4 +1,4 @@
-"""AWS's Signature Version 4 of one request to an S3-compatible store, in its headers."""
+"""AWS's Signature Version 4 of one request to one of its services, in the headers."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def signed_headers(
     secret: str,
     region: str,
     at: float,
+    service: str = "s3",
 ) -> dict[str, str]:
     """Return the headers with which a request is signed, those given among them.
 
@@ -31,11 +32,11 @@ def signed_headers(
     names = ";".join(sorted(made))
     fields = [f"{name}:{made[name]}" for name in sorted(made)]
     canonical = "\n".join((method, path, query, *fields, "", names, digest))
-    scope = f"{date}/{region}/s3/aws4_request"
+    scope = f"{date}/{region}/{service}/aws4_request"
     hashed = hashlib.sha256(canonical.encode()).hexdigest()
     text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashed}"
     key = f"AWS4{secret}".encode()
-    for part in (date, region, "s3", "aws4_request"):
+    for part in (date, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.new(key, text.encode(), "sha256").hexdigest()
     made["authorization"] = (

@@ -27,13 +27,16 @@ JOURNAL = "journal"
 RECORDS = "records"
 _PROJECT = "data/"
 _ENGINE = "engine/"
+_CONTROL = "control/"
 _LOSS = re.compile(
-    rf"(?:{_ENGINE}(?:[0-9a-f]{{16}}|damaged)|{LOSS}[0-9a-f]{{16}}|{STORE}|{JOURNAL}|{RECORDS}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
+    rf"(?:(?:{_ENGINE}|{_CONTROL})(?:[0-9a-f]{{16}}|damaged)|{LOSS}[0-9a-f]{{16}}|{STORE}|{JOURNAL}|{RECORDS}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
 )
 FIRST_START = "first-start"
 """The mark, a file in the data folder."""
 FENCE = "engine.fence"
 """What a node remembers of the database that it shares with others."""
+PROOF = "control.proof"
+"""What a node has seen of the proofs in that database."""
 SHARED = "shared-state"
 """A file in the data folder of a node whose state is in a database and a bucket that it shares."""
 
@@ -46,7 +49,7 @@ def require_losses(names: tuple[str, ...]) -> None:
                 f"{name[:80]!r} is nothing whose loss can be accepted.",
                 next_step=f"name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, a project's data: "
                 f"`{_PROJECT}PROJECT`, or what the error of a shared database names: "
-                f"`{_ENGINE}...`, `{LOSS}...`",
+                f"`{_ENGINE}...`, `{LOSS}...`, `{_CONTROL}...`",
             )
 
 

@@ -10,6 +10,7 @@ import socket
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -88,7 +89,13 @@ from casemate.invocation import LoadRefusals, Pipeline
 from casemate.model.denial import Denial
 from casemate.model.deployment import Version
 from casemate.model.errors import ConflictError
-from casemate.model.facts import NOT_BY_NETWORK, Actor, BundleTampered, RiskAccepted
+from casemate.model.facts import (
+    NOT_BY_NETWORK,
+    Actor,
+    BundleTampered,
+    ControlStateRefused,
+    RiskAccepted,
+)
 from casemate.model.processes import GatewayConfig
 from casemate.model.restriction import EVERYTHING
 from casemate.model.trusted_proxies import TrustedProxies
@@ -200,6 +207,7 @@ class Gateway:
 
     def _build_sandboxes(self, state: State) -> None:
         """Build what has instances run, and hears of what they were not let do."""
+        state.tell_refusals(self._state_refused)
         config, loop = self._config, self._loop
         zygotes = Zygotes(loop)
         happenings = Happenings(zygotes, self.facts)
@@ -253,6 +261,11 @@ class Gateway:
         if self.allowance.cutting.cuts(version.project, version.function):
             return (EVERYTHING,)
         return self.restrictions.hosts(version.project, version.function)
+
+    def _state_refused(self, reason: str) -> None:
+        fact = ControlStateRefused(at=time.time(), reason=reason)
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self.facts.happened, fact)
 
     def _tampered(self, digest: str, reason: str) -> None:
         """Tell that a bundle is not what it was, once for each function that it is of."""

@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from casemate.blobs import BlobsForeignError, S3Store, credentials_of, parse_s3_url
 from casemate.blobs.identity import require_not_anothers
@@ -21,7 +22,7 @@ from casemate.data.postgresql.data import PostgresqlProjectData
 from casemate.data.postgresql.databases import Cluster
 from casemate.data.terms import Holder
 from casemate.folder.folders import Folders
-from casemate.folder.presence import FENCE, mark_shared
+from casemate.folder.presence import FENCE, PROOF, mark_shared
 from casemate.gateway.fetched_bundles import FetchedBundles
 from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedFolder
@@ -34,9 +35,12 @@ from casemate.postgresql.fence import Fence
 from casemate.postgresql.settings import Settings
 from casemate.store.errors import StoreForeignError, StoreMovedError
 from casemate.store.interface import Store
+from casemate.store.postgresql.proofs import Proofs, SeenFile
+from casemate.store.postgresql.proofs.seen import DAMAGED
 from casemate.store.postgresql.store import PostgresqlStore
 from casemate.store.value import KeptValue
 from casemate.vault import VaultClient, VaultUnavailableError
+from casemate.vault.interface import Purpose
 from casemate.vault.key_material import take_variable
 
 _BUCKET = "bucket"
@@ -65,6 +69,9 @@ async def open_shared(
         store = await asyncio.to_thread(_open_store, settings, cluster, fence)
         opened.push_async_callback(store.close)
         opened.callback(await _share_vault(config, vault, store))
+        seen = await asyncio.to_thread(_open_seen, folders, config.accepted_losses)
+        places.callback(seen.close)
+        proofs = await _proved(config, vault, store, seen)
         objects = await open_objects(client, cluster, store)
         places.callback(objects.close)
         nodes = Among(store, IdentityFile(folders.data), own, shared=store)
@@ -95,6 +102,7 @@ async def open_shared(
         parts=(vault_part(vault, data.take_newest_keys),),
         shipped=store.shipped_records(),
         sweep_bundles=bundles.sweep,
+        tell_refusals=partial(setattr, proofs, "on_refused"),
         close_places=places.close,
     )
 
@@ -127,6 +135,29 @@ def _open_fence(folders: Folders, accepted: Sequence[str]) -> Fence:
         raise UnavailableError(
             f"{folders.data / FENCE}, which says what the database has acknowledged, cannot be "
             f"used: {error.strerror or error}.",
+            next_step="see to the disk of the data folder, and whose the file is",
+        ) from error
+
+
+async def _proved(
+    config: GatewayConfig, vault: VaultClient, store: PostgresqlStore, seen: SeenFile
+) -> Proofs:
+    """Have the store believe what the vault's key proves, nothing else. Raises StoreProofError."""
+    # Before the store is asked: the vault may make the key, and keep it there.
+    newest = await vault.data_key("", Purpose.PROOFS)
+    proofs = Proofs(newest, seen, config.accepted_losses)
+    await store.prove(proofs, partial(vault.data_key, "", Purpose.PROOFS))
+    return proofs
+
+
+def _open_seen(folders: Folders, accepted: Sequence[str]) -> SeenFile:
+    path = folders.data / PROOF
+    try:
+        return SeenFile(path, forget=DAMAGED in accepted)
+    except OSError as error:
+        raise UnavailableError(
+            f"{path}, which says what was seen of the control database, cannot be used: "
+            f"{error.strerror or error}.",
             next_step="see to the disk of the data folder, and whose the file is",
         ) from error
 

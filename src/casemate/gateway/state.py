@@ -73,5 +73,7 @@ class State:
     """Where recorders tell each other what they keep; None where there is one alone."""
     sweep_bundles: Callable[[], Awaitable[int]] | None = None
     """Deletes blobs of bundles that no row names; None where there are only files."""
+    tell_refusals: Callable[[Callable[[str], None]], None] = lambda told: None
+    """Has somebody told, on any thread, why what others may have written is not believed."""
     close_places: Callable[[], None] = lambda: None
     """Lets go of what the data and the bundles were kept in, once they are closed. Blocks."""

@@ -27,6 +27,7 @@ from casemate.migration.forms import PlainForm, PostgresqlForm
 from casemate.migration.parts import Part, PostgresqlPart
 from casemate.migration.place import Bundle, Keys, ProjectParts, Told
 from casemate.migration.tables import CONTROL
+from casemate.model.errors import NotFoundError
 from casemate.operations.deployments import ForgetFunction
 from casemate.postgresql import session
 from casemate.postgresql.connection import Connection
@@ -47,6 +48,7 @@ from casemate.store.bundle_rows import BundleRow
 from casemate.store.postgresql import exclusive
 from casemate.store.postgresql import store as control_store
 from casemate.store.postgresql.faults import STORE_SERVER
+from casemate.store.postgresql.proofs import MissingProofKeyError, Proofs, SeenFile
 from casemate.vault.interface import DataKey, Purpose
 
 _MOVER: Final = Holder("migration", "0")
@@ -108,6 +110,9 @@ class PostgresqlState:
     def _control_place(self, kind: str) -> Place:
         identity = Identity(control_store.SCHEMA, kind, self._cluster)
         return control_store.place_of(self._settings, identity, self._memory)
+
+    def _proofs(self) -> Proofs:
+        return Proofs(self._keys("", Purpose.PROOFS, None), SeenFile())
 
     def _catalogue_place(self, kind: str) -> Place:
         return place_of(
@@ -207,6 +212,7 @@ class PostgresqlSource(PostgresqlState):
                 Connections(self._control_place(self._state + control_store.KIND), STORE_SERVER)
             )
             self._require_stopped(self._control)
+            self._require_proved(self._control)
             self._catalogue = self._reader(
                 Connections(self._catalogue_place(self._state + PROJECTS), SHARED)
             )
@@ -217,6 +223,17 @@ class PostgresqlSource(PostgresqlState):
     def _reader(self, connections: Connections) -> engine.Connection:
         self._opened.enter_context(closing(connections))
         return self._opened.enter_context(closing(connections.open_reader()))
+
+    def _require_proved(self, control: engine.Connection) -> None:
+        proofs = self._proofs()
+        try:
+            proofs.require(control)
+        except MissingProofKeyError as missing:
+            try:
+                proofs.add_key(self._keys("", Purpose.PROOFS, missing.version))
+            except NotFoundError as error:
+                raise proofs.has_no_key(missing.version) from error
+            proofs.require(control)
 
     def _require_stopped(self, control: engine.Connection) -> None:
         alive = [row[0] for row in control.execute(_SEEN, (_ALIVE_SECONDS,))]
@@ -415,6 +432,7 @@ class PostgresqlTarget(PostgresqlState):
             ).fetchall()
             for project, function in functions:
                 exclusive.follow(connection, ForgetFunction(project=project, function=function))
+            self._proofs().prove_all(connection)
 
     def open(self) -> None:
         """Name every schema what nodes expect, in one transaction."""

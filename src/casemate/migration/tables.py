@@ -224,6 +224,7 @@ UNMOVED_CONTROL: Final = frozenset(
     {"node", "node_incarnation", "exclusive", "revision", "topic", "bundle"}
     | {"vault_state", "vault_file", "login_attempt", "budget_share"}
     | {"shipped_records", "shipped_stream"}
+    | {"proof", "proof_change"}
     | {"invocation", "error", "log_line", "denial"}
 )
 """Nodes say themselves that they are there; the newest incarnation is moved. What is exclusive is

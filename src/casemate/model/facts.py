@@ -230,6 +230,15 @@ class BundleTampered(Fact, frozen=True, kw_only=True):
     reason: str
 
 
+class ControlStateRefused(Fact, frozen=True, kw_only=True):
+    """What the control database that nodes share holds was not written by any of them.
+
+    Nothing of it is believed; the node goes on with what it knows, for as long as it may.
+    """
+
+    reason: str
+
+
 class BuilderKeyAdded(Fact, frozen=True, kw_only=True):
     """Somebody signs bundles with a key that the node did not know of."""
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from casemate.model.errors import CasemateError, ConflictError
-from casemate.model.nodes import MAX_CLOCK_OFF, Beat, ClusterNode
+from casemate.model.nodes import MAX_CLOCK_OFF, Beat, ClusterNode, NodeState
 from casemate.nodes.identity import IdentityFile
 from casemate.nodes.standing import Standing
 from casemate.operations.nodes import (
@@ -161,6 +161,13 @@ class Membership:
         if self._alone and self.incarnation:
             await self.beat()
         return await self._store.read(ListNodes())
+
+    async def others(self) -> tuple[str, ...]:
+        """Return the names of the other nodes that are there. Raises StoreError."""
+        if self._alone:
+            return ()
+        found = (await self._store.read(ListNodes())).nodes
+        return tuple(n.name for n in found if n.id != self._id and n.state is not NodeState.GONE)
 
     async def drain(self, operation: DrainNode) -> ClusterNode:
         """Have a node take no new calls, or take them again. Raises NotFoundError, ConflictError

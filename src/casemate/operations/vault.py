@@ -91,7 +91,8 @@ class RotateMasterKey(Operation[Status], frozen=True, kw_only=True):
     """Change the master key.
 
     The body is sealed to the vault and holds the new key, its source, and the present key as
-    proof; `casemate vault rotate-master` makes it on the node's host.
+    proof; `casemate vault rotate-master` makes it on the node's host. Refused while other nodes
+    that share the vault are running: they could not open it any more.
     """
 
     declared = Declaration(
@@ -99,5 +100,5 @@ class RotateMasterKey(Operation[Status], frozen=True, kw_only=True):
         tag="vault",
         action=Action.VAULT_ROTATE,
         raw_content=True,
-        problems=(413, 415, 422),
+        problems=(409, 413, 415, 422),
     )

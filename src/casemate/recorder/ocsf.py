@@ -153,6 +153,9 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.BundleTampered: Mapped(
         OcsfClass.DETECTION_FINDING, 1, Severity.CRITICAL, "Bundle tampered with", failed=True
     ),
+    facts.ControlStateRefused: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.CRITICAL, "Control state refused", failed=True
+    ),
     facts.BuilderKeyAdded: Mapped(
         OcsfClass.USER_ACCESS_MANAGEMENT, 1, Severity.LOW, "Builder's key added"
     ),

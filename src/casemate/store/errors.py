@@ -59,6 +59,10 @@ class StoreForeignError(StoreError, DatabaseForeignError):
     """What is at the store's place was not written by Casemate."""
 
 
+class StoreProofError(StoreError):
+    """What decides rights in a shared database is not what nodes of the cluster have written."""
+
+
 class StoreCorruptError(StoreError, DatabaseCorruptError):
     """The store's database is damaged."""
 

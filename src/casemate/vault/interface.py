@@ -37,6 +37,8 @@ class Purpose(StrEnum):
     """Page encryption of the records of invocations; project is `""`."""
     MONITOR = "monitor"
     """What the monitor remembers, AES-256-GCM; project is `""`."""
+    PROOFS = "proofs"
+    """Proves what a control database that nodes share holds; project is `""`. Encrypts nothing."""
 
 
 class Mac(StrEnum):

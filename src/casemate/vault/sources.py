@@ -8,6 +8,7 @@
 | `passphrase-file:PATH` | the passphrase is the first line of a file |
 | `fd:N` | the passphrase is the first line of an open descriptor |
 | `command:PROGRAM ARGS` | a plug-in for a key service; only the wrapped key is kept |
+| `transit:PATH`, `kms:PATH` | a key service that a file names (`key_services`); likewise |
 
 A plug-in is run with `wrap` or `unwrap` as its last argument, reads bytes on standard input and
 writes bytes on standard output. What it must be given to unwrap, and the salt of a passphrase, are
@@ -57,9 +58,15 @@ class SourceKind(StrEnum):
     PASSPHRASE_FILE = "passphrase-file"  # noqa: S105  # nosec B105
     DESCRIPTOR = "fd"
     COMMAND = "command"
+    TRANSIT = "transit"
+    KMS = "kms"
 
 
 _PASSPHRASES = (SourceKind.PASSPHRASE, SourceKind.PASSPHRASE_FILE, SourceKind.DESCRIPTOR)
+
+
+_SERVICES = (SourceKind.COMMAND, SourceKind.TRANSIT, SourceKind.KMS)
+"""Those that wrap a key and have none."""
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,12 +109,14 @@ def parse_source(text: str) -> Source:
         SourceKind.PASSPHRASE_FILE: argument.startswith("/"),
         SourceKind.DESCRIPTOR: re.fullmatch(r"[0-9]{1,7}", argument, re.ASCII) is not None,
         SourceKind.COMMAND: argument.startswith("/"),
+        SourceKind.TRANSIT: argument.startswith("/"),
+        SourceKind.KMS: argument.startswith("/"),
     }
     if kind is None or not good[kind] or "\0" in text:
         raise MasterKeySourceError(
             f"{text[:80]!r} is no source of a master key.",
-            next_step="use file:/PATH, env:NAME, passphrase, passphrase-file:/PATH, fd:NUMBER or "
-            "command:/PROGRAM ARGUMENTS",
+            next_step="use file:/PATH, env:NAME, passphrase, passphrase-file:/PATH, fd:NUMBER, "
+            "transit:/PATH, kms:/PATH or command:/PROGRAM ARGUMENTS",
         )
     return Source(kind=kind, argument=argument)
 
@@ -139,18 +148,18 @@ class KeySource:
     def create(self) -> tuple[bytes, KeyParameters]:
         """Return a key for a new vault or a rotation, made where the source is a file."""
         kind, argument = self.source.kind, self.source.argument
-        if kind is SourceKind.COMMAND:
+        if kind in _SERVICES:
             key = new_key()
-            wrapped = run_command(argument, "wrap", key)
+            wrapped = self._by_service("wrap", key)
             if not wrapped or key in wrapped:
                 raise MasterKeySourceError(
-                    "The program did not wrap the key: it wrote "
+                    f"{self._service} did not wrap the key: it gave "
                     f"{'the key itself' if wrapped else 'nothing'}.",
                     next_step=f"mend {argument.split()[0]}",
                 )
-            if run_command(argument, "unwrap", wrapped) != key:
+            if self._by_service("unwrap", wrapped) != key:
                 raise MasterKeySourceError(
-                    "The program does not unwrap what it wrapped.",
+                    f"{self._service} does not unwrap what it wrapped.",
                     next_step=f"mend {argument.split()[0]}",
                 )
             return key, KeyParameters(wrapped=wrapped)
@@ -171,19 +180,34 @@ class KeySource:
         if kind is SourceKind.ENVIRONMENT:
             text = take_variable(argument) if self._taken is None else self._taken
             return parse_key(text, self.source.text)
-        if kind is SourceKind.COMMAND:
+        if kind in _SERVICES:
             if not parameters.wrapped:
                 raise _other_kind(self.source, "a wrapped key")
-            key = run_command(argument, "unwrap", parameters.wrapped)
+            key = self._by_service("unwrap", parameters.wrapped)
             if len(key) != KEY_BYTES:
                 raise MasterKeySourceError(
-                    f"The program returned {len(key)} bytes, expected {KEY_BYTES}.",
+                    f"{self._service} returned {len(key)} bytes, expected {KEY_BYTES}.",
                     next_step=f"mend {argument.split()[0]}, or give the vault's own source",
                 )
             return key
         if parameters.cost is None or not parameters.salt:
             raise _other_kind(self.source, "a passphrase's salt")
         return self._from_passphrase(parameters, twice=False)
+
+    @property
+    def _service(self) -> str:
+        return "The program" if self.source.kind is SourceKind.COMMAND else "The key service"
+
+    def _by_service(self, verb: str, data: bytes) -> bytes:
+        kind, argument = self.source.kind, self.source.argument
+        if kind is SourceKind.COMMAND:
+            return run_command(argument, verb, data)
+        # Who has a file or a passphrase needs no client.
+        from casemate.vault import key_services
+
+        self._refuse_inside(argument)
+        asked = key_services.transit if kind is SourceKind.TRANSIT else key_services.kms
+        return asked(argument, verb, data)
 
     def _refuse_inside(self, path: str) -> None:
         if self._forbidden is None:

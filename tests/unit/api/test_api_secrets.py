@@ -49,6 +49,16 @@ class Rekeyed:
         await self.rekey(operation.project)
 
 
+class Others:
+    """Stands for the nodes: which others are there."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ()
+
+    async def others(self) -> tuple[str, ...]:
+        return self.names
+
+
 @pytest.fixture
 def service(tmp_path):
     engine = open_engine(tmp_path / "vault", master_key(), create=True)
@@ -57,7 +67,7 @@ def service(tmp_path):
     facts = FactStream()
     yield SimpleNamespace(
         facts=facts,
-        **unused_parts(facts),
+        **{**unused_parts(facts), "nodes": SimpleNamespace(membership=Others())},
         recorder=FakeRecorder(),
         vault=EngineVault(engine),
         engine=engine,
@@ -254,3 +264,13 @@ def test_rotations_that_are_refused(ask, body) -> None:
 
 def test_a_master_key_without_proof_is_refused(ask, service) -> None:
     assert send(ask, "/vault/master-key", bytes(200)).status_code == 422
+
+
+def test_a_master_key_is_not_changed_under_nodes_that_could_not_follow(ask, service) -> None:
+    service.nodes.membership.names = ("web-2", "web-3")
+    state = service.engine._opened.state
+    answer = send(ask, "/vault/master-key", bytes(200))
+    assert answer.status_code == 409 and "web-2, web-3" in answer.text
+    assert service.engine._opened.state is state
+    service.nodes.membership.names = tuple(f"web-{number}" for number in range(20))
+    assert "web-7, ..." in send(ask, "/vault/master-key", bytes(200)).text

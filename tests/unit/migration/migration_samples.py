@@ -25,11 +25,13 @@ from casemate.model.trigger import TopicTrigger
 from casemate.operations.deployments import KeepVersions
 from casemate.operations.node import KeepNodeValue
 from casemate.postgresql.settings import Settings
+from casemate.store.postgresql.proofs import Proofs, SeenFile
 from casemate.store.postgresql.store import PostgresqlStore
 from casemate.store.sqlite.store import SqliteStore
 from casemate.vault.interface import DataKey, Purpose
 from support.data_calls import CalledData, CalledSharedData
 from support.database import Server
+from support.proved_store import proved
 
 CLUSTER = "c1" * 16
 INBOX = ("shop", "inbox", "f")
@@ -159,7 +161,9 @@ class Shared(Place):
         )
 
     def store(self) -> Any:
-        return PostgresqlStore.open(self.settings, cluster=self.cluster)
+        key = self.keys("", Purpose.PROOFS)
+        store = PostgresqlStore.open(self.settings, cluster=self.cluster)
+        return proved(store, Proofs(key, SeenFile()))
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         with self.server.connect(self.name) as connection:

@@ -72,7 +72,10 @@ def test_two_on_one_host_have_names_of_their_own_and_one_that_ends_is_gone(play:
             await node.begin()
         names = [each.name for each in (await one.membership.list()).nodes]
         assert len(set(names)) == 2 and all(name.startswith("web-") for name in names)
+        theirs = await other.membership.others()
+        assert set(theirs + await one.membership.others()) == set(names) and len(theirs) == 1
         await other.close()
+        assert await one.membership.others() == ()
         assert await world.states() == {
             "https://one:1": NodeState.UP,
             "https://two:1": NodeState.GONE,

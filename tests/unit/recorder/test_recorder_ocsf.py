@@ -88,6 +88,7 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.CostAnomaly: {"times": 31, "reason": "31 times as much as usual"},
     facts.InvocationEnded: {"outcome": "ok"},
     facts.BundleTampered: {"digest": "ab", "what": "bundle", "reason": "a byte differs"},
+    facts.ControlStateRefused: {"reason": "rows are not what nodes have written"},
     facts.BuilderKeyAdded: {"key": "ab", "first": True},
     facts.BuilderKeyRevoked: {"key": "ab", "since": 1.0, "reason": "the laptop is gone"},
     facts.SigningRuleChanged: {"keys": ("ab",), "threshold": 1},

@@ -10,10 +10,11 @@ import pytest
 from store_samples import KEY, Opening
 
 from casemate.postgresql.settings import Settings
-from casemate.store.postgresql.schema import COUNTS, RECORDS, STEPPING
+from casemate.store.postgresql.schema import COUNTS, PROOFS, RECORDS, STEPPING
 from casemate.store.postgresql.store import SCHEMA, PostgresqlStore
 from casemate.store.sqlite.store import SqliteStore
 from support.database import Server
+from support.proved_store import proved
 
 CLUSTER = "tests"
 
@@ -28,7 +29,7 @@ def empty_store(postgresql_server: Server) -> Callable[[], str]:
     url = postgresql_server.url(name)
     asyncio.run(PostgresqlStore.open(Settings.of_url(url), cluster=CLUSTER).close())
     tables = (
-        *(*STEPPING, *COUNTS, *RECORDS, "exclusive", "node", "topic"),
+        *(*STEPPING, *COUNTS, *PROOFS, *RECORDS, "exclusive", "node", "topic"),
         *("vault_state", "vault_file"),
     )
     emptying = "; ".join(f'DELETE FROM {SCHEMA}."{table}"' for table in tables)
@@ -55,4 +56,4 @@ def opening(request: pytest.FixtureRequest, tmp_path: Path) -> Opening:
     if request.param == "sqlite":
         return lambda: SqliteStore.open(tmp_path / "s", key=KEY)
     settings = Settings.of_url(request.getfixturevalue("database"))
-    return lambda: PostgresqlStore.open(settings, cluster=CLUSTER)
+    return lambda: proved(PostgresqlStore.open(settings, cluster=CLUSTER))

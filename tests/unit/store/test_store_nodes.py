@@ -35,13 +35,14 @@ from casemate.store.postgresql.schema import COUNTS, STEPPING
 from casemate.store.postgresql.store import SCHEMA, PostgresqlStore
 from casemate.store.sqlite.schema import KEPT_TABLES, migrate
 from support.database import Server
+from support.proved_store import proved
 
 Nodes = tuple[PostgresqlStore, PostgresqlStore]
 
 
 @pytest.fixture
 def second(database: str) -> Opening:
-    return lambda: PostgresqlStore.open(Settings.of_url(database), cluster="tests")
+    return lambda: proved(PostgresqlStore.open(Settings.of_url(database), cluster="tests"))
 
 
 @asynccontextmanager

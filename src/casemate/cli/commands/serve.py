@@ -90,8 +90,9 @@ MasterKeyOption = Annotated[
         "--master-key",
         metavar="SOURCE",
         help="Where the key that everything stored is encrypted with comes from: file:PATH, "
-        "env:NAME, passphrase, passphrase-file:PATH, fd:NUMBER or command:PROGRAM. Without it a "
-        "file below /etc/casemate/master-keys as root, else below ~/.config/casemate.",
+        "env:NAME, passphrase, passphrase-file:PATH, fd:NUMBER, transit:PATH, kms:PATH or "
+        "command:PROGRAM. Without it a file below /etc/casemate/master-keys as root, else below "
+        "~/.config/casemate.",
     ),
 ]
 PublicUrlOption = Annotated[

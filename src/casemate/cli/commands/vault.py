@@ -115,7 +115,7 @@ def rotate_master(
             "--to",
             metavar="SOURCE",
             help="file:/PATH (made if it is not there), env:NAME, passphrase, "
-            "passphrase-file:/PATH, fd:NUMBER or command:/PROGRAM ARGS.",
+            "passphrase-file:/PATH, fd:NUMBER, transit:/PATH, kms:/PATH or command:/PROGRAM ARGS.",
         ),
     ],
     present: Annotated[

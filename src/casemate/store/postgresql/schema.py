@@ -361,6 +361,27 @@ _COUNTS = (
     """,
 )
 
+# What proves the rows above that decide rights (`proofs`): nobody holds it by the revision.
+PROOFS: Final = ("proof", "proof_change")
+"""Tables of it."""
+_PROOFS = (
+    """
+    CREATE TABLE proof (
+        one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+        generation INTEGER NOT NULL,
+        before BLOB NOT NULL,
+        code BLOB NOT NULL,
+        key INTEGER NOT NULL
+    )
+    """,
+    """
+    CREATE TABLE proof_change (
+        generation INTEGER NOT NULL PRIMARY KEY,
+        key INTEGER NOT NULL,
+        content BLOB NOT NULL
+    )
+    """,
+)
 # What recorders tell each other, sealed. It steps no revision: who reads it knows how far it is.
 _RECORDS = Expanding(
     (
@@ -402,5 +423,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _VAULT,
     _COUNTS,
     _RECORDS,
+    _PROOFS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, Self, TypeVar
 
 import msgspec
 
-from casemate.model.errors import InvalidInputError
+from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.nodes import StoreChanges
 from casemate.operations.declaration import Operation
 from casemate.postgresql.connections import Connections, Place
@@ -29,13 +30,17 @@ from casemate.store.errors import StoreForeignError, StoreMovedError
 from casemate.store.postgresql import exclusive
 from casemate.store.postgresql.bundles import StoredBundleRows, require_bundles
 from casemate.store.postgresql.faults import STORE_SERVER
+from casemate.store.postgresql.proofs import MissedChangesError, MissingProofKeyError, Proofs
+from casemate.store.postgresql.proofs.witness import Witness
 from casemate.store.postgresql.schema import MIGRATIONS
 from casemate.store.postgresql.shared_vault import StoredVaultRows
 from casemate.store.postgresql.shipped_records import StoredShippedRecords
 from casemate.store.sqlite.performed import PERFORMED
 from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
+from casemate.vault.interface import DataKey
 
 AnswerT = TypeVar("AnswerT")
+KeyOf = Callable[[int], Awaitable[DataKey]]
 
 SCHEMA: Final = "casemate_control"
 KIND: Final = "control"
@@ -43,6 +48,8 @@ _LOCK: Final = int.from_bytes(b"casemctl")
 """Of all databases with this schema; a lock is of one database anyway."""
 _CHANGES_PER_COMMIT: Final = 128
 """Fewer than on SQLite: while they are made, other nodes wait."""
+_UNKNOWN: Final = 4
+"""How often a question or change is done again with what was not known: keys, changes."""
 _CHANGES: Final = """
     SELECT number, NULL FROM revision UNION ALL SELECT revision, name FROM topic WHERE revision > ?
 """
@@ -63,10 +70,11 @@ class PostgresqlStore:
     def __init__(self, connections: Connections) -> None:
         """Use `open` instead. Raises StoreError; then `connections` are the caller's to close."""
         self._connections = connections
+        self._duties = _Duties()
         self._writer = Writer(
             connections.open_writer(),
             connections,
-            StoreDuties(),
+            self._duties,
             name="casemate-store",
             upkeep_seconds=PRUNE_SECONDS,
             changes_per_commit=_CHANGES_PER_COMMIT,
@@ -75,6 +83,7 @@ class PostgresqlStore:
         self._closing = threading.Lock()
         self._closed = False
         self._requires_bundles = False
+        self._key_of: KeyOf | None = None
 
     @classmethod
     def open(cls, settings: Settings, *, cluster: str, fence: Fence | None = None) -> Self:
@@ -112,11 +121,40 @@ class PostgresqlStore:
             answer: AnswerT = question(connection, operation)
             return answer
 
-        return await self._ask(ask)
+        proofs = self._duties.proofs
+        if proofs is None:
+            return await self._ask(ask)
+        return await self._knowing(lambda: self._ask(lambda c: proofs.read(c, ask)))
+
+    async def prove(self, proofs: Proofs, key_of: KeyOf) -> None:
+        """From now on believe, and write, only what nodes can prove.
+
+        Nothing is asked before. `key_of` gives a version of the key; raises NotFoundError. Raises
+        StoreProofError for what is there already.
+        """
+        self._duties.proofs, self._key_of = proofs, key_of
+        await self._knowing(lambda: self._writer.submit(proofs.begin_in_writer))
+
+    async def _knowing(self, ask: Callable[[], Awaitable[AnswerT]]) -> AnswerT:
+        """Do what needs to know keys and changes of others, once more for what was not known."""
+        proofs, key_of = self._duties.proofs, self._key_of
+        for _ in range(_UNKNOWN):
+            try:
+                return await ask()
+            except MissedChangesError:
+                continue
+            except MissingProofKeyError as missing:
+                if proofs is None or key_of is None:
+                    raise
+                try:
+                    proofs.add_key(await key_of(missing.version))
+                except NotFoundError as error:
+                    raise proofs.has_no_key(missing.version) from error
+        return await ask()
 
     async def change(self, operation: Operation[AnswerT]) -> AnswerT:
         """Do an operation, durably."""
-        return await self._writer.submit(self._making(operation))
+        return await self._knowing(lambda: self._writer.submit(self._making(operation)))
 
     async def changes_since(self, revision: int) -> StoreChanges:
         """Return the newest revision, and what was changed after an earlier one, by any node."""
@@ -147,7 +185,7 @@ class PostgresqlStore:
                 )
             return make(connection)
 
-        return await self._writer.submit(make_there)
+        return await self._knowing(lambda: self._writer.submit(make_there))
 
     def bundle_rows(self) -> StoredBundleRows:
         """Return where it is said which blobs bundles have; from now on every version needs one."""
@@ -167,10 +205,11 @@ class PostgresqlStore:
         perform = PERFORMED.changing(operation)
 
         def make(connection: engine.Connection) -> AnswerT:
-            answer: AnswerT = perform(connection, operation)
-            exclusive.follow(connection, operation)
-            if self._requires_bundles:
-                require_bundles(connection, operation)
+            with self._duties.proved(connection) as witnessed:
+                answer: AnswerT = perform(witnessed, operation)
+                exclusive.follow(connection, operation)
+                if self._requires_bundles:
+                    require_bundles(connection, operation)
             return answer
 
         return make
@@ -202,6 +241,43 @@ class PostgresqlStore:
             finally:
                 self._reads.shutdown(wait=True)
                 self._connections.close()
+
+
+class _Duties(StoreDuties):
+    """Has what is written proved, once it is known by what. On the writer's thread."""
+
+    proofs: Proofs | None = None
+
+    @contextmanager
+    def proved(self, connection: engine.Connection) -> Iterator[engine.Connection]:
+        """Give what to write with."""
+        if self.proofs is None:
+            yield connection
+            return
+        self.proofs.prepare_in_writer(connection)
+        witness = Witness(connection)
+        yield witness.as_engine()
+        self.proofs.keep_in_writer(connection, witness)
+
+    def begin(self, connection: engine.Connection) -> engine.Connection:
+        if self.proofs is not None:
+            self.proofs.transaction_begins()
+        return super().begin(connection)
+
+    def mark(self, work: engine.Connection) -> int:
+        return 0 if self.proofs is None else self.proofs.mark()
+
+    def forget(self, work: engine.Connection, mark: int) -> None:
+        if self.proofs is not None:
+            self.proofs.undo_to(mark)
+
+    def committed(self, work: engine.Connection) -> None:
+        if self.proofs is not None:
+            self.proofs.committed()
+
+    def upkeep(self, work: engine.Connection) -> bool:
+        with self.proved(work) as witnessed:
+            return super().upkeep(witnessed)
 
 
 def place_of(settings: Settings, identity: Identity, fence: Fence) -> Place:

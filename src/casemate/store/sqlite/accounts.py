@@ -38,11 +38,11 @@ from casemate.store.errors import StoreMovedError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _USER_COLUMNS = ", ".join(User.__struct_fields__)
-_INSERT_USER = f"INSERT INTO user ({_USER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-_SELECT_USERS = f"SELECT {_USER_COLUMNS} FROM user ORDER BY name"  # noqa: S608
+INSERT_USER = f"INSERT INTO user ({_USER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+SELECT_USERS = f"SELECT {_USER_COLUMNS} FROM user ORDER BY name"  # noqa: S608
 # A code accepted while the caller prepared the change stays used. Without a second factor there
 # is nothing to use twice, and a new one starts anew.
-_UPDATE_USER = """
+UPDATE_USER = """
     UPDATE user SET
         password = :password,
         totp_last = CASE WHEN totp IS NULL OR :totp IS NULL THEN :totp_last
@@ -61,15 +61,25 @@ _SELECT_PROOF = """
     WHERE name = ?
 """
 _TOKEN_COLUMNS = ", ".join(Token.__struct_fields__)
-_INSERT_TOKEN = f"INSERT INTO token ({_TOKEN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
-_SELECT_TOKENS = f"SELECT {_TOKEN_COLUMNS} FROM token ORDER BY created_at, sequence"  # noqa: S608
-_SELECT_TOKEN = f"SELECT {_TOKEN_COLUMNS} FROM token WHERE id = ?"  # noqa: S608
+INSERT_TOKEN = f"INSERT INTO token ({_TOKEN_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+SELECT_TOKENS = f"SELECT {_TOKEN_COLUMNS} FROM token ORDER BY created_at, sequence"  # noqa: S608
+SELECT_TOKEN = f"SELECT {_TOKEN_COLUMNS} FROM token WHERE id = ?"  # noqa: S608
 _IN_FORCE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now)"
-_PRUNE_TOKENS = """
-    DELETE FROM token WHERE sequence IN (
-        SELECT sequence FROM token WHERE revoked_at < :cutoff OR expires_at < :cutoff LIMIT :batch
-    )
+_SELECT_ENDED = """
+    SELECT id FROM token WHERE revoked_at < :cutoff OR expires_at < :cutoff LIMIT :batch
 """
+ACCEPT_STEP = "UPDATE user SET totp_last = ? WHERE name = ? AND totp_last < ?"
+DELETE_USER = "DELETE FROM user WHERE name = ?"
+DELETE_ROLES = "DELETE FROM user_roles WHERE user = ?"
+INSERT_ROLES = "INSERT INTO user_roles VALUES (?, ?)"
+SELECT_ROLES = "SELECT user, bindings FROM user_roles ORDER BY user"
+REVOKE_TOKEN = "UPDATE token SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL"  # noqa: S105
+REVOKE_TOKENS_OF = "UPDATE token SET revoked_at = :now WHERE user = :user AND revoked_at IS NULL"
+USE_TOKEN = (
+    "UPDATE token SET last_used_at = ?2 "  # noqa: S105
+    "WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)"
+)
+DELETE_TOKEN = "DELETE FROM token WHERE id = ?"  # noqa: S105
 
 
 performs = DirectPerformers()
@@ -85,7 +95,7 @@ def add_user(connection: engine.Connection, operation: KeepUser) -> None:
             f"There is a user {user.name!r} already.", next_step="Choose another name."
         )
     _require_free_identity(connection, user)
-    connection.execute(_INSERT_USER, msgspec.structs.astuple(user))
+    connection.execute(INSERT_USER, msgspec.structs.astuple(user))
 
 
 @performs(ReplaceUser)
@@ -96,7 +106,7 @@ def replace_user(connection: engine.Connection, operation: ReplaceUser) -> None:
     """
     user = operation.user
     _require_free_identity(connection, user)
-    changed = connection.execute(_UPDATE_USER, msgspec.structs.asdict(user)).rowcount
+    changed = connection.execute(UPDATE_USER, msgspec.structs.asdict(user)).rowcount
     if not changed:
         raise _no_user(user.name)
 
@@ -106,7 +116,7 @@ def accept_totp_step(connection: engine.Connection, operation: AcceptTotpStep) -
     """Move `totp_last` forward to `step`; False if it is not later or there is no such user."""
     step = operation.step
     changed = connection.execute(
-        "UPDATE user SET totp_last = ? WHERE name = ? AND totp_last < ?",
+        ACCEPT_STEP,
         (step, operation.user, step),
     ).rowcount
     return changed == 1
@@ -115,7 +125,7 @@ def accept_totp_step(connection: engine.Connection, operation: AcceptTotpStep) -
 @performs(ForgetUser)
 def remove_user(connection: engine.Connection, operation: ForgetUser) -> None:
     """Delete a user with its roles and revoke its tokens. Raises NotFoundError."""
-    if not connection.execute("DELETE FROM user WHERE name = ?", (operation.user,)).rowcount:
+    if not connection.execute(DELETE_USER, (operation.user,)).rowcount:
         raise _no_user(operation.user)
     revoke_tokens_of(connection, RevokeSessions(user=operation.user))
 
@@ -123,7 +133,7 @@ def remove_user(connection: engine.Connection, operation: ForgetUser) -> None:
 @performs(ReadUsers)
 def users(connection: engine.Connection, _operation: ReadUsers) -> tuple[User, ...]:
     """Return every user, by name."""
-    return tuple(User(**_named(User, row)) for row in connection.execute(_SELECT_USERS))
+    return tuple(User(**_named(User, row)) for row in connection.execute(SELECT_USERS))
 
 
 @performs(KeepUserRoles)
@@ -132,16 +142,16 @@ def set_roles(connection: engine.Connection, operation: KeepUserRoles) -> None:
     roles = operation.roles
     if not connection.execute("SELECT 1 FROM user WHERE name = ?", (roles.user,)).fetchone():
         raise _no_user(roles.user)
-    connection.execute("DELETE FROM user_roles WHERE user = ?", (roles.user,))
+    connection.execute(DELETE_ROLES, (roles.user,))
     if roles.bindings:
         encoded = msgspec.json.encode(roles.bindings).decode()
-        connection.execute("INSERT INTO user_roles VALUES (?, ?)", (roles.user, encoded))
+        connection.execute(INSERT_ROLES, (roles.user, encoded))
 
 
 @performs(ReadUserRoles)
 def roles(connection: engine.Connection, _operation: ReadUserRoles) -> tuple[UserRoles, ...]:
     """Return the roles of every user that has any, by name."""
-    rows = connection.execute("SELECT user, bindings FROM user_roles ORDER BY user")
+    rows = connection.execute(SELECT_ROLES)
     return tuple(UserRoles(user=user, bindings=_bindings(text)) for user, text in rows)
 
 
@@ -168,13 +178,13 @@ def add_token(connection: engine.Connection, operation: KeepToken) -> None:
         raise _no_user(token.user)
     values = msgspec.structs.asdict(token)
     values["bindings"] = msgspec.json.encode(token.bindings).decode()
-    connection.execute(_INSERT_TOKEN, tuple(values[f] for f in Token.__struct_fields__))
+    connection.execute(INSERT_TOKEN, tuple(values[f] for f in Token.__struct_fields__))
 
 
 @performs(ReadTokens)
 def tokens(connection: engine.Connection, _operation: ReadTokens) -> tuple[Token, ...]:
     """Return every token that is kept, oldest first."""
-    return tuple(map(_token, connection.execute(_SELECT_TOKENS)))
+    return tuple(map(_token, connection.execute(SELECT_TOKENS)))
 
 
 @performs(RevokeTokens)
@@ -182,14 +192,14 @@ def revoke_tokens(connection: engine.Connection, operation: RevokeTokens) -> tup
     """Mark tokens revoked now, unless they are; return them. NotFoundError if one is missing."""
     now = time.time()
     connection.executemany(
-        "UPDATE token SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
+        REVOKE_TOKEN,
         [(now, token_id) for token_id in operation.ids],
     )
     return tuple(_one(connection, token_id) for token_id in operation.ids)
 
 
 def _one(connection: engine.Connection, token_id: str) -> Token:
-    row = connection.execute(_SELECT_TOKEN, (token_id,)).fetchone()
+    row = connection.execute(SELECT_TOKEN, (token_id,)).fetchone()
     if row is None:
         raise NotFoundError(
             f"There is no token with the id {token_id[:80]!r}.", next_step="List the tokens."
@@ -205,9 +215,7 @@ def revoke_tokens_of(connection: engine.Connection, operation: RevokeSessions) -
         f"SELECT count(*) FROM token WHERE user = :user AND {_IN_FORCE}",  # noqa: S608
         values,
     ).fetchone()
-    connection.execute(
-        "UPDATE token SET revoked_at = :now WHERE user = :user AND revoked_at IS NULL", values
-    )
+    connection.execute(REVOKE_TOKENS_OF, values)
     return int(in_force)
 
 
@@ -215,8 +223,7 @@ def revoke_tokens_of(connection: engine.Connection, operation: RevokeSessions) -
 def touch_tokens(connection: engine.Connection, operation: KeepTokenUse) -> None:
     """Note when tokens were last used; a time before the one noted is left out."""
     connection.executemany(
-        "UPDATE token SET last_used_at = ?2 "
-        "WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)",
+        USE_TOKEN,
         list(operation.used.items()),
     )
 
@@ -245,7 +252,9 @@ def require_user(connection: engine.Connection, operation: RequireUser) -> None:
 def prune_tokens(connection: engine.Connection, *, now: float, batch: int) -> int:
     """Delete up to `batch` tokens that ended long ago; return how many."""
     values = {"cutoff": now - ENDED_KEPT, "batch": batch}
-    return connection.execute(_PRUNE_TOKENS, values).rowcount
+    ended = connection.execute(_SELECT_ENDED, values).fetchall()
+    connection.executemany(DELETE_TOKEN, ended)
+    return len(ended)
 
 
 def _require_free_identity(connection: engine.Connection, user: User) -> None:

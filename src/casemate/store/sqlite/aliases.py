@@ -24,23 +24,28 @@ from casemate.sqlite import engine
 from casemate.sqlite.questions import require_limit
 
 _NAME = re.compile(NAME_PATTERN)
-_SELECT_ONE = """
+SELECT_ALIAS = """
     SELECT id, project, function, name, changed_at, trial FROM alias_state
     WHERE project = ? AND function = ? AND name = ? ORDER BY id DESC LIMIT 1
 """
-_SELECT_TARGETS = """
+SELECT_TARGETS = """
     SELECT state, version, weight FROM alias_target
     WHERE state IN (SELECT CAST(value AS INTEGER) FROM json_each(?)) ORDER BY state, position
 """
-_SELECT_PRESENT_ALIASES = """
+SELECT_ALIASES = """
     SELECT id, project, function, name, changed_at, trial FROM alias_state
     WHERE id IN (SELECT max(id) FROM alias_state GROUP BY project, function, name)
     ORDER BY name
 """
-_SELECT_ALIAS_HISTORY = """
+SELECT_ALIAS_HISTORY = """
     SELECT id, project, function, name, changed_at, trial FROM alias_state
     WHERE project = ? AND function = ? AND name = ? ORDER BY id DESC LIMIT ?
 """
+INSERT_STATE = """
+    INSERT INTO alias_state (project, function, name, changed_at, trial)
+    VALUES (?, ?, ?, ?, ?) RETURNING id
+"""
+INSERT_TARGET = "INSERT INTO alias_target VALUES (?, ?, ?, ?, ?, ?)"
 
 performs = DirectPerformers()
 
@@ -84,15 +89,14 @@ def add_state(
     """Add a state to an alias. Its versions are there, and its weights add up."""
     changed_at = time.time()
     (state,) = connection.execute(
-        "INSERT INTO alias_state (project, function, name, changed_at, trial) "
-        "VALUES (?, ?, ?, ?, ?) RETURNING id",
+        INSERT_STATE,
         (
             *(project, function, name, changed_at),
             None if trial is None else msgspec.json.encode(trial).decode(),
         ),
     ).fetchone()
     connection.executemany(
-        "INSERT INTO alias_target VALUES (?, ?, ?, ?, ?, ?)",
+        INSERT_TARGET,
         [(state, i, project, function, t.version, t.weight) for i, t in enumerate(targets)],
     )
     return Alias(
@@ -107,12 +111,12 @@ def add_state(
 
 def present(connection: engine.Connection) -> tuple[Alias, ...]:
     """Return the aliases of all functions, as they are now."""
-    return tuple(_with_targets(connection, connection.execute(_SELECT_PRESENT_ALIASES).fetchall()))
+    return tuple(_with_targets(connection, connection.execute(SELECT_ALIASES).fetchall()))
 
 
 def one(connection: engine.Connection, project: str, function: str, name: str) -> Alias | None:
     """Return an alias as it is now; None without it."""
-    found = connection.execute(_SELECT_ONE, (project, function, name)).fetchall()
+    found = connection.execute(SELECT_ALIAS, (project, function, name)).fetchall()
     return next(iter(_with_targets(connection, found)), None)
 
 
@@ -123,7 +127,7 @@ def alias_history(connection: engine.Connection, operation: ShowAliasHistory) ->
     connection.execute("BEGIN")
     try:
         states = connection.execute(
-            _SELECT_ALIAS_HISTORY,
+            SELECT_ALIAS_HISTORY,
             (operation.project, operation.function, operation.name, operation.limit),
         ).fetchall()
         return tuple(_with_targets(connection, states))
@@ -171,7 +175,7 @@ def _with_targets(
     # One statement for all of them: each is a way to a server and back.
     listed = msgspec.json.encode([state for state, *_ in found]).decode()
     targets: dict[int, list[AliasTarget]] = defaultdict(list)
-    for state, version, weight in connection.execute(_SELECT_TARGETS, (listed,)):
+    for state, version, weight in connection.execute(SELECT_TARGETS, (listed,)):
         targets[state].append(AliasTarget(version=version, weight=weight))
     for state, project, function, name, changed_at, trial in found:
         yield Alias(

@@ -26,9 +26,9 @@ from casemate.sqlite import engine
 
 _KEY_COLUMNS = ", ".join(BuilderKey.__struct_fields__)
 _PLACES = ", ".join("?" * len(BuilderKey.__struct_fields__))
-_SELECT_KEYS = f"SELECT {_KEY_COLUMNS} FROM builder_key ORDER BY added_at, id, principal"  # noqa: S608
+SELECT_KEYS = f"SELECT {_KEY_COLUMNS} FROM builder_key ORDER BY added_at, id, principal"  # noqa: S608
 _NEW_KEY = ", ".join(f"{name} = excluded.{name}" for name in BuilderKey.__struct_fields__)
-_KEEP_KEY = (
+PUT_KEY = (
     f"INSERT INTO builder_key ({_KEY_COLUMNS}) VALUES ({_PLACES}) "  # noqa: S608
     f"ON CONFLICT (id, principal) DO UPDATE SET {_NEW_KEY}"
 )
@@ -53,6 +53,9 @@ _UNATTESTED = """
     WHERE digest NOT IN (SELECT digest FROM attestation WHERE used_at IS NOT NULL)
     GROUP BY digest ORDER BY digest
 """
+SELECT_RULES = "SELECT project, keys, threshold FROM signing_rule ORDER BY project"
+DELETE_RULE = "DELETE FROM signing_rule WHERE project = ?"
+INSERT_RULE = "INSERT INTO signing_rule (project, keys, threshold) VALUES (?, ?, ?)"
 
 performs = DirectPerformers()
 
@@ -62,20 +65,20 @@ def keys(connection: engine.Connection, _operation: ReadBuilderKeys) -> tuple[Bu
     """Return every key."""
     return tuple(
         BuilderKey(**dict(zip(BuilderKey.__struct_fields__, row, strict=True)))
-        for row in connection.execute(_SELECT_KEYS)
+        for row in connection.execute(SELECT_KEYS)
     )
 
 
 @performs(KeepBuilderKey)
 def keep_key(connection: engine.Connection, operation: KeepBuilderKey) -> None:
     """Insert or replace a key of a principal."""
-    connection.execute(_KEEP_KEY, msgspec.structs.astuple(operation.key))
+    connection.execute(PUT_KEY, msgspec.structs.astuple(operation.key))
 
 
 @performs(ReadSigningRules)
 def rules(connection: engine.Connection, _operation: ReadSigningRules) -> tuple[SigningRule, ...]:
     """Return all rules, by project."""
-    rows = connection.execute("SELECT project, keys, threshold FROM signing_rule ORDER BY project")
+    rows = connection.execute(SELECT_RULES)
     return tuple(
         SigningRule(
             project=project,
@@ -90,10 +93,10 @@ def rules(connection: engine.Connection, _operation: ReadSigningRules) -> tuple[
 def keep_rule(connection: engine.Connection, operation: KeepSigningRule) -> None:
     """Replace a project's rule; one without keys is none."""
     rule = operation.rule
-    connection.execute("DELETE FROM signing_rule WHERE project = ?", (rule.project,))
+    connection.execute(DELETE_RULE, (rule.project,))
     if rule.keys:
         connection.execute(
-            "INSERT INTO signing_rule (project, keys, threshold) VALUES (?, ?, ?)",
+            INSERT_RULE,
             (rule.project, msgspec.json.encode(rule.keys).decode(), rule.threshold),
         )
 

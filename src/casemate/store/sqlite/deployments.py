@@ -32,14 +32,18 @@ from casemate.sqlite import engine
 from casemate.store.sqlite import aliases, attestations, grants, trials
 
 _DIGEST = re.compile(DIGEST_PATTERN)
-_INSERT_VERSION = """
+INSERT_VERSION = """
     INSERT INTO version (project, function, number, digest, spec, created_at, created_by)
     VALUES (?, ?, ?, ?, ?, ?, ?)
 """
-_SELECT_VERSIONS = """
+SELECT_VERSIONS = """
     SELECT project, function, number, digest, spec, created_at, created_by
     FROM version ORDER BY project, function, number
 """
+DELETE_ALIASES = "DELETE FROM alias_state WHERE project = ? AND function = ?"
+DELETE_VERSIONS = "DELETE FROM version WHERE project = ? AND function = ?"
+DELETE_STATE = "DELETE FROM alias_state WHERE id = ?"
+DELETE_VERSION = "DELETE FROM version WHERE project = ? AND function = ? AND number = ?"
 
 performs = DirectPerformers()
 
@@ -73,7 +77,7 @@ def add_version(connection: engine.Connection, new: NewVersion, by: str) -> Vers
         created_by=by,
     )
     connection.execute(
-        _INSERT_VERSION,
+        INSERT_VERSION,
         (project, function, number, digest, encoded, version.created_at, by),
     )
     return version
@@ -130,8 +134,8 @@ def remove_function(connection: engine.Connection, operation: ForgetFunction) ->
         raise NotFoundError(
             f"There is no function {project}/{function}.", next_step="List what is deployed."
         )
-    connection.execute("DELETE FROM alias_state WHERE project = ? AND function = ?", key)
-    connection.execute("DELETE FROM version WHERE project = ? AND function = ?", key)
+    connection.execute(DELETE_ALIASES, key)
+    connection.execute(DELETE_VERSIONS, key)
     connection.execute("DELETE FROM grant_use WHERE project = ? AND function = ?", key)
     still_used = "SELECT 1 FROM version WHERE digest = ? LIMIT 1"
     return tuple(d for d in digests if not connection.execute(still_used, (d,)).fetchone())
@@ -166,8 +170,8 @@ def remove_version(connection: engine.Connection, operation: ForgetVersion) -> t
             f"The alias {present[0]} of {project}/{function} leads to version {number}.",
             next_step="point it at another version first: casemate promote or rollback",
         )
-    connection.executemany("DELETE FROM alias_state WHERE id = ?", [(s[0],) for s in states])
-    connection.execute("DELETE FROM version WHERE project = ? AND function = ? AND number = ?", key)
+    connection.executemany(DELETE_STATE, [(s[0],) for s in states])
+    connection.execute(DELETE_VERSION, key)
     connection.execute(
         "DELETE FROM grant_use WHERE project = ? AND function = ? AND version = ?", key
     )
@@ -181,7 +185,7 @@ def functions(connection: engine.Connection, _operation: ListFunctions) -> Funct
     """Return every function from one snapshot, sorted by project and name."""
     connection.execute("BEGIN")
     try:
-        rows = connection.execute(_SELECT_VERSIONS).fetchall()
+        rows = connection.execute(SELECT_VERSIONS).fetchall()
         present = aliases.present(connection)
         by_function: dict[tuple[str, str], list[Alias]] = defaultdict(list)
         for alias in present:

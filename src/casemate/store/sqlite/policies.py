@@ -18,6 +18,17 @@ MAX_VALUE = 1024 * 1024
 """Bytes of a node value at most."""
 
 
+PUT_POLICY = """
+    INSERT INTO policy_file VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET
+    text = excluded.text, changed_at = excluded.changed_at, changed_by = excluded.changed_by
+"""
+DELETE_POLICY = "DELETE FROM policy_file WHERE name = ?"
+SELECT_POLICIES = "SELECT name, text, changed_at, changed_by FROM policy_file ORDER BY name"
+PUT_VALUE = """
+    INSERT INTO node_value VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+"""
+SELECT_VALUE = "SELECT value FROM node_value WHERE name = ?"
+
 performs = DirectPerformers()
 
 
@@ -31,9 +42,7 @@ def put_policy(connection: engine.Connection, operation: KeepPolicy) -> None:
             f"at most {MAX_POLICY}, under a name of 1 to 256."
         )
     connection.execute(
-        "INSERT INTO policy_file VALUES (?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
-        "text = excluded.text, changed_at = excluded.changed_at, "
-        "changed_by = excluded.changed_by",
+        PUT_POLICY,
         (policy.name, policy.text, policy.changed_at, policy.changed_by),
     )
 
@@ -42,7 +51,7 @@ def put_policy(connection: engine.Connection, operation: KeepPolicy) -> None:
 def remove_policy(connection: engine.Connection, operation: RemovePolicy) -> None:
     """Delete a policy file. Raises NotFoundError."""
     name = operation.name
-    if not connection.execute("DELETE FROM policy_file WHERE name = ?", (name,)).rowcount:
+    if not connection.execute(DELETE_POLICY, (name,)).rowcount:
         raise NotFoundError(
             f"There is no policy file {name[:80]!r}.", next_step="List the policy files."
         )
@@ -51,9 +60,7 @@ def remove_policy(connection: engine.Connection, operation: RemovePolicy) -> Non
 @performs(ReadPolicies)
 def policies(connection: engine.Connection, _operation: ReadPolicies) -> tuple[PolicyFile, ...]:
     """Return every policy file, by name."""
-    rows = connection.execute(
-        "SELECT name, text, changed_at, changed_by FROM policy_file ORDER BY name"
-    )
+    rows = connection.execute(SELECT_POLICIES)
     return tuple(
         PolicyFile(name=name, text=text, changed_at=at, changed_by=by)
         for name, text, at, by in rows
@@ -75,17 +82,11 @@ def set_node_value(connection: engine.Connection, operation: KeepNodeValue) -> N
             raise StoreMovedError(
                 "Another node has changed what this was decided on.", next_step="Try again."
             )
-    connection.execute(
-        "INSERT INTO node_value VALUES (?, ?) "
-        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (name, bytes(value)),
-    )
+    connection.execute(PUT_VALUE, (name, bytes(value)))
 
 
 @performs(ReadNodeValue)
 def node_value(connection: engine.Connection, operation: ReadNodeValue) -> bytes | None:
     """Return a value, None if there is none of that name."""
-    row = connection.execute(
-        "SELECT value FROM node_value WHERE name = ?", (operation.name,)
-    ).fetchone()
+    row = connection.execute(SELECT_VALUE, (operation.name,)).fetchone()
     return None if row is None else bytes(row[0])
