@@ -10,14 +10,17 @@ from collections.abc import Callable, Sequence
 
 from casemate.drills.containing import paused
 from casemate.drills.drill import Drill, Outcome, Run
-from casemate.drills.node import Node, until
+from casemate.drills.node import WIDER, Node, until
 from casemate.drills.playing import Player
 from casemate.model.errors import CasemateError, NotFoundError
 from casemate.operations.findings import MAX_FINDINGS, ListFindings
 from casemate.operations.functions import RemoveFunction
 
 PROJECT_NAME = "casemate-drill"
-FUNCTIONS = ("attacker", "greedy", "victim", "careless", "leaver", "inner", "holder", "honest")
+FUNCTIONS = (
+    *("attacker", "greedy", "victim", "careless", "leaver", "inner", "holder", "honest"),
+    *("sleeper", "strict-a", "strict-b", "strict-c", "strict-d", "strict-e", WIDER),
+)
 MAX_SECONDS = 570.0
 """After so long the rest is not played, and the run has failed."""
 _LATE = f"There was no time left: a run ends after {MAX_SECONDS:.0f} s."
@@ -68,7 +71,7 @@ def run(node: Node, url: str, drills: Sequence[Drill], told: Callable[[int, Outc
     findings: Counter[str] = Counter()
     node.deploy()
     try:
-        player = Player(node, PROJECT_NAME)
+        player = Player(node, PROJECT_NAME, began)
         with paused(node, PROJECT_NAME), HonestCalls(node) as honest:
             for number, drill in enumerate(drills):
                 late = time.monotonic() - clock > MAX_SECONDS

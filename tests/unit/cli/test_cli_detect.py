@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from cli_node import Node
-from tests.support.detection import events_of
+from casemate.drills.recorded import events_of
 
 from casemate.detection import examples, shipped_rules
 from casemate.recorder.protocol import Entry, Found

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import pytest
-from tests.support.detection import event_of
+from casemate.drills.recorded import event_of
 
 from casemate.detection import Detector, shipped_rules
 

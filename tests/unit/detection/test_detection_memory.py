@@ -6,7 +6,7 @@ import random
 
 import msgspec
 import pytest
-from tests.support.detection import events_of
+from casemate.drills.recorded import events_of
 
 from casemate.detection import Detector, Memory, examples, rules_of, shipped_rules, shipped_texts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.support.detection import events_of
+from casemate.drills.recorded import events_of
 
 from casemate.detection import About, Detector, Level, examples, over, shipped_rules
 from casemate.detection.documents import Map

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.support.detection import MORNING, event_of
+from casemate.drills.recorded import MORNING, event_of
 
 from casemate.detection import Detector, rules_of, shipped_texts
 from casemate.monitor.consumers import Happened
