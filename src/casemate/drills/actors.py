@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import threading
 from typing import Any
 
 from casemate.drills.node import Answer, Node
@@ -23,12 +23,16 @@ class Actors:
         self.mark = os.urandom(4).hex()
         """In each name that is made: nobody else has it."""
         self._tokens: dict[str, tuple[str, str]] = {}
+        """By role: id and text."""
+        self._lock = threading.Lock()
 
     def _token(self, role: str) -> tuple[str, str]:
-        if role not in self._tokens:
-            made = self.node.call(AddToken(name=f"drill-{self.mark}", roles=(role,), days=1))
-            self._tokens[role] = (made.token.id, made.text)
-        return self._tokens[role]
+        with self._lock:
+            if role not in self._tokens:
+                name = f"drill-{self.mark}-{len(self._tokens)}"
+                made = self.node.call(AddToken(name=name, roles=(role,), days=1))
+                self._tokens[role] = (made.token.id, made.text)
+            return self._tokens[role]
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -70,6 +74,5 @@ class Actors:
                 self.node.call(RevokeToken(id=id))
             except CasemateError as error:
                 left.append(f"the token {id} ({error.message})")
-        with suppress(KeyError):
-            self._tokens.clear()
+        self._tokens.clear()
         return ", ".join(left)

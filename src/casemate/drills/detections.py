@@ -16,7 +16,7 @@ from casemate.drills.steps import administering, asking, running
 STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     "without-right": (asking.without_right, (
         "account-change-denied", "policy-change-denied", "deploy-denied", "alias-denied",
-        "old-version-called", "secrets-enumerated", "secret-reading-denied", "data-read-denied",
+        "secrets-enumerated", "secret-reading-denied", "data-read-denied",
         "records-denied", "journal-denied", "key-rotation-denied", "backup-denied", "routes-denied",
         "letters-read-denied", "rights-probed", "resources-probed", "escalation-tried",
     )),
@@ -43,7 +43,9 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     "secrets": (administering.secrets, (
         "secrets-set-fast", "secrets-collected", "secrets-deleted", "secret-then-egress",
     )),
-    "aliases": (administering.aliases, ("alias-moved-often", "deploys-fast", "rolled-back-often")),
+    "aliases": (administering.aliases, (
+        "alias-moved-often", "deploys-fast", "rolled-back-often", "old-version-called",
+    )),
     "letters": (administering.letters, (
         "letters-redriven-often", "blocked-events-redriven", "letters-purged",
     )),
@@ -60,10 +62,10 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
         "hidden-network-tried", "remote-shell-tried", "reverse-shell-tried", "database-tried",
         "directory-tried", "name-server-tried", "cluster-tried", "drop-tried", "callback-tried",
         "mining-tried", "chat-tried", "index-tried", "onion-tried", "long-name-tried",
-        "names-of-one-domain", "connections-flood",
+        "names-of-one-domain", "bare-address-tried",
     )),
     "failures": (running.failures, (
-        "errors-after-deploy", "crashing", "out-of-memory", "timing-out", "answers-too-large",
+        "errors-after-deploy", "crashing", "timing-out",
     )),
     "escapes": (running.escapes, (
         "attack-chain", "escape-from-several-functions", "ended-by-filter",
@@ -114,7 +116,6 @@ AFTER = {
     "delete-denied": "grant-bucket-delete",
     "function-call-denied": "grant-invoke",
     "capabilities-probed": "grant-",
-    "bare-address-tried": "connect-",
     "secret-granted": "contain-roll-back",
     "playbook-waits": "contain-by-itself",
     "function-quarantined": "contain-quarantine",
@@ -132,7 +133,7 @@ _PROVIDER = "It would change by whom people are let in."
 _KEYS = "It would change the keys of all that the node keeps."
 _ADVISORIES = "It would replace the advisories of the node."
 _SIGNERS = "It would change who signs for what is deployed."
-_VOLUME = "It takes so many calls that others on the node would feel them."
+_VOLUME = "It takes so much that others on the node would feel it."
 _PACKAGE = "It needs a package that the project of drills does not have."
 _DAYS = "It needs days of ordinary use before it."
 _DAMAGE = "It needs a node that is damaged or does wrong itself."
@@ -169,7 +170,7 @@ RECORDED = {
     ), _ADVISORIES),
     **dict.fromkeys(("builder-key-added", "bundle-unsigned"), _SIGNERS),
     **dict.fromkeys((
-        "approvals-fast", "calls-fan-out", "egress-flood", "flood", "flood-over-functions",
+        "answers-too-large", "approvals-fast", "calls-fan-out", "out-of-memory", "connections-flood", "egress-flood", "flood", "flood-over-functions",
         "hosts-many", "many-functions-replaced", "mass-delete", "mass-read", "mass-write",
         "no-instances", "secret-read-often",
     ), _VOLUME),

@@ -13,6 +13,7 @@ from casemate.drills.catalogue import chosen
 from casemate.drills.containing import ByItself
 from casemate.drills.detections import STEPS
 from casemate.drills.drill import Drill, Outcome, Way
+from casemate.drills.events import PUSH
 from casemate.drills.holding_back import HOLDING, Holding
 from casemate.drills.keeping_safe import KEEPING_SAFE
 from casemate.drills.node import Answer, Node, Records, until
@@ -43,14 +44,6 @@ _STRANGERS = {
     "shaped": "Bearer cm_" + "A" * 43,
     "unsigned": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1c2VyOm93bmVyIn0.",
     "basic": "Basic b3duZXI6b3duZXI=",
-}
-_PUSH = {
-    "ref": "refs/heads/main",
-    "before": "0" * 40,
-    "after": "1" * 40,
-    "repository": {"html_url": "https://git.example.org/drill", "full_name": "team/drill"},
-    "sender": {"login": "drill"},
-    "commits": [],
 }
 SOON_SECONDS = 3.0
 """How long one waits for a finding of what was done before."""
@@ -175,7 +168,7 @@ class Player:
         elif drill.source == "table":
             data = {"new": {"id": "1", "text": text}}
         elif drill.source == "repository":
-            data |= _PUSH
+            data |= PUSH
         fired = self._node.call(
             FireTrigger(project=self._project, function="victim", trigger=drill.source, data=data)
         )

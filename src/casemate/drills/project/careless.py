@@ -106,10 +106,6 @@ def too_much_memory():
     return len(bytearray(1 << 30))
 
 
-def too_long():
-    return "x" * (8 << 20)
-
-
 def mounts():
     libc = ctypes.CDLL(None, use_errno=True)
     return {"result": libc.syscall(165, b"tmpfs", b"/tmp", b"tmpfs", 0, None)}
@@ -119,7 +115,7 @@ WAYS = {
     each.__name__: each
     for each in (
         raises, raises_from, group, trace_text, trace_in_json, trace_in_header, debug_page,
-        driver_error, own_path, exits, dies, recursion, no_answer, too_late, too_much_memory, too_long, mounts,
+        driver_error, own_path, exits, dies, recursion, no_answer, too_late, too_much_memory, mounts,
     )
 }  # fmt: skip
 

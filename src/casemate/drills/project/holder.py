@@ -49,16 +49,6 @@ def connect(event, context):
     return {"found": found}
 
 
-def crowd(event, context):
-    """Hold many connections to the proxy at once."""
-    with contextlib.ExitStack() as held:
-        for _ in range(event["count"]):
-            with contextlib.suppress(OSError):
-                sock = held.enter_context(socket.create_connection(_PROXY, timeout=2))
-                sock.sendall(b"CONNECT crowd.drill.example:443 HTTP/1.1\r\n")
-    return {}
-
-
 def outside(event, context):
     """Read an object outside of the prefix that is granted."""
     with contextlib.suppress(casemate.DeniedError):
@@ -77,7 +67,7 @@ def mount(event, context):
 
 DO = {
     each.__name__: each
-    for each in (secret, collect, reach, connect, crowd, outside, run, mount)
+    for each in (secret, collect, reach, connect, outside, run, mount)
 }
 
 

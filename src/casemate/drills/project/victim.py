@@ -55,8 +55,8 @@ def regex(value):
     return bool(re.search(value, "a" * 40))
 
 
-def header(value):
-    return {"statusCode": 200, "headers": {"x-name": value}, "body": "x"}
+def location(value):
+    return {"statusCode": 302, "headers": {"location": value}, "body": ""}
 
 
 def template(value):
@@ -64,13 +64,13 @@ def template(value):
 
 
 def stored(value):
-    return sql(TABLE[0].get("drill")["text"])
+    return sql(TABLE[0].get("drill")[0]["text"])
 
 
 SINKS = {
     each.__name__: each
     for each in (
-        sql, command, path, url, code, deserialisation, xml, attributes, regex, header, template, stored,
+        sql, command, path, url, code, deserialisation, xml, attributes, regex, location, template, stored,
     )
 }  # fmt: skip
 

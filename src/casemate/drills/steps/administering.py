@@ -23,7 +23,7 @@ def people(actors: Actors) -> None:
             actors.owner(f"POST /users/{name}/reset")
         made = []
         for number in range(_TOKENS):
-            wanted = {"name": f"drill-{number}", "roles": roles, "days": 1}
+            wanted = {"name": f"drill-{actors.mark}-t{number}", "roles": roles, "days": 1}
             made.append(actors.owner("POST /tokens", wanted).json()["token"]["id"])
         for id in made:
             actors.owner(f"DELETE /tokens/{id}")
@@ -39,8 +39,8 @@ def policies(actors: Actors) -> None:
     """Change what is allowed, who has routes, and what is told; and take all of it back."""
     name = f"drill-{actors.mark}"
     forbid = (
-        f'forbid(principal == Function::"{actors.project}/holder", '
-        f'action == Action::"secret:read", resource);'
+        'forbid (principal is Casemate::Function, action == Casemate::Action::"secret:read", '
+        f'resource in Casemate::Project::"{actors.project}");'
     )
     try:
         actors.owner(f"PUT /policies/{name}", {"text": forbid})
@@ -71,7 +71,7 @@ def secrets(actors: Actors) -> None:
     """Set secrets, have a function collect them, and delete them."""
     names = [f"drill-{number}" for number in range(11)]
     for name in names:
-        actors.node.put_secret(actors.project, name, b"drill")
+        actors.node.put_secret(actors.project, name, b"drill-value")
     try:
         actors.invoke("holder", {"do": "collect", "names": names})
         actors.invoke("holder", {"do": "connect", "to": [("collected.drill.example", 443)]})
@@ -82,13 +82,13 @@ def secrets(actors: Actors) -> None:
 
 def aliases(actors: Actors) -> None:
     """Point aliases here and there, and go back again and again."""
-    for _ in range(7):
-        actors.owner(
-            "PUT /functions/{p}/leaver/aliases/drill", {"targets": [{"version": 1, "weight": 100}]}
-        )
     digest = actors.owner("GET /functions/{p}/leaver").json()["versions"][0]["digest"]
     for _ in range(16):
         actors.owner("POST /functions/{p}/leaver/versions", {"digest": digest})
+    for number in range(8):
+        targets = [{"version": 1 + number % 2, "weight": 100}]
+        actors.owner("PUT /functions/{p}/leaver/aliases/drill", {"targets": targets})
+    actors.invoke("leaver@1", {"look": "global"})
     for _ in range(4):
         actors.owner("POST /functions/{p}/leaver/rollback", {})
 
@@ -143,6 +143,7 @@ def decoys(actors: Actors) -> None:
 
 def baselines(actors: Actors) -> None:
     """Have a function learn what is usual anew, and lock it before anything is."""
+    actors.invoke("strict-b", {"how": "well"})
     actors.owner("POST /functions/{p}/strict-b/baseline/reset")
     actors.owner("POST /functions/{p}/strict-b/baseline/lock")
     actors.invoke("strict-b", {"how": "well"})

@@ -8,6 +8,7 @@ import json
 from contextlib import suppress
 
 from casemate.drills.actors import Actors
+from casemate.drills.events import PUSH
 from casemate.model.errors import CasemateError
 from casemate.operations.secrets import DeleteSecret
 
@@ -20,7 +21,7 @@ def without_right(actors: Actors) -> None:
     """Ask for all that a caller may not do."""
     for ask in (
         "GET /users", "POST /users", "PUT /policies/drill", "POST /vault/rotate", "GET /backup",
-        "GET /journal", "PUT /route-claims/drill", "POST /deployments",
+        "GET /journal", "PUT /route-claims/drill",
         "PUT /functions/{p}/careless/aliases/live", "GET /functions/{p}/victim/dead-letters/1",
         "POST /secrets/{p}/drill-key/lend",
     ):  # fmt: skip
@@ -32,8 +33,9 @@ def without_right(actors: Actors) -> None:
     for number in range(6):
         actors.caller(f"POST /tables/{{p}}/drill-{number}/query", {"key": "1"})
         actors.caller(f"GET /buckets/{{p}}/drill-{number}/objects")
-    actors.invoke("careless@1", {"how": "well"})
-    actors.developer("POST /tokens", {"name": "drill-more", "roles": ["owner"]})
+    actors.caller("POST /functions/{p}/careless/versions", {"digest": "0" * 64})
+    more = {"name": f"drill-{actors.mark}-more", "roles": [f"operator@{actors.project}"]}
+    actors.developer("POST /tokens", more)
 
 
 _BODIES: dict[str, object] = {
@@ -56,7 +58,7 @@ def dead_tokens(actors: Actors) -> None:
 def hooks(actors: Actors) -> None:
     """Send web hooks without the secret, with a wrong signature, and one again and again."""
     node, path = actors.node, _HOOK.replace("{p}", actors.project)
-    body = json.dumps({"ref": "refs/heads/main", "zen": actors.mark}).encode()
+    body = json.dumps(PUSH).encode()
     headers = {"content-type": "application/json", "x-github-event": "push"}
 
     def send(signature: str, delivery: str) -> None:
@@ -98,9 +100,9 @@ def rubbish(actors: Actors) -> None:
 def contracts(actors: Actors) -> None:
     """Send what contracts forbid: often, in many forms, and to many functions."""
     for number in range(55):
-        actors.invoke("strict-a", {f"field{number % 20}": number})
+        actors.invoke("strict-a", {"how": "well", f"a{number % 20}": number})
     for name in ("strict-b", "strict-c", "strict-d", "strict-e"):
         actors.invoke(name, {"other": 1})
     for _ in range(12):
         actors.invoke("careless", {"how": "we\0ll"})
-    actors.invoke("careless", {"how": {"$gt": ""}})
+    actors.invoke("strict-e", {"how": "well", "$gt": 1})

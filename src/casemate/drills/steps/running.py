@@ -26,7 +26,6 @@ def egress(actors: Actors) -> None:
     actors.invoke("holder", {"do": "connect", "to": [("db.drill.example", n) for n in range(1, 24)]})
     names = [(f"x{number}9f3a7c1b2.evil.example", 443) for number in range(17)]
     actors.invoke("holder", {"do": "connect", "to": names})
-    actors.invoke("holder", {"do": "crowd", "count": 140})
 
 
 def failures(actors: Actors) -> None:
@@ -39,8 +38,6 @@ def failures(actors: Actors) -> None:
 
     call("careless", {"how": "raises"}, 22)
     call("careless", {"how": "dies"}, 12)
-    call("careless", {"how": "too_much_memory"}, 12)
-    call("careless", {"how": "too_long"}, 12)
     call("sleeper", {"how": "too_late"}, 55)
 
 
@@ -68,7 +65,7 @@ def capabilities(actors: Actors) -> None:
 def sinks(actors: Actors) -> None:
     """Have data mean what they must not, at sinks that no other attack has, and out of a table."""
     actors.invoke("victim", {"text": "regex (a+)+$"})
-    actors.invoke("victim", {"text": "header x\r\nset-cookie: a=b"})
+    actors.invoke("victim", {"text": "location https://evil.example/"})
     actors.invoke("victim", {"text": "template $PATH $HOME"})
     actors.invoke("victim", {"text": "store x' OR '1'='1"})
     actors.invoke("victim", {"text": "stored -"})
