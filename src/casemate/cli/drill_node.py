@@ -16,12 +16,12 @@ import httpx2
 from casemate.cli.authority import client_context
 from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient
+from casemate.cli.commands.secrets import vault_public_key
 from casemate.cli.credentials import Credentials
 from casemate.cli.deployed import deployed_functions
 from casemate.cli.deployment import Wanted, deploy
 from casemate.cli.errors import MissingError
 from casemate.cli.grant_report import ApprovalNeededError
-from casemate.cli.commands.secrets import vault_public_key
 from casemate.drills import PROJECT
 from casemate.drills.node import WIDER
 from casemate.model.errors import NotFoundError

@@ -11,10 +11,12 @@ from casemate.model.errors import CasemateError
 from casemate.operations.tokens import AddToken, RevokeToken
 
 _API = "/api/v1"
+_DAYS = 2
+"""They make others, which may not outlive them."""
 
 
 class Actors:
-    """Made when the first of them is needed. Findings are about them, not about who runs the drill."""
+    """Made when the first is needed. Findings are about them, not about who runs the drill."""
 
     def __init__(self, node: Node, project: str) -> None:
         """Act on a project of `node`."""
@@ -30,7 +32,7 @@ class Actors:
         with self._lock:
             if role not in self._tokens:
                 name = f"drill-{self.mark}-{len(self._tokens)}"
-                made = self.node.call(AddToken(name=name, roles=(role,), days=1))
+                made = self.node.call(AddToken(name=name, roles=(role,), days=_DAYS))
                 self._tokens[role] = (made.token.id, made.text)
             return self._tokens[role]
 

@@ -1,4 +1,4 @@
-"""What a run leaves is taken away: what it deployed and made, and what waits for people because of it."""
+"""What a run leaves is taken away: what it deployed, and what waits for people because of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from casemate.model.errors import CasemateError, NotFoundError
 from casemate.model.playbook import Step
 from casemate.operations.declaration import Operation
 from casemate.operations.functions import RemoveFunction
-from casemate.operations.incidents import IncidentState, ListIncidents, ResolveIncident, ShowIncident
-from casemate.operations.playbooks import DismissPlaybookRun, ListPlaybookRuns
+from casemate.operations.incidents import (
+    IncidentState,
+    ListIncidents,
+    ResolveIncident,
+    ShowIncident,
+)
 from casemate.operations.items import DropTable
 from casemate.operations.messages import DropQueue, DropTopic
 from casemate.operations.objects import DropBucket
+from casemate.operations.playbooks import DismissPlaybookRun, ListPlaybookRuns
 
 FUNCTIONS = (
     *("attacker", "greedy", "victim", "careless", "leaver", "inner", "holder", "honest"),
@@ -27,8 +32,8 @@ _OPEN = (IncidentState.OPEN, IncidentState.CONTAINED)
 def clean(node: Node, project: str, began: float, rules: frozenset[str]) -> str:
     """Take away what a run has left that had begun at this time; return what could not be.
 
-    An incident is closed, and what waits for an approval is dismissed, if it is of the project, or of
-    nothing else than what these rules find in a drill.
+    An incident is closed, and what waits for an approval is dismissed, if it is of the project, or
+    of nothing else than what these rules find in a drill.
     """
     made: list[tuple[str, Operation[object]]] = [
         (name, RemoveFunction(project=project, function=name)) for name in FUNCTIONS
@@ -37,10 +42,11 @@ def clean(node: Node, project: str, began: float, rules: frozenset[str]) -> str:
         made.append((f"the bucket {bucket}", DropBucket(project=project, bucket=bucket)))
     for table in ("people", "scratch"):
         made.append((f"the table {table}", DropTable(project=project, table=table)))
-    for queue in ("jobs", "scratch"):
-        made.append((f"the queue {queue}", DropQueue(project=project, queue=queue)))
+    made.append(("the queue jobs", DropQueue(project=project, queue="jobs")))
     made.append(("the topic news", DropTopic(project=project, topic="news")))
-    left = [problem for name, each in made if (problem := _problem(name, lambda e=each: node.call(e)))]
+    left = [
+        problem for name, each in made if (problem := _problem(name, lambda e=each: node.call(e)))
+    ]
     since = began - _CLOCK_SECONDS
     left += _waiting(node, project, since, rules)
     left += _incidents(node, project, since, rules)
@@ -66,7 +72,8 @@ def _waiting(node: Node, project: str, since: float, rules: frozenset[str]) -> I
     ours = (
         each
         for each in runs
-        if each.found_at >= since and (each.project == project or each.rule in rules)
+        if each.found_at >= since
+        and (each.project == project or (not each.project and each.rule in rules))
     )
     done = (
         _problem(each.id, lambda e=each: node.call(DismissPlaybookRun(id=e.id, reason=_REASON)))
@@ -86,9 +93,7 @@ def _incidents(node: Node, project: str, since: float, rules: frozenset[str]) ->
             known = node.call(ShowIncident(id=each.id))
             if not each.projects and not {one.rule for one in known.rules} <= rules:
                 continue
-            wanted = ResolveIncident(
-                id=each.id, state=IncidentState.FALSE_ALARM, reason=_REASON
-            )
+            wanted = ResolveIncident(id=each.id, state=IncidentState.FALSE_ALARM, reason=_REASON)
             left.append(_problem(f"the incident {each.id}", lambda w=wanted: node.call(w)))
     except CasemateError as error:
         left.append(f"incidents ({error.message})")

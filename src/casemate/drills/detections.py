@@ -1,7 +1,7 @@
 """Which attack each rule of detection finds: one that is played on the node, or one on record.
 
-A rule whose attack would harm the node, or needs days, other machines or other people, is run over the
-attack that it comes with; it is said of each why.
+A rule whose attack would harm the node, or needs days, other machines or other people, is run over
+the attack that it comes with; it is said of each why.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
         "records-denied", "journal-denied", "key-rotation-denied", "backup-denied", "routes-denied",
         "letters-read-denied", "rights-probed", "resources-probed", "escalation-tried",
     )),
-    "dead-tokens": (asking.dead_tokens, ("tokens-tried", "dead-token-kept", "functions-knocked-at")),
+    "dead-tokens": (asking.dead_tokens, (
+        "tokens-tried", "dead-token-kept", "functions-knocked-at",
+    )),
     "hooks": (asking.hooks, ("hook-without-secret", "hook-forged", "hook-replayed")),
     "rubbish": (asking.rubbish, ("malformed-flood", "smuggling-tried", "heads-too-large")),
     "contracts": (asking.contracts, (
@@ -79,7 +81,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
         "wildcard-egress-granted", "mail-egress-granted", "wider-then-escape",
     )),
     "sinks": (running.sinks, (
-        "regex-injection", "response-injection", "template-injection", "second-order-injection",
+        "regex-injection", "template-injection", "second-order-injection",
     )),
     "removal": (administering.removal, (
         "functions-removed-fast", "mass-destruction", "raised-then-destroyed",
@@ -170,8 +172,8 @@ RECORDED = {
     ), _ADVISORIES),
     **dict.fromkeys(("builder-key-added", "bundle-unsigned"), _SIGNERS),
     **dict.fromkeys((
-        "answers-too-large", "approvals-fast", "calls-fan-out", "out-of-memory", "connections-flood", "egress-flood", "flood", "flood-over-functions",
-        "hosts-many", "many-functions-replaced", "mass-delete", "mass-read", "mass-write",
+        "answers-too-large", "approvals-fast", "calls-fan-out", "connections-flood", "egress-flood",
+        "flood", "flood-over-functions", "hosts-many", "out-of-memory", "many-functions-replaced", "mass-delete", "mass-read", "mass-write",
         "no-instances", "secret-read-often",
     ), _VOLUME),
     **dict.fromkeys(("ldap-injection", "nosql-injection", "xpath-injection"), _PACKAGE),
@@ -181,6 +183,7 @@ RECORDED = {
         "node-weakness", "playbook-failed", "starts-fail-after-deploy",
     ), _DAMAGE),
     **dict.fromkeys(("source-refused", "hidden-address-tried", "private-address-tried"), _OUTSIDE),
+    "response-injection": "It needs a route of the node, of which a drill takes none.",
     "own-access-kept": _REVIEW,
     **dict.fromkeys((
         "baseline-duration", "baseline-grant", "baseline-host", "baseline-left", "baseline-refused",

@@ -24,7 +24,7 @@ class Way(StrEnum):
     MISUSE = "misuse"
     """Somebody with a right misuses it, or goes on and on: a rule of detection must find it."""
     RECORDED = "recorded"
-    """A rule of detection is run over the attack on record that it comes with, and not on the node."""
+    """A rule of detection is run over the attack that it comes with, and not on the node."""
     CONTAINMENT = "containment"
     """Not an attack: what is done about one, and taken back."""
 

@@ -32,8 +32,8 @@ class Noticed:
     def by(self, rule: str, seconds: float) -> tuple[str, str]:
         """Return the id of what a rule has found, and why there is none.
 
-        A rule that has told of the same within the hour is quiet: then it must find it again in what
-        the node's journal has of this run.
+        A rule that has told of the same within the hour is quiet: then it must find it again in
+        what the node's journal has of this run.
         """
         found = until(lambda: self._found(self._since).get(rule), seconds)
         if found is not None:

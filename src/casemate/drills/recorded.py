@@ -1,4 +1,4 @@
-"""Attacks on record: the facts that each rule of detection comes with, as the journal would have them."""
+"""Attacks on record: the facts that each rule of detection comes with, as events."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ class LeftOver:
     def hold(self, session: bytes, descriptors: Sequence[int]) -> None:
         """Take over the memory and a pipe that the gateway holds open. Raises FrameError."""
         self.close()
-        if len(descriptors) != 2:  # noqa: PLR2004
+        if len(descriptors) != 2:
             for each in descriptors:
                 os.close(each)
             raise FrameError("A message came without its descriptors.")
@@ -50,7 +50,7 @@ class LeftOver:
             await asyncio.sleep(_LOOK_SECONDS)
 
     def takes(self) -> Iterator[Take]:
-        """Yield what is there as if it had been told: what was kept before is known by its number."""
+        """Yield what is there as if it had been told: what is kept is known by its number."""
         found = sorted(outstanding.read(self._memory), key=lambda each: each.number)
         numbered = [each for each in found if each.number >= 0]
         for each in numbered:

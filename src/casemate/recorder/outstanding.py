@@ -1,11 +1,11 @@
 """What was told and is not durable yet, in memory that outlives the gateway.
 
-The gateway keeps a copy of each fact and record there from before the answer that it belongs to until
-it is acknowledged. The recorder, which has the same memory open, reads it once the gateway is gone:
-what no message had brought is kept then, and what one had brought is known by its number.
+The gateway keeps a copy of each fact and record there from before the answer that it belongs to
+until it is acknowledged. The recorder, which has the same memory open, reads it once the gateway is
+gone: what no message had brought is kept then, and what one had brought is known by its number.
 
-A slot is written body first and its head last; a head whose checksum is wrong counts as none, so that a
-kill in the middle of it loses that slot and no other.
+A slot is written body first and its head last; a head whose checksum is wrong counts as none, so
+that a kill in the middle of it loses that slot and no other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SLOT = 1024
 SLOTS = 8192
 SIZE = SLOT * SLOTS
 NO_NUMBER = -1
-"""Of what is not told yet: that of a call whose use is not known, or whose texts are looked through."""
+"""Of what is not told yet: of a call whose use is not known, or whose texts are looked through."""
 _HEAD = struct.Struct("=qII")
 """Number, length of the body, checksum of both and the body."""
 MAX_BODY = SLOT - _HEAD.size

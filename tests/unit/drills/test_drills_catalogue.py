@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import tomllib
 from collections import Counter
 
 import pytest
 
+from casemate.detection import shipped_rules
 from casemate.drills import ATTACKER, PROJECT
 from casemate.drills.catalogue import catalogue, chosen
-from casemate.drills.control import CLOUDS, CONTROL
-from casemate.drills.drill import Way
-from casemate.drills.node import WIDER
-from casemate.drills.events import SOURCES
-from casemate.drills.playing import MARKS
 from casemate.drills.cleaning import FUNCTIONS
+from casemate.drills.control import CLOUDS, CONTROL
+from casemate.drills.detections import AFTER, RECORDED, STEPS
+from casemate.drills.drill import Way
+from casemate.drills.events import SOURCES
+from casemate.drills.node import WIDER
+from casemate.drills.playing import MARKS
+from casemate.drills.recorded import found_on_record
 from casemate.drills.running import PROJECT_NAME
 from casemate.model.errors import NotFoundError
 from casemate.operations.catalogue import FORMS
@@ -114,3 +118,34 @@ def test_requests_of_the_control_plane_are_operations_that_there_are() -> None:
         *("list-secrets", "add-user", "add-token", "list-users", "list-functions"),
         *("remove-function", "read-logs"),
     }
+
+
+def test_each_rule_of_detection_has_an_attack_or_a_reason_why_it_is_on_record() -> None:
+    rules = [about.name for about in shipped_rules().reporting()]
+    ours = {each.rule: each for each in catalogue() if each.rule}
+    assert sorted(ours) == sorted(rules)
+    for each in ours.values():
+        assert (each.way is Way.RECORDED) is bool(each.recorded) is not bool(each.play), each.id
+    # None is in two tables, of which the one would hide what the other says.
+    tables = [*AFTER, *RECORDED, *(rule for _, found in STEPS.values() for rule in found)]
+    assert sorted(tables) == sorted(rules)
+    assert len(RECORDED) < len(rules) * 0.35
+    for prefix in AFTER.values():
+        assert chosen([prefix])
+
+
+@pytest.mark.parametrize("name", sorted(STEPS))
+def test_steps_are_of_functions_that_there_are(name: str) -> None:
+    """They use no function, grant or name that the project has not."""
+    text = inspect.getsource(STEPS[name][0])
+    manifest = tomllib.loads((PROJECT / "casemate.toml").read_text())
+    for function in re.findall(r'actors\.invoke\(\s*"([a-z-]+)', text):
+        assert function in manifest["function"], function
+    holder = (PROJECT / "holder.py").read_text()
+    for does in re.findall(r'"do": "([a-z]+)"', text):
+        assert f"def {does}(" in holder
+
+
+@pytest.mark.parametrize("rule", sorted(RECORDED))
+def test_a_rule_tells_the_attack_on_record_from_its_twin(rule: str) -> None:
+    assert found_on_record(rule) == (True, False)

@@ -10,8 +10,9 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from casemate.drills import cleaning, running
+from casemate.drills import cleaning, playing, running
 from casemate.drills.catalogue import catalogue, chosen
+from casemate.drills.detections import STEPS
 from casemate.drills.drill import Drill, Way
 from casemate.drills.node import until
 from casemate.drills.playing import Player
@@ -34,9 +35,21 @@ from casemate.operations.findings import (
     PagePeople,
 )
 from casemate.operations.functions import RemoveFunction, SetAlias
-from casemate.operations.incidents import IncidentPage, ListIncidents
+from casemate.operations.incidents import (
+    Incident,
+    IncidentPage,
+    IncidentState,
+    IncidentSummary,
+    ListIncidents,
+    ResolveIncident,
+    ShowIncident,
+)
+from casemate.operations.items import DropTable
+from casemate.operations.messages import DropQueue, DropTopic
+from casemate.operations.objects import DropBucket
 from casemate.operations.playbooks import (
     MAX_PAUSE,
+    DismissPlaybookRun,
     ListPlaybookRuns,
     ListPlaybooks,
     PausePlaybooks,
@@ -72,6 +85,10 @@ class FakeNode:
         self.error = False
         self.removed: list[str] = []
         self.deployed = 0
+        self.dropped: list[Any] = []
+        self.closed: list[str] = []
+        self.incidents: tuple[IncidentSummary, ...] = ()
+        self.shown: dict[str, Incident] = {}
         self.stuck = False
         self.acts = True
         self.pauses: list[int] = []
@@ -134,6 +151,16 @@ class FakeNode:
                 if self.frozen:
                     raise ConflictError("The aliases are frozen, by user:ada.")
                 raise NotFoundError("There is no such version.")
+            case DropBucket() | DropTable() | DropQueue() | DropTopic():
+                self.dropped.append(operation)
+                return None
+            case DismissPlaybookRun() | ResolveIncident():
+                self.closed.append(operation.id)
+                return None
+            case ListIncidents():
+                return IncidentPage(incidents=self.incidents, more=False)
+            case ShowIncident():
+                return self.shown[operation.id]
             case FireTrigger():
                 raise CasemateError("there is no such trigger")
         raise AssertionError(operation)
@@ -343,10 +370,16 @@ def test_frozen_aliases_are_seen_to_be_and_to_be_lifted() -> None:
     assert outcome.passed and outcome.contained_seconds is not None
     assert outcome.restored_seconds is not None and not node.frozen
     node.freezes = False
-    assert "moved all the same" in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
+    assert (
+        "moved all the same"
+        in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
+    )
     node.freezes, node.stays = True, True
     assert "stay frozen" in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
-    assert "before it was said" in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
+    assert (
+        "before it was said"
+        in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
+    )
 
 
 class Holder(FakeNode):
@@ -440,7 +473,7 @@ def test_what_is_held_back_is_seen_to_be_and_to_be_let_go(
         monkeypatch.setattr(
             f"casemate.drills.{module}.until", lambda find, seconds=0.05: until(find, 0.05)
         )
-    outcome = Player(Holder(), "p").play(one(f"contain-{name}"))
+    outcome = Player(Holder(), "p", time.time()).play(one(f"contain-{name}"))
     assert outcome.passed and outcome.contained_seconds is not None, outcome
     assert outcome.restored_seconds is not None
     node = Holder()
@@ -457,7 +490,9 @@ def test_without_an_incident_there_is_no_evidence(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("casemate.drills.keeping_safe._FINDING_SECONDS", 0.02)
     node = Holder()
     node.incidents = 0
-    assert "no incident" in Player(node, "p", time.time()).play(one("contain-seal-evidence")).problem
+    assert (
+        "no incident" in Player(node, "p", time.time()).play(one("contain-seal-evidence")).problem
+    )
 
 
 def test_nobody_is_woken_and_one_of_each_rotation_is_on_call() -> None:
@@ -471,3 +506,68 @@ def test_nobody_is_woken_and_one_of_each_rotation_is_on_call() -> None:
     assert "Not exactly one" in Player(node, "p", time.time()).play(one("contain-page")).problem
     node.shifts, node.pages = (ada,), True
     assert "to nobody is taken" in Player(node, "p", time.time()).play(one("contain-page")).problem
+
+
+def incident(id: str, opened_at: float, *projects: str, rules: tuple[str, ...] = ()) -> Incident:
+    known = cast("Incident", ShowIncident.declared.answer)
+    return msgspec.structs.replace(
+        known,
+        id=id,
+        state=IncidentState.OPEN,
+        opened_at=opened_at,
+        projects=projects,
+        rules=tuple(msgspec.structs.replace(known.rules[0], rule=each) for each in rules),
+    )
+
+
+def test_only_incidents_of_the_run_are_closed_at_its_end() -> None:
+    node, began = FakeNode(), time.time()
+    every = [
+        incident("before", began - 60, "p"),
+        incident("ours", began + 1, "p"),
+        incident("of-others-too", began + 1, "p", "shop"),
+        incident("of-nothing-else", began + 1, rules=("alerts-silenced",)),
+        incident("of-something-else", began + 1, rules=("alerts-silenced", "passwords-sprayed")),
+    ]
+    node.incidents, node.shown = tuple(every), {each.id: each for each in every}
+    left = cleaning.clean(node, "p", began, frozenset({"alerts-silenced"}))
+    assert (left, node.closed) == ("", ["ours", "of-nothing-else"])
+
+
+def test_only_what_waits_because_of_the_run_is_dismissed() -> None:
+    node, began = FakeNode(), time.time()
+    run = cast("PlaybookRun", UndoPlaybookRun.declared.answer)
+
+    def waits(id: str, at: float, project: str, rule: str) -> PlaybookRun:
+        return msgspec.structs.replace(run, id=id, found_at=at, project=project, rule=rule)
+
+    node.runs = (
+        waits("run_before", began - 60, "p", "mount-tried"),
+        waits("run_ours", began + 1, "p", "mount-tried"),
+        waits("run_of_others", began + 1, "shop", "mount-tried"),
+        waits("run_of_node", began + 1, "", "journal-denied"),
+        waits("run_unplayed", began + 1, "", "passwords-sprayed"),
+    )
+    cleaning.clean(node, "p", began, frozenset({"journal-denied", "mount-tried"}))
+    assert node.closed == ["run_ours", "run_of_node"]
+
+
+def test_a_rule_that_finds_nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    name = chosen(["rule-policy-removed"])[0].play["steps"]
+    monkeypatch.setitem(STEPS, name, (done.append, STEPS[name][1]))
+    monkeypatch.setattr(playing, "FOUND_SECONDS", 0.0)
+    monkeypatch.setattr(playing, "SOON_SECONDS", 0.0)
+    player = Player(FakeNode(), "p", time.time())
+    assert not player.play(one("rule-policy-removed")).passed
+    assert "No rule" in player.play(one("rule-policy-changed")).problem
+    assert len(done) == 1  # once for all rules
+
+
+def test_an_attack_on_record_reaches_no_node() -> None:
+    class Nowhere:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    player = Player(cast("Any", Nowhere()), "p", time.time())
+    assert player.play(one("rule-keys-rotated")).passed

@@ -65,10 +65,7 @@ def mount(event, context):
     return {"result": libc.syscall(165, b"tmpfs", b"/tmp", b"tmpfs", 0, None)}
 
 
-DO = {
-    each.__name__: each
-    for each in (secret, collect, reach, connect, outside, run, mount)
-}
+DO = {each.__name__: each for each in (secret, collect, reach, connect, outside, run, mount)}
 
 
 def handler(event, context):

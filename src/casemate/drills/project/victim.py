@@ -55,10 +55,6 @@ def regex(value):
     return bool(re.search(value, "a" * 40))
 
 
-def location(value):
-    return {"statusCode": 302, "headers": {"location": value}, "body": ""}
-
-
 def template(value):
     return string.Template(value).safe_substitute(os.environ)
 
@@ -70,7 +66,7 @@ def stored(value):
 SINKS = {
     each.__name__: each
     for each in (
-        sql, command, path, url, code, deserialisation, xml, attributes, regex, location, template, stored,
+        sql, command, path, url, code, deserialisation, xml, attributes, regex, template, stored,
     )
 }  # fmt: skip
 

@@ -1,3 +1,3 @@
-"""What somebody does whom rules of detection must find: as an owner, as a caller without rights, as
-code that runs, and as nobody. Each is played once in a run, whichever rules are looked for after it.
+"""What is done that rules of detection must find: by an owner, by a caller without rights, by code
+that runs, and by nobody. Each is done once in a run, whichever rules are looked for after it.
 """

@@ -1,10 +1,11 @@
-"""Steps of an owner's token that is not in its owner's hands: people, rights, data, what is noticed."""
+"""Steps of an owner's token in other hands: people, rights, data, and what is noticed."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from casemate.drills.actors import Actors
+from casemate.operations.functions import DeployVersion
 
 _PEOPLE = 5
 _TOKENS = 11
@@ -62,7 +63,7 @@ def data(actors: Actors) -> None:
         actors.owner(path, {"n": number})
     for number in range(55):
         actors.owner(f"DELETE /buckets/{{p}}/scratch/object?key=k{number}")
-    actors.owner("POST /queues/{p}/scratch/purge")
+    actors.owner("POST /queues/{p}/jobs/purge")
     actors.owner("DELETE /tables/{p}/scratch")
     actors.owner("DELETE /buckets/{p}/scratch")
 
@@ -82,13 +83,14 @@ def secrets(actors: Actors) -> None:
 
 def aliases(actors: Actors) -> None:
     """Point aliases here and there, and go back again and again."""
-    digest = actors.owner("GET /functions/{p}/leaver").json()["versions"][0]["digest"]
+    first = actors.owner("GET /functions/{p}/leaver").json()["versions"][0]
+    again = DeployVersion(project=actors.project, function="leaver", digest=first["digest"])
     for _ in range(16):
-        actors.owner("POST /functions/{p}/leaver/versions", {"digest": digest})
+        actors.node.call(again)  # signed by who runs the drill, and by nobody else
     for number in range(8):
-        targets = [{"version": 1 + number % 2, "weight": 100}]
+        targets = [{"version": first["number"] + number % 2, "weight": 100}]
         actors.owner("PUT /functions/{p}/leaver/aliases/drill", {"targets": targets})
-    actors.invoke("leaver@1", {"look": "global"})
+    actors.invoke(f"leaver@{first['number']}", {"look": "global"})
     for _ in range(4):
         actors.owner("POST /functions/{p}/leaver/rollback", {})
 
@@ -134,7 +136,9 @@ def decoys(actors: Actors) -> None:
     kinds = ("host", "secret", "row")
     try:
         for kind in kinds:
-            actors.owner(f"POST /decoys/{{p}}/{kind}/disable", {"reason": f"a drill turns {kind} off"})
+            actors.owner(
+                f"POST /decoys/{{p}}/{kind}/disable", {"reason": f"a drill turns {kind} off"}
+            )
     finally:
         for kind in kinds:
             actors.owner(f"POST /decoys/{{p}}/{kind}/enable")

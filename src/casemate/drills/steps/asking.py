@@ -83,7 +83,7 @@ _RUBBISH = (
     b"GET / HTTP/9.9\r\n\r\n",
     b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx",
     b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: -1\r\n\r\n",
-    b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n0\r\n",
     b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
 )
 _LONG = b"GET / HTTP/1.1\r\nhost: a\r\nx-filler: " + b"x" * 100_000 + b"\r\n\r\n"

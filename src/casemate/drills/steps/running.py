@@ -23,7 +23,9 @@ _TOGETHER = 8
 def egress(actors: Actors) -> None:
     """Want to reach what it is not granted: hosts, ports, names, many at once."""
     actors.invoke("holder", {"do": "connect", "to": TO})
-    actors.invoke("holder", {"do": "connect", "to": [("db.drill.example", n) for n in range(1, 24)]})
+    actors.invoke(
+        "holder", {"do": "connect", "to": [("db.drill.example", n) for n in range(1, 24)]}
+    )
     names = [(f"x{number}9f3a7c1b2.evil.example", 443) for number in range(17)]
     actors.invoke("holder", {"do": "connect", "to": names})
 
@@ -65,7 +67,6 @@ def capabilities(actors: Actors) -> None:
 def sinks(actors: Actors) -> None:
     """Have data mean what they must not, at sinks that no other attack has, and out of a table."""
     actors.invoke("victim", {"text": "regex (a+)+$"})
-    actors.invoke("victim", {"text": "location https://evil.example/"})
     actors.invoke("victim", {"text": "template $PATH $HOME"})
     actors.invoke("victim", {"text": "store x' OR '1'='1"})
     actors.invoke("victim", {"text": "stored -"})
