@@ -173,7 +173,8 @@ RECORDED = {
     **dict.fromkeys(("builder-key-added", "bundle-unsigned"), _SIGNERS),
     **dict.fromkeys((
         "answers-too-large", "approvals-fast", "calls-fan-out", "connections-flood", "egress-flood",
-        "flood", "flood-over-functions", "hosts-many", "out-of-memory", "many-functions-replaced", "mass-delete", "mass-read", "mass-write",
+        "flood", "flood-over-functions", "hosts-many", "out-of-memory", "many-functions-replaced",
+        "mass-delete", "mass-read", "mass-write",
         "no-instances", "secret-read-often",
     ), _VOLUME),
     **dict.fromkeys(("ldap-injection", "nosql-injection", "xpath-injection"), _PACKAGE),

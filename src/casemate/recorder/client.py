@@ -3,9 +3,9 @@
 Facts and records wait for a few milliseconds for company, travel in batches under numbers, and are
 forgotten once they are acknowledged. Until then a copy of each is in memory that the recorder has
 open as well: a gateway that is killed loses nothing of what it has answered (`outstanding.py`).
-When the recorder ends another one is started, and all that was not acknowledged is sent again. While
-nothing can be recorded the buffer fills: at half of it,
-or when the recorder is gone for too long, nothing more may begin; the other half is for what runs.
+When the recorder ends another one is started, and all that was not acknowledged is sent again.
+While nothing can be recorded the buffer fills: at half of it, or when the recorder is gone for too
+long, nothing more may begin; the other half is for what runs.
 """
 
 from __future__ import annotations
