@@ -32,7 +32,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     "people": (administering.people, (
         "users-added-fast", "roles-given", "roles-given-fast", "user-made-and-raised",
         "factor-reset", "factors-reset-fast", "people-locked-out", "tokens-made-fast",
-        "token-makes-token", "token-made-after-reset", "tokens-revoked-fast", "enrolment-guessed",
+        "token-makes-token", "token-made-after-reset", "tokens-revoked-fast",
     )),
     "policies": (administering.policies, (
         "policy-changed", "policy-removed", "policy-there-and-gone", "forbidden-by-policy",
@@ -46,7 +46,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
         "secrets-set-fast", "secrets-collected", "secrets-deleted", "secret-then-egress",
     )),
     "aliases": (administering.aliases, (
-        "alias-moved-often", "deploys-fast", "rolled-back-often", "old-version-called",
+        "alias-moved-often", "rolled-back-often", "old-version-called",
     )),
     "letters": (administering.letters, (
         "letters-redriven-often", "blocked-events-redriven", "letters-purged",
@@ -153,7 +153,7 @@ RECORDED = {
         "signed-in-from-many-addresses", "token-from-new-addresses", "token-from-outside",
     ), _ADDRESSES),
     **dict.fromkeys((
-        "password-guessed", "passwords-sprayed", "provider-logins-refused", "too-many-logins",
+        "enrolment-guessed", "password-guessed", "passwords-sprayed", "provider-logins-refused", "too-many-logins",
     ), _GUESSES),
     **dict.fromkeys((
         "login-after-refusals", "one-address-many-people", "signed-in-without-network",
@@ -173,7 +173,7 @@ RECORDED = {
     **dict.fromkeys(("builder-key-added", "bundle-unsigned"), _SIGNERS),
     **dict.fromkeys((
         "answers-too-large", "approvals-fast", "calls-fan-out", "connections-flood", "egress-flood",
-        "flood", "flood-over-functions", "hosts-many", "out-of-memory", "many-functions-replaced",
+        "deploys-fast", "flood", "flood-over-functions", "hosts-many", "out-of-memory", "many-functions-replaced",
         "mass-delete", "mass-read", "mass-write",
         "no-instances", "secret-read-often",
     ), _VOLUME),

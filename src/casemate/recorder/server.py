@@ -134,12 +134,20 @@ class Recorder:
         self._ready.set()
         await asyncio.wait((keeping,), timeout=END_SECONDS)
         keeping.cancel()
-        for batch in self._left_over.takes() if gone else ():
-            try:
-                await self._keep_all([batch])
-            except CasemateError as error:
-                _log.error("what a gateway had not told is lost: %s", error)
+        takes = list(self._left_over.takes()) if gone else []
+        if takes and not await self._are_kept(takes):
+            # One of them may be what no gateway of ours tells; the others are kept without it.
+            for each in takes:
+                await self._are_kept([each])
         self._left_over.close()
+
+    async def _are_kept(self, takes: list[protocol.Take]) -> bool:
+        try:
+            await self._keep_all(takes)
+        except CasemateError as error:
+            _log.error("what a gateway had not told cannot be kept: %s", error)
+            return False
+        return True
 
     def _lost(self, why: str) -> None:
         if why != ENDED:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from casemate.drills.actors import Actors
-from casemate.operations.functions import DeployVersion
 
 _PEOPLE = 5
 _TOKENS = 11
@@ -28,9 +27,6 @@ def people(actors: Actors) -> None:
             made.append(actors.owner("POST /tokens", wanted).json()["token"]["id"])
         for id in made:
             actors.owner(f"DELETE /tokens/{id}")
-        for number in range(7):
-            wrong = {"name": names[0], "code": f"{number:08d}", "password": "A" * 20}
-            actors.node.as_stranger("POST", "/api/v1/enrol", json=wrong)
     finally:
         for name in names:
             actors.owner(f"DELETE /users/{name}")
@@ -82,17 +78,20 @@ def secrets(actors: Actors) -> None:
 
 
 def aliases(actors: Actors) -> None:
-    """Point aliases here and there, and go back again and again."""
-    first = actors.owner("GET /functions/{p}/leaver").json()["versions"][0]
-    again = DeployVersion(project=actors.project, function="leaver", digest=first["digest"])
-    for _ in range(16):
-        actors.node.call(again)  # signed by who runs the drill, and by nobody else
+    """Point aliases here and there, go back again and again, and call what was replaced."""
+
+    def newest() -> int:
+        versions = actors.owner("GET /functions/{p}/careless").json()["versions"]
+        return max(int(each["number"]) for each in versions)
+
+    first = newest()
+    actors.node.deploy(poisoned=True)
+    both = (newest(), first)
+    actors.invoke(f"careless@{first}", {"how": "well"})
     for number in range(8):
-        targets = [{"version": first["number"] + number % 2, "weight": 100}]
-        actors.owner("PUT /functions/{p}/leaver/aliases/drill", {"targets": targets})
-    actors.invoke(f"leaver@{first['number']}", {"look": "global"})
-    for _ in range(4):
-        actors.owner("POST /functions/{p}/leaver/rollback", {})
+        targets = [{"version": both[number % 2], "weight": 100}]
+        actors.owner("PUT /functions/{p}/careless/aliases/drill", {"targets": targets})
+        actors.owner("POST /functions/{p}/careless/rollback", {"to": both[number % 2]})
 
 
 def letters(actors: Actors) -> None:
