@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 from casemate.drills.node import WIDER, Node
 from casemate.model.errors import CasemateError, NotFoundError
@@ -35,7 +36,7 @@ def clean(node: Node, project: str, began: float, rules: frozenset[str]) -> str:
     An incident is closed, and what waits for an approval is dismissed, if it is of the project, or
     of nothing else than what these rules find in a drill.
     """
-    made: list[tuple[str, Operation[object]]] = [
+    made: list[tuple[str, Operation[Any]]] = [
         (name, RemoveFunction(project=project, function=name)) for name in FUNCTIONS
     ]
     for bucket in ("files", "scratch"):
@@ -44,18 +45,17 @@ def clean(node: Node, project: str, began: float, rules: frozenset[str]) -> str:
         made.append((f"the table {table}", DropTable(project=project, table=table)))
     made.append(("the queue jobs", DropQueue(project=project, queue="jobs")))
     made.append(("the topic news", DropTopic(project=project, topic="news")))
-    left = [
-        problem for name, each in made if (problem := _problem(name, lambda e=each: node.call(e)))
-    ]
+    left = [problem for name, each in made if (problem := _problem(node, name, each))]
     since = began - _CLOCK_SECONDS
     left += _waiting(node, project, since, rules)
     left += _incidents(node, project, since, rules)
     return ", ".join(left)
 
 
-def _problem(name: str, do: Callable[[], object]) -> str:
+def _problem(node: Node, name: str, wanted: Operation[Any]) -> str:
+    """Have something done; return why it was not, empty: it was, or there is nothing to do."""
     try:
-        do()
+        node.call(wanted)
     except NotFoundError:
         return ""
     except CasemateError as error:
@@ -76,8 +76,7 @@ def _waiting(node: Node, project: str, since: float, rules: frozenset[str]) -> I
         and (each.project == project or (not each.project and each.rule in rules))
     )
     done = (
-        _problem(each.id, lambda e=each: node.call(DismissPlaybookRun(id=e.id, reason=_REASON)))
-        for each in ours
+        _problem(node, each.id, DismissPlaybookRun(id=each.id, reason=_REASON)) for each in ours
     )
     return [problem for problem in done if problem]
 
@@ -94,7 +93,7 @@ def _incidents(node: Node, project: str, since: float, rules: frozenset[str]) ->
             if not each.projects and not {one.rule for one in known.rules} <= rules:
                 continue
             wanted = ResolveIncident(id=each.id, state=IncidentState.FALSE_ALARM, reason=_REASON)
-            left.append(_problem(f"the incident {each.id}", lambda w=wanted: node.call(w)))
+            left.append(_problem(node, f"the incident {each.id}", wanted))
     except CasemateError as error:
         left.append(f"incidents ({error.message})")
     return [problem for problem in left if problem]

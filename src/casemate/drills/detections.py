@@ -153,7 +153,8 @@ RECORDED = {
         "signed-in-from-many-addresses", "token-from-new-addresses", "token-from-outside",
     ), _ADDRESSES),
     **dict.fromkeys((
-        "enrolment-guessed", "password-guessed", "passwords-sprayed", "provider-logins-refused", "too-many-logins",
+        "enrolment-guessed", "password-guessed", "passwords-sprayed", "provider-logins-refused",
+        "too-many-logins",
     ), _GUESSES),
     **dict.fromkeys((
         "login-after-refusals", "one-address-many-people", "signed-in-without-network",
@@ -173,7 +174,8 @@ RECORDED = {
     **dict.fromkeys(("builder-key-added", "bundle-unsigned"), _SIGNERS),
     **dict.fromkeys((
         "answers-too-large", "approvals-fast", "calls-fan-out", "connections-flood", "egress-flood",
-        "deploys-fast", "flood", "flood-over-functions", "hosts-many", "out-of-memory", "many-functions-replaced",
+        "deploys-fast", "flood", "flood-over-functions", "hosts-many", "out-of-memory",
+        "many-functions-replaced",
         "mass-delete", "mass-read", "mass-write",
         "no-instances", "secret-read-often",
     ), _VOLUME),
