@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -27,6 +28,8 @@ FUNCTIONS = (
 )
 _REASON = "a drill"
 _CLOCK_SECONDS = 1.0
+LATE_SECONDS = 3.0
+"""How long a finding may take, and what playbooks make of it."""
 _OPEN = (IncidentState.OPEN, IncidentState.CONTAINED)
 
 
@@ -47,8 +50,12 @@ def clean(node: Node, project: str, began: float, rules: frozenset[str]) -> str:
     made.append(("the topic news", DropTopic(project=project, topic="news")))
     left = [problem for name, each in made if (problem := _problem(node, name, each))]
     since = began - _CLOCK_SECONDS
-    left += _waiting(node, project, since, rules)
-    left += _incidents(node, project, since, rules)
+    done: set[str] = set()
+    for pause in (0.0, LATE_SECONDS):
+        # What is found of the last attacks, and of the removals, comes a moment later.
+        time.sleep(pause)
+        left += _waiting(node, project, since, rules, done)
+        left += _incidents(node, project, since, rules, done)
     return ", ".join(left)
 
 
@@ -63,35 +70,37 @@ def _problem(node: Node, name: str, wanted: Operation[Any]) -> str:
     return ""
 
 
-def _waiting(node: Node, project: str, since: float, rules: frozenset[str]) -> Iterable[str]:
+def _waiting(
+    node: Node, project: str, since: float, rules: frozenset[str], done: set[str]
+) -> Iterable[str]:
     """Dismiss what playbooks would do about the run if somebody approved it."""
     try:
         runs = node.call(ListPlaybookRuns(state=Step.WAITS)).runs
     except CasemateError as error:
         return [f"what waits for an approval ({error.message})"]
-    ours = (
-        each
-        for each in runs
-        if each.found_at >= since
-        and (each.project == project or (not each.project and each.rule in rules))
-    )
-    done = (
-        _problem(node, each.id, DismissPlaybookRun(id=each.id, reason=_REASON)) for each in ours
-    )
-    return [problem for problem in done if problem]
+    left = []
+    for each in runs:
+        ours = each.project == project or (not each.project and each.rule in rules)
+        if ours and each.found_at >= since and each.id not in done:
+            done.add(each.id)
+            left.append(_problem(node, each.id, DismissPlaybookRun(id=each.id, reason=_REASON)))
+    return [problem for problem in left if problem]
 
 
-def _incidents(node: Node, project: str, since: float, rules: frozenset[str]) -> Iterable[str]:
+def _incidents(
+    node: Node, project: str, since: float, rules: frozenset[str], done: set[str]
+) -> Iterable[str]:
     left = []
     try:
         for each in node.call(ListIncidents(limit=200)).incidents:
-            if each.opened_at < since or each.state not in _OPEN:
+            if each.opened_at < since or each.state not in _OPEN or each.id in done:
                 continue
             if not set(each.projects) <= {project}:
                 continue
             known = node.call(ShowIncident(id=each.id))
             if not each.projects and not {one.rule for one in known.rules} <= rules:
                 continue
+            done.add(each.id)
             wanted = ResolveIncident(id=each.id, state=IncidentState.FALSE_ALARM, reason=_REASON)
             left.append(_problem(node, f"the incident {each.id}", wanted))
     except CasemateError as error:

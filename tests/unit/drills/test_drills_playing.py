@@ -183,6 +183,7 @@ class FakeNode:
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("casemate.drills.node.until.__defaults__", (0.05,))
+    monkeypatch.setattr(cleaning, "LATE_SECONDS", 0.0)
 
 
 def denial(kind: str, at: float | None = None, invocation: str = "inv_1") -> Denial:
