@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from support.detection import MIDNIGHT, event_of
+from casemate.drills.recorded import MIDNIGHT, event_of
 
 DAY = 86_400.0
 OFFICE = "203.0.113.20"

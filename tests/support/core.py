@@ -219,6 +219,7 @@ class MemoryStore:
         self.lost_records = 0
         self.moves = 0
         self.written: list[tuple[LogLine, ...]] = []
+        self.expected: list[InvocationRecord] = []
 
     async def read(self, operation: Operation[T]) -> T:
         return await _PERFORMED.reading(operation)(self, operation)
@@ -237,6 +238,9 @@ class MemoryStore:
         logs: Logs = Logs(),  # noqa: B008 - frozen
     ) -> None:
         self.records.append((invocation, error, tuple(log)))
+
+    def expect(self, invocation: InvocationRecord, logs: Logs) -> None:
+        self.expected.append(invocation)
 
     def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008 - frozen
         self.written.append(tuple(lines))

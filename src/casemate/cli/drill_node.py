@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import socket
+import ssl
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
 
+from casemate.cli.authority import client_context
 from casemate.cli.building import Workspace
 from casemate.cli.client import NodeClient
+from casemate.cli.commands.secrets import vault_public_key
 from casemate.cli.credentials import Credentials
 from casemate.cli.deployed import deployed_functions
 from casemate.cli.deployment import Wanted, deploy
 from casemate.cli.errors import MissingError
+from casemate.cli.grant_report import ApprovalNeededError
 from casemate.drills import PROJECT
+from casemate.drills.node import WIDER
 from casemate.model.errors import NotFoundError
-from casemate.operations.declaration import Operation
+from casemate.operations.declaration import BINARY, Operation
+from casemate.operations.secrets import PutSecret
+from casemate.vault.sealed import seal_value
 
 _HONEST, _POISONED = 'return {"ok": True}', 'return {"poisoned": 1}'
 _MANIFEST, _CARELESS = "casemate.toml", "careless.py"
@@ -33,6 +43,19 @@ reason = "it does what its caller says, to try the sandbox and not the guard"
 """
 """A function of whose name no rule of detection has told within the hour."""
 
+_WIDER = """
+[function.{name}]
+handler = "holder:handler"
+"""
+_WIDER_GRANTS = """
+[function.{name}.grants]
+egress = [
+    {{ host = "*.drill.example", port = 443, exception = "a drill has it approved" }},
+    {{ host = "mx.drill.example", port = 587 }},
+]
+"""
+_RAW_SECONDS = 2.0
+
 T = TypeVar("T")
 
 
@@ -44,6 +67,7 @@ class DrillNode:
         self._client = NodeClient(credentials)
         self._stranger = NodeClient(Credentials(url=credentials.url, ca=credentials.ca))
         self._project = folder / "project"
+        self._wider = False
         shutil.copytree(PROJECT, self._project, ignore=shutil.ignore_patterns("__pycache__"))
 
     def __enter__(self) -> DrillNode:
@@ -85,14 +109,48 @@ class DrillNode:
         path.write_text(path.read_text("utf-8") + _ATTACKER.format(name=name), "utf-8")
         self._deploy([name])
 
-    def _deploy(self, names: list[str]) -> None:
+    def deploy_wider(self, *, approve: bool) -> None:
+        """Deploy a function, and then a version that wants more; a refusal is no error."""
+        path = self._project / _MANIFEST
+        if not self._wider:
+            path.write_text(path.read_text("utf-8") + _WIDER.format(name=WIDER), "utf-8")
+            self._deploy([WIDER])
+            path.write_text(path.read_text("utf-8") + _WIDER_GRANTS.format(name=WIDER), "utf-8")
+            self._wider = True
+        with suppress(ApprovalNeededError):
+            self._deploy([WIDER], approve=approve)
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes over a connection of their own; what comes of it is not looked at."""
+        url = httpx2.URL(self._client.url)
+        port = url.port or (443 if url.scheme == "https" else 80)
+        with (
+            suppress(OSError),
+            socket.create_connection((url.host, port), timeout=_RAW_SECONDS) as sock,
+            contextlib.ExitStack() as wrapped,
+        ):
+            asking: socket.socket = sock
+            if url.scheme == "https":
+                ca = self._client.credentials.ca
+                context = client_context(ca) if ca else ssl.create_default_context()
+                asking = wrapped.enter_context(context.wrap_socket(sock, server_hostname=url.host))
+            asking.sendall(data)
+            asking.recv(1024)
+
+    def put_secret(self, project: str, name: str, value: bytes) -> None:
+        """Set a secret."""
+        sealed = seal_value(vault_public_key(self._client, None), project, name, value)
+        wanted = PutSecret(project=project, name=name)
+        self._client.call(wanted, content=sealed, headers={"content-type": BINARY})
+
+    def _deploy(self, names: list[str], *, approve: bool = True) -> None:
         workspace = Workspace(self._project / _MANIFEST, names)
         before = deployed_functions(self._client)
         wanted = []
         for built in workspace.build(None, relock=False):
             name = workspace.name_of(built.manifest.function)
             wanted.append(Wanted(name, built, before.get(name)))
-        deploy(self._client, wanted, force=False, approve=True)
+        deploy(self._client, wanted, force=False, approve=approve)
 
 
 def new_folder() -> tempfile.TemporaryDirectory[str]:

@@ -21,6 +21,10 @@ class Way(StrEnum):
     """A function fails in a way that would tell its caller about the inside."""
     RESIDUE = "residue"
     """A call leaves something behind for the next one."""
+    MISUSE = "misuse"
+    """Somebody with a right misuses it, or goes on and on: a rule of detection must find it."""
+    RECORDED = "recorded"
+    """A rule of detection is run over the attack that it comes with, and not on the node."""
     CONTAINMENT = "containment"
     """Not an attack: what is done about one, and taken back."""
 
@@ -44,6 +48,10 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
     """What the way needs to know."""
     refused: frozenset[int] = frozenset()
     """Of `call`: errors of the kernel that count as prevented."""
+    rule: str = ""
+    """The rule of detection that must find it; empty: none has to."""
+    recorded: str = ""
+    """Why it is not played on the node; empty: it is."""
     denied: str = ""
     """The kind of denial that must be on record; empty: the record of the invocation is all."""
 

@@ -11,6 +11,15 @@ SOURCES = ("http", "async", "schedule", "queue", "topic", "bucket", "table", "re
 """`http`: a direct call; `async`: one that is kept; else the trigger's name in the project."""
 
 
+PUSH = {
+    "ref": "refs/heads/main",
+    "before": "0" * 40,
+    "after": "1" * 40,
+    "repository": {"html_url": "https://git.example.org/drill", "full_name": "team/drill"},
+    "sender": {"login": "drill"},
+    "commits": [],
+}
+"""What a hook of a repository tells."""
 _PICKLE = base64.b64encode(b"cbuiltins\neval\n(V1 + 1\ntR.").decode()
 """Runs `eval` when it is loaded."""
 _BOMB = '<!DOCTYPE r [<!ENTITY a "' + "x" * 99 + '"><!ENTITY b "' + "&a;" * 99 + '">]><r>&b;</r>'

@@ -12,6 +12,8 @@ from casemate.model.invocation import ErrorRecord, InvocationRecord
 from casemate.operations.declaration import Operation
 from casemate.operations.records import ListDenials, ShowError, ShowInvocation
 
+WIDER = "wider"
+"""A function that wants more with each deployment."""
 RECORD_SECONDS = 5.0
 """How long one waits for a record; it is told within milliseconds, and kept in groups."""
 _PAUSE_SECONDS = 0.01
@@ -59,8 +61,23 @@ class Node(Protocol):
         """Ask it without one."""
         ...
 
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes over a connection of their own; what comes of it is not looked at."""
+        ...
+
+    def put_secret(self, project: str, name: str, value: bytes) -> None:
+        """Set a secret. Raises CasemateError."""
+        ...
+
     def deploy(self, poisoned: bool = False) -> None:
         """Deploy the project that is attacked; `poisoned` with another version of `careless`."""
+        ...
+
+    def deploy_wider(self, *, approve: bool) -> None:
+        """Deploy a function, and then another version of it that wants to be granted more.
+
+        One that is refused for want of an approval is no error.
+        """
         ...
 
     def deploy_attacker(self, name: str) -> None:

@@ -8,11 +8,17 @@ from typing import Any
 
 import msgspec
 
+from casemate.drills.actors import Actors
+from casemate.drills.catalogue import chosen
 from casemate.drills.containing import ByItself
+from casemate.drills.detections import STEPS
 from casemate.drills.drill import Drill, Outcome, Way
+from casemate.drills.events import PUSH
 from casemate.drills.holding_back import HOLDING, Holding
 from casemate.drills.keeping_safe import KEEPING_SAFE
 from casemate.drills.node import Answer, Node, Records, until
+from casemate.drills.noticing import FOUND_SECONDS, Noticed
+from casemate.drills.recorded import found_on_record
 from casemate.model.errors import CasemateError
 from casemate.model.invocation import Outcome as Ended
 from casemate.operations.functions import RemoveFunction, Rollback
@@ -39,14 +45,8 @@ _STRANGERS = {
     "unsigned": "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1c2VyOm93bmVyIn0.",
     "basic": "Basic b3duZXI6b3duZXI=",
 }
-_PUSH = {
-    "ref": "refs/heads/main",
-    "before": "0" * 40,
-    "after": "1" * 40,
-    "repository": {"html_url": "https://git.example.org/drill", "full_name": "team/drill"},
-    "sender": {"login": "drill"},
-    "commits": [],
-}
+SOON_SECONDS = 3.0
+"""How long one waits for a finding of what was done before."""
 _OK = 200
 
 
@@ -71,10 +71,14 @@ class _Found(msgspec.Struct):
 class Player:
     """Plays attacks on one project of one node."""
 
-    def __init__(self, node: Node, project: str) -> None:
-        """Attack `project`."""
+    def __init__(self, node: Node, project: str, began: float) -> None:
+        """Attack `project`, in a run that has begun at this Unix time."""
         self._node = node
         self._project = project
+        self.actors = Actors(node, project)
+        self._noticed = Noticed(node, began)
+        self._played: set[str] = set()
+        """Ids of attacks, and names of steps."""
         self._records = Records(node, project)
         self._ways: dict[Way, Callable[[Drill, _Found], None]] = {
             Way.CALL: self._call,
@@ -83,11 +87,14 @@ class Player:
             Way.ERROR: self._error,
             Way.RESIDUE: self._residue,
             Way.CONTAINMENT: self._containment,
+            Way.MISUSE: self._misuse,
+            Way.RECORDED: self._recorded,
         }
 
     def play(self, drill: Drill) -> Outcome:
         """Return what becomes of an attack. Never raises but for Ctrl-C."""
         found = _Found()
+        self._played.add(drill.id)
         try:
             self._ways[drill.way](drill, found)
         except CasemateError as error:
@@ -161,7 +168,7 @@ class Player:
         elif drill.source == "table":
             data = {"new": {"id": "1", "text": text}}
         elif drill.source == "repository":
-            data |= _PUSH
+            data |= PUSH
         fired = self._node.call(
             FireTrigger(project=self._project, function="victim", trigger=drill.source, data=data)
         )
@@ -228,6 +235,34 @@ class Player:
         found.prevented = True
         found.detected = self._records.ended(found.evidence) is not None
         found.detected_seconds = time.monotonic() - clock
+
+    # -- what rules of detection find --------------------------------------------------------------
+
+    def _misuse(self, drill: Drill, found: _Found) -> None:
+        clock = time.monotonic()
+        seconds = FOUND_SECONDS if self._do(drill.play) else SOON_SECONDS
+        found.evidence, found.problem = self._noticed.by(drill.rule, seconds)
+        if found.evidence:
+            found.detected = True
+            found.detected_seconds = time.monotonic() - clock
+
+    def _do(self, play: dict[str, Any]) -> bool:
+        """Do what a rule is to find, unless this run has done it; tell whether it was done now."""
+        if (name := play.get("steps")) is not None:
+            if name in self._played:
+                return False
+            self._played.add(name)
+            STEPS[name][0](self.actors)
+            return True
+        missing = [each for each in chosen([play["after"]]) if each.id not in self._played]
+        for each in missing:
+            self.play(each)
+        return bool(missing)
+
+    def _recorded(self, drill: Drill, found: _Found) -> None:
+        found.detected, twin = found_on_record(drill.rule)
+        if not found.detected or twin:
+            found.problem = "The rule does not tell the attack on record from its benign twin."
 
     # -- what is done about it ---------------------------------------------------------------------
 

@@ -22,6 +22,8 @@ WAYS = {
     Way.ERROR: "errors that would tell",
     Way.RESIDUE: "what a call leaves",
     Way.CALL: "code that runs",
+    Way.MISUSE: "what rules of detection find",
+    Way.RECORDED: "attacks on record",
     Way.CONTAINMENT: "containment",
 }
 _BARS = " ▁▂▃▄▅▆▇█"

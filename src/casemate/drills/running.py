@@ -8,16 +8,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from casemate.drills.catalogue import catalogue
+from casemate.drills.cleaning import clean
 from casemate.drills.containing import paused
 from casemate.drills.drill import Drill, Outcome, Run
 from casemate.drills.node import Node, until
 from casemate.drills.playing import Player
-from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.errors import CasemateError
 from casemate.operations.findings import MAX_FINDINGS, ListFindings
-from casemate.operations.functions import RemoveFunction
 
 PROJECT_NAME = "casemate-drill"
-FUNCTIONS = ("attacker", "greedy", "victim", "careless", "leaver", "inner", "holder", "honest")
 MAX_SECONDS = 570.0
 """After so long the rest is not played, and the run has failed."""
 _LATE = f"There was no time left: a run ends after {MAX_SECONDS:.0f} s."
@@ -66,9 +66,10 @@ def run(node: Node, url: str, drills: Sequence[Drill], told: Callable[[int, Outc
     began, clock = time.time(), time.monotonic()
     outcomes: list[Outcome] = []
     findings: Counter[str] = Counter()
-    node.deploy()
+    player = Player(node, PROJECT_NAME, began)
+    rules = frozenset(each.rule for each in catalogue() if each.rule and not each.recorded)
     try:
-        player = Player(node, PROJECT_NAME)
+        node.deploy()
         with paused(node, PROJECT_NAME), HonestCalls(node) as honest:
             for number, drill in enumerate(drills):
                 late = time.monotonic() - clock > MAX_SECONDS
@@ -76,7 +77,8 @@ def run(node: Node, url: str, drills: Sequence[Drill], told: Callable[[int, Outc
                 told(number + 1, outcomes[-1])
         findings = _findings(node, began, wait=len(drills) > 1)
     finally:
-        left = clean(node)
+        of_actors = player.actors.close()
+        left = ", ".join(filter(None, (of_actors, clean(node, PROJECT_NAME, began, rules))))
     return Run(
         id=os.urandom(4).hex(),
         node=url,
@@ -102,16 +104,3 @@ def _findings(node: Node, since: float, *, wait: bool) -> Counter[str]:
         return until(find, _FINDING_SECONDS if wait else 0.0)
     except CasemateError:
         return Counter()
-
-
-def clean(node: Node) -> str:
-    """Remove all that a run has deployed; return what could not be, empty: nothing."""
-    left = []
-    for function in FUNCTIONS:
-        try:
-            node.call(RemoveFunction(project=PROJECT_NAME, function=function))
-        except NotFoundError:
-            continue
-        except CasemateError as error:
-            left.append(f"{function} ({error.message})")
-    return ", ".join(left)

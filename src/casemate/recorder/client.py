@@ -1,9 +1,11 @@
 """The gateway's end: tells the recorder what happens, and knows what is durable.
 
 Facts and records wait for a few milliseconds for company, travel in batches under numbers, and are
-forgotten once they are acknowledged. When the recorder ends another one is started, and all that
-was not acknowledged is sent again. While nothing can be recorded the buffer fills: at half of it,
-or when the recorder is gone for too long, nothing more may begin; the other half is for what runs.
+forgotten once they are acknowledged. Until then a copy of each is in memory that the recorder has
+open as well: a gateway that is killed loses nothing of what it has answered (`outstanding.py`).
+When the recorder ends another one is started, and all that was not acknowledged is sent again.
+While nothing can be recorded the buffer fills: at half of it, or when the recorder is gone for too
+long, nothing more may begin; the other half is for what runs.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from casemate.recorder import protocol
 from casemate.recorder.errors import NotRecordedError
 from casemate.recorder.folding import WINDOW_SECONDS, Folding
 from casemate.recorder.ocsf import KINDS
+from casemate.recorder.outstanding import Outstanding
 from casemate.recorder.protocol import Found, Head, Proven, Query, Told
 
 COMPANY_SECONDS = 0.005
@@ -69,6 +72,8 @@ class _Sent(NamedTuple):
     first: int
     """Number of the first of what it holds."""
     told: tuple[Told, ...]
+    slots: tuple[int, ...]
+    """Where copies of them are; -1: nowhere."""
     size: int
     since: float
     """By the loop's clock, when the first of it was told."""
@@ -88,8 +93,11 @@ class RecorderClient:
         self._loop = loop
         self._session = os.urandom(protocol.SESSION_BYTES)
         self._folding = Folding()
-        self._buffer: deque[Told] = deque()
-        """Told and not sent; after those under way."""
+        self._buffer: deque[tuple[Told, int]] = deque()
+        """Told and not sent, each with its slot; after those under way."""
+        self._outstanding = Outstanding()
+        self._held: dict[str, int] = {}
+        """Slots of what will be told, by what it is of."""
         self._sent: deque[_Sent] = deque()
         """Under way, in order."""
         self._sent_bytes = 0
@@ -163,22 +171,42 @@ class RecorderClient:
         if not self._buffered(told, COMPANY_SECONDS):
             self.missed, self._missed_after = self.missed + count, self.told
 
-    def record(self, kind: str, body: bytes, *, share: float = 1.0) -> None:
+    def expect(self, id: str, kind: str, body: bytes) -> None:
+        """Have a record kept that is told later under this id, in case that this process is killed.
+
+        What is told then stands in its place.
+        """
+        if id not in self._held and (slot := self._outstanding.put(Told(kind, body))) >= 0:
+            self._held[id] = slot
+
+    def record(self, kind: str, body: bytes, *, share: float = 1.0, held: str = "") -> None:
         """Have a record kept, soon; it is lost where more than a share of the buffer is taken."""
+        slot = self._held.pop(held, -1) if held else -1
         if (share < 1.0 and self._fill >= share) or not self._buffered(
-            Told(kind, body), RECORD_COMPANY_SECONDS
+            Told(kind, body), RECORD_COMPANY_SECONDS, slot
         ):
             self.lost += 1
+            if slot >= 0:
+                self._outstanding.free(slot)
 
-    def _buffered(self, told: Told, company: float) -> bool:
+    def _buffered(self, told: Told, company: float, slot: int = -1) -> bool:
         size = len(told.fact)
         if self.waiting >= MAX_BUFFERED or self._bytes + size > MAX_BUFFERED_BYTES:
             return False
         if not self._buffer:
             self._since = self._loop.time()
-        self._buffer.append(told)
+        # Before anything can be sent: what has no number there was not.
+        if slot < 0:
+            slot = self._outstanding.put(told, self.told)
+            whole = slot >= 0
+        else:
+            whole = self._outstanding.number(slot, told, self.told)
+        self._buffer.append((told, slot))
         self._bytes += size
-        if len(self._buffer) >= protocol.MAX_FACTS or size >= MAX_BATCH_BYTES:
+        if not whole:
+            # No copy of all of it: the less it waits, the less can be lost of it.
+            self._flush_soon()
+        elif len(self._buffer) >= protocol.MAX_FACTS or size >= MAX_BATCH_BYTES:
             self._flush()
         elif self._flushing is None or self._flush_at > self._loop.time() + company:
             if self._flushing is not None:
@@ -186,6 +214,14 @@ class RecorderClient:
             self._flush_at = self._loop.time() + company
             self._flushing = self._loop.call_later(company, self._flush)
         return True
+
+    def _flush_soon(self) -> None:
+        """Send at the end of this turn, with what else is told in it."""
+        if self._flushing is None or self._flush_at > self._loop.time():
+            if self._flushing is not None:
+                self._flushing.cancel()
+            self._flush_at = self._loop.time()
+            self._flushing = self._loop.call_later(0.0, self._flush)
 
     @property
     def told(self) -> int:
@@ -212,24 +248,26 @@ class RecorderClient:
             and self._sent_bytes < MAX_UNDER_WAY_BYTES
             and self._process.connection
         ):
-            batch, size = self._next_batch()
+            batch, slots, size = self._next_batch()
             first, self._next = self._next, self._next + len(batch)
-            self._send(first, batch, size, self._since)
+            self._send(first, batch, slots, size, self._since)
 
-    def _next_batch(self) -> tuple[tuple[Told, ...], int]:
-        batch: list[Told] = []
+    def _next_batch(self) -> tuple[tuple[Told, ...], tuple[int, ...], int]:
+        batch: list[tuple[Told, int]] = []
         size = 0
         while self._buffer and len(batch) < protocol.MAX_FACTS:
-            more = len(self._buffer[0].fact)
+            more = len(self._buffer[0][0].fact)
             if batch and size + more > MAX_BATCH_BYTES:
                 break
             batch.append(self._buffer.popleft())
             size += more
-        return tuple(batch), size
+        return tuple([told for told, _ in batch]), tuple([slot for _, slot in batch]), size
 
-    def _send(self, first: int, batch: tuple[Told, ...], size: int, since: float) -> None:
+    def _send(
+        self, first: int, batch: tuple[Told, ...], slots: tuple[int, ...], size: int, since: float
+    ) -> None:
         number = self._questions.number()
-        self._sent.append(_Sent(number, first, batch, size, since))
+        self._sent.append(_Sent(number, first, batch, slots, size, since))
         self._sent_bytes += size
         self._process.send(encode(protocol.Take(number, self._session, first, batch)))
 
@@ -238,10 +276,15 @@ class RecorderClient:
         # Its first answer tells that it is there, also where nothing happens.
         self._probe = self._questions.number()
         self._process.send(encode(protocol.GetHead(self._probe)))
+        outstanding = self._outstanding
+        self._process.send(
+            encode(protocol.ShareOutstanding(self._questions.number(), self._session)),
+            (outstanding.descriptor, outstanding.life),
+        )
         sent, self._sent = self._sent, deque()
         self._sent_bytes = 0
         for each in sent:
-            self._send(each.first, each.told, each.size, each.since)
+            self._send(each.first, each.told, each.slots, each.size, each.since)
         self._flush()
 
     def _received(self, body: bytes) -> None:
@@ -265,6 +308,9 @@ class RecorderClient:
             self._bytes -= done.size
             self.took.add(self._loop.time() - done.since)
             self.lost += msgspec.msgpack.decode(answer.result, type=int | None) or 0
+            for slot in done.slots:
+                if slot >= 0:
+                    self._outstanding.free(slot)
             self._acknowledge(done.first + len(done.told))
 
     def _fail_waiters(self) -> None:
@@ -397,4 +443,5 @@ class RecorderClient:
             _log.error("at the end: %s", error)
         if self._flushing is not None:
             self._flushing.cancel()
+        self._outstanding.close()
         self._process.close()

@@ -3,6 +3,8 @@
 Facts go to the journal and records to their database, at the same time; a message is acknowledged
 once both have what is theirs in it. What is asked about records is answered on threads.
 
+When the gateway is gone, what has come is kept, and what it had not told (`outstanding.py`).
+
 Whatever is wrong with a message ends the connection it came on. What cannot be kept ends the
 process: the gateway has another one started, which reads what is on disk, and sends what was not
 acknowledged again.
@@ -11,6 +13,7 @@ acknowledged again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -32,6 +35,7 @@ from casemate.recorder import protocol, restored
 from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.forgotten import Telling
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.left_over import LeftOver
 from casemate.recorder.ocsf import OWN_KINDS
 from casemate.recorder.reading import Readers
 from casemate.recorder.reading_protocol import KINDS as KINDS_OF_READERS
@@ -48,6 +52,8 @@ MAX_QUESTIONS = 16
 MAX_UNREAD = 4 << 20
 """Bytes of answers that wait to be read before the next answer of a question is given."""
 UNREAD_SECONDS = 0.01
+END_SECONDS = 1.0
+"""How long each step of the end may take: the supervisor waits no longer than for two of them."""
 MAX_COPY_BYTES = 4 << 30
 """About how much of a copy of the journal is one file of a backup."""
 _NOT_ITS_OWN = KINDS_OF_READERS | {kind.__name__ for kind in OWN_KINDS}
@@ -85,6 +91,9 @@ class Recorder:
         self._waiting: list[tuple[protocol.Take, Callable[[bytes], None]]] = []
         self._ready = asyncio.Event()
         self._ended = asyncio.Event()
+        self._hung_up = asyncio.Event()
+        self._over = False
+        self._left_over = LeftOver()
         self._publishing = asyncio.Lock()
         self._paging = asyncio.Lock()
         self._questions: set[asyncio.Task[None]] = set()
@@ -98,14 +107,16 @@ class Recorder:
             sock, loop, protocol.ANSWERING, received=self._received, ended=self._lost
         )
         telling = Telling(self._records, self._take_own)
-        duties = (self._keep(), self._sign(), telling.run())
-        tasks = [loop.create_task(duty) for duty in duties]
-        for task in tasks:
+        keeping = loop.create_task(self._keep())
+        tasks = [loop.create_task(duty) for duty in (self._sign(), telling.run())]
+        for task in (keeping, *tasks):
             task.add_done_callback(lambda _: self._ended.set())
         self._vault.lost.add_done_callback(lambda _: self._ended.set())
         await self._ended.wait()
         for task in (*tasks, *self._questions):
             task.cancel()
+        await self._keep_rest(keeping)
+        tasks.append(keeping)
         for failure in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(failure, Exception):
                 _log.error("the recorder ends: %s", failure)
@@ -114,9 +125,36 @@ class Recorder:
         self._writer.close()
         await self._records.close()
 
+    async def _keep_rest(self, keeping: asyncio.Task[None]) -> None:
+        """Keep what has come; if the gateway is gone, also what it had not told."""
+        gone = await self._left_over.is_gateway_gone()
+        if gone:
+            # All that it had sent is read before its end is.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hung_up.wait(), END_SECONDS)
+        self._over = True
+        self._ready.set()
+        await asyncio.wait((keeping,), timeout=END_SECONDS)
+        keeping.cancel()
+        takes = list(self._left_over.takes()) if gone else []
+        if takes and not await self._are_kept(takes):
+            # One of them may be what no gateway of ours tells; the others are kept without it.
+            for each in takes:
+                await self._are_kept([each])
+        self._left_over.close()
+
+    async def _are_kept(self, takes: list[protocol.Take]) -> bool:
+        try:
+            await self._keep_all(takes)
+        except CasemateError as error:
+            _log.error("what a gateway had not told cannot be kept: %s", error)
+            return False
+        return True
+
     def _lost(self, why: str) -> None:
         if why != ENDED:
             _log.warning("the connection to the gateway is closed: %s", why)
+        self._hung_up.set()
         self._ended.set()
 
     def _received(self, body: bytes) -> None:
@@ -125,6 +163,9 @@ class Recorder:
             if any(told.kind in _NOT_ITS_OWN for told in request.facts):
                 raise FrameError("a fact that is not the gateway's to tell")
             self._take(request, self._socket.send)
+            return
+        if isinstance(request, protocol.ShareOutstanding):
+            self._left_over.hold(request.session, self._socket.take_descriptors(2))
             return
         copies = isinstance(request, protocol.CopyRecords | protocol.CopyJournal)
         descriptor = self._socket.take_descriptor() if copies else -1
@@ -157,6 +198,8 @@ class Recorder:
             await self._ready.wait()
             self._ready.clear()
             batches, self._waiting = self._waiting, []
+            if not batches and self._over:
+                return
             try:
                 lost = await self._keep_all([batch for batch, _ in batches])
             except CasemateError as error:
@@ -169,6 +212,8 @@ class Recorder:
                 answer(reply(batch.n, lost))
                 lost = 0
             self.readers.wake()
+            if self._over:
+                self._ready.set()
 
     async def _keep_all(self, batches: list[protocol.Take]) -> int:
         """Have facts and records durable; return how many records cannot be. CasemateError."""

@@ -192,6 +192,9 @@ class Seal:
         version = finished.version
         self._count(finished, record, lines, by_chance=raw.qualifier in (None, LIVE))
         logs = version.spec.logs if version else Logs()
+        if not silent or (finished.used is not None and not finished.used.known):
+            # It is answered before all of that is known, and billed whatever becomes of this node.
+            self._redactor.expect(_as_far_as_known(record, finished.used), logs)
         if finished.used is None:
             self._redactor.record(record, error, lines, logs)
         else:
@@ -268,6 +271,14 @@ class Seal:
         if lines:
             self._figures.of(version.project, version.function).wrote(lines)
             self._redactor.write(lines, version.spec.logs)
+
+
+def _as_far_as_known(record: InvocationRecord, used: Used | None) -> InvocationRecord:
+    """Return a record of a call whose use may not be known: as much as it can have been, then."""
+    if used is None:
+        return record
+    cpu_us = used.cpu_us if used.known else int(record.run_ms * 1000)
+    return msgspec.structs.replace(record, cpu_us=cpu_us, peak=used.memory)
 
 
 def _route(event: Mapping[str, object]) -> str:

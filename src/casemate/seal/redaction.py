@@ -57,6 +57,10 @@ class Redactor:
             return
         self._begin(self._record(invocation, error, log, logs, before))
 
+    def expect(self, invocation: InvocationRecord, logs: Logs) -> None:
+        """Have it on record although this process ends before `record` is called for it."""
+        self._records.expect(invocation, logs)
+
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._waiting.add(task)

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 from cli_node import Node
-from tests.support.detection import events_of
 
 from casemate.detection import examples, shipped_rules
+from casemate.drills.recorded import events_of
 from casemate.recorder.protocol import Entry, Found
 
 OWN = """

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.detection import events_of
 
 from casemate.detection import examples, rules_of, shipped_rules
+from casemate.drills.recorded import events_of
 
 HEAD = "title: t\nname: {name}\nlevel: low\nlogsource: {{product: casemate}}\n"
 

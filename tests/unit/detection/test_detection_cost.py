@@ -6,9 +6,9 @@ import time
 from typing import Any
 
 import pytest
-from tests.support.detection import event_of
 
 from casemate.detection import Detector, shipped_rules
+from casemate.drills.recorded import event_of
 
 pytestmark = pytest.mark.alone
 _FUNCTION = {"by": "function:shop/orders", "project": "shop", "function": "orders"}

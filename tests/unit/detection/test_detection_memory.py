@@ -6,9 +6,9 @@ import random
 
 import msgspec
 import pytest
-from tests.support.detection import events_of
 
 from casemate.detection import Detector, Memory, examples, rules_of, shipped_rules, shipped_texts
+from casemate.drills.recorded import events_of
 
 
 def _history(seed: int) -> list[dict[str, object]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from tests.support.detection import events_of
 
 from casemate.detection import About, Detector, Level, examples, over, shipped_rules
 from casemate.detection.documents import Map
+from casemate.drills.recorded import events_of
 
 REPORTING = {about.name: about for about in shipped_rules().reporting()}
 EXAMPLES = examples()

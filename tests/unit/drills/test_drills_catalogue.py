@@ -3,43 +3,49 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import tomllib
 from collections import Counter
 
 import pytest
 
+from casemate.detection import shipped_rules
 from casemate.drills import ATTACKER, PROJECT
-from casemate.drills.catalogue import CATALOGUE, chosen
+from casemate.drills.catalogue import catalogue, chosen
+from casemate.drills.cleaning import FUNCTIONS
 from casemate.drills.control import CLOUDS, CONTROL
+from casemate.drills.detections import AFTER, RECORDED, STEPS
 from casemate.drills.drill import Way
 from casemate.drills.events import SOURCES
+from casemate.drills.node import WIDER
 from casemate.drills.playing import MARKS
-from casemate.drills.running import FUNCTIONS, PROJECT_NAME
+from casemate.drills.recorded import found_on_record
+from casemate.drills.running import PROJECT_NAME
 from casemate.model.errors import NotFoundError
 from casemate.operations.catalogue import FORMS
 
 
 def test_there_are_enough_and_each_is_one() -> None:
-    assert len(CATALOGUE) >= 120
-    assert len({each.id for each in CATALOGUE}) == len(CATALOGUE)
-    assert {each.way for each in CATALOGUE} == set(Way)
-    assert {1, 2, 3, 4, 5} <= {each.risk for each in CATALOGUE}
-    for each in CATALOGUE:
+    assert len(catalogue()) >= 120
+    assert len({each.id for each in catalogue()}) == len(catalogue())
+    assert {each.way for each in catalogue()} == set(Way)
+    assert {1, 2, 3, 4, 5} <= {each.risk for each in catalogue()}
+    for each in catalogue():
         assert re.fullmatch(r"[a-z0-9]+(-[A-Za-z0-9_]+)*", each.id), each.id
         assert re.fullmatch(r"T\d{4}(\.\d{3})?", each.technique), each.id
         assert each.title
 
 
 def test_each_source_brings_each_kind_of_hostile_data() -> None:
-    kinds = Counter(each.source for each in CATALOGUE if each.way is Way.EVENT)
+    kinds = Counter(each.source for each in catalogue() if each.way is Way.EVENT)
     assert set(kinds) == set(SOURCES)
     assert len(set(kinds.values())) == 1
 
 
 def test_some_are_chosen_by_how_their_ids_begin() -> None:
     assert {each.way for each in chosen(["residue"])} == {Way.RESIDUE}
-    assert chosen([]) is CATALOGUE
+    assert chosen([]) is catalogue()
     assert len(chosen(["event-queue", "error"])) > 8
     with pytest.raises(NotFoundError, match="begins with 'nothing'"):
         chosen(["error", "nothing"])
@@ -48,13 +54,13 @@ def test_some_are_chosen_by_how_their_ids_begin() -> None:
 def test_the_project_has_what_the_attacks_name() -> None:
     manifest = tomllib.loads((PROJECT / "casemate.toml").read_text())
     assert manifest["project"]["name"] == PROJECT_NAME
-    assert set(manifest["function"]) == set(FUNCTIONS)
+    assert {*manifest["function"], WIDER} == set(FUNCTIONS)
     for function in manifest["function"].values():
         assert (PROJECT / f"{function['handler'].partition(':')[0]}.py").is_file()
     text = {name: (PROJECT / f"{name}.py").read_text() for name in ("careless", "victim", "leaver")}
     assert all(mark in text["careless"] for mark in MARKS if mark.endswith(("text", "table")))
     calls = ATTACKER.read_text()
-    for each in CATALOGUE:
+    for each in catalogue():
         if each.way is Way.CALL and each.play["function"] == "attacker":
             event = each.play["event"]
             assert f"def {event['attack']}(" in calls, each.id
@@ -85,13 +91,13 @@ ATTACKED = {
 
 @pytest.mark.parametrize("tactic", ATTACKED)
 def test_counterparts_of_attacks_on_clouds_are_played(tactic: str) -> None:
-    played = {each.technique for each in CATALOGUE if each.way is not Way.CONTAINMENT}
+    played = {each.technique for each in catalogue() if each.way is not Way.CONTAINMENT}
     assert ATTACKED[tactic] <= played
-    assert len({each.cloud for each in CATALOGUE if each.cloud}) >= 35
+    assert len({each.cloud for each in catalogue() if each.cloud}) >= 35
 
 
 def test_there_is_one_for_each_smaller_containment() -> None:
-    names = {each.play["name"] for each in CATALOGUE if each.way is Way.CONTAINMENT}
+    names = {each.play["name"] for each in catalogue() if each.way is Way.CONTAINMENT}
     assert {
         *("cut-egress", "block-address", "withhold-secrets", "freeze-alias", "seal-evidence"),
         *("rotate-secret", "page"),
@@ -112,3 +118,34 @@ def test_requests_of_the_control_plane_are_operations_that_there_are() -> None:
         *("list-secrets", "add-user", "add-token", "list-users", "list-functions"),
         *("remove-function", "read-logs"),
     }
+
+
+def test_each_rule_of_detection_has_an_attack_or_a_reason_why_it_is_on_record() -> None:
+    rules = [about.name for about in shipped_rules().reporting()]
+    ours = {each.rule: each for each in catalogue() if each.rule}
+    assert sorted(ours) == sorted(rules)
+    for each in ours.values():
+        assert (each.way is Way.RECORDED) is bool(each.recorded) is not bool(each.play), each.id
+    # None is in two tables, of which the one would hide what the other says.
+    tables = [*AFTER, *RECORDED, *(rule for _, found in STEPS.values() for rule in found)]
+    assert sorted(tables) == sorted(rules)
+    assert len(RECORDED) < len(rules) * 0.35
+    for prefix in AFTER.values():
+        assert chosen([prefix])
+
+
+@pytest.mark.parametrize("name", sorted(STEPS))
+def test_steps_are_of_functions_that_there_are(name: str) -> None:
+    """They use no function, grant or name that the project has not."""
+    text = inspect.getsource(STEPS[name][0])
+    manifest = tomllib.loads((PROJECT / "casemate.toml").read_text())
+    for function in re.findall(r'actors\.invoke\(\s*"([a-z-]+)', text):
+        assert function in manifest["function"], function
+    holder = (PROJECT / "holder.py").read_text()
+    for does in re.findall(r'"do": "([a-z]+)"', text):
+        assert f"def {does}(" in holder
+
+
+@pytest.mark.parametrize("rule", sorted(RECORDED))
+def test_a_rule_tells_the_attack_on_record_from_its_twin(rule: str) -> None:
+    assert found_on_record(rule) == (True, False)

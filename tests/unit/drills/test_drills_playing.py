@@ -10,8 +10,9 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from casemate.drills import running
-from casemate.drills.catalogue import CATALOGUE, chosen
+from casemate.drills import cleaning, playing, running
+from casemate.drills.catalogue import catalogue, chosen
+from casemate.drills.detections import STEPS
 from casemate.drills.drill import Drill, Way
 from casemate.drills.node import until
 from casemate.drills.playing import Player
@@ -34,9 +35,21 @@ from casemate.operations.findings import (
     PagePeople,
 )
 from casemate.operations.functions import RemoveFunction, SetAlias
-from casemate.operations.incidents import IncidentPage, ListIncidents
+from casemate.operations.incidents import (
+    Incident,
+    IncidentPage,
+    IncidentState,
+    IncidentSummary,
+    ListIncidents,
+    ResolveIncident,
+    ShowIncident,
+)
+from casemate.operations.items import DropTable
+from casemate.operations.messages import DropQueue, DropTopic
+from casemate.operations.objects import DropBucket
 from casemate.operations.playbooks import (
     MAX_PAUSE,
+    DismissPlaybookRun,
     ListPlaybookRuns,
     ListPlaybooks,
     PausePlaybooks,
@@ -72,6 +85,10 @@ class FakeNode:
         self.error = False
         self.removed: list[str] = []
         self.deployed = 0
+        self.dropped: list[Any] = []
+        self.closed: list[str] = []
+        self.incidents: tuple[IncidentSummary, ...] = ()
+        self.shown: dict[str, Incident] = {}
         self.stuck = False
         self.acts = True
         self.pauses: list[int] = []
@@ -134,6 +151,16 @@ class FakeNode:
                 if self.frozen:
                     raise ConflictError("The aliases are frozen, by user:ada.")
                 raise NotFoundError("There is no such version.")
+            case DropBucket() | DropTable() | DropQueue() | DropTopic():
+                self.dropped.append(operation)
+                return None
+            case DismissPlaybookRun() | ResolveIncident():
+                self.closed.append(operation.id)
+                return None
+            case ListIncidents():
+                return IncidentPage(incidents=self.incidents, more=False)
+            case ShowIncident():
+                return self.shown[operation.id]
             case FireTrigger():
                 raise CasemateError("there is no such trigger")
         raise AssertionError(operation)
@@ -156,6 +183,7 @@ class FakeNode:
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("casemate.drills.node.until.__defaults__", (0.05,))
+    monkeypatch.setattr(cleaning, "LATE_SECONDS", 0.0)
 
 
 def denial(kind: str, at: float | None = None, invocation: str = "inv_1") -> Denial:
@@ -178,7 +206,7 @@ def test_a_call_that_works_has_failed() -> None:
     node = FakeNode()
     node.answer = lambda _: Answer(body={"result": 0})
     node.denials = (denial("system-call"),)
-    played = Player(node, "p").play(one("call-mount-tmpfs"))
+    played = Player(node, "p", time.time()).play(one("call-mount-tmpfs"))
     assert not played.passed and not played.prevented
     assert "not refused" in played.problem
 
@@ -188,9 +216,9 @@ def test_a_call_that_is_refused_otherwise_than_it_must_has_failed() -> None:
     node.denials = (denial("system-call"),)
     for body in ({"errno": 14}, {"errnos": [1, 14]}, {"errnos": []}, {}, [1], "text"):
         node.answer = lambda _, body=body: Answer(body=body)  # type: ignore[misc]
-        assert not Player(node, "p").play(one("call-mount-tmpfs")).passed, body
+        assert not Player(node, "p", time.time()).play(one("call-mount-tmpfs")).passed, body
     node.answer = lambda _: Answer(body={"errno": 1})
-    assert Player(node, "p").play(one("call-mount-tmpfs")).passed
+    assert Player(node, "p", time.time()).play(one("call-mount-tmpfs")).passed
 
 
 @pytest.mark.parametrize(
@@ -207,34 +235,34 @@ def test_a_call_of_which_no_denial_tells_has_failed(other: tuple[Denial, ...]) -
     node = FakeNode()
     node.answer = lambda _: Answer(body={"errno": 1})
     node.denials = other
-    played = Player(node, "p").play(one("call-mount-tmpfs"))
+    played = Player(node, "p", time.time()).play(one("call-mount-tmpfs"))
     assert played.prevented and not played.detected and not played.passed
 
 
 def test_an_event_that_is_handled_has_failed() -> None:
     node = FakeNode()
     node.denials = (denial("injection"),)
-    played = Player(node, "p").play(one("event-http-sql"))
+    played = Player(node, "p", time.time()).play(one("event-http-sql"))
     assert not played.passed and "the invocation is ok" in played.problem
     node.outcome = None
-    assert "not on record" in Player(node, "p").play(one("event-http-sql")).problem
+    assert "not on record" in Player(node, "p", time.time()).play(one("event-http-sql")).problem
     node.outcome = Outcome.BLOCKED
-    assert Player(node, "p").play(one("event-http-sql")).passed
+    assert Player(node, "p", time.time()).play(one("event-http-sql")).passed
 
 
 def test_what_cannot_be_played_has_failed() -> None:
-    played = Player(FakeNode(), "p").play(one("event-queue-sql"))
+    played = Player(FakeNode(), "p", time.time()).play(one("event-queue-sql"))
     assert not played.passed and "could not be played" in played.problem
 
 
 def test_a_request_that_is_answered_has_failed() -> None:
     node = FakeNode()
     node.denials = (denial("authentication", invocation=""),)
-    assert not Player(node, "p").play(one("request-no-token")).passed
+    assert not Player(node, "p", time.time()).play(one("request-no-token")).passed
     node.answer = lambda _: Answer(401)
-    assert Player(node, "p").play(one("request-no-token")).passed
+    assert Player(node, "p", time.time()).play(one("request-no-token")).passed
     node.denials = ()
-    assert not Player(node, "p").play(one("request-no-token")).passed
+    assert not Player(node, "p", time.time()).play(one("request-no-token")).passed
 
 
 @pytest.mark.parametrize("where", ["body", "header"])
@@ -244,22 +272,22 @@ def test_an_answer_that_tells_has_failed(where: str) -> None:
     body = {"error_id": "err_1", "detail": "Traceback" if where == "body" else ""}
     header = {"x-error": "/function/code"} if where == "header" else {}
     node.answer = lambda _: Answer(500, body, **header)
-    played = Player(node, "p").play(one("error-raises"))
+    played = Player(node, "p", time.time()).play(one("error-raises"))
     assert not played.passed and "is told" in played.problem
     node.answer = lambda _: Answer(500, {"error_id": "err_1"})
-    assert Player(node, "p").play(one("error-raises")).passed
+    assert Player(node, "p", time.time()).play(one("error-raises")).passed
     node.error = False
-    assert not Player(node, "p").play(one("error-raises")).passed
+    assert not Player(node, "p", time.time()).play(one("error-raises")).passed
 
 
 def test_what_the_next_call_finds_has_failed() -> None:
     node = FakeNode()
     node.answer = lambda event: Answer(body={"there": True})
-    assert "finds it" in Player(node, "p").play(one("residue-global")).problem
+    assert "finds it" in Player(node, "p", time.time()).play(one("residue-global")).problem
     node.answer = lambda event: Answer(body={"there": "plant" in event})
-    assert Player(node, "p").play(one("residue-global")).passed
+    assert Player(node, "p", time.time()).play(one("residue-global")).passed
     node.answer = lambda event: Answer(body={"there": False})
-    assert "nothing is proven" in Player(node, "p").play(one("residue-global")).problem
+    assert "nothing is proven" in Player(node, "p", time.time()).play(one("residue-global")).problem
 
 
 def test_a_run_removes_all_and_says_what_it_could_not() -> None:
@@ -268,7 +296,7 @@ def test_a_run_removes_all_and_says_what_it_could_not() -> None:
     heard: list[int] = []
     done = running.run(node, "http://node", chosen(["residue-g"]), lambda n, _: heard.append(n))
     assert heard == [1] and node.deployed == 1
-    assert sorted(node.removed) == sorted(running.FUNCTIONS)
+    assert sorted(node.removed) == sorted(cleaning.FUNCTIONS)
     assert not done.left and not done.passed
     node.stuck = True
     done = running.run(node, "http://node", (), lambda *_: None)
@@ -283,7 +311,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing_of_a_run() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         running.run(node, "http://node", chosen(["residue-g"]), interrupted)
-    assert sorted(node.removed) == sorted(running.FUNCTIONS)
+    assert sorted(node.removed) == sorted(cleaning.FUNCTIONS)
 
 
 def test_honest_calls_that_are_lost_fail_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,15 +325,15 @@ def test_honest_calls_that_are_lost_fail_a_run(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_run_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "MAX_SECONDS", -1.0)
-    done = running.run(FakeNode(), "http://node", CATALOGUE, lambda *_: None)
-    assert len(done.failed) == len(CATALOGUE)
+    done = running.run(FakeNode(), "http://node", catalogue(), lambda *_: None)
+    assert len(done.failed) == len(catalogue())
     assert all("no time left" in each.problem for each in done.outcomes)
 
 
 def test_there_is_no_way_without_a_player() -> None:
-    player = Player(FakeNode(), "p")
+    player = Player(FakeNode(), "p", time.time())
     for way in Way:
-        drill = next(each for each in CATALOGUE if each.way is way)
+        drill = next(each for each in catalogue() if each.way is way)
         assert player.play(drill).id == drill.id
 
 
@@ -315,7 +343,7 @@ def by_itself(node: FakeNode, stops: bool = True) -> Any:
         return Answer(503 if node.contained else 200)
 
     node.answer = answer
-    return Player(node, "p").play(one("contain-by-itself"))
+    return Player(node, "p", time.time()).play(one("contain-by-itself"))
 
 
 def test_a_playbook_is_seen_to_act_and_to_be_undone() -> None:
@@ -339,14 +367,20 @@ def test_a_playbook_that_does_not_act_fails_the_drill(monkeypatch: pytest.Monkey
 
 def test_frozen_aliases_are_seen_to_be_and_to_be_lifted() -> None:
     node = FakeNode()
-    outcome = Player(node, "p").play(one("contain-freeze-alias"))
+    outcome = Player(node, "p", time.time()).play(one("contain-freeze-alias"))
     assert outcome.passed and outcome.contained_seconds is not None
     assert outcome.restored_seconds is not None and not node.frozen
     node.freezes = False
-    assert "moved all the same" in Player(node, "p").play(one("contain-freeze-alias")).problem
+    assert (
+        "moved all the same"
+        in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
+    )
     node.freezes, node.stays = True, True
-    assert "stay frozen" in Player(node, "p").play(one("contain-freeze-alias")).problem
-    assert "before it was said" in Player(node, "p").play(one("contain-freeze-alias")).problem
+    assert "stay frozen" in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
+    assert (
+        "before it was said"
+        in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
+    )
 
 
 class Holder(FakeNode):
@@ -440,15 +474,15 @@ def test_what_is_held_back_is_seen_to_be_and_to_be_let_go(
         monkeypatch.setattr(
             f"casemate.drills.{module}.until", lambda find, seconds=0.05: until(find, 0.05)
         )
-    outcome = Player(Holder(), "p").play(one(f"contain-{name}"))
+    outcome = Player(Holder(), "p", time.time()).play(one(f"contain-{name}"))
     assert outcome.passed and outcome.contained_seconds is not None, outcome
     assert outcome.restored_seconds is not None
     node = Holder()
     node.works = False
-    assert not Player(node, "p").play(one(f"contain-{name}")).passed
+    assert not Player(node, "p", time.time()).play(one(f"contain-{name}")).passed
     node = Holder()
     node.lifts = False
-    assert not Player(node, "p").play(one(f"contain-{name}")).passed
+    assert not Player(node, "p", time.time()).play(one(f"contain-{name}")).passed
     if "secret" in name:
         assert node.removed == ["drill-key"]  # nothing of it is left, whatever came of it
 
@@ -457,17 +491,84 @@ def test_without_an_incident_there_is_no_evidence(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("casemate.drills.keeping_safe._FINDING_SECONDS", 0.02)
     node = Holder()
     node.incidents = 0
-    assert "no incident" in Player(node, "p").play(one("contain-seal-evidence")).problem
+    assert (
+        "no incident" in Player(node, "p", time.time()).play(one("contain-seal-evidence")).problem
+    )
 
 
 def test_nobody_is_woken_and_one_of_each_rotation_is_on_call() -> None:
     now = time.time()
     node = Holder()
-    assert Player(node, "p").play(one("contain-page")).passed
+    assert Player(node, "p", time.time()).play(one("contain-page")).passed
     ada = OnCallShift(rotation="r", person="ada", since=now - 9, until=now + 9_000)
     node.shifts = (ada, OnCallShift(rotation="r", person="b", since=now + 9_000, until=now + 1e5))
-    assert Player(node, "p").play(one("contain-page")).passed
+    assert Player(node, "p", time.time()).play(one("contain-page")).passed
     node.shifts = (ada, ada)
-    assert "Not exactly one" in Player(node, "p").play(one("contain-page")).problem
+    assert "Not exactly one" in Player(node, "p", time.time()).play(one("contain-page")).problem
     node.shifts, node.pages = (ada,), True
-    assert "to nobody is taken" in Player(node, "p").play(one("contain-page")).problem
+    assert "to nobody is taken" in Player(node, "p", time.time()).play(one("contain-page")).problem
+
+
+def incident(id: str, opened_at: float, *projects: str, rules: tuple[str, ...] = ()) -> Incident:
+    known = cast("Incident", ShowIncident.declared.answer)
+    return msgspec.structs.replace(
+        known,
+        id=id,
+        state=IncidentState.OPEN,
+        opened_at=opened_at,
+        projects=projects,
+        rules=tuple(msgspec.structs.replace(known.rules[0], rule=each) for each in rules),
+    )
+
+
+def test_only_incidents_of_the_run_are_closed_at_its_end() -> None:
+    node, began = FakeNode(), time.time()
+    every = [
+        incident("before", began - 60, "p"),
+        incident("ours", began + 1, "p"),
+        incident("of-others-too", began + 1, "p", "shop"),
+        incident("of-nothing-else", began + 1, rules=("alerts-silenced",)),
+        incident("of-something-else", began + 1, rules=("alerts-silenced", "passwords-sprayed")),
+    ]
+    node.incidents, node.shown = tuple(every), {each.id: each for each in every}
+    left = cleaning.clean(node, "p", began, frozenset({"alerts-silenced"}))
+    assert (left, node.closed) == ("", ["ours", "of-nothing-else"])
+
+
+def test_only_what_waits_because_of_the_run_is_dismissed() -> None:
+    node, began = FakeNode(), time.time()
+    run = cast("PlaybookRun", UndoPlaybookRun.declared.answer)
+
+    def waits(id: str, at: float, project: str, rule: str) -> PlaybookRun:
+        return msgspec.structs.replace(run, id=id, found_at=at, project=project, rule=rule)
+
+    node.runs = (
+        waits("run_before", began - 60, "p", "mount-tried"),
+        waits("run_ours", began + 1, "p", "mount-tried"),
+        waits("run_of_others", began + 1, "shop", "mount-tried"),
+        waits("run_of_node", began + 1, "", "journal-denied"),
+        waits("run_unplayed", began + 1, "", "passwords-sprayed"),
+    )
+    cleaning.clean(node, "p", began, frozenset({"journal-denied", "mount-tried"}))
+    assert node.closed == ["run_ours", "run_of_node"]
+
+
+def test_a_rule_that_finds_nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    name = chosen(["rule-policy-removed"])[0].play["steps"]
+    monkeypatch.setitem(STEPS, name, (done.append, STEPS[name][1]))
+    monkeypatch.setattr(playing, "FOUND_SECONDS", 0.0)
+    monkeypatch.setattr(playing, "SOON_SECONDS", 0.0)
+    player = Player(FakeNode(), "p", time.time())
+    assert not player.play(one("rule-policy-removed")).passed
+    assert "No rule" in player.play(one("rule-policy-changed")).problem
+    assert len(done) == 1  # once for all rules
+
+
+def test_an_attack_on_record_reaches_no_node() -> None:
+    class Nowhere:
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(name)
+
+    player = Player(cast("Any", Nowhere()), "p", time.time())
+    assert player.play(one("rule-keys-rotated")).passed

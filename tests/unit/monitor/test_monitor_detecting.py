@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.support.detection import MORNING, event_of
 
 from casemate.detection import Detector, rules_of, shipped_texts
+from casemate.drills.recorded import MORNING, event_of
 from casemate.monitor.consumers import Happened
 from casemate.monitor.detecting import Detection, usable_rules
 from casemate.monitor.findings import Findings, Found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ class Recorder:
         self.loop.add_reader(self.supervisor.fileno(), self._start)
         self.taken: dict[tuple[bytes, int], str] = {}
         self.starts = 0
+        self.held: list[int] = []
         self.messages = 0
         self.lost: int | None = None
         self.answers = True
@@ -52,7 +54,11 @@ class Recorder:
 
     def _received(self, body: bytes) -> None:
         request = protocol.decode_request(body)
-        if self.connection is None or not self.answers:
+        if self.connection is None:
+            return
+        if isinstance(request, protocol.ShareOutstanding):
+            self.held += self.connection.take_descriptors(2)
+        if not self.answers:
             return
         if isinstance(request, protocol.GetHead):
             self.connection.send(reply(request.n, protocol.Head("", "key", len(self.taken))))
@@ -96,6 +102,8 @@ def on_trial(
             await asyncio.sleep(0)
             recorder.loop.remove_reader(recorder.supervisor.fileno())
             recorder.supervisor.close()
+            for each in recorder.held:
+                os.close(each)
 
         asyncio.run(main())
 

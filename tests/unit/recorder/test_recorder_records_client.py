@@ -39,7 +39,7 @@ class Recorder:
         self.pages = 0
         self._number = 0
 
-    def record(self, kind: str, body: bytes, *, share: float = 1.0) -> None:
+    def record(self, kind: str, body: bytes, *, share: float = 1.0, held: str = "") -> None:
         assert 0 < share <= 1
         self.told.append(Told(kind, body))
 

@@ -12,6 +12,7 @@ import pytest
 
 from casemate.child.calls import decode_reply, framed
 from casemate.child.frames import FrameBuffer
+from casemate.journal.writer import Writer
 from casemate.model.facts import (
     AlertFailed,
     AlertSent,
@@ -21,7 +22,8 @@ from casemate.model.facts import (
     RecordsForgotten,
     SignedIn,
 )
-from casemate.recorder.protocol import Take, Told
+from casemate.recorder.outstanding import Outstanding
+from casemate.recorder.protocol import ShareOutstanding, Take, Told
 from casemate.recorder.reading_protocol import Batch, Follow
 from casemate.recorder.server import Recorder
 from support.journal import KEY, PRIVATE
@@ -135,3 +137,39 @@ async def test_what_the_gateway_tells_reaches_who_reads_along(tmp_path: Path) ->
     await world.close()
     assert await world.answer(ours) is None, "readers end with the recorder"
     ours.close()
+
+
+@running
+async def test_what_has_come_and_what_was_not_told_is_kept_once_the_gateway_is_gone(
+    tmp_path: Path,
+) -> None:
+    world = await World(tmp_path).begin()
+    memory, session = Outstanding(), b"12345678"
+    share = [framed(ShareOutstanding(1, session))]
+    socket.send_fds(world.gateway, share, [memory.descriptor, memory.life])
+    await asyncio.sleep(0.05)
+    memory.put(told(SIGNED_IN), 0)  # a message brings it, too: it is known by its number
+    world.gateway.send(framed(Take(2, session, 0, (told(SIGNED_IN),))))
+    memory.put(told(SIGNED_IN), 1)
+    memory.put(Told("SignedIn", b"\xc1"), 2)  # is no fact, and takes no other along
+    memory.put(told(SIGNED_IN))
+    memory.close()
+    await world.close()
+    found = Writer(tmp_path, KEY)
+    assert found.size == 3
+    found.close()
+
+
+@running
+async def test_a_gateway_that_lives_tells_it_itself(tmp_path: Path) -> None:
+    world = await World(tmp_path).begin()
+    memory = Outstanding()
+    share = [framed(ShareOutstanding(1, b"12345678"))]
+    socket.send_fds(world.gateway, share, [memory.descriptor, memory.life])
+    await asyncio.sleep(0.05)
+    memory.put(told(SIGNED_IN), 0)
+    await world.close()
+    found = Writer(tmp_path, KEY)
+    assert found.size == 0
+    found.close()
+    memory.close()

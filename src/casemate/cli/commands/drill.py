@@ -70,6 +70,8 @@ def ls(
                     "cloud": each.cloud,
                     "source": each.source,
                     "denied": each.denied,
+                    "rule": each.rule,
+                    "recorded": each.recorded,
                 }
                 for each in drills
             ]
@@ -101,8 +103,9 @@ def run(
 
     The project casemate-drill is deployed, attacked by code, events and requests while honest calls
     go on, and removed. An attack must be prevented, and be on record with who did it. Nothing is
-    simulated: denials, findings and alerts of it are as of any attack. It ends with 0 if all went
-    as it must, else with 1. It needs the rights of an owner.
+    simulated: denials, findings and alerts of it are as of any attack. What would harm the node is
+    an attack on record, over which a rule of detection is run (`recorded` of `drill ls --json` says
+    why). It ends with 0 if all went as it must, else with 1. It needs the rights of an owner.
     """
     drills = chosen(ids or ())
     credentials = choose()

@@ -14,6 +14,7 @@ USES = {
     "queue_send": lambda c: c.queue("jobs").send({}),
     "topic_publish": lambda c: c.topic("news").publish({}),
     "secret": lambda c: c.secret("hook"),
+    "secret_third": lambda c: c.secret("third-password"),
     "secret_unknown": lambda c: c.secret("root-password"),
     "invoke": lambda c: c.invoke("inner", {}),
     "invoke_itself": lambda c: c.invoke("greedy", {}),

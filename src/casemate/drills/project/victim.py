@@ -5,8 +5,12 @@ import os
 import pickle
 import re
 import sqlite3
+import string
 import urllib.request
 import xml.etree.ElementTree as ElementTree
+
+
+TABLE = []
 
 
 def sql(value):
@@ -51,10 +55,18 @@ def regex(value):
     return bool(re.search(value, "a" * 40))
 
 
+def template(value):
+    return string.Template(value).safe_substitute(os.environ)
+
+
+def stored(value):
+    return sql(TABLE[0].get("drill")[0]["text"])
+
+
 SINKS = {
     each.__name__: each
     for each in (
-        sql, command, path, url, code, deserialisation, xml, attributes, regex,
+        sql, command, path, url, code, deserialisation, xml, attributes, regex, template, stored,
     )
 }  # fmt: skip
 
@@ -72,4 +84,7 @@ def text_of(event):
 
 def handler(event, context):
     sink, _, value = text_of(event).partition(" ")
+    TABLE[:] = [context.table("people")]
+    if sink == "store":
+        return TABLE[0].put({"id": "drill", "text": value})
     return SINKS[sink](value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -63,13 +64,22 @@ class RecordsClient:
             error = msgspec.structs.replace(
                 error, message=error.message[:MAX_TEXT], trace=error.trace[-MAX_TEXT:]
             )
+        held = invocation.id
         if not log:
-            self._tell(protocol.LEFT, Left(invocation, error, (), logs))
+            self._tell(protocol.LEFT, Left(invocation, error, (), logs), held=held)
             return
         *before, last = _parts(log)
         for part in before:
             self._tell(protocol.LEFT, Left(None, None, part, logs))
-        self._tell(protocol.LEFT, Left(invocation, error, last, logs))
+        self._tell(protocol.LEFT, Left(invocation, error, last, logs), held=held)
+
+    def expect(self, invocation: InvocationRecord, logs: Logs) -> None:
+        """Have an invocation on record if the gateway ends before `record` is called for it."""
+        # What it went through is not needed for its bill, and may be long.
+        short = msgspec.structs.replace(invocation, spans=())
+        with contextlib.suppress(*_UNTOLD):
+            body = _encoded(Left(short, None, (), logs))
+            self._recorder.expect(invocation.id, protocol.LEFT, body)
 
     def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008 - frozen
         """Have lines of an invocation that still runs recorded. Never raises."""
@@ -84,14 +94,16 @@ class RecordsClient:
         """Have what is used beside invocations recorded. Never raises."""
         self._tell(protocol.PASSED if isinstance(used, Passed) else protocol.STORED, used)
 
-    def _tell(self, kind: str, told: Left | Denial | Passed | Stored, share: float = 1.0) -> None:
+    def _tell(
+        self, kind: str, told: Left | Denial | Passed | Stored, share: float = 1.0, held: str = ""
+    ) -> None:
         try:
             body = _encoded(told)
         except _UNTOLD:
             self._recorder.lost += 1
             return
         if len(body) <= protocol.MAX_RECORD_BYTES:
-            self._recorder.record(kind, body, share=share)
+            self._recorder.record(kind, body, share=share, held=held)
         else:
             self._recorder.lost += 1
 

@@ -34,6 +34,13 @@ class Records(Protocol):
         """
         ...
 
+    def expect(self, invocation: InvocationRecord, logs: Logs) -> None:
+        """Have an invocation on record although this process ends before `record` is called for it.
+
+        To be called before it is answered, where something has still to be found out about it.
+        """
+        ...
+
     def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008
         """Queue lines of an invocation that still runs, as `record` does; `lines` is not empty."""
         ...
