@@ -132,7 +132,7 @@ def of_platform(path: str, kind: str) -> bool:
     Python's paths have brackets, those of JavaScript dots. What callers fill may have parts of the
     same names: `event['queryStringParameters']['region']`.
     """
-    _, *labels = [each for each in path.translate(_BRACKETS).split(".") if each]
+    labels = [each for each in path.translate(_BRACKETS).split(".") if each][1:]
     if not labels:
         return False
     *before, last = labels
