@@ -24,6 +24,7 @@ from casemate.audit.rules import (
     secrets,
     services,
     storage,
+    tokens,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -31,6 +32,7 @@ RULES: tuple[Rule, ...] = (
     *entry.RULES,
     *front.RULES,
     *identities.RULES,
+    *tokens.RULES,
     *storage.RULES,
     *services.RULES,
     *permissions.RULES,
