@@ -52,9 +52,9 @@ class Terraform:
             if kind in TYPES or kind in ATTACHED:
                 name = _name(address)
                 expressions = references.get(re.sub(r"\[[^\]]{1,200}\]", "", address), {})
-                values = _completed(values, expressions)
-                archives.unpack(values)
-                properties = converted(kind, values, source.file)
+                known = _completed(values, expressions)
+                archives.unpack(known)
+                properties = converted(kind, known, source.file)
                 if kind in ATTACHED:
                     attached.append((kind, properties))
                 else:

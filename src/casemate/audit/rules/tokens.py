@@ -78,6 +78,8 @@ RULES: tuple[Rule, ...] = (
         "for the route and read what it passes on.",
         check=_unchecked,
         vulnerable=_handler("return JSON.parse(Buffer.from(token[1], 'base64')).sub"),
-        fixed=_handler("return require('jsonwebtoken').verify(token.join('.'), process.env.KEY).sub"),
+        fixed=_handler(
+            "return require('jsonwebtoken').verify(token.join('.'), process.env.KEY).sub"
+        ),
     ),
 )

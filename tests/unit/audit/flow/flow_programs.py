@@ -66,7 +66,7 @@ BODIES: list[tuple[str, str, str, str]] = [
     (
         "signed_with_a_key_of_the_caller",
         "deserialisation",
-        'raw = base64.b64decode(x)\nimport hmac\n'
+        "raw = base64.b64decode(x)\nimport hmac\n"
         'made = hmac.new(data["key"].encode(), raw, "sha256").hexdigest()\n'
         'if not hmac.compare_digest(made, data["mac"]):\n    return\npickle.loads(raw)',
         "json.loads(x)",

@@ -90,7 +90,7 @@ _STATEMENTS = ("sql", "Sql", "Sqls", "QueryString", "Expression", "sqlStatements
 def statements(
     reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
 ) -> bool | None:
-    """Tell of a query in SQL that outside data is part of, for the services of AWS that take one."""
+    """Tell of a query that outside data is part of, for the services of AWS that take one."""
     dynamodb(reader, name, given, state, node, receiver)
     if name.partition(".")[0] in ("boto3", "aioboto3", "botocore"):
         for label in _STATEMENTS:

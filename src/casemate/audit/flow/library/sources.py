@@ -87,8 +87,9 @@ _OF_CALLERS = frozenset(
     (
         *("queryStringParameters", "multiValueQueryStringParameters", "pathParameters", "headers"),
         *("multiValueHeaders", "body", "cookies", "query", "params", "path_parameters", "data"),
-        *("query_string_parameters", "messageAttributes", "MessageAttributes", "Message", "message"),
+        *("query_string_parameters", "messageAttributes", "MessageAttributes", "Message"),
         *("NewImage", "OldImage", "Keys", "arguments", "input", "payload", "userAttributes"),
+        *("message",),
         *("attributes", "key", "value", "form", "files", "args", "json", "clientMetadata"),
     )
 )

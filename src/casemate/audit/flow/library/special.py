@@ -353,9 +353,7 @@ _METHODS: dict[str, Check] = {
         find_documents,
     ),
     **dict.fromkeys(
-        (
-            *("scan", "update_item", "put_item", "delete_item", "get_item"),
-        ),
+        (*("scan", "update_item", "put_item", "delete_item", "get_item"),),
         dynamodb,
     ),
     **dict.fromkeys(
