@@ -266,7 +266,7 @@ def _written(node: Node | None) -> bool:
     return len(text_of(node) or "") > 3
 
 
-_KEY_LENGTH = 30
+_KEY_LENGTH = 16
 """Secret keys of AWS have 40 characters; a word is one that stands for a key, for a local server."""
 
 
