@@ -14,8 +14,9 @@ help:
 	@printf 'make image   build the container image into dist/, and try it as root (no engine is needed)\n'
 	@printf 'make test    run the whole test suite (ARGS: for pytest, such as ARGS="-k manifest")\n'
 	@printf 'make storm   run the tests that take long: kills, faults, floods, searches (ARGS: for pytest)\n'
-	@printf 'make test-cluster   strike PostgreSQL under Patroni while nodes write (root; 10 minutes)\n'
-	@printf 'make storm-cluster  the same for hours (KILLS, FREEZES, CUTS: how many; PROFILE)\n'
+	@printf 'make test-cluster   strike PostgreSQL under Patroni while nodes write (root; 15 minutes)\n'
+	@printf 'make storm-cluster  the same for hours (KILLS, FREEZES, CUTS: how many; PROFILE;\n'
+	@printf '             ARGS=--minutes=60: no longer than that)\n'
 	@printf 'make lint    check style, types, layers, dependencies and known bad patterns\n'
 	@printf 'make bench   measure against peers, side by side (ARGS: such as ARGS=--quick)\n'
 	@printf 'make bench-parts  measure what has commands of its own: contracts, the sink guard,\n'
@@ -48,11 +49,12 @@ test-cluster:
 	@scripts/bootstrap test
 	@scripts/cluster-tools
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile guide --engine-kills 2 --switches 1 \
-		--kills 1 --cuts 2 --freezes 2 $(ARGS)
+		--kills 1 --cuts 2 --freezes 1 --dcs-freezes 1 --clocks 2 --fulls 1 --slows 1 $(ARGS)
+	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile watched --freezes 1 --kills 1 $(ARGS)
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile stock --lags 1 $(ARGS)
 
 KILLS ?= 1000
-FREEZES ?= 200
+FREEZES ?= 100
 CUTS ?= 60
 PROFILE ?= guide
 
@@ -60,7 +62,8 @@ storm-cluster:
 	@scripts/bootstrap test
 	@scripts/cluster-tools
 	@PYTHONPATH=tests:. $(BIN)/python -m cluster --profile $(PROFILE) --engine-kills $(KILLS) \
-		--kills 100 --switches 100 --freezes $(FREEZES) --cuts $(CUTS) $(ARGS)
+		--kills 100 --switches 100 --freezes $(FREEZES) --dcs-freezes $(FREEZES) --cuts $(CUTS) \
+		--clocks 100 --fulls 100 --slows 100 $(ARGS)
 
 # Two at a time: mypy takes about as long as all others. What each says comes in one piece.
 lint:

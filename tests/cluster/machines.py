@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from cluster.faults import Disk, Faults
+
 USER = "nobody"
 
 
@@ -41,9 +43,13 @@ class Network:
 class Machine:
     """One machine. `kill` and `freeze` take all that runs there at once, as a failing host does."""
 
-    def __init__(self, network: Network, name: str, number: int, folder: Path) -> None:
+    def __init__(
+        self, network: Network, name: str, number: int, folder: Path, library: Path
+    ) -> None:
         """Make it; nothing runs there."""
         self.name = name
+        self.faults = Faults(library, folder / f"{name}.faults")
+        self.disk: Disk | None = None
         self.address = f"{network.prefix}.{number}"
         self.folder = folder / name
         self.folder.mkdir(mode=0o755)
@@ -62,6 +68,12 @@ class Machine:
         ):
             run("ip", "-n", self.space, *words)
 
+    def mount(self) -> Path:
+        """Give it a disk of its own; return where."""
+        self.disk = Disk(self.folder / "disk")
+        os.chown(self.disk.folder, *_ids())
+        return self.disk.folder
+
     def start(self, *words: str, log: str, path: str = "") -> None:
         """Start a program there, as an ordinary user."""
         with (self.folder / log).open("ab") as file:
@@ -75,7 +87,11 @@ class Machine:
                     stderr=file,
                     stdin=subprocess.DEVNULL,
                     cwd=self.folder,
-                    env={"PATH": f"{path}:/usr/bin:/bin", "HOME": str(self.folder)},
+                    env={
+                        "PATH": f"{path}:/usr/bin:/bin",
+                        "HOME": str(self.folder),
+                        **self.faults.environment,
+                    },
                     start_new_session=True,
                 )
             )
@@ -99,9 +115,9 @@ class Machine:
         self.signal(signal.SIGSTOP)
         self.signal(signal.SIGSTOP)  # what was started meanwhile
 
-    def wake(self) -> None:
-        """Let it go on."""
-        self.signal(signal.SIGCONT)
+    def wake(self, name: str = "") -> None:
+        """Let it, or one of its programs, go on."""
+        self.signal(signal.SIGCONT, name)
 
     def kill(self, but: str = "") -> None:
         """Kill all that runs there, and what that starts meanwhile; not the program named."""
@@ -131,6 +147,8 @@ class Machine:
         for one in self._started:
             with suppress(subprocess.TimeoutExpired):
                 one.wait(5)
+        if self.disk is not None:
+            self.disk.end()
         run("ip", "netns", "del", self.space)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cluster.faults import Watchdog, compile_faults
 from cluster.machines import Machine, Network
 from support.servers import POSTGRES
 
@@ -29,6 +32,9 @@ class Profile:
     dynamic: dict[str, Any]
     postgresql: dict[str, Any]
     parameters: dict[str, str] = field(default_factory=dict)
+    loop: int = LOOP
+    is_watched: bool = False
+    """A watchdog resets a primary's machine that is not heard of."""
 
 
 GUIDE = Profile(
@@ -44,15 +50,19 @@ GUIDE = Profile(
     {"use_pg_rewind": False, "remove_data_directory_on_diverged_timelines": False},
     {"wal_retrieve_retry_interval": "500ms"},
 )
-STOCK = Profile("stock", False, {}, {"use_pg_rewind": True})
+WATCHED = replace(GUIDE, name="watched", is_watched=True)
+"""All of the guide, also the watchdog: a simulated one."""
+STOCK = Profile("stock", False, {}, {"use_pg_rewind": True}, loop=10)
+"""Patroni's own; but for `ttl` and what fits into it, which would be 30 and 10."""
 TOGETHER = Profile(
     "sync",
     False,
     {"synchronous_mode": True, "synchronous_mode_strict": True},
     {"use_pg_rewind": True},
+    loop=10,
 )
 """Synchronous, and otherwise as Patroni's own examples are: what lost in the trial of design."""
-PROFILES = {each.name: each for each in (GUIDE, STOCK, TOGETHER)}
+PROFILES = {each.name: each for each in (GUIDE, WATCHED, STOCK, TOGETHER)}
 DATABASES = ("db1", "db2", "db3")
 
 
@@ -65,9 +75,11 @@ class Cluster:
         self.network = Network()
         names = DATABASES + (("dcs1", "dcs2", "dcs3") if profile.apart else ())
         self.machines: dict[str, Machine] = {}
+        self.watchdogs: list[Watchdog] = []
         try:
+            library = compile_faults(folder)
             for number, name in enumerate(names, 1):
-                self.machines[name] = Machine(self.network, name, number, folder)
+                self.machines[name] = Machine(self.network, name, number, folder, library)
         except BaseException:
             self.end()
             raise
@@ -80,6 +92,11 @@ class Cluster:
             self.start_etcd(machine)
         wait_for(lambda: self.dcs_leader() is not None, 30, "etcd has a leader")
         for machine in self.databases:
+            machine.mount()
+            if self.profile.is_watched:
+                self.watchdogs.append(
+                    Watchdog(machine.folder / "watchdog", partial(self._reset, machine))
+                )
             self._configure(machine)
             self.start_patroni(machine)
         wait_for(self.is_whole, 120, "all of PostgreSQL runs")
@@ -107,6 +124,10 @@ class Cluster:
         if machine in self.databases:
             self.start_patroni(machine)
 
+    def _reset(self, machine: Machine) -> None:
+        machine.kill()
+        self.start_machine(machine)
+
     def url(self, database: str) -> str:
         """Return what nodes connect by."""
         places = ",".join(f"{machine.address}:5432" for machine in self.databases)
@@ -120,11 +141,18 @@ class Cluster:
                 found[machine.name] = _json(f"http://{machine.address}:8008/patroni")
         return found
 
+    def timeline(self) -> int:
+        """Return the newest timeline that anybody has."""
+        return max((member.get("timeline", 0) for member in self.members().values()), default=0)
+
     def leader(self) -> Machine | None:
         """Return the machine whose PostgreSQL can be written to; the newest if there are two."""
+        return self._leader_of(self.members())
+
+    def _leader_of(self, members: dict[str, dict[str, Any]]) -> Machine | None:
         primaries = [
             (member.get("timeline", 0), name)
-            for name, member in self.members().items()
+            for name, member in members.items()
             if member.get("state") == "running" and member.get("role") in ("primary", "master")
         ]
         return self.machines[max(primaries)[1]] if primaries else None
@@ -137,12 +165,15 @@ class Cluster:
         return not waits or any(member.get("sync_standby") for member in self.members().values())
 
     def healthy(self) -> list[Machine]:
-        """Return the machines whose PostgreSQL is the primary, or follows it on its timeline."""
+        """Return the machines whose PostgreSQL is the primary, or follows it on its timeline.
+
+        None where nobody says that it leads: who waits for one is not made anew.
+        """
         members = self.members()
-        leader = self.leader()
+        leader = self._leader_of(members)
         if leader is None:
             return []
-        timeline = members.get(leader.name, {}).get("timeline")
+        timeline = members[leader.name].get("timeline")
         return [
             self.machines[name]
             for name, member in members.items()
@@ -172,6 +203,17 @@ class Cluster:
             json.dumps({"targetID": identity}).encode(),
         )
 
+    def leader_lease(self, asked: Machine) -> str:
+        """Return the lease that the primary leads by, as a member of etcd says."""
+        wanted = json.dumps({"key": base64.b64encode(b"/service/casemate/leader").decode()})
+        found = _json(f"http://{asked.address}:2379/v3/kv/range", wanted.encode())
+        return str(found["kvs"][0]["lease"])
+
+    def revoke(self, lease: str, asked: Machine) -> None:
+        """End a lease, as an etcd does that was frozen and believes that it still leads."""
+        wanted = json.dumps({"ID": lease}).encode()
+        _json(f"http://{asked.address}:2379/v3/lease/revoke", wanted)
+
     def switch_over(self) -> None:
         """Have another machine become the primary, as for maintenance."""
         leader = self.leader()
@@ -190,7 +232,7 @@ class Cluster:
     def rebuild(self, machine: Machine) -> None:
         """Make a member anew from the primary, as an operator does with one that has diverged."""
         machine.kill(but="etcd")
-        shutil.rmtree(machine.folder / "data", ignore_errors=True)
+        shutil.rmtree(_data(machine), ignore_errors=True)
         self.start_patroni(machine)
 
     def recover(self, seconds: float = 240) -> int:
@@ -202,8 +244,9 @@ class Cluster:
             now = time.monotonic()
             if now > deadline:
                 raise TimeoutError(f"the cluster does not recover: {self.members()}")
-            if now > patience and self.leader() is not None:
-                for machine in set(self.databases) - set(self.healthy()):
+            if now > patience and (healthy := self.healthy()):
+                # Never the one that leads, nor all because one question was not answered.
+                for machine in set(self.databases) - set(healthy):
                     if machine.name not in rebuilt:
                         rebuilt.add(machine.name)
                         self.rebuild(machine)
@@ -213,6 +256,8 @@ class Cluster:
 
     def end(self) -> None:
         """Kill all and remove the machines."""
+        for watchdog in self.watchdogs:
+            watchdog.end()
         for machine in self.machines.values():
             machine.wake()
             machine.end()
@@ -233,7 +278,7 @@ class Cluster:
             "bootstrap": {
                 "dcs": {
                     "ttl": TTL,
-                    "loop_wait": LOOP,
+                    "loop_wait": self.profile.loop,
                     "retry_timeout": RETRY,
                     **self.profile.dynamic,
                     "postgresql": {
@@ -242,17 +287,23 @@ class Cluster:
                         "parameters": {
                             "max_connections": 60,
                             "shared_buffers": "32MB",
+                            # Of small parts, so that a full disk is soon noticed.
                             "wal_keep_size": "256MB",
+                            "max_wal_size": "128MB",
+                            "min_wal_size": "2MB",
                             **self.profile.parameters,
                         },
                     },
                 },
-                "initdb": ["data-checksums", {"encoding": "UTF8"}, {"locale": "C"}],
+                "initdb": [
+                    *("data-checksums", {"encoding": "UTF8"}, {"locale": "C"}),
+                    {"wal-segsize": "1"},
+                ],
             },
             "postgresql": {
                 "listen": f"{machine.address}:5432",
                 "connect_address": f"{machine.address}:5432",
-                "data_dir": str(machine.folder / "data"),
+                "data_dir": str(_data(machine)),
                 "authentication": users,
                 # A closed network of this host's own.
                 "pg_hba": [
@@ -264,9 +315,20 @@ class Cluster:
                 "parameters": {"unix_socket_directories": str(machine.folder)},
                 **self.profile.postgresql,
             },
-            "watchdog": {"mode": "off"},
+            "watchdog": {"mode": "off"}
+            if not self.profile.is_watched
+            else {
+                "mode": "required",
+                "driver": "testing",
+                "device": str(machine.folder / "watchdog"),
+                "safety_margin": 5,
+            },
         }
         (machine.folder / "patroni.json").write_text(json.dumps(config))
+
+
+def _data(machine: Machine) -> Path:
+    return machine.folder / "disk/data"
 
 
 def _json(url: str, content: bytes | None = None, seconds: float = 1.0) -> Any:

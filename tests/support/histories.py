@@ -10,8 +10,9 @@ any moment after it began, or not at all.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 LOST = math.inf
@@ -223,3 +224,59 @@ def _require_none_overlooked(
             at = max(at, end)
         if at > one.ended:
             raise HistoryError(f"nothing was found from {one.began} to {one.ended}, where some was")
+
+
+# -- queues whose messages are leased and settled --------------------------------------------------
+
+
+class Attempt(NamedTuple):
+    """One message that was leased, and how settling it as done was answered."""
+
+    value: object
+    leased: float
+    """When whoever took it was told that it has it."""
+    began: float
+    ended: float
+    """Of settling it."""
+    done: bool | None
+    """False: it was somebody else's by then; None: the answer was lost."""
+
+
+def lost_of(
+    sent: Iterable[Sent], attempts: Iterable[Attempt], left: Collection[object] = ()
+) -> list[object]:
+    """Return what was acknowledged, cannot have been settled, and is not `left` in the queue."""
+    settled = {one.value for one in attempts if one.done is not False}
+    return [
+        one.value
+        for one in sent
+        if one.ended != LOST and one.value not in settled and one.value not in left
+    ]
+
+
+def require_leases(
+    sent: Sequence[Sent], attempts: Sequence[Attempt], left: Collection[object] = ()
+) -> None:
+    """Demand that messages of one key were settled once each, in order, and held one at a time.
+
+    `left` is what is in the queue in the end. Raises HistoryError, also for what is lost.
+    """
+    for value in lost_of(sent, attempts, left):
+        raise HistoryError(f"{value!r} was acknowledged and is not there any more")
+    for one in attempts:
+        if one.done and one.value in left:
+            raise HistoryError(f"{one.value!r} was settled and is there again")
+    if not {one.value for one in sent}.issuperset(left):
+        raise HistoryError("what is left was never sent")
+    certain = sorted((one for one in attempts if one.done), key=lambda one: one.leased)
+    if len({one.value for one in certain}) != len(certain):
+        raise HistoryError("a message was settled twice")
+    for one, other in itertools.pairwise(certain):
+        # It was held at least from the answer to the lease until settling began.
+        if other.leased < one.began:
+            raise HistoryError(f"{one.value!r} and {other.value!r} were held at once")
+    taken = {one.value: Taken(one.began, one.ended, one.value) for one in certain}
+    for one in sorted(attempts, key=lambda one: one.began):
+        if one.done is None and one.value not in taken and one.value not in left:
+            taken[one.value] = Taken(one.began, LOST, one.value)
+    require_queue(sent, list(taken.values()))

@@ -1,12 +1,14 @@
 """Whose a bucket is: an object `casemate-cluster` with the cluster's id, asked before anything.
 
-Two clusters on one bucket would sweep each other's blobs. It is no proof against who can write the
-bucket: what such a one can do is to have it refused.
+Two clusters on one bucket would sweep each other's blobs, and of a cluster on two buckets each node
+would miss what the others keep: so the object also has an id of the bucket's own. It is no proof
+against who can write the bucket: what such a one can do is to have it refused.
 """
 
 from __future__ import annotations
 
 import re
+import secrets
 
 import msgspec
 
@@ -25,29 +27,51 @@ class Identity(msgspec.Struct, frozen=True):
 
     format: int
     cluster: str
+    bucket: str = ""
+    """Made at random; empty in what an older Casemate has claimed."""
 
 
-def claim(client: S3Client, cluster: str) -> None:
+def require_not_anothers(client: S3Client, cluster: str) -> None:
+    """Raise BlobsForeignError for a bucket that is another cluster's; take none. Raises BlobsError.
+
+    For before anything is made elsewhere: a database that was named by mistake stays as it is.
+    """
+    if client.get_small(KEY, _MOST) is not None:
+        require_identity(client, cluster, None)
+
+
+def claim(client: S3Client, cluster: str, bucket: str | None = None) -> str:
     """Make sure that a bucket is this cluster's, or take it if it is nobody's and empty.
 
-    Raises BlobsForeignError, BlobsError.
+    Returns the bucket's id. `bucket` is the one that the cluster has; None: it has none yet, and
+    only then one is taken. Raises BlobsForeignError, BlobsError.
     """
     if _CLUSTER.match(cluster) is None:
         raise BlobsForeignError("The cluster's id is not 32 hexadecimal digits.")
     if client.get_small(KEY, _MOST) is None:
+        if bucket is not None:
+            raise BlobsForeignError(
+                f"The bucket {client.url} is not claimed, and this cluster has another one.",
+                next_step="Name the bucket that its nodes have. To move it, copy all of its "
+                f"objects first, {KEY} too.",
+            )
         page, _ = client.list("", most=1)
         if page.entries:
             raise BlobsForeignError(
                 f"The bucket {client.url} holds what no cluster of Casemate has claimed.",
                 next_step="Give an empty bucket, or another prefix.",
             )
-        client.put(KEY, msgspec.json.encode(Identity(_FORMAT, cluster)), only_new=True)
+        made = Identity(_FORMAT, cluster, secrets.token_hex(16))
+        client.put(KEY, msgspec.json.encode(made), only_new=True)
     # Read again: of two that claim at once one is told here that it came second.
-    require_identity(client, cluster)
+    return require_identity(client, cluster, bucket)
 
 
-def require_identity(client: S3Client, cluster: str) -> None:
-    """Raise BlobsForeignError if a bucket is not this cluster's."""
+def require_identity(client: S3Client, cluster: str, bucket: str | None) -> str:
+    """Return the id of a bucket that is this cluster's, and the one that it has, if that is known.
+
+    Raises BlobsForeignError.
+    """
     data = client.get_small(KEY, _MOST)
     if data is None:
         raise BlobsForeignError(
@@ -69,3 +93,9 @@ def require_identity(client: S3Client, cluster: str) -> None:
             f"{cluster!r}.",
             next_step="Give each cluster a bucket, or a prefix, of its own.",
         )
+    if bucket is not None and found.bucket != bucket:
+        raise BlobsForeignError(
+            f"The bucket {client.url} is {found.bucket[:64]!r}; this cluster has {bucket!r}.",
+            next_step="Name the bucket that its nodes have.",
+        )
+    return found.bucket

@@ -34,14 +34,15 @@ _KIND = re.compile(r"[a-z0-9-]{1,64}(?:/[a-z0-9-]{1,64})?\Z")
 class S3Store:
     """One cluster's part of a bucket. Thread-safe."""
 
-    def __init__(self, client: S3Client, cluster: str) -> None:
+    def __init__(self, client: S3Client, cluster: str, bucket: str | None = None) -> None:
         """Make sure that it is this cluster's, or take it if it is nobody's and empty.
 
-        Raises BlobsForeignError, BlobsError.
+        `bucket` is the id of the one that the cluster has; None: it has none yet. Raises
+        BlobsForeignError, BlobsError.
         """
         self.client = client
         self._cluster = cluster
-        claim(client, cluster)
+        self.bucket = claim(client, cluster, bucket)
         self.writers = threading.BoundedSemaphore(MAX_WRITERS)
         self._deleting = ThreadPoolExecutor(1, thread_name_prefix="blobs-delete")
         self._waiting = threading.BoundedSemaphore(MAX_DELETIONS)
@@ -54,7 +55,7 @@ class S3Store:
 
     def require_own(self) -> None:
         """Raise BlobsForeignError if the bucket has become another's."""
-        require_identity(self.client, self._cluster)
+        require_identity(self.client, self._cluster, self.bucket)
 
     def delete_soon(self, prefix: str) -> None:
         """Delete all below a prefix on a thread for it, if not too much waits for that."""

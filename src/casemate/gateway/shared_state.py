@@ -13,7 +13,8 @@ import shutil
 import socket
 from collections.abc import Callable, Sequence
 
-from casemate.blobs import S3Store, credentials_of, parse_s3_url
+from casemate.blobs import BlobsForeignError, S3Store, credentials_of, parse_s3_url
+from casemate.blobs.identity import require_not_anothers
 from casemate.blobs.s3_client import S3Client
 from casemate.blobs.s3_url import PLAINTEXT
 from casemate.data.postgresql.data import PostgresqlProjectData
@@ -31,11 +32,15 @@ from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE, GatewayCo
 from casemate.nodes import Among, IdentityFile, Self
 from casemate.postgresql.fence import Fence
 from casemate.postgresql.settings import Settings
-from casemate.store.errors import StoreForeignError
+from casemate.store.errors import StoreForeignError, StoreMovedError
+from casemate.store.interface import Store
 from casemate.store.postgresql.store import PostgresqlStore
+from casemate.store.value import KeptValue
 from casemate.vault import VaultClient, VaultUnavailableError
 from casemate.vault.key_material import take_variable
 
+_BUCKET = "bucket"
+"""The store's value that says which one the cluster has. It is not moved (migration.tables)."""
 _CACHE_SHARE = 10
 """What part of the data folder's file system the copies of bundles may take: one of so many."""
 
@@ -52,13 +57,15 @@ async def open_shared(
     cluster = (await vault.status()).vault
     async with contextlib.AsyncExitStack() as opened:
         places = opened.enter_context(contextlib.ExitStack())
+        client = S3Client(place, credentials_of(os.environ))
+        places.callback(client.close)
+        await asyncio.to_thread(require_not_anothers, client, cluster)
         fence = await asyncio.to_thread(_open_fence, folders, config.accepted_losses)
         places.callback(fence.close)
         store = await asyncio.to_thread(_open_store, settings, cluster, fence)
         opened.push_async_callback(store.close)
         opened.callback(await _share_vault(config, vault, store))
-        client = S3Client(place, credentials_of(os.environ))
-        objects = await asyncio.to_thread(S3Store, client, cluster)
+        objects = await open_objects(client, cluster, store)
         places.callback(objects.close)
         nodes = Among(store, IdentityFile(folders.data), own, shared=store)
         await nodes.begin()
@@ -86,9 +93,31 @@ async def open_shared(
         data=data,
         bundles=bundles,
         parts=(vault_part(vault, data.take_newest_keys),),
+        shipped=store.shipped_records(),
         sweep_bundles=bundles.sweep,
         close_places=places.close,
     )
+
+
+async def open_objects(client: S3Client, cluster: str, store: Store) -> S3Store:
+    """Open the cluster's bucket, the one that was there first. Raises BlobsError, StoreError."""
+    value = KeptValue(store, _BUCKET)
+    known = await value.read()
+    expected = None if known is None else known.decode("ascii", "replace")
+    objects = await asyncio.to_thread(S3Store, client, cluster, expected)
+    try:
+        if known is None:
+            await value.write(objects.bucket.encode())
+    except StoreMovedError as error:
+        objects.close()
+        raise BlobsForeignError(
+            f"Another node has joined with a bucket while this one did with {client.url}.",
+            next_step="Start this node again; it tells whether they are the same.",
+        ) from error
+    except BaseException:
+        objects.close()
+        raise
+    return objects
 
 
 def _open_fence(folders: Folders, accepted: Sequence[str]) -> Fence:

@@ -9,18 +9,50 @@ import pytest
 
 from casemate.blobs import BlobsForeignError, BlobsUnreachableError, S3Store
 from casemate.blobs import s3 as s3_module
-from casemate.blobs.identity import KEY
+from casemate.blobs.identity import KEY, require_not_anothers
 from support.blob_places import CLUSTER, client, keys_of, store
 from support.s3 import S3Server
 
 
 def test_a_bucket_belongs_to_the_cluster_that_came_first(server: S3Server) -> None:
     prefix = secrets.token_hex(8)
+    asked = client(server, prefix)
+    require_not_anothers(asked, CLUSTER)
+    assert not asked.exists(KEY)
     store(server, prefix).close()
     store(server, prefix).close()
+    require_not_anothers(asked, CLUSTER)
+    with pytest.raises(BlobsForeignError, match=f"belongs to the cluster '{CLUSTER}'"):
+        require_not_anothers(asked, "d2" * 16)
     with pytest.raises(BlobsForeignError, match=f"belongs to the cluster '{CLUSTER}'"):
         store(server, prefix, "d2" * 16)
     store(server, f"{prefix}/within", "d2" * 16).close()
+
+
+def test_a_cluster_that_has_a_bucket_takes_no_other(server: S3Server) -> None:
+    """A prefix with a slip in it would part the cluster's nodes."""
+    first, second = secrets.token_hex(8), secrets.token_hex(8)
+    opened = store(server, first)
+    opened.close()
+    empty = client(server, second)
+    with pytest.raises(BlobsForeignError, match="is not claimed, and this cluster has another"):
+        S3Store(empty, CLUSTER, opened.bucket)
+    assert not empty.exists(KEY)
+    store(server, second).close()
+    with pytest.raises(BlobsForeignError, match=f"this cluster has '{opened.bucket}'"):
+        S3Store(client(server, second), CLUSTER, opened.bucket)
+    S3Store(client(server, first), CLUSTER, opened.bucket).close()
+
+
+def test_a_bucket_that_an_older_casemate_has_claimed_has_no_id(server: S3Server) -> None:
+    asked = client(server, secrets.token_hex(8))
+    asked.put(KEY, b'{"format":1,"cluster":"' + CLUSTER.encode() + b'"}')
+    opened = S3Store(asked, CLUSTER)
+    assert opened.bucket == ""
+    opened.require_own()
+    opened.close()
+    with pytest.raises(BlobsForeignError, match="is not claimed"):
+        S3Store(client(server, secrets.token_hex(8)), CLUSTER, "")
 
 
 def test_a_bucket_with_what_nobody_claimed_is_refused(server: S3Server) -> None:
@@ -56,7 +88,8 @@ def test_nothing_is_swept_in_a_bucket_that_became_anothers(server: S3Server) -> 
     writer = blobs.create()
     writer.write(b"x")
     writer.finish()
-    for said in (b'{"format":1,"cluster":"' + b"e" * 32 + b'"}', None):
+    others = (b"e" * 32, CLUSTER.encode())  # another one's, and another one of the same cluster
+    for said in (*(b'{"format":1,"cluster":"' + other + b'"}' for other in others), None):
         opened.client.delete(KEY)
         if said is not None:
             opened.client.put(KEY, said)

@@ -15,6 +15,7 @@ from casemate.data import Fate
 from casemate.model.errors import ConflictError, NotFoundError
 from support.histories import (
     LOST,
+    Attempt,
     Delete,
     Empty,
     Get,
@@ -22,6 +23,8 @@ from support.histories import (
     Put,
     Sent,
     Taken,
+    lost_of,
+    require_leases,
     require_queue,
     require_register,
 )
@@ -157,6 +160,63 @@ def test_a_right_queue_passes() -> None:
         [Taken(1, 3, "b"), Taken(2, 4, "a"), Taken(5, 6, "d")],
         [Empty(0, 0.9), Empty(4.5, 4.6), Empty(7, 8)],
     )
+
+
+ATTEMPTS = {
+    "lost": ([Sent(0, 1, "a"), Sent(2, 3, "b")], [Attempt("b", 4, 5, 6, True)]),
+    "lost by who had it no more": ([Sent(0, 1, "a")], [Attempt("a", 2, 8, 9, False)]),
+    "settled twice": (
+        [Sent(0, 1, "a")],
+        [Attempt("a", 2, 3, 4, True), Attempt("a", 5, 6, 7, True)],
+    ),
+    "held at once": (
+        [Sent(0, 1, "a"), Sent(0, 1, "b")],
+        [Attempt("a", 2, 5, 6, True), Attempt("b", 3, 7, 8, True)],
+    ),
+    "out of order": (
+        [Sent(0, 1, "a"), Sent(2, 3, "b")],
+        [Attempt("b", 4, 5, 6, True), Attempt("a", 7, 8, 9, True)],
+    ),
+    "out of order, the later one with a lost answer": (
+        [Sent(0, 1, "a"), Sent(2, 3, "b")],
+        [Attempt("b", 4, 5, 6, True), Attempt("a", 7, 8, LOST, None)],
+    ),
+    "made up": ([Sent(0, 1, "a")], [Attempt("a", 2, 3, 4, True), Attempt("c", 5, 6, 7, True)]),
+    "settled before it was sent": ([Sent(5, 6, "a")], [Attempt("a", 2, 3, 4, True)]),
+}
+
+
+@pytest.mark.parametrize("name", ATTEMPTS)
+def test_planted_violations_of_leases_are_found(name: str) -> None:
+    with pytest.raises(HistoryError):
+        require_leases(*ATTEMPTS[name])
+
+
+def test_right_leases_pass() -> None:
+    """Also where leases ran out, answers were lost, and nobody knows whether something was sent."""
+    sent = [Sent(0, 1, "a"), Sent(2, 3, "b"), Sent(4, LOST, "c"), Sent(5, LOST, "d")]
+    attempts = [
+        Attempt("a", 2, 9, 10, False),
+        Attempt("a", 7, 8, LOST, None),
+        Attempt("a", 11, 12, 13, True),
+        Attempt("b", 14, 15, LOST, None),
+        Attempt("c", 16, 17, 18, True),
+    ]
+    require_leases(sent, attempts)
+    assert lost_of(sent, attempts) == []
+    assert lost_of(sent, attempts[:3]) == ["b"]
+    require_leases(sent, attempts[:3], ["b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("left", "told"), [(["a"], "there again"), (["z"], "never sent"), ([], "not there")]
+)
+def test_what_is_left_is_what_was_sent_and_not_settled(left: list[str], told: str) -> None:
+    sent = [Sent(0, 1, "a"), Sent(2, 3, "b")]
+    attempts = [Attempt("a", 2, 3, 4, True)]
+    require_leases(sent, attempts, ["b"])
+    with pytest.raises(HistoryError, match=told):
+        require_leases(sent, attempts, [*left, *(["b"] if left else [])])
 
 
 # -- the data --------------------------------------------------------------------------------------

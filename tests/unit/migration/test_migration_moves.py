@@ -24,7 +24,7 @@ from casemate.data import NewMessage
 from casemate.migration.tables import CONTROL, COUNTED, PROJECT, UNMOVED, UNMOVED_CONTROL
 from casemate.model.deployment import LIVE
 from casemate.operations.deployments import ShowAliasHistory
-from casemate.operations.node import ReadNodeValue
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.sqlite import engine
 from casemate.vault.interface import Purpose
 
@@ -43,6 +43,7 @@ def files(folder: Path) -> dict[str, str]:
 async def told(store: Any) -> list[Any]:
     return [
         await store.read(ReadNodeValue(name="a value")),
+        await store.read(ReadNodeValue(name="bucket")),
         await store.read(ShowAliasHistory(project="shop", function="thumbs", name=LIVE)),
     ]
 
@@ -119,6 +120,11 @@ def test_there_and_back(folder: Folder, shared: Shared, tmp_path: Path) -> None:
     ]
     require_nothing_seen(shared)
     require_all_columns(folder, shared)
+
+    async def serve(store: Any) -> None:
+        await store.change(KeepNodeValue(name="bucket", value=b"of this server's nodes"))
+
+    shared.with_store(serve)
     back = Folder(tmp_path / "back", folder.keys)
     shared.stop()
     again = to_folder(shared, back)

@@ -1,0 +1,224 @@
+"""What a node that is to share its state is not started with, or does not use, by real nodes.
+
+The same is tried by parts in the tests of `postgresql`, `blobs` and `store`, in the default run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support import replicas
+from support.cluster import Cluster
+from support.database import Server
+from support.faulty_bucket import FaultyBucket
+from support.node import default_risks
+from support.s3 import S3Server
+from support.servers import POSTGRES
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.storm, pytest.mark.timeout(600)]
+
+ECHO = "def handler(event, context):\n    return {'said': 'WORD'}\n"
+FAULTS = Path(__file__).parents[1] / "cluster/faults.c"
+HOUR = 3600
+LONGER = 90
+"""More seconds than a node waits for the object store."""
+
+
+class Places:
+    """One server of each kind, a cluster whose node runs, and another cluster's database."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = Server("fsync=off")
+        self.database.make()
+        self.database.start()
+        self.objects = S3Server(folder / "s3")
+        self.bucket = FaultyBucket(self.objects.url)
+        self.ours, self.other = (self._cluster(name) for name in ("ours", "other"))
+        for cluster in (self.ours, self.other):
+            cluster.node("one").start()
+        self.other.nodes[0].stop()
+        self.two = self.ours.node("two").start()
+        self.two.stop()
+
+    def _cluster(self, name: str) -> Cluster:
+        (self.folder / name).mkdir()
+        return Cluster(self.folder / name, self.database, self.objects)
+
+    def through(self) -> str:
+        """Return the bucket of ours, by the way that can fail."""
+        return f"{self.ours.objects.partition('?')[0]}?endpoint={self.bucket.endpoint}"
+
+    def refusal(self, name: str, *arguments: str, **environment: str) -> str:
+        """Return what the start of a node of ours says, which is refused within a minute or two."""
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "casemate.cli.main", "serve", "--port", "0"),
+                *("--data", str(self.folder / "ours" / name), *default_risks()),
+                *("--no-playbooks", "--encrypted-disks"),
+                *("--master-key", f"file:{self.ours.master_key}", *arguments),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            env={**os.environ, **self.ours.environment(), **environment},
+            check=False,
+        )
+        assert done.returncode != 0
+        return done.stderr
+
+    def close(self) -> None:
+        for cluster in (self.ours, self.other):
+            cluster.close()
+        self.bucket.close()
+        self.objects.close()
+        self.database.end()
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    made = Places(tmp_path_factory.mktemp("refused"))
+    yield made
+    made.close()
+
+
+def versions(places: Places) -> Any:
+    with places.database.connect(places.ours.store.rpartition("/")[2]) as connection:
+        found = connection.execute("SELECT version, least FROM casemate_control.casemate_schema")
+        return found.fetchone()
+
+
+def test_a_newer_schema(places: Places) -> None:
+    before = versions(places)
+    name = places.ours.store.rpartition("/")[2]
+    table = "casemate_control.casemate_schema"
+    step = f"UPDATE {table} SET version = version + {{0}}, least = least + {{0}}"
+    with places.database.connect(name) as connection:
+        connection.execute(step.format(50))  # type: ignore[arg-type]
+    try:
+        said = places.refusal("three")
+        assert "The schema casemate_control has version" in said
+        assert "nothing was changed" in said
+    finally:
+        with places.database.connect(name) as connection:
+            connection.execute(step.format(-50))  # type: ignore[arg-type]
+    assert versions(places) == before
+
+
+@pytest.mark.parametrize("bucket_too", [False, True])
+def test_the_database_of_another_cluster(places: Places, bucket_too: bool) -> None:
+    taken = {"CASEMATE_OBJECTS": places.other.objects} if bucket_too else {}
+    said = places.refusal("two", CASEMATE_STORE=places.other.store, **taken)
+    assert "they are of different clusters. Nothing was changed." in said
+
+
+@pytest.mark.parametrize(
+    ("node", "told"), [("two", "lacks what was acknowledged"), ("new", "belongs to the cluster")]
+)
+def test_an_empty_database_in_the_place_of_the_clusters(
+    places: Places, node: str, told: str
+) -> None:
+    name = places.database.database()
+    empty = f"{places.ours.store.rpartition('/')[0]}/{name}"
+    assert told in places.refusal(node, CASEMATE_STORE=empty)
+    with places.database.connect(name) as connection:
+        found = connection.execute("SELECT 1 FROM pg_namespace WHERE nspname ~ '^(casemate|p_)'")
+        assert found.fetchone() is None
+
+
+def test_the_bucket_of_another_cluster(places: Places) -> None:
+    said = places.refusal("two", CASEMATE_OBJECTS=places.other.objects)
+    assert "belongs to the cluster" in said
+
+
+def test_an_empty_bucket_in_the_place_of_the_clusters(places: Places) -> None:
+    empty = places.ours.objects.replace("uploads/", "uploads/slip-")
+    for name in ("two", "three"):  # the one was there, the other is new
+        said = places.refusal(name, CASEMATE_OBJECTS=empty)
+        assert "is not claimed, and this cluster has another one" in said
+
+
+def test_another_master_key_on_a_node_that_was_there(places: Places) -> None:
+    key = places.folder / "wrong.key"
+    key.write_text(os.urandom(32).hex())
+    key.chmod(0o600)
+    assert "master key" in places.refusal("two", "--master-key", f"file:{key}")
+
+
+def test_a_standby(places: Places) -> None:
+    standby = Server("fsync=off")
+    try:
+        subprocess.run(
+            [
+                *(POSTGRES / "pg_basebackup", "-D", standby.data, "-h", places.database.folder),
+                *("-p", str(places.database.port), "-U", "test", "-c", "fast"),
+            ],
+            check=True,
+            cwd=standby.folder,
+            **({"user": "nobody"} if standby.is_root else {}),
+        )
+        replicas.follow(standby, places.database)
+        url = places.ours.store.replace(f":{places.database.port}/", f":{standby.port}/")
+        for name in ("two", "three"):
+            assert "is a standby, or read-only" in places.refusal(name, CASEMATE_STORE=url)
+    finally:
+        standby.end()
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@pytest.mark.parametrize("off", [HOUR, -HOUR])
+def test_a_clock_that_is_an_hour_off(places: Places, off: int, tmp_path_factory: Any) -> None:
+    folder = tmp_path_factory.mktemp("clock")
+    library, said = folder / "faults.so", folder / "faults"
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", library, FAULTS], check=True)
+    said.write_bytes(struct.pack("<qq", off * 10**9, 0))
+    refused = places.refusal("two", LD_PRELOAD=str(library), CLUSTER_FAULTS=str(said))
+    assert "clock" in refused
+
+
+def test_a_bucket_that_answers_half(places: Places) -> None:
+    places.bucket.cut = True
+    try:
+        said = places.refusal("two", CASEMATE_OBJECTS=places.through())
+    finally:
+        places.bucket.cut = False
+    assert "The object store's answer was cut" in said
+
+
+def test_a_bucket_that_answers_too_late(places: Places) -> None:
+    places.bucket.late = LONGER
+    try:
+        said = places.refusal("two", CASEMATE_OBJECTS=places.through())
+    finally:
+        places.bucket.late = 0.0
+    assert "cannot be used at the moment" in said
+
+
+@pytest.mark.parametrize("fault", ["cut", "mixed"])
+def test_a_bundle_that_comes_cut_or_is_another_is_not_run(places: Places, fault: str) -> None:
+    """And once it comes as it is, it is."""
+    one, two = places.ours.nodes[0], places.two
+    two.stop()
+    two.key = one.key
+    two._environment["CASEMATE_OBJECTS"] = places.through()  # type: ignore[attr-defined]
+    two.start()
+    one.deploy(ECHO.replace("WORD", "long" * 500), name=f"before-{fault}")
+    two.wait_until(lambda: two.invoke(1, function=f"t/before-{fault}").status_code == 200, 60)
+    setattr(places.bucket, fault, True)
+    try:
+        one.deploy(ECHO.replace("WORD", fault), name=fault)
+        two.wait_until(lambda: two.invoke(1, function=f"t/{fault}").status_code >= 500, 30)
+    finally:
+        setattr(places.bucket, fault, False)
+    two.wait_until(lambda: two.invoke(1, function=f"t/{fault}").status_code == 200, 60)
+    assert two.invoke(1, function=f"t/{fault}").json() == {"said": fault}
+    two.stop()
