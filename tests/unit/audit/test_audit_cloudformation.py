@@ -370,3 +370,31 @@ def test_wildcards_of_actions_are_expanded_by_the_table_of_services() -> None:
         json.dumps(data.managed_policy("AdministratorAccess"))
         == '[{"Action": "*", "Effect": "Allow", "Resource": "*"}]'
     )
+
+
+def _including(location: str, **files: str) -> tuple[list[str], list[str]]:
+    """Return names of variables and notes of a function whose variables come from a file."""
+    template = (
+        f"{HEAD}Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n"
+        "      Handler: a.b\n      Runtime: python3.12\n      InlineCode: x\n"
+        "      Environment:\n        Variables:\n          Fn::Transform:\n"
+        f"            Name: AWS::Include\n            Parameters: {{Location: '{location}'}}\n"
+    )
+    found = application(template, **files)
+    return [v.name for v in function(found, "F").environment], [n.what for n in found.unresolved]
+
+
+def test_what_a_template_includes_is_read_from_the_disk() -> None:
+    names, notes = _including("vars.yaml", **{"vars.yaml": "TABLE: !Ref AWS::Region\nB: c\n"})
+    assert (names, notes) == (["TABLE", "B"], [])
+
+
+@pytest.mark.parametrize("location", ["s3://bucket/api.yaml", "../vars.yaml", "no.yaml", "/etc/x"])
+def test_what_is_not_here_is_told_and_not_read(location: str) -> None:
+    assert _including(location)[1] == ["the macro AWS::Include is not run here"]
+
+
+def test_what_includes_itself_ends() -> None:
+    ring = "Fn::Transform: {Name: AWS::Include, Parameters: {Location: vars.yaml}}\n"
+    names, notes = _including("vars.yaml", **{"vars.yaml": ring})
+    assert (names, notes) == ([], ["the macro AWS::Include is not run here"])

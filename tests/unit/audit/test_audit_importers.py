@@ -8,6 +8,8 @@ import pytest
 from tests.support.audit import application, function
 
 from casemate.audit.auditing import applications_of
+from casemate.audit.documents import Map
+from casemate.audit.importers.terraform_archives import Archives
 from casemate.audit.model import Platform, Reach
 from casemate.audit.workspace import Workspace
 
@@ -294,6 +296,65 @@ def test_roles_of_a_plan_are_followed_by_its_references() -> None:
     found = application(json.dumps(plan), "plan.json")
     actions = {a for s in function(found, "aws_lambda_function/g").permissions for a in s.actions}
     assert {"*", "sqs:SendMessage", "s3:Get*"} <= actions
+
+
+_ARCHIVES = {
+    "by_folder": {"output_path": "build/a.zip", "source_dir": "./src"},
+    "by_file": {"output_path": "build/a.zip", "source_file": "src/app.py"},
+}
+
+
+@pytest.mark.parametrize("values", _ARCHIVES.values(), ids=_ARCHIVES)
+@pytest.mark.parametrize("known", [True, False])
+def test_code_that_a_plan_packs_is_found(values: dict[str, str], known: bool) -> None:
+    made = {"address": "data.archive_file.a", "mode": "data", "type": "archive_file"}
+    f = {"function_name": "f", "handler": "app.handler", "runtime": "python3.12"}
+    expressions = {"filename": {"references": ["data.archive_file.a.output_path"]}}
+    plan = {
+        "planned_values": {
+            "root_module": {
+                "resources": [
+                    {
+                        "address": "aws_lambda_function.f",
+                        "mode": "managed",
+                        "type": "aws_lambda_function",
+                        "values": {**f, "filename": "build/a.zip"} if known else f,
+                    }
+                ]
+            }
+        },
+        "prior_state": {"values": {"root_module": {"resources": [{**made, "values": values}]}}},
+        "configuration": {
+            "root_module": {
+                "resources": [{"address": "aws_lambda_function.f", "expressions": expressions}]
+            }
+        },
+    }
+    found = application(json.dumps(plan), "plan.json", **{"src__app.py": "x = 1\n"})
+    assert function(found, "aws_lambda_function/f").code == "src"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ('["src/app"]', "src/app"),
+        ('[{"path": "src/app/main.py"}]', "src/app"),
+        ('"src/app"', "src/app"),
+        ("[]", ""),
+        ("{", ""),
+        ("[" * 100_000, ""),
+        ("[[1]]", ""),
+    ],
+)
+def test_code_that_the_module_packs_is_found(query: str, expected: str) -> None:
+    values = {"result": {"filename": "builds/1.zip"}, "query": {"source_path": query}}
+    made = {"address": "module.m.data.external.p[0]", "mode": "data", "type": "external"}
+    state = {"values": {"root_module": {"child_modules": [{"resources": [made]}]}}}
+    made["values"] = values  # type: ignore[assignment]
+    names = Map()
+    names["filename"] = "builds/1.zip"
+    Archives({"prior_state": state}).unpack(names)
+    assert names["filename"] == (expected or "builds/1.zip")
 
 
 def test_projects_of_casemate() -> None:

@@ -137,3 +137,36 @@ def test_an_option_that_is_not_given_has_its_default_wherever_it_stands() -> Non
     found = application(service, "serverless.yml")
     assert [v.value for v in found.functions[0].environment] == ["ap-south-1"]
     assert not [n.what for n in found.unresolved if "leads to itself" in n.what]
+
+
+def _reads_a_token(line: str, events: str) -> Files:
+    event = "Events: {E: {Type: Api, Properties: {Path: /a, Method: get, " + events + "}}}"
+    body = f"Runtime: nodejs22.x\nHandler: app.handler\nCodeUri: src/\n{event}"
+    code = "exports.handler = async (event) => {\n  const jwt = event.headers.token.split('.')\n"
+    return {
+        **resource("AWS::Serverless::Function", body),
+        "src/app.js": f"{code}  {line}\n}}\n",
+    }
+
+
+_BY_HAND = "return JSON.parse(Buffer.from(jwt[1], 'base64')).sub"
+
+
+@pytest.mark.parametrize(
+    ("line", "events", "found"),
+    [
+        (_BY_HAND, "", 1),
+        ("return jwtDecode(jwt.join('.')).sub", "", 1),
+        (_BY_HAND, "Auth: {Authorizer: AWS_IAM}", 0),
+        (f"await verifier.verify(jwt.join('.')); {_BY_HAND}", "", 0),
+        (f"// {_BY_HAND}", "", 0),
+        ("return Buffer.from(event.body[1], 'base64')".replace("[1]", ""), "", 0),
+    ],
+)
+def test_a_token_is_believed_where_nothing_looked_at_it(line: str, events: str, found: int) -> None:
+    assert told(_reads_a_token(line, events), "ID-011") == found
+
+
+def test_code_without_a_manifest_is_followed_too() -> None:
+    code = "import os\n\ndef lambda_handler(event, context):\n    os.system(event['name'])\n"
+    assert told({"tools/app.py": code}, "DF-002") == 1

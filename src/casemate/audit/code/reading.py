@@ -95,12 +95,15 @@ class Code:
         self._made.pop((what, file), None)
 
     def text(self, file: str) -> str | None:
-        """Return the text of a file; None if it has none or was made by a program."""
+        """Return the text of a file; None if it has none or was made by a program.
+
+        Python is not bundled, so a long line in it is data: it hides nothing.
+        """
         if file not in self._texts:
             text = self._workspace.text(file)
             if made_by_program(file):
                 text = None
-            elif text is not None and has_endless_line(text):
+            elif text is not None and not file.endswith(".py") and has_endless_line(text):
                 what = f"a line has more than {MAX_LINE} characters: taken for made by a program"
                 self._workspace.note(file, f"{what}, not looked at for code and secrets")
                 text = None

@@ -10,9 +10,12 @@ from casemate.audit.flow import characters
 from casemate.audit.flow.ports import Reader
 from casemate.audit.flow.state import State
 from casemate.audit.flow.values import (
+    External,
     Taint,
+    Unknown,
     Value,
     known_text,
+    options,
     shallow,
 )
 
@@ -76,6 +79,27 @@ def learn_normal(value: Value, state: State) -> None:
     for taint in state.deep(value):
         if "normal path" in taint.safe:
             state.learn(taint.forms[0], NOTHING, frozenset(("path",)))
+
+
+SIGNED = "hmac.new("
+"""How the type of a signature begins; the forms of what was signed follow."""
+
+
+def by_signature(reader: Reader, test: ast.Call, state: State) -> None:
+    """Learn from `hmac.compare_digest(hmac.new(KEY, x, "sha256").hexdigest(), given)`.
+
+    Who has the key wrote it: it may be read as objects. It is no less data for all other sinks.
+    """
+    scratch = state.copy()
+    function = reader.evaluate(test.func, scratch)
+    if not isinstance(function, External) or not function.name.endswith(".compare_digest"):
+        return
+    for each in test.args:
+        for option in options(reader.evaluate(each, scratch)):
+            if isinstance(option, Unknown) and option.type.startswith(SIGNED):
+                forms = option.type.removeprefix(SIGNED).partition(")")[0]
+                for form in forms.split(",") if forms else ():
+                    state.learn(int(form), NOTHING, frozenset(("deserialisation",)))
 
 
 def quantified(reader: Reader, test: ast.Call, state: State) -> Ways | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from typing import TypeGuard
 
 from casemate.audit.flow import characters
 from casemate.audit.flow.checks import (
@@ -11,6 +12,7 @@ from casemate.audit.flow.checks import (
     QUOTES,
     Ways,
     by_method,
+    by_signature,
     learn_normal,
     learn_of,
     quantified,
@@ -167,6 +169,11 @@ def _equal(
             _keep(reader, node, value, other, holds, state)
         if not holds:
             continue
+        if _is_type_of(node) and isinstance(other, External):
+            if other.name.removeprefix("builtins.") in _NO_OPERATORS:
+                asked = reader.evaluate(node.args[0], state.copy())
+                learn_of(shallow(asked), state, NOTHING, _QUERIES)
+            continue
         if _is_part_of_checked(reader, node, state):
             continue
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("commonpath"):
@@ -178,6 +185,16 @@ def _equal(
         if not state.deep(other) and not (isinstance(other, Const) and other.value in ("", None)):
             learn_of(_whole(value, state), state, NOTHING, _EVERY)
             _learn_host(reader, node, value, state)
+
+
+def _is_type_of(node: ast.expr) -> TypeGuard[ast.Call]:
+    """Return whether something is `type(x)`."""
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "type"
+        and len(node.args) == 1
+    )
 
 
 def _whole(value: Value, state: State) -> Taints:
@@ -315,6 +332,8 @@ def _call(reader: Reader, test: ast.Call, state: State) -> Ways:
     ways = _ways(truth(value), state)
     if ways[0] is not None and isinstance(test.func, ast.Attribute):
         by_method(reader, test, test.func, ways[0])
+    if ways[0] is not None and ast.unparse(test.func).endswith("compare_digest"):
+        by_signature(reader, test, ways[0])
     _learn_from_match(value, ways[0])
     return ways
 
@@ -335,6 +354,9 @@ def match_of(taints: Iterable[Taint], without: frozenset[str]) -> Unknown:
 
 
 _NUMBERS = frozenset(("int", "float", "bool", "complex"))
+_NO_OPERATORS = _NUMBERS | {"str", "bytes"}
+"""Types that no operator of a query is of."""
+_QUERIES = frozenset(("nosql",))
 _OTHERS = _NUMBERS | {"bytes", "list", "dict", "tuple", "io.IOBase", "bytearray"}
 
 
@@ -351,6 +373,8 @@ def _isinstance(reader: Reader, test: ast.Call, state: State) -> Ways:
     ways = _ways(known, state)
     if ways[0] is not None and names and names <= _NUMBERS:
         learn_of(shallow(value), ways[0], characters.PLAIN, _EVERY)
+    elif ways[0] is not None and names and names <= _NO_OPERATORS:
+        learn_of(shallow(value), ways[0], NOTHING, _QUERIES)
     return ways
 
 

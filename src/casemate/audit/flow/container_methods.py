@@ -44,7 +44,7 @@ def sequence_method(
     first = given.get(0)
     if name in ("append", "add", "put", "put_nowait", "appendleft", "insert", "push"):
         value = given.get(1) if name == "insert" else first
-        state.things[owner.number] = _with(thing, name, first, value or ANYTHING)
+        state.things[owner.number] = _with(thing, name, first, state.baked(value or ANYTHING))
         return NONE
     if name in ("extend", "update", "extendleft", "union", "__add__"):
         return _extended(reader, owner, thing, given, state, name)

@@ -109,7 +109,8 @@ def part(reader: Reader, value: Unknown, key: Value, state: State, node: ast.AST
 def set_item(
     reader: Reader, owner: Value, key: Value, value: Value, state: State, node: ast.AST
 ) -> None:
-    """Set `owner[key] = value`."""
+    """Set `owner[key] = value`, with what is known of the value now."""
+    value = state.baked(value)
     several = isinstance(owner, Union)
     for option in options(owner):
         if not isinstance(option, Ref):

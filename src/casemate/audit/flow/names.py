@@ -255,7 +255,7 @@ def _of_instance(
         asked = sources.of_request(reader, Unknown(CLEAN, "request", "self"), name, node)
         if asked is not None and shallow(asked):
             return asked
-    if name == "request" and kind:
+    if name == "request" and kind and thing.owner:
         return Unknown(CLEAN, "request", "self.request")
     return Unknown(thing.held, f"{kind}.{name}"[:200] if kind else "")
 

@@ -185,7 +185,7 @@ class CodeReader:
         if self._made > MAX_HEAP:
             raise SpentError("objects")
         number = next(self._numbers)
-        state.things[number] = thing
+        state.things[number] = state.kept(thing)
         return Ref(number)
 
     # -- modules -----------------------------------------------------------------------------------

@@ -186,6 +186,20 @@ class State:
                 change[taint] = replace(taint, without=without, safe=safe)
         return with_taints(value, change) if change else value
 
+    def kept(self, thing: Thing) -> Thing:
+        """Return what is kept of a container: with what is known of its data now, not later."""
+        if not self.facts:
+            return thing
+        if isinstance(thing, Sequence):
+            items = None if thing.items is None else tuple(map(self.baked, thing.items))
+            rest = None if thing.rest is None else self.baked(thing.rest)
+            return replace(thing, items=items, rest=rest)
+        if isinstance(thing, Mapping):
+            rest = None if thing.rest is None else self.baked(thing.rest)
+            known = {key: self.baked(each) for key, each in thing.known.items()}
+            return replace(thing, known=known, rest=rest)
+        return thing
+
     def deep(self, value: Value, depth: int = _DEPTH) -> Taints:
         """Return where a value, and all that it holds, comes from."""
         found: set[Taint] = set()

@@ -13,6 +13,7 @@ from casemate.audit.documents import Map
 from casemate.audit.importers.aws.application import application_of
 from casemate.audit.importers.aws.resource import Resource, at, listed, text
 from casemate.audit.importers.port import Source
+from casemate.audit.importers.terraform_archives import Archives
 from casemate.audit.importers.terraform_resources import ATTACHED, TYPES, Joining, converted
 from casemate.audit.limits import MAX_NOTES
 from casemate.audit.model import Application, Place
@@ -46,12 +47,15 @@ class Terraform:
         planned = document.get("planned_values") or document.get("values")
         references = _references(at(document, "configuration", "root_module"))
         place, notes = Place(source.file), Notes(MAX_NOTES)
+        archives = Archives(document)
         resources, attached, unknown = [], [], set[str]()
         for kind, address, values in _resources(at(planned, "root_module"), place, notes):
             if kind in TYPES or kind in ATTACHED:
                 name = _name(address)
                 expressions = references.get(re.sub(r"\[[^\]]{1,200}\]", "", address), {})
-                properties = converted(kind, _completed(values, expressions), source.file)
+                known = _completed(values, expressions)
+                archives.unpack(known)
+                properties = converted(kind, known, source.file)
                 if kind in ATTACHED:
                     attached.append((kind, properties))
                 else:

@@ -167,6 +167,14 @@ def _by_name(reader: Reader, method: str, first: Value, state: State, node: Node
                 reader.report("sql", method, taints, node, "medium")
 
 
+def _options_of(reader: Reader, value: Value, state: State) -> Value:
+    """Return what of a list of arguments may be options: none is behind `--`."""
+    thing = thing_of(value, state)
+    items = thing.items if isinstance(thing, Sequence) else None
+    ends = [at for at, each in enumerate(items or ()) if known_text(each) == "--"]
+    return reader.new(Sequence(items[: ends[0]]), state) if items is not None and ends else value
+
+
 def _looked_at(reader: Reader, name: str, given: list[Value], state: State, node: Node) -> None:
     """Report what comes to a sink."""
     if name.startswith("child_process.") and _shelled(reader, name, given, state, node):
@@ -176,7 +184,10 @@ def _looked_at(reader: Reader, name: str, given: list[Value], state: State, node
             continue
         for place in sink.places:
             inner = any(each.startswith(f"{place}.") for each in sink.places)
-            for value in _at(place, given, reader, state, node):
+            found = _at(place, given, reader, state, node)
+            if sink.weakness == "argument":
+                found = [_options_of(reader, value, state) for value in found]
+            for value in found:
                 if inner and isinstance(thing_of(value, state), Mapping):
                     continue  # of an object only the properties that are named
                 at = name if not place.endswith("$where") else "$where"

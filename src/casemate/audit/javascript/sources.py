@@ -5,20 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from casemate.audit.flow.library.sources import TRUSTED_ENDS
+from casemate.audit.flow.library.sources import of_platform
 from casemate.audit.flow.values import CLEAN, Taint, Unknown, Value
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 
 _LONGEST = 200
-_KEY = re.compile(r"\['(\w{1,64})'\]")
-_TRUSTED = (
-    *(_KEY.sub(r".\1", each) for each in TRUSTED_ENDS),
-    *(".requestContext.requestId", ".requestContext.http.method", ".identity.sourceIp"),
-    *(".connectionId", ".awsRequestId", ".length", ".req.method", ".req.ip", ".req.protocol"),
-)
-_SHORT = (".method", ".account", ".region", ".resource")
-"""Of those: a body may have a field of that name."""
+_TRUSTED = (".length", ".awsRequestId", ".req.method", ".req.ip", ".req.protocol")
 _TEXTS = re.compile(
     r"\.(?:queryStringParameters|pathParameters|headers|stageVariables|params|cookies|key)\.[^.\[]{1,80}$"
     r"|\.(?:body|rawPath|path|rawQueryString|originalUrl|url|key)$"
@@ -65,18 +58,19 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
     path = f"{value.path}{name}"
     if len(path) > _LONGEST:
         return Unknown(value.taints, "", value.path)
-    if path.endswith(_TRUSTED) and not (
-        path.endswith(_SHORT) and ".requestContext" not in path and path.count(".") != 1
-    ):
+    if path.endswith(_TRUSTED):
         return Unknown(CLEAN)
     text = _TEXTS.search(path) is not None and "body." not in path
     taints: set[Taint] = set()
     for taint in value.taints:
-        new = reader.source(reader.kinds[taint.source], path, node, path)
+        kind = reader.kinds[taint.source]
+        if of_platform(path, kind):
+            continue
+        new = reader.source(kind, path, node, path)
         safe = taint.safe | NO_OBJECT if text else taint.safe
         forms = (*new.forms, *taint.forms[:5])  # what is known of the whole is known of its parts
         taints.add(replace(taint, source=new.source, forms=forms, trail=new.trail, safe=safe))
-    return Unknown(frozenset(taints), "", path)
+    return Unknown(frozenset(taints), "", path) if taints else Unknown(CLEAN)
 
 
 def of_request(reader: Reader, value: Unknown, name: str, node: Node) -> Value | None:

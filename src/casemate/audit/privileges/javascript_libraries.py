@@ -28,12 +28,12 @@ _HARMLESS = """
     @sentry/aws-serverless @sentry/node @sentry/serverless @sinclair/typebox @slack/bolt
     @slack/web-api @slack/webhook @smithy/fetch-http-handler @smithy/node-http-handler
     @smithy/smithy-client @smithy/types @smithy/util-retry @smithy/util-stream @smithy/util-utf8
-    @types/aws-lambda @vendia/serverless-express agentkeepalive ajv ajv-formats alexa-sdk
+    @types/aws-lambda @vendia/serverless-express adm-zip agentkeepalive ajv ajv-formats alexa-sdk
     apollo-server-lambda archiver ask-sdk ask-sdk-core atob aws-embedded-metrics aws-lambda
-    aws-lambda-multipart-parser aws-sdk aws-serverless-express aws-xray-sdk aws-xray-sdk-core
-    axios axios-retry base64url bcrypt bcryptjs better-sqlite3 big.js bignumber.js bluebird
-    body-parser boom btoa bunyan busboy cache-manager canvas cfn-response cfn-response-async chalk
-    cheerio class-transformer class-validator clone compression config cookie cookie-parser
+    aws-lambda-multipart-parser aws-sdk aws-serverless-express aws-xray-sdk aws-xray-sdk-core axios
+    axios-retry base64url bcrypt bcryptjs better-sqlite3 big.js bignumber.js bluebird body-parser
+    boom btoa bunyan busboy cache-manager canvas cfn-response cfn-response-async chalk cheerio
+    class-transformer class-validator clone cloudevents compression config cookie cookie-parser
     core-js cors cron-parser cross-fetch crypto-js crypto-random-string csv-parse csv-parser
     csv-stringify cuid datadog-lambda-js dataloader date-fns date-fns-tz dayjs dd-trace debug
     decimal.js deep-equal deepmerge discord-interactions discord.js dotenv ejs email-validator
@@ -48,17 +48,17 @@ _HARMLESS = """
     lodash-es log4js loglevel long lru-cache luxon mailgun-js mailparser make-error mariadb
     markdown-it marked md5 memoizee mime mime-types moment moment-timezone mongodb mongoose morgan
     ms mssql multer mustache mysql mysql2 nanoid newrelic nock node-cache node-fetch node-forge
-    node-html-parser node-jose nodemailer nunjucks oauth octonode openai otplib p-limit p-map
-    p-retry papaparse parse-multipart passport pdf-lib pdf-parse pdfkit pg pg-connection-string
-    pg-format pg-hstore pg-promise pino pino-pretty postmark prom-client promise-mysql pug
-    puppeteer-core pusher qrcode qs ramda raven raw-body react react-dom redis redoc
-    reflect-metadata regenerator-runtime request request-promise request-promise-native resolve
-    rollbar rss-parser rxjs sanitize-filename sanitize-html semver sentiment sequelize
-    serverless-express serverless-http serverless-mysql serverless-offline serverless-postgres
-    sharp slack-node slugify sodium-native source-map-support sqlite3 sqlstring stripe superagent
-    superstruct tar tedious telegraf tiny-invariant tough-cookie tslib twilio twitter typeorm
-    typescript ua-parser-js ulid underscore undici unzipper uuid valid-url validator web-push
-    winston ws xlsx xml2js xmlbuilder xmldom yaml yargs yup zod
+    node-html-parser node-jose node-uuid nodemailer numeral nunjucks oauth octonode openai otplib
+    p-limit p-map p-retry papaparse parse-multipart passport pdf-lib pdf-parse pdfkit pg
+    pg-connection-string pg-format pg-hstore pg-promise pino pino-pretty postmark prom-client
+    promise-mysql pug puppeteer-core pusher qrcode qs ramda raven raw-body react react-dom redis
+    redoc reflect-metadata regenerator-runtime request request-promise request-promise-native
+    resolve rollbar rss-parser rxjs sanitize-filename sanitize-html semver sentiment sequelize
+    serverless-express serverless-http serverless-mysql serverless-offline serverless-postgres sharp
+    short-uuid slack-node slugify sodium-native source-map-support sqlite3 sqlstring stripe
+    superagent superstruct tar tedious telegraf tiny-invariant tough-cookie tslib twilio twitter
+    typeorm typescript ua-parser-js ulid underscore undici unzipper uuid valid-url validator
+    web-push winston ws xlsx xml2js xmlbuilder xmldom yaml yargs yup zod
 """
 HARMLESS = frozenset((*_BUILT_IN.split(), *_HARMLESS.split()))
 PROGRAMS = frozenset(("child_process", "execa", "shelljs", "cross-spawn", "worker_threads"))

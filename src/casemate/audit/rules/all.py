@@ -27,6 +27,7 @@ from casemate.audit.rules import (
     secrets,
     services,
     storage,
+    tokens,
 )
 
 RULES: tuple[Rule, ...] = (
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     *entry.RULES,
     *front.RULES,
     *identities.RULES,
+    *tokens.RULES,
     *storage.RULES,
     *services.RULES,
     *permissions.RULES,

@@ -95,7 +95,7 @@ def python_parts(application: Application, code: Code) -> Iterable[PythonPart]:
     """Return the code of an application, each part once."""
     parts: dict[str, PythonPart] = {}
     for function in application.functions:
-        if function.language != "python":
+        if function.language != "python" and function.platform is not Platform.CODE:
             continue
         inline = code.inline(function)
         if inline is not None:

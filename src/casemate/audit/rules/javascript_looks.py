@@ -266,6 +266,10 @@ def _written(node: Node | None) -> bool:
     return len(text_of(node) or "") > 3
 
 
+_KEY_LENGTH = 16
+"""Secret keys of AWS have 40 characters; a word is one that stands for a key, for a local server."""
+
+
 def written_password(file: ScriptFile) -> Found:
     """Find passwords and keys that are given to clients as they stand in the code."""
     for pair in file.kinds["pair"]:
@@ -275,7 +279,8 @@ def written_password(file: ScriptFile) -> Found:
         around = file.parent(pair)
         beside = {key_of(each) for each in around.kids} if around is not None else set()
         connects = key in ("password", "passwd", "pass") and not beside.isdisjoint(_CONNECTED)
-        if key in ("secretAccessKey", "aws_secret_access_key") or connects:
+        signs = key in ("secretAccessKey", "aws_secret_access_key") and len(value) >= _KEY_LENGTH
+        if signs or connects:
             yield pair, f"{key} stands in the code"
 
 

@@ -17,6 +17,96 @@ BASE = "/srv/files"
 """
 
 BODIES: list[tuple[str, str, str, str]] = [
+    # -- names that the platform's own parts of events have, too
+    (
+        "region_of_a_query",
+        "command",
+        'os.system("deploy " + event["queryStringParameters"]["region"])',
+        'os.system("deploy " + event["requestContext"]["stage"])',
+    ),
+    (
+        "account_of_a_body",
+        "sql",
+        'cur.execute("select * from t where a = " + data["account"])',
+        'cur.execute("select * from t where a = ?", (data["account"],))',
+    ),
+    # -- methods called request, and queries that services of AWS take
+    (
+        "request_of_a_session",
+        "url",
+        'requests.Session().request("GET", x)',
+        'requests.Session().request("GET", "https://shop.example/", params={"q": x})',
+    ),
+    (
+        "statement_of_aurora",
+        "sql",
+        'boto3.client("rds-data").execute_statement(sql="select " + x)',
+        'boto3.client("rds-data").execute_statement(sql="select :x", parameters=[{"name": x}])',
+    ),
+    (
+        "query_of_athena",
+        "sql",
+        "boto3.client('athena').start_query_execution(QueryString=f\"select '{x}'\")",
+        'boto3.client("athena").start_query_execution(QueryString="select ?", ExecutionParameters=[x])',
+    ),
+    (
+        "query_of_pandas",
+        "code",
+        'import pandas\npandas.read_csv("a.csv").query(x)',
+        'import pandas\npandas.read_csv("a.csv").query("name == @x")',
+    ),
+    # -- what checks tell
+    (
+        "signed",
+        "deserialisation",
+        'raw = base64.b64decode(x)\nimport hmac\nhmac.new(b"k", raw, "sha256")\npickle.loads(raw)',
+        'raw = base64.b64decode(x)\nimport hmac\nmade = hmac.new(b"k", raw, "sha256").hexdigest()\n'
+        'if not hmac.compare_digest(made, data["mac"]):\n    return\npickle.loads(raw)',
+    ),
+    (
+        "signed_with_a_key_of_the_caller",
+        "deserialisation",
+        "raw = base64.b64decode(x)\nimport hmac\n"
+        'made = hmac.new(data["key"].encode(), raw, "sha256").hexdigest()\n'
+        'if not hmac.compare_digest(made, data["mac"]):\n    return\npickle.loads(raw)',
+        "json.loads(x)",
+    ),
+    (
+        "relative_to_raises",
+        "path",
+        "p = pathlib.Path(BASE) / x\np.read_text()",
+        "p = (pathlib.Path(BASE) / x).resolve()\np.relative_to(BASE)\np.read_text()",
+    ),
+    (
+        "type_of_a_filter",
+        "nosql",
+        'if isinstance(data["n"], (str, dict)):\n    pymongo.MongoClient().a.b.find({"n": data["n"]})',
+        'if isinstance(data["n"], str):\n    pymongo.MongoClient().a.b.find({"n": data["n"]})',
+    ),
+    (
+        "type_by_type_of",
+        "nosql",
+        'if type(data["n"]) is dict:\n    pymongo.MongoClient().a.b.find({"n": data["n"]})',
+        'if type(data["n"]) is str:\n    pymongo.MongoClient().a.b.find({"n": data["n"]})',
+    ),
+    (
+        "checked_names_in_a_list",
+        "sql",
+        'parts = []\nfor k in event["queryStringParameters"]:\n    parts.append(k + " = ?")\n'
+        'cur.execute("select * from t where " + " and ".join(parts))',
+        'parts = []\nfor k in event["queryStringParameters"]:\n    if k not in ALLOWED:\n'
+        '        continue\n    parts.append(k + " = ?")\n'
+        'cur.execute("select * from t where " + " and ".join(parts))',
+    ),
+    (
+        "host_of_a_location",
+        "redirect",
+        'answer = {"statusCode": 302, "headers": {}}\nanswer["headers"]["location"] = x + "?a"\n'
+        "return answer",
+        'if urllib.parse.urlparse(x).netloc != "shop.example":\n    return {"statusCode": 400}\n'
+        'answer = {"statusCode": 302, "headers": {}}\nanswer["headers"]["location"] = x + "?a"\n'
+        "return answer",
+    ),
     # -- SQL
     (
         "concatenated",

@@ -203,6 +203,7 @@ PASSED: dict[str, tuple[str, ...]] = {
         "app.use(other({ secret: 'keyboard cat' }))",
     ),
     "written password": (
+        "aws.config.update({ accessKeyId: 'ABC', secretAccessKey: 'SECRET' })",
         "mysql.createConnection({ host: 'db', password: process.env.PASSWORD })",
         "const texts = { password: 'Kennwort1', email: 'Anschrift' }",
         "const form = { user: 'Name', password: 'Your password' }",

@@ -723,4 +723,17 @@ export const handler = handle(app);
 """,
         "ts",
     ),
+    _one(
+        "names-of-the-platform-in-a-query",
+        "command",
+        """
+const { execSync, execFileSync } = require('child_process');
+
+exports.handler = async (event) => {
+  execSync(`deploy ${event.queryStringParameters.size}`);
+  execSync(`deploy ${event.requestContext.stage}`);
+  execFileSync('convert', ['-resize', '50%', '--', event.pathParameters.name]);
+};
+""",
+    ),
 )

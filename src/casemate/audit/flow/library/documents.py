@@ -74,12 +74,29 @@ def dynamodb(
         return None
     for label in (
         *("FilterExpression", "KeyConditionExpression", "ConditionExpression"),
-        *("UpdateExpression", "ProjectionExpression", "Statement", "TableName"),
+        *("UpdateExpression", "ProjectionExpression", "Statement"),
     ):
         value = given.named.get(label)
-        if value is not None and label != "TableName":
+        if value is not None:
             tell(reader, "sql" if label == "Statement" else "nosql", name, value, state, node)
     _document_filter(reader, name, given, state, node)
+    return None
+
+
+_STATEMENTS = ("sql", "Sql", "Sqls", "QueryString", "Expression", "sqlStatements", "queryString")
+"""Where Aurora, Redshift, Athena, Timestream, S3 and the logs of AWS take their queries."""
+
+
+def statements(
+    reader: Reader, name: str, given: Arguments, state: State, node: ast.AST, receiver: Value | None
+) -> bool | None:
+    """Tell of a query that outside data is part of, for the services of AWS that take one."""
+    dynamodb(reader, name, given, state, node, receiver)
+    if name.partition(".")[0] in ("boto3", "aioboto3", "botocore"):
+        for label in _STATEMENTS:
+            value = given.named.get(label)
+            if value is not None:
+                tell(reader, "sql", name, value, state, node)
     return None
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from casemate.audit.flow import texts
+from casemate.audit.flow.checks import SIGNED
 from casemate.audit.flow.library import safe
 from casemate.audit.flow.library.patterns import of_library
 from casemate.audit.flow.limits import MAX_ITEMS
@@ -368,7 +369,17 @@ def _urlparse(reader: Reader, given: Arguments, state: State, node: ast.AST) -> 
     return reader.new(Instance(0, parts, "urllib.parse.urlparse()", shallow(value)), state)
 
 
+def _signature(reader: Reader, given: Arguments, state: State, node: ast.AST) -> Value | None:
+    """Return a signature, from which a comparison learns what was signed."""
+    if len(given.places) < 2 or state.deep(given.places[0]):
+        return None
+    forms = sorted({taint.forms[0] for taint in state.deep(given.places[1])})[:8]
+    return Unknown(CLEAN, SIGNED + ",".join(map(str, forms)) + ")")
+
+
 _FUNCTIONS: dict[str, Function] = {
+    "hmac.new": _signature,
+    "hmac.digest": _signature,
     "builtins.str": _str,
     "io.StringIO": _buffer("io.StringIO"),
     "io.BytesIO": _buffer("io.BytesIO"),

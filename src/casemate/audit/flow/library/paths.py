@@ -6,6 +6,7 @@ import ast
 from dataclasses import replace
 
 from casemate.audit.flow import texts
+from casemate.audit.flow.checks import learn_normal
 from casemate.audit.flow.library import contexts, functions, safe
 from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import Instance, State
@@ -84,6 +85,8 @@ def method(
     if name in ("is_relative_to",):
         return Unknown(state.deep(text), "bool")
     if name == "relative_to":
+        if given.places and not state.deep(given.places[0]):
+            learn_normal(text, state)  # it raises where the path leads out
         return value
     if name in _PARTS:
         return value

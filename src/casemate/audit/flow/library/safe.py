@@ -58,6 +58,7 @@ _WITHOUT: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             *("ldap3.utils.conv.escape_filter_chars", "ldap.filter.escape_filter_chars"),
+            *("ldap.filter.filter_format",),
             *("ldap.dn.escape_dn_chars", "ldap3.utils.dn.escape_rdn", "bonsai.escape_filter_exp"),
         ),
         frozenset(("(", ")", "*", "\0")),

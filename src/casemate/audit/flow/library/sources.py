@@ -83,20 +83,72 @@ STORED_ROOTS = frozenset(
     ("boto3", "aioboto3", "pymongo", "redis", "motor", "google", "azure", "valkey")
 )
 
-TRUSTED_ENDS = (
-    *("['eventSource']", "['eventSourceARN']", "['eventName']", "['awsRegion']", "['eventTime']"),
-    *("['eventVersion']", "['eventID']", "['messageId']", "['receiptHandle']", "['sequencer']"),
-    *("['bucket']['name']", "['bucket']['arn']", "['size']", "['requestId']", "['stage']"),
-    *("['apiId']", "['accountId']", "['httpMethod']", "['TopicArn']", "['MessageId']"),
-    *("['sourceIp']", "['requestTimeEpoch']", "['resource']", "['routeKey']", "['domainName']"),
-    *("['isBase64Encoded']", "['SequenceNumber']", "['sequenceNumber']", "['StreamViewType']"),
-    *("['approximateArrivalTimestamp']", "['ApproximateCreationDateTime']", "['resourcePath']"),
-    *("['schedule']", "['scheduled_at']", "['revision']", "['is_base64']", "['remote_address']"),
-    *("['authorizer']['principalId']", "['method']", "['deadlineMs']", "['account']"),
-    *("['ResponseURL']", "['StackId']", "['RequestType']", "['PhysicalResourceId']"),
-    *("['region']", "['claims']['sub']", "['userPoolId']", "['triggerSource']"),
+_OF_CALLERS = frozenset(
+    (
+        *("queryStringParameters", "multiValueQueryStringParameters", "pathParameters", "headers"),
+        *("multiValueHeaders", "body", "cookies", "query", "params", "path_parameters", "data"),
+        *("query_string_parameters", "messageAttributes", "MessageAttributes", "Message"),
+        *("NewImage", "OldImage", "Keys", "arguments", "input", "payload", "userAttributes"),
+        *("message",),
+        *("attributes", "key", "value", "form", "files", "args", "json", "clientMetadata"),
+    )
 )
-"""Parts of events that the platform writes."""
+"""Parts of events that callers fill: whatever is below them is theirs, however it is called."""
+_OF_REQUEST_CONTEXT = frozenset(
+    (
+        *("requestId", "extendedRequestId", "stage", "apiId", "accountId", "sourceIp", "method"),
+        *("requestTimeEpoch", "requestTime", "httpMethod", "resourcePath", "resourceId", "sub"),
+        *("domainName", "domainPrefix", "routeKey", "connectionId", "principalId", "eventType"),
+    )
+)
+_OF_RECORDS = frozenset(
+    (
+        *("eventSource", "eventSourceARN", "eventName", "awsRegion", "eventTime", "eventVersion"),
+        *("eventID", "messageId", "receiptHandle", "sequencer", "TopicArn", "MessageId"),
+        *("SequenceNumber", "sequenceNumber", "StreamViewType", "approximateArrivalTimestamp"),
+        *("ApproximateCreationDateTime", "EventSource", "EventSubscriptionArn"),
+    )
+)
+_AT_THE_TOP = frozenset(
+    (
+        *("httpMethod", "resource", "routeKey", "isBase64Encoded", "requestId", "deadlineMs"),
+        *("ResponseURL", "StackId", "RequestType", "PhysicalResourceId", "userPoolId"),
+        *("triggerSource", "is_base64", "remote_address", "method"),
+    )
+)
+_OF_OTHER_EVENTS = frozenset(("region", "account", "schedule", "scheduled_at"))
+"""At the top of events of the platform, where a request has nothing that is called so."""
+_BELOW = {
+    "bucket": frozenset(("name", "arn", "size", "revision")),
+    "object": frozenset(("size", "sequencer")),
+    "table": frozenset(("revision",)),
+    "schedule": frozenset(("scheduled_at",)),
+}
+_BRACKETS = str.maketrans({"[": ".", "]": "", "'": "", ")": ""})
+
+
+def of_platform(path: str, kind: str) -> bool:
+    """Return whether the platform writes a part of an event: `event['Records'][]['eventSource']`.
+
+    Python's paths have brackets, those of JavaScript dots. What callers fill may have parts of the
+    same names: `event['queryStringParameters']['region']`.
+    """
+    labels = [each for each in path.translate(_BRACKETS).split(".") if each][1:]
+    if not labels:
+        return False
+    *before, last = labels
+    if path.startswith("json(") or _OF_CALLERS & frozenset(before):
+        # A notification of a bucket may come within a message.
+        return kind != "http" and before[-2:] == ["s3", "bucket"] and last in _BELOW["bucket"]
+    if "requestContext" in before or "request_context" in before:
+        return last in _OF_REQUEST_CONTEXT
+    if before and last in _BELOW.get(before[-1], ()):
+        return True
+    if last in _OF_RECORDS:
+        return "Records" in before or not before
+    return not before and (last in _AT_THE_TOP or (last in _OF_OTHER_EVENTS and kind != "http"))
+
+
 _TRUSTED_EVENTS = frozenset(("schedule",))
 _LONGEST = 200
 
@@ -128,14 +180,14 @@ def narrowed(reader: Reader, value: Unknown, name: str, node: ast.AST) -> Value:
     path = f"{value.path}{name}"
     if len(path) > _LONGEST:
         return Unknown(value.taints, "", value.path)
-    if path.endswith(TRUSTED_ENDS):
-        return Unknown(CLEAN)
     taints: set[Taint] = set()
     for taint in value.taints:
         kind = kind_of(reader, taint)
+        if of_platform(path, kind):
+            continue
         new = reader.source(kind, path, node, path)
         taints.add(replace(taint, source=new.source, forms=new.forms, trail=new.trail))
-    return Unknown(frozenset(taints), "", path)
+    return Unknown(frozenset(taints), "", path) if taints else Unknown(CLEAN)
 
 
 def kind_of(reader: Reader, taint: Taint) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from casemate.audit.flow.library.choices import WEAK_CIPHERS, cipher, cookie, hash_
-from casemate.audit.flow.library.documents import dynamodb, find_documents, textual
+from casemate.audit.flow.library.documents import dynamodb, find_documents, statements, textual
 from casemate.audit.flow.library.telling import Check, tell
 from casemate.audit.flow.ports import Arguments, Reader
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
@@ -353,11 +353,15 @@ _METHODS: dict[str, Check] = {
         find_documents,
     ),
     **dict.fromkeys(
-        (
-            *("scan", "query", "update_item", "put_item", "delete_item", "get_item"),
-            *("execute_statement", "batch_execute_statement"),
-        ),
+        (*("scan", "update_item", "put_item", "delete_item", "get_item"),),
         dynamodb,
+    ),
+    **dict.fromkeys(
+        (
+            *("query", "execute_statement", "batch_execute_statement", "start_query_execution"),
+            *("execute_sql", "select_object_content", "start_query"),
+        ),
+        statements,
     ),
     **dict.fromkeys(("extractall",), _extract),
 }

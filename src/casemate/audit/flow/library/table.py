@@ -144,6 +144,7 @@ sql 0 query,sql  prepare iterate | asyncpg databases
 sql 0 sql,query,statement  query exec_driver_sql copy_expert mogrify stream | {_DATABASES}
 sql 0 sql,query,statement  text extra | {_DATABASES}
 sql 0 query  run | pg8000 neo4j
+code 0 expr  query eval | pandas
 nosql 0 query  run | neo4j
 command 0 command  exec_command run sudo local run_command create_process | {_REMOTE}
 ldap 0 base,search_base  search search_s search_ext search_st search_ext_s | {_LDAP}

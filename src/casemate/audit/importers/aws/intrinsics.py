@@ -56,8 +56,13 @@ class Scope:
         conditions: Mapping[str, Any],
         resources: frozenset[str],
         prefix: str = "",
+        included: Callable[[str], Any] | None = None,
     ) -> None:
-        """Take the values of parameters, the rest as it is written."""
+        """Take the values of parameters, the rest as it is written.
+
+        `included` returns what is in a file beside the template, for `AWS::Include`; None if that
+        is not here.
+        """
         self.parameters = parameters
         self.mappings = mappings
         self.resources = resources
@@ -67,6 +72,7 @@ class Scope:
         self._left = MAX_EXPANSION
         self._locals: dict[str, str] = {}
         self._prefix = prefix
+        self._included = included
 
     def note(self, place: Place, what: str) -> None:
         """Remember what could not be resolved, once."""
@@ -289,6 +295,16 @@ class Scope:
 
     def _transform(self, argument: Any, whole: dict[str, Any], depth: int) -> Any:
         name = argument.get("Name") if isinstance(argument, dict) else argument
+        if name == "AWS::Include" and self._included is not None:
+            given = self.resolve(argument.get("Parameters"), depth + 1)
+            location = given.get("Location") if isinstance(given, dict) else None
+            found = self._included(location) if isinstance(location, str) else None
+            if found is not None:
+                included, self._included = self._included, None  # what is included includes nothing
+                try:
+                    return self.resolve(found, depth + 1)
+                finally:
+                    self._included = included
         self.note(place_of(whole), f"the macro {str(name)[:128]} is not run here")
         return "${Fn::Transform}"
 

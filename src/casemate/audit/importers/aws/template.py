@@ -117,7 +117,12 @@ class _Reader:
         # A parameter without a default is known by its name, not by its value.
         names = frozenset({*resources, *_map(document, "Parameters"), *made_by_sam(resources)})
         scope = Scope(
-            parameters, _map(document, "Mappings"), _map(document, "Conditions"), names, prefix
+            parameters,
+            _map(document, "Mappings"),
+            _map(document, "Conditions"),
+            names,
+            prefix,
+            lambda location: self._included(file, location),
         )
         self._check_transforms(document, scope)
         try:
@@ -217,19 +222,34 @@ class _Reader:
         if found in chain or self._nested > MAX_NESTED_TEMPLATES:
             scope.note(place, f"the template {location[:128]} leads to itself, or to too many")
             return
-        try:
-            documents, notes = read_documents(self._workspace.template(found) or "", found)
-        except DocumentError as error:
-            self._workspace.note(found, error.message, error.line)
-            return
-        for line, column, what in notes:
-            self._workspace.note(found, what, line, column)
+        documents = self._documents(found)
         if documents and is_template(documents[0]):
             given = properties.get("Parameters")
             given = (
                 {k: v for k, v in given.items() if v is not None} if isinstance(given, dict) else {}
             )
             self.read(documents[0], found, f"{prefix}{name}/", given, (*chain, found))
+
+    def _documents(self, file: str) -> list[Any]:
+        try:
+            documents, notes = read_documents(self._workspace.template(file) or "", file)
+        except DocumentError as error:
+            self._workspace.note(file, error.message, error.line)
+            return []
+        for line, column, what in notes:
+            self._workspace.note(file, what, line, column)
+        return documents
+
+    def _included(self, file: str, location: str) -> Any:
+        """Return what is in a file that a template includes (`AWS::Include`); None: not here."""
+        found = self._workspace.resolve(file, location) if "://" not in location else None
+        if found is None or not self._workspace.has(found):
+            return None
+        self._nested += 1
+        if self._nested > MAX_NESTED_TEMPLATES:
+            return None
+        documents = self._documents(found)
+        return documents[0] if documents else None
 
 
 def nested_files(document: Any, file: str, workspace: Workspace) -> set[str]:

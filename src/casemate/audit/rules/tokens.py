@@ -1,0 +1,85 @@
+"""A rule about tokens whose claims are believed without a look at their signature.
+
+A token is taken apart by hand, or by a function that only decodes it. Where an authorizer stands
+before every route of a function, it has looked at the signature already.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from casemate.audit.code.reading import owned_files
+from casemate.audit.finding import Severity
+from casemate.audit.model import Function, Place, Reach
+from casemate.audit.rule import Hit, Risk, Rule, Subject
+from casemate.audit.rules.common import hit
+from casemate.audit.rules.examples import javascript
+
+_ENDINGS = (".js", ".mjs", ".cjs", ".ts", ".py")
+_TOKEN = re.compile(r"[Aa]uthorization|[Bb]earer|[Jj]wt|JWT|id_?[Tt]oken|access_?[Tt]oken")
+_DECODES = re.compile(r"\b(?:jwt\.decode|jwtDecode|jwt_decode|decodeJwt|jose\.decodeJwt)\(")
+_BY_HAND = re.compile(
+    r"(?:atob|Buffer\.from|base64url\.decode|base64\.decode|b64decode|b64_decode)"
+    r"\([^\n]{0,100}\[1\]"
+)
+_VERIFIES = re.compile(r"[Vv]erif(?:y|ier|ied)|expressjwt|express-jwt")
+_LONG = 2_000
+
+
+def _unchecked(subject: Subject) -> Iterator[Hit]:
+    for file, function in owned_files(subject.application, _ENDINGS):
+        if function.reach is Reach.AUTHENTICATED:
+            continue
+        code = subject.code.text(file)
+        if code is None or _TOKEN.search(code) is None or _verifies(subject, function):
+            continue
+        for number, line in enumerate(code.split("\n"), 1):
+            if len(line) >= _LONG or line.lstrip()[:2] in ("//", "/*", "* ", "# "):
+                continue
+            # In Python `jwt.decode` looks at the signature.
+            found = _BY_HAND.search(line) or (
+                None if file.endswith(".py") else _DECODES.search(line)
+            )
+            if found is not None:
+                what = "the claims of a token are believed, and nothing looks at its signature"
+                place = Place(file, number, found.start() + 1)
+                yield hit(function, what, place, f"{file} {line.strip()[:120]}")
+
+
+def _verifies(subject: Subject, function: Function) -> bool:
+    """Return whether any code of a function may look at a signature."""
+    texts = (subject.code.text(file) for file in function.files if file.endswith(_ENDINGS))
+    return any(text is not None and _VERIFIES.search(text) is not None for text in texts)
+
+
+def _handler(body: str) -> dict[str, str]:
+    return dict(
+        javascript(
+            "exports.handler = async (event) => {\n"
+            "  const token = event.headers.authorization.split('.')\n"
+            f"  {body}\n}}"
+        )
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="ID-011",
+        title="Token that is believed without a look at its signature",
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-02",
+        cwe=347,
+        attack="T1550.001",
+        severity=Severity.MEDIUM,
+        by_reach=True,
+        why="Everybody writes a token that says they are somebody else.",
+        fix="Verify it with the issuer's keys (jwt.verify, CognitoJwtVerifier), or set an authorizer "
+        "for the route and read what it passes on.",
+        check=_unchecked,
+        vulnerable=_handler("return JSON.parse(Buffer.from(token[1], 'base64')).sub"),
+        fixed=_handler(
+            "return require('jsonwebtoken').verify(token.join('.'), process.env.KEY).sub"
+        ),
+    ),
+)
