@@ -6,6 +6,7 @@ are compared, in their order, with the texts that they may have been taken from.
 
 from __future__ import annotations
 
+import collections
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ Step = Sequence[tuple[str, bool]]
 
 _WORD_OR_NUMBER = re.compile(r"-?\w++(?:\.\w++)?")
 _MIN_CHARACTERS = 3
+_MOST_LEFT = 1.25
 _MAX_ADDED = 12
 """Characters that code puts in the place of one, such as `&quot;`."""
 
@@ -86,7 +88,14 @@ def _is_left_of(wanted: str, source: str) -> bool:
         rest = iter(text)
         if all(character in rest for character in wanted):
             return True
-    return False
+    return _is_turned(wanted, source)
+
+
+def _is_turned(wanted: str, source: str) -> bool:
+    """Tell whether characters are nearly all of a text, in another order."""
+    if not len(wanted) <= len(source) <= len(wanted) * _MOST_LEFT:
+        return False
+    return not collections.Counter(wanted) - collections.Counter(source)
 
 
 def _one_by_one(

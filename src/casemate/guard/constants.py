@@ -81,11 +81,14 @@ class Constants:
             item, depth = todo.pop()
             if depth > _MAX_DEPTH:
                 continue
-            if isinstance(item, dict):
+            # By its type: `isinstance` asks the object, too, and one such as the settings of Django
+            # that nobody has configured raises then.
+            kind = type(item)
+            if issubclass(kind, dict):
                 todo += [(part, depth + 1) for part in (*item.keys(), *item.values())]
-            elif isinstance(item, (list, tuple, set, frozenset)):
+            elif issubclass(kind, (list, tuple, set, frozenset)):
                 todo += [(part, depth + 1) for part in item]
-            elif isinstance(item, type) and item.__module__ == module:
+            elif issubclass(kind, type) and item.__module__ == module:
                 # The values of an enum are attributes of its members.
                 todo += [(v, depth + 1) for k, v in vars(item).items() if k != "__doc__"]
                 members = vars(item).get("_value2member_map_")
@@ -95,12 +98,15 @@ class Constants:
 
     def take(self, item: object) -> None:
         """Take one value, if it is a text."""
-        if isinstance(item, (bytes, str)) and len(item) > _MAX_TEXT:
+        kind = type(item)
+        if not issubclass(kind, (bytes, str, PurePath)):
+            return
+        if isinstance(item, PurePath):
+            item = str(item)
+        if len(item) > _MAX_TEXT:
             return
         if isinstance(item, bytes):
             item = item.decode("latin-1")
-        elif isinstance(item, PurePath):
-            item = str(item)
         if isinstance(item, str) and item:
             self._texts.add(item)
             self._parts = None

@@ -198,6 +198,11 @@ class Guard:
             return [Span(0, len(text), origin, exact=True)]
         return self.taint.search(text)
 
+    def readable(self, text: str) -> list[Span]:
+        """Return where in a text those of the event are, whole or in pieces that have signs."""
+        pieces = self.taint.fragments(text) if self.taint is not None and text else []
+        return [*self.texts(text), *pieces]
+
     def whole(self, value: object) -> Origin | None:
         """Return where a value is from if all of it is from outside: a text, a list or a dict."""
         return self._tracer.whole(value) if self._tracer is not None else None

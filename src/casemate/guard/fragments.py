@@ -36,6 +36,7 @@ _DOT = re.compile(r"(?<=\w)\.(?=\w)")
 _IN_NAME = re.compile(r"[\w.-]")
 _MAX_HOST = 300
 _ESCAPES = "\\'\""
+_QUOTES = "\"'"
 _PAIRS = ("''", '""')
 _MAX_ESCAPES = 4
 """Characters by which escaping can put a sign's neighbours apart, as `shlex.quote` does."""
@@ -157,9 +158,15 @@ def _aligned(
     inside: str, start: int, text: str, place: int, budget: Budget
 ) -> tuple[int, int, int]:
     """Read on from a piece that is the same in both; return start, end and how much is the same."""
-    left, more_left = _run(inside, start - 1, text, place - 1, -1)
-    right, more_right = _run(inside, start + _WINDOW, text, place + _WINDOW, 1)
+    left, before, more_left = _run(inside, start - 1, text, place - 1, -1)
+    right, after, more_right = _run(inside, start + _WINDOW, text, place + _WINDOW, 1)
     left += 1
+    # Of the quotes around a value in the event, as in JSON, one is the same as the code's by chance.
+    whole = text[before + 1 : after]
+    if whole[-1] in _QUOTES and whole.find(whole[-1]) == len(whole) - 1:
+        right -= before >= 0 and text[before] == whole[-1]
+    elif whole[0] in _QUOTES and whole.rfind(whole[0]) == 0:
+        left += text[after : after + 1] == whole[0]
     # A quote that was escaped has its like before it: the pair is one sign, and not the code's.
     if left and (inside[left - 1] == "\\" or inside[left - 1 : left + 1] in _PAIRS):
         left -= 1
@@ -168,10 +175,10 @@ def _aligned(
     return left, right, same
 
 
-def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, int]:
+def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, int, int]:
     """Return where two texts stop to be the same, but for escapes, and how much is the same."""
     same = skipped = 0
-    end = at
+    end, left = at, place
     crossed = False
     while 0 <= at < len(inside) and 0 <= place < len(text):
         if inside[at] == text[place]:
@@ -183,11 +190,11 @@ def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, i
             place += step
             at += step
             if not crossed:
-                end = at
+                end, left = at, place
         elif inside[at] in _ESCAPES and skipped < _MAX_ESCAPES:
             skipped += 1
             crossed = True
             at += step
         else:
             break
-    return end, same
+    return end, left, same

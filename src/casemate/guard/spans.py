@@ -25,6 +25,38 @@ def merged(spans: list[Span]) -> list[Span]:
     return kept
 
 
+def together(spans: list[Span]) -> list[Span]:
+    """Make one of single characters that are one after the other in a list, and in the text.
+
+    Each by itself is too little to be seen as markup, say.
+    """
+    joined: list[Span] = []
+    last: tuple[object, ...] = ()
+    for span in spans:
+        place = span.origin.steps if type(span.origin.steps) is tuple else ()
+        follows = (
+            joined
+            and span.end == span.start + 1
+            and joined[-1].end == span.start
+            and _is_next(last, place)
+        )
+        last = place
+        if follows:
+            before = joined[-1]
+            same = before.checked if before.checked == span.checked else ""
+            joined[-1] = before._replace(end=span.end, checked=same)
+        else:
+            joined.append(span)
+    return joined
+
+
+def _is_next(last: tuple[object, ...], place: tuple[object, ...]) -> bool:
+    """Tell whether one place is the next one in the same list."""
+    if not last or len(last) != len(place) or last[:-1] != place[:-1]:
+        return False
+    return type(last[-1]) is int and place[-1] == last[-1] + 1
+
+
 def within(spans: list[Span], start: int, size: int) -> list[Span]:
     """Return spans as they are in a part of their text."""
     moved = [s._replace(start=max(s.start - start, 0), end=min(s.end - start, size)) for s in spans]

@@ -11,11 +11,21 @@ from .batches import lowered
 from .characters import Step, Turns
 from .generations import MAX_NOTED
 from .known import MIN_SEARCHED
-from .notes import DERIVED, ESCAPERS, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
+from .notes import (
+    DERIVED,
+    ESCAPERS,
+    FORMAT,
+    JOINED,
+    NUMBERED,
+    PERCENT,
+    REPLACED,
+    SUBSTITUTED,
+    Made,
+)
 from .origin import Origin, Span
 from .pieces import Piece, as_text, of_format, of_percent, replaced, texts_in
 from .provenance import Provenance
-from .spans import MIN_AGAIN, apart, chance, found_again, merged, within
+from .spans import MIN_AGAIN, apart, chance, found_again, merged, together, within
 from .substituting import pieces as substituted
 from .taint import Taint
 
@@ -33,6 +43,7 @@ _MAX_FILTERED = 4096
 _MAX_LEAVES = 256
 _NOTED_DEPTH = 40
 """At which a noted text is begun that was found in another: the rest of the depth is enough."""
+_NUMBERS = ("numbers that the code made a text of",)
 TOO_MUCH = ("more than the guard looks at",)
 
 
@@ -102,6 +113,8 @@ class Tracer:
 
     def _noted(self, text: str, made: Made, depth: int) -> list[Span]:
         """A text of which it is known how it was made."""
+        if made.kind == NUMBERED:
+            return self._leaf(text) or self._of_numbers(text)
         pieces = self._pieces(made)
         if pieces is None:
             found = self._derived(text, made, depth)
@@ -118,7 +131,23 @@ class Tracer:
         found = grown or self._composed(pieces, depth)
         # Of many single characters, some are texts of the event by chance.
         few = len(pieces) >= _MIN_PIECES and 2 * sum(s.end - s.start for s in found) < len(text)
-        return (self._joined(pieces) if few else []) or found
+        if not few:
+            return together(found)
+        return self._joined(pieces) or self._of_characters(text, pieces, found)
+
+    def _of_characters(self, text: str, pieces: list[Piece], found: list[Span]) -> list[Span]:
+        """Search a text, too, most of which was put together from single characters."""
+        single = sum(len(piece) == 1 and not constant for piece, constant in pieces)
+        return apart(found, self._leaf(text)) if 2 * single > len(text) else found
+
+    def _of_numbers(self, text: str) -> list[Span]:
+        """What was made of numbers is the event's: code writes its own texts as texts.
+
+        Not letters alone, such as those that columns or files are counted by.
+        """
+        if text.isalnum() or self._is_constant(text):
+            return []
+        return [Span(0, len(text), Origin("event", "", _NUMBERS), exact=True)]
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         return Span(0, len(text), origin, exact, self._vouched(text, exact=exact))
@@ -209,7 +238,7 @@ class Tracer:
         self._searching = True
         try:
             for value, *_ in notes:
-                if type(value) is not str or len(value) < MIN_SEARCHED or value == text:
+                if type(value) is not str or len(value) < MIN_SEARCHED or value is text:
                     continue
                 part = value if value in text else value.strip()
                 if len(part) < MIN_SEARCHED or (low := lowered(part)) not in lower:
