@@ -17,6 +17,7 @@ from .origin import Origin, Span
 from .pieces import as_text
 from .provenance import Provenance
 from .shapes import Shapes
+from .spans import together
 from .taint import Taint
 from .tracing import Tracer
 from .verdict import BlockedError, Judge, Verdict
@@ -187,7 +188,7 @@ class Guard:
 
     def spans(self, value: str | bytes) -> list[Span]:
         """Return the parts of `as_text(value)` that came from outside."""
-        return self._tracer.spans(value) if self._tracer is not None else []
+        return together(self._tracer.spans(value)) if self._tracer is not None else []
 
     def texts(self, text: str) -> list[Span]:
         """Return where in a text whole texts of the event are; `exact` if one is all of it."""

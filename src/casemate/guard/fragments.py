@@ -75,7 +75,8 @@ class Fragments:
                 if done.get(id(text), -1) >= start + _WINDOW:
                     continue
                 left, right, same = _aligned(inside, start, text, place, budget)
-                if "." in text[place : place + _WINDOW] and not _is_name(inside, left, right):
+                window = text[place : place + _WINDOW]
+                if "." in window and ".." not in window and not _is_name(inside, left, right):
                     continue
                 if same >= MIN_SAME or 2 * same >= len(text):
                     done[id(text)] = right
@@ -161,18 +162,32 @@ def _aligned(
     left, before, more_left = _run(inside, start - 1, text, place - 1, -1)
     right, after, more_right = _run(inside, start + _WINDOW, text, place + _WINDOW, 1)
     left += 1
-    # Of the quotes around a value in the event, as in JSON, one is the same as the code's by chance.
-    whole = text[before + 1 : after]
-    if whole[-1] in _QUOTES and whole.find(whole[-1]) == len(whole) - 1:
-        right -= before >= 0 and text[before] == whole[-1]
-    elif whole[0] in _QUOTES and whole.rfind(whole[0]) == 0:
-        left += text[after : after + 1] == whole[0]
+    first, last = _by_chance(text, before, after)
+    left, right = left + first, right - last
     # A quote that was escaped has its like before it: the pair is one sign, and not the code's.
     if left and (inside[left - 1] == "\\" or inside[left - 1 : left + 1] in _PAIRS):
         left -= 1
     same = more_left + more_right + _WINDOW
     budget.spend(same + _MAX_ESCAPES)
     return left, right, same
+
+
+def _by_chance(text: str, before: int, after: int) -> tuple[int, int]:
+    """Return how much at either end of a piece is the same as the code's by chance.
+
+    It is what is around a value in the event, as quotes in JSON, or the ends of its tags.
+    """
+    whole = text[before + 1 : after]
+    value = whole.strip()
+    if value[:1] in _QUOTES and value[:1] == value[-1:] and whole.count(value[:1]) == 2:
+        return whole.index(value[:1]) + 1, len(whole) - whole.rindex(value[:1])
+    first, last = whole[0], whole[-1]
+    if last in _QUOTES and whole.count(last) == 1:
+        return 0, int(before >= 0 and text[before] == last)
+    if first in _QUOTES and whole.count(first) == 1:
+        return int(text[after : after + 1] == first), 0
+    begun = next((tag for tag in ("</", "<") if whole.endswith(tag)), "")
+    return int(first == ">" and before >= 0), len(begun) if after < len(text) else 0
 
 
 def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, int, int]:

@@ -25,9 +25,9 @@ from .notes import (
 from .origin import Origin, Span
 from .pieces import Piece, as_text, of_format, of_percent, replaced, texts_in
 from .provenance import Provenance
-from .spans import MIN_AGAIN, apart, chance, found_again, merged, together, within
+from .spans import MIN_AGAIN, apart, chance, found_again, merged, within
 from .substituting import pieces as substituted
-from .taint import Taint
+from .taint import PIECE, Taint
 
 _MAX_DEPTH = 60
 """Of texts made from texts. A deeper one is searched, as one that nobody saw being made."""
@@ -131,14 +131,21 @@ class Tracer:
         found = grown or self._composed(pieces, depth)
         # Of many single characters, some are texts of the event by chance.
         few = len(pieces) >= _MIN_PIECES and 2 * sum(s.end - s.start for s in found) < len(text)
+        numbered = any(span.origin.decoding == _NUMBERS for span in found)
+        if numbered and all(len(piece) <= 1 for piece, _ in pieces):
+            return self._of_numbers(text)
         if not few:
-            return together(found)
+            return found
         return self._joined(pieces) or self._of_characters(text, pieces, found)
 
     def _of_characters(self, text: str, pieces: list[Piece], found: list[Span]) -> list[Span]:
         """Search a text, too, most of which was put together from single characters."""
         single = sum(len(piece) == 1 and not constant for piece, constant in pieces)
-        return apart(found, self._leaf(text)) if 2 * single > len(text) else found
+        if 2 * single <= len(text):
+            return found
+        # Of these a letter or digit is one of the event by chance.
+        signs = [s for s in found if s.end - s.start > 1 or not text[s.start].isalnum()]
+        return apart(signs, self._leaf(text))
 
     def _of_numbers(self, text: str) -> list[Span]:
         """What was made of numbers is the event's: code writes its own texts as texts.
@@ -198,6 +205,8 @@ class Tracer:
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]
         standing = self._standing_in(text) if found else []
+        if standing:  # a piece of a text that stands there as the code wrote it is there by chance
+            found = [s for s in found if s.origin.decoding[-1:] != PIECE or not chance(s, standing)]
         return [
             s._replace(
                 checked=s.checked
