@@ -78,7 +78,7 @@ class Fragments:
                 window = text[place : place + _WINDOW]
                 if "." in window and ".." not in window and not _is_name(inside, left, right):
                     continue
-                if same >= MIN_SAME or 2 * same >= len(text):
+                if left < right and (same >= MIN_SAME or 2 * same >= len(text)):
                     done[id(text)] = right
                     yield left, right, about
 

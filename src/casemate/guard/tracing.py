@@ -23,7 +23,7 @@ from .notes import (
     Made,
 )
 from .origin import Origin, Span
-from .pieces import Piece, as_text, of_format, of_percent, replaced, texts_in
+from .pieces import Piece, as_text, of_format, of_percent, replaced, same, texts_in
 from .provenance import Provenance
 from .spans import MIN_AGAIN, apart, chance, found_again, merged, within
 from .substituting import pieces as substituted
@@ -43,7 +43,6 @@ _MAX_FILTERED = 4096
 _MAX_LEAVES = 256
 _NOTED_DEPTH = 40
 """At which a noted text is begun that was found in another: the rest of the depth is enough."""
-_NUMBERS = ("numbers that the code made a text of",)
 TOO_MUCH = ("more than the guard looks at",)
 
 
@@ -114,7 +113,7 @@ class Tracer:
     def _noted(self, text: str, made: Made, depth: int) -> list[Span]:
         """A text of which it is known how it was made."""
         if made.kind == NUMBERED:
-            return self._leaf(text) or self._of_numbers(text)
+            return self._leaf(text) or characters.of_numbers(text, self._is_constant)
         pieces = self._pieces(made)
         if pieces is None:
             found = self._derived(text, made, depth)
@@ -124,19 +123,18 @@ class Tracer:
             return found
         # Two pieces of bytes may share a character, and a format depend on the locale. Then it is
         # only known what went in.
-        if not self._same(text, pieces):
+        if not same(text, pieces):
             return self._derived(text, made._replace(parts=texts_in(made)), depth)
         grown = self._grown(text, made, depth) if depth <= _MAX_GROWN_DEPTH else []
         pieces = self._unfolded(pieces)
         found = grown or self._composed(pieces, depth)
+        numbered = any(span.origin.decoding == characters.NUMBERS for span in found)
+        if numbered and all(len(piece) <= 1 for piece, _ in pieces):
+            return characters.of_numbers(text, self._is_constant)
         # Of many single characters, some are texts of the event by chance.
         few = len(pieces) >= _MIN_PIECES and 2 * sum(s.end - s.start for s in found) < len(text)
-        numbered = any(span.origin.decoding == _NUMBERS for span in found)
-        if numbered and all(len(piece) <= 1 for piece, _ in pieces):
-            return self._of_numbers(text)
-        if not few:
-            return found
-        return self._joined(pieces) or self._of_characters(text, pieces, found)
+        joined = self._joined(pieces) if few else found
+        return joined or self._of_characters(text, pieces, found)
 
     def _of_characters(self, text: str, pieces: list[Piece], found: list[Span]) -> list[Span]:
         """Search a text, too, most of which was put together from single characters."""
@@ -146,15 +144,6 @@ class Tracer:
         # Of these a letter or digit is one of the event by chance.
         signs = [s for s in found if s.end - s.start > 1 or not text[s.start].isalnum()]
         return apart(signs, self._leaf(text))
-
-    def _of_numbers(self, text: str) -> list[Span]:
-        """What was made of numbers is the event's: code writes its own texts as texts.
-
-        Not letters alone, such as those that columns or files are counted by.
-        """
-        if text.isalnum() or self._is_constant(text):
-            return []
-        return [Span(0, len(text), Origin("event", "", _NUMBERS), exact=True)]
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         return Span(0, len(text), origin, exact, self._vouched(text, exact=exact))
@@ -201,7 +190,7 @@ class Tracer:
         part_of = None if too_plain else self._taint.holding(text)
         if part_of is not None:
             return [self._all_of(text, part_of, exact=False)]
-        found = self._searched(text)
+        found = self._searched(text) or self._lone(text)
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]
         standing = self._standing_in(text) if found else []
@@ -215,6 +204,9 @@ class Tracer:
             )
             for s in found
         ]
+
+    def _lone(self, text: str) -> list[Span]:
+        return characters.lone(text, lambda c: self._spans(c, _NOTED_DEPTH), self._standing_in)
 
     # -- searched ------------------------------------------------------------------------------
 
@@ -288,15 +280,11 @@ class Tracer:
             if constant or type(value) is not str or self._taint.is_of(value) is not None:
                 break
             made = self._provenance.of(value)
-            if made is None or made.kind != JOINED or _ends_in_characters(made):
+            if made is None or made.kind != JOINED or characters.ends_in(made):
                 break
             ends.append(pieces[1:])
             pieces = [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
         return list(itertools.chain(pieces, *reversed(ends)))
-
-    @staticmethod
-    def _same(text: str, pieces: list[Piece]) -> bool:
-        return "".join(as_text(piece) for piece, _ in pieces) == text
 
     def _pieces(self, made: Made) -> list[Piece] | None:
         """Return what a text was put together from; None if it was made in another way."""
@@ -410,12 +398,3 @@ class Tracer:
             if place < 0:
                 break
         return []
-
-
-def _ends_in_characters(made: Made) -> bool:
-    """Tell whether a text was joined from another and single characters that are no literals."""
-    return any(
-        len(part) == 1 and not made.constant >> number & 1
-        for number, part in enumerate(made.parts)
-        if number
-    )

@@ -47,17 +47,17 @@ def _codes(text: str, name: str) -> str:
 
 def _cases(text: str) -> Cases:
     found = {n: (_SQL.format(m[0]), {"v": _codes(text, n)}) for n, m in _MADE.items()}
-    data = text.encode()
+    data, size = text.encode(), len(text)
     mixed = bytes(b ^ 42 for b in data).hex()
     number = str(int.from_bytes(data, "big"))
     packed = base64.b64encode(bytes([len(data)]) + data).decode()
     swapped = "".join(b + a for a, b in zip((text + " ")[::2], (text + " ")[1::2], strict=False))
     more = {
         "bytes of numbers": ("bytes(b ^ 42 for b in bytes.fromhex(event['v'])).decode()", mixed),
-        "a large number": ("int(event['v']).to_bytes(%d, 'big').decode()" % len(data), number),
+        "a large number": (f"int(event['v']).to_bytes({size}, 'big').decode()", number),
         "a struct": (
-            "struct.unpack_from('%ds', __import__('base64').b64decode(event['v']), 1)[0].decode()"
-            % len(data),
+            f"struct.unpack_from('{size}s', __import__('base64').b64decode(event['v']), 1)[0]"
+            ".decode()",
             packed,
         ),
         "a turned queue": (
@@ -75,7 +75,9 @@ def _cases(text: str) -> Cases:
     }
     found |= {n: (_SQL.format(c), {"v": v}) for n, (c, v) in more.items()}
     chained = ("''.join(itertools.chain(*parts))", "''.join([c for p in parts for c in p])")
-    return found | {f"chained {n}": (_CHARACTERS.format(c), {"v": text}) for n, c in enumerate(chained)}
+    return found | {
+        f"chained {n}": (_CHARACTERS.format(c), {"v": text}) for n, c in enumerate(chained)
+    }
 
 
 _SHELL = """

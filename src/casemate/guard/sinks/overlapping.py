@@ -48,8 +48,8 @@ def _overlaps(body: Any) -> bool:
 
 def _after(items: Sequence[Item], number: int) -> Iterator[int]:
     """Yield the places of what can come after an item: of the next turn, too."""
-    for place in range(number + 1, number + len(items)):
-        place %= len(items)
+    for following in range(number + 1, number + len(items)):
+        place = following % len(items)
         yield place
         if not _can_be_empty(items[place]):
             return
