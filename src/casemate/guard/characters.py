@@ -16,6 +16,7 @@ from .notes import JOINED, Made
 from .origin import Origin, Span
 from .pieces import Piece, as_text
 from .provenance import Provenance
+from .spans import apart
 
 Step = Sequence[tuple[str, bool]]
 """What one turn of a loop added: pieces, and whether each is a literal of the code."""
@@ -46,6 +47,7 @@ def spans(
         text = lowered(source)
         places = next((p for p, wanted in candidates if _is_left_of(wanted, text)), ())
         places = places or _one_by_one(steps, text, is_constant)
+        places = places or next((p for p, wanted in candidates if _is_turned(wanted, text)), ())
         if places:
             return _runs(places, origin.decoded("its characters"))
     return []
@@ -59,6 +61,18 @@ def of_numbers(text: str, is_constant: Callable[[str], bool]) -> list[Span]:
     if text.isalnum() or is_constant(text):
         return []
     return [Span(0, len(text), Origin("event", "", NUMBERS), exact=True)]
+
+
+def searched(
+    text: str, pieces: Sequence[Piece], found: list[Span], search: Callable[[str], list[Span]]
+) -> list[Span]:
+    """Search a text, too, most of which was put together from single characters."""
+    single = sum(len(piece) == 1 and not constant for piece, constant in pieces)
+    if 2 * single <= len(text):
+        return found
+    # Of these a letter or digit is one of the event by chance.
+    signs = [s for s in found if s.end - s.start > 1 or not text[s.start].isalnum()]
+    return apart(signs, search(text))
 
 
 def lone(
@@ -130,7 +144,7 @@ def _is_left_of(wanted: str, source: str) -> bool:
         rest = iter(text)
         if all(character in rest for character in wanted):
             return True
-    return _is_turned(wanted, source)
+    return False
 
 
 def _is_turned(wanted: str, source: str) -> bool:

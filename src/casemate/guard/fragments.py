@@ -65,7 +65,7 @@ class Fragments:
 
     def find(self, inside: str) -> Iterator[tuple[int, int, object]]:
         """Yield where pieces are in a text in lower case: start, end, and what is known of them."""
-        pieces = self._pieces_for(inside)
+        pieces = self._pieces_for(inside) if len(inside) >= _WINDOW else None
         if not pieces:
             return
         budget = Budget(MAX_COMPARED // 8)

@@ -134,16 +134,7 @@ class Tracer:
         # Of many single characters, some are texts of the event by chance.
         few = len(pieces) >= _MIN_PIECES and 2 * sum(s.end - s.start for s in found) < len(text)
         joined = self._joined(pieces) if few else found
-        return joined or self._of_characters(text, pieces, found)
-
-    def _of_characters(self, text: str, pieces: list[Piece], found: list[Span]) -> list[Span]:
-        """Search a text, too, most of which was put together from single characters."""
-        single = sum(len(piece) == 1 and not constant for piece, constant in pieces)
-        if 2 * single <= len(text):
-            return found
-        # Of these a letter or digit is one of the event by chance.
-        signs = [s for s in found if s.end - s.start > 1 or not text[s.start].isalnum()]
-        return apart(signs, self._leaf(text))
+        return joined or characters.searched(text, pieces, found, self._leaf)
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         return Span(0, len(text), origin, exact, self._vouched(text, exact=exact))
@@ -190,7 +181,8 @@ class Tracer:
         part_of = None if too_plain else self._taint.holding(text)
         if part_of is not None:
             return [self._all_of(text, part_of, exact=False)]
-        found = self._searched(text) or self._lone(text)
+        found = self._searched(text)
+        found = found or characters.lone(text, self._sign, self._standing_in)
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]
         standing = self._standing_in(text) if found else []
@@ -205,8 +197,11 @@ class Tracer:
             for s in found
         ]
 
-    def _lone(self, text: str) -> list[Span]:
-        return characters.lone(text, lambda c: self._spans(c, _NOTED_DEPTH), self._standing_in)
+    def _sign(self, sign: str) -> list[Span]:
+        if self._provenance.of(sign) is not None:
+            return self._spans(sign, _NOTED_DEPTH)
+        origin = None if self._is_constant(sign) else self._taint.exact(sign)
+        return [] if origin is None else [Span(0, 1, origin, exact=False)]
 
     # -- searched ------------------------------------------------------------------------------
 
