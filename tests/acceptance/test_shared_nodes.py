@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx2
+import psycopg
 import pytest
 
 from support.cli import casemate
 from support.cluster import Cluster
 from support.node import TestNode, default_risks
+from support.rolling import Callers, next_release, replace
 from support.s3 import S3Server
 
 pytestmark = pytest.mark.sandbox
@@ -30,7 +32,7 @@ KEEPS = """\
 def handler(event, context):
     table = context.table("notes")
     if "note" in event.data:
-        table.put({"id": event.data["note"], "by": event.data["by"]})
+        table.put({"id": event.data["note"], "by": event.data.get("by")})
         return {"kept": event.data["note"]}
     return {"found": table.get(event.data["read"]).value}
 """
@@ -197,6 +199,54 @@ def test_another_master_key_is_refused_by_name(cluster: Cluster) -> None:
     assert "master key is another one" in said
 
 
+def test_what_any_node_served_all_of_them_tell_once(one: TestNode, two: TestNode) -> None:
+    """Records, errors, logs, denials and use, each with its node, whichever is asked."""
+    one.deploy(
+        "def handler(event, context):\n    print('seen', event)\n    return 1 / event\n",
+        name="told",
+    )
+    soon(lambda: two.invoke(1, function="t/told").status_code == 200, 10.0)
+    for node, data in ((one, 5), (two, 7), (one, 0), (two, 0)):
+        node.invoke(data, function="t/told")
+    httpx2.post(f"{two.url}/invoke/t/told", json=1)
+
+    def records(node: TestNode) -> list[dict[str, Any]]:
+        return list(node.get("/invocations", project="t", function="told")["invocations"])
+
+    soon(lambda: len(records(one)) == len(records(two)) >= 5, 10.0)
+    names = {record["node"] for record in records(one)}
+    assert len(names) == 2
+    assert {r["id"]: r["node"] for r in records(one)} == {r["id"]: r["node"] for r in records(two)}
+
+    def errors(node: TestNode) -> set[tuple[str, str]]:
+        found = node.get("/errors", project="t", function="told", outcome="handler-error")["errors"]
+        return {(each["id"], each["node"]) for each in found}
+
+    soon(lambda: errors(one) == errors(two) and len(errors(one)) == 2, 10.0)
+    for identity, name in errors(one):
+        shown = two.get(f"/errors/{identity}")
+        assert shown["node"] == name
+        assert "ZeroDivisionError" in shown["trace"]
+
+    def used(node: TestNode) -> tuple[int, int]:
+        rows = node.get("/usage", project="t", function="told")["rows"]
+        return sum(row["requests"] for row in rows), sum(row.get("errors", 0) for row in rows)
+
+    served = len([record for record in records(one) if record["run_ms"]])
+    soon(lambda: used(one) == used(two) == (served, 2), 10.0)
+
+    listed = casemate(one, "invocations", "t/told", "--outcome", "ok")
+    assert all(name in listed.stdout for name in names), listed.stdout
+    text = casemate(one, "logs", "t/told").stdout
+    assert "seen 5" in text
+    assert "seen 7" in text
+    verified = casemate(two, "journal", "verify")
+    assert verified.returncode == 0, verified.stdout
+    assert any(f"node {name}: its journal went on" in verified.stdout for name in names)
+    denied = casemate(one, "denials", "t/told", "--json")
+    assert any(each["node"] in names for each in json.loads(denied.stdout)["denials"])
+
+
 # -- what fails ----------------------------------------------------------------------------------
 
 
@@ -220,11 +270,26 @@ def test_calls_go_on_while_the_database_is_away_and_end_when_that_is_too_long(
     soon(lambda: said(one, "t/echo") == "second", 5.0)
 
 
+def test_a_node_is_upgraded_under_load_beside_one_of_the_release_before(
+    one: TestNode, two: TestNode
+) -> None:
+    """No call and no event is lost, and what the older one does with the newer schema holds."""
+    with next_release() as release:
+        with Callers([one, two]) as callers:
+            replace(two, one, release)
+        assert callers.wrong == []
+        versions = {node["version"] for node in one.get("/nodes")["nodes"]}
+        assert versions == {"99.0.0", one.get("/health")["version"]}
+        one.deploy(ECHO.replace("VERSION", "by the older"), name="echo")
+        soon(lambda: said(two, "t/echo") == "by the older")
+        assert callers.lost(two) == set()
+
+
 def test_what_a_killed_node_had_accepted_is_done_by_another(
     cluster: Cluster, one: TestNode, two: TestNode
 ) -> None:
     for node in (one, two):
-        soon(lambda node=node: said(node, "t/echo") == "second", 5.0)  # type: ignore[misc]
+        soon(lambda node=node: said(node, "t/echo") == "by the older", 5.0)  # type: ignore[misc]
     accepted = []
     for number in range(20):
         answer = two.client.post(
@@ -248,3 +313,59 @@ def test_what_a_killed_node_had_accepted_is_done_by_another(
         }
         time.sleep(0.2)
     assert not missing, f"{len(missing)} of {len(accepted)}"
+
+
+def test_a_node_that_was_killed_tells_all_that_it_kept_once_it_is_back(
+    one: TestNode, two: TestNode, cluster: Cluster
+) -> None:
+    """Nothing of it is lost to the others, or told twice. `two` was killed by the test before.
+
+    Meanwhile somebody has changed in the database what `one` had told.
+    """
+    assert one.invoke(1, function="t/told").status_code == 200
+    forged = forge_newest(cluster)
+    two.start()
+    soon(lambda: said(two, "t/echo") == "second", 10.0)
+
+    def ids(node: TestNode) -> list[str]:
+        found = node.get("/invocations", limit=1000)["invocations"]
+        return sorted(record["id"] for record in found)
+
+    soon(lambda: set(ids(two)) <= set(ids(one)) and len(ids(two)) > 20, 15.0)
+    # The same call, tried again by another node, is two records under one id.
+    records = one.get("/invocations", limit=1000)["invocations"]
+    assert len({(r["id"], r["attempt"], r["node"]) for r in records}) == len(records)
+    assert part(one, "records of others")["ok"]
+    told = f"what is stored as its batch {forged} is not what it has stored"
+    soon(lambda: told in part(two, "records of others")["detail"], 20.0)
+    verified = casemate(two, "journal", "verify")
+    assert verified.returncode == 1
+    assert told in " ".join(verified.stdout.split())
+
+
+def part(node: TestNode, name: str) -> dict[str, Any]:
+    found = node.get("/node/health")["parts"]
+    return next(each for each in found if each["name"] == name)
+
+
+def forge_newest(cluster: Cluster) -> int:
+    """Change a bit of the next batch that is stored; return its number."""
+    with psycopg.connect(cluster.store, autocommit=True) as connection:
+
+        def newest() -> tuple[str, int]:
+            row = connection.execute(
+                "SELECT node, number FROM casemate_control.shipped_records ORDER BY at DESC LIMIT 1"
+            ).fetchone()
+            assert row is not None
+            return row[0], row[1]
+
+        before = newest()
+        soon(lambda: newest() != before, 20.0)
+        changed = newest()
+        connection.execute(
+            "UPDATE casemate_control.shipped_records "
+            "SET content = set_byte(content, 100, get_byte(content, 100) # 1) "
+            "WHERE node = %s AND number = %s",
+            changed,
+        )
+    return changed[1]

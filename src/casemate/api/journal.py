@@ -87,7 +87,8 @@ async def _prove(wanted: ProveJournalEntry, call: Call) -> JournalProof:
 @performs(VerifyJournal)
 async def _verify(wanted: VerifyJournal, call: Call) -> JournalVerdict:
     found = await call.service.recorder.verify(wanted.checkpoints)
-    return msgspec.convert(found, decodable(JournalVerdict), from_attributes=True)
+    verdict = msgspec.convert(found, decodable(JournalVerdict), from_attributes=True)
+    return msgspec.structs.replace(verdict, others=call.service.journals())
 
 
 OPERATIONS = all_served(journal, performs)

@@ -82,7 +82,9 @@ async def _invocations(wanted: ListInvocations, call: Call) -> Invocations:
         and (wanted.until is None or one.started_at < wanted.until)
     )
     ended = await control.recorded(wanted)
-    return msgspec.structs.replace(ended, running=running[: wanted.limit])
+    return msgspec.structs.replace(
+        ended, running=running[: wanted.limit], behind=call.service.behind()
+    )
 
 
 @performs(ShowInvocation)
@@ -107,13 +109,15 @@ async def _snapshot(wanted: ShowErrorSnapshot, call: Call) -> ErrorSnapshot:
 @performs(ListErrors)
 async def _errors(wanted: ListErrors, call: Call) -> Errors:
     _require_whole(wanted)
-    return await call.service.control.recorded(wanted)
+    found = await call.service.control.recorded(wanted)
+    return msgspec.structs.replace(found, behind=call.service.behind())
 
 
 @performs(ListDenials)
 async def _denials(wanted: ListDenials, call: Call) -> Denials:
     _require_whole(wanted)
-    return await call.service.control.recorded(wanted)
+    found = await call.service.control.recorded(wanted)
+    return msgspec.structs.replace(found, behind=call.service.behind())
 
 
 async def _read(wanted: ReadLogs, call: Call, after: int, limit: int) -> tuple[LogLine, ...]:

@@ -29,6 +29,7 @@ from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
 from casemate.model.metrics import Metrics
 from casemate.model.node import NodeHealth
+from casemate.model.nodes import OtherJournal, RecordsBehind
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
@@ -165,6 +166,10 @@ class Service:
     health: Callable[[], NodeHealth] = nothing_known
     metrics: Callable[[str | None, str | None], Awaitable[Metrics]] = nothing_counted
     """Tells how the functions of a project do, of all, or one."""
+    behind: Callable[[], tuple[RecordsBehind, ...]] = tuple
+    """Tells which other nodes' newest records are not here."""
+    journals: Callable[[], tuple[OtherJournal, ...]] = tuple
+    """Tells how the journals of other nodes stand."""
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))
     imports: Slots = field(default_factory=lambda: Slots("imports of advisories", 1))
     sboms: Slots = field(default_factory=lambda: Slots("SBOMs", 1))

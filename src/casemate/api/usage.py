@@ -50,7 +50,13 @@ async def _usage(wanted: ShowUsage, call: Call) -> UsageFound:
     )
     if wanted.by is UsageBy.ACCOUNT:
         rows = _by_account(rows[:MAX_ROWS], call)
-    return UsageFound(since=since, until=until, rows=rows[:MAX_ROWS], more=len(rows) > MAX_ROWS)
+    return UsageFound(
+        since=since,
+        until=until,
+        rows=rows[:MAX_ROWS],
+        more=len(rows) > MAX_ROWS,
+        behind=call.service.behind(),
+    )
 
 
 def _by_account(rows: tuple[Usage, ...], call: Call) -> tuple[Usage, ...]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -16,9 +17,10 @@ from casemate.audit.documents import DocumentError, read_documents
 from casemate.audit.finding import Finding, Report
 from casemate.audit.importers.all import IMPORTERS, applications_of_code
 from casemate.audit.importers.aws.data import DataMissingError
+from casemate.audit.importers.kubernetes import NAMES_KIND
 from casemate.audit.importers.port import Importer, Source
 from casemate.audit.limits import MAX_FINDINGS
-from casemate.audit.model import Application, Place
+from casemate.audit.model import Application, Place, Platform
 from casemate.audit.past import Past
 from casemate.audit.paths import paths_of
 from casemate.audit.privileges import Privileges
@@ -31,8 +33,8 @@ from casemate.model.errors import CasemateError
 
 _TEMPLATES = ("yaml", "yml", "json", "template", "toml")
 _SIGNS = (
-    *("AWS::", "serving.knative.dev", "planned_values", "resource_changes", "functions:"),
-    '"functions"',
+    *("AWS::", "planned_values", "resource_changes", "functions:", '"functions"'),
+    "serving.knative.dev",
 )
 _FAULTS = (
     ArithmeticError,
@@ -159,14 +161,7 @@ def chosen(options: Options) -> Sequence[Rule]:
 
 def applications_of(workspace: Workspace) -> Iterator[Application]:
     """Yield the applications of a workspace; where there is none, its code alone."""
-    sources = list(_sources(workspace))
-    read: list[tuple[Importer, Source]] = []
-    inner: set[str] = set()
-    for source in sources:
-        importer = next((each for each in IMPORTERS if each.recognises(source)), None)
-        if importer is not None:
-            read.append((importer, source))
-            inner |= {name for name in importer.inner(source, workspace) if name != source.file}
+    read, inner = _recognised(workspace)
     if inner and {source.file for _, source in read} <= inner:  # a ring: all of them
         inner = set()
     found = False
@@ -174,9 +169,25 @@ def applications_of(workspace: Workspace) -> Iterator[Application]:
         if source.file in inner:
             continue
         for application in _imported(importer, source, workspace):
-            found = True
+            # What code runs in containers is not told by their manifests.
+            found = found or application.platform is not Platform.KUBERNETES
             yield application
     yield from applications_of_code(workspace, alone=not found)
+
+
+def _recognised(workspace: Workspace) -> tuple[list[tuple[Importer, Source]], set[str]]:
+    """Return what is read by which importer, and the files that are brought in by others."""
+    found: dict[tuple[str, str], tuple[Importer, str, list[Any]]] = {}
+    inner: set[str] = set()
+    for source in _sources(workspace):
+        by = [each for each in IMPORTERS if each.recognises(source)]
+        for importer in (*by[:1], *(each for each in by[1:] if each.by_folder)):
+            place = source.file.rpartition("/")[0] if importer.by_folder else source.file
+            known = found.setdefault((importer.name, place), (importer, source.file, []))
+            known[2].extend(source.documents)
+            inner |= {name for name in importer.inner(source, workspace) if name != source.file}
+    read = [(importer, Source(file, tuple(all_))) for importer, file, all_ in found.values()]
+    return read, inner
 
 
 def _imported(importer: Importer, source: Source, workspace: Workspace) -> Iterator[Application]:
@@ -203,7 +214,7 @@ def _sources(workspace: Workspace) -> Iterator[Source]:
         if last.endswith(".toml") and last != "casemate.toml":
             continue
         text = workspace.template(name)
-        if text is None or not (last == "casemate.toml" or any(sign in text for sign in _SIGNS)):
+        if text is None or not (last == "casemate.toml" or _may_be_manifest(text)):
             continue
         if last == "casemate.toml":
             yield Source(name, ())
@@ -216,6 +227,10 @@ def _sources(workspace: Workspace) -> Iterator[Source]:
         for line, column, what in notes:
             workspace.note(name, what, line, column)
         yield Source(name, tuple(documents))
+
+
+def _may_be_manifest(text: str) -> bool:
+    return any(sign in text for sign in _SIGNS) or NAMES_KIND.search(text) is not None
 
 
 def _findings(

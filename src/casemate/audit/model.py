@@ -21,6 +21,7 @@ class Platform(StrEnum):
     CASEMATE = "casemate"
     OPENFAAS = "openfaas"
     KNATIVE = "knative"
+    KUBERNETES = "kubernetes"
     GOOGLE = "google-cloud-functions"
     CODE = "code"
     """Files without a manifest of any platform that is known."""

@@ -180,6 +180,8 @@ class Budgets:
                 each=None if budget.per is BudgetPer.MONTH else UsageSpan.HOUR,
                 since=max(0.0, since),
                 until=(now // DAY + 2) * DAY,
+                # Other nodes tell themselves what they have used.
+                here=True,
             )
         )
         meanwhile = max(0.0, ledger.used - before)
@@ -240,6 +242,8 @@ class Budgets:
                     each=UsageSpan.HOUR,
                     since=max(0.0, last - DAY),
                     until=last,
+                    # What is usual here is compared with what runs here.
+                    here=True,
                 )
             )
             for row in rows:

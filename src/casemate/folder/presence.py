@@ -20,6 +20,7 @@ from casemate.store.errors import StoreGoneError
 from casemate.store.sqlite.files import DATABASE
 from casemate.store.sqlite.moved import MoveState, read_mark
 from casemate.vault.state import STATE_FILE
+from casemate.vault.successor import LOSS
 
 STORE = "store"
 JOURNAL = "journal"
@@ -27,7 +28,7 @@ RECORDS = "records"
 _PROJECT = "data/"
 _ENGINE = "engine/"
 _LOSS = re.compile(
-    rf"(?:{_ENGINE}(?:[0-9a-f]{{16}}|damaged)|{STORE}|{JOURNAL}|{RECORDS}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
+    rf"(?:{_ENGINE}(?:[0-9a-f]{{16}}|damaged)|{LOSS}[0-9a-f]{{16}}|{STORE}|{JOURNAL}|{RECORDS}|{_PROJECT}{NAME_PATTERN.removeprefix('^').removesuffix('$')})\Z"
 )
 FIRST_START = "first-start"
 """The mark, a file in the data folder."""
@@ -45,7 +46,7 @@ def require_losses(names: tuple[str, ...]) -> None:
                 f"{name[:80]!r} is nothing whose loss can be accepted.",
                 next_step=f"name `{STORE}`, `{JOURNAL}`, `{RECORDS}`, a project's data: "
                 f"`{_PROJECT}PROJECT`, or what the error of a shared database names: "
-                f"`{_ENGINE}...`",
+                f"`{_ENGINE}...`, `{LOSS}...`",
             )
 
 

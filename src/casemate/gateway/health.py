@@ -13,6 +13,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
+import msgspec
+
 from casemate.admission import Catalogue
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
@@ -44,9 +46,15 @@ Look = Callable[[], Awaitable[str]]
 class Health:
     """Looks at the parts of a node; `now` tells how they were."""
 
-    def __init__(self, parts: dict[str, tuple[Look, bool]]) -> None:
-        """Look at `parts`: by name how, and whether the node cannot serve without it."""
+    def __init__(
+        self, parts: dict[str, tuple[Look, bool]], refusal: Callable[[], str] = str
+    ) -> None:
+        """Look at `parts`: by name how, and whether the node cannot serve without it.
+
+        While `refusal` gives a reason the node is not ready, whatever the last look found.
+        """
         self._parts = parts
+        self._refusal = refusal
         self._found = NodeHealth(ok=True, ready=True, checked_at=time.time(), parts=())
         self._looked_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
@@ -65,7 +73,8 @@ class Health:
         """Return what the last look found; never waits."""
         silent = time.monotonic() - self._looked_at
         if silent <= STALE_SECONDS:
-            return self._found
+            found = self._found
+            return msgspec.structs.replace(found, ready=found.ready and not self._refusal())
         late = PartHealth(
             name="health", ok=False, detail=f"The parts were last looked at {silent:.0f} s ago."
         )

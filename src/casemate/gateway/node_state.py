@@ -31,6 +31,7 @@ from casemate.model.account import Token
 from casemate.model.errors import CasemateError
 from casemate.model.loopback import is_loopback
 from casemate.model.node import NodeHealth
+from casemate.model.nodes import ClusterNode
 from casemate.model.principal import BUILT_IN_ROLES, PrincipalKind
 from casemate.model.processes import GatewayConfig
 from casemate.model.vulnerability import LiveHole, Verdict
@@ -100,6 +101,8 @@ class LookedAt(NamedTuple):
     health: Callable[[], NodeHealth]
     uses: Callable[[], Awaitable[None]]
     """Writes what is noted of uses of grants."""
+    nodes: Callable[[], Awaitable[tuple[ClusterNode, ...] | None]]
+    """Those that share the store; None where it is this node's alone."""
 
 
 class NodeLook:
@@ -138,6 +141,7 @@ class NodeLook:
             "host": self._host,
             "store and vault": self._kept,
             "access reviews": self._reviews,
+            "nodes": self._nodes,
         }
 
     def _settings(self) -> Settings:
@@ -202,6 +206,9 @@ class NodeLook:
             used_at=accounts.tokens.used_at(token),
             bindings=token.bindings,
         )
+
+    async def _nodes(self, _state: NodeState) -> dict[str, Any]:
+        return {"nodes": await self._parts.nodes()}
 
     async def _keys(self, _state: NodeState) -> dict[str, Any]:
         accounts, policy = self._parts.accounts, self._parts.policy

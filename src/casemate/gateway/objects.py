@@ -77,6 +77,7 @@ from casemate.gateway.node_state import LookedAt, NodeLook
 from casemate.gateway.numbers_told import NumbersTold
 from casemate.gateway.observed import Observed, Parts, counting
 from casemate.gateway.older_records import OlderRecords
+from casemate.gateway.records_shipping import RecordsShipping
 from casemate.gateway.release_told import tell_release
 from casemate.gateway.rotators import Rotators
 from casemate.gateway.running_logs import RunningLogs
@@ -155,6 +156,11 @@ class Gateway:
         self.recorder = RecorderClient(socket.socket(fileno=config.recorder), loop, self.facts)
         self.monitor = MonitorClient(socket.socket(fileno=config.monitor), loop)
         self.records = RecordsClient(self.recorder)
+        self.shipping = (
+            None
+            if state.shipped is None
+            else RecordsShipping(self.recorder, state.shipped, lambda: self.nodes.membership.name)
+        )
         self.older_records = (
             None if state.own is None else OlderRecords(state.own.store, self.records)
         )
@@ -372,6 +378,11 @@ class Gateway:
         self.health = Health(
             {"nodes": (told(self.nodes.problems), True)}
             | ({} if self.sweeps is None else {"sweeps": (told(self.sweeps.problems), False)})
+            | (
+                {}
+                if self.shipping is None
+                else {"records of others": (told(self.shipping.problems), False)}
+            )
             | parts_of(
                 store=self.store,
                 vault=self.vault,
@@ -385,7 +396,8 @@ class Gateway:
                 monitor=self.monitor,
                 folder=self._folders.data,
                 faults=self.check.faults,
-            )
+            ),
+            self.nodes.standing.refusal,
         )
 
     def _build_audit(self, url: str) -> None:
@@ -399,6 +411,7 @@ class Gateway:
             self._config, self._folders.data, url, self.store, self.vault, self.tls, self.accounts,
             self.policy, self.signatures, self.advisories, self.decoys, self.monitor, self.control,
             self.catalogue, self.reviews, self.check, self.health.now, self.uses.flush,
+            self.nodes.others,
         )  # fmt: skip
         return await NodeLook(parts)()
 
@@ -432,6 +445,7 @@ class Gateway:
                 started_at=self._config.started_at,
                 audit_score=lambda: self.audit.score,
                 store_age=self.nodes.age,
+                nodes=self.nodes.count,
             )
         )
 
@@ -540,6 +554,8 @@ class Gateway:
             ensure_inbox=self.subscriptions.ensure,
             health=self.health.now,
             metrics=self.observed.metrics,
+            behind=tuple if self.shipping is None else self.shipping.behind,
+            journals=tuple if self.shipping is None else self.shipping.journals,
         )
 
     def _backups(self) -> Callable[[], Awaitable[PreparedBackup]]:
@@ -598,7 +614,7 @@ class Gateway:
         )
 
     def _resting(self, place: Place) -> Resting:
-        return Resting(place, self.nodes.standing.refusal)
+        return Resting(place, self.nodes.standing.calls_refusal)
 
     def _followed(self) -> tuple[Part, ...]:
         """Return what is read again when other nodes have changed it."""
@@ -643,6 +659,8 @@ class Gateway:
         self.health.start()
         if self.sweeps is not None:
             self.sweeps.start()
+        if self.shipping is not None:
+            self.shipping.start()
         self.audit.start()
         self.running_logs.start()
         self.lag.start()
@@ -658,6 +676,8 @@ class Gateway:
         await self.nodes.close()
         if self.sweeps is not None:
             await self.sweeps.close()
+        if self.shipping is not None:
+            await self.shipping.close()
         await self.watch.close()
         await self.audit.close()
         await self.playbooks.close()

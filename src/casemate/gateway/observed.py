@@ -64,6 +64,8 @@ class Parts(NamedTuple):
     """How good the node was at its last audit; None: there was none yet."""
     store_age: Callable[[], float | None] = lambda: None
     """Seconds for which changes of other nodes may not be known here; None: there are none."""
+    nodes: Callable[[], int | None] = lambda: None
+    """How many nodes of the store take calls; None: there are no others."""
 
 
 def counting(facts: FactStream, catalogue: Catalogue) -> Registry:
@@ -206,6 +208,9 @@ class Observed:
         if (age := parts.store_age()) is not None:
             out.family("casemate_store_age_seconds", "gauge", "What is known is at most so old.")
             out.sample("", age)
+        if (nodes := parts.nodes()) is not None:
+            out.family("casemate_nodes", "gauge", "Nodes that take calls, by the last beat.")
+            out.sample("", nodes)
         if entries is not None:
             out.family("casemate_journal_entries", "gauge", "Entries of the journal.")
             out.sample("", entries)

@@ -86,6 +86,7 @@ async def open_shared(
         data=data,
         bundles=bundles,
         parts=(vault_part(vault, data.take_newest_keys),),
+        shipped=store.shipped_records(),
         sweep_bundles=bundles.sweep,
         close_places=places.close,
     )

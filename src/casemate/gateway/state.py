@@ -12,6 +12,7 @@ from casemate.gateway.known_projects import KnownProjects
 from casemate.gateway.sealed_bundles import SealedBundles
 from casemate.nodes import Among, Part
 from casemate.store.interface import Store
+from casemate.store.shipped_records import ShippedRecords
 from casemate.store.sqlite.store import SqliteStore
 
 
@@ -68,6 +69,8 @@ class State:
     """None where other nodes share it."""
     parts: Sequence[Part] = ()
     """What of it is read again when other nodes have changed it, besides what is in the store."""
+    shipped: ShippedRecords | None = None
+    """Where recorders tell each other what they keep; None where there is one alone."""
     sweep_bundles: Callable[[], Awaitable[int]] | None = None
     """Deletes blobs of bundles that no row names; None where there are only files."""
     close_places: Callable[[], None] = lambda: None

@@ -222,9 +222,9 @@ CONTROL: Final = (
 UNMOVED_CONTROL: Final = frozenset(
     {"node", "node_incarnation", "exclusive", "revision", "topic", "bundle"}
     | {"vault_state", "vault_file", "login_attempt", "budget_share"}
+    | {"shipped_records", "shipped_stream"}
     | {"invocation", "error", "log_line", "denial"}
 )
 """Nodes say themselves that they are there; the newest incarnation is moved. What is exclusive is
 found anew; rows of bundles come with their blobs. The vault's first node puts it there. What a node
-alone has in memory of attempts and shares begins anew. Records of earlier releases are the
-recorder's."""
+alone has in memory of attempts and shares begins anew. Records are the recorder's."""

@@ -52,6 +52,8 @@ class Denial(Fact, frozen=True, kw_only=True, rename={"by": "principal"}):
     reason: str
     count: int = 1
     """How many alike this one record stands for, when they came too fast to record each."""
+    node: str = ""
+    """The name of the node that it was on, where several share their state."""
 
     @property
     def principal(self) -> str:

@@ -339,6 +339,29 @@ class RecordsForgotten(Fact, frozen=True, kw_only=True):
     """Since the records began: one that is told twice says the same."""
 
 
+class NodeRecordsDoubtful(Fact, frozen=True, kw_only=True):
+    """What another node has told of itself is not what it was, or is missing.
+
+    Its records, or its journal, were changed, removed or put back: there, or where they are stored
+    for the others.
+    """
+
+    node: str
+    """As people know it."""
+    what: str
+
+
+class NodeJournalSeen(Fact, frozen=True, kw_only=True):
+    """How far the journal of another node was: it may not be less any more."""
+
+    node: str
+    origin: str
+    """Name of the journal."""
+    size: int
+    root: str
+    """In hexadecimal digits."""
+
+
 class AdvisoriesImported(Fact, frozen=True, kw_only=True):
     """The node has other advisories in force."""
 

@@ -88,6 +88,8 @@ class InvocationRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The most bytes that its process ever held; 0 where the process was used again."""
     uses: int = 0
     """Uses of capabilities."""
+    node: str = ""
+    """The name of the node that it was on, where several share their state."""
 
 
 class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +106,8 @@ class ErrorRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Class of the exception, or the way the process died."""
     message: str
     trace: str
+    node: str = ""
+    """The name of the node that it was on, where several share their state."""
 
 
 class RunningInvocation(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +133,8 @@ class ErrorSummary(msgspec.Struct, frozen=True, kw_only=True):
     at: float
     type: str
     message: str
+    node: str = ""
+    """The name of the node that it was on, where several share their state."""
 
 
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -145,3 +151,5 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     sequence: int = 0
     """Assigned by the store, ascending over the whole node; a place to go on reading from."""
+    node: str = ""
+    """The name of the node that it was on, where several share their state."""

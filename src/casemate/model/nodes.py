@@ -41,6 +41,27 @@ class ClusterNode(msgspec.Struct, frozen=True, kw_only=True):
     """It is to take no calls, whether it is there or not."""
 
 
+class RecordsBehind(msgspec.Struct, frozen=True, kw_only=True):
+    """A node whose newest records are not in an answer: it is gone, or cannot be read."""
+
+    node: str
+    until: float
+    """Unix time up to which its records are here, by its own clock."""
+
+
+class OtherJournal(msgspec.Struct, frozen=True, kw_only=True):
+    """The journal of another node, of which each head was verified to go on from the one before."""
+
+    node: str
+    entries: int
+    """Of the newest head that is known here."""
+    until: float
+    """Unix time of what the node told last."""
+    problem: str = ""
+    """Why its journal or records are in doubt, as it was found last; empty: they never were."""
+    problem_at: float = 0.0
+
+
 class Beat(msgspec.Struct, frozen=True, kw_only=True):
     """What the store answers a node that says that it is there."""
 

@@ -20,6 +20,8 @@ CHECK_DAYS = 30
 
 def _backup(state: NodeState) -> Iterator[Seen]:
     at = state.backup_at
+    if state.nodes is not None:
+        return  # of a database and a bucket that nodes share: not seen from here
     if at is None or state.now - at <= BACKUP_DAYS * DAY:
         return
     age = state.now - at

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from casemate.model.level import Level
+from casemate.model.nodes import NodeState as ClusterNodeState
 from casemate.node_audit.rule import DAY, Risk, Rule, Seen, days
 from casemate.node_audit.state import NodeState
 
@@ -17,6 +18,8 @@ LEAST_SHARE = 10
 """Percent of the disk that are to be free."""
 LEAST_FREE = 1 << 30
 FULL = 64 << 20
+GONE_SECONDS = 3600.0
+"""So long a node that is gone may yet come back."""
 _DOCTOR = "casemate doctor"
 
 
@@ -179,6 +182,40 @@ def _memory(state: NodeState) -> Iterator[Seen]:
         )
 
 
+def _nodes(state: NodeState) -> Iterator[Seen]:
+    nodes = state.nodes or ()
+    for one in nodes:
+        gone = one.state is ClusterNodeState.GONE
+        silent = state.now - max(one.seen_at, one.started_at)
+        if gone and silent > GONE_SECONDS:
+            yield Seen(
+                subject=f"node:{one.name}",
+                seen=f"The node {one.name} is gone, and was not taken out.",
+                command=f"casemate nodes rm {one.name}",
+            )
+        elif one.draining and not gone:
+            yield Seen(
+                subject=f"node:{one.name}",
+                seen=f"The node {one.name} is drained: the others do its work.",
+                command=f"casemate nodes drain {one.name} --undo",
+            )
+    there = [one for one in nodes if one.state is ClusterNodeState.UP]
+    if state.nodes is not None and len(there) == 1:
+        yield Seen(
+            subject="nodes",
+            seen="One node alone takes calls: if it dies, nobody does.",
+            command="casemate nodes ls",
+            level=Level.MEDIUM,
+        )
+    versions = sorted({one.version for one in nodes if one.state is not ClusterNodeState.GONE})
+    if len(versions) > 1:
+        yield Seen(
+            subject="versions",
+            seen=f"Nodes have different versions: {', '.join(versions[:5])}.",
+            command="casemate nodes ls",
+        )
+
+
 def _unlooked(state: NodeState) -> Iterator[Seen]:
     for note in state.notes:
         yield Seen(subject=f"audit:{note.partition(':')[0]}", seen=note, command="casemate check")
@@ -255,5 +292,10 @@ RULES = (
         id="NODE-014", title="A part of the audit could not be made", risk=Risk.MONITORING,
         level=Level.MEDIUM, owasp="SAS-10", cwe=778, check=_unlooked,
         why="What was not looked at is not known to be good.",
+    ),
+    Rule(
+        id="NODE-015", title="The nodes are not as they should be", risk=_R, level=Level.LOW,
+        owasp="SAS-10", cwe=703, attack="T1499", check=_nodes,
+        why="Fewer nodes than believed survive less; an upgrade that was not ended is forgotten.",
     ),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from casemate.model.node import PartHealth
+from casemate.model.nodes import ClusterNode
 from casemate.model.principal import RoleBinding
 from casemate.model.protection import ProtectionStatus
 
@@ -219,6 +220,8 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True):
     reviews: tuple[ReviewState, ...] | None = None
     review_days: int = 90
     versions: dict[str, str] = {}
+    nodes: tuple[ClusterNode, ...] | None = None
+    """Those that share the control store; None where it is this node's alone."""
     notes: tuple[str, ...] = ()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from casemate.model.nodes import NodeState
+from casemate.model.nodes import ClusterNode, NodeState
 from casemate.nodes.following import MAX_STALE, Following, Part
 from casemate.nodes.identity import IdentityFile
 from casemate.nodes.membership import Membership, Self
@@ -70,6 +70,14 @@ class Among:
     def age(self) -> float | None:
         """Return for how many seconds changes of others may not be known; None: there are none."""
         return None if self.shared is None else self.standing.age
+
+    def count(self) -> int | None:
+        """Return how many nodes take calls, by the last beat; None: there are no others ever."""
+        return None if self.shared is None else self.membership.nodes
+
+    async def others(self) -> tuple[ClusterNode, ...] | None:
+        """Return the nodes of a store that can have several. Raises StoreError."""
+        return None if self.shared is None else (await self.membership.list()).nodes
 
     def problems(self) -> str:
         """Return why the node takes no calls, or what it could not read; empty: all is well."""

@@ -75,6 +75,11 @@ class Membership:
         """The node's id, empty before `begin`."""
         return self._id
 
+    @property
+    def name(self) -> str:
+        """As people know the node."""
+        return name_of(self._own.host, self._id)
+
     async def begin(self) -> None:
         """Be a node from now on, under a new incarnation.
 
@@ -86,7 +91,7 @@ class Membership:
         beat = await self._store.change(
             BeginNode(
                 id=self._id,
-                name=name_of(own.host, self._id),
+                name=self.name,
                 address=own.address,
                 version=own.version,
                 had=had,

@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable
 
 Clock = Callable[[], float]
+LEAVE_SECONDS = 15.0
+"""For so long a node that is drained answers the calls that still come, and says that it is not
+ready: whoever spreads calls over nodes has asked by then. It leases nothing from the start."""
 
 
 def monotonic() -> float:
@@ -26,7 +29,7 @@ class Standing:
         self._clock = clock
         self._known_at = clock()
         self._lost = ""
-        self._draining = False
+        self._drained_at: float | None = None
         self._clock_off = 0.0
         self.on_rest: Callable[[], None] = lambda: None
         """Called once the node is drained, or is not itself any more."""
@@ -38,7 +41,7 @@ class Standing:
     @property
     def draining(self) -> bool:
         """It is to take no new calls."""
-        return self._draining
+        return self._drained_at is not None
 
     @property
     def age(self) -> float:
@@ -59,8 +62,14 @@ class Standing:
         )
 
     def refusal(self) -> str:
-        """Return why no new call is taken and no event leased; empty: they are."""
-        return self.stale() or ("The node is drained." if self._draining else "")
+        """Return why no event is leased and nobody should send calls here; empty: all is well."""
+        return self.stale() or ("The node is drained." if self.draining else "")
+
+    def calls_refusal(self) -> str:
+        """Return why no call is taken; empty: they are, also for a while after it was drained."""
+        if self._drained_at is not None and self._clock() - self._drained_at < LEAVE_SECONDS:
+            return self.stale()
+        return self.refusal()
 
     # -- what is told ----------------------------------------------------------------------------
 
@@ -76,7 +85,7 @@ class Standing:
     def drain(self, wanted: bool) -> None:
         """Take no new calls any more, or take them again."""
         with _Told(self):
-            self._draining = wanted
+            self._drained_at = self._clock() if wanted else None
         if wanted:
             self.on_rest()
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from casemate.model.nodes import OtherJournal
 from casemate.model.principal import Action
 from casemate.operations.declaration import Declaration, Effect, Operation, on_chosen
 from casemate.operations.fields import Moment, OnlyProject, number, text, whole
@@ -91,6 +92,8 @@ class JournalVerdict(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[JournalFinding, ...]
     more: bool
     """Whether there are more findings than are told."""
+    others: tuple[OtherJournal, ...] = ()
+    """Those of other nodes, by the heads that these have told each other."""
 
 
 class ListJournal(Operation[JournalPage], frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from casemate.model.invocation import (
     RunningInvocation,
 )
 from casemate.model.log_filter import MAX_SEARCH, LineFilter, LogLevel
+from casemate.model.nodes import RecordsBehind
 from casemate.model.principal import Action
 from casemate.model.recording import ErrorSnapshot
 from casemate.operations.declaration import (
@@ -122,18 +123,24 @@ class Invocations(msgspec.Struct, frozen=True, kw_only=True):
     """Those that run now, the longest first; empty where those of an outcome are asked for."""
     invocations: tuple[InvocationRecord, ...]
     """Those that have ended."""
+    behind: tuple[RecordsBehind, ...] = ()
+    """Other nodes, whose newest are not among them."""
 
 
 class Errors(msgspec.Struct, frozen=True, kw_only=True):
     """Errors, newest first, without their traces."""
 
     errors: tuple[ErrorSummary, ...]
+    behind: tuple[RecordsBehind, ...] = ()
+    """Other nodes, whose newest are not among them."""
 
 
 class Denials(msgspec.Struct, frozen=True, kw_only=True):
     """Denied attempts, newest first."""
 
     denials: tuple[Denial, ...]
+    behind: tuple[RecordsBehind, ...] = ()
+    """Other nodes, whose newest are not among them."""
 
 
 class ListInvocations(Operation[Invocations], frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import msgspec
 
+from casemate.model.nodes import RecordsBehind
 from casemate.model.principal import Action
 from casemate.model.usage import DAY, Usage, UsageBy, UsageSpan
 from casemate.operations.declaration import Decided, Declaration, Effect, Operation, on_chosen
@@ -51,6 +52,8 @@ class UsageFound(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Usage, ...]
     more: bool = False
     """Whether there are sums that are not shown: they are too many."""
+    behind: tuple[RecordsBehind, ...] = ()
+    """Other nodes, and from when on what they have served is not counted."""
 
 
 class ShowUsage(Operation[UsageFound], frozen=True, kw_only=True):
@@ -99,3 +102,5 @@ class ReadUsage(Operation[tuple[Usage, ...]], frozen=True, kw_only=True):
     since: Moment = 0.0
     until: Moment = 10**6 * DAY
     limit: Annotated[int, number("How many at most.", least=1, most=MAX_ROWS + 1)] = MAX_ROWS
+    here: bool = False
+    """Only what this node has served, of those that share their state."""

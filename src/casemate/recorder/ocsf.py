@@ -206,6 +206,12 @@ _OWN: Mapping[type[facts.Fact], Mapped] = {
     facts.RecordsForgotten: Mapped(
         OcsfClass.API_ACTIVITY, 4, Severity.INFORMATIONAL, "Records forgotten"
     ),
+    facts.NodeRecordsDoubtful: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.HIGH, "Records of another node doubtful"
+    ),
+    facts.NodeJournalSeen: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Journal of another node seen"
+    ),
 }
 _LEVELS: Mapping[str, Severity] = {each.name.lower(): each for each in Severity}
 _DESTROYED = Mapped(OcsfClass.API_ACTIVITY, 4, Severity.LOW, "Delete")
@@ -262,7 +268,7 @@ def event(fact: facts.Fact, count: int, uid: str) -> bytes:
     own = {
         name: _cut(getattr(fact, name))
         for name in type(fact).__struct_fields__
-        if name not in _BASE and name != "count"
+        if name not in _BASE and name != "count" and (name != "node" or type(fact) is not Denial)
     }
     alike = getattr(fact, "count", 1) * count
     function = f"{fact.project}/{fact.function}" if fact.function else ""

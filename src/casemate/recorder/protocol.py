@@ -18,6 +18,7 @@ from casemate.journal.writer import JournalWriteError
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.recorder import errors
 from casemate.recorder.records import errors as records
+from casemate.recorder.shipment import MAX_SHIPPED_BYTES, Node, Stream
 
 MAX_FRAME = 8 << 20
 ASKING = Bounds(frame=MAX_FRAME, unsent=64 << 20)
@@ -190,6 +191,31 @@ class ReleaseRecords(Message, frozen=True, tag=29):
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 
 
+class Ship(Message, frozen=True, tag=30):
+    """Give the next batch of records that is to be stored for the other nodes."""
+
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    """That of the node, as people know it."""
+    stored: tuple[Stream, Index] | None
+    """Which batch is stored: it is given no more."""
+    anew: bool = False
+    """Another one is stored in the place of the last: begin another stream."""
+
+
+class Receive(Message, frozen=True, tag=31):
+    """Keep a batch that another node has stored. Answered with how far its stream was read."""
+
+    node: Node
+    stream: Stream
+    number: Index
+    """Where it was found; what it says itself is proven."""
+    content: Annotated[bytes, msgspec.Meta(max_length=MAX_SHIPPED_BYTES)]
+
+
+class GetPlaces(Message, frozen=True, tag=32):
+    """Tell how far the streams of other nodes were read."""
+
+
 Request = (
     Take
     | Find
@@ -206,7 +232,37 @@ Request = (
     | EndTakingOver
     | HoldRecords
     | ReleaseRecords
+    | Ship
+    | Receive
+    | GetPlaces
 )
+
+
+class Shipment(msgspec.Struct, frozen=True, array_like=True):
+    """A batch that is to be stored."""
+
+    node: str
+    stream: bytes
+    number: int
+    content: bytes
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """How far the stream of a node was read."""
+
+    node: str
+    stream: bytes
+    number: int
+    own: bool = False
+    """It is this node itself, whose stream nobody reads here."""
+    name: str = ""
+    until: float = 0.0
+    """What that node kept up to then is here."""
+    entries: int = 0
+    """Of its journal, when it told last."""
+    problem: str = ""
+    """Why what it told was in doubt, the last time that it was."""
+    problem_at: float = 0.0
 
 
 class PageOfRecords(msgspec.Struct, frozen=True):

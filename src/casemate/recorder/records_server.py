@@ -15,6 +15,7 @@ from casemate.recorder.records import forgetting, questions
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.errors import RecordsError, RecordsKeyError
 from casemate.recorder.records.opening import FOLDER
+from casemate.recorder.shipping import Journal, Shipping, TakeOwn
 from casemate.vault.recorder_client import RecorderVault
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -65,6 +66,10 @@ class RecordsServer:
             await server.close()
             raise
         return server
+
+    def shipping(self, journal: Journal, take: TakeOwn) -> Shipping:
+        """Return what tells other nodes of these records, and keeps theirs."""
+        return Shipping(self._database, self._vault, journal, take)
 
     async def keep(self, batches: Sequence[protocol.Take]) -> int:
         """See RecordsDatabase."""

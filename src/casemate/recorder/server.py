@@ -15,6 +15,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 from casemate.child.calls import refusal, reply
@@ -37,6 +38,7 @@ from casemate.recorder.reading_protocol import KINDS as KINDS_OF_READERS
 from casemate.recorder.reading_protocol import GetHead, Lend
 from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.search import Search
+from casemate.recorder.shipping import Journal, Shipping
 from casemate.vault.recorder_client import RecorderVault
 
 CHECKPOINT_SECONDS = 1.0
@@ -232,7 +234,18 @@ class Recorder:
             case protocol.GetHead():
                 return self._head()
             case _:
-                return await self._records.result(request)
+                return await self._of_records(request)
+
+    async def _of_records(self, request: protocol.Request) -> object:
+        if isinstance(request, protocol.Ship | protocol.Receive | protocol.GetPlaces):
+            return await self._shipping.result(request)
+        return await self._records.result(request)
+
+    @cached_property
+    def _shipping(self) -> Shipping:
+        """What tells other nodes, where there are any."""
+        journal = Journal(self._folder, self._key, self._writer)
+        return self._records.shipping(journal, self._take_own)
 
     async def _copied(
         self, request: protocol.CopyRecords | protocol.CopyJournal, descriptor: int

@@ -147,6 +147,7 @@ class NodeVault:
                 monitors=self._monitors,
                 shared=self._places is not None,
                 brought=brought,
+                accepted_losses=() if restart else self._accepted_losses,
             )
         finally:
             if brought is not None:

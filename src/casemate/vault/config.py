@@ -21,5 +21,7 @@ class VaultConfig(ChildConfig, frozen=True, kw_only=True):
     """Descriptor of a file in memory with the state that the database has, if it has one."""
     take_back: bool = False
     """Whether this node has a vault that nodes shared for itself again."""
+    accepted_losses: tuple[str, ...] = ()
+    """Names of states that may be taken though they do not follow."""
     monitors: tuple[str, ...] = ()
     """Secrets that the monitor may use, as `PROJECT/NAME`."""

@@ -273,6 +273,26 @@ class VaultEngine:
         elif not self._opened.state.records:
             self._opened.commit(replace(self._opened.state, records=True))
 
+    def node(self) -> str:
+        """See `RecorderVault.node`."""
+        return "" if self._own is None else self._own.id
+
+    def attest(self, digest: bytes) -> bytes:
+        """See `RecorderVault.attest`."""
+        return self._attesting().attest(digest)
+
+    def is_attested(self, node: str, digest: bytes, code: bytes) -> bool:
+        """See `RecorderVault.is_attested`."""
+        return self._attesting().is_attested(node, digest, code)
+
+    def _attesting(self) -> OwnRecord:
+        if self._own is None:
+            raise VaultInputError(
+                "The vault is this node's alone: there is nobody to attest anything to.",
+                next_step="start the node with the cluster's store",
+            )
+        return self._own
+
     def rotate_signing_key(self) -> str:
         """See `Vault.rotate_signing_key`."""
         return self._signing.rotate()

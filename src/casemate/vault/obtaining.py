@@ -9,11 +9,16 @@ from casemate.vault.folder import VaultFolder
 from casemate.vault.open_state import MasterKey, stored_header
 from casemate.vault.sources import KeySource
 from casemate.vault.state import STATE_FILE, Header, read_header
-from casemate.vault.successor import read_given, require_not_older
+from casemate.vault.successor import acceptable, read_given, require_not_older
 
 
 def obtain_master(
-    folder: VaultFolder, source: KeySource, *, create: bool, brought: bytes | None = None
+    folder: VaultFolder,
+    source: KeySource,
+    *,
+    create: bool,
+    brought: bytes | None = None,
+    accepted_losses: tuple[str, ...] = (),
 ) -> MasterKey:
     """Return the master key of the vault in `folder`, or a new one for a new vault.
 
@@ -21,7 +26,7 @@ def obtain_master(
 
     The one step that needs the rights of whoever may read the source. Raises VaultError.
     """
-    header = _header(folder, brought)
+    header = _header(folder, brought, accepted_losses)
     if header is not None:
         parameters = header.parameters
         try:
@@ -38,13 +43,14 @@ def obtain_master(
     return MasterKey(source=source.source.text, key=key, parameters=parameters)
 
 
-def _header(folder: VaultFolder, brought: bytes | None) -> Header | None:
+def _header(folder: VaultFolder, brought: bytes | None, accepted: tuple[str, ...]) -> Header | None:
     if brought is None:
         return stored_header(folder)
     header = read_given(brought)
     data = folder.read(STATE_FILE)
     if data is not None:
-        require_not_older(read_header(data), header)
+        with acceptable(data, brought, accepted):
+            require_not_older(read_header(data), header)
     return header
 
 

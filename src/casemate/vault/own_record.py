@@ -7,6 +7,7 @@ random id in it, but that of the node which has given its vault to the others, a
 
 from __future__ import annotations
 
+import hmac
 import os
 import time
 
@@ -25,6 +26,7 @@ from casemate.vault.state import JournalKeyRecord
 OWN_FILE = "node.sealed"
 _MAGIC = b"CSMNODE\x01"
 _LABEL = "node record"
+_ATTESTED = "what recorders attest"
 
 
 class _Own(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,6 +46,7 @@ class OwnRecord:
         self._opened = opened
         self._key = opened.own_key(_LABEL)
         self._info = context(_LABEL, opened.vault)
+        self._attesting = opened.own_key(_ATTESTED)
         data = folder.read(OWN_FILE)
         if data is None:
             self._keep(_Own(id=os.urandom(16).hex()))
@@ -116,6 +119,21 @@ class OwnRecord:
         else:
             raw = self._own.journal
         return Ed25519PrivateKey.from_private_bytes(raw), made
+
+    def attest(self, digest: bytes) -> bytes:
+        """Return what proves to the vaults of other nodes that this node's recorder said so.
+
+        All nodes have the key, and each vault says it of its own node alone.
+        """
+        return self._code(self.id, digest)
+
+    def is_attested(self, node: str, digest: bytes, code: bytes) -> bool:
+        """Tell whether the vault of a node has attested a digest."""
+        return hmac.compare_digest(self._code(node, digest), code)
+
+    def _code(self, node: str, digest: bytes) -> bytes:
+        named = len(node.encode()).to_bytes(2, "big") + node.encode() + digest
+        return hmac.digest(self._attesting, named, "sha256")
 
     def records_kept(self) -> bool:
         """Tell whether this node's recorder has had records. Raises VaultUnavailableError."""

@@ -75,7 +75,13 @@ def _open(
         taken = read_descriptor(config.variable, _MAX_VARIABLE)
     reader = KeySource(source, forbidden=Path(config.folder).parent, taken=taken)
     brought = _brought(config.brought)
-    master = obtain_master(folder, reader, create=config.create, brought=brought)
+    master = obtain_master(
+        folder,
+        reader,
+        create=config.create,
+        brought=brought,
+        accepted_losses=config.accepted_losses,
+    )
     if source.kind is SourceKind.PASSPHRASE:
         os.setsid()  # the terminal was needed until now
     _warm_up()
@@ -87,6 +93,7 @@ def _open(
         shared=config.shared,
         brought=brought,
         take_back=config.take_back,
+        accepted_losses=config.accepted_losses,
     )
     return engine, shared, held
 

@@ -238,6 +238,27 @@ class KeepRecords(Message, frozen=True, tag=26):
     """`RecorderVault.keep_records`."""
 
 
+class GetNode(Message, frozen=True, tag=32):
+    """`RecorderVault.node`."""
+
+
+Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+
+
+class Attest(Message, frozen=True, tag=33):
+    """`RecorderVault.attest`."""
+
+    digest: Digest
+
+
+class IsAttested(Message, frozen=True, tag=34):
+    """`RecorderVault.is_attested`."""
+
+    node: Annotated[str, msgspec.Meta(max_length=64)]
+    digest: Digest
+    code: Annotated[bytes, msgspec.Meta(max_length=32)]
+
+
 class SignHmac(Message, frozen=True, tag=27):
     """`MonitorVault.sign_hmac`."""
 
@@ -277,6 +298,9 @@ Request = (
     | SignHead
     | AreRecordsKept
     | KeepRecords
+    | GetNode
+    | Attest
+    | IsAttested
     | SignHmac
 )
 
@@ -286,7 +310,10 @@ MONITOR = b"monitor"
 """Kind of connection by which alerts are signed and channels signed in to, with the secrets alone
 that the node's settings name for it."""
 _OF_RECORDER = frozenset({Purpose.JOURNAL, Purpose.RECORDS})
-_RECORDER_S = (GetJournalKey, SignHead, AreRecordsKept, KeepRecords)
+_RECORDER_S = (
+    *(GetJournalKey, SignHead, AreRecordsKept, KeepRecords),
+    *(GetNode, Attest, IsAttested),
+)
 
 
 def is_allowed(request: Request, kind: bytes, secrets: frozenset[str] = frozenset()) -> bool:

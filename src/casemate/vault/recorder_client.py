@@ -35,6 +35,18 @@ class RecorderVault(Asking):
         """Say that there are records from now on. Raises VaultError."""
         await self._ask(type(None), protocol.KeepRecords)
 
+    async def node(self) -> str:
+        """Return which of the nodes that share the vault this is; empty: it shares none."""
+        return await self._ask(str, protocol.GetNode)
+
+    async def attest(self, digest: bytes) -> bytes:
+        """Return what proves to the others that this node's recorder said so. VaultError."""
+        return await self._ask(bytes, protocol.Attest, digest)
+
+    async def is_attested(self, node: str, digest: bytes, code: bytes) -> bool:
+        """Tell whether the recorder of a node said so. Raises VaultError."""
+        return await self._ask(bool, protocol.IsAttested, node, digest, code)
+
     async def journal_key(self) -> JournalKey:
         """Return the public half of the key that signs heads. Raises VaultError."""
         return await self._ask(JournalKey, protocol.GetJournalKey)

@@ -71,6 +71,9 @@ _HANDLERS: dict[type[protocol.Message], Callable[[VaultEngine, Any], object]] = 
     protocol.SignHead: lambda v, r: v.sign_head(r.head),
     protocol.AreRecordsKept: lambda v, r: v.records_kept(),
     protocol.KeepRecords: lambda v, r: v.keep_records(),
+    protocol.GetNode: lambda v, r: v.node(),
+    protocol.Attest: lambda v, r: v.attest(r.digest),
+    protocol.IsAttested: lambda v, r: v.is_attested(r.node, r.digest, r.code),
     protocol.SignHmac: lambda v, r: v.sign_hmac(r.project, r.secret, r.message),
     protocol.LendSecret: lambda v, r: v.lend_secret(r.project, r.name, r.public_key),
     protocol.PrepareSecret: lambda v, r: v.prepare_secret(

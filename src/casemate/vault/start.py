@@ -73,6 +73,7 @@ def start_vault(
     shared: bool = False,
     brought: int | None = None,
     take_back: bool = False,
+    accepted_losses: tuple[str, ...] = (),
 ) -> VaultProcess:
     """Start the vault in `folder` (data/vault) and wait until it is open and confined.
 
@@ -81,8 +82,8 @@ def start_vault(
     `monitors` are the secrets that the monitor may use, as `PROJECT/NAME`. `shared` tells whether
     nodes share the vault; `brought` is the descriptor of a file with what their database has, the
     caller's to close. With `take_back` this node has one for itself again that nodes shared, whose
-    database nobody uses any more. A variable that `source`
-    names is gone from this process afterwards.
+    database nobody uses any more. `accepted_losses` are names of states to take that do not follow
+    (`loss_of`). A variable that `source` names is gone from this process afterwards.
     Raises what kept the vault from opening: WrongMasterKeyError, MasterKeySourceError,
     VaultDamagedError, VaultError.
     """
@@ -107,6 +108,7 @@ def start_vault(
                 shared=shared,
                 brought=brought,
                 take_back=take_back,
+                accepted_losses=accepted_losses,
             ),
             (*passed, *(() if brought is None else (brought,))),
         )

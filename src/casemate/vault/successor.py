@@ -7,7 +7,8 @@ had acknowledged, would take keys away that values were encrypted with since.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Collection, Iterator
 
 from casemate.vault import envelope
 from casemate.vault.errors import VaultDamagedError
@@ -15,9 +16,37 @@ from casemate.vault.open_state import OpenState
 from casemate.vault.state import Header, State, decode_state, read_header
 
 _BACK = (
-    "bring the newest state of the database back; if that is lost, stop all nodes and move the "
-    "folder data/vault away on those that refuse: what only they have seen is lost then"
+    "bring the newest state of the database back; if that is lost, start the node again: its error "
+    "names what can be accepted"
 )
+LOSS = "vault/"
+"""Before the name by which a loss is accepted."""
+
+
+def loss_of(here: bytes, there: bytes) -> str:
+    """Return the name by which it is accepted that a state takes the place of the one here."""
+    both = hashlib.sha256(here).digest() + hashlib.sha256(there).digest()
+    return f"{LOSS}{hashlib.sha256(both).hexdigest()[:16]}"
+
+
+@contextlib.contextmanager
+def acceptable(here: bytes, there: bytes, accepted: Collection[str]) -> Iterator[None]:
+    """Let pass what does not follow if that is accepted by its name; else tell the name.
+
+    It is good for these two states alone. What is of another vault is never accepted.
+    """
+    require_same_vault(read_header(here), read_given(there))
+    try:
+        yield
+    except VaultDamagedError as error:
+        name = loss_of(here, there)
+        if name not in accepted:
+            raise VaultDamagedError(
+                error.message,
+                next_step="bring the newest state of the database back; to go on without the keys "
+                "and secrets that only this node has seen, and with those that were revoked since: "
+                f"casemate serve --accept-loss {name}",
+            ) from error
 
 
 def decode_given(content: bytes, master: bytes) -> tuple[Header, State]:

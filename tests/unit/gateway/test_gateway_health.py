@@ -75,6 +75,18 @@ def test_a_look_that_does_not_end_is_a_finding(monkeypatch) -> None:
     asyncio.run(main())
 
 
+def test_a_node_that_is_drained_is_not_ready_at_once() -> None:
+    async def main() -> None:
+        reasons: list[str] = []
+        found = Health({"store": (well, True)}, lambda: "".join(reasons))
+        await found.look()
+        assert found.now().ready
+        reasons.append("The node is drained.")
+        assert (found.now().ok, found.now().ready) == (True, False)
+
+    asyncio.run(main())
+
+
 def test_it_looks_by_itself_until_it_is_closed(monkeypatch, caplog) -> None:
     monkeypatch.setattr(health, "LOOK_SECONDS", 0.01)
     answers = iter(["", "Broken.", "Broken.", ""])

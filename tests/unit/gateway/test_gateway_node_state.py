@@ -161,9 +161,14 @@ def looked_at(world: World, folder: Path, **more: Any) -> Any:
         "accounts": world.accounts,
         "health": lambda: SimpleNamespace(parts=()),
         "uses": _nothing,
+        "nodes": _alone,
         **more,
     }
     return LookedAt(**given)
+
+
+async def _alone() -> None:
+    """Nodes that share a store: there are none."""
 
 
 async def _nothing() -> None:

@@ -102,6 +102,7 @@ class Played:
                 started_at=1000.0,
                 audit_score=lambda: 83,
                 store_age=lambda: 0.4,
+                nodes=lambda: 3,
             )
         )
 

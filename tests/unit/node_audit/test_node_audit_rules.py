@@ -13,6 +13,8 @@ from casemate.cli.main import app
 from casemate.gateway.function_states import CLOSE_SECONDS, MAX_FUNCTIONS
 from casemate.model.level import Level
 from casemate.model.node import PartHealth
+from casemate.model.nodes import ClusterNode
+from casemate.model.nodes import NodeState as Stands
 from casemate.model.principal import RoleBinding
 from casemate.model.protection import ProtectionStatus
 from casemate.node_audit.judging import (
@@ -153,6 +155,16 @@ class Case:
     project: str = ""
 
 
+def node(name: str, state: Stands = Stands.UP, **more: Any) -> ClusterNode:
+    given: dict[str, Any] = {
+        **{"name": name, "id": name, "address": "https://x", "incarnation": 1, "version": "1.0"},
+        **{"started_at": NOW - 9 * DAY, "seen_at": NOW, "silent": 0.0, "state": state},
+        "draining": state is Stands.DRAINING,
+    }
+    return ClusterNode(**{**given, **more})
+
+
+UP = (node("a"), node("b"))
 _MISSING = ProtectionStatus(name="landlock", holds=False, required=True, accepted=True, detail="no")
 _OPTIONAL = ProtectionStatus(name="userfaultfd", holds=False, required=False, detail="no")
 CASES = [
@@ -203,6 +215,12 @@ CASES = [
     Case("NODE-012", {"data_keys_at": NOW - 500 * DAY}, Level.LOW, "vault:data-keys"),
     Case("NODE-013", {"memory_locked": False}, Level.LOW, "vault:memory"),
     Case("NODE-014", {"notes": ("alerts: gone",)}, Level.MEDIUM, "audit:alerts"),
+    Case(
+        "NODE-015", {"nodes": (*UP, node("c", Stands.GONE, seen_at=NOW - DAY))}, Level.LOW, "node:c"
+    ),
+    Case("NODE-015", {"nodes": (*UP, node("c", Stands.DRAINING))}, Level.LOW, "node:c"),
+    Case("NODE-015", {"nodes": UP[:1]}, Level.MEDIUM, "nodes"),
+    Case("NODE-015", {"nodes": (*UP, node("c", version="2.0"))}, Level.LOW, "versions"),
     Case(
         "NODE-020",
         {"tokens": (token(used_at=None, created_at=NOW - 31 * DAY),)},
@@ -565,3 +583,12 @@ def test_hostile_names_and_reasons_stay_texts_within_bounds() -> None:
     commands = {one.subject: one.command for one in found}
     assert commands["silence:a; reboot"].startswith("casemate alert silence 'a; reboot' ")
     assert commands["channel:$(reboot)"] == "casemate alert test '$(reboot)'"
+
+
+def test_nodes_that_are_as_they_should_be_are_no_finding_and_their_backup_is_not_seen() -> None:
+    """A copy of one node's files would be no backup; a node that is gone for minutes may come."""
+    late = node("c", Stands.GONE, seen_at=NOW - 60)
+    for nodes in ((*UP,), (*UP, late)):
+        state = changed(SOUND, nodes=nodes, backup_at=0.0)
+        assert judge(state) == ()
+    assert judge(changed(SOUND, nodes=None)) == ()

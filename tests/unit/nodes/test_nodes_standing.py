@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.nodes.standing import Standing
+from casemate.nodes.standing import LEAVE_SECONDS, Standing
 
 
 class Clock:
@@ -54,6 +54,23 @@ def test_a_drained_node_rests_and_returns_and_both_are_told_once() -> None:
     standing.drain(False)
     standing.drain(False)
     assert told == ["rest", "return"]
+
+
+def test_calls_that_still_come_are_taken_for_a_while_and_no_events() -> None:
+    """Who spreads calls over nodes has asked by then whether it is ready."""
+    clock = Clock()
+    standing = Standing(30.0, clock)
+    standing.drain(True)
+    assert standing.refusal() and not standing.calls_refusal()
+    clock.now += LEAVE_SECONDS - 0.1
+    assert not standing.calls_refusal()
+    clock.now += 0.2
+    assert standing.calls_refusal() == "The node is drained."
+    standing.drain(False)
+    assert not standing.calls_refusal()
+    standing.drain(True)
+    standing.lose("another one is in its place")
+    assert standing.calls_refusal() == "another one is in its place"
 
 
 def test_it_does_not_return_while_it_is_drained_and_knows_too_little() -> None:

@@ -6,6 +6,7 @@ that uv and the repair looked into, and what came out. Here the same is worked o
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import zipfile
@@ -59,13 +60,13 @@ def needs(text: str) -> Iterator[str]:
         yield f"{canonicalize_name(one.name)}{one.specifier}"
 
 
-RELEASES: dict[str, dict[str, list[str]]] = {
-    name: {
-        version: [need for each in requires for need in needs(each)]
-        for version, requires in versions.items()
-    }
-    for name, versions in SEEN["releases"].items()
-}
+RELEASES: dict[str, dict[str, list[str]]] = SEEN["releases"]
+
+
+@functools.cache
+def needs_of(name: str, version: str) -> tuple[str, ...]:
+    """Return what a release requires on this machine; of one that was not looked into, nothing."""
+    return tuple(need for each in RELEASES[name].get(version, ()) for need in needs(each))
 
 
 def deep(case: dict[str, Any]) -> set[str]:
@@ -98,7 +99,7 @@ def fits(versions: dict[str, str], wanted: list[Requirement]) -> bool:
             return False
         if one.name not in met:
             met.add(one.name)
-            waiting += map(parsed, RELEASES[one.name].get(version, ()))
+            waiting += map(parsed, needs_of(one.name, version))
     return True
 
 
@@ -108,8 +109,7 @@ def reached(versions: dict[str, str], wanted: list[Requirement]) -> set[str]:
         name = waiting.pop()
         if name in versions and name not in met:
             met.add(name)
-            needed = RELEASES[name].get(versions[name], ())
-            waiting += [parsed(each).name for each in needed]
+            waiting += [parsed(each).name for each in needs_of(name, versions[name])]
     return met
 
 

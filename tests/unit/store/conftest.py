@@ -10,7 +10,7 @@ import pytest
 from store_samples import KEY, Opening
 
 from casemate.postgresql.settings import Settings
-from casemate.store.postgresql.schema import COUNTS, STEPPING
+from casemate.store.postgresql.schema import COUNTS, RECORDS, STEPPING
 from casemate.store.postgresql.store import SCHEMA, PostgresqlStore
 from casemate.store.sqlite.store import SqliteStore
 from support.database import Server
@@ -27,7 +27,10 @@ def empty_store(postgresql_server: Server) -> Callable[[], str]:
     name = postgresql_server.database()
     url = postgresql_server.url(name)
     asyncio.run(PostgresqlStore.open(Settings.of_url(url), cluster=CLUSTER).close())
-    tables = (*STEPPING, *COUNTS, "exclusive", "node", "topic", "vault_state", "vault_file")
+    tables = (
+        *(*STEPPING, *COUNTS, *RECORDS, "exclusive", "node", "topic"),
+        *("vault_state", "vault_file"),
+    )
     emptying = "; ".join(f'DELETE FROM {SCHEMA}."{table}"' for table in tables)
 
     connection = postgresql_server.connect(name)

@@ -91,7 +91,7 @@ class Node:
         self.keeper: VaultKeeper | None = None
         self.is_open = False
 
-    def open(self, *, fetch: bool = True, connect: bool = True) -> Node:
+    def open(self, *, fetch: bool = True, connect: bool = True, accepted: str = "") -> Node:
         """Open it as a start does, with what the database has, or as a vault that has ended."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.folder = VaultFolder.open(self.path, create=True, uid=None)
@@ -102,6 +102,7 @@ class Node:
                 memory_locked=False,
                 shared=True,
                 brought=self.rows.there if fetch else None,
+                accepted_losses=(accepted,),
             )
         except BaseException:
             self.folder.close()

@@ -32,6 +32,7 @@ from casemate.vault.opening import open_vault
 from casemate.vault.own_record import OWN_FILE
 from casemate.vault.sources import KeyParameters, KeySource, parse_source
 from casemate.vault.state import STATE_FILE, decode_state, encode_state, read_header
+from casemate.vault.successor import loss_of
 
 
 def of_two(scene: Callable[..., Awaitable[None]]) -> Callable[[Path], None]:
@@ -215,6 +216,61 @@ async def test_an_older_state_is_refused(one: Node, other: Node, rows: Rows) -> 
     assert one.files() == before
     one.open(fetch=False)
     assert one.value("api-key") == b"other-value"
+
+
+@of_two
+async def test_an_older_state_is_taken_once_it_is_accepted_by_its_name(
+    one: Node, other: Node, rows: Rows
+) -> None:
+    """A database that was put back to a moment: each node says what it loses, by the same name."""
+    await one.put("api-key", b"first-value")
+    old = rows.there, dict(rows.stored)
+    await one.put("api-key", b"other-value")
+    await one.change("data_key", "new", Purpose.DATA, None)
+    await other.follow()
+    rows.there, rows.stored = old
+    names = set()
+    for node in (one, other):
+        node.close()
+        with pytest.raises(errors.VaultDamagedError, match="from an earlier time") as refused:
+            node.open()
+        names.add((refused.value.next_step or "").split()[-1])
+    [name] = names
+    other.open(fetch=False)
+    own_record = one.files()[OWN_FILE]
+    with pytest.raises(errors.VaultDamagedError):
+        one.open(accepted=f"{name[:-1]}{'0' if name[-1] != '0' else '1'}")
+    one.open(accepted=name)
+    await one.follow()
+    assert one.value("api-key") == b"first-value" and one.files()[OWN_FILE] == own_record
+    await one.put("api-key", b"after-it")
+    await one.put("api-key", b"after-that")
+    # Meanwhile the database has gone on: that is another loss, with another name.
+    other.close()
+    with pytest.raises(errors.VaultDamagedError, match="two states of generation") as refused:
+        other.open(accepted=name)
+    later = (refused.value.next_step or "").split()[-1]
+    assert later != name
+    other.open(accepted=later)
+    await other.follow()
+    assert other.value("api-key") == b"after-that"
+
+
+@of_two
+async def test_what_is_of_another_vault_or_damaged_is_accepted_by_no_name(
+    one: Node, other: Node, rows: Rows
+) -> None:
+    stranger = Node(one.path.parent / "stranger", Rows()).open()
+    await stranger.follow()
+    here = one.files()[STATE_FILE]
+    there = rows.there or b""
+    one.close()
+    for given in (stranger.rows.there or b"", there[:-1] + bytes([there[-1] ^ 1]), b"x"):
+        rows.there = given
+        with pytest.raises(errors.VaultError):
+            one.open(accepted=loss_of(here, given))
+    assert one.files()[STATE_FILE] == here
+    stranger.close()
 
 
 @of_two

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from casemate.audit.importers.casemate_project import CasemateProject
 from casemate.audit.importers.cloudformation import CloudFormation
 from casemate.audit.importers.knative import Knative
+from casemate.audit.importers.kubernetes import Kubernetes
 from casemate.audit.importers.openfaas import OpenFaas
 from casemate.audit.importers.port import Importer
 from casemate.audit.importers.serverless_framework import ServerlessFramework
@@ -21,6 +22,7 @@ IMPORTERS: tuple[Importer, ...] = (
     OpenFaas(),
     ServerlessFramework(),
     Knative(),
+    Kubernetes(),
     Terraform(),
 )
 

@@ -41,6 +41,7 @@ class CasemateProject:
     """Manifests of this platform."""
 
     name = "casemate"
+    by_folder = False
 
     def recognises(self, source: Source) -> bool:
         """Tell whether it is called so."""

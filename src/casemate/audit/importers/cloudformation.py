@@ -15,6 +15,7 @@ class CloudFormation:
     """Templates in YAML and JSON."""
 
     name = "cloudformation"
+    by_folder = False
 
     def recognises(self, source: Source) -> bool:
         """Tell whether it has resources of CloudFormation."""

@@ -20,6 +20,7 @@ class Knative:
     """Manifests of Kubernetes with Knative services in them."""
 
     name = "knative"
+    by_folder = False
 
     def recognises(self, source: Source) -> bool:
         """Tell whether any document is a service."""

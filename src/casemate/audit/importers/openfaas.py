@@ -21,6 +21,7 @@ class OpenFaas:
     """Stacks of OpenFaaS."""
 
     name = "openfaas"
+    by_folder = False
 
     def recognises(self, source: Source) -> bool:
         """Tell whether it is a stack: its provider says so."""

@@ -22,6 +22,8 @@ class Importer(Protocol):
     """One kind of manifest."""
 
     name: str
+    by_folder: bool
+    """All that it recognises in one folder is one source, named by the first file."""
 
     def recognises(self, source: Source) -> bool:
         """Tell whether the file is one of its kind."""

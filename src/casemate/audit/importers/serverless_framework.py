@@ -24,6 +24,7 @@ class ServerlessFramework:
     """Services in YAML and JSON. Those in programs (`serverless.ts`) are not run."""
 
     name = "serverless"
+    by_folder = False
 
     def recognises(self, source: Source) -> bool:
         """Tell whether it is a service."""

@@ -27,6 +27,7 @@ class Terraform:
     """Plans with functions of AWS in them."""
 
     name = "terraform"
+    by_folder = False
 
     def recognises(self, source: Source) -> bool:
         """Tell whether it is a plan or a state in JSON."""

@@ -16,6 +16,9 @@ from casemate.audit.rules import (
     history,
     identities,
     javascript_code,
+    kubernetes_cluster,
+    kubernetes_pods,
+    kubernetes_rights,
     manifests,
     permissions,
     policies,
@@ -47,4 +50,7 @@ RULES: tuple[Rule, ...] = (
     *policies.RULES,
     *granted.RULES,
     *containers.RULES,
+    *kubernetes_pods.RULES,
+    *kubernetes_cluster.RULES,
+    *kubernetes_rights.RULES,
 )

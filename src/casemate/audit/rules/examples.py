@@ -92,3 +92,26 @@ def service(container: str = "", template: str = "") -> Files:
         + "\n"
         + (_indented(container, 10) if container else "")
     }
+
+
+def workload(container: str = "", pod: str = "", more: str = "") -> Files:
+    """Return a deployment of Kubernetes with one container, and other objects behind it."""
+    return {
+        "deployment.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: thing\nspec:\n"
+        "  selector:\n    matchLabels: {app: thing}\n  template:\n    metadata:\n"
+        "      labels: {app: thing}\n    spec:\n"
+        + (_indented(pod, 6) if pod else "")
+        + "      containers:\n        - name: thing\n"
+        + ("" if "image:" in container else _IMAGE)
+        + (_indented(container, 10) if container else "")
+        + (f"---\n{more.strip()}\n" if more else "")
+    }
+
+
+_IMAGE = "          image: registry.example/thing@sha256:" + "0" * 64 + "\n"
+
+
+def manifest(kind: str, api: str, body: str, *more: str) -> Files:
+    """Return an object of Kubernetes, `thing`, and others behind it."""
+    head = f"apiVersion: {api}\nkind: {kind}\nmetadata:\n  name: thing\n"
+    return {"manifest.yaml": "---\n".join((head + body.strip("\n") + "\n", *more))}

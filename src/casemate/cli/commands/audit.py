@@ -163,8 +163,8 @@ def audit(
     """Find what is wrong with an application, or with the running node.
 
     It reads projects of Casemate, AWS SAM and CloudFormation templates (CDK's too), serverless.yml,
-    plans of Terraform in JSON, stacks of OpenFaaS, services of Knative and functions of Google
-    Cloud, with the code beside them. Nothing of it is run, no server is asked.
+    plans of Terraform in JSON, stacks of OpenFaaS, services of Knative, manifests of Kubernetes and
+    functions of Google Cloud, with the code beside them. Nothing of it is run, no server is asked.
 
     The exit code is 1 for findings as grave as --fail-on, and 2 if nothing could be audited. A
     finding is accepted by a comment at its line or the one above, until a day:

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from casemate.cli.behind import note_behind
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.commands.usage import name_of
 from casemate.cli.errors import CommandError, UsageError
@@ -157,6 +158,7 @@ def _usage(
             "There is more in that month than is shown at once; nothing is left out silently.",
             next_step="Ask for one project after the other (--project), or by project.",
         )
+    note_behind(found.behind)
     return found.rows
 
 

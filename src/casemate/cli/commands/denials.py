@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from casemate.cli.behind import note_behind
 from casemate.cli.operation_command import answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import print_table
@@ -23,8 +24,13 @@ def denials(found: Denials) -> None:
     calls; by events: calls that the sink guard stopped, or let through by an exception; and deploys
     that would have granted more without an approval.
     """
+    several = any(denial.node for denial in found.denials)
     print_table(
-        ("at", "kind", "who", "action", "on", "times", "invocation", "why"),
+        (
+            *("at", "kind", "who", "action", "on", "times", "invocation"),
+            *(("node",) if several else ()),
+            "why",
+        ),
         [
             (
                 moment(denial.at),
@@ -34,10 +40,12 @@ def denials(found: Denials) -> None:
                 denial.resource,
                 str(denial.count),
                 denial.invocation,
+                *([denial.node] * several),
                 denial.reason,  # last: as long as a sentence
             )
             for denial in found.denials
         ],
-        below=("who", "on", "invocation", "why"),
+        below=("who", "on", "invocation", *(("node",) if several else ()), "why"),
         empty="Nothing was denied yet.",
     )
+    note_behind(found.behind)

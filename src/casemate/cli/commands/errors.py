@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from casemate.cli.behind import note_behind
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import MissingError
 from casemate.cli.operation_command import Call, Instead, answered
@@ -50,21 +51,24 @@ def ls(found: ErrorGroups | Errors) -> None:
 
 
 def _each(found: Errors) -> None:
+    several = any(error.node for error in found.errors)
     print_table(
-        ("at", "function", "outcome", "id", "what"),
+        ("at", "function", "outcome", "id", *(("node",) if several else ()), "what"),
         [
             (
                 moment(error.at),
                 version_name(error.project, error.function, error.version),
                 error.outcome.value,
                 error.id,
+                *([error.node] * several),
                 f"{error.type}: {error.message}".rstrip(": "),
             )
             for error in found.errors
         ],
-        below=("id", "what"),
+        below=("id", *(("node",) if several else ()), "what"),
         empty="There are no errors that fit.",
     )
+    note_behind(found.behind)
 
 
 def _groups(found: ErrorGroups) -> None:

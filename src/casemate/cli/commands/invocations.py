@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from casemate.cli.behind import note_behind
 from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
 from casemate.cli.operation_command import asked
@@ -71,6 +72,7 @@ def invocations(
     if json:
         print_json(found)
         return
+    several = any(record.node for record in found.invocations)
     print_table(
         (
             "started",
@@ -83,14 +85,16 @@ def invocations(
             "start",
             "id",
             "error",
+            *(("node",) if several else ()),
         ),
         [
-            *map(_running_columns, found.running),
-            *map(_columns, found.invocations),
+            *((*_running_columns(one), *([""] * several)) for one in found.running),
+            *((*_columns(one), *([one.node] * several)) for one in found.invocations),
         ],
-        below=("status", "queued", "out", "start", "id", "error"),
+        below=("status", "queued", "out", "start", "id", "error", *(("node",) if several else ())),
         empty="There are no invocations that fit.",
     )
+    note_behind(found.behind)
 
 
 def _print_status(wanted: ListInvocations, id: str | None, status: str, *, json: bool) -> None:

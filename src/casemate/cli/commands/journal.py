@@ -243,7 +243,8 @@ def verify(
     """Find whatever was edited, removed, reordered, cut off or rolled back, and say where.
 
     Every hash is made anew and compared with what was signed. Who could change all files of a node
-    is found by a checkpoint that was kept elsewhere. The exit code is 1 if anything was found.
+    is found by a checkpoint that was kept elsewhere. Nodes of a cluster keep them of each
+    other, and what was found of others is told, too. The exit code is 1 if anything was found.
     """
     if (data is None) != (key is None):
         raise UsageError(
@@ -266,8 +267,19 @@ def verify(
     else:
         waiting = f", {verdict.unsigned} more wait for a signature" if verdict.unsigned else ""
         print_line(f"all {verdict.size} signed entries are as they were written{waiting}")
-    if verdict.findings:
+    if not json:
+        _print_others(verdict)
+    if verdict.findings or any(one.problem for one in verdict.others):
         raise typer.Exit(ExitCode.FAILURE)
+
+
+def _print_others(verdict: JournalVerdict) -> None:
+    for one in verdict.others:
+        if one.problem:
+            print_line(f"node {one.node}: {one.problem} (found {moment(one.problem_at)})", RED)
+        else:
+            known = f"{one.entries} entries, known until {moment(one.until)}"
+            print_line(f"node {one.node}: its journal went on from each head that it told; {known}")
 
 
 def _notes_of(files: list[Path]) -> tuple[str, ...]:

@@ -42,13 +42,13 @@ def ls(found: Nodes) -> None:
 def drain(found: ClusterNode) -> None:
     """Have a node take no new calls and events; what runs on it ends by itself.
 
-    Callers get 503, and its health is not ready, so that they are sent elsewhere. It stays so over
-    restarts, until `--undo`.
+    Within 3 s it takes no events and is not ready, so that callers are sent elsewhere; calls that
+    still come are answered for 15 s more. It stays so over restarts, until `--undo`.
     """
     if not found.draining:
         print_line(f"{found.name} takes calls again, within seconds.")
         return
-    print_line(f"{found.name} takes no new calls, within seconds.")
+    print_line(f"{found.name} is not ready within 3 s, and takes no calls 15 s later.")
     note(f"Afterwards: casemate nodes drain {found.name} --undo")
 
 

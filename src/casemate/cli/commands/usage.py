@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from casemate.cli.behind import note_behind
 from casemate.cli.operation_command import answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import note, print_line, print_table
@@ -40,6 +41,7 @@ def usage(found: UsageFound) -> None:
     )
     if found.more:
         note("There is more than is shown: ask for a project, or for a shorter time.")
+    note_behind(found.behind)
     print_line(f"From {moment(found.since)} to {moment(found.until)}.")
 
 

@@ -29,11 +29,12 @@ from casemate.recorder.records import (
     lending,
     opening,
     questions,
+    shipping,
     taking_over,
     usage,
 )
 from casemate.recorder.records.errors import RecordsError
-from casemate.recorder.records.faults import RECORDS
+from casemate.recorder.records.faults import RECORDS, UNSTORABLE
 from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.retention import prune
 from casemate.recorder.records.rows import Page
@@ -43,6 +44,7 @@ from casemate.sqlite.copying import copy_pages
 from casemate.sqlite.duties import Duties
 from casemate.sqlite.rekeying import rekey
 from casemate.sqlite.scrub import Pace, scrub
+from casemate.sqlite.transaction import savepoint
 from casemate.sqlite.writer import Writer
 
 T = TypeVar("T")
@@ -201,6 +203,44 @@ class RecordsDatabase:
     async def told(self, every: Sequence[forgetting.Forgotten]) -> None:
         """Take note of what the journal has. Raises RecordsError."""
         await self._writer.submit(lambda c: forgetting.told(c, every))
+
+    async def outgoing(self, name: str, node: str) -> shipping.Outgoing | None:
+        """Return what is to be stored next for the other nodes. Raises RecordsError."""
+        return await self._writer.submit(lambda c: shipping.outgoing(c, name, node, time.time()))
+
+    async def sealed(self, draft: shipping.Draft, content: bytes, digest: bytes, head: int) -> bool:
+        """Keep a batch as it is stored; see `shipping.sealed`."""
+        return await self._writer.submit(lambda c: shipping.sealed(c, draft, content, digest, head))
+
+    async def stored(self, stream: bytes, number: int) -> None:
+        """Forget a batch that is stored."""
+        await self._writer.submit(lambda c: shipping.stored(c, stream, number))
+
+    async def begin_stream(self) -> None:
+        """Begin another stream for the other nodes."""
+        await self._writer.submit(lambda c: shipping.begin(c, time.time()))
+
+    async def nodes(self) -> list[shipping.Other]:
+        """Return what is known of the nodes. Raises RecordsError."""
+        return await self._run(self._reads, self._connections.read, shipping.nodes)
+
+    async def receive(self, node: shipping.Other, every: Sequence[shipping.Rows]) -> bool:
+        """Keep what another node has told, with how far it was read.
+
+        False if only that was kept: the rows are not as they should be. Raises RecordsError.
+        """
+
+        def change(connection: engine.Connection) -> bool:
+            number = shipping.keep_node(connection, node).number
+            try:
+                with savepoint(connection):
+                    rows = shipping.insert(connection, number, every, time.time())
+            except UNSTORABLE:
+                return False
+            self._duties.unpruned += rows
+            return True
+
+        return await self._writer.submit(change)
 
     async def rekey(self, new_key: bytes) -> None:
         """Encrypt the database with another key. Other calls wait meanwhile. RecordsError."""

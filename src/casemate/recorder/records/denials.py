@@ -22,7 +22,10 @@ _COLUMNS = (
     "remote_address, count"
 )
 _INSERT = f"INSERT INTO denial (stored_at, {_COLUMNS}) VALUES ({','.join('?' * 13)})"  # noqa: S608
-_SELECT = f"SELECT {_COLUMNS}, sequence FROM denial "  # noqa: S608
+_SELECT = (
+    f"SELECT {_COLUMNS}, "  # noqa: S608 - names of ours
+    "coalesce((SELECT name FROM node WHERE number = denial.node), ''), sequence FROM denial "
+)
 
 
 def insert_denials(connection: engine.Connection, entries: Sequence[Denial], now: float) -> int:
@@ -78,6 +81,6 @@ def _row(denial: Denial, now: float) -> tuple[str | int | float, ...]:
 
 
 def _denial(row: tuple[Any, ...]) -> Denial:
-    values = dict(zip(_COLUMNS.split(", "), row[:-1], strict=True))
+    values = dict(zip((*_COLUMNS.split(", "), "node"), row[:-1], strict=True))
     kind, by = DenialKind(values["kind"]), values.pop("principal")
     return Denial(**{**values, "kind": kind, "by": by})

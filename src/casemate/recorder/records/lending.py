@@ -1,7 +1,8 @@
 """Records in the order in which they were kept, from a place on: for who takes them elsewhere.
 
 Numbers are given once and ascend (`AUTOINCREMENT`), by one writer: what was seen up to a number is
-all that there is up to it. Those that are missing were deleted, as retention has it.
+all that there is up to it. Those that are missing were deleted, as retention has it, or are of
+another node, which lends them itself.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ MAX_CHARACTERS = 256 * 1024
 """Of one answer, with one more record in it: who encodes it does nothing else meanwhile."""
 _TABLES: dict[RecordKind, str] = {"invocations": "invocation", "lines": "log_line"}
 _NEWEST = "SELECT seq FROM sqlite_sequence WHERE name = ?"
-_INVOCATIONS = f"{rows.SELECT_INVOCATIONS} WHERE sequence > ? ORDER BY sequence LIMIT ?"
+_INVOCATIONS = (
+    f"{rows.SELECT_INVOCATIONS} WHERE sequence > ? AND node = 0 ORDER BY sequence LIMIT ?"
+)
 _LINES = """
-    SELECT invocation, project, function, version, at, level, text, sequence, stored_at
-    FROM log_line WHERE sequence > ? ORDER BY sequence LIMIT ?
+    SELECT invocation, project, function, version, at, level, text, '', stored_at, sequence
+    FROM log_line WHERE sequence > ? AND node = 0 ORDER BY sequence LIMIT ?
 """
 _TRACE = "SELECT trace FROM invocation WHERE id = ? ORDER BY sequence DESC LIMIT 1"
 

@@ -7,7 +7,7 @@ become the answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -34,6 +34,8 @@ from casemate.recorder.records import denials, rows, usage
 from casemate.recorder.records.rows import Page
 from casemate.sqlite.engine import Connection
 
+T = TypeVar("T")
+
 
 class Question(NamedTuple):
     """One kind of question."""
@@ -50,7 +52,20 @@ def _only(_operation: object, found: list[Any]) -> Any:
 
 
 def _in_order(operation: ReadLogs, found: list[LogLine]) -> tuple[LogLine, ...]:
-    return tuple(found if operation.after else reversed(found))
+    if operation.after:
+        return tuple(found)  # as they came: whoever follows is to miss none
+    lines = found[::-1]
+    return tuple(sorted(lines, key=lambda one: one.at) if _are_of_several(lines) else lines)
+
+
+def _newest_first(found: list[T], at: Callable[[T], float]) -> tuple[T, ...]:
+    """Return rows in the order of time: those of other nodes come a second or two later."""
+    ordered = sorted(found, key=at, reverse=True) if _are_of_several(found) else found
+    return tuple(ordered)
+
+
+def _are_of_several(found: list[Any]) -> bool:
+    return len({one.node for one in found}) > 1
 
 
 def _invocation(connection: Connection, operation: ShowInvocation, _at: int | None) -> Page:
@@ -68,10 +83,20 @@ _QUESTIONS = (
         ListInvocations,
         InvocationRecord,
         rows.invocations,
-        lambda _, found: Invocations(invocations=tuple(found)),
+        lambda _, found: Invocations(invocations=_newest_first(found, lambda one: one.started_at)),
     ),
-    Question(ListErrors, ErrorSummary, rows.errors, lambda _, found: Errors(errors=tuple(found))),
-    Question(ListDenials, Denial, denials.denials, lambda _, found: Denials(denials=tuple(found))),
+    Question(
+        ListErrors,
+        ErrorSummary,
+        rows.errors,
+        lambda _, found: Errors(errors=_newest_first(found, lambda one: one.at)),
+    ),
+    Question(
+        ListDenials,
+        Denial,
+        denials.denials,
+        lambda _, found: Denials(denials=_newest_first(found, lambda one: one.at)),
+    ),
     Question(ReadLogs, LogLine, rows.logs, _in_order),
     Question(ReadUsage, Usage, usage.usage, lambda _, found: tuple(found)),
     Question(FindTrace, InvocationRecord, rows.trace, lambda _, found: tuple(found)),

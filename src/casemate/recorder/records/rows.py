@@ -68,19 +68,22 @@ _INSERT_LINE = """
     INSERT INTO log_line (
         stored_at, invocation, project, function, version, at, level, text
     )"""
-SELECT_INVOCATIONS = """
+NODE_NAME = "coalesce((SELECT name FROM node WHERE number = {table}.node), '')"
+"""Which node a row is of, as people know it; empty where there is one alone."""
+SELECT_INVOCATIONS = f"""
     SELECT
         id, project, function, version, trigger, outcome, status, started_at,
         queued_ms, run_ms, cold, request_bytes, response_bytes, error_id, trace,
-        caller, route, cpu_us, memory, peak, uses, sequence
-    FROM invocation """
-_SELECT_ERROR = """
-    SELECT id, invocation, project, function, version, outcome, at, type, message, trace
+        caller, route, cpu_us, memory, peak, uses, {NODE_NAME.format(table="invocation")}, sequence
+    FROM invocation """  # noqa: S608 - constants alone
+_SELECT_ERROR = f"""
+    SELECT id, invocation, project, function, version, outcome, at, type, message, trace,
+        {NODE_NAME.format(table="error")}
     FROM error WHERE id = ? ORDER BY sequence DESC LIMIT 1
-"""
+"""  # noqa: S608 - constants alone
 _SELECT_ERRORS = f"""
     SELECT id, invocation, project, function, version, outcome, at, type,
-        substr(message, 1, {MAX_SUMMARY}), sequence
+        substr(message, 1, {MAX_SUMMARY}), {NODE_NAME.format(table="error")}, sequence
     FROM error """  # noqa: S608 - a number of ours
 _NEWEST = " ORDER BY sequence DESC LIMIT ?"
 
@@ -153,7 +156,7 @@ def error(connection: engine.Connection, operation: ShowError) -> ErrorRecord:
     row = connection.execute(_SELECT_ERROR, (operation.id,)).fetchone()
     if row is None:
         raise operation.missing
-    error_id, of, project, function, version, outcome, at, kind, message, trace = row
+    error_id, of, project, function, version, outcome, at, kind, message, trace, node = row
     return ErrorRecord(
         id=error_id,
         invocation=of,
@@ -165,6 +168,7 @@ def error(connection: engine.Connection, operation: ShowError) -> ErrorRecord:
         type=kind,
         message=message,
         trace=trace,
+        node=node,
     )
 
 
@@ -349,6 +353,7 @@ def to_invocation(row: tuple[Any, ...]) -> InvocationRecord:
         memory=row[18],
         peak=row[19],
         uses=row[20],
+        node=row[21],
         **traces.fields(row[0], row[14]),
     )
 
@@ -364,11 +369,12 @@ def _to_summary(row: tuple[Any, ...]) -> ErrorSummary:
         at=row[6],
         type=row[7],
         message=row[8],
+        node=row[9],
     )
 
 
 def to_line(row: tuple[Any, ...]) -> LogLine:
-    """Return the line of a row that ends with its text and sequence, or has more."""
+    """Return the line of a row that ends with its text, node and sequence, or has more between."""
     return LogLine(
         invocation=row[0],
         project=row[1],
@@ -377,5 +383,6 @@ def to_line(row: tuple[Any, ...]) -> LogLine:
         at=row[4],
         level=row[5],
         text=row[6],
-        sequence=row[7],
+        sequence=row[-1],
+        node=row[7],
     )

@@ -215,15 +215,83 @@ _HOLDS = (
     """,
 )
 
+# What nodes that share their state tell each other; see `casemate.recorder.records.shipping`.
+# Rows of this node have the number 0.
+_SHIPPING = (
+    *(
+        f"ALTER TABLE {table} ADD COLUMN node INTEGER NOT NULL DEFAULT 0"
+        for table in ("invocation", "error", "log_line", "denial")
+    ),
+    "ALTER TABLE usage ADD COLUMN unshipped INTEGER NOT NULL DEFAULT 1",
+    "CREATE INDEX usage_unshipped ON usage (span, start) WHERE unshipped = 1",
+    """
+    CREATE TABLE shipment (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        stream BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        made_at REAL NOT NULL,
+        previous BLOB NOT NULL,
+        previous_at REAL NOT NULL,
+        draft BLOB,
+        content BLOB
+    ) STRICT
+    """,
+    """
+    CREATE TABLE node (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        stream BLOB NOT NULL,
+        place INTEGER NOT NULL,
+        chain BLOB NOT NULL,
+        until REAL NOT NULL,
+        journal TEXT NOT NULL,
+        head TEXT NOT NULL,
+        problem TEXT NOT NULL,
+        problem_at REAL NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE others_usage (
+        node INTEGER NOT NULL,
+        span INTEGER NOT NULL,
+        start INTEGER NOT NULL,
+        project TEXT NOT NULL,
+        function TEXT NOT NULL,
+        trigger TEXT NOT NULL,
+        caller TEXT NOT NULL,
+        route TEXT NOT NULL,
+        requests INTEGER NOT NULL,
+        refused INTEGER NOT NULL,
+        errors INTEGER NOT NULL,
+        retries INTEGER NOT NULL,
+        cold INTEGER NOT NULL,
+        run_us INTEGER NOT NULL,
+        cpu_us INTEGER NOT NULL,
+        memory_mb_ms INTEGER NOT NULL,
+        request_bytes INTEGER NOT NULL,
+        response_bytes INTEGER NOT NULL,
+        egress_in INTEGER NOT NULL,
+        egress_out INTEGER NOT NULL,
+        uses INTEGER NOT NULL,
+        byte_hours INTEGER NOT NULL,
+        peak INTEGER NOT NULL,
+        longest_us INTEGER NOT NULL,
+        PRIMARY KEY (span, start, project, function, trigger, caller, route, node)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_RECORDS, *_SHARES, *_SEARCH, *_TELLING),
     _TRACES,
     _USAGE,
     _HOLDS,
+    _SHIPPING,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 
-CHECKED_TABLES = ("record_share", "session", "progress", "hold")
+CHECKED_TABLES = ("record_share", "session", "progress", "hold", "node")
 """Small, so that they can be checked at every start."""
 
 

@@ -25,7 +25,10 @@ PART = 3
 MAX_PARTS = 40
 """Parts of a text that are looked for in the index; the lines themselves are compared whole."""
 
-_SELECT = "SELECT invocation, project, function, version, at, level, text, sequence FROM log_line "
+_SELECT = (
+    "SELECT invocation, project, function, version, at, level, text, "
+    "coalesce((SELECT name FROM node WHERE number = log_line.node), ''), sequence FROM log_line "
+)
 _RANKS = {level.value: rank for rank, level in enumerate(LogLevel)} | {"stdout": 1}
 _SWEEP = "sweep"
 _UNKNOWN_RANK = len(LogLevel)

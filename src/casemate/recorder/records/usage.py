@@ -71,7 +71,7 @@ _AMOUNTS = {
 _COUNT = f"""
     SELECT CAST(stored_at / {HOUR} AS INTEGER) * {HOUR}, {", ".join(_KEY)},
         {", ".join(_AMOUNTS.values())}
-    FROM invocation WHERE sequence > ? AND sequence <= ? AND version > 0
+    FROM invocation WHERE sequence > ? AND sequence <= ? AND version > 0 AND node = 0
     GROUP BY function, caller, 1, project, trigger, route
 """  # noqa: S608 - names of ours
 _SET = ", ".join(
@@ -81,11 +81,11 @@ _SET = ", ".join(
 _BESIDE = ("egress_in", "egress_out", "byte_hours")
 _MOST_BYTES = 1 << 50
 _WHERE = " AND ".join(f"{name} = ?" for name in ("span", "start", *_KEY))
-_ADD = f"UPDATE usage SET {_SET} WHERE {_WHERE}"  # noqa: S608
+_ADD = f"UPDATE usage SET {_SET}, unshipped = 1 WHERE {_WHERE}"  # noqa: S608
 _ADD_BESIDE = (
     "UPDATE usage SET "  # noqa: S608 - names of ours
     + ", ".join(f"{name} = min({name} + ?, {_MOST})" for name in _BESIDE)
-    + f" WHERE {_WHERE}"
+    + f", unshipped = 1 WHERE {_WHERE}"
 )
 _INSERT_BESIDE = f"""
     INSERT INTO usage ({", ".join((*_BESIDE, "span", "start", *_KEY))})
@@ -97,11 +97,16 @@ _INSERT = f"""
 """  # noqa: S608
 _KEYS = "SELECT count(*) FROM usage WHERE span = ? AND start = ? AND project = ? AND function = ?"
 _PRUNE = """
-    DELETE FROM usage WHERE (span, start, project, function, trigger, caller, route) IN (
-        SELECT span, start, project, function, trigger, caller, route FROM usage
+    DELETE FROM {table} WHERE (span, start, project, function, trigger, caller, route) IN (
+        SELECT span, start, project, function, trigger, caller, route FROM {table}
         WHERE span = ? AND start < ? LIMIT ?
     )
 """
+_PRUNES = tuple(_PRUNE.format(table=table) for table in ("usage", "others_usage"))
+
+
+_NAMES = ", ".join(("span", "start", *_KEY, *SUMMED, *GREATEST))
+_ALL = f"(SELECT {_NAMES} FROM usage UNION ALL SELECT {_NAMES} FROM others_usage)"  # noqa: S608
 
 
 def count(connection: engine.Connection) -> int:
@@ -179,7 +184,8 @@ def _add(
 def prune(connection: engine.Connection, now: float) -> None:
     """Forget some sums that are old."""
     for span, seconds in KEEP.items():
-        connection.execute(_PRUNE, (span, now - seconds, _PRUNED_AT_ONCE))
+        for statement in _PRUNES:
+            connection.execute(statement, (span, now - seconds, _PRUNED_AT_ONCE))
 
 
 def usage(connection: engine.Connection, operation: ReadUsage, at: int | None = None) -> Page:
@@ -202,8 +208,9 @@ def usage(connection: engine.Connection, operation: ReadUsage, at: int | None = 
     sums = [*(f"sum({name})" for name in SUMMED), *(f"max({name})" for name in GREATEST)]
     group = ", ".join(str(number + 1) for number in range(len(shown)))
     rows = connection.execute(
-        f"SELECT {', '.join((*shown.values(), *sums))} FROM usage "  # noqa: S608 - names of ours
-        f"WHERE {' AND '.join(where)} GROUP BY {group} ORDER BY {group} LIMIT ? OFFSET ?",
+        f"SELECT {', '.join((*shown.values(), *sums))} "  # noqa: S608 - names of ours
+        f"FROM {'usage' if operation.here else _ALL} WHERE {' AND '.join(where)} "
+        f"GROUP BY {group} ORDER BY {group} LIMIT ? OFFSET ?",
         (*values, min(PAGE_ROWS, operation.limit), at or 0),
     ).fetchall()
     names = (*shown, *SUMMED, *GREATEST)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from casemate.postgresql.migrating import Own
+from casemate.postgresql.migrating import Expanding, Own
 
 _DEPLOYMENTS = (
     """
@@ -361,6 +361,32 @@ _COUNTS = (
     """,
 )
 
+# What recorders tell each other, sealed. It steps no revision: who reads it knows how far it is.
+_RECORDS = Expanding(
+    (
+        """
+    CREATE TABLE shipped_records (
+        node TEXT NOT NULL,
+        stream BLOB NOT NULL,
+        number INTEGER NOT NULL,
+        at REAL NOT NULL,
+        content BLOB NOT NULL,
+        PRIMARY KEY (node, stream, number)
+    )
+    """,
+        "CREATE INDEX shipped_records_at ON shipped_records (at)",
+        """
+    CREATE TABLE shipped_stream (
+        node TEXT NOT NULL,
+        stream BLOB NOT NULL,
+        last INTEGER NOT NULL,
+        PRIMARY KEY (node, stream)
+    )
+    """,
+    )
+)
+RECORDS: Final = ("shipped_records", "shipped_stream")
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         *_DEPLOYMENTS,
@@ -375,5 +401,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _BUNDLES,
     _VAULT,
     _COUNTS,
+    _RECORDS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""

@@ -31,6 +31,7 @@ from casemate.store.postgresql.bundles import StoredBundleRows, require_bundles
 from casemate.store.postgresql.faults import STORE_SERVER
 from casemate.store.postgresql.schema import MIGRATIONS
 from casemate.store.postgresql.shared_vault import StoredVaultRows
+from casemate.store.postgresql.shipped_records import StoredShippedRecords
 from casemate.store.sqlite.performed import PERFORMED
 from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
 
@@ -156,6 +157,10 @@ class PostgresqlStore:
     def vault_rows(self) -> StoredVaultRows:
         """Return where the vault is kept that the nodes share."""
         return StoredVaultRows(self._ask, self._writer.submit)
+
+    def shipped_records(self) -> StoredShippedRecords:
+        """Return where recorders' batches are stored for the other nodes."""
+        return StoredShippedRecords(self._ask, self._writer.submit)
 
     def _making(self, operation: Operation[AnswerT]) -> Callable[[engine.Connection], AnswerT]:
         """Return what does an operation in a transaction, with what has to hold at its end."""

@@ -1,0 +1,469 @@
+"""What recorders of nodes tell each other: each record once, whoever carries it, and unchanged."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from records_samples import (
+    KEY,
+    Filled,
+    denial,
+    every,
+    failure,
+    invocation,
+    invocations,
+    line,
+    lines,
+)
+
+from casemate.child.calls import reply
+from casemate.journal.note import NoteKey, signed
+from casemate.journal.writer import Writer
+from casemate.model.errors import NotFoundError
+from casemate.model.facts import Fact, NodeJournalSeen, NodeRecordsDoubtful
+from casemate.model.usage import Passed, Stored, Usage
+from casemate.operations.records import ListDenials, ListErrors
+from casemate.operations.usage import ReadUsage
+from casemate.recorder import ocsf, protocol, shipping
+from casemate.recorder.protocol import PASSED, STORED, Take, Told
+from casemate.recorder.records import shipping as rows
+from casemate.recorder.records.database import RecordsDatabase
+from casemate.recorder.shipment import Body, Shipped
+from casemate.recorder.shipping import Journal, Shipping
+from casemate.vault.interface import DataKey
+
+
+class Vault:
+    """That of one of the nodes that share it."""
+
+    def __init__(self, name: str, erased: set[str]) -> None:
+        self.name = name
+        self.erased = erased
+
+    async def node(self) -> str:
+        return hashlib.sha256(self.name.encode()).hexdigest()[:32]
+
+    async def attest(self, digest: bytes) -> bytes:
+        return hmac.digest(b"all", (await self.node()).encode() + digest, "sha256")
+
+    async def is_attested(self, node: str, digest: bytes, code: bytes) -> bool:
+        return hmac.compare_digest(hmac.digest(b"all", node.encode() + digest, "sha256"), code)
+
+    async def entry_key(self, project: str, version: int | None = None) -> DataKey:
+        if project in self.erased:
+            raise NotFoundError("It was erased.")
+        return DataKey(version=version or 1, key=hashlib.sha256(project.encode()).digest())
+
+
+class Node:
+    """A recorder's records and journal."""
+
+    def __init__(self, folder: Path, name: str, erased: set[str]) -> None:
+        self.name, self.folder = name, folder / name
+        (self.folder / "journal").mkdir(parents=True, exist_ok=True)
+        self.vault = Vault(name, erased)
+        self.private = Ed25519PrivateKey.from_private_bytes(hashlib.sha256(name.encode()).digest())
+        self.key = NoteKey(f"casemate/{name}", self.private.public_key().public_bytes_raw())
+        self.facts: list[Fact] = []
+        self.n = 0
+        self.open()
+
+    def open(self) -> None:
+        self.records = RecordsDatabase.open(self.folder, KEY)
+        self.writer = Writer(self.folder / "journal", self.key)
+        self.filled = Filled(self.records, hashlib.sha256(str(time.time()).encode()).digest()[:8])
+        self.shipping = Shipping(
+            self.records,
+            self.vault,  # type: ignore[arg-type]
+            Journal(self.folder / "journal", self.key, self.writer),
+            self.take,
+        )
+
+    def close(self) -> None:
+        self.writer.close()
+        self.records.close()
+
+    def take(self, told: Take, answer: Callable[[bytes], None]) -> bool:
+        self.facts += [ocsf.decode(one.kind, one.fact) for one in told.facts]
+        answer(reply(told.n, 0))
+        return True
+
+    def doubts(self) -> list[str]:
+        return [fact.what for fact in self.facts if isinstance(fact, NodeRecordsDoubtful)]
+
+    def note(self, *entries: bytes) -> None:
+        """Have the journal go on."""
+        self.writer.append(entries)
+        proposal = self.writer.propose()
+        assert proposal is not None
+        self.writer.publish(proposal, signed(proposal.head.text, self.key, self.private.sign))
+
+    async def used(self, *all_: Passed | Stored) -> None:
+        kinds = {Passed: PASSED, Stored: STORED}
+        told = tuple(Told(kinds[type(one)], msgspec.msgpack.encode(one)) for one in all_)
+        await self.records.keep(
+            [Take(1, hashlib.sha256(str(self.n).encode()).digest()[:8], 0, told)]
+        )
+        self.n += 1
+
+    async def ship(
+        self, stored: tuple[bytes, int] | None = None, *, anew: bool = False
+    ) -> protocol.Shipment | None:
+        found = await self.shipping.result(protocol.Ship(1, self.name, stored, anew))
+        assert found is None or isinstance(found, protocol.Shipment)
+        return found
+
+    async def ship_all(self) -> list[protocol.Shipment]:
+        found, stored = [], None
+        while (one := await self.ship(stored)) is not None:
+            found.append(one)
+            stored = one.stream, one.number
+        return found
+
+    async def receive(self, *all_: protocol.Shipment) -> protocol.Place:
+        for one in all_:
+            place = await self.shipping.result(
+                protocol.Receive(1, one.node, one.stream, one.number, one.content)
+            )
+        assert isinstance(place, protocol.Place)
+        return place
+
+    async def usage(self, **asked: Any) -> list[Usage]:
+        return await every(self.records, ReadUsage(**asked))
+
+
+def two(base: Path, run: Callable[[Node, Node], Coroutine[Any, Any, None]]) -> None:
+    async def whole() -> None:
+        erased: set[str] = set()
+        one, other = Node(base, "one", erased), Node(base, "other", erased)
+        try:
+            await run(one, other)
+        finally:
+            one.close()
+            other.close()
+
+    asyncio.run(whole())
+
+
+def test_what_one_keeps_the_other_shows_with_its_name(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        await one.filled.record(invocation("i1"), failure("e1"), [line("said here")])
+        await one.filled.tell(denial(reason="no right"))
+        await other.filled.record(invocation("i2"))
+        await other.receive(*await one.ship_all())
+        await other.ship_all()  # which has it know its own name
+        assert {(r.id, r.node) for r in await invocations(other.records)} == {
+            ("i1", "one"),
+            ("i2", "other"),
+        }
+        [error] = await every(other.records, ListErrors())
+        [denied] = await every(other.records, ListDenials())
+        [said] = await lines(other.records)
+        assert (error.id, error.node) == ("e1", "one")
+        assert (denied.reason, denied.node) == ("no right", "one")
+        assert (said.text, said.node) == ("said here", "one")
+        found = await lines(other.records, search="SAID")
+        assert [each.text for each in found] == ["said here"]
+        assert not other.doubts()
+        # Neither told on, nor exported as its own.
+        given = await other.records.lent("invocations", 0)
+        assert [record.id for record in given.rows] == ["i2"]
+        again = await other.ship_all()
+        assert not again
+
+    two(tmp_path, run)
+
+
+def test_sums_are_those_of_all_nodes_each_counted_once(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        for number in range(3):
+            await one.filled.record(invocation(f"a{number}", run_ms=10.0))
+            shipped = await one.ship_all()
+            await other.receive(*shipped)
+            await other.receive(*shipped)  # told twice
+        await other.filled.record(invocation("b", run_ms=5.0))
+        await one.used(Passed("demo", "thumbs", 7, 9))
+        await one.receive(*await other.ship_all())
+        await other.receive(*await one.ship_all())
+        for node in (one, other):
+            [found] = await node.usage()
+            assert (found.requests, found.run_us) == (4, 35_000)
+            assert (found.egress_in, found.egress_out) == (7, 9)
+        [own] = await other.usage(here=True)
+        assert own.requests == 1
+
+    two(tmp_path, run)
+
+
+def test_bytes_that_are_kept_are_counted_by_one_node_after_the_other(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        clock = [1_800_000_000.0]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(time, "time", lambda: clock[0])
+            for node in (one, one, other, one):
+                await node.used(Stored("demo", 1000))
+                for each, to in ((one, other), (other, one)):
+                    await to.receive(*await each.ship_all())
+                clock[0] += 3600
+            for node in (one, other):
+                assert sum(row.byte_hours for row in await node.usage()) == 3000
+
+    two(tmp_path, run)
+
+
+@pytest.mark.parametrize("when", ["made", "stored", "acknowledged"])
+def test_a_kill_at_any_point_neither_loses_nor_doubles(tmp_path: Path, when: str) -> None:
+    async def run(one: Node, other: Node) -> None:
+        stored: dict[int, protocol.Shipment] = {}
+        acknowledged: tuple[bytes, int] | None = None
+        for number in range(4):
+            await one.filled.record(invocation(f"i{number}"), None, [line(f"l{number}")])
+            found = await one.ship(acknowledged)
+            assert found is not None
+            if when != "made":
+                assert stored.setdefault(found.number, found) == found
+            if when == "acknowledged":
+                await one.ship((found.stream, found.number))
+            one.close()
+            one.open()
+            acknowledged = None
+        for found in await one.ship_all():
+            assert stored.setdefault(found.number, found) == found
+        await other.receive(*(stored[number] for number in sorted(stored)))
+        assert sorted(r.id for r in await invocations(other.records)) == ["i0", "i1", "i2", "i3"]
+        assert len(await lines(other.records)) == 4
+        assert not other.doubts()
+
+    two(tmp_path, run)
+
+
+def test_a_reader_that_is_killed_reads_each_once(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        shipped = []
+        for number in range(3):
+            await one.filled.record(invocation(f"i{number}"))
+            shipped += await one.ship_all()
+        for count in range(1, 4):
+            await other.receive(*shipped[:count])
+            other.close()
+            other.open()
+        assert sorted(r.id for r in await invocations(other.records)) == ["i0", "i1", "i2"]
+
+    two(tmp_path, run)
+
+
+async def _three(one: Node) -> list[protocol.Shipment]:
+    shipped = []
+    for number in range(3):
+        await one.filled.record(invocation(f"i{number}"))
+        shipped += await one.ship_all()
+    assert [each.number for each in shipped] == [1, 2, 3]
+    return shipped
+
+
+def _changed(one: protocol.Shipment, at: int) -> protocol.Shipment:
+    content = bytearray(one.content)
+    content[at] ^= 1
+    return msgspec.structs.replace(one, content=bytes(content))
+
+
+def _reorder(all_: list[protocol.Shipment]) -> list[protocol.Shipment]:
+    first, second, third = all_
+    swap = msgspec.structs.replace
+    return [first, swap(second, content=third.content), swap(third, content=second.content)]
+
+
+@pytest.mark.parametrize(
+    ("attack", "doubt"),
+    [
+        (lambda s: [s[0], s[2]], "its batches 2 to 2 are missing"),
+        (lambda s: [s[0], _changed(s[1], -1), s[2]], "batch 2 is not what it has stored"),
+        (lambda s: [s[0], _changed(s[1], 60), s[2]], "batch 2 is not what it has stored"),
+        (_reorder, "batch 2 is not what it has stored"),
+        (
+            lambda s: [s[0], msgspec.structs.replace(s[0], number=2), s[2]],
+            "batch 2 is not what it has stored",
+        ),
+        (lambda s: s[1:], "its batches 1 to 1 are missing"),
+        (
+            lambda s: [*s, msgspec.structs.replace(s[0], stream=b"\xff" * 16)],
+            "batch 1 is not what it has stored",
+        ),
+    ],
+    ids=["removed", "code", "changed", "reordered", "repeated", "beginning", "made up"],
+)
+def test_what_who_keeps_the_batches_does_to_them_is_found(
+    tmp_path: Path, attack: Callable[[list[protocol.Shipment]], Any], doubt: str
+) -> None:
+    async def run(one: Node, other: Node) -> None:
+        shipped = await _three(one)
+        await other.receive(*attack(shipped))
+        assert any(doubt in each for each in other.doubts()), other.doubts()
+        # What is whole is read nevertheless, and what comes later.
+        await one.filled.record(invocation("later"))
+        await other.receive(*await one.ship_all())
+        assert "later" in {r.id for r in await invocations(other.records)}
+        ids = [r.id for r in await invocations(other.records)]
+        assert len(ids) == len(set(ids))
+
+    two(tmp_path, run)
+
+
+def test_batches_are_of_the_node_that_made_them_and_nobody_else_s(tmp_path: Path) -> None:
+    """A broken gateway has the recorder read what its own node made as another's."""
+
+    async def run(one: Node, other: Node) -> None:
+        [mine] = (await _three(other))[:1]
+        [theirs] = (await _three(one))[:1]
+        await other.receive(theirs)
+        body = msgspec.msgpack.decode(
+            msgspec.msgpack.decode(mine.content, type=Shipped).body, type=Body
+        )
+        forged = msgspec.msgpack.encode(
+            msgspec.structs.replace(body, node=theirs.node, stream=theirs.stream, number=2)
+        )
+        code = await other.vault.attest(hashlib.sha256(forged).digest())
+        content = msgspec.msgpack.encode(Shipped(forged, code))
+        await other.receive(msgspec.structs.replace(theirs, number=2, content=content))
+        assert other.doubts()
+        assert {r.id for r in await invocations(other.records) if r.node == "one"} == {"i0"}
+
+    two(tmp_path, run)
+
+
+def test_the_batches_tell_nothing_of_what_is_in_them(tmp_path: Path) -> None:
+    async def run(one: Node, _: Node) -> None:
+        await one.filled.record(invocation("secret-id"), failure(), [line("secret text")])
+        await one.filled.tell(denial(reason="secret reason"))
+        for shipped in await one.ship_all():
+            assert b"secret" not in shipped.content
+            assert b"thumbs" not in shipped.content
+
+    two(tmp_path, run)
+
+
+def test_of_an_erased_project_nothing_can_be_read_any_more(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        await one.filled.record(invocation("i1"))
+        await one.filled.record(invocation("i2", project="kept"))
+        shipped = await one.ship_all()
+        one.vault.erased.add("demo")
+        await other.receive(*shipped)
+        assert [r.id for r in await invocations(other.records)] == ["i2"]
+        assert not other.doubts()
+
+    two(tmp_path, run)
+
+
+def test_a_journal_that_goes_on_is_seen_and_one_that_went_back_is_found(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        one.note(b"a", b"b")
+        await one.filled.record(invocation("i1"))
+        await other.receive(*await one.ship_all())
+        [seen] = [fact for fact in other.facts if isinstance(fact, NodeJournalSeen)]
+        assert (seen.node, seen.size, seen.root) == ("one", 2, one.writer.head.root.hex())
+        one.note(b"c")
+        await one.filled.record(invocation("i2"))
+        await other.receive(*await one.ship_all())
+        assert not other.doubts()
+
+        async def put_back(*entries: bytes) -> None:
+            """Have a journal with these entries in the place of the one that was."""
+            one.writer.close()
+            folder = one.folder / f"journal-{len(entries)}"
+            folder.mkdir()
+            one.writer = Writer(folder, one.key)
+            one.shipping._journal = Journal(folder, one.key, one.writer)
+            one.note(*entries)
+            await one.filled.record(invocation(f"i{len(entries)}"))
+            await other.receive(*await one.ship_all())
+
+        await put_back(b"a")
+        assert other.doubts() == ["its journal went back from 3 entries to 1"]
+        other.facts.clear()
+        # As long as it was, and longer: the proof that it goes on is missing.
+        await put_back(b"a", b"x", b"y", b"z")
+        assert not other.doubts(), "it goes on from the shorter one, which was told of"
+
+    two(tmp_path, run)
+
+
+def test_a_journal_that_was_rewritten_and_is_longer_is_found(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        one.note(b"a", b"b")
+        await one.filled.record(invocation("i1"))
+        await other.receive(*await one.ship_all())
+        one.writer.close()
+        (one.folder / "new").mkdir()
+        one.writer = Writer(one.folder / "new", one.key)
+        one.shipping._journal = Journal(one.folder / "new", one.key, one.writer)
+        one.note(b"a", b"B", b"c")
+        await one.filled.record(invocation("i2"))
+        await other.receive(*await one.ship_all())
+        assert other.doubts() == ["its journal is not the one that had 2 entries"]
+
+    two(tmp_path, run)
+
+
+def test_a_node_that_was_put_back_begins_anew_and_is_told_of(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        shipped = await _three(one)
+        await other.receive(*shipped)
+        one.close()
+        for name in ("records.db", "records.db-wal", "records.db-shm"):
+            (one.folder / name).unlink(missing_ok=True)
+        one.open()
+        await one.filled.record(invocation("after"))
+        found = await one.ship()
+        assert found is not None
+        # Under a stream of its own already, as all was lost; with a copy it is asked to.
+        await one.ship(anew=True)
+        await other.receive(*await one.ship_all())
+        assert "it has begun its records anew" in other.doubts()
+        assert one.doubts()
+
+    two(tmp_path, run)
+
+
+def test_a_flood_is_told_in_bounded_batches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "MAX_ROWS", 10)
+
+    async def run(one: Node, other: Node) -> None:
+        for number in range(35):
+            await one.filled.record(invocation(f"i{number}"))
+        shipped = await one.ship_all()
+        assert len(shipped) >= 4
+        first = msgspec.msgpack.decode(
+            msgspec.msgpack.decode(shipped[0].content, type=Shipped).body, type=Body
+        )
+        assert first.until < first.made_at, "what is not in it is not said to be"
+        await other.receive(*shipped)
+        assert len(await invocations(other.records)) == 35
+
+    two(tmp_path, run)
+
+
+def test_a_node_that_was_away_for_long_goes_on_with_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run(one: Node, other: Node) -> None:
+        shipped = await _three(one)
+        await other.receive(shipped[0])
+        now = time.time
+        monkeypatch.setattr(time, "time", lambda: now() + shipping.KEPT_SECONDS)
+        await other.receive(shipped[2])
+        assert not other.doubts()
+        assert {r.id for r in await invocations(other.records)} == {"i0", "i2"}
+
+    two(tmp_path, run)
