@@ -70,9 +70,10 @@ def searched(
     single = sum(len(piece) == 1 and not constant for piece, constant in pieces)
     if 2 * single <= len(text):
         return found
-    # Of these a letter or digit is one of the event by chance.
-    signs = [s for s in found if s.end - s.start > 1 or not text[s.start].isalnum()]
-    return apart(signs, search(text))
+    if all(len(piece) <= 1 for piece, _ in pieces):
+        # Of these a letter or digit is one of the event by chance.
+        found = [s for s in found if s.end - s.start > 1 or not text[s.start].isalnum()]
+    return apart(found, search(text))
 
 
 def lone(

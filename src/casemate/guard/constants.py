@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection
 from pathlib import PurePath
 from types import CodeType, ModuleType
+from typing import Any
 
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
 _OPTIMIZED = 1
@@ -74,7 +75,7 @@ class Constants:
                 self._walk(value, module.__name__)
 
     def _walk(self, value: object, module: str) -> None:
-        todo: list[tuple[object, int]] = [(value, 0)]
+        todo: list[tuple[Any, int]] = [(value, 0)]
         for _ in range(_MAX_ITEMS):
             if not todo:
                 return
@@ -96,7 +97,7 @@ class Constants:
             else:
                 self.take(item)
 
-    def take(self, item: object) -> None:
+    def take(self, item: Any) -> None:
         """Take one value, if it is a text."""
         kind = type(item)
         if not issubclass(kind, (bytes, str, PurePath)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def handler(event, context):
     return db.execute({}).fetchall()
 """
 _EVIL, _NAME = "x' OR 1=1 --", "Ada; select -- all"
-_MADE = {
+_MADE: dict[str, tuple[str, Callable[[int], str] | None, str]] = {
     "characters of codes": ("''.join(chr(int(n)) for n in event['v'].split())", str, " "),
     "mapped codes": ("''.join(map(chr, map(int, event['v'].split())))", str, " "),
     "hexadecimal codes": ("''.join([chr(int(n, 16)) for n in event['v'].split('-')])", hex, "-"),
