@@ -12,6 +12,7 @@ from .notes import (
     DERIVED,
     ESCAPERS,
     FORMAT,
+    NUMBERED,
     REPLACED,
     SPREAD,
     SUBSTITUTED,
@@ -33,6 +34,7 @@ _WORD_CHECKS = frozenset(
 _FINDERS = frozenset(("findall", "groups"))
 _SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
 _FILTERS = frozenset(("sub",))
+_WRITERS = frozenset(("to_bytes", "tobytes"))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
 _MAX_QUESTIONS = 16
 _PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
@@ -119,6 +121,9 @@ class Calls(Generations):
             else:
                 # What else a method of a text is given are texts and numbers.
                 self._note(result, DERIVED, (owner, *arguments, *named.values()))
+            return
+        if name in _WRITERS:
+            self._note(result, NUMBERED, ())
             return
         if name in ESCAPERS:
             self._checked.setdefault(result, (name, None))

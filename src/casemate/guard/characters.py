@@ -6,21 +6,26 @@ are compared, in their order, with the texts that they may have been taken from.
 
 from __future__ import annotations
 
+import collections
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from .batches import lowered
-from .notes import JOINED
+from .notes import JOINED, Made
 from .origin import Origin, Span
 from .pieces import Piece, as_text
 from .provenance import Provenance
+from .spans import apart
 
 Step = Sequence[tuple[str, bool]]
 """What one turn of a loop added: pieces, and whether each is a literal of the code."""
 
 _WORD_OR_NUMBER = re.compile(r"-?\w++(?:\.\w++)?")
+NUMBERS = ("numbers that the code made a text of",)
 _MIN_CHARACTERS = 3
+_MOST_LEFT = 1.25
+_MAX_LONE = 4096
 _MAX_ADDED = 12
 """Characters that code puts in the place of one, such as `&quot;`."""
 
@@ -42,9 +47,63 @@ def spans(
         text = lowered(source)
         places = next((p for p, wanted in candidates if _is_left_of(wanted, text)), ())
         places = places or _one_by_one(steps, text, is_constant)
+        places = places or next((p for p, wanted in candidates if _is_turned(wanted, text)), ())
         if places:
             return _runs(places, origin.decoded("its characters"))
     return []
+
+
+def of_numbers(text: str, is_constant: Callable[[str], bool]) -> list[Span]:
+    """What was made of numbers is the event's: code writes its own texts as texts.
+
+    Not letters alone, such as those that columns or files are counted by.
+    """
+    if text.isalnum() or is_constant(text):
+        return []
+    return [Span(0, len(text), Origin("event", "", NUMBERS), exact=True)]
+
+
+def searched(
+    text: str, pieces: Sequence[Piece], found: list[Span], search: Callable[[str], list[Span]]
+) -> list[Span]:
+    """Search a text, too, most of which was put together from single characters."""
+    single = sum(len(piece) == 1 and not constant for piece, constant in pieces)
+    if 2 * single <= len(text):
+        return found
+    if all(len(piece) <= 1 for piece, _ in pieces):
+        # Of these a letter or digit is one of the event by chance.
+        found = [s for s in found if s.end - s.start > 1 or not text[s.start].isalnum()]
+    return apart(found, search(text))
+
+
+def lone(
+    text: str,
+    spans_of: Callable[[str], list[Span]],
+    standing_in: Callable[[str], list[tuple[int, int]]],
+) -> list[Span]:
+    """Return single signs from outside, such as `*`, that are all which the code did not write.
+
+    One that is searched for is in most texts; here it is not in the code's part of the text.
+    """
+    if not 1 < len(text) <= _MAX_LONE or text.isalnum():
+        return []
+    signs = {c: s for c in set(text) if not (c.isalnum() or c.isspace()) if (s := spans_of(c))}
+    if not signs:
+        return []
+    own = {n for start, end in standing_in(text) for n in range(start, end)}
+    left = [n for n in range(len(text)) if n not in own]
+    if any(text[n] not in signs for n in left):
+        return []
+    return [signs[text[n]][0].moved(n)._replace(exact=False) for n in left]
+
+
+def ends_in(made: Made) -> bool:
+    """Tell whether a text was joined from another and single characters that are no literals."""
+    return any(
+        len(part) == 1 and not made.constant >> number & 1
+        for number, part in enumerate(made.parts)
+        if number
+    )
 
 
 def _candidates(
@@ -87,6 +146,13 @@ def _is_left_of(wanted: str, source: str) -> bool:
         if all(character in rest for character in wanted):
             return True
     return False
+
+
+def _is_turned(wanted: str, source: str) -> bool:
+    """Tell whether characters are nearly all of a text, in another order."""
+    if not len(wanted) <= len(source) <= len(wanted) * _MOST_LEFT:
+        return False
+    return not collections.Counter(wanted) - collections.Counter(source)
 
 
 def _one_by_one(

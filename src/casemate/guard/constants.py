@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection
 from pathlib import PurePath
 from types import CodeType, ModuleType
+from typing import Any
 
 _WORD = re.compile(r"[^\W\d]\w{0,63}")
 _OPTIMIZED = 1
@@ -74,18 +75,21 @@ class Constants:
                 self._walk(value, module.__name__)
 
     def _walk(self, value: object, module: str) -> None:
-        todo: list[tuple[object, int]] = [(value, 0)]
+        todo: list[tuple[Any, int]] = [(value, 0)]
         for _ in range(_MAX_ITEMS):
             if not todo:
                 return
             item, depth = todo.pop()
             if depth > _MAX_DEPTH:
                 continue
-            if isinstance(item, dict):
+            # By its type: `isinstance` asks the object, too, and one such as the settings of Django
+            # that nobody has configured raises then.
+            kind = type(item)
+            if issubclass(kind, dict):
                 todo += [(part, depth + 1) for part in (*item.keys(), *item.values())]
-            elif isinstance(item, (list, tuple, set, frozenset)):
+            elif issubclass(kind, (list, tuple, set, frozenset)):
                 todo += [(part, depth + 1) for part in item]
-            elif isinstance(item, type) and item.__module__ == module:
+            elif issubclass(kind, type) and item.__module__ == module:
                 # The values of an enum are attributes of its members.
                 todo += [(v, depth + 1) for k, v in vars(item).items() if k != "__doc__"]
                 members = vars(item).get("_value2member_map_")
@@ -93,14 +97,17 @@ class Constants:
             else:
                 self.take(item)
 
-    def take(self, item: object) -> None:
+    def take(self, item: Any) -> None:
         """Take one value, if it is a text."""
-        if isinstance(item, (bytes, str)) and len(item) > _MAX_TEXT:
+        kind = type(item)
+        if not issubclass(kind, (bytes, str, PurePath)):
+            return
+        if isinstance(item, PurePath):
+            item = str(item)
+        if len(item) > _MAX_TEXT:
             return
         if isinstance(item, bytes):
             item = item.decode("latin-1")
-        elif isinstance(item, PurePath):
-            item = str(item)
         if isinstance(item, str) and item:
             self._texts.add(item)
             self._parts = None

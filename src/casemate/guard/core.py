@@ -17,6 +17,7 @@ from .origin import Origin, Span
 from .pieces import as_text
 from .provenance import Provenance
 from .shapes import Shapes
+from .spans import together
 from .taint import Taint
 from .tracing import Tracer
 from .verdict import BlockedError, Judge, Verdict
@@ -187,7 +188,7 @@ class Guard:
 
     def spans(self, value: str | bytes) -> list[Span]:
         """Return the parts of `as_text(value)` that came from outside."""
-        return self._tracer.spans(value) if self._tracer is not None else []
+        return together(self._tracer.spans(value)) if self._tracer is not None else []
 
     def texts(self, text: str) -> list[Span]:
         """Return where in a text whole texts of the event are; `exact` if one is all of it."""
@@ -197,6 +198,11 @@ class Guard:
         if origin is not None:
             return [Span(0, len(text), origin, exact=True)]
         return self.taint.search(text)
+
+    def readable(self, text: str) -> list[Span]:
+        """Return where in a text those of the event are, whole or in pieces that have signs."""
+        pieces = self.taint.fragments(text) if self.taint is not None and text else []
+        return [*self.texts(text), *pieces]
 
     def whole(self, value: object) -> Origin | None:
         """Return where a value is from if all of it is from outside: a text, a list or a dict."""

@@ -49,6 +49,12 @@ _HEX = re.compile(r"[0-9a-fA-F]{16,}")
 _BASE32 = re.compile(r"[A-Z2-7]{8,}={0,6}|[a-z2-7]{8,}={0,6}")
 _BASE85 = re.compile(r"[!-~]{10,}")
 _QUOTED = re.compile(r"=[0-9A-Fa-f]{2}|=\r?\n")
+_MIME_BODY = re.compile(
+    r"^content-transfer-encoding:[ \t]{0,9}base64\b[^\n]{0,99}\n(?:[^\s][^\n]{0,999}\n){0,20}+\r?\n"
+    r"((?:[A-Za-z0-9+/]{1,998}={0,2}(?:\r?\n|\Z)){1,}+)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""The body of a message or of one of its parts (RFC 2045)."""
 _MIME_WORD = re.compile(r"=\?([\w-]{1,40})(?:\*[\w-]{0,40})?\?([bBqQ])\?([^?\s]{0,1000})\?=")
 _BETWEEN = re.compile(r"(\?=)\s+(=\?)")
 _UTF7 = re.compile(r"\+[A-Za-z0-9+/]+-?")
@@ -123,7 +129,7 @@ class Forms:
                     yield from _of_bytes(text.encode(errors="surrogateescape"), "bytes")
             yield from self._turned(text)
             return
-        if "=" in text:
+        if "=" in text or "\n\n" in text or "\n\r\n" in text:
             yield from self._of_mail(text)
         if "-" in text or "+" in text:
             yield from self._of_names(text)
@@ -140,6 +146,9 @@ class Forms:
             words = _MIME_WORD.sub(_word, joined)
             if words != joined:
                 yield "encoded words", words
+        for body in _MIME_BODY.finditer(text):
+            with contextlib.suppress(binascii.Error):
+                yield from _of_bytes(base64.b64decode(body[1]), "base64")
         if _QUOTED.search(text):
             plain = readable(binascii.a2b_qp(text.encode()))
             if plain and plain != text:

@@ -36,6 +36,7 @@ _DOT = re.compile(r"(?<=\w)\.(?=\w)")
 _IN_NAME = re.compile(r"[\w.-]")
 _MAX_HOST = 300
 _ESCAPES = "\\'\""
+_QUOTES = "\"'"
 _PAIRS = ("''", '""')
 _MAX_ESCAPES = 4
 """Characters by which escaping can put a sign's neighbours apart, as `shlex.quote` does."""
@@ -64,7 +65,7 @@ class Fragments:
 
     def find(self, inside: str) -> Iterator[tuple[int, int, object]]:
         """Yield where pieces are in a text in lower case: start, end, and what is known of them."""
-        pieces = self._pieces_for(inside)
+        pieces = self._pieces_for(inside) if len(inside) >= _WINDOW else None
         if not pieces:
             return
         budget = Budget(MAX_COMPARED // 8)
@@ -74,9 +75,10 @@ class Fragments:
                 if done.get(id(text), -1) >= start + _WINDOW:
                     continue
                 left, right, same = _aligned(inside, start, text, place, budget)
-                if "." in text[place : place + _WINDOW] and not _is_name(inside, left, right):
+                window = text[place : place + _WINDOW]
+                if "." in window and ".." not in window and not _is_name(inside, left, right):
                     continue
-                if same >= MIN_SAME or 2 * same >= len(text):
+                if left < right and (same >= MIN_SAME or 2 * same >= len(text)):
                     done[id(text)] = right
                     yield left, right, about
 
@@ -157,9 +159,11 @@ def _aligned(
     inside: str, start: int, text: str, place: int, budget: Budget
 ) -> tuple[int, int, int]:
     """Read on from a piece that is the same in both; return start, end and how much is the same."""
-    left, more_left = _run(inside, start - 1, text, place - 1, -1)
-    right, more_right = _run(inside, start + _WINDOW, text, place + _WINDOW, 1)
+    left, before, more_left = _run(inside, start - 1, text, place - 1, -1)
+    right, after, more_right = _run(inside, start + _WINDOW, text, place + _WINDOW, 1)
     left += 1
+    first, last = _by_chance(text, before, after)
+    left, right = left + first, right - last
     # A quote that was escaped has its like before it: the pair is one sign, and not the code's.
     if left and (inside[left - 1] == "\\" or inside[left - 1 : left + 1] in _PAIRS):
         left -= 1
@@ -168,10 +172,28 @@ def _aligned(
     return left, right, same
 
 
-def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, int]:
+def _by_chance(text: str, before: int, after: int) -> tuple[int, int]:
+    """Return how much at either end of a piece is the same as the code's by chance.
+
+    It is what is around a value in the event, as quotes in JSON, or the ends of its tags.
+    """
+    whole = text[before + 1 : after]
+    value = whole.strip()
+    if value[:1] in _QUOTES and value[:1] == value[-1:] and whole.count(value[:1]) == 2:
+        return whole.index(value[:1]) + 1, len(whole) - whole.rindex(value[:1])
+    first, last = whole[0], whole[-1]
+    if last in _QUOTES and whole.count(last) == 1:
+        return 0, int(before >= 0 and text[before] == last)
+    if first in _QUOTES and whole.count(first) == 1:
+        return int(text[after : after + 1] == first), 0
+    begun = next((tag for tag in ("</", "<") if whole.endswith(tag)), "")
+    return int(first == ">" and before >= 0), len(begun) if after < len(text) else 0
+
+
+def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, int, int]:
     """Return where two texts stop to be the same, but for escapes, and how much is the same."""
     same = skipped = 0
-    end = at
+    end, left = at, place
     crossed = False
     while 0 <= at < len(inside) and 0 <= place < len(text):
         if inside[at] == text[place]:
@@ -183,11 +205,11 @@ def _run(inside: str, at: int, text: str, place: int, step: int) -> tuple[int, i
             place += step
             at += step
             if not crossed:
-                end = at
+                end, left = at, place
         elif inside[at] in _ESCAPES and skipped < _MAX_ESCAPES:
             skipped += 1
             crossed = True
             at += step
         else:
             break
-    return end, same
+    return end, left, same

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from .notes import DERIVED, JOINED, REPLACED, SPREAD, Made
+from .notes import DERIVED, JOINED, NUMBERED, REPLACED, SPREAD, Made
 from .quick import MAX_SHORT, MAX_WAITING, written_out
 
 MAX_TEXT = 32 * 1024
@@ -166,7 +166,7 @@ class Generations:
         length = len(value)
         # Texts of one character are shared by the whole interpreter: they have no identity, and
         # are known by what they are, if it is no letter that is anywhere.
-        single = length == 1 and note[1] == DERIVED and not value.isalnum()
+        single = length == 1 and note[1] in (DERIVED, NUMBERED) and not value.isalnum()
         if not (single or 2 <= length <= MAX_TEXT):
             return
         made = self._made

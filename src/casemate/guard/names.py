@@ -4,6 +4,8 @@ from __future__ import annotations
 
 SEEN = frozenset(("eval", "exec", "compile", "__import__"))
 """Built-in functions that run what they are given in the place of their call."""
+OF_NUMBERS = frozenset(("bytes", "chr"))
+"""Built-in functions that make texts of numbers."""
 NAMESPACES = frozenset(("globals", "locals", "vars"))
 OWN_KINDS = frozenset(("format", "format_map", "replace", "translate"))
 """Methods of a text whose results are noted each in a way of its own."""
@@ -82,17 +84,23 @@ FUNCTIONS = frozenset(
         "escape_filter_chars",
         "escape_rdn",
         "fill",
+        "literal_eval",
         "loads",
         "normalize",
         "normpath",
         "parse_qs",
         "parse_qsl",
+        "safe_load",
         "shorten",
         "standard_b64decode",
         "sub",
         "subn",
+        "to_bytes",
+        "tobytes",
         "unescape",
         "unhexlify",
+        "unpack",
+        "unpack_from",
         "unpackb",
         "unquote",
         "unquote_plus",

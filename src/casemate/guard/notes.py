@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 JOINED, PERCENT, FORMAT, REPLACED, DERIVED = "joined", "percent", "format", "replaced", "derived"
 SUBSTITUTED = "substituted"
+NUMBERED = "numbered"
+"""Made of numbers, as `chr` and `bytes` do: whose text these were, nobody can tell."""
 SPREAD = "spread"
 """DERIVED of each text in a list; only until a sink asks."""
 TEXTS = (str, bytes)

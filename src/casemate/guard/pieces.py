@@ -40,6 +40,11 @@ def texts_in(made: Made) -> tuple[Any, ...]:
     return tuple(found)
 
 
+def same(text: str, pieces: list[Piece]) -> bool:
+    """Tell whether pieces are, one after the other, a text."""
+    return "".join(as_text(piece) for piece, _ in pieces) == text
+
+
 def replaced(template: Any, old: Any, new: Any, *count: Any) -> list[Piece] | None:
     """Take `template.replace(old, new)` apart."""
     # An empty `old` puts the new text between all characters: that is not taken apart.

@@ -24,6 +24,7 @@ from .quick import (
     giver,
     joiner,
     longer,
+    numbering,
     turner,
 )
 
@@ -53,6 +54,7 @@ class Provenance(Calls):
         "len",
         "long",
         "note",
+        "numbered",
         "numbers",
         "raised",
         "str",
@@ -77,6 +79,7 @@ class Provenance(Calls):
         self.given = giver(append, self._noted)
         self.note = append
         self.long = longer(self._note_made)
+        self.numbered = numbering(append, self._note_made)
         self.turned = turner(append, self._note_made)
         self.len, self.type, self.str = len, type, str  # by names that no code uses for others
         self.known: list[str] = []

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import BuiltinMethodType, FunctionType
 from typing import Any
 
-from .notes import DERIVED, JOINED
+from .notes import DERIVED, JOINED, NUMBERED
 
 MAX_WAITING = 16_384
 """Notes in the ring; beyond that the oldest are forgotten."""
@@ -24,6 +24,9 @@ MAX_KNOWN = 8
 """Texts found among literals of which rewritten code knows itself: it looks at one by one."""
 MAX_ALL = 16
 """Literals of a collection up to which it is found out whether all of them were found."""
+
+_NO_NUMBERS = frozenset((bytes, bytearray, int, memoryview, str))
+"""Of what `bytes` copies, encodes, or makes nulls."""
 
 Append = Callable[[tuple[Any, ...]], None]
 Note = Callable[[Any, str, tuple[Any, ...], int], None]
@@ -62,6 +65,28 @@ def adder(append: Append, added: Callable[[Any, Any, Any, int], None]) -> Callab
         return result
 
     return add
+
+
+def numbering(append: Append, note: Note) -> Callable[[Any], Any]:
+    """Return what gives `chr` and `bytes` that note what they make of numbers."""
+
+    def character(number: Any, /) -> str:
+        text = chr(number)
+        if not text.isalnum():
+            append((text, NUMBERED, (), 0))
+        return text
+
+    def data(*arguments: Any, **named: Any) -> bytes:
+        result = bytes(*arguments, **named)
+        if arguments and type(arguments[0]) not in _NO_NUMBERS:
+            note(result, NUMBERED, (), 0)
+        return result
+
+    def numbered(function: Any) -> Any:
+        # The code may have another function of this name.
+        return character if function is chr else data if function is bytes else function
+
+    return numbered
 
 
 def caller(append: Append, noted: Noted) -> Callable[[Callable[[], Any]], Any]:

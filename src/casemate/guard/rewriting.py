@@ -22,6 +22,7 @@
     eval(x)               eval(__casemate_seen__("eval()", x))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
     getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
+    chr(x), map(chr, x)   __casemate_numbered__(chr)(x), map(__casemate_numbered__(chr), x)
     t.format(x)           __casemate_watched__("format", t.format, x)
     except E as e: ...    except E as e: __casemate_caught__(); ...
 
@@ -52,7 +53,7 @@ from .looks import (
     text_names,
     texts_of,
 )
-from .names import CALLED, FUNCTIONS, SEEN, WATCHED
+from .names import CALLED, FUNCTIONS, OF_NUMBERS, SEEN, WATCHED
 from .scopes import Scopes
 
 NAMES = (
@@ -69,6 +70,7 @@ NAMES = (
     "short",
     "grows",
     "percent",
+    "numbered",
     "joined",
     "call",
     "called",
@@ -210,6 +212,12 @@ class Rewriter(Scopes, ast.NodeTransformer):
             if names:
                 return turned(node, self.visit(whole), methods, names)
         self.generic_visit(node)
+        node.args = [
+            self._call(argument, "numbered", argument)
+            if isinstance(argument, ast.Name) and argument.id == "chr"
+            else argument
+            for argument in node.args
+        ]
         name = ""
         if isinstance(node.func, ast.Attribute):
             name = node.func.attr
@@ -240,6 +248,8 @@ class Rewriter(Scopes, ast.NodeTransformer):
         elif name == "getattr" and plain and len(node.args) > 1:
             if not isinstance(node.args[1], ast.Constant):
                 return self._watched(node, name)
+        elif name in OF_NUMBERS and plain and not isinstance(node.args[0], ast.Constant):
+            node.func = self._call(node.func, "numbered", node.func)
         elif name in WATCHED:
             return self._watched(node, name)
         return node

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .batches import lowered
-from .origin import Span
+from .origin import Origin, Span
 
 MIN_AGAIN = 2
 """Characters of a part that is looked for in what was made of its text."""
@@ -23,6 +23,38 @@ def merged(spans: list[Span]) -> list[Span]:
         else:
             kept.append(span)
     return kept
+
+
+def together(spans: list[Span]) -> list[Span]:
+    """Make one of what stands side by side: parts of one value, or characters in a list's order.
+
+    Each by itself is too little to be seen as a tag, say.
+    """
+    joined: list[Span] = []
+    last: Origin | None = None
+    for span in spans:
+        beside = bool(joined) and joined[-1].end == span.start
+        if beside and last is not None and _continues(joined[-1], last, span):
+            before = joined[-1]
+            joined[-1] = before._replace(end=span.end, exact=before.exact and span.exact)
+        else:
+            joined.append(span)
+        last = span.origin
+    return joined
+
+
+def _continues(before: Span, last: Origin, span: Span) -> bool:
+    """Tell whether a span goes on with what is before it."""
+    if before.checked or span.checked or last.source != span.origin.source:
+        return False
+    if last.steps == span.origin.steps:
+        return True
+    first, second = last.steps, span.origin.steps
+    if span.end != span.start + 1 or not isinstance(first, tuple) or not isinstance(second, tuple):
+        return False
+    if not first or len(first) != len(second) or first[:-1] != second[:-1]:
+        return False
+    return isinstance(first[-1], int) and second[-1] == first[-1] + 1
 
 
 def within(spans: list[Span], start: int, size: int) -> list[Span]:

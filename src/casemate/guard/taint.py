@@ -17,6 +17,8 @@ from .known import MIN_SEARCHED, uncollected
 from .origin import KEY, Origin, Span
 from .spans import merged
 
+PIECE = ("what some code made of it",)
+"""How a text was decoded that only a piece was found of."""
 _MIN_PART_OF_DATA = 16
 _MAX_ASSEMBLED = 200
 _MAX_PARTS = 8
@@ -133,7 +135,7 @@ class Taint(DecodedTexts):
                 Span(
                     start,
                     end,
-                    self._origin_of(str(about)).decoded("what some code made of it"),
+                    self._origin_of(str(about)).decoded(*PIECE),
                     exact=False,
                 )
                 for start, end, about in self._fragments.find(lowered(text))

@@ -11,13 +11,23 @@ from .batches import lowered
 from .characters import Step, Turns
 from .generations import MAX_NOTED
 from .known import MIN_SEARCHED
-from .notes import DERIVED, ESCAPERS, FORMAT, JOINED, PERCENT, REPLACED, SUBSTITUTED, Made
+from .notes import (
+    DERIVED,
+    ESCAPERS,
+    FORMAT,
+    JOINED,
+    NUMBERED,
+    PERCENT,
+    REPLACED,
+    SUBSTITUTED,
+    Made,
+)
 from .origin import Origin, Span
-from .pieces import Piece, as_text, of_format, of_percent, replaced, texts_in
+from .pieces import Piece, as_text, of_format, of_percent, replaced, same, texts_in
 from .provenance import Provenance
 from .spans import MIN_AGAIN, apart, chance, found_again, merged, within
 from .substituting import pieces as substituted
-from .taint import Taint
+from .taint import PIECE, Taint
 
 _MAX_DEPTH = 60
 """Of texts made from texts. A deeper one is searched, as one that nobody saw being made."""
@@ -102,6 +112,8 @@ class Tracer:
 
     def _noted(self, text: str, made: Made, depth: int) -> list[Span]:
         """A text of which it is known how it was made."""
+        if made.kind == NUMBERED:
+            return self._leaf(text) or characters.of_numbers(text, self._is_constant)
         pieces = self._pieces(made)
         if pieces is None:
             found = self._derived(text, made, depth)
@@ -111,14 +123,18 @@ class Tracer:
             return found
         # Two pieces of bytes may share a character, and a format depend on the locale. Then it is
         # only known what went in.
-        if not self._same(text, pieces):
+        if not same(text, pieces):
             return self._derived(text, made._replace(parts=texts_in(made)), depth)
         grown = self._grown(text, made, depth) if depth <= _MAX_GROWN_DEPTH else []
         pieces = self._unfolded(pieces)
         found = grown or self._composed(pieces, depth)
+        numbered = any(span.origin.decoding == characters.NUMBERS for span in found)
+        if numbered and all(len(piece) <= 1 for piece, _ in pieces):
+            return characters.of_numbers(text, self._is_constant)
         # Of many single characters, some are texts of the event by chance.
         few = len(pieces) >= _MIN_PIECES and 2 * sum(s.end - s.start for s in found) < len(text)
-        return (self._joined(pieces) if few else []) or found
+        joined = self._joined(pieces) if few else found
+        return joined or characters.searched(text, pieces, found, self._leaf)
 
     def _all_of(self, text: str, origin: Origin, *, exact: bool = True) -> Span:
         return Span(0, len(text), origin, exact, self._vouched(text, exact=exact))
@@ -166,9 +182,12 @@ class Tracer:
         if part_of is not None:
             return [self._all_of(text, part_of, exact=False)]
         found = self._searched(text)
+        found = found or characters.lone(text, self._sign, self._standing_in)
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]
         standing = self._standing_in(text) if found else []
+        if standing:  # a piece of a text that stands there as the code wrote it is there by chance
+            found = [s for s in found if s.origin.decoding[-1:] != PIECE or not chance(s, standing)]
         return [
             s._replace(
                 checked=s.checked
@@ -177,6 +196,12 @@ class Tracer:
             )
             for s in found
         ]
+
+    def _sign(self, sign: str) -> list[Span]:
+        if self._provenance.of(sign) is not None:
+            return self._spans(sign, _NOTED_DEPTH)
+        origin = None if self._is_constant(sign) else self._taint.exact(sign)
+        return [] if origin is None else [Span(0, 1, origin, exact=False)]
 
     # -- searched ------------------------------------------------------------------------------
 
@@ -209,7 +234,7 @@ class Tracer:
         self._searching = True
         try:
             for value, *_ in notes:
-                if type(value) is not str or len(value) < MIN_SEARCHED or value == text:
+                if type(value) is not str or len(value) < MIN_SEARCHED or value is text:
                     continue
                 part = value if value in text else value.strip()
                 if len(part) < MIN_SEARCHED or (low := lowered(part)) not in lower:
@@ -250,15 +275,11 @@ class Tracer:
             if constant or type(value) is not str or self._taint.is_of(value) is not None:
                 break
             made = self._provenance.of(value)
-            if made is None or made.kind != JOINED or _ends_in_characters(made):
+            if made is None or made.kind != JOINED or characters.ends_in(made):
                 break
             ends.append(pieces[1:])
             pieces = [(p, bool(made.constant >> n & 1)) for n, p in enumerate(made.parts)]
         return list(itertools.chain(pieces, *reversed(ends)))
-
-    @staticmethod
-    def _same(text: str, pieces: list[Piece]) -> bool:
-        return "".join(as_text(piece) for piece, _ in pieces) == text
 
     def _pieces(self, made: Made) -> list[Piece] | None:
         """Return what a text was put together from; None if it was made in another way."""
@@ -372,12 +393,3 @@ class Tracer:
             if place < 0:
                 break
         return []
-
-
-def _ends_in_characters(made: Made) -> bool:
-    """Tell whether a text was joined from another and single characters that are no literals."""
-    return any(
-        len(part) == 1 and not made.constant >> number & 1
-        for number, part in enumerate(made.parts)
-        if number
-    )

@@ -66,7 +66,7 @@ def _judgement(guard: Guard, folder: object = None) -> Judgement:
         judge_python,
         path.lexical(guard),
         script=script,
-        texts=guard.texts,
+        texts=guard.readable,
         direct=is_direct(guard, *_THROUGH),
     )
 

@@ -20,6 +20,7 @@ from ..core import Guard
 from ..origin import Span
 from ..sink import CallHook, Sink
 from ..verdict import Verdict
+from . import overlapping
 
 NAME = "regex"
 MIN_SUBJECT = 64
@@ -32,14 +33,20 @@ _FIX_SUBJECT = "rewrite the pattern without a repetition inside a repetition, or
 
 
 @lru_cache(maxsize=512)
-def is_exponential(pattern: str) -> bool:
-    """Tell whether a pattern can take exponential time, by its look. False if it is none."""
+def is_exponential(pattern: str, *, outside: bool = False) -> bool:
+    """Tell whether a pattern can take exponential time, by its look. False if it is none.
+
+    One from outside is looked at more closely: nobody has tried it.
+    """
     if len(pattern) > _MAX_PATTERN:
         return True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _repeats(_parser.parse(pattern), inside=False)
+            found = _parser.parse(pattern)
+            if outside and overlapping.turns(found):
+                return True
+            return _repeats(found, inside=False)
     except (re.error, OverflowError, RecursionError, ValueError):
         return False
 
@@ -115,7 +122,7 @@ def _bodies(name: str, argument: Any) -> Sequence[Any]:
 
 def _judge_pattern(text: str, spans: Sequence[Span]) -> Verdict | None:
     own = next((s for s in spans if s.checked not in ("member", "constant")), None)
-    if own is None or not is_exponential(text):
+    if own is None or not is_exponential(text, outside=True):
         return None
     return Verdict(own.origin, "is a pattern that takes exponential time", _FIX_PATTERN)
 
