@@ -412,7 +412,7 @@ def test_stacks_of_openfaas_and_services_of_knative() -> None:
     assert (f.timeout, f.memory, f.reach, f.setting("debug")) == (120, 128, Reach.PUBLIC, True)
     text = "apiVersion: v1\nkind: ConfigMap\n---\napiVersion: serving.knative.dev/v1\nkind: Service\nmetadata: {name: k, labels: {networking.knative.dev/visibility: cluster-local}}\nspec: {template: {spec: {containers: [{image: a, env: [{name: A, value: b}, {name: S, valueFrom: x}]}]}}}\n"
     # Beside the service, the map of settings is one of Kubernetes' own.
-    kubernetes, knative = applications_of(Workspace.of({"k.yaml": text}))
+    knative, kubernetes = applications_of(Workspace.of({"k.yaml": text}))
     assert (kubernetes.platform, kubernetes.functions) == (Platform.KUBERNETES, ())
     k = function(knative, "k")
     assert (k.reach, k.environment[0].name, len(k.environment)) == (Reach.INTERNAL, "A", 1)
