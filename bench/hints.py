@@ -3,7 +3,8 @@
     python -m bench.hints --url postgresql://USER@/DATABASE?host=FOLDER [--seconds S] [--nodes N]
 
 The database has to be an empty one. A hint is counted from when the commit is known at the node
-that sent to when another node's loop is told. Then one node ends in order, and it is measured when
+that sent to when another node's loop is told: the first of the others, and each of them, which look
+one after the other. Then one node ends in order, and it is measured when
 another leads. No HTTP and no functions: the data alone.
 """
 
@@ -61,7 +62,7 @@ async def _send(node: PostgresqlProjectData) -> float:
 
 
 async def _hints(nodes: list[PostgresqlProjectData], seconds: float) -> dict[str, float]:
-    told, taken, lost = _Told(nodes[1:]), list[float](), 0
+    told, first, taken, lost = _Told(nodes[1:]), list[float](), list[float](), 0
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         told.at.clear()
@@ -69,13 +70,17 @@ async def _hints(nodes: list[PostgresqlProjectData], seconds: float) -> dict[str
         deadline = committed + 1.0
         while len(told.at) < len(nodes) - 1 and time.perf_counter() < deadline:
             await asyncio.sleep(0.0005)
-        taken += [max(0.0, at - committed) * 1000 for at in told.at.values()]
+        waited = [max(0.0, at - committed) * 1000 for at in told.at.values()]
+        first += [min(waited)] if waited else []
+        taken += waited
         lost += len(nodes) - 1 - len(told.at)
         await asyncio.sleep(_PAUSE)
+    first.sort()
     taken.sort()
     return {
         "hints": len(taken),
         "later_than_1_s": lost,
+        **{f"first_p{q}_ms": round(percentile(first, q / 100), 2) for q in (50, 90, 99)},
         **{f"p{q}_ms": round(percentile(taken, q / 100), 2) for q in (50, 90, 99)},
         "most_ms": round(taken[-1], 2),
     }
