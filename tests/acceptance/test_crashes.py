@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -30,7 +31,10 @@ from support.sealed_store import open_store
 from support.signing import attest, document_of
 
 ECHO = """
+import time
+
 def handler(event, context):
+    time.sleep(event.get("seconds", 0))
     return {"version": int(context.function_version), "event": event}
 """
 ROUNDS = 12
@@ -320,6 +324,13 @@ def test_no_process_of_a_zygote_outlives_its_base(killed_node: TestNode, echo: B
         below.append(process(pid))
         todo += children(pid)
     assert len(below) >= 2, "the init of a zygote's namespace and the zygote"
-    os.kill(base, signal.SIGKILL)
-    node.wait_until(lambda: not any(p.lives for p in below), 3)
+    with ThreadPoolExecutor(1) as callers:
+        call = callers.submit(node.invoke, {"seconds": 30}, function="t/f")
+        node.wait_until(lambda: bool(node.get("/invocations")["running"]))
+        os.kill(base, signal.SIGKILL)
+        node.wait_until(lambda: not any(p.lives for p in below), 3)
+        assert call.result().status_code == 500
+    # It is told to be the node's doing, and not the function's.
+    ended = node.get("/invocations")["invocations"][0]
+    assert (ended["outcome"], ended["status"]) == ("internal-error", 500)
     node.wait_until(lambda: answers(node), 5)

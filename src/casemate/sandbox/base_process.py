@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import select
 import socket
 import subprocess
 import time
@@ -209,6 +210,12 @@ class BaseProcess:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def hung_up(self) -> bool:
+        """Tell whether its socket is closed; never waits for its end, which follows."""
+        poll = select.poll()
+        poll.register(self.sock, 0)
+        return any(event & select.POLLHUP for _, event in poll.poll(0))
 
     def hangs(self, elapsed: float) -> bool:
         """Return whether it did not answer for too long, `elapsed` seconds after the last call.

@@ -390,8 +390,11 @@ class Instance:
                 "the process closed its socket without an answer",
             )
 
-    def exited(self, status: int, *, out_of_memory: bool) -> None:
-        """Take the supervisor's word that the process is gone."""
+    def exited(self, status: int, *, out_of_memory: bool, ended_by_node: str = "") -> None:
+        """Take the supervisor's word that the process is gone.
+
+        `ended_by_node` is why, where it is no doing of the function's.
+        """
         if self._ended:
             return
         # An answer may still be in the socket.
@@ -405,6 +408,8 @@ class Instance:
             self._fail(
                 Outcome.OUT_OF_MEMORY, "OutOfMemory", "the instance took more than its memory limit"
             )
+        elif ended_by_node:
+            self._fail(Outcome.INTERNAL_ERROR, "EndedByNode", f"the node ended it: {ended_by_node}")
         else:
             self._fail(Outcome.CRASHED, "Crashed", f"the process {describe_status(status)}")
 

@@ -237,7 +237,7 @@ class Zygote:
                 if instance is not None:
                     instance.exited(0, out_of_memory=False)
             case protocol.ZygoteEnded():
-                self._ended(event.reason)
+                self._ended(event.reason, event.fault)
             case protocol.Outdated():
                 self.outdated = True
             case protocol.Held():
@@ -245,7 +245,7 @@ class Zygote:
             case protocol.Opened():
                 pass
 
-    def _ended(self, reason: str) -> None:
+    def _ended(self, reason: str, fault: protocol.Fault) -> None:
         self.alive = False
         instances, self.instances = self.instances, {}
         for meter in self._unread.values():
@@ -253,8 +253,9 @@ class Zygote:
         self._unread.clear()
         for instance in instances.values():
             self._read(instance, None, last=True)
+        by = reason if fault is protocol.Fault.NODE else ""
         for instance in instances.values():
-            instance.exited(9, out_of_memory=False)
+            instance.exited(9, out_of_memory=False, ended_by_node=by)
         self._client.forget(self)
         self.on_ended(reason)
 

@@ -223,7 +223,7 @@ class Zygotes:
         try:
             record = zygote.read_event()
             if record is None:
-                self.end(zygote, "the zygote is gone", fault=protocol.Fault.FUNCTION)
+                self._closed(zygote)
                 return
             self._on_record(zygote, *record)
         except BlockingIOError:
@@ -263,6 +263,14 @@ class Zygotes:
             self._exited(zygote, number, value)
         else:
             raise ZygoteViolationError(f"an unexpected record {kind!r}")
+
+    def _closed(self, zygote: ZygoteProcess) -> None:
+        layout = self._layout_of.get(zygote)
+        # The socket of a base zygote is closed before the kernel ends what was forked from it.
+        if layout is not None and layout.base.hung_up():
+            self.end(zygote, "its base zygote ended")
+        else:
+            self.end(zygote, "the zygote is gone", fault=protocol.Fault.FUNCTION)
 
     def _imported(self, zygote: ZygoteProcess) -> None:
         if shared := zygote.shared_at_import():

@@ -703,7 +703,7 @@ def test_everything_ends_with_the_supervisor() -> None:
         await supervisor.request()
         supervisor.sock.close()
         await supervisor.client.lost
-        assert (await waiter).outcome is Outcome.CRASHED
+        assert (await waiter).outcome is Outcome.INTERNAL_ERROR
         with pytest.raises(UnavailableError):
             await opening
         assert not zygote.alive and supervisor.client.zygotes == 0
