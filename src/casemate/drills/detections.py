@@ -187,6 +187,7 @@ RECORDED = {
     ), _DAMAGE),
     **dict.fromkeys(("source-refused", "hidden-address-tried", "private-address-tried"), _OUTSIDE),
     "response-injection": "It needs a route of the node, of which a drill takes none.",
+    "other-node-doubtful": "It needs another node that shares the state of this one.",
     "own-access-kept": _REVIEW,
     **dict.fromkeys((
         "baseline-duration", "baseline-grant", "baseline-host", "baseline-left", "baseline-refused",

@@ -125,9 +125,18 @@ def test_what_is_beyond_a_bound_of_a_service_is_told(
 
 def test_code_that_is_taken_for_made_by_a_program_is_told() -> None:
     long = f"# {'x' * MAX_LINE}\nprint(event)\n"
-    [note] = [n for n in told({"a.py": long, "b.py": "x = 1\n"}) if "made by a program" in n]
+    [note] = [n for n in told({"a.js": long, "b.py": "x = 1\n"}) if "made by a program" in n]
     assert str(MAX_LINE) in note
     assert told({"a.min.js": long, "b.py": "x = 1\n"}) == []  # its name says it
+
+
+def test_a_long_line_hides_nothing_of_python() -> None:
+    text = f"# {'x' * MAX_LINE}\ndef handler(event, context):\n    return eval(event['body'])\n"
+    workspace = Workspace.of({"a.py": text})
+    code = Code(workspace)
+    found = list(_findings(applications_of(workspace), RULES, workspace, code, "2026-11-27"))
+    assert {each.place.line for each in found if each.place.file == "a.py"} == {3}
+    assert list(workspace.notes) == []
 
 
 def test_a_long_line_of_javascript_is_told_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -388,7 +389,12 @@ def test_a_store_without_conditions_is_claimed_all_the_same() -> None:
             connection.sendall(plain(404))
 
     with answering(say) as server:
-        S3Store(connected(server), CLUSTER).close()
-        assert kept == {
-            "/bucket/at/casemate-cluster": b'{"format":1,"cluster":"%s"}' % CLUSTER.encode()
+        store = S3Store(connected(server), CLUSTER)
+        store.close()
+        assert {place: json.loads(text) for place, text in kept.items()} == {
+            "/bucket/at/casemate-cluster": {
+                "format": 1,
+                "cluster": CLUSTER,
+                "bucket": store.bucket,
+            }
         }

@@ -24,6 +24,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         _config=SimpleNamespace(accepted_risks=("landlock", "shared-uid"), accepted_losses=()),
         _own=None,
         sweeps=None,
+        shipping=None,
         facts=facts,
         data=SimpleNamespace(projects=tuple),
         known=SimpleNamespace(require=_nothing),

@@ -68,7 +68,7 @@ def test_records_and_answers_call_it_as_before() -> None:
     denial = denied_at(PLACE, at=1.0, kind=DenialKind.LOAD, by=ADA, action="a", reason="no")
     found = msgspec.json.decode(msgspec.json.encode(denial))
     names = "at kind principal action resource reason project function version invocation"
-    assert set(found) == {*names.split(), "remote_address", "count"}
+    assert set(found) == {*names.split(), "remote_address", "count", "node"}
     assert found["principal"] == "user:ada"
     assert msgspec.json.decode(msgspec.json.encode(denial), type=Denial) == denial
 
