@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import select
+import shutil
 import socket
 import subprocess
 import time
