@@ -31,6 +31,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.guard.quoted": "the guard's languages, tried by the guard's own tests",
     "casemate.guard.sql.shape": "the guard's tokens, on at most 4096 characters, tried there",
     "casemate.guard.sql.tokens": "the guard's tokens, tried by the guard's own tests",
+    "casemate.guard.sinks.overlapping": "classes of one character, each on one character",
     "casemate.guard.templates.judgement": "tags, tried by the guard's own tests",
 }
 """Modules whose expressions exist only while code runs, and why that is bounded."""

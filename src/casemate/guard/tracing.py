@@ -74,6 +74,7 @@ class Tracer:
         self._standing_in = standing_in
         self._leaves: dict[str, _Leaf] = {}
         self._searching = False
+        self._looks_at_signs = False
         self._turns = Turns(provenance, is_constant)
 
     def spans(self, value: str | bytes) -> list[Span]:
@@ -182,7 +183,7 @@ class Tracer:
         if part_of is not None:
             return [self._all_of(text, part_of, exact=False)]
         found = self._searched(text)
-        found = found or characters.lone(text, self._sign, self._standing_in)
+        found = found or self._lone(text)
         if not found and self._taint.overflown:
             return [Span(0, len(text), Origin("event", "", TOO_MUCH), exact=False)]
         standing = self._standing_in(text) if found else []
@@ -196,6 +197,16 @@ class Tracer:
             )
             for s in found
         ]
+
+    def _lone(self, text: str) -> list[Span]:
+        """Look at single signs, but not again for what a sign is a part of: that may be this text."""
+        if self._looks_at_signs:
+            return []
+        self._looks_at_signs = True
+        try:
+            return characters.lone(text, self._sign, self._standing_in)
+        finally:
+            self._looks_at_signs = False
 
     def _sign(self, sign: str) -> list[Span]:
         if self._provenance.of(sign) is not None:

@@ -31,6 +31,24 @@ def handler(event, context):
     return db.execute({}).fetchall()
 """
 _EVIL, _NAME = "x' OR 1=1 --", "Ada; select -- all"
+_JOINED = """
+import traceback
+def fail(kind):
+    if kind == "file":
+        open("x")
+    raise KeyError("of-its-own")  # line_of_source
+def text(kind, error):
+    if kind == "trace":
+        return traceback.format_exc()
+def handler(event, context):
+    kind, way = event["kind"], event["way"]
+    try:
+        fail(kind)
+    except Exception as error:
+        found = text(kind, error)
+    if way == "header":
+        return {"status": 200, "headers": {"x-said": " ".join(found.split())}, "body": "ok"}
+"""
 _MADE: dict[str, tuple[str, Callable[[int], str] | None, str]] = {
     "characters of codes": ("''.join(chr(int(n)) for n in event['v'].split())", str, " "),
     "mapped codes": ("''.join(map(chr, map(int, event['v'].split())))", str, " "),
@@ -141,6 +159,8 @@ def test_what_looks_like_it_passes(tmp_path: Path) -> None:
         "a pattern": (_REGEX, {"v": "(?:[a-z]+ ?-)+b"}),
         "quotes around a value": (_BUILDER, {"v": "x = 'there (you)'"}),
         "an object that raises": (_LAZY, {}),
+        # A sign that is a part of a text was looked for in the text that it is a part of.
+        "a text of its own that is cut and joined": (_JOINED, {"kind": "trace", "way": "header"}),
     }
     assert_passes(tmp_path, cases, ())
 
