@@ -199,7 +199,7 @@ class Tracer:
         ]
 
     def _lone(self, text: str) -> list[Span]:
-        """Look at single signs, but not again for what a sign is a part of: that may be this text."""
+        """Look at single signs, but not for those of what a sign is a part of: it may be this."""
         if self._looks_at_signs:
             return []
         self._looks_at_signs = True
