@@ -4,8 +4,8 @@ The gateway keeps a copy of each fact and record there from before the answer th
 until it is acknowledged. The recorder, which has the same memory open, reads it once the gateway is
 gone: what no message had brought is kept then, and what one had brought is known by its number.
 
-A slot is written body first and its head last; a head whose checksum is wrong counts as none, so
-that a kill in the middle of it loses that slot and no other.
+A slot whose checksum is wrong counts as none, so that a kill in the middle of writing it loses that
+slot and no other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SIZE = SLOT * SLOTS
 NO_NUMBER = -1
 """Of what is not told yet: of a call whose use is not known, or whose texts are looked through."""
 _HEAD = struct.Struct("=qII")
-"""Number, length of the body, checksum of both and the body."""
+"""Number, length of the body, checksum of the body that begins with the number."""
 MAX_BODY = SLOT - _HEAD.size
 _NONE = bytes(_HEAD.size)
 _encode = msgspec.msgpack.Encoder().encode
@@ -96,9 +96,7 @@ class Outstanding:
 
     def _write(self, slot: int, number: int, body: bytes) -> None:
         at = slot * SLOT
-        self._memory[at : at + _HEAD.size] = _NONE
-        self._memory[at + _HEAD.size : at + _HEAD.size + len(body)] = body
-        self._seal(at, number, body)
+        self._memory[at : at + _HEAD.size + len(body)] = _head(number, body) + body
 
     def _seal(self, at: int, number: int, body: bytes) -> None:
         self._memory[at : at + _HEAD.size] = _head(number, body)
@@ -114,8 +112,7 @@ class Outstanding:
 
 
 def _head(number: int, body: bytes) -> bytes:
-    check = crc32(body, crc32(number.to_bytes(8, "little", signed=True)))
-    return _HEAD.pack(number, len(body), check)
+    return _HEAD.pack(number, len(body), crc32(body, number & 0xFFFFFFFF))
 
 
 def read(descriptor: int) -> list[Found]:
