@@ -6,6 +6,7 @@ kind: no node opens it. Whoever moves holds the locks that nodes take for each c
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from typing import Final
@@ -63,6 +64,7 @@ _PROJECT_SEEN: Final = """
     SELECT node FROM holder
     WHERE seen_at > CAST(extract(epoch FROM clock_timestamp()) AS REAL) - ? LIMIT 1
 """
+_HOLD_SECONDS: Final = 1.0
 OpenBlobs = Callable[[str], Blobs]
 """Opens the blobs of a kind, such as `objects/shop`."""
 
@@ -99,13 +101,20 @@ class PostgresqlState:
         self._opened.close()
 
     def _hold(self, place: Place) -> None:
+        # A server lets go of what a connection held a moment after that was closed.
+        until = time.monotonic() + _HOLD_SECONDS
+        while not self._holds(place):
+            if time.monotonic() > until:
+                raise InUseError(
+                    f"Somebody else writes {place.identity.schema} at the moment.",
+                    next_step="Stop all nodes that share it, and other moves.",
+                )
+            time.sleep(_HOLD_SECONDS / 20)
+
+    def _holds(self, place: Place) -> bool:
         with STORE_SERVER.translated():
             held = self._fence.execute("SELECT pg_try_advisory_lock(?)", (place.lock,)).fetchone()
-        if held != (1,):
-            raise InUseError(
-                f"Somebody else writes {place.identity.schema} at the moment.",
-                next_step="Stop all nodes that share it, and other moves.",
-            )
+        return held == (1,)
 
     def _control_place(self, kind: str) -> Place:
         identity = Identity(control_store.SCHEMA, kind, self._cluster)
