@@ -154,6 +154,7 @@ def test_without_a_right(filled: TestNode) -> None:
     check(filled)
 
 
+@pytest.mark.storm
 def test_new_keys(filled: TestNode) -> None:
     done = run(filled, "vault", "rotate-keys", "--project", "t")
     assert done.returncode == 0, done.stderr

@@ -95,6 +95,7 @@ def test_an_import_that_kills_the_instance_is_sealed(hostile: TestNode, how: str
     assert hostile.error(answer)["outcome"] in ("init-error", "crashed", "unavailable")
 
 
+@pytest.mark.storm
 def test_an_endless_import_in_the_instance_is_ended(fresh_node: TestNode) -> None:
     source = (
         "def handler(event, context):\n    return 1\n"

@@ -85,7 +85,13 @@ def refusal(node: TestNode) -> str:
     return said
 
 
-@pytest.mark.parametrize("what", list(GONE))
+SHORT = ("store and data", "a project", "the records' file", "vault and store")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [one if one in SHORT else pytest.param(one, marks=pytest.mark.storm) for one in GONE],
+)
 def test_what_is_gone_is_missed_and_nothing_is_made_in_its_place(
     whole: TestNode, what: str
 ) -> None:
@@ -159,7 +165,9 @@ def test_a_first_start_that_was_interrupted_is_no_loss(tmp_path: Path) -> None:
     node.close()
 
 
-@pytest.mark.parametrize("what", ["store/records.db", "data/t@1.db"])
+@pytest.mark.parametrize(
+    "what", ["store/records.db", pytest.param("data/t@1.db", marks=pytest.mark.storm)]
+)
 def test_commits_that_a_damaged_log_has_lost_are_named(whole: TestNode, what: str) -> None:
     """Before: one changed byte took 14 of 765 acknowledged writes along, and nothing was said."""
     node = whole

@@ -30,7 +30,7 @@ def functions(node: TestNode) -> TestNode:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("kind", ["fresh", "reused"])
+@pytest.mark.parametrize("kind", ["fresh", pytest.param("reused", marks=pytest.mark.storm)])
 def test_ten_times_the_load_gets_as_much_done(functions: TestNode, kind: str) -> None:
     path = PATH.format(kind)
     few = pour(functions, path, FEW, 2.0)
@@ -41,7 +41,7 @@ def test_ten_times_the_load_gets_as_much_done(functions: TestNode, kind: str) ->
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("kind", ["fresh", "reused"])
+@pytest.mark.parametrize("kind", [pytest.param("fresh", marks=pytest.mark.storm), "reused"])
 def test_a_neighbour_keeps_its_share_beside_a_flood(functions: TestNode, kind: str) -> None:
     alone = pour(functions, f"/invoke/quiet/{kind}", FEW, 1.5)
     flood = Flood(functions.port, PATH.format(kind), functions.key, MANY, 3.5)

@@ -100,6 +100,7 @@ def test_the_file_belongs_to_the_recorder_s_user_and_the_key_to_nobody_else(
     assert resident < 60 * 1024, "KiB"
 
 
+@pytest.mark.storm
 def test_a_backup_holds_the_records(node: TestNode, tmp_path: Path) -> None:
     assert node.invoke("kept in a backup").status_code == 200
     archive = tmp_path / "node.tar"

@@ -137,6 +137,7 @@ def test_the_vault_is_confined(node: TestNode) -> None:
     assert int(status["CapEff"], 16) == 0
 
 
+@pytest.mark.storm
 def test_master_key_rotation_while_the_node_runs(fresh_node: TestNode, tmp_path: Path) -> None:
     set_value(fresh_node)
     new = tmp_path / "second.key"

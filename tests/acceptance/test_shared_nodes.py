@@ -299,6 +299,7 @@ def test_what_a_killed_node_had_accepted_is_done_by_another(
     assert not missing, f"{len(missing)} of {len(accepted)}"
 
 
+@pytest.mark.storm
 def test_a_node_that_was_killed_tells_all_that_it_kept_once_it_is_back(
     one: TestNode, two: TestNode, cluster: Cluster
 ) -> None:

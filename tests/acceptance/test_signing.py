@@ -153,6 +153,7 @@ def test_two_have_to_sign_where_a_project_says_so(cli: Cli, node: TestNode, tmp_
         assert cli("keys", "set-rule", "shop").returncode == 0
 
 
+@pytest.mark.storm
 def test_a_bundle_of_others_and_a_revoked_key_are_refused_and_told(
     cli: Cli, node: TestNode, tmp_path: Path
 ) -> None:

@@ -132,6 +132,7 @@ def test_the_private_keys_are_nowhere_in_clear(outside: Outside) -> None:
             assert b"PRIVATE KEY" not in path.read_bytes(), path
 
 
+@pytest.mark.storm
 def test_the_authority_stays_over_a_restart_until_a_new_one_is_asked_for(tmp_path: Path) -> None:
     def fingerprint(*arguments: str) -> str:
         folder = tmp_path / "again"

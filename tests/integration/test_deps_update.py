@@ -224,6 +224,7 @@ def test_what_does_not_go_together_is_refused(bare: Project) -> None:
     assert unlocked.code == 1 and "There is no lock that fits requirements.txt" in unlocked.err
 
 
+@pytest.mark.storm
 def test_recorded_events_have_to_be_answered_alike(
     bare: Project, index: FakeIndex, tmp_path: Path
 ) -> None:

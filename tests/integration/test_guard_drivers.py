@@ -122,7 +122,7 @@ SAFE = (
 
 
 @pytest.mark.parametrize("driver", POSTGRES_DRIVERS)
-@pytest.mark.parametrize("run", ["run", "run_dicts"])
+@pytest.mark.parametrize("run", [pytest.param("run", marks=pytest.mark.storm), "run_dicts"])
 def test_postgresql(tmp_path: Path, packages: Path, port: int, driver: str, run: str) -> None:
     head = POSTGRES_DRIVERS[driver].replace("{port}", str(port))
     for statement in UNSAFE:

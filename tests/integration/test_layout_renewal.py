@@ -297,7 +297,7 @@ def test_one_that_is_opened_beside_another_has_another_layout(
     run(parts, scenario)
 
 
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize("busy", [pytest.param(False, marks=pytest.mark.storm), True])
 def test_calls_meet_ever_new_layouts_and_wait_for_none(
     parts: tuple[socket.socket, str, list[str]], monkeypatch: pytest.MonkeyPatch, busy: bool
 ) -> None:

@@ -54,7 +54,14 @@ def figures(node: TestNode, name: str) -> dict[str, Any]:
     return answer.json()
 
 
-@pytest.mark.parametrize("number", range(len(TYPICAL)), ids=list(TYPICAL))
+# Every other one; all of them in the long run.
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, id=what, marks=(pytest.mark.storm,) if number % 2 else ())
+        for number, what in enumerate(TYPICAL)
+    ],
+)
 def test_its_process_is_used_again(node: TestNode, address: str, number: int) -> None:
     what, source = list(TYPICAL.items())[number]
     name = f"typical-{number}"
