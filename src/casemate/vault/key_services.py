@@ -74,7 +74,7 @@ class Answer(NamedTuple):
 def transit(path: str, verb: str, data: bytes) -> bytes:
     """Wrap or unwrap a key by a transit engine. Raises MasterKeySourceError."""
     settings = _read(path, _Transit)
-    name = f"/v1/{quote(settings.mount.strip('/'))}/{'encrypt' if verb == 'wrap' else 'decrypt'}/"
+    target = f"/v1/{quote(settings.mount.strip('/'))}/{'encrypt' if verb == 'wrap' else 'decrypt'}/"
     headers = {"x-vault-token": settings.token, "content-type": "application/json"}
     if settings.namespace:
         headers["x-vault-namespace"] = settings.namespace
@@ -82,11 +82,12 @@ def transit(path: str, verb: str, data: bytes) -> bytes:
         asked = {"plaintext": base64.b64encode(_framed(data)).decode()}
     else:
         asked = {"ciphertext": _text(data, path)}
-    answer = _asked(settings.url, name + quote(settings.key), headers, asked, settings.ca)
+    answer = _asked(settings.url, target + quote(settings.key), headers, asked, settings.ca)
     if answer.status != 200:
         raise _refused(settings.key, verb, answer.status, _errors_of_vault(answer))
     found = answer.content.get("data")
-    field = found.get("ciphertext" if verb == "wrap" else "plaintext") if found else None
+    name = "ciphertext" if verb == "wrap" else "plaintext"
+    field = found.get(name) if isinstance(found, dict) else None
     if not isinstance(field, str):
         raise _no_answer(settings.url)
     return field.encode() if verb == "wrap" else _unframed(_decoded(field, settings.url), path)

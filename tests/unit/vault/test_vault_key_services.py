@@ -85,6 +85,8 @@ class Handler(BaseHTTPRequestHandler):
             return 400, {"errors": ["cipher: message authentication failed"]}
         if self.server.fault == "other plaintext":
             plain = base64.b64encode(bytes(32)).decode()
+        if self.server.fault == "other form":
+            return 200, {"data": plain}
         return 200, {"data": {"plaintext": plain}}
 
     def kms(self, target: str, body: bytes) -> tuple[int, dict[str, Any]]:
@@ -178,6 +180,7 @@ def test_what_another_key_wrapped_is_refused_by_name(
         ("transit", "other plaintext", "no master key of a vault"),
         ("transit", "text", "is not what a key service answers"),
         ("kms", "text", "has used another key"),
+        ("transit", "other form", "is not what a key service answers"),
         ("transit", "huge", "is not what a key service answers"),
         ("transit", "redirect", "does not unwrap with the key casemate: 307"),
         ("kms", "silent", "does not answer"),
