@@ -139,6 +139,12 @@ def test_a_long_line_hides_nothing_of_python() -> None:
     assert list(workspace.notes) == []
 
 
+def test_a_long_line_beside_a_token_is_told() -> None:
+    text = f"def handler(event, context):\n    authorization = 1  # {'x' * 2000}\n"
+    note = "a line of 2000 characters or more is not audited"
+    assert note in told({"a.py": text})
+
+
 def test_a_long_line_of_javascript_is_told_once() -> None:
     text = "const a = 1\n" + f"eval(x) // {'x' * 2000}\n" * 2
     workspace = Workspace.of({"a.js": text})

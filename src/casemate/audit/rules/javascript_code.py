@@ -16,6 +16,7 @@ from casemate.audit.rules.scripts import scripts_of
 
 _SUFFIXES = (".js", ".mjs", ".cjs", ".ts", ".jsx", ".tsx")
 _COMMENT = re.compile(r"^\s{0,200}(?://|\*|/\*)")
+_PYTHON_COMMENT = re.compile(r"^\s{0,200}#")
 _LONG = 2_000
 
 
@@ -27,8 +28,7 @@ def _look(pattern: re.Pattern[str], text: str, near: str = "") -> Check:
             code = subject.code.text(file)
             if code is None or (near and near not in code):
                 continue
-            looked_at = subject.code.once("lines", file, partial(_lines, subject, file, code))
-            for number, line in looked_at:
+            for number, line in lines_of(subject, file, code):
                 match = pattern.search(line)
                 if match is not None:
                     place = Place(file, number, match.start() + 1)
@@ -37,9 +37,17 @@ def _look(pattern: re.Pattern[str], text: str, near: str = "") -> Check:
     return check
 
 
-def _lines(subject: Subject, file: str, code: str) -> list[tuple[int, str]]:
+def lines_of(subject: Subject, file: str, code: str) -> list[tuple[int, str]]:
     """Return the lines that are looked at, with their numbers; that one is too long is told."""
-    lines = [(n, line) for n, line in enumerate(code.split("\n"), 1) if not _COMMENT.match(line)]
+    found: list[tuple[int, str]] = subject.code.once(
+        "lines", file, partial(_lines, subject, file, code)
+    )
+    return found
+
+
+def _lines(subject: Subject, file: str, code: str) -> list[tuple[int, str]]:
+    comment = _PYTHON_COMMENT if file.endswith(".py") else _COMMENT
+    lines = [(n, line) for n, line in enumerate(code.split("\n"), 1) if not comment.match(line)]
     long = next((number for number, line in lines if len(line) >= _LONG), None)
     if long is not None:
         subject.workspace.note(file, f"a line of {_LONG} characters or more is not audited", long)

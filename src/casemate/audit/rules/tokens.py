@@ -15,6 +15,7 @@ from casemate.audit.model import Function, Place, Reach
 from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import hit
 from casemate.audit.rules.examples import javascript
+from casemate.audit.rules.javascript_code import lines_of
 
 _ENDINGS = (".js", ".mjs", ".cjs", ".ts", ".py")
 _TOKEN = re.compile(r"[Aa]uthorization|[Bb]earer|[Jj]wt|JWT|id_?[Tt]oken|access_?[Tt]oken")
@@ -24,7 +25,6 @@ _BY_HAND = re.compile(
     r"\([^\n]{0,100}\[1\]"
 )
 _VERIFIES = re.compile(r"[Vv]erif(?:y|ier|ied)|expressjwt|express-jwt")
-_LONG = 2_000
 
 
 def _unchecked(subject: Subject) -> Iterator[Hit]:
@@ -34,9 +34,7 @@ def _unchecked(subject: Subject) -> Iterator[Hit]:
         code = subject.code.text(file)
         if code is None or _TOKEN.search(code) is None or _verifies(subject, function):
             continue
-        for number, line in enumerate(code.split("\n"), 1):
-            if len(line) >= _LONG or line.lstrip()[:2] in ("//", "/*", "* ", "# "):
-                continue
+        for number, line in lines_of(subject, file, code):
             # In Python `jwt.decode` looks at the signature.
             found = _BY_HAND.search(line) or (
                 None if file.endswith(".py") else _DECODES.search(line)
