@@ -83,7 +83,7 @@ class Outstanding:
             return True
         at = slot * SLOT
         _, length, _ = _HEAD.unpack_from(self._memory, at)
-        self._seal(at, number, self._memory[at + _HEAD.size : at + _HEAD.size + length])
+        self._write(slot, number, self._memory[at + _HEAD.size : at + _HEAD.size + length])
         return False
 
     def free(self, slot: int) -> None:
@@ -97,9 +97,6 @@ class Outstanding:
     def _write(self, slot: int, number: int, body: bytes) -> None:
         at = slot * SLOT
         self._memory[at : at + _HEAD.size + len(body)] = _head(number, body) + body
-
-    def _seal(self, at: int, number: int, body: bytes) -> None:
-        self._memory[at : at + _HEAD.size] = _head(number, body)
 
     def close(self) -> None:
         """Say that this process is gone, and leave what is there to the recorder."""
