@@ -34,7 +34,7 @@ from casemate.model.errors import CasemateError
 _TEMPLATES = ("yaml", "yml", "json", "template", "toml")
 _SIGNS = (
     *("AWS::", "planned_values", "resource_changes", "functions:", '"functions"'),
-    "serving.knative.dev",
+    *("serving.knative.dev", "specVersion"),
 )
 _FAULTS = (
     ArithmeticError,

@@ -235,6 +235,12 @@ def arguments(
     out = Arguments()
     if shape == "main":
         return out
+    if shape == "knative":
+        out.places += [Unknown(CLEAN, "knative.Context", each.arg) for each in names[:1]]
+        return out
+    if shape == "asgi":  # the scope, what receives the body, and what sends the answer
+        out.places += [sources.begin(reader, "http", each.arg, each) for each in names[:2]]
+        return out
     if shape in ("lambda", "casemate", "cloud-event"):
         for number, each in enumerate(names[:2]):
             out.places.append(_event(reader, entry, each, number))
@@ -263,10 +269,7 @@ def _event(reader: Reader, entry: Entry, parameter: ast.arg, number: int) -> Val
 
 
 def _is_request(parameter: ast.arg) -> bool:
-    if parameter.annotation is None:
-        return False
-    name = ast.unparse(parameter.annotation).rpartition(".")[2].strip("'\"")
-    return name in ("Request", "HttpRequest", "WebSocket", "HttpRequest")
+    return _named(parameter) in ("Request", "HttpRequest", "WebSocket")
 
 
 def _parameter(
@@ -311,6 +314,8 @@ def discover(trees: Mapping[str, ast.Module], paths: Mapping[str, str]) -> list[
                 found += _of_function(path, node)
             elif isinstance(node, ast.ClassDef) and _is_handler_class(node):
                 found.append(Entry(path=path, name=node.name, event="http", shape="route"))
+            elif isinstance(node, ast.ClassDef):
+                found += _of_knative(path, node)
             elif isinstance(node, (ast.Expr, ast.Assign)) and _adds(node):
                 found.append(Entry(path=path, name="", event="http", shape="route"))
     return found
@@ -329,9 +334,34 @@ def _of_function(path: str, node: Definition) -> list[Entry]:
         ["evt", "context"],
     ):
         return [Entry(path=path, name=node.name, event="http", shape="lambda")]
+    if node.name == "main" and _is_context(node) and path.rpartition("/")[2] == "func.py":
+        return [Entry(path=path, name=node.name, event="http", shape="knative")]
     if first[:1] == ["request"] and path.rpartition("/")[2] in ("views.py", "main.py", "view.py"):
         return [Entry(path=path, name=node.name, event="http", shape="view")]
     return []
+
+
+def _is_context(node: Definition) -> bool:
+    """Return whether a function takes the context that Knative gives to functions of Python."""
+    first = node.args.args[:1]
+    return bool(first) and (first[0].arg == "context" or _named(first[0]) == "Context")
+
+
+def _named(parameter: ast.arg) -> str:
+    if parameter.annotation is None:
+        return ""
+    return ast.unparse(parameter.annotation).rpartition(".")[2].strip("'\"")
+
+
+def _of_knative(path: str, node: ast.ClassDef) -> list[Entry]:
+    """Return the entry that a class of Knative's functions is: an application of ASGI."""
+    return [
+        Entry(path=path, name=f"{node.name}.{each.name}", event="http", shape="asgi")
+        for each in node.body
+        if isinstance(each, ast.AsyncFunctionDef)
+        and each.name in ("handle", "__call__")
+        and [arg.arg for arg in each.args.args][1:] == ["scope", "receive", "send"]
+    ]
 
 
 def _inner(node: Definition) -> list[Definition]:

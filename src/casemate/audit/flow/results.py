@@ -38,7 +38,10 @@ EVENTS = (
     "stream",
     "invoke",
 )
-SHAPES = ("lambda", "casemate", "cloud-http", "cloud-event", "route", "view", "graph", "main")
+SHAPES = (
+    *("lambda", "casemate", "cloud-http", "cloud-event", "route", "view", "graph", "main"),
+    *("knative", "asgi", "openfaas", "request"),
+)
 """`lambda` and `casemate` take (event, context); `route` takes parts of a path, whose framework
 gives the request; `view` takes a request; `graph` takes arguments of a query, `main` none."""
 

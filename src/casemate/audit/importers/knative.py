@@ -23,8 +23,8 @@ class Knative:
     by_folder = False
 
     def recognises(self, source: Source) -> bool:
-        """Tell whether any document is a service."""
-        return any(_is_service(each) for each in source.documents)
+        """Tell whether any document is a service, or it is the file of a function."""
+        return any(_is_service(each) or _is_func(each) for each in source.documents)
 
     def inner(self, source: Source, workspace: Workspace) -> Iterable[str]:
         """Return nothing."""
@@ -39,7 +39,11 @@ class Knative:
             importer=self.name,
             place=Place(source.file),
             functions=tuple(
-                _function(each, source.file, code) for each in source.documents if _is_service(each)
+                _of_func(each, source.file, code)
+                if _is_func(each)
+                else _function(each, source.file, workspace, code)
+                for each in source.documents
+                if _is_service(each) or _is_func(each)
             ),
         )
 
@@ -52,7 +56,72 @@ def _is_service(document: Any) -> bool:
     )
 
 
-def _function(document: Map, file: str, code: CodeFiles) -> Function:
+def _is_func(document: Any) -> bool:
+    """Tell whether it is `func.yaml`, which `func deploy` makes a service of."""
+    return (
+        isinstance(document, Map)
+        and text(document.get("specVersion")) != ""
+        and isinstance(document.get("runtime"), str)
+        and isinstance(document.get("name"), str)
+    )
+
+
+def _folder(image: str, name: str, file: str, workspace: Workspace, code: CodeFiles) -> str | None:
+    """Return the folder of a service's code, which its manifest does not name.
+
+    That is the manifest's own; else one with a file of code that is called as the image or the
+    service, as `worker` of `acme/worker:1.2`; else the nearest above that has code.
+    """
+    own = file.rpartition("/")[0] or "."
+    if code.files(own):
+        return own
+    called = {image.rpartition("/")[2].partition("@")[0].partition(":")[0], name} - {""}
+    folders = dict.fromkeys(each.rpartition("/")[0] for each in code.files("."))
+    for folder in folders:
+        if folder.rpartition("/")[2] in called:
+            return folder
+    while own != ".":
+        own = own.rpartition("/")[0] or "."
+        if code.files(own):
+            return own
+    return None
+
+
+def _of_func(document: Map, file: str, code: CodeFiles) -> Function:
+    """Return the function of a `func.yaml`: Knative's own tool sets what it says nothing of."""
+    place = Place(document.file, document.line)
+    folder = code.folder(file, ".")
+    visibility = text(at(document, "deploy", "labels", _LOCAL))
+    environment = (*_variables(at(document, "run", "envs")), *_variables(document.get("envs")))
+    limits = at(document, "deploy", "options", "resources", "limits")
+    return Function(
+        name=document["name"],
+        platform=Platform.KNATIVE,
+        code=folder,
+        files=code.files(folder) if folder is not None else (),
+        triggers=(
+            Trigger(
+                kind="http",
+                reach=Reach.INTERNAL if visibility == "cluster-local" else Reach.PUBLIC,
+                method="ANY",
+                path="/",
+                place=place,
+            ),
+        ),
+        environment=environment,
+        concurrency=_whole(at(document, "deploy", "options", "scale", "max")),
+        settings={
+            "image": text(document.get("image")),
+            "security": {"allowPrivilegeEscalation": False, "runAsNonRoot": True},
+            "limits": limits,
+            "account": text(at(document, "deploy", "serviceAccountName")),
+        },
+        role=text(at(document, "deploy", "serviceAccountName")) or "default",
+        place=place,
+    )
+
+
+def _function(document: Map, file: str, workspace: Workspace, code: CodeFiles) -> Function:
     pod = at(document, "spec", "template", "spec")
     container = at(pod, "containers", 0)
     labels = at(document, "metadata", "labels")
@@ -61,13 +130,13 @@ def _function(document: Map, file: str, code: CodeFiles) -> Function:
     )
     place = Place(document.file, document.line)
     annotations = at(document, "spec", "template", "metadata", "annotations")
-    folder = code.folder(file, ".")
+    image, name = text(at(container, "image")), text(at(document, "metadata", "name"))
+    folder = _folder(image, name, file, workspace, code)
     memory = text(at(container, "resources", "limits", "memory"))
     found = number(memory.rstrip("iBKMG"))
     return Function(
-        name=text(at(document, "metadata", "name")) or file,
+        name=name or file,
         platform=Platform.KNATIVE,
-        runtime="",
         code=folder,
         files=code.files(folder) if folder is not None else (),
         triggers=(
@@ -90,7 +159,8 @@ def _function(document: Map, file: str, code: CodeFiles) -> Function:
             or at(annotations, "autoscaling.knative.dev/maxScale")
         ),
         settings={
-            "image": text(at(container, "image")),
+            "image": image,
+            "volumes": at(pod, "volumes"),
             "security": at(container, "securityContext") or {},
             "pod_security": at(pod, "securityContext") or {},
             "limits": at(container, "resources", "limits"),

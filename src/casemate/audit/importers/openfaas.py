@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from casemate.audit.documents import Map, place_of
+from casemate.audit.documents import DocumentError, Map, place_of, read_documents
 from casemate.audit.importers.aws.resource import at, listed, number, text, truth
 from casemate.audit.importers.code_files import CodeFiles
 from casemate.audit.importers.port import Source
@@ -45,7 +45,7 @@ class OpenFaas:
             importer=self.name,
             place=Place(source.file),
             functions=tuple(
-                _function(name, each, functions, source.file, code)
+                _function(name, each, functions, source.file, workspace, code)
                 for name, each in functions.items()
                 if isinstance(each, Map)
             ),
@@ -53,7 +53,9 @@ class OpenFaas:
         )
 
 
-def _function(name: str, each: Map, functions: Map, file: str, code: CodeFiles) -> Function:
+def _function(
+    name: str, each: Map, functions: Map, file: str, workspace: Workspace, code: CodeFiles
+) -> Function:
     place = place_of(functions, name)
     folder = code.folder(file, text(each.get("handler")))
     language = text(each.get("lang"))
@@ -79,7 +81,10 @@ def _function(name: str, each: Map, functions: Map, file: str, code: CodeFiles) 
             ),
             *((Trigger(kind=kind, reach=Reach.INTERNAL, place=place),) if kind != "http" else ()),
         ),
-        environment=_variables(environment),
+        environment=(
+            *_variables(environment),
+            *_of_files(listed(each.get("environment_file")), place, file, workspace),
+        ),
         timeout=_seconds(at(environment, "exec_timeout")),
         memory=_mib(at(each, "limits", "memory")),
         settings={
@@ -103,6 +108,25 @@ def _variables(environment: Any) -> tuple[Variable, ...]:
     if not isinstance(environment, Map):
         return ()
     return tuple(Variable(k, text(v), place_of(environment, k)) for k, v in environment.items())
+
+
+def _of_files(
+    names: list[Any], place: Place, file: str, workspace: Workspace
+) -> Iterator[Variable]:
+    """Yield the variables of files that a function names. What cannot be read is noted."""
+    for name in map(text, names):
+        found = workspace.resolve(file, name)
+        content = workspace.template(found) if found is not None else None
+        if found is None or content is None:
+            what = f"the file {name[:128]!r} of its environment is not here"
+            workspace.note(place.file, what, place.line)
+            continue
+        try:
+            documents, _ = read_documents(content, found)
+        except DocumentError as error:
+            workspace.note(found, error.message, error.line)
+            continue
+        yield from _variables(at(documents[0] if documents else None, "environment"))
 
 
 def _seconds(value: Any) -> float | None:

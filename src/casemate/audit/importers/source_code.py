@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from casemate.audit.code.reading import Code, PythonFile
@@ -18,6 +19,14 @@ _HTTP = (
 _EVENTS = ("functions_framework.cloud_event",)
 _FIREBASE = "firebase_functions."
 _SIGNS = ("functions_framework", "firebase_functions")
+_SCRIPTS = (".js", ".mjs", ".cjs", ".ts", ".mts", ".cts")
+_SCRIPT_SIGNS = ("@google-cloud/functions-framework", "firebase-functions")
+_REGISTERED = re.compile(
+    r"\b(?P<call>http|cloudEvent)\(\s{0,20}[\"'](?P<name>[\w.-]{1,80})[\"']"
+    r"|\bexports?(?:\.| const )(?P<exported>\w{1,80}) = ?\s{0,8}(?P<by>[\w.]{1,80}\()?"
+)
+"""What a file of JavaScript gives to Google Cloud or Firebase, and by which call."""
+_BY = re.compile(r"\bon[A-Z]\w{1,40}\(")
 
 
 def read_code(workspace: Workspace, *, alone: bool) -> Iterator[Application]:
@@ -26,6 +35,10 @@ def read_code(workspace: Workspace, *, alone: bool) -> Iterator[Application]:
     code = Code(workspace)
     folders: dict[str, list[Function]] = {}
     for name in files.files("."):
+        if name.endswith(_SCRIPTS):
+            for function in _script_functions(name, code, files):
+                folders.setdefault(function.code or ".", []).append(function)
+            continue
         text = workspace.text(name) if name.endswith(".py") else None
         if text is None or not any(sign in text for sign in _SIGNS):
             continue
@@ -88,3 +101,38 @@ def _functions(found: PythonFile, files: CodeFiles) -> Iterator[Function]:
                     triggers=(Trigger(kind=kind, reach=reach, path="/", place=place),),
                     place=place,
                 )
+
+
+def _script_functions(name: str, code: Code, files: CodeFiles) -> Iterator[Function]:
+    """Yield the functions of a file of JavaScript; their code is followed by what it registers."""
+    text = code.text(name) if name.endswith(_SCRIPTS) else None
+    if text is None or not any(sign in text for sign in _SCRIPT_SIGNS):
+        return
+    folder = name.rpartition("/")[0] or "."
+    for line, written in enumerate(text.split("\n"), 1):
+        found = _REGISTERED.search(written[:400])
+        if found is None:
+            continue
+        by = _BY.search(written[:400])
+        called = found["call"] or (by[0] if by is not None else "")
+        if not called:
+            continue
+        http = called in ("http", "onRequest(", "onCall(")
+        place = Place(name, line, found.start() + 1)
+        yield Function(
+            name=found["name"] or found["exported"],
+            platform=Platform.GOOGLE,
+            runtime="nodejs",
+            code=folder,
+            files=files.files(folder),
+            entry=name,
+            triggers=(
+                Trigger(
+                    kind="http" if http else "event",
+                    reach=Reach.UNKNOWN if http else Reach.INTERNAL,
+                    path="/",
+                    place=place,
+                ),
+            ),
+            place=place,
+        )

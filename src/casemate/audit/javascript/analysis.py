@@ -12,7 +12,7 @@ from casemate.audit.flow.ports import SpentError
 from casemate.audit.flow.reporting import Report
 from casemate.audit.flow.results import Analysis, Entry, Place
 from casemate.audit.flow.state import Mapping as Object
-from casemate.audit.flow.state import State
+from casemate.audit.flow.state import Instance, State
 from casemate.audit.flow.values import External, Value, options
 from casemate.audit.javascript import answers, calls, members, routes, sources
 from casemate.audit.javascript.files import Files
@@ -127,8 +127,7 @@ class _Run:
             return
         for function in found:
             way = state.copy()
-            event = sources.event(reader, entry.event, "event", _node_of(reader, function))
-            given = [event, External("context"), _callback(reader, way)]
+            given = _given(reader, entry, function, way)
             value = calls.call(reader, function, given, UNDEFINED, way, _node_of(reader, function))
             if entry.event in ("http", "invoke"):
                 answers.returned(reader, value, way, _node_of(reader, function))
@@ -148,8 +147,8 @@ class _Run:
 
     def _route(self, pending: Pending, state: State) -> None:
         reader = self._reader
-        given = routes.arguments(reader, pending, state)
         node = _node_of(reader, pending.function)
+        given = routes.arguments(reader, pending, state, node)
         value = calls.call(reader, pending.function, given, UNDEFINED, state, node)
         if pending.kind == "hono":
             answers.returned(reader, value, state, node)
@@ -158,6 +157,20 @@ class _Run:
 def _node_of(reader: Reader, function: Value) -> Node:
     made = reader.functions.get(getattr(function, "number", 0))
     return made.node if made is not None and made.node is not None else _NOWHERE
+
+
+def _given(reader: Reader, entry: Entry, function: Value, state: State) -> list[Value]:
+    """Return what a handler is called with, by whom it is called."""
+    node = _node_of(reader, function)
+    if entry.shape == "request":
+        return routes.arguments(reader, Pending(function, entry, "express"), state, node)
+    event = sources.event(reader, entry.event, "event", node)
+    if entry.shape == "knative":
+        return [sources.request("context", "express"), event]
+    context: Value = External("context")
+    if entry.shape == "openfaas":  # it answers by its context
+        context = reader.new(Instance(0, {}, "response()"), state)
+    return [event, context, _callback(reader, state)]
 
 
 def _callback(reader: Reader, state: State) -> Value:
@@ -201,15 +214,25 @@ _EXPORTED = re.compile(
     r"\bexports\.(handler|handle|main|lambdaHandler) ?="
     r"|\bexport (?:const|async function|function) (handler|handle|main|lambdaHandler)\b"
 )
+_KNATIVE = re.compile(r"\bmodule\.exports = ?\{ ?handle\b|\bexports\.handle = ?handle\b")
+_OF_REQUESTS = re.compile(
+    r"\bexports\.(\w{1,80}) = (?:async )?(?:function(?: \w{1,80})?)? ?"
+    r"\((?:req|request), ?(?:res|response)\)"
+)
 
 
 def discover(texts: Mapping[str, str]) -> list[Entry]:
     """Return the entries that files show by themselves: those with handlers or routes."""
     found: list[Entry] = []
     for path, text in texts.items():
+        if _KNATIVE.search(text) is not None:
+            found.append(Entry(path=path, name="handle", event="http", shape="knative"))
         for match in _EXPORTED.finditer(text):
             name = match[1] or match[2]
-            found.append(Entry(path=path, name=name, event="invoke", shape="lambda"))
-        if any(f"'{each}'" in text or f'"{each}"' in text for each in routes.FILES):
+            if not any(each.path == path and each.name == name for each in found):
+                found.append(Entry(path=path, name=name, event="invoke", shape="lambda"))
+        for match in _OF_REQUESTS.finditer(text):
+            found.append(Entry(path=path, name=match[1], event="http", shape="request"))
+        if routes.has_routes(text):
             found.append(Entry(path=path, name="", event="http", shape="route"))
     return list(dict.fromkeys(found))

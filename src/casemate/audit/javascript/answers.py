@@ -11,7 +11,8 @@ from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import UNDEFINED, thing_of
 
-_PAGES = frozenset(("send", "write", "end"))
+_PAGES = frozenset(("send", "write", "end", "succeed"))
+"""The last is that of OpenFaaS."""
 
 
 def sent(
@@ -35,7 +36,12 @@ def sent(
             _told(reader, "path", first, f"res.{method}", state, node)
     elif isinstance(thing, Instance):
         named = (known_text(first) or "").lower()
-        if method in ("type", "contentType"):
+        if method == "headers":
+            held = thing_of(first, state)
+            for key, value in held.known.items() if isinstance(held, Mapping) else ():
+                if str(key).lower() == "content-type":
+                    _typed(receiver, thing, value, state)
+        elif method in ("type", "contentType"):
             _typed(receiver, thing, first, state)
         elif method in _SETTING and len(given) > 1:
             if named == "content-type":

@@ -298,6 +298,10 @@ def _buffer(reader: Reader, given: list[Value], state: State, node: Node) -> Val
     return Unknown(taints)
 
 
+def _cloud_event(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
+    return sources.event(reader, "topic", "event", node)
+
+
 def _number_of(reader: Reader, given: list[Value], state: State, node: Node) -> Value:
     return ANY_BOOL
 
@@ -328,4 +332,5 @@ _TABLE: dict[str, Made] = {
     "util.format": _format,
     "Buffer.from": _buffer,
     "Array.isArray": _number_of,
+    "cloudevents.HTTP.toEvent": _cloud_event,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from casemate.audit.flow.results import Entry
-from casemate.audit.flow.state import Instance, Sequence, State
+from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import CLEAN, External, Unknown, Value, known_text, options
 from casemate.audit.javascript import calls, sources
 from casemate.audit.javascript.reader import Pending, Reader
@@ -26,7 +26,25 @@ _KINDS = {
 _METHODS = frozenset(
     ("get", "post", "put", "patch", "delete", "del", "all", "use", "options", "head", "param", "on")
 )
-FILES = frozenset((*_KINDS, "@hono/zod-openapi"))
+_GOOGLE = "@google-cloud/functions-framework"
+_FIREBASE = "firebase-functions"
+FILES = frozenset((*_KINDS, "@hono/zod-openapi", _GOOGLE))
+_FIREBASE_EVENTS = {
+    "firestore": "table",
+    "database": "table",
+    "pubsub": "topic",
+    "eventarc": "topic",
+    "storage": "storage",
+    "scheduler": "schedule",
+}
+"""What calls the functions of a module of Firebase; of all others it is `invoke`."""
+
+
+def has_routes(text: str) -> bool:
+    """Tell whether a file names a framework whose routes are followed."""
+    return _FIREBASE in text or any(f"'{each}'" in text or f'"{each}"' in text for each in FILES)
+
+
 _MAX = 400
 
 
@@ -35,6 +53,8 @@ def registered(
 ) -> Value | None:
     """Take the functions of a route; None if the call declares none."""
     package, _, _ = name.partition(".")
+    if package == _GOOGLE or package.partition("/")[0] == _FIREBASE:
+        return _of_google(reader, name, given, state)
     package = package.removesuffix("()")
     kind = _KINDS.get("/".join(package.split("/")[:2]) if package[:1] == "@" else package)
     method = name.rpartition(".")[2]
@@ -54,6 +74,30 @@ def registered(
     return receiver if receiver is not None else Unknown(CLEAN, name.rpartition(".")[0])
 
 
+def _of_google(reader: Reader, name: str, given: list[Value], state: State) -> Value | None:
+    """Take the functions that are given to Google Cloud or Firebase to be called."""
+    method = name.rpartition(".")[2]
+    called = name.replace("/", ".").replace("()", "").split(".")
+    event = next((_FIREBASE_EVENTS[each] for each in called if each in _FIREBASE_EVENTS), "invoke")
+    if method in ("http", "onRequest"):
+        kind, event = "express", "http"
+    elif method == "onCall":
+        kind, event = "call" if "v2" in called else "call-v1", "http"
+    elif method == "cloudEvent":
+        kind, event = "event", "topic"
+    elif method.startswith("on") and method[2:3].isupper() or method == "onSchedule":
+        kind = "event"
+    else:
+        return None
+    for each in given[:4]:
+        for option in _functions(reader, each, state):
+            if len(reader.pending) < _MAX and reader.entry is not None:
+                path = known_text(given[0]) or method
+                entry = Entry(path=reader.frame.file, name=path[:120], event=event, shape="route")
+                reader.pending.append(Pending(option, entry, kind))
+    return Unknown(CLEAN, f"{name}()")
+
+
 def _functions(reader: Reader, value: Value, state: State) -> list[Value]:
     found: list[Value] = []
     for option in options(value):
@@ -67,8 +111,14 @@ def _functions(reader: Reader, value: Value, state: State) -> list[Value]:
     return found
 
 
-def arguments(reader: Reader, pending: Pending, state: State) -> list[Value]:
+def arguments(reader: Reader, pending: Pending, state: State, node: Node) -> list[Value]:
     """Return what a framework calls a function with."""
+    if pending.kind in ("event", "call", "call-v1"):
+        event = sources.event(reader, pending.entry.event, "event", node)
+        if pending.kind == "call":
+            # Who calls is proved by the platform: only the data is of the caller's choice.
+            event = reader.new(Mapping({"data": event}, Unknown(), open=True), state)
+        return [event, Unknown()]
     request = sources.request("req" if pending.kind == "express" else "ctx", pending.kind)
     if pending.kind == "express":
         function = pending.function

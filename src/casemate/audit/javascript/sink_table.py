@@ -12,7 +12,7 @@ SQL_PACKAGES = """
     @vercel/postgres sqlite promise-mysql @neondatabase/serverless tedious snowflake-sdk
     data-api-client slonik cassandra-driver @mikro-orm/core massive ibm_db
     @planetscale/database objection drizzle-orm bookshelf @databases/pg @libsql/client
-    duckdb
+    duckdb @google-cloud/bigquery @google-cloud/spanner
 """
 _SQL_METHODS = """
     query execute raw exec prepare unsafe $queryRawUnsafe batch each $executeRawUnsafe

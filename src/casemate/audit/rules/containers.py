@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from casemate.audit.documents import place_of
 from casemate.audit.finding import Severity
-from casemate.audit.importers.aws.resource import at, truth
+from casemate.audit.importers.aws.resource import at, listed, text, truth
 from casemate.audit.model import Function, Platform
 from casemate.audit.rule import Check, Hit, Risk, Subject, entries
 from casemate.audit.rules.common import hit, moving_image, of_functions
@@ -21,7 +22,7 @@ def _both(wrong: Callable[[Function], str | None]) -> Check:
         for f in subject.application.functions:
             told = wrong(f) if f.platform in (_FAAS, _KN) else None
             if told is not None:
-                yield hit(f, told)
+                yield hit(f, told, f.setting("container_place"))
 
     return check
 
@@ -80,6 +81,16 @@ def _gateway(subject: Subject) -> Iterator[Hit]:
             text=f"the password goes to {gateway[:80]} without encryption",
             subject="gateway",
         )
+
+
+def _host_files(subject: Subject) -> Iterator[Hit]:
+    for f in subject.application.functions:
+        volumes = f.setting("volumes") if f.platform is _KN else None
+        for number, volume in enumerate(listed(volumes)):
+            path = text(at(volume, "hostPath", "path"))
+            if path:
+                place = place_of(volumes, number, f.place)
+                yield hit(f, f"it sees {path[:80]} of its machine", place)
 
 
 _rule = entries(Risk.RESPONSIBILITY, "SAS-06", cwe=16, attack="")
@@ -243,5 +254,29 @@ RULES = (
         service("", _INNER),
         770,
         attack="T1499",
+    ),
+    _rule(
+        "KN-006",
+        "Files of the host",
+        _S.HIGH,
+        "Who takes it over reads and writes what is of the machine, and of all that runs on it.",
+        "Use a volume of the cluster, a ConfigMap or a Secret.",
+        _host_files,
+        {
+            "service.yaml": service()["service.yaml"].replace(
+                "      containers:",
+                "      volumes: [{name: host, hostPath: {path: /}}]\n      containers:",
+            )
+        },
+        {
+            "service.yaml": service()["service.yaml"].replace(
+                "      containers:",
+                "      volumes: [{name: host, emptyDir: {}}]\n      containers:",
+            )
+        },
+        250,
+        risk=Risk.PERMISSIONS,
+        owasp="SAS-05",
+        attack="T1611",
     ),
 )

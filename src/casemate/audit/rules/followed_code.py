@@ -10,7 +10,7 @@ from casemate.audit.flow import Place as FlowPlace
 from casemate.audit.javascript import Parsed
 from casemate.audit.javascript import discover as discover_scripts
 from casemate.audit.javascript.parts import ParsedFiles, parsed_text
-from casemate.audit.model import Application, Function, Place, Platform
+from casemate.audit.model import Application, Function, Place, Platform, Reach
 from casemate.audit.syntax import Syntax
 
 _EVENTS = {
@@ -34,6 +34,24 @@ _SHAPES = {
     Platform.CASEMATE: "casemate",
     Platform.GOOGLE: "cloud-http",
 }
+
+
+_WIDTH = {
+    Reach.INTERNAL: 0,
+    Reach.AUTHENTICATED: 1,
+    Reach.UNKNOWN: 2,
+    Reach.PUBLIC: 3,
+}
+
+
+def shows_entries(function: Function) -> bool:
+    """Tell whether no manifest names its handler: routes and handlers are found in its code.
+
+    So it is with files alone, and with containers, whose command starts what it likes.
+    """
+    if function.platform in (Platform.OPENFAAS, Platform.GOOGLE):
+        return not function.language or not function.handler
+    return function.platform in (Platform.CODE, Platform.KNATIVE)
 
 
 class PythonPart:
@@ -95,7 +113,7 @@ def python_parts(application: Application, code: Code) -> Iterable[PythonPart]:
     """Return the code of an application, each part once."""
     parts: dict[str, PythonPart] = {}
     for function in application.functions:
-        if function.language != "python" and function.platform is not Platform.CODE:
+        if function.language != "python" and not shows_entries(function):
             continue
         inline = code.inline(function)
         if inline is not None:
@@ -134,11 +152,12 @@ class ScriptPart:
         """Take a function whose handler is in a file."""
         self.any = self.any or function
         name = handler_of(function)
-        if path not in self.parsed or not name or function.platform is Platform.CODE:
+        if path not in self.parsed or not name or shows_entries(function):
             return
         self.functions.setdefault((path, name), function)
         for event in events_of(function):
-            self.entries.append(Entry(path=path, name=name, event=event, shape="lambda"))
+            shape = "openfaas" if function.platform is Platform.OPENFAAS else "lambda"
+            self.entries.append(Entry(path=path, name=name, event=event, shape=shape))
 
     def place(self, at: FlowPlace) -> Place:
         """Return where something is in what is audited."""
@@ -154,8 +173,8 @@ class ScriptPart:
 
 def script_of(function: Function) -> tuple[str, str]:
     """Return the part that a function's JavaScript is in, and the file of its handler there."""
-    if function.platform is Platform.CODE:
-        return "code", ""
+    if shows_entries(function):
+        return f"in {function.code}", ""
     if function.inline:
         return f"#{function.name}", "index.js"
     root = f"{function.code}/" if function.code not in (None, "", ".") else ""
@@ -167,7 +186,12 @@ def script_parts(application: Application, code: Code) -> Mapping[str, ScriptPar
     parts: dict[str, ScriptPart] = {}
     for function in application.functions:
         name, path = script_of(function)
-        if function.platform is Platform.CODE:
+        if shows_entries(function):
+            if name in parts:
+                part = parts[name]
+                if part.any is not None and _WIDTH[function.reach] > _WIDTH[part.any.reach]:
+                    part.any = function
+                continue
             part = ScriptPart(ParsedFiles(code, "", function.files))
             part.any = function
             texts = {each: code.text(each) or "" for each in part.parsed}

@@ -41,7 +41,10 @@ _PLACEHOLDER = re.compile(
     r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"(?i:passwo?r?d|pwd|secret|api_?key|auth_?token|access_?token|private_?key)")
+_WORD = re.compile(
+    r"(?i:passwo?r?d|pwd|secret|api_?key|auth_?token|access_?token|private_?key"
+    r"|(?<=[a-z0-9]_)pass(?![a-z]))"
+)
 _BEFORE = re.compile(r"[A-Za-z0-9_.-]{0,40}\Z")
 _TYPE = re.compile(r"\w{1,40}::\w{1,40}::\w{0,40}\Z")
 """A type of CloudFormation, as `AWS::AppSync::ApiKey`, is no name of a value."""

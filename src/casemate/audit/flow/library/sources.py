@@ -46,6 +46,14 @@ CALLS = {
     "builtins.input": "invoke",
     "cgi.FieldStorage": "http",
     "flask.request.get_json": "http",
+    **dict.fromkeys(
+        (
+            *("cloudevents.http.from_http", "cloudevents.http.from_json"),
+            *("cloudevents.http.from_dict", "cloudevents.core.bindings.http.from_http"),
+            *("cloudevents.pydantic.from_http", "cloudevents.pydantic.from_json"),
+        ),
+        "topic",
+    ),
 }
 RANDOM = frozenset(
     f"random.{name}"
@@ -155,6 +163,10 @@ _LONGEST = 200
 
 def of_request(reader: Reader, value: Unknown, name: str, node: ast.AST) -> Value | None:
     """Return an attribute of a request; None if the value is no request."""
+    if value.type == "knative.Context":
+        if name == "cloud_event":
+            return begin(reader, "topic", f"{value.path}.{name}", node)
+        return Unknown(CLEAN, "request" if name == "request" else "", f"{value.path}.{name}")
     if value.type != "request":
         return None
     if name not in _FLASK:
