@@ -133,7 +133,9 @@ def main() -> None:
     print(f"largest {max((row['MiB'] for row in rows), default=0):.0f} MiB")
     for row in crashes:
         print(f"CRASH {row['template']}: {row['crash']}")
-    print(f"{sum(map(len, forms.values()))} notes in {sum(bool(r['notes']) for r in rows)} templates")
+    print(
+        f"{sum(map(len, forms.values()))} notes in {sum(bool(r['notes']) for r in rows)} templates"
+    )
     for form, places in sorted(forms.items(), key=lambda item: -len(item[1])):
         print(f"{len(places):6} {form}")
         for place in places[: chosen.sample]:

@@ -14,7 +14,7 @@ from casemate.audit.workspace import Workspace
 
 _MOST = 1e15
 """Beyond which a number of bytes is none that a machine has."""
-_RUNTIMES = {"python": "python3", "node": "nodejs", "go": "go", "ruby": "ruby", "java": "java"}
+_LANGUAGES = ("python", "node", "golang", "go", "ruby", "java")
 
 
 class OpenFaas:
@@ -59,7 +59,7 @@ def _function(
     place = place_of(functions, name)
     folder = code.folder(file, text(each.get("handler")))
     language = text(each.get("lang"))
-    runtime = next((v for k, v in _RUNTIMES.items() if language.startswith(k)), language)
+    runtime = _runtime(language)
     environment = each.get("environment")
     entry = ""
     if folder is not None:
@@ -102,6 +102,20 @@ def _function(
         role=name,
         place=place,
     )
+
+
+def _runtime(language: str) -> str:
+    """Return what a template of OpenFaaS runs: `python3.11` for `python311-http`."""
+    name = next((each for each in _LANGUAGES if language.startswith(each)), "")
+    if not name:
+        return language
+    rest = language.removeprefix(name)
+    version = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    if name == "python":
+        return f"python{version[:1] or '3'}" + (f".{version[1:]}" if version[1:] else "")
+    if name == "node" and version:
+        return f"nodejs{version}.x"
+    return name + version
 
 
 def _variables(environment: Any) -> tuple[Variable, ...]:

@@ -17,10 +17,10 @@ from casemate.audit.rules.examples import service, stack
 _FAAS, _KN = Platform.OPENFAAS, Platform.KNATIVE
 
 
-def _both(wrong: Callable[[Function], str | None]) -> Check:
+def _containers(wrong: Callable[[Function], str | None], *platforms: Platform) -> Check:
     def check(subject: Subject) -> Iterator[Hit]:
         for f in subject.application.functions:
-            told = wrong(f) if f.platform in (_FAAS, _KN) else None
+            told = wrong(f) if f.platform in (platforms or (_FAAS, _KN)) else None
             if told is not None:
                 yield hit(f, told, f.setting("container_place"))
 
@@ -105,7 +105,7 @@ RULES = (
         _S.LOW,
         "A tag such as latest names whatever was pushed last.",
         "Name a version, or the digest.",
-        _both(_moving),
+        _containers(_moving),
         {"stack.yml": stack()["stack.yml"].replace(":1.0.2", ":latest")},
         stack(),
         494,
@@ -119,7 +119,7 @@ RULES = (
         _S.LOW,
         "One call takes the machine from all others.",
         "Set limits for memory and cpu.",
-        _both(_unbounded),
+        _containers(_unbounded),
         stack(),
         stack(_LIMITED),
         770,
@@ -193,7 +193,7 @@ RULES = (
         _S.MEDIUM,
         "A hole in the kernel or a mount makes it root of the machine.",
         "Set runAsNonRoot: true.",
-        of_functions(_root, _KN),
+        _containers(_root, _KN),
         service("securityContext: {runAsUser: 0}"),
         service("securityContext: {runAsNonRoot: true}"),
         250,
@@ -205,7 +205,7 @@ RULES = (
         _S.CRITICAL,
         "Who takes it over has the machine and all that runs on it.",
         "Leave privileged and capabilities out.",
-        of_functions(_privileged, _KN),
+        _containers(_privileged, _KN),
         service("securityContext: {privileged: true}"),
         service("securityContext: {capabilities: {drop: [ALL]}}"),
         250,
@@ -219,7 +219,7 @@ RULES = (
         _S.LOW,
         "A setuid program in the image makes its user root.",
         "Set allowPrivilegeEscalation: false.",
-        of_functions(_gains, _KN),
+        _containers(_gains, _KN),
         service(),
         service("securityContext: {allowPrivilegeEscalation: false}"),
         269,
