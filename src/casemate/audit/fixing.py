@@ -16,18 +16,28 @@ from casemate.audit.documents import DocumentError, read_documents
 from casemate.audit.finding import Finding
 from casemate.audit.workspace import Workspace
 
-_ADDED: dict[str, tuple[str, ...]] = {
-    "FN-005": ("Tracing: Active",),
-    "API-014": ("TracingEnabled: true",),
-    "DATA-005": ("VersioningConfiguration:", "  Status: Enabled"),
-    "DATA-020": ("PointInTimeRecoverySpecification:", "  PointInTimeRecoveryEnabled: true"),
-    "DATA-040": ("KmsMasterKeyId: alias/aws/sns",),
-    "DATA-043": ("StreamEncryption:", "  EncryptionType: KMS", "  KeyId: alias/aws/kinesis"),
-    "DATA-060": ("EnableKeyRotation: true",),
-    "DATA-076": ("ImageScanningConfiguration:", "  ScanOnPush: true"),
-    "SEC-008": ("NoEcho: true",),
+_RECOVERY = ("PointInTimeRecoverySpecification:", "  PointInTimeRecoveryEnabled: true")
+_ADDED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("FN-005", "AWS::Serverless::Function"): ("Tracing: Active",),
+    ("FN-005", "AWS::Lambda::Function"): ("TracingConfig:", "  Mode: Active"),
+    ("API-014", "AWS::Serverless::Api"): ("TracingEnabled: true",),
+    ("API-014", "AWS::ApiGateway::Stage"): ("TracingEnabled: true",),
+    ("DATA-005", "AWS::S3::Bucket"): ("VersioningConfiguration:", "  Status: Enabled"),
+    ("DATA-020", "AWS::DynamoDB::Table"): _RECOVERY,
+    ("DATA-020", "AWS::Serverless::SimpleTable"): _RECOVERY,
+    ("DATA-043", "AWS::Kinesis::Stream"): (
+        *("StreamEncryption:", "  EncryptionType: KMS", "  KeyId: alias/aws/kinesis"),
+    ),
+    ("DATA-060", "AWS::KMS::Key"): ("EnableKeyRotation: true",),
+    ("DATA-076", "AWS::ECR::Repository"): ("ImageScanningConfiguration:", "  ScanOnPush: true"),
+    ("SEC-008", ""): ("NoEcho: true",),
 }
-"""By rule, the lines of properties that are added to the resource."""
+"""By rule and type, the lines of properties that are added to the resource.
+
+A rule may tell of what has no resource of its own, such as the API that a function's events make:
+there is nothing to add to. A key of SNS is not among them: with that of AWS, alarms and buckets
+cannot publish any more.
+"""
 _REPLACED: dict[str, tuple[re.Pattern[str], str]] = {
     "DATA-001": (
         re.compile(r"^(\s*AccessControl:\s*)(?:PublicRead|PublicReadWrite)\s*$"),
@@ -39,9 +49,9 @@ _REPLACED: dict[str, tuple[re.Pattern[str], str]] = {
         ),
         r"yaml.safe_load(\1)",
     ),
-    "DATA-042": (re.compile(r"^(\s*Protocol:\s*)http\s*$"), r"\1https"),
 }
-FIXABLE = frozenset((*_ADDED, *_REPLACED))
+FIXABLE = frozenset((*(rule for rule, _ in _ADDED), *_REPLACED))
+_TYPE = re.compile(r"\s{1,40}Type:\s{0,20}[\"']?([\w:]{1,80})[\"']?\s{0,40}(?:#.*)?")
 _SEARCHED = 60
 """Lines after the place of a resource in which its properties begin."""
 
@@ -126,7 +136,24 @@ def _mend(lines: list[str], finding: Finding) -> bool:
                 lines[number] = pattern.sub(by, lines[number], count=1)
                 return True
         return False
-    return _add(lines, at, _ADDED[finding.rule], finding.rule)
+    kind = "" if finding.rule == "SEC-008" else _type(lines, at)
+    added = _ADDED.get((finding.rule, kind))
+    return added is not None and _add(lines, at, added, finding.rule)
+
+
+def _type(lines: list[str], at: int) -> str:
+    """Return the type of the resource at a line, or nothing."""
+    own, inner = _indent(lines[at]), 0
+    for line in lines[at + 1 : at + _SEARCHED]:
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if _indent(line) <= own:
+            return ""
+        inner = inner or _indent(line)
+        found = _TYPE.fullmatch(line) if _indent(line) == inner else None
+        if found is not None:
+            return found[1]
+    return ""
 
 
 def _add(lines: list[str], at: int, added: tuple[str, ...], rule: str) -> bool:

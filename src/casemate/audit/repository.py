@@ -115,5 +115,9 @@ def _answer(
     if whole and code not in (0, none_found):
         said.seek(0)
         reason = said.read(4096).decode("utf-8", "replace").strip().split("\n")[0][:200]
-        raise GitError(f"git does not tell: {reason}")
+        raise GitError(
+            f"git does not tell: {reason}",
+            next_step="Is the folder in a repository, and does that have the revision? A clone of "
+            "one commit has no other: fetch them, with `git fetch --unshallow`.",
+        )
     return Answer(data[:most], whole)

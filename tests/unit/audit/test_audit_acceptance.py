@@ -246,6 +246,39 @@ def test_what_is_written_in_another_way_is_left_alone(tmp_path: Path, text: str)
     assert changes_for(report.findings, workspace) == []
 
 
+_FUNCTION = """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  F:
+    Type: AWS::{kind}::Function
+    Properties:
+      Handler: a.b
+      Runtime: python3.13
+{more}"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "added"),
+    [
+        ("Lambda", "", ["TracingConfig:", "  Mode: Active"]),
+        # The API that events make has no resource, whose place is that of the function.
+        (
+            "Serverless",
+            "      Events: {A: {Type: Api, Properties: {Path: /, Method: get}}}\n",
+            ["Tracing: Active"],
+        ),
+    ],
+)
+def test_what_is_added_is_a_property_that_the_type_has(
+    kind: str, more: str, added: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "template.yaml").write_text(_FUNCTION.format(kind=kind, more=more))
+    report = audit(tmp_path, Options(only=("FN-005", "API-014")))
+    [change] = changes_for(report.findings, Workspace(tmp_path))
+    lines = [line for line in change.diff.splitlines()[3:] if line.startswith("+")]
+    assert lines == [f"+      {line}" for line in added]
+
+
 def test_code_is_mended_where_its_meaning_stays(tmp_path: Path) -> None:
     for name, text in python(
         "import yaml\n\ndef handler(event, context):\n    return yaml.load(event)"
