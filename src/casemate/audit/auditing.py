@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -162,8 +162,6 @@ def chosen(options: Options) -> Sequence[Rule]:
 def applications_of(workspace: Workspace) -> Iterator[Application]:
     """Yield the applications of a workspace; where there is none, its code alone."""
     read, inner = _recognised(workspace)
-    if inner and {source.file for _, source in read} <= inner:  # a ring: all of them
-        inner = set()
     found = False
     for importer, source in read:
         if source.file in inner:
@@ -178,16 +176,27 @@ def applications_of(workspace: Workspace) -> Iterator[Application]:
 def _recognised(workspace: Workspace) -> tuple[list[tuple[Importer, Source]], set[str]]:
     """Return what is read by which importer, and the files that are brought in by others."""
     found: dict[tuple[str, str], tuple[Importer, str, list[Any]]] = {}
-    inner: set[str] = set()
+    brings: dict[str, set[str]] = {}
     for source in _sources(workspace):
         by = [each for each in IMPORTERS if each.recognises(source)]
         for importer in (*by[:1], *(each for each in by[1:] if each.by_folder)):
             place = source.file.rpartition("/")[0] if importer.by_folder else source.file
             known = found.setdefault((importer.name, place), (importer, source.file, []))
             known[2].extend(source.documents)
-            inner |= {name for name in importer.inner(source, workspace) if name != source.file}
+            brings.setdefault(source.file, set()).update(importer.inner(source, workspace))
     read = [(importer, Source(file, tuple(all_))) for importer, file, all_ in found.values()]
-    return read, inner
+    return read, _brought_in(brings)
+
+
+def _brought_in(brings: Mapping[str, set[str]]) -> set[str]:
+    """Return the files that are read with others. In a ring that nothing leads to, none is."""
+    inner = {name for file, names in brings.items() for name in names if name != file}
+    reached, waiting = set[str](), [file for file in brings if file not in inner]
+    while waiting:
+        new = brings.get(waiting.pop(), set()) - reached
+        reached |= new
+        waiting += new
+    return inner & reached
 
 
 def _imported(importer: Importer, source: Source, workspace: Workspace) -> Iterator[Application]:

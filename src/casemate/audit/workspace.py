@@ -165,6 +165,8 @@ class Workspace:
 
     def _decoded(self, name: str, data: bytes) -> str | None:
         for start, encoding in (
+            (b"\xff\xfe\0\0", "utf-32"),
+            (b"\0\0\xfe\xff", "utf-32"),
             (b"\xff\xfe", "utf-16"),
             (b"\xfe\xff", "utf-16"),
             (b"", "utf-8-sig"),
@@ -173,6 +175,9 @@ class Workspace:
                 try:
                     text = data.decode(encoding)
                 except UnicodeDecodeError:
+                    if start:
+                        self.note(name, f"it is not the {encoding.upper()} that it begins as")
+                        return None
                     break
                 return text.replace("\r\n", "\n")
         if b"\0" in data[:4096]:

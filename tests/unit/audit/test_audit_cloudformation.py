@@ -398,3 +398,19 @@ def test_what_includes_itself_ends() -> None:
     ring = "Fn::Transform: {Name: AWS::Include, Parameters: {Location: vars.yaml}}\n"
     names, notes = _including("vars.yaml", **{"vars.yaml": ring})
     assert (names, notes) == ([], ["the macro AWS::Include is not run here"])
+
+
+def test_a_ring_of_templates_beside_another_is_read() -> None:
+    nested = (
+        "Resources:\n  N: {{Type: AWS::CloudFormation::Stack, Properties: {{TemplateURL: {url}}}}}\n"
+        "  {name}: {{Type: AWS::Serverless::Function, Properties: {{Handler: a.b}}}}\n"
+    )
+    texts = {
+        "ring/a.yaml": nested.format(url="b.yaml", name="A"),
+        "ring/b.yaml": nested.format(url="a.yaml", name="B"),
+        "top.yaml": nested.format(url="inner.yaml", name="T"),
+        "inner.yaml": nested.format(url="other.yaml", name="I"),
+    }
+    found = {each.name: each for each in applications_of(Workspace.of(texts))}
+    assert set(found) == {"ring/a.yaml", "ring/b.yaml", "top.yaml"}
+    assert len(found["top.yaml"].functions) == 2

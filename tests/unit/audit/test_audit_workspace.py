@@ -94,3 +94,19 @@ def test_the_files_of_a_folder_are_those_below_it() -> None:
     assert list(workspace.under("a/c")) == ["a/c/d"]
     assert list(workspace.under("nosuch")) == []
     assert list(workspace.under(".")) == sorted(names)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-32-be"])
+def test_encodings_that_say_what_they_are_are_read(encoding: str, tmp_path: Path) -> None:
+    mark = b"\0\0\xfe\xff" if encoding == "utf-32-be" else b""
+    (tmp_path / "a.yaml").write_bytes(mark + "Resources: é\n".encode(encoding))
+    assert Workspace(tmp_path).text("a.yaml") == "Resources: é\n"
+
+
+@pytest.mark.parametrize("data", [b"\xff\xfe\0\xd8a\0", b"\xff\xfe\0\0a", b"\xfe\xffa"])
+def test_a_file_that_is_not_the_encoding_it_begins_as_is_noted(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(data)
+    workspace = Workspace(tmp_path)
+    assert workspace.text("a.yaml") is None
+    [note] = workspace.notes
+    assert "that it begins as" in note.what

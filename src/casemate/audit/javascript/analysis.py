@@ -11,8 +11,8 @@ from casemate.audit.flow.limits import MAX_FRAMES, Limits
 from casemate.audit.flow.ports import SpentError
 from casemate.audit.flow.reporting import Report
 from casemate.audit.flow.results import Analysis, Entry, Place
-from casemate.audit.flow.state import Mapping as Object
 from casemate.audit.flow.state import Instance, State
+from casemate.audit.flow.state import Mapping as Object
 from casemate.audit.flow.values import External, Value, options
 from casemate.audit.javascript import answers, calls, members, routes, sources
 from casemate.audit.javascript.files import Files

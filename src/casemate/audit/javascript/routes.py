@@ -85,7 +85,7 @@ def _of_google(reader: Reader, name: str, given: list[Value], state: State) -> V
         kind, event = "call" if "v2" in called else "call-v1", "http"
     elif method == "cloudEvent":
         kind, event = "event", "topic"
-    elif method.startswith("on") and method[2:3].isupper() or method == "onSchedule":
+    elif (method.startswith("on") and method[2:3].isupper()) or method == "onSchedule":
         kind = "event"
     else:
         return None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from casemate.cli.errors import CommandError, ExitCode, UsageError
-from casemate.cli.node_audit import node_report, print_history
 from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import (
     BOLD,
@@ -182,6 +181,9 @@ def audit(
         "--privileges": privileges,
     }  # fmt: skip
     if path == NODE:
+        # Not above: it has the client, which takes longer to load than all else.
+        from casemate.cli.node_audit import node_report, print_history
+
         _require_none(for_files, "is for files; a folder called node is ./node")
         if history:
             print_history(json=json)
