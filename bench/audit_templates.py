@@ -2,9 +2,9 @@
 
     python -m bench.audit_templates FOLDER [--most N] [--grave] [--sample N] [--json]
 
-FOLDER has one folder for each repository (`bench/corpora.md`). Each template and manifest in it that
-an importer recognises is audited by itself, with the code beside it, in a process of its own. A
-crash is an exception that leaves the audit, a rule or importer that failed inside, a process that
+FOLDER has one folder for each repository (`bench/corpora.md`). Each template and manifest in it
+that an importer recognises is audited by itself, with the code beside it, in a process of its own.
+A crash is an exception that leaves the audit, a rule or importer that failed inside, a process that
 died, and one that took more than a minute. Notes are counted by their form, with names left out.
 """
 

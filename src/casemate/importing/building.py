@@ -162,6 +162,12 @@ def needs_and_grants(
         known = resources.demand("secret", name, function.place) if name in declared else None
         if known is not None:
             granting.secret(known.name)
+    for name in sorted(declared - {name for name, _ in needs.secret_files} - {""}):
+        what = f"{function.name}: nothing was seen to read the secret {name}, so it is not granted"
+        notes.leave(function.place, what, "grant it if it is needed, and read it by context.secret")
+    if "flask" in str(function.settings.get("lang") or "") and "flask" in needs.libraries:
+        what = f"{function.name}: the request of Flask, which its template gives, is not there"
+        notes.leave(function.place, what, "take what it reads of flask.request from the event")
     _changes(draft, resources, notes)
     left_out(function, needs, notes)
     _open(draft, notes, holds)

@@ -59,6 +59,8 @@ class Needs:
     secret_files: list[tuple[str, Place]] = field(default_factory=list)
     packages: set[str] = field(default_factory=set)
     """Of those that Lambda or a layer brings along, what is imported."""
+    libraries: frozenset[str] = frozenset()
+    """All that are imported, by their first names."""
     unread: tuple[str, ...] = ()
     """Files that cannot be parsed."""
     why: str = ""
@@ -94,6 +96,7 @@ def needs_of(details: Details) -> Needs:
             if each.name.startswith(OPENFAAS_SECRETS)
         ],
         packages={BROUGHT[name] for name in BROUGHT if name in details.libraries},
+        libraries=frozenset(details.libraries),
         unread=details.unread,
         why=details.why,
     )

@@ -282,6 +282,25 @@ functions:
     assert "JavaScript" in told(found)
 
 
+def test_what_the_code_of_a_stack_reads_through_its_package_is_found(tmp_path: Path) -> None:
+    stack = """\
+provider: {name: openfaas}
+functions:
+  tickets: {lang: python3-flask, handler: ./tickets, secrets: [db-url, unused]}
+"""
+    handler = "from flask import request\nfrom function.store import load\n\ndef handle(req):\n"
+    files = {
+        "stack.yml": stack,
+        "tickets/handler.py": handler + "    return load(request.args)\n",
+        "tickets/store.py": "def load(a):\n    return open('/var/openfaas/secrets/db-url').read()\n",
+        "tickets/requirements.txt": "flask==3.0.3\n",
+    }
+    found, manifest = run(tmp_path, files, "openfaas")
+    assert manifest["function"]["tickets"]["grants"] == {"secrets": ["db-url"]}
+    assert "nothing was seen to read the secret unused" in told(found)
+    assert "the request of Flask" in told(found)
+
+
 # -- the folder ------------------------------------------------------------------------------------
 
 

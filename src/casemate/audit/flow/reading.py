@@ -41,6 +41,9 @@ from casemate.audit.flow.values import (
     Value,
 )
 
+PACKAGE = "function."
+"""OpenFaaS copies the folder of a function into a package of that name."""
+
 
 class Files:
     """The files that are analysed, by the names that code imports them by."""
@@ -69,6 +72,8 @@ class Files:
                 break
             folder = folder.rpartition(".")[0]
         found = self._ends.get(name, [])
+        if not found and name.startswith(PACKAGE):
+            return self.find(name.removeprefix(PACKAGE), near)
         return found[0] if len(found) == 1 else None
 
     def is_package(self, name: str) -> bool:

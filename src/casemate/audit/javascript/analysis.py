@@ -214,7 +214,9 @@ _EXPORTED = re.compile(
     r"\bexports\.(handler|handle|main|lambdaHandler) ?="
     r"|\bexport (?:const|async function|function) (handler|handle|main|lambdaHandler)\b"
 )
-_KNATIVE = re.compile(r"\bmodule\.exports = ?\{ ?handle\b|\bexports\.handle = ?handle\b")
+_KNATIVE = re.compile(
+    r"\b(?:module\.exports = ?|export )\{ ?handle\b|\bexports\.handle = ?handle\b"
+)
 _OF_REQUESTS = re.compile(
     r"\bexports\.(\w{1,80}) = (?:async )?(?:function(?: \w{1,80})?)? ?"
     r"\((?:req|request), ?(?:res|response)\)"

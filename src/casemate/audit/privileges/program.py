@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol, TypeAlias
 
 from casemate.audit.code.reading import PythonFile
+from casemate.audit.flow.reading import PACKAGE
 from casemate.audit.syntax import walk
 
 Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -96,8 +97,10 @@ class Modules:
             return self._at(base + path if path else base.rstrip("/"))
         folder = importing.rpartition("/")[0]
         beside = self._at(f"{folder}/{path}" if folder else path)
-        found = self._at(self._root + path) or beside
-        return found or self._elsewhere(path)
+        found = self._at(self._root + path) or beside or self._elsewhere(path)
+        if not found and dotted.startswith(PACKAGE):
+            return self.files(dotted.removeprefix(PACKAGE), importing)
+        return found
 
     def _is_copied(self, first: str, importing: str) -> bool:
         """Tell whether a library is meant of which a copy may lie beside the code."""
