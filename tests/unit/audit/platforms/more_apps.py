@@ -116,7 +116,7 @@ const client = new MongoClient('mongodb://mongo:27017')
 const settings = {}
 
 exports.save = async (body) => {
-  _.merge(settings, body.settings)
+  _.merge(settings, body.settings)  //@915
   await client.db('shop').collection('items').insertOne({ name: String(body.name) })
 }
 

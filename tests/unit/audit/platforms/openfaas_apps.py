@@ -207,7 +207,7 @@ module.exports = async (event, context) => {
   if (!/^[a-z0-9.-]{1,200}$/.test(kind)) {
     return context.status(400).fail('bad kind')
   }
-  const other = await runFile('dig', ['+short', '-t', kind])
+  const other = await runFile('dig', ['+short', '-t', kind])  //@88
   return context.status(200).succeed({ answer: await lookup(name), other: other.stdout })
 }
 """,
