@@ -24,6 +24,10 @@ class CodeFiles:
         self._workspace = workspace
         self._known: dict[str, tuple[str, ...]] = {}
 
+    def note(self, file: str, what: str, line: int) -> None:
+        """Remember what could not be audited."""
+        self._workspace.note(file, what, line)
+
     def folder(self, base: str, location: str) -> str | None:
         """Return the folder that a path beside the file `base` names, if it is here."""
         if not location or "${" in location or "://" in location:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from casemate.audit.documents import Map, place_of
@@ -33,6 +33,8 @@ class Knative:
     def read(self, source: Source, workspace: Workspace) -> Iterator[Application]:
         """Return the application that the services of a file are."""
         code = CodeFiles(workspace)
+        folders = {each.rpartition("/")[0] for each in code.files(".")}
+        called = {each.rpartition("/")[2]: each for each in sorted(folders, reverse=True) if each}
         yield Application(
             name=source.file,
             platform=Platform.KNATIVE,
@@ -41,7 +43,7 @@ class Knative:
             functions=tuple(
                 _of_func(each, source.file, code)
                 if _is_func(each)
-                else _function(each, source.file, workspace, code)
+                else _function(each, source.file, code, called)
                 for each in source.documents
                 if _is_service(each) or _is_func(each)
             ),
@@ -66,20 +68,20 @@ def _is_func(document: Any) -> bool:
     )
 
 
-def _folder(image: str, name: str, file: str, workspace: Workspace, code: CodeFiles) -> str | None:
+def _folder(
+    image: str, name: str, file: str, code: CodeFiles, called: Mapping[str, str]
+) -> str | None:
     """Return the folder of a service's code, which its manifest does not name.
 
-    That is the manifest's own; else one with a file of code that is called as the image or the
-    service, as `worker` of `acme/worker:1.2`; else the nearest above that has code.
+    That is the manifest's own; else the one that is called as the image or the service, as `worker`
+    of `acme/worker:1.2`; else the nearest above that has code.
     """
     own = file.rpartition("/")[0] or "."
     if code.files(own):
         return own
-    called = {image.rpartition("/")[2].partition("@")[0].partition(":")[0], name} - {""}
-    folders = dict.fromkeys(each.rpartition("/")[0] for each in code.files("."))
-    for folder in folders:
-        if folder.rpartition("/")[2] in called:
-            return folder
+    for each in (image.rpartition("/")[2].partition("@")[0].partition(":")[0], name):
+        if each in called:
+            return called[each]
     while own != ".":
         own = own.rpartition("/")[0] or "."
         if code.files(own):
@@ -121,7 +123,7 @@ def _of_func(document: Map, file: str, code: CodeFiles) -> Function:
     )
 
 
-def _function(document: Map, file: str, workspace: Workspace, code: CodeFiles) -> Function:
+def _function(document: Map, file: str, code: CodeFiles, called: Mapping[str, str]) -> Function:
     pod = at(document, "spec", "template", "spec")
     container = at(pod, "containers", 0)
     labels = at(document, "metadata", "labels")
@@ -131,7 +133,7 @@ def _function(document: Map, file: str, workspace: Workspace, code: CodeFiles) -
     place = Place(document.file, document.line)
     annotations = at(document, "spec", "template", "metadata", "annotations")
     image, name = text(at(container, "image")), text(at(document, "metadata", "name"))
-    folder = _folder(image, name, file, workspace, code)
+    folder = _folder(image, name, file, code, called)
     memory = text(at(container, "resources", "limits", "memory"))
     found = number(memory.rstrip("iBKMG"))
     return Function(

@@ -26,6 +26,8 @@ _REGISTERED = re.compile(
     r"|\bexports?(?:\.| const )(?P<exported>\w{1,80}) = ?\s{0,8}(?P<by>[\w.]{1,80}\()?"
 )
 """What a file of JavaScript gives to Google Cloud or Firebase, and by which call."""
+_MAX_OF_FILE = 500
+"""Functions of a file of JavaScript that are told apart; the code of all is followed."""
 _BY = re.compile(r"\bon[A-Z]\w{1,40}\(")
 
 
@@ -109,6 +111,7 @@ def _script_functions(name: str, code: Code, files: CodeFiles) -> Iterator[Funct
     if text is None or not any(sign in text for sign in _SCRIPT_SIGNS):
         return
     folder = name.rpartition("/")[0] or "."
+    count = 0
     for line, written in enumerate(text.split("\n"), 1):
         found = _REGISTERED.search(written[:400])
         if found is None:
@@ -117,6 +120,12 @@ def _script_functions(name: str, code: Code, files: CodeFiles) -> Iterator[Funct
         called = found["call"] or (by[0] if by is not None else "")
         if not called:
             continue
+        if count == _MAX_OF_FILE:
+            files.note(
+                name, f"more than {_MAX_OF_FILE} functions: the rest have no name here", line
+            )
+            return
+        count += 1
         http = called in ("http", "onRequest(", "onCall(")
         place = Place(name, line, found.start() + 1)
         yield Function(

@@ -165,3 +165,14 @@ def test_the_language_of_a_stack_says_which_runtime_it_has(
     assert found.functions[0].runtime == runtime
     told = audited(tmp_path, {"stack.yml": stack}).findings
     assert len([each for each in told if each.rule == "FN-001"]) == ended
+
+
+def test_functions_of_one_file_are_bounded_and_that_is_noted() -> None:
+    lines = "".join(f"http('a{number}', f)\n" for number in range(600))
+    text = f"const {{ http }} = require('@google-cloud/functions-framework')\n{lines}"
+    workspace = Workspace.of({"index.js": text})
+    [found] = applications_of(workspace)
+    assert len(found.functions) == 500
+    assert [(each.place.line, each.what) for each in workspace.notes] == [
+        (502, "more than 500 functions: the rest have no name here")
+    ]
