@@ -73,8 +73,9 @@ def about_bundles(files: Iterable[Path], digests: Sequence[str]) -> dict[str, st
             raise CommandError(
                 f"{path} is about {', '.join(each[:64] for each in about[:3]) or 'nothing'!a}; "
                 f"built were {', '.join(digests)}.",
-                next_step="Have the digest signed that `casemate build --json` prints, and build "
-                "the same source and lock here, with the same patch version of Python.",
+                next_step="Have the digest signed that `casemate build --json` prints, build the "
+                "same source and lock here, with the same patch version of Python, and keep what "
+                "was signed out of the source folder.",
             )
         if about[0] in found:
             raise CommandError(f"{path} is about a bundle that another --sigstore is about.")
@@ -107,7 +108,10 @@ def kept_signing(sigstore: str, trusted_root: str, digest: str) -> tuple[bool, s
     if about != [{"sha256": digest}]:
         return False, f"what {shown(found.identity)} signed is not about this bundle"
     at = f" at {found.reference!a}" if found.reference else ""
-    return True, f"signed by {shown(found.identity)}{at} on {found.logged:%Y-%m-%d %H:%M} UTC"
+    # Of another instance than the public one only the node says which keys are trusted.
+    whose = ", by keys that the node names" if trusted_root else ""
+    moment = f"{found.logged:%Y-%m-%d %H:%M} UTC"
+    return True, f"signed by {shown(found.identity)}{at} on {moment}{whose}"
 
 
 def _content(path: Path, most: int) -> bytes:
