@@ -49,6 +49,15 @@ if TYPE_CHECKING:
 
 app = new_app()
 
+SigstoreOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--sigstore",
+        metavar="FILE",
+        help="A Sigstore bundle about the digest of one of the bundles, by who has built it, too. "
+        "Can be given several times.",
+    ),
+]
 GrantRow = tuple[str, str, str]
 """A line of the table of grants: function, what is the matter, the grant."""
 
@@ -79,15 +88,7 @@ def deploy(
             "right grant:approve, and is recorded.",
         ),
     ] = False,
-    sigstore: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--sigstore",
-            metavar="FILE",
-            help="A Sigstore bundle about the digest of one of the bundles, by who has built it, "
-            "too. Can be given several times.",
-        ),
-    ] = None,
+    sigstore: SigstoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Build the functions and make them live on the node.
