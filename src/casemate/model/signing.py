@@ -11,7 +11,7 @@ SIGNATURE_PATTERN = r"^[A-Za-z0-9+/]{86}==$"
 MAX_SIGNATURES = 16
 MAX_PAYLOAD_CHARS = 3 * 1024 * 1024
 """Of the base64 of a payload. An SBOM has about 1 KiB for each package."""
-SIGNER_PATTERN = r"^(GitHub|GitLab|CircleCI|Google):[^\s,]{1,180}$"
+SIGNER_PATTERN = r"^(GitHub|GitLab|CircleCI|Google):[!-+\--~]{1,180}$"
 """Who signs with Sigstore, as certificates name them: `GitHub:owner/repository:build.yml`, or only
 for one branch `GitHub:owner/repository:build.yml@refs/heads/main`."""
 MAX_SIGNERS = 8
