@@ -48,7 +48,12 @@ class _Store:
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect(":memory:", isolation_level=None)
-        for statement in (*schema._DEPLOYMENTS, *schema._ATTESTATIONS):
+        for statement in (
+            *schema._DEPLOYMENTS,
+            *schema._ATTESTATIONS,
+            *schema._TRIALS,
+            *schema._SIGNERS,
+        ):
             self._connection.execute(statement)
 
     async def read(self, operation: Operation[Any]) -> Any:

@@ -8,11 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from support.node import TestNode
+from support.sigstore_keys import github, own_sigstore, statement
 
 APP = "def handler(event, context):\n    return {text!r}\n"
 MANIFEST = '[project]\nname = "shop"\n[function.cart]\nhandler = "app:handler"\n'
@@ -151,6 +153,38 @@ def test_two_have_to_sign_where_a_project_says_so(cli: Cli, node: TestNode, tmp_
         assert "ci" not in node.invoke({}, function="shop/cart").text
     finally:
         assert cli("keys", "set-rule", "shop").returncode == 0
+
+
+@pytest.mark.storm
+def test_a_project_that_asks_for_a_signer_is_deployed_with_what_that_signed(
+    cli: Cli, node: TestNode, tmp_path: Path
+) -> None:
+    write(tmp_path, "from CI")
+    (tmp_path / "casemate.toml").write_text(MANIFEST.replace("shop", "signed"))
+    outside = tmp_path.with_name(f"{tmp_path.name}-signed")  # what lies beside the source is built
+    outside.mkdir()
+    (outside / "root.json").write_bytes(own_sigstore().trusted_root())
+    root, file = str(outside / "root.json"), str(outside / "cart.json")
+    signer = "GitHub:owner/shop:build.yml@refs/tags/v1"
+    ruled = cli("keys", "set-rule", "signed", "--signer", signer, "--trusted-root", root)
+    assert ruled.returncode == 0 and signer in ruled.stdout, ruled.stderr
+    refused = cli("deploy")
+    assert refused.returncode != 0 and f"asks for the word of {signer}" in refused.stderr
+    assert any(signer in json.dumps(one) for one in facts(node, "Denial"))
+    digest = json.loads(cli("build", "--json").stdout)["bundles"][0]["digest"]
+    now = datetime.now(UTC)
+    made = own_sigstore().made(
+        statement("cart", digest), github("owner/shop", "build.yml"), moment=now, start=now
+    )
+    (outside / "cart.json").write_bytes(made.bundle())
+    done = cli("deploy", "--sigstore", file)
+    assert done.returncode == 0, done.stderr
+    assert node.invoke({}, function="signed/cart").json() == "from CI"
+    again = cli("deploy", "--force", "--sigstore", file)
+    assert again.returncode != 0 and "was used for another deploy" in again.stderr
+    checks = json.loads(cli("verify", "cart", "--json").stdout)
+    (found,) = (one for one in checks if one["what"] == "sigstore")
+    assert found["holds"] and "GitHub:owner/shop:build.yml" in found["detail"]
 
 
 @pytest.mark.storm

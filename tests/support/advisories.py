@@ -51,13 +51,19 @@ def npm(name: str, version: str) -> Package:
     return Package(ecosystem=Ecosystem.NPM, name=name, version=version)
 
 
-def import_records(place: Place, *records: Record, at: float | None = None, **how: Any) -> None:
+def import_records(
+    place: Place,
+    *records: Record,
+    at: float | None = None,
+    ecosystems: tuple[Ecosystem, ...] = (Ecosystem.PYPI,),
+    **how: Any,
+) -> None:
     """Have these records, and no others, in force."""
     with tempfile.TemporaryDirectory() as folder:
         for number, each in enumerate(records):
             (Path(folder) / f"{number}.json").write_text(json.dumps(each))
         moment = time.time() if at is None else at
-        wanted = Wanted(source=folder, ecosystems=(Ecosystem.PYPI,), fewer=True, **how)
+        wanted = Wanted(source=folder, ecosystems=ecosystems, fewer=True, **how)
         import_advisories(wanted, place, clock=lambda: moment)
 
 

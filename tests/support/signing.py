@@ -96,7 +96,10 @@ class SqlAttestations:
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        for statement in (*schema._DEPLOYMENTS, *schema._ATTESTATIONS, *schema._TRIALS):
+        for statement in (
+            *(*schema._DEPLOYMENTS, *schema._ATTESTATIONS),
+            *(*schema._TRIALS, *schema._SIGNERS),
+        ):
             self.connection.execute(statement)
         self.values: dict[str, bytes] = {}
 

@@ -44,7 +44,10 @@ def read_packages(path: Path) -> Listed:
     except UnicodeDecodeError as error:
         raise LockFileError(f"{path} is not UTF-8 text.") from error
     if len(data) > limits.MAX_LOCK_BYTES:
-        raise LockFileError(f"{path} is larger than {limits.MAX_LOCK_BYTES // limits.MIB} MiB.")
+        raise LockFileError(
+            f"{path} is larger than {limits.MAX_LOCK_BYTES // limits.MIB} MiB.",
+            next_step="Give the lock, or an SBOM of one function.",
+        )
     if path.suffix == ".json" or text.lstrip().startswith("{"):
         named = _cyclonedx(path, data)
     elif path.suffix == ".toml" or path.name == "uv.lock":

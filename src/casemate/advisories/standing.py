@@ -54,11 +54,11 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         return not self.problems
 
 
-def look(place: Place, now: float) -> Standing:
-    """Return how the advisories in a place stand at a time."""
+def look(place: Place, now: float, used: Collection[Ecosystem] | None = None) -> Standing:
+    """Return how the advisories in a place stand at a time; `used` as of `standing_of`."""
     try:
         with Database(place.database) as database:
-            return standing_of(database.header, place, now)
+            return standing_of(database.header, place, now, used)
     except DatabaseMissingError as error:
         return _without(Trouble.MISSING, error, place)
     except DatabaseUnreadableError as error:

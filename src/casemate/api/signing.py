@@ -75,7 +75,11 @@ async def _put(operation: PutAttestation, call: Call) -> Attested:
     if operation.public is not None and operation.proof is not None:
         await _enrol(call, operation.public, operation.proof, operation.name)
     kept = await call.service.signatures.bring(
-        operation.digest, operation.provenance, operation.sbom, by=call.actor
+        operation.digest,
+        operation.provenance,
+        operation.sbom,
+        by=call.actor,
+        sigstore=operation.sigstore,
     )
     return Attested(digest=kept.digest, statement=kept.statement, keys=kept.keys)
 
@@ -118,7 +122,11 @@ async def _rule(operation: ShowSigningRule, call: Call) -> SigningRule:
 @performs(SetSigningRule)
 async def _set_rule(operation: SetSigningRule, call: Call) -> SigningRule:
     rule = SigningRule(
-        project=operation.project, keys=operation.keys, threshold=operation.threshold
+        project=operation.project,
+        keys=operation.keys,
+        threshold=operation.threshold,
+        signers=operation.signers,
+        trusted_root=operation.trusted_root,
     )
     return await call.service.signatures.set_rule(rule, by=call.actor)
 

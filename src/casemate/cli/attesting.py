@@ -23,8 +23,11 @@ _TOKEN_ID = re.compile(r"cm_([^_]+)_")
 ATTEST_SECONDS = 60.0
 
 
-def attest(client: NodeClient, built: BuiltBundle) -> Attested:
-    """Sign a bundle and bring that to the node, which learns of the key if it is a new one."""
+def attest(client: NodeClient, built: BuiltBundle, sigstore: str = "") -> Attested:
+    """Sign a bundle and bring that to the node, which learns of the key if it is a new one.
+
+    `sigstore` is what somebody else signed about it, as a Sigstore bundle.
+    """
     from casemate.signing import proof_of
 
     key = own_key()
@@ -37,6 +40,7 @@ def attest(client: NodeClient, built: BuiltBundle) -> Attested:
             public=base64.b64encode(key.public).decode(),
             proof=proof_of(key, token_id(client)),
             name=key_name(),
+            sigstore=sigstore,
         ),
         seconds=ATTEST_SECONDS,
     )

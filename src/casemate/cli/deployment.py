@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -90,10 +90,12 @@ def deploy(
     force: bool,
     approve: bool = False,
     trial: TrialTerms | None = None,
+    sigstore: Mapping[str, str] | None = None,
 ) -> list[Deployed]:
     """Deploy bundles: all are live afterwards, or none is. What is live already is left as it is.
 
-    With `trial` they get a share of the calls for a time.
+    With `trial` they get a share of the calls for a time. `sigstore` has Sigstore bundles by the
+    digest that they are about.
 
     Raises ApprovalNeededError if the node finds that one widens its function's grants and
     `approve` is not said.
@@ -102,7 +104,7 @@ def deploy(
     uploaded = {one.name: upload(client, one.name, one.built) for one in changing}
     versions: dict[FunctionName, Version] = {}
     for one in changing:
-        attest(client, one.built)
+        attest(client, one.built, (sigstore or {}).get(one.built.digest, ""))
     if changing:
         names = ", ".join(str(one.name) for one in changing)
         with progress(f"Starting {names} once on the node"):

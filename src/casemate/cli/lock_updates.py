@@ -181,9 +181,10 @@ def _jobs(workspace: Workspace) -> Iterator[_Job]:
 
 def _require_advisories() -> None:
     """Refuse to say that nothing was found where nothing could be looked up."""
-    from casemate.advisories import default_place, look
+    from casemate.advisories import Ecosystem, default_place, look
 
-    standing = look(default_place(os.environ), time.time())
+    # Locks are of Python alone: what is known of npm says nothing about them.
+    standing = look(default_place(os.environ), time.time(), (Ecosystem.PYPI,))
     if standing.problems:
         raise CommandError(
             f"Known holes cannot be told: {standing.problems[0].text}",

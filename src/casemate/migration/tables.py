@@ -208,10 +208,15 @@ CONTROL: Final = (
         "id principal public name added_at revoked_at revoked_by reason since",
         *("id principal", "", ""),
     ),
-    _table("signing_rule", "project keys threshold", "project", "", content="keys"),
+    _table(
+        "signing_rule",
+        "project keys threshold signers trusted_root",
+        *("project", ""),
+        content="keys",
+    ),
     _table(
         "attestation",
-        "digest statement keys principal at provenance sbom used_at needed",
+        "digest statement keys principal at provenance sbom used_at needed sigstore signing",
         *("digest statement", "", ""),
         content="provenance",
     ),

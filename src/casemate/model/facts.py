@@ -261,7 +261,9 @@ class SigningRuleChanged(Fact, frozen=True, kw_only=True):
 
     keys: tuple[str, ...]
     threshold: int
-    """0: there is no rule any more, and who deploys has to have signed."""
+    """0: no keys are asked for any more, and who deploys has to have signed."""
+    signers: tuple[str, ...] = ()
+    """Who has to have signed with Sigstore, one of them."""
 
 
 class RiskAccepted(Fact, frozen=True, kw_only=True):

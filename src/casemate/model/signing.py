@@ -11,6 +11,14 @@ SIGNATURE_PATTERN = r"^[A-Za-z0-9+/]{86}==$"
 MAX_SIGNATURES = 16
 MAX_PAYLOAD_CHARS = 3 * 1024 * 1024
 """Of the base64 of a payload. An SBOM has about 1 KiB for each package."""
+SIGNER_PATTERN = r"^(GitHub|GitLab|CircleCI|Google):[!-+\--~]{1,180}$"
+"""Who signs with Sigstore, as certificates name them: `GitHub:owner/repository:build.yml`, or only
+for one branch `GitHub:owner/repository:build.yml@refs/heads/main`."""
+MAX_SIGNERS = 8
+MAX_SIGSTORE_CHARS = 128 * 1024
+"""Of a Sigstore bundle about a bundle. One has about 12 KiB."""
+MAX_TRUSTED_ROOT_CHARS = 64 * 1024
+"""Of the keys of a Sigstore instance. Those of the public one have 7 KiB."""
 NODE_KEY = "node"
 """Whose the keys are with which a node vouches for what came before it asked for signatures."""
 
@@ -68,13 +76,22 @@ class BuilderKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SigningRule(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose signatures a project asks for, in place of that of whoever deploys."""
+    """Whose signatures a project asks for."""
 
     project: str
     keys: tuple[str, ...] = ()
-    """Ids. Empty: there is no rule, and who deploys has to have signed."""
+    """Ids, in place of a key of whoever deploys. Empty: who deploys has to have signed."""
     threshold: int = 0
     """Of how many of them."""
+    signers: tuple[str, ...] = ()
+    """One of these has to have signed with Sigstore, too. Empty: nobody has to."""
+    trusted_root: str = ""
+    """Keys of the Sigstore instance (`trusted_root.json`). Empty: those of the public one."""
+
+    @property
+    def asks(self) -> bool:
+        """Tell whether it is more than that who deploys has signed."""
+        return bool(self.keys or self.signers)
 
 
 class Attestation(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,10 +113,17 @@ class Attestation(msgspec.Struct, frozen=True, kw_only=True):
     """Unix time at which a version was deployed with it."""
     needed: int = 1
     """How many keys had to vouch for that version."""
+    sigstore: str = ""
+    """The Sigstore bundle that came with it, as it is in its file."""
+    signing: str = ""
+    """Which signing that was. Each one can be deployed with once."""
 
 
 class Voucher(msgspec.Struct, frozen=True, kw_only=True):
-    """One statement with which a version is deployed, and those of its keys that count for it."""
+    """One statement with which a version is deployed, and those of its keys that count for it.
+
+    None of its keys counts where it is there for the Sigstore bundle that came with it.
+    """
 
     statement: str
     keys: tuple[str, ...]

@@ -11,7 +11,11 @@ from casemate.model.evidence import Evidence
 from casemate.model.principal import Action
 from casemate.model.signing import (
     KEY_PATTERN,
+    MAX_SIGNERS,
+    MAX_SIGSTORE_CHARS,
+    MAX_TRUSTED_ROOT_CHARS,
     SIGNATURE_PATTERN,
+    SIGNER_PATTERN,
     Attestation,
     BuilderKey,
     Envelope,
@@ -140,7 +144,8 @@ class PutAttestation(Operation[Attested], frozen=True, kw_only=True):
 
     Both are DSSE envelopes of in-toto statements, signed with Ed25519 by keys that are enrolled.
     With `public` and `proof` a key of one's own is enrolled first, see `addBuilderKey`. Each
-    provenance can be deployed with once, within 30 days.
+    provenance can be deployed with once, within 30 days. So can what `sigstore` was made by: a
+    Sigstore bundle with an in-toto statement about this bundle's digest alone, which has to hold.
     """
 
     declared = Declaration(
@@ -158,6 +163,10 @@ class PutAttestation(Operation[Attested], frozen=True, kw_only=True):
     public: _Public | None = None
     proof: _Proof | None = None
     name: _KeyName = ""
+    sigstore: Annotated[
+        str,
+        text("A Sigstore bundle, as it is in its file.", most=MAX_SIGSTORE_CHARS),
+    ] = ""
 
 
 class ShowAttestations(Operation[Attestations], frozen=True, kw_only=True):
@@ -208,7 +217,8 @@ class ShowSigningRule(Operation[SigningRule], frozen=True, kw_only=True):
 class SetSigningRule(Operation[SigningRule], frozen=True, kw_only=True):
     """Have a project ask for the signatures of so many of these keys, whoever deploys.
 
-    Without keys there is no rule: who deploys has to have signed.
+    Without keys who deploys has to have signed. With `signers`, one of them has to have signed with
+    Sigstore, too. With neither there is no rule.
     """
 
     declared = Declaration(
@@ -231,3 +241,31 @@ class SetSigningRule(Operation[SigningRule], frozen=True, kw_only=True):
         number("Of how many of them.", least=1, most=MAX_RULE_KEYS),
         Given("How many of them have to have signed.", "--threshold"),
     ] = 1
+    signers: Annotated[
+        tuple[
+            Annotated[
+                str,
+                msgspec.Meta(
+                    pattern=whole(SIGNER_PATTERN),
+                    examples=["GitHub:owner/repository:build.yml@refs/heads/main"],
+                ),
+            ],
+            ...,
+        ],
+        msgspec.Meta(max_length=MAX_SIGNERS, description="Who signs with Sigstore."),
+        Given(
+            "One of these has to have signed with Sigstore: "
+            "GitHub:owner/repository:build.yml@refs/heads/main. Can be given several times.",
+            "--signer",
+            metavar="WHO",
+        ),
+    ] = ()
+    trusted_root: Annotated[
+        str,
+        text(
+            "Keys of the Sigstore instance, as they are in its `trusted_root.json`; empty: those "
+            "of the public one.",
+            most=MAX_TRUSTED_ROOT_CHARS,
+        ),
+        Given("Keys in place of those of the public Sigstore.", "--trusted-root", metavar="FILE"),
+    ] = ""

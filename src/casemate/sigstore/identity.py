@@ -15,6 +15,7 @@ from casemate.sigstore.errors import AttestationError
 
 _ARC = "1.3.6.1.4.1.57264.1"
 _ISSUER, _SIGNER_URI, _SOURCE, _DIGEST, _REF, _CONFIG = 8, 9, 12, 13, 14, 18
+_OF_WORKFLOWS = frozenset({"GitHub", "GitLab"})
 _UTF8_STRING = 0x0C
 _LONG = 0x80
 _GITHUB = "https://token.actions.githubusercontent.com"
@@ -50,6 +51,20 @@ def identity_of(certificate: x509.Certificate) -> tuple[str, ...]:
     raise AttestationError(
         f"Its signer was identified by {issuer[:100]!a}, which is not known here."
     )
+
+
+def reference_of(certificate: x509.Certificate) -> str:
+    """Return the branch or tag that was built, such as `refs/heads/main`; empty if none is told."""
+    return _text(certificate, _REF, optional=True)
+
+
+def is_signer(wanted: str, identity: tuple[str, ...], reference: str) -> bool:
+    """Tell whether somebody is who is wanted: as `shown`, or `shown@reference`."""
+    name = shown(identity)
+    if identity[0] in _OF_WORKFLOWS:
+        # Of no workflow the name ends like a reference: what is wanted has one meaning.
+        return "@" not in name and wanted in (name, f"{name}@{reference}" if reference else name)
+    return wanted == name
 
 
 def shown(identity: tuple[str, ...]) -> str:

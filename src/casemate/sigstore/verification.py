@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 
 import msgspec
@@ -10,7 +11,7 @@ from casemate.model.signing import signing_payload
 from casemate.sigstore.bundle import IN_TOTO, Signed
 from casemate.sigstore.certificates import check_certificate, read_certificate
 from casemate.sigstore.errors import AttestationError
-from casemate.sigstore.identity import identity_of
+from casemate.sigstore.identity import identity_of, is_signer, reference_of
 from casemate.sigstore.log import logged_at
 from casemate.sigstore.root import TrustedRoot, is_signed
 
@@ -21,6 +22,17 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
     identity: tuple[str, ...]
     logged: datetime
+    reference: str
+    """The branch or tag that was built; empty if the certificate tells none."""
+    signing: str
+    """SHA-256, in hex, of certificate and statement: of this signing, whatever else is changed."""
+
+    def is_by(self, wanted: str) -> bool:
+        """Tell whether `wanted` signed, such as `GitHub:owner/repository:build.yml`.
+
+        With `@refs/heads/main` behind it, only if that was built.
+        """
+        return is_signer(wanted, self.identity, self.reference)
 
 
 def verified(signed: Signed, root: TrustedRoot) -> Verified:
@@ -40,4 +52,10 @@ def verified(signed: Signed, root: TrustedRoot) -> Verified:
     # (3) the certificate, at that moment
     check_certificate(certificate, logged, root)
     # (4) who
-    return Verified(payload=signed.payload, identity=identity_of(certificate), logged=logged)
+    return Verified(
+        payload=signed.payload,
+        identity=identity_of(certificate),
+        logged=logged,
+        reference=reference_of(certificate),
+        signing=hashlib.sha256(signed.certificate + signed.payload).hexdigest(),
+    )

@@ -2,8 +2,9 @@
 
     brought (an attestation) ──▶ kept ──▶ used up by one deploy ──▶ held against each start
 
-It judges signatures, not code. What envelopes say is read by `signing`; files are the bundle
-store's. May import `store`'s port, `signing`, `facts` and `model`.
+It judges signatures, not code. What envelopes say is read by `signing`, what was signed with
+Sigstore by `sigstore`; files are the bundle store's. May import `store`'s port, these, `facts` and
+`model`.
 """
 
 from casemate.supply.errors import NotVouchedError, UnsignedError

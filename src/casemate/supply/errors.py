@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from casemate.model.bundle import BundleManifest
 from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.facts import Actor
+from casemate.model.signing import SigningRule
 
 
 class UnsignedError(ConflictError):
@@ -11,3 +14,22 @@ class UnsignedError(ConflictError):
 
 class NotVouchedError(NotFoundError):
     """Nobody vouches for the bundle any more, so nothing of it is started."""
+
+
+def unsigned(
+    manifest: BundleManifest, rule: SigningRule, found: int, by: Actor, reason: str
+) -> UnsignedError:
+    """Return what to say where `found` of the keys that are needed have signed."""
+    name = f"{manifest.project}/{manifest.function.name}"
+    why = f" What was brought does not count: {reason}" if reason else ""
+    if not rule.keys:
+        return UnsignedError(
+            f"The bundle of {name} is not signed by a key of {by.principal}, who deploys it.{why}",
+            next_step="Deploy with `casemate deploy`, which signs; a program sends "
+            "PUT /api/v1/bundles/DIGEST/attestation first. Each signature is for one deploy.",
+        )
+    return UnsignedError(
+        f"The bundle of {name} is signed by {found} of the keys that {manifest.project} asks for; "
+        f"expected {rule.threshold} of {len(rule.keys)}.{why}",
+        next_step="Have those who hold them sign it: `casemate sign FUNCTION`.",
+    )

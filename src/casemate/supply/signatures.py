@@ -33,14 +33,18 @@ from casemate.signing import (
     sealed,
 )
 from casemate.store.interface import Store
-from casemate.supply.errors import NotVouchedError, UnsignedError
+from casemate.supply.errors import NotVouchedError, unsigned
 from casemate.supply.keys import BuilderKeys
+from casemate.supply.signers import (
+    DAY,
+    MAX_AGE_SECONDS,
+    MAX_AHEAD_SECONDS,
+    read_signing,
+    require_usable,
+    signed_for,
+    used_signings,
+)
 
-DAY = 86_400.0
-MAX_AGE_SECONDS = 30 * DAY
-"""Between signing and deploying."""
-MAX_AHEAD_SECONDS = DAY
-"""How far the signer's clock may be ahead of the node's."""
 KEPT_SECONDS = MAX_AGE_SECONDS + MAX_AHEAD_SECONDS + DAY
 """How long one is known with which nothing was deployed, or what it was deployed as is gone: until
 it is too old to be used again."""
@@ -131,14 +135,21 @@ class Signatures:
     # -- what is brought -----------------------------------------------------------------------
 
     async def bring(
-        self, digest: str, provenance: Envelope, sbom: Envelope, *, by: Actor
+        self, digest: str, provenance: Envelope, sbom: Envelope, *, by: Actor, sigstore: str = ""
     ) -> Attestation:
         """Keep what vouches for a bundle. It has to hold, and be signed by keys known here.
+
+        So has what was signed with Sigstore, by the keys that the project trusts, if any was.
 
         Raises SignatureError, ConflictError if it was brought before, QuotaError.
         """
         said = await self._read(digest, provenance, sbom)
         self._require_fresh(said)
+        signing = ""
+        if sigstore:
+            root = self.rule(said.project).trusted_root
+            found = await asyncio.to_thread(read_signing, digest, sigstore, root, self._clock())
+            signing = found.signing
         async with self._bringing:
             waiting, size = await self._store.read(CountWaitingAttestations(principal=by.principal))
             if waiting >= MAX_WAITING or size >= MAX_WAITING_BYTES:
@@ -157,6 +168,8 @@ class Signatures:
                 at=now,
                 provenance=provenance,
                 sbom=sbom,
+                sigstore=sigstore,
+                signing=signing,
             )
             await self._store.change(
                 KeepAttestations(attestations=(kept,), forget_before=now - KEPT_SECONDS)
@@ -200,15 +213,13 @@ class Signatures:
             making = making or asyncio.ensure_future(_comparable(sbom()))
             return making
 
-        digest, rule = manifest.digest(), self._rules.get(manifest.project)
-        waiting = [
-            one
-            for one in await self._store.read(ReadAttestations(digest=digest))
-            if one.used_at is None
-        ]
+        digest, rule = manifest.digest(), self.rule(manifest.project)
+        brought = await self._store.read(ReadAttestations(digest=digest))
+        used = used_signings(brought)
+        waiting = [one for one in brought if one.used_at is None and one.signing not in used]
         vouchers: list[Voucher] = []
         counted: set[str] = set()
-        needed = 1 if rule is None else rule.threshold
+        needed = rule.threshold if rule.keys else 1
         reason = ""
         for one in reversed(waiting):  # the newest first
             if len(counted) >= needed:
@@ -223,13 +234,17 @@ class Signatures:
                 counted |= fresh
                 vouchers.append(Voucher(statement=said.statement, keys=tuple(sorted(fresh))))
         if len(counted) < needed:
-            raise _unsigned(manifest, rule, len(counted), by, reason)
+            raise unsigned(manifest, rule, len(counted), by, reason)
+        if rule.signers:
+            one = await asyncio.to_thread(signed_for, manifest, rule, brought, self._clock)
+            if one.statement not in {voucher.statement for voucher in vouchers}:
+                vouchers.append(Voucher(statement=one.statement, keys=()))
         self._admitted[digest] = self._clock() + _ADMITTED_SECONDS
         self._forget_admitted()
         return Admitted(vouchers=tuple(vouchers), needed=needed)
 
-    def _may(self, key: str, rule: SigningRule | None, by: Actor) -> bool:
-        if rule is None:
+    def _may(self, key: str, rule: SigningRule, by: Actor) -> bool:
+        if not rule.keys:
             return self.keys.is_of(key, by.principal)
         return key in rule.keys and self.keys.counts(key)
 
@@ -262,28 +277,22 @@ class Signatures:
     # -- rules ---------------------------------------------------------------------------------
 
     def rule(self, project: str) -> SigningRule:
-        """Return a project's rule; one without keys if it has none."""
+        """Return a project's rule; one that asks for nothing if it has none."""
         return self._rules.get(project) or SigningRule(project=project)
 
     async def set_rule(self, rule: SigningRule, *, by: Actor) -> SigningRule:
         """Have a project ask for these. Raises NotFoundError, InvalidInputError."""
-        if len(set(rule.keys)) != len(rule.keys):
-            raise InvalidInputError("A key is named more than once, expected each one once.")
-        if rule.keys and not 1 <= rule.threshold <= len(rule.keys):
-            raise InvalidInputError(
-                f"{rule.threshold} of {len(rule.keys)} keys can never have signed.",
-                next_step="Name more keys, or ask for fewer.",
-            )
+        require_usable(rule)
         for key in rule.keys:
             if not self.keys.counts(key):
                 raise NotFoundError(
                     f"There is no key {key[:12]} in force.",
                     next_step="`casemate keys ls` lists them.",
                 )
-        kept = rule if rule.keys else SigningRule(project=rule.project)
+        kept = rule if rule.keys else msgspec.structs.replace(rule, threshold=0)
         async with self._ruling:
             await self._store.change(KeepSigningRule(rule=kept))
-            if kept.keys:
+            if kept.asks:
                 self._rules[rule.project] = kept
             else:
                 self._rules.pop(rule.project, None)
@@ -295,6 +304,7 @@ class Signatures:
                 project=rule.project,
                 keys=kept.keys,
                 threshold=kept.threshold,
+                signers=kept.signers,
             )
         )
         return kept
@@ -332,6 +342,8 @@ class Signatures:
         needed: list[int] = []
         problem = "it was deployed with no signature that is kept."
         for one in await self.of(digest):
+            if not one.keys:  # used for its Sigstore bundle alone
+                continue
             try:
                 said = await self._read(digest, one.provenance, one.sbom)
             except InvalidInputError as error:
@@ -379,21 +391,3 @@ class Signatures:
 async def _comparable(sbom: Awaitable[dict[str, Any]]) -> bytes:
     document = await sbom
     return await asyncio.to_thread(comparable_sbom, document)
-
-
-def _unsigned(
-    manifest: BundleManifest, rule: SigningRule | None, found: int, by: Actor, reason: str
-) -> UnsignedError:
-    name = f"{manifest.project}/{manifest.function.name}"
-    why = f" What was brought does not count: {reason}" if reason else ""
-    if rule is None:
-        return UnsignedError(
-            f"The bundle of {name} is not signed by a key of {by.principal}, who deploys it.{why}",
-            next_step="Deploy with `casemate deploy`, which signs; a program sends "
-            "PUT /api/v1/bundles/DIGEST/attestation first. Each signature is for one deploy.",
-        )
-    return UnsignedError(
-        f"The bundle of {name} is signed by {found} of the keys that {manifest.project} asks for; "
-        f"expected {rule.threshold} of {len(rule.keys)}.{why}",
-        next_step="Have those who hold them sign it: `casemate sign FUNCTION`.",
-    )

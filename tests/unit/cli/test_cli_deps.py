@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from casemate.advisories import Place
+from casemate.advisories import Ecosystem, Place, look
 from casemate.cli.commands.deps import _holes, _judged, _Looked
+from casemate.cli.errors import CommandError
 from casemate.cli.hole_check import JudgedBundle
+from casemate.cli.lock_updates import _require_advisories
 from casemate.model.vulnerability import Hole, JudgedFunction, Verdict
 from casemate.sbom.needs import Need, Needs, Standing
 from casemate.sbom.symbols import Found, Reach
@@ -83,3 +85,13 @@ def test_a_deploy_says_so_in_words_and_refuses_all_the_same() -> None:
         "imported by code/app.py; unreached: nothing that may run names left.f"
     )
     assert judged.judged.refused
+
+
+def test_what_is_not_known_of_npm_stops_no_update_of_python(tmp_path: Path, monkeypatch) -> None:
+    place = Place(tmp_path / "advisories")
+    monkeypatch.setenv("CASEMATE_ADVISORIES", str(place.folder))
+    with pytest.raises(CommandError, match="Known holes cannot be told"):
+        _require_advisories()
+    import_records(place, record(name="six"), ecosystems=tuple(Ecosystem))
+    assert not look(place, time.time()).good
+    _require_advisories()

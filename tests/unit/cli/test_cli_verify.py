@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
 
 from casemate.build import pack
+from casemate.cli.errors import CommandError
+from casemate.cli.sigstore_check import about_bundles, kept_signing
 from casemate.model.bundle import BundleFile, BundleManifest
 from casemate.model.function import FunctionSpec
+from casemate.model.signing import MAX_SIGSTORE_CHARS
 from support.sigstore_keys import github, own_sigstore, statement
 
 CODE = b"def handler(event, context): ...\n"
@@ -94,7 +98,7 @@ def test_what_somebody_signed_with_sigstore_is_about_the_bundle(
     assert cli("verify", str(archive), *of_archive).code == 0
     for name, who, words in (
         ("0" * 64, "owner/repository", "is not about this bundle"),
-        (bundle.name, "thief/repository", "signed by GitHub:thief/repository:build.yml, not by"),
+        (bundle.name, "thief/repository", "signed by GitHub:thief/repository:build.yml at"),
     ):
         done = cli("verify", str(bundle), *signed(home, "hello", name, who))
         assert done.code == 1 and "FAILS  sigstore" in done.out and words in done.out
@@ -114,3 +118,48 @@ def test_sigstore_without_a_signer_or_of_a_function_is_no_check(
     assert cli("verify", "hello", *options).code == 2
     gone = cli("verify", str(bundle), "--sigstore", str(home / "gone"), "--signer", "x")
     assert gone.code == 1 and "cannot be read" in gone.err
+
+
+def test_with_a_branch_only_what_was_built_of_it_counts(cli, bundle: Path, home: Path) -> None:
+    *options, signer = signed(home, "hello", bundle.name)
+    assert cli("verify", str(bundle), *options, f"{signer}@refs/tags/v1").code == 0
+    assert cli("verify", str(bundle), *options, f"{signer}@refs/heads/main").code == 1
+
+
+def test_what_a_deploy_brings_is_about_what_was_built(home: Path) -> None:
+    digests = ["a" * 64, "b" * 64]
+    files = []
+    for digest in (*digests, "c" * 64):
+        signed(home, "hello", digest)
+        files.append(home / f"{digest}.json")
+        (home / "a.sigstore.json").rename(files[-1])
+    brought = about_bundles(files[:2], digests)
+    assert [json.loads(brought[one])["mediaType"] for one in digests]
+    large, empty, no_text = home / "large", home / "empty", home / "no-text"
+    large.write_bytes(b" " * (MAX_SIGSTORE_CHARS + 1))
+    empty.write_bytes(b"")
+    no_text.write_bytes(files[0].read_bytes()[:-1] + b', "x": "\xff"}')
+    for wrong, words in (
+        (files[2], "is about 'cccc"),
+        (large, "is larger than"),
+        (empty, "It is no Sigstore bundle"),
+        (no_text, "cannot be used"),
+        (home / "gone", "cannot be read"),
+        (home, "cannot be read"),
+        (files[0], "another --sigstore is about"),
+    ):
+        with pytest.raises(CommandError, match=words):
+            about_bundles([files[0], wrong], digests)
+
+
+def test_what_a_node_keeps_of_a_signing_is_verified_here(home: Path) -> None:
+    digest = "a" * 64
+    signed(home, "hello", digest)
+    kept, root = (home / "a.sigstore.json").read_text(), (home / "trusted.json").read_text()
+    assert kept_signing(kept, root, digest) == (
+        True,
+        "signed by GitHub:owner/repository:build.yml at 'refs/tags/v1' on 2026-01-01 12:00 UTC, "
+        "by keys that the node names",
+    )
+    for sigstore, trusted, of in ((kept, "", digest), (kept, root, "b" * 64), ("{}", root, digest)):
+        assert not kept_signing(sigstore, trusted, of)[0]

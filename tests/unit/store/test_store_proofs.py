@@ -13,6 +13,7 @@ from store_samples import new, token, user
 from casemate.model.account import PolicyFile, UserRoles
 from casemate.model.errors import NotFoundError
 from casemate.model.principal import OWNER, RoleBinding
+from casemate.model.signing import SigningRule
 from casemate.operations.accounts import (
     ForgetUser,
     KeepToken,
@@ -25,6 +26,7 @@ from casemate.operations.accounts import (
     RevokeSessions,
     RevokeTokens,
 )
+from casemate.operations.attestations import KeepSigningRule, ReadSigningRules
 from casemate.operations.deployments import ForgetFunction, KeepVersions
 from casemate.operations.functions import ListFunctions, SetAlias, Target
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
@@ -47,6 +49,7 @@ READS = (
     ReadPolicies(),
     ListFunctions(),
     ReadNodeValue(name="restrictions 1"),
+    ReadSigningRules(),
 )
 Scene = Callable[[PostgresqlStore], Awaitable[None]]
 Sql = Callable[..., Any]
@@ -99,6 +102,9 @@ async def fill(store: PostgresqlStore) -> None:
     versions = (new(function="thumbs", digest="b" * 64),)
     await store.change(KeepVersions(versions=versions, by="user:ada"))
     await store.change(KeepNodeValue(name="restrictions 1", value=b"[1]"))
+    for project, signers in (("plain", ()), ("signed", ("GitHub:a/b:c.yml",))):
+        rule = SigningRule(project=project, keys=("0f" * 32,), threshold=1, signers=signers)
+        await store.change(KeepSigningRule(rule=rule))
 
 
 def on(store: PostgresqlStore, scene: Scene) -> None:
@@ -173,6 +179,10 @@ TAMPERED = {
     "alias_state); DELETE FROM alias_state WHERE id = (SELECT max(id) FROM alias_state)",
     "a value changed": "UPDATE node_value SET value = '[2]'::bytea",
     "a value gone": "DELETE FROM node_value",
+    "a signer gone": "UPDATE signing_rule SET signers = '[]'",
+    "a signer added": "UPDATE signing_rule SET signers = '[\"GitLab:x/y:z\"]' "
+    "WHERE project = 'plain'",
+    "another trusted root": "UPDATE signing_rule SET trusted_root = '{}' WHERE project = 'plain'",
 }
 
 
@@ -196,6 +206,13 @@ def test_a_row_that_no_node_has_written_is_refused_and_told(
             assert await refused(store) == 0, what
 
     on(opened(), scene)
+
+
+def test_a_rule_without_signers_is_proved_as_before_there_were_any() -> None:
+    before = ("shop", '["0f"]', 1)
+    assert rows.rule_item((*before, "[]", "")) == rows.rule_item(before)
+    for more in (('["x"]', ""), ("[]", "{}")):
+        assert rows.rule_item((*before, *more)).values == (*before, *more)
 
 
 def test_a_value_that_was_removed_elsewhere_or_exchanged_is_refused(

@@ -331,7 +331,7 @@ def _print_judgement(judged: Judgement, count: int) -> None:
         below=("advisory", "summary"),
     )
     for missed in judged.not_judged:
-        note(f"not looked up: {missed.package}: {missed.reason}", YELLOW)
+        note(f"not looked up: {missed.package[:200]}: {missed.reason[:400]}", YELLOW)
     for problem in judged.problems:
         note(f"{problem.kind}: {problem.text}", RED)
     _print_warnings(judged.warnings, judged.next_step)

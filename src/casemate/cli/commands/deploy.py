@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -27,6 +28,7 @@ from casemate.cli.hole_check import (
 )
 from casemate.cli.names import FunctionName
 from casemate.cli.options import JsonOption, ManifestOption, command, new_app
+from casemate.cli.sigstore_check import about_bundles
 from casemate.cli.terminal import (
     DIM,
     GREEN,
@@ -47,6 +49,15 @@ if TYPE_CHECKING:
 
 app = new_app()
 
+SigstoreOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--sigstore",
+        metavar="FILE",
+        help="A Sigstore bundle about the digest of one of the bundles, by who has built it, too. "
+        "Can be given several times.",
+    ),
+]
 GrantRow = tuple[str, str, str]
 """A line of the table of grants: function, what is the matter, the grant."""
 
@@ -54,6 +65,7 @@ GrantRow = tuple[str, str, str]
 @command(
     app,
     examples="$ casemate deploy\n$ casemate deploy thumbnail\n$ casemate deploy --approve\n"
+    "$ casemate deploy thumbnail --sigstore thumbnail.sigstore.json\n"
     "$ casemate deploy --json",
 )
 def deploy(
@@ -76,6 +88,7 @@ def deploy(
             "right grant:approve, and is recorded.",
         ),
     ] = False,
+    sigstore: SigstoreOption = None,
     json: JsonOption = False,
 ) -> None:
     """Build the functions and make them live on the node.
@@ -98,6 +111,7 @@ def deploy(
             (workspace.name_of(built.manifest.function), built)
             for built in workspace.build(None, relock=relock)
         ]
+        signed = about_bundles(sigstore or (), [built.digest for _, built in bundles])
         contracts = _contracts(bundles, before)
         unset = unset_secrets(
             client, workspace.project.name, [built.manifest.function for _, built in bundles]
@@ -110,7 +124,7 @@ def deploy(
             wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
             judged += judged_bundles(client, [w for w in wanted if force or not w.is_live])
             require_none(judged, table=not json)
-            done = deploy_bundles(client, wanted, force=force, approve=approve)
+            done = deploy_bundles(client, wanted, force=force, approve=approve, sigstore=signed)
         except CasemateError as error:
             left = [str(name) for name, _ in bundles]
             if json:

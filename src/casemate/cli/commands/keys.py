@@ -12,6 +12,7 @@ from casemate.cli.builder_key import key_path, own_key
 from casemate.cli.client import connect
 from casemate.cli.operation_command import answered
 from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.sigstore_check import read_trusted_root
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment
 from casemate.model.signing import BuilderKey, SigningRule
@@ -95,12 +96,18 @@ def revoke(revoked: BuilderKeys) -> None:
 
 
 def _print_rule(rule: SigningRule) -> None:
-    if not rule.keys:
+    if rule.keys:
+        count = f"{rule.threshold} of {len(rule.keys)}"
+        print_line(f"{rule.project}: {count} keys have to have signed:")
+    else:
         print_line(f"{rule.project}: who deploys has to have signed.")
-        return
-    print_line(f"{rule.project}: {rule.threshold} of {len(rule.keys)} keys have to have signed:")
     for key in rule.keys:
         print_line(f"  {key}")
+    if rule.signers:
+        whose = "its own" if rule.trusted_root else "the public"
+        print_line(f"One of these has to have signed with Sigstore, by keys of {whose} instance:")
+    for signer in rule.signers:
+        print_line(f"  {signer}")
 
 
 @answered(app, ShowSigningRule, examples="$ casemate keys rule shop")
@@ -113,13 +120,17 @@ def rule(found: SigningRule) -> None:
     app,
     SetSigningRule,
     name="set-rule",
+    read={"trusted_root": read_trusted_root},
     examples="$ casemate keys set-rule shop --key ID --key ID --threshold 2\n"
+    "$ casemate keys set-rule shop --signer GitHub:owner/repository:build.yml@refs/heads/main\n"
     "$ casemate keys set-rule shop",
 )
 def set_rule(changed: SigningRule) -> None:
-    """Have a project ask for the signatures of these keys, whoever deploys.
+    """Have a project ask for the signatures of these keys, whoever deploys, and of a signer.
 
-    Those who hold them sign with `casemate sign`. Without --key there is no rule any more: who
-    deploys has to have signed.
+    Those who hold keys sign with `casemate sign`; without --key who deploys has to have signed.
+    With --signer, one of these has to have signed the bundle's digest with Sigstore, too, as builds
+    do that are given no key; `casemate deploy --sigstore FILE` brings that. What is not said anew
+    is asked for no more.
     """
     _print_rule(changed)

@@ -19,7 +19,7 @@ from casemate.cli.options import JsonOption, ManifestOption, command, new_app
 from casemate.cli.terminal import GREEN, RED, print_json, print_line
 from casemate.model.errors import CasemateError
 from casemate.operations.functions import ShowFunction
-from casemate.operations.signing import Attestations, ShowAttestations
+from casemate.operations.signing import Attestations, ShowAttestations, ShowSigningRule
 
 if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
@@ -122,6 +122,7 @@ def _of_function(client: NodeClient, workspace: Workspace, number: int | None) -
         ShowAttestations(project=name.project, function=name.function, number=found.number)
     )
     checks, said = _signatures(name, held)
+    checks += _sigstore(client, name, held)
     if found.digest != held.digest:
         checks.append(Check("version", False, f"{found.digest} is signed as {held.digest}"))
     (built,) = workspace.build(None, relock=False)
@@ -162,6 +163,15 @@ def _signatures(name: FunctionName, held: Attestations) -> tuple[list[Check], Vo
     if not checks:
         checks.append(Check("signature", False, "nobody vouches for it"))
     return checks, newest
+
+
+def _sigstore(client: NodeClient, name: FunctionName, held: Attestations) -> list[Check]:
+    """Check what came with a version that was signed with Sigstore."""
+    from casemate.cli.sigstore_check import kept_signing
+
+    came = [one.sigstore for one in held.attestations if one.sigstore]
+    root = client.call(ShowSigningRule(project=name.project)).trusted_root if came else ""
+    return [Check("sigstore", *kept_signing(each, root, held.digest)) for each in came]
 
 
 def _same(built: str, wanted: str) -> Check:

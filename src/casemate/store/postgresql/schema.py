@@ -408,6 +408,17 @@ _RECORDS = Expanding(
 )
 RECORDS: Final = ("shipped_records", "shipped_stream")
 
+# Rules that ask for a signer are not believed by a release before this one: their proof is another.
+_SIGNERS = Expanding(
+    (
+        "ALTER TABLE signing_rule ADD COLUMN signers TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE signing_rule ADD COLUMN trusted_root TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attestation ADD COLUMN sigstore TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE attestation ADD COLUMN signing TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX attestation_signing ON attestation (signing) WHERE signing <> ''",
+    )
+)
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         *_DEPLOYMENTS,
@@ -424,5 +435,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _COUNTS,
     _RECORDS,
     _PROOFS,
+    _SIGNERS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 
 from casemate.decoding import decodable
@@ -34,11 +37,13 @@ PUT_KEY = (
 )
 _INSERT = """
     INSERT INTO attestation
-        (digest, statement, keys, principal, at, provenance, sbom, used_at, needed)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+        (digest, statement, keys, principal, at, provenance, sbom, used_at, needed, sigstore,
+            signing)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 _SELECT = """
-    SELECT digest, statement, keys, principal, at, provenance, sbom, used_at, needed
+    SELECT digest, statement, keys, principal, at, provenance, sbom, used_at, needed, sigstore,
+        signing
     FROM attestation WHERE digest = ? ORDER BY at, statement
 """
 _PRUNE = """
@@ -48,14 +53,23 @@ _USE = """
     UPDATE attestation SET used_at = ?, needed = ?, keys = ?
     WHERE digest = ? AND statement = ? AND used_at IS NULL
 """
+_SIGNING_USED = """
+    SELECT count(*) FROM attestation WHERE used_at IS NOT NULL AND signing <> '' AND signing =
+        (SELECT signing FROM attestation WHERE digest = ? AND statement = ?)
+"""
 _UNATTESTED = """
     SELECT digest, min(project), min(function) FROM version
     WHERE digest NOT IN (SELECT digest FROM attestation WHERE used_at IS NOT NULL)
     GROUP BY digest ORDER BY digest
 """
-SELECT_RULES = "SELECT project, keys, threshold FROM signing_rule ORDER BY project"
+SELECT_RULES = """
+    SELECT project, keys, threshold, signers, trusted_root FROM signing_rule ORDER BY project
+"""
 DELETE_RULE = "DELETE FROM signing_rule WHERE project = ?"
-INSERT_RULE = "INSERT INTO signing_rule (project, keys, threshold) VALUES (?, ?, ?)"
+INSERT_RULE = """
+    INSERT INTO signing_rule (project, keys, threshold, signers, trusted_root)
+    VALUES (?, ?, ?, ?, ?)
+"""
 
 performs = DirectPerformers()
 
@@ -83,22 +97,24 @@ def rules(connection: engine.Connection, _operation: ReadSigningRules) -> tuple[
         SigningRule(
             project=project,
             keys=msgspec.json.decode(named, type=tuple[str, ...]),
-            threshold=threshold,
+            threshold=threshold if named != "[]" else 0,
+            signers=msgspec.json.decode(signers, type=tuple[str, ...]),
+            trusted_root=root,
         )
-        for project, named, threshold in rows
+        for project, named, threshold, signers, root in rows
     )
 
 
 @performs(KeepSigningRule)
 def keep_rule(connection: engine.Connection, operation: KeepSigningRule) -> None:
-    """Replace a project's rule; one without keys is none."""
+    """Replace a project's rule; one that asks for nothing is none."""
     rule = operation.rule
     connection.execute(DELETE_RULE, (rule.project,))
-    if rule.keys:
-        connection.execute(
-            INSERT_RULE,
-            (rule.project, msgspec.json.encode(rule.keys).decode(), rule.threshold),
-        )
+    if rule.asks:
+        keys, signers = (msgspec.json.encode(each).decode() for each in (rule.keys, rule.signers))
+        # Without keys the threshold says nothing; a release that knows of keys alone counts to 1.
+        row = (rule.project, keys, max(rule.threshold, 1), signers, rule.trusted_root)
+        connection.execute(INSERT_RULE, row)
 
 
 @performs(KeepAttestations)
@@ -117,6 +133,8 @@ def keep(connection: engine.Connection, operation: KeepAttestations) -> None:
             None if one.sbom is None else msgspec.json.encode(one.sbom),
             one.used_at,
             one.needed,
+            one.sigstore,
+            one.signing,
         )
         if connection.execute(_INSERT, row).rowcount != 1:
             raise ConflictError(
@@ -130,21 +148,24 @@ def attestations(
     connection: engine.Connection, operation: ReadAttestations
 ) -> tuple[Attestation, ...]:
     """Return what vouches for a bundle."""
-    return tuple(
-        Attestation(
-            digest=digest,
-            statement=statement,
-            keys=msgspec.json.decode(named, type=tuple[str, ...]),
-            principal=principal,
-            at=at,
-            provenance=msgspec.json.decode(provenance, type=decodable(Envelope)),
-            sbom=None if sbom is None else msgspec.json.decode(sbom, type=decodable(Envelope)),
-            used_at=used_at,
-            needed=needed,
-        )
-        for digest, statement, named, principal, at, provenance, sbom, used_at, needed in (
-            connection.execute(_SELECT, (operation.digest,))
-        )
+    return tuple(_read(row) for row in connection.execute(_SELECT, (operation.digest,)))
+
+
+def _read(row: Sequence[Any]) -> Attestation:
+    digest, statement, named, principal, at, provenance, sbom, *others = row
+    used_at, needed, sigstore, signing = others
+    return Attestation(
+        digest=digest,
+        statement=statement,
+        keys=msgspec.json.decode(named, type=tuple[str, ...]),
+        principal=principal,
+        at=at,
+        provenance=msgspec.json.decode(provenance, type=decodable(Envelope)),
+        sbom=None if sbom is None else msgspec.json.decode(sbom, type=decodable(Envelope)),
+        used_at=used_at,
+        needed=needed,
+        sigstore=sigstore,
+        signing=signing,
     )
 
 
@@ -152,7 +173,8 @@ def attestations(
 def waiting(connection: engine.Connection, operation: CountWaitingAttestations) -> tuple[int, int]:
     """Count what a principal has brought and nothing was deployed with."""
     count, size = connection.execute(
-        "SELECT count(*), total(length(provenance) + coalesce(length(sbom), 0)) "
+        "SELECT count(*), total(length(provenance) + coalesce(length(sbom), 0) "
+        "+ length(sigstore)) "
         "FROM attestation WHERE principal = ? AND used_at IS NULL",
         (operation.principal,),
     ).fetchone()
@@ -192,6 +214,12 @@ def keep_evidence(connection: engine.Connection, operation: KeepEvidence) -> Non
 def use(connection: engine.Connection, new: NewVersion, at: float) -> None:
     """Note that a version is deployed with these; ConflictError if one was used before."""
     for voucher in new.vouchers:
+        (used,) = connection.execute(_SIGNING_USED, (new.digest, voucher.statement)).fetchone()
+        if used:
+            raise ConflictError(
+                "What was signed with Sigstore was used for another deploy.",
+                next_step="Have it signed anew: each signing is for one deploy.",
+            )
         keys = msgspec.json.encode(voucher.keys).decode()
         row = (at, new.needed, keys, new.digest, voucher.statement)
         if connection.execute(_USE, row).rowcount != 1:

@@ -398,6 +398,15 @@ _COUNTS = (
     """,
 )
 
+# Who has to have signed with Sigstore, and what was signed so.
+_SIGNERS = (
+    "ALTER TABLE signing_rule ADD COLUMN signers TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE signing_rule ADD COLUMN trusted_root TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE attestation ADD COLUMN sigstore TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE attestation ADD COLUMN signing TEXT NOT NULL DEFAULT ''",
+    "CREATE INDEX attestation_signing ON attestation (signing) WHERE signing <> ''",
+)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
@@ -415,6 +424,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _TRIALS,
     _NODES,
     _COUNTS,
+    _SIGNERS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 

@@ -33,6 +33,8 @@ _ALIASES: Final = """
     WHERE s.id IN (SELECT max(id) FROM alias_state GROUP BY project, function, name)
     ORDER BY s.id, t.position
 """
+_RULE: Final = 3
+"""Columns of a project's rule, before those of its signers."""
 _STATE: Final = 6
 """Columns of a state, before those of a version."""
 
@@ -92,8 +94,9 @@ def key_item(row: Row) -> Item:
 
 
 def rule_item(row: Row) -> Item:
-    """Return what is proved of a project's rule."""
-    return Item("rule", row[0], "", row)
+    """Return what is proved of a project's rule: one without signers as before there were any."""
+    without = tuple(row[_RULE:]) == ("[]", "")
+    return Item("rule", row[0], "", row[:_RULE] if without else row)
 
 
 def _one(item: Callable[[Row], Item]) -> Callable[[Row], Iterator[Item]]:
