@@ -187,6 +187,11 @@ def bodies() -> dict[str, Send]:
     found |= {
         "JSON in punycode": post("/r/echo", b'"' + b"a" * 400_000 + b'"', "application/json; charset=punycode"),
         "a gzip'd body of 1 GB": post("/r/echo", gzip.compress(bytes(64 * MIB)), content_encoding="gzip"),
+        "numbers that are slow to read": post("/r/echo", b"[" + b"1e300," * 170_000 + b"1]"),
+        "the same as a direct call": post("/invoke/t/echo", b"[" + b"1e300," * 900_000 + b"1]"),
+        "the same for a contract": post("/r/unique", b"[" + b"1e300," * 900_000 + b"1]"),
+        "the same, tiny": post("/r/echo", b"[" + b"1e-310," * 140_000 + b"1]"),
+        "the same for a login": post("/api/v1/login", b'{"x":[' + b"1e300," * 900_000 + b'1]}'),
         "6 MB of brackets": post("/r/echo", b"[" * 6_000_000),
         "6 MB of objects in objects": post("/r/echo", b'{"a":' * 1_000_000),
         "6 MB of braces that close": post("/r/echo", b"[" + b"{}," * 1_900_000 + b"{}]"),
