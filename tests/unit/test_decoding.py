@@ -118,9 +118,11 @@ def test_within_functions_every_type_is_made_ready() -> None:
     assert not wrong, f"put into decodable(): {wrong}"
 
 
-@pytest.mark.parametrize("number", ["1e300", "1e289", "-3E+299", "1e-310", "2.2250738585072011e-308"])
+@pytest.mark.parametrize(
+    "number", ["1e300", "1e289", "-3E+299", "1e-310", "2.2250738585072011e-308"]
+)
 def test_many_numbers_that_are_slow_to_read_are_known(number: str) -> None:
-    """One takes 8 microseconds, so that a megabyte of them would hold the event loop for a second."""
+    """One takes 8 microseconds: a megabyte of them would hold the event loop for a second."""
     few = ",".join([number] * MAX_EXTREMES)
     assert not has_many_extremes(f"[{few}]".encode())
     assert has_many_extremes(f"[{few},{number}]".encode())

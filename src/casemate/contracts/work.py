@@ -71,9 +71,9 @@ def _of_value(schema: Schema) -> int:
     if "const" in schema:
         found += max(_PLAIN_VALUE, _of_option(schema["const"]))
     options = schema.get("enum")
-    if isinstance(options, list) and len({type(option) for option in options}) > 1:
-        found += sum(map(_of_option, options))
-    elif isinstance(options, list) and options and not isinstance(options[0], (str, int)):
+    if (isinstance(options, list) and len({type(option) for option in options}) > 1) or (
+        isinstance(options, list) and options and not isinstance(options[0], (str, int))
+    ):
         found += sum(map(_of_option, options))
     found += _SET_OF_VALUES * (schema.get("uniqueItems") is True)
     found += _CONTAINS * (("contains" in schema) + ("unevaluatedItems" in schema))

@@ -1,7 +1,8 @@
 """Attempts to break a node, by class, as programs that anybody can run again.
 
-Each class is a module with `attempts(node)`, which yields what was tried and whether it worked. `python -m
-support.attempts` (from `tests/`) starts a node and prints a table; `test_attempts.py` wants that nothing works.
+Each class is a module with `attempts(node)`, which yields what was tried and whether it worked.
+`python -m support.attempts` (from `tests/`) starts a node and prints each; `test_attempts.py` wants
+that nothing works.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from support.node import TestNode
 
-CLASSES = ("kernel",)
+CLASSES = ("kernel", "requests", "residue")
 
 
 def main(classes: list[str]) -> None:
@@ -22,7 +22,14 @@ def main(classes: list[str]) -> None:
                 found = []
                 for one in module.attempts(node):
                     found.append(one)
-                    print("WORKED" if one.worked else "failed", name, one.name, "|", one.told, flush=True)
+                    print(
+                        "WORKED" if one.worked else "failed",
+                        name,
+                        one.name,
+                        "|",
+                        one.told,
+                        flush=True,
+                    )
             finally:
                 node.close()
         print(f"{name}: {len(found)} attempts, {sum(one.worked for one in found)} worked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from support.node import TestNode
 
 from . import Attempt, Attempts
 
-PROBE = (Path(__file__).parent / "probe.py").read_text()
+PROBE = (Path(__file__).parents[2] / "functions" / "attacks" / "probe.py").read_text()
 LIMITS = 'timeout = "20s"\nprocesses = 16\nopen_files = 512\nmemory = "128MB"'
 
 ALONE = {
@@ -160,39 +161,117 @@ ALONE = {
 CHANNELS = {
     # name: (what the sender does, what the receiver reads). The receiver asks twice without a sender, then with one:
     # worked where what it reads steps with the sender by what it sends and not without it.
-    "inode numbers of pipes": ("[os.close(d) for _ in range(3000) for d in os.pipe()]", "os.fstat(os.pipe()[0]).st_ino"),
-    "inode numbers of sockets": ("[s.close() for _ in range(3000) for s in socket.socketpair()]", "os.fstat(socket.socketpair()[0].fileno()).st_ino"),
-    "inode numbers of memfds": ("[os.close(os.memfd_create('x')) for _ in range(3000)]", "os.fstat(os.memfd_create('x')).st_ino"),
-    "inode numbers of /tmp": ("[open(f'/tmp/{n}', 'w').close() for n in range(900)]", "(open('/tmp/x', 'w').close(), os.stat('/tmp/x').st_ino)[1]"),
-    "cookies of sockets": ("[option(1, 57) for _ in range(3000)]", "struct.unpack('Q', option(1, 57)[:8])[0]"),
-    "cookies of network namespaces": ("[option(1, 71) for _ in range(300)]", "struct.unpack('Q', option(1, 71)[:8])[0]"),
-    "numbers of processes": ("[os.waitpid(os.fork() or os._exit(0), 0) for _ in range(100)]", "(lambda p: p and (os.waitpid(p, 0), p)[1] or os._exit(0))(os.fork())"),
-    "numbers of ports": ("0", "(lambda s: (s.connect_ex(('127.0.0.1', 9)), s.getsockname()[1])[1])(socket.socket())"),
-    "numbers of mounts (statx)": ("0", "(raw(332, AT, b'/tmp', 0, 0x4000, BUFFER), struct.unpack_from('Q', BUFFER.raw, 0x90)[0])[1]"),
+    "inode numbers of pipes": (
+        "[os.close(d) for _ in range(3000) for d in os.pipe()]",
+        "os.fstat(os.pipe()[0]).st_ino",
+    ),
+    "inode numbers of sockets": (
+        "[s.close() for _ in range(3000) for s in socket.socketpair()]",
+        "os.fstat(socket.socketpair()[0].fileno()).st_ino",
+    ),
+    "inode numbers of memfds": (
+        "[os.close(os.memfd_create('x')) for _ in range(3000)]",
+        "os.fstat(os.memfd_create('x')).st_ino",
+    ),
+    "inode numbers of /tmp": (
+        "[open(f'/tmp/{n}', 'w').close() for n in range(900)]",
+        "(open('/tmp/x', 'w').close(), os.stat('/tmp/x').st_ino)[1]",
+    ),
+    "cookies of sockets": (
+        "[option(1, 57) for _ in range(3000)]",
+        "struct.unpack('Q', option(1, 57)[:8])[0]",
+    ),
+    "cookies of network namespaces": (
+        "[option(1, 71) for _ in range(300)]",
+        "struct.unpack('Q', option(1, 71)[:8])[0]",
+    ),
+    "numbers of processes": (
+        "[os.waitpid(os.fork() or os._exit(0), 0) for _ in range(100)]",
+        "(lambda p: p and (os.waitpid(p, 0), p)[1] or os._exit(0))(os.fork())",
+    ),
+    "numbers of ports": (
+        "0",
+        "(lambda s: (s.connect_ex(('127.0.0.1', 9)), s.getsockname()[1])[1])(socket.socket())",
+    ),
+    "numbers of mounts (statx)": (
+        "0",
+        "(raw(332, AT, b'/tmp', 0, 0x4000, BUFFER), struct.unpack_from('Q', BUFFER.raw, 0x90)[0])[1]",
+    ),
     "numbers of devices": ("0", "os.stat('/tmp').st_dev"),
     "the file system's identity": ("0", "os.statvfs(os.__file__).f_fsid"),
-    "ids of epolls and eventfds": ("[os.close(os.eventfd(0)) for _ in range(3000)]", "os.fstat(os.eventfd(0)).st_ino"),
-    "limits of files of all": ("G = [os.dup(0) for _ in range(400)]", "0 if os.close(os.dup(0)) is None else 1"),
+    "ids of epolls and eventfds": (
+        "[os.close(os.eventfd(0)) for _ in range(3000)]",
+        "os.fstat(os.eventfd(0)).st_ino",
+    ),
+    "limits of files of all": (
+        "G = [os.dup(0) for _ in range(400)]",
+        "0 if os.close(os.dup(0)) is None else 1",
+    ),
 }
 
 HOLDS = {
     # name: (what one holds, what must still work for another)
-    "sockets of its own to the limit": ("G = [socket.socketpair() for _ in range(240)]", "len([socket.socketpair() for _ in range(100)])"),
-    "memory in socket buffers": ("G = [socket.socketpair() for _ in range(200)]\nfor a, b in G:\n a.setblocking(False)\n try:\n  while a.send(b'x' * 65536): pass\n except OSError: pass", "(lambda p: p[0].send(b'x' * 4096))(socket.socketpair())"),
-    "all timers": ("G = []\nfor _ in range(1000):\n t = raw(222, 1, 0, BUFFER)\n if t < 0: break", "raw(222, 1, 0, BUFFER) + 1"),
+    "sockets of its own to the limit": (
+        "G = [socket.socketpair() for _ in range(240)]",
+        "len([socket.socketpair() for _ in range(100)])",
+    ),
+    "memory in socket buffers": (
+        "G = [socket.socketpair() for _ in range(200)]\nfor a, b in G:\n a.setblocking(False)\n try:\n  while a.send(b'x' * 65536): pass\n except OSError: pass",
+        "(lambda p: p[0].send(b'x' * 4096))(socket.socketpair())",
+    ),
+    "all timers": (
+        "G = []\nfor _ in range(1000):\n t = raw(222, 1, 0, BUFFER)\n if t < 0: break",
+        "raw(222, 1, 0, BUFFER) + 1",
+    ),
     "all timerfds": ("G = [raw(283, 1, 0) for _ in range(480)]", "raw(283, 1, 0)"),
-    "all threads": ("import threading\nG = []\ntry:\n for _ in range(40):\n  t = threading.Thread(target=time.sleep, args=(2,), daemon=True); t.start()\nexcept RuntimeError: pass", "os.waitpid(os.fork() or os._exit(0), 0)[0]"),
-    "all inodes of /tmp": ("try:\n for n in range(10**6): open(f'/tmp/{n}', 'w').close()\nexcept OSError: pass", "(open('/tmp/x', 'w').close(), 1)[1]"),
-    "all blocks of /tmp": ("try:\n with open('/tmp/x', 'wb') as f:\n  while f.write(bytes(1 << 16)): pass\nexcept OSError: pass", "open('/tmp/x', 'wb').write(bytes(65536))"),
-    "memfds beyond memory's limit": ("d = os.memfd_create('x')\nos.ftruncate(d, 1 << 40)", "os.ftruncate(os.memfd_create('x'), 1 << 30) or 1"),
-    "Landlock layers": ("for _ in range(20): raw(446, raw(444, struct.pack('QQQ', 1, 0, 0), 8, 0), 0)", "(open('/tmp/x', 'w').close(), 1)[1]"),
-    "epolls in a ring": ("import select\nG = [select.epoll() for _ in range(200)]\nfor a, b in zip(G, G[1:]):\n try: a.register(b.fileno())\n except OSError: pass", "len([select.epoll() for _ in range(50)])" .replace("select.", "__import__('select').")),
-    "flock on its bundle": ("G = os.open('/function', 0); fcntl.flock(G, fcntl.LOCK_EX)", "fcntl.flock(os.open('/function', 0), fcntl.LOCK_EX | fcntl.LOCK_NB) or 1"),
-    "lock ranges without end": ("G = os.open('/tmp/x', 66)\ntry:\n for n in range(50000): fcntl.lockf(G, fcntl.LOCK_EX, 1, n * 2)\nexcept OSError: pass", "(lambda d: fcntl.lockf(d, fcntl.LOCK_EX, 1, 1) or 1)(os.open('/tmp/x', 66))"),
-    "descriptors in flight, of a memfd chain": ("import array\na, b = socket.socketpair()\na.setblocking(False)\ntry:\n while True: a.sendmsg([b'x'], [(1, 1, array.array('i', [b.fileno()] * 200))])\nexcept OSError: pass", "(lambda p: p[0].sendmsg([b'x'], [(1, 1, struct.pack('i', 0))]))(socket.socketpair())"),
-    "mappings to the limit": ("G = []\ntry:\n for n in range(70000): G.append(mmap.mmap(-1, 4096, prot=1 if n % 2 else 3))\nexcept OSError: pass", "len(mmap.mmap(-1, 4096))"),
-    "a signal queue full": ("signal.pthread_sigmask(0, {40})\nfor _ in range(2000): raw(129, os.getpid(), 40, struct.pack('iiii', 40, 0, -1, 0) + bytes(112))", "raw(222, 1, 0, BUFFER) + 1"),
-    "pipes of a megabyte": ("G = []\ntry:\n for _ in range(200):\n  r, w = os.pipe(); fcntl.fcntl(w, 1031, 1 << 20); G.append(w)\nexcept OSError: pass", "fcntl.fcntl(os.pipe()[1], 1031, 1 << 16)"),
+    "all threads": (
+        "import threading\nG = []\ntry:\n for _ in range(40):\n  t = threading.Thread(target=time.sleep, args=(2,), daemon=True); t.start()\nexcept RuntimeError: pass",
+        "os.waitpid(os.fork() or os._exit(0), 0)[0]",
+    ),
+    "all inodes of /tmp": (
+        "try:\n for n in range(10**6): open(f'/tmp/{n}', 'w').close()\nexcept OSError: pass",
+        "(open('/tmp/x', 'w').close(), 1)[1]",
+    ),
+    "all blocks of /tmp": (
+        "try:\n with open('/tmp/x', 'wb') as f:\n  while f.write(bytes(1 << 16)): pass\nexcept OSError: pass",
+        "open('/tmp/x', 'wb').write(bytes(65536))",
+    ),
+    "memfds beyond memory's limit": (
+        "d = os.memfd_create('x')\nos.ftruncate(d, 1 << 40)",
+        "os.ftruncate(os.memfd_create('x'), 1 << 30) or 1",
+    ),
+    "Landlock layers": (
+        "for _ in range(20): raw(446, raw(444, struct.pack('QQQ', 1, 0, 0), 8, 0), 0)",
+        "(open('/tmp/x', 'w').close(), 1)[1]",
+    ),
+    "epolls in a ring": (
+        "import select\nG = [select.epoll() for _ in range(200)]\nfor a, b in zip(G, G[1:]):\n try: a.register(b.fileno())\n except OSError: pass",
+        "len([select.epoll() for _ in range(50)])".replace("select.", "__import__('select')."),
+    ),
+    "flock on its bundle": (
+        "G = os.open('/function', 0); fcntl.flock(G, fcntl.LOCK_EX)",
+        "fcntl.flock(os.open('/function', 0), fcntl.LOCK_EX | fcntl.LOCK_NB) or 1",
+    ),
+    "lock ranges without end": (
+        "G = os.open('/tmp/x', 66)\ntry:\n for n in range(50000): fcntl.lockf(G, fcntl.LOCK_EX, 1, n * 2)\nexcept OSError: pass",
+        "(lambda d: fcntl.lockf(d, fcntl.LOCK_EX, 1, 1) or 1)(os.open('/tmp/x', 66))",
+    ),
+    "descriptors in flight, of a memfd chain": (
+        "import array\na, b = socket.socketpair()\na.setblocking(False)\ntry:\n while True: a.sendmsg([b'x'], [(1, 1, array.array('i', [b.fileno()] * 200))])\nexcept OSError: pass",
+        "(lambda p: p[0].sendmsg([b'x'], [(1, 1, struct.pack('i', 0))]))(socket.socketpair())",
+    ),
+    "mappings to the limit": (
+        "G = []\ntry:\n for n in range(70000): G.append(mmap.mmap(-1, 4096, prot=1 if n % 2 else 3))\nexcept OSError: pass",
+        "len(mmap.mmap(-1, 4096))",
+    ),
+    "a signal queue full": (
+        "signal.pthread_sigmask(0, {40})\nfor _ in range(2000): raw(129, os.getpid(), 40, struct.pack('iiii', 40, 0, -1, 0) + bytes(112))",
+        "raw(222, 1, 0, BUFFER) + 1",
+    ),
+    "pipes of a megabyte": (
+        "G = []\ntry:\n for _ in range(200):\n  r, w = os.pipe(); fcntl.fcntl(w, 1031, 1 << 20); G.append(w)\nexcept OSError: pass",
+        "fcntl.fcntl(os.pipe()[1], 1031, 1 << 16)",
+    ),
 }
 
 
@@ -223,7 +302,12 @@ def alone(node: TestNode) -> Attempts:
     for name, expression in ALONE.items():
         said = ask(node, "pa", ask=expression, cores=cores)
         result = said.get("result")
-        failed = "result" not in said or result is None or result is False or (isinstance(result, int) and result < 0)
+        failed = (
+            "result" not in said
+            or result is None
+            or result is False
+            or (isinstance(result, int) and result < 0)
+        )
         yield Attempt(name, not failed, str(said)[:160])
 
 
@@ -233,7 +317,7 @@ def channels(node: TestNode) -> Attempts:
         seen = [ask(node, "pb", ask=read).get("result") for _ in range(4)]
         ask(node, "pa", do=send)
         after = ask(node, "pb", ask=read).get("result")
-        quiet = [b - a for a, b in zip(seen, seen[1:], strict=False) if isinstance(a, int)]
+        quiet = [b - a for a, b in itertools.pairwise(seen) if isinstance(a, int)]
         step = after - seen[-1] if isinstance(after, int) else 0
         worked = bool(quiet) and abs(step) > 20 + 3 * max(map(abs, quiet))
         yield Attempt(name, worked, f"{quiet} then {step}")

@@ -12,7 +12,7 @@ import pytest
 from casemate.contracts import Contract
 
 MOST_SECONDS = 1.2
-"""Processor time, four times the bound: so much is said for slower machines than the measured one."""
+"""Processor time, four times the bound: a machine can be slower than the one measured."""
 SIZE = 6 * 1024 * 1024
 """The default of `limits.request`."""
 FRACTIONS = [number + 0.5 for number in range(2000)]
@@ -99,5 +99,5 @@ def test_what_is_large_and_honest_passes() -> None:
     contract = Contract(json.dumps(ORDER))
     assert contract.costly(json.dumps(order).encode()) is None
     texts = Contract(json.dumps({"items": {"type": "string", "maxLength": 10_000}}))
-    prose = ["It is, as [all] know, {so}: 3e100, \\\"quoted\\\" text. " * 50] * 2000
+    prose = ['It is, as [all] know, {so}: 3e100, \\"quoted\\" text. ' * 50] * 2000
     assert texts.costly(json.dumps(prose).encode()) is None

@@ -1,6 +1,10 @@
 """Runs the code that it is sent, as a function that is hostile would."""
 
-import ctypes, errno, fcntl, mmap, os, resource, signal, socket, struct, sys, time
+import ctypes
+import errno
+import os
+import socket
+import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -42,7 +46,11 @@ def handler(event, context):
         result = eval(event["ask"], names) if "ask" in event else None
         if "hold" in event:
             time.sleep(event["hold"])
-        return {"result": result if isinstance(result, (int, str, list, dict, type(None))) else repr(result)}
+        return {
+            "result": result
+            if isinstance(result, (int, str, list, dict, type(None)))
+            else repr(result)
+        }
     except OSError as error:
         return {"errno": errno.errorcode.get(error.errno, error.errno), "error": str(error)}
     except Exception as error:
