@@ -1,4 +1,4 @@
-"""New attempts to break a node, class by class: hundreds, so they are made in the long run alone."""
+"""Attempts to break a node, class by class: hundreds, so they are made in the long run alone."""
 
 from __future__ import annotations
 

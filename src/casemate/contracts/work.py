@@ -71,9 +71,7 @@ def _of_value(schema: Schema) -> int:
     if "const" in schema:
         found += max(_PLAIN_VALUE, _of_option(schema["const"]))
     options = schema.get("enum")
-    if (isinstance(options, list) and len({type(option) for option in options}) > 1) or (
-        isinstance(options, list) and options and not isinstance(options[0], (str, int))
-    ):
+    if isinstance(options, list) and not _is_looked_up(options):
         found += sum(map(_of_option, options))
     found += _SET_OF_VALUES * (schema.get("uniqueItems") is True)
     found += _CONTAINS * (("contains" in schema) + ("unevaluatedItems" in schema))
@@ -82,6 +80,11 @@ def _of_value(schema: Schema) -> int:
     patterns = schema.get("patternProperties")
     count = len(patterns) if isinstance(patterns, Mapping) else 0
     return found + _TEXT_LOOK * (("pattern" in schema) + count)
+
+
+def _is_looked_up(options: list[object]) -> bool:
+    """Tell whether the library finds a value among them without comparing it with each."""
+    return all(isinstance(o, str) for o in options) or all(isinstance(o, int) for o in options)
 
 
 def _of_option(option: object) -> int:

@@ -56,7 +56,7 @@ _PIDFD_REQUESTS = 0xFF00
 """The type of all requests to a pidfd: descriptors of namespaces, the id of a control group."""
 _SOL_SOCKET = 1
 _SOCKET_PROGRAMS = (26, 50, 51, 52)
-"""SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF and _REUSEPORT_EBPF: programs that the kernel compiles."""
+"""SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF and _REUSEPORT_EBPF: programs for the kernel."""
 
 Instruction = tuple[int, int, int, int]
 
