@@ -120,6 +120,21 @@ def test_nobody_is_told_which_pages_are_in_memory(ask: Ask) -> None:
 
 def test_pages_are_not_merged_with_those_of_others(ask: Ask) -> None:
     assert ask("p0/f", "merge") == {"errno": errno.EINVAL}
+    assert ask("p0/f", "merge_all") == {"errno": errno.EINVAL}
+
+
+@pytest.mark.parametrize("request_", [0xFF04, 0xFF09, 0xC040FF0B], ids=["net", "user", "info"])
+def test_a_process_descriptor_tells_nothing(several: TestNode, request_: int) -> None:
+    """Linux 6.11 gives descriptors of namespaces by it, 6.13 the id of a control group."""
+    tried = attempt(several, "p0/f", {"attack": "ask_process", "request": request_})
+    assert tried.errno == errno.EPERM
+    assert tried.denied("ioctl(of a process descriptor)")
+
+
+def test_a_socket_takes_no_program(several: TestNode) -> None:
+    tried = attempt(several, "p0/f", {"attack": "give_program", "option": 26})
+    assert tried.errno == errno.EPERM
+    assert tried.denied("setsockopt")
 
 
 # -- user ids ----------------------------------------------------------------------------------

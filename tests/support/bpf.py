@@ -9,7 +9,7 @@ from casemate.kernel.machines import Machine
 ALLOW, NOTIFY, KILL = 0x7FFF0000, 0x7FC00000, 0x80000000
 ERRNO = 0x00050000
 """Together with the errno in the lower half."""
-LOAD, RETURN, JUMP = 0x20, 0x06, 0x05
+LOAD, RETURN, JUMP, AND = 0x20, 0x06, 0x05, 0x54
 COMPARISONS = {
     0x15: lambda left, right: left == right,
     0x25: lambda left, right: left > right,
@@ -42,6 +42,8 @@ def evaluate(program: list[Instruction], number: int, args: tuple[int, ...], arc
             return k
         elif code == JUMP:
             place += k
+        elif code == AND:
+            accumulator &= k
         else:
             place += if_true if COMPARISONS[code](accumulator, k) else if_false
     raise AssertionError("it does not end")

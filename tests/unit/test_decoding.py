@@ -1,4 +1,4 @@
-"""Types that several threads decode to for the first time."""
+"""Types that several threads decode to for the first time, and numbers that are slow to decode."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 import casemate
-from casemate.decoding import decodable
+from casemate.decoding import MAX_EXTREMES, decodable, has_many_extremes, without_texts
 
 _TOGETHER = """
 import sys, threading, types
@@ -116,3 +116,21 @@ def test_within_functions_every_type_is_made_ready() -> None:
                 if names - _PLAIN and path.name != "decoding.py":
                     wrong.append(f"{path.name}:{given.lineno}: {ast.unparse(given)}")
     assert not wrong, f"put into decodable(): {wrong}"
+
+
+@pytest.mark.parametrize(
+    "number", ["1e300", "1e289", "-3E+299", "1e-310", "2.2250738585072011e-308"]
+)
+def test_many_numbers_that_are_slow_to_read_are_known(number: str) -> None:
+    """One takes 8 microseconds: a megabyte of them would hold the event loop for a second."""
+    few = ",".join([number] * MAX_EXTREMES)
+    assert not has_many_extremes(f"[{few}]".encode())
+    assert has_many_extremes(f"[{few},{number}]".encode())
+    assert has_many_extremes(f'{{"a": "\\\\", "b": [{few}, {number}]}}'.encode())
+    # As text they are no numbers.
+    assert not has_many_extremes(f'["{few},{number}", "\\"{number}"]'.encode())
+    assert not has_many_extremes(("[" + ",".join(["1.2345e-05"] * 5000) + "]").encode())
+
+
+def test_texts_are_left_out() -> None:
+    assert without_texts(b'{"a\\"1": [1, "\\\\", 2]}') == b"{: [1, , 2]}"

@@ -170,6 +170,15 @@ class Directory:
             found[caller] = None
         return tuple(found)
 
+    def made_in_line_of(self, caller: str) -> int:
+        """Return how many service tokens in force come from who stands first in a caller's line."""
+        first = (caller, *self.makers_of(caller))[-1]
+        return sum(
+            self.makers_of(f"{PrincipalKind.TOKEN}:{token.id}")[-1:] == (first,)
+            for token in self.tokens.values()
+            if token.user is None and self._in_force(token, 0.0)
+        )
+
     def _token_called(self, caller: str) -> Token | None:
         kind, _, name = caller.partition(":")
         return self.tokens.get(name) if kind == PrincipalKind.TOKEN else None

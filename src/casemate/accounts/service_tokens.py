@@ -16,7 +16,7 @@ from casemate.accounts.errors import EscalationError
 from casemate.accounts.issuing import Issued, issue
 from casemate.accounts.people import require_account_name
 from casemate.model.account import MAX_DAYS, Token
-from casemate.model.errors import InvalidInputError
+from casemate.model.errors import ConflictError, InvalidInputError
 from casemate.model.principal import OWNER, Principal, PrincipalKind, RoleBinding
 from casemate.operations.accounts import KeepToken, RevokeTokens
 from casemate.operations.node import KeepNodeValue
@@ -26,6 +26,9 @@ DEFAULT_DAYS = 90
 RECOVERY_SECONDS = DAY
 MAX_MAKERS = 8
 """Of tokens that were made with each other: who answers for the last has to be found."""
+MAX_TOKENS = 1000
+"""In force that one account has made, with those that these have made: each is in memory, on all
+nodes, and makes a fact."""
 _log = logging.getLogger("casemate.accounts")
 
 
@@ -53,7 +56,8 @@ class ServiceTokens:
 
         `expires_at` is Unix time, at most a year ahead; None, no expiry, is for owners of the
         node. A token made by a token does not outlive it. Raises ConflictError if a token in
-        force has the name, EscalationError if `by` has less.
+        force has the name, or MAX_TOKENS were made by the same account, EscalationError if `by`
+        has less.
         """
         require_account_name(name, "token")
         if not bindings:
@@ -68,6 +72,7 @@ class ServiceTokens:
             require_covered(by, bindings, f"make the token {name}")
             self._require_expiry(expires_at, by)
             self._require_known_maker(by)
+            self._require_few(by)
             issued = issue(
                 name=name,
                 created_by=by.text,
@@ -117,6 +122,16 @@ class ServiceTokens:
                 f"{by.text} cannot make a token: it was made by a token, which was made by a "
                 f"token, {MAX_MAKERS} times.",
                 next_step="Log in as a person.",
+            )
+
+    def _require_few(self, by: Principal) -> None:
+        """Raise ConflictError if whoever stands at the beginning of the line has enough tokens."""
+        made = self._directory.made_in_line_of(by.text)
+        if made >= MAX_TOKENS:
+            raise ConflictError(
+                f"{made} tokens are in force that {by.text}, or who made it, has made; "
+                f"expected fewer than {MAX_TOKENS}.",
+                next_step="Revoke those that nobody uses: `casemate tokens ls`, `tokens revoke`.",
             )
 
     async def revoke(self, token_id: str, *, by: Principal) -> tuple[Token, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from casemate.contracts import Contract, ContractError, Violation, exceeded
+from casemate.decoding import MAX_EXTREMES, has_many_extremes
 from casemate.model.deployment import Version
 from casemate.model.event import Event
 from casemate.model.function import FunctionSpec
@@ -21,6 +22,7 @@ _decode = msgspec.json.Decoder().decode
 _NOT_JSON = Violation("", "json")
 _NOT_COMPILED = Violation("", "contract")
 """The contract itself does not hold: nothing satisfies it."""
+_EXTREMES = Violation("", "extreme-numbers", bound=f"{MAX_EXTREMES:,}")
 _JSON = "application/json"
 
 Checked = Contract | None | Violation
@@ -136,10 +138,13 @@ def _of_request(compiled: _Compiled, event: dict[str, object], body: bytes) -> V
 
 
 def _check(contract: Checked, data: bytes) -> Violation | None:
-    if contract is None:
-        return exceeded(data)
-    if isinstance(contract, Violation):
-        return contract
+    if has_many_extremes(data):
+        return _EXTREMES
+    if not isinstance(contract, Contract):
+        return exceeded(data) if contract is None else contract
+    costly = contract.costly(data)
+    if costly is not None:
+        return costly
     try:
         value = _decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

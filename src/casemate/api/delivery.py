@@ -13,6 +13,7 @@ from casemate.api.problems import RequestError
 from casemate.api.served import all_served
 from casemate.api.service import Service
 from casemate.data.interface import InvocationStatus
+from casemate.decoding import has_many_extremes
 from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.principal import Action, Resource, ResourceKind
 from casemate.operations import delivery
@@ -73,7 +74,8 @@ def _shown(found: InvocationStatus) -> Status:
     result, encoded = None, None
     if found.result is not None:
         try:
-            result = msgspec.json.decode(found.result) if _is_json(found) else None
+            if _is_json(found) and not has_many_extremes(found.result):
+                result = msgspec.json.decode(found.result)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             result = None
         if result is None and found.result not in (b"", b"null"):
@@ -152,6 +154,8 @@ async def _show(operation: ShowFunctionDeadLetter | ShowQueueDeadLetter, call: C
 
 
 def _content(body: bytes) -> Any:
+    if has_many_extremes(body):
+        return body.decode(errors="replace")
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Union
 import msgspec
 
 from casemate.capabilities.labels import kept
+from casemate.decoding import MAX_EXTREMES, has_many_extremes
 from casemate.model.data import MAX_PART
 from casemate.model.errors import InvalidInputError
 from casemate.model.grant import GrantKind
@@ -66,6 +67,10 @@ class _Grantable:
 
 
 def _json(content: bytes) -> dict[str, Any]:
+    if has_many_extremes(content):
+        raise InvalidInputError(
+            f"An item has at most {MAX_EXTREMES:,} numbers with exponents of three digits."
+        )
     try:
         return msgspec.json.decode(content, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

@@ -6,6 +6,8 @@ multiply with every level of an event, and a small event would keep the host bus
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from casemate.contracts.walk import (
     CHILD_ARRAYS,
     CHILD_OF_ARRAY,
@@ -23,19 +25,27 @@ LEVELS = 64
 """Levels an event can have (`invocation.parse`)."""
 
 
-def cost(schema: object) -> int:
-    """Return an upper bound of the looks along one way into an event; MAX_COST + 1 if above.
+Weight = Callable[[dict[str, object]], int]
+"""What one look with a schema costs by itself."""
+
+
+def _one(_: dict[str, object]) -> int:
+    return 1
+
+
+def cost(schema: object, weight: Weight = _one, most: int = MAX_COST) -> int:
+    """Return an upper bound of the looks along one way into an event, weighed; most + 1 if above.
 
     Raises RecursionError for references that follow one another without end in sight.
     """
-    return _Count(schema).total()
+    return _Count(schema, weight, most).total()
 
 
 class _Count:
     """Counts in one document, level by level from the deepest values of an event up."""
 
-    def __init__(self, root: object) -> None:
-        self._root = root
+    def __init__(self, root: object, weight: Weight, most: int) -> None:
+        self._root, self._weight, self._most = root, weight, most
         self._parts = [part for _, part in subschemas(root)]
         self._below: dict[int, int] = {}
         """Looks by schema (its id) at values one level further down."""
@@ -61,10 +71,10 @@ class _Count:
         if key in within:
             return 1  # the library notices a reference to itself at the same value
         inner = within | {key}
-        total = 1 + self._children(schema)
+        total = self._weight(schema) + self._children(schema)
         for part in self._in_place(schema):
             total += self._of(part, inner)
-        self._here[key] = min(total, MAX_COST + 1)
+        self._here[key] = min(total, self._most + 1)
         return self._here[key]
 
     def _in_place(self, schema: dict[str, object]) -> list[object]:

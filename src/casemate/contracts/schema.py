@@ -13,6 +13,7 @@ import msgspec
 
 from casemate.contracts.cost import MAX_COST, cost
 from casemate.contracts.walk import Place, names_of, subschemas
+from casemate.contracts.work import MAX_WORK, Work
 from casemate.model.errors import InvalidInputError
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -55,16 +56,23 @@ class Violation(msgspec.Struct, frozen=True):
 class Contract:
     """A compiled contract. Immutable; checking takes microseconds."""
 
-    __slots__ = ("_names", "_validator", "is_valid", "text")
+    __slots__ = ("_names", "_validator", "_work", "is_valid", "text")
 
     def __init__(self, text: str) -> None:
         """Compile the text of a contract. Raises ContractError that says what is wrong with it."""
         schema = parse(text)
         self._validator = _compiled(schema)
         self._names = names_of(schema)
+        self._work = Work(schema)
         self.is_valid = self._validator.is_valid
         """Tells whether decoded data satisfies the contract."""
         self.text = text
+
+    def costly(self, data: bytes) -> Violation | None:
+        """Return what is told of JSON whose check could take too long, None if it could not."""
+        if self._work.exceeds(data):
+            return Violation("", "work", bound=f"what is checked in {MAX_WORK // 1_000_000} ms")
+        return None
 
     def violation(self, value: object) -> Violation | None:
         """Return the first rule that decoded data breaks, None if it satisfies the contract."""

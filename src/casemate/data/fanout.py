@@ -23,6 +23,7 @@ from casemate.data.routes import Route, Routes
 from casemate.data.terms import now as now_of
 from casemate.data.terms import terms_of
 from casemate.data.work import Work
+from casemate.decoding import has_many_extremes
 from casemate.model.data import ObjectInfo
 from casemate.model.errors import CasemateError
 from casemate.model.event import Event
@@ -290,6 +291,8 @@ def fits(trigger: TopicTrigger, value: object) -> bool:
 
 
 def _decoded(body: bytes) -> object:
+    if has_many_extremes(body):
+        return _ABSENT
     try:
         return msgspec.json.decode(body)
     except (msgspec.MsgspecError, RecursionError):

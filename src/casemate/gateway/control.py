@@ -47,7 +47,7 @@ from casemate.model.route import RouteClaim
 from casemate.nodes import AloneDecisions, Decisions
 from casemate.operations.declaration import Operation
 from casemate.operations.deployments import ForgetFunction, ForgetVersion, ShowAliasHistory
-from casemate.operations.functions import ListFunctions, SetAlias, Target
+from casemate.operations.functions import MAX_ALIASES, ListFunctions, SetAlias, Target
 from casemate.operations.grants import ListUses
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
@@ -414,9 +414,15 @@ class NodeControl:
 
         async def decide() -> Operation[Alias]:
             self._require_movable(operation.project, operation.function)
+            found = await self.function(operation.project, operation.function)
+            names = {alias.name for alias in found.aliases} | {operation.name}
+            if len(names) > MAX_ALIASES:
+                raise ConflictError(
+                    f"{operation.project}/{operation.function} has {len(names) - 1} aliases, "
+                    f"expected at most {MAX_ALIASES}.",
+                    next_step="point one that there is at these versions",
+                )
             if operation.name == LIVE:
-                project, function = operation.project, operation.function
-                found = await self.function(project, function)
                 numbers = {target.version for target in operation.targets if target.weight > 0}
                 pointed = [version for version in found.versions if version.number in numbers]
                 if pointed:  # the newest of them declares the routes; the store refuses missing

@@ -6,6 +6,7 @@ from itertools import accumulate
 
 import msgspec
 
+from casemate.decoding import NUMBER_SHAPES, has_many_extremes
 from casemate.invocation.cloudevents import read_events
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, RefusedError, Request
@@ -23,10 +24,6 @@ _LEVELS_AT_ONCE = 4
 """Levels that are taken off from within, all brackets of one at a time."""
 _DEEP_BRACKETS = 500_000
 """Brackets that may be left then: no event that means well has as many as deep as that."""
-_SHAPES = bytes(
-    ord("0") if chr(byte).isdigit() and byte < 128 else byte | 0x20 if byte in b"eE" else byte
-    for byte in range(256)
-)
 _HUGE = (b"0e000", b"0e+000", b"0" * 300)
 """Of these one is in each number that may be too large or too long, its digits being zeros."""
 
@@ -74,9 +71,11 @@ def _check_json(body: bytes) -> None:
     """
     body.decode()
     _read_structure(body)
-    shapes = body.translate(_SHAPES)
+    shapes = body.translate(NUMBER_SHAPES)
     for huge in _HUGE:
         if huge in shapes:
+            if has_many_extremes(body):
+                raise msgspec.ValidationError("too many numbers with exponents of three digits")
             _decode(body)
             return
 

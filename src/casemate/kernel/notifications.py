@@ -117,5 +117,6 @@ def describe(number: int, arguments: tuple[int, ...], machine: Machine | None = 
     if name == "prctl":
         return "prctl(PR_SET_SECCOMP)"  # the only form that is refused
     if name == "ioctl":
-        return f"ioctl({_IOCTLS.get(arguments[1] & 0xFFFFFFFF, 'another request')})"
+        asks = "of a process descriptor" if arguments[1] & 0xFF00 == 0xFF00 else "another request"
+        return f"ioctl({_IOCTLS.get(arguments[1] & 0xFFFFFFFF, asks)})"
     return name

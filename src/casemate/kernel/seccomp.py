@@ -21,6 +21,7 @@ NAMESPACE_FLAGS = 0x7E020080
 _EPERM, _EACCES, _EINVAL, _ENOSYS, _EAFNOSUPPORT = 1, 13, 22, 38, 97
 
 _LD, _JEQ, _JGE, _JGT, _JSET, _RET, _JA = 0x20, 0x15, 0x35, 0x25, 0x45, 0x06, 0x05
+_AND = 0x54
 _NR, _ARCH, _ARG0, _ARG1, _ARG2 = 0, 4, 16, 24, 32
 _ALLOW, _ERRNO, _NOTIFY, _KILL = 0x7FFF0000, 0x00050000, 0x7FC00000, 0x80000000
 _X32_BIT = 0x40000000
@@ -49,6 +50,13 @@ _MERGEABLE = 12
 
 _SET_SECCOMP = 22
 """PR_SET_SECCOMP: the older way to load a filter."""
+_SET_MEMORY_MERGE = 67
+"""PR_SET_MEMORY_MERGE: MADV_MERGEABLE for all the memory of a process, and of those it forks."""
+_PIDFD_REQUESTS = 0xFF00
+"""The type of all requests to a pidfd: descriptors of namespaces, the id of a control group."""
+_SOL_SOCKET = 1
+_SOCKET_PROGRAMS = (26, 50, 51, 52)
+"""SO_ATTACH_FILTER, _BPF, _REUSEPORT_CBPF and _REUSEPORT_EBPF: programs for the kernel."""
 
 Instruction = tuple[int, int, int, int]
 
@@ -199,6 +207,20 @@ def _ioctl_rule(requests: tuple[int, ...], refused: Instruction) -> list[Instruc
     return [*rule, _allow()]
 
 
+def _function_ioctl_rule(refused: Instruction) -> list[Instruction]:
+    """Refuse input to terminals, and all questions to a pidfd."""
+    questions = [(_LD, 0, 0, _ARG1), (_AND, 0, 0, 0xFF00), (_JEQ, 0, 1, _PIDFD_REQUESTS), refused]
+    return questions + _ioctl_rule(_TERMINAL_INJECTION, refused)
+
+
+def _socket_option_rule(refused: Instruction) -> list[Instruction]:
+    """Refuse programs for the kernel that a socket could be given."""
+    programs: list[Instruction] = [(_LD, 0, 0, _ARG2)]
+    for option in _SOCKET_PROGRAMS:
+        programs += [(_JEQ, 0, 1, option), refused]
+    return [(_LD, 0, 0, _ARG1), (_JEQ, 0, len(programs), _SOL_SOCKET), *programs, _allow()]
+
+
 def _seccomp_rule(then: Instruction, otherwise: Instruction) -> list[Instruction]:
     """Do `then` with the one form in which an instance's filter is loaded, else `otherwise`.
 
@@ -217,8 +239,9 @@ def _seccomp_rule(then: Instruction, otherwise: Instruction) -> list[Instruction
 
 
 def _prctl_rule(refused: Instruction) -> list[Instruction]:
-    """Allow all but the older way to load a filter."""
-    return [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, _SET_SECCOMP), refused, _allow()]
+    """Allow all but the older way to load a filter, and merging of equal pages."""
+    rule = [(_LD, 0, 0, _ARG0), (_JEQ, 0, 1, _SET_SECCOMP), refused]
+    return [*rule, (_JEQ, 0, 1, _SET_MEMORY_MERGE), _refuse(_EINVAL), _allow()]
 
 
 def zygote_program(
@@ -260,7 +283,8 @@ def zygote_program(
     program += _when(calls["socketpair"], _pair_rule())
     merge = [(_LD, 0, 0, _ARG2), (_JEQ, 0, 1, _MERGEABLE), _refuse(_EINVAL), _allow()]
     program += _when(calls["madvise"], merge)
-    program += _when(calls["ioctl"], _ioctl_rule(_TERMINAL_INJECTION, refused("ioctl")))
+    program += _when(calls["ioctl"], _function_ioctl_rule(refused("ioctl")))
+    program += _when(calls["setsockopt"], _socket_option_rule(refused("setsockopt")))
     program += _when(calls["bind"], _bind_rule(refused("bind")))
     program += _when(calls["unshare"], _unshare_rule(refused("unshare")))
     if watch:
@@ -335,6 +359,7 @@ def _confined_program(
     program += _when(calls["clone"], _plain_fork_rule())
     program += _when(calls["socket"], _socket_rule(domains, _refuse(_EAFNOSUPPORT)))
     program += _when(calls["ioctl"], _ioctl_rule(_TERMINAL_INJECTION, _refuse(_EPERM)))
+    program += _when(calls["setsockopt"], _socket_option_rule(_refuse(_EPERM)))
     program += _when(calls["prctl"], _prctl_rule(_refuse(_EPERM)))
     if not datagrams:
         program += _when(calls["socketpair"], _pair_rule())

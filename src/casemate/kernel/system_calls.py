@@ -17,7 +17,7 @@ read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_si
 rt_sigprocmask rt_sigreturn ioctl pread64 pwrite64 readv writev access pipe select sched_yield
 mremap msync mincore madvise dup dup2 pause nanosleep getitimer alarm setitimer getpid sendfile
 connect accept sendto recvfrom sendmsg recvmsg shutdown getsockname getpeername socketpair
-setsockopt getsockopt exit wait4 kill uname fcntl flock fsync fdatasync truncate ftruncate getdents
+getsockopt exit wait4 kill uname fcntl flock fsync fdatasync truncate ftruncate getdents
 getcwd chdir fchdir rename mkdir rmdir creat link unlink symlink readlink chmod fchmod chown fchown
 lchown umask gettimeofday getrlimit getrusage sysinfo times getuid getgid setuid setgid geteuid
 getegid setpgid getppid getpgrp setsid setreuid setregid getgroups setresuid getresuid setresgid
@@ -77,7 +77,8 @@ program that computes, reads files, sleeps or starts threads.
 """
 
 CONDITIONAL = _names("""
-ioctl madvise socket bind socketpair clone execve prctl unshare seccomp execveat move_mount clone3
+ioctl madvise socket setsockopt bind socketpair clone execve prctl unshare seccomp execveat
+move_mount clone3
 """)
 """Calls whose answer depends on their arguments or on the program."""
 

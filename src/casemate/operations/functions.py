@@ -24,6 +24,8 @@ from casemate.operations.fields import Digest, Name, VersionNumber, number
 from casemate.operations.given import Given
 
 MAX_TARGETS = 16
+MAX_ALIASES = 64
+"""Of one function: each is in memory, on all nodes."""
 MAX_TOGETHER = 100
 """Functions that are deployed at once."""
 

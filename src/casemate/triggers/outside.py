@@ -20,6 +20,7 @@ import msgspec
 
 from casemate.data.coordination import ALONE, SOURCES, Coordination, Watcher
 from casemate.data.interface import NewMessage, ProjectData
+from casemate.decoding import has_many_extremes
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.deployment import Version
 from casemate.model.errors import CasemateError
@@ -81,7 +82,7 @@ def data_of(body: bytes, content_type: str) -> bytes:
     """
     if not body:
         return b"null"
-    if is_json(content_type):
+    if is_json(content_type) and not has_many_extremes(body):
         try:
             msgspec.json.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):

@@ -192,6 +192,20 @@ def merge():
     return tried(memory.madvise, 12)
 
 
+def merge_all():
+    return called(LIBC.prctl(67, 1, 0, 0, 0))
+
+
+def ask_process(request):
+    descriptor = os.pidfd_open(os.getpid())
+    return tried(lambda: fcntl.ioctl(descriptor, request, bytes(64)) and None)
+
+
+def give_program(option):
+    one, _other = socket.socketpair()
+    return tried(one.setsockopt, socket.SOL_SOCKET, option, bytes(16))
+
+
 def residency():
     """Ask which pages of a shared file are in memory (cachestat, mincore)."""
     import mmap

@@ -9,7 +9,7 @@ import pytest
 
 from support.blind import Case, cases, run
 
-_EACH = 9
+_EACH = 11
 """One of so many cases is run in the ordinary run."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from casemate.accounts import DAY, EscalationError, LastOwnerError, token_id_of
+from casemate.accounts import DAY, EscalationError, LastOwnerError, service_tokens, token_id_of
 from casemate.accounts.bindings import parse_binding
 from casemate.model.account import ENDED_KEPT
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
@@ -222,6 +222,31 @@ def test_a_line_is_revoked_also_where_one_of_it_ended_long_ago(world: World) -> 
     world.run(world.accounts.tokens.revoke(maker.token.id, by=world.owner))
     world.start()
     assert world.who(maker.text) is None and world.who(made[1].text) is None
+
+
+def test_one_account_has_so_many_tokens_in_force_by_whatever_line(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever may make one fills the memory of all nodes by making others."""
+    monkeypatch.setattr(service_tokens, "MAX_TOKENS", 3)
+    world.person("dev", *SHOP)
+    session = world.login("dev")
+
+    def more(name: str, text: str, made_with: str):
+        by = world.who(text)
+        assert by is not None
+        return world.run(
+            world.accounts.tokens.add(name, SHOP, world.clock() + 60, by=by, made_with=made_with)
+        )
+
+    first = more("a", session.text, session.token.id)
+    more("b", session.text, session.token.id)
+    more("c", first.text, first.token.id)
+    for text, made_with in ((session.text, session.token.id), (first.text, first.token.id)):
+        with pytest.raises(ConflictError, match="3 tokens are in force"):
+            more("d", text, made_with)
+    world.run(world.accounts.tokens.revoke(first.token.id, by=world.owner))
+    more("d", session.text, session.token.id)
 
 
 def test_no_line_is_so_long_that_nobody_answers_for_its_end(world: World) -> None:

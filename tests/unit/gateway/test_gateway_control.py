@@ -19,6 +19,7 @@ from casemate.api.control import Deployment, StartFailedError
 from casemate.capabilities import UseCounter, use_of
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
+from casemate.gateway import control
 from casemate.gateway.control import NodeControl
 from casemate.model.bundle import BundleManifest, LockedPackage
 from casemate.model.caps import Caps
@@ -360,6 +361,20 @@ def test_the_next_deploy_retires_the_one_before(on_node: OnNode) -> None:
         await node.deploy(description="new")
         assert node.live() == 2
         assert node.dispatcher.kept[-1] == {("t", "f", 2)}
+
+    on_node(scene)
+
+
+def test_a_function_has_so_many_aliases(on_node: OnNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is in the memory of all nodes, and a developer may make them."""
+    monkeypatch.setattr(control, "MAX_ALIASES", 3)
+
+    async def scene(node: Node) -> None:
+        await node.deploy()
+        for name in ("a", "b", "a"):
+            await node.control.set_alias(pointing(name, {1: 100}), by=Actor("k", ""))
+        with pytest.raises(ConflictError, match="has 3 aliases"):
+            await node.control.set_alias(pointing("c", {1: 100}), by=Actor("k", ""))
 
     on_node(scene)
 

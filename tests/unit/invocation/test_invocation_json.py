@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
@@ -74,7 +75,8 @@ def test_hostile_events_take_linear_time(piece: bytes) -> None:
         best = 1e9
         for _ in range(3):
             began = time.thread_time()
-            _check_json(body)
+            with contextlib.suppress(msgspec.ValidationError):  # so many numbers are refused
+                _check_json(body)
             _depth_is_bounded(body)
             best = min(best, time.thread_time() - began)
         times.append(best)

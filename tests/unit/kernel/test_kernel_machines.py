@@ -128,10 +128,10 @@ def test_the_kernel_would_take_it(program: str, machine: Machine) -> None:
     assert code[-1][0] == 0x06
     for place, (operation, if_true, if_false, k) in enumerate(code):
         left = len(code) - place - 1
-        assert operation in (0x20, 0x06, 0x05, 0x15, 0x25, 0x35, 0x45)
+        assert operation in (0x20, 0x06, 0x05, 0x15, 0x25, 0x35, 0x45, 0x54)
         if operation == 0x20:
             assert k % 4 == 0 and k < 64 and left > 0
-        elif operation != 0x06:
+        elif operation not in (0x06, 0x54):
             assert (k if operation == 0x05 else max(if_true, if_false)) < left
 
 

@@ -29,9 +29,9 @@ EPERM, EACCES, ENOSYS, EAFNOSUPPORT = (0x00050000 | errno for errno in (1, 13, 3
 EINVAL = 0x00050000 | 22
 CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT = 56, 435, 41, 59, 322
 UNSHARE, MOVE_MOUNT, IOCTL, BIND, SOCKETPAIR = 272, 429, 16, 49, 53
-PRCTL, SECCOMP, MADVISE = 157, 317, 28
+PRCTL, SECCOMP, MADVISE, SETSOCKOPT = 157, 317, 28, 54
 SPECIAL = {CLONE, CLONE3, SOCKET, EXECVE, EXECVEAT, UNSHARE, MOVE_MOUNT, IOCTL, BIND}
-SPECIAL |= {SOCKETPAIR, MADVISE, PRCTL, SECCOMP}
+SPECIAL |= {SOCKETPAIR, MADVISE, PRCTL, SECCOMP, SETSOCKOPT}
 PROGRAMS = {
     "zygote": seccomp.zygote_program(machine=MACHINE),
     "zygote without a listener": seccomp.zygote_program(notify=False, machine=MACHINE),
@@ -69,13 +69,15 @@ def test_a_program_is_one_the_kernel_takes(name: str) -> None:
     program = DECODED[name]
     assert 0 < len(program) <= 4096
     for place, (code, if_true, if_false, k) in enumerate(program):
-        assert code in (0x20, 0x06, 0x05, 0x15, 0x25, 0x35, 0x45)
+        assert code in (0x20, 0x06, 0x05, 0x15, 0x25, 0x35, 0x45, 0x54)
         left = len(program) - place - 1
         if code == 0x05:
             assert k < left
         elif code == 0x06:
             assert k in (ALLOW, NOTIFY, KILL, EPERM, EACCES, EINVAL, ENOSYS, EAFNOSUPPORT)
             assert k != NOTIFY or name in TELLING
+        elif code == 0x54:
+            assert left > 0
         elif code == 0x20:
             assert k % 4 == 0 and k < 64 and left > 0
         else:
@@ -398,7 +400,7 @@ def test_looking_for_ipv6_is_refused_without_a_record_and_listening_is_not() -> 
 
 @given(st.integers(0, 2**64 - 1))
 def test_terminals_are_not_typed_into(request: int) -> None:
-    hostile = request & 0xFFFFFFFF in (0x5412, 0x541C)
+    hostile = request & 0xFFFFFFFF in (0x5412, 0x541C) or request & 0xFF00 == 0xFF00
     assert in_instance(IOCTL, 0, request) == (NOTIFY if hostile else ALLOW)
 
 
@@ -406,6 +408,27 @@ def test_terminals_are_not_typed_into(request: int) -> None:
 def test_the_upper_half_hides_nothing(request_: int) -> None:
     assert in_instance(IOCTL, 0, request_) == NOTIFY
     assert run("zygote without a listener", IOCTL, 0, request_) == EPERM
+
+
+@pytest.mark.parametrize("request_", [0xFF01, 0xFF09, 0xFF0A, 0xC040FF0B, 0x1_0000_FF04])
+def test_a_process_descriptor_gives_no_namespace(request_: int) -> None:
+    """PIDFD_GET_USER_NAMESPACE and its like, and PIDFD_GET_INFO (Linux 6.11 and later)."""
+    assert in_instance(IOCTL, 3, request_) == NOTIFY
+    assert run("zygote without a listener", IOCTL, 3, request_) == EPERM
+
+
+@pytest.mark.parametrize("option", [67, 1 << 32 | 67])
+def test_the_memory_of_a_process_is_merged_with_nobody_s(option: int) -> None:
+    """PR_SET_MEMORY_MERGE does what MADV_MERGEABLE does, to all of it."""
+    for name in ("zygote", "zygote without a listener", "zygote that watches", "offline"):
+        assert run(name, PRCTL, option, 1) == EINVAL
+
+
+@pytest.mark.parametrize("option", [26, 50, 51, 52])
+def test_a_socket_is_given_no_program(option: int) -> None:
+    assert in_instance(SETSOCKOPT, 3, 1, option) == NOTIFY
+    assert in_instance(SETSOCKOPT, 3, 1 << 32 | 1, 1 << 32 | option) == NOTIFY
+    assert in_instance(SETSOCKOPT, 3, 6, option) == in_instance(SETSOCKOPT, 3, 1, 7) == ALLOW
 
 
 # -- the node's own processes --------------------------------------------------------------------

@@ -99,7 +99,7 @@ def check(
     found: list[Judged] = []
     for file in files:
         for number, value in enumerate(_events(file), 1):
-            broken = compiled.violation(value)
+            broken = compiled.costly(msgspec.json.encode(value)) or compiled.violation(value)
             path, rule = (broken.path or "/", broken.rule) if broken is not None else ("", "")
             accepted = broken is None
             found.append(

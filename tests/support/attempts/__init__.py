@@ -1,0 +1,23 @@
+"""Attempts to break a node, by class, as programs that anybody can run again.
+
+Each class is a module with `attempts(node)`, which yields what was tried and whether it worked.
+`python -m support.attempts` (from `tests/`) starts a node and prints each; `test_attempts.py` wants
+that nothing works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One try. `worked` is the attacker's word: True is a hole."""
+
+    name: str
+    worked: bool
+    told: str = ""
+
+
+Attempts = Iterator[Attempt]
