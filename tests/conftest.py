@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from support.database import postgresql_server
 from support.node import TestNode
+from support.shared_node import SharedNode
 
 __all__ = ["postgresql_server"]
+
+SHARED = pytest.StashKey[SharedNode]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,11 +39,42 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         )
 
 
+@pytest.fixture(scope="session")
+def shared_node(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[SharedNode]:
+    """The node of all modules that set SHARES_NODE."""
+    shared = SharedNode(lambda: TestNode(tmp_path_factory.mktemp("shared") / "data").start())
+    pytestconfig.stash[SHARED] = shared
+    yield shared
+    shared.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test fail that breaks the node which modules share."""
+    result = yield
+    shared = item.config.stash.get(SHARED, None)
+    if shared is not None and getattr(item.module, "SHARES_NODE", False) and shared.broken():
+        pytest.fail(shared.broken())
+    return result
+
+
 @pytest.fixture(scope="module")
 def node(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[TestNode]:
-    """A running node that the tests of one module share."""
+    """A running node that the tests of one module share; one of its own unless SHARES_NODE.
+
+    A module with SHARES_NODE only deploys functions and calls them. It changes no settings or
+    accounts, kills nothing, counts nothing of the whole node, and declares resources only in
+    projects that no other module has.
+    """
+    if getattr(request.module, "SHARES_NODE", False):
+        shared: SharedNode = request.getfixturevalue("shared_node")
+        yield shared.lend()
+        shared.take_back()
+        return
     way = [request.param] if hasattr(request, "param") else []
     running = TestNode(tmp_path_factory.mktemp("node") / "data", *way).start()
     yield running

@@ -10,6 +10,7 @@ import time
 
 from support.node import TestNode
 
+SHARES_NODE = True
 HANDLER = """
 import logging
 
