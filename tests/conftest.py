@@ -50,6 +50,13 @@ def shared_node(
     shared.close()
 
 
+@pytest.fixture
+def no_shared_node(pytestconfig: pytest.Config) -> None:
+    """End the node that modules share: for a test that looks at the whole machine."""
+    if (shared := pytestconfig.stash.get(SHARED, None)) is not None:
+        shared.close()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Let a test fail that breaks the node which modules share."""
