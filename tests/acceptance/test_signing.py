@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from support import forked_cli
 from support.node import TestNode
 
 APP = "def handler(event, context):\n    return {text!r}\n"
@@ -44,14 +44,7 @@ def cli(node: TestNode, tmp_path: Path) -> Cli:
             "CASEMATE_KEY": key or node.key,
             **more,
         }
-        return subprocess.run(
-            [sys.executable, "-m", "casemate.cli.main", *words],
-            cwd=cwd,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        return forked_cli.run(words, cwd=cwd, env=environment)
 
     return call
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from support import forked_cli
 from support.bundles import make_bundle, publish
 from support.load import Load
 from support.node import TestNode
@@ -29,15 +30,8 @@ SECRET_GRANT = 'secrets = ["api-key"]'
 
 
 def casemate(node: TestNode, *arguments: str, stdin: str = "") -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
-        check=False,
-    )
+    env = {**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
+    done = forked_cli.run(arguments, stdin=stdin, env=env, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
