@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.database import postgresql_server
 from support.node import TestNode
-from support.shared_node import SharedNode
+from support.shared_node import SharedNode, no_shared_node, pytest_runtest_call, shared_node
 
-__all__ = ["postgresql_server"]
-
-SHARED = pytest.StashKey[SharedNode]()
+__all__ = ["no_shared_node", "postgresql_server", "pytest_runtest_call", "shared_node"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,34 +35,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(
             "node", list(ways.values()), ids=list(ways), indirect=True, scope="module"
         )
-
-
-@pytest.fixture(scope="session")
-def shared_node(
-    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
-) -> Iterator[SharedNode]:
-    """The node of all modules that set SHARES_NODE."""
-    shared = SharedNode(lambda: TestNode(tmp_path_factory.mktemp("shared") / "data").start())
-    pytestconfig.stash[SHARED] = shared
-    yield shared
-    shared.close()
-
-
-@pytest.fixture
-def no_shared_node(pytestconfig: pytest.Config) -> None:
-    """End the node that modules share: for a test that looks at the whole machine."""
-    if (shared := pytestconfig.stash.get(SHARED, None)) is not None:
-        shared.close()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    """Let a test fail that breaks the node which modules share."""
-    result = yield
-    shared = item.config.stash.get(SHARED, None)
-    if shared is not None and getattr(item.module, "SHARES_NODE", False) and shared.broken():
-        pytest.fail(shared.broken())
-    return result
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ To start and stop one costs more processor time than most such modules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 
 import httpx2
+import pytest
 
 from support.node import TestNode
 from support.processes import Process, children, command, process
@@ -70,3 +71,34 @@ def _services(node: TestNode) -> dict[str, Process]:
             if word.startswith("casemate.") and word.endswith(".process"):
                 found[word] = process(pid)
     return found
+
+
+SHARED = pytest.StashKey[SharedNode]()
+
+
+@pytest.fixture(scope="session")
+def shared_node(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[SharedNode]:
+    """The node of all modules that set SHARES_NODE."""
+    shared = SharedNode(lambda: TestNode(tmp_path_factory.mktemp("shared") / "data").start())
+    pytestconfig.stash[SHARED] = shared
+    yield shared
+    shared.close()
+
+
+@pytest.fixture
+def no_shared_node(pytestconfig: pytest.Config) -> None:
+    """End the node that modules share: for a test that looks at the whole machine."""
+    if (shared := pytestconfig.stash.get(SHARED, None)) is not None:
+        shared.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test fail that breaks the node which modules share."""
+    result = yield
+    shared = item.config.stash.get(SHARED, None)
+    if shared is not None and getattr(item.module, "SHARES_NODE", False) and shared.broken():
+        pytest.fail(shared.broken())
+    return result

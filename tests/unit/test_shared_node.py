@@ -9,12 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import conftest
 import httpx2
 import pytest
 
 from support.node import TestNode
-from support.shared_node import SharedNode
+from support.shared_node import SHARED, SharedNode, pytest_runtest_call
 
 CHILD = "import time; print('ready', flush=True); time.sleep(60)"
 SUPERVISOR = f"""
@@ -126,8 +125,8 @@ def test_the_test_that_broke_it_fails(shared: SharedNode, request: pytest.Fixtur
         config = request.config
         module = type("module", (), {"SHARES_NODE": True})
 
-    before = request.config.stash.get(conftest.SHARED, None)
-    request.config.stash[conftest.SHARED] = shared
+    before = request.config.stash.get(SHARED, None)
+    request.config.stash[SHARED] = shared
     try:
         node = shared.lend()
         assert finished(Item()) == "passed"
@@ -138,14 +137,14 @@ def test_the_test_that_broke_it_fails(shared: SharedNode, request: pytest.Fixtur
         assert finished(Item()) == "passed", "it uses none"
     finally:
         if before is None:
-            del request.config.stash[conftest.SHARED]
+            del request.config.stash[SHARED]
         else:
-            request.config.stash[conftest.SHARED] = before
+            request.config.stash[SHARED] = before
 
 
 def finished(item: object) -> object:
     """Go through what is done around the call of a test that passed."""
-    around = conftest.pytest_runtest_call(item)
+    around = pytest_runtest_call(item)
     next(around)
     with pytest.raises(StopIteration) as stopped:
         around.send("passed")
