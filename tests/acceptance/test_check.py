@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support import forked_cli
 from support.cli import casemate
 from support.node import TestNode
 
@@ -46,11 +46,15 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
 
 
 def check_folder(node: TestNode, data: Path) -> tuple[int, Any]:
-    done = forked_cli.run(
+    done = subprocess.run(
         [
-            *("check", "--json", "--data", str(data)),
-            *("--master-key", f"file:{node.master_key}"),
-        ]
+            *(sys.executable, "-m", "casemate.cli.main", "check", "--json"),
+            *("--data", str(data), "--master-key", f"file:{node.master_key}"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr

@@ -20,6 +20,7 @@ from support import forked_cli
 from support.node import TestNode
 from support.signing import attest
 
+SHARES_NODE = True
 MANIFEST = """\
 [project]
 name = "ledger"
