@@ -21,7 +21,6 @@ import pytest
 from support.attacks import attempt
 from support.node import TestNode
 
-SHARES_NODE = True
 SIZE = 200_000
 """Large enough for a file of its own."""
 SOURCE = f"""
@@ -47,12 +46,12 @@ Swap = Callable[[Path, Path, Path], None]
 
 @pytest.fixture(scope="module")
 def bucket(node: TestNode) -> Iterator[TestNode]:
-    node.deploy(SOURCE, project="races", grants=GRANTS, resources="[bucket.files]\n", approve=True)
+    node.deploy(SOURCE, grants=GRANTS, resources="[bucket.files]\n", approve=True)
     yield node
 
 
 def use(node: TestNode, how: str, key: str, letter: str = "") -> Any:
-    return attempt(node, "races/f", {"how": how, "key": key, "letter": letter})
+    return attempt(node, "t/f", {"how": how, "key": key, "letter": letter})
 
 
 def objects(node: TestNode) -> set[Path]:
@@ -150,7 +149,7 @@ def test_a_race_of_writers_leaves_one_of_them_whole(bucket: TestNode) -> None:
     headers = {"authorization": f"Bearer {bucket.key}"}
 
     def call(event: dict[str, str]) -> httpx2.Response:
-        return httpx2.post(f"{bucket.url}/invoke/races/f", json=event, headers=headers, timeout=60)
+        return httpx2.post(f"{bucket.url}/invoke/t/f", json=event, headers=headers, timeout=60)
 
     events = [
         {"how": how, "key": "raced", "letter": letter}
