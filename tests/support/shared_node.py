@@ -45,13 +45,16 @@ class SharedNode:
         return f"ended of the node that modules share: {', '.join(ended)}" if ended else ""
 
     def take_back(self) -> None:
-        """Remove all functions. A node that cannot do that is not lent again, and says so."""
+        """Remove all functions. A node that cannot do that, or is broken, is not lent again."""
         node = self._node
         assert node is not None
         try:
             for one in node.get("/functions")["functions"]:
                 path = f"{node.url}/api/v1/functions/{one['project']}/{one['name']}"
                 node.client.delete(path).raise_for_status()
+            # One that was killed a moment ago is seen to be dead by now.
+            if broken := self.broken():
+                raise RuntimeError(broken)
         except BaseException:
             self.close()
             raise

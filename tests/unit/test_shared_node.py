@@ -109,6 +109,16 @@ def test_one_that_a_test_broke_is_told_and_replaced(
     assert shared.broken() == ""
 
 
+def test_one_that_the_last_test_of_a_module_broke_is_told(
+    shared: SharedNode, started: list[Pretended]
+) -> None:
+    ended(shared.lend(), 1)
+    with pytest.raises(RuntimeError, match=r"casemate\.x\.process"):
+        shared.take_back()
+    shared.lend()
+    assert len(started) == 2
+
+
 def test_one_that_keeps_its_functions_is_told_and_replaced(
     shared: SharedNode, started: list[Pretended]
 ) -> None:
