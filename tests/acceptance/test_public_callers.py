@@ -11,7 +11,6 @@ import pytest
 
 from support.node import TestNode
 
-SHARES_NODE = True
 ECHO = """
 def handler(event, context):
     return event

@@ -16,7 +16,6 @@ from support.lingering import lingering
 from support.node import TestNode, default_risks
 from support.processes import bases_of, gateway_of, zygotes_of
 
-SHARES_NODE = True
 NOTHING = "0000000000000000"
 
 
