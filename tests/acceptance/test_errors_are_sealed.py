@@ -12,7 +12,6 @@ import pytest
 
 from support.node import TestNode
 
-SHARES_NODE = True
 SECRET = "tr0ub4dor-and-3"
 FAILS = f"""
 import os

@@ -19,6 +19,7 @@ class SharedNode:
 
     A module gets it without functions. What was recorded of earlier modules is there, and so are
     their resources: a module that declares some gives them to a project that no other has.
+    Versions of a name go on: a module that says which one it expects has names that no other has.
     """
 
     def __init__(self, started: Callable[[], TestNode]) -> None:
