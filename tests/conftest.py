@@ -10,8 +10,9 @@ import pytest
 
 from support.database import postgresql_server
 from support.node import TestNode
+from support.shared_node import SharedNode, no_shared_node, pytest_runtest_call, shared_node
 
-__all__ = ["postgresql_server"]
+__all__ = ["no_shared_node", "postgresql_server", "pytest_runtest_call", "shared_node"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,7 +41,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def node(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[TestNode]:
-    """A running node that the tests of one module share."""
+    """A running node that the tests of one module share; one of its own unless SHARES_NODE.
+
+    A module with SHARES_NODE only deploys functions and calls them. It changes no settings or
+    accounts, kills nothing, counts nothing of the whole node, and declares resources only in
+    projects that no other module has.
+    """
+    if getattr(request.module, "SHARES_NODE", False):
+        shared: SharedNode = request.getfixturevalue("shared_node")
+        yield shared.lend()
+        shared.take_back()
+        return
     way = [request.param] if hasattr(request, "param") else []
     running = TestNode(tmp_path_factory.mktemp("node") / "data", *way).start()
     yield running

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import httpx2
 import pytest
 
 from casemate.accounts.totp import code_at
+from support import forked_cli
 from support.accounts import PASSWORD, secret_of
 from support.node import TestNode
 
@@ -32,15 +32,7 @@ def cli(node: TestNode, tmp_path: Path) -> Run:
         environ |= {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config")}
         if key is not None:
             environ |= {"CASEMATE_KEY": key, "CASEMATE_URL": node.url}
-        return subprocess.run(
-            [sys.executable, "-m", "casemate.cli.main", *arguments],
-            input=typed,
-            capture_output=True,
-            text=True,
-            env=environ,
-            timeout=60,
-            check=False,
-        )
+        return forked_cli.run(arguments, stdin=typed, env=environ, timeout=60)
 
     return run
 

@@ -13,6 +13,7 @@ import pytest
 
 from support.node import TestNode
 
+SHARES_NODE = True
 SECRET = "tr0ub4dor-and-3"
 SOURCE = f"""
 import html
@@ -76,7 +77,7 @@ def kept(event, context):
 """
 MANIFEST = """
 [project]
-name = "t"
+name = "sealed"
 [table.seen]
 key = "id"
 
@@ -142,17 +143,17 @@ def test_a_route_tells_an_error_id_and_its_owner_the_rest(
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_call_and_a_chain_of_calls_tell_nothing(node: TestNode, kind: str) -> None:
     event = {"kind": kind, "way": "json"}
-    assert_sealed(node, node.invoke(event, function="t/tells"))
-    assert_sealed(node, node.invoke(event, function="t/chain"), "handler-error")
+    assert_sealed(node, node.invoke(event, function="sealed/tells"))
+    assert_sealed(node, node.invoke(event, function="sealed/chain"), "handler-error")
 
 
 @pytest.mark.parametrize("kind", ["trace", "repr", "database"])
 def test_what_is_kept_of_an_asynchronous_call_tells_nothing(node: TestNode, kind: str) -> None:
     event = {"kind": kind, "way": "json"}
-    given = node.invoke(event, function="t/tells", headers={"prefer": "respond-async"})
+    given = node.invoke(event, function="sealed/tells", headers={"prefer": "respond-async"})
     assert given.status_code == 202
     identity = given.json()["id"]
-    address = f"{node.url}/api/v1/functions/t/tells/invocations/{identity}"
+    address = f"{node.url}/api/v1/functions/sealed/tells/invocations/{identity}"
 
     def status() -> dict[str, Any]:
         answer = node.client.get(address)
@@ -171,12 +172,12 @@ def test_what_is_kept_of_an_asynchronous_call_tells_nothing(node: TestNode, kind
 
 def test_what_destinations_are_sent_tells_nothing(node: TestNode) -> None:
     def told() -> str:
-        address = f"{node.url}/api/v1/tables/t/seen/query"
+        address = f"{node.url}/api/v1/tables/sealed/seen/query"
         return node.client.post(address, json={"limit": 1000}).text
 
     for kind in ("fine", *KINDS):
         event = {"kind": kind, "way": "json"}
-        node.invoke(event, function="t/tells", headers={"prefer": "respond-async"})
+        node.invoke(event, function="sealed/tells", headers={"prefer": "respond-async"})
     node.wait_until(lambda: told().count('"outcome":"exposed"') >= len(KINDS), 60)
     text = told()
     assert "a page about Traceback" in text

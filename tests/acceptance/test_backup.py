@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
+from support import forked_cli
 from support.attacks import until
 from support.node import TestNode
 
@@ -18,10 +18,7 @@ def casemate(*arguments: str, node: TestNode | None = None) -> subprocess.Comple
     environment = dict(os.environ)
     if node is not None:
         environment |= {"CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
-    return subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", *arguments],
-        capture_output=True, text=True, timeout=120, env=environment, check=False,
-    )  # fmt: skip
+    return forked_cli.run(arguments, env=environment)
 
 
 def signed(node: TestNode) -> int:

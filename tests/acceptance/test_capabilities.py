@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +15,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from support import forked_cli
 from support.attacks import attempt, denials, until
 from support.cli import casemate
 from support.node import TestNode
@@ -58,13 +57,11 @@ Do = Callable[..., Any]
 
 def set_secret(node: TestNode, name: str, value: str | bytes) -> None:
     raw = value.encode() if isinstance(value, str) else value
-    done = subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", "secrets", "set", f"t/{name}", "--exact"],
-        input=raw,
-        capture_output=True,
+    done = forked_cli.run_bytes(
+        ["secrets", "set", f"t/{name}", "--exact"],
+        stdin=raw,
         env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
         timeout=60,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from support import forked_cli
 from support.node import TestNode
 
 BUSY = """
@@ -57,14 +58,8 @@ class Terminal:
         self.environ |= {"HOME": str(home), "NO_COLOR": "1", "COLUMNS": "100"}
 
     def run(self, *arguments: str, stdin: bytes = b"", **environ: str) -> Result:
-        done = subprocess.run(
-            [sys.executable, "-m", "casemate.cli.main", *arguments],
-            input=stdin,
-            capture_output=True,
-            cwd=self.folder,
-            env=self.environ | environ,
-            timeout=60,
-            check=False,
+        done = forked_cli.run_bytes(
+            arguments, stdin=stdin, cwd=self.folder, env=self.environ | environ, timeout=60
         )
         out = done.stdout.decode(errors="backslashreplace")
         return Result(done.returncode, out, done.stderr.decode(errors="backslashreplace"))

@@ -8,6 +8,8 @@ import sys
 
 from support.node import TestNode
 
+SHARES_NODE = True
+
 
 def proposed(node: TestNode, **environ: str) -> list[str]:
     done = subprocess.run(

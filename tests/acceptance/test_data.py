@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from support import forked_cli
 from support.node import TestNode
 
 USER = """
@@ -61,14 +61,8 @@ PIECE = (b"planted-large-content" * 60_000)[1_000_000:1_000_021].decode()
 
 
 def run(node: TestNode, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", *arguments],
-        input=stdin,
-        capture_output=True,
-        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
-        timeout=60,
-        check=False,
-    )
+    env = {**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
+    return forked_cli.run_bytes(arguments, stdin=stdin, env=env, timeout=60)
 
 
 def printed(node: TestNode, *arguments: str, stdin: bytes = b"") -> object:

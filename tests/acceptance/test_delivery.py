@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from support import forked_cli
 from support.node import TestNode
 
 PREFER = {"prefer": "respond-async"}
@@ -158,13 +157,8 @@ def ended(node: TestNode, identity: str) -> dict[str, Any]:
 
 
 def cli(node: TestNode, *arguments: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", *arguments, "--json"],
-        capture_output=True,
-        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
-        timeout=60,
-        check=False,
-    )
+    env = {**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
+    done = forked_cli.run([*arguments, "--json"], env=env, timeout=60)
     assert done.returncode == 0, (arguments, done)
     return json.loads(done.stdout)
 

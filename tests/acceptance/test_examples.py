@@ -23,6 +23,7 @@ import pytest
 
 from casemate.advisories import Ecosystem, place_of_node
 from casemate.advisories.importing import Wanted, import_advisories
+from support import forked_cli
 from support.node import TestNode
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -194,16 +195,8 @@ def command_line(
     node: TestNode, folder: Path, *arguments: str, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a command line in a project's folder, as an owner of the node."""
-    return subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", *arguments],
-        cwd=folder,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"CASEMATE_URL": node.url, "CASEMATE_KEY": node.key, "NO_COLOR": "1"},
-        check=False,
-        timeout=120,
-    )
+    env = os.environ | {"CASEMATE_URL": node.url, "CASEMATE_KEY": node.key, "NO_COLOR": "1"}
+    return forked_cli.run(arguments, cwd=folder, stdin=stdin, env=env)
 
 
 def ok(node: TestNode, folder: Path, *arguments: str, stdin: str = "") -> str:

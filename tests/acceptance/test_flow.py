@@ -16,6 +16,7 @@ from support.attacks import Attempt, attempt, denials
 from support.cli import casemate
 from support.node import TestNode
 
+SHARES_NODE = True
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 FILES = 'buckets = [{ name = "files", actions = ["read", "write"] }]'
 MANIFEST = f"""

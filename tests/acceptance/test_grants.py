@@ -16,9 +16,11 @@ import pytest
 
 from casemate.model.bundle import BundleManifest
 from casemate.sbom import sbom
+from support import forked_cli
 from support.node import TestNode
 from support.signing import attest
 
+SHARES_NODE = True
 MANIFEST = """\
 [project]
 name = "ledger"
@@ -52,10 +54,8 @@ def cli(node: TestNode, tmp_path: Path) -> Callable[..., subprocess.CompletedPro
     (tmp_path / "app.py").write_text(APP)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "casemate.cli.main", *arguments],
-            capture_output=True,
-            text=True,
+        return forked_cli.run(
+            arguments,
             cwd=tmp_path,
             env={
                 **os.environ,
@@ -63,7 +63,6 @@ def cli(node: TestNode, tmp_path: Path) -> Callable[..., subprocess.CompletedPro
                 "CASEMATE_KEY": node.key,
                 "NO_COLOR": "1",
             },
-            timeout=120,
         )
 
     return run

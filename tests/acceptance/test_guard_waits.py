@@ -9,6 +9,7 @@ import pytest
 from support.attacks import INJECTION, attempt
 from support.node import TestNode
 
+SHARES_NODE = True
 COMMON = """
 import os, sqlite3, threading
 def query(text):

@@ -26,6 +26,7 @@ from support.bystanders import (
 )
 from support.node import TestNode
 
+SHARES_NODE = True
 HOSTILE = Path(__file__).parent.parent / "functions" / "hostile" / "app.py"
 LIMITS = """
 memory = "64MB"

@@ -10,6 +10,8 @@ import pytest
 from support.bystanders import BYSTANDER, SLOWEST, Bystanders, assert_sealed, processes_named
 from support.node import TestNode
 
+SHARES_NODE = True
+
 
 @pytest.fixture(scope="module")
 def hostile(node: TestNode) -> TestNode:

@@ -14,6 +14,7 @@ from support.bundles import deploy, make_bundle, publish, upload
 from support.node import TestNode
 from support.raw_http import exchange, request
 
+SHARES_NODE = True
 ECHO = """
 import base64
 def handler(event, context):

@@ -11,6 +11,7 @@ from casemate.importing import Choices, imported
 from casemate.manifest import load
 from support.node import TestNode
 
+SHARES_NODE = True
 SAM = """\
 AWSTemplateFormatVersion: '2010-09-09'
 Transform: AWS::Serverless-2016-10-31

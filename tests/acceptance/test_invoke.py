@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from support.node import TestNode
 
+SHARES_NODE = True
 COUNTER = """
 import os
 calls = 0

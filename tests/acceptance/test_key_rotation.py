@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from support import forked_cli
 from support.load import Load
 from support.node import TestNode
 
@@ -32,15 +31,8 @@ EXPECTED = [2000, "written with the first key", 28]
 
 
 def run(node: TestNode, *arguments: str, stdin: str = "") -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
-        check=False,
-    )
+    env = {**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
+    done = forked_cli.run(arguments, stdin=stdin, env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

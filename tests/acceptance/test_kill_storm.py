@@ -23,8 +23,6 @@ from support.cli import casemate
 from support.node import TestNode
 from support.processes import process
 
-pytestmark = pytest.mark.alone
-
 KILLS, STORM_KILLS = 5, int(os.environ.get("CASEMATE_STORM_KILLS", "200"))
 CLIENTS = 6
 OPERATION = "/api/v1/functions/t/put/baseline/lock"

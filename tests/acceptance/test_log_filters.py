@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 
+from support import forked_cli
 from support.node import TestNode
 
+SHARES_NODE = True
 HANDLER = """
 import logging
 
@@ -22,13 +22,8 @@ def handler(event, context):
 
 
 def logs(node: TestNode, *options: str) -> list[dict[str, object]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", "logs", "t/spoken", *options, "--json"],
-        capture_output=True,
-        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
-        timeout=60,
-        check=False,
-    )
+    env = {**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
+    done = forked_cli.run(["logs", "t/spoken", *options, "--json"], env=env, timeout=60)
     assert done.returncode == 0, done.stderr
     lines: list[dict[str, object]] = json.loads(done.stdout)["lines"]
     return lines

@@ -21,8 +21,6 @@ from casemate.supervisor.function_ids import DEFAULT_COUNT, DEFAULT_START
 from support.node import TestNode, cgroups_of
 from support.processes import children, gateway_of, memory, zygotes_of
 
-pytestmark = pytest.mark.alone
-
 ASKED = int(os.environ.get("CASEMATE_SOAK", "0"))
 SOAK_CALLS = ASKED or 500
 SOAK_SECONDS = 30.0
@@ -210,7 +208,9 @@ def files_left(root: Path) -> list[str]:
     return found
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(600)
+@pytest.mark.usefixtures("no_shared_node")
 def test_nothing_is_left(fresh_node: TestNode) -> None:
     node = fresh_node
     assert node.process is not None

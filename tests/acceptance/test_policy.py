@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from support import forked_cli
 from support.node import TestNode
 
 HANDLER = "def handler(event, context):\n    return 'ok'\n"
@@ -46,14 +46,7 @@ def cli(node: TestNode, tmp_path: Path) -> Run:
             "CASEMATE_URL": node.url,
             "CASEMATE_KEY": key or node.key,
         }
-        return subprocess.run(
-            [sys.executable, "-m", "casemate.cli.main", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            env=environment,
-            cwd=tmp_path,
-        )
+        return forked_cli.run(arguments, env=environment, cwd=tmp_path, timeout=60)
 
     return run
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from support.node import TestNode
 
+SHARES_NODE = True
 HANDLER = """
 import time
 

@@ -16,6 +16,7 @@ import pytest
 from casemate.build import RuntimeStatus, find_interpreters
 from support.node import TestNode
 
+SHARES_NODE = True
 MINORS = [
     i.minor
     for i in find_interpreters(today=datetime.now(UTC).date(), environ=os.environ)

@@ -12,8 +12,6 @@ from support.bundles import make_bundle, publish
 from support.node import TestNode
 from support.processes import children, gateway_of, memory, zygotes_of
 
-pytestmark = pytest.mark.alone
-
 ECHO = """
 def handler(event, context):
     return event
@@ -96,6 +94,7 @@ def _compare(node: TestNode, alone: TestNode, record_property) -> None:
         assert answer.json()["path_parameters"] == {"name": "x"}
 
 
+@pytest.mark.alone
 def test_a_restart_with_many_functions_is_quick(fresh_node: TestNode) -> None:
     node = fresh_node
     template = make_bundle(ECHO, name="other", limits='keep = "1s"')

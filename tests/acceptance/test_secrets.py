@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from support import forked_cli
 from support.node import TestNode
 from support.package_index import fake_index
 from support.processes import command
@@ -36,14 +37,8 @@ VALUE = "correct horse battery staple"
 
 
 def run(node: TestNode, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", *arguments],
-        input=stdin,
-        capture_output=True,
-        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
-        timeout=60,
-        check=False,
-    )
+    env = {**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
+    return forked_cli.run_bytes(arguments, stdin=stdin, env=env, timeout=60)
 
 
 def vault_of(node: TestNode) -> int:

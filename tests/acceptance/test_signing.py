@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from support import forked_cli
 from support.node import TestNode
 from support.sigstore_keys import github, own_sigstore, statement
 
@@ -46,14 +46,7 @@ def cli(node: TestNode, tmp_path: Path) -> Cli:
             "CASEMATE_KEY": key or node.key,
             **more,
         }
-        return subprocess.run(
-            [sys.executable, "-m", "casemate.cli.main", *words],
-            cwd=cwd,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
+        return forked_cli.run(words, cwd=cwd, env=environment)
 
     return call
 

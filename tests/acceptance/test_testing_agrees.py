@@ -9,6 +9,7 @@ from typing import Any
 from casemate.testing import TestProject
 from support.node import TestNode
 
+SHARES_NODE = True
 MANIFEST = """
 [project]
 name = "agrees"

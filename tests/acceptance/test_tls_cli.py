@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from support import forked_cli
 from support.node import TestNode, default_risks
 from support.raw_http import request
 
@@ -46,15 +47,12 @@ class Outside:
 
     def run(self, *arguments: str, stdin: str = "", **environ: str):
         clean = {n: v for n, v in os.environ.items() if not n.startswith("CASEMATE_")}
-        return subprocess.run(
-            [sys.executable, "-m", "casemate.cli.main", *arguments],
-            input=stdin,
-            capture_output=True,
-            text=True,
+        return forked_cli.run(
+            arguments,
+            stdin=stdin,
             timeout=60,
             env={**clean, "HOME": str(self.home), "XDG_CONFIG_HOME": str(self.home), **environ},
             cwd=self.home,
-            check=False,
         )
 
     @property

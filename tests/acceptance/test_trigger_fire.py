@@ -13,6 +13,7 @@ import pytest
 
 from support.node import TestNode
 
+SHARES_NODE = True
 MANIFEST = """
 [project]
 name = "fired"

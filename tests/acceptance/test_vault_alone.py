@@ -7,11 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from support import forked_cli
 from support.bundles import make_bundle, publish
 from support.load import Load
 from support.node import TestNode
@@ -29,15 +31,8 @@ SECRET_GRANT = 'secrets = ["api-key"]'
 
 
 def casemate(node: TestNode, *arguments: str, stdin: str = "") -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key},
-        check=False,
-    )
+    env = {**os.environ, "CASEMATE_URL": node.url, "CASEMATE_KEY": node.key}
+    done = forked_cli.run(arguments, stdin=stdin, env=env, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
@@ -75,13 +70,25 @@ def refused(data: Path, source: str | None) -> str:
     return done.stderr
 
 
+def fill(node: TestNode) -> TestNode:
+    """Give it a function, a secret, and a record of a call."""
+    casemate(node, "secrets", "set", "t/api-key", stdin="correct horse battery staple")
+    node.deploy(READER, grants=SECRET_GRANT, approve=True)
+    assert node.invoke({}).json() == 28
+    return node
+
+
 @pytest.fixture
 def filled(fresh_node: TestNode) -> TestNode:
-    """A node with a function, a secret, and a record of a call."""
-    casemate(fresh_node, "secrets", "set", "t/api-key", stdin="correct horse battery staple")
-    fresh_node.deploy(READER, grants=SECRET_GRANT, approve=True)
-    assert fresh_node.invoke({}).json() == 28
-    return fresh_node
+    return fill(fresh_node)
+
+
+@pytest.fixture(scope="module")
+def restarted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestNode]:
+    """One that each test stops, and starts again with everything as it was."""
+    node = TestNode(tmp_path_factory.mktemp("restarted") / "data").start()
+    yield fill(node)
+    node.close()
 
 
 def test_a_killed_vault_is_started_again_and_calls_fail_closed_meanwhile(filled: TestNode) -> None:
@@ -153,12 +160,12 @@ def test_a_vault_that_loses_its_key_file_keeps_the_node_down_until_it_is_back(
         *(pytest.param(how, marks=pytest.mark.storm) for how in ("cut", "empty", "link")),
     ],
 )
-def test_a_wrong_master_key_is_refused_and_changes_nothing(filled: TestNode, how: str) -> None:
-    node = filled
+def test_a_wrong_master_key_is_refused_and_changes_nothing(restarted: TestNode, how: str) -> None:
+    node = restarted
     node.stop()
     before = snapshot(node.data)
     key = node.master_key.read_bytes()
-    other = node.master_key.with_name("other.key")
+    other = node.master_key.with_name(f"{how.replace(' ', '-')}.key")
     if how == "another":
         other.write_text(os.urandom(32).hex())
     elif how == "link":
@@ -188,9 +195,9 @@ def test_a_wrong_master_key_is_refused_and_changes_nothing(filled: TestNode, how
     ],
 )
 def test_a_lost_vault_is_refused_and_nothing_is_made_anew(
-    filled: TestNode, tmp_path: Path, lost: str
+    restarted: TestNode, tmp_path: Path, lost: str
 ) -> None:
-    node = filled
+    node = restarted
     node.stop()
     vault = node.data / "vault"
     kept = tmp_path / "kept"

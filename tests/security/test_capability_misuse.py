@@ -17,6 +17,7 @@ from support.attacks import CAPABILITY, INJECTION, Attempt, attempt, until
 from support.node import TestNode
 from support.processes import gateway_of
 
+SHARES_NODE = True
 SOURCE = Path(__file__).parent.parent / "functions" / "attacks" / "capabilities.py"
 RESOURCES = """
 [bucket.files]
@@ -35,15 +36,19 @@ queues = ["jobs"]
 
 @pytest.fixture(scope="module")
 def granted(node: TestNode) -> Iterator[TestNode]:
-    """The node with `t/granted`, which may do a little, and `t/bare`, which may do nothing."""
+    """The node with a function `granted`, which may do a little, and `bare`, which may nothing."""
     source = SOURCE.read_text()
-    node.deploy(source, name="granted", grants=GRANTS, resources=RESOURCES, approve=True)
-    node.deploy(source, name="bare", resources=RESOURCES)
+    node.deploy(
+        source, name="granted", project="misuse", grants=GRANTS, resources=RESOURCES, approve=True
+    )
+    node.deploy(source, name="bare", project="misuse", resources=RESOURCES)
     node.deploy(source, name="elsewhere", project="other", resources="[bucket.files]")
     yield node
 
 
-def use(node: TestNode, head: dict[str, Any], body: str = "", function: str = "t/granted") -> Any:
+def use(
+    node: TestNode, head: dict[str, Any], body: str = "", function: str = "misuse/granted"
+) -> Any:
     """Have a function make one request; return the attempt."""
     return attempt(node, function, {"attack": "request", "head": {"n": 1, **head}, "body": body})
 
@@ -95,7 +100,7 @@ def test_what_is_not_granted_is_denied(granted: TestNode, name: str) -> None:
     assert reply(tried)["error"] == "denied"
     (denial,) = tried.denied(kind=CAPABILITY)
     assert denial["invocation"] == tried.id
-    assert denial["principal"] == "function:t/granted"
+    assert denial["principal"] == "function:misuse/granted"
 
 
 @pytest.mark.parametrize("name", ["get", "put", "list", "table", "queue"])
@@ -107,7 +112,7 @@ def test_without_grants_nothing_can_be_used(granted: TestNode, name: str) -> Non
         "table": {"op": "table.get", "table": "people", "key": "1"},
         "queue": {"op": "queue.send", "queue": "jobs"},
     }[name]
-    tried = use(granted, head, "{}", function="t/bare")
+    tried = use(granted, head, "{}", function="misuse/bare")
     assert reply(tried)["error"] == "denied"
     (denial,) = tried.denied(kind=CAPABILITY)
     assert denial["reason"] == "not granted"
@@ -173,12 +178,12 @@ def frames(*heads: dict[str, Any]) -> list[str]:
     return made
 
 
-@pytest.mark.parametrize("function", ["t/bare", "other/elsewhere"])
+@pytest.mark.parametrize("function", ["misuse/bare", "other/elsewhere"])
 def test_frames_of_one_function_are_worth_nothing_in_another(
     granted: TestNode, function: str
 ) -> None:
     recorded = frames({"n": 1, "op": "bucket.get", **FILE})
-    own = attempt(granted, "t/granted", {"attack": "raw", "frames": recorded})
+    own = attempt(granted, "misuse/granted", {"attack": "raw", "frames": recorded})
     assert "ok" in own.answer["replies"][0]
     tried = attempt(granted, function, {"attack": "raw", "frames": recorded})
     assert tried.answer["replies"][0]["error"] == "denied"
@@ -200,7 +205,9 @@ def test_an_upload_is_of_the_invocation_that_began_it(
     before = set(told(granted))
     with httpx2.Client(headers=granted.client.headers) as client, ThreadPoolExecutor(1) as pool:
         event = {"attack": "unfinished", "seconds": seconds}
-        begun = pool.submit(client.post, f"{granted.url}/invoke/t/granted", json=event, timeout=30)
+        begun = pool.submit(
+            client.post, f"{granted.url}/invoke/misuse/granted", json=event, timeout=30
+        )
         if not seconds:
             assert begun.result().status_code == 200
         (upload,) = until(lambda: set(told(granted)) - before)
@@ -219,14 +226,14 @@ def test_an_upload_is_of_the_invocation_that_began_it(
 @pytest.mark.parametrize("kind", ["I", "S", "N", "Z", "R", "C"])
 def test_a_frame_that_is_not_due_ends_the_instance(granted: TestNode, kind: str) -> None:
     """An event or a reply of its own making, descriptors, nothing known, no request at all."""
-    tried = attempt(granted, "t/granted", {"attack": "speak", "kind": kind, "head": "{"})
+    tried = attempt(granted, "misuse/granted", {"attack": "speak", "kind": kind, "head": "{"})
     assert tried.response.status_code == 500
     assert tried.recorded("protocol-violation")
     assert tried.error["type"] == "ProtocolViolation"
 
 
 def test_more_requests_than_allowed_at_once_end_the_instance(granted: TestNode) -> None:
-    tried = attempt(granted, "t/granted", {"attack": "flood", "count": 64})
+    tried = attempt(granted, "misuse/granted", {"attack": "flood", "count": 64})
     assert tried.response.status_code == 500
     assert tried.recorded("protocol-violation")
 
@@ -235,7 +242,7 @@ def test_descriptors_given_to_the_gateway_are_not_kept(granted: TestNode) -> Non
     assert granted.process is not None
     gateway = gateway_of(granted.process.pid)
     for _ in range(3):
-        tried = attempt(granted, "t/granted", {"attack": "give_descriptors", "count": 20})
+        tried = attempt(granted, "misuse/granted", {"attack": "give_descriptors", "count": 20})
         assert tried.recorded()
         assert "n" in tried.answer["replies"][0]
     held = [
@@ -246,14 +253,14 @@ def test_descriptors_given_to_the_gateway_are_not_kept(granted: TestNode) -> Non
 
 def test_another_instances_socket_cannot_be_named(granted: TestNode) -> None:
     """They are pairs without an address; the number of this one's is all there is."""
-    tried = attempt(granted, "t/granted", {"attack": "sockets"})
+    tried = attempt(granted, "misuse/granted", {"attack": "sockets"})
     assert tried.answer == {"names": [""], "peers": [""], "count": 1}
     assert tried.recorded()
 
 
 def test_a_child_cannot_use_the_capabilities_after_the_answer(granted: TestNode) -> None:
     """It dies with the invocation, and what it still sent went nowhere."""
-    tried = attempt(granted, "t/granted", {"attack": "leave_child"})
+    tried = attempt(granted, "misuse/granted", {"attack": "leave_child"})
     assert tried.answer == {"result": "left"}
     assert tried.recorded()
     time.sleep(1.0)

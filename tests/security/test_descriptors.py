@@ -14,6 +14,7 @@ from support.bundles import deploy, make_bundle, upload
 from support.node import TestNode
 from support.processes import gateway_of
 
+SHARES_NODE = True
 GRANTS = 'egress = [{ host = "api.example.com" }, { host = "db.example.com", forward = 5432 }]'
 PROBE = """
 def probe():

@@ -12,6 +12,7 @@ from casemate.kernel.system_calls import name_of
 from support.attacks import FILTER_KILL, SYSTEM_CALL, Attack, attempt, denials
 from support.node import TestNode
 
+SHARES_NODE = True
 APP = runpy.run_path(str(ATTACKER))
 REFUSED = {errno.EPERM, errno.ENOSYS, errno.EACCES}
 BY_IDENTITY = {

@@ -18,6 +18,7 @@ from casemate.build import find_interpreters
 from support.attacks import Attack
 from support.node import TestNode
 
+SHARES_NODE = True
 ABSENT = [
     "/etc/passwd",
     "/etc/shadow",

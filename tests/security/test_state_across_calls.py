@@ -9,6 +9,7 @@ import pytest
 
 from support.node import TestNode
 
+SHARES_NODE = True
 CALLS = 3
 
 

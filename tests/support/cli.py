@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 
+from support.forked_cli import run
 from support.node import TestNode
 
 
@@ -21,11 +21,8 @@ def casemate(
 
     `env` comes before all else.
     """
-    return subprocess.run(
-        [sys.executable, "-m", "casemate.cli.main", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
+    return run(
+        arguments,
         env={
             **os.environ,
             "CASEMATE_URL": node.url,
@@ -33,6 +30,6 @@ def casemate(
             "NO_COLOR": "1",
             **(env or {}),
         },
+        stdin=stdin or "",
         timeout=timeout,
-        check=False,
     )

@@ -12,8 +12,6 @@ from data_support import Data
 from casemate.model.errors import NotFoundError
 from support.killed_writer import told_until_killed
 
-pytestmark = pytest.mark.alone
-
 KILLS = 8
 
 WRITER = """
