@@ -337,8 +337,21 @@ async def test_a_paused_project_is_left_alone_and_no_other() -> None:
     world.playbooks.pause("shop", 0, "over", ADA)
     await world.find(finding("ports-tried"))
     assert "shop/pay" in world.control.held
+    left = next(run for run in world.playbooks.runs if run.state is Step.DISMISSED)
+    assert left.reason == "playbooks were paused: a drill"
+
+
+@running
+async def test_what_was_found_in_a_pause_is_not_done_by_a_node_that_starts_anew() -> None:
+    world = await World().loaded()
+    world.playbooks.pause("shop", 60, "a drill", ADA)
+    found = finding()
+    await world.find(found)
     again = await World(world.store).loaded()
-    assert not again.playbooks.is_paused("shop")
+    await again.find(found)
+    assert again.control.done == []
+    await again.find(finding("ports-tried"))  # it acts on what comes then
+    assert "shop/pay" in again.control.held
 
 
 @running
