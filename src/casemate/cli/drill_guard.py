@@ -17,6 +17,8 @@ from casemate.drills.running import PROJECT_NAME, played_rules
 
 MAX_SECONDS = int(QUIET_SECONDS) - 30
 """It is over before another run takes the place of the one that was killed."""
+_PAUSES = (0.0, 10.0, 30.0)
+"""What the run had asked for when it was killed may be done later: a deploy takes a while."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MOST = 4096
 
@@ -73,6 +75,8 @@ class DrillGuard:
 
     def _clean(self, lease: str) -> None:
         with new_folder() as own, DrillNode(self._credentials, Path(own)) as node:
-            clean(node, PROJECT_NAME, self._began, played_rules(), lease)
+            for pause in _PAUSES:
+                time.sleep(pause)
+                clean(node, PROJECT_NAME, self._began, played_rules(), lease)
             give_back(node, lease)
         shutil.rmtree(self._folder, ignore_errors=True)

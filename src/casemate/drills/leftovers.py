@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from casemate.drills.node import Node
-from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.errors import CasemateError, NotFoundError
 from casemate.operations.budgets import ListBudgets, RemoveBudget
 from casemate.operations.declaration import Operation
 from casemate.operations.findings import ListAlertSilences, SilenceAlerts
@@ -60,21 +60,8 @@ def take_away(node: Node, project: str, keep: str) -> list[str]:
             continue
         for name, wanted in found:
             if not (isinstance(wanted, RevokeToken) and wanted.id == keep):
-                left.append(_released(node, name, wanted))
+                left.append(remove(node, name, wanted))
     return [problem for problem in left if problem]
-
-
-def _released(node: Node, name: str, wanted: Operation[Any]) -> str:
-    if isinstance(wanted, RemoveFunction):
-        # Nothing is removed that is in quarantine; mostly it is in none.
-        release = ReleaseFunction(project=wanted.project, function=wanted.function, reason=REASON)
-        try:
-            node.call(release)
-        except (NotFoundError, ConflictError):
-            pass
-        except CasemateError as error:
-            return f"{name} ({error.message})"
-    return remove(node, name, wanted)
 
 
 def _tokens(node: Node, _project: str) -> _Found:
@@ -123,8 +110,12 @@ def _budgets(node: Node, project: str) -> _Found:
 
 def _functions(node: Node, project: str) -> _Found:
     for each in node.call(ListFunctions()).functions:
-        if each.project == project:
-            yield each.name, RemoveFunction(project=project, function=each.name)
+        if each.project != project:
+            continue
+        if each.quarantine is not None:  # nothing is removed that is in quarantine
+            release = ReleaseFunction(project=project, function=each.name, reason=REASON)
+            yield each.name, release
+        yield each.name, RemoveFunction(project=project, function=each.name)
 
 
 def _data(node: Node, project: str) -> _Found:
