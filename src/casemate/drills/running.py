@@ -23,6 +23,8 @@ MAX_SECONDS = 570.0
 """After so long the rest is not played, and the run has failed."""
 _LATE = f"There was no time left: a run ends after {MAX_SECONDS:.0f} s."
 _LOST = "The token of the run was revoked: another run, or a person, has ended it."
+AGAIN_SECONDS = (0.0, 5.0, 20.0)
+"""Pauses before what could not be removed is tried again."""
 _FINDING_SECONDS = 3.0
 _CALL_SECONDS = 0.05
 _JOIN_SECONDS = 60.0
@@ -93,11 +95,11 @@ def run(
                 told(number + 1, outcomes[-1])
         findings = _findings(node, began, wait=len(drills) > 1)
     finally:
-        of_run = _LOST
-        if not lease.lost:
-            of_run = clean(node, PROJECT_NAME, began, played_rules(), lease.id)
-        left = ", ".join(filter(None, (left, of_run, lease.end())))
-        held("")
+        of_run = _LOST if lease.lost else _cleaned(node, began, lease.id)
+        of_run = ", ".join(filter(None, (of_run, lease.end())))
+        left = ", ".join(filter(None, (left, of_run)))
+        if lease.lost or not of_run:
+            held("")
     return Run(
         id=os.urandom(4).hex(),
         node=url,
@@ -110,6 +112,17 @@ def run(
         lost_calls=honest.lost,
         left=left,
     )
+
+
+def _cleaned(node: Node, began: float, lease: str) -> str:
+    """Clean up; a node that does not answer may be starting anew. Return what is left."""
+    left = ""
+    for pause in AGAIN_SECONDS:
+        time.sleep(pause)
+        left = clean(node, PROJECT_NAME, began, played_rules(), lease)
+        if not left:
+            break
+    return left
 
 
 def played_rules() -> frozenset[str]:

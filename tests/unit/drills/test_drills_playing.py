@@ -242,6 +242,7 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("casemate.drills.node.until.__defaults__", (0.05,))
     monkeypatch.setattr(cleaning, "LATE_SECONDS", 0.0)
     monkeypatch.setattr(running, "_FINDING_SECONDS", 0.0)
+    monkeypatch.setattr(running, "AGAIN_SECONDS", (0.0, 0.0))
     monkeypatch.setattr(lease, "_SEEN_SECONDS", 0.0)
     monkeypatch.setattr(lease, "_USE_SECONDS", 0.005)
 
@@ -376,9 +377,10 @@ def test_a_run_removes_all_and_says_what_it_could_not() -> None:
     assert sorted(node.removed) == EVERY
     assert [each.name for each in node.tokens] == ["drill", "mine"]
     assert not done.left and not done.passed
-    node.stuck = True
-    done = running.run(node, "http://node", (), lambda *_: None, lambda _: None)
+    node.stuck, held = True, []
+    done = running.run(node, "http://node", (), lambda *_: None, held.append)
     assert "attacker (it is stuck)" in done.left and not done.passed
+    assert held == [f"{102:016x}"]  # whoever looks after a run tries again
 
 
 def test_ctrl_c_in_the_middle_leaves_nothing_of_a_run() -> None:
