@@ -324,8 +324,14 @@ class Playbooks:
     # -- files -------------------------------------------------------------------------------------
 
     async def put(self, name: str, text: str, by: Actor) -> Book:
-        """Have a file in force. Raises PlaybookError."""
-        read_playbook(text.encode(), f"{name}.toml")
+        """Have a file in force. Raises PlaybookError, MonitorUnavailableError."""
+        playbook = read_playbook(text.encode(), f"{name}.toml")
+        for rule in playbook.when.rules:
+            if not await self._monitor.has_rule(rule):
+                raise PlaybookError(
+                    f"{name}.toml: there is no rule {rule}, so that nothing would ever be done.",
+                    next_step="casemate detect ls shows what there is",
+                )
         async with self._changing:
             self.books.require_room(name)
             self._changed(name, "put", digest_of(text), by)
