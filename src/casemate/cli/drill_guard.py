@@ -33,13 +33,18 @@ class DrillGuard:
         self._began = time.time()
 
     def __enter__(self) -> DrillGuard:
-        """Start it. Raises OSError."""
+        """Start it, and wait until nothing that ends this process ends it. Raises OSError."""
         reading, self._writing = os.pipe()
+        ready, telling = os.pipe()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._writing)
-            self._guard(reading)
+            os.close(ready)
+            self._guard(reading, telling)
         os.close(reading)
+        os.close(telling)
+        os.read(ready, 1)
+        os.close(ready)
         return self
 
     def held(self, lease: str) -> None:
@@ -51,7 +56,7 @@ class DrillGuard:
         os.close(self._writing)
         os.waitpid(self._pid, 0)
 
-    def _guard(self, reading: int) -> None:
+    def _guard(self, reading: int, telling: int) -> None:
         """Wait for the end of the run, whatever ends it. Never returns."""
         code = 1
         try:
@@ -61,6 +66,7 @@ class DrillGuard:
             nowhere = os.open(os.devnull, os.O_RDWR)
             for descriptor in range(3):
                 os.dup2(nowhere, descriptor)
+            os.close(telling)
             told = b""
             while piece := os.read(reading, _MOST):
                 told = (told + piece)[-_MOST:]

@@ -11,11 +11,9 @@ from typing import Any
 
 from casemate.drills.lease import LEASE_MINUTES
 from casemate.drills.node import Answer, Node
-from casemate.model.errors import CasemateError
-from casemate.operations.tokens import AddToken, RevokeToken
+from casemate.operations.tokens import AddToken
 
 _API = "/api/v1"
-
 
 
 class Actors:

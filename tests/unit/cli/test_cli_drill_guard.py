@@ -51,7 +51,6 @@ def test_a_run_that_is_killed_with_its_group_is_cleaned_up_after(
     deadline = time.monotonic() + WAIT_SECONDS
     while not (tmp_path / "runs").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(0.1)  # the guard has left the group
     os.killpg(run, number)
     os.waitpid(run, 0)
     while not (tmp_path / "cleaned").exists() and time.monotonic() < deadline:

@@ -17,7 +17,6 @@ from casemate.drills.control import CLOUDS, CONTROL
 from casemate.drills.detections import AFTER, RECORDED, STEPS
 from casemate.drills.drill import Way
 from casemate.drills.events import SOURCES
-from casemate.drills.node import WIDER
 from casemate.drills.playing import MARKS
 from casemate.drills.recorded import found_on_record
 from casemate.drills.running import PROJECT_NAME

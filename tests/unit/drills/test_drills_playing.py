@@ -405,9 +405,7 @@ def test_honest_calls_that_are_lost_fail_a_run(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_run_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "MAX_SECONDS", -1.0)
-    done = running.run(
-        FakeNode(), "http://node", catalogue(), lambda *_: None, lambda _: None
-    )
+    done = running.run(FakeNode(), "http://node", catalogue(), lambda *_: None, lambda _: None)
     assert len(done.failed) == len(catalogue())
     assert all("no time left" in each.problem for each in done.outcomes)
 
