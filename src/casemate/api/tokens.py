@@ -16,7 +16,7 @@ from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.api.service import Service
 from casemate.model.account import Token
-from casemate.model.errors import NotFoundError
+from casemate.model.errors import InvalidInputError, NotFoundError
 from casemate.model.principal import (
     NODE,
     Action,
@@ -37,6 +37,7 @@ from casemate.operations.tokens import (
     TokenView,
 )
 
+MINUTE = 60.0
 performs = Performers()
 
 
@@ -82,8 +83,16 @@ async def _list(operation: ListTokens, call: Call) -> Tokens:
 
 
 def _expires_at(operation: AddToken, asking: Principal) -> float | None:
+    given = [operation.days is not None, operation.minutes is not None, operation.no_expiry]
+    if sum(given) > 1:
+        raise InvalidInputError(
+            "More than one of days, minutes and no_expiry says when the token expires.",
+            next_step="give one of them, or none for 90 days",
+        )
     if operation.no_expiry:
         return None
+    if operation.minutes is not None:
+        return time.time() + operation.minutes * MINUTE
     if operation.days is not None:
         return time.time() + operation.days * DAY
     default = time.time() + DEFAULT_DAYS * DAY

@@ -18,7 +18,14 @@ from casemate.operations.grants import ShowGrants
 from casemate.operations.incidents import Incident
 
 MAX_FUNCTIONS = 20
-_MARKS = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "]": "\\]"})
+_MARKS = str.maketrans(
+    {
+        **{"|": "\\|", "<": "&lt;", ">": "&gt;", "`": "'", "[": "\\[", "]": "\\]"},
+        # Before any of the others it would take away what they are escaped by.
+        "\\": "\\\\",
+        "*": "\\*",
+    }
+)
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
@@ -246,4 +253,5 @@ def _escaped(text: str) -> str:
 
 
 def _cell(text: str) -> str:
-    return one_line(text).translate(_MARKS)
+    """Return text as Markdown that is nothing but text: no mark, no cell, no address to click."""
+    return one_line(text).translate(_MARKS).replace("://", "&#58;//").replace("www.", "www&#46;")

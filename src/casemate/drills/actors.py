@@ -1,4 +1,7 @@
-"""Who acts in a run: an owner and a caller with tokens of their own, which end with it."""
+"""Who acts in a run: an owner and a caller with tokens of their own, which end with it.
+
+A run that is killed leaves them to whoever cleans up after it, and their text to nobody.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,11 @@ import os
 import threading
 from typing import Any
 
+from casemate.drills.lease import LEASE_MINUTES
 from casemate.drills.node import Answer, Node
-from casemate.model.errors import CasemateError
-from casemate.operations.tokens import AddToken, RevokeToken
+from casemate.operations.tokens import AddToken
 
 _API = "/api/v1"
-_DAYS = 2
-"""They make others, which may not outlive them."""
 
 
 class Actors:
@@ -32,7 +33,8 @@ class Actors:
         with self._lock:
             if role not in self._tokens:
                 name = f"drill-{self.mark}-{len(self._tokens)}"
-                made = self.node.call(AddToken(name=name, roles=(role,), days=_DAYS))
+                wanted = AddToken(name=name, roles=(role,), minutes=LEASE_MINUTES)
+                made = self.node.call(wanted)
                 self._tokens[role] = (made.token.id, made.text)
             return self._tokens[role]
 
@@ -67,14 +69,3 @@ class Actors:
         """Call a function of the project as its caller."""
         path = f"/invoke/{self.project}/{function}"
         return self._ask(f"invoker@{self.project}", "POST", path, event, headers)
-
-    def close(self) -> str:
-        """Revoke their tokens; return what could not be, empty: nothing."""
-        left = []
-        for id in self.ids:
-            try:
-                self.node.call(RevokeToken(id=id))
-            except CasemateError as error:
-                left.append(f"the token {id} ({error.message})")
-        self._tokens.clear()
-        return ", ".join(left)

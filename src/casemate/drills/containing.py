@@ -37,7 +37,8 @@ def paused(node: Node, project: str) -> Iterator[None]:
     try:
         yield
     finally:
-        node.call(PausePlaybooks(project=project, seconds=0, reason=_REASON))
+        with suppress(CasemateError):  # it ends by itself, too, and with the node's process
+            node.call(PausePlaybooks(project=project, seconds=0, reason=_REASON))
 
 
 class ByItself:

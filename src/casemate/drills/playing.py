@@ -16,6 +16,7 @@ from casemate.drills.drill import Drill, Outcome, Way
 from casemate.drills.events import PUSH
 from casemate.drills.holding_back import HOLDING, Holding
 from casemate.drills.keeping_safe import KEEPING_SAFE
+from casemate.drills.lease import LEASE_MINUTES
 from casemate.drills.node import Answer, Node, Records, until
 from casemate.drills.noticing import FOUND_SECONDS, Noticed
 from casemate.drills.recorded import found_on_record
@@ -296,7 +297,8 @@ class Player:
         return True
 
     def _revoke(self, found: _Found) -> None:
-        wanted = AddToken(name="drill", roles=(f"invoker@{self._project}",), days=1)
+        name, roles = f"drill-{self.actors.mark}-x", (f"invoker@{self._project}",)
+        wanted = AddToken(name=name, roles=roles, minutes=LEASE_MINUTES)
         stolen = self._node.call(wanted)
         found.evidence = stolen.token.id
         if self._status_with(stolen.text) != _OK:

@@ -12,6 +12,7 @@ from casemate.drills.catalogue import catalogue
 from casemate.drills.cleaning import clean
 from casemate.drills.containing import paused
 from casemate.drills.drill import Drill, Outcome, Run
+from casemate.drills.lease import Lease
 from casemate.drills.node import Node, until
 from casemate.drills.playing import Player
 from casemate.model.errors import CasemateError
@@ -21,6 +22,9 @@ PROJECT_NAME = "casemate-drill"
 MAX_SECONDS = 570.0
 """After so long the rest is not played, and the run has failed."""
 _LATE = f"There was no time left: a run ends after {MAX_SECONDS:.0f} s."
+_LOST = "The token of the run was revoked: another run, or a person, has ended it."
+AGAIN_SECONDS = (0.0, 5.0, 20.0)
+"""Pauses before what could not be removed is tried again."""
 _FINDING_SECONDS = 3.0
 _CALL_SECONDS = 0.05
 _JOIN_SECONDS = 60.0
@@ -58,27 +62,44 @@ class HonestCalls:
         self._thread.join(_JOIN_SECONDS)
 
 
-def run(node: Node, url: str, drills: Sequence[Drill], told: Callable[[int, Outcome], None]) -> Run:
+def run(
+    node: Node,
+    url: str,
+    drills: Sequence[Drill],
+    told: Callable[[int, Outcome], None],
+    held: Callable[[str], None],
+) -> Run:
     """Play attacks on a node and clean up; `told` hears of each. Raises CasemateError.
 
-    What could not be deployed raises. An attack that cannot be played is one that failed.
+    What could not be deployed raises. An attack that cannot be played is one that failed. Whoever
+    cleans up if this process is killed hears of the lease by `held`, and of its end by "".
     """
     began, clock = time.time(), time.monotonic()
     outcomes: list[Outcome] = []
     findings: Counter[str] = Counter()
-    player = Player(node, PROJECT_NAME, began)
-    rules = frozenset(each.rule for each in catalogue() if each.rule and not each.recorded)
+    lease = Lease(node, PROJECT_NAME)
+    lease.take()
+    held(lease.id)
+    left = ""
     try:
+        before = lease.left_since
+        if before is not None:
+            left = clean(node, PROJECT_NAME, before, played_rules(), lease.id)
+        player = Player(node, PROJECT_NAME, began)
         node.deploy()
         with paused(node, PROJECT_NAME), HonestCalls(node) as honest:
             for number, drill in enumerate(drills):
-                late = time.monotonic() - clock > MAX_SECONDS
-                outcomes.append(drill.outcome(problem=_LATE) if late else player.play(drill))
+                why = _LOST if lease.lost else ""
+                why = why or (_LATE if time.monotonic() - clock > MAX_SECONDS else "")
+                outcomes.append(drill.outcome(problem=why) if why else player.play(drill))
                 told(number + 1, outcomes[-1])
         findings = _findings(node, began, wait=len(drills) > 1)
     finally:
-        of_actors = player.actors.close()
-        left = ", ".join(filter(None, (of_actors, clean(node, PROJECT_NAME, began, rules))))
+        of_run = _LOST if lease.lost else _cleaned(node, began, lease.id)
+        of_run = ", ".join(filter(None, (of_run, lease.end())))
+        left = ", ".join(filter(None, (left, of_run)))
+        if lease.lost or not of_run:
+            held("")
     return Run(
         id=os.urandom(4).hex(),
         node=url,
@@ -91,6 +112,22 @@ def run(node: Node, url: str, drills: Sequence[Drill], told: Callable[[int, Outc
         lost_calls=honest.lost,
         left=left,
     )
+
+
+def _cleaned(node: Node, began: float, lease: str) -> str:
+    """Clean up; a node that does not answer may be starting anew. Return what is left."""
+    left = ""
+    for pause in AGAIN_SECONDS:
+        time.sleep(pause)
+        left = clean(node, PROJECT_NAME, began, played_rules(), lease)
+        if not left:
+            break
+    return left
+
+
+def played_rules() -> frozenset[str]:
+    """Return the rules of detection that attacks on a node set off."""
+    return frozenset(each.rule for each in catalogue() if each.rule and not each.recorded)
 
 
 def _findings(node: Node, since: float, *, wait: bool) -> Counter[str]:

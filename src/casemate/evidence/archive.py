@@ -108,5 +108,8 @@ def opened(data: bytes) -> tuple[Manifest, dict[str, bytes]]:
         if each.name in found and hashlib.sha256(found[each.name]).hexdigest() != each.sha256:
             raise EvidenceError(f"{each.name} was changed.")
     if build(manifest, found) != data:
-        raise EvidenceError("It is not as it was written.")
+        raise EvidenceError(
+            "It is not as it was written.",
+            next_step="fetch it again: casemate incident evidence ID --output FILE",
+        )
     return manifest, found

@@ -80,7 +80,10 @@ class Holds:
         """Return that of an incident. Raises NotFoundError."""
         found = next((one for one in self.all() if one.incident == incident), None)
         if found is None:
-            raise NotFoundError(f"Nothing of {incident[:64]} is under hold.")
+            raise NotFoundError(
+                f"Nothing of {incident[:64]} is under hold.",
+                next_step="casemate incident holds shows what is",
+            )
         return found
 
     def covers(self, summary: RecordingSummary) -> bool:

@@ -93,6 +93,10 @@ class AddToken(Operation[CreatedToken], frozen=True, kw_only=True):
         ]
         | None
     ) = None
+    minutes: (
+        Annotated[int, number("Minutes until it expires, in place of days.", least=1, most=1440)]
+        | None
+    ) = None
     no_expiry: Annotated[
         bool, msgspec.Meta(description="Let it never expire; for owners, and recorded.")
     ] = False

@@ -27,6 +27,7 @@ from casemate.playbooks.bounding import why_not_alone
 from casemate.playbooks.errors import PlaybookError
 from casemate.playbooks.kept import Book, Books, Kept, Runs
 from casemate.playbooks.matching import acts_on, is_for, run_id
+from casemate.playbooks.pausing import Pauses
 from casemate.playbooks.performing import Performing
 from casemate.playbooks.reading import digest_of, read_playbook
 from casemate.policy.interface import Policy
@@ -80,8 +81,7 @@ class Playbooks:
         self._running: set[str] = set()
         """Runs that are being done or undone: each by one alone."""
         self._late: set[asyncio.Task[PlaybookRun]] = set()
-        self._paused: dict[str, float] = {}
-        """By project, until when by the loop's clock. Not kept: a node that starts acts."""
+        self._pauses = Pauses()
         self._task: asyncio.Task[None] | None = None
 
     # -- from start to end -------------------------------------------------------------------------
@@ -167,8 +167,9 @@ class Playbooks:
     async def consider(self, noticed: Noticed) -> None:
         """Do what playbooks say about a finding, once. Raises StoreError."""
         found = noticed.finding
-        if not self.acts or self.is_paused(found.project):
+        if not self.acts:
             return
+        paused = self._pauses.why(found.project)
         for book in list(self.books):
             playbook = book.playbook
             if playbook is None or not playbook.enabled or not is_for(playbook, noticed):
@@ -177,7 +178,10 @@ class Playbooks:
             if book.changed_at > found.at or self.runs.get(run_id(book.name, found.id)):
                 continue
             run = plan(book, playbook, found, noticed.incident)
-            if run.acts:
+            if run.acts and paused:
+                # Kept, so that it is not done after all once the node has started anew.
+                await self.runs.put(replace(run, state=Step.DISMISSED, reason=paused))
+            elif run.acts:
                 owner = self._owner(found.project, found.function)
                 await self._begin(replace(run, owner=owner), playbook)
 
@@ -320,8 +324,14 @@ class Playbooks:
     # -- files -------------------------------------------------------------------------------------
 
     async def put(self, name: str, text: str, by: Actor) -> Book:
-        """Have a file in force. Raises PlaybookError."""
-        read_playbook(text.encode(), f"{name}.toml")
+        """Have a file in force. Raises PlaybookError, MonitorUnavailableError."""
+        playbook = read_playbook(text.encode(), f"{name}.toml")
+        for rule in playbook.when.rules:
+            if not await self._monitor.has_rule(rule):
+                raise PlaybookError(
+                    f"{name}.toml: there is no rule {rule}, so that nothing would ever be done.",
+                    next_step="casemate detect ls shows what there is",
+                )
         async with self._changing:
             self.books.require_room(name)
             self._changed(name, "put", digest_of(text), by)
@@ -345,16 +355,8 @@ class Playbooks:
 
     def pause(self, project: str, seconds: int, reason: str, by: Actor) -> None:
         """Have nothing done about what is found of a project for a while; 0 ends it."""
-        loop = asyncio.get_running_loop()
         self._changed("", "pause", "", by, project=project, reason=reason, seconds=seconds)
-        self._paused = {p: until for p, until in self._paused.items() if until > loop.time()}
-        self._paused.pop(project, None)
-        if seconds:
-            self._paused[project] = loop.time() + seconds
-
-    def is_paused(self, project: str) -> bool:
-        """Tell whether nothing is done about what is found of a project."""
-        return self._paused.get(project, 0.0) > asyncio.get_running_loop().time()
+        self._pauses.put(project, seconds, reason)
 
     def _changed(
         self,

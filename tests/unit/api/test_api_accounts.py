@@ -154,6 +154,11 @@ def test_tokens_in_projects(ask: Asking) -> None:
     assert ask("POST", "/tokens", json={"name": "y", "roles": []}).status_code == 422
     body = {"name": "y", "roles": ["invoker"], "days": 366}
     assert ask("POST", "/tokens", json=body).status_code == 400
+    for more in ({"days": 1, "minutes": 1}, {"days": 1, "no_expiry": True}):
+        refused = ask("POST", "/tokens", json={"name": "y", "roles": ["invoker"], **more})
+        assert refused.status_code in (400, 422) and "More than one" in refused.text
+    short = ask("POST", "/tokens", json={"name": "y", "roles": ["invoker"], "minutes": 15}).json()
+    assert 890 < short["token"]["expires_at"] - short["token"]["created_at"] < 901
     assert any(d.principal.startswith("token:") for d in ask.world.denials)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from casemate.cli.errors import DeniedError, MissingError
 from casemate.cli.incident_report import gathered, html, markdown
@@ -99,3 +101,19 @@ def test_hostile_text_stays_text() -> None:
     assert "\x1b" not in plain + page and "\u202e" not in plain + page
     assert "default-src 'none'" in page and "http-equiv" in page
     assert "src=" not in page.replace("img src=x", "")
+
+
+def test_markdown_has_no_links_pictures_or_cells_of_a_hostile_text() -> None:
+    hostile = (
+        r"\[x\](http://e.example)", r"\\[x](//e.example)", "![i](http://e.example)", r"a\|b|c",
+        "http://e.example", "www.e.example", "**x**", "<http://e.example>", "[x]: http://e.example",
+    )  # fmt: skip
+    reader = MarkdownIt("gfm-like", {"linkify": False})
+    for text in hostile:
+        line = IncidentEvent(at=AT, kind="note", by=text, text=text)
+        plain, _ = report(Node(), title=text, owner=text, timeline=(line,))
+        page = reader.render(plain)
+        assert not re.search("<(a|img|strong)[ >]", page), (text, page)
+        row = next(each for each in plain.splitlines() if each.startswith("| ") and "note" in each)
+        assert reader.render(f"|a|b|c|d|\n|-|-|-|-|\n{row}").count("<td>") == 4, text
+        assert "://e" not in plain and "www.e" not in plain

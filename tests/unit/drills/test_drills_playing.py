@@ -10,16 +10,19 @@ from typing import Any, cast
 import msgspec
 import pytest
 
-from casemate.drills import cleaning, playing, running
+from casemate.drills import cleaning, lease, leftovers, playing, running
 from casemate.drills.catalogue import catalogue, chosen
 from casemate.drills.detections import STEPS
 from casemate.drills.drill import Drill, Way
 from casemate.drills.node import until
 from casemate.drills.playing import Player
 from casemate.model.denial import Denial, DenialKind
+from casemate.model.deployment import DeployedFunction
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.grant import BucketSpec, QueueSpec, TableSpec
 from casemate.model.invocation import InvocationRecord, Outcome
 from casemate.model.playbook import PlaybookRun
+from casemate.operations.budgets import ListBudgets
 from casemate.operations.evidence import (
     EvidenceList,
     GatherEvidence,
@@ -27,14 +30,16 @@ from casemate.operations.evidence import (
     ReleaseEvidence,
 )
 from casemate.operations.findings import (
+    AlertSilences,
     FindingPage,
+    ListAlertSilences,
     ListFindings,
     ListOnCall,
     OnCallShift,
     OnCallShifts,
     PagePeople,
 )
-from casemate.operations.functions import RemoveFunction, SetAlias
+from casemate.operations.functions import Functions, ListFunctions, RemoveFunction, SetAlias
 from casemate.operations.incidents import (
     Incident,
     IncidentPage,
@@ -44,9 +49,9 @@ from casemate.operations.incidents import (
     ResolveIncident,
     ShowIncident,
 )
-from casemate.operations.items import DropTable
-from casemate.operations.messages import DropQueue, DropTopic
-from casemate.operations.objects import DropBucket
+from casemate.operations.items import DropTable, ListTables, Tables
+from casemate.operations.messages import DropQueue, DropTopic, ListQueues, Queues
+from casemate.operations.objects import Buckets, DropBucket, ListBuckets
 from casemate.operations.playbooks import (
     MAX_PAUSE,
     DismissPlaybookRun,
@@ -57,12 +62,28 @@ from casemate.operations.playbooks import (
     PlaybookRuns,
     UndoPlaybookRun,
 )
+from casemate.operations.policies import ListPolicies
 from casemate.operations.quarantine import ReleaseFunction
 from casemate.operations.records import Denials, ListDenials, ShowError, ShowInvocation
-from casemate.operations.restrictions import LiftRestriction, Restrict
+from casemate.operations.restrictions import (
+    LiftRestriction,
+    ListRestrictions,
+    Restrict,
+    Restrictions,
+)
 from casemate.operations.rotations import PutRotation, RevertSecret, RotateSecret
-from casemate.operations.secrets import DeleteSecret
+from casemate.operations.routes import ListRouteClaims
+from casemate.operations.secrets import DeleteSecret, ListProjectSecrets
+from casemate.operations.tokens import (
+    AddToken,
+    CreatedToken,
+    ListTokens,
+    RevokeToken,
+    Tokens,
+    TokenView,
+)
 from casemate.operations.triggers import FireTrigger
+from casemate.operations.users import ListUsers, Users
 
 
 class Answer:
@@ -83,8 +104,11 @@ class FakeNode:
         self.outcome: Outcome | None = Outcome.OK
         self.denials: tuple[Denial, ...] = ()
         self.error = False
+        self.there: list[str] = []
         self.removed: list[str] = []
         self.deployed = 0
+        self.tokens: list[TokenView] = []
+        self.used: list[str] = []
         self.dropped: list[Any] = []
         self.closed: list[str] = []
         self.incidents: tuple[IncidentSummary, ...] = ()
@@ -128,7 +152,38 @@ class FakeNode:
                 if self.stuck:
                     raise CasemateError("it is stuck")
                 self.removed.append(operation.function)
+                self.there = [one for one in self.there if one != operation.function]
                 return None
+            case ListFunctions():
+                there = [deployed(one) for one in self.there]
+                return Functions(functions=(*there, deployed("honest", project="shop")))
+            case AddToken():
+                token = a_token(operation.name, f"{len(self.tokens) + 100:016x}")
+                self.tokens.append(token)
+                return CreatedToken(token=token, text=f"cm_{token.id}_x")
+            case ListTokens():
+                return Tokens(tokens=tuple(self.tokens))
+            case RevokeToken():
+                if all(one.id != operation.id for one in self.tokens):
+                    raise NotFoundError("no such token")
+                self.tokens = [one for one in self.tokens if one.id != operation.id]
+                return None
+            case ListUsers():
+                return Users(users=())
+            case ListRestrictions():
+                return Restrictions(restrictions=())
+            case ListAlertSilences():
+                return AlertSilences(silences=())
+            case ListBuckets():
+                return Buckets(buckets=(BucketSpec(name="files"),))
+            case ListTables():
+                return Tables(tables=(TableSpec(name="people", key="id"),))
+            case ListQueues():
+                return Queues(queues=(QueueSpec(name="jobs"),), topics=(QueueSpec(name="news"),))
+            case ListEvidence():
+                return EvidenceList(evidence=())
+            case ListPolicies() | ListRouteClaims() | ListBudgets() | ListProjectSecrets():
+                raise NotFoundError("There is nothing.")
             case PausePlaybooks():
                 self.pauses.append(operation.seconds)
                 return None
@@ -166,12 +221,14 @@ class FakeNode:
         raise AssertionError(operation)
 
     def exchange(self, method: str, path: str, **rest: Any) -> Answer:
+        self.used += [path] if path == "/api/v1/whoami" else []
         return self.answer(rest.get("json"))
 
     as_stranger = exchange
 
     def deploy(self, poisoned: bool = False) -> None:
         self.deployed += 1
+        self.there = ["attacker", "honest", "escaper-9f2c51aa"]
 
     def deploy_attacker(self, name: str) -> None:
         target = f"function:p/{name}"
@@ -184,6 +241,22 @@ class FakeNode:
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("casemate.drills.node.until.__defaults__", (0.05,))
     monkeypatch.setattr(cleaning, "LATE_SECONDS", 0.0)
+    monkeypatch.setattr(running, "_FINDING_SECONDS", 0.0)
+    monkeypatch.setattr(running, "AGAIN_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(lease, "_SEEN_SECONDS", 0.0)
+    monkeypatch.setattr(lease, "_USE_SECONDS", 0.005)
+
+
+EVERY = ["attacker", "escaper-9f2c51aa", "honest"]
+
+
+def deployed(name: str, project: str = "casemate-drill") -> DeployedFunction:
+    return DeployedFunction(project=project, name=name, versions=(), aliases=())
+
+
+def a_token(name: str, id: str = "9f2c51aa03b1e7d4", **more: Any) -> TokenView:
+    known: dict[str, Any] = {"roles": ("owner",), "created_at": 1e9, "created_by": "user:ada"}
+    return TokenView(id=id, name=name, **(known | more))
 
 
 def denial(kind: str, at: float | None = None, invocation: str = "inv_1") -> Denial:
@@ -293,14 +366,21 @@ def test_what_the_next_call_finds_has_failed() -> None:
 def test_a_run_removes_all_and_says_what_it_could_not() -> None:
     node = FakeNode()
     node.answer = lambda event: Answer(body={"ok": True})
+    node.tokens = [a_token("drill", "a"), a_token("mine", "b"), a_token("drill-9f2c51aa-0", "c")]
     heard: list[int] = []
-    done = running.run(node, "http://node", chosen(["residue-g"]), lambda n, _: heard.append(n))
+    held: list[str] = []
+    done = running.run(
+        node, "http://node", chosen(["residue-g"]), lambda n, _: heard.append(n), held.append
+    )
+    assert held == [f"{103:016x}", ""]
     assert heard == [1] and node.deployed == 1
-    assert sorted(node.removed) == sorted(cleaning.FUNCTIONS)
+    assert sorted(node.removed) == EVERY
+    assert [each.name for each in node.tokens] == ["drill", "mine"]
     assert not done.left and not done.passed
-    node.stuck = True
-    done = running.run(node, "http://node", (), lambda *_: None)
+    node.stuck, held = True, []
+    done = running.run(node, "http://node", (), lambda *_: None, held.append)
     assert "attacker (it is stuck)" in done.left and not done.passed
+    assert held == [f"{102:016x}"]  # whoever looks after a run tries again
 
 
 def test_ctrl_c_in_the_middle_leaves_nothing_of_a_run() -> None:
@@ -310,8 +390,8 @@ def test_ctrl_c_in_the_middle_leaves_nothing_of_a_run() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        running.run(node, "http://node", chosen(["residue-g"]), interrupted)
-    assert sorted(node.removed) == sorted(cleaning.FUNCTIONS)
+        running.run(node, "http://node", chosen(["residue-g"]), interrupted, lambda _: None)
+    assert sorted(node.removed) == EVERY
 
 
 def test_honest_calls_that_are_lost_fail_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -325,7 +405,7 @@ def test_honest_calls_that_are_lost_fail_a_run(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_run_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "MAX_SECONDS", -1.0)
-    done = running.run(FakeNode(), "http://node", catalogue(), lambda *_: None)
+    done = running.run(FakeNode(), "http://node", catalogue(), lambda *_: None, lambda _: None)
     assert len(done.failed) == len(catalogue())
     assert all("no time left" in each.problem for each in done.outcomes)
 
@@ -572,3 +652,47 @@ def test_an_attack_on_record_reaches_no_node() -> None:
 
     player = Player(cast("Any", Nowhere()), "p", time.time())
     assert player.play(one("rule-keys-rotated")).passed
+
+
+def lease_of(node: FakeNode, **more: Any) -> TokenView:
+    return a_token("drill-00c0ffee", f"{7:016x}", expires_at=2e9, **more)
+
+
+def test_two_runs_at_once_are_refused_and_the_first_is_left_alone() -> None:
+    node = FakeNode()
+    node.tokens = [lease_of(node, last_used_at=1e9 - 1)]
+    with pytest.raises(ConflictError, match="Another run has gone on since"):
+        running.run(node, "http://node", (), lambda *_: None, lambda _: None)
+    assert node.tokens == [lease_of(node, last_used_at=1e9 - 1)]
+    assert (node.deployed, node.removed) == (0, [])
+
+
+def test_a_run_that_is_silent_counts_as_killed_and_is_cleaned_up_after() -> None:
+    for more in ({"created_at": 1e9 - 151}, {"created_at": 1e9 - 1, "expires_at": 1e9 - 0.5}):
+        node = FakeNode()
+        node.there = ["escaper-00c0ffee"]
+        silent = a_token("drill-00c0ffee", f"{7:016x}", **{"expires_at": 2e9, **more})
+        node.tokens = [silent, a_token("drill-00c0ffee-1", f"{8:016x}")]
+        running.run(node, "http://node", (), lambda *_: None, lambda _: None)
+        assert node.removed[0] == "escaper-00c0ffee" and node.tokens == []
+
+
+def test_a_run_whose_place_was_taken_plays_and_removes_nothing_more() -> None:
+    node = FakeNode()
+    node.answer = lambda _: Answer(401)
+    slow = [*chosen(["residue-g"])] * 3
+
+    def told(*_: object) -> None:
+        until(lambda: node.used, 1.0)
+        time.sleep(0.02)
+
+    done = running.run(node, "http://node", slow, told, lambda _: None)
+    assert "was revoked" in done.outcomes[-1].problem and "was revoked" in done.left
+    assert node.removed == []
+
+
+def test_only_what_has_the_marks_of_a_run_is_removed() -> None:
+    names = ("drill-9f2c51aa", "drill-9f2c51aa-0", "drill-9f2c51aa-more")
+    assert all(map(leftovers.is_marked, names))
+    others = ("drill", "drill-1", "drill-friday", "drill-9f2c51aa-", "my-drill-9f2c51aa", "")
+    assert not any(map(leftovers.is_marked, others))

@@ -17,6 +17,7 @@ from casemate.model.deployment import Trial
 from casemate.model.errors import ConflictError
 from casemate.model.playbook import PlaybookRun, Step
 from casemate.model.principal import Action, Principal, PrincipalKind
+from casemate.monitor.errors import MonitorUnavailableError
 from casemate.operations.quarantine import QuarantineFunction
 from casemate.playbooks import needs
 from casemate.playbooks.acting import need_of
@@ -26,6 +27,7 @@ from casemate.playbooks.bounding import (
     MAX_OF_OWNER,
     MAX_OF_PROJECT,
 )
+from casemate.playbooks.errors import PlaybookError
 from casemate.playbooks.kept import MAX_WAITING_OF_PROJECT
 from casemate.playbooks.matching import run_id
 
@@ -337,8 +339,21 @@ async def test_a_paused_project_is_left_alone_and_no_other() -> None:
     world.playbooks.pause("shop", 0, "over", ADA)
     await world.find(finding("ports-tried"))
     assert "shop/pay" in world.control.held
+    left = next(run for run in world.playbooks.runs if run.state is Step.DISMISSED)
+    assert left.reason == "playbooks were paused: a drill"
+
+
+@running
+async def test_what_was_found_in_a_pause_is_not_done_by_a_node_that_starts_anew() -> None:
+    world = await World().loaded()
+    world.playbooks.pause("shop", 60, "a drill", ADA)
+    found = finding()
+    await world.find(found)
     again = await World(world.store).loaded()
-    assert not again.playbooks.is_paused("shop")
+    await again.find(found)
+    assert again.control.done == []
+    await again.find(finding("ports-tried"))  # it acts on what comes then
+    assert "shop/pay" in again.control.held
 
 
 @running
@@ -598,3 +613,15 @@ async def test_a_store_that_fails_is_tried_again_and_then_told(
     await world.playbooks._look(noticed(finding(function="other")))
     assert (world.steps[-1].step, world.steps[-1].reason) == ("failed", "the disk is full")
     assert world.control.done == ["quarantine shop/pay"]
+
+
+@running
+async def test_a_file_for_a_rule_that_is_not_there_is_refused() -> None:
+    world = await World().loaded()
+    with pytest.raises(PlaybookError, match="there is no rule mount-tired") as refused:
+        await world.playbooks.put("own", put("mount-tired", approval="person"), ADA)
+    assert "detect ls" in str(refused.value.next_step)
+    world.monitor.gone = True
+    with pytest.raises(MonitorUnavailableError):
+        await world.playbooks.put("own", put("mount-tried"), ADA)
+    assert world.playbooks.books.get("own") is None and world.changes == []

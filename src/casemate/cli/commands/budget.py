@@ -10,10 +10,11 @@ from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import JsonOption, command, new_app
-from casemate.cli.terminal import print_json, print_line, print_table
+from casemate.cli.terminal import YELLOW, note, print_json, print_line, print_table
 from casemate.cli.text import moment
 from casemate.cli.times import seconds_of
 from casemate.model.budget import BudgetState, QuotaState
+from casemate.model.errors import CasemateError
 from casemate.operations.budgets import (
     BudgetsFound,
     LiftBudget,
@@ -22,6 +23,7 @@ from casemate.operations.budgets import (
     SetBudget,
     SetQuota,
 )
+from casemate.operations.functions import ListFunctions
 
 MOST = 1e15
 app = new_app("See, set, lift and remove budgets and quotas.")
@@ -97,7 +99,7 @@ $ casemate budget set shop ci 3600 --unit cpu-seconds --account user:ada
 $ casemate budget set shop out 1e9 --unit egress-out --per day --hard
 """,
 )
-def set(found: BudgetState) -> None:
+def set(found: BudgetState, call: Call) -> None:
     """Set a budget, in place of one of its name.
 
     At 50, 80 and 100 percent its owner is told (casemate findings, casemate alert). A hard one has
@@ -105,6 +107,7 @@ def set(found: BudgetState) -> None:
     (egress-in, egress-out) ends connections to hosts outside as well.
     """
     _print(found)
+    _tell_of_nothing(call, found.budget.project, found.budget.function)
 
 
 @command(
@@ -158,7 +161,7 @@ $ casemate budget quota shop visitors 60 --each address
 $ casemate budget quota shop search 1000 --seconds 1 --each function --function search
 """,
 )
-def quota(found: QuotaState) -> None:
+def quota(found: QuotaState, call: Call) -> None:
     """Set a quota: so many calls in so many seconds, of each caller, address, or of the function.
 
     Answers say what is left in the fields RateLimit-Policy and RateLimit.
@@ -168,6 +171,18 @@ def quota(found: QuotaState) -> None:
         f"{quota.project}/{quota.name}: {quota.calls} calls in {quota.seconds} s for each "
         f"{quota.each.value}."
     )
+    _tell_of_nothing(call, quota.project, quota.function)
+
+
+def _tell_of_nothing(call: Call, project: str, function: str | None) -> None:
+    """Say so if it bounds what is not there: a name may be mistyped, or deployed later."""
+    try:
+        there = call.client.call(ListFunctions()).functions
+    except CasemateError:
+        return  # it is set all the same
+    if not any(each.project == project and function in (None, each.name) for each in there):
+        what = f"function {project}/{function}" if function else f"project {project}"
+        note(f"There is no {what} on the node that you may see: it bounds nothing yet.", YELLOW)
 
 
 def _print(state: BudgetState) -> None:

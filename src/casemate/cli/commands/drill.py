@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from casemate.cli.credentials import choose
+from casemate.cli.drill_guard import DrillGuard
 from casemate.cli.drill_node import DrillNode, new_folder
 from casemate.cli.errors import ExitCode
 from casemate.cli.options import JsonOption, command, new_app
@@ -111,6 +112,7 @@ def run(
     credentials = choose()
     with (
         new_folder() as folder,
+        DrillGuard(credentials, Path(folder)) as guard,
         DrillNode(credentials, Path(folder)) as node,
         progress(f"Playing {len(drills)} attacks on {credentials.url}") as step,
     ):
@@ -118,7 +120,7 @@ def run(
         def told(number: int, outcome: Outcome) -> None:
             step.update(f"{number} of {len(drills)}: {outcome.title}")
 
-        done = play(node, credentials.url, drills, told)
+        done = play(node, credentials.url, drills, told, guard.held)
     try:
         _kept().keep(done)
     except OSError as error:

@@ -23,7 +23,7 @@ def people(actors: Actors) -> None:
             actors.owner(f"POST /users/{name}/reset")
         made = []
         for number in range(_TOKENS):
-            wanted = {"name": f"drill-{actors.mark}-t{number}", "roles": roles, "days": 1}
+            wanted = {"name": f"drill-{actors.mark}-t{number}", "roles": roles}
             made.append(actors.owner("POST /tokens", wanted).json()["token"]["id"])
         for id in made:
             actors.owner(f"DELETE /tokens/{id}")

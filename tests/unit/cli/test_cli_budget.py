@@ -1,0 +1,46 @@
+"""Budgets for what is not there are set, and that is said: a name may be mistyped."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from casemate.cli.commands.budget import _tell_of_nothing
+from casemate.cli.errors import DeniedError
+from casemate.cli.operation_command import Call
+from casemate.model.deployment import DeployedFunction
+from casemate.operations.functions import Functions
+
+
+class Client:
+    def call(self, _: Any) -> Functions:
+        there = DeployedFunction(project="shop", name="pay", versions=(), aliases=())
+        return Functions(functions=(there,))
+
+
+class Closed:
+    def call(self, _: Any) -> Functions:
+        raise DeniedError("no")
+
+
+@pytest.mark.parametrize(
+    ("project", "function", "said"),
+    [
+        ("shop", None, ""),
+        ("shop", "pay", ""),
+        ("shpo", None, "no project shpo"),
+        ("shop", "pya", "no function shop/pya"),
+        ("other", "pay", "no function other/pay"),
+    ],
+)
+def test_what_bounds_nothing_is_told(
+    project: str, function: str | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = Call(SimpleNamespace(), cast("Any", Client()))
+    _tell_of_nothing(call, project, function)
+    told = capsys.readouterr().err
+    assert said in told and bool(said) == bool(told)
+    _tell_of_nothing(Call(SimpleNamespace(), cast("Any", Closed())), project, function)
+    assert not capsys.readouterr().err
