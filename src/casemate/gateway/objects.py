@@ -160,7 +160,8 @@ class Gateway:
         self.vault = vault
         self.tls = _tls(config, store, vault)
         self.facts = FactStream()
-        self.recorder = RecorderClient(socket.socket(fileno=config.recorder), loop, self.facts)
+        starter = socket.socket(fileno=config.recorder)
+        self.recorder = RecorderClient(starter, loop, self.facts, config.memory)
         self.monitor = MonitorClient(socket.socket(fileno=config.monitor), loop)
         self.records = RecordsClient(self.recorder)
         self.shipping = (

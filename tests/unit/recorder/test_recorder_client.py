@@ -19,6 +19,7 @@ from casemate.model.facts import InvocationEnded, LogsWritten, SignedIn
 from casemate.recorder import protocol
 from casemate.recorder.client import RecorderClient
 from casemate.recorder.errors import NotRecordedError
+from support.outstanding import new_memory
 
 
 class Recorder:
@@ -31,7 +32,6 @@ class Recorder:
         self.loop.add_reader(self.supervisor.fileno(), self._start)
         self.taken: dict[tuple[bytes, int], str] = {}
         self.starts = 0
-        self.held: list[int] = []
         self.messages = 0
         self.lost: int | None = None
         self.answers = True
@@ -56,8 +56,6 @@ class Recorder:
         request = protocol.decode_request(body)
         if self.connection is None:
             return
-        if isinstance(request, protocol.ShareOutstanding):
-            self.held += self.connection.take_descriptors(2)
         if not self.answers:
             return
         if isinstance(request, protocol.GetHead):
@@ -94,7 +92,7 @@ def on_trial(
     def test() -> None:
         async def main() -> None:
             recorder, facts = Recorder(), FactStream()
-            client = RecorderClient(recorder.starter, recorder.loop, facts)
+            client = RecorderClient(recorder.starter, recorder.loop, facts, new_memory())
             await run(client, facts, recorder)
             recorder.answers, recorder.failure = True, None
             await client.close()
@@ -102,8 +100,6 @@ def on_trial(
             await asyncio.sleep(0)
             recorder.loop.remove_reader(recorder.supervisor.fileno())
             recorder.supervisor.close()
-            for each in recorder.held:
-                os.close(each)
 
         asyncio.run(main())
 
