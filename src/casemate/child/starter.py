@@ -40,8 +40,8 @@ class ChildStarter:
         """Make the socket pair.
 
         `config` is given the descriptors of control socket and heart, and those of what `gives`
-        returns for each process: connections and files that it inherits. `ready` is told of each one that was
-        passed its connection.
+        returns for each process: connections and files that it inherits. `ready` is told of each
+        one that was passed its connection.
         """
         self.gateway_end, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._end.setblocking(False)

@@ -30,8 +30,9 @@ class RecorderStarter(ChildStarter):
         """Make the socket pair.
 
         `uid` is what to become if this is root, else None; `vault` returns a new connection to the
-        vault, for a recorder alone, and `memories` what gateways keep there; `ready` is told of each recorder that can be spoken to. It
-        `lends_records` to who reads along only where that is so.
+        vault, for a recorder alone, and `memories` what gateways keep for it; `ready` is told of
+        each recorder that can be spoken to. It `lends_records` to who reads along only where that
+        is so.
         """
 
         def config(control: int, heart: int, given: tuple[int, ...]) -> ChildConfig:

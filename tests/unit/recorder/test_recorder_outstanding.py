@@ -76,9 +76,7 @@ def test_what_is_larger_goes_on_in_other_slots(file: int, memory: Outstanding) -
     assert sorted(memory._free) == list(range(1, memory._next))
 
 
-def test_what_is_too_large_is_there_as_far_as_it_was_known(
-    file: int, memory: Outstanding
-) -> None:
+def test_what_is_too_large_is_there_as_far_as_it_was_known(file: int, memory: Outstanding) -> None:
     huge = told("x" * MAX_BODY * MOST_SLOTS)
     assert memory.put(huge) == -1
     for short in (told("short"), told("s" * 3000)):
