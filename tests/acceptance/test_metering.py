@@ -21,7 +21,7 @@ import pytest
 
 from casemate.metering import FOCUS_COLUMNS
 from support.cli import casemate
-from support.node import TestNode
+from support.node import TestNode, cgroups_of
 
 pytestmark = pytest.mark.sandbox
 HANDLER = """
@@ -150,7 +150,7 @@ class Zygotes:
 
     def __init__(self, node: TestNode, *, often: bool) -> None:
         assert node.process is not None
-        self._pattern = f"**/casemate-{node.process.pid}/z*/s*/cgroup.procs"
+        self._groups = cgroups_of(node.process.pid)
         self._used: dict[tuple[int, str], int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._look_often)
@@ -164,17 +164,27 @@ class Zygotes:
     def us(self) -> int:
         """Return microseconds since they began."""
         found: dict[int, tuple[int, str]] = {}
-        for group in Path("/sys/fs/cgroup").glob(self._pattern):
-            with contextlib.suppress(OSError):
-                for pid in map(int, group.read_text().split()):
-                    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                    found[pid] = int(fields[1]), fields[19]
+        for group in self._groups:
+            for folder, _, _ in os.walk(group):
+                if Path(folder).name[0] == "s" and Path(folder).parent.name[0] == "z":
+                    found |= self._in(Path(folder) / "cgroup.procs")
         for pid, (parent, began) in found.items():
             if parent not in found:
                 with contextlib.suppress(OSError):
                     used = Path(f"/proc/{pid}/schedstat").read_text().split()[0]
                     self._used[pid, began] = int(used)
         return sum(self._used.values()) // 1000
+
+    @staticmethod
+    def _in(group: Path) -> dict[int, tuple[int, str]]:
+        """Return the parent and the start of each process in a group."""
+        found: dict[int, tuple[int, str]] = {}
+        with contextlib.suppress(OSError):
+            for pid in map(int, group.read_text().split()):
+                with contextlib.suppress(OSError):
+                    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                    found[pid] = int(fields[1]), fields[19]
+        return found
 
     def close(self) -> None:
         self._stop.set()

@@ -219,7 +219,7 @@ class MemoryStore:
         self.lost_records = 0
         self.moves = 0
         self.written: list[tuple[LogLine, ...]] = []
-        self.expected: list[InvocationRecord] = []
+        self.expected: list[Any] = []
 
     async def read(self, operation: Operation[T]) -> T:
         return await _PERFORMED.reading(operation)(self, operation)

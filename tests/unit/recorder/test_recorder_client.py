@@ -15,7 +15,7 @@ from casemate.child.calls import Failure, refusal, reply
 from casemate.child.channel import FrameSocket
 from casemate.facts import FactStream
 from casemate.model.facts import InvocationEnded, LogsWritten, SignedIn
-from casemate.recorder import protocol
+from casemate.recorder import outstanding, protocol
 from casemate.recorder.client import RecorderClient
 from casemate.recorder.errors import NotRecordedError
 from support.outstanding import new_memory
@@ -394,3 +394,16 @@ async def test_a_recorder_that_is_back_and_keeps_nothing_lets_nothing_begin(
         recorder.end()
         await until(lambda: not client.trouble())
     assert recorder.names == [protocol.LEFT]
+
+
+@on_trial
+async def test_while_the_recorder_is_gone_and_no_copy_can_be_kept_nothing_begins(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    client._outstanding._next = outstanding.SLOTS + 1
+    client._outstanding._free.clear()
+    assert client.trouble() == ""  # the recorder has what is told
+    recorder.answers = False
+    recorder.end()
+    await until(lambda: "no memory left" in client.trouble())
