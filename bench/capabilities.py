@@ -129,7 +129,10 @@ class CheckoutNode:
         self.folder = Path(tempfile.mkdtemp(prefix="cmcap-", dir="/var/tmp"))
         self.port = free_port()
         self._env = environment(PYTHONPATH=str(checkout / "src"))
-        self._program = [sys.executable, "-m", "casemate.cli.main"]
+        # Its processes are started isolated, and take the code of their interpreter's environment.
+        own = checkout / ".venv" / "bin" / "python"
+        python = str(own) if own.exists() else sys.executable
+        self._program = [python, "-m", "casemate.cli.main"]
         command = [*self._program, "serve", "--json", "--data", str(self.folder / "data")]
         command += ["--port", str(self.port), *options]
         if "master_key" in (checkout / "src/casemate/cli/commands/serve.py").read_text("utf-8"):

@@ -34,6 +34,7 @@ from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, SAN
 from casemate.monitor import MonitorClient
 from casemate.monitor.settings import MonitorSettings
 from casemate.recorder import RecorderClient
+from casemate.recorder.memories import Memories
 from casemate.sandbox.staging import Staging
 from casemate.supervisor.recording import Recording
 from casemate.supervisor.vault import NodeVault
@@ -195,10 +196,12 @@ async def measure(
     staging = Staging(
         SANDBOX_UID if root else None, GATEWAY_UID if root else None, f"bench-{os.getpid()}"
     )
+    memories = Memories(f"bench-{os.getpid()}", print)
     recording = Recording(
         folders,
         vault,
         settings,
+        memories,
         journal=staging.visible(str(folders.journal)),
         node="bench",
         root=root,
@@ -208,7 +211,8 @@ async def measure(
     stopping, facts = threading.Event(), FactStream()
     supervisor = threading.Thread(target=_supervise, args=(recording, stopping))
     supervisor.start()
-    recorder = RecorderClient(recording.recorder.gateway_end, loop, facts)
+    memory = os.dup(memories.new().fileno())
+    recorder = RecorderClient(recording.recorder.gateway_end, loop, facts, memory)
     monitor = MonitorClient(recording.monitor.gateway_end, loop)
     await recorder.ready()
     while (await monitor_state(monitor)) is None:
@@ -231,6 +235,7 @@ async def measure(
         recording.recorder.close()
         recording.monitor.close()
         vault.close()
+        memories.close()
         staging.close()
         receiver.server.shutdown()
 

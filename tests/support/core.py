@@ -219,7 +219,7 @@ class MemoryStore:
         self.lost_records = 0
         self.moves = 0
         self.written: list[tuple[LogLine, ...]] = []
-        self.expected: list[InvocationRecord] = []
+        self.expected: list[Any] = []
 
     async def read(self, operation: Operation[T]) -> T:
         return await _PERFORMED.reading(operation)(self, operation)
@@ -239,8 +239,14 @@ class MemoryStore:
     ) -> None:
         self.records.append((invocation, error, tuple(log)))
 
-    def expect(self, invocation: InvocationRecord, logs: Logs) -> None:
-        self.expected.append(invocation)
+    def expect(
+        self,
+        invocation: InvocationRecord,
+        error: ErrorRecord | None,
+        log: Sequence[LogLine],
+        logs: Logs,
+    ) -> None:
+        self.expected.append((invocation, error, tuple(log)))
 
     def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008 - frozen
         self.written.append(tuple(lines))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import select
@@ -33,14 +34,14 @@ class ChildStarter:
         program: ChildProgram,
         config: Callable[[int, int, tuple[int, ...]], ChildConfig],
         *,
-        gives: Callable[[], tuple[socket.socket, ...]] = tuple,
+        gives: Callable[[], tuple[socket.socket | io.FileIO, ...]] = tuple,
         ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Make the socket pair.
 
         `config` is given the descriptors of control socket and heart, and those of what `gives`
-        returns for each process: connections that it inherits. `ready` is told of each one that was
-        passed its connection.
+        returns for each process: connections and files that it inherits. `ready` is told of each
+        one that was passed its connection.
         """
         self.gateway_end, self._end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._end.setblocking(False)

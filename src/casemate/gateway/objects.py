@@ -160,7 +160,7 @@ class Gateway:
         self.vault = vault
         self.tls = _tls(config, store, vault)
         self.facts = FactStream()
-        self.recorder = RecorderClient(socket.socket(fileno=config.recorder), loop, self.facts)
+        self.recorder = _recorder(config, loop, self.facts)
         self.monitor = MonitorClient(socket.socket(fileno=config.monitor), loop)
         self.records = RecordsClient(self.recorder)
         self.shipping = (
@@ -733,6 +733,12 @@ class Gateway:
         self.hooks.replace(live)
         self.outside.replace(live)
         self.watch.follow()
+
+
+def _recorder(
+    config: GatewayConfig, loop: asyncio.AbstractEventLoop, facts: FactStream
+) -> RecorderClient:
+    return RecorderClient(socket.socket(fileno=config.recorder), loop, facts, config.memory)
 
 
 def _tls(config: GatewayConfig, store: Store, vault: VaultClient) -> NodeTls | None:

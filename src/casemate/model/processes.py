@@ -50,6 +50,8 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptor of the socket by which a recorder is asked for."""
     monitor: int
     """Descriptor of the socket by which a monitor is asked for."""
+    memory: int
+    """Descriptor of what outlives it: see `casemate.recorder.memories`."""
     unpacked: str
     """Folder in memory for the files of bundles in use."""
     uid: int | None

@@ -1,8 +1,8 @@
 """The gateway's end: tells the recorder what happens, and knows what is durable.
 
 Facts and records wait for a few milliseconds for company, travel in batches under numbers, and are
-forgotten once they are acknowledged. Until then a copy of each is in memory that the recorder has
-open as well: a gateway that is killed loses nothing of what it has answered (`outstanding.py`).
+forgotten once they are acknowledged. Until then a copy of each is in memory that outlives this
+process: a gateway that is killed loses nothing of what it has answered (`outstanding.py`).
 When the recorder ends another one is started, and all that was not acknowledged is sent again.
 While nothing can be recorded the buffer fills: at half of it, or when the recorder is gone for too
 long, nothing more may begin; the other half is for what runs.
@@ -87,15 +87,22 @@ class RecorderClient:
     """Tells and asks one recorder, whichever it is at the time. In the loop's thread only."""
 
     def __init__(
-        self, starter: socket.socket | None, loop: asyncio.AbstractEventLoop, facts: FactStream
+        self,
+        starter: socket.socket | None,
+        loop: asyncio.AbstractEventLoop,
+        facts: FactStream,
+        memory: int,
     ) -> None:
-        """Have recorders started on `starter`, and record what `facts` tells from now on."""
+        """Have recorders started on `starter`, and record what `facts` tells from now on.
+
+        `memory` is that of `Memories`, for this one alone.
+        """
         self._loop = loop
         self._session = os.urandom(protocol.SESSION_BYTES)
         self._folding = Folding()
         self._buffer: deque[tuple[Told, int]] = deque()
         """Told and not sent, each with its slot; after those under way."""
-        self._outstanding = Outstanding()
+        self._outstanding = Outstanding(memory, self._session)
         self._held: dict[str, int] = {}
         """Slots of what will be told, by what it is of."""
         self._sent: deque[_Sent] = deque()
@@ -171,13 +178,17 @@ class RecorderClient:
         if not self._buffered(told, COMPANY_SECONDS):
             self.missed, self._missed_after = self.missed + count, self.told
 
-    def expect(self, id: str, kind: str, body: bytes) -> None:
+    def expect(self, id: str, kind: str, body: bytes) -> bool:
         """Have a record kept that is told later under this id, in case that this process is killed.
 
-        What is told then stands in its place.
+        What is told then stands in its place. False where there is no room for one so large.
         """
-        if id not in self._held and (slot := self._outstanding.put(Told(kind, body))) >= 0:
-            self._held[id] = slot
+        if id in self._held:
+            return True
+        if (slot := self._outstanding.put(Told(kind, body))) < 0:
+            return False
+        self._held[id] = slot
+        return True
 
     def record(self, kind: str, body: bytes, *, share: float = 1.0, held: str = "") -> None:
         """Have a record kept, soon; it is lost where more than a share of the buffer is taken."""
@@ -276,11 +287,6 @@ class RecorderClient:
         # Its first answer tells that it is there, also where nothing happens.
         self._probe = self._questions.number()
         self._process.send(encode(protocol.GetHead(self._probe)))
-        outstanding = self._outstanding
-        self._process.send(
-            encode(protocol.ShareOutstanding(self._questions.number(), self._session)),
-            (outstanding.descriptor, outstanding.life),
-        )
         sent, self._sent = self._sent, deque()
         self._sent_bytes = 0
         for each in sent:
@@ -355,8 +361,11 @@ class RecorderClient:
         if self.waiting >= MAX_BUFFERED // 2 or self._bytes >= MAX_BUFFERED_BYTES // 2:
             return self.problem or f"{self.waiting} facts wait to be recorded."
         gone = self._gone_at
-        if gone is not None and self._loop.time() - gone > GONE_SECONDS:
-            return self.problem or "The recorder is gone and not yet back."
+        if gone is not None:
+            if self._loop.time() - gone > GONE_SECONDS:
+                return self.problem or "The recorder is gone and not yet back."
+            if self._outstanding.is_full:
+                return "The recorder is gone, and there is no memory left for what waits for it."
         return ""
 
     def problems(self) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import msgspec
+
 from casemate.child.protocol import ChildConfig, Descriptor
 
 NEW_JOURNAL = "new"
@@ -19,6 +23,8 @@ class RecorderConfig(ChildConfig, frozen=True, kw_only=True):
     """That of the journal; the recorder's own."""
     vault: Descriptor
     """The connected socket to the vault, for the recorder alone."""
+    memories: Annotated[tuple[Descriptor, ...], msgspec.Meta(max_length=16)] = ()
+    """That of the gateway, and those of gateways before it that were not read yet."""
     accept_loss: bool = False
     """Begin a new journal where there was one that is gone."""
     accept_records_loss: bool = False

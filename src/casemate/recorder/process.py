@@ -91,7 +91,7 @@ async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
     (_HERE / NEW_JOURNAL).unlink(missing_ok=True)
     await restored.say(_HERE, keeper)
     records = await RecordsServer.open(_HERE, vault, accept_loss=config.accept_records_loss)
-    return Recorder(
+    recorder = Recorder(
         _HERE,
         writer,
         note_key,
@@ -100,7 +100,10 @@ async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
         vault,
         records,
         lends_records=config.lends_records,
+        memories=config.memories,
     )
+    await recorder.begin()
+    return recorder
 
 
 async def _refuse(sock: socket.socket, error: CasemateError) -> None:

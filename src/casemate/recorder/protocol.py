@@ -127,14 +127,6 @@ class CopyJournal(Message, frozen=True, tag=6):
     """Begin another copy, of the journal as it is now."""
 
 
-class ShareOutstanding(Message, frozen=True, tag=7):
-    """Keep what is in memory whose descriptor comes along, once the other end is closed of a pipe
-    whose descriptor comes after it. Not answered."""
-
-    session: Session
-    """Of the numbers that stand there."""
-
-
 class Ask(Message, frozen=True, tag=21):
     """Answer a question about records, a page of the answer at a time."""
 
@@ -231,7 +223,6 @@ Request = (
     | GetHead
     | Verify
     | CopyJournal
-    | ShareOutstanding
     | Ask
     | CopyRecords
     | RekeyRecords

@@ -17,7 +17,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -76,8 +76,12 @@ class Recorder:
         records: RecordsServer,
         *,
         lends_records: bool,
+        memories: Sequence[int] = (),
     ) -> None:
-        """Serve once `serve` is called; who reads along is lent records only if that is so."""
+        """Serve once `serve` is called; who reads along is lent records only if that is so.
+
+        `memories` are those of gateways (`left_over.py`).
+        """
         self._folder = folder
         self._writer = writer
         self._key = key
@@ -93,12 +97,16 @@ class Recorder:
         self._ended = asyncio.Event()
         self._hung_up = asyncio.Event()
         self._over = False
-        self._left_over = LeftOver()
+        self._left_over = LeftOver(memories, key.text, self._keep_all, _NOT_ITS_OWN)
         self._publishing = asyncio.Lock()
         self._paging = asyncio.Lock()
         self._questions: set[asyncio.Task[None]] = set()
         self._copying = asyncio.Lock()
         self._copy: JournalCopy | None = None
+
+    async def begin(self) -> None:
+        """Keep what gateways before this one have left. Raises CasemateError."""
+        await self._left_over.keep_earlier()
 
     async def serve(self, sock: socket.socket) -> None:
         """Serve the gateway on this connection until it or the vault is gone."""
@@ -136,20 +144,12 @@ class Recorder:
         self._ready.set()
         await asyncio.wait((keeping,), timeout=END_SECONDS)
         keeping.cancel()
-        takes = list(self._left_over.takes()) if gone else []
-        if takes and not await self._are_kept(takes):
-            # One of them may be what no gateway of ours tells; the others are kept without it.
-            for each in takes:
-                await self._are_kept([each])
+        if gone:
+            try:
+                await self._left_over.keep_last()
+            except CasemateError as error:
+                _log.error("what a gateway had not told waits for the next recorder: %s", error)
         self._left_over.close()
-
-    async def _are_kept(self, takes: list[protocol.Take]) -> bool:
-        try:
-            await self._keep_all(takes)
-        except CasemateError as error:
-            _log.error("what a gateway had not told cannot be kept: %s", error)
-            return False
-        return True
 
     def _lost(self, why: str) -> None:
         if why != ENDED:
@@ -163,9 +163,6 @@ class Recorder:
             if any(told.kind in _NOT_ITS_OWN for told in request.facts):
                 raise FrameError("a fact that is not the gateway's to tell")
             self._take(request, self._socket.send)
-            return
-        if isinstance(request, protocol.ShareOutstanding):
-            self._left_over.hold(request.session, self._socket.take_descriptors(2))
             return
         copies = isinstance(request, protocol.CopyRecords | protocol.CopyJournal)
         descriptor = self._socket.take_descriptor() if copies else -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from collections.abc import Callable
 
@@ -19,6 +20,7 @@ class RecorderStarter(ChildStarter):
         uid: int | None,
         folder: str,
         vault: Callable[[], socket.socket],
+        memories: Callable[[], tuple[io.FileIO, ...]],
         *,
         accept_loss: bool,
         accept_records_loss: bool = False,
@@ -28,8 +30,9 @@ class RecorderStarter(ChildStarter):
         """Make the socket pair.
 
         `uid` is what to become if this is root, else None; `vault` returns a new connection to the
-        vault, for a recorder alone; `ready` is told of each recorder that can be spoken to. It
-        `lends_records` to who reads along only where that is so.
+        vault, for a recorder alone, and `memories` what gateways keep for it; `ready` is told of
+        each recorder that can be spoken to. It `lends_records` to who reads along only where that
+        is so.
         """
 
         def config(control: int, heart: int, given: tuple[int, ...]) -> ChildConfig:
@@ -39,6 +42,7 @@ class RecorderStarter(ChildStarter):
                 uid=uid,
                 folder=folder,
                 vault=given[0],
+                memories=given[1:],
                 accept_loss=accept_loss,
                 accept_records_loss=accept_records_loss,
                 lends_records=lends_records,
@@ -47,6 +51,6 @@ class RecorderStarter(ChildStarter):
         super().__init__(
             ChildProgram(module="casemate.recorder.process"),
             config,
-            gives=lambda: (vault(),),
+            gives=lambda: (vault(), *memories()),
             ready=ready,
         )

@@ -194,7 +194,8 @@ class Seal:
         logs = version.spec.logs if version else Logs()
         if not silent or (finished.used is not None and not finished.used.known):
             # It is answered before all of that is known, and billed whatever becomes of this node.
-            self._redactor.expect(_as_far_as_known(record, finished.used), logs)
+            known = _as_far_as_known(record, finished.used)
+            self._redactor.expect(known, error, lines, logs)
         if finished.used is None:
             self._redactor.record(record, error, lines, logs)
         else:

@@ -57,9 +57,20 @@ class Redactor:
             return
         self._begin(self._record(invocation, error, log, logs, before))
 
-    def expect(self, invocation: InvocationRecord, logs: Logs) -> None:
-        """Have it on record although this process ends before `record` is called for it."""
-        self._records.expect(invocation, logs)
+    def expect(
+        self,
+        invocation: InvocationRecord,
+        error: ErrorRecord | None,
+        log: Sequence[LogLine],
+        logs: Logs,
+    ) -> None:
+        """Have it on record although this process ends before `record` has looked through it.
+
+        Then what may hold a secret is withheld.
+        """
+        if (log or error) and self._vault.known_secrets(invocation.project) is not False:
+            error, log = _withhold(error, log)
+        self._records.expect(invocation, error, log, logs)
 
     def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -11,6 +11,7 @@ from casemate.model.processes import MONITOR_UID, RECORDER_UID
 from casemate.monitor.settings import MonitorSettings
 from casemate.monitor.start import MonitorStarter
 from casemate.recorder import reading_protocol
+from casemate.recorder.memories import Memories
 from casemate.recorder.start import RecorderStarter
 from casemate.supervisor.vault import NodeVault
 
@@ -23,6 +24,7 @@ class Recording:
         folders: Folders,
         vault: NodeVault,
         settings: MonitorSettings,
+        memories: Memories,
         *,
         journal: str,
         node: str,
@@ -39,6 +41,7 @@ class Recording:
             RECORDER_UID if root else None,
             journal,
             vault.connect_recorder,
+            memories.given,
             accept_loss=accept_loss,
             accept_records_loss=accept_records_loss,
             lends_records=settings.exports_records,

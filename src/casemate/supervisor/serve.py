@@ -28,6 +28,7 @@ from casemate.model.processes import (
     GatewayConfig,
 )
 from casemate.model.runtime import Runtime
+from casemate.recorder.memories import Memories
 from casemate.restorer.probe import restoring_problem
 from casemate.sandbox.staging import Staging
 from casemate.sources.start import SourcesStarter
@@ -102,6 +103,8 @@ class Node:
             monitors=options.monitor.secrets,
         )
         self._sandboxes = self._make_sandboxes()
+        # After the vault, which only one node has open.
+        self._memories = Memories(name, report)
         self._gateway = GatewayProcess()
         self._served = False
         """Whether a gateway has served in this run."""
@@ -181,6 +184,7 @@ class Node:
             self._sandboxes.close()
             self._listener.close()
             self._vault.close()
+            self._memories.close()
             self._staging.close()
             self._systemd.close()
 
@@ -237,6 +241,7 @@ class Node:
         self._watchdog.watch("the monitor", lambda: monitor.pulse, monitor.kill)
         self._watchdog.watch("the sources process", lambda: sources.pulse, sources.kill)
         pulse = self._gateway.next_pulse()
+        memory = self._memories.new()
         config = self._gateway_config(
             supervisor=theirs.fileno(),
             vault=vault.fileno(),
@@ -245,14 +250,15 @@ class Node:
             sources=sources.gateway_end.fileno(),
             recorder=recorder.gateway_end.fileno(),
             monitor=monitor.gateway_end.fileno(),
+            memory=memory.fileno(),
             heart=pulse.theirs,
         )
         inherited = (config.listener, config.supervisor, config.vault, config.egress)
         children = (egress, sources, recorder, monitor)
-        with contextlib.ExitStack() as closed, ours, theirs, vault:
+        with contextlib.ExitStack() as closed, ours, theirs, vault, memory:
             for each in children:
                 closed.enter_context(contextlib.closing(each))
-            others = (config.sources, config.recorder, config.monitor, pulse.theirs)
+            others = (config.sources, config.recorder, config.monitor, config.memory, pulse.theirs)
             passed: tuple[int, ...] = (*inherited, *others)
             if keeper is not None:
                 passed = (*passed, closed.enter_context(keeper).fileno())
@@ -298,6 +304,7 @@ class Node:
             self._folders,
             self._vault,
             self._options.monitor,
+            self._memories,
             # Its database is opened by a path, which its uid may not be able to walk to either.
             journal=self._staging.visible(str(self._folders.journal)),
             node=self._options.public_url or f"{host}:{port}",
@@ -319,6 +326,7 @@ class Node:
         sources: int,
         recorder: int,
         monitor: int,
+        memory: int,
         heart: int,
     ) -> GatewayConfig:
         options = self._options
@@ -332,6 +340,7 @@ class Node:
             sources=sources,
             recorder=recorder,
             monitor=monitor,
+            memory=memory,
             heart=heart,
             caps=options.caps(self._memory),
             resting_memory=self._resting_memory,

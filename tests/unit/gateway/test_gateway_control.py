@@ -254,6 +254,7 @@ class Node:
             egress=0,
             recorder=-1,
             monitor=-1,
+            memory=-1,
             sources=0,
             unpacked=str(folder),
             uid=None,

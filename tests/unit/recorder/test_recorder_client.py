@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +15,10 @@ from casemate.child.calls import Failure, refusal, reply
 from casemate.child.channel import FrameSocket
 from casemate.facts import FactStream
 from casemate.model.facts import InvocationEnded, LogsWritten, SignedIn
-from casemate.recorder import protocol
+from casemate.recorder import outstanding, protocol
 from casemate.recorder.client import RecorderClient
 from casemate.recorder.errors import NotRecordedError
+from support.outstanding import new_memory
 
 
 class Recorder:
@@ -31,7 +31,6 @@ class Recorder:
         self.loop.add_reader(self.supervisor.fileno(), self._start)
         self.taken: dict[tuple[bytes, int], str] = {}
         self.starts = 0
-        self.held: list[int] = []
         self.messages = 0
         self.lost: int | None = None
         self.answers = True
@@ -56,8 +55,6 @@ class Recorder:
         request = protocol.decode_request(body)
         if self.connection is None:
             return
-        if isinstance(request, protocol.ShareOutstanding):
-            self.held += self.connection.take_descriptors(2)
         if not self.answers:
             return
         if isinstance(request, protocol.GetHead):
@@ -94,7 +91,7 @@ def on_trial(
     def test() -> None:
         async def main() -> None:
             recorder, facts = Recorder(), FactStream()
-            client = RecorderClient(recorder.starter, recorder.loop, facts)
+            client = RecorderClient(recorder.starter, recorder.loop, facts, new_memory())
             await run(client, facts, recorder)
             recorder.answers, recorder.failure = True, None
             await client.close()
@@ -102,8 +99,6 @@ def on_trial(
             await asyncio.sleep(0)
             recorder.loop.remove_reader(recorder.supervisor.fileno())
             recorder.supervisor.close()
-            for each in recorder.held:
-                os.close(each)
 
         asyncio.run(main())
 
@@ -399,3 +394,16 @@ async def test_a_recorder_that_is_back_and_keeps_nothing_lets_nothing_begin(
         recorder.end()
         await until(lambda: not client.trouble())
     assert recorder.names == [protocol.LEFT]
+
+
+@on_trial
+async def test_while_the_recorder_is_gone_and_no_copy_can_be_kept_nothing_begins(
+    client: RecorderClient, facts: FactStream, recorder: Recorder
+) -> None:
+    await client.ready()
+    client._outstanding._next = outstanding.SLOTS + 1
+    client._outstanding._free.clear()
+    assert client.trouble() == ""  # the recorder has what is told
+    recorder.answers = False
+    recorder.end()
+    await until(lambda: "no memory left" in client.trouble())

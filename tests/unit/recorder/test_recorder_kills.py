@@ -32,6 +32,7 @@ from casemate.recorder.search import Search
 from casemate.recorder.server import Recorder
 from support.journal import KEY, PRIVATE
 from support.monitor import vault_key
+from support.outstanding import new_memory
 
 ROUNDS, EACH = 3, 3
 BEFORE, HALF, AFTER = "before", "half", "after"
@@ -158,7 +159,7 @@ class World:
         supervisor.setblocking(False)
         self.loop.add_reader(supervisor.fileno(), self._start, supervisor)
         self.facts = FactStream()
-        self.client = RecorderClient(starter, self.loop, self.facts)
+        self.client = RecorderClient(starter, self.loop, self.facts, new_memory())
         return self.client
 
     def _start(self, supervisor: socket.socket) -> None:

@@ -11,6 +11,7 @@ import pytest
 from records_samples import KEY, denial, failure, invocation, line
 
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
+from casemate.model.function import Logs
 from casemate.operations.functions import ListFunctions
 from casemate.operations.records import (
     ListDenials,
@@ -186,3 +187,21 @@ def test_denials_leave_room_for_what_invocations_leave_behind() -> None:
     assert module.DENIALS_SHARE < 0.5
     assert telling.MAX_BUFFERED_BYTES >= 2 * protocol.MAX_RECORD_BYTES
     assert protocol.ASKING.unsent > telling.MAX_UNDER_WAY_BYTES + protocol.MAX_RECORD_BYTES
+
+
+def test_what_is_expected_is_there_without_its_texts_where_these_have_no_room() -> None:
+    bodies: list[bytes] = []
+
+    class Full:
+        def expect(self, _id: str, _kind: str, body: bytes) -> bool:
+            bodies.append(body)
+            return len(body) < 2000
+
+    recorder: Any = Full()
+    client = RecordsClient(recorder)
+    client.expect(invocation("i1"), failure("e1"), [line()], Logs())
+    client.expect(invocation("i2"), failure("e2"), [line("x" * 3000)], Logs())
+    kept = [msgspec.msgpack.decode(each, type=rows.Left) for each in bodies]
+    assert [each.error is not None for each in kept] == [True, True, False]
+    assert [len(each.log) for each in kept] == [1, 1, 0]
+    assert all(each.invocation is not None for each in kept)

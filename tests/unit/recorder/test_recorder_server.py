@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import pytest
 
 from casemate.child.calls import decode_reply, framed
 from casemate.child.frames import FrameBuffer
-from casemate.journal.writer import Writer
+from casemate.journal.writer import JournalWriteError, Writer
 from casemate.model.facts import (
     AlertFailed,
     AlertSent,
@@ -22,12 +24,13 @@ from casemate.model.facts import (
     RecordsForgotten,
     SignedIn,
 )
-from casemate.recorder.outstanding import Outstanding
-from casemate.recorder.protocol import ShareOutstanding, Take, Told
+from casemate.recorder import outstanding
+from casemate.recorder.protocol import Take, Told
 from casemate.recorder.reading_protocol import Batch, Follow
 from casemate.recorder.server import Recorder
 from support.journal import KEY, PRIVATE
 from support.monitor import Journal, running
+from support.outstanding import OtherGateway, new_memory
 
 SIGNED_IN = SignedIn(at=1.0, by="user:ada", method="password")
 MONITOR_S: list[Fact] = [
@@ -69,7 +72,9 @@ def told(fact: Fact) -> Told:
 class World:
     """A recorder on two connections, without its process."""
 
-    def __init__(self, folder: Path, *, lends_records: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, lends_records: bool = False, memories: Sequence[int] = ()
+    ) -> None:
         self.journal = Journal(folder)
         vault: Any = Vault()
         records: Any = Records()
@@ -83,6 +88,7 @@ class World:
             vault,
             records,
             lends_records=lends_records,
+            memories=memories,
         )
         self.gateway, theirs = socket.socketpair()
         self.gateway.setblocking(False)
@@ -90,6 +96,8 @@ class World:
 
     async def begin(self) -> World:
         await self.journal.keys.load()
+        self.journal.keeper.remember(self.journal.writer.newest())
+        await self.recorder.begin()
         await asyncio.sleep(0)
         return self
 
@@ -139,37 +147,103 @@ async def test_what_the_gateway_tells_reaches_who_reads_along(tmp_path: Path) ->
     ours.close()
 
 
+SESSION = b"12345678"
+
+
+def packed(fact: Fact) -> tuple[str, bytes]:
+    return type(fact).__name__, msgspec.msgpack.encode(fact)
+
+
+def entries(folder: Path) -> int:
+    found = Writer(folder, KEY)
+    try:
+        return found.size
+    finally:
+        found.close()
+
+
 @running
 async def test_what_has_come_and_what_was_not_told_is_kept_once_the_gateway_is_gone(
     tmp_path: Path,
 ) -> None:
-    world = await World(tmp_path).begin()
-    memory, session = Outstanding(), b"12345678"
-    share = [framed(ShareOutstanding(1, session))]
-    socket.send_fds(world.gateway, share, [memory.descriptor, memory.life])
-    await asyncio.sleep(0.05)
-    memory.put(told(SIGNED_IN), 0)  # a message brings it, too: it is known by its number
-    world.gateway.send(framed(Take(2, session, 0, (told(SIGNED_IN),))))
-    memory.put(told(SIGNED_IN), 1)
-    memory.put(Told("SignedIn", b"\xc1"), 2)  # is no fact, and takes no other along
-    memory.put(told(SIGNED_IN))
-    memory.close()
+    memory = new_memory()
+    with OtherGateway(memory, SESSION) as gateway:
+        world = await World(tmp_path, memories=[os.dup(memory)]).begin()
+        gateway.put(*packed(SIGNED_IN), 0)  # a message brings it, too: it is known by its number
+        world.gateway.send(framed(Take(2, SESSION, 0, (told(SIGNED_IN),))))
+        gateway.put(*packed(SIGNED_IN), 1)
+        gateway.put("SignedIn", b"\xc1", 2)  # is no fact, and takes no other along
+        for each in (*MONITOR_S, RESTORED):  # are not the gateway's to tell
+            gateway.put(*packed(each), 3)
+        gateway.put(*packed(SIGNED_IN))
     await world.close()
-    found = Writer(tmp_path, KEY)
-    assert found.size == 3
-    found.close()
+    assert entries(tmp_path) == 3 and not outstanding.is_memory(memory)
+    os.close(memory)
 
 
 @running
 async def test_a_gateway_that_lives_tells_it_itself(tmp_path: Path) -> None:
-    world = await World(tmp_path).begin()
-    memory = Outstanding()
-    share = [framed(ShareOutstanding(1, b"12345678"))]
-    socket.send_fds(world.gateway, share, [memory.descriptor, memory.life])
-    await asyncio.sleep(0.05)
-    memory.put(told(SIGNED_IN), 0)
+    memory = new_memory()
+    with OtherGateway(memory, SESSION) as gateway:
+        world = await World(tmp_path, memories=[os.dup(memory)]).begin()
+        gateway.put(*packed(SIGNED_IN), 0)
+        await world.close()
+        assert entries(tmp_path) == 0 and outstanding.is_memory(memory)
+    os.close(memory)
+
+
+@running
+async def test_what_no_recorder_was_left_to_keep_the_next_one_keeps_once(tmp_path: Path) -> None:
+    """Of a gateway killed while it had no recorder, by one that is killed before it has said so."""
+    memory = new_memory()
+    with OtherGateway(memory, SESSION) as gateway:
+        world = await World(tmp_path / "a", memories=[os.dup(memory)]).begin()
+        gateway.put(*packed(SIGNED_IN), 0)
+        gateway.put(*packed(SIGNED_IN))
+        await world.close()
+    was = os.pread(memory, outstanding.SIZE, 0)
+    for _ in range(2):
+        os.pwrite(memory, was, 0)
+        world = await World(tmp_path / "a", memories=[os.dup(memory)]).begin()
+        assert world.journal.writer.size == 2 and not outstanding.is_memory(memory)
+        await world.close()
+    os.close(memory)
+
+
+@running
+async def test_of_another_journal_nothing_is_kept(tmp_path: Path) -> None:
+    """As where a folder was put in the place of another one."""
+    memory = new_memory()
+    with OtherGateway(memory, SESSION) as gateway:
+        gateway.put(*packed(SIGNED_IN), 0)
+    outstanding.mark(memory, b"0" * 16)
+    world = await World(tmp_path, memories=[os.dup(memory)]).begin()
     await world.close()
-    found = Writer(tmp_path, KEY)
-    assert found.size == 0
-    found.close()
-    memory.close()
+    assert entries(tmp_path) == 0 and not outstanding.is_memory(memory)
+    os.close(memory)
+
+
+@running
+async def test_what_cannot_be_kept_now_waits_and_the_recorder_does_not_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = new_memory()
+    with OtherGateway(memory, SESSION) as gateway:
+        world = await World(tmp_path, memories=[os.dup(memory)]).begin()
+        gateway.put(*packed(SIGNED_IN), 0)
+        await world.close()
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        world = World(tmp_path, memories=[os.dup(memory)])
+        with pytest.raises(JournalWriteError):
+            await world.begin()
+        await world.close()
+    assert outstanding.is_memory(memory)
+    world = await World(tmp_path, memories=[os.dup(memory)]).begin()
+    await world.close()
+    assert entries(tmp_path) == 1 and not outstanding.is_memory(memory)
+    os.close(memory)

@@ -63,6 +63,7 @@ class Stage:
         project: str = "t",
         error: str | None = None,
         kind: str = "ValueError",
+        expected: bool = False,
     ) -> None:
         invocation = InvocationRecord(
             id="inv_1",
@@ -103,7 +104,10 @@ class Stage:
             message=error,
             trace=f"trace {error}",
         )
-        self.redactor.record(invocation, failure or None, log)
+        if expected:
+            self.redactor.expect(invocation, failure or None, log, Logs())
+        else:
+            self.redactor.record(invocation, failure or None, log)
 
 
 def play(scene: Callable[[Stage], Awaitable[None]]) -> None:
@@ -158,6 +162,22 @@ def test_a_project_without_secrets_is_recorded_at_once() -> None:
         assert len(stage.store.records) == 2
         await stage.redactor.flush()
         assert len(stage.store.records) == 3
+
+    play(scene)
+
+
+def test_what_was_not_looked_through_yet_is_withheld_should_this_process_end() -> None:
+    async def scene(stage: Stage) -> None:
+        text = SECRET.decode()
+        stage.vault.known = {"other": False, "t": True}
+        for project in ("other", "t", "unknown"):
+            stage.record(text, error=text, project=project, expected=True)
+        plain, *withheld = stage.store.expected
+        assert plain[1].message == text and plain[2][0].text == text
+        for _, error, lines in withheld:
+            assert error.id == "err_1" and [line.text for line in lines] == [WITHHELD]
+            assert text not in str(error) + str(lines)
+        assert stage.store.records == [] and stage.vault.asked == []
 
     play(scene)
 

@@ -73,13 +73,21 @@ class RecordsClient:
             self._tell(protocol.LEFT, Left(None, None, part, logs))
         self._tell(protocol.LEFT, Left(invocation, error, last, logs), held=held)
 
-    def expect(self, invocation: InvocationRecord, logs: Logs) -> None:
+    def expect(
+        self,
+        invocation: InvocationRecord,
+        error: ErrorRecord | None,
+        log: Sequence[LogLine],
+        logs: Logs,
+    ) -> None:
         """Have an invocation on record if the gateway ends before `record` is called for it."""
         # What it went through is not needed for its bill, and may be long.
         short = msgspec.structs.replace(invocation, spans=())
         with contextlib.suppress(*_UNTOLD):
-            body = _encoded(Left(short, None, (), logs))
-            self._recorder.expect(invocation.id, protocol.LEFT, body)
+            body = _encoded(Left(short, error, tuple(log), logs))
+            if not self._recorder.expect(invocation.id, protocol.LEFT, body):
+                body = _encoded(Left(short, None, (), logs))
+                self._recorder.expect(invocation.id, protocol.LEFT, body)
 
     def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008 - frozen
         """Have lines of an invocation that still runs recorded. Never raises."""

@@ -34,7 +34,13 @@ class Records(Protocol):
         """
         ...
 
-    def expect(self, invocation: InvocationRecord, logs: Logs) -> None:
+    def expect(
+        self,
+        invocation: InvocationRecord,
+        error: ErrorRecord | None,
+        log: Sequence[LogLine],
+        logs: Logs,
+    ) -> None:
         """Have an invocation on record although this process ends before `record` is called for it.
 
         To be called before it is answered, where something has still to be found out about it.
