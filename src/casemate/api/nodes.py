@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.model.nodes import ClusterNode
@@ -13,7 +15,8 @@ performs = Performers()
 
 @performs(ListNodes)
 async def _list(_operation: ListNodes, call: Call) -> Nodes:
-    return await call.service.nodes.membership.list()
+    found = await call.service.nodes.membership.list()
+    return msgspec.structs.replace(found, databases=tuple(call.service.databases()))
 
 
 @performs(DrainNode)

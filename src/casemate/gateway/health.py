@@ -20,6 +20,7 @@ from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.state import NodeData
 from casemate.model.node import NodeHealth, PartHealth
+from casemate.model.nodes import ProjectDatabase
 from casemate.monitor import MonitorClient
 from casemate.operations.policies import ReadPolicies
 from casemate.recorder import RecorderClient
@@ -197,6 +198,12 @@ def told(problems: Callable[[], str]) -> Look:
         return problems()
 
     return look
+
+
+def problems_of(databases: Iterable[ProjectDatabase]) -> str:
+    """Return why the projects of some databases wait."""
+    bad = [f"{one.name} ({one.projects} projects): {one.problem}" for one in databases if one.problem]
+    return _listed("", bad)
 
 
 def _listed(before: str, problems: Iterable[str]) -> str:

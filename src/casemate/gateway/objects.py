@@ -71,7 +71,7 @@ from casemate.gateway.depths import Depths
 from casemate.gateway.followed import Followed
 from casemate.gateway.followed import parts_of as followed_parts
 from casemate.gateway.happenings import Happenings, PackageActs
-from casemate.gateway.health import Health, parts_of, told
+from casemate.gateway.health import Health, parts_of, problems_of, told
 from casemate.gateway.held_back import HeldBack
 from casemate.gateway.loop_lag import LoopLag
 from casemate.gateway.node_state import LookedAt, NodeLook
@@ -153,6 +153,7 @@ class Gateway:
         self._loop = loop
         self._own = state.own
         self._shared_parts = state.parts
+        self._databases = state.databases
         self.store = store = state.store
         self.nodes = state.nodes
         self.known = state.known
@@ -389,7 +390,10 @@ class Gateway:
             is_first=self.nodes.is_first,
         )
         self.health = Health(
-            {"nodes": (told(self.nodes.problems), True)}
+            {
+                "nodes": (told(self.nodes.problems), True),
+                "databases": (told(lambda: problems_of(self._databases())), False),
+            }
             | ({} if self.sweeps is None else {"sweeps": (told(self.sweeps.problems), False)})
             | (
                 {}
@@ -459,6 +463,7 @@ class Gateway:
                 audit_score=lambda: self.audit.score,
                 store_age=self.nodes.age,
                 nodes=self.nodes.count,
+                databases=self._databases,
             )
         )
 
@@ -552,6 +557,7 @@ class Gateway:
             paging=self.paging,
             restrictions=self.restrictions,
             nodes=self.nodes,
+            databases=self._databases,
             rotations=self.rotations,
             rotators=self.rotators,
             evidences=self.evidences,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.model.nodes import Beat, ClusterNode, NodeState
+from casemate.model.nodes import Beat, ClusterNode, NodeState, ProjectDatabase
 from casemate.model.principal import Action
 from casemate.operations.declaration import Decided, Declaration, Operation
 from casemate.operations.fields import text, whole
@@ -38,18 +38,22 @@ _SHOWN = ClusterNode(
     state=NodeState.UP,
 )
 
+_DATABASE = ProjectDatabase(name="main", projects=12)
+
 
 class Nodes(msgspec.Struct, frozen=True, kw_only=True):
     """The nodes, by name."""
 
     nodes: tuple[ClusterNode, ...]
+    databases: tuple[ProjectDatabase, ...] = ()
+    """Where projects live, as the node that is asked sees it; empty for a node alone."""
 
 
 class ListNodes(Operation[Nodes], frozen=True, kw_only=True):
-    """List the nodes that share the control store, and how each stands."""
+    """List the nodes that share the control store, and the databases of projects."""
 
     declared = Declaration(
-        http="GET /nodes", tag="node", action=Action.NODE_LIST, answer=Nodes(nodes=(_SHOWN,))
+        http="GET /nodes", tag="node", action=Action.NODE_LIST, answer=Nodes(nodes=(_SHOWN,), databases=(_DATABASE,))
     )
 
 

@@ -14,7 +14,10 @@ app = new_app("See, drain and remove the nodes that share a control store.")
 
 @answered(app, ListNodes, examples="$ casemate nodes ls\n$ casemate nodes ls --json")
 def ls(found: Nodes) -> None:
-    """List the nodes, and how each stands by what the store has heard of it."""
+    """List the nodes, and how each stands by what the store has heard of it.
+
+    Below them the databases in which projects live, as the node that is asked sees them.
+    """
     print_table(
         ("name", "state", "address", "incarnation", "version", "since", "seen"),
         [
@@ -32,6 +35,17 @@ def ls(found: Nodes) -> None:
         below=("address",),
         empty="There are no nodes.",
     )
+    if found.databases:
+        print_line("")
+        print_table(
+            ("database", "projects", "moving", "state"),
+            [
+                (one.name, str(one.projects), str(one.moving), one.problem or "there")
+                for one in found.databases
+            ],
+            empty="",
+            below=("state",),
+        )
 
 
 @answered(

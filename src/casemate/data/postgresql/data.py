@@ -158,6 +158,10 @@ class PostgresqlProjectData(Ports):
         """Return how many bytes each project keeps, in the database and beside it. Blocks."""
         return self._databases.sizes()
 
+    def has(self, project: str) -> bool:
+        """Tell whether a project has data here. Blocks."""
+        return self._databases.has(project)
+
     def projects(self) -> list[str]:
         """Return the projects that have data. Blocks."""
         return self._databases.projects()

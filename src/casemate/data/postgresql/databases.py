@@ -11,6 +11,7 @@ from casemate.data.errors import DataForeignError
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions, require_project
 from casemate.data.postgresql import catalogue
+from casemate.data.postgresql.binding import Binding, bind
 from casemate.data.postgresql.clock import ServerClock
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.project import PostgresqlProject
@@ -41,6 +42,10 @@ class Cluster(NamedTuple):
     holder: Holder
     fence: Fence | None = None
     """What this node remembers of the database, as for `PostgresqlStore.open`."""
+    binding: Binding = Binding()
+    """Which of the cluster's databases it is."""
+    moves: Callable[[str], int | None] = lambda _: 0
+    """How often a project has moved that lives there; None: it lives elsewhere. Any thread."""
 
 
 class FoundSchema(NamedTuple):
@@ -73,7 +78,12 @@ class PostgresqlDatabases:
         """Versions of projects' DATA keys that were needed once, beside the newest."""
         self._catalogue = Connections(self.catalogue, SHARED)
         # Made, or found to be another's, before anything is asked of it.
-        self._catalogue.end(self._catalogue.open_writer())
+        connection = self._catalogue.open_writer()
+        try:
+            with transaction(connection, SHARED):
+                bind(connection, cluster.binding)
+        finally:
+            self._catalogue.end(connection)
 
     @property
     def catalogue(self) -> Place:
@@ -92,27 +102,50 @@ class PostgresqlDatabases:
         """Return a project's schema."""
         require_project(name)
 
-        def ask(connection: Connection) -> FoundSchema | None:
-            row = connection.execute(
-                "SELECT schema FROM project WHERE name = ?", (name,)
+        def ask(connection: Connection) -> tuple[str, int] | None:
+            return connection.execute(  # type: ignore[no-any-return]
+                "SELECT schema, moves FROM project WHERE name = ?", (name,)
             ).fetchone()
-            return None if row is None else FoundSchema(row[0])
 
-        return self._catalogue.read(ask)
+        row, moves = self._catalogue.read(ask), self._cluster.moves(name)
+        if moves is None or (row is None and moves):
+            raise self._elsewhere(name, "does not live in" if moves is None else "is gone from")
+        if row is None:
+            return None
+        if row[1] != moves:
+            raise self._elsewhere(
+                name, f"has moved {moves} times, and {row[1]} times by what is said in"
+            )
+        return FoundSchema(row[0])
+
+    def _elsewhere(self, project: str, how: str) -> DataForeignError:
+        return DataForeignError(
+            f"The project {project} {how} the database {self._cluster.binding.name}.",
+            next_step="If the database was restored to an older moment: docs/howto/run-many-nodes."
+            "md says what to do. Nothing was changed.",
+        )
+
+    def has(self, name: str) -> bool:
+        """Tell whether a project is there that has not moved away. Blocks."""
+        statement = "SELECT count(*) FROM project WHERE name = ? AND schema = ?"
+        (found,) = self._catalogue.read(
+            lambda c: c.execute(statement, (name, schema_of(name))).fetchone()
+        )
+        return bool(found)
 
     def projects(self) -> list[str]:
         """Return the projects that have data, sorted. Blocks."""
-        return self._catalogue.read(
-            lambda c: [row[0] for row in c.execute("SELECT name FROM project ORDER BY name")]
-        )
+        statement = "SELECT name, moves FROM project ORDER BY name"
+        found = self._catalogue.read(lambda c: c.execute(statement).fetchall())
+        return [name for name, moves in found if moves == self._cluster.moves(name)]
 
     def sizes(self) -> dict[str, int]:
         """Return how many bytes each project keeps. Blocks."""
-        return self._catalogue.read(
-            lambda c: dict(
-                c.execute("SELECT name, kept_bytes(schema) FROM project ORDER BY name").fetchall()
-            )
-        )
+        statement = "SELECT name, moves, kept_bytes(schema) FROM project ORDER BY name"
+        found = self._catalogue.read(lambda c: c.execute(statement).fetchall())
+        return {
+            name: size for name, moves, size in found if moves == self._cluster.moves(name)
+        }
 
     def load(
         self,
@@ -126,6 +159,8 @@ class PostgresqlDatabases:
     ) -> PostgresqlProject:
         """Open a project, in a new schema if `found` is None."""
         require_project(name)
+        if self._cluster.moves(name) is None:
+            raise self._elsewhere(name, "does not live in")
         schema = schema_of(name)
         shared = Shared(Sealer(name, page_key), self._cluster.holder, self._clock)
         for key in self.older.get(name, {}).values():
