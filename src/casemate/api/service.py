@@ -29,7 +29,7 @@ from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
 from casemate.model.metrics import Metrics
 from casemate.model.node import NodeHealth
-from casemate.model.nodes import OtherJournal, ProjectDatabase, RecordsBehind
+from casemate.model.nodes import OtherJournal, ProjectDatabase, ProjectPlace, RecordsBehind
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
@@ -170,6 +170,8 @@ class Service:
     """Tells which other nodes' newest records are not here."""
     databases: Callable[[], Sequence[ProjectDatabase]] = tuple
     """Tells where projects live, as this node sees it."""
+    place_project: Callable[[str, str], Awaitable[ProjectPlace]] | None = None
+    """Has a project live in a database; None where the node has the data itself."""
     journals: Callable[[], tuple[OtherJournal, ...]] = tuple
     """Tells how the journals of other nodes stand."""
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))

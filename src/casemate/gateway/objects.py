@@ -153,7 +153,7 @@ class Gateway:
         self._loop = loop
         self._own = state.own
         self._shared_parts = state.parts
-        self._databases = state.databases
+        self._databases, self._moves = state.databases, state.moves
         self.store = store = state.store
         self.nodes = state.nodes
         self.known = state.known
@@ -392,7 +392,7 @@ class Gateway:
         self.health = Health(
             {
                 "nodes": (told(self.nodes.problems), True),
-                "databases": (told(lambda: problems_of(self._databases())), False),
+                "databases": (told(lambda: problems_of(self._databases(), self._moves)), False),
             }
             | ({} if self.sweeps is None else {"sweeps": (told(self.sweeps.problems), False)})
             | (
@@ -558,6 +558,7 @@ class Gateway:
             restrictions=self.restrictions,
             nodes=self.nodes,
             databases=self._databases,
+            place_project=None if self._moves is None else self._moves.place,
             rotations=self.rotations,
             rotators=self.rotators,
             evidences=self.evidences,
@@ -725,6 +726,8 @@ class Gateway:
         await self.accounts.close()
         await self.schedules.close()
         await self.outside.close()
+        if self._moves is not None:
+            await self._moves.close()
         await self.data.close()
         await self.recorder.close()
         self.monitor.close()

@@ -28,6 +28,7 @@ from casemate.folder.folders import Folders
 from casemate.folder.presence import FENCE, PROOF, mark_shared
 from casemate.gateway.fetched_bundles import FetchedBundles
 from casemate.gateway.known_projects import KnownProjects
+from casemate.gateway.project_moves import ProjectMoves
 from casemate.gateway.project_places import ProjectPlaces
 from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.gateway.shared_vault import VaultKeeper, vault_part
@@ -115,7 +116,7 @@ async def open_shared(
             where,
             on_created=known.add,
         )
-        where.on_changed = data.coordination.share_out
+        where.on_changed = data.follow_places
         bundles = FetchedBundles(
             SealedFolder(folders.bundles),
             objects.blobs("bundles"),
@@ -131,6 +132,7 @@ async def open_shared(
         known=known,
         data=data,
         databases=data.databases,
+        moves=ProjectMoves(where, data),
         bundles=bundles,
         parts=(vault_part(vault, data.take_newest_keys), where.part()),
         shipped=store.shipped_records(),

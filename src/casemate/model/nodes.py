@@ -53,6 +53,17 @@ class ProjectDatabase(msgspec.Struct, frozen=True, kw_only=True):
     """Why its projects wait; empty: they do not."""
 
 
+class ProjectPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """In which database a project lives."""
+
+    project: str
+    database: str
+    moving_to: str = ""
+    """Where it is being moved to, or back to; it is not served until that is done."""
+    moves: int = 0
+    """How often it was moved."""
+
+
 class RecordsBehind(msgspec.Struct, frozen=True, kw_only=True):
     """A node whose newest records are not in an answer: it is gone, or cannot be read."""
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.model.nodes import Beat, ClusterNode, NodeState, ProjectDatabase
+from casemate.model.nodes import Beat, ClusterNode, NodeState, ProjectDatabase, ProjectPlace
 from casemate.model.principal import Action
 from casemate.operations.declaration import Decided, Declaration, Operation
-from casemate.operations.fields import text, whole
+from casemate.operations.fields import Name, text, whole
 from casemate.operations.given import Given
 
 MAX_NAME = 63
@@ -88,6 +88,27 @@ class RemoveNode(Operation[None], frozen=True, kw_only=True):
         problems=(404, 409),
     )
     name: _Name
+
+
+class PlaceProject(Operation[ProjectPlace], frozen=True, kw_only=True):
+    """Have a project live in a database; what it has is moved there, and not served meanwhile.
+
+    Asked again it goes on with what was interrupted; asked for where it was it goes back.
+    """
+
+    declared = Declaration(
+        http="PUT /nodes/databases/{database}/projects/{project}",
+        tag="node",
+        action=Action.NODE_PLACE,
+        problems=(404, 409, 503),
+        answer=ProjectPlace(project="shop", database="west", moves=1),
+    )
+    project: Annotated[Name, Given(argument=True)]
+    database: Annotated[
+        Name,
+        msgspec.Meta(description="A database, as `casemate nodes ls` shows it.", examples=["west"]),
+        Given(argument=True),
+    ]
 
 
 class BeginNode(Operation[Beat], frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ def second(server: Server) -> str:
         known = _SECOND[server] = server.database()
     with server.connect(known) as connection:
         schemas = connection.execute(
-            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(casemate|[pq]_|gone_)'"
+            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(casemate|[pq]_|m[0-9]|away)'"
         ).fetchall()
         for (schema,) in schemas:
             connection.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ class PlacedNodes:
             self.vault.data_key,
             places,
         )
-        places.on_changed = node.coordination.share_out
+        places.on_changed = node.follow_places
         node.coordination.heed(str)
         self._opened.push_async_callback(node.close)
         return node

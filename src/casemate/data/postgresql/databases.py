@@ -20,6 +20,7 @@ from casemate.data.postgresql.sealing import Sealer
 from casemate.data.postgresql.terms import Shared
 from casemate.data.reading import ReadThreads
 from casemate.data.terms import Holder
+from casemate.postgresql.connection import Connection as ServerConnection
 from casemate.postgresql.connections import Connections, Place
 from casemate.postgresql.fence import Fence
 from casemate.postgresql.migrating import Identity
@@ -116,7 +117,13 @@ class PostgresqlDatabases:
             raise self._elsewhere(
                 name, f"has moved {moves} times, and {row[1]} times by what is said in"
             )
+        self.require_own(name, row[0], moves)
         return FoundSchema(row[0])
+
+    def require_own(self, project: str, schema: str, moves: int) -> None:
+        """Refuse a schema that was never this project's, whoever says that it is."""
+        if not any(schema == schema_of(project, number) for number in range(moves + 1)):
+            raise self._elsewhere(project, f"has no schema {schema[:80]!r}, as is said in")
 
     def _elsewhere(self, project: str, how: str) -> DataForeignError:
         return DataForeignError(
@@ -126,12 +133,20 @@ class PostgresqlDatabases:
         )
 
     def has(self, name: str) -> bool:
-        """Tell whether a project is there that has not moved away. Blocks."""
-        statement = "SELECT count(*) FROM project WHERE name = ? AND schema = ?"
+        """Tell whether a project is there that has never moved. Blocks."""
+        statement = "SELECT count(*) FROM project WHERE name = ? AND moves = 0 AND schema = ?"
         (found,) = self._catalogue.read(
             lambda c: c.execute(statement, (name, schema_of(name))).fetchone()
         )
         return bool(found)
+
+    def catalogue_writer(self) -> ServerConnection:
+        """Return a connection of its own to the schema that says which projects there are."""
+        return self._catalogue.own(self._catalogue.open_writer())
+
+    def project_place(self, schema: str, kind: str) -> Place:
+        """Return where a project's schema is."""
+        return self._place(schema, kind, MIGRATIONS)
 
     def projects(self) -> list[str]:
         """Return the projects that have data, sorted. Blocks."""
@@ -161,7 +176,7 @@ class PostgresqlDatabases:
         require_project(name)
         if self._cluster.moves(name) is None:
             raise self._elsewhere(name, "does not live in")
-        schema = schema_of(name)
+        schema = schema_of(name) if found is None else found.schema
         shared = Shared(Sealer(name, page_key), self._cluster.holder, self._clock)
         for key in self.older.get(name, {}).values():
             shared.sealer.add(key)
@@ -203,6 +218,10 @@ class PostgresqlDatabases:
                     "ON CONFLICT (name) DO NOTHING",
                     (name, schema),
                 )
+                there = "SELECT schema FROM project WHERE name = ?"
+                if connection.execute(there, (name,)).fetchone() != (schema,):
+                    # Or what is kept in it from now on would be left behind.
+                    raise self._elsewhere(name, "is being moved from")
         finally:
             self._catalogue.end(connection)
 
@@ -215,8 +234,13 @@ class PostgresqlDatabases:
         self._catalogue.close()
 
 
-def schema_of(project: str) -> str:
-    """Return the name of a project's schema; no two projects have one."""
+def schema_of(project: str, moves: int = 0) -> str:
+    """Return the name of a project's schema; no two projects have one.
+
+    After it has moved it is another one: what nodes remember of a schema is of that one alone.
+    """
+    if moves:
+        return f"m{moves}_{sha256(project.encode()).hexdigest()[:_HASHED]}"
     if len(project) <= _LONGEST:
         return f"p_{project.replace('-', '_')}"  # names of projects have no underscore
     return f"q_{sha256(project.encode()).hexdigest()[:_HASHED]}"
@@ -232,13 +256,14 @@ def place_of(
     return Place(
         settings=settings,
         identity=identity,
-        lock=_lock_of(identity.schema),
+        lock=lock_of(identity.schema),
         migrations=migrations,
         foreign=DataForeignError,
         fence=fence,
     )
 
 
-def _lock_of(schema: str) -> int:
+def lock_of(schema: str) -> int:
+    """Return the number of the lock that who writes a schema takes."""
     digest = sha256(b"casemate schema " + schema.encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)

@@ -20,10 +20,12 @@ from casemate.data.postgresql.binding import MAIN
 from casemate.data.postgresql.data import PostgresqlProjectData
 from casemate.data.postgresql.databases import Cluster
 from casemate.data.postgresql.joint_coordination import JointCoordination
+from casemate.data.postgresql.moving import Move
 from casemate.data.postgresql.placements import Placement, Placements
 from casemate.data.projects import Created, Keys
 from casemate.data.registry import specs
 from casemate.model.data import ObjectInfo
+from casemate.model.errors import NotFoundError
 from casemate.model.nodes import ProjectDatabase
 from casemate.operations.declaration import Effect, Operation
 from casemate.operations.form import form_of
@@ -84,6 +86,7 @@ class PlacedProjectData:
         self._placements = placements
         self._watchers: list[Callable[[str, str, str], None]] = []
         self._retrying: asyncio.Task[None] | None = None
+        self._letting_go: set[asyncio.Task[None]] = set()
         self._main: PostgresqlProjectData
 
     @classmethod
@@ -176,6 +179,13 @@ class PlacedProjectData:
             )
         return database.require()
 
+    async def place_new(self, project: str, database: str) -> bool:
+        """Place a project that has no place and no data; tell whether it was so."""
+        if await self._placements.find(project) is not None:
+            return False
+        there = MAIN if await asyncio.to_thread(self._main.has, project) else database
+        return (await self._placements.place(project, there)).database == database
+
     async def _place(self, project: str, *, creates: bool) -> Placement | None:
         """Return where a project lives that was placed nowhere yet, as far as this node knows."""
         found = await self._placements.find(project)
@@ -207,6 +217,43 @@ class PlacedProjectData:
             if await self._placements.find(project) == placement:
                 raise
         return await _done(self._opened(project, self._placements.known.get(project)), operation)
+
+    def move_of(self, project: str, moves: int, origin: str, target: str) -> Move:
+        """Return the steps of moving a project. Raises DataMediumError where one cannot be used."""
+        return Move(
+            project,
+            moves,
+            self._require(origin).databases,
+            self._require(target).databases,
+        )
+
+    def require(self, name: str) -> None:
+        """Raise NotFoundError unless there is a database of a name, DataMediumError if it is away."""
+        self._require(name)
+
+    def _require(self, name: str) -> PostgresqlProjectData:
+        if name not in self._databases:
+            raise NotFoundError(
+                f"There is no database {name[:80]!r} of projects.",
+                next_step="casemate nodes ls lists them; --databases names them to nodes.",
+            )
+        return self._databases[name].require()
+
+    def follow_places(self) -> None:
+        """Go by what is known of places now: let go of what lives elsewhere."""
+        self.coordination.share_out()
+        for one in self._databases.values():
+            for project in () if one.data is None else one.data.open_projects():
+                where = self._placements.known.get(project)
+                if where is not None and (where.to or where.database != one.name):
+                    task = asyncio.ensure_future(one.data.let_go(project))
+                    self._letting_go.add(task)
+                    task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        self._letting_go.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _log.warning("a project that was moved is not closed: %s", task.exception())
 
     # -- the port ------------------------------------------------------------------------------
 
@@ -318,6 +365,7 @@ class PlacedProjectData:
             self._retrying.cancel()
             with suppress(asyncio.CancelledError):
                 await self._retrying
+        await asyncio.gather(*self._letting_go, return_exceptions=True)
         closing = (one.close() for one in self._there())
         for end in await asyncio.gather(*closing, return_exceptions=True):
             if isinstance(end, BaseException):
