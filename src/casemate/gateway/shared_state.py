@@ -168,9 +168,7 @@ def _databases(*, unproved: bool) -> dict[str, Settings]:
     if DATABASES_VARIABLE not in os.environ:
         return {}
     urls = msgspec.json.decode(take_variable(DATABASES_VARIABLE), type=dict[str, str])
-    return {
-        name: Settings.of_url(url, weak_tls_accepted=unproved) for name, url in urls.items()
-    }
+    return {name: Settings.of_url(url, weak_tls_accepted=unproved) for name, url in urls.items()}
 
 
 def _open_fence(folders: Folders, accepted: Sequence[str], name: str = FENCE) -> Fence:

@@ -53,7 +53,10 @@ class ListNodes(Operation[Nodes], frozen=True, kw_only=True):
     """List the nodes that share the control store, and the databases of projects."""
 
     declared = Declaration(
-        http="GET /nodes", tag="node", action=Action.NODE_LIST, answer=Nodes(nodes=(_SHOWN,), databases=(_DATABASE,))
+        http="GET /nodes",
+        tag="node",
+        action=Action.NODE_LIST,
+        answer=Nodes(nodes=(_SHOWN,), databases=(_DATABASE,)),
     )
 
 

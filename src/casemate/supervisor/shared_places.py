@@ -63,7 +63,7 @@ def named_places(
     if not store and not objects:
         if databases:
             raise InvalidInputError(
-                "Only --databases is given: projects live in other databases where nodes share one.",
+                "Only --databases is given: there are others only beside that of --store.",
                 next_step="Give --store and --objects as well.",
             )
         return None

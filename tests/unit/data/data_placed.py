@@ -108,6 +108,20 @@ class PlacedNodes:
             cursor = connection.execute(statement)  # type: ignore[arg-type]
             return cursor.fetchall() if cursor.description else []
 
+    def take_away(self, where: str) -> None:
+        """Have nobody reach a database any more."""
+        name = self.urls[where].split("/", 3)[3].partition("?")[0]
+        with self.server.connect("postgres") as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")  # type: ignore[arg-type]
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+
+    def bring_back(self, where: str) -> None:
+        name = self.urls[where].split("/", 3)[3].partition("?")[0]
+        with self.server.connect("postgres") as connection:
+            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")  # type: ignore[arg-type]
+
     async def close(self) -> None:
         await self._opened.aclose()
 

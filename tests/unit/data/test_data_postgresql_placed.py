@@ -1,4 +1,4 @@
-"""Several databases of projects: each project is in one, and what is not what it is to be is refused."""
+"""Several databases: each project is in one, and what is not what it is to be is refused."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from data_nodes import until
 from data_placed import MAIN, WEST, PlacedNodes, Values, play
 from data_support import RESOURCES
 
-from casemate.data import DataError, DataForeignError, DataMediumError
+from casemate.data import DataError, DataForeignError, DataMediumError, NewMessage
+from casemate.data.coordination import SCHEDULES
 from casemate.data.postgresql.placements import Placement
 from casemate.gateway.project_places import ProjectPlaces
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.grant import Resources
+from casemate.postgresql.fence import Fence
 from support.data_calls import operation
 from support.database import Server
 
@@ -210,3 +213,85 @@ def test_places_that_cannot_be_read_are_refused(postgresql_server: Server, tmp_p
             await ProjectPlaces(values).load()  # type: ignore[arg-type]
 
     asyncio.run(run())
+
+
+def test_a_database_that_is_away_stops_its_own_projects_alone(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    async def scene(nodes: PlacedNodes) -> None:
+        one = await nodes.open()
+        for project, where in (("p", MAIN), ("q", WEST)):
+            await nodes.places.place(project, where)
+            await one.ensure(project, RESOURCES)
+            await one.put_item(project, "plain", ITEM)
+        one.coordination.follow(["p", "q"])
+        one.coordination.seek(SCHEDULES, ["p", "q"])
+        await until(lambda: all(one.coordination.leads(SCHEDULES, p) for p in "pq"))
+        try:
+            nodes.take_away(WEST)
+            with pytest.raises(DataMediumError):
+                await one.put_item("q", "plain", ITEM)
+            await one.put_item("p", "plain", ITEM)
+            await until(lambda: one.databases()[1].problem)
+            assert one.databases()[0].problem == ""
+            assert one.sizes().keys() == {"p"}
+            await one.ensure("new", RESOURCES)  # placed where somebody is
+            assert nodes.places.known["new"].database == MAIN
+            one._databases[WEST].data.coordination._among.until = 0.0  # as after some seconds
+            assert one.coordination.refusal("q") and not one.coordination.refusal("p")
+            assert not one.coordination.leads(SCHEDULES, "q")
+            assert one.coordination.leads(SCHEDULES, "p")
+            # A start without it, as of a node that is upgraded meanwhile.
+            again = await nodes.open("again")
+            assert again.projects() == ["new", "p", "q"]
+            assert (await again.get_item("p", "plain", "a")).value == ITEM
+            with pytest.raises(DataMediumError, match="The database west, in which the project"):
+                await again.get_item("q", "plain", "a")
+            assert again.coordination.share("q", "f", 3) == 0
+            assert again.coordination.refusal("q")
+            told: list[tuple[str, str, str]] = []
+            again.watch(lambda *place: told.append(place))
+        finally:
+            nodes.bring_back(WEST)
+        await until(lambda: not again.databases()[1].problem)
+        assert (await again.get_item("q", "plain", "a")).value == ITEM
+        await again.send_many("q", "queue", "jobs", [NewMessage(body=b"1")])
+        await until(lambda: ("q", "queue", "jobs") in told)
+        await until(lambda: not one.databases()[1].problem)
+        assert (await one.get_item("q", "plain", "a")).value == ITEM
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_a_database_that_was_put_back_is_refused_and_the_others_go_on(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    """By what this node was told: a lost commit of one database says nothing of another."""
+
+    async def scene(nodes: PlacedNodes) -> None:
+        fences = {name: Fence(tmp_path / f"{name}.fence") for name in (MAIN, WEST)}
+        one = await nodes.open(fences=fences)
+        for project, where in (("p", MAIN), ("q", WEST)):
+            await nodes.places.place(project, where)
+            await one.ensure(project, RESOURCES)
+            await one.put_item(project, "plain", ITEM)
+        await one.close()
+        for fence in fences.values():
+            fence.close()
+        for schema in ("p_q", "casemate_projects"):  # of another life of the server
+            nodes.sql(WEST, f"UPDATE {schema}.casemate_life SET life = '\\x00'")
+        fences = {name: Fence(tmp_path / f"{name}.fence") for name in (MAIN, WEST)}
+        again = await nodes.open(fences=fences)
+        assert (await again.get_item("p", "plain", "a")).value == ITEM
+        loss = fences[WEST].loss
+        with pytest.raises(DataMediumError, match="in which the project.*lacks what was"):
+            await again.get_item("q", "plain", "a")
+        assert "lacks what was acknowledged" in again.databases()[1].problem
+        await again.close()
+        for fence in fences.values():
+            fence.close()
+        fences = {name: Fence(tmp_path / f"{name}.fence", [loss]) for name in (MAIN, WEST)}
+        taken = await nodes.open(fences=fences)
+        assert (await taken.get_item("q", "plain", "a")).value == ITEM
+
+    play(postgresql_server, tmp_path, scene)

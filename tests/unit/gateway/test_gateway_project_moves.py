@@ -73,7 +73,8 @@ def test_all_of_a_project_is_moved_and_nothing_is_left(
         for node in (one, other):
             await as_it_was(node)
         await goes_on(other)
-        assert nodes.sql(MAIN, "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(p_|away)'") == []
+        left = "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(p_|away)'"
+        assert nodes.sql(MAIN, left) == []
         assert one.projects() == other.projects() == ["p"]
         assert (await moves.place("p", WEST)).moves == 1
         assert (await moves.place("p", MAIN)).moves == 2

@@ -158,9 +158,7 @@ class PostgresqlDatabases:
         """Return how many bytes each project keeps. Blocks."""
         statement = "SELECT name, moves, kept_bytes(schema) FROM project ORDER BY name"
         found = self._catalogue.read(lambda c: c.execute(statement).fetchall())
-        return {
-            name: size for name, moves, size in found if moves == self._cluster.moves(name)
-        }
+        return {name: size for name, moves, size in found if moves == self._cluster.moves(name)}
 
     def load(
         self,

@@ -60,14 +60,14 @@ class Move:
         """Have nobody use it any more where it is, nor make it there."""
         with closing(self._origin.catalogue_writer()) as catalogue, SHARED.translated():
             row = catalogue.execute(_ROW, (self._project,)).fetchone()
-            schema = self._away if row is None else str(row[0])
-            if schema != self._away and row[1] == self._moves:
+            schema, moves = (self._away, self._moves) if row is None else row
+            if schema != self._away and moves == self._moves:
                 self._bring_forward(schema)
             with transaction(catalogue.as_engine(), SHARED):
                 self._lock(catalogue, schema)
                 if catalogue.execute(_ROW, (self._project,)).fetchone() != row:
                     raise self._overtaken()
-                if row is not None and row[1] != self._moves:
+                if moves != self._moves:
                     raise self._overtaken()
                 if schema != self._away:
                     self._origin.require_own(self._project, schema, self._moves)
@@ -107,9 +107,8 @@ class Move:
 
     def drop_origin(self) -> None:
         """Delete what was copied. That it was there once stays on record."""
-        with closing(self._origin.catalogue_writer()) as catalogue:
-            with SHARED.translated():
-                catalogue.define(f"DROP SCHEMA IF EXISTS {self._away} CASCADE")
+        with closing(self._origin.catalogue_writer()) as catalogue, SHARED.translated():
+            catalogue.define(f"DROP SCHEMA IF EXISTS {self._away} CASCADE")
 
     def _bring_forward(self, schema: str) -> None:
         """Have both schemas be of this release."""
@@ -135,15 +134,17 @@ class Move:
 
     def _make_room(self, schema: str) -> bool:
         """Drop what an earlier try has left; tell whether it was done to the end already."""
-        with closing(self._target.catalogue_writer()) as catalogue:
-            with transaction(catalogue.as_engine(), SHARED):
-                self._lock(catalogue, schema)
-                row = catalogue.execute(_ROW, (self._project,)).fetchone()
-                if row is not None and tuple(row) == (schema, self._moves + 1):
-                    return True
-                if row is not None and row[1] > self._moves:
-                    raise self._overtaken()
-                catalogue.define(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        with (
+            closing(self._target.catalogue_writer()) as catalogue,
+            transaction(catalogue.as_engine(), SHARED),
+        ):
+            self._lock(catalogue, schema)
+            row = catalogue.execute(_ROW, (self._project,)).fetchone()
+            if row is not None and tuple(row) == (schema, self._moves + 1):
+                return True
+            if row is not None and row[1] > self._moves:
+                raise self._overtaken()
+            catalogue.define(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         return False
 
     def _copy(self, origin: Connection, target: Connection, schema: str) -> None:
@@ -211,5 +212,3 @@ class Move:
             f"The project {self._project} has been moved by somebody else meanwhile.",
             next_step="Look where it is: casemate nodes ls. Nothing was changed.",
         )
-
-

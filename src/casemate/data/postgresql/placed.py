@@ -228,7 +228,7 @@ class PlacedProjectData:
         )
 
     def require(self, name: str) -> None:
-        """Raise NotFoundError unless there is a database of a name, DataMediumError if it is away."""
+        """Raise NotFoundError unless there is such a database, DataMediumError if it is away."""
         self._require(name)
 
     def _require(self, name: str) -> PostgresqlProjectData:
@@ -243,10 +243,11 @@ class PlacedProjectData:
         """Go by what is known of places now: let go of what lives elsewhere."""
         self.coordination.share_out()
         for one in self._databases.values():
-            for project in () if one.data is None else one.data.open_projects():
+            data = one.data
+            for project in () if data is None else data.open_projects():
                 where = self._placements.known.get(project)
-                if where is not None and (where.to or where.database != one.name):
-                    task = asyncio.ensure_future(one.data.let_go(project))
+                if data and where and (where.to or where.database != one.name):
+                    task = asyncio.ensure_future(data.let_go(project))
                     self._letting_go.add(task)
                     task.add_done_callback(self._let_go)
 
