@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from typing import Final
 
@@ -21,6 +22,7 @@ from casemate.model.nodes import ProjectPlace
 
 ANSWER_SECONDS: Final = 20.0
 """For so long who asked is kept waiting; what takes longer goes on."""
+_ATTEMPT_BYTES: Final = 6
 MOST_AT_ONCE: Final = 2
 """Projects that a node moves at the same time."""
 _log = logging.getLogger(__name__)
@@ -75,12 +77,15 @@ class ProjectMoves:
     async def _place(self, project: str, database: str) -> None:
         if await self._data.place_new(project, database):
             return
-        where = await self._places.change(project, lambda found: _begun(project, found, database))
+        attempt = secrets.token_hex(_ATTEMPT_BYTES)
+        where = await self._places.change(
+            project, lambda found: _begun(project, found, database, attempt)
+        )
         if not where.to:
             return  # it is there
         backwards = where.to == where.database
         origin, moves = where.database, where.moves - backwards
-        move = self._data.move_of(project, moves, origin, database)
+        move = self._data.move_of(project, moves, where.attempt, origin, database)
         if backwards:
             await asyncio.to_thread(move.reopen_origin)
         else:
@@ -101,21 +106,25 @@ def _moved(move: Move) -> None:
     move.copy()
 
 
-def _begun(project: str, found: Placement | None, database: str) -> Placement:
+def _begun(project: str, found: Placement | None, database: str, attempt: str) -> Placement:
     """Return that a project moves to a database; as it is where it is there, or moves there."""
     if found is None:
         return Placement(database)
     if not found.to:
-        return found if found.database == database else found._replace(to=database)
+        return found if found.database == database else _towards(found, database, attempt)
     if found.to == database:
         return found
     if found.database == database:  # back, by another number: nobody goes on with it
-        return Placement(database, found.moves + 1, database)
+        return Placement(database, found.moves + 1, database, attempt)
     raise ConflictError(
         f"The project {project} is being moved to {found.to}.",
         next_step=f"Have that done first: casemate nodes place {project} {found.to}; or take it "
         f"back: casemate nodes place {project} {found.database}",
     )
+
+
+def _towards(found: Placement, database: str, attempt: str) -> Placement:
+    return found._replace(to=database, attempt=attempt)
 
 
 def _settled(project: str, was: Placement) -> Callable[[Placement | None], Placement]:

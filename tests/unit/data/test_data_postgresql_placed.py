@@ -208,7 +208,7 @@ def test_a_row_in_the_wrong_database_makes_no_project(
 def test_places_that_cannot_be_read_are_refused(postgresql_server: Server, tmp_path: Path) -> None:
     async def run() -> None:
         values = Values()
-        values.values["places of projects 3"] = b'{"p":["west",0,"",1,2]}'
+        values.values["places of projects 3"] = b'{"p":["west",0,"","",1,2]}'
         with pytest.raises(Exception, match="in a form that is not known"):
             await ProjectPlaces(values).load()  # type: ignore[arg-type]
 

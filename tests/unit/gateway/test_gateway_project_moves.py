@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -88,11 +89,21 @@ def test_all_of_a_project_is_moved_and_nothing_is_left(
 
 
 STEPS = ("close_origin", "copy", "drop_origin")
+QUICK = (("copy", True, True),)
+"""What a default run tries of all steps at which somebody may die."""
 
 
-@pytest.mark.parametrize("back", [False, True], ids=["on", "back"])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    ("step", "after", "back"),
+    [
+        pytest.param(
+            *each,
+            id=f"{each[0]}-{'after' if each[1] else 'before'}-{'back' if each[2] else 'on'}",
+            marks=() if each in QUICK else pytest.mark.storm,
+        )
+        for each in itertools.product(STEPS, (False, True), (False, True))
+    ],
+)
 def test_who_dies_at_a_step_leaves_one_that_is_served_and_goes_on(
     step: str,
     after: bool,
@@ -139,7 +150,7 @@ def test_who_dies_at_a_step_leaves_one_that_is_served_and_goes_on(
 def test_who_wakes_up_late_changes_nothing(postgresql_server: Server, tmp_path: Path) -> None:
     async def scene(nodes: PlacedNodes) -> None:
         one, moves = await filled(nodes)
-        late = one.move_of("p", 0, MAIN, WEST)
+        late = one.move_of("p", 0, "0" * 12, MAIN, WEST)
         await moves.place("p", WEST)
         await moves.place("p", MAIN)
         await as_it_was(one)
@@ -154,6 +165,7 @@ def test_who_wakes_up_late_changes_nothing(postgresql_server: Server, tmp_path: 
     play(postgresql_server, tmp_path, scene, 60)
 
 
+@pytest.mark.storm
 def test_two_nodes_that_move_at_once_and_one_that_takes_it_back(
     postgresql_server: Server, tmp_path: Path
 ) -> None:
@@ -212,6 +224,7 @@ def test_what_is_acknowledged_while_it_is_moved_is_there_afterwards(
     play(postgresql_server, tmp_path, scene, 60)
 
 
+@pytest.mark.storm
 def test_a_project_without_data_is_only_placed(postgresql_server: Server, tmp_path: Path) -> None:
     async def scene(nodes: PlacedNodes) -> None:
         one = await nodes.open()
@@ -229,6 +242,7 @@ def test_a_project_without_data_is_only_placed(postgresql_server: Server, tmp_pa
     play(postgresql_server, tmp_path, scene, 60)
 
 
+@pytest.mark.storm
 def test_to_a_third_one_it_is_moved_only_when_it_is_somewhere(
     postgresql_server: Server, tmp_path: Path
 ) -> None:
@@ -261,6 +275,34 @@ def test_what_was_copied_wrongly_is_not_served(
         assert moves.faults() == ()
 
     play(postgresql_server, tmp_path, scene)
+
+
+@pytest.mark.storm
+def test_what_an_earlier_history_has_left_is_not_taken_for_the_project(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    """The control store and `main` are put back to before a move: the number comes again."""
+
+    async def scene(nodes: PlacedNodes) -> None:
+        one, moves = await filled(nodes)
+        before = dict(nodes.values.values)
+        await moves.place("p", WEST)
+        await moves.place("p", MAIN)
+        # As if only the first move had been, and then `main` had been put back to before it.
+        schema = nodes.sql(MAIN, "SELECT schema FROM casemate_projects.project")[0][0]
+        await one.close()
+        nodes.values.values = before
+        nodes.sql(MAIN, f"ALTER SCHEMA {schema} RENAME TO p_p")
+        nodes.sql(MAIN, "UPDATE casemate_projects.project SET schema = 'p_p', moves = 0")
+        nodes.sql(WEST, "UPDATE casemate_projects.project SET moves = 1")
+        again = await nodes.open("one")
+        await again.put_item("p", "plain", {"id": "new"})
+        with pytest.raises(DataError, match="or the control store was put back"):
+            await ProjectMoves(nodes.places, again).place("p", WEST)
+        assert (await ProjectMoves(nodes.places, again).place("p", MAIN)).database == MAIN
+        assert (await again.get_item("p", "plain", "new")).value == {"id": "new"}
+
+    play(postgresql_server, tmp_path, scene, 60)
 
 
 def test_the_name_of_what_is_away_is_a_schema() -> None:

@@ -33,6 +33,7 @@ PROJECTS, PROJECT = "projects", "project"
 """The kinds of both schemas."""
 _LONGEST: Final = 61
 _HASHED: Final = 40
+_MOVED: Final = 32
 
 
 class Cluster(NamedTuple):
@@ -122,7 +123,10 @@ class PostgresqlDatabases:
 
     def require_own(self, project: str, schema: str, moves: int) -> None:
         """Refuse a schema that was never this project's, whoever says that it is."""
-        if not any(schema == schema_of(project, number) for number in range(moves + 1)):
+        number, _, rest = schema.partition("_")
+        attempt = rest.partition("_")[0]
+        moved = number[1:].isdigit() and 0 < int(number[1:6]) <= moves
+        if schema != schema_of(project, int(number[1:6]) if moved else 0, attempt):
             raise self._elsewhere(project, f"has no schema {schema[:80]!r}, as is said in")
 
     def _elsewhere(self, project: str, how: str) -> DataForeignError:
@@ -232,13 +236,14 @@ class PostgresqlDatabases:
         self._catalogue.close()
 
 
-def schema_of(project: str, moves: int = 0) -> str:
+def schema_of(project: str, moves: int = 0, attempt: str = "") -> str:
     """Return the name of a project's schema; no two projects have one.
 
-    After it has moved it is another one: what nodes remember of a schema is of that one alone.
+    After a move it is another one: what nodes remember of a schema is of one stay alone, and what
+    an interrupted move has left is not taken for whole by another one.
     """
     if moves:
-        return f"m{moves}_{sha256(project.encode()).hexdigest()[:_HASHED]}"
+        return f"m{moves}_{attempt}_{sha256(project.encode()).hexdigest()[:_MOVED]}"
     if len(project) <= _LONGEST:
         return f"p_{project.replace('-', '_')}"  # names of projects have no underscore
     return f"q_{sha256(project.encode()).hexdigest()[:_HASHED]}"

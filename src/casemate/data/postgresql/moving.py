@@ -45,11 +45,17 @@ class Move:
     """Of one project, the one after so many `moves`, between two databases."""
 
     def __init__(
-        self, project: str, moves: int, origin: PostgresqlDatabases, target: PostgresqlDatabases
+        self,
+        project: str,
+        moves: int,
+        attempt: str,
+        origin: PostgresqlDatabases,
+        target: PostgresqlDatabases,
     ) -> None:
         """Do nothing yet."""
         self._project = project
         self._moves = moves
+        self._schema = schema_of(project, moves + 1, attempt)
         self._origin = origin
         self._target = target
         self._away = away_of(project, moves)
@@ -76,7 +82,7 @@ class Move:
 
     def reopen_origin(self) -> None:
         """Have it used where it was, by a number of its own: nobody goes on with this move."""
-        schema = schema_of(self._project, self._moves + 1)
+        schema = self._schema
         with closing(self._origin.catalogue_writer()) as catalogue, SHARED.translated():
             row = catalogue.execute(_ROW, (self._project,)).fetchone()
             closed = row is None or (row[0], row[1]) == (self._away, self._moves)
@@ -120,7 +126,7 @@ class Move:
 
     def copy(self) -> None:
         """Have all of it in the target, whole and compared, or nothing that anybody would use."""
-        schema = schema_of(self._project, self._moves + 1)
+        schema = self._schema
         if self._make_room(schema):
             return
         place = self._target.project_place(schema, f"{UNFINISHED} {PROJECT}")
@@ -209,6 +215,7 @@ class Move:
 
     def _overtaken(self) -> DataForeignError:
         return DataForeignError(
-            f"The project {self._project} has been moved by somebody else meanwhile.",
+            f"The project {self._project} has been moved by somebody else meanwhile, or the control "
+            "store was put back to before it was.",
             next_step="Look where it is: casemate nodes ls. Nothing was changed.",
         )

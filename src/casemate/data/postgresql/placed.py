@@ -218,11 +218,12 @@ class PlacedProjectData:
                 raise
         return await _done(self._opened(project, self._placements.known.get(project)), operation)
 
-    def move_of(self, project: str, moves: int, origin: str, target: str) -> Move:
+    def move_of(self, project: str, moves: int, attempt: str, origin: str, target: str) -> Move:
         """Return the steps of moving a project. Raises DataMediumError where one cannot be used."""
         return Move(
             project,
             moves,
+            attempt,
             self._require(origin).databases,
             self._require(target).databases,
         )

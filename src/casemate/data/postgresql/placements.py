@@ -14,6 +14,8 @@ class Placement(NamedTuple):
     """How often it has moved; its database says the same, or is an older copy."""
     to: str = ""
     """Where it is being moved to, empty if it is not; nobody uses it meanwhile."""
+    attempt: str = ""
+    """Of that move, made at random: what another one has left is not taken for its own."""
 
 
 class Placements(Protocol):
