@@ -135,7 +135,7 @@ class ProjectPlaces:
         for _ in range(_TRIES):
             value = await self._ids.read()
             known: dict[str, str] = _decoded(value, dict[str, str])
-            used = {where.database for where in self.known.values()} - {MAIN}
+            used = self._used() - {MAIN}
             if missing := sorted(used - set(names)):
                 raise ConflictError(
                     f"Projects live in the databases {', '.join(missing[:5])} as well, of which "
@@ -154,8 +154,12 @@ class ProjectPlaces:
             return self._bindings({name: (known | new)[name] for name in names})
         raise StoreMovedError("Other nodes name databases all the time.", next_step="Try again.")
 
+    def _used(self) -> set[str]:
+        """Return where projects live, or are on their way to."""
+        return {name for one in self.known.values() for name in (one.database, one.to) if name}
+
     def _bindings(self, ids: Mapping[str, str]) -> dict[str, Binding]:
-        used = {where.database for where in self.known.values()}
+        used = self._used()
         found = {name: Binding(name, id, name in used, False) for name, id in ids.items()}
         return found | {MAIN: Binding(alone=not ids)}
 

@@ -284,7 +284,7 @@ def test_a_database_that_was_put_back_is_refused_and_the_others_go_on(
         again = await nodes.open(fences=fences)
         assert (await again.get_item("p", "plain", "a")).value == ITEM
         loss = fences[WEST].loss
-        with pytest.raises(DataMediumError, match="in which the project.*lacks what was"):
+        with pytest.raises(DataMediumError, match=r"in which the project.*lacks what was"):
             await again.get_item("q", "plain", "a")
         assert "lacks what was acknowledged" in again.databases()[1].problem
         await again.close()

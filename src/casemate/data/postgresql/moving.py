@@ -215,7 +215,7 @@ class Move:
 
     def _overtaken(self) -> DataForeignError:
         return DataForeignError(
-            f"The project {self._project} has been moved by somebody else meanwhile, or the control "
-            "store was put back to before it was.",
+            f"The project {self._project} has been moved by somebody else meanwhile, or the "
+            "control store was put back to before it was.",
             next_step="Look where it is: casemate nodes ls. Nothing was changed.",
         )
