@@ -114,17 +114,21 @@ def test_a_url_of_another_database_is_refused_by_name(
     given, said: str, postgresql_server: Server, tmp_path: Path
 ) -> None:
     async def scene(nodes: PlacedNodes) -> None:
-        one = await nodes.open()
+        fences = {name: Fence() for name in (MAIN, WEST, "east")}
+        one = await nodes.open(fences=fences)
         await nodes.places.place("p", WEST)
         await one.ensure("p", RESOURCES)
         await one.close()
         before = dict(nodes.values.values)
         with pytest.raises(DataForeignError, match=said):
+            await nodes.open(urls=given(nodes), fences=fences)  # that node, and a new one
+        with pytest.raises(DataForeignError, match=said):
             await nodes.open(urls=given(nodes))
         left = {name: value for name, value in nodes.values.values.items() if name in before}
         assert {**left, "databases of projects": before["databases of projects"]} == before
         # With the right ones all is as it was, whatever was tried.
-        assert (await (await nodes.open()).resources("p")).tables == RESOURCES.tables
+        again = await nodes.open(fences=fences)
+        assert (await again.resources("p")).tables == RESOURCES.tables
 
     play(postgresql_server, tmp_path, scene)
 

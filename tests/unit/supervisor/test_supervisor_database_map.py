@@ -64,7 +64,7 @@ def test_databases_are_named_by_a_url_or_a_file_with_one(tmp_path: Path) -> None
         ("\n".join(f'd{n} = "{URL}{n}"' for n in range(MAX_DATABASES + 1)), "it names 33"),
         ('west = "mysql://u:s3cr3t@h/d"', "The database west: The URL"),
         ('west = "postgresql://u:s3cr3t@db.example.org/d?sslmode=require"', "The database west"),
-        ('west = "file:/nonexistent"', "/nonexistent: No such file"),
+        ('west = "file:/nonexistent/none"', "cannot be read from /nonexistent/none"),
     ],
 )
 def test_what_is_no_map_is_refused_and_no_password_told(

@@ -29,6 +29,34 @@ class Binding(NamedTuple):
     """There is no other one. Releases that know of none can use it as well."""
 
 
+_THERE: Final = "SELECT to_regclass('casemate_projects.bound') IS NOT NULL"
+
+
+def require_bound(connection: Connection, wanted: Binding) -> None:
+    """Raise DataForeignError if it is another database; change nothing.
+
+    Asked of one that lacks what was acknowledged: it may have lost it, or be another one.
+    """
+    if connection.execute(_THERE).fetchone() != (1,):
+        if wanted.used:
+            raise DataForeignError(
+                f"The database that is given as {wanted.name} is empty, or another program's.",
+                next_step=_NEXT,
+            )
+        return
+    found = connection.execute("SELECT name, id FROM casemate_projects.bound").fetchone()
+    if found is not None and tuple(found) != (wanted.name, wanted.id):
+        raise _another(found, wanted)
+
+
+def _another(found: tuple[object, ...], wanted: Binding) -> DataForeignError:
+    told = str(found[0])[:80]
+    which = "another one that had this name" if told == wanted.name else f"the database {told}"
+    return DataForeignError(
+        f"The database that is given as {wanted.name} is {which}.", next_step=_NEXT
+    )
+
+
 def bind(connection: Connection, wanted: Binding) -> None:
     """Require that it is the database that is meant, or have it be so from now on.
 
@@ -48,11 +76,7 @@ def bind(connection: Connection, wanted: Binding) -> None:
             "INSERT INTO bound (one, name, id) VALUES (1, ?, ?)", (wanted.name, wanted.id)
         )
     elif tuple(found) != (wanted.name, wanted.id):
-        told = str(found[0])[:80]
-        which = "another one that had this name" if told == wanted.name else f"the database {told}"
-        raise DataForeignError(
-            f"The database that is given as {wanted.name} is {which}.", next_step=_NEXT
-        )
+        raise _another(found, wanted)
     if not wanted.alone:
         # A release that looks for every project here would make those again that are elsewhere.
         connection.execute("UPDATE casemate_schema SET least = version WHERE least < version")

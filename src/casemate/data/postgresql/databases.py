@@ -7,11 +7,11 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from casemate.blobs import Blobs
-from casemate.data.errors import DataForeignError
+from casemate.data.errors import DataForeignError, DataMediumError
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions, require_project
 from casemate.data.postgresql import catalogue
-from casemate.data.postgresql.binding import Binding, bind
+from casemate.data.postgresql.binding import Binding, bind, require_bound
 from casemate.data.postgresql.clock import ServerClock
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.project import PostgresqlProject
@@ -20,8 +20,10 @@ from casemate.data.postgresql.sealing import Sealer
 from casemate.data.postgresql.terms import Shared
 from casemate.data.reading import ReadThreads
 from casemate.data.terms import Holder
+from casemate.postgresql import session
 from casemate.postgresql.connection import Connection as ServerConnection
 from casemate.postgresql.connections import Connections, Place
+from casemate.postgresql.errors import FencedError
 from casemate.postgresql.fence import Fence
 from casemate.postgresql.migrating import Identity
 from casemate.postgresql.settings import Settings
@@ -80,7 +82,12 @@ class PostgresqlDatabases:
         """Versions of projects' DATA keys that were needed once, beside the newest."""
         self._catalogue = Connections(self.catalogue, SHARED)
         # Made, or found to be another's, before anything is asked of it.
-        connection = self._catalogue.open_writer()
+        try:
+            connection = self._catalogue.open_writer()
+        except DataMediumError as error:
+            if isinstance(error.__cause__, FencedError):
+                self._require_bound()
+            raise
         try:
             with transaction(connection, SHARED):
                 bind(connection, cluster.binding)
@@ -95,6 +102,16 @@ class PostgresqlDatabases:
     def _place(self, schema: str, kind: str, migrations: tuple[tuple[str, ...], ...]) -> Place:
         identity = Identity(schema, kind, self._cluster.name)
         return place_of(self._cluster.settings, identity, migrations, self._fence)
+
+    def _require_bound(self) -> None:
+        """Say so if what lacks something is another database of the cluster."""
+        found = session.connected(self._cluster.settings, catalogue.SCHEMA)
+        connection = ServerConnection(found, 0)
+        try:
+            with SHARED.translated():
+                require_bound(connection.as_engine(), self._cluster.binding)
+        finally:
+            connection.close()
 
     def files_of(self, name: str) -> ObjectFiles:
         """Return the files of a project's objects."""
