@@ -191,11 +191,10 @@ class Gateway:
             BuilderKeys(store, self.facts.happened, self.accounts.there_since),
             self.facts.happened,
         )
-        self.catalogue = Catalogue()
+        self.catalogue, self.uses = Catalogue(), UseCounter(store)
         self.redactor = Redactor(self.records, vault, self.facts)
         self.registry = counting(self.facts, self.catalogue)
         self.seal = Seal(self.redactor, self.registry)
-        self.uses = UseCounter(store)
         self.uses.listen(self.facts)
         self._build_sandboxes(state)
         self._build_path(url)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -20,7 +20,7 @@ from casemate.blobs import BlobsForeignError, S3Store, credentials_of, parse_s3_
 from casemate.blobs.identity import require_not_anothers
 from casemate.blobs.s3_client import S3Client
 from casemate.blobs.s3_url import PLAINTEXT
-from casemate.data.postgresql.binding import MAIN
+from casemate.data.postgresql.binding import MAIN, Binding
 from casemate.data.postgresql.databases import Cluster
 from casemate.data.postgresql.placed import PlacedProjectData
 from casemate.data.terms import Holder
@@ -75,8 +75,7 @@ async def open_shared(
         client = S3Client(place, credentials_of(os.environ))
         places.callback(client.close)
         await asyncio.to_thread(require_not_anothers, client, cluster)
-        fences = {MAIN: await asyncio.to_thread(_open_fence, folders, config.accepted_losses)}
-        fence = fences[MAIN]
+        fence = await asyncio.to_thread(_open_fence, folders, config.accepted_losses)
         places.callback(fence.close)
         store = await asyncio.to_thread(_open_store, settings, cluster, fence)
         opened.push_async_callback(store.close)
@@ -92,25 +91,15 @@ async def open_shared(
         known = KnownProjects(store)
         where = ProjectPlaces(store)
         await where.load()
-        clusters = []
-        for name, bound in (await where.bindings(others)).items():
-            if name != MAIN:
-                fences[name] = await asyncio.to_thread(
-                    _open_fence, folders, config.accepted_losses, f"{name}.{FENCE}"
-                )
-                places.callback(fences[name].close)
-            clusters.append(
-                Cluster(
-                    others.get(name, settings),
-                    cluster,
-                    _holder(nodes),
-                    fences[name],
-                    bound,
-                    where.moves_in(name),
-                )
+        bindings = await where.bindings(others)
+        fences = {MAIN: fence}
+        for name in others:
+            fences[name] = await asyncio.to_thread(
+                _open_fence, folders, config.accepted_losses, f"{name}.{FENCE}"
             )
+            places.callback(fences[name].close)
         data = await PlacedProjectData.open(
-            clusters,
+            _clusters(cluster, _holder(nodes), {MAIN: settings, **others}, fences, bindings, where),
             lambda project: objects.blobs(f"objects/{project}"),
             vault.data_key,
             where,
@@ -161,6 +150,21 @@ async def open_objects(client: S3Client, cluster: str, store: Store) -> S3Store:
         objects.close()
         raise
     return objects
+
+
+def _clusters(
+    cluster: str,
+    holder: Holder,
+    settings: Mapping[str, Settings],
+    fences: Mapping[str, Fence],
+    bindings: Mapping[str, Binding],
+    where: ProjectPlaces,
+) -> list[Cluster]:
+    """Return each database in which projects live, and what this node knows of it."""
+    return [
+        Cluster(each, cluster, holder, fences[name], bindings[name], where.moves_in(name))
+        for name, each in settings.items()
+    ]
 
 
 def _databases(*, unproved: bool) -> dict[str, Settings]:
