@@ -394,8 +394,8 @@ def serve(
     Functions are called, and the node is controlled, on one port. The first start makes an owner's
     token and shows it once. The node refuses to start without the protections it requires. SIGTERM
     and Ctrl-C end it without dropping a running call. On an address that others can reach
-    everything is TLS; the start shows the fingerprint by which clients know the node. `--accept-risk
-    plaintext` leaves that to a proxy in front.
+    everything is TLS; the start shows the fingerprint by which clients know the node.
+    `--accept-risk plaintext` leaves that to a proxy in front.
     """
     _require_sound(data, tls_cert, tls_key, owned=bool(tls_name or tls_new_authority))
     from casemate.supervisor.options import ServeOptions, SharedOptions
