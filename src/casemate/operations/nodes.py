@@ -100,10 +100,10 @@ class PlaceProject(Operation[ProjectPlace], frozen=True, kw_only=True):
     """
 
     declared = Declaration(
-        http="PUT /nodes/databases/{database}/projects/{project}",
+        http="POST /nodes/databases/{database}/place",
         tag="node",
         action=Action.NODE_PLACE,
-        problems=(404, 409, 503),
+        problems=(404, 409, 413, 415, 422, 503),
         answer=ProjectPlace(project="shop", database="west", moves=1),
     )
     project: Annotated[Name, Given(argument=True)]
