@@ -40,6 +40,8 @@ def test_a_new_project_goes_where_the_fewest_are_and_its_data_nowhere_else(
         kept = "SELECT name FROM casemate_projects.project ORDER BY name"
         assert nodes.sql(MAIN, kept) == [("a",), ("c",)]
         assert nodes.sql(WEST, kept) == [("b",)]
+        await one.send_many("b", "queue", "jobs", [NewMessage(body=b"1")])
+        assert await other.purge("b", "queue", "jobs") == 1
         assert other.projects() == ["a", "b", "c"]
         assert set(other.sizes()) == {"a", "b", "c"}
         assert [(one.name, one.projects, one.problem) for one in other.databases()] == [

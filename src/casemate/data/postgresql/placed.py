@@ -261,12 +261,12 @@ class PlacedProjectData:
 
     async def read(self, operation: Operation[AnswerT]) -> AnswerT:
         """Answer an operation that changes nothing."""
-        _require(operation, Effect.READ)
+        _require(operation, reads=True)
         return await self._asked(operation)
 
     async def change(self, operation: Operation[AnswerT]) -> AnswerT:
         """Do an operation, durably."""
-        _require(operation, Effect.CHANGE)
+        _require(operation, reads=False)
         return await self._asked(operation)
 
     def recent(self, operation: ReadObject) -> tuple[ObjectInfo, bytes] | None:
@@ -379,8 +379,8 @@ async def _done(data: PostgresqlProjectData, operation: Operation[AnswerT]) -> A
     return await (data.read(operation) if reads else data.change(operation))
 
 
-def _require(operation: Operation[Any], effect: Effect) -> None:
-    if form_of(type(operation)).effect is not effect:
+def _require(operation: Operation[Any], *, reads: bool) -> None:
+    if (form_of(type(operation)).effect is Effect.READ) is not reads:
         raise TypeError(f"{type(operation).__name__} is asked for by the wrong one of both calls.")
 
 
