@@ -43,7 +43,7 @@ ROLES: dict[str, set[str]] = {
     },
     "operator": {
         "node:read", "node:backup", "node:audit", "function:read", "function:alias",
-        "function:remove", "node:list", "node:drain", "node:remove",
+        "function:remove", "node:list", "node:drain", "node:place", "node:remove",
         "function:quarantine", "function:release", "restriction:write",
         "secret:rotate", "alerts:page",
         "advisories:read", "advisories:write", "advisories:except",

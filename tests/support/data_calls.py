@@ -13,6 +13,7 @@ from typing import Any
 
 from casemate.data import NewMessage, ObjectInfo, SqliteProjectData
 from casemate.data.postgresql import PostgresqlProjectData
+from casemate.data.postgresql.placed import PlacedProjectData
 from casemate.operations import (
     delivery,
     inboxes,
@@ -139,6 +140,10 @@ class Calls:
 
 class CalledData(Calls, SqliteProjectData):
     """The data as it is, with these calls beside `read` and `change`."""
+
+
+class CalledPlacedData(Calls, PlacedProjectData):
+    """The same of data in several databases."""
 
 
 class CalledSharedData(Calls, PostgresqlProjectData):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -29,7 +29,7 @@ from casemate.model.denial import DenialKind, denied_on
 from casemate.model.integrity import CheckReport
 from casemate.model.metrics import Metrics
 from casemate.model.node import NodeHealth
-from casemate.model.nodes import OtherJournal, RecordsBehind
+from casemate.model.nodes import OtherJournal, ProjectDatabase, ProjectPlace, RecordsBehind
 from casemate.model.principal import NODE, Action, Resource, ResourceKind
 from casemate.model.source import SourceStatus
 from casemate.model.trigger import ScheduleStatus
@@ -168,6 +168,10 @@ class Service:
     """Tells how the functions of a project do, of all, or one."""
     behind: Callable[[], tuple[RecordsBehind, ...]] = tuple
     """Tells which other nodes' newest records are not here."""
+    databases: Callable[[], Sequence[ProjectDatabase]] = tuple
+    """Tells where projects live, as this node sees it."""
+    place_project: Callable[[str, str], Awaitable[ProjectPlace]] | None = None
+    """Has a project live in a database; None where the node has the data itself."""
     journals: Callable[[], tuple[OtherJournal, ...]] = tuple
     """Tells how the journals of other nodes stand."""
     uploads: Slots = field(default_factory=lambda: Slots("uploads", 4))

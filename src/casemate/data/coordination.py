@@ -44,8 +44,11 @@ class Coordination(Protocol):
         """Return the time by which all nodes go."""
         ...
 
-    def refusal(self) -> str:
-        """Return why nothing may be leased: the others may take this node for gone; else empty."""
+    def refusal(self, project: str) -> str:
+        """Return why nothing of a project may be leased: the others may take this node for gone.
+
+        Empty if it may.
+        """
         ...
 
     def heed(self, refusal: Callable[[], str]) -> None:
@@ -87,7 +90,7 @@ class Alone:
         """Return the time of this machine."""
         return time.time()
 
-    def refusal(self) -> str:
+    def refusal(self, project: str) -> str:
         """Return nothing."""
         return ""
 

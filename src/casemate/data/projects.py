@@ -247,6 +247,13 @@ class Projects(Generic[P_co]):
         self.opened.pop(project.name, None)
         await self.in_thread(project.close)
 
+    async def let_go(self, name: str) -> None:
+        """Close a project if it is open, whoever uses it."""
+        async with self._gate:
+            project = self.opened.get(name)
+            if project is not None and not self._closed:
+                await self._close(project)
+
     @property
     def _pause(self) -> float:
         return max(0.05, self._options.idle_seconds / 4)

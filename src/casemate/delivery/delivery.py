@@ -130,7 +130,7 @@ class Delivery:
         """Look at a place that may have a message to lease."""
         place = (project, kind, name)
         owner = self._owner(place)
-        if owner is None or self._resting:
+        if owner is None or self._rests(project):
             return
         lane = self._lanes.get(owner)
         if lane is None:
@@ -141,7 +141,7 @@ class Delivery:
 
     def due(self, place: Place, at: float) -> None:
         """Look at a place at Unix time `at`, unless it is looked at before."""
-        if self._resting or self._owner(place) is None:
+        if self._rests(place[0]) or self._owner(place) is None:
             return
         when = self._loop.time() + min(max(at - time.time(), 0.0), _LONGEST_TIMER)
         known = self._timers.get(place)
@@ -176,7 +176,7 @@ class Delivery:
         now = self._loop.time()
         if self._catalogue.is_quarantined(lane.project, lane.function):
             version = None
-        if version is None or self._resting or not lane.wants:
+        if version is None or self._rests(lane.project) or not lane.wants:
             self._fair.rest(lane.project, lane.function)
             if lane.idle or version is None:
                 self._close_lane(lane)
@@ -202,7 +202,7 @@ class Delivery:
     def _wake(self, name: Name) -> None:
         # By its name: the timer can be of a lane that was closed, and this one relies on it.
         lane = self._lanes.get(name)
-        if lane is None or self._resting:
+        if lane is None or self._rests(lane.project):
             return
         until = lane.complete(self._loop.time())
         self._want(lane)
@@ -226,7 +226,7 @@ class Delivery:
             if timer is not None:
                 timer.cancel()
             await self._settler.idle(place)
-            if self._resting or self._owner(place) is None:
+            if self._rests(place[0]) or self._owner(place) is None:
                 continue
             later = await self._next_due(place)
             if later is not None:
@@ -250,7 +250,7 @@ class Delivery:
 
     def _begin(self, slot: Slot) -> None:
         lane = self._lanes.get((slot.project, slot.function))
-        if lane is None:
+        if lane is None or self._rests(slot.project):
             self._fair.rest(slot.project, slot.function)
             self._fair.give_back(slot, 0.0)
             return
@@ -287,9 +287,9 @@ class Delivery:
         """Use one slot: run a batch that is ready, or see what there is. Return the next one."""
         began = self._loop.time()
         try:
-            if not lane.ready and not lane.filling:
+            if not lane.ready and not lane.filling and not self._rests(lane.project):
                 await self._fill(lane)
-            if lane.ready and not self._resting:
+            if lane.ready and not self._rests(lane.project):
                 batch = lane.ready.popleft()
                 self._fill_ahead_if_low(lane)
                 await self._run(lane, batch)
@@ -301,6 +301,7 @@ class Delivery:
             self._fair.give_back(slot, self._loop.time() - began)
             # Who wants more, and did before, stands in line again by giving back.
             waits = self._catalogue.is_quarantined(lane.project, lane.function)
+            waits = waits or self._rests(lane.project)
             if not lane.wants or lane.refused_until > began or lane.filling or waits:
                 self._want(lane)
         return self._next_slot(lane)
@@ -371,7 +372,7 @@ class Delivery:
         for message in found:
             leased = read_message(place, message, until, trigger, self._marks)
             lane.add(leased, version, now)
-        if self._resting:
+        if self._rests(lane.project):
             self._give_back(lane)
             return
         if len(found) == limit:
@@ -387,7 +388,11 @@ class Delivery:
     @property
     def _resting(self) -> bool:
         """Nothing is leased or begun; what runs ends."""
-        return self._stopping or bool(self._refusal() or self._coordination.refusal())
+        return self._stopping or bool(self._refusal())
+
+    def _rests(self, project: str) -> bool:
+        """Tell the same of what is kept of a project: its database may not have seen this node."""
+        return self._resting or bool(self._coordination.refusal(project))
 
     def rest(self) -> None:
         """Give back what is leased and has not begun: the node takes nothing at the moment."""
@@ -421,7 +426,7 @@ class Delivery:
 
     def _take_orphans(self, project: str) -> None:
         """End the leases of nodes that are gone, and look at what becomes free."""
-        if not self._resting and project in self._catalogue.projects():
+        if not self._rests(project) and project in self._catalogue.projects():
             self._spawn(self._resuming.again(project))
 
     # -- the end -------------------------------------------------------------------------------

@@ -18,8 +18,10 @@ import msgspec
 from casemate.admission import Catalogue
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
+from casemate.gateway.project_moves import ProjectMoves
 from casemate.gateway.state import NodeData
 from casemate.model.node import NodeHealth, PartHealth
+from casemate.model.nodes import ProjectDatabase
 from casemate.monitor import MonitorClient
 from casemate.operations.policies import ReadPolicies
 from casemate.recorder import RecorderClient
@@ -197,6 +199,14 @@ def told(problems: Callable[[], str]) -> Look:
         return problems()
 
     return look
+
+
+def problems_of(databases: Iterable[ProjectDatabase], moves: ProjectMoves | None) -> str:
+    """Return why the projects of some databases wait, and which could not be moved."""
+    bad = [
+        f"{one.name} ({one.projects} projects): {one.problem}" for one in databases if one.problem
+    ]
+    return _listed("", bad if moves is None else [*bad, *moves.faults()])
 
 
 def _listed(before: str, problems: Iterable[str]) -> str:

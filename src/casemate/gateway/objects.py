@@ -71,7 +71,7 @@ from casemate.gateway.depths import Depths
 from casemate.gateway.followed import Followed
 from casemate.gateway.followed import parts_of as followed_parts
 from casemate.gateway.happenings import Happenings, PackageActs
-from casemate.gateway.health import Health, parts_of, told
+from casemate.gateway.health import Health, parts_of, problems_of, told
 from casemate.gateway.held_back import HeldBack
 from casemate.gateway.loop_lag import LoopLag
 from casemate.gateway.node_state import LookedAt, NodeLook
@@ -153,6 +153,7 @@ class Gateway:
         self._loop = loop
         self._own = state.own
         self._shared_parts = state.parts
+        self._databases, self._moves = state.databases, state.moves
         self.store = store = state.store
         self.nodes = state.nodes
         self.known = state.known
@@ -190,11 +191,10 @@ class Gateway:
             BuilderKeys(store, self.facts.happened, self.accounts.there_since),
             self.facts.happened,
         )
-        self.catalogue = Catalogue()
+        self.catalogue, self.uses = Catalogue(), UseCounter(store)
         self.redactor = Redactor(self.records, vault, self.facts)
         self.registry = counting(self.facts, self.catalogue)
         self.seal = Seal(self.redactor, self.registry)
-        self.uses = UseCounter(store)
         self.uses.listen(self.facts)
         self._build_sandboxes(state)
         self._build_path(url)
@@ -389,7 +389,10 @@ class Gateway:
             is_first=self.nodes.is_first,
         )
         self.health = Health(
-            {"nodes": (told(self.nodes.problems), True)}
+            {
+                "nodes": (told(self.nodes.problems), True),
+                "databases": (told(lambda: problems_of(self._databases(), self._moves)), False),
+            }
             | ({} if self.sweeps is None else {"sweeps": (told(self.sweeps.problems), False)})
             | (
                 {}
@@ -459,6 +462,7 @@ class Gateway:
                 audit_score=lambda: self.audit.score,
                 store_age=self.nodes.age,
                 nodes=self.nodes.count,
+                databases=self._databases,
             )
         )
 
@@ -552,6 +556,8 @@ class Gateway:
             paging=self.paging,
             restrictions=self.restrictions,
             nodes=self.nodes,
+            databases=self._databases,
+            place_project=None if self._moves is None else self._moves.place,
             rotations=self.rotations,
             rotators=self.rotators,
             evidences=self.evidences,
@@ -719,6 +725,8 @@ class Gateway:
         await self.accounts.close()
         await self.schedules.close()
         await self.outside.close()
+        if self._moves is not None:
+            await self._moves.close()
         await self.data.close()
         await self.recorder.close()
         self.monitor.close()

@@ -10,7 +10,7 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ from casemate.model.facts import AliasMoved, FunctionRemoved, GrantUsed, Version
 from casemate.model.messages import Depth
 from casemate.model.metrics import FunctionMetrics, Metrics
 from casemate.model.node import NodeHealth
+from casemate.model.nodes import ProjectDatabase
 from casemate.monitor import MonitorClient
 from casemate.recorder import RecorderClient
 from casemate.recorder.records.interface import Records
@@ -66,6 +67,8 @@ class Parts(NamedTuple):
     """Seconds for which changes of other nodes may not be known here; None: there are none."""
     nodes: Callable[[], int | None] = lambda: None
     """How many nodes of the store take calls; None: there are no others."""
+    databases: Callable[[], Sequence[ProjectDatabase]] = tuple
+    """Where projects live; none where the node has them itself."""
 
 
 def counting(facts: FactStream, catalogue: Catalogue) -> Registry:
@@ -211,6 +214,15 @@ class Observed:
         if (nodes := parts.nodes()) is not None:
             out.family("casemate_nodes", "gauge", "Nodes that take calls, by the last beat.")
             out.sample("", nodes)
+        if databases := parts.databases():
+            out.family(
+                "casemate_database_up", "gauge", "1: the projects of a database are served in full."
+            )
+            for one in databases:
+                out.sample(labels({"database": one.name}), int(not one.problem))
+            out.family("casemate_database_projects", "gauge", "Projects that live in a database.")
+            for one in databases:
+                out.sample(labels({"database": one.name}), one.projects)
         if entries is not None:
             out.family("casemate_journal_entries", "gauge", "Entries of the journal.")
             out.sample("", entries)

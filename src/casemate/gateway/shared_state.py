@@ -11,25 +11,35 @@ import contextlib
 import os
 import shutil
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+
+import msgspec
 
 from casemate.blobs import BlobsForeignError, S3Store, credentials_of, parse_s3_url
 from casemate.blobs.identity import require_not_anothers
 from casemate.blobs.s3_client import S3Client
 from casemate.blobs.s3_url import PLAINTEXT
-from casemate.data.postgresql.data import PostgresqlProjectData
+from casemate.data.postgresql.binding import MAIN, Binding
 from casemate.data.postgresql.databases import Cluster
+from casemate.data.postgresql.placed import PlacedProjectData
 from casemate.data.terms import Holder
 from casemate.folder.folders import Folders
 from casemate.folder.presence import FENCE, PROOF, mark_shared
 from casemate.gateway.fetched_bundles import FetchedBundles
 from casemate.gateway.known_projects import KnownProjects
+from casemate.gateway.project_moves import ProjectMoves
+from casemate.gateway.project_places import ProjectPlaces
 from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.gateway.shared_vault import VaultKeeper, vault_part
 from casemate.gateway.state import State
 from casemate.model.errors import UnavailableError
-from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE, GatewayConfig
+from casemate.model.processes import (
+    DATABASES_VARIABLE,
+    OBJECTS_VARIABLE,
+    STORE_VARIABLE,
+    GatewayConfig,
+)
 from casemate.nodes import Among, IdentityFile, Self
 from casemate.postgresql.fence import Fence
 from casemate.postgresql.settings import Settings
@@ -58,6 +68,7 @@ async def open_shared(
     place = parse_s3_url(
         take_variable(OBJECTS_VARIABLE).decode(), frozenset({PLAINTEXT} if unproved else ())
     )
+    others = _databases(unproved=unproved)
     cluster = (await vault.status()).vault
     async with contextlib.AsyncExitStack() as opened:
         places = opened.enter_context(contextlib.ExitStack())
@@ -78,12 +89,23 @@ async def open_shared(
         await nodes.begin()
         opened.push_async_callback(nodes.close)
         known = KnownProjects(store)
-        data = await PostgresqlProjectData.open(
-            Cluster(settings, cluster, _holder(nodes), fence),
+        where = ProjectPlaces(store)
+        await where.load()
+        bindings = await where.bindings(others)
+        fences = {MAIN: fence}
+        for name in others:
+            fences[name] = await asyncio.to_thread(
+                _open_fence, folders, config.accepted_losses, f"{name}.{FENCE}"
+            )
+            places.callback(fences[name].close)
+        data = await PlacedProjectData.open(
+            _clusters(cluster, _holder(nodes), {MAIN: settings, **others}, fences, bindings, where),
             lambda project: objects.blobs(f"objects/{project}"),
             vault.data_key,
+            where,
             on_created=known.add,
         )
+        where.on_changed = data.follow_places
         bundles = FetchedBundles(
             SealedFolder(folders.bundles),
             objects.blobs("bundles"),
@@ -98,8 +120,10 @@ async def open_shared(
         nodes=nodes,
         known=known,
         data=data,
+        databases=data.databases,
+        moves=ProjectMoves(where, data),
         bundles=bundles,
-        parts=(vault_part(vault, data.take_newest_keys),),
+        parts=(vault_part(vault, data.take_newest_keys), where.part()),
         shipped=store.shipped_records(),
         sweep_bundles=bundles.sweep,
         tell_refusals=partial(setattr, proofs, "on_refused"),
@@ -128,12 +152,36 @@ async def open_objects(client: S3Client, cluster: str, store: Store) -> S3Store:
     return objects
 
 
-def _open_fence(folders: Folders, accepted: Sequence[str]) -> Fence:
+def _clusters(
+    cluster: str,
+    holder: Holder,
+    settings: Mapping[str, Settings],
+    fences: Mapping[str, Fence],
+    bindings: Mapping[str, Binding],
+    where: ProjectPlaces,
+) -> list[Cluster]:
+    """Return each database in which projects live, and what this node knows of it."""
+    return [
+        Cluster(each, cluster, holder, fences[name], bindings[name], where.moves_in(name))
+        for name, each in settings.items()
+    ]
+
+
+def _databases(*, unproved: bool) -> dict[str, Settings]:
+    """Return the other databases of projects, by name."""
+    if DATABASES_VARIABLE not in os.environ:
+        return {}
+    urls = msgspec.json.decode(take_variable(DATABASES_VARIABLE), type=dict[str, str])
+    return {name: Settings.of_url(url, weak_tls_accepted=unproved) for name, url in urls.items()}
+
+
+def _open_fence(folders: Folders, accepted: Sequence[str], name: str = FENCE) -> Fence:
+    path = folders.data / name
     try:
-        return Fence(folders.data / FENCE, accepted)
+        return Fence(path, accepted)
     except OSError as error:
         raise UnavailableError(
-            f"{folders.data / FENCE}, which says what the database has acknowledged, cannot be "
+            f"{path}, which says what the database has acknowledged, cannot be "
             f"used: {error.strerror or error}.",
             next_step="see to the disk of the data folder, and whose the file is",
         ) from error

@@ -9,7 +9,9 @@ from typing import Protocol
 
 from casemate.data import ProjectData, SqliteProjectData
 from casemate.gateway.known_projects import KnownProjects
+from casemate.gateway.project_moves import ProjectMoves
 from casemate.gateway.sealed_bundles import SealedBundles
+from casemate.model.nodes import ProjectDatabase
 from casemate.nodes import Among, Part
 from casemate.store.interface import Store
 from casemate.store.shipped_records import ShippedRecords
@@ -67,6 +69,10 @@ class State:
     """Bundles as an earlier release left them."""
     own: OwnFiles | None = None
     """None where other nodes share it."""
+    databases: Callable[[], Sequence[ProjectDatabase]] = tuple
+    """Where projects live, as this node sees it; none where it has them itself."""
+    moves: ProjectMoves | None = None
+    """Has projects live in another database; None where there is none."""
     parts: Sequence[Part] = ()
     """What of it is read again when other nodes have changed it, besides what is in the store."""
     shipped: ShippedRecords | None = None

@@ -25,6 +25,7 @@ from casemate.data.terms import Holder, terms_of
 from casemate.migration.contents import Contents
 from casemate.migration.errors import InUseError, MigrationError, TakenError
 from casemate.migration.forms import PlainForm, PostgresqlForm
+from casemate.migration.one_database import require_one_database
 from casemate.migration.parts import Part, PostgresqlPart
 from casemate.migration.place import Bundle, Keys, ProjectParts, Told
 from casemate.migration.tables import CONTROL
@@ -225,6 +226,7 @@ class PostgresqlSource(PostgresqlState):
             self._catalogue = self._reader(
                 Connections(self._catalogue_place(self._state + PROJECTS), SHARED)
             )
+            require_one_database(self._control, self._catalogue)
         except BaseException:
             self.close()
             raise

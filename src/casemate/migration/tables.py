@@ -201,8 +201,16 @@ CONTROL: Final = (
         "project function version grant_text action prefix first_at last_at count",
         *("project function version grant_text action prefix", "", "", -1, "", "", ""),
     ),
-    # Which bucket there is, whoever moves here next has to say anew.
-    _table("node_value", "name value", "name", "", content="value", where="name <> 'bucket'"),
+    # Which bucket and which databases there are, whoever moves here next has to say anew.
+    _table(
+        "node_value",
+        "name value",
+        "name",
+        "",
+        content="value",
+        where="name NOT IN ('bucket', 'databases of projects') "
+        "AND name NOT LIKE 'places of projects %'",
+    ),
     _table(
         "builder_key",
         "id principal public name added_at revoked_at revoked_by reason since",

@@ -41,6 +41,29 @@ class ClusterNode(msgspec.Struct, frozen=True, kw_only=True):
     """It is to take no calls, whether it is there or not."""
 
 
+class ProjectDatabase(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the databases in which projects live, as the node that is asked sees it."""
+
+    name: str
+    projects: int
+    """How many live there."""
+    moving: int = 0
+    """How many of them are being moved to another one, and are not served until that is done."""
+    problem: str = ""
+    """Why its projects wait; empty: they do not."""
+
+
+class ProjectPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """In which database a project lives."""
+
+    project: str
+    database: str
+    moving_to: str = ""
+    """Where it is being moved to, or back to; it is not served until that is done."""
+    moves: int = 0
+    """How often it was moved."""
+
+
 class RecordsBehind(msgspec.Struct, frozen=True, kw_only=True):
     """A node whose newest records are not in an answer: it is gone, or cannot be read."""
 

@@ -77,6 +77,8 @@ class Action(StrEnum):
     """See the nodes that share the control store."""
     NODE_DRAIN = "node:drain"
     """Have a node take no new calls, or take them again."""
+    NODE_PLACE = "node:place"
+    """Say in which database a project lives, and move it there."""
     NODE_REMOVE = "node:remove"
     """Forget a node that is gone."""
     ACCESS_READ = "access:read"

@@ -28,8 +28,12 @@ START_FAILED = 3
 
 STORE_VARIABLE = "CASEMATE_STORE"
 OBJECTS_VARIABLE = "CASEMATE_OBJECTS"
+DATABASES_VARIABLE = "CASEMATE_DATABASES"
 """By which a gateway is told where the state of many nodes is: what is in a URL may be secret, and
 arguments are seen by everybody."""
+
+MAX_DATABASES = 32
+"""Beside the one of the control store, in which projects live as well."""
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import msgspec
 
-from casemate.model.nodes import Beat, ClusterNode, NodeState
+from casemate.model.nodes import Beat, ClusterNode, NodeState, ProjectDatabase, ProjectPlace
 from casemate.model.principal import Action
 from casemate.operations.declaration import Decided, Declaration, Operation
-from casemate.operations.fields import text, whole
+from casemate.operations.fields import Name, text, whole
 from casemate.operations.given import Given
 
 MAX_NAME = 63
@@ -38,18 +38,25 @@ _SHOWN = ClusterNode(
     state=NodeState.UP,
 )
 
+_DATABASE = ProjectDatabase(name="main", projects=12)
+
 
 class Nodes(msgspec.Struct, frozen=True, kw_only=True):
     """The nodes, by name."""
 
     nodes: tuple[ClusterNode, ...]
+    databases: tuple[ProjectDatabase, ...] = ()
+    """Where projects live, as the node that is asked sees it; empty for a node alone."""
 
 
 class ListNodes(Operation[Nodes], frozen=True, kw_only=True):
-    """List the nodes that share the control store, and how each stands."""
+    """List the nodes that share the control store, and the databases of projects."""
 
     declared = Declaration(
-        http="GET /nodes", tag="node", action=Action.NODE_LIST, answer=Nodes(nodes=(_SHOWN,))
+        http="GET /nodes",
+        tag="node",
+        action=Action.NODE_LIST,
+        answer=Nodes(nodes=(_SHOWN,), databases=(_DATABASE,)),
     )
 
 
@@ -84,6 +91,27 @@ class RemoveNode(Operation[None], frozen=True, kw_only=True):
         problems=(404, 409),
     )
     name: _Name
+
+
+class PlaceProject(Operation[ProjectPlace], frozen=True, kw_only=True):
+    """Have a project live in a database; what it has is moved there, and not served meanwhile.
+
+    Asked again it goes on with what was interrupted; asked for where it was it goes back.
+    """
+
+    declared = Declaration(
+        http="POST /nodes/databases/{database}/place",
+        tag="node",
+        action=Action.NODE_PLACE,
+        problems=(404, 409, 413, 415, 422, 503),
+        answer=ProjectPlace(project="shop", database="west", moves=1),
+    )
+    project: Annotated[Name, Given(argument=True)]
+    database: Annotated[
+        Name,
+        msgspec.Meta(description="A database, as `casemate nodes ls` shows it.", examples=["west"]),
+        Given(argument=True),
+    ]
 
 
 class BeginNode(Operation[Beat], frozen=True, kw_only=True):

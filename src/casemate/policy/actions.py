@@ -60,6 +60,7 @@ RULES: dict[Action, Rule] = {
     Action.NODE_AUDIT: Rule((_P, _N)),
     Action.NODE_LIST: _ON_NODE,
     Action.NODE_DRAIN: _ON_NODE,
+    Action.NODE_PLACE: _ON_NODE,
     Action.NODE_REMOVE: _ON_NODE,
     Action.ACCESS_READ: Rule((_P, _N)),
     Action.ACCESS_REVIEW: _ON_NODE,

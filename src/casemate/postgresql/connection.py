@@ -171,6 +171,11 @@ class Connection:
         with suppress(psycopg.Error):
             self._server.close()
 
+    @property
+    def raw(self) -> driver.Connection:
+        """The client library's connection, for what is copied in bulk."""
+        return self._server
+
     def as_engine(self) -> engine.Connection:
         """Return it as what the operations' functions take; they use no more than there is here."""
         return cast("engine.Connection", self)

@@ -99,6 +99,10 @@ class Connections:
         """
         return self._opened(migrate_to(self._place), read_only=False).as_engine()
 
+    def own(self, connection: engine.Connection) -> Connection:
+        """Return a connection with what this engine alone can do."""
+        return cast("Connection", connection)
+
     def has_ended(self, connection: engine.Connection) -> bool:
         """Tell whether the server has ended a connection: nothing was begun that could be lost."""
         return cast("Connection", connection).has_ended()

@@ -47,7 +47,9 @@ class SharedOptions(msgspec.Struct, frozen=True):
     objects: str | None = None
     """URL of the S3-compatible store."""
     encrypted_disks: bool = False
-    """Whether the operator says that the disks of the database are encrypted."""
+    """Whether the operator says that the disks of the databases are encrypted."""
+    databases: str | None = None
+    """File that names the other databases of projects; None: what the environment names."""
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):

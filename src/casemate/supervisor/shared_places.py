@@ -7,12 +7,13 @@ it is taken away before another process is started, and is handed to the gateway
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from casemate.model.errors import InvalidInputError, ProtectionMissingError
-from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE
+from casemate.model.processes import DATABASES_VARIABLE, OBJECTS_VARIABLE, STORE_VARIABLE
+from casemate.supervisor.database_map import databases_of, encoded
 from casemate.supervisor.options import ServeOptions, SharedOptions
 from casemate.vault.key_material import take_variable
 
@@ -23,17 +24,19 @@ _MAX_FILE = 8192
 
 @dataclass(frozen=True, kw_only=True)
 class SharedPlaces:
-    """Both places. Shows neither."""
+    """Both places, and the other databases of projects by name. Shows none."""
 
     store: str = field(repr=False)
     objects: str = field(repr=False)
+    databases: Mapping[str, str] = field(default_factory=dict, repr=False)
     unproved: bool
     """Whether they may be spoken to without TLS that proves them."""
 
     @property
     def environment(self) -> dict[str, str]:
         """What tells the gateway."""
-        return {STORE_VARIABLE: self.store, OBJECTS_VARIABLE: self.objects}
+        named = {STORE_VARIABLE: self.store, OBJECTS_VARIABLE: self.objects}
+        return named | ({DATABASES_VARIABLE: encoded(self.databases)} if self.databases else {})
 
 
 def shared_places(
@@ -55,8 +58,14 @@ def named_places(
     """Do as `shared_places`, for what is no start of a node."""
     environ = os.environ if environ is None else environ
     named = _taken(environ, STORE_VARIABLE), _taken(environ, OBJECTS_VARIABLE)
+    databases = shared.databases or _taken(environ, DATABASES_VARIABLE)
     store, objects = shared.store or named[0], shared.objects or named[1]
     if not store and not objects:
+        if databases:
+            raise InvalidInputError(
+                "Only --databases is given: there are others only beside that of --store.",
+                next_step="Give --store and --objects as well.",
+            )
         return None
     if not store or not objects:
         raise InvalidInputError(
@@ -71,7 +80,12 @@ def named_places(
             "The URL of --store has a password, which everybody on this machine could see.",
             next_step="Give it by the variable CASEMATE_STORE, or as --store file:PATH.",
         )
-    places = SharedPlaces(store=store, objects=objects, unproved=UNPROVED in accepted_risks)
+    places = SharedPlaces(
+        store=store,
+        objects=objects,
+        databases=databases_of(Path(databases), _first_line) if databases else {},
+        unproved=UNPROVED in accepted_risks,
+    )
     _require_sound(places, environ)
     if not shared.encrypted_disks and CLEAR_DISKS not in accepted_risks:
         raise ProtectionMissingError(
@@ -105,6 +119,13 @@ def _require_sound(places: SharedPlaces, environ: MutableMapping[str, str]) -> N
             next_step="Install it with its extra: casemate[cluster]",
         ) from error
     Settings.of_url(places.store, weak_tls_accepted=places.unproved)
+    for name, url in places.databases.items():
+        try:
+            Settings.of_url(url, weak_tls_accepted=places.unproved)
+        except InvalidInputError as error:
+            raise InvalidInputError(
+                f"The database {name}: {error.message}", next_step=error.next_step
+            ) from None
     parse_s3_url(places.objects, frozenset({PLAINTEXT} if places.unproved else ()))
     credentials_of(environ)
 

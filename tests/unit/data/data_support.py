@@ -235,7 +235,7 @@ def emptied(server: Server) -> str:
         name = _EMPTIED[server] = server.database()
     with server.connect(name) as connection:
         schemas = connection.execute(
-            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(casemate|[pq]_)'"
+            "SELECT nspname FROM pg_namespace WHERE nspname ~ '^(casemate|[pq]_|m[0-9]|away)'"
         ).fetchall()
         for (schema,) in schemas:
             connection.execute(f"DROP SCHEMA {schema} CASCADE")  # type: ignore[arg-type]

@@ -182,6 +182,10 @@ def test_nodes_that_serve_are_named(folder: Folder, shared: Shared, tmp_path: Pa
         to_folder(shared, folder)
     with pytest.raises(StoreError, match=re.escape(shared.name)):
         folder.source("postgresql://elsewhere:5432/x")
+    shared.sql("UPDATE casemate_projects.project SET moves = 1")
+    with pytest.raises(MigrationError, match="or were moved between them: shop"):
+        to_folder(shared, back)
+    shared.sql("UPDATE casemate_projects.project SET moves = 0")
     for swap in (
         "UPDATE p_shop.item SET value = (SELECT value FROM p_shop.item WHERE id = 2) WHERE id = 1",
         "UPDATE p_shop.meta SET value = (SELECT value FROM p_shop.meta WHERE name = 'marks') "

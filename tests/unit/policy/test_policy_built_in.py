@@ -42,7 +42,7 @@ MAY: dict[str, set[str]] = {
     },
     "operator": {
         *("node:read", "node:backup", "node:audit", "function:read", "function:alias"),
-        *("function:remove", "node:list", "node:drain", "node:remove"),
+        *("function:remove", "node:list", "node:drain", "node:place", "node:remove"),
         *("function:quarantine", "function:release", "restriction:write"),
         *("advisories:read", "advisories:write", "advisories:except", "secret:rotate"),
         "alerts:page",

@@ -6,15 +6,18 @@ from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
 from casemate.cli.terminal import note, print_line, print_table
 from casemate.cli.text import moment
-from casemate.model.nodes import ClusterNode, NodeState
-from casemate.operations.nodes import DrainNode, ListNodes, Nodes, RemoveNode
+from casemate.model.nodes import ClusterNode, NodeState, ProjectPlace
+from casemate.operations.nodes import DrainNode, ListNodes, Nodes, PlaceProject, RemoveNode
 
-app = new_app("See, drain and remove the nodes that share a control store.")
+app = new_app("See, drain and remove the nodes that share a control store; place projects.")
 
 
 @answered(app, ListNodes, examples="$ casemate nodes ls\n$ casemate nodes ls --json")
 def ls(found: Nodes) -> None:
-    """List the nodes, and how each stands by what the store has heard of it."""
+    """List the nodes, and how each stands by what the store has heard of it.
+
+    Below them the databases in which projects live, as the node that is asked sees them.
+    """
     print_table(
         ("name", "state", "address", "incarnation", "version", "since", "seen"),
         [
@@ -32,6 +35,17 @@ def ls(found: Nodes) -> None:
         below=("address",),
         empty="There are no nodes.",
     )
+    if found.databases:
+        print_line("")
+        print_table(
+            ("database", "projects", "moving", "state"),
+            [
+                (one.name, str(one.projects), str(one.moving), one.problem or "there")
+                for one in found.databases
+            ],
+            empty="",
+            below=("state",),
+        )
 
 
 @answered(
@@ -50,6 +64,24 @@ def drain(found: ClusterNode) -> None:
         return
     print_line(f"{found.name} is not ready within 3 s, and takes no calls 15 s later.")
     note(f"Afterwards: casemate nodes drain {found.name} --undo")
+
+
+@answered(
+    app,
+    PlaceProject,
+    examples="$ casemate nodes place shop west\n$ casemate nodes place shop main",
+)
+def place(found: ProjectPlace) -> None:
+    """Have a project live in a database; it need not be deployed yet.
+
+    What it has is moved there, compared, and not served meanwhile. Ask again to go on with what was
+    interrupted, or for where it was to go back.
+    """
+    if not found.moving_to:
+        print_line(f"{found.project} lives in {found.database}.")
+        return
+    print_line(f"{found.project} is being moved from {found.database} to {found.moving_to}.")
+    note("When it is there: casemate nodes ls. It goes on without you.")
 
 
 @answered(app, RemoveNode, examples="$ casemate nodes rm node-1")

@@ -189,12 +189,22 @@ ObjectsOption = Annotated[
         "AWS_SECRET_ACCESS_KEY. Also the variable CASEMATE_OBJECTS.",
     ),
 ]
+DatabasesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--databases",
+        metavar="FILE",
+        help="Other databases in which projects may live beside that of --store: TOML with a line "
+        'NAME = "postgresql://..." for each, or NAME = "file:PATH"; the same on all nodes. Also '
+        "the variable CASEMATE_DATABASES.",
+    ),
+]
 EncryptedDisksOption = Annotated[
     bool,
     typer.Option(
         "--encrypted-disks",
-        help="Say that the disks of the database of --store are encrypted, which nobody can see "
-        "from here.",
+        help="Say that the disks of the databases of --store and --databases are encrypted, which "
+        "nobody can see from here.",
     ),
 ]
 ProxyOption = Annotated[
@@ -363,6 +373,7 @@ def serve(
     trusted_proxy: ProxyOption = None,
     store: StoreOption = None,
     objects: ObjectsOption = None,
+    databases: DatabasesOption = None,
     encrypted_disks: EncryptedDisksOption = False,
     recover_owner: RecoverOption = False,
     accept_loss: LossOption = None,
@@ -382,10 +393,9 @@ def serve(
 
     Functions are called, and the node is controlled, on one port. The first start makes an owner's
     token and shows it once. The node refuses to start without the protections it requires. SIGTERM
-    and Ctrl-C end it without dropping a running call.
-
-    On an address that others can reach everything is TLS; the start shows the fingerprint by
-    which clients know the node. `--accept-risk plaintext` leaves that to a proxy in front.
+    and Ctrl-C end it without dropping a running call. On an address that others can reach
+    everything is TLS; the start shows the fingerprint by which clients know the node.
+    `--accept-risk plaintext` leaves that to a proxy in front.
     """
     _require_sound(data, tls_cert, tls_key, owned=bool(tls_name or tls_new_authority))
     from casemate.supervisor.options import ServeOptions, SharedOptions
@@ -406,7 +416,7 @@ def serve(
             tls_new_authority=tls_new_authority,
             master_key=master_key,
             public_url=parse_url(public_url) if public_url else None,
-            shared=SharedOptions(store, objects, encrypted_disks),
+            shared=SharedOptions(store, objects, encrypted_disks, databases),
             recover_owner=recover_owner,
             accepted_losses=tuple(accept_loss or ()),
             bounds=_bounds(max_memory, max_tmp, max_instances, max_warm, resting_memory),

@@ -149,6 +149,20 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         Own(_ORPHANED),
     ),
     Expanding((Own(_LEFT),)),
+    Expanding(
+        (
+            # Which of a cluster's databases it is (`binding`), and how often each project has moved
+            # between them: one that went away is remembered, so that nobody takes it for new.
+            """
+            CREATE TABLE bound (
+                one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+                name TEXT NOT NULL,
+                id TEXT NOT NULL
+            )
+            """,
+            Own("ALTER TABLE project ADD COLUMN moves bigint NOT NULL DEFAULT 0"),
+        )
+    ),
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 

@@ -147,8 +147,8 @@ class Coordinator:
         told, then = self._presence.told
         return told + steady() - then
 
-    def refusal(self) -> str:
-        """See Coordination."""
+    def refusal(self, project: str = "") -> str:
+        """See Coordination: the same of all projects of one database."""
         if steady() < self._among.until:
             return ""
         return "The node was not seen by the database of the projects' data for some seconds."

@@ -139,6 +139,15 @@ class PostgresqlProjectData(Ports):
             if key.version > opened.newest_key.version:
                 opened.add_key(key, newest=True)
 
+    @property
+    def databases(self) -> PostgresqlDatabases:
+        """Where its projects are."""
+        return self._databases
+
+    async def let_go(self, project: str) -> None:
+        """Close a project that is open: it lives elsewhere."""
+        await self._open.let_go(project)
+
     async def scrub(self, project: str, pace: Callable[[int], None]) -> tuple[str, ...]:
         """Read all of a project's data; return what is wrong with it. Raises DataError."""
         require_project(project)
@@ -157,6 +166,10 @@ class PostgresqlProjectData(Ports):
     def sizes(self) -> dict[str, int]:
         """Return how many bytes each project keeps, in the database and beside it. Blocks."""
         return self._databases.sizes()
+
+    def has(self, project: str) -> bool:
+        """Tell whether a project has data here. Blocks."""
+        return self._databases.has(project)
 
     def projects(self) -> list[str]:
         """Return the projects that have data. Blocks."""

@@ -7,10 +7,11 @@ from hashlib import sha256
 from typing import Final, NamedTuple
 
 from casemate.blobs import Blobs
-from casemate.data.errors import DataForeignError
+from casemate.data.errors import DataForeignError, DataMediumError
 from casemate.data.files import ObjectFiles
 from casemate.data.limits import DataOptions, require_project
 from casemate.data.postgresql import catalogue
+from casemate.data.postgresql.binding import Binding, bind, require_bound
 from casemate.data.postgresql.clock import ServerClock
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.project import PostgresqlProject
@@ -19,7 +20,10 @@ from casemate.data.postgresql.sealing import Sealer
 from casemate.data.postgresql.terms import Shared
 from casemate.data.reading import ReadThreads
 from casemate.data.terms import Holder
+from casemate.postgresql import session
+from casemate.postgresql.connection import Connection as ServerConnection
 from casemate.postgresql.connections import Connections, Place
+from casemate.postgresql.errors import FencedError
 from casemate.postgresql.fence import Fence
 from casemate.postgresql.migrating import Identity
 from casemate.postgresql.settings import Settings
@@ -31,6 +35,7 @@ PROJECTS, PROJECT = "projects", "project"
 """The kinds of both schemas."""
 _LONGEST: Final = 61
 _HASHED: Final = 40
+_MOVED: Final = 32
 
 
 class Cluster(NamedTuple):
@@ -41,6 +46,10 @@ class Cluster(NamedTuple):
     holder: Holder
     fence: Fence | None = None
     """What this node remembers of the database, as for `PostgresqlStore.open`."""
+    binding: Binding = Binding()
+    """Which of the cluster's databases it is."""
+    moves: Callable[[str], int | None] = lambda _: 0
+    """How often a project has moved that lives there; None: it lives elsewhere. Any thread."""
 
 
 class FoundSchema(NamedTuple):
@@ -73,7 +82,17 @@ class PostgresqlDatabases:
         """Versions of projects' DATA keys that were needed once, beside the newest."""
         self._catalogue = Connections(self.catalogue, SHARED)
         # Made, or found to be another's, before anything is asked of it.
-        self._catalogue.end(self._catalogue.open_writer())
+        try:
+            connection = self._catalogue.open_writer()
+        except DataMediumError as error:
+            if isinstance(error.__cause__, FencedError):
+                self._require_bound()
+            raise
+        try:
+            with transaction(connection, SHARED):
+                bind(connection, cluster.binding)
+        finally:
+            self._catalogue.end(connection)
 
     @property
     def catalogue(self) -> Place:
@@ -84,6 +103,16 @@ class PostgresqlDatabases:
         identity = Identity(schema, kind, self._cluster.name)
         return place_of(self._cluster.settings, identity, migrations, self._fence)
 
+    def _require_bound(self) -> None:
+        """Say so if what lacks something is another database of the cluster."""
+        found = session.connected(self._cluster.settings, catalogue.SCHEMA)
+        connection = ServerConnection(found, 0)
+        try:
+            with SHARED.translated():
+                require_bound(connection.as_engine(), self._cluster.binding)
+        finally:
+            connection.close()
+
     def files_of(self, name: str) -> ObjectFiles:
         """Return the files of a project's objects."""
         return ObjectFiles(self._blobs(name))
@@ -92,27 +121,65 @@ class PostgresqlDatabases:
         """Return a project's schema."""
         require_project(name)
 
-        def ask(connection: Connection) -> FoundSchema | None:
-            row = connection.execute(
-                "SELECT schema FROM project WHERE name = ?", (name,)
+        def ask(connection: Connection) -> tuple[str, int] | None:
+            return connection.execute(  # type: ignore[no-any-return]
+                "SELECT schema, moves FROM project WHERE name = ?", (name,)
             ).fetchone()
-            return None if row is None else FoundSchema(row[0])
 
-        return self._catalogue.read(ask)
+        row, moves = self._catalogue.read(ask), self._cluster.moves(name)
+        if moves is None or (row is None and moves):
+            raise self._elsewhere(name, "does not live in" if moves is None else "is gone from")
+        if row is None:
+            return None
+        if row[1] != moves:
+            raise self._elsewhere(
+                name, f"has moved {moves} times, and {row[1]} times by what is said in"
+            )
+        self.require_own(name, row[0], moves)
+        return FoundSchema(row[0])
+
+    def require_own(self, project: str, schema: str, moves: int) -> None:
+        """Refuse a schema that was never this project's, whoever says that it is."""
+        number, _, rest = schema.partition("_")
+        attempt = rest.partition("_")[0]
+        moved = number[1:].isdigit() and 0 < int(number[1:6]) <= moves
+        if schema != schema_of(project, int(number[1:6]) if moved else 0, attempt):
+            raise self._elsewhere(project, f"has no schema {schema[:80]!r}, as is said in")
+
+    def _elsewhere(self, project: str, how: str) -> DataForeignError:
+        return DataForeignError(
+            f"The project {project} {how} the database {self._cluster.binding.name}.",
+            next_step="If the database was restored to an older moment: docs/howto/run-many-nodes."
+            "md says what to do. Nothing was changed.",
+        )
+
+    def has(self, name: str) -> bool:
+        """Tell whether a project is there that has never moved. Blocks."""
+        statement = "SELECT count(*) FROM project WHERE name = ? AND moves = 0 AND schema = ?"
+        (found,) = self._catalogue.read(
+            lambda c: c.execute(statement, (name, schema_of(name))).fetchone()
+        )
+        return bool(found)
+
+    def catalogue_writer(self) -> ServerConnection:
+        """Return a connection of its own to the schema that says which projects there are."""
+        return self._catalogue.own(self._catalogue.open_writer())
+
+    def project_place(self, schema: str, kind: str) -> Place:
+        """Return where a project's schema is."""
+        return self._place(schema, kind, MIGRATIONS)
 
     def projects(self) -> list[str]:
         """Return the projects that have data, sorted. Blocks."""
-        return self._catalogue.read(
-            lambda c: [row[0] for row in c.execute("SELECT name FROM project ORDER BY name")]
-        )
+        statement = "SELECT name, moves FROM project ORDER BY name"
+        found = self._catalogue.read(lambda c: c.execute(statement).fetchall())
+        return [name for name, moves in found if moves == self._cluster.moves(name)]
 
     def sizes(self) -> dict[str, int]:
         """Return how many bytes each project keeps. Blocks."""
-        return self._catalogue.read(
-            lambda c: dict(
-                c.execute("SELECT name, kept_bytes(schema) FROM project ORDER BY name").fetchall()
-            )
-        )
+        statement = "SELECT name, moves, kept_bytes(schema) FROM project ORDER BY name"
+        found = self._catalogue.read(lambda c: c.execute(statement).fetchall())
+        return {name: size for name, moves, size in found if moves == self._cluster.moves(name)}
 
     def load(
         self,
@@ -126,7 +193,9 @@ class PostgresqlDatabases:
     ) -> PostgresqlProject:
         """Open a project, in a new schema if `found` is None."""
         require_project(name)
-        schema = schema_of(name)
+        if self._cluster.moves(name) is None:
+            raise self._elsewhere(name, "does not live in")
+        schema = schema_of(name) if found is None else found.schema
         shared = Shared(Sealer(name, page_key), self._cluster.holder, self._clock)
         for key in self.older.get(name, {}).values():
             shared.sealer.add(key)
@@ -168,6 +237,10 @@ class PostgresqlDatabases:
                     "ON CONFLICT (name) DO NOTHING",
                     (name, schema),
                 )
+                there = "SELECT schema FROM project WHERE name = ?"
+                if connection.execute(there, (name,)).fetchone() != (schema,):
+                    # Or what is kept in it from now on would be left behind.
+                    raise self._elsewhere(name, "is being moved from")
         finally:
             self._catalogue.end(connection)
 
@@ -180,8 +253,14 @@ class PostgresqlDatabases:
         self._catalogue.close()
 
 
-def schema_of(project: str) -> str:
-    """Return the name of a project's schema; no two projects have one."""
+def schema_of(project: str, moves: int = 0, attempt: str = "") -> str:
+    """Return the name of a project's schema; no two projects have one.
+
+    After a move it is another one: what nodes remember of a schema is of one stay alone, and what
+    an interrupted move has left is not taken for whole by another one.
+    """
+    if moves:
+        return f"m{moves}_{attempt}_{sha256(project.encode()).hexdigest()[:_MOVED]}"
     if len(project) <= _LONGEST:
         return f"p_{project.replace('-', '_')}"  # names of projects have no underscore
     return f"q_{sha256(project.encode()).hexdigest()[:_HASHED]}"
@@ -197,13 +276,14 @@ def place_of(
     return Place(
         settings=settings,
         identity=identity,
-        lock=_lock_of(identity.schema),
+        lock=lock_of(identity.schema),
         migrations=migrations,
         foreign=DataForeignError,
         fence=fence,
     )
 
 
-def _lock_of(schema: str) -> int:
+def lock_of(schema: str) -> int:
+    """Return the number of the lock that who writes a schema takes."""
     digest = sha256(b"casemate schema " + schema.encode()).digest()
     return int.from_bytes(digest[:8], "big", signed=True)
