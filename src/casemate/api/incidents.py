@@ -46,6 +46,7 @@ def _update(call: Call, incident: Incident, change: str, value: str, text: str =
             change=change,
             value=value,
             text=text,
+            seen_at=incident.last_at,
         )
     )
 

@@ -102,7 +102,7 @@ from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState
-from casemate.nodes import Part
+from casemate.nodes import Others, Part
 from casemate.operations.policies import ReadPolicies
 from casemate.playbooks import Acting, Paging, Playbooks
 from casemate.policy import CedarPolicy
@@ -486,6 +486,9 @@ class Gateway:
 
     def _build_playbooks(self) -> None:
         """Build what acts on what the monitor finds."""
+        self.others = (
+            None if self.nodes.shared is None else Others(self.nodes, self.monitor.tell_first)
+        )
         self.paging = Paging(self.monitor, self.facts, self.recorder.durable)
         self.playbooks = Playbooks(
             self.store,
@@ -504,6 +507,7 @@ class Gateway:
             self.recorder.durable,
             owner=self._owner,
             acts=self._config.playbooks,
+            peers=self.others,
         )
         HeldBack(
             self.restrictions, self.rotations, self.client, self.catalogue, self.dispatcher,
@@ -674,6 +678,8 @@ class Gateway:
             self.sweeps.start()
         if self.shipping is not None:
             self.shipping.start()
+        if self.others is not None:
+            self.others.start()
         self.audit.start()
         self.running_logs.start()
         self.lag.start()
@@ -689,6 +695,8 @@ class Gateway:
         await self.nodes.close()
         if self.sweeps is not None:
             await self.sweeps.close()
+        if self.others is not None:
+            await self.others.close()
         if self.shipping is not None:
             await self.shipping.close()
         await self.watch.close()

@@ -44,6 +44,8 @@ class IncidentEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     by: str
     """A principal's text; empty: the node itself."""
     text: str
+    node: str = ""
+    """Where it was found, said or done, of nodes that share their state; empty: the one asked."""
 
 
 class IncidentRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
