@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
-from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.playbook import Approval, PlaybookRun
 from casemate.operations import playbooks
 from casemate.operations.playbooks import (
@@ -128,10 +128,14 @@ async def _undo(wanted: UndoPlaybookRun, call: Call) -> PlaybookRun:
 @performs(UndoIncident)
 async def _undo_incident(wanted: UndoIncident, call: Call) -> PlaybookRuns:
     known = call.service.playbooks
+    try:
+        called = (await call.service.monitor.incident(wanted.id)).is_called
+    except CasemateError:
+        called = wanted.id.__eq__  # what was done can be taken back all the same
     runs = [
         run
         for run in known.runs
-        if run.incident == wanted.id and needs(run, undo=True, only=wanted.action)
+        if called(run.incident) and needs(run, undo=True, only=wanted.action)
     ]
     if not runs:
         raise ConflictError(

@@ -18,6 +18,7 @@ from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import LEVELS, at_least
 from casemate.operations.incidents import (
+    PREFIX,
     Incident,
     IncidentEvent,
     IncidentPage,
@@ -27,7 +28,6 @@ from casemate.operations.incidents import (
     ListIncidents,
 )
 
-PREFIX = "inc_"
 OPENS = Level.MEDIUM
 """The least grave finding that opens one; others join one that is there."""
 QUIET_SECONDS = 4 * 3600.0

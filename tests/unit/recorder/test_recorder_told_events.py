@@ -53,9 +53,7 @@ def test_what_the_journal_says_is_told_at_once_and_only_of_some_kinds(tmp_path: 
         await one.happened(finding(1), signed_in(), updated("is known"), finding(2, project=""))
         await other.receive(*await one.ship_all())
         told = other.told()
-        assert [each.kind for each in told] == ["Finding", "Finding", "IncidentUpdated"] or sorted(
-            each.kind for each in told
-        ) == ["Finding", "Finding", "IncidentUpdated"]
+        assert sorted(each.kind for each in told) == ["Finding", "Finding", "IncidentUpdated"]
         assert {each.node for each in told} == {"one"}
         assert {each["unmapped"].get("finding") for each in events(other)} == {
             f"{1:016x}", f"{2:016x}", None,
@@ -155,7 +153,8 @@ def test_a_flood_goes_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         for first in range(0, 20, 10):
             await one.happened(*(finding(n) for n in range(first, first + 10)), signed_in())
         for _ in range(10):
-            await other.receive(*await one.ship_all())
+            if shipped := await one.ship_all():
+                await other.receive(*shipped)
         assert [int(each["unmapped"]["finding"], 16) for each in events(other)] == list(range(20))
 
     two(tmp_path, run)
