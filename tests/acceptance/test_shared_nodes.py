@@ -298,7 +298,9 @@ def test_what_both_find_is_one_incident_acted_on_once_and_told_once(
     def told() -> list[str]:
         with receiver.lock:
             bodies = [json.loads(body) for _, _, body in receiver.requests]
-        return [f["rule"] for body in bodies for f in body["findings"] if f["rule"] == "mount-tried"]
+        return [
+            f["rule"] for body in bodies for f in body["findings"] if f["rule"] == "mount-tried"
+        ]
 
     soon(lambda: bool(told()), 25.0)
     said = casemate(two, "incident", "assign", incident["id"], "ada")

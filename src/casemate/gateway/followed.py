@@ -52,7 +52,9 @@ def parts_of(of: Followed) -> tuple[Part, ...]:
         _part("signing rules", ("builder_key", "signing_rule"), (), of.signatures.reload),
         _part("decoys", (), ("decoys",), of.decoys.reload),
         _part("budgets", (), ("budgets",), of.budgets.reload),
-        _part("playbooks", (), ("playbooks", "playbook runs", "playbook claims"), of.playbooks.load),
+        _part(
+            "playbooks", (), ("playbooks", "playbook runs", "playbook claims"), of.playbooks.load
+        ),
         _part("holds", (), ("holds",), of.holds.load),
         _part("advisories", (), _ADVISORIES, of.gate.load),
         _part("rotations of secrets", (), ("rotations",), of.rotations.load),

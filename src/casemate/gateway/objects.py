@@ -459,6 +459,7 @@ class Gateway:
                 audit_score=lambda: self.audit.score,
                 store_age=self.nodes.age,
                 nodes=self.nodes.count,
+                name=self.nodes.name,
             )
         )
 

@@ -242,7 +242,7 @@ class PlaybookRun(msgspec.Struct, frozen=True, kw_only=True):
     node: str = ""
     """Which node does it, of those that share their state."""
     turn: int = 0
-    """Another one whenever somebody begins to do it, or to take it back: he alone goes on with it."""
+    """Another one whenever somebody begins to do it, or to take it back: nobody else goes on."""
 
     @property
     def may_be_done(self) -> bool:

@@ -1,4 +1,4 @@
-"""Which nodes are there, as of some seconds ago: for who has to know it at once, or without asking."""
+"""Which nodes are there, as of some seconds ago: for who has to know it without asking."""
 
 from __future__ import annotations
 

@@ -169,7 +169,12 @@ def _fact(node: str, id: str, text: bytes, now: float) -> Told:
         project = _project_of(event)
     except (msgspec.MsgspecError, RecursionError, KeyError, TypeError) as error:
         raise RecorderInputError("An event of another node cannot be read.") from error
-    if not isinstance(kind, str) or kind not in KINDS or len(text) > MAX_EVENT_BYTES or len(project) > 63:
+    if (
+        not isinstance(kind, str)
+        or kind not in KINDS
+        or len(text) > MAX_EVENT_BYTES
+        or len(project) > 63
+    ):
         raise RecorderInputError("An event of another node is of a kind that is not told.")
     fact = NodeTold(at=now, project=project, node=node, entry=id, kind=kind, event=text)
     return Told(NodeTold.__name__, msgspec.msgpack.encode(fact))

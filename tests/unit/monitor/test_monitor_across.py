@@ -60,7 +60,10 @@ def test_what_tells_nothing_is_left_out(event: Any) -> None:
 
 def test_all_nodes_name_an_incident_alike_in_whatever_order_they_hear() -> None:
     """And whatever each of them calls it, the others know what is meant."""
-    all_ = [finding(n, at=AT + n, level=level) for n, level in ((1, "high"), (2, "critical"), (3, "high"))]
+    all_ = [
+        finding(n, at=AT + n, level=level)
+        for n, level in ((1, "high"), (2, "critical"), (3, "high"))
+    ]
     for order in itertools.permutations(all_):
         incidents = folded(*order)
         [found] = incidents._known.values()
@@ -112,9 +115,7 @@ class Pager:
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.facts: list[Fact] = []
-        self.outlet = Outlet(
-            "pager", channel(), self._send, node="n", tell=self.facts.append
-        )
+        self.outlet = Outlet("pager", channel(), self._send, node="n", tell=self.facts.append)
         self.known: dict[str, Found] = {}
         self.alerting = Alerting({"pager": self.outlet})
         self.alerting.found = self.known.get

@@ -86,7 +86,9 @@ class Node:
         self.shipping = Shipping(
             self.records,
             self.vault,  # type: ignore[arg-type]
-            Journal(self.folder / "journal", self.key, self.writer, self.search(self.folder / "journal")),
+            Journal(
+                self.folder / "journal", self.key, self.writer, self.search(self.folder / "journal")
+            ),
             self.take,
         )
 
