@@ -517,7 +517,9 @@ class Gateway:
         self.monitor.on_noticed = self.playbooks.wake
         self.holds = Holds(self.store, self.records)
         self.recordings.is_held = self.holds.covers
-        self.evidences = Evidences(self._folders.recordings, self.store, self.vault)
+        self.evidences = Evidences(
+            self._folders.recordings, self.store, self.vault, node=self.nodes.name
+        )
 
     def _owner(self, project: str, function: str) -> str:
         """Return who answers for who deployed what is live of a function, empty if unknown."""
@@ -639,7 +641,7 @@ class Gateway:
         holders = Followed(
             self.store, self.control, self.policy, self.accounts, self.restrictions, self.decoys,
             self.signatures, self.budgets, self.playbooks, self.holds, self.advisories.gate,
-            self.reviews, self.rotations,
+            self.reviews, self.rotations, self.evidences,
         )  # fmt: skip
         return (*followed_parts(holders), *self._shared_parts)
 

@@ -51,8 +51,8 @@ def top(
 
     Rates, durations, errors, instances, and what waits. It is shown anew each second until Ctrl-C;
     rates and durations are of the last ten seconds. What is written to a file, or read by a
-    program, is shown once.
-    Of nodes that share their state it is the one that is asked. With --json each look is one line, or with --once one document.
+    program, is shown once. With --json each look is one line, or with --once one document. Of
+    nodes that share their state it is the one that is asked.
     """
     if project is not None:
         if wanted.function is not None:
