@@ -17,6 +17,7 @@ import httpx2
 import psycopg
 import pytest
 
+from casemate.maintenance.cluster_doctor import examine_cluster
 from support.cli import casemate
 from support.cluster import Cluster
 from support.monitor import Receiver
@@ -317,6 +318,29 @@ def test_what_both_find_is_one_incident_acted_on_once_and_told_once(
     shown = casemate(one, "incident", "show", incident["id"])
     assert "ada" in shown.stdout
     assert told() == ["mount-tried"]
+
+
+def test_doctor_knows_what_nodes_share(
+    cluster: Cluster, two: TestNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {each.name: each for each in examine_cluster(cluster.environment())}
+    assert not found["database"].holds, "that of tests writes without fsync"
+    assert "fsync is off" in found["database"].detail and "timeline 1" in found["database"].detail
+    assert found["nodes"].holds and two.get("/nodes")["nodes"][0]["name"] in found["nodes"].detail
+    assert found["clock"].holds
+    assert not found["synchronous standbys"].holds, "this is one server"
+    assert "is a cluster's" in found["bucket"].detail
+    monkeypatch.setattr("casemate.maintenance.cluster_doctor.__version__", "0.0.1")
+    off = time.time() + 3600
+    monkeypatch.setattr("casemate.maintenance.cluster_doctor.time.time", lambda: off)
+    lost = {
+        **cluster.environment(),
+        "CASEMATE_OBJECTS": "s3://uploads/x?endpoint=http://127.0.0.1:9",
+    }
+    found = {each.name: each for each in examine_cluster(lost)}
+    assert "3600.0 s ahead" in found["clock"].detail or "3599" in found["clock"].detail
+    assert not found["clock"].holds and not found["nodes"].holds and not found["bucket"].holds
+    assert examine_cluster({}) == []
 
 
 # -- what fails ----------------------------------------------------------------------------------
