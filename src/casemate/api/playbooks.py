@@ -128,14 +128,16 @@ async def _undo(wanted: UndoPlaybookRun, call: Call) -> PlaybookRun:
 @performs(UndoIncident)
 async def _undo_incident(wanted: UndoIncident, call: Call) -> PlaybookRuns:
     known = call.service.playbooks
+    ids = {wanted.id}
     try:
-        called = (await call.service.monitor.incident(wanted.id)).is_called
+        incident = await call.service.monitor.incident(wanted.id)
+        ids |= {run.incident for run in known.runs if incident.is_called(run.incident)}
     except CasemateError:
-        called = wanted.id.__eq__  # what was done can be taken back all the same
+        pass  # what was done can be taken back all the same
     runs = [
         run
         for run in known.runs
-        if called(run.incident) and needs(run, undo=True, only=wanted.action)
+        if run.incident in ids and needs(run, undo=True, only=wanted.action)
     ]
     if not runs:
         raise ConflictError(
