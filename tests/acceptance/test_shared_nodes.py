@@ -425,6 +425,31 @@ def test_a_node_that_was_killed_tells_all_that_it_kept_once_it_is_back(
     assert told in " ".join(verified.stdout.split())
 
 
+@pytest.mark.storm
+def test_what_a_node_found_when_it_was_killed_another_acts_on(one: TestNode, two: TestNode) -> None:
+    """Whether it had begun or not: once."""
+    one.deploy(ESCAPES, name="wicked")
+    soon(lambda: two.client.get(f"{two.url}/api/v1/ready").status_code == 200, 15.0)
+    time.sleep(2.0)
+
+    def of_it(node: TestNode) -> list[dict[str, Any]]:
+        found = node.get("/playbook-runs")["runs"]
+        return [r for r in found if "function:t/wicked" in {a["target"] for a in r["acts"]}]
+
+    two.invoke(0, function="t/wicked")
+    # Told, and not yet acted on to the end, or just so.
+    soon(lambda: bool(one.get("/findings", rule="mount-tried", project="t")["findings"]), 20.0)
+    for pid in two.processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    two.process = None
+    found: list[list[dict[str, Any]]] = []
+    soon(lambda: not found.append(of_it(one)) and [r["state"] for r in found[-1]] == ["done"], 60.0)
+    assert one.invoke(0, function="t/wicked").status_code == 503
+    incidents = one.get("/incidents")["incidents"]
+    assert len([i for i in incidents if "function:t/wicked" in i["things"]]) == 1
+
+
 def part(node: TestNode, name: str) -> dict[str, Any]:
     found = node.get("/node/health")["parts"]
     return next(each for each in found if each["name"] == name)
