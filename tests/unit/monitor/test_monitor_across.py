@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 from test_monitor_incidents import AT, ONE, finding, folded, updated
 
+from casemate.detection import shipped_rules
 from casemate.model.facts import Fact
 from casemate.model.level import Level
 from casemate.monitor.alerting import OTHERS_SECONDS, Alerting
 from casemate.monitor.consumers import Happened
-from casemate.monitor.findings import Found
+from casemate.monitor.detecting import Detection
+from casemate.monitor.findings import Findings, Found
 from casemate.monitor.incidents import Incidents
 from casemate.monitor.messages import Message
-from casemate.monitor.noticing import happened
+from casemate.monitor.noticing import Noticing, happened
 from casemate.monitor.outlet import Outlet
 from casemate.operations.incidents import Incident, IncidentState
 from casemate.recorder.reading_protocol import Seen
@@ -189,3 +192,41 @@ def test_what_is_old_or_failed_elsewhere() -> None:
         assert pager.due() == [OTHERS_SECONDS], "then this one tries"
 
     asyncio.run(run())
+
+
+# -- what a node that was broken into cannot do ---------------------------------------------------
+
+
+def test_no_finding_takes_the_place_of_another_nodes_or_keeps_one_from_being_found() -> None:
+    kept = Findings()
+    kept.add(found("a" * 16, node="a"))
+    noticing: Any = SimpleNamespace(findings=kept)
+    own = {"finding": "a" * 16, "rule": "r", "level": "low"}
+    each = Happened(1, "x", "Finding", AT, {"unmapped": own}, "b")
+    beside = Noticing._told_apart(noticing, each)
+    assert beside.event["unmapped"]["finding"] not in ("", "a" * 16)
+    again = msgspec.structs.replace(each, node="a")
+    assert Noticing._told_apart(noticing, again) is again, "told twice it is the same"
+    assert kept.alike("r", "e=1", time.time()) is None, "its own rules find it themselves"
+    kept.add(found("c" * 16))
+    assert kept.alike("r", "e=1", time.time()) is not None
+
+
+def test_rules_see_nothing_twice_and_what_others_found_is_heard_once() -> None:
+    kept = Findings()
+    heard: list[Found] = []
+    told: list[Found] = []
+    detection = Detection(shipped_rules(), kept)
+    detection.heard, detection.tell = heard.append, told.append
+    event = {
+        "unmapped": {
+            "finding": "f" * 16, "rule": "r", "level": "high", "title": "t", "entity": "e=1",
+            "events": [], "techniques": [], "who": "",
+        },
+        "metadata": {"event_code": "Finding"},
+    }  # fmt: skip
+    each = Happened(1, "x", "Finding", AT, event, "b")
+    detection.take([each, each])
+    assert [(one.id, one.node) for one in heard] == [("f" * 16, "b")]
+    detection.take([Happened(2, "y", "PlaybookStep", AT, {"unmapped": None}, "b")])
+    assert not told and not detection.faults
