@@ -36,6 +36,7 @@ class Host:
     def program(self, name: str, script: str) -> None:
         """Add a program, or replace it."""
         path = self.bin / name
+        path.unlink(missing_ok=True)  # what is written through a link would be the host's own
         path.write_text(f"#!{self.bin}/bash\n{script}\n", encoding="utf-8")
         path.chmod(0o755)
 
@@ -147,6 +148,28 @@ def test_installs_what_debian_leaves_out_of_python(host: Host) -> None:
     assert done.returncode == 1
     assert "install -y --no-install-recommends python3.13-venv" in done.stderr
     assert "has no ensurepip" in done.stderr
+
+
+def test_takes_the_distribution_s_python_before_others(host: Host) -> None:
+    host.program("bwrap", "")
+    host.program("python3", f'exec "{sys.executable}" "$@"')
+    host.program("rm", 'case "$*" in -rf*) exit 1;; esac')  # what is chosen is not made
+    own = host.run()
+    assert f"({host.bin}/python3)" in own.stderr
+    beside = host.run(PATH=f"{host.bin}:/usr/bin")
+    supported = [
+        name
+        for name in ("python3", *(f"python3.{minor}" for minor in (13, 12, 11, 14)))
+        if (Path("/usr/bin") / name).exists() and minor_of(Path("/usr/bin") / name) in range(11, 15)
+    ]
+    chosen = f"/usr/bin/{supported[0]}" if supported else f"{host.bin}/python3"
+    assert f"({chosen})" in beside.stderr
+
+
+def minor_of(python: Path) -> int:
+    """Return the minor version of an interpreter."""
+    command = [python, "-I", "-c", "import sys; print(sys.version_info[1])"]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def test_refuses_an_interpreter_that_is_none(host: Host) -> None:
