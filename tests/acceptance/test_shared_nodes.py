@@ -430,13 +430,12 @@ def test_what_a_node_found_when_it_was_killed_another_acts_on(one: TestNode, two
     """Whether it had begun or not: once."""
     one.deploy(ESCAPES, name="wicked")
     soon(lambda: two.client.get(f"{two.url}/api/v1/ready").status_code == 200, 15.0)
-    time.sleep(2.0)
 
     def of_it(node: TestNode) -> list[dict[str, Any]]:
         found = node.get("/playbook-runs")["runs"]
         return [r for r in found if "function:t/wicked" in {a["target"] for a in r["acts"]}]
 
-    two.invoke(0, function="t/wicked")
+    soon(lambda: two.invoke(0, function="t/wicked").status_code == 200, 10.0)
     # Told, and not yet acted on to the end, or just so.
     soon(
         lambda: "wicked" in {f["function"] for f in one.get("/findings", project="t")["findings"]},
