@@ -17,8 +17,10 @@ import httpx2
 import psycopg
 import pytest
 
+from casemate.maintenance.cluster_doctor import examine_cluster
 from support.cli import casemate
 from support.cluster import Cluster
+from support.monitor import Receiver
 from support.node import TestNode, default_risks
 from support.s3 import S3Server
 
@@ -35,6 +37,19 @@ def handler(event, context):
         return {"kept": event.data["note"]}
     return {"found": table.get(event.data["read"]).value}
 """
+ESCAPES = """\
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def handler(event, context):
+    return libc.mount(b"none", b"/tmp", b"tmpfs", 0, None)
+"""
+SETTINGS = """\
+[alerts.pager]
+kind = "webhook"
+url = "http://127.0.0.1:{port}/hook"
+secret = "t/alert-key"
+accept = ["private", "plaintext"]
+"""
 TELLS = """\
 def handler(event, context):
     pin = str(context.secret("pin"))
@@ -50,10 +65,21 @@ def places(tmp_path_factory: pytest.TempPathFactory, postgresql_server: Any) -> 
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, places: Any) -> Iterator[Cluster]:
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, places: Any, receiver: Receiver
+) -> Iterator[Cluster]:
     made = Cluster(tmp_path_factory.mktemp("cluster"), *places)
-    made.node("one").start()
-    made.node("two").start()
+    settings = made.folder / "node.toml"
+    settings.write_text(SETTINGS.format(port=receiver.port))
+    for name in ("one", "two"):
+        made.node(name, "--playbooks", "--config", str(settings)).start()
+    set_secret(made.nodes[0], "alert-key", "a long and random text")
     yield made
     made.close()
 
@@ -246,6 +272,77 @@ def test_what_any_node_served_all_of_them_tell_once(one: TestNode, two: TestNode
     assert any(each["node"] in names for each in json.loads(denied.stdout)["denials"])
 
 
+def test_what_both_find_is_one_incident_acted_on_once_and_told_once(
+    one: TestNode, two: TestNode, receiver: Receiver
+) -> None:
+    """At one moment on both; what is said of it on either holds on the other."""
+    one.deploy(ESCAPES, name="evil")
+    soon(lambda: two.invoke(0, function="t/evil").status_code != 404, 10.0)
+    one.invoke(0, function="t/evil")
+
+    def incidents(node: TestNode) -> list[dict[str, Any]]:
+        found = node.get("/incidents")["incidents"]
+        return [each for each in found if "function:t/evil" in each["things"]]
+
+    soon(lambda: bool(incidents(one)) and incidents(one) == incidents(two), 20.0)
+    names = {finding["node"] for finding in one.get("/findings", rule="mount-tried")["findings"]}
+    assert names == {finding["node"] for finding in two.get("/findings")["findings"]} - {""}
+    [incident] = incidents(one)
+
+    def runs(node: TestNode) -> list[tuple[str, str]]:
+        found = node.get("/playbook-runs")["runs"]
+        return [(run["id"], run["state"]) for run in found if run["playbook"] == "escape-tried"]
+
+    soon(lambda: [state for _, state in runs(one)] == ["done"] and runs(one) == runs(two), 20.0)
+    soon(lambda: two.invoke(0, function="t/evil").status_code == 503, 5.0)
+
+    def told() -> list[str]:
+        with receiver.lock:
+            bodies = [json.loads(body) for _, _, body in receiver.requests]
+        return [
+            f["rule"] for body in bodies for f in body["findings"] if f["rule"] == "mount-tried"
+        ]
+
+    soon(lambda: bool(told()), 25.0)
+    said = casemate(two, "incident", "assign", incident["id"], "ada")
+    assert said.returncode == 0, said.stderr
+    soon(lambda: incidents(one)[0]["owner"] == incidents(two)[0]["owner"] == "ada", 15.0)
+    closed = casemate(one, "incident", "resolve", incident["id"], "--reason", "it was us")
+    assert closed.returncode == 0, closed.stderr
+    soon(lambda: {each["state"] for each in incidents(two)} == {"resolved"}, 15.0)
+    silenced = casemate(
+        *(two, "alert", "silence", "mount-tried", "--for", "1h", "--reason", "a test of ours")
+    )
+    assert silenced.returncode == 0, silenced.stderr
+    soon(lambda: bool(one.get("/alerts/silences")["silences"]), 15.0)
+    shown = casemate(one, "incident", "show", incident["id"])
+    assert "ada" in shown.stdout
+    assert told() == ["mount-tried"]
+
+
+def test_doctor_knows_what_nodes_share(
+    cluster: Cluster, two: TestNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {each.name: each for each in examine_cluster(cluster.environment())}
+    assert not found["database"].holds, "that of tests writes without fsync"
+    assert "fsync is off" in found["database"].detail and "timeline 1" in found["database"].detail
+    assert found["nodes"].holds and two.get("/nodes")["nodes"][0]["name"] in found["nodes"].detail
+    assert found["clock"].holds
+    assert not found["synchronous standbys"].holds, "this is one server"
+    assert "is a cluster's" in found["bucket"].detail
+    monkeypatch.setattr("casemate.maintenance.cluster_doctor.__version__", "0.0.1")
+    off = time.time() + 3600
+    monkeypatch.setattr("casemate.maintenance.cluster_doctor.time.time", lambda: off)
+    lost = {
+        **cluster.environment(),
+        "CASEMATE_OBJECTS": "s3://uploads/x?endpoint=http://127.0.0.1:9",
+    }
+    found = {each.name: each for each in examine_cluster(lost)}
+    assert "3600.0 s ahead" in found["clock"].detail or "3599" in found["clock"].detail
+    assert not found["clock"].holds and not found["nodes"].holds and not found["bucket"].holds
+    assert examine_cluster({}) == []
+
+
 # -- what fails ----------------------------------------------------------------------------------
 
 
@@ -326,6 +423,33 @@ def test_a_node_that_was_killed_tells_all_that_it_kept_once_it_is_back(
     verified = casemate(two, "journal", "verify")
     assert verified.returncode == 1
     assert told in " ".join(verified.stdout.split())
+
+
+@pytest.mark.storm
+def test_what_a_node_found_when_it_was_killed_another_acts_on(one: TestNode, two: TestNode) -> None:
+    """Whether it had begun or not: once."""
+    one.deploy(ESCAPES, name="wicked")
+    soon(lambda: two.client.get(f"{two.url}/api/v1/ready").status_code == 200, 15.0)
+
+    def of_it(node: TestNode) -> list[dict[str, Any]]:
+        found = node.get("/playbook-runs")["runs"]
+        return [r for r in found if "function:t/wicked" in {a["target"] for a in r["acts"]}]
+
+    soon(lambda: two.invoke(0, function="t/wicked").status_code == 200, 10.0)
+    # Told, and not yet acted on to the end, or just so.
+    soon(
+        lambda: "wicked" in {f["function"] for f in one.get("/findings", project="t")["findings"]},
+        20.0,
+    )
+    for pid in two.processes():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    two.process = None
+    found: list[list[dict[str, Any]]] = []
+    soon(lambda: not found.append(of_it(one)) and [r["state"] for r in found[-1]] == ["done"], 60.0)
+    assert one.invoke(0, function="t/wicked").status_code == 503
+    incidents = one.get("/incidents")["incidents"]
+    assert len([i for i in incidents if "function:t/wicked" in i["things"]]) == 1
 
 
 def part(node: TestNode, name: str) -> dict[str, Any]:

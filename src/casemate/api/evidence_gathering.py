@@ -82,7 +82,7 @@ async def gathered(
     found = _Gathering()
     since, until = incident.opened_at - BEFORE_SECONDS, time.time()
     found.put("incident.json", _json(incident))
-    runs = [run for run in service.playbooks.runs if run.incident == incident.id]
+    runs = [run for run in service.playbooks.runs if incident.is_called(run.incident)]
     found.put("playbooks.json", _json(runs))
     await found.have("findings.json", lambda: _findings(service, incident))
     names = [thing for thing in incident.things if thing.startswith(_FUNCTION)]

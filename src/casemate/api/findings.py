@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from msgspec.structs import replace
+
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.model.errors import NotFoundError
@@ -32,7 +34,8 @@ performs = Performers()
 
 @performs(ListFindings)
 async def _list(wanted: ListFindings, call: Call) -> FindingPage:
-    return await call.service.monitor.findings(wanted)
+    page = await call.service.monitor.findings(wanted)
+    return replace(page, findings=tuple(_with_node(each, call) for each in page.findings))
 
 
 @performs(ShowFinding)
@@ -43,7 +46,11 @@ async def _show(wanted: ShowFinding, call: Call) -> Finding:
             f"There is no finding {wanted.id} of {wanted.project}.",
             next_step="casemate findings ls shows what there is",
         )
-    return found
+    return _with_node(found, call)
+
+
+def _with_node(found: Finding, call: Call) -> Finding:
+    return found if found.node else replace(found, node=call.service.nodes.name)
 
 
 @performs(ListAlertChannels)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from msgspec.structs import replace
+
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
@@ -46,6 +48,7 @@ def _update(call: Call, incident: Incident, change: str, value: str, text: str =
             change=change,
             value=value,
             text=text,
+            seen_at=incident.last_at,
         )
     )
 
@@ -63,7 +66,9 @@ async def _show(wanted: ShowIncident, call: Call) -> Incident:
             f"There is no incident {wanted.id} of {wanted.project} alone.",
             next_step="casemate incident ls shows what there is",
         )
-    return found
+    node = call.service.nodes.name
+    timeline = tuple(line if line.node else replace(line, node=node) for line in found.timeline)
+    return replace(found, timeline=timeline)
 
 
 @performs(AssignIncident)

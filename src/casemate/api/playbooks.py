@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
-from casemate.model.errors import ConflictError, NotFoundError
+from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.playbook import Approval, PlaybookRun
 from casemate.operations import playbooks
 from casemate.operations.playbooks import (
@@ -128,10 +128,16 @@ async def _undo(wanted: UndoPlaybookRun, call: Call) -> PlaybookRun:
 @performs(UndoIncident)
 async def _undo_incident(wanted: UndoIncident, call: Call) -> PlaybookRuns:
     known = call.service.playbooks
+    ids = {wanted.id}
+    try:
+        incident = await call.service.monitor.incident(wanted.id)
+        ids |= {run.incident for run in known.runs if incident.is_called(run.incident)}
+    except CasemateError:
+        pass  # what was done can be taken back all the same
     runs = [
         run
         for run in known.runs
-        if run.incident == wanted.id and needs(run, undo=True, only=wanted.action)
+        if run.incident in ids and needs(run, undo=True, only=wanted.action)
     ]
     if not runs:
         raise ConflictError(

@@ -18,6 +18,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec.structs import replace
+
 from casemate.kernel.durability import sync_folder
 from casemate.model.errors import (
     CasemateError,
@@ -35,6 +37,8 @@ from casemate.vault.interface import Purpose, Vault
 
 MAX_KEPT = 64
 """Archives of a node."""
+ASK_ANOTHER = "CASEMATE_URL"
+"""The variable by which commands are told whom to ask."""
 _MAGIC = b"CSMEVI2\n"
 _VERSION_BYTES = 4
 _PIECE_CHUNKS = 8
@@ -51,8 +55,9 @@ class DamagedEvidenceError(UnavailableError):
 class Evidences:
     """One per gateway. Belongs to its event loop."""
 
-    def __init__(self, folder: Path, store: Store, vault: Vault) -> None:
-        """Keep archives in `folder`; which there are stands in `store`."""
+    def __init__(self, folder: Path, store: Store, vault: Vault, *, node: str = "") -> None:
+        """Keep archives in `folder`; which there are, and on which node, stands in `store`."""
+        self._node = node
         self._folder = folder
         self._vault = vault
         self._known = Parts(store, "evidence", EvidenceView, lambda one: one.id, parts=4)
@@ -66,6 +71,10 @@ class Evidences:
         """
         await self._known.load()
         await asyncio.to_thread(self._clean)
+
+    async def reload(self) -> None:
+        """Read which there are, at any time. Raises StoreError."""
+        await self._known.load()
 
     def _clean(self) -> None:
         """Delete what a node that was killed left: nobody was told of it, and no bound counts it.
@@ -117,7 +126,7 @@ class Evidences:
         except OSError as error:
             raise UnavailableError(f"Evidence cannot be kept: {error.strerror}.") from error
         try:
-            await self._known.put(view)
+            await self._known.put(replace(view, node=self._node))
         except CasemateError as error:
             # Where it is not known whether it is kept, its file has to stay.
             if not isinstance(error, StoreCommitUnsureError):
@@ -130,9 +139,9 @@ class Evidences:
         """Give an archive as it was kept, piece by piece, within the block.
 
         It is looked at whole before, so that one that was changed is never begun to be sent.
-        Raises NotFoundError, DamagedEvidenceError.
+        Raises NotFoundError, ConflictError for one of another node, DamagedEvidenceError.
         """
-        view = self.one(id)
+        view = self._here(id)
         with contextlib.ExitStack() as held:
             try:
                 file = held.enter_context(await asyncio.to_thread(_open, self._path(id)))
@@ -147,8 +156,10 @@ class Evidences:
             yield _pieces(_content(file, key, about))
 
     async def drop(self, id: str) -> None:
-        """End the hold. Raises NotFoundError, UnavailableError."""
-        self.one(id)
+        """End the hold. Raises NotFoundError, ConflictError for one of another node,
+        UnavailableError.
+        """
+        self._here(id)
         try:
             with contextlib.suppress(FileNotFoundError):
                 await asyncio.to_thread(self._path(id).unlink)
@@ -156,6 +167,15 @@ class Evidences:
             raise UnavailableError(f"{id} cannot be deleted: {error.strerror}.") from error
         # Last: what is cut short is known still, and can be asked again.
         await self._known.drop((id,))
+
+    def _here(self, id: str) -> EvidenceView:
+        view = self.one(id)
+        if view.node not in ("", self._node):
+            raise ConflictError(
+                f"The evidence {id} is kept by the node {view.node}.",
+                next_step=f"ask that one: casemate nodes ls shows its address, for {ASK_ANOTHER}",
+            )
+        return view
 
     def _path(self, id: str) -> Path:
         if _NAME.match(id) is None:

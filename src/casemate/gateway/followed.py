@@ -10,7 +10,7 @@ from casemate.access_reviews import Reviews
 from casemate.accounts import Accounts
 from casemate.budgets import Budgets
 from casemate.decoys import Decoys
-from casemate.evidence import Holds
+from casemate.evidence import Evidences, Holds
 from casemate.gateway.control import TOPICS, NodeControl
 from casemate.nodes import Part
 from casemate.nodes.policies import TOPICS as POLICIES
@@ -40,6 +40,7 @@ class Followed(NamedTuple):
     gate: Gate
     reviews: Reviews
     rotations: Rotations
+    evidences: Evidences
 
 
 def parts_of(of: Followed) -> tuple[Part, ...]:
@@ -52,7 +53,10 @@ def parts_of(of: Followed) -> tuple[Part, ...]:
         _part("signing rules", ("builder_key", "signing_rule"), (), of.signatures.reload),
         _part("decoys", (), ("decoys",), of.decoys.reload),
         _part("budgets", (), ("budgets",), of.budgets.reload),
-        _part("playbooks", (), ("playbooks", "playbook runs"), of.playbooks.load),
+        _part(
+            "playbooks", (), ("playbooks", "playbook runs", "playbook claims"), of.playbooks.load
+        ),
+        _part("evidence", (), ("evidence",), of.evidences.reload),
         _part("holds", (), ("holds",), of.holds.load),
         _part("advisories", (), _ADVISORIES, of.gate.load),
         _part("rotations of secrets", (), ("rotations",), of.rotations.load),

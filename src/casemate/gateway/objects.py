@@ -102,7 +102,7 @@ from casemate.model.trusted_proxies import TrustedProxies
 from casemate.monitor import MonitorClient
 from casemate.node_audit import NodeAudit
 from casemate.node_audit.state import NodeState
-from casemate.nodes import Part
+from casemate.nodes import Others, Part
 from casemate.operations.policies import ReadPolicies
 from casemate.playbooks import Acting, Paging, Playbooks
 from casemate.policy import CedarPolicy
@@ -463,6 +463,7 @@ class Gateway:
                 store_age=self.nodes.age,
                 nodes=self.nodes.count,
                 databases=self._databases,
+                name=self.nodes.name,
             )
         )
 
@@ -490,6 +491,9 @@ class Gateway:
 
     def _build_playbooks(self) -> None:
         """Build what acts on what the monitor finds."""
+        self.others = (
+            None if self.nodes.shared is None else Others(self.nodes, self.monitor.tell_first)
+        )
         self.paging = Paging(self.monitor, self.facts, self.recorder.durable)
         self.playbooks = Playbooks(
             self.store,
@@ -508,6 +512,7 @@ class Gateway:
             self.recorder.durable,
             owner=self._owner,
             acts=self._config.playbooks,
+            peers=self.others,
         )
         HeldBack(
             self.restrictions, self.rotations, self.client, self.catalogue, self.dispatcher,
@@ -516,7 +521,9 @@ class Gateway:
         self.monitor.on_noticed = self.playbooks.wake
         self.holds = Holds(self.store, self.records)
         self.recordings.is_held = self.holds.covers
-        self.evidences = Evidences(self._folders.recordings, self.store, self.vault)
+        self.evidences = Evidences(
+            self._folders.recordings, self.store, self.vault, node=self.nodes.name
+        )
 
     def _owner(self, project: str, function: str) -> str:
         """Return who answers for who deployed what is live of a function, empty if unknown."""
@@ -640,7 +647,7 @@ class Gateway:
         holders = Followed(
             self.store, self.control, self.policy, self.accounts, self.restrictions, self.decoys,
             self.signatures, self.budgets, self.playbooks, self.holds, self.advisories.gate,
-            self.reviews, self.rotations,
+            self.reviews, self.rotations, self.evidences,
         )  # fmt: skip
         return (*followed_parts(holders), *self._shared_parts)
 
@@ -680,6 +687,8 @@ class Gateway:
             self.sweeps.start()
         if self.shipping is not None:
             self.shipping.start()
+        if self.others is not None:
+            self.others.start()
         self.audit.start()
         self.running_logs.start()
         self.lag.start()
@@ -695,6 +704,8 @@ class Gateway:
         await self.nodes.close()
         if self.sweeps is not None:
             await self.sweeps.close()
+        if self.others is not None:
+            await self.others.close()
         if self.shipping is not None:
             await self.shipping.close()
         await self.watch.close()

@@ -69,6 +69,8 @@ class Parts(NamedTuple):
     """How many nodes of the store take calls; None: there are no others."""
     databases: Callable[[], Sequence[ProjectDatabase]] = tuple
     """Where projects live; none where the node has them itself."""
+    name: str = ""
+    """Of the node, where there can be others."""
 
 
 def counting(facts: FactStream, catalogue: Catalogue) -> Registry:
@@ -113,6 +115,7 @@ class Observed:
             started_at=self._parts.started_at,
             functions=tuple(self._told(figures, loads, found) for figures in chosen),
             others=others,
+            node=self._parts.name,
         )
 
     def _told(
@@ -177,7 +180,8 @@ class Observed:
 
     def _write_node(self, out: Writer, entries: int | None) -> None:
         parts, dispatcher, recorder = self._parts, self._parts.dispatcher, self._parts.recorder
-        build = labels({"version": __version__, "python": platform.python_version()})
+        known = {"node": parts.name} if parts.name else {}
+        build = labels({"version": __version__, "python": platform.python_version(), **known})
         opened, failed = parts.connections()
         values: tuple[tuple[str, str, str, float], ...] = (
             ("start_time_seconds", "gauge", "When the node was started.", parts.started_at),

@@ -373,6 +373,19 @@ class NodeJournalSeen(Fact, frozen=True, kw_only=True):
     """In hexadecimal digits."""
 
 
+class NodeTold(Fact, frozen=True, kw_only=True):
+    """What the journal of another node says of a finding, an incident, a playbook or an alert."""
+
+    node: str
+    """As people know it."""
+    entry: str
+    """Id of the entry, in that journal."""
+    kind: str
+    """Of the fact that it is."""
+    event: bytes
+    """The event: OCSF in JSON."""
+
+
 class AdvisoriesImported(Fact, frozen=True, kw_only=True):
     """The node has other advisories in force."""
 
@@ -508,6 +521,8 @@ class IncidentUpdated(Fact, frozen=True, kw_only=True):
     """To whom, or which state."""
     text: str
     """The note, or why."""
+    seen_at: float = 0.0
+    """When the newest finding was that was known then; 0: it is not said."""
 
 
 class IncidentActed(Fact, frozen=True, kw_only=True):

@@ -184,3 +184,5 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     others: FunctionMetrics | None = None
     """Functions beyond those that are told apart, and calls of none, together; only for those who
     may see all of the node."""
+    node: str = ""
+    """Which of the nodes that share their state has counted; empty: it is alone."""

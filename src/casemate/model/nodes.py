@@ -39,6 +39,17 @@ class ClusterNode(msgspec.Struct, frozen=True, kw_only=True):
     state: NodeState
     draining: bool = False
     """It is to take no calls, whether it is there or not."""
+    asked: bool = False
+    """It is the one that answers."""
+    first: bool = False
+    """It does what one node alone has to do, such as telling people first."""
+    told_until: float | None = None
+    """Unix time, by its own clock, up to which its records are here; None: it has told nothing, or
+    is the one that answers."""
+    entries: int | None = None
+    """Of its journal, by the newest head that is known here."""
+    problem: str = ""
+    """What of its journal or records is in doubt, or is not told here for too long."""
 
 
 class ProjectDatabase(msgspec.Struct, frozen=True, kw_only=True):

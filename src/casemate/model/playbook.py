@@ -239,6 +239,10 @@ class PlaybookRun(msgspec.Struct, frozen=True, kw_only=True):
     """Who said so."""
     owner: str = ""
     """Who answers for who deployed the function that it is about; empty: it is about none."""
+    node: str = ""
+    """Which node does it, of those that share their state."""
+    turn: int = 0
+    """Another one whenever somebody begins to do it, or to take it back: nobody else goes on."""
 
     @property
     def may_be_done(self) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -20,6 +21,11 @@ from casemate.monitor.outlet import PAGED, Outlet, Remembered
 from casemate.operations.findings import AlertSilence, OnCallShift
 
 MAX_SILENCES = 256
+OTHERS_SECONDS = 20.0
+"""How long a node waits for another that tells first: longer than one is missed that has died."""
+SECOND_SECONDS = 30.0
+"""How long a node waits for others without being told so again."""
+MAX_TOLD_BY_OTHERS = 1024
 MAX_PAGE = 256
 MAX_PAGE_AGE = 3600.0
 """Of one that is read for the first time, because the monitor was away or its memory is lost."""
@@ -49,8 +55,30 @@ class Alerting:
         """Tell by these; `rotations` say whose turn it is."""
         self.outlets = outlets
         self.rotations = rotations or {}
+        self._second_until = 0.0
+        """Until when, by the monotonic clock, another node tells first."""
+        self.found: Callable[[str], Found | None] = _unknown
+        """Returns a finding by its id."""
+        self._told_by_others: OrderedDict[tuple[str, str], None] = OrderedDict()
+        """Channels and findings."""
         self._silences: dict[str, AlertSilence] = {}
         """By rule, the newest of each."""
+
+    def put_of_another(self, found: Found) -> None:
+        """Tell of a finding of another node, as of one's own, unless somebody has."""
+        if time.time() - found.at < MAX_PAGE_AGE:  # what is older was told, or is too late
+            self.put(found)
+
+    def be_first(self, *, first: bool) -> None:
+        """Tell first of the nodes that share their state, or not for a while: it is told again."""
+        self._second_until = 0.0 if first else time.monotonic() + SECOND_SECONDS
+
+    def _wait_of(self, found: Found) -> float:
+        """Return for how long others are waited for, who may tell it first or have told it."""
+        now = time.time()
+        old = bool(found.node) and now - found.at > OTHERS_SECONDS
+        second = time.monotonic() < self._second_until
+        return OTHERS_SECONDS if old or second else 0.0
 
     def put(self, found: Found) -> None:
         """Tell of a finding, where it is to be told."""
@@ -61,7 +89,9 @@ class Alerting:
             if silent:
                 outlet.silenced += 1
             else:
-                outlet.put(found)
+                outlet.put(found, self._wait_of(found))
+                if (outlet.name, found.id) in self._told_by_others:
+                    outlet.settle_alike(found)
 
     def _whose_turn_it_is(self) -> list[Outlet]:
         """Return the channels that tell somebody now.
@@ -116,14 +146,27 @@ class Alerting:
         for each in batch:
             if each.kind == "AlertsSilenced":
                 self._silence(each)
-            elif each.kind == "PeoplePaged":
+            elif each.kind == "PeoplePaged" and not each.node:
                 self._page(each)
             elif each.kind in ("AlertSent", "AlertFailed"):
                 own = each.event.get("unmapped", {})
                 outlet = self.outlets.get(str(own.get("channel")))
                 ids = own.get("findings")
-                if outlet is not None and isinstance(ids, list):
+                if outlet is None or not isinstance(ids, list):
+                    continue
+                if not each.node:
                     outlet.settle(map(str, ids))
+                elif each.kind == "AlertSent":
+                    self._told_elsewhere(outlet, [str(id) for id in ids])
+
+    def _told_elsewhere(self, outlet: Outlet, ids: Sequence[str]) -> None:
+        """Do not tell what another node has told, or what is alike."""
+        for id in ids:
+            self._told_by_others[outlet.name, id] = None
+            if (found := self.found(id)) is not None:
+                outlet.settle_alike(found)
+        while len(self._told_by_others) > MAX_TOLD_BY_OTHERS:
+            self._told_by_others.popitem(last=False)
 
     def _silence(self, told: Happened) -> None:
         own = told.event.get("unmapped", {})
@@ -168,3 +211,7 @@ class Alerting:
             state = outlet.state
             if state.problem:
                 yield f"alerts by {name} do not arrive ({state.waiting} wait): {state.problem}"
+
+
+def _unknown(_id: str) -> None:
+    """Know of no finding."""

@@ -116,6 +116,10 @@ class MonitorClient:
             await self._ask(type(None), told)
             first = False
 
+    async def tell_first(self, first: bool) -> None:
+        """Have it tell people first, or after another node. Raises MonitorUnavailableError."""
+        await self._ask(type(None), lambda n: protocol.TellFirst(n, first))
+
     async def _ask(self, kind: type[T], make: Callable[[int], msgspec.Struct]) -> T:
         return await self._questions.ask(self._process, kind, make, seconds=ANSWER_SECONDS)
 

@@ -23,6 +23,8 @@ class Happened(msgspec.Struct, frozen=True, gc=False):
     """Unix time."""
     event: dict[str, Any]
     """As OCSF has it."""
+    node: str = ""
+    """In whose journal it stands first; empty: in that of this node."""
 
 
 class Consumer(Protocol):

@@ -80,6 +80,8 @@ class Detection:
         """Told of each finding, once."""
         self.replace: Callable[[Found, Found], None] = _nobody
         """Told of one that was found anew, and which known one it is."""
+        self.heard: Callable[[Found], None] = _nobody
+        """Told of each finding of another node, once."""
         self.faults = 0
         """Events on which a rule failed: of ours, if any."""
 
@@ -94,6 +96,8 @@ class Detection:
             if each.kind in KINDS:
                 self._known(each)
                 continue
+            if each.node:
+                continue  # that node's own rules have seen it
             try:
                 found = self._detector.see(each.event, each.at)
             except Exception as error:  # noqa: BLE001 - one event must not keep all others out
@@ -148,11 +152,16 @@ class Detection:
                     "project": told.event.get("cloud", {}).get("project_uid", ""),
                     "function": function_of(told.event),
                     "who": own.get("who", ""),
+                    "node": told.node,
                 },
                 decodable(Found),
             )
         except (msgspec.ValidationError, AttributeError):
             return  # of another release
+        if told.node:
+            if self._findings.add(found):
+                self.heard(found)
+            return
         anew = self._findings.alike(found.rule, found.entity, found.at)
         if anew is not None:
             self._findings.remove(anew.id)

@@ -36,7 +36,7 @@ class Findings:
         self._kept: OrderedDict[str, Found] = OrderedDict()
         self._of_rule: Counter[str] = Counter()
         self._newest: dict[tuple[str, str], str] = {}
-        """By rule and entity, the id of the newest."""
+        """By rule and entity, the id of the newest that this node has found itself."""
         self.dropped = 0
         """Those for which there was no room any more."""
 
@@ -53,7 +53,8 @@ class Findings:
         if found.id in self._kept:
             return False
         self._kept[found.id] = found
-        self._newest[found.rule, found.entity] = found.id
+        if not found.node:
+            self._newest[found.rule, found.entity] = found.id
         self._of_rule[found.rule] += 1
         if self._of_rule[found.rule] > MAX_OF_RULE:
             self._drop(next(each.id for each in self._kept.values() if each.rule == found.rule))
@@ -72,7 +73,7 @@ class Findings:
             self._drop(oldest.id)
 
     def alike(self, rule: str, entity: str, at: float) -> Found | None:
-        """Return the newest of a rule and an entity, if it is of about this time."""
+        """Return the newest of this node's of a rule and an entity, if it is of about this time."""
         id = self._newest.get((rule, entity))
         found = None if id is None else self._kept[id]
         return found if found is not None and abs(found.at - at) < QUIET_SECONDS else None

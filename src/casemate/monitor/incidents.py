@@ -6,6 +6,7 @@ the node have said and done about incidents. Read again it comes to the same.
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from casemate.model.level import Level
 from casemate.monitor.consumers import Happened
 from casemate.monitor.findings import LEVELS, at_least
 from casemate.operations.incidents import (
+    PREFIX,
     Incident,
     IncidentEvent,
     IncidentPage,
@@ -26,7 +28,6 @@ from casemate.operations.incidents import (
     ListIncidents,
 )
 
-PREFIX = "inc_"
 OPENS = Level.MEDIUM
 """The least grave finding that opens one; others join one that is there."""
 QUIET_SECONDS = 4 * 3600.0
@@ -38,6 +39,7 @@ MAX_LINES = 200
 MAX_THINGS = 64
 MAX_RULES = 64
 MAX_IDS = 256
+MAX_NAMES = 16
 MAX_PROJECTS = 32
 MAX_TECHNIQUES = 32
 MAX_TEXT = 1000
@@ -67,10 +69,17 @@ class _Known(msgspec.Struct):
     more: int = 0
     contained_at: float | None = None
     closed_at: float | None = None
+    first: tuple[float, str] = (0.0, "")
+    """When the first of its findings was, and its id: by that it is named, on all nodes."""
+    names: list[str] = []
+    """Findings by which it was named before an earlier one came, of another node."""
+    owner_said: tuple[float, str] = (0.0, "")
+    """When, and on which node."""
+    state_said: tuple[float, str] = (0.0, "")
 
     def say(self, line: IncidentEvent) -> None:
-        """Add a line to the timeline."""
-        self.timeline.append(line)
+        """Add a line to the timeline, at its time."""
+        bisect.insort(self.timeline, line, key=lambda each: each.at)
         if len(self.timeline) > MAX_LINES:
             del self.timeline[MAX_LINES // 2]
             self.more += 1
@@ -128,6 +137,7 @@ class Incidents:
             self._forget(each.at)
         elif id in known.ids:
             return
+        self._name(known, (each.at, id))
         known.findings += 1
         known.last_at = max(known.last_at, each.at)
         if not at_least(known.level, level):
@@ -140,6 +150,32 @@ class Incidents:
             _join(known.techniques, [str(one)[:32] for one in techniques], MAX_TECHNIQUES)
         self._count(known, rule, title, level, each.at)
         known.say(_line(each, "finding", f"{level.value}: {rule}: {title}", by=""))
+
+    def _name(self, known: _Known, finding: tuple[float, str]) -> None:
+        """Name an incident by the first of its findings, in whatever order nodes hear of them."""
+        if not known.first[1]:
+            known.first = known.opened_at, known.id.removeprefix(PREFIX)
+        if finding >= known.first:
+            return
+        known.names = [*known.names, known.first[1]][-MAX_NAMES:]
+        known.first, known.opened_at, known.id = finding, finding[0], PREFIX + finding[1]
+        self._known = {each.id: each for each in self._known.values()}
+        self.joined = (finding[1], known.id)
+
+    def _named(self, id: str) -> _Known | None:
+        """Return an incident by its name, or by any of its findings: another node may know less."""
+        known = self._known.get(id)
+        finding = id.removeprefix(PREFIX)
+        if known is not None or finding == id:
+            return known
+        return next(
+            (
+                each
+                for each in reversed(self._known.values())
+                if finding in each.names or finding in each.ids
+            ),
+            None,
+        )
 
     def _count(self, known: _Known, rule: str, title: str, level: Level, at: float) -> None:
         before = known.rules.get(rule)
@@ -166,25 +202,37 @@ class Incidents:
         return None
 
     def _updated(self, each: Happened, own: dict[str, Any]) -> None:
-        known = self._known.get(str(own.get("incident")))
+        known = self._named(str(own.get("incident")))
         change, value = own.get("change"), str(own.get("value", ""))[:MAX_TEXT]
         note = str(own.get("text", ""))[:MAX_TEXT]
         if known is None:
             return
         if change == "assign":
-            known.owner = value
+            if not _said_since(known.owner_said, each):
+                known.owner, known.owner_said = value, _said(each)
             known.say(_line(each, "assign", f"to {value or 'nobody'}"))
         elif change == "note":
             known.say(_line(each, "note", note))
         elif change == "state" and value in tuple(IncidentState):
-            known.state = IncidentState(value)
-            known.closed_at = each.at if known.state.closed else None
-            if known.state is IncidentState.OPEN and known.contained_at is not None:
-                known.state = IncidentState.CONTAINED
+            self._turn(known, IncidentState(value), each, own.get("seen_at"))
             known.say(_line(each, "state", f"{value}: {note}"))
 
+    def _turn(self, known: _Known, state: IncidentState, each: Happened, seen_at: object) -> None:
+        """Have an incident in a state, unless somebody has said otherwise since.
+
+        What was found after all that whoever closes it had seen is closed by nobody.
+        """
+        if _said_since(known.state_said, each):
+            return
+        if state.closed and isinstance(seen_at, int | float) and 0 < seen_at < known.last_at:
+            return
+        known.state, known.state_said = state, _said(each)
+        known.closed_at = each.at if state.closed else None
+        if state is IncidentState.OPEN and known.contained_at is not None:
+            known.state = IncidentState.CONTAINED
+
     def _acted(self, each: Happened, own: dict[str, Any]) -> None:
-        known = self._known.get(str(own.get("incident")))
+        known = self._named(str(own.get("incident")))
         if known is None:
             return
         problem = str(own.get("problem", ""))[:MAX_TEXT]
@@ -198,7 +246,7 @@ class Incidents:
             known.state = IncidentState.CONTAINED
 
     def _stepped(self, each: Happened, own: dict[str, Any]) -> None:
-        known = self._known.get(str(own.get("incident")))
+        known = self._named(str(own.get("incident")))
         if known is None:
             return
         step, reason = own.get("step"), str(own.get("reason", ""))
@@ -223,7 +271,7 @@ class Incidents:
 
     def get(self, id: str) -> Incident | None:
         """Return one by its id."""
-        known = self._known.get(id)
+        known = self._named(id)
         return None if known is None else _shown(known)
 
     def is_acknowledged(self, finding: str) -> bool:
@@ -289,7 +337,17 @@ def _line(each: Happened, kind: str, text: str, by: str | None = None) -> Incide
         actor = each.event.get("actor")
         user = actor.get("user") if isinstance(actor, dict) else None
         by = str(user.get("name", "")) if isinstance(user, dict) else ""
-    return IncidentEvent(at=each.at, kind=kind, by=by, text=text)
+    return IncidentEvent(at=each.at, kind=kind, by=by, text=text, node=each.node)
+
+
+def _said(each: Happened) -> tuple[float, str]:
+    return each.at, each.node
+
+
+def _said_since(before: tuple[float, str], each: Happened) -> bool:
+    """Tell whether another node had this said later. Of one node the order is that it tells it in,
+    whatever its clock does."""
+    return before[1] != each.node and (each.at, each.node) < before
 
 
 def _join(known: list[str], more: Sequence[str], most: int) -> None:

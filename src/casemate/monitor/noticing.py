@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -71,6 +73,8 @@ class Noticing:
         self._detection = detection
         self._problems = list(problems)
         detection.tell, detection.replace = self.found, self.replace
+        detection.heard = alerting.put_of_another
+        alerting.found = findings.get
         for outlet in alerting.outlets.values():
             outlet.changed = self.changed
         self.incidents = Incidents()
@@ -129,10 +133,11 @@ class Noticing:
     # -- what is read ------------------------------------------------------------------------------
 
     def _take(self, entries: Sequence[Seen]) -> None:
-        batch = [found for each in entries if (found := _happened(each)) is not None]
-        for each in batch:
+        batch = [found for each in entries if (found := happened(each)) is not None]
+        for each in map(self._told_apart, batch):
             # One after the other: what became of an alert comes after what it tells of.
-            self._telling.read(each)
+            if not each.node:
+                self._telling.read(each)
             self.alerting.take((each,))
             self._detection.take((each,))
             self.incidents.take((each,))
@@ -141,8 +146,24 @@ class Noticing:
             now = time.time()
             for each in batch:
                 # Clocks jump: what happens later than now was looked at at once.
-                self._lag.add(max(0.0, now - each.at))
+                if not each.node:
+                    self._lag.add(max(0.0, now - each.at))
         self._unsaved = True
+
+    def _told_apart(self, each: Happened) -> Happened:
+        """Return a finding of another node under an id that is no other finding's.
+
+        Who tells one under the id of somebody else's hides nothing with it: both are kept.
+        """
+        own = each.event.get("unmapped")
+        if each.kind != "Finding" or not isinstance(own, dict):
+            return each
+        known = self.findings.get(str(own.get("finding")))
+        if known is None or known.node == each.node:
+            return each
+        other = hashlib.sha256(f"{each.node}\0{known.id}".encode()).hexdigest()[:16]
+        event = {**each.event, "unmapped": {**own, "finding": other}}
+        return msgspec.structs.replace(each, event=event)
 
     def found(self, found: Found) -> None:
         """Tell of a finding: the journal, and people."""
@@ -320,20 +341,34 @@ class Noticing:
 _UNSAVED = "what the monitor has seen is not kept"
 
 
-def _happened(seen: Seen) -> Happened | None:
-    """Return an entry as consumers take it; None for one that nobody can read."""
+def happened(seen: Seen) -> Happened | None:
+    """Return an entry as consumers take it; None for one that nobody can read.
+
+    What another node has told is what it stands for there.
+    """
     if not seen.event:
         return None
     try:
         event = _decode(seen.event)
     except _DECODE_ERRORS:
         return None
-    metadata, at = event.get("metadata"), event.get("time")
+    kind, own = _kind_of(event), event.get("unmapped")
+    if kind != "NodeTold" or not isinstance(own, dict):
+        return Happened(seen.index, seen.id, kind, _at(event), event)
+    told, node = own.get("event"), own.get("node")
+    if not isinstance(told, dict) or not isinstance(node, str) or not node:
+        return None
+    # No later than it was told here: a clock that is ahead, or a lie, lets nothing else grow old.
+    at = min(_at(told), _at(event))
+    return Happened(seen.index, str(own.get("entry")), _kind_of(told), at, told, node)
+
+
+def _kind_of(event: dict[str, Any]) -> str:
+    metadata = event.get("metadata")
     kind = metadata.get("event_code") if isinstance(metadata, dict) else None
-    return Happened(
-        seen.index,
-        seen.id,
-        kind if isinstance(kind, str) else "",
-        at / 1000 if isinstance(at, int | float) else 0.0,
-        event,
-    )
+    return kind if isinstance(kind, str) else ""
+
+
+def _at(event: dict[str, Any]) -> float:
+    at = event.get("time")
+    return at / 1000 if isinstance(at, int | float) else 0.0

@@ -27,6 +27,8 @@ from casemate.operations.findings import AlertChannel
 MAX_WAITING = 1024
 MAX_FOLDED = 4096
 """Rules and entities, the newest, of which is known when they were told last."""
+ALIKE_SECONDS = 60.0
+"""Findings of nodes within as long are told once, though none of one node would be folded."""
 RULE_PER_MINUTE = 6
 """Messages of one rule; beyond that all that waits of it goes in one."""
 ATTEMPT_SECONDS = 10.0
@@ -104,8 +106,11 @@ class Outlet:
 
     # -- what is to be told ------------------------------------------------------------------------
 
-    def put(self, found: Found) -> None:
-        """Tell of a finding, unless it is not grave enough or was just told of."""
+    def put(self, found: Found, wait: float = 0.0) -> None:
+        """Tell of a finding, unless it is not grave enough or was just told of.
+
+        Not before `wait` seconds from now: another node may tell it first.
+        """
         if not at_least(found.level, self.settings.level) or found.id in self._waiting:
             return
         key = (found.rule, found.entity)
@@ -116,7 +121,7 @@ class Outlet:
             return
         if told is not None and told[1]:
             found = msgspec.structs.replace(found, count=found.count + int(told[1]))
-        self._enqueue(found, key, self._due_of(found))
+        self._enqueue(found, key, self._due_of(found) + wait)
 
     def page(self, found: Found) -> None:
         """Tell of something at once: no hours are quiet, and nobody is waited for."""
@@ -156,6 +161,21 @@ class Outlet:
         """Drop what the journal says was told, or was given up."""
         for id in ids:
             self._waiting.pop(id, None)
+
+    def settle_alike(self, found: Found) -> None:
+        """Drop what another node has told: a finding, and those of the same rule and entity."""
+        key = found.rule, found.entity
+        alike = [
+            id
+            for id, each in self._waiting.items()
+            if (each.found.rule, each.found.entity) == key
+            and abs(each.found.at - found.at) < max(self.settings.fold, ALIKE_SECONDS)
+        ]
+        self.settle([found.id, *alike])
+        self._folded[key] = [found.at, 0]
+        if len(self._folded) > MAX_FOLDED:
+            self._folded.popitem(last=False)
+        self.changed()
 
     def replace(self, anew: Found, known: Found) -> None:
         """Know an alert that waits by the id under which it may have been told already."""

@@ -93,6 +93,12 @@ class GetOnCall(Message, frozen=True, tag=10):
     days: Annotated[int, msgspec.Meta(ge=1, le=92)]
 
 
+class TellFirst(Message, frozen=True, tag=11):
+    """Tell people first of what is found, or wait for another node to do so; for some seconds."""
+
+    first: bool
+
+
 Request = (
     Find
     | GetFinding
@@ -104,6 +110,7 @@ Request = (
     | GetIncident
     | GetNoticed
     | GetOnCall
+    | TellFirst
 )
 
 

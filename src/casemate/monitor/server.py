@@ -98,13 +98,17 @@ class Server:
         | protocol.GetNoticed
         | protocol.GetOnCall
         | protocol.HasRule
-        | protocol.Numbers,
+        | protocol.Numbers
+        | protocol.TellFirst,
     ) -> object:
         noticing = self._noticing
         if isinstance(request, protocol.GetNoticed):
             return noticing.noticed.after(request.after)
         if isinstance(request, protocol.Numbers):
             noticing.exporting.numbers(request)
+            return None
+        if isinstance(request, protocol.TellFirst):
+            noticing.alerting.be_first(first=request.first)
             return None
         if isinstance(request, protocol.GetOnCall):
             return noticing.alerting.shifts(time.time(), 86_400.0 * request.days)

@@ -9,6 +9,7 @@ from casemate.nodes.among import Among
 from casemate.nodes.following import MAX_STALE, Following, Part
 from casemate.nodes.identity import IdentityFile
 from casemate.nodes.membership import Membership, Self
+from casemate.nodes.others import Others
 from casemate.nodes.standing import Standing
 from casemate.store.deciding import AloneDecisions, Decisions, SharedDecisions
 
@@ -20,6 +21,7 @@ __all__ = [
     "Following",
     "IdentityFile",
     "Membership",
+    "Others",
     "Part",
     "Self",
     "SharedDecisions",

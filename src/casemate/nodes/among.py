@@ -67,6 +67,11 @@ class Among:
         there = sorted(node.id for node in found.nodes if node.state is NodeState.UP)
         return there[:1] == [self.membership.id]
 
+    @property
+    def name(self) -> str:
+        """The node's name; empty where it is alone."""
+        return "" if self.shared is None else self.membership.name
+
     def age(self) -> float | None:
         """Return for how many seconds changes of others may not be known; None: there are none."""
         return None if self.shared is None else self.standing.age

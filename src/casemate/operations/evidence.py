@@ -28,6 +28,8 @@ class EvidenceView(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     left_out: tuple[str, ...]
     """What there was no room or no right for, or could not be read."""
+    node: str = ""
+    """Which of the nodes that share their state keeps it; empty: there is one."""
 
 
 class EvidenceList(msgspec.Struct, frozen=True, kw_only=True):

@@ -64,6 +64,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Which of the project it is of; empty: of none."""
     who: str = ""
     """Who did what completed it, as its event says it; empty: the node."""
+    node: str = ""
+    """Which node has found it, of those that share their state; empty: the one that is asked."""
 
 
 _FINDING = Finding(

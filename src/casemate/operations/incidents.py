@@ -44,6 +44,8 @@ class IncidentEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     by: str
     """A principal's text; empty: the node itself."""
     text: str
+    node: str = ""
+    """Where it was found, said or done, of nodes that share their state; empty: the one asked."""
 
 
 class IncidentRule(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -98,6 +100,10 @@ class IncidentSummary(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+PREFIX = "inc_"
+"""Before the id of its first finding."""
+
+
 class Incident(IncidentSummary, frozen=True, kw_only=True):
     """An incident, with all that is known of it."""
 
@@ -109,6 +115,10 @@ class Incident(IncidentSummary, frozen=True, kw_only=True):
     closed_at: float | None
     more: int
     """Lines of the timeline for which there was no room."""
+
+    def is_called(self, id: str) -> bool:
+        """Tell whether an id is its own, or was: on a node that knew less of it."""
+        return id == self.id or id.removeprefix(PREFIX) in self.finding_ids
 
 
 class IncidentPage(msgspec.Struct, frozen=True, kw_only=True):

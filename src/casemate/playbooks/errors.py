@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.model.errors import InvalidInputError
+from casemate.model.errors import ConflictError, InvalidInputError
 
 NEXT = "docs/reference/playbooks.md says what a playbook may do"
 
@@ -13,3 +13,7 @@ class PlaybookError(InvalidInputError):
     def __init__(self, message: str, *, next_step: str = NEXT) -> None:
         """Say what is wrong, and what to do about it."""
         super().__init__(message, next_step=next_step)
+
+
+class TakenError(ConflictError):
+    """Somebody else does it, or does the same."""

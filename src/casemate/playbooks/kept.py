@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from casemate.model.playbook import Playbook, PlaybookRun, Step
-from casemate.playbooks.errors import PlaybookError
+from casemate.playbooks.errors import PlaybookError, TakenError
 from casemate.playbooks.reading import digest_of, read_playbook
 from casemate.playbooks.shipped import SHIPPED
 from casemate.store.interface import Store
@@ -125,8 +126,35 @@ class Runs:
         """Yield all, in no order."""
         return iter(self._parts.held.values())
 
+    async def take(self, run: PlaybookRun, node: str) -> PlaybookRun:
+        """Have a run for this node alone, as it is given: who had it before goes on no more.
+
+        Raises TakenError if somebody has taken it since it was read, StoreError.
+        """
+        await self._make_room(run)
+        taken = replace(run, node=node, turn=run.turn + 1)
+
+        def change(known: PlaybookRun | None) -> PlaybookRun:
+            if (0 if known is None else known.turn) != run.turn:
+                raise _taken(run)
+            return taken
+
+        return await self._parts.update(run.id, change)
+
     async def put(self, run: PlaybookRun) -> None:
-        """Keep one, and forget one beyond the number. Raises StoreError.
+        """Keep how far one is that was taken. Raises TakenError if somebody has taken it since,
+        StoreError.
+        """
+
+        def change(known: PlaybookRun | None) -> PlaybookRun:
+            if known is not None and known.turn != run.turn:
+                raise _taken(run)
+            return run
+
+        await self._parts.update(run.id, change)
+
+    async def _make_room(self, run: PlaybookRun) -> None:
+        """Forget one beyond the number.
 
         The oldest of those that are over and have done nothing, so that a flood of findings pushes
         out no other way to take back what was done, and none that a bound counts.
@@ -136,13 +164,18 @@ class Runs:
             closed = [one for one in held.values() if not one.state.open]
             oldest = min(closed or held.values(), key=lambda one: (_has_acted(one), one.at))
             await self._parts.drop((oldest.id,))
-        await self._parts.put(run)
 
     def has_room_to_wait(self, project: str) -> bool:
         """Tell whether one more may wait for a person."""
         waiting = [one for one in self if one.state is Step.WAITS]
         of_project = sum(one.project == project for one in waiting)
         return len(waiting) < MAX_WAITING and of_project < MAX_WAITING_OF_PROJECT
+
+
+def _taken(run: PlaybookRun) -> TakenError:
+    return TakenError(
+        f"{run.id} is being done or undone by somebody else, or was.", next_step="try again soon"
+    )
 
 
 def _has_acted(run: PlaybookRun) -> bool:

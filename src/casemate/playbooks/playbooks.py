@@ -24,18 +24,21 @@ from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
 from casemate.playbooks.acting import Acting, Need, need_of
 from casemate.playbooks.bounding import why_not_alone
-from casemate.playbooks.errors import PlaybookError
+from casemate.playbooks.errors import PlaybookError, TakenError
 from casemate.playbooks.kept import Book, Books, Kept, Runs
 from casemate.playbooks.matching import acts_on, is_for, run_id
 from casemate.playbooks.pausing import Pauses
 from casemate.playbooks.performing import Performing
 from casemate.playbooks.reading import digest_of, read_playbook
+from casemate.playbooks.turns import Alone, Peers, Turns
 from casemate.policy.interface import Policy
 from casemate.store.interface import Store
 
 RETRY_SECONDS = 1.0
 RESUME_SECONDS = 30.0
-"""Between looks at what was begun and not ended."""
+"""Between looks at what was begun and not ended"""
+OTHERS_SECONDS = 5.0
+"""where there are other nodes: one of which may be gone."""
 MAX_TRIES = 5
 """For one finding; then it is passed over, and that is told."""
 LATE_SECONDS = 10.0
@@ -63,14 +66,18 @@ class Playbooks:
         *,
         owner: Callable[[str, str], str] = no_owner,
         acts: bool = True,
+        peers: Peers | None = None,
     ) -> None:
         """Look at what `monitor` has found; where `acts` is false, only when a person says so.
 
-        `owner` tells who answers for who deployed a function of a project.
+        `owner` tells who answers for who deployed a function of a project; `peers` are the nodes
+        that share `store`, where there can be others.
         """
         self._owner = owner
         self.books = Books(store)
         self.runs = Runs(store)
+        self.turns = Turns(store, self.runs, peers or Alone())
+        self._look_seconds = RESUME_SECONDS if peers is None else OTHERS_SECONDS
         self.acts = acts
         self._monitor = monitor
         self._facts = facts
@@ -90,6 +97,7 @@ class Playbooks:
         """Read what is kept; at any time. Raises StoreError."""
         await self.books.load()
         await self.runs.load()
+        await self.turns.load()
 
     def start(self) -> None:
         """Finish what was begun, and look at what is found from now on."""
@@ -111,7 +119,7 @@ class Playbooks:
             try:
                 await self._resume()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), RESUME_SECONDS)
+                    await asyncio.wait_for(self._wake.wait(), self._look_seconds)
                 self._wake.clear()
                 await self._look_at_all()
             except Exception as error:  # noqa: BLE001 - logged; else nobody looked any more
@@ -121,6 +129,8 @@ class Playbooks:
                 self._wake.set()
 
     async def _look_at_all(self) -> None:
+        for each in self.turns.deferred():
+            await self._look(each)
         for each in await self._monitor.noticed(self._after):
             await self._look(each)
             self._after = max(self._after, each.index)
@@ -128,10 +138,12 @@ class Playbooks:
     async def _resume(self) -> None:
         """Finish what was begun when the node was killed, or the store failed."""
         for run in [one for one in self.runs if one.state is Step.BEGINS]:
-            if run.id in self._running:
+            if run.id in self._running or not self.turns.may_resume(run):
                 continue
             book = self.books.get(run.playbook)
             try:
+                # Its node is gone, or was killed: whoever had it before goes on no more.
+                run = await self.runs.take(run, self.turns.node)  # noqa: PLW2901
                 if run.alone and not self.acts:
                     await self._end(run, "the node was told to do nothing by itself")
                 elif book is None or book.playbook is None or book.digest != run.digest:
@@ -169,6 +181,9 @@ class Playbooks:
         found = noticed.finding
         if not self.acts:
             return
+        if not self.turns.is_mine(noticed):
+            self.turns.defer(noticed)
+            return
         paused = self._pauses.why(found.project)
         for book in list(self.books):
             playbook = book.playbook
@@ -178,12 +193,20 @@ class Playbooks:
             if book.changed_at > found.at or self.runs.get(run_id(book.name, found.id)):
                 continue
             run = plan(book, playbook, found, noticed.incident)
-            if run.acts and paused:
-                # Kept, so that it is not done after all once the node has started anew.
-                await self.runs.put(replace(run, state=Step.DISMISSED, reason=paused))
-            elif run.acts:
+            if not run.acts:
+                continue
+            try:
+                if paused:
+                    # Kept, so that it is not done after all once the node has started anew.
+                    await self.runs.put(replace(run, state=Step.DISMISSED, reason=paused))
+                    continue
+                if not await self.turns.claim(run):
+                    self.turns.defer(noticed)
+                    continue
                 owner = self._owner(found.project, found.function)
                 await self._begin(replace(run, owner=owner), playbook)
+            except TakenError as error:
+                _log.info("%s is left to another node: %s", run.id, error)
 
     async def _begin(self, run: PlaybookRun, playbook: Playbook) -> None:
         why = "its file has a person asked"
@@ -194,12 +217,11 @@ class Playbooks:
                 run = replace(run, state=Step.FAILED, reason="too many runs wait for a person")
             else:
                 run = replace(run, state=Step.WAITS, reason=why)
-            await self.runs.put(run)
+            await self.runs.take(run, self.turns.node)
             self._performing.tell(run, run.state, run.acts[0], reason=run.reason)
             return
         run = replace(run, state=Step.BEGINS, alone=True)
-        await self.runs.put(run)
-        await self._perform(run, playbook)
+        await self._perform(await self.runs.take(run, self.turns.node), playbook)
 
     async def _perform(self, run: PlaybookRun, playbook: Playbook) -> None:
         """Do a run; one that takes long goes on while others are looked at."""
@@ -277,7 +299,7 @@ class Playbooks:
         run = self._waiting(id)
         with self._claimed(id):
             run = replace(run, state=Step.DISMISSED, reason=reason, by=by.principal)
-            await self.runs.put(run)
+            run = await self.runs.take(run, self.turns.node)
         self._performing.tell(run, Step.DISMISSED, by=by, reason=reason)
         return run
 
@@ -295,8 +317,10 @@ class Playbooks:
     async def run_by_hand(self, run: PlaybookRun, by: Actor) -> PlaybookRun:
         """Do what was planned. Raises ConflictError for what was done, or would do nothing."""
         before = self.runs.get(run.id)
-        if before is not None and not before.may_be_done:
-            raise ConflictError(f"{run.id} is {before.state.value} already.")
+        if before is not None:
+            if not before.may_be_done:
+                raise ConflictError(f"{run.id} is {before.state.value} already.")
+            run = replace(run, turn=before.turn)
         if not run.acts:
             raise ConflictError(
                 f"{run.playbook} would do nothing: finding {run.finding} is about none of what it "
@@ -307,7 +331,7 @@ class Playbooks:
     async def _by_hand(self, run: PlaybookRun, playbook: Playbook, by: Actor) -> PlaybookRun:
         with self._claimed(run.id):
             run = replace(run, state=Step.BEGINS, by=by.principal, reason="")
-            await self.runs.put(run)
+            run = await self.runs.take(run, self.turns.node)
             self._performing.tell(run, Step.BEGINS, by=by, reason="by hand")
             return await self._performing.perform(run, playbook)
 
@@ -319,6 +343,7 @@ class Playbooks:
         if not any(act.state is Step.DONE and only in (None, act.do) for act in run.acts):
             raise ConflictError(f"{id} has done nothing that is to be taken back.")
         with self._claimed(id):
+            run = await self.runs.take(run, self.turns.node)
             return await self._performing.undo(run, only, reason, by)
 
     # -- files -------------------------------------------------------------------------------------

@@ -215,6 +215,9 @@ _OWN: Mapping[type[facts.Fact], Mapped] = {
     facts.NodeJournalSeen: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Journal of another node seen"
     ),
+    facts.NodeTold: Mapped(
+        OcsfClass.API_ACTIVITY, OTHER, Severity.INFORMATIONAL, "Told by another node"
+    ),
 }
 _LEVELS: Mapping[str, Severity] = {each.name.lower(): each for each in Severity}
 _DESTROYED = Mapped(OcsfClass.API_ACTIVITY, 4, Severity.LOW, "Delete")
@@ -273,6 +276,8 @@ def event(fact: facts.Fact, count: int, uid: str) -> bytes:
         for name in type(fact).__struct_fields__
         if name not in _BASE and name != "count" and (name != "node" or type(fact) is not Denial)
     }
+    if isinstance(fact, facts.NodeTold):
+        own["event"] = msgspec.Raw(fact.event)  # as it stands in the other journal
     alike = getattr(fact, "count", 1) * count
     function = f"{fact.project}/{fact.function}" if fact.function else ""
     found: dict[str, Any] = {

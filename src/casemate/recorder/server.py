@@ -286,7 +286,7 @@ class Recorder:
     @cached_property
     def _shipping(self) -> Shipping:
         """What tells other nodes, where there are any."""
-        journal = Journal(self._folder, self._key, self._writer)
+        journal = Journal(self._folder, self._key, self._writer, self._search)
         return self._records.shipping(journal, self._take_own)
 
     async def _copied(

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -28,11 +28,12 @@ from casemate.journal.writer import Writer
 from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact, NodeJournalSeen, NodeRecordsDoubtful
 from casemate.recorder import protocol
-from casemate.recorder.errors import RecorderInputError
+from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.protocol import SESSION_BYTES, Take, Told
 from casemate.recorder.records import shipping
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.shipping import Draft, Other, OtherRows, decode_rows
+from casemate.recorder.search import Search
 from casemate.recorder.shipment import (
     FIRST,
     Body,
@@ -42,6 +43,14 @@ from casemate.recorder.shipment import (
     seal,
     unsealed,
 )
+from casemate.recorder.told_events import (
+    TABLE,
+    Unsent,
+    facts_of,
+    first_of,
+    rows_of,
+    session_of,
+)
 from casemate.vault.errors import DecryptionError, VaultInputError
 from casemate.vault.recorder_client import RecorderVault
 
@@ -50,6 +59,8 @@ KEPT_SECONDS: Final = 8 * 86_400.0
 _NEARLY_KEPT: Final = KEPT_SECONDS - 86_400.0
 SEEN_SECONDS: Final = 600.0
 """How often the journal says how far that of another node is."""
+SAME_NAME_SECONDS: Final = 60.0
+"""A node that is as long silent may have been made anew, under its name."""
 _DOUBT_SECONDS: Final = 60.0
 """How often the same doubt about a node is told."""
 _ERASED: Final = (NotFoundError, DecryptionError, VaultInputError)
@@ -64,6 +75,7 @@ class Journal(NamedTuple):
     folder: Path
     key: NoteKey
     writer: Writer
+    search: Search
 
 
 class Shipping:
@@ -81,6 +93,7 @@ class Shipping:
         self._node = ""
         self._session = os.urandom(SESSION_BYTES)
         self._next = 0
+        self._unsent: Unsent | None = None
         self._seen: dict[str, float] = {}
         self._doubted: dict[tuple[str, str], float] = {}
 
@@ -122,22 +135,35 @@ class Shipping:
         if request.anew:
             await self._database.begin_stream()
             await self._doubt(request.name, "it was put back: others have read more of its records")
-        found = await self._database.outgoing(request.name, self._node)
+        unsent = await self._looked()
+        found = await self._database.outgoing(request.name, self._node, told=bool(unsent))
         if found is None:
             return None
         content = found.content
         if content is None and found.draft is not None:
-            content = await self._sealed(request.name, found.draft)
+            content = await self._sealed(request.name, found.draft, unsent)
         if content is None:
             return None
         return protocol.Shipment(self._node, found.stream, found.number, content)
 
-    async def _sealed(self, name: str, draft: Draft) -> bytes | None:
+    async def _looked(self) -> Unsent:
+        """Return what of the journal is to be told, once it was looked for."""
+        size = self._journal.writer.size
+        if self._unsent is None:
+            place = await self._database.entries_told()
+            self._unsent = Unsent(self._journal.search, place, size)
+        await self._unsent.look(size)
+        return self._unsent
+
+    async def _sealed(self, name: str, draft: Draft, unsent: Unsent) -> bytes | None:
         place = self._node, draft.stream, draft.number
         tables: dict[str, dict[str, list[tuple[shipping.Value, ...]]]] = {}
         for table, projects in draft.parts.items():
             for project, rows in projects.items():
                 tables.setdefault(project, {})[table] = rows
+        told, told_to = unsent.taken()
+        for project, rows in rows_of(told).items():
+            tables.setdefault(project, {})[TABLE] = rows
         sections: list[Section] = []
         for project, parts in tables.items():
             key = await self._vault.entry_key(project)
@@ -162,7 +188,10 @@ class Shipping:
         )
         digest = digest_of(body)
         content = msgspec.msgpack.encode(Shipped(body, await self._vault.attest(digest)))
-        return content if await self._database.sealed(draft, content, digest, size) else None
+        if not await self._database.sealed(draft, content, digest, size, told_to):
+            return None
+        unsent.sent(len(told))
+        return content
 
     def _head(self, proof_of: int) -> tuple[str, int, tuple[bytes, ...]]:
         """Return the newest head, its size, and the proof that it goes on from the one before."""
@@ -215,12 +244,15 @@ class Shipping:
         )
         tables, unread = await self._opened(body)
         doubts += unread
+        name, others = _named(body, known.values())
+        doubts += [*others, *await self._tell_events(name, body, tables)]
+        node = msgspec.structs.replace(node, name=name)
         if doubts:
             node = msgspec.structs.replace(node, problem="; ".join(doubts), problem_at=time.time())
         if not await self._database.receive(node, tables):
             doubts.append(f"the rows of batch {body.number} cannot be kept")
         for doubt in doubts:
-            await self._doubt(body.name, doubt)
+            await self._doubt(name, doubt)
         await self._tell_seen(node)
         return protocol.Place(node.id, node.stream, node.place)
 
@@ -275,6 +307,23 @@ class Shipping:
                 doubts.append(f"batch {body.number} has records that cannot be opened")
         return tables, doubts
 
+    async def _tell_events(
+        self, name: str, body: Body, tables: Sequence[shipping.Rows]
+    ) -> list[str]:
+        """Have this journal say what the other one does: before it is known to have been read."""
+        try:
+            facts = facts_of(name, tables, time.time())
+        except RecorderInputError as error:
+            return [f"batch {body.number}: {error.message}"]
+        if not facts:
+            return []
+        key = await self._vault.entry_key("")
+        session = session_of(key.key, body.node, body.stream)
+        take = Take(0, session, first_of(body.number), facts)
+        if not await self._kept(take):
+            raise RecorderError("What another node tells has to wait: there is much to be kept.")
+        return []
+
     # -- what is told of it ----------------------------------------------------------------------
 
     async def _tell_seen(self, node: Other) -> None:
@@ -306,11 +355,25 @@ class Shipping:
 
     async def _tell(self, fact: Fact) -> bool:
         told = Told(type(fact).__name__, msgspec.msgpack.encode(fact))
+        number, self._next = self._next, self._next + 1
+        return await self._kept(Take(0, self._session, number, (told,)))
+
+    async def _kept(self, facts: Take) -> bool:
         kept: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        if not self._take(Take(0, self._session, self._next, (told,)), kept.set_result):
+        if not self._take(facts, kept.set_result):
             return False
-        self._next += 1
         return decode_reply(await kept).failure is None
+
+
+def _named(body: Body, known: Iterable[Other]) -> tuple[str, list[str]]:
+    """Return the name of who has told a batch; never that of another who tells as well."""
+    fresh = body.made_at - SAME_NAME_SECONDS
+    if not any(
+        one.name == body.name and one.id != body.node and (not one.number or one.until > fresh)
+        for one in known
+    ):
+        return body.name, []
+    return f"{body.name}~{body.node[:8]}", [f"it calls itself {body.name}, as another node does"]
 
 
 def _entries(node: Other) -> int:

@@ -67,6 +67,28 @@ class Parts(Generic[T]):
         """Forget the things with these keys."""
         await self._change(dict.fromkeys(keys))
 
+    async def update(self, key: str, change: Callable[[T | None], T]) -> T:
+        """Keep what `change` makes of what is kept under a key; what it raises is raised.
+
+        Of nodes that do so at once each sees what the one before has kept.
+        """
+        async with self._changing:
+            part = self._part(key)
+            for _ in range(_TRIES):
+                thing = change(self._in_part[part].get(key))
+                own = {**self._in_part[part], key: thing}
+                try:
+                    await self._values[part].write(
+                        msgspec.json.encode([own[each] for each in sorted(own)])
+                    )
+                except StoreMovedError:
+                    self._take(part, await self._read(part))
+                else:
+                    self._in_part[part] = own
+                    self.held = {**self.held, key: thing}
+                    return thing
+            raise self._moved()
+
     async def _change(self, wanted: Mapping[str, T | None]) -> None:
         """Write the parts in which something changes; None is forgotten."""
         async with self._changing:
@@ -91,7 +113,10 @@ class Parts(Generic[T]):
                 self._take(part, await self._read(part))
             else:
                 return own
-        raise StoreMovedError(
+        raise self._moved()
+
+    def _moved(self) -> StoreMovedError:
+        return StoreMovedError(
             f"Other nodes change the {self._name} all the time.", next_step="Try again."
         )
 

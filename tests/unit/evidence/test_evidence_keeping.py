@@ -237,3 +237,28 @@ def test_a_folder_that_cannot_be_cleaned_keeps_no_node_from_starting(tmp_path: P
     (tmp_path / f"{view(2).id}.sealed").mkdir()
     assert kept(tmp_path, MemoryStore()).of("inc_1") == ()
     assert kept(tmp_path / "missing", MemoryStore()).of("inc_1") == ()
+
+
+def test_what_another_node_keeps_is_asked_of_that_one(tmp_path: Path) -> None:
+    async def run() -> None:
+        store = MemoryStore()
+        folders = tmp_path / "one", tmp_path / "two"
+        for folder in folders:
+            folder.mkdir()
+        one, two = (
+            Evidences(folder, store, Vault(), node=folder.name)  # type: ignore[arg-type]
+            for folder in folders
+        )
+        await one.keep(view(), DATA)
+        await two.reload()
+        assert two.one(view().id).node == "one"
+        with pytest.raises(ConflictError, match="kept by the node one"):
+            async with two.opened(view().id):
+                pass
+        with pytest.raises(ConflictError, match="kept by the node one"):
+            await two.drop(view().id)
+        await two.load()
+        async with one.opened(view().id) as pieces:
+            assert b"".join([piece async for piece in pieces]) == DATA
+
+    asyncio.run(run())

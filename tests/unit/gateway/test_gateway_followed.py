@@ -22,7 +22,6 @@ NOT_FOLLOWED = {
 VALUES_NOT_FOLLOWED = {
     "people seen": "read with accounts, which change when people log in",
     "told holes": "what was told already, written by what is there",
-    "evidence": "files in the node's own folder",
 }
 PARTS = re.compile(r'\bParts\(\s*(?:\n\s*)?store, (?:"([a-z ]+)"|([A-Z]+))')
 

@@ -15,6 +15,7 @@ from casemate.operations.findings import Finding
 from casemate.operations.functions import SetAlias
 from casemate.operations.incidents import Noticed
 from casemate.playbooks import Acting, Paging, Playbooks
+from casemate.playbooks.turns import Peers
 from casemate.policy import CedarPolicy
 from casemate.restrictions import Restrictions
 from casemate.rotations import Rotations
@@ -119,7 +120,12 @@ class Kept:
 class World:
     """Playbooks of a node."""
 
-    def __init__(self, store: MemoryStore | None = None, control: Control | None = None) -> None:
+    def __init__(
+        self,
+        store: MemoryStore | None = None,
+        control: Control | None = None,
+        peers: Peers | None = None,
+    ) -> None:
         self.store = store or MemoryStore()
         self.control = control or Control()
         self.kept = Kept()
@@ -159,6 +165,7 @@ class World:
             self.facts,
             self._durable,
             owner=lambda project, _function: self.owners.get(project, ""),
+            peers=peers,
         )
 
     async def _durable(self) -> None:

@@ -597,16 +597,16 @@ async def test_a_store_that_fails_is_tried_again_and_then_told(
 ) -> None:
     monkeypatch.setattr("casemate.playbooks.playbooks.RETRY_SECONDS", 0.0)
     world = await World().loaded()
-    put, times = world.playbooks.runs.put, 0
+    take, times = world.playbooks.runs.take, 0
 
-    async def fail(run: PlaybookRun) -> None:
+    async def fail(run: PlaybookRun, node: str) -> PlaybookRun:
         nonlocal times
         times += 1
         if times < 3:
             raise ConflictError("the disk is full")
-        await put(run)
+        return await take(run, node)
 
-    monkeypatch.setattr(world.playbooks.runs, "put", fail)
+    monkeypatch.setattr(world.playbooks.runs, "take", fail)
     await world.playbooks._look(noticed(finding()))
     assert world.control.done == ["quarantine shop/pay"]
     times = -1000

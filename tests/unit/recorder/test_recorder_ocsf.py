@@ -30,6 +30,7 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.JournalRestored: {"made_at": 1.0, "entries": 3, "archive": "ab"},
     facts.RecordsForgotten: {"record": "log_line", "count": 3, "total": 9},
     facts.NodeRecordsDoubtful: {"node": "b", "what": "its batches 2 to 3 are missing"},
+    facts.NodeTold: {"node": "b", "entry": "e-1", "kind": "Finding", "event": b"{}"},
     facts.NodeJournalSeen: {"node": "b", "origin": "casemate/b", "size": 3, "root": "ab"},
     facts.VersionDeployed: {"digest": "ab"},
     facts.FunctionRemoved: {},

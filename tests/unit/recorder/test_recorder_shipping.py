@@ -29,14 +29,16 @@ from casemate.child.calls import reply
 from casemate.journal.note import NoteKey, signed
 from casemate.journal.writer import Writer
 from casemate.model.errors import NotFoundError
-from casemate.model.facts import Fact, NodeJournalSeen, NodeRecordsDoubtful
+from casemate.model.facts import Fact, NodeJournalSeen, NodeRecordsDoubtful, NodeTold
 from casemate.model.usage import Passed, Stored, Usage
 from casemate.operations.records import ListDenials, ListErrors
 from casemate.operations.usage import ReadUsage
 from casemate.recorder import ocsf, protocol, shipping
+from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.protocol import PASSED, STORED, Take, Told
 from casemate.recorder.records import shipping as rows
 from casemate.recorder.records.database import RecordsDatabase
+from casemate.recorder.search import Search
 from casemate.recorder.shipment import Body, Shipped
 from casemate.recorder.shipping import Journal, Shipping
 from casemate.vault.interface import DataKey
@@ -84,9 +86,24 @@ class Node:
         self.shipping = Shipping(
             self.records,
             self.vault,  # type: ignore[arg-type]
-            Journal(self.folder / "journal", self.key, self.writer),
+            Journal(
+                self.folder / "journal", self.key, self.writer, self.search(self.folder / "journal")
+            ),
             self.take,
         )
+
+    def search(self, folder: Path) -> Search:
+        self.keys = KeyRing(folder, self.vault.entry_key)
+        return Search(folder, self.writer, self.keys)
+
+    async def happened(self, *facts: Fact) -> None:
+        """Have facts in the journal."""
+        await self.keys.load()
+        told = tuple(Told(type(one).__name__, msgspec.msgpack.encode(one)) for one in facts)
+        await Keeper(self.writer, self.keys).keep([Take(0, bytes(8), self.writer.size, told)])
+
+    def told(self) -> list[NodeTold]:
+        return [fact for fact in self.facts if isinstance(fact, NodeTold)]
 
     def close(self) -> None:
         self.writer.close()
@@ -382,7 +399,7 @@ def test_a_journal_that_goes_on_is_seen_and_one_that_went_back_is_found(tmp_path
             folder = one.folder / f"journal-{len(entries)}"
             folder.mkdir()
             one.writer = Writer(folder, one.key)
-            one.shipping._journal = Journal(folder, one.key, one.writer)
+            one.shipping._journal = Journal(folder, one.key, one.writer, one.search(folder))
             one.note(*entries)
             await one.filled.record(invocation(f"i{len(entries)}"))
             await other.receive(*await one.ship_all())
@@ -403,9 +420,10 @@ def test_a_journal_that_was_rewritten_and_is_longer_is_found(tmp_path: Path) -> 
         await one.filled.record(invocation("i1"))
         await other.receive(*await one.ship_all())
         one.writer.close()
-        (one.folder / "new").mkdir()
-        one.writer = Writer(one.folder / "new", one.key)
-        one.shipping._journal = Journal(one.folder / "new", one.key, one.writer)
+        folder = one.folder / "new"
+        folder.mkdir()
+        one.writer = Writer(folder, one.key)
+        one.shipping._journal = Journal(folder, one.key, one.writer, one.search(folder))
         one.note(b"a", b"B", b"c")
         await one.filled.record(invocation("i2"))
         await other.receive(*await one.ship_all())

@@ -27,6 +27,10 @@ $ casemate doctor --function-ids 4096:32768
 def doctor(function_ids: FunctionIdsOption = None, json: JsonOption = False) -> None:
     """Probe every protection on this host and say what holds.
 
+    Where CASEMATE_STORE and CASEMATE_OBJECTS are set, as for `casemate serve`, it also looks at
+    the database that nodes share (reached, safe settings, timeline, synchronous standbys, this
+    host's clock against its own), at the other nodes and their versions, and at the bucket.
+
     Each protection is tried, not looked up; at the end a function tries, in a sandbox as in
     production, what it must not be able to do. The exit code is 1 if one does not hold; what to
     do about it is said below. Then comes whether what the node stands on still gets security
@@ -38,13 +42,14 @@ def doctor(function_ids: FunctionIdsOption = None, json: JsonOption = False) -> 
     """
     from casemate.advisories import default_place
     from casemate.host_support.standing import support
+    from casemate.maintenance.cluster_doctor import examine_cluster
     from casemate.maintenance.doctor import examine
     from casemate.maintenance.libraries import libraries
     from casemate.maintenance.own_components import component_standings
     from casemate.maintenance.own_packages import own_standing
 
     with progress("Trying every protection"):
-        findings = examine(function_ids)
+        findings = [*examine(function_ids), *examine_cluster(os.environ)]
         today = date.today()
         own = own_standing(default_place(os.environ))
         standings = [*support(today), own, *component_standings(today)]

@@ -24,8 +24,9 @@ def ls(found: FindingPage) -> None:
     The node runs the rules over everything that happens, from its first start on. What is found
     stands in the journal, too.
     """
+    several = any(each.node for each in found.findings)
     print_table(
-        ("at", "level", "rule", "times", "id", "of", "title"),
+        ("at", "level", "rule", "times", "id", *(("node",) if several else ()), "of", "title"),
         [
             (
                 moment(each.at),
@@ -33,13 +34,14 @@ def ls(found: FindingPage) -> None:
                 each.rule,
                 str(each.count),
                 each.id,
+                *([each.node] * several),
                 each.entity,
                 each.title,
             )
             for each in found.findings
         ],
         empty="Nothing that fits was found.",
-        below=("of", "title"),
+        below=(*(("node",) if several else ()), "of", "title"),
     )
     if found.more:
         note(f"There are more: --before {found.findings[-1].id}")
@@ -62,6 +64,8 @@ def show(wanted: ShowFinding, *, json: JsonOption = False) -> None:
     print_text(f"rule: {found.rule}; technique: {', '.join(found.techniques) or '-'}")
     print_text(f"of: {found.entity or '-'}; project: {found.project or '-'}")
     print_text(f"at: {moment(found.at)}; events: {found.count}")
+    if found.node:
+        print_text(f"found by the node {found.node}, in whose journal these are:")
     for each in found.events:
         print_text(f"casemate journal show {each}")
     note(f"What it means: casemate detect explain {found.rule}")

@@ -107,9 +107,17 @@ def show(wanted: ShowIncident, *, json: JsonOption = False) -> None:
         ],
         empty="",
     )
+    several = any(each.node for each in found.timeline)
     print_table(
-        ("at", "what", "by", "text"),
-        [(moment(each.at), each.kind, each.by or "-", each.text) for each in found.timeline],
+        ("at", "what", "by", *(("node",) if several else ()), "text"),
+        [
+            (
+                *(moment(each.at), each.kind, each.by or "-"),
+                *([each.node] * several),
+                each.text,
+            )
+            for each in found.timeline
+        ],
         empty="",
         below=("text",),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
-from casemate.cli.terminal import note, print_line, print_table
+from casemate.cli.terminal import YELLOW, note, print_line, print_table
 from casemate.cli.text import moment
 from casemate.model.nodes import ClusterNode, NodeState, ProjectPlace
 from casemate.operations.nodes import DrainNode, ListNodes, Nodes, PlaceProject, RemoveNode
@@ -18,23 +18,33 @@ def ls(found: Nodes) -> None:
 
     Below them the databases in which projects live, as the node that is asked sees them.
     """
+    versions = {one.version for one in found.nodes if one.state is not NodeState.GONE}
     print_table(
-        ("name", "state", "address", "incarnation", "version", "since", "seen"),
+        ("name", "state", "seen", "version", "since", "start", "told until", "entries", "address"),
         [
             (
-                one.name,
+                one.name + _marks(one),
                 _state(one),
-                one.address,
-                str(one.incarnation),
+                f"{one.silent:.0f} s ago" if one.seen_at else "ended",
                 one.version,
                 moment(one.started_at),
-                f"{one.silent:.0f} s ago" if one.seen_at else "ended",
+                str(one.incarnation),
+                "-" if one.told_until is None else moment(one.told_until),
+                "-" if one.entries is None else str(one.entries),
+                one.address,
             )
             for one in found.nodes
         ],
-        below=("address",),
+        below=("start", "told until", "entries", "address"),
         empty="There are no nodes.",
     )
+    for one in found.nodes:
+        if one.problem:
+            print_line(f"{one.name}: {one.problem}.", YELLOW)
+    if len(versions) > 1:
+        print_line(f"Several versions serve: {', '.join(sorted(versions))}.", YELLOW)
+    if any(one.asked for one in found.nodes):
+        note("*: the one that answers; 1: what one node alone has to do is its.")
     if found.databases:
         print_line("")
         print_table(
@@ -88,6 +98,11 @@ def place(found: ProjectPlace) -> None:
 def rm(call: Call) -> None:
     """Forget a node that is gone: it has ended, or the store has not heard of it for 15 s."""
     print_line(f"{call.operation.name} is forgotten.")
+
+
+def _marks(one: ClusterNode) -> str:
+    marks = "*" * one.asked + "1" * one.first
+    return f" {marks}" if marks else ""
 
 
 def _state(one: ClusterNode) -> str:

@@ -51,7 +51,8 @@ def top(
 
     Rates, durations, errors, instances, and what waits. It is shown anew each second until Ctrl-C;
     rates and durations are of the last ten seconds. What is written to a file, or read by a
-    program, is shown once. With --json each look is one line, or with --once one document.
+    program, is shown once. With --json each look is one line, or with --once one document. Of
+    nodes that share their state it is the one that is asked.
     """
     if project is not None:
         if wanted.function is not None:
@@ -99,7 +100,7 @@ def _show(client: NodeClient, wanted: ShowMetrics, *, json: bool) -> None:
 
 
 def _told(newest: Metrics, rates: Sequence[Rate]) -> dict[str, object]:
-    return {"at": newest.at, "functions": [rate._asdict() for rate in rates]}
+    return {"at": newest.at, "node": newest.node, "functions": [rate._asdict() for rate in rates]}
 
 
 def _lines(newest: Metrics, rates: Sequence[Rate], width: int) -> list[tuple[str, str | None]]:
@@ -112,6 +113,8 @@ def _lines(newest: Metrics, rates: Sequence[Rate], width: int) -> list[tuple[str
     first = (
         f"{_count(calls)} calls/s, {_count(errors)} errors/s, {busy} run, {waiting} wait; up {up}"
     )
+    if newest.node:
+        first = f"node {one_line(newest.node)} alone: {first}"
     return [
         (first, None),
         (f"{'FUNCTION'.ljust(name)} {_HEAD}", BOLD),

@@ -204,13 +204,23 @@ class RecordsDatabase:
         """Take note of what the journal has. Raises RecordsError."""
         await self._writer.submit(lambda c: forgetting.told(c, every))
 
-    async def outgoing(self, name: str, node: str) -> shipping.Outgoing | None:
+    async def outgoing(self, name: str, node: str, *, told: bool) -> shipping.Outgoing | None:
         """Return what is to be stored next for the other nodes. Raises RecordsError."""
-        return await self._writer.submit(lambda c: shipping.outgoing(c, name, node, time.time()))
+        return await self._writer.submit(
+            lambda c: shipping.outgoing(c, name, node, time.time(), told=told)
+        )
 
-    async def sealed(self, draft: shipping.Draft, content: bytes, digest: bytes, head: int) -> bool:
+    async def entries_told(self) -> int:
+        """Return up to where the journal was told the other nodes. Raises RecordsError."""
+        return await self._run(self._reads, self._connections.read, shipping.entries_told)
+
+    async def sealed(
+        self, draft: shipping.Draft, content: bytes, digest: bytes, head: int, entries: int
+    ) -> bool:
         """Keep a batch as it is stored; see `shipping.sealed`."""
-        return await self._writer.submit(lambda c: shipping.sealed(c, draft, content, digest, head))
+        return await self._writer.submit(
+            lambda c: shipping.sealed(c, draft, content, digest, head, entries)
+        )
 
     async def stored(self, stream: bytes, number: int) -> None:
         """Forget a batch that is stored."""

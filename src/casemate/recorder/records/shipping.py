@@ -53,6 +53,8 @@ _AMOUNTS: Final = (*SUMMED, *GREATEST)
 _KEY: Final = ("span", "start", "project", "function", "trigger", "caller", "route")
 USAGE: Final = (*_KEY, *_AMOUNTS)
 _STORED: Final = "stored of "
+ENTRIES: Final = "shipped entries"
+"""The place of what of the journal was told."""
 _TEXTS: Final = {
     "invocation": "coalesce(length(trace), 0) + 300",
     "error": "length(message) + length(trace) + 300",
@@ -132,19 +134,24 @@ _NEW: Final = """
 # -- what is of this node ------------------------------------------------------------------------
 
 
-def outgoing(connection: engine.Connection, name: str, node: str, now: float) -> Outgoing | None:
-    """Return what is to be stored next: what was claimed and is not, or else what is new."""
+def outgoing(
+    connection: engine.Connection, name: str, node: str, now: float, *, told: bool = False
+) -> Outgoing | None:
+    """Return what is to be stored next: what was claimed and is not, or else what is new.
+
+    `told`: the journal has something for the others, whether there are new rows or not.
+    """
     connection.execute(_OWN, (node, name))
     row = connection.execute("SELECT stream, number, draft, content FROM shipment").fetchone()
     if row is None:
         begin(connection, now)
-        return outgoing(connection, name, node, now)
+        return outgoing(connection, name, node, now, told=told)
     stream, number, draft, content = row
     if content is not None:
         return Outgoing(None, bytes(content), bytes(stream), number)
     if draft is not None:
         return Outgoing(_decoded(draft), None, bytes(stream), number)
-    claimed = _claim(connection, now)
+    claimed = _claim(connection, now, told=told)
     return None if claimed is None else Outgoing(claimed, None, claimed.stream, claimed.number)
 
 
@@ -168,7 +175,7 @@ def _decoded(draft: bytes) -> Draft:
     return msgspec.msgpack.decode(draft, type=decodable(Draft))
 
 
-def _claim(connection: engine.Connection, now: float) -> Draft | None:
+def _claim(connection: engine.Connection, now: float, *, told: bool) -> Draft | None:
     stream, number, made_at, previous, previous_at = connection.execute(
         "SELECT stream, number, made_at, previous, previous_at FROM shipment"
     ).fetchone()
@@ -185,7 +192,7 @@ def _claim(connection: engine.Connection, now: float) -> Draft | None:
     sums = _unshipped_usage(connection)
     if sums:
         parts["usage"] = {"": sums}
-    if not parts and abs(now - made_at) < IDLE_SECONDS:
+    if not parts and not told and abs(now - made_at) < IDLE_SECONDS:
         return None
     if stored := _stored(connection, made_at):
         parts["stored"] = {"": stored}
@@ -304,9 +311,17 @@ def _bounds(
 
 
 def sealed(
-    connection: engine.Connection, draft: Draft, content: bytes, digest: bytes, head: int
+    connection: engine.Connection,
+    draft: Draft,
+    content: bytes,
+    digest: bytes,
+    head: int,
+    entries: int,
 ) -> bool:
-    """Keep a claimed batch as it is stored; False where another stream was begun meanwhile."""
+    """Keep a claimed batch as it is stored; False where another stream was begun meanwhile.
+
+    `head` and `entries` are up to where the journal is proven, and told.
+    """
     changed = connection.execute(
         "UPDATE shipment SET content = ?, draft = NULL, previous = ?, previous_at = ? "
         "WHERE stream = ? AND number = ? AND draft IS NOT NULL",
@@ -314,7 +329,13 @@ def sealed(
     ).rowcount
     if changed:
         remember(connection, "shipped head", head)
+        remember(connection, ENTRIES, entries)
     return bool(changed)
+
+
+def entries_told(connection: engine.Connection) -> int:
+    """Return up to where the journal was told."""
+    return place_of(connection, ENTRIES)
 
 
 def stored(connection: engine.Connection, stream: bytes, number: int) -> None:
