@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable
 from heapq import heappop, heappush
+from math import inf
 from typing import Any
 
 import msgspec
@@ -86,6 +87,11 @@ class Detector:
         for rule, entity, at, count in memory.told[-MAX_TOLD:]:
             self._told[rule, entity] = [at, count]
         self._forgotten = memory.forgotten
+
+    def tell_again(self) -> None:
+        """Tell of each entity again when it is next seen, with what was counted since."""
+        for told in self._told.values():
+            told[0] = -inf
 
     def see(self, event: Event, at: float) -> list[Finding]:
         """Return what an event, which happened at a Unix time, lets be told."""

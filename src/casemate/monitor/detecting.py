@@ -27,6 +27,14 @@ FORGOTTEN = "monitor-memory-damaged"
 UNSENT = "checkpoint-not-sent"
 OWN = frozenset((ROLLED_BACK, DAMAGED, FORGOTTEN, UNSENT))
 """What is found by no rule, but while the journal is read."""
+_TAKEN_BACK = {
+    "FunctionReleased": ("", frozenset[str]()),
+    "RestrictionChanged": ("change", frozenset({"lift"})),
+    "BudgetSet": ("change", frozenset({"lift", "remove"})),
+    "PlaybookStep": ("step", frozenset({"undone"})),
+}
+"""What a person takes back of what held an attack up, by the kind of the fact: its field, and what
+that says."""
 _TOLD = ("rule", "level", "title", "entity", "events", "techniques")
 _log = logging.getLogger("casemate.monitor")
 
@@ -37,6 +45,7 @@ class Remembered(msgspec.Struct, frozen=True):
     detector: Memory
     findings: list[Found]
     dropped: int
+    taken_back_at: float = 0.0
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -76,6 +85,8 @@ class Detection:
         self.rules = rules
         self._detector = Detector(rules)
         self._findings = findings
+        self._taken_back_at = 0.0
+        """When something that held an attack up was taken back last. Unix time."""
         self.tell: Callable[[Found], None] = _nobody
         """Told of each finding, once."""
         self.replace: Callable[[Found, Found], None] = _nobody
@@ -93,6 +104,10 @@ class Detection:
     def take(self, batch: Sequence[Happened]) -> None:
         """See what has happened, but for what the monitor itself has told."""
         for each in batch:
+            if _takes_back(each):
+                # Who goes on with the same is to be noticed, and held up again.
+                self._detector.tell_again()
+                self._taken_back_at = each.at
             if each.kind in KINDS:
                 self._known(each)
                 continue
@@ -130,10 +145,17 @@ class Detection:
 
     def _keep(self, found: Found) -> None:
         # A detector whose memory was lost finds again what is known, by another event.
-        if self._findings.alike(found.rule, found.entity, found.at) is not None:
+        if self._alike(found) is not None:
             return
         if self._findings.add(found):
             self.tell(found)
+
+    def _alike(self, found: Found) -> Found | None:
+        """Return one that is the same found by another event, if it is kept."""
+        alike = self._findings.alike(found.rule, found.entity, found.at)
+        if alike is None or alike.at <= self._taken_back_at < found.at:
+            return None
+        return alike
 
     def _known(self, told: Happened) -> None:
         """Keep a finding that stands in the journal, in place of one that was found anew."""
@@ -162,7 +184,7 @@ class Detection:
             if self._findings.add(found):
                 self.heard(found)
             return
-        anew = self._findings.alike(found.rule, found.entity, found.at)
+        anew = self._alike(found)
         if anew is not None:
             self._findings.remove(anew.id)
             self.replace(anew, found)
@@ -172,7 +194,10 @@ class Detection:
         """Return what it has seen and found."""
         return _encode(
             Remembered(
-                self._detector.remembered(), self._findings.remembered(), self._findings.dropped
+                self._detector.remembered(),
+                self._findings.remembered(),
+                self._findings.dropped,
+                self._taken_back_at,
             )
         )
 
@@ -182,6 +207,16 @@ class Detection:
         self._detector.recall(found.detector)
         self._findings.recall(found.findings)
         self._findings.dropped = found.dropped
+        self._taken_back_at = found.taken_back_at
+
+
+def _takes_back(each: Happened) -> bool:
+    """Tell whether somebody has taken back what held an attack up."""
+    if each.kind not in _TAKEN_BACK:
+        return False
+    field, values = _TAKEN_BACK[each.kind]
+    own = each.event.get("unmapped")
+    return not field or (isinstance(own, dict) and own.get(field) in values)
 
 
 def _nobody(*_found: Found) -> None:

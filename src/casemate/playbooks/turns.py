@@ -21,8 +21,8 @@ from casemate.playbooks.kept import Runs
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
 
-ALIKE_SECONDS = 3600.0
-"""Within which nodes find the same: as one node alone tells of it once."""
+ALIKE_SECONDS = 120.0
+"""Within which nodes find the same. What is found later was not held up by what was done."""
 MAX_CLAIMS = 1024
 MAX_DEFERRED = 512
 

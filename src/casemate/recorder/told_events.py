@@ -19,11 +19,14 @@ from casemate.model.facts import (
     AlertFailed,
     AlertSent,
     AlertsSilenced,
+    BudgetSet,
     Finding,
+    FunctionReleased,
     IncidentActed,
     IncidentUpdated,
     NodeTold,
     PlaybookStep,
+    RestrictionChanged,
 )
 from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.protocol import SESSION_BYTES, Told
@@ -36,6 +39,7 @@ KINDS: Final = frozenset(
     for kind in (
         *(Finding, IncidentUpdated, IncidentActed, PlaybookStep),
         *(AlertsSilenced, AlertSent, AlertFailed),
+        *(FunctionReleased, RestrictionChanged, BudgetSet),
     )
 )
 """What all nodes are told of."""

@@ -101,6 +101,70 @@ def test_a_fault_of_a_rule_keeps_no_other_event_out(monkeypatch: pytest.MonkeyPa
     assert len(told) == 1
 
 
+NAMES = {
+    "FunctionReleased": ("reason",),
+    "FunctionQuarantined": ("reason",),
+    "RestrictionChanged": ("restriction", "kind", "what", "reason"),
+    "BudgetSet": ("budget", "reason"),
+    "PlaybookStep": ("playbook", "run", "incident", "finding"),
+}
+
+
+def changed(index: int, what: str, says: dict[str, object], node: str = "") -> Happened:
+    fields = dict.fromkeys(NAMES[what], "x") | says
+    event = event_of(what, fields, MORNING + index, f"boot-{index}")
+    return Happened(index, f"boot-{index}", what, MORNING + index, event, node)
+
+
+@pytest.mark.parametrize("node", ["", "other"])
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("FunctionReleased", {}),
+        ("RestrictionChanged", {"change": "lift"}),
+        ("BudgetSet", {"change": "lift"}),
+        ("BudgetSet", {"change": "remove"}),
+        ("PlaybookStep", {"step": "undone"}),
+    ],
+)
+def test_who_goes_on_once_what_held_him_up_was_taken_back_is_told_of_again(
+    kind: str, says: dict[str, object], node: str
+) -> None:
+    told: list[Found] = []
+    rules = rules_of((RULE.format(name="own").encode(), "own.yml"))
+    detection = Detection(rules, Findings())
+    detection.tell = told.append
+    detection.take([happened(index, by="user:mallory") for index in range(3)])
+    assert [each.count for each in told] == [1]
+    detection.take([changed(3, kind, says, node)])
+    # Also by the monitor that goes on in its place.
+    again = Detection(rules, Findings())
+    again.recall(detection.remembered())
+    again.tell = told.append
+    again.take([happened(index, by="user:mallory") for index in range(4, 8)])
+    assert [each.count for each in told] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("FunctionQuarantined", {"killed": False}),
+        ("RestrictionChanged", {"change": "set"}),
+        ("BudgetSet", {"change": "set"}),
+        ("PlaybookStep", {"step": "done"}),
+    ],
+)
+def test_what_holds_somebody_up_has_nobody_told_of_again(
+    kind: str, says: dict[str, object]
+) -> None:
+    told: list[Found] = []
+    detection = Detection(rules_of((RULE.format(name="own").encode(), "own.yml")), Findings())
+    detection.tell = told.append
+    detection.take([happened(0, by="user:mallory"), changed(1, kind, says)])
+    detection.take([happened(2, by="user:mallory")])
+    assert len(told) == 1
+
+
 def test_what_was_remembered_of_no_monitor_is_refused() -> None:
     detection = Detection(rules_of(*shipped_texts()), Findings())
     with pytest.raises(ValueError):

@@ -227,7 +227,7 @@ async def test_what_is_found_later_is_acted_on_again_and_claims_are_few() -> Non
             at = time.time() - 800 + number
             await both.one.find(finding(function=f"f{number}", at=at, id=f"{number:016x}"))
     assert len(both.one.playbooks.turns._claims.held) <= 4
-    assert turns.ALIKE_SECONDS == 3600.0
+    assert turns.ALIKE_SECONDS == 120.0
     old = noticed(replace(A, at=time.time() - 1000, node="one"))
     both.two.playbooks.turns.defer(old)
     assert both.two.playbooks.turns.deferred() == []

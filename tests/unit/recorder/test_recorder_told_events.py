@@ -201,10 +201,11 @@ def test_a_kind_is_that_of_the_recorder_whatever_others_wrote() -> None:
 
 
 def test_it_stands_in_the_journal_as_it_stood_there() -> None:
-    [told] = facts_of("one", [{"told": [row()]}], 7.0)
+    there = row()
+    [told] = facts_of("one", [{"told": [there]}], 7.0)
     fact = ocsf.decode(told.kind, told.fact)
     assert isinstance(fact, NodeTold)
     event = json.loads(ocsf.event(fact, 1, "u-1"))
-    assert event["unmapped"]["event"] == json.loads(row()[1])
+    assert event["unmapped"]["event"] == json.loads(there[1])
     assert (event["unmapped"]["node"], event["unmapped"]["entry"]) == ("one", "e-1")
     assert event["cloud"] == {"project_uid": "shop"}
