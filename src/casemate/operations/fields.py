@@ -16,7 +16,7 @@ ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 """Ids of invocations, errors and keys."""
 NUMBER_PATTERN = r"^(?:0|[1-9][0-9]{0,14})$"
 """A number in a path: what is one thing has one path."""
-MOMENT_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,6})?$"
+MOMENT_PATTERN = r"^[0-9]{1,12}(\.[0-9]{1,9})?$"
 """A Unix time in seconds."""
 HIGHEST = 2**53
 """Highest whole number that every reader of JSON keeps exactly (RFC 8259, section 6)."""

@@ -127,7 +127,7 @@ def test_whatever_a_query_holds_its_names_are_told_apart(query: bytes) -> None:
         {"text": "x", "limit": "9" * 5000},
         *({"text": "x", "flag": bad} for bad in ("", "1", "True", "true\n", "yes")),
         *({"text": "x", "since": bad} for bad in ("", "-1", "1e3", "nan", "inf", "1.", ".5")),
-        *({"text": "x", "since": bad} for bad in ("1.1234567", "1\n", "9" * 13, "\u0661")),
+        *({"text": "x", "since": bad} for bad in ("1.1234567891", "1\n", "9" * 13, "\u0661")),
         *({"text": "x", "colour": bad} for bad in ("", "RED", "red\n", "darker", "red|dark.*")),
     ],
 )
