@@ -114,7 +114,7 @@ REPAIRED = {
     ),
     "an array kept": "state['a'] = bytearray(50_000_000)",
     "many objects kept": "state['a'] = [bytes(400) for _ in range(40_000)]",
-    "an extension loaded": "import cmath, audioop",
+    "an extension loaded": "import cmath, _lsprof",
     "a message without control": "a, b = socket.socketpair(); assert sent(b'', a.fileno()) == 5;"
     "a.close(); b.close()",
     "messages by Python": "a, b = socket.socketpair(); a.sendmsg([b'x']); a.close(); b.close()",

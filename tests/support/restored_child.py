@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "src"))
 # All of it before another /tmp is mounted, where this may lie.
 import ctypes  # for what is run, as are the next ones
 import ctypes.util
+import gc
 import random  # noqa: F401
 import signal
 import tempfile  # noqa: F401
@@ -78,6 +79,9 @@ exec(prepare)
 
 def main():
     serve('"result = 1"')
+    # As the zygote leaves it: else a call that collects writes to every object there is.
+    gc.collect()
+    gc.freeze()
     sock.sendall(b"r")
     while line := sock.recv(65536, flagging.WAITING):
         sock.sendall(json.dumps(serve(line)).encode() + b"\n")
