@@ -89,7 +89,9 @@ def test_a_moment_is_taken_as_python_writes_it() -> None:
     assert read["since"] == 1795852312.4426923
 
 
-@pytest.mark.parametrize("moment", ["1e9", "nan", "inf", "-1", "1.", ".5", "1" * 13, "1.1234567891"])
+@pytest.mark.parametrize(
+    "moment", ["1e9", "nan", "inf", "-1", "1.", ".5", "1" * 13, "1.1234567891"]
+)
 def test_a_moment_that_is_none(moment: str) -> None:
     with pytest.raises(MalformedError):
         read_query(form_of(ListInvocations), {"since": moment})
