@@ -186,13 +186,16 @@ class SetLicenceRules(Operation[LicenceRules], frozen=True, kw_only=True):
         example={"allowed": ["Apache-2.0", "MIT"], "unknown": "refused"},
         answer=LicenceRules(allowed=("Apache-2.0", "MIT")),
     )
-    allowed: Annotated[
-        tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...] | None,
-        msgspec.Meta(
-            max_length=MAX_LICENCES,
-            description="Licences as SPDX names them. Null: no rule; empty: none may be.",
-        ),
-    ]
+    allowed: (
+        Annotated[
+            tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...],
+            msgspec.Meta(
+                max_length=MAX_LICENCES,
+                description="Licences as SPDX names them. Null: no rule; empty: none may be.",
+            ),
+        ]
+        | None
+    )
     unknown: Annotated[
         UnknownLicences,
         msgspec.Meta(description="Whether packages are let through whose licence is not known."),
@@ -226,13 +229,16 @@ class JudgePackages(Operation[JudgedFunction], frozen=True, kw_only=True):
         tuple[LockedPackage, ...],
         msgspec.Meta(max_length=MAX_PACKAGES, description="Of PyPI."),
     ]
-    licences: Annotated[
-        tuple[PackageLicence, ...] | None,
-        msgspec.Meta(
-            max_length=2 * MAX_PACKAGES,
-            description="What they state; null: that is not known of any.",
-        ),
-    ] = None
+    licences: (
+        Annotated[
+            tuple[PackageLicence, ...],
+            msgspec.Meta(
+                max_length=2 * MAX_PACKAGES,
+                description="What they state; null: that is not known of any.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ExceptAdvisory(Operation[AdvisoryException], frozen=True, kw_only=True):

@@ -6,9 +6,9 @@ It judges nothing; what an expression of licences means is told in `expressions`
 and `reaching`: a gateway, which parses none, does without.
 """
 
-from casemate.sbom.bundle_licences import bundle_licences
 from casemate.sbom.cyclonedx import sbom, with_evidence
 from casemate.sbom.distributions import SbomError, owners
+from casemate.sbom.stated_licences import bundle_licences
 
 __all__ = [
     "SbomError",

@@ -11,8 +11,8 @@ from casemate.advisories import Ecosystem, NotJudged, Package, normalised
 from casemate.model.bundle import BundleManifest, LockedPackage
 from casemate.model.licence import PackageLicence
 from casemate.sbom import bundle_licences
-from casemate.sbom.bundle_licences import MAX_STATED
 from casemate.sbom.expressions import canonical
+from casemate.sbom.stated_licences import MAX_STATED
 
 _SUFFIX = ".dist-info"
 
