@@ -136,8 +136,11 @@ class Gate:
 
     async def judged(self, project: str, function: str, found: Packages) -> JudgedFunction:
         """Return what advisories say of packages of a function, and what that means."""
-        judgement = await self._judge(found)
-        return await asyncio.to_thread(self.weighed, project, function, judgement, found)
+        return await asyncio.to_thread(self._judged, project, function, found)
+
+    def _judged(self, project: str, function: str, found: Packages) -> JudgedFunction:
+        judgement = self.completed(judge(found.packages, self.place, now=self.now()), found)
+        return self.weighed(project, function, judgement, found)
 
     def weighed(
         self, project: str, function: str, judgement: Judgement, found: Packages
@@ -149,10 +152,6 @@ class Gate:
             weigh(judgement, self.rules, exceptions, now),
             licences=licence_findings(found, self.licences.rules, exceptions, now),
         )
-
-    async def _judge(self, found: Packages) -> Judgement:
-        judged = await asyncio.to_thread(judge, found.packages, self.place, now=self.now())
-        return self.completed(judged, found)
 
     def completed(self, judged: Judgement, found: Packages) -> Judgement:
         """Return a judgement with what else is wrong: the clock, names that are none."""
