@@ -80,9 +80,10 @@ def licences_of(metadata: Message) -> list[dict[str, Any]]:
 
 
 def _field(metadata: Message, name: str) -> str:
-    """Return what a field says; of several that differ, all of it: that is no expression."""
+    """Return what a field says; of several that differ all hold."""
     texts = (" ".join(str(each).split()) for each in metadata.get_all(name) or ())
-    return "; ".join(dict.fromkeys(text for text in texts if text))
+    found = list(dict.fromkeys(text for text in texts if text))
+    return found[0] if len(found) == 1 else " AND ".join(f"({text})" for text in found)
 
 
 def _licence(text: str) -> dict[str, Any]:

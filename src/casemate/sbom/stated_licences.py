@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from casemate.advisories import Ecosystem, normalised
@@ -13,8 +14,11 @@ from casemate.sbom.licences import Stated, stated_in
 MAX_LICENCES = 5_000
 """Of one bundle. What is beyond is not known."""
 MAX_STATED = 80
+MAX_METADATA_BYTES = 32 * 1024 * 1024
+"""Of one bundle, which take 5 s to read. What is beyond is not known."""
 _SUFFIX = ".dist-info"
 _NONE = Stated(expression="", text="no licence")
+_UNREAD = (Stated(expression="", text="more METADATA than is read"),)
 
 
 def bundle_licences(bundle: Path, manifest: BundleManifest) -> tuple[PackageLicence, ...]:
@@ -25,9 +29,12 @@ def bundle_licences(bundle: Path, manifest: BundleManifest) -> tuple[PackageLice
     """
     files = {file.path: file for file in manifest.files}
     found: dict[PackageLicence, None] = {}
+    left = MAX_METADATA_BYTES
     for folder in _folders(files):
         name, _, version = folder.rsplit("/", 1)[-1].removesuffix(_SUFFIX).partition("-")
-        for stated in _stated(bundle, files.get(f"{folder}/METADATA")):
+        metadata = files.get(f"{folder}/METADATA")
+        left -= metadata.size if metadata is not None else 0
+        for stated in _stated(bundle, metadata) if left >= 0 else _UNREAD:
             found[_licence(name, version, stated)] = None
         if len(found) >= MAX_LICENCES:
             found[_licence("", "", Stated(expression="", text="too many packages"))] = None
@@ -40,16 +47,19 @@ def bundle_licences(bundle: Path, manifest: BundleManifest) -> tuple[PackageLice
     return tuple(sorted(found, key=lambda one: (one.package, one.version, one.expression)))
 
 
-def _folders(files: dict[str, BundleFile]) -> list[str]:
-    """Return the folders of metadata by their whole path, sorted."""
-    found = set()
+def _folders(files: Iterable[str]) -> list[str]:
+    """Return the folders of metadata by their whole path, sorted; not many more than are read."""
+    seen: set[str] = set()
+    found: set[str] = set()
     for path in files:
-        parts = path.split("/")[:-1]
-        found |= {
-            "/".join(parts[: number + 1])
-            for number, part in enumerate(parts)
-            if part.endswith(_SUFFIX)
-        }
+        folder = path.rpartition("/")[0]
+        while folder and folder not in seen:  # each once, however many files are below it
+            seen.add(folder)
+            if folder.endswith(_SUFFIX):
+                found.add(folder)
+            folder = folder.rpartition("/")[0]
+        if len(found) > MAX_LICENCES:
+            break
     return sorted(found)
 
 

@@ -182,7 +182,7 @@ def test_files_of_no_package_are_counted(make_bundle) -> None:
             "License-Expression: nonsense here\nLicense: MIT",
             [{"license": {"name": "nonsense here"}}],
         ),
-        ("License: MIT\nLicense: GPL-3.0-only", [{"license": {"name": "MIT; GPL-3.0-only"}}]),
+        ("License: MIT\nLicense: GPL-3.0-only", [{"expression": "(MIT) AND (GPL-3.0-only)"}]),
         ("Classifier: License :: OSI Approved :: MIT License", [{"license": {"id": "MIT"}}]),
         (
             "Classifier: License :: OSI Approved :: BSD License",

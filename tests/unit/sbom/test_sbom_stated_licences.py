@@ -27,7 +27,10 @@ def told(root, manifest) -> list[tuple[str, str, str, str]]:
             "License-Expression: " + " OR ".join(["MIT"] * 10_000),
             [("", "see the package's own text")],
         ),
-        ("License-Expression: MIT\nLicense-Expression: GPL-3.0-only", [("", "MIT; GPL-3.0-only")]),
+        (
+            "License-Expression: MIT\nLicense-Expression: GPL-3.0-only",
+            [("(MIT) AND (GPL-3.0-only)", "")],
+        ),
         ("License-Expression: MIT\nLicense-Expression: MIT", [("MIT", "")]),
         ("License-Expression : MIT", [("", "no licence")]),
         ("License-Expression: MIT\n  AND GPL-3.0-only", [("MIT AND GPL-3.0-only", "")]),
@@ -110,3 +113,14 @@ def test_too_many_packages_are_not_all_known(make_bundle, monkeypatch) -> None:
     found = told(*make_bundle(more={f"code/p{n}-1.dist-info/RECORD": "" for n in range(9)}))
     assert ("", "", "", "too many packages") in found and len(found) == 4
     assert MAX_LICENCES == 5_000
+
+
+def test_no_more_metadata_is_read_than_the_bound(make_bundle, monkeypatch) -> None:
+    small, large = "License-Expression: MIT\n", f"License-Expression: MIT\n\n{'x' * 5_000}"
+    packages = (dist("a", "1", small), dist("b", "1", large), dist("c", "1", small))
+    monkeypatch.setattr("casemate.sbom.stated_licences.MAX_METADATA_BYTES", 4_000)
+    assert told(*make_bundle(*packages)) == [
+        ("a", "1", "MIT", ""),
+        ("b", "1", "", "more METADATA than is read"),
+        ("c", "1", "", "more METADATA than is read"),
+    ]
