@@ -72,7 +72,7 @@ class EvidenceKeeper:
     async def settle(self) -> None:
         """Wait until all that was noted is kept."""
         while self._waiting:
-            await asyncio.gather(*self._waiting, return_exceptions=True)
+            await asyncio.wait(tuple(self._waiting))
 
     async def _keep(self, digest: str, files: frozenset[str], *, late: bool) -> None:
         try:

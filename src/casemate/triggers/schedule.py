@@ -215,7 +215,7 @@ class Schedules:
             self._timer.cancel()
             self._timer = None
         while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.wait(tuple(self._tasks))
 
     # -- the timer -----------------------------------------------------------------------------
 
