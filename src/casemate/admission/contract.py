@@ -140,8 +140,8 @@ def _of_request(compiled: _Compiled, event: dict[str, object], body: bytes) -> V
 def _check(contract: Checked, data: bytes) -> Violation | None:
     if has_many_extremes(data):
         return _EXTREMES
-    if not isinstance(contract, Contract):
-        return exceeded(data) if contract is None else contract
+    if contract is None or isinstance(contract, Violation):
+        return contract or exceeded(data)
     costly = contract.costly(data)
     if costly is not None:
         return costly

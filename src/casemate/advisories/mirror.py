@@ -6,7 +6,6 @@ laid out as osv.dev lays out its own: `ADDRESS/PyPI/all.zip`, `ADDRESS/npm/all.z
 
 from __future__ import annotations
 
-import ipaddress
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ import msgspec
 from casemate.advisories import limits
 from casemate.advisories.errors import CutShortError, SourceError
 from casemate.advisories.packages import Ecosystem
+from casemate.model.loopback import is_loopback
 
 if TYPE_CHECKING:
     import httpx2
@@ -178,17 +178,8 @@ def _check_address(address: str, *, plain: bool) -> None:
         return
     if url.scheme != "http" or not url.host:
         raise SourceError(f"{address[:200]!a} is no http(s) address.")
-    if not plain and not _is_loopback(url.host):
+    if not plain and not is_loopback(url.host.strip("[]")):
         raise SourceError(
             f"{address[:200]!a} is not encrypted: whoever is in between could take away records.",
             next_step="Use https, or --plain-http if you trust that network.",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

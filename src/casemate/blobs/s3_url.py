@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from casemate.model.errors import InvalidInputError
+from casemate.model.loopback import is_loopback
 
 PLAINTEXT = "plaintext"
 """The exception by which a store elsewhere is spoken to without TLS."""
@@ -130,9 +131,8 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _is_loopback(host: str) -> bool:
-    address = _address(host)
     # A name can be made to lead anywhere, `localhost` too.
-    return address is not None and address.is_loopback
+    return _address(host) is not None and is_loopback(host)
 
 
 def _invalid(why: str) -> InvalidInputError:

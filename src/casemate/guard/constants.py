@@ -13,7 +13,7 @@ _WORD = re.compile(r"[^\W\d]\w{0,63}")
 _OPTIMIZED = 1
 """`CO_OPTIMIZED`: the code of a function, not of a module or class."""
 _HAS_DOCSTRING = 0x4000000
-"""`CO_HAS_DOCSTRING` of Python 3.13 and later."""
+"""`CO_HAS_DOCSTRING` of Python 3.14 and later."""
 _FIELD = re.compile(r"%(?:\(\w+\))?[a-z]|\{\w*\}|\$\{?\w+\}?|:\w+|\?")
 """Where templates have their values, as they are usually written."""
 _MIN_STANDING = 4
@@ -60,7 +60,7 @@ class Constants:
             # A function has it, or None, as its first constant; what is in angle brackets has none.
             named = not code.co_name.startswith("<")
             if named and code.co_consts and isinstance(code.co_consts[0], str):
-                newer = sys.version_info >= (3, 13)
+                newer = sys.version_info >= (3, 14)
                 if not newer or code.co_flags & _HAS_DOCSTRING:
                     self._documentation.add(code.co_consts[0])
         elif "__doc__" in code.co_names:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from casemate.postgresql import faults
 from casemate.postgresql.errors import SettingsError
@@ -61,19 +61,19 @@ class Settings:
         """
         if len(url) > MAX_URL or not url.isprintable():
             raise _bad(f"it has {len(url)} characters, or some that cannot be printed")
-        try:
-            parts = urlsplit(url)
-        except ValueError as error:
-            raise _bad("its host is not one") from error
-        if parts.scheme not in ("postgresql", "postgres"):
+        scheme, _, rest = url.partition("://")
+        if scheme not in ("postgresql", "postgres"):
             raise _bad("it does not begin with postgresql://")
-        options = _options(parts)
-        authority, _, places = parts.netloc.rpartition("@")
+        # The standard library knows one host, and refuses addresses in brackets beside others.
+        before, _, query = rest.partition("?")
+        options = _options(url, query)
+        netloc, _, path = before.partition("/")
+        authority, _, places = netloc.rpartition("@")
         user, has_password, password = authority.partition(":")
         hosts = _hosts(places, options.pop("host", ""))
-        if not user or not parts.path.strip("/"):
+        if not user or not path.strip("/"):
             raise _bad("it names no user, or no database")
-        decoded = [unquote(part) for part in (user, parts.path[1:], password)]
+        decoded = [unquote(part) for part in (user, path, password)]
         if not all(part.isprintable() for part in (*decoded, *options.values())):
             raise _bad("a part of it has control characters once it is decoded")
         sslmode = _sslmode(options.pop("sslmode", None), hosts, weak=weak_tls_accepted)
@@ -126,11 +126,11 @@ def _bad(why: str) -> SettingsError:
     return SettingsError(f"The URL of the database is not valid: {why}.", next_step=_FORM)
 
 
-def _options(parts: SplitResult) -> dict[str, str]:
-    if parts.fragment:
+def _options(url: str, query: str) -> dict[str, str]:
+    if "#" in url:
         raise _bad("it has a '#'; write %23 in its place")
     try:
-        pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
     except ValueError as error:
         raise _bad("what follows '?' is not NAME=VALUE&NAME=VALUE") from error
     options = dict(pairs)
@@ -159,7 +159,7 @@ def _host(place: str) -> Host:
             raise _bad("an address in brackets does not end, or more than a port follows it")
         return Host(name, _port(rest.removeprefix(":")))
     name, _, port = place.partition(":")
-    if not name or name.startswith("/") or "%" in name:
+    if not name or not name.isascii() or name.startswith("/") or "%" in name:
         raise _bad("a host is missing or is none")
     return Host(name, _port(port))
 

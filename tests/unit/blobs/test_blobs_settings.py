@@ -79,7 +79,7 @@ def test_addresses_that_are_none(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["localhost", "10.0.0.1", "h.test", "127.0.0.1.h.test", "[::ffff:127.0.0.1]", "0.0.0.0"]
+    "host", ["localhost", "10.0.0.1", "h.test", "127.0.0.1.h.test", "[::ffff:10.0.0.1]", "0.0.0.0"]
 )
 def test_no_store_is_spoken_to_in_clear(host: str) -> None:
     url = f"s3://bucket?endpoint=http://{host}:9000"

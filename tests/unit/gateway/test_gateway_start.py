@@ -51,6 +51,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         playbooks=SimpleNamespace(load=_nothing, start=lambda: None),
         health=SimpleNamespace(start=lambda: None),
         audit=SimpleNamespace(start=lambda: None),
+        others=None,
         running_logs=SimpleNamespace(start=lambda: None),
         lag=SimpleNamespace(start=lambda: None),
         numbers_told=SimpleNamespace(start=lambda: None),

@@ -21,7 +21,7 @@ import sqlite3
 
 REWRITTEN = []  # modules that are parsed from here on
 parse = ast.parse
-ast.parse = lambda *given, **named: (REWRITTEN.append(given[1]), parse(*given, **named))[1]
+ast.parse = lambda *given, **named: (REWRITTEN.extend(given[1:2]), parse(*given, **named))[1]
 import helper
 
 def handler(event, context):

@@ -296,7 +296,7 @@ def test_many_functions_that_share_much_code_take_no_long_time(tmp_path: Path) -
     files["src/m99.py"] = (
         "import boto3\ndef f99():\n    boto3.client('s3').get_object(Bucket='b')\n"
     )
-    files["src/app.py"] = "import m0\n" + "x = '' + " * 500 + "''\n" + HANDLER
+    files["src/app.py"] = "import m0\n" + "x = " + "'' + " * 500 + "''\n" + HANDLER
     functions = {
         f"F{i}": {
             "Type": "AWS::Serverless::Function",

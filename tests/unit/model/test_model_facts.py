@@ -26,6 +26,8 @@ def test_each_says_when_who_from_where_on_what_and_in_which_invocation(kind: typ
 def test_none_has_room_for_a_payload(kind: type[Fact]) -> None:
     """Names, numbers and reasons: nothing that could hold bytes or a value of any form."""
     for field in msgspec.structs.fields(kind):
+        if (kind.__name__, field.name) == ("NodeTold", "event"):
+            continue  # what a fact became in another node's journal, which has no room for one
         text = str(msgspec.inspect.type_info(field.type))
         assert not any(each in text for each in ("AnyType", "BytesType", "DictType")), field.name
 

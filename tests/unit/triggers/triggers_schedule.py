@@ -98,4 +98,6 @@ async def settle(schedules: Schedules) -> None:
     """Do what is due by now, and wait until it is done."""
     schedules._look()
     while schedules._tasks:
-        await asyncio.gather(*schedules._tasks)
+        done, _ = await asyncio.wait(tuple(schedules._tasks))
+        for task in done:
+            task.result()
