@@ -134,7 +134,7 @@ def advisories(store: Any, facts: FactStream, folder: Path) -> Advisories:
         store,
         live=nothing,
         digests=lambda: (),
-        manifest=quarantine,
+        packages=quarantine,
         quarantine=quarantine,
         happened=facts.happened,
     )

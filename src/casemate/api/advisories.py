@@ -12,6 +12,7 @@ from casemate.api.inputs import declared_length, receive, require_media_type
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.api.service import json_response
+from casemate.model.licence import LicenceRules
 from casemate.model.vulnerability import AdvisoryException, AdvisoryRules, JudgedFunction
 from casemate.operations import advisories
 from casemate.operations.advisories import (
@@ -26,10 +27,11 @@ from casemate.operations.advisories import (
     LiveHoles,
     PutAdvisories,
     SetAdvisoryRules,
+    SetLicenceRules,
     ShowAdvisories,
 )
 from casemate.operations.declaration import BINARY
-from casemate.vulnerabilities import UPLOAD_PREFIX, named
+from casemate.vulnerabilities import UPLOAD_PREFIX, named, stated
 
 performs = Performers()
 
@@ -66,10 +68,19 @@ async def _set_rules(operation: SetAdvisoryRules, call: Call) -> AdvisoryRules:
     return await call.service.advisories.set_rules(rules)
 
 
+@performs(SetLicenceRules)
+async def _set_licences(operation: SetLicenceRules, call: Call) -> LicenceRules:
+    rules = LicenceRules(allowed=operation.allowed, unknown=operation.unknown)
+    return await call.service.advisories.set_licence_rules(rules)
+
+
 @performs(JudgePackages)
 async def _judge(operation: JudgePackages, call: Call) -> JudgedFunction:
     gate = call.service.advisories.gate
-    return await gate.judged(operation.project, operation.function, named(operation.packages))
+    said = operation.licences
+    licences = None if said is None else await asyncio.to_thread(stated, said)
+    found = named(operation.packages, licences)
+    return await gate.judged(operation.project, operation.function, found)
 
 
 @performs(ExceptAdvisory)

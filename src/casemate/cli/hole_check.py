@@ -1,7 +1,8 @@
-"""Asks the node before anything is uploaded whether the packages of bundles have known holes."""
+"""Asks the node before anything is uploaded about known holes and licences of packages."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from casemate.cli.client import NodeClient
 from casemate.cli.deployment import Wanted
 from casemate.cli.errors import CommandError
 from casemate.cli.node_advisories import print_holes
+from casemate.cli.node_licences import print_licences
 from casemate.cli.terminal import RED, note
 from casemate.model.vulnerability import Hole, JudgedFunction
 from casemate.operations.advisories import JudgePackages
@@ -17,9 +19,15 @@ from casemate.operations.advisories import JudgePackages
 if TYPE_CHECKING:
     from casemate.sbom.symbols import Found
 
+_MAX_NAMED = 10
+
 
 class KnownHolesError(CommandError):
     """Packages have known holes, or cannot be looked up; nothing was sent."""
+
+
+class LicencesRefusedError(CommandError):
+    """Packages are under licences that the node does not allow; nothing was sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +49,7 @@ class JudgedBundle:
 
 def judged_bundles(client: NodeClient, wanted: Sequence[Wanted]) -> list[JudgedBundle]:
     """Ask the node about each bundle that has packages of others."""
+    from casemate.sbom import bundle_licences
     from casemate.sbom.reaching import reached
     from casemate.sbom.symbols import reach_of
 
@@ -51,7 +60,12 @@ def judged_bundles(client: NodeClient, wanted: Sequence[Wanted]) -> list[JudgedB
             continue
         name = one.name
         judged = client.call(
-            JudgePackages(project=name.project, function=name.function, packages=manifest.packages)
+            JudgePackages(
+                project=name.project,
+                function=name.function,
+                packages=manifest.packages,
+                licences=bundle_licences(one.built.path, manifest),
+            )
         )
         ways = {}
         if judged.holes:
@@ -71,6 +85,7 @@ def print_judged(found: Sequence[JudgedBundle]) -> None:
             [(one.function, hole) for one, hole in holes],
             [one.way(hole) for one, hole in holes],
         )
+    print_licences([(one.function, each) for one in found for each in one.judged.licences])
     for one in found:
         for problem in one.judged.problems:
             note(f"{one.function}: {problem}", RED)
@@ -85,7 +100,11 @@ def require_none(found: Sequence[JudgedBundle], *, table: bool) -> None:
         return
     first = refused[0]
     holes = [hole for one in refused for hole in one.judged.refusing]
-    if not holes:
+    lacking = next((o for o in refused if o.judged.problems and not o.judged.exception), None)
+    if not holes and lacking is None:
+        raise _refused_licences(refused)
+    if not holes and lacking is not None:
+        first = lacking
         raise KnownHolesError(
             f"Nothing is deployed: the packages of {_names(refused)} cannot be looked up. "
             f"{first.judged.problems[0]}",
@@ -99,6 +118,21 @@ def require_none(found: Sequence[JudgedBundle], *, table: bool) -> None:
         next_step="Take versions with the holes fixed. Or record an exception for each: casemate "
         f"advisories except {first.function} --advisory {holes[0].id} --package "
         f"{holes[0].package} --for 30d --reason TEXT",
+    )
+
+
+def _refused_licences(refused: Sequence[JudgedBundle]) -> LicencesRefusedError:
+    findings = [(one.function, each) for one in refused for each in one.judged.refusing_licences]
+    named = (f"{each.package} {each.version} ({each.why})" for _, each in findings[:_MAX_NAMED])
+    rest = f"; and {len(findings) - _MAX_NAMED} more" if len(findings) > _MAX_NAMED else ""
+    function, first = findings[0]
+    return LicencesRefusedError(
+        f"Nothing is deployed, for licences of the packages of {_names(refused)}: "
+        f"{'; '.join(named)}{rest}.",
+        next_step="Take other packages. Or have who administers the node allow the licences: "
+        "casemate advisories licences. Or record an exception for each: casemate advisories "
+        f"except {function} --advisory {shlex.quote(first.id)} --package "
+        f"{shlex.quote(first.package)} --for 30d --reason TEXT",
     )
 
 

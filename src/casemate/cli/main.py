@@ -129,9 +129,7 @@ ENTRIES = (
     Entry("promote", OPERATE, "Send callers to a version, or to several by weight"),
     Entry("rollback", OPERATE, "Go back to the version that was live for all callers before"),
     Entry("quarantine", OPERATE, "Have a function take no calls any more"),
-    Entry(
-        "nodes", OPERATE, "See, drain, remove nodes that share a control store; place projects"
-    ),
+    Entry("nodes", OPERATE, "See, drain, remove nodes that share a control store; place projects"),
     Entry("restrict", OPERATE, "Hold back aliases, hosts outside, callers or secrets"),
     Entry("release", OPERATE, "Let a function in quarantine take calls again"),
     Entry("rm", OPERATE, "Remove a function from the node, or one version of it: FUNCTION@3"),

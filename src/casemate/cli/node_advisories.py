@@ -14,6 +14,7 @@ from casemate.cli.advisories_app import app
 from casemate.cli.client import connect
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.names import resolve
+from casemate.cli.node_licences import print_licences, print_rule
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import FunctionArgument, JsonOption, command
 from casemate.cli.terminal import (
@@ -94,6 +95,7 @@ def print_status(found: AdvisoriesStatus) -> None:
     if found.imported is not None:
         print_contents(found)
     _print_rules(found.rules)
+    print_rule(found.licences)
     for problem in found.problems:
         note(problem, RED)
     for warning in found.warnings:
@@ -188,7 +190,7 @@ def except_(
     ],
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why.")],
     advisory: Annotated[
-        str, typer.Option("--advisory", metavar="ID", help="Any id of the hole.")
+        str, typer.Option("--advisory", metavar="ID", help="Any id of the hole, or of the licence.")
     ] = "",
     package: Annotated[
         str, typer.Option("--package", metavar="NAME", help="The package that has it.")
@@ -198,9 +200,10 @@ def except_(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Record that a function may be deployed in spite of a known hole, for a time.
+    """Record that a function may be deployed in spite of a known hole or a licence, for a time.
 
-    It is of one hole in one package of one function, and stands in the journal with who and why.
+    It is of one hole or licence (`licence:GPL-3.0-only`) in one package of one function, and
+    stands in the journal with who and why.
     When it has expired the next deploy is refused, and what lives is told of as a finding.
     """
     if without_advisories is bool(advisory or package) or bool(advisory) != bool(package):
@@ -272,8 +275,9 @@ def withdraw(_answer: None, call: Call) -> None:
     examples="$ casemate advisories live\n$ casemate advisories live shop --json",
 )
 def live(found: LiveHoles) -> None:
-    """List the known holes in the packages of what callers reach."""
+    """List known holes, and licences that may not be, in the packages of what callers reach."""
     print_holes([(f"{one.project}/{one.function}", one.hole) for one in found.holes])
+    print_licences([(f"{one.project}/{one.function}", one.licence) for one in found.licences])
     for problem in found.problems:
         note(f"not judged: {problem.project}/{problem.function}: {problem.problem}", RED)
     if found.judged_at is not None:

@@ -38,7 +38,7 @@ from casemate.sandbox.client import ImportFailedError, SandboxClient
 from casemate.sandbox.zygote import Zygote
 from casemate.store.interface import Store
 from casemate.supply import Admitted
-from casemate.vulnerabilities import Gate, Packages, Stamp, packages_of
+from casemate.vulnerabilities import Gate, Packages, Stamp, read_packages
 
 AnswerT = TypeVar("AnswerT")
 
@@ -168,7 +168,7 @@ class Deploying:
         return (await self._store.read(asked))[0]
 
     async def _judge(self, checked: Sequence[tuple[NewVersion, _Tentative]], by: Actor) -> Stamp:
-        """Refuse known holes in packages; return what that was decided by."""
+        """Refuse known holes and licences of packages; return what that was decided by."""
         stamp = self._gate.stamp()
         for new, tentative in checked:
             with _about(new):
@@ -282,7 +282,7 @@ class Deploying:
                 next_step="deploy it under the project and name that it was built for",
             )
         check_received(spec, manifest.resources)
-        found = packages_of(manifest)
+        found = await self._bundles.read(digest, read_packages)
         require_packages(function, spec.packages, {each.name for each in found.packages})
         self._check_python(spec)
         if self._caps is not None:

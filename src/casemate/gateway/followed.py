@@ -65,7 +65,12 @@ def parts_of(of: Followed) -> tuple[Part, ...]:
 
 
 _ACCOUNTS = ("accounts/oidc", "accounts/workloads")
-_ADVISORIES = ("advisory exceptions", "packages of bundles", "advisory settings")
+_ADVISORIES = (
+    "advisory exceptions",
+    "packages of bundles",
+    "advisory settings",
+    "licence rules",
+)
 _REVIEWS = ("access reviews", "access review settings")
 
 

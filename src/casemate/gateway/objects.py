@@ -124,7 +124,7 @@ from casemate.triggers.outside import OutsideTriggers
 from casemate.triggers.schedule import Schedules
 from casemate.vault import VaultClient
 from casemate.vault.interface import DataKey, Purpose
-from casemate.vulnerabilities import Advisories, Gate, Watch
+from casemate.vulnerabilities import Advisories, Gate, Watch, read_packages
 
 _logger = logging.getLogger(__name__)
 _UNPACKED_SHARE = 4
@@ -482,7 +482,7 @@ class Gateway:
             self.store,
             live=self.control.live,
             digests=self.catalogue.digests,
-            manifest=self.bundles.manifest,
+            packages=lambda digest: self.bundles.read(digest, read_packages),
             quarantine=partial(self.control.quarantine, by=Actor("", NOT_BY_NETWORK)),
             happened=self.facts.happened,
         )

@@ -34,6 +34,8 @@ class DenialKind(StrEnum):
     """What a package of others was not let do in a function, by its manifest."""
     ADVISORIES = "advisories"
     """A deploy of packages with known holes, or that could not be looked up."""
+    LICENCE = "licence"
+    """A deploy of packages under licences that the node's rules do not allow."""
     LOAD = "load"
     """Calls for which there was no room, beyond the first of each second, which have records."""
 

@@ -8,13 +8,16 @@ from typing import Annotated
 import msgspec
 
 from casemate.model.bundle import LockedPackage
+from casemate.model.licence import LicenceRules, PackageLicence, UnknownLicences
 from casemate.model.principal import Action
 from casemate.model.vulnerability import (
     AdvisoryException,
     AdvisoryRules,
     Hole,
     JudgedFunction,
+    LicenceFinding,
     LiveHole,
+    LiveLicence,
     LiveProblem,
     QuarantineWhen,
     Threshold,
@@ -32,6 +35,8 @@ from casemate.operations.quarantine import Reason
 
 MAX_PACKAGES = 5_000
 """Of one function."""
+MAX_LICENCES = 200
+"""That a rule allows."""
 MAX_EXCEPTION_SECONDS = 180 * 86400
 MAX_ADVISORIES_BYTES = 512 * 1024 * 1024
 """A database of advisories, as it is uploaded."""
@@ -51,6 +56,13 @@ _HOLE = Hole(
     summary="Leak of Proxy-Authorization headers",
     verdict=Verdict.TOLD,
     why="it is medium, and high is refused",
+)
+_LICENCE = LicenceFinding(
+    package="left",
+    version="1.0",
+    id="licence:GPL-3.0-only",
+    verdict=Verdict.REFUSED,
+    why="GPL-3.0-only is not among those allowed: Apache-2.0, MIT",
 )
 _EXCEPTION = AdvisoryException(
     id="exc_9f2c51aa03b1",
@@ -82,6 +94,7 @@ class AdvisoriesStatus(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     next_step: str = ""
     rules: AdvisoryRules
+    licences: LicenceRules = LicenceRules()
 
 
 class AdvisoryExceptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,10 +104,11 @@ class AdvisoryExceptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LiveHoles(msgspec.Struct, frozen=True, kw_only=True):
-    """Known holes in what callers reach, as of the time when it was last judged."""
+    """Known holes and refused licences in what callers reach, as of when it was last judged."""
 
     judged_at: float | None
     holes: tuple[LiveHole, ...]
+    licences: tuple[LiveLicence, ...] = ()
     problems: tuple[LiveProblem, ...] = ()
     """Functions that could not be judged, and why."""
 
@@ -156,8 +170,44 @@ class SetAdvisoryRules(Operation[AdvisoryRules], frozen=True, kw_only=True):
     ]
 
 
+class SetLicenceRules(Operation[LicenceRules], frozen=True, kw_only=True):
+    """Set which licences the packages of functions may have, and what an unknown one means.
+
+    An expression holds if what is allowed satisfies it: one side of `OR`, both of `AND`, for an
+    id with `+` or `-or-later` any later version. `A WITH E` is allowed by `A` as well. A rule that
+    is stricter than before stops nothing that is live.
+    """
+
+    declared = Declaration(
+        http="PUT /advisories/licences",
+        tag="advisories",
+        action=Action.ADVISORIES_WRITE,
+        problems=(413, 415, 422),
+        example={"allowed": ["Apache-2.0", "MIT"], "unknown": "refused"},
+        answer=LicenceRules(allowed=("Apache-2.0", "MIT")),
+    )
+    allowed: (
+        Annotated[
+            tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=200)], ...],
+            msgspec.Meta(
+                max_length=MAX_LICENCES,
+                description="Licences as SPDX names them. Null: no rule; empty: none may be.",
+            ),
+        ]
+        | None
+    )
+    unknown: Annotated[
+        UnknownLicences,
+        msgspec.Meta(description="Whether packages are let through whose licence is not known."),
+    ] = UnknownLicences.REFUSED
+
+
 class JudgePackages(Operation[JudgedFunction], frozen=True, kw_only=True):
-    """Tell whether a function with these packages could be deployed. Nothing is kept."""
+    """Tell whether a function with these packages could be deployed. Nothing is kept.
+
+    Where the node has a rule about licences, what they state is told with them; a deploy reads
+    it from the bundle itself.
+    """
 
     declared = Declaration(
         http="POST /functions/{project}/{function}/judge",
@@ -165,10 +215,13 @@ class JudgePackages(Operation[JudgedFunction], frozen=True, kw_only=True):
         effect=Effect.READ,
         action=Action.FUNCTION_DEPLOY,
         on=on_function,
-        max_body=1024 * 1024,
+        max_body=2 * 1024 * 1024,
         problems=(413, 415),
-        example={"packages": [{"name": "requests", "version": "2.30.0"}]},
-        answer=JudgedFunction(holes=(_HOLE,)),
+        example={
+            "packages": [{"name": "requests", "version": "2.30.0"}],
+            "licences": [{"package": "left", "version": "1.0", "expression": "GPL-3.0-only"}],
+        },
+        answer=JudgedFunction(holes=(_HOLE,), licences=(_LICENCE,)),
     )
     project: Name
     function: Name
@@ -176,13 +229,23 @@ class JudgePackages(Operation[JudgedFunction], frozen=True, kw_only=True):
         tuple[LockedPackage, ...],
         msgspec.Meta(max_length=MAX_PACKAGES, description="Of PyPI."),
     ]
+    licences: (
+        Annotated[
+            tuple[PackageLicence, ...],
+            msgspec.Meta(
+                max_length=2 * MAX_PACKAGES,
+                description="What they state; null: that is not known of any.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class ExceptAdvisory(Operation[AdvisoryException], frozen=True, kw_only=True):
-    """Record that a function may be deployed in spite of a hole, for a time.
+    """Record that a function may be deployed in spite of a hole or a licence, for a time.
 
-    Of one hole in one package of one function. Without `advisory` and `package`: although there are
-    no advisories that can be relied upon.
+    Of one hole or licence in one package of one function. Without `advisory` and `package`:
+    although there are no advisories that can be relied upon.
     """
 
     declared = Declaration(
@@ -206,7 +269,9 @@ class ExceptAdvisory(Operation[AdvisoryException], frozen=True, kw_only=True):
         int,
         number("How long it holds.", least=60, most=MAX_EXCEPTION_SECONDS),
     ]
-    advisory: Annotated[str, text("Any id of the hole.", most=128)] = ""
+    advisory: Annotated[
+        str, text("Any id of the hole; or that of a licence, as a refusal names it.", most=256)
+    ] = ""
     package: Annotated[str, text("Name of the package.", most=256)] = ""
     version: Annotated[str, text("Only this version of the package; empty: any.", most=256)] = ""
     justification: Annotated[

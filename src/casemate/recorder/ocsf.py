@@ -98,6 +98,9 @@ _DENIALS: Mapping[DenialKind, Mapped] = {
     DenialKind.ADVISORIES: Mapped(
         OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Known holes refused", failed=True
     ),
+    DenialKind.LICENCE: Mapped(
+        OcsfClass.COMPLIANCE_FINDING, 1, Severity.MEDIUM, "Licence refused", failed=True
+    ),
     DenialKind.LOAD: Mapped(
         OcsfClass.API_ACTIVITY, OTHER, Severity.LOW, "Too many calls", failed=True
     ),

@@ -89,7 +89,7 @@ def _installed(
     for path in sorted(files):
         match = _METADATA.fullmatch(path)
         if match is not None:
-            yield _headers(bundle, files[path]), _recorded(bundle, files, match.group(1))
+            yield headers(bundle, files[path]), _recorded(bundle, files, match.group(1))
 
 
 def _name_of(metadata: Message) -> tuple[str | None, str]:
@@ -171,7 +171,8 @@ def _recorded(bundle: Path, files: Mapping[str, BundleFile], folder: str) -> lis
     return [files[path] for path in sorted(paths & files.keys())]
 
 
-def _headers(bundle: Path, file: BundleFile) -> Message:
+def headers(bundle: Path, file: BundleFile) -> Message:
+    """Return the headers of a METADATA. Raises SbomError."""
     return email.parser.HeaderParser(policy=email.policy.compat32).parsestr(_text(bundle, file))
 
 

@@ -1,15 +1,22 @@
-"""Known holes in the packages of functions: the gate at deploy, exceptions, what lives.
+"""Known holes and licences in packages of functions: the gate at deploy, exceptions, what lives.
 
     packages of a bundle ──▶ judged by advisories ──▶ weighed by rules and exceptions ──▶ verdict
 
-What advisories say is told by `casemate.advisories`; here is what the node makes of it. May import
-`advisories`, the port of `store`, `facts`, `operations` and `model`.
+What advisories say is told by `casemate.advisories`, what packages state by `casemate.sbom`; here
+is what the node makes of it. May import both, the port of `store`, `facts`, `operations` and
+`model`.
 """
 
 from casemate.vulnerabilities.advisories import UPLOAD_PREFIX, Advisories
-from casemate.vulnerabilities.bundle_packages import Packages, named, packages_of
+from casemate.vulnerabilities.bundle_packages import (
+    Packages,
+    named,
+    packages_of,
+    read_packages,
+    stated,
+)
 from casemate.vulnerabilities.exceptions import Exceptions
-from casemate.vulnerabilities.gate import Gate, Stamp, VulnerableError
+from casemate.vulnerabilities.gate import Gate, LicenceError, Stamp, VulnerableError
 from casemate.vulnerabilities.inventory import Inventory
 from casemate.vulnerabilities.watch import Live, Watch
 from casemate.vulnerabilities.weighing import weigh
@@ -20,6 +27,7 @@ __all__ = [
     "Exceptions",
     "Gate",
     "Inventory",
+    "LicenceError",
     "Live",
     "Packages",
     "Stamp",
@@ -27,5 +35,7 @@ __all__ = [
     "Watch",
     "named",
     "packages_of",
+    "read_packages",
+    "stated",
     "weigh",
 ]

@@ -12,6 +12,7 @@ import msgspec
 
 from casemate.advisories import Standing, receive
 from casemate.model.facts import Actor, AdvisoriesImported, Fact
+from casemate.model.licence import LicenceRules
 from casemate.model.vulnerability import AdvisoryRules
 from casemate.operations.advisories import AdvisoriesStatus, ListLiveHoles, LiveHoles
 from casemate.vulnerabilities.gate import Gate
@@ -46,7 +47,7 @@ class Advisories:
 
     async def status(self) -> AdvisoriesStatus:
         """Return how the advisories stand."""
-        return _status(await self.gate.standing(), self.gate.rules)
+        return _status(await self.gate.standing(), self.gate.rules, self.gate.licences.rules)
 
     async def take(self, file: Path, by: Actor, *, fewer: bool) -> AdvisoriesStatus:
         """Put a database in force, and judge by it. Raises SourceError, OlderError, BusyError."""
@@ -73,19 +74,31 @@ class Advisories:
         self._watch.follow(again=True)
         return rules
 
+    async def set_licence_rules(self, rules: LicenceRules) -> LicenceRules:
+        """Allow other licences; what lives is only told of. Raises InvalidInputError."""
+        kept = await self.gate.licences.set_rules(rules)
+        self._watch.follow()
+        return kept
+
     def live(self, wanted: ListLiveHoles) -> LiveHoles:
         """Return the holes that live."""
         holes, problems = self._watch.found(wanted.project)
-        return LiveHoles(judged_at=self._watch.judged_at, holes=holes, problems=problems)
+        return LiveHoles(
+            judged_at=self._watch.judged_at,
+            holes=holes,
+            licences=self._watch.licences(wanted.project),
+            problems=problems,
+        )
 
 
-def _status(standing: Standing, rules: AdvisoryRules) -> AdvisoriesStatus:
+def _status(standing: Standing, rules: AdvisoryRules, licences: LicenceRules) -> AdvisoriesStatus:
     told = AdvisoriesStatus(
         good=standing.good,
         problems=tuple(f"{each.kind.value}: {each.text}" for each in standing.problems),
         warnings=standing.warnings,
         next_step=standing.next_step or "",
         rules=rules,
+        licences=licences,
     )
     header = standing.header
     if header is None:

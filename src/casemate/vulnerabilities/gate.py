@@ -1,8 +1,10 @@
-"""The gate: no bundle is deployed whose packages have known holes, or cannot be looked up."""
+"""The gate: no bundle is deployed whose packages have known holes, cannot be looked up, or are
+under licences that the node's rule does not allow."""
 
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,13 +16,15 @@ from casemate.decoding import decodable
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.errors import ConflictError
 from casemate.model.facts import Actor, Fact, FunctionPlace
-from casemate.model.vulnerability import AdvisoryRules, Hole, JudgedFunction
+from casemate.model.licence import LicenceRules
+from casemate.model.vulnerability import AdvisoryRules, Hole, JudgedFunction, LicenceFinding
 from casemate.store.errors import StoreError
 from casemate.store.interface import Store
 from casemate.store.value import KeptValue
 from casemate.vulnerabilities.bundle_packages import Packages
 from casemate.vulnerabilities.exceptions import Exceptions
 from casemate.vulnerabilities.inventory import Inventory
+from casemate.vulnerabilities.licences import Licences, licence_findings
 from casemate.vulnerabilities.weighing import weigh
 
 CLOCK_SECONDS = 3600.0
@@ -32,6 +36,10 @@ _MAX_NAMED = 10
 
 class VulnerableError(ConflictError):
     """Packages of the bundle have known holes, or cannot be looked up."""
+
+
+class LicenceError(ConflictError):
+    """Packages of the bundle are under licences that may not be."""
 
 
 class _Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +57,7 @@ class Stamp(NamedTuple):
     exceptions: int
     """How often they have changed."""
     rules: AdvisoryRules
+    licences: LicenceRules
 
 
 class Gate:
@@ -65,6 +74,7 @@ class Gate:
         self.place = place
         self.exceptions = Exceptions(store, happened, clock)
         self.inventory = Inventory(store)
+        self.licences = Licences(store)
         self._value = KeptValue(store, _SETTINGS)
         self._happened = happened
         self._clock = clock
@@ -74,6 +84,7 @@ class Gate:
         """Read rules, exceptions and packages of bundles; at any time. Raises StoreError."""
         await self.exceptions.load()
         await self.inventory.load()
+        await self.licences.load()
         stored = await self._value.read()
         if stored is not None:
             try:
@@ -125,16 +136,22 @@ class Gate:
 
     async def judged(self, project: str, function: str, found: Packages) -> JudgedFunction:
         """Return what advisories say of packages of a function, and what that means."""
-        return self.weighed(project, function, await self._judge(found))
+        return await asyncio.to_thread(self._judged, project, function, found)
 
-    def weighed(self, project: str, function: str, judgement: Judgement) -> JudgedFunction:
-        """Return what a judgement means for a function now."""
+    def _judged(self, project: str, function: str, found: Packages) -> JudgedFunction:
+        judgement = self.completed(judge(found.packages, self.place, now=self.now()), found)
+        return self.weighed(project, function, judgement, found)
+
+    def weighed(
+        self, project: str, function: str, judgement: Judgement, found: Packages
+    ) -> JudgedFunction:
+        """Return what a judgement of packages, and their licences, mean for a function now."""
         exceptions = self.exceptions.of(project, function)
-        return weigh(judgement, self.rules, exceptions, self.now())
-
-    async def _judge(self, found: Packages) -> Judgement:
-        judged = await asyncio.to_thread(judge, found.packages, self.place, now=self.now())
-        return self.completed(judged, found)
+        now = self.now()
+        return msgspec.structs.replace(
+            weigh(judgement, self.rules, exceptions, now),
+            licences=licence_findings(found, self.licences.rules, exceptions, now),
+        )
 
     def completed(self, judged: Judgement, found: Packages) -> Judgement:
         """Return a judgement with what else is wrong: the clock, names that are none."""
@@ -153,12 +170,12 @@ class Gate:
             file = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         except OSError:
             file = (0, 0, 0)
-        return Stamp(file, self.exceptions.revision, self.rules)
+        return Stamp(file, self.exceptions.revision, self.rules, self.licences.rules)
 
     async def require(self, project: str, function: str, found: Packages, by: Actor) -> None:
         """Let a bundle with these packages be deployed, or record that it is not.
 
-        Raises VulnerableError.
+        Raises VulnerableError, LicenceError.
         """
         judged = await self.judged(project, function, found)
         if not judged.refused:
@@ -168,7 +185,9 @@ class Gate:
             denied_at(
                 FunctionPlace(project, function, 0, invocation=""),
                 at=time.time(),
-                kind=DenialKind.ADVISORIES,
+                kind=DenialKind.ADVISORIES
+                if isinstance(error, VulnerableError)
+                else DenialKind.LICENCE,
                 by=by,
                 action="function:deploy",
                 reason=error.message,
@@ -177,7 +196,7 @@ class Gate:
         raise error
 
 
-def refusal(project: str, function: str, judged: JudgedFunction) -> VulnerableError:
+def refusal(project: str, function: str, judged: JudgedFunction) -> VulnerableError | LicenceError:
     """Return the error of a function that is not deployed: the ids, and the ways on."""
     name = f"{project}/{function}"
     if judged.problems and not judged.exception:
@@ -189,6 +208,8 @@ def refusal(project: str, function: str, judged: JudgedFunction) -> VulnerableEr
             "--reason TEXT",
         )
     holes = judged.refusing
+    if not holes:
+        return _refused_licences(name, judged.refusing_licences)
     named = "; ".join(in_words(hole) for hole in holes[:_MAX_NAMED])
     rest = f"; and {len(holes) - _MAX_NAMED} more" if len(holes) > _MAX_NAMED else ""
     first = holes[0]
@@ -196,6 +217,26 @@ def refusal(project: str, function: str, judged: JudgedFunction) -> VulnerableEr
         f"{name} is not deployed, for known holes in its packages: {named}{rest}.",
         next_step="Take a version with the hole fixed. Or record an exception: casemate advisories "
         f"except {name} --advisory {first.id} --package {first.package} --for 30d --reason TEXT",
+    )
+
+
+def _refused_licences(name: str, findings: tuple[LicenceFinding, ...]) -> LicenceError:
+    named = "; ".join(
+        f"{each.package} {each.version} ({each.why})" for each in findings[:_MAX_NAMED]
+    )
+    rest = f"; and {len(findings) - _MAX_NAMED} more" if len(findings) > _MAX_NAMED else ""
+    return LicenceError(
+        f"{name} is not deployed, for licences of its packages: {named}{rest}.",
+        next_step="Take another package. Or have who administers the node allow the licence: "
+        f"casemate advisories licences. Or record an exception: {way_on(name, findings[0])}",
+    )
+
+
+def way_on(name: str, finding: LicenceFinding) -> str:
+    """Return the command by which an exception of a licence is recorded."""
+    return (
+        f"casemate advisories except {name} --advisory {shlex.quote(finding.id)} "
+        f"--package {shlex.quote(finding.package)} --for 30d --reason TEXT"
     )
 
 

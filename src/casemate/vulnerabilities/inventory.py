@@ -1,4 +1,4 @@
-"""Which packages each bundle has, remembered so that no bundle is opened to judge it again."""
+"""Which packages each bundle has, under which licences: so none is opened to be judged again."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from casemate.advisories import Ecosystem, NotJudged, Package
+from casemate.model.licence import PackageLicence
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
 from casemate.vulnerabilities.bundle_packages import Packages
@@ -20,6 +21,8 @@ class _Bundle(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """Names and versions, all of PyPI."""
     unknown: tuple[tuple[str, str], ...] = ()
     """What could not be made out, and why."""
+    licences: tuple[tuple[str, str, str, str], ...] | None = None
+    """Package, version, expression and what is stated instead; None: nobody has looked."""
 
 
 class Inventory:
@@ -44,6 +47,7 @@ class Inventory:
                 for name, version in bundle.packages
             ),
             unknown=tuple(NotJudged(package=what, reason=why) for what, why in bundle.unknown),
+            licences=_licences(bundle),
         )
         self._known[bundle.digest] = self._shared.setdefault(found, found)
 
@@ -59,6 +63,9 @@ class Inventory:
             digest=digest,
             packages=tuple((each.name, each.version) for each in found.packages),
             unknown=tuple((each.package, each.reason) for each in found.unknown),
+            licences=None
+            if found.licences is None
+            else tuple((e.package, e.version, e.expression, e.stated) for e in found.licences),
         )
         await self._parts.put(bundle)
         self._take(bundle)
@@ -71,6 +78,15 @@ class Inventory:
             for digest in gone:
                 del self._known[digest]
             self._shared = {found: found for found in self._known.values()}
+
+
+def _licences(bundle: _Bundle) -> tuple[PackageLicence, ...] | None:
+    if bundle.licences is None:
+        return None
+    return tuple(
+        PackageLicence(package=package, version=version, expression=expression, stated=stated)
+        for package, version, expression, stated in bundle.licences
+    )
 
 
 def _digest(bundle: _Bundle) -> str:

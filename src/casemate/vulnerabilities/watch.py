@@ -18,13 +18,13 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.advisories import Judgement, NotJudged, Package, judge_all
-from casemate.model.bundle import BundleManifest
 from casemate.model.errors import CasemateError
 from casemate.model.facts import AdvisoriesUnreliable, Fact, HoleFound
 from casemate.model.vulnerability import (
     Hole,
     JudgedFunction,
     LiveHole,
+    LiveLicence,
     LiveProblem,
     QuarantineWhen,
     Verdict,
@@ -32,7 +32,7 @@ from casemate.model.vulnerability import (
 from casemate.operations.quarantine import MAX_REASON, QuarantineFunction
 from casemate.store.interface import Store
 from casemate.store.parts import Parts
-from casemate.vulnerabilities.bundle_packages import Packages, packages_of
+from casemate.vulnerabilities.bundle_packages import Packages
 from casemate.vulnerabilities.gate import Gate, Stamp, in_words
 
 _log = logging.getLogger(__name__)
@@ -73,24 +73,25 @@ class Watch:
         *,
         live: Callable[[], Awaitable[Sequence[Live]]],
         digests: Callable[[], Iterable[str]],
-        manifest: Callable[[str], Awaitable[BundleManifest]],
+        packages: Callable[[str], Awaitable[Packages]],
         quarantine: Callable[[QuarantineFunction], Awaitable[object]],
         happened: Callable[[Fact], None],
     ) -> None:
         """Judge by `gate` what `live` returns once no change of it is under way.
 
-        `digests` are of all bundles that some version has; `manifest` is asked for of those that
-        were deployed before packages were remembered.
+        `digests` are of all bundles that some version has; `packages` reads those that were
+        deployed before their packages, or the licences of these, were remembered.
         """
         self._gate = gate
         self._live = live
         self._digests = digests
-        self._manifest = manifest
+        self._read = packages
         self._quarantine = quarantine
         self._happened = happened
         self._told = Parts(store, "told holes", _Told, _name)
         self._found: tuple[LiveHole, ...] = ()
         self._problems: tuple[LiveProblem, ...] = ()
+        self._licences: tuple[LiveLicence, ...] = ()
         self._unreliable = ""
         self.judged_at: float | None = None
         """When all was judged last; None: not yet."""
@@ -123,6 +124,10 @@ class Watch:
             tuple(one for one in self._found if project in (None, one.project)),
             tuple(one for one in self._problems if project in (None, one.project)),
         )
+
+    def licences(self, project: str | None) -> tuple[LiveLicence, ...]:
+        """Return the licences that may not be and live all the same, in a project or all."""
+        return tuple(one for one in self._licences if project in (None, one.project))
 
     def follow(self, *, again: bool = False) -> None:
         """Look soon: something is not as it was. `again` acts on what is known already, too."""
@@ -182,7 +187,7 @@ class Watch:
         pause = Pace()
         for one, found in zip(live, packages, strict=True):
             judgement = self._gate.completed(self._judged[found.packages], found)
-            weighed = self._gate.weighed(one.project, one.function, judgement)
+            weighed = self._gate.weighed(one.project, one.function, judgement, found)
             functions.setdefault((one.project, one.function), []).append((one, weighed))
             pause()
         return functions
@@ -196,13 +201,16 @@ class Watch:
 
     async def _packages(self, live: Live) -> Packages:
         known = self._gate.inventory.get(live.digest)
-        if known is not None:
+        ruled = self._gate.licences.rules.allowed is not None
+        if known is not None and not (ruled and known.licences is None):
             return known
         try:
-            found = packages_of(await self._manifest(live.digest))
+            found = await self._read(live.digest)
             await self._gate.inventory.put(live.digest, found)
         except CasemateError as error:
             _log.error("the packages of %s/%s are not known: %s", *live[:2], error)
+            if known is not None:
+                return known
             # A bundle that cannot be read is not one without packages.
             reason = "its packages are not known"
             return Packages(unknown=(NotJudged(package=live.digest, reason=reason),))
@@ -238,6 +246,11 @@ class Watch:
             if since != known:
                 told.append(_Told(project=project, function=function, holes=since))
         self._found, self._problems = tuple(found), tuple(problems)
+        self._licences = tuple(
+            LiveLicence(project=project, function=function, licence=licence)
+            for (project, function), judged in functions.items()
+            for licence in dict.fromkeys(one for _, each in judged for one in each.licences)
+        )
         self._uncontained = uncontained
         self._tell(news, problems)
         await self._told.put(*told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from datetime import UTC, datetime
 
 import msgspec
@@ -117,23 +117,41 @@ def _undecided(missed: NotJudged, exceptions: tuple[AdvisoryException, ...], now
 
 def _excepted(hole: Hole, exceptions: tuple[AdvisoryException, ...], now: float) -> Hole:
     ids = {each.upper() for each in hole.ids}
+    known = exception_of(hole.package, hole.version, ids, exceptions, now)
+    if known is None:
+        return hole
+    if known.expires_at > now:
+        why = f"{hole.why}; excepted until {day(known.expires_at)}: {known.reason}"
+        return _replaced(hole, Verdict.EXCEPTED, why, known.id)
+    why = f"{hole.why}; its exception expired on {day(known.expires_at)}"
+    return _replaced(hole, Verdict.REFUSED, why, known.id)
+
+
+def exception_of(
+    package: str,
+    version: str,
+    ids: Set[str],
+    exceptions: Iterable[AdvisoryException],
+    now: float,
+) -> AdvisoryException | None:
+    """Return the exception of a finding that holds, else the last of those that have expired.
+
+    `ids` are of the finding, in capital letters.
+    """
     expired: AdvisoryException | None = None
     for each in exceptions:
-        named = each.package == hole.package and each.version in ("", hole.version)
+        named = each.package == package and each.version in ("", version)
         if named and each.advisory.upper() in ids:
             if each.expires_at > now:
-                why = f"{hole.why}; excepted until {_day(each.expires_at)}: {each.reason}"
-                return _replaced(hole, Verdict.EXCEPTED, why, each.id)
+                return each
             expired = each
-    if expired is None:
-        return hole
-    why = f"{hole.why}; its exception expired on {_day(expired.expires_at)}"
-    return _replaced(hole, Verdict.REFUSED, why, expired.id)
+    return expired
 
 
 def _replaced(hole: Hole, verdict: Verdict, why: str, exception: str) -> Hole:
     return msgspec.structs.replace(hole, verdict=verdict, why=why, exception=exception)
 
 
-def _day(at: float) -> str:
+def day(at: float) -> str:
+    """Return a day as it is written."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")

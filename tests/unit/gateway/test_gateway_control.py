@@ -35,6 +35,7 @@ from casemate.model.errors import (
 from casemate.model.facts import Actor, FunctionQuarantined, FunctionReleased
 from casemate.model.function import Limits, named_resources
 from casemate.model.grant import BucketSpec, Grant, GrantKind, QueueSpec, Resources
+from casemate.model.licence import LicenceRules
 from casemate.model.processes import GatewayConfig
 from casemate.model.restriction import RestrictionKind
 from casemate.model.route import RouteClaim
@@ -61,7 +62,7 @@ from casemate.sandbox.client import ImportFailedError
 from casemate.sandbox.frames import ErrorHead
 from casemate.sandbox.meter import Meters
 from casemate.store.errors import StoreError
-from casemate.vulnerabilities import Gate, VulnerableError
+from casemate.vulnerabilities import Gate, LicenceError, VulnerableError
 from support.advisories import import_records, import_small, record
 from support.core import MemoryStore, spec
 from support.facts import ADA, stream
@@ -133,6 +134,9 @@ class Bundles:
         if digest not in self.manifests:
             raise NotFoundError("There is no such bundle.")
         return self.manifests[digest]
+
+    async def read(self, digest: str, reading: Any) -> Any:
+        return reading(Path("/nowhere"), await self.manifest(digest))
 
     async def is_kept(self, digest: str) -> bool:
         return digest in self.manifests or digest in self.puts
@@ -958,6 +962,41 @@ def test_what_has_known_holes_is_neither_started_nor_kept(on_node: OnNode) -> No
             await node.control.start_once("t", "f", digest, by=ADA)
         assert node.nothing_changed() and not node.client.opened
         assert [denial.kind for denial in node.store.denied] == [DenialKind.ADVISORIES] * 2
+
+    on_node(scene)
+
+
+def test_licences_that_may_not_be_are_neither_started_nor_kept(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        import_small(node.gate.place)
+        await node.gate.licences.set_rules(LicenceRules(allowed=("MIT",)))
+        digest = with_package(node, "right")
+        with pytest.raises(LicenceError, match=r"right 1\.0") as refused:
+            await node.control.deploy("t", "f", digest, approve=True, by=ADA)
+        assert refused.value.about == "t/f"
+        with pytest.raises(LicenceError):
+            await node.control.start_once("t", "f", digest, by=ADA)
+        assert node.nothing_changed() and not node.client.opened
+        assert [denial.kind for denial in node.store.denied] == [DenialKind.LICENCE] * 2
+
+    on_node(scene)
+
+
+def test_a_rule_that_is_set_while_it_is_started_counts(on_node: OnNode) -> None:
+    async def scene(node: Node) -> None:
+        import_small(node.gate.place)
+        digest = with_package(node, "right")
+        node.client.gate = asyncio.Event()
+        deploying = asyncio.ensure_future(
+            node.control.deploy("t", "f", digest, approve=True, by=ADA)
+        )
+        while not node.client.opening:
+            await asyncio.sleep(0.01)
+        await node.gate.licences.set_rules(LicenceRules(allowed=("MIT",)))
+        node.client.gate.set()
+        with pytest.raises(LicenceError):
+            await deploying
+        assert node.nothing_changed()
 
     on_node(scene)
 

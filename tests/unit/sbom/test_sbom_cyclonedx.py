@@ -178,7 +178,11 @@ def test_files_of_no_package_are_counted(make_bundle) -> None:
     [
         ("License-Expression: mit OR apache-2.0", [{"expression": "MIT OR Apache-2.0"}]),
         ("License: Apache-2.0", [{"expression": "Apache-2.0"}]),
-        ("License-Expression: nonsense here\nLicense: MIT", [{"expression": "MIT"}]),
+        (
+            "License-Expression: nonsense here\nLicense: MIT",
+            [{"license": {"name": "nonsense here"}}],
+        ),
+        ("License: MIT\nLicense: GPL-3.0-only", [{"expression": "(MIT) AND (GPL-3.0-only)"}]),
         ("Classifier: License :: OSI Approved :: MIT License", [{"license": {"id": "MIT"}}]),
         (
             "Classifier: License :: OSI Approved :: BSD License",

@@ -260,7 +260,8 @@ def test_what_is_no_exception(on: Play, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["advisory exceptions 3", "packages of bundles 9", "advisory settings"]
+    "name",
+    ["advisory exceptions 3", "packages of bundles 9", "advisory settings", "licence rules"],
 )
 def test_what_cannot_be_read_stops_the_start(tmp_path: Path, name: str) -> None:
     import asyncio

@@ -11,12 +11,11 @@ import pytest
 from vulnerabilities_world import ADA, World, excepted, play
 
 from casemate.advisories import Package, judge_all
-from casemate.model.bundle import BundleManifest
 from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
 from casemate.model.facts import AdvisoriesUnreliable, HoleFound
 from casemate.model.vulnerability import AdvisoryRules, QuarantineWhen, Threshold
 from casemate.operations.quarantine import QuarantineFunction
-from casemate.vulnerabilities import Advisories
+from casemate.vulnerabilities import Advisories, Packages
 from casemate.vulnerabilities import watch as watch_module
 from support.advisories import import_records, record
 
@@ -212,10 +211,10 @@ def test_a_bundle_that_cannot_be_read_is_not_one_without_packages(on: Play) -> N
         world.deploy("left==1.0")
         import_records(world.place, record(name="other"))
 
-        async def gone(digest: str) -> BundleManifest:
+        async def gone(digest: str) -> Packages:
             raise NotFoundError(f"There is no {digest}.")
 
-        world.watch._manifest = gone
+        world.watch._read = gone
         await world.watch.look()
         (problem,) = world.watch.found(None)[1]
         assert "not known" in problem.problem

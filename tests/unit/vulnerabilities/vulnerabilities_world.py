@@ -8,13 +8,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from casemate.advisories import Place
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
 from casemate.model.deployment import Quarantine
 from casemate.model.facts import Actor, Fact
+from casemate.model.licence import PackageLicence
 from casemate.operations.advisories import ExceptAdvisory
 from casemate.operations.quarantine import QuarantineFunction
-from casemate.vulnerabilities import Gate, Live, Watch
+from casemate.vulnerabilities import Gate, Live, Packages, Watch, packages_of
 from support.core import MemoryStore, spec
 
 ADA = Actor("user:ada", "192.0.2.1")
@@ -62,13 +65,15 @@ class World:
         self.lives: list[Live] = []
         self.bundles: dict[str, BundleManifest] = {}
         self.opened: list[str] = []
+        self.licences: tuple[PackageLicence, ...] = ()
+        """What bundles that are opened state."""
         self.quarantined: list[QuarantineFunction] = []
         self.watch = Watch(
             self.gate,
             self.store,
             live=self._live,
             digests=lambda: [one.digest for one in self.lives],
-            manifest=self._manifest,
+            packages=self._packages,
             quarantine=self._quarantine,
             happened=self.told.append,
         )
@@ -89,9 +94,10 @@ class World:
     async def _live(self) -> list[Live]:
         return self.lives
 
-    async def _manifest(self, digest: str) -> BundleManifest:
+    async def _packages(self, digest: str) -> Packages:
         self.opened.append(digest)
-        return self.bundles[digest]
+        made = self.bundles[digest]
+        return msgspec.structs.replace(packages_of(made), licences=self.licences)
 
     async def _quarantine(self, wanted: QuarantineFunction) -> Quarantine:
         self.quarantined.append(wanted)

@@ -96,8 +96,9 @@ def deploy(
     All are built first, and all are live afterwards or none is. If one of them would be granted
     more than its live version is, the difference is shown and nothing is deployed without
     --approve; a first deploy with any grant counts too. A contract that would refuse what the
-    live one accepts is told, as is what has none. Packages with known holes, or that the node's
-    advisories cannot tell of, stop it, unless an exception is recorded. A bundle that the node
+    live one accepts is told, as is what has none. Packages with known holes, that the node's
+    advisories cannot tell of, or whose licences the node does not allow, stop it, unless an
+    exception is recorded. A bundle that the node
     holds is not sent again. The node starts each function once before callers are sent to it; if
     that fails, its whole error is shown and what was live stays live. `casemate rollback` takes a
     deployment back.

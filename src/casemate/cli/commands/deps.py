@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from casemate.advisories import Finding
     from casemate.build.bundle import BuiltBundle
     from casemate.model.evidence import Evidence
+    from casemate.model.licence import PackageLicence
     from casemate.sbom.needs import Need, Needs
     from casemate.sbom.symbols import Found
 
@@ -52,6 +53,12 @@ class _Looked(NamedTuple):
     """Ids of advisories by package; None where they cannot be relied upon."""
     reach: dict[str, Found]
     """By id, where the advisory names functions: whether the code comes to these."""
+    licences: tuple[PackageLicence, ...] = ()
+
+    def licence(self, package: str) -> str:
+        """Return what a package states of its licence on one line."""
+        found = [one for one in self.licences if one.package == package]
+        return " and ".join(one.expression or f"unknown ({one.stated})" for one in found)
 
     def told(self, package: str) -> str:
         """Return the holes of a package on one line."""
@@ -71,7 +78,7 @@ def ls(
     live: LiveOption = False,
     json: JsonOption = False,
 ) -> None:
-    """List packages with their size, known holes, and who needs them.
+    """List packages with their size, known holes, licences, and who needs them.
 
     `imported`: the function's code imports it. `needed`: a package that is needed declares it.
     `optional`: its name is in the code of what is needed, so it may be imported. `unused`: none of
@@ -84,7 +91,7 @@ def ls(
         print_json([_plain(one) for one in looked])
         return
     print_table(
-        ("function", "package", "version", "size", "is", "by", "seen", "holes"),
+        ("function", "package", "version", "size", "is", "by", "seen", "holes", "licence"),
         [
             (
                 str(one.name),
@@ -95,11 +102,12 @@ def ls(
                 ", ".join(need.by[:3]) + (" ..." if len(need.by) > 3 else ""),
                 _seen(one.evidence, need),
                 one.told(need.name),
+                one.licence(need.name),
             )
             for one in looked
             for need in one.needs.packages
         ],
-        below=("by", "holes"),
+        below=("by", "holes", "licence"),
         empty="There are no packages of others.",
     )
     _tell(looked)
@@ -122,6 +130,7 @@ def _tell(looked: Sequence[_Looked]) -> None:
 
 
 def _look(workspace: Workspace, *, live: bool) -> list[_Looked]:
+    from casemate.sbom import bundle_licences
     from casemate.sbom.needs import needs
 
     found = []
@@ -131,7 +140,8 @@ def _look(workspace: Workspace, *, live: bool) -> list[_Looked]:
         listed = needs(built.path, built.manifest)
         judged = _judged(listed)
         reach = _reach(built, seen, judged or ())
-        found.append(_Looked(name, built, listed, seen, _holes(judged), reach))
+        licences = bundle_licences(built.path, built.manifest)
+        found.append(_Looked(name, built, listed, seen, _holes(judged), reach, licences))
     return found
 
 
@@ -187,6 +197,7 @@ def _plain(one: _Looked) -> dict[str, object]:
         "evidence": one.evidence,
         "holes": one.holes,
         "reach": one.reach,
+        "licences": one.licences,
     }
 
 
