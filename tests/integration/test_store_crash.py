@@ -101,7 +101,7 @@ def test_kill_at_random_moments(tmp_path: Path) -> None:
             versions[name] = int(number[0])
         slowest = max(slowest, asyncio.run(check(tmp_path / "s", versions)))
     assert len(versions) == 8
-    assert slowest < 1.0
+    assert slowest < 5.0  # by the clock: three others may want the processor
 
 
 def test_kill_during_creation_leaves_a_store_that_opens(tmp_path: Path) -> None:
