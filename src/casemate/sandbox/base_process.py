@@ -212,7 +212,9 @@ class BaseProcess:
         return True
 
     def hung_up(self) -> bool:
-        """Tell whether its socket is closed; never waits for its end, which follows."""
+        """Tell whether its socket is closed, on whichever side; never waits for its end."""
+        if self.sock.fileno() < 0:
+            return True  # it was let go of before what was forked from it was read
         poll = select.poll()
         poll.register(self.sock, 0)
         return any(event & select.POLLHUP for _, event in poll.poll(0))
