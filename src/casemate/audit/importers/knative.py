@@ -89,6 +89,17 @@ def _folder(
     return None
 
 
+def _requests(visibility: str, place: Place) -> Trigger:
+    """Return by what a service is called: nothing asks by whom, and the ingress lets all in."""
+    return Trigger(
+        kind="http",
+        reach=Reach.INTERNAL if visibility == "cluster-local" else Reach.PUBLIC,
+        method="ANY",
+        path="/",
+        place=place,
+    )
+
+
 def _of_func(document: Map, file: str, code: CodeFiles) -> Function:
     """Return the function of a `func.yaml`: Knative's own tool sets what it says nothing of."""
     place = Place(document.file, document.line)
@@ -101,15 +112,7 @@ def _of_func(document: Map, file: str, code: CodeFiles) -> Function:
         platform=Platform.KNATIVE,
         code=folder,
         files=code.files(folder) if folder is not None else (),
-        triggers=(
-            Trigger(
-                kind="http",
-                reach=Reach.INTERNAL if visibility == "cluster-local" else Reach.PUBLIC,
-                method="ANY",
-                path="/",
-                place=place,
-            ),
-        ),
+        triggers=(_requests(visibility, place),),
         environment=environment,
         concurrency=_whole(at(document, "deploy", "options", "scale", "max")),
         settings={
@@ -127,9 +130,7 @@ def _function(document: Map, file: str, code: CodeFiles, called: Mapping[str, st
     pod = at(document, "spec", "template", "spec")
     container = at(pod, "containers", 0)
     labels = at(document, "metadata", "labels")
-    local = (
-        text(at(labels, _LOCAL) or at(labels, "serving.knative.dev/visibility")) == "cluster-local"
-    )
+    visibility = text(at(labels, _LOCAL) or at(labels, "serving.knative.dev/visibility"))
     place = Place(document.file, document.line)
     annotations = at(document, "spec", "template", "metadata", "annotations")
     image, name = text(at(container, "image")), text(at(document, "metadata", "name"))
@@ -141,16 +142,7 @@ def _function(document: Map, file: str, code: CodeFiles, called: Mapping[str, st
         platform=Platform.KNATIVE,
         code=folder,
         files=code.files(folder) if folder is not None else (),
-        triggers=(
-            Trigger(
-                kind="http",
-                # Nothing asks who calls: the ingress lets everybody in.
-                reach=Reach.INTERNAL if local else Reach.PUBLIC,
-                method="ANY",
-                path="/",
-                place=place,
-            ),
-        ),
+        triggers=(_requests(visibility, place),),
         environment=_variables(at(container, "env")),
         timeout=number(at(pod, "timeoutSeconds")),
         memory=int(min(found, 1e15) * (1024 if "G" in memory else 1))
