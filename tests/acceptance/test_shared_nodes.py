@@ -260,6 +260,16 @@ def test_what_any_node_served_all_of_them_tell_once(one: TestNode, two: TestNode
     served = len([record for record in records(one) if record["run_ms"]])
     soon(lambda: used(one) == used(two) == (served, 2), 10.0)
 
+    def counted(asked: TestNode, **chosen: str) -> tuple[int, set[str], list[str]]:
+        found = asked.get("/metrics", project="t", function="told", **chosen)
+        calls = sum(each["calls"] for each in found["functions"])
+        return calls, {each["node"] for each in found["nodes"]}, found["missing"]
+
+    soon(lambda: counted(one) == counted(two) and counted(one)[1:] == (names, []), 10.0)
+    assert counted(one)[0] >= 5
+    assert sum(counted(one, node=name)[0] for name in names) == counted(two)[0]
+    assert casemate(one, "top", "t/told", "--once").stdout.startswith("2 nodes: ")
+
     listed = casemate(one, "invocations", "t/told", "--outcome", "ok")
     assert all(name in listed.stdout for name in names), listed.stdout
     text = casemate(one, "logs", "t/told").stdout

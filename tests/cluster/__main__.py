@@ -1,11 +1,13 @@
 """Strike a cluster while nodes write, and look whether anything acknowledged is lost.
 
     python -m cluster [--profile guide|watched|sync|stock] [--KIND N]... [--minutes N]
+        [--in-a-row N]
 
 KIND is one of strikes.KINDS: so many of each are done, in a random order, until `--minutes` are
-over. With the settings of the guide nothing may be lost. With others it may be, and then each node
-that was told of it has to refuse the server. Exit code 0: so it was; 1: not; 2: it cannot be run
-here.
+over. With `--in-a-row` up to N primaries are killed one after the other, each as soon as it has
+acknowledged something, before those killed earlier follow again. With the settings of the guide
+nothing may be lost. With others it may be, and then each node that was told of it has to refuse the
+server. Exit code 0: so it was; 1: not; 2: it cannot be run here.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cluster.judging import find
 from cluster.machines import Machine
@@ -37,10 +39,18 @@ SAFE = ("guide", "watched")
 """The profiles with which nothing may be lost."""
 
 
+class Storming(NamedTuple):
+    """How it is struck: when, until when, and how many primaries in a row."""
+
+    moments: random.Random
+    until: float
+    in_a_row: int
+
+
 async def run(
-    cluster: Cluster, folder: Path, strikes: list[str], moments: random.Random, until: float
+    cluster: Cluster, folder: Path, strikes: list[str], storming: Storming
 ) -> dict[str, Any]:
-    """Do strikes until a moment; return what was found."""
+    """Do strikes; return what was found."""
     leader = cluster.leader()
     if leader is None:
         raise TimeoutError("there is no primary")
@@ -49,13 +59,13 @@ async def run(
     nodes = [Node(number, url, folder) for number in range(NODES)]
     for node in nodes:
         await node.open()
-    storm = Storm(cluster, nodes, moments)
+    storm = Storm(cluster, nodes, storming.moments, in_a_row=storming.in_a_row)
     stop = asyncio.Event()
     running = [asyncio.create_task(node.run(stop)) for node in nodes]
     done, stuck = [], ""
     for kind in strikes:
         began = time.monotonic()
-        if began > until or any(node.refused for node in nodes):
+        if began > storming.until or any(node.refused for node in nodes):
             break
         try:
             await storm.strike(kind)
@@ -151,6 +161,7 @@ def main(arguments: list[str]) -> int:
     for kind in KINDS:
         grammar.add_argument(f"--{kind}", type=int, default=0)
     grammar.add_argument("--minutes", type=float, default=float("inf"))
+    grammar.add_argument("--in-a-row", type=int, default=1)
     grammar.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     grammar.add_argument("--etcd", help="the program; by default what is on the path")
     grammar.add_argument("--patroni", type=Path, default=Path(".cluster-tools/bin/patroni"))
@@ -167,7 +178,7 @@ def main(arguments: list[str]) -> int:
     cluster = Cluster(PROFILES[given.profile], folder, etcd, patroni)
     try:
         cluster.start()
-        found = asyncio.run(run(cluster, folder, strikes, moments, until))
+        found = asyncio.run(run(cluster, folder, strikes, Storming(moments, until, given.in_a_row)))
     finally:
         cluster.end()
         if given.keep:

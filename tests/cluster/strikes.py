@@ -19,6 +19,8 @@ STEPS = (3600.0, -3600.0, 8.0, -8.0)
 """Seconds: an hour is refused by nodes, 8 s are not."""
 STEPPED, FULL, SLOW = 8.0, 15.0, 20.0
 SYNC_SECONDS = 0.7
+_HASTE_SECONDS = 30.0
+"""Who cannot write for so long has too few servers left that follow: they are waited for."""
 KINDS = (
     *("engine-kills", "kills", "freezes", "dcs-freezes", "cuts", "switches", "lags"),
     *("clocks", "fulls", "slows", "revocations"),
@@ -28,9 +30,16 @@ KINDS = (
 class Storm:
     """Strikes at one cluster, each followed by its recovery."""
 
-    def __init__(self, cluster: Cluster, nodes: list[Node], moments: random.Random) -> None:
-        """Strike when `moments` says so."""
+    def __init__(
+        self, cluster: Cluster, nodes: list[Node], moments: random.Random, *, in_a_row: int = 1
+    ) -> None:
+        """Strike when `moments` says so.
+
+        Up to `in_a_row` primaries are killed without waiting for those killed before to follow
+        again: the next one dies as soon as it has acknowledged something.
+        """
         self._cluster, self._nodes, self._moments = cluster, nodes, moments
+        self._in_a_row, self._killed = in_a_row, 0
         self._pairs = itertools.cycle(
             itertools.combinations(sorted(cluster.machines.values(), key=lambda m: m.name), 2)
         )
@@ -55,20 +64,25 @@ class Storm:
             "revocations": self._revoke,
         }
         await asyncio.to_thread(acts[kind])
-        self.rebuilt += await asyncio.to_thread(self._cluster.recover)
-        if not any(node.refused for node in self._nodes):
-            await self._until_written()
+        self._killed = self._killed + 1 if kind == "engine-kills" else 0
+        last = self._killed % self._in_a_row == 0
+        if last or not await self._are_written(_HASTE_SECONDS):
+            self.rebuilt += await asyncio.to_thread(self._cluster.recover)
+            if not await self._are_written(60):
+                raise TimeoutError("nobody can write any more")
         self.gaps.setdefault(kind, []).append(gap(self._nodes, began, time.monotonic()))
 
-    async def _until_written(self) -> None:
+    async def _are_written(self, seconds: float) -> bool:
+        """Wait until some changes are acknowledged, or refused for good; False if neither."""
         before = sum(node.counts["acknowledged"] for node in self._nodes)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + seconds
         while sum(node.counts["acknowledged"] for node in self._nodes) < before + 5:
             if any(node.refused for node in self._nodes):
-                return
+                return True
             if time.monotonic() > deadline:
-                raise TimeoutError("nobody can write any more")
+                return False
             await asyncio.sleep(0.05)
+        return True
 
     def _leader(self) -> Machine:
         wait_for(lambda: self._cluster.leader() is not None, 60, "there is a primary")

@@ -20,7 +20,7 @@ async def _metrics(wanted: ShowMetrics, call: Call) -> Metrics:
         raise RequestError(
             HTTPStatus.BAD_REQUEST, "The query has `function` but no `project`, expected both."
         )
-    return await call.service.metrics(wanted.project, wanted.function)
+    return await call.service.metrics(wanted.project, wanted.function, wanted.node)
 
 
 OPERATIONS = all_served(metrics, performs)

@@ -118,7 +118,9 @@ def nothing_known() -> NodeHealth:
     return NodeHealth(ok=True, ready=True, checked_at=time.time(), parts=())
 
 
-async def nothing_counted(_project: str | None, _function: str | None) -> Metrics:
+async def nothing_counted(
+    _project: str | None, _function: str | None, _node: str | None = None
+) -> Metrics:
     """Return the numbers of a node that counts nothing."""
     return Metrics(at=time.time(), started_at=0.0, functions=())
 
@@ -164,7 +166,7 @@ class Service:
     ensure_inbox: Callable[[str], Awaitable[None]]
     """Has every function of a project an inbox."""
     health: Callable[[], NodeHealth] = nothing_known
-    metrics: Callable[[str | None, str | None], Awaitable[Metrics]] = nothing_counted
+    metrics: Callable[..., Awaitable[Metrics]] = nothing_counted
     """Tells how the functions of a project do, of all, or one."""
     behind: Callable[[], tuple[RecordsBehind, ...]] = tuple
     """Tells which other nodes' newest records are not here."""

@@ -40,8 +40,8 @@ class Looks:
         self._seen: deque[Metrics] = deque(maxlen=_MOST_LOOKS + 1)
 
     def add(self, metrics: Metrics) -> None:
-        """Take another look; those before a node's start count no more."""
-        if self._seen and self._seen[-1].started_at != metrics.started_at:
+        """Take another look; those before a node's start, or of other nodes, count no more."""
+        if self._seen and _who(self._seen[-1]) != _who(metrics):
             self._seen.clear()
         self._seen.append(metrics)
 
@@ -55,6 +55,11 @@ class Looks:
         ]
         found.sort(key=lambda one: (-one.calls, -one.busy, one.project, one.function))
         return tuple(found)
+
+
+def _who(metrics: Metrics) -> tuple[object, ...]:
+    """Return whose counts they are, from when on."""
+    return metrics.started_at, *((one.node, one.started_at) for one in metrics.nodes)
 
 
 def _all(metrics: Metrics) -> Sequence[FunctionMetrics]:

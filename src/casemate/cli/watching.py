@@ -89,9 +89,12 @@ class _Watched:
     def look(self, *, at_end: bool) -> None:
         """Compare both versions, and end the trial where that decides it."""
         asked = ShowMetrics(project=self._alias.project, function=self._alias.function)
+        metrics = self._client.call(asked)
+        if metrics.missing and not at_end:
+            return  # what a part of the nodes has counted would seem to be fewer calls than before
         found = {
             version.version: version
-            for function in self._client.call(asked).functions
+            for function in metrics.functions
             for version in function.versions
         }
         self.new = found.get(self.trial.version, self.new)

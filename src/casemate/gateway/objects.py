@@ -82,6 +82,7 @@ from casemate.gateway.records_shipping import RecordsShipping
 from casemate.gateway.release_told import tell_release
 from casemate.gateway.rotators import Rotators
 from casemate.gateway.running_logs import RunningLogs
+from casemate.gateway.shared_numbers import SharedNumbers
 from casemate.gateway.state import State
 from casemate.gateway.use_told import UseTold
 from casemate.gateway.vouched import Vouching
@@ -117,6 +118,7 @@ from casemate.sandbox.client import SandboxClient
 from casemate.sandbox.zygotes import Zygotes
 from casemate.seal import Redactor, Seal
 from casemate.store.interface import Store
+from casemate.store.told_numbers import WANTED_TOPIC
 from casemate.supply import BuilderKeys, EvidenceKeeper, Signatures
 from casemate.triggers.hooks import HOOKS_PREFIX, Hooks
 from casemate.triggers.http_server import HttpServer, asgi_handler
@@ -201,7 +203,7 @@ class Gateway:
         self._build_triggers()
         self._build_operations(state)
         self._build_audit(url)
-        self._build_observed()
+        self._build_observed(state)
         self._build_playbooks()
         self._build_front(url)
 
@@ -431,7 +433,7 @@ class Gateway:
         )  # fmt: skip
         return await NodeLook(parts)()
 
-    def _build_observed(self) -> None:
+    def _build_observed(self, state: State) -> None:
         """Build what counts what is used, and tells what the node is seen to do."""
         self.budgets = Budgets(
             self.store,
@@ -467,6 +469,9 @@ class Gateway:
             )
         )
 
+        self.shared_numbers = SharedNumbers(
+            self.nodes, self.vault, self.observed.metrics, state.numbers, WANTED_TOPIC
+        )
         self.numbers_told = NumbersTold(self.observed, self.monitor, self._config.started_at)
 
     def _shares(self) -> Shares | None:
@@ -579,7 +584,7 @@ class Gateway:
             schedules=self.schedules.statuses,
             ensure_inbox=self.subscriptions.ensure,
             health=self.health.now,
-            metrics=self.observed.metrics,
+            metrics=self.shared_numbers.metrics,
             behind=tuple if self.shipping is None else self.shipping.behind,
             journals=tuple if self.shipping is None else self.shipping.journals,
         )
@@ -649,7 +654,7 @@ class Gateway:
             self.signatures, self.budgets, self.playbooks, self.holds, self.advisories.gate,
             self.reviews, self.rotations, self.evidences,
         )  # fmt: skip
-        return (*followed_parts(holders), *self._shared_parts)
+        return (*followed_parts(holders), *self._shared_parts, *self.shared_numbers.parts())
 
     async def load(self, *, recover_owner: bool = False) -> str | None:
         """Read what is stored; return an owner's token on the very first start, or if asked to."""
@@ -693,6 +698,7 @@ class Gateway:
         self.running_logs.start()
         self.lag.start()
         self.numbers_told.start()
+        self.shared_numbers.start()
         await tell_release(self.store, self.facts.happened)
         self.nodes.start()
         for risk in self._config.accepted_risks:
@@ -717,6 +723,7 @@ class Gateway:
         await self.running_logs.close()
         self.lag.close()
         self.numbers_told.close()
+        await self.shared_numbers.close()
         await self.depths.close()
         if self.older_records is not None:
             await self.older_records.close()

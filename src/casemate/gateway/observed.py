@@ -29,7 +29,7 @@ from casemate.model.denial import Denial
 from casemate.model.errors import CasemateError
 from casemate.model.facts import AliasMoved, FunctionRemoved, GrantUsed, VersionDeployed
 from casemate.model.messages import Depth
-from casemate.model.metrics import FunctionMetrics, Metrics
+from casemate.model.metrics import Counting, FunctionMetrics, Metrics
 from casemate.model.node import NodeHealth
 from casemate.model.nodes import ProjectDatabase
 from casemate.monitor import MonitorClient
@@ -110,12 +110,13 @@ class Observed:
         ]
         chosen.sort(key=lambda figures: (figures.project, figures.function))
         others = self._parts.registry.others.told() if project is None else None
+        name, now, started_at = self._parts.name, time.time(), self._parts.started_at
         return Metrics(
-            at=time.time(),
-            started_at=self._parts.started_at,
+            at=now,
+            started_at=started_at,
             functions=tuple(self._told(figures, loads, found) for figures in chosen),
             others=others,
-            node=self._parts.name,
+            nodes=(Counting(node=name, at=now, started_at=started_at),) if name else (),
         )
 
     def _told(

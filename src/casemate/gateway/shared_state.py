@@ -125,6 +125,7 @@ async def open_shared(
         bundles=bundles,
         parts=(vault_part(vault, data.take_newest_keys), where.part()),
         shipped=store.shipped_records(),
+        numbers=store.number_rows(),
         sweep_bundles=bundles.sweep,
         tell_refusals=partial(setattr, proofs, "on_refused"),
         close_places=places.close,

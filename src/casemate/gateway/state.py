@@ -16,6 +16,7 @@ from casemate.nodes import Among, Part
 from casemate.store.interface import Store
 from casemate.store.shipped_records import ShippedRecords
 from casemate.store.sqlite.store import SqliteStore
+from casemate.store.told_numbers import NumberRows
 
 
 class NodeData(ProjectData, Protocol):
@@ -77,6 +78,8 @@ class State:
     """What of it is read again when other nodes have changed it, besides what is in the store."""
     shipped: ShippedRecords | None = None
     """Where recorders tell each other what they keep; None where there is one alone."""
+    numbers: NumberRows | None = None
+    """Where nodes tell each other what they count; None where there is one alone."""
     sweep_bundles: Callable[[], Awaitable[int]] | None = None
     """Deletes blobs of bundles that no row names; None where there are only files."""
     tell_refusals: Callable[[Callable[[str], None]], None] = lambda told: None

@@ -238,6 +238,7 @@ UNMOVED_CONTROL: Final = frozenset(
     | {"vault_state", "vault_file", "login_attempt", "budget_share"}
     | {"shipped_records", "shipped_stream"}
     | {"proof", "proof_change"}
+    | {"numbers_wanted", "node_numbers"}
     | {"invocation", "error", "log_line", "denial"}
 )
 """Nodes say themselves that they are there; the newest incarnation is moved. What is exclusive is

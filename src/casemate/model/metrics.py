@@ -173,16 +173,27 @@ class FunctionMetrics(msgspec.Struct, frozen=True, kw_only=True):
         return self.calls - self.outcomes.get("ok", 0)
 
 
+class Counting(msgspec.Struct, frozen=True, kw_only=True):
+    """Which node has counted, when, and since when."""
+
+    node: str
+    at: float
+    """Unix time."""
+    started_at: float
+
+
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     """How functions do."""
 
     at: float
     """Unix time."""
     started_at: float
-    """Since when is counted."""
+    """Since when is counted; of several nodes since when all of them do."""
     functions: tuple[FunctionMetrics, ...]
     others: FunctionMetrics | None = None
     """Functions beyond those that are told apart, and calls of none, together; only for those who
     may see all of the node."""
-    node: str = ""
-    """Which of the nodes that share their state has counted; empty: it is alone."""
+    nodes: tuple[Counting, ...] = ()
+    """Of nodes that share their state: whose counts these are, together; empty for a node alone."""
+    missing: tuple[str, ...] = ()
+    """Nodes that take calls and have not told their counts."""

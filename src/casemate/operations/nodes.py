@@ -16,7 +16,7 @@ from casemate.operations.given import Given
 MAX_NAME = 63
 """Characters of a node's name, as of a host's."""
 NODE_NAME = rf"^[A-Za-z0-9]([A-Za-z0-9.-]{{0,{MAX_NAME - 2}}}[A-Za-z0-9])?$"
-_Name = Annotated[
+_Named = Annotated[
     str,
     msgspec.Meta(
         description="A node's name, as `casemate nodes ls` shows it.",
@@ -24,7 +24,12 @@ _Name = Annotated[
         max_length=MAX_NAME,
         examples=["node-1"],
     ),
-    Given(argument=True, metavar="NAME"),
+]
+_Name = Annotated[_Named, Given(argument=True, metavar="NAME")]
+OnlyNode = Annotated[
+    _Named,
+    msgspec.Meta(description="Only what this one of the nodes that share their state has."),
+    Given(metavar="NAME"),
 ]
 _SHOWN = ClusterNode(
     name="node-1",

@@ -39,6 +39,9 @@ class Purpose(StrEnum):
     """What the monitor remembers, AES-256-GCM; project is `""`."""
     PROOFS = "proofs"
     """Proves what a control database that nodes share holds; project is `""`. Encrypts nothing."""
+    NUMBERS = "numbers"
+    """What nodes that share their state tell each other of what they count, AES-256-GCM; project is
+    `""`."""
 
 
 class Mac(StrEnum):

@@ -10,7 +10,7 @@ from casemate.model.metrics import FunctionMetrics, Metrics
 ASKED: list[tuple[str | None, str | None]] = []
 
 
-async def counted(project: str | None, function: str | None) -> Metrics:
+async def counted(project: str | None, function: str | None, node: str | None) -> Metrics:
     ASKED.append((project, function))
     one = FunctionMetrics(project="shop", function="cart", calls=3, outcomes={"ok": 3})
     return Metrics(at=2.0, started_at=1.0, functions=(one,))

@@ -13,6 +13,7 @@ from casemate.cli.times_shown import short_seconds
 from casemate.cli.trace_tree import rows
 from casemate.model.invocation import InvocationRecord, Outcome
 from casemate.model.metrics import SECONDS, Durations, FunctionMetrics, Measured, Metrics
+from casemate.model.metrics import Counting as Counted
 from casemate.model.tracing import Span, span_of
 from casemate.operations.traces import Trace, TraceSpan
 
@@ -46,10 +47,12 @@ class Counting:
 
     def __init__(self, *looks: Metrics) -> None:
         self.looks = list(looks)
-        self.asked: list[tuple[str | None, str | None]] = []
+        self.asked: list[tuple[str | None, str | None, str | None]] = []
 
-    async def __call__(self, project: str | None, function: str | None) -> Metrics:
-        self.asked.append((project, function))
+    async def __call__(
+        self, project: str | None, function: str | None, node: str | None
+    ) -> Metrics:
+        self.asked.append((project, function, node))
         return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
 
 
@@ -109,7 +112,7 @@ def test_top_shows_one_look_where_no_terminal_is(cli, counting) -> None:
     ]  # fmt: skip
     assert row.split()[:3] == ["shop/cart", "1.2k", "0"]
     assert row.split()[6:10] == ["3", "2", "40", "1m"]
-    assert counts.asked == [("shop", None)] * 2
+    assert counts.asked == [("shop", None, None)] * 2
 
 
 def test_top_keeps_to_80_columns_and_to_one_line_each(cli, counting) -> None:
@@ -123,6 +126,37 @@ def test_top_keeps_to_80_columns_and_to_one_line_each(cli, counting) -> None:
     assert "…" in lines[2] or "…" in lines[3]
 
 
+def of_nodes(at: float, calls: int, *nodes: str, missing: tuple[str, ...] = ()) -> Metrics:
+    return Metrics(
+        at=at,
+        started_at=1.0,
+        functions=(function(calls),),
+        nodes=tuple(Counted(node=node, at=at, started_at=1.0) for node in nodes),
+        missing=missing,
+    )
+
+
+def test_top_says_whose_counts_it_shows(cli, counting) -> None:
+    counting(of_nodes(10.0, 0, "a-1", "b-2"), of_nodes(11.0, 9, "a-1", "b-2"))
+    assert cli("top", "--once").out.startswith("2 nodes: 9 calls/s")
+    counting(*(of_nodes(at, 9, "a-1", missing=("b-2" + EVIL,)) for at in (10.0, 11.0)))
+    first, second, *_ = cli("top", "--once").out.splitlines()
+    assert first.startswith("1 of 2 nodes: 0 calls/s")
+    assert "told nothing: b-2" in second and "\x1b[2J" not in second
+    counts = counting(of_nodes(10.0, 0, "b-2"), of_nodes(11.0, 3, "b-2"))
+    assert cli("top", "--once", "--node", "b-2").out.startswith("node b-2: 3 calls/s")
+    assert counts.asked == [(None, None, "b-2")] * 2
+
+
+def test_rates_of_other_nodes_begin_anew() -> None:
+    looks = Looks()
+    looks.add(of_nodes(10.0, 100, "a-1", "b-2"))
+    looks.add(of_nodes(11.0, 150, "a-1", "b-2"))
+    assert looks.rates()[0].calls == 50.0
+    looks.add(of_nodes(12.0, 1150, "a-1", "b-2", "c-3"))
+    assert looks.rates()[0].calls == 0.0
+
+
 def test_top_for_programs(cli, counting) -> None:
     counting(metrics(10.0, function(0)), metrics(11.0, function(5)))
     told = json.loads(cli("top", "--once", "--json").out)
@@ -132,7 +166,7 @@ def test_top_for_programs(cli, counting) -> None:
 def test_top_takes_a_function_or_a_project(cli, counting) -> None:
     counts = counting(metrics(10.0), metrics(11.0))
     assert cli("top", "shop/cart").code == 0
-    assert counts.asked == [("shop", "cart")] * 2
+    assert counts.asked == [("shop", "cart", None)] * 2
     assert cli("top", "shop/cart", "--project", "shop").code == 2
 
 

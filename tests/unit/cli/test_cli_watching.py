@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from test_cli_operate import SPEC
 
@@ -39,7 +40,7 @@ def counts(shop) -> Callable[[Counts, Counts], None]:
     """Sets calls and failures of both versions, told while there is a trial."""
     found: dict[int, Counts] = {}
 
-    async def metrics(project: str | None, function: str | None) -> Metrics:
+    async def metrics(project: str | None, function: str | None, _node: str | None) -> Metrics:
         told = tuple(
             VersionMetrics(version=number, calls=calls, failed=failed, run=_quick(calls))
             for number, (calls, failed) in found.items()
@@ -217,8 +218,24 @@ def test_what_is_no_trial_is_refused(cli, shop, arguments: tuple[str, ...]) -> N
     assert shares(shop) == {1: 100}
 
 
+def test_what_some_nodes_have_not_told_decides_nothing_before_the_end(
+    cli, shop, counts, monkeypatch
+) -> None:
+    counts((400, 0), (40, 40))
+    whole = shop.parts.service.metrics
+
+    async def partly(*asked: object) -> Metrics:
+        return msgspec.structs.replace(await whole(*asked), missing=("b-2",))
+
+    object.__setattr__(shop.parts.service, "metrics", partly)
+    began = time.monotonic()
+    assert cli(*TRY).code == 1
+    assert time.monotonic() - began >= 2.0, "it was gone back from by a part of the counts"
+    assert shares(shop) == {1: 100}
+
+
 def test_without_numbers_none_is_begun(cli, shop) -> None:
-    async def metrics(project: str | None, function: str | None) -> Metrics:
+    async def metrics(project: str | None, function: str | None, _node: str | None) -> Metrics:
         raise PermissionError
 
     object.__setattr__(shop.parts.service, "metrics", metrics)

@@ -55,6 +55,7 @@ def test_each_risk_that_the_operator_accepted_is_told() -> None:
         running_logs=SimpleNamespace(start=lambda: None),
         lag=SimpleNamespace(start=lambda: None),
         numbers_told=SimpleNamespace(start=lambda: None),
+        shared_numbers=SimpleNamespace(start=lambda: None),
     )
     asyncio.run(Gateway.load(gateway))
     assert [fact.risk for fact in told] == ["landlock", "shared-uid"]

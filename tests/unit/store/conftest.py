@@ -29,7 +29,7 @@ def empty_store(postgresql_server: Server) -> Callable[[], str]:
     url = postgresql_server.url(name)
     asyncio.run(PostgresqlStore.open(Settings.of_url(url), cluster=CLUSTER).close())
     tables = (
-        *(*STEPPING, *COUNTS, *PROOFS, *RECORDS, "exclusive", "node", "topic"),
+        *(*STEPPING, *COUNTS, *PROOFS, *RECORDS, "exclusive", "node", "topic", "node_numbers"),
         *("vault_state", "vault_file"),
     )
     emptying = "; ".join(f'DELETE FROM {SCHEMA}."{table}"' for table in tables)

@@ -52,7 +52,7 @@ def top(
     Rates, durations, errors, instances, and what waits. It is shown anew each second until Ctrl-C;
     rates and durations are of the last ten seconds. What is written to a file, or read by a
     program, is shown once. With --json each look is one line, or with --once one document. Of
-    nodes that share their state it is the one that is asked.
+    nodes that share their state it is what all of them do, or with --node one of them.
     """
     if project is not None:
         if wanted.function is not None:
@@ -100,7 +100,12 @@ def _show(client: NodeClient, wanted: ShowMetrics, *, json: bool) -> None:
 
 
 def _told(newest: Metrics, rates: Sequence[Rate]) -> dict[str, object]:
-    return {"at": newest.at, "node": newest.node, "functions": [rate._asdict() for rate in rates]}
+    return {
+        "at": newest.at,
+        "nodes": [one.node for one in newest.nodes],
+        "missing": list(newest.missing),
+        "functions": [rate._asdict() for rate in rates],
+    }
 
 
 def _lines(newest: Metrics, rates: Sequence[Rate], width: int) -> list[tuple[str, str | None]]:
@@ -113,13 +118,23 @@ def _lines(newest: Metrics, rates: Sequence[Rate], width: int) -> list[tuple[str
     first = (
         f"{_count(calls)} calls/s, {_count(errors)} errors/s, {busy} run, {waiting} wait; up {up}"
     )
-    if newest.node:
-        first = f"node {one_line(newest.node)} alone: {first}"
+    if newest.nodes:
+        first = f"{_nodes(newest)}: {first}"
+    left_out = ", ".join(map(one_line, newest.missing))
     return [
         (first, None),
+        *([(f"not counted, as they have told nothing: {left_out}", RED)] if left_out else []),
         (f"{'FUNCTION'.ljust(name)} {_HEAD}", BOLD),
         *((_line(rate, name), RED if rate.errors else None) for rate in rates),
     ]
+
+
+def _nodes(newest: Metrics) -> str:
+    if len(newest.nodes) > 1 or newest.missing:
+        there = len(newest.nodes)
+        of = f" of {there + len(newest.missing)}" if newest.missing else ""
+        return f"{there}{of} nodes"
+    return f"node {one_line(newest.nodes[0].node)}"
 
 
 def _line(rate: Rate, width: int) -> str:

@@ -419,6 +419,35 @@ _SIGNERS = Expanding(
     )
 )
 
+# What nodes tell each other of what they count, sealed, for as long as somebody wants to see it.
+# That somebody does is followed, since nobody tells anything before.
+_NUMBERS = Expanding(
+    (
+        """
+    CREATE TABLE numbers_wanted (
+        one INTEGER NOT NULL UNIQUE CHECK (one = 1),
+        at REAL NOT NULL
+    )
+    """,
+        "INSERT INTO numbers_wanted (one, at) VALUES (1, 0)",
+        """
+    CREATE TABLE node_numbers (
+        node TEXT NOT NULL PRIMARY KEY,
+        at REAL NOT NULL,
+        content BLOB NOT NULL
+    )
+    """,
+        *(
+            Own(
+                f"CREATE TRIGGER {name} AFTER UPDATE ON numbers_wanted "
+                f"FOR EACH ROW EXECUTE FUNCTION {function}()"
+            )
+            for name, function in (("step", "step_revision"), ("step_topic", "note_topic"))
+        ),
+    )
+)
+NUMBERS: Final = ("numbers_wanted", "node_numbers")
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         *_DEPLOYMENTS,
@@ -436,5 +465,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _RECORDS,
     _PROOFS,
     _SIGNERS,
+    _NUMBERS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""

@@ -35,6 +35,7 @@ from casemate.store.postgresql.proofs.witness import Witness
 from casemate.store.postgresql.schema import MIGRATIONS
 from casemate.store.postgresql.shared_vault import StoredVaultRows
 from casemate.store.postgresql.shipped_records import StoredShippedRecords
+from casemate.store.postgresql.told_numbers import StoredNumberRows
 from casemate.store.sqlite.performed import PERFORMED
 from casemate.store.sqlite.upkeep import PRUNE_SECONDS, StoreDuties
 from casemate.vault.interface import DataKey
@@ -199,6 +200,10 @@ class PostgresqlStore:
     def shipped_records(self) -> StoredShippedRecords:
         """Return where recorders' batches are stored for the other nodes."""
         return StoredShippedRecords(self._ask, self._writer.submit)
+
+    def number_rows(self) -> StoredNumberRows:
+        """Return where nodes leave what they count for each other."""
+        return StoredNumberRows(self._ask, self._writer.submit)
 
     def _making(self, operation: Operation[AnswerT]) -> Callable[[engine.Connection], AnswerT]:
         """Return what does an operation in a transaction, with what has to hold at its end."""
