@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from casemate.background import Background
 from casemate.model.errors import CasemateError
 
 FIRST_SECONDS = 900.0
@@ -34,18 +35,16 @@ class BlobSweeps:
         self._is_first = is_first
         self._first = first
         self._every = every
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self._fault = ""
 
     def start(self) -> None:
         """Sweep from now on."""
-        self._task = asyncio.ensure_future(self._run())
+        self._background.start(self._run())
 
     async def close(self) -> None:
         """Sweep no more; what stays is swept by others."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
 
     def problems(self) -> str:
         """Return why the last sweep failed; empty: it did not."""

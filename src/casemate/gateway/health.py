@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from casemate.admission import Catalogue
+from casemate.background import Background
 from casemate.egress import EgressClient
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.project_moves import ProjectMoves
@@ -59,17 +60,15 @@ class Health:
         self._refusal = refusal
         self._found = NodeHealth(ok=True, ready=True, checked_at=time.time(), parts=())
         self._looked_at = time.monotonic()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def start(self) -> None:
         """Begin to look, from the running loop on."""
-        self._task = asyncio.ensure_future(self._run())
+        self._background.start(self._run())
 
     async def close(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
 
     def now(self) -> NodeHealth:
         """Return what the last look found; never waits."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 
+from casemate.background import Background
 from casemate.gateway.observed import Observed
 from casemate.model.errors import CasemateError
 from casemate.monitor import MonitorClient
@@ -22,11 +23,11 @@ class NumbersTold:
         self._observed = observed
         self._monitor = monitor
         self._started_at = started_at
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def start(self) -> None:
         """Begin to tell."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._background.start(self._run())
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -50,7 +51,6 @@ class NumbersTold:
             families.messages(), started_at=self._started_at, at=time.time()
         )
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Tell no more."""
-        if self._task is not None:
-            self._task.cancel()
+        await self._background.close()

@@ -722,7 +722,7 @@ class Gateway:
         await self.used.close()
         await self.running_logs.close()
         self.lag.close()
-        self.numbers_told.close()
+        await self.numbers_told.close()
         await self.shared_numbers.close()
         await self.depths.close()
         if self.older_records is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from casemate.background import Background
 from casemate.model.errors import CasemateError
 from casemate.recorder.records.client import RecordsClient
 from casemate.store.sqlite.store import SqliteStore
@@ -31,7 +32,7 @@ class OlderRecords:
         self._records = records
         self._highest: dict[str, int] = {}
         self._wanted = False
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     async def begin(self) -> None:
         """Leave room for them; what is recorded after this comes after them. CasemateError."""
@@ -40,8 +41,8 @@ class OlderRecords:
         if self._wanted and not self._highest:
             await self._records.end_taking_over()
         if self._highest:
-            self._task = asyncio.ensure_future(self._run())
-            await asyncio.wait({self._task}, timeout=BEFORE_SECONDS)
+            task = self._background.start(self._run())
+            await asyncio.wait({task}, timeout=BEFORE_SECONDS)
 
     async def _run(self) -> None:
         while True:
@@ -75,6 +76,4 @@ class OlderRecords:
 
     async def close(self) -> None:
         """Go on at the next start."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from casemate.background import Background
 from casemate.model.errors import CasemateError
 from casemate.model.nodes import OtherJournal, RecordsBehind
 from casemate.recorder import protocol
@@ -43,18 +44,16 @@ class RecordsShipping:
         self._anew = False
         self._places: tuple[protocol.Place, ...] = ()
         self._forgotten_at = float("-inf")
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self._fault = ""
 
     def start(self) -> None:
         """Carry from now on."""
-        self._task = asyncio.ensure_future(self._run())
+        self._background.start(self._run())
 
     async def close(self) -> None:
         """Carry no more; what is not stored is the next time."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
 
     def problems(self) -> str:
         """Return why records do not come or go, and which are in doubt; empty: none are."""

@@ -11,6 +11,7 @@ import logging
 import time
 from typing import Protocol
 
+from casemate.background import Background
 from casemate.model.path import Admitted
 from casemate.sandbox.instance import Instance
 from casemate.seal import Seal
@@ -35,17 +36,15 @@ class RunningLogs:
         """Have `seal` record what the instances of `dispatcher` write."""
         self._dispatcher = dispatcher
         self._seal = seal
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def start(self) -> None:
         """Begin to look, from the running loop on."""
-        self._task = asyncio.ensure_future(self._run())
+        self._background.start(self._run())
 
     async def close(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
 
     async def _run(self) -> None:
         while True:

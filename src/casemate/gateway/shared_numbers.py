@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from casemate.background import Background
 from casemate.decoding import decodable
 from casemate.metrics.summing import summed
 from casemate.model.errors import CasemateError, NotFoundError
@@ -77,22 +78,20 @@ class SharedNumbers:
         self._wanted_until = float("-inf")
         self._said_at = float("-inf")
         self._seen = _Seen(float("-inf"), (), ())
-        self._looking: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._looking = Background()
+        self._telling = Background()
         self._keys: dict[int, DataKey] = {}
         self._fault = ""
 
     def start(self) -> None:
         """Tell from now on, whenever that is wanted."""
         if self._rows is not None:
-            self._task = asyncio.ensure_future(self._run(self._rows))
+            self._telling.start(self._run(self._rows))
 
     async def close(self) -> None:
         """Tell no more."""
-        tasks = [task for task in (self._task, self._looking) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._telling.close()
+        await self._looking.close()
 
     def parts(self) -> tuple[Part, ...]:
         """Return what is followed: that numbers are wanted."""
@@ -131,9 +130,10 @@ class SharedNumbers:
         """See what the others tell, unless that was seen just now; who asks meanwhile waits."""
         if time.monotonic() - self._seen.at < _HOLDS_SECONDS:
             return
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.ensure_future(self._see(rows))
-        await asyncio.shield(self._looking)
+        looking = self._looking.task
+        if looking is None or looking.done():
+            looking = self._looking.start(self._see(rows))
+        await asyncio.shield(looking)
 
     async def _see(self, rows: NumberRows) -> None:
         try:

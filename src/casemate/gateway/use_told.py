@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from casemate.background import Background
 from casemate.budgets import Allowance
 from casemate.gateway.state import NodeData, always
 from casemate.model.errors import CasemateError
@@ -41,7 +42,7 @@ class UseTold:
         self._record = record
         self._allowance = allowance
         self._counts = counts
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def on_passed(self, zygote: int, came_in: int, went_out: int) -> None:
         """Count what a function's connections have carried."""
@@ -56,13 +57,11 @@ class UseTold:
 
     def start(self) -> None:
         """Look from now on."""
-        self._task = asyncio.create_task(self._look())
+        self._background.start(self._look())
 
     async def close(self) -> None:
         """Look no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
 
     async def _look(self) -> None:
         passed = 0.0

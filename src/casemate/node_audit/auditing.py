@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
+from casemate.background import Background
 from casemate.decoding import decodable
 from casemate.model.facts import Fact, NodeAudited, WeaknessFound
 from casemate.model.level import Level
@@ -76,17 +77,15 @@ class NodeAudit:
         self._kept: _Kept | None = None
         self._found: _Found | None = None
         self._looking = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def start(self) -> None:
         """Audit from now on, a while after the start for the first time."""
-        self._task = asyncio.get_running_loop().create_task(self._repeat())
+        self._background.start(self._repeat())
 
     async def close(self) -> None:
         """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
 
     @property
     def score(self) -> int | None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from casemate.background import Background
 from casemate.model.errors import CasemateError, ConflictError
 from casemate.model.nodes import MAX_CLOCK_OFF, Beat, ClusterNode, NodeState
 from casemate.nodes.identity import IdentityFile
@@ -68,7 +69,7 @@ class Membership:
         """How many take calls, by the last beat."""
         self.on_nodes: Callable[[int], None] = lambda nodes: None
         """Told that with each beat."""
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     @property
     def id(self) -> str:
@@ -105,13 +106,11 @@ class Membership:
     def start(self) -> None:
         """Say that it is there, from the running loop on."""
         if not self._alone:  # nobody would ask
-            self._task = asyncio.ensure_future(self._run())
+            self._background.start(self._run())
 
     async def close(self) -> None:
         """Say that it ends."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
         if self.incarnation:
             ends = EndNode(id=self._id, incarnation=self.incarnation)
             try:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from casemate.background import Background
 from casemate.model.nodes import ClusterNode, NodeState
 from casemate.nodes.among import Among
 
@@ -25,7 +26,7 @@ class Others:
         self._told = told
         self._known: dict[str, ClusterNode] = {}
         self._asked = False
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     @property
     def name(self) -> str:
@@ -50,13 +51,11 @@ class Others:
 
     def start(self) -> None:
         """Ask from now on."""
-        self._task = asyncio.ensure_future(self._run())
+        self._background.start(self._run())
 
     async def close(self) -> None:
         """Ask no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
 
     async def look(self) -> None:
         """Ask once, and tell."""

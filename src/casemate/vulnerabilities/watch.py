@@ -18,6 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.advisories import Judgement, NotJudged, Package, judge_all
+from casemate.background import Background
 from casemate.model.errors import CasemateError
 from casemate.model.facts import AdvisoriesUnreliable, Fact, HoleFound
 from casemate.model.vulnerability import (
@@ -103,20 +104,18 @@ class Watch:
         """Holes of functions that could not be put into quarantine: it is tried again."""
         self._wake = asyncio.Event()
         self._looking = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
         self._ending = False
 
     async def start(self) -> None:
         """Read what was told, and look from now on. Raises StoreError."""
         await self._told.load()
-        self._task = asyncio.get_running_loop().create_task(self._repeat())
+        self._background.start(self._repeat())
 
     async def close(self) -> None:
         """Stop looking."""
         self._ending = True
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.close()
 
     def found(self, project: str | None) -> tuple[tuple[LiveHole, ...], tuple[LiveProblem, ...]]:
         """Return the holes that live, in a project or all, and what could not be judged."""

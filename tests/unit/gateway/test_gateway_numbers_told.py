@@ -55,7 +55,7 @@ async def test_they_are_told_as_often_as_they_are_wanted() -> None:
     both.fails = [MonitorUnavailableError("gone"), KeyError("a fault")]
     await until(lambda: len(both.told) >= 2)
     assert both.told[0][0].samples == (("", 3.0),)
-    telling.close()
+    await telling.close()
 
 
 @running
@@ -65,5 +65,5 @@ async def test_nothing_is_counted_together_for_nobody() -> None:
     telling = NumbersTold(both, both, 1.0)  # type: ignore[arg-type]
     telling.start()
     await asyncio.sleep(0.1)
-    telling.close()
+    await telling.close()
     assert both.looked == 0
