@@ -154,7 +154,7 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
         OcsfClass.COMPLIANCE_FINDING,
         1,
         Severity.MEDIUM,
-        "Licences that may not be live",
+        "Licences not allowed and live",
     ),
     facts.AdvisoriesUnreliable: Mapped(
         OcsfClass.COMPLIANCE_FINDING, 1, Severity.HIGH, "Advisories cannot be relied upon"
