@@ -107,12 +107,17 @@ def _bundle(root: Path, count: int) -> tuple[Path, BundleManifest]:
 
 
 async def _timed(call: Callable[[], Awaitable[Any]], rounds: int = _ROUNDS) -> dict[str, float]:
-    taken = []
+    taken, spent = [], []
     for _ in range(rounds):
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         await call()
         taken.append((time.perf_counter() - began) * 1000)
-    return {"p50_ms": round(percentile(taken, 0.5), 3), "p99_ms": round(percentile(taken, 0.99), 3)}
+        spent.append((time.process_time() - used) * 1000)
+    return {
+        "p50_ms": round(percentile(taken, 0.5), 3),
+        "p99_ms": round(percentile(taken, 0.99), 3),
+        "cpu_p50_ms": round(percentile(spent, 0.5), 3),
+    }
 
 
 async def _key(_version: int | None) -> DataKey:
@@ -197,7 +202,11 @@ def main() -> int:
         for name, one in found.items():
             print(f"{name}: {one.pop('files')} files")
             for what, figures in one.items():
-                print(f"  {what:14} p50 {figures['p50_ms']:8.3f} ms   p99 {figures['p99_ms']:8.3f}")
+                told = "   ".join(
+                    f"{named} {figures[key]:8.3f}"
+                    for named, key in (("p50", "p50_ms"), ("p99", "p99_ms"), ("cpu", "cpu_p50_ms"))
+                )
+                print(f"  {what:14} ms: {told}")
         print(f"opening p50 <= {TARGETS['opening_p50_ms']} ms: {'met' if met else 'MISSED'}")
     return 0 if met else 1
 

@@ -222,6 +222,7 @@ class OwnSigstore:
         identity: dict[int, str],
         *,
         start: datetime = LOGGED - timedelta(minutes=5),
+        valid: timedelta = timedelta(minutes=10),
         usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CODE_SIGNING,
         logged: bool = True,
         alternative: x509.GeneralName | None = None,
@@ -243,7 +244,7 @@ class OwnSigstore:
             .public_key(self.signer.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
-            .not_valid_after(start + timedelta(minutes=10))
+            .not_valid_after(start + valid)
             .add_extension(x509.KeyUsage(digital_signature=True, **signs), critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(by_id, critical=False)

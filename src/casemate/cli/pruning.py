@@ -130,5 +130,6 @@ def _run(test: str, folder: Path, blocked: Sequence[str]) -> None:
         said = done.stdout.decode("utf-8", "replace")[-MOST_SHOWN:]
         raise CommandError(
             f"The tests do not pass without these packages; nothing is removed.\n{said}",
-            next_step="Look at what fails, or leave the packages.",
+            next_step="Look at what fails, or leave the packages. The tests run in this "
+            "environment, which has to have what the function needs.",
         )

@@ -42,6 +42,7 @@ from casemate.node_audit.state import (
     HoleState,
     HostState,
     KeyState,
+    LicenceState,
     NodeState,
     Outlet,
     PersonState,
@@ -255,10 +256,20 @@ class NodeLook:
             )
             for one in gate.exceptions.all()
         )
-        holes = advisories.live(ListLiveHoles()).holes
+        live = advisories.live(ListLiveHoles())
         return {
             "exceptions": exceptions,
-            "holes": tuple(_hole(one) for one in holes if one.hole.verdict is Verdict.REFUSED),
+            "holes": tuple(_hole(one) for one in live.holes if one.hole.verdict is Verdict.REFUSED),
+            "licences": tuple(
+                LicenceState(
+                    project=one.project,
+                    function=one.function,
+                    package=f"{one.licence.package} {one.licence.version}",
+                    id=one.licence.id,
+                )
+                for one in live.licences
+                if one.licence.verdict is Verdict.REFUSED
+            ),
             "advisory_problems": tuple(f"{p.kind.value}: {p.text}" for p in standing.problems),
             "clock_behind": max(0.0, gate.now() - time.time()),
         }

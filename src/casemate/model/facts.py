@@ -422,6 +422,19 @@ class HoleFound(Fact, frozen=True, kw_only=True):
     count: int = 1
 
 
+class LicencesFound(Fact, frozen=True, kw_only=True):
+    """Packages of a live function have licences that may not be, and that were not known there."""
+
+    found: tuple[str, ...]
+    """Name, version and licence of each, up to
+    `casemate.vulnerabilities.licence_watch.MAX_NAMED`."""
+    verdict: str
+    """`refused`, unless each of them is excepted."""
+    reason: str
+    """Of the first."""
+    count: int = 1
+
+
 class AdvisoriesUnreliable(Fact, frozen=True, kw_only=True):
     """What is live cannot be judged: advisories are missing, old, partial or unreadable."""
 

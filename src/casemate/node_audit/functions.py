@@ -121,6 +121,17 @@ def _holes(state: NodeState) -> Iterator[Seen]:
         )
 
 
+def _licences(state: NodeState) -> Iterator[Seen]:
+    for one in state.licences or ():
+        yield Seen(
+            subject=f"licence:{one.project}/{one.function}:{one.package}:{one.id}",
+            seen=f"{one.package} of {one.project}/{one.function} is under a licence that the node "
+            f"does not allow ({one.id}); a deploy would be refused.",
+            command="casemate advisories live",
+            project=one.project,
+        )
+
+
 def _advisories(state: NodeState) -> Iterator[Seen]:
     for problem in state.advisory_problems or ():
         yield Seen(
@@ -176,5 +187,10 @@ RULES = (
         id="NODE-048", title="Advisories cannot be relied upon", risk=_D, level=Level.MEDIUM,
         owasp="SAS-09", cwe=1104, check=_advisories,
         why="Holes that became known meanwhile are seen by nobody here.",
+    ),
+    Rule(
+        id="NODE-049", title="A licence that may not be is live", risk=_D, level=Level.LOW,
+        owasp="SAS-09", cwe=1357, check=_licences,
+        why="Its terms bind who runs or passes on what has it, whatever the rule says.",
     ),
 )  # fmt: skip

@@ -106,6 +106,15 @@ class HoleState(msgspec.Struct, frozen=True, kw_only=True):
     """Malicious, or known to be exploited."""
 
 
+class LicenceState(msgspec.Struct, frozen=True, kw_only=True):
+    """A licence, which a deploy would be refused for, in a live function."""
+
+    project: str
+    function: str
+    package: str
+    id: str
+
+
 class DecoyOff(msgspec.Struct, frozen=True, kw_only=True):
     """A decoy that is off."""
 
@@ -195,6 +204,7 @@ class NodeState(msgspec.Struct, frozen=True, kw_only=True):
     """Minor versions that functions run on, with when they end."""
     exceptions: tuple[ExceptionState, ...] | None = None
     holes: tuple[HoleState, ...] | None = None
+    licences: tuple[LicenceState, ...] | None = None
     advisory_problems: tuple[str, ...] | None = None
     decoys_off: tuple[DecoyOff, ...] | None = None
     touches: tuple[Touch, ...] | None = None

@@ -150,6 +150,12 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.HoleFound: Mapped(
         OcsfClass.DETECTION_FINDING, 1, Severity.HIGH, "Known hole in a live function"
     ),
+    facts.LicencesFound: Mapped(
+        OcsfClass.COMPLIANCE_FINDING,
+        1,
+        Severity.MEDIUM,
+        "Licences not allowed and live",
+    ),
     facts.AdvisoriesUnreliable: Mapped(
         OcsfClass.COMPLIANCE_FINDING, 1, Severity.HIGH, "Advisories cannot be relied upon"
     ),

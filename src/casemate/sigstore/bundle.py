@@ -14,6 +14,7 @@ IN_TOTO = "application/vnd.in-toto+json"
 MAX_BUNDLE_BYTES = 4 << 20
 MAX_CERTIFICATE_BYTES = 1 << 16
 MAX_HASHES = 64
+MAX_TIMESTAMPS = 4
 _BUNDLE = "application/vnd.dev.sigstore.bundle"
 _INTEGER_DIGITS = 18
 
@@ -99,8 +100,17 @@ class _Pool(_Camel, frozen=True):
     certificates: list[_Raw]
 
 
+class _Timestamp(_Camel, frozen=True):
+    signed_timestamp: bytes
+
+
+class _Timestamps(_Camel, frozen=True):
+    rfc3161_timestamps: list[_Timestamp] = msgspec.field(default=[], name="rfc3161Timestamps")
+
+
 class _BundleMaterial(_Camel, frozen=True):
     tlog_entries: list[_Entry]
+    timestamp_verification_data: _Timestamps | None = None
     certificate: _Raw | None = None
     x509_certificate_chain: _Pool | None = msgspec.field(default=None, name="x509CertificateChain")
 
@@ -122,7 +132,7 @@ class Proof(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of a log of signatures. `promise` is the log's signature of the time."""
+    """An entry of a log of signatures. `promise` is the log's signature of the time, if any."""
 
     log: bytes
     index: int
@@ -142,6 +152,8 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
     signature: bytes
     certificate: bytes
     entry: Entry
+    timestamps: tuple[bytes, ...] = ()
+    """Of timestamp authorities, of the signature."""
 
 
 def of_attestation(attestation: Attestation) -> Signed:
@@ -187,7 +199,15 @@ def read_bundle(data: bytes) -> Signed:
         signature=envelope.signatures[0].sig,
         certificate=given.raw_bytes,
         entry=_entry(material.tlog_entries),
+        timestamps=_timestamps(material.timestamp_verification_data),
     )
+
+
+def _timestamps(told: _Timestamps | None) -> tuple[bytes, ...]:
+    stamps = told.rfc3161_timestamps if told is not None else []
+    if len(stamps) > MAX_TIMESTAMPS:
+        raise AttestationError(f"It has more than {MAX_TIMESTAMPS} timestamps.")
+    return tuple(each.signed_timestamp for each in stamps)
 
 
 def _entry(entries: list[_Entry]) -> Entry:

@@ -1,7 +1,8 @@
-"""The log of signatures (Rekor, version 1): that it has an entry, and since when.
+"""The log of signatures (Rekor): that it has an entry, and since when.
 
-The log signs the time of each entry, and heads of its Merkle tree (RFC 6962), to which a proof
-leads from the entry. Both are verified, without asking the log.
+The log signs heads of its Merkle tree (RFC 6962), to which a proof leads from the entry. Version 1
+signs the time of each entry as well; with version 2 a timestamp authority tells the time of the
+signature. All is verified, without asking the log.
 """
 
 from __future__ import annotations
@@ -10,59 +11,65 @@ import base64
 import binascii
 import hashlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from casemate.decoding import decodable
 from casemate.sigstore.bundle import Entry, Proof, Signed
 from casemate.sigstore.errors import AttestationError
+from casemate.sigstore.logged import require_kind, require_logged
 from casemate.sigstore.root import LogKey, TrustedRoot
+from casemate.sigstore.timestamps import stamped_at
 
 _MAX_CHECKPOINT = 8192
 _SIGNATURE = re.compile(r"\u2014 (\S{1,200}) ([A-Za-z0-9+/=]{8,2000})")
 _KEY_HINT = 4
 _HASH = 32
+_MOST_VALID = timedelta(days=1)
+VERSION_1 = "0.0.1"
+"""Of entries of Rekor 1; Rekor 2 has others."""
 
 
-class _Digest(msgspec.Struct, frozen=True):
-    algorithm: str
-    value: str
-
-
-class _LoggedSignature(msgspec.Struct, frozen=True):
-    signature: bytes
-    verifier: bytes
-
-
-class _Spec(msgspec.Struct, frozen=True, rename="camel"):
-    payload_hash: _Digest
-    signatures: list[_LoggedSignature]
-
-
-class _Body(msgspec.Struct, frozen=True, rename="camel"):
-    api_version: str
-    kind: str
-    spec: _Spec
-
-
-def logged_at(signed: Signed, certificate: x509.Certificate, root: TrustedRoot) -> datetime:
-    """Return when a signature was logged. Raises AttestationError."""
+def moments_of(signed: Signed, certificate: x509.Certificate, root: TrustedRoot) -> list[datetime]:
+    """Return when a signature was logged, and when it was seen; one at least. Raises
+    AttestationError unless all of it holds.
+    """
     entry = signed.entry
     key = root.signature_logs.get(entry.log)
     if key is None:
         raise AttestationError(
             f"It was logged by {entry.log.hex()[:16]}, which is no log of the trusted root."
         )
-    moment = _promised(entry, key)
-    if not key.period.covers(moment):
-        raise AttestationError(f"It was logged on {moment:%Y-%m-%d}, when that log was not in use.")
-    _check_head(entry.proof, entry.log, key)
+    require_kind(entry)
+    if entry.version == VERSION_1:
+        moments = [_promised(entry, key)]
+    elif signed.timestamps:
+        moments = []
+        _check_short(certificate)
+    else:
+        raise AttestationError("Nothing tells when it was signed: it has no timestamp.")
+    moments += [
+        stamped_at(each, signed.signature, root.timestamp_authorities) for each in signed.timestamps
+    ]
+    for moment in moments:
+        if not key.period.covers(moment):
+            raise AttestationError(
+                f"It was logged on {moment:%Y-%m-%d}, when that log was not in use."
+            )
+    _check_head(entry, key)
     _check_inclusion(entry.proof, entry.body)
-    _check_body(signed, certificate)
-    return moment
+    require_logged(signed, certificate)
+    return moments
+
+
+def _check_short(certificate: x509.Certificate) -> None:
+    """Raise if a certificate holds for long: a signature could be dated anew as long as it does."""
+    if certificate.not_valid_after_utc - certificate.not_valid_before_utc > _MOST_VALID:
+        raise AttestationError(
+            "Only a timestamp tells when it was signed, and its certificate is valid for more than "
+            "a day."
+        )
 
 
 def _promised(entry: Entry, key: LogKey) -> datetime:
@@ -86,30 +93,39 @@ def _promised(entry: Entry, key: LogKey) -> datetime:
         raise AttestationError("The time of its log entry is none.") from error
 
 
-def _check_head(proof: Proof, log: bytes, key: LogKey) -> None:
+def _check_head(entry: Entry, key: LogKey) -> None:
     """Raise unless the head of the tree that a proof leads to was signed by the log."""
+    proof = entry.proof
     text, separator, signatures = proof.checkpoint.partition("\n\n")
     lines = text.split("\n")
     if len(proof.checkpoint) > _MAX_CHECKPOINT or not separator or len(lines) < 3:
         raise AttestationError("The signed head of the log is not in the form of one.")
     message = f"{text}\n".encode("utf-8", "surrogatepass")
-    if not any(_signed_head(line, log, key, message) for line in signatures.split("\n")):
+    # The first version names a tree beside its host, and was verified without the name so far.
+    name = None if entry.version == VERSION_1 else key.origin
+    if name is not None and (not name or lines[0] != name):
+        raise AttestationError(f"The signed head is of {lines[0][:80]!a}, expected {name!a}.")
+    found = (_signed_head(line, entry.log, key, message) for line in signatures.split("\n"))
+    if not any(by is not None and name in (None, by) for by in found):
         raise AttestationError("The log's signature of its head does not hold.")
     told = (lines[1], lines[2])
     if told != (str(proof.size), base64.b64encode(proof.root).decode()):
         raise AttestationError("The proof of its log entry is of another head than the signed one.")
 
 
-def _signed_head(line: str, log: bytes, key: LogKey, message: bytes) -> bool:
+def _signed_head(line: str, log: bytes, key: LogKey, message: bytes) -> str | None:
+    """Return the name by which a log signed its head; None if this line is not of that."""
     match = _SIGNATURE.fullmatch(line)
     if match is None:
-        return False
+        return None
     try:
         data = base64.b64decode(match.group(2), validate=True)
     except (binascii.Error, ValueError):
-        return False
+        return None
     hint, signature = data[:_KEY_HINT], data[_KEY_HINT:]
-    return hint == log[:_KEY_HINT] and key.signed(signature, message)
+    if hint != log[:_KEY_HINT] or not key.signed(signature, message):
+        return None
+    return match.group(1)
 
 
 def _check_inclusion(proof: Proof, body: bytes) -> None:
@@ -132,26 +148,3 @@ def _check_inclusion(proof: Proof, body: bytes) -> None:
         raise AttestationError("The proof of its log entry is cut short.")
     if found != proof.root:
         raise AttestationError("The proof of its log entry does not lead to the head of the log.")
-
-
-def _check_body(signed: Signed, certificate: x509.Certificate) -> None:
-    """Raise unless what was logged is this very signature, of this statement, by this key."""
-    entry = signed.entry
-    try:
-        body = msgspec.json.decode(entry.body, type=decodable(_Body))
-        logged = [(one.signature, _der(one.verifier)) for one in body.spec.signatures]
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise AttestationError("Its log entry is not one of a signed statement.") from error
-    if {(body.kind, body.api_version), (entry.kind, entry.version)} != {("dsse", "0.0.1")}:
-        raise AttestationError(
-            f"Its log entry is a {body.kind[:40]!r} {body.api_version[:20]}, expected dsse 0.0.1."
-        )
-    digest = hashlib.sha256(signed.payload).hexdigest()
-    if (body.spec.payload_hash.algorithm, body.spec.payload_hash.value) != ("sha256", digest):
-        raise AttestationError("Its log entry is of another statement.")
-    if logged != [(signed.signature, certificate.public_bytes(Encoding.DER))]:
-        raise AttestationError("Its log entry is of another signature.")
-
-
-def _der(pem: bytes) -> bytes:
-    return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)

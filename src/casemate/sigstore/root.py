@@ -1,7 +1,6 @@
 """The keys that are trusted: certificate authorities, their logs, and the logs of signatures.
 
-The format is that of Sigstore's `trusted_root.json` (protobuf-specs, TrustedRoot 0.1). Timestamp
-authorities in it are passed over.
+The format is that of Sigstore's `trusted_root.json` (protobuf-specs, TrustedRoot 0.1).
 """
 
 from __future__ import annotations
@@ -56,6 +55,7 @@ class _LogId(_Wire, frozen=True):
 class _Log(_Wire, frozen=True):
     public_key: _PublicKey
     log_id: _LogId
+    base_url: str = ""
 
 
 class _Certificate(_Wire, frozen=True):
@@ -76,15 +76,19 @@ class _Root(_Wire, frozen=True):
     tlogs: list[_Log]
     certificate_authorities: list[_Authority]
     ctlogs: list[_Log]
+    timestamp_authorities: list[_Authority] = []
 
 
 class LogKey:
-    """The key of a log, and when it signs."""
+    """The key of a log, when it signs, and the name by which it signs heads of its tree."""
 
-    def __init__(self, public: EllipticCurvePublicKey | Ed25519PublicKey, period: Period) -> None:
+    def __init__(
+        self, public: EllipticCurvePublicKey | Ed25519PublicKey, period: Period, origin: str
+    ) -> None:
         """Verify with `public`."""
         self._public = public
         self.period = period
+        self.origin = origin
 
     def signed(self, signature: bytes, message: bytes) -> bool:
         """Tell whether a signature of a message is that of the log."""
@@ -102,6 +106,7 @@ class TrustedRoot(msgspec.Struct, frozen=True, kw_only=True):
     """All that is trusted. Logs are found by their ids."""
 
     authorities: tuple[Authority, ...]
+    timestamp_authorities: tuple[Authority, ...] = ()
     signature_logs: Mapping[bytes, LogKey]
     certificate_logs: Mapping[bytes, LogKey]
 
@@ -128,11 +133,13 @@ def read_root(data: bytes, name: str) -> TrustedRoot:
         told = msgspec.json.decode(data, type=decodable(_Root))
         if told.media_type != _MEDIA_TYPE:
             raise ValueError(f"it is a {told.media_type[:80]!r}, expected {_MEDIA_TYPE}")
-        many = max(len(told.tlogs), len(told.ctlogs), len(told.certificate_authorities))
+        kinds = (told.tlogs, told.ctlogs, told.certificate_authorities, told.timestamp_authorities)
+        many = max(len(each) for each in kinds)
         if many > _MAX_KEYS:
             raise ValueError(f"it has {many} keys of one kind, expected at most {_MAX_KEYS}")
         root = TrustedRoot(
             authorities=tuple(_authority(each) for each in told.certificate_authorities),
+            timestamp_authorities=tuple(_authority(each) for each in told.timestamp_authorities),
             signature_logs=_logs(told.tlogs),
             certificate_logs=_logs(told.ctlogs),
         )
@@ -169,7 +176,9 @@ def _logs(told: list[_Log]) -> dict[bytes, LogKey]:
         except UnsupportedAlgorithm:
             continue
         if isinstance(public, EllipticCurvePublicKey | Ed25519PublicKey):
-            found[each.log_id.key_id] = LogKey(public, _zoned(each.public_key.valid_for))
+            origin = each.base_url.partition("://")[2].rstrip("/")
+            period = _zoned(each.public_key.valid_for)
+            found[each.log_id.key_id] = LogKey(public, period, origin)
     return found
 
 

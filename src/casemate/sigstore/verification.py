@@ -12,12 +12,12 @@ from casemate.sigstore.bundle import IN_TOTO, Signed
 from casemate.sigstore.certificates import check_certificate, read_certificate
 from casemate.sigstore.errors import AttestationError
 from casemate.sigstore.identity import identity_of, is_signer, reference_of
-from casemate.sigstore.log import logged_at
+from casemate.sigstore.log import moments_of
 from casemate.sigstore.root import TrustedRoot, is_signed
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):
-    """A statement that holds: `payload`, signed by `identity` at `logged`."""
+    """A statement that holds: `payload`, signed by `identity`, and logged or seen at `logged`."""
 
     payload: bytes
     identity: tuple[str, ...]
@@ -47,15 +47,16 @@ def verified(signed: Signed, root: TrustedRoot) -> Verified:
     message = signing_payload(IN_TOTO, signed.payload)
     if not is_signed(certificate.public_key(), signed.signature, message):
         raise AttestationError("Its signature does not hold.")
-    # (2) when, by the log that has it
-    logged = logged_at(signed, certificate, root)
-    # (3) the certificate, at that moment
-    check_certificate(certificate, logged, root)
+    # (2) when, by the log that has it, or by who has seen the signature
+    moments = moments_of(signed, certificate, root)
+    # (3) the certificate, at each such moment
+    for moment in moments:
+        check_certificate(certificate, moment, root)
     # (4) who
     return Verified(
         payload=signed.payload,
         identity=identity_of(certificate),
-        logged=logged,
+        logged=min(moments),
         reference=reference_of(certificate),
         signing=hashlib.sha256(signed.certificate + signed.payload).hexdigest(),
     )

@@ -24,6 +24,7 @@ from casemate.model.facts import AdvisoriesUnreliable, Fact, HoleFound
 from casemate.model.vulnerability import (
     Hole,
     JudgedFunction,
+    LicenceFinding,
     LiveHole,
     LiveLicence,
     LiveProblem,
@@ -35,6 +36,7 @@ from casemate.store.interface import Store
 from casemate.store.parts import Parts
 from casemate.vulnerabilities.bundle_packages import Packages
 from casemate.vulnerabilities.gate import Gate, Stamp, in_words
+from casemate.vulnerabilities.licence_watch import LicenceWatch
 
 _log = logging.getLogger(__name__)
 LOOK_SECONDS = 10.0
@@ -92,7 +94,7 @@ class Watch:
         self._told = Parts(store, "told holes", _Told, _name)
         self._found: tuple[LiveHole, ...] = ()
         self._problems: tuple[LiveProblem, ...] = ()
-        self._licences: tuple[LiveLicence, ...] = ()
+        self._licences = LicenceWatch(store, happened)
         self._unreliable = ""
         self.judged_at: float | None = None
         """When all was judged last; None: not yet."""
@@ -109,8 +111,13 @@ class Watch:
 
     async def start(self) -> None:
         """Read what was told, and look from now on. Raises StoreError."""
-        await self._told.load()
+        await self.load()
         self._background.start(self._repeat())
+
+    async def load(self) -> None:
+        """Read what was told. Raises StoreError."""
+        await self._told.load()
+        await self._licences.load()
 
     async def close(self) -> None:
         """Stop looking."""
@@ -126,7 +133,7 @@ class Watch:
 
     def licences(self, project: str | None) -> tuple[LiveLicence, ...]:
         """Return the licences that may not be and live all the same, in a project or all."""
-        return tuple(one for one in self._licences if project in (None, one.project))
+        return self._licences.found(project)
 
     def follow(self, *, again: bool = False) -> None:
         """Look soon: something is not as it was. `again` acts on what is known already, too."""
@@ -245,14 +252,10 @@ class Watch:
             if since != known:
                 told.append(_Told(project=project, function=function, holes=since))
         self._found, self._problems = tuple(found), tuple(problems)
-        self._licences = tuple(
-            LiveLicence(project=project, function=function, licence=licence)
-            for (project, function), judged in functions.items()
-            for licence in dict.fromkeys(one for _, each in judged for one in each.licences)
-        )
         self._uncontained = uncontained
         self._tell(news, problems)
         await self._told.put(*told)
+        await self._licences.note({name: _licences(each) for name, each in functions.items()}, now)
 
     async def _contain(self, holes: Sequence[Hole], project: str, function: str) -> bool:
         """Put a function into quarantine where the rules say so; return whether that went well."""
@@ -296,6 +299,14 @@ class Watch:
         if text and text != self._unreliable:
             self._happened(AdvisoriesUnreliable(at=now, reason=text))
         self._unreliable = text
+
+
+def _licences(
+    judged: Sequence[tuple[Live, JudgedFunction]],
+) -> tuple[int, tuple[LicenceFinding, ...]]:
+    """Return what bundles of a function have, each once, and the version of the first."""
+    found = {one: live.version for live, each in reversed(judged) for one in each.licences}
+    return next(reversed(found.values()), 0), tuple(found)
 
 
 def _many(news: Sequence[tuple[Live, Hole]], now: float) -> HoleFound:

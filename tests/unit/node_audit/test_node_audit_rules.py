@@ -32,6 +32,7 @@ from casemate.node_audit.state import (
     HoleState,
     HostState,
     KeyState,
+    LicenceState,
     NodeState,
     Outlet,
     PersonState,
@@ -119,6 +120,7 @@ SOUND = NodeState(
     pythons=(("3.12", NOW + 700 * DAY),),
     exceptions=(),
     holes=(),
+    licences=(),
     advisory_problems=(),
     decoys_off=(),
     touches=(),
@@ -388,6 +390,19 @@ CASES = [
             "shop",
         )
         for grave, level in ((False, Level.HIGH), (True, Level.CRITICAL))
+    ),
+    Case(
+        "NODE-049",
+        {
+            "licences": (
+                LicenceState(
+                    project="shop", function="cart", package="left 1", id="licence:GPL-3.0-only"
+                ),
+            )
+        },
+        Level.LOW,
+        "licence:shop/cart:left 1:licence:GPL-3.0-only",
+        "shop",
     ),
     Case("NODE-048", {"advisory_problems": ("old: 9 days",)}, Level.MEDIUM, "advisories:old"),
     Case("NODE-060", {"backup_at": 0.0}, Level.MEDIUM, "backup"),

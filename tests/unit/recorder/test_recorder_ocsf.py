@@ -56,6 +56,12 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
         "reason": "it is high",
         "count": 2,
     },
+    facts.LicencesFound: {
+        "found": ("left 1.0: licence:GPL-3.0-only",),
+        "verdict": "refused",
+        "reason": "GPL-3.0-only is not among those allowed: MIT",
+        "count": 2,
+    },
     facts.AdvisoriesUnreliable: {"reason": "old"},
     facts.GrantsApproved: {"added": ("bucket:read photos",)},
     facts.GrantUsed: {"grant": "bucket:read photos", "action": "bucket:read", "count": 3},

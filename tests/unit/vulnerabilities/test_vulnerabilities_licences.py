@@ -12,10 +12,18 @@ from vulnerabilities_world import ADA, World, excepted, manifest, play
 
 from casemate.model.denial import Denial, DenialKind
 from casemate.model.errors import InvalidInputError
+from casemate.model.facts import LicencesFound
 from casemate.model.licence import LicenceRules, PackageLicence, UnknownLicences
 from casemate.model.vulnerability import Verdict
 from casemate.store.errors import StoreError
-from casemate.vulnerabilities import Advisories, LicenceError, VulnerableError, packages_of, stated
+from casemate.vulnerabilities import (
+    Advisories,
+    LicenceError,
+    VulnerableError,
+    licence_watch,
+    packages_of,
+    stated,
+)
 from casemate.vulnerabilities.licences import Licences
 from support.advisories import import_records, record
 
@@ -178,7 +186,9 @@ def test_the_rule_outlives_the_node_and_other_nodes_read_it(on: Play) -> None:
     on(scene)
 
 
-def test_a_stricter_rule_stops_nothing_and_is_told_of_what_lives(on: Play) -> None:
+def test_a_stricter_rule_stops_nothing_and_is_told_of_each_function_that_lives(
+    on: Play,
+) -> None:
     async def scene(world: World) -> None:
         world.licences = (GPL,)
         world.deploy("left==1.0")
@@ -190,18 +200,55 @@ def test_a_stricter_rule_stops_nothing_and_is_told_of_what_lives(on: Play) -> No
         (one,) = world.watch.licences(None)
         assert (one.project, one.function, one.licence.id) == ("t", "f", "licence:GPL-3.0-only")
         assert world.watch.licences("other") == ()
-        assert not world.quarantined and not world.told
+        assert not world.quarantined
+        (fact,) = world.told
+        assert isinstance(fact, LicencesFound)
+        assert (fact.project, fact.function, fact.version, fact.count) == ("t", "f", 1, 1)
+        assert fact.found == ("left 1.0: licence:GPL-3.0-only",) and fact.verdict == "refused"
+        assert "GPL-3.0-only is not among those allowed: MIT" in fact.reason
+        await world.watch.look()
+        assert len(world.told) == 1
         # What is remembered of the bundle is enough for the next node, and for another rule.
         opened = len(world.opened)
         again = World(world.place.folder.parent, world.store)
         await again.gate.load()
         again.lives = world.lives
+        await again.watch.load()
         await again.watch.look()
-        assert len(again.watch.licences("t")) == 1 and not again.opened
+        assert len(again.watch.licences("t")) == 1 and not again.opened and not again.told
         await node.set_licence_rules(LicenceRules())
         await world.watch.look()
         assert world.watch.licences(None) == () and len(world.opened) == opened
+        await node.set_licence_rules(MIT)  # what was gone is news again
+        await world.watch.look()
+        assert len(world.of(LicencesFound)) == 2
+        made = await world.gate.exceptions.add(excepted("licence:GPL-3.0-only"), ADA)
+        await world.watch.look()
+        assert world.of(LicencesFound)[2].verdict == "excepted"
+        await world.gate.exceptions.end("t", "f", made.id)
+        await world.watch.look()
+        assert world.of(LicencesFound)[3].verdict == "refused"
 
+    on(scene)
+
+
+def test_many_licences_are_told_in_few_facts(on: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(world: World) -> None:
+        world.licences = tuple(states(f"p{number}", "GPL-3.0-only") for number in range(400))
+        for name in ("f", "g", "h"):
+            world.deploy("left==1.0", name=name)
+        await world.gate.licences.set_rules(MIT)
+        await world.watch.look()
+        await world.watch.look()
+        one, rest = world.of(LicencesFound)
+        assert len(one.found) == licence_watch.MAX_NAMED
+        assert one.count == licence_watch.MAX_KEPT and rest.count == 2 * licence_watch.MAX_KEPT
+        assert rest.function == "" and "casemate advisories live" in rest.reason
+        world.lives = []
+        await world.watch.look()
+        assert not world.watch._licences._told.held
+
+    monkeypatch.setattr(licence_watch, "MAX_FACTS", 1)
     on(scene)
 
 

@@ -46,7 +46,7 @@ def test_a_new_finding_is_told_once(on: Play, tmp_path: Path) -> None:
         again = World(tmp_path, world.store)
         again.lives, again.bundles = world.lives, world.bundles
         await again.gate.load()
-        await again.watch._told.load()
+        await again.watch.load()
         await again.watch.look()
         assert not again.told and not again.opened  # packages are remembered
 
