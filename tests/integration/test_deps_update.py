@@ -272,7 +272,13 @@ def test_recorded_events_have_to_be_answered_alike(
 
         index.add("delta")
         (bare.root / "requirements.txt").write_text("gamma\ndelta\n")
-        pruned = bare.run("deps", "prune", "--replay", "--yes", "--test", "true")
+        prune = ("deps", "prune", "--replay", "--yes", "--test")
+        before = bare.files()
+        refused = bare.run(*prune, "python -c 'import app, delta'")
+        assert "No module named 'delta'" in refused.err and refused.code == 1
+        assert bare.run(*prune, "make test").code == 2  # the sandbox has no make
+        assert bare.files() == before
+        pruned = bare.run(*prune, "python -c 'import app'")
         assert pruned.code == 0, pruned.err
         assert "answered alike" in pruned.out and "removed delta" in pruned.out
         assert (bare.root / "requirements.txt").read_text() == "gamma\n"

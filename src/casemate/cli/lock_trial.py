@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 from casemate.cli.building import Workspace
 from casemate.cli.bundle_sandbox import run_in_project
 from casemate.cli.errors import CommandError, UsageError
-from casemate.cli.pruning import MOST_SHOWN, TEST_SECONDS, has_tests
 from casemate.cli.terminal import progress
 
 if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
     from casemate.model.function import FunctionSpec
 
+TEST_SECONDS = 1800.0
+MOST_SHOWN = 4000
 MAX_FILES = 50_000
 MAX_BYTES = 2 * 1024**3
 """What is copied of a project, at most."""
@@ -58,7 +59,8 @@ def project_copy(root: Path) -> Iterator[Path]:
 
 def default_test(root: Path) -> str | None:
     """Return the command that runs a project's tests in the sandbox, where it has any."""
-    return "pytest -q" if has_tests(root) else None
+    has_tests = (root / "tests").is_dir() or any(root.glob("test_*.py"))
+    return "pytest -q" if has_tests else None
 
 
 def built_anew(manifest: Path, specs: Sequence[FunctionSpec]) -> list[BuiltBundle]:
@@ -67,10 +69,11 @@ def built_anew(manifest: Path, specs: Sequence[FunctionSpec]) -> list[BuiltBundl
     return list(workspace.build(None, relock=False))
 
 
-def run_tests(copy: Path, built: BuiltBundle, test: str) -> None:
+def run_tests(copy: Path, built: BuiltBundle, test: str, change: str = "with the update") -> None:
     """Run a command of tests in the sandbox, in a copy of a project, with a bundle's packages.
 
-    Raises CommandError if it fails, UsageError for what the sandbox does not have.
+    `change` says what is tried. Raises CommandError if it fails, UsageError for what the sandbox
+    does not have.
     """
     arguments = arguments_of(test)
     _hand_over(copy)
@@ -86,8 +89,9 @@ def run_tests(copy: Path, built: BuiltBundle, test: str) -> None:
     if finished.status:
         said = f"{finished.output}\n{finished.errors}"[-MOST_SHOWN:]
         raise CommandError(
-            f"The tests do not pass with the update; nothing is written.\n{said}",
-            next_step="Look at what fails: casemate deps update shows what would change.",
+            f"The tests do not pass {change}; nothing is written.\n{said}",
+            next_step="Look at what fails: they run in the sandbox, with the function's packages "
+            "and nothing else.",
         )
 
 

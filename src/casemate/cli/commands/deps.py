@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from casemate.cli import prompts, updating
+from casemate.cli import lock_trial, prompts, updating
 from casemate.cli.building import Workspace
 from casemate.cli.errors import CommandError
 from casemate.cli.evidence import evidence_of
 from casemate.cli.names import FunctionName
 from casemate.cli.options import JsonOption, ManifestOption, YesOption, command, new_app
-from casemate.cli.pruning import Pruning, default_test
+from casemate.cli.pruning import Pruning
 from casemate.cli.replaying import Replayed, require_alike
 from casemate.cli.terminal import DIM, GREEN, YELLOW, note, print_json, print_line, print_table
 from casemate.cli.text import size
@@ -214,7 +214,8 @@ def prune(
         typer.Option(
             "--test",
             metavar="COMMAND",
-            help="What has to pass without the packages; else pytest, where there are tests.",
+            help="What has to pass in the sandbox without the packages; else pytest, where there "
+            "are tests.",
         ),
     ] = None,
     replay: Annotated[
@@ -231,21 +232,22 @@ def prune(
     """Remove requirements that nothing needs, once the tests pass without them.
 
     Of a requirements.txt, those that `casemate deps ls` calls unused in every function that has
-    that file. The functions are built and the tests run with these packages out of reach; unless
-    both go well, files are as they were.
+    that file. On a copy of the project the functions are built without them, and the tests run in
+    the sandbox with what is left; unless both go well, files are as they were.
     """
     workspace = Workspace(manifest, functions or ())
     chosen = {spec.requirements for spec in workspace.chosen if spec.requirements is not None}
     # What another function with the same file needs stays.
     workspace.chosen = [s for s in workspace.project.functions if s.requirements in chosen]
     looked = _look(workspace, live=live)
-    command_line = test or default_test(workspace.root)
+    command_line = test or lock_trial.default_test(workspace.root)
+    if command_line is not None:
+        lock_trial.arguments_of(command_line)  # what cannot be run is told before anything is built
     removed: dict[str, list[str]] = {}
     replayed: list[Replayed] = []
     for name in sorted(chosen):
         mine = [one for one in looked if one.built.manifest.function.name in _with(workspace, name)]
         unused = set.intersection(*({n.name for n in _idle(one)} for one in mine))
-        modules = {n.name: n.modules for one in mine for n in one.needs.packages}
         pruning = Pruning.of(workspace.root, name, unused)
         if not pruning.removed:
             continue
@@ -256,10 +258,7 @@ def prune(
                 "There are no tests to tell whether the functions work without these packages.",
                 next_step='Give a command that does: --test "python -m pytest".',
             )
-        blocked = [module for package in pruning.removed for module in modules[package]]
-        pruning.try_out(
-            lambda: replayed.extend(_rebuilt(workspace, looked, replay)), command_line, blocked
-        )
+        replayed += _tried(workspace, pruning, mine, command_line, replay=replay)
         removed[name] = list(pruning.removed)
         if not json:
             print_replayed(replayed)
@@ -271,11 +270,22 @@ def prune(
         print_line("There is nothing to remove.")
 
 
-def _rebuilt(workspace: Workspace, before: Sequence[_Looked], replay: bool) -> list[Replayed]:
-    """Build without the packages; with `replay` compare what recorded events come to."""
-    after = list(workspace.build(None, relock=False))
-    pairs = [(old.name, old.built, new) for old, new in zip(before, after, strict=True)]
-    return require_alike(pairs) if replay else []
+def _tried(
+    workspace: Workspace, pruning: Pruning, before: Sequence[_Looked], test: str, *, replay: bool
+) -> list[Replayed]:
+    """Write a file without the packages if its functions do without; else raise CommandError.
+
+    With `replay` recorded events have to come to the same as before, too.
+    """
+    specs = [one.built.manifest.function for one in before]
+    with lock_trial.project_copy(workspace.root) as copy:
+        pruning.write_to(copy)
+        after = lock_trial.built_anew(copy / workspace.path.name, specs)
+        lock_trial.run_tests(copy, after[0], test, "without these packages")
+        pairs = [(old.name, old.built, new) for old, new in zip(before, after, strict=True)]
+        replayed = require_alike(pairs) if replay else []
+        pruning.take_from(copy, workspace.root)
+    return replayed
 
 
 def _with(workspace: Workspace, requirements: str) -> set[str]:
