@@ -18,12 +18,16 @@ from casemate.audit.importers.aws.resource import at, listed, text
 _MAX_MODULES = 2_000
 _MAX_DEPTH = 20
 _MAX_TARGETS = 200
-_MAX_STEPS = 200_000
+_MAX_STEPS = 2_000
+"""Of one expression."""
+_MAX_ALL_STEPS = 200_000
 _MAX_REFERENCE = 1_000
 _PART = re.compile(r"[^.\[\]]{1,400}(?:\[[^\]]{0,200}\])?")
 _INDEX = re.compile(r"\[([^\]]{1,200})\]")
 _ELSEWHERE = frozenset(("each", "count", "local", "path", "self", "terraform"))
 """What an expression names that is no resource and that no plan tells of."""
+_NOT_TOLD = object()
+"""In the place of `after_unknown` where a document has none, as a state."""
 _HIDDEN = frozenset(("environment", "password", "master_password", "secret_string", "value"))
 
 
@@ -78,7 +82,7 @@ class Configuration:
         }
         self._instances: dict[str, list[str]] = defaultdict(list)
         self._modules: dict[str, dict[str, None]] = defaultdict(dict)
-        self._steps = 0
+        self._steps = self._all_steps = 0
         self.data: dict[str, dict[str, Any]] = {}
         """The values of data sources, by their addresses."""
         self._configure(at(document, "configuration", "root_module"))
@@ -130,6 +134,9 @@ class Configuration:
     def targets(self, address: str, expression: Any) -> list[Target]:
         """Return what an expression of a resource or data source refers to."""
         prefix, rest = _split(address)
+        self._all_steps, self._steps = self._all_steps + self._steps, 0
+        if self._all_steps > _MAX_ALL_STEPS:
+            return []
         return list(self._targets(prefix, _key(rest), at(expression, "references"), 0))
 
     def _targets(self, prefix: str, key: str, references: Any, depth: int) -> dict[Target, None]:
@@ -179,13 +186,12 @@ class Configuration:
 
         `named` are attributes that name another resource: there a reference is more than a value.
         """
-        unknown = self._unknown.get(address)
+        unknown = self._unknown.get(address, _NOT_TOLD)
         for key, expression in self.expressions(address).items():
-            value = values.get(key)
-            refers = at(expression, "references")
-            if key in named and refers:
-                value = None if self.targets(address, expression) else value
-            made = self._value(address, value, expression, at(unknown, key), 0)
+            value, below = values.get(key), _below(unknown, key)
+            if key in named and self.targets(address, expression):
+                value, below = None, True
+            made = self._value(address, value, expression, below, 0)
             if made is not None:
                 values[key] = self._shown(made, 0) if key in _HIDDEN else made
         return values
@@ -193,7 +199,7 @@ class Configuration:
     def block(self, address: str, value: Any, key: str) -> list[Any]:
         """Return the blocks of one name of a resource or data source, completed."""
         expression = self.expressions(address).get(key)
-        below = at(self._unknown.get(address), key)
+        below = _below(self._unknown.get(address, _NOT_TOLD), key)
         return listed(self._value(address, value, expression, below, 0))
 
     def expressions(self, address: str) -> dict[str, Any]:
@@ -209,9 +215,12 @@ class Configuration:
             return at(expression, "constant_value") if value is None else value
         missing = [key for key, flag in _map(unknown).items() if flag is True]
         if value is None and not missing:
-            return "".join(map(str, self.targets(address, expression))) or None
+            if unknown is not True and unknown is not _NOT_TOLD:
+                return None  # it is known that there is nothing
+            sure = unknown is True or bool(self.targets(address, expression))
+            return "".join(self._told(address, expression)) if sure else None
         if isinstance(value, list) and None in value:
-            every = map(str, self.targets(address, expression))
+            every = self._told(address, expression)
             return [*(each for each in value if each is not None), *every]
         if missing and isinstance(value, dict | None):
             every = [str(each) for each in self.targets(address, expression)]
@@ -219,17 +228,22 @@ class Configuration:
             return {**(value or {}), **{key: only or "${" + key + "}" for key in missing}}
         return value
 
+    def _told(self, address: str, expression: Any) -> list[str]:
+        """Return what is referred to; by the name that it has there, if that leads nowhere."""
+        found = [str(each) for each in self.targets(address, expression)]
+        return found or ["${" + each + "}" for each in _longest(at(expression, "references"))[:1]]
+
     def _blocks(
         self, address: str, value: Any, expression: list[Any], unknown: Any, depth: int
     ) -> Any:
         blocks = listed(value) or [{} for _ in expression]
         made = []
         for at_, block in enumerate(blocks):
-            inner = expression[at_] if at_ < len(expression) else expression[-1:]
+            inner = expression[min(at_, len(expression) - 1)] if expression else None
             if isinstance(block, dict) and isinstance(inner, dict):
                 block = dict(block)
                 for name, each in inner.items():
-                    below = at(unknown, at_, name)
+                    below = _below(_below(unknown, at_), name)
                     found = self._value(address, block.get(name), each, below, depth + 1)
                     if found is not None:
                         block[name] = found
@@ -246,6 +260,11 @@ class Configuration:
         if isinstance(value, list) and depth < _MAX_DEPTH:
             return [self._shown(each, depth + 1) for each in value]
         return value
+
+
+def _below(unknown: Any, key: str | int) -> Any:
+    """Return what is told of a part of a value: of all of it, of none, or of some."""
+    return unknown if unknown is True or unknown is _NOT_TOLD else at(unknown, key)
 
 
 def _split_last(prefix: str) -> tuple[str, str]:
