@@ -8,8 +8,8 @@ that an importer recognises is audited by itself, with the code beside it, in a 
 A crash is an exception that leaves the audit, a rule or importer that failed inside, a process that
 died, and one that took more than a minute. Notes are counted by their form, with names left out.
 With `--choose` the N templates with a function that come first by the SHA-256 of their path below
-FOLDER are taken, so that nobody picks them; those in a folder of tests are passed over. With `--sarif` the report of each as SARIF is validated
-by the schema of OASIS in that file.
+FOLDER are taken, so that nobody picks them; those in a folder of tests are passed over. With
+`--sarif` the report of each as SARIF is validated by the schema of OASIS in that file.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def audited(path: Path, schema: Path | None = None) -> dict[str, Any]:
     child = _FORK.Process(target=_child, args=(path, schema, sending))
     child.start()
     sending.close()
-    empty = {"notes": [], "grave": [], "functions": 0, "seconds": _SECONDS, "MiB": 0.0, "invalid": ""}
+    empty = {"notes": [], "grave": [], "functions": 0, "seconds": _SECONDS, "MiB": 0.0}
+    empty["invalid"] = ""
     try:
         if not receiving.poll(_SECONDS):
             child.kill()

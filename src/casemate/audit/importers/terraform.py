@@ -63,7 +63,7 @@ class Terraform:
                 for key in policies.fill(address, values):
                     what = f"{address[:200]}: {key} is known only when the plan is applied"
                     notes.say(place, f"{what}; audit the state after it")
-                    values[key] = {}
+                    values[key] = values.get(key) or {}
                 known = configuration.completed(address, values, NAMING.get(kind, frozenset()))
                 archives.unpack(known)
                 properties = converted(kind, known, source.file)

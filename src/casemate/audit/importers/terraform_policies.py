@@ -1,4 +1,4 @@
-"""Policies of a plan of Terraform: texts, and documents that can be read only when it is applied."""
+"""Policies of a plan of Terraform: texts, and documents that are read when it is applied."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Policies:
         if isinstance(inner, list):
             for block, each in zip(blocks, inner, strict=False):
                 expression = at(each, "policy")
-                if isinstance(block, dict) and expression is not None:
-                    if not self._filled(address, block, "policy", expression):
-                        unknown.append("inline_policy")
+                known = not isinstance(block, dict) or expression is None
+                if not known and not self._filled(address, block, "policy", expression):
+                    unknown.append("inline_policy")
         return sorted(unknown)
 
     def _filled(self, address: str, values: dict[str, Any], key: str, expression: Any) -> bool:

@@ -211,22 +211,22 @@ class Configuration:
             return value
         if isinstance(expression, list):
             return self._blocks(address, value, expression, unknown, depth)
-        if not isinstance(expression, dict) or not at(expression, "references"):
+        if not at(expression, "references"):
             return at(expression, "constant_value") if value is None else value
         missing = [key for key, flag in _map(unknown).items() if flag is True]
-        if value is None and not missing:
-            if unknown is not True and unknown is not _NOT_TOLD:
-                return None  # it is known that there is nothing
-            sure = unknown is True or bool(self.targets(address, expression))
-            return "".join(self._told(address, expression)) if sure else None
-        if isinstance(value, list) and None in value:
-            every = self._told(address, expression)
-            return [*(each for each in value if each is not None), *every]
         if missing and isinstance(value, dict | None):
             every = [str(each) for each in self.targets(address, expression)]
             only = every[0] if len(every) == 1 else ""
             return {**(value or {}), **{key: only or "${" + key + "}" for key in missing}}
-        return value
+        if isinstance(value, list) and None in value:
+            every = self._told(address, expression)
+            return [*(each for each in value if each is not None), *every]
+        return self._later(address, expression, unknown) if value is None else value
+
+    def _later(self, address: str, expression: Any, unknown: Any) -> str | None:
+        """Return what an expression names, unless it is known that there is nothing."""
+        told = unknown is _NOT_TOLD and bool(self.targets(address, expression))
+        return "".join(self._told(address, expression)) if told or unknown is True else None
 
     def _told(self, address: str, expression: Any) -> list[str]:
         """Return what is referred to; by the name that it has there, if that leads nowhere."""
@@ -240,14 +240,16 @@ class Configuration:
         made = []
         for at_, block in enumerate(blocks):
             inner = expression[min(at_, len(expression) - 1)] if expression else None
-            if isinstance(block, dict) and isinstance(inner, dict):
-                block = dict(block)
-                for name, each in inner.items():
-                    below = _below(_below(unknown, at_), name)
-                    found = self._value(address, block.get(name), each, below, depth + 1)
-                    if found is not None:
-                        block[name] = found
-            made.append(block)
+            if not isinstance(block, dict) or not isinstance(inner, dict):
+                made.append(block)
+                continue
+            filled = dict(block)
+            for name, each in inner.items():
+                below = _below(_below(unknown, at_), name)
+                found = self._value(address, block.get(name), each, below, depth + 1)
+                if found is not None:
+                    filled[name] = found
+            made.append(filled)
         return made
 
     def _shown(self, value: Any, depth: int) -> Any:
@@ -299,5 +301,3 @@ def _resources(module: Any) -> Iterator[Any]:
 
 def _map(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
-
-

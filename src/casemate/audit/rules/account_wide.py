@@ -146,7 +146,7 @@ RULES = (
         "May take away evidence",
         "Who takes it over deletes what would tell of it.",
         re.compile(
-            r"^(?:cloudtrail:(?:StopLogging|DeleteTrail|UpdateTrail)|logs:(?:DeleteLogGroup|DeleteLogStream|PutRetentionPolicy)|guardduty:(?:Delete|Update)\w*|config:(?:StopConfigurationRecorder|Delete(?:ConfigurationRecorder|DeliveryChannel|ConfigRule|EvaluationResults)|PutRetentionConfiguration))$",
+            r"^(?:cloudtrail:(?:StopLogging|DeleteTrail|UpdateTrail)|logs:(?:DeleteLogGroup|DeleteLogStream|PutRetentionPolicy)|guardduty:(?:Delete|Update)\w*|config:(?:StopConfigurationRecorder|Delete(?:ConfigurationRecorder|DeliveryChannel|ConfigRule|EvaluationResults)))$",
             re.I,
         ),
         "may delete or stop logs",

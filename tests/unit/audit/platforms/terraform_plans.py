@@ -95,7 +95,7 @@ class Module(NamedTuple):
 
     resources: tuple[Made, ...]
     given: dict[str, Any]
-    outputs: dict[str, Ref] = {}
+    outputs: dict[str, Ref]
     keys: tuple[str | int, ...] = ()
 
 
@@ -432,7 +432,11 @@ _REST = plan(
     function("f", publish=True),
     Made(
         "aws_lambda_alias.live",
-        {"name": "live", "function_name": ref("aws_lambda_function.f.arn"), "function_version": "1"},
+        {
+            "name": "live",
+            "function_name": ref("aws_lambda_function.f.arn"),
+            "function_version": "1",
+        },
     ),
     Made("aws_api_gateway_rest_api.a", {"name": "a", "endpoint_configuration": []}),
     Made(
@@ -501,13 +505,12 @@ _URL = plan(
         {
             "function_name": ref("aws_lambda_function.shop.function_name", known="shop"),
             "authorization_type": "NONE",
-            "cors": [
-                {"allow_origins": ["*"], "allow_methods": ["*"], "allow_credentials": True}
-            ],
+            "cors": [{"allow_origins": ["*"], "allow_methods": ["*"], "allow_credentials": True}],
         },
     ),
     permission("shop", "*", action="lambda:InvokeFunctionUrl", function_url_auth_type="NONE"),
-    Made("aws_iam_role_policy_attachment.a",
+    Made(
+        "aws_iam_role_policy_attachment.a",
         {
             "role": ref("aws_iam_role.f.name", known="f"),
             "policy_arn": "arn:aws:iam::aws:policy/AdministratorAccess",
@@ -838,8 +841,11 @@ _COUNTED = plan(
         "aws_lambda_function_url.u",
         {
             "function_name": Ref(
-                ("aws_lambda_function.f[0].function_name", "aws_lambda_function.f[0]",
-                 "aws_lambda_function.f"),
+                (
+                    "aws_lambda_function.f[0].function_name",
+                    "aws_lambda_function.f[0]",
+                    "aws_lambda_function.f",
+                ),
             ),
             "authorization_type": "AWS_IAM",
         },
@@ -859,6 +865,7 @@ _COUNTED = plan(
                 ),
             ),
             {"name": ref("each.key")},
+            {},
             keys=("blue", "green"),
         )
     },

@@ -82,7 +82,7 @@ def test_a_plan_that_is_none_is_read_as_far_as_it_is_one(odd: Any) -> None:
         assert len(read(broken)) == 1
     worker = plan["configuration"]["root_module"]["module_calls"]["worker"]["module"]
     for resource in (*worker["resources"], *plan["configuration"]["root_module"]["resources"]):
-        resource["expressions"] = {key: odd for key in resource["expressions"]}
+        resource["expressions"] = dict.fromkeys(resource["expressions"], odd)
     [found] = read(plan)
     assert [each.name for each in found.functions] == ["module/worker/aws_lambda_function/work"]
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from casemate.audit.importers.aws.permissions import statements_of
 from casemate.audit.importers.aws.networks import groups_inside
+from casemate.audit.importers.aws.permissions import statements_of
 from casemate.audit.importers.aws.resource import (
     Resource,
     at,
