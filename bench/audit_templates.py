@@ -1,16 +1,21 @@
 """Measure the audit on templates that others wrote: crashes, what is not resolved, grave findings.
 
-    python -m bench.audit_templates FOLDER [--most N] [--grave] [--sample N] [--json]
+    python -m bench.audit_templates FOLDER [--most N] [--choose N] [--sarif SCHEMA] [--grave]
+                                           [--sample N] [--json]
 
 FOLDER has one folder for each repository (`bench/corpora.md`). Each template and manifest in it
 that an importer recognises is audited by itself, with the code beside it, in a process of its own.
 A crash is an exception that leaves the audit, a rule or importer that failed inside, a process that
 died, and one that took more than a minute. Notes are counted by their form, with names left out.
+With `--choose` the N templates with a function that come first by the SHA-256 of their path below
+FOLDER are taken, so that nobody picks them; those in a folder of tests are passed over. With
+`--sarif` the report of each as SARIF is validated by the schema of OASIS in that file.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import re
@@ -23,25 +28,37 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
+
 from casemate.audit.auditing import NothingToAuditError, audit
 from casemate.audit.documents import DocumentError, read_documents
 from casemate.audit.finding import Severity
 from casemate.audit.importers.all import IMPORTERS
 from casemate.audit.importers.port import Source
+from casemate.audit.outputs.sarif import sarif_of
 
 _SECONDS = 60.0
 _ENDINGS = ("yaml", "yml", "json", "template")
 _PASSED_OVER = frozenset(("node_modules", ".git", ".venv", "vendor"))
+_TESTS = frozenset(("test", "tests", "__tests__"))
 _MAX_BYTES = 16 << 20
 _FAULT = re.compile(r"failed here|could not be compared here")
 _NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\$\{[^}]*\}|\b\d+\b|\S*[/.:@]\S*\w|!\w+ \S+")
 _FORK = multiprocessing.get_context("fork")
 
 
-def templates(folder: Path, most: int | None) -> Iterator[tuple[str, Path]]:
+def _chance(folder: Path, path: Path) -> str:
+    return hashlib.sha256(str(path.relative_to(folder)).encode("utf-8", "replace")).hexdigest()
+
+
+def templates(folder: Path, most: int | None, chance: bool = False) -> Iterator[tuple[str, Path]]:
     """Yield the importer's name and the path of each template; of equal ones the first."""
     seen = set[str]()
-    for path in sorted(folder.rglob("*")):
+    paths = sorted(folder.rglob("*"))
+    if chance:
+        paths = [path for path in paths if not _TESTS & set(path.relative_to(folder).parts)]
+        paths.sort(key=lambda path: _chance(folder, path))
+    for path in paths:
         if path.suffix[1:] not in _ENDINGS or _PASSED_OVER & set(path.parts):
             continue
         if not path.is_file() or path.stat().st_size > _MAX_BYTES:
@@ -62,9 +79,9 @@ def templates(folder: Path, most: int | None) -> Iterator[tuple[str, Path]]:
                 return
 
 
-def _child(path: Path, out: Connection) -> None:
+def _child(path: Path, schema: Path | None, out: Connection) -> None:
     began = time.process_time()
-    found: dict[str, Any] = {"crash": "", "notes": [], "grave": [], "functions": 0}
+    found: dict[str, Any] = {"crash": "", "notes": [], "grave": [], "functions": 0, "invalid": ""}
     try:
         report = audit(path)
         found["functions"] = report.functions
@@ -75,22 +92,32 @@ def _child(path: Path, out: Connection) -> None:
         ]
         faults = [what for _, what in found["notes"] if _FAULT.search(what)]
         found["crash"] = "; ".join(faults)
+        found["seconds"] = time.process_time() - began
+        if schema is not None:
+            found["invalid"] = _invalid(schema, json.loads(sarif_of(report)))
     except NothingToAuditError as error:
         found["notes"] = [(path.name, error.message)]
     except BaseException as error:
         found["crash"] = f"{type(error).__name__}: {error}"[:500]
-    found["seconds"] = time.process_time() - began
+    found.setdefault("seconds", time.process_time() - began)
     found["MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     out.send(found)
 
 
-def audited(path: Path) -> dict[str, Any]:
+def _invalid(schema: Path, report: Any) -> str:
+    valid = jsonschema_rs.validator_for(json.loads(schema.read_text()), validate_formats=True)
+    told = [f"{list(each.instance_path)}: {each.message}" for each in valid.iter_errors(report)]
+    return "; ".join(told[:5])[:500]
+
+
+def audited(path: Path, schema: Path | None = None) -> dict[str, Any]:
     """Return what an audit in a process of its own says of a template."""
     receiving, sending = _FORK.Pipe(duplex=False)
-    child = _FORK.Process(target=_child, args=(path, sending))
+    child = _FORK.Process(target=_child, args=(path, schema, sending))
     child.start()
     sending.close()
     empty = {"notes": [], "grave": [], "functions": 0, "seconds": _SECONDS, "MiB": 0.0}
+    empty["invalid"] = ""
     try:
         if not receiving.poll(_SECONDS):
             child.kill()
@@ -109,6 +136,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--most", type=int, help="stop after so many templates")
+    parser.add_argument("--choose", type=int, help="take so many with a function, by chance")
+    parser.add_argument("--sarif", type=Path, metavar="SCHEMA", help="validate SARIF by it")
     parser.add_argument("--grave", action="store_true", help="list findings of high and critical")
     parser.add_argument("--sample", type=int, default=1, help="places told of each form of note")
     parser.add_argument("--json", action="store_true")
@@ -116,13 +145,17 @@ def main() -> None:
     if not chosen.folder.is_dir():
         sys.exit(f"{chosen.folder} is no folder")
     kinds, rows, forms = Counter[str](), [], defaultdict[str, list[str]](list)
-    for kind, path in templates(chosen.folder, chosen.most):
-        kinds[kind] += 1
+    for kind, path in templates(chosen.folder, chosen.most, chosen.choose is not None):
         name = str(path.relative_to(chosen.folder))
-        found = {"template": name, "importer": kind, **audited(path)}
+        found = {"template": name, "importer": kind, **audited(path, chosen.sarif)}
+        if chosen.choose is not None and not found["functions"] and not found["crash"]:
+            continue
+        kinds[kind] += 1
         rows.append(found)
         for place, what in found["notes"]:
             forms[_NAMES.sub("…", what)].append(f"{name} {place} {what}")
+        if len(rows) == chosen.choose:
+            break
     if chosen.json:
         print(json.dumps(rows))
         return
@@ -131,6 +164,11 @@ def main() -> None:
     print(f"{sum(row['functions'] for row in rows)} functions, {len(crashes)} crashes")
     print(f"slowest {max((row['seconds'] for row in rows), default=0):.1f} s of processor time,")
     print(f"largest {max((row['MiB'] for row in rows), default=0):.0f} MiB")
+    if chosen.sarif is not None:
+        print(f"{sum(bool(row['invalid']) for row in rows)} reports are not valid as SARIF")
+    for row in rows:
+        if row["invalid"]:
+            print(f"INVALID {row['template']}: {row['invalid']}")
     for row in crashes:
         print(f"CRASH {row['template']}: {row['crash']}")
     print(

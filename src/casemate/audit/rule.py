@@ -75,13 +75,15 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     def findings(self, subject: Subject) -> Iterator[Finding]:
         """Yield what the check finds, in the form of the report."""
         for hit in self.check(subject):
+            optional = not self.id.startswith("SEC-") and _is_optional(hit, subject.application)
+            severity = self._severity(hit)
             yield Finding(
                 rule=self.id,
                 title=self.title,
-                severity=self._severity(hit),
+                severity=severity.shifted(-1) if optional else severity,
                 risk=self.risk.value,
                 place=hit.place,
-                text=hit.text,
+                text=f"{hit.text} ({_OPTIONAL})" if optional else hit.text,
                 fix=self.fix,
                 function=hit.function.name if hit.function is not None else "",
                 subject=hit.subject,
@@ -97,6 +99,15 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         if reach is Reach.PUBLIC:
             return base.shifted(1)
         return base.shifted(-1) if reach is Reach.INTERNAL else base
+
+
+_OPTIONAL = "made with other parameters than the defaults alone"
+
+
+def _is_optional(hit: Hit, application: Application) -> bool:
+    """Tell whether the defaults of a template's parameters do not make what was found."""
+    name = hit.function.name if hit.function is not None else hit.subject
+    return name in application.settings.get("optional", ())
 
 
 OWASP = {

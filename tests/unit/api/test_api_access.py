@@ -136,7 +136,8 @@ def test_keeping_is_recorded_with_who_and_why(ask: Asking, told: list[Fact]) -> 
     assert (fact.subject, fact.decision, fact.reason) == ("user:bob", "keep", body["reason"])
     assert fact.by.startswith("token:") and fact.remote_address
     assert listed(ask)["user:bob"]["review"]["by"] == fact.by
-    for wrong in ({"id": "user:bob", "reason": ""}, {"id": "user:B", "reason": "x"}):
+    for id, reason in (("user:bob", ""), ("user:bob", " "), ("user:bob", "\t\n"), ("user:B", "x")):
+        wrong = {"id": id, "reason": reason}
         assert ask("POST", "/access/keep", json=wrong).status_code == 400
     for id in ("user:nobody", "function:shop/cart", "provider:oidc", "token:ff"):
         assert ask("POST", "/access/keep", json={"id": id, "reason": "x"}).status_code == 404

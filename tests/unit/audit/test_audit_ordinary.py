@@ -10,6 +10,7 @@ from tests.support.audit import application
 
 from casemate.audit.auditing import applications_of
 from casemate.audit.code.reading import Code
+from casemate.audit.finding import Finding
 from casemate.audit.flow import analyse, discover
 from casemate.audit.rule import Subject
 from casemate.audit.rules.all import RULES
@@ -17,11 +18,15 @@ from casemate.audit.rules.examples import Files, python, resource, statement
 from casemate.audit.workspace import Workspace
 
 
-def told(files: Files, rule: str) -> int:
+def findings(files: Files, rule: str) -> list[Finding]:
     workspace = Workspace.of(dict(files))
     [found] = applications_of(workspace)
     [checked] = [each for each in RULES if each.id == rule]
-    return len(list(checked.findings(Subject(found, workspace, Code(workspace)))))
+    return list(checked.findings(Subject(found, workspace, Code(workspace))))
+
+
+def told(files: Files, rule: str) -> int:
+    return len(findings(files, rule))
 
 
 _KEY = "import requests\nfrom jose import jwk, jwt\n\ndef key_of(token):\n"
@@ -170,3 +175,59 @@ def test_a_token_is_believed_where_nothing_looked_at_it(line: str, events: str, 
 def test_code_without_a_manifest_is_followed_too() -> None:
     code = "import os\n\ndef lambda_handler(event, context):\n    os.system(event['name'])\n"
     assert told({"tools/app.py": code}, "DF-002") == 1
+
+
+_DATABASE = "{IpProtocol: tcp, FromPort: 5439, ToPort: 5439, CidrIp: 0.0.0.0/0}"
+_CLUSTER = "T: {Type: AWS::Redshift::Cluster, Properties: {VpcSecurityGroupIds: [!Ref G]%s}}"
+
+
+@pytest.mark.parametrize(
+    ("members", "severity"),
+    [
+        ("", "high"),
+        (_CLUSTER % "", "high"),
+        (_CLUSTER % ", PubliclyAccessible: true", "high"),
+        (_CLUSTER % ", PubliclyAccessible: false", "medium"),
+        ("T: {Type: AWS::EC2::Instance, Properties: {SecurityGroupIds: [!Ref G]}}", "high"),
+        ("T: {Type: AWS::DocDB::DBCluster, Properties: {VpcSecurityGroupIds: [!Ref G]}}", "medium"),
+    ],
+)
+def test_a_database_without_an_address_is_not_open_to_everybody(
+    members: str, severity: str
+) -> None:
+    group = f"AWS::EC2::SecurityGroup, Properties: {{SecurityGroupIngress: [{_DATABASE}]}}"
+    text = (
+        f"AWSTemplateFormatVersion: '2010-09-09'\nResources:\n  G: {{Type: {group}}}\n  {members}"
+    )
+    assert [each.severity.value for each in findings({"t.yaml": text}, "DATA-081")] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("action", "rule", "found"),
+    [
+        ("iam:UpdateAccountPasswordPolicy", "IAM-021", 0),
+        ("iam:DeleteAccountPasswordPolicy", "IAM-021", 0),
+        ("iam:DeleteAccountAlias", "IAM-021", 1),
+        ("iam:UpdateAssumeRolePolicy", "IAM-021", 1),
+        ("config:DeleteRetentionConfiguration", "IAM-017", 0),
+        ("config:DeleteConfigurationRecorder", "IAM-017", 1),
+        ("config:Put*", "IAM-017", 0),
+    ],
+)
+def test_what_an_action_does_is_told_and_not_its_verb(action: str, rule: str, found: int) -> None:
+    files = statement(f"Effect: Allow\nAction: ['{action}']\nResource: '*'")
+    assert told(files, rule) == found
+
+
+@pytest.mark.parametrize(("default", "severity"), [("dev", "medium"), ("local", "high")])
+def test_what_the_defaults_do_not_make_is_milder(default: str, severity: str) -> None:
+    text = (
+        f"Parameters: {{Env: {{Type: String, Default: {default}}}}}\n"
+        "Conditions: {Own: !Not [!Equals [!Ref Env, dev]]}\n"
+        "Resources:\n"
+        "  ApiToken:\n    Type: AWS::SSM::Parameter\n    Condition: Own\n"
+        "    Properties: {Type: String, Value: not-for-production}\n"
+    )
+    [found] = findings({"t.yaml": text}, "DATA-064")
+    assert found.severity.value == severity
+    assert ("defaults" in found.text) is (severity == "medium")

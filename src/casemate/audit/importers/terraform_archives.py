@@ -54,9 +54,9 @@ class Archives:
         """Name the folder of a function's code in the place of the archive it comes in."""
         named = text(values.get("filename"))
         found = self._files.get(_normal(named))
-        if found is None and named.startswith("${data/"):
-            address = named.removeprefix("${data/").removesuffix("}").rpartition(".")[0]
-            found = self._addresses.get("data." + address.replace("/", "."))
+        if found is None and named.startswith("${"):
+            address = named.removeprefix("${").removesuffix("}").rpartition(".")[0]
+            found = self._addresses.get(address.replace("/", "."))
         if found is not None:
             values["filename"] = found
 

@@ -52,6 +52,7 @@ TYPES = {
     "aws_sfn_state_machine": "AWS::StepFunctions::StateMachine",
     "aws_kinesis_stream": "AWS::Kinesis::Stream",
     "aws_cloudwatch_event_rule": "AWS::Events::Rule",
+    "aws_scheduler_schedule": "AWS::Scheduler::Schedule",
     "aws_ecr_repository": "AWS::ECR::Repository",
     "aws_efs_file_system": "AWS::EFS::FileSystem",
     "aws_appsync_graphql_api": "AWS::AppSync::GraphQLApi",
@@ -66,9 +67,32 @@ ATTACHED = frozenset(
         *("aws_s3_bucket_cors_configuration", "aws_s3_bucket_website_configuration"),
         *("aws_s3_bucket_notification", "aws_api_gateway_integration"),
         *("aws_cloudwatch_event_target", "aws_api_gateway_method_settings"),
+        *("aws_lambda_function_event_invoke_config", "aws_sqs_queue_redrive_policy"),
     )
 )
 """Types that are a property of another resource there."""
+PLAIN = frozenset(
+    (
+        *("aws_api_gateway_deployment", "aws_apigatewayv2_deployment", "aws_lambda_layer_version"),
+        *("aws_apigatewayv2_authorizer", "aws_cloudwatch_event_bus", "aws_s3_object"),
+        *("aws_lambda_provisioned_concurrency_config", "aws_iam_instance_profile"),
+        *("aws_s3_bucket_ownership_controls", "aws_secretsmanager_secret", "aws_kms_alias"),
+    )
+)
+"""Types of which rules ask nothing."""
+_OWNED = frozenset(("bucket", "role", "rule", "queue_url", "function_name", "topic_arn"))
+NAMING = {
+    **dict.fromkeys(ATTACHED, _OWNED),
+    **dict.fromkeys(
+        (
+            *("aws_lambda_alias", "aws_lambda_function_url", "aws_lambda_permission"),
+            *("aws_lambda_event_source_mapping", "aws_iam_role_policy", "aws_s3_bucket_policy"),
+            *("aws_sqs_queue_policy", "aws_sns_topic_policy", "aws_sns_topic_subscription"),
+        ),
+        _OWNED,
+    ),
+}
+"""Attributes of a type that name the resource it belongs to."""
 
 _JSON = frozenset(("policy", "assume_role_policy", "redrive_policy", "key_policy"))
 _RENAMED: dict[str, dict[str, str]] = {
@@ -186,8 +210,10 @@ def _function(made: Map, values: dict[str, Any]) -> None:
 def _role(made: Map, values: dict[str, Any]) -> None:
     policies = []
     for each in listed(values.get("inline_policy")):
-        if text(at(each, "policy")):
-            policies.append({"PolicyDocument": _parsed(text(at(each, "policy")))})
+        found = at(each, "policy")
+        if found:
+            document = _parsed(found) if isinstance(found, str) else found
+            policies.append({"PolicyDocument": document})
     made["Policies"] = policies
     made.setdefault("ManagedPolicyArns", [])
     made["RoleName"] = values.get("name")
@@ -270,6 +296,14 @@ class Joining:
         elif kind == "aws_api_gateway_integration":
             for each in self._methods.get(_method(properties), ()):
                 each.properties["Integration"] = {"Uri": properties.get("Uri")}
+        elif kind == "aws_lambda_function_event_invoke_config":
+            owner = self._found(properties.get("FunctionName"))
+            if owner is not None:
+                owner.properties["EventInvokeConfig"] = _invoked(properties)
+        elif kind == "aws_sqs_queue_redrive_policy":
+            owner = self._found(properties.get("QueueUrl"))
+            if owner is not None:
+                owner.properties["RedrivePolicy"] = properties.get("RedrivePolicy")
         elif kind == "aws_cloudwatch_event_target":
             owner = self._found(properties.get("Rule"))
             if owner is not None:
@@ -288,6 +322,14 @@ class Joining:
             if owner is not None:
                 arns = owner.properties.setdefault("ManagedPolicyArns", [])
                 arns.append(properties.get("PolicyArn"))
+
+
+def _invoked(properties: Map) -> dict[str, Any]:
+    failed = at(properties, "DestinationConfig", 0, "OnFailure", 0)
+    return {
+        "MaximumRetryAttempts": properties.get("MaximumRetryAttempts"),
+        "DestinationConfig": {"OnFailure": failed} if failed else {},
+    }
 
 
 def _stage(properties: dict[str, Any]) -> tuple[str, ...]:

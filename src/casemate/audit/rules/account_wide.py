@@ -146,7 +146,7 @@ RULES = (
         "May take away evidence",
         "Who takes it over deletes what would tell of it.",
         re.compile(
-            r"^(?:cloudtrail:(?:StopLogging|DeleteTrail|UpdateTrail)|logs:(?:DeleteLogGroup|DeleteLogStream|PutRetentionPolicy)|guardduty:(?:Delete|Update)\w*|config:(?:Delete|Stop)\w*)$",
+            r"^(?:cloudtrail:(?:StopLogging|DeleteTrail|UpdateTrail)|logs:(?:DeleteLogGroup|DeleteLogStream|PutRetentionPolicy)|guardduty:(?:Delete|Update)\w*|config:(?:StopConfigurationRecorder|Delete(?:ConfigurationRecorder|DeliveryChannel|ConfigRule|EvaluationResults)))$",
             re.I,
         ),
         "may delete or stop logs",
@@ -196,7 +196,10 @@ RULES = (
         "IAM-021",
         "May delete users and policies",
         "It locks administrators out.",
-        re.compile(r"^iam:(?:Delete\w*\*?|Create(?:User|Role|Policy)|Update\w*)$", re.I),
+        re.compile(
+            r"^iam:(?:(?:Delete|Update)(?!AccountPasswordPolicy$)\w*\*?|Create(?:User|Role|Policy))$",
+            re.I,
+        ),
         "may change users, roles and policies",
         "iam:DeleteRole",
         Severity.HIGH,

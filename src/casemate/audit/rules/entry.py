@@ -162,7 +162,7 @@ def api_rule(
     bad: str,
     good: str,
     *,
-    kind: str = "api",
+    kind: str | tuple[str, ...] = ("api", "stage"),
     type: str = _API,
     severity: Severity = Severity.LOW,
     risk: Risk = Risk.RESPONSIBILITY,

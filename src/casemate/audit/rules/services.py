@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+
+import msgspec
 
 from casemate.audit.finding import Severity
-from casemate.audit.model import Asset
-from casemate.audit.rule import Risk, Rule
+from casemate.audit.model import Asset, Platform
+from casemate.audit.rule import Hit, Risk, Rule, Subject
 from casemate.audit.rules.common import Wrong, literal, of_assets
 from casemate.audit.rules.examples import resource
 from casemate.audit.rules.storage import attached, data_rule, is_off, is_set, policy_rule
@@ -38,6 +41,23 @@ def _open(ports: frozenset[int] | None) -> Wrong:
         return None
 
     return wrong
+
+
+def _databases(subject: Subject) -> Iterator[Hit]:
+    """Find open ports of databases; milder where nothing that has them can be reached from outside."""
+    open_ports = _open(_DATA_PORTS)
+    for asset in subject.application.of_kind("network"):
+        wrong = open_ports(asset)
+        if wrong is None or subject.application.platform is not Platform.AWS:
+            continue
+        inside = bool(asset.settings.get("inside"))
+        rest = "; what is in it has no address for everybody" if inside else ""
+        yield Hit(
+            place=asset.place,
+            text=f"{asset.name}: {wrong}{rest}",
+            subject=asset.name,
+            severity=Severity.MEDIUM if inside else None,
+        )
 
 
 def _secret(a: Asset) -> str | None:
@@ -261,20 +281,23 @@ RULES = (
         cwe=284,
         attack="T1133",
     ),
-    data_rule(
-        "DATA-081",
-        "Database port open to everybody",
-        "Databases are attacked within minutes.",
-        "Let in the security group of the functions alone.",
-        _open(_DATA_PORTS),
-        "network",
-        "AWS::EC2::SecurityGroup",
-        "GroupDescription: a\nSecurityGroupIngress: [{IpProtocol: tcp, FromPort: 5432, ToPort: 5432, CidrIp: 0.0.0.0/0}]",
-        "GroupDescription: a\nSecurityGroupIngress: [{IpProtocol: tcp, FromPort: 5432, ToPort: 5432, SourceSecurityGroupId: !Ref F}]",
-        Severity.HIGH,
-        owasp="SAS-06",
-        cwe=284,
-        attack="T1190",
+    msgspec.structs.replace(
+        data_rule(
+            "DATA-081",
+            "Database port open to everybody",
+            "Databases are attacked within minutes.",
+            "Let in the security group of the functions alone.",
+            _open(_DATA_PORTS),
+            "network",
+            "AWS::EC2::SecurityGroup",
+            "GroupDescription: a\nSecurityGroupIngress: [{IpProtocol: tcp, FromPort: 5432, ToPort: 5432, CidrIp: 0.0.0.0/0}]",
+            "GroupDescription: a\nSecurityGroupIngress: [{IpProtocol: tcp, FromPort: 5432, ToPort: 5432, SourceSecurityGroupId: !Ref F}]",
+            Severity.HIGH,
+            owasp="SAS-06",
+            cwe=284,
+            attack="T1190",
+        ),
+        check=_databases,
     ),
     data_rule(
         "DATA-082",

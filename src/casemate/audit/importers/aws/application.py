@@ -8,7 +8,7 @@ from casemate.audit.importers.aws.apis import implicit_apis
 from casemate.audit.importers.aws.assets import assets_of
 from casemate.audit.importers.aws.functions import PLAIN, SAM, Roles, function_of
 from casemate.audit.importers.aws.references import References
-from casemate.audit.importers.aws.resource import Resource, referred, text
+from casemate.audit.importers.aws.resource import OPTIONAL, Resource, referred, text
 from casemate.audit.importers.aws.template import Parameter
 from casemate.audit.importers.aws.triggers import Triggers
 from casemate.audit.importers.code_files import CodeFiles
@@ -56,6 +56,7 @@ def application_of(
         variables=tuple(_variables(resources, notes)),
         settings={
             "parameters": tuple(parameters),
+            "optional": frozenset(n for n, each in named.items() if OPTIONAL in each.attributes),
             "resources": tuple((each.name, each.type, each.place) for each in named.values()),
         },
         unresolved=tuple(dict.fromkeys((*unresolved, *notes))),

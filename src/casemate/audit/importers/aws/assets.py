@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from casemate.audit.importers.aws.networks import groups_inside
 from casemate.audit.importers.aws.permissions import statements_of
 from casemate.audit.importers.aws.resource import (
     Resource,
@@ -307,6 +308,10 @@ def _ingress(each: Resource) -> Settings:
     return _group(found)
 
 
+def _group_of(each: Resource) -> str:
+    return referred(each.get("GroupId")) or each.name
+
+
 def _secret(each: Resource) -> Settings:
     return {
         "value": each.get("SecretString"),
@@ -523,7 +528,7 @@ def assets_of(named: Mapping[str, Resource], notes: Notes) -> tuple[Asset, ...]:
             )
             for target in each.list(key):
                 policies.setdefault(referred(target) or text(target), []).extend(found)
-    made = []
+    made, inside = [], groups_inside(named.values())
     for each in named.values():
         kind, settings_of = KINDS.get(each.type, ("", None))
         if settings_of is None:
@@ -539,7 +544,11 @@ def assets_of(named: Mapping[str, Resource], notes: Notes) -> tuple[Asset, ...]:
                 kind=kind,
                 name=each.name,
                 type=each.type,
-                settings={**settings_of(each), "named": each.text(_NAMED.get(kind, ""))},
+                settings={
+                    **settings_of(each),
+                    "named": each.text(_NAMED.get(kind, "")),
+                    **({"inside": _group_of(each) in inside} if kind == "network" else {}),
+                },
                 policy=tuple(own),
                 place=each.place,
             )

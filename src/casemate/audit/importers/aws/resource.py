@@ -9,6 +9,9 @@ from casemate.audit.documents import place_of
 from casemate.audit.importers.aws.intrinsics import symbolic
 from casemate.audit.model import Place
 
+OPTIONAL = "Optional"
+"""The attribute of a resource that the defaults of the parameters do not make."""
+
 
 class Resource:
     """A name, a type, and properties without intrinsic functions."""

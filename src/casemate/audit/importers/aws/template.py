@@ -9,7 +9,7 @@ import msgspec
 
 from casemate.audit.documents import DocumentError, List, Map, place_of, read_documents
 from casemate.audit.importers.aws.intrinsics import ABSENT, Expansion, Scope
-from casemate.audit.importers.aws.resource import Resource, text
+from casemate.audit.importers.aws.resource import OPTIONAL, Resource, text
 from casemate.audit.limits import MAX_NESTED_TEMPLATES
 from casemate.audit.model import Place, Unresolved
 from casemate.audit.workspace import Workspace
@@ -189,6 +189,8 @@ class _Reader:
                 properties = Map(file, place.line)
             properties = _with_globals(kind, properties, shared)
             attributes = {k: each[k] for k in ("Metadata", "DeletionPolicy") if k in each}
+            if never:
+                attributes[OPTIONAL] = True
             if "Connectors" in each:
                 attributes["Connectors"] = scope.resolve(each["Connectors"])
             self._made.resources.append(
