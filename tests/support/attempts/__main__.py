@@ -17,7 +17,7 @@ def main(classes: list[str]) -> None:
     for name in classes or CLASSES:
         module = importlib.import_module(f"support.attempts.{name}")
         with tempfile.TemporaryDirectory() as folder:
-            node = TestNode(Path(folder) / "data").start()
+            node = TestNode(Path(folder) / "data", *getattr(module, "ARGUMENTS", ())).start()
             try:
                 found = []
                 for one in module.attempts(node):

@@ -419,6 +419,9 @@ _SIGNERS = Expanding(
     )
 )
 
+# With which token or session a person was added, or last reset.
+_MAKERS = Expanding(("ALTER TABLE user ADD COLUMN made_with TEXT",))
+
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
         *_DEPLOYMENTS,
@@ -436,5 +439,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _RECORDS,
     _PROOFS,
     _SIGNERS,
+    _MAKERS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
