@@ -108,14 +108,14 @@ def plant(node: TestNode) -> Iterator[tuple[str, Callable[[], bool]]]:
     own = owner(node)
     spy = own.made("invoker@elsewhere")
     spy.ask("GET", "/users")
-    spy.ask("DELETE", "/tables/t/precious")
+    spy.ask("DELETE", "/tables/precious/x")
     failed = node.invoke({"fail": "planted"}, function="t/closed")
     error = failed.json().get("error_id", "")
     ran = failed.headers["x-request-id"]
     time.sleep(1)
 
     def denied() -> bool:
-        return spy.token in own.ask("GET", "/denials?limit=1000").text
+        return spy.token in own.ask("GET", "/denials?project=precious&limit=1000").text
 
     yield "a denial of a known caller", denied
     yield "an error of a function", lambda: own.ask("GET", f"/errors/{error}").status_code == 200
