@@ -25,8 +25,8 @@ MAX_DEPTH = 48
 _REGEX_BYTES = 1024 * 1024
 _MAX_PATH, _MAX_SHOWN = 200, 160
 _MAX_COPIED = 1_000_000
-"""Bytes of an event, times looks at them, that are copied to tell where it breaks a contract: some 55 ns
-each, and 600 bytes of memory."""
+"""Bytes of an event, times looks at them, that are copied to tell where it breaks a contract: some
+55 ns each."""
 _REFERENCES = ("$ref", "$dynamicRef")
 
 Schema = dict[str, object] | bool

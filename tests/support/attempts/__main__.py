@@ -9,7 +9,10 @@ from pathlib import Path
 
 from support.node import TestNode
 
-CLASSES = ("kernel", "requests", "residue")
+CLASSES = (
+    *("kernel", "requests", "residue", "routes", "lines", "versions", "destroying", "proxy"),
+    *("dry_runs", "history", "listener"),
+)
 
 
 def main(classes: list[str]) -> None:

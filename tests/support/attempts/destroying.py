@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import httpx2
 
@@ -55,11 +56,18 @@ WHO: dict[str, tuple[str, ...]] = {
     "a developer of one function": ("developer@d/f",),
     "an owner of one function": ("owner@d/f",),
 }
-MAY = {("a developer of one function", "dead letters purged"), ("an owner of one function", "the function removed")}
+MAY = {
+    ("a developer of one function", "dead letters purged"),
+    ("an owner of one function", "the function removed"),
+}
 SINGLE = ("queue:read", "table:get", "table:query", "bucket:delete", "bucket:read", "queue:send", "topic:publish",
           "dead-letter:read", "function:read", "table:put")  # fmt: skip
 SPELLED = {
-    "a version of a method by a header": ("POST", "/tables/d/keep/query", {"x-http-method-override": "DELETE"}),
+    "a version of a method by a header": (
+        "POST",
+        "/tables/d/keep/query",
+        {"x-http-method-override": "DELETE"},
+    ),
     "a slash at the end": ("DELETE", "/tables/d/keep/", {}),
     "two slashes": ("DELETE", "/tables//d/keep", {}),
     "an encoded name": ("DELETE", "/tables/d/%6beep", {}),
@@ -98,7 +106,12 @@ def prepare(node: TestNode) -> None:
     node.deploy(APP, project="d", grants=GRANTS, resources=RESOURCES, approve=True, unguarded=True)
     node.deploy(APP, project="e", resources=RESOURCES, unguarded=True)
     own = owner(node)
-    own.ask("PUT", "/buckets/d/keep/object?key=x", content=b"content", headers={"content-type": "text/plain"})
+    own.ask(
+        "PUT",
+        "/buckets/d/keep/object?key=x",
+        content=b"content",
+        headers={"content-type": "text/plain"},
+    )
     node.invoke({"ask": "context.table('keep').put({'id': 'x'})"}, function="d/f")
     node.invoke({"ask": "context.queue('keep').send({'x': 1})"}, function="d/f")
 
@@ -106,7 +119,11 @@ def prepare(node: TestNode) -> None:
 def tried(node: TestNode, name: str, ask: Callable[[], httpx2.Response], before: str) -> Attempt:
     answer = ask()
     after = there(node)
-    return Attempt(name, after != before or answer.status_code in (200, 202, 204), f"{answer.status_code} {after if after != before else ''}")
+    return Attempt(
+        name,
+        after != before or answer.status_code in (200, 202, 204),
+        f"{answer.status_code} {after if after != before else ''}",
+    )
 
 
 def only(node: TestNode, action: str) -> Somebody:
@@ -128,11 +145,13 @@ def attempts(node: TestNode) -> Attempts:
         somebody = owner(node).made(*roles)
         for what, (method, path) in DESTROYING.items():
             if (who, what) not in MAY:
-                yield tried(node, f"{who}: {what}", lambda: somebody.ask(method, path), before)
+                yield tried(node, f"{who}: {what}", partial(somebody.ask, method, path), before)
     for action in SINGLE:
         somebody = only(node, action)
         for what, (method, path) in DESTROYING.items():
-            yield tried(node, f"{action} alone: {what}", lambda: somebody.ask(method, path), before)
+            yield tried(
+                node, f"{action} alone: {what}", partial(somebody.ask, method, path), before
+            )
     reader = only(node, "table:query")
     for what, (method, path, headers) in SPELLED.items():
         answer = reader.ask(method, path, {} if method == "POST" else None, headers=headers)

@@ -147,4 +147,8 @@ def attempts(node: TestNode) -> Attempts:
                 HEAD.format(port=other.port) + WAYS[name] + "\nraise RuntimeError('over')",
                 project="over", grants=grants(other), approve=True, unguarded=True,
             )  # fmt: skip
-            yield Attempt(f"{name}, approved, with an import that fails", other.count > 0, f"{other.count} {said[-80:]}")
+            yield Attempt(
+                f"{name}, approved, with an import that fails",
+                other.count > 0,
+                f"{other.count} {said[-80:]}",
+            )

@@ -52,17 +52,34 @@ FLOODS: dict[str, Made] = {
     "paths": lambda n: request(f"GET /x{n}"),
     "paths of the API": lambda n: request(f"GET /api/v1/functions/t/f{n}"),
     "methods": lambda n: request(f"M{n} /x"),
-    "tokens that are none": lambda n: request("GET /api/v1/whoami", f"authorization: Bearer cm_{n:016x}_{'A' * 49}"),
-    "tokens that are no text": lambda n: request("GET /api/v1/whoami", f"authorization: Bearer {n}"),
-    "names at the login": lambda n: post("/api/v1/enrol", json.dumps({"name": f"n{n}", "code": "cmenrol_x", "password": "x" * 14}).encode()),
+    "tokens that are none": lambda n: request(
+        "GET /api/v1/whoami", f"authorization: Bearer cm_{n:016x}_{'A' * 49}"
+    ),
+    "tokens that are no text": lambda n: request(
+        "GET /api/v1/whoami", f"authorization: Bearer {n}"
+    ),
+    "names at the login": lambda n: post(
+        "/api/v1/enrol",
+        json.dumps({"name": f"n{n}", "code": "cmenrol_x", "password": "x" * 14}).encode(),
+    ),
     "hooks": lambda n: post(f"/hooks/t/f/h{n}", b"{}", "x-hub-signature-256: sha256=" + "0" * 64),
     "bodies that are no JSON": lambda n: post("/invoke/t/open", b"{%d" % n),
-    "bodies that break limits": lambda n: post("/invoke/t/open", b"[" * (40 + n % 50) + b"]" * (40 + n % 50)),
-    "hostile bodies": lambda n: post("/invoke/t/open", json.dumps({"a": f"' OR {n}={n} --", "b": "{{7*7}}"}).encode()),
-    "hosts": lambda n: request("GET /y", f"x-forwarded-for: 192.0.2.{n % 250}", f"x-request-id: {n}"),
-    "origins": lambda n: request("OPTIONS /y", f"origin: https://a{n}.example", "access-control-request-method: GET"),
+    "bodies that break limits": lambda n: post(
+        "/invoke/t/open", b"[" * (40 + n % 50) + b"]" * (40 + n % 50)
+    ),
+    "hostile bodies": lambda n: post(
+        "/invoke/t/open", json.dumps({"a": f"' OR {n}={n} --", "b": "{{7*7}}"}).encode()
+    ),
+    "hosts": lambda n: request(
+        "GET /y", f"x-forwarded-for: 192.0.2.{n % 250}", f"x-request-id: {n}"
+    ),
+    "origins": lambda n: request(
+        "OPTIONS /y", f"origin: https://a{n}.example", "access-control-request-method: GET"
+    ),
     "heads that are too long": lambda n: request("GET /y", f"x-{n}: " + "a" * 9000),
-    "ID tokens": lambda n: post("/api/v1/login/workload", json.dumps({"token": f"a{n}.b.c"}).encode()),
+    "ID tokens": lambda n: post(
+        "/api/v1/login/workload", json.dumps({"token": f"a{n}.b.c"}).encode()
+    ),
     "keys of idempotency": lambda n: post("/invoke/t/closed", b"{}", f"idempotency-key: k{n}"),
 }
 
@@ -120,7 +137,13 @@ def plant(node: TestNode) -> Iterator[tuple[str, Callable[[], bool]]]:
     yield "a denial of a known caller", denied
     yield "an error of a function", lambda: own.ask("GET", f"/errors/{error}").status_code == 200
     yield "an invocation", lambda: own.ask("GET", f"/invocations/{ran}").status_code == 200
-    yield "a token that was made, in the journal", lambda: spy.token in own.ask("GET", f"/journal?search={spy.token}&limit=100").text or spy.token in own.ask("GET", "/journal?limit=1000").text
+    yield (
+        "a token that was made, in the journal",
+        lambda: (
+            spy.token in own.ask("GET", f"/journal?search={spy.token}&limit=100").text
+            or spy.token in own.ask("GET", "/journal?limit=1000").text
+        ),
+    )
 
 
 def authenticated(node: TestNode) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -129,7 +152,12 @@ def authenticated(node: TestNode) -> Iterator[tuple[str, Callable[[], object]]]:
 
     def calls(event: dict[str, object], times: int = 60) -> Callable[[], object]:
         def go() -> object:
-            return [weak.node.client.post(f"{node.url}/invoke/t/closed", json=event | {"n": n}).status_code for n in range(times)][-1]
+            return [
+                weak.node.client.post(
+                    f"{node.url}/invoke/t/closed", json=event | {"n": n}
+                ).status_code
+                for n in range(times)
+            ][-1]
 
         return go
 
@@ -137,7 +165,10 @@ def authenticated(node: TestNode) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "of its long lines", calls({"lines": 20, "size": 30_000})
     yield "of its errors", calls({"fail": "other"})
     yield "of its denied uses", calls({"deny": 300}, 20)
-    yield "of a caller's denials", lambda: [weak.ask("GET", f"/functions/t/x{n}").status_code for n in range(1500)][-1]
+    yield (
+        "of a caller's denials",
+        lambda: [weak.ask("GET", f"/functions/t/x{n}").status_code for n in range(1500)][-1],
+    )
 
 
 def attempts(node: TestNode) -> Attempts:
@@ -152,13 +183,21 @@ def attempts(node: TestNode) -> Attempts:
         time.sleep(0.5)
         lost = [what for what, found in planted if not again(found)]
         grown = size(node) - before
-        yield Attempt(f"a flood of {name}", bool(lost) or grown > max(8 << 20, answered * MOST_BYTES), f"{answered} answered, {grown / 1e6:.1f} MB, lost {lost}")
+        yield Attempt(
+            f"a flood of {name}",
+            bool(lost) or grown > max(8 << 20, answered * MOST_BYTES),
+            f"{answered} answered, {grown / 1e6:.1f} MB, lost {lost}",
+        )
     for name, go in authenticated(node):
         before = size(node)
         said = go()
         time.sleep(0.5)
         lost = [what for what, found in planted if not again(found)]
-        yield Attempt(f"a flood {name}", bool(lost), f"{said}, {(size(node) - before) / 1e6:.1f} MB, lost {lost}")
+        yield Attempt(
+            f"a flood {name}",
+            bool(lost),
+            f"{said}, {(size(node) - before) / 1e6:.1f} MB, lost {lost}",
+        )
     yield from _hiding(node, owner(node))
 
 
@@ -171,10 +210,18 @@ def _hiding(node: TestNode, own: Somebody) -> Attempts:
         "a line that ends a record": '"}\n{"level":"info","message":"forged"}',
         "a line in the other direction": "\u202eevil",
     }.items():
-        node.deploy(f"def handler(event, context):\n    print({text!r})\n    return 1\n", name="line")
+        node.deploy(
+            f"def handler(event, context):\n    print({text!r})\n    return 1\n", name="line"
+        )
         ran = node.invoke({}, function="t/line").headers["x-request-id"]
         time.sleep(0.4)
         raw = own.ask("GET", f"/logs?project=t&function=line&invocation={ran}&limit=10")
         lines = raw.json().get("lines", [])
         forged = [one for one in lines if one.get("message") == "forged" or "class_uid" in one]
-        yield Attempt(name, bool(forged) or "\x1b" in raw.text or "\u202e" in raw.text and "\\u202e" not in raw.text, raw.text[:150])
+        yield Attempt(
+            name,
+            bool(forged)
+            or "\x1b" in raw.text
+            or ("\u202e" in raw.text and "\\u202e" not in raw.text),
+            raw.text[:150],
+        )

@@ -243,4 +243,6 @@ def attempts(node: TestNode) -> Attempts:
         stolen = owner(node).made("owner")
         kept = way(stolen)
         answer = owner(node).ask("DELETE", f"/tokens/{stolen.token}")
-        yield Attempt(name, kept(), f"revoked: {answer.status_code} {len(answer.json().get('line', []))}")
+        yield Attempt(
+            name, kept(), f"revoked: {answer.status_code} {len(answer.json().get('line', []))}"
+        )

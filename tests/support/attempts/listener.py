@@ -18,8 +18,14 @@ from support.processes import children, gateway_of, zygotes_of
 from . import Attempt, Attempts
 
 WON = ("io_uring", "userfaultfd", "seccomp notify", "won-")
-SOURCE = (Path(__file__).parents[2] / "functions" / "attacks" / "listener.py").read_text().split("def attempt():")[0]
-APP = SOURCE + '''
+SOURCE = (
+    (Path(__file__).parents[2] / "functions" / "attacks" / "listener.py")
+    .read_text()
+    .split("def attempt():")[0]
+)
+APP = (
+    SOURCE
+    + '''
 import mmap, sys
 PAGE = ctypes.create_string_buffer(4096)
 def won(name):
@@ -63,9 +69,24 @@ def handler(event, context):
         way()
     return "over"
 '''
+)
 NAMES = (
-    *("NEW_LISTENER", "NEW_LISTENER with TSYNC", "NEW_LISTENER, killable", "NEW_LISTENER, high bits"),
-    *("NEW_LISTENER, all flags", "io_uring", "userfaultfd", "keyctl", "ptrace", "bpf", "perf events", "mount"),
+    *(
+        "NEW_LISTENER",
+        "NEW_LISTENER with TSYNC",
+        "NEW_LISTENER, killable",
+        "NEW_LISTENER, high bits",
+    ),
+    *(
+        "NEW_LISTENER, all flags",
+        "io_uring",
+        "userfaultfd",
+        "keyctl",
+        "ptrace",
+        "bpf",
+        "perf events",
+        "mount",
+    ),
     *("unshare of users", "setns", "io_uring in 32 bits", "process_vm_readv of its parent"),
 )
 
@@ -129,7 +150,12 @@ def one(node: TestNode, way: str, strike: Callable[[TestNode], None]) -> list[st
 
     def invoke() -> None:
         with contextlib.suppress(httpx2.HTTPError):
-            httpx2.post(f"{node.url}/invoke/t/f", json={"way": way, "seconds": 1.6}, timeout=20, headers={"authorization": f"Bearer {node.key}"})
+            httpx2.post(
+                f"{node.url}/invoke/t/f",
+                json={"way": way, "seconds": 1.6},
+                timeout=20,
+                headers={"authorization": f"Bearer {node.key}"},
+            )
 
     thread = threading.Thread(target=invoke)
     thread.start()

@@ -29,7 +29,10 @@ class Somebody:
 
     def ask(self, method: str, path: str, body: Any = None, **rest: Any) -> httpx2.Response:
         return self.node.client.request(
-            method, f"{self.node.url}/api/v1{path}", **({"json": body} if body is not None else {}), **rest
+            method,
+            f"{self.node.url}/api/v1{path}",
+            **({"json": body} if body is not None else {}),
+            **rest,
         )
 
     def made(self, *roles: str, minutes: int = 60) -> Somebody:
@@ -56,7 +59,12 @@ class Somebody:
             root = Path(folder)
             (root / "app.py").write_text(source)
             text = MANIFEST.format(
-                project=project, name=name, handler="app:handler", settings="public = true", limits="", routes=""
+                project=project,
+                name=name,
+                handler="app:handler",
+                settings="public = true",
+                limits="",
+                routes="",
             )
             (root / "casemate.toml").write_text(text)
             loaded = load(root / "casemate.toml")

@@ -55,13 +55,29 @@ SAID = {
     # name: what the proxy passes on for the attacker, by turn
     "plainly": lambda n: [f"x-forwarded-for: {EVIL}"],
     "the victim before itself": lambda n: [f"x-forwarded-for: {GOOD}, {EVIL}"],
-    "the victim many times before itself": lambda n: [f"x-forwarded-for: {(GOOD + ', ') * 40}{EVIL}"],
+    "the victim many times before itself": lambda n: [
+        f"x-forwarded-for: {(GOOD + ', ') * 40}{EVIL}"
+    ],
     "the victim with a port before itself": lambda n: [f"x-forwarded-for: {GOOD}:80, {EVIL}:1{n}"],
-    "the victim in a field of its own": lambda n: [f"x-forwarded-for: {GOOD}", f"x-forwarded-for: {EVIL}"],
+    "the victim in a field of its own": lambda n: [
+        f"x-forwarded-for: {GOOD}",
+        f"x-forwarded-for: {EVIL}",
+    ],
     "a trusted proxy before itself": lambda n: [f"x-forwarded-for: {GOOD}, 10.9.0.1, {EVIL}"],
-    "by another field": lambda n: [f"x-forwarded-for: {EVIL}", f"forwarded: for={GOOD}", f"x-real-ip: {GOOD}"],
-    "by fields of clouds": lambda n: [f"x-forwarded-for: {EVIL}", f"cf-connecting-ip: {GOOD}", f"true-client-ip: {GOOD}"],
-    "a field's name with an underscore": lambda n: [f"x-forwarded-for: {EVIL}", f"x_forwarded_for: {GOOD}"],
+    "by another field": lambda n: [
+        f"x-forwarded-for: {EVIL}",
+        f"forwarded: for={GOOD}",
+        f"x-real-ip: {GOOD}",
+    ],
+    "by fields of clouds": lambda n: [
+        f"x-forwarded-for: {EVIL}",
+        f"cf-connecting-ip: {GOOD}",
+        f"true-client-ip: {GOOD}",
+    ],
+    "a field's name with an underscore": lambda n: [
+        f"x-forwarded-for: {EVIL}",
+        f"x_forwarded_for: {GOOD}",
+    ],
     "in capitals": lambda n: [f"X-FORWARDED-FOR: {GOOD}, {EVIL}"],
     "as mapped IPv6": lambda n: [f"x-forwarded-for: ::ffff:{EVIL}"],
     "as IPv6 with a zone": lambda n: [f"x-forwarded-for: {GOOD}, fe80::{n:x}%eth0"],
@@ -96,7 +112,9 @@ def never_throttled(node: TestNode) -> Attempts:
         "another proxy": lambda n: [f"x-forwarded-for: {EVIL}, 10.9.0.{n}"],
         "really from elsewhere": lambda n: [f"x-forwarded-for: 192.0.2.{n}"],
         "another address of one's network": lambda n: [f"x-forwarded-for: 2001:db8:77:1::{n:x}"],
-        "spelled in another way": lambda n: [f"x-forwarded-for: 2001:db8:78:1:{'0' * (n % 4)}:{n:x}::"],
+        "spelled in another way": lambda n: [
+            f"x-forwarded-for: 2001:db8:78:1:{'0' * (n % 4)}:{n:x}::"
+        ],
         "by other fields": lambda n: [f"x-forwarded-for: {EVIL}", f"forwarded: for=192.0.2.{n}"],
         "letters each time": lambda n: [f"x-forwarded-for: a{n}"],
     }.items():
@@ -104,12 +122,16 @@ def never_throttled(node: TestNode) -> Attempts:
         got = send(node, [head(*fields(n), name=account) for n in range(12)])
         yield Attempt(f"never throttled: {name}", 429 not in got[5:], str(got))
     for name, spelled in {
-        "in capitals": lambda n: "".join(c.upper() if n >> i & 1 else c for i, c in enumerate("account")),
+        "in capitals": lambda n: "".join(
+            c.upper() if n >> i & 1 else c for i, c in enumerate("account")
+        ),
         "with spaces": lambda n: "account2" + " " * n,
         "with NULs": lambda n: "account3" + "\0" * n,
         "in full width": lambda n: "\uff41ccount4" + "\u200b" * n,
     }.items():
-        got = send(node, [head(f"x-forwarded-for: 192.0.2.{100 + n}", name=spelled(n)) for n in range(12)])
+        got = send(
+            node, [head(f"x-forwarded-for: 192.0.2.{100 + n}", name=spelled(n)) for n in range(12)]
+        )
         yield Attempt(f"never throttled, a name {name}", 200 in got or 201 in got, str(got))
 
 
@@ -124,7 +146,9 @@ def untrusted(node: TestNode) -> Attempts:
                 sock.connect(("127.0.0.1", node.port))
                 sock.sendall(head(f"x-forwarded-for: 192.0.2.{n}", name=f"un-{source[4]}-{n}"))
                 found.append(int(sock.recv(4096).split()[1]))
-        yield Attempt(f"never throttled, by nobody's word: {source}", 429 not in found[20:], str(found[-8:]))
+        yield Attempt(
+            f"never throttled, by nobody's word: {source}", 429 not in found[20:], str(found[-8:])
+        )
 
 
 def attempts(node: TestNode) -> Attempts:

@@ -19,9 +19,28 @@ ROUTE = '[[function.{0}.http]]\nmethod = "{1}"\npath = "{2}"\n'
 VICTIMS = (
     *("/payments/1", "/payments/1/2", "/payments", "/payments/", "//payments/1", "/payments//1"),
     *("/%70ayments/1", "/payments%2f1", "/payments/%31", "/./payments/1", "/x/../payments/1"),
-    *("/payments;a=b/1", "/payments/1;a=b", "/payments/1?x=/shopb", "/payments\\1", "/payments/1%00"),
-    *("/.well-known/acme-challenge/t", "/.well-known/security.txt", "/api/v1/whoami", "/invoke/shopa/f"),
-    *("/hooks/shopa/f/x", "/identity/x", "/metrics", "/health", "/healthz", "/dashboard", "/dashboard/"),
+    *(
+        "/payments;a=b/1",
+        "/payments/1;a=b",
+        "/payments/1?x=/shopb",
+        "/payments\\1",
+        "/payments/1%00",
+    ),
+    *(
+        "/.well-known/acme-challenge/t",
+        "/.well-known/security.txt",
+        "/api/v1/whoami",
+        "/invoke/shopa/f",
+    ),
+    *(
+        "/hooks/shopa/f/x",
+        "/identity/x",
+        "/metrics",
+        "/health",
+        "/healthz",
+        "/dashboard",
+        "/dashboard/",
+    ),
 )
 """What others ask: none of it may be answered by the attacker."""
 METHODS = ("GET", "POST", "HEAD", "OPTIONS", "DELETE")
@@ -97,11 +116,16 @@ def answers(node: TestNode, mark: str = "shopb") -> list[str]:
         for path in VICTIMS:
             with socket.create_connection(("127.0.0.1", node.port)) as sock:
                 sock.settimeout(10)
-                sock.sendall(f"{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+                sock.sendall(
+                    f"{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode()
+                )
                 data = b""
                 while piece := sock.recv(65536):
                     data += piece
-            if mark.encode() in data.partition(b"\r\n\r\n")[0] or f"\r\n\r\n{mark}".encode() in data:
+            if (
+                mark.encode() in data.partition(b"\r\n\r\n")[0]
+                or f"\r\n\r\n{mark}".encode() in data
+            ):
                 found.append(f"{method} {path}")
     return found
 
@@ -110,10 +134,18 @@ def forged(node: TestNode, attacker: Somebody) -> Attempts:
     """Deploy what no manifest of ours could say."""
     for name, (method, template) in FORGED.items():
         one = HttpTrigger(method=method, path=template)
-        http = tuple(HttpTrigger(method="GET", path=f"/many{n}") for n in range(20_000)) if "1,000" in name else (one,)
+        http = (
+            tuple(HttpTrigger(method="GET", path=f"/many{n}") for n in range(20_000))
+            if "1,000" in name
+            else (one,)
+        )
         said = attacker.forges(APP % ("shopb", "shopb"), "shopb", "forged", http=http)
         found = answers(node)
-        yield Attempt(f"forged: {name}", bool(found) or ("1,000" in name and not said), f"{said[:90]} {found[:3]}")
+        yield Attempt(
+            f"forged: {name}",
+            bool(found) or ("1,000" in name and not said),
+            f"{said[:90]} {found[:3]}",
+        )
         attacker.ask("DELETE", "/functions/shopb/forged")
 
 
@@ -132,16 +164,30 @@ def headers(node: TestNode, attacker: Somebody) -> Attempts:
     )  # fmt: skip
     for number, (name, sent) in enumerate(HEADERS.items()):
         answer = nobody(node).node.client.get(f"{node.url}/shopb/x?n={number}")
-        kept = [(k, v) for k, v in answer.headers.multi_items() if k.lower().strip() in {s.lower().strip() for s in sent}]
+        kept = [
+            (k, v)
+            for k, v in answer.headers.multi_items()
+            if k.lower().strip() in {s.lower().strip() for s in sent}
+        ]
         bad = [kv for kv in kept if kv[0] != "set-cookie" and not kv[0].startswith("x-a")]
         for _, value in (kv for kv in kept if kv[0] == "set-cookie"):
-            paths = [a.partition("=")[2].strip() for a in value.split(";")[1:] if a.partition("=")[0].strip().lower() == "path"]
-            inside = paths and all(p == "/shopb" or p.startswith("/shopb/") and ".." not in p for p in paths[-1:])
+            paths = [
+                a.partition("=")[2].strip()
+                for a in value.split(";")[1:]
+                if a.partition("=")[0].strip().lower() == "path"
+            ]
+            inside = paths and all(
+                p == "/shopb" or (p.startswith("/shopb/") and ".." not in p) for p in paths[-1:]
+            )
             nameless = value.split(";")[0].lstrip("= ").lower().startswith("__host-")
             if not inside or "domain" in value.lower() or nameless:
                 bad.append(("set-cookie", value))
         bad += [kv for kv in answer.headers.multi_items() if kv[0] == "strict-transport-security"]
-        yield Attempt(f"header: {name}", bool(bad) and answer.status_code == 200, f"{answer.status_code} {bad}")
+        yield Attempt(
+            f"header: {name}",
+            bool(bad) and answer.status_code == 200,
+            f"{answer.status_code} {bad}",
+        )
 
 
 def claims(node: TestNode, attacker: Somebody) -> Attempts:
@@ -160,32 +206,61 @@ def claims(node: TestNode, attacker: Somebody) -> Attempts:
 
     def of_another(name: str, found: list[str]) -> Attempt:
         got = nobody(node).node.client.get(f"{node.url}/later/x")
-        return Attempt(f"taken back: {name}", "shopb" in got.headers.get("x-of", ""), f"{got.status_code} {found}")
+        return Attempt(
+            f"taken back: {name}",
+            "shopb" in got.headers.get("x-of", ""),
+            f"{got.status_code} {found}",
+        )
 
     attacker.deploys(app, project="shopb", name="later", settings="public = true", routes=route)
     attacker.deploys(app, project="shopb", name="later", settings="public = true")
-    said = [Somebody(node, node.key).deploys(mine, project="shopa", name="later", settings="public = true", routes=route)]
+    said = [
+        Somebody(node, node.key).deploys(
+            mine, project="shopa", name="later", settings="public = true", routes=route
+        )
+    ]
     for name, targets in {
         "by an alias to version 1": [{"version": 1, "weight": 100}],
         "by a share of an alias": [{"version": 1, "weight": 1}, {"version": 2, "weight": 99}],
     }.items():
         answer = attacker.ask("PUT", "/functions/shopb/later/aliases/live", {"targets": targets})
         yield of_another(name, [*said, str(answer.status_code), answer.text[:80]])
-        attacker.ask("PUT", "/functions/shopb/later/aliases/live", {"targets": [{"version": 2, "weight": 100}]})
+        attacker.ask(
+            "PUT",
+            "/functions/shopb/later/aliases/live",
+            {"targets": [{"version": 2, "weight": 100}]},
+        )
     answer = attacker.ask("POST", "/functions/shopb/later/rollback")
     yield of_another("by a rollback", [answer.text[:80]])
     answer = attacker.ask("DELETE", "/functions/shopb/later/versions/2")
     yield of_another("by deleting the version without it", [answer.text[:80]])
-    yield of_another("by deploying it again", [attacker.deploys(app, project="shopb", name="later", settings="public = true", routes=route)])
+    yield of_another(
+        "by deploying it again",
+        [
+            attacker.deploys(
+                app, project="shopb", name="later", settings="public = true", routes=route
+            )
+        ],
+    )
     attacker.ask("DELETE", "/functions/shopb/later")
-    yield of_another("by a new function", [attacker.deploys(app, project="shopb", name="later", settings="public = true", routes=route)])
+    yield of_another(
+        "by a new function",
+        [
+            attacker.deploys(
+                app, project="shopb", name="later", settings="public = true", routes=route
+            )
+        ],
+    )
     told: dict[str, str] = {}
     for turn in range(3):
         both = ROUTE.format("race", "GET", f"/race{turn}/x")
         threads = [
             threading.Thread(
                 target=lambda s=who, p=project, t=both: told.__setitem__(
-                    p, s.deploys(APP % (p, p), project=p, name="race", settings="public = true", routes=t)
+                    p,
+                    s.deploys(
+                        APP % (p, p), project=p, name="race", settings="public = true", routes=t
+                    ),
                 )
             )
             for who, project in ((attacker, "shopb"), (owner(node).made("owner@shopa"), "shopa"))

@@ -34,14 +34,44 @@ OPEN = {
 }
 CLOSED: dict[str, str] = {}
 QUALIFIERS = (
-    *("1", "01", "+1", "1.0", "v1", "V1", " 1", "1 ", "%31", "1%00", "1,2", "1@2", "-1", "0", "1e0"),
-    *("\u0661", "\u00b9", "live", "LIVE", "latest", "previous", "old", "stable", "", "live@1", "$LATEST"),
+    *(
+        "1",
+        "01",
+        "+1",
+        "1.0",
+        "v1",
+        "V1",
+        " 1",
+        "1 ",
+        "%31",
+        "1%00",
+        "1,2",
+        "1@2",
+        "-1",
+        "0",
+        "1e0",
+    ),
+    *(
+        "\u0661",
+        "\u00b9",
+        "live",
+        "LIVE",
+        "latest",
+        "previous",
+        "old",
+        "stable",
+        "",
+        "live@1",
+        "$LATEST",
+    ),
 )
 
 
 def asked(who: Somebody, qualifier: str, **headers: str) -> tuple[int, str]:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer = who.node.client.post(f"{who.node.url}/invoke/vt/f@{qualifier}", json={"key": "q"}, headers=named)
+    answer = who.node.client.post(
+        f"{who.node.url}/invoke/vt/f@{qualifier}", json={"key": "q"}, headers=named
+    )
     return answer.status_code, answer.text[:120]
 
 
@@ -61,7 +91,9 @@ def attempts(node: TestNode) -> Attempts:
     invoker, developer = own.made("invoker@vt/f"), own.made("developer@vt")
     own.ask("PUT", "/secrets/vt/key", content=b"old-secret-value")
     node.deploy(APP % (1, 1), project="vt", approve=True, **OPEN)  # type: ignore[arg-type]
-    developer.ask("PUT", "/functions/vt/f/aliases/old", {"targets": [{"version": 1, "weight": 100}]})
+    developer.ask(
+        "PUT", "/functions/vt/f/aliases/old", {"targets": [{"version": 1, "weight": 100}]}
+    )
     before = everybody.node.client.post(f"{node.url}/invoke/vt/f", json={"key": "kept"}, headers={
         "prefer": "respond-async"})  # fmt: skip
     delayed = invoker.node.client.post(f"{node.url}/invoke/vt/f@1", json={"key": "delayed"}, headers={
@@ -77,7 +109,9 @@ def attempts(node: TestNode) -> Attempts:
         own.ask("POST", "/tables/vt/seen/delete", {"key": item})
     for qualifier in QUALIFIERS:
         status, text = asked(everybody, qualifier)
-        yield Attempt(f"nobody: @{qualifier!a}", version_one(text) or status == 200, f"{status} {text}")
+        yield Attempt(
+            f"nobody: @{qualifier!a}", version_one(text) or status == 200, f"{status} {text}"
+        )
         status, text = asked(invoker, qualifier)
         # By an alias it may: whoever pointed it chose the version. Its rights are the live one's.
         worked = version_one(text) and (qualifier != "old" or "DeniedError" not in text)
@@ -86,7 +120,12 @@ def attempts(node: TestNode) -> Attempts:
         "kept for later": {"prefer": "respond-async"},
         "with a key": {"idempotency_key": "k2"},
         "with the key of a call before": {"idempotency_key": "k1"},
-        "as a cloud event": {"ce_id": "1", "ce_source": "/x", "ce_type": "x", "ce_specversion": "1.0"},
+        "as a cloud event": {
+            "ce_id": "1",
+            "ce_source": "/x",
+            "ce_type": "x",
+            "ce_specversion": "1.0",
+        },
         "another version in a header": {"x_version": "1", "x_amz_version": "1"},
     }.items():
         status, text = asked(everybody, "1", **headers)
@@ -95,7 +134,9 @@ def attempts(node: TestNode) -> Attempts:
         yield Attempt(f"an invoker: {name}", status < 300, f"{status} {text}")
     for method in ("GET", "HEAD", "OPTIONS", "POST"):
         answer = everybody.node.client.request(
-            method, f"{node.url}/vt/1", headers={"origin": "https://a.example", "access-control-request-method": "GET"}
+            method,
+            f"{node.url}/vt/1",
+            headers={"origin": "https://a.example", "access-control-request-method": "GET"},
         )
         worked = answer.status_code < 300 or "access-control-allow-origin" in answer.headers
         yield Attempt(f"its route: {method}", worked, f"{answer.status_code} {answer.text[:60]}")
@@ -103,9 +144,17 @@ def attempts(node: TestNode) -> Attempts:
     yield Attempt("its secret, called by an owner", "old-secret" in text, f"{status} {text} {told}")
     yield Attempt("its table, called by an owner", '"wrote":true' in text.replace(" ", ""), text)
     status, text = asked(developer, "old")
-    yield Attempt("its rights by an alias to it", '"wrote":true' in text.replace(" ", "") or "old-secret" in text, text)
+    yield Attempt(
+        "its rights by an alias to it",
+        '"wrote":true' in text.replace(" ", "") or "old-secret" in text,
+        text,
+    )
     status, text = asked(invoker, "old")
-    yield Attempt("an invoker by an alias to it", '"wrote":true' in text.replace(" ", "") or "old-secret" in text, text)
+    yield Attempt(
+        "an invoker by an alias to it",
+        '"wrote":true' in text.replace(" ", "") or "old-secret" in text,
+        text,
+    )
     time.sleep(16)
     seen = own.ask("POST", "/tables/vt/seen/query", {}).text
     yield Attempt("a call that was kept for it before", "v1-delayed" in seen, seen[:120])
@@ -114,18 +163,41 @@ def attempts(node: TestNode) -> Attempts:
         ("a new alias to it", "PUT aliases/mine", {"targets": [{"version": 1, "weight": 100}]}),
         ("a rollback", "POST rollback", None),
         ("a trial", "POST trial", {"version": 1, "weight": 50, "minutes": 10}),
-        ("its bundle again", "POST versions", {"digest": own.ask("GET", "/functions/vt/f").json()["versions"][0]["digest"]}),
+        (
+            "its bundle again",
+            "POST versions",
+            {"digest": own.ask("GET", "/functions/vt/f").json()["versions"][0]["digest"]},
+        ),
         ("a sample event for it", "POST triggers/x/fire", {"event": {}}),
     ):
         method, _, place = path.partition(" ")
         answer = invoker.ask(method, f"/functions/vt/f/{place}", body)
-        yield Attempt(f"an invoker: {name}", answer.status_code < 300, f"{answer.status_code} {answer.text[:90]}")
-    said = developer.ask("POST", "/functions/vt/f/versions", {"digest": own.ask("GET", "/functions/vt/f").json()["versions"][0]["digest"], "approve": True})
-    yield Attempt("a developer: its bundle again, with its grants", said.status_code < 300, f"{said.status_code} {said.text[:90]}")
+        yield Attempt(
+            f"an invoker: {name}",
+            answer.status_code < 300,
+            f"{answer.status_code} {answer.text[:90]}",
+        )
+    said = developer.ask(
+        "POST",
+        "/functions/vt/f/versions",
+        {
+            "digest": own.ask("GET", "/functions/vt/f").json()["versions"][0]["digest"],
+            "approve": True,
+        },
+    )
+    yield Attempt(
+        "a developer: its bundle again, with its grants",
+        said.status_code < 300,
+        f"{said.status_code} {said.text[:90]}",
+    )
     own.ask("PUT", "/functions/vt/f/aliases/live", {"targets": [{"version": 2, "weight": 100}]})
     own.ask("DELETE", "/functions/vt/f/aliases/old")
     own.ask("PUT", "/functions/vt/f/aliases/old", {"targets": [{"version": 2, "weight": 100}]})
     gone = own.ask("DELETE", "/functions/vt/f/versions/1")
     for who, one in (("an owner", own), ("a developer", developer), ("nobody", everybody)):
         status, text = asked(one, "1")
-        yield Attempt(f"{who}: when it was deleted ({gone.status_code})", status == 200 and gone.status_code < 300, f"{status} {text}")
+        yield Attempt(
+            f"{who}: when it was deleted ({gone.status_code})",
+            status == 200 and gone.status_code < 300,
+            f"{status} {text}",
+        )

@@ -185,7 +185,10 @@ def test_no_code_to_enrol_with_outlives_the_line_that_made_it(world: World, begu
     child = made(world, stolen, "child")
     people, enrolment = world.accounts.people, world.accounts.enrolment
     world.person("old", *SHOP)
-    by_child = {"by": world.accounts.authenticate(f"Bearer {child.text}"), "made_with": child.token.id}
+    by_child = {
+        "by": world.accounts.authenticate(f"Bearer {child.text}"),
+        "made_with": child.token.id,
+    }
     by_stolen = {
         "by": world.accounts.authenticate(f"Bearer {stolen.text}"),
         "made_with": stolen.token.id,
