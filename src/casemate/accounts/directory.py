@@ -7,7 +7,7 @@ store, it is decided on what is stored at that moment: see `casemate.store.decid
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
 import msgspec
@@ -144,6 +144,11 @@ class Directory:
             and token.created_by == f"user:{user}"
             and self._in_force(token, 0.0)
         )
+
+    def people_made_with(self, ids: Collection[str]) -> tuple[User, ...]:
+        """Return who was added, or last reset, with one of these tokens or sessions; by name."""
+        found = [user for user in self.users.values() if user.made_with in ids]
+        return tuple(sorted(found, key=lambda user: user.name))
 
     def line_of(self, token_id: str) -> tuple[str, ...]:
         """Return a token's id, and those of all that were made with it, and with these, and so on.

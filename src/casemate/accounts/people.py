@@ -71,8 +71,12 @@ class People:
         *,
         by: Principal,
         oidc_subject: str | None = None,
+        made_with: str | None = None,
     ) -> str | None:
         """Add a person; return the one-time code to enrol with, None for those who come by OIDC.
+
+        `made_with` is the id of the token or session that `by` showed: who revokes that ends the
+        code.
 
         Raises ConflictError if the name is taken, EscalationError if `by` would give more than
         it has.
@@ -83,9 +87,9 @@ class People:
         self._directory.require_no_pipeline(by, f"add {name}")
 
         def decision() -> tuple[Changes, str | None]:
-            self._directory.require_current(by)
+            self._directory.require_current(by, made_with)
             now = self._directory.clock()
-            user = User(name=name, created_at=now)
+            user = User(name=name, created_at=now, made_with=made_with)
             code = None
             if oidc_subject is None:
                 user, code = self._with_enrolment(user, now)
@@ -128,9 +132,11 @@ class People:
         )
         return fresh, code
 
-    def _require_reach(self, name: str, by: Principal, what: str) -> User:
+    def _require_reach(
+        self, name: str, by: Principal, what: str, made_with: str | None = None
+    ) -> User:
         """Return the user if `by` may change it: nobody takes over who can do more."""
-        self._directory.require_current(by)
+        self._directory.require_current(by, made_with)
         user = self._directory.user(name)
         require_covered(by, self._directory.roles_of(name), what)
         return user
@@ -179,12 +185,15 @@ class People:
         _log.warning("roles of user %s taken by %s", name, by.text)
         return held
 
-    async def reset(self, name: str, *, by: Principal) -> str:
-        """Take a person's password, second factor and sessions; return a new one-time code."""
+    async def reset(self, name: str, *, by: Principal, made_with: str | None = None) -> str:
+        """Take a person's password, second factor and sessions; return a new one-time code.
+
+        `made_with`: as in `add`.
+        """
         self._directory.require_no_pipeline(by, f"reset {name}")
 
         def decision() -> tuple[Changes, str]:
-            user = self._require_reach(name, by, f"reset {name}")
+            user = self._require_reach(name, by, f"reset {name}", made_with)
             if user.oidc_subject is not None:
                 raise ConflictError(
                     f"{name} comes by OIDC and has nothing to reset here.",
@@ -194,6 +203,7 @@ class People:
             if user.password is not None:
                 self._directory.require_owner_left(without_user=name)
             fresh, code = self._with_enrolment(user, self._directory.clock())
+            fresh = msgspec.structs.replace(fresh, made_with=made_with)
             return (ReplaceUser(user=fresh), RevokeSessions(user=name)), code
 
         code = await self._directory.decide(decision)

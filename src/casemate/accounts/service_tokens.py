@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
 
 from casemate.accounts.bindings import (
     binding_text,
@@ -15,10 +18,10 @@ from casemate.accounts.directory import Changes, Directory
 from casemate.accounts.errors import EscalationError
 from casemate.accounts.issuing import Issued, issue
 from casemate.accounts.people import require_account_name
-from casemate.model.account import MAX_DAYS, Token
+from casemate.model.account import MAX_DAYS, Token, User
 from casemate.model.errors import ConflictError, InvalidInputError
 from casemate.model.principal import OWNER, Principal, PrincipalKind, RoleBinding
-from casemate.operations.accounts import KeepToken, RevokeTokens
+from casemate.operations.accounts import KeepToken, ReplaceUser, RevokeTokens
 from casemate.operations.node import KeepNodeValue
 
 DAY = 86400.0
@@ -30,6 +33,22 @@ MAX_TOKENS = 1000
 """In force that one account has made, with those that these have made: each is in memory, on all
 nodes, and makes a fact."""
 _log = logging.getLogger("casemate.accounts")
+
+
+class Revoked(NamedTuple):
+    """What ended with a token."""
+
+    token: Token
+    line: tuple[Token, ...]
+    """Those that were made with it, and with these, and ended now."""
+    codes: tuple[str, ...]
+    """People whose codes to enrol with ended: they were added or reset with one of these."""
+    people: tuple[str, ...]
+    """People who were added or reset so, and can log in still."""
+
+
+def _without_code(user: User) -> User:
+    return msgspec.structs.replace(user, enrolment_sha256=None, enrolment_expires_at=None)
 
 
 class ServiceTokens:
@@ -134,30 +153,37 @@ class ServiceTokens:
                 next_step="Revoke those that nobody uses: `casemate tokens ls`, `tokens revoke`.",
             )
 
-    async def revoke(self, token_id: str, *, by: Principal) -> tuple[Token, ...]:
+    async def revoke(self, token_id: str, *, by: Principal) -> Revoked:
         """Revoke a token or session at once with its line: all that was made with it.
 
-        Whoever stole it may have made others with it. Returns the token and then those of its
-        line that ended now. LastOwnerError if it would be the last way in. A token that was
+        Whoever stole it may have made others with it, and added people: codes to enrol with that
+        nobody has used end, too. LastOwnerError if it would be the last way in. A token that was
         revoked already gives its line another look.
         """
         directory = self._directory
 
-        def decision() -> tuple[Changes, tuple[tuple[str, ...], set[str]]]:
+        def decision() -> tuple[Changes, tuple[tuple[str, ...], set[str], tuple[User, ...]]]:
             directory.token(token_id)
             ids = directory.line_of(token_id)
             line = [directory.tokens[i] for i in ids]
             ending = {t.id for t in line if t.revoked_at is None}
             if any(is_node_owner(t.bindings) for t in line if t.id in ending):
                 directory.require_owner_left(without_tokens=ids)
-            return (RevokeTokens(ids=ids),), (ids, ending)
+            people = directory.people_made_with(ids)
+            ended = (ReplaceUser(user=_without_code(u)) for u in people if u.enrolment_sha256)
+            return (RevokeTokens(ids=ids), *ended), (ids, ending, people)
 
-        ids, ending = await directory.decide(decision)
+        ids, ending, people = await directory.decide(decision)
         revoked = [directory.tokens[i] for i in ids]
         for token in revoked:
             if token.id in ending:
                 _log.warning("token %s (%s) revoked by %s", token.id, token.name, by.text)
-        return (revoked[0], *(t for t in revoked[1:] if t.id in ending))
+        return Revoked(
+            token=revoked[0],
+            line=tuple(token for token in revoked[1:] if token.id in ending),
+            codes=tuple(user.name for user in people if user.enrolment_sha256 is not None),
+            people=tuple(user.name for user in people if directory.can_get_in(user)),
+        )
 
     async def add_owner(self, name: str, *, seconds: float | None) -> Issued:
         """Make an owner's token by the word of whoever runs the node itself."""

@@ -151,7 +151,7 @@ def _check(contract: Checked, data: bytes) -> Violation | None:
         return _NOT_JSON
     if contract.is_valid(value):
         return None
-    return contract.violation(value) or _NOT_COMPILED
+    return contract.violation(value, len(data)) or _NOT_COMPILED
 
 
 def _compiled(text: str) -> Checked:

@@ -126,9 +126,10 @@ async def _revoke(operation: RevokeToken, call: Call) -> RevokedToken:
         own = False  # who may not see every token does not learn which exist
     if not own:
         service.require(call.request, Action.ACCOUNT_WRITE, NODE)
-    revoked, *line = await service.accounts.tokens.revoke(operation.id, by=asking)
-    shown = msgspec.structs.asdict(_view(revoked, service))
-    return RevokedToken(**shown, line=tuple(_view(t, service) for t in line))
+    revoked = await service.accounts.tokens.revoke(operation.id, by=asking)
+    shown = msgspec.structs.asdict(_view(revoked.token, service))
+    line = tuple(_view(token, service) for token in revoked.line)
+    return RevokedToken(**shown, line=line, codes=revoked.codes, people=revoked.people)
 
 
 OPERATIONS = all_served(tokens, performs)

@@ -24,6 +24,9 @@ MAX_DEPTH = 48
 
 _REGEX_BYTES = 1024 * 1024
 _MAX_PATH, _MAX_SHOWN = 200, 160
+_MAX_COPIED = 1_000_000
+"""Bytes of an event, times looks at them, that are copied to tell where it breaks a contract: some
+55 ns each."""
 _REFERENCES = ("$ref", "$dynamicRef")
 
 Schema = dict[str, object] | bool
@@ -56,7 +59,7 @@ class Violation(msgspec.Struct, frozen=True):
 class Contract:
     """A compiled contract. Immutable; checking takes microseconds."""
 
-    __slots__ = ("_names", "_validator", "_work", "is_valid", "text")
+    __slots__ = ("_looks", "_names", "_validator", "_work", "is_valid", "text")
 
     def __init__(self, text: str) -> None:
         """Compile the text of a contract. Raises ContractError that says what is wrong with it."""
@@ -64,6 +67,7 @@ class Contract:
         self._validator = _compiled(schema)
         self._names = names_of(schema)
         self._work = Work(schema)
+        self._looks = max(cost(schema), 1)
         self.is_valid = self._validator.is_valid
         """Tells whether decoded data satisfies the contract."""
         self.text = text
@@ -74,8 +78,17 @@ class Contract:
             return Violation("", "work", bound=f"what is checked in {MAX_WORK // 1_000_000} ms")
         return None
 
-    def violation(self, value: object) -> Violation | None:
-        """Return the first rule that decoded data breaks, None if it satisfies the contract."""
+    def violation(self, value: object, size: int = 0) -> Violation | None:
+        """Return the first rule that decoded data breaks, None if it satisfies the contract.
+
+        To tell which, the library copies what breaks it, once for each alternative. Where that
+        could take long for JSON of `size` bytes, it is only told that there is one.
+        """
+        if size * self._looks > _MAX_COPIED:
+            if self.is_valid(value):
+                return None
+            most = f"{_MAX_COPIED // self._looks:,} bytes are told where they break the contract"
+            return Violation("", "unexplained", bound=most)
         try:
             self._validator.validate(value)
         except jsonschema_rs.ValidationError as error:

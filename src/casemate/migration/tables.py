@@ -175,7 +175,7 @@ CONTROL: Final = (
     _table(
         "user",
         "name password totp totp_last oidc_issuer oidc_subject enrolment_sha256 "
-        "enrolment_expires_at created_at disabled_at",
+        "enrolment_expires_at created_at disabled_at made_with",
         *("name", ""),
     ),
     _table("user_roles", "user bindings", "user", "", content="bindings"),

@@ -34,6 +34,9 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     enrolment_expires_at: float | None = None
     created_at: float
     disabled_at: float | None = None
+    made_with: str | None = None
+    """Id of the token or session with which the person was added, or last reset: revoking that
+    ends a one-time code that was not used yet."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):

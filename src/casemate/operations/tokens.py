@@ -38,6 +38,10 @@ class RevokedToken(TokenView, frozen=True, kw_only=True):
 
     line: tuple[TokenView, ...] = ()
     """Made with it, or with one of these; each has ended."""
+    codes: tuple[str, ...] = ()
+    """People who were added or reset with one of these, and whose unused codes have ended."""
+    people: tuple[str, ...] = ()
+    """People who were added or reset with one of these, and can log in still."""
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):

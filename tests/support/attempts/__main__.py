@@ -9,7 +9,10 @@ from pathlib import Path
 
 from support.node import TestNode
 
-CLASSES = ("kernel", "requests", "residue")
+CLASSES = (
+    *("kernel", "requests", "residue", "routes", "lines", "versions", "destroying", "proxy"),
+    *("dry_runs", "history", "listener"),
+)
 
 
 def main(classes: list[str]) -> None:
@@ -17,7 +20,7 @@ def main(classes: list[str]) -> None:
     for name in classes or CLASSES:
         module = importlib.import_module(f"support.attempts.{name}")
         with tempfile.TemporaryDirectory() as folder:
-            node = TestNode(Path(folder) / "data").start()
+            node = TestNode(Path(folder) / "data", *getattr(module, "ARGUMENTS", ())).start()
             try:
                 found = []
                 for one in module.attempts(node):

@@ -90,7 +90,7 @@ CONTRACTS = {
 }
 MIB = 1 << 20
 DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-STALL_SECONDS, CPU_SECONDS = 5, 1.0
+STALL_SECONDS, CPU_SECONDS = 5, 0.75
 """A neighbour that waits so long (the machine may be busy), or so much work of the node for one request, is a
 hole, if it is so three times."""
 

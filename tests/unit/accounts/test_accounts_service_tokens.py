@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from casemate.accounts import DAY, EscalationError, LastOwnerError, service_tokens, token_id_of
+from casemate.accounts import (
+    DAY,
+    EscalationError,
+    LastOwnerError,
+    LoginRefusedError,
+    service_tokens,
+    token_id_of,
+    totp,
+)
 from casemate.accounts.bindings import parse_binding
 from casemate.model.account import ENDED_KEPT
 from casemate.model.errors import ConflictError, InvalidInputError, NotFoundError
 from casemate.operations.accounts import RevokeTokens
-from support.accounts import NODE_OWNER, World, function_principal
+from support.accounts import NODE_OWNER, PASSWORD, World, function_principal, secret_of
 
 SHOP = (parse_binding("developer@shop"),)
 
@@ -137,7 +145,7 @@ def test_revoking_takes_the_whole_line(world: World) -> None:
     grandchild = made(world, child, "grandchild", "invoker@shop")
     bystander = add(world, "invoker@shop", name="bystander")
     ended = world.run(world.accounts.tokens.revoke(stolen.token.id, by=world.owner))
-    assert [token.id for token in ended] == [
+    assert [token.id for token in (ended.token, *ended.line)] == [
         stolen.token.id,
         child.token.id,
         grandchild.token.id,
@@ -169,6 +177,72 @@ def test_a_stolen_session_takes_along_what_was_made_with_it(world: World) -> Non
     assert world.run(world.accounts.sessions.logout(f"Bearer {other.text}"))
     assert world.who(other.text) is None
     assert world.who(good.text), "logging out ends a session, not what was made in it"
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_no_code_to_enrol_with_outlives_the_line_that_made_it(world: World, begun: bool) -> None:
+    stolen = add(world, "owner", name="stolen")
+    child = made(world, stolen, "child")
+    people, enrolment = world.accounts.people, world.accounts.enrolment
+    world.person("old", *SHOP)
+    by_child = {
+        "by": world.accounts.authenticate(f"Bearer {child.text}"),
+        "made_with": child.token.id,
+    }
+    by_stolen = {
+        "by": world.accounts.authenticate(f"Bearer {stolen.text}"),
+        "made_with": stolen.token.id,
+    }
+    codes = {
+        "eve": world.run(people.add("eve", NODE_OWNER, **by_child)),
+        "old": world.run(people.reset("old", **by_stolen)),
+        "ada": world.run(people.add("ada", NODE_OWNER, by=world.owner)),
+    }
+    assert world.run(people.add("in", NODE_OWNER, **by_stolen))
+    uris = {}
+    if begun:
+        for name, code in codes.items():
+            uris[name] = world.run(enrolment.begin(name, str(code), PASSWORD, "10.0.0.9"))
+    ended = world.run(world.accounts.tokens.revoke(stolen.token.id, by=world.owner))
+    assert (ended.codes, ended.people) == (("eve", "in", "old"), ())
+    for name in ("eve", "old"):
+        with pytest.raises(LoginRefusedError):
+            if begun:
+                number = totp.code_at(secret_of(uris[name]), int(world.clock() // 30))
+                world.run(enrolment.confirm(name, str(codes[name]), number, "10.0.0.9"))
+            else:
+                world.run(enrolment.begin(name, str(codes[name]), PASSWORD, "10.0.0.9"))
+    world.start()
+    with pytest.raises(LoginRefusedError):
+        world.run(world.accounts.enrolment.begin("eve", str(codes["eve"]), PASSWORD, "10.0.0.9"))
+    world.run(world.enrol("ada", str(codes["ada"])))
+    assert world.login("ada")
+    again = world.run(world.accounts.people.reset("old", by=world.owner))
+    world.run(world.enrol("old", again))
+
+
+def test_who_has_enrolled_by_a_stolen_token_is_named(world: World) -> None:
+    """Not disabled: with the node's first token everybody is added, and it is revoked then."""
+    first = add(world, "owner", name="first")
+    by = world.accounts.authenticate(f"Bearer {first.text}")
+    adding = world.accounts.people.add("ada", NODE_OWNER, by=by, made_with=first.token.id)
+    world.run(world.enrol("ada", str(world.run(adding))))
+    world.start()
+    ended = world.run(world.accounts.tokens.revoke(first.token.id, by=world.owner))
+    assert (ended.codes, ended.people) == ((), ("ada",))
+    assert world.login("ada")
+
+
+def test_a_token_that_was_just_revoked_adds_and_resets_nobody(world: World) -> None:
+    world.person("old", *SHOP)
+    stolen = add(world, "owner", name="stolen")
+    by = world.accounts.authenticate(f"Bearer {stolen.text}")
+    world.run(world.accounts.tokens.revoke(stolen.token.id, by=world.owner))
+    with pytest.raises(EscalationError, match="changed"):
+        world.run(world.accounts.people.add("eve", (), by=by, made_with=stolen.token.id))
+    with pytest.raises(EscalationError, match="changed"):
+        world.run(world.accounts.people.reset("old", by=by, made_with=stolen.token.id))
+    assert world.login("old")
 
 
 def test_a_session_that_has_ended_makes_nothing(world: World) -> None:

@@ -101,3 +101,32 @@ def test_what_is_large_and_honest_passes() -> None:
     texts = Contract(json.dumps({"items": {"type": "string", "maxLength": 10_000}}))
     prose = ['It is, as [all] know, {so}: 3e100, \\"quoted\\" text. ' * 50] * 2000
     assert texts.costly(json.dumps(prose).encode()) is None
+
+
+@pytest.mark.parametrize("schema", [
+    {"anyOf": [{"type": "string", "minLength": n} for n in range(10)]},
+    {"oneOf": [{"type": "object"}] * 5},
+    {"contains": {"type": "string"}},
+    {"maxItems": 5},
+    {"not": {"type": "array"}},
+])  # fmt: skip
+def test_to_tell_what_a_large_event_breaks_takes_no_longer_than_to_see_it(
+    schema: dict[str, Any],
+) -> None:
+    """The library copied it for each alternative: 3.8 s and 3 GB for 4.4 MB and ten of them."""
+    contract = Contract(json.dumps(schema))
+    data = repeated('{"y":123456},', 1024 * 1024)
+    value = msgspec.json.decode(data)
+    assert contract.costly(data) is None
+    began = time.process_time()
+    violation = contract.violation(value, len(data))
+    assert time.process_time() - began < 0.05
+    assert violation is not None and "told where they break the contract" in str(violation)
+    small = msgspec.json.decode(repeated('{"y":1},', 60))
+    assert "told" not in str(contract.violation(small, 60))
+
+
+def test_a_large_event_that_breaks_nothing_is_not_said_to() -> None:
+    contract = Contract(json.dumps({"anyOf": [{"type": "array"}, {"type": "string"}]}))
+    data = repeated('{"y":123456},', 1024 * 1024)
+    assert contract.violation(msgspec.json.decode(data), len(data)) is None

@@ -81,7 +81,16 @@ def _ends(token: TokenView) -> str:
     confirm="Revoke the token {it.id} of {call.url}, and all that were made with it?",
 )
 def revoke(revoked: RevokedToken) -> None:
-    """Revoke a token or session at once and for good, with every token that was made with it."""
+    """Revoke a token or session at once and for good, with every token that was made with it.
+
+    People who were added or reset with it cannot use their codes to enrol any more; those who have
+    enrolled are named.
+    """
     print_line(f"The token {revoked.name} ({revoked.id}) is revoked.")
     for token in revoked.line:
         print_line(f"So is {token.name} ({token.id}), which {token.created_by} had made.")
+    for name in revoked.codes:
+        print_line(f"The code that {name} was to enrol with has ended: casemate users reset {name}")
+    for name in revoked.people:
+        print_line(f"{name} was added or reset with it and can log in; if that was not meant: "
+                   f"casemate users disable {name}")  # fmt: skip

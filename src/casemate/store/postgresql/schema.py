@@ -446,7 +446,9 @@ _NUMBERS = Expanding(
         ),
     )
 )
-NUMBERS: Final = ("numbers_wanted", "node_numbers")
+
+# With which token or session a person was added, or last reset.
+_MAKERS = Expanding(("ALTER TABLE user ADD COLUMN made_with TEXT",))
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -466,5 +468,6 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     _PROOFS,
     _SIGNERS,
     _NUMBERS,
+    _MAKERS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""

@@ -38,7 +38,7 @@ from casemate.store.errors import StoreMovedError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _USER_COLUMNS = ", ".join(User.__struct_fields__)
-INSERT_USER = f"INSERT INTO user ({_USER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+INSERT_USER = f"INSERT INTO user ({_USER_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 SELECT_USERS = f"SELECT {_USER_COLUMNS} FROM user ORDER BY name"  # noqa: S608
 # A code accepted while the caller prepared the change stays used. Without a second factor there
 # is nothing to use twice, and a new one starts anew.
@@ -53,7 +53,8 @@ UPDATE_USER = """
         enrolment_sha256 = :enrolment_sha256,
         enrolment_expires_at = :enrolment_expires_at,
         created_at = :created_at,
-        disabled_at = :disabled_at
+        disabled_at = :disabled_at,
+        made_with = :made_with
     WHERE name = :name
 """
 _SELECT_PROOF = """

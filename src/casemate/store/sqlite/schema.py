@@ -407,6 +407,9 @@ _SIGNERS = (
     "CREATE INDEX attestation_signing ON attestation (signing) WHERE signing <> ''",
 )
 
+# With which token or session a person was added, or last reset.
+_MAKERS = ("ALTER TABLE user ADD COLUMN made_with TEXT",)
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (*_DEPLOYMENTS, *_RECORDS),
     (*_ACCOUNTS, *_POLICIES, *_DENIALS),
@@ -425,6 +428,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     _NODES,
     _COUNTS,
     _SIGNERS,
+    _MAKERS,
 )
 """Statements that lead from version i to version i + 1. Append only; never edit what shipped."""
 

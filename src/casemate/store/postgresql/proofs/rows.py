@@ -21,9 +21,18 @@ TABLES: Final = frozenset(
 )
 """Tables whose rows are proved, but for the columns below and former states of aliases."""
 UNPROVED_COLUMNS: Final = frozenset(
-    {("user", "totp_last"), ("token", "last_used_at"), ("token", "sequence")}
+    {
+        ("user", "totp_last"),
+        ("user", "made_with"),
+        ("token", "last_used_at"),
+        ("token", "sequence"),
+    }
 )
-_STEP: Final = User.__struct_fields__.index("totp_last")
+_USER: Final = [
+    place
+    for place, name in enumerate(User.__struct_fields__)
+    if ("user", name) not in UNPROVED_COLUMNS
+]
 _TOKEN: Final = {name: place for place, name in enumerate(Token.__struct_fields__)}
 _LATER: Final = ("revoked_at", "last_used_at")
 _VALUES: Final = "SELECT name, value FROM node_value"
@@ -41,7 +50,7 @@ _STATE: Final = 6
 
 def user_item(row: Row) -> Item:
     """Return what is proved of a user."""
-    return Item("user", row[0], "", [*row[:_STEP], *row[_STEP + 1 :]])
+    return Item("user", row[0], "", [row[place] for place in _USER])
 
 
 def roles_item(row: Row) -> Item:
