@@ -194,7 +194,7 @@ class Striker:
     def random(self) -> tuple[str, ...]:
         """Return some kinds; one may be there twice."""
         kinds = (*OTHERS, "gateway", "recorder", SUPERVISOR)
-        return tuple(self._chosen.choice(kinds) for _ in range(self._chosen.randint(1, 4)))
+        return tuple(self._chosen.choice(kinds) for _ in range(self._chosen.randint(2, 6)))
 
     def pause(self) -> None:
         time.sleep(self._chosen.choice(PAUSES))
