@@ -227,8 +227,8 @@ def storm(node: TestNode, kills: int, seed: int) -> None:
             striker.pause()
             striker.strike(STRIKES[strikes] if strikes < len(STRIKES) else striker.random())
             strikes += 1
-        node.wait_until(lambda: callers.call("last")[0] == 200, CALL_SECONDS)
-    node.wait_until(lambda: is_recording(node), 20)
+        node.wait_until(lambda: callers.call("last")[0] == 200, 8 * CALL_SECONDS)
+    node.wait_until(lambda: is_recording(node), 4 * CALL_SECONDS)
     require_all_once(node, callers, began, striker.killed)
 
 
