@@ -62,7 +62,7 @@ def test_calls_and_measurements_are_there(node: TestNode) -> None:
     assert found["casemate_cold_starts_total"] >= 0
     assert found["casemate_log_lines_total"] >= 3
     assert found["casemate_custom_measurements_total orders pc"] == 4
-    assert found["casemate_custom_sum orders pc"] == 2
+    assert found["casemate_custom_added orders pc"] == 2
     assert found["casemate_custom_min orders pc"] == -4
     assert found["casemate_custom_max orders pc"] == 3
     assert found["casemate_part_well vault"] == 1

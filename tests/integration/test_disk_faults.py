@@ -145,6 +145,31 @@ def test_the_records_are_kept_once_each_when_their_disk_works_again(
     assert len(kept) > 10
 
 
+def test_records_are_kept_once_each_whichever_write_fails(
+    tmp_path: Path, child: Child, faults: DiskFaults
+) -> None:
+    """The n-th write of three takes, for each n there is; then the process is killed."""
+    kept: list[str] = []
+    for operation in (Operation.WRITE, Operation.SYNC):
+        for error in (errno.EIO, errno.ENOSPC):
+            number = failed = 0
+            while not number or failed:
+                number += 1
+                faults.begin(RECORDS, operation, error=error, every=number, most=1)
+                for _ in range(3):
+                    answer = child.record()
+                    if not answer.ok:
+                        assert answer[2], f"told as lasting: {answer}"
+                        answer = child.record(True)
+                    assert answer.ok
+                    kept.append(str(answer[1]))
+                failed = faults.end()
+            assert number > 3, operation
+    child.kill()
+    with Child(tmp_path / "node", {}) as again:
+        assert again.recorded()[1] == kept
+
+
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_told_as_one(child: Child, faults: DiskFaults, error: int) -> None:
     assert child.put("before").ok
@@ -260,6 +285,7 @@ def test_faults_of_any_kind_at_any_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.storm
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("seed", range(20))
 def test_faults_of_any_kind_at_any_time_for_long(tmp_path: Path, seed: int) -> None:
     random_faults(tmp_path, seed, 60)

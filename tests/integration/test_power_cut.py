@@ -82,6 +82,7 @@ def test_power_goes(tmp_path: Path) -> None:
 
 
 @pytest.mark.storm
+@pytest.mark.timeout(1800)
 def test_power_goes_again_and_again(tmp_path: Path) -> None:
     for seed in range(8):
         folder = tmp_path / str(seed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from casemate.model.errors import InvalidInputError
 
+_NEXT = "mend the file: docs/reference/detection.md says what is read"
+
 
 class RuleError(InvalidInputError):
     """A rule is not of the subset of Sigma that is matched here, or breaks a bound."""
@@ -11,4 +13,4 @@ class RuleError(InvalidInputError):
 
 def refused(place: str, what: str, next_step: str | None = None) -> RuleError:
     """Return the error of something at a place, such as `own.yml:12 detection.selection`."""
-    return RuleError(f"{place}: {what}.", next_step=next_step)
+    return RuleError(f"{place}: {what}.", next_step=next_step or _NEXT)

@@ -109,7 +109,7 @@ def _own(out: Writer, named: Sequence[tuple[str, FunctionMetrics]]) -> Iterator[
         out.sample(of, measured.count)
     yield
     shown: tuple[tuple[str, str, Callable[[Measured], float]], ...] = (
-        ("sum", "Sum of", lambda m: m.sum),
+        ("added", "Sum of", lambda m: m.sum),
         ("min", "Least of", lambda m: m.least),
         ("max", "Greatest of", lambda m: m.most),
     )

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import termios
+import time
 
 from casemate.sandbox.frames import Output
 
@@ -50,7 +51,7 @@ class OutputPipe:
             self._loop.remove_reader(self._descriptor)
             return
         if self.output is not None:
-            self.output.add(0.0, "stdout", data)
+            self.output.add(time.time(), "stdout", data)
             if self.output.dropped > FLOOD_BYTES:
                 # What nobody keeps is read slowly, so that a flood costs its writer, not us.
                 self._loop.remove_reader(self._descriptor)

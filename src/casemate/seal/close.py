@@ -248,11 +248,11 @@ class Seal:
         lines, made = writer.lines(finished.output, before)
         if before + made > MAX_LINES:
             text = f"more than {MAX_LINES} lines; the rest was dropped"
-            lines.append(writer.line(0.0, "warning", text, now))
+            lines.append(writer.line(now, "warning", text, now))
         if finished.output_dropped:
             dropped = finished.output_dropped
             text = f"output over the log limit: {dropped} bytes or more were dropped"
-            lines.append(writer.line(0.0, "warning", text, now))
+            lines.append(writer.line(now, "warning", text, now))
         if failed is not None:
             lines.append(writer.line(failed.at, "error", told(failed), now))
         return lines

@@ -58,6 +58,12 @@ def test_a_rule_says_what_it_is() -> None:
     assert about.place == "own.yml:2"
 
 
+def test_what_is_no_rule_says_what_to_do() -> None:
+    with pytest.raises(RuleError) as caught:
+        rules_of(("title: [", "own.yml"))
+    assert "docs/reference/detection.md" in str(caught.value.next_step)
+
+
 def test_a_rule_is_found_by_name_and_by_id() -> None:
     rules = rules_of((RULE, "own.yml"))
     assert rules.named("base") is rules.named("0f0f0f0f-0000-4000-8000-000000000001")

@@ -95,7 +95,7 @@ def test_functions_have_all_their_numbers(form: Format) -> None:
     assert found["casemate_queue_wait_seconds_count"][of] == 3
     assert found["casemate_cold_starts_total"][of] == 1
     own = (("function", "cart"), ("name", "orders"), ("project", "shop"), ("unit", ""))
-    values = [found[f"casemate_custom_{name}"][own] for name in ("sum", "min", "max")]
+    values = [found[f"casemate_custom_{name}"][own] for name in ("added", "min", "max")]
     assert values == [5.0, 2.0, 3.0]
     assert found["casemate_custom_measurements_total"][own] == 2
 

@@ -66,6 +66,11 @@ def test_every_name_is_one_that_a_node_has(expression: str) -> None:
         assert name in KNOWN or _KINDS.sub("", name) in KNOWN, name
 
 
+def test_no_name_is_taken_for_a_part_of_a_histogram() -> None:
+    """`promtool check metrics` refuses such names of anything else."""
+    assert [name for name in KNOWN if _KINDS.search(name)] == []
+
+
 def test_outcomes_and_kinds_are_those_there_are() -> None:
     text = "\n".join(expressions())
     for value in re.findall(r'outcome!?=~?"([^"]*)"', text):

@@ -385,6 +385,7 @@ def test_bytes_that_are_no_text_are_shown_as_replaced() -> None:
 def test_what_was_dropped_is_said() -> None:
     *_, last = lines_of((0.0, "stdout", b"a\n"), dropped=123)
     assert last[1] == "warning" and "123" in last[2]
+    assert last[0] > 5.0, "when it was found, not when the call began"
     assert len(lines_of(dropped=1)) == 1
 
 
