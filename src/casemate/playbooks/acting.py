@@ -211,7 +211,9 @@ class Acting:
                         next_step=f"casemate release {project}/{name} --reason TEXT",
                     )
                 held = (await self._control.function(project, name)).quarantine
-                if held is not None and not held.by.startswith(PRINCIPAL):
+                if held is None:
+                    return  # somebody has by hand, or it was never put there
+                if not held.by.startswith(PRINCIPAL):
                     raise ConflictError(
                         f"{project}/{name} was put into quarantine by {held.by} since.",
                         next_step=f"casemate release {project}/{name} --reason TEXT",
@@ -233,6 +235,11 @@ class Acting:
             case "rotate-secret":
                 await self._rotating.undo(project, before, reason, by)
             case "seal-evidence":
+                if not before:
+                    raise ConflictError(
+                        f"Sealing evidence of {named(target)} failed: none may be kept, or one.",
+                        next_step=f"casemate incident evidence {named(target)} --ls",
+                    )
                 await self._evidence.release(_decode(before), reason, by)
             case "revoke-token":
                 raise ConflictError(
@@ -257,6 +264,8 @@ class Acting:
             if alias.name == LIVE
             for target in alias.targets
         ]
+        if now == [tuple(target) for target in before["targets"]]:
+            return  # somebody has by hand, or it never pointed elsewhere
         if now != [(before["to"], 100)]:
             raise ConflictError(
                 f"{LIVE} of {project}/{name} was pointed elsewhere since.",

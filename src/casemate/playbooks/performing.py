@@ -89,11 +89,14 @@ class Performing:
         return await self._note(run, number, act, act.state)
 
     async def undo(self, run: PlaybookRun, only: str | None, reason: str, by: Actor) -> PlaybookRun:
-        """Take back what was done, the last first, or what of it is called `only`."""
+        """Take back what was done, the last first, or what of it is called `only`.
+
+        Also what failed after it was begun: something of it may be in force.
+        """
         undone = False
         for number in reversed(range(len(run.acts))):
             act = run.acts[number]
-            if act.state is not Step.DONE or only not in (None, act.do):
+            if not act.may_hold or only not in (None, act.do):
                 continue
             try:
                 await self._acting.undo(act.do, act.target, run.id, act.before, reason, by)
@@ -101,8 +104,11 @@ class Performing:
                 undone = True
             except CasemateError as error:
                 act = replace(act, problem=error.message[:MAX_REASON])
+            except Exception as error:  # noqa: BLE001 - logged, and told; the others are taken back
+                _log.exception("%s of %s is not taken back", act.do, run.id)
+                act = replace(act, problem=type(error).__name__)
             run = await self._note(run, number, act, act.state, by=by, reason=reason)
-        if undone and not any(act.state is Step.DONE for act in run.acts):
+        if undone and not any(act.may_hold for act in run.acts):
             run = replace(run, state=Step.UNDONE, by=by.principal, reason=reason)
         await self._runs.put(run)
         return run
