@@ -155,16 +155,15 @@ def test_one_that_failed_is_done_by_hand_and_taken_back(do: str, step: str) -> N
         book, playbook = playbooks.usable("escape-tried")
         again = playbooks.planned(
             "escape-tried",
-            finding(
-                id=run.finding, who=WHO.get(do, ""), entity="src_endpoint.ip=192.0.2.66"
-            ),
+            finding(id=run.finding, who=WHO.get(do, ""), entity="src_endpoint.ip=192.0.2.66"),
             "inc_1",
         )
         assert again.id == run.id and book.playbook is playbook
         done = await playbooks.run_by_hand(again, ADA)
         assert done.state is Step.DONE and not done.acts[0].problem
         if do == "page":
-            assert len({each.page for each in scene.paged}) == 1  # told once, by what it is known as
+            # Told once, by what it is known as.
+            assert len({each.page for each in scene.paged}) == 1
             return
         assert differs(do, before, scene.state())
         undone = await playbooks.undo(run.id, None, "r", ADA)
