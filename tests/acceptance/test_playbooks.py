@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import tarfile
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any, get_args
 
+import httpx2
 import pytest
 from msgspec.structs import replace
+from test_accounts import enrol
 
+from casemate.accounts.totp import code_at
 from casemate.evidence import build, opened
+from casemate.model.playbook import PlaybookAction
+from support.accounts import PASSWORD
 from support.cli import casemate
 from support.node import TestNode
 
@@ -202,3 +209,112 @@ def test_kills_at_any_moment_contain_what_stands_in_the_journal(node: TestNode) 
         node.wait_until(lambda done=done: [run["state"] for run in done()] == ["done"])  # type: ignore[misc]
         assert node.invoke({}, function=f"{project}/evil").status_code == 503
     assert seen >= 3
+
+
+ALL = """
+title = "All else"
+[when]
+rules = ["mount-tried"]
+[[actions]]
+do = "rotate-secret"
+[[actions]]
+do = "block-caller"
+[[actions]]
+do = "seal-evidence"
+"""
+"""What no shipped playbook does, but for paging: this node has nobody to page."""
+FOR_EVER = {"revoke-token", "end-sessions"}
+HORSE = "correct horse battery staple"
+
+
+def asked(node: TestNode, ask: str, body: object = None) -> dict[str, Any]:
+    method, _, path = ask.partition(" ")
+    answer = node.client.request(method, f"{node.url}/api/v1{path}", json=body)
+    assert answer.status_code < 300, (ask, answer.text)
+    return dict(answer.json()) if answer.content else {}
+
+
+def in_force(node: TestNode, incidents: list[str]) -> dict[str, object]:
+    """Return all that actions change and that can be changed back."""
+    [function] = [each for each in node.get("/functions")["functions"] if each["name"] == "all"]
+    aliases = node.get("/functions/all/all")["aliases"]
+    secret = node.get("/secrets/all")["secrets"][0]["versions"][-1]["version"]
+    return {
+        "held": function.get("quarantine") is not None,
+        "live": [(one["name"], one["targets"]) for one in aliases],
+        "restrictions": node.get("/restrictions")["restrictions"],
+        "budgets": node.get("/budgets"),
+        "evidence": [
+            one["id"]
+            for id in incidents
+            for one in node.get(f"/incidents/{id}/evidence")["evidence"]
+        ],
+        "first secret": secret != 2,
+        "status": node.invoke({}, function="all/all").status_code,
+    }
+
+
+def person(node: TestNode, name: str) -> str:
+    """Return the session's key of somebody who has logged in."""
+    code = asked(node, "POST /users", {"name": name, "roles": ["invoker@all"]})["code"]
+    secret = enrol(node, name, str(code))
+    totp = code_at(secret, int(time.time()) // 30)
+    return str(
+        asked(node, "POST /login", {"name": name, "password": PASSWORD, "code": totp})["text"]
+    )
+
+
+def test_each_action_of_each_playbook_is_done_and_undone(node: TestNode) -> None:
+    """By hand, about a function, a token, a person and an address; the state is as before."""
+    grants = {"grants": 'secrets = ["key"]', "approve": True}
+    for code in (CODE, CODE + "\n"):
+        node.deploy(code, name="all", project="all", **grants)
+    assert casemate(node, "secrets", "set", "all/key", stdin=HORSE).returncode == 0
+    asked(node, "PUT /secrets/all/key/rotation", {"form": "hex", "length": 32, "overlap": 60})
+    asked(node, "PUT /playbooks/all-else", {"text": ALL})
+    token = str(asked(node, "POST /tokens", {"name": "thief", "roles": ["invoker@all"]})["text"])
+    session = person(node, "eve")
+    asked(node, "POST /playbook-pauses/all", {"seconds": 600, "reason": "by hand"})
+    node.invoke({"escape": True}, function="all/all")
+    for key in (token, session):
+        shown = {"authorization": f"Bearer {key}"}
+        denied = node.client.get(f"{node.url}/api/v1/journal", headers=shown)
+        assert denied.status_code == 403
+    for number in range(12):
+        httpx2.post(f"{node.url}/invoke/all/f{number}", json={})
+
+    own = str(node.get("/whoami")["principal"])
+    known: list[str] = []
+
+    def are_found() -> bool:
+        found = [one for one in node.get("/incidents")["incidents"] if own not in one["things"]]
+        known[:] = [one["id"] for one in found]
+        about = " ".join(thing for one in found for thing in one["things"])
+        return all(one in about for one in ("function:all/all", "token:", "user:eve", "127.0.0.1"))
+
+    node.wait_until(are_found, 30)
+    books = [each["name"] for each in node.get("/playbooks")["playbooks"]]
+    assert len(books) >= 19
+    seen: Counter[str] = Counter()
+    for name in books:
+        for incident in known:
+            before = in_force(node, known)
+            ran = node.client.post(
+                f"{node.url}/api/v1/playbooks/{name}/run", json={"incident": incident}
+            )
+            if ran.status_code == 409:
+                continue
+            assert ran.status_code == 200, ran.text
+            for run in ran.json()["runs"]:
+                assert run["state"] == "done", run
+                undone = asked(node, f"POST /playbook-runs/{run['id']}/undo", {"reason": "r"})
+                for act in undone["acts"]:
+                    seen[act["do"]] += 1
+                    assert (act["state"] == "undone") is (act["do"] not in FOR_EVER), act
+                    assert bool(act["problem"]) is (act["do"] in FOR_EVER), act
+            assert in_force(node, known) == before, name
+    for key in (token, session):
+        shown = {"authorization": f"Bearer {key}"}
+        assert node.client.get(f"{node.url}/api/v1/whoami", headers=shown).status_code == 401
+    every = {str(each.__struct_config__.tag) for each in get_args(PlaybookAction)}
+    assert set(seen) == every - {"page"}, seen

@@ -189,8 +189,10 @@ class Playbooks:
             playbook = book.playbook
             if playbook is None or not playbook.enabled or not is_for(playbook, noticed):
                 continue
-            # What was found before a playbook was put is none of its business.
-            if book.changed_at > found.at or self.runs.get(run_id(book.name, found.id)):
+            # What was found before a playbook was put is none of its business; one that was put
+            # in the future was so before the clock was set back.
+            before = found.at < book.changed_at <= time.time()
+            if before or self.runs.get(run_id(book.name, found.id)):
                 continue
             run = plan(book, playbook, found, noticed.incident)
             if not run.acts:
