@@ -42,20 +42,25 @@ do = "freeze-alias"
 [[actions]]
 do = "quarantine"
 """
+GRANTS = 'secrets = ["key"]\negress = ["example.org:443"]'
 
 
 @pytest.mark.parametrize("kind", [*OTHERS, SUPERVISOR])
 def test_a_kill_of_each_process_while_a_playbook_runs(node: TestNode, kind: str) -> None:
     """Each action comes to be in force, once, and is taken back."""
     project = f"k-{kind}"
-    node.deploy(CODE, name="evil", project=project, grants='secrets = ["key"]', approve=True)
+    node.deploy(CODE, name="evil", project=project, grants=GRANTS, approve=True)
     assert casemate(node, "secrets", "set", f"{project}/key", stdin=HORSE).returncode == 0
     how = {"form": "hex", "length": 32, "overlap": 60}
     asked(node, f"PUT /secrets/{project}/key/rotation", how)
     asked(node, "PUT /playbooks/escape-tried", {"text": SEVERAL})
 
     def run() -> dict[str, Any]:
-        found = [each for each in runs(node) if each["project"] == project]
+        found = [
+            each
+            for each in runs(node)
+            if (each["project"], each["playbook"]) == (project, "escape-tried")
+        ]
         assert len(found) <= 1
         return dict(found[0]) if found else {}
 

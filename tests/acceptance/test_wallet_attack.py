@@ -40,7 +40,9 @@ class Attack:
                 "127.0.0.1", self._port, timeout=60, source_address=(address, 0)
             )
             body = json.dumps({"n": number})
-            connection.request("POST", "/invoke/rich/open", body, {"content-type": "text/json"})
+            connection.request(
+                "POST", "/invoke/rich/open", body, {"content-type": "application/json"}
+            )
             answer = connection.getresponse()
             answer.read()
             connection.close()
