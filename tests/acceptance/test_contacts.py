@@ -25,7 +25,7 @@ def handler(event, context):
     with sqlite3.connect(":memory:") as database:
         return database.execute(f"SELECT '{event.get('name', '')}'").fetchall()
 """
-AFTER = 45.0
+AFTER = 90.0
 """How long the second one waits for somebody to take it."""
 SETTINGS = """
 [alerts.first]

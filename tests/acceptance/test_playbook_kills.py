@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from test_playbooks import CODE, HORSE, asked, kill, runs
+from test_playbooks import CODE, asked, kill, runs
 from test_records_storm import OTHERS, SUPERVISOR, victim
 
 from support.cli import casemate
@@ -42,7 +42,8 @@ do = "freeze-alias"
 [[actions]]
 do = "quarantine"
 """
-GRANTS = 'secrets = ["key"]\negress = ["example.org:443"]'
+HORSE = "correct horse battery staple"
+GRANTS = 'secrets = ["key"]\negress = [{ host = "example.org" }]'
 
 
 @pytest.mark.parametrize("kind", [*OTHERS, SUPERVISOR])
