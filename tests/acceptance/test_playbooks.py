@@ -264,6 +264,7 @@ def test_each_action_of_each_playbook_is_done_and_undone(node: TestNode) -> None
     def are_found() -> bool:
         found = [one for one in node.get("/incidents")["incidents"] if own not in one["things"]]
         known[:] = [one["id"] for one in found]
+        print(own, [(one["things"], one["title"]) for one in node.get("/incidents")["incidents"]])
         about = " ".join(thing for one in found for thing in one["things"])
         return all(one in about for one in ("function:all/all", "token:", "user:eve", "127.0.0.1"))
 

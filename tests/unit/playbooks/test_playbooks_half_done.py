@@ -12,13 +12,13 @@ from playbooks_world import ADA, World, finding
 from test_playbooks_paging import channel
 from test_playbooks_rotating import Granted
 
-from casemate.model.errors import CasemateError, ConflictError
+from casemate.model.errors import CasemateError, ConflictError, UnavailableError
 from casemate.model.facts import PeoplePaged
 from casemate.model.playbook import PlaybookAction, PlaybookRun, Step
 from casemate.model.rotation import Rotation
 from casemate.model.vault import NewValue, ValueForm
 from casemate.monitor.protocol import AlertsState
-from casemate.playbooks import needs
+from casemate.playbooks import needs, performing
 
 DOES = sorted(str(each.__struct_config__.tag) for each in get_args(PlaybookAction))
 FOR_EVER = ("revoke-token", "end-sessions")
@@ -169,6 +169,52 @@ def test_one_that_failed_is_done_by_hand_and_taken_back(do: str, step: str) -> N
         undone = await playbooks.undo(run.id, None, "r", ADA)
         if do not in FOR_EVER:
             assert undone.state is Step.UNDONE and scene.state() == before
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("step", ["prepare", "before", "after"])
+@pytest.mark.parametrize("do", DOES)
+def test_what_cannot_be_done_at_the_moment_is_tried_again(
+    do: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the vault is killed: it is there again a moment later."""
+    monkeypatch.setattr(performing, "AGAIN_SECONDS", (0.0, 0.001))
+
+    async def play() -> None:
+        scene = Scene(do)
+        await scene.begin()
+        before = scene.state()
+        scene.fail(step, UnavailableError("The vault is gone."))
+        run = await scene.find()
+        assert run.state is Step.DONE and not run.acts[0].problem
+        assert differs(do, before, scene.state())
+
+    asyncio.run(play())
+
+
+def test_what_is_tried_again_waits_for_all_others_and_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(performing, "AGAIN_SECONDS", (0.0, 0.001))
+
+    async def play() -> None:
+        scene = Scene("rotate-secret")
+        await scene.begin()
+        text = scene.world.playbooks.book("escape-tried").text
+        more = '[[actions]]\ndo = "quarantine"\n'
+        await scene.world.playbooks.put("escape-tried", text + more, ADA)
+        tried: list[bool] = []
+
+        async def gone(*_: Any, **__: Any) -> Any:
+            tried.append("shop/pay" in scene.world.control.held)
+            raise UnavailableError("The vault is gone.")
+
+        scene.world.rotations.rotate = gone  # type: ignore[method-assign]
+        run = await scene.find()
+        assert [act.state for act in run.acts] == [Step.FAILED, Step.DONE]
+        assert "db: The vault is gone. key: The vault is gone." in run.acts[0].problem
+        assert tried == [False] * 2 + [True] * 4  # two secrets, of which each was tried three times
 
     asyncio.run(play())
 
