@@ -10,9 +10,10 @@ import msgspec
 
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import DeniedError, MissingError
-from casemate.cli.incident_cost import Costs, costs
+from casemate.cli.incident_cost import costs, explained
 from casemate.cli.names import FunctionName
 from casemate.cli.text import moment, one_line
+from casemate.metering import Costs
 from casemate.model.deployment import DeployedFunction
 from casemate.operations.functions import ShowFunction
 from casemate.operations.grants import ShowGrants
@@ -193,7 +194,7 @@ def _cost_part(found: Costs) -> tuple[str, str, Table]:
         for each in found.functions
     ]
     heads = ("function", "calls", "refused", "cpu", "cost", "of whom it is about")
-    return "What it cost", found.sentence, (heads, rows)
+    return "What it cost", explained(found), (heads, rows)
 
 
 def _head(facts: IncidentFacts) -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from casemate.cli.commands.bill import list_text
 from casemate.cli.errors import DeniedError, MissingError
+from casemate.cli.incident_cost import explained
 from casemate.cli.incident_report import gathered, html, markdown
 from casemate.model.denial import GrantUse
 from casemate.model.deployment import DeployedFunction, Quarantine
@@ -116,7 +117,7 @@ def test_it_tells_what_the_attack_cost() -> None:
     assert found.named == ""
     # Who may not see it is told so.
     denied = gathered(Node(DeniedError("no")), incident())  # type: ignore[arg-type]
-    assert "may not see it" in denied.costs.sentence and not denied.costs.functions
+    assert "may not see it" in explained(denied.costs) and not denied.costs.functions
 
 
 @pytest.mark.parametrize(
