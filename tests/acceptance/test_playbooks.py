@@ -243,6 +243,7 @@ def person(node: TestNode, name: str) -> str:
     )
 
 
+@pytest.mark.storm
 def test_each_action_of_each_playbook_is_done_and_undone(node: TestNode) -> None:
     """By hand, about a function, a token, a person and an address; the state is as before."""
     grants = {"grants": 'secrets = ["key"]', "approve": True}
@@ -274,12 +275,15 @@ def test_each_action_of_each_playbook_is_done_and_undone(node: TestNode) -> None
     seen: Counter[str] = Counter()
 
     def undo(run: dict[str, Any]) -> None:
-        problems = {each["problem"] for each in run["acts"] if each["problem"]}
-        if problems == {"There is no function all/f9."}:
-            assert run["state"] == "failed"  # it was knocked at
+        acts = run["acts"]
+        # What was knocked at is no function, and cannot be put into quarantine.
+        begun = [each for each in acts if each["problem"] != "There is no function all/f9."]
+        assert all(each["state"] == "done" for each in begun), acts
+        if not begun:
             return
-        assert run["state"] == "done", problems
         for act in asked(node, f"POST /playbook-runs/{run['id']}/undo", {"reason": "r"})["acts"]:
+            if act["state"] == "failed":
+                continue
             seen[act["do"]] += 1
             assert (act["state"] == "undone") is (act["do"] not in FOR_EVER), act
             assert bool(act["problem"]) is (act["do"] in FOR_EVER), act
