@@ -125,6 +125,66 @@ def test_a_replay_shows_whether_a_version_closes_it(node: TestNode, tmp_path: Pa
     assert len(read) == 4, "that recordings were looked at is on record"
 
 
+SHORT = """
+[project]
+name = "law"
+[function.held]
+handler = "app:handler"
+[function.other]
+handler = "app:handler"
+"""
+FOR_A_MINUTE = """
+[function.{name}.logs]
+keep = "1m"
+[function.{name}.recordings]
+keep = "1m"
+sample = 1.0
+"""
+
+
+@pytest.mark.storm
+@pytest.mark.timeout(900)
+def test_a_hold_outlasts_retention_and_what_is_released_goes(node: TestNode) -> None:
+    """Of two functions whose records are kept for a minute, one is under hold."""
+    manifest = SHORT + "".join(FOR_A_MINUTE.format(name=name) for name in ("held", "other"))
+    node.deploy_project(manifest, CODE)
+    calls: dict[str, list[str]] = {"held": [], "other": []}
+    for name, ids in calls.items():
+        # Nobody attacks the other one: both would be of one incident.
+        for event in ({"name": "Ada"}, {"name": "x' OR '1'='1" if name == "held" else "Bob"}):
+            answer = node.invoke(event, function=f"law/{name}")
+            ids.append(answer.headers["x-request-id"])
+
+    def left(name: str) -> tuple[int, int]:
+        """Return how many calls and recordings are on record."""
+        found = [node.client.get(f"{node.url}/api/v1/invocations/{id}") for id in calls[name]]
+        recordings = node.get("/recordings", project="law", function=name)["recordings"]
+        return sum(each.status_code == 200 for each in found), len(recordings)
+
+    def incident() -> list[str]:
+        found = node.get("/incidents")["incidents"]
+        return [each["id"] for each in found if "function:law/held" in each["things"]]
+
+    node.wait_until(lambda: incident() and left("held") == left("other") == (2, 2))
+    [id] = incident()
+    done(node, "incident", "hold", id, "--reason", "case 17")
+    node.wait_until(lambda: left("other") == (0, 0), 300)
+    assert left("held") == (2, 2)
+    # Nor does it go by hand, or when the node is killed.
+    [recording, _] = node.get("/recordings", project="law", function="held")["recordings"]
+    refused = casemate(node, "recordings", "rm", "law", recording["id"], "--yes")
+    assert refused.returncode != 0 and "hold" in refused.stderr
+    node.stop(9)
+    node.start()
+    time.sleep(70)
+    assert left("held") == (2, 2)
+    done(node, "incident", "release-hold", id, "--reason", "it is closed")
+    node.wait_until(lambda: left("held") == (0, 0), 300)
+    timeline = json.loads(done(node, "incident", "show", id, "--json"))["timeline"]
+    said = " ".join(each["text"] for each in timeline)
+    assert "case 17" in said and "it is closed" in said
+
+
 def test_what_there_is_not_is_3_and_a_wrong_word_2(node: TestNode) -> None:
     assert casemate(node, "incident", "show", "inc_none").returncode == 3
     assert (

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import tarfile
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 from msgspec.structs import replace
+from test_accounts import enrol
 
+from casemate.accounts.totp import code_at
 from casemate.evidence import build, opened
+from support.accounts import PASSWORD
 from support.cli import casemate
 from support.node import TestNode
 
@@ -202,3 +208,111 @@ def test_kills_at_any_moment_contain_what_stands_in_the_journal(node: TestNode) 
         node.wait_until(lambda done=done: [run["state"] for run in done()] == ["done"])  # type: ignore[misc]
         assert node.invoke({}, function=f"{project}/evil").status_code == 503
     assert seen >= 3
+
+
+FOR_EVER = {"revoke-token", "end-sessions"}
+
+
+def asked(node: TestNode, ask: str, body: object = None) -> dict[str, Any]:
+    method, _, path = ask.partition(" ")
+    answer = node.client.request(method, f"{node.url}/api/v1{path}", json=body)
+    assert answer.status_code < 300, (ask, answer.text)
+    return dict(answer.json()) if answer.content else {}
+
+
+def in_force(node: TestNode) -> dict[str, object]:
+    """Return all that actions change and that can be changed back."""
+    [function] = [each for each in node.get("/functions")["functions"] if each["name"] == "all"]
+    aliases = node.get("/functions/all/all")["aliases"]
+    return {
+        "held": function.get("quarantine") is not None,
+        "live": [(one["name"], one["targets"]) for one in aliases],
+        "restrictions": node.get("/restrictions")["restrictions"],
+        "budgets": node.get("/budgets"),
+        "status": node.invoke({}, function="all/all").status_code,
+    }
+
+
+def person(node: TestNode, name: str) -> str:
+    """Return the session's key of somebody who has logged in."""
+    code = asked(node, "POST /users", {"name": name, "roles": ["invoker@all"]})["code"]
+    secret = enrol(node, name, str(code))
+    totp = code_at(secret, int(time.time()) // 30)
+    return str(
+        asked(node, "POST /login", {"name": name, "password": PASSWORD, "code": totp})["text"]
+    )
+
+
+@pytest.mark.storm
+def test_each_action_of_each_playbook_is_done_and_undone(node: TestNode) -> None:
+    """By hand, about a function, a token, a person and an address; the state is as before."""
+    grants = {"grants": 'secrets = ["key"]', "approve": True}
+    for code in (CODE, CODE + "\n"):
+        node.deploy(code, name="all", project="all", **grants)
+    token = str(asked(node, "POST /tokens", {"name": "thief", "roles": ["invoker@all"]})["text"])
+    session = person(node, "eve")
+    node.invoke({"escape": True}, function="all/all")
+    for key in (token, session):
+        shown = {"authorization": f"Bearer {key}"}
+        denied = node.client.get(f"{node.url}/api/v1/journal", headers=shown)
+        assert denied.status_code == 403
+    for number in range(12):
+        httpx2.post(f"{node.url}/invoke/all/f{number}", json={})
+
+    own = str(node.get("/whoami")["principal"])
+    known: list[str] = []
+
+    def are_found() -> bool:
+        found = node.get("/incidents")["incidents"]
+        known[:] = [one["id"] for one in found]
+        about = " ".join(thing for one in found for thing in one["things"])
+        waiting = [act["do"] for run in runs(node) for act in run["acts"]]  # type: ignore[attr-defined]
+        named = all(one in about for one in ("function:all/all", "user:eve", "127.0.0.1"))
+        return named and {"revoke-token", "end-sessions", "block-address"} <= set(waiting)
+
+    node.wait_until(are_found, 60)
+    node.wait_until(lambda: node.invoke({}, function="all/all").status_code == 503, 30)
+    seen: Counter[str] = Counter()
+
+    def undo(run: dict[str, Any]) -> None:
+        acts = run["acts"]
+        # What was knocked at is no function, and cannot be put into quarantine.
+        begun = [each for each in acts if each["problem"] != "There is no function all/f9."]
+        assert all(each["state"] == "done" for each in begun), acts
+        if not begun:
+            return
+        for act in asked(node, f"POST /playbook-runs/{run['id']}/undo", {"reason": "r"})["acts"]:
+            if act["state"] == "failed":
+                continue
+            seen[act["do"]] += 1
+            assert (act["state"] == "undone") is (act["do"] not in FOR_EVER), act
+            assert bool(act["problem"]) is (act["do"] in FOR_EVER), act
+
+    def is_own(run: dict[str, Any]) -> bool:
+        return any(act["target"] == own for act in run["acts"])
+
+    for run in runs(node):
+        if run["state"] == "done" and run["project"] == "all":
+            undo(run)
+    before = in_force(node)
+    for run in runs(node):
+        if run["state"] == "waits" and not is_own(run):
+            undo(asked(node, f"POST /playbook-runs/{run['id']}/approve"))
+            assert in_force(node) == before, run
+    for name in (each["name"] for each in node.get("/playbooks")["playbooks"]):
+        for incident in known:
+            path, body = f"/playbooks/{name}/run", {"incident": incident}
+            url = f"{node.url}/api/v1{path}"
+            planned = node.client.post(url, json={**body, "dry_run": True})
+            if planned.status_code == 409 or any(map(is_own, planned.json()["runs"])):
+                continue
+            ran = node.client.post(url, json=body)
+            assert ran.status_code in (200, 409), ran.text
+            for run in ran.json()["runs"] if ran.status_code == 200 else ():
+                undo(run)
+            assert in_force(node) == before, name
+    for key in (token, session):
+        shown = {"authorization": f"Bearer {key}"}
+        assert node.client.get(f"{node.url}/api/v1/whoami", headers=shown).status_code == 401
+    shipped = {do for each in node.get("/playbooks")["playbooks"] for do in each["actions"]}
+    assert set(seen) == shipped, seen

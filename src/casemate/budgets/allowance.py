@@ -125,7 +125,7 @@ class Allowance:
         self.ledgers: dict[str, dict[str, Ledger]] = {}
         """By project and name."""
         self.rates: dict[str, dict[str, Rate]] = {}
-        self.anomalies = Anomalies(happened, clock)
+        self.anomalies = Anomalies(happened, clock, steady)
         self.cutting = Cutting(self.ledgers, clock, answerable)
         self.money = Money(shipped(DEFAULT))
         self.nodes = 1

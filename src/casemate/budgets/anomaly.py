@@ -29,16 +29,23 @@ Key = tuple[str, str]
 
 class _Slowed(NamedTuple):
     until: float
+    """By the clock that does not go back."""
     why: str
 
 
 class Anomalies:
     """Of all functions. On the event loop only."""
 
-    def __init__(self, happened: Callable[[Fact], None], clock: Callable[[], float]) -> None:
-        """Know nothing of any."""
+    def __init__(
+        self,
+        happened: Callable[[Fact], None],
+        clock: Callable[[], float],
+        steady: Callable[[], float],
+    ) -> None:
+        """Know nothing of any. `steady` does not go back: it says for how long one is slowed."""
         self._happened = happened
         self._clock = clock
+        self._steady = steady
         self.usual: dict[Key, float] = {}
         """Seconds of running in a second."""
         self.slowed: dict[Key, _Slowed] = {}
@@ -56,14 +63,14 @@ class Anomalies:
 
     def look(self, ran: Mapping[Key, float]) -> None:
         """See what functions have run for in all, in seconds since the node's start."""
-        now = self._clock()
+        now = self._steady()
         passed, before = now - self._looked_at, self._before
         self._looked_at, self._before = now, dict(ran)
         for key in [key for key, each in self.slowed.items() if now >= each.until]:
             del self.slowed[key]
             self._running.pop(key, None)
         if not before or not 0 < passed < 10 * LOOK_SECONDS:
-            return  # the first look, or a clock that was set
+            return  # the first look, or one after a machine that slept
         for key, seconds in ran.items():
             usual = self.usual.get(key)
             rate = (seconds - before.get(key, 0.0)) / passed
@@ -73,7 +80,9 @@ class Anomalies:
             why = f"{times} times as much as usual: {rate:.3g} s a second, usually {usual:.3g}"
             if key not in self.slowed:
                 self._happened(
-                    CostAnomaly(at=now, project=key[0], function=key[1], times=times, reason=why)
+                    CostAnomaly(
+                        at=self._clock(), project=key[0], function=key[1], times=times, reason=why
+                    )
                 )
             self.slowed[key] = _Slowed(now + SLOWED_SECONDS, why)
 
@@ -97,4 +106,4 @@ class Anomalies:
 
     def wait(self, key: Key) -> int:
         """Return after how many seconds it may be of use to come again."""
-        return 1 + int(self.slowed[key].until - self._clock()) % 5 if key in self.slowed else 1
+        return 1 + int(self.slowed[key].until - self._steady()) % 5 if key in self.slowed else 1

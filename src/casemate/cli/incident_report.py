@@ -10,8 +10,10 @@ import msgspec
 
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import DeniedError, MissingError
+from casemate.cli.incident_cost import costs, explained
 from casemate.cli.names import FunctionName
 from casemate.cli.text import moment, one_line
+from casemate.metering import Costs
 from casemate.model.deployment import DeployedFunction
 from casemate.operations.functions import ShowFunction
 from casemate.operations.grants import ShowGrants
@@ -52,6 +54,8 @@ class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True):
     node: str
     made_at: float
     reached: tuple[Reach, ...]
+    costs: Costs
+    """What calls of its functions cost meanwhile."""
     quarantined: tuple[str, ...]
     """Functions of it that take no calls at present."""
     duties: tuple[str, ...]
@@ -75,6 +79,7 @@ def gathered(client: NodeClient, incident: Incident) -> IncidentFacts:
         node=client.url,
         made_at=time.time(),
         reached=tuple(reached),
+        costs=costs(client, incident, incident.functions[:MAX_FUNCTIONS]),
         quarantined=tuple(quarantined),
         duties=tuple(_duties(incident, quarantined, reached)),
     )
@@ -167,11 +172,29 @@ def _tables(facts: IncidentFacts) -> list[tuple[str, str, Table]]:
     ]
     if unknown:
         parts.append(("Not known", "", (("function", "why"), unknown)))
+    if incident.functions:
+        parts.append(_cost_part(facts.costs))
     lines = [
         (moment(each.at), each.kind, each.by or "the node", each.text) for each in incident.timeline
     ]
     parts.append(("Timeline", "", (("at", "what", "by", "text"), lines)))
     return parts
+
+
+def _cost_part(found: Costs) -> tuple[str, str, Table]:
+    rows = [
+        (
+            each.function,
+            str(each.requests),
+            str(each.refused),
+            f"{each.cpu_seconds:.3f} s",
+            each.cost,
+            each.named or "-",
+        )
+        for each in found.functions
+    ]
+    heads = ("function", "calls", "refused", "cpu", "cost", "of whom it is about")
+    return "What it cost", explained(found), (heads, rows)
 
 
 def _head(facts: IncidentFacts) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ what is done where too much is used (`budgets`). Imports `model` alone.
 """
 
 from casemate.metering.bill import Bill, BillLine, Forecast, bill, forecast
+from casemate.metering.costs import Cost, Costs, cost_of
 from casemate.metering.focus import COLUMNS as FOCUS_COLUMNS
 from casemate.metering.focus import focus_rows
 from casemate.metering.prices import (
@@ -20,11 +21,14 @@ __all__ = [
     "FOCUS_COLUMNS",
     "Bill",
     "BillLine",
+    "Cost",
+    "Costs",
     "Forecast",
     "PriceList",
     "PriceListError",
     "Prices",
     "bill",
+    "cost_of",
     "focus_rows",
     "forecast",
     "read_prices",

@@ -11,6 +11,8 @@ from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 
+import msgspec
+
 from casemate.metering.bill import Bill, BillLine, month_of
 
 COLUMNS = (
@@ -59,6 +61,8 @@ COLUMNS = (
     "Tags",
 )
 _NAME = "Casemate"
+_TAGS = ("trigger", "caller", "account", "route")
+"""By what else a line may be told apart."""
 _CATEGORIES = {"storage": "Storage", "egress": "Networking"}
 """Of services, from the specification's list; all others are computing."""
 
@@ -97,6 +101,7 @@ def _row(found: Bill, line: BillLine, account: str) -> dict[str, str]:
     of, resource = line.of, line.resource
     cost, price, quantity = _number(line.cost), _number(line.price), _number(line.quantity)
     name = f"{of.project}/{of.function}" if of.function else of.project
+    tags = {each: getattr(of, each) for each in _TAGS if getattr(of, each)}
     return {
         **_NOTHING,
         **_periods(line.day),
@@ -105,7 +110,7 @@ def _row(found: Bill, line: BillLine, account: str) -> dict[str, str]:
         "BillingAccountName": account,
         "BillingCurrency": found.prices.currency,
         "ChargeCategory": "Usage",
-        "ChargeDescription": f"{resource.name} of {name}",
+        "ChargeDescription": f"{resource.name} of {name or 'all projects'}",
         "ChargeFrequency": "Usage-Based",
         "ConsumedQuantity": quantity,
         "ConsumedUnit": resource.unit,
@@ -122,11 +127,12 @@ def _row(found: Bill, line: BillLine, account: str) -> dict[str, str]:
         "PublisherName": _NAME,
         "ResourceId": name,
         "ResourceName": of.function or of.project,
-        "ResourceType": "Function" if of.function else "Project",
+        "ResourceType": "Function" if of.function else "Project" if of.project else "",
         "ServiceCategory": _CATEGORIES.get(resource.name, "Compute"),
         "ServiceName": "Casemate Functions",
         "SkuId": resource.sku,
         "SkuPriceId": f"{found.prices.name}/{found.prices.version}/{resource.sku}",
         "SubAccountId": of.project,
         "SubAccountName": of.project,
+        "Tags": msgspec.json.encode(tags).decode() if tags else "",
     }

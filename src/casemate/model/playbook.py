@@ -213,6 +213,11 @@ class PlaybookAct(msgspec.Struct, frozen=True, kw_only=True):
     at: float | None = None
     """When it was done."""
 
+    @property
+    def may_hold(self) -> bool:
+        """Tell whether something of it may be in force: what failed after it was begun may be."""
+        return self.state is Step.DONE or (self.state is Step.FAILED and bool(self.undo))
+
 
 class PlaybookRun(msgspec.Struct, frozen=True, kw_only=True):
     """A playbook at one finding."""
@@ -250,3 +255,18 @@ class PlaybookRun(msgspec.Struct, frozen=True, kw_only=True):
         if self.state is Step.FAILED:
             return all(act.state in (Step.PLANNED, Step.FAILED, Step.UNDONE) for act in self.acts)
         return self.state in (Step.WAITS, Step.UNDONE, Step.DISMISSED)
+
+    def done_again(self, planned: PlaybookRun) -> PlaybookRun:
+        """Return what is planned at the same finding, after this run.
+
+        What failed after it was begun goes on with what was there before it, which is what it is
+        taken back to.
+        """
+        begun = {(act.do, act.target): act for act in self.acts if act.may_hold}
+        acts = tuple(
+            msgspec.structs.replace(begun[key], state=Step.BEGINS, problem="")
+            if (key := (act.do, act.target)) in begun
+            else act
+            for act in planned.acts
+        )
+        return msgspec.structs.replace(planned, acts=acts, turn=self.turn)

@@ -38,7 +38,10 @@ class Amounts(msgspec.Struct, kw_only=True, omit_defaults=True):
     requests: int = 0
     """Attempts that ran code of the function."""
     refused: int = 0
-    """Those that did not get as far. They cost nothing."""
+    """Those that did not get as far. They cost nothing.
+
+    Beyond the first of each second they are told by their number, without trigger and route; what
+    a gateway had not told of the last second when it was killed is not in it."""
     errors: int = 0
     """Of `requests`, those that did not end well."""
     retries: int = 0

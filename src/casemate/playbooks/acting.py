@@ -205,19 +205,7 @@ class Acting:
         project, name = place_of(target)
         match do:
             case "quarantine":
-                if _decode(before) is not None:
-                    raise ConflictError(
-                        f"{project}/{name} was in quarantine before, by {_decode(before)}.",
-                        next_step=f"casemate release {project}/{name} --reason TEXT",
-                    )
-                held = (await self._control.function(project, name)).quarantine
-                if held is not None and not held.by.startswith(PRINCIPAL):
-                    raise ConflictError(
-                        f"{project}/{name} was put into quarantine by {held.by} since.",
-                        next_step=f"casemate release {project}/{name} --reason TEXT",
-                    )
-                wanted = ReleaseFunction(project=project, function=name, reason=reason)
-                await self._control.release(wanted, by=by)
+                await self._release(project, name, before, reason, by)
             case "roll-back":
                 await self._point_back(project, name, _decode(before), by)
             case "limit-calls" | "block-caller":
@@ -233,7 +221,7 @@ class Acting:
             case "rotate-secret":
                 await self._rotating.undo(project, before, reason, by)
             case "seal-evidence":
-                await self._evidence.release(_decode(before), reason, by)
+                await self._unseal(target, before, reason, by)
             case "revoke-token":
                 raise ConflictError(
                     f"{target} is revoked, which is for ever: a thief would have it again.",
@@ -243,6 +231,32 @@ class Acting:
                 raise ConflictError(
                     "Sessions that have ended stay so.", next_step="log in again: casemate login"
                 )
+
+    async def _release(self, project: str, name: str, before: str, reason: str, by: Actor) -> None:
+        """Have a function take calls again, unless somebody else has said so before or since."""
+        if _decode(before) is not None:
+            raise ConflictError(
+                f"{project}/{name} was in quarantine before, by {_decode(before)}.",
+                next_step=f"casemate release {project}/{name} --reason TEXT",
+            )
+        held = (await self._control.function(project, name)).quarantine
+        if held is None:
+            return  # somebody has by hand, or it was never put there
+        if not held.by.startswith(PRINCIPAL):
+            raise ConflictError(
+                f"{project}/{name} was put into quarantine by {held.by} since.",
+                next_step=f"casemate release {project}/{name} --reason TEXT",
+            )
+        wanted = ReleaseFunction(project=project, function=name, reason=reason)
+        await self._control.release(wanted, by=by)
+
+    async def _unseal(self, target: str, before: str, reason: str, by: Actor) -> None:
+        if not before:
+            raise ConflictError(
+                f"Sealing evidence of {named(target)} failed: none may be kept, or one.",
+                next_step=f"casemate incident evidence {named(target)} --ls",
+            )
+        await self._evidence.release(_decode(before), reason, by)
 
     async def _page(self, target: str, message: str, known_as: str, by: Actor) -> None:
         to, _, project = named(target).rpartition("@")
@@ -257,6 +271,8 @@ class Acting:
             if alias.name == LIVE
             for target in alias.targets
         ]
+        if now == [tuple(target) for target in before["targets"]]:
+            return  # somebody has by hand, or it never pointed elsewhere
         if now != [(before["to"], 100)]:
             raise ConflictError(
                 f"{LIVE} of {project}/{name} was pointed elsewhere since.",

@@ -5,6 +5,7 @@ What was begun and not ended when the gateway died is done again: it comes to th
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,8 @@ from casemate.playbooks.targets import place_of
 from casemate.policy.interface import Policy
 
 MAX_REASON = 400
+AGAIN_SECONDS = (1.0, 3.0, 10.0, 20.0)
+"""Pauses before what could not be done at that moment is tried again: a process starts anew."""
 _log = logging.getLogger(__name__)
 
 
@@ -48,19 +51,31 @@ class Performing:
     async def perform(self, run: PlaybookRun, playbook: Playbook) -> PlaybookRun:
         """Do what is left of a run; an action that fails keeps no other from being done.
 
-        Raises StoreError where it cannot be kept how far it is: nothing is done then.
+        What cannot be done at the moment is tried again after all others. Raises StoreError where
+        it cannot be kept how far it is: nothing is done then.
         """
         actions = {kind_of(action): action for action in playbook.actions}
-        for number, act in enumerate(run.acts):
-            if act.state in (Step.PLANNED, Step.BEGINS):
-                run = await self._one(run, number, act, actions)
+        for pause in (0.0, *AGAIN_SECONDS):
+            left = [n for n, act in enumerate(run.acts) if act.state in (Step.PLANNED, Step.BEGINS)]
+            if not left:
+                break
+            await asyncio.sleep(pause)
+            last = pause == AGAIN_SECONDS[-1]
+            for number in left:
+                run = await self._one(run, number, run.acts[number], actions, last=last)
         failed = any(act.state is Step.FAILED for act in run.acts)
         run = replace(run, state=Step.FAILED if failed else Step.DONE)
         await self._runs.put(run)
         return run
 
     async def _one(
-        self, run: PlaybookRun, number: int, act: PlaybookAct, actions: dict[str, PlaybookAction]
+        self,
+        run: PlaybookRun,
+        number: int,
+        act: PlaybookAct,
+        actions: dict[str, PlaybookAction],
+        *,
+        last: bool,
     ) -> PlaybookRun:
         by = Principal(kind=PrincipalKind.PLAYBOOK, id=run.playbook)
         try:
@@ -80,8 +95,11 @@ class Performing:
                 await self._durable()
             reason = f"playbook {run.playbook}, finding {run.finding} ({run.rule})"[:MAX_REASON]
             before = await self._acting.do(action, act.target, run.id, act.before, reason, by)
-            act = replace(act, state=Step.DONE, before=before)
+            act = replace(act, state=Step.DONE, before=before, problem="")
         except CasemateError as error:
+            if error.retryable and not last:
+                _log.warning("%s of %s is tried again: %s", act.do, run.id, error.message)
+                return await self._keep(run, number, act)
             act = replace(act, state=Step.FAILED, problem=error.message[:MAX_REASON], at=_now())
         except Exception as error:  # noqa: BLE001 - logged, and told as failed
             _log.exception("%s of %s failed", act.do, run.id)
@@ -89,11 +107,14 @@ class Performing:
         return await self._note(run, number, act, act.state)
 
     async def undo(self, run: PlaybookRun, only: str | None, reason: str, by: Actor) -> PlaybookRun:
-        """Take back what was done, the last first, or what of it is called `only`."""
+        """Take back what was done, the last first, or what of it is called `only`.
+
+        Also what failed after it was begun: something of it may be in force.
+        """
         undone = False
         for number in reversed(range(len(run.acts))):
             act = run.acts[number]
-            if act.state is not Step.DONE or only not in (None, act.do):
+            if not act.may_hold or only not in (None, act.do):
                 continue
             try:
                 await self._acting.undo(act.do, act.target, run.id, act.before, reason, by)
@@ -101,8 +122,11 @@ class Performing:
                 undone = True
             except CasemateError as error:
                 act = replace(act, problem=error.message[:MAX_REASON])
+            except Exception as error:  # noqa: BLE001 - logged, and told; the others are taken back
+                _log.exception("%s of %s is not taken back", act.do, run.id)
+                act = replace(act, problem=type(error).__name__)
             run = await self._note(run, number, act, act.state, by=by, reason=reason)
-        if undone and not any(act.state is Step.DONE for act in run.acts):
+        if undone and not any(act.may_hold for act in run.acts):
             run = replace(run, state=Step.UNDONE, by=by.principal, reason=reason)
         await self._runs.put(run)
         return run
@@ -118,10 +142,13 @@ class Performing:
         reason: str = "",
     ) -> PlaybookRun:
         """Keep how far an action is, and tell it."""
-        acts = (*run.acts[:number], act, *run.acts[number + 1 :])
-        run = replace(run, acts=acts)
-        await self._runs.put(run)
+        run = await self._keep(run, number, act)
         self.tell(run, step, act, by=by, reason=act.problem or reason)
+        return run
+
+    async def _keep(self, run: PlaybookRun, number: int, act: PlaybookAct) -> PlaybookRun:
+        run = replace(run, acts=(*run.acts[:number], act, *run.acts[number + 1 :]))
+        await self._runs.put(run)
         return run
 
     def tell_passed_over(self, noticed: Noticed, why: str) -> None:

@@ -189,8 +189,10 @@ class Playbooks:
             playbook = book.playbook
             if playbook is None or not playbook.enabled or not is_for(playbook, noticed):
                 continue
-            # What was found before a playbook was put is none of its business.
-            if book.changed_at > found.at or self.runs.get(run_id(book.name, found.id)):
+            # What was found before a playbook was put is none of its business; one that was put
+            # in the future was so before the clock was set back.
+            before = found.at < book.changed_at <= time.time()
+            if before or self.runs.get(run_id(book.name, found.id)):
                 continue
             run = plan(book, playbook, found, noticed.incident)
             if not run.acts:
@@ -320,7 +322,7 @@ class Playbooks:
         if before is not None:
             if not before.may_be_done:
                 raise ConflictError(f"{run.id} is {before.state.value} already.")
-            run = replace(run, turn=before.turn)
+            run = before.done_again(run)
         if not run.acts:
             raise ConflictError(
                 f"{run.playbook} would do nothing: finding {run.finding} is about none of what it "
@@ -340,7 +342,7 @@ class Playbooks:
         run = self.found(id)
         if id in self._running or run.state is Step.BEGINS:
             raise ConflictError(f"{id} is being done or undone.", next_step="try again soon")
-        if not any(act.state is Step.DONE and only in (None, act.do) for act in run.acts):
+        if not any(act.may_hold and only in (None, act.do) for act in run.acts):
             raise ConflictError(f"{id} has done nothing that is to be taken back.")
         with self._claimed(id):
             run = await self.runs.take(run, self.turns.node)
@@ -431,5 +433,5 @@ def needs(run: PlaybookRun, *, undo: bool = False, only: str | None = None) -> S
     return [
         need_of(act.do, act.target, undo=undo)
         for act in run.acts
-        if (not undo or act.state is Step.DONE) and only in (None, act.do)
+        if (not undo or act.may_hold) and only in (None, act.do)
     ]

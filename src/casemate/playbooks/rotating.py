@@ -8,7 +8,7 @@ import msgspec
 
 from casemate.decoding import decodable
 from casemate.model.deployment import DeployedFunction
-from casemate.model.errors import CasemateError, ConflictError
+from casemate.model.errors import CasemateError, ConflictError, UnavailableError
 from casemate.model.facts import Actor
 from casemate.model.grant import GrantKind
 from casemate.model.playbook import RotateSecret
@@ -63,10 +63,12 @@ class Rotating:
     ) -> str:
         """Rotate what was not rotated yet: done once more it comes to the same.
 
-        One that fails keeps no other from being rotated. Raises ConflictError with all that failed.
+        One that fails keeps no other from being rotated. Raises ConflictError with all that failed,
+        UnavailableError if it may be tried again.
         """
         done: dict[str, int] = _read(before)
-        failed = []
+        failed: list[str] = []
+        passes = False
         for name, version in done.items():
             used, _ = await self._rotations.versions(project, name)
             if used != version:
@@ -77,6 +79,9 @@ class Rotating:
                 )
             except CasemateError as error:
                 failed.append(f"{name}: {error.message}")
+                passes = passes or error.retryable
+        if failed and passes:
+            raise UnavailableError(" ".join(failed))
         if failed:
             raise ConflictError(" ".join(failed), next_step="set them by hand")
         return before

@@ -319,7 +319,7 @@ def test_a_slowed_function_runs_two_at_once() -> None:
     anomalies = node.allowance.anomalies
     anomalies.learn({("t", "f"): (36.0, 36.0, 36.0)})
     anomalies.look({("t", "f"): 0.0})
-    node.now += 5
+    node.steady += 5
     anomalies.look({("t", "f"): 50.0})
     tickets = [node.enter() for _ in range(2)]
     refusal = node.refused()

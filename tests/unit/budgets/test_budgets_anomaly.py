@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from casemate.budgets.anomaly import AT_ONCE, LOOK_SECONDS, SLOWED_SECONDS, Anomalies
 from casemate.model.facts import CostAnomaly
 
@@ -14,7 +16,9 @@ class Watch:
     def __init__(self, *hours: float) -> None:
         self.now, self.told, self.ran = 1000.0, [], 0.0
         told: list[Any] = self.told
-        self.anomalies = Anomalies(told.append, lambda: self.now)
+        self.jump = 0.0
+        """By which the clock of the wall was set."""
+        self.anomalies = Anomalies(told.append, lambda: self.now + self.jump, lambda: self.now)
         self.anomalies.learn({KEY: hours})
         self.anomalies.look({KEY: 0.0})
 
@@ -56,9 +60,21 @@ def test_what_is_new_or_small_or_grows_is_left_alone() -> None:
     assert not Watch(36.0, 0.0, 36.0).look(50.0)  # hours in which it slept are no hours
 
 
-def test_a_clock_that_jumps_slows_nobody() -> None:
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+def test_a_clock_that_jumps_slows_nobody_and_for_no_longer(jump: float) -> None:
+    watch = Watch(36.0, 36.0, 36.0)
+    watch.jump = jump
+    assert not watch.look(0.15)
+    assert watch.look(0.5)
+    watch.jump = -jump
+    for _ in range(int(SLOWED_SECONDS / LOOK_SECONDS) - 1):
+        assert watch.look(0.01)
+    assert not watch.look(0.01)
+    [fact] = watch.told
+    assert fact.at == 1000.0 + 2 * LOOK_SECONDS + jump
+
+
+def test_a_machine_that_slept_slows_nobody() -> None:
     watch = Watch(36.0, 36.0, 36.0)
     watch.now += 86_400
-    assert not watch.look(0.0)
-    watch.now -= 172_800
-    assert not watch.look(1.0)
+    assert not watch.look(50.0)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 
+from casemate.cli.commands.bill import list_text
 from casemate.cli.errors import DeniedError, MissingError
+from casemate.cli.incident_cost import explained
 from casemate.cli.incident_report import gathered, html, markdown
 from casemate.model.denial import GrantUse
 from casemate.model.deployment import DeployedFunction, Quarantine
 from casemate.model.grant import Grant, GrantKind
+from casemate.model.usage import HOUR, Usage, UsageBy
+from casemate.operations.budgets import ShowPrices
 from casemate.operations.functions import ShowFunction
 from casemate.operations.grants import FunctionGrants, ShowGrants
 from casemate.operations.incidents import IncidentEvent
+from casemate.operations.usage import ShowUsage, UsageFound
 from support.monitor import incident
 
 AT = incident().opened_at
@@ -29,7 +36,8 @@ class Node:
         self.problem = problem
 
     def call(self, operation: Any) -> Any:
-        if self.problem is not None:
+        of_function = isinstance(operation, (ShowFunction, ShowGrants))
+        if self.problem is not None and (of_function or isinstance(self.problem, DeniedError)):
             raise self.problem
         if isinstance(operation, ShowFunction):
             return DeployedFunction(
@@ -41,6 +49,10 @@ class Node:
                     project="shop", function="report", reason="x", by="user:ada", since=AT
                 ),
             )
+        if isinstance(operation, ShowPrices):
+            return SimpleNamespace(text=list_text("example").decode())
+        if isinstance(operation, ShowUsage):
+            return self.used(operation)
         assert isinstance(operation, ShowGrants)
         secret = Grant(kind=GrantKind.SECRET, name="stripe", actions=("read",))
         bucket = Grant(kind=GrantKind.BUCKET, name="in", actions=("read", "write"))
@@ -68,6 +80,15 @@ class Node:
             denials=(),
         )
 
+    @staticmethod
+    def used(asked: ShowUsage) -> UsageFound:
+        assert (asked.project, asked.function, asked.by) == ("shop", "report", UsageBy.CALLER)
+        assert asked.since <= AT < asked.until and not asked.since % HOUR and not asked.until % HOUR
+        given = {"start": asked.since, "cpu_us": 10**9, "requests": 1000}
+        thief = Usage(caller="token:ab12", refused=1426, **given)
+        rows = (thief, Usage(caller="user:ada", **given))
+        return UsageFound(since=asked.since, until=asked.until, rows=rows)
+
 
 def report(node: Node, **more: Any) -> tuple[str, str]:
     facts = gathered(node, incident(**more))  # type: ignore[arg-type]
@@ -82,6 +103,21 @@ def test_it_tells_what_was_reached_and_what_not() -> None:
         assert "secret stripe was read meanwhile" in text
         assert "casemate incident assign" in text
         assert "sql-injection" in text and "T1190" in text
+
+
+def test_it_tells_what_the_attack_cost() -> None:
+    about = ("function:shop/report", "token:ab12", "198.51.100.7")
+    [found] = gathered(Node(), incident(things=about)).costs.functions  # type: ignore[arg-type]
+    assert (found.requests, found.refused, found.cpu_seconds) == (2000, 1426, 2000.0)
+    assert Decimal(found.cost) == 2 * Decimal(found.named) > 0
+    for text in report(Node(), things=about):
+        assert found.cost in text and found.named in text and "What it cost" in text
+    # Of nobody in particular: all of it, and that is said.
+    [found] = gathered(Node(), incident()).costs.functions  # type: ignore[arg-type]
+    assert found.named == ""
+    # Who may not see it is told so.
+    denied = gathered(Node(DeniedError("no")), incident())  # type: ignore[arg-type]
+    assert "may not see it" in explained(denied.costs) and not denied.costs.functions
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from decimal import Decimal
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from casemate.metering import FOCUS_COLUMNS, bill, focus_rows, forecast, read_prices
 from casemate.metering.bill import moment_of, month_of
@@ -100,6 +102,16 @@ def test_focus_has_all_columns_of_its_version_in_order() -> None:
         *("PublisherName", "InvoiceIssuerName", "ServiceName", "ChargeCategory"),
     ):
         assert row[name]
+
+
+def test_focus_tells_callers_and_routes_as_tags() -> None:
+    of = replace(used(30, requests=1), project="", function="", caller='token:"ab', route="/a")
+    [row] = focus_rows(bill(PRICES, [of]), "n")
+    assert json.loads(row["Tags"]) == {"caller": 'token:"ab', "route": "/a"}
+    assert row["ChargeDescription"] == "requests of all projects"
+    assert row["ResourceId"] == row["ResourceType"] == row["SubAccountId"] == ""
+    [row] = focus_rows(bill(PRICES, [used(30, requests=1)]), "n")
+    assert row["Tags"] == ""
 
 
 def test_small_costs_are_no_powers() -> None:

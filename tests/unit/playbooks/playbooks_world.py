@@ -86,6 +86,8 @@ class Kept:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.limits: set[str] = set()
+        self.sealed: set[str] = set()
         self.tokens = SimpleNamespace(one=self._one, revoke=self._revoke)
         self.people = SimpleNamespace(one=self._one, end_sessions=self._end)
 
@@ -102,19 +104,26 @@ class Kept:
 
     async def seal(self, incident: str, by: Actor) -> str:
         self.done.append(f"seal {incident} by {by.principal}")
+        self.sealed.add("evi_1")
         return "evi_1"
 
     async def release(self, id: str, reason: str, by: Actor) -> None:
         self.done.append(f"release {id} by {by.principal}")
+        self.sealed.discard(id)
 
     async def set_quota(self, quota: Any, by: Actor) -> None:
         self.done.append(f"quota {quota.project}/{quota.name} {quota.function} {quota.calls}")
+        self.limits.add(f"{quota.project}/{quota.name}")
 
     async def set(self, budget: Any, by: Actor) -> None:
         self.done.append(f"budget {budget.project}/{budget.name} {budget.caller} {budget.hard}")
+        self.limits.add(f"{budget.project}/{budget.name}")
 
     async def remove(self, project: str, name: str, by: Actor) -> None:
         self.done.append(f"remove {project}/{name}")
+        if f"{project}/{name}" not in self.limits:
+            raise NotFoundError(f"There is no budget {project}/{name}.")
+        self.limits.discard(f"{project}/{name}")
 
 
 class World:

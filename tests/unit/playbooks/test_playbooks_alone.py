@@ -329,6 +329,20 @@ async def test_old_findings_and_those_before_a_playbook_was_put_are_not_acted_on
     assert other.control.done == []
 
 
+@pytest.mark.parametrize("jump", [3600.0, -3600.0])
+@running
+async def test_a_clock_that_is_set_has_no_playbook_sleep(
+    jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was put just before acts on what is found just after."""
+    world = await World().loaded()
+    await world.playbooks.put("escape-tried", put(), ADA)
+    genuine = time.time
+    monkeypatch.setattr(time, "time", lambda: genuine() + jump)
+    await world.find(finding(at=time.time() + 0.001))
+    assert only(world).state is Step.DONE and world.control.done == ["quarantine shop/pay"]
+
+
 @running
 async def test_a_paused_project_is_left_alone_and_no_other() -> None:
     world = await World().loaded()

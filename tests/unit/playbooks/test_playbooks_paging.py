@@ -13,6 +13,7 @@ from casemate.model.facts import PeoplePaged
 from casemate.model.playbook import Step
 from casemate.monitor.protocol import AlertsState
 from casemate.operations.findings import AlertChannel
+from casemate.playbooks import performing
 
 TEXT = """
 title = "t"
@@ -73,7 +74,9 @@ def test_a_page_that_reaches_nobody_has_failed(channels: tuple[AlertChannel, ...
     asyncio.run(scene())
 
 
-def test_without_a_monitor_it_has_failed() -> None:
+def test_without_a_monitor_it_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(performing, "AGAIN_SECONDS", (0.001,))
+
     async def scene() -> None:
         world, paged = await playing("*", channel("pager"))
         world.monitor.gone = True

@@ -14,8 +14,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records_samples import KEY, SESSION, invocation
+from records_samples import KEY, SESSION, denial, invocation
+from records_samples import told as told_as
 
+from casemate.model.denial import DenialKind
 from casemate.model.invocation import InvocationRecord, Outcome
 from casemate.model.usage import (
     DAY,
@@ -94,6 +96,28 @@ def test_every_amount_is_summed_up(connection: engine.Connection) -> None:
         peak=9,
         longest_us=30_000,
     )
+
+
+def test_refusals_that_are_only_counted_are_counted_once(connection: engine.Connection) -> None:
+    """A flood has twenty records a second, and one denial that tells how many more there were."""
+    load = {"kind": DenialKind.LOAD, "version": 3, "function": "thumbs", "by": "user:ada"}
+    told_of = [
+        *(denial(count=n, **load) for n in (500, 926)),
+        denial(count=7, **{**load, "by": "user:eve"}),
+        denial(count=9, **{**load, "version": 0}),  # of what there is not
+        denial(count=11, **{**load, "kind": DenialKind.CAPABILITY}),
+        denial(count=-(2**60), **load),
+    ]
+    record = used(1, run_ms=0.0, outcome=Outcome.THROTTLED, cpu_us=0, caller="user:ada")
+    batch = Take(1, SESSION, 0, (*take(0, record).facts, *(told_as(each) for each in told_of)))
+    told(connection, MONDAY, batch)
+    told(connection, MONDAY, batch)
+    rows = {each.caller: each for each in asked(connection, by=UsageBy.CALLER)}
+    assert {name: each.refused for name, each in rows.items()} == {"user:ada": 1427, "user:eve": 7}
+    assert all(each.requests == each.cpu_us == each.request_bytes == 0 for each in rows.values())
+    [day] = asked(connection, by=UsageBy.FUNCTION, each=UsageSpan.DAY)
+    assert day.refused == 1434
+    assert connection.execute("SELECT min(unshipped) FROM usage").fetchone() == (1,)
 
 
 def test_what_is_sent_again_is_counted_once(connection: engine.Connection) -> None:

@@ -74,6 +74,7 @@ def keep(connection: engine.Connection, batches: Sequence[Take], now: float) -> 
     lost = insert_records(connection, left, now)
     lost += insert_denials(connection, denials, now) if denials else 0
     usage.count(connection)
+    usage.count_folded(connection, denials, now)
     for used in beside:
         usage.count_beside(connection, used, now)
     return Kept(len(left) + len(denials) + len(beside) + sum([len(one.log) for one in left]), lost)

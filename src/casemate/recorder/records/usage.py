@@ -7,8 +7,11 @@ which records were kept, which is the recorder's own. Runs on the thread that wr
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
+from casemate.model.denial import Denial, DenialKind
 from casemate.model.usage import (
     DAY,
     GREATEST,
@@ -25,6 +28,7 @@ from casemate.model.usage import (
 from casemate.operations.usage import ReadUsage
 from casemate.recorder.records.progress import place_of, remember
 from casemate.recorder.records.rows import Page
+from casemate.recorder.records.text import clean
 from casemate.sqlite import engine
 
 NAME = "usage"
@@ -91,6 +95,13 @@ _INSERT_BESIDE = f"""
     INSERT INTO usage ({", ".join((*_BESIDE, "span", "start", *_KEY))})
     VALUES ({", ".join("?" * (len(_BESIDE) + 2 + len(_KEY)))})
 """  # noqa: S608
+_ADD_REFUSED = f"""
+    UPDATE usage SET refused = min(refused + ?, {_MOST}), unshipped = 1 WHERE {_WHERE}
+"""  # noqa: S608
+_INSERT_REFUSED = f"""
+    INSERT INTO usage ({", ".join(("refused", "span", "start", *_KEY))})
+    VALUES ({", ".join("?" * (3 + len(_KEY)))})
+"""  # noqa: S608
 _INSERT = f"""
     INSERT INTO usage ({", ".join((*_AMOUNTS, "span", "start", *_KEY))})
     VALUES ({", ".join("?" * (len(_AMOUNTS) + 2 + len(_KEY)))})
@@ -141,6 +152,22 @@ def count_beside(connection: engine.Connection, used: Passed | Stored, now: floa
     for span in (HOUR, DAY):
         key = (span, int(now // span * span), *place)
         _add(connection, key, amounts, add=_ADD_BESIDE, insert=_INSERT_BESIDE)
+
+
+def count_folded(connection: engine.Connection, denials: Iterable[Denial], now: float) -> None:
+    """Add refusals for load that have no record of their own, by their denials.
+
+    In the transaction that keeps these. By which trigger and route they came is not known.
+    """
+    found: Counter[tuple[str, ...]] = Counter()
+    for one in denials:
+        # As of records: what was called that there is not belongs to nobody.
+        if one.kind is DenialKind.LOAD and one.version > 0:
+            found[one.project, one.function, "", clean(one.by), ""] += _bounded(one.count)
+    for place, count in found.items():
+        for span in (HOUR, DAY):
+            key = (span, int(now // span * span), *place)
+            _add(connection, key, [count], add=_ADD_REFUSED, insert=_INSERT_REFUSED)
 
 
 def _byte_hours(connection: engine.Connection, stored: Stored, now: float) -> int:
