@@ -89,9 +89,7 @@ async def open_shared(
         await nodes.begin()
         opened.push_async_callback(nodes.close)
         known = KnownProjects(store)
-        where = ProjectPlaces(store)
-        await where.load()
-        bindings = await where.bindings(others)
+        where, bindings = await _open_places(store, others)
         fences = {MAIN: fence}
         for name in others:
             fences[name] = await asyncio.to_thread(
@@ -166,6 +164,15 @@ def _clusters(
         Cluster(each, cluster, holder, fences[name], bindings[name], where.moves_in(name))
         for name, each in settings.items()
     ]
+
+
+async def _open_places(
+    store: Store, others: Mapping[str, Settings]
+) -> tuple[ProjectPlaces, Mapping[str, Binding]]:
+    """Read where projects live, and which databases those are. Raises StoreError."""
+    where = ProjectPlaces(store)
+    await where.load()
+    return where, await where.bindings(others)
 
 
 def _databases(*, unproved: bool) -> dict[str, Settings]:
