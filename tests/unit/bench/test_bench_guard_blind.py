@@ -76,8 +76,14 @@ def test_programs_are_run_and_counted(
         ({"cases": [_case("attack")]}, "KeyError: 'sink'"),
         ({"sink": "sql", "cases": []}, "it has no cases"),
         ({"sink": "sql", "cases": [_case("odd")]}, "the kind 'odd' is neither"),
-        ({"sink": "sql", "requires": ["-r/etc/passwd"], "cases": []}, "is no name of a package"),
-        ({"sink": "sql", "requires": [".."], "cases": []}, "is no name of a package"),
+        (
+            {"sink": "sql", "requires": ["-r/etc"], "cases": [_case("attack")]},
+            "is no name of a package",
+        ),
+        (
+            {"sink": "sql", "requires": [".."], "cases": [_case("attack")]},
+            "is no name of a package",
+        ),
     ],
 )
 def test_what_is_no_program_is_named(
