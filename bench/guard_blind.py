@@ -28,6 +28,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,16 @@ def run(program: Program, packages: Path) -> list[Result]:
     ]
 
 
+def measured(programs: Sequence[Program], packages: Path, jobs: int) -> list[Result]:
+    """Return what came of every case, telling of each program that is done."""
+    found: list[Result] = []
+    with ThreadPoolExecutor(jobs) as pool:
+        for number, results in enumerate(pool.map(lambda p: run(p, packages), programs), 1):
+            sys.stderr.write(f"{number} of {len(programs)}: {results[0].case.program}\n")
+            found += results
+    return found
+
+
 def figures(results: Sequence[Result]) -> dict[str, dict[str, int]]:
     """Return by sink, and for `all`, how many cases there were and how many were held up."""
     counted: dict[str, dict[str, int]] = {}
@@ -285,8 +296,11 @@ def main(arguments: list[str]) -> int:
     )
     grammar.add_argument("folder", type=Path, help="folder with a folder for each program")
     grammar.add_argument("--only", action="append", metavar="NAME", help="this program alone")
+    grammar.add_argument("--jobs", type=int, default=2, metavar="N", help="at once (default 2)")
     grammar.add_argument("--json", action="store_true", help="print JSON")
     chosen = grammar.parse_args(arguments)
+    if not 1 <= chosen.jobs <= 64:
+        grammar.error(f"--jobs got {chosen.jobs}; 1 to 64 is expected")
     found = sorted(chosen.folder.glob("*/cases.json"))
     folders = [file.parent for file in found if not chosen.only or file.parent.name in chosen.only]
     if not folders:
@@ -296,7 +310,7 @@ def main(arguments: list[str]) -> int:
         packages, failed = installed(one for program in programs for one in program.requires)
         for name, why in failed.items():
             sys.stderr.write(f"{name} could not be installed: {why}\n")
-        results = [result for program in programs for result in run(program, packages)]
+        results = measured(programs, packages, chosen.jobs)
     except (ProgramError, CasemateError, OSError, subprocess.SubprocessError) as error:
         sys.stderr.write(f"could not be measured: {error}\n")
         return 1
