@@ -14,7 +14,7 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..objects import decrypting, judgement
-from ..objects.plain import is_plain_array
+from ..objects.plain import is_plain_array, is_plain_pickle
 from ..objects.signatures import patch_hmac
 from ..sink import Patch, Sink
 from ..standing import is_import
@@ -85,7 +85,7 @@ def patch_pickle(guard: Guard, module: ModuleType) -> None:
     pickle: Any = module
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        check_data(guard, argument(arguments, named, 0, "file", "data"))
+        check_data(guard, argument(arguments, named, 0, "file", "data"), is_plain=is_plain_pickle)
 
     for name in ("load", "loads", "_load", "_loads"):
         if callable(getattr(pickle, name, None)):
