@@ -40,6 +40,8 @@ from casemate.model.errors import CasemateError
 
 BENCH = Path(__file__).resolve().parent
 OURS = BENCH.parent / "src" / "casemate"
+ALTERNATIVES = Path("/etc/alternatives")
+"""Where Debian's programs such as `awk` lead; without it they are not there."""
 ATTACK, HARMLESS = "attack", "harmless"
 TARGET_STOPPED, TARGET_REFUSED = 0.97, 0.005
 _SECONDS = 600.0
@@ -179,6 +181,7 @@ def answers(program: Program, packages: Path, mode: str) -> list[dict[str, str]]
         Mount(host=packages, inside="/function/deps"),
         Mount(host=Path("/usr"), inside="/usr"),
         Mount(host=Path("/bin"), inside="/bin"),
+        *(Mount(host=one, inside=str(one)) for one in (ALTERNATIVES,) if one.is_dir()),
     ]
     finished = run_step(
         INTERPRETER,

@@ -267,9 +267,11 @@ SINK = Sink(
         "ruamel.yaml.main": patch_ruamel,
         "jsonpickle.unpickler": patch_jsonpickle,
         "jsonpickle": patch_jsonpickle_package,
-        "dill._dill": _files(judgement.FIX_PICKLE, "load", "loads"),
+        "dill._dill": _files(judgement.FIX_PICKLE, "load", "loads", is_plain=is_plain_pickle),
         "multiprocessing.reduction": patch_reduction,
-        "cloudpickle.cloudpickle": _files(judgement.FIX_PICKLE, "load", "loads"),
+        "cloudpickle.cloudpickle": _files(
+            judgement.FIX_PICKLE, "load", "loads", is_plain=is_plain_pickle
+        ),
         "joblib.numpy_pickle": _files(judgement.FIX_PICKLE, "load"),
         "numpy": _files(judgement.FIX_ARRAY, "load", only=_allows_pickle, is_plain=is_plain_array),
         "pandas.io.pickle": _files(judgement.FIX_FRAME, "read_pickle"),
