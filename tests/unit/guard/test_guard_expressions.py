@@ -1,4 +1,4 @@
-"""Expressions for simpleeval and its like: formulas pass, what ends a literal of the code does not."""
+"""Expressions for simpleeval and its like: formulas pass, what ends a literal does not."""
 
 import pytest
 
