@@ -122,6 +122,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     "code": (
         "ast",
+        "asteval",
         "builtins",
         "celery",
         "code",
@@ -137,6 +138,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "runpy",
         "stevedore",
         "string",
+        "simpleeval",
         "sympy",
         "timeit",
         "werkzeug",
