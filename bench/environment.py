@@ -58,7 +58,8 @@ def _run(command: list[str], what: str) -> None:
         )
 
 
-def _uv() -> str:
+def uv() -> str:
+    """Return the path of uv. Raises ToolMissingError."""
     own = Path(sys.prefix) / "bin" / "uv"
     found = str(own) if own.exists() else shutil.which("uv")
     if not found:
@@ -113,10 +114,10 @@ class Environments:
 
 
 def _install(folder: Path, requirements: Path) -> None:
-    uv, python = _uv(), str(folder / "bin" / "python")
-    make = [uv, "venv", "--quiet", "--clear", "--python", str(INTERPRETER.path), str(folder)]
+    command, python = uv(), str(folder / "bin" / "python")
+    make = [command, "venv", "--quiet", "--clear", "--python", str(INTERPRETER.path), str(folder)]
     _run(make, f"making {folder.name}")
-    install = [uv, "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"]
+    install = [command, "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:"]
     install += ["--compile-bytecode", "--python", python, "-r", str(requirements)]
     _run(install, f"installing {folder.name}")
 

@@ -57,3 +57,17 @@ def rotated(items: Sequence[T], by: int) -> list[T]:
     """Return the items beginning with another one, so that no target always comes first."""
     shift = by % len(items) if items else 0
     return [*items[shift:], *items[:shift]]
+
+
+_Z95 = 1.959963984540054
+"""Of the normal distribution, for 95 % of it."""
+
+
+def wilson(hits: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share by Wilson's score; all of it if there is nothing."""
+    if of == 0:
+        return 0.0, 1.0
+    share, spread = hits / of, _Z95**2 / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = _Z95 * math.sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)

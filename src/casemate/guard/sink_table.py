@@ -122,6 +122,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     ),
     "code": (
         "ast",
+        "asteval",
         "builtins",
         "celery",
         "code",
@@ -135,6 +136,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "pkgutil",
         "pydoc",
         "runpy",
+        "simpleeval",
         "stevedore",
         "string",
         "sympy",

@@ -37,6 +37,8 @@ _MIN_PIECES = 4
 _MIN_WORD = 16
 _MAX_PLACES = 8
 """At which a text that was cut out of another may have stood there."""
+_MAX_DOTS = 3
+"""Dots in a name: of a catalogue, a schema, a table and a column."""
 _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
 _MAX_FILTERED = 4096
@@ -154,7 +156,14 @@ class Tracer:
             if len(text) == 1 or not exact:
                 return "constant"
             return "named" if text.isidentifier() else ""
-        return how
+        return how or ("named" if self._is_qualified(text) else "")
+
+    def _is_qualified(self, text: str) -> bool:
+        """Tell whether a text is a name with dots, of which the code holds each part."""
+        parts = text.split(".", _MAX_DOTS + 1)
+        if not 1 < len(parts) <= _MAX_DOTS + 1:
+            return False
+        return all(part.isidentifier() and self._is_constant(part) for part in parts)
 
     def _from_outside(self, collection: Any, text: str) -> bool:
         """Tell whether a collection is the event's, or holds a value because the event has it."""

@@ -444,6 +444,21 @@ VULNERABLE: Cases = {
         "import subprocess\nreturn subprocess.run(['sed','s/a/'+event['r']+'/','/dev/null'])",
         {"r": "b/e;s/x"},
     ),
+    "sed: a sign that ends the replacement": (
+        "import subprocess\ns = 's|%s|x|' % event['a']\n"
+        "return subprocess.run(['sed', '-e', s, '/dev/null'])",
+        {"a": "a|b|e"},
+    ),
+    "sed: a line of its own": (
+        "import subprocess\ns = 's/%s/x/' % event['a']\n"
+        "return subprocess.run(['sed', s, '/dev/null'])",
+        {"a": "a\ne id\n"},
+    ),
+    "sed: flags": (
+        "import subprocess\ns = 's/a/b/' + event['f']\n"
+        "return subprocess.run(['sed', s, '/dev/null'])",
+        {"f": "e;"},
+    ),
     "more: crontab": (
         "import subprocess\nreturn subprocess.run('(crontab -l; echo \"* * * * * '+event['c']+'\") | crontab -',shell=True)",
         {"c": 'id"; id; "'},
@@ -468,6 +483,11 @@ VULNERABLE: Cases = {
 }
 
 BENIGN: Cases = {
+    "inside both texts of sed": (
+        "import subprocess\ns = 's/%s/%s/g' % (event['a'], event['b'])\n"
+        "return subprocess.run(['sed', '-e', s, '/dev/null'])",
+        {"a": "O'Neil", "b": "ñ - 2; rm"},
+    ),
     "quoted": (
         "import os, shlex\nreturn os.system(f'echo {shlex.quote(event[\"d\"])}')",
         {"d": PAYLOAD},

@@ -52,9 +52,9 @@ VULNERABLE: Cases = {
         "from pickle import loads\nfrom base64 import b64decode\nreturn loads(b64decode(event['p']))",
         {"p": _P64},
     ),
-    "pickle of plain data": (
+    "pickle of plain data, and of more after it": (
         _HEAD + "return pickle.loads(base64.b64decode(event['p']))",
-        {"p": _PLAIN},
+        {"p": base64.b64encode(pickle.dumps({"a": 1}) + PICKLE).decode()},
     ),
     "_pickle": (
         _HEAD + "import _pickle\nreturn _pickle.loads(base64.b64decode(event['p']))",
@@ -280,11 +280,11 @@ VULNERABLE: Cases = {
     ),
     "more: pickle via helper": (
         "import pickle,base64\nclass Codec:\n    @staticmethod\n    def decode(s): return pickle.loads(base64.b64decode(s))\nreturn Codec.decode(event['x'])",
-        {"x": "gASVCgAAAAAAAAB9lIwBYZRLAXMu"},
+        {"x": _P64},
     ),
     "more: pickle body isBase64": (
         "import pickle,base64\nb=base64.b64decode(event['body']) if event.get('isBase64Encoded') else event['body'].encode()\nreturn pickle.loads(b)",
-        {"isBase64Encoded": True, "body": "gASVCgAAAAAAAAB9lIwBYZRLAXMu"},
+        {"isBase64Encoded": True, "body": _P64},
     ),
     "more: yaml in s3 body": (
         "import yaml\ndef parse(b): return yaml.load(b, Loader=yaml.UnsafeLoader)\nreturn parse(event['body'].encode())",
@@ -301,6 +301,10 @@ _CODE = __import__("hmac").new(b"key", _P64.encode(), "sha256").hexdigest()
 _RAW_CODE = __import__("hmac").new(b"key", PICKLE, "sha256").hexdigest()
 
 BENIGN: Cases = {
+    "pickle of plain data": (
+        _HEAD + "return pickle.loads(base64.b64decode(event['p']))",
+        {"p": _PLAIN},
+    ),
     "json": ("import json\nreturn json.loads(event['j'])", {"j": _JSONPICKLE}),
     "own pickle": (
         "import pickle\nreturn pickle.loads(pickle.dumps(event))",

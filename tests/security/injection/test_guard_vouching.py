@@ -60,6 +60,39 @@ BLOCKED: Cases = {
         + "    return DB.execute(f\"SELECT * FROM users WHERE id = {event['v']}\").fetchall()\n",
         {"v": "1=1", "w": "1=1"},
     ),
+    "a name with dots, one part of which the code does not hold": (
+        _SQL
+        + '\nTABLE = "users"\ndef handler(event, context):\n'
+        + "    return DB.execute(f\"SELECT {event['c']} FROM users\").fetchall()\n",
+        {"c": "users.secret"},
+    ),
+    "a second column to sort by that is not selected": (
+        _SQL
+        + '\ndef handler(event, context):\n    by = ", ".join(event["by"])\n'
+        + '    return DB.execute(f"SELECT id FROM users ORDER BY {by}").fetchall()\n',
+        {"by": ["id", "name"]},
+    ),
+    "an end that the event has brought": (
+        _GET
+        + "\ndef handler(event, context):\n"
+        + '    host = event["host"]\n    if not host.endswith(event["end"]):\n        return "no"\n'
+        + '    return get(f"https://{host}/")\n',
+        {"host": "a.evil.example", "end": ".evil.example"},
+    ),
+    "no end at all": (
+        _GET
+        + "\ndef handler(event, context):\n"
+        + '    host = event["host"]\n    if not host.endswith(event["end"]):\n        return "no"\n'
+        + '    return get(f"https://{host}/")\n',
+        {"host": "a.evil.example", "end": ""},
+    ),
+    "one of the ends that the event has brought": (
+        _GET
+        + "\ndef handler(event, context):\n"
+        + '    host = event["host"]\n    if not host.endswith(tuple(event["ends"])):\n        return "no"\n'
+        + '    return get(f"https://{host}/")\n',
+        {"host": "a.evil.example", "ends": [".evil.example"]},
+    ),
     "a host in a docstring": (
         '"""See https://docs.example.org/ for more."""' + _GET + _BY_URL,
         {"url": "https://docs.example.org/x"},
@@ -98,6 +131,25 @@ BLOCKED: Cases = {
 }
 
 PASSES: Cases = {
+    "a name with dots, each part of which the code holds": (
+        _SQL
+        + '\nTABLE, COLUMN = "users", "name"\ndef handler(event, context):\n'
+        + "    return DB.execute(f\"SELECT {event['c']} FROM users\").fetchall()\n",
+        {"c": "users.name"},
+    ),
+    "a second selected column to sort by": (
+        _SQL
+        + '\ndef handler(event, context):\n    by = ", ".join(event["by"])\n'
+        + '    return DB.execute(f"SELECT id, name FROM users ORDER BY {by}").fetchall()\n',
+        {"by": ["name", "id"]},
+    ),
+    "an end that the code has": (
+        _GET
+        + "\ndef handler(event, context):\n"
+        + '    host = event["host"]\n    if not host.endswith(event.get("end", ".partner.example")):\n        return "no"\n'
+        + '    return get(f"https://{host}/")\n',
+        {"host": "a.partner.example"},
+    ),
     "compared with a text of the code": (
         _SQL
         + '\ndef handler(event, context):\n    if event["v"] != "id":\n        return "no"\n'

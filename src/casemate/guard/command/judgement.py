@@ -17,6 +17,11 @@ from .shell import Word, is_assignment, parse
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
+_SUBSTITUTION = re.compile(
+    r"s(?P<sign>[/|,#@!:~])(?P<old>(?:(?!(?P=sign))[^\\\n])*+)(?P=sign)"
+    r"(?P<new>(?:(?!(?P=sign))[^\\\n])*+)(?P=sign)[gpiI0-9]*+"
+)
+"""One command of sed that puts one text in the place of another, by its usual signs."""
 _MAX_DEPTH = 8
 FIX_SHELL = (
     'give the program and its arguments as a list, without a shell: subprocess.run(["ls", "--", '
@@ -290,7 +295,7 @@ class Judgement:
             operand = not argument.value.startswith("-") and not _takes(name, previous, before)
             if operand and name in programs.CODE_OPERAND and not code_given:
                 code_given = True
-                verdict = _plain(argument)
+                verdict = _plain(argument, name)
                 if verdict is not None:
                     return verdict
             if operand and name == "sqlite3" and number and argument.spans:
@@ -311,7 +316,9 @@ class Judgement:
             dialect = Dialect.POSTGRESQL if name == "psql" else Dialect.MYSQL
             return structure.judge(value, spans, (dialect,))
         if previous in programs.CODE_OPTIONS.get(name, ()):
-            return self._python(value, spans) if name in ("python", "pypy") else _plain(argument)
+            return (
+                self._python(value, spans) if name in ("python", "pypy") else _plain(argument, name)
+            )
         if previous in programs.MODULE_OPTIONS.get(name, ()) and argument.doubtful:
             origin = argument.doubtful[0].origin
             return Verdict(origin, f"chooses what {name} loads or runs", _FIX_PROGRAM)
@@ -370,9 +377,20 @@ def _shown(name: str) -> str:
     return name if re.fullmatch(r"[\w.-]{1,40}", name) else "the program"
 
 
-def _plain(argument: Argument) -> Verdict | None:
+def _is_substituted(value: str, span: Span) -> bool:
+    """Tell whether data is inside the pattern or the replacement of sed's `s`, and stays there."""
+    one = _SUBSTITUTION.fullmatch(value)
+    if one is None or span.start < one.start("old") or span.end > one.end("new"):
+        return False
+    ends = span.start <= one.end("old") < span.end
+    return not ends and not {one["sign"], "\\", "\n"} & set(value[span.start : span.end])
+
+
+def _plain(argument: Argument, name: str) -> Verdict | None:
     """Judge code in a language that is not known here: data may be words in it."""
     for span in argument.doubtful:
+        if name == "sed" and _is_substituted(argument.value, span):
+            continue
         if _PLAIN_CODE.fullmatch(argument.value, span.start, span.end) is None or (
             span.start == 0 and span.end == len(argument.value) and span.exact
         ):

@@ -14,6 +14,23 @@ _TYPE = re.compile(r"[<>|=]?[?bBhHiIlLqQfdgFDGeSaUVcmM]\d*(?:\[\w+\])?")
 _TAG = re.compile(
     r"py/(?:object|type|repr|reduce|function|new|init|class|mod|property|method|state|iterator)"
 )
+_MAX_PICKLE = 1 << 20
+_MAKES = frozenset(
+    (
+        *("GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "REDUCE", "BUILD"),
+        *("EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID", "NEXT_BUFFER", "DUP"),
+    )
+)
+"""Operations of a pickle that name, call or fill objects, ask the unpickler for some, or have one
+in two places."""
+_GETS = frozenset(("GET", "BINGET", "LONG_BINGET"))
+_PUTS = frozenset(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"))
+_SCALARS = frozenset(
+    (
+        *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "STRING", "BINSTRING"),
+        *("SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    )
+)
 _KEY = "json://"
 """What a key begins with that is a document of its own, for who has jsonpickle decode keys."""
 
@@ -31,6 +48,33 @@ def is_plain_array(data: bytes) -> bool:
         return False
     kind = head.get("descr") if isinstance(head, dict) else None
     return isinstance(kind, str) and _TYPE.fullmatch(kind) is not None
+
+
+def is_plain_pickle(data: bytes) -> bool:
+    """Tell whether a pickle makes texts, numbers, lists and dicts alone.
+
+    One after which more comes is none: another may be read.
+    """
+    if len(data) > _MAX_PICKLE:
+        return False
+    import pickletools  # nosec B403 - it reads operations, and does none
+
+    end, before = 0, ""
+    scalars, kept = set[int](), 0
+    try:
+        for operation, argument, place in pickletools.genops(data):
+            name = operation.name
+            if name in _MAKES or (name in _GETS and int(argument) not in scalars):
+                return False
+            if name in _PUTS:
+                number = kept if name == "MEMOIZE" else int(argument)
+                kept += 1
+                # A list that is in others twice is a bomb for who writes it out.
+                (scalars.add if before in _SCALARS else scalars.discard)(number)
+            end, before = (place or 0) + 1, name
+    except Exception:  # noqa: BLE001 - whatever makes it unreadable
+        return False
+    return end == len(data)
 
 
 def tag_of(document: Any) -> str | None:

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..evaluation import choosing, formats, symbolic
+from ..evaluation import choosing, expressions, formats, symbolic
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
@@ -311,6 +311,7 @@ SINK = Sink(
     patches={
         **choosing.patches(NAME),
         **symbolic.patches(NAME),
+        **expressions.patches(NAME),
         "builtins": patch_builtins,
         "ast": patch_ast,
         "importlib": patch_importlib,

@@ -14,7 +14,7 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..objects import decrypting, judgement
-from ..objects.plain import is_plain_array
+from ..objects.plain import is_plain_array, is_plain_pickle
 from ..objects.signatures import patch_hmac
 from ..sink import Patch, Sink
 from ..standing import is_import
@@ -85,7 +85,7 @@ def patch_pickle(guard: Guard, module: ModuleType) -> None:
     pickle: Any = module
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        check_data(guard, argument(arguments, named, 0, "file", "data"))
+        check_data(guard, argument(arguments, named, 0, "file", "data"), is_plain=is_plain_pickle)
 
     for name in ("load", "loads", "_load", "_loads"):
         if callable(getattr(pickle, name, None)):
@@ -267,9 +267,11 @@ SINK = Sink(
         "ruamel.yaml.main": patch_ruamel,
         "jsonpickle.unpickler": patch_jsonpickle,
         "jsonpickle": patch_jsonpickle_package,
-        "dill._dill": _files(judgement.FIX_PICKLE, "load", "loads"),
+        "dill._dill": _files(judgement.FIX_PICKLE, "load", "loads", is_plain=is_plain_pickle),
         "multiprocessing.reduction": patch_reduction,
-        "cloudpickle.cloudpickle": _files(judgement.FIX_PICKLE, "load", "loads"),
+        "cloudpickle.cloudpickle": _files(
+            judgement.FIX_PICKLE, "load", "loads", is_plain=is_plain_pickle
+        ),
         "joblib.numpy_pickle": _files(judgement.FIX_PICKLE, "load"),
         "numpy": _files(judgement.FIX_ARRAY, "load", only=_allows_pickle, is_plain=is_plain_array),
         "pandas.io.pickle": _files(judgement.FIX_FRAME, "read_pickle"),

@@ -291,7 +291,12 @@ def _is_selected(text: str, token: Token, tokens: list[Token]) -> bool:
     """Tell whether a name puts in order what the statement gives away itself: a selected column."""
     words = [text[t.start : t.end].upper() for t in tokens]
     at = tokens.index(token)
-    if words[max(at - 2, 0) : at] not in (["ORDER", "BY"], ["GROUP", "BY"]):
+    begin = at
+    while begin > 1 and (words[begin - 1] == "," or tokens[begin - 1].kind is Kind.WORD):
+        begin -= 1
+        if words[begin] == "BY" and words[begin - 1] in ("ORDER", "GROUP"):
+            break
+    if words[begin] != "BY" or words[at - 1] not in ("BY", ","):
         return False
     if words[0] != "SELECT" or words.count("SELECT") > 1 or "FROM" not in words:
         return False

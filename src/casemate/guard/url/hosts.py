@@ -9,6 +9,7 @@ import socket
 from typing import Any, NamedTuple
 
 from ..core import Guard
+from ..notes import Question
 from ..origin import Span
 from .structure import Parts, split
 
@@ -150,9 +151,21 @@ class Vouching:
                 return True
             changed = _others(form, host) if host in form else []
             for question in provenance.asked_of(form):
+                if self._is_asked_by_event(question):
+                    continue
                 if changed and not any(question.ask(other) for other in changed):
                     return True
         return False
+
+    def _is_asked_by_event(self, question: Question) -> bool:
+        """Tell whether the event has brought what the host was compared with."""
+        given = [a for n, a in enumerate(question.arguments) if n != question.place]
+        pattern = getattr(getattr(question.function, "__self__", None), "pattern", None)
+        given += [part for one in given if isinstance(one, tuple) for part in one]
+        given += [getattr(one, "pattern", None) for one in given]
+        texts = [one for one in (*given, pattern) if isinstance(one, (str, bytes))]
+        # An empty one says nothing, and is of nobody.
+        return any(not text or self._guard.whole(text) is not None for text in texts)
 
     def _told_apart(self, host: str) -> bool:
         """Tell whether the code looks at addresses, in which case public ones are meant."""

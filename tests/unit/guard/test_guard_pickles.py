@@ -1,0 +1,76 @@
+"""Pickles that make plain values alone, and those that look as if they did."""
+
+import datetime
+import pickle
+from collections import OrderedDict
+
+import pytest
+
+from casemate.guard.objects.plain import is_plain_pickle
+
+_PLAIN = [
+    {"user": "O'Neil", "cart": [1, 2.5, None, True], "user2": "O'Neil"},
+    ["os.system", "__reduce__", "cos\nsystem\n"],
+    ("a", b"b", {"c", "d"}, frozenset({1}), bytearray(b"x")),
+    10**40,
+    [{"id": n, "name": f"customer {n}"} for n in range(50)],
+]
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("value", [_PLAIN[0], _PLAIN[1], _PLAIN[3], _PLAIN[4]])
+def test_values_that_json_has_are_plain(value: object, protocol: int) -> None:
+    assert is_plain_pickle(pickle.dumps(value, protocol))
+
+
+def test_sets_and_bytes_are_plain() -> None:
+    assert is_plain_pickle(pickle.dumps(_PLAIN[2], 5))
+
+
+class _Evil:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return eval, ("1",)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize(
+    "value", [_Evil(), [1, {"a": _Evil()}], datetime.date(2026, 1, 1), OrderedDict(a=1), len]
+)
+def test_what_makes_objects_is_not(value: object, protocol: int) -> None:
+    assert not is_plain_pickle(pickle.dumps(value, protocol))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"cos\nsystem\n(S'id'\ntR.",
+        b"(S'id'\nios\nsystem\n.",
+        b"(cos\nsystem\nS'id'\no.",
+        b"\x80\x02\x82\x01.",
+        b"Pname\n.",
+        b"\x80\x04K\x01Q.",
+        b"\x80\x04K\x01b.",
+        pickle.dumps([1]) + b"cos\nsystem\n(S'id'\ntR.",
+        pickle.dumps([1]) + b"\n",
+        pickle.dumps([1])[:-1],
+        b"",
+        b"{}",
+        b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\x7fx.",
+        b"X" * 100,
+        pickle.dumps("x" * (1 << 20)),
+    ],
+)
+def test_what_is_more_torn_or_long_is_not(data: bytes) -> None:
+    assert not is_plain_pickle(data)
+
+
+def test_one_list_in_many_places_is_not() -> None:
+    bomb: list[object] = ["lol"]
+    for _ in range(30):
+        bomb = [bomb] * 10
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        assert not is_plain_pickle(pickle.dumps(bomb, protocol))
+    cycle: list[object] = []
+    cycle.append(cycle)
+    assert not is_plain_pickle(pickle.dumps(cycle))
+    assert not is_plain_pickle(b"\x80\x04]" + b"2\x86" * 40 + b".")
