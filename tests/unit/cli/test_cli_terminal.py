@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import sys
-import termios
 
 import pytest
 
@@ -18,42 +12,22 @@ from casemate.cli.terminal import Style, between_words
 _SGR = re.compile(r"\x1b\[([^m]*)m")
 
 
-def _on_terminal(*arguments: str, columns: int = 80) -> str:
-    """Return what the command writes to a terminal of so many columns."""
-    child, terminal = pty.fork()
-    if child == 0:
-        fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        os.environ.pop("NO_COLOR", None)
-        os.environ.pop("COLUMNS", None)
-        os.environ["TERM"] = "xterm"
-        os.execv(sys.executable, [sys.executable, "-m", "casemate.cli.main", *arguments])
-    shown = b""
-    while True:
-        try:
-            piece = os.read(terminal, 65536)
-        except OSError:  # it has ended
-            break
-        if not piece:
-            break
-        shown += piece
-    os.close(terminal)
-    os.waitpid(child, 0)
-    return shown.decode()
+def _lines(shown: str) -> list[str]:
+    return [line for line in _SGR.sub("", shown).replace("\r", "").split("\n") if line]
 
 
 @pytest.mark.parametrize("arguments", [("secrets",), ("--help",)])
-def test_help_is_coloured_and_shows_no_escapes_as_text(arguments: tuple[str, ...]) -> None:
-    shown = _on_terminal(*arguments)
+def test_help_is_coloured_and_shows_no_escapes_as_text(terminal, arguments) -> None:
+    shown = terminal(*arguments, environ={"COLUMNS": "80"}).out
     assert "\\x1b" not in shown and "Usage:" in shown
     found = _SGR.findall(shown)
     assert found and set(found) <= {*(style.value for style in Style), "0"}
-    lines = _SGR.sub("", shown).replace("\r", "").split("\n")
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, _lines(shown))) <= 80
 
 
-def test_what_is_told_ends_between_words() -> None:
-    shown = _on_terminal("show", "shop/No_Such_Function_By_That_Name", columns=50)
-    lines = [line for line in _SGR.sub("", shown).replace("\r", "").split("\n") if line]
+def test_what_is_told_ends_between_words(terminal) -> None:
+    shown = terminal("show", "shop/No_Such_Function_By_That_Name", environ={"COLUMNS": "50"}).out
+    lines = _lines(shown)
     assert max(map(len, lines)) <= 50 and len(lines) > 2
     assert "Error: 'No_Such_Function_By_That_Name'" in " ".join(lines)
 
