@@ -14,7 +14,7 @@ from casemate.invocation.rendering import rendered
 from casemate.manifest import load
 from casemate.model.deployment import Version
 from casemate.model.errors import NotFoundError
-from casemate.model.function import FunctionSpec, HttpTrigger
+from casemate.model.function import FunctionSpec
 from casemate.model.granted import CompiledGrants
 from casemate.model.http import HttpHead, HttpRequest
 from casemate.runner import event as runner_event
@@ -135,9 +135,8 @@ class TestProject:
     def _match(self, spec: FunctionSpec, method: str, path: str) -> Match:
         """Return which of a function's routes takes a request. Raises NotFoundError."""
         routes = Routes()
-        for trigger in spec.triggers:
-            if isinstance(trigger, HttpTrigger):
-                routes.add(Route(trigger.method, trigger.path, self._project.name, spec.name))
+        for trigger in spec.http:
+            routes.add(Route(trigger.method, trigger.path, self._project.name, spec.name))
         # As on a node, HEAD is answered where GET is.
         for asked in ("HEAD", "GET") if method == "HEAD" else (method,):
             found = routes.match(asked, path)
