@@ -175,7 +175,8 @@ def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Para
         absent = value is None or value is False or (found.many and not value)
         if field.required or not absent:
             fields[name] = read(value)
-            _require_matching(found, name.upper() if argument else flags[0], fields[name])
+            if not argument:  # what an argument names, the node knows or does not
+                _require_matching(found, flags[0], fields[name])
 
     if found.kind is bool or given.means is not None:
         yield Parameter(taken(name, bool, typer.Option(False, *flags, help=found.help)), give)
