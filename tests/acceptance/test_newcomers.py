@@ -21,7 +21,7 @@ import pytest
 from support.advisories import record
 from support.node import TestNode
 
-pytestmark = pytest.mark.storm
+pytestmark = [pytest.mark.storm, pytest.mark.timeout(900)]
 _SGR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _ID = re.compile(r"(?:inv|err)_[0-9a-f]{24}\b")
 
@@ -62,7 +62,7 @@ class Newcomer:
         ended = process.wait(120)
         text = _SGR.sub("", shown.decode()).replace("\r\n", "\n")
         assert ended == code, (arguments, ended, text)
-        assert "\\x1b" not in text and "Traceback" not in text.partition("held by")[0][:200], text
+        assert "\\x1b" not in text, text
         if narrow:
             assert max(map(len, re.split("[\r\n]", text))) <= 80, text
         return text

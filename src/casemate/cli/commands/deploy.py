@@ -49,7 +49,7 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.unset_secrets import unset_secrets
 from casemate.contracts import tighter, uncovered
-from casemate.model.deployment import DeployedFunction
+from casemate.model.deployment import DeployedFunction, TrialTerms
 from casemate.model.errors import CasemateError
 from casemate.model.function import named_resources
 
@@ -119,9 +119,7 @@ def deploy(
     is promoted, or gone back from, as with casemate promote --watch. Unless all were promoted the
     exit code is 1.
     """
-    canary = None
-    if weight is not None or watch is not None:
-        canary = Canary(weight, DEFAULT_SECONDS if watch is None else watch)
+    canary = _canary(weight, watch)
     workspace = Workspace(manifest, functions or ())
     rows: list[GrantRow] = []
     judged: list[JudgedBundle] = []
@@ -144,15 +142,9 @@ def deploy(
             wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
             judged += judged_bundles(client, [w for w in wanted if force or not w.is_live])
             require_none(judged, table=not json)
-            if canary is not None:
-                require_numbers(client, [one.name for one in wanted if one.before is not None])
+            terms = _terms(client, canary, wanted)
             done = deploy_bundles(
-                client,
-                wanted,
-                force=force,
-                approve=approve,
-                trial=canary.terms if canary is not None else None,
-                sigstore=signed,
+                client, wanted, force=force, approve=approve, trial=terms, sigstore=signed
             )
         except CasemateError as error:
             left = [str(name) for name, _ in bundles]
@@ -161,9 +153,8 @@ def deploy(
             elif len(bundles) > 1:
                 note(f"Nothing is deployed: {', '.join(left)} are as they were.", YELLOW)
             raise
-        if not json:
-            for deployed in done:
-                _print(deployed, canary)
+        for deployed in () if json else done:
+            _print(deployed, canary)
         tried = _watched(client, canary, wanted, done)
         if json:
             document = _document(client.url, rows, done, None, [], contracts, unset, judged)
@@ -173,6 +164,22 @@ def deploy(
             tell_left(tried)
     if any(one.result is not watching.Result.PROMOTED for one in tried):
         raise typer.Exit(1)
+
+
+def _terms(
+    client: NodeClient, canary: Canary | None, wanted: Sequence[Wanted]
+) -> TrialTerms | None:
+    """Return how what is deployed is tried, if it is, and by somebody who may see the numbers."""
+    if canary is None:
+        return None
+    require_numbers(client, [one.name for one in wanted if one.before is not None])
+    return canary.terms
+
+
+def _canary(weight: int | None, watch: int | None) -> Canary | None:
+    if weight is None and watch is None:
+        return None
+    return Canary(weight, DEFAULT_SECONDS if watch is None else watch)
 
 
 def _watched(
