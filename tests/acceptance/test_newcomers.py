@@ -14,6 +14,7 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import httpx2
 import pytest
@@ -336,7 +337,7 @@ def test_an_image_pipeline_with_dead_letters(node: TestNode, tmp_path: Path) -> 
 
 
 class _Sales(http.server.BaseHTTPRequestHandler):
-    posted: list[bytes] = []
+    posted: ClassVar[list[bytes]] = []
 
     def do_GET(self) -> None:
         known = self.headers.get("authorization") == "Bearer s3cr3t-value"

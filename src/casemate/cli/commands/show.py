@@ -7,7 +7,7 @@ from casemate.cli.commands.ls import shares
 from casemate.cli.deployed import live_version
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
-from casemate.cli.terminal import Style, BOLD, DIM, YELLOW, print_line, print_table, wrapped
+from casemate.cli.terminal import BOLD, DIM, YELLOW, Style, print_line, print_table, wrapped
 from casemate.cli.text import moment, moment_with_zone, seconds
 from casemate.contracts import uncovered
 from casemate.model.deployment import DeployedFunction, Version
