@@ -118,8 +118,8 @@ def require_none(found: Sequence[JudgedBundle], *, table: bool) -> None:
         f"Nothing is deployed, for known holes in the packages of {_names(refused)}: "
         f"{', '.join(dict.fromkeys(_named(hole) for hole in holes))}.",
         next_step="Take versions with the holes fixed: `casemate deps update`. Or record an "
-        f"exception for each: `casemate advisories except {first.function} --advisory {holes[0].id} "
-        f"--package {holes[0].package} --for 30d --reason TEXT`",
+        f"exception for each: `casemate advisories except {first.function} --advisory "
+        f"{holes[0].id} --package {holes[0].package} --for 30d --reason TEXT`",
     )
 
 

@@ -67,6 +67,24 @@ SigstoreOption = Annotated[
         "Can be given several times.",
     ),
 ]
+FunctionsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FUNCTION", help="Which ones; without any, all."),
+]
+RelockOption = Annotated[
+    bool, typer.Option("--relock", help="Resolve the dependencies anew, to newer versions.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Make a new version even if nothing has changed.")
+]
+ApproveOption = Annotated[
+    bool,
+    typer.Option(
+        "--approve",
+        help="Let the functions have more grants than their live versions have. Needs the "
+        "right grant:approve, and is recorded.",
+    ),
+]
 GrantRow = tuple[str, str, str]
 """A line of the table of grants: function, what is the matter, the grant."""
 
@@ -79,25 +97,11 @@ GrantRow = tuple[str, str, str]
     "$ casemate deploy --json",
 )
 def deploy(
-    functions: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="FUNCTION", help="Which ones; without any, all."),
-    ] = None,
+    functions: FunctionsArgument = None,
     manifest: ManifestOption = None,
-    relock: Annotated[
-        bool, typer.Option("--relock", help="Resolve the dependencies anew, to newer versions.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Make a new version even if nothing has changed.")
-    ] = False,
-    approve: Annotated[
-        bool,
-        typer.Option(
-            "--approve",
-            help="Let the functions have more grants than their live versions have. Needs the "
-            "right grant:approve, and is recorded.",
-        ),
-    ] = False,
+    relock: RelockOption = False,
+    force: ForceOption = False,
+    approve: ApproveOption = False,
     weight: WeightOption = None,
     watch: WatchOption = None,
     sigstore: SigstoreOption = None,
@@ -110,10 +114,9 @@ def deploy(
     --approve; a first deploy with any grant counts too. A contract that would refuse what the
     live one accepts is told, as is what has none. Packages with known holes, that the node's
     advisories cannot tell of, or whose licences the node does not allow, stop it, unless an
-    exception is recorded. A bundle that the node
-    holds is not sent again. The node starts each function once before callers are sent to it; if
-    that fails, its whole error is shown and what was live stays live. `casemate rollback` takes a
-    deployment back.
+    exception is recorded. A bundle that the node holds is not sent again. The node starts each
+    function once before callers are sent to it; if that fails, its whole error is shown and what
+    was live stays live. `casemate rollback` takes a deployment back.
 
     With --weight or --watch nobody but that share of the callers gets what is new: each function
     is promoted, or gone back from, as with casemate promote --watch. Unless all were promoted the
@@ -159,9 +162,14 @@ def deploy(
         if json:
             document = _document(client.url, rows, done, None, [], contracts, unset, judged)
             print_json({**document, "tried": tried})
-        else:
-            watching.print_tried(tried)
-            tell_left(tried)
+    _end(tried, told=not json)
+
+
+def _end(tried: Sequence[watching.Tried], *, told: bool) -> None:
+    """Tell what trials came to; exit with 1 unless all were promoted."""
+    if told:
+        watching.print_tried(tried)
+        tell_left(tried)
     if any(one.result is not watching.Result.PROMOTED for one in tried):
         raise typer.Exit(1)
 
