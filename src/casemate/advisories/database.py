@@ -31,7 +31,10 @@ HEADER_BYTES = 4096
 KEY_BYTES = 16
 ROW_BYTES = KEY_BYTES + 8 + 4 + 32
 
-IMPORT = "casemate advisories import SOURCE"
+OSV_DEV = "https://osv-vulnerabilities.storage.googleapis.com"
+"""Where osv.dev publishes all records, laid out as a mirror."""
+IMPORT = f"`casemate advisories import SOURCE`, such as {OSV_DEV}"
+IMPORT_TO_NODE = f"`casemate advisories import {OSV_DEV} --ecosystem PyPI --node`"
 
 
 class Index(msgspec.Struct, frozen=True):

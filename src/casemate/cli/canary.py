@@ -1,13 +1,15 @@
-"""An update of locks brought live with a share of the calls: promoted or gone back, by function.
+"""Versions brought live with a share of the calls: promoted or gone back, by function.
 
-What is tried differs from what is live by its packages alone: the folder has to build to the very
-bundles that are live before the update is written to it.
+What an update of locks tries differs from what is live by its packages alone: the folder has to
+build to the very bundles that are live before the update is written to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
 
 from casemate.cli import watching
 from casemate.cli.client import NodeClient, connect
@@ -16,7 +18,7 @@ from casemate.cli.deployment import Wanted, deploy
 from casemate.cli.errors import CommandError
 from casemate.cli.names import FunctionName
 from casemate.cli.terminal import YELLOW, note
-from casemate.model.deployment import LIVE, Alias
+from casemate.model.deployment import LIVE, Alias, TrialTerms
 from casemate.operations.functions import ShowFunction
 from casemate.operations.metrics import ShowMetrics
 
@@ -24,6 +26,27 @@ if TYPE_CHECKING:
     from casemate.build.bundle import BuiltBundle
 
 DEFAULT_SECONDS = 60
+
+WeightOption = Annotated[
+    int | None,
+    typer.Option(
+        "--weight",
+        metavar="PERCENT",
+        min=1,
+        max=99,
+        help=f"The canary's share of the calls; else {watching.DEFAULT_WEIGHT}.",
+    ),
+]
+WatchOption = Annotated[
+    int | None,
+    typer.Option(
+        "--watch",
+        metavar="SECONDS",
+        min=watching.LEAST_SECONDS,
+        max=watching.MOST_SECONDS,
+        help=f"How long it is watched; else {DEFAULT_SECONDS}.",
+    ),
+]
 
 
 class Pair(NamedTuple):
@@ -35,11 +58,20 @@ class Pair(NamedTuple):
 
 
 class Canary(NamedTuple):
-    """How what was updated is tried."""
+    """How what was deployed is tried."""
 
     weight: int | None
     """Per cent of the calls; None: the default."""
     seconds: int
+
+    @property
+    def terms(self) -> TrialTerms:
+        """What the node is told."""
+        return watching.terms(self.weight, self.seconds)
+
+    def watch(self, client: NodeClient, names: Sequence[FunctionName]) -> list[watching.Tried]:
+        """Watch functions of which a version was just deployed by these terms."""
+        return watching.watch(client, [_live(client, name) for name in names], self.seconds)
 
     def bring_live(
         self,
@@ -54,8 +86,7 @@ class Canary(NamedTuple):
         """
         with connect() as client:
             wanted = _wanted(client, pairs)
-            for one in wanted:  # who may not see the numbers is told now
-                client.call(ShowMetrics(project=one.name.project, function=one.name.function))
+            require_numbers(client, [one.name for one in wanted])
             written = write()
             try:
                 tried = self._tried(client, wanted)
@@ -68,9 +99,14 @@ class Canary(NamedTuple):
         return written, tried
 
     def _tried(self, client: NodeClient, wanted: Sequence[Wanted]) -> list[watching.Tried]:
-        terms = watching.terms(self.weight, self.seconds)
-        deploy(client, wanted, force=False, trial=terms)
-        return watching.watch(client, [_live(client, one.name) for one in wanted], self.seconds)
+        deploy(client, wanted, force=False, trial=self.terms)
+        return self.watch(client, [one.name for one in wanted])
+
+
+def require_numbers(client: NodeClient, names: Sequence[FunctionName]) -> None:
+    """Raise DeniedError if this key may not see what trials are decided by."""
+    for name in names:
+        client.call(ShowMetrics(project=name.project, function=name.function))
 
 
 def _wanted(client: NodeClient, pairs: Sequence[Pair]) -> list[Wanted]:

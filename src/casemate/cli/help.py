@@ -10,11 +10,12 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from typer.core import TyperCommand, TyperGroup
+from typer.exceptions import TyperException
 
-from casemate.cli.terminal import BOLD, CYAN, DIM, YELLOW, paint
+from casemate.cli.terminal import BOLD, BOLD_CYAN, CYAN, DIM, YELLOW, paint
 
 MIN_WIDTH = 50
 MAX_WIDTH = 100
@@ -22,6 +23,28 @@ _COLUMN_LIMIT = 34
 """A name longer than this has its text below it, not beside it."""
 
 Row = tuple[str, str]
+OTHER_WORDS = {
+    "list": ("ls",),
+    "status": ("show", "ls"),
+    "functions": ("ls",),
+    "describe": ("show",),
+    "get": ("show", "get"),
+    "delete": ("rm",),
+    "remove": ("rm",),
+    "destroy": ("rm",),
+    "call": ("invoke",),
+    "run": ("invoke", "dev"),
+    "create": ("add", "init", "set"),
+    "new": ("init", "add"),
+    "stats": ("metrics", "usage"),
+    "dead-letters": ("dlq",),
+    "schedules": ("show",),
+    "cron": ("show",),
+    "retry": ("redrive",),
+    "fire": ("trigger",),
+    "canary": ("promote",),
+}
+"""How other programs call what a command does: the first of these that there is, is proposed."""
 
 
 class DocumentedCommand(TyperCommand):
@@ -43,6 +66,17 @@ class DocumentedGroup(TyperGroup):
             if command is not None and not command.hidden:
                 rows.append((name, summary(command)))
         return [("Commands", rows)]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is meant; the error for none proposes what it is called here."""
+        try:
+            return super().resolve_command(ctx, args)
+        except TyperException as error:
+            word = args[0] if args else ""
+            here = next((name for name in OTHER_WORDS.get(word, ()) if name in self.commands), "")
+            if here:
+                error.message = f"No such command '{word}'. Did you mean '{here}'?"
+            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help."""
@@ -92,10 +126,11 @@ def _placeholder(argument: Any) -> str:
     return str(name) if argument.nargs == 1 or name.endswith("...") else f"{name}..."
 
 
-def render(command: Any, ctx: Any) -> str:
-    """Return the help of a command as text, coloured if standard output shows colours."""
+def render(command: Any, ctx: Any, stream: TextIO | None = None) -> str:
+    """Return the help of a command as text, coloured if `stream` (stdout) shows colours."""
+    stream = stream or sys.stdout
     width = max(MIN_WIDTH, min(shutil.get_terminal_size().columns, MAX_WIDTH))
-    parts = [f"\n {paint('Usage:', YELLOW, sys.stdout)} {usage(command, ctx)}\n"]
+    parts = [f"\n {paint('Usage:', YELLOW, stream)} {usage(command, ctx)}\n"]
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         lines = textwrap.wrap(" ".join(paragraph.split()), width - 2, break_long_words=False)
         parts.append("\n".join(f" {line}" for line in lines) + "\n")
@@ -104,18 +139,18 @@ def render(command: Any, ctx: Any) -> str:
     if isinstance(command, DocumentedGroup):
         panels += command.panels(ctx)
     panels.append(("Options", options))
-    parts += [_panel(title, rows, width) for title, rows in panels if rows]
+    parts += [_panel(title, rows, width, stream) for title, rows in panels if rows]
     if command.epilog:
-        parts.append(_examples(command.epilog))
+        parts.append(_examples(command.epilog, stream))
     return "\n".join(parts)
 
 
-def _panel(title: str, rows: Sequence[Row], width: int) -> str:
+def _panel(title: str, rows: Sequence[Row], width: int, stream: TextIO) -> str:
     inner = width - 4
     column = max((len(name) for name, _ in rows if len(name) <= _COLUMN_LIMIT), default=0)
     edge = f"╭─ {title} ".ljust(width - 1, "─") + "╮"
-    lines = [paint(edge, DIM, sys.stdout)]
-    bar = paint("│", DIM, sys.stdout)
+    lines = [paint(edge, DIM, stream)]
+    bar = paint("│", DIM, stream)
     for name, text in rows:
         wrapped = textwrap.wrap(" ".join(text.split()), max(inner - column - 2, 20)) or [""]
         beside = len(name) <= column
@@ -126,18 +161,18 @@ def _panel(title: str, rows: Sequence[Row], width: int) -> str:
             body = f"{left.ljust(column)}  {line}" if beside or number else left
             padded = body.ljust(inner)
             if left:
-                padded = paint(left, f"{BOLD};{CYAN}", sys.stdout) + padded[len(left) :]
+                padded = paint(left, BOLD_CYAN, stream) + padded[len(left) :]
             lines.append(f"{bar} {padded} {bar}")
-    lines.append(paint("╰" + "─" * (width - 2) + "╯", DIM, sys.stdout))
+    lines.append(paint("╰" + "─" * (width - 2) + "╯", DIM, stream))
     return "\n".join(lines)
 
 
-def _examples(epilog: str) -> str:
+def _examples(epilog: str, stream: TextIO) -> str:
     """Return the examples: in an epilog, lines that start with `$` are commands."""
-    lines = [f" {paint('Examples', BOLD, sys.stdout)}"]
+    lines = [f" {paint('Examples', BOLD, stream)}"]
     for line in inspect.cleandoc(epilog).splitlines():
         if line.startswith("$ "):
-            lines.append(f"   {paint(line[2:], CYAN, sys.stdout)}")
+            lines.append(f"   {paint(line[2:], CYAN, stream)}")
         else:
-            lines.append(f"   {paint('# ' + line, DIM, sys.stdout)}" if line else "")
+            lines.append(f"   {paint('# ' + line, DIM, stream)}" if line else "")
     return "\n".join(lines) + "\n"

@@ -104,20 +104,22 @@ def require_none(found: Sequence[JudgedBundle], *, table: bool) -> None:
     if not holes and lacking is None:
         raise _refused_licences(refused)
     if not holes and lacking is not None:
+        from casemate.advisories.database import IMPORT_TO_NODE  # slow to load
+
         first = lacking
         raise KnownHolesError(
             f"Nothing is deployed: the packages of {_names(refused)} cannot be looked up. "
             f"{first.judged.problems[0]}",
-            next_step="Import advisories: casemate advisories import SOURCE --node. Or record an "
-            f"exception: casemate advisories except {first.function} --without-advisories "
-            "--for 7d --reason TEXT",
+            next_step=f"Import advisories, of osv.dev or a mirror: {IMPORT_TO_NODE}. Or record an "
+            f"exception: `casemate advisories except {first.function} --without-advisories "
+            "--for 7d --reason TEXT`",
         )
     raise KnownHolesError(
         f"Nothing is deployed, for known holes in the packages of {_names(refused)}: "
         f"{', '.join(dict.fromkeys(_named(hole) for hole in holes))}.",
-        next_step="Take versions with the holes fixed. Or record an exception for each: casemate "
-        f"advisories except {first.function} --advisory {holes[0].id} --package "
-        f"{holes[0].package} --for 30d --reason TEXT",
+        next_step="Take versions with the holes fixed: `casemate deps update`. Or record an "
+        f"exception for each: `casemate advisories except {first.function} --advisory "
+        f"{holes[0].id} --package {holes[0].package} --for 30d --reason TEXT`",
     )
 
 

@@ -14,7 +14,7 @@ from typer.exceptions import Abort, TyperException
 
 import casemate
 from casemate.cli.errors import ExitCode, FunctionStartError, exit_code_of
-from casemate.cli.help import DocumentedGroup, Row
+from casemate.cli.help import DocumentedGroup, Row, render
 from casemate.cli.options import HELP_NAMES
 from casemate.cli.terminal import BOLD, RED, note
 from casemate.model.errors import CasemateError
@@ -257,8 +257,9 @@ def _debugging() -> bool:
 def _report_usage(error: TyperException) -> int:
     """Print what is wrong with the command line and how to learn what is right."""
     context = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        note(error.format_message())
+    if context is not None and type(error).__name__ == "NoArgsIsHelpError":
+        # Not by `note`: it is made here, colours and line ends included.
+        print(render(context.command, context, sys.stderr), file=sys.stderr)
         return ExitCode.USAGE
     path = context.command_path if context is not None else "casemate"
     note(f"Error: {error.format_message().replace('Value error, ', '')}", RED)

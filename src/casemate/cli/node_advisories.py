@@ -101,7 +101,9 @@ def print_status(found: AdvisoriesStatus) -> None:
     for warning in found.warnings:
         note(f"Warning: {warning}", YELLOW)
     if not found.good:
-        note("Next: casemate advisories import SOURCE --node")
+        from casemate.advisories.database import IMPORT_TO_NODE  # slow to load
+
+        note(f"Next: {IMPORT_TO_NODE}")
 
 
 def print_contents(found: Header | AdvisoriesStatus, *more: str) -> None:

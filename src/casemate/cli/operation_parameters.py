@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
@@ -14,6 +15,7 @@ import msgspec
 import typer
 from msgspec.structs import FieldInfo
 
+from casemate.cli.errors import UsageError
 from casemate.cli.names import bindings, resolve
 from casemate.cli.options import FUNCTION_HELP
 from casemate.cli.resources import project_or_here, resolve_resource
@@ -78,7 +80,10 @@ def _place(form: Form) -> Parameter | None:
         metavar, help = "FUNCTION", FUNCTION_HELP
         if on.kind is not ResourceKind.FUNCTION:
             metavar = f"PROJECT/{on.kind.value.upper()}"
-            help = f"The {on.kind.value}, such as {NAMED['project']}/{NAMED[on.named]}."
+            help = (
+                f"The {on.kind.value}, such as {NAMED['project']}/{NAMED[on.named]}, or just its "
+                "name inside a project's folder."
+            )
         info = typer.Argument(..., metavar=metavar, help=help)
         return Parameter(taken(on.named, str, info), _give_named)
     if on is on_chosen:
@@ -120,6 +125,8 @@ class _Type(NamedTuple):
     help: str
     least: int | None
     most: int | None
+    pattern: str | None
+    """What each text has to match."""
 
     @property
     def many(self) -> bool:
@@ -146,7 +153,9 @@ def _apart(kind: Any) -> _Type:
     least, most = (last("ge"), last("le")) if is_number else (None, None)
     least = least if given.least is None else given.least
     most = None if most == HIGHEST else most
-    return _Type(kind, given, given.help or last("description") or "", least, most)
+    help = given.help or last("description") or ""
+    pattern = _apart(parts[0]).pattern if typing.get_origin(kind) is tuple else last("pattern")
+    return _Type(kind, given, help, least, most, pattern)
 
 
 def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Parameter]:
@@ -160,17 +169,19 @@ def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Para
     given = found.given
     flags = given.flags.split() or [f"--{name.replace('_', '-')}"]
     read = read or _reader(name, found, flags[0])
+    argument = given.argument or (field.required and not given.flags)
 
     def give(_form: Form, value: Any, fields: Fields) -> None:
         absent = value is None or value is False or (found.many and not value)
         if field.required or not absent:
             fields[name] = read(value)
+            if not argument:  # what an argument names, the node knows or does not
+                _require_matching(found, flags[0], fields[name])
 
     if found.kind is bool or given.means is not None:
         yield Parameter(taken(name, bool, typer.Option(False, *flags, help=found.help)), give)
         return
     kind, default = _shown(found), _default(field, found)
-    argument = given.argument or (field.required and not given.flags)
     if default is None and field.required and (argument or not found.many):
         default = ...
     make = typer.Argument if argument else partial(_option, flags)
@@ -182,6 +193,18 @@ def _of_field(name: str, field: FieldInfo, read: Reader | None) -> Iterator[Para
         max=found.most,
     )
     yield Parameter(taken(name, kind | None if default is None else kind, info), give)
+
+
+def _require_matching(found: _Type, where: str, value: Any) -> None:
+    """Raise UsageError in words of the command: the node would answer with an expression."""
+    if found.pattern is None:
+        return
+    for text in value if isinstance(value, tuple) else (value,):
+        if isinstance(text, str) and re.fullmatch(found.pattern, text) is None:
+            raise UsageError(
+                f"{text[:80]!r} is not what {where} takes: {found.help or found.pattern}",
+                next_step="Mend it; nothing was changed.",
+            )
 
 
 def _option(flags: list[str], default: Any, **how: Any) -> Any:

@@ -10,17 +10,35 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from typing import Any, TextIO
 
 from casemate.cli.tables import Table
 from casemate.cli.text import json_text, many_lines, one_line
 
-BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
+
+class Style(StrEnum):
+    """What text looks like, as parameters of SGR: a terminal knows no names of colours."""
+
+    BOLD = "1"
+    DIM = "2"
+    RED = "31"
+    GREEN = "32"
+    YELLOW = "33"
+    CYAN = "36"
+    BOLD_CYAN = "1;36"
+
+
+BOLD, DIM, RED, GREEN = Style.BOLD, Style.DIM, Style.RED, Style.GREEN
+YELLOW, CYAN, BOLD_CYAN = Style.YELLOW, Style.CYAN, Style.BOLD_CYAN
+_WORD = re.compile(r" *(?:`[^`]*`\S*|[^ ]+)")
+"""A word with the spaces before it. A command in backquotes is one: it is there to be copied."""
 
 
 def colourful(stream: TextIO) -> bool:
@@ -28,17 +46,17 @@ def colourful(stream: TextIO) -> bool:
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb" and stream.isatty()
 
 
-def paint(text: str, style: str | None, stream: TextIO) -> str:
-    """Return safe text in a style (an SGR parameter) if `stream` shows colours."""
+def paint(text: str, style: Style | None, stream: TextIO) -> str:
+    """Return safe text in a style if `stream` shows colours."""
     return f"\x1b[{style}m{text}\x1b[0m" if style and colourful(stream) else text
 
 
-def print_line(text: str = "", style: str | None = None) -> None:
+def print_line(text: str = "", style: Style | None = None) -> None:
     """Print one line of data."""
     print(paint(one_line(text), style, sys.stdout), flush=True)
 
 
-def print_screen(lines: Sequence[tuple[str, str | None]]) -> None:
+def print_screen(lines: Sequence[tuple[str, Style | None]]) -> None:
     """Show lines in their styles in place of what the terminal shows, in one piece."""
     shown = "\n".join(paint(one_line(text), style, sys.stdout) for text, style in lines)
     print(f"\x1b[H\x1b[J{shown}", flush=True)
@@ -61,9 +79,29 @@ def print_text(text: str) -> None:
     print(many_lines(text), flush=True)
 
 
-def note(text: str, style: str | None = None) -> None:
-    """Tell something that is not data."""
-    print(paint(many_lines(text), style, sys.stderr), file=sys.stderr, flush=True)
+def note(text: str, style: Style | None = None) -> None:
+    """Tell something that is not data; on a terminal its lines end between words."""
+    safe = many_lines(text)
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        safe = "\n".join(part for line in safe.split("\n") for part in between_words(line, width))
+    print(paint(safe, style, sys.stderr), file=sys.stderr, flush=True)
+
+
+def between_words(line: str, width: int) -> Sequence[str]:
+    """Break a line of prose that is wider than `width`; what is longer than that stays whole.
+
+    Lines that begin with a space (of a trace, a listing) are not prose and stay as they are.
+    """
+    if len(line) <= width or line.startswith(" "):
+        return [line]
+    lines: list[str] = []
+    for word in _WORD.findall(line):
+        if lines and len(lines[-1]) + len(word) <= width:
+            lines[-1] += word
+        else:
+            lines.append(f"  {word.lstrip()}" if lines else word)
+    return lines
 
 
 def print_json(value: Any) -> None:

@@ -9,7 +9,13 @@ import typer
 
 from casemate.cli import lock_trial, watching
 from casemate.cli.building import Workspace
-from casemate.cli.canary import DEFAULT_SECONDS, Canary, tell_left
+from casemate.cli.canary import (
+    DEFAULT_SECONDS,
+    Canary,
+    WatchOption,
+    WeightOption,
+    tell_left,
+)
 from casemate.cli.errors import UsageError
 from casemate.cli.lock_updates import ProjectLocks, Updated, Wish
 from casemate.cli.node_update import update_node
@@ -67,26 +73,6 @@ DeployOption = Annotated[
     typer.Option(
         "--deploy",
         help="Then deploy it as a canary, promoted unless it does worse than what is live.",
-    ),
-]
-WeightOption = Annotated[
-    int | None,
-    typer.Option(
-        "--weight",
-        metavar="PERCENT",
-        min=1,
-        max=99,
-        help=f"The canary's share of the calls; else {watching.DEFAULT_WEIGHT}.",
-    ),
-]
-WatchOption = Annotated[
-    int | None,
-    typer.Option(
-        "--watch",
-        metavar="SECONDS",
-        min=watching.LEAST_SECONDS,
-        max=watching.MOST_SECONDS,
-        help=f"How long it is watched; else {DEFAULT_SECONDS}.",
     ),
 ]
 NodeOption = Annotated[

@@ -19,6 +19,8 @@ OWN_CODE = "/function/code/"
 MAX_FRAMES = 32
 PARTS = 8
 """Of the time that is looked at, for the trend."""
+STILL_SECONDS = 600.0
+"""What came so lately is not called gone, however short the time is that is looked at."""
 _FRAME, _LINE, _IN = '  File "', '", line ', ", in "
 
 
@@ -31,7 +33,7 @@ class Trend(StrEnum):
     STEADY = "steady"
     FALLING = "falling"
     GONE = "gone"
-    """None of it in the newest quarter."""
+    """None of it in the newest quarter, nor in the last ten minutes."""
 
 
 class ErrorGroup(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,18 +101,18 @@ def _group(key: str, same: list[ErrorRecord], since: float, until: float) -> Err
         first_at=min(error.at for error in same),
         last_at=newest.at,
         versions=tuple(sorted({error.version for error in same})),
-        trend=_trend(counts),
+        trend=_trend(counts, until - newest.at),
         counts=tuple(counts),
         latest=newest.id,
     )
 
 
-def _trend(counts: list[int]) -> Trend:
+def _trend(counts: list[int], age: float) -> Trend:
     quarter, half = sum(counts[-PARTS // 4 :]), PARTS // 2
     before, after = sum(counts[:half]), sum(counts[half:])
     if quarter == sum(counts):
         return Trend.NEW
-    if not quarter:
+    if not quarter and age >= STILL_SECONDS:
         return Trend.GONE
     if after > 2 * before:
         return Trend.RISING

@@ -52,7 +52,7 @@ class ClaimRoutes(Operation[RouteClaim], frozen=True, kw_only=True):
             description="First segments such as `/payments`; `/` alone is every path of the "
             "shared host.",
         ),
-        Given("First segment, such as /payments; / is every path.", "--prefix", metavar="PATH"),
+        Given("One first segment, such as /payments; / is every path.", "--prefix", metavar="PATH"),
     ] = ()
     hosts: Annotated[
         tuple[Host, ...],

@@ -145,14 +145,16 @@ class MemoryTable:
         self.items[place] = stored
         return stored
 
-    def get(self, key: Scalar, sort: Scalar | None) -> StoredItem:
+    def get(self, key: Scalar, sort: Scalar | None = None) -> StoredItem:
         """Return an item."""
         found = self.items.get(given_key(self.spec, key, sort))
         if found is None:
             raise NotFoundError(f"There is no item {key!r} in the table {self.spec.name}.")
         return found
 
-    def delete(self, key: Scalar, sort: Scalar | None, if_revision: int | None) -> None:
+    def delete(
+        self, key: Scalar, sort: Scalar | None = None, if_revision: int | None = None
+    ) -> None:
         """Delete an item."""
         place = given_key(self.spec, key, sort)
         present = self.items.get(place)

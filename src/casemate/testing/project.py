@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import msgspec
 
+from casemate.admission.routes import Match, Route, Routes
 from casemate.invocation.rendering import rendered
 from casemate.manifest import load
 from casemate.model.deployment import Version
@@ -101,20 +102,48 @@ class TestProject:
         path_parameters: dict[str, str] | None = None,
         query: str = "",
         headers: dict[str, str] | None = None,
-        body: bytes = b"",
+        body: bytes | str | dict[str, Any] | list[Any] = b"",
     ) -> Event:
-        """Return the event of a request to a route, as a handler of Casemate's format gets it."""
-        self._spec(function)
-        given = tuple((n.lower().encode(), v.encode()) for n, v in (headers or {}).items())
-        head = HttpHead(method=method, path=path, query=query, headers=given, peer="127.0.0.1")
+        """Return the event of a request to a route, as a handler of Casemate's format gets it.
+
+        A query may follow the path behind `?`. A `body` that is a dict or a list is sent as JSON.
+        The route is the one of the manifest that the node would choose, unless `route` names one.
+        """
+        path, _, after = path.partition("?")
+        if route is None:
+            found = self._match(self._spec(function), method, path)
+            route, matched = found.route.template, found.parameters
+            path_parameters = matched if path_parameters is None else path_parameters
+        sent = {name.lower(): value for name, value in (headers or {}).items()}
+        if isinstance(body, dict | list):
+            body = msgspec.json.encode(body)
+            sent.setdefault("content-type", "application/json")
+        content = body.encode() if isinstance(body, str) else body
+        given = tuple((name.encode(), value.encode()) for name, value in sent.items())
+        head = HttpHead(
+            method=method, path=path, query=query or after, headers=given, peer="127.0.0.1"
+        )
         keys = {
-            **http_event(HttpRequest(head, body), route or path, path_parameters or {}),
+            **http_event(HttpRequest(head, content), route, path_parameters or {}),
             "id": f"inv_{secrets.token_hex(12)}",
             "source": f"/projects/{self._project.name}/functions/{function}",
             "type": "casemate.http.request",
             "time": time.time(),
         }
         return cast(Event, runner_event.read("http", keys, self._origin(function))[0])
+
+    def _match(self, spec: FunctionSpec, method: str, path: str) -> Match:
+        """Return which of a function's routes takes a request. Raises NotFoundError."""
+        routes = Routes()
+        for trigger in spec.http:
+            routes.add(Route(trigger.method, trigger.path, self._project.name, spec.name))
+        # As on a node, HEAD is answered where GET is.
+        for asked in ("HEAD", "GET") if method == "HEAD" else (method,):
+            found = routes.match(asked, path)
+            if isinstance(found, Match):
+                return found
+        has = ", ".join(f"{route.method} {route.template}" for route in routes.all) or "no route"
+        raise NotFoundError(f"No route of {spec.name} takes {method} {path}; it has {has}.")
 
     def _spec(self, function: str) -> FunctionSpec:
         spec = self._project.function(function)

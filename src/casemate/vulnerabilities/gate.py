@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from casemate.advisories import Judgement, Place, Problem, Standing, Trouble, judge, look
+from casemate.advisories.database import IMPORT_TO_NODE
 from casemate.decoding import decodable
 from casemate.model.denial import DenialKind, denied_at
 from casemate.model.errors import ConflictError
@@ -203,9 +204,9 @@ def refusal(project: str, function: str, judged: JudgedFunction) -> VulnerableEr
         text = " ".join(judged.problems[:_MAX_NAMED])
         return VulnerableError(
             f"{name} is not deployed: its packages cannot be looked up. {text}",
-            next_step="Import advisories: casemate advisories import SOURCE --node. Or record an "
-            f"exception: casemate advisories except {name} --without-advisories --for 7d "
-            "--reason TEXT",
+            next_step=f"Import advisories, of osv.dev or a mirror: {IMPORT_TO_NODE}. Or record an "
+            f"exception: `casemate advisories except {name} --without-advisories --for 7d "
+            "--reason TEXT`",
         )
     holes = judged.refusing
     if not holes:

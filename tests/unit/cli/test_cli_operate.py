@@ -175,7 +175,7 @@ def test_promote_and_rollback(cli, shop) -> None:
     ]
     assert cli("promote", "shop/cart", "v2", "--alias", "beta").code == 0
     assert cli("promote", "shop/cart", "9").code == 3
-    assert cli("promote", "shop/cart", "1", "--alias", "No Name").code == 1
+    assert cli("promote", "shop/cart", "1", "--alias", "No Name").code == 2
 
 
 def test_quarantine_and_release(cli, shop) -> None:

@@ -199,7 +199,7 @@ def test_the_help_is_of_the_fields(run: Runs) -> None:
     _, shown, _ = run(shelf_app(), "--help")
     lines = " ".join(shown.split())
     assert "it [OPTIONS] PROJECT/BUCKET TITLE [ID]..." in lines
-    assert "The bucket, such as shop/uploads. [required]" in lines
+    assert "The bucket, such as shop/uploads, or just its name inside a" in lines
     assert "What it is called. [required]" in lines
     assert "--limit <int range> How many to return. [default: 100; 1<=x<=1000]" in lines
     assert "--number <int range> Only this. [x>=1]" in lines

@@ -175,6 +175,8 @@ def test_routes(cli, node) -> None:
     claimed = cli("routes", "claim", "shop", "--prefix", "/pay", "--host", "Shop.Example.com")
     assert claimed.out.strip() == "shop has /pay, shop.example.com."
     assert cli("routes", "claim", "shop").code == 2
+    refused = cli("routes", "claim", "shop", "--prefix", "/x/y")
+    assert refused.code == 2 and "'/x/y' is not what --prefix takes: One first" in refused.err
     fake.answers["ClaimRoutes"] = RouteClaim(project="shop")
     assert "nothing of its own" in cli("routes", "release", "shop").out
     assert fake.asked[-2:] == [

@@ -122,12 +122,14 @@ def fake(tmp_path, monkeypatch):
     os.close(engine._folder.descriptor)
 
 
-def test_set_list_remove(cli, fake) -> None:
+def test_set_list_remove(cli, fake, home) -> None:
     result = cli("secrets", "set", "shop/key", stdin=VALUE + b"\n")
     assert result.code == 0, result.err
     assert "version 1" in result.out
     assert value_of(fake.engine, "key") == VALUE
     assert VALUE not in fake.node.sent[0]
+    (home / "casemate.toml").write_text('[project]\nname = "shop"\n')
+    assert cli("secrets", "set", "key", stdin=VALUE + b"\n").out == "shop/key has version 2.\n"
     listed = cli("secrets", "ls").out
     assert "shop/key" in listed
     assert "user:ada" in listed

@@ -97,8 +97,13 @@ def test_a_group_tells_when_how_often_and_in_which_versions() -> None:
     ],
 )
 def test_the_trend(times: list[float], trend: Trend) -> None:
-    [group] = grouped([error(at) for at in times], 0.0, 100.0)
+    [group] = grouped([error(at * 60) for at in times], 0.0, 6000.0)
     assert group.trend is trend
+
+
+def test_what_came_a_moment_ago_is_not_gone() -> None:
+    [group] = grouped([error(5.0), error(10.0)], 0.0, 100.0)
+    assert group.trend is Trend.FALLING
 
 
 def test_times_outside_and_no_time_at_all_are_counted_all_the_same() -> None:

@@ -141,6 +141,16 @@ def test_a_request_to_a_route(project: TestProject) -> None:
     assert event.data == {"n": 1} and event.type == "casemate.http.request"
 
 
+def test_the_route_of_a_request_is_found_as_a_node_finds_it(project: TestProject) -> None:
+    event = project.request("f", "POST", "/carts/a%20b?x=1", body={"n": [2]})
+    assert (event["route"], event["path_parameters"]) == ("/carts/{id}", {"id": "a b"})
+    assert event["query"] == {"x": ["1"]} and event["body"] == '{"n":[2]}'
+    assert project.request("f", "POST", "/carts/1", body="text")["is_base64"]
+    for method, path in (("GET", "/carts/1"), ("POST", "/carts"), ("POST", "/carts/1/2")):
+        with pytest.raises(NoSuchError, match=r"it has POST /carts/\{id\}"):
+            project.request("f", method, path)
+
+
 def test_what_the_manifest_has_not(project: TestProject) -> None:
     for attempt in (
         lambda: project.context("absent"),

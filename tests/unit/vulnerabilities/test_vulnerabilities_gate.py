@@ -59,7 +59,7 @@ def test_a_bundle_without_packages_of_others_needs_nothing(on: Play) -> None:
 def test_without_advisories_the_two_ways_on_are_named(on: Play) -> None:
     async def scene(world: World) -> None:
         why = await refusal(world, "left==1.0")
-        assert "casemate advisories import SOURCE --node" in why
+        assert "advisories import https://osv-vulnerabilities.storage.googleapis.com" in why
         assert "casemate advisories except t/f --without-advisories" in why
         assert str(world.place.folder) not in why
         (denial,) = world.of(Denial)

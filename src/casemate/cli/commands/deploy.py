@@ -10,7 +10,16 @@ import msgspec
 import typer
 
 from casemate.admission.grants import GrantDifference, spec_difference
+from casemate.cli import watching
 from casemate.cli.building import Workspace
+from casemate.cli.canary import (
+    DEFAULT_SECONDS,
+    Canary,
+    WatchOption,
+    WeightOption,
+    require_numbers,
+    tell_left,
+)
 from casemate.cli.client import NodeClient, connect
 from casemate.cli.deployed import deployed_functions, live_version
 from casemate.cli.deployment import Deployed, Wanted
@@ -40,7 +49,7 @@ from casemate.cli.terminal import (
 )
 from casemate.cli.unset_secrets import unset_secrets
 from casemate.contracts import tighter, uncovered
-from casemate.model.deployment import DeployedFunction
+from casemate.model.deployment import DeployedFunction, TrialTerms
 from casemate.model.errors import CasemateError
 from casemate.model.function import named_resources
 
@@ -58,6 +67,24 @@ SigstoreOption = Annotated[
         "Can be given several times.",
     ),
 ]
+FunctionsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FUNCTION", help="Which ones; without any, all."),
+]
+RelockOption = Annotated[
+    bool, typer.Option("--relock", help="Resolve the dependencies anew, to newer versions.")
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Make a new version even if nothing has changed.")
+]
+ApproveOption = Annotated[
+    bool,
+    typer.Option(
+        "--approve",
+        help="Let the functions have more grants than their live versions have. Needs the "
+        "right grant:approve, and is recorded.",
+    ),
+]
 GrantRow = tuple[str, str, str]
 """A line of the table of grants: function, what is the matter, the grant."""
 
@@ -65,29 +92,18 @@ GrantRow = tuple[str, str, str]
 @command(
     app,
     examples="$ casemate deploy\n$ casemate deploy thumbnail\n$ casemate deploy --approve\n"
+    "$ casemate deploy --weight 10 --watch 300\n"
     "$ casemate deploy thumbnail --sigstore thumbnail.sigstore.json\n"
     "$ casemate deploy --json",
 )
 def deploy(
-    functions: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="FUNCTION", help="Which ones; without any, all."),
-    ] = None,
+    functions: FunctionsArgument = None,
     manifest: ManifestOption = None,
-    relock: Annotated[
-        bool, typer.Option("--relock", help="Resolve the dependencies anew, to newer versions.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Make a new version even if nothing has changed.")
-    ] = False,
-    approve: Annotated[
-        bool,
-        typer.Option(
-            "--approve",
-            help="Let the functions have more grants than their live versions have. Needs the "
-            "right grant:approve, and is recorded.",
-        ),
-    ] = False,
+    relock: RelockOption = False,
+    force: ForceOption = False,
+    approve: ApproveOption = False,
+    weight: WeightOption = None,
+    watch: WatchOption = None,
     sigstore: SigstoreOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -98,11 +114,15 @@ def deploy(
     --approve; a first deploy with any grant counts too. A contract that would refuse what the
     live one accepts is told, as is what has none. Packages with known holes, that the node's
     advisories cannot tell of, or whose licences the node does not allow, stop it, unless an
-    exception is recorded. A bundle that the node
-    holds is not sent again. The node starts each function once before callers are sent to it; if
-    that fails, its whole error is shown and what was live stays live. `casemate rollback` takes a
-    deployment back.
+    exception is recorded. A bundle that the node holds is not sent again. The node starts each
+    function once before callers are sent to it; if that fails, its whole error is shown and what
+    was live stays live. `casemate rollback` takes a deployment back.
+
+    With --weight or --watch nobody but that share of the callers gets what is new: each function
+    is promoted, or gone back from, as with casemate promote --watch. Unless all were promoted the
+    exit code is 1.
     """
+    canary = _canary(weight, watch)
     workspace = Workspace(manifest, functions or ())
     rows: list[GrantRow] = []
     judged: list[JudgedBundle] = []
@@ -125,7 +145,10 @@ def deploy(
             wanted = [Wanted(name, built, before.get(name)) for name, built in bundles]
             judged += judged_bundles(client, [w for w in wanted if force or not w.is_live])
             require_none(judged, table=not json)
-            done = deploy_bundles(client, wanted, force=force, approve=approve, sigstore=signed)
+            terms = _terms(client, canary, wanted)
+            done = deploy_bundles(
+                client, wanted, force=force, approve=approve, trial=terms, sigstore=signed
+            )
         except CasemateError as error:
             left = [str(name) for name, _ in bundles]
             if json:
@@ -133,11 +156,47 @@ def deploy(
             elif len(bundles) > 1:
                 note(f"Nothing is deployed: {', '.join(left)} are as they were.", YELLOW)
             raise
+        for deployed in () if json else done:
+            _print(deployed, canary)
+        tried = _watched(client, canary, wanted, done)
         if json:
-            print_json(_document(client.url, rows, done, None, [], contracts, unset, judged))
-            return
-        for deployed in done:
-            _print(deployed)
+            document = _document(client.url, rows, done, None, [], contracts, unset, judged)
+            print_json({**document, "tried": tried})
+    _end(tried, told=not json)
+
+
+def _end(tried: Sequence[watching.Tried], *, told: bool) -> None:
+    """Tell what trials came to; exit with 1 unless all were promoted."""
+    if told:
+        watching.print_tried(tried)
+        tell_left(tried)
+    if any(one.result is not watching.Result.PROMOTED for one in tried):
+        raise typer.Exit(1)
+
+
+def _terms(
+    client: NodeClient, canary: Canary | None, wanted: Sequence[Wanted]
+) -> TrialTerms | None:
+    """Return how what is deployed is tried, if it is, and by somebody who may see the numbers."""
+    if canary is None:
+        return None
+    require_numbers(client, [one.name for one in wanted if one.before is not None])
+    return canary.terms
+
+
+def _canary(weight: int | None, watch: int | None) -> Canary | None:
+    if weight is None and watch is None:
+        return None
+    return Canary(weight, DEFAULT_SECONDS if watch is None else watch)
+
+
+def _watched(
+    client: NodeClient, canary: Canary | None, wanted: Sequence[Wanted], done: Sequence[Deployed]
+) -> list[watching.Tried]:
+    """Return what came of the versions that were deployed for a share of the calls."""
+    changed = {one.function for one in done if not one.unchanged}
+    names = [one.name for one in wanted if str(one.name) in changed]
+    return canary.watch(client, names) if canary is not None and names else []
 
 
 def _print_unset(project: str, secrets: Sequence[str]) -> None:
@@ -172,7 +231,7 @@ def _check_grants(
             widening.append((name, found))
         if old or new:
             seen = uses_if_allowed(client, name, live.number) if live and old else None
-            idle = unused(seen.granted, seen.uses) if seen is not None else []
+            idle = unused(seen.granted, seen.uses) if seen is not None and seen.uses else []
             rows += difference_rows(name, found, old, new, idle)
     if rows and table:
         print_table(("function", "is", "grant"), rows, empty="")
@@ -248,12 +307,16 @@ def _document(
     return document
 
 
-def _print(deployed: Deployed) -> None:
+def _print(deployed: Deployed, canary: Canary | None) -> None:
     if deployed.unchanged:
         print_line(f"{deployed.function}  version {deployed.version} is live, unchanged", DIM)
         return
     previous = f", before it {deployed.previous_version}" if deployed.previous_version else ""
-    print_line(f"{deployed.function}  version {deployed.version} is live{previous}", GREEN)
+    state = f"is live{previous}"
+    if canary is not None:
+        weight = canary.terms.weight
+        state = f"gets {weight} % of the calls, version {deployed.previous_version} the others"
+    print_line(f"{deployed.function}  version {deployed.version} {state}", GREEN)
     print_line(f"  address  {deployed.address}")
     for route in deployed.routes:
         print_line(f"  route    {route}")

@@ -80,7 +80,7 @@ def _groups(found: ErrorGroups) -> None:
                 version_name(each.project, each.function, 0),
                 str(each.count),
                 each.trend.value,
-                " ".join(map(str, each.versions)),
+                " ".join(str(version) for version in each.versions if version),
                 f"{each.type} at {each.place}" if each.place else each.type,
                 moment(each.first_at),
                 each.latest,
@@ -107,9 +107,12 @@ def show(found: ErrorRecord, call: Call, *, json: JsonOption = False) -> None:
 
         print_json({**to_builtins(found), "snapshot": to_builtins(snapshot)})
         return
-    print_line(f"{found.project}/{found.function} version {found.version}: {found.outcome}", BOLD)
+    of = version_name(found.project, found.function, 0)
+    version = f" version {found.version}" if found.version else ""
+    print_line(f"{'no function' if of == '-' else of}{version}: {found.outcome}", BOLD)
     print_line(f"  at          {moment(found.at)}")
-    print_line(f"  invocation  {found.invocation}")
+    if found.invocation:
+        print_line(f"  invocation  {found.invocation}")
     print_line()
     told = f"{found.type}: {found.message}".rstrip()
     trace = found.trace.rstrip()

@@ -11,7 +11,16 @@ import typer
 
 from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.options import JsonOption, command, new_app
-from casemate.cli.terminal import BOLD, GREEN, YELLOW, note, print_json, print_line, print_table
+from casemate.cli.terminal import (
+    BOLD,
+    GREEN,
+    YELLOW,
+    Style,
+    note,
+    print_json,
+    print_line,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from casemate.importing import Imported
@@ -147,7 +156,7 @@ def _print(found: Imported) -> None:
     )
 
 
-def _section(title: str, lines: list[str], style: str) -> None:
+def _section(title: str, lines: list[str], style: Style) -> None:
     if not lines:
         return
     print_line()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import hashlib
 import hmac
-import re
 import sys
 from typing import Annotated
 
@@ -16,9 +15,9 @@ from casemate.cli.errors import CommandError, UsageError
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import JsonOption, YesOption, command, new_app
 from casemate.cli.prompts import confirm
+from casemate.cli.resources import project_or_here, resolve_resource
 from casemate.cli.terminal import note, print_json, print_line, print_table
 from casemate.cli.text import moment
-from casemate.model.function import NAME_PATTERN
 from casemate.model.rotation import Rotation, SecretRotation
 from casemate.operations.declaration import BINARY
 from casemate.operations.rotations import (
@@ -48,20 +47,12 @@ VaultKeyOption = Annotated[
     ),
 ]
 SecretArgument = Annotated[
-    str, typer.Argument(metavar="PROJECT/NAME", help="The secret, such as shop/stripe-key.")
+    str,
+    typer.Argument(
+        metavar="PROJECT/SECRET",
+        help="The secret, such as shop/stripe-key, or just its name inside a project's folder.",
+    ),
 ]
-
-
-def _parts(text: str) -> tuple[str, str]:
-    project, _, name = text.partition("/")
-    for part in (project, name):
-        if re.fullmatch(NAME_PATTERN.removesuffix("$") + r"\Z", part) is None:
-            raise UsageError(
-                f"{text!r} names no secret, expected PROJECT/NAME of lower-case letters, digits "
-                "and `-`, each at most 63 characters, a letter first.",
-                next_step="`casemate secrets ls` lists those that are there.",
-            )
-    return project, name
 
 
 def _read_value(*, exact: bool) -> bytes:
@@ -117,7 +108,7 @@ def set_value(
     """
     from casemate.vault.sealed import check_value, seal_value
 
-    project, name = _parts(secret)
+    project, name = resolve_resource("secret", secret)
     value = _read_value(exact=exact)
     check_value(value)
     with connect() as client:
@@ -155,7 +146,7 @@ def import_values(
     from casemate.vault.errors import VaultInputError
     from casemate.vault.sealed import seal_value
 
-    _parts(f"{project}/any")
+    project_or_here(project)
     values = secrets_of(read_env_file(file))
     with connect() as client:
         key = vault_public_key(client, vault_key)
@@ -209,7 +200,7 @@ def ls(
 @command(app, examples="$ casemate secrets rm shop/stripe-key")
 def rm(secret: SecretArgument, yes: YesOption = False, json: JsonOption = False) -> None:
     """Remove a secret with all its versions, for good."""
-    project, name = _parts(secret)
+    project, name = resolve_resource("secret", secret)
     with connect() as client:
         confirm(f"Remove the secret {project}/{name} from {client.url}?", yes=yes)
         client.call(DeleteSecret(project=project, name=name))

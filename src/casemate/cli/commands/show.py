@@ -7,7 +7,7 @@ from casemate.cli.commands.ls import shares
 from casemate.cli.deployed import live_version
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
-from casemate.cli.terminal import BOLD, DIM, YELLOW, print_line, print_table, wrapped
+from casemate.cli.terminal import BOLD, DIM, YELLOW, Style, print_line, print_table, wrapped
 from casemate.cli.text import moment, moment_with_zone, seconds
 from casemate.contracts import uncovered
 from casemate.model.deployment import DeployedFunction, Version
@@ -100,7 +100,7 @@ def _print_schedules(found: Schedules) -> None:
         last = found.last
         told = f"; casemate errors show {last.error_id}" if last.error_id else ""
         style = None if last.outcome is Outcome.OK else YELLOW
-        print_line(f"  last run   {moment(last.started_at)}: {last.outcome.value}{told}", style)
+        _labelled("last run", f"{moment(last.started_at)}: {last.outcome.value}{told}", style)
 
 
 def _print_restoring(found: Restoring) -> None:
@@ -109,7 +109,7 @@ def _print_restoring(found: Restoring) -> None:
         return
     forks = f", {found.forks} calls had one of their own" if found.forks else ""
     again = f"{found.restored} set back after a call, {found.discarded} not used again"
-    print_line(f"  processes  {again}{forks}")
+    _labelled("processes", f"{again}{forks}")
     for one in found.reasons[:_MOST_REASONS]:
         change = f"; {one.change}" if one.change else ""
         for number, line in enumerate(wrapped(f"{one.count}: {one.reason}{change}", _LABEL)):
@@ -136,8 +136,13 @@ def _print_spec(version: Version) -> None:
     if without:
         print_line(f"  contract   none for {without}: default limits hold", DIM)
     limits = ", ".join(f"{name} {value}" for name, value in shown_limits(spec.limits).items())
-    for number, line in enumerate(wrapped(limits, _LABEL)):
-        print_line(f"{'  limits' if number == 0 else '':{_LABEL}}{line}")
+    _labelled("limits", limits)
+
+
+def _labelled(label: str, text: str, style: Style | None = None) -> None:
+    """Print a text under its label, over several lines on a terminal that is too narrow."""
+    for number, line in enumerate(wrapped(text, _LABEL)):
+        print_line(f"{'' if number else f'  {label}':{_LABEL}}{line}", style)
 
 
 def listens_to(trigger: AnyTrigger) -> str:

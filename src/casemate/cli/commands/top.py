@@ -16,7 +16,15 @@ from casemate.cli.errors import UsageError
 from casemate.cli.operation_command import asked
 from casemate.cli.options import JsonOption, new_app
 from casemate.cli.rates import Looks, Rate
-from casemate.cli.terminal import BOLD, RED, print_json, print_json_line, print_line, print_screen
+from casemate.cli.terminal import (
+    BOLD,
+    RED,
+    Style,
+    print_json,
+    print_json_line,
+    print_line,
+    print_screen,
+)
 from casemate.cli.text import one_line, size
 from casemate.cli.times_shown import short_seconds
 from casemate.model.metrics import Metrics
@@ -108,7 +116,7 @@ def _told(newest: Metrics, rates: Sequence[Rate]) -> dict[str, object]:
     }
 
 
-def _lines(newest: Metrics, rates: Sequence[Rate], width: int) -> list[tuple[str, str | None]]:
+def _lines(newest: Metrics, rates: Sequence[Rate], width: int) -> list[tuple[str, Style | None]]:
     name = min(max(width - len(_HEAD) - 1, _LEAST_NAME), _MOST_NAME)
     calls = sum(rate.calls for rate in rates)
     errors = sum(rate.errors for rate in rates)
