@@ -64,10 +64,10 @@ def is_plain_pickle(data: bytes) -> bool:
     try:
         for operation, argument, place in pickletools.genops(data):
             name = operation.name
-            if name in _MAKES or (name in _GETS and int(argument) not in scalars):
+            if name in _MAKES or (name in _GETS and int(argument or 0) not in scalars):
                 return False
             if name in _PUTS:
-                number = kept if name == "MEMOIZE" else int(argument)
+                number = kept if name == "MEMOIZE" else int(argument or 0)
                 kept += 1
                 # A list that is in others twice is a bomb for who writes it out.
                 (scalars.add if before in _SCALARS else scalars.discard)(number)
