@@ -251,6 +251,12 @@ class FakeControl:
         versions = []
         for one in wanted:
             try:
+                if trial is not None and (one.project, one.function) not in before:
+                    raise ConflictError(
+                        f"{one.project}/{one.function} has no version that is live, so there is "
+                        "nothing to go back to.",
+                        next_step="deploy it without a share first",
+                    )
                 versions.append(await self.deploy(*one, approve=approve, by=by))
             except CasemateError as error:
                 self.deployed = before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,8 +13,11 @@ import pytest
 import casemate.build
 from casemate.api import StartFailedError
 from casemate.build.bundle import BuiltBundle
+from casemate.cli import watching
 from casemate.cli.changes import changes
+from casemate.cli.watching import Result, Tried
 from casemate.model.bundle import BundleFile, BundleManifest, LockedPackage
+from casemate.model.deployment import Alias
 from casemate.model.errors import InvalidInputError
 from casemate.model.function import (
     Delivery,
@@ -26,6 +30,7 @@ from casemate.model.function import (
     Limits,
 )
 from casemate.model.grant import Resources
+from casemate.model.metrics import VersionMetrics
 from casemate.model.trigger import QueueTrigger, ScheduleTrigger
 from support.advisories import import_small
 from support.package_index import fake_index
@@ -153,6 +158,65 @@ def test_weights_count_as_a_change(cli, project, built) -> None:
     cli("deploy", "mail", "--force")
     cli("promote", "mail", "1=50", "2=50")
     assert "version 3 is live" in cli("deploy", "mail").out
+
+
+def tried_as(monkeypatch, *results: Result) -> list[str]:
+    """Has trials end so, in order; returns which functions were watched."""
+    watched: list[str] = []
+
+    def watch(_client: object, aliases: Sequence[Alias], seconds: int) -> list[Tried]:
+        watched.extend(alias.function for alias in aliases)
+        assert seconds == 60
+        assert all(a.trial is not None and a.targets[1].weight == 20 for a in aliases)
+        return [
+            Tried(
+                function=f"{alias.project}/{alias.function}",
+                version=alias.targets[1].version,
+                back=alias.targets[0].version,
+                result=result,
+                reason="as it was told",
+                old=VersionMetrics(version=1),
+                new=VersionMetrics(version=2),
+            )
+            for alias, result in zip(aliases, results, strict=True)
+        ]
+
+    monkeypatch.setattr(watching, "watch", watch)
+    return watched
+
+
+def test_a_share_of_the_calls_is_for_what_has_changed_alone(
+    cli, project, built, monkeypatch
+) -> None:
+    cli("deploy")
+    text = MANIFEST + '[function.mail.limits]\nmemory = "512MB"\n'
+    (project / "casemate.toml").write_text(text)
+    watched = tried_as(monkeypatch, Result.PROMOTED)
+    result = cli("deploy", "--weight", "20")
+    assert result.code == 0, result.err
+    assert watched == ["mail"]
+    assert "shop/mail  version 2 gets 20 % of the calls, version 1 the others" in result.out
+    assert "shop/mail: version 2 promoted, live is version 2" in result.out
+
+
+@pytest.mark.parametrize("result", [Result.GONE_BACK, Result.UNDECIDED, Result.OVERTAKEN])
+def test_what_is_tried_and_not_promoted_is_told_by_the_exit_code(
+    cli, project, built, monkeypatch, result: Result
+) -> None:
+    cli("deploy")
+    tried_as(monkeypatch, Result.PROMOTED, result)
+    done = cli("deploy", "--force", "--weight", "20", "--watch", "60", "--json")
+    assert done.code == 1
+    told = json.loads(done.out)
+    assert [one["result"] for one in told["tried"]] == ["promoted", result.value]
+
+
+def test_a_first_deploy_has_no_calls_to_share(cli, project, built, node) -> None:
+    done = cli("deploy", "--weight", "20")
+    assert done.code == 1
+    assert "no version that is live, so there is nothing to go back to" in done.err
+    assert "Nothing is deployed" in done.err
+    assert cli("ls", "--json").out.count('"function"') == 0
 
 
 def test_an_import_error_is_shown_in_full(cli, project, built, node, monkeypatch) -> None:
