@@ -218,6 +218,8 @@ class MemoryStore:
         self.flushed = 0
         self.lost_records = 0
         self.moves = 0
+        self.began = time.time()
+        """When states of aliases begin, a second after each other."""
         self.written: list[tuple[LogLine, ...]] = []
         self.expected: list[Any] = []
 
@@ -304,7 +306,7 @@ class MemoryStore:
             function=function,
             name=name,
             targets=targets,
-            changed_at=4.0 + self.moves,
+            changed_at=self.began + self.moves,
             trial=trial,
         )
         self.states.setdefault((project, function, name), []).append(alias)

@@ -56,10 +56,18 @@ class GrantDifference(msgspec.Struct, frozen=True, kw_only=True):
         return new + [describe_widening(widened) for widened in self.widened]
 
 
-class WideningError(ConflictError):
-    """The deploy would grant the function more than its live version has."""
+_DEPLOYED = (
+    "Look at the difference. If it is meant, deploy again with --approve, which needs the right "
+    "grant:approve and is recorded."
+)
 
-    def __init__(self, function: str, difference: GrantDifference) -> None:
+
+class WideningError(ConflictError):
+    """The function would be granted more than its live version has."""
+
+    def __init__(
+        self, function: str, difference: GrantDifference, next_step: str = _DEPLOYED
+    ) -> None:
         """Keep the `difference`; the message tells of it as much as fits a record."""
         self.difference = difference
         lines = [line[:_MAX_LINE] for line in difference.lines()]
@@ -67,8 +75,7 @@ class WideningError(ConflictError):
         super().__init__(
             f"{function} would be granted more than its live version is: "
             f"{'; '.join(lines[:_MAX_LINES])}{left_out}.",
-            next_step="Look at the difference. If it is meant, deploy again with --approve, which "
-            "needs the right grant:approve and is recorded.",
+            next_step=next_step,
         )
 
 

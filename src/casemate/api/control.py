@@ -151,20 +151,33 @@ class Control(Protocol):
         """
         ...
 
-    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias:
-        """Point an alias at versions; their weights add up to 100 (checked by the API)."""
+    async def set_alias(self, operation: SetAlias, *, approve: bool = False, by: Actor) -> Alias:
+        """Point an alias at versions; their weights add up to 100 (checked by the API).
+
+        Without `approve`, WideningError if `live` would be granted more, unless it was lately.
+        """
         ...
 
-    async def start_trial(self, operation: StartTrial, *, by: Actor) -> Alias:
-        """Give a version a share of the calls for a time (ConflictError: nothing to go back to)."""
+    async def start_trial(
+        self, operation: StartTrial, *, approve: bool = False, by: Actor
+    ) -> Alias:
+        """Give a version a share of the calls for a time (ConflictError: nothing to go back to).
+
+        `approve`: as in `set_alias`.
+        """
         ...
 
     async def end_trial(self, operation: EndTrial, *, by: Actor) -> Alias:
         """Send all calls to the version of a trial, or back (ConflictError if it is over)."""
         ...
 
-    async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
-        """Point `live` at version `to`, or at the one that all callers were sent to before."""
+    async def rollback(
+        self, project: str, function: str, to: int | None, *, approve: bool = False, by: Actor
+    ) -> Alias:
+        """Point `live` at version `to`, or at the one that all callers were sent to before.
+
+        `approve`: as in `set_alias`.
+        """
         ...
 
     async def sbom(self, project: str, function: str, version: int | None) -> bytes:

@@ -113,13 +113,16 @@ async def _set_alias(operation: SetAlias, call: Call) -> Alias:
         raise RequestError(
             HTTPStatus.BAD_REQUEST, "A version is named more than once, expected each one once."
         )
-    return await call.service.control.set_alias(operation, by=call.actor)
+    approve = call.may_approve(operation.project, operation.function)
+    return await call.service.control.set_alias(operation, approve=approve, by=call.actor)
 
 
 @performs(Rollback)
 async def _rollback(operation: Rollback, call: Call) -> Alias:
+    project, function = operation.project, operation.function
+    approve = call.may_approve(project, function)
     return await call.service.control.rollback(
-        operation.project, operation.function, operation.to, by=call.actor
+        project, function, operation.to, approve=approve, by=call.actor
     )
 
 

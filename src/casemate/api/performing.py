@@ -12,7 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from casemate.api.authorization import actor, principal
+from casemate.api.authorization import actor, function_of, principal
 from casemate.api.held_response import HeldResponse
 from casemate.api.inputs import (
     MAX_JSON_BYTES,
@@ -72,6 +72,10 @@ class Call:
     def may(self, action: Action, resource: Resource) -> bool:
         """Tell whether who asks may do this; nothing is recorded."""
         return self.service.may(self.request, action, resource)
+
+    def may_approve(self, project: str, function: str) -> bool:
+        """Tell whether who asks may have a function be granted more; nothing is recorded."""
+        return self.may(Action.GRANT_APPROVE, function_of(project, function))
 
     def require(self, action: Action, resource: Resource) -> None:
         """Let who asks do this, or record the denial and raise RequestError (403)."""

@@ -13,7 +13,8 @@ performs = Performers()
 
 @performs(StartTrial)
 async def _start(operation: StartTrial, call: Call) -> Alias:
-    return await call.service.control.start_trial(operation, by=call.actor)
+    approve = call.may_approve(operation.project, operation.function)
+    return await call.service.control.start_trial(operation, approve=approve, by=call.actor)
 
 
 @performs(EndTrial)

@@ -21,7 +21,7 @@ from casemate.dispatch import Dispatcher
 from casemate.facts import FactStream
 from casemate.gateway import changes
 from casemate.gateway.bundles import BundleStore
-from casemate.gateway.deploying import Deploying
+from casemate.gateway.deploying import Deploying, widening_denied
 from casemate.gateway.quarantines import QUARANTINES, Quarantines
 from casemate.gateway.ready_instances import ReadyInstances
 from casemate.gateway.route_claims import CLAIMS_VALUE, read_claims, write_claims
@@ -29,6 +29,7 @@ from casemate.gateway.stable import require_stable_before
 from casemate.gateway.trials import Trials, require_way_back
 from casemate.gateway.uploads import KEPT_SECONDS, Uploads
 from casemate.gateway.vouched import Vouching
+from casemate.gateway.ways_back import live_lately, widening_of
 from casemate.model.deployment import (
     LIVE,
     Alias,
@@ -41,6 +42,7 @@ from casemate.model.errors import ConflictError, NotFoundError, UnavailableError
 from casemate.model.facts import NOT_BY_NETWORK, Actor
 from casemate.model.invocation import RunningInvocation
 from casemate.model.node import NodeStatus
+from casemate.model.principal import Action
 from casemate.model.processes import GatewayConfig
 from casemate.model.restoring import Restoring
 from casemate.model.route import RouteClaim
@@ -404,12 +406,12 @@ class NodeControl:
             await self._reload()
             return versions
 
-    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias:
+    async def set_alias(self, operation: SetAlias, *, approve: bool = False, by: Actor) -> Alias:
         """See Control."""
         async with self._changing:
-            return await self._point(operation, by)
+            return await self._point(operation, by, approve=approve)
 
-    async def _point(self, operation: SetAlias, by: Actor) -> Alias:
+    async def _point(self, operation: SetAlias, by: Actor, *, approve: bool) -> Alias:
         """Point an alias, unless another function has taken a route that would come back."""
 
         async def decide() -> Operation[Alias]:
@@ -427,18 +429,37 @@ class NodeControl:
                 pointed = [version for version in found.versions if version.number in numbers]
                 if pointed:  # the newest of them declares the routes; the store refuses missing
                     self._require_own(max(pointed, key=lambda version: version.number))
+                if not approve:
+                    await self._require_granted(pointed, by)
                 weights = {target.version: target.weight for target in operation.targets}
                 self._ready.require_room([(one, weights[one.number]) for one in pointed])
             return operation
 
         return await self._moved(decide, by)
 
+    async def _require_granted(self, wanted: Sequence[Version], by: Actor) -> None:
+        """Raise WideningError, and record it, for a version that would widen what is granted."""
+        if not wanted:
+            return
+        project, function = wanted[0].project, wanted[0].function
+        live = self._catalogue.most_live(project, function)
+        if widening_of(live, wanted) is None:
+            return
+        lately = live_lately(await self._live_history(project, function), time.time())
+        left = [version for version in wanted if version.number not in lately]
+        if (found := widening_of(live, left)) is not None:
+            version, error = found
+            self._facts.happened(widening_denied(version, error, Action.FUNCTION_ALIAS, by))
+            raise error
+
     def _require_own(self, version: Version) -> None:
         """Refuse a version that declares what another function has."""
         self._catalogue.check_routes(version.project, version.function, version)
         self._catalogue.check_consumers(version.project, version.function, version)
 
-    async def start_trial(self, operation: StartTrial, *, by: Actor) -> Alias:
+    async def start_trial(
+        self, operation: StartTrial, *, approve: bool = False, by: Actor
+    ) -> Alias:
         """See Control."""
         project, function = operation.project, operation.function
 
@@ -449,6 +470,8 @@ class NodeControl:
             now = self._catalogue.most_live(project, function)
             if tried is not None and now is not None and now.number != tried.number:
                 require_way_back(now, tried.spec, tried.number)
+                if not approve:
+                    await self._require_granted([tried], by)
                 self._require_own(max((now, tried), key=lambda version: version.number))
                 weight = operation.terms.weight
                 self._ready.require_room([(now, 100 - weight), (tried, weight)])
@@ -504,14 +527,16 @@ class NodeControl:
         await self._reload()
         return alias
 
-    async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
+    async def rollback(
+        self, project: str, function: str, to: int | None, *, approve: bool = False, by: Actor
+    ) -> Alias:
         """See Control."""
         async with self._changing:
             if to is None:
                 to = await self._stable_before(project, function)
             targets = (Target(version=to, weight=100),)
             wanted = SetAlias(project=project, function=function, name=LIVE, targets=targets)
-            return await self._point(wanted, by)
+            return await self._point(wanted, by, approve=approve)
 
     async def stable_before(self, project: str, function: str) -> int:
         """Return the version that a rollback would go to. Raises ConflictError."""
@@ -533,11 +558,14 @@ class NodeControl:
 
     async def _stable_before(self, project: str, function: str) -> int:
         found = await self.function(project, function)
-        history = await self._store.read(
-            ShowAliasHistory(project=project, function=function, name=LIVE, limit=_MAX_HISTORY)
-        )
+        history = await self._live_history(project, function)
         numbers = {version.number for version in found.versions}
         return require_stable_before(f"{project}/{function}", history, numbers)
+
+    async def _live_history(self, project: str, function: str) -> tuple[Alias, ...]:
+        return await self._store.read(
+            ShowAliasHistory(project=project, function=function, name=LIVE, limit=_MAX_HISTORY)
+        )
 
     async def _flush(self) -> None:
         # What has ended is recorded once it is known what it has used.

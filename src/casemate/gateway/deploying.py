@@ -21,7 +21,7 @@ from casemate.gateway.trials import require_way_back
 from casemate.gateway.vouched import Vouching
 from casemate.manifest import check_received, require_packages
 from casemate.model.caps import Caps
-from casemate.model.denial import DenialKind, denied_at
+from casemate.model.denial import Denial, DenialKind, denied_at
 from casemate.model.deployment import LIVE, Alias, NewVersion, TrialTerms, Version
 from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
 from casemate.model.facts import (
@@ -255,16 +255,7 @@ class Deploying:
                 live.spec if live is not None else None, tentative.spec, approve=approve
             )
         except WideningError as error:
-            self._happened(
-                denied_at(
-                    FunctionPlace(tentative.project, tentative.function, 0, invocation=""),
-                    at=time.time(),
-                    kind=DenialKind.GRANTS,
-                    by=by,
-                    action="function:deploy",
-                    reason=error.message,
-                )
-            )
+            self._happened(widening_denied(tentative, error, "function:deploy", by))
             raise
 
     async def _tentative(self, wanted: Deployment, by: Actor) -> _Tentative:
@@ -323,6 +314,18 @@ class Deploying:
                 message=error.error.message,
                 trace=error.error.trace + error.output,
             ) from error
+
+
+def widening_denied(version: Version, error: WideningError, action: str, by: Actor) -> Denial:
+    """Return the record of that a version was not made live, as it is granted more."""
+    return denied_at(
+        FunctionPlace(version.project, version.function, version.number, invocation=""),
+        at=time.time(),
+        kind=DenialKind.GRANTS,
+        by=by,
+        action=action,
+        reason=error.message,
+    )
 
 
 @contextmanager

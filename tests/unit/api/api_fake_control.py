@@ -147,6 +147,8 @@ class FakeControl:
         self.error_records: dict[str, ErrorRecord] = {}
         self.lines: list[LogLine] = []
         self.asked_after: list[int] = []
+        self.approvals: list[bool] = []
+        """Whether each who has pointed `live` somewhere may approve grants."""
         self.reads = 0
         self.fault: Exception | None = None
         self.denial_records: list[Denial] = []
@@ -277,7 +279,10 @@ class FakeControl:
         trial = Trial(version=number, back=back, until=2_000_000_000.0)
         return self._point(project, function, LIVE, targets, trial)
 
-    async def start_trial(self, operation: StartTrial, *, by: Actor) -> Alias:
+    async def start_trial(
+        self, operation: StartTrial, *, approve: bool = False, by: Actor
+    ) -> Alias:
+        self.approvals.append(approve)
         project, name = operation.project, operation.function
         found = await self.function(project, name)
         if operation.version not in {version.number for version in found.versions}:
@@ -320,7 +325,8 @@ class FakeControl:
             self.history.setdefault((project, function), []).append(targets)
         return alias
 
-    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias:
+    async def set_alias(self, operation: SetAlias, *, approve: bool = False, by: Actor) -> Alias:
+        self.approvals.append(approve)
         project, function = operation.project, operation.function
         known = {v.number for v in (await self.function(project, function)).versions}
         missing = [t.version for t in operation.targets if t.version not in known]
@@ -354,12 +360,15 @@ class FakeControl:
         await self.function(project, function)
         return b'{"bomFormat": "CycloneDX"}'
 
-    async def rollback(self, project: str, function: str, to: int | None, *, by: Actor) -> Alias:
+    async def rollback(
+        self, project: str, function: str, to: int | None, *, approve: bool = False, by: Actor
+    ) -> Alias:
+        self.approvals.append(approve)
         await self.function(project, function)
         if to is not None:
             targets = (Target(version=to, weight=100),)
             wanted = SetAlias(project=project, function=function, name=LIVE, targets=targets)
-            return await self.set_alias(wanted, by=by)
+            return await self.set_alias(wanted, approve=approve, by=by)
         history = self.history[project, function]
         if len(history) < 2:
             raise ConflictError("There is nothing before the present state of `live`.")

@@ -114,6 +114,24 @@ def test_rollback_with_and_without_a_version(deployed) -> None:
     assert forth.json()["targets"] == [{"version": 2, "weight": 100}]
 
 
+def test_who_may_approve_grants_is_said_to_whoever_points_live(deployed, parts, control) -> None:
+    deployed("POST", CART + "/versions", json={"digest": DIGEST})
+    developer = parts.accounts.add("cm_dev_" + "a" * 43, "developer@shop")
+    targets = {"targets": [{"version": 1, "weight": 100}]}
+    trial = {"version": 2, "terms": {"weight": 10, "seconds": 60}}
+    for key, may in ((OWNER_TEXT, True), (developer, False)):
+        control.approvals.clear()
+        for method, path, body in (
+            ("PUT", "/aliases/live", targets),
+            ("POST", "/rollback", {"to": 1}),
+            ("POST", "/trial", trial),
+        ):
+            answer = deployed(method, CART + path, json=body, key=key)
+            assert answer.status_code in (200, 201), (path, answer.text)
+        assert set(control.approvals) == {may}
+    assert parts.denied == []
+
+
 def test_remove(deployed) -> None:
     response = deployed("DELETE", CART)
     assert (response.status_code, response.content) == (204, b"")

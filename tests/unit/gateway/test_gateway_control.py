@@ -19,7 +19,7 @@ from casemate.api.control import Deployment, StartFailedError
 from casemate.capabilities import UseCounter, use_of
 from casemate.delivery.subscriptions import Subscriptions
 from casemate.dispatch.dispatcher import Name
-from casemate.gateway import control
+from casemate.gateway import control, ways_back
 from casemate.gateway.control import NodeControl
 from casemate.model.bundle import BundleManifest, LockedPackage
 from casemate.model.caps import Caps
@@ -1084,9 +1084,77 @@ def test_it_is_the_version_most_callers_get_that_counts(on_node: OnNode) -> None
         await node.deploy(grants=(WRITE,), approve=True)
         await node.deploy()
         weights = {1: 5, 2: 95}
-        await node.control.set_alias(pointing(LIVE, weights), by=Actor("k", ""))
+        await node.control.set_alias(pointing(LIVE, weights), approve=True, by=Actor("k", ""))
         with pytest.raises(WideningError):
             await node.deploy(grants=(READ,))
+
+    on_node(scene)
+
+
+WAYS_TO_LIVE = ("alias", "share", "rollback", "rollback to", "trial")
+
+
+async def to_first(node: Node, way: str, *, approve: bool = False) -> None:
+    """Have callers get version 1."""
+    control = node.control
+    if way == "trial":
+        terms = TrialTerms(weight=50, seconds=60.0)
+        trial = StartTrial(project="t", function="f", version=1, terms=terms)
+        await control.start_trial(trial, approve=approve, by=ADA)
+    elif way in ("alias", "share"):
+        weights = {1: 100} if way == "alias" else {1: 1, 2: 99}
+        await control.set_alias(pointing(LIVE, weights), approve=approve, by=ADA)
+    else:
+        to = 1 if way == "rollback to" else None
+        await control.rollback("t", "f", to, approve=approve, by=ADA)
+
+
+@pytest.mark.parametrize("way", WAYS_TO_LIVE)
+def test_what_was_taken_away_is_not_given_again_by_pointing_back(
+    on_node: OnNode, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways_back, "LATELY_SECONDS", -1.0)
+
+    async def scene(node: Node) -> None:
+        await node.deploy(grants=(WRITE,), approve=True)
+        await node.deploy(grants=(READ,))
+        with pytest.raises(WideningError, match="f@1 would be granted more") as stopped:
+            await to_first(node, way)
+        assert "grant:approve" in stopped.value.next_step
+        assert node.live() == 2
+        [denial] = node.store.denied
+        assert (denial.action, denial.principal) == ("function:alias", "user:ada")
+        await to_first(node, way, approve=True)
+        shown = await node.control.function("t", "f")
+        assert 1 in {target.version for alias in shown.aliases for target in alias.targets}
+
+    on_node(scene)
+
+
+@pytest.mark.parametrize("way", WAYS_TO_LIVE)
+def test_a_deploy_of_the_last_hour_is_gone_back_from_by_whoever_may_point_live(
+    on_node: OnNode, way: str
+) -> None:
+    async def scene(node: Node) -> None:
+        await node.deploy(grants=(WRITE,), approve=True)
+        await node.deploy(grants=(READ,))
+        await to_first(node, way)
+        assert node.store.denied == []
+
+    on_node(scene)
+
+
+def test_another_alias_grants_nothing_that_live_does_not(
+    on_node: OnNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways_back, "LATELY_SECONDS", -1.0)
+
+    async def scene(node: Node) -> None:
+        await node.deploy(grants=(WRITE,), approve=True)
+        await node.deploy(grants=(READ,))
+        await node.control.set_alias(pointing("old", {1: 100}), by=ADA)
+        found = node.catalogue.find("t", "f", "old")
+        assert found is not None and found.spec.grants == (READ,)
 
     on_node(scene)
 
