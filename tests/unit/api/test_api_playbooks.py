@@ -31,6 +31,7 @@ from casemate.model.playbook import PlaybookAct, PlaybookRun, Step
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
 from casemate.playbooks import Acting
+from casemate.playbooks.matching import PRINCIPAL
 from casemate.vault.interface import DataKey
 from support.core import MemoryStore
 from support.monitor import incident
@@ -61,7 +62,9 @@ class Functions:
         self.held: set[str] = set()
 
     async def function(self, project: str, name: str) -> Any:
-        return SimpleNamespace(quarantine=None, aliases=())
+        held = f"{project}/{name}" in self.held
+        quarantine = SimpleNamespace(by=f"{PRINCIPAL}leaked-secret") if held else None
+        return SimpleNamespace(quarantine=quarantine, aliases=())
 
     async def quarantine(self, operation: Any, *, by: Actor) -> Quarantine:
         self.held.add(f"{operation.project}/{operation.function}")
@@ -172,6 +175,7 @@ def test_what_is_done_while_an_incident_is_undone_needs_its_right_too(
     text = 'forbid (principal, action == Casemate::Action::"function:alias", resource);'
     parts.policy.replace([PolicyFile(name="n", text=text, changed_at=1.0, changed_by="user:ada")])
     runs = parts.service.playbooks.runs
+    functions.held.add("shop/report")
     held = PlaybookAct(
         do="quarantine", target="function:shop/report", state=Step.DONE, before="null"
     )

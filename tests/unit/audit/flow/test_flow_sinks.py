@@ -21,7 +21,7 @@ RUNNING_ONLY = {
         "cv2 fitz h5py lmdb netCDF4 onnxruntime pathlib posixpath pyarrow pymupdf "
         "rasterio soundfile "
     ),
-    "code": "ast celery hydra kombu logging pydoc stevedore sympy zope",
+    "code": "ast celery hydra kombu logging pydoc simpleeval stevedore sympy zope",
     "deserialisation": (
         "cryptography gnupg hmac jose joserfc jwcrypto multiprocessing nacl rsa ruamel "
     ),
