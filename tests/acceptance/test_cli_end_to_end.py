@@ -351,7 +351,7 @@ def test_a_handler_that_does_not_start_is_told_in_full_and_what_was_live_stays(
         (2, ("users", "add", "Ada"), "lower-case"),
         (2, ("users", "roles", "ada", "--none", "--role", "owner"), "--none"),
         (3, ("users", "disable", "nobody"), "nobody"),
-        (2, ("secrets", "set", "nothing"), "PROJECT/NAME"),
+        (2, ("secrets", "set", "t/Not"), "lower-case letters"),
         (1, ("secrets", "set", "t/empty"), "expected 6"),
         (3, ("secrets", "rm", "t/nothing", "--yes"), "t/nothing"),
         (1, ("can", "ada", "function:invoke", "function:t/f"), "user:NAME"),

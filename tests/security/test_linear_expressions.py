@@ -16,6 +16,7 @@ BUILT_WHILE_RUNNING = {
     "casemate.api.inputs": "patterns of the API's own parameters, on at most a URL's text",
     "casemate.build.contents": "patterns of this source, on names in an archive",
     "casemate.build.ignore": "an author's own pattern on the author's own files",
+    "casemate.cli.operation_parameters": "patterns of operations' own fields, on an option's text",
     "casemate.drills.project.victim": "a function that is attacked on purpose; a node runs it",
     "casemate.kernel.process_files": "literal names of lines that the kernel writes",
     "casemate.manifest.kinds": "patterns of the manifest's tables, on texts of bounded length",
