@@ -23,7 +23,7 @@ _SET = (
     "budget set bench money 1000000 --per month --hard",
     "budget set bench requests 1000000000 --unit requests --per day --hard --function reused",
     "budget set bench cpu 100000000 --unit cpu-seconds --per hour --hard --caller {caller}",
-    "budget quota bench rate 100000000 --seconds 1 --each caller",
+    "budget quota bench rate 1000000 --seconds 1 --each caller",
 )
 _REMOVE = tuple(f"budget rm bench {name}" for name in ("money", "requests", "cpu", "rate"))
 

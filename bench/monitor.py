@@ -211,7 +211,8 @@ async def measure(
     stopping, facts = threading.Event(), FactStream()
     supervisor = threading.Thread(target=_supervise, args=(recording, stopping))
     supervisor.start()
-    memory = os.dup(memories.new().fileno())
+    with memories.new() as file:
+        memory = os.dup(file.fileno())
     recorder = RecorderClient(recording.recorder.gateway_end, loop, facts, memory)
     monitor = MonitorClient(recording.monitor.gateway_end, loop)
     await recorder.ready()
