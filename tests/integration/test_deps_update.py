@@ -272,7 +272,7 @@ def test_recorded_events_have_to_be_answered_alike(
 
         index.add("delta")
         (bare.root / "requirements.txt").write_text("gamma\ndelta\n")
-        prune = ("deps", "prune", "--replay", "--yes", "--test")
+        prune = ("deps", "prune", "--yes", "--test")
         refused = bare.run(*prune, "python -c 'import app, delta'")
         assert "No module named 'delta'" in refused.err and refused.code == 1
         assert bare.run(*prune, "make test").code == 2  # the sandbox has no make

@@ -14,6 +14,7 @@ from functools import lru_cache
 import msgspec
 
 from casemate.metering.bill import Bill, BillLine, month_of
+from casemate.metering.prices import Resource
 
 COLUMNS = (
     "AvailabilityZone",
@@ -63,6 +64,7 @@ COLUMNS = (
 _NAME = "Casemate"
 _TAGS = ("trigger", "caller", "account", "route")
 """By what else a line may be told apart."""
+_PLACE = ("project", "function", *_TAGS)
 _CATEGORIES = {"storage": "Storage", "egress": "Networking"}
 """Of services, from the specification's list; all others are computing."""
 
@@ -98,41 +100,59 @@ def focus_rows(found: Bill, account: str) -> Iterator[dict[str, str]]:
 
 
 def _row(found: Bill, line: BillLine, account: str) -> dict[str, str]:
-    of, resource = line.of, line.resource
-    cost, price, quantity = _number(line.cost), _number(line.price), _number(line.quantity)
-    name = f"{of.project}/{of.function}" if of.function else of.project
-    tags = {each: getattr(of, each) for each in _TAGS if getattr(of, each)}
+    cost, quantity = _number(line.cost), _number(line.quantity)
+    price = _number(line.price)
+    row = _same(
+        line.resource,
+        tuple(getattr(line.of, each) for each in _PLACE),
+        (found.prices.name, found.prices.version, found.prices.currency),
+        account,
+    )
     return {
-        **_NOTHING,
+        **row,
         **_periods(line.day),
         "BilledCost": cost,
-        "BillingAccountId": account,
-        "BillingAccountName": account,
-        "BillingCurrency": found.prices.currency,
-        "ChargeCategory": "Usage",
-        "ChargeDescription": f"{resource.name} of {name or 'all projects'}",
-        "ChargeFrequency": "Usage-Based",
         "ConsumedQuantity": quantity,
-        "ConsumedUnit": resource.unit,
         "ContractedCost": cost,
         "ContractedUnitPrice": price,
         "EffectiveCost": cost,
-        "InvoiceIssuerName": _NAME,
         "ListCost": cost,
         "ListUnitPrice": price,
-        "PricingCategory": "Standard",
         "PricingQuantity": quantity,
+    }
+
+
+@lru_cache(maxsize=4096)
+def _same(
+    resource: Resource, place: tuple[str, ...], prices: tuple[str, str, str], account: str
+) -> dict[str, str]:
+    """Return the columns that are the same on each day; `place` has what `_PLACE` names."""
+    project, function = place[:2]
+    listed, version, currency = prices
+    name = f"{project}/{function}" if function else project
+    tags = {name: value for name, value in zip(_TAGS, place[2:], strict=True) if value}
+    return {
+        **_NOTHING,
+        "BillingAccountId": account,
+        "BillingAccountName": account,
+        "BillingCurrency": currency,
+        "ChargeCategory": "Usage",
+        "ChargeDescription": f"{resource.name} of {name or 'all projects'}",
+        "ChargeFrequency": "Usage-Based",
+        "ConsumedUnit": resource.unit,
+        "InvoiceIssuerName": _NAME,
+        "PricingCategory": "Standard",
         "PricingUnit": resource.unit,
         "ProviderName": _NAME,
         "PublisherName": _NAME,
         "ResourceId": name,
-        "ResourceName": of.function or of.project,
-        "ResourceType": "Function" if of.function else "Project" if of.project else "",
+        "ResourceName": function or project,
+        "ResourceType": "Function" if function else "Project" if project else "",
         "ServiceCategory": _CATEGORIES.get(resource.name, "Compute"),
         "ServiceName": "Casemate Functions",
         "SkuId": resource.sku,
-        "SkuPriceId": f"{found.prices.name}/{found.prices.version}/{resource.sku}",
-        "SubAccountId": of.project,
-        "SubAccountName": of.project,
+        "SkuPriceId": f"{listed}/{version}/{resource.sku}",
+        "SubAccountId": project,
+        "SubAccountName": project,
         "Tags": msgspec.json.encode(tags).decode() if tags else "",
     }

@@ -10,6 +10,7 @@ import typer
 
 from casemate.cli import lock_trial, prompts, updating
 from casemate.cli.building import Workspace
+from casemate.cli.credentials import choose
 from casemate.cli.errors import CommandError
 from casemate.cli.evidence import evidence_of
 from casemate.cli.names import FunctionName
@@ -219,22 +220,25 @@ def prune(
         ),
     ] = None,
     replay: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--replay",
-            help="Do recorded events of the node again with and without the packages, too; they "
-            "have to be answered alike.",
+            "--replay/--no-replay",
+            help="Do recorded events of the node again with and without the packages; they have "
+            "to be answered alike. Done unless you are logged in to none.",
+            show_default=False,
         ),
-    ] = False,
+    ] = None,
     yes: YesOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Remove requirements that nothing needs, once the tests pass without them.
+    """Remove requirements that nothing needs, once tests and recorded events pass without them.
 
     Of a requirements.txt, those that `casemate deps ls` calls unused in every function that has
     that file. On a copy of the project the functions are built without them, and the tests run in
-    the sandbox with what is left; unless both go well, files are as they were.
+    the sandbox with what is left; recorded events are done again there, too. Unless all goes well,
+    files are as they were.
     """
+    replays = _replays() if replay is None else replay
     workspace = Workspace(manifest, functions or ())
     chosen = {spec.requirements for spec in workspace.chosen if spec.requirements is not None}
     # What another function with the same file needs stays.
@@ -258,7 +262,7 @@ def prune(
                 "There are no tests to tell whether the functions work without these packages.",
                 next_step='Give a command that does: --test "python -m pytest".',
             )
-        replayed += _tried(workspace, pruning, mine, command_line, replay=replay)
+        replayed += _tried(workspace, pruning, mine, command_line, replay=replays)
         removed[name] = list(pruning.removed)
         if not json:
             print_replayed(replayed)
@@ -268,6 +272,14 @@ def prune(
         print_json({"removed": removed, "replayed": replayed})
     elif not removed:
         print_line("There is nothing to remove.")
+
+
+def _replays() -> bool:
+    """Tell whether there is a node whose recorded events can be done again; say if there is none."""
+    if choose().key is not None:
+        return True
+    note("You are logged in to no node, so no recorded events are done again.", YELLOW)
+    return False
 
 
 def _tried(
