@@ -275,7 +275,7 @@ def prune(
 
 
 def _replays() -> bool:
-    """Tell whether there is a node whose recorded events can be done again; say if there is none."""
+    """Tell whether there is a node whose recorded events can be done again, or say so."""
     if choose().key is not None:
         return True
     note("You are logged in to no node, so no recorded events are done again.", YELLOW)
