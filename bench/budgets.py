@@ -25,7 +25,7 @@ _SET = (
     "budget set bench cpu 100000000 --unit cpu-seconds --per hour --hard --caller {caller}",
     "budget quota bench rate 1000000 --seconds 1 --each caller",
 )
-_REMOVE = tuple(f"budget rm bench {name}" for name in ("money", "requests", "cpu", "rate"))
+_REMOVE = tuple(f"budget rm bench {name} --yes" for name in ("money", "requests", "cpu", "rate"))
 
 
 def measure(seconds: int, rounds: int) -> Figures:

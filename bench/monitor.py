@@ -33,7 +33,7 @@ from casemate.model.facts import Fact, InvocationEnded, OperationPerformed, Sign
 from casemate.model.processes import GATEWAY_UID, MONITOR_UID, RECORDER_UID, SANDBOX_UID, VAULT_UID
 from casemate.monitor import MonitorClient
 from casemate.monitor.settings import MonitorSettings
-from casemate.recorder import RecorderClient
+from casemate.recorder import RecorderClient, outstanding
 from casemate.recorder.memories import Memories
 from casemate.sandbox.staging import Staging
 from casemate.supervisor.recording import Recording
@@ -211,8 +211,9 @@ async def measure(
     stopping, facts = threading.Event(), FactStream()
     supervisor = threading.Thread(target=_supervise, args=(recording, stopping))
     supervisor.start()
-    with memories.new() as file:
-        memory = os.dup(file.fileno())
+    # Not one of `memories`: their locks are a process's, and here the supervisor is the same one.
+    memory = os.memfd_create("outstanding")
+    os.ftruncate(memory, outstanding.SIZE)
     recorder = RecorderClient(recording.recorder.gateway_end, loop, facts, memory)
     monitor = MonitorClient(recording.monitor.gateway_end, loop)
     await recorder.ready()
