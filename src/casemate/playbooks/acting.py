@@ -55,7 +55,7 @@ class Control(Protocol):
 
     async def stable_before(self, project: str, function: str) -> int: ...
 
-    async def set_alias(self, operation: SetAlias, *, approve: bool, by: Actor) -> Alias: ...
+    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Alias: ...
 
 
 class Evidence(Protocol):
@@ -283,10 +283,7 @@ class Acting:
     async def _point(self, project: str, name: str, targets: list[Any], by: Actor) -> None:
         wanted = tuple(Target(version=version, weight=weight) for version, weight in targets)
         await self._control.set_alias(
-            SetAlias(project=project, function=name, name=LIVE, targets=wanted),
-            # What it goes back to was chosen by who approved the playbook.
-            approve=True,
-            by=by,
+            SetAlias(project=project, function=name, name=LIVE, targets=wanted), by=by
         )
 
 

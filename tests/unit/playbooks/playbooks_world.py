@@ -75,7 +75,7 @@ class Control:
     async def stable_before(self, _project: str, _function: str) -> int:
         return 1
 
-    async def set_alias(self, operation: SetAlias, *, approve: bool, by: Actor) -> Any:
+    async def set_alias(self, operation: SetAlias, *, by: Actor) -> Any:
         name = f"{operation.project}/{operation.function}"
         self.live[name] = tuple((one.version, one.weight) for one in operation.targets)
         self.done.append(f"point {name} {self.live[name]}")
