@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from casemate.accounts import token_id_of
 from casemate.api.authorization import actor, function_of, principal
 from casemate.api.held_response import HeldResponse
 from casemate.api.inputs import (
@@ -72,6 +73,11 @@ class Call:
     def may(self, action: Action, resource: Resource) -> bool:
         """Tell whether who asks may do this; nothing is recorded."""
         return self.service.may(self.request, action, resource)
+
+    @property
+    def token_id(self) -> str | None:
+        """Id of the token or session that the request came with; None for any other credential."""
+        return token_id_of(self.request.headers.get("authorization"))
 
     def may_approve(self, project: str, function: str) -> bool:
         """Tell whether who asks may have a function be granted more; nothing is recorded."""

@@ -119,7 +119,7 @@ def nothing_known() -> NodeHealth:
 
 
 async def nothing_counted(
-    _project: str | None, _function: str | None, _node: str | None = None
+    _project: str | None, _function: str | None, _node: str | None
 ) -> Metrics:
     """Return the numbers of a node that counts nothing."""
     return Metrics(at=time.time(), started_at=0.0, functions=())
@@ -166,8 +166,8 @@ class Service:
     ensure_inbox: Callable[[str], Awaitable[None]]
     """Has every function of a project an inbox."""
     health: Callable[[], NodeHealth] = nothing_known
-    metrics: Callable[..., Awaitable[Metrics]] = nothing_counted
-    """Tells how the functions of a project do, of all, or one."""
+    metrics: Callable[[str | None, str | None, str | None], Awaitable[Metrics]] = nothing_counted
+    """Tells how the functions of a project do, of all, or one; on all nodes, or on one."""
     behind: Callable[[], tuple[RecordsBehind, ...]] = tuple
     """Tells which other nodes' newest records are not here."""
     databases: Callable[[], Sequence[ProjectDatabase]] = tuple

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-from casemate.accounts import token_id_of
 from casemate.api.performing import Call, Performers
 from casemate.api.problems import RequestError
 from casemate.api.served import all_served
@@ -45,7 +44,7 @@ async def _list(_operation: ListBuilderKeys, call: Call) -> BuilderKeys:
 
 async def _enrol(call: Call, public: str, proof: str, name: str) -> BuilderKey:
     # Who came without a token of ours has no other name that is theirs alone.
-    token = token_id_of(call.request.headers.get("authorization")) or call.principal.id
+    token = call.token_id or call.principal.id
     return await call.service.signatures.keys.enrol(public, proof, name, by=call.actor, token=token)
 
 

@@ -10,7 +10,7 @@ import time
 
 import msgspec
 
-from casemate.accounts import DAY, DEFAULT_DAYS, binding_text, parse_bindings, token_id_of
+from casemate.accounts import DAY, DEFAULT_DAYS, binding_text, parse_bindings
 from casemate.api.account_answers import answering
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
@@ -111,7 +111,7 @@ async def _add(operation: AddToken, call: Call) -> CreatedToken:
         bindings,
         _expires_at(operation, call.principal),
         by=call.principal,
-        made_with=token_id_of(call.request.headers.get("authorization")),
+        made_with=call.token_id,
     )
     return CreatedToken(token=_view(issued.token, call.service), text=issued.text)
 

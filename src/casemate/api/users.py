@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from casemate.accounts import binding_text, parse_bindings, token_id_of
+from casemate.accounts import binding_text, parse_bindings
 from casemate.api.account_answers import answering
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
@@ -54,11 +54,6 @@ async def _show(operation: ShowUser, call: Call) -> UserView:
     return _view(operation.name, call.service)
 
 
-def _shown(call: Call) -> str | None:
-    """Return the id of the token or session that a request was sent with."""
-    return token_id_of(call.request.headers.get("authorization"))
-
-
 @performs(AddUser)
 @answering
 async def _add(operation: AddUser, call: Call) -> UserChanged:
@@ -67,7 +62,7 @@ async def _add(operation: AddUser, call: Call) -> UserChanged:
         parse_bindings(operation.roles),
         by=call.principal,
         oidc_subject=operation.oidc_subject,
-        made_with=_shown(call),
+        made_with=call.token_id,
     )
     return UserChanged(user=_view(operation.name, call.service), code=code)
 
@@ -84,7 +79,7 @@ async def _set_roles(operation: SetUserRoles, call: Call) -> UserChanged:
 @answering
 async def _reset(operation: ResetUser, call: Call) -> UserChanged:
     code = await call.service.accounts.people.reset(
-        operation.name, by=call.principal, made_with=_shown(call)
+        operation.name, by=call.principal, made_with=call.token_id
     )
     return UserChanged(user=_view(operation.name, call.service), code=code)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from casemate.accounts import binding_text, parse_bindings, token_id_of
+from casemate.accounts import binding_text, parse_bindings
 from casemate.api.account_answers import answering
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
@@ -59,8 +59,7 @@ async def _add(operation: AddWorkload, call: Call) -> WorkloadView:
         created_at=time.time(),
         created_by=call.principal.text,
     )
-    made_with = token_id_of(call.request.headers.get("authorization"))
-    await call.service.accounts.workloads.add(workload, by=call.principal, made_with=made_with)
+    await call.service.accounts.workloads.add(workload, by=call.principal, made_with=call.token_id)
     return _view(workload)
 
 

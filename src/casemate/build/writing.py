@@ -20,7 +20,7 @@ _MOST_LOOKED_AT = 20_000
 
 
 def write_together(texts: Mapping[Path, str], *, like: Path) -> None:
-    """Replace files by others, in the order given, owned by whoever owns `like`.
+    """Replace files by others, in the order given, owned by whoever owns `like`; rights stay.
 
     All are on the disk before the first is replaced; each is either as it was or as it is to be,
     whenever this process ends. What one that was killed has left beside them goes. Raises OSError,
@@ -78,7 +78,7 @@ def _staged(path: Path, text: str, like: Path, held: contextlib.ExitStack) -> st
         file.flush()
         os.fsync(descriptor)
         owner = like.stat()
-        os.fchmod(descriptor, 0o644)
+        os.fchmod(descriptor, _mode(path))
         if os.geteuid() == 0:
             os.fchown(descriptor, owner.st_uid, owner.st_gid)
     except BaseException:
@@ -86,6 +86,14 @@ def _staged(path: Path, text: str, like: Path, held: contextlib.ExitStack) -> st
             Path(temporary).unlink()
         raise
     return temporary
+
+
+def _mode(path: Path) -> int:
+    """Return the rights of a file that is replaced, or those of a new one."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return 0o644
 
 
 def _sync(folder: Path) -> None:

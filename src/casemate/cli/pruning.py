@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,22 +52,15 @@ class Pruning:
 
     def write_to(self, root: Path) -> None:
         """Write the file to a project, or to a copy of it."""
-        _replace(root / self.name, self.after.encode())
+        self._write(root, {})
 
     def take_from(self, copy: Path, root: Path) -> None:
         """Write the file, and the locks that a copy of the project has of it, to the project."""
-        for lock in sorted(copy.glob(f"{self.name}.cp*.lock")):
-            _replace(root / lock.relative_to(copy), lock.read_bytes())
-        self.write_to(root)
+        locks = sorted(copy.glob(f"{self.name}.cp*.lock"))
+        self._write(root, {lock.relative_to(copy): lock.read_text("utf-8") for lock in locks})
 
+    def _write(self, root: Path, locks: Mapping[Path, str]) -> None:
+        from casemate.build.writing import write_together
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file as a whole: it is as it was or as it is to be, whenever this ends."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(content)
-        if path.exists():
-            shutil.copymode(path, temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        texts = {root / name: text for name, text in locks.items()}
+        write_together({**texts, root / self.name: self.after}, like=root / self.name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from casemate.build import writing
 from casemate.cli.errors import CommandError
 from casemate.cli.lock_trial import default_test
 from casemate.cli.pruning import Pruning
@@ -48,6 +49,7 @@ def test_what_is_locked_or_no_plain_list_is_left_to_its_tool(root: Path) -> None
 def test_the_file_and_its_locks_are_taken_from_the_copy(root: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
+    (copy / "requirements.txt").write_text(TEXT)
     pruning = Pruning.of(root, "requirements.txt", {"six"})
     pruning.write_to(copy)
     (copy / "requirements.txt.cp311-x86_64.lock").write_bytes(b"another")
@@ -66,12 +68,11 @@ def test_the_file_and_its_locks_are_taken_from_the_copy(root: Path, tmp_path: Pa
 def test_a_disk_that_fails_leaves_the_file_as_it_was(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(_path: Path, content: bytes) -> None:
-        _path.touch()
+    def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
     pruning = Pruning.of(root, "requirements.txt", {"six"})
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(writing.os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         pruning.write_to(root)
     assert (root / "requirements.txt").read_text() == TEXT
