@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 
@@ -17,6 +17,12 @@ class Background:
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do `work` on the running loop from now on; what was done before has ended."""
         self.task = asyncio.get_running_loop().create_task(work)
+        return self.task
+
+    def shared(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
+        """Return what is being done, or do `work`: who asks meanwhile shares it."""
+        if self.task is None or self.task.done():
+            return self.start(work())
         return self.task
 
     async def close(self) -> None:

@@ -41,3 +41,21 @@ def test_one_that_failed_or_never_began_is_closed_as_well() -> None:
         assert isinstance(task.exception(), RuntimeError)
 
     asyncio.run(run())
+
+
+def test_who_asks_meanwhile_shares_what_is_done() -> None:
+    begun: list[str] = []
+
+    async def work() -> None:
+        begun.append("once more")
+        await asyncio.sleep(0.01)
+
+    async def run() -> None:
+        background = Background()
+        first, second = background.shared(work), background.shared(work)
+        assert first is second
+        await first
+        await background.shared(work)
+        assert len(begun) == 2
+
+    asyncio.run(run())

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from casemate.background import Background
 from casemate.gateway.state import NodeData
 from casemate.model.errors import CasemateError
 from casemate.model.messages import Depth
@@ -40,14 +41,12 @@ class Depths:
         self._data = data
         self._found = Found()
         self._found_at = float("-inf")
-        self._looking: asyncio.Task[None] | None = None
+        self._looking = Background()
 
     async def now(self) -> Found:
         """Return how much waits, as it was a few seconds ago at most. Never raises."""
         if time.monotonic() - self._found_at >= HOLDS_SECONDS:
-            if self._looking is None or self._looking.done():
-                self._looking = asyncio.ensure_future(self._look())
-            await asyncio.wait((self._looking,), timeout=LOOK_SECONDS)
+            await asyncio.wait((self._looking.shared(self._look),), timeout=LOOK_SECONDS)
         return self._found
 
     async def _look(self) -> None:
@@ -69,6 +68,4 @@ class Depths:
 
     async def close(self) -> None:
         """Look no more."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        await self._looking.close()

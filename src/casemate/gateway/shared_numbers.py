@@ -130,10 +130,7 @@ class SharedNumbers:
         """See what the others tell, unless that was seen just now; who asks meanwhile waits."""
         if time.monotonic() - self._seen.at < _HOLDS_SECONDS:
             return
-        looking = self._looking.task
-        if looking is None or looking.done():
-            looking = self._looking.start(self._see(rows))
-        await asyncio.shield(looking)
+        await asyncio.shield(self._looking.shared(lambda: self._see(rows)))
 
     async def _see(self, rows: NumberRows) -> None:
         try:
