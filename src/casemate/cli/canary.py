@@ -145,6 +145,6 @@ def tell_left(tried: Sequence[watching.Tried]) -> None:
     for one in tried:
         if one.result is watching.Result.UNDECIDED:
             again = f"casemate promote {one.function} {one.version} --watch 3600"
-            note(f"{one.function}: too few calls to tell. For longer: {again}", YELLOW)
+            note(f"{one.function}: too little is known to tell. For longer: {again}", YELLOW)
         elif one.result is watching.Result.GONE_BACK:
             note(f"{one.function}: version {one.version} is there to look into.", YELLOW)

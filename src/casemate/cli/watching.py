@@ -17,7 +17,7 @@ import httpx2
 from casemate.cli.client import NodeClient
 from casemate.cli.errors import CommandError, UnreachableError
 from casemate.cli.terminal import GREEN, RED, YELLOW, note, print_line, progress
-from casemate.metrics.comparing import Comparison, Verdict, compare
+from casemate.metrics.comparing import Verdict, compare
 from casemate.model.deployment import LIVE, Alias, TrialTerms
 from casemate.model.errors import CasemateError
 from casemate.model.metrics import VersionMetrics
@@ -39,7 +39,7 @@ class Result(StrEnum):
     PROMOTED = "promoted"
     GONE_BACK = "gone-back"
     UNDECIDED = "undecided"
-    """Too few calls to tell: gone back as well."""
+    """Too few calls to tell, or not those of all nodes: gone back as well."""
     OVERTAKEN = "overtaken"
     """Somebody else ended it, or pointed the alias elsewhere."""
 
@@ -104,24 +104,27 @@ class _Watched:
             return
         compared = compare(self.old, self.new, at_end=at_end)
         if compared.verdict is Verdict.WORSE:
-            self._finish(compared, Result.GONE_BACK)
+            self._finish(compared.reason, Result.GONE_BACK)
+        elif at_end and metrics.missing:
+            who = ", ".join(metrics.missing)
+            self._finish(f"{who} told no counts: its calls are not known", Result.UNDECIDED)
         elif at_end:
             few = compared.verdict is Verdict.TOO_FEW
-            self._finish(compared, Result.UNDECIDED if few else Result.PROMOTED)
+            self._finish(compared.reason, Result.UNDECIDED if few else Result.PROMOTED)
 
     def _is_on(self) -> bool:
         asked = ShowFunction(project=self._alias.project, function=self._alias.function)
         aliases = self._client.call(asked).aliases
         return any(a.name == LIVE and a.changed_at == self._alias.changed_at for a in aliases)
 
-    def _finish(self, compared: Comparison, result: Result) -> None:
+    def _finish(self, reason: str, result: Result) -> None:
         wanted = self._ending(promote=result is Result.PROMOTED)
         response = self._client.request(wanted)
         if response.status_code == httpx2.codes.CONFLICT:
             self._end(Result.OVERTAKEN, self._client.failure(response).message)
             return
         self._client.answer(wanted, response)
-        self._end(result, compared.reason)
+        self._end(result, reason)
 
     def give_up(self) -> None:
         """Go back at once, if the node can be reached."""

@@ -234,6 +234,20 @@ def test_what_some_nodes_have_not_told_decides_nothing_before_the_end(
     assert shares(shop) == {1: 100}
 
 
+def test_none_is_promoted_by_a_part_of_the_counts(cli, shop, counts) -> None:
+    counts((400, 0), (400, 0))
+    whole = shop.parts.service.metrics
+
+    async def partly(*asked: object) -> Metrics:
+        return msgspec.structs.replace(await whole(*asked), missing=("b-2",))
+
+    object.__setattr__(shop.parts.service, "metrics", partly)
+    done = cli(*TRY)
+    assert done.code == 1
+    assert "b-2 told no counts" in done.out
+    assert shares(shop) == {1: 100}
+
+
 def test_without_numbers_none_is_begun(cli, shop) -> None:
     async def metrics(project: str | None, function: str | None, _node: str | None) -> Metrics:
         raise PermissionError
