@@ -80,15 +80,14 @@ class Money:
             self._weights = Weights(*(float(self._of_day.cost(one)) for one in _ONES))
 
 
-Held = tuple[Ledger, float]
-"""What is reserved of one budget."""
+Ledgers = tuple[tuple[Ledger, float], ...]
+"""Each with what a call uses of it at the least."""
 
 
 class _Bounds(NamedTuple):
     """What holds for the calls of a function by a caller."""
 
-    ledgers: tuple[tuple[Ledger, float], ...]
-    """Each with what a call uses of it at the least."""
+    ledgers: Ledgers
     rates: tuple[tuple[Rate, str | None], ...]
     """Each with whose bucket it is; None: that of the address."""
 
@@ -96,44 +95,47 @@ class _Bounds(NamedTuple):
 class Ticket:
     """One call that was let begin. It is closed once, in whatever way it ends."""
 
-    __slots__ = ("_allowance", "_held", "_leave", "_memory", "fields")
+    __slots__ = ("_allowance", "_amounts", "_leave", "_ledgers", "_memory", "fields")
 
     def __init__(
         self,
         allowance: Allowance,
-        held: list[Held],
+        ledgers: Ledgers,
+        amounts: tuple[float, ...],
         memory: int,
         leave: Callable[[], None] | None,
         fields: Fields,
     ) -> None:
-        """Hold what was reserved; `fields` are those of its answer."""
+        """Hold what was reserved of each of `ledgers`; `fields` are those of its answer."""
         self._allowance = allowance
-        self._held = held
+        self._ledgers = ledgers
+        self._amounts = amounts
         self._memory = memory
         self._leave = leave
         self.fields = fields
 
     def drop(self) -> None:
         """Give back all: it never ran."""
-        for ledger, amount in self._held:
+        for (ledger, _), amount in zip(self._ledgers, self._amounts, strict=True):
             ledger.release(amount)
         self._close()
 
     def settle(self, finished: Finished) -> None:
         """Count what it used, once that is known; of what ended by a fault of ours as guessed."""
-        if self._held and finished.used is not None:
+        if self._ledgers and finished.used is not None:
             uses = len(finished.spans) + finished.more_spans
+            settle, memory = self._allowance.settle, self._memory
             finished.used.then(
-                partial(self._allowance.settle, self._held, finished.ran, self._memory, uses)
+                partial(settle, self._ledgers, self._amounts, finished.ran, memory, uses)
             )
         else:
             now = time.time()
-            for ledger, amount in self._held:
+            for (ledger, _), amount in zip(self._ledgers, self._amounts, strict=True):
                 ledger.settle(amount, amount, now)
         self._close()
 
     def _close(self) -> None:
-        self._held = []
+        self._ledgers, self._amounts = (), ()
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
@@ -216,11 +218,12 @@ class Allowance:
         late = [each for each in ledgers if mark < each.mark]
         late += [each for each in self._awaited if each.budget.project == admitted.version.project]
         function, caller = admitted.version.function, admitted.principal.text
-        held = [(each, 0.0) for each in late if self._is_of(each.budget, function, caller)]
-        if held:
+        found = tuple((each, 0.0) for each in late if self._is_of(each.budget, function, caller))
+        if found:
             uses = len(finished.spans) + finished.more_spans
             ran, memory = finished.ran, admitted.version.spec.limits.memory
-            finished.used.then(lambda used: self.settle(held, ran, memory, uses, used))
+            nothing = (0.0,) * len(found)
+            finished.used.then(partial(self.settle, found, nothing, ran, memory, uses))
 
     def put_quota(self, quota: Quota) -> None:
         """Have a quota from now on."""
@@ -269,12 +272,12 @@ class Allowance:
             leave = self._slow(admitted)
         ledgers, rates = bounds
         fields = self._rated(rates, admitted) if rates else ()
-        held = self._reserved(ledgers, now) if ledgers else []
-        if not held and leave is None and not fields:
+        amounts = self._reserved(ledgers, now) if ledgers else ()
+        if not ledgers and leave is None and not fields:
             return None
         if leave is not None:
             self.anomalies.enter((project, version.function))
-        return Ticket(self, held, version.spec.limits.memory, leave, fields)
+        return Ticket(self, ledgers, amounts, version.spec.limits.memory, leave, fields)
 
     def _look_again(self, now: float) -> None:
         """Forget what holds for whom, and what money calls cost: it may be another day."""
@@ -320,13 +323,15 @@ class Allowance:
 
     def _rated(self, rates: tuple[tuple[Rate, str | None], ...], admitted: Admitted) -> Fields:
         now = self._steady()
-        met: list[tuple[float, Rate, str]] = []
+        met = []
         for rate, whose in rates:
             key = admitted.request.raw.remote_address if whose is None else whose
             if not key:
                 continue
-            left = rate.left(key, now)
-            if left < 1.0:
+            left = rate.take(key, now)
+            if left < 0.0:
+                for before, other, its_key in met:
+                    other.give_back(its_key, before, now)
                 quota = rate.quota
                 rate.refused += 1
                 raise _refusal(
@@ -334,25 +339,28 @@ class Allowance:
                     f"the quota {quota.name} of {quota.project} allows each "
                     f"{quota.each.value} {quota.calls} calls in {quota.seconds} s",
                     rate.wait(key, now),
-                    rate.fields(left),
+                    rate.fields(left + 1.0),
                 )
-            met.append((left - 1.0, rate, key))
-        for left, rate, key in met:
-            rate.keep(key, left, now)
+            met.append((left, rate, key))
         if not met:
             return ()
-        left, tightest, _ = met[0] if len(met) == 1 else min(met, key=itemgetter(0))
+        left, tightest, _ = min(met, key=itemgetter(0)) if len(met) > 1 else met[0]
         return tightest.fields(left)
 
-    def _reserved(self, ledgers: tuple[tuple[Ledger, float], ...], now: float) -> list[Held]:
+    def _reserved(self, ledgers: Ledgers, now: float) -> tuple[float, ...]:
+        amounts: list[float] = []
         for ledger, least in ledgers:
-            if not ledger.room(least, now):
+            amount = ledger.reserve(least, now)
+            if amount is None:
+                for (before, _), reserved in zip(ledgers, amounts, strict=False):
+                    before.release(reserved)
                 ledger.refused += 1
                 if ledger.waits_for_share(least):
                     raise _refusal("BudgetShareUsedUp", _share_used_up(ledger), SHARE_SECONDS)
                 self._tell(ledger, now, percent=100)
                 raise _refusal("BudgetUsedUp", _used_up(ledger), ledger.wait(now))
-        return [(ledger, ledger.reserve(least)) for ledger, least in ledgers]
+            amounts.append(amount)
+        return tuple(amounts)
 
     def _is_of(self, budget: Budget, function: str, caller: str) -> bool:
         if budget.function is not None and budget.function != function:
@@ -376,11 +384,19 @@ class Allowance:
 
     # -- what is told afterwards -----------------------------------------------------------------
 
-    def settle(self, held: list[Held], ran: float, memory: int, uses: int, used: Used) -> None:
-        """Count what a call has used."""
+    def settle(
+        self,
+        ledgers: Ledgers,
+        amounts: tuple[float, ...],
+        ran: float,
+        memory: int,
+        uses: int,
+        used: Used,
+    ) -> None:
+        """Count what a call has used in place of the amounts that were reserved for it."""
         cpu_us, memory_mb_ms = used.cpu_us, int(ran * 1000 * memory / _MIB + 0.5)
         now = self._clock()
-        for ledger, reserved in held:
+        for (ledger, _), reserved in zip(ledgers, amounts, strict=True):
             each, each_us, each_mb_ms, each_use = ledger.weights
             amount = each + cpu_us * each_us + memory_mb_ms * each_mb_ms + uses * each_use
             ledger.settle(reserved, amount, now)

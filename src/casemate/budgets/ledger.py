@@ -125,18 +125,21 @@ class Ledger:
         """Tell whether it holds nobody back for now."""
         return now < self.lifted_until
 
-    def room(self, least: float, now: float) -> bool:
-        """Tell whether one more call may begin that uses `least` at the least."""
+    def reserve(self, least: float, now: float) -> float | None:
+        """Reserve for one more call, which uses `least` at the least, and return how much.
+
+        None: it may not begin.
+        """
         if now >= self._due:
             self.tick(now)
         mean = self._mean
-        if self.used + self.reserved + (mean if mean > least else least) <= self._most:
-            self.wanted, self.least = True, least
-            return True
-        if self.lifted(now):
-            return True
-        self.wanted, self.least, self.short = True, least, True
-        return False
+        amount = mean if mean > least else least
+        if self.used + self.reserved + amount > self._most and not self.lifted(now):
+            self.wanted, self.least, self.short = True, least, True
+            return None
+        self.wanted, self.least = True, least
+        self.reserved += amount
+        return amount
 
     def waits_for_share(self, least: float) -> bool:
         """Tell whether what has no room here has some in what no node has used or holds for
@@ -159,13 +162,6 @@ class Ledger:
     def guess(self, least: float) -> float:
         """Return what the next call is going to use."""
         return self._mean if self._mean > least else least
-
-    def reserve(self, least: float) -> float:
-        """Reserve for a call, and return how much."""
-        mean = self._mean
-        amount = mean if mean > least else least
-        self.reserved += amount
-        return amount
 
     def release(self, reserved: float) -> None:
         """Give back what was reserved for a call."""

@@ -54,13 +54,20 @@ class Rate:
             left += (now - at) * self._per_second
         return left if left < self._most else self._most
 
-    def keep(self, key: str, left: float, now: float) -> None:
-        """Have so many calls left to one from now on."""
-        buckets = self._buckets
-        buckets[key] = left, now
-        buckets.move_to_end(key)
-        if len(buckets) > MOST_TOLD_APART:
-            buckets.popitem(last=False)
+    def take(self, key: str, now: float) -> float:
+        """Take one call off, and return how many are left; a negative number: none was taken."""
+        left = self.left(key, now) - 1.0
+        if left >= 0.0:
+            buckets = self._buckets
+            buckets[key] = left, now
+            buckets.move_to_end(key)
+            if len(buckets) > MOST_TOLD_APART:
+                buckets.popitem(last=False)
+        return left
+
+    def give_back(self, key: str, left: float, now: float) -> None:
+        """Have one call more than `left` again, as before it was taken."""
+        self._buckets[key] = left + 1.0, now
 
     def wait(self, key: str, now: float) -> int:
         """Return after how many seconds one more call is left."""

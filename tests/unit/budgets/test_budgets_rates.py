@@ -14,15 +14,11 @@ def rate(calls: int = 3, seconds: int = 60) -> Rate:
     return Rate(Quota(project="t", name="q", calls=calls, seconds=seconds, each=QuotaEach.ADDRESS))
 
 
-def take(bucket: Rate, key: str, now: float) -> None:
-    bucket.keep(key, bucket.left(key, now) - 1.0, now)
-
-
 def test_so_many_at_once_and_then_as_time_passes() -> None:
     bucket = rate()
     for _ in range(3):
         assert bucket.left("a", 100.0) >= 1.0
-        take(bucket, "a", 100.0)
+        bucket.take("a", 100.0)
     assert bucket.left("a", 100.0) < 1.0 and bucket.wait("a", 100.0) == 20
     assert bucket.left("b", 100.0) == 3.0
     assert bucket.left("a", 119.0) < 1.0 <= bucket.left("a", 120.0)
@@ -35,7 +31,7 @@ def test_never_more_than_the_bucket_and_what_flowed_in(pauses: list[float]) -> N
     for pause in pauses:
         now += pause
         if bucket.left("a", now) >= 1.0:
-            take(bucket, "a", now)
+            bucket.take("a", now)
             taken += 1
         assert taken <= 5 + now * 0.5 + 1e-6
 
@@ -43,20 +39,20 @@ def test_never_more_than_the_bucket_and_what_flowed_in(pauses: list[float]) -> N
 def test_a_clock_that_goes_back_gives_nothing() -> None:
     bucket = rate()
     for _ in range(3):
-        take(bucket, "a", 100.0)
+        bucket.take("a", 100.0)
     assert bucket.left("a", 0.0) < 1.0
 
 
 def test_ten_thousand_addresses_and_more_take_bounded_room() -> None:
     bucket = rate()
     for n in range(MOST_TOLD_APART + 500):
-        take(bucket, str(n), 1.0)
+        bucket.take(str(n), 1.0)
     assert len(bucket) == MOST_TOLD_APART
 
 
 def test_fields_are_those_of_the_draft() -> None:
     bucket = rate()
-    take(bucket, "a", 0.0)
+    bucket.take("a", 0.0)
     assert bucket.fields(bucket.left("a", 0.0)) == (
         (b"ratelimit-policy", b'"q";q=3;w=60'),
         (b"ratelimit", b'"q";r=2;t=20'),
