@@ -39,6 +39,8 @@ from casemate.nodes import Self
 from casemate.vault import VaultClient
 
 _log = logging.getLogger(__name__)
+_YOUNG_OBJECTS = 10_000
+"""So many more than before are looked through for garbage."""
 _DRAIN_SECONDS = 30.0
 _END_SECONDS = 10.0
 """How long closing may take once requests have been answered or cut off."""
@@ -125,6 +127,9 @@ async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event
         # keep every call waiting for more than 10 ms.
         gc.collect()
         gc.freeze()
+        # What waits for its call to be metered and on record is no garbage: with fewer it would be
+        # gone through again and again.
+        gc.set_threshold(_YOUNG_OBJECTS)
         loop.add_signal_handler(signal.SIGHUP, tls.reload if tls is not None else lambda: None)
         await gateway.server.start(sock=listener, tls=tls.context if tls is not None else None)
         _announce(config, url, token, tls)

@@ -37,7 +37,7 @@ class RoleBinding(msgspec.Struct, frozen=True, kw_only=True):
     function: str | None = None
 
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+class Principal(msgspec.Struct, frozen=True, kw_only=True, dict=True, cache_hash=True):
     """An authenticated principal. Equal ones are decided alike, so they can be a cache's key."""
 
     kind: PrincipalKind
@@ -213,7 +213,7 @@ class ResourceKind(StrEnum):
     HOST = "host"
 
 
-class Resource(msgspec.Struct, frozen=True, kw_only=True):
+class Resource(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """What is acted on."""
 
     kind: ResourceKind
