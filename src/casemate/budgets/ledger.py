@@ -132,6 +132,8 @@ class Ledger:
         """
         if now >= self._due:
             self.tick(now)
+        elif now > self._now:
+            self._now = now
         mean = self._mean
         amount = mean if mean > least else least
         if self.used + self.reserved + amount > self._most and not self.lifted(now):

@@ -126,3 +126,20 @@ def test_it_is_reserved_for_what_calls_use_lately() -> None:
     for _ in range(60):
         used(book, 5.0, least=0.0)
     assert 4.9 < book.guess(0.0) <= 5.0 and book.guess(7.0) == 7.0
+
+
+def test_what_ends_after_the_clock_was_set_back_counts_from_the_latest_that_it_has_told() -> None:
+    book = ledger(BudgetPer.HOUR)
+    reserved = book.reserve(1.0, NOON + 3000)
+    assert reserved is not None
+    book.settle(reserved, 10.0, NOON - 600)
+    assert not room(book, 1.0, NOON + 3000 + 3599) and room(book, 1.0, NOON + 3000 + 3600)
+
+
+def test_one_that_has_no_room_is_told_once_in_a_rolling_hour() -> None:
+    book = ledger(BudgetPer.HOUR, amount=1.5)
+    used(book, 1.0)
+    book.told = 100
+    for _ in range(3):
+        assert not room(book, 1.0, NOON + 1) and book.told == 100
+    assert room(book, 1.0, NOON + 3600) and book.told == 0
