@@ -179,8 +179,7 @@ class Ledger:
         if used != mean:
             self._mean = mean + (used - mean) * _WEIGHT if mean else used
         if self._rolls:
-            if now > self._now:
-                self._now = now
+            self._now = max(self._now, now)
             self.count(used, self._now)
         else:
             self.used += used
