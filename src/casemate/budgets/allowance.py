@@ -323,7 +323,7 @@ class Allowance:
 
     def _rated(self, rates: tuple[tuple[Rate, str | None], ...], admitted: Admitted) -> Fields:
         now = self._steady()
-        met = []
+        met: list[tuple[float, Rate, str]] = []
         for rate, whose in rates:
             key = admitted.request.raw.remote_address if whose is None else whose
             if not key:
