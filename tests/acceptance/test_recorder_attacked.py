@@ -41,6 +41,7 @@ def connected(node: TestNode) -> tuple[socket.socket, int]:
         with contextlib.suppress(AssertionError, OSError):
             recorder = process_of(node, RECORDER)
             return connection_between(process_of(node, GATEWAY), recorder), recorder
+        if time.monotonic() > deadline: print("STUCK", process_of(node, GATEWAY), recorder, node.processes(), os.getpid(), flush=True); os.system(f"ss -xpn | grep -w pid={process_of(node, GATEWAY)} ; ls -l /proc/{process_of(node, GATEWAY)}/fd /proc/self/fd; cat /proc/{process_of(node, GATEWAY)}/fdinfo/*"); time.sleep(400)
         assert time.monotonic() < deadline, node.errors.read_text()[-2000:]
         time.sleep(0.1)
 
@@ -107,6 +108,7 @@ def _attack(node: TestNode, chance: random.Random) -> None:
         peak = max(peak, memory_peak(recorder))
         if ends and done.total() % (MESSAGES // 40) == 0:
             name = ends.pop()
+            print(time.strftime("%T"), done.total(), name, flush=True)
             send(sock, ENDS[name](chance))
             sock.close()
             assert ended(recorder), f"{name} did not end the connection"
