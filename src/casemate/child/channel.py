@@ -187,15 +187,25 @@ class FrameSocket:
     # -- receiving -----------------------------------------------------------------------------
 
     def _readable(self) -> None:
+        if not self._read():
+            return
+        # Where the other end has gone and left unread what it was sent, libuv looks no more at the
+        # socket: what can still be read, and the end after it, nobody would be told of.
+        if self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            while self._read():
+                pass
+
+    def _read(self) -> bool:
+        """Read once; return whether there may be more."""
         try:
             data, ancillary, flags, _ = self._sock.recvmsg(
                 _READ_BYTES, self._space, socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             self._end(f"it cannot be read from: {error.strerror}")
-            return
+            return False
         for level, kind, packed in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 came = array.array("i")
@@ -207,6 +217,7 @@ class FrameSocket:
             self._end(ENDED)
         else:
             self._feed(data)
+        return not self.closed
 
     def _feed(self, data: bytes) -> None:
         self._feeding = True

@@ -123,6 +123,8 @@ class Recorder:
     async def serve(self, sock: socket.socket) -> None:
         """Serve the gateway on this connection until it or the vault is gone."""
         loop = asyncio.get_running_loop()
+        # Until all is kept: whoever hears of the end has another one started, and this one killed.
+        held = sock.dup()
         self._socket = FrameSocket(
             sock, loop, protocol.ANSWERING, received=self._received, ended=self._lost
         )
@@ -143,6 +145,7 @@ class Recorder:
             if isinstance(failure, Exception):
                 _log.error("the recorder ends: %s", failure)
         self._socket.close()
+        held.close()
         self.readers.close()
         self._writer.close()
         await self._records.close()
