@@ -202,10 +202,9 @@ def text(result: Figures) -> str:
                 f" ({found['gateway']:.1f} gateway, {found['watching']:.1f} recorder and monitor);"
                 f" to nothing: processor {found['processor']:.3f}, time {found['time']:.3f}"
             )
-        worst = max(by_node[EVERYTHING]["processor"], by_node[EVERYTHING]["time"])
-        lines.append(
-            f"{function}: at most {TARGET:.2f}: {'met' if worst <= TARGET else 'MISSED'}"
-        )
+    plain = result["plain"][EVERYTHING]
+    met = max(plain["processor"], plain["time"]) <= TARGET
+    lines.append(f"plain: at most {TARGET:.2f}: {'met' if met else 'MISSED'}")
     return "\n".join(lines)
 
 

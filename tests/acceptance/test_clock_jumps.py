@@ -56,10 +56,9 @@ def entries(node: TestNode, kind: str) -> list[dict[str, Any]]:
 
 
 def is_whole(node: TestNode) -> None:
-    """The journal verifies, and all of it is signed within seconds."""
-    size = node.get("/journal/head")["size"] if False else 0
+    """The journal verifies, and what is signed goes on."""
     verified = node.client.post(f"{node.url}/api/v1/journal/verify").json()
-    assert verified["findings"] == [] and verified["size"] >= size, verified
+    assert verified["findings"] == [], verified
 
 
 def test_an_hour_forward_and_back(tmp_path: Path) -> None:
@@ -133,8 +132,3 @@ def _silences(node: TestNode, clock: SteppedClock, receiver: Receiver) -> None:
     assert len(told(receiver, SPRAYED)) == before
     clock.set(HOUR)
     node.wait_until(lambda: known() == 0)
-    clock.set(-HOUR)  # what happens now is before the silence began
-    time.sleep(1)
-    spray(node, "early")
-    found = node.get("/findings")["findings"]
-    print([(each["rule"], each["count"], each["at"]) for each in found if each["rule"] == SPRAYED])
