@@ -1,4 +1,4 @@
-"""A real node whose clock is set an hour forward and back: nothing is lost, hidden or told twice."""
+"""A real node whose clock is set an hour forward and back: nothing is lost or hidden."""
 
 from __future__ import annotations
 
@@ -96,7 +96,9 @@ def _walk(node: TestNode, clock: SteppedClock, receiver: Receiver) -> None:
             ).status_code in (401, 429)
         spray(node, f"p{calls}")
         node.wait_until(lambda: len(entries(node, "Denial")) > 0, 10)
-        node.wait_until(lambda: len(node.get("/journal", limit=1000)["entries"]) > size, 20)
+        node.wait_until(
+            lambda size=size: len(node.get("/journal", limit=1000)["entries"]) > size, 20
+        )
         is_whole(node)
         # A sign of life each second, whatever the clock says.
         node.wait_until(lambda before=before: signs(receiver) >= before + 3, 30)

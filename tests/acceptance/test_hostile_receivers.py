@@ -118,9 +118,7 @@ def test_a_webhook_that_does_its_worst_delays_no_other(tmp_path: Path) -> None:
             before = peak(monitor)
             spray(node, "person")
             node.wait_until(lambda: good.requests, 30)
-            node.wait_until(
-                lambda: all(channels(node)[name]["problem"] for name in hostile), 60
-            )
+            node.wait_until(lambda: all(channels(node)[name]["problem"] for name in hostile), 60)
             state = channels(node)
             print({name: each["problem"] for name, each in state.items()})
             assert not state["good"]["problem"]

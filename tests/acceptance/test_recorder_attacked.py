@@ -150,5 +150,6 @@ def _told(node: TestNode) -> None:
     reasons = Counter(each["event"]["message"] for each in entries)
     print(reasons)
     assert sum(reasons.values()) >= 30
-    found = json.loads(casemate(node, "findings", "ls", "--rule", "gateway-doubtful", "--json").stdout)["findings"]
+    listed = casemate(node, "findings", "ls", "--rule", "gateway-doubtful", "--json")
+    found = json.loads(listed.stdout)["findings"]
     assert found and all(each["level"] == "critical" for each in found)

@@ -155,8 +155,10 @@ STAYS: dict[str, Callable[[random.Random], bytes]] = {
     ),
     "a denial of somebody else": lambda c: _take(
         c,
-        told(Denial(at=time.time(), kind=DenialKind.VAULT, by=FORGED, action="read", resource="secret:x", reason="\x1b]0;x\x07" * 99,
-                    project="others")),
+        told(
+            Denial(at=time.time(), kind=DenialKind.VAULT, by=FORGED, action="read",
+                   resource="secret:x", reason="\x1b]0;x\x07" * 99, project="others")
+        ),
     ),
     "nothing": lambda c: _take(c),
     "questions": lambda c: frame(

@@ -272,14 +272,14 @@ def decode(kind: str, data: bytes) -> facts.Fact:
     """Return a fact that has travelled. Raises RecorderInputError."""
     try:
         fact = _DECODERS[kind](data)
-        if not 0 <= fact.at < _LATEST:  # false of what is no number, too
-            raise msgspec.ValidationError("a time that no clock of ours says")
-        return fact
     except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecorderInputError(
             f"{kind[:64]!r} is no fact that is recorded, or not whole.",
             next_step="use the gateway of the node's own version",
         ) from error
+    if not 0 <= fact.at < _LATEST:  # so is what is no number
+        raise RecorderInputError(f"{kind[:64]!r} has a time that no clock says.")
+    return fact
 
 
 def _cut(value: Any) -> Any:
