@@ -110,9 +110,9 @@ def _walk(node: TestNode, clock: SteppedClock, receiver: Receiver) -> None:
     assert [
         round(each["event"]["unmapped"]["seconds"] / HOUR) for each in entries(node, "ClockStepped")
     ][::-1] == [1, -1, -1, 1]
-    node.wait_until(lambda: len(told(receiver, "clock-stepped")) >= 1, 20)
+    node.wait_until(lambda: len(told(receiver, "clock-change-tried")) >= 1, 20)
     node.wait_until(lambda: len(told(receiver, SPRAYED)) >= 1, 20)
-    print({rule: len(told(receiver, rule)) for rule in ("clock-stepped", SPRAYED)})
+    print({rule: len(told(receiver, rule)) for rule in ("clock-change-tried", SPRAYED)})
     _silences(node, clock, receiver)
     stamps = [each["event"]["metadata"]["logged_time"] for each in entries(node, "Denial")]
     assert all(abs(stamp / 1000 - time.time()) < 2 * HOUR for stamp in stamps)

@@ -182,7 +182,7 @@ RECORDED = {
     **dict.fromkeys(("ldap-injection", "nosql-injection", "xpath-injection"), _PACKAGE),
     **dict.fromkeys(("baseline-dormant", "cost-anomaly"), _DAYS),
     **dict.fromkeys((
-        "bundle-not-vouched", "bundle-tampered", "clock-stepped", "faults-of-the-node",
+        "bundle-not-vouched", "bundle-tampered", "faults-of-the-node",
         "gateway-doubtful", "journal-restored",
         "node-weakness", "playbook-failed", "starts-fail-after-deploy",
     ), _DAMAGE),
