@@ -182,8 +182,7 @@ RECORDED = {
     **dict.fromkeys(("ldap-injection", "nosql-injection", "xpath-injection"), _PACKAGE),
     **dict.fromkeys(("baseline-dormant", "cost-anomaly"), _DAYS),
     **dict.fromkeys((
-        "bundle-not-vouched", "bundle-tampered", "faults-of-the-node",
-        "gateway-doubtful", "journal-restored",
+        "bundle-not-vouched", "bundle-tampered", "faults-of-the-node", "journal-restored",
         "node-weakness", "playbook-failed", "starts-fail-after-deploy",
     ), _DAMAGE),
     **dict.fromkeys(("source-refused", "hidden-address-tried", "private-address-tried"), _OUTSIDE),
