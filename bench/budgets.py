@@ -2,11 +2,12 @@
 
     python -m bench.budgets [--json FILE] [--seconds N] [--rounds N]
 
-One node, one function with reused instances, over one connection and over sixteen: in turns with
-no budget, and with a hard one in money, one in requests of its function, one in CPU seconds of its
-caller, and a quota, none of which is ever reached. Uses are metered in both: what that costs is in
-`bench.gateway_cpu --before CHECKOUT`. Exit codes: 0 measured, whether or not the target is met; 1
-not.
+One node, over one connection and over sixteen: in turns with no budget, and with a hard one in
+money, one in requests of its function, one in CPU seconds of its caller, and a quota, none of which
+is ever reached. Of a function with reused instances the gateway's processor time counts, of one
+whose calls are isolated that of all processes: the target is of the latter, the invoke path. Uses
+are metered in both: what that costs is in `bench.gateway_cpu --before CHECKOUT`. Exit codes: 0
+measured, whether or not the target is met; 1 not.
 """
 
 from __future__ import annotations
@@ -19,9 +20,12 @@ from bench.gateway_cpu import CONNECTIONS, ROOT, Figures, Measured
 from bench.measured import grammar, report
 
 TARGET = 1.03
+_FUNCTIONS = {"reused": "us", "isolated": "all_us"}
+"""Each with what counts of it."""
+_TEXTS = {"reused": "of the gateway", "isolated": "of all processes"}
 _SET = (
     "budget set bench money 1000000 --per month --hard",
-    "budget set bench requests 1000000000 --unit requests --per day --hard --function reused",
+    "budget set bench requests 1000000000 --unit requests --per day --hard --function {function}",
     "budget set bench cpu 100000000 --unit cpu-seconds --per hour --hard --caller {caller}",
     "budget quota bench rate 1000000 --seconds 1 --each caller",
 )
@@ -31,28 +35,39 @@ _REMOVE = tuple(f"budget rm bench {name} --yes" for name in ("money", "requests"
 def measure(seconds: int, rounds: int) -> Figures:
     """Return microseconds by call with and without, and the median of their ratios by round."""
     measured = Measured(ROOT)
-    taken: dict[int, list[dict[str, Figures]]] = {each: [] for each in CONNECTIONS}
+    taken: dict[tuple[str, int], list[dict[str, float]]] = {
+        (function, each): [] for function in _FUNCTIONS for each in CONNECTIONS
+    }
     try:
         caller = str(measured.node.read("whoami", "--json")["principal"])
         for number in range(rounds):
-            found: dict[int, dict[str, Figures]] = {each: {} for each in CONNECTIONS}
-            for name in rotated(["without", "with"], number):
-                for command in _SET if name == "with" else _REMOVE:
-                    if name == "with" or found_budgets(measured):
-                        measured.node.command(*command.format(caller=caller).split())
-                for connections in CONNECTIONS:
-                    found[connections][name] = measured.round(connections, seconds)
-            for connections in CONNECTIONS:
-                taken[connections].append(found[connections])
+            for function, counts in _FUNCTIONS.items():
+                found: dict[int, dict[str, float]] = {each: {} for each in CONNECTIONS}
+                for name in rotated(["without", "with"], number):
+                    if found_budgets(measured):
+                        for command in _REMOVE:
+                            measured.node.command(*command.split())
+                    for command in _SET if name == "with" else ():
+                        words = command.format(caller=caller, function=function).split()
+                        measured.node.command(*words)
+                    for each in CONNECTIONS:
+                        found[each][name] = measured.round(each, seconds, function)[counts]
+                for each in CONNECTIONS:
+                    taken[function, each].append(found[each])
     finally:
         measured.node.close()
     return {
-        str(connections): {
-            "without_us": statistics.median(one["without"]["us"] for one in each),
-            "with_us": statistics.median(one["with"]["us"] for one in each),
-            "ratio": statistics.median(one["with"]["us"] / one["without"]["us"] for one in each),
+        function: {
+            str(each): {
+                "without_us": statistics.median(one["without"] for one in taken[function, each]),
+                "with_us": statistics.median(one["with"] for one in taken[function, each]),
+                "ratio": statistics.median(
+                    one["with"] / one["without"] for one in taken[function, each]
+                ),
+            }
+            for each in CONNECTIONS
         }
-        for connections, each in taken.items()
+        for function in _FUNCTIONS
     }
 
 
@@ -65,12 +80,15 @@ def found_budgets(measured: Measured) -> bool:
 def text(result: Figures) -> str:
     """Return the figures as lines."""
     lines = [
-        f"{connections:>2} connections: {found['with_us']:.1f} us of the gateway by call with "
-        f"budgets, {found['without_us']:.1f} without: {found['ratio']:.3f}"
-        for connections, found in result.items()
+        f"{function:8} {connections:>2} connections: {found['with_us']:.1f} us "
+        f"{_TEXTS[function]} by call with budgets, {found['without_us']:.1f} without: "
+        f"{found['ratio']:.3f}"
+        for function, by_connections in result.items()
+        for connections, found in by_connections.items()
     ]
-    met = "met" if all(found["ratio"] <= TARGET for found in result.values()) else "MISSED"
-    return "\n".join([*lines, f"target <= {TARGET:g}: {met}"])
+    worst = max(found["ratio"] for found in result["isolated"].values())
+    met = "met" if worst <= TARGET else "MISSED"
+    return "\n".join([*lines, f"target <= {TARGET:g} of the invoke path, isolated: {met}"])
 
 
 def main() -> int:

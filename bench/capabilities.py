@@ -149,7 +149,7 @@ class CheckoutNode:
         return self._server.process
 
     def _first_key(self) -> str:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while time.monotonic() < end and not self._server.ended():
             for line in self._server.log.read_text("utf-8", "replace").splitlines():
                 if line.startswith("{") and line.endswith("}"):

@@ -11,6 +11,7 @@ round. Exit codes: 0 measured, whether or not the target is met; 1 not.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import statistics
 import sys
@@ -23,7 +24,7 @@ from bench.environment import HANDLERS, INTERPRETER, SOURCES
 from bench.errors import BenchError, WrongAnswerError
 from bench.figures import rotated
 from bench.measured import grammar, report
-from bench.processes import tree
+from bench.processes import spent, tree
 
 ROOT = Path(__file__).parent.parent
 TARGET_US = 50.0
@@ -36,6 +37,9 @@ name = "bench"
 handler = "handler:handle"
 python = "{INTERPRETER.minor}"
 isolation = "instance"
+[function.isolated]
+handler = "handler:handle"
+python = "{INTERPRETER.minor}"
 """
 
 Figures = dict[str, Any]
@@ -81,13 +85,13 @@ class Measured:
             self.node.close()
             raise
 
-    def round(self, connections: int, seconds: int) -> Figures:
+    def round(self, connections: int, seconds: int, function: str = "reused") -> Figures:
         """Return microseconds by call, and calls a second."""
-        endpoint = self.node.endpoint("reused")
+        endpoint = self.node.endpoint(function)
         load.run(endpoint, connections, 1)
-        before = processor_seconds(self.pid)
+        before, all_before = processor_seconds(self.pid), self._all_seconds()
         found = load.run(endpoint, connections, seconds)
-        after = processor_seconds(self.pid)
+        after, all_after = processor_seconds(self.pid), self._all_seconds()
         if found.wrong or found.lost or not found.right:
             raise WrongAnswerError(f"{found.wrong + found.lost} wrong answers of {found.right}.")
         loop, threads = (1e6 * (after[k] - before[k]) / found.right for k in (True, False))
@@ -95,8 +99,18 @@ class Measured:
             "us": loop + threads,
             "loop_us": loop,
             "threads_us": threads,
+            "all_us": 1e6 * (all_after - all_before) / found.right,
             "per_second": found.per_second,
         }
+
+    def _all_seconds(self) -> float:
+        """Return the seconds on a processor of all processes of the node, and of what has ended."""
+        found = 0.0
+        for identity in tree(self.node.process):
+            with contextlib.suppress(OSError):
+                stat = Path(f"/proc/{identity.pid}/stat").read_text("utf-8", "replace")
+                found += spent(stat, children=True)
+        return found
 
 
 def measure(seconds: int, rounds: int, before: Path | None = None) -> Figures:

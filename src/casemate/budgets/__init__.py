@@ -6,6 +6,7 @@ costs (`metering`). Asking works in memory; what is used is counted again from r
 
 from casemate.budgets.allowance import Allowance, Ticket
 from casemate.budgets.keeping import Budgets
+from casemate.budgets.rates import Fields
 from casemate.budgets.sharing import Shares
 
-__all__ = ["Allowance", "Budgets", "Shares", "Ticket"]
+__all__ = ["Allowance", "Budgets", "Fields", "Shares", "Ticket"]

@@ -1,7 +1,8 @@
 """Whether a call may begin: by budgets, by quotas, and by what is usual of its function.
 
 Asked once a call is admitted, before it is placed. Where nothing is set for a project that is a
-look into two dictionaries.
+look into two dictionaries. Which budgets and quotas a caller of a function has, and what a call
+counts for in each, is found out once a second.
 """
 
 from __future__ import annotations
@@ -9,13 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from operator import itemgetter
 from typing import NamedTuple
 
 from casemate.budgets.anomaly import Anomalies
 from casemate.budgets.cutting import Cutting, is_of_use
-from casemate.budgets.ledger import SHARE_SECONDS, Ledger
+from casemate.budgets.ledger import NOTHING, SHARE_SECONDS, Ledger, Weights
 from casemate.budgets.rates import Fields, Rate
-from casemate.metering import PriceList, Prices, shipped
+from casemate.metering import PriceList, shipped
 from casemate.metering.bill import day_of
 from casemate.metering.prices import DEFAULT
 from casemate.model.budget import BYTE_UNITS, Budget, BudgetUnit, Quota, QuotaEach
@@ -29,6 +32,9 @@ DETAIL = "Too many calls."
 _LONGEST_WAIT = 3600
 _MICRO = 1e6
 _MIB = 1 << 20
+_KNOWN_SECONDS = 1.0
+"""For how long it is known what holds for a caller: who answers for one may change."""
+_MOST_KNOWN = 10_000
 _COUNTED: dict[BudgetUnit, Callable[[Amounts], float]] = {
     BudgetUnit.REQUESTS: lambda amounts: float(amounts.requests),
     BudgetUnit.CPU_SECONDS: lambda amounts: amounts.cpu_us / _MICRO,
@@ -37,6 +43,12 @@ _COUNTED: dict[BudgetUnit, Callable[[Amounts], float]] = {
     BudgetUnit.EGRESS_OUT: lambda amounts: float(amounts.egress_out),
     BudgetUnit.BYTE_HOURS: lambda amounts: float(amounts.byte_hours),
 }
+_WEIGHTS = {
+    BudgetUnit.REQUESTS: Weights(request=1.0),
+    BudgetUnit.CPU_SECONDS: Weights(cpu_us=1 / _MICRO),
+    BudgetUnit.GB_SECONDS: Weights(memory_mb_ms=1 / 1024 / 1000),
+}
+_ONES = (Amounts(requests=1), Amounts(cpu_us=1), Amounts(memory_mb_ms=1), Amounts(uses=1))
 _BESIDE = (BudgetUnit.MONEY, *BYTE_UNITS)
 """In which what is used beside calls counts."""
 
@@ -47,60 +59,83 @@ class Money:
     def __init__(self, prices: PriceList) -> None:
         """Use the prices of that list, whose currency it is."""
         self.prices = prices
-        self._day: tuple[int, Prices] | None = None
+        self._day = -1
+        self._of_day = prices.prices[0]
+        self._weights = NOTHING
 
     def of(self, amounts: Amounts, now: float) -> float:
         """Return what amounts cost; by the last prices there were, if none hold any more."""
+        self._look(now)
+        return float(self._of_day.cost(amounts))
+
+    def weights(self, now: float) -> Weights:
+        """Return what calls cost, the same object for a day."""
+        self._look(now)
+        return self._weights
+
+    def _look(self, now: float) -> None:
         number = int(now // 86_400)
-        if self._day is None or self._day[0] != number:
-            self._day = (number, self.prices.near(day_of(now)))
-        return float(self._day[1].cost(amounts))
+        if self._day != number:
+            self._day, self._of_day = number, self.prices.near(day_of(now))
+            self._weights = Weights(*(float(self._of_day.cost(one)) for one in _ONES))
 
 
-class Held(NamedTuple):
-    """What is reserved of one budget."""
+Ledgers = tuple[tuple[Ledger, float], ...]
+"""Each with what a call uses of it at the least."""
 
-    ledger: Ledger
-    amount: float
+
+class _Bounds(NamedTuple):
+    """What holds for the calls of a function by a caller."""
+
+    ledgers: Ledgers
+    rates: tuple[tuple[Rate, str | None], ...]
+    """Each with whose bucket it is; None: that of the address."""
 
 
 class Ticket:
     """One call that was let begin. It is closed once, in whatever way it ends."""
 
-    __slots__ = ("_allowance", "_held", "_leave", "_memory", "fields")
+    __slots__ = ("_allowance", "_amounts", "_leave", "_ledgers", "_memory", "fields")
 
     def __init__(
-        self, allowance: Allowance, held: list[Held], memory: int, leave: Callable[[], None] | None
+        self,
+        allowance: Allowance,
+        ledgers: Ledgers,
+        amounts: tuple[float, ...],
+        memory: int,
+        leave: Callable[[], None] | None,
+        fields: Fields,
     ) -> None:
-        """Hold what was reserved."""
+        """Hold what was reserved of each of `ledgers`; `fields` are those of its answer."""
         self._allowance = allowance
-        self._held = held
+        self._ledgers = ledgers
+        self._amounts = amounts
         self._memory = memory
         self._leave = leave
-        self.fields: Fields = ()
-        """Of its answer."""
+        self.fields = fields
 
     def drop(self) -> None:
         """Give back all: it never ran."""
-        for ledger, amount in self._held:
+        for (ledger, _), amount in zip(self._ledgers, self._amounts, strict=True):
             ledger.release(amount)
         self._close()
 
     def settle(self, finished: Finished) -> None:
         """Count what it used, once that is known; of what ended by a fault of ours as guessed."""
-        if self._held and finished.used is not None:
-            held, ran = self._held, finished.ran
+        if self._ledgers and finished.used is not None:
             uses = len(finished.spans) + finished.more_spans
-            memory, allowance = self._memory, self._allowance
-            finished.used.then(lambda used: allowance.settle(held, ran, memory, uses, used))
+            settle, memory = self._allowance.settle, self._memory
+            finished.used.then(
+                partial(settle, self._ledgers, self._amounts, finished.ran, memory, uses)
+            )
         else:
             now = time.time()
-            for ledger, amount in self._held:
+            for (ledger, _), amount in zip(self._ledgers, self._amounts, strict=True):
                 ledger.settle(amount, amount, now)
         self._close()
 
     def _close(self) -> None:
-        self._held = []
+        self._ledgers, self._amounts = (), ()
         leave, self._leave = self._leave, None
         if leave is not None:
             leave()
@@ -128,6 +163,11 @@ class Allowance:
         self.anomalies = Anomalies(happened, clock, steady)
         self.cutting = Cutting(self.ledgers, clock, answerable)
         self.money = Money(shipped(DEFAULT))
+        self._bounds: dict[tuple[str, str, str], _Bounds] = {}
+        """By project, function and caller, for a second."""
+        self._known_since = self._known_until = 0.0
+        self._weights = NOTHING
+        """Of money, as ledgers have them."""
         self.nodes = 1
         """How many take calls."""
         self.mark = 0
@@ -141,12 +181,25 @@ class Allowance:
         """Have a budget from now on; one of its name before it keeps its place in nothing."""
         self.mark += 1
         ledger.mark = self.mark
+        self._weigh(ledger, self._clock())
         self.ledgers.setdefault(ledger.budget.project, {})[ledger.budget.name] = ledger
+        self._bounds.clear()
         self.cutting.look()
+
+    def use_prices(self, prices: PriceList) -> None:
+        """Have money counted by other prices from now on."""
+        self.money = Money(prices)
+        self._look_again(self._clock())
+
+    def _weigh(self, ledger: Ledger, now: float) -> None:
+        unit = ledger.budget.unit
+        is_money = unit is BudgetUnit.MONEY
+        ledger.weights = self.money.weights(now) if is_money else _WEIGHTS.get(unit, NOTHING)
 
     @contextmanager
     def awaiting(self, ledger: Ledger) -> Iterator[None]:
         """Count for a budget, within the block, what ends before it is in force."""
+        self._weigh(ledger, self._clock())
         self._awaited.append(ledger)
         try:
             yield
@@ -164,15 +217,18 @@ class Allowance:
         ledgers = self.ledgers.get(admitted.version.project, {}).values()
         late = [each for each in ledgers if mark < each.mark]
         late += [each for each in self._awaited if each.budget.project == admitted.version.project]
-        held = [Held(each, 0.0) for each in late if self._is_of(each.budget, admitted)]
-        if held:
+        function, caller = admitted.version.function, admitted.principal.text
+        found = tuple((each, 0.0) for each in late if self._is_of(each.budget, function, caller))
+        if found:
             uses = len(finished.spans) + finished.more_spans
             ran, memory = finished.ran, admitted.version.spec.limits.memory
-            finished.used.then(lambda used: self.settle(held, ran, memory, uses, used))
+            nothing = (0.0,) * len(found)
+            finished.used.then(partial(self.settle, found, nothing, ran, memory, uses))
 
     def put_quota(self, quota: Quota) -> None:
         """Have a quota from now on."""
         self.rates.setdefault(quota.project, {})[quota.name] = Rate(quota, self.nodes)
+        self._bounds.clear()
 
     def divide(self, nodes: int) -> None:
         """Have one of so many parts of each quota: so many nodes take calls."""
@@ -191,6 +247,7 @@ class Allowance:
             found = named.pop(name, None) is not None or found
             if not named:
                 kept.pop(project, None)
+        self._bounds.clear()
         self.cutting.look()
         return found
 
@@ -200,22 +257,58 @@ class Allowance:
         """Let a call begin; None where nothing is counted. Raises RefusedError."""
         version = admitted.version
         project = version.project
-        ledgers, rates = self.ledgers.get(project), self.rates.get(project)
         slowed = self.anomalies.slowed
-        if not (ledgers or rates or slowed):
+        if not (project in self.ledgers or project in self.rates or slowed):
             return None
+        now = self._clock()
+        if not self._known_since <= now < self._known_until:
+            self._look_again(now)
+        caller = admitted.principal.text
+        bounds = self._bounds.get((project, version.function, caller))
+        if bounds is None:
+            bounds = self._find(project, version.function, caller, now)
         leave = None
         if slowed and (project, version.function) in slowed:
             leave = self._slow(admitted)
-        fields = self._rated(admitted, rates) if rates else ()
-        held = self._reserved(admitted, ledgers) if ledgers else []
-        if not held and leave is None and not fields:
+        ledgers, rates = bounds
+        fields = self._rated(rates, admitted) if rates else ()
+        amounts = self._reserved(ledgers, now) if ledgers else ()
+        if not ledgers and leave is None and not fields:
             return None
-        ticket = Ticket(self, held, version.spec.limits.memory, leave)
-        ticket.fields = fields
         if leave is not None:
             self.anomalies.enter((project, version.function))
-        return ticket
+        return Ticket(self, ledgers, amounts, version.spec.limits.memory, leave, fields)
+
+    def _look_again(self, now: float) -> None:
+        """Forget what holds for whom, and what money calls cost: it may be another day."""
+        self._known_since, self._known_until = now, now + _KNOWN_SECONDS
+        self._bounds.clear()
+        weights = self.money.weights(now)
+        if weights is self._weights:
+            return
+        self._weights = weights
+        known = (each for ledgers in self.ledgers.values() for each in ledgers.values())
+        for ledger in (*known, *self._awaited):
+            self._weigh(ledger, now)
+
+    def _find(self, project: str, function: str, caller: str, now: float) -> _Bounds:
+        """Return what holds for the calls of a function by a caller."""
+        found = _Bounds(
+            tuple(
+                (ledger, self.least(ledger.budget, now))
+                for ledger in self.ledgers.get(project, {}).values()
+                if self._is_of(ledger.budget, function, caller)
+            ),
+            tuple(
+                (rate, _key(rate.quota, function, caller))
+                for rate in self.rates.get(project, {}).values()
+                if rate.quota.function in (None, function)
+            ),
+        )
+        if len(self._bounds) >= _MOST_KNOWN:
+            self._bounds.clear()
+        self._bounds[project, function, caller] = found
+        return found
 
     def _slow(self, admitted: Admitted) -> Callable[[], None]:
         key = (admitted.version.project, admitted.version.function)
@@ -228,53 +321,50 @@ class Allowance:
             )
         return lambda: self.anomalies.leave(key)
 
-    def _rated(self, admitted: Admitted, rates: dict[str, Rate]) -> Fields:
+    def _rated(self, rates: tuple[tuple[Rate, str | None], ...], admitted: Admitted) -> Fields:
         now = self._steady()
-        met: list[tuple[Rate, str]] = []
-        for rate in rates.values():
-            quota = rate.quota
-            if quota.function is not None and quota.function != admitted.version.function:
-                continue
-            key = _key(quota, admitted)
+        met: list[tuple[float, Rate, str]] = []
+        for rate, whose in rates:
+            key = admitted.request.raw.remote_address if whose is None else whose
             if not key:
                 continue
-            if rate.left(key, now) < 1.0:
+            left = rate.take(key, now)
+            if left < 0.0:
+                for before, other, its_key in met:
+                    other.give_back(its_key, before, now)
+                quota = rate.quota
                 rate.refused += 1
                 raise _refusal(
                     "QuotaUsedUp",
                     f"the quota {quota.name} of {quota.project} allows each "
                     f"{quota.each.value} {quota.calls} calls in {quota.seconds} s",
                     rate.wait(key, now),
-                    rate.fields(key, now),
+                    rate.fields(left + 1.0),
                 )
-            met.append((rate, key))
-        for rate, key in met:
-            rate.take(key, now)
+            met.append((left, rate, key))
         if not met:
             return ()
-        tightest = min(met, key=lambda each: each[0].left(each[1], now))
-        return tightest[0].fields(tightest[1], now)
+        left, tightest, _ = min(met, key=itemgetter(0)) if len(met) > 1 else met[0]
+        return tightest.fields(left)
 
-    def _reserved(self, admitted: Admitted, ledgers: dict[str, Ledger]) -> list[Held]:
-        now = self._clock()
-        met = [
-            (ledger, self.least(ledger.budget, now))
-            for ledger in ledgers.values()
-            if self._is_of(ledger.budget, admitted)
-        ]
-        for ledger, least in met:
-            if not ledger.room(least, now):
+    def _reserved(self, ledgers: Ledgers, now: float) -> tuple[float, ...]:
+        amounts: list[float] = []
+        for ledger, least in ledgers:
+            amount = ledger.reserve(least, now)
+            if amount is None:
+                for (before, _), reserved in zip(ledgers, amounts, strict=False):
+                    before.release(reserved)
                 ledger.refused += 1
                 if ledger.waits_for_share(least):
                     raise _refusal("BudgetShareUsedUp", _share_used_up(ledger), SHARE_SECONDS)
                 self._tell(ledger, now, percent=100)
                 raise _refusal("BudgetUsedUp", _used_up(ledger), ledger.wait(now))
-        return [Held(ledger, ledger.reserve(least)) for ledger, least in met]
+            amounts.append(amount)
+        return tuple(amounts)
 
-    def _is_of(self, budget: Budget, admitted: Admitted) -> bool:
-        if budget.function is not None and budget.function != admitted.version.function:
+    def _is_of(self, budget: Budget, function: str, caller: str) -> bool:
+        if budget.function is not None and budget.function != function:
             return False
-        caller = admitted.principal.text
         if budget.caller is not None and budget.caller != caller:
             return False
         return budget.account is None or budget.account == self.answerable(caller)
@@ -294,19 +384,24 @@ class Allowance:
 
     # -- what is told afterwards -----------------------------------------------------------------
 
-    def settle(self, held: list[Held], ran: float, memory: int, uses: int, used: Used) -> None:
-        """Count what a call has used."""
-        amounts = Amounts(
-            requests=1,
-            run_us=int(ran * _MICRO),
-            cpu_us=used.cpu_us,
-            memory_mb_ms=int(ran * 1000 * memory / _MIB + 0.5),
-            uses=uses,
-        )
+    def settle(
+        self,
+        ledgers: Ledgers,
+        amounts: tuple[float, ...],
+        ran: float,
+        memory: int,
+        uses: int,
+        used: Used,
+    ) -> None:
+        """Count what a call has used in place of the amounts that were reserved for it."""
+        cpu_us, memory_mb_ms = used.cpu_us, int(ran * 1000 * memory / _MIB + 0.5)
         now = self._clock()
-        for ledger, amount in held:
-            ledger.settle(amount, self.counted(ledger.budget, amounts, now), now)
-            self._tell(ledger, now)
+        for (ledger, _), reserved in zip(ledgers, amounts, strict=True):
+            each, each_us, each_mb_ms, each_use = ledger.weights
+            amount = each + cpu_us * each_us + memory_mb_ms * each_mb_ms + uses * each_use
+            ledger.settle(reserved, amount, now)
+            if ledger.used + ledger.elsewhere >= ledger.tells_at:
+                self._tell(ledger, now)
 
     def use(self, project: str, function: str, amounts: Amounts) -> None:
         """Count what is used beside calls: of a function, or of none of a project."""
@@ -358,15 +453,15 @@ class Allowance:
                 self._tell(ledger, now)
 
 
-def _key(quota: Quota, admitted: Admitted) -> str:
-    """Return who of a quota a call is; empty: of none."""
+def _key(quota: Quota, function: str, caller: str) -> str | None:
+    """Return whose bucket of a quota a call takes from; None: that of its address."""
     match quota.each:
         case QuotaEach.CALLER:
-            return admitted.principal.text
+            return caller
         case QuotaEach.ADDRESS:
-            return admitted.request.raw.remote_address
+            return None
         case QuotaEach.FUNCTION:
-            return admitted.version.function
+            return function
 
 
 def _used_up(ledger: Ledger) -> str:

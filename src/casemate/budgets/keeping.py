@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import msgspec
 
-from casemate.budgets.allowance import Allowance, Money
+from casemate.budgets.allowance import Allowance
 from casemate.budgets.anomaly import LOOK_SECONDS, Key
 from casemate.budgets.ledger import SHARE_SECONDS, Ledger, window
 from casemate.budgets.sharing import Shares
@@ -376,7 +376,7 @@ class Budgets:
             _log.error("the example's prices hold, since the node's cannot be used: %s", error)
             text, prices = "", shipped(DEFAULT)
         self._prices = text
-        self._allowance.money = Money(prices)
+        self._allowance.use_prices(prices)
 
     # -- how it is kept --------------------------------------------------------------------------
 

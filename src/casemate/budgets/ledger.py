@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from math import inf
+from typing import NamedTuple
 
 from casemate.metering.bill import day_of, moment_of, month_of
 from casemate.model.budget import THRESHOLDS, Budget, BudgetPer
@@ -13,6 +15,19 @@ SHARE_SECONDS = 1
 """Between two looks at what other nodes use of budgets."""
 _WEIGHT = 0.1
 """Of the last call in the mean by which the next one is reserved for."""
+_A_LITTLE_LESS = 1 - 1e-9
+
+
+class Weights(NamedTuple):
+    """What of a call counts for a budget, in its unit: so much for one of each."""
+
+    request: float = 0.0
+    cpu_us: float = 0.0
+    memory_mb_ms: float = 0.0
+    use: float = 0.0
+
+
+NOTHING = Weights()
 
 
 class Ledger:
@@ -25,8 +40,9 @@ class Ledger:
         """By this node."""
         self.elsewhere = 0.0
         """Used by other nodes, as far as they have told."""
-        self.holding: float | None = None
-        """Up to how much this node may use, where others use of it as well: see `Shares`."""
+        self._holding: float | None = None
+        self._most = budget.amount if budget.hard else inf
+        """How much may be used and reserved here."""
         self.wanted = False
         """Whether there were calls for it since the node's share was looked at."""
         self.short = False
@@ -45,50 +61,87 @@ class Ledger:
         self.first_part = 1.0
         """What part of a new budget this node may use before it knows its share."""
         self.told = 0
-        """The highest threshold, in percent, of which was told since it began."""
+        self.weights = NOTHING
+        """What calls count for."""
         self.mark = 0
         """How many budgets were set before it was in force, and it: see `Allowance.mark`."""
         self._mean = 0.0
         self._now = now
-        self._minutes: deque[tuple[float, float]] = deque()
-        """Of a rolling hour: what was used in each minute."""
+        self._minutes: deque[list[float]] = deque()
+        """Of a rolling hour: each minute, and what was used in it."""
+        self._rolls = budget.per is BudgetPer.HOUR
         _, self.resets_at = window(budget.per, now)
         """When it begins anew; None: it is a rolling one."""
+        self._due = inf if self.resets_at is None else self.resets_at
+        """When some of what is used is over: `tick` has nothing to begin anew before."""
+
+    @property
+    def holding(self) -> float | None:
+        """Up to how much this node may use, where others use of it as well: see `Shares`."""
+        return self._holding
+
+    @holding.setter
+    def holding(self, amount: float | None) -> None:
+        self._holding = amount
+        if self.budget.hard:
+            self._most = self.budget.amount if amount is None else amount
+
+    @property
+    def told(self) -> int:
+        """The highest threshold, in percent, of which was told since it began."""
+        return self._told
+
+    @told.setter
+    def told(self, percent: int) -> None:
+        self._told = percent
+        following = min((each for each in THRESHOLDS if each > percent), default=None)
+        # `reached` decides, in percent: by rounding that may be a little earlier than this.
+        at = inf if following is None else self.budget.amount * following / 100
+        self.tells_at = at * _A_LITTLE_LESS
+        """What is used before another threshold is reached."""
 
     def tick(self, now: float) -> None:
         """Begin anew what is over."""
         # A clock that was set back must not give back what is used.
         self._now = now = max(now, self._now)
-        if self.budget.per is BudgetPer.HOUR:
+        if self._rolls:
             while self._minutes and self._minutes[0][0] <= now - _HOUR:
                 self.used = max(0.0, self.used - self._minutes.popleft()[1])
             if not self._minutes:
                 self.used = 0.0
+            self._due = self._minutes[0][0] + _HOUR if self._minutes else inf
         elif self.resets_at is not None and now >= self.resets_at:
             _, self.resets_at = window(self.budget.per, now)
+            self._due = inf if self.resets_at is None else self.resets_at
             self.used, self.elsewhere, self.told = 0.0, 0.0, 0
             if self.holding is not None:
                 # Until a share of the new one is known, a part that all nodes can take at once.
                 self.holding = self.budget.amount * self.first_part
                 self.shared_used, self.wanted = 0.0, True
-        percent = self.percent
-        while self.told and percent < self.told and self.budget.per is BudgetPer.HOUR:
+        while self._rolls and self.told and self.percent < self.told:
             self.told = max((each for each in THRESHOLDS if each < self.told), default=0)
 
     def lifted(self, now: float) -> bool:
         """Tell whether it holds nobody back for now."""
         return now < self.lifted_until
 
-    def room(self, least: float, now: float) -> bool:
-        """Tell whether one more call may begin that uses `least` at the least."""
-        self.tick(now)
-        if not self.budget.hard or self.lifted(now):
-            return True
+    def reserve(self, least: float, now: float) -> float | None:
+        """Reserve for one more call, which uses `least` at the least, and return how much.
+
+        None: it may not begin.
+        """
+        if now >= self._due:
+            self.tick(now)
+        elif now > self._now:
+            self._now = now
+        mean = self._mean
+        amount = mean if mean > least else least
+        if self.used + self.reserved + amount > self._most and not self.lifted(now):
+            self.wanted, self.least, self.short = True, least, True
+            return None
         self.wanted, self.least = True, least
-        most = self.budget.amount if self.holding is None else self.holding
-        has_room = self.used + self.reserved + self.guess(least) <= most
-        self.short = self.short or not has_room
-        return has_room
+        self.reserved += amount
+        return amount
 
     def waits_for_share(self, least: float) -> bool:
         """Tell whether what has no room here has some in what no node has used or holds for
@@ -110,13 +163,7 @@ class Ledger:
 
     def guess(self, least: float) -> float:
         """Return what the next call is going to use."""
-        return max(self._mean, least)
-
-    def reserve(self, least: float) -> float:
-        """Reserve for a call, and return how much."""
-        amount = self.guess(least)
-        self.reserved += amount
-        return amount
+        return self._mean if self._mean > least else least
 
     def release(self, reserved: float) -> None:
         """Give back what was reserved for a call."""
@@ -124,21 +171,31 @@ class Ledger:
 
     def settle(self, reserved: float, used: float, now: float) -> None:
         """Count what a call has used in place of what was reserved for it."""
-        self.release(reserved)
-        self.tick(now)
-        self._mean += (used - self._mean) * (_WEIGHT if self._mean else 1.0)
-        self.count(used, self._now)
+        left = self.reserved - reserved
+        self.reserved = left if left > 0.0 else 0.0
+        if now >= self._due:
+            self.tick(now)
+        mean = self._mean
+        if used != mean:
+            self._mean = mean + (used - mean) * _WEIGHT if mean else used
+        if self._rolls:
+            self._now = max(self._now, now)
+            self.count(used, self._now)
+        else:
+            self.used += used
+            self.wanted = True
 
     def count(self, used: float, at: float) -> None:
         """Count what was used."""
         self.used += used
         self.wanted = True
-        if self.budget.per is BudgetPer.HOUR:
-            minute = at // _MINUTE * _MINUTE
-            if self._minutes and self._minutes[-1][0] >= minute:
-                minute, before = self._minutes.pop()
-                used += before
-            self._minutes.append((minute, used))
+        if self._rolls:
+            minutes = self._minutes
+            if minutes and at < minutes[-1][0] + _MINUTE:
+                minutes[-1][1] += used
+            else:
+                minutes.append([at // _MINUTE * _MINUTE, used])
+                self._due = minutes[0][0] + _HOUR
 
     def forget(self) -> None:
         """Count anew."""
@@ -152,6 +209,8 @@ class Ledger:
 
     def reached(self) -> int:
         """Return the highest threshold that was reached and not told of yet; 0: none."""
+        if self.used + self.elsewhere < self.tells_at:
+            return 0
         percent = self.percent
         found = max((each for each in THRESHOLDS if percent >= each), default=0)
         return found if found > self.told else 0

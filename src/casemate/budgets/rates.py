@@ -29,6 +29,8 @@ class Rate:
         name = quota.name
         self._policy = f'"{name}";q={quota.calls};w={quota.seconds}'.encode()
         self._name = f'"{name}"'.encode()
+        self._said: tuple[int, int, Fields] = (-1, -1, ())
+        """The last fields, and of what they are."""
 
     def divide(self, nodes: int) -> None:
         """Have one of so many parts of the quota from now on.
@@ -44,26 +46,39 @@ class Rate:
 
     def left(self, key: str, now: float) -> float:
         """Return how many calls are left to one."""
-        left, at = self._buckets.get(key, (self._most, now))
-        return min(self._most, left + max(0.0, now - at) * self._per_second)
+        found = self._buckets.get(key)
+        if found is None:
+            return self._most
+        left, at = found
+        if now > at:
+            left += (now - at) * self._per_second
+        return left if left < self._most else self._most
 
-    def take(self, key: str, now: float) -> None:
-        """Take one call off."""
-        left = self.left(key, now)
-        self._buckets[key] = (left - 1.0, now)
-        self._buckets.move_to_end(key)
-        if len(self._buckets) > MOST_TOLD_APART:
-            self._buckets.popitem(last=False)
+    def take(self, key: str, now: float) -> float:
+        """Take one call off, and return how many are left; a negative number: none was taken."""
+        left = self.left(key, now) - 1.0
+        if left >= 0.0:
+            buckets = self._buckets
+            buckets[key] = left, now
+            buckets.move_to_end(key)
+            if len(buckets) > MOST_TOLD_APART:
+                buckets.popitem(last=False)
+        return left
+
+    def give_back(self, key: str, left: float, now: float) -> None:
+        """Have one call more than `left` again, as before it was taken."""
+        self._buckets[key] = left + 1.0, now
 
     def wait(self, key: str, now: float) -> int:
         """Return after how many seconds one more call is left."""
         return max(1, math.ceil((1.0 - self.left(key, now)) / self._per_second))
 
-    def fields(self, key: str, now: float) -> Fields:
+    def fields(self, left: float) -> Fields:
         """Return the fields of an answer that say what is left."""
-        left = self.left(key, now)
-        full = math.ceil((self._most - left) / self._per_second)
-        return (
-            (b"ratelimit-policy", self._policy),
-            (b"ratelimit", b"%s;r=%d;t=%d" % (self._name, max(0, int(left)), full)),
-        )
+        whole, full = int(left), math.ceil((self._most - left) / self._per_second)
+        said_whole, said_full, said = self._said
+        if said_whole != whole or said_full != full:
+            text = b"%s;r=%d;t=%d" % (self._name, max(0, whole), full)
+            said = (b"ratelimit-policy", self._policy), (b"ratelimit", text)
+            self._said = whole, full, said
+        return said

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import msgspec
 
 from casemate.admission import Admission
-from casemate.budgets import Allowance, Ticket
+from casemate.budgets import Allowance, Fields, Ticket
 from casemate.capabilities import Broker, Session
 from casemate.dispatch import Deadlines, Dispatcher
 from casemate.invocation.injections import recorder
@@ -46,6 +46,9 @@ from casemate.seal import Seal
 
 _TICK_SECONDS = 0.0005
 """The loop's clock is set once a turn: what ran within one has run, and is counted."""
+
+_RATE_LIMIT = b"ratelimit"
+"""As names begin of the fields that say what is left of a quota."""
 
 
 class InvokeHead(msgspec.Struct, omit_defaults=True):
@@ -119,7 +122,7 @@ class Pipeline:
             if ticket is not None:
                 ticket.drop()
             sealed = self._refusals.refuse(raw, request, admitted, refusal)  # (5)
-            return _with_fields(sealed, refusal.fields)
+            return _refused_with(sealed, refusal.fields) if refusal.fields else sealed
         except Exception as error:  # noqa: BLE001 - whatever fails here must not reach a caller
             finished = broken(raw, request, error)
         except BaseException:
@@ -131,7 +134,10 @@ class Pipeline:
             finished = await self._seal.redact(finished)
         sealed = self._seal.complete(finished)  # (5)
         self._offer(finished, sealed)
-        return sealed if ticket is None else _with_fields(sealed, ticket.fields)
+        if ticket is not None and ticket.fields:
+            answer = sealed.response
+            answer.headers = _with_fields(answer.headers, ticket.fields)
+        return sealed
 
     def _settle(
         self, admitted: Admitted | None, ticket: Ticket | None, mark: int, finished: Finished
@@ -211,15 +217,22 @@ class Pipeline:
         )
 
 
-def _with_fields(sealed: Sealed, fields: tuple[tuple[bytes, bytes], ...]) -> Sealed:
-    """Return an answer with fields more."""
-    if not fields:
-        return sealed
+def _refused_with(sealed: Sealed, fields: Fields) -> Sealed:
+    """Return a refusal with fields more: itself may be kept for others like it."""
     answer = sealed.response
-    known = {name for name, _ in fields}
-    headers = tuple(each for each in answer.headers if each[0] not in known)
-    replaced = HttpResponse(answer.status, (*headers, *fields), answer.body, paced=answer.paced)
+    headers = _with_fields(answer.headers, fields)
+    replaced = HttpResponse(answer.status, headers, answer.body, paced=answer.paced)
     return msgspec.structs.replace(sealed, response=replaced)
+
+
+def _with_fields(headers: Fields, fields: Fields) -> Fields:
+    """Return headers with fields more, in place of any of their names."""
+    for name, _ in headers:
+        if name.startswith(_RATE_LIMIT):
+            known = {name for name, _ in fields}
+            headers = tuple(each for each in headers if each[0] not in known)
+            break
+    return (*headers, *fields)
 
 
 def _finished(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 
 import msgspec
 
@@ -36,7 +37,7 @@ class RoleBinding(msgspec.Struct, frozen=True, kw_only=True):
     function: str | None = None
 
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
+class Principal(msgspec.Struct, frozen=True, kw_only=True, dict=True, cache_hash=True):
     """An authenticated principal. Equal ones are decided alike, so they can be a cache's key."""
 
     kind: PrincipalKind
@@ -47,7 +48,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
     """Unix time after which the authentication itself does not hold any more."""
 
-    @property
+    @cached_property
     def text(self) -> str:
         """`kind:id`, as records show it."""
         return f"{self.kind.value}:{self.id}"
@@ -212,7 +213,7 @@ class ResourceKind(StrEnum):
     HOST = "host"
 
 
-class Resource(msgspec.Struct, frozen=True, kw_only=True):
+class Resource(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """What is acted on."""
 
     kind: ResourceKind

@@ -160,7 +160,7 @@ class Seal:
         raw = finished.raw or (finished.request.raw if finished.request else None)
         if raw is None:
             return None
-        body = answer.body
+        body, used = answer.body, finished.used
         record = InvocationRecord(
             id=request_id,
             project=raw.project,
@@ -180,6 +180,9 @@ class Seal:
             route="" if raw.event is None else _route(raw.event),
             memory=finished.version.spec.limits.memory if finished.version else 0,
             uses=len(finished.spans) + finished.more_spans,
+            # Where that is not known yet it is as much as it can have been.
+            cpu_us=0 if used is None else used.cpu_us if used.known else int(finished.ran * 1e6),
+            peak=0 if used is None else used.memory,
         )
         trace = None
         if raw.trace is not None or raw.sent_at or finished.spans:
@@ -192,14 +195,13 @@ class Seal:
         version = finished.version
         self._count(finished, record, lines, by_chance=raw.qualifier in (None, LIVE))
         logs = version.spec.logs if version else Logs()
-        if not silent or (finished.used is not None and not finished.used.known):
+        if not silent or (used is not None and not used.known):
             # It is answered before all of that is known, and billed whatever becomes of this node.
-            known = _as_far_as_known(record, finished.used)
-            self._redactor.expect(known, error, lines, logs)
-        if finished.used is None:
+            self._redactor.expect(record, error, lines, logs)
+        if used is None:
             self._redactor.record(record, error, lines, logs)
         else:
-            finished.used.then(partial(self._keep, record, error, lines, logs))
+            used.then(partial(self._keep, record, error, lines, logs))
         return trace
 
     def _keep(
@@ -272,14 +274,6 @@ class Seal:
         if lines:
             self._figures.of(version.project, version.function).wrote(lines)
             self._redactor.write(lines, version.spec.logs)
-
-
-def _as_far_as_known(record: InvocationRecord, used: Used | None) -> InvocationRecord:
-    """Return a record of a call whose use may not be known: as much as it can have been, then."""
-    if used is None:
-        return record
-    cpu_us = used.cpu_us if used.known else int(record.run_ms * 1000)
-    return msgspec.structs.replace(record, cpu_us=cpu_us, peak=used.memory)
 
 
 def _route(event: Mapping[str, object]) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from casemate.budgets import Allowance
+from casemate.budgets import Allowance, allowance
 from casemate.budgets.allowance import DETAIL
 from casemate.budgets.ledger import Ledger
+from casemate.metering import read_prices
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
 from casemate.model.facts import BudgetReached
 from casemate.model.invocation import Outcome
@@ -338,3 +340,80 @@ def test_removed_is_removed() -> None:
     assert node.allowance.remove("t", "b") and node.allowance.remove("t", "q")
     assert not node.allowance.remove("t", "b")
     assert node.enter() is None
+
+
+def test_what_is_set_or_removed_counts_from_the_next_call_of_a_known_caller() -> None:
+    node = Node()
+    node.budget(name="a", amount=100.0)
+    node.enter()
+    node.budget(name="b", amount=1.0)
+    node.enter()
+    node.refused()
+    node.allowance.remove("t", "b")
+    node.enter()
+    node.quota(calls=1)
+    node.enter()
+    node.refused()
+    assert node.allowance.ledgers["t"]["a"].reserved == 4.0
+
+
+def test_who_answers_for_a_known_caller_is_asked_again_after_a_second() -> None:
+    node = Node()
+    node.budget(amount=100.0, account="user:ada")
+    assert node.enter(TOKEN) is not None
+    node.allowance.answerable = lambda caller: caller
+    node.now += 1
+    assert node.enter(TOKEN) is None
+    node.allowance.answerable = lambda _caller: "user:ada"
+    node.now -= 3600  # the clock was set back
+    assert node.enter(TOKEN) is not None
+
+
+def test_callers_of_which_is_known_what_holds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowance, "_MOST_KNOWN", 8)
+    node = Node()
+    node.budget(amount=1e6)
+    for number in range(50):
+        assert node.enter(Principal(kind=PrincipalKind.TOKEN, id=str(number))) is not None
+        assert len(node.allowance._bounds) <= 8
+    assert node.ledger.reserved == 50.0
+
+
+def test_other_prices_count_from_the_next_call_and_of_a_day_from_its_first() -> None:
+    text = """
+    name = "own"
+    version = "1"
+    currency = "EUR"
+    [[prices]]
+    from = 2020-01-01
+    until = 2026-11-24
+    million_requests = "1000000"
+    [[prices]]
+    from = 2026-11-24
+    million_requests = "3000000"
+    """
+    node = Node()
+    node.now = datetime(2026, 11, 23, 23, 59, 58, tzinfo=UTC).timestamp()
+    node.budget(unit=BudgetUnit.MONEY, amount=100.0, per=BudgetPer.MONTH)
+    node.enter().settle(ended())
+    assert node.ledger.used < 0.0001
+    node.allowance.use_prices(read_prices(text.encode(), "own"))
+    for seconds, more in ((0, 1.0), (1, 1.0), (1, 3.0), (86_400, 3.0)):
+        node.now += seconds
+        before = node.ledger.used
+        ticket = node.enter()
+        assert node.ledger.reserved >= more
+        ticket.settle(ended())
+        assert node.ledger.used - before == pytest.approx(more)
+
+
+def test_a_call_is_reserved_of_none_where_the_last_budget_refuses_a_known_caller() -> None:
+    node = Node()
+    node.budget(name="a", amount=100.0)
+    node.budget(name="m", amount=50.0)
+    node.budget(name="z", amount=0.5)
+    for _ in range(20):
+        node.refused()
+    ledgers = node.allowance.ledgers["t"]
+    assert [ledgers[name].reserved for name in "amz"] == [0.0, 0.0, 0.0]
+    assert ledgers["z"].refused == 20

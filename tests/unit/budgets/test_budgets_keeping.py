@@ -162,15 +162,15 @@ def test_the_one_before_holds_until_it_is_counted() -> None:
         node = Node()
         node.rows = (Usage(caller="c", requests=10),)
         await node.budgets.set(budget(), ADA)
-        rooms: list[bool] = []
+        rooms: list[float | None] = []
 
         async def reading(_: ReadUsage) -> tuple[Usage, ...]:
-            rooms.append(node.allowance.ledgers["t"]["b"].room(1.0, NOW))
+            rooms.append(node.allowance.ledgers["t"]["b"].reserve(1.0, NOW))
             return node.rows
 
         node.budgets._read = reading
         await node.budgets.set(budget(amount=10.5), ADA)
-        assert rooms == [False] and not node.allowance.ledgers["t"]["b"].room(1.0, NOW)
+        assert rooms == [None] and node.allowance.ledgers["t"]["b"].reserve(1.0, NOW) is None
 
     play(scene)
 
@@ -265,12 +265,12 @@ def test_lifted_and_put_back() -> None:
         node.rows = (Usage(caller="c", requests=99),)
         await node.budgets.set(budget(), ADA)
         ledger = node.allowance.ledgers["t"]["b"]
-        assert not ledger.room(1.0, NOW)
+        assert ledger.reserve(1.0, NOW) is None
         state = await node.budgets.lift("t", "b", 60, "a sale", ADA)
-        assert state.lifted_until == NOW + 60 and ledger.room(1.0, NOW)
+        assert state.lifted_until == NOW + 60 and ledger.reserve(1.0, NOW)
         assert node.told[-1].change == "lift" and node.told[-1].seconds == 60
         state = await node.budgets.lift("t", "b", 0, "over", ADA)
-        assert state.lifted_until is None and not ledger.room(1.0, NOW)
+        assert state.lifted_until is None and ledger.reserve(1.0, NOW) is None
         with pytest.raises(NotFoundError):
             await node.budgets.lift("t", "nobody", 60, "x", ADA)
 

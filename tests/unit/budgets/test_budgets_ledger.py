@@ -22,12 +22,27 @@ def ledger(per: BudgetPer = BudgetPer.DAY, amount: float = 10.0, *, hard: bool =
     return Ledger(budget, NOON)
 
 
+def room(book: Ledger, least: float, now: float) -> bool:
+    """Tell whether one more call may begin."""
+    reserved = book.reserve(least, now)
+    if reserved is not None:
+        book.release(reserved)
+    return reserved is not None
+
+
+def used(book: Ledger, amount: float, now: float = NOON, least: float = 1.0) -> None:
+    """Have a call begin and end."""
+    reserved = book.reserve(least, now)
+    assert reserved is not None
+    book.settle(reserved, amount, now)
+
+
 @given(st.lists(st.sampled_from(["begin", "end", "drop"]), max_size=200))
 def test_no_more_calls_than_there_are_whatever_their_order(steps: list[str]) -> None:
     book, running, ran = ledger(), [], 0
     for step in steps:
-        if step == "begin" and book.room(1.0, NOON):
-            running.append(book.reserve(1.0))
+        if step == "begin" and (reserved := book.reserve(1.0, NOON)) is not None:
+            running.append(reserved)
         elif step == "end" and running:
             book.settle(running.pop(), 1.0, NOON)
             ran += 1
@@ -44,8 +59,8 @@ def test_what_is_beyond_is_at_most_what_was_in_flight(costs: list[float], at_onc
     for cost in costs:
         if len(running) >= at_once:
             book.settle(*running.pop(0), NOON)
-        if book.room(0.0, NOON):
-            running.append((book.reserve(0.0), cost))
+        if (reserved := book.reserve(0.0, NOON)) is not None:
+            running.append((reserved, cost))
     for each in running:
         book.settle(*each, NOON)
     assert book.used <= 10.0 + at_once * dear + 1e-6
@@ -54,15 +69,15 @@ def test_what_is_beyond_is_at_most_what_was_in_flight(costs: list[float], at_onc
 def test_a_soft_one_holds_nobody_back() -> None:
     book = ledger(hard=False)
     for _ in range(50):
-        assert book.room(1.0, NOON)
-        book.settle(book.reserve(1.0), 1.0, NOON)
+        assert room(book, 1.0, NOON)
+        used(book, 1.0)
     assert book.percent == 500.0
 
 
 def test_thresholds_are_told_once() -> None:
     book, told = ledger(amount=100.0), []
     for _ in range(100):
-        book.settle(book.reserve(1.0), 1.0, NOON)
+        used(book, 1.0)
         if percent := book.reached():
             book.told = percent
             told.append((percent, book.used))
@@ -81,33 +96,50 @@ def test_days_and_months_are_those_of_utc() -> None:
 def test_a_rolling_hour_gives_back_minute_by_minute() -> None:
     book = ledger(BudgetPer.HOUR)
     for minute in range(10):
-        assert book.room(1.0, NOON + 60 * minute)
-        book.settle(book.reserve(1.0), 1.0, NOON + 60 * minute)
-    assert not book.room(1.0, NOON + 600)
+        assert room(book, 1.0, NOON + 60 * minute)
+        used(book, 1.0, NOON + 60 * minute)
+    assert not room(book, 1.0, NOON + 600)
     assert 2900 < book.wait(NOON + 600) <= 3060
-    assert not book.room(1.0, NOON + 3599)
-    assert book.room(1.0, NOON + 3600) and book.used == 9.0
-    assert book.room(1.0, NOON + 2 * 3600) and book.used == 0.0
+    assert not room(book, 1.0, NOON + 3599)
+    assert room(book, 1.0, NOON + 3600) and book.used == 9.0
+    assert room(book, 1.0, NOON + 2 * 3600) and book.used == 0.0
 
 
 @pytest.mark.parametrize("per", list(BudgetPer))
 def test_a_clock_that_goes_back_gives_nothing_back(per: BudgetPer) -> None:
     book = ledger(per)
     for _ in range(10):
-        book.settle(book.reserve(1.0), 1.0, NOON)
+        used(book, 1.0)
     for now in (NOON - 40 * DAY, NOON - 3600, 0.0, NOON):
-        assert not book.room(1.0, now)
+        assert not room(book, 1.0, now)
 
 
 def test_lifted_for_a_while() -> None:
     book = ledger(amount=1.0)
-    book.settle(book.reserve(1.0), 1.0, NOON)
+    used(book, 1.0)
     book.lifted_until = NOON + 60
-    assert book.room(1.0, NOON + 59) and not book.room(1.0, NOON + 60)
+    assert room(book, 1.0, NOON + 59) and not room(book, 1.0, NOON + 60)
 
 
 def test_it_is_reserved_for_what_calls_use_lately() -> None:
     book = ledger(amount=1000.0)
     for _ in range(60):
-        book.settle(book.reserve(0.0), 5.0, NOON)
+        used(book, 5.0, least=0.0)
     assert 4.9 < book.guess(0.0) <= 5.0 and book.guess(7.0) == 7.0
+
+
+def test_what_ends_after_the_clock_was_set_back_counts_from_the_latest_that_it_has_told() -> None:
+    book = ledger(BudgetPer.HOUR)
+    reserved = book.reserve(1.0, NOON + 3000)
+    assert reserved is not None
+    book.settle(reserved, 10.0, NOON - 600)
+    assert not room(book, 1.0, NOON + 3000 + 3599) and room(book, 1.0, NOON + 3000 + 3600)
+
+
+def test_one_that_has_no_room_is_told_once_in_a_rolling_hour() -> None:
+    book = ledger(BudgetPer.HOUR, amount=1.5)
+    used(book, 1.0)
+    book.told = 100
+    for _ in range(3):
+        assert not room(book, 1.0, NOON + 1) and book.told == 100
+    assert room(book, 1.0, NOON + 3600) and book.told == 0

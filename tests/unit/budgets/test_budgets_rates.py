@@ -53,7 +53,7 @@ def test_ten_thousand_addresses_and_more_take_bounded_room() -> None:
 def test_fields_are_those_of_the_draft() -> None:
     bucket = rate()
     bucket.take("a", 0.0)
-    assert bucket.fields("a", 0.0) == (
+    assert bucket.fields(bucket.left("a", 0.0)) == (
         (b"ratelimit-policy", b'"q";q=3;w=60'),
         (b"ratelimit", b'"q";r=2;t=20'),
     )

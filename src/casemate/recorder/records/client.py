@@ -82,7 +82,7 @@ class RecordsClient:
     ) -> None:
         """Have an invocation on record if the gateway ends before `record` is called for it."""
         # What it went through is not needed for its bill, and may be long.
-        short = msgspec.structs.replace(invocation, spans=())
+        short = msgspec.structs.replace(invocation, spans=()) if invocation.spans else invocation
         with contextlib.suppress(*_UNTOLD):
             body = _encoded(Left(short, error, tuple(log), logs))
             if not self._recorder.expect(invocation.id, protocol.LEFT, body):

@@ -28,7 +28,8 @@ _DROPPED = frozenset(
     )
 )
 _NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_IN_VALUES = bytes((9, *range(0x20, 0x7F), *range(0x80, 0x100)))
+"""What a header's value may hold (RFC 9110, 5.5)."""
 _CONNECTION_LENGTH = len(b"connection")
 _status_lines: dict[int, bytes] = {}
 _MAX_NAMES, _MAX_NAME = 256, 64
@@ -94,14 +95,14 @@ def encode_head(response: HttpResponse, date: bytes, framing: bytes) -> bytes:
     """
     status = response.status
     parts = [_status_lines.get(status) or _status_line(status), date]
+    values: list[bytes] = []
     nominated: set[bytes] = set()
     try:
         for name, value in response.headers:
             known = _names.get(name) if type(name) is bytes else None
             if known is None or type(value) is not bytes:
                 known = _known_name(name, value)
-            if _VALUE.fullmatch(value) is None:
-                raise InvalidResponseError("A response header value holds control characters.")
+            values.append(value)
             lower, begin = known
             if lower not in _DROPPED:
                 parts += (begin, value, b"\r\n")
@@ -112,6 +113,8 @@ def encode_head(response: HttpResponse, date: bytes, framing: bytes) -> bytes:
             "The response's headers are not pairs of bytes.",
             next_step="return a tuple of (name, value) pairs, both bytes",
         ) from error
+    if b"".join(values).translate(None, _IN_VALUES):
+        raise InvalidResponseError("A response header value holds control characters.")
     if nominated:
         nominated.add(b"connection")
         trimmed = tuple(h for h in response.headers if h[0].lower() not in nominated)
