@@ -17,7 +17,7 @@ from pathlib import Path
 
 import httpx2
 
-from casemate.kernel.volume import RESERVED_SHARE
+from casemate.kernel.volume import reserve_of
 from support.node import TestNode
 
 from . import Attempt, Attempts
@@ -266,7 +266,7 @@ def attempt(node: TestNode, folder: Path, name: str, role: str, send: Send) -> A
         approve=True,
         unguarded=True,
     )
-    reserve = SIZE // RESERVED_SHARE
+    reserve = reserve_of(SIZE)
     leave(folder, reserve + LEFT)
     lowest = [free(folder)]
     counts = flood(node, role, send, lowest, folder)
@@ -274,6 +274,6 @@ def attempt(node: TestNode, folder: Path, name: str, role: str, send: Send) -> A
     lowest[0] = min(lowest[0], free(folder))
     return Attempt(
         f"a disk full of {name}",
-        bool(failed) or lowest[0] < reserve // 4,
+        bool(failed) or lowest[0] < reserve // 2,
         f"{counts}, at least {lowest[0] / 1e6:.1f} MB of the reserve of {reserve / 1e6:.1f} free; {failed}",
     )
