@@ -40,9 +40,9 @@ def handler(event, context):
         held = [os.urandom(60_000).hex() for _ in range(20)]
         raise ValueError(text)
     if what == "object":
-        context.bucket("b").put(context.request_id, os.urandom(1_000_000))
+        context.bucket("b").put(context.request_id, os.urandom(200_000))
     if what == "revisions":
-        context.bucket("b").put("one", os.urandom(1_000_000))
+        context.bucket("b").put("one", os.urandom(200_000))
     if what == "item":
         context.table("t").put({"id": context.request_id, "text": os.urandom(100_000).hex()})
     if what == "message":
@@ -96,7 +96,7 @@ def upload(who: Somebody, n: int) -> httpx2.Response:
     digest = hashlib.sha256(content).hexdigest()
     return who.ask(
         "PUT",
-        f"/bundles/sha256:{digest}",
+        f"/bundles/{digest}",
         content=content,
         headers={"content-type": "application/gzip"},
     )
