@@ -10,6 +10,7 @@ import pytest
 from support.attempts import (
     destroying,
     dry_runs,
+    filling,
     history,
     kernel,
     lines,
@@ -24,7 +25,7 @@ from support.node import TestNode
 
 KINDS = (
     *(kernel, requests, residue, routes, lines, versions, destroying, proxy, dry_runs, history),
-    listener,
+    *(listener, filling),
 )
 
 LEFT = {"inode numbers of memfds", "inode numbers of pipes", "cookies of sockets"}

@@ -6,7 +6,6 @@ can miss one. A count of messages alone is no bound: a million of 256 KiB are 25
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -17,6 +16,7 @@ from casemate.data import messages
 from casemate.data.errors import DataFullError, LimitError
 from casemate.data.registry import Resource
 from casemate.data.terms import terms_of
+from casemate.kernel.volume import beside_reserve
 from casemate.sqlite.engine import Connection
 
 MAX_QUEUE_BYTES = 4 << 30
@@ -32,10 +32,6 @@ MAX_ANONYMOUS_EVENTS = 50_000
 MAX_RESULT_TOTAL_BYTES = 1 << 30
 """Bytes of results that a project keeps for who asks for them; beyond it an end is kept without."""
 
-RESERVED_SHARE = 20
-"""One part in so many of the volume is kept free of what may fail."""
-MAX_RESERVE_BYTES = 2 << 30
-"""No volume needs more than so much kept free."""
 _LOOK_SECONDS = 0.5
 """How long an answer of the file system holds: less than a fast disk fills the reserve in."""
 
@@ -151,7 +147,4 @@ class DiskReserve:
 
     def _look(self) -> int:
         """Return how many bytes are missing for the reserve to be whole."""
-        found = os.statvfs(self._folder)
-        whole = found.f_blocks * found.f_frsize
-        reserve = min(whole // RESERVED_SHARE, MAX_RESERVE_BYTES)
-        return reserve - found.f_bavail * found.f_frsize
+        return -beside_reserve(self._folder)

@@ -25,6 +25,7 @@ from casemate.decoding import decodable
 from casemate.gateway.intact import Sealed, Stamp, Unpacked
 from casemate.gateway.sealed_bundles import SealedBundles
 from casemate.gateway.shared_files import SharedFiles
+from casemate.kernel.volume import beside_reserve
 from casemate.model.bundle import BundleManifest
 from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
 from casemate.sbom import owners
@@ -97,18 +98,28 @@ class BundleStore:
         """Check an archive and keep it.
 
         Raises ArchiveError if it is not exactly that bundle, also where the bundle is there
-        already: the answer does not tell.
+        already: the answer does not tell. Raises UnavailableError if there is no room.
         """
         # One at a time: all that come under one digest are written to the same places.
         async with self._putting.setdefault(digest, asyncio.Lock()):
             if await self.is_kept(digest):
                 await asyncio.to_thread(self._check_archive, digest, archive)
                 return
+            await asyncio.to_thread(self._require_room, archive)
             key = await self._keys(None)
             await asyncio.to_thread(self._unpack_archive, digest, archive)
             self._note(digest)
             await self._seal(digest, archive, key)
             self.damaged.pop(digest, None)
+
+    def _require_room(self, archive: Path) -> None:
+        missing = archive.stat().st_size - beside_reserve(self._unpacked)
+        if missing > 0:
+            raise UnavailableError(
+                f"The disk of the node's bundles is full but for its reserve; {missing} bytes are "
+                "missing.",
+                next_step="Free some space or grow the volume.",
+            )
 
     def _check_archive(self, digest: str, archive: Path) -> None:
         with (

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from casemate.decoding import decodable
+from casemate.kernel.volume import beside_reserve
 from casemate.masking import Masker
 from casemate.model.errors import CasemateError, ConflictError, NotFoundError
 from casemate.model.function import Logs, RecordingSettings
@@ -148,6 +149,9 @@ class Recordings:
         key = await self._vault.data_key(summary.project, Purpose.RECORDINGS)
         body = files.seal(key, summary.project, summary.id, content)
         head = await self._vault.wrap(files.use_of(summary.id), msgspec.json.encode(summary))
+        if await asyncio.to_thread(beside_reserve, self._folder) < len(head) + len(body):
+            self.dropped += 1  # the reserve of the volume is for what must not fail
+            return
         await asyncio.to_thread(files.write, self._folder, summary.id, files.Parts(head, body))
         index.add(summary)
         gone = index.beyond(summary, offered.settings.keep_bytes)

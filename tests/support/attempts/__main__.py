@@ -11,7 +11,7 @@ from support.node import TestNode
 
 CLASSES = (
     *("kernel", "requests", "residue", "routes", "lines", "versions", "destroying", "proxy"),
-    *("dry_runs", "history", "listener"),
+    *("dry_runs", "history", "listener", "filling"),
 )
 
 

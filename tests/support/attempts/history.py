@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from casemate.cli.text import one_line
 from support.node import TestNode
 
 from . import Attempt, Attempts
@@ -216,12 +217,12 @@ def _hiding(node: TestNode, own: Somebody) -> Attempts:
         ran = node.invoke({}, function="t/line").headers["x-request-id"]
         time.sleep(0.4)
         raw = own.ask("GET", f"/logs?project=t&function=line&invocation={ran}&limit=10")
-        lines = raw.json().get("lines", [])
-        forged = [one for one in lines if one.get("message") == "forged" or "class_uid" in one]
+        lines = [json.loads(one) for one in raw.text.splitlines()]
+        forged = [one for one in lines if one.get("text") == "forged" or "class_uid" in one]
         yield Attempt(
             name,
             bool(forged)
             or "\x1b" in raw.text
-            or ("\u202e" in raw.text and "\\u202e" not in raw.text),
+            or any(sign in one_line(one["text"]) for one in lines for sign in "\x1b\u202e"),
             raw.text[:150],
         )

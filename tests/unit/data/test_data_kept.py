@@ -112,12 +112,12 @@ def test_a_part_of_the_disk_stays_free(tmp_path: Path, monkeypatch: pytest.Monke
     free = 0
 
     def statvfs(_: object) -> SimpleNamespace:
-        return SimpleNamespace(f_blocks=1000, f_frsize=4096, f_bavail=free)
+        return SimpleNamespace(f_blocks=1_000_000, f_frsize=4096, f_bavail=free)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
     monkeypatch.setattr(kept, "_LOOK_SECONDS", 0.0)
     reserve = kept.DiskReserve(tmp_path)
-    for available, is_full in ((49, True), (50, False), (0, True), (1000, False)):
+    for available, is_full in ((49_999, True), (50_000, False), (0, True), (1_000_000, False)):
         free = available
         if is_full:
             with pytest.raises(DataFullError, match="reserve"):

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from casemate.build import ArchiveError
+from casemate.gateway import bundles
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.sealed_bundles import SealedFolder
-from casemate.model.errors import CasemateError, NotFoundError
+from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
 from support.archives import Keys, bundle_archive
 
 MARK = b"code-of-the-function"
@@ -90,6 +91,24 @@ def test_an_archive_that_is_another_bundle_is_not_kept(tmp_path: Path) -> None:
         with pytest.raises(ArchiveError):
             await place.store.put(digest, other)
         assert list(place.sealed.iterdir()) == []
+
+    run(tmp_path, scene)
+
+
+def test_uploads_leave_the_reserve_of_the_volume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: whoever may upload filled the disk to its end."""
+
+    async def scene(place: Place) -> None:
+        digest, archive = place.bundle()
+        beside = archive.stat().st_size - 1
+        monkeypatch.setattr(bundles, "beside_reserve", lambda _: beside)
+        with pytest.raises(UnavailableError, match="reserve; 1 bytes are missing"):
+            await place.store.put(digest, archive)
+        assert not list(place.sealed.iterdir()) and not list(place.unpacked.iterdir())
+        beside += 1
+        await place.store.put(digest, archive)
 
     run(tmp_path, scene)
 

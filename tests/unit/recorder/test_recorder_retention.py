@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from records_samples import KEY, Filled, database, denial, failure, invocation, line
+from records_samples import KEY, Filled, database, denial, failure, invocation, line, told
 from records_samples import invocations as kept_invocations
 from records_samples import lines as kept_lines
 
 from casemate.model.function import Logs
+from casemate.recorder.protocol import Take
 from casemate.recorder.records import database as module
 from casemate.recorder.records import forgetting
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.denials import insert_denials
+from casemate.recorder.records.keeping import keep
 from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.retention import PRUNED_TABLES, prune, used_bytes
 from casemate.recorder.records.rows import Left, insert_records
@@ -77,6 +79,62 @@ def test_beyond_max_bytes_the_oldest_go_until_there_is_room() -> None:
     left = counts(connection)
     assert all(0 < count < 3000 for count in left)
     assert connection.execute("SELECT max(sequence) FROM log_line").fetchone() == (3000,)
+
+
+def test_what_the_reserve_of_the_volume_lacks_goes_so_that_the_file_grows_no_further() -> None:
+    connection = filled(3000)
+    whole = used_bytes(connection)
+    missing = whole // 4
+    while prune(connection, RecordsOptions(), now=NOW, batch=100, beside=-missing):
+        pass
+    assert whole // 2 < used_bytes(connection) <= whole - missing
+    assert not prune(connection, RecordsOptions(), now=NOW, batch=100, beside=-missing)
+    assert all(0 < count < 3000 for count in counts(connection))
+
+
+def test_a_volume_that_something_else_fills_leaves_half_of_the_records() -> None:
+    connection = filled(3000)
+    whole = used_bytes(connection)
+    while prune(connection, RecordsOptions(), now=NOW, batch=100, beside=-100 * whole):
+        pass
+    assert whole // 3 < used_bytes(connection) <= whole // 2
+
+
+def test_records_hurry_while_the_reserve_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before: lines of anybody's calls filled the disk, and nothing more could be recorded."""
+
+    monkeypatch.setattr(module, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(module, "beside_reserve", lambda _: -(1 << 40))
+
+    async def run() -> None:
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        filled = Filled(records)
+        await filled.tell(*(Left(invocation(f"i{n}"), None, (line(),)) for n in range(2000)))
+        end = time.monotonic() + 10
+        left = 2000
+        while time.monotonic() < end and left == 2000:
+            left = len(await kept_invocations(records))
+            await asyncio.sleep(0.02)
+        assert 0 < left < 2000
+        records.close()
+
+    asyncio.run(run())
+
+
+def test_lines_without_room_are_counted_and_all_else_is_kept() -> None:
+    connection = database()
+    batch = Take(1, b"s" * 16, 0, (told(Left(invocation("i"), failure("e"), (line("x" * 500),))),))
+    kept = keep(connection, [batch], NOW, 1000)
+    assert (kept.lost, counts(connection)) == (1, [0, 1, 1, 0])
+    more = (told(Left(None, None, (line("y" * 500),))), told(Left(None, None, (line("z"),))))
+    kept = keep(connection, [Take(2, b"s" * 16, 1, more)], NOW, 5)
+    assert (kept.lost, counts(connection)[0]) == (2, 0)
+    kept = keep(
+        connection, [Take(3, b"s" * 16, 3, (told(Left(None, None, (line("z"),))),))], NOW, 5
+    )
+    assert (kept.lost, counts(connection)[0]) == (0, 1)
 
 
 def test_an_empty_store_beyond_max_bytes_does_not_loop() -> None:

@@ -348,6 +348,16 @@ def test_a_full_disk_loses_the_recording_and_nothing_else(
     assert node.offer(2) in node.ids()
 
 
+def test_recordings_leave_the_reserve_of_the_volume(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(keeping, "beside_reserve", lambda _: 10)
+        node.offer()
+    assert node.recordings.dropped == 1 and node.files == []
+    assert node.offer(2) in node.ids()
+
+
 TOKEN, MAIL, CARD = b"ghp_" + b"a1B2" * 9, b"ada@example.com", b"4111 1111 1111 1111"
 
 

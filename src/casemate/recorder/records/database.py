@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
+from casemate.kernel.volume import beside_reserve
 from casemate.model.errors import CasemateError
 from casemate.operations.declaration import Operation
 from casemate.recorder.protocol import HoldRecords, Take
@@ -36,7 +37,7 @@ from casemate.recorder.records import (
 from casemate.recorder.records.errors import RecordsError
 from casemate.recorder.records.faults import RECORDS, UNSTORABLE
 from casemate.recorder.records.options import RecordsOptions
-from casemate.recorder.records.retention import prune
+from casemate.recorder.records.retention import free_bytes, prune
 from casemate.recorder.records.rows import Page
 from casemate.sqlite import engine
 from casemate.sqlite.connections import Connections
@@ -51,6 +52,9 @@ T = TypeVar("T")
 
 PRUNE_SECONDS = 60.0
 _PRUNE_AFTER_ROWS = 10_000
+_LOOK_SECONDS = 0.5
+"""Between looks at the volume: few enough for the reserve to hold what is written meanwhile."""
+_PLENTY_BYTES = 1 << 30
 _PRUNE_BATCH = 1000
 _PRUNE_BATCH_MOST = 20_000
 _CHANGES_PER_COMMIT = 64
@@ -61,8 +65,10 @@ _log = logging.getLogger("casemate.recorder")
 class _Duties(Duties[engine.Connection]):
     """Deletes what is beyond a bound."""
 
-    def __init__(self, options: RecordsOptions) -> None:
+    def __init__(self, options: RecordsOptions, folder: Path) -> None:
         self._options = options
+        self._folder = folder
+        self._look_due = 0.0
         self.unpruned = 0
         """Rows written since the last time that old ones were deleted."""
 
@@ -70,14 +76,33 @@ class _Duties(Duties[engine.Connection]):
         return connection
 
     def hurries(self) -> bool:
-        return self.unpruned >= _PRUNE_AFTER_ROWS
+        if self.unpruned >= _PRUNE_AFTER_ROWS:
+            return True
+        now = time.monotonic()
+        if not self.unpruned or now < self._look_due:
+            return False
+        self._look_due = now + _LOOK_SECONDS
+        return (self._beside() or 0) < 0
+
+    def room(self, connection: engine.Connection) -> int | None:
+        """Return how many bytes lines may take: of the volume, and in the file what is deleted."""
+        beside = self._beside()
+        if beside is None or beside > _PLENTY_BYTES:
+            return None
+        return beside + free_bytes(connection)
+
+    def _beside(self) -> int | None:
+        with suppress(OSError):  # what cannot be asked leaves the bound that there always is
+            return beside_reserve(self._folder)
+        return None
 
     def upkeep(self, work: engine.Connection) -> bool:
         # Twice what was written, so that the bounds hold however fast records come.
         batch = min(max(_PRUNE_BATCH, 2 * self.unpruned), _PRUNE_BATCH_MOST)
         self.unpruned = 0
         usage.prune(work, time.time())
-        return prune(work, self._options, now=time.time(), batch=batch)
+        now, beside = time.time(), self._beside()
+        return prune(work, self._options, now=now, batch=batch, beside=beside)
 
     def upkeep_failed(self, error: CasemateError) -> None:
         self.unpruned = 0
@@ -87,11 +112,11 @@ class _Duties(Duties[engine.Connection]):
 class RecordsDatabase:
     """The records of a node. Calls are of one event loop; none of them blocks it."""
 
-    def __init__(self, connections: Connections, options: RecordsOptions) -> None:
+    def __init__(self, connections: Connections, options: RecordsOptions, folder: Path) -> None:
         """Use `open`."""
         self._connections = connections
         self._options = options
-        self._duties = _Duties(options)
+        self._duties = _Duties(options, folder)
         self._writer = Writer(
             opening.open_writer(connections),
             connections,
@@ -121,7 +146,7 @@ class RecordsDatabase:
         """
         connections = opening.connections(folder, key, expected=expected, accept_loss=accept_loss)
         try:
-            opened = cls(connections, options or RecordsOptions())
+            opened = cls(connections, options or RecordsOptions(), folder)
         except BaseException:
             connections.close()
             raise
@@ -137,7 +162,7 @@ class RecordsDatabase:
             return 0
 
         def change(connection: engine.Connection) -> keeping.Kept:
-            kept = keeping.keep(connection, batches, time.time())
+            kept = keeping.keep(connection, batches, time.time(), self._duties.room(connection))
             self._duties.unpruned += kept.rows
             return kept
 

@@ -35,13 +35,16 @@ _decoders: dict[str, Callable[[bytes], Record]] = {
     STORED: msgspec.msgpack.Decoder(Stored).decode,
 }
 
+_LINE_COST = 4
+"""Bytes that a character takes at most, what it is found again by included."""
+
 
 class Kept(NamedTuple):
     """What came of it."""
 
     rows: int
     lost: int
-    """Records with values that no column takes."""
+    """Records with values that no column takes, and lines without room."""
 
 
 def holds_records(batches: Sequence[Take]) -> bool:
@@ -49,9 +52,15 @@ def holds_records(batches: Sequence[Take]) -> bool:
     return any(told.kind in RECORD_KINDS for batch in batches for told in batch.facts)
 
 
-def keep(connection: engine.Connection, batches: Sequence[Take], now: float) -> Kept:
+def keep(
+    connection: engine.Connection,
+    batches: Sequence[Take],
+    now: float,
+    room: int | None = None,
+) -> Kept:
     """Insert the records of these batches that are not there yet, in a transaction of the caller's.
 
+    Lines that need more bytes than `room`, if that counts, are not kept: anybody can cause them.
     Raises RecorderInputError for what is no record, engine.Error if the medium fails.
     """
     left: list[Left] = []
@@ -71,13 +80,30 @@ def keep(connection: engine.Connection, batches: Sequence[Take], now: float) -> 
                 beside.append(one)
         if number > last:
             _note(connection, batch.session, number)
-    lost = insert_records(connection, left, now)
+    lost = 0
+    if room is not None:
+        lost, left = _without_lines(left, room)
+    lost += insert_records(connection, left, now)
     lost += insert_denials(connection, denials, now) if denials else 0
     usage.count(connection)
     usage.count_folded(connection, denials, now)
     for used in beside:
         usage.count_beside(connection, used, now)
     return Kept(len(left) + len(denials) + len(beside) + sum([len(one.log) for one in left]), lost)
+
+
+def _without_lines(left: Sequence[Left], room: int) -> tuple[int, list[Left]]:
+    """Take away the lines that have no room; return how many these are, and what is left."""
+    lost, kept = 0, []
+    for one in left:
+        room -= sum(_LINE_COST * len(line.text) for line in one.log)
+        if room >= 0 or not one.log:
+            kept.append(one)
+            continue
+        lost += len(one.log)
+        if one.invocation is not None:
+            kept.append(msgspec.structs.replace(one, log=()))
+    return lost, kept
 
 
 def _decoded(told: Told) -> Record:

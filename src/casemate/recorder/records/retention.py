@@ -74,15 +74,21 @@ _FIRST_OF = """
 
 
 def prune(
-    connection: engine.Connection, options: RecordsOptions, *, now: float, batch: int
+    connection: engine.Connection,
+    options: RecordsOptions,
+    *,
+    now: float,
+    batch: int,
+    beside: int | None = None,
 ) -> bool:
     """Delete up to `batch` rows of each kind for each of the bounds that asks for it.
 
-    Returns True if more may be left to delete. `now` is Unix time in seconds. Runs inside a
-    transaction of the caller's; raises engine.Error.
+    Returns True if more may be left to delete. `now` is Unix time in seconds, `beside` what the
+    volume has free beside its reserve, if that counts. Runs inside a transaction of the caller's;
+    raises engine.Error.
     """
     expire(connection, now)
-    full = used_bytes(connection) > options.max_bytes
+    full = used_bytes(connection) > most_bytes(connection, options, beside)
     deleted = []
     for table in PRUNED_TABLES:
         values = {"batch": batch, "cutoff": now - options.retention}
@@ -234,5 +240,23 @@ def _free_denials(connection: engine.Connection) -> int:
 def used_bytes(connection: engine.Connection) -> int:
     """Return the size of the database without its free pages, which are used again."""
     pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
-    free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
-    return (pages - free) * engine.PAGE_BYTES
+    return pages * engine.PAGE_BYTES - free_bytes(connection)
+
+
+def free_bytes(connection: engine.Connection) -> int:
+    """Return what of the file is free to be used again."""
+    pages: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    return pages * engine.PAGE_BYTES
+
+
+def most_bytes(connection: engine.Connection, options: RecordsOptions, beside: int | None) -> int:
+    """Return how many bytes may be used now, if the volume has `beside` free beside its reserve.
+
+    The file does not shrink. What is deleted for a reserve that is not whole makes room within it,
+    so that it grows no further; half of it stays, whatever else fills the volume.
+    """
+    if beside is None:
+        return options.max_bytes
+    pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
+    whole = pages * engine.PAGE_BYTES
+    return min(options.max_bytes, max(whole + beside, whole // 2))
