@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
 
 from casemate.metering.bill import day_of, moment_of, month_of
 from casemate.model.budget import THRESHOLDS, Budget, BudgetPer
@@ -13,14 +15,23 @@ SHARE_SECONDS = 1
 """Between two looks at what other nodes use of budgets."""
 _WEIGHT = 0.1
 """Of the last call in the mean by which the next one is reserved for."""
+_MAX_KNOWN = 8
+"""Days or months of which it is known what was used of them, beside the present one."""
 
 
 class Ledger:
-    """Of one budget. Times are Unix times; one that goes back changes nothing that was counted."""
+    """Of one budget. Times are Unix times, of a clock that may be set while it is counted.
 
-    def __init__(self, budget: Budget, now: float) -> None:
-        """Nothing is used yet."""
+    What is used is kept with its day or month, and counts on if the clock comes back to it. A
+    rolling hour and the time for which it is lifted go by a clock that nobody sets.
+    """
+
+    def __init__(
+        self, budget: Budget, now: float, *, steady: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Nothing is used yet. `steady` does not go back."""
         self.budget = budget
+        self._steady = steady
         self.used = 0.0
         """By this node."""
         self.elsewhere = 0.0
@@ -48,36 +59,60 @@ class Ledger:
         """The highest threshold, in percent, of which was told since it began."""
         self.mark = 0
         """How many budgets were set before it was in force, and it: see `Allowance.mark`."""
+        self.is_recount_due = False
+        """Whether a clock that was set back led to a time of which it is not known what was used."""
         self._mean = 0.0
-        self._now = now
         self._minutes: deque[tuple[float, float]] = deque()
-        """Of a rolling hour: what was used in each minute."""
-        _, self.resets_at = window(budget.per, now)
+        """Of a rolling hour: what was used in each minute, by the clock that does not go back."""
+        self._known: OrderedDict[float, tuple[float, int]] = OrderedDict()
+        """Of other days or months: what was used, and told; by when they begin."""
+        self._lift_ends = float("-inf")
+        """By the clock that does not go back."""
+        self._since, self.resets_at = window(budget.per, now)
         """When it begins anew; None: it is a rolling one."""
 
     def tick(self, now: float) -> None:
         """Begin anew what is over."""
-        # A clock that was set back must not give back what is used.
-        self._now = now = max(now, self._now)
-        if self.budget.per is BudgetPer.HOUR:
-            while self._minutes and self._minutes[0][0] <= now - _HOUR:
-                self.used = max(0.0, self.used - self._minutes.popleft()[1])
-            if not self._minutes:
-                self.used = 0.0
-        elif self.resets_at is not None and now >= self.resets_at:
-            _, self.resets_at = window(self.budget.per, now)
-            self.used, self.elsewhere, self.told = 0.0, 0.0, 0
-            if self.holding is not None:
-                # Until a share of the new one is known, a part that all nodes can take at once.
-                self.holding = self.budget.amount * self.first_part
-                self.shared_used, self.wanted = 0.0, True
-        percent = self.percent
-        while self.told and percent < self.told and self.budget.per is BudgetPer.HOUR:
+        if self.resets_at is not None:
+            if not self._since <= now < self.resets_at:
+                self._turn(now)
+            return
+        since = self._steady() - _HOUR
+        while self._minutes and self._minutes[0][0] <= since:
+            self.used = max(0.0, self.used - self._minutes.popleft()[1])
+        if not self._minutes:
+            self.used = 0.0
+        while self.told and self.percent < self.told:
             self.told = max((each for each in THRESHOLDS if each < self.told), default=0)
+
+    def _turn(self, now: float) -> None:
+        """Count for the day or month that it is now."""
+        before, self._known[self._since] = self._since, (self.used, self.told)
+        self._since, self.resets_at = window(self.budget.per, now)
+        known = self._known.pop(self._since, None)
+        if known is not None:
+            self.used, self.told = known
+        elif self._since > before:
+            self.used, self.told = 0.0, 0
+        else:
+            # Set back to before it was counted. What was used since goes on to count, and what was
+            # used then is among the records.
+            self.is_recount_due = True
+        while len(self._known) > _MAX_KNOWN:
+            self._known.popitem(last=False)
+        self.elsewhere, self.shared_used = 0.0, 0.0
+        if self.holding is not None:
+            # Until a share of the new one is known, a part that all nodes can take at once.
+            self.holding, self.wanted = self.budget.amount * self.first_part, True
+
+    def lift(self, until: float, now: float) -> None:
+        """Have it hold nobody back until then, and for no longer if the clock is set back."""
+        if until != self.lifted_until:
+            self.lifted_until, self._lift_ends = until, self._steady() + until - now
 
     def lifted(self, now: float) -> bool:
         """Tell whether it holds nobody back for now."""
-        return now < self.lifted_until
+        return now < self.lifted_until and self._steady() < self._lift_ends
 
     def room(self, least: float, now: float) -> bool:
         """Tell whether one more call may begin that uses `least` at the least."""
@@ -127,14 +162,14 @@ class Ledger:
         self.release(reserved)
         self.tick(now)
         self._mean += (used - self._mean) * (_WEIGHT if self._mean else 1.0)
-        self.count(used, self._now)
+        self.count(used)
 
-    def count(self, used: float, at: float) -> None:
+    def count(self, used: float) -> None:
         """Count what was used."""
         self.used += used
         self.wanted = True
-        if self.budget.per is BudgetPer.HOUR:
-            minute = at // _MINUTE * _MINUTE
+        if self.resets_at is None:
+            minute = self._steady() // _MINUTE * _MINUTE
             if self._minutes and self._minutes[-1][0] >= minute:
                 minute, before = self._minutes.pop()
                 used += before
@@ -159,8 +194,9 @@ class Ledger:
     def wait(self, now: float) -> int:
         """Return after how many seconds it may be of use to come again."""
         if self.resets_at is None:
-            first = self._minutes[0][0] if self._minutes else now
-            return max(1, int(first + _HOUR - now) + 1)
+            steady = self._steady()
+            first = self._minutes[0][0] if self._minutes else steady
+            return max(1, int(first + _HOUR - steady) + 1)
         return max(1, int(self.resets_at - now) + 1)
 
 
