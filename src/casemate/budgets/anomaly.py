@@ -28,6 +28,8 @@ LEAST_DAYS = 3
 """Of one that ran on fewer days before the present one, single hours are looked at."""
 LEAST_RATE = 0.1
 """Seconds of running in a second that are nobody's trouble, whatever is usual."""
+LEAST_SPENT = 60.0
+"""Seconds of running in an hour, likewise: one slow call of a small function is no attack."""
 AT_ONCE = 2
 """Calls of a slowed function that may run."""
 SLOWED_SECONDS = 60.0
@@ -113,7 +115,7 @@ class Anomalies:
             if not 0 < passed < 10 * LOOK_SECONDS or key in self._lifted:
                 continue  # a machine that slept, or somebody knows of it
             rate, usually = (seconds - before.get(key, 0.0)) / passed, usual / _HOUR
-            if spent >= SPENT_HOURS * usual and rate >= max(LEAST_RATE, TIMES * usually):
+            if spent >= max(LEAST_SPENT, SPENT_HOURS * usual) and rate >= max(LEAST_RATE, TIMES * usually):
                 self._slow(key, rate, usually, now)
 
     def _spend(self, key: Key, seconds: float, now: float) -> float:

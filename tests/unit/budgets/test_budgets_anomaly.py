@@ -65,6 +65,8 @@ def test_a_few_calls_run_all_the_same() -> None:
 def test_what_is_new_or_small_or_grows_is_left_alone() -> None:
     assert not Watch(36.0, 36.0).look(50.0)  # not enough is known of it
     assert not Watch(1.0, 1.0, 1.0).look(0.09)  # it is nobody's trouble
+    assert not Watch(1.0, 1.0, 1.0).look(11.0)  # nor is a minute
+    assert Watch(1.0, 1.0, 1.0).look(13.0)
     assert not Watch(3600.0, 3600.0, 3600.0).look(19.0)
     assert not Watch(36.0, 0.0, 36.0).look(50.0)  # hours in which it slept are no hours
 
