@@ -47,7 +47,7 @@ class Admin:
             json={"name": name, "password": PASSWORD, "code": code},
             timeout=60,
         )
-        assert begun.status_code == 200, begun.text
+        assert begun.status_code == 201, begun.text
         self.key = str(begun.json()["text"])
         self._base = f"{node.url}/api/v1"
         self._client = httpx2.Client(
@@ -145,17 +145,9 @@ def test_an_incident_is_closed_by_one_of_them(world: World) -> None:
 
 
 def test_contained_once_and_the_other_is_told_by_whom(world: World) -> None:
-    world.node.deploy(CODE, name="held")
-    world.node.deploy("import os\ndef handler(event, context):\n    return 1\n", name="other")
     id = world.incident("t/evil")["id"]
     for number in range(ROUNDS):
-        released = world.ada.ask(
-            "DELETE", "/functions/t/evil/quarantine", {"reason": "again"}
-        )
-        if released.status_code >= 300:
-            released = world.ada.ask(
-                "POST", "/functions/t/evil/release", {"reason": "again"}
-            )
+        released = world.ada.ask("POST", "/functions/t/evil/release", {"reason": "again"})
         assert released.status_code < 300, released.text
         ada, bob = world.at_once(
             *(

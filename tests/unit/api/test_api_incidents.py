@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from api_fake_control import Client, Parts
 
-from casemate.model.facts import Fact, IncidentActed, IncidentUpdated
+from casemate.model.facts import Actor, Fact, IncidentActed, IncidentUpdated
+from casemate.model.deployment import Quarantine
 from casemate.operations.incidents import IncidentEvent, IncidentState, ListIncidents
+from casemate.operations.quarantine import QuarantineFunction
 from support.monitor import incident
 
 ID = incident().id
@@ -154,12 +156,21 @@ def test_what_was_closed_though_more_was_found_since_is_open(
     assert ask("POST", f"/incidents/{ID}/state", json={"reason": "y"}).status_code == 204
 
 
-def test_what_was_in_quarantine_already_says_by_whom(ask: Client, parts: Parts) -> None:
-    first = ask("POST", f"/incidents/{ID}/contain", json={"reason": "it steals"})
-    second = ask("POST", f"/incidents/{ID}/contain", json={"reason": "me too"})
-    if first.json()["actions"][0]["done"]:
-        assert first.json()["actions"][0].get("before", "") == ""
-        assert "it steals" in second.json()["actions"][0]["before"]
+def test_what_was_in_quarantine_already_says_by_whom(
+    ask: Client, parts: Parts, told: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def held(operation: QuarantineFunction, *, by: Actor) -> Quarantine:
+        of = {"project": operation.project, "function": operation.function, "since": 1.0}
+        if operation.reason.endswith("mine"):
+            return Quarantine(reason=operation.reason, by=by.principal, **of)  # type: ignore[arg-type]
+        return Quarantine(reason="it steals", by="user:bob", **of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(parts.service.control, "quarantine", held)
+    for reason, before in (("mine", ""), ("later", "by user:bob: it steals")):
+        [action] = ask("POST", f"/incidents/{ID}/contain", json={"reason": reason}).json()[
+            "actions"
+        ]
+        assert action["done"] and action.get("before", "") == before
 
 
 def test_one_about_no_function_says_what_else_there_is(ask: Client, parts: Parts) -> None:
