@@ -22,7 +22,9 @@ def handler(event, context):
 """
 PLAIN = "def handler(event, context):\n    return 1\n"
 SECONDS = 10
-REQUESTS, CPU_SECONDS = 4000, 2.0
+ROUNDS = 12
+"""Of so many seconds at the most, until it is used up: a busy machine takes longer."""
+REQUESTS, CPU_SECONDS = 4000, 1.0
 
 
 def budget(node: TestNode, project: str, **wanted: object) -> None:
@@ -47,14 +49,18 @@ def test_requests_are_used_to_the_last_and_none_beyond(node: TestNode, connectio
     node.deploy(PLAIN, project=project, settings='isolation = "instance"')
     budget(node, project, amount=REQUESTS, unit="requests")
     path = f"/invoke/{project}/f"
-    found = Flood(node.port, path, node.key, connections, SECONDS).result()
-    rate = (found["good"] + sum(found["others"].values())) / SECONDS
-    used = settled(node, project)["used"]
-    print(f"{connections} connections, {rate:.0f}/s: {found}, used {used} of {REQUESTS}")
-    assert found["others"].keys() <= {"429", "503"}
-    assert found["good"] <= REQUESTS and used <= REQUESTS
-    if found["others"].get("429"):
-        assert used == REQUESTS
+    good = 0
+    for _ in range(ROUNDS):
+        found = Flood(node.port, path, node.key, connections, SECONDS).result()
+        rate = (found["good"] + sum(found["others"].values())) / SECONDS
+        used = settled(node, project)["used"]
+        good += found["good"]
+        print(f"{connections} connections, {rate:.0f}/s: {found}, used {used} of {REQUESTS}")
+        assert found["others"].keys() <= {"429", "503"}
+        assert good <= REQUESTS and used <= REQUESTS
+        if used == REQUESTS:
+            break
+    assert used == REQUESTS
     refused = node.invoke({}, function=f"{project}/f")
     assert refused.status_code == 429 and 1 <= int(refused.headers["retry-after"]) <= 3600
     said = {name: value for name, value in refused.json().items() if name != "error_id"}
@@ -69,18 +75,21 @@ def test_what_goes_beyond_in_cpu_is_what_was_in_flight(node: TestNode, connectio
     project = f"cpu{connections}"
     node.deploy(SOURCE, project=project, settings='isolation = "instance"')
     budget(node, project, amount=CPU_SECONDS, unit="cpu-seconds")
-    found = Flood(node.port, f"/invoke/{project}/f", node.key, connections, SECONDS).result()
-    used = settled(node, project)["used"]
-    calls = found["good"]
-    rate = (calls + sum(found["others"].values())) / SECONDS
+    calls = 0
+    for _ in range(ROUNDS):
+        found = Flood(node.port, f"/invoke/{project}/f", node.key, connections, SECONDS).result()
+        used = settled(node, project)["used"]
+        calls += found["good"]
+        rate = (found["good"] + sum(found["others"].values())) / SECONDS
+        if used >= CPU_SECONDS * 0.99:
+            break
     beyond = used - CPU_SECONDS
+    mean = used / max(1, calls)
     print(
         f"{connections} connections, {rate:.0f}/s, {found}: used {used:.4f} of {CPU_SECONDS} s, "
-        f"beyond {beyond:.4f} s = {beyond / CPU_SECONDS:.3%}"
+        f"beyond {beyond:.4f} s = {beyond / CPU_SECONDS:.3%}, {beyond / mean:.1f} calls"
     )
-    if found["others"].get("429"):
-        mean = used / max(1, calls)
-        assert beyond <= connections * 3 * mean, (used, calls)
+    assert CPU_SECONDS - 2 * mean <= used and beyond <= connections * mean, (used, calls)
 
 
 def test_kept_events_wait_and_a_lift_lets_them_run(node: TestNode) -> None:

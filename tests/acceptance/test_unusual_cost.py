@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
@@ -121,7 +120,5 @@ def test_who_was_loud_for_two_days_has_not_made_it_usual(seeded: SetClockNode) -
 
 
 def test_a_function_that_is_not_there_is_no_function(seeded: SetClockNode) -> None:
-    ran = casemate(
-        seeded, "budget", "let-run", "shop", "gone", "--for", "1h", "--reason", "x"
-    )
+    ran = casemate(seeded, "budget", "let-run", "shop", "gone", "--for", "1h", "--reason", "x")
     assert ran.returncode and "There is no function shop/gone" in ran.stderr

@@ -115,7 +115,9 @@ class Anomalies:
             if not 0 < passed < 10 * LOOK_SECONDS or key in self._lifted:
                 continue  # a machine that slept, or somebody knows of it
             rate, usually = (seconds - before.get(key, 0.0)) / passed, usual / _HOUR
-            if spent >= max(LEAST_SPENT, SPENT_HOURS * usual) and rate >= max(LEAST_RATE, TIMES * usually):
+            if spent >= max(LEAST_SPENT, SPENT_HOURS * usual) and rate >= max(
+                LEAST_RATE, TIMES * usually
+            ):
                 self._slow(key, rate, usually, now)
 
     def _spend(self, key: Key, seconds: float, now: float) -> float:

@@ -60,7 +60,7 @@ class Ledger:
         self.mark = 0
         """How many budgets were set before it was in force, and it: see `Allowance.mark`."""
         self.is_recount_due = False
-        """Whether a clock that was set back led to a time of which it is not known what was used."""
+        """Whether the clock was set back to a time of which it is not known what was used."""
         self._mean = 0.0
         self._minutes: deque[tuple[float, float]] = deque()
         """Of a rolling hour: what was used in each minute, by the clock that does not go back."""

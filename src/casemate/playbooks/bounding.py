@@ -35,13 +35,17 @@ class Ages:
 
     def __init__(
         self,
-        clock: Callable[[], float] = lambda: time.time(),
+        clock: Callable[[], float] | None = None,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """`steady` does not go back."""
-        self.clock = clock
+        self._clock = clock
         self._steady = steady
         self._acted: OrderedDict[str, float] = OrderedDict()
+
+    def clock(self) -> float:
+        """Return what the clock says that may be set."""
+        return time.time() if self._clock is None else self._clock()
 
     def note(self, run: str) -> None:
         """Remember that a run acts now."""
@@ -110,6 +114,5 @@ def _targets(runs: Iterable[PlaybookRun], ages: Ages, within: float) -> set[str]
         act.target
         for one in runs
         for act in one.acts
-        if act.state is Step.PLANNED
-        or (act.state in _COUNTED and 0 <= ages.of(one, act) <= within)
+        if act.state is Step.PLANNED or (act.state in _COUNTED and 0 <= ages.of(one, act) <= within)
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from api_fake_control import Client, Parts
 
-from casemate.model.facts import Actor, Fact, IncidentActed, IncidentUpdated
 from casemate.model.deployment import Quarantine
+from casemate.model.facts import Actor, Fact, IncidentActed, IncidentUpdated
 from casemate.operations.incidents import IncidentEvent, IncidentState, ListIncidents
 from casemate.operations.quarantine import QuarantineFunction
 from support.monitor import incident
