@@ -15,6 +15,7 @@ SHARE_SECONDS = 1
 """Between two looks at what other nodes use of budgets."""
 _WEIGHT = 0.1
 """Of the last call in the mean by which the next one is reserved for."""
+_ROUNDED = 1e-6
 _MAX_KNOWN = 8
 """Days or months of which it is known what was used of them, beside the present one."""
 
@@ -155,7 +156,9 @@ class Ledger:
 
     def release(self, reserved: float) -> None:
         """Give back what was reserved for a call."""
-        self.reserved = max(0.0, self.reserved - reserved)
+        left = self.reserved - reserved
+        # What is left of sums of parts once all are given back is no reservation.
+        self.reserved = left if left > reserved * _ROUNDED else 0.0
 
     def settle(self, reserved: float, used: float, now: float) -> None:
         """Count what a call has used in place of what was reserved for it."""

@@ -208,6 +208,17 @@ def test_lifted_for_a_while_and_for_no_longer_by_a_clock_set_back(off: float) ->
     assert not book.room(1.0, clocks.now)
 
 
+def test_once_nothing_runs_nothing_is_reserved() -> None:
+    """Sums of parts leave something behind."""
+    book, parts = ledger(amount=1e9), [0.1 * n / 7 for n in range(1, 400)]
+    for part in parts:
+        book.reserve(part)
+    for part in parts:
+        assert book.reserved > 0.0
+        book.release(part)
+    assert book.reserved == 0.0
+
+
 def test_it_is_reserved_for_what_calls_use_lately() -> None:
     book = ledger(amount=1000.0)
     for _ in range(60):
