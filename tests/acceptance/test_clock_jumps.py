@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +17,12 @@ import pytest
 from support.cli import casemate
 from support.clocks import SetClockNode
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.storm, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.storm,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler"),
+]
 SOURCE = "def handler(event, context):\n    return 1\n"
 HOUR, DAY = 3600.0, 86_400.0
 AMOUNT = 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +14,12 @@ import pytest
 from support.cli import casemate
 from support.clocks import SetClockNode
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.storm, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.sandbox,
+    pytest.mark.storm,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler"),
+]
 SOURCE = """
 import time
 def handler(event, context):
