@@ -66,14 +66,16 @@ class Counted:
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counted]:
     node = SetClockNode(tmp_path_factory.mktemp("clock") / "data")
-    node.start()
-    for per in PERS:
-        node.deploy(SOURCE, name="f", project=per, settings='isolation = "instance"')
-        budget = {"amount": AMOUNT, "unit": "requests", "per": per, "hard": True}
-        put = node.client.put(f"{node.url}/api/v1/budgets/{per}/b", json=budget)
-        assert put.status_code == 200, put.text
-    yield Counted(node)
-    node.close()
+    try:
+        node.start()
+        for per in PERS:
+            node.deploy(SOURCE, name="f", project=per, settings='isolation = "instance"')
+            budget = {"amount": AMOUNT, "unit": "requests", "per": per, "hard": True}
+            put = node.client.put(f"{node.url}/api/v1/budgets/{per}/b", json=budget)
+            assert put.status_code == 200, put.text
+        yield Counted(node)
+    finally:
+        node.close()
 
 
 def test_an_hour_forward_and_back(counted: Counted) -> None:

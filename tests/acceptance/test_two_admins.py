@@ -56,8 +56,10 @@ class Admin:
 
 class World:
     def __init__(self, data: Path) -> None:
-        self.data = data
-        self.node = TestNode(data, "--playbooks").start()
+        self.node = TestNode(data, "--playbooks")
+
+    def start(self) -> None:
+        self.node.start()
         self.ada, self.bob = Admin(self.node, "ada"), Admin(self.node, "bob")
 
     def at_once(
@@ -95,8 +97,11 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made = World(tmp_path_factory.mktemp("two") / "data")
-    yield made
-    made.node.close()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.node.close()
 
 
 def test_an_incident_is_closed_by_one_of_them(world: World) -> None:

@@ -34,7 +34,15 @@ DAYS = 5
 def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetClockNode]:
     """A node that has served some days: its clock has gone through them."""
     node = SetClockNode(tmp_path_factory.mktemp("unusual") / "data")
-    node.start()
+    try:
+        node.start()
+        seed(node)
+        yield node
+    finally:
+        node.close()
+
+
+def seed(node: SetClockNode) -> None:
     for name in ("usual", "raised", "new"):
         node.deploy(SOURCE, name=name, project="shop", settings='isolation = "instance"')
     for day in range(DAYS, 0, -1):
@@ -47,8 +55,6 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetClockNode]:
             time.sleep(1)  # records are kept by the clock as it is then
     node.set_clock(0.0)
     time.sleep(11)  # what is usual is read
-    yield node
-    node.close()
 
 
 def flood(node: SetClockNode, name: str, seconds: float) -> Counter[int]:
