@@ -44,8 +44,8 @@ class Counted:
         self.node = node
         self.served: Counter[tuple[str, str]] = Counter()
 
-    def spend(self, per: str) -> Counter[int]:
-        """Call until it is used up, and some more."""
+    def spend(self, per: str, *, settled: bool = True) -> Counter[int]:
+        """Call until it is used up, and some more; wait until what ran is `settled`."""
         seen: Counter[int] = Counter()
         while seen[429] < 5:
             answer = self.node.invoke({}, function=f"{per}/f")
@@ -53,6 +53,8 @@ class Counted:
             assert answer.status_code in (200, 429), answer.text
             if answer.status_code == 429:
                 assert 1 <= int(answer.headers["retry-after"]) <= 3600
+        if settled:
+            self.node.wait_until(lambda: self.budget(per)["reserved"] == 0, 30)
         when = datetime.fromtimestamp(self.node.now, UTC)
         self.served[per, f"{when:%F}" if per == "day" else f"{when:%Y-%m}"] += seen[200]
         return seen
@@ -108,6 +110,20 @@ def test_over_the_end_of_a_month_and_back(counted: Counted) -> None:
     counted.node.set_clock(0.0)
     time.sleep(6)
     assert counted.spend("day")[200] == 0
+
+
+def test_while_calls_are_not_settled_yet(counted: Counted) -> None:
+    """What is in flight when the clock is set counts in both days, and is spent in one."""
+    before = Counter(counted.served)
+    following = to_midnight(40 * DAY)
+    for _ in range(5):
+        for off in (0.0, DAY):
+            counted.node.set_clock(following + off)
+            counted.spend("day", settled=False)
+    counted.node.set_clock(0.0)
+    served = counted.served - before
+    assert served and all(n <= AMOUNT for n in served.values()), served
+    counted.spend("day")
 
 
 def test_years_ahead_for_a_moment(counted: Counted) -> None:

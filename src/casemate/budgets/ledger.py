@@ -88,7 +88,9 @@ class Ledger:
 
     def _turn(self, now: float) -> None:
         """Count for the day or month that it is now."""
-        before, self._known[self._since] = self._since, (self.used, self.told)
+        # What runs was let begin then, and is settled now: should the clock come back, it counts in
+        # both, or what was in flight could be spent again each time.
+        before, self._known[self._since] = self._since, (self.used + self.reserved, self.told)
         self._since, self.resets_at = window(self.budget.per, now)
         known = self._known.pop(self._since, None)
         if known is not None:

@@ -164,6 +164,22 @@ def test_a_day_or_month_has_its_budget_once_however_often_the_clock_is_set(
     assert clocks.calls(book) == 10
 
 
+def test_what_is_in_flight_when_the_clock_is_set_is_not_spent_again() -> None:
+    clocks = Clocks()
+    book, let_begin = clocks.ledger(BudgetPer.DAY), 0
+    for off in [0.0, 13 * 3600.0] * 10:
+        clocks.off = off
+        running = 0
+        while book.room(1.0, clocks.now):
+            book.reserve(1.0)
+            running += 1
+        let_begin += running
+        clocks.off = 13 * 3600.0 - off  # before any of them has ended
+        for _ in range(running):
+            book.settle(1.0, 1.0, clocks.now)
+    assert let_begin <= 20
+
+
 @pytest.mark.parametrize("per", [BudgetPer.DAY, BudgetPer.MONTH])
 def test_a_clock_that_was_years_ahead_for_a_moment_locks_nobody_out(per: BudgetPer) -> None:
     clocks = Clocks()
