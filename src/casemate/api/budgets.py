@@ -5,10 +5,11 @@ from __future__ import annotations
 from casemate.api.performing import Call, Performers
 from casemate.api.served import all_served
 from casemate.metering import PriceList, read_prices
-from casemate.model.budget import Budget, BudgetState, Quota, QuotaState
+from casemate.model.budget import Budget, BudgetState, Quota, QuotaState, Unusual
 from casemate.operations import budgets
 from casemate.operations.budgets import (
     BudgetsFound,
+    LetRun,
     LiftBudget,
     ListBudgets,
     PricesFound,
@@ -45,6 +46,14 @@ async def _lift(wanted: LiftBudget, call: Call) -> BudgetState:
     )
 
 
+@performs(LetRun)
+async def _let_run(wanted: LetRun, call: Call) -> Unusual:
+    await call.service.control.function(wanted.project, wanted.function)  # NotFoundError
+    return await call.service.budgets.let_run(
+        wanted.project, wanted.function, wanted.seconds, wanted.reason, call.actor
+    )
+
+
 @performs(RemoveBudget)
 async def _remove(wanted: RemoveBudget, call: Call) -> None:
     await call.service.budgets.remove(wanted.project, wanted.name, call.actor)
@@ -54,7 +63,9 @@ async def _remove(wanted: RemoveBudget, call: Call) -> None:
 async def _list(wanted: ListBudgets, call: Call) -> BudgetsFound:
     kept = call.service.budgets
     return BudgetsFound(
-        budgets=kept.states(wanted.project), quotas=kept.quota_states(wanted.project)
+        budgets=kept.states(wanted.project),
+        quotas=kept.quota_states(wanted.project),
+        unusual=kept.unusual(wanted.project),
     )
 
 

@@ -38,10 +38,18 @@ async def _found(id: str, call: Call) -> Incident:
     return await call.service.monitor.incident(id)
 
 
-def _update(call: Call, incident: Incident, change: str, value: str, text: str = "") -> None:
+def _update(
+    call: Call,
+    incident: Incident,
+    change: str,
+    value: str,
+    text: str = "",
+    *,
+    at: float | None = None,
+) -> None:
     call.service.facts.happened(
         IncidentUpdated(
-            at=time.time(),
+            at=time.time() if at is None else at,
             by=call.actor.principal,
             remote_address=call.actor.remote_address,
             incident=incident.id,
@@ -89,7 +97,10 @@ async def _resolve(wanted: ResolveIncident, call: Call) -> None:
             "An incident is contained by what is done about it, not by saying so.",
             next_step=f"casemate incident contain {found.id}",
         )
-    _update(call, found, "state", wanted.state.value, wanted.reason)
+    now = time.time()
+    by = call.actor.principal
+    call.service.decisions.decide(found, wanted.state, by, wanted.reason, now)
+    _update(call, found, "state", wanted.state.value, wanted.reason, at=now)
 
 
 @performs(ContainIncident)
@@ -117,14 +128,16 @@ async def _quarantine(
     resource: Resource, found: Incident, wanted: ContainIncident, call: Call
 ) -> IncidentAction:
     project, function = resource.project, resource.name
-    problem = ""
+    problem = before = ""
     try:
         call.require(Action.FUNCTION_QUARANTINE, resource)
         reason = f"incident {found.id}: {wanted.reason}"
         operation = QuarantineFunction(
             project=project, function=function, reason=reason, kill=wanted.kill
         )
-        await call.service.control.quarantine(operation, by=call.actor)
+        held = await call.service.control.quarantine(operation, by=call.actor)
+        if (held.by, held.reason) != (call.actor.principal, reason):
+            before = f"by {held.by}: {held.reason}"
     except (CasemateError, RequestError) as error:
         problem = str(error) or type(error).__name__
     action = IncidentAction(
@@ -133,6 +146,7 @@ async def _quarantine(
         done=not problem,
         problem=problem,
         undo=f"casemate release {project}/{function} --reason TEXT",
+        before=before,
     )
     call.service.facts.happened(
         IncidentActed(

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from casemate.access_reviews import Reviews
 from casemate.accounts import Accounts
 from casemate.api.authorization import actor, function_of, principal
+from casemate.api.closing import Decisions
 from casemate.api.control import Control
 from casemate.api.problems import RequestError
 from casemate.baselines import Baselines
@@ -168,6 +169,7 @@ class Service:
     health: Callable[[], NodeHealth] = nothing_known
     metrics: Callable[[str | None, str | None, str | None], Awaitable[Metrics]] = nothing_counted
     """Tells how the functions of a project do, of all, or one; on all nodes, or on one."""
+    decisions: Decisions = field(default_factory=Decisions)
     behind: Callable[[], tuple[RecordsBehind, ...]] = tuple
     """Tells which other nodes' newest records are not here."""
     databases: Callable[[], Sequence[ProjectDatabase]] = tuple

@@ -414,7 +414,7 @@ class Allowance:
             if not is_of_use(budget, project, function, self.answerable):
                 continue
             ledger.tick(now)
-            ledger.count(self.counted(budget, amounts, now), now)
+            ledger.count(self.counted(budget, amounts, now))
             if ledger not in awaited:
                 self._tell(ledger, now)
                 self.cutting.see(ledger, now)

@@ -12,6 +12,7 @@ import msgspec
 
 from casemate.budgets.allowance import Allowance
 from casemate.budgets.anomaly import LOOK_SECONDS, Key
+from casemate.budgets.learning import Read, days_run
 from casemate.budgets.ledger import SHARE_SECONDS, Ledger, window
 from casemate.budgets.sharing import Shares
 from casemate.decoding import decodable
@@ -27,10 +28,11 @@ from casemate.model.budget import (
     BudgetUnit,
     Quota,
     QuotaState,
+    Unusual,
 )
 from casemate.model.errors import CasemateError, ConflictError, InvalidInputError, NotFoundError
 from casemate.model.facts import Actor, BudgetSet
-from casemate.model.usage import DAY, HOUR, Usage, UsageBy, UsageSpan
+from casemate.model.usage import DAY, HOUR, UsageBy, UsageSpan
 from casemate.operations.usage import ReadUsage
 from casemate.store.interface import Store
 from casemate.store.value import KeptValue
@@ -39,12 +41,9 @@ NAME = "budgets"
 """Of the node value in which they are."""
 _SHARE_WAITS = 10.0
 LEARN_SECONDS = 3600.0
-_DAYS_USUAL = 7
-"""Of whose hours is learned what is usual."""
 _log = logging.getLogger(__name__)
 
 KeptT = TypeVar("KeptT")
-Read = Callable[[ReadUsage], Awaitable[tuple[Usage, ...]]]
 Durable = Callable[[], Awaitable[None]]
 Ran = Callable[[], Mapping[Key, float]]
 
@@ -63,6 +62,8 @@ class _Stored(msgspec.Struct, frozen=True):
     quotas: tuple[Quota, ...] = ()
     prices: str = ""
     """A price list in TOML; empty: the shipped example."""
+    unusual: tuple[Unusual, ...] = ()
+    """Functions that are not slowed for a while."""
 
 
 class Budgets:
@@ -123,6 +124,9 @@ class Budgets:
             for quota in stored.quotas:
                 if quota not in self._quotas():
                     self._allowance.put_quota(quota)
+            self._allowance.anomalies.keep_lifted(
+                {(each.project, each.function): each for each in stored.unusual}
+            )
             for kept in stored.budgets:
                 await self._take_over(kept, count=dearer)
 
@@ -132,13 +136,13 @@ class Budgets:
         known = self._allowance.ledgers.get(budget.project, {}).get(budget.name)
         ledger = known if known is not None and known.budget == budget else None
         if ledger is not None:
-            ledger.lifted_until = kept.lifted_until
+            ledger.lift(kept.lifted_until, self._clock())
             ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
             if count and budget.unit is BudgetUnit.MONEY:
                 await self._count(ledger)
             return
         ledger = Ledger(budget, self._clock())
-        ledger.lifted_until = kept.lifted_until
+        ledger.lift(kept.lifted_until, self._clock())
         ledger.lifted_by, ledger.lifted_for = kept.lifted_by, kept.lifted_for
         with self._allowance.awaiting(ledger):
             await self._count(ledger)
@@ -186,14 +190,26 @@ class Budgets:
         )
         meanwhile = max(0.0, ledger.used - before)
         ledger.forget()
-        ledger.count(meanwhile, now)
+        ledger.count(meanwhile)
         answerable = self._allowance.answerable
         for row in rows:
             if budget.caller not in (None, row.caller):
                 continue
             if budget.account is not None and budget.account != answerable(row.caller):
                 continue
-            ledger.count(self._allowance.counted(budget, row, now), now)
+            ledger.count(self._allowance.counted(budget, row, now))
+
+    async def _count_before(self, ledger: Ledger) -> None:
+        """Count for a day to which the clock was set back, beside what was used since."""
+        used = ledger.used
+        await self._count(ledger)
+        ledger.count(used)
+        ledger.is_recount_due = False
+        _log.warning(
+            "the clock was set back: the budget %s of %s is counted for the time it is now",
+            ledger.budget.name,
+            ledger.budget.project,
+        )
 
     async def _look(self) -> None:
         """See what is usual of functions, and what they cost now, for ever."""
@@ -203,8 +219,11 @@ class Budgets:
                 now = self._clock()
                 if abs(now - learned_at) >= LEARN_SECONDS:
                     learned_at = now
-                    await self._learn(now)
+                    self._allowance.anomalies.learn(await days_run(self._read, now))
                 self._allowance.anomalies.look(self._ran())
+                for ledger in _sorted(self._allowance.ledgers):
+                    if ledger.is_recount_due:
+                        await self._count_before(ledger)
                 # A day may be over, or the time for which one was lifted.
                 self._allowance.cutting.look()
             except CasemateError as error:
@@ -228,27 +247,6 @@ class Budgets:
                 if not failing:
                     _log.error("what is used of budgets cannot be told: %s", error or "too slow")
                 failing = True
-
-    async def _learn(self, now: float) -> None:
-        # The present hour is not over, and what happens in it is not usual yet.
-        until = now // HOUR * HOUR
-        hours: dict[Key, list[float]] = {}
-        # A day at a time: of many functions a week has more sums than one answer.
-        for ago in range(_DAYS_USUAL):
-            last = until - ago * DAY
-            rows = await self._read(
-                ReadUsage(
-                    by=UsageBy.FUNCTION,
-                    each=UsageSpan.HOUR,
-                    since=max(0.0, last - DAY),
-                    until=last,
-                    # What is usual here is compared with what runs here.
-                    here=True,
-                )
-            )
-            for row in rows:
-                hours.setdefault((row.project, row.function), []).append(row.run_us / 1e6)
-        self._allowance.anomalies.learn(hours)
 
     # -- what is set -----------------------------------------------------------------------------
 
@@ -298,10 +296,39 @@ class Budgets:
             lifted = Kept(ledger.budget, until, by.principal if seconds else "", reason)
             kept = [each for each in self._kept() if _id(each.budget) != (project, name)]
             await self._keep([*kept, lifted])
-            ledger.lifted_until = until
+            ledger.lift(until, now)
             ledger.lifted_by, ledger.lifted_for = lifted.lifted_by, reason
             self._allowance.cutting.look()
             return self._state(ledger)
+
+    async def let_run(
+        self, project: str, function: str, seconds: int, reason: str, by: Actor
+    ) -> Unusual:
+        """Have a function not slowed for a while, whatever it costs; for 0 seconds: it is again."""
+        async with self._turn:
+            anomalies, key = self._allowance.anomalies, (project, function)
+            others = [each for each in anomalies.lifted() if (each.project, each.function) != key]
+            if seconds and len(others) >= MAX_BUDGETS:
+                raise ConflictError(
+                    f"{len(others)} functions are not slowed, which is all there is room for.",
+                    next_step="have one slowed again: casemate budget ls",
+                )
+            await self._tell(project, "", "lift", reason, by, seconds, function)
+            lifted = Unusual(
+                project=project,
+                function=function,
+                lifted_until=self._clock() + seconds if seconds else 0.0,
+                lifted_by=by.principal if seconds else "",
+                lifted_for=reason,
+            )
+            await self._keep(self._kept(), unusual=[*others, lifted] if seconds else others)
+            anomalies.lift(lifted)
+            return lifted
+
+    def unusual(self, project: str | None) -> tuple[Unusual, ...]:
+        """Return functions that are slowed, or let run, of a project or all."""
+        found = self._allowance.anomalies.states()
+        return tuple(each for each in found if project in (None, each.project))
 
     async def remove(self, project: str, name: str, by: Actor) -> None:
         """Have a budget or quota no more. Raises NotFoundError."""
@@ -394,11 +421,13 @@ class Budgets:
         budgets: Iterable[Kept],
         quotas: Iterable[Quota] | None = None,
         prices: str | None = None,
+        unusual: Iterable[Unusual] | None = None,
     ) -> None:
         stored = _Stored(
             tuple(budgets),
             tuple(self._quotas() if quotas is None else quotas),
             self._prices if prices is None else prices,
+            tuple(self._allowance.anomalies.lifted() if unusual is None else unusual),
         )
         await self._value.write(msgspec.json.encode(stored))
 
@@ -411,7 +440,14 @@ class Budgets:
             )
 
     async def _tell(
-        self, project: str, name: str, change: str, reason: str, by: Actor, seconds: int = 0
+        self,
+        project: str,
+        name: str,
+        change: str,
+        reason: str,
+        by: Actor,
+        seconds: int = 0,
+        function: str = "",
     ) -> None:
         """Have it on record before it is done."""
         self._facts.happened(
@@ -420,6 +456,7 @@ class Budgets:
                 by=by.principal,
                 remote_address=by.remote_address,
                 project=project,
+                function=function,
                 budget=name,
                 change=change,
                 reason=reason,

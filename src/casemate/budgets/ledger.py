@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
 from math import inf
 from typing import NamedTuple
 
@@ -16,6 +18,9 @@ SHARE_SECONDS = 1
 _WEIGHT = 0.1
 """Of the last call in the mean by which the next one is reserved for."""
 _A_LITTLE_LESS = 1 - 1e-9
+_ROUNDED = 1e-6
+_MAX_KNOWN = 8
+"""Days or months of which it is known what was used of them, beside the present one."""
 
 
 class Weights(NamedTuple):
@@ -31,11 +36,18 @@ NOTHING = Weights()
 
 
 class Ledger:
-    """Of one budget. Times are Unix times; one that goes back changes nothing that was counted."""
+    """Of one budget. Times are Unix times, of a clock that may be set while it is counted.
 
-    def __init__(self, budget: Budget, now: float) -> None:
-        """Nothing is used yet."""
+    What is used is kept with its day or month, and counts on if the clock comes back to it. A
+    rolling hour and the time for which it is lifted go by a clock that nobody sets.
+    """
+
+    def __init__(
+        self, budget: Budget, now: float, *, steady: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Nothing is used yet. `steady` does not go back."""
         self.budget = budget
+        self._steady = steady
         self.used = 0.0
         """By this node."""
         self.elsewhere = 0.0
@@ -65,15 +77,20 @@ class Ledger:
         """What calls count for."""
         self.mark = 0
         """How many budgets were set before it was in force, and it: see `Allowance.mark`."""
+        self.is_recount_due = False
+        """Whether the clock was set back to a time of which it is not known what was used."""
         self._mean = 0.0
-        self._now = now
         self._minutes: deque[list[float]] = deque()
-        """Of a rolling hour: each minute, and what was used in it."""
+        """Of a rolling hour: each minute, by the clock that does not go back, and what was used."""
+        self._known: OrderedDict[float, tuple[float, int]] = OrderedDict()
+        """Of other days or months: what was used, and told; by when they begin."""
+        self._lift_ends = float("-inf")
+        """By the clock that does not go back."""
         self._rolls = budget.per is BudgetPer.HOUR
-        _, self.resets_at = window(budget.per, now)
+        self._since, self.resets_at = window(budget.per, now)
         """When it begins anew; None: it is a rolling one."""
         self._due = inf if self.resets_at is None else self.resets_at
-        """When some of what is used is over: `tick` has nothing to begin anew before."""
+        """When some of what is used is over: a rolling hour's by the clock that does not go back."""
 
     @property
     def holding(self) -> float | None:
@@ -102,38 +119,64 @@ class Ledger:
 
     def tick(self, now: float) -> None:
         """Begin anew what is over."""
-        # A clock that was set back must not give back what is used.
-        self._now = now = max(now, self._now)
-        if self._rolls:
-            while self._minutes and self._minutes[0][0] <= now - _HOUR:
-                self.used = max(0.0, self.used - self._minutes.popleft()[1])
-            if not self._minutes:
-                self.used = 0.0
-            self._due = self._minutes[0][0] + _HOUR if self._minutes else inf
-        elif self.resets_at is not None and now >= self.resets_at:
-            _, self.resets_at = window(self.budget.per, now)
-            self._due = inf if self.resets_at is None else self.resets_at
-            self.used, self.elsewhere, self.told = 0.0, 0.0, 0
-            if self.holding is not None:
-                # Until a share of the new one is known, a part that all nodes can take at once.
-                self.holding = self.budget.amount * self.first_part
-                self.shared_used, self.wanted = 0.0, True
-        while self._rolls and self.told and self.percent < self.told:
+        if not self._rolls:
+            if self._is_over(now):
+                self._turn(now)
+            return
+        since = self._steady() - _HOUR
+        while self._minutes and self._minutes[0][0] <= since:
+            self.used = max(0.0, self.used - self._minutes.popleft()[1])
+        if not self._minutes:
+            self.used = 0.0
+        self._due = self._minutes[0][0] + _HOUR if self._minutes else inf
+        while self.told and self.percent < self.told:
             self.told = max((each for each in THRESHOLDS if each < self.told), default=0)
+
+    def _is_over(self, now: float) -> bool:
+        """Tell whether some of what is used is over, or the clock was set back to before it."""
+        if self._rolls:
+            return self._steady() >= self._due
+        return not self._since <= now < self._due
+
+    def _turn(self, now: float) -> None:
+        """Count for the day or month that it is now."""
+        # What runs was let begin then, and is settled now: should the clock come back, it counts in
+        # both, or what was in flight could be spent again each time.
+        before, self._known[self._since] = self._since, (self.used + self.reserved, self.told)
+        self._since, self.resets_at = window(self.budget.per, now)
+        self._due = inf if self.resets_at is None else self.resets_at
+        known = self._known.pop(self._since, None)
+        if known is not None:
+            self.used, self.told = known
+        elif self._since > before:
+            self.used, self.told = 0.0, 0
+        else:
+            # Set back to before it was counted. What was used since goes on to count, and what was
+            # used then is among the records.
+            self.is_recount_due = True
+        while len(self._known) > _MAX_KNOWN:
+            self._known.popitem(last=False)
+        self.elsewhere, self.shared_used = 0.0, 0.0
+        if self.holding is not None:
+            # Until a share of the new one is known, a part that all nodes can take at once.
+            self.holding, self.wanted = self.budget.amount * self.first_part, True
+
+    def lift(self, until: float, now: float) -> None:
+        """Have it hold nobody back until then, and for no longer if the clock is set back."""
+        if until != self.lifted_until:
+            self.lifted_until, self._lift_ends = until, self._steady() + until - now
 
     def lifted(self, now: float) -> bool:
         """Tell whether it holds nobody back for now."""
-        return now < self.lifted_until
+        return now < self.lifted_until and self._steady() < self._lift_ends
 
     def reserve(self, least: float, now: float) -> float | None:
         """Reserve for one more call, which uses `least` at the least, and return how much.
 
         None: it may not begin.
         """
-        if now >= self._due:
+        if self._is_over(now):
             self.tick(now)
-        elif now > self._now:
-            self._now = now
         mean = self._mean
         amount = mean if mean > least else least
         if self.used + self.reserved + amount > self._most and not self.lifted(now):
@@ -167,30 +210,28 @@ class Ledger:
 
     def release(self, reserved: float) -> None:
         """Give back what was reserved for a call."""
-        self.reserved = max(0.0, self.reserved - reserved)
+        left = self.reserved - reserved
+        # What is left of sums of parts once all are given back is no reservation.
+        self.reserved = left if left > reserved * _ROUNDED else 0.0
 
     def settle(self, reserved: float, used: float, now: float) -> None:
         """Count what a call has used in place of what was reserved for it."""
         left = self.reserved - reserved
-        self.reserved = left if left > 0.0 else 0.0
-        if now >= self._due:
+        # What is left of sums of parts once all are given back is no reservation.
+        self.reserved = left if left > reserved * _ROUNDED else 0.0
+        if self._is_over(now):
             self.tick(now)
         mean = self._mean
         if used != mean:
             self._mean = mean + (used - mean) * _WEIGHT if mean else used
-        if self._rolls:
-            self._now = max(self._now, now)
-            self.count(used, self._now)
-        else:
-            self.used += used
-            self.wanted = True
+        self.count(used)
 
-    def count(self, used: float, at: float) -> None:
+    def count(self, used: float) -> None:
         """Count what was used."""
         self.used += used
         self.wanted = True
         if self._rolls:
-            minutes = self._minutes
+            at, minutes = self._steady(), self._minutes
             if minutes and at < minutes[-1][0] + _MINUTE:
                 minutes[-1][1] += used
             else:
@@ -218,8 +259,9 @@ class Ledger:
     def wait(self, now: float) -> int:
         """Return after how many seconds it may be of use to come again."""
         if self.resets_at is None:
-            first = self._minutes[0][0] if self._minutes else now
-            return max(1, int(first + _HOUR - now) + 1)
+            steady = self._steady()
+            first = self._minutes[0][0] if self._minutes else steady
+            return max(1, int(first + _HOUR - steady) + 1)
         return max(1, int(self.resets_at - now) + 1)
 
 

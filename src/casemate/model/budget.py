@@ -90,6 +90,22 @@ class BudgetState(msgspec.Struct, frozen=True, kw_only=True):
     """Why."""
 
 
+class Unusual(msgspec.Struct, frozen=True, kw_only=True):
+    """A function that costs far more than is usual of it: slowed, or let run for a while."""
+
+    project: str
+    function: str
+    times: int = 0
+    """How many times as much as usual it cost when it was looked at last; 0: it is not slowed."""
+    reason: str = ""
+    """Why it is slowed."""
+    lifted_until: float = 0.0
+    """Unix time until which it is not slowed."""
+    lifted_by: str = ""
+    lifted_for: str = ""
+    """Why it is let run."""
+
+
 class Quota(msgspec.Struct, frozen=True, kw_only=True):
     """How many calls may come in a moment."""
 

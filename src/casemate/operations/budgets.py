@@ -16,6 +16,7 @@ from casemate.model.budget import (
     Quota,
     QuotaEach,
     QuotaState,
+    Unusual,
 )
 from casemate.model.principal import Action
 from casemate.operations.declaration import (
@@ -50,6 +51,13 @@ _QUOTA = QuotaState(
     told_apart=17,
     refused=3,
 )
+_UNUSUAL = Unusual(
+    project="shop",
+    function="checkout",
+    lifted_until=1796131200.0,
+    lifted_by="user:ada",
+    lifted_for="the sale goes on until noon",
+)
 _Function = Annotated[
     Name, msgspec.Meta(description="Only what this function of the project uses.")
 ]
@@ -64,6 +72,8 @@ class BudgetsFound(msgspec.Struct, frozen=True, kw_only=True):
 
     budgets: tuple[BudgetState, ...]
     quotas: tuple[QuotaState, ...]
+    unusual: tuple[Unusual, ...] = ()
+    """Functions that are slowed for what they cost, and those that are not for a while."""
 
 
 class PricesFound(msgspec.Struct, frozen=True, kw_only=True):
@@ -146,6 +156,27 @@ class LiftBudget(Operation[BudgetState], frozen=True, kw_only=True):
     reason: Annotated[str, text("Why, for who asks later.", least=1, most=256)]
 
 
+class LetRun(Operation[Unusual], frozen=True, kw_only=True):
+    """Have a function not slowed for a while, though it costs far more than is usual of it.
+
+    That is on record before it is so. Budgets hold all the same.
+    """
+
+    declared = Declaration(
+        http="POST /unusual/{project}/{function}/lift",
+        tag="records",
+        action=Action.BUDGET_WRITE,
+        on=on_project,
+        problems=(404, 409),
+        example={"seconds": 3600, "reason": "the sale goes on until noon"},
+        answer=_UNUSUAL,
+    )
+    project: Name
+    function: Annotated[Name, msgspec.Meta(description="The function.")]
+    seconds: Annotated[int, number("For how long; 0 ends it.", least=0, most=MAX_LIFT)]
+    reason: Annotated[str, text("Why, for who asks later.", least=1, most=256)]
+
+
 class RemoveBudget(Operation[None], frozen=True, kw_only=True):
     """Remove a budget or a quota."""
 
@@ -169,7 +200,7 @@ class ListBudgets(Operation[BudgetsFound], frozen=True, kw_only=True):
         tag="records",
         action=Action.INVOCATION_READ,
         on=on_project_or_node,
-        answer=BudgetsFound(budgets=(_BUDGET,), quotas=(_QUOTA,)),
+        answer=BudgetsFound(budgets=(_BUDGET,), quotas=(_QUOTA,), unusual=(_UNUSUAL,)),
     )
     project: OnlyProject | None = None
 

@@ -140,6 +140,8 @@ class IncidentAction(msgspec.Struct, frozen=True, kw_only=True):
     """Why not; empty: it was done."""
     undo: str
     """The command that takes it back."""
+    before: str = ""
+    """Who had done it before, and why; empty: nobody, it was done now."""
 
 
 class Containment(msgspec.Struct, frozen=True, kw_only=True):

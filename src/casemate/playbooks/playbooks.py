@@ -23,7 +23,7 @@ from casemate.monitor.interface import Monitor
 from casemate.operations.findings import Finding
 from casemate.operations.incidents import Noticed
 from casemate.playbooks.acting import Acting, Need, need_of
-from casemate.playbooks.bounding import why_not_alone
+from casemate.playbooks.bounding import Ages, why_not_alone
 from casemate.playbooks.errors import PlaybookError, TakenError
 from casemate.playbooks.kept import Book, Books, Kept, Runs
 from casemate.playbooks.matching import acts_on, is_for, run_id
@@ -81,6 +81,7 @@ class Playbooks:
         self.acts = acts
         self._monitor = monitor
         self._facts = facts
+        self._ages = Ages()
         self._performing = Performing(self.runs, acting, policy, facts, durable)
         self._wake = asyncio.Event()
         self._after = -1
@@ -213,7 +214,7 @@ class Playbooks:
     async def _begin(self, run: PlaybookRun, playbook: Playbook) -> None:
         why = "its file has a person asked"
         if playbook.approval is Approval.NONE:
-            why = why_not_alone(run, playbook.bounds, self.runs, time.time())
+            why = why_not_alone(run, playbook.bounds, self.runs, self._ages)
         if why:
             if not self.runs.has_room_to_wait(run.project):
                 run = replace(run, state=Step.FAILED, reason="too many runs wait for a person")
@@ -223,6 +224,7 @@ class Playbooks:
             self._performing.tell(run, run.state, run.acts[0], reason=run.reason)
             return
         run = replace(run, state=Step.BEGINS, alone=True)
+        self._ages.note(run.id)
         await self._perform(await self.runs.take(run, self.turns.node), playbook)
 
     async def _perform(self, run: PlaybookRun, playbook: Playbook) -> None:
@@ -241,7 +243,10 @@ class Playbooks:
 
     async def _alone(self, run: PlaybookRun, playbook: Playbook) -> PlaybookRun:
         with self._claimed(run.id):
-            return await self._performing.perform(run, playbook)
+            try:
+                return await self._performing.perform(run, playbook)
+            finally:
+                self._ages.note(run.id)  # the last of it was now
 
     @contextmanager
     def _claimed(self, id: str) -> Iterator[None]:

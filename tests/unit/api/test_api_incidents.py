@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from api_fake_control import Client, Parts
 
-from casemate.model.facts import Fact, IncidentActed, IncidentUpdated
-from casemate.operations.incidents import ListIncidents
+from casemate.model.deployment import Quarantine
+from casemate.model.facts import Actor, Fact, IncidentActed, IncidentUpdated
+from casemate.operations.incidents import IncidentEvent, IncidentState, ListIncidents
+from casemate.operations.quarantine import QuarantineFunction
 from support.monitor import incident
 
 ID = incident().id
@@ -114,6 +116,61 @@ def test_functions_are_put_into_quarantine(ask: Client, parts: Parts, told: list
         action["problem"],
     )
     assert action["done"] is not bool(action["problem"])
+
+
+def test_who_closes_it_first_has_and_the_other_is_told(
+    ask: Client, parts: Parts, told: list[Fact]
+) -> None:
+    """Also before the monitor has read of it."""
+
+    def close(state: str, reason: str) -> str:
+        answer = ask("POST", f"/incidents/{ID}/state", json={"state": state, "reason": reason})
+        assert answer.status_code in (204, 409), answer.text
+        return answer.text
+
+    assert close("resolved", "mended in 9") == ""
+    said = close("false-alarm", "our scanner")
+    assert "closed already, as resolved, by" in said and "mended in 9" in said
+    assert len(told) == 1
+    assert close("open", "it goes on") == "" and close("false-alarm", "our scanner") == ""
+    assert "as false-alarm" in close("resolved", "x") and len(told) == 3
+
+
+def test_what_another_node_or_the_monitor_says_of_it_counts(
+    ask: Client, parts: Parts, told: list[Fact]
+) -> None:
+    line = IncidentEvent(at=50.0, kind="state", by="user:bob", text="resolved: done: all of it")
+    parts.monitor.known = [incident(state=IncidentState.RESOLVED, timeline=(line,))]
+    answer = ask("POST", f"/incidents/{ID}/state", json={"reason": "x"})
+    assert answer.status_code == 409 and not told
+    assert "by user:bob at 1970-01-01 00:00:50Z: done: all of it" in answer.text
+
+
+def test_what_was_closed_though_more_was_found_since_is_open(
+    ask: Client, parts: Parts, told: list[Fact]
+) -> None:
+    assert ask("POST", f"/incidents/{ID}/state", json={"reason": "x"}).status_code == 204
+    [fact] = told
+    read = IncidentEvent(at=round(fact.at, 3), kind="state", by=fact.by, text="resolved: x")
+    parts.monitor.known = [incident(timeline=(read,))]  # it stands there, and changed nothing
+    assert ask("POST", f"/incidents/{ID}/state", json={"reason": "y"}).status_code == 204
+
+
+def test_what_was_in_quarantine_already_says_by_whom(
+    ask: Client, parts: Parts, told: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def held(operation: QuarantineFunction, *, by: Actor) -> Quarantine:
+        of = {"project": operation.project, "function": operation.function, "since": 1.0}
+        if operation.reason.endswith("mine"):
+            return Quarantine(reason=operation.reason, by=by.principal, **of)  # type: ignore[arg-type]
+        return Quarantine(reason="it steals", by="user:bob", **of)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(parts.service.control, "quarantine", held)
+    for reason, before in (("mine", ""), ("later", "by user:bob: it steals")):
+        [action] = ask("POST", f"/incidents/{ID}/contain", json={"reason": reason}).json()[
+            "actions"
+        ]
+        assert action["done"] and action.get("before", "") == before
 
 
 def test_one_about_no_function_says_what_else_there_is(ask: Client, parts: Parts) -> None:

@@ -70,6 +70,13 @@ def test_bad_questions(ask: Client, path: str, status: int) -> None:
     assert ask("GET", path).status_code == status
 
 
+def test_only_a_function_that_there_is_is_let_run(ask: Client) -> None:
+    wanted = {"seconds": 60, "reason": "a sale"}
+    gone = ask("POST", "/unusual/t/gone/lift", json=wanted)
+    assert gone.status_code == 404 and ask("GET", "/budgets").json()["unusual"] == []
+    assert ask("POST", "/unusual/t/gone/lift", json={"seconds": 60}).status_code == 400
+
+
 def test_budgets_are_set_lifted_and_removed(ask: Client) -> None:
     assert ask("PUT", "/budgets/t/day", json=BUDGET).json()["budget"]["amount"] == 5.0
     lifted = ask("POST", "/budgets/t/day/lift", json={"seconds": 60, "reason": "a sale"})
@@ -78,7 +85,8 @@ def test_budgets_are_set_lifted_and_removed(ask: Client) -> None:
     assert ask("PUT", "/quotas/t/q", json=quota).json()["quota"]["calls"] == 5
     found = ask("GET", "/budgets").json()
     assert (len(found["budgets"]), len(found["quotas"])) == (1, 1)
-    assert ask("GET", "/budgets?project=other").json() == {"budgets": [], "quotas": []}
+    nothing = {"budgets": [], "quotas": [], "unusual": []}
+    assert ask("GET", "/budgets?project=other").json() == nothing
     for name in ("day", "q"):
         assert ask("DELETE", f"/budgets/t/{name}").status_code == 204
         assert ask("DELETE", f"/budgets/t/{name}").status_code == 404

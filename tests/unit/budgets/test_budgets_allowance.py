@@ -181,7 +181,7 @@ def test_a_hard_budget_in_bytes_cuts_off_who_it_is_of() -> None:
     assert changes == [True] and not cutting.cuts("t", "g") and not cutting.cuts("u", "f")
     node.allowance.use("t", "f", Amounts(egress_out=10**12))
     assert changes == [True]
-    node.ledger.lifted_until = node.now + 60
+    node.ledger.lift(node.now + 60, node.now)
     cutting.look()
     assert changes == [True, False]
     node.now += 61
@@ -319,10 +319,10 @@ def test_who_is_refused_by_one_quota_keeps_his_tokens_of_the_others() -> None:
 def test_a_slowed_function_runs_two_at_once() -> None:
     node = Node()
     anomalies = node.allowance.anomalies
-    anomalies.learn({("t", "f"): (36.0, 36.0, 36.0)})
+    anomalies.learn({("t", "f"): [[36.0, 36.0, 36.0]]})
     anomalies.look({("t", "f"): 0.0})
     node.steady += 5
-    anomalies.look({("t", "f"): 50.0})
+    anomalies.look({("t", "f"): 150.0})
     tickets = [node.enter() for _ in range(2)]
     refusal = node.refused()
     assert refusal.failure is not None and refusal.failure.type == "CostAnomaly"

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from casemate.budgets import Allowance, Budgets, keeping
+from casemate.budgets.learning import days_run
 from casemate.facts import FactStream
 from casemate.metering import PriceListError
 from casemate.model.budget import Budget, BudgetPer, BudgetUnit, Quota, QuotaEach
@@ -326,11 +327,57 @@ def test_what_is_usual_is_learned_of_a_week_day_by_day() -> None:
     async def scene() -> None:
         node = Node()
         node.rows = (Usage(project="t", function="f", run_us=36_000_000),)
-        await node.budgets._learn(NOW + 60.0)
+        days = await days_run(node._read, NOW + 60.0)
         assert [(each.since, each.until) for each in node.asked] == [
             (NOW - (ago + 1) * DAY, NOW - ago * DAY) for ago in range(7)
         ]
-        assert node.allowance.anomalies.usual == {("t", "f"): pytest.approx(0.01)}
+        node.allowance.anomalies.learn(days)
+        assert node.allowance.anomalies.usual == {("t", "f"): 36.0}
+
+    play(scene)
+
+
+def test_a_function_is_let_run_and_that_is_on_record_and_kept() -> None:
+    async def scene() -> None:
+        node = Node()
+        lifted = await node.budgets.let_run("t", "f", 60, "a sale", ADA)
+        assert lifted.lifted_until == NOW + 60 and node.durable == 1
+        assert (node.told[-1].function, node.told[-1].change) == ("f", "lift")
+        await node.budgets.let_run("u", "f", 60, "another", ADA)
+        await node.budgets.let_run("u", "f", 0, "over", ADA)
+        await node.budgets.set(budget(), ADA)  # keeps what is lifted
+        assert node.budgets.unusual(None) == node.budgets.unusual("t") == (lifted,)
+        again = Node(node.store)
+        await again.budgets.reload()
+        assert again.budgets.unusual("t") == (lifted,) and again.budgets.unusual("u") == ()
+        later = Node(node.store)
+        later.now += 61
+        await later.budgets.reload()
+        assert later.budgets.unusual(None) == ()
+
+    play(scene)
+
+
+def test_a_clock_set_back_to_a_day_that_was_not_counted_has_it_counted() -> None:
+    async def scene() -> None:
+        node = Node()
+        node.now += 40 * DAY
+        await node.budgets.set(budget(), ADA)
+        ledger = node.allowance.ledgers["t"]["b"]
+        reserved = ledger.reserve(1.0, node.now)
+        assert reserved is not None
+        ledger.settle(reserved, 1.0, node.now)
+        node.now = NOW
+        node.rows = (Usage(caller="c", requests=8),)
+        reserved = ledger.reserve(1.0, NOW)
+        assert reserved is not None and ledger.is_recount_due
+        ledger.release(reserved)
+        await node.budgets.load()
+        await asyncio.sleep(0)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert ledger.used == 9.0 and not ledger.is_recount_due
+        await node.budgets.close()
 
     play(scene)
 

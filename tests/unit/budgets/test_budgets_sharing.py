@@ -258,7 +258,7 @@ def test_before_all_have_told_what_they_used_hardly_any_of_it_is_given() -> None
         one, other = Node("one", store), Node("other", store)
         for node in (one, other):
             node.appear()
-        other.ledger.count(90.0, NOW)
+        other.ledger.count(90.0)
         await one.begin()
         assert sum(one.call() for _ in range(100)) == 12
         await other.begin()

@@ -13,10 +13,11 @@ from casemate.cli.options import JsonOption, command, new_app
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, print_table
 from casemate.cli.text import moment
 from casemate.cli.times import seconds_of
-from casemate.model.budget import BudgetState, QuotaState
+from casemate.model.budget import BudgetState, QuotaState, Unusual
 from casemate.model.errors import CasemateError
 from casemate.operations.budgets import (
     BudgetsFound,
+    LetRun,
     LiftBudget,
     ListBudgets,
     RemoveBudget,
@@ -56,6 +57,18 @@ def ls(found: BudgetsFound) -> None:
             below=("known",),
             empty="",
         )
+    if found.unusual:
+        print_line()
+        print_table(
+            ("function", "slowed", "lifted until"),
+            [_unusual_columns(each) for each in found.unusual],
+            empty="",
+        )
+
+
+def _unusual_columns(each: Unusual) -> tuple[str, ...]:
+    until = f"{moment(each.lifted_until)} by {each.lifted_by}" if each.lifted_until else ""
+    return f"{each.project}/{each.function}", each.reason, until
 
 
 def _columns(state: BudgetState) -> tuple[str, ...]:
@@ -131,15 +144,52 @@ def lift(
 
     By whom and why is on record before it is so.
     """
-    seconds = seconds_of(for_)
-    if seconds is None:
-        raise UsageError(f"--for is {for_!r}.", next_step="Such as: --for 10m, or --for 2h.")
+    wanted = LiftBudget(project=project, name=name, seconds=_seconds(for_), reason=reason)
     with connect() as client:
-        found = client.call(LiftBudget(project=project, name=name, seconds=seconds, reason=reason))
+        found = client.call(wanted)
     if json:
         print_json(found)
     else:
         _print(found)
+
+
+def _seconds(given: str) -> int:
+    seconds = seconds_of(given)
+    if seconds is None:
+        raise UsageError(f"--for is {given!r}.", next_step="Such as: --for 10m, or --for 2h.")
+    return seconds
+
+
+@command(
+    app,
+    examples="""\
+$ casemate budget let-run shop checkout --for 2h --reason 'the sale goes on until noon'
+$ casemate budget let-run shop checkout --for 0s --reason 'the sale is over'
+""",
+)
+def let_run(
+    project: Annotated[str, typer.Argument(metavar="PROJECT", help="The project.")],
+    function: Annotated[str, typer.Argument(metavar="FUNCTION", help="The function.")],
+    for_: Annotated[
+        str,
+        typer.Option("--for", metavar="TIME", help="How long: `90s`, `10m`, `2h`, at most `7d`."),
+    ],
+    reason: Annotated[str, typer.Option("--reason", help="Why, for who asks later.")],
+    json: JsonOption = False,
+) -> None:
+    """Have a function not slowed that costs far more than usual; `--for 0s` ends that.
+
+    By whom and why is on record before it is so. Budgets hold all the same.
+    """
+    wanted = LetRun(project=project, function=function, seconds=_seconds(for_), reason=reason)
+    with connect() as client:
+        found = client.call(wanted)
+    if json:
+        print_json(found)
+    elif found.lifted_until:
+        print_line(f"{project}/{function} is not slowed until {moment(found.lifted_until)}.")
+    else:
+        print_line(f"{project}/{function} is slowed again where it costs far more than usual.")
 
 
 @answered(

@@ -175,7 +175,8 @@ def contain(done: Containment) -> None:
     """
     for each in done.actions:
         if each.done:
-            print_line(f"{each.action} {each.target}: done", GREEN)
+            said = f"was done before, {each.before}" if each.before else "done"
+            print_line(f"{each.action} {each.target}: {said}", GREEN)
             print_text(f"  taken back by: {each.undo}")
         else:
             print_line(f"{each.action} {each.target}: {each.problem}", RED)
