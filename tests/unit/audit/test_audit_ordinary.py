@@ -14,7 +14,7 @@ from casemate.audit.finding import Finding
 from casemate.audit.flow import analyse, discover
 from casemate.audit.rule import Subject
 from casemate.audit.rules.all import RULES
-from casemate.audit.rules.examples import Files, python, resource, statement
+from casemate.audit.rules.examples import Files, function, python, resource, statement
 from casemate.audit.workspace import Workspace
 
 
@@ -353,3 +353,24 @@ def test_a_host_of_one_domain_is_no_address_from_outside(expression: str, found:
     )
     text = python("")["template.yaml"].replace("python3.13", "nodejs22.x")
     assert told({"template.yaml": text, "src/app.js": code}, "DF-011") == found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [("'https://a.example', json.dumps(text)", 0), ("'https://a.example', data=text", 0), ("text", 1)],
+)
+@pytest.mark.parametrize("library", ["urllib2", "urllib.request"])
+def test_what_is_sent_is_no_address(library: str, given: str, found: int) -> None:
+    code = (
+        f"import json\nimport {library}\n\n\ndef handler(event, context):\n"
+        f"    text = event['body']\n    {library}.urlopen({library}.Request({given}))\n"
+    )
+    assert told({"app.py": code}, "DF-011") == found
+
+
+@pytest.mark.parametrize(
+    ("value", "severity"), [("PASSWORD", "medium"), ("password", "high"), ("PASSWORD1", "high")]
+)
+def test_a_name_in_the_place_of_a_password_is_to_be_filled_in(value: str, severity: str) -> None:
+    files = function(f"Environment: {{Variables: {{REDIS_PASSWORD: {value}}}}}")
+    assert [each.severity for each in findings(files, "SEC-005")] == [severity]
