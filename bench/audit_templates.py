@@ -9,7 +9,8 @@ A crash is an exception that leaves the audit, a rule or importer that failed in
 died, and one that took more than a minute. Notes are counted by their form, with names left out.
 With `--choose` the N templates with a function that come first by the SHA-256 of their path below
 FOLDER are taken, so that nobody picks them; those in a folder of tests are passed over. `--after`
-passes over so many first: what was mended after one choice is tested on the next. With `--sarif` the report of each as SARIF is validated by the schema of OASIS in that file.
+passes over so many first: what was mended after one choice is tested on the next. With `--sarif`
+the report of each as SARIF is validated by the schema of OASIS in that file.
 """
 
 from __future__ import annotations

@@ -147,7 +147,9 @@ def test_fingerprints_stay_when_a_folder_is_renamed_or_moved_and_lines_move(tmp_
     assert len(before) > 10
     assert len(set(before)) == len(before)
     assert _prints(_written(tmp_path / "1", "renamed")) == before
-    assert _prints(_written(tmp_path / "2", "moved/below/others", above="# one\n# more\n")) == before
+    assert (
+        _prints(_written(tmp_path / "2", "moved/below/others", above="# one\n# more\n")) == before
+    )
 
 
 def test_a_baseline_accepts_what_was_there_and_no_twin_in_another_folder(tmp_path: Path) -> None:

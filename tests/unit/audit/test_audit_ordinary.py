@@ -238,7 +238,7 @@ _POLICY = "{Effect: Allow, Principal: '*', Action: 's3:PutObject', Resource: !Su
 
 
 @pytest.mark.parametrize(
-    ("more", "acl", "policy"), [("{}", "medium", "medium"), ("{%s}" % _OPEN, "high", "critical")]
+    ("more", "acl", "policy"), [("{}", "medium", "medium"), (f"{{{_OPEN}}}", "high", "critical")]
 )
 def test_a_bucket_is_public_once_its_block_is_taken_off(more: str, acl: str, policy: str) -> None:
     settings = more.replace("{", "{AccessControl: PublicRead, ", 1)
@@ -305,7 +305,8 @@ def test_browsers_take_no_credentials_with_a_star_alone(origin: str, found: int)
     cors = f"CorsConfiguration: {{AllowOrigins: ['{origin}'], AllowCredentials: true}}"
     text = (
         "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n"
-        "  A: {Type: AWS::ApiGatewayV2::Api, Properties: {ProtocolType: HTTP, %s}}\n" % cors
+        "  A: {Type: AWS::ApiGatewayV2::Api, Properties: {ProtocolType: HTTP, "
+        f"{cors}}}}}\n"
     )
     assert told({"t.yaml": text}, "API-011") == found
 
@@ -314,7 +315,9 @@ def test_browsers_take_no_credentials_with_a_star_alone(origin: str, found: int)
     ("action", "severity"), [("AddPermission", "medium"), ("UpdateFunctionCode", "high")]
 )
 def test_who_may_call_a_function_is_not_its_code(action: str, severity: str) -> None:
-    files = statement(f"Effect: Allow\nAction: ['lambda:{action}']\nResource: !Sub '${{Thing.Arn}}'")
+    files = statement(
+        f"Effect: Allow\nAction: ['lambda:{action}']\nResource: !Sub '${{Thing.Arn}}'"
+    )
     assert [each.severity for each in findings(files, "PRIV-011")] == [severity]
 
 
@@ -348,8 +351,9 @@ def test_a_host_of_one_domain_is_no_address_from_outside(expression: str, found:
     code = (
         "const axios = require('axios');\nexports.handler = async (event) => {\n"
         "  const shop = event.queryStringParameters.shop;\n"
-        f"  if (!shop.match(/{expression.replace('/', chr(92) + '/')}/)) return {{}};\n"
-        "  await axios.post(`https://${shop}/token`, {});\n};\n"
+        "  let d = shop;\n  if (!d.includes('.')) d = `${d}.shop.example`;\n"
+        f"  if (!d.match(/{expression.replace('/', chr(92) + '/')}/)) return {{}};\n"
+        "  await axios.post(`https://${d}/token`, {});\n};\n"
     )
     text = python("")["template.yaml"].replace("python3.13", "nodejs22.x")
     assert told({"template.yaml": text, "src/app.js": code}, "DF-011") == found
@@ -357,7 +361,11 @@ def test_a_host_of_one_domain_is_no_address_from_outside(expression: str, found:
 
 @pytest.mark.parametrize(
     ("given", "found"),
-    [("'https://a.example', json.dumps(text)", 0), ("'https://a.example', data=text", 0), ("text", 1)],
+    [
+        ("'https://a.example', json.dumps(text)", 0),
+        ("'https://a.example', data=text", 0),
+        ("text", 1),
+    ],
 )
 @pytest.mark.parametrize("library", ["urllib2", "urllib.request"])
 def test_what_is_sent_is_no_address(library: str, given: str, found: int) -> None:

@@ -93,7 +93,8 @@ path 0 fp,filename  PIL.Image.open ctypes.CDLL ctypes.cdll.LoadLibrary
 path? 0 path  os.path.exists os.path.isfile os.path.isdir os.stat os.path.getsize os.access
 path 0 location  importlib.util.spec_from_file_location
 path 0 template_name_or_list  flask.render_template
-url 0 url,fullurl  urllib.request.urlopen urllib2.urlopen urllib.urlopen urllib.request.Request urllib2.Request
+url 0 url,fullurl  urllib.request.urlopen urllib2.urlopen urllib.urlopen urllib.request.Request
+url 0 url,fullurl  urllib2.Request
 url 0 url  urllib.request.urlretrieve urllib.urlretrieve requests.get requests.post requests.put
 url 0 url  requests.delete requests.head requests.patch requests.options httpx.get httpx.post
 url 0 url  httpx.put
