@@ -1,15 +1,16 @@
 """Measure the audit on templates that others wrote: crashes, what is not resolved, grave findings.
 
-    python -m bench.audit_templates FOLDER [--most N] [--choose N] [--sarif SCHEMA] [--grave]
-                                           [--sample N] [--json]
+    python -m bench.audit_templates FOLDER [--most N] [--choose N [--after N]] [--sarif SCHEMA]
+                                           [--grave] [--sample N] [--json]
 
 FOLDER has one folder for each repository (`bench/corpora.md`). Each template and manifest in it
 that an importer recognises is audited by itself, with the code beside it, in a process of its own.
 A crash is an exception that leaves the audit, a rule or importer that failed inside, a process that
 died, and one that took more than a minute. Notes are counted by their form, with names left out.
 With `--choose` the N templates with a function that come first by the SHA-256 of their path below
-FOLDER are taken, so that nobody picks them; those in a folder of tests are passed over. With
-`--sarif` the report of each as SARIF is validated by the schema of OASIS in that file.
+FOLDER are taken, so that nobody picks them; those in a folder of tests are passed over. `--after`
+passes over so many first: what was mended after one choice is tested on the next. With `--sarif`
+the report of each as SARIF is validated by the schema of OASIS in that file.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ _ENDINGS = ("yaml", "yml", "json", "template")
 _PASSED_OVER = frozenset(("node_modules", ".git", ".venv", "vendor"))
 _TESTS = frozenset(("test", "tests", "__tests__"))
 _MAX_BYTES = 16 << 20
+_MARKS = re.compile(r"Resources|functions|apiVersion|kind|runtime|planned_values|terraform_version")
+"""Without one of these words no importer recognises a file: most JSON is passed over unread."""
 _FAULT = re.compile(r"failed here|could not be compared here")
 _NAMES = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\$\{[^}]*\}|\b\d+\b|\S*[/.:@]\S*\w|!\w+ \S+")
 _FORK = multiprocessing.get_context("fork")
@@ -64,7 +67,7 @@ def templates(folder: Path, most: int | None, chance: bool = False) -> Iterator[
         if not path.is_file() or path.stat().st_size > _MAX_BYTES:
             continue
         text = path.read_text(errors="replace")
-        if text in seen:
+        if text in seen or _MARKS.search(text) is None:
             continue
         try:
             documents, _ = read_documents(text, path.name)
@@ -137,6 +140,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--most", type=int, help="stop after so many templates")
     parser.add_argument("--choose", type=int, help="take so many with a function, by chance")
+    parser.add_argument("--after", type=int, default=0, help="pass over so many of them first")
     parser.add_argument("--sarif", type=Path, metavar="SCHEMA", help="validate SARIF by it")
     parser.add_argument("--grave", action="store_true", help="list findings of high and critical")
     parser.add_argument("--sample", type=int, default=1, help="places told of each form of note")
@@ -145,10 +149,14 @@ def main() -> None:
     if not chosen.folder.is_dir():
         sys.exit(f"{chosen.folder} is no folder")
     kinds, rows, forms = Counter[str](), [], defaultdict[str, list[str]](list)
+    passed = 0
     for kind, path in templates(chosen.folder, chosen.most, chosen.choose is not None):
         name = str(path.relative_to(chosen.folder))
         found = {"template": name, "importer": kind, **audited(path, chosen.sarif)}
         if chosen.choose is not None and not found["functions"] and not found["crash"]:
+            continue
+        if passed < chosen.after:
+            passed += 1
             continue
         kinds[kind] += 1
         rows.append(found)

@@ -25,7 +25,8 @@ _REASON = re.compile(r"\breason=(\S[^\n]{0,300})")
 _REACH = 1
 """Lines above a finding in which a comment counts, beside its own."""
 MAX_BASELINE_BYTES = 16 << 20
-VERSION = 1
+VERSION = 2
+"""In the first, fingerprints held the folder."""
 
 
 class Exception_(msgspec.Struct, frozen=True):  # noqa: N801 - `Exception` is Python's
@@ -56,7 +57,7 @@ def read_baseline(path: Path) -> Baseline:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CasemateError(
             f"{path} is no baseline of an audit.",
-            next_step="Write one: casemate audit PATH --write-baseline FILE",
+            next_step="It has to be of this version: casemate audit PATH --write-baseline FILE",
         ) from error
 
 

@@ -14,7 +14,7 @@ import msgspec
 from casemate.audit.accepting import Acceptance, Baseline
 from casemate.audit.code.reading import Code
 from casemate.audit.documents import DocumentError, read_documents
-from casemate.audit.finding import Finding, Report
+from casemate.audit.finding import Finding, Report, numbered
 from casemate.audit.importers.all import IMPORTERS, applications_of_code
 from casemate.audit.importers.aws.data import DataMissingError
 from casemate.audit.importers.kubernetes import NAMES_KIND
@@ -112,7 +112,7 @@ def _audited(path: Path, options: Options | None) -> Report:
     past = Past(workspace, commits=options.commits, since=options.since)
     found = list(_findings(applications, rules, workspace, code, options.today, past))
     acceptance = Acceptance(workspace, options.today, options.baseline)
-    kept, accepted = acceptance.split(_sorted(found))
+    kept, accepted = acceptance.split(numbered(_sorted(found)))
     if options.files is not None:
         kept = [f for f in kept if f.place.file in options.files or f.rule in _BY_PAST]
     privileges = tuple(_privileges(applications, workspace, code))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Iterable
 from enum import Enum, StrEnum
 
 import msgspec
@@ -69,12 +71,32 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     steps: tuple[Step, ...] = ()
     instead: str = ""
     """What can be pasted in its place: a policy of IAM, the grants of a manifest."""
+    nth: int = 1
+    """Which it is of those that are alike but for where they stand."""
 
     @property
     def fingerprint(self) -> str:
-        """Return what stays the same when lines move and severities change."""
-        parts = (self.rule, self.place.file, self.function, self.subject or self.text)
+        """Return what stays the same when lines, files and folders move and severities change."""
+        folder, _, name = self.place.file.rpartition("/")
+        about = self.subject or self.text
+        if folder:
+            about = about.replace(f"{folder}/", "")
+        parts = (self.rule, name, self.function, about, str(self.nth))
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def numbered(findings: Iterable[Finding]) -> list[Finding]:
+    """Return them, those that are alike but for where they stand numbered in their order.
+
+    So a baseline accepts as many of them as there were, and not one more in another folder.
+    """
+    seen = Counter[str]()
+    told = []
+    for each in findings:
+        alike = each.fingerprint
+        seen[alike] += 1
+        told.append(msgspec.structs.replace(each, nth=seen[alike]))
+    return told
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):

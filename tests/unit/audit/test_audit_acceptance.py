@@ -97,8 +97,9 @@ def test_a_baseline_accepts_what_was_there_and_nothing_else(tmp_path: Path) -> N
         "",
         "[]",
         "{}",
-        '{"version": 2, "fingerprints": []}',
-        '{"version": 1, "fingerprints": 3}',
+        '{"version": 1, "fingerprints": []}',
+        '{"version": 3, "fingerprints": []}',
+        '{"version": 2, "fingerprints": 3}',
         "[" * 100_000,
     ],
 )
@@ -107,6 +108,58 @@ def test_what_is_no_baseline_is_refused(tmp_path: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(CasemateError, match="no baseline"):
         read_baseline(file)
+
+
+_ALIKE = {
+    "a/app.py": "import os\n\n\ndef handler(event, context):\n    os.system(event['name'])\n",
+    "a/template.yaml": """\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  One:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: python3.8
+      Handler: app.handler
+      CodeUri: .
+      Policies:
+        - Statement: [{Effect: Allow, Action: 's3:*', Resource: '*'}]
+      FunctionUrlConfig: {AuthType: NONE}
+""",
+    "a/.env": "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI7KMDENGbPxRfiCYzzzzkkkkmmmm\n",
+    "a/requirements.txt": "flask\n",
+}
+
+
+def _written(root: Path, folder: str, above: str = "") -> Path:
+    for name, text in _ALIKE.items():
+        path = root / name.replace("a/", f"{folder}/", 1)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(above + text)
+    return root
+
+
+def _prints(root: Path) -> list[str]:
+    return sorted(each.fingerprint for each in audit(root).findings)
+
+
+def test_fingerprints_stay_when_a_folder_is_renamed_or_moved_and_lines_move(tmp_path: Path) -> None:
+    before = _prints(_written(tmp_path / "0", "a"))
+    assert len(before) > 10
+    assert len(set(before)) == len(before)
+    assert _prints(_written(tmp_path / "1", "renamed")) == before
+    assert (
+        _prints(_written(tmp_path / "2", "moved/below/others", above="# one\n# more\n")) == before
+    )
+
+
+def test_a_baseline_accepts_what_was_there_and_no_twin_in_another_folder(tmp_path: Path) -> None:
+    before = audit(_written(tmp_path / "0", "a"))
+    file = tmp_path / "b.json"
+    file.write_text(baseline_text(before.findings))
+    accepted = Options(baseline=read_baseline(file))
+    assert not audit(_written(tmp_path / "1", "renamed"), accepted).findings
+    twins = audit(_written(_written(tmp_path / "2", "a"), "twin"), accepted)
+    assert {each.rule for each in twins.findings} >= {"FN-001", "IAM-002"}
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -14,7 +14,7 @@ from casemate.audit.finding import Finding
 from casemate.audit.flow import analyse, discover
 from casemate.audit.rule import Subject
 from casemate.audit.rules.all import RULES
-from casemate.audit.rules.examples import Files, python, resource, statement
+from casemate.audit.rules.examples import Files, function, python, resource, statement
 from casemate.audit.workspace import Workspace
 
 
@@ -231,3 +231,154 @@ def test_what_the_defaults_do_not_make_is_milder(default: str, severity: str) ->
     [found] = findings({"t.yaml": text}, "DATA-064")
     assert found.severity.value == severity
     assert ("defaults" in found.text) is (severity == "medium")
+
+
+_OPEN = "PublicAccessBlockConfiguration: {BlockPublicAcls: false, BlockPublicPolicy: false}"
+_POLICY = "{Effect: Allow, Principal: '*', Action: 's3:PutObject', Resource: !Sub '${B.Arn}/*'}"
+
+
+@pytest.mark.parametrize(
+    ("more", "acl", "policy"), [("{}", "medium", "medium"), (f"{{{_OPEN}}}", "high", "critical")]
+)
+def test_a_bucket_is_public_once_its_block_is_taken_off(more: str, acl: str, policy: str) -> None:
+    settings = more.replace("{", "{AccessControl: PublicRead, ", 1)
+    text = (
+        "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n"
+        f"  B: {{Type: AWS::S3::Bucket, Properties: {settings.replace(', }', '}')}}}\n"
+        "  P: {Type: AWS::S3::BucketPolicy, Properties: {Bucket: !Ref B, PolicyDocument: "
+        f"{{Statement: [{_POLICY}]}}}}}}\n"
+    )
+    assert [each.severity for each in findings({"t.yaml": text}, "DATA-001")] == [acl]
+    assert [each.severity for each in findings({"t.yaml": text}, "DATA-003")] == [policy]
+
+
+def test_a_helper_that_is_given_an_event_is_no_handler() -> None:
+    code = (
+        "import urllib.request\n\n\n"
+        "def send(event, context, status):\n"
+        "    urllib.request.urlopen(event['body'])\n\n\n"
+        "def handler(event, context):\n    return 1\n"
+    )
+    assert told({"app.py": code}, "DF-011") == 0
+    assert told({"app.py": code.replace("context, status", "context, status=1")}, "DF-011") == 1
+
+
+@pytest.mark.parametrize(
+    ("filter", "found"),
+    [
+        ("{'a': {'AttributeValueList': [{'S': n}], 'ComparisonOperator': 'EQ'}}", 0),
+        ("{'a': {'AttributeValueList': [{'S': 'x'}], 'ComparisonOperator': n}}", 1),
+        ("n", 1),
+    ],
+)
+def test_a_value_that_is_compared_brings_no_operator(filter: str, found: int) -> None:
+    code = (
+        "import json\nimport boto3\n\n\ndef handler(event, context):\n"
+        "    n = json.loads(event['body'])['n']\n"
+        f"    boto3.client('dynamodb').scan(TableName='t', ScanFilter={filter})\n"
+    )
+    assert told({"app.py": code}, "DF-019") == found
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("Buffer.from(event.body).toString('base64').substring(0, 8)", 0),
+        ("Buffer.from(event.body).toString('hex')", 0),
+        ("Buffer.from(event.body).toString('utf8')", 1),
+        ("event.body.toString('hex')", 1),
+    ],
+)
+def test_bytes_that_are_written_out_leave_no_folder(written: str, found: int) -> None:
+    code = (
+        "const fs = require('fs');\nexports.handler = async (event) => {\n"
+        f"  fs.writeFileSync('/tmp/a_' + {written} + '.js', 'x');\n}};\n"
+    )
+    text = python("")["template.yaml"].replace("python3.13", "nodejs22.x")
+    assert told({"template.yaml": text, "src/app.js": code}, "DF-009") == found
+
+
+@pytest.mark.parametrize(
+    ("origin", "found"), [("*", 0), ("https://*", 1), ("https://shop.example", 0)]
+)
+def test_browsers_take_no_credentials_with_a_star_alone(origin: str, found: int) -> None:
+    cors = f"CorsConfiguration: {{AllowOrigins: ['{origin}'], AllowCredentials: true}}"
+    text = (
+        "AWSTemplateFormatVersion: '2010-09-09'\nResources:\n"
+        "  A: {Type: AWS::ApiGatewayV2::Api, Properties: {ProtocolType: HTTP, "
+        f"{cors}}}}}\n"
+    )
+    assert told({"t.yaml": text}, "API-011") == found
+
+
+@pytest.mark.parametrize(
+    ("action", "severity"), [("AddPermission", "medium"), ("UpdateFunctionCode", "high")]
+)
+def test_who_may_call_a_function_is_not_its_code(action: str, severity: str) -> None:
+    files = statement(
+        f"Effect: Allow\nAction: ['lambda:{action}']\nResource: !Sub '${{Thing.Arn}}'"
+    )
+    assert [each.severity for each in findings(files, "PRIV-011")] == [severity]
+
+
+@pytest.mark.parametrize(("answer", "found"), [("await call_next(request)", 0), ("name", 1)])
+def test_what_comes_after_a_middleware_is_no_data(answer: str, found: int) -> None:
+    code = (
+        "from fastapi import FastAPI\nfrom fastapi.responses import HTMLResponse\n\n"
+        "app = FastAPI()\n\n\n"
+        "@app.middleware('http')\nasync def logged(request, call_next):\n"
+        "    return await call_next(request)\n\n\n"
+        "@app.get('/')\nasync def page(request, name: str, call_next=None):\n"
+        f"    return HTMLResponse({answer})\n"
+    )
+    assert told({"main.py": code}, "DF-013") == found
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        (r"^[a-zA-Z0-9][a-zA-Z0-9-]*\.myshopify\.com$", 0),
+        (r"^[\w-]+\.shop\.example\.com$", 0),
+        (r"^[a-z.]+\.com$", 1),
+        (r"^[a-z/]+\.shop\.example$", 1),
+        (r"^.*\.shop\.example$", 1),
+        (r"^[a-z]+\.shop\.example", 1),
+        (r"[a-z]+\.shop\.example$", 1),
+        (r"^[a-z]+|x\.shop\.example$", 1),
+    ],
+)
+def test_a_host_of_one_domain_is_no_address_from_outside(expression: str, found: int) -> None:
+    code = (
+        "const axios = require('axios');\nexports.handler = async (event) => {\n"
+        "  const shop = event.queryStringParameters.shop;\n"
+        "  let d = shop;\n  if (!d.includes('.')) d = `${d}.shop.example`;\n"
+        f"  if (!d.match(/{expression.replace('/', chr(92) + '/')}/)) return {{}};\n"
+        "  await axios.post(`https://${d}/token`, {});\n};\n"
+    )
+    text = python("")["template.yaml"].replace("python3.13", "nodejs22.x")
+    assert told({"template.yaml": text, "src/app.js": code}, "DF-011") == found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("'https://a.example', json.dumps(text)", 0),
+        ("'https://a.example', data=text", 0),
+        ("text", 1),
+    ],
+)
+@pytest.mark.parametrize("library", ["urllib2", "urllib.request"])
+def test_what_is_sent_is_no_address(library: str, given: str, found: int) -> None:
+    code = (
+        f"import json\nimport {library}\n\n\ndef handler(event, context):\n"
+        f"    text = event['body']\n    {library}.urlopen({library}.Request({given}))\n"
+    )
+    assert told({"app.py": code}, "DF-011") == found
+
+
+@pytest.mark.parametrize(
+    ("value", "severity"), [("PASSWORD", "medium"), ("password", "high"), ("PASSWORD1", "high")]
+)
+def test_a_name_in_the_place_of_a_password_is_to_be_filled_in(value: str, severity: str) -> None:
+    files = function(f"Environment: {{Variables: {{REDIS_PASSWORD: {value}}}}}")
+    assert [each.severity for each in findings(files, "SEC-005")] == [severity]

@@ -74,6 +74,7 @@ _NOT_DATA = frozenset(
     (
         "self",
         "cls",
+        "call_next",  # of Starlette: what comes after a middleware
         "context",
         "ctx",
         "db",
@@ -328,10 +329,10 @@ def _of_function(path: str, node: Definition) -> list[Entry]:
     if inner:
         return [Entry(path=path, name=f"{node.name}.{e.name}", shape="route") for e in inner]
     first = [each.arg for each in node.args.args[:2]]
-    if node.name in _TELLING or first in (
-        ["event", "context"],
-        ["event", "ctx"],
-        ["evt", "context"],
+    # What takes more, as `send(event, context, status)` of answers to CloudFormation, is called.
+    more = len(node.args.args) - len(node.args.defaults) > 2
+    if node.name in _TELLING or (
+        not more and first in (["event", "context"], ["event", "ctx"], ["evt", "context"])
     ):
         return [Entry(path=path, name=node.name, event="http", shape="lambda")]
     if node.name == "main" and _is_context(node) and path.rpartition("/")[2] == "func.py":

@@ -140,6 +140,8 @@ def _matched(expression: Value, value: Value, state: State) -> Ways:
             host, slash, _ = plain.partition("://")[2].partition("/")
             if slash and _is_fixed(host):
                 learned(state, value, _NONE, _ADDRESS)
+        elif plain.endswith("$") and _is_fixed(plain[1:-1]):
+            learned(state, value, _NONE, _ADDRESS)  # the name of a host, of one domain
     learned(no, value, gone_by(plain, ""), _NONE)
     return state, no
 

@@ -237,8 +237,13 @@ def _called(reader: Reader, node: Node, state: State) -> Ways | None:
         return _known_function(reader, name_of(function, state), values, function, node, state)
     name = callee.get("property")
     receiver = reader.evaluate(callee.get("object"), state)
-    if name is None or len(options(receiver)) != 1:
+    if name is None:
         return None
+    if len(options(receiver)) != 1:
+        if name.text != "match":
+            return None
+        values = calls.arguments(reader, given, state)
+        return checks.by_method(reader, receiver, "match", values, state, node)
     if isinstance(thing_of(receiver, state), Mapping):
         function = members.get(reader, receiver, name.text, state, node)
         if isinstance(function, Ref) and function.number in reader.functions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from casemate.audit.flow import texts
+from casemate.audit.flow import characters, texts
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import (
     ANY_BOOL,
@@ -38,6 +38,7 @@ _SAME = frozenset(
 )
 _TRUTHS = frozenset(("startsWith", "endsWith", "includes", "has", "test", "hasOwnProperty"))
 _NUMBERS = frozenset(("indexOf", "lastIndexOf", "charCodeAt", "codePointAt", "localeCompare"))
+_ENCODED = characters.all_but("-_+/=a")
 _TEXTUAL = (
     _SAME
     | _TRUTHS
@@ -184,6 +185,9 @@ def _of_data(
         return UNDEFINED
     if name in arrays.WITH_FUNCTIONS and given:
         return arrays.outside(reader, value, name, given, state, node)
+    if name == "toString" and _is_encoded(node, given):
+        taints = shallow(value)
+        return Text((frozenset(replace(t, without=t.without | _ENCODED) for t in taints),))
     if name in ("join", "toString", "toISOString", "flat", "reverse", "sort", "concat"):
         return _put_together(value, name, given, state)
     if name in _TEXTUAL:
@@ -197,6 +201,17 @@ def _of_data(
         reader.watcher.unknown(reader, name, given, state, node)
         return Unknown(few(t.doubted() for t in value.taints))
     return None
+
+
+def _is_encoded(node: Node, given: list[Value]) -> bool:
+    """Tell whether bytes are written out: a text ignores what its `toString` is given."""
+    if not given or known_text(given[0]) not in ("base64", "base64url", "hex"):
+        return False
+    callee = node.get("function")
+    of = callee.get("object") if callee is not None else None
+    made = of.get("function") if of is not None and of.kind == "call_expression" else None
+    parts = [made.get(each) for each in ("object", "property")] if made is not None else []
+    return [each.text for each in parts if each is not None] == ["Buffer", "from"]
 
 
 def _put_together(

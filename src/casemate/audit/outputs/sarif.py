@@ -108,7 +108,7 @@ def _result(finding: Finding, used: list[str]) -> dict[str, Any]:
         "level": _LEVELS[finding.severity],
         "message": {"text": _clean(f"{finding.text}. {finding.fix}")},
         "locations": [_location(finding.place)],
-        "partialFingerprints": {"casemate/v1": finding.fingerprint},
+        "partialFingerprints": {"casemate/v2": finding.fingerprint},
         "properties": {
             "severity": finding.severity.value,
             "security-severity": _SCORES[finding.severity],

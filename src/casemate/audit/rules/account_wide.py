@@ -210,10 +210,10 @@ RULES = (
         "May change who owns buckets",
         "It opens buckets to everybody.",
         re.compile(
-            r"^s3:(?:PutBucketPolicy|PutBucketAcl|PutObjectAcl|PutBucketPublicAccessBlock|DeleteBucket\w*)$",
+            r"^s3:(?:PutBucketPolicy|PutBucketAcl|PutObjectAcl|PutBucketPublicAccessBlock|DeleteBucketPolicy)$",
             re.I,
         ),
-        "may open or delete every bucket",
+        "may open every bucket",
         "s3:PutBucketPolicy",
         Severity.HIGH,
         attack="T1098",

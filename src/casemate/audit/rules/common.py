@@ -30,7 +30,11 @@ EVENTS = ("bucket", "topic", "event", "schedule", "iot", "mail", "log", "other")
 """Kinds that call a function of Lambda and do not wait for it."""
 
 
-def of_assets(kind: str | tuple[str, ...], wrong: Wrong) -> Check:
+def of_assets(
+    kind: str | tuple[str, ...],
+    wrong: Wrong,
+    severity: Callable[[Asset], Severity | None] | None = None,
+) -> Check:
     """Return a check of all assets of a kind: `wrong` says what is wrong with one."""
     kinds = (kind,) if isinstance(kind, str) else kind
 
@@ -40,7 +44,12 @@ def of_assets(kind: str | tuple[str, ...], wrong: Wrong) -> Check:
         for asset in subject.application.of_kind(*kinds):
             text = wrong(asset)
             if text is not None:
-                yield Hit(place=asset.place, text=f"{asset.name}: {text}", subject=asset.name)
+                yield Hit(
+                    place=asset.place,
+                    text=f"{asset.name}: {text}",
+                    subject=asset.name,
+                    severity=severity(asset) if severity is not None else None,
+                )
 
     return check
 

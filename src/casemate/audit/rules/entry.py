@@ -109,7 +109,8 @@ def _cache(a: Asset) -> str | None:
 
 def _credentials(a: Asset) -> str | None:
     s = a.settings
-    if s.get("cors_any") and s.get("cors_credentials"):
+    # With `*` alone browsers take no credentials; such a pattern is answered with the page's own.
+    if s.get("cors_credentials") and {"https://*", "http://*"} & set(s.get("cors_origins") or ()):
         return "pages of every site may call it with the cookies of whoever looks at them"
     return None
 
@@ -338,7 +339,7 @@ Join:
         "With credentials and every origin, a page of an attacker acts as whoever looks at it.",
         "Name the origins, or leave credentials out.",
         _credentials,
-        "CorsConfiguration: {AllowOrigins: ['*'], AllowCredentials: true}",
+        "CorsConfiguration: {AllowOrigins: ['https://*'], AllowCredentials: true}",
         "CorsConfiguration: {AllowOrigins: ['https://shop.example'], AllowCredentials: true}",
         type=_HTTP,
         severity=Severity.HIGH,

@@ -35,10 +35,7 @@ _OWN_ROLE = frozenset(
     f"iam:{each}"
     for each in ("putrolepolicy", "attachrolepolicy", "updateassumerolepolicy", "deleterolepolicy")
 )
-_OWN_CODE = frozenset(
-    f"lambda:{each}"
-    for each in ("updatefunctioncode", "updatefunctionconfiguration", "addpermission")
-)
+_OWN_CODE = frozenset(("lambda:updatefunctioncode", "lambda:updatefunctionconfiguration"))
 _MAX_ACTIONS = 5_000
 
 
@@ -117,6 +114,8 @@ def _self(subject: Subject) -> Iterator[Hit]:
                 yield _own(f, s, action, "its own role")
             elif action in _OWN_CODE and _names(s, f.name):
                 yield _own(f, s, action, "its own code or settings")
+            elif action == "lambda:addpermission" and _names(s, f.name):
+                yield _own(f, s, action, "who may call it", Severity.MEDIUM)
 
 
 def _names(s: Statement, name: str) -> bool:
@@ -125,8 +124,11 @@ def _names(s: Statement, name: str) -> bool:
     return bool(name) and any(each in resource for resource in s.resources for each in wanted)
 
 
-def _own(f: Function, s: Statement, action: str, what: str) -> Hit:
+def _own(
+    f: Function, s: Statement, action: str, what: str, severity: Severity | None = None
+) -> Hit:
     return Hit(
+        severity=severity,
         place=s.place,
         text=f"{f.name} may change {what}: {action}",
         subject=f"{f.name} {action}",

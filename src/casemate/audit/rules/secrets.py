@@ -132,11 +132,14 @@ def _environment(subject: Subject) -> Iterator[Hit]:
             if (_PASSWORD.search(v.name) and len(value) >= 4 and _literal_password(value)) or (
                 _SECRETIVE.search(v.name) and len(value) >= 8 and random(value, least=2.8)
             ):
-                yield hit(
-                    f,
-                    f"the value of {v.name[:64]} stands in the template",
-                    v.place,
-                    f"{f.name} {v.name}",
+                # `REDIS_PASSWORD: PASSWORD` is to be filled in; if not, it is a bad one.
+                to_fill = value.isupper() and value in v.name.upper()
+                yield Hit(
+                    place=v.place,
+                    text=f"{f.name}: the value of {v.name[:64]} stands in the template",
+                    subject=f"{f.name} {v.name}",
+                    function=f,
+                    severity=Severity.MEDIUM if to_fill else None,
                 )
 
 

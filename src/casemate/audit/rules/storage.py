@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from casemate.audit.finding import Severity
 from casemate.audit.model import Asset
@@ -14,6 +14,17 @@ from casemate.audit.rules.examples import resource
 _READS = re.compile(
     r"^\w+:(?:(?:Get|List|Read|Receive|Select|Describe|Query|Scan|ESHttpGet|BatchGet)\w*\*?)$", re.I
 )
+
+
+def _unless_open(asset: Asset) -> Severity | None:
+    """Return how grave it is that a bucket is made public, where that takes one more step.
+
+    Since April 2023 a new bucket refuses public ACLs and policies until its block is taken off.
+    """
+    if asset.kind != "bucket":
+        return None
+    is_off = asset.settings.get("block_declared") and asset.settings.get("blocked") is not True
+    return None if is_off else Severity.MEDIUM
 
 
 def _public(kinds: tuple[str, ...], writes: bool) -> Check:
@@ -28,6 +39,7 @@ def _public(kinds: tuple[str, ...], writes: bool) -> Check:
                         place=statement.place,
                         text=f"{asset.name}: everybody may {', '.join(statement.actions[:4])}",
                         subject=asset.name,
+                        severity=_unless_open(asset) if writes else None,
                     )
 
     return check
@@ -119,6 +131,7 @@ def data_rule(
     risk: Risk = Risk.RESPONSIBILITY,
     more: str = "",
     more_fixed: str | None = None,
+    by: Callable[[Asset], Severity | None] | None = None,
 ) -> Rule:
     """Return a rule about a kind of resource."""
     return Rule(
@@ -131,7 +144,7 @@ def data_rule(
         severity=severity,
         why=why,
         fix=fix,
-        check=of_assets(kind, wrong),
+        check=of_assets(kind, wrong, by),
         vulnerable=resource(type, bad, more),
         fixed=resource(type, good, more if more_fixed is None else more_fixed),
     )
@@ -207,6 +220,7 @@ RULES = (
         cwe=732,
         attack="T1530",
         risk=Risk.PERMISSIONS,
+        by=_unless_open,
     ),
     policy_rule(
         "DATA-002",

@@ -105,4 +105,19 @@ def _document_filter(
 ) -> None:
     value = given.named.get("ScanFilter") or given.named.get("QueryFilter")
     if value is not None:
+        _conditions(reader, name, value, state, node, 0)
+
+
+def _conditions(
+    reader: Reader, name: str, value: Value, state: State, node: ast.AST, depth: int
+) -> None:
+    """Tell of names and operators from outside; values that are compared bring none."""
+    thing = state.things.get(value.number) if isinstance(value, Ref) else value
+    if not isinstance(thing, Mapping) or depth >= 2:
         tell(reader, "nosql", name, value, state, node, "medium")
+        return
+    for key, each in thing.known.items():
+        if not (isinstance(key, tuple) and key[-1] == "AttributeValueList"):
+            _conditions(reader, name, each, state, node, depth + 1)
+    if thing.rest is not None:
+        tell(reader, "nosql", name, thing.rest, state, node, "medium")

@@ -94,6 +94,7 @@ path? 0 path  os.path.exists os.path.isfile os.path.isdir os.stat os.path.getsiz
 path 0 location  importlib.util.spec_from_file_location
 path 0 template_name_or_list  flask.render_template
 url 0 url,fullurl  urllib.request.urlopen urllib2.urlopen urllib.urlopen urllib.request.Request
+url 0 url,fullurl  urllib2.Request
 url 0 url  urllib.request.urlretrieve urllib.urlretrieve requests.get requests.post requests.put
 url 0 url  requests.delete requests.head requests.patch requests.options httpx.get httpx.post
 url 0 url  httpx.put
