@@ -21,6 +21,7 @@ from ..templates.judgement import (
     CHAMELEON,
     CHEETAH,
     DJANGO,
+    FIX,
     JINJA,
     MAKO,
     MUSTACHE,
@@ -32,6 +33,9 @@ from ..templates.judgement import (
 from ..verdict import Verdict
 
 NAME = "template"
+_ESCAPING = re.compile(
+    r"[.\[|]\s{0,9}[\"']?_[A-Za-z_]|\|\s{0,9}attr\s{0,9}\(|(?<![\w.])(?:self|cycler|joiner|lipsum)\s{0,9}\."
+)
 _MAX_VALUES = 200
 _MIN_SETTINGS = 4
 _FIX_FIELD = "give the values that a template may show by name: Template(t).substitute(name=name)"
@@ -62,18 +66,31 @@ def _syntax_of(environment: Any) -> Syntax:
 def patch_jinja2(guard: Guard, module: ModuleType) -> None:
     """Watch where every source goes through, of `from_string`, `Template` and loaders.
 
-    A sandboxed environment was chosen for templates of others, and is left to do its work.
+    A sandboxed environment was chosen for templates of others: of theirs no tag is stopped, but
+    names that begin with `_` and what gets attributes by texts, which no such template needs.
     """
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         environment = arguments[0]
-        if guard.active and not getattr(environment, "sandboxed", False):
+        if guard.active and getattr(environment, "sandboxed", False):
+            source = argument(arguments, named, 1, "source")
+            if isinstance(source, str) and _ESCAPING.search(source):
+                guard.check(NAME, source, _judge_sandboxed)
+        elif guard.active:
             check(guard, argument(arguments, named, 1, "source"), _syntax_of(environment))
 
     environment: Any = module.Environment
     for name in ("compile", "parse"):
         wrap(environment, name, before)
     wrap(environment, "compile_expression", _expression(guard))
+
+
+def _judge_sandboxed(text: str, spans: Any) -> Verdict | None:
+    for span in spans:
+        found = _ESCAPING.search(text, span.start, span.end)
+        if span.checked not in ("member", "constant") and found is not None:
+            return Verdict(span.origin, "reaches for what the template's sandbox closes", FIX)
+    return None
 
 
 def _expression(guard: Guard) -> Any:

@@ -30,7 +30,12 @@ _STRINGS = rf"{_LITERAL}|concat\(\s*{_LITERAL}(?:\s*,\s*{_LITERAL})*\s*\)"
 _WORDS = r"[^\W\d][\w.-]*(?::[^\W\d][\w.-]*)?"
 """A name with its prefix; of `axis::name` the axis is a word of its own."""
 XPATH: Language = language(
-    "XPath expression", _FIX, strings=_STRINGS, opened=r"['\"]", words=_WORDS
+    "XPath expression",
+    _FIX,
+    strings=_STRINGS,
+    opened=r"['\"]",
+    words=_WORDS,
+    chosen=r"[@\[]\s*(?P<name>\w+)\s*(?:=|!=|<=?|>=?)\s*(?:['\"$]|\d)",
 )
 _LONE_NAME = re.compile(r"[^\W\d][\w.-]*")
 _PATHS = ("path", "match", "_path")

@@ -133,7 +133,7 @@ def _is_sign(whole: _Statement, at: int) -> bool:
     before = tokens[at - 1]
     if before.kind not in (Kind.WORD, Kind.NAME):
         return False
-    column = text[before.start : before.end].strip("\"`[]")
+    column = text[before.start : before.end].strip('"`[]')
     return (
         not is_hidden(column)
         and words[at - 1] not in _BEFORE_COMPARED
@@ -177,8 +177,6 @@ def _tables(words: Sequence[str]) -> set[str]:
         elif word in _ENDS_OF_TABLES:
             inside = False
         elif inside:
-            if words[place - 1] != ".":
-                found.add(word.strip("\"`[]"))
-            elif place > 2 and words[place - 3] in _BEFORE_TABLES:
-                found.add(word.strip("\"`[]"))
+            if words[place - 1] != "." or (place > 2 and words[place - 3] in _BEFORE_TABLES):
+                found.add(word.strip('"`[]'))
     return found

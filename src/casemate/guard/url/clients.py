@@ -18,6 +18,7 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..verdict import Verdict
 from .hosts import Vouching, host_of, is_public, normal, proxies
+from .joining import left_of, patch_urljoin
 from .shape import MAX_LOOKED, shape
 from .structure import FIX_HOST, judge, split
 
@@ -62,6 +63,7 @@ class Judge:
         self._begin()
         text, spans = as_text(url), self.guard.spans(url)
         verdict = judge(text, spans, self._vouching) if spans else None
+        verdict = verdict or left_of(self.guard, text)
         if verdict is None:
             self._pass(text, spans)
         return verdict
@@ -303,6 +305,7 @@ def patch_botocore_session(guard: Guard, module: ModuleType) -> None:
 
 
 PATCHES: dict[str, Patch] = {
+    "urllib.parse": patch_urljoin,
     "urllib.request": patch_urllib,
     "http.client": patch_http_client,
     "socket": patch_socket,

@@ -18,7 +18,7 @@ _SLASHES = re.compile(r"[\x00-\x20]*[/\\]{2,}")
 _END_OF_AUTHORITY = re.compile(r"[/\\?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(?:^|[/\\])(?:\.|%2e){2}(?=$|[/\\?#])", re.IGNORECASE)
-_LABEL = re.compile(r"[A-Za-z0-9_-]+")
+_LABELS = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){0,3}")
 _DOMAIN = re.compile(r"\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?")
 _WEB = frozenset(("http", "https", "ws", "wss"))
 
@@ -105,7 +105,7 @@ def _destination(  # noqa: PLR0911 - one return for each rule
         return None
     if span.checked in ("member", "constant"):
         return None
-    if parts.has_authority() and is_label(text, span, parts):
+    if parts.has_authority() and is_below(text, span, parts):
         return None
     part = text[max(span.start, parts.authority[0]) : min(span.end, parts.authority[1])]
     if "\\" in text[span.start : min(span.end, until + 1)] or _CONTROL.search(part):
@@ -120,12 +120,12 @@ def _destination(  # noqa: PLR0911 - one return for each rule
     return Verdict(span.origin, f"decides the URL's {what}", FIX_HOST)
 
 
-def is_label(text: str, span: Span, parts: Parts) -> bool:
-    """Tell whether a part is one label of a host below a domain that the code has written."""
+def is_below(text: str, span: Span, parts: Parts) -> bool:
+    """Tell whether a part is labels of a host below a domain that the code has written."""
     if span.start < parts.host[0] or span.end > parts.host[1]:
         return False
-    label = _LABEL.fullmatch(text, span.start, span.end)
-    return bool(label and _DOMAIN.fullmatch(text, span.end, parts.host[1]))
+    labels = _LABELS.fullmatch(text, span.start, span.end)
+    return bool(labels and _DOMAIN.fullmatch(text, span.end, parts.host[1]))
 
 
 def _decides_scheme(text: str, span: Span, parts: Parts) -> bool:
