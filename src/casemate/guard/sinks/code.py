@@ -31,8 +31,10 @@ _FIX_ATTRIBUTE = (
     "against a collection first"
 )
 _OPERATIONS = frozenset(
-    ("add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "pos", "abs", "and_", "or_", "xor")
-    + ("eq", "ne", "lt", "le", "gt", "ge", "not_", "contains", "truth", "is_", "is_not")
+    [
+        *("add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "pos", "abs", "and_", "or_"),
+        *("xor", "eq", "ne", "lt", "le", "gt", "ge", "not_", "contains", "truth", "is_", "is_not"),
+    ]
 )
 """Functions of `operator` that reach nothing but their arguments."""
 _WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write

@@ -65,7 +65,7 @@ def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
 
 
 def _is_attribute(text: str, span: Span) -> bool:
-    """Tell whether data is the name of an attribute that the code compares, and none that is hidden."""
+    """Tell whether data names an attribute that the code compares, and none that is hidden."""
     before, after = text[: span.start].rstrip(), text[span.end :].lstrip()
     named = before.endswith("(") and _COMPARED.match(after) is not None
     return named and is_plain(text[span.start : span.end])

@@ -36,6 +36,8 @@ NAME = "template"
 _ESCAPING = re.compile(
     r"[.\[|]\s{0,9}[\"']?_[A-Za-z_]|\|\s{0,9}attr\s{0,9}\(|(?<![\w.])(?:self|cycler|joiner|lipsum)\s{0,9}\."
 )
+MAX_TAKEN = 64
+"""Templates from elsewhere that count as the code's in one process."""
 _MAX_VALUES = 200
 _MIN_SETTINGS = 4
 _FIX_FIELD = "give the values that a template may show by name: Template(t).substitute(name=name)"
@@ -70,6 +72,8 @@ def patch_jinja2(guard: Guard, module: ModuleType) -> None:
     names that begin with `_` and what gets attributes by texts, which no such template needs.
     """
 
+    taken: set[str] = set()
+
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         environment = arguments[0]
         if guard.active and getattr(environment, "sandboxed", False):
@@ -77,12 +81,22 @@ def patch_jinja2(guard: Guard, module: ModuleType) -> None:
             if isinstance(source, str) and _ESCAPING.search(source):
                 guard.check(NAME, source, _judge_sandboxed)
         elif guard.active:
-            check(guard, argument(arguments, named, 1, "source"), _syntax_of(environment))
+            source = argument(arguments, named, 1, "source")
+            check(guard, source, _syntax_of(environment))
+            _take(guard, source, taken)
 
     environment: Any = module.Environment
     for name in ("compile", "parse"):
         wrap(environment, name, before)
     wrap(environment, "compile_expression", _expression(guard))
+
+
+def _take(guard: Guard, source: object, taken: set[str]) -> None:
+    """Have a template that holds nothing of the event count as the code's, wherever it was read."""
+    if isinstance(source, str) and len(taken) < MAX_TAKEN and not guard.constants.holds(source):
+        if not guard.spans(source):
+            taken.add(source)
+            guard.constants.take(source)
 
 
 def _judge_sandboxed(text: str, spans: Any) -> Verdict | None:

@@ -1,7 +1,7 @@
 """Which bare words of an event tell rows apart and no more: columns, directions, comparisons.
 
-In a statement that only reads, a column may be chosen to order or group by, and to be compared with a
-value; so may the sign of a comparison with a value, and the direction of an order. Nothing of it
+In a statement that only reads, a column may be chosen to order or group by, and to be compared with
+a value; so may the sign of a comparison with a value, and the direction of an order. Nothing of it
 reads another table, and none of it names what is hidden (`plain_names.py`).
 """
 
@@ -176,7 +176,6 @@ def _tables(words: Sequence[str]) -> set[str]:
             inside = True
         elif word in _ENDS_OF_TABLES:
             inside = False
-        elif inside:
-            if words[place - 1] != "." or (place > 2 and words[place - 3] in _BEFORE_TABLES):
-                found.add(word.strip('"`[]'))
+        elif inside and (words[place - 1] != "." or words[place - 3] in _BEFORE_TABLES):
+            found.add(word.strip('"`[]'))
     return found

@@ -24,8 +24,10 @@ _LOCAL_NAMES = re.compile(
 )
 _WORDS = re.compile(r"[._-]|(?<=[a-z])(?=\d)")
 _FOR_FEW = frozenset(
-    ("internal", "intern", "intranet", "admin", "private", "corp", "local", "metadata", "mgmt")
-    + ("management", "vault", "consul", "backoffice", "localhost", "staging", "debug", "secrets")
+    [
+        *("internal", "intern", "intranet", "admin", "private", "corp", "local", "localhost"),
+        *("metadata", "mgmt", "management", "vault", "consul", "backoffice", "secrets"),
+    ]
 )
 _EMBEDDED = re.compile(r"(?:^|[.-])(\d{1,3}(?:[.-]\d{1,3}){3})(?=[.-])")
 _ADDRESS_CHECKS = ("is_private", "is_global")

@@ -18,7 +18,7 @@ MAX_LEFT = 200
 
 
 def patch_urljoin(guard: Guard, module: ModuleType) -> None:
-    """Note what `urljoin` makes of the code's URL and the event's path, if that leaves its folder."""
+    """Note what `urljoin` makes of the code's URL and the event's path, if it leaves its folder."""
 
     def joined(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
         base, path = argument(arguments, named, 0, "base"), argument(arguments, named, 1, "url")
