@@ -93,10 +93,11 @@ def patch_jinja2(guard: Guard, module: ModuleType) -> None:
 
 def _take(guard: Guard, source: object, taken: set[str]) -> None:
     """Have a template that holds nothing of the event count as the code's, wherever it was read."""
-    if isinstance(source, str) and len(taken) < MAX_TAKEN and not guard.constants.holds(source):
-        if not guard.spans(source):
-            taken.add(source)
-            guard.constants.take(source)
+    if not isinstance(source, str) or len(taken) >= MAX_TAKEN or guard.constants.holds(source):
+        return
+    if not guard.spans(source):
+        taken.add(source)
+        guard.constants.take(source)
 
 
 def _judge_sandboxed(text: str, spans: Any) -> Verdict | None:
