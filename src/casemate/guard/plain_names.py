@@ -14,7 +14,7 @@ _NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}")
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _HIDDEN = re.compile(
     r"passw|passphrase|passcode|pwd|secret|token|hash|salt|credential|apikey|accesskey|privatekey"
-    r"|signingkey|signature|cvv|cvc|ssn|session|cookie|totp|mfa|recovery|superuser"
+    r"|signingkey|privkey|signature|creditcard|cardnum|bankaccount|accountnumber|socialsec|cvv|cvc|ssn|session|cookie|totp|mfa|recovery|superuser"
 )
 _HIDDEN_PARTS = frozenset(
     [

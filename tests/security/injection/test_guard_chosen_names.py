@@ -51,6 +51,11 @@ def _pandas(text: str, spans: list[Span]) -> Verdict | None:
 
 _PASS: dict[Judge, list[tuple[str, ...]]] = {
     _sql: [
+        ("SELECT id FROM t ORDER BY §", "price DESC"),
+        ("SELECT price AS § FROM t", "cost"),
+        ("SELECT city, §(price) FROM t GROUP BY city", "max"),
+        ("SELECT §(*) FROM t", "count"),
+        ("SELECT * FROM t WHERE EXTRACT(§ FROM made) = 3", "month"),
         ("SELECT a FROM t ORDER BY u.§", "x"),
         ("SELECT a FROM t WHERE u.§ = ?", "x"),
         ("SELECT a FROM t WHERE lower(u.§) = ?", "x"),
@@ -118,6 +123,15 @@ _PASS: dict[Judge, list[tuple[str, ...]]] = {
 }
 _STOPPED: dict[Judge, list[tuple[str, ...]]] = {
     _sql: [
+        ("SELECT id FROM t ORDER BY §", "password DESC"),
+        ("SELECT id FROM t ORDER BY §", "price DESC, name"),
+        ("SELECT id FROM t WHERE § = ?", "price desc"),
+        ("SELECT §(password) FROM t", "max"),
+        ("SELECT §(price) FROM t", "sleep"),
+        ("SELECT §(price, 1) FROM t", "max"),
+        ("SELECT price AS § FROM t", "a, password"),
+        ("SELECT x FROM t AS §", "a"),
+        ("SELECT EXTRACT(§ FROM made) FROM t", "version"),
         ("SELECT a FROM t ORDER BY evil(§) DESC", "x"),
         ("SELECT a FROM t ORDER BY lower(§, (SELECT 1))", "x"),
         ("SELECT § FROM t", "city"),
@@ -355,6 +369,19 @@ HARMLESS: Cases = {
         ),
         {"op": "$gte", "n": 3},
     ),
+    "a sum in MongoDB": (
+        _in(
+            _MONGO,
+            "made = {'_id': '$city', 'value': {'$' + event['op']: '$price'}}\n"
+            "try: return list(items().aggregate([{'$group': made}]))\n"
+            "except pymongo.errors.ServerSelectionTimeoutError: return 'no server'",
+        ),
+        {"op": "avg"},
+    ),
+    "a constant of a module": (
+        "import socket\nreturn getattr(socket, event['o'])",
+        {"o": "AF_INET"},
+    ),
     "a function of operator": (
         "import operator\nreturn getattr(operator, event['o'])(1, 2)",
         {"o": "lt"},
@@ -400,6 +427,18 @@ ATTACKS: Cases = {
     "a sign of what is removed in MongoDB": (
         _in(_MONGO, "return items().delete_many({'price': {event['op']: event['n']}})"),
         {"op": "$gte", "n": 0},
+    ),
+    "another stage in MongoDB": (
+        _in(_MONGO, "return list(items().aggregate([{'$' + event['op']: 'x'}]))"),
+        {"op": "out"},
+    ),
+    "a secret summed up in MongoDB": (
+        _in(
+            _MONGO,
+            "made = {'_id': '$city', 'value': {'$' + event['op']: '$password'}}\n"
+            "return list(items().aggregate([{'$group': made}]))",
+        ),
+        {"op": "max"},
     ),
     "a getter of operator": (
         "import operator\nreturn getattr(operator, event['o'])('a')",

@@ -16,6 +16,7 @@ from .languages import FIX_SCALAR, JAVASCRIPT, JSON, judge_lucene, judge_pattern
 _MAX_NODES = 500_000
 _CODE = frozenset(("$where", "$function", "$accumulator", "body", "init", "accumulate", "merge"))
 _COMPARISONS = frozenset(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte"))
+_ACCUMULATORS = frozenset(("$sum", "$avg", "$min", "$max", "$first", "$last"))
 _SCALARS = (str, int, float, bool, bytes)
 _PATTERNS = frozenset(("$regex", "$regexp"))
 _SCRIPTS = frozenset(("source", "inline"))
@@ -76,8 +77,12 @@ class Walk:
         return None
 
     def _compares(self, field: str, key: str, value: Any) -> bool:
-        """Tell whether a field that is not hidden is compared with one value, in a query alone."""
-        if not self._reads or key not in _COMPARISONS or not isinstance(value, _SCALARS):
+        """Tell whether a field that is not hidden is compared, or summed up, in a query alone."""
+        if not self._reads or not isinstance(value, _SCALARS):
+            return False
+        if key in _ACCUMULATORS and isinstance(value, str):
+            return not is_hidden(value.rpartition(".")[2].lstrip("$"))
+        if key not in _COMPARISONS:
             return False
         return bool(field) and not field.startswith("$") and not is_hidden(field)
 

@@ -68,7 +68,7 @@ _MONGO: dict[str, tuple[tuple[int, str], ...]] = {
 }
 """Methods of collections with what of their arguments is a query."""
 _READING = frozenset(
-    ("find", "find_one", "find_raw_batches", "count_documents", "count", "distinct")
+    ("find", "find_one", "find_raw_batches", "count_documents", "count", "distinct", "aggregate")
 )
 
 

@@ -101,9 +101,11 @@ def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
             continue
         if owner is operator and name in _OPERATIONS:
             continue
+        found = vars(owner).get(name)
+        if isinstance(found, int):
+            continue  # a constant, such as `socket.AF_INET`
         if name.startswith("_") or owner.__name__.partition(".")[0] in choosing.CLOSED:
             return Verdict(span.origin, "chooses what a module gives", _FIX_ATTRIBUTE)
-        found = vars(owner).get(name)
         home = getattr(found, "__module__", None)
         package = owner.__name__.partition(".")[0]
         foreign = isinstance(home, str) and home.partition(".")[0].lstrip("_") != package

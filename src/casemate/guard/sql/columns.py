@@ -36,8 +36,16 @@ _READS = frozenset(("SELECT", "WITH", "FROM"))
 _ENDS_OF_TABLES = frozenset(("WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "WINDOW", "UNION"))
 _BEFORE_TABLES = frozenset(("FROM", "JOIN", ","))
 _VALUES = frozenset((Kind.PARAMETER, Kind.STRING, Kind.NUMBER))
+_ORDERED = re.compile(r"\w+\s+(?:ASC|DESC)", re.IGNORECASE)
+_AGGREGATES = frozenset(("COUNT", "SUM", "AVG", "MIN", "MAX"))
+_UNITS = frozenset(
+    ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "DOW", "DOY", "EPOCH")
+)
 _PLAIN_CALLS = frozenset(("LOWER", "UPPER", "TRIM", "ABS", "ROUND", "LENGTH", "DATE"))
-_CANDIDATE = re.compile(r"[A-Za-z_]\w{0,63}|[<>=!]{1,2}|(?i:[a-z]{0,4}\s*nulls\s+[a-z]{4,5})")
+_CANDIDATE = re.compile(
+    r"[A-Za-z_]\w{0,63}|[<>=!]{1,2}|(?i:[a-z]{0,4}\s*nulls\s+[a-z]{4,5})"
+    r"|[A-Za-z_]\w{0,63}\s{1,8}(?i:asc|desc)"
+)
 MAX_LOOKED = 4096
 """Tokens of a statement in which names may be chosen."""
 MAX_CHOSEN = 64
@@ -69,21 +77,50 @@ class _Statement(NamedTuple):
 
 
 def _is_free(whole: _Statement, span: Span) -> bool:
-    text, tokens, words, tables = whole
+    text, tokens, words, _ = whole
     at = bisect.bisect_left(tokens, span.start, key=_start)
     part = text[span.start : span.end]
     if at < 1 or at >= len(tokens) or tokens[at].start != span.start:
         return False
     if _DIRECTION.fullmatch(part):
         return _is_ordered(words, at - 1, tokens)
+    if _ORDERED.fullmatch(part) and tokens[at + 1].end == span.end:
+        return _is_name(whole, at) and _is_ordering(words, at, at)
     if tokens[at].end != span.end:
         return False
     if part in _SIGNS or part.upper() in _WORDED_SIGNS:
         return _is_sign(whole, at)
-    if tokens[at].kind is not Kind.WORD or not is_plain(part) or words[at] in tables:
+    if words[at] in _AGGREGATES and _is_aggregate(whole, at):
+        return True
+    if words[at] in _UNITS and _is_unit(words, at):
+        return True
+    if not _is_name(whole, at):
         return False
+    if words[at - 1] == "AS" and words[at + 1 : at + 2] in ([","], ["FROM"]):
+        return _clause(words, at) == "SELECT"  # what a column is called in the answer
     first, last = _around(words, tokens, at)
     return _is_ordering(words, first, last) or _is_compared(words, tokens, first, last)
+
+
+def _is_name(whole: _Statement, at: int) -> bool:
+    """Tell whether a token is a plain name, and of no table."""
+    token = whole.tokens[at]
+    plain = token.kind is Kind.WORD and is_plain(whole.text[token.start : token.end])
+    return plain and whole.words[at] not in whole.tables
+
+
+def _is_aggregate(whole: _Statement, at: int) -> bool:
+    """Tell whether a word sums up one column, which is none that is hidden: `max(price)`."""
+    after = whole.words[at + 1 : at + 4]
+    if whole.words[at - 1] == "." or len(after) < 3 or (after[0], after[2]) != ("(", ")"):
+        return False
+    return after[1] == "*" or not is_hidden(after[1].strip('"`[]'))
+
+
+def _is_unit(words: Sequence[str], at: int) -> bool:
+    """Tell whether a word is a part of a date: `EXTRACT(month FROM ...)`, `INTERVAL 3 DAY`."""
+    extracted = words[at - 2 : at] == ["EXTRACT", "("] and words[at + 1 : at + 2] == ["FROM"]
+    return at > 1 and (extracted or words[at - 2] == "INTERVAL")
 
 
 def _around(words: Sequence[str], tokens: Sequence[Token], at: int) -> tuple[int, int]:
