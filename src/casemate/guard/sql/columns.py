@@ -84,12 +84,15 @@ def _is_free(whole: _Statement, span: Span) -> bool:
         return False
     if _DIRECTION.fullmatch(part):
         return _is_ordered(words, at - 1, tokens)
-    if _ORDERED.fullmatch(part) and tokens[at + 1].end == span.end:
-        return _is_name(whole, at) and _is_ordering(words, at, at)
-    if tokens[at].end != span.end:
-        return False
-    if part in _SIGNS or part.upper() in _WORDED_SIGNS:
-        return _is_sign(whole, at)
+    if tokens[at].end == span.end:
+        return _is_sign(whole, at, part) or _is_word(whole, at)
+    ordered = _ORDERED.fullmatch(part) is not None and tokens[at + 1].end == span.end
+    return ordered and _is_name(whole, at) and _is_ordering(words, at, at)
+
+
+def _is_word(whole: _Statement, at: int) -> bool:
+    """Tell whether one word is a sum, a part of a date, a label, or a column in its place."""
+    _, tokens, words, _ = whole
     if words[at] in _AGGREGATES and _is_aggregate(whole, at):
         return True
     if words[at] in _UNITS and _is_unit(words, at):
@@ -164,9 +167,11 @@ def _is_compared(words: Sequence[str], tokens: Sequence[Token], at: int, last: i
     return _is_value(tokens, following + 1)
 
 
-def _is_sign(whole: _Statement, at: int) -> bool:
+def _is_sign(whole: _Statement, at: int, part: str) -> bool:
     """Tell whether a sign compares a column, which is none that is hidden, with a value."""
     text, tokens, words, _ = whole
+    if part not in _SIGNS and part.upper() not in _WORDED_SIGNS:
+        return False
     before = tokens[at - 1]
     if before.kind not in (Kind.WORD, Kind.NAME):
         return False
