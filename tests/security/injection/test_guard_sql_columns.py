@@ -85,7 +85,7 @@ VULNERABLE: Cases = {
     ),
     "dj order_by": (
         DJANGO + "list(User.objects.order_by(event['s']).values('id'))",
-        {"s": "password"},
+        {"s": "is_superuser"},
     ),
     "dj order_by -": (
         DJANGO + "list(User.objects.order_by('-' + event['s']).values('id'))",
