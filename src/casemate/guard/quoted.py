@@ -113,7 +113,7 @@ def judge(text: str, spans: Sequence[Span], spoken: Language) -> Verdict | None:
 def _is_free(text: str, span: Span, spoken: Language) -> bool:
     """Tell whether a span is a plain name where the event may choose one."""
     part = text[span.start : span.end]
-    if spoken.chosen is None or not is_plain(part):
+    if spoken.chosen is None or not is_plain(part.replace("-", "_")):
         return False
     # Blanks before a name say nothing.
     before = len(text[: span.start].rstrip())

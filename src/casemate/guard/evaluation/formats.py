@@ -46,6 +46,8 @@ def judge(
                 return Verdict(span.origin, "adds a field that looks into a value", _FIX)
             if _WIDE.search(specification):
                 return Verdict(span.origin, "adds a field of great width", _FIX)
+            if is_hidden(field):
+                return Verdict(span.origin, "adds a field of what is hidden", _FIX)
             if not _LOOKS_IN.search(field) and not _is_plain(field, arguments, named):
                 return Verdict(span.origin, "adds a field of a whole object", _FIX)
     return None

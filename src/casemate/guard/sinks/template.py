@@ -15,6 +15,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..plain_names import is_hidden
 from ..sink import Patch, Sink
 from ..templates.judgement import (
     BOTTLE,
@@ -38,6 +39,7 @@ _ESCAPING = re.compile(
 )
 MAX_TAKEN = 64
 """Templates from elsewhere that count as the code's in one process."""
+_NAMED_FIELD = re.compile(r"\$\{?(\w+)")
 _MAX_VALUES = 200
 _MIN_SETTINGS = 4
 _FIX_FIELD = "give the values that a template may show by name: Template(t).substitute(name=name)"
@@ -131,11 +133,21 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         mapping = arguments[1] if len(arguments) > 1 else None
-        if guard.active and (_is_wide(mapping) or _is_wide(named)):
-            guard.check(NAME, str(arguments[0].template), judge_fields)
+        if guard.active:
+            wide = _is_wide(mapping) or _is_wide(named)
+            judge = judge_fields if wide else _judge_hidden
+            guard.check(NAME, str(arguments[0].template), judge)
 
     for name in ("substitute", "safe_substitute"):
         wrap(module.Template, name, before)
+
+
+def _judge_hidden(text: str, spans: Any) -> Verdict | None:
+    for span in spans:
+        fields = _NAMED_FIELD.finditer(text, span.start, span.end)
+        if span.checked not in ("member", "constant") and any(is_hidden(f[1]) for f in fields):
+            return Verdict(span.origin, "adds a field of what is hidden", _FIX_FIELD)
+    return None
 
 
 def _is_wide(mapping: Any) -> bool:

@@ -18,7 +18,7 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..verdict import Verdict
 from .hosts import Vouching, host_of, is_meant_for_all, is_public, normal, proxies
-from .joining import left_of, patch_urljoin
+from .joining import left_of, patch_urljoin, without_query
 from .shape import MAX_LOOKED, shape
 from .structure import FIX_HOST, judge, split
 
@@ -62,7 +62,9 @@ class Judge:
     def _url(self, url: str | bytes) -> Verdict | None:
         self._begin()
         text, spans = as_text(url), self.guard.spans(url) or self._chosen(url)
-        verdict = judge(text, spans, self._vouching) if spans else None
+        asked = without_query(self.guard, text)
+        inside = [s._replace(end=min(s.end, len(asked))) for s in spans if s.start < len(asked)]
+        verdict = judge(asked, inside, self._vouching) if inside else None
         verdict = verdict or left_of(self.guard, text)
         if verdict is None:
             self._pass(text, spans)

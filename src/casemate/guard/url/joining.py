@@ -12,8 +12,8 @@ from ..standing import wrap_after
 from ..verdict import Verdict
 from .structure import FIX_PART, split
 
-_LEFT = ("url", "left")
-MAX_LEFT = 200
+_JOINED = ("url", "joined")
+MAX_JOINED = 200
 """URLs that are remembered in one invocation."""
 
 
@@ -23,7 +23,7 @@ def patch_urljoin(guard: Guard, module: ModuleType) -> None:
     def joined(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
         base, path = argument(arguments, named, 0, "base"), argument(arguments, named, 1, "url")
         texts = isinstance(base, str) and isinstance(path, str) and isinstance(result, str)
-        if texts and guard.active and _leaves(base, result):
+        if texts and guard.active:
             guard.decide("url", lambda: _note(guard, base, path, result))
 
     wrap_after(module, "urljoin", joined)
@@ -39,15 +39,20 @@ def _leaves(base: str, result: str) -> bool:
 
 
 def _note(guard: Guard, base: str, path: str, result: str) -> None:
-    if guard.spans(base):
-        return  # whoever chooses the page chooses where its links lead
     spans = [s for s in guard.spans(path) if s.checked not in ("member", "constant")]
-    kept: dict[str, Origin] = guard.provenance.kept.setdefault(_LEFT, {})
-    if spans and len(kept) < MAX_LEFT:
-        kept[result] = spans[0].origin
+    if not spans or guard.spans(base):
+        return  # whoever chooses the page chooses where its links lead
+    kept: dict[str, Origin | None] = guard.provenance.kept.setdefault(_JOINED, {})
+    if len(kept) < MAX_JOINED:
+        kept[result] = spans[0].origin if _leaves(base, result) else None
 
 
 def left_of(guard: Guard, url: str) -> Verdict | None:
     """Return a verdict if a URL left the folder of the code when it was joined."""
-    origin = guard.provenance.kept.get(_LEFT, {}).get(url)
+    origin = guard.provenance.kept.get(_JOINED, {}).get(url)
     return Verdict(origin, "leaves the folder of the code's URL", FIX_PART) if origin else None
+
+
+def without_query(guard: Guard, url: str) -> str:
+    """Return a URL without the query of what was joined: of a whole reference it ends nothing."""
+    return url if url not in guard.provenance.kept.get(_JOINED, {}) else url.partition("?")[0]
