@@ -43,8 +43,6 @@ _MAX_DOTS = 3
 _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
 _MAX_FILTERED = 4096
-_ANY = "*"
-"""A single character that has languages take anything, whoever else writes it."""
 _MAX_WRITTEN = 32
 _MAX_LEAVES = 256
 _NOTED_DEPTH = 40
@@ -157,7 +155,7 @@ class Tracer:
         if how == "member" and self._from_outside(collection, text):
             how = ""
         if not how and self._is_constant(text):
-            if (len(text) == 1 and text != _ANY) or not exact:
+            if len(text) == 1 or not exact:
                 return "constant"
             return "named" if text.isidentifier() else ""
         return how or ("named" if self._is_qualified(text) else "")

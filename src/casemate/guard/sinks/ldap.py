@@ -52,7 +52,9 @@ def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data is more than the value of one comparison (RFC 4515)."""
     for span in spans:
         value = _ESCAPE.sub("", text[span.start : span.end])
-        if span.checked in ("member", "constant", "escape_filter_chars"):
+        # That the code has a star somewhere, such as for all attributes, does not foresee this one.
+        foreseen = span.checked == "constant" and not (value == "*" and span.exact)
+        if foreseen or span.checked in ("member", "escape_filter_chars"):
             continue
         mark = _FILTER_MARK.search(value)
         if mark is not None:
