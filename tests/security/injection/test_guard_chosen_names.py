@@ -56,9 +56,7 @@ _PASS: dict[Judge, list[tuple[str, ...]]] = {
         ("SELECT city, §(price) FROM t GROUP BY city", "max"),
         ("SELECT §(*) FROM t", "count"),
         ("SELECT * FROM t WHERE EXTRACT(§ FROM made) = 3", "month"),
-        ("SELECT a FROM t ORDER BY u.§", "x"),
-        ("SELECT a FROM t WHERE u.§ = ?", "x"),
-        ("SELECT a FROM t WHERE lower(u.§) = ?", "x"),
+        ("SELECT a FROM t WHERE lower(§) = ?", "x"),
         ("SELECT a FROM t ORDER BY lower(§) DESC", "x"),
         ("SELECT id FROM t ORDER BY §", "price"),
         ("SELECT id FROM t ORDER BY § § LIMIT ?", "created_at", "desc"),
@@ -123,6 +121,8 @@ _PASS: dict[Judge, list[tuple[str, ...]]] = {
 }
 _STOPPED: dict[Judge, list[tuple[str, ...]]] = {
     _sql: [
+        ("SELECT id FROM t u ORDER BY u.§", "to_jsonb"),
+        ("SELECT id FROM t u WHERE lower(u.§) = ?", "concat"),
         ("SELECT id FROM t ORDER BY §", "password DESC"),
         ("SELECT id FROM t ORDER BY §", "price DESC, name"),
         ("SELECT id FROM t WHERE § = ?", "price desc"),

@@ -101,7 +101,7 @@ def _is_word(whole: _Statement, at: int) -> bool:
         return False
     if words[at - 1] == "AS" and words[at + 1 : at + 2] in ([","], ["FROM"]):
         return _clause(words, at) == "SELECT"  # what a column is called in the answer
-    first, last = _around(words, tokens, at)
+    first, last = _around(words, at)
     return _is_ordering(words, first, last) or _is_compared(words, tokens, first, last)
 
 
@@ -126,13 +126,13 @@ def _is_unit(words: Sequence[str], at: int) -> bool:
     return at > 1 and (extracted or words[at - 2] == "INTERVAL")
 
 
-def _around(words: Sequence[str], tokens: Sequence[Token], at: int) -> tuple[int, int]:
-    """Return the first and last token of what a column is used as: `u.name`, `lower(u.name)`."""
-    first = last = at
-    if at > 1 and words[at - 1] == "." and tokens[at - 2].kind in (Kind.WORD, Kind.NAME):
-        first -= 2
-    inside = first > 1 and words[first - 1] == "(" and words[last + 1 : last + 2] == [")"]
-    return (first - 2, last + 1) if inside and words[first - 2] in _PLAIN_CALLS else (first, last)
+def _around(words: Sequence[str], at: int) -> tuple[int, int]:
+    """Return the first and last token of what a column is used as: `lower(name)`.
+
+    None after a dot: PostgreSQL reads `u.to_jsonb` as a call with the whole row.
+    """
+    inside = at > 1 and words[at - 1] == "(" and words[at + 1 : at + 2] == [")"]
+    return (at - 2, at + 1) if inside and words[at - 2] in _PLAIN_CALLS else (at, at)
 
 
 def _is_ordering(words: Sequence[str], at: int, last: int) -> bool:
