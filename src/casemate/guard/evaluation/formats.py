@@ -99,7 +99,8 @@ def _attribute(value: Any, name: str) -> Any:
     named = isinstance(value, tuple) and name in getattr(kind, "_fields", ())
     if is_plain(name) and (kind in _DATES or named):
         return getattr(value, name)
-    own = kind.__getattribute__ is object.__getattribute__ and kind is not ModuleType
+    getter: Any = kind.__getattribute__
+    own = getter is object.__getattribute__ and kind is not ModuleType
     if not own or not is_plain(name):
         raise AttributeError(name)
     return vars(value)[name]
