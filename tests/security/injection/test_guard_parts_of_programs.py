@@ -53,7 +53,7 @@ _awk, _sed, _expr = (partial(_program, name) for name in ("awk", "sed", "expr"))
         (_sed, "s/NAME/§/", "a\n1e id", False),
         (_expr, "§", "41", True),
         (_url, "https://h.example.com§", "/a?b=c#d", True),
-        (_url, "https://h.example.com/§", "a?b=1", True),
+        (_url, "https://h.example.com/§", "a?b=1", False),
         (_url, "https://§.a.example.com/", "x.y", True),
         (_url, "https://h.example.com/a/§", "5?x=1", False),
         (_url, "https://h.example.com/§?op=get", "a?op=del&x=", False),

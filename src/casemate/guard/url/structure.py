@@ -106,7 +106,7 @@ def _destination(  # noqa: PLR0911 - one return for each rule
     if span.start >= until or (not parts.has_authority() and span.start >= scheme_end > 0):
         return None
     if span.start < parts.scheme[1] and text[slice(*parts.scheme)].lower() in _OF_FILES:
-        return Verdict(span.origin, "decides that the URL is a file's", _FIX_FILE)
+        return Verdict(span.origin, "decides the URL's scheme: that of files", _FIX_FILE)
     if span.checked in ("member", "constant"):
         return None
     if parts.has_authority() and is_below(text, span, parts):
@@ -173,7 +173,7 @@ def _in_path(text: str, span: Span, parts: Parts) -> Verdict | None:
 
 def _is_all_after_host(text: str, span: Span, parts: Parts) -> bool:
     """Tell whether data is all of path and query: the code has written none that it could end."""
-    begins = text[parts.authority[1] : span.start] in ("", "/")
+    begins = span.start == parts.authority[1]
     return parts.has_authority() and begins and span.end == len(text)
 
 
