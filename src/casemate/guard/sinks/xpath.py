@@ -35,8 +35,7 @@ XPATH: Language = language(
     strings=_STRINGS,
     opened=r"['\"]",
     words=_WORDS,
-    chosen=r"(?:[@\[]\s*(?=\w+\s*(?:=|!=|<=?|>=?)\s*(?:['\"$]|\d))|(?<=\w)/(?=[\w-]+(?:\Z|[/)])))"
-    r"(?P<name>[\w-]+)",
+    chosen=r"[@\[]\s*(?P<name>\w+)\s*(?:=|!=|<=?|>=?)\s*(?:['\"$]|\d)",
 )
 _LONE_NAME = re.compile(r"[^\W\d][\w.-]*")
 _PATHS = ("path", "match", "_path")
