@@ -21,6 +21,7 @@ from .notes import (
     scalars,
     sources_of,
     words_of,
+    written_by,
 )
 from .quick import MAX_WAITING
 from .substituting import held
@@ -127,8 +128,10 @@ class Calls(Generations):
             return
         if name in ESCAPERS:
             self._checked.setdefault(result, (name, None))
+        written: tuple[Any, ...] = ()
         if name in _FILTERS:
             self._checked.setdefault(result, ("pattern", None))
+            written = (written_by(function, arguments),)
         if isinstance(owner, string.Template):
             values = held(arguments, named)
             self._note(result, SUBSTITUTED, (owner.template, owner.pattern, values))
@@ -137,7 +140,7 @@ class Calls(Generations):
             self._spelled(function, arguments, (result,))
         sources = sources_of(function, arguments, named)
         if all(result is not source for source in sources):
-            self._note(result, DERIVED, sources)
+            self._note(result, DERIVED, (*sources, *written))
 
     def _called_method(
         self, owner: str, name: str, arguments: tuple[Any, ...], named: dict[str, Any], result: str

@@ -20,6 +20,7 @@ _PATTERN_PART = re.compile(
     r"\\.|\[(?:\\.|[^\]\\]){0,500}+\]|\(\?P[<=]\w+[>)]|(?P<word>[^\W\d]\w+)", re.DOTALL
 )
 """Escapes, sets of characters and names of groups are no words."""
+_GROUP = re.compile(r"\\(?:\d{1,2}|g<\w+>)")
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 
 
@@ -32,7 +33,7 @@ class Made(NamedTuple):
     parts: tuple[Any, ...]
     """JOINED: the texts in order. PERCENT: template, arguments. FORMAT: template, arguments,
     named arguments. REPLACED: text, old, new, count. SUBSTITUTED: template, its pattern, values.
-    DERIVED: all texts that went in."""
+    DERIVED: all texts that went in; last may be a tuple, of what the code itself wrote into it."""
     constant: int = 0
     """JOINED: bit n is set if part n is a literal of the code."""
 
@@ -74,6 +75,18 @@ def sources_of(
     owner = owner.string if type(owner) is re.Match else owner
     given = (owner, *arguments, *named.values())
     return tuple(value for value in given if type(value) in TEXTS)
+
+
+def written_by(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[str, ...]:
+    """Return what `re.sub` writes of the code: texts around groups, or those of a function."""
+    method = type(getattr(function, "__self__", None)) is re.Pattern
+    if not method and function is not re.sub:
+        return ()
+    by = arguments[0 if method else 1] if len(arguments) > (0 if method else 1) else None
+    if type(by) is str:
+        return tuple(filter(None, _GROUP.split(by)))
+    constants = getattr(getattr(by, "__code__", None), "co_consts", ())
+    return tuple(text for text in constants if type(text) is str and text)
 
 
 def words_of(function: Callable[..., Any], arguments: tuple[Any, ...]) -> frozenset[str]:

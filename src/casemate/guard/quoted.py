@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .origin import Span
+from .plain_names import is_plain
 from .verdict import Verdict
 
 STRING, WORD, NUMBER, OPERATOR, COMMENT, BROKEN = (
@@ -39,6 +40,9 @@ class Language(NamedTuple):
     """Whether a bare word that the event chose changes the structure."""
     harmless: frozenset[str] = frozenset()
     """Words, in lower case, that may be chosen all the same."""
+    chosen: re.Pattern[str] | None = None
+    """Where the event may choose a plain name: matched from the character before one, its name in
+    the group `name`."""
 
 
 def language(
@@ -52,13 +56,15 @@ def language(
     numbers: str = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?",
     names: bool = True,
     harmless: frozenset[str] = frozenset(),
+    chosen: str = "",
 ) -> Language:
     """Return a language by the patterns of its tokens; white space is none."""
     pattern = (
         rf"(?P<x>\s+)|(?P<c>{comments})|(?P<s>{strings})|(?P<b>(?:{opened}).*)"
         rf"|(?P<n>{numbers})|(?P<w>{words})|(?P<o>.)"
     )
-    return Language(name, re.compile(pattern, re.DOTALL), fix, names, harmless)
+    places = re.compile(chosen, re.DOTALL) if chosen else None
+    return Language(name, re.compile(pattern, re.DOTALL), fix, names, harmless, places)
 
 
 _KINDS = {"c": COMMENT, "s": STRING, "b": BROKEN, "n": NUMBER, "w": WORD, "o": OPERATOR}
@@ -94,10 +100,25 @@ def judge(text: str, spans: Sequence[Span], spoken: Language) -> Verdict | None:
         return Verdict(nearest(doubtful, place).origin, changed, spoken.fix)
     if spoken.names:
         for span in worded:
-            if span.exact and _is_bare(text, span, tokens, spoken):
+            if (
+                span.exact
+                and _is_bare(text, span, tokens, spoken)
+                and not _is_free(text, span, spoken)
+            ):
                 words = f"is a name or keyword of a {spoken.name}"
                 return Verdict(span.origin, words, spoken.fix)
     return None
+
+
+def _is_free(text: str, span: Span, spoken: Language) -> bool:
+    """Tell whether a span is a plain name where the event may choose one."""
+    part = text[span.start : span.end]
+    if spoken.chosen is None or not is_plain(part.replace("-", "_")):
+        return False
+    # Blanks before a name say nothing.
+    before = len(text[: span.start].rstrip())
+    found = spoken.chosen.match(text, max(before - 1, 0))
+    return found is not None and found.span("name") == (span.start, span.end)
 
 
 def _trimmed(text: str, span: Span) -> Span | None:

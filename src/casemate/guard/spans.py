@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import html
+import re
+import shlex
+
 from .batches import lowered
 from .origin import Origin, Span
 
+MAX_ESCAPED = 1000
+"""Places at which one text is looked for where it stands escaped."""
 MIN_AGAIN = 2
 """Characters of a part that is looked for in what was made of its text."""
 
@@ -77,6 +83,30 @@ def apart(found: list[Span], others: list[Span]) -> list[Span]:
     """Add spans that are in none of those found. A word found by chance hides no longer piece."""
     apart = [o for o in others if not any(s.start <= o.start and o.end <= s.end for s in found)]
     return merged(found + apart) if apart else found
+
+
+def escaped_again(text: str, source: str, inside: list[Span]) -> list[tuple[int, int]]:
+    """Find the parts of a source where they stand escaped, each of them, in what was made of it."""
+    found: list[tuple[int, int]] = []
+    for span in inside:
+        part = source[span.start : span.end]
+        forms = (*escaped(part), shlex.quote(part), part.replace("'", "''"))
+        places = next((places for form in forms if (places := _places(text, form))), [])
+        if not places:
+            return []
+        found += places
+    return sorted(set(found))
+
+
+def escaped(part: str) -> tuple[str, ...]:
+    """Return the forms in which a text with signs is mostly escaped for HTML."""
+    quoted = html.escape(part)
+    as_numbers = quoted.replace("&quot;", "&#34;").replace("&#x27;", "&#39;")  # markupsafe
+    return tuple(f for f in (quoted, as_numbers, html.escape(part, quote=False)) if f != part)
+
+
+def _places(text: str, part: str) -> list[tuple[int, int]]:
+    return [(m.start(), m.end()) for m in re.finditer(re.escape(part), text)][:MAX_ESCAPED]
 
 
 def found_again(text: str, source: str, inside: list[Span]) -> list[Span]:

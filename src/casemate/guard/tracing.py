@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from .notes import (
 from .origin import Origin, Span
 from .pieces import Piece, as_text, of_format, of_percent, replaced, same, texts_in
 from .provenance import Provenance
-from .spans import MIN_AGAIN, apart, chance, found_again, merged, within
+from .spans import MIN_AGAIN, apart, chance, escaped_again, found_again, merged, within
 from .substituting import pieces as substituted
 from .taint import PIECE, Taint
 
@@ -42,6 +43,7 @@ _MAX_DOTS = 3
 _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
 _MAX_FILTERED = 4096
+_MAX_WRITTEN = 32
 _MAX_LEAVES = 256
 _NOTED_DEPTH = 40
 """At which a noted text is begun that was found in another: the rest of the depth is enough."""
@@ -386,10 +388,30 @@ class Tracer:
             # source is from outside, so is the result.
             if not again and not short and 2 * covered > len(whole):
                 first = inside[0]
+                parts = escaped_again(text, whole, inside) or self._between(text, whole, made)
+                if parts:
+                    spans += [first._replace(start=a, end=b, exact=True) for a, b in parts]
+                    continue
                 how = first.checked or self._provenance.check_of(text)[0]
                 origin = first.origin.decoded("what the code made of it")
                 return [Span(0, len(text), origin, exact=True, checked=how)]
         return merged(spans + self._leaf(text))
+
+    def _between(self, text: str, source: str, made: Made) -> list[tuple[int, int]]:
+        """Return what is between the texts that the code wrote by `re.sub`, where all else is not.
+
+        A text of the code that the source has as well could be either's.
+        """
+        written = made.parts[-1] if type(made.parts[-1]) is tuple else ()
+        own = sorted({w for w in written if w not in source}, key=len, reverse=True)[:_MAX_WRITTEN]
+        if not own or len(text) > _MAX_FILTERED:
+            return []
+        found: list[tuple[int, int]] = []
+        place = 0
+        for match in re.finditer("|".join(map(re.escape, own)), text):
+            found.append((place, match.start()))
+            place = match.end()
+        return [(a, b) for a, b in (*found, (place, len(text))) if a < b]
 
     def _cut(self, text: str, source: str, inside: list[Span]) -> list[Span]:
         """Find what of a source's parts is in a text that was cut out of it, wherever it was."""

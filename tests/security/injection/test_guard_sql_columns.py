@@ -85,11 +85,11 @@ VULNERABLE: Cases = {
     ),
     "dj order_by": (
         DJANGO + "list(User.objects.order_by(event['s']).values('id'))",
-        {"s": "last_login"},
+        {"s": "is_superuser"},
     ),
     "dj order_by -": (
         DJANGO + "list(User.objects.order_by('-' + event['s']).values('id'))",
-        {"s": "last_login"},
+        {"s": "groups__name"},
     ),
     "dj values": (DJANGO + "list(User.objects.values(*event['s']))", {"s": ["last_login"]}),
     "dj raw": (
@@ -185,6 +185,10 @@ SAFE: Cases = {
         DJANGO
         + "list(User.objects.order_by(event['s'] if event['s'] in ('username','id') else 'id').values('id'))",
         {"s": "username"},
+    ),
+    "dj order chosen": (
+        DJANGO + "list(User.objects.order_by('-' + event['s']).values('id'))",
+        {"s": "last_login"},
     ),
     "dj order const": (
         DJANGO + "list(User.objects.order_by('-username').values('username'))",

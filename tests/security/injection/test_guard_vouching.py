@@ -66,11 +66,11 @@ BLOCKED: Cases = {
         + "    return DB.execute(f\"SELECT {event['c']} FROM users\").fetchall()\n",
         {"c": "users.secret"},
     ),
-    "a second column to sort by that is not selected": (
+    "a second column to sort by that is hidden": (
         _SQL
         + '\ndef handler(event, context):\n    by = ", ".join(event["by"])\n'
         + '    return DB.execute(f"SELECT id FROM users ORDER BY {by}").fetchall()\n',
-        {"by": ["id", "name"]},
+        {"by": ["id", "pw"]},
     ),
     "an end that the event has brought": (
         _GET

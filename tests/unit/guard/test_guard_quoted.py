@@ -62,7 +62,7 @@ def test_data_inside_of_literals_and_numbers_pass(text: str, language: Language)
         ("return [[<x]]..y>]]", LUA),
         ('{"a": "<b", "c": "d>"}', JSON),
         ("a = <:b OR c>", EXPRESSION),
-        ("<name> = :v", EXPRESSION),
+        ("<password> = :v", EXPRESSION),
     ],
 )
 def test_data_that_is_more_is_not_let_through(text: str, language: Language) -> None:

@@ -19,10 +19,16 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
 _SUBSTITUTION = re.compile(
     r"s(?P<sign>[/|,#@!:~])(?P<old>(?:(?!(?P=sign))[^\\\n])*+)(?P=sign)"
-    r"(?P<new>(?:(?!(?P=sign))[^\\\n])*+)(?P=sign)[gpiI0-9]*+"
+    r"(?P<new>(?:(?!(?P=sign))[^\\\n]|\\[^\w\n])*+)(?P=sign)[gpiI0-9]*+"
 )
 """One command of sed that puts one text in the place of another, by its usual signs."""
 _MAX_DEPTH = 8
+_SOURCING = frozenset((".", "source"))
+_RUNS_FILE = re.compile(r"(?:^|[;&|(\s])(?:\.|source|(?:[\w/]*/)?(?:ba|da|z|k)?sh)\s")
+_AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
+_WHOLE_LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
+_ENDS_LITERAL = re.compile(r'["\\\n]')
+_ESCAPED_SIGN = re.compile(r"\\[^\w\n]")
 FIX_SHELL = (
     'give the program and its arguments as a list, without a shell: subprocess.run(["ls", "--", '
     "name]); where a shell has to be, put each value through shlex.quote()"
@@ -148,18 +154,36 @@ class Judgement:
             return self._wrapper(name, rest, depth)
         if name in programs.SHELLS:
             return self._shell(name, rest, depth)
-        if name in ("eval", ".", "source"):
-            return self._joined(rest, depth) if name == "eval" else self._script(rest)
+        if name == "eval":
+            return self._joined(rest, depth)
+        if name in _SOURCING:
+            return self._script(rest)
         written = self._files(arguments, depth) if name in reading.INTERPRETERS else None
         return written or self._code(name, rest, depth) or self._options(name, rest)
 
     def _files(self, arguments: Sequence[Argument], depth: int) -> Verdict | None:
         """Judge what runs if no argument holds anything: the program itself, or a script."""
         name = programs.base_name(arguments[0].value)
+        if name in _SOURCING:
+            return self._written(arguments[1].value, depth, "sh") if len(arguments) > 1 else None
+        options = [a.value for a in arguments[1:3]]
+        if name in programs.SHELLS and len(options) > 1 and options[0] == "-c":
+            return self.sourced(options[1], depth + 1)
         if name not in programs.SHELLS and name not in reading.INTERPRETERS:
             return self._written(arguments[0].value, depth)
         script = next((a.value for a in arguments[1:] if not a.value.startswith("-")), "")
         return self._written(script, depth, name)
+
+    def sourced(self, text: str, depth: int = 0) -> Verdict | None:
+        """Judge scripts that were written before a line, which holds nothing itself, runs them."""
+        if depth > _MAX_DEPTH or _RUNS_FILE.search(text) is None:
+            return None
+        for command in parse(text).commands:
+            found = [argument_of(word, ()) for word in command]
+            verdict = self._files(found, depth + 1) if found else None
+            if verdict is not None:
+                return verdict
+        return None
 
     def _program(self, argument: Argument) -> Verdict | None:
         for span in argument.doubtful:
@@ -383,13 +407,29 @@ def _is_substituted(value: str, span: Span) -> bool:
     if one is None or span.start < one.start("old") or span.end > one.end("new"):
         return False
     ends = span.start <= one.end("old") < span.end
-    return not ends and not {one["sign"], "\\", "\n"} & set(value[span.start : span.end])
+    part = value[span.start : span.end]
+    if span.start >= one.start("new"):
+        before = value[one.start("new") : span.start]
+        part = _ESCAPED_SIGN.sub("", part if _ESCAPED_SIGN.sub("", before)[-1:] != "\\" else "\\")
+    return not ends and not {one["sign"], "\\", "\n"} & set(part)
+
+
+def _in_literal(value: str, span: Span) -> bool:
+    """Tell whether data is inside a literal of awk, and stays there."""
+    before = _WHOLE_LITERAL.sub("", value[: span.start])
+    # What has a pattern or a comment in it is not read here.
+    opened = before.count('"') == 1 and not {"/", "#"} & set(before.partition('"')[0])
+    return opened and "\\" not in before and not _ENDS_LITERAL.search(value, span.start, span.end)
 
 
 def _plain(argument: Argument, name: str) -> Verdict | None:
     """Judge code in a language that is not known here: data may be words in it."""
     for span in argument.doubtful:
         if name == "sed" and _is_substituted(argument.value, span):
+            continue
+        if name in _AWK and _in_literal(argument.value, span):
+            continue
+        if _NUMBER.fullmatch(argument.value) is not None:
             continue
         if _PLAIN_CODE.fullmatch(argument.value, span.start, span.end) is None or (
             span.start == 0 and span.end == len(argument.value) and span.exact

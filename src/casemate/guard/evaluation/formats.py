@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import re
 import string
 from collections.abc import Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from ..origin import Span
+from ..plain_names import is_hidden, is_plain
 from ..verdict import Verdict
 
+_DATES = (datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal)
+_FIRST = re.compile(r"\d{1,4}|[A-Za-z]\w{0,63}")
+_STEP = re.compile(r"\.([A-Za-z]\w{0,63})|\[([A-Za-z0-9]\w{0,63})\]")
+_STEPS = re.compile(rf"(?:{_STEP.pattern.replace('(', '(?:')}){{1,8}}")
 _SCALARS = (str, bytes, int, float, bool, type(None))
+_PLAIN = (*_SCALARS, *_DATES)
 _WIDE = re.compile(r"\d{5,}")
 _LOOKS_IN = re.compile(r"[.\[]")
 _FIX = (
@@ -28,15 +37,18 @@ def judge(
             continue
         part = template[span.start : span.end]
         if "{" not in part and "}" not in part:
-            if _in_field(template, span) and span.exact and _LOOKS_IN.search(part):
+            doubtful = _in_field(template, span) and span.exact and _LOOKS_IN.search(part)
+            if doubtful and not _all_plain(template, arguments, named):
                 return Verdict(span.origin, "is part of a field of the template", _FIX)
             continue
         for field, specification in _fields(template):
-            if _LOOKS_IN.search(field):
+            if _LOOKS_IN.search(field) and not _is_plain_part(field, arguments, named):
                 return Verdict(span.origin, "adds a field that looks into a value", _FIX)
             if _WIDE.search(specification):
                 return Verdict(span.origin, "adds a field of great width", _FIX)
-            if not _is_plain(field, arguments, named):
+            if is_hidden(field):
+                return Verdict(span.origin, "adds a field of what is hidden", _FIX)
+            if not _LOOKS_IN.search(field) and not _is_plain(field, arguments, named):
                 return Verdict(span.origin, "adds a field of a whole object", _FIX)
     return None
 
@@ -57,13 +69,58 @@ def _in_field(template: str, span: Span) -> bool:
     return before.rfind("{") > before.rfind("}")
 
 
+def _all_plain(template: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bool:
+    fields = [field for field, _ in _fields(template)]
+    looking = [field for field in fields if _LOOKS_IN.search(field)]
+    return bool(fields) and all(_is_plain_part(field, arguments, named) for field in looking)
+
+
+def _is_plain_part(field: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bool:
+    """Tell whether a field leads to a plain value, by keys and by fields of plain data alone."""
+    first = _FIRST.match(field)
+    steps = field[first.end() :] if first is not None else field
+    if first is None or not _STEPS.fullmatch(steps):
+        return False
+    try:
+        value: Any = arguments[int(first[0])] if first[0].isdigit() else named[first[0]]
+        for step in _STEP.finditer(steps):
+            name = step[1] or step[2]
+            if is_hidden(name):
+                return False
+            value = _attribute(value, name) if step[1] else _item(value, name)
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return False
+    return type(value) in _PLAIN
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """Return what an object keeps as data: none of its methods, and nothing of its class."""
+    kind = type(value)
+    named = isinstance(value, tuple) and name in getattr(kind, "_fields", ())
+    if is_plain(name) and (kind in _DATES or named):
+        return getattr(value, name)
+    getter: Any = kind.__getattribute__
+    own = getter is object.__getattribute__ and kind is not ModuleType
+    if not own or not is_plain(name):
+        raise AttributeError(name)
+    return vars(value)[name]
+
+
+def _item(value: Any, key: str) -> Any:
+    if type(value) is dict:
+        return value[int(key) if key.isdigit() else key]
+    if isinstance(value, (list, tuple)):
+        return value[int(key)]
+    raise TypeError(type(value).__name__)
+
+
 def _is_plain(field: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> bool:
     if field == "":
-        return all(isinstance(value, _SCALARS) for value in arguments)
+        return all(isinstance(value, _PLAIN) for value in arguments)
     if field.isdigit():
         number = int(field)
-        return number >= len(arguments) or isinstance(arguments[number], _SCALARS)
+        return number >= len(arguments) or isinstance(arguments[number], _PLAIN)
     try:
-        return field not in named or isinstance(named[field], _SCALARS)
+        return field not in named or isinstance(named[field], _PLAIN)
     except TypeError:
         return False

@@ -9,6 +9,7 @@ import tokenize
 from collections.abc import Callable, Sequence
 
 from ..origin import Origin, Span
+from ..plain_names import is_hidden, is_plain
 from ..verdict import Verdict
 
 _LETTER = "q"
@@ -16,6 +17,12 @@ _NUMBER = re.compile(r"\d[\d_]*(?:\.\d*)?(?:[eE][+-]?\d+)?")
 _ARITHMETIC = re.compile(r"[\d\s.+*/()%<>=,-]*")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _BEFORE_SIGN = re.compile(r"(?:^|[=<>(,\[{+\-*/%:|&^~\n]|\b(?:and|or|not|in|is|return|if|else))$")
+_SIGNS = frozenset(("==", "!=", "<", "<=", ">", ">="))
+_COMPARED = re.compile(
+    r"(?:\A|.{0,2}[(&|]|and|.?or|not)\s*`?(?P<name>\w+)`?\s*(?:[=!<>]=|[<>])\s*(?:['\"\d@]|-\d)"
+)
+_COLUMN = re.compile(r"(?:\A|[(&|\s])`?(?P<name>[^\W\d]\w{0,63})`?\s*\Z")
+_VALUE = re.compile(r"\s*(?:['\"\d@]|-\d)")
 _FORMATTED = re.compile(r"[rR]?[fF][rR]?['\"]")
 _SKIPPED = frozenset((tokenize.NL, tokenize.NEWLINE, tokenize.ENCODING, tokenize.ENDMARKER))
 
@@ -53,12 +60,17 @@ def tokens(text: str) -> list[Token]:
     return found
 
 
-def judge(text: str, spans: Sequence[Span], texts: FindTexts | None = None) -> Verdict | None:
+def judge(
+    text: str, spans: Sequence[Span], texts: FindTexts | None = None, *, columns: bool = False
+) -> Verdict | None:
     """Return a verdict if `spans` are more than the inside of literals.
 
     `texts` finds the event's texts, whole, in another: a literal that has one was escaped well.
+    `columns`: the event may choose which column is compared with a literal, and how.
     """
     doubtful = [s for span in spans if not _vouched(text, s := _trimmed(text, span))]
+    if columns:
+        doubtful = [s for s in doubtful if not _is_column(text, s) and not _is_sign(text, s)]
     if not doubtful:
         return None
     try:
@@ -85,6 +97,23 @@ def judge(text: str, spans: Sequence[Span], texts: FindTexts | None = None) -> V
             if named and span.exact:
                 return Verdict(span.origin, "is a name in the code", FIX)
     return None
+
+
+def _is_column(text: str, span: Span) -> bool:
+    found = _COMPARED.match(text, max(len(text[: span.start].rstrip()) - 3, 0))
+    named = found is not None and found.span("name") == (span.start, span.end)
+    return span.exact and named and is_plain(text[span.start : span.end])
+
+
+def _is_sign(text: str, span: Span) -> bool:
+    if not span.exact or text[span.start : span.end] not in _SIGNS:
+        return False
+    column = _COLUMN.search(text[: span.start])
+    return (
+        column is not None
+        and not is_hidden(column["name"])
+        and _VALUE.match(text, span.end) is not None
+    )
 
 
 def _trimmed(text: str, span: Span) -> Span:

@@ -58,14 +58,12 @@ def patch_lxml(guard: Guard, module: ModuleType) -> None:
     library.iterparse = iterparse
     stylesheet = library.XSLT
 
-    def transform(document: Any, *arguments: Any, **named: Any) -> Any:
+    def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807
         check_content(guard, STYLESHEET, "is a stylesheet, which is a program")
-        return stylesheet(document, *arguments, **named)
+        stylesheet.__init__(self, *arguments, **named)
 
-    for name, value in vars(stylesheet).items():
-        if isinstance(value, staticmethod):
-            setattr(transform, name, getattr(stylesheet, name))
-    library.XSLT = transform
+    members = {"__init__": __init__, "__module__": stylesheet.__module__}
+    library.XSLT = type(stylesheet.__name__, (stylesheet,), members)
 
 
 def patch_functions(guard: Guard, library: Any) -> None:

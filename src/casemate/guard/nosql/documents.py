@@ -8,12 +8,16 @@ from typing import Any
 from ..core import Guard
 from ..origin import Origin
 from ..pieces import as_text
+from ..plain_names import is_hidden
 from ..quoted import judge
 from ..verdict import Verdict
 from .languages import FIX_SCALAR, JAVASCRIPT, JSON, judge_lucene, judge_pattern
 
 _MAX_NODES = 500_000
 _CODE = frozenset(("$where", "$function", "$accumulator", "body", "init", "accumulate", "merge"))
+_COMPARISONS = frozenset(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte"))
+_ACCUMULATORS = frozenset(("$sum", "$avg", "$min", "$max", "$first", "$last"))
+_SCALARS = (str, int, float, bool, bytes)
 _PATTERNS = frozenset(("$regex", "$regexp"))
 _SCRIPTS = frozenset(("source", "inline"))
 
@@ -21,10 +25,14 @@ _SCRIPTS = frozenset(("source", "inline"))
 class Walk:
     """One look at a document."""
 
-    def __init__(self, guard: Guard, *, search: bool = False) -> None:
-        """`search`: the document is one of Elasticsearch's language, where any object is code."""
+    def __init__(self, guard: Guard, *, search: bool = False, reads: bool = False) -> None:
+        """`search`: the document is one of Elasticsearch's language, where any object is code.
+
+        `reads`: it asks and changes nothing, so that the event may choose how a value is compared.
+        """
         self._guard = guard
         self._search = search
+        self._reads = reads
 
     def verdict(self, document: Any) -> Verdict | None:
         """Return a verdict if operators, or code, came from outside."""
@@ -35,7 +43,7 @@ class Walk:
             item, key = todo.pop()
             verdict = None
             if isinstance(item, Mapping):
-                verdict = self._mapping(item)
+                verdict = self._mapping(item, key)
                 todo += [
                     (value, name if isinstance(name, str) else "") for name, value in item.items()
                 ]
@@ -49,7 +57,7 @@ class Walk:
                 return verdict
         raise ValueError(f"the query has more than {_MAX_NODES} parts")
 
-    def _mapping(self, item: Mapping[Any, Any]) -> Verdict | None:
+    def _mapping(self, item: Mapping[Any, Any], field: str) -> Verdict | None:
         whole = self._guard.whole(item)
         if self._search and whole is not None and item:
             words = "is an object of the query, where a value is meant"
@@ -60,11 +68,23 @@ class Walk:
         for key in item:
             if not isinstance(key, str) or not (key.startswith("$") or "." in key):
                 continue
+            if whole is None and self._compares(field, key, item[key]):
+                continue
             origin = whole or self._of_key(key)
             if origin is not None and (whole is not None or key.startswith("$")):
                 words = "brings an operator" if key[0] == "$" else "brings a path of fields"
                 return Verdict(origin, f"{words} of the query", FIX_SCALAR)
         return None
+
+    def _compares(self, field: str, key: str, value: Any) -> bool:
+        """Tell whether a field that is not hidden is compared, or summed up, in a query alone."""
+        if not self._reads or not isinstance(value, _SCALARS):
+            return False
+        if key in _ACCUMULATORS and isinstance(value, str):
+            return not is_hidden(value.rpartition(".")[2].lstrip("$"))
+        if key not in _COMPARISONS:
+            return False
+        return bool(field) and not field.startswith("$") and not is_hidden(field)
 
     def _of_key(self, key: str) -> Origin | None:
         """Return where a key is from. The code's own `$gt` is another object than the event's."""

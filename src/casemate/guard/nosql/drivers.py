@@ -30,10 +30,12 @@ from .languages import (
 NAME = "nosql"
 
 
-def check_document(guard: Guard, *documents: Any, search: bool = False) -> None:
+def check_document(
+    guard: Guard, *documents: Any, search: bool = False, reads: bool = False
+) -> None:
     """Block a query (BlockedError) whose operators came from outside."""
     if guard.active and any(documents):
-        walk = Walk(guard, search=search)
+        walk = Walk(guard, search=search, reads=reads)
 
         def question() -> Verdict | None:
             return next((v for d in documents if d and (v := walk.verdict(d)) is not None), None)
@@ -65,6 +67,9 @@ _MONGO: dict[str, tuple[tuple[int, str], ...]] = {
     "aggregate_raw_batches": ((1, "pipeline"),),
 }
 """Methods of collections with what of their arguments is a query."""
+_READING = frozenset(
+    ("find", "find_one", "find_raw_batches", "count_documents", "count", "distinct", "aggregate")
+)
 
 
 def _patch_collection(guard: Guard, module: ModuleType) -> None:
@@ -83,7 +88,7 @@ def _watch_documents(
 ) -> None:
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         documents = [argument(arguments, named, place, name) for place, name in places]
-        check_document(guard, *documents)
+        check_document(guard, *documents, reads=method in _READING)
 
     wrap(owner, method, before)
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ..origin import Span
+from ..plain_names import is_hidden
 from ..quoted import Language, judge, language
 from ..verdict import Verdict
 
@@ -55,6 +56,7 @@ EXPRESSION: Language = language(
     strings=r"(?!)",
     opened=r"(?!)",
     words=r"[:#]?[^\W\d][\w.-]*",
+    chosen=r"(?:\A|\(|(?<=\bAN)D|(?<=\bO)R)\s*(?P<name>\w+)\s*(?:=|<>|<=?|>=?)\s*:\w",
 )
 PATHS: Language = language(
     "path expression",
@@ -64,9 +66,14 @@ PATHS: Language = language(
     opened=r"['\"`]",
     words=r"[^\W\d]\w*",
     comments=r"#[^\r\n]*(?=\n)",
+    chosen=r"[.&?]\s*(?P<name>\w+)(?!\w|\s*\()",
 )
 """JMESPath, JSONPath, jq and the like."""
+MAX_KEYS = 256
+"""Characters of a path of keys that the event may choose."""
 _LONE_NAME = re.compile(r"[^\W\d]\w*(?:-\w+)*")
+_KEYS = re.compile(r"\$?\.?([^\W\d]\w*)((?:\.[^\W\d]\w*|\[\d{1,6}\])*)", re.ASCII)
+_KEY = re.compile(r"[^\W\d]\w*", re.ASCII)
 _REGEX_MARK = re.compile(r"[*+?{}()\[\]|^$\\]")
 _REGEX_ESCAPE = re.compile(r"\\[^\w]")
 _INDEX_MARK = re.compile(r"[*?,]|^-|^_all$")
@@ -94,6 +101,9 @@ def judge_path(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data is more than a literal of a path expression, or a lone name."""
     if _LONE_NAME.fullmatch(text):
         return None  # a key, as of a dict
+    keys = _KEYS.fullmatch(text) if len(text) <= MAX_KEYS else None
+    if keys is not None and not any(is_hidden(key) for key in _KEY.findall(text)):
+        return None  # one key after the other
     return judge(text, spans, PATHS)
 
 

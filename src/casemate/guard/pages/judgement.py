@@ -13,6 +13,7 @@ from ..nosql.languages import JAVASCRIPT
 from ..origin import Span
 from ..quoted import STRING, neutral, tokenize
 from ..quoted import judge as judge_script
+from ..spans import escaped
 from ..verdict import Verdict
 from .places import Part, Place, parts
 
@@ -79,10 +80,7 @@ def _is_own(page: str, text: str, cleaned: Collection[str], *, exact: bool) -> b
         return True
     # Found by search alone, it can be the template's: a page that has it escaped has put the
     # event's there.
-    return not exact and any(
-        escaped != text and escaped in page
-        for escaped in (html.escape(text), html.escape(text, quote=False))
-    )
+    return not exact and any(form in page for form in escaped(text))
 
 
 def _is_plain(text: str) -> bool:

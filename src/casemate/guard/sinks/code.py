@@ -30,14 +30,21 @@ _FIX_ATTRIBUTE = (
     "choose functions from a dictionary in the code (`ACTIONS[name](...)`), or check the name "
     "against a collection first"
 )
+_OPERATIONS = frozenset(
+    [
+        *("add", "sub", "mul", "truediv", "floordiv", "mod", "neg", "pos", "abs", "and_", "or_"),
+        *("xor", "eq", "ne", "lt", "le", "gt", "ge", "not_", "contains", "truth", "is_", "is_not"),
+    ]
+)
+"""Functions of `operator` that reach nothing but their arguments."""
 _WRITTEN = ("/tmp/", "/var/tmp/", "/dev/shm/")  # noqa: S108 - where an instance can write
 _PARSING = frozenset(("parse", "literal_eval"))
 _OF_NAMES = frozenset((("collections", "namedtuple"), ("dataclasses", "_create_fn")))
 """Functions that make code of names alone, each of which they check to be one."""
 
 
-def _judging(guard: Guard) -> Judge:
-    return lambda text, spans: judge(text, spans, guard.texts)
+def _judging(guard: Guard, *, columns: bool = False) -> Judge:
+    return lambda text, spans: judge(text, spans, guard.texts, columns=columns)
 
 
 def check_source(guard: Guard, source: object) -> None:
@@ -92,9 +99,13 @@ def _judge_attribute(owner: object, name: str, spans: Any) -> Verdict | None:
             return Verdict(span.origin, "chooses a special attribute", _FIX_ATTRIBUTE)
         if not isinstance(owner, ModuleType) or span.start > 0:
             continue
+        if owner is operator and name in _OPERATIONS:
+            continue
+        found = vars(owner).get(name)
+        if isinstance(found, int):
+            continue  # a constant, such as `socket.AF_INET`
         if name.startswith("_") or owner.__name__.partition(".")[0] in choosing.CLOSED:
             return Verdict(span.origin, "chooses what a module gives", _FIX_ATTRIBUTE)
-        found = vars(owner).get(name)
         home = getattr(found, "__module__", None)
         package = owner.__name__.partition(".")[0]
         foreign = isinstance(home, str) and home.partition(".")[0].lstrip("_") != package
@@ -282,8 +293,11 @@ def patch_logging(guard: Guard, module: ModuleType) -> None:
     wrap(module.StrFormatStyle, "__init__", before)
 
 
-def _watch_expression(*names: str, place: int = 0) -> Patch:
-    """Return a patch of functions that take code. None that looks at its caller's frame."""
+def _watch_expression(*names: str, place: int = 0, columns: bool = False) -> Patch:
+    """Return a patch of functions that take code. None that looks at its caller's frame.
+
+    `columns`: names are those of a table, one of which the event may compare with a value.
+    """
 
     def patch(guard: Guard, module: ModuleType) -> None:
         def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -291,7 +305,7 @@ def _watch_expression(*names: str, place: int = 0) -> Patch:
                 arguments, named, place, "expression", "expr", "text", "stmt", "source"
             )
             if isinstance(expression, str) and guard.active:
-                guard.check(NAME, expression, _judging(guard))
+                guard.check(NAME, expression, _judging(guard, columns=columns))
 
         for name in names:
             owner: Any = module
@@ -321,7 +335,7 @@ SINK = Sink(
         "string": patch_formatter,
         "timeit": _watch_expression("Timer.__init__", place=1),
         "code": _watch_expression("InteractiveInterpreter.runsource", place=1),
-        "pandas.core.computation.eval": _watch_expression("_check_expression"),
+        "pandas.core.computation.eval": _watch_expression("_check_expression", columns=True),
         "numexpr.necompiler": _watch_expression("getExprNames"),
     },
 )

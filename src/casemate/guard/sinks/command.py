@@ -76,6 +76,7 @@ def check_line(guard: Guard, line: object) -> None:
     if guard.active and isinstance(line, (str, bytes)):
         judgement = _judgement(guard)
         guard.check(NAME, line, judgement.line)
+        guard.decide(NAME, lambda: judgement.sourced(as_text(line)))
         guard.decide(NAME, lambda: _expanded(guard, judgement, as_text(line), None))
         _meet(guard, line)
         guard.provenance.kept[_SEEN] = as_text(line)

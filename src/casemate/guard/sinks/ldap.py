@@ -10,6 +10,7 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Span
+from ..plain_names import is_plain
 from ..sink import Sink
 from ..verdict import Verdict
 
@@ -21,6 +22,8 @@ _DN_MARK = re.compile(r"[,+\"\\<>;\x00\r\n]")
 _BRACKETS = re.compile(r"[()]")
 _SEPARATORS = re.compile(r"[,+;]")
 _BEFORE_EQUALS = re.compile(r"(?<![\w.-])[\w.-]++(?=\s*=)")
+_COMPARED = re.compile(r"[<>~]?=(?!\*?\))")
+"""And not with anything at all."""
 _LETTER = re.compile(r"[A-Za-z]")
 _NAME = re.compile(r"[A-Za-z][\w;.-]*")
 _FIX_FILTER = (
@@ -49,15 +52,25 @@ def judge_filter(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data is more than the value of one comparison (RFC 4515)."""
     for span in spans:
         value = _ESCAPE.sub("", text[span.start : span.end])
-        if span.checked in ("member", "constant", "escape_filter_chars"):
+        # That the code has a star somewhere, such as for all attributes, does not foresee this one.
+        foreseen = span.checked == "constant" and not (value == "*" and span.exact)
+        if foreseen or span.checked in ("member", "escape_filter_chars"):
             continue
         mark = _FILTER_MARK.search(value)
         if mark is not None:
             return Verdict(span.origin, f"{_words(mark[0])} of the filter", _FIX_FILTER)
         inside = _in_value(text[: span.start])
-        if not inside and not (span.checked and _NAME.fullmatch(value)) and span.exact:
+        known = span.checked and _NAME.fullmatch(value)
+        if not inside and span.exact and not known and not _is_attribute(text, span):
             return Verdict(span.origin, "is no value but a part of the filter", _FIX_FILTER)
     return None
+
+
+def _is_attribute(text: str, span: Span) -> bool:
+    """Tell whether data names an attribute that the code compares, and none that is hidden."""
+    before, after = text[: span.start].rstrip(), text[span.end :].lstrip()
+    named = before.endswith("(") and _COMPARED.match(after) is not None
+    return named and is_plain(text[span.start : span.end])
 
 
 def _words(mark: str) -> str:

@@ -17,7 +17,7 @@ from ..pages import cleaning, judgement
 from ..pieces import as_text
 from ..sink import Sink
 from ..url.hosts import Vouching
-from ..url.structure import Parts, is_label, split
+from ..url.structure import Parts, is_below, split
 from ..verdict import Verdict
 
 NAME = "response"
@@ -143,7 +143,7 @@ def _target(guard: Guard, header: str, text: str, spans: Sequence[Span]) -> Verd
 def _leads_away(text: str, span: Span, parts: Parts, vouching: Vouching) -> bool:
     # A link that the function has stored is its own to send people to.
     stored = span.origin.source != "event" and span.start <= 0 and span.end >= len(text)
-    if stored or span.checked in ("member", "constant") or is_label(text, span, parts):
+    if stored or span.checked in ("member", "constant") or is_below(text, span, parts):
         return False
     scheme_end = parts.scheme[1] + 1 if parts.scheme[1] else 0
     if not parts.has_authority():

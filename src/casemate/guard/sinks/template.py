@@ -15,12 +15,14 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import argument, wrap
+from ..plain_names import is_hidden
 from ..sink import Patch, Sink
 from ..templates.judgement import (
     BOTTLE,
     CHAMELEON,
     CHEETAH,
     DJANGO,
+    FIX,
     JINJA,
     MAKO,
     MUSTACHE,
@@ -32,6 +34,12 @@ from ..templates.judgement import (
 from ..verdict import Verdict
 
 NAME = "template"
+_ESCAPING = re.compile(
+    r"[.\[|]\s{0,9}[\"']?_[A-Za-z_]|\|\s{0,9}attr\s{0,9}\(|(?<![\w.])(?:self|cycler|joiner|lipsum)\s{0,9}\."
+)
+MAX_TAKEN = 64
+"""Templates from elsewhere that count as the code's in one process."""
+_NAMED_FIELD = re.compile(r"\$\{?(\w+)")
 _MAX_VALUES = 200
 _MIN_SETTINGS = 4
 _FIX_FIELD = "give the values that a template may show by name: Template(t).substitute(name=name)"
@@ -62,18 +70,44 @@ def _syntax_of(environment: Any) -> Syntax:
 def patch_jinja2(guard: Guard, module: ModuleType) -> None:
     """Watch where every source goes through, of `from_string`, `Template` and loaders.
 
-    A sandboxed environment was chosen for templates of others, and is left to do its work.
+    A sandboxed environment was chosen for templates of others: of theirs no tag is stopped, but
+    names that begin with `_` and what gets attributes by texts, which no such template needs.
     """
+
+    taken: set[str] = set()
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         environment = arguments[0]
-        if guard.active and not getattr(environment, "sandboxed", False):
-            check(guard, argument(arguments, named, 1, "source"), _syntax_of(environment))
+        if guard.active and getattr(environment, "sandboxed", False):
+            source = argument(arguments, named, 1, "source")
+            if isinstance(source, str) and _ESCAPING.search(source):
+                guard.check(NAME, source, _judge_sandboxed)
+        elif guard.active:
+            source = argument(arguments, named, 1, "source")
+            check(guard, source, _syntax_of(environment))
+            _take(guard, source, taken)
 
     environment: Any = module.Environment
     for name in ("compile", "parse"):
         wrap(environment, name, before)
     wrap(environment, "compile_expression", _expression(guard))
+
+
+def _take(guard: Guard, source: object, taken: set[str]) -> None:
+    """Have a template that holds nothing of the event count as the code's, wherever it was read."""
+    if not isinstance(source, str) or len(taken) >= MAX_TAKEN or guard.constants.holds(source):
+        return
+    if not guard.spans(source):
+        taken.add(source)
+        guard.constants.take(source)
+
+
+def _judge_sandboxed(text: str, spans: Any) -> Verdict | None:
+    for span in spans:
+        found = _ESCAPING.search(text, span.start, span.end)
+        if span.checked not in ("member", "constant") and found is not None:
+            return Verdict(span.origin, "reaches for what the template's sandbox closes", FIX)
+    return None
 
 
 def _expression(guard: Guard) -> Any:
@@ -99,11 +133,21 @@ def patch_string(guard: Guard, module: ModuleType) -> None:
 
     def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         mapping = arguments[1] if len(arguments) > 1 else None
-        if guard.active and (_is_wide(mapping) or _is_wide(named)):
-            guard.check(NAME, str(arguments[0].template), judge_fields)
+        if guard.active:
+            wide = _is_wide(mapping) or _is_wide(named)
+            judge = judge_fields if wide else _judge_hidden
+            guard.check(NAME, str(arguments[0].template), judge)
 
     for name in ("substitute", "safe_substitute"):
         wrap(module.Template, name, before)
+
+
+def _judge_hidden(text: str, spans: Any) -> Verdict | None:
+    for span in spans:
+        fields = _NAMED_FIELD.finditer(text, span.start, span.end)
+        if span.checked not in ("member", "constant") and any(is_hidden(f[1]) for f in fields):
+            return Verdict(span.origin, "adds a field of what is hidden", _FIX_FIELD)
+    return None
 
 
 def _is_wide(mapping: Any) -> bool:

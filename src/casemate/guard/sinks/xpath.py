@@ -30,7 +30,12 @@ _STRINGS = rf"{_LITERAL}|concat\(\s*{_LITERAL}(?:\s*,\s*{_LITERAL})*\s*\)"
 _WORDS = r"[^\W\d][\w.-]*(?::[^\W\d][\w.-]*)?"
 """A name with its prefix; of `axis::name` the axis is a word of its own."""
 XPATH: Language = language(
-    "XPath expression", _FIX, strings=_STRINGS, opened=r"['\"]", words=_WORDS
+    "XPath expression",
+    _FIX,
+    strings=_STRINGS,
+    opened=r"['\"]",
+    words=_WORDS,
+    chosen=r"[@\[]\s*(?P<name>\w+)\s*(?:=|!=|<=?|>=?)\s*(?:['\"$]|\d)",
 )
 _LONE_NAME = re.compile(r"[^\W\d][\w.-]*")
 _PATHS = ("path", "match", "_path")
@@ -67,6 +72,16 @@ def _patch_lxml(guard: Guard, module: ModuleType) -> None:
     library: Any = module
     for name in ("XPath", "ETXPath"):
         setattr(library, name, _held(guard, getattr(library, name)))
+
+    stylesheet = library.XSLT
+
+    def __call__(self: Any, document: Any, /, **parameters: Any) -> Any:  # noqa: N807
+        for value in parameters.values():  # each is an expression; `strparam` makes a text of one
+            check_expression(guard, value)
+        return stylesheet.__call__(self, document, **parameters)
+
+    members = {"__call__": __call__, "__module__": stylesheet.__module__}
+    library.XSLT = type(stylesheet.__name__, (stylesheet,), members)
 
     def evaluator(original: Callable[..., Any]) -> Callable[..., Any]:
         def made(*arguments: Any, **named: Any) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import wrap
+from ..plain_names import is_plain
 from ..sink import Patch
 from ..verdict import Verdict
 from .statements import NAME, check_statement
@@ -31,6 +32,14 @@ def check_lookups(guard: Guard, names: Iterable[object]) -> None:
         given = [name for name in names if isinstance(name, str)]
         words = "chooses the column, and what is asked of it"
         guard.decide(NAME, lambda: _chosen(guard, given, words, _FIX_LOOKUP))
+
+
+def check_order(guard: Guard, names: Iterable[object]) -> None:
+    """As `check_columns`, of an order: by a plain column of the model itself it may be."""
+    own = [
+        n for n in names if not (isinstance(n, str) and "__" not in n and is_plain(n.lstrip("-")))
+    ]
+    check_columns(guard, own)
 
 
 def check_columns(guard: Guard, names: Iterable[object]) -> None:
@@ -80,7 +89,8 @@ def patch_django_query(guard: Guard, module: ModuleType) -> None:
 
     for name in ("filter", "exclude", "get", "aget"):
         wrap(queries, name, before_filter)
-    for name in ("order_by", "values", "values_list", "only", "defer", "distinct", "dates"):
+    wrap(queries, "order_by", lambda a, n: check_order(guard, a[1:]))
+    for name in ("values", "values_list", "only", "defer", "distinct", "dates"):
         wrap(queries, name, before_columns)
     for name in ("annotate", "alias", "aggregate"):
         wrap(queries, name, lambda a, n: check_columns(guard, n))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from ..origin import Origin, Span
 from ..verdict import Verdict
+from .columns import without_free
 from .tokens import Dialect, Kind, Token, tokenize
 
 _NUMBERS = re.compile(
@@ -150,6 +151,7 @@ def _judge(text: str, spans: Sequence[Span], dialect: Dialect) -> Verdict | None
     doubtful = [s for s in spans if not _vouched(text, s) or _in_value_place(text, s, tokens)]
     # What has no sign of its own inside a literal cannot end it, whatever stands elsewhere.
     doubtful = [s for s in doubtful if not _is_plain_inside(text, s, tokens)]
+    doubtful = without_free(text, doubtful, tokens)
     neutral = _neutral(text, [s for s in doubtful if not _is_number(text, s)])
     if neutral != text:
         changed = _difference(tokens, tokenize(neutral, dialect))

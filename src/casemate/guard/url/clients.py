@@ -17,7 +17,8 @@ from ..origin import Origin, Span
 from ..pieces import as_text
 from ..sink import Patch
 from ..verdict import Verdict
-from .hosts import Vouching, host_of, is_public, normal, proxies
+from .hosts import Vouching, host_of, is_meant_for_all, is_public, normal, proxies
+from .joining import left_of, patch_urljoin, without_query
 from .shape import MAX_LOOKED, shape
 from .structure import FIX_HOST, judge, split
 
@@ -60,11 +61,22 @@ class Judge:
 
     def _url(self, url: str | bytes) -> Verdict | None:
         self._begin()
-        text, spans = as_text(url), self.guard.spans(url)
-        verdict = judge(text, spans, self._vouching) if spans else None
+        text, spans = as_text(url), self.guard.spans(url) or self._chosen(url)
+        asked = without_query(self.guard, text)
+        inside = [s._replace(end=min(s.end, len(asked))) for s in spans if s.start < len(asked)]
+        verdict = judge(asked, inside, self._vouching) if inside else None
+        verdict = verdict or left_of(self.guard, text)
         if verdict is None:
             self._pass(text, spans)
         return verdict
+
+    def _chosen(self, url: str | bytes) -> list[Span]:
+        """Return the span of an event's own URL that code holds as well, if it is not for all."""
+        origin = self.guard.taint.is_of(url) if self.guard.taint is not None else None
+        if origin is None or is_meant_for_all(host_of(as_text(url))):
+            return []
+        how = self.guard.provenance.check_of(as_text(url))[0]
+        return [Span(0, len(as_text(url)), origin, exact=True, checked=how)]
 
     def _pass(self, text: str, spans: Sequence[Span]) -> None:
         self._passed.add(host_of(text))
@@ -303,6 +315,7 @@ def patch_botocore_session(guard: Guard, module: ModuleType) -> None:
 
 
 PATCHES: dict[str, Patch] = {
+    "urllib.parse": patch_urljoin,
     "urllib.request": patch_urllib,
     "http.client": patch_http_client,
     "socket": patch_socket,

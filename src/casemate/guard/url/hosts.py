@@ -22,6 +22,13 @@ _MAX_URL = 4096
 _LOCAL_NAMES = re.compile(
     r"(?:.*\.)?(?:localhost|localdomain|local|internal|intranet|lan|corp|home|private|arpa)\.?"
 )
+_WORDS = re.compile(r"[._-]|(?<=[a-z])(?=\d)")
+_FOR_FEW = frozenset(
+    [
+        *("internal", "intern", "intranet", "admin", "private", "corp", "local", "localhost"),
+        *("metadata", "mgmt", "management", "vault", "consul", "backoffice", "secrets"),
+    ]
+)
 _EMBEDDED = re.compile(r"(?:^|[.-])(\d{1,3}(?:[.-]\d{1,3}){3})(?=[.-])")
 _ADDRESS_CHECKS = ("is_private", "is_global")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
@@ -74,6 +81,11 @@ def is_public(host: str) -> bool:
     return bool((mapped or address).is_global) and not address.is_multicast
 
 
+def is_meant_for_all(host: str) -> bool:
+    """Tell whether a host is public, and no word of its name says that it is for few."""
+    return is_public(host) and _FOR_FEW.isdisjoint(_WORDS.split(normal(host)))
+
+
 def resolves_public(host: str) -> bool:
     """Tell whether all addresses of a host are public; in the sandbox the proxy sees to that."""
     if not is_public(host):
@@ -114,7 +126,7 @@ class Vouching:
         for a host that is not public only the settings. Nothing vouches for what is below a domain.
         """
         place = place_of(text, parts or split(text))
-        if is_public(place.host) and place in self._from_code():
+        if is_meant_for_all(place.host) and place in self._from_code():
             return True
         return place in self._settings()
 

@@ -18,10 +18,12 @@ _SLASHES = re.compile(r"[\x00-\x20]*[/\\]{2,}")
 _END_OF_AUTHORITY = re.compile(r"[/\\?#]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _DOTS = re.compile(r"(?:^|[/\\])(?:\.|%2e){2}(?=$|[/\\?#])", re.IGNORECASE)
-_LABEL = re.compile(r"[A-Za-z0-9_-]+")
+_LABELS = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+){0,3}")
 _DOMAIN = re.compile(r"\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\.?")
 _WEB = frozenset(("http", "https", "ws", "wss"))
 
+_OF_FILES = frozenset(("file", "local_file"))
+_FIX_FILE = "open files by their paths, below a folder of the code, and allow URLs of https alone"
 FIX_HOST = (
     "take the host from a collection in the code (`if urlsplit(url).hostname not in ALLOWED: "
     "raise ...`), and allow https alone"
@@ -103,9 +105,11 @@ def _destination(  # noqa: PLR0911 - one return for each rule
     until = max(scheme_end, parts.authority[1])
     if span.start >= until or (not parts.has_authority() and span.start >= scheme_end > 0):
         return None
+    if span.start < parts.scheme[1] and text[slice(*parts.scheme)].lower() in _OF_FILES:
+        return Verdict(span.origin, "decides the URL's scheme: that of files", _FIX_FILE)
     if span.checked in ("member", "constant"):
         return None
-    if parts.has_authority() and is_label(text, span, parts):
+    if parts.has_authority() and is_below(text, span, parts):
         return None
     part = text[max(span.start, parts.authority[0]) : min(span.end, parts.authority[1])]
     if "\\" in text[span.start : min(span.end, until + 1)] or _CONTROL.search(part):
@@ -120,12 +124,12 @@ def _destination(  # noqa: PLR0911 - one return for each rule
     return Verdict(span.origin, f"decides the URL's {what}", FIX_HOST)
 
 
-def is_label(text: str, span: Span, parts: Parts) -> bool:
-    """Tell whether a part is one label of a host below a domain that the code has written."""
+def is_below(text: str, span: Span, parts: Parts) -> bool:
+    """Tell whether a part is labels of a host below a domain that the code has written."""
     if span.start < parts.host[0] or span.end > parts.host[1]:
         return False
-    label = _LABEL.fullmatch(text, span.start, span.end)
-    return bool(label and _DOMAIN.fullmatch(text, span.end, parts.host[1]))
+    labels = _LABELS.fullmatch(text, span.start, span.end)
+    return bool(labels and _DOMAIN.fullmatch(text, span.end, parts.host[1]))
 
 
 def _decides_scheme(text: str, span: Span, parts: Parts) -> bool:
@@ -158,11 +162,19 @@ def _structure(  # noqa: PLR0911 - one return for each rule
 
 def _in_path(text: str, span: Span, parts: Parts) -> Verdict | None:
     value = text[span.start : span.end]
+    if _is_all_after_host(text, span, parts) and "\\" not in value:
+        return None
     at_end_of_host = parts.has_authority() and span.start == parts.authority[1]
     for mark, words in (("?", "begins a query"), ("#", "begins a fragment"), ("\\", "holds `\\`")):
         if mark in value and not (mark == "?" and span.start == parts.query and at_end_of_host):
             return Verdict(span.origin, f"{words} in the path", FIX_PART)
     return None
+
+
+def _is_all_after_host(text: str, span: Span, parts: Parts) -> bool:
+    """Tell whether data is all of path and query: the code has written none that it could end."""
+    begins = span.start == parts.authority[1]
+    return parts.has_authority() and begins and span.end == len(text)
 
 
 def _climbs(text: str, span: Span, parts: Parts) -> bool:

@@ -1,0 +1,65 @@
+"""Names of columns and fields that an event may choose, where they only put in order or tell apart.
+
+One name ends nothing and opens nothing. What it can do is ask about what the code keeps to itself:
+so a name that speaks of secrets or rights is none, nor one that a language reads as more than that.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_NAME = 64
+_NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}")
+"""No other letters: some databases compare names without regard to accents."""
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+_HIDDEN = re.compile(
+    r"passw|passphrase|passcode|pwd|secret|token|hash|salt|credential|apikey|accesskey|privatekey"
+    r"|signingkey|privkey|signature|creditcard|cardnum|bankaccount|accountnumber|socialsec|cvv|cvc|ssn|session|cookie|totp|mfa|recovery|superuser"
+)
+_HIDDEN_PARTS = frozenset(
+    [
+        *("pass", "pw", "key", "keys", "pin", "otp", "auth", "oauth", "jwt", "sid", "csrf"),
+        *("private", "internal", "hidden", "confidential", "encrypted", "cipher", "digest"),
+        *("admin", "root", "permission", "permissions", "privilege", "privileges", "ssh", "pgp"),
+        *("salary", "wage", "income", "iban", "card", "passport", "tax", "medical", "diagnosis"),
+    ]
+)
+_CATALOGUES = ("pg_", "sqlite_", "mysql_", "information_schema", "performance_schema", "dba_")
+_RESERVED = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        _rowid_ rowid oid ctid xmin xmax cmin cmax tableoid rownum ora_rowscn all analyze and any
+        array as asymmetric between binary both by case cast collate column connect cross current
+        current_catalog current_date current_path current_role current_schema current_time
+        current_timestamp current_user default delete distinct div drop else end escape except exec
+        execute exists false fetch following for from full function glob group having if ilike in
+        initially inner insert intersect interval into is isnull join lateral leading left level
+        like limit localtime localtimestamp match minus mod natural not notnull null nulls of
+        offset on only or order outer over partition pragma preceding prior procedure range raise
+        regexp references returning right rlike row rows select session_user set similar some
+        symmetric sysdate system_user systimestamp table then to trailing true truncate uid
+        unbounded union unique unknown update user using utc_date utc_time utc_timestamp values
+        when where window with within xor none lambda import def del class return yield await async
+        global nonlocal assert try while
+        """,
+    )
+)
+"""Of SQL, its dialects and Python: what is no name there, or a value of its own."""
+
+
+def is_plain(name: str) -> bool:
+    """Tell whether a text is the name of a field, and of none that code is likely to hide."""
+    return (
+        _NAME.fullmatch(name) is not None and name.lower() not in _RESERVED and not is_hidden(name)
+    )
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a name speaks of secrets, rights, or a database's own catalogues."""
+    low = name.lower()
+    if low.startswith(("__", *_CATALOGUES)) or _HIDDEN.search(
+        low.replace("_", "").replace("-", "")
+    ):
+        return True
+    return any(part.lower() in _HIDDEN_PARTS for part in _PARTS.findall(name))

@@ -1,0 +1,223 @@
+"""Which bare words of an event tell rows apart and no more: columns, directions, comparisons.
+
+In a statement that only reads, a column may be chosen to order or group by, and to be compared with
+a value; so may the sign of a comparison with a value, and the direction of an order. Nothing of it
+reads another table, and none of it names what is hidden (`plain_names.py`).
+"""
+
+from __future__ import annotations
+
+import bisect
+import operator
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..origin import Span
+from ..plain_names import is_hidden, is_plain
+from .tokens import Kind, Token
+
+_SIGNS = frozenset(("=", "==", "<>", "!=", "<", "<=", ">", ">="))
+_WORDED_SIGNS = frozenset(("LIKE", "ILIKE"))
+_DIRECTION = re.compile(r"(?:ASC|DESC)?(?:\s*\bNULLS\s+(?:FIRST|LAST))?", re.IGNORECASE)
+_DIRECTIONS = frozenset(("ASC", "DESC", "NULLS", "FIRST", "LAST"))
+_AFTER_ORDERED = frozenset(
+    (",", ")", ";", "LIMIT", "OFFSET", "FETCH", "COLLATE", "HAVING", "ORDER", "WINDOW", "FOR")
+)
+_BEFORE_COMPARED = frozenset(("WHERE", "AND", "OR", "NOT", "HAVING", "("))
+_CLAUSES = frozenset(
+    ("SELECT", "FROM", "WHERE", "HAVING", "ON", "SET", "VALUES", "LIMIT", "BY", "JOIN", "WHEN")
+)
+_CONDITIONS = frozenset(("WHERE", "HAVING"))
+_WRITES = frozenset(
+    ("INSERT", "UPDATE", "DELETE", "MERGE", "REPLACE", "INTO", "CREATE", "ALTER", "DROP", "UPSERT")
+)
+_READS = frozenset(("SELECT", "WITH", "FROM"))
+_ENDS_OF_TABLES = frozenset(("WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "WINDOW", "UNION"))
+_BEFORE_TABLES = frozenset(("FROM", "JOIN", ","))
+_VALUES = frozenset((Kind.PARAMETER, Kind.STRING, Kind.NUMBER))
+_ORDERED = re.compile(r"\w+\s+(?:ASC|DESC)", re.IGNORECASE)
+_AGGREGATES = frozenset(("COUNT", "SUM", "AVG", "MIN", "MAX"))
+_UNITS = frozenset(
+    ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "DOW", "DOY", "EPOCH")
+)
+_PLAIN_CALLS = frozenset(("LOWER", "UPPER", "TRIM", "ABS", "ROUND", "LENGTH", "DATE"))
+_CANDIDATE = re.compile(
+    r"[A-Za-z_]\w{0,63}|[<>=!]{1,2}|(?i:[a-z]{0,4}\s*nulls\s+[a-z]{4,5})"
+    r"|[A-Za-z_]\w{0,63}\s{1,8}(?i:asc|desc)"
+)
+MAX_LOOKED = 4096
+"""Tokens of a statement in which names may be chosen."""
+MAX_CHOSEN = 64
+"""Names that may be chosen in one."""
+MAX_BACK = 512
+"""Tokens before a name in which its clause has to begin."""
+_start = operator.attrgetter("start")
+
+
+def without_free(text: str, spans: Sequence[Span], tokens: Sequence[Token]) -> list[Span]:
+    """Return the spans without those that the event may choose."""
+    candidates = [s for s in spans if s.exact and _CANDIDATE.fullmatch(text, s.start, s.end)]
+    if not candidates or not 1 < len(tokens) <= MAX_LOOKED or len(candidates) > MAX_CHOSEN:
+        return list(spans)
+    words = [text[t.start : t.end].upper() for t in tokens]
+    if words[0] not in _READS or not _WRITES.isdisjoint(words):
+        return list(spans)
+    statement = _Statement(text, tokens, words, _tables(words))
+    free = {s for s in candidates if _is_free(statement, s)}
+    return [s for s in spans if s not in free]
+
+
+class _Statement(NamedTuple):
+    text: str
+    tokens: Sequence[Token]
+    words: Sequence[str]
+    """Its tokens in upper case."""
+    tables: set[str]
+
+
+def _is_free(whole: _Statement, span: Span) -> bool:
+    text, tokens, words, _ = whole
+    at = bisect.bisect_left(tokens, span.start, key=_start)
+    part = text[span.start : span.end]
+    if at < 1 or at >= len(tokens) or tokens[at].start != span.start:
+        return False
+    if _DIRECTION.fullmatch(part):
+        return _is_ordered(words, at - 1, tokens)
+    if tokens[at].end == span.end:
+        return _is_sign(whole, at, part) or _is_word(whole, at)
+    ordered = _ORDERED.fullmatch(part) is not None and tokens[at + 1].end == span.end
+    return ordered and _is_name(whole, at) and _is_ordering(words, at, at)
+
+
+def _is_word(whole: _Statement, at: int) -> bool:
+    """Tell whether one word is a sum, a part of a date, a label, or a column in its place."""
+    _, tokens, words, _ = whole
+    if words[at] in _AGGREGATES and _is_aggregate(whole, at):
+        return True
+    if words[at] in _UNITS and _is_unit(words, at):
+        return True
+    if not _is_name(whole, at):
+        return False
+    if words[at - 1] == "AS" and words[at + 1 : at + 2] in ([","], ["FROM"]):
+        return _clause(words, at) == "SELECT"  # what a column is called in the answer
+    first, last = _around(words, at)
+    return _is_ordering(words, first, last) or _is_compared(words, tokens, first, last)
+
+
+def _is_name(whole: _Statement, at: int) -> bool:
+    """Tell whether a token is a plain name, and of no table."""
+    token = whole.tokens[at]
+    plain = token.kind is Kind.WORD and is_plain(whole.text[token.start : token.end])
+    return plain and whole.words[at] not in whole.tables
+
+
+def _is_aggregate(whole: _Statement, at: int) -> bool:
+    """Tell whether a word sums up one column, which is none that is hidden: `max(price)`."""
+    after = whole.words[at + 1 : at + 4]
+    if whole.words[at - 1] == "." or len(after) < 3 or (after[0], after[2]) != ("(", ")"):
+        return False
+    return after[1] == "*" or not is_hidden(after[1].strip('"`[]'))
+
+
+def _is_unit(words: Sequence[str], at: int) -> bool:
+    """Tell whether a word is a part of a date: `EXTRACT(month FROM ...)`, `INTERVAL 3 DAY`."""
+    extracted = words[at - 2 : at] == ["EXTRACT", "("] and words[at + 1 : at + 2] == ["FROM"]
+    return at > 1 and (extracted or words[at - 2] == "INTERVAL")
+
+
+def _around(words: Sequence[str], at: int) -> tuple[int, int]:
+    """Return the first and last token of what a column is used as: `lower(name)`.
+
+    None after a dot: PostgreSQL reads `u.to_jsonb` as a call with the whole row.
+    """
+    inside = at > 1 and words[at - 1] == "(" and words[at + 1 : at + 2] == [")"]
+    return (at - 2, at + 1) if inside and words[at - 2] in _PLAIN_CALLS else (at, at)
+
+
+def _is_ordering(words: Sequence[str], at: int, last: int) -> bool:
+    """Tell whether a column is what is ordered or grouped by, whole."""
+    after = words[last + 1] if last + 1 < len(words) else ";"
+    if after not in _AFTER_ORDERED and after not in _DIRECTIONS:
+        return False
+    return words[at - 1] in ("BY", ",") and _clause(words, at, lists=True) == "BY"
+
+
+def _is_ordered(words: Sequence[str], at: int, tokens: Sequence[Token]) -> bool:
+    """Tell whether what is before a direction is ordered by: a column, a call or a place."""
+    ordered = tokens[at].kind in (Kind.WORD, Kind.NAME, Kind.NUMBER) or words[at] == ")"
+    return ordered and words[at] != "BY" and _clause(words, at + 1, lists=True) == "BY"
+
+
+def _is_compared(words: Sequence[str], tokens: Sequence[Token], at: int, last: int) -> bool:
+    """Tell whether a column is the left side of a comparison with a value."""
+    if words[at - 1] not in _BEFORE_COMPARED or _clause(words, at) not in _CONDITIONS:
+        return False
+    following = last + 1
+    if words[following : following + 1] == ["NOT"]:
+        following += 1
+    sign = words[following] if following < len(words) else ""
+    if sign == "IS":
+        end = following + 2 if words[following + 1 : following + 2] == ["NOT"] else following + 1
+        return words[end : end + 1] == ["NULL"]
+    if sign == "IN" and words[following + 1 : following + 2] == ["("]:
+        following += 1
+    elif sign not in _SIGNS and sign not in _WORDED_SIGNS and sign != "BETWEEN":
+        return False
+    return _is_value(tokens, following + 1)
+
+
+def _is_sign(whole: _Statement, at: int, part: str) -> bool:
+    """Tell whether a sign compares a column, which is none that is hidden, with a value."""
+    text, tokens, words, _ = whole
+    if part not in _SIGNS and part.upper() not in _WORDED_SIGNS:
+        return False
+    before = tokens[at - 1]
+    if before.kind not in (Kind.WORD, Kind.NAME):
+        return False
+    column = text[before.start : before.end].strip('"`[]')
+    return (
+        not is_hidden(column)
+        and words[at - 1] not in _BEFORE_COMPARED
+        and _clause(words, at) in _CONDITIONS
+        and _is_value(tokens, at + 1)
+    )
+
+
+def _is_value(tokens: Sequence[Token], at: int) -> bool:
+    return at < len(tokens) and tokens[at].kind in _VALUES
+
+
+def _clause(words: Sequence[str], at: int, *, lists: bool = False) -> str:
+    """Return which clause a word is in: the last one that begins before it, or around it.
+
+    `lists`: BY of an order, a group or a partition alone, with whole brackets before the word.
+    """
+    depth = 0
+    for place in range(at - 1, max(at - MAX_BACK, -1), -1):
+        word = words[place]
+        if word == ")":
+            depth += 1
+        elif word == "(":
+            if lists and depth == 0:
+                return ""
+            depth = max(depth - 1, 0)
+        elif depth == 0 and word in _CLAUSES:
+            if lists and words[place - 1] not in ("ORDER", "GROUP", "PARTITION"):
+                return ""
+            return word
+    return ""
+
+
+def _tables(words: Sequence[str]) -> set[str]:
+    """Return the words that name tables, or stand for one: each is a whole row by itself."""
+    found: set[str] = set()
+    inside = False
+    for place, word in enumerate(words):
+        if word == "FROM":
+            inside = True
+        elif word in _ENDS_OF_TABLES:
+            inside = False
+        elif inside and (words[place - 1] != "." or words[place - 3] in _BEFORE_TABLES):
+            found.add(word.strip('"`[]'))
+    return found

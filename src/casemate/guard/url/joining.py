@@ -1,0 +1,58 @@
+"""URLs that `urljoin` has resolved: of a step up nothing is left to see when they are used."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument
+from ..origin import Origin
+from ..standing import wrap_after
+from ..verdict import Verdict
+from .structure import FIX_PART, split
+
+_JOINED = ("url", "joined")
+MAX_JOINED = 200
+"""URLs that are remembered in one invocation."""
+
+
+def patch_urljoin(guard: Guard, module: ModuleType) -> None:
+    """Note what `urljoin` makes of the code's URL and the event's path, if it leaves its folder."""
+
+    def joined(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        base, path = argument(arguments, named, 0, "base"), argument(arguments, named, 1, "url")
+        texts = isinstance(base, str) and isinstance(path, str) and isinstance(result, str)
+        if texts and guard.active:
+            guard.decide("url", lambda: _note(guard, base, path, result))
+
+    wrap_after(module, "urljoin", joined)
+
+
+def _leaves(base: str, result: str) -> bool:
+    """Tell whether a URL of the same host is outside the folder of another."""
+    before, after = split(base), split(result)
+    if base[slice(*before.authority)] != result[slice(*after.authority)]:
+        return False  # which is judged where it is used
+    folder = base[before.path : before.query].rpartition("/")[0] + "/"
+    return len(folder) > 1 and not result[after.path : after.query].startswith(folder)
+
+
+def _note(guard: Guard, base: str, path: str, result: str) -> None:
+    spans = [s for s in guard.spans(path) if s.checked not in ("member", "constant")]
+    if not spans or guard.spans(base):
+        return  # whoever chooses the page chooses where its links lead
+    kept: dict[str, Origin | None] = guard.provenance.kept.setdefault(_JOINED, {})
+    if len(kept) < MAX_JOINED:
+        kept[result] = spans[0].origin if _leaves(base, result) else None
+
+
+def left_of(guard: Guard, url: str) -> Verdict | None:
+    """Return a verdict if a URL left the folder of the code when it was joined."""
+    origin = guard.provenance.kept.get(_JOINED, {}).get(url)
+    return Verdict(origin, "leaves the folder of the code's URL", FIX_PART) if origin else None
+
+
+def without_query(guard: Guard, url: str) -> str:
+    """Return a URL without the query of what was joined: of a whole reference it ends nothing."""
+    return url if url not in guard.provenance.kept.get(_JOINED, {}) else url.partition("?")[0]
