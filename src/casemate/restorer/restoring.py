@@ -14,6 +14,7 @@ import time
 from casemate.kernel import remote_memory, tracing
 from casemate.kernel.pagemap import Scanner, TooManyPagesError, UnwatchedError
 from casemate.kernel.process_files import ProcessFiles
+from casemate.restorer.kept_pages import KeptPages
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.repairing import renew_times, repair_memory
 from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, Tmp, take
@@ -33,14 +34,25 @@ class Held:
     """One instance. Methods that raise DiscardError are the last to be called."""
 
     def __init__(
-        self, pid: int, *, files: ProcessFiles, uffd: int, tmp: int | None, filters: int
+        self,
+        pid: int,
+        *,
+        files: ProcessFiles,
+        uffd: int,
+        tmp: int | None,
+        filters: int,
+        shared: KeptPages | None = None,
     ) -> None:
-        """Trace a process. The descriptors stay their owner's."""
+        """Trace a process. The descriptors stay their owner's.
+
+        `shared` are the contents of pages of all instances of its zygote; its own without them.
+        """
         self._files = files
         self._uffd = uffd
         self._tmp = tmp
         self._filters = filters
-        self._written = Written(pid, uffd, Scanner(files.pagemap))
+        shared = KeptPages() if shared is None else shared
+        self._written = Written(pid, uffd, Scanner(files.pagemap), shared)
         self.snapshot: Snapshot | None = None
         self._tmp_was: Tmp | None = None
         """What its /tmp was when it was last made ready."""
