@@ -8,7 +8,7 @@ way round one. It goes on once who called it has asked for it to be ready.
 
 from __future__ import annotations
 
-import random
+import os
 import time
 
 from casemate.kernel import remote_memory, tracing
@@ -25,9 +25,10 @@ _CLOCK_NS = 20_000_000
 """By how much the times of files may be behind the clock: they change with its ticks."""
 _CLOSELY_FIRST = 8
 """So many calls are followed by a close look in any case."""
-_CLOSELY_BITS = 4
-"""And of those after them one in sixteen, by chance: none knows which."""
-_CHANCE = random.SystemRandom()
+_CLOSELY_ONE_IN = 16
+"""And of those after them one in so many, by chance: none knows which."""
+_DRAWN_AT_ONCE = 256
+"""Bytes of chance that are asked of the kernel together: one for each call would cost a call of it."""
 
 
 class Held:
@@ -56,6 +57,7 @@ class Held:
         self.snapshot: Snapshot | None = None
         self._tmp_was: Tmp | None = None
         """What its /tmp was when it was last made ready."""
+        self._drawn = iter(b"")
         self.restored = 0
         self.prepared = False
         """Whether it stands at home as it was at its snapshot."""
@@ -169,8 +171,16 @@ class Held:
         return (
             snapshot.judge.remapped
             or self.restored < _CLOSELY_FIRST
-            or _CHANCE.getrandbits(_CLOSELY_BITS) == 0
+            or self._draw() % _CLOSELY_ONE_IN == 0
         )
+
+    def _draw(self) -> int:
+        """Return a byte by chance."""
+        drawn = next(self._drawn, None)
+        if drawn is None:
+            self._drawn = iter(os.urandom(_DRAWN_AT_ONCE))
+            drawn = next(self._drawn)
+        return drawn
 
     def _repair_memory(self, snapshot: Snapshot) -> bool:
         """Have the mappings be those of the snapshot, all of them, or raise DiscardError.
