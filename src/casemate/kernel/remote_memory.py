@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
+import itertools
 import os
 import struct
 from collections.abc import Callable, Sequence
@@ -37,21 +38,32 @@ class _Transfer:
 
     __slots__ = ("_parts",)
 
-    def __init__(self, address: int, runs: Sequence[tuple[int, int]]) -> None:
-        """Lay out for the kernel what goes to or comes from `address` on."""
-        self._parts: list[tuple[bytes, bytes, int, int]] = []
+    def __init__(self, local: Sequence[tuple[int, int]], runs: Sequence[tuple[int, int]]) -> None:
+        """Lay out for the kernel what goes to or comes from `local` pieces (address, size).
+
+        One piece may be split, several are at most as many as the kernel takes at once, and runs too.
+        """
+        self._parts: list[tuple[bytes, int, bytes, int, int]] = []
+        if len(local) > 1:
+            self._add(local, runs)
+            return
+        address = local[0][0]
         for first in range(0, len(runs), _MOST_VECTORS):
             part = runs[first : first + _MOST_VECTORS]
-            remote = b"".join(_VECTOR.pack(start, end - start) for start, end in part)
-            size = sum(end - start for start, end in part)
-            self._parts.append((_VECTOR.pack(address, size), remote, len(part), size))
-            address += size
+            address += self._add([(address, _bytes(part))], part)
+
+    def _add(self, local: Sequence[tuple[int, int]], runs: Sequence[tuple[int, int]]) -> int:
+        here = b"".join(itertools.starmap(_VECTOR.pack, local))
+        there = b"".join(_VECTOR.pack(start, end - start) for start, end in runs)
+        size = _bytes(runs)
+        self._parts.append((here, len(local), there, len(runs), size))
+        return size
 
     def make(self, name: str, pid: int) -> None:
         """Move all of it or raise OSError."""
         move = _moving(name)
-        for local, remote, count, size in self._parts:
-            moved = move(pid, local, 1, remote, count, 0)
+        for here, pieces, there, runs, size in self._parts:
+            moved = move(pid, here, pieces, there, runs, 0)
             if moved < 0:
                 number = ctypes.get_errno()
                 raise OSError(number, f"{name}: {os.strerror(number)}")
@@ -59,39 +71,55 @@ class _Transfer:
                 raise OSError(errno.EFAULT, f"{name}: {moved} of {size} bytes")
 
 
+def _bytes(runs: Sequence[tuple[int, int]]) -> int:
+    return sum(end - start for start, end in runs)
+
+
 def read(pid: int, runs: Sequence[tuple[int, int]]) -> bytearray:
     """Return the bytes of runs (start, end), one after the other. Raises OSError."""
-    data = bytearray(sum(end - start for start, end in runs))
+    data = bytearray(_bytes(runs))
     if data:
         view = (ctypes.c_char * len(data)).from_buffer(data)
-        _Transfer(ctypes.addressof(view), runs).make("process_vm_readv", pid)
+        _Transfer([(ctypes.addressof(view), len(data))], runs).make("process_vm_readv", pid)
     return data
 
 
-def write(pid: int, runs: Sequence[tuple[int, int]], data: bytearray) -> None:
+def write(pid: int, runs: Sequence[tuple[int, int]], data: bytes | bytearray) -> None:
     """Write to runs (start, end) what is in `data`, all of it or raise OSError.
 
     Where the process itself may not write (EFAULT) nobody does.
     """
-    Copy(runs, data).write(pid)
+    Copy(runs, [bytes(data)]).write(pid)
 
 
 class Copy:
     """Bytes that are written to the same places again and again, prepared once."""
 
-    def __init__(self, runs: Sequence[tuple[int, int]], data: bytearray) -> None:
-        """Take over `data`, which goes to `runs` (start, end), one after the other."""
-        if len(data) != sum(end - start for start, end in runs):
-            raise ValueError("the data is not as long as the runs")
+    def __init__(self, runs: Sequence[tuple[int, int]], pieces: Sequence[bytes]) -> None:
+        """Write `pieces`, one after the other, to `runs` (start, end). Pieces are not copied."""
+        if sum(map(len, pieces)) != _bytes(runs):
+            raise ValueError("the pieces are not as long as the runs")
         self._transfer: _Transfer | None = None
-        if data:
-            self._view = (ctypes.c_char * len(data)).from_buffer(data)
-            self._transfer = _Transfer(ctypes.addressof(self._view), runs)
+        pieces = [piece for piece in pieces if piece]
+        if max(len(pieces), len(runs)) > _MOST_VECTORS:
+            pieces = [b"".join(pieces)]
+        self._pieces = pieces
+        """They have to live as long as the kernel is told where they are."""
+        if pieces:
+            self._transfer = _Transfer([_place(piece) for piece in pieces], runs)
 
     def write(self, pid: int) -> None:
         """Write all of it to a process or raise OSError."""
         if self._transfer is not None:
             self._transfer.make("process_vm_writev", pid)
+
+
+def _place(piece: bytes) -> tuple[int, int]:
+    """Return where bytes are in memory, and how many. They stay there as long as they live."""
+    address = ctypes.cast(ctypes.c_char_p(piece), ctypes.c_void_p).value
+    if address is None:
+        raise ValueError("bytes that are nowhere")
+    return address, len(piece)
 
 
 def same_file(one: int, other: int, descriptor: int) -> bool:

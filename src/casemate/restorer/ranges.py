@@ -34,3 +34,8 @@ def without(ranges: Iterable[Range], others: Sequence[Range]) -> list[Range]:
 def pages(ranges: Iterable[Range]) -> int:
     """Return how many pages they are."""
     return sum(end - start for start, end in ranges) // PAGE
+
+
+def addresses(ranges: Iterable[Range]) -> list[int]:
+    """Return where each of their pages begins."""
+    return [place for start, end in ranges for place in range(start, end, PAGE)]

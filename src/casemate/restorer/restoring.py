@@ -8,12 +8,13 @@ way round one. It goes on once who called it has asked for it to be ready.
 
 from __future__ import annotations
 
-import random
+import os
 import time
 
 from casemate.kernel import remote_memory, tracing
 from casemate.kernel.pagemap import Scanner, TooManyPagesError, UnwatchedError
 from casemate.kernel.process_files import ProcessFiles
+from casemate.restorer.kept_pages import KeptPages
 from casemate.restorer.reasons import DiscardError, Reason
 from casemate.restorer.repairing import renew_times, repair_memory
 from casemate.restorer.snapshot import STOP_SECONDS, Snapshot, Tmp, take
@@ -24,26 +25,39 @@ _CLOCK_NS = 20_000_000
 """By how much the times of files may be behind the clock: they change with its ticks."""
 _CLOSELY_FIRST = 8
 """So many calls are followed by a close look in any case."""
-_CLOSELY_BITS = 4
-"""And of those after them one in sixteen, by chance: none knows which."""
-_CHANCE = random.SystemRandom()
+_CLOSELY_ONE_IN = 16
+"""And of those after them one in so many, by chance: none knows which."""
+_DRAWN_AT_ONCE = 256
+"""Bytes of chance that are asked of the kernel together: one for each call would cost a call of it."""
 
 
 class Held:
     """One instance. Methods that raise DiscardError are the last to be called."""
 
     def __init__(
-        self, pid: int, *, files: ProcessFiles, uffd: int, tmp: int | None, filters: int
+        self,
+        pid: int,
+        *,
+        files: ProcessFiles,
+        uffd: int,
+        tmp: int | None,
+        filters: int,
+        shared: KeptPages | None = None,
     ) -> None:
-        """Trace a process. The descriptors stay their owner's."""
+        """Trace a process. The descriptors stay their owner's.
+
+        `shared` are the contents of pages of all instances of its zygote; its own without them.
+        """
         self._files = files
         self._uffd = uffd
         self._tmp = tmp
         self._filters = filters
-        self._written = Written(pid, uffd, Scanner(files.pagemap))
+        shared = KeptPages() if shared is None else shared
+        self._written = Written(pid, uffd, Scanner(files.pagemap), shared)
         self.snapshot: Snapshot | None = None
         self._tmp_was: Tmp | None = None
         """What its /tmp was when it was last made ready."""
+        self._drawn = iter(b"")
         self.restored = 0
         self.prepared = False
         """Whether it stands at home as it was at its snapshot."""
@@ -157,8 +171,16 @@ class Held:
         return (
             snapshot.judge.remapped
             or self.restored < _CLOSELY_FIRST
-            or _CHANCE.getrandbits(_CLOSELY_BITS) == 0
+            or self._draw() % _CLOSELY_ONE_IN == 0
         )
+
+    def _draw(self) -> int:
+        """Return a byte by chance."""
+        drawn = next(self._drawn, None)
+        if drawn is None:
+            self._drawn = iter(os.urandom(_DRAWN_AT_ONCE))
+            drawn = next(self._drawn)
+        return drawn
 
     def _repair_memory(self, snapshot: Snapshot) -> bool:
         """Have the mappings be those of the snapshot, all of them, or raise DiscardError.

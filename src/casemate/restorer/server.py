@@ -14,12 +14,14 @@ import select
 import signal
 import socket
 import time
+from weakref import WeakValueDictionary
 
 from casemate.child.heartbeat import BEAT_SECONDS, Heart
 from casemate.kernel import linux, tracing
 from casemate.kernel.cgroups import cpu_microseconds
 from casemate.kernel.process_files import ProcessFiles
 from casemate.restorer.asking import Gateway, Name
+from casemate.restorer.kept_pages import KeptPages
 from casemate.restorer.protocol import (
     DISCARDED,
     GATEWAY,
@@ -57,7 +59,13 @@ class _Instance:
     """One that is held, with the descriptors that came with it."""
 
     def __init__(
-        self, pid: int, filters: int, name: Name, descriptors: list[int], cpu_before: int
+        self,
+        pid: int,
+        filters: int,
+        name: Name,
+        descriptors: list[int],
+        cpu_before: int,
+        shared: KeptPages,
     ) -> None:
         """Trace it. Raises DiscardError; the descriptors are closed then."""
         *files, self._uffd, self._tmp, self._cpu = descriptors
@@ -69,7 +77,12 @@ class _Instance:
         self.home_since = 0.0
         try:
             self.held = Held(
-                pid, files=self._files, uffd=self._uffd, tmp=self._tmp, filters=filters
+                pid,
+                files=self._files,
+                uffd=self._uffd,
+                tmp=self._tmp,
+                filters=filters,
+                shared=shared,
             )
         except BaseException:
             self.close()
@@ -101,6 +114,8 @@ class Server:
         self._held: dict[int, _Instance] = {}
         self._by_pid: dict[int, int] = {}
         self._by_name: dict[Name, int] = {}
+        self._shared: WeakValueDictionary[int, KeptPages] = WeakValueDictionary()
+        """By the gateway's numbers of zygotes: what their instances have in common."""
         self._wanted: dict[int, float] = {}
         """Numbers of those that were asked for and are not home yet, and until when they may."""
         self._urged: set[int] = set()
@@ -320,6 +335,7 @@ class Server:
         if self._gateway is not None:
             self._leave(self._gateway)
         self._by_name.clear()
+        self._shared.clear()
         self._wanted.clear()
         self._urged.clear()
         self._gateway = Gateway(descriptor)
@@ -344,8 +360,9 @@ class Server:
                 os.close(descriptor)
             self._report(Report(DISCARDED, number, Reason.KERNEL, 0, 0))
             return
+        shared = self._shared.setdefault(name[0], KeptPages())
         try:
-            self._held[number] = _Instance(pid, filters, name, descriptors, cpu_before)
+            self._held[number] = _Instance(pid, filters, name, descriptors, cpu_before, shared)
         except DiscardError as error:
             self._report(Report(DISCARDED, number, error.reason, error.detail, 0))
             return

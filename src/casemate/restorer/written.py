@@ -10,14 +10,13 @@ from __future__ import annotations
 
 from casemate.kernel import remote_memory, userfault
 from casemate.kernel.pagemap import Scanner, SpanScan, TooManyPagesError
-from casemate.restorer.ranges import Range, pages, without
+from casemate.restorer.kept_pages import KeptPages, Page
+from casemate.restorer.ranges import Range, addresses, pages, without
 from casemate.restorer.snapshot import Snapshot
 
 MOST_PAGES = 2000
 """That are written back for one call."""
 _MOST_KEPT = 768
-_MOST_COPIES = 8
-"""Then they are made one again."""
 _FIRST_RENEWAL, _MOST_RENEWAL = 4, 256
 """After so many calls all pages are protected again: soon at first, as first calls write more."""
 
@@ -25,15 +24,21 @@ _FIRST_RENEWAL, _MOST_RENEWAL = 4, 256
 class Written:
     """What was written in one instance, and what was there."""
 
-    def __init__(self, pid: int, uffd: int, scanner: Scanner) -> None:
-        """Ask by `scanner`; protect by `uffd`. The descriptors stay their owner's."""
+    def __init__(self, pid: int, uffd: int, scanner: Scanner, shared: KeptPages) -> None:
+        """Ask by `scanner`; protect by `uffd`. The descriptors stay their owner's.
+
+        `shared` are the contents that this instance has in common with others of its zygote.
+        """
         self._pid = pid
         self._uffd = uffd
         self._scanner = scanner
         self._span: SpanScan | None = None
         self._kept: list[Range] = []
-        self._clean: list[remote_memory.Copy] = []
-        """What was there: of what is kept, and of what was kept later in others."""
+        self._shared = shared
+        self._pages: dict[int, Page] = {}
+        """What was there, by the addresses of the pages that are kept."""
+        self._clean: remote_memory.Copy | None = None
+        """Writes it, all at once."""
         self._calls = 0
         self._renew_at = _FIRST_RENEWAL
         self.pages = 0
@@ -52,33 +57,27 @@ class Written:
         self._calls += 1
         if self._calls >= self._renew_at:
             self._renew_at = self._calls + min(3 * self._calls, _MOST_RENEWAL)
-            self._keep_anew(snapshot, [])
+            self._keep(snapshot, [])
             self.pages = pages(runs)
             self._write_and_protect(snapshot.twin, runs)
         elif not known and self.pages <= _MOST_KEPT:
             self._keep(snapshot, runs)
         elif not known:
             self._write_and_protect(snapshot.twin, without(runs, self._kept))
-        if not self._clean:
-            self._keep_anew(snapshot, self._kept)
-        for copy in self._clean:
-            copy.write(self._pid)
+        clean = self._clean or self._keep(snapshot, self._kept)
+        clean.write(self._pid)
 
-    def _keep(self, snapshot: Snapshot, runs: list[Range]) -> None:
-        """Have these be written back each time; those that are kept already are among them."""
-        new = without(runs, self._kept)
-        if len(self._clean) in (0, _MOST_COPIES) or pages(new) + pages(self._kept) != pages(runs):
-            self._keep_anew(snapshot, runs)
-            return
-        self._kept = runs
-        self._clean.append(remote_memory.Copy(new, remote_memory.read(snapshot.twin, new)))
-
-    def _keep_anew(self, snapshot: Snapshot, runs: list[Range]) -> None:
+    def _keep(self, snapshot: Snapshot, runs: list[Range]) -> remote_memory.Copy:
         """Have these be written back each time, and what the kernel may drop be zeroed."""
-        data = remote_memory.read(snapshot.twin, runs)
-        data += bytes(sum(end - start for start, end in snapshot.dropped))
+        new = without(runs, self._kept)
+        found = self._shared.of(remote_memory.read(snapshot.twin, new))
+        known = self._pages | dict(zip(addresses(new), found, strict=True))
+        self._pages = {place: known[place] for place in addresses(runs)}
         self._kept = runs
-        self._clean = [remote_memory.Copy([*runs, *snapshot.dropped], data)]
+        zeroes = [bytes(end - start) for start, end in snapshot.dropped]
+        contents = [page.content for page in self._pages.values()]
+        clean = self._clean = remote_memory.Copy([*runs, *snapshot.dropped], contents + zeroes)
+        return clean
 
     def _all_ranges(self, snapshot: Snapshot) -> list[Range]:
         if self._span is None:

@@ -131,6 +131,25 @@ def test_memory_is_read_and_written(child: Child) -> None:
     assert remote_memory.read(child.pid, []) == b""
 
 
+def test_pieces_go_to_runs_one_after_the_other(child: Child) -> None:
+    here = child.address
+    runs = [(here + 3, here + 7), (here, here + 3)]
+    copy = remote_memory.Copy(runs, [b"er", b"", b"!\0aft"])
+    for _ in range(2):
+        copy.write(child.pid)
+        assert child.ask() == "after!"
+    with pytest.raises(ValueError):
+        remote_memory.Copy(runs, [b"er", b"!\0af"])
+    remote_memory.Copy([], [b""]).write(child.pid)
+    # More pieces, and more runs, than the kernel takes at once.
+    letters = [bytes([65 + number % 26]) for number in range(3000)]
+    places = [(here + number, here + number + 1) for number in range(3000)]
+    for to in (places, [(here, here + 3000)]):
+        remote_memory.write(child.pid, [(here, here + 3000)], bytearray(3000))
+        remote_memory.Copy(to, letters).write(child.pid)
+        assert remote_memory.read(child.pid, [(here, here + 3000)]) == b"".join(letters)
+
+
 def test_memory_that_is_not_there_fails_wholly_or_not(child: Child) -> None:
     here = (child.address, child.address + 8)
     with pytest.raises(OSError):
