@@ -90,7 +90,7 @@ class Ledger:
         self._since, self.resets_at = window(budget.per, now)
         """When it begins anew; None: it is a rolling one."""
         self._due = inf if self.resets_at is None else self.resets_at
-        """When some of what is used is over: a rolling hour's by the clock that does not go back."""
+        """When some of what is used is over: an hour's by the clock that does not go back."""
 
     @property
     def holding(self) -> float | None:

@@ -41,7 +41,8 @@ class _Transfer:
     def __init__(self, local: Sequence[tuple[int, int]], runs: Sequence[tuple[int, int]]) -> None:
         """Lay out for the kernel what goes to or comes from `local` pieces (address, size).
 
-        One piece may be split, several are at most as many as the kernel takes at once, and runs too.
+        One piece is split where needed; of several there are no more than the kernel takes at once,
+        nor of their runs.
         """
         self._parts: list[tuple[bytes, int, bytes, int, int]] = []
         if len(local) > 1:

@@ -28,7 +28,7 @@ _CLOSELY_FIRST = 8
 _CLOSELY_ONE_IN = 16
 """And of those after them one in so many, by chance: none knows which."""
 _DRAWN_AT_ONCE = 256
-"""Bytes of chance that are asked of the kernel together: one for each call would cost a call of it."""
+"""Bytes of chance that are asked of the kernel together: each by itself would cost a call of it."""
 
 
 class Held:
