@@ -16,6 +16,7 @@ import sys
 
 from ..kernel import linux
 from . import control, instance, sharing, zygote
+from .filling import fill_holes
 from .root import Root
 
 _MAX_DESCRIPTOR = 1 << 16
@@ -162,4 +163,5 @@ def main(control_descriptor: int) -> None:
     gc.collect()
     sharing.make_immortal(everything=True)
     gc.freeze()
+    fill_holes()
     base.run()
