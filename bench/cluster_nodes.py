@@ -242,6 +242,8 @@ class Nodes:
         through = time.monotonic() - begun
         sent_for = self.spent()
         events = sum(one.right for one in sent)
+        if not calls or not events:
+            raise BenchError(f"{calls} calls and {events} events were answered in {seconds} s.")
         whole = called_for.less(before)
         return Rates(
             calls=sum(one.per_second for one in called),
