@@ -226,9 +226,7 @@ def simulate(measured: Measured) -> dict[str, Chart]:
     rates |= {(n, p): full(n, p) for n in (10, 100) for p in (3, 30)}
 
     def spread(count: int, databases: int) -> float:
-        scene = Scene(
-            nodes=count, projects=100, standing=100, senders=100, databases=databases
-        )
+        scene = Scene(nodes=count, projects=100, standing=100, senders=100, databases=databases)
         return found(scene).handled or 1.0
 
     return {

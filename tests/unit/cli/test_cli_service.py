@@ -143,7 +143,9 @@ def test_systemd_understands_it(tmp_path: Path, user, shared) -> None:
     program.chmod(0o755)
     path = tmp_path / SERVICE
     data = tmp_path / "my data"
-    text = unit_text(program, ["--tls-name", "a%b"], user=user, data=data, shared=shared, databases=shared)
+    text = unit_text(
+        program, ["--tls-name", "a%b"], user=user, data=data, shared=shared, databases=shared
+    )
     path.write_text(text)
     done = subprocess.run(
         ["systemd-analyze", "verify", *(("--user",) if user else ()), str(path)],

@@ -60,9 +60,7 @@ async def start(nodes: Nodes, folder: Path, *names: str, **spec: Any) -> list[No
         found.append(node)
     for node in found:
         its = node.data.coordination
-        await node.until(
-            lambda its=its: sum(one.takes for one in its._among.living) == len(names)
-        )
+        await node.until(lambda its=its: sum(one.takes for one in its._among.living) == len(names))
         await node.until(lambda its=its: its.share("t", "any", 1000) > 0)
     return found
 

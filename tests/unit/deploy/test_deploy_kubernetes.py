@@ -67,7 +67,9 @@ def test_every_option_is_one_of_the_command(options: dict[str, Any]) -> None:
 def test_no_secret_is_in_an_argument_or_a_plain_variable(container: dict[str, Any]) -> None:
     plain = {each["name"]: each["value"] for each in container["env"] if "value" in each}
     assert plain == {STORE_VARIABLE: "file:/etc/casemate/store-url"}
-    secret = {each["name"] for each in container["env"] if "secretKeyRef" in each.get("valueFrom", {})}
+    secret = {
+        each["name"] for each in container["env"] if "secretKeyRef" in each.get("valueFrom", {})
+    }
     assert secret == {OBJECTS_VARIABLE, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     assert not any(document["kind"] == "Secret" for document in DOCUMENTS)
 

@@ -72,4 +72,3 @@ class Presence:
         self._leading.leave_all(connection)
         connection.execute(catalogue.END, tuple(self._own))
         connection.tell(CHANNEL, LOOK)
-
