@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from support.node import TestNode
 
 SHARES_NODE = True
+LONG = (pytest.mark.storm, pytest.mark.timeout(900))
 HANDLER = """
 import time
 
@@ -64,3 +71,83 @@ def test_lines_of_one_that_is_killed_are_there(node: TestNode) -> None:
     assert len(printed) >= 5
     assert printed == [f"line {number}" for number in range(len(printed))]
     assert found[-1]["level"] == "error" and found[-1]["text"].startswith("timeout")
+
+
+HELD = """
+import time
+
+def handler(event, context):
+    held = open("/tmp/held-by-the-test", "w")
+    for number in range(1000):
+        print("line", number, flush=True)
+        time.sleep(0.1)
+"""
+
+
+def holder(node: TestNode) -> int:
+    """Return the process in which the function runs."""
+    for pid in node.processes():
+        with contextlib.suppress(OSError):
+            for each in Path(f"/proc/{pid}/fd").iterdir():
+                if os.readlink(each).endswith("held-by-the-test"):
+                    return pid
+    return 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root looks into a function's process")
+def test_lines_of_an_instance_that_is_killed_from_outside_are_there(node: TestNode) -> None:
+    """With SIGKILL, between two lines, as the kernel does it where memory is short."""
+    node.deploy(HELD, name="shot", limits='timeout = "30s"')
+    thread = invoking(node, "shot", {})
+    node.wait_until(lambda: len(lines(node, "shot")) >= 5, 20)
+    assert thread.is_alive()
+    seen = lines(node, "shot")
+    os.kill(holder(node), signal.SIGKILL)
+    thread.join(20)
+    node.wait_until(lambda: lines(node, "shot")[-1]["level"] == "error", 10)
+    found = [line["text"] for line in lines(node, "shot")]
+    printed = [text for text in found if text.startswith("line")]
+    assert printed == [f"line {number}" for number in range(len(printed))]
+    assert len(printed) >= len([line for line in seen if line["level"] != "error"])
+    assert len({line["invocation"] for line in lines(node, "shot")}) == 1
+
+
+ENDLESS = """
+import sys
+
+def handler(event, context):
+    print("before")
+    for _ in range(event["megabytes"]):
+        sys.stdout.write("x" * (1 << 20))
+    print()
+    print("after")
+    return "answer"
+"""
+
+
+def peak(node: TestNode, module: str) -> int:
+    """Return the most memory that a process of the node has had, in bytes."""
+    for pid in node.processes():
+        with contextlib.suppress(OSError):
+            if module in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
+                status = Path(f"/proc/{pid}/status").read_text()
+                return int(status.partition("VmHWM:")[2].split()[0]) << 10
+    raise AssertionError(module)
+
+
+@pytest.mark.parametrize("megabytes", [16, pytest.param(1024, marks=LONG)])
+def test_a_line_of_any_length_is_cut_and_told(node: TestNode, megabytes: int) -> None:
+    name = f"endless-{megabytes}"
+    node.deploy(ENDLESS, name=name, limits='timeout = "10m"')
+    watched = ("casemate.gateway.process", "casemate.recorder.process", "casemate.vault.process")
+    before = {module: peak(node, module) for module in watched}
+    answer = node.invoke({"megabytes": megabytes}, function=f"t/{name}", timeout=600)
+    assert answer.status_code == 200, answer.text
+    node.wait_until(lambda: lines(node, name), 20)
+    found = lines(node, name)
+    assert found[0]["text"] == "before"
+    assert sum(len(line["text"]) for line in found) < 2 << 20
+    assert any("dropped" in line["text"] and line["level"] == "warning" for line in found)
+    for module in watched:
+        assert peak(node, module) < before[module] + (64 << 20), module
+    assert node.invoke({"megabytes": 0}, function=f"t/{name}").status_code == 200

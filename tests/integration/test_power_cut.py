@@ -83,11 +83,9 @@ def test_power_goes(tmp_path: Path) -> None:
 
 @pytest.mark.storm
 @pytest.mark.timeout(1800)
-def test_power_goes_again_and_again(tmp_path: Path) -> None:
-    for seed in range(8):
-        folder = tmp_path / str(seed)
-        folder.mkdir()
-        trace, acknowledged = recorded(folder, 400)
-        chosen = random.Random(seed)
-        for _ in range(LONG // 8):
-            cut(folder, trace, acknowledged, chosen)
+@pytest.mark.parametrize("seed", range(8))
+def test_power_goes_again_and_again(tmp_path: Path, seed: int) -> None:
+    trace, acknowledged = recorded(tmp_path, 400)
+    chosen = random.Random(seed)
+    for _ in range(LONG // 8):
+        cut(tmp_path, trace, acknowledged, chosen)

@@ -21,6 +21,8 @@ _TOGETHER = 64
 _RETRY_SECONDS = 0.02
 ENDED = "it ended"
 """Why a connection ended whose other end was closed in order."""
+SENT_WRONG = "it sent "
+"""How it begins why a connection ended on which came what may not."""
 SHORT_OF = frozenset((errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS, errno.EMFILE, errno.ENFILE))
 """What the kernel says when it has too little of something at the moment. ETOOMANYREFS: too many
 descriptors are under way; the socket counts as writable all the same."""
@@ -185,26 +187,37 @@ class FrameSocket:
     # -- receiving -----------------------------------------------------------------------------
 
     def _readable(self) -> None:
+        if not self._read():
+            return
+        # Where the other end has gone and left unread what it was sent, libuv looks no more at the
+        # socket: what can still be read, and the end after it, nobody would be told of.
+        if self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            while self._read():
+                pass
+
+    def _read(self) -> bool:
+        """Read once; return whether there may be more."""
         try:
             data, ancillary, flags, _ = self._sock.recvmsg(
                 _READ_BYTES, self._space, socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             self._end(f"it cannot be read from: {error.strerror}")
-            return
+            return False
         for level, kind, packed in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 came = array.array("i")
                 came.frombytes(packed[: len(packed) - len(packed) % came.itemsize])
                 self._descriptors.extend(came)
         if flags & socket.MSG_CTRUNC or len(self._descriptors) > self._bounds.descriptors:
-            self._end("it sent too many descriptors")
+            self._end(f"{SENT_WRONG}too many descriptors")
         elif not data:
             self._end(ENDED)
         else:
             self._feed(data)
+        return not self.closed
 
     def _feed(self, data: bytes) -> None:
         self._feeding = True
@@ -219,7 +232,7 @@ class FrameSocket:
                 raise FrameError("Descriptors came that belong to no message.")
         except Exception as error:  # noqa: BLE001 - whatever came ends this connection only
             # The text of an error may quote what came; only its type is told.
-            self._end(f"it sent what is no message: {type(error).__name__}")
+            self._end(f"{SENT_WRONG}what is no message: {type(error).__name__}")
         finally:
             self._feeding = False
         if self._unsent and not (self.closed or self._writing or self._retry):

@@ -340,6 +340,19 @@ class JournalRestored(Fact, frozen=True, kw_only=True):
     """SHA-256 of the backup."""
 
 
+class GatewayDoubtful(Fact, frozen=True, kw_only=True):
+    """The gateway has told its recorder what no gateway of this release tells."""
+
+    reason: str
+
+
+class ClockStepped(Fact, frozen=True, kw_only=True):
+    """The clock of the node's machine was set, by more than clocks are kept right with."""
+
+    seconds: float
+    """Below 0: it was set back."""
+
+
 class RecordsForgotten(Fact, frozen=True, kw_only=True):
     """Records of a project were deleted since it was told last: they were too old, or too many."""
 

@@ -262,12 +262,14 @@ class Outlet:
 
     async def deliver(self, message: Message) -> str:
         """Send one message; return why it was not taken, empty if it was."""
-        before, self.problem = self.problem, ""
+        before, problem = self.problem, ""
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 await self._send(message)
         except Exception as error:  # noqa: BLE001 - whatever a channel answers ends no other
-            self.problem = said(error)
+            problem = said(error)
+        # Not before it is known: one that hangs does not look well while it is tried again.
+        self.problem = problem
         if self.problem and not before:
             _log.error("alerts by %s do not arrive: %s", self.name, self.problem)
         elif before and not self.problem:

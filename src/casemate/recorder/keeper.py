@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -130,6 +131,7 @@ class Keeper:
         entries: list[bytes] = []
         numbers: list[tuple[bytes, int]] = []
         last = dict(self._seen)
+        now = time.time()
         for batch in batches:
             seen = last.get(batch.session, -1)
             for number, told in enumerate(batch.facts, batch.first):
@@ -142,7 +144,7 @@ class Keeper:
                     self._keys.forget_newest()
                 key = await self._keys.of_project(fact.project)
                 uid = f"{batch.session.hex()}-{number}"
-                text = ocsf.event(fact, told.count, uid)
+                text = ocsf.event(fact, told.count, uid, now)
                 entries.append(key.seal(batch.session, number, text))
                 numbers.append((batch.session, number))
                 last[batch.session] = number

@@ -20,6 +20,10 @@ VERSION = "1.3.0"
 MAX_TEXT = 4096
 """Characters of one text of a fact that are kept; longer ones end with a mark."""
 _CUT = "... (cut)"
+_LATEST = 1e11
+"""No time of a fact is that late, in Unix time."""
+_MOST_ALIKE = 1 << 53
+"""What every reader of JSON takes as a number."""
 
 
 class OcsfClass(IntEnum):
@@ -212,6 +216,10 @@ _MONITORED: Mapping[type[facts.Fact], Mapped] = {
     ),
 }
 _OWN: Mapping[type[facts.Fact], Mapped] = {
+    facts.GatewayDoubtful: Mapped(
+        OcsfClass.DETECTION_FINDING, 1, Severity.CRITICAL, "Gateway doubtful", failed=True
+    ),
+    facts.ClockStepped: Mapped(OcsfClass.API_ACTIVITY, OTHER, Severity.MEDIUM, "Clock stepped"),
     facts.JournalRestored: Mapped(
         OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.HIGH, "Journal restored"
     ),
@@ -263,12 +271,15 @@ def mapped(fact: facts.Fact) -> Mapped:
 def decode(kind: str, data: bytes) -> facts.Fact:
     """Return a fact that has travelled. Raises RecorderInputError."""
     try:
-        return _DECODERS[kind](data)
+        fact = _DECODERS[kind](data)
     except (KeyError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecorderInputError(
             f"{kind[:64]!r} is no fact that is recorded, or not whole.",
             next_step="use the gateway of the node's own version",
         ) from error
+    if not 0 <= fact.at < _LATEST:  # so is what is no number
+        raise RecorderInputError(f"{kind[:64]!r} has a time that no clock says.")
+    return fact
 
 
 def _cut(value: Any) -> Any:
@@ -277,8 +288,11 @@ def _cut(value: Any) -> Any:
     return value
 
 
-def event(fact: facts.Fact, count: int, uid: str) -> bytes:
-    """Return a fact as an event of OCSF, in JSON. `count` facts alike are one event."""
+def event(fact: facts.Fact, count: int, uid: str, logged: float | None = None) -> bytes:
+    """Return a fact as an event of OCSF, in JSON. `count` facts alike are one event.
+
+    `logged` is the time of the recorder's own clock, which who tells facts cannot choose.
+    """
     what = mapped(fact)
     own = {
         name: _cut(getattr(fact, name))
@@ -287,7 +301,7 @@ def event(fact: facts.Fact, count: int, uid: str) -> bytes:
     }
     if isinstance(fact, facts.NodeTold):
         own["event"] = msgspec.Raw(fact.event)  # as it stands in the other journal
-    alike = getattr(fact, "count", 1) * count
+    alike = min(getattr(fact, "count", 1) * count, _MOST_ALIKE)
     function = f"{fact.project}/{fact.function}" if fact.function else ""
     found: dict[str, Any] = {
         "class_uid": int(what.event),
@@ -307,6 +321,8 @@ def event(fact: facts.Fact, count: int, uid: str) -> bytes:
         "actor": {"user": {"name": _cut(fact.by) or "node"}},
         "unmapped": own,
     }
+    if logged is not None:
+        found["metadata"]["logged_time"] = int(logged * 1000)
     if fact.remote_address:
         found["src_endpoint"] = {"ip": fact.remote_address}
     if fact.project:

@@ -17,12 +17,15 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from casemate.child.calls import refusal, reply
-from casemate.child.channel import ENDED, FrameSocket
+from casemate.child.channel import ENDED, SENT_WRONG, FrameSocket
 from casemate.child.frames import FrameError
 from casemate.journal.checkpoint import Checkpoint, opened_checkpoint
 from casemate.journal.copying import JournalCopy
@@ -30,8 +33,9 @@ from casemate.journal.note import NoteKey, signed_by
 from casemate.journal.reader import Reader
 from casemate.journal.verifying import Verified, verify
 from casemate.journal.writer import Writer
-from casemate.model.errors import CasemateError, NotFoundError
-from casemate.recorder import protocol, restored
+from casemate.model.errors import CasemateError, InvalidInputError, NotFoundError
+from casemate.model.facts import Fact, GatewayDoubtful
+from casemate.recorder import clock, protocol, restored
 from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.forgotten import Telling
 from casemate.recorder.keeper import Keeper, KeyRing
@@ -48,6 +52,8 @@ from casemate.vault.recorder_client import RecorderVault
 CHECKPOINT_SECONDS = 1.0
 MAX_WAITING = 256
 """Messages that wait to be kept; a gateway never has as many under way."""
+MAX_WAITING_BYTES = 32 << 20
+"""Bytes of what they hold; a gateway never has half as many under way."""
 MAX_QUESTIONS = 16
 MAX_UNREAD = 4 << 20
 """Bytes of answers that wait to be read before the next answer of a question is given."""
@@ -93,6 +99,12 @@ class Recorder:
         self.readers = Readers(self._search, lambda: writer.size, self._take, self._asked_along)
         self._lends_records = lends_records
         self._waiting: list[tuple[protocol.Take, Callable[[bytes], None]]] = []
+        self._waiting_bytes = 0
+        self._session = os.urandom(protocol.SESSION_BYTES)
+        self._next = 0
+        """Number of the next fact that the recorder itself tells here."""
+        self._doubt = ""
+        """What the gateway has told that it may not."""
         self._ready = asyncio.Event()
         self._ended = asyncio.Event()
         self._hung_up = asyncio.Event()
@@ -111,12 +123,15 @@ class Recorder:
     async def serve(self, sock: socket.socket) -> None:
         """Serve the gateway on this connection until it or the vault is gone."""
         loop = asyncio.get_running_loop()
+        # Until all is kept: whoever hears of the end has another one started, and this one killed.
+        held = sock.dup()
         self._socket = FrameSocket(
             sock, loop, protocol.ANSWERING, received=self._received, ended=self._lost
         )
         telling = Telling(self._records, self._take_own)
         keeping = loop.create_task(self._keep())
-        tasks = [loop.create_task(duty) for duty in (self._sign(), telling.run())]
+        duties = (self._sign(), telling.run(), clock.watch(self._tell))
+        tasks = [loop.create_task(duty) for duty in duties]
         for task in (keeping, *tasks):
             task.add_done_callback(lambda _: self._ended.set())
         self._vault.lost.add_done_callback(lambda _: self._ended.set())
@@ -124,14 +139,34 @@ class Recorder:
         for task in (*tasks, *self._questions):
             task.cancel()
         await self._keep_rest(keeping)
+        await self._say_doubt()
         tasks.append(keeping)
         for failure in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(failure, Exception):
                 _log.error("the recorder ends: %s", failure)
         self._socket.close()
+        held.close()
         self.readers.close()
         self._writer.close()
         await self._records.close()
+
+    def _tell(self, fact: Fact) -> None:
+        self._take_own(self._told(fact), lambda _reply: None)
+
+    def _told(self, fact: Fact) -> protocol.Take:
+        told = protocol.Told(type(fact).__name__, msgspec.msgpack.encode(fact))
+        self._next += 1
+        return protocol.Take(0, self._session, self._next, (told,))
+
+    async def _say_doubt(self) -> None:
+        """Tell in the journal why the gateway is not believed: it would not itself."""
+        if not self._doubt:
+            return
+        told = self._told(GatewayDoubtful(at=time.time(), reason=self._doubt))
+        try:
+            await asyncio.wait_for(self._keeper.keep([told]), END_SECONDS)
+        except (CasemateError, TimeoutError) as error:
+            _log.error("it is not on record that the gateway is doubtful: %s", error)
 
     async def _keep_rest(self, keeping: asyncio.Task[None]) -> None:
         """Keep what has come; if the gateway is gone, also what it had not told."""
@@ -154,6 +189,8 @@ class Recorder:
     def _lost(self, why: str) -> None:
         if why != ENDED:
             _log.warning("the connection to the gateway is closed: %s", why)
+        if why.startswith(SENT_WRONG):
+            self._doubt = why
         self._hung_up.set()
         self._ended.set()
 
@@ -179,6 +216,10 @@ class Recorder:
     def _take(self, request: protocol.Take, answer: Callable[[bytes], None]) -> None:
         if len(self._waiting) >= MAX_WAITING:
             raise FrameError("more facts than may be under way")
+        size = sum([len(told.fact) for told in request.facts])
+        if self._waiting_bytes + size > MAX_WAITING_BYTES:
+            raise FrameError("more bytes than may be under way")
+        self._waiting_bytes += size
         self._waiting.append((request, answer))
         self._ready.set()
 
@@ -194,13 +235,15 @@ class Recorder:
         while True:
             await self._ready.wait()
             self._ready.clear()
-            batches, self._waiting = self._waiting, []
+            batches, self._waiting, self._waiting_bytes = self._waiting, [], 0
             if not batches and self._over:
                 return
             try:
                 lost = await self._keep_all([batch for batch, _ in batches])
             except CasemateError as error:
                 _log.error("what happens cannot be kept: %s", error)
+                if isinstance(error, RecorderInputError | InvalidInputError):
+                    self._doubt = f"{SENT_WRONG}what is no fact and no record"
                 failure = protocol.ERRORS.failure(error)
                 for batch, answer in (*batches, *self._waiting):
                     answer(refusal(batch.n, failure))
@@ -251,7 +294,7 @@ class Recorder:
         except CasemateError as error:
             self._socket.send(refusal(request.n, protocol.ERRORS.failure(error)))
         except FrameError as error:
-            self._lost(str(error))
+            self._lost(f"{SENT_WRONG}what is no message: {error}")
         finally:
             if descriptor >= 0:
                 os.close(descriptor)

@@ -10,6 +10,7 @@ import socket
 
 import msgspec
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -262,3 +263,26 @@ def test_what_the_kernel_has_too_little_of_is_waited_for(monkeypatch) -> None:
             os.close(descriptor)
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_an_end_that_left_something_unread_is_noticed(run, size: int) -> None:  # type: ignore[no-untyped-def]
+    """Together with what it had sent before it ended: such a socket is readable and has failed."""
+
+    async def main() -> None:
+        sock, other = socket.socketpair()
+        got: list[bytes] = []
+        why: list[str] = []
+        bounds = Bounds(frame=1 << 20, unsent=1 << 20)
+        end = FrameSocket(
+            sock, asyncio.get_running_loop(), bounds, received=got.append, ended=why.append
+        )
+        await asyncio.sleep(0)
+        end.send(b"never read")
+        other.send(frame(b"x" * size))
+        other.close()
+        await until(lambda: why)
+        assert got == [b"x" * size] and end.closed
+
+    run(main())

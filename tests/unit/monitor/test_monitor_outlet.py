@@ -12,6 +12,7 @@ from casemate.model.level import Level
 from casemate.monitor import outlet as outlet_module
 from casemate.monitor.errors import UndeliveredError
 from casemate.monitor.escalating import seconds_until
+from casemate.monitor.messages import Kind, Message
 from casemate.monitor.outlet import MAX_FOLDED, MAX_WAITING, RULE_PER_MINUTE, Outlet
 from support.monitor import Sink, channel, found, running, until
 
@@ -150,6 +151,12 @@ async def test_one_that_hangs_is_given_up_for_now_and_delays_no_other() -> None:
         other.outlet.put(found(1))
         await until(lambda: other.sink.ids)
         await until(lambda: "was not taken within" in hanging.outlet.state.problem)
+        patch.setattr(outlet_module, "ATTEMPT_SECONDS", 60.0)
+        message = Message(kind=Kind.FINDING, node="n", at=1.0, found=(found(2),))
+        again = asyncio.ensure_future(hanging.outlet.deliver(message))
+        await asyncio.sleep(0.01)
+        assert hanging.outlet.state.problem, "one that is tried again does not look well meanwhile"
+        again.cancel()
         await hanging.end()
         await other.end()
 

@@ -28,6 +28,8 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.OperationPerformed: {"operation": "addUser", "effect": "change", "action": "a:b"},
     facts.SignedIn: {"method": "password"},
     facts.JournalRestored: {"made_at": 1.0, "entries": 3, "archive": "ab"},
+    facts.GatewayDoubtful: {"reason": "it sent what is no message"},
+    facts.ClockStepped: {"seconds": -3600.0},
     facts.RecordsForgotten: {"record": "log_line", "count": 3, "total": 9},
     facts.NodeRecordsDoubtful: {"node": "b", "what": "its batches 2 to 3 are missing"},
     facts.NodeTold: {"node": "b", "entry": "e-1", "kind": "Finding", "event": b"{}"},
