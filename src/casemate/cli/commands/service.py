@@ -80,10 +80,7 @@ def install(
     if shared:
         _require_shared(given, user=user)
     elif databases:
-        raise UsageError(
-            "--databases is given without --shared: there are others only beside that of --store.",
-            next_step="Give --shared as well.",
-        )
+        raise _alone()
     folder = data.absolute() if data is not None else None
     program = _program()
     text = unit_text(program, given, user=user, data=folder, shared=shared, databases=databases)
@@ -104,6 +101,10 @@ def install(
         print_line(f"{path} is written.", GREEN)
     else:
         print_line(f"{path} is as it should be.", DIM)
+    _note_next(user=user, shared=shared, databases=databases)
+
+
+def _note_next(*, user: bool, shared: bool, databases: bool) -> None:
     manager = "systemctl --user" if user else "systemctl"
     note(f"Next: {manager} daemon-reload && {manager} enable --now casemate")
     if user:
@@ -112,6 +113,13 @@ def install(
     if shared:
         _note_files(databases=databases)
     note(f"The owner's token is shown once, in its journal: {journal}")
+
+
+def _alone() -> UsageError:
+    return UsageError(
+        "--databases is given without --shared: there are others only beside that of --store.",
+        next_step="Give --shared as well.",
+    )
 
 
 def _require_serve_options(arguments: list[str]) -> None:
