@@ -18,6 +18,14 @@ app = new_app("Run a node as a service of systemd.")
 
 _SYSTEM = ("etc", "systemd", "system")
 _USER = ("systemd", "user")
+DatabasesOption = Annotated[
+    bool,
+    typer.Option(
+        "--databases",
+        help="With --shared: other databases of projects, too, from "
+        "/etc/casemate/databases.toml, as a credential of systemd.",
+    ),
+]
 
 
 @command(
@@ -50,14 +58,7 @@ def install(
             "CASEMATE_OBJECTS and its keys from /etc/casemate/objects.env.",
         ),
     ] = False,
-    databases: Annotated[
-        bool,
-        typer.Option(
-            "--databases",
-            help="With --shared: other databases of projects, too, from "
-            "/etc/casemate/databases.toml, as a credential of systemd.",
-        ),
-    ] = False,
+    databases: DatabasesOption = False,
     only_print: Annotated[
         bool, typer.Option("--print", help="Print the unit and write nothing.")
     ] = False,
