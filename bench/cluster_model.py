@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import Counter
+from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
@@ -87,6 +89,9 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     cores: float = 4
     """Of each node's machine."""
     server_cores: int = 16
+    """Of each database."""
+    databases: int = 1
+    """In which projects live, each on a server of its own. The first has the control store."""
     shared: int = 0
     """Cores of one machine that all nodes, the server and the load share; 0: each has its own."""
     projects: int = 1
@@ -115,11 +120,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     kept_ms: float
     """The median of how long it took to keep an event."""
     server: float
-    """Cores of PostgreSQL that were at work."""
+    """Cores of PostgreSQL that were at work, of all databases."""
 
 
 class _Project:
-    def __init__(self, simulation: Simulation) -> None:
+    def __init__(self, simulation: Simulation, database: int) -> None:
+        self.database = database
         self.lock = Places(simulation, 1)
         self.waiting = 0
 
@@ -147,10 +153,11 @@ class Model:
         self.simulation = made = Simulation(seed)
         machine = Places(made, scene.shared) if scene.shared else None
         self.machine = machine
-        self.server = machine or Places(made, scene.server_cores)
+        numbers = range(scene.databases)
+        self.servers = [machine or Places(made, scene.server_cores) for _ in numbers]
         self.served = 0.0
-        self.disk = Disk(made, costs.disk)
-        self.projects = [_Project(made) for _ in range(scene.projects)]
+        self.disks = [Disk(made, costs.disk) for _ in numbers]
+        self.projects = [_Project(made, n % scene.databases) for n in range(scene.projects)]
         self.control = Places(made, 1)
         self.counts = _Counts()
         self.took: list[float] = []
@@ -196,10 +203,14 @@ class Model:
             lane = self.nodes[random.randrange(len(self.nodes))].lanes[index]
             self.simulation.start(lane.keeps())
 
-    def serve(self, seconds: float) -> Use:
-        """Have the server spend time on something."""
+    def serve(self, seconds: float, database: int = 0) -> Use:
+        """Have a server spend time on something."""
         self.served += seconds
-        return Use(seconds, self.server)
+        return Use(seconds, self.servers[database])
+
+    def by_database(self, indexes: Iterable[int]) -> dict[int, int]:
+        """Return in which databases some of the projects are, and how many in each."""
+        return Counter(self.projects[index].database for index in indexes)
 
 
 class _Node:
@@ -218,8 +229,11 @@ class _Node:
         """Begin everything, out of step with other nodes."""
         model, made = self.model, self.model.simulation
         scene, out_of_step = model.scene, made.random.random
-        for standing in (self._looks, self._beats, self._polls, self._tells):
-            made.start(standing(), out_of_step() * LOOK_SECONDS)
+        made.start(self._looks(), out_of_step() * LOOK_SECONDS)
+        made.start(self._tells(), out_of_step() * LOOK_SECONDS)
+        for database in range(scene.databases):
+            made.start(self._beats(database), out_of_step() * LOOK_SECONDS)
+            made.start(self._polls(database), out_of_step() * LOOK_SECONDS)
         for _ in range(max(1, scene.callers // CHUNK) if scene.callers else 0):
             made.start(self._calls(min(CHUNK, scene.callers)))
         for index, lane in enumerate(self.lanes):
@@ -253,9 +267,9 @@ class _Node:
             yield self.model.serve(look.server)
             yield Pause(LOOK_SECONDS)
 
-    def _beats(self) -> Step:
+    def _beats(self, database: int) -> Step:
         model, costs, nodes = self.model, self.model.costs, self.model.scene.nodes
-        leads = model.scene.standing * KINDS
+        leads = model.scene.standing * KINDS / model.scene.databases
         while True:
             cost = costs.beat.of(nodes)
             if model.scene.design.spread:
@@ -264,23 +278,25 @@ class _Node:
             else:
                 cost = cost.plus((costs.led if self.number else costs.leads).each, leads)
             yield self.own(cost.node)
-            yield model.serve(cost.server)
-            # What is told to the control store: one transaction of all nodes at a time.
-            yield Take(self.model.control)
-            yield from self.transact(costs.send.fixed)
-            self.model.control.give_back()
+            yield model.serve(cost.server, database)
+            if not database:
+                # What is told to the control store: one transaction of all nodes at a time.
+                yield Take(self.model.control)
+                yield from self.transact(costs.send.fixed, database)
+                self.model.control.give_back()
             yield Pause(BEAT_SECONDS)
 
-    def _polls(self) -> Step:
+    def _polls(self, database: int) -> Step:
         scene = self.model.scene
-        projects = scene.standing / (scene.nodes if scene.design.divided else 1)
+        projects = scene.standing / scene.databases
+        projects /= scene.nodes if scene.design.divided else 1
         while True:
             begun = self.model.simulation.now
             left = projects
             while left > 0:
                 cost = self.model.costs.poll.of(min(left, POLLED_AT_ONCE))
                 yield self.own(cost.node)
-                yield self.model.serve(cost.server)
+                yield self.model.serve(cost.server, database)
                 left -= POLLED_AT_ONCE
             yield Pause(max(0.0, begun + POLL_SECONDS - self.model.simulation.now))
 
@@ -299,8 +315,9 @@ class _Node:
                 continue
             told, self._to_tell = tuple(self._to_tell), {}
             cost = model.costs.tell.of(nodes - 1)
-            yield self.own(model.costs.tell.fixed.node)
-            yield model.serve(cost.server)
+            for database in model.by_database(told):
+                yield self.own(model.costs.tell.fixed.node)
+                yield model.serve(cost.server, database)
             model.simulation.at(HEARD_SECONDS, partial(self._all_hear, told))
             yield Pause(pause)
 
@@ -329,18 +346,19 @@ class _Node:
         heard = [index for index, at in self._heard.items() if at <= due]
         for index in heard:
             del self._heard[index]
-        cost = self.model.costs.left.of(len(heard))
-        yield self.own(cost.node)
-        yield self.model.serve(cost.server)
+        for database, count in self.model.by_database(heard).items():
+            cost = self.model.costs.left.of(count)
+            yield self.own(cost.node)
+            yield self.model.serve(cost.server, database)
         for index in heard:
             if self.model.projects[index].waiting:
                 self.lanes[index].look()
 
-    def transact(self, cost: Cost) -> Step:
+    def transact(self, cost: Cost, database: int) -> Step:
         """Make one transaction; its lock is held already."""
         yield self.own(cost.node)
-        yield self.model.serve(cost.server)
-        yield Durable(self.model.disk)
+        yield self.model.serve(cost.server, database)
+        yield Durable(self.model.disks[database])
 
 
 class _Lane:
@@ -394,7 +412,7 @@ class _Lane:
                 batch.append(self._queue.pop(0))
                 size += batch[-1][1] if batch[-1][0] == "send" else 1
             yield Take(self.project.lock)
-            yield from self.node.transact(self._cost(batch))
+            yield from self.node.transact(self._cost(batch), self.project.database)
             self.project.lock.give_back()
             if sent := sum(count for kind, count, _ in batch if kind == "send"):
                 self.project.waiting += sent

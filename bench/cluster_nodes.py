@@ -32,6 +32,7 @@ from bench.gateway_cpu import gateway_of, processor_seconds
 from bench.processes import tree
 from bench.servers import Server
 from bench.targets.casemate import _done, environment
+from casemate.data.postgresql.among import JOINED_SECONDS
 
 CONNECTIONS = 16
 """To each node."""
@@ -180,8 +181,10 @@ class Nodes:
         """Have so many nodes run that share the state."""
         while len(self.running) > count:
             self.running.pop().server.stop()
-        while len(self.running) < count:
-            self._add()
+        if len(self.running) < count:
+            while len(self.running) < count:
+                self._add()
+            time.sleep(JOINED_SECONDS + 1.0)  # before, they handle no events
 
     def _add(self) -> None:
         number = len(self.running)
@@ -239,6 +242,8 @@ class Nodes:
         through = time.monotonic() - begun
         sent_for = self.spent()
         events = sum(one.right for one in sent)
+        if not calls or not events:
+            raise BenchError(f"{calls} calls and {events} events were answered in {seconds} s.")
         whole = called_for.less(before)
         return Rates(
             calls=sum(one.per_second for one in called),

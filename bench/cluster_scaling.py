@@ -224,6 +224,11 @@ def simulate(measured: Measured) -> dict[str, Chart]:
 
     rates = {(n, p): full(n, p) for n in COUNTS for p in (1, 10, 100)}
     rates |= {(n, p): full(n, p) for n in (10, 100) for p in (3, 30)}
+
+    def spread(count: int, databases: int) -> float:
+        scene = Scene(nodes=count, projects=100, standing=100, senders=100, databases=databases)
+        return found(scene).handled or 1.0
+
     return {
         "cluster-server": _by_nodes(
             "What nodes cost PostgreSQL: 1,000 events a second, 1 M functions",
@@ -251,6 +256,13 @@ def simulate(measured: Measured) -> dict[str, Chart]:
             "The most events by projects: each has a lock of its own",
             ("projects that events go to", "events a second"),
             {f"{n} nodes": {p: rates[n, p] for p in (1, 3, 10, 30, 100)} for n in (10, 100)},
+            note,
+            COUNTS,
+        ),
+        "cluster-databases": _chart(
+            "The most events by databases: 100 projects, 16 cores of PostgreSQL for each",
+            ("databases that projects live in", "events a second"),
+            {f"{n} nodes": {d: spread(n, d) for d in COUNTS} for n in (10, 100)},
             note,
             COUNTS,
         ),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from casemate.cli.systemd_unit import unit_text
+from casemate.maintenance.cluster_doctor import examine_cluster
 from support.cli import casemate
-from support.cluster import Cluster
+from support.cluster import KEYS, Cluster, SharingNode
+from support.manifests import with_databases
 from support.node import TestNode
 from support.s3 import S3Server
 
@@ -37,9 +42,9 @@ class TwoDatabases(Cluster):
         self.map = folder / "databases.toml"
         self.write_map(self.west)
 
-    def write_map(self, west: str) -> None:
+    def write_map(self, west: str, name: str = "west") -> None:
         url = f"postgresql://test@127.0.0.1:{self.server.port}/{west}"
-        self.map.write_text(f'west = "{url}"\n')
+        self.map.write_text(f'{name} = "{url}"\n')
         self.map.chmod(0o600)
 
     def environment(self) -> dict[str, str]:
@@ -116,6 +121,11 @@ def test_projects_live_where_they_are_placed_and_one_database_stops_its_own_alon
         metrics = one.client.get(f"{one.url}/metrics").text
         assert 'casemate_database_up{database="west"} 0' in metrics
         assert 'casemate_database_up{database="main"} 1' in metrics
+        audited = casemate(one, "audit", "node", "--json").stdout
+        assert "west (1 projects)" in audited
+        found = {each.name: each for each in examine_cluster(cluster.environment())}
+        assert not found["database west"].holds
+        assert "timeline 1" in found["database"].detail
     finally:
         cluster.set_away(False)
     until(lambda: calls(one, "shop", {"read": "a"}) == "a")
@@ -124,13 +134,74 @@ def test_projects_live_where_they_are_placed_and_one_database_stops_its_own_alon
     assert calls(one, "shop", {"read": "a"}) == "a"
     # Another database under that name is refused at the start, by name; nothing was changed.
     assert "shop lives in west" in casemate(one, "nodes", "place", "shop", "west").stdout
+    found = {each.name: each for each in examine_cluster(cluster.environment())}
+    assert found["name of database west"].holds and "timeline 1" in found["database west"].detail
+    assert found["clock against west"].holds
     one.stop()
+    cluster.write_map(cluster.west, "east")
+    found = {each.name: each for each in examine_cluster(cluster.environment())}
+    assert not found["name of database east"].holds
+    assert found["name of database east"].detail == "it says that it is west"
     cluster.write_map(cluster.server.database())
     with pytest.raises(RuntimeError, match="given as west is empty"):
         one.start()
     cluster.write_map(cluster.west)
     one.start()
     assert calls(one, "shop", {"read": "a"}) == "a"
+
+
+@pytest.mark.parametrize("form", ["systemd", "kubernetes"])
+def test_a_node_of_each_form_starts_with_other_databases(
+    form: str, tmp_path_factory: pytest.TempPathFactory, postgresql_server: Any
+) -> None:
+    """With the words and variables that each form gives, its files in another folder."""
+    with contextlib.closing(S3Server(tmp_path_factory.mktemp("s3"))) as objects:
+        made = TwoDatabases(tmp_path_factory.mktemp(form), postgresql_server, objects)
+        files = {
+            "store-url": made.store,
+            "master-key": base64.b64encode(os.urandom(32)).decode(),
+            "databases.toml": made.map.read_text(),
+        }
+        for name, text in files.items():
+            (made.folder / name).write_text(text)
+            (made.folder / name).chmod(0o600)
+        words, environment = _of_systemd() if form == "systemd" else _of_kubernetes()
+        named = {**KEYS, "CASEMATE_OBJECTS": made.objects, **environment}
+
+        def placed(text: str) -> str:
+            text = text.replace("${CREDENTIALS_DIRECTORY}", str(made.folder))
+            return text.replace("/etc/casemate", str(made.folder))
+
+        node = SharingNode(
+            made.folder / "node",
+            *map(placed, words),
+            environment={name: placed(value) for name, value in named.items()},
+        )
+        made.nodes.append(node)
+        try:
+            node.start()
+            told = json.loads(casemate(node, "nodes", "ls", "--json").stdout)
+            assert [one["name"] for one in told["databases"]] == ["main", "west"]
+        finally:
+            made.close()
+
+
+def _of_systemd() -> tuple[list[str], dict[str, str]]:
+    unit = unit_text(
+        *(Path("/opt/casemate/bin/casemate"), ["--encrypted-disks"]),
+        **{"user": False, "data": None, "shared": True, "databases": True},
+    )
+    [command] = [line for line in unit.splitlines() if line.startswith("ExecStart=")]
+    return command.partition(" serve ")[2].split(), {}
+
+
+def _of_kubernetes() -> tuple[list[str], dict[str, str]]:
+    [container] = with_databases()["spec"]["template"]["spec"]["containers"]
+    # Where it keeps its data and answers differs here, and it has no certificate.
+    own = ("serve", "--data=", "--host=", "--port=", "--tls", "--public-url=", "--function-ids=")
+    words = [word for word in container["args"] if not word.startswith(own)]
+    assert len(words) == 2
+    return words, {each["name"]: each["value"] for each in container["env"] if "value" in each}
 
 
 def _part(node: TestNode) -> dict[str, Any]:

@@ -19,8 +19,9 @@ SERVICE = "casemate.service"
 DATA, KEYS = Path("/var/lib/casemate"), Path("/etc/casemate")
 """Where a node of root keeps its data and its master key, without other wishes."""
 MASTER_KEY, STORE_URL, OBJECTS = KEYS / "master-key", KEYS / "store-url", KEYS / "objects.env"
-"""Where one of many nodes finds the key of all, the database's URL, and the object store with its
-keys: files of root that nobody else reads."""
+DATABASES = KEYS / "databases.toml"
+"""Where one of many nodes finds the key of all, the database's URL, the object store with its
+keys, and the other databases of projects: files of root that nobody else reads."""
 _MARK = "# Made by `casemate service install`, which replaces no other and no changed unit. sha256="
 _COMMON = """\
 Type=notify
@@ -60,6 +61,8 @@ _SHARED_OPTIONS = (
     f" --store file:${{CREDENTIALS_DIRECTORY}}/{STORE_URL.name}"
 )
 """Not the specifier %d, which systemd has from 250 on."""
+_DATABASES = f"LoadCredential={DATABASES.name}:{DATABASES}\n"
+_DATABASES_OPTION = f" --databases ${{CREDENTIALS_DIRECTORY}}/{DATABASES.name}"
 
 
 def unit_text(
@@ -69,20 +72,24 @@ def unit_text(
     user: bool,
     data: Path | None,
     shared: bool = False,
+    databases: bool = False,
 ) -> str:
     """Return the unit by which `program serve ARGUMENTS` is run. Raises UsageError.
 
-    With `shared` it is one of many nodes: what it needs of secrets comes as credentials of systemd.
+    With `shared` it is one of many nodes: what it needs of secrets comes as credentials of systemd,
+    with `databases` the other databases of projects as well.
     """
     words = [str(program), "serve", *arguments]
     if data is not None:
         words += ["--data", str(data)]
-    command = " ".join(map(_word, words)) + (_SHARED_OPTIONS if shared else "")
+    command = " ".join(map(_word, words))
+    command += (_SHARED_OPTIONS if shared else "") + (_DATABASES_OPTION if databases else "")
     body = (
         "[Unit]\nDescription=Casemate, a node for functions\n"
         + ("" if user else "Wants=network-online.target\nAfter=network-online.target\n")
         + f"\n[Service]\nExecStart={command}\n{_COMMON}"
         + (_SHARED if shared else "")
+        + (_DATABASES if databases else "")
         + (_OF_A_USER if user else _HARDENED + _writable(data or DATA))
         + f"\n[Install]\nWantedBy={'default' if user else 'multi-user'}.target\n"
     )

@@ -74,7 +74,8 @@ class Coordination(Protocol):
     def share(self, project: str, function: str, limit: int) -> int:
         """Return how many of `limit` events of a function this node may run at a time, perhaps 0.
 
-        Those of all nodes add up to the limit as long as they agree on who is there.
+        Those of all nodes are never more than the limit together, and the limit once they agree on
+        who is there. A node that begins to take events has none for some seconds.
         """
         ...
 

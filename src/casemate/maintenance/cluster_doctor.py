@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from casemate import __version__
 from casemate.maintenance.finding import Finding, missing
-from casemate.model.errors import CasemateError
 from casemate.model.nodes import GONE_SECONDS, MAX_CLOCK_OFF
-from casemate.model.processes import OBJECTS_VARIABLE, STORE_VARIABLE
+from casemate.model.processes import DATABASES_VARIABLE, OBJECTS_VARIABLE, STORE_VARIABLE
+from casemate.supervisor.shared_places import url_of, urls_of
+
+if TYPE_CHECKING:
+    from casemate.postgresql.driver import Connection
 
 GUIDE: Final = "docs/howto/run-many-nodes.md says how"
 _ASK: Final = b"""
     SELECT extract(epoch FROM clock_timestamp())::float8,
-        current_setting('synchronous_standby_names'),
-        to_regclass('node') IS NOT NULL
+        current_setting('synchronous_standby_names')
 """
+_HAS_NODES: Final = b"SELECT to_regclass('node') IS NOT NULL"
+_IS_BOUND: Final = b"SELECT to_regclass('bound') IS NOT NULL"
+_BOUND: Final = b"SELECT name FROM bound"
 _NODES: Final = b"""
     SELECT name, version, extract(epoch FROM clock_timestamp())::float8 - seen_at FROM node
     ORDER BY name LIMIT 1000
@@ -38,52 +45,101 @@ def examine_cluster(environ: Mapping[str, str] = os.environ) -> list[Finding]:
     Takes some seconds where a server does not answer.
     """
     found: list[Finding] = []
-    for variable, look in ((STORE_VARIABLE, _database), (OBJECTS_VARIABLE, _bucket)):
-        if url := environ.get(variable):
-            try:
-                found += look(url, environ)
-            except (CasemateError, ImportError) as error:
-                name = "database" if look is _database else "bucket"
-                found.append(missing(name, error))
+    if store := environ.get(STORE_VARIABLE):
+        found += _looked("database", lambda: _main_database(url_of(store)))
+    if databases := environ.get(DATABASES_VARIABLE):
+        found += _looked("databases", lambda: _other_databases(urls_of(databases)))
+    if objects := environ.get(OBJECTS_VARIABLE):
+        found += _looked("bucket", lambda: _bucket(objects, environ))
     return found
 
 
-def _database(url: str, _environ: Mapping[str, str]) -> list[Finding]:
+def _looked(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
+    try:
+        return look()
+    except Exception as error:  # noqa: BLE001 - what cannot be looked at does not hold
+        return [missing(name, error)]
+
+
+def _main_database(url: str) -> list[Finding]:
     # Here: who runs one node alone has no library for it.
-    from casemate.postgresql.session import connected
-    from casemate.postgresql.settings import Settings
     from casemate.store.postgresql.store import SCHEMA
 
-    session = connected(Settings.of_url(url, weak_tls_accepted=False), SCHEMA)
-    with session.server as server:
+    found, server = _database(url, SCHEMA, "")
+    with server:
+        row = server.execute(_HAS_NODES).fetchone()
+        has_nodes = row is not None and bool(row[0])
+        others = [_Other(*one) for one in server.execute(_NODES).fetchall()] if has_nodes else []
+    return [*found, *_schema(others, has_nodes=has_nodes)]
+
+
+def _other_databases(urls: Mapping[str, str]) -> list[Finding]:
+    """Return what holds of each; one that is away hides none of the others."""
+    with ThreadPoolExecutor(max(1, len(urls)), thread_name_prefix="databases") as threads:
+        asked = [
+            threads.submit(_looked, f"database {name}", partial(_other_database, name, url))
+            for name, url in urls.items()
+        ]
+        return [finding for one in asked for finding in one.result()]
+
+
+def _other_database(name: str, url: str) -> list[Finding]:
+    from casemate.data.postgresql.catalogue import SCHEMA
+
+    found, server = _database(url, SCHEMA, f" {name}")
+    with server:
+        row = server.execute(_IS_BOUND).fetchone()
+        told = server.execute(_BOUND).fetchone() if row is not None and row[0] else None
+    said = "nobody's yet" if told is None else str(told[0])[:80]
+    return [
+        *found,
+        Finding(
+            name=f"name of database {name}",
+            holds=told is None or said == name,
+            detail=f"it says that it is {said}",
+            next_step="" if told is None or said == name else "look at the URLs of --databases",
+        ),
+    ]
+
+
+def _database(url: str, schema: str, which: str) -> tuple[list[Finding], Connection]:
+    """Return what holds of a server, and the connection to it, to be closed."""
+    from casemate.postgresql.session import connected
+    from casemate.postgresql.settings import Settings
+
+    session = connected(Settings.of_url(url, weak_tls_accepted=False), schema)
+    server = session.server
+    try:
         asked = time.time()
         row = server.execute(_ASK).fetchone()
         answered = time.time()
-        now, standbys, has_nodes = row if row is not None else (0.0, "", False)
-        others = [_Other(*one) for one in server.execute(_NODES).fetchall()] if has_nodes else []
+    except BaseException:
+        server.close()
+        raise
+    now, standbys = row if row is not None else (0.0, "")
     life = session.life
     found = [
         Finding(
-            name="database",
+            name=f"database{which}",
             holds=not session.doubts,
             detail="; ".join((*session.doubts, f"timeline {life.timeline}, system {life.system}")),
             next_step=GUIDE if session.doubts else "",
         ),
         Finding(
-            name="synchronous standbys",
+            name=f"synchronous standbys{which and f' of{which}'}",
             holds=bool(standbys),
             required=False,
             detail=standbys or "none: what is acknowledged is on one machine alone",
             next_step="" if standbys else f"synchronous_standby_names is empty; {GUIDE}",
         ),
-        _clock((asked + answered) / 2 - now),
+        _clock((asked + answered) / 2 - now, which),
     ]
-    return [*found, *_schema(others, has_nodes=has_nodes)]
+    return found, server
 
 
-def _clock(off: float) -> Finding:
+def _clock(off: float, which: str) -> Finding:
     return Finding(
-        name="clock",
+        name=f"clock{which and f' against{which}'}",
         holds=abs(off) <= MAX_CLOCK_OFF / 2,
         detail=f"{abs(off):.1f} s {'ahead of' if off > 0 else 'behind'} the database's",
         next_step="" if abs(off) <= MAX_CLOCK_OFF / 2

@@ -74,7 +74,7 @@ def named_places(
             next_step="Give both --store and --objects, or CASEMATE_STORE and CASEMATE_OBJECTS.",
         )
     if store.startswith(_FILE):
-        store = _first_line(Path(store.removeprefix(_FILE)))
+        store = url_of(store)
     elif shared.store and _has_password(shared.store):
         raise InvalidInputError(
             "The URL of --store has a password, which everybody on this machine could see.",
@@ -83,7 +83,7 @@ def named_places(
     places = SharedPlaces(
         store=store,
         objects=objects,
-        databases=databases_of(Path(databases), _first_line) if databases else {},
+        databases=urls_of(databases),
         unproved=UNPROVED in accepted_risks,
     )
     _require_sound(places, environ)
@@ -95,6 +95,18 @@ def named_places(
             f"--accept-risk {CLEAR_DISKS}",
         )
     return places
+
+
+def url_of(store: str) -> str:
+    """Return the URL of a database that is named so, or is in the file that is. Raises
+    InvalidInputError."""
+    return _first_line(Path(store.removeprefix(_FILE))) if store.startswith(_FILE) else store
+
+
+def urls_of(databases: str) -> Mapping[str, str]:
+    """Return the URLs of other databases that a file names, none without one. Raises
+    InvalidInputError."""
+    return databases_of(Path(databases), _first_line) if databases else {}
 
 
 def _taken(environ: MutableMapping[str, str], name: str) -> str:

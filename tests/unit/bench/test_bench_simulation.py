@@ -136,6 +136,16 @@ def test_it_shows_what_was_mended() -> None:
         assert other.server > now.server
 
 
+def test_databases_add_up_until_nodes_are_what_bounds() -> None:
+    def handled(databases: int) -> float:
+        scene = Scene(nodes=4, projects=8, senders=64, server_cores=1, databases=databases)
+        return Model(scene, COSTS, NODE).found(0.3, 0.2).handled
+
+    one, two, eight = handled(1), handled(2), handled(8)
+    assert two > 1.25 * one
+    assert eight < 1.25 * two
+
+
 def test_a_line_goes_through_both_costs_and_is_never_below_zero() -> None:
     line = between(2, cost(20, 40), 10, cost(100, 30))
     assert line.of(10).node == pytest.approx(100e-6) and line.of(2).node == pytest.approx(20e-6)
@@ -187,7 +197,7 @@ def test_a_deploy_is_known_later_the_more_functions_there_are() -> None:
 def test_all_of_it_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Model, "found", lambda *_: FOUND)
     charts = simulate(MEASURED)
-    assert len(charts) == 5
+    assert len(charts) == 6
     for chart in charts.values():
         root = ElementTree.fromstring(svg(chart))
         notes = [one.text or "" for one in root.iter()]

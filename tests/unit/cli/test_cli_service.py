@@ -143,7 +143,9 @@ def test_systemd_understands_it(tmp_path: Path, user, shared) -> None:
     program.chmod(0o755)
     path = tmp_path / SERVICE
     data = tmp_path / "my data"
-    text = unit_text(program, ["--tls-name", "a%b"], user=user, data=data, shared=shared)
+    text = unit_text(
+        program, ["--tls-name", "a%b"], user=user, data=data, shared=shared, databases=shared
+    )
     path.write_text(text)
     done = subprocess.run(
         ["systemd-analyze", "verify", *(("--user",) if user else ()), str(path)],
@@ -205,7 +207,19 @@ def test_one_of_many_gets_its_secrets_as_credentials(cli, config) -> None:
     serve(command.partition(" serve ")[2].split())
 
 
-@pytest.mark.parametrize("option", ["--store", "--objects", "--master-key"])
+def test_other_databases_are_a_credential_as_well(cli, config) -> None:
+    given = ("--shared", "--databases", "--", "--encrypted-disks")
+    shown = cli("service", "install", "--print", *given)
+    assert shown.code == 0 and is_unchanged(shown.out)
+    [command] = [line for line in shown.out.splitlines() if line.startswith("ExecStart=")]
+    assert command.endswith(" --databases ${CREDENTIALS_DIRECTORY}/databases.toml")
+    assert "\nLoadCredential=databases.toml:/etc/casemate/databases.toml\n" in shown.out
+    serve(command.partition(" serve ")[2].split())
+    refused = cli("service", "install", "--print", "--databases")
+    assert refused.code == 2 and "without --shared" in refused.err
+
+
+@pytest.mark.parametrize("option", ["--store", "--objects", "--master-key", "--databases"])
 @pytest.mark.parametrize("form", [("{}", "x"), ("{}=x",)])
 def test_what_shared_says_is_not_said_twice(cli, config, option, form) -> None:
     given = [word.format(option) for word in form]

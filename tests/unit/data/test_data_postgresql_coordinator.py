@@ -19,7 +19,7 @@ from data_support import end_of
 
 from casemate.data import DataLockedError, Fate, Lease, NewMessage
 from casemate.data.coordination import SCHEDULES, SOURCES, Watcher
-from casemate.data.postgresql import coordinator, hints, leading
+from casemate.data.postgresql import among, coordinator, hints, leading
 from casemate.data.postgresql.among import Among, Living, first, part
 from casemate.data.postgresql.hints import CHANNEL, MOST_LATER, MOST_WAITING, Heard, Hints, heard
 from casemate.data.terms import Holder
@@ -482,15 +482,26 @@ def test_shares_add_up_to_the_limit(limit: int) -> None:
 
 
 def test_a_node_has_its_share_of_those_that_take_events(
-    postgresql_server: Server, tmp_path: Path
+    postgresql_server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(among, "JOINED_SECONDS", 1.0)
+
     async def scene(nodes: Nodes) -> None:
         one = (await nodes.open("one")).coordination
-        assert one.share("p", "f", 10) == 10
+        await until(lambda: one.share("p", "f", 10) == 10, 5)
         await nodes.open("idle", takes=False)
         two_node = await nodes.open("two")
+        two, told = two_node.coordination, []
+        two.watch(Watcher(changed=lambda: told.append(two.share("p", "f", 10))))
         await until(lambda: one.share("p", "f", 10) == 5, 5)
-        await until(lambda: two_node.coordination.share("p", "f", 10) == 5, 5)
+        assert two.share("p", "f", 10) == 0, "not before the other has seen it"
+        await until(lambda: 5 in told, 5)
+        # Who does not take events has nothing, and begins anew.
+        two.heed(lambda: "drained")
+        await until(lambda: one.share("p", "f", 10) == 10, 5)
+        two.heed(str)
+        assert two.share("p", "f", 10) == 0
+        await until(lambda: two.share("p", "f", 10) == 5, 5)
         await two_node.close()
         await until(lambda: one.share("p", "f", 10) == 10, 5)
 

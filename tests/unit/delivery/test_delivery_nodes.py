@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "data"))
 
 from data_nodes import Nodes, play
 from delivery_world import OK, World, ended
 
+from casemate.data.postgresql import among
 from casemate.model.function import Delivery, Limits
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation
@@ -24,6 +26,12 @@ from support.data_calls import CalledSharedData
 from support.database import Server
 
 F: dict[str, Any] = {"name": "f", "delivery": Delivery(attempts=3, backoff=0.02, backoff_most=0.1)}
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has seen the others at once."""
+    monkeypatch.setattr(among, "JOINED_SECONDS", 0.1)
 
 
 class Node(World):
@@ -51,10 +59,9 @@ async def start(nodes: Nodes, folder: Path, *names: str, **spec: Any) -> list[No
         node.delivery.start()
         found.append(node)
     for node in found:
-        among = node.data.coordination
-        await node.until(
-            lambda among=among: sum(one.takes for one in among._among.living) == len(names)
-        )
+        its = node.data.coordination
+        await node.until(lambda its=its: sum(one.takes for one in its._among.living) == len(names))
+        await node.until(lambda its=its: its.share("t", "any", 1000) > 0)
     return found
 
 

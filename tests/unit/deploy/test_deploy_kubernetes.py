@@ -12,9 +12,10 @@ import yaml
 
 from casemate.cli.commands import serve
 from casemate.kernel import numbers_x86_64 as numbers
-from casemate.model.processes import OBJECTS_VARIABLE
+from casemate.model.processes import DATABASES_VARIABLE, OBJECTS_VARIABLE, STORE_VARIABLE
 from casemate.supervisor.function_ids import NESTED_LEAST, parse_range
 from casemate.vault.sources import parse_source
+from support.manifests import with_databases
 
 FOLDER = Path(__file__).parents[3] / "deploy/kubernetes"
 DOCUMENTS: list[dict[str, Any]] = [
@@ -64,9 +65,12 @@ def test_every_option_is_one_of_the_command(options: dict[str, Any]) -> None:
 
 
 def test_no_secret_is_in_an_argument_or_a_plain_variable(container: dict[str, Any]) -> None:
-    assert all("secretKeyRef" in each["valueFrom"] for each in container["env"])
-    named = {each["name"] for each in container["env"]}
-    assert named == {OBJECTS_VARIABLE, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    plain = {each["name"]: each["value"] for each in container["env"] if "value" in each}
+    assert plain == {STORE_VARIABLE: "file:/etc/casemate/store-url"}
+    secret = {
+        each["name"] for each in container["env"] if "secretKeyRef" in each.get("valueFrom", {})
+    }
+    assert secret == {OBJECTS_VARIABLE, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
     assert not any(document["kind"] == "Secret" for document in DOCUMENTS)
 
 
@@ -76,13 +80,25 @@ def test_secrets_are_files_that_a_node_takes(
     """A regular file that nobody else reads: mounted by subPath, by mode 0400, without fsGroup."""
     mounts = {each["mountPath"]: each for each in container["volumeMounts"]}
     volumes = {each["name"]: each for each in pod["volumes"]}
-    for source in (options["master_key"], options["store"]):
+    store = next(each["value"] for each in container["env"] if each["name"] == STORE_VARIABLE)
+    for source in (options["master_key"], store):
         mount = mounts[source.removeprefix("file:")]
         assert mount["subPath"] and mount["readOnly"]
         assert volumes[mount["name"]]["secret"]["defaultMode"] == 0o400
     assert "fsGroup" not in pod["securityContext"]
     folder = str(options["tls_cert"].parent)
     assert volumes[mounts[folder]["name"]]["secret"]["defaultMode"] == 0o400
+
+
+def test_other_databases_come_as_a_file_that_a_node_takes() -> None:
+    found = with_databases()["spec"]["template"]["spec"]
+    [container] = found["containers"]
+    [named] = [each for each in container["env"] if each["name"] == DATABASES_VARIABLE]
+    [mount] = [each for each in container["volumeMounts"] if each["mountPath"] == named["value"]]
+    assert mount["subPath"] and mount["readOnly"]
+    [volume] = [each for each in found["volumes"] if each["name"] == mount["name"]]
+    assert volume["secret"]["defaultMode"] == 0o400
+    assert container["image"] and len(container["env"]) == 5, "all else is as it was"
 
 
 def test_root_is_nobody_on_the_host_and_has_what_was_measured(

@@ -18,6 +18,14 @@ app = new_app("Run a node as a service of systemd.")
 
 _SYSTEM = ("etc", "systemd", "system")
 _USER = ("systemd", "user")
+DatabasesOption = Annotated[
+    bool,
+    typer.Option(
+        "--databases",
+        help="With --shared: other databases of projects, too, from "
+        "/etc/casemate/databases.toml, as a credential of systemd.",
+    ),
+]
 
 
 @command(
@@ -26,6 +34,7 @@ _USER = ("systemd", "user")
 $ casemate service install --print
 $ casemate service install --data /srv/casemate -- --port 443 --tls-name node.example.org
 $ casemate service install --shared -- --host 0.0.0.0 --encrypted-disks
+$ casemate service install --shared --databases -- --host 0.0.0.0 --encrypted-disks
 $ casemate service install --user
 """,
 )
@@ -49,6 +58,7 @@ def install(
             "CASEMATE_OBJECTS and its keys from /etc/casemate/objects.env.",
         ),
     ] = False,
+    databases: DatabasesOption = False,
     only_print: Annotated[
         bool, typer.Option("--print", help="Print the unit and write nothing.")
     ] = False,
@@ -70,9 +80,11 @@ def install(
     _require_serve_options(given)
     if shared:
         _require_shared(given, user=user)
+    elif databases:
+        raise _alone()
     folder = data.absolute() if data is not None else None
     program = _program()
-    text = unit_text(program, given, user=user, data=folder, shared=shared)
+    text = unit_text(program, given, user=user, data=folder, shared=shared, databases=databases)
     if only_print:
         print_text(text.rstrip("\n"))
         return
@@ -90,14 +102,25 @@ def install(
         print_line(f"{path} is written.", GREEN)
     else:
         print_line(f"{path} is as it should be.", DIM)
+    _note_next(user=user, shared=shared, databases=databases)
+
+
+def _note_next(*, user: bool, shared: bool, databases: bool) -> None:
     manager = "systemctl --user" if user else "systemctl"
     note(f"Next: {manager} daemon-reload && {manager} enable --now casemate")
     if user:
         note("It ends when you log out, unless `loginctl enable-linger` was run once.")
     journal = "journalctl --user -u casemate" if user else "journalctl -u casemate"
     if shared:
-        _note_files()
+        _note_files(databases=databases)
     note(f"The owner's token is shown once, in its journal: {journal}")
+
+
+def _alone() -> UsageError:
+    return UsageError(
+        "--databases is given without --shared: there are others only beside that of --store.",
+        next_step="Give --shared as well.",
+    )
 
 
 def _require_serve_options(arguments: list[str]) -> None:
@@ -110,11 +133,13 @@ def _require_serve_options(arguments: list[str]) -> None:
     command.make_context("serve", list(arguments))
 
 
-def _note_files() -> None:
+def _note_files(*, databases: bool) -> None:
     note("Files that it reads, each `chmod 600` and of root:")
     note("  /etc/casemate/master-key   the same on all nodes: head -c 32 /dev/urandom | base64")
     note("  /etc/casemate/store-url    postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
     note("  /etc/casemate/objects.env  CASEMATE_OBJECTS, and AWS's two keys")
+    if databases:
+        note('  /etc/casemate/databases.toml  lines NAME = "postgresql://...", the same on all')
 
 
 def _require_shared(arguments: list[str], *, user: bool) -> None:
@@ -124,11 +149,12 @@ def _require_shared(arguments: list[str], *, user: bool) -> None:
             "--shared reads files of root below /etc/casemate; --user has no rights to them.",
             next_step="Leave out --user.",
         )
-    for option in ("--master-key", "--store", "--objects"):
+    for option in ("--master-key", "--store", "--objects", "--databases"):
         if any(one == option or one.startswith(f"{option}=") for one in arguments):
+            what = f"Leave out {option}, or --shared."
             raise UsageError(
                 f"{option} is given behind `--`, and --shared says where that is.",
-                next_step=f"Leave out {option}, or --shared.",
+                next_step="Give --databases before `--`." if option == "--databases" else what,
             )
 
 

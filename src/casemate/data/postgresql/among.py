@@ -5,9 +5,11 @@ The part is the same whoever computes it: who agrees on who is there agrees on a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from math import inf
 from typing import Final, NamedTuple
 
 from casemate.data.postgresql.catalogue import GONE_SECONDS
@@ -15,7 +17,9 @@ from casemate.data.terms import Holder
 
 HELD_SECONDS: Final = GONE_SECONDS - 2.0
 """For so long after a node asked to be seen no other takes it for gone, with some to spare."""
-
+JOINED_SECONDS: Final = HELD_SECONDS + 0.5
+"""For so long a node that begins to take events has no share of limits: until each of the others
+has seen it, or goes by nothing any more."""
 MOST_SHARES: Final = 20_000
 """Shares that are remembered."""
 
@@ -40,6 +44,8 @@ class Among:
     """When the engine was asked, by a clock that goes on while the machine sleeps."""
     until: float = 0.0
     """When it does not hold any more, by the same clock."""
+    shares_at: float = 0.0
+    """From when on it has a share of limits, by the same clock."""
     gives: bool = False
     """Something of what was led is to be another node's once this one goes by this."""
     shares: dict[tuple[str, str, int], int] = field(default_factory=dict)
@@ -74,7 +80,9 @@ class Among:
         return not takers or takers[(begin + turn) % len(takers)] == self.own.node
 
     def share(self, project: str, function: str, limit: int) -> int:
-        """Return this node's part of a function's limit."""
+        """Return this node's part of a function's limit: none before it may have one."""
+        if steady() < self.shares_at:
+            return 0
         known = self.shares.get((project, function, limit))
         if known is None:
             if len(self.shares) >= MOST_SHARES:
@@ -83,6 +91,35 @@ class Among:
             known = part(takers, self.own.node, f"{project}/{function}", limit)
             self.shares[project, function, limit] = known
         return known
+
+
+class Joining:
+    """From when on a node has a share of limits. Each node goes by what it saw last, so who begins,
+    or begins again, waits until all that have a share have seen it; who goes is waited for by none,
+    as it goes by nothing any more when others miss it."""
+
+    def __init__(self) -> None:
+        """It takes nothing yet."""
+        self._until = 0.0
+        self._shares_at = inf
+
+    def look(self, began: float, ended: float, *, takes: bool, alone: bool) -> float:
+        """Return from when on it has a share, of a look between two moments of its clock.
+
+        `alone`: no other node takes events.
+        """
+        if not takes:
+            self._shares_at = inf
+        elif self._shares_at == inf or ended > self._until:
+            # The latter: others may have missed it meanwhile, however early it began to look.
+            self._shares_at = ended if alone else ended + JOINED_SECONDS
+        self._until = began + HELD_SECONDS
+        return self._shares_at
+
+
+def steady() -> float:
+    """Return seconds of a clock that nobody sets, and that goes on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def part(nodes: Sequence[str], own: str, what: str, limit: int) -> int:

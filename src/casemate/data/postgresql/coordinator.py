@@ -16,16 +16,17 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Any, Final
 
 from casemate.data.coordination import Watcher
 from casemate.data.errors import DataLockedError
 from casemate.data.postgresql import catalogue
-from casemate.data.postgresql.among import HELD_SECONDS, Among
+from casemate.data.postgresql.among import HELD_SECONDS, Among, steady
 from casemate.data.postgresql.faults import SHARED
 from casemate.data.postgresql.hints import CHANNEL, LOOK, Heard, Hints, Places, by_project
 from casemate.data.postgresql.leading import encoded
-from casemate.data.postgresql.presence import Presence, Speaking, steady
+from casemate.data.postgresql.presence import Presence, Speaking
 from casemate.data.terms import Holder
 from casemate.model.errors import CasemateError
 from casemate.postgresql.connections import Place as Schema
@@ -42,13 +43,14 @@ TELL_SECONDS: Final = 0.003
 """Hints of all nodes together are told at most once in so long, or each would cost the server what
 all of them cost one; what comes meanwhile goes together."""
 ASKED_SECONDS: Final = 0.05
-"""How often a node looks at most because others ask for it."""
+"""How often a node looks at most as others ask for it."""
 _POLLED_AT_ONCE: Final = 16
 """Projects that one statement looks at: hints wait for it."""
 _PAUSES: Final = (0.1, 0.5, 1.0, 2.0)
 """Seconds between tries to connect. Each of them takes 5 s at most."""
 _STATEMENT_MS: Final = 5000
 _END_SECONDS: Final = 5.0
+_LATER: Final = 0.1  # timers go by another clock
 _log = logging.getLogger(__name__)
 
 Ready = Callable[[str, set[tuple[str, str]]], None]
@@ -81,7 +83,7 @@ class Coordinator:
         self._sought: dict[str, frozenset[str]] = {}
         self._looks = False
         self._stopping = False
-        # The thread sets it before it leaves all that it leads: what was found before is over.
+        # The thread sets it before it leaves all that it has: what was found before is over.
         self._left_at = 0.0
         # The thread alone uses these.
         self._presence = Presence(own)
@@ -149,9 +151,8 @@ class Coordinator:
 
     def refusal(self, project: str = "") -> str:
         """See Coordination: the same of all projects of one database."""
-        if steady() < self._among.until:
-            return ""
-        return "The node was not seen by the database of the projects' data for some seconds."
+        told = "The node was not seen by the database of the projects' data for some seconds."
+        return "" if steady() < self._among.until else told
 
     def heed(self, refusal: Callable[[], str]) -> None:
         """See Coordination. Before it is told what to heed the node takes nothing."""
@@ -182,7 +183,8 @@ class Coordinator:
 
     def share(self, project: str, function: str, limit: int) -> int:
         """See Coordination."""
-        return self._among.share(project, function, limit)
+        among = self._among
+        return among.share(project, function, limit) if among.began >= self._left_at else 0
 
     def watch(self, watcher: Watcher) -> None:
         """See Coordination."""
@@ -192,9 +194,8 @@ class Coordinator:
         """Take over what the thread has found: only now the loop goes by it."""
         if self._stopping:
             return
-        if returned:
-            for watcher in self._watchers:
-                watcher.returned()
+        for watcher in self._watchers if returned else ():
+            watcher.returned()
         before, self._among = self._among, found
         found.shares = before.shares if found.living == before.living else {}
         if found.gives:
@@ -203,6 +204,9 @@ class Coordinator:
             self._expiry.cancel()
         if self._loop is not None:
             self._expiry = self._loop.call_later(HELD_SECONDS, self._expire)
+            if before.shares_at != found.shares_at < inf:
+                wait = found.shares_at - steady() + _LATER
+                self._loop.call_later(max(0.0, wait), self._tell_watchers)
         if returned or (before.living, before.led) != (found.living, found.led):
             self._tell_watchers()
 
@@ -256,8 +260,7 @@ class Coordinator:
                 tries += 1
 
     def _opened(self) -> ListeningConnection:
-        opened = self._connections.open_writer()
-        if not isinstance(opened, ListeningConnection):
+        if not isinstance(opened := self._connections.open_writer(), ListeningConnection):
             raise TypeError("The connection is not one that hears.")
         return opened
 
@@ -295,9 +298,9 @@ class Coordinator:
                 self._wait(connection, until - steady())
 
     def _wait(self, connection: ListeningConnection | None, seconds: float) -> None:
-        waiting = select.poll()
         if self._wake is None:
             return
+        waiting = select.poll()
         waiting.register(self._wake, select.POLLIN)
         if connection is not None:
             waiting.register(connection.fileno(), select.POLLIN)
@@ -319,10 +322,7 @@ class Coordinator:
         self._announce(by_project({}, rows))
 
     def _take_turn(self) -> float:
-        """Have the projects looked at whose turn it is; return in how many seconds the next is.
-
-        By the engine's clock, so that of two nodes one has it.
-        """
+        """Have projects looked at whose turn it is, by the engine's clock; return for how long."""
         turn, since = divmod(self.clock(), POLL_SECONDS)
         self._left.extend(p for p in self._followed if self._seen.has_turn(p, int(turn)))
         return POLL_SECONDS - since
@@ -363,8 +363,8 @@ class Coordinator:
 
     def _look(self, connection: ListeningConnection) -> Among | None:
         takes = not self._refuse()
-        if not takes and self._seen.led:
-            # Whatever the reason becomes meanwhile: others may lead from now on.
+        if not takes:
+            # Whatever the reason becomes meanwhile: others may lead, and have its share, from now.
             self._left_at = steady()
         heeded = self._among.began
         return self._presence.look(connection, self._sought, takes=takes, heeded=heeded)
@@ -376,15 +376,15 @@ class Coordinator:
             self._call(lambda: self._apply(Among(self._own), returned=False))
             return
         self._note("")
-        returned = found.until - HELD_SECONDS > self._seen.until
+        # By when it was seen, at the latest: it may have begun to look long before.
+        returned = steady() > self._seen.until
         self._seen = found
         self._call(lambda: self._apply(found, returned=returned))
         known = frozenset(one.holder for one in found.living)
         now = steady()
         if self._known - known or now >= self._orphans_at:
             orphaned = [str(row[0]) for row in self._asked(connection, catalogue.ORPHANED)]
-            # Those that are left are looked for again: who was told may have failed.
-            self._orphans_at = now if orphaned else now + ORPHANS_SECONDS
+            self._orphans_at = now if orphaned else now + ORPHANS_SECONDS  # who is told may fail
             for project in orphaned:
                 self._call(partial(self._orphaned, project))
         self._known = known

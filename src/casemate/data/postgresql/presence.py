@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 from casemate.data.postgresql import catalogue
-from casemate.data.postgresql.among import HELD_SECONDS, Among, Living
+from casemate.data.postgresql.among import HELD_SECONDS, Among, Joining, Living, steady
 from casemate.data.postgresql.hints import CHANNEL, LOOK
 from casemate.data.postgresql.leading import Leading, Sought
 from casemate.data.terms import Holder
@@ -27,6 +25,7 @@ class Presence:
         self._own = own
         self._took = False
         self._leading = Leading(own)
+        self._joining = Joining()
         self.told = (0.0, 0.0)
         """What the engine's clock showed, and when by one that only goes forward. Any thread."""
 
@@ -55,6 +54,8 @@ class Presence:
             for node, life, one_takes in connection.execute(catalogue.LIVING, span)
         )
         found = Among(self._own, living, began=began, until=began + HELD_SECONDS)
+        alone = all(one.holder == self._own for one in living if one.takes)
+        found.shares_at = self._joining.look(began, steady(), takes=takes, alone=alone)
         if takes:
             at_and_heeded = (began, heeded)
             found.led = self._leading.look(connection, found.takers, sought, span, at_and_heeded)
@@ -71,8 +72,3 @@ class Presence:
         self._leading.leave_all(connection)
         connection.execute(catalogue.END, tuple(self._own))
         connection.tell(CHANNEL, LOOK)
-
-
-def steady() -> float:
-    """Return seconds of a clock that nobody sets, and that goes on while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
