@@ -233,6 +233,7 @@ def test_the_model_imports_nothing_of_ours_and_does_no_io(module: Path) -> None:
                 "collections",
                 "contextvars",
                 "enum",
+                "functools",
                 "hashlib",
                 "msgspec",
                 "re",

@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 import pytest
-import test_recorder_server as served
 from records_samples import KEY as RECORDS_KEY
 
 from casemate.child.calls import refusal, reply
@@ -22,6 +21,7 @@ from casemate.recorder.protocol import Query, Take
 from casemate.recorder.records import forgetting
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.errors import RecordsError
+from support import recorder_world as served
 from support.monitor import running
 
 

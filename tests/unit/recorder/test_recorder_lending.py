@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 from records_samples import Filled, database, invocation, line
-from test_recorder_server import World
 
 from casemate.child.calls import framed
 from casemate.model.invocation import InvocationRecord
@@ -21,6 +20,7 @@ from casemate.recorder.records.lending import MAX_CHARACTERS, lent
 from casemate.recorder.records.rows import Left, insert_records
 from casemate.sqlite import engine
 from support.monitor import running
+from support.recorder_world import World
 
 OUTSIDE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
