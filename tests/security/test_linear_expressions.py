@@ -30,9 +30,11 @@ BUILT_WHILE_RUNNING = {
     "casemate.guard.fragments": "literal signs beside sets of single characters, no repetition",
     "casemate.guard.pages.places": "the end of an element, a literal tag without repetition",
     "casemate.guard.quoted": "the guard's languages, tried by the guard's own tests",
+    "casemate.guard.spans": "escaped forms of one text, literal, without repetition",
     "casemate.guard.sql.shape": "the guard's tokens, on at most 4096 characters, tried there",
     "casemate.guard.sql.tokens": "the guard's tokens, tried by the guard's own tests",
     "casemate.guard.sinks.overlapping": "classes of one character, each on one character",
+    "casemate.guard.tracing": "texts of the code, each escaped, without repetition",
     "casemate.guard.templates.judgement": "tags, tried by the guard's own tests",
 }
 """Modules whose expressions exist only while code runs, and why that is bounded."""

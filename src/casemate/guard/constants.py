@@ -14,7 +14,10 @@ _OPTIMIZED = 1
 """`CO_OPTIMIZED`: the code of a function, not of a module or class."""
 _HAS_DOCSTRING = 0x4000000
 """`CO_HAS_DOCSTRING` of Python 3.14 and later."""
-_FIELD = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|%(?:\(\w+\))?[a-z]|\{\w*\}|\$\{?\w+\}?|:\w+|\?")
+_FIELD = re.compile(
+    r"\{\{[^{}\n]{0,256}+\}\}|\{%[^%\n]{0,256}+%\}"
+    r"|%(?:\(\w+\))?[a-z]|\{\w*\}|\$\{?\w+\}?|:\w+|\?"
+)
 """Where templates have their values, as they are usually written."""
 _MIN_STANDING = 4
 _MAX_ITEMS = 5000

@@ -28,3 +28,9 @@ def beside_reserve(folder: Path) -> int:
     """
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize - reserve_of(found.f_blocks * found.f_frsize)
+
+
+def whole(folder: Path) -> int:
+    """Return how many bytes the volume of a folder has. Raises OSError."""
+    found = os.statvfs(folder)
+    return found.f_blocks * found.f_frsize

@@ -216,7 +216,7 @@ VULNERABLE: Cases = {
     ),
     "dynamodb, name": (
         code(DYNAMO, "table.query(KeyConditionExpression=f\"{event['k']} = :v\")"),
-        {"k": "owner"},
+        {"k": "secret_key"},
     ),
     "dynamodb, projection": (
         code(DYNAMO, "table.get_item(ProjectionExpression='id, ' + event['f'])"),

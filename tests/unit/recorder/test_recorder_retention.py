@@ -87,9 +87,10 @@ def test_what_the_reserve_of_the_volume_lacks_goes_so_that_the_file_grows_no_fur
     missing = whole // 4
     while prune(connection, RecordsOptions(), now=NOW, batch=100, beside=-missing):
         pass
-    assert whole // 2 < used_bytes(connection) <= whole - missing
     assert not prune(connection, RecordsOptions(), now=NOW, batch=100, beside=-missing)
-    assert all(0 < count < 3000 for count in counts(connection))
+    lines, *others = counts(connection)
+    assert 0 <= lines < 3000 and others == [3000, 3000, 3000], "what ran and was denied stays"
+    assert used_bytes(connection) <= whole - missing or lines == 0
 
 
 def test_a_volume_that_something_else_fills_leaves_half_of_the_records() -> None:
@@ -97,7 +98,11 @@ def test_a_volume_that_something_else_fills_leaves_half_of_the_records() -> None
     whole = used_bytes(connection)
     while prune(connection, RecordsOptions(), now=NOW, batch=100, beside=-100 * whole):
         pass
-    assert whole // 3 < used_bytes(connection) <= whole // 2
+    lines, *others = counts(connection)
+    assert others == [3000, 3000, 3000]
+    assert used_bytes(connection) > whole // 3 and (
+        lines == 0 or used_bytes(connection) <= whole // 2
+    )
 
 
 def test_records_hurry_while_the_reserve_is_not_whole(
@@ -115,9 +120,9 @@ def test_records_hurry_while_the_reserve_is_not_whole(
         end = time.monotonic() + 10
         left = 2000
         while time.monotonic() < end and left == 2000:
-            left = len(await kept_invocations(records))
+            left = len(await kept_lines(records))
             await asyncio.sleep(0.02)
-        assert 0 < left < 2000
+        assert left < 2000 and len(await kept_invocations(records)) == 2000
         records.close()
 
     asyncio.run(run())
@@ -463,3 +468,16 @@ def test_names_of_projects_lead_to_no_other_count() -> None:
         assert found == (project, "log_line", 3, 3)
         forgetting.told(connection, [found])
         assert not forgetting.untold(connection, 9)
+
+
+def test_records_take_a_quarter_of_a_small_volume_at_the_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "whole", lambda _: 4_000_000)
+
+    async def run() -> None:
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        assert records._options.max_bytes == 1_000_000
+        records.close()
+
+    asyncio.run(run())

@@ -24,9 +24,10 @@ _SUBSTITUTION = re.compile(
 """One command of sed that puts one text in the place of another, by its usual signs."""
 _MAX_DEPTH = 8
 _SOURCING = frozenset((".", "source"))
-_RUNS_FILE = re.compile(r"(?:^|[;&|(\s])(?:\.|source|(?:[\w/]*/)?(?:ba|da|z|k)?sh)\s")
+_RUNS_FILE = re.compile(r"(?:^|[;&|(\s/])(?:\.|source|(?:ba|da|z|k)?sh)\s")
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
-_WHOLE_LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*+"')
+_ESCAPED = re.compile(r"\\.")
+_WHOLE_LITERAL = re.compile(r'"[^"\n]*+"')
 _ENDS_LITERAL = re.compile(r'["\\\n]')
 _ESCAPED_SIGN = re.compile(r"\\[^\w\n]")
 FIX_SHELL = (
@@ -416,7 +417,7 @@ def _is_substituted(value: str, span: Span) -> bool:
 
 def _in_literal(value: str, span: Span) -> bool:
     """Tell whether data is inside a literal of awk, and stays there."""
-    before = _WHOLE_LITERAL.sub("", value[: span.start])
+    before = _WHOLE_LITERAL.sub("", _ESCAPED.sub("", value[: span.start]))
     # What has a pattern or a comment in it is not read here.
     opened = before.count('"') == 1 and not {"/", "#"} & set(before.partition('"')[0])
     return opened and "\\" not in before and not _ENDS_LITERAL.search(value, span.start, span.end)

@@ -18,7 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Self, TypeVar
 
-from casemate.kernel.volume import beside_reserve
+import msgspec
+
+from casemate.kernel.volume import beside_reserve, whole
 from casemate.model.errors import CasemateError
 from casemate.operations.declaration import Operation
 from casemate.recorder.protocol import HoldRecords, Take
@@ -55,11 +57,21 @@ _PRUNE_AFTER_ROWS = 10_000
 _LOOK_SECONDS = 0.5
 """Between looks at the volume: few enough for the reserve to hold what is written meanwhile."""
 _PLENTY_BYTES = 1 << 30
+_PART_OF_VOLUME = 4
+"""Records take one part in so many of their volume at the most."""
 _PRUNE_BATCH = 1000
 _PRUNE_BATCH_MOST = 20_000
 _CHANGES_PER_COMMIT = 64
 _SEND_BYTES = 1 << 20
 _log = logging.getLogger("casemate.recorder")
+
+
+def _within_volume(options: RecordsOptions, folder: Path) -> RecordsOptions:
+    """Return bounds under which records alone do not fill a small volume: anybody causes some."""
+    with suppress(OSError):
+        most = whole(folder) // _PART_OF_VOLUME
+        return msgspec.structs.replace(options, max_bytes=min(options.max_bytes, most))
+    return options
 
 
 class _Duties(Duties[engine.Connection]):
@@ -146,7 +158,7 @@ class RecordsDatabase:
         """
         connections = opening.connections(folder, key, expected=expected, accept_loss=accept_loss)
         try:
-            opened = cls(connections, options or RecordsOptions(), folder)
+            opened = cls(connections, _within_volume(options or RecordsOptions(), folder), folder)
         except BaseException:
             connections.close()
             raise

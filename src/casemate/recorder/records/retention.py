@@ -88,7 +88,9 @@ def prune(
     raises engine.Error.
     """
     expire(connection, now)
-    full = used_bytes(connection) > most_bytes(connection, options, beside)
+    used = used_bytes(connection)
+    full = used > options.max_bytes
+    short = used > most_bytes(connection, options, beside)
     deleted = []
     for table in PRUNED_TABLES:
         values = {"batch": batch, "cutoff": now - options.retention}
@@ -105,8 +107,11 @@ def prune(
     deleted.append(_prune_denials(connection, options.max_denials, batch=batch))
     if full:
         deleted.append(_make_room(connection, batch=batch))
+    elif short:
+        # What functions print alone: what ran, failed and was denied is worth the reserve.
+        deleted.append(_make_room(connection, batch=batch, lines_alone=True))
     prune_blocks(connection, batch=batch)
-    return max(deleted) >= batch or (full and any(deleted))
+    return max(deleted) >= batch or ((full or short) and any(deleted))
 
 
 def _delete(
@@ -160,17 +165,23 @@ def _prune_beyond(
     return deleted
 
 
-def _make_room(connection: engine.Connection, *, batch: int) -> int:
+def _make_room(connection: engine.Connection, *, batch: int, lines_alone: bool = False) -> int:
     """Delete up to `batch` rows of those whose records take the most bytes.
 
     Denials count as a project's of their own.
     """
-    found = [*without_held(connection, shares(connection)), _denial_share(connection)]
+    found = without_held(connection, shares(connection))
+    if lines_alone:
+        found = [share for share in found if share.kind == "log_line"]
+    else:
+        found.append(_denial_share(connection))
     number, size = sum(share.number for share in found), sum(share.bytes for share in found)
     if not number:
         return 0
     over = surplus({share.place: share.bytes for share in found}, size - size * batch // number)
     rows = _rows(found, over)
+    if lines_alone:
+        return _give_up(connection, rows, batch=batch)
     denials = min(rows.pop(found[-1].place, 0), batch)
     deleted = _give_up(connection, rows, batch=batch - denials)
     return deleted + _prune_denials(connection, found[-1].number - denials, batch=denials)
@@ -252,8 +263,8 @@ def free_bytes(connection: engine.Connection) -> int:
 def most_bytes(connection: engine.Connection, options: RecordsOptions, beside: int | None) -> int:
     """Return how many bytes may be used now, if the volume has `beside` free beside its reserve.
 
-    The file does not shrink. What is deleted for a reserve that is not whole makes room within it,
-    so that it grows no further; half of it stays, whatever else fills the volume.
+    The file does not shrink. Lines that are deleted for a reserve that is not whole make room
+    within it, so that it grows no further; half of it stays, whatever else fills the volume.
     """
     if beside is None:
         return options.max_bytes
