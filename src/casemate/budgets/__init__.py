@@ -4,9 +4,10 @@ Not how use is measured (`sandbox.meter`) and summed up (`recorder.records.usage
 costs (`metering`). Asking works in memory; what is used is counted again from records at a start.
 """
 
-from casemate.budgets.allowance import Allowance, Ticket
+from casemate.budgets.allowance import Allowance
 from casemate.budgets.keeping import Budgets
 from casemate.budgets.rates import Fields
 from casemate.budgets.sharing import Shares
+from casemate.budgets.ticket import Ticket
 
 __all__ = ["Allowance", "Budgets", "Fields", "Shares", "Ticket"]

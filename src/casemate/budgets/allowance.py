@@ -15,11 +15,12 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from casemate.budgets.anomaly import Anomalies
+from casemate.budgets.costs import COUNTED, WEIGHTS, Money
 from casemate.budgets.cutting import Cutting, is_of_use
-from casemate.budgets.ledger import NOTHING, SHARE_SECONDS, Ledger, Weights
+from casemate.budgets.ledger import NOTHING, SHARE_SECONDS, Ledger
 from casemate.budgets.rates import Fields, Rate
+from casemate.budgets.ticket import Ledgers, Ticket
 from casemate.metering import PriceList, shipped
-from casemate.metering.bill import day_of
 from casemate.metering.prices import DEFAULT
 from casemate.model.budget import BYTE_UNITS, Budget, BudgetUnit, Quota, QuotaEach
 from casemate.model.facts import BudgetReached, Fact
@@ -30,58 +31,12 @@ from casemate.model.usage import Amounts
 DETAIL = "Too many calls."
 """What a caller is told, whatever the reason is."""
 _LONGEST_WAIT = 3600
-_MICRO = 1e6
 _MIB = 1 << 20
 _KNOWN_SECONDS = 1.0
 """For how long it is known what holds for a caller: who answers for one may change."""
 _MOST_KNOWN = 10_000
-_COUNTED: dict[BudgetUnit, Callable[[Amounts], float]] = {
-    BudgetUnit.REQUESTS: lambda amounts: float(amounts.requests),
-    BudgetUnit.CPU_SECONDS: lambda amounts: amounts.cpu_us / _MICRO,
-    BudgetUnit.GB_SECONDS: lambda amounts: amounts.memory_mb_ms / 1024 / 1000,
-    BudgetUnit.EGRESS_IN: lambda amounts: float(amounts.egress_in),
-    BudgetUnit.EGRESS_OUT: lambda amounts: float(amounts.egress_out),
-    BudgetUnit.BYTE_HOURS: lambda amounts: float(amounts.byte_hours),
-}
-_WEIGHTS = {
-    BudgetUnit.REQUESTS: Weights(request=1.0),
-    BudgetUnit.CPU_SECONDS: Weights(cpu_us=1 / _MICRO),
-    BudgetUnit.GB_SECONDS: Weights(memory_mb_ms=1 / 1024 / 1000),
-}
-_ONES = (Amounts(requests=1), Amounts(cpu_us=1), Amounts(memory_mb_ms=1), Amounts(uses=1))
 _BESIDE = (BudgetUnit.MONEY, *BYTE_UNITS)
 """In which what is used beside calls counts."""
-
-
-class Money:
-    """What amounts cost now, as a number."""
-
-    def __init__(self, prices: PriceList) -> None:
-        """Use the prices of that list, whose currency it is."""
-        self.prices = prices
-        self._day = -1
-        self._of_day = prices.prices[0]
-        self._weights = NOTHING
-
-    def of(self, amounts: Amounts, now: float) -> float:
-        """Return what amounts cost; by the last prices there were, if none hold any more."""
-        self._look(now)
-        return float(self._of_day.cost(amounts))
-
-    def weights(self, now: float) -> Weights:
-        """Return what calls cost, the same object for a day."""
-        self._look(now)
-        return self._weights
-
-    def _look(self, now: float) -> None:
-        number = int(now // 86_400)
-        if self._day != number:
-            self._day, self._of_day = number, self.prices.near(day_of(now))
-            self._weights = Weights(*(float(self._of_day.cost(one)) for one in _ONES))
-
-
-Ledgers = tuple[tuple[Ledger, float], ...]
-"""Each with what a call uses of it at the least."""
 
 
 class _Bounds(NamedTuple):
@@ -90,55 +45,6 @@ class _Bounds(NamedTuple):
     ledgers: Ledgers
     rates: tuple[tuple[Rate, str | None], ...]
     """Each with whose bucket it is; None: that of the address."""
-
-
-class Ticket:
-    """One call that was let begin. It is closed once, in whatever way it ends."""
-
-    __slots__ = ("_allowance", "_amounts", "_leave", "_ledgers", "_memory", "fields")
-
-    def __init__(
-        self,
-        allowance: Allowance,
-        ledgers: Ledgers,
-        amounts: tuple[float, ...],
-        memory: int,
-        leave: Callable[[], None] | None,
-        fields: Fields,
-    ) -> None:
-        """Hold what was reserved of each of `ledgers`; `fields` are those of its answer."""
-        self._allowance = allowance
-        self._ledgers = ledgers
-        self._amounts = amounts
-        self._memory = memory
-        self._leave = leave
-        self.fields = fields
-
-    def drop(self) -> None:
-        """Give back all: it never ran."""
-        for (ledger, _), amount in zip(self._ledgers, self._amounts, strict=True):
-            ledger.release(amount)
-        self._close()
-
-    def settle(self, finished: Finished) -> None:
-        """Count what it used, once that is known; of what ended by a fault of ours as guessed."""
-        if self._ledgers and finished.used is not None:
-            uses = len(finished.spans) + finished.more_spans
-            settle, memory = self._allowance.settle, self._memory
-            finished.used.then(
-                partial(settle, self._ledgers, self._amounts, finished.ran, memory, uses)
-            )
-        else:
-            now = time.time()
-            for (ledger, _), amount in zip(self._ledgers, self._amounts, strict=True):
-                ledger.settle(amount, amount, now)
-        self._close()
-
-    def _close(self) -> None:
-        self._ledgers, self._amounts = (), ()
-        leave, self._leave = self._leave, None
-        if leave is not None:
-            leave()
 
 
 class Allowance:
@@ -194,7 +100,7 @@ class Allowance:
     def _weigh(self, ledger: Ledger, now: float) -> None:
         unit = ledger.budget.unit
         is_money = unit is BudgetUnit.MONEY
-        ledger.weights = self.money.weights(now) if is_money else _WEIGHTS.get(unit, NOTHING)
+        ledger.weights = self.money.weights(now) if is_money else WEIGHTS.get(unit, NOTHING)
 
     @contextmanager
     def awaiting(self, ledger: Ledger) -> Iterator[None]:
@@ -277,7 +183,7 @@ class Allowance:
             return None
         if leave is not None:
             self.anomalies.enter((project, version.function))
-        return Ticket(self, ledgers, amounts, version.spec.limits.memory, leave, fields)
+        return Ticket(self.settle, ledgers, amounts, version.spec.limits.memory, leave, fields)
 
     def _look_again(self, now: float) -> None:
         """Forget what holds for whom, and what money calls cost: it may be another day."""
@@ -380,7 +286,7 @@ class Allowance:
         """Return amounts in the unit of a budget."""
         if budget.unit is BudgetUnit.MONEY:
             return self.money.of(amounts, now)
-        return _COUNTED[budget.unit](amounts)
+        return COUNTED[budget.unit](amounts)
 
     # -- what is told afterwards -----------------------------------------------------------------
 
