@@ -100,7 +100,8 @@ def play(scene: Callable[[Stage], Awaitable[None]], wanted: int = 1) -> None:
     gc.collect()  # what earlier tests left is not this one's
     before = len(open_descriptors())
     asyncio.run(run())
-    assert len(open_descriptors()) == before
+    # Fewer where a thread of an earlier test has let go of one meanwhile.
+    assert len(open_descriptors()) <= before
     assert not faults, faults
 
 
