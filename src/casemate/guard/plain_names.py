@@ -15,6 +15,7 @@ _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _HIDDEN = re.compile(
     r"passw|passphrase|passcode|pwd|secret|token|hash|salt|credential|apikey|accesskey|privatekey"
     r"|signingkey|privkey|signature|creditcard|cardnum|bankaccount|accountnumber|socialsec|cvv|cvc|ssn|session|cookie|totp|mfa|recovery|superuser"
+    r"|dsn|conn(?:ection)?str|(?:database|db|redis|broker|mongo|postgres|amqp)ur[il]"
 )
 _HIDDEN_PARTS = frozenset(
     [

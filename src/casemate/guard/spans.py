@@ -10,7 +10,7 @@ from .batches import lowered
 from .origin import Origin, Span
 
 MAX_ESCAPED = 1000
-"""Places at which one text is looked for where it stands escaped."""
+"""Places at which one text may stand escaped; with more nothing is told of where it stands."""
 MIN_AGAIN = 2
 """Characters of a part that is looked for in what was made of its text."""
 
@@ -106,7 +106,8 @@ def escaped(part: str) -> tuple[str, ...]:
 
 
 def _places(text: str, part: str) -> list[tuple[int, int]]:
-    return [(m.start(), m.end()) for m in re.finditer(re.escape(part), text)][:MAX_ESCAPED]
+    found = [(m.start(), m.end()) for m in re.finditer(re.escape(part), text)]
+    return found if len(found) <= MAX_ESCAPED else []
 
 
 def found_again(text: str, source: str, inside: list[Span]) -> list[Span]:

@@ -258,6 +258,7 @@ def test_a_statement_with_many_names_is_looked_at_in_a_bounded_time() -> None:
     [
         *("password", "PassWord", "pass_word", "userPassword", "api_key", "apiKey", "pg_class"),
         *("pw", "reset_token", "isAdmin", "IBAN", "card_no", "ssn", "session_id", "__class__"),
+        *("database_url", "redisUrl", "DSN", "connection_string"),
     ],
 )
 def test_what_is_hidden_is_known_by_its_name(name: str) -> None:
@@ -467,6 +468,14 @@ ATTACKS: Cases = {
     "a path that begins anew": (
         _in(_GET, f"return get(urljoin({_BASE!r}, event['p']))"),
         {"p": "/admin"},
+    ),
+    "a path that climbs after many": (
+        _in(
+            _GET,
+            f"[urljoin({_BASE!r}, p + str(n)) for p in event['many'] for n in range(250)]\n"
+            f"return get(urljoin({_BASE!r}, event['p']))",
+        ),
+        {"p": "../admin", "many": ["page"]},
     ),
     "an address for few": (
         _in(_GET, "hook = 'https://internal-api.example.com/x'\nreturn get(event['u'])"),

@@ -14,22 +14,11 @@ from .arguments import Argument, argument_of, judge_variable
 from .comparing import difference, nearest, neutral, unquoted
 from .escaped import called, evaluated, literal
 from .shell import Word, is_assignment, parse
+from .unknown_code import NUMBER, plain
 
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_PLAIN_CODE = re.compile(r"[\w .,:@%+-]*")
-_SUBSTITUTION = re.compile(
-    r"s(?P<sign>[/|,#@!:~])(?P<old>(?:(?!(?P=sign))[^\\\n])*+)(?P=sign)"
-    r"(?P<new>(?:(?!(?P=sign))[^\\\n]|\\[^\w\n])*+)(?P=sign)[gpiI0-9]*+"
-)
-"""One command of sed that puts one text in the place of another, by its usual signs."""
 _MAX_DEPTH = 8
 _SOURCING = frozenset((".", "source"))
 _RUNS_FILE = re.compile(r"(?:^|[;&|(\s/])(?:\.|source|(?:ba|da|z|k)?sh)\s")
-_AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
-_ESCAPED = re.compile(r"\\.")
-_WHOLE_LITERAL = re.compile(r'"[^"\n]*+"')
-_ENDS_LITERAL = re.compile(r'["\\\n]')
-_ESCAPED_SIGN = re.compile(r"\\[^\w\n]")
 FIX_SHELL = (
     'give the program and its arguments as a list, without a shell: subprocess.run(["ls", "--", '
     "name]); where a shell has to be, put each value through shlex.quote()"
@@ -40,10 +29,6 @@ _FIX_PROGRAM = (
 )
 _FIX_OPTION = (
     'put "--" before the value (["ls", "--", name]), or refuse values that begin with a dash'
-)
-_FIX_CODE = (
-    "hand the value over as an argument that the code reads (sys.argv, $1, --arg), not as part of "
-    "the code"
 )
 
 ReadScript = Callable[[str], "tuple[str, Sequence[Span]] | None"]
@@ -320,7 +305,7 @@ class Judgement:
             operand = not argument.value.startswith("-") and not _takes(name, previous, before)
             if operand and name in programs.CODE_OPERAND and not code_given:
                 code_given = True
-                verdict = _plain(argument, name)
+                verdict = plain(argument, name)
                 if verdict is not None:
                     return verdict
             if operand and name == "sqlite3" and number and argument.spans:
@@ -342,7 +327,7 @@ class Judgement:
             return structure.judge(value, spans, (dialect,))
         if previous in programs.CODE_OPTIONS.get(name, ()):
             return (
-                self._python(value, spans) if name in ("python", "pypy") else _plain(argument, name)
+                self._python(value, spans) if name in ("python", "pypy") else plain(argument, name)
             )
         if previous in programs.MODULE_OPTIONS.get(name, ()) and argument.doubtful:
             origin = argument.doubtful[0].origin
@@ -389,7 +374,7 @@ class Judgement:
 
 def _is_option(name: str, value: str) -> bool:
     plain = name in programs.PLAIN_OUTPUT or value in ("-", "--")
-    return not plain and _NUMBER.fullmatch(value) is None
+    return not plain and NUMBER.fullmatch(value) is None
 
 
 def _takes(name: str, previous: str, before: str) -> bool:
@@ -400,40 +385,3 @@ def _takes(name: str, previous: str, before: str) -> bool:
 
 def _shown(name: str) -> str:
     return name if re.fullmatch(r"[\w.-]{1,40}", name) else "the program"
-
-
-def _is_substituted(value: str, span: Span) -> bool:
-    """Tell whether data is inside the pattern or the replacement of sed's `s`, and stays there."""
-    one = _SUBSTITUTION.fullmatch(value)
-    if one is None or span.start < one.start("old") or span.end > one.end("new"):
-        return False
-    ends = span.start <= one.end("old") < span.end
-    part = value[span.start : span.end]
-    if span.start >= one.start("new"):
-        before = value[one.start("new") : span.start]
-        part = _ESCAPED_SIGN.sub("", part if _ESCAPED_SIGN.sub("", before)[-1:] != "\\" else "\\")
-    return not ends and not {one["sign"], "\\", "\n"} & set(part)
-
-
-def _in_literal(value: str, span: Span) -> bool:
-    """Tell whether data is inside a literal of awk, and stays there."""
-    before = _WHOLE_LITERAL.sub("", _ESCAPED.sub("", value[: span.start]))
-    # What has a pattern or a comment in it is not read here.
-    opened = before.count('"') == 1 and not {"/", "#"} & set(before.partition('"')[0])
-    return opened and "\\" not in before and not _ENDS_LITERAL.search(value, span.start, span.end)
-
-
-def _plain(argument: Argument, name: str) -> Verdict | None:
-    """Judge code in a language that is not known here: data may be words in it."""
-    for span in argument.doubtful:
-        if name == "sed" and _is_substituted(argument.value, span):
-            continue
-        if name in _AWK and _in_literal(argument.value, span):
-            continue
-        if _NUMBER.fullmatch(argument.value) is not None:
-            continue
-        if _PLAIN_CODE.fullmatch(argument.value, span.start, span.end) is None or (
-            span.start == 0 and span.end == len(argument.value) and span.exact
-        ):
-            return Verdict(span.origin, "is part of a program's code", _FIX_CODE)
-    return None

@@ -38,19 +38,27 @@ def _leaves(base: str, result: str) -> bool:
     return len(folder) > 1 and not result[after.path : after.query].startswith(folder)
 
 
-def _note(guard: Guard, base: str, path: str, result: str) -> None:
+def _note(guard: Guard, base: str, path: str, result: str) -> Verdict | None:
     spans = [s for s in guard.spans(path) if s.checked not in ("member", "constant")]
     if not spans or guard.spans(base):
-        return  # whoever chooses the page chooses where its links lead
+        return None  # whoever chooses the page chooses where its links lead
+    origin = spans[0].origin if _leaves(base, result) else None
     kept: dict[str, Origin | None] = guard.provenance.kept.setdefault(_JOINED, {})
     if len(kept) < MAX_JOINED:
-        kept[result] = spans[0].origin if _leaves(base, result) else None
+        kept[result] = origin
+    elif origin is not None:
+        return _left(origin)  # nobody would know of it where it is used
+    return None
+
+
+def _left(origin: Origin) -> Verdict:
+    return Verdict(origin, "leaves the folder of the code's URL", FIX_PART)
 
 
 def left_of(guard: Guard, url: str) -> Verdict | None:
     """Return a verdict if a URL left the folder of the code when it was joined."""
     origin = guard.provenance.kept.get(_JOINED, {}).get(url)
-    return Verdict(origin, "leaves the folder of the code's URL", FIX_PART) if origin else None
+    return _left(origin) if origin else None
 
 
 def without_query(guard: Guard, url: str) -> str:
