@@ -69,17 +69,27 @@ def processor_seconds(pid: int) -> dict[bool, float]:
     return spent
 
 
+def deployed(checkout: Path, manifest: str) -> CheckoutNode:
+    """Return a node of a checkout on which the plain handler serves a manifest's functions."""
+    node = CheckoutNode(checkout)
+    try:
+        source = node.folder / "handlers"
+        source.mkdir()
+        shutil.copy(SOURCES / HANDLERS / "plain.py", source / "handler.py")
+        node.deploy(manifest, source)
+    except BaseException:
+        node.close()
+        raise
+    return node
+
+
 class Measured:
     """One node with the function, and the process id of its gateway."""
 
     def __init__(self, checkout: Path) -> None:
         """Start and deploy."""
-        self.node = CheckoutNode(checkout)
+        self.node = deployed(checkout, _MANIFEST)
         try:
-            source = self.node.folder / "handlers"
-            source.mkdir()
-            shutil.copy(SOURCES / HANDLERS / "plain.py", source / "handler.py")
-            self.node.deploy(_MANIFEST, source)
             self.pid = gateway_of(self.node.process)
         except BaseException:
             self.node.close()

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from bench import load
-from bench.capabilities import CheckoutNode
-from bench.environment import HANDLERS, INTERPRETER, SOURCES
+from bench.environment import INTERPRETER
 from bench.errors import WrongAnswerError
 from bench.figures import rotated
+from bench.gateway_cpu import deployed
 from bench.measured import grammar, report
 from bench.processes import spent, tree
 
@@ -129,15 +129,7 @@ class Measured:
     def __init__(self, checkout: Path, *, watches: bool) -> None:
         """Start and deploy; what watches counts only if it does."""
         self._watches = watches
-        self.node = CheckoutNode(checkout)
-        try:
-            source = self.node.folder / "handlers"
-            source.mkdir()
-            shutil.copy(SOURCES / HANDLERS / "plain.py", source / "handler.py")
-            self.node.deploy(_MANIFEST, source)
-        except BaseException:
-            self.node.close()
-            raise
+        self.node = deployed(checkout, _MANIFEST)
 
     def round(self, function: str, seconds: int) -> Figures:
         """Return microseconds by call, and calls a second."""

@@ -177,8 +177,7 @@ class Ledger:
         """
         if self._is_over(now):
             self.tick(now)
-        mean = self._mean
-        amount = mean if mean > least else least
+        amount = self.guess(least)
         if self.used + self.reserved + amount > self._most and not self.lifted(now):
             self.wanted, self.least, self.short = True, least, True
             return None
@@ -216,9 +215,7 @@ class Ledger:
 
     def settle(self, reserved: float, used: float, now: float) -> None:
         """Count what a call has used in place of what was reserved for it."""
-        left = self.reserved - reserved
-        # What is left of sums of parts once all are given back is no reservation.
-        self.reserved = left if left > reserved * _ROUNDED else 0.0
+        self.release(reserved)
         if self._is_over(now):
             self.tick(now)
         mean = self._mean

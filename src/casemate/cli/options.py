@@ -25,6 +25,10 @@ ManifestOption = Annotated[
         help="The project's casemate.toml; without it the one found from here upwards.",
     ),
 ]
+ForOption = Annotated[
+    str, typer.Option("--for", metavar="TIME", help="How long: `90s`, `10m`, `2h`, at most `7d`.")
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, for who asks later.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

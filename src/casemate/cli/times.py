@@ -28,6 +28,14 @@ def span_of(text: str, option: str) -> int:
     return found
 
 
+def lasting(text: str) -> int:
+    """Return the seconds that `--for` means. Raises UsageError."""
+    found = seconds_of(text)
+    if found is None:
+        raise UsageError(f"--for is {text!r}.", next_step="Such as: --for 10m, or --for 2h.")
+    return found
+
+
 def moment_of(text: str | None, option: str) -> float | None:
     """Return the Unix time that an option means; None for None.
 

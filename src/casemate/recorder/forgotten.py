@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable
-
-import msgspec
 
 from casemate.child.calls import decode_reply
 from casemate.model.errors import CasemateError
 from casemate.model.facts import RecordsForgotten
-from casemate.recorder.protocol import SESSION_BYTES, Take, Told
+from casemate.recorder.own_facts import OwnFacts
+from casemate.recorder.protocol import Take
 from casemate.recorder.records_server import RecordsServer
 
 FIRST_SECONDS, TELL_SECONDS = 60.0, 900.0
@@ -32,8 +30,7 @@ class Telling:
         """Ask `records`; have `take` keep what is told, which is False where it cannot now."""
         self._records = records
         self._take = take
-        self._session = os.urandom(SESSION_BYTES)
-        self._next = 0
+        self._own = OwnFacts()
 
     async def run(self) -> None:
         """Tell again and again. What cannot be told now is told later."""
@@ -57,10 +54,8 @@ class Telling:
             )
             for one in found
         ]
-        told = tuple(Told(type(fact).__name__, msgspec.msgpack.encode(fact)) for fact in facts)
         kept: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        if not self._take(Take(0, self._session, self._next, told), kept.set_result):
+        if not self._take(self._own.take(*facts), kept.set_result):
             return
-        self._next += len(told)
         if decode_reply(await kept).failure is None:
             await self._records.told(found)

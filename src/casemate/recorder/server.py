@@ -22,8 +22,6 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
-
 from casemate.child.calls import refusal, reply
 from casemate.child.channel import ENDED, SENT_WRONG, FrameSocket
 from casemate.child.frames import FrameError
@@ -41,6 +39,7 @@ from casemate.recorder.forgotten import Telling
 from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.left_over import LeftOver
 from casemate.recorder.ocsf import OWN_KINDS
+from casemate.recorder.own_facts import OwnFacts
 from casemate.recorder.reading import Readers
 from casemate.recorder.reading_protocol import KINDS as KINDS_OF_READERS
 from casemate.recorder.reading_protocol import GetHead, Lend
@@ -100,9 +99,7 @@ class Recorder:
         self._lends_records = lends_records
         self._waiting: list[tuple[protocol.Take, Callable[[bytes], None]]] = []
         self._waiting_bytes = 0
-        self._session = os.urandom(protocol.SESSION_BYTES)
-        self._next = 0
-        """Number of the next fact that the recorder itself tells here."""
+        self._own = OwnFacts()
         self._doubt = ""
         """What the gateway has told that it may not."""
         self._ready = asyncio.Event()
@@ -151,18 +148,13 @@ class Recorder:
         await self._records.close()
 
     def _tell(self, fact: Fact) -> None:
-        self._take_own(self._told(fact), lambda _reply: None)
-
-    def _told(self, fact: Fact) -> protocol.Take:
-        told = protocol.Told(type(fact).__name__, msgspec.msgpack.encode(fact))
-        self._next += 1
-        return protocol.Take(0, self._session, self._next, (told,))
+        self._take_own(self._own.take(fact), lambda _reply: None)
 
     async def _say_doubt(self) -> None:
         """Tell in the journal why the gateway is not believed: it would not itself."""
         if not self._doubt:
             return
-        told = self._told(GatewayDoubtful(at=time.time(), reason=self._doubt))
+        told = self._own.take(GatewayDoubtful(at=time.time(), reason=self._doubt))
         try:
             await asyncio.wait_for(self._keeper.keep([told]), END_SECONDS)
         except (CasemateError, TimeoutError) as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -29,7 +28,8 @@ from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact, NodeJournalSeen, NodeRecordsDoubtful
 from casemate.recorder import protocol
 from casemate.recorder.errors import RecorderError, RecorderInputError
-from casemate.recorder.protocol import SESSION_BYTES, Take, Told
+from casemate.recorder.own_facts import OwnFacts
+from casemate.recorder.protocol import Take
 from casemate.recorder.records import shipping
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.shipping import Draft, Other, OtherRows, decode_rows
@@ -91,8 +91,7 @@ class Shipping:
         self._take = take
         self._turn = asyncio.Lock()
         self._node = ""
-        self._session = os.urandom(SESSION_BYTES)
-        self._next = 0
+        self._own = OwnFacts()
         self._unsent: Unsent | None = None
         self._seen: dict[str, float] = {}
         self._doubted: dict[tuple[str, str], float] = {}
@@ -354,9 +353,7 @@ class Shipping:
             self._doubted[name, what] = now
 
     async def _tell(self, fact: Fact) -> bool:
-        told = Told(type(fact).__name__, msgspec.msgpack.encode(fact))
-        number, self._next = self._next, self._next + 1
-        return await self._kept(Take(0, self._session, number, (told,)))
+        return await self._kept(self._own.take(fact))
 
     async def _kept(self, facts: Take) -> bool:
         kept: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

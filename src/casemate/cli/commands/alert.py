@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from casemate.cli.client import connect
-from casemate.cli.errors import CommandError, UsageError
+from casemate.cli.errors import CommandError
 from casemate.cli.operation_command import Call, answered, asked
-from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.options import ForOption, JsonOption, ReasonOption, command, new_app
 from casemate.cli.terminal import GREEN, note, print_json, print_line, print_table
 from casemate.cli.text import moment
-from casemate.cli.times import seconds_of
+from casemate.cli.times import lasting
 from casemate.operations.findings import (
     AlertChannels,
     AlertSilences,
@@ -106,11 +106,8 @@ $ casemate alert silence tokens-tried --for 0s --reason 'the test is over'
 )
 def silence(
     rule: Annotated[str, typer.Argument(metavar="RULE", help="Its name.")],
-    for_: Annotated[
-        str,
-        typer.Option("--for", metavar="TIME", help="How long: `90s`, `10m`, `2h`, at most `7d`."),
-    ],
-    reason: Annotated[str, typer.Option("--reason", help="Why, for who asks later.")],
+    for_: ForOption,
+    reason: ReasonOption,
     json: JsonOption = False,
 ) -> None:
     """Have no alerts sent of a rule for a time. `--for 0s` ends that.
@@ -118,9 +115,7 @@ def silence(
     What the rule finds is kept and listed all the same. That it is silenced, by whom and why,
     stands in the journal and is told as a finding.
     """
-    seconds = seconds_of(for_)
-    if seconds is None:
-        raise UsageError(f"--for is {for_!r}.", next_step="Such as: --for 10m, or --for 2h.")
+    seconds = lasting(for_)
     with connect() as client:
         client.call(SilenceAlerts(rule=rule, seconds=seconds, reason=reason))
     if json:

@@ -9,10 +9,10 @@ import typer
 from casemate.cli.client import connect
 from casemate.cli.errors import UsageError
 from casemate.cli.operation_command import Call, answered
-from casemate.cli.options import JsonOption, command, new_app
+from casemate.cli.options import ForOption, JsonOption, ReasonOption, command, new_app
 from casemate.cli.terminal import YELLOW, note, print_json, print_line, print_table
 from casemate.cli.text import moment
-from casemate.cli.times import seconds_of
+from casemate.cli.times import lasting
 from casemate.model.budget import BudgetState, QuotaState, Unusual
 from casemate.model.errors import CasemateError
 from casemate.operations.budgets import (
@@ -133,31 +133,21 @@ $ casemate budget lift shop month --for 0s --reason 'the sale is over'
 def lift(
     project: Annotated[str, typer.Argument(metavar="PROJECT", help="The project.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the budget.")],
-    for_: Annotated[
-        str,
-        typer.Option("--for", metavar="TIME", help="How long: `90s`, `10m`, `2h`, at most `7d`."),
-    ],
-    reason: Annotated[str, typer.Option("--reason", help="Why, for who asks later.")],
+    for_: ForOption,
+    reason: ReasonOption,
     json: JsonOption = False,
 ) -> None:
     """Have a hard budget refuse nothing for a while; `--for 0s` ends that.
 
     By whom and why is on record before it is so.
     """
-    wanted = LiftBudget(project=project, name=name, seconds=_seconds(for_), reason=reason)
+    wanted = LiftBudget(project=project, name=name, seconds=lasting(for_), reason=reason)
     with connect() as client:
         found = client.call(wanted)
     if json:
         print_json(found)
     else:
         _print(found)
-
-
-def _seconds(given: str) -> int:
-    seconds = seconds_of(given)
-    if seconds is None:
-        raise UsageError(f"--for is {given!r}.", next_step="Such as: --for 10m, or --for 2h.")
-    return seconds
 
 
 @command(
@@ -170,18 +160,15 @@ $ casemate budget let-run shop checkout --for 0s --reason 'the sale is over'
 def let_run(
     project: Annotated[str, typer.Argument(metavar="PROJECT", help="The project.")],
     function: Annotated[str, typer.Argument(metavar="FUNCTION", help="The function.")],
-    for_: Annotated[
-        str,
-        typer.Option("--for", metavar="TIME", help="How long: `90s`, `10m`, `2h`, at most `7d`."),
-    ],
-    reason: Annotated[str, typer.Option("--reason", help="Why, for who asks later.")],
+    for_: ForOption,
+    reason: ReasonOption,
     json: JsonOption = False,
 ) -> None:
     """Have a function not slowed that costs far more than usual; `--for 0s` ends that.
 
     By whom and why is on record before it is so. Budgets hold all the same.
     """
-    wanted = LetRun(project=project, function=function, seconds=_seconds(for_), reason=reason)
+    wanted = LetRun(project=project, function=function, seconds=lasting(for_), reason=reason)
     with connect() as client:
         found = client.call(wanted)
     if json:
