@@ -31,6 +31,7 @@ from bench.charts import Chart, Line, svg
 from bench.cluster_costs import Costs
 from bench.cluster_model import BEFORE, FOR_EACH_PROJECT, Design, Found, Model, Node, Scene, Work
 from bench.cluster_nodes import CONNECTIONS, Rates, Spent, invoke_path, nodes
+from bench.environment import check_tools
 from bench.errors import BenchError
 from bench.processes import adopt_orphans, clear_leftovers
 from bench.results import Machine, this_machine
@@ -95,6 +96,7 @@ def _split(event: Spent, call: Spent, costs: Costs) -> dict[str, Work]:
 
 def measure(seconds: int, rounds: int) -> Measured:
     """Measure all of it."""
+    check_tools()  # before the minutes that service times take
     machine = this_machine()
     with tempfile.TemporaryDirectory(prefix="cmcost-", dir="/var/tmp") as name:
         folder = Path(name)
