@@ -15,7 +15,7 @@ import socket
 import sys
 
 from ..kernel import linux
-from . import control, instance, sharing, zygote
+from . import control, instance, sharing, unsettled, zygote
 from .filling import fill_holes
 from .root import Root
 
@@ -159,7 +159,10 @@ def main(control_descriptor: int) -> None:
     os.umask(0o022)
     _warm()
     base = Base(socket.socket(fileno=control_descriptor), zygote.Prepared())
-    instance.rehearse(linux.landlock_abi())
+    abi = linux.landlock_abi()
+    instance.rehearse(abi)
+    with instance.rehearsing_calls() as once:
+        unsettled.put_side_by_side(once, lambda: instance.rehearse(abi))
     gc.collect()
     sharing.make_immortal(everything=True)
     gc.freeze()

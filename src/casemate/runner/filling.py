@@ -20,6 +20,8 @@ _MOST_POOLS = 16
 """Of one size. A size of which something else is made meanwhile never has a pool to itself."""
 _LARGEST_HOLE = 64 << 10
 _MOST_CHUNKS = 16384
+_CACHED = 1040
+"""Bytes up to which malloc(3) of glibc keeps what was freed apart, by size."""
 _CHUNK_HEAD = 16
 """Bytes that malloc(3) of glibc keeps before what it returns, rounded up."""
 _IN_A_ROW = 4
@@ -34,7 +36,7 @@ def fill_holes() -> int:
     """
     if sys.implementation.name != "cpython":
         return 0
-    return sum(_fill_size(size) for size in range(_STEP, _SMALL + 1, _STEP)) + _fill_chunks()
+    return sum(_fill_size(size) for size in range(_STEP, _SMALL + 1, _STEP)) + fill_chunks()
 
 
 def _fill_size(size: int) -> int:
@@ -66,8 +68,11 @@ def _maker(size: int) -> Callable[[], object]:
     return lambda: bytes(length)
 
 
-def _fill_chunks() -> int:
-    """Allocate chunks, the largest first, until each size comes from the end of the heap."""
+def fill_chunks() -> int:
+    """Allocate chunks, the largest first, until each size comes from the end of the heap.
+
+    Returns how many. They are never let go.
+    """
     libc = ctypes.PyDLL(None)
     libc.malloc.restype = ctypes.c_void_p
     libc.malloc.argtypes = (ctypes.c_size_t,)
@@ -81,6 +86,9 @@ def _fill_chunks() -> int:
                 libc.free(chunk)
                 break
             taken += 1
+    # The last one of each size was let go, and is kept for the next to ask for that size.
+    for size in range(_STEP, _CACHED + 1, _STEP):
+        taken += libc.malloc(size - _CHUNK_HEAD // 2) is not None
     return taken
 
 

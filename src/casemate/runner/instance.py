@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..guard.core import Guard, place_of
@@ -361,10 +361,8 @@ class Instance:
             raise
 
 
-def rehearse(landlock_abi: int) -> None:
-    """Run the path of an invocation often enough for the interpreter to specialise its code."""
-    restriction = landlock.Restriction(landlock_abi) if landlock_abi else None
-    anywhere = os.open("/", os.O_PATH | os.O_CLOEXEC)
+def _rehearsed(sock: socket.socket, *, restored: bool) -> Instance:
+    """Return an instance of no function."""
     assignment = {
         "project": "",
         "function": "",
@@ -373,16 +371,37 @@ def rehearse(landlock_abi: int) -> None:
         "response": 1024,
         "isolation": "request",
     }
+    handler: Handler = lambda event, _context: event  # noqa: E731 - one object, made each time
+    return Instance(handler, assignment, sock, Guard(), LateImports(), restored=restored)
+
+
+@contextlib.contextmanager
+def rehearsing_calls() -> Iterator[Callable[[], None]]:
+    """Give what takes one made-up event along what every call runs, and nothing else."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        rehearsed = _rehearsed(theirs, restored=False)
+
+        def once() -> None:
+            ours.sendall(_TOUCH)
+            rehearsed.serve()
+            restorable.reseed()
+            ours.recv(wire.SHORT_READ)
+
+        yield once
+
+
+def rehearse(landlock_abi: int) -> None:
+    """Run the path of an invocation often enough for the interpreter to specialise its code."""
+    restriction = landlock.Restriction(landlock_abi) if landlock_abi else None
+    anywhere = os.open("/", os.O_PATH | os.O_CLOEXEC)
     for number in range(2 * REHEARSALS):
         ours, theirs = socket.socketpair()
         with ours, theirs:
             ours.sendall(_TOUCH)
             ours.shutdown(socket.SHUT_WR)
-            rehearsed = Instance(
-                *(lambda event, context: event, assignment, theirs, Guard(), LateImports()),
-                # Where one waits must not change by what the interpreter makes of its code.
-                restored=number % 2 == 1,
-            )
+            # Where one waits must not change by what the interpreter makes of its code.
+            rehearsed = _rehearsed(theirs, restored=number % 2 == 1)
             rehearsed.touch()
             rehearsed.serve()
             if restriction is not None:

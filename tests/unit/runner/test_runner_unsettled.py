@@ -1,0 +1,88 @@
+"""Code whose counters never come to rest is found, and stands side by side afterwards."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from casemate.runner.unsettled import put_side_by_side
+
+PAGE = 4096
+SCRIPT = """
+from casemate.runner.unsettled import _written_by, put_side_by_side
+
+class Same:
+    value = 1
+
+class Other:
+    __slots__ = ("value",)
+
+    def __init__(self):
+        self.value = 2
+
+# Of two kinds in turns, so that it can never be specialised; each with much in between.
+source = "def each(one):\\n" + 60 * "    same = one\\n" + "    return (one.value, {number})\\n"
+made, between = [], []
+for number in range(20):
+    names = {}
+    exec(source.format(number=number), names)
+    made.append(names["each"])
+    between += [made[-1].__code__.replace() for _ in range(8)]
+
+def settled():
+    return 1
+
+kinds = [Same(), Other()]
+
+def once():
+    settled()
+    for function in made:
+        for kind in kinds:
+            function(kind)
+
+def rehearse():
+    for _ in range(60):
+        once()
+
+def pages():
+    places = [(id(each.__code__), each.__code__.__sizeof__()) for each in made]
+    return len({at // 4096 for start, size in places for at in (start, start + size - 1)})
+
+rehearse()
+before, code, settled_code = pages(), made[3].__code__, settled.__code__
+assert set(made) <= set(_written_by(once)), "it is to count"
+count = put_side_by_side(once, rehearse)
+assert made[3].__code__ == code and made[3].__code__ is not code
+assert settled.__code__ is settled_code, "what counts nothing stays where it is"
+assert [function(kinds[1]) for function in made] == [(2, number) for number in range(20)]
+del code, between
+garbage = [function.__code__.replace() for function in made for _ in range(50)]
+del garbage
+print(count, before, pages())
+"""
+
+
+def test_functions_that_count_stand_side_by_side_and_work() -> None:
+    command = [sys.executable, "-I", "-c", f"import sys; sys.path[:0] = {sys.path!r}{SCRIPT}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    count, before, after = map(int, done.stdout.split())
+    assert count >= 20
+    assert before > 2 * after, (before, after)
+    assert after <= 8  # twenty of some 900 bytes, and what is made with each
+
+
+def test_nothing_is_moved_in_other_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Other:
+        name = "pypy"
+
+    def run() -> None:
+        raise AssertionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "implementation", Other)
+        assert put_side_by_side(run, run) == 0
+    monkeypatch.setattr(sys, "_is_gil_enabled", lambda: False, raising=False)
+    assert put_side_by_side(run, run) == 0
