@@ -23,6 +23,7 @@ _NAMES = (
     "children",
     "limits",
     "smaps",
+    "fd",
     *(f"fdinfo/{number}" for number in KEPT),
 )
 _MOST_MAPS, _MOST_SMAPS, _MOST_STATUS, _MOST_SMALL = 1 << 20, 16 << 20, 16384, 4096
@@ -37,6 +38,10 @@ _PASSING = frozenset(
 )
 """Lines of `status` that differ although nothing a process can ask for has changed: how much of
 its memory is there, the most that it and a table ever were, how often it waited, who traces it."""
+
+
+_WAITED, _WAITED_TOO = b"\nvoluntary_ctxt_switches:", b"nonvoluntary_ctxt_switches:"
+"""Two lines of `status`, one after the other, of which every call changes one."""
 
 
 class Mapping(NamedTuple):
@@ -88,7 +93,9 @@ class ProcessFiles:
             raise ValueError("the files of a process are of a fixed number")
         self._all = tuple(descriptors)
         self._folder, self._maps, self.pagemap, self._status = self._all[:4]
-        self._children, self._limits, self._smaps, *self._kept = self._all[4:]
+        self._children, self._limits, self._smaps, self._opened, *self._kept = self._all[4:]
+        self._status_told: tuple[bytes, bytes] | None = None
+        self._status_was: tuple[bytes, ...] = ()
         self._status_lines = 0
         self._lasting: Callable[[list[bytes]], tuple[bytes, ...]] = tuple
 
@@ -107,7 +114,16 @@ class ProcessFiles:
 
     def status(self) -> tuple[bytes, ...]:
         """Return the lines that stay as they are as long as nobody changes anything."""
-        lines = os.pread(self._status, _MOST_STATUS, 0).split(b"\n")
+        text = os.pread(self._status, _MOST_STATUS, 0)
+        # To take it apart costs as much as to read it, and mostly it says what it said before.
+        told = _but_for_waiting(text)
+        if told is None or told != self._status_told:
+            self._status_was = self._status_lasting(text)
+            self._status_told = told
+        return self._status_was
+
+    def _status_lasting(self, text: bytes) -> tuple[bytes, ...]:
+        lines = text.split(b"\n")
         if len(lines) < 20 or lines[-1]:
             raise OSError(errno.EIO, "the status of the process cannot be read")
         if len(lines) != self._status_lines:
@@ -122,7 +138,7 @@ class ProcessFiles:
 
     def descriptors(self) -> int:
         """Return how many descriptors are open (Linux 6.2)."""
-        return os.stat("fd", dir_fd=self._folder).st_size
+        return os.fstat(self._opened).st_size
 
     def kept(self) -> tuple[bytes, ...]:
         """Return position, flags and locks of each of the descriptors in KEPT; empty if closed."""
@@ -157,6 +173,16 @@ class ProcessFiles:
     def folder(self) -> str:
         """Return its working directory, as the kernel names it to the reader."""
         return os.readlink("cwd", dir_fd=self._folder)
+
+
+def _but_for_waiting(text: bytes) -> tuple[bytes, bytes] | None:
+    """Return what stands before and after the lines about waiting; None if they are not there."""
+    before, _, rest = text.partition(_WAITED)
+    waited, _, rest = rest.partition(b"\n")
+    again, _, after = rest.partition(b"\n")
+    if not waited.strip().isdigit() or not again.startswith(_WAITED_TOO):
+        return None
+    return before, after
 
 
 @functools.cache

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -46,6 +48,46 @@ def test_a_living_process_is_told(child: tuple[subprocess.Popen[bytes], ProcessF
     assert b"Max open files" in files.limits()
     os.kill(process.pid, 19)
     os.kill(process.pid, 18)
+
+
+def test_what_status_says_is_told_again_until_it_says_something_else(
+    child: tuple[subprocess.Popen[bytes], ProcessFiles],
+) -> None:
+    process, files = child
+
+    def comes_to(state: bytes) -> tuple[bytes, ...]:
+        deadline = time.monotonic() + 10
+        while not any(line.startswith(b"State:\t" + state) for line in files.status()):
+            assert time.monotonic() < deadline
+        return files.status()
+
+    was = comes_to(b"S")
+    assert files.status() is was
+    os.kill(process.pid, signal.SIGSTOP)
+    assert comes_to(b"T") != was
+    os.kill(process.pid, signal.SIGCONT)
+    assert comes_to(b"S") == was
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"Name:\tx\nvoluntary_ctxt_switches:\t5\n",
+        b"Name:\tx\nvoluntary_ctxt_switches:\t\nnonvoluntary_ctxt_switches:\t1\n",
+        b"Name:\tx\nvoluntary_ctxt_switches:\t5 x\nnonvoluntary_ctxt_switches:\t1\n",
+        b"Name:\tx\nvoluntary_ctxt_switches:\t5\nThreads:\t2\nnonvoluntary_ctxt_switches:\t1\n",
+    ],
+)
+def test_nothing_is_left_out_of_status_but_how_often_a_process_waited(text: bytes) -> None:
+    assert process_files._but_for_waiting(text) is None
+
+
+def test_all_but_how_often_a_process_waited_counts() -> None:
+    text = b"A:\t1\nvoluntary_ctxt_switches:\t5\nnonvoluntary_ctxt_switches:\t1\nZ:\t\n"
+    assert process_files._but_for_waiting(text) == (b"A:\t1", b"Z:\t\n")
+    other = text.replace(b"5", b"67").replace(b"\t1\nZ", b"\t890\nZ")
+    assert process_files._but_for_waiting(other) == process_files._but_for_waiting(text)
 
 
 def test_one_that_has_ended_is_an_error(
