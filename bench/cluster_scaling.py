@@ -133,7 +133,7 @@ def measure(seconds: int, rounds: int) -> Measured:
                 made.set(count)
                 turns.append((count, made.turn(seconds)))
         _say("a node on PostgreSQL beside one on SQLite")
-        path = invoke_path(made, seconds, 2 * rounds)
+        path = invoke_path(made, 2, 6 * rounds)
     numbers = {name: float(str(value)) for name, value in found.items()}
     return Measured(machine=machine, costs=costs, turns=turns, path=path, hints=numbers)
 
