@@ -30,11 +30,13 @@ from casemate.recorder.config import NEW_JOURNAL, RecorderConfig
 from casemate.recorder.confinement import RECORDER
 from casemate.recorder.errors import JournalMissingError
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.noted import Noted
 from casemate.recorder.reading_protocol import READER
 from casemate.recorder.records.opening import FOLDER
 from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.sealing import EntryKey
 from casemate.recorder.server import Recorder
+from casemate.recorder.told_events import KINDS
 from casemate.sqlite import engine
 from casemate.vault.interface import JournalKey
 from casemate.vault.recorder_client import RecorderVault
@@ -86,7 +88,7 @@ async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
     keys = KeyRing(_HERE, vault.entry_key)
     await keys.load()
     writer = _writer(note_key, accept_loss=config.accept_loss)
-    keeper = Keeper(writer, keys)
+    keeper = Keeper(writer, keys, Noted(KINDS, writer.size))
     keeper.remember(writer.newest())
     (_HERE / NEW_JOURNAL).unlink(missing_ok=True)
     await restored.say(_HERE, keeper)

@@ -321,7 +321,8 @@ class Recorder:
     @cached_property
     def _shipping(self) -> Shipping:
         """What tells other nodes, where there are any."""
-        journal = Journal(self._folder, self._key, self._writer, self._search)
+        noted = self._keeper.noted
+        journal = Journal(self._folder, self._key, self._writer, self._search, noted)
         return self._records.shipping(journal, self._take_own)
 
     async def _copied(

@@ -28,6 +28,7 @@ from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact, NodeJournalSeen, NodeRecordsDoubtful
 from casemate.recorder import protocol
 from casemate.recorder.errors import RecorderError, RecorderInputError
+from casemate.recorder.noted import Noted
 from casemate.recorder.own_facts import OwnFacts
 from casemate.recorder.protocol import Take
 from casemate.recorder.records import shipping
@@ -76,6 +77,8 @@ class Journal(NamedTuple):
     key: NoteKey
     writer: Writer
     search: Search
+    noted: Noted
+    """Where entries are that other nodes are told of."""
 
 
 class Shipping:
@@ -150,7 +153,7 @@ class Shipping:
         size = self._journal.writer.size
         if self._unsent is None:
             place = await self._database.entries_told()
-            self._unsent = Unsent(self._journal.search, place, size)
+            self._unsent = Unsent(self._journal.search, self._journal.noted, place, size)
         await self._unsent.look(size)
         return self._unsent
 

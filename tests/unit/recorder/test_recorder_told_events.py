@@ -67,6 +67,29 @@ def test_what_the_journal_says_is_told_at_once_and_only_of_some_kinds(tmp_path: 
     two(tmp_path, run)
 
 
+def test_what_is_told_nobody_is_not_opened_for_it(tmp_path: Path) -> None:
+    """Each call is an entry: opening all of them cost the recorder half as much as writing them."""
+
+    async def run(one: Node, other: Node) -> None:
+        await other.receive(*await one.ship_all())
+        opened: list[bytes] = []
+        search = one.shipping._journal.search
+        text_of = search.text_of
+
+        async def counted(entry: bytes) -> bytes | None:
+            opened.append(entry)
+            return await text_of(entry)
+
+        search.text_of = counted  # type: ignore[method-assign]
+        await one.happened(*(signed_in() for _ in range(300)), finding(1))
+        await one.happened(*(signed_in() for _ in range(300)), finding(2), signed_in())
+        await other.receive(*await one.ship_all())
+        assert len(other.told()) == len(opened) == 2
+        assert await one.ship() is None
+
+    two(tmp_path, run)
+
+
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_kill_neither_loses_nor_repeats_what_is_told(tmp_path: Path, stored: bool) -> None:
     async def run(one: Node, other: Node) -> None:
