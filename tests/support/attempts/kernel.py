@@ -275,8 +275,15 @@ HOLDS = {
 }
 
 
+BROKEN = ("NameError", "SyntaxError", "AttributeError", "ImportError", "ModuleNotFoundError")
+"""An attempt that ends with these has tried nothing."""
+
+
 def ask(node: TestNode, project: str, **event: Any) -> dict[str, Any]:
-    """Return what the probe of a project says; how it ended if it ended."""
+    """Return what the probe of a project says; how it ended if it ended.
+
+    Raises AssertionError for an attempt that is broken.
+    """
     import httpx2
 
     answer = httpx2.post(
@@ -287,7 +294,10 @@ def ask(node: TestNode, project: str, **event: Any) -> dict[str, Any]:
     )
     if answer.status_code != 200:
         return {"ended": answer.status_code}
-    return answer.json()
+    said: dict[str, Any] = answer.json()
+    if str(said.get("error", "")).startswith(BROKEN):
+        raise AssertionError(f"this attempt tries nothing: {event} ends with {said['error']}")
+    return said
 
 
 def deploy(node: TestNode, *projects: str, limits: str = LIMITS) -> None:
