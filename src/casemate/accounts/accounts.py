@@ -184,6 +184,26 @@ class Accounts:
             return self._directory.users[name].created_at
         return self._directory.tokens[name].created_at if kind == PrincipalKind.TOKEN else None
 
+    def sent_away(self, text: str) -> float | None:
+        """Return since when (Unix time) a person or token may do nothing any more, None if it may.
+
+        Sent away is who was revoked, disabled or removed, and nobody whose time was over: what
+        they had begun in their time goes on.
+        """
+        kind, _, name = text.partition(":")
+        if kind == PrincipalKind.TOKEN:
+            token = self._directory.tokens.get(name)
+            return None if token is None else token.revoked_at
+        if kind != PrincipalKind.USER:
+            return None
+        user = self._directory.users.get(name)
+        if user is not None:
+            # What somebody of that name had kept before is of one who was removed.
+            return user.created_at if user.disabled_at is None else user.disabled_at
+        # Removed: with all sessions, which are remembered for longer than an event waits.
+        ends = (one.revoked_at for one in self._directory.tokens.values() if one.user == name)
+        return max((end for end in ends if end is not None), default=float("inf"))
+
     async def maintain(self) -> None:
         """Write what is noted in memory, every few seconds until cancelled."""
         while True:

@@ -328,6 +328,7 @@ class Gateway:
             cores=len(os.sched_getaffinity(0)),
             refusal=self.nodes.standing.refusal,
             coordination=self.data.coordination,
+            sent_away=self.accounts.sent_away,
         )
         self.nodes.standing.on_rest = self.delivery.rest
         self.nodes.standing.on_return = self.delivery.resume

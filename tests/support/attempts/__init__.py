@@ -7,7 +7,7 @@ that nothing works.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 
@@ -18,6 +18,18 @@ class Attempt:
     name: str
     worked: bool
     told: str = ""
+
+
+class BrokenAttemptError(Exception):
+    """An attempt that tries nothing: its own code is wrong, and what it ends with says nothing."""
+
+
+def tried(name: str, way: Callable[[], tuple[bool, str]]) -> Attempt:
+    """Return what came of one that may be broken; one that tries nothing counts as a hole."""
+    try:
+        return Attempt(name, *way())
+    except BrokenAttemptError as error:
+        return Attempt(name, True, f"tries nothing: {error}")
 
 
 Attempts = Iterator[Attempt]

@@ -1,9 +1,12 @@
-"""Prints a table of all attempts: `python -m support.attempts [CLASS ...]`, from `tests/`."""
+"""Prints a table of all attempts, from `tests/`, as root or as an ordinary user:
+
+python -m support.attempts [--accept-risk NAME] [CLASS ...]
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,12 +18,19 @@ CLASSES = (
 )
 
 
-def main(classes: list[str]) -> None:
+def main() -> None:
     """Try every attempt of some classes; print what worked, and how many there were."""
-    for name in classes or CLASSES:
+    parser = argparse.ArgumentParser(prog="python -m support.attempts")
+    parser.add_argument("--accept-risk", action="append", default=[], metavar="NAME")
+    parser.add_argument("classes", nargs="*", metavar="CLASS", choices=[*CLASSES, []])
+    chosen = parser.parse_args()
+    risks = [part for name in chosen.accept_risk for part in ("--accept-risk", name)]
+    for name in chosen.classes or CLASSES:
         module = importlib.import_module(f"support.attempts.{name}")
         with tempfile.TemporaryDirectory() as folder:
-            node = TestNode(Path(folder) / "data", *getattr(module, "ARGUMENTS", ())).start()
+            node = TestNode(
+                Path(folder) / "data", *risks, *getattr(module, "ARGUMENTS", ())
+            ).start()
             try:
                 found = []
                 for one in module.attempts(node):
@@ -39,4 +49,4 @@ def main(classes: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from support.node import TestNode
 
-from . import Attempt, Attempts
+from . import Attempts, BrokenAttemptError, tried
 
 PROBE = (Path(__file__).parents[2] / "functions" / "attacks" / "probe.py").read_text()
 LIMITS = 'timeout = "20s"\nprocesses = 16\nopen_files = 512\nmemory = "128MB"'
@@ -282,10 +287,8 @@ BROKEN = ("NameError", "SyntaxError", "AttributeError", "ImportError", "ModuleNo
 def ask(node: TestNode, project: str, **event: Any) -> dict[str, Any]:
     """Return what the probe of a project says; how it ended if it ended.
 
-    Raises AssertionError for an attempt that is broken.
+    Raises BrokenAttemptError.
     """
-    import httpx2
-
     answer = httpx2.post(
         f"{node.url}/invoke/{project}/probe",
         json=event,
@@ -296,7 +299,7 @@ def ask(node: TestNode, project: str, **event: Any) -> dict[str, Any]:
         return {"ended": answer.status_code}
     said: dict[str, Any] = answer.json()
     if str(said.get("error", "")).startswith(BROKEN):
-        raise AssertionError(f"this attempt tries nothing: {event} ends with {said['error']}")
+        raise BrokenAttemptError(f"{event} ends with {said['error']}")
     return said
 
 
@@ -309,7 +312,8 @@ def deploy(node: TestNode, *projects: str, limits: str = LIMITS) -> None:
 def alone(node: TestNode) -> Attempts:
     """Try each call by itself."""
     cores = ask(node, "pa", ask="list(os.sched_getaffinity(0))")["result"]
-    for name, expression in ALONE.items():
+
+    def way(expression: str) -> tuple[bool, str]:
         said = ask(node, "pa", ask=expression, cores=cores)
         result = said.get("result")
         failed = (
@@ -318,36 +322,43 @@ def alone(node: TestNode) -> Attempts:
             or result is False
             or (isinstance(result, int) and result < 0)
         )
-        yield Attempt(name, not failed, str(said)[:160])
+        return not failed, str(said)[:160]
+
+    for name, expression in ALONE.items():
+        yield tried(name, partial(way, expression))
 
 
 def channels(node: TestNode) -> Attempts:
     """Let one project send by what the kernel counts, and another read."""
-    for name, (send, read) in CHANNELS.items():
+
+    def way(send: str, read: str) -> tuple[bool, str]:
         seen = [ask(node, "pb", ask=read).get("result") for _ in range(4)]
         ask(node, "pa", do=send)
         after = ask(node, "pb", ask=read).get("result")
         quiet = [b - a for a, b in itertools.pairwise(seen) if isinstance(a, int)]
         step = after - seen[-1] if isinstance(after, int) else 0
         worked = bool(quiet) and abs(step) > 20 + 3 * max(map(abs, quiet))
-        yield Attempt(name, worked, f"{quiet} then {step}")
+        return worked, f"{quiet} then {step}"
+
+    for name, (send, read) in CHANNELS.items():
+        yield tried(name, partial(way, send, read))
 
 
 def holds(node: TestNode) -> Attempts:
     """Let one project hold all it can get, and another work."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
-        for name, (hold, work) in HOLDS.items():
-            holding = pool.submit(ask, node, "pa", do=hold, hold=1.0)
-            import time
 
+        def way(hold: str, work: str) -> tuple[bool, str]:
+            holding = pool.submit(ask, node, "pa", do=hold, hold=1.0)
             time.sleep(0.5)
             said = ask(node, "pb", do="import select", ask=work)
             kept = holding.result()
             result = said.get("result")
-            failed = isinstance(result, int) and result > 0
-            yield Attempt(name, not failed, f"held {str(kept)[:60]}; other {str(said)[:90]}")
+            worked = not (isinstance(result, int) and result > 0)
+            return worked, f"held {str(kept)[:60]}; other {str(said)[:90]}"
+
+        for name, (hold, work) in HOLDS.items():
+            yield tried(name, partial(way, hold, work))
 
 
 def attempts(node: TestNode) -> Attempts:

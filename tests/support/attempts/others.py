@@ -22,6 +22,8 @@ class Somebody:
 
     def __init__(self, node: TestNode, key: str | None, token: str = "") -> None:
         self.node = copy.copy(node)
+        # Kept, for what is asked of the owner by way of somebody's node.
+        self.node.owner_key = node.owner_key or node.key
         self.token = token
         self.node.key = key or ""
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
@@ -78,7 +80,7 @@ class Somebody:
 
 def owner(node: TestNode) -> Somebody:
     """Return who owns the node."""
-    return Somebody(node, node.key)
+    return Somebody(node, node.owner_key or node.key)
 
 
 def nobody(node: TestNode) -> Somebody:

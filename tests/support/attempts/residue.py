@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from support.node import TestNode
 
-from . import Attempt, Attempts
+from . import Attempts, tried
 from .kernel import ask
 
 LOOKS = 5
@@ -126,7 +128,10 @@ C = {
     "the time zone of C": ("os.environ['TZ'] = 'Asia/Tokyo'; time.tzset()", "time.tzname[0]"),
     "options of the resolver": ("libc.__res_init()", "0"),
     "the mask of the log": ("libc.setlogmask(1)", "libc.setlogmask(0)"),
-    "a handler at C's exit": ("libc.atexit(ctypes.cast(libc.abort, ctypes.c_void_p))", "0"),
+    "a handler at C's exit": (
+        "libc.__cxa_atexit(ctypes.cast(libc.abort, ctypes.c_void_p), None, None)",
+        "0",
+    ),
     "a handler at C's forks": (
         "libc.pthread_atfork(None, None, ctypes.cast(libc.abort, ctypes.c_void_p))",
         "os.waitpid(os.fork() or os._exit(0), 0)[1]",
@@ -336,7 +341,8 @@ KERNEL = {
 }
 
 
-def row(node: TestNode, plant: str, look: str, pristine: object) -> tuple[bool, str]:
+def row(node: TestNode, plant: str, look: str) -> tuple[bool, str]:
+    pristine = ask(node, "pr", ask=look)
     planted = ask(node, "pr", do=plant, ask=look)
     seen = [ask(node, "pr", ask=look) for _ in range(LOOKS)]
     left = [one for one in seen if one != pristine]
@@ -351,6 +357,4 @@ def attempts(node: TestNode) -> Attempts:
     for _ in range(8):
         ask(node, "pr", ask="1")
     for name, (plant, look) in {**PYTHON, **C, **KERNEL}.items():
-        pristine = ask(node, "pr", ask=look)
-        worked, told = row(node, plant, look, pristine)
-        yield Attempt(name, worked, told)
+        yield tried(name, partial(row, node, plant, look))
