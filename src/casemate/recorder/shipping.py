@@ -136,6 +136,7 @@ class Shipping:
             await self._database.stored(*request.stored)
         if request.anew:
             await self._database.begin_stream()
+            self._unsent = None  # what was told in a batch that is made anew is told in that
             await self._doubt(request.name, "it was put back: others have read more of its records")
         unsent = await self._looked()
         found = await self._database.outgoing(request.name, self._node, told=bool(unsent))

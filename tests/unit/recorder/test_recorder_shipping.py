@@ -144,8 +144,8 @@ class Node:
         assert found is None or isinstance(found, protocol.Shipment)
         return found
 
-    async def ship_all(self) -> list[protocol.Shipment]:
-        found, stored = [], None
+    async def ship_all(self, stored: tuple[bytes, int] | None = None) -> list[protocol.Shipment]:
+        found = []
         while (one := await self.ship(stored)) is not None:
             found.append(one)
             stored = one.stream, one.number

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from records_samples import invocation
-from test_recorder_shipping import Node, two
+from test_recorder_shipping import Node, invocations, two
 
 from casemate.model.facts import Fact, Finding, IncidentUpdated, NodeTold, SignedIn
 from casemate.recorder import ocsf, told_events
@@ -109,6 +109,29 @@ def test_a_kill_neither_loses_nor_repeats_what_is_told(tmp_path: Path, stored: b
         assert sorted(each["unmapped"]["finding"] for each in events(other)) == [
             f"{1:016x}", f"{2:016x}",
         ]  # fmt: skip
+
+    two(tmp_path, run)
+
+
+def test_a_batch_that_another_one_has_the_place_of_is_told_under_a_new_stream(
+    tmp_path: Path,
+) -> None:
+    """A node that was put back found its number taken, and what it had sealed was told nobody."""
+
+    async def run(one: Node, other: Node) -> None:
+        await one.happened(finding(1))
+        await one.filled.record(invocation("i1"))
+        sealed = await one.ship()
+        assert sealed is not None
+        await one.happened(finding(2))
+        await one.filled.record(invocation("i2"))
+        anew = await one.ship(anew=True)
+        assert anew is not None
+        assert anew.stream > sealed.stream and anew.number == 1
+        await other.receive(anew, *await one.ship_all((anew.stream, anew.number)))
+        found = [each["unmapped"].get("finding") for each in events(other)]
+        assert sorted(filter(None, found)) == [f"{1:016x}", f"{2:016x}"]
+        assert {each.id for each in await invocations(other.records)} == {"i1", "i2"}
 
     two(tmp_path, run)
 
