@@ -56,6 +56,7 @@ def take(first: int, *records: InvocationRecord, session: bytes = SESSION) -> Ta
 
 def told(connection: engine.Connection, at: float = MONDAY, *batches: Take) -> None:
     keep(connection, batches, at)
+    usage.count(connection)
 
 
 def asked(connection: engine.Connection, **question: object) -> list[Usage]:

@@ -23,6 +23,7 @@ import msgspec
 from casemate.kernel.volume import beside_reserve, whole
 from casemate.model.errors import CasemateError
 from casemate.operations.declaration import Operation
+from casemate.operations.usage import ReadUsage
 from casemate.recorder.protocol import HoldRecords, Take
 from casemate.recorder.reading_protocol import RecordKind
 from casemate.recorder.records import (
@@ -112,6 +113,7 @@ class _Duties(Duties[engine.Connection]):
         # Twice what was written, so that the bounds hold however fast records come.
         batch = min(max(_PRUNE_BATCH, 2 * self.unpruned), _PRUNE_BATCH_MOST)
         self.unpruned = 0
+        usage.count(work)  # before their records may go
         usage.prune(work, time.time())
         now, beside = time.time(), self._beside()
         return prune(work, self._options, now=now, batch=batch, beside=beside)
@@ -182,6 +184,10 @@ class RecordsDatabase:
 
     async def page(self, operation: Operation[object], at: int | None) -> Page:
         """Return one page of what is asked for. Raises NotFoundError, RecordsError."""
+        if isinstance(operation, ReadUsage) and at is None:
+            read = self._connections.read
+            if await self._run(self._reads, read, usage.uncounted) > 0:
+                await self._writer.submit(usage.count)
 
         def find(connection: engine.Connection) -> Page:
             return questions.page(connection, operation, at)

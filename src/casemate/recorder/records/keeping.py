@@ -85,7 +85,7 @@ def keep(
         lost, left = _without_lines(left, room)
     lost += insert_records(connection, left, now)
     lost += insert_denials(connection, denials, now) if denials else 0
-    usage.count(connection)
+    usage.count_many(connection)
     usage.count_folded(connection, denials, now)
     for used in beside:
         usage.count_beside(connection, used, now)
