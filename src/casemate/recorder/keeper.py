@@ -133,6 +133,8 @@ class Keeper:
         last = dict(self._seen)
         now = time.time()
         for batch in batches:
+            if RECORD_KINDS.issuperset([told.kind for told in batch.facts]):
+                continue  # as nearly all of what calls leave behind
             seen = last.get(batch.session, -1)
             for number, told in enumerate(batch.facts, batch.first):
                 if number <= seen or told.kind in RECORD_KINDS:

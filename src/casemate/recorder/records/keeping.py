@@ -12,6 +12,7 @@ from casemate.model.usage import Passed, Stored
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import (
     DENIED,
+    ENDED,
     LEFT,
     PASSED,
     RECORD_KINDS,
@@ -21,7 +22,7 @@ from casemate.recorder.protocol import (
 )
 from casemate.recorder.records import usage
 from casemate.recorder.records.denials import insert_denials
-from casemate.recorder.records.rows import Left, insert_records
+from casemate.recorder.records.rows import Ended, Left, insert_records
 from casemate.sqlite import engine
 
 MAX_SESSIONS = 64
@@ -30,6 +31,7 @@ MAX_SESSIONS = 64
 Record = Left | Denial | Passed | Stored
 _decoders: dict[str, Callable[[bytes], Record]] = {
     LEFT: msgspec.msgpack.Decoder(Left).decode,
+    ENDED: msgspec.msgpack.Decoder(Ended).decode,
     DENIED: msgspec.msgpack.Decoder(Denial).decode,
     PASSED: msgspec.msgpack.Decoder(Passed).decode,
     STORED: msgspec.msgpack.Decoder(Stored).decode,
@@ -67,18 +69,16 @@ def keep(
     denials: list[Denial] = []
     beside: list[Passed | Stored] = []
     for batch in batches:
-        last = number = _newest(connection, batch.session)
-        for number, told in enumerate(batch.facts, batch.first):
-            if number <= last or told.kind not in RECORD_KINDS:
-                continue
-            one = _decoded(told)
-            if isinstance(one, Denial):
-                denials.append(one)
-            elif isinstance(one, Left):
+        last = _newest(connection, batch.session)
+        for one in _decoded(batch.facts[max(last + 1 - batch.first, 0) :]):
+            if isinstance(one, Left):
                 left.append(one)
+            elif isinstance(one, Denial):
+                denials.append(one)
             else:
                 beside.append(one)
-        if number > last:
+        number = batch.first + len(batch.facts) - 1
+        if number > last and batch.facts:
             _note(connection, batch.session, number)
     lost = 0
     if room is not None:
@@ -106,14 +106,18 @@ def _without_lines(left: Sequence[Left], room: int) -> tuple[int, list[Left]]:
     return lost, kept
 
 
-def _decoded(told: Told) -> Record:
+def _decoded(facts: Sequence[Told]) -> list[Record]:
+    """Return the records among facts."""
     try:
-        one = _decoders[told.kind](told.fact)
+        found = [
+            decode(told.fact) for told in facts if (decode := _decoders.get(told.kind)) is not None
+        ]
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecorderInputError(f"This is no record: {error}.") from error
-    if isinstance(one, Left) and one.invocation is None and not one.log:
-        raise RecorderInputError("This is neither an invocation nor a line of one.")
-    return one
+    for one in found:
+        if isinstance(one, Left) and one.invocation is None and not one.log:
+            raise RecorderInputError("This is neither an invocation nor a line of one.")
+    return found
 
 
 def _newest(connection: engine.Connection, session: bytes) -> int:

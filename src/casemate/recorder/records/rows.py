@@ -107,6 +107,23 @@ class Left(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     """What of it is masked, and how long it is kept."""
 
 
+class InvocationRow(InvocationRecord, frozen=True, kw_only=True, array_like=True):
+    """An invocation's record without the names of its fields: half as long, and read sooner.
+
+    What a gateway that was killed has told may be read by a recorder of a later release: fields
+    are appended only.
+    """
+
+
+class Ended(Left, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What one invocation left behind, with its record in that form."""
+
+    invocation: InvocationRow
+    error: ErrorRecord | None = None
+    log: tuple[LogLine, ...] = ()
+    logs: Logs = Logs()
+
+
 def insert_records(connection: engine.Connection, entries: Sequence[Left], now: float) -> int:
     """Insert what invocations left behind, each wholly or not at all; return how many were not.
 
@@ -240,7 +257,9 @@ def _insert(connection: engine.Connection, entries: Sequence[Left], now: float) 
         if record is not None:
             row = _from_invocation(record, now)
             invocation_rows.append(row)
-            added.note(str(row[2]), str(row[3]), "invocation", len(str(row[15] or "")), logs)
+            trace = row[15]
+            size = len(trace) if type(trace) is str else 0
+            added.note(str(row[2]), str(row[3]), "invocation", size, logs)
         if failure is None and not lines:
             continue
         mask = _MASKER.of(record.id if record is not None else lines[0].invocation, logs)
