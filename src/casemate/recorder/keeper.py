@@ -23,7 +23,15 @@ ROTATION = "rotateKeys"
 MAX_SESSIONS = 64
 """Gateways, the newest, whose facts are known again when they are sent twice."""
 
+
 GetKey = Callable[[str, int | None], Awaitable[DataKey]]
+
+
+def holds_facts(batches: Sequence[Take]) -> bool:
+    """Tell whether there is anything for the journal."""
+    return not all(
+        RECORD_KINDS.issuperset([told.kind for told in batch.facts]) for batch in batches
+    )
 
 
 class KeyRing:
@@ -133,8 +141,6 @@ class Keeper:
         last = dict(self._seen)
         now = time.time()
         for batch in batches:
-            if RECORD_KINDS.issuperset([told.kind for told in batch.facts]):
-                continue  # as nearly all of what calls leave behind
             seen = last.get(batch.session, -1)
             for number, told in enumerate(batch.facts, batch.first):
                 if number <= seen or told.kind in RECORD_KINDS:
