@@ -37,7 +37,7 @@ from casemate.recorder.records import (
     taking_over,
     usage,
 )
-from casemate.recorder.records.errors import RecordsError
+from casemate.recorder.records.errors import RecordsError, UnstorableRecordError
 from casemate.recorder.records.faults import RECORDS, UNSTORABLE
 from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.retention import free_bytes, prune
@@ -175,12 +175,16 @@ class RecordsDatabase:
         if not keeping.holds_records(batches):
             return 0
 
-        def change(connection: engine.Connection) -> keeping.Kept:
-            kept = keeping.keep(connection, batches, time.time(), self._duties.room(connection))
+        def change(connection: engine.Connection, *, together: bool) -> keeping.Kept:
+            room = self._duties.room(connection)
+            kept = keeping.keep(connection, batches, time.time(), room, together=together)
             self._duties.unpruned += kept.rows
             return kept
 
-        return (await self._writer.submit(change)).lost
+        try:
+            return (await self._writer.submit(partial(change, together=True))).lost
+        except UnstorableRecordError:  # the writer has undone it
+            return (await self._writer.submit(partial(change, together=False))).lost
 
     async def page(self, operation: Operation[object], at: int | None) -> Page:
         """Return one page of what is asked for. Raises NotFoundError, RecordsError."""

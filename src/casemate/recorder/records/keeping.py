@@ -22,7 +22,7 @@ from casemate.recorder.protocol import (
 )
 from casemate.recorder.records import usage
 from casemate.recorder.records.denials import insert_denials
-from casemate.recorder.records.rows import Ended, Left, insert_records
+from casemate.recorder.records.rows import Ended, Left, insert_records, insert_together
 from casemate.sqlite import engine
 
 MAX_SESSIONS = 64
@@ -59,11 +59,15 @@ def keep(
     batches: Sequence[Take],
     now: float,
     room: int | None = None,
+    *,
+    together: bool = False,
 ) -> Kept:
     """Insert the records of these batches that are not there yet, in a transaction of the caller's.
 
     Lines that need more bytes than `room`, if that counts, are not kept: anybody can cause them.
-    Raises RecorderInputError for what is no record, engine.Error if the medium fails.
+    `together` is cheaper, and raises UnstorableRecordError where one of them cannot be kept: what
+    was changed until then is the caller's to undo. Raises RecorderInputError for what is no record,
+    engine.Error if the medium fails.
     """
     left: list[Left] = []
     denials: list[Denial] = []
@@ -83,7 +87,10 @@ def keep(
     lost = 0
     if room is not None:
         lost, left = _without_lines(left, room)
-    lost += insert_records(connection, left, now)
+    if together:
+        insert_together(connection, left, now)
+    else:
+        lost += insert_records(connection, left, now)
     lost += insert_denials(connection, denials, now) if denials else 0
     usage.count_many(connection)
     usage.count_folded(connection, denials, now)

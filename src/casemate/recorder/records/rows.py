@@ -32,6 +32,7 @@ from casemate.operations.records import (
 )
 from casemate.operations.traces import MAX_INVOCATIONS, FindTrace
 from casemate.recorder.records import search, traces
+from casemate.recorder.records.errors import UnstorableRecordError
 from casemate.recorder.records.faults import UNSTORABLE
 from casemate.recorder.records.shares import Added
 from casemate.recorder.records.text import MAX_TEXT, clean, escaped
@@ -137,6 +138,17 @@ def insert_records(connection: engine.Connection, entries: Sequence[Left], now: 
             return 1
         return sum(insert_records(connection, (entry,), now) for entry in entries)
     return 0
+
+
+def insert_together(connection: engine.Connection, entries: Sequence[Left], now: float) -> None:
+    """Insert all of them, or raise UnstorableRecordError: then the caller undoes what is there.
+
+    Without a part of the transaction of its own, for which the engine copies each page first.
+    """
+    try:
+        _insert(connection, entries, now)
+    except UNSTORABLE as error:
+        raise UnstorableRecordError from error
 
 
 def invocation(connection: engine.Connection, operation: ShowInvocation) -> InvocationRecord:
