@@ -34,6 +34,7 @@ from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import LEFT, PASSED, STORED, Take, Told
 from casemate.recorder.records import shipping, usage
 from casemate.recorder.records.database import RecordsDatabase
+from casemate.recorder.records.errors import RecordsFullError
 from casemate.recorder.records.keeping import keep
 from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.rows import Left
@@ -198,6 +199,27 @@ def test_nobody_sees_that_records_wait_to_be_counted(tmp_path: Path) -> None:
         records = RecordsDatabase.open(tmp_path / "r", KEY)
         [found] = (await records.page(ReadUsage(), None)).rows
         assert found.requests == 5
+        records.close()
+
+    asyncio.run(run())
+
+
+def test_sums_are_there_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        await records.keep([take(0, used(0), used(1))])
+        assert (await records.page(ReadUsage(), None)).rows[0].requests == 2
+        await records.keep([take(2, used(2))])
+
+        def full(_connection: engine.Connection) -> int:
+            raise RecordsFullError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(usage, "count", full)
+            assert (await records.page(ReadUsage(), None)).rows[0].requests == 2
+        assert (await records.page(ReadUsage(), None)).rows[0].requests == 3
         records.close()
 
     asyncio.run(run())
