@@ -24,7 +24,15 @@ ROTATION = "rotateKeys"
 MAX_SESSIONS = 64
 """Gateways, the newest, whose facts are known again when they are sent twice."""
 
+
 GetKey = Callable[[str, int | None], Awaitable[DataKey]]
+
+
+def holds_facts(batches: Sequence[Take]) -> bool:
+    """Tell whether there is anything for the journal."""
+    return not all(
+        RECORD_KINDS.issuperset([told.kind for told in batch.facts]) for batch in batches
+    )
 
 
 class KeyRing:

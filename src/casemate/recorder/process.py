@@ -17,6 +17,7 @@ import uvloop
 
 from casemate.child.calls import refusal
 from casemate.child.channel import FrameSocket
+from casemate.child.collecting import spare_collections
 from casemate.child.process import Supervised, main
 from casemate.child.protocol import admit
 from casemate.journal.copying import KEYS
@@ -142,6 +143,7 @@ async def _serve(config: RecorderConfig, supervised: Supervised, sock: socket.so
         lambda _kind, sock: recorder.readers.accept(sock),
         ended=lambda: None,  # the gateway's end is ours as well
     )
+    spare_collections()
     await recorder.serve(sock)
     return 0
 

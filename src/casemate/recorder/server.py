@@ -36,7 +36,7 @@ from casemate.model.facts import Fact, GatewayDoubtful
 from casemate.recorder import clock, protocol, restored
 from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.forgotten import Telling
-from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.keeper import Keeper, KeyRing, holds_facts
 from casemate.recorder.left_over import LeftOver
 from casemate.recorder.ocsf import OWN_KINDS
 from casemate.recorder.own_facts import OwnFacts
@@ -189,7 +189,7 @@ class Recorder:
     def _received(self, body: bytes) -> None:
         request = protocol.decode_request(body)
         if isinstance(request, protocol.Take):
-            if any(told.kind in _NOT_ITS_OWN for told in request.facts):
+            if not _NOT_ITS_OWN.isdisjoint([told.kind for told in request.facts]):
                 raise FrameError("a fact that is not the gateway's to tell")
             self._take(request, self._socket.send)
             return
@@ -249,6 +249,8 @@ class Recorder:
 
     async def _keep_all(self, batches: list[protocol.Take]) -> int:
         """Have facts and records durable; return how many records cannot be. CasemateError."""
+        if not holds_facts(batches):
+            return await self._records.keep(batches)  # as most: what calls leave behind
         # The records' thread first: the journal is written on this one.
         records = asyncio.ensure_future(self._records.keep(batches))
         try:

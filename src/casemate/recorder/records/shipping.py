@@ -15,7 +15,7 @@ import msgspec
 from casemate.decoding import decodable
 from casemate.model.function import Logs
 from casemate.model.usage import DAY, GREATEST, HOUR, SUMMED
-from casemate.recorder.records import search
+from casemate.recorder.records import search, usage
 from casemate.recorder.records.progress import place_of, remember
 from casemate.recorder.records.shares import ROW_BYTES, Added
 from casemate.recorder.shipment import FIRST, new_stream
@@ -193,6 +193,7 @@ def _claim(connection: engine.Connection, now: float, *, told: bool) -> Draft | 
         if not whole:
             until = min(until, float(found[-1][0] or 0.0))
         parts[table] = _by_project(table, names, found)
+    usage.count(connection)
     _tell_anew(connection, now)
     sums = _unshipped_usage(connection)
     if sums:
