@@ -109,7 +109,8 @@ def _releases(chance: random.Random, day: float, app: App) -> Iterator[Happening
             deployed = {**app.at(function), "by": by, "remote_address": address, "digest": "d"}
             yield at, "VersionDeployed", deployed
             performed = {"by": by, "remote_address": address, "project": app.name}
-            performed |= {"operation": "deployFunctions", "effect": "change", "action": "function:deploy"}
+            performed |= {"operation": "deployFunctions", "effect": "change"}
+            performed |= {"action": "function:deploy"}
             yield at, "OperationPerformed", {**performed, "function": function}
             at += chance.uniform(1, 6)
         if chance.random() < 0.1:  # it asks for one more grant: refused, reviewed, approved
