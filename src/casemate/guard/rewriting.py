@@ -25,6 +25,7 @@
     chr(x), map(chr, x)   __casemate_numbered__(chr)(x), map(__casemate_numbered__(chr), x)
     t.format(x)           __casemate_watched__("format", t.format, x)
     except E as e: ...    except E as e: __casemate_caught__(); ...
+    finally: return x     finally: __casemate_caught__(); return x
 
 The names are built-in while a function runs. Order and number of evaluations stay as they are,
 and so do lines. `a + b` of two unknowns is followed as well, for a helper's `left + value + right`
@@ -87,6 +88,10 @@ NAMES = (
     "seen",
     "watched",
 )
+
+
+_ENDING = (ast.Return, ast.Break, ast.Continue)
+"""In a `finally`, what ends the exception that is on its way."""
 
 
 class Rewriter(Scopes, ast.NodeTransformer):
@@ -323,6 +328,15 @@ class Rewriter(Scopes, ast.NodeTransformer):
         self.generic_visit(node)
         node.body.insert(0, self._noting_caught(node))
         return node
+
+    def _visit_try(self, node: ast.Try | ast.TryStar) -> ast.AST:
+        self.generic_visit(node)
+        if any(isinstance(each, _ENDING) for part in node.finalbody for each in ast.walk(part)):
+            node.finalbody.insert(0, self._noting_caught(node))  # it may end the exception
+        return node
+
+    visit_Try = _visit_try  # noqa: N815
+    visit_TryStar = _visit_try  # noqa: N815
 
     def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         visited = super()._visit_function(node)

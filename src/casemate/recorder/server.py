@@ -53,7 +53,9 @@ MAX_WAITING = 256
 """Messages that wait to be kept; a gateway never has as many under way."""
 MAX_WAITING_BYTES = 32 << 20
 """Bytes of what they hold; a gateway never has half as many under way."""
-MAX_QUESTIONS = 16
+MAX_QUESTIONS = 32
+"""Questions at once: twice those of the gateway, which asks the next once it has an answer, when
+the one before may not be over here."""
 MAX_UNREAD = 4 << 20
 """Bytes of answers that wait to be read before the next answer of a question is given."""
 UNREAD_SECONDS = 0.01
