@@ -97,7 +97,7 @@ class Judge:
             texts += views(unpacked)
             yield from _by_looks(b"{}", unpacked)
         for text in texts:
-            yield from _by_looks(b"{}", text.encode())
+            yield from _by_looks(b"{}", text.encode("utf-8", "replace"))
         yield from self._by_origin(texts)
 
     def _by_origin(self, texts: list[str]) -> Iterator[Exposure]:
