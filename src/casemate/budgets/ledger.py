@@ -42,6 +42,40 @@ class Ledger:
     rolling hour and the time for which it is lifted go by a clock that nobody sets.
     """
 
+    # All that is in one: with so many attributes a call would look each up in a dictionary.
+    __slots__ = (
+        "_due",
+        "_holding",
+        "_known",
+        "_lift_ends",
+        "_mean",
+        "_minutes",
+        "_most",
+        "_rolls",
+        "_since",
+        "_steady",
+        "_told",
+        "budget",
+        "elsewhere",
+        "first_part",
+        "is_recount_due",
+        "least",
+        "lifted_by",
+        "lifted_for",
+        "lifted_until",
+        "mark",
+        "refused",
+        "reserved",
+        "resets_at",
+        "shared_at",
+        "shared_used",
+        "short",
+        "tells_at",
+        "used",
+        "wanted",
+        "weights",
+    )
+
     def __init__(
         self, budget: Budget, now: float, *, steady: Callable[[], float] = time.monotonic
     ) -> None:
