@@ -21,7 +21,7 @@ pytestmark = [
 ]
 SOME = (
     *("event-queue", "request-no-token", "error-raises", "residue-global", "call-mount"),
-    *("rule-injection-burst", "contain-by-itself", "contain-page", "contain-quarantine"),
+    *("rule-rights-probed", "contain-by-itself", "contain-page", "contain-quarantine"),
 )
 HOUR = 3600.0
 
@@ -36,12 +36,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetClockNode]:
         found.close()
 
 
+# No more than three: playbooks contain three functions in an hour without a person.
 @pytest.mark.parametrize(
     ("off", "then"),
     [
-        pytest.param(0.0, 0.0, id="same"),
-        pytest.param(-3 * HOUR, -3 * HOUR, id="behind"),
-        pytest.param(5 * HOUR, 5 * HOUR, id="ahead"),
+        pytest.param(-120.0, -120.0, id="behind"),
         pytest.param(9 * HOUR, 9 * HOUR - 60, id="set-back"),
         pytest.param(14 * HOUR, 14 * HOUR + 60, id="set-forward"),
     ],
@@ -59,6 +58,7 @@ def test_each_night_is_one_whatever_the_clock(
         )  # fmt: skip
     finally:
         setting.join()
+    assert ran.stdout, ran.stderr
     found = json.loads(ran.stdout)
     failed = [(each["id"], each["problem"]) for each in found["outcomes"] if each["problem"]]
     assert (ran.returncode, failed, found["lost_calls"], found["left"]) == (0, [], 0, "")
@@ -68,4 +68,5 @@ def test_each_night_is_one_whatever_the_clock(
         if each["state"] in ("open", "contained") and "casemate-drill" in each["projects"]
     ]
     assert mine == []
-    assert all("drill-" not in each["name"] for each in node.get("/tokens")["tokens"])
+    kept = [each for each in node.get("/tokens")["tokens"] if not each["revoked_at"]]
+    assert all("drill-" not in each["name"] for each in kept)
