@@ -23,12 +23,13 @@ SOME = (
     *("event-queue", "request-no-token", "error-raises", "residue-global", "call-mount"),
     *("rule-rights-probed", "contain-by-itself", "contain-page", "contain-quarantine"),
 )
-HOUR = 3600.0
+HOUR, BEHIND = 3600.0, -120.0
 
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetClockNode]:
-    found = SetClockNode(tmp_path_factory.mktemp("drilled") / "data", "--playbooks")
+    folder = tmp_path_factory.mktemp("drilled") / "data"
+    found = SetClockNode(folder, "--playbooks", off=BEHIND)
     try:
         found.start()
         yield found
@@ -40,7 +41,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SetClockNode]:
 @pytest.mark.parametrize(
     ("off", "then"),
     [
-        pytest.param(-120.0, -120.0, id="behind"),
+        pytest.param(BEHIND, BEHIND, id="behind"),
         pytest.param(9 * HOUR, 9 * HOUR - 60, id="set-back"),
         pytest.param(14 * HOUR, 14 * HOUR + 60, id="set-forward"),
     ],
