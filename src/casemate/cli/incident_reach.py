@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,7 +38,7 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """Why this is not known; empty: it is."""
 
 
-class Reached(msgspec.Struct, frozen=True, kw_only=True):
+class Reached(NamedTuple):
     """That of one function."""
 
     parts: tuple[Reach, ...]
@@ -62,7 +63,7 @@ def reach(client: NodeClient, name: FunctionName, opened_at: float) -> Reached:
         except MissingError:
             continue  # removed just now, and named as all that are gone
         except DeniedError:
-            return msgspec.structs.replace(_unknown(name, _NO_GRANTS), quarantined=quarantined)
+            return _unknown(name, _NO_GRANTS)._replace(quarantined=quarantined)
     parts = [
         _of_versions(name, list(alike), opened_at - _BEFORE_SECONDS)
         for _, alike in groupby(grants, key=attrgetter("granted"))
