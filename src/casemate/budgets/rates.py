@@ -61,8 +61,7 @@ class Rate:
             before, at = found
             if now > at:
                 before += (now - at) * self._per_second
-            if before < left:
-                left = before
+            left = min(left, before)
         left -= 1.0
         if left >= 0.0:
             buckets[key] = left, now
