@@ -131,7 +131,7 @@ def _script_functions(name: str, code: Code, files: CodeFiles) -> Iterator[Funct
         yield Function(
             name=found["name"] or found["exported"],
             platform=Platform.GOOGLE,
-            runtime="nodejs",
+            runtime="node",
             code=folder,
             files=files.files(folder),
             entry=name,

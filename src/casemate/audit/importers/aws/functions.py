@@ -124,14 +124,16 @@ def function_of(
         unknown.add("environment")
     timeout, memory = number(each.get("Timeout")), number(each.get("MemorySize"))
     concurrency = number(each.get("ReservedConcurrentExecutions"))
-    inline = each.get("InlineCode") or each.get("Code", "ZipFile")
+    where = ("InlineCode",) if each.get("InlineCode") else ("Code", "ZipFile")
+    inline = text(each.get(*where))
     return Function(
         name=each.name,
         platform=Platform.AWS,
         runtime=runtime,
         handler=handler,
         code=folder,
-        inline=inline if isinstance(inline, str) else "",
+        inline=inline,
+        inline_place=code.inline_place(each.where(*where), inline) if inline else None,
         files=code.files(folder) if folder is not None else (),
         entry=code.entry(folder, handler, runtime) if folder is not None else "",
         triggers=triggers,
