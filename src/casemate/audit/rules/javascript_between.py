@@ -9,6 +9,7 @@ from casemate.audit.javascript.script_file import FUNCTIONS, ScriptFile, given, 
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.rules.javascript_answers import ANSWERS, BACK
 from casemate.audit.rules.javascript_looks import Found
+from casemate.audit.rules.python_between import OWNER
 
 _READS = ("GetCommand", "GetItemCommand", ".get", ".getItem")
 _WRITES = (
@@ -168,6 +169,9 @@ def _compares(body: _Body, condition: Node | None, names: set[str]) -> bool:
         if _NOTHING.intersection((left.kind, right.kind, left.text, right.text)):
             continue
         words = {part.text for part in body.file.below(each)}
+        equal = not {"<", ">", "<=", ">="}.intersection(each.marks)
+        if equal and any(OWNER.search(word) for word in words):
+            continue  # whose something is seldom changes
         if not words & {"$metadata", "httpStatusCode", "length"} and body.has(each, names):
             return True
     return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,6 +12,11 @@ from casemate.audit.rules.python_looks import EVENTS
 from casemate.audit.syntax import walk
 
 _READS = frozenset(("get_item",))
+OWNER = re.compile(
+    r"(?:[iI][dD]|^sub|[oO]wner|[uU]ser(?:[nN]ame)?|[eE]mail|[tT]enant|[aA]uthor|[cC]reated_?[bB]y|"
+    r"[aA]ccount|[oO]rg(?:ani[sz]ation)?)$"
+)
+"""Names of fields that say whose something is."""
 _WRITES = frozenset(("put_item", "update_item", "delete_item"))
 _CONDITIONS = ("ConditionExpression", "Expected", "ConditionalOperator")
 _ORDERED = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
@@ -159,12 +165,23 @@ def _compares(test: ast.expr, names: frozenset[str]) -> bool:
         and not _is_length(each.left)
         and any(_mentions(side, names) for side in (each.left, *each.comparators))
         and not any(_is_status(side) for side in walk(each))
+        and not (isinstance(each.ops[0], (ast.Eq, ast.NotEq)) and _of_owner(each))
         for each in walk(test)
     )
 
 
 def _is_length(node: ast.expr) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"
+
+
+def _of_owner(compared: ast.Compare) -> bool:
+    """Tell whether it is asked whose something is: that seldom changes, and is no race."""
+    return any(
+        isinstance(each, ast.Constant)
+        and isinstance(each.value, str)
+        and OWNER.search(each.value) is not None
+        for each in walk(compared)
+    )
 
 
 def _is_status(node: ast.AST) -> bool:
