@@ -62,6 +62,8 @@ def test_a_comment_with_reason_and_end_accepts_it(tmp_path: Path) -> None:
         ("# casemate: allow PY-003 reason=because", "needs until="),
         ("# casemate: allow PY-003 until=2027-01-01", "needs until="),
         ("# casemate: allow PY-003 until=2026-11-26 reason=because", "ended on 2026-11-26"),
+        ("# casemate: allow PY-003 until=9999-12-31 reason=because", "731 days away"),
+        ("# casemate: allow PY-003 until=2026-13-45 reason=because", "2026-13-45 is no day"),
         ("# casemate: allow PY-001 until=2027-01-01 reason=because", ""),
         ("# casemate: allow * until=2027-01-01 reason=because", ""),
         ("# casemate: allow PY-00 until=2027-01-01 reason=because", ""),
