@@ -13,8 +13,8 @@ from casemate.audit.syntax import walk
 
 _READS = frozenset(("get_item",))
 OWNER = re.compile(
-    r"(?:[iI][dD]|^sub|[oO]wner|[uU]ser(?:[nN]ame)?|[eE]mail|[tT]enant|[aA]uthor|[cC]reated_?[bB]y|"
-    r"[aA]ccount|[oO]rg(?:ani[sz]ation)?)$"
+    r"^(?:id|ID|sub)$|_(?:id|ID)$|[a-z]I[dD]$|(?:[oO]wner|[uU]ser(?:[nN]ame)?|[eE]mail|[tT]enant"
+    r"|[aA]uthor|[cC]reated_?[bB]y|[aA]ccount|[oO]rg(?:ani[sz]ation)?)$"
 )
 """Names of fields that say whose something is."""
 _WRITES = frozenset(("put_item", "update_item", "delete_item"))
