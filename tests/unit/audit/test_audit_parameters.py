@@ -67,3 +67,50 @@ def test_a_function_of_firebase_has_no_runtime_of_a_table_of_aws() -> None:
     code = "import { onRequest } from 'firebase-functions/v2/https';\n"
     code += "export const go = onRequest(async (req, res) => { res.send('ok'); });\n"
     assert told({"index.js": code}, "FN-001") == 0
+
+
+def test_what_extensions_add_to_the_role_of_all_is_granted() -> None:
+    found = application(
+        """\
+service: shop
+provider: {name: aws, runtime: python3.13}
+functions: {one: {handler: a.b}}
+resources:
+  extensions:
+    OneLambdaFunction: {Properties: {ReservedConcurrentExecutions: 7}}
+    IamRoleLambdaExecution:
+      Properties:
+        Policies:
+          - PolicyName: more
+            PolicyDocument: {Statement: [{Effect: Allow, Action: 'ec2:*', Resource: '*'}]}
+""",
+        "serverless.yml",
+    )
+    one = function(found, "OneLambdaFunction")
+    assert ("ec2:*",) in [statement.actions for statement in one.permissions]
+    assert one.concurrency == 7
+
+
+def test_extensions_of_what_is_not_known_are_told() -> None:
+    service = "service: a\nprovider: {name: aws}\nfunctions: {one: {handler: a.b}}\n"
+    service += "resources: {extensions: {Other: {Properties: {A: 1}}, IamRoleLambdaExecution: 7}}\n"
+    told_of = [note.what for note in application(service, "serverless.yml").unresolved]
+    assert [what for what in told_of if "extensions" in what and "Other" in what]
+    assert [what for what in told_of if "extensions" in what and "IamRole" in what]
+
+
+@pytest.mark.parametrize(
+    ("settings", "note"),
+    [
+        ("CodeUri: src/, Handler: gone.handler", "the handler gone.handler is not in the code"),
+        ("CodeUri: lost/, Handler: app.handler", "the code lost/ of F is not here"),
+        ("CodeUri: 's3://bucket/key.zip', Handler: app.handler", ""),
+        ("CodeUri: src/, Handler: app.handler", ""),
+    ],
+)
+def test_code_that_is_not_there_is_told(settings: str, note: str) -> None:
+    text = "Transform: AWS::Serverless-2016-10-31\nResources:\n  F:\n"
+    text += f"    Type: AWS::Serverless::Function\n    Properties: {{Runtime: python3.13, {settings}}}\n"
+    notes = [n.what for n in application(text, **{"src__app.py": ""}).unresolved]
+    assert len(notes) == (1 if note else 0)
+    assert all(note in what for what in notes)
