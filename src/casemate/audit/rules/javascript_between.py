@@ -188,7 +188,7 @@ def _decided(body: _Body, tests: list[Node], call: Node) -> bool:
             else then
         )
         ends = last is not None and last.kind in _ENDS
-        if id(test) in inside or (test.line < call.line and ends):
+        if id(test) in inside or ((test.line, test.column) < (call.line, call.column) and ends):
             return True
     return False
 

@@ -151,7 +151,7 @@ def _asks(call: ast.Call) -> bool:
 def _decided(tests: list[ast.If], call: ast.Call) -> bool:
     """Tell whether a comparison of what was read leads to a call, or keeps it from being made."""
     return any(
-        test.lineno < call.lineno
+        (test.lineno, test.col_offset) < (call.lineno, call.col_offset)
         and (call.lineno <= (test.end_lineno or 0) or isinstance(test.body[-1], _ENDS))
         for test in tests
     )
