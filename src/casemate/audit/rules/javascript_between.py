@@ -22,6 +22,7 @@ _NOTHING = frozenset(("null", "undefined"))
 _ENDS = frozenset(("return_statement", "throw_statement", "continue_statement", "break_statement"))
 _FAILURES = frozenset(("FunctionError", "errorMessage", "errorType", "stackTrace"))
 _NAMES = frozenset(("identifier", "shorthand_property_identifier"))
+_KEYS = ("property_identifier", "shorthand_property_identifier")
 _FORMS = frozenset(("JSON.parse", "JSON.stringify", "Buffer.from", "String"))
 _METHODS = frozenset(("toString", "decode", "transformToString"))
 _MAX_READS = 10
@@ -144,6 +145,8 @@ def _bodies(file: ScriptFile, calls: list[Node]) -> Iterator[_Body]:
 
 def undecided(file: ScriptFile) -> Found:
     """Find writes of an item after a decision about what it held, which do not ask for it again."""
+    if not any(each.text == "TableName" for kind in _KEYS for each in file.kinds[kind]):
+        return
     for body in _bodies(file, [call for call, name, _ in file.calls if name.endswith(_READS)]):
         tests = [node for node in body.nodes if node.kind == "if_statement"][:_MAX_TESTS]
         known = []

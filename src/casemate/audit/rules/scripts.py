@@ -37,7 +37,7 @@ MAX_FOLLOWED = 30.0
 """Seconds of processor time in which data is followed; what was not looked at then is told."""
 MAX_LOOKED = 20.0
 """Seconds of processor time in which syntax is looked at for rules."""
-LOOKS = {**SINGLE, **BETWEEN, "told errors": told_errors, "told traces": told_traces}
+LOOKS = {**SINGLE, "told errors": told_errors, "told traces": told_traces, **BETWEEN}
 
 
 class Seen(NamedTuple):
