@@ -114,3 +114,14 @@ def test_code_that_is_not_there_is_told(settings: str, note: str) -> None:
     notes = [n.what for n in application(text, **{"src__app.py": ""}).unresolved]
     assert len(notes) == (1 if note else 0)
     assert all(note in what for what in notes)
+
+
+def test_code_of_another_function_below_in_another_language_is_told_once() -> None:
+    script = "import { onCall } from 'firebase-functions/v2/https';\n"
+    script += "export const c = onCall(async (r) => { eval(r.data.x); });\n"
+    python = (
+        "import functions_framework\n@functions_framework.http\ndef hello(request):\n    pass\n"
+    )
+    workspace = Workspace.of({"main.py": python, "lib/part.py": "", "ts/index.ts": script})
+    found = {f.name: f.files for a in applications_of(workspace) for f in a.functions}
+    assert found == {"hello": ("lib/part.py", "main.py"), "c": ("ts/index.ts",)}
