@@ -116,6 +116,14 @@ FOUND: dict[str, tuple[str, ...]] = {
         "new Pool({ database: 'shop', password: `k9Tq2wLm8z` })",
         "const db = { username: 'shop', passwd: 'k9Tq2wLm8z' }",
     ),
+    "undecided": (
+        "f = async (k) => { const r = await d.get({ TableName: 't', Key: k }); if (r.Item.n < 1) return; await d.delete({ TableName: 't', Key: k }) }",
+        "f = async (k) => { const { Item } = await c.send(new GetCommand({ TableName: T, Key: { k } })); if (Item.used === true) { throw new E() } await c.send(new UpdateCommand({ TableName: T, Key: { k }, UpdateExpression: 'SET used = :t' })) }",
+    ),
+    "passed on": (
+        "f = async () => { const r = await l.send(new InvokeCommand({ FunctionName: 'g' })); return { statusCode: 200, body: Buffer.from(r.Payload).toString() } }",
+        "f = (e, c, callback) => { l.invoke({ FunctionName: 'g' }, (err, data) => { callback(null, data.Payload) }) }",
+    ),
 }
 
 PASSED: dict[str, tuple[str, ...]] = {
@@ -209,5 +217,14 @@ PASSED: dict[str, tuple[str, ...]] = {
         "const form = { user: 'Name', password: 'Your password' }",
         "mysql.createConnection({ host: 'localhost', password: 'testtest' })",
         "new Pool({ host: h, password: `${secret}` })",
+    ),
+    "undecided": (
+        "f = async (k) => { const r = await d.get({ TableName: 't', Key: k }); if (!r.Item) return; await d.delete({ TableName: 't', Key: k }) }",
+        "f = async (k) => { const r = await d.get({ TableName: 't', Key: k }); if (r.Item.ownerId !== me) return; await d.delete({ TableName: 't', Key: k }) }",
+        "f = async (k) => { const r = await d.get({ TableName: 't', Key: k }); if (r.Item.n < 1) return; await d.delete({ TableName: 't', Key: k, ConditionExpression: 'n > :z' }) }",
+    ),
+    "passed on": (
+        "f = async () => { const r = await l.send(new InvokeCommand({ FunctionName: 'g' })); if (r.FunctionError) throw new E(); return { statusCode: 200, body: Buffer.from(r.Payload).toString() } }",
+        "f = async () => { const r = await l.send(new InvokeCommand({ FunctionName: 'g' })); return { statusCode: 200, body: JSON.parse(r.Payload).price } }",
     ),
 }
