@@ -29,7 +29,7 @@ from casemate.audit.flow.values import (
 from casemate.audit.javascript import answers, calls, known, members, routes, sinks
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
-from casemate.audit.javascript.values import REACHED, UNDEFINED, name_of, thing_of
+from casemate.audit.javascript.values import CLASS, REACHED, UNDEFINED, name_of, thing_of
 
 _LONGEST = 200
 _SQL_WORDS = ("select ", "insert ", "update ", "delete ", "where ", "order by", "drop ", "call ")
@@ -218,6 +218,11 @@ def _harmful(reader: Reader, weakness: str, value: Value, name: str, state: Stat
     if weakness == "nosql" and ("aws-sdk" in name or name == "$where"):
         judged = "sql"  # an expression, in which a text is enough
     found: set[Taint] = set()
+    if judged == "nosql" and isinstance(value, Ref):
+        for each in _asked(value, state):
+            of = "sql" if isinstance(each, Text) else "nosql"
+            found |= contexts.harmful(of, each, state, reader.kinds)
+        return few(found)
     for option in options(value):
         if weakness == "template" and not isinstance(option, (Text, Unknown)):
             continue
@@ -228,6 +233,41 @@ def _harmful(reader: Reader, weakness: str, value: Value, name: str, state: Stat
     if not isinstance(value, Union) or weakness in ("template", "code", "nosql"):
         return few(found)
     return contexts.harmful(judged, value, state, reader.kinds) if found else CLEAN
+
+
+_COMPARING = frozenset(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin"))
+"""Operators of MongoDB whose operand is a value, whatever it is: there is no operator in it."""
+_OF_TEXTS = frozenset(("$where", "$regex", "$function", "$accumulator", "body", "$expr"))
+"""What a text alone can harm."""
+
+
+def _asked(value: Value, state: State) -> Iterator[Value]:
+    """Yield what stands in a query of MongoDB where an object would be an operator."""
+    seen: set[int] = set()
+    todo: list[tuple[Value, str]] = [(value, "")]
+    while todo and len(seen) < _MAX_SEARCHED:
+        item, key = todo.pop()
+        for option in options(item):
+            thing = thing_of(option, state)
+            if isinstance(option, Ref):
+                if option.number in seen:
+                    continue
+                seen.add(option.number)
+            if isinstance(thing, Mapping):
+                todo += [
+                    (each, name)
+                    for name, each in thing.known.items()
+                    if isinstance(name, str) and name not in _COMPARING and name != CLASS
+                ]
+                todo += [(thing.rest, "")] if thing.rest is not None else []
+                yield Unknown(thing.keys)
+            elif isinstance(thing, Sequence):
+                todo += [(each, key) for each in _held_by(thing)]
+            elif isinstance(option, Text):
+                if key in _OF_TEXTS:
+                    yield option
+            elif not name_of(option, state).endswith(("ObjectId()", "RegExp()")):
+                yield option
 
 
 _TIMERS = ("setTimeout", "setInterval", "setImmediate")

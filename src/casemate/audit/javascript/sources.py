@@ -12,6 +12,10 @@ from casemate.audit.javascript.syntax import Node
 
 _LONGEST = 200
 _TRUSTED = (".length", ".awsRequestId", ".req.method", ".req.ip", ".req.protocol")
+_UPLOADED = re.compile(
+    r"^req\.files?(?:\[\]|\.[^.\[]{1,80})?(?:\[\])?\.(?:path|filepath|tempFilePath|destination|size)$"
+)
+"""What parsers of uploads chose: where they put a file, under a name of their own."""
 _TEXTS = re.compile(
     r"\.(?:queryStringParameters|pathParameters|headers|stageVariables|params|cookies|key)\.[^.\[]{1,80}$"
     r"|\.(?:body|rawPath|path|rawQueryString|originalUrl|url|key)$"
@@ -58,7 +62,7 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
     path = f"{value.path}{name}"
     if len(path) > _LONGEST:
         return Unknown(value.taints, "", value.path)
-    if path.endswith(_TRUSTED):
+    if path.endswith(_TRUSTED) or _UPLOADED.search(path) is not None:
         return Unknown(CLEAN)
     text = _TEXTS.search(path) is not None and "body." not in path
     taints: set[Taint] = set()
