@@ -60,6 +60,7 @@ _CHECKING = re.compile(
     r"(?:\w{0,20}_)?(?i:admin|auth|role|permission|access|claims|session|jwt|token)\w{0,30}\("
     r"|\b(?:authenticate|authorize|authorise)\w{0,30}\(|\bjwt\.(?:verify|decode)\("
 )
+_DEFINED = re.compile(r"\b(?:(?:const|let|var|function|def)\s{1,4}|exports\.)(\w{1,80})")
 _LONGEST_HANDLER = 20_000
 _ENDS = re.compile(
     r"\n(?:\}|(?:async )?(?:def|function) |class |@|(?:const|let|var|export) |(?:module\.)?exports)"
@@ -77,10 +78,8 @@ def _looks_at_callers(subject: Subject, f: Function) -> bool:
     """Tell whether the body of a handler calls what is named after such a check."""
     text = f.inline or (subject.code.text(f.entry) if f.entry else None) or ""
     name = f.handler.rpartition(".")[2]
-    made = re.search(
-        rf"(?:\b(?:const|let|var|function|def)\s{{1,4}}|\bexports\.){re.escape(name)}\b", text
-    )
-    if made is None or not name:
+    made = next((each for each in _DEFINED.finditer(text) if each[1] == name), None)
+    if made is None:
         return False
     body = text[made.end() : made.end() + _LONGEST_HANDLER]
     end = _ENDS.search(body)
