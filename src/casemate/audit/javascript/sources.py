@@ -71,7 +71,7 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
         if of_platform(path, kind):
             continue
         new = reader.source(kind, path, node, path)
-        safe = taint.safe | NO_OBJECT if text else taint.safe
+        safe = taint.safe | NO_OBJECT if text or path in reader.texts else taint.safe
         forms = (*new.forms, *taint.forms[:5])  # what is known of the whole is known of its parts
         taints.add(replace(taint, source=new.source, forms=forms, trail=new.trail, safe=safe))
     return Unknown(frozenset(taints), "", path) if taints else Unknown(CLEAN)

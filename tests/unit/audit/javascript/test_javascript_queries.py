@@ -94,3 +94,43 @@ def test_where_an_upload_is_kept_and_what_is_sent_is_not_of_its_sender(
     line: str, found: list[str]
 ) -> None:
     assert upload(line) == found
+
+
+def route(checks: str, body: str = "", more: str = "") -> list[str]:
+    code = f"""const express = require('express'); const app = express();
+        const {{ body, check, param, validationResult }} = require('express-validator');
+        {_HEAD}
+        const refused = (req, res, next) => {{
+            if (!validationResult(req).isEmpty()) return res.status(400).end(); next(); }};
+        const handle = async (req, res) => {{ {body} const {{ email }} = req.body;
+            res.json(await User.findOne({{ email }})); }};
+        app.post('/a', {checks} handle); {more}"""
+    entry = Entry(path="a.js", name="", shape="route")
+    return [flow.weakness for flow in analyse({"a.js": parse("a.js", code)}, [entry]).flows]
+
+
+@pytest.mark.parametrize(
+    ("checks", "found"),
+    [
+        ("body('email').trim(),", []),
+        ("[body('email').notEmpty().withMessage('m').trim(), body('name')],", []),
+        ("check(['name', 'email']).escape(),", []),
+        ("body('email').isEmail(), refused,", []),
+        ("[body('email').optional().isString()], refused,", []),
+        ("body('email').isEmail(),", ["nosql"]),
+        ("body('email').notEmpty(), refused,", ["nosql"]),
+        ("body('email').isLength({ min: 3 }), refused,", ["nosql"]),
+        ("body('name').trim(),", ["nosql"]),
+        ("param('email').trim(),", ["nosql"]),
+        ("body('email').custom(x => x.trim()), refused,", ["nosql"]),
+    ],
+)
+def test_a_chain_makes_a_text_of_what_was_sent(checks: str, found: list[str]) -> None:
+    assert route(checks) == found
+
+
+def test_what_a_handler_asks_for_was_looked_at() -> None:
+    asks = "if (!validationResult(req).isEmpty()) return;"
+    assert route("body('email').isEmail(),", asks) == []
+    assert route("body('email').trim(),", more="app.put('/a', handle);") == ["nosql"]
+    assert route("body('email').trim(),", more="app.put('/b', body('email').trim(), handle);") == []
