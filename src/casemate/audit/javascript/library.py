@@ -223,8 +223,7 @@ def _harmful(reader: Reader, weakness: str, value: Value, name: str, state: Stat
         judged = "sql"  # an expression, in which a text is enough
     found: set[Taint] = set()
     if judged == "nosql" and isinstance(value, Ref):
-        for each in _asked(value, state):
-            of = "sql" if isinstance(each, Text) else "nosql"
+        for of, each in _asked(value, state):
             found |= contexts.harmful(of, each, state, reader.kinds)
         return few(found)
     for option in options(value):
@@ -241,11 +240,14 @@ def _harmful(reader: Reader, weakness: str, value: Value, name: str, state: Stat
 
 _COMPARING = frozenset(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin"))
 """Operators of MongoDB whose operand is a value, whatever it is: there is no operator in it."""
-_OF_TEXTS = frozenset(("$where", "$regex", "$function", "$accumulator", "body", "$expr"))
-"""What a text alone can harm."""
+_OF_TEXTS = {
+    **dict.fromkeys(("$where", "$function", "$accumulator", "body", "$expr"), "sql"),
+    "$regex": "nosql",
+}
+"""What a text alone can harm, and what it is then."""
 
 
-def _asked(value: Value, state: State) -> Iterator[Value]:
+def _asked(value: Value, state: State) -> Iterator[tuple[str, Value]]:
     """Yield what stands in a query of MongoDB where an object would be an operator."""
     seen: set[int] = set()
     todo: list[tuple[Value, str]] = [(value, "")]
@@ -264,14 +266,14 @@ def _asked(value: Value, state: State) -> Iterator[Value]:
                     if isinstance(name, str) and name not in _COMPARING and name != CLASS
                 ]
                 todo += [(thing.rest, "")] if thing.rest is not None else []
-                yield Unknown(thing.keys)
+                yield "nosql", Unknown(thing.keys)
             elif isinstance(thing, Sequence):
                 todo += [(each, key) for each in _held_by(thing)]
             elif isinstance(option, Text):
                 if key in _OF_TEXTS:
-                    yield option
+                    yield _OF_TEXTS[key], option
             elif not name_of(option, state).endswith(("ObjectId()", "RegExp()")):
-                yield option
+                yield "nosql", option
 
 
 _TIMERS = ("setTimeout", "setInterval", "setImmediate")
