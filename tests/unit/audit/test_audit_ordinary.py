@@ -492,3 +492,63 @@ def test_a_handler_in_javascript_that_looks_at_who_calls_is_milder() -> None:
 def test_a_token_that_ends_within_an_hour_is_no_secret_in_a_file() -> None:
     code = "# ya29.a0ARrdaM91sSKZtUIyjwsRIgvTNLW6qu2OY4pfK6CIt3pfgB2L3e4jUZe8MdP98U1p0\n"
     assert told(python(code + "def handler(event, context):\n    return {}\n"), "SEC-001") == 0
+
+
+_API = (
+    "from typing import Annotated, Any, Optional\n\nfrom fastapi import FastAPI\n"
+    "from motor.motor_asyncio import AsyncIOMotorClient\n"
+    "from pydantic import BaseModel, EmailStr\n\n"
+    "app = FastAPI()\ndb = AsyncIOMotorClient('mongodb://db')['shop']\n\n\n"
+    "class Order(BaseModel):\n    email: EmailStr\n    note: Optional[str] = None\n"
+    "    tags: list[str]\n    more: dict\n    any: Any\n\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "found"),
+    [
+        ("slug: str", "slug", 0),
+        ("slug: Optional[str] = None", "slug", 0),
+        ("slug: 'str | None' = None", "slug", 0),
+        ("slug: Annotated[str, 'of a page']", "slug", 0),
+        ("order: Order", "order.email", 0),
+        ("order: Order", "order.note", 0),
+        ("order: Order", "order.tags", 0),
+        ("order: Order", "order.more", 1),
+        ("order: Order", "order.any", 1),
+        ("order: Order", "order.dict()", 1),
+        ("order: dict", "order['a']", 1),
+        ("order", "order", 1),
+        ("slug: dict", "{'$in': slug}", 0),
+        ("slug: dict", "{'$not': slug}", 1),
+        ("slug: str", "'a', '$where': 'this.a == ' + slug", 1),
+    ],
+)
+def test_what_a_framework_takes_as_texts_alone_brings_no_operator(
+    given: str, asked: str, found: int
+) -> None:
+    code = f"@app.post('/a')\nasync def f({given}):\n    return await db.a.find_one({{'a': {asked}}})\n"
+    assert told({"main.py": _API + code}, "DF-019") == found
+
+
+def test_a_part_of_a_path_is_a_text() -> None:
+    for pattern, found in (("/a/{slug}", 0), ("/a/{other}", 1)):
+        code = f"@app.get('{pattern}')\nasync def f(slug):\n    return await db.a.find_one({{'a': slug}})\n"
+        assert told({"main.py": _API + code}, "DF-019") == found
+
+
+@pytest.mark.parametrize(("more", "severity"), [("", "critical"), ("Enabled: true", "medium")])
+def test_a_search_that_asks_for_a_password_is_not_open(more: str, severity: str) -> None:
+    policy = "{Statement: [{Effect: Allow, Principal: '*', Action: 'es:*', Resource: '*'}]}"
+    properties = f"AccessPolicies: {policy}\nAdvancedSecurityOptions: {{{more}}}"
+    found = findings(resource("AWS::OpenSearchService::Domain", properties), "DATA-072")
+    assert [each.severity for each in found] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [("/metrics", 1), ("/review/metrics", 1), ("/pools/metrics/{chain}", 0), ("/admin/{id}", 1)],
+)
+def test_metrics_of_something_are_not_those_of_the_inside(path: str, found: int) -> None:
+    files = function(event=f"Type: Api\nProperties: {{Path: '{path}', Method: get}}")
+    assert told(files, "API-003") == found

@@ -15,7 +15,8 @@ from casemate.audit.rules.examples import function, resource
 
 _CHANGES = ("POST", "PUT", "PATCH", "DELETE", "ANY", "*")
 _SENSITIVE = re.compile(
-    r"(?:^|[/_.-])(?:admin|internal|debug|manage(?:ment)?|actuator|metrics|backup)(?:[/_.-]|$)",
+    r"(?:^|[/_.-])(?:admin|internal|debug|manage(?:ment)?|actuator|backup)(?:[/_.-]|$)"
+    r"|(?:^|[/_.-])metrics/?$",  # with something behind it, they are of what is named there
     re.I,
 )
 OLD_TLS = (
