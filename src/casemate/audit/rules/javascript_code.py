@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
+import msgspec
+
 from casemate.audit.code.reading import owned_files
 from casemate.audit.finding import Severity
 from casemate.audit.model import Place
@@ -66,6 +68,24 @@ def seen_at(name: str) -> Check:
                 yield hit(function, seen.text, place, f"{start.file} {line}")
 
     return check
+
+
+_UNCHECKED = _look(
+    re.compile(
+        r"rejectUnauthorized\s{0,3}:\s{0,3}false|NODE_TLS_REJECT_UNAUTHORIZED\s{0,3}[\"'\]]{0,2}\s{0,3}=\s{0,3}[\"']?0"
+    ),
+    "certificates are not checked",
+)
+
+
+def _unchecked(subject: Subject) -> Iterator[Hit]:
+    """Yield where certificates are not checked: milder where it takes a setting that is not set."""
+    optional = {
+        (each.place.file, each.place.line) for each in _at("optional certificates")(subject)
+    }
+    for each in _UNCHECKED(subject):
+        milder = (each.place.file, each.place.line) in optional
+        yield msgspec.structs.replace(each, severity=Severity.MEDIUM) if milder else each
 
 
 def _rule(
@@ -190,12 +210,7 @@ RULES = (
         _L.HIGH,
         "Everybody on the way can be the server, read and change all.",
         "Remove it; give the client the right authority (ca:).",
-        _look(
-            re.compile(
-                r"rejectUnauthorized\s{0,3}:\s{0,3}false|NODE_TLS_REJECT_UNAUTHORIZED\s{0,3}[\"'\]]{0,2}\s{0,3}=\s{0,3}[\"']?0"
-            ),
-            "certificates are not checked",
-        ),
+        _unchecked,
         _handler("https.get({ host: 'a.example', rejectUnauthorized: false })"),
         _handler("https.get({ host: 'a.example' })"),
         "T1557",

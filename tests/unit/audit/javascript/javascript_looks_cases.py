@@ -110,6 +110,10 @@ FOUND: dict[str, tuple[str, ...]] = {
         "import jwt from '@fastify/jwt'; app.register(jwt, { secret: 'supersecret' })",
         "app.keys = ['some secret hurr']",
     ),
+    "optional certificates": (
+        "if (process.env.LOOSE) { connect({ rejectUnauthorized: false }) }",
+        "const o = process.env.LOOSE === '1' ? { rejectUnauthorized: false } : {}",
+    ),
     "written password": (
         "mysql.createConnection({ host: 'db', user: 'shop', password: 'k9Tq2wLm8z' })",
         "new S3Client({ credentials: { accessKeyId: id, secretAccessKey: 'k9Tq2wLm8zk9Tq2wLm8z' } })",
@@ -209,6 +213,13 @@ PASSED: dict[str, tuple[str, ...]] = {
         "app.use(require('express-session')({ secret: process.env.KEY }))",
         "app.keys = [process.env.KEY]",
         "app.use(other({ secret: 'keyboard cat' }))",
+    ),
+    "optional certificates": (
+        "connect({ rejectUnauthorized: false })",
+        "if (process.env.LOOSE) { connect({ rejectUnauthorized: true }) }",
+        "if (process.env.NODE_ENV === 'production') { connect({ rejectUnauthorized: false }) }",
+        "if (process.env.CHECKED !== '1') { connect({ rejectUnauthorized: false }) }",
+        "const o = process.env.CHECKED ? {} : { rejectUnauthorized: false }",
     ),
     "written password": (
         "aws.config.update({ accessKeyId: 'ABC', secretAccessKey: 'SECRET' })",
