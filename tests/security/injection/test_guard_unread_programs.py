@@ -80,6 +80,14 @@ VULNERABLE: Cases = {
     "dj hidden": (DJANGO + "list(found.filter(**event['f']))", {"f": {"token__startswith": "t"}}),
     "dj pattern": (DJANGO + "list(found.filter(**event['f']))", {"f": {"region__regex": "(a+)+"}}),
     "dj option": (DJANGO + "list(found.filter(Q(**event['f'])))", {"f": {"_connector": "OR"}}),
+    "a formula that reaches attributes": (
+        "return str(eval(event['f'], {'__builtins__': {}}, {'price': 2}))",
+        {"f": "price.__class__"},
+    ),
+    "a formula that the code begins": (
+        "return eval('price * ' + event['f'], {'__builtins__': {}}, {'price': 2})",
+        {"f": "0 or 7"},
+    ),
     "own beside the event's": (
         "import sqlite3\nt = 'People'.lower() + event['n']\n"
         "sqlite3.connect(':memory:').execute('CREATE TABLE ' + t + ' (a)')",
@@ -127,6 +135,10 @@ SAFE: Cases = {
         "sqlite3.connect(':memory:').execute(sql)",
         {"x": ["total", "SELECT"]},
     ),
+    "a formula": (
+        "return eval(event['f'].strip(), {'__builtins__': {}}, {'price': 2, 'max': max})",
+        {"f": " max(price, 3) * 1.5 "},
+    ),
     "dj compared": (DJANGO + "list(found.filter(**event['f']))", {"f": {"sold__gte": 1}}),
     "dj excluded": (
         DJANGO + "list(found.exclude(Q(**event['f']) | Q(sold=3)))",
@@ -140,7 +152,7 @@ SAFE: Cases = {
 
 
 def test_attacks_are_blocked(tmp_path: Path) -> None:
-    assert_blocked(tmp_path, placed(VULNERABLE, tmp_path), {"path", "sql"}, PRELOAD)
+    assert_blocked(tmp_path, placed(VULNERABLE, tmp_path), {"code", "path", "sql"}, PRELOAD)
 
 
 def test_harmless_uses_pass(tmp_path: Path) -> None:

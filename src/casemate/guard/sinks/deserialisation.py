@@ -272,7 +272,7 @@ SINK = Sink(
         "cloudpickle.cloudpickle": _files(
             judgement.FIX_PICKLE, "load", "loads", is_plain=is_plain_pickle
         ),
-        "joblib.numpy_pickle": _files(judgement.FIX_PICKLE, "load", is_plain=is_plain_pickle),
+        "joblib.numpy_pickle": _files(judgement.FIX_PICKLE, "load"),
         "numpy": _files(judgement.FIX_ARRAY, "load", only=_allows_pickle, is_plain=is_plain_array),
         "pandas.io.pickle": _files(judgement.FIX_FRAME, "read_pickle"),
         "torch.serialization": _files(judgement.FIX_PICKLE, "load", only=_makes_any),
