@@ -16,7 +16,7 @@ _SUBSTITUTION = re.compile(
 )
 """One command of sed that puts one text in the place of another, by its usual signs."""
 _JQ = frozenset(("jq", "yq"))
-_JQ_STEPS = re.compile(r"[A-Za-z_]\w{0,63}(?:\[\d{0,6}\]|\.[A-Za-z_]\w{0,63}){0,16}")
+_JQ_STEPS = re.compile(r"[A-Za-z_]\w{0,63}(?:\[\d{1,6}\]|\.[A-Za-z_]\w{0,63}){0,16}")
 """What may come after a dot of jq: keys and places, one after the other."""
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _ESCAPED = re.compile(r"\\.")
