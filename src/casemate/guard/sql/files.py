@@ -22,7 +22,7 @@ _BEFORE = re.compile(
     re.IGNORECASE,
 )
 _READS = re.compile(r"\b(?:read|scan|parquet|sniff|glob)_?\w{0,40}\s{0,20}\(", re.IGNORECASE)
-_ATTACHES = re.compile(r"\b(?:ATTACH|VACUUM)\b", re.IGNORECASE)
+_ATTACHES = ("ATTACH", "VACUUM")
 _LOOKED_AT = 100
 
 
@@ -83,7 +83,8 @@ def check_sqlite_files(guard: Guard, query: Any, given: Any) -> None:
 
 def names_files(statement: str) -> bool:
     """Tell whether a statement of SQLite names a file."""
-    return _ATTACHES.search(statement) is not None
+    upper = statement.upper()  # each statement is asked: an expression takes ten times as long
+    return any(word in upper for word in _ATTACHES)
 
 
 def takes_files(text: str) -> bool:
