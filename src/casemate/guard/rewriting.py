@@ -40,6 +40,7 @@ import copy
 import importlib.util
 from types import CodeType
 
+from .evaluation.formulas import leaves_nothing
 from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, turned
 from .looks import (
     form_of,
@@ -54,7 +55,7 @@ from .looks import (
     text_names,
     texts_of,
 )
-from .names import CALLED, FUNCTIONS, OF_NUMBERS, SEEN, WATCHED
+from .names import CALLED, EVAL_ALONE, FUNCTIONS, OF_NUMBERS, SEEN, WATCHED
 from .scopes import Scopes
 
 NAMES = (
@@ -249,7 +250,8 @@ class Rewriter(Scopes, ast.NodeTransformer):
         """Announce calls of what runs a text, or finds an attribute by it."""
         plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
         if name in SEEN and plain and not isinstance(node.args[0], ast.Constant):
-            node.args[0] = self._seen(node.args[0], f"{name}()")
+            alone = name == "eval" and leaves_nothing(node)
+            node.args[0] = self._seen(node.args[0], EVAL_ALONE if alone else f"{name}()")
         elif name == "getattr" and plain and len(node.args) > 1:
             if not isinstance(node.args[1], ast.Constant):
                 return self._watched(node, name)
