@@ -81,7 +81,7 @@ _UNCHECKED = _look(
 def _unchecked(subject: Subject) -> Iterator[Hit]:
     """Yield where certificates are not checked: milder where it takes a setting that is not set."""
     optional = {
-        (each.place.file, each.place.line) for each in _at("optional certificates")(subject)
+        (each.place.file, each.place.line) for each in seen_at("optional certificates")(subject)
     }
     for each in _UNCHECKED(subject):
         milder = (each.place.file, each.place.line) in optional
