@@ -32,4 +32,10 @@ def tried(name: str, way: Callable[[], tuple[bool, str]]) -> Attempt:
         return Attempt(name, True, f"tries nothing: {error}")
 
 
+def shown(name: str, holds: bool, told: str = "") -> Attempts:
+    """Yield a hole unless what a class's attempts rest on holds: else they try nothing."""
+    if not holds:
+        yield Attempt(name, True, f"the attempts try nothing: {told}")
+
+
 Attempts = Iterator[Attempt]

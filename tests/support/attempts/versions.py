@@ -7,7 +7,7 @@ from typing import Any
 
 from support.node import TestNode
 
-from . import Attempt, Attempts
+from . import Attempt, Attempts, shown
 from .others import Somebody, nobody, owner
 
 APP = """
@@ -103,8 +103,14 @@ def attempts(node: TestNode) -> Attempts:
     )
     time.sleep(1.5)
     node.deploy(APP % (2, 2), project="vt", resources=OPEN["resources"], **CLOSED)
-    rows = own.ask("POST", "/tables/vt/seen/query", {}).json()
-    told: Any = (before.status_code, delayed.status_code, replay.status_code, len(str(rows)))
+    rows = own.ask("POST", "/tables/vt/seen/query", {}).text
+    told: Any = (before.status_code, delayed.status_code, replay.status_code, len(rows))
+    kept = told[:3] == (202, 202, 200) and "v1-kept" in rows and "v1-replay" in rows
+    yield from shown("version 1 did what it was asked", kept, f"{told} {rows}")
+    yield from shown("its secret was its own", "old-secret" in replay.text, replay.text)
+    status, text = asked(invoker, "2")
+    live = status == 200 and '"version":2' in text.replace(" ", "")
+    yield from shown("an invoker calls the version that is live", live, f"{status} {text}")
     for item in ("v1-kept", "v1-q", "v1-replay", "v1-x"):
         own.ask("POST", "/tables/vt/seen/delete", {"key": item})
     for qualifier in QUALIFIERS:
