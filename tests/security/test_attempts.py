@@ -19,13 +19,14 @@ from support.attempts import (
     requests,
     residue,
     routes,
+    secret_reads,
     versions,
 )
 from support.node import TestNode
 
 KINDS = (
     *(kernel, requests, residue, routes, lines, versions, destroying, proxy, dry_runs, history),
-    *(listener, filling),
+    *(listener, filling, secret_reads),
 )
 
 LEFT = {"inode numbers of memfds", "inode numbers of pipes", "cookies of sockets"}

@@ -14,7 +14,7 @@ from support.node import TestNode
 
 CLASSES = (
     *("kernel", "requests", "residue", "routes", "lines", "versions", "destroying", "proxy"),
-    *("dry_runs", "history", "listener", "filling"),
+    *("dry_runs", "history", "listener", "filling", "secret_reads"),
 )
 
 

@@ -80,9 +80,13 @@ SPELLED = {
     "a parameter": ("DELETE", "/tables/d;x/keep", {}),
 }
 CODE = {
-    "the table's handle": "context.table('keep').drop()",
-    "the table, item by item": "[context.table('keep').delete({'id': 'x'})]",
-    "the queue's handle": "context.queue('keep').purge()",
+    "the table, item by item": "context.table('keep').delete('x')",
+    "the table, item by item, of its revision": "context.table('keep').delete('x', if_revision=1)",
+    "the table, by a message of its own": "context.table('keep')._call('drop')",
+    "an item, by a message of its own": "context.table('keep')._call('delete', key='x', sort=None)",
+    "the queue, by a message of its own": "context.queue('keep')._channel.call('queue.purge', queue='keep')",
+    "the queue, by its messages": "context.queue('keep')._channel.call('queue.take', queue='keep', limit=9)",
+    "the topic, by a message of its own": "context.topic('keep')._channel.call('topic.drop', topic='keep')",
     "the bucket's handle": "context.bucket('keep').delete('x')",
     "the bucket, by an empty object": "context.bucket('keep').put('x', b'')",
     "another project's table": "context.table('../e/keep').delete({'id': 'x'})",
@@ -113,6 +117,7 @@ def prepare(node: TestNode) -> None:
         content=b"content",
         headers={"content-type": "text/plain"},
     )
+    own.keeps("d", "keep", b"content of a secret")
     node.invoke({"ask": "context.table('keep').put({'id': 'x'})"}, function="d/f")
     node.invoke({"ask": "context.queue('keep').send({'x': 1})"}, function="d/f")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import gzip
 import io
 import json
 import os
+import secrets
 import socket
 import tarfile
 import threading
@@ -21,6 +21,7 @@ from casemate.manifest.problem import ManifestError
 from support.node import TestNode
 
 from . import Attempt, Attempts
+from .others import owner as who_owns
 
 APP = """
 def handler(event, context):
@@ -93,6 +94,10 @@ DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
 STALL_SECONDS, CPU_SECONDS = 5, 0.75
 """A neighbour that waits so long (the machine may be busy), or so much work of the node for one request, is a
 hole, if it is so three times."""
+
+NOWHERE = ("404", "405", "(404", "(405", "b'HTTP/1.1 404", "b'HTTP/1.1 405")
+MISSING = {"1,000 requests at once", "a path of semicolons"}
+"""What is asked of a path that is nowhere, on purpose."""
 
 Send = Callable[[TestNode], object]
 
@@ -755,25 +760,39 @@ def tried(node: TestNode, send: Send) -> tuple[bool, str]:
     )
 
 
-def deploy(node: TestNode) -> None:
-    """Deploy what is attacked."""
+def deploy(node: TestNode) -> dict[str, str]:
+    """Deploy what is attacked; return why contracts are refused."""
+    refused = {}
     routes = '[[function.echo.http]]\nmethod = "*"\npath = "/r/echo"\n[function.echo.cors]\norigins = ["https://b.example"]\nheaders = ["authorization"]\n'
     node.deploy(APP, name="echo", settings="public = true", routes=routes, unguarded=True)
+    who_owns(node).keeps("t", "hub-key", secrets.token_bytes(24))
+    hook = (
+        '[[function.hooked.repository]]\nname = "push"\nprovider = "github"\nsecret = "hub-key"\n'
+    )
+    node.deploy(APP, name="hooked", routes=hook, approve=True)
     for name, contract in CONTRACTS.items():
         text = f'[project]\nname = "t"\n[function.{name}]\nhandler = "app:handler"\npublic = true\n'
         text += f'[[function.{name}.http]]\nmethod = "POST"\npath = "/r/{name}"\ncontract = "{name}.json"\n'
-        with contextlib.suppress(ManifestError):
+        try:
             node.deploy_project(text, APP, files={f"{name}.json": json.dumps(DIALECT | contract)})
+        except ManifestError as error:
+            refused[f"a contract with {name}"] = str(error)
+    return refused
 
 
 def attempts(node: TestNode) -> Attempts:
     """Try all, what seems to work once more."""
-    deploy(node)
+    refused = deploy(node)
     for kind in (http, bodies, doors, rights):
         for name, send in kind().items():
+            if name in refused:
+                yield Attempt(f"{kind.__name__}: {name}", False, f"refused: {refused[name]}"[:160])
+                continue
             bad, told = tried(node, send)
             for _ in range(2):
                 if not bad:
                     break
                 bad, told = tried(node, send)
+            if told.startswith(NOWHERE) and name not in MISSING:
+                bad, told = True, f"tries nothing: {told}"
             yield Attempt(f"{kind.__name__}: {name}", bad, told)

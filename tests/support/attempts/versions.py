@@ -20,7 +20,7 @@ def handler(event, context):
     except Exception as error:
         found["wrote"] = type(error).__name__
     try:
-        found["secret"] = context.secrets["key"]
+        found["secret"] = context.secret("key")
     except Exception as error:
         found["secret"] = type(error).__name__
     return found
@@ -89,7 +89,7 @@ def attempts(node: TestNode) -> Attempts:
     """Have version 1 called, or its rights used, once version 2 has closed the function."""
     everybody, own = nobody(node), owner(node)
     invoker, developer = own.made("invoker@vt/f"), own.made("developer@vt")
-    own.ask("PUT", "/secrets/vt/key", content=b"old-secret-value")
+    own.keeps("vt", "key", b"old-secret-value")
     node.deploy(APP % (1, 1), project="vt", approve=True, **OPEN)  # type: ignore[arg-type]
     developer.ask(
         "PUT", "/functions/vt/f/aliases/old", {"targets": [{"version": 1, "weight": 100}]}
