@@ -14,6 +14,8 @@ from .others import Somebody, nobody, owner
 
 APP = """
 import base64, json, os, sys, traceback, urllib.parse, zlib
+def fails(held):
+    raise ValueError('x')
 def handler(event, context):
     names = globals() | {"context": context, "event": event}
     if "do" in event:
@@ -47,7 +49,7 @@ READS = {
     "as bytes": "context.secret_bytes('theirs')",
     "by the environment": "[v for v in os.environ.values()]",
     "by files": "[open(os.path.join(d, f), errors='replace').read(300) for d, _, fs in os.walk('/function') for f in fs[:9]]",
-    "by objects that are there": "[o for o in __import__('gc').get_objects() if isinstance(o, dict) and 'theirs' in str(o.keys())][:3]",
+    "by objects that are there": "[o for o in __import__('gc').get_objects() if isinstance(o, (str, bytes)) and len(o) == 40]",
 }
 PRINTS = {
     # What redaction says that it finds; {0} is the value.
@@ -67,7 +69,9 @@ PRINTS = {
     "by an error": "raise ValueError(context.secret('mine'))",
     "by an error's cause": "try: raise KeyError(context.secret('mine'))\nexcept KeyError as e: raise ValueError('x') from e",
     "by an error's note": "e = ValueError('x'); e.add_note(context.secret('mine')); raise e",
-    "by a variable of a failing frame": "s = context.secret('mine'); 1 / 0",
+    "by a variable of a failing frame": "fails(context.secret('mine'))",
+    "by a part of such a variable": "fails({'a': ['x', (1, context.secret('mine'))]})",
+    "by bytes in such a variable": "fails(context.secret_bytes('mine') + b'x')",
     "by a class's name": "raise type(context.secret('mine'), (Exception,), {})('x')",
 }
 WAYS = {
@@ -98,7 +102,8 @@ def written(own: Somebody, code: str, mine: str) -> tuple[bool, str]:
     kept = answer.text
     places = [f"/logs?project=shopb&function=f&invocation={ran}&limit=50"]
     if answer.status_code != 200:
-        places.append(f"/errors/{answer.json()['error_id']}")
+        error = answer.json()["error_id"]
+        places += [f"/errors/{error}", f"/errors/shopb/{error}/snapshot"]
     end = time.monotonic() + 8
     while "redacted" not in kept and mine not in kept and time.monotonic() < end:
         time.sleep(0.3)
