@@ -13,7 +13,7 @@ from .others import Somebody, nobody, owner
 
 APP = """
 def handler(event, context):
-    return {"statusCode": 200, "headers": {"x-of": "%s"}, "body": "%s"}
+    return {"status": 200, "headers": {"x-of": "%s"}, "body": "%s"}
 """
 ROUTE = '[[function.{0}.http]]\nmethod = "{1}"\npath = "{2}"\n'
 VICTIMS = (
@@ -159,7 +159,7 @@ def headers(node: TestNode, attacker: Somebody) -> Attempts:
     """Answer with what browsers keep for more than the own paths."""
     source = (
         "import json\nH = json.loads(%r)\ndef handler(event, context):\n"
-        "    return {'statusCode': 200, 'headers': H[event['query']['n']], 'body': 'x'}\n"
+        "    return {'status': 200, 'headers': H[event['query']['n'][0]], 'body': 'x'}\n"
     )
     import json
 
