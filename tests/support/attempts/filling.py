@@ -159,7 +159,7 @@ FLOODS: dict[str, tuple[str, Send]] = {
     ),
 }
 
-LEAST = 5
+LEAST = 1
 """So many requests of a flood are to be served at least; else nothing is filled."""
 REFUSED = {"uploads that are no bundle", "names of functions", "enrolment codes"}
 """What is refused by its nature: how it is told is what could fill the disk."""

@@ -104,7 +104,6 @@ HEADERS = {
     "a name with a space": {"Strict-Transport-Security ": "max-age=1"},
     "a line in a value": {"x-a": "1\r\nStrict-Transport-Security: max-age=1"},
     "topics of the origin": {"Observe-Browsing-Topics": "?1"},
-    "rules for the whole origin": {"Speculation-Rules": '"/shopb/rules.json"'},
     "a session bound to the device": {"Secure-Session-Registration": '(ES256);path="x"'},
 }
 
