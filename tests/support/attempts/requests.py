@@ -537,31 +537,31 @@ def rights() -> dict[str, Send]:
     policy = "permit(principal, action, resource) when { %s };"
     found: dict[str, Send] = {}
     for name, text in {
-        "parentheses": policy % ("(" * 60_000 + "true" + ")" * 60_000),
-        "negations": policy % ("!" * 100_000 + "true"),
-        "minus": policy % ("-" * 60_000 + "1 == 1"),
-        "ands": policy % " && ".join(["true"] * 60_000),
-        "ifs": policy % ("if true then " * 20_000 + "true" + " else true" * 20_000),
-        "sets": policy % ("[" * 60_000 + "]" * 60_000 + " == []"),
-        "records": policy % ("{a:" * 30_000 + "1" + "}" * 30_000 + " == {}"),
-        "dots": policy % ("context" + ".a" * 60_000),
-        "likes": policy % (" || ".join(['"' + "a" * 200 + '" like "' + "*a" * 90 + 'b"'] * 300)),
-        "10,000 policies": "forbid(principal, action, resource) when { context has x };" * 8000,
-        "comments": "//" * 200_000,
-        "a text that does not end": '"' + "\\" * 200_000,
-        "entities": policy % ('a::"' + "x::" * 60_000 + '" == 1'),
+        "parentheses": policy % ("(" * 29_000 + "true" + ")" * 29_000),
+        "negations": policy % ("!" * 58_000 + "true"),
+        "minus": policy % ("-" * 58_000 + "1 == 1"),
+        "ands": policy % " && ".join(["true"] * 7000),
+        "ifs": policy % ("if true then " * 2500 + "true" + " else true" * 2500),
+        "sets": policy % ("[" * 29_000 + "]" * 29_000 + " == []"),
+        "records": policy % ("{a:" * 14_000 + "1" + "}" * 14_000 + " == {}"),
+        "dots": policy % ("context" + ".a" * 29_000),
+        "likes": policy % (" || ".join(['"' + "a" * 200 + '" like "' + "*a" * 90 + 'b"'] * 135)),
+        "10,000 policies": "forbid(principal, action, resource) when { context has x };" * 900,
+        "comments": "//" * 29_000,
+        "a text that does not end": '"' + "\\" * 14_000,
+        "entities": policy % ('a::"' + "x::" * 19_000 + '" == 1'),
     }.items():
         found[f"Cedar: {name}"] = owner("/policies/x", method="PUT", body={"text": text})
     for name, text in {
-        "TOML arrays": "a = " + "[" * 100_000,
-        "TOML tables": "[" + "a." * 100_000 + "b]",
-        "TOML inline": "a = " + "{a = " * 50_000,
-        "TOML keys": "\n".join(f"k{n} = 1" for n in range(60_000)),
-        "TOML dates": "a = " + "1" * 400_000,
-        "TOML numbers": "a = 0x" + "f" * 400_000,
-        "TOML of tables' arrays": "[[a]]\n" * 60_000,
-        "TOML text": 'a = """' + '""' * 100_000,
-        "YAML anchors": "a: &a [x]\n" + "b: [*a,*a]\n" * 30_000,
+        "TOML arrays": "a = " + "[" * 58_000,
+        "TOML tables": "[" + "a." * 29_000 + "b]",
+        "TOML inline": "a = " + "{a = " * 11_000,
+        "TOML keys": "\n".join(f"k{n} = 1" for n in range(4500)),
+        "TOML dates": "a = " + "1" * 58_000,
+        "TOML numbers": "a = 0x" + "f" * 58_000,
+        "TOML of tables' arrays": "[[a]]\n" * 8000,
+        "TOML text": 'a = """' + '""' * 14_000,
+        "YAML anchors": "a: &a [x]\n" + "b: [*a,*a]\n" * 4500,
     }.items():
         found[f"playbook: {name}"] = owner("/playbooks/x", method="PUT", body={"text": text})
     found |= {
