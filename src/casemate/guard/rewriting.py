@@ -40,7 +40,6 @@ import copy
 import importlib.util
 from types import CodeType
 
-from .evaluation.formulas import leaves_nothing
 from .inlining import PREFIX, SUFFIX, chain_of, chained, found, joined, turned
 from .looks import (
     form_of,
@@ -250,7 +249,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         """Announce calls of what runs a text, or finds an attribute by it."""
         plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
         if name in SEEN and plain and not isinstance(node.args[0], ast.Constant):
-            alone = name == "eval" and leaves_nothing(node)
+            alone = name == "eval" and _leaves_nothing(node)
             node.args[0] = self._seen(node.args[0], EVAL_ALONE if alone else f"{name}()")
         elif name == "getattr" and plain and len(node.args) > 1:
             if not isinstance(node.args[1], ast.Constant):
@@ -390,3 +389,17 @@ def compile_rewritten(source: bytes, path: str) -> CodeType | None:
             continue
         return code
     return None
+
+
+def _leaves_nothing(node: ast.Call) -> bool:
+    """Tell whether a call of `eval` gives its text no built-in functions, by its look."""
+    given = node.args[1] if len(node.args) > 1 else None
+    if not isinstance(given, ast.Dict) or len(node.args) > 3 or node.keywords:
+        return False
+    for key, value in zip(given.keys, given.values, strict=True):
+        if not isinstance(key, ast.Constant):
+            return False  # `**` brings what nobody sees here
+        if key.value == "__builtins__":
+            none = isinstance(value, ast.Constant) and value.value is None
+            return none or (isinstance(value, ast.Dict) and not value.keys)
+    return False

@@ -61,17 +61,3 @@ def _is_harmless(node: ast.AST, *, called: bool) -> bool:
     if isinstance(node, ast.Call):
         return isinstance(node.func, ast.Name) and not node.keywords
     return isinstance(node, _NODES)
-
-
-def leaves_nothing(node: ast.Call) -> bool:
-    """Tell whether a call of `eval` gives its text no built-in functions, by its look."""
-    given = node.args[1] if len(node.args) > 1 else None
-    if not isinstance(given, ast.Dict) or len(node.args) > 3 or node.keywords:
-        return False
-    for key, value in zip(given.keys, given.values, strict=True):
-        if not isinstance(key, ast.Constant):
-            return False  # `**` brings what nobody sees here
-        if key.value == "__builtins__":
-            none = isinstance(value, ast.Constant) and value.value is None
-            return none or (isinstance(value, ast.Dict) and not value.keys)
-    return False
