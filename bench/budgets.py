@@ -2,12 +2,15 @@
 
     python -m bench.budgets [--json FILE] [--seconds N] [--rounds N]
 
-One node, over one connection and over sixteen: in turns with no budget, and with a hard one in
-money, one in requests of its function, one in CPU seconds of its caller, and a quota, none of which
-is ever reached. Of a function with reused instances the gateway's processor time counts, of one
-whose calls are isolated that of all processes: the target is of the latter, the invoke path. Uses
-are metered in both: what that costs is in `bench.gateway_cpu --before CHECKOUT`. Exit codes: 0
-measured, whether or not the target is met; 1 not.
+One node with the same functions in two projects, one of which has a hard budget in money, one in
+requests of the function, one in CPU seconds of its caller, and a quota, none of which is ever
+reached. The two are called in turns of a second, N in a round, over one connection and over
+sixteen; then the other project has the budgets. What counts is the median of the ratios of turns
+that follow each other: what else runs on the machine changes more slowly than that. Of a function
+with reused instances the gateway's processor time counts, of one whose calls are isolated that of
+all processes: the target is of the latter, the invoke path. Uses are metered in both: what that
+costs is in `bench.gateway_cpu --before CHECKOUT`. Exit codes: 0 measured, whether or not the target
+is met; 1 not.
 """
 
 from __future__ import annotations
@@ -15,47 +18,81 @@ from __future__ import annotations
 import statistics
 import sys
 
+from bench import load
 from bench.figures import rotated
-from bench.gateway_cpu import CONNECTIONS, ROOT, Figures, Measured
+from bench.gateway_cpu import CONNECTIONS, MANIFEST, ROOT, Figures, Measured
 from bench.measured import grammar, report
 
 TARGET = 1.03
 _FUNCTIONS = {"reused": "us", "isolated": "all_us"}
 """Each with what counts of it."""
 _TEXTS = {"reused": "of the gateway", "isolated": "of all processes"}
+_PROJECTS = ("bench", "other")
 _SET = (
-    "budget set bench money 1000000 --per month --hard",
-    "budget set bench requests 1000000000 --unit requests --per day --hard --function {function}",
-    "budget set bench cpu 100000000 --unit cpu-seconds --per hour --hard --caller {caller}",
-    "budget quota bench rate 1000000 --seconds 1 --each caller",
+    "budget set {project} money 1000000 --per month --hard",
+    "budget set {project} requests 1000000000 --unit requests --per day --hard "
+    "--function {function}",
+    "budget set {project} cpu 100000000 --unit cpu-seconds --per hour --hard --caller {caller}",
+    "budget quota {project} rate 1000000 --seconds 1 --each caller",
 )
-_REMOVE = tuple(f"budget rm bench {name} --yes" for name in ("money", "requests", "cpu", "rate"))
+_NAMES = ("money", "requests", "cpu", "rate")
 
 
-def measure(seconds: int, rounds: int) -> Figures:
-    """Return microseconds by call with and without, and the median of their ratios by round."""
-    measured = Measured(ROOT)
-    taken: dict[tuple[str, int], list[dict[str, float]]] = {
+class _Compared:
+    """A node with two projects that are alike, but for budgets."""
+
+    def __init__(self) -> None:
+        self.measured = Measured(ROOT)
+        self._node = self.measured.node
+        try:
+            other = MANIFEST.replace(f'name = "{_PROJECTS[0]}"', f'name = "{_PROJECTS[1]}"')
+            self._node.deploy(other, self._node.folder / "handlers")
+            self._caller = str(self._node.read("whoami", "--json")["principal"])
+        except BaseException:
+            self._node.close()
+            raise
+
+    def bound(self, project: str, function: str) -> None:
+        """Have that project alone have budgets."""
+        for each in _PROJECTS:
+            listed = self._node.read("budget", "ls", each, "--json")
+            for name in _NAMES if listed["budgets"] or listed["quotas"] else ():
+                self._node.command("budget", "rm", each, name, "--yes")
+        for command in _SET:
+            words = command.format(project=project, function=function, caller=self._caller)
+            self._node.command(*words.split())
+
+    def pairs(self, function: str, connections: int, turns: int, bound: str) -> list[Figures]:
+        """Return microseconds by call of turns that follow each other, with and without."""
+        names = {name: "with" if name == bound else "without" for name in _PROJECTS}
+        ends = {name: self._node.endpoint(function, name) for name in _PROJECTS}
+        for endpoint in ends.values():
+            load.run(endpoint, connections, 1)
+        counts = _FUNCTIONS[function]
+        return [
+            {
+                names[name]: self.measured.turn(ends[name], connections, 1)[counts]
+                for name in rotated(list(_PROJECTS), number)
+            }
+            for number in range(turns)
+        ]
+
+
+def measure(turns: int, rounds: int) -> Figures:
+    """Return microseconds by call with and without, and the median of their ratios."""
+    taken: dict[tuple[str, int], list[Figures]] = {
         (function, each): [] for function in _FUNCTIONS for each in CONNECTIONS
     }
+    compared = _Compared()
     try:
-        caller = str(measured.node.read("whoami", "--json")["principal"])
         for number in range(rounds):
-            for function, counts in _FUNCTIONS.items():
-                found: dict[int, dict[str, float]] = {each: {} for each in CONNECTIONS}
-                for name in rotated(["without", "with"], number):
-                    if found_budgets(measured):
-                        for command in _REMOVE:
-                            measured.node.command(*command.split())
-                    for command in _SET if name == "with" else ():
-                        words = command.format(caller=caller, function=function).split()
-                        measured.node.command(*words)
-                    for each in CONNECTIONS:
-                        found[each][name] = measured.round(each, seconds, function)[counts]
+            bound = _PROJECTS[number % 2]
+            for function in _FUNCTIONS:
+                compared.bound(bound, function)
                 for each in CONNECTIONS:
-                    taken[function, each].append(found[each])
+                    taken[function, each] += compared.pairs(function, each, turns, bound)
     finally:
-        measured.node.close()
+        compared.measured.node.close()
     return {
         function: {
             str(each): {
@@ -69,12 +106,6 @@ def measure(seconds: int, rounds: int) -> Figures:
         }
         for function in _FUNCTIONS
     }
-
-
-def found_budgets(measured: Measured) -> bool:
-    """Tell whether any is set."""
-    found = measured.node.read("budget", "ls", "--json")
-    return bool(found["budgets"] or found["quotas"])
 
 
 def text(result: Figures) -> str:
@@ -93,7 +124,9 @@ def text(result: Figures) -> str:
 
 def main() -> int:
     """Print the figures."""
-    arguments = grammar("budgets", __doc__).parse_args()
+    parser = grammar("budgets", __doc__)
+    parser.set_defaults(seconds=8, rounds=4)
+    arguments = parser.parse_args()
     return report(lambda: measure(arguments.seconds, arguments.rounds), text, arguments.json)
 
 

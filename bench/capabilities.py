@@ -182,14 +182,15 @@ class CheckoutNode:
     def deploy(self, manifest: str, source: Path, *options: str) -> None:
         """Deploy what a folder holds, with this manifest."""
         project = self.folder / "project"
-        shutil.copytree(source, project, ignore=shutil.ignore_patterns("__pycache__", "*.txt"))
+        ignore = shutil.ignore_patterns("__pycache__", "*.txt")
+        shutil.copytree(source, project, ignore=ignore, dirs_exist_ok=True)
         (project / "casemate.toml").write_text(manifest, "utf-8")
         self.command("deploy", *options, folder=project)
 
-    def endpoint(self, function: str) -> Endpoint:
+    def endpoint(self, function: str, project: str = "bench") -> Endpoint:
         """Return where a function is invoked."""
         headers = (("Authorization", f"Bearer {self._key}"),)
-        return Endpoint(port=self.port, path=f"/invoke/bench/{function}", headers=headers)
+        return Endpoint(port=self.port, path=f"/invoke/{project}/{function}", headers=headers)
 
     def ask(self, function: str, event: Figures) -> Any:
         """Invoke a function once. Raises WrongAnswerError."""

@@ -301,24 +301,29 @@ def nodes(most: int) -> Iterator[Nodes]:
 def invoke_path(made: Nodes, seconds: int, rounds: int) -> dict[str, float]:
     """Return what a call costs on a node on PostgreSQL, by what it costs on one on SQLite.
 
-    Both run, and are called in turns; within a turn each comes first once.
+    Both run, and are called in short turns; within a round each comes first once. Of each figure
+    the median of the rounds, and between what half of them are. `node` is the processor time of all
+    of a node's processes, `gateway` that of its gateway's.
     """
     made.set(1)
-    alone = made.alone or made.start_alone()
-    ratios: dict[str, list[float]] = {"rate": [], "gateway": [], "p50": []}
+    alone, shared = made.alone or made.start_alone(), made.running[0]
+    for node in (alone, shared):
+        load.run(node.endpoint, CONNECTIONS, 2)
+    ratios: dict[str, list[float]] = {"rate": [], "gateway": [], "node": [], "p50": []}
     for number in range(rounds):
-        taken: dict[Reached, list[tuple[float, float, float]]] = {alone: [], made.running[0]: []}
-        both = list(taken)
-        for node in (*both, *reversed(both)) if number % 2 else (*reversed(both), *both):
-            load.run(node.endpoint, CONNECTIONS, 1)
-            before = node.spent()[0]
+        both = (alone, shared) if number % 2 else (shared, alone)
+        taken: dict[Reached, list[tuple[float, ...]]] = {alone: [], shared: []}
+        for node in (*both, *reversed(both)):
+            before = node.spent()
             found = load.run(node.endpoint, CONNECTIONS, seconds)
-            spent = (node.spent()[0] - before) / found.right
-            taken[node].append((found.per_second, spent, found.p50_ms))
-        shared, own = (
-            [statistics.fmean(values) for values in zip(*taken[node], strict=True)]
-            for node in reversed(both)
-        )
-        for index, name in enumerate(ratios):
-            ratios[name].append(shared[index] / own[index])
-    return {name: statistics.median(values) for name, values in ratios.items()}
+            gateway, rest = (now - then for now, then in zip(node.spent(), before, strict=True))
+            spent = gateway / found.right, (gateway + rest) / found.right
+            taken[node].append((found.per_second, *spent, found.p50_ms))
+        means = (map(statistics.fmean, zip(*taken[node], strict=True)) for node in (shared, alone))
+        for name, there, here in zip(ratios, *means, strict=True):
+            ratios[name].append(there / here)
+    found_all: dict[str, float] = {}
+    for name, values in ratios.items():
+        low, middle, high = statistics.quantiles(values, n=4)
+        found_all |= {name: middle, f"{name} from": low, f"{name} to": high}
+    return found_all

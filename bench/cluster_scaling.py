@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import psycopg
@@ -43,6 +44,7 @@ CHARTS = Path(__file__).parent.parent / "docs" / "reference" / "charts"
 TURNS = (1, 2, 3, 2, 1)
 """How many nodes run in each turn of a round."""
 COUNTS = (1, 3, 10, 30, 100)
+Dear = TypeVar("Dear", Costs, Node)
 FAILURES = (
     *(BenchError, DemoError, CasemateError),
     *(OSError, ValueError, subprocess.SubprocessError, psycopg.Error),
@@ -65,12 +67,26 @@ class Measured(msgspec.Struct, kw_only=True):
     """On PostgreSQL by SQLite: calls a second, and the gateway's processor time for each."""
     hints: dict[str, float]
 
-    def node(self) -> Node:
-        """Return what a whole node spends, by the turns with one: the least disturbed counts."""
-        alone = [rates for count, rates in self.turns if count == 1]
-        call = min((one.call for one in alone), key=lambda one: one.whole)
-        event = min((one.event for one in alone), key=lambda one: one.whole)
-        return Node(call=_work(call), **_split(event, call, self.costs))
+    def node(self, count: int = 1) -> Node:
+        """Return what each of so many nodes spends: the least disturbed of their turns counts."""
+        call, event = self._least(count)
+        return Node(call=_work(call), **_split(event, call, self.crowded(count)))
+
+    def crowded(self, count: int) -> Costs:
+        """Return what PostgreSQL costs beside so many nodes on this machine.
+
+        Each does as much for an event as one alone does, by the statements that are logged; but
+        caches are colder and threads take turns more often where all share two cores.
+        """
+        dearer = self._least(count)[1].server / self._least(1)[1].server
+        return msgspec.convert(_times(msgspec.to_builtins(self.costs), dearer), Costs)
+
+    def _least(self, count: int) -> tuple[Spent, Spent]:
+        found = [rates for nodes, rates in self.turns if nodes == count]
+        return (
+            min((one.call for one in found), key=lambda one: one.whole),
+            min((one.event for one in found), key=lambda one: one.whole),
+        )
 
 
 def _work(spent: Spent) -> Work:
@@ -117,7 +133,7 @@ def measure(seconds: int, rounds: int) -> Measured:
                 made.set(count)
                 turns.append((count, made.turn(seconds)))
         _say("a node on PostgreSQL beside one on SQLite")
-        path = invoke_path(made, seconds, 2 * rounds)
+        path = invoke_path(made, 2, 6 * rounds)
     numbers = {name: float(str(value)) for name, value in found.items()}
     return Measured(machine=machine, costs=costs, turns=turns, path=path, hints=numbers)
 
@@ -131,30 +147,40 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
     nodes: int
     calls: float
     simulated_calls: float
+    crowded_calls: float
+    """Simulated with the service times of as many nodes, which share a machine."""
     through: float
     simulated_through: float
+    crowded_through: float
 
 
 def compare(measured: Measured) -> list[Compared]:
-    """Simulate each turn with the service times of one node, and the share of cores it had."""
+    """Simulate each turn, with the share of the cores that it had.
+
+    Once with the service times of one node, as charts are, and once with those of as many on this
+    machine: what is left between that and real nodes is of locks, batches, hints and leases.
+    """
     found: dict[int, list[Compared]] = {}
-    node = measured.node()
     for count, rates in measured.turns:
         cores = measured.machine.cores
         slower = cores / rates.cores
         """All that is done takes longer where others have a part of the cores."""
         scene = Scene(nodes=count, shared=cores, load=rates.call.load)
-        spends = _slower(node, slower)
-        costs = msgspec.convert(_times(msgspec.to_builtins(measured.costs), slower), Costs)
         called = msgspec.structs.replace(scene, callers=CONNECTIONS)
         sent = msgspec.structs.replace(scene, senders=CONNECTIONS)
+        alone, crowded = (
+            (_dearer(measured.crowded(like), slower), _dearer(measured.node(like), slower))
+            for like in (1, count)
+        )
         found.setdefault(count, []).append(
             Compared(
                 nodes=count,
                 calls=rates.calls,
-                simulated_calls=Model(called, costs, spends).found(2.0).calls,
+                simulated_calls=Model(called, *alone).found(2.0).calls,
+                crowded_calls=Model(called, *crowded).found(2.0).calls,
                 through=rates.through,
-                simulated_through=Model(sent, costs, spends).through(4.0),
+                simulated_through=Model(sent, *alone).through(4.0),
+                crowded_through=Model(sent, *crowded).through(4.0),
             )
         )
     names = [name for name in Compared.__struct_fields__ if name != "nodes"]
@@ -164,8 +190,8 @@ def compare(measured: Measured) -> list[Compared]:
     ]
 
 
-def _slower(node: Node, times: float) -> Node:
-    return msgspec.convert(_times(msgspec.to_builtins(node), times), Node)
+def _dearer(costs: Dear, times: float) -> Dear:
+    return msgspec.convert(_times(msgspec.to_builtins(costs), times), type(costs))
 
 
 def _times(value: object, times: float) -> object:
@@ -312,12 +338,15 @@ def text(measured: Measured, compared: Sequence[Compared], charts: dict[str, Cha
     """Return all figures as lines."""
     lines = ["real nodes here, and simulated with the service times of one of them:"]
     for one in compared:
-        calls, through = one.simulated_calls / one.calls, one.simulated_through / one.through
-        lines.append(
-            f"  {one.nodes} nodes: {one.calls:,.0f} calls/s, simulated {one.simulated_calls:,.0f} "
-            f"({calls:.2f}); {one.through:,.0f} events/s, simulated {one.simulated_through:,.0f} "
-            f"({through:.2f})"
-        )
+        for what, real, alone, crowded in (
+            ("calls", one.calls, one.simulated_calls, one.crowded_calls),
+            ("events", one.through, one.simulated_through, one.crowded_through),
+        ):
+            lines.append(
+                f"  {one.nodes} nodes: {real:,.0f} {what}/s, simulated {alone:,.0f} "
+                f"({alone / real:.2f}), with the times of {one.nodes} on this machine "
+                f"{crowded:,.0f} ({crowded / real:.2f})"
+            )
     path = ", ".join(f"{name} {value:.3f}" for name, value in measured.path.items())
     lines.append(f"a call on PostgreSQL by one on SQLite: {path}")
     lines.append("hints: " + ", ".join(f"{k} {v:g}" for k, v in measured.hints.items()))

@@ -59,6 +59,26 @@ def rotated(items: Sequence[T], by: int) -> list[T]:
     return [*items[shift:], *items[:shift]]
 
 
+def interval_of_median(samples: Sequence[float], certainty: float = 0.95) -> tuple[float, float]:
+    """Return an interval that holds the median of what the samples are drawn from.
+
+    By order statistics, so for any distribution; all of the samples where they are too few for
+    that certainty. Raises ValueError for none.
+    """
+    ordered = sorted(samples)
+    if not ordered:
+        raise ValueError("no samples")
+    count, outside, left = len(ordered), 0.0, 0
+    # As many go at each end as are there by chance with half of what may be missed.
+    while left < (count - 1) // 2:
+        outside += math.comb(count, left) / 2**count
+        if 2 * outside > 1 - certainty:
+            break
+        left += 1
+    left = max(left - 1, 0)
+    return ordered[left], ordered[count - 1 - left]
+
+
 _Z95 = 1.959963984540054
 """Of the normal distribution, for 95 % of it."""
 

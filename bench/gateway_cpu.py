@@ -20,6 +20,7 @@ from typing import Any
 
 from bench import load
 from bench.capabilities import CheckoutNode
+from bench.client import Endpoint
 from bench.environment import HANDLERS, INTERPRETER, SOURCES
 from bench.errors import BenchError, WrongAnswerError
 from bench.figures import rotated
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parent.parent
 TARGET_US = 50.0
 CONNECTIONS = (1, 16)
 _GATEWAY = b"casemate.gateway.process"
-_MANIFEST = f"""
+MANIFEST = f"""
 [project]
 name = "bench"
 [function.reused]
@@ -88,7 +89,7 @@ class Measured:
 
     def __init__(self, checkout: Path) -> None:
         """Start and deploy."""
-        self.node = deployed(checkout, _MANIFEST)
+        self.node = deployed(checkout, MANIFEST)
         try:
             self.pid = gateway_of(self.node.process)
         except BaseException:
@@ -99,6 +100,10 @@ class Measured:
         """Return microseconds by call, and calls a second."""
         endpoint = self.node.endpoint(function)
         load.run(endpoint, connections, 1)
+        return self.turn(endpoint, connections, seconds)
+
+    def turn(self, endpoint: Endpoint, connections: int, seconds: int) -> Figures:
+        """Return the same of one that is warm."""
         before, all_before = processor_seconds(self.pid), self._all_seconds()
         found = load.run(endpoint, connections, seconds)
         after, all_after = processor_seconds(self.pid), self._all_seconds()

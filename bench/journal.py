@@ -24,6 +24,7 @@ from casemate.journal.verifying import verify
 from casemate.journal.writer import Writer
 from casemate.model.denial import Denial, DenialKind
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.noted import Noted
 from casemate.recorder.protocol import Query, Take, Told
 from casemate.recorder.search import Search
 from casemate.vault.interface import DataKey
@@ -58,7 +59,7 @@ async def _measure(folder: Path, count: int, batch: int) -> bool:
     key = NoteKey("bench.test/journal", private.public_key().public_bytes_raw())
     writer, keys = Writer(folder, key), KeyRing(folder, _key)
     await keys.load()
-    keeper = Keeper(writer, keys)
+    keeper = Keeper(writer, keys, Noted((), writer.size))
     batches = [
         Take(1, bytes(8), first, tuple(_fact(first + n) for n in range(batch)))
         for first in range(0, count, batch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ def handler(event, context):
 """
 
 
-def done(node: TestNode, *arguments: str) -> str:
-    ran = casemate(node, *arguments)
+def done(node: TestNode, *arguments: str, stdin: str | None = None) -> str:
+    ran = casemate(node, *arguments, stdin=stdin)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
@@ -72,6 +73,73 @@ def test_from_the_attack_to_the_report(node: TestNode) -> None:
     )
     page = done(node, "incident", "report", id, "--format", "html")
     assert page.startswith("<!doctype html>") and "<script" not in page
+
+
+def test_what_was_reached_is_told_after_the_mend_and_the_removal(
+    node: TestNode, tmp_path: Path
+) -> None:
+    """Of a function by which a secret was read, whose mended version is granted none."""
+    done(node, "secrets", "set", "told/key", stdin="a secret of the test")
+    done(node, "secrets", "set", "told/spare", stdin="a secret of the test")
+    where = {"name": "leaky", "project": "told"}
+    code = (
+        CODE
+        + """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def escaping(event, context):
+    libc.mount(b"none", b"/tmp", b"tmpfs", 0, None)
+    return handler(event, context)
+"""
+    )
+    node.deploy(
+        code,
+        handler="app:escaping",
+        grants='secrets = ["key", "spare"]',
+        limits='memory = "192MB"',
+        approve=True,
+        **where,
+    )
+    assert node.invoke({"secret": 1}, function="told/leaky").status_code == 200
+    assert node.invoke({"name": "x' OR '1'='1"}, function="told/leaky").status_code == 500
+
+    def found() -> list[str]:
+        incidents = json.loads(done(node, "incident", "ls", "--json"))["incidents"]
+        return [each["id"] for each in incidents if "function:told/leaky" in each["things"]]
+
+    node.wait_until(found)
+    [id] = found()
+    node.deploy(code.replace("libc.mount", "0 and libc.mount"), handler="app:escaping", **where)
+
+    def row() -> str:
+        report = done(node, "incident", "report", id)
+        return next((each for each in report.splitlines() if "told/leaky@1" in each), "")
+
+    node.wait_until(lambda: "secret key read (1 in all) | secret spare read" in row(), 30)
+    assert "secret key was read meanwhile" in done(node, "incident", "report", id)
+
+    archive = tmp_path / "case.tar"
+    done(node, "incident", "evidence", id, "--output", str(archive))
+    with tarfile.open(archive) as opened:
+        texts = {each.name: opened.extractfile(each) for each in opened.getmembers()}
+        held = {name: text.read() for name, text in texts.items() if text is not None}
+    folder = "functions/told/leaky"
+    calls = json.loads(held[f"{folder}/invocations.json"])
+    assert {each["memory"] for each in calls} == {192 << 20}
+    denials = json.loads(held[f"{folder}/denials.json"])
+    assert ("system-call", "mount") in {(each["kind"], each["action"]) for each in denials}
+
+    done(node, "rm", "told/leaky", "--yes")
+    for form in ("markdown", "html"):
+        report = done(node, "incident", "report", id, "--format", form)
+        assert "It is not on the node any more" in report and "told/leaky" in report
+    contained = json.loads(
+        done(node, "incident", "contain", id, "--reason", "late", "--yes", "--json")
+    )
+    [problem] = [each["problem"] for each in contained["actions"] if "told" in each["target"]]
+    assert "There is no function told/leaky" in problem
+    ran = casemate(node, "incident", "evidence", id, "--output", str(tmp_path / "late.tar"))
+    assert ran.returncode == 0, ran.stderr
 
 
 MANIFEST = """

@@ -368,3 +368,38 @@ def test_the_command_line_tells_use_and_bill(node: TestNode) -> None:
     assert tuple(rows[0]) == FOCUS_COLUMNS and {row["BillingCurrency"] for row in rows} == {"EUR"}
     total = json.loads(casemate(node, "bill", "--format", "json").stdout)["bill"]["total"]
     assert abs(sum(float(row["BilledCost"]) for row in rows) - float(total)) < 1e-6
+
+
+def test_what_each_caller_and_each_route_cost(node: TestNode) -> None:
+    """Sums of routes and of callers are the same calls, and a bill of each is the whole bill."""
+    if not node.restores:
+        pytest.skip("it is the same in both ways")
+    route = '[[function.f.http]]\nmethod = "GET"\npath = "/cost/{part}"\n'
+    node.deploy(
+        "def handler(event, context):\n    return 1\n",
+        project="priced",
+        routes=route.format(part="a") + route.format(part="b"),
+    )
+    made = casemate(node, "tokens", "add", "other", "--role", "invoker@priced", "--json")
+    other = {"authorization": f"Bearer {json.loads(made.stdout)['text']}"}
+    for path, count, headers in (("/cost/a", 3, {}), ("/cost/b", 2, other), ("/cost/b", 1, {})):
+        for _ in range(count):
+            assert node.client.get(f"{node.url}{path}", headers=headers).status_code == 200
+
+    def sums(by: str, *keys: str) -> dict[tuple[str, ...], int]:
+        shown = casemate(node, "usage", "priced/f", "--by", by, "--json")
+        rows = json.loads(shown.stdout)["rows"]
+        return {tuple(each[key] for key in keys): each["requests"] for each in rows}
+
+    node.wait_until(lambda: sum(sums("route", "route").values()) == 6, 30)
+    assert sums("route", "route") == {("/cost/a",): 3, ("/cost/b",): 3}
+    assert sorted(sums("caller", "caller").values()) == [2, 4]
+    bills = {}
+    for by in ("route", "caller", "function"):
+        shown = casemate(node, "bill", "--project", "priced", "--by", by, "--format", "json")
+        bills[by] = json.loads(shown.stdout)["bill"]
+    assert len({f"{float(bill['total']):.12g}" for bill in bills.values()}) == 1, bills
+    assert {line["what"] for line in bills["route"]["lines"]} == {
+        f"priced/f /cost/{part}" for part in "ab"
+    }
+    assert len({line["what"] for line in bills["caller"]["lines"]}) == 2

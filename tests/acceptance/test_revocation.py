@@ -102,3 +102,31 @@ def test_what_was_taken_stays_taken_after_a_kill(fresh_node: TestNode) -> None:
     node.stop(9)
     node.start()
     assert httpx2.post(f"{node.url}/invoke/t/f", json={}, headers=headers).status_code == 401
+
+
+def test_what_a_revoked_token_had_kept_is_not_done_and_not_lost(node: TestNode) -> None:
+    """A stolen token had calls of up to two weeks later done by the node itself."""
+    made = send(node, "POST", "/tokens", {"name": "kept", "roles": ["invoker@t"]}).json()
+    later = {"prefer": "respond-async", "casemate-delay": "2"}
+
+    def keeps(text: str) -> str:
+        answer = httpx2.post(
+            f"{node.url}/invoke/t/f",
+            json={},
+            headers=later | {"authorization": f"Bearer {text}"},
+        )
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def state(identity: str) -> dict[str, object]:
+        return dict(send(node, "GET", f"/functions/t/f/invocations/{identity}").json())
+
+    stolen, own = keeps(made["text"]), keeps(node.key)
+    send(node, "DELETE", f"/tokens/{made['token']['id']}")
+    node.wait_until(lambda: state(own)["state"] == "succeeded")
+    node.wait_until(lambda: state(stolen)["state"] == "failed")
+    (letter,) = send(node, "GET", "/functions/t/f/dead-letters").json()["letters"]
+    assert letter["reason"] == "who had it kept was revoked, disabled or removed since"
+    # Somebody else may answer for it.
+    send(node, "POST", "/functions/t/f/dead-letters/redrive", {})
+    node.wait_until(lambda: state(stolen)["state"] == "succeeded")

@@ -212,14 +212,16 @@ def test_a_store_that_is_removed_is_noticed_at_once(tmp_path: Path, child: Child
 def _round(child: Child, faults: DiskFaults, chosen: random.Random, kept: Kept) -> None:
     """Let some calls on some files fail for a while; keep what is acknowledged meanwhile."""
     for rule in range(chosen.randint(1, 3)):
+        place = chosen.choice(["data/p@1.db", "p@1.db-wal", "p@1.db-count", "objects/p", "store/"])
         # A count that can be neither written nor removed is taken for a loss at the next start.
-        faults.begin(
-            chosen.choice(["data/p@1.db", "p@1.db-wal", "p@1.db-count", "objects/p", "store/"]),
-            Operation(chosen.randint(1, 63)) & ~Operation.NAME,
-            error=chosen.choice([errno.EIO, errno.EIO, errno.ENOSPC, errno.EMFILE]),
-            every=chosen.choice([1, 2, 3, 5, 11, 29]),
-            rule=rule,
-        )
+        operations = Operation(chosen.randint(1, 63)) & ~Operation.NAME
+        error = chosen.choice([errno.EIO, errno.EIO, errno.ENOSPC, errno.EMFILE])
+        if error == errno.ENOSPC:
+            # No kernel says so of a read. The engine would take the connection for a good one, of
+            # which the first call after it then fails, as one to make again.
+            operations &= ~Operation.READ
+        every = chosen.choice([1, 2, 3, 5, 11, 29])
+        faults.begin(place, operations, error=error, every=every, rule=rule)
     for _ in range(chosen.randint(3, 12)):
         name = f"n{len(kept.items)}-{chosen.randrange(10**6)}"
         kind = chosen.randrange(6)

@@ -24,6 +24,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -141,6 +142,21 @@ def in_context(kind, planted):
         fail(kind, planted)
     return kept.text
 
+def in_finally(kind, planted):
+    try:
+        fail(kind, planted)
+    finally:
+        return text_of(kind, sys.exc_info()[1])
+
+def in_loop(kind, planted):
+    for number in range(1):
+        try:
+            fail(kind, planted)
+        finally:
+            text = text_of(kind, sys.exc_info()[1])
+            continue
+    return text
+
 def in_encoding(kind, planted):
     class Odd:
         pass
@@ -166,9 +182,12 @@ KINDS = (
 )
 PHASES = (
     *("in_handler", "in_nested", "in_generator", "in_middleware", "in_async", "in_context"),
-    *("in_encoding", "chained"),
+    *("in_encoding", "chained", "in_finally", "in_loop"),
 )
-WAYS = ("json", "text", "html", "header", "base64", "gzip", "destination", "aws")
+WAYS = (
+    *("json", "text", "html", "header", "base64", "gzip", "destination", "aws"),
+    *("redirect", "cookie", "key"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -268,6 +287,12 @@ def answer(way: str, text: str) -> Any:
     if way == "header":
         one = " ".join(text.split()).encode("ascii", "replace").decode()
         return {"status": 200, "headers": {"x-error": one}, "body": "ok"}
+    if way == "redirect":
+        return {"status": 302, "headers": {"location": "/login?error=" + quote(text)}, "body": ""}
+    if way == "cookie":
+        return {"status": 200, "headers": {"set-cookie": "e=" + quote(text, safe="")}, "body": "ok"}
+    if way == "key":
+        return {text: 1}
     if way == "base64":
         packed = base64.b64encode(text.encode()).decode()
         return {"status": 200, "body": packed, "is_base64": True}
@@ -371,6 +396,10 @@ PLACES = {
     "html": html.escape(f'  File "{APP}", line 12, in handler'),
     "slashes": f'  File "{APP}", line 12, in handler'.replace("/", "\\/"),
     "short": f"{APP}:12",
+    "address": "/login?error=" + quote(f'  File "{APP}", line 12, in handler'),
+    "address without slashes": quote(f'  File "{APP}", line 12, in handler', safe=""),
+    "form": urlencode({"error": f'File "{APP}", line 12, in handler'}),
+    "small letters": quote(f'File "{APP}", line 12', safe="").lower(),
     "deps": 'File "/function/deps/flask/app.py", line 1511, in wsgi_app',
 }
 
@@ -420,6 +449,9 @@ def test_a_path_that_the_bundle_has_is_inside_and_others_are_content(
     there = "/function/code/settings.py"
     monkeypatch.setattr("os.path.lexists", lambda path: path == there)
     assert out.send(lambda: {"at": there}).outcome is Outcome.EXPOSED
+    shown = f"<module 'settings' from '{there}'>"
+    for way in ("redirect", "cookie"):
+        assert out.send(lambda way=way: answer(way, shown)).outcome is Outcome.EXPOSED
     assert out.send(lambda: {"at": "/function/code/another.py"}).outcome is Outcome.OK
 
 

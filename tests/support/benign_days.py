@@ -86,7 +86,7 @@ def _morning(chance: random.Random, day: float, app: App) -> Iterator[Happening]
             yield later, "SignedIn", {"by": by, "remote_address": address, "method": "password"}
         for _ in range(chance.randrange(3)):  # somebody looks where they may not
             forbidden = {"by": by, "remote_address": address, "kind": "authorization"}
-            forbidden |= {"action": chance.choice(("logs:read", "function:read", "table:query"))}
+            forbidden |= {"action": chance.choice(("log:read", "function:read", "table:query"))}
             forbidden |= {"resource": f"project:{chance.choice(APPS).name}"}
             forbidden |= {"reason": "no policy allows it"}
             yield at + chance.uniform(0, 6 * 3600), "Denial", forbidden
@@ -109,7 +109,8 @@ def _releases(chance: random.Random, day: float, app: App) -> Iterator[Happening
             deployed = {**app.at(function), "by": by, "remote_address": address, "digest": "d"}
             yield at, "VersionDeployed", deployed
             performed = {"by": by, "remote_address": address, "project": app.name}
-            performed |= {"operation": "deploy", "effect": "change", "action": "function:deploy"}
+            performed |= {"operation": "deployFunctions", "effect": "change"}
+            performed |= {"action": "function:deploy"}
             yield at, "OperationPerformed", {**performed, "function": function}
             at += chance.uniform(1, 6)
         if chance.random() < 0.1:  # it asks for one more grant: refused, reviewed, approved
@@ -159,7 +160,7 @@ def _upkeep(chance: random.Random, day: float, app: App) -> Iterator[Happening]:
     for _ in range(chance.randrange(3)):
         yield performed("deleteObject", "bucket:delete", "destroy", resource=f"bucket:{app.name}/b")
     if chance.random() < 0.2:
-        yield performed("redriveFunctionDeadLetters", "queue:send")
+        yield performed("redriveFunctionDeadLetters", "dead-letter:write")
 
 
 def _calls(chance: random.Random, day: float, app: App, count: int) -> Iterator[Happening]:
@@ -316,7 +317,7 @@ def happenings(days: int, a_day: int, seed: int = 20261127) -> Iterator[Happenin
             if working:
                 for part in (_morning, _releases, _upkeep):
                     found += part(chance, day, app)
-        least = max(0, a_day - len(found)) // len(APPS)
+        least = -(-max(0, a_day - len(found)) // len(APPS))
         for app in APPS:
             found += _calls(chance, day, app, least)
         found.sort(key=lambda happening: happening[0])

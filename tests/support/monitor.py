@@ -39,6 +39,7 @@ from casemate.operations.incidents import Incident, ShowIncident
 from casemate.recorder import ocsf, reading_protocol
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.noted import Noted
 from casemate.recorder.protocol import Take, Told
 from casemate.recorder.reading import Readers
 from casemate.recorder.reading_protocol import GetHead, Head, Lend, Lent
@@ -79,7 +80,7 @@ class Journal:
         self.folder = folder
         self.writer = Writer(folder, KEY)
         self.keys = KeyRing(folder, vault_key)
-        self.keeper = Keeper(self.writer, self.keys)
+        self.keeper = Keeper(self.writer, self.keys, Noted((), self.writer.size))
         self.search = Search(folder, self.writer, self.keys)
         self.readers = Readers(self.search, lambda: self.writer.size, self._take, self._asked)
         self.records: Callable[[Lend], Awaitable[Lent]] | None = None

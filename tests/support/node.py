@@ -79,6 +79,8 @@ class TestNode:
         self.arguments = arguments
         self.url = ""
         self.key = ""
+        self.owner_key = ""
+        """The owner's where `key` is somebody else's."""
         self.port = 0
         self.process: subprocess.Popen[str] | None = None
         self.client = httpx2.Client(timeout=60)

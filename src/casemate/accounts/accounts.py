@@ -19,7 +19,7 @@ from casemate.accounts.sessions import Sessions
 from casemate.accounts.throttle import Throttle
 from casemate.accounts.workloads import Workloads
 from casemate.model.errors import CasemateError
-from casemate.model.facts import Fact
+from casemate.model.facts import Fact, SignedIn
 from casemate.model.function import NAME_PATTERN
 from casemate.model.principal import ANONYMOUS, Checked, Principal, PrincipalKind
 from casemate.operations.node import KeepNodeValue, ReadNodeValue
@@ -32,6 +32,8 @@ MAINTENANCE_SECONDS = 15.0
 BEGUN = "accounts/begun"
 """Name of the node value that says that the first owner's token was made."""
 
+RECOVERED = "serve --recover-owner"
+"""How somebody signed in for whom whoever runs the node had an owner's token made."""
 _MOST_MAKERS = 64
 """Tokens that were made with each other, one after the other: more than can be made now."""
 _NAME = NAME_PATTERN.removeprefix("^").removesuffix("$")
@@ -70,6 +72,7 @@ class Accounts:
         where that is given. Nobody is let in before `load`.
         """
         self._store = store
+        self._happened = happened
         self._directory = Directory(store, clock, session_idle, decisions)
         self._refusals = Refusals(happened, clock)
         self._hashing = hashing or PasswordHashing()
@@ -123,7 +126,11 @@ class Accounts:
             text = None if made is None else made.text
         if text is None and recover_owner:
             name = f"recovery-{int(self._directory.clock())}"
-            text = (await self.tokens.add_owner(name, seconds=RECOVERY_SECONDS)).text
+            made = await self.tokens.add_owner(name, seconds=RECOVERY_SECONDS)
+            text = made.text
+            by = f"{PrincipalKind.TOKEN}:{made.token.id}"
+            # Nobody was asked who they are: who runs the node has broken the glass.
+            self._happened(SignedIn(at=self._directory.clock(), by=by, method=RECOVERED))
         return text
 
     async def reload(self) -> None:
@@ -183,6 +190,26 @@ class Accounts:
         if kind == PrincipalKind.USER:
             return self._directory.users[name].created_at
         return self._directory.tokens[name].created_at if kind == PrincipalKind.TOKEN else None
+
+    def sent_away(self, text: str) -> float | None:
+        """Return since when (Unix time) a person or token may do nothing any more, None if it may.
+
+        Sent away is who was revoked, disabled or removed, and nobody whose time was over: what
+        they had begun in their time goes on.
+        """
+        kind, _, name = text.partition(":")
+        if kind == PrincipalKind.TOKEN:
+            token = self._directory.tokens.get(name)
+            return None if token is None else token.revoked_at
+        if kind != PrincipalKind.USER:
+            return None
+        user = self._directory.users.get(name)
+        if user is not None:
+            # What somebody of that name had kept before is of one who was removed.
+            return user.created_at if user.disabled_at is None else user.disabled_at
+        # Removed: with all sessions, which are remembered for longer than an event waits.
+        ends = (one.revoked_at for one in self._directory.tokens.values() if one.user == name)
+        return max((end for end in ends if end is not None), default=float("inf"))
 
     async def maintain(self) -> None:
         """Write what is noted in memory, every few seconds until cancelled."""

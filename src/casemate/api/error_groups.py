@@ -16,7 +16,7 @@ from casemate.operations import error_groups
 from casemate.operations.error_groups import ErrorGroups, ListErrorGroups
 from casemate.operations.records import ListErrors, ShowError
 
-_AT_ONCE = 32
+_AT_ONCE = 8
 """Errors that are read at the same time: others ask the same thread."""
 
 performs = Performers()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -24,6 +25,8 @@ _UNTIL = re.compile(r"\buntil=(\d{4}-\d{2}-\d{2})\b")
 _REASON = re.compile(r"\breason=(\S[^\n]{0,300})")
 _REACH = 1
 """Lines above a finding in which a comment counts, beside its own."""
+MAX_DAYS = 731
+"""Days that a comment may accept something ahead: an end that nobody comes to is none."""
 MAX_BASELINE_BYTES = 16 << 20
 VERSION = 2
 """In the first, fingerprints held the folder."""
@@ -124,4 +127,17 @@ class Acceptance:
         if until[1] < self._today:
             self._workspace.note(file, f"the exception ended on {until[1]}", at)
             return None
+        days = _days(self._today, until[1])
+        if days is None or days > MAX_DAYS:
+            why = "is no day" if days is None else f"is more than {MAX_DAYS} days away"
+            self._workspace.note(file, f"the exception accepts nothing: {until[1]} {why}", at)
+            return None
         return Exception_(rules, until[1], reason[1].strip().removesuffix("*/").strip(), at)
+
+
+def _days(begin: str, end: str) -> int | None:
+    """Return the days between two days; None if one of them is none."""
+    try:
+        return (date.fromisoformat(end) - date.fromisoformat(begin)).days
+    except ValueError:
+        return None

@@ -12,13 +12,9 @@ from casemate.audit.workspace import Workspace
 
 
 def duties_at(path: Path, report: Report) -> dict[str, list[Carried]]:
-    """Return the tables for Casemate and for AWS Lambda, the evidence beside its own platform."""
+    """Return the tables for Casemate and for AWS Lambda, each with its evidence."""
     applications = list(applications_of(Workspace(path)))
-    own = applications[0].platform if applications else Platform.AWS
-    tables = {}
-    for platform in (Platform.CASEMATE, Platform.AWS):
-        mine = own is platform or (platform is Platform.AWS and own is not Platform.CASEMATE)
-        findings = report.findings if mine else ()
-        rows = duties_of(platform, applications, findings)
-        tables[platform.value] = rows
-    return tables
+    return {
+        platform.value: duties_of(platform, applications, report.findings)
+        for platform in (Platform.CASEMATE, Platform.AWS)
+    }

@@ -64,7 +64,7 @@ DUTIES = (
         casemate_how="closed by default; each opening is an exception with a reason",
         aws=YOU,
         aws_how="each setting is yours, and many defaults are open",
-        rules=("FN-", "DATA-", "CM-", "ENV-", "OF-", "KN-", "CT-"),
+        rules=("FN-", "DATA-", "API-01", "CM-", "ENV-", "OF-", "KN-", "CT-", "KUB-"),
     ),
     Duty(
         name="accounts",
@@ -81,8 +81,8 @@ DUTIES = (
         casemate=BOTH,
         casemate_how="nothing without a grant; grants are approved, and compared with use",
         aws=YOU,
-        aws_how="roles are yours; nothing compares them with what is used",
-        rules=("IAM-", "FN-009", "FN-018", "FN-021", "CM-007", "CM-017"),
+        aws_how="roles are yours; Access Analyzer compares them with use where you switch it on",
+        rules=("IAM-", "PRIV-", "POL-", "FN-009", "FN-018", "FN-021", "CM-007", "CM-017"),
     ),
     Duty(
         name="data and network connectivity",
@@ -91,7 +91,7 @@ DUTIES = (
         casemate_how="everything stored is sealed; nothing is reached but granted hosts",
         aws=YOU,
         aws_how="keys, TLS and networks are yours; functions reach the whole internet",
-        rules=("DATA-", "API-018", "API-02", "CM-009", "CM-011"),
+        rules=("DATA-", "API-016", "API-018", "API-02", "API-03", "CM-009", "CM-011"),
     ),
     Duty(
         name="secrets",
@@ -109,7 +109,7 @@ DUTIES = (
         casemate_how="contracts and the sink guard stop what is known; the rest is yours",
         aws=YOU,
         aws_how="the code is yours",
-        rules=("PY-0", "JS-0", "CM-001", "CM-004"),
+        rules=("DF-", "PY-0", "JS-0", "CM-001", "CM-004"),
     ),
     Duty(
         name="code and dependencies",
@@ -127,7 +127,10 @@ DUTIES = (
         casemate_how="answers are sealed; failed events are dead letters",
         aws=YOU,
         aws_how="what a handler returns is sent; failed events are dropped after three tries",
-        rules=("PY-001", "PY-002", "JS-002", "FN-006", "FN-020", "CM-006"),
+        rules=(
+            *("PY-001", "PY-002", "PY-029", "JS-002", "JS-012", "JS-013", "JS-021"),
+            *("FN-006", "FN-020", "CM-006"),
+        ),
     ),
     Duty(
         name="logs and alerts",
@@ -155,20 +158,28 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True):
 def duties_of(
     platform: Platform, applications: Iterable[Application], findings: Iterable[Finding]
 ) -> list[Carried]:
-    """Return the table for a platform; findings are the evidence of what is not done."""
-    found = list(findings)
-    functions = sum(len(each.functions) for each in applications)
+    """Return the table for a platform; findings are the evidence of what is not done.
+
+    Of an application of another platform only what its code has in it comes along: how it would be
+    set up here nobody has written yet.
+    """
+    read = list(applications)
+    own = sorted({each.platform.value for each in read if each.platform is not Platform.CODE})
+    elsewhere = platform.value not in own
+    found = [f for f in findings if not elsewhere or f.rule.startswith(_IN_CODE)]
+    functions = sum(len(each.functions) for each in read)
     rows = []
     for duty in DUTIES:
         on_casemate = platform is Platform.CASEMATE
         about = [f for f in found if f.rule.startswith(duty.rules)] if duty.rules else []
-        grave = sum(f.severity.rank >= Severity.MEDIUM.rank for f in about)
         if not duty.rules:
             evidence = "not in the code: look at the host"
         elif about:
-            evidence = f"{len(about)} finding(s), {grave} of medium or more: " + ", ".join(
-                sorted({f.rule for f in about})[:4]
-            )
+            evidence = _told(about) + (", in its code, which is the same here" if elsewhere else "")
+        elif elsewhere and any(start.startswith(_IN_CODE) for start in duty.rules):
+            evidence = "nothing found in its code, which is the same here"
+        elif elsewhere:
+            evidence = f"not known: it is set up for {', '.join(own) or 'no platform'}"
         else:
             evidence = f"nothing found in {functions} function(s)"
         rows.append(
@@ -182,3 +193,17 @@ def duties_of(
             )
         )
     return rows
+
+
+_IN_CODE = ("DF-", "PY-", "JS-", "DEP-", "SEC-")
+"""Beginnings of the ids of rules about what an application takes along to another platform."""
+
+
+def _told(about: list[Finding]) -> str:
+    """Return how many findings there are, and the rules of the gravest."""
+    grave = sum(f.severity.rank >= Severity.MEDIUM.rank for f in about)
+    by_weight = sorted(about, key=lambda f: (-f.severity.rank, f.rule))
+    shown = [*dict.fromkeys(f.rule for f in by_weight)]
+    more = f" and {len(shown) - 4} more" if len(shown) > 4 else ""
+    rules = ", ".join(sorted(shown[:4]))
+    return f"{len(about)} finding(s), {grave} of medium or more: {rules}{more}"

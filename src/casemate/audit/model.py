@@ -168,6 +168,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     """Folder of its code relative to what is audited; None if that is not there."""
     inline: str = ""
     """Code that stands in the template."""
+    inline_place: Place | None = None
+    """Where its first line stands; None if that is not known."""
     files: tuple[str, ...] = ()
     """Files of its code, relative to what is audited."""
     entry: str = ""

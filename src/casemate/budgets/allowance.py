@@ -250,7 +250,7 @@ class Allowance:
             met.append((left, rate, key))
         if not met:
             return ()
-        left, tightest, _ = min(met, key=itemgetter(0)) if len(met) > 1 else met[0]
+        left, tightest, _ = met[0] if len(met) == 1 else min(met, key=itemgetter(0))
         return tightest.fields(left)
 
     def _reserved(self, ledgers: Ledgers, now: float) -> tuple[float, ...]:
@@ -305,8 +305,7 @@ class Allowance:
         for (ledger, _), reserved in zip(ledgers, amounts, strict=True):
             each, each_us, each_mb_ms, each_use = ledger.weights
             amount = each + cpu_us * each_us + memory_mb_ms * each_mb_ms + uses * each_use
-            ledger.settle(reserved, amount, now)
-            if ledger.used + ledger.elsewhere >= ledger.tells_at:
+            if ledger.settle(reserved, amount, now):
                 self._tell(ledger, now)
 
     def use(self, project: str, function: str, amounts: Amounts) -> None:

@@ -42,6 +42,40 @@ class Ledger:
     rolling hour and the time for which it is lifted go by a clock that nobody sets.
     """
 
+    # All that is in one: with so many attributes a call would look each up in a dictionary.
+    __slots__ = (
+        "_due",
+        "_holding",
+        "_known",
+        "_lift_ends",
+        "_mean",
+        "_minutes",
+        "_most",
+        "_rolls",
+        "_since",
+        "_steady",
+        "_told",
+        "budget",
+        "elsewhere",
+        "first_part",
+        "is_recount_due",
+        "least",
+        "lifted_by",
+        "lifted_for",
+        "lifted_until",
+        "mark",
+        "refused",
+        "reserved",
+        "resets_at",
+        "shared_at",
+        "shared_used",
+        "short",
+        "tells_at",
+        "used",
+        "wanted",
+        "weights",
+    )
+
     def __init__(
         self, budget: Budget, now: float, *, steady: Callable[[], float] = time.monotonic
     ) -> None:
@@ -175,14 +209,16 @@ class Ledger:
 
         None: it may not begin.
         """
-        if self._is_over(now):
+        if self._steady() >= self._due if self._rolls else not self._since <= now < self._due:
             self.tick(now)
-        amount = self.guess(least)
-        if self.used + self.reserved + amount > self._most and not self.lifted(now):
-            self.wanted, self.least, self.short = True, least, True
-            return None
+        mean = self._mean
+        amount = mean if mean > least else least
+        reserved = self.reserved + amount
         self.wanted, self.least = True, least
-        self.reserved += amount
+        if self.used + reserved > self._most and not self.lifted(now):
+            self.short = True
+            return None
+        self.reserved = reserved
         return amount
 
     def waits_for_share(self, least: float) -> bool:
@@ -213,27 +249,41 @@ class Ledger:
         # What is left of sums of parts once all are given back is no reservation.
         self.reserved = left if left > reserved * _ROUNDED else 0.0
 
-    def settle(self, reserved: float, used: float, now: float) -> None:
-        """Count what a call has used in place of what was reserved for it."""
-        self.release(reserved)
-        if self._is_over(now):
-            self.tick(now)
+    def settle(self, reserved: float, used: float, now: float) -> bool:
+        """Count what a call has used in place of what was reserved for it.
+
+        Return whether a threshold may be reached of which was not told.
+        """
+        left = self.reserved - reserved
+        self.reserved = left if left > reserved * _ROUNDED else 0.0
         mean = self._mean
         if used != mean:
             self._mean = mean + (used - mean) * _WEIGHT if mean else used
-        self.count(used)
+        if self._rolls:
+            at = self._steady()
+            if at >= self._due:
+                self.tick(now)
+            self._count_minute(used, at)
+        elif not self._since <= now < self._due:
+            self.tick(now)
+        self.used += used
+        self.wanted = True
+        return self.used + self.elsewhere >= self.tells_at
 
     def count(self, used: float) -> None:
         """Count what was used."""
         self.used += used
         self.wanted = True
         if self._rolls:
-            at, minutes = self._steady(), self._minutes
-            if minutes and at < minutes[-1][0] + _MINUTE:
-                minutes[-1][1] += used
-            else:
-                minutes.append([at // _MINUTE * _MINUTE, used])
-                self._due = minutes[0][0] + _HOUR
+            self._count_minute(used, self._steady())
+
+    def _count_minute(self, used: float, at: float) -> None:
+        minutes = self._minutes
+        if minutes and at < minutes[-1][0] + _MINUTE:
+            minutes[-1][1] += used
+        else:
+            minutes.append([at // _MINUTE * _MINUTE, used])
+            self._due = minutes[0][0] + _HOUR
 
     def forget(self) -> None:
         """Count anew."""

@@ -56,12 +56,18 @@ class Rate:
 
     def take(self, key: str, now: float) -> float:
         """Take one call off, and return how many are left; a negative number: none was taken."""
-        left = self.left(key, now) - 1.0
+        buckets, left = self._buckets, self._most
+        if (found := buckets.get(key)) is not None:
+            before, at = found
+            if now > at:
+                before += (now - at) * self._per_second
+            left = min(left, before)
+        left -= 1.0
         if left >= 0.0:
-            buckets = self._buckets
             buckets[key] = left, now
-            buckets.move_to_end(key)
-            if len(buckets) > MOST_TOLD_APART:
+            if found is not None:
+                buckets.move_to_end(key)
+            elif len(buckets) > MOST_TOLD_APART:
                 buckets.popitem(last=False)
         return left
 

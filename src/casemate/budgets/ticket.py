@@ -47,15 +47,16 @@ class Ticket:
 
     def settle(self, finished: Finished) -> None:
         """Count what it used, once that is known; of what ended by a fault of ours as guessed."""
-        if self._ledgers and finished.used is not None:
+        ledgers, used = self._ledgers, finished.used
+        if not ledgers:
+            pass
+        elif used is not None:
             uses = len(finished.spans) + finished.more_spans
-            settle, memory = self._settle, self._memory
-            finished.used.then(
-                partial(settle, self._ledgers, self._amounts, finished.ran, memory, uses)
-            )
+            counted = ledgers, self._amounts, finished.ran, self._memory, uses
+            used.then(partial(self._settle, *counted))
         else:
             now = time.time()
-            for (ledger, _), amount in zip(self._ledgers, self._amounts, strict=True):
+            for (ledger, _), amount in zip(ledgers, self._amounts, strict=True):
                 ledger.settle(amount, amount, now)
         self._close()
 

@@ -27,7 +27,9 @@ class Respondent(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     """As in "The recorder has ended."."""
     most: int
-    """Questions that may wait for their answers."""
+    """Questions that it is asked at once."""
+    most_waiting: int
+    """Questions that may be under way: those, and others until it has answered some of them."""
     errors: Errors
     unavailable: type[CasemateError]
     """Raised for a process that is gone, has too much to do, or does not answer in time."""
@@ -52,6 +54,8 @@ class Questions:
         self._loop = loop
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[msgspec.Raw]] = {}
+        self._turn = asyncio.Semaphore(respondent.most)
+        self._under_way = 0
 
     def number(self) -> int:
         """Return the number of the next message: no other that waits has the same."""
@@ -72,20 +76,35 @@ class Questions:
         `Respondent.unavailable`.
         """
         respondent = self._respondent
-        if process.connection is None or len(self._waiting) >= respondent.most:
+        if self._under_way >= respondent.most_waiting:
             raise respondent.gone()
-        number = self.number()
-        future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
-        self._waiting[number] = future
-        process.send(encode(make(number)), descriptors)
+        self._under_way += 1
         try:
-            async with asyncio.timeout(seconds):
-                return msgspec.msgpack.decode(await future, type=decodable(kind))
+            async with asyncio.timeout(seconds), self._turn:
+                answer = await self._answer(process, make, descriptors)
         except TimeoutError:
             raise respondent.unavailable(
                 f"The {respondent.name} did not answer within {seconds:g} s.",
                 next_step=respondent.if_late,
             ) from None
+        finally:
+            self._under_way -= 1
+        return msgspec.msgpack.decode(answer, type=decodable(kind))
+
+    async def _answer(
+        self,
+        process: KeptProcess,
+        make: Callable[[int], msgspec.Struct],
+        descriptors: Sequence[int],
+    ) -> msgspec.Raw:
+        if process.connection is None:
+            raise self._respondent.gone()
+        number = self.number()
+        future: asyncio.Future[msgspec.Raw] = self._loop.create_future()
+        self._waiting[number] = future
+        process.send(encode(make(number)), descriptors)
+        try:
+            return await future
         finally:
             self._waiting.pop(number, None)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from casemate.cli.drill_node import DrillNode, new_folder
 from casemate.drills.cleaning import clean
 from casemate.drills.lease import QUIET_SECONDS, give_back
 from casemate.drills.running import PROJECT_NAME, played_rules
+from casemate.model.errors import CasemateError
 
 MAX_SECONDS = int(QUIET_SECONDS) - 30
 """It is over before another run takes the place of the one that was killed."""
@@ -21,6 +23,8 @@ _PAUSES = (0.0, 10.0, 30.0)
 """What the run had asked for when it was killed may be done later: a deploy takes a while."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MOST = 4096
+_SPARE_SECONDS = 2.0
+"""A node tells its time to the second."""
 
 
 class DrillGuard:
@@ -30,7 +34,7 @@ class DrillGuard:
         """Clean up on the node that these are of, and remove `folder`."""
         self._credentials = credentials
         self._folder = folder
-        self._began = time.time()
+        self._clock = time.monotonic()
 
     def __enter__(self) -> DrillGuard:
         """Start it, and wait until nothing that ends this process ends it. Raises OSError."""
@@ -83,6 +87,8 @@ class DrillGuard:
         with new_folder() as own, DrillNode(self._credentials, Path(own)) as node:
             for pause in _PAUSES:
                 time.sleep(pause)
-                clean(node, PROJECT_NAME, self._began, played_rules(), lease)
+                with suppress(CasemateError):
+                    since = node.now() - (time.monotonic() - self._clock) - _SPARE_SECONDS
+                    clean(node, PROJECT_NAME, since, played_rules(), lease)
             give_back(node, lease)
         shutil.rmtree(self._folder, ignore_errors=True)

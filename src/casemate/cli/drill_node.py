@@ -8,6 +8,7 @@ import socket
 import ssl
 import tempfile
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from casemate.cli.commands.secrets import vault_public_key
 from casemate.cli.credentials import Credentials
 from casemate.cli.deployed import deployed_functions
 from casemate.cli.deployment import Wanted, deploy
-from casemate.cli.errors import MissingError
+from casemate.cli.errors import CommandError, MissingError
 from casemate.cli.grant_report import ApprovalNeededError
 from casemate.drills import PROJECT
 from casemate.drills.node import WIDER
@@ -119,6 +120,17 @@ class DrillNode:
             self._wider = True
         with suppress(ApprovalNeededError):
             self._deploy([WIDER], approve=approve)
+
+    def now(self) -> float:
+        """Return what its clock says, as its answers tell it."""
+        told = str(self.exchange("GET", "/api/v1/whoami").headers.get("date", ""))
+        try:
+            return parsedate_to_datetime(told).timestamp()
+        except ValueError as error:
+            raise CommandError(
+                f"The node tells no time that can be read: {told[:64]!r}.",
+                next_step="look whether something between here and the node changes its answers",
+            ) from error
 
     def send_raw(self, data: bytes) -> None:
         """Send bytes over a connection of their own; what comes of it is not looked at."""

@@ -9,14 +9,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from casemate.cli.client import NodeClient
-from casemate.cli.errors import DeniedError, MissingError
 from casemate.cli.incident_cost import costs, explained
+from casemate.cli.incident_reach import Reach, reach
 from casemate.cli.names import FunctionName
 from casemate.cli.text import moment, one_line
 from casemate.metering import Costs
-from casemate.model.deployment import DeployedFunction
-from casemate.operations.functions import ShowFunction
-from casemate.operations.grants import ShowGrants
 from casemate.operations.incidents import Incident
 
 MAX_FUNCTIONS = 20
@@ -30,21 +27,6 @@ _MARKS = str.maketrans(
 )
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-
-
-class Reach(msgspec.Struct, frozen=True, kw_only=True):
-    """What a function could reach while the incident went on."""
-
-    function: str
-    version: int
-    used: tuple[str, ...]
-    """Of what it is granted, with how often, since shortly before the first finding."""
-    unused: tuple[str, ...]
-    """Granted, and not used since then."""
-    denied: int
-    """Attempts to use more, which were refused; of the newest that are kept."""
-    problem: str
-    """Why this is not known; empty: it is."""
 
 
 class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,18 +44,18 @@ class IncidentFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What is left to do."""
 
 
-_BEFORE_SECONDS = 3600.0
-"""Before the first finding: what is noticed had a beginning."""
-
-
 def gathered(client: NodeClient, incident: Incident) -> IncidentFacts:
     """Return what the node has on record of an incident. Raises CasemateError."""
-    reached, quarantined = [], []
+    reached: list[Reach] = []
+    quarantined: list[str] = []
     for each in incident.functions[:MAX_FUNCTIONS]:
         name = FunctionName(each.project, each.name)
-        reached.append(_reach(client, name, incident.opened_at - _BEFORE_SECONDS))
-        if (known := _function(client, name)) is not None and known.quarantine is not None:
+        found = reach(client, name, incident.opened_at)
+        reached += found.parts
+        if found.quarantined:
             quarantined.append(str(name))
+    if (more := len(incident.functions) - MAX_FUNCTIONS) > 0:
+        reached.append(Reach(function=f"{more} more", problem=f"A report has {MAX_FUNCTIONS}."))
     return IncidentFacts(
         incident=incident,
         node=client.url,
@@ -82,34 +64,6 @@ def gathered(client: NodeClient, incident: Incident) -> IncidentFacts:
         costs=costs(client, incident, incident.functions[:MAX_FUNCTIONS]),
         quarantined=tuple(quarantined),
         duties=tuple(_duties(incident, quarantined, reached)),
-    )
-
-
-def _function(client: NodeClient, name: FunctionName) -> DeployedFunction | None:
-    try:
-        return client.call(ShowFunction(project=name.project, function=name.function))
-    except (DeniedError, MissingError):
-        return None
-
-
-def _reach(client: NodeClient, name: FunctionName, since: float) -> Reach:
-    unknown = Reach(function=str(name), version=0, used=(), unused=(), denied=0, problem="")
-    try:
-        found = client.call(ShowGrants(project=name.project, function=name.function))
-    except MissingError:
-        return msgspec.structs.replace(unknown, problem="It is not on the node any more.")
-    except DeniedError:
-        return msgspec.structs.replace(unknown, problem="You may not see its grants (grant:read).")
-    recent = [use for use in found.uses if use.last_at >= since]
-    used = {(use.grant, use.action) for use in recent}
-    granted = [(grant.text, action) for grant in found.granted for action in grant.actions]
-    return Reach(
-        function=str(name),
-        version=found.version,
-        used=tuple(f"{use.grant} {use.action} ({use.count} in all)" for use in recent),
-        unused=tuple(f"{text} {action}" for text, action in granted if (text, action) not in used),
-        denied=sum(denial.count for denial in found.denials if denial.at >= since),
-        problem="",
     )
 
 
@@ -166,7 +120,7 @@ def _tables(facts: IncidentFacts) -> list[tuple[str, str, Table]]:
             "What was reached, and what was not",
             "A function can reach what it is granted and nothing else: each use is decided and "
             "counted by the node. What stands under unused was granted and not used from an hour "
-            "before the first finding on; what is not named was not granted.",
+            "before the first finding on; what is not named was granted to none of these versions.",
             (("function", "used", "unused", "refused attempts"), reached),
         ),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from casemate.data import invocations, leasing, limits, positions, queues, subscribing
+from casemate.data.creating import creates
 from casemate.data.port import Port
 from casemate.data.project import change_resources
 from casemate.data.registry import INBOX, Registry
@@ -40,7 +41,7 @@ class DeliveryPort(Port):
             subscribing.replace(connection, registry, wanted)
 
         try:
-            async with self._projects.use(operation.project, create=bool(wanted)) as opened:
+            async with self._projects.use(operation.project, create=creates(operation)) as opened:
                 if not subscribing.are_kept(opened.fanout.routes, opened.registry, wanted):
                     await opened.writer.submit_job(change_resources(opened, replace))
                 while await opened.change(lambda work: drain(work, opened.fanout)):
@@ -70,7 +71,7 @@ class DeliveryPort(Port):
             limits.require_text(what, value, least=1, most=limits.MAX_DEDUPLICATION_BYTES)
         limits.require_project(operation.project)
         new = () if event is None else (queues.require_new(event),)
-        async with self._projects.use(operation.project, create=True) as opened:
+        async with self._projects.use(operation.project, create=creates(operation)) as opened:
 
             def begin(work: Work) -> InvocationStatus | None:
                 first = invocations.claim(
@@ -128,7 +129,7 @@ class DeliveryPort(Port):
         limits.require_whole("number of messages", len(sends), 0, limits.MAX_BATCH)
         for _, _, new in sends:
             queues.require_new(new)
-        async with self._projects.use(operation.project, create=True) as opened:
+        async with self._projects.use(operation.project, create=creates(operation)) as opened:
             return await opened.change(
                 lambda work: positions.advance(
                     work, opened.fanout, operation.position, value, operation.expected, sends

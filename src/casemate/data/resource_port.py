@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from casemate.data import limits, resources
+from casemate.data.creating import creates
 from casemate.data.port import Port
 from casemate.data.project import change_resources
-from casemate.data.registry import BUCKET, INBOX, QUEUE, TABLE, TOPIC, find, specs
+from casemate.data.registry import BUCKET, INBOX, QUEUE, TABLE, TOPIC, find
 from casemate.data.registry import declared as declared_in
 from casemate.model.errors import NotFoundError
 from casemate.model.grant import Resources
@@ -27,7 +28,7 @@ class ResourcePort(Port):
         declared = operation.resources
         limits.require_project(operation.project)
         resources.require_valid(declared)
-        if not any(specs(declared)):
+        if not creates(operation):
             return
         async with self._projects.use(operation.project, create=True) as opened:
             await opened.writer.submit_job(

@@ -12,6 +12,7 @@ from casemate.delivery.destinations import Waiting, ends
 from casemate.delivery.leased import Batch, Leased, Place, invocation_of
 from casemate.delivery.settling import Settler
 from casemate.delivery.verdict import (
+    KEEPER_GONE,
     NOTHING_RAN,
     Verdict,
     body_of,
@@ -68,12 +69,17 @@ class Attempts:
         settler: Settler,
         draw: Callable[[], float],
         due: Callable[[Place, float], None],
+        sent_away: Callable[[str], float | None],
     ) -> None:
-        """`draw` returns a number in [0, 1); `due` is told when an event is tried again."""
+        """`draw` returns a number in [0, 1); `due` is told when an event is tried again.
+
+        `sent_away` returns since when a principal may do nothing any more, None if it may.
+        """
         self._run = run
         self._settler = settler
         self._draw = draw
         self._due = due
+        self._sent_away = sent_away
 
     async def run(self, batch: Batch, version: Version, waiting: Sequence[Waiting]) -> float | None:
         """Run a batch and have its ends kept.
@@ -124,6 +130,8 @@ class Attempts:
             reason = worn_out(leased.message, delivery, now)
             if leased.event is None:
                 reason = "not an event"
+            elif self._is_sent_away(leased.event.kept_by, leased.message.sent_at):
+                reason = KEEPER_GONE
             if reason:
                 verdict = Verdict(fate=Fate.DEAD, reason=reason)
                 self._end(leased, verdict, None, version, waiting, batch.is_list)
@@ -134,6 +142,14 @@ class Attempts:
             else:
                 kept.append(leased)
         batch.messages = kept
+
+    def _is_sent_away(self, keeper: str, kept_at: float) -> bool:
+        """Tell whether who had an event kept was sent away since.
+
+        What is sent again from the dead letters is later: whoever did that answers for it.
+        """
+        since = self._sent_away(keeper) if keeper else None
+        return since is not None and kept_at <= since
 
     @staticmethod
     def _verdicts(

@@ -52,11 +52,13 @@ class Delivery:
         cores: int = 1,
         refusal: Callable[[], str] = str,
         coordination: Coordination = ALONE,
+        sent_away: Callable[[str], float | None] = lambda _principal: None,
     ) -> None:
         """Take events from `data` along the path, which is `run`; `marks` are of who kept them.
 
         While `refusal` gives a reason nothing is leased; see `rest`. `coordination` is that of the
-        data, whose other nodes have their share.
+        data, whose other nodes have their share. `sent_away` returns since when who had an event
+        kept may do nothing any more: it becomes a dead letter then.
         """
         self._refusal = refusal
         self._coordination = coordination
@@ -64,7 +66,7 @@ class Delivery:
         self._catalogue = catalogue
         self._marks = marks
         self._settler = Settler(data)
-        self._attempts = Attempts(run, self._settler, SystemRandom().random, self.due)
+        self._attempts = Attempts(run, self._settler, SystemRandom().random, self.due, sent_away)
         self._fair = FairShare(max(1, cores) * _SLOTS_FOR_EACH_CORE)
         self._lanes: dict[Name, Lane] = {}
         self._functions: set[Name] = set()

@@ -33,7 +33,7 @@ from casemate.model.event import Event
 from casemate.model.http import HttpResponse
 from casemate.model.invocation import Outcome
 from casemate.model.path import Admitted, Finished, RawInvocation, RefusedError, Request
-from casemate.model.principal import ANONYMOUS
+from casemate.model.principal import ANONYMOUS, PrincipalKind
 from casemate.operations.invocations import BeginInvocation
 from casemate.seal import Seal
 from casemate.seal.ids import new_invocation_id
@@ -42,6 +42,8 @@ _RETRY_SECONDS = 5
 _JSON = (b"content-type", b"application/json")
 _NO_STORE = (b"cache-control", b"no-store")
 _APPLIED = (b"preference-applied", b"respond-async")
+_SENT_AWAY = frozenset({PrincipalKind.USER, PrincipalKind.TOKEN})
+"""Who can be sent away: what they had kept and did not begin yet is not done then."""
 _encode = msgspec.json.Encoder().encode
 
 Once = Callable[[Admitted, Wish], Awaitable[HttpResponse]]
@@ -133,17 +135,19 @@ class Keeping:
         now, version = time.time(), admitted.version
         trace = admitted.request.raw.trace
         kept = "" if trace is None else trace.kept
+        principal = admitted.principal
+        keeper = principal.text if principal.kind in _SENT_AWAY else ""
         return tuple(
             NewMessage(
-                body=(body := _encode(_in_trace(event, kept))),
+                body=(body := _encode(_as_kept(event, kept, keeper))),
                 delay=wish.delay,
                 key=wish.key,
                 priority=wish.priority,
                 expires_at=None if wish.max_age is None else now + wish.max_age,
                 invocation=identity,
                 qualifier=admitted.request.raw.qualifier or "",
-                caller=admitted.principal.text,
-                anonymous=admitted.principal is ANONYMOUS,
+                caller=principal.text,
+                anonymous=principal is ANONYMOUS,
                 admitted=self._marks.make(version.project, version.function, version.digest, body),
             )
             for event, identity in zip(events_of(admitted.request), identities, strict=True)
@@ -260,9 +264,9 @@ def under_way() -> RefusedError:
     )
 
 
-def _in_trace(event: Event, kept: str) -> Event:
-    """Return an event as part of the trace that its request is part of, if it is of one."""
-    return event if kept in ("", event.trace) else msgspec.structs.replace(event, trace=kept)
+def _as_kept(event: Event, trace: str, keeper: str) -> Event:
+    """Return an event as part of the trace that its request is part of, and with who keeps it."""
+    return msgspec.structs.replace(event, trace=trace or event.trace, kept_by=keeper)
 
 
 def _accepted(identity: str, wish: Wish, all_of_them: tuple[str, ...] = ()) -> HttpResponse:

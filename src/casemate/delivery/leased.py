@@ -92,7 +92,12 @@ def batching(trigger: AnyTrigger | None) -> tuple[int, float]:
 def invocation_of(batch: Batch, version: Version, now: float) -> RawInvocation:
     """Return what goes along the path for a batch whose messages are all events."""
     project, first = batch.place[0], batch.messages[0]
-    events = tuple(leased.event for leased in batch.messages if leased.event is not None)
+    events = tuple(
+        # Who had it kept is nothing that a function is told.
+        msgspec.structs.replace(leased.event, kept_by="") if leased.event.kept_by else leased.event
+        for leased in batch.messages
+        if leased.event is not None
+    )
     # One invocation is in one trace: a batch is in that of its first event.
     trace = kept_context(events[0].trace)
     kind = events[0].kind

@@ -35,6 +35,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
+KEEPER_GONE = "who had it kept was revoked, disabled or removed since"
+
+
 def worn_out(message: Message, delivery: Delivery, now: float) -> str:
     """Return why a message is given up before another attempt; empty if it is not."""
     ends = message.sent_at + delivery.max_age

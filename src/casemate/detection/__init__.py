@@ -8,7 +8,14 @@ from casemate.detection.detector import Detector, Finding, Memory, over
 from casemate.detection.errors import RuleError
 from casemate.detection.rule import About, Correlation, CorrelationType, Filter, Rule
 from casemate.detection.rules import Rules, rules_of
-from casemate.detection.shipped import examples, shipped_rules, shipped_texts, with_own
+from casemate.detection.shipped import (
+    attacks_of,
+    examples,
+    shipped_rules,
+    shipped_texts,
+    twins_of,
+    with_own,
+)
 from casemate.model.level import Level
 
 __all__ = [
@@ -23,10 +30,12 @@ __all__ = [
     "Rule",
     "RuleError",
     "Rules",
+    "attacks_of",
     "examples",
     "over",
     "rules_of",
     "shipped_rules",
     "shipped_texts",
+    "twins_of",
     "with_own",
 ]

@@ -18,20 +18,18 @@ from casemate.operations.incidents import (
 )
 from casemate.operations.playbooks import DismissPlaybookRun, ListPlaybookRuns
 
-_CLOCK_SECONDS = 1.0
 LATE_SECONDS = 3.0
 """How long a finding may take, and what playbooks make of it."""
 _OPEN = (IncidentState.OPEN, IncidentState.CONTAINED)
 
 
-def clean(node: Node, project: str, began: float, rules: frozenset[str], keep: str = "") -> str:
-    """Take away what a run has left that had begun at this time; return what could not be.
+def clean(node: Node, project: str, since: float, rules: frozenset[str], keep: str = "") -> str:
+    """Take away what a run has left since then, by the node's clock; return what could not be.
 
     The token of the id `keep` is left. An incident is closed, and what waits for an approval is
     dismissed, if it is of the project, or of nothing else than what these rules find in a drill.
     """
     left = take_away(node, project, keep)
-    since = began - _CLOCK_SECONDS
     done: set[str] = set()
     for pause in (0.0, LATE_SECONDS):
         # What is found of the last attacks, and of the removals, comes a moment later.

@@ -36,7 +36,7 @@ STEPS: dict[str, tuple[Callable[[Actors], None], tuple[str, ...]]] = {
     )),
     "policies": (administering.policies, (
         "policy-changed", "policy-removed", "policy-there-and-gone", "forbidden-by-policy",
-        "routes-given", "alerts-silenced",
+        "routes-given", "alerts-silenced", "signing-rule-changed",
     )),
     "data": (administering.data, (
         "objects-replaced-by-hand", "objects-deleted-by-hand", "queue-emptied", "table-dropped",
@@ -122,6 +122,7 @@ AFTER = {
     "playbook-waits": "contain-by-itself",
     "function-quarantined": "contain-quarantine",
     "function-there-and-gone": "contain-by-itself",
+    "containment-undone": "contain-quarantine",
     "playbook-changed": "contain-by-itself",
 }  # fmt: skip
 """By the rule: how the ids begin of attacks that it finds."""
@@ -179,7 +180,9 @@ RECORDED = {
         "mass-delete", "mass-read", "mass-write",
         "no-instances", "secret-read-often",
     ), _VOLUME),
-    **dict.fromkeys(("ldap-injection", "nosql-injection", "xpath-injection"), _PACKAGE),
+    **dict.fromkeys((
+        "ldap-injection", "nosql-injection", "package-act-denied", "xpath-injection",
+    ), _PACKAGE),
     **dict.fromkeys(("baseline-dormant", "cost-anomaly"), _DAYS),
     **dict.fromkeys((
         "bundle-not-vouched", "bundle-tampered", "faults-of-the-node", "journal-restored",

@@ -28,8 +28,6 @@ _WITHHELD = Words(
     "It is given no secret after that was lifted.",
 )
 _FINDING_SECONDS = 10.0
-_CLOCK_SECONDS = 30.0
-"""By which this clock and the node's may differ."""
 
 
 def _digest(node: Node, project: str) -> str:
@@ -116,12 +114,13 @@ def seal(node: Node, project: str) -> Played:
 
 def page(node: Node, project: str) -> Played:
     """See that exactly one person of each rotation is on call, and wake nobody."""
-    now = time.time()
     clock = time.monotonic()
     shifts = node.call(ListOnCall(days=1)).shifts
+    # By the node's clock: the first of each rotation begins when it was asked.
+    now = min((one.since for one in shifts), default=0.0)
     for rotation in {one.rotation for one in shifts}:
         of_it = [one for one in shifts if one.rotation == rotation]
-        if sum(one.since <= now + _CLOCK_SECONDS < one.until for one in of_it) != 1:
+        if sum(one.since <= now < one.until for one in of_it) != 1:
             return Played(f"Not exactly one person of {rotation} is on call.")
     try:
         node.call(PagePeople(message="a drill", to=_NOBODY))

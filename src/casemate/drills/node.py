@@ -19,6 +19,10 @@ RECORD_SECONDS = 5.0
 _PAUSE_SECONDS = 0.01
 _MOST_PAUSE_SECONDS = 0.1
 _DENIALS = 100
+_SAME_SECONDS = 3.0
+"""What clocks of one machine may seem to differ by: answers tell the time to the second."""
+_SPARE_SECONDS = 1.0
+_DATE_SECONDS = 2.0
 
 T = TypeVar("T")
 
@@ -61,6 +65,10 @@ class Node(Protocol):
         """Ask it without one."""
         ...
 
+    def now(self) -> float:
+        """Return what its clock says, to the second. Raises CasemateError."""
+        ...
+
     def send_raw(self, data: bytes) -> None:
         """Send bytes over a connection of their own; what comes of it is not looked at."""
         ...
@@ -92,6 +100,31 @@ def until(find: Callable[[], T], seconds: float = RECORD_SECONDS) -> T:
         time.sleep(pause)
         pause = min(2 * pause, _MOST_PAUSE_SECONDS)
     return found
+
+
+class Began:
+    """When something began, by the node's clock: not ours, and it may be set while it goes on."""
+
+    def __init__(self, node: Node) -> None:
+        """It begins now. Raises CasemateError."""
+        self._node = node
+        self._clock = time.monotonic()
+        self._at, self._spare = self._now()
+
+    def _now(self) -> tuple[float, float]:
+        """Return the node's time, and by how much it may be earlier."""
+        ours, theirs = time.time(), self._node.now()
+        if abs(theirs - ours) <= _SAME_SECONDS:
+            return ours, _SPARE_SECONDS
+        return theirs, _SPARE_SECONDS + _DATE_SECONDS
+
+    @property
+    def since(self) -> float:
+        """Return the earliest time that what was recorded since then may have, whatever was done
+        to the clock. Raises CasemateError.
+        """
+        now, spare = self._now()
+        return min(self._at - self._spare, now - (time.monotonic() - self._clock) - spare)
 
 
 class Records:

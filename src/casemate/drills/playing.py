@@ -17,7 +17,7 @@ from casemate.drills.events import PUSH
 from casemate.drills.holding_back import HOLDING, Holding
 from casemate.drills.keeping_safe import KEEPING_SAFE
 from casemate.drills.lease import LEASE_MINUTES
-from casemate.drills.node import Answer, Node, Records, until
+from casemate.drills.node import Answer, Began, Node, Records, until
 from casemate.drills.noticing import FOUND_SECONDS, Noticed
 from casemate.drills.recorded import found_on_record
 from casemate.model.errors import CasemateError
@@ -37,8 +37,6 @@ MARKS = (
 )
 """What `careless` plants: none of it may reach a caller."""
 _LOOKS = 4
-_CLOCK_SECONDS = 1.0
-"""By which this clock and the node's may differ."""
 _INVOCATION = "x-request-id"
 _STRANGERS = {
     "wrong": "Bearer nobody",
@@ -72,12 +70,12 @@ class _Found(msgspec.Struct):
 class Player:
     """Plays attacks on one project of one node."""
 
-    def __init__(self, node: Node, project: str, began: float) -> None:
-        """Attack `project`, in a run that has begun at this Unix time."""
+    def __init__(self, node: Node, project: str) -> None:
+        """Attack `project`, in a run that begins now. Raises CasemateError."""
         self._node = node
         self._project = project
         self.actors = Actors(node, project)
-        self._noticed = Noticed(node, began)
+        self._noticed = Noticed(node, Began(node))
         self._played: set[str] = set()
         """Ids of attacks, and names of steps."""
         self._records = Records(node, project)
@@ -113,7 +111,7 @@ class Player:
 
     def _call(self, drill: Drill, found: _Found) -> None:
         function = str(drill.play["function"])
-        began, clock = time.time(), time.monotonic()
+        began, clock = Began(self._node), time.monotonic()
         answer = self._invoke(function, drill.play["event"])
         found.evidence = answer.headers[_INVOCATION]
         body = _body(answer) if answer.status_code == _OK else {}
@@ -122,16 +120,15 @@ class Player:
         found.prevented = refused or body.get("denied") is True
         if not found.prevented:
             found.problem = f"It was not refused: status {answer.status_code}."
-        self._look(drill, found, function, since=began, clock=clock)
+        self._look(drill, found, function, began=began, clock=clock)
 
     def _look(
-        self, drill: Drill, found: _Found, function: str, *, since: float, clock: float
+        self, drill: Drill, found: _Found, function: str, *, began: Began, clock: float
     ) -> None:
         """See what the node has on record of an attack; without a `function`: by whomever."""
         if drill.denied:
-            since -= _CLOCK_SECONDS
             denial = self._records.denial(
-                drill.denied, function=function, invocation=found.evidence, since=since
+                drill.denied, function=function, invocation=found.evidence, since=began.since
             )
             found.detected = denial is not None
             if denial is None:
@@ -146,14 +143,14 @@ class Player:
     # -- hostile events ----------------------------------------------------------------------------
 
     def _event(self, drill: Drill, found: _Found) -> None:
-        began, clock = time.time(), time.monotonic()
+        began, clock = Began(self._node), time.monotonic()
         found.evidence = self._send(drill)
         record = self._records.ended(found.evidence)
         found.prevented = record is not None and record.outcome is Ended.BLOCKED
         if not found.prevented:
             ended = "not on record" if record is None else record.outcome.value
             found.problem = f"It was not blocked; the invocation is {ended}."
-        self._look(drill, found, "victim", since=began, clock=clock)
+        self._look(drill, found, "victim", began=began, clock=clock)
 
     def _send(self, drill: Drill) -> str:
         """Return the id of the invocation that handles the event."""
@@ -190,13 +187,13 @@ class Player:
             headers["authorization"] = _STRANGERS[token]
         method, body = play.get("method", "POST"), play.get("body", "{}")
         content = {} if method in ("GET", "TRACE") else {"content": body}
-        began, clock = time.time(), time.monotonic()
+        began, clock = Began(self._node), time.monotonic()
         answer = ask(method, path, headers=headers, **content)
         found.prevented = answer.status_code in drill.refused
         if not found.prevented:
             found.problem = f"It was answered with {answer.status_code}."
         if drill.denied:
-            self._look(drill, found, "", since=began, clock=clock)
+            self._look(drill, found, "", began=began, clock=clock)
 
     # -- errors ------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from casemate.decoding import decodable
-from casemate.detection import examples, over, shipped_rules
+from casemate.detection import attacks_of, examples, over, shipped_rules, twins_of
 from casemate.recorder import ocsf
 
 MIDNIGHT = 1_772_409_600.0
@@ -58,7 +58,7 @@ def events_of(example: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def found_on_record(rule: str) -> tuple[bool, bool]:
-    """Tell whether a rule finds the attack that it comes with, and whether its benign twin."""
+    """Tell whether a rule finds each attack that it comes with, and whether one of its twins."""
     example, only = examples()[rule], shipped_rules().only(rule)
-    attack, twin = (over(events_of(example[each]), only) for each in ("attack", "twin"))
-    return bool(attack), bool(twin)
+    attacks = all(over(events_of(each), only) for each in attacks_of(example))
+    return attacks, any(over(events_of(each), only) for each in twins_of(example))

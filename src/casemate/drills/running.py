@@ -13,7 +13,7 @@ from casemate.drills.cleaning import clean
 from casemate.drills.containing import paused
 from casemate.drills.drill import Drill, Outcome, Run
 from casemate.drills.lease import Lease
-from casemate.drills.node import Node, until
+from casemate.drills.node import Began, Node, until
 from casemate.drills.playing import Player
 from casemate.model.errors import CasemateError
 from casemate.operations.findings import MAX_FINDINGS, ListFindings
@@ -74,7 +74,8 @@ def run(
     What could not be deployed raises. An attack that cannot be played is one that failed. Whoever
     cleans up if this process is killed hears of the lease by `held`, and of its end by "".
     """
-    began, clock = time.time(), time.monotonic()
+    at, clock = time.time(), time.monotonic()
+    began = Began(node)
     outcomes: list[Outcome] = []
     findings: Counter[str] = Counter()
     lease = Lease(node, PROJECT_NAME)
@@ -85,7 +86,7 @@ def run(
         before = lease.left_since
         if before is not None:
             left = clean(node, PROJECT_NAME, before, played_rules(), lease.id)
-        player = Player(node, PROJECT_NAME, began)
+        player = Player(node, PROJECT_NAME)
         node.deploy()
         with paused(node, PROJECT_NAME), HonestCalls(node) as honest:
             for number, drill in enumerate(drills):
@@ -93,7 +94,7 @@ def run(
                 why = why or (_LATE if time.monotonic() - clock > MAX_SECONDS else "")
                 outcomes.append(drill.outcome(problem=why) if why else player.play(drill))
                 told(number + 1, outcomes[-1])
-        findings = _findings(node, began, wait=len(drills) > 1)
+        findings = _findings(node, began.since, wait=len(drills) > 1)
     finally:
         of_run = _LOST if lease.lost else _cleaned(node, began, lease.id)
         of_run = ", ".join(filter(None, (of_run, lease.end())))
@@ -104,7 +105,7 @@ def run(
         id=os.urandom(4).hex(),
         node=url,
         project=PROJECT_NAME,
-        at=began,
+        at=at,
         seconds=time.monotonic() - clock,
         outcomes=tuple(outcomes),
         findings=dict(findings),
@@ -114,12 +115,15 @@ def run(
     )
 
 
-def _cleaned(node: Node, began: float, lease: str) -> str:
+def _cleaned(node: Node, began: Began, lease: str) -> str:
     """Clean up; a node that does not answer may be starting anew. Return what is left."""
     left = ""
     for pause in AGAIN_SECONDS:
         time.sleep(pause)
-        left = clean(node, PROJECT_NAME, began, played_rules(), lease)
+        try:
+            left = clean(node, PROJECT_NAME, began.since, played_rules(), lease)
+        except CasemateError as error:
+            left = f"all of it ({error.message})"
         if not left:
             break
     return left

@@ -18,6 +18,7 @@ _WHOLE_ORIGIN = frozenset(
         b"critical-ch",
         b"expect-ct",
         b"nel",
+        b"observe-browsing-topics",
         b"origin-agent-cluster",
         b"public-key-pins",
         b"public-key-pins-report-only",
@@ -27,6 +28,7 @@ _WHOLE_ORIGIN = frozenset(
         b"secure-session-registration",
         b"service-worker-allowed",
         b"set-login",
+        b"shared-storage-write",
         b"strict-transport-security",
         b"use-as-dictionary",
     )
@@ -83,7 +85,8 @@ def confined(response: HttpResponse, prefix: bytes) -> HttpResponse:
 def _cookie(value: bytes, prefix: bytes) -> bytes | None:
     """Return a cookie for paths below `prefix` alone; None if browsers would take no such one."""
     pair, *attributes = value.split(b";")
-    if pair.strip().lower().startswith(_HOST_COOKIE):
+    # Without a name its value is sent as if it were one.
+    if pair.lstrip(b"= \t").lower().startswith(_HOST_COOKIE):
         return None
     path = prefix
     kept = [pair.rstrip()]
@@ -95,7 +98,9 @@ def _cookie(value: bytes, prefix: bytes) -> bytes | None:
         if lower == b"path":
             # The last one counts, as it does for browsers.
             inside = given == prefix or given.startswith(prefix + b"/")
-            path = given if inside else prefix
+            # Some clients resolve dots.
+            dots = b".." in given.lower().replace(b"%2e", b".")
+            path = given if inside and not dots else prefix
             continue
         kept.append(attribute.strip())
     return b"; ".join((*kept, b"Path=" + path))

@@ -82,6 +82,8 @@ class BundleStore:
         self._spoiled: set[str] = set()
         """Unpacked bundles that are not what they were; those who use them keep them."""
         self._on_tampered = on_tampered
+        self._coming = 0
+        """Bytes of the archives that are being put."""
         self._putting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def is_kept(self, digest: str) -> bool:
@@ -105,15 +107,22 @@ class BundleStore:
             if await self.is_kept(digest):
                 await asyncio.to_thread(self._check_archive, digest, archive)
                 return
-            await asyncio.to_thread(self._require_room, archive)
-            key = await self._keys(None)
-            await asyncio.to_thread(self._unpack_archive, digest, archive)
-            self._note(digest)
-            await self._seal(digest, archive, key)
+            size = (await asyncio.to_thread(archive.stat)).st_size
+            # With what others write at the same time, which may not be on the disk yet.
+            self._coming += size
+            try:
+                await asyncio.to_thread(self._require_room, self._coming)
+                key = await self._keys(None)
+                await asyncio.to_thread(self._unpack_archive, digest, archive)
+                self._note(digest)
+                await self._seal(digest, archive, key)
+            finally:
+                self._coming -= size
             self.damaged.pop(digest, None)
 
-    def _require_room(self, archive: Path) -> None:
-        missing = archive.stat().st_size - beside_reserve(self._unpacked)
+    def _require_room(self, size: int) -> None:
+        # What is unpacked and what is sealed are on volumes of their own, as a rule.
+        missing = size - min(beside_reserve(self._unpacked), self._sealed.room())
         if missing > 0:
             raise UnavailableError(
                 f"The disk of the node's bundles is full but for its reserve; {missing} bytes are "

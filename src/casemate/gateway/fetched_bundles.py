@@ -82,6 +82,10 @@ class FetchedBundles:
         await self._drop(digest)
         return True
 
+    def room(self) -> int:
+        """Return how many bytes are free here, where each is written first. Raises OSError."""
+        return self._cache.room()
+
     def stamp(self, digest: str) -> Stamp | None:
         """Return what the disk says of the copy that is here."""
         return self._cache.stamp(digest)

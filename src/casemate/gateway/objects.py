@@ -328,6 +328,7 @@ class Gateway:
             cores=len(os.sched_getaffinity(0)),
             refusal=self.nodes.standing.refusal,
             coordination=self.data.coordination,
+            sent_away=self.accounts.sent_away,
         )
         self.nodes.standing.on_rest = self.delivery.rest
         self.nodes.standing.on_return = self.delivery.resume
@@ -670,6 +671,8 @@ class Gateway:
         if self.older_records is not None:
             await self.older_records.begin()
         token = await self.accounts.load(recover_owner=recover_owner)
+        if recover_owner:
+            await self.recorder.durable()  # that somebody was let in, before the token is shown
         await self.signatures.load()
         await self.decoys.load(present)
         await self.advisories.gate.load()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import resource
@@ -25,6 +24,7 @@ import uvloop
 
 from casemate import __version__
 from casemate.certificates.tls import NodeTls
+from casemate.child.collecting import spare_collections
 from casemate.child.gateway_confinement import confine
 from casemate.child.heartbeat import Heart
 from casemate.decoding import decodable
@@ -39,8 +39,6 @@ from casemate.nodes import Self
 from casemate.vault import VaultClient
 
 _log = logging.getLogger(__name__)
-_YOUNG_OBJECTS = 10_000
-"""So many more than before are looked through for garbage."""
 _DRAIN_SECONDS = 30.0
 _END_SECONDS = 10.0
 """How long closing may take once requests have been answered or cut off."""
@@ -98,17 +96,6 @@ def _end_at_once() -> None:
     os._exit(1)
 
 
-def _spare_calls_collections() -> None:
-    """Look for garbage in what is made from now on alone, and not often."""
-    # What is loaded lives as long as the process. A collection that went through it all would
-    # keep every call waiting for more than 10 ms.
-    gc.collect()
-    gc.freeze()
-    # What waits for its call to be metered and on record is no garbage: with fewer it would be
-    # gone through again and again.
-    gc.set_threshold(_YOUNG_OBJECTS)
-
-
 async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event) -> None:
     """Serve until told to stop; `serving` is set once requests are answered."""
     loop = asyncio.get_running_loop()
@@ -134,7 +121,7 @@ async def _serve(config: GatewayConfig, opening: Opening, serving: asyncio.Event
             # Before a token is made, which a start that fails would never show.
             await tls.start()
         token = await gateway.load(recover_owner=config.recover_owner)
-        _spare_calls_collections()
+        spare_collections()
         loop.add_signal_handler(signal.SIGHUP, tls.reload if tls is not None else lambda: None)
         await gateway.server.start(sock=listener, tls=tls.context if tls is not None else None)
         _announce(config, url, token, tls)

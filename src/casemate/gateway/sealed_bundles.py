@@ -14,6 +14,7 @@ from typing import BinaryIO, Protocol
 
 from casemate.gateway.intact import Stamp, stamp_of
 from casemate.kernel.durability import sync_folder
+from casemate.kernel.volume import beside_reserve
 from casemate.model.errors import UnavailableError
 
 SUFFIX = ".sealed"
@@ -42,6 +43,10 @@ class SealedBundles(Protocol):
 
     async def write(self, digest: str, fill: Fill) -> None:
         """Write one, durably, whole or not at all. Raises UnavailableError."""
+        ...
+
+    def room(self) -> int:
+        """Return how many bytes are free beside the reserve of the volume they are written to."""
         ...
 
     def stamp(self, digest: str) -> Stamp | None:
@@ -110,6 +115,10 @@ class SealedFolder:
                 f"The bundle cannot be kept: {error.strerror}.",
                 next_step="make room on the node's disk, then deploy again",
             ) from error
+
+    def room(self) -> int:
+        """Return how many bytes are free beside the reserve. Raises OSError."""
+        return beside_reserve(self.path)
 
     def stamp(self, digest: str) -> Stamp | None:
         """Return what the disk says of one, None if it is not there."""

@@ -32,6 +32,8 @@ _MAX_EASY = 4096
 _CONTAINERS = b"P\x1f\x78"
 """First bytes of archives, gzip and zlib."""
 _PADDING = ("", "AAA", "AA", "A")
+_LONGER_LOWERED = "\u0130"
+"""The only character (dotted capital I) that is more than one in lower case."""
 _STANDARD = {ord("-"): "+", ord("_"): "/"}
 
 
@@ -75,7 +77,8 @@ def lowered(text: str) -> str:
     lower = text.lower()
     if len(lower) == len(text):
         return lower
-    return "".join(low if len(low := c.lower()) == 1 else c for c in text)
+    # Binary data read as UTF-16 has it by chance, so this may not take a loop over all characters.
+    return _LONGER_LOWERED.join([part.lower() for part in text.split(_LONGER_LOWERED)])
 
 
 def all_lowered(texts: Sequence[str]) -> list[str]:

@@ -37,6 +37,8 @@ _SPLITTERS = frozenset(("rsplit", "split", "splitlines"))
 _FILTERS = frozenset(("sub",))
 _WRITERS = frozenset(("to_bytes", "tobytes"))
 _AFFIX_CHECKS = frozenset(("startswith", "endswith"))
+_PURE_MODULES = frozenset(("textwrap",))
+"""Modules of Python's whose functions make texts of their arguments alone."""
 _MAX_QUESTIONS = 16
 _PATTERN_CHECKS = frozenset(("fullmatch", "match", "search"))
 
@@ -121,7 +123,7 @@ class Calls(Generations):
                 self._called_method(owner, name, arguments, named, result)
             else:
                 # What else a method of a text is given are texts and numbers.
-                self._note(result, DERIVED, (owner, *arguments, *named.values()))
+                self._note(result, DERIVED, (owner, *arguments, *named.values()), 1)
             return
         if name in _WRITERS:
             self._note(result, NUMBERED, ())
@@ -140,7 +142,8 @@ class Calls(Generations):
             self._spelled(function, arguments, (result,))
         sources = sources_of(function, arguments, named)
         if all(result is not source for source in sources):
-            self._note(result, DERIVED, (*sources, *written))
+            wholly = getattr(function, "__module__", None) in _PURE_MODULES
+            self._note(result, DERIVED, (*sources, *written), int(wholly))
 
     def _called_method(
         self, owner: str, name: str, arguments: tuple[Any, ...], named: dict[str, Any], result: str

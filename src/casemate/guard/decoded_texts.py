@@ -27,6 +27,8 @@ _PLAIN = re.compile(
 """A text that no application writes in another way, and in which nothing can be encoded."""
 _TURNED = re.compile(r"[-;<>|'\"`]|\.\.|^[B(]")
 """What an easy text has that is decoded in a seldom way, or turned round."""
+_JSON = frozenset(("JSON", "JSON lines"))
+_CONTAINERS = (dict, list)
 _BATCH = 1024
 """Texts whose cost is taken from the budget at once."""
 
@@ -109,13 +111,15 @@ class DecodedTexts(Known):
         for text in hard:
             escapes = text.count("%") + text.count("&") + text.count("\\")
             self._budget.spend(TEXT_COST + len(text) + ESCAPE_COST * escapes)
+            forms = list(self._forms.of(text)) if depth < MAX_DEPTH else []
             if len(text) < LARGE:
                 self._search_for(text)
-                self._fragments.add(lowered(text), text)
+                # JSON's own quotes and brackets are signs of no value: each of these is a text.
+                if not any(how in _JSON and type(form) in _CONTAINERS for how, form in forms):
+                    self._fragments.add(lowered(text), text)
             else:
                 self._large.append(text)
-            if depth < MAX_DEPTH:
-                self._take_forms(text, self._forms.of(text), depth)
+            self._take_forms(text, forms, depth)
 
     def _quoted(self, texts: list[str]) -> None:
         """Have texts with quotes found as they are, with these escaped or doubled, or without."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 SEEN = frozenset(("eval", "exec", "compile", "__import__"))
 """Built-in functions that run what they are given in the place of their call."""
+EVAL_ALONE = "eval() without built-in functions"
+"""How `eval` is announced whose text is given none."""
 OF_NUMBERS = frozenset(("bytes", "chr"))
 """Built-in functions that make texts of numbers."""
 NAMESPACES = frozenset(("globals", "locals", "vars"))

@@ -35,7 +35,8 @@ class Made(NamedTuple):
     named arguments. REPLACED: text, old, new, count. SUBSTITUTED: template, its pattern, values.
     DERIVED: all texts that went in; last may be a tuple, of what the code itself wrote into it."""
     constant: int = 0
-    """JOINED: bit n is set if part n is a literal of the code."""
+    """JOINED: bit n is set if part n is a literal of the code. DERIVED: whether nothing but the
+    parts went in, as into a method of a text."""
 
 
 class Question(NamedTuple):

@@ -25,6 +25,14 @@ _HIDDEN_PARTS = frozenset(
         *("salary", "wage", "income", "iban", "card", "passport", "tax", "medical", "diagnosis"),
     ]
 )
+_PERSONAL = frozenset(
+    [
+        *("email", "emails", "mail", "phone", "mobile", "fax", "address", "street", "birth"),
+        *("birthday", "birthdate", "dob", "gender", "religion", "ethnicity", "health", "ip"),
+        *("cost", "costs", "margin", "balance", "debt", "credit", "licence", "license"),
+    ]
+)
+"""What is not handed out because somebody asked for it by name, though it may be compared with."""
 _CATALOGUES = ("pg_", "sqlite_", "mysql_", "information_schema", "performance_schema", "dba_")
 _RESERVED = frozenset(
     re.findall(
@@ -64,3 +72,8 @@ def is_hidden(name: str) -> bool:
     ):
         return True
     return any(part.lower() in _HIDDEN_PARTS for part in _PARTS.findall(name))
+
+
+def is_shown(name: str) -> bool:
+    """Tell whether a plain name may be chosen to be answered, not just compared with."""
+    return is_plain(name) and not any(p.lower() in _PERSONAL for p in _PARTS.findall(name))

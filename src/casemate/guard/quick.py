@@ -119,7 +119,7 @@ def giver(append: Append, noted: Noted) -> Callable[[Callable[[Any], Any], Any],
             owner = function.__self__
             if type(owner) is str and len(result) <= MAX_SHORT and len(owner) <= MAX_CUT_FROM:
                 if result is not owner:
-                    append((result, DERIVED, (owner, argument), 0))
+                    append((result, DERIVED, (owner, argument), type(argument) is str))
                 return result
         if result is not False and result is not None:
             noted(function, (argument,), {}, result)
@@ -139,7 +139,7 @@ def cutter(append: Append, note: Note) -> Callable[[Any, Any, Any, Any], Any]:
             if len(result) <= MAX_SHORT and len(whole) <= MAX_CUT_FROM:
                 append((result, whole))
             else:
-                note(result, DERIVED, (whole,), 0)
+                note(result, DERIVED, (whole,), 1)
         return result
 
     return cut
@@ -156,7 +156,7 @@ def again_cutter(append: Append, note: Note) -> Callable[[Any, Any, Any, Any, An
             if len(result) <= MAX_SHORT and len(whole) <= MAX_CUT_FROM:
                 append((result, whole))
             else:
-                note(result, DERIVED, (whole,), 0)
+                note(result, DERIVED, (whole,), 1)
         return result
 
     return cut_again
@@ -270,7 +270,7 @@ def written_out(note: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     for method in note[2] if len(note) > 2 else ():
         made = getattr(source, method)()
         if made is not source:
-            yield made, DERIVED, (source,), 0
+            yield made, DERIVED, (source,), 1
         source = made
     if value is not source:
-        yield value, DERIVED, (source,), 0
+        yield value, DERIVED, (source,), 1

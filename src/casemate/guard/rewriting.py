@@ -25,6 +25,7 @@
     chr(x), map(chr, x)   __casemate_numbered__(chr)(x), map(__casemate_numbered__(chr), x)
     t.format(x)           __casemate_watched__("format", t.format, x)
     except E as e: ...    except E as e: __casemate_caught__(); ...
+    finally: return x     finally: __casemate_caught__(); return x
 
 The names are built-in while a function runs. Order and number of evaluations stay as they are,
 and so do lines. `a + b` of two unknowns is followed as well, for a helper's `left + value + right`
@@ -53,7 +54,7 @@ from .looks import (
     text_names,
     texts_of,
 )
-from .names import CALLED, FUNCTIONS, OF_NUMBERS, SEEN, WATCHED
+from .names import CALLED, EVAL_ALONE, FUNCTIONS, OF_NUMBERS, SEEN, WATCHED
 from .scopes import Scopes
 
 NAMES = (
@@ -87,6 +88,10 @@ NAMES = (
     "seen",
     "watched",
 )
+
+
+_ENDING = (ast.Return, ast.Break, ast.Continue)
+"""In a `finally`, what ends the exception that is on its way."""
 
 
 class Rewriter(Scopes, ast.NodeTransformer):
@@ -244,7 +249,8 @@ class Rewriter(Scopes, ast.NodeTransformer):
         """Announce calls of what runs a text, or finds an attribute by it."""
         plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
         if name in SEEN and plain and not isinstance(node.args[0], ast.Constant):
-            node.args[0] = self._seen(node.args[0], f"{name}()")
+            alone = name == "eval" and _leaves_nothing(node)
+            node.args[0] = self._seen(node.args[0], EVAL_ALONE if alone else f"{name}()")
         elif name == "getattr" and plain and len(node.args) > 1:
             if not isinstance(node.args[1], ast.Constant):
                 return self._watched(node, name)
@@ -324,6 +330,15 @@ class Rewriter(Scopes, ast.NodeTransformer):
         node.body.insert(0, self._noting_caught(node))
         return node
 
+    def _visit_try(self, node: ast.Try | ast.TryStar) -> ast.AST:
+        self.generic_visit(node)
+        if any(isinstance(each, _ENDING) for part in node.finalbody for each in ast.walk(part)):
+            node.finalbody.insert(0, self._noting_caught(node))  # it may end the exception
+        return node
+
+    visit_Try = _visit_try  # noqa: N815
+    visit_TryStar = _visit_try  # noqa: N815
+
     def _visit_function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         visited = super()._visit_function(node)
         if node.name in ("__exit__", "__aexit__"):
@@ -374,3 +389,17 @@ def compile_rewritten(source: bytes, path: str) -> CodeType | None:
             continue
         return code
     return None
+
+
+def _leaves_nothing(node: ast.Call) -> bool:
+    """Tell whether a call of `eval` gives its text no built-in functions, by its look."""
+    given = node.args[1] if len(node.args) > 1 else None
+    if not isinstance(given, ast.Dict) or len(node.args) > 3 or node.keywords:
+        return False
+    for key, value in zip(given.keys, given.values, strict=True):
+        if not isinstance(key, ast.Constant):
+            return False  # `**` brings what nobody sees here
+        if key.value == "__builtins__":
+            none = isinstance(value, ast.Constant) and value.value is None
+            return none or (isinstance(value, ast.Dict) and not value.keys)
+    return False

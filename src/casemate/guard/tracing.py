@@ -42,6 +42,8 @@ _MAX_DOTS = 3
 """Dots in a name: of a catalogue, a schema, a table and a column."""
 _MAX_MEMBERS = 10_000
 _MAX_GROWN_DEPTH = 4
+_MAX_OWN_DEPTH = 8
+_NUMBERS = frozenset((int, float, bool, type(None)))
 _MAX_FILTERED = 4096
 _MAX_WRITTEN = 32
 _MAX_LEAVES = 256
@@ -395,7 +397,32 @@ class Tracer:
                 how = first.checked or self._provenance.check_of(text)[0]
                 origin = first.origin.decoded("what the code made of it")
                 return [Span(0, len(text), origin, exact=True, checked=how)]
+        if not spans and made.constant and self._is_own(made, 0):
+            return []
         return merged(spans + self._leaf(text))
+
+    def _is_own(self, made: Made, depth: int) -> bool:
+        """Tell whether a text was made of nothing but the code's own: `"Contact".lower()`.
+
+        Then an event's text that equals it is there by chance.
+        """
+        if depth > _MAX_OWN_DEPTH or made.kind not in (DERIVED, JOINED):
+            return False
+        if made.kind == DERIVED and not made.constant:
+            return False
+        return all(
+            (made.kind == JOINED and made.constant >> number & 1)
+            or self._is_own_part(part, depth + 1)
+            for number, part in enumerate(made.parts)
+        )
+
+    def _is_own_part(self, part: Any, depth: int) -> bool:
+        if not isinstance(part, (str, bytes)):
+            return type(part) in _NUMBERS
+        if self._taint.is_of(part) is not None:
+            return False
+        made = self._provenance.of(part)
+        return self._is_constant(as_text(part)) if made is None else self._is_own(made, depth)
 
     def _between(self, text: str, source: str, made: Made) -> list[tuple[int, int]]:
         """Return what is between the texts that the code wrote by `re.sub`, where all else is not.

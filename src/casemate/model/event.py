@@ -31,6 +31,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """What only this kind of source has: `{"key": ..., "revision": ...}` of a bucket."""
     trace: str = ""
     """`TraceContext.kept` of what it came of; empty: a trace begins with it."""
+    kept_by: str = ""
+    """In an inbox alone: `Principal.text` of the person or the token that had it kept, without whom
+    it is not handled any more. Empty: of nobody who could be sent away."""
 
 
 MAX_CLOCK_AHEAD = 300.0

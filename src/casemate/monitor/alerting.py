@@ -29,6 +29,8 @@ MAX_TOLD_BY_OTHERS = 1024
 MAX_PAGE = 256
 MAX_PAGE_AGE = 3600.0
 """Of one that is read for the first time, because the monitor was away or its memory is lost."""
+FRESH_SECONDS = 60.0
+"""What is older when it is told is read late: it is of the time at which it was found."""
 EVERYBODY = "*"
 MAX_SILENCE_SECONDS = 7 * 86_400.0
 
@@ -63,6 +65,8 @@ class Alerting:
         """Channels and findings."""
         self._silences: dict[str, AlertSilence] = {}
         """By rule, the newest of each."""
+        self._silent_until: dict[str, float] = {}
+        """By rule: when its silence is over by the clock that nobody sets."""
 
     def put_of_another(self, found: Found) -> None:
         """Tell of a finding of another node, as of one's own, unless somebody has."""
@@ -82,9 +86,7 @@ class Alerting:
 
     def put(self, found: Found) -> None:
         """Tell of a finding, where it is to be told."""
-        silence = self._silences.get(found.rule)
-        # By the finding's own time: a clock that is set back lengthens no silence.
-        silent = silence is not None and silence.since <= found.at < silence.until
+        silent = self._is_silent(found)
         for outlet in self._whose_turn_it_is():
             if silent:
                 outlet.silenced += 1
@@ -92,6 +94,34 @@ class Alerting:
                 outlet.put(found, self._wait_of(found))
                 if (outlet.name, found.id) in self._told_by_others:
                     outlet.settle_alike(found)
+
+    def _is_silent(self, found: Found) -> bool:
+        """Tell whether nobody is to be told of a finding.
+
+        By its own time, since it may be read late, and by a clock that nobody sets: one that is set
+        back while a silence holds does not lengthen it.
+        """
+        silence = self._silences.get(found.rule)
+        return (
+            silence is not None and silence.since <= found.at and self._goes_on(silence, found.at)
+        )
+
+    def _goes_on(self, silence: AlertSilence, at: float) -> bool:
+        """Tell whether a silence is not over yet at a time."""
+        if at >= silence.until:
+            return False
+        late = abs(time.time() - at) > FRESH_SECONDS
+        return late or time.monotonic() < self._silent_until[silence.rule]
+
+    def _keep(self, silence: AlertSilence) -> None:
+        """Have a silence from now on."""
+        self._silences[silence.rule] = silence
+        left = min(max(0.0, silence.until - time.time()), silence.until - silence.since)
+        self._silent_until[silence.rule] = time.monotonic() + left
+
+    def _end(self, rule: str) -> None:
+        self._silences.pop(rule, None)
+        self._silent_until.pop(rule, None)
 
     def _whose_turn_it_is(self) -> list[Outlet]:
         """Return the channels that tell somebody now.
@@ -173,24 +203,26 @@ class Alerting:
         rule, seconds = own.get("rule"), own.get("seconds")
         if not isinstance(rule, str) or not isinstance(seconds, int | float):
             return
-        self._silences.pop(rule, None)
+        self._end(rule)
         if seconds <= 0:
             return  # ended
         user = told.event.get("actor", {}).get("user", {})
-        self._silences[rule] = AlertSilence(
-            rule=rule,
-            since=told.at,
-            until=told.at + min(float(seconds), MAX_SILENCE_SECONDS),
-            reason=str(own.get("reason", "")),
-            by=str(user.get("name", "")),
+        self._keep(
+            AlertSilence(
+                rule=rule,
+                since=told.at,
+                until=told.at + min(float(seconds), MAX_SILENCE_SECONDS),
+                reason=str(own.get("reason", "")),
+                by=str(user.get("name", "")),
+            )
         )
         if len(self._silences) > MAX_SILENCES:
             # The one that ends first: what was silenced is told then, which is the safe side.
-            del self._silences[min(self._silences, key=lambda each: self._silences[each].until)]
+            self._end(min(self._silences, key=lambda each: self._silences[each].until))
 
     def silences(self, now: float) -> tuple[AlertSilence, ...]:
         """Return those that hold."""
-        return tuple(each for each in self._silences.values() if each.until > now)
+        return tuple(each for each in self._silences.values() if self._goes_on(each, now))
 
     def remembered(self) -> bytes:
         """Return what they go on with."""
@@ -200,7 +232,9 @@ class Alerting:
     def recall(self, data: bytes) -> None:
         """Go on from what was remembered; channels that are gone are left out. ValueError."""
         found = _decode(data)
-        self._silences = {each.rule: each for each in found.silences}
+        self._silences, self._silent_until = {}, {}
+        for each in found.silences:
+            self._keep(each)
         for name, outlet in self.outlets.items():
             if name in found.outlets:
                 outlet.recall(found.outlets[name])

@@ -33,6 +33,7 @@ MAX_BEHIND = 10_000
 _RESPONDENT = Respondent(
     name="monitor",
     most=32,
+    most_waiting=256,
     errors=protocol.ERRORS,
     unavailable=MonitorUnavailableError,
     if_gone="try again in a moment; what happens is recorded all the same",

@@ -6,25 +6,34 @@ from casemate.model.level import Level
 from casemate.monitor.findings import Found
 from casemate.monitor.settings import Channel
 
-_DAY = 86_400.0
+DAY = 86_400.0
+"""No night is longer, whatever the clock says."""
 _MINUTE = 60.0
 
 
-def seconds_until(settings: Channel, found: Found, now: float) -> float:
-    """Return how long a channel waits with a finding, in seconds; at most two days.
+def seconds_alone(settings: Channel, found: Found, now: float) -> float:
+    """Return for how many seconds somebody may take a finding before a channel is told; a day at
+    the most.
 
-    What is critical waits for no morning. A clock that is set back lengthens no wait beyond what
-    the settings say.
+    A clock that is set back lengthens no wait beyond what the settings say.
     """
-    after = min(max(0.0, found.at + settings.after - now), settings.after)
-    if settings.quiet is None or found.level is Level.CRITICAL:
-        return after
-    return after + _left_of_night(settings.quiet, now + after)
+    return min(max(0.0, found.at + settings.after - now), settings.after)
 
 
-def _left_of_night(quiet: str, at: float) -> float:
-    """Return for how long it is quiet yet; hours are those of UTC."""
-    begins, ends = (60 * int(each[:2]) + int(each[3:]) for each in quiet.split("-"))
-    minute = at % _DAY / _MINUTE
+def seconds_of_night(settings: Channel, now: float) -> float:
+    """Return for how many seconds a channel is told of nothing yet but what is critical.
+
+    To be asked whenever something could be sent: a clock may be set while it waits. At most a day;
+    hours are those of UTC.
+    """
+    if settings.quiet is None:
+        return 0.0
+    begins, ends = (60 * int(each[:2]) + int(each[3:]) for each in settings.quiet.split("-"))
+    minute = now % DAY / _MINUTE
     since, length = (minute - begins) % 1440, (ends - begins) % 1440
     return (length - since) * _MINUTE if since < length else 0.0
+
+
+def waits_for_morning(found: Found) -> bool:
+    """Tell whether a finding is none that wakes people."""
+    return found.level is not Level.CRITICAL

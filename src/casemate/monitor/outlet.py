@@ -10,6 +10,7 @@ import logging
 import time
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
+from math import inf
 from random import SystemRandom
 
 import msgspec
@@ -18,7 +19,12 @@ from casemate.child.restart import pause_after
 from casemate.metrics.figures import Timed
 from casemate.model.errors import CasemateError
 from casemate.model.facts import AlertFailed, AlertSent, Fact
-from casemate.monitor.escalating import seconds_until
+from casemate.monitor.escalating import (
+    DAY,
+    seconds_alone,
+    seconds_of_night,
+    waits_for_morning,
+)
 from casemate.monitor.findings import LEVELS, Found, at_least
 from casemate.monitor.messages import MAX_IDS, Kind, Message, plain
 from casemate.monitor.settings import Channel
@@ -55,7 +61,13 @@ class Waiting(msgspec.Struct):
     found: Found
     attempts: int = 0
     due: float = 0.0
-    """By the loop's clock; not before."""
+    """By the loop's clock; not before, nor while it is night."""
+    latest: float = inf
+    """By the loop's clock: no night is waited for any longer."""
+
+    def wakes(self, now: float) -> bool:
+        """Tell whether it is told also at night."""
+        return now >= self.latest or not waits_for_morning(self.found)
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -134,7 +146,7 @@ class Outlet:
         self._folded.move_to_end(key)
         if len(self._folded) > MAX_FOLDED:
             self._folded.popitem(last=False)
-        self._waiting[found.id] = Waiting(found, due=due)
+        self._waiting[found.id] = Waiting(found, due=due, latest=due + DAY)
         if len(self._waiting) > MAX_WAITING:
             self._drop()
         self._work.set()
@@ -143,7 +155,7 @@ class Outlet:
         now = asyncio.get_running_loop().time()
         if found.rule == PAGED:
             return now
-        return now + seconds_until(self.settings, found, time.time())
+        return now + seconds_alone(self.settings, found, time.time())
 
     def _acknowledge(self, now: float) -> None:
         """Drop what somebody has taken before it was this channel's turn."""
@@ -181,7 +193,7 @@ class Outlet:
         """Know an alert that waits by the id under which it may have been told already."""
         waiting = self._waiting.pop(anew.id, None)
         if waiting is not None:
-            self._waiting[known.id] = Waiting(known, waiting.attempts, waiting.due)
+            self._waiting[known.id] = msgspec.structs.replace(waiting, found=known)
 
     # -- telling it --------------------------------------------------------------------------------
 
@@ -211,8 +223,12 @@ class Outlet:
         if len(self._sent_at) >= self.settings.per_minute:
             return [], self._sent_at[0] + _MINUTE - now
         best: Waiting | None = None
-        soonest = now + _MINUTE
-        for each in self._waiting.values():
+        # A minute at the most: a clock that is set may end a night, or begin one.
+        soonest, night = now + _MINUTE, seconds_of_night(self.settings, time.time())
+        ready = {i: e for i, e in self._waiting.items() if not night or e.wakes(now)}
+        if len(ready) < len(self._waiting):
+            soonest = min(soonest, now + night)
+        for each in ready.values():
             due = max(each.due, self._free_at(each.found.rule, now))
             if due > now:
                 soonest = min(soonest, due)
@@ -222,7 +238,7 @@ class Outlet:
             return [], soonest - now
         rule = best.found.rule
         # No sooner than their own turn: somebody may take them, or the night be over.
-        alike = [i for i, one in self._waiting.items() if one.found.rule == rule and one.due <= now]
+        alike = [i for i, one in ready.items() if one.found.rule == rule and one.due <= now]
         return (alike[:MAX_IDS] if len(alike) > RULE_PER_MINUTE else [best.found.id]), None
 
     def _free_at(self, rule: str, now: float) -> float:
@@ -319,7 +335,8 @@ class Outlet:
     def recall(self, found: Remembered) -> None:
         """Go on from what was remembered."""
         for each, attempts in found.waiting[:MAX_WAITING]:
-            self._waiting[each.id] = Waiting(each, attempts, self._due_of(each))
+            due = self._due_of(each)
+            self._waiting[each.id] = Waiting(each, attempts, due, due + DAY)
         for rule, entity, at, count in found.folded[-MAX_FOLDED:]:
             self._folded[rule, entity] = [at, count]
         self.sent, self.failed, self.dropped = found.sent, found.failed, found.dropped

@@ -25,7 +25,9 @@ from casemate.operations.incidents import Incident
 STATUS_SECONDS = 1.0
 GATHER_SECONDS = 0.02
 """What is found together is told together: a flood costs no more than so many messages."""
-MAX_QUESTIONS = 32
+MAX_QUESTIONS = 64
+"""Questions at once: twice those of the gateway, which asks the next once it has an answer, when
+the one before may not be over here."""
 _log = logging.getLogger("casemate.monitor")
 
 

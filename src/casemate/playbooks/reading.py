@@ -18,6 +18,8 @@ from casemate.playbooks.proven import OWN, PROVEN
 from casemate.restrictions import require
 
 MAX_BYTES = 64 * 1024
+MAX_DOTS = 200
+"""In one line. What `tomllib` does for a key grows with the square of its parts."""
 SCHEMA_NAME = "casemate-playbook.schema.json"
 
 
@@ -25,6 +27,9 @@ def read_playbook(data: bytes, name: str) -> Playbook:
     """Return what the file `name` holds. Raises PlaybookError, which names it."""
     if len(data) > MAX_BYTES:
         raise PlaybookError(f"{name}: it has {len(data)} bytes, expected at most {MAX_BYTES}.")
+    for number, line in enumerate(data.splitlines(), 1):
+        if line.count(b".") > MAX_DOTS:
+            raise PlaybookError(f"{name}: line {number} has more than {MAX_DOTS} dots.")
     try:
         found = tomllib.loads(data.decode())
         playbook = msgspec.convert(found, decodable(Playbook))
@@ -32,7 +37,8 @@ def read_playbook(data: bytes, name: str) -> Playbook:
         raise PlaybookError(f"{name}: it is not UTF-8 at byte {error.start}.") from error
     except RecursionError as error:
         raise PlaybookError(f"{name}: it is nested too deeply.") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    # What is no TOML is a ValueError as well as a number of too many digits and bad data.
+    except (ValueError, msgspec.ValidationError) as error:
         raise PlaybookError(
             f"{name}: {error}.", next_step=f"docs/reference/{SCHEMA_NAME} says what may be there"
         ) from error

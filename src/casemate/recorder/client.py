@@ -57,6 +57,7 @@ START_SECONDS = 60.0
 _RESPONDENT = Respondent(
     name="recorder",
     most=16,
+    most_waiting=256,
     errors=protocol.ERRORS,
     unavailable=NotRecordedError,
     if_late="ask for less, or try again",

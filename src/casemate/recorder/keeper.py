@@ -14,6 +14,7 @@ from casemate.journal.writer import MAX_BATCH, Writer
 from casemate.model.facts import OperationPerformed
 from casemate.recorder import ocsf
 from casemate.recorder.errors import RecorderError, RecorderInputError
+from casemate.recorder.noted import Noted
 from casemate.recorder.protocol import MAX_FACT_BYTES, RECORD_KINDS, Take
 from casemate.recorder.sealing import EntryKey, opening
 from casemate.vault.interface import DataKey
@@ -23,7 +24,15 @@ ROTATION = "rotateKeys"
 MAX_SESSIONS = 64
 """Gateways, the newest, whose facts are known again when they are sent twice."""
 
+
 GetKey = Callable[[str, int | None], Awaitable[DataKey]]
+
+
+def holds_facts(batches: Sequence[Take]) -> bool:
+    """Tell whether there is anything for the journal."""
+    return not all(
+        RECORD_KINDS.issuperset([told.kind for told in batch.facts]) for batch in batches
+    )
 
 
 class KeyRing:
@@ -103,9 +112,10 @@ class KeyRing:
 class Keeper:
     """Turns facts into entries of the journal."""
 
-    def __init__(self, writer: Writer, keys: KeyRing) -> None:
-        """Write with `writer`, sealed with `keys`."""
+    def __init__(self, writer: Writer, keys: KeyRing, noted: Noted) -> None:
+        """Write with `writer`, sealed with `keys`, and tell `noted` of each entry."""
         self._writer = writer
+        self.noted = noted
         self._keys = keys
         self._seen: dict[bytes, int] = {}
         """The newest number of each session: they come in order, and each that failed ends its
@@ -129,7 +139,7 @@ class Keeper:
         Raises RecorderInputError for what is no fact, JournalWriteError, VaultError.
         """
         entries: list[bytes] = []
-        numbers: list[tuple[bytes, int]] = []
+        kept: list[tuple[bytes, int, str]] = []
         last = dict(self._seen)
         now = time.time()
         for batch in batches:
@@ -146,9 +156,10 @@ class Keeper:
                 uid = f"{batch.session.hex()}-{number}"
                 text = ocsf.event(fact, told.count, uid, now)
                 entries.append(key.seal(batch.session, number, text))
-                numbers.append((batch.session, number))
+                kept.append((batch.session, number, told.kind))
                 last[batch.session] = number
         for start in range(0, len(entries), MAX_BATCH):
-            self._writer.append(entries[start : start + MAX_BATCH])
-            for session, number in numbers[start : start + MAX_BATCH]:
+            first = self._writer.append(entries[start : start + MAX_BATCH])
+            for place, (session, number, kind) in enumerate(kept[start : start + MAX_BATCH], first):
                 self._note(session, number)
+                self.noted.note(place, kind)

@@ -17,6 +17,7 @@ import uvloop
 
 from casemate.child.calls import refusal
 from casemate.child.channel import FrameSocket
+from casemate.child.collecting import spare_collections
 from casemate.child.process import Supervised, main
 from casemate.child.protocol import admit
 from casemate.journal.copying import KEYS
@@ -30,11 +31,13 @@ from casemate.recorder.config import NEW_JOURNAL, RecorderConfig
 from casemate.recorder.confinement import RECORDER
 from casemate.recorder.errors import JournalMissingError
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.noted import Noted
 from casemate.recorder.reading_protocol import READER
 from casemate.recorder.records.opening import FOLDER
 from casemate.recorder.records_server import RecordsServer
 from casemate.recorder.sealing import EntryKey
 from casemate.recorder.server import Recorder
+from casemate.recorder.told_events import KINDS
 from casemate.sqlite import engine
 from casemate.vault.interface import JournalKey
 from casemate.vault.recorder_client import RecorderVault
@@ -86,7 +89,7 @@ async def _opened(config: RecorderConfig, vault: RecorderVault) -> Recorder:
     keys = KeyRing(_HERE, vault.entry_key)
     await keys.load()
     writer = _writer(note_key, accept_loss=config.accept_loss)
-    keeper = Keeper(writer, keys)
+    keeper = Keeper(writer, keys, Noted(KINDS, writer.size))
     keeper.remember(writer.newest())
     (_HERE / NEW_JOURNAL).unlink(missing_ok=True)
     await restored.say(_HERE, keeper)
@@ -140,6 +143,7 @@ async def _serve(config: RecorderConfig, supervised: Supervised, sock: socket.so
         lambda _kind, sock: recorder.readers.accept(sock),
         ended=lambda: None,  # the gateway's end is ours as well
     )
+    spare_collections()
     await recorder.serve(sock)
     return 0
 

@@ -30,12 +30,15 @@ MAX_RECORD_BYTES = 4 << 20
 MAX_ROWS = 1000
 """Rows of an older store in one message."""
 LEFT = "left"
+"""Kind of lines of an invocation that runs, and of what one left behind as earlier releases tell
+it."""
+ENDED = "ended"
 """Kind of what an invocation left behind."""
 DENIED = "denied"
 """Kind of a denied attempt, as lists show it."""
 PASSED, STORED = "passed", "stored"
 """Kinds of what is used beside invocations."""
-RECORD_KINDS = frozenset({LEFT, DENIED, PASSED, STORED})
+RECORD_KINDS = frozenset({LEFT, ENDED, DENIED, PASSED, STORED})
 MAX_FOUND = 1000
 SESSION_BYTES = 8
 COPY = "copy"

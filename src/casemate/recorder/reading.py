@@ -46,6 +46,8 @@ class Readers:
         self.keep = keep
         self.answer = answer
         self._readers: list[Reader] = []
+        self._known = -1
+        """Entries that there were when they were told last that there are more."""
 
     def accept(self, sock: socket.socket) -> None:
         """Serve one more, on a connected stream socket."""
@@ -59,7 +61,11 @@ class Readers:
             self._readers.remove(reader)
 
     def wake(self) -> None:
-        """Tell all that there is more."""
+        """Tell all that there is more, if there is: what calls leave behind is no entry."""
+        size = self.size()
+        if size == self._known:
+            return
+        self._known = size
         for reader in self._readers:
             reader.wake()
 

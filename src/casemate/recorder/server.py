@@ -36,7 +36,7 @@ from casemate.model.facts import Fact, GatewayDoubtful
 from casemate.recorder import clock, protocol, restored
 from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.forgotten import Telling
-from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.keeper import Keeper, KeyRing, holds_facts
 from casemate.recorder.left_over import LeftOver
 from casemate.recorder.ocsf import OWN_KINDS
 from casemate.recorder.own_facts import OwnFacts
@@ -53,7 +53,9 @@ MAX_WAITING = 256
 """Messages that wait to be kept; a gateway never has as many under way."""
 MAX_WAITING_BYTES = 32 << 20
 """Bytes of what they hold; a gateway never has half as many under way."""
-MAX_QUESTIONS = 16
+MAX_QUESTIONS = 32
+"""Questions at once: twice those of the gateway, which asks the next once it has an answer, when
+the one before may not be over here."""
 MAX_UNREAD = 4 << 20
 """Bytes of answers that wait to be read before the next answer of a question is given."""
 UNREAD_SECONDS = 0.01
@@ -189,7 +191,7 @@ class Recorder:
     def _received(self, body: bytes) -> None:
         request = protocol.decode_request(body)
         if isinstance(request, protocol.Take):
-            if any(told.kind in _NOT_ITS_OWN for told in request.facts):
+            if not _NOT_ITS_OWN.isdisjoint([told.kind for told in request.facts]):
                 raise FrameError("a fact that is not the gateway's to tell")
             self._take(request, self._socket.send)
             return
@@ -249,6 +251,8 @@ class Recorder:
 
     async def _keep_all(self, batches: list[protocol.Take]) -> int:
         """Have facts and records durable; return how many records cannot be. CasemateError."""
+        if not holds_facts(batches):
+            return await self._records.keep(batches)  # as most: what calls leave behind
         # The records' thread first: the journal is written on this one.
         records = asyncio.ensure_future(self._records.keep(batches))
         try:
@@ -321,7 +325,8 @@ class Recorder:
     @cached_property
     def _shipping(self) -> Shipping:
         """What tells other nodes, where there are any."""
-        journal = Journal(self._folder, self._key, self._writer, self._search)
+        noted = self._keeper.noted
+        journal = Journal(self._folder, self._key, self._writer, self._search, noted)
         return self._records.shipping(journal, self._take_own)
 
     async def _copied(

@@ -28,6 +28,7 @@ from casemate.model.errors import NotFoundError
 from casemate.model.facts import Fact, NodeJournalSeen, NodeRecordsDoubtful
 from casemate.recorder import protocol
 from casemate.recorder.errors import RecorderError, RecorderInputError
+from casemate.recorder.noted import Noted
 from casemate.recorder.own_facts import OwnFacts
 from casemate.recorder.protocol import Take
 from casemate.recorder.records import shipping
@@ -76,6 +77,8 @@ class Journal(NamedTuple):
     key: NoteKey
     writer: Writer
     search: Search
+    noted: Noted
+    """Where entries are that other nodes are told of."""
 
 
 class Shipping:
@@ -133,6 +136,7 @@ class Shipping:
             await self._database.stored(*request.stored)
         if request.anew:
             await self._database.begin_stream()
+            self._unsent = None  # what was told in a batch that is made anew is told in that
             await self._doubt(request.name, "it was put back: others have read more of its records")
         unsent = await self._looked()
         found = await self._database.outgoing(request.name, self._node, told=bool(unsent))
@@ -150,7 +154,7 @@ class Shipping:
         size = self._journal.writer.size
         if self._unsent is None:
             place = await self._database.entries_told()
-            self._unsent = Unsent(self._journal.search, place, size)
+            self._unsent = Unsent(self._journal.search, self._journal.noted, place, size)
         await self._unsent.look(size)
         return self._unsent
 

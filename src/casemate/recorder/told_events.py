@@ -29,6 +29,7 @@ from casemate.model.facts import (
     RestrictionChanged,
 )
 from casemate.recorder.errors import RecorderError, RecorderInputError
+from casemate.recorder.noted import Noted
 from casemate.recorder.protocol import SESSION_BYTES, Told
 from casemate.recorder.records.shipping import Rows, Value
 from casemate.recorder.sealing import opening
@@ -71,9 +72,10 @@ class Entry(NamedTuple):
 class Unsent:
     """What of this node's journal is to be told next."""
 
-    def __init__(self, search: Search, place: int, size: int) -> None:
-        """Go on from `place`; `size` is that of the journal."""
+    def __init__(self, search: Search, noted: Noted, place: int, size: int) -> None:
+        """Go on from `place`; `size` is that of the journal, `noted` knows those of `KINDS`."""
         self._search = search
+        self._noted = noted
         # A journal that was put back begins where it ends now.
         self._at = min(size, max(place, size - LOOKBACK))
         self._found: list[Entry] = []
@@ -87,6 +89,13 @@ class Unsent:
         """Look at some of what the journal has more. Raises VaultError."""
         end = min(size, self._at + MAX_LOOKED_AT)
         while self._at < end and len(self._found) < MAX_TOLD and self._bytes < MAX_TOLD_BYTES:
+            if self._at >= self._noted.since:
+                end = size  # what is passed over costs nothing
+                place = self._noted.next_from(self._at)
+                if place is None or place >= end:
+                    self._at = end
+                    return
+                self._at = place
             try:
                 entries = self._search.bundle(self._at // WIDTH)[self._at % WIDTH :]
             except JournalDamagedError:
@@ -94,7 +103,7 @@ class Unsent:
                 continue
             if not entries:
                 return
-            await self._take(entries[: end - self._at])
+            await self._take(entries[: 1 if self._at >= self._noted.since else end - self._at])
 
     async def _take(self, entries: Sequence[bytes]) -> None:
         for entry in entries:

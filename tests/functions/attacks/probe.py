@@ -2,8 +2,14 @@
 
 import ctypes
 import errno
+import fcntl  # noqa: F401 - for what it is sent
+import mmap  # noqa: F401
 import os
+import resource  # noqa: F401
+import signal  # noqa: F401
 import socket
+import struct  # noqa: F401
+import sys  # noqa: F401
 import time
 
 libc = ctypes.CDLL(None, use_errno=True)

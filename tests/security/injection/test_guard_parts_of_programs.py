@@ -34,7 +34,7 @@ def _url(text: str, spans: Sequence[Span]) -> Verdict | None:
     return structure.judge(text, spans, lambda text, parts, span: False)
 
 
-_awk, _sed, _expr = (partial(_program, name) for name in ("awk", "sed", "expr"))
+_awk, _sed, _expr, _jq = (partial(_program, name) for name in ("awk", "sed", "expr", "jq"))
 
 
 @pytest.mark.parametrize(
@@ -57,6 +57,11 @@ _awk, _sed, _expr = (partial(_program, name) for name in ("awk", "sed", "expr"))
         (_sed, "s/NAME/\\§/", "/e x", False),
         (_sed, "s/NAME/§/", "a\n1e id", False),
         (_expr, "§", "41", True),
+        (_jq, ".items[] | .§", "tags[0].name", True),
+        (_jq, ".§", "a | env", False),
+        (_jq, ".§", "a[]", False),
+        (_jq, ".§", "a[env.X]", False),
+        (_jq, 'select(.a == "b.§")', "c[0]", False),
         (_url, "https://h.example.com§", "/a?b=c#d", True),
         (_url, "https://h.example.com/§", "a?b=1", False),
         (_url, "https://§.a.example.com/", "x.y", True),

@@ -68,7 +68,7 @@ VULNERABLE: Cases = {
     "dj filter fstr": (
         DJANGO
         + "list(User.objects.filter(**{f\"{event['k']}__icontains\": event['v']}).values('id'))",
-        {"k": "last_login", "v": "x"},
+        {"k": "password", "v": "x"},
     ),
     "dj exclude": (
         DJANGO + "list(User.objects.exclude(**event['f']).values('id'))",

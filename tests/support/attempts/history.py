@@ -12,7 +12,7 @@ from pathlib import Path
 from casemate.cli.text import one_line
 from support.node import TestNode
 
-from . import Attempt, Attempts
+from . import Attempt, Attempts, shown
 from .others import Somebody, owner
 
 APP = """
@@ -181,6 +181,7 @@ def attempts(node: TestNode) -> Attempts:
     for number, (name, made) in enumerate(FLOODS.items()):
         before = size(node)
         answered = flood(node, made, COUNT, number * COUNT * 10)
+        yield from shown(f"a flood of {name}, answered", answered > 0, "nothing is answered")
         time.sleep(0.5)
         lost = [what for what, found in planted if not again(found)]
         grown = size(node) - before
@@ -192,6 +193,7 @@ def attempts(node: TestNode) -> Attempts:
     for name, go in authenticated(node):
         before = size(node)
         said = go()
+        yield from shown(f"a flood {name}, answered", said in (200, 403, 500), str(said))
         time.sleep(0.5)
         lost = [what for what, found in planted if not again(found)]
         yield Attempt(
@@ -218,6 +220,7 @@ def _hiding(node: TestNode, own: Somebody) -> Attempts:
         time.sleep(0.4)
         raw = own.ask("GET", f"/logs?project=t&function=line&invocation={ran}&limit=10")
         lines = [json.loads(one) for one in raw.text.splitlines()]
+        yield from shown(f"{name}, written", bool(lines), f"{raw.status_code} {raw.text[:90]}")
         forged = [one for one in lines if one.get("text") == "forged" or "class_uid" in one]
         yield Attempt(
             name,

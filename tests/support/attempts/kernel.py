@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from support.node import TestNode
 
-from . import Attempt, Attempts
+from . import Attempts, BrokenAttemptError, tried
 
 PROBE = (Path(__file__).parents[2] / "functions" / "attacks" / "probe.py").read_text()
 LIMITS = 'timeout = "20s"\nprocesses = 16\nopen_files = 512\nmemory = "128MB"'
@@ -190,7 +195,7 @@ CHANNELS = {
         "(lambda p: p and (os.waitpid(p, 0), p)[1] or os._exit(0))(os.fork())",
     ),
     "numbers of ports": (
-        "0",
+        "[socket.socket().connect_ex(('127.0.0.1', 9)) for _ in range(300)]",
         "(lambda s: (s.connect_ex(('127.0.0.1', 9)), s.getsockname()[1])[1])(socket.socket())",
     ),
     "numbers of mounts (statx)": (
@@ -202,10 +207,6 @@ CHANNELS = {
     "ids of epolls and eventfds": (
         "[os.close(os.eventfd(0)) for _ in range(3000)]",
         "os.fstat(os.eventfd(0)).st_ino",
-    ),
-    "limits of files of all": (
-        "G = [os.dup(0) for _ in range(400)]",
-        "0 if os.close(os.dup(0)) is None else 1",
     ),
 }
 
@@ -275,10 +276,15 @@ HOLDS = {
 }
 
 
-def ask(node: TestNode, project: str, **event: Any) -> dict[str, Any]:
-    """Return what the probe of a project says; how it ended if it ended."""
-    import httpx2
+BROKEN = ("NameError", "SyntaxError", "AttributeError", "ImportError", "ModuleNotFoundError")
+"""An attempt that ends with these has tried nothing."""
 
+
+def ask(node: TestNode, project: str, **event: Any) -> dict[str, Any]:
+    """Return what the probe of a project says; how it ended if it ended.
+
+    Raises BrokenAttemptError.
+    """
     answer = httpx2.post(
         f"{node.url}/invoke/{project}/probe",
         json=event,
@@ -287,7 +293,10 @@ def ask(node: TestNode, project: str, **event: Any) -> dict[str, Any]:
     )
     if answer.status_code != 200:
         return {"ended": answer.status_code}
-    return answer.json()
+    said: dict[str, Any] = answer.json()
+    if str(said.get("error", "")).startswith(BROKEN):
+        raise BrokenAttemptError(f"{event} ends with {said['error']}")
+    return said
 
 
 def deploy(node: TestNode, *projects: str, limits: str = LIMITS) -> None:
@@ -299,7 +308,8 @@ def deploy(node: TestNode, *projects: str, limits: str = LIMITS) -> None:
 def alone(node: TestNode) -> Attempts:
     """Try each call by itself."""
     cores = ask(node, "pa", ask="list(os.sched_getaffinity(0))")["result"]
-    for name, expression in ALONE.items():
+
+    def way(expression: str) -> tuple[bool, str]:
         said = ask(node, "pa", ask=expression, cores=cores)
         result = said.get("result")
         failed = (
@@ -308,36 +318,50 @@ def alone(node: TestNode) -> Attempts:
             or result is False
             or (isinstance(result, int) and result < 0)
         )
-        yield Attempt(name, not failed, str(said)[:160])
+        return not failed, str(said)[:160]
+
+    for name, expression in ALONE.items():
+        yield tried(name, partial(way, expression))
 
 
 def channels(node: TestNode) -> Attempts:
     """Let one project send by what the kernel counts, and another read."""
-    for name, (send, read) in CHANNELS.items():
-        seen = [ask(node, "pb", ask=read).get("result") for _ in range(4)]
-        ask(node, "pa", do=send)
+
+    def way(send: str, read: str) -> tuple[bool, str]:
+        said = [ask(node, "pb", ask=read) for _ in range(4)]
+        seen = [one.get("result") for one in said]
+        sent = ask(node, "pa", do=send)
         after = ask(node, "pb", ask=read).get("result")
+        if not all(isinstance(one, int) for one in seen):
+            if "errno" in said[-1]:
+                return False, f"refused: {said[-1]}"
+            raise BrokenAttemptError(f"{read} gives no numbers: {said[-1]}")
+        if str(sent.get("error", "")).startswith("TypeError"):
+            raise BrokenAttemptError(f"{send}: {sent}")
         quiet = [b - a for a, b in itertools.pairwise(seen) if isinstance(a, int)]
         step = after - seen[-1] if isinstance(after, int) else 0
         worked = bool(quiet) and abs(step) > 20 + 3 * max(map(abs, quiet))
-        yield Attempt(name, worked, f"{quiet} then {step}")
+        return worked, f"{quiet} then {step}"
+
+    for name, (send, read) in CHANNELS.items():
+        yield tried(name, partial(way, send, read))
 
 
 def holds(node: TestNode) -> Attempts:
     """Let one project hold all it can get, and another work."""
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(1) as pool:
-        for name, (hold, work) in HOLDS.items():
-            holding = pool.submit(ask, node, "pa", do=hold, hold=1.0)
-            import time
 
+        def way(hold: str, work: str) -> tuple[bool, str]:
+            holding = pool.submit(ask, node, "pa", do=hold, hold=1.0)
             time.sleep(0.5)
             said = ask(node, "pb", do="import select", ask=work)
             kept = holding.result()
             result = said.get("result")
-            failed = isinstance(result, int) and result > 0
-            yield Attempt(name, not failed, f"held {str(kept)[:60]}; other {str(said)[:90]}")
+            worked = not (isinstance(result, int) and result > 0)
+            return worked, f"held {str(kept)[:60]}; other {str(said)[:90]}"
+
+        for name, (hold, work) in HOLDS.items():
+            yield tried(name, partial(way, hold, work))
 
 
 def attempts(node: TestNode) -> Attempts:

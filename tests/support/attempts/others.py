@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import itertools
 import tempfile
@@ -12,6 +13,7 @@ import httpx2
 import msgspec
 
 from casemate.manifest import load
+from casemate.vault.sealed import seal_value
 from support.node import MANIFEST, TestNode
 
 _NUMBERS = itertools.count()
@@ -22,6 +24,8 @@ class Somebody:
 
     def __init__(self, node: TestNode, key: str | None, token: str = "") -> None:
         self.node = copy.copy(node)
+        # Kept, for what is asked of the owner by way of somebody's node.
+        self.node.owner_key = node.owner_key or node.key
         self.token = token
         self.node.key = key or ""
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
@@ -41,6 +45,17 @@ class Somebody:
         answer = self.ask("POST", "/tokens", body)
         assert answer.status_code == 201, answer.text
         return Somebody(self.node, answer.json()["text"], answer.json()["token"]["id"])
+
+    def keeps(self, project: str, name: str, value: bytes) -> None:
+        """Set a secret."""
+        public = base64.b64decode(self.ask("GET", "/vault/key").json()["public_key"])
+        answer = self.ask(
+            "PUT",
+            f"/secrets/{project}/{name}",
+            content=seal_value(public, project, name, value),
+            headers={"content-type": "application/octet-stream"},
+        )
+        assert answer.status_code == 201, answer.text
 
     def works(self) -> bool:
         return self.ask("GET", "/whoami").status_code == 200
@@ -78,7 +93,7 @@ class Somebody:
 
 def owner(node: TestNode) -> Somebody:
     """Return who owns the node."""
-    return Somebody(node, node.key)
+    return Somebody(node, node.owner_key or node.key)
 
 
 def nobody(node: TestNode) -> Somebody:

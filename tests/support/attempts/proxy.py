@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from support.node import TestNode
 
-from . import Attempt, Attempts
+from . import Attempt, Attempts, shown
+from .others import owner
 
 ARGUMENTS = ("--trusted-proxy", "127.0.0.1", "--trusted-proxy", "10.9.0.0/16")
+PASSWORD = secrets.token_urlsafe(18)
 EVIL, GOOD = "198.51.100.66", "203.0.113.7"
 
 
-def head(*lines: str, name: str, password: str = "x" * 14) -> bytes:
-    body = json.dumps({"name": name, "password": password, "code": "cmenrol_x"}).encode()
+def head(*lines: str, name: str, code: str = "cmenrol_x") -> bytes:
+    body = json.dumps({"name": name, "password": PASSWORD, "code": code}).encode()
     fields = "".join(f"{line}\r\n" for line in lines)
     return (
         f"POST /api/v1/enrol HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{fields}"
@@ -99,7 +102,9 @@ def others_wait(node: TestNode) -> Attempts:
     for number, (name, fields) in enumerate(SAID.items()):
         good = f"203.0.113.{100 + number}"
         said = [[one.replace(GOOD, good) for one in fields(n)] for n in range(22)]
-        send(node, [head(*one, name=f"nobody-{number}-{n}") for n, one in enumerate(said)])
+        got = send(node, [head(*one, name=f"nobody-{number}-{n}") for n, one in enumerate(said)])
+        if name == "plainly":
+            yield from shown("others wait: oneself", 429 in got, str(got))
         (victim,) = send(node, [head(f"x-forwarded-for: {good}", name=f"victim-{number}")])
         yield Attempt(f"others wait: {name}", victim == 429, str(victim))
 
@@ -121,18 +126,41 @@ def never_throttled(node: TestNode) -> Attempts:
         account = f"one-{len(name)}-{hash(name) % 1000}"
         got = send(node, [head(*fields(n), name=account) for n in range(12)])
         yield Attempt(f"never throttled: {name}", 429 not in got[5:], str(got))
-    for name, spelled in {
-        "in capitals": lambda n: "".join(
-            c.upper() if n >> i & 1 else c for i, c in enumerate("account")
-        ),
-        "with spaces": lambda n: "account2" + " " * n,
-        "with NULs": lambda n: "account3" + "\0" * n,
-        "in full width": lambda n: "\uff41ccount4" + "\u200b" * n,
-    }.items():
+
+
+def spelled_otherwise(node: TestNode) -> Attempts:
+    """Have one account by names that may lead to it: with its own code, none is to.
+
+    Each could be tried as often as the account itself. The last shows that the code is right.
+    """
+    ways: dict[str, Callable[[str, int], str]] = {
+        "in capitals": lambda name, n: name[:n].upper() + name[n:],
+        "with spaces": lambda name, n: name + " " * n,
+        "with spaces before it": lambda name, n: "\u00a0" * n + name,
+        "with NULs": lambda name, n: name + "\0" * n,
+        "in full width": lambda name, n: "\uff41" + name[1:] + "\u200b" * (n - 1),
+        "composed": lambda name, n: name + "\u0301" * n,
+        "with a path": lambda name, n: "./" * n + name,
+        "as itself": lambda name, n: name,
+    }
+    for number, (how, spelled) in enumerate(ways.items()):
+        account = f"account{number}"
+        made = owner(node).ask("POST", "/users", {"name": account, "roles": []}).json()
         got = send(
-            node, [head(f"x-forwarded-for: 192.0.2.{100 + n}", name=spelled(n)) for n in range(12)]
+            node,
+            [
+                head(
+                    f"x-forwarded-for: 192.0.{number + 3}.{n}",
+                    name=spelled(account, n),
+                    code=made.get("code", ""),
+                )
+                for n in range(1, 5)
+            ],
         )
-        yield Attempt(f"never throttled, a name {name}", 200 in got or 201 in got, str(got))
+        if how == "as itself":
+            yield from shown(f"an account's name {how}", 200 in got, f"{got} {made.keys()}")
+        else:
+            yield Attempt(f"an account's name {how}", 200 in got, str(got))
 
 
 def untrusted(node: TestNode) -> Attempts:
@@ -155,4 +183,5 @@ def attempts(node: TestNode) -> Attempts:
     """Try all."""
     yield from others_wait(node)
     yield from never_throttled(node)
+    yield from spelled_otherwise(node)
     yield from untrusted(node)

@@ -8,12 +8,12 @@ import threading
 from casemate.model.function import HttpTrigger
 from support.node import TestNode
 
-from . import Attempt, Attempts
+from . import Attempt, Attempts, shown
 from .others import Somebody, nobody, owner
 
 APP = """
 def handler(event, context):
-    return {"statusCode": 200, "headers": {"x-of": "%s"}, "body": "%s"}
+    return {"status": 200, "headers": {"x-of": "%s"}, "body": "%s"}
 """
 ROUTE = '[[function.{0}.http]]\nmethod = "{1}"\npath = "{2}"\n'
 VICTIMS = (
@@ -104,7 +104,6 @@ HEADERS = {
     "a name with a space": {"Strict-Transport-Security ": "max-age=1"},
     "a line in a value": {"x-a": "1\r\nStrict-Transport-Security: max-age=1"},
     "topics of the origin": {"Observe-Browsing-Topics": "?1"},
-    "rules for the whole origin": {"Speculation-Rules": '"/shopb/rules.json"'},
     "a session bound to the device": {"Secure-Session-Registration": '(ES256);path="x"'},
 }
 
@@ -131,7 +130,13 @@ def answers(node: TestNode, mark: str = "shopb") -> list[str]:
 
 
 def forged(node: TestNode, attacker: Somebody) -> Attempts:
-    """Deploy what no manifest of ours could say."""
+    """Deploy what no manifest of ours could say; the first shows that it could be deployed."""
+    own = HttpTrigger(method="GET", path="/shopb/own")
+    said = attacker.forges(APP % ("shopb", "shopb"), "shopb", "forged", http=(own,))
+    got = nobody(node).node.client.get(f"{node.url}/shopb/own")
+    answered = got.headers.get("x-of") == "shopb"
+    yield from shown("forged: one's own path", answered, f"{said} {got.status_code}")
+    attacker.ask("DELETE", "/functions/shopb/forged")
     for name, (method, template) in FORGED.items():
         one = HttpTrigger(method=method, path=template)
         http = (
@@ -153,15 +158,17 @@ def headers(node: TestNode, attacker: Somebody) -> Attempts:
     """Answer with what browsers keep for more than the own paths."""
     source = (
         "import json\nH = json.loads(%r)\ndef handler(event, context):\n"
-        "    return {'statusCode': 200, 'headers': H[event['query']['n']], 'body': 'x'}\n"
+        "    return {'status': 200, 'headers': H[event['query']['n'][0]], 'body': 'x'}\n"
     )
     import json
 
-    named = {str(n): h for n, h in enumerate(HEADERS.values())}
-    attacker.deploys(
+    named = {str(n): h for n, h in enumerate((*HEADERS.values(), {"x-a": "kept"}))}
+    said = attacker.deploys(
         source % json.dumps(named), project="shopb", name="heads", settings="public = true",
         routes=ROUTE.format("heads", "GET", "/shopb/x"),
     )  # fmt: skip
+    got = nobody(node).node.client.get(f"{node.url}/shopb/x?n={len(HEADERS)}")
+    yield from shown("header: one's own", got.headers.get("x-a") == "kept", f"{said} {got.text}")
     for number, (name, sent) in enumerate(HEADERS.items()):
         answer = nobody(node).node.client.get(f"{node.url}/shopb/x?n={number}")
         kept = [
@@ -212,7 +219,11 @@ def claims(node: TestNode, attacker: Somebody) -> Attempts:
             f"{got.status_code} {found}",
         )
 
-    attacker.deploys(app, project="shopb", name="later", settings="public = true", routes=route)
+    first = attacker.deploys(
+        app, project="shopb", name="later", settings="public = true", routes=route
+    )
+    got = nobody(node).node.client.get(f"{node.url}/later/x")
+    yield from shown("taken back: what was one's own", got.headers.get("x-of") == "shopb", first)
     attacker.deploys(app, project="shopb", name="later", settings="public = true")
     said = [
         Somebody(node, node.key).deploys(
@@ -270,6 +281,7 @@ def claims(node: TestNode, attacker: Somebody) -> Attempts:
         for thread in threads:
             thread.join()
         won = [p for p, refused in told.items() if not refused]
+        yield from shown(f"race for a path, {turn}, by one", bool(won), str(told))
         yield Attempt(f"race for a path, {turn}", len(won) > 1, str(told)[:150])
 
 

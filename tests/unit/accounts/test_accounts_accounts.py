@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from casemate.accounts.accounts import RECOVERED
 from casemate.accounts.bindings import parse_binding
 from casemate.accounts.service_tokens import RECOVERY_SECONDS
 from casemate.model.errors import UnavailableError
+from casemate.model.facts import SignedIn
 from casemate.model.principal import ANONYMOUS, PrincipalKind
 from support.accounts import NODE_OWNER, World
 
@@ -35,12 +37,16 @@ def test_keys_of_the_first_release_are_no_first_start() -> None:
 
 def test_recovery_is_asked_for_and_short(world: World) -> None:
     world.store.by_id.clear()
+    told: list[SignedIn] = []
+    world.facts.listen(SignedIn, told.append)
     text = world.run(world.accounts.load(recover_owner=True))
     assert text is not None
     found = world.who(text)
     assert found is not None
     assert found.bindings == NODE_OWNER
     assert found.expires_at == world.clock() + RECOVERY_SECONDS
+    # Said to be recorded, and it was not: whoever runs the node made itself an owner unseen.
+    assert [(one.by, one.method) for one in told] == [(found.text, RECOVERED)]
 
 
 def test_nobody_is_let_in_before_load(world: World) -> None:

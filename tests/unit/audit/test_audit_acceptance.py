@@ -20,6 +20,8 @@ from casemate.audit import (
     left_alone,
     read_baseline,
 )
+from casemate.audit.duties import DUTIES
+from casemate.audit.rules.all import RULES
 from casemate.audit.rules.examples import function, python, resource
 from casemate.model.errors import CasemateError
 
@@ -60,6 +62,8 @@ def test_a_comment_with_reason_and_end_accepts_it(tmp_path: Path) -> None:
         ("# casemate: allow PY-003 reason=because", "needs until="),
         ("# casemate: allow PY-003 until=2027-01-01", "needs until="),
         ("# casemate: allow PY-003 until=2026-11-26 reason=because", "ended on 2026-11-26"),
+        ("# casemate: allow PY-003 until=9999-12-31 reason=because", "731 days away"),
+        ("# casemate: allow PY-003 until=2026-13-45 reason=because", "2026-13-45 is no day"),
         ("# casemate: allow PY-001 until=2027-01-01 reason=because", ""),
         ("# casemate: allow * until=2027-01-01 reason=because", ""),
         ("# casemate: allow PY-00 until=2027-01-01 reason=because", ""),
@@ -355,7 +359,27 @@ def test_duties_have_carriers_and_evidence(tmp_path: Path) -> None:
         "logic",
     } <= set(mine)
     assert "PY-003" in mine["logic"].evidence and mine["logic"].who == "you"
+    there = {row.duty: row for row in tables["casemate"]}
+    assert "PY-003" in there["logic"].evidence and "the same here" in there["logic"].evidence
+    assert "nothing found in its code" in there["secrets"].evidence
+    assert there["configuration"].evidence == "not known: it is set up for aws-lambda"
     assert all(row.who and row.how and row.evidence for rows in tables.values() for row in rows)
+
+
+def test_no_finding_is_of_no_duty() -> None:
+    known = tuple(start for duty in DUTIES for start in duty.rules)
+    assert [rule.id for rule in RULES if not rule.id.startswith(known)] == []
+
+
+def test_the_gravest_is_the_evidence(tmp_path: Path) -> None:
+    for name, text in python(
+        "import os\n\ndef handler(event, c):\n    os.system(event['body'])\n"
+    ).items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    for rows in duties_at(tmp_path, audit(tmp_path)).values():
+        [logic] = [row for row in rows if row.duty == "logic"]
+        assert "DF-002" in logic.evidence
 
 
 def test_nothing_to_audit_is_an_error(tmp_path: Path) -> None:

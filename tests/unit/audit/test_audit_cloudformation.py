@@ -19,7 +19,10 @@ HEAD = "AWSTemplateFormatVersion: '2010-09-09'\nTransform: AWS::Serverless-2016-
 def scope(**parameters: object) -> Scope:
     return Scope(
         parameters,
-        {"M": {"eu": {"size": 5}}},
+        {
+            "M": {"eu": {"size": 5}},
+            "Same": {"eu": {"mode": "on", "size": 1}, "us": {"mode": "on", "size": 2}},
+        },
         {
             "Prod": {"Fn::Equals": [{"Ref": "Stage"}, "prod"]},
             "Unknown": {"Fn::Equals": [{"Ref": "Given"}, "x"]},
@@ -48,6 +51,9 @@ def scope(**parameters: object) -> Scope:
         ({"Fn::Select": ["0", {"Fn::Split": ["/", "x/y"]}]}, "x"),
         ({"Fn::Select": [9, ["a"]]}, "${Fn::Select}"),
         ({"Fn::FindInMap": ["M", "eu", "size"]}, 5),
+        ({"Fn::FindInMap": ["Same", {"Ref": "AWS::Region"}, "mode"]}, "on"),
+        ({"Fn::FindInMap": ["Same", {"Ref": "AWS::Region"}, "size"]}, "${Fn::FindInMap}"),
+        ({"Fn::FindInMap": ["Same", {"Ref": "AWS::Region"}, "none"]}, "${Fn::FindInMap}"),
         ({"Fn::FindInMap": ["M", "us", "size", {"DefaultValue": 7}]}, 7),
         ({"Fn::If": ["Prod", 1, 2]}, 2),
         ({"Fn::If": ["Either", 1, 2]}, "${Fn::If:Either}"),
@@ -414,3 +420,22 @@ def test_a_ring_of_templates_beside_another_is_read() -> None:
     found = {each.name: each for each in applications_of(Workspace.of(texts))}
     assert set(found) == {"ring/a.yaml", "ring/b.yaml", "top.yaml"}
     assert len(found["top.yaml"].functions) == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"Fn::FindInMap": ["M", "us", "size"]}, "no map has M.us.size"),
+        ({"Fn::FindInMap": ["M", "eu"]}, "no map has M.eu"),
+        ({"Fn::Select": [9, ["a"]]}, "Fn::Select asks for 9 of 1 values"),
+        ({"Fn::FindInMap": ["M", {"Ref": "AWS::Region"}, "size"]}, ""),
+        ({"Fn::Select": [0, {"Fn::GetAZs": ""}]}, ""),
+        ({"Fn::FindInMap": ["M", "us", "size", {"DefaultValue": 7}]}, ""),
+    ],
+)
+def test_what_is_not_there_is_told_and_what_a_deployment_knows_is_not(
+    value: object, told: str
+) -> None:
+    made = scope(Stage="dev")
+    made.resolve(value)
+    assert [note.what for note in made.notes] == ([told] if told else [])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -92,19 +92,60 @@ def test_the_github_action_audits_and_fails_where_it_should(tmp_path: Path) -> N
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.parametrize("path", ["--format", "--out=owned", "-h"])
+def test_a_path_is_never_an_option(tmp_path: Path, path: str) -> None:
+    action = yaml.safe_load((ROOT / "integrations/github-action/action.yml").read_text())
+    given = {"AUDITED": path, "FAIL_ON": "high", "BASELINE": ""}
+    assert run(action["runs"]["steps"][1]["run"], tmp_path, **given).returncode == 2
+    variables = {"AUDIT_PATH": path, "AUDIT_FAIL_ON": "high"}
+    assert run(gitlab_script(), tmp_path, **variables).returncode == 2
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "asked"),
+    [("", "casemate[audit]"), ("1.2; rm -rf x", "casemate[audit]==1.2; rm -rf x")],
+)
+def test_the_github_action_asks_for_one_package(tmp_path: Path, version: str, asked: str) -> None:
+    action = yaml.safe_load((ROOT / "integrations/github-action/action.yml").read_text())
+    shown = "python3() { printf '%s\\n' \"$@\"; }\n" + action["runs"]["steps"][0]["run"]
+    done = run(shown, tmp_path, VERSION=version)
+    assert done.stdout.splitlines() == ["-m", "pip", "install", "--quiet", asked]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert extras["name"] == "casemate" and extras["optional-dependencies"]["audit"]
+
+
+def gitlab_script() -> str:
+    """Return the commands of the template, without the one that installs."""
+    text = (ROOT / "integrations/gitlab/casemate-audit.yml").read_text()
+    lines = yaml.safe_load(text)["casemate-audit"]["script"]
+    return "\n".join(line for line in lines if not line.startswith("pip "))
+
+
 def test_the_gitlab_template_audits(tmp_path: Path) -> None:
     job = yaml.safe_load((ROOT / "integrations/gitlab/casemate-audit.yml").read_text())[
         "casemate-audit"
     ]
-    script = "\n".join(line for line in job["script"] if not line.startswith("pip "))
-    done = run(script, app(tmp_path, "AdministratorAccess"), **job["variables"])
+    done = run(gitlab_script(), app(tmp_path, "AdministratorAccess"), **job["variables"])
     assert done.returncode == 1
-    assert (tmp_path / job["artifacts"]["paths"][0]).exists()
-    assert (tmp_path / job["artifacts"]["reports"]["junit"]).exists()
+    for each in (job["artifacts"]["paths"][0], job["artifacts"]["reports"]["junit"]):
+        assert "FN-021" in (tmp_path / each).read_text()
+    done = run(gitlab_script(), app(tmp_path, "AWSLambdaBasicExecutionRole"), **job["variables"])
+    assert done.returncode == 0
 
 
-def test_the_hook_calls_a_command_that_there_is(tmp_path: Path) -> None:
+def test_the_hook_keeps_a_commit_from_being_made(tmp_path: Path) -> None:
+    """As pre-commit does, which has git call it: its tree of environments is not made here."""
     [hook] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    command = f"{hook['entry']} {' '.join(hook['args'])}"
-    assert run(command, app(tmp_path, "AWSLambdaBasicExecutionRole")).returncode == 0
-    assert shutil.which("casemate", path=str(ROOT / ".venv/bin"))
+    assert hook["additional_dependencies"] == ["casemate[audit]"] and not hook["pass_filenames"]
+    commit = "git -c user.name=a -c user.email=a@b.c commit --quiet --message a"
+    run("git init --quiet .", app(tmp_path, "AdministratorAccess"))
+    script = tmp_path / ".git/hooks/pre-commit"
+    script.parent.mkdir(exist_ok=True)
+    script.write_text(f"#!/bin/sh\nexec {hook['entry']} {' '.join(hook['args'])}\n")
+    script.chmod(0o755)
+    refused = run(f"git add . && {commit}", tmp_path)
+    assert refused.returncode == 1 and "FN-021" in refused.stdout + refused.stderr
+    assert run("git rev-parse --quiet --verify HEAD", tmp_path).returncode != 0
+    made = run(f"git add . && {commit}", app(tmp_path, "AWSLambdaBasicExecutionRole"))
+    assert made.returncode == 0, made.stderr

@@ -14,7 +14,14 @@ from casemate.audit.finding import Finding
 from casemate.audit.flow import analyse, discover
 from casemate.audit.rule import Subject
 from casemate.audit.rules.all import RULES
-from casemate.audit.rules.examples import Files, function, python, resource, statement
+from casemate.audit.rules.examples import (
+    Files,
+    function,
+    javascript,
+    python,
+    resource,
+    statement,
+)
 from casemate.audit.workspace import Workspace
 
 
@@ -382,3 +389,166 @@ def test_what_is_sent_is_no_address(library: str, given: str, found: int) -> Non
 def test_a_name_in_the_place_of_a_password_is_to_be_filled_in(value: str, severity: str) -> None:
     files = function(f"Environment: {{Variables: {{REDIS_PASSWORD: {value}}}}}")
     assert [each.severity for each in findings(files, "SEC-005")] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("tempfile.NamedTemporaryFile()", 0),
+        ("tempfile.NamedTemporaryFile(prefix='in')", 0),
+        ("tempfile.NamedTemporaryFile(prefix=event['body'])", 1),
+    ],
+)
+def test_what_is_written_into_a_file_does_not_choose_its_name(written: str, found: int) -> None:
+    code = (
+        "import tempfile\nimport zipfile\n\n\ndef handler(event, context):\n"
+        f"    kept = {written}\n    kept.write(event['body'].encode())\n    kept.flush()\n"
+        "    zipfile.ZipFile(kept.name).extractall('/tmp/in')\n"
+    )
+    assert told(python(code), "DF-009") == found
+
+
+@pytest.mark.parametrize(
+    ("actions", "severity"),
+    [
+        ("s3:PutObjectAcl", "medium"),
+        ("s3:PutBucketAcl", "medium"),
+        ("s3:PutBucketPolicy", "high"),
+        ("s3:PutObjectAcl', 's3:PutBucketPolicy", "high"),
+        ("s3:PutBucket*", "high"),
+    ],
+)
+def test_lists_of_access_open_no_new_bucket(actions: str, severity: str) -> None:
+    allowed = statement(f"Effect: Allow\nAction: ['{actions}']\nResource: '*'")
+    assert [each.severity for each in findings(allowed, "IAM-022")] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("key", "found"), [("X" * 22, 0), ("*" * 40, 0), ("kUu8sP0dL2qWn4vBz7mXc1yTr6hGj3eA", 1)]
+)
+def test_a_key_of_one_sign_is_to_be_filled_in(key: str, found: int) -> None:
+    line = f"const c = {{ accessKeyId: 'AKIA', secretAccessKey: '{key}' }};\n"
+    assert told(javascript(line + "exports.handler = async () => c;"), "JS-019") == found
+
+
+@pytest.mark.parametrize(
+    ("condition", "severity"),
+    [
+        ("process.env.DB_SSL === 'true'", "medium"),
+        ("process.env.ALLOW_SELF_SIGNED", "medium"),
+        ("process.env.NODE_ENV === 'production'", "high"),
+        ("process.env.DB_SSL !== 'true'", "high"),
+        ("host.startsWith('db')", "high"),
+    ],
+)
+@pytest.mark.parametrize(
+    "form",
+    [
+        "if ({}) {{ o.ssl = {{ rejectUnauthorized: false }} }}",
+        "o.ssl = {} ? {{ rejectUnauthorized: false }} : true",
+    ],
+)
+def test_what_only_a_setting_puts_on_is_milder(form: str, condition: str, severity: str) -> None:
+    code = f"const o = {{}}; const host = 'a';\n{form.format(condition)}\n"
+    [finding] = findings(javascript(code + "exports.handler = async () => o;"), "JS-005")
+    assert finding.severity == severity
+
+
+def test_certificates_are_unchecked_where_the_setting_is_not_there() -> None:
+    code = "const o = process.env.CHECKED ? {} : { rejectUnauthorized: false };\n"
+    [finding] = findings(javascript(code + "exports.handler = async () => o;"), "JS-005")
+    assert finding.severity == "high"
+
+
+@pytest.mark.parametrize(
+    ("body", "severity"),
+    [
+        ("    user = require_admin(event)\n", "medium"),
+        ("    if not is_admin(event):\n        return {}\n", "medium"),
+        ("    verify_token(event)\n", "medium"),
+        ("    return administer(event)\n", "high"),
+        ("    get_token()\n", "high"),
+        ("    return {}\n\n\ndef other(event):\n    require_admin(event)\n", "high"),
+    ],
+)
+def test_a_handler_that_looks_at_who_calls_is_milder(body: str, severity: str) -> None:
+    files = function(
+        event="Type: Api\nProperties: {Path: /admin/users, Method: get}",
+        code="def handler(event, context):\n" + body,
+    )
+    assert [each.severity for each in findings(files, "API-003")] == [severity]
+
+
+def test_a_handler_in_javascript_that_looks_at_who_calls_is_milder() -> None:
+    template = python("")["template.yaml"].replace("python3.13", "nodejs22.x")
+    template = template.replace("/thing", "/admin/thing")
+    code = "const {} = wrap(async (event) => {{\n  const admin = await requireAdmin(event);\n}});\n"
+    for name, severity in (("handler", "medium"), ("another", "high")):
+        more = "exports.handler = async () => ({});\n" if name != "handler" else ""
+        files = {"template.yaml": template, "src/app.js": more + code.format(name)}
+        assert [each.severity for each in findings(files, "API-003")] == [severity]
+
+
+def test_a_token_that_ends_within_an_hour_is_no_secret_in_a_file() -> None:
+    code = "# ya29.a0ARrdaM91sSKZtUIyjwsRIgvTNLW6qu2OY4pfK6CIt3pfgB2L3e4jUZe8MdP98U1p0\n"
+    assert told(python(code + "def handler(event, context):\n    return {}\n"), "SEC-001") == 0
+
+
+_API = (
+    "from typing import Annotated, Any, Optional\n\nfrom fastapi import FastAPI\n"
+    "from motor.motor_asyncio import AsyncIOMotorClient\n"
+    "from pydantic import BaseModel, EmailStr\n\n"
+    "app = FastAPI()\ndb = AsyncIOMotorClient('mongodb://db')['shop']\n\n\n"
+    "class Order(BaseModel):\n    email: EmailStr\n    note: Optional[str] = None\n"
+    "    tags: list[str]\n    more: dict\n    any: Any\n\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "found"),
+    [
+        ("slug: str", "slug", 0),
+        ("slug: Optional[str] = None", "slug", 0),
+        ("slug: 'str | None' = None", "slug", 0),
+        ("slug: Annotated[str, 'of a page']", "slug", 0),
+        ("order: Order", "order.email", 0),
+        ("order: Order", "order.note", 0),
+        ("order: Order", "order.tags", 0),
+        ("order: Order", "order.more", 1),
+        ("order: Order", "order.any", 1),
+        ("order: Order", "order.dict()", 1),
+        ("order: dict", "order['a']", 1),
+        ("order", "order", 1),
+        ("slug: dict", "{'$in': slug}", 0),
+        ("slug: dict", "{'$not': slug}", 1),
+        ("slug: str", "'a', '$where': 'this.a == ' + slug", 1),
+    ],
+)
+def test_what_a_framework_takes_as_texts_alone_brings_no_operator(
+    given: str, asked: str, found: int
+) -> None:
+    code = f"@app.post('/a')\nasync def f({given}):\n    return await db.a.find_one({{'a': {asked}}})\n"
+    assert told({"main.py": _API + code}, "DF-019") == found
+
+
+def test_a_part_of_a_path_is_a_text() -> None:
+    for pattern, found in (("/a/{slug}", 0), ("/a/{other}", 1)):
+        code = f"@app.get('{pattern}')\nasync def f(slug):\n    return await db.a.find_one({{'a': slug}})\n"
+        assert told({"main.py": _API + code}, "DF-019") == found
+
+
+@pytest.mark.parametrize(("more", "severity"), [("", "critical"), ("Enabled: true", "medium")])
+def test_a_search_that_asks_for_a_password_is_not_open(more: str, severity: str) -> None:
+    policy = "{Statement: [{Effect: Allow, Principal: '*', Action: 'es:*', Resource: '*'}]}"
+    properties = f"AccessPolicies: {policy}\nAdvancedSecurityOptions: {{{more}}}"
+    found = findings(resource("AWS::OpenSearchService::Domain", properties), "DATA-072")
+    assert [each.severity for each in found] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [("/metrics", 1), ("/review/metrics", 1), ("/pools/metrics/{chain}", 0), ("/admin/{id}", 1)],
+)
+def test_metrics_of_something_are_not_those_of_the_inside(path: str, found: int) -> None:
+    files = function(event=f"Type: Api\nProperties: {{Path: '{path}', Method: get}}")
+    assert told(files, "API-003") == found

@@ -15,7 +15,12 @@ from casemate.model.errors import NotFoundError, UnavailableError
 
 ERRORS = Errors(UnavailableError, NotFoundError)
 RESPONDENT = Respondent(
-    name="clerk", most=2, errors=ERRORS, unavailable=UnavailableError, if_late="ask for less"
+    name="clerk",
+    most=2,
+    most_waiting=4,
+    errors=ERRORS,
+    unavailable=UnavailableError,
+    if_late="ask for less",
 )
 
 
@@ -83,20 +88,43 @@ async def test_what_it_refuses_is_raised() -> None:
 
 
 @played
-async def test_more_than_are_answered_at_once_are_refused() -> None:
+async def test_more_than_are_answered_at_once_wait_for_their_turn() -> None:
+    """Before, the 17th of a list of errors was refused, and the list with it."""
     questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
-    waiting = [ask(questions, process) for _ in range(2)]
+    asked = [ask(questions, process, text) for text in "abcd"]
     await asyncio.sleep(0)
+    assert [each.text for each in process.sent] == ["a", "b"]
     with pytest.raises(UnavailableError, match="The clerk is not there, or has too many"):
-        await ask(questions, process)
+        await ask(questions, process, "e")
+    asked[0].cancel()
+    assert questions.answered(answer_to(process.sent[1].n, "B"))
+    assert await asked[1] == "B"
+    while len(process.sent) < 4:
+        await asyncio.sleep(0)
+    assert [each.text for each in process.sent] == ["a", "b", "c", "d"]
+    for each in process.sent[2:]:
+        questions.answered(answer_to(each.n, each.text.upper()))
+    assert [await each for each in asked[2:]] == ["C", "D"]
+
+
+@played
+async def test_who_waits_for_a_turn_is_told_that_it_has_ended_or_is_late() -> None:
+    questions, process = Questions(RESPONDENT, asyncio.get_running_loop()), Process()
+    asked = [ask(questions, process) for _ in range(3)]
+    late = ask(questions, process, seconds=0.01)
+    with pytest.raises(UnavailableError, match="did not answer within"):
+        await late
+    process.connection = None
+    questions.lost()
+    for each in asked:
+        with pytest.raises(UnavailableError, match=r"is not there|has ended"):
+            await each
     assert len(process.sent) == 2
-    waiting[0].cancel()
+    process.connection = process
+    again = ask(questions, process)
     await asyncio.sleep(0)
-    third = ask(questions, process)
-    await asyncio.sleep(0)
-    questions.answered(answer_to(process.sent[2].n, "C"))
-    assert await third == "C"
-    waiting[1].cancel()
+    questions.answered(answer_to(process.sent[2].n, "A"))
+    assert await again == "A"
 
 
 @played

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,27 @@ def test_mending_shows_and_writes(cli, app: Path) -> None:
     assert cli("audit", ".", "--fix").out == shown.out
     assert "EnableKeyRotation" in (app / "template.yaml").read_text()
     assert cli("audit", ".", "--dry-run").code == 2
+
+
+def test_what_was_mended_is_the_diff_that_was_shown_and_git_undoes_it(cli, app: Path) -> None:
+    key = "  K:\n    Type: AWS::KMS::Key\n    Properties:\n      Description: a\n"
+    (app / "template.yaml").write_text((app / "template.yaml").read_text() + key)
+    (app / "src/app.py").write_text("import yaml\n\ndef handler(e, c):\n    yaml.load(e['a'])\n")
+    names = ("template.yaml", "src/app.py")
+    before = {name: (app / name).read_bytes() for name in names}
+    git = partial(subprocess.run, cwd=app, check=True, capture_output=True)
+    git(["git", "init", "-q"])
+    git(["git", "add", "."])
+    git(["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "a"])
+    shown = cli("audit", ".", "--fix").out
+    after = {name: (app / name).read_bytes() for name in names}
+    assert all(before[name] != after[name] for name in names)
+    git(["git", "apply", "-R", "-"], input=shown.encode())
+    assert {name: (app / name).read_bytes() for name in names} == before
+    git(["git", "apply", "-"], input=shown.encode())
+    assert {name: (app / name).read_bytes() for name in names} == after
+    git(["git", "checkout", "--", "."])
+    assert {name: (app / name).read_bytes() for name in names} == before
 
 
 def test_mending_names_the_files_that_it_leaves_alone(cli, app: Path) -> None:

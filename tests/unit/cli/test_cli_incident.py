@@ -15,7 +15,8 @@ from casemate.cli.errors import DeniedError, MissingError
 from casemate.cli.incident_cost import explained
 from casemate.cli.incident_report import gathered, html, markdown
 from casemate.model.denial import GrantUse
-from casemate.model.deployment import DeployedFunction, Quarantine
+from casemate.model.deployment import DeployedFunction, Quarantine, Version
+from casemate.model.function import FunctionSpec
 from casemate.model.grant import Grant, GrantKind
 from casemate.model.usage import HOUR, Usage, UsageBy
 from casemate.operations.budgets import ShowPrices
@@ -32,8 +33,12 @@ HOSTILE = "<img src=x onerror=alert(1)> | [a](javascript:x) `x` \x1b[2J \u202e"
 class Node:
     url = "http://node"
 
-    def __init__(self, problem: Exception | None = None) -> None:
+    def __init__(
+        self, problem: Exception | None = None, live: dict[int, float] | None = None
+    ) -> None:
+        """`live`: which versions there are, and since when."""
         self.problem = problem
+        self.live = {3: AT - 90_000} if live is None else live
 
     def call(self, operation: Any) -> Any:
         of_function = isinstance(operation, (ShowFunction, ShowGrants))
@@ -43,7 +48,7 @@ class Node:
             return DeployedFunction(
                 project="shop",
                 name="report",
-                versions=(),
+                versions=tuple(self.version(*each) for each in self.live.items()),
                 aliases=(),
                 quarantine=Quarantine(
                     project="shop", function="report", reason="x", by="user:ada", since=AT
@@ -61,7 +66,7 @@ class Node:
             return GrantUse(
                 project="shop",
                 function="report",
-                version=3,
+                version=operation.version,
                 grant=grant.text,
                 action=action,
                 first_at=1.0,
@@ -69,20 +74,34 @@ class Node:
                 count=7,
             )
 
+        mended = operation.version > 3
+        uses = (use(secret, "read", AT + 1), use(bucket, "read", AT - 90_000))
         return FunctionGrants(
             project="shop",
             function="report",
-            version=3,
+            version=operation.version,
             deployed_at=1.0,
-            granted=(secret, bucket),
-            uses=(use(secret, "read", AT + 1), use(bucket, "read", AT - 90_000)),
+            granted=() if mended else (secret, bucket),
+            uses=() if mended else uses,
             approvals=(),
             denials=(),
         )
 
     @staticmethod
+    def version(number: int, since: float) -> Version:
+        return Version(
+            project="shop",
+            function="report",
+            number=number,
+            digest="d",
+            spec=FunctionSpec(name="report", handler="app:handler"),
+            created_at=since,
+            created_by="user:ada",
+        )
+
+    @staticmethod
     def used(asked: ShowUsage) -> UsageFound:
-        assert (asked.project, asked.function, asked.by) == ("shop", "report", UsageBy.CALLER)
+        assert (asked.project, asked.by) == ("shop", UsageBy.CALLER) and asked.function
         assert asked.since <= AT < asked.until and not asked.since % HOUR and not asked.until % HOUR
         given = {"start": asked.since, "cpu_us": 10**9, "requests": 1000}
         thief = Usage(caller="token:ab12", refused=1426, **given)
@@ -105,6 +124,37 @@ def test_it_tells_what_was_reached_and_what_not() -> None:
         assert "sql-injection" in text and "T1190" in text
 
 
+def test_what_the_attacked_version_was_granted_is_told_after_it_was_mended() -> None:
+    """The version that is live by now is granted nothing: it was another one that was attacked."""
+    for text in report(Node(live={3: AT - 90_000, 4: AT + 60, 5: AT + 120})):
+        assert "shop/report@3" in text and "secret stripe read (7 in all)" in text
+        assert "secret stripe was read meanwhile" in text and "bucket in write" in text
+        assert "shop/report@4-5" in text
+
+
+@pytest.mark.parametrize(
+    ("live", "said"),
+    [
+        ({3: AT - 90_000}, "Its versions 1-2 cannot be looked at"),
+        ({1: AT - 9, 3: AT + 60}, "Its version 2 cannot be looked at"),
+        (dict.fromkeys(range(1, 31), AT - 9), "Its versions 1-10 cannot be looked at"),
+        ({1: AT + 60}, "None of its versions is from before the first finding"),
+        ({}, "It has no version any more"),
+    ],
+)
+def test_versions_that_are_gone_are_said(live: dict[int, float], said: str) -> None:
+    for text in report(Node(live=live)):
+        assert said in text
+    for text in report(Node(live={1: AT - 9, 2: AT + 9})):
+        assert "Not known" not in text
+
+
+def test_functions_beyond_the_bound_are_said() -> None:
+    things = tuple(f"function:shop/f{number}" for number in range(25))
+    for text in report(Node(), things=things):
+        assert "5 more" in text
+
+
 def test_it_tells_what_the_attack_cost() -> None:
     about = ("function:shop/report", "token:ab12", "198.51.100.7")
     [found] = gathered(Node(), incident(things=about)).costs.functions  # type: ignore[arg-type]
@@ -122,7 +172,7 @@ def test_it_tells_what_the_attack_cost() -> None:
 
 @pytest.mark.parametrize(
     ("problem", "said"),
-    [(MissingError("gone"), "not on the node any more"), (DeniedError("no"), "may not see")],
+    [(MissingError("gone"), "not on the node any more"), (DeniedError("no"), "may not see it")],
 )
 def test_what_is_not_known_is_said(problem: Exception, said: str) -> None:
     for text in report(Node(problem)):

@@ -15,7 +15,7 @@ from casemate.data.files import folders_below
 from casemate.data.postgresql.databases import Cluster
 from casemate.data.terms import Holder
 from casemate.gateway.project_places import ProjectPlaces
-from casemate.operations.node import KeepNodeValue
+from casemate.operations.node import KeepNodeValue, ReadNodeValue
 from casemate.postgresql.fence import Fence
 from casemate.postgresql.settings import Settings
 from casemate.store.errors import StoreMovedError
@@ -43,6 +43,13 @@ def second(server: Server) -> str:
 
 class Values(KeptValues):
     """Those that several nodes have: what was changed meanwhile is not written over."""
+
+    asked = 0
+    """How often a value was read."""
+
+    async def read(self, operation: ReadNodeValue) -> bytes | None:
+        self.asked += 1
+        return await super().read(operation)
 
     async def change(self, operation: KeepNodeValue) -> None:
         before = self.values.get(operation.name)

@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 from data_nodes import until
 from data_placed import MAIN, WEST, PlacedNodes, Values, play
-from data_support import RESOURCES
+from data_support import RESOURCES, end_of
 
-from casemate.data import DataError, DataForeignError, DataMediumError, NewMessage
+from casemate.data import DataError, DataForeignError, DataMediumError, Fate, NewMessage
 from casemate.data.coordination import SCHEDULES
 from casemate.data.postgresql.placements import Placement
 from casemate.gateway.project_places import ProjectPlaces
 from casemate.model.errors import ConflictError, NotFoundError
 from casemate.model.grant import Resources
+from casemate.model.messages import Subscription
 from casemate.postgresql.fence import Fence
 from support.data_calls import operation
 from support.database import Server
@@ -47,6 +48,28 @@ def test_a_new_project_goes_where_the_fewest_are_and_its_data_nowhere_else(
         assert [(one.name, one.projects, one.problem) for one in other.databases()] == [
             (MAIN, 2, ""), (WEST, 1, "")
         ]  # fmt: skip
+
+    play(postgresql_server, tmp_path, scene)
+
+
+def test_a_project_that_only_has_functions_is_placed_and_events_ask_no_more(
+    postgresql_server: Server, tmp_path: Path
+) -> None:
+    """Each event asked the control store where the project lives, one after the other."""
+
+    async def scene(nodes: PlacedNodes) -> None:
+        one = await nodes.open()
+        await one.ensure("first", RESOURCES)
+        await one.subscribe("p", [Subscription(function="f", trigger=None)])
+        assert nodes.places.known["p"] == Placement(WEST)
+        nodes.values.asked = 0
+        for number in range(5):
+            await one.send_many("p", "inbox", "f", [NewMessage(body=b"%d" % number)])
+            (found,) = await one.lease("p", "inbox", "f", limit=1, lease=60.0)
+            assert await one.settle("p", "inbox", "f", [end_of(found, Fate.DONE)]) == 1
+        assert nodes.values.asked == 0
+        await one.subscribe("nobody", [])
+        assert "nobody" not in nodes.places.known
 
     play(postgresql_server, tmp_path, scene)
 

@@ -71,6 +71,8 @@ class World:
         self.seconds = 0.0
         self.answer: Callable[[RawInvocation], Sealed] = lambda raw: OK
         self.marks = AdmissionMarks()
+        self.sent_away: dict[str, float] = {}
+        """Since when principals may do nothing any more."""
         self.refusal = ""
         self.delivery = self._delivery()
         self.subscriptions = Subscriptions(self.data, self.catalogue)
@@ -82,6 +84,7 @@ class World:
             cores=1,
             refusal=lambda: self.refusal,
             coordination=self.data.coordination,
+            sent_away=self.sent_away.get,
         )
 
     async def _run(self, raw: RawInvocation) -> Sealed:
@@ -117,7 +120,12 @@ class World:
         )
 
     async def send(
-        self, *data: Any, function: str = "f", trigger: str = "", **changes: Any
+        self,
+        *data: Any,
+        function: str = "f",
+        trigger: str = "",
+        kept_by: str = "",
+        **changes: Any,
     ) -> None:
         """Keep events in a function's inbox."""
         kind = TriggerKind.SCHEDULE if trigger else TriggerKind.INVOKE
@@ -132,6 +140,7 @@ class World:
                         kind=kind,
                         trigger=trigger,
                         data=msgspec.Raw(msgspec.json.encode(one)),
+                        kept_by=kept_by,
                     )
                 ),
                 **changes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from casemate.data.interface import NewMessage
 from casemate.delivery.attempt import Attempts, give_back
 from casemate.delivery.leased import Batch, read_message
 from casemate.delivery.settling import Settler
+from casemate.delivery.verdict import KEEPER_GONE
 from casemate.model.function import Delivery, Destination, DestinationKind, Limits
 from casemate.model.invocation import Outcome
 from casemate.model.path import RawInvocation, Sealed
@@ -51,6 +53,25 @@ def test_an_event_runs_once_as_its_own_trigger(on: Callable[[Scene], None]) -> N
         assert raw.caller.principal.id == "t/f/inbox"
         status = await world.data.invocation_status("t", "inv_1")
         assert (status.state.value, status.result) == ("succeeded", b'{"ok":true}')
+
+    on(scene)
+
+
+def test_what_somebody_had_kept_who_was_sent_away_since_becomes_a_dead_letter(
+    on: Callable[[Scene], None],
+) -> None:
+    async def scene(world: World) -> None:
+        await world.deploy(F)
+        world.sent_away |= {"token:gone": time.time() + 60, "token:before": time.time() - 60}
+        for n, keeper in enumerate(("token:gone", "token:before", "user:ada", "")):
+            await world.send(n, kept_by=keeper)
+        world.delivery.start()
+        await world.until(lambda: len(world.ran) == 3)
+        await world.empty()
+        assert sorted(world.values()) == [1, 2, 3]
+        # No function is told who had its event kept.
+        assert {event.kept_by for raw in world.ran for event in raw.events} == {""}
+        assert [reason for reason, _ in await world.dead()] == [KEEPER_GONE]
 
     on(scene)
 
@@ -232,7 +253,7 @@ def test_the_end_of_a_run_whose_lease_was_taken_again_changes_nothing(
             return OK
 
         settler = Settler(world.data)
-        attempts = Attempts(run, settler, lambda: 0.5, lambda place, at: None)
+        attempts = Attempts(run, settler, lambda: 0.5, lambda place, at: None, lambda who: None)
         until = asyncio.get_running_loop().time() + 3600
         batch = Batch(
             place=place,

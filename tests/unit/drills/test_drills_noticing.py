@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from casemate.detection import examples
+from casemate.drills.node import Began
 from casemate.drills.noticing import Noticed
 from casemate.drills.recorded import event_of, events_of
 from casemate.operations.findings import Finding, FindingPage, ListFindings
@@ -19,6 +20,8 @@ RULE = "policy-removed"
 
 class Node:
     """Has findings, and a journal."""
+
+    now = staticmethod(time.time)
 
     def __init__(self, found_at: float | None, events: list[dict[str, Any]]) -> None:
         self.found_at = found_at
@@ -40,7 +43,8 @@ class Node:
 
 
 def noticed(found_at: float | None, events: list[dict[str, Any]]) -> tuple[str, str]:
-    return Noticed(cast("Any", Node(found_at, events)), time.time()).by(RULE, 0.0)
+    node = cast("Any", Node(found_at, events))
+    return Noticed(node, Began(node)).by(RULE, 0.0)
 
 
 def attack() -> list[dict[str, Any]]:
@@ -68,3 +72,18 @@ def test_what_is_no_example_is_refused() -> None:
         event_of("SignedIn", {"nobody": 1}, 0.0)
     with pytest.raises(ValueError, match="has no"):
         list(events_of([{"SignedIn": {"by": "user:a", "method": "password"}, "often": 2}]))
+
+
+@pytest.mark.parametrize("off", [-86_400.0, -3600.0, 0.0, 3600.0, 86_400.0])
+@pytest.mark.parametrize("jump", [-3600.0, 0.0, 3600.0])
+def test_what_began_goes_by_the_clock_of_the_node(off: float, jump: float) -> None:
+    """Which is another one than ours, and is set while a run goes on."""
+    node = cast("Any", Node(None, []))
+    node.now = lambda: float(int(time.time() + off))
+    began = Began(node)
+    before = time.time() + off
+    node.now = lambda: float(int(time.time() + off + jump))
+    after = time.time() + off + jump
+    assert before - 7300 < began.since <= min(before, after)
+    if not jump:
+        assert before - 5 < began.since

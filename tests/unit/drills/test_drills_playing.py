@@ -99,6 +99,8 @@ class Answer:
 class FakeNode:
     """A node that answers as it is told to."""
 
+    now = staticmethod(time.time)
+
     def __init__(self) -> None:
         self.answer: Callable[[Any], Answer] = lambda _: Answer()
         self.outcome: Outcome | None = Outcome.OK
@@ -279,7 +281,7 @@ def test_a_call_that_works_has_failed() -> None:
     node = FakeNode()
     node.answer = lambda _: Answer(body={"result": 0})
     node.denials = (denial("system-call"),)
-    played = Player(node, "p", time.time()).play(one("call-mount-tmpfs"))
+    played = Player(node, "p").play(one("call-mount-tmpfs"))
     assert not played.passed and not played.prevented
     assert "not refused" in played.problem
 
@@ -289,9 +291,9 @@ def test_a_call_that_is_refused_otherwise_than_it_must_has_failed() -> None:
     node.denials = (denial("system-call"),)
     for body in ({"errno": 14}, {"errnos": [1, 14]}, {"errnos": []}, {}, [1], "text"):
         node.answer = lambda _, body=body: Answer(body=body)  # type: ignore[misc]
-        assert not Player(node, "p", time.time()).play(one("call-mount-tmpfs")).passed, body
+        assert not Player(node, "p").play(one("call-mount-tmpfs")).passed, body
     node.answer = lambda _: Answer(body={"errno": 1})
-    assert Player(node, "p", time.time()).play(one("call-mount-tmpfs")).passed
+    assert Player(node, "p").play(one("call-mount-tmpfs")).passed
 
 
 @pytest.mark.parametrize(
@@ -308,34 +310,34 @@ def test_a_call_of_which_no_denial_tells_has_failed(other: tuple[Denial, ...]) -
     node = FakeNode()
     node.answer = lambda _: Answer(body={"errno": 1})
     node.denials = other
-    played = Player(node, "p", time.time()).play(one("call-mount-tmpfs"))
+    played = Player(node, "p").play(one("call-mount-tmpfs"))
     assert played.prevented and not played.detected and not played.passed
 
 
 def test_an_event_that_is_handled_has_failed() -> None:
     node = FakeNode()
     node.denials = (denial("injection"),)
-    played = Player(node, "p", time.time()).play(one("event-http-sql"))
+    played = Player(node, "p").play(one("event-http-sql"))
     assert not played.passed and "the invocation is ok" in played.problem
     node.outcome = None
-    assert "not on record" in Player(node, "p", time.time()).play(one("event-http-sql")).problem
+    assert "not on record" in Player(node, "p").play(one("event-http-sql")).problem
     node.outcome = Outcome.BLOCKED
-    assert Player(node, "p", time.time()).play(one("event-http-sql")).passed
+    assert Player(node, "p").play(one("event-http-sql")).passed
 
 
 def test_what_cannot_be_played_has_failed() -> None:
-    played = Player(FakeNode(), "p", time.time()).play(one("event-queue-sql"))
+    played = Player(FakeNode(), "p").play(one("event-queue-sql"))
     assert not played.passed and "could not be played" in played.problem
 
 
 def test_a_request_that_is_answered_has_failed() -> None:
     node = FakeNode()
     node.denials = (denial("authentication", invocation=""),)
-    assert not Player(node, "p", time.time()).play(one("request-no-token")).passed
+    assert not Player(node, "p").play(one("request-no-token")).passed
     node.answer = lambda _: Answer(401)
-    assert Player(node, "p", time.time()).play(one("request-no-token")).passed
+    assert Player(node, "p").play(one("request-no-token")).passed
     node.denials = ()
-    assert not Player(node, "p", time.time()).play(one("request-no-token")).passed
+    assert not Player(node, "p").play(one("request-no-token")).passed
 
 
 @pytest.mark.parametrize("where", ["body", "header"])
@@ -345,22 +347,22 @@ def test_an_answer_that_tells_has_failed(where: str) -> None:
     body = {"error_id": "err_1", "detail": "Traceback" if where == "body" else ""}
     header = {"x-error": "/function/code"} if where == "header" else {}
     node.answer = lambda _: Answer(500, body, **header)
-    played = Player(node, "p", time.time()).play(one("error-raises"))
+    played = Player(node, "p").play(one("error-raises"))
     assert not played.passed and "is told" in played.problem
     node.answer = lambda _: Answer(500, {"error_id": "err_1"})
-    assert Player(node, "p", time.time()).play(one("error-raises")).passed
+    assert Player(node, "p").play(one("error-raises")).passed
     node.error = False
-    assert not Player(node, "p", time.time()).play(one("error-raises")).passed
+    assert not Player(node, "p").play(one("error-raises")).passed
 
 
 def test_what_the_next_call_finds_has_failed() -> None:
     node = FakeNode()
     node.answer = lambda event: Answer(body={"there": True})
-    assert "finds it" in Player(node, "p", time.time()).play(one("residue-global")).problem
+    assert "finds it" in Player(node, "p").play(one("residue-global")).problem
     node.answer = lambda event: Answer(body={"there": "plant" in event})
-    assert Player(node, "p", time.time()).play(one("residue-global")).passed
+    assert Player(node, "p").play(one("residue-global")).passed
     node.answer = lambda event: Answer(body={"there": False})
-    assert "nothing is proven" in Player(node, "p", time.time()).play(one("residue-global")).problem
+    assert "nothing is proven" in Player(node, "p").play(one("residue-global")).problem
 
 
 def test_a_run_removes_all_and_says_what_it_could_not() -> None:
@@ -411,7 +413,7 @@ def test_a_run_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_there_is_no_way_without_a_player() -> None:
-    player = Player(FakeNode(), "p", time.time())
+    player = Player(FakeNode(), "p")
     for way in Way:
         drill = next(each for each in catalogue() if each.way is way)
         assert player.play(drill).id == drill.id
@@ -423,7 +425,7 @@ def by_itself(node: FakeNode, stops: bool = True) -> Any:
         return Answer(503 if node.contained else 200)
 
     node.answer = answer
-    return Player(node, "p", time.time()).play(one("contain-by-itself"))
+    return Player(node, "p").play(one("contain-by-itself"))
 
 
 def test_a_playbook_is_seen_to_act_and_to_be_undone() -> None:
@@ -447,20 +449,14 @@ def test_a_playbook_that_does_not_act_fails_the_drill(monkeypatch: pytest.Monkey
 
 def test_frozen_aliases_are_seen_to_be_and_to_be_lifted() -> None:
     node = FakeNode()
-    outcome = Player(node, "p", time.time()).play(one("contain-freeze-alias"))
+    outcome = Player(node, "p").play(one("contain-freeze-alias"))
     assert outcome.passed and outcome.contained_seconds is not None
     assert outcome.restored_seconds is not None and not node.frozen
     node.freezes = False
-    assert (
-        "moved all the same"
-        in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
-    )
+    assert "moved all the same" in Player(node, "p").play(one("contain-freeze-alias")).problem
     node.freezes, node.stays = True, True
-    assert "stay frozen" in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
-    assert (
-        "before it was said"
-        in Player(node, "p", time.time()).play(one("contain-freeze-alias")).problem
-    )
+    assert "stay frozen" in Player(node, "p").play(one("contain-freeze-alias")).problem
+    assert "before it was said" in Player(node, "p").play(one("contain-freeze-alias")).problem
 
 
 class Holder(FakeNode):
@@ -554,15 +550,15 @@ def test_what_is_held_back_is_seen_to_be_and_to_be_let_go(
         monkeypatch.setattr(
             f"casemate.drills.{module}.until", lambda find, seconds=0.05: until(find, 0.05)
         )
-    outcome = Player(Holder(), "p", time.time()).play(one(f"contain-{name}"))
+    outcome = Player(Holder(), "p").play(one(f"contain-{name}"))
     assert outcome.passed and outcome.contained_seconds is not None, outcome
     assert outcome.restored_seconds is not None
     node = Holder()
     node.works = False
-    assert not Player(node, "p", time.time()).play(one(f"contain-{name}")).passed
+    assert not Player(node, "p").play(one(f"contain-{name}")).passed
     node = Holder()
     node.lifts = False
-    assert not Player(node, "p", time.time()).play(one(f"contain-{name}")).passed
+    assert not Player(node, "p").play(one(f"contain-{name}")).passed
     if "secret" in name:
         assert node.removed == ["drill-key"]  # nothing of it is left, whatever came of it
 
@@ -571,22 +567,20 @@ def test_without_an_incident_there_is_no_evidence(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("casemate.drills.keeping_safe._FINDING_SECONDS", 0.02)
     node = Holder()
     node.incidents = 0
-    assert (
-        "no incident" in Player(node, "p", time.time()).play(one("contain-seal-evidence")).problem
-    )
+    assert "no incident" in Player(node, "p").play(one("contain-seal-evidence")).problem
 
 
 def test_nobody_is_woken_and_one_of_each_rotation_is_on_call() -> None:
     now = time.time()
     node = Holder()
-    assert Player(node, "p", time.time()).play(one("contain-page")).passed
+    assert Player(node, "p").play(one("contain-page")).passed
     ada = OnCallShift(rotation="r", person="ada", since=now - 9, until=now + 9_000)
     node.shifts = (ada, OnCallShift(rotation="r", person="b", since=now + 9_000, until=now + 1e5))
-    assert Player(node, "p", time.time()).play(one("contain-page")).passed
+    assert Player(node, "p").play(one("contain-page")).passed
     node.shifts = (ada, ada)
-    assert "Not exactly one" in Player(node, "p", time.time()).play(one("contain-page")).problem
+    assert "Not exactly one" in Player(node, "p").play(one("contain-page")).problem
     node.shifts, node.pages = (ada,), True
-    assert "to nobody is taken" in Player(node, "p", time.time()).play(one("contain-page")).problem
+    assert "to nobody is taken" in Player(node, "p").play(one("contain-page")).problem
 
 
 def incident(id: str, opened_at: float, *projects: str, rules: tuple[str, ...] = ()) -> Incident:
@@ -639,7 +633,7 @@ def test_a_rule_that_finds_nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(STEPS, name, (done.append, STEPS[name][1]))
     monkeypatch.setattr(playing, "FOUND_SECONDS", 0.0)
     monkeypatch.setattr(playing, "SOON_SECONDS", 0.0)
-    player = Player(FakeNode(), "p", time.time())
+    player = Player(FakeNode(), "p")
     assert not player.play(one("rule-policy-removed")).passed
     assert "No rule" in player.play(one("rule-policy-changed")).problem
     assert len(done) == 1  # once for all rules
@@ -647,10 +641,12 @@ def test_a_rule_that_finds_nothing_has_failed(monkeypatch: pytest.MonkeyPatch) -
 
 def test_an_attack_on_record_reaches_no_node() -> None:
     class Nowhere:
+        now = staticmethod(time.time)
+
         def __getattr__(self, name: str) -> Any:
             raise AssertionError(name)
 
-    player = Player(cast("Any", Nowhere()), "p", time.time())
+    player = Player(cast("Any", Nowhere()), "p")
     assert player.play(one("rule-keys-rotated")).passed
 
 

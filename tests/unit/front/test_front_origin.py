@@ -27,6 +27,10 @@ def cookie(value: bytes) -> bytes | None:
         (b"a=1;domain =.example.com", b"a=1; Path=/pay"),
         (b"__Host-a=1; Path=/; Secure", None),
         (b" __hOST-a=1; Path=/; Secure", None),
+        (b"=__Host-a=1; Path=/; Secure", None),
+        (b" = __Host-a; Path=/; Secure", None),
+        (b"a=1; Path=/pay/../other", b"a=1; Path=/pay"),
+        (b"a=1; Path=/pay/.%2E/other", b"a=1; Path=/pay"),
     ],
 )
 def test_a_cookie_is_for_the_projects_paths(given: bytes, kept: bytes | None) -> None:
@@ -35,7 +39,10 @@ def test_a_cookie_is_for_the_projects_paths(given: bytes, kept: bytes | None) ->
 
 @pytest.mark.parametrize(
     "name",
-    [b"Strict-Transport-Security", b"clear-site-data", b"ALT-SVC", b"Service-Worker-Allowed"],
+    [
+        *(b"Strict-Transport-Security", b"clear-site-data", b"ALT-SVC", b"Service-Worker-Allowed"),
+        *(b"Shared-Storage-Write", b"Observe-Browsing-Topics"),
+    ],
 )
 def test_what_holds_for_the_whole_host_is_left_out(name: bytes) -> None:
     given = HttpResponse(200, ((name, b"x"), (b"etag", b"1")), b"")

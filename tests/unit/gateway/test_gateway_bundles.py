@@ -7,11 +7,12 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from casemate.build import ArchiveError
-from casemate.gateway import bundles
+from casemate.gateway import bundles, sealed_bundles
 from casemate.gateway.bundles import BundleStore
 from casemate.gateway.sealed_bundles import SealedFolder
 from casemate.model.errors import CasemateError, NotFoundError, UnavailableError
@@ -95,20 +96,39 @@ def test_an_archive_that_is_another_bundle_is_not_kept(tmp_path: Path) -> None:
     run(tmp_path, scene)
 
 
-def test_uploads_leave_the_reserve_of_the_volume(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("full", [bundles, sealed_bundles], ids=["in memory", "on the disk"])
+def test_uploads_leave_the_reserve_of_either_volume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: ModuleType
 ) -> None:
-    """Before: whoever may upload filled the disk to its end."""
+    """Before: whoever may upload filled the disk to its end; only memory was looked at then."""
 
     async def scene(place: Place) -> None:
         digest, archive = place.bundle()
         beside = archive.stat().st_size - 1
-        monkeypatch.setattr(bundles, "beside_reserve", lambda _: beside)
+        for module in (bundles, sealed_bundles):
+            monkeypatch.setattr(module, "beside_reserve", lambda _: 1 << 40)
+        monkeypatch.setattr(full, "beside_reserve", lambda _: beside)
         with pytest.raises(UnavailableError, match="reserve; 1 bytes are missing"):
             await place.store.put(digest, archive)
         assert not list(place.sealed.iterdir()) and not list(place.unpacked.iterdir())
         beside += 1
         await place.store.put(digest, archive)
+
+    run(tmp_path, scene)
+
+
+def test_uploads_at_the_same_time_leave_the_reserve_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(place: Place) -> None:
+        made = [place.bundle(code) for code in (b"one", b"two", b"three")]
+        size = max(archive.stat().st_size for _, archive in made)
+        monkeypatch.setattr(sealed_bundles, "beside_reserve", lambda _: size + size // 2)
+        told = await asyncio.gather(
+            *(place.store.put(*one) for one in made), return_exceptions=True
+        )
+        assert len([one for one in told if isinstance(one, UnavailableError)]) == 2
+        await place.store.put(*made[0])
 
     run(tmp_path, scene)
 

@@ -34,9 +34,9 @@ def test_each_is_known_when_it_is_asked_for(provenance: Provenance) -> None:
     cut = provenance.cut(padded, 12, None, None)
     joined = provenance.join(0b01, "by ", cut)
     added = provenance.add(0b10, joined, ".")
-    assert provenance.of(trimmed) == Made(trimmed, DERIVED, (name,))
-    assert provenance.of(padded) == Made(padded, DERIVED, (trimmed, 20))
-    assert provenance.of(cut) == Made(cut, DERIVED, (padded,))
+    assert provenance.of(trimmed) == Made(trimmed, DERIVED, (name,), 1)
+    assert provenance.of(padded) == Made(padded, DERIVED, (trimmed, 20), 0)
+    assert provenance.of(cut) == Made(cut, DERIVED, (padded,), 1)
     assert provenance.of(joined) == Made(joined, JOINED, ("by ", cut), 0b01)
     assert provenance.of(added) == Made(added, JOINED, (joined, "."), 0b10)
 
@@ -56,7 +56,7 @@ def test_what_is_cut_twice_is_known_as_cut_from_the_whole(provenance: Provenance
     for size in (9, 2000):
         text = provenance.cut_again(whole, 100, None, 0, size)
         assert text == whole[100:][:size]
-        assert provenance.of(text) == Made(text, DERIVED, (whole,))
+        assert provenance.of(text) == Made(text, DERIVED, (whole,), 1)
     assert provenance.cut_again([1, 2, 3], 1, None, None, 1) == [2]
 
 
@@ -97,7 +97,7 @@ def test_what_is_held_for_what_was_cut_from_it_is_bounded(
     finally:
         tracemalloc.stop()
     assert held < 2 * MAX_HELD + (48 << 20)
-    assert provenance.of(first) == Made(first, DERIVED, (text,))
+    assert provenance.of(first) == Made(first, DERIVED, (text,), 1)
 
 
 def test_lists_that_calls_made_are_bounded(provenance: Provenance) -> None:

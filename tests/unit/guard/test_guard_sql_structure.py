@@ -66,9 +66,9 @@ def test_more_than_a_number_does_not_pass(value: str) -> None:
 
 
 def test_a_name_needs_somebody_to_vouch_for_it() -> None:
-    assert verdict("SELECT @ FROM a", "b") is not None
+    assert verdict("SELECT @ FROM a, c", "b") is not None
     for checked in ("member", "constant", "pattern", "word"):
-        assert verdict("SELECT @ FROM a", "b", checked=checked) is None
+        assert verdict("SELECT @ FROM a, c", "b", checked=checked) is None
 
 
 def test_a_name_where_a_value_stands_is_always_true() -> None:

@@ -11,7 +11,7 @@ from casemate.model.facts import AlertFailed, AlertSent, Fact
 from casemate.model.level import Level
 from casemate.monitor import outlet as outlet_module
 from casemate.monitor.errors import UndeliveredError
-from casemate.monitor.escalating import seconds_until
+from casemate.monitor.escalating import seconds_alone, seconds_of_night, waits_for_morning
 from casemate.monitor.messages import Kind, Message
 from casemate.monitor.outlet import MAX_FOLDED, MAX_WAITING, RULE_PER_MINUTE, Outlet
 from support.monitor import Sink, channel, found, running, until
@@ -243,25 +243,88 @@ async def test_what_waits_for_an_escalation_is_told_after_a_kill() -> None:
 
 
 @pytest.mark.parametrize(
-    ("quiet", "at", "level", "hours"),
+    ("quiet", "at", "hours"),
     [
-        ("22:00-07:00", "23:00", Level.HIGH, 8.0),
-        ("22:00-07:00", "06:30", Level.HIGH, 0.5),
-        ("22:00-07:00", "07:00", Level.HIGH, 0.0),
-        ("22:00-07:00", "21:59", Level.HIGH, 0.0),
-        ("22:00-07:00", "23:00", Level.CRITICAL, 0.0),
-        ("12:00-13:00", "12:15", Level.MEDIUM, 0.75),
-        ("12:00-12:00", "12:00", Level.MEDIUM, 0.0),
-        (None, "03:00", Level.MEDIUM, 0.0),
+        ("22:00-07:00", "23:00", 8.0),
+        ("22:00-07:00", "06:30", 0.5),
+        ("22:00-07:00", "07:00", 0.0),
+        ("22:00-07:00", "21:59", 0.0),
+        ("12:00-13:00", "12:15", 0.75),
+        ("12:00-12:00", "12:00", 0.0),
+        (None, "03:00", 0.0),
     ],
 )
-def test_quiet_hours(quiet: str | None, at: str, level: Level, hours: float) -> None:
+def test_quiet_hours(quiet: str | None, at: str, hours: float) -> None:
     now = 20_000 * 86_400.0 + 3600 * int(at[:2]) + 60 * int(at[3:])
-    each = found(1, level=level, at=now)
-    assert seconds_until(channel(quiet=quiet), each, now) == pytest.approx(3600 * hours)
+    assert seconds_of_night(channel(quiet=quiet), now) == pytest.approx(3600 * hours)
+
+
+def test_what_is_critical_waits_for_no_morning() -> None:
+    assert waits_for_morning(found(1, level=Level.HIGH))
+    assert not waits_for_morning(found(1, level=Level.CRITICAL))
 
 
 def test_a_clock_that_jumps_lengthens_no_wait() -> None:
     each, settings = found(1, at=1e9), channel(after=600)
-    assert seconds_until(settings, each, 1e9 - 1e6) == 600
-    assert seconds_until(settings, each, 1e9 + 1e6) == 0
+    assert seconds_alone(settings, each, 1e9 - 1e6) == 600
+    assert seconds_alone(settings, each, 1e9 + 1e6) == 0
+
+
+class Clock:
+    """The time of day, which is set; the loop's clock goes on."""
+
+    monotonic = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        self.now = 20_000 * 86_400.0 + 3600 * 23
+
+    def time(self) -> float:
+        return self.now
+
+
+@running
+async def test_a_clock_that_is_set_ends_a_night_and_begins_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is asked when something could be sent, not once when it was found."""
+    clock = Clock()
+    monkeypatch.setattr(outlet_module, "time", clock)
+    monkeypatch.setattr(outlet_module, "_MINUTE", 0.05)
+    world = World(quiet="22:00-07:00")
+    night = clock.now
+    world.outlet.put(found(1, at=night))
+    await asyncio.sleep(0.2)
+    assert world.sink.ids == [] and world.outlet.state.waiting == 1
+    clock.now = night + 9 * 3600  # it is morning: somebody has set it right
+    await until(lambda: world.sink.ids)
+    clock.now = night
+    world.outlet.put(found(2, at=night))
+    await asyncio.sleep(0.2)
+    assert world.sink.ids == [found(1).id]
+    # What is critical, and what has waited for a day, wakes people whatever the clock says.
+    world.outlet.put(found(3, at=night, level=Level.CRITICAL))
+    await until(lambda: len(world.sink.ids) == 2)
+    assert world.sink.ids[-1] == found(3).id
+    for waiting in world.outlet._waiting.values():
+        waiting.latest -= 86_400.0
+    await until(lambda: len(world.sink.ids) == 3)
+    await world.end()
+
+
+@running
+async def test_what_was_refused_by_day_is_not_tried_again_at_night(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    clock.now -= 2 * 3600
+    monkeypatch.setattr(outlet_module, "time", clock)
+    monkeypatch.setattr(outlet_module, "FIRST_PAUSE", 0.05)
+    world = World(quiet="22:00-07:00")
+    world.sink.problem = UndeliveredError("down")
+    world.outlet.put(found(1, at=clock.now))
+    await until(lambda: world.outlet.state.problem)
+    clock.now += 2 * 3600
+    world.sink.problem = None
+    await asyncio.sleep(0.4)
+    assert world.sink.ids == [] and world.outlet.state.waiting == 1
+    await world.end()

@@ -155,3 +155,30 @@ async def test_what_says_nothing_harms_nothing() -> None:
         world.alerting.take([told])
     assert await world.told() == []
     await world.end()
+
+
+@running
+async def test_a_clock_that_is_set_back_lengthens_no_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    now, steady = time.time(), time.monotonic()
+    own = {"rule": "sql-injection", "seconds": 1800, "reason": "known"}
+    world.alerting.take([Happened(1, "id-1", "AlertsSilenced", now, {"unmapped": own})])
+    each = found(1, at=now + 5, rule="sql-injection")
+    world.alerting.put(each)
+    assert world.alerting.outlets["team"].silenced == 1 and world.alerting.silences(now)
+    # Half an hour goes by, in which the clock is set back by as much.
+    monkeypatch.setattr(time, "monotonic", lambda: steady + 1801)
+    assert not world.alerting.silences(now)
+    world.alerting.put(found(2, at=now + 6, rule="sql-injection"))
+    assert world.alerting.outlets["team"].silenced == 1
+    # What is read late is of the time at which it was found.
+    monkeypatch.setattr(time, "time", lambda: now + 1801)
+    world.alerting.put(found(3, at=now + 7, rule="sql-injection"))
+    assert world.alerting.outlets["team"].silenced == 2
+    kept = world.alerting.remembered()
+    world.alerting.recall(kept)
+    assert not world.alerting.silences(now + 1801)
+    monkeypatch.undo()
+    await world.end()

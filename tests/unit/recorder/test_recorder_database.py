@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,6 +27,9 @@ from records_samples import (
 )
 
 from casemate.model.errors import InvalidInputError, NotFoundError
+from casemate.model.function import Logs
+from casemate.model.invocation import ErrorRecord, InvocationRecord, LogLine
+from casemate.model.tracing import Span
 from casemate.operations.functions import ListFunctions
 from casemate.operations.records import (
     ListDenials,
@@ -36,10 +40,12 @@ from casemate.operations.records import (
     ShowInvocation,
 )
 from casemate.operations.traces import FindTrace
+from casemate.operations.usage import ReadUsage
 from casemate.recorder import protocol
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import Take, Told
 from casemate.recorder.records import keeping, questions, rows
+from casemate.recorder.records.client import RecordsClient
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.errors import (
     RecordsClosedError,
@@ -49,7 +55,7 @@ from casemate.recorder.records.errors import (
     RecordsMissingError,
 )
 from casemate.recorder.records.opening import COPY, DATABASE
-from casemate.recorder.records.rows import Left
+from casemate.recorder.records.rows import InvocationRow, Left
 from casemate.sqlite import engine
 
 PLANTED = "planted-in-clear-4711"
@@ -57,6 +63,20 @@ PLANTED = "planted-in-clear-4711"
 
 def take(session: bytes, first: int, *ones: Told) -> Take:
     return Take(1, session, first, ones)
+
+
+def ended(
+    record: InvocationRecord, error: ErrorRecord, log: tuple[LogLine, ...], logs: Logs
+) -> Told:
+    told = []
+
+    class Client:
+        def record(self, kind: str, body: bytes, **_how: object) -> None:
+            told.append(Told(kind, body))
+
+    recorder: Any = Client()
+    RecordsClient(recorder).record(record, error, log, logs)
+    return told[0]
 
 
 def test_what_is_sent_again_is_kept_once_by_its_number_and_session(tmp_path: Path) -> None:
@@ -75,6 +95,62 @@ def test_what_is_sent_again_is_kept_once_by_its_number_and_session(tmp_path: Pat
         records.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    "changes", [{"memory": 1 << 63}, {"run_ms": float("nan")}], ids=["too large", "no number"]
+)
+def test_what_cannot_be_kept_keeps_nothing_else_from_it(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    """Those that came together are tried together first: nothing of that may be there twice."""
+
+    async def run() -> None:
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        kept = [told(Left(invocation(f"i{n}"), None, (line(f"l{n}"),))) for n in range(3)]
+        bad = ended(invocation("bad", **changes), failure(), (line("lost"),), Logs())
+        batch = take(b"a" * 8, 0, kept[0], bad, kept[1], told(denial()), kept[2])
+        assert await records.keep([batch]) == 1
+        assert await records.keep([batch]) == 0
+        assert [r.id for r in await invocations(records)] == ["i2", "i1", "i0"]
+        assert [one.text for one in await lines(records)] == ["l0", "l1", "l2"]
+        [used] = (await records.page(ReadUsage(), None)).rows
+        assert used.requests == 3
+        records.close()
+
+    asyncio.run(run())
+
+
+def test_a_record_without_names_is_the_same_record(tmp_path: Path) -> None:
+    async def run() -> None:
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        spans = (Span(name="bucket:read", start_ms=1.0, ms=2.0),)
+        whole = invocation(
+            "i1", error_id="e1", trace_id="a" * 32, parent_id="b" * 16, spans=spans, attempt=2,
+            caller="user:ada", route="/a/{id}", cpu_us=5, memory=6, peak=7, uses=8,
+        )  # fmt: skip
+        logs = Logs(keep=60.0)
+        named = Told(protocol.LEFT, msgspec.msgpack.encode(Left(whole, failure(), (), logs)))
+        bare = ended(whole, failure(), (), logs)
+        assert len(bare.fact) < 0.75 * len(named.fact)
+        await records.keep([take(b"a" * 8, 0, named, bare)])
+        one, other = await invocations(records)
+        assert one == other and one.spans == spans and one.route == "/a/{id}"
+        records.close()
+        rows = opened(tmp_path / "r").execute("SELECT number, age FROM record_share").fetchall()
+        assert rows == [(2, 60.0), (2, 60.0)]
+
+    asyncio.run(run())
+
+
+def test_fields_of_a_record_without_names_are_appended_only() -> None:
+    """What a gateway that was killed has told is read by the recorder of a later release."""
+    assert InvocationRow.__struct_fields__[:27] == (
+        *("id", "project", "function", "version", "trigger", "outcome", "status", "started_at"),
+        *("queued_ms", "run_ms", "cold", "request_bytes", "response_bytes", "error_id", "attempt"),
+        *("trace_id", "span_id", "parent_id", "spans", "more_spans", "caller", "route", "cpu_us"),
+        *("memory", "peak", "uses", "node"),
+    )
 
 
 def test_the_sessions_of_old_gateways_are_forgotten(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from casemate.operations.form import form_of
 from casemate.operations.vault import RotateKeys
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.keeper import KEYS, Keeper, KeyRing
+from casemate.recorder.noted import Noted
 from casemate.recorder.protocol import Query, Take, Told
 from casemate.recorder.sealing import opening
 from casemate.recorder.search import Search
@@ -59,7 +60,7 @@ class World:
         OPEN.append(self.writer)
         self.keys = KeyRing(folder, self.vault.key)
         self.run(self.keys.load())
-        self.keeper = Keeper(self.writer, self.keys)
+        self.keeper = Keeper(self.writer, self.keys, Noted((), self.writer.size))
         self.keeper.remember(self.writer.newest())
 
     def run(self, what: Coroutine[Any, Any, T]) -> T:

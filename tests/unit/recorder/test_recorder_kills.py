@@ -28,6 +28,7 @@ from casemate.recorder import protocol
 from casemate.recorder import server as recorder_server
 from casemate.recorder.client import RecorderClient
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.noted import Noted
 from casemate.recorder.search import Search
 from casemate.recorder.server import Recorder
 from support.journal import KEY, PRIVATE
@@ -179,7 +180,7 @@ class World:
             keys = KeyRing(self.folder, vault_key)
             await keys.load()
             writer = Writer(self.folder, KEY)
-            keeper = Keeper(writer, keys)
+            keeper = Keeper(writer, keys, Noted((), writer.size))
             keeper.remember(writer.newest())
             vault: Any = Vault()
             records: Any = self.records

@@ -90,6 +90,21 @@ async def test_what_is_kept_reaches_who_waits_at_once(tmp_path: Path) -> None:
 
 
 @running
+async def test_who_waits_is_not_woken_where_nothing_is_new(tmp_path: Path) -> None:
+    """What calls leave behind is kept twenty times a second, and is no entry of the journal."""
+    journal = Journal(tmp_path)
+    await journal.keep(signed_in(1))
+    waiting = asyncio.ensure_future(Reader(journal).follow(1, wait=True))
+    await asyncio.sleep(0.05)
+    journal.readers.wake()
+    await asyncio.sleep(0.05)
+    assert not waiting.done()
+    await journal.keep(signed_in(2))
+    assert [each.index for each in (await waiting).entries] == [1]
+    journal.close()
+
+
+@running
 async def test_who_waits_for_nothing_is_answered_in_time(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(protocol, "WAIT_SECONDS", 0.05)

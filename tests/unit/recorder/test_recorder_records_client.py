@@ -201,7 +201,7 @@ def test_what_is_expected_is_there_without_its_texts_where_these_have_no_room() 
     client = RecordsClient(recorder)
     client.expect(invocation("i1"), failure("e1"), [line()], Logs())
     client.expect(invocation("i2"), failure("e2"), [line("x" * 3000)], Logs())
-    kept = [msgspec.msgpack.decode(each, type=rows.Left) for each in bodies]
+    kept = [msgspec.msgpack.decode(each, type=rows.Ended) for each in bodies]
     assert [each.error is not None for each in kept] == [True, True, False]
     assert [len(each.log) for each in kept] == [1, 1, 0]
     assert all(each.invocation is not None for each in kept)

@@ -35,12 +35,14 @@ from casemate.operations.records import ListDenials, ListErrors
 from casemate.operations.usage import ReadUsage
 from casemate.recorder import ocsf, protocol, shipping
 from casemate.recorder.keeper import Keeper, KeyRing
+from casemate.recorder.noted import Noted
 from casemate.recorder.protocol import PASSED, STORED, Take, Told
 from casemate.recorder.records import shipping as rows
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.search import Search
 from casemate.recorder.shipment import Body, Shipped
 from casemate.recorder.shipping import Journal, Shipping
+from casemate.recorder.told_events import KINDS
 from casemate.vault.interface import DataKey
 
 
@@ -86,11 +88,13 @@ class Node:
         self.shipping = Shipping(
             self.records,
             self.vault,  # type: ignore[arg-type]
-            Journal(
-                self.folder / "journal", self.key, self.writer, self.search(self.folder / "journal")
-            ),
+            self.journal(self.folder / "journal"),
             self.take,
         )
+
+    def journal(self, folder: Path) -> Journal:
+        self.noted = Noted(KINDS, self.writer.size)
+        return Journal(folder, self.key, self.writer, self.search(folder), self.noted)
 
     def search(self, folder: Path) -> Search:
         self.keys = KeyRing(folder, self.vault.entry_key)
@@ -100,7 +104,8 @@ class Node:
         """Have facts in the journal."""
         await self.keys.load()
         told = tuple(Told(type(one).__name__, msgspec.msgpack.encode(one)) for one in facts)
-        await Keeper(self.writer, self.keys).keep([Take(0, bytes(8), self.writer.size, told)])
+        keeper = Keeper(self.writer, self.keys, self.noted)
+        await keeper.keep([Take(0, bytes(8), self.writer.size, told)])
 
     def told(self) -> list[NodeTold]:
         return [fact for fact in self.facts if isinstance(fact, NodeTold)]
@@ -139,8 +144,8 @@ class Node:
         assert found is None or isinstance(found, protocol.Shipment)
         return found
 
-    async def ship_all(self) -> list[protocol.Shipment]:
-        found, stored = [], None
+    async def ship_all(self, stored: tuple[bytes, int] | None = None) -> list[protocol.Shipment]:
+        found = []
         while (one := await self.ship(stored)) is not None:
             found.append(one)
             stored = one.stream, one.number
@@ -399,7 +404,7 @@ def test_a_journal_that_goes_on_is_seen_and_one_that_went_back_is_found(tmp_path
             folder = one.folder / f"journal-{len(entries)}"
             folder.mkdir()
             one.writer = Writer(folder, one.key)
-            one.shipping._journal = Journal(folder, one.key, one.writer, one.search(folder))
+            one.shipping._journal = one.journal(folder)
             one.note(*entries)
             await one.filled.record(invocation(f"i{len(entries)}"))
             await other.receive(*await one.ship_all())
@@ -423,7 +428,7 @@ def test_a_journal_that_was_rewritten_and_is_longer_is_found(tmp_path: Path) -> 
         folder = one.folder / "new"
         folder.mkdir()
         one.writer = Writer(folder, one.key)
-        one.shipping._journal = Journal(folder, one.key, one.writer, one.search(folder))
+        one.shipping._journal = one.journal(folder)
         one.note(b"a", b"B", b"c")
         await one.filled.record(invocation("i2"))
         await other.receive(*await one.ship_all())

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from records_samples import invocation
-from test_recorder_shipping import Node, two
+from test_recorder_shipping import Node, invocations, two
 
 from casemate.model.facts import Fact, Finding, IncidentUpdated, NodeTold, SignedIn
 from casemate.recorder import ocsf, told_events
@@ -67,6 +67,29 @@ def test_what_the_journal_says_is_told_at_once_and_only_of_some_kinds(tmp_path: 
     two(tmp_path, run)
 
 
+def test_what_is_told_nobody_is_not_opened_for_it(tmp_path: Path) -> None:
+    """Each call is an entry: opening all of them cost the recorder half as much as writing them."""
+
+    async def run(one: Node, other: Node) -> None:
+        await other.receive(*await one.ship_all())
+        opened: list[bytes] = []
+        search = one.shipping._journal.search
+        text_of = search.text_of
+
+        async def counted(entry: bytes) -> bytes | None:
+            opened.append(entry)
+            return await text_of(entry)
+
+        search.text_of = counted  # type: ignore[method-assign]
+        await one.happened(*(signed_in() for _ in range(300)), finding(1))
+        await one.happened(*(signed_in() for _ in range(300)), finding(2), signed_in())
+        await other.receive(*await one.ship_all())
+        assert len(other.told()) == len(opened) == 2
+        assert await one.ship() is None
+
+    two(tmp_path, run)
+
+
 @pytest.mark.parametrize("stored", [True, False])
 def test_a_kill_neither_loses_nor_repeats_what_is_told(tmp_path: Path, stored: bool) -> None:
     async def run(one: Node, other: Node) -> None:
@@ -86,6 +109,29 @@ def test_a_kill_neither_loses_nor_repeats_what_is_told(tmp_path: Path, stored: b
         assert sorted(each["unmapped"]["finding"] for each in events(other)) == [
             f"{1:016x}", f"{2:016x}",
         ]  # fmt: skip
+
+    two(tmp_path, run)
+
+
+def test_a_batch_that_another_one_has_the_place_of_is_told_under_a_new_stream(
+    tmp_path: Path,
+) -> None:
+    """A node that was put back found its number taken, and what it had sealed was told nobody."""
+
+    async def run(one: Node, other: Node) -> None:
+        await one.happened(finding(1))
+        await one.filled.record(invocation("i1"))
+        sealed = await one.ship()
+        assert sealed is not None
+        await one.happened(finding(2))
+        await one.filled.record(invocation("i2"))
+        anew = await one.ship(anew=True)
+        assert anew is not None
+        assert anew.stream > sealed.stream and anew.number == 1
+        await other.receive(anew, *await one.ship_all((anew.stream, anew.number)))
+        found = [each["unmapped"].get("finding") for each in events(other)]
+        assert sorted(filter(None, found)) == [f"{1:016x}", f"{2:016x}"]
+        assert {each.id for each in await invocations(other.records)} == {"i1", "i2"}
 
     two(tmp_path, run)
 

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from records_samples import KEY, SESSION, denial, invocation
+from records_samples import KEY, SESSION, denial, invocation, invocations
 from records_samples import told as told_as
 
 from casemate.model.denial import DenialKind
@@ -32,9 +32,11 @@ from casemate.model.usage import (
 from casemate.operations.usage import ReadUsage
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import LEFT, PASSED, STORED, Take, Told
-from casemate.recorder.records import usage
+from casemate.recorder.records import shipping, usage
 from casemate.recorder.records.database import RecordsDatabase
+from casemate.recorder.records.errors import RecordsFullError
 from casemate.recorder.records.keeping import keep
+from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.rows import Left
 from casemate.recorder.records.schema import MIGRATIONS, migrate
 from casemate.sqlite import engine
@@ -56,6 +58,7 @@ def take(first: int, *records: InvocationRecord, session: bytes = SESSION) -> Ta
 
 def told(connection: engine.Connection, at: float = MONDAY, *batches: Take) -> None:
     keep(connection, batches, at)
+    usage.count(connection)
 
 
 def asked(connection: engine.Connection, **question: object) -> list[Usage]:
@@ -167,6 +170,77 @@ def test_records_of_a_release_before_are_counted_bit_by_bit(
     assert usage.count(connection) == 6
     assert usage.count(connection) == 0
     assert one(connection).requests == 26
+
+
+def test_records_are_counted_once_many_wait(
+    connection: engine.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(usage, "MANY", 5)
+    for first, counted in ((0, 0), (2, 0), (4, 6), (6, 6), (8, 6), (10, 12)):
+        keep(connection, [take(first, used(first), used(first + 1))], MONDAY)
+        assert sum(each.requests for each in asked(connection)) == counted
+
+
+def test_nobody_sees_that_records_wait_to_be_counted(tmp_path: Path) -> None:
+    async def run() -> None:
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        for n in range(3):
+            await records.keep([take(n, used(n))])
+        [found] = (await records.page(ReadUsage(), None)).rows
+        assert found.requests == 3
+        await records.keep([take(3, used(3))])
+        outgoing = await records.outgoing("one", "n" * 16, told=False)
+        assert outgoing is not None and outgoing.draft is not None
+        columns = shipping.USAGE.index("requests")
+        sums = outgoing.draft.parts["usage"][""]
+        assert [row[columns] for row in sums] == [4, 4]  # of an hour, and of a day
+        await records.keep([take(4, used(4))])
+        records.close()
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        [found] = (await records.page(ReadUsage(), None)).rows
+        assert found.requests == 5
+        records.close()
+
+    asyncio.run(run())
+
+
+def test_sums_are_there_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        records = RecordsDatabase.open(tmp_path / "r", KEY)
+        await records.keep([take(0, used(0), used(1))])
+        assert (await records.page(ReadUsage(), None)).rows[0].requests == 2
+        await records.keep([take(2, used(2))])
+
+        def full(_connection: engine.Connection) -> int:
+            raise RecordsFullError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(usage, "count", full)
+            assert (await records.page(ReadUsage(), None)).rows[0].requests == 2
+        assert (await records.page(ReadUsage(), None)).rows[0].requests == 3
+        records.close()
+
+    asyncio.run(run())
+
+
+def test_records_are_counted_before_they_are_forgotten(tmp_path: Path) -> None:
+    async def run() -> None:
+        records = RecordsDatabase.open(tmp_path / "r", KEY, RecordsOptions(retention=0.0))
+        await records.keep([take(0, *(used(n) for n in range(3)))])
+        records._duties.unpruned = 1 << 20  # there is much to forget
+        await records.keep([take(3, used(3))])
+        for _ in range(200):
+            if not await invocations(records):
+                break
+            await asyncio.sleep(0.02)
+        assert await invocations(records) == []
+        [found] = (await records.page(ReadUsage(), None)).rows
+        assert found.requests == 4
+        records.close()
+
+    asyncio.run(run())
 
 
 def test_what_is_forgotten_stays_counted(connection: engine.Connection) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import TypeVar
 
+from casemate.audit.code.inline import parsable_python
 from casemate.audit.limits import MAX_LINE
 from casemate.audit.model import Application, Function, Place
 from casemate.audit.syntax import syntax_of
@@ -122,8 +123,9 @@ class Code:
         key = f"{function.place.file}#{function.name}"
         if key not in self._python:
             found = None
-            if function.inline and function.language == "python" and "${" not in function.inline:
-                found = self._parsed(function.place.file, function.inline, function.place.line)
+            if function.inline and function.language == "python":
+                place = function.inline_place or function.place
+                found = self._parsed(place.file, parsable_python(function.inline), place.line)
             self._python[key] = found
         return self._python[key]
 

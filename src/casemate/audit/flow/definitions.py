@@ -92,7 +92,14 @@ def class_(reader: Reader, node: ast.ClassDef, state: State) -> Value:
         for each in node.body
         if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
     )
-    made = reader.new(Class(node.name, frame.module, scope.number, bases, fields), state)
+    typed = frozenset(
+        each.target.id
+        for each in node.body
+        if isinstance(each, ast.AnnAssign)
+        and isinstance(each.target, ast.Name)
+        and frameworks.is_text(ast.unparse(each.annotation))
+    )
+    made = reader.new(Class(node.name, frame.module, scope.number, bases, fields, typed), state)
     before = frame.scope, frame.owner
     frame.scope, frame.owner = scope.number, made.number
     try:

@@ -95,6 +95,22 @@ _CLEAN_TYPES = frozenset(
         *("datetime.datetime", "LambdaContext", "Context"),
     )
 )
+_TEXT_TYPES = frozenset(
+    (
+        *("str", "int", "float", "bool", "bytes", "Decimal", "date", "datetime", "EmailStr"),
+        *(
+            "UUID",
+            "UUID1",
+            "UUID3",
+            "UUID4",
+            "UUID5",
+            "HttpUrl",
+            "AnyUrl",
+            "NameEmail",
+            "SecretStr",
+        ),
+    )
+)
 _CONVERTERS = ("<int:", "<float:", "<uuid:")
 _VERBS = frozenset(("get", "post", "put", "delete", "patch", "on_get", "on_post", "on_put"))
 _HANDLERS = (
@@ -253,9 +269,9 @@ def arguments(
         elif shape == "cloud-http":
             out.places.append(ANYTHING)
         else:
-            out.places.append(_parameter(reader, pending, parameters, each))
+            out.places.append(_parameter(reader, pending, parameters, each, state))
     for each in parameters.kwonlyargs:
-        out.named[each.arg] = _parameter(reader, pending, parameters, each)
+        out.named[each.arg] = _parameter(reader, pending, parameters, each, state)
     if parameters.kwarg is not None and shape == "graph":
         out.rest = sources.begin(reader, entry.event, parameters.kwarg.arg, parameters.kwarg)
     return out
@@ -274,7 +290,11 @@ def _is_request(parameter: ast.arg) -> bool:
 
 
 def _parameter(
-    reader: Reader, pending: Pending, parameters: ast.arguments, parameter: ast.arg
+    reader: Reader,
+    pending: Pending,
+    parameters: ast.arguments,
+    parameter: ast.arg,
+    state: State,
 ) -> Value:
     """Return what a parameter of a route may be: a part of its path, of its query, its body."""
     name = parameter.arg
@@ -286,7 +306,24 @@ def _parameter(
         return Unknown(CLEAN, "int")
     if f"{{{name}:int}}" in pending.pattern or kind.startswith(("Literal", "Annotated[int")):
         return Unknown(CLEAN, "int")
+    if is_text(kind) or f"{{{name}}}" in pending.pattern or f"<{name}>" in pending.pattern:
+        reader.texts.add(name)
+    elif kind.isidentifier():
+        made = reader.load(kind, state, parameter)
+        model = state.things.get(made.number) if isinstance(made, Ref) else None
+        if isinstance(model, Class):
+            reader.texts |= {f"{name}.{field}" for field in model.texts}
     return sources.begin(reader, pending.entry.event, name, parameter)
+
+
+def is_text(annotation: str) -> bool:
+    """Return whether a framework that looks at types lets texts and numbers in alone."""
+    plain = annotation.strip("'\"")
+    for before in ("Annotated[", "Optional[", "list[", "List[", "typing.Optional["):
+        if plain.startswith(before):
+            plain = plain.removeprefix(before).removesuffix("]").partition(",")[0]
+    plain = plain.removesuffix(" | None").strip("'\"").rpartition(".")[2]
+    return plain in _TEXT_TYPES or plain.startswith("constr(")
 
 
 def _is_dependency(parameters: ast.arguments, parameter: ast.arg) -> bool:

@@ -28,6 +28,7 @@ from casemate.audit.flow.values import (
     Union,
     Unknown,
     Value,
+    few,
     join,
     options,
     shallow,
@@ -216,6 +217,11 @@ def _of_thing(reader: Reader, value: Ref, name: str, state: State, node: ast.AST
     return ANYTHING
 
 
+_OWN_NAMES = frozenset(
+    ("tempfile.NamedTemporaryFile()", "tempfile.SpooledTemporaryFile()", "tempfile.TemporaryFile()")
+)
+
+
 def _of_instance(
     reader: Reader, value: Ref, thing: Instance, name: str, state: State, node: ast.AST
 ) -> Value:
@@ -251,6 +257,9 @@ def _of_instance(
     ):
         return reader.path_attribute(value, name, state)
     kind = thing.type or outside_base(thing.owner, state)
+    if name == "name" and kind in _OWN_NAMES:  # what is written into it does not choose its name
+        given = [each for key, each in thing.attributes.items() if key[:1] == "="]
+        return Unknown(few(t for each in given for t in state.deep(each)), f"{kind}.name")
     if kind.endswith("RequestHandler"):
         asked = sources.of_request(reader, Unknown(CLEAN, "request", "self"), name, node)
         if asked is not None and shallow(asked):

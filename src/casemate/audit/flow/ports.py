@@ -84,6 +84,8 @@ class Reader(Protocol):
     """The functions that are being read, one called by the other."""
     entry: Entry | None
     route: Pending | None
+    texts: set[str]
+    """Paths of outside data that a framework has made texts or numbers of, of this entry."""
     kinds: list[str]
     """Of the sources, by their numbers."""
     scopes: dict[str, int]

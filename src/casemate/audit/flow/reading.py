@@ -95,6 +95,7 @@ class CodeReader:
         self.entry: Entry | None = None
         self.route: Pending | None = None
         self.pending: list[Pending] = []
+        self.texts: set[str] = set()
         self.frame = Frame("", "", 0, "")
         self.left = limits.steps
         self.until = 0.0

@@ -80,6 +80,8 @@ class Class:
     bases: tuple[Value, ...] = ()
     fields: tuple[str, ...] = ()
     """Names that have a type in its body: what a data class is made of."""
+    texts: frozenset[str] = frozenset()
+    """Those of them whose type is that of a text or a number."""
 
 
 Test: TypeAlias = tuple[Any, frozenset[str]]

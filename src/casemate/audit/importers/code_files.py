@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from casemate.audit.model import Place
 from casemate.audit.workspace import Workspace
 
 _SCRIPTS = ("js", "mjs", "cjs", "ts", "mts", "cts", "tsx", "jsx")
@@ -14,6 +15,10 @@ _ENTRY = {
 _MADE = frozenset(("dist", "build", "out", "lib", ".build", ".esbuild", ".webpack"))
 """Folders of what is compiled; what it is made of is beside them, or in `src`."""
 _MAX_FILES = 5_000
+_AROUND = " \t\r-,\"'"
+"""What stands around a line of code that is an item of a list."""
+_MAX_LINES_TO_CODE = 12
+"""Lines from a key of a template to the first of the code below it, tags and comments between."""
 
 
 class CodeFiles:
@@ -23,6 +28,7 @@ class CodeFiles:
         """Look in these files."""
         self._workspace = workspace
         self._known: dict[str, tuple[str, ...]] = {}
+        self._lines: tuple[str, list[str]] = ("", [])
 
     def note(self, file: str, what: str, line: int) -> None:
         """Remember what could not be audited."""
@@ -52,6 +58,19 @@ class CodeFiles:
                     found.append(name)
             self._known[folder] = tuple(found)
         return self._known[folder]
+
+    def inline_place(self, key: Place, inline: str) -> Place:
+        """Return where code in a template begins, whose key stands there: soon after, or there."""
+        if self._lines[0] != key.file:
+            self._lines = (key.file, (self._workspace.template(key.file) or "").split("\n"))
+        begun = inline[:2_000].lstrip()
+        before = inline[: len(inline) - len(inline.lstrip())].count("\n")
+        first = begun.partition("\n")[0]
+        below = self._lines[1][key.line - 1 : key.line - 1 + _MAX_LINES_TO_CODE]
+        for line, written in enumerate(below, key.line):
+            if written.strip(_AROUND) == first.strip(_AROUND):
+                return Place(key.file, max(line - before, 1), 1)
+        return key
 
     def entry(self, folder: str, handler: str, runtime: str) -> str:
         """Return the file that holds a handler such as `src/app.handler`, or nothing."""

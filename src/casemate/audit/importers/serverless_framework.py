@@ -78,7 +78,28 @@ class _Service:
             made.append(self._http_api())
         if any("'Api'" in str(r.properties.get("Events", "")) for r in made):
             made.append(self._rest_api())
+        self._extend({each.name: each for each in made})
         return made
+
+    def _extend(self, made: dict[str, Resource]) -> None:
+        """Add what the service says of resources that the framework makes."""
+        for section in listed(self._service.get("resources")):
+            extensions = section.get("extensions") if isinstance(section, dict) else None
+            for name, each in extensions.items() if isinstance(extensions, dict) else ():
+                more = self._resolved(each.get("Properties")) if isinstance(each, dict) else None
+                if not isinstance(more, dict) or name not in made:
+                    what = f"what is added to {str(name)[:100]} by extensions is not known"
+                    self._variables.note(place_of(extensions, name, Place(self._file)), what)
+                    continue
+                properties = made[name].properties
+                for key, value in more.items():
+                    there = properties.get(key)
+                    if isinstance(there, list) and isinstance(value, list):
+                        properties[key] = [*there, *value]
+                    elif isinstance(there, dict) and isinstance(value, dict):
+                        properties[key] = {**there, **value}
+                    else:
+                        properties[key] = value
 
     def _functions(self) -> Iterator[tuple[str, Map]]:
         found = self._service.get("functions")

@@ -23,6 +23,7 @@ _SOURCE = re.compile(
 _FILE = re.compile(
     r"file\(\s{0,4}(?P<path>[^()]{1,300}?)\s{0,4}\)(?::(?P<key>.{0,300}))?", re.DOTALL
 )
+_TRUTH = re.compile(r"strToBool\((?P<value>[^()]{0,100})\)")
 _CLOUD = re.compile(r"AWS::\w{1,40}|[A-Za-z][A-Za-z0-9]{0,250}(?:\.[A-Za-z]{1,40})?")
 _MAX_PASSES = 20
 _MAX_TEXT = 200_000
@@ -123,6 +124,11 @@ class Variables:
         file = _FILE.match(text)
         if file:
             return self._of_file(file["path"], file["key"] or "", place)
+        told = _TRUTH.fullmatch(text)
+        if told is not None:
+            return {"true": True, "1": True, "false": False, "0": False}.get(
+                told["value"].strip("'\" ").lower(), MISSING
+            )
         source = _SOURCE.fullmatch(text)
         if source is None:
             return MISSING
@@ -136,9 +142,17 @@ class Variables:
         if kind == "aws" and rest in ("region", "accountId"):
             return "${AWS::Region}" if rest == "region" else "${AWS::AccountId}"
         if kind == "param":
-            return self._path(self._root, f"params.default.{rest}", depth, place)
-        if kind == "strToBool":
-            return text.lower().endswith("true")
+            return self._param(rest, depth, place)
+        return MISSING
+
+    def _param(self, name: str, depth: int, place: Place) -> Any:
+        """Return what a parameter is of the stage that is meant where none is named, or of all."""
+        stage = self._default("stage", "dev", depth, place)
+        for each in (stage, "default"):
+            for path in (f"stages.{each}.params.{name}", f"params.{each}.{name}"):
+                found = self._path(self._root, path, depth, place)
+                if found is not MISSING:
+                    return found
         return MISSING
 
     def _default(self, name: str, last: str, depth: int, place: Place) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import msgspec
 
 from casemate.audit.code.reading import Code, PythonFile
 from casemate.audit.importers.code_files import CodeFiles
@@ -53,7 +55,7 @@ def read_code(workspace: Workspace, *, alone: bool) -> Iterator[Application]:
             platform=Platform.GOOGLE,
             importer="google",
             place=Place(functions[0].place.file),
-            functions=tuple(functions),
+            functions=tuple(_without_others(each, folders) for each in functions),
         )
     everything = files.files(".")
     if alone and not folders and everything:
@@ -75,6 +77,17 @@ def read_code(workspace: Workspace, *, alone: bool) -> Iterator[Application]:
                 ),
             ),
         )
+
+
+def _without_others(function: Function, folders: Iterable[str]) -> Function:
+    """Leave out code in another language below it that is of functions of its own."""
+    start = "" if function.code in (None, "", ".") else f"{function.code}/"
+    inner = tuple(
+        f"{each}/" for each in folders if each != function.code and each.startswith(start)
+    )
+    other = _SCRIPTS if function.language == "python" else (".py",)
+    files = tuple(n for n in function.files if not (n.startswith(inner) and n.endswith(other)))
+    return msgspec.structs.replace(function, files=files) if inner else function
 
 
 def _functions(found: PythonFile, files: CodeFiles) -> Iterator[Function]:
@@ -131,7 +144,7 @@ def _script_functions(name: str, code: Code, files: CodeFiles) -> Iterator[Funct
         yield Function(
             name=found["name"] or found["exported"],
             platform=Platform.GOOGLE,
-            runtime="nodejs",
+            runtime="node",
             code=folder,
             files=files.files(folder),
             entry=name,

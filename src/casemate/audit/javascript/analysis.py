@@ -137,13 +137,14 @@ class _Run:
         while reader.pending:
             pending = reader.pending.pop(0)
             number = getattr(pending.function, "number", id(pending.function))
-            key = (number, pending.kind)
+            key = (number, pending.kind, pending.texts)
             if key in self._done or len(self._done) > 400:
                 continue
             self._done.add(key)
-            reader.entry = pending.entry
+            reader.entry, reader.texts = pending.entry, pending.texts
             reader.frame = Frame(pending.entry.path, 0)
             self._guarded(path, lambda p=pending: self._route(p, shared.copy()))  # type: ignore[misc]
+            reader.texts = frozenset()
 
     def _route(self, pending: Pending, state: State) -> None:
         reader = self._reader

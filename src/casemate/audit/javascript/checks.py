@@ -25,6 +25,7 @@ from casemate.audit.javascript.values import ALL_BUT_NAMES, UNDEFINED, name_of, 
 ALL = frozenset((EVERY,))
 _NONE: frozenset[str] = frozenset()
 NO_OBJECT = frozenset(("nosql", "attributes"))
+_QUERIES = frozenset(("nosql",))
 _ADDRESS = frozenset(("url", "redirect"))
 VALID = frozenset(
     (
@@ -42,6 +43,30 @@ VALID = frozenset(
     )
 )
 _NUMERIC = frozenset(("isInteger", "isSafeInteger", "isFinite"))
+
+OF_TEXTS = frozenset(
+    (
+        *("trim", "trimStart", "trimEnd", "toLowerCase", "toUpperCase", "toLocaleLowerCase"),
+        *("toLocaleUpperCase", "normalize", "substring", "substr", "charAt", "startsWith"),
+        *("endsWith", "charCodeAt", "codePointAt", "localeCompare", "search", "split", "replace"),
+        *("replaceAll", "padStart", "padEnd", "repeat", "match", "matchAll"),
+    )
+)
+"""Methods that texts have and nothing else does that JSON can hold: of an object they throw."""
+_OF_TEXTS_AND_LISTS = frozenset(("includes", "indexOf", "lastIndexOf"))
+
+
+def called_on(value: Value, name: str, given: list[Value], state: State, node: Node) -> None:
+    """Know that data is no object once a method of texts was called on it."""
+    asked = known_text(given[0]) if given else None
+    signs = asked is not None and any(not s.isalnum() and s not in "-_" for s in asked)
+    # A list is searched for words, not for signs; and as a value it is no operator either.
+    textual = name in OF_TEXTS or (signs and name in _OF_TEXTS_AND_LISTS)
+    if not textual or "optional_chain" in node.marks:  # `x.trim?.()` throws for nothing
+        return
+    for taint in shallow(value):
+        if "nosql" not in taint.safe:
+            state.learn(taint.forms[0], _NONE, _QUERIES)
 
 
 def learned(state: State, value: Value, without: frozenset[str], safe_: frozenset[str]) -> State:

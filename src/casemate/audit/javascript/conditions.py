@@ -249,6 +249,8 @@ def _called(reader: Reader, node: Node, state: State) -> Ways | None:
         if isinstance(function, Ref) and function.number in reader.functions:
             return _entered(reader, function, receiver, given, node, state)
     values = calls.arguments(reader, given, state)
+    if isinstance(receiver, (Text, Unknown)):
+        checks.called_on(receiver, name.text, values, state, node)
     found = checks.by_method(reader, receiver, name.text, values, state, node)
     if found is not None:
         return found

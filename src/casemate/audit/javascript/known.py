@@ -215,13 +215,17 @@ def _parsed(first: Value, state: State) -> Value:
     found = []
     for option in options(first):
         if isinstance(option, Unknown):
-            found.append(sources.parsed(option))
+            taints = option.taints
+            if any(state.known_of(t)[1] - t.safe >= sources.NO_OBJECT for t in taints):
+                # It is known to be a text; what stands in it may be an object.
+                taints = texts.derived(taints, state, "parsed", part=False)
+            found.append(sources.parsed(replace(option, taints=taints)))
         elif isinstance(option, Const):
             found.append(ANYTHING)
         else:
             taints = few(
                 replace(t, safe=t.safe - sources.NO_OBJECT, without=frozenset())
-                for t in texts.derived(state.deep(option), state, "parsed", part=True)
+                for t in texts.derived(state.deep(option), state, "parsed", part=False)
             )
             found.append(Unknown(taints, "", "the data" if taints else ""))
     return join(*found) if found else ANYTHING

@@ -26,10 +26,10 @@ from casemate.audit.flow.values import (
     options,
     shallow,
 )
-from casemate.audit.javascript import answers, calls, known, members, routes, sinks
+from casemate.audit.javascript import answers, calls, known, members, routes, sinks, validators
 from casemate.audit.javascript.reader import Reader
 from casemate.audit.javascript.syntax import Node
-from casemate.audit.javascript.values import REACHED, UNDEFINED, name_of, thing_of
+from casemate.audit.javascript.values import CLASS, REACHED, UNDEFINED, name_of, thing_of
 
 _LONGEST = 200
 _SQL_WORDS = ("select ", "insert ", "update ", "delete ", "where ", "order by", "drop ", "call ")
@@ -59,6 +59,10 @@ def call(reader: Reader, function: Value, given: list[Value], state: State, node
     answered = answers.sent(reader, name, receiver, given, state, node)
     if answered is not None:
         return answered
+    chain = validators.chained(reader, name, receiver, given, state)
+    if chain is not None:
+        _called_back(reader, name, given, state, node)
+        return chain
     _looked_at(reader, name, given, state, node)
     made = known.call(reader, name, given, receiver, state, node)
     if made is not None:
@@ -218,6 +222,10 @@ def _harmful(reader: Reader, weakness: str, value: Value, name: str, state: Stat
     if weakness == "nosql" and ("aws-sdk" in name or name == "$where"):
         judged = "sql"  # an expression, in which a text is enough
     found: set[Taint] = set()
+    if judged == "nosql" and isinstance(value, Ref):
+        for of, each in _asked(value, state):
+            found |= contexts.harmful(of, each, state, reader.kinds)
+        return few(found)
     for option in options(value):
         if weakness == "template" and not isinstance(option, (Text, Unknown)):
             continue
@@ -228,6 +236,44 @@ def _harmful(reader: Reader, weakness: str, value: Value, name: str, state: Stat
     if not isinstance(value, Union) or weakness in ("template", "code", "nosql"):
         return few(found)
     return contexts.harmful(judged, value, state, reader.kinds) if found else CLEAN
+
+
+_COMPARING = frozenset(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin"))
+"""Operators of MongoDB whose operand is a value, whatever it is: there is no operator in it."""
+_OF_TEXTS = {
+    **dict.fromkeys(("$where", "$function", "$accumulator", "body", "$expr"), "sql"),
+    "$regex": "nosql",
+}
+"""What a text alone can harm, and what it is then."""
+
+
+def _asked(value: Value, state: State) -> Iterator[tuple[str, Value]]:
+    """Yield what stands in a query of MongoDB where an object would be an operator."""
+    seen: set[int] = set()
+    todo: list[tuple[Value, str]] = [(value, "")]
+    while todo and len(seen) < _MAX_SEARCHED:
+        item, key = todo.pop()
+        for option in options(item):
+            thing = thing_of(option, state)
+            if isinstance(option, Ref):
+                if option.number in seen:
+                    continue
+                seen.add(option.number)
+            if isinstance(thing, Mapping):
+                todo += [
+                    (each, name)
+                    for name, each in thing.known.items()
+                    if isinstance(name, str) and name not in _COMPARING and name != CLASS
+                ]
+                todo += [(thing.rest, "")] if thing.rest is not None else []
+                yield "nosql", Unknown(thing.keys)
+            elif isinstance(thing, Sequence):
+                todo += [(each, key) for each in _held_by(thing)]
+            elif isinstance(option, Text):
+                if key in _OF_TEXTS:
+                    yield _OF_TEXTS[key], option
+            elif not name_of(option, state).endswith(("ObjectId()", "RegExp()")):
+                yield "nosql", option
 
 
 _TIMERS = ("setTimeout", "setInterval", "setImmediate")

@@ -24,6 +24,7 @@ from casemate.audit.flow.values import (
     known_text,
     shallow,
     text_of,
+    with_taints,
 )
 from casemate.audit.javascript import arrays, calls, checks, members, sources
 from casemate.audit.javascript.reader import Reader
@@ -191,7 +192,15 @@ def _of_data(
     if name in ("join", "toString", "toISOString", "flat", "reverse", "sort", "concat"):
         return _put_together(value, name, given, state)
     if name in _TEXTUAL:
-        return _textual(reader, value, name, given, state, node)
+        checks.called_on(value, name, given, state, node)
+        found = _textual(reader, value, name, given, state, node)
+        return (
+            found
+            if name not in checks.OF_TEXTS
+            else with_taints(
+                found, {t: replace(t, safe=t.safe | sources.NO_OBJECT) for t in shallow(found)}
+            )
+        )
     if isinstance(value, Unknown) and not value.type and (value.taints or value.path):
         for each in given:
             if calls.is_function(reader, each):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from casemate.audit.code.inline import parsable_script
 from casemate.audit.code.reading import Code
 from casemate.audit.javascript.syntax import SUFFIXES, Node, Parsed, SyntaxProblemError, parse
 
@@ -59,6 +60,14 @@ def parsed_text(path: str, text: str) -> Parsed:
         return parse(path, text)
     except SyntaxProblemError as error:
         return _none(str(error))
+
+
+def parsed_inline(path: str, text: str) -> Parsed:
+    """Return the syntax of code that stands in a template."""
+    found = parsed_text(path, text)
+    if found.broken and "${AWS::" in text:
+        return parsed_text(path, parsable_script(text))
+    return found
 
 
 def _none(why: str) -> Parsed:

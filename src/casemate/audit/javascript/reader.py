@@ -65,6 +65,8 @@ class Pending:
     kind: str
     """The framework, as the parameters of the function are by it."""
     receiver: Value = UNDEFINED
+    texts: frozenset[str] = frozenset()
+    """Parts of the request that its route has made texts of, by their paths."""
 
 
 class Watcher:
@@ -107,6 +109,8 @@ class Reader:
         self.stack: list[Node] = []
         self.entry: Entry | None = None
         self.pending: list[Pending] = []
+        self.texts: frozenset[str] = frozenset()
+        """Parts of the request that are texts, whatever was sent."""
         self.frame = Frame("", 0)
         self.left = limits.steps
         self.until = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from casemate.audit.flow.results import Entry
 from casemate.audit.flow.state import Instance, Mapping, Sequence, State
 from casemate.audit.flow.values import CLEAN, External, Unknown, Value, known_text, options
-from casemate.audit.javascript import calls, sources
+from casemate.audit.javascript import calls, sources, validators
 from casemate.audit.javascript.reader import Pending, Reader
 from casemate.audit.javascript.syntax import Node
 from casemate.audit.javascript.values import thing_of
@@ -61,6 +61,7 @@ def registered(
     if kind is None or method not in _METHODS or "()" not in name:
         return None
     path = known_text(given[0]) if given else None
+    checked = validators.texts_of(reader, given, state)
     for each in given[:40]:
         for option in _functions(reader, each, state):
             if len(reader.pending) < _MAX and reader.entry is not None:
@@ -70,7 +71,7 @@ def registered(
                     event="http",
                     shape="route",
                 )
-                reader.pending.append(Pending(option, entry, kind))
+                reader.pending.append(Pending(option, entry, kind, texts=checked))
     return receiver if receiver is not None else Unknown(CLEAN, name.rpartition(".")[0])
 
 

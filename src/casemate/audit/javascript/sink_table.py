@@ -43,7 +43,7 @@ HTTP_CLIENTS = """
     axios-retry fetch-retry simple-get isomorphic-unfetch
 """
 _HTTP_METHODS = """
-    = get post put patch delete head request options fetch del stream postForm send
+    = get post put patch delete head request options fetch del stream postForm
     default defaults post_json concat
 """
 _SQL_PLACES = "0 0.sql 0.text 0.query 0.sqlText"

@@ -12,6 +12,10 @@ from casemate.audit.javascript.syntax import Node
 
 _LONGEST = 200
 _TRUSTED = (".length", ".awsRequestId", ".req.method", ".req.ip", ".req.protocol")
+_UPLOADED = re.compile(
+    r"^req\.files?(?:\[\]|\.[^.\[]{1,80})?(?:\[\])?\.(?:path|filepath|tempFilePath|destination|size)$"
+)
+"""What parsers of uploads chose: where they put a file, under a name of their own."""
 _TEXTS = re.compile(
     r"\.(?:queryStringParameters|pathParameters|headers|stageVariables|params|cookies|key)\.[^.\[]{1,80}$"
     r"|\.(?:body|rawPath|path|rawQueryString|originalUrl|url|key)$"
@@ -58,7 +62,7 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
     path = f"{value.path}{name}"
     if len(path) > _LONGEST:
         return Unknown(value.taints, "", value.path)
-    if path.endswith(_TRUSTED):
+    if path.endswith(_TRUSTED) or _UPLOADED.search(path) is not None:
         return Unknown(CLEAN)
     text = _TEXTS.search(path) is not None and "body." not in path
     taints: set[Taint] = set()
@@ -67,7 +71,7 @@ def part(reader: Reader, value: Unknown, name: str, node: Node) -> Value:
         if of_platform(path, kind):
             continue
         new = reader.source(kind, path, node, path)
-        safe = taint.safe | NO_OBJECT if text else taint.safe
+        safe = taint.safe | NO_OBJECT if text or path in reader.texts else taint.safe
         forms = (*new.forms, *taint.forms[:5])  # what is known of the whole is known of its parts
         taints.add(replace(taint, source=new.source, forms=forms, trail=new.trail, safe=safe))
     return Unknown(frozenset(taints), "", path) if taints else Unknown(CLEAN)

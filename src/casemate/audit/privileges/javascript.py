@@ -17,7 +17,7 @@ from casemate.audit.flow.state import Mapping as Object
 from casemate.audit.flow.values import Const, External, Text, Value, join, options
 from casemate.audit.javascript import Node, Parsed, Reader, Watcher, analyse
 from casemate.audit.javascript.files import is_own, package_of
-from casemate.audit.javascript.parts import ParsedFiles, parsed_text
+from casemate.audit.javascript.parts import ParsedFiles, parsed_inline
 from casemate.audit.javascript.values import UNDEFINED, thing_of
 from casemate.audit.model import Function, Place
 from casemate.audit.privileges import services, values
@@ -58,9 +58,7 @@ def read(
     root = f"{function.code}/" if function.code not in (None, "", ".") else ""
     files: Mapping[str, Parsed]
     if function.inline:
-        if "${" in function.inline.replace("`${", ""):
-            return "its code is not all in the template"
-        files, entry = {_INLINE: parsed_text(_INLINE, function.inline)}, _INLINE
+        files, entry = {_INLINE: parsed_inline(_INLINE, function.inline)}, _INLINE
     elif function.code is None or not function.entry:
         return "its code is not here"
     else:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from casemate.audit.finding import Severity
+from casemate.audit.importers.aws.data import is_pattern
+from casemate.audit.model import Statement
 from casemate.audit.rule import Risk, Rule
 from casemate.audit.rules.common import of_permissions
 from casemate.audit.rules.examples import statement
@@ -38,7 +40,14 @@ def _data_rule(
     fix: str = _LEAST,
     attack: str = "T1530",
     good: str = "arn:aws:x:eu-west-1:0:y",
+    milder: re.Pattern[str] | None = None,
 ) -> Rule:
+    def of(s: Statement) -> Severity:
+        """Return the severity: that of `milder` is what these actions alone give."""
+        found = [action for action in s.actions if pattern.match(action) or is_pattern(action)]
+        alone = milder is not None and all(milder.match(action) for action in found)
+        return severity.shifted(-1) if alone else severity
+
     return Rule(
         id=id,
         title=title,
@@ -49,7 +58,7 @@ def _data_rule(
         severity=severity,
         why=why,
         fix=fix,
-        check=of_permissions(named(pattern, text)),
+        check=of_permissions(named(pattern, text), of),
         vulnerable=statement(_allow(f"['{action}']")),
         fixed=statement(_allow(f"['{action}']", f"'{good}'")),
     )
@@ -217,6 +226,7 @@ RULES = (
         "s3:PutBucketPolicy",
         Severity.HIGH,
         attack="T1098",
+        milder=re.compile(r"^s3:Put(?:Bucket|Object)Acl$", re.I),  # of which new buckets take none
     ),
     _data_rule(
         "IAM-023",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from casemate.audit.rule import Rule
 from casemate.audit.rules import (
     account_wide,
+    between_calls,
     containers,
     data_flow,
     dependencies,
@@ -46,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     *environment.RULES,
     *python_code.RULES,
     *javascript_code.RULES,
+    *between_calls.RULES,
     *data_flow.RULES,
     *dependencies.RULES,
     *manifests.RULES,

@@ -9,7 +9,7 @@ from casemate.audit.flow import Entry
 from casemate.audit.flow import Place as FlowPlace
 from casemate.audit.javascript import Parsed
 from casemate.audit.javascript import discover as discover_scripts
-from casemate.audit.javascript.parts import ParsedFiles, parsed_text
+from casemate.audit.javascript.parts import ParsedFiles, parsed_inline
 from casemate.audit.model import Application, Function, Place, Platform, Reach
 from casemate.audit.syntax import Syntax
 
@@ -118,8 +118,8 @@ def python_parts(application: Application, code: Code) -> Iterable[PythonPart]:
         inline = code.inline(function)
         if inline is not None:
             part = parts.setdefault(f"#{function.name}", PythonPart(f"#{function.name}"))
-            place = function.place
-            part.add("index.py", function.inline, inline, place.file, place.line)
+            place = function.inline_place or function.place
+            part.add("index.py", inline.text, inline, place.file, place.line)
             part.enter("index.py", handler_of(function), function)
             continue
         if function.code is None:
@@ -200,10 +200,9 @@ def script_parts(application: Application, code: Code) -> Mapping[str, ScriptPar
         elif function.language != "javascript":
             continue
         elif function.inline:
-            if "${" not in function.inline.replace("`${", ""):
-                part = parts[name] = ScriptPart(None, function.place)
-                part.parsed = {path: parsed_text(path, function.inline)}
-                part.enter(path, function)
+            part = parts[name] = ScriptPart(None, function.inline_place or function.place)
+            part.parsed = {path: parsed_inline(path, function.inline)}
+            part.enter(path, function)
         elif function.code is not None:
             if name not in parts:
                 parts[name] = ScriptPart(ParsedFiles(code, name, function.files))

@@ -24,12 +24,12 @@ from casemate.audit.rules.javascript_looks import (
 )
 
 _TRACE, _TEXT = "trace", "text"
-_ANSWERS = re.compile(
+ANSWERS = re.compile(
     r"^(?:res|resp|response|reply|c|ctx|context)\b.{0,60}"
     r"\.(?:send|json|jsonp|end|write|text|html|succeed|status\(\)\.json|render)$"
     r"|^(?:Next)?Response(?:\.json)?$|(?:^|\.)res\.(?:send|json|end)$"
 )
-_BACK = ("callback", "cb", "done")
+BACK = ("callback", "cb", "done")
 _ASSIGNED = re.compile(r"^(?:ctx|res|response|reply|context\.res|this)\.body$")
 _MADE_OF = (
     *("JSON.stringify", "String", "util.inspect", "inspect", "serializeError", "Object.assign"),
@@ -106,10 +106,10 @@ def _answers(file: ScriptFile, handler: Node) -> Iterator[tuple[Node, Node]]:
         elif node.kind in ("call_expression", "new_expression"):
             name = file.name(node.get("function") or node.get("constructor"))
             arguments = given(node)
-            if _ANSWERS.search(name):
+            if ANSWERS.search(name):
                 for each in arguments:
                     yield node, each
-            elif name in _BACK and len(arguments) > 1:
+            elif name in BACK and len(arguments) > 1:
                 yield node, arguments[1]
         elif node.kind == "assignment_expression":
             left, right = node.get("left"), node.get("right")
@@ -171,7 +171,7 @@ def _of_call(file: ScriptFile, node: Node) -> list[tuple[Node, bool]]:
     callee = node.get("function")
     name = file.name(callee or node.get("constructor"))
     arguments = given(node)
-    if is_logger(name) or name.endswith((".reject", "Error", "Exception")) or name in _BACK:
+    if is_logger(name) or name.endswith((".reject", "Error", "Exception")) or name in BACK:
         return []
     if callee is not None and callee.kind == "member_expression":
         last, owner = callee.get("property"), callee.get("object")

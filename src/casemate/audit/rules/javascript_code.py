@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from functools import partial
 
+import msgspec
+
 from casemate.audit.code.reading import owned_files
 from casemate.audit.finding import Severity
 from casemate.audit.model import Place
@@ -54,7 +56,7 @@ def _lines(subject: Subject, file: str, code: str) -> list[tuple[int, str]]:
     return [(number, line) for number, line in lines if len(line) < _LONG]
 
 
-def _at(name: str) -> Check:
+def seen_at(name: str) -> Check:
     """Return a check of what is looked for in the syntax of every file."""
 
     def check(subject: Subject) -> Iterator[Hit]:
@@ -66,6 +68,24 @@ def _at(name: str) -> Check:
                 yield hit(function, seen.text, place, f"{start.file} {line}")
 
     return check
+
+
+_UNCHECKED = _look(
+    re.compile(
+        r"rejectUnauthorized\s{0,3}:\s{0,3}false|NODE_TLS_REJECT_UNAUTHORIZED\s{0,3}[\"'\]]{0,2}\s{0,3}=\s{0,3}[\"']?0"
+    ),
+    "certificates are not checked",
+)
+
+
+def _unchecked(subject: Subject) -> Iterator[Hit]:
+    """Yield where certificates are not checked: milder where it takes a setting that is not set."""
+    optional = {
+        (each.place.file, each.place.line) for each in seen_at("optional certificates")(subject)
+    }
+    for each in _UNCHECKED(subject):
+        milder = (each.place.file, each.place.line) in optional
+        yield msgspec.structs.replace(each, severity=Severity.MEDIUM) if milder else each
 
 
 def _rule(
@@ -125,7 +145,7 @@ RULES = (
         _L.LOW,
         "Events hold passwords, tokens in headers and data of people; everybody who reads logs has them.",
         "Log the fields that an investigation needs.",
-        _at("logged events"),
+        seen_at("logged events"),
         _handler("console.log(event)"),
         _handler("console.log(event.requestContext.requestId)"),
         by_reach=True,
@@ -139,7 +159,7 @@ RULES = (
         _L.MEDIUM,
         "A trace tells the code, its paths and libraries.",
         "Answer with an id, and log the error under that id.",
-        _at("told traces"),
+        seen_at("told traces"),
         _caught("return { statusCode: 500, body: err.stack }"),
         _caught(_ID),
         by_reach=True,
@@ -153,7 +173,7 @@ RULES = (
         _L.MEDIUM,
         "Who has a say in the text runs code as the function.",
         "Parse what is expected: JSON.parse, a table of functions.",
-        _at("evaluated"),
+        seen_at("evaluated"),
         _handler("return eval(event.expression)"),
         _handler("return JSON.parse(event.expression)"),
         "T1059.007",
@@ -190,12 +210,7 @@ RULES = (
         _L.HIGH,
         "Everybody on the way can be the server, read and change all.",
         "Remove it; give the client the right authority (ca:).",
-        _look(
-            re.compile(
-                r"rejectUnauthorized\s{0,3}:\s{0,3}false|NODE_TLS_REJECT_UNAUTHORIZED\s{0,3}[\"'\]]{0,2}\s{0,3}=\s{0,3}[\"']?0"
-            ),
-            "certificates are not checked",
-        ),
+        _unchecked,
         _handler("https.get({ host: 'a.example', rejectUnauthorized: false })"),
         _handler("https.get({ host: 'a.example' })"),
         "T1557",
@@ -266,7 +281,7 @@ RULES = (
         _L.HIGH,
         "The credentials of the function's role are in its environment.",
         "Name the variables that are needed.",
-        _at("told environment"),
+        seen_at("told environment"),
         _handler("console.log(process.env)"),
         _handler("console.log(process.env.STAGE)"),
         "T1552.005",
@@ -337,7 +352,7 @@ RULES = (
         _L.LOW,
         "Texts of errors tell queries, paths, hosts and keys of tables to whoever makes an error.",
         "Answer with an id, and log the error under that id.",
-        _at("told errors"),
+        seen_at("told errors"),
         _caught("return { statusCode: 500, body: JSON.stringify({ error: err.message }) }"),
         _caught(_ID),
         by_reach=True,
@@ -351,7 +366,7 @@ RULES = (
         _L.MEDIUM,
         "Everybody who reads logs has them, for as long as logs are kept.",
         "Leave it out, or log that it was there.",
-        _at("logged secrets"),
+        seen_at("logged secrets"),
         _handler("console.log('login', event.user, event.password)"),
         _handler("console.log('login', event.user, event.password.length)"),
         "T1552.001",
@@ -365,7 +380,7 @@ RULES = (
         _L.MEDIUM,
         "Pages for developers show traces, source and data to everybody.",
         "Leave it out, or ask for the developers' stage before.",
-        _at("debug"),
+        seen_at("debug"),
         "const app = require('express')()\napp.use(require('errorhandler')())\n"
         + _handler("return app.handle(event)"),
         "const app = require('express')()\nif (process.env.NODE_ENV === 'development') {\n"
@@ -380,7 +395,7 @@ RULES = (
         _L.LOW,
         "An attack that fails at first is not seen, and half-done work is taken for done.",
         "Handle what can be handled, log the rest.",
-        _at("swallowed"),
+        seen_at("swallowed"),
         _handler("try {\n    await work(event)\n  } catch (err) {}"),
         _handler("try {\n    await work(event)\n  } catch (err) {\n    console.error(err)\n  }"),
     ),
@@ -393,7 +408,7 @@ RULES = (
         _L.MEDIUM,
         "Billions of guesses a second are tried against MD5 and SHA-1.",
         "Use argon2, or crypto.scrypt.",
-        _at("weak hash"),
+        seen_at("weak hash"),
         _handler("return crypto.createHash('md5').update(event.password).digest('hex')"),
         _handler("return crypto.scryptSync(event.password, salt, 32).toString('hex')"),
         "T1110.002",
@@ -407,7 +422,7 @@ RULES = (
         _L.HIGH,
         "Who reads the code makes sessions of any user.",
         "Read the key from a secret.",
-        _at("session key"),
+        seen_at("session key"),
         "const session = require('express-session')\napp.use(session({ secret: 'super-secret' }))\n"
         + _handler("return app.handle(event)"),
         "const session = require('express-session')\n"
@@ -424,7 +439,7 @@ RULES = (
         _L.HIGH,
         "Who reads the code logs in.",
         "Change it now: it is in every clone and in the history. Read the new one from a secret.",
-        _at("written password"),
+        seen_at("written password"),
         "const mysql = require('mysql2')\n"
         "const db = mysql.createPool({ host: 'db.shop.internal', password: 'k9Tq2wLm8z' })\n"
         + _handler("return db.query('SELECT 1')"),

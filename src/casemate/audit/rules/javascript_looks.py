@@ -274,7 +274,7 @@ def written_password(file: ScriptFile) -> Found:
     """Find passwords and keys that are given to clients as they stand in the code."""
     for pair in file.kinds["pair"]:
         key, value = key_of(pair), text_of(pair.get("value"))
-        if value is None or len(value) < 6 or _EXAMPLE.search(value):
+        if value is None or len(value) < 6 or len(set(value)) < 3 or _EXAMPLE.search(value):
             continue
         around = file.parent(pair)
         beside = {key_of(each) for each in around.kids} if around is not None else set()
@@ -282,6 +282,32 @@ def written_password(file: ScriptFile) -> Found:
         signs = key in ("secretAccessKey", "aws_secret_access_key") and len(value) >= _KEY_LENGTH
         if signs or connects:
             yield pair, f"{key} stands in the code"
+
+
+def optional_certificates(file: ScriptFile) -> Found:
+    """Find certificates that go unchecked only where a setting says so, and none does by itself."""
+    for pair in file.kinds["pair"]:
+        value = pair.get("value")
+        if key_of(pair) != "rejectUnauthorized" or value is None or value.kind != "false":
+            continue
+        for around in file.around(pair):
+            condition = around.get("condition")
+            if condition is not None and _asks_setting(file, condition, around, pair):
+                yield pair, "certificates are not checked where a setting says so"
+                break
+
+
+def _asks_setting(file: ScriptFile, condition: Node, around: Node, pair: Node) -> bool:
+    """Tell whether `process.env.NAME` is asked to be true or something, by its own name."""
+    first = around.get("consequence")
+    if first is None or not any(each is pair for each in file.below(first)):
+        return False
+    if condition.kind == "binary_expression":
+        if not {"===", "=="} & set(condition.marks):
+            return False
+        condition = condition.get("left") or condition
+    name = file.name(condition)
+    return name.startswith("process.env.") and not _STAGES.search(name)
 
 
 def errors(file: ScriptFile) -> Iterator[tuple[Node, str]]:
@@ -312,5 +338,6 @@ LOOKS = {
     "weak hash": weak_hash,
     "session key": session_key,
     "written password": written_password,
+    "optional certificates": optional_certificates,
 }
 """By the names that rules know them by."""

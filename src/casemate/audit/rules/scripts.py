@@ -28,6 +28,7 @@ from casemate.audit.rules.followed_code import (
     script_parts,
 )
 from casemate.audit.rules.javascript_answers import told_errors, told_traces
+from casemate.audit.rules.javascript_between import BETWEEN
 from casemate.audit.rules.javascript_looks import LOOKS as SINGLE
 
 SUFFIXES = tuple(f".{each}" for each in ENDINGS)
@@ -36,7 +37,7 @@ MAX_FOLLOWED = 30.0
 """Seconds of processor time in which data is followed; what was not looked at then is told."""
 MAX_LOOKED = 20.0
 """Seconds of processor time in which syntax is looked at for rules."""
-LOOKS = {**SINGLE, "told errors": told_errors, "told traces": told_traces}
+LOOKS = {**SINGLE, "told errors": told_errors, "told traces": told_traces, **BETWEEN}
 
 
 class Seen(NamedTuple):

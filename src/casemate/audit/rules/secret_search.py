@@ -151,6 +151,8 @@ def real(kind: str, value: str, before: str = "") -> bool:  # noqa: PLR0911
         and len(value) == 40
     ):
         return _github(value)
+    if value.startswith("ya29."):
+        return False  # it opens something for an hour after it was made
     body = re.sub(r"^[A-Za-z]{2,6}[_-](?:live_|test_)?", "", value)
     if kind == "stripe-key" and "_test_" in value:
         return False

@@ -22,7 +22,7 @@ _TEXTS = SUFFIXES | {
 }
 _KEYS = ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519")
 _NAMED = (".env", "Dockerfile", ".npmrc", ".pypirc", ".git-credentials", *_KEYS)
-_PASSWORD = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|PWD)(?:$|_)", re.I)
+_PASSWORD = re.compile(r"(?:^|_)(?:PASSWORD|PASSWD|PASSPHRASE|PWD)(?:$|_)|(?:^|_)PASS$", re.I)
 _SECRETIVE = re.compile(
     r"(?:^|_)(?:SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?|SIGNING_KEY)(?:$|_)",
     re.I,
@@ -127,10 +127,11 @@ def _environment(subject: Subject) -> Iterator[Hit]:
     for f in subject.application.functions:
         for v in f.environment:
             value = literal(v.value)
-            if value is None or _NOT_SECRET.search(v.name):
+            name = _snake(v.name)
+            if value is None or _NOT_SECRET.search(name):
                 continue
-            if (_PASSWORD.search(v.name) and len(value) >= 4 and _literal_password(value)) or (
-                _SECRETIVE.search(v.name) and len(value) >= 8 and random(value, least=2.8)
+            if (_PASSWORD.search(name) and len(value) >= 4 and _literal_password(value)) or (
+                _SECRETIVE.search(name) and len(value) >= 8 and random(value, least=2.8)
             ):
                 # `REDIS_PASSWORD: PASSWORD` is to be filled in; if not, it is a bad one.
                 to_fill = value.isupper() and value in v.name.upper()

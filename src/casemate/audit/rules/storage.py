@@ -21,6 +21,8 @@ def _unless_open(asset: Asset) -> Severity | None:
 
     Since April 2023 a new bucket refuses public ACLs and policies until its block is taken off.
     """
+    if asset.kind == "search" and asset.settings.get("signed in"):
+        return Severity.MEDIUM  # it asks for a user and a password of its own
     if asset.kind != "bucket":
         return None
     is_off = asset.settings.get("block_declared") and asset.settings.get("blocked") is not True

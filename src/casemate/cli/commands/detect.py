@@ -111,9 +111,15 @@ def explain(
         print_text("It is a part of correlations, and not told of by itself.")
     for text in about.falsepositives:
         print_text(f"not an attack: {text}")
-    for kind, title in (("attack", "found"), ("twin", "not found")):
-        for each in example.get(kind, []):
-            print_text(f"{title}: {_fact(each)}")
+    for pair in (example, *example.get("others", [])):
+        for kind, title in (("attack", "found"), ("twin", "not found")):
+            for each in pair.get(kind, []):
+                print_text(f"{title}: {_fact(each)}")
+    for text, others in example.get("instead", {}).items():
+        print_text(f"as well, in place of {text!r}:")
+        for other, near in others.items():
+            twins = ", ".join(near if isinstance(near, list) else (near,))
+            print_text(f"found: {other}; not found: {twins}")
 
 
 def _fact(example: dict[str, Any]) -> str:

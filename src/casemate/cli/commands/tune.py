@@ -74,8 +74,8 @@ def propose(wanted: ShowUsage, *, json: JsonOption = False) -> None:
     if proposals:
         note(f"Functions with fewer than {LEAST_REQUESTS} requests are left out.")
         note(
-            "To try it on some calls: write it into casemate.toml, casemate deploy, then casemate "
-            "promote FUNCTION VERSION --weight 10 --watch 600, which goes back if calls get worse."
+            "To try it on some calls: write it into casemate.toml, then casemate deploy FUNCTION "
+            "--weight 10 --watch 600, which goes back if calls get worse."
         )
 
 

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from casemate.blobs import Blobs
+from casemate.data.creating import creates
 from casemate.data.errors import DataBusyError, DataError, DataMediumError
 from casemate.data.limits import DataOptions
 from casemate.data.postgresql.binding import MAIN
@@ -23,16 +24,12 @@ from casemate.data.postgresql.joint_coordination import JointCoordination
 from casemate.data.postgresql.moving import Move
 from casemate.data.postgresql.placements import Placement, Placements
 from casemate.data.projects import Created, Keys
-from casemate.data.registry import specs
 from casemate.model.data import ObjectInfo
 from casemate.model.errors import NotFoundError
 from casemate.model.nodes import ProjectDatabase
 from casemate.operations.declaration import Effect, Operation
 from casemate.operations.form import form_of
-from casemate.operations.invocations import BeginInvocation
 from casemate.operations.objects import ReadObject
-from casemate.operations.positions import AdvancePosition
-from casemate.operations.resources import EnsureResources
 
 AnswerT = TypeVar("AnswerT")
 RETRY_SECONDS: Final = 2.0
@@ -209,7 +206,7 @@ class PlacedProjectData:
         project = str(getattr(operation, "project", ""))
         placement = self._placements.known.get(project)
         if placement is None:
-            placement = await self._place(project, creates=_creates(operation))
+            placement = await self._place(project, creates=creates(operation))
         try:
             return await _done(self._opened(project, placement), operation)
         except DataError:
@@ -382,13 +379,6 @@ async def _done(data: PostgresqlProjectData, operation: Operation[AnswerT]) -> A
 def _require(operation: Operation[Any], *, reads: bool) -> None:
     if (form_of(type(operation)).effect is Effect.READ) is not reads:
         raise TypeError(f"{type(operation).__name__} is asked for by the wrong one of both calls.")
-
-
-def _creates(operation: Operation[Any]) -> bool:
-    """Tell whether an operation makes a project's database where it has none."""
-    if isinstance(operation, EnsureResources):
-        return any(specs(operation.resources))
-    return isinstance(operation, BeginInvocation | AdvancePosition)
 
 
 def _main_first(name: str) -> tuple[bool, str]:

@@ -33,7 +33,7 @@ def people(actors: Actors) -> None:
 
 
 def policies(actors: Actors) -> None:
-    """Change what is allowed, who has routes, and what is told; and take all of it back."""
+    """Change what is allowed, who has routes and signs, and what is told; and take it back."""
     name = f"drill-{actors.mark}"
     forbid = (
         'forbid (principal is Casemate::Function, action == Casemate::Action::"secret:read", '
@@ -47,6 +47,8 @@ def policies(actors: Actors) -> None:
     routes = f"drill-{actors.mark}"
     actors.owner(f"PUT /route-claims/{routes}", {"prefixes": [f"/{routes}"]})
     actors.owner(f"PUT /route-claims/{routes}", {"prefixes": []})
+    # One without keys, which asks for nothing: it can hold up no deploy.
+    actors.owner("PUT /projects/{p}/signing", {"keys": []})
     silence: dict[str, Any] = {"rule": "playbook-changed", "seconds": 60, "reason": "a drill"}
     actors.owner("POST /alerts/silences", silence)
     actors.owner("POST /alerts/silences", {**silence, "seconds": 0})

@@ -15,6 +15,9 @@ _SUBSTITUTION = re.compile(
     r"(?P<new>(?:(?!(?P=sign))[^\\\n]|\\[^\w\n])*+)(?P=sign)[gpiI0-9]*+"
 )
 """One command of sed that puts one text in the place of another, by its usual signs."""
+_JQ = frozenset(("jq", "yq"))
+_JQ_STEPS = re.compile(r"[A-Za-z_]\w{0,63}(?:\[\d{1,6}\]|\.[A-Za-z_]\w{0,63}){0,16}")
+"""What may come after a dot of jq: keys and places, one after the other."""
 _AWK = frozenset(("awk", "gawk", "mawk", "nawk"))
 _ESCAPED = re.compile(r"\\.")
 _WHOLE_LITERAL = re.compile(r'"[^"\n]*+"')
@@ -51,12 +54,21 @@ def _in_literal(value: str, span: Span) -> bool:
     return opened and "\\" not in before and not _ENDS_LITERAL.search(value, span.start, span.end)
 
 
+def _is_step(value: str, span: Span) -> bool:
+    """Tell whether data is keys and places after a dot of jq's, outside of its texts."""
+    before = value[: span.start]
+    after_dot = before.endswith(".") and before.count('"') % 2 == 0 and "\\" not in before
+    return after_dot and _JQ_STEPS.fullmatch(value, span.start, span.end) is not None
+
+
 def plain(argument: Argument, name: str) -> Verdict | None:
     """Judge code in a language that is not known here: data may be words in it."""
     for span in argument.doubtful:
         if name == "sed" and _is_substituted(argument.value, span):
             continue
         if name in _AWK and _in_literal(argument.value, span):
+            continue
+        if name in _JQ and _is_step(argument.value, span):
             continue
         if NUMBER.fullmatch(argument.value) is not None:
             continue

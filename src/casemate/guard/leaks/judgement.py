@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from .kinds import DATABASE, EVERY, EXCEPTION, PATH, SOURCE, TOLD, TRACE
 from .raised import Raised, Source, Text
-from .shapes import page_in, suspicious, trace_in
+from .shapes import MAX_PLACES, page_in, suspicious, trace_in, windows
 from .texts import inflated, looked_at, views
 
 _OWN = ("/function/code/", "/function/deps/")
@@ -96,6 +96,8 @@ class Judge:
             unpacked = inflated(body)
             texts += views(unpacked)
             yield from _by_looks(b"{}", unpacked)
+        for text in texts:
+            yield from _by_looks(b"{}", text.encode("utf-8", "replace"))
         yield from self._by_origin(texts)
 
     def _by_origin(self, texts: list[str]) -> Iterator[Exposure]:
@@ -165,9 +167,10 @@ def _by_looks(head: bytes, body: bytes) -> Iterator[Exposure]:
 
 
 def _paths(data: bytes) -> Iterator[str]:
-    """Return the paths of an answer that this bundle has: those of other bundles are content."""
-    text = data.decode("utf-8", "replace").replace("\\/", "/")
-    for match in itertools.islice(_PATH.finditer(text), _MAX_PATHS):
+    """Yield the paths of an answer that this bundle has: those of other bundles are content."""
+    places = itertools.islice(windows(data), MAX_PLACES)
+    matches = (match for place in places if (match := _PATH.match(place)))
+    for match in itertools.islice(matches, _MAX_PATHS):
         path = match.group().rstrip(".")
         if os.path.lexists(path):
             yield path

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import unquote_plus
 
 from .kinds import PAGE, TRACE
 
 INSIDE = b"/function/"
 """What paths of the function's bundle begin with."""
 _ESCAPED = b"\\/function\\/"
+_PERCENT = (b"%2Ffunction%2F", b"%2ffunction%2f")
+"""As in an address of a redirect, or in a cookie."""
 MAX_PLACES = 4_096
 """Mentions of such a path that are looked at; an answer with more of them is taken for a trace."""
 _AFTER = 400
@@ -43,6 +47,8 @@ class Shape(NamedTuple):
 def suspicious(data: bytes) -> bool:
     """Tell whether there is anything to look at: the one thing that every answer pays for."""
     # A single byte is found many times as fast as several.
+    if b"%" in data and any(mark in data for mark in _PERCENT):
+        return True
     if b"/" not in data:
         return False
     return INSIDE in data or (b"\\" in data and _ESCAPED in data)
@@ -50,28 +56,29 @@ def suspicious(data: bytes) -> bool:
 
 def trace_in(data: bytes) -> Shape | None:
     """Return a place in code of the sandbox, as traces and debug pages name it; linear."""
-    seen = 0
-    for mark in (INSIDE, _ESCAPED):
-        at = data.find(mark)
-        while at >= 0:
-            seen += 1
-            if seen > MAX_PLACES:
-                return Shape(TRACE, f"more than {MAX_PLACES} paths of the sandbox")
-            found = _place(data[at : at + _AFTER])
-            if found:
-                return Shape(TRACE, found)
-            at = data.find(mark, at + len(mark))
+    for seen, window in enumerate(windows(data)):
+        if seen == MAX_PLACES:
+            return Shape(TRACE, f"more than {MAX_PLACES} paths of the sandbox")
+        found = _PLACE.match(_without_markup(window))
+        if found:
+            return Shape(TRACE, found.group())
     return None
 
 
-def _place(window: bytes) -> str:
-    text = window.decode("utf-8", "replace").replace("\\/", "/")
+def windows(data: bytes) -> Iterator[str]:
+    """Yield what begins at each path of the sandbox, as it reads without escapes of addresses."""
+    for mark in (INSIDE, _ESCAPED, *(_PERCENT if b"%" in data else ())):
+        at = data.find(mark)
+        while at >= 0:
+            text = data[at : at + _AFTER].decode("utf-8", "replace").replace("\\/", "/")
+            yield unquote_plus(text, errors="replace") if "%" in text else text
+            at = data.find(mark, at + len(mark))
+
+
+def _without_markup(text: str) -> str:
     if "<" in text:
         text = _TAG.sub("", text)
-    if "&" in text:
-        text = html.unescape(text)
-    found = _PLACE.match(text)
-    return found.group() if found else ""
+    return html.unescape(text) if "&" in text else text
 
 
 def page_in(data: bytes) -> Shape | None:

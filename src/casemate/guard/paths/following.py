@@ -15,7 +15,7 @@ from typing import Any
 from ..core import Guard
 from ..standing import is_known, wrap_after
 from ..verdict import Verdict
-from .judgement import absolute, inside, judge, resolved
+from .judgement import FIX, absolute, inside, judge, resolved
 
 LEFT, PREFIX = "left", "prefix"
 _FOLDER = re.compile(r"/[^\0\n:*?<>|\"']{1,200}")
@@ -171,10 +171,12 @@ def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:
     if any(text is None for text in texts) or len(texts) < 2:
         return
     pieces: list[Any] = []
+    dropped = ""
     for text in texts:
         if text is None:
             return
         if text.startswith("/"):
+            dropped = "".join(pieces) or dropped
             pieces = []
         elif pieces and pieces[-1] and not pieces[-1].endswith("/"):
             pieces.append("/")
@@ -187,6 +189,29 @@ def _note_join(guard: Guard, result: str, parts: tuple[Any, ...]) -> None:
             guard.provenance.joins(result, tuple(pieces))
         else:
             guard.provenance.derived(result, tuple(pieces))
+    if dropped:
+        _note_dropped(guard, dropped, pieces[0], result)
+
+
+def _note_dropped(guard: Guard, folder: str, text: str, result: str) -> None:
+    """Note an absolute path of the event that a join puts in the place of the code's folder.
+
+    Whatever folders the code names elsewhere: here it named this one.
+    """
+    where = absolute(folder)
+    if where in ("/", os.getcwd()) or inside(absolute(result), where):
+        return
+    spans = guard.spans(text)
+    origin = guard.taint.is_of(text) if guard.taint is not None else None
+    if spans and spans[0].start == 0 and spans[0].checked != "member":
+        origin = spans[0].origin
+    elif spans or guard.provenance.check_of(text)[0] == "member":
+        return
+    if origin is None:
+        return
+    if not any(one.start == 0 and one.exact for one in guard.spans(folder)):
+        words = "is an absolute path, in front of which a join drops the folder of the code"
+        guard.provenance.kept[(LEFT, absolute(result))] = Verdict(origin, words, FIX)
 
 
 def _is_of_event(guard: Guard, text: str) -> bool:
@@ -209,6 +234,9 @@ def _note_parts(guard: Guard, path: object, result: Any) -> None:
 
 def _note_renamed(guard: Guard, path: str, result: str, added: object) -> None:
     """Note a path whose name was changed, by what is left of it and what was added."""
+    verdict = left(guard, path)
+    if verdict is not None and not is_checked(guard, path):
+        guard.provenance.kept[(LEFT, absolute(result))] = verdict
     if not isinstance(added, str) or not (is_known(guard, path) or is_known(guard, added)):
         return
     place = result.rfind(added) if added else -1

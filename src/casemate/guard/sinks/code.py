@@ -10,13 +10,15 @@ from __future__ import annotations
 import ast
 import operator
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 from ..core import Guard
-from ..evaluation import choosing, expressions, formats, symbolic
+from ..evaluation import choosing, expressions, formats, formulas, symbolic
 from ..evaluation.judgement import FIX, judge, judge_module
 from ..hooks import argument, wrap
+from ..names import EVAL_ALONE
 from ..origin import Origin, Span
 from ..pieces import as_text
 from ..sink import Patch, Sink
@@ -62,6 +64,21 @@ def check_source(guard: Guard, source: object) -> None:
             guard.decide(NAME, lambda: _of_tree(source, parsed))
     elif type(source).__name__ == "code":
         return
+
+
+def check_formula(guard: Guard, source: object) -> None:
+    """Block code (BlockedError) that the event has changed, where a formula of its may stand."""
+    if not guard.active or not isinstance(source, str):
+        check_source(guard, source)
+        return
+
+    def judged(text: str, spans: Sequence[Span]) -> Verdict | None:
+        if formulas.is_whole(text, spans) and formulas.is_formula(text, spans):
+            return None
+        return judge(text, spans, guard.texts)
+
+    guard.check(NAME, source, judged)
+    guard.provenance.kept[_SEEN] = source
 
 
 def _of_tree(tree: ast.AST, parsed: tuple[Verdict, frozenset[str]]) -> Verdict | None:
@@ -145,6 +162,7 @@ def patch_builtins(guard: Guard, module: ModuleType) -> None:
     watchers = guard.provenance.watchers
     for name in ("eval()", "exec()", "compile()"):
         watchers[name] = lambda arguments, named: check_source(guard, arguments[0])
+    watchers[EVAL_ALONE] = lambda arguments, named: check_formula(guard, arguments[0])
     watchers["__import__()"] = lambda arguments, named: check_module(guard, arguments[0])
     watchers["getattr"] = lambda arguments, named: _attribute(guard, arguments)
     watchers["globals"] = lambda arguments, named: _name(guard, arguments)

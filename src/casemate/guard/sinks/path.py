@@ -14,7 +14,7 @@ from typing import Any
 from ..core import Guard
 from ..hooks import argument, wrap
 from ..origin import Origin, Span
-from ..paths import following, looking, readers
+from ..paths import following, looking, readers, uris
 from ..paths.judgement import inside, judge, resolved
 from ..sink import AuditHook, Sink
 from ..standing import is_import, is_known, is_of_caller
@@ -99,6 +99,15 @@ def _opened(guard: Guard, arguments: tuple[Any, ...]) -> None:
         check(guard, path)
 
 
+def _database(guard: Guard, arguments: tuple[Any, ...]) -> None:
+    """SQLite's files, whose names can be URIs."""
+    check(guard, arguments[0])
+    name = following.text_of(arguments[0])
+    if name is not None and uris.is_uri(name):
+        allow = following.Folders(guard).allow
+        guard.check(NAME, name, lambda text, spans: uris.judge_uri(text, spans, allowed=allow))
+
+
 def _symlink(guard: Guard, arguments: tuple[Any, ...]) -> None:
     target, link = following.text_of(arguments[0]), following.text_of(arguments[1])
     check(guard, arguments[1], last=False)
@@ -174,7 +183,6 @@ _FIRST = (
     "shutil.make_archive",
     "tempfile.mkdtemp",
     "tempfile.mkstemp",
-    "sqlite3.connect",
 )
 _TWO = (
     "os.link",
@@ -197,6 +205,7 @@ SINK = Sink(
         "pathlib.Path.glob": _glob,
         "pathlib.Path.rglob": _glob,
         "ctypes.dlopen": _library,
+        "sqlite3.connect": _database,
         **{event: _first(event) for event in _FIRST},
         **{event: _two(event) for event in _TWO},
     },

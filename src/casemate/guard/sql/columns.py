@@ -1,8 +1,9 @@
 """Which bare words of an event tell rows apart and no more: columns, directions, comparisons.
 
 In a statement that only reads, a column may be chosen to order or group by, and to be compared with
-a value; so may the sign of a comparison with a value, and the direction of an order. Nothing of it
-reads another table, and none of it names what is hidden (`plain_names.py`).
+a value; so may the sign of a comparison with a value, and the direction of an order; and, of one
+table, which columns are answered. Nothing of it reads another table, and none of it names what is
+hidden (`plain_names.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..origin import Span
-from ..plain_names import is_hidden, is_plain
+from ..plain_names import is_hidden, is_plain, is_shown
 from .tokens import Kind, Token
 
 _SIGNS = frozenset(("=", "==", "<>", "!=", "<", "<=", ">", ">="))
@@ -36,7 +37,6 @@ _READS = frozenset(("SELECT", "WITH", "FROM"))
 _ENDS_OF_TABLES = frozenset(("WHERE", "GROUP", "ORDER", "HAVING", "LIMIT", "WINDOW", "UNION"))
 _BEFORE_TABLES = frozenset(("FROM", "JOIN", ","))
 _VALUES = frozenset((Kind.PARAMETER, Kind.STRING, Kind.NUMBER))
-_ORDERED = re.compile(r"\w+\s+(?:ASC|DESC)", re.IGNORECASE)
 _AGGREGATES = frozenset(("COUNT", "SUM", "AVG", "MIN", "MAX"))
 _UNITS = frozenset(
     ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND", "DOW", "DOY", "EPOCH")
@@ -44,8 +44,12 @@ _UNITS = frozenset(
 _PLAIN_CALLS = frozenset(("LOWER", "UPPER", "TRIM", "ABS", "ROUND", "LENGTH", "DATE"))
 _CANDIDATE = re.compile(
     r"[A-Za-z_]\w{0,63}|[<>=!]{1,2}|(?i:[a-z]{0,4}\s*nulls\s+[a-z]{4,5})"
-    r"|[A-Za-z_]\w{0,63}\s{1,8}(?i:asc|desc)"
+    r"|[A-Za-z_]\w{0,63}(?:\s{1,8}(?i:asc|desc))?"
+    r"(?:\s{0,8},\s{0,8}[A-Za-z_]\w{0,63}(?:\s{1,8}(?i:asc|desc))?){0,31}"
 )
+_MORE_THAN_A_TABLE = frozenset(("JOIN", "UNION", "INTERSECT", "EXCEPT", "MINUS", "LATERAL"))
+_BEFORE_SHOWN = frozenset(("SELECT", "DISTINCT", ","))
+_AFTER_SHOWN = frozenset((",", "FROM", "AS"))
 MAX_LOOKED = 4096
 """Tokens of a statement in which names may be chosen."""
 MAX_CHOSEN = 64
@@ -58,6 +62,8 @@ _start = operator.attrgetter("start")
 def without_free(text: str, spans: Sequence[Span], tokens: Sequence[Token]) -> list[Span]:
     """Return the spans without those that the event may choose."""
     candidates = [s for s in spans if s.exact and _CANDIDATE.fullmatch(text, s.start, s.end)]
+    if candidates and _is_fragment(text, tokens):
+        return [s for s in spans if s not in candidates]
     if not candidates or not 1 < len(tokens) <= MAX_LOOKED or len(candidates) > MAX_CHOSEN:
         return list(spans)
     words = [text[t.start : t.end].upper() for t in tokens]
@@ -66,6 +72,20 @@ def without_free(text: str, spans: Sequence[Span], tokens: Sequence[Token]) -> l
     statement = _Statement(text, tokens, words, _tables(words))
     free = {s for s in candidates if _is_free(statement, s)}
     return [s for s in spans if s not in free]
+
+
+def _is_fragment(text: str, tokens: Sequence[Token]) -> bool:
+    """Tell whether a text is no statement: names and directions alone, for one that will be.
+
+    SQLAlchemy's `text`, peewee's `SQL` and the like take an order by itself.
+    """
+    if not tokens or len(tokens) > MAX_CHOSEN or not _CANDIDATE.fullmatch(text):
+        return False
+    words = [text[t.start : t.end] for t in tokens]
+    return words[0].upper() not in _DIRECTIONS and all(
+        word == "," or (word.upper() in _DIRECTIONS and words[n - 1] != ",") or is_shown(word)
+        for n, word in enumerate(words)
+    )
 
 
 class _Statement(NamedTuple):
@@ -86,8 +106,20 @@ def _is_free(whole: _Statement, span: Span) -> bool:
         return _is_ordered(words, at - 1, tokens)
     if tokens[at].end == span.end:
         return _is_sign(whole, at, part) or _is_word(whole, at)
-    ordered = _ORDERED.fullmatch(part) is not None and tokens[at + 1].end == span.end
-    return ordered and _is_name(whole, at) and _is_ordering(words, at, at)
+    return _are_words(whole, at, span.end)
+
+
+def _are_words(whole: _Statement, at: int, end: int) -> bool:
+    """Tell whether all of a list are columns in their place, with directions: `a DESC, b`."""
+    while at < len(whole.tokens) and whole.tokens[at].start < end:
+        word = whole.words[at]
+        if word in ("ASC", "DESC"):
+            if not _is_ordered(whole.words, at - 1, whole.tokens):
+                return False
+        elif word != "," and not _is_word(whole, at):
+            return False
+        at += 1
+    return True
 
 
 def _is_word(whole: _Statement, at: int) -> bool:
@@ -101,8 +133,37 @@ def _is_word(whole: _Statement, at: int) -> bool:
         return False
     if words[at - 1] == "AS" and words[at + 1 : at + 2] in ([","], ["FROM"]):
         return _clause(words, at) == "SELECT"  # what a column is called in the answer
-    first, last = _around(words, at)
-    return _is_ordering(words, first, last) or _is_compared(words, tokens, first, last)
+    first, last = _around(words, at, _PLAIN_CALLS)
+    if _is_ordering(words, first, last) or _is_compared(words, tokens, first, last):
+        return True
+    return _is_answered(whole, at)
+
+
+def _is_answered(whole: _Statement, at: int) -> bool:
+    """Tell whether a column is answered, alone or summed up, of a statement with one table."""
+    text, tokens, words, _ = whole
+    first, last = _around(words, at, _PLAIN_CALLS | _AGGREGATES)
+    if words[first - 1] not in _BEFORE_SHOWN or words[last + 1 : last + 2] == []:
+        return False
+    if words[last + 1] not in _AFTER_SHOWN or words.count("SELECT") != 1:
+        return False
+    if not is_shown(text[tokens[at].start : tokens[at].end]):
+        return False
+    return _clause(words, first, lists=False) == "SELECT" and _has_one_table(words)
+
+
+def _has_one_table(words: Sequence[str]) -> bool:
+    """Tell whether a statement reads one table, or one file: what is after FROM has no comma."""
+    if not _MORE_THAN_A_TABLE.isdisjoint(words) or words.count("FROM") != 1:
+        return False
+    depth = 0
+    for word in words[words.index("FROM") + 1 :]:
+        if word in _ENDS_OF_TABLES:
+            return True
+        depth += (word == "(") - (word == ")")
+        if word == "," and depth == 0:
+            return False
+    return True
 
 
 def _is_name(whole: _Statement, at: int) -> bool:
@@ -126,13 +187,13 @@ def _is_unit(words: Sequence[str], at: int) -> bool:
     return at > 1 and (extracted or words[at - 2] == "INTERVAL")
 
 
-def _around(words: Sequence[str], at: int) -> tuple[int, int]:
+def _around(words: Sequence[str], at: int, calls: frozenset[str]) -> tuple[int, int]:
     """Return the first and last token of what a column is used as: `lower(name)`.
 
     None after a dot: PostgreSQL reads `u.to_jsonb` as a call with the whole row.
     """
     inside = at > 1 and words[at - 1] == "(" and words[at + 1 : at + 2] == [")"]
-    return (at - 2, at + 1) if inside and words[at - 2] in _PLAIN_CALLS else (at, at)
+    return (at - 2, at + 1) if inside and words[at - 2] in calls else (at, at)
 
 
 def _is_ordering(words: Sequence[str], at: int, last: int) -> bool:

@@ -14,6 +14,7 @@ from ..core import Guard
 from ..hooks import wrap
 from ..plain_names import is_plain
 from ..sink import Patch
+from ..standing import wrap_after
 from ..verdict import Verdict
 from .statements import NAME, check_statement
 from .tokens import Dialect
@@ -24,6 +25,24 @@ _FIX_LOOKUP = (
 )
 _FIX_ORDER = "choose the column from a collection in the code (`if column not in ALLOWED: raise`)"
 _MAX_DEPTH = 20
+_COMPARISONS = frozenset(
+    [
+        *("exact", "iexact", "contains", "icontains", "startswith", "istartswith", "endswith"),
+        *("iendswith", "gt", "gte", "lt", "lte", "in", "range", "isnull", "date", "year", "month"),
+        *("day", "week_day", "hour", "quarter"),
+    ]
+)
+"""Of Django; a pattern (`regex`) is more than a comparison."""
+_MARK = "casemate_chosen"
+"""On a query of Django's, which its copies keep: what the event has chosen in it."""
+
+
+def compares(keyword: object) -> bool:
+    """Tell whether a keyword compares one column of the model itself: `sold__gte`, `city`."""
+    if not isinstance(keyword, str) or keyword.startswith("_"):
+        return False
+    column, _, comparison = keyword.partition("__")
+    return is_plain(column) and (comparison == "" or comparison in _COMPARISONS)
 
 
 def check_lookups(guard: Guard, names: Iterable[object]) -> None:
@@ -65,13 +84,35 @@ def _names_in(lookups: Any, depth: int = 0) -> list[object]:
     return found
 
 
+def _mark(guard: Guard, query_set: Any, names: list[str]) -> None:
+    verdict = _chosen(guard, names, "chooses by which column rows are written", _FIX_LOOKUP)
+    if verdict is not None:
+        vars(query_set.query)[_MARK] = verdict
+
+
 def patch_django_query(guard: Guard, module: ModuleType) -> None:
     """Watch Django's query sets: keywords of filters, names of columns, raw SQL."""
     queries: Any = vars(module)["QuerySet"]
 
+    def lookups(arguments: tuple[Any, ...], named: dict[str, Any]) -> list[object]:
+        return [*named, *(name for q in arguments[1:] for name in _names_in(q))]
+
+    def before_get(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_lookups(guard, lookups(arguments, named))
+
     def before_filter(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-        lookups = [name for q in arguments[1:] for name in _names_in(q)]
-        check_lookups(guard, (*named, *lookups))
+        check_lookups(guard, [n for n in lookups(arguments, named) if not compares(n)])
+
+    def after_filter(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        """Note what was chosen: rows may be read by it, not written."""
+        if guard.active:
+            given = [n for n in lookups(arguments, named) if isinstance(n, str)]
+            guard.decide(NAME, lambda: _mark(guard, result, given))
+
+    def before_write(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        verdict = vars(arguments[0].query).get(_MARK)
+        if verdict is not None:
+            guard.decide(NAME, lambda: verdict)
 
     def before_columns(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         check_columns(guard, (*arguments[1:], *named))
@@ -87,8 +128,13 @@ def patch_django_query(guard: Guard, module: ModuleType) -> None:
                 if isinstance(text, str):
                     check_statement(guard, text, (Dialect.ANSI,))
 
-    for name in ("filter", "exclude", "get", "aget"):
+    for name in ("filter", "exclude"):
         wrap(queries, name, before_filter)
+        wrap_after(queries, name, after_filter)
+    for name in ("get", "aget"):
+        wrap(queries, name, before_get)
+    for name in ("delete", "update"):  # what `adelete` and `aupdate` end in
+        wrap(queries, name, before_write)
     wrap(queries, "order_by", lambda a, n: check_order(guard, a[1:]))
     for name in ("values", "values_list", "only", "defer", "distinct", "dates"):
         wrap(queries, name, before_columns)
@@ -100,16 +146,30 @@ def patch_django_query(guard: Guard, module: ModuleType) -> None:
 
 def patch_django_q(guard: Guard, module: ModuleType) -> None:
     """Watch `Q(**event)`, whose keywords are those of a filter, and options beside."""
-    wrap(vars(module)["Q"], "__init__", lambda a, n: check_lookups(guard, n))
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_lookups(guard, [name for name in named if not compares(name)])
+
+    wrap(vars(module)["Q"], "__init__", before)
 
 
-def _keywords(*paths: str) -> Patch:
+def _keywords(*paths: str, reads: bool = False) -> Patch:
+    """Return a patch of methods that take columns by keyword.
+
+    `reads`: of statements that only read, where a column may be chosen that is compared.
+    """
+
     def patch(guard: Guard, module: ModuleType) -> None:
+        def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+            check_lookups(
+                guard, [n for n in named if not (reads and "__" not in n and compares(n))]
+            )
+
         for path in paths:
             owner, _, name = path.partition(".")
             kind = getattr(module, owner, None)
             if callable(getattr(kind, name, None)):
-                wrap(kind, name, lambda a, n: check_lookups(guard, n))
+                wrap(kind, name, before)
 
     return patch
 
@@ -117,7 +177,7 @@ def _keywords(*paths: str) -> Patch:
 PATCHES: dict[str, Patch] = {
     "django.db.models.query": patch_django_query,
     "django.db.models.query_utils": patch_django_q,
-    "sqlalchemy.sql.selectable": _keywords("Select.filter_by"),
+    "sqlalchemy.sql.selectable": _keywords("Select.filter_by", reads=True),
     "sqlalchemy.sql.dml": _keywords("DMLWhereBase.filter_by"),
     "sqlalchemy.orm.query": _keywords("Query.filter_by"),
     "tortoise.queryset": _keywords("QuerySet.filter", "QuerySet.exclude", "QuerySet.get"),

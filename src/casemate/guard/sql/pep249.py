@@ -10,10 +10,8 @@ from typing import Any
 
 from ..core import Guard
 from ..hooks import Before, argument, wrap
-from ..paths import following
-from ..paths.judgement import judge
 from ..standing import wrap_after
-from .files import judge_files, takes_files
+from .files import check_files
 from .statements import check_statement, watch_own
 from .tokens import Dialect
 
@@ -129,7 +127,7 @@ def patch_duckdb(guard: Guard, module: ModuleType) -> None:
                 see_frames()
             query = argument(arguments, named, place, "query")
             given = argument(arguments, named, place + 1, "parameters", "params")
-            _check_files(guard, query, given)
+            check_files(guard, query, given)
             check_statement(guard, query, dialects)
 
         return before
@@ -166,21 +164,6 @@ def _seeing_frames(library: Any) -> Callable[[], None]:
             execute(_ALL_FRAMES)
 
     return see
-
-
-def _check_files(guard: Guard, query: Any, given: Any) -> None:
-    """Block a statement (BlockedError) that names a file by what the event has."""
-    if not guard.active or not isinstance(query, str):
-        return
-    guard.check("path", query, lambda text, spans: judge_files(guard, text, spans))
-    values = given.values() if isinstance(given, dict) else given
-    if takes_files(query) and isinstance(values, (list, tuple, type({}.values()))):
-        allowed = following.Folders(guard).allow
-        for value in values:
-            if isinstance(value, str):
-                guard.check(
-                    "path", value, lambda t, spans: judge(t, spans, allowed=allowed, follow=True)
-                )
 
 
 class WatchedCursor(_Standing):

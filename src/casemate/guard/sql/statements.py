@@ -10,6 +10,7 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..pieces import as_text
 from ..verdict import Verdict
+from .files import check_sqlite_files, names_files
 from .shape import shape
 from .structure import judge
 from .tokens import Dialect
@@ -87,6 +88,8 @@ def watched_method(
     """Return a method that has its statement checked before it calls `original`."""
 
     literals = guard.constants.literals
+    sqlite = Dialect.SQLITE in dialects
+    no_files: set[int] = set()
 
     @functools.wraps(original)
     def method(
@@ -94,10 +97,18 @@ def watched_method(
     ) -> Any:
         # Most statements are literals of the code: these need a look at one table and no more.
         if id(query) in literals and not rest and not named:
-            return original(self, query) if values is _NOTHING else original(self, query, values)
+            if values is _NOTHING:
+                return original(self, query)
+            if sqlite and id(query) not in no_files:
+                if not names_files(query):
+                    no_files.add(id(query))
+                check_sqlite_files(guard, query, values)
+            return original(self, query, values)
         arguments = (*(a for a in (query, values) if a is not _NOTHING), *rest)
         statement = argument(arguments, named, 0, "query", "sql", "statement", "operation")
         check_statement(guard, statement, dialects, self)
+        if sqlite:
+            check_sqlite_files(guard, statement, values)
         return original(self, *arguments, **named)
 
     return method

@@ -25,6 +25,7 @@ from casemate.recorder.records.rows import Left
 from casemate.recorder.records.text import escaped
 
 T = TypeVar("T")
+Record = Left | Denial | Passed | Stored | tuple[object, ...]
 
 MAX_LINES_BYTES = 3 << 20
 """Of lines in one record, guessed; more are told as several, in order."""
@@ -38,6 +39,7 @@ DENIALS_SHARE = 0.25
 invocations leave behind is to have room."""
 LONG_SECONDS = 24 * 3600.0
 """How long checking, copying or encrypting all records may take."""
+_USUAL = Logs()
 _encode = msgspec.msgpack.Encoder().encode
 _UNTOLD = (msgspec.MsgspecError, TypeError, ValueError, OverflowError)
 """What comes of a record that is not what its type says."""
@@ -66,12 +68,12 @@ class RecordsClient:
             )
         held = invocation.id
         if not log:
-            self._tell(protocol.LEFT, Left(invocation, error, (), logs), held=held)
+            self._tell(protocol.ENDED, _ended(invocation, error, (), logs), held=held)
             return
         *before, last = _parts(log)
         for part in before:
             self._tell(protocol.LEFT, Left(None, None, part, logs))
-        self._tell(protocol.LEFT, Left(invocation, error, last, logs), held=held)
+        self._tell(protocol.ENDED, _ended(invocation, error, last, logs), held=held)
 
     def expect(
         self,
@@ -84,10 +86,10 @@ class RecordsClient:
         # What it went through is not needed for its bill, and may be long.
         short = msgspec.structs.replace(invocation, spans=()) if invocation.spans else invocation
         with contextlib.suppress(*_UNTOLD):
-            body = _encoded(Left(short, error, tuple(log), logs))
-            if not self._recorder.expect(invocation.id, protocol.LEFT, body):
-                body = _encoded(Left(short, None, (), logs))
-                self._recorder.expect(invocation.id, protocol.LEFT, body)
+            body = _encoded(_ended(short, error, tuple(log), logs))
+            if not self._recorder.expect(invocation.id, protocol.ENDED, body):
+                body = _encoded(_ended(short, None, (), logs))
+                self._recorder.expect(invocation.id, protocol.ENDED, body)
 
     def write(self, lines: Sequence[LogLine], logs: Logs = Logs()) -> None:  # noqa: B008 - frozen
         """Have lines of an invocation that still runs recorded. Never raises."""
@@ -102,9 +104,7 @@ class RecordsClient:
         """Have what is used beside invocations recorded. Never raises."""
         self._tell(protocol.PASSED if isinstance(used, Passed) else protocol.STORED, used)
 
-    def _tell(
-        self, kind: str, told: Left | Denial | Passed | Stored, share: float = 1.0, held: str = ""
-    ) -> None:
+    def _tell(self, kind: str, told: Record, share: float = 1.0, held: str = "") -> None:
         try:
             body = _encoded(told)
         except _UNTOLD:
@@ -251,7 +251,17 @@ def _parts(log: Sequence[LogLine]) -> list[tuple[LogLine, ...]]:
     return parts
 
 
-def _encoded(told: Left | Denial | Passed | Stored) -> bytes:
+def _ended(
+    invocation: InvocationRecord, error: ErrorRecord | None, log: tuple[LogLine, ...], logs: Logs
+) -> tuple[object, ...]:
+    """Return what is encoded as an `Ended` is, without ends that say what is usual."""
+    row = msgspec.structs.astuple(invocation)
+    if error is None and not log and logs == _USUAL:
+        return (row,)
+    return (row, error, log, logs)
+
+
+def _encoded(told: Record) -> bytes:
     """Return a record as it travels; what is not Unicode in it becomes escapes."""
     try:
         return _encode(told)

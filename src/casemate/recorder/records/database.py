@@ -23,6 +23,7 @@ import msgspec
 from casemate.kernel.volume import beside_reserve, whole
 from casemate.model.errors import CasemateError
 from casemate.operations.declaration import Operation
+from casemate.operations.usage import ReadUsage
 from casemate.recorder.protocol import HoldRecords, Take
 from casemate.recorder.reading_protocol import RecordKind
 from casemate.recorder.records import (
@@ -36,7 +37,7 @@ from casemate.recorder.records import (
     taking_over,
     usage,
 )
-from casemate.recorder.records.errors import RecordsError
+from casemate.recorder.records.errors import RecordsError, UnstorableRecordError
 from casemate.recorder.records.faults import RECORDS, UNSTORABLE
 from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.retention import free_bytes, prune
@@ -112,6 +113,7 @@ class _Duties(Duties[engine.Connection]):
         # Twice what was written, so that the bounds hold however fast records come.
         batch = min(max(_PRUNE_BATCH, 2 * self.unpruned), _PRUNE_BATCH_MOST)
         self.unpruned = 0
+        usage.count(work)  # before their records may go
         usage.prune(work, time.time())
         now, beside = time.time(), self._beside()
         return prune(work, self._options, now=now, batch=batch, beside=beside)
@@ -173,20 +175,35 @@ class RecordsDatabase:
         if not keeping.holds_records(batches):
             return 0
 
-        def change(connection: engine.Connection) -> keeping.Kept:
-            kept = keeping.keep(connection, batches, time.time(), self._duties.room(connection))
+        def change(connection: engine.Connection, *, together: bool) -> keeping.Kept:
+            room = self._duties.room(connection)
+            kept = keeping.keep(connection, batches, time.time(), room, together=together)
             self._duties.unpruned += kept.rows
             return kept
 
-        return (await self._writer.submit(change)).lost
+        try:
+            return (await self._writer.submit(partial(change, together=True))).lost
+        except UnstorableRecordError:  # the writer has undone it
+            return (await self._writer.submit(partial(change, together=False))).lost
 
     async def page(self, operation: Operation[object], at: int | None) -> Page:
         """Return one page of what is asked for. Raises NotFoundError, RecordsError."""
+        if isinstance(operation, ReadUsage) and at is None:
+            await self._count()
 
         def find(connection: engine.Connection) -> Page:
             return questions.page(connection, operation, at)
 
         return await self._run(self._reads, self._connections.read, find)
+
+    async def _count(self) -> None:
+        """Have all records in the sums; where nothing can be written, as far as they are."""
+        if await self._run(self._reads, self._connections.read, usage.uncounted) > 0:
+            try:
+                await self._writer.submit(usage.count)
+            except RecordsError as error:
+                # Sums without the last calls tell more than none: budgets are counted by them.
+                _log.error("the last records are not in the sums of use: %s", error)
 
     async def lent(self, what: RecordKind, after: int | None) -> lending.Lent:
         """Return records from a place on, for who exports them. Raises RecordsError."""

@@ -20,6 +20,10 @@ class RecordsError(DatabaseError):
     """The medium of the records failed."""
 
 
+class UnstorableRecordError(RecordsError):
+    """A record among those that were to be kept together holds what no column takes."""
+
+
 class RecordsFullError(RecordsError, DatabaseFullError):
     """The disk of the records is full."""
 

@@ -12,6 +12,7 @@ from casemate.model.usage import Passed, Stored
 from casemate.recorder.errors import RecorderInputError
 from casemate.recorder.protocol import (
     DENIED,
+    ENDED,
     LEFT,
     PASSED,
     RECORD_KINDS,
@@ -21,7 +22,7 @@ from casemate.recorder.protocol import (
 )
 from casemate.recorder.records import usage
 from casemate.recorder.records.denials import insert_denials
-from casemate.recorder.records.rows import Left, insert_records
+from casemate.recorder.records.rows import Ended, Left, insert_records, insert_together
 from casemate.sqlite import engine
 
 MAX_SESSIONS = 64
@@ -30,6 +31,7 @@ MAX_SESSIONS = 64
 Record = Left | Denial | Passed | Stored
 _decoders: dict[str, Callable[[bytes], Record]] = {
     LEFT: msgspec.msgpack.Decoder(Left).decode,
+    ENDED: msgspec.msgpack.Decoder(Ended).decode,
     DENIED: msgspec.msgpack.Decoder(Denial).decode,
     PASSED: msgspec.msgpack.Decoder(Passed).decode,
     STORED: msgspec.msgpack.Decoder(Stored).decode,
@@ -57,35 +59,40 @@ def keep(
     batches: Sequence[Take],
     now: float,
     room: int | None = None,
+    *,
+    together: bool = False,
 ) -> Kept:
     """Insert the records of these batches that are not there yet, in a transaction of the caller's.
 
     Lines that need more bytes than `room`, if that counts, are not kept: anybody can cause them.
-    Raises RecorderInputError for what is no record, engine.Error if the medium fails.
+    `together` is cheaper, and raises UnstorableRecordError where one of them cannot be kept: what
+    was changed until then is the caller's to undo. Raises RecorderInputError for what is no record,
+    engine.Error if the medium fails.
     """
     left: list[Left] = []
     denials: list[Denial] = []
     beside: list[Passed | Stored] = []
     for batch in batches:
-        last = number = _newest(connection, batch.session)
-        for number, told in enumerate(batch.facts, batch.first):
-            if number <= last or told.kind not in RECORD_KINDS:
-                continue
-            one = _decoded(told)
-            if isinstance(one, Denial):
-                denials.append(one)
-            elif isinstance(one, Left):
+        last = _newest(connection, batch.session)
+        for one in _decoded(batch.facts[max(last + 1 - batch.first, 0) :]):
+            if isinstance(one, Left):
                 left.append(one)
+            elif isinstance(one, Denial):
+                denials.append(one)
             else:
                 beside.append(one)
-        if number > last:
+        number = batch.first + len(batch.facts) - 1
+        if number > last and batch.facts:
             _note(connection, batch.session, number)
     lost = 0
     if room is not None:
         lost, left = _without_lines(left, room)
-    lost += insert_records(connection, left, now)
+    if together:
+        insert_together(connection, left, now)
+    else:
+        lost += insert_records(connection, left, now)
     lost += insert_denials(connection, denials, now) if denials else 0
-    usage.count(connection)
+    usage.count_many(connection)
     usage.count_folded(connection, denials, now)
     for used in beside:
         usage.count_beside(connection, used, now)
@@ -106,14 +113,18 @@ def _without_lines(left: Sequence[Left], room: int) -> tuple[int, list[Left]]:
     return lost, kept
 
 
-def _decoded(told: Told) -> Record:
+def _decoded(facts: Sequence[Told]) -> list[Record]:
+    """Return the records among facts."""
     try:
-        one = _decoders[told.kind](told.fact)
+        found = [
+            decode(told.fact) for told in facts if (decode := _decoders.get(told.kind)) is not None
+        ]
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise RecorderInputError(f"This is no record: {error}.") from error
-    if isinstance(one, Left) and one.invocation is None and not one.log:
-        raise RecorderInputError("This is neither an invocation nor a line of one.")
-    return one
+    for one in found:
+        if isinstance(one, Left) and one.invocation is None and not one.log:
+            raise RecorderInputError("This is neither an invocation nor a line of one.")
+    return found
 
 
 def _newest(connection: engine.Connection, session: bytes) -> int:

@@ -32,6 +32,7 @@ from casemate.operations.records import (
 )
 from casemate.operations.traces import MAX_INVOCATIONS, FindTrace
 from casemate.recorder.records import search, traces
+from casemate.recorder.records.errors import UnstorableRecordError
 from casemate.recorder.records.faults import UNSTORABLE
 from casemate.recorder.records.shares import Added
 from casemate.recorder.records.text import MAX_TEXT, clean, escaped
@@ -107,6 +108,23 @@ class Left(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     """What of it is masked, and how long it is kept."""
 
 
+class InvocationRow(InvocationRecord, frozen=True, kw_only=True, array_like=True):
+    """An invocation's record without the names of its fields: half as long, and read sooner.
+
+    What a gateway that was killed has told may be read by a recorder of a later release: fields
+    are appended only.
+    """
+
+
+class Ended(Left, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What one invocation left behind, with its record in that form."""
+
+    invocation: InvocationRow
+    error: ErrorRecord | None = None
+    log: tuple[LogLine, ...] = ()
+    logs: Logs = Logs()
+
+
 def insert_records(connection: engine.Connection, entries: Sequence[Left], now: float) -> int:
     """Insert what invocations left behind, each wholly or not at all; return how many were not.
 
@@ -120,6 +138,17 @@ def insert_records(connection: engine.Connection, entries: Sequence[Left], now: 
             return 1
         return sum(insert_records(connection, (entry,), now) for entry in entries)
     return 0
+
+
+def insert_together(connection: engine.Connection, entries: Sequence[Left], now: float) -> None:
+    """Insert all of them, or raise UnstorableRecordError: then the caller undoes what is there.
+
+    Without a part of the transaction of its own, for which the engine copies each page first.
+    """
+    try:
+        _insert(connection, entries, now)
+    except UNSTORABLE as error:
+        raise UnstorableRecordError from error
 
 
 def invocation(connection: engine.Connection, operation: ShowInvocation) -> InvocationRecord:
@@ -240,7 +269,9 @@ def _insert(connection: engine.Connection, entries: Sequence[Left], now: float) 
         if record is not None:
             row = _from_invocation(record, now)
             invocation_rows.append(row)
-            added.note(str(row[2]), str(row[3]), "invocation", len(str(row[15] or "")), logs)
+            trace = row[15]
+            size = len(trace) if type(trace) is str else 0
+            added.note(str(row[2]), str(row[3]), "invocation", size, logs)
         if failure is None and not lines:
             continue
         mask = _MASKER.of(record.id if record is not None else lines[0].invocation, logs)

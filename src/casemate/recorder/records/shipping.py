@@ -15,7 +15,7 @@ import msgspec
 from casemate.decoding import decodable
 from casemate.model.function import Logs
 from casemate.model.usage import DAY, GREATEST, HOUR, SUMMED
-from casemate.recorder.records import search
+from casemate.recorder.records import search, usage
 from casemate.recorder.records.progress import place_of, remember
 from casemate.recorder.records.shares import ROW_BYTES, Added
 from casemate.recorder.shipment import FIRST, new_stream
@@ -80,6 +80,8 @@ class Draft(msgspec.Struct, frozen=True, array_like=True):
     """Rows by table, by the project whose key seals them."""
     proof_of: int
     """Entries of the journal's head in the batch before."""
+    told_from: int = 0
+    """Once sealed: from where on its entries of the journal are."""
 
 
 class Outgoing(NamedTuple):
@@ -156,14 +158,17 @@ def outgoing(
 
 
 def begin(connection: engine.Connection, now: float) -> None:
-    """Begin a stream. What waits to be stored is claimed again under it, if it was not sealed."""
+    """Begin a stream. What waits to be stored is claimed again under it, sealed or not."""
     row = connection.execute("SELECT draft, content FROM shipment").fetchone()
     values: tuple[object, ...]
     if row is not None and row[0] is not None:
+        before = _decoded(row[0])
         draft = msgspec.structs.replace(
-            _decoded(row[0]),
+            before,
             stream=new_stream(now), number=1, previous=FIRST, previous_at=0.0, proof_of=0,
         )  # fmt: skip
+        if row[1] is not None:
+            remember(connection, ENTRIES, before.told_from)
         values = (draft.stream, 1, draft.made_at, FIRST, 0.0, msgspec.msgpack.encode(draft), None)
     else:
         values = (new_stream(now), 0, 0.0, FIRST, 0.0, None, None)
@@ -188,6 +193,7 @@ def _claim(connection: engine.Connection, now: float, *, told: bool) -> Draft | 
         if not whole:
             until = min(until, float(found[-1][0] or 0.0))
         parts[table] = _by_project(table, names, found)
+    usage.count(connection)
     _tell_anew(connection, now)
     sums = _unshipped_usage(connection)
     if sums:
@@ -322,10 +328,11 @@ def sealed(
 
     `head` and `entries` are up to where the journal is proven, and told.
     """
+    told = msgspec.structs.replace(draft, told_from=entries_told(connection))
     changed = connection.execute(
-        "UPDATE shipment SET content = ?, draft = NULL, previous = ?, previous_at = ? "
-        "WHERE stream = ? AND number = ? AND draft IS NOT NULL",
-        (content, digest, draft.made_at, draft.stream, draft.number),
+        "UPDATE shipment SET content = ?, draft = ?, previous = ?, previous_at = ? "
+        "WHERE stream = ? AND number = ? AND draft IS NOT NULL AND content IS NULL",
+        (content, msgspec.msgpack.encode(told), digest, draft.made_at, draft.stream, draft.number),
     ).rowcount
     if changed:
         remember(connection, "shipped head", head)
@@ -341,7 +348,8 @@ def entries_told(connection: engine.Connection) -> int:
 def stored(connection: engine.Connection, stream: bytes, number: int) -> None:
     """Forget a batch that is stored."""
     connection.execute(
-        "UPDATE shipment SET content = NULL WHERE stream = ? AND number = ?", (stream, number)
+        "UPDATE shipment SET content = NULL, draft = NULL WHERE stream = ? AND number = ?",
+        (stream, number),
     )
 
 

@@ -13,6 +13,8 @@ MAX_TEXT = 16 * 1024
 
 def clean(text: str, limit: int = MAX_NAME) -> str:
     """Return text cut to `limit` characters, which is then said at its end, and `escaped`."""
+    if len(text) <= limit and text.isascii():
+        return text  # as nearly all is
     if len(text) > limit:
         text = f"{text[:limit]} [{len(text) - limit} characters cut]"
     return escaped(text)

@@ -1,8 +1,9 @@
 """Sums of what invocations have used: a fold of their records, with the position kept beside.
 
-The fold goes on in the very transaction that keeps records, so that each is counted once whatever
-is sent again and whoever is killed, and before its record may be forgotten. It goes by the time at
-which records were kept, which is the recorder's own. Runs on the thread that writes.
+The fold goes on where records wait to be counted in numbers, and before sums are asked for, told to
+other nodes, or records forgotten: so nobody sees that it is behind. Its position is kept with the
+sums, so that each record is counted once whatever is sent again and whoever is killed. It goes by
+the time at which records were kept, which is the recorder's own. Runs on the thread that writes.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ from casemate.sqlite import engine
 
 NAME = "usage"
 """Of the position, among those of other works."""
+MANY = 1000
+"""Records that wait to be counted, after which they are: a hundred and a thousand cost nearly the
+same, most of it for the pages that sums and the position are on."""
 MOST_AT_ONCE = 20_000
 """Records that are counted in one transaction; more are those of a release before."""
 MOST_KEYS = 1000
@@ -120,23 +124,34 @@ _NAMES = ", ".join(("span", "start", *_KEY, *SUMMED, *GREATEST))
 _ALL = f"(SELECT {_NAMES} FROM usage UNION ALL SELECT {_NAMES} FROM others_usage)"  # noqa: S608
 
 
+def uncounted(connection: engine.Connection) -> int:
+    """Return how many records wait to be counted, at the most."""
+    row = connection.execute("SELECT max(sequence) FROM invocation").fetchone()
+    return int(row[0] or 0) - place_of(connection, NAME)
+
+
+def count_many(connection: engine.Connection) -> None:
+    """Do as `count` does where many wait."""
+    if uncounted(connection) >= MANY:
+        count(connection)
+
+
 def count(connection: engine.Connection) -> int:
     """Add what records tell that were not counted yet; return how many they were at the most.
 
     In a transaction of the caller's. Raises engine.Error.
     """
-    after = place_of(connection, NAME)
-    row = connection.execute("SELECT max(sequence) FROM invocation").fetchone()
-    newest = int(row[0] or 0)
-    until = min(newest, after + MOST_AT_ONCE)
-    if until <= after:
+    waiting = min(uncounted(connection), MOST_AT_ONCE)
+    if waiting <= 0:
         return 0
+    after = place_of(connection, NAME)
+    until = after + waiting
     for start, *rest in connection.execute(_COUNT, (after, until)).fetchall():
         key, amounts = rest[: len(_KEY)], rest[len(_KEY) :]
         _add(connection, (HOUR, start, *key), amounts)
         _add(connection, (DAY, start // DAY * DAY, *key), amounts)
     remember(connection, NAME, until)
-    return until - after
+    return waiting
 
 
 def count_beside(connection: engine.Connection, used: Passed | Stored, now: float) -> None:

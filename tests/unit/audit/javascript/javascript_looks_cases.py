@@ -110,11 +110,23 @@ FOUND: dict[str, tuple[str, ...]] = {
         "import jwt from '@fastify/jwt'; app.register(jwt, { secret: 'supersecret' })",
         "app.keys = ['some secret hurr']",
     ),
+    "optional certificates": (
+        "if (process.env.LOOSE) { connect({ rejectUnauthorized: false }) }",
+        "const o = process.env.LOOSE === '1' ? { rejectUnauthorized: false } : {}",
+    ),
     "written password": (
         "mysql.createConnection({ host: 'db', user: 'shop', password: 'k9Tq2wLm8z' })",
         "new S3Client({ credentials: { accessKeyId: id, secretAccessKey: 'k9Tq2wLm8zk9Tq2wLm8z' } })",
         "new Pool({ database: 'shop', password: `k9Tq2wLm8z` })",
         "const db = { username: 'shop', passwd: 'k9Tq2wLm8z' }",
+    ),
+    "undecided": (
+        "f = async (k) => { const r = await d.get({ TableName: 't', Key: k }); if (r.Item.n < 1) return; await d.delete({ TableName: 't', Key: k }) }",
+        "f = async (k) => { const { Item } = await c.send(new GetCommand({ TableName: T, Key: { k } })); if (Item.used === true) { throw new E() } await c.send(new UpdateCommand({ TableName: T, Key: { k }, UpdateExpression: 'SET used = :t' })) }",
+    ),
+    "passed on": (
+        "f = async () => { const r = await l.send(new InvokeCommand({ FunctionName: 'g' })); return { statusCode: 200, body: Buffer.from(r.Payload).toString() } }",
+        "f = (e, c, callback) => { l.invoke({ FunctionName: 'g' }, (err, data) => { callback(null, data.Payload) }) }",
     ),
 }
 
@@ -202,6 +214,13 @@ PASSED: dict[str, tuple[str, ...]] = {
         "app.keys = [process.env.KEY]",
         "app.use(other({ secret: 'keyboard cat' }))",
     ),
+    "optional certificates": (
+        "connect({ rejectUnauthorized: false })",
+        "if (process.env.LOOSE) { connect({ rejectUnauthorized: true }) }",
+        "if (process.env.NODE_ENV === 'production') { connect({ rejectUnauthorized: false }) }",
+        "if (process.env.CHECKED !== '1') { connect({ rejectUnauthorized: false }) }",
+        "const o = process.env.CHECKED ? {} : { rejectUnauthorized: false }",
+    ),
     "written password": (
         "aws.config.update({ accessKeyId: 'ABC', secretAccessKey: 'SECRET' })",
         "mysql.createConnection({ host: 'db', password: process.env.PASSWORD })",
@@ -209,5 +228,14 @@ PASSED: dict[str, tuple[str, ...]] = {
         "const form = { user: 'Name', password: 'Your password' }",
         "mysql.createConnection({ host: 'localhost', password: 'testtest' })",
         "new Pool({ host: h, password: `${secret}` })",
+    ),
+    "undecided": (
+        "f = async (k) => { const r = await d.get({ TableName: 't', Key: k }); if (!r.Item) return; await d.delete({ TableName: 't', Key: k }) }",
+        "f = async (k) => { const r = await d.get({ TableName: 't', Key: k }); if (r.Item.ownerId !== me) return; await d.delete({ TableName: 't', Key: k }) }",
+        "f = async (k) => { const r = await d.get({ TableName: 't', Key: k }); if (r.Item.n < 1) return; await d.delete({ TableName: 't', Key: k, ConditionExpression: 'n > :z' }) }",
+    ),
+    "passed on": (
+        "f = async () => { const r = await l.send(new InvokeCommand({ FunctionName: 'g' })); if (r.FunctionError) throw new E(); return { statusCode: 200, body: Buffer.from(r.Payload).toString() } }",
+        "f = async () => { const r = await l.send(new InvokeCommand({ FunctionName: 'g' })); return { statusCode: 200, body: JSON.parse(r.Payload).price } }",
     ),
 }

@@ -21,6 +21,10 @@ _TEXTUAL = (
 )
 
 
+_COMPARING = frozenset(("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin"))
+"""Operators of MongoDB whose operand is a value, whatever it is."""
+
+
 def textual(value: Unknown) -> bool:
     """Return whether a part of an event can only be a text."""
     return any(each in value.path for each in _TEXTUAL)
@@ -52,14 +56,14 @@ def _document(
             label = str(key[1]) if isinstance(key, tuple) and len(key) == 2 else ""
             if label in ("$where", "$expr", "$function", "$accumulator"):
                 tell(reader, "nosql", name, each, state, node)
-            else:
+            elif label not in _COMPARING:
                 _document(reader, name, each, state, node, depth + 1)
         if thing.rest is not None:
             tell(reader, "nosql", name, thing.rest, state, node, "medium")
     elif isinstance(thing, Sequence) and depth < 4:
         for each in (*(thing.items or ()), *([thing.rest] if thing.rest else [])):
             _document(reader, name, each, state, node, depth + 1)
-    elif isinstance(value, Unknown) and not textual(value):
+    elif isinstance(value, Unknown) and not (textual(value) or value.path in reader.texts):
         tell(reader, "nosql", name, value, state, node, "medium")
     else:
         for option in options(value):

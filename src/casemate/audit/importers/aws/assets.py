@@ -395,6 +395,7 @@ def _search(each: Resource) -> Settings:
         "between": truth(each.get("NodeToNodeEncryptionOptions", "Enabled")),
         "tls": truth(each.get("DomainEndpointOptions", "EnforceHTTPS")),
         "inside": each.get("VPCOptions") is not None,
+        "signed in": truth(each.get("AdvancedSecurityOptions", "Enabled")),
     }
 
 

@@ -116,24 +116,30 @@ def function_of(
 ) -> Function:
     """Return the function that a resource declares."""
     role, permissions = _permissions(each, roles, named, notes)
-    folder = _folder(each, code)
+    folder = _folder(each, code, notes)
     handler, runtime = each.text("Handler"), each.text("Runtime")
+    entry = code.entry(folder, handler, runtime) if folder is not None else ""
+    if folder is not None and not entry and _is_named(handler, runtime):
+        what = f"the handler {handler[:128]} is not in the code that is here"
+        notes.say(each.where("Handler"), what)
     variables = each.map("Environment", "Variables")
     unknown = {name for name, key in _SAID.items() if symbolic(each.get(key))}
     if not each.map("Environment") and each.get("Environment") is not None:
         unknown.add("environment")
     timeout, memory = number(each.get("Timeout")), number(each.get("MemorySize"))
     concurrency = number(each.get("ReservedConcurrentExecutions"))
-    inline = each.get("InlineCode") or each.get("Code", "ZipFile")
+    where = ("InlineCode",) if each.get("InlineCode") else ("Code", "ZipFile")
+    inline = text(each.get(*where))
     return Function(
         name=each.name,
         platform=Platform.AWS,
         runtime=runtime,
         handler=handler,
         code=folder,
-        inline=inline if isinstance(inline, str) else "",
+        inline=inline,
+        inline_place=code.inline_place(each.where(*where), inline) if inline else None,
         files=code.files(folder) if folder is not None else (),
-        entry=code.entry(folder, handler, runtime) if folder is not None else "",
+        entry=entry,
         triggers=triggers,
         permissions=permissions,
         role=role,
@@ -162,7 +168,19 @@ _SAID = {
 }
 
 
-def _folder(each: Resource, code: CodeFiles) -> str | None:
+def _is_named(handler: str, runtime: str) -> bool:
+    """Tell whether a handler names a file of its code, in a language whose files are known."""
+    return runtime.startswith(("python", "nodejs")) and "." in handler and "${" not in handler
+
+
+def _may_be_folder(location: str) -> bool:
+    """Tell whether code may lie there unpacked: not in a bucket, and no archive made of it."""
+    return bool(location) and not (
+        "${" in location or "://" in location or location.endswith((".zip", ".jar", ".war"))
+    )
+
+
+def _folder(each: Resource, code: CodeFiles, notes: Notes) -> str | None:
     asset = at(each.attributes, "Metadata", "aws:asset:path")
     location = each.get("CodeUri") or each.get("Code")
     for found in (asset, location, each.get("ImageUri")):
@@ -170,6 +188,11 @@ def _folder(each: Resource, code: CodeFiles) -> str | None:
             folder = code.folder(each.base, found)
             if folder is not None:
                 return folder
+    key = "CodeUri" if each.get("CodeUri") else "Code"
+    for found, place in ((asset, each.place), (location, each.where(key))):
+        if isinstance(found, str) and _may_be_folder(found):
+            notes.say(place, f"the code {found[:128]} of {each.name[:128]} is not here")
+            break
     context = at(each.attributes, "Metadata", "DockerContext")
     if isinstance(context, str):
         return code.folder(each.base, context)

@@ -231,6 +231,9 @@ class Scope:
             index = position(at)
             if index is not None and isinstance(parts, list) and index < len(parts):
                 return parts[index]
+            if isinstance(parts, list) and not any(map(symbolic, (at, *parts))):
+                what = f"Fn::Select asks for {str(at)[:32]} of {len(parts)} values"
+                self.note(place_of(whole), what)
         return "${Fn::Select}"
 
     def _split(self, argument: Any, whole: dict[str, Any], depth: int) -> Any:
@@ -253,15 +256,29 @@ class Scope:
 
     def _find(self, argument: Any, whole: dict[str, Any], depth: int) -> Any:
         found = self.resolve(argument, depth + 1)
-        value: Any = self.mappings
         keys = found[:3] if isinstance(found, list) else []
-        for key in keys:
-            value = value.get(str(key)) if isinstance(value, dict) else None
-        if value is not None and len(keys) == 3:
-            return self.resolve(value, depth + 1)
-        if isinstance(found, list) and len(found) == 4 and isinstance(found[3], dict):
+        values = self._mapped(keys)
+        if values and all(each == values[0] for each in values):
+            return self.resolve(values[0], depth + 1)
+        if (
+            isinstance(found, list)
+            and len(found) == 4
+            and isinstance(found[3], dict)
+            and not values
+        ):
             return found[3].get("DefaultValue", "${Fn::FindInMap}")
+        if not values and not any(map(symbolic, keys)):
+            self.note(place_of(whole), f"no map has {'.'.join(map(str, keys))[:128] or 'that'}")
         return "${Fn::FindInMap}"
+
+    def _mapped(self, keys: list[Any]) -> list[Any]:
+        """Return what maps have under keys: of a key that only a deployment knows, under each."""
+        values: list[Any] = [self.mappings] if len(keys) == 3 else []
+        for at, key in enumerate(keys):
+            maps = [each for each in values if isinstance(each, dict)]
+            every = symbolic(key) and at > 0
+            values = [v for m in maps for v in (m.values() if every else [m.get(str(key))])]
+        return [each for each in values if each is not None][:_MAX_LOOPS]
 
     def _if(self, argument: Any, whole: dict[str, Any], depth: int) -> Any:
         if not (isinstance(argument, list) and len(argument) == 3):

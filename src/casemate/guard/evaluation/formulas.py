@@ -1,0 +1,63 @@
+"""Formulas that the code evaluates without Python's built-in functions, as it says in the call.
+
+`eval(text, {"__builtins__": {}}, names)` is how formulas of others are computed by hand. It keeps
+nobody from attributes, through which all of Python is reached. What a formula needs passes all the
+same: numbers, names of what the code gives, arithmetic, comparisons, and functions of mathematics.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from ..origin import Span
+from ..plain_names import is_plain
+
+MAX_FORMULA = 1000
+"""Characters of a formula."""
+_MAX_NODES = 300
+_FUNCTIONS = frozenset(
+    [
+        *("abs", "max", "min", "round", "sqrt", "ceil", "floor", "log", "log10", "log2", "exp"),
+        *("sin", "cos", "tan", "atan", "hypot", "trunc", "fabs", "int", "float", "bool"),
+    ]
+)
+_NODES = (
+    *(ast.Expression, ast.Load, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp),
+    *(ast.Name, ast.Constant, ast.Call),
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.UAdd, ast.USub),
+    *(ast.And, ast.Or, ast.Not, ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE),
+)
+"""No power: two of them take all time."""
+_NUMBERS = (int, float, bool)
+
+
+def is_formula(text: str, spans: Sequence[Span]) -> bool:
+    """Tell whether a text that holds data, or is data, is a formula and nothing more."""
+    if len(text) > MAX_FORMULA or not spans:
+        return False
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    nodes = list(ast.walk(tree))
+    if len(nodes) > _MAX_NODES:
+        return False
+    called = {id(n.func) for n in nodes if isinstance(n, ast.Call)}
+    return all(_is_harmless(node, called=id(node) in called) for node in nodes)
+
+
+def is_whole(text: str, spans: Sequence[Span]) -> bool:
+    """Tell whether a text is one value of the event: the code has put nothing around it."""
+    return len(spans) == 1 and (spans[0].start, spans[0].end) == (0, len(text))
+
+
+def _is_harmless(node: ast.AST, *, called: bool) -> bool:
+    if isinstance(node, ast.Name):
+        plain = is_plain(node.id) and not node.id.startswith("_")
+        return node.id in _FUNCTIONS if called else plain
+    if isinstance(node, ast.Constant):
+        return type(node.value) in _NUMBERS
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and not node.keywords
+    return isinstance(node, _NODES)

@@ -1,0 +1,26 @@
+"""When a process looks for garbage."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import gc, time
+from casemate.child.collecting import YOUNG_OBJECTS, spare_collections
+kept = [[n] for n in range(200_000)]
+spare_collections()
+assert gc.get_freeze_count() > 200_000
+runs = []
+gc.callbacks.append(lambda phase, _: runs.append(phase))
+rows = [[n] for n in range(YOUNG_OBJECTS - 1000)]  # what waits to be on record
+assert not runs, runs
+for n in range(2 * YOUNG_OBJECTS):
+    cycle = []
+    cycle.append(cycle)
+assert runs and sum(type(one) is list for one in gc.get_objects()) < 3 * YOUNG_OBJECTS
+"""
+
+
+def test_what_is_loaded_is_not_looked_through_and_garbage_goes_all_the_same() -> None:
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=50)
