@@ -249,7 +249,7 @@ class Rewriter(Scopes, ast.NodeTransformer):
         """Announce calls of what runs a text, or finds an attribute by it."""
         plain = bool(node.args) and not any(isinstance(a, ast.Starred) for a in node.args)
         if name in SEEN and plain and not isinstance(node.args[0], ast.Constant):
-            alone = name == "eval" and _leaves_nothing(node)
+            alone = name == "eval" and leaves_nothing(node)
             node.args[0] = self._seen(node.args[0], EVAL_ALONE if alone else f"{name}()")
         elif name == "getattr" and plain and len(node.args) > 1:
             if not isinstance(node.args[1], ast.Constant):
@@ -391,7 +391,7 @@ def compile_rewritten(source: bytes, path: str) -> CodeType | None:
     return None
 
 
-def _leaves_nothing(node: ast.Call) -> bool:
+def leaves_nothing(node: ast.Call) -> bool:
     """Tell whether a call of `eval` gives its text no built-in functions, by its look."""
     given = node.args[1] if len(node.args) > 1 else None
     if not isinstance(given, ast.Dict) or len(node.args) > 3 or node.keywords:

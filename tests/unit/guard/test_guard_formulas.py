@@ -6,8 +6,9 @@ import ast
 
 import pytest
 
-from casemate.guard.evaluation.formulas import is_formula, leaves_nothing
+from casemate.guard.evaluation.formulas import is_formula
 from casemate.guard.origin import Origin, Span
+from casemate.guard.rewriting import leaves_nothing
 
 
 def _is(text: str) -> bool:
