@@ -209,6 +209,8 @@ class Ledger:
 
         None: it may not begin.
         """
+        # `_is_over`, `guess` and, in `settle`, `release` and `count` written out: each call of a
+        # function passes here for each of its budgets, and a call of Python's costs as much.
         if self._steady() >= self._due if self._rolls else not self._since <= now < self._due:
             self.tick(now)
         mean = self._mean

@@ -56,6 +56,7 @@ class Rate:
 
     def take(self, key: str, now: float) -> float:
         """Take one call off, and return how many are left; a negative number: none was taken."""
+        # `left` written out, for a bucket that is looked up once: every call passes here.
         buckets, left = self._buckets, self._most
         if (found := buckets.get(key)) is not None:
             before, at = found

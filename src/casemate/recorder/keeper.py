@@ -24,7 +24,6 @@ ROTATION = "rotateKeys"
 MAX_SESSIONS = 64
 """Gateways, the newest, whose facts are known again when they are sent twice."""
 
-
 GetKey = Callable[[str, int | None], Awaitable[DataKey]]
 
 

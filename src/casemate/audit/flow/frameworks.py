@@ -98,17 +98,8 @@ _CLEAN_TYPES = frozenset(
 _TEXT_TYPES = frozenset(
     (
         *("str", "int", "float", "bool", "bytes", "Decimal", "date", "datetime", "EmailStr"),
-        *(
-            "UUID",
-            "UUID1",
-            "UUID3",
-            "UUID4",
-            "UUID5",
-            "HttpUrl",
-            "AnyUrl",
-            "NameEmail",
-            "SecretStr",
-        ),
+        *("UUID", "UUID1", "UUID3", "UUID4", "UUID5", "HttpUrl", "AnyUrl", "NameEmail"),
+        "SecretStr",
     )
 )
 _CONVERTERS = ("<int:", "<float:", "<uuid:")
