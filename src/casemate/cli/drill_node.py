@@ -24,7 +24,7 @@ from casemate.cli.deployment import Wanted, deploy
 from casemate.cli.errors import CommandError, MissingError
 from casemate.cli.grant_report import ApprovalNeededError
 from casemate.drills import PROJECT
-from casemate.drills.node import WIDER
+from casemate.drills.node import OPENED, WIDER
 from casemate.model.errors import NotFoundError
 from casemate.operations.declaration import BINARY, Operation
 from casemate.operations.secrets import PutSecret
@@ -47,8 +47,16 @@ reason = "it does what its caller says, to try the sandbox and not the guard"
 _WIDER = """
 [function.{name}]
 handler = "holder:handler"
+
+[function.{opened}]
+handler = "careless:handler"
+contract = "strict.json"
 """
-_WIDER_GRANTS = """
+_WIDER_GRANTS = """public = true
+
+[[function.{name}.schedule]]
+every = "8784h"
+
 [function.{name}.grants]
 egress = [
     {{ host = "*.drill.example", port = 443, exception = "a drill has it approved" }},
@@ -111,15 +119,16 @@ class DrillNode:
         self._deploy([name])
 
     def deploy_wider(self, *, approve: bool) -> None:
-        """Deploy a function, and then a version that wants more; a refusal is no error."""
+        """Deploy functions, and then versions that want more; a refusal is no error."""
         path = self._project / _MANIFEST
         if not self._wider:
-            path.write_text(path.read_text("utf-8") + _WIDER.format(name=WIDER), "utf-8")
-            self._deploy([WIDER])
-            path.write_text(path.read_text("utf-8") + _WIDER_GRANTS.format(name=WIDER), "utf-8")
+            before = path.read_text("utf-8") + _WIDER.format(name=WIDER, opened=OPENED)
+            path.write_text(before, "utf-8")
+            self._deploy([WIDER, OPENED])
+            path.write_text(before + _WIDER_GRANTS.format(name=WIDER), "utf-8")
             self._wider = True
         with suppress(ApprovalNeededError):
-            self._deploy([WIDER], approve=approve)
+            self._deploy([WIDER, OPENED], approve=approve)
 
     def now(self) -> float:
         """Return what its clock says, as its answers tell it."""

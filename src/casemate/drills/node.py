@@ -14,6 +14,8 @@ from casemate.operations.records import ListDenials, ShowError, ShowInvocation
 
 WIDER = "wider"
 """A function that wants more with each deployment."""
+OPENED = "opened"
+"""A function that anybody may call with the second deployment; it holds nothing."""
 RECORD_SECONDS = 5.0
 """How long one waits for a record; it is told within milliseconds, and kept in groups."""
 _PAUSE_SECONDS = 0.01
@@ -82,7 +84,7 @@ class Node(Protocol):
         ...
 
     def deploy_wider(self, *, approve: bool) -> None:
-        """Deploy a function, and then another version of it that wants to be granted more.
+        """Deploy functions, and then versions that want to be granted more and called by more.
 
         One that is refused for want of an approval is no error.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from casemate.model.deployment import Alias, NewVersion, Version
@@ -15,8 +15,11 @@ from casemate.model.facts import (
     FunctionReleased,
     FunctionRemoved,
     GrantsApproved,
+    TriggerChanged,
     VersionDeployed,
 )
+from casemate.model.function import FunctionSpec
+from casemate.model.trigger import ScheduleTrigger, kind_of
 from casemate.operations.quarantine import QuarantineFunction, ReleaseFunction
 
 BEGUN = "a trial began"
@@ -58,6 +61,44 @@ def deployed(version: Version, new: NewVersion, by: Actor) -> Iterator[Fact]:
     yield VersionDeployed(**about, digest=version.digest)
     if new.approved:
         yield GrantsApproved(**about, added=tuple(grant.text for grant in new.approved))
+
+
+def triggers(before: FunctionSpec | None, now: Version, by: Actor) -> Iterator[TriggerChanged]:
+    """Give what invokes a function by its version `now`, and did not, or not so, by the one before.
+
+    `before` is None for a function that has had no version.
+    """
+    old, new = _invoking(before), _invoking(now.spec)
+    about = _about(now.project, now.function, now.number, by)
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) == new.get(key):
+            continue
+        change = "removed" if key not in new else "changed" if key in old else "added"
+        kind, name = key
+        yield TriggerChanged(
+            **about,
+            trigger=kind,
+            change=change,
+            name=name,
+            when=_times(new.get(key)),
+            first=before is None,
+        )
+
+
+def _invoking(spec: FunctionSpec | None) -> Mapping[tuple[str, str], object]:
+    if spec is None:
+        return {}
+    found: dict[tuple[str, str], object] = {
+        (kind_of(trigger).value, trigger.name): trigger for trigger in spec.triggers
+    }
+    found |= {("http", f"{route.method} {route.path}"): route for route in spec.http}
+    return found | ({("public", ""): True} if spec.public else {})
+
+
+def _times(trigger: object) -> str:
+    if not isinstance(trigger, ScheduleTrigger):
+        return ""
+    return f"{trigger.cron} {trigger.timezone}" if trigger.cron else f"every {trigger.every:g} s"
 
 
 def _about(project: str, function: str, version: int, by: Actor) -> dict[str, Any]:

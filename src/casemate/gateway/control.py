@@ -523,8 +523,13 @@ class NodeControl:
     ) -> Alias:
         async with self._loading:
             alias = await self._make(decide)
+            before = self._catalogue.most_live(alias.project, alias.function)
         self._facts.happened(changes.moved(alias, by, why))
         await self._reload()
+        now = self._catalogue.most_live(alias.project, alias.function)
+        if before is not None and now is not None:
+            for changed in changes.triggers(before.spec, now, by):
+                self._facts.happened(changed)
         return alias
 
     async def rollback(

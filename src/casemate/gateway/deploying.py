@@ -130,6 +130,7 @@ class Deploying:
         admit = partial(self._admit, wanted, found, approve=approve, trial=trial, by=by)
         checked = admit()
         news: tuple[NewVersion, ...] = ()
+        before: list[Version | None] = []
         judged_by = await self._judge(checked, by)
         with ExitStack() as undo:
             zygotes = [await self._prepare(*one, undo) for one in checked]
@@ -139,21 +140,25 @@ class Deploying:
                 await self._gate.inventory.put(new.digest, tentative.packages)
 
             async def decide() -> KeepVersions:
-                nonlocal news
+                nonlocal news, before
                 # Once more: it may have been said, or become another's, while they were started.
                 self._require_all_movable(wanted)
                 news = tuple(new for new, _ in admit())
+                before = [self._catalogue.most_live(new.project, new.function) for new in news]
                 return KeepVersions(versions=news, by=by.principal)
 
             async with self._loading:
                 versions = await self._make(decide)
                 undo.pop_all()
                 self._adopt(versions, zygotes)
-        for version, new in zip(versions, news, strict=True):
+        for version, new, was in zip(versions, news, before, strict=True):
             for fact in changes.deployed(version, new, by):
                 self._happened(fact)
             if trial is not None:
                 self._happened(changes.moved(await self._live(version), by, changes.BEGUN))
+                continue  # what is live invokes it
+            for changed in changes.triggers(was.spec if was is not None else None, version, by):
+                self._happened(changed)
         return versions
 
     def _require_all_movable(self, wanted: Sequence[Deployment]) -> None:

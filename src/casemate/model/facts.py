@@ -72,6 +72,25 @@ class VersionDeployed(Fact, frozen=True, kw_only=True):
     digest: str
 
 
+class TriggerChanged(Fact, frozen=True, kw_only=True):
+    """Something invokes a function that did not with the version before, or not like that.
+
+    Told after what made it so: a deploy, or `live` that leads elsewhere.
+    """
+
+    trigger: str
+    """A `casemate.model.trigger.TriggerKind`; `http` for a route; `public` for callers without
+    credentials."""
+    change: str
+    """`added`, `changed` or `removed`."""
+    name: str = ""
+    """The trigger's; of a route its method and path. Empty for `public`."""
+    when: str = ""
+    """Of a schedule: its times, as they are from now on."""
+    first: bool = False
+    """Whether the function has no version before."""
+
+
 class FunctionRemoved(Fact, frozen=True, kw_only=True):
     """A function is gone, or one version of it (`version` says which)."""
 

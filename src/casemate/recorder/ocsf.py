@@ -116,6 +116,9 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
     facts.VersionDeployed: Mapped(
         OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.INFORMATIONAL, "Update"
     ),
+    facts.TriggerChanged: Mapped(
+        OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.INFORMATIONAL, "Update"
+    ),
     facts.FunctionRemoved: Mapped(OcsfClass.APPLICATION_LIFECYCLE, 2, Severity.LOW, "Remove"),
     facts.FunctionQuarantined: Mapped(
         OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.HIGH, "Quarantine"

@@ -18,11 +18,13 @@ from casemate.model.facts import (
     Fact,
     FunctionRemoved,
     GrantsApproved,
+    TriggerChanged,
     VersionDeployed,
 )
+from casemate.model.trigger import ResultTrigger, ScheduleTrigger
 from support.facts import ADA, EVE
 
-KINDS = (VersionDeployed, FunctionRemoved, AliasMoved, GrantsApproved, Denial)
+KINDS = (TriggerChanged, VersionDeployed, FunctionRemoved, AliasMoved, GrantsApproved, Denial)
 
 
 def play(folder: Path, scene: Callable[[Node, list[Fact]], Awaitable[None]]) -> None:
@@ -72,6 +74,56 @@ def test_a_deploy_that_would_have_widened_is_a_denial_with_an_address(tmp_path: 
         assert isinstance(denial, Denial)
         assert is_by(denial, ADA)
         assert (denial.action, denial.resource) == ("function:deploy", "function:t/f")
+
+    play(tmp_path, scene)
+
+
+def changed(told: list[Fact]) -> list[tuple[str, str, str, str, bool]]:
+    found = [fact for fact in told if isinstance(fact, TriggerChanged)]
+    told.clear()
+    return [(one.trigger, one.change, one.name, one.when, one.first) for one in found]
+
+
+def test_what_invokes_a_function_is_told_as_it_changes(tmp_path: Path) -> None:
+    nightly = ScheduleTrigger(name="nightly", cron="0 3 * * *", timezone="Europe/Berlin")
+    often = ScheduleTrigger(name="nightly", every=60.0)
+    result = ResultTrigger(name="result-1", function="g")
+
+    async def scene(node: Node, told: list[Fact]) -> None:
+        await node.deploy(triggers=(nightly, result), routes=["GET /a"], approve=True)
+        assert changed(told) == [
+            ("http", "added", "GET /a", "", True),
+            ("result", "added", "result-1", "", True),
+            ("schedule", "added", "nightly", "0 3 * * * Europe/Berlin", True),
+        ]
+        await node.deploy(triggers=(nightly, result), routes=["GET /a"])
+        assert changed(told) == []
+        await node.deploy(triggers=(often,), routes=["GET /a", "POST /b"], public=True)
+        facts = list(told)
+        assert changed(told) == [
+            ("http", "added", "POST /b", "", False),
+            ("public", "added", "", "", False),
+            ("result", "removed", "result-1", "", False),
+            ("schedule", "changed", "nightly", "every 60 s", False),
+        ]
+        assert all(is_by(fact, ADA) and fact.version == 3 for fact in facts)
+
+    play(tmp_path, scene)
+
+
+def test_an_alias_that_is_moved_tells_what_invokes_its_version(tmp_path: Path) -> None:
+    nightly = ScheduleTrigger(name="nightly", cron="0 3 * * *")
+
+    async def scene(node: Node, told: list[Fact]) -> None:
+        await node.deploy(triggers=(nightly,))
+        await node.deploy()
+        told.clear()
+        await node.control.set_alias(pointing("canary", {1: 100}), by=EVE)
+        assert changed(told) == []
+        await node.control.rollback("t", "f", 1, by=EVE)
+        assert changed(told) == [("schedule", "added", "nightly", "0 3 * * * UTC", False)]
+        await node.control.set_alias(pointing(LIVE, {2: 100}), by=ADA)
+        assert changed(told) == [("schedule", "removed", "nightly", "", False)]
 
     play(tmp_path, scene)
 

@@ -35,6 +35,13 @@ SAMPLES: dict[type[facts.Fact], dict[str, Any]] = {
     facts.NodeTold: {"node": "b", "entry": "e-1", "kind": "Finding", "event": b"{}"},
     facts.NodeJournalSeen: {"node": "b", "origin": "casemate/b", "size": 3, "root": "ab"},
     facts.VersionDeployed: {"digest": "ab"},
+    facts.TriggerChanged: {
+        "trigger": "schedule",
+        "change": "changed",
+        "name": "nightly",
+        "when": "every 60 s",
+        "first": False,
+    },
     facts.FunctionRemoved: {},
     facts.AliasMoved: {"alias": "live", "targets": ((3, 1.0),)},
     facts.FunctionQuarantined: {"reason": "MAL-1", "killed": True},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from casemate.drills.actors import Actors
+from casemate.drills.node import OPENED
 
 _PEOPLE = 5
 _TOKENS = 11
@@ -155,10 +156,11 @@ def baselines(actors: Actors) -> None:
 
 
 def wider(actors: Actors) -> None:
-    """Deploy a function that wants more than was granted, until somebody approves it."""
+    """Deploy what wants more than was granted, until somebody approves it."""
     for _ in range(5):
         actors.node.deploy_wider(approve=False)
     actors.node.deploy_wider(approve=True)
+    actors.owner(f"DELETE /functions/{{p}}/{OPENED}")
     actors.invoke("holder", {"do": "mount"})
 
 
