@@ -112,6 +112,10 @@ def _releases(chance: random.Random, day: float, app: App) -> Iterator[Happening
             performed |= {"operation": "deployFunctions", "effect": "change"}
             performed |= {"action": "function:deploy"}
             yield at, "OperationPerformed", {**performed, "function": function}
+            if chance.random() < 0.05:
+                trigger = {"trigger": "schedule", "change": "changed", "name": "nightly"}
+                changed = {**app.at(function), "by": by, "remote_address": address, **trigger}
+                yield at, "TriggerChanged", {**changed, "when": "0 4 * * * UTC", "first": False}
             at += chance.uniform(1, 6)
         if chance.random() < 0.1:  # it asks for one more grant: refused, reviewed, approved
             function = chosen[0]

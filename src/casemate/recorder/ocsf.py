@@ -117,7 +117,7 @@ _MAPPED: Mapping[type[facts.Fact], Mapped] = {
         OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.INFORMATIONAL, "Update"
     ),
     facts.TriggerChanged: Mapped(
-        OcsfClass.APPLICATION_LIFECYCLE, 8, Severity.INFORMATIONAL, "Update"
+        OcsfClass.APPLICATION_LIFECYCLE, OTHER, Severity.INFORMATIONAL, "Trigger changed"
     ),
     facts.FunctionRemoved: Mapped(OcsfClass.APPLICATION_LIFECYCLE, 2, Severity.LOW, "Remove"),
     facts.FunctionQuarantined: Mapped(
