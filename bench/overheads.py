@@ -1,48 +1,60 @@
 """Measure what seeing everything costs a call: records, journal, redaction, firewall and monitor.
 
-    python -m bench.overheads [--json FILE] [--seconds N] [--rounds N] [--parts]
+    python -m bench.overheads [--json FILE] [--seconds N] [--rounds N] [--parts] [--rates]
 
-A node as it is and one of the same code without all of that are measured in short turns, the others
-at rest: calls a second of a plain function over sixteen connections, and processor time of all
-processes of the node by call, ended ones and what they do after the last answer included. The other
-node is a copy of the source in which what is told is dropped, and nothing is looked through; its
-recorder and monitor do not count. No node of ours can be told to be so. `--parts` also measures
-nodes without one of the parts.
+One node is measured in short turns: calls a second of a plain function over sixteen connections,
+and processor time of all its processes by call, ended ones and what they do after the last answer
+included. It runs from a copy of the source in which a byte, read at each call, says what is there:
+everything, or nothing, when what is told is dropped, and nothing is looked through; then recorder
+and monitor do not count. No node of ours can be told to be so. `--parts` also takes away one of the
+parts alone. Two nodes would not do: by the layouts that chance gives their sandboxes, nodes of the
+same code differ by more than what is looked for.
 
-Each turn stands between two of the node without anything, and is compared with the mean of these,
-so that a machine that gets slower misleads nobody. What is told is the median of these ratios and
-the interval that holds it with 95 % certainty, whatever their distribution is. Those of the node
-without anything, between its own neighbours, tell how much of that is the machine: their median is
-to be 1.
+Each turn stands between two without anything, and is compared with the mean of these, so that a
+machine that gets slower misleads nobody. What is told is the median of these ratios and the
+interval that holds it with 95 % certainty, whatever their distribution is. "nothing, again" takes
+turns like the others: how far from 1 it is tells what the machine adds.
+
+The table tells of each process its time, how often it was woken and preempted, and its page faults;
+`--rates` what comes with each call and what with each second, by calls over one connection at two
+rates: the slower the machine, the fewer calls share the latter.
 Exit codes: 0 measured, whether or not the target is met; 1 not.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
+import re
 import statistics
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench import load
+from bench.client import answer
 from bench.environment import INTERPRETER
 from bench.errors import WrongAnswerError
 from bench.figures import interval_of_median, rotated
 from bench.gateway_cpu import deployed
 from bench.measured import grammar, report
-from bench.processes import spent, tree
+from bench.node_processes import NONE, Used, between, cost, paced, sum_of, used
+from bench.switched_node import AGAIN, EVERYTHING, NOTHING, PARTS, state_of, switched
+from casemate.guard.leaks.judgement import Judge
+from casemate.guard.leaks.raised import Raised
 
-ROOT = Path(__file__).parent.parent
 TARGET = 1.10
 CONNECTIONS = 16
 ROUNDS = 16
+WARM_SECONDS = 2
+RATES = (50, 250)
+"""Calls a second; with the first each is recorded nearly by itself."""
+RATE_SECONDS = 4
 SETTLING_SECONDS = 0.3
 """After a turn: what its calls left behind is recorded, and spares are made again."""
-EVERYTHING, NOTHING = "everything", "nothing"
 _WAYS = {"plain": "request", "reused": "instance"}
 """Functions, and how their calls are isolated."""
 _MANIFEST = '[project]\nname = "bench"\n' + "".join(
@@ -50,140 +62,142 @@ _MANIFEST = '[project]\nname = "bench"\n' + "".join(
     f'isolation = "{isolation}"\n'
     for name, isolation in _WAYS.items()
 )
-_DROPPED = """
-
-def _dropped(*_told, **_how):
-    return True
-
-
-async def _durable(_self):
-    return None
-
-
-def _replace(owner, **by):
-    for name, what in by.items():
-        if name not in vars(owner):
-            raise AttributeError(name)
-        setattr(owner, name, what)
-
-
-"""
-_PARTS: Mapping[str, Mapping[str, str]] = {
-    "records and journal": {
-        "recorder/client.py": "_replace(RecorderClient, note=_dropped, record=_dropped,"
-        " expect=_dropped, durable=_durable)",
-        "recorder/records/client.py": "_replace(RecordsClient, record=_dropped, expect=_dropped,"
-        " write=_dropped, deny=_dropped, use=_dropped)",
-    },
-    "redaction": {
-        "seal/redaction.py": """async def _as_it_is(_self, finished):
-    return finished
-
-
-_replace(Redactor, redact=_as_it_is, record=Redactor._keep, write=Redactor._keep_lines,
-         expect=lambda self, *told: self._records.expect(*told))""",
-    },
-    "firewall": {
-        "seal/close.py": "inside = lambda finished: finished",
-        "guard/leaks/judgement.py": "_replace(Judge, find=lambda *_: None)",
-    },
-}
-"""What is put at the end of modules of the copy, by the part that it takes away."""
-_WATCHING = (b"casemate.recorder.process", b"casemate.monitor.process")
-_GATEWAY = b"casemate.gateway.process"
+_LOOKS, _LOOK_TURNS = 10_000, 20
+_WATCHING = ("recorder", "monitor")
+_COUNTED = ("restores", "discards", "forks")
 _COMPARED = ("processor", "time")
+_COLUMNS = {
+    "us": ("seconds", 1e6),
+    "waits": ("waits", 1.0),
+    "preempted": ("preempted", 1.0),
+    "faults": ("faults", 1.0),
+}
 
 Figures = dict[str, Any]
 
 
-def checkout_of(source: Path, folder: Path) -> Path:
-    """Have `folder` with this package in `src` run by this interpreter's environment."""
-    shutil.copytree(source, folder / "src/casemate", ignore=shutil.ignore_patterns("__pycache__"))
-    programs = folder / ".venv/bin"
-    programs.mkdir(parents=True)
-    (programs / "python").symlink_to(Path(sys.executable).resolve())
-    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", folder / ".venv")
-    packages = Path("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
-    (folder / ".venv" / packages).mkdir(parents=True)
-    names = f"{folder / 'src'}\n{Path(sys.prefix) / packages}\n"
-    (folder / ".venv" / packages / "bench.pth").write_text(names)
-    return folder
+def looked() -> float:
+    """Return the microseconds that an instance takes to look at the plain function's answer.
 
+    The least of some: it is taken away from what a call costs without the firewall.
+    """
+    find, body = Judge(Raised()).find, json.dumps(answer(load.NUMBER)).encode()
 
-def without(parts: Mapping[str, Mapping[str, str]], folder: Path) -> Path:
-    """Return a checkout in `folder` whose nodes do without these parts."""
-    checkout_of(ROOT / "src/casemate", folder)
-    for changes in parts.values():
-        for module, change in changes.items():
-            with (folder / "src/casemate" / module).open("a") as file:
-                file.write(f"{_DROPPED}{change}\n")
-    return folder
+    def seconds() -> float:
+        begun = time.thread_time()
+        for _ in range(_LOOKS):
+            find(b"{}", body)
+        return time.thread_time() - begun
 
-
-def processor_seconds(root: int) -> dict[str, float]:
-    """Return the seconds on a processor of a node: of the gateway, what watches, and the rest."""
-    found = {"gateway": 0.0, "watching": 0.0, "rest": 0.0}
-    for identity in tree(root):
-        try:
-            folder = Path(f"/proc/{identity.pid}")
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            seconds = spent((folder / "stat").read_text("utf-8", "replace"), children=True)
-        except OSError:
-            continue
-        watching = any(each in words for each in _WATCHING)
-        found["gateway" if _GATEWAY in words else "watching" if watching else "rest"] += seconds
-    return found
+    return 1e6 * min(seconds() for _ in range(_LOOK_TURNS)) / _LOOKS
 
 
 class Measured:
-    """A node of a checkout with the functions."""
+    """A node with the functions and the switch."""
 
-    def __init__(self, checkout: Path, *, watches: bool) -> None:
-        """Start and deploy; what watches counts only if it does."""
-        self._watches = watches
-        self.node = deployed(checkout, _MANIFEST)
+    def __init__(self, folder: Path) -> None:
+        """Start it from a copy in a new folder, and deploy."""
+        self._state = switched(folder)
+        self._watches, self._looks = True, True
+        self._looked = looked()
+        self.node = deployed(folder, _MANIFEST)
+
+    def switch(self, kind: str) -> None:
+        """Have there what is to be; what watches counts only where it is told something."""
+        with self._state.open("r+b") as file:
+            file.write(bytes([state_of(kind)]))
+        self._watches = kind not in (NOTHING, AGAIN)
+        self._looks = self._watches and kind != "no firewall"
+
+    def warm(self, function: str) -> None:
+        """Have instances of a function there."""
+        load.run(self.node.endpoint(function), CONNECTIONS, WARM_SECONDS)
+        time.sleep(SETTLING_SECONDS)
 
     def turn(self, function: str, seconds: int) -> Figures:
         """Return microseconds by call, and calls a second."""
-        before = processor_seconds(self.node.process)
-        found = load.run(self.node.endpoint(function), CONNECTIONS, seconds)
+        endpoint = self.node.endpoint(function)
+        counts = self._counts(function)
+        before = used(self.node.process)
+        found = load.run(endpoint, CONNECTIONS, seconds)
         time.sleep(SETTLING_SECONDS)
-        after = processor_seconds(self.node.process)
+        after = used(self.node.process)
         if found.wrong or found.lost or not found.right:
             raise WrongAnswerError(f"{found.wrong + found.lost} wrong answers of {found.right}.")
-        by_call = {each: 1e6 * (after[each] - before[each]) / found.right for each in after}
-        if not self._watches:
-            by_call["watching"] = 0.0
-        return {**by_call, "all": sum(by_call.values()), "per_second": found.per_second}
+        roles = self._counting(between(before, after, found.right))
+        counted = {name: value - counts[name] for name, value in self._counts(function).items()}
+        return {
+            "all": 1e6 * sum_of(roles.values()).seconds - (0.0 if self._looks else self._looked),
+            "per_second": found.per_second,
+            "calls": found.right,
+            "roles": roles,
+            "counted": counted,
+        }
+
+    def costs(self, function: str) -> Figures:
+        """Return by role what a call and what a second costs, in microseconds."""
+        endpoint = self.node.endpoint(function)
+        measured: list[tuple[float, Mapping[str, Used]]] = []
+        for rate in RATES:
+            before, begun = used(self.node.process), time.monotonic()
+            calls = paced(endpoint, rate, RATE_SECONDS)
+            time.sleep(SETTLING_SECONDS)
+            seconds = time.monotonic() - begun
+            found = self._counting(between(before, used(self.node.process), seconds))
+            measured.append((calls / seconds, found))
+        (low, few), (high, many) = measured
+        return {
+            role: cost((low, 1e6 * few[role].seconds), (high, 1e6 * many[role].seconds))
+            for role in few
+            if role in many
+        }
+
+    def _counting(self, roles: Mapping[str, Used]) -> dict[str, Used]:
+        return {
+            role: one if self._watches or role not in _WATCHING else NONE
+            for role, one in roles.items()
+        }
+
+    def _counts(self, function: str) -> dict[str, float]:
+        """Return what became of processes so far, as the node tells it."""
+        endpoint = self.node.endpoint(function)
+        url = f"http://{endpoint.host}:{endpoint.port}/metrics"
+        request = urllib.request.Request(url, headers=dict(endpoint.headers))
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            told = answer.read().decode()
+        found = {}
+        for name in _COUNTED:
+            line = rf'^casemate_{name}_total{{[^}}]*function="{function}"[^}}]*}} (\S+)$'
+            match = re.search(line, told, re.MULTILINE)
+            found[name] = 0.0 if match is None else float(match[1])
+        return found
 
 
-def measure(seconds: int, rounds: int, *, parts: bool = False) -> Figures:
-    """Return the figures by function and node, and ratios to the node without anything."""
-    nodes: dict[str, Measured] = {}
-    kinds: dict[str, Mapping[str, Mapping[str, str]]] = {NOTHING: _PARTS}
-    if parts:
-        kinds |= {f"no {name}": {name: changes} for name, changes in _PARTS.items()}
-    turns: dict[str, list[tuple[str, Figures]]] = {name: [] for name in _WAYS}
+def measure(seconds: int, rounds: int, *, parts: bool = False, rates: bool = False) -> Figures:
+    """Return the figures by function and by what is there, and ratios to nothing being there."""
+    kinds = [EVERYTHING, AGAIN, *([f"no {name}" for name in PARTS] if parts else [])]
+    result: Figures = {}
     with tempfile.TemporaryDirectory(prefix="cmoverheads-", dir="/var/tmp") as name:
         folder = Path(name)
         folder.chmod(0o755)
+        node = Measured(folder / "checkout")
         try:
-            nodes[EVERYTHING] = Measured(ROOT, watches=True)
-            for number, (kind, changes) in enumerate(kinds.items()):
-                checkout = without(changes, folder / str(number))
-                nodes[kind] = Measured(checkout, watches=kind != NOTHING)
-            for node in nodes.values():
-                for function in turns:
-                    node.turn(function, seconds)
-            others = [kind for kind in nodes if kind != NOTHING]
-            for number in range(rounds):
-                for function, taken in turns.items():
-                    for kind in (NOTHING, *_between(NOTHING, rotated(others, number)), NOTHING):
-                        taken.append((kind, nodes[kind].turn(function, seconds)))
+            for function in _WAYS:
+                node.warm(function)
+                taken: list[tuple[str, Figures]] = []
+                for number in range(rounds):
+                    for kind in (NOTHING, *_between(NOTHING, rotated(kinds, number))):
+                        node.switch(kind)
+                        taken.append((kind, node.turn(function, seconds)))
+                node.switch(NOTHING)
+                taken.append((NOTHING, node.turn(function, seconds)))
+                result[function] = compared(taken)
+                for kind in (EVERYTHING, NOTHING) if rates else ():
+                    node.switch(kind)
+                    result[function][kind]["costs"] = node.costs(function)
         finally:
-            for measured in nodes.values():
-                measured.node.close()
-    return {function: compared(taken) for function, taken in turns.items()}
+            node.node.close()
+    return result
 
 
 def _between(one: str, others: list[str]) -> list[str]:
@@ -199,16 +213,36 @@ def compared(turns: Sequence[tuple[str, Figures]]) -> Figures:
     found: Figures = {}
     for kind in dict.fromkeys(kind for kind, _ in turns):
         own = [figures for each, figures in turns if each == kind]
-        ratios = _ratios(turns, kind)
-        found[kind] = {key: statistics.median(one[key] for one in own) for key in own[0]} | {
+        medians = {key: statistics.median(one[key] for one in own) for key in ("all", "per_second")}
+        found[kind] = medians | {
+            "processes": _processes(own),
+            "counted": {
+                name: sum(one["counted"][name] for one in own) / sum(one["calls"] for one in own)
+                for name in _COUNTED
+            },
+        }
+        found[kind] |= {
             name: {
                 "median": statistics.median(values),
                 "interval": interval_of_median(values),
                 "turns": len(values),
             }
-            for name, values in ratios.items()
+            for name, values in _ratios(turns, kind).items()
         }
     return found
+
+
+def _processes(own: Sequence[Figures]) -> Figures:
+    """Return by role what a call used, medians over the turns."""
+    roles = dict.fromkeys(role for one in own for role in one["roles"])
+    return {
+        role: {
+            name: scale
+            * statistics.median(getattr(one["roles"].get(role, NONE), field) for one in own)
+            for name, (field, scale) in _COLUMNS.items()
+        }
+        for role in roles
+    }
 
 
 def _ratios(turns: Sequence[tuple[str, Figures]], kind: str) -> dict[str, list[float]]:
@@ -233,14 +267,43 @@ def text(result: Figures) -> str:
     for function, by_node in result.items():
         for kind, found in by_node.items():
             lines.append(
-                f"{function:7}{kind:24}{found['per_second']:6.0f}/s, {found['all']:6.1f} us by call"
-                f" ({found['gateway']:.1f} gateway, {found['watching']:.1f} recorder and monitor);"
-                f" to nothing: processor {_told(found['processor'])},"
-                f" time {_told(found['time'])}, {found['time']['turns']} turns"
+                f"{function:7}{kind:24}{found['per_second']:6.0f}/s, "
+                f"{found['all']:6.1f} us by call; to nothing: "
+                f"processor {_told(found['processor'])}, time {_told(found['time'])}, "
+                f"{found['time']['turns']} turns"
             )
+        lines += _table(function, by_node)
+        if by_node[NOTHING].get("costs"):
+            lines += _costs(function, by_node)
     plain = result["plain"][EVERYTHING]
     lines += [f"plain: at most {TARGET:.2f}: {_met(plain[name], name)}" for name in _COMPARED]
     return "\n".join(lines)
+
+
+def _table(function: str, by_node: Figures) -> list[str]:
+    """Return by process and node what a call used, and what became of sandboxes."""
+    lines = [f"{function}, by call:"]
+    for role in dict.fromkeys(role for found in by_node.values() for role in found["processes"]):
+        for kind in (EVERYTHING, NOTHING):
+            used_by = by_node[kind]["processes"].get(role)
+            if used_by is not None:
+                told = ", ".join(f"{value:.2f} {name}" for name, value in used_by.items())
+                lines.append(f"  {role:11}{kind:11} {told}")
+    for kind in (EVERYTHING, NOTHING):
+        counted = by_node[kind]["counted"].items()
+        told = ", ".join(f"{1000 * value:.1f} {name}" for name, value in counted)
+        lines.append(f"  of 1000 calls, {kind}: {told}")
+    return lines
+
+
+def _costs(function: str, by_node: Figures) -> list[str]:
+    """Return by process and node what comes with a call, and what with a second."""
+    lines = [f"{function}, one connection, {RATES[0]} and {RATES[1]} calls a second:"]
+    for kind in (EVERYTHING, NOTHING):
+        for role, (by_call, by_second) in by_node[kind]["costs"].items():
+            told = f"{by_call:7.1f} us by call, {by_second / 1000:6.2f} ms by second"
+            lines.append(f"  {role:11}{kind:11} {told}")
+    return lines
 
 
 def _told(ratio: Figures) -> str:
@@ -260,11 +323,12 @@ def main() -> int:
     parser = grammar("overheads", __doc__)
     parser.set_defaults(seconds=1, rounds=ROUNDS)
     parser.add_argument("--parts", action="store_true")
-    arguments = parser.parse_args()
+    parser.add_argument("--rates", action="store_true")
+    given = parser.parse_args()
     return report(
-        lambda: measure(arguments.seconds, arguments.rounds, parts=arguments.parts),
+        lambda: measure(given.seconds, given.rounds, parts=given.parts, rates=given.rates),
         text,
-        arguments.json,
+        given.json,
     )
 
 
