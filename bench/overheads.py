@@ -13,7 +13,9 @@ same code differ by more than what is looked for.
 Each turn stands between two without anything, and is compared with the mean of these, so that a
 machine that gets slower misleads nobody. What is told is the median of these ratios and the
 interval that holds it with 95 % certainty, whatever their distribution is. "nothing, again" takes
-turns like the others: how far from 1 it is tells what the machine adds.
+turns like the others: how far from 1 it is tells what the machine adds. `by who tells and keeps`
+counts only what processes beside sandboxes and restorer have used more: those do the same in both,
+but what they are slowed by on a machine that others use is most of what is uncertain.
 
 The table tells of each process its time, how often it was woken and preempted, and its page faults;
 `--rates` what comes with each call and what with each second, by calls over one connection at two
@@ -66,6 +68,7 @@ _LOOKS, _LOOK_TURNS = 10_000, 20
 _WATCHING = ("recorder", "monitor")
 _COUNTED = ("restores", "discards", "forks")
 _COMPARED = ("processor", "time")
+_SAME_IN_BOTH = ("sandboxes", "restorer")
 _COLUMNS = {
     "us": ("seconds", 1e6),
     "waits": ("waits", 1.0),
@@ -128,6 +131,7 @@ class Measured:
         counted = {name: value - counts[name] for name, value in self._counts(function).items()}
         return {
             "all": 1e6 * sum_of(roles.values()).seconds - (0.0 if self._looks else self._looked),
+            "told": 1e6 * sum_of(_tellers(roles)).seconds,
             "per_second": found.per_second,
             "calls": found.right,
             "roles": roles,
@@ -171,6 +175,10 @@ class Measured:
             match = re.search(line, told, re.MULTILINE)
             found[name] = 0.0 if match is None else float(match[1])
         return found
+
+
+def _tellers(roles: Mapping[str, Used]) -> list[Used]:
+    return [one for role, one in roles.items() if role not in _SAME_IN_BOTH]
 
 
 def measure(seconds: int, rounds: int, *, parts: bool = False, rates: bool = False) -> Figures:
@@ -247,7 +255,7 @@ def _processes(own: Sequence[Figures]) -> Figures:
 
 def _ratios(turns: Sequence[tuple[str, Figures]], kind: str) -> dict[str, list[float]]:
     """Return the ratios of a node's turns to the mean of the nearest before and after it."""
-    processor, rate = [], []
+    processor, told, rate = [], [], []
     for at, (each, figures) in enumerate(turns):
         bare = [
             next((one for other, one in side if other == NOTHING), None)
@@ -257,8 +265,10 @@ def _ratios(turns: Sequence[tuple[str, Figures]], kind: str) -> dict[str, list[f
         if each != kind or before is None or after is None:
             continue
         processor.append(2 * figures["all"] / (before["all"] + after["all"]))
+        more = 2 * figures["told"] - before["told"] - after["told"]
+        told.append(1 + more / (before["all"] + after["all"]))
         rate.append((before["per_second"] + after["per_second"]) / (2 * figures["per_second"]))
-    return {"processor": processor, "time": rate}
+    return {"processor": processor, "told": told, "time": rate}
 
 
 def text(result: Figures) -> str:
@@ -269,7 +279,8 @@ def text(result: Figures) -> str:
             lines.append(
                 f"{function:7}{kind:24}{found['per_second']:6.0f}/s, "
                 f"{found['all']:6.1f} us by call; to nothing: "
-                f"processor {_told(found['processor'])}, time {_told(found['time'])}, "
+                f"processor {_told(found['processor'])}, "
+                f"by who tells and keeps {_told(found['told'])}, time {_told(found['time'])}, "
                 f"{found['time']['turns']} turns"
             )
         lines += _table(function, by_node)

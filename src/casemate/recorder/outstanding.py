@@ -103,9 +103,9 @@ class Outstanding:
 
     def put(self, told: Told, number: int = NO_NUMBER) -> int:
         """Keep a copy, and return its slot; -1 where there is none for it."""
-        body = _encode(told)
-        if self._closed or not self._has_room(1):
+        if self._closed or not (self._free or self._has_room(1)):
             return -1
+        body = _encode(told)
         slot = self._free.pop()
         if self._write(slot, number, body):
             return slot
@@ -138,7 +138,8 @@ class Outstanding:
         at = slot * SLOT
         self._memory[at : at + _HEAD.size] = _NONE
         self._free.append(slot)
-        self._free += self._more.pop(slot, ())
+        if self._more:
+            self._free += self._more.pop(slot, ())
 
     def _write(self, slot: int, number: int, body: bytes) -> bool:
         """Write into a slot, and into others what it has no room for; False where none has."""

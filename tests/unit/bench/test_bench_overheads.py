@@ -11,6 +11,7 @@ from bench.overheads import EVERYTHING, NOTHING, Figures, compared, text
 def turn(us: float) -> Figures:
     return {
         "all": us,
+        "told": us / 2,
         "per_second": 1e6 / us,
         "calls": 1000,
         "roles": {"gateway": Used(us / 1e6, 0.5, 0.25, 0.0)},
@@ -26,6 +27,7 @@ def test_a_turn_is_compared_with_its_neighbours_alone() -> None:
         turns += [(NOTHING, turn(100 * slow))]
     found = compared(turns)
     assert found[EVERYTHING]["processor"]["median"] == pytest.approx(1.12)
+    assert found[EVERYTHING]["told"]["median"] == pytest.approx(1.06)
     assert found[EVERYTHING]["time"]["median"] == pytest.approx(1.12)
     assert found[EVERYTHING]["processor"]["turns"] == 4
     assert found[NOTHING]["processor"]["median"] == pytest.approx(1.0, abs=0.05)
