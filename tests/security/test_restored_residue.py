@@ -170,7 +170,7 @@ FLAGGED = {
     "signals for a file": "os.close(os.open('/dev/null', 0o20000))",
     "times of a kept descriptor": "raw('utimensat', 0, 0, 0, 0)",
     "the mode of a kept descriptor": "raw('fchmod', 1, 0o600)",
-    "a device": "raw('mknod', ctypes.c_char_p(b'/tmp/casemate-residue'), 0o10600, 0)",
+    "a device": "raw('mknod', ctypes.c_char_p(b'/proc/self/casemate-residue'), 0o10600, 0)",
     "an attribute of a file": "raw('setxattr', PAGE, PAGE, PAGE, 1, 0)",
     "a lock with priority": "raw('futex', LIMIT, 6, 0, 0, 0, 0)",
     "a descriptor of a process": "os.close(os.pidfd_open(os.getpid()))",
