@@ -16,6 +16,7 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from casemate.decoding import decodable
 from casemate.recorder.errors import RecorderInputError
 
 MAX_SHIPPED_BYTES = 6 << 20
@@ -81,6 +82,12 @@ class Shipped(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 def new_stream(now: float) -> bytes:
     """Return the name of a stream that begins now: later ones are greater."""
     return int(now * 1000).to_bytes(8, "big") + os.urandom(STREAM_BYTES - 8)
+
+
+def read_body(content: bytes) -> Body:
+    """Return what a batch is that was stored. Raises MsgspecError, UnicodeDecodeError."""
+    shipped = msgspec.msgpack.decode(content, type=decodable(Shipped))
+    return msgspec.msgpack.decode(shipped.body, type=decodable(Body))
 
 
 def digest_of(body: bytes) -> bytes:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,16 +32,19 @@ from casemate.recorder.errors import RecorderError, RecorderInputError
 from casemate.recorder.noted import Noted
 from casemate.recorder.own_facts import OwnFacts
 from casemate.recorder.protocol import Take
-from casemate.recorder.records import shipping
+from casemate.recorder.records import columns, shipping
 from casemate.recorder.records.database import RecordsDatabase
-from casemate.recorder.records.shipping import Draft, Other, OtherRows, decode_rows
+from casemate.recorder.records.shipping import Draft, Other, Sealed, Waiting
 from casemate.recorder.search import Search
 from casemate.recorder.shipment import (
     FIRST,
+    MAX_SHIPPED_BYTES,
     Body,
     Section,
     Shipped,
     digest_of,
+    new_stream,
+    read_body,
     seal,
     unsealed,
 )
@@ -67,6 +71,8 @@ _DOUBT_SECONDS: Final = 60.0
 _ERASED: Final = (NotFoundError, DecryptionError, VaultInputError)
 _log = logging.getLogger("casemate.recorder")
 
+_Proof = tuple[str, int, tuple[bytes, ...]]
+"""A signed head, its size, and that it goes on from the one before."""
 TakeOwn = Callable[[Take, Callable[[bytes], None]], bool]
 
 
@@ -96,6 +102,7 @@ class Shipping:
         self._node = ""
         self._own = OwnFacts()
         self._unsent: Unsent | None = None
+        self._proven_head: tuple[tuple[Checkpoint, int], _Proof] | None = None
         self._seen: dict[str, float] = {}
         self._doubted: dict[tuple[str, str], float] = {}
 
@@ -132,22 +139,48 @@ class Shipping:
     # -- what this node tells --------------------------------------------------------------------
 
     async def _ship(self, request: protocol.Ship) -> protocol.Shipment | None:
-        if request.stored is not None:
-            await self._database.stored(*request.stored)
         if request.anew:
-            await self._database.begin_stream()
-            self._unsent = None  # what was told in a batch that is made anew is told in that
+            await self._begin_anew(request.name)
             await self._doubt(request.name, "it was put back: others have read more of its records")
         unsent = await self._looked()
-        found = await self._database.outgoing(request.name, self._node, told=bool(unsent))
-        if found is None:
-            return None
-        content = found.content
-        if content is None and found.draft is not None:
-            content = await self._sealed(request.name, found.draft, unsent)
-        if content is None:
-            return None
-        return protocol.Shipment(self._node, found.stream, found.number, content)
+        most = shipping.MAX_ROWS
+        while True:
+            found = await self._database.outgoing(
+                request.name,
+                self._node,
+                told=bool(unsent),
+                stored=request.stored,
+                most=most,
+            )
+            if found is None:
+                return None
+            waiting = found.waiting
+            if waiting is None and found.draft is not None:
+                waiting = await self._claimed(request.name, found.draft, unsent)
+            if waiting is not None:
+                return protocol.Shipment(self._node, *waiting)
+            if most == 1:
+                raise RecorderError("A batch for other nodes is larger than one may be.")
+            most = max(most // 8, 1)
+
+    async def _begin_anew(self, name: str) -> None:
+        """Begin another stream, with what waits to be stored: sealed for that."""
+        waiting = await self._database.waiting()
+        stream = new_stream(time.time())
+        if waiting is None:
+            await self._database.begin_stream(stream, None)
+            return
+        body = read_body(waiting.content)
+        texts = {}
+        place = body.node, body.stream, body.number
+        for section in body.sections:
+            with suppress(*_ERASED):
+                key = await self._vault.entry_key(section.project, section.version)
+                texts[section.project] = unsealed(key.key, place, section)
+        draft = Draft(stream, 1, FIRST, 0.0, body.made_at, body.until, {}, 0, {}, [])
+        told_to = await self._database.entries_told()
+        sealed = await self._sealed(name, draft, texts, told_to)
+        await self._database.begin_stream(stream, (draft, sealed))
 
     async def _looked(self) -> Unsent:
         """Return what of the journal is to be told, once it was looked for."""
@@ -158,22 +191,34 @@ class Shipping:
         await self._unsent.look(size)
         return self._unsent
 
-    async def _sealed(self, name: str, draft: Draft, unsent: Unsent) -> bytes | None:
-        place = self._node, draft.stream, draft.number
-        tables: dict[str, dict[str, list[tuple[shipping.Value, ...]]]] = {}
-        for table, projects in draft.parts.items():
-            for project, rows in projects.items():
-                tables.setdefault(project, {})[table] = rows
+    async def _claimed(self, name: str, draft: Draft, unsent: Unsent) -> Waiting | None:
+        """Return a batch that is sealed and claimed; None: it is larger than one may be."""
+        tables = {project: dict(parts) for project, parts in draft.parts.items()}
         told, told_to = unsent.taken()
         for project, rows in rows_of(told).items():
             tables.setdefault(project, {})[TABLE] = rows
+        texts = {project: columns.encode(parts) for project, parts in tables.items() if parts}
+        sealed = await self._sealed(name, draft, texts, told_to)
+        if len(sealed.content) > MAX_SHIPPED_BYTES:
+            return None
+        if not await self._database.claim(draft, sealed):
+            raise RecorderError("A batch for other nodes was made twice.")
+        unsent.sent(len(told))
+        return Waiting(draft.stream, draft.number, sealed.content)
+
+    async def _sealed(
+        self, name: str, draft: Draft, texts: Mapping[str, bytes], told_to: int
+    ) -> Sealed:
+        place = self._node, draft.stream, draft.number
         sections: list[Section] = []
-        for project, parts in tables.items():
-            key = await self._vault.entry_key(project)
-            text = msgspec.msgpack.encode(OtherRows(parts))
+        for project, text in texts.items():
+            try:
+                key = await self._vault.entry_key(project)
+            except NotFoundError:
+                continue  # erased since: nobody is to read what was of it
             sections.append(Section(project, key.version, seal(key.key, place, project, text)))
             await asyncio.sleep(0)  # others have their turn: facts wait to be durable
-        note, size, proof = await asyncio.to_thread(self._head, draft.proof_of)
+        note, size, proof = await self._proof(draft.proof_of)
         body = msgspec.msgpack.encode(
             Body(
                 *place,
@@ -191,12 +236,18 @@ class Shipping:
         )
         digest = digest_of(body)
         content = msgspec.msgpack.encode(Shipped(body, await self._vault.attest(digest)))
-        if not await self._database.sealed(draft, content, digest, size, told_to):
-            return None
-        unsent.sent(len(told))
-        return content
+        return Sealed(content, digest, size, told_to)
 
-    def _head(self, proof_of: int) -> tuple[str, int, tuple[bytes, ...]]:
+    async def _proof(self, proof_of: int) -> _Proof:
+        """Return what `_head` does, which is looked for once where nothing new was signed."""
+        wanted = self._journal.writer.head, proof_of
+        if self._proven_head is not None and self._proven_head[0] == wanted:
+            return self._proven_head[1]
+        found = await asyncio.to_thread(self._head, proof_of)
+        self._proven_head = (wanted, found) if found[0] else None
+        return found
+
+    def _head(self, proof_of: int) -> _Proof:
         """Return the newest head, its size, and the proof that it goes on from the one before."""
         try:
             if not self._journal.writer.head.size:
@@ -303,10 +354,10 @@ class Shipping:
         for section in body.sections:
             try:
                 key = await self._vault.entry_key(section.project, section.version)
-                tables.append(decode_rows(unsealed(key.key, place, section)).tables)
+                tables.append(columns.decode(unsealed(key.key, place, section)))
             except _ERASED:
                 continue
-            except (RecorderInputError, msgspec.MsgspecError, UnicodeDecodeError):
+            except (RecorderInputError, msgspec.MsgspecError, ValueError):
                 doubts.append(f"batch {body.number} has records that cannot be opened")
         return tables, doubts
 

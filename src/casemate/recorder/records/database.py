@@ -42,6 +42,7 @@ from casemate.recorder.records.faults import RECORDS, UNSTORABLE
 from casemate.recorder.records.options import RecordsOptions
 from casemate.recorder.records.retention import free_bytes, prune
 from casemate.recorder.records.rows import Page
+from casemate.recorder.records.unshipped import Unshipped
 from casemate.sqlite import engine
 from casemate.sqlite.connections import Connections
 from casemate.sqlite.copying import copy_pages
@@ -84,9 +85,20 @@ class _Duties(Duties[engine.Connection]):
         self._look_due = 0.0
         self.unpruned = 0
         """Rows written since the last time that old ones were deleted."""
+        self.unshipped = Unshipped()
 
     def begin(self, connection: engine.Connection) -> engine.Connection:
+        self.unshipped.begin()
         return connection
+
+    def mark(self, work: engine.Connection) -> int:
+        return self.unshipped.mark()
+
+    def forget(self, work: engine.Connection, mark: int) -> None:
+        self.unshipped.forget(mark)
+
+    def committed(self, work: engine.Connection) -> None:
+        self.unshipped.committed()
 
     def hurries(self) -> bool:
         if self.unpruned >= _PRUNE_AFTER_ROWS:
@@ -177,7 +189,14 @@ class RecordsDatabase:
 
         def change(connection: engine.Connection, *, together: bool) -> keeping.Kept:
             room = self._duties.room(connection)
-            kept = keeping.keep(connection, batches, time.time(), room, together=together)
+            kept = keeping.keep(
+                connection,
+                batches,
+                time.time(),
+                room,
+                together=together,
+                unshipped=self._duties.unshipped,
+            )
             self._duties.unpruned += kept.rows
             return kept
 
@@ -258,31 +277,53 @@ class RecordsDatabase:
         """Take note of what the journal has. Raises RecordsError."""
         await self._writer.submit(lambda c: forgetting.told(c, every))
 
-    async def outgoing(self, name: str, node: str, *, told: bool) -> shipping.Outgoing | None:
+    async def outgoing(
+        self,
+        name: str,
+        node: str,
+        *,
+        told: bool,
+        stored: tuple[bytes, int] | None = None,
+        most: int,
+    ) -> shipping.Outgoing | None:
         """Return what is to be stored next for the other nodes. Raises RecordsError."""
         return await self._writer.submit(
-            lambda c: shipping.outgoing(c, name, node, time.time(), told=told)
+            lambda c: shipping.outgoing(
+                c,
+                self._duties.unshipped,
+                name,
+                node,
+                time.time(),
+                told=told,
+                stored=stored,
+                most=most,
+            )
         )
 
     async def entries_told(self) -> int:
         """Return up to where the journal was told the other nodes. Raises RecordsError."""
         return await self._run(self._reads, self._connections.read, shipping.entries_told)
 
-    async def sealed(
-        self, draft: shipping.Draft, content: bytes, digest: bytes, head: int, entries: int
-    ) -> bool:
-        """Keep a batch as it is stored; see `shipping.sealed`."""
-        return await self._writer.submit(
-            lambda c: shipping.sealed(c, draft, content, digest, head, entries)
-        )
+    async def claim(self, draft: shipping.Draft, sealed: shipping.Sealed) -> bool:
+        """Keep a batch as it is stored; see `shipping.claim`."""
+        return await self._writer.submit(lambda c: shipping.claim(c, draft, sealed))
 
-    async def stored(self, stream: bytes, number: int) -> None:
-        """Forget a batch that is stored."""
-        await self._writer.submit(lambda c: shipping.stored(c, stream, number))
+    async def waiting(self) -> shipping.Waiting | None:
+        """Return the batch that waits to be stored for the other nodes. Raises RecordsError."""
+        return await self._run(self._reads, self._connections.read, shipping.waiting)
 
-    async def begin_stream(self) -> None:
-        """Begin another stream for the other nodes."""
-        await self._writer.submit(lambda c: shipping.begin(c, time.time()))
+    async def begin_stream(
+        self, stream: bytes, batch: tuple[shipping.Draft, shipping.Sealed] | None
+    ) -> None:
+        """Begin another stream for the other nodes, with what waited under the one before."""
+
+        def change(connection: engine.Connection) -> None:
+            if batch is None:
+                shipping.begin(connection, stream)
+            else:
+                shipping.begin_with(connection, *batch)
+
+        await self._writer.submit(change)
 
     async def nodes(self) -> list[shipping.Other]:
         """Return what is known of the nodes. Raises RecordsError."""

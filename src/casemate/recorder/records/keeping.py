@@ -23,6 +23,7 @@ from casemate.recorder.protocol import (
 from casemate.recorder.records import usage
 from casemate.recorder.records.denials import insert_denials
 from casemate.recorder.records.rows import Ended, Left, insert_records, insert_together
+from casemate.recorder.records.unshipped import Unshipped
 from casemate.sqlite import engine
 
 MAX_SESSIONS = 64
@@ -61,13 +62,14 @@ def keep(
     room: int | None = None,
     *,
     together: bool = False,
+    unshipped: Unshipped | None = None,
 ) -> Kept:
     """Insert the records of these batches that are not there yet, in a transaction of the caller's.
 
     Lines that need more bytes than `room`, if that counts, are not kept: anybody can cause them.
     `together` is cheaper, and raises UnstorableRecordError where one of them cannot be kept: what
-    was changed until then is the caller's to undo. Raises RecorderInputError for what is no record,
-    engine.Error if the medium fails.
+    was changed until then is the caller's to undo. `unshipped` is told what was inserted. Raises
+    RecorderInputError for what is no record, engine.Error if the medium fails.
     """
     left: list[Left] = []
     denials: list[Denial] = []
@@ -88,9 +90,9 @@ def keep(
     if room is not None:
         lost, left = _without_lines(left, room)
     if together:
-        insert_together(connection, left, now)
+        insert_together(connection, left, now, unshipped)
     else:
-        lost += insert_records(connection, left, now)
+        lost += insert_records(connection, left, now, unshipped)
     lost += insert_denials(connection, denials, now) if denials else 0
     usage.count_many(connection)
     usage.count_folded(connection, denials, now)

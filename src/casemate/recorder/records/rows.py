@@ -36,6 +36,7 @@ from casemate.recorder.records.errors import UnstorableRecordError
 from casemate.recorder.records.faults import UNSTORABLE
 from casemate.recorder.records.shares import Added
 from casemate.recorder.records.text import MAX_TEXT, clean, escaped
+from casemate.recorder.records.unshipped import Unshipped
 from casemate.sqlite import engine
 from casemate.sqlite.questions import conditions, require_limit, require_range
 from casemate.sqlite.rows import insert_rows
@@ -125,28 +126,38 @@ class Ended(Left, frozen=True, array_like=True, forbid_unknown_fields=True):
     logs: Logs = Logs()
 
 
-def insert_records(connection: engine.Connection, entries: Sequence[Left], now: float) -> int:
+def insert_records(
+    connection: engine.Connection,
+    entries: Sequence[Left],
+    now: float,
+    unshipped: Unshipped | None = None,
+) -> int:
     """Insert what invocations left behind, each wholly or not at all; return how many were not.
 
     `now` is the Unix time to keep as `stored_at`. Raises engine.Error if the medium fails.
     """
     try:
         with savepoint(connection):
-            _insert(connection, entries, now)
+            _insert(connection, entries, now, unshipped)
     except UNSTORABLE:
         if len(entries) == 1:
             return 1
-        return sum(insert_records(connection, (entry,), now) for entry in entries)
+        return sum(insert_records(connection, (entry,), now, unshipped) for entry in entries)
     return 0
 
 
-def insert_together(connection: engine.Connection, entries: Sequence[Left], now: float) -> None:
+def insert_together(
+    connection: engine.Connection,
+    entries: Sequence[Left],
+    now: float,
+    unshipped: Unshipped | None = None,
+) -> None:
     """Insert all of them, or raise UnstorableRecordError: then the caller undoes what is there.
 
     Without a part of the transaction of its own, for which the engine copies each page first.
     """
     try:
-        _insert(connection, entries, now)
+        _insert(connection, entries, now, unshipped)
     except UNSTORABLE as error:
         raise UnstorableRecordError from error
 
@@ -257,7 +268,12 @@ def logs(connection: engine.Connection, operation: ReadLogs, at: int | None = No
     return page(search.found(connection, operation, span), to_line)
 
 
-def _insert(connection: engine.Connection, entries: Sequence[Left], now: float) -> None:
+def _insert(
+    connection: engine.Connection,
+    entries: Sequence[Left],
+    now: float,
+    unshipped: Unshipped | None,
+) -> None:
     invocation_rows: list[Row] = []
     error_rows: list[Row] = []
     log_rows: list[Row] = []
@@ -286,7 +302,7 @@ def _insert(connection: engine.Connection, entries: Sequence[Left], now: float) 
                 row = _from_line(line, text, now)
                 log_rows.append(row)
                 added.note(str(row[2]), str(row[3]), "log_line", _size(row[7]), logs)
-    insert_rows(connection, _INSERT_INVOCATION, invocation_rows)
+    places = insert_rows(connection, _INSERT_INVOCATION, invocation_rows)
     insert_rows(connection, _INSERT_ERROR, error_rows)
     numbers = insert_rows(connection, _INSERT_LINE, log_rows)
     search.index(
@@ -297,6 +313,10 @@ def _insert(connection: engine.Connection, entries: Sequence[Left], now: float) 
         ],
     )
     added.write(connection, now)
+    if unshipped is not None and unshipped.wanted:
+        traces_of = [len(str(row[15])) for row in invocation_rows if row[15] is not None]
+        unshipped.add("invocation", places, invocation_rows, sum(traces_of))
+        unshipped.add("log_line", numbers, log_rows, sum([len(str(row[7])) for row in log_rows]))
 
 
 def _size(text: object) -> int:

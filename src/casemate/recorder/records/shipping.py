@@ -1,14 +1,15 @@
 """Records on their way to other nodes, and those of others: rows out, rows in.
 
-What is next is claimed in one transaction with the places up to which all was claimed, and stays in
-a row of its own until it is stored for the others. So a kill at any point neither loses nor repeats
-anything. What is of another node goes in with the place up to which its stream was read.
+What is next is read, sealed, and then claimed in one transaction: the places up to which all was
+told, and the batch itself, which stays until it is stored for the others. So a kill at any point
+neither loses nor repeats anything. What is of another node goes in with the place up to which its
+stream was read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -16,16 +17,19 @@ from casemate.decoding import decodable
 from casemate.model.function import Logs
 from casemate.model.usage import DAY, GREATEST, HOUR, SUMMED
 from casemate.recorder.records import search, usage
+from casemate.recorder.records.columns import Value
 from casemate.recorder.records.progress import place_of, remember
 from casemate.recorder.records.shares import ROW_BYTES, Added
+from casemate.recorder.records.unshipped import Found, Unshipped
 from casemate.recorder.shipment import FIRST, new_stream
 from casemate.sqlite import engine
 from casemate.sqlite.rows import insert_rows
 
-MAX_ROWS: Final = 2000
-"""Rows of a table in one batch."""
+MAX_ROWS: Final = 4096
+"""Rows of a table in one batch; fewer where a batch with so many is larger than one may be."""
 MAX_BYTES: Final = 768 * 1024
 """Of text in the rows of one table in a batch; one more row is in it."""
+MAX_SUMS: Final = 2000
 IDLE_SECONDS: Final = 15.0
 """A node that has nothing to tell says so as often."""
 ANEW_SECONDS: Final = 600.0
@@ -62,13 +66,57 @@ _TEXTS: Final = {
     "denial": "length(resource) + length(reason) + 300",
 }
 
-Value = str | int | float | None
 Rows = Mapping[str, Sequence[Sequence[Value]]]
 """By table."""
 
 
-class Draft(msgspec.Struct, frozen=True, array_like=True):
-    """A batch that was claimed, not sealed yet."""
+class Draft(NamedTuple):
+    """A batch that is to be claimed once it is sealed."""
+
+    stream: bytes
+    number: int
+    previous: bytes
+    previous_at: float
+    made_at: float
+    until: float
+    parts: dict[str, dict[str, Sequence[tuple[Value, ...]]]]
+    """Rows by table, by the project whose key seals them."""
+    proof_of: int
+    """Entries of the journal's head in the batch before."""
+    places: dict[str, int]
+    """Up to where the tables are told with it."""
+    sums: list[tuple[Value, ...]]
+    """Of use, that are told with it."""
+
+
+class Waiting(NamedTuple):
+    """A batch that waits to be stored for the others."""
+
+    stream: bytes
+    number: int
+    content: bytes
+
+
+class Outgoing(NamedTuple):
+    """What is next to be stored for the others: one of these is there."""
+
+    draft: Draft | None
+    waiting: Waiting | None
+
+
+class Sealed(NamedTuple):
+    """A batch as it is stored, with what is kept of it."""
+
+    content: bytes
+    digest: bytes
+    head: int
+    """Up to where the journal is proven."""
+    entries: int
+    """Up to where the journal is told."""
+
+
+class _Claimed(msgspec.Struct, frozen=True, array_like=True):
+    """A batch that was claimed before it was sealed, as it was before they were so together."""
 
     stream: bytes
     number: int
@@ -77,20 +125,7 @@ class Draft(msgspec.Struct, frozen=True, array_like=True):
     made_at: float
     until: float
     parts: dict[str, dict[str, list[tuple[Value, ...]]]]
-    """Rows by table, by the project whose key seals them."""
     proof_of: int
-    """Entries of the journal's head in the batch before."""
-    told_from: int = 0
-    """Once sealed: from where on its entries of the journal are."""
-
-
-class Outgoing(NamedTuple):
-    """What is next to be stored for the others: one of these is there."""
-
-    draft: Draft | None
-    content: bytes | None
-    stream: bytes
-    number: int
 
 
 class Other(msgspec.Struct, frozen=True, array_like=True):
@@ -109,16 +144,6 @@ class Other(msgspec.Struct, frozen=True, array_like=True):
     problem_at: float
 
 
-class OtherRows(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What a section holds, all of which was checked and masked where it was kept first."""
-
-    tables: dict[
-        Annotated[str, msgspec.Meta(max_length=16)],
-        list[Annotated[tuple[Value, ...], msgspec.Meta(max_length=32)]],
-    ]
-
-
-decode_rows = msgspec.msgpack.Decoder(OtherRows).decode
 _NODE: Final = """
     SELECT number, id, name, stream, place, chain, until, journal, head, problem, problem_at
     FROM node
@@ -137,106 +162,118 @@ _NEW: Final = """
 
 
 def outgoing(
-    connection: engine.Connection, name: str, node: str, now: float, *, told: bool = False
+    connection: engine.Connection,
+    unshipped: Unshipped,
+    name: str,
+    node: str,
+    now: float,
+    *,
+    told: bool = False,
+    stored: tuple[bytes, int] | None = None,
+    most: int,
 ) -> Outgoing | None:
     """Return what is to be stored next: what was claimed and is not, or else what is new.
 
-    `told`: the journal has something for the others, whether there are new rows or not.
+    `stored` is, and is forgotten. `told`: the journal has something for the others, whether there
+    are new rows or not. At most so many rows of a table.
     """
     connection.execute(_OWN, (node, name))
+    if stored is not None:
+        connection.execute(
+            "UPDATE shipment SET content = NULL, draft = NULL WHERE stream = ? AND number = ?",
+            stored,
+        )
     row = connection.execute("SELECT stream, number, draft, content FROM shipment").fetchone()
     if row is None:
-        begin(connection, now)
-        return outgoing(connection, name, node, now, told=told)
+        begin(connection, new_stream(now))
+        return outgoing(connection, unshipped, name, node, now, told=told, most=most)
     stream, number, draft, content = row
     if content is not None:
-        return Outgoing(None, bytes(content), bytes(stream), number)
+        return Outgoing(None, Waiting(bytes(stream), number, bytes(content)))
     if draft is not None:
-        return Outgoing(_decoded(draft), None, bytes(stream), number)
-    claimed = _claim(connection, now, told=told)
-    return None if claimed is None else Outgoing(claimed, None, claimed.stream, claimed.number)
+        return Outgoing(_claimed_before(draft), None)
+    made = _draft(connection, unshipped, now, told=told, most=most)
+    return None if made is None else Outgoing(made, None)
 
 
-def begin(connection: engine.Connection, now: float) -> None:
-    """Begin a stream. What waits to be stored is claimed again under it, sealed or not."""
-    row = connection.execute("SELECT draft, content FROM shipment").fetchone()
-    values: tuple[object, ...]
-    if row is not None and row[0] is not None:
-        before = _decoded(row[0])
-        draft = msgspec.structs.replace(
-            before,
-            stream=new_stream(now), number=1, previous=FIRST, previous_at=0.0, proof_of=0,
-        )  # fmt: skip
-        if row[1] is not None:
-            remember(connection, ENTRIES, before.told_from)
-        values = (draft.stream, 1, draft.made_at, FIRST, 0.0, msgspec.msgpack.encode(draft), None)
-    else:
-        values = (new_stream(now), 0, 0.0, FIRST, 0.0, None, None)
+def _claimed_before(text: bytes) -> Draft:
+    found = msgspec.msgpack.decode(text, type=decodable(_Claimed))
+    parts: dict[str, dict[str, Sequence[tuple[Value, ...]]]] = {}
+    for table, projects in found.parts.items():
+        for project, rows in projects.items():
+            parts.setdefault(project, {})[table] = rows
+    return Draft(
+        found.stream, found.number, found.previous, found.previous_at, found.made_at, found.until,
+        parts, found.proof_of, {}, [],
+    )  # fmt: skip
+
+
+def begin(connection: engine.Connection, stream: bytes) -> None:
+    """Begin a stream, with nothing that waits to be stored."""
     connection.execute("DELETE FROM shipment")
-    connection.execute("INSERT INTO shipment VALUES (1, ?, ?, ?, ?, ?, ?, ?)", values)
+    connection.execute(
+        "INSERT INTO shipment VALUES (1, ?, 0, 0.0, ?, 0.0, NULL, NULL)", (stream, FIRST)
+    )
 
 
-def _decoded(draft: bytes) -> Draft:
-    return msgspec.msgpack.decode(draft, type=decodable(Draft))
-
-
-def _claim(connection: engine.Connection, now: float, *, told: bool) -> Draft | None:
+def _draft(
+    connection: engine.Connection, unshipped: Unshipped, now: float, *, told: bool, most: int
+) -> Draft | None:
     stream, number, made_at, previous, previous_at = connection.execute(
         "SELECT stream, number, made_at, previous, previous_at FROM shipment"
     ).fetchone()
-    parts: dict[str, dict[str, list[tuple[Value, ...]]]] = {}
+    parts: dict[str, dict[str, Sequence[tuple[Value, ...]]]] = {}
+    own: dict[str, Sequence[tuple[Value, ...]]] = {}
+    places: dict[str, int] = {}
     until = now
     for table, names in NAMES.items():
-        found, whole = _unshipped(connection, table, names)
-        if not found:
+        place = f"shipped {table}"
+        after = place_of(connection, place)
+        found = unshipped.after(table, after, most, MAX_BYTES)
+        if found is None:
+            found = _read(connection, table, names, after, most)
+        if not found.rows:
             continue
-        if not whole:
-            until = min(until, float(found[-1][0] or 0.0))
-        parts[table] = _by_project(table, names, found)
+        if not found.whole:
+            until = min(until, float(found.rows[-1][0] or 0.0))
+        places[place], own[table] = found.last, found.rows
+        for project, rows in _by_project(table, names, found.rows).items():
+            parts.setdefault(project, {})[table] = rows
     usage.count(connection)
     _tell_anew(connection, now)
-    sums = _unshipped_usage(connection)
-    if sums:
-        parts["usage"] = {"": sums}
-    if not parts and not told and abs(now - made_at) < IDLE_SECONDS:
+    node = parts.setdefault("", {})
+    if sums := _unshipped_usage(connection, most):
+        node["usage"] = sums
+    if not node and not own and not told and abs(now - made_at) < IDLE_SECONDS:
         return None
     if stored := _stored(connection, made_at):
-        parts["stored"] = {"": stored}
-    if bounds := _bounds(connection, parts):
-        parts["bounds"] = {"": bounds}
-    draft = Draft(
+        node["stored"] = stored
+    if bounds := _bounds(connection, own):
+        node["bounds"] = bounds
+    proof_of = place_of(connection, "shipped head")
+    return Draft(
         bytes(stream), number + 1, bytes(previous), previous_at, now, until, parts,
-        place_of(connection, "shipped head"),
+        proof_of, places, sums,
     )  # fmt: skip
-    connection.execute(
-        "UPDATE shipment SET number = number + 1, made_at = ?, draft = ?",
-        (now, msgspec.msgpack.encode(draft)),
-    )
-    return draft
 
 
-def _unshipped(
-    connection: engine.Connection, table: str, names: tuple[str, ...]
-) -> tuple[list[tuple[Value, ...]], bool]:
-    """Return rows after those that were claimed, and whether these are all; they are claimed."""
-    place = f"shipped {table}"
-    after, size, last = place_of(connection, place), 0, 0
+def _read(
+    connection: engine.Connection, table: str, names: tuple[str, ...], after: int, most: int
+) -> Found:
+    """Return rows after those that were told, from the table itself."""
+    size, last = 0, after
     found: list[tuple[Value, ...]] = []
     rows = connection.execute(
         f"SELECT {', '.join(names)}, sequence, {_TEXTS[table]} FROM {table} "  # noqa: S608
         "WHERE sequence > ? AND node = 0 ORDER BY sequence LIMIT ?",
-        (after, MAX_ROWS),
+        (after, most),
     )
-    whole = True
     for row in rows:
         found.append(row[:-2])
         last, size = row[-2], size + row[-1]
-        if size >= MAX_BYTES or len(found) == MAX_ROWS:
-            whole = False
-            break
-    if found:
-        remember(connection, place, last)
-    return found, whole
+        if size >= MAX_BYTES or len(found) == most:
+            return Found(found, last, whole=False)
+    return Found(found, last, whole=True)
 
 
 def _by_project(
@@ -246,24 +283,24 @@ def _by_project(
     if table == "denial":
         return {"": rows}
     project, version = names.index("project"), names.index("version")
+    # A column that is an integer, as its table says.
+    owners = {(row[project], row[version] > 0) for row in rows}  # type: ignore[operator]
+    if len(owners) == 1:
+        [(one, known)] = owners
+        return {str(one) if known else "": rows}
     found: dict[str, list[tuple[Value, ...]]] = {}
     for row in rows:
-        known = isinstance(row[version], int) and int(row[version] or 0) > 0
+        known = row[version] > 0  # type: ignore[operator]
         found.setdefault(str(row[project]) if known else "", []).append(row)
     return found
 
 
-def _unshipped_usage(connection: engine.Connection) -> list[tuple[Value, ...]]:
+def _unshipped_usage(connection: engine.Connection, most: int) -> list[tuple[Value, ...]]:
     rows: list[tuple[Value, ...]] = connection.execute(
         f"SELECT {', '.join(USAGE)} FROM usage INDEXED BY usage_unshipped "  # noqa: S608
         "WHERE unshipped = 1 ORDER BY span, start LIMIT ?",
-        (MAX_ROWS,),
+        (min(most, MAX_SUMS),),
     ).fetchall()
-    where = " AND ".join(f"{name} = ?" for name in _KEY)
-    connection.executemany(
-        f"UPDATE usage SET unshipped = 0 WHERE {where}",  # noqa: S608
-        [row[: len(_KEY)] for row in rows],
-    )
     return rows
 
 
@@ -295,16 +332,13 @@ def _stored(connection: engine.Connection, since: float) -> list[tuple[Value, ..
 
 
 def _bounds(
-    connection: engine.Connection, parts: Mapping[str, Mapping[str, list[tuple[Value, ...]]]]
+    connection: engine.Connection, own: Mapping[str, Sequence[tuple[Value, ...]]]
 ) -> list[tuple[Value, ...]]:
     """Return how long functions want the records kept that are told."""
-    owners = {
-        (row[names.index("project")], row[names.index("function")])
-        for table, names in NAMES.items()
-        if table in ROW_BYTES
-        for rows in parts.get(table, {}).values()
-        for row in rows
-    }
+    owners: set[tuple[Value, Value]] = set()
+    for table in ROW_BYTES:
+        project, function = NAMES[table].index("project"), NAMES[table].index("function")
+        owners.update([(row[project], row[function]) for row in own.get(table, ())])
     return [
         (project, function, *found)
         for project, function in sorted(owners, key=str)
@@ -316,41 +350,50 @@ def _bounds(
     ]
 
 
-def sealed(
-    connection: engine.Connection,
-    draft: Draft,
-    content: bytes,
-    digest: bytes,
-    head: int,
-    entries: int,
-) -> bool:
-    """Keep a claimed batch as it is stored; False where another stream was begun meanwhile.
+_TOLD_SUMS: Final = (
+    "UPDATE usage SET unshipped = 0 WHERE "  # noqa: S608 - names of ours
+    + " AND ".join(f"{name} = ?" for name in USAGE)
+)
+"""Those that were raised meanwhile are told again."""
 
-    `head` and `entries` are up to where the journal is proven, and told.
-    """
-    told = msgspec.structs.replace(draft, told_from=entries_told(connection))
+
+def claim(connection: engine.Connection, draft: Draft, sealed: Sealed) -> bool:
+    """Keep a batch as it is stored, with how far all is told; False where another one is there."""
     changed = connection.execute(
-        "UPDATE shipment SET content = ?, draft = ?, previous = ?, previous_at = ? "
-        "WHERE stream = ? AND number = ? AND draft IS NOT NULL AND content IS NULL",
-        (content, msgspec.msgpack.encode(told), digest, draft.made_at, draft.stream, draft.number),
+        "UPDATE shipment SET number = ?, made_at = ?, content = ?, draft = NULL, previous = ?, "
+        "previous_at = ? WHERE stream = ? AND number IN (?, ?) AND content IS NULL",
+        (
+            *(draft.number, draft.made_at, sealed.content, sealed.digest, draft.made_at),
+            *(draft.stream, draft.number - 1, draft.number),
+        ),
     ).rowcount
-    if changed:
-        remember(connection, "shipped head", head)
-        remember(connection, ENTRIES, entries)
-    return bool(changed)
+    if not changed:
+        return False
+    for place, last in draft.places.items():
+        remember(connection, place, last)
+    connection.executemany(_TOLD_SUMS, draft.sums)
+    remember(connection, "shipped head", sealed.head)
+    remember(connection, ENTRIES, sealed.entries)
+    return True
+
+
+def waiting(connection: engine.Connection) -> Waiting | None:
+    """Return the batch that waits to be stored."""
+    row = connection.execute(
+        "SELECT stream, number, content FROM shipment WHERE content IS NOT NULL"
+    ).fetchone()
+    return None if row is None else Waiting(bytes(row[0]), row[1], bytes(row[2]))
+
+
+def begin_with(connection: engine.Connection, draft: Draft, sealed: Sealed) -> bool:
+    """Begin a stream with what waited to be stored under another."""
+    begin(connection, draft.stream)
+    return claim(connection, draft, sealed)
 
 
 def entries_told(connection: engine.Connection) -> int:
     """Return up to where the journal was told."""
     return place_of(connection, ENTRIES)
-
-
-def stored(connection: engine.Connection, stream: bytes, number: int) -> None:
-    """Forget a batch that is stored."""
-    connection.execute(
-        "UPDATE shipment SET content = NULL, draft = NULL WHERE stream = ? AND number = ?",
-        (stream, number),
-    )
 
 
 # -- what is of others ---------------------------------------------------------------------------
