@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import random
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -38,7 +39,10 @@ from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.noted import Noted
 from casemate.recorder.protocol import PASSED, STORED, Take, Told
 from casemate.recorder.records import shipping as rows
+from casemate.recorder.records import unshipped
 from casemate.recorder.records.database import RecordsDatabase
+from casemate.recorder.records.errors import RecordsFullError
+from casemate.recorder.records.progress import remember
 from casemate.recorder.search import Search
 from casemate.recorder.shipment import Body, Shipped
 from casemate.recorder.shipping import Journal, Shipping
@@ -263,6 +267,182 @@ def test_a_kill_at_any_point_neither_loses_nor_doubles(tmp_path: Path, when: str
         await other.receive(*(stored[number] for number in sorted(stored)))
         assert sorted(r.id for r in await invocations(other.records)) == ["i0", "i1", "i2", "i3"]
         assert len(await lines(other.records)) == 4
+        assert not other.doubts()
+
+    two(tmp_path, run)
+
+
+@pytest.mark.parametrize("step", ["outgoing", "claim", "attest", "entry_key"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_kill_or_a_full_disk_between_any_two_steps_neither_loses_nor_doubles(
+    tmp_path: Path, step: str, *, after: bool
+) -> None:
+    """What is asked fails, before or after it was done: at random with a kill, or a later try."""
+
+    async def run(one: Node, other: Node) -> None:
+        draw = random.Random(f"{step} {after}")
+        stored: dict[tuple[bytes, int], protocol.Shipment] = {}
+        acknowledged: tuple[bytes, int] | None = None
+        for number in range(12):
+            await one.filled.record(invocation(f"i{number}"), None, [line(f"l{number}")])
+            await one.filled.tell(denial(reason=f"d{number}"))
+            owner = one.records if step in ("outgoing", "claim") else one.vault
+            broken = getattr(owner, step)
+
+            async def fail(*values: Any, call: Any = broken, **named: Any) -> None:
+                if after:
+                    await call(*values, **named)
+                raise RecordsFullError
+
+            if draw.random() < 0.6:
+                with pytest.MonkeyPatch.context() as patch, pytest.raises(RecordsFullError):
+                    patch.setattr(owner, step, fail)
+                    await one.ship(acknowledged)
+                    raise RecordsFullError  # what waited was given without that step
+                if draw.random() < 0.5:
+                    one.close()
+                    one.open()
+            if (found := await one.ship(acknowledged)) is not None:
+                acknowledged = found.stream, found.number
+                assert stored.setdefault(acknowledged, found) == found
+        for found in await one.ship_all(acknowledged):
+            assert stored.setdefault((found.stream, found.number), found) == found
+        await other.receive(*(stored[key] for key in sorted(stored)))
+        expected = [f"i{number}" for number in range(12)]
+        assert [r.id for r in await invocations(other.records)][::-1] == expected
+        assert [each.text for each in await lines(other.records)] == [f"l{n}" for n in range(12)]
+        denied = await every(other.records, ListDenials())
+        assert sorted(each.reason for each in denied) == sorted(f"d{n}" for n in range(12))
+        [use] = await other.usage()
+        assert use.requests == 12
+        assert not other.doubts()
+
+    two(tmp_path, run)
+
+
+def test_what_is_told_is_what_was_inserted_and_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    select = rows._read
+
+    def counted(connection: Any, table: str, *rest: Any) -> Any:
+        read.append(table)
+        return select(connection, table, *rest)
+
+    monkeypatch.setattr(rows, "_read", counted)
+
+    async def run(one: Node, other: Node) -> None:
+        await one.ship_all()  # from here on what is kept is at hand
+        await one.filled.record(invocation("first"), None, [line("first")])
+        shipped = await one.ship_all()
+        read.clear()
+        for number in range(5):
+            await one.filled.record(invocation(f"i{number}"), None, [line("said é")])
+            shipped += await one.ship_all((shipped[-1].stream, shipped[-1].number))
+        assert not {"invocation", "log_line"} & set(read)
+        await other.receive(*shipped)
+        theirs = [msgspec.structs.replace(r, node="") for r in await invocations(other.records)]
+        assert theirs == [
+            msgspec.structs.replace(r, node="") for r in await invocations(one.records)
+        ]
+        assert len(await lines(other.records)) == 6
+
+    two(tmp_path, run)
+
+
+def test_what_waited_while_nothing_could_be_stored_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database is away for minutes: memory is bounded, and nothing is lost."""
+    monkeypatch.setattr(unshipped, "MAX_ROWS", 10)
+    monkeypatch.setattr(rows, "MAX_ROWS", 7)
+
+    async def run(one: Node, other: Node) -> None:
+        first = await one.ship()
+        for number in range(60):
+            await one.filled.record(invocation(f"i{number}"), None, [line(f"l{number}")])
+            assert await one.ship() == first, "the same batch, until it is stored"
+        kept = one.records._duties.unshipped._tables
+        assert all(table.rows <= 10 for table in kept.values())
+        assert first is not None
+        shipped = [first, *await one.ship_all((first.stream, first.number))]
+        await other.receive(*shipped)
+        found = [r.id for r in await invocations(other.records)]
+        assert found[::-1] == [f"i{number}" for number in range(60)]
+        assert len(await lines(other.records)) == 60
+        assert not other.doubts()
+
+    two(tmp_path, run)
+
+
+def test_what_waits_when_a_node_was_put_back_is_told_under_another_stream(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        await one.filled.record(invocation("i1"))
+        await one.filled.record(invocation("i2", project="gone"))
+        finding = NodeJournalSeen(at=1.0, node="x", origin="x", size=1, root="00")
+        await one.happened(finding)
+        before = await one.ship()
+        assert before is not None
+        one.vault.erased.add("gone")
+        one.close()
+        one.open()
+        after = await one.ship(anew=True)
+        assert after is not None
+        assert after.stream != before.stream
+        assert after.number == 1
+        one.close()
+        one.open()
+        assert await one.ship() == after
+        await one.filled.record(invocation("i3"))
+        await other.receive(after, *await one.ship_all((after.stream, after.number)))
+        assert sorted(r.id for r in await invocations(other.records)) == ["i1", "i3"]
+        assert not other.doubts()
+
+    two(tmp_path, run)
+
+
+def test_a_batch_that_is_too_large_is_made_with_fewer_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shipping, "MAX_SHIPPED_BYTES", 4096)
+
+    async def run(one: Node, other: Node) -> None:
+        for number in range(100):
+            await one.filled.record(invocation(f"i{number}", caller=f"{number}" + "€" * 80))
+        shipped = await one.ship_all()
+        assert len(shipped) > 3
+        assert all(len(each.content) <= 4096 for each in shipped)
+        await other.receive(*shipped)
+        assert len(await invocations(other.records)) == 100
+
+    two(tmp_path, run)
+
+
+def test_a_batch_that_was_claimed_by_a_release_before_is_told(tmp_path: Path) -> None:
+    async def run(one: Node, other: Node) -> None:
+        await one.filled.record(invocation("i1"))
+        found = await one.records.outgoing("one", await one.vault.node(), told=False, most=10)
+        assert found is not None
+        draft = found.draft
+        assert draft is not None
+        parts: dict[str, dict[str, Any]] = {}
+        for project, tables in draft.parts.items():
+            for table, values in tables.items():
+                parts.setdefault(table, {})[project] = values
+        text = msgspec.msgpack.encode((*draft[:6], parts, draft.proof_of, 0))
+
+        def claimed(connection: Any) -> None:
+            connection.execute("UPDATE shipment SET number = 1, draft = ?", (text,))
+            for place, last in draft.places.items():
+                remember(connection, place, last)
+
+        await one.records._writer.submit(claimed)
+        one.close()
+        one.open()
+        await one.filled.record(invocation("i2"))
+        await other.receive(*await one.ship_all())
+        assert sorted(r.id for r in await invocations(other.records)) == ["i1", "i2"]
         assert not other.doubts()
 
     two(tmp_path, run)

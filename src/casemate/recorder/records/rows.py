@@ -136,10 +136,13 @@ def insert_records(
 
     `now` is the Unix time to keep as `stored_at`. Raises engine.Error if the medium fails.
     """
+    mark = 0 if unshipped is None else unshipped.mark()
     try:
         with savepoint(connection):
             _insert(connection, entries, now, unshipped)
     except UNSTORABLE:
+        if unshipped is not None:
+            unshipped.forget(mark)
         if len(entries) == 1:
             return 1
         return sum(insert_records(connection, (entry,), now, unshipped) for entry in entries)

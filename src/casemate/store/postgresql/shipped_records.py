@@ -9,18 +9,20 @@ from casemate.sqlite import engine
 from casemate.store.postgresql.bundles import Run
 from casemate.store.shipped_records import KEPT_SECONDS, MAX_BATCH_BYTES, Batch, Stream
 
+# One way there and back: other nodes' changes wait for the lock that is held meanwhile.
 _KEEP: Final = """
-    INSERT INTO shipped_records (node, stream, number, at, content)
-    VALUES (?, ?, ?, unixepoch('subsec'), ?) ON CONFLICT (node, stream, number) DO NOTHING
-    RETURNING number
+    WITH made AS (
+        INSERT INTO shipped_records (node, stream, number, at, content)
+        VALUES (?, ?, ?, unixepoch('subsec'), ?) ON CONFLICT (node, stream, number) DO NOTHING
+        RETURNING node, stream, number
+    )
+    INSERT INTO shipped_stream (node, stream, last) SELECT node, stream, number FROM made WHERE true
+    ON CONFLICT (node, stream) DO UPDATE SET last = excluded.last
+    WHERE shipped_stream.last < excluded.last
+    RETURNING last
 """
 _SAME: Final = """
     SELECT content FROM shipped_records WHERE node = ? AND stream = ? AND number = ?
-"""
-_STREAM: Final = """
-    INSERT INTO shipped_stream (node, stream, last) VALUES (?, ?, ?)
-    ON CONFLICT (node, stream) DO UPDATE SET last = excluded.last
-    WHERE shipped_stream.last < excluded.last
 """
 # Who writes to the database may write anything: what is no batch, or larger than one can be,
 # never gets as far as the recorder, and fills no memory here.
@@ -85,13 +87,11 @@ class StoredShippedRecords:
 
 
 def _keep(connection: engine.Connection, *, batch: Batch) -> bool:
-    made = connection.execute(_KEEP, batch).fetchone()
-    if made is None:
-        there = connection.execute(_SAME, batch[:3]).fetchone()
-        if there is None or bytes(there[0]) != batch.content:
-            return False
-    connection.execute(_STREAM, batch[:3])
-    return True
+    if connection.execute(_KEEP, batch).fetchone() is not None:
+        return True
+    # Another one was there, or this one, or a later one of the stream.
+    there = connection.execute(_SAME, batch[:3]).fetchone()
+    return there is not None and bytes(there[0]) == batch.content
 
 
 def _forget(connection: engine.Connection) -> int:
