@@ -115,6 +115,10 @@ class RecordsShipping:
             await self._rows.forget()
 
     async def _ship(self) -> bool:
+        """Store a batch; return whether another is to follow at once.
+
+        What came meanwhile waits for the next turn: many small batches cost more than one.
+        """
         name, stored, anew = self._name(), self._stored, self._anew
         found = await self._recorder.ask(
             protocol.Shipment | None,  # type: ignore[arg-type]
@@ -128,7 +132,7 @@ class RecordsShipping:
             self._stored = found.stream, found.number
         # Else this node was put back to before it stored what is there.
         self._anew = not kept
-        return True
+        return found.more or not kept
 
     async def _fetch(self) -> bool:
         """Have the recorder read some of what it has not read; False: there was nothing."""

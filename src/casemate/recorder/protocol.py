@@ -248,6 +248,8 @@ class Shipment(msgspec.Struct, frozen=True, array_like=True):
     stream: bytes
     number: int
     content: bytes
+    more: bool
+    """The next one is not to wait for: there was more than one may have."""
 
 
 class Place(msgspec.Struct, frozen=True, array_like=True):

@@ -142,7 +142,8 @@ class Shipping:
         if request.anew:
             await self._begin_anew(request.name)
             await self._doubt(request.name, "it was put back: others have read more of its records")
-        unsent = await self._looked()
+        size = self._journal.writer.size
+        unsent = await self._looked(size)
         most = shipping.MAX_ROWS
         while True:
             found = await self._database.outgoing(
@@ -154,11 +155,12 @@ class Shipping:
             )
             if found is None:
                 return None
-            waiting = found.waiting
+            waiting, more = found.waiting, True
             if waiting is None and found.draft is not None:
+                more = found.draft.more or unsent.taken()[1] < size
                 waiting = await self._claimed(request.name, found.draft, unsent)
             if waiting is not None:
-                return protocol.Shipment(self._node, *waiting)
+                return protocol.Shipment(self._node, *waiting, more)
             if most == 1:
                 raise RecorderError("A batch for other nodes is larger than one may be.")
             most = max(most // 8, 1)
@@ -177,14 +179,13 @@ class Shipping:
             with suppress(*_ERASED):
                 key = await self._vault.entry_key(section.project, section.version)
                 texts[section.project] = unsealed(key.key, place, section)
-        draft = Draft(stream, 1, FIRST, 0.0, body.made_at, body.until, {}, 0, {}, [])
+        draft = Draft(stream, 1, FIRST, 0.0, body.made_at, body.until, {}, 0, {}, [], more=True)
         told_to = await self._database.entries_told()
         sealed = await self._sealed(name, draft, texts, told_to)
         await self._database.begin_stream(stream, (draft, sealed))
 
-    async def _looked(self) -> Unsent:
-        """Return what of the journal is to be told, once it was looked for."""
-        size = self._journal.writer.size
+    async def _looked(self, size: int) -> Unsent:
+        """Return what of a journal of this size is to be told, once it was looked for."""
         if self._unsent is None:
             place = await self._database.entries_told()
             self._unsent = Unsent(self._journal.search, self._journal.noted, place, size)

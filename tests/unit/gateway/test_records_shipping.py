@@ -24,6 +24,7 @@ class Recorder:
     def __init__(self, *contents: bytes) -> None:
         self.waiting = list(contents)
         self.number = 1
+        self.more = True
         self.stream = OWN
         self.asked: list[Any] = []
         self.other = protocol.Place("b", b"", 0, False, "bee")
@@ -43,7 +44,8 @@ class Recorder:
             self.number += 1
         if not self.waiting:
             return None
-        return protocol.Shipment("a", self.stream, self.number, self.waiting[0])
+        more = len(self.waiting) > 1 and self.more
+        return protocol.Shipment("a", self.stream, self.number, self.waiting[0], more)
 
 
 class Rows:
@@ -92,6 +94,18 @@ def test_all_that_waits_is_stored_and_all_that_others_have_is_read() -> None:
     assert rows.forgotten == 1
 
 
+def test_what_came_while_a_batch_was_stored_waits_for_the_next_turn() -> None:
+    recorder, rows = Recorder(b"one", b"two"), Rows()
+    recorder.more = False
+    shipping = carrying(recorder, rows)
+    asyncio.run(shipping.turn())
+    assert list(rows.there.values()) == [b"one"]
+    asyncio.run(shipping.turn())
+    assert list(rows.there.values()) == [b"one", b"two"]
+    told = [each.stored for each in recorder.asked if isinstance(each, protocol.Ship)]
+    assert told == [None, (OWN, 1)]
+
+
 def test_where_another_batch_is_there_the_recorder_begins_anew() -> None:
     recorder, rows = Recorder(b"mine"), Rows()
     rows.there["a", OWN, 1] = b"from before it was put back"
@@ -99,7 +113,6 @@ def test_where_another_batch_is_there_the_recorder_begins_anew() -> None:
     assert [each.anew for each in recorder.asked if isinstance(each, protocol.Ship)] == [
         False,
         True,
-        False,
     ]
     assert rows.there["a", b"\x02" * 16, 1] == b"mine"
 

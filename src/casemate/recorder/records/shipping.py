@@ -87,6 +87,8 @@ class Draft(NamedTuple):
     """Up to where the tables are told with it."""
     sums: list[tuple[Value, ...]]
     """Of use, that are told with it."""
+    more: bool
+    """There is more than one batch may have."""
 
 
 class Waiting(NamedTuple):
@@ -204,7 +206,7 @@ def _claimed_before(text: bytes) -> Draft:
             parts.setdefault(project, {})[table] = rows
     return Draft(
         found.stream, found.number, found.previous, found.previous_at, found.made_at, found.until,
-        parts, found.proof_of, {}, [],
+        parts, found.proof_of, {}, [], more=True,
     )  # fmt: skip
 
 
@@ -225,7 +227,7 @@ def _draft(
     parts: dict[str, dict[str, Sequence[tuple[Value, ...]]]] = {}
     own: dict[str, Sequence[tuple[Value, ...]]] = {}
     places: dict[str, int] = {}
-    until = now
+    until, more = now, False
     for table, names in NAMES.items():
         place = f"shipped {table}"
         after = place_of(connection, place)
@@ -235,7 +237,7 @@ def _draft(
         if not found.rows:
             continue
         if not found.whole:
-            until = min(until, float(found.rows[-1][0] or 0.0))
+            until, more = min(until, float(found.rows[-1][0] or 0.0)), True
         places[place], own[table] = found.last, found.rows
         for project, rows in _by_project(table, names, found.rows).items():
             parts.setdefault(project, {})[table] = rows
@@ -253,7 +255,7 @@ def _draft(
     proof_of = place_of(connection, "shipped head")
     return Draft(
         bytes(stream), number + 1, bytes(previous), previous_at, now, until, parts,
-        proof_of, places, sums,
+        proof_of, places, sums, more or len(sums) == min(most, MAX_SUMS),
     )  # fmt: skip
 
 
