@@ -6,11 +6,13 @@ import msgspec
 import pytest
 
 from casemate.recorder.records import columns
-from casemate.recorder.records.columns import MAX_COMMON, MAX_ROWS, Columns, Tables
+from casemate.recorder.records.columns import MAX_COMMON, MAX_ROWS, MAX_VALUES, Columns, Tables
 
 
 def again(rows: list[tuple[columns.Value, ...]]) -> list[tuple[columns.Value, ...]]:
-    return columns.decode(columns.encode({"t": rows}))["t"]
+    found, values = columns.decode(columns.encode({"t": rows}))
+    assert values == len(rows) * len(rows[0])
+    return found["t"]
 
 
 def test_rows_are_the_same_again() -> None:
@@ -25,7 +27,7 @@ def test_rows_are_the_same_again() -> None:
         [type(value) for value in row] for row in rows
     ]
     assert again([("one", 1)]) == [("one", 1)]
-    assert columns.decode(columns.encode({"t": []})) == {}
+    assert columns.decode(columns.encode({"t": []})) == ({}, 0)
 
 
 def test_what_all_rows_have_is_written_once_unless_it_is_long() -> None:
@@ -33,12 +35,12 @@ def test_what_all_rows_have_is_written_once_unless_it_is_long() -> None:
     encoded = columns.encode({"t": [(short, long, n) for n in range(10)]})
     assert encoded.count(short.encode()) == 1
     assert encoded.count(long.encode()) == 10
-    assert len(columns.decode(encoded)["t"]) == 10
+    assert len(columns.decode(encoded)[0]["t"]) == 10
 
 
 def test_rows_as_they_were_written_before_are_read() -> None:
     before = msgspec.msgpack.encode([{"t": [("a", 1), ("b", 2)]}])
-    assert columns.decode(before) == {"t": [("a", 1), ("b", 2)]}
+    assert columns.decode(before) == ({"t": [("a", 1), ("b", 2)]}, 0)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +56,13 @@ def test_rows_as_they_were_written_before_are_read() -> None:
 def test_what_is_no_table_is_refused(wrong: Columns) -> None:
     with pytest.raises((ValueError, msgspec.MsgspecError)):
         columns.decode(msgspec.msgpack.encode(Tables({}, {"t": wrong})))
+
+
+def test_few_bytes_do_not_say_more_than_a_batch_may_have() -> None:
+    full = Columns(MAX_ROWS, tuple(range(32)))
+    tables = {f"t{n}": full for n in range(4)}
+    bomb = msgspec.msgpack.encode(Tables({}, tables))
+    assert len(bomb) < 1024
+    assert columns.decode(bomb)[1] == MAX_VALUES
+    with pytest.raises(ValueError, match="more values"):
+        columns.decode(bomb, MAX_VALUES - 1)

@@ -34,17 +34,17 @@ from casemate.model.facts import Fact, NodeJournalSeen, NodeRecordsDoubtful, Nod
 from casemate.model.usage import Passed, Stored, Usage
 from casemate.operations.records import ListDenials, ListErrors
 from casemate.operations.usage import ReadUsage
-from casemate.recorder import ocsf, protocol, shipping
+from casemate.recorder import ocsf, protocol, shipment, shipping
 from casemate.recorder.keeper import Keeper, KeyRing
 from casemate.recorder.noted import Noted
 from casemate.recorder.protocol import PASSED, STORED, Take, Told
+from casemate.recorder.records import columns, unshipped
 from casemate.recorder.records import shipping as rows
-from casemate.recorder.records import unshipped
 from casemate.recorder.records.database import RecordsDatabase
 from casemate.recorder.records.errors import RecordsFullError
 from casemate.recorder.records.progress import remember
 from casemate.recorder.search import Search
-from casemate.recorder.shipment import Body, Shipped
+from casemate.recorder.shipment import Body, Section, Shipped
 from casemate.recorder.shipping import Journal, Shipping
 from casemate.recorder.told_events import KINDS
 from casemate.vault.interface import DataKey
@@ -418,6 +418,37 @@ def test_a_batch_that_is_too_large_is_made_with_fewer_rows(
         assert all(len(each.content) <= 4096 for each in shipped)
         await other.receive(*shipped)
         assert len(await invocations(other.records)) == 100
+
+    two(tmp_path, run)
+
+
+def test_a_recorder_that_was_broken_into_fills_no_memory_of_another(tmp_path: Path) -> None:
+    """A small batch of many sections, each of which says that it has many rows."""
+
+    async def run(one: Node, other: Node) -> None:
+        await one.filled.record(invocation("i1"))
+        [first] = await one.ship_all()
+        await other.receive(first)
+        node, digest = (
+            await one.vault.node(),
+            shipment.digest_of(msgspec.msgpack.decode(first.content, type=Shipped).body),
+        )
+        full = columns.Columns(columns.MAX_ROWS, tuple(range(32)))
+        text = msgspec.msgpack.encode(columns.Tables({}, {f"t{n}": full for n in range(3)}))
+        place, key = (node, first.stream, 2), (await one.vault.entry_key("demo")).key
+        section = Section("demo", 1, shipment.seal(key, place, "demo", text))
+        body = msgspec.msgpack.encode(
+            Body(*place, digest, 1.0, 2.0, 2.0, "one", "", "", 0, (), (section,) * 200)
+        )
+        code = await one.vault.attest(shipment.digest_of(body))
+        content = msgspec.msgpack.encode(Shipped(body, code))
+        opened: list[int] = []
+        with pytest.MonkeyPatch.context() as patch:
+            to_rows = columns.to_rows
+            patch.setattr(columns, "to_rows", lambda c: opened.append(c.rows) or to_rows(c))
+            await other.receive(msgspec.structs.replace(first, number=2, content=content))
+        assert sum(opened) * 32 <= columns.MAX_VALUES
+        assert other.doubts() == ["batch 2 has records that cannot be opened"]
 
     two(tmp_path, run)
 

@@ -12,6 +12,8 @@ from casemate.decoding import decodable
 
 MAX_ROWS: Final = 8192
 """That one table may say it has: what is written once is there as often."""
+MAX_VALUES: Final = 1 << 20
+"""That a batch may have in all: a recorder that was broken into can make few bytes say many."""
 MAX_COMMON: Final = 128
 """Characters of a text that is written once."""
 
@@ -78,10 +80,14 @@ def encode(tables: Mapping[str, Sequence[Sequence[Value]]]) -> bytes:
     return msgspec.msgpack.encode(Tables({}, columns))
 
 
-def decode(text: bytes) -> dict[str, list[tuple[Value, ...]]]:
-    """Return the rows of a section by table. Raises MsgspecError, ValueError."""
+def decode(text: bytes, most: int = MAX_VALUES) -> tuple[dict[str, list[tuple[Value, ...]]], int]:
+    """Return the rows of a section by table, and how many values they have, at most so many.
+
+    Raises MsgspecError, ValueError.
+    """
     found = msgspec.msgpack.decode(text, type=decodable(Tables))
-    return {
-        **found.tables,
-        **{name: to_rows(columns) for name, columns in found.columns.items()},
-    }
+    values = sum(each.rows * len(each.columns) for each in found.columns.values())
+    if values > most:
+        raise ValueError("a batch has more values than one may have")
+    columns = {name: to_rows(each) for name, each in found.columns.items()}
+    return {**found.tables, **columns}, values
