@@ -17,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "src"))
 
 from casemate.guard import setting_up
 from casemate.guard.core import Guard, Rule
+from casemate.guard.sinks.file import check_written
+from casemate.guard.sinks.response import check_answer
 from casemate.guard.verdict import BlockedError
 
 
@@ -29,6 +31,8 @@ def _serve(guard: Guard, handler: object, event: object) -> dict[str, object]:
     answer: dict[str, object]
     try:
         result = handler(event, None)  # type: ignore[operator]
+        check_written(guard)
+        check_answer(guard, result)
         answer = {"outcome": "ok", "result": repr(result)}
     except BlockedError as error:
         answer = {"outcome": "blocked", "result": str(error)}

@@ -36,12 +36,12 @@ class Labels:
 
     def __init__(self, guard: Guard) -> None:
         """`guard` knows where the texts of the invocation are from."""
-        self._guard = guard
+        self.guard = guard
         self._forms = Forms()
 
     def of(self, value: object) -> str | None:
         """Return the label of a value to be stored; None if there is nothing to tell."""
-        if not self._guard.active:
+        if not self.guard.active:
             return None
         self._forms = Forms()
         try:
@@ -63,9 +63,9 @@ class Labels:
 
     def _origin(self, text: str | bytes, depth: int) -> Origin | None:
         """Return where a text, or what it is an encoding of, is from."""
-        if self._guard.is_own(text):  # what it shares with the event is chance
+        if self.guard.is_own(text):  # what it shares with the event is chance
             return None
-        spans = self._guard.spans(text)
+        spans = self.guard.spans(text)
         doubtful = next((s for s in spans if s.checked not in ("member", "constant")), None)
         if doubtful is not None or depth == _MAX_DEPTH:
             return doubtful.origin if doubtful is not None else None
@@ -83,12 +83,12 @@ class Labels:
         for pointer in dict.fromkeys(_pointers(labels)):
             found, part = _at(value, pointer)
             if found:
-                self._guard.add(source, part, pointer)
+                self.guard.add(source, part, pointer)
                 whole = _spelled(part)
                 if whole is not None:
-                    self._guard.add(source, whole, pointer)
+                    self.guard.add(source, whole, pointer)
             else:
-                self._guard.add(source, value)
+                self.guard.add(source, value)
 
 
 def _whole(source: str) -> str:

@@ -21,4 +21,8 @@ SINK_NAMES = (
     "xpath",
     "regex",
     "attributes",
+    "cell",
+    "log",
+    "header",
+    "file",
 )

@@ -200,5 +200,19 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "xpath": ("elementpath", "lxml", "parsel", "xml"),
     "regex": ("pandas",),
     "attributes": (),
+    "cell": ("csv", "openpyxl", "xlsxwriter", "xlwt"),
+    "log": ("logging", "loguru", "structlog"),
+    "header": (
+        "aiosmtplib",
+        "asyncio",
+        "email",
+        "http",
+        "imaplib",
+        "poplib",
+        "smtplib",
+        "socket",
+        "ssl",
+    ),
+    "file": (),
 }
 """By the names of sinks; a package as it is imported, without what is below it."""

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..guard.labels import Labels
+from ..guard.sinks.file import check_stored
 from . import wire
 
 encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
@@ -116,6 +117,11 @@ class Channel:
     def labels_of(self, value: object) -> str | None:
         """Return the label of a value to be stored; None if there is nothing to tell."""
         return None if self.labels is None else self.labels.of(value)
+
+    def storing(self, key: str, content: str | bytes, content_type: str) -> None:
+        """Have the sink guard judge an object before it is stored (BlockedError)."""
+        if self.labels is not None:
+            check_stored(self.labels.guard, key, content, content_type)
 
     def came(self, source: str, value: object, labels: object) -> None:
         """Take in the label of a value that was read from `source`."""

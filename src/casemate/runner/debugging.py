@@ -46,6 +46,9 @@ class RecordedChannel:
         """There is no sink guard that would follow data."""
         return None
 
+    def storing(self, key: str, content: str | bytes, content_type: str) -> None:
+        """There is no sink guard that would judge what is stored."""
+
     def came(self, source: str, value: object, labels: object) -> None:
         """There is no sink guard that would follow data."""
 

@@ -21,6 +21,7 @@ from typing import Any
 from ..guard.core import Guard, place_of
 from ..guard.labels import Labels
 from ..guard.leaks.judgement import Judge, described
+from ..guard.sinks.file import check_written
 from ..guard.sinks.response import check_answer
 from ..kernel import flagging, landlock, linux
 from . import event as events
@@ -296,6 +297,7 @@ class Instance:
             result = self._handler(given, self._context(head, seen))
             if self._run_async is not None:
                 result = self._run_async(result)
+            check_written(guard, self._place)
             if head["http"]:
                 check_answer(guard, result, self._place)
             reply, body = answer(result, http=head["http"], shape=shape)

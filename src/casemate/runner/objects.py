@@ -231,6 +231,7 @@ class Bucket:
             ) as writer:
                 writer.write(data)
             return writer.info  # type: ignore[return-value]
+        self._channel.storing(key, content, content_type)
         fields, _ = self._call(
             "put",
             data,

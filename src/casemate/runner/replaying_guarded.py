@@ -17,6 +17,7 @@ from typing import Any
 from ..guard import setting_up
 from ..guard.core import Guard, Rule
 from ..guard.labels import Labels
+from ..guard.sinks.file import check_stored
 from . import wire
 from .answer_hash import answer_hash
 from .context import Context
@@ -56,6 +57,11 @@ class ToldChannel(RecordedChannel):
     def labels_of(self, value: object) -> str | None:
         """Return the label of a value to be stored; None if there is nothing to tell."""
         return None if self.labels is None else self.labels.of(value)
+
+    def storing(self, key: str, content: str | bytes, content_type: str) -> None:
+        """Have the sink guard judge an object before it is stored (BlockedError)."""
+        if self.labels is not None:
+            check_stored(self.labels.guard, key, content, content_type)
 
     def came(self, source: str, value: object, labels: object) -> None:
         """Take in the label of a value that was read from `source`."""

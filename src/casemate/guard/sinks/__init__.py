@@ -5,10 +5,14 @@ from __future__ import annotations
 from ..sink import Sink
 from . import (
     attributes,
+    cell,
     code,
     command,
     deserialisation,
+    file,
+    header,
     ldap,
+    log,
     nosql,
     path,
     regex,
@@ -35,4 +39,8 @@ SINKS: tuple[Sink, ...] = (
     xpath.SINK,
     regex.SINK,
     attributes.SINK,
+    cell.SINK,
+    log.SINK,
+    header.SINK,
+    file.SINK,
 )

@@ -46,8 +46,11 @@ _FIX_SPLIT = (
 )
 
 
-def _judgement(guard: Guard, folder: object = None) -> Judgement:
-    """Return a judgement; relative paths of scripts count from `folder`, or the working one."""
+def judgement_of(guard: Guard, folder: object = None) -> Judgement:
+    """Return a judgement of commands and scripts.
+
+    Relative paths of scripts count from `folder`, or the working one.
+    """
     beside = os.fsdecode(folder) if isinstance(folder, (str, bytes, os.PathLike)) else ""
 
     def script(file: str) -> tuple[str, Sequence[Span]] | None:
@@ -74,7 +77,7 @@ def _judgement(guard: Guard, folder: object = None) -> Judgement:
 def check_line(guard: Guard, line: object) -> None:
     """Block a shell's command line (BlockedError) that the event has changed."""
     if guard.active and isinstance(line, (str, bytes)):
-        judgement = _judgement(guard)
+        judgement = judgement_of(guard)
         guard.check(NAME, line, judgement.line)
         guard.decide(NAME, lambda: judgement.sourced(as_text(line)))
         guard.decide(NAME, lambda: _expanded(guard, judgement, as_text(line), None))
@@ -92,7 +95,7 @@ def check_arguments(
     """Block a program (BlockedError) that the event has chosen, or given options."""
     if not guard.active:
         return
-    judgement = _judgement(guard, folder)
+    judgement = judgement_of(guard, folder)
     guard.decide(NAME, lambda: _verdict(guard, judgement, program, arguments, environment))
     first = arguments[0] if isinstance(arguments, (list, tuple)) and arguments else arguments
     _meet(guard, program if program is not None else first)
@@ -290,7 +293,7 @@ def _check_read(guard: Guard, process: Any, text: object) -> None:
         return
     given = getattr(process, "args", None)
     words = _words(given)
-    judgement = _judgement(guard)
+    judgement = judgement_of(guard)
     guard.check(NAME, text, lambda t, spans: judgement.standard_input(words, t, spans))
 
 

@@ -19,11 +19,14 @@ from ..sink import Sink
 from ..url.hosts import Vouching
 from ..url.structure import Parts, is_below, split
 from ..verdict import Verdict
+from ..written import files, kinds
+from .command import judgement_of
 
 NAME = "response"
 MAX_PAGE = 512 * 1024
 """Characters of a page that is looked at; a longer one is sent as it is."""
 _PAGES = ("text/html", "application/xhtml+xml", "image/svg+xml")
+_FILE_NAME = re.compile(r"filename\s*=\s*\"?([^\";]{1,255})", re.IGNORECASE)
 _LINE_BREAK = re.compile(r"[\r\n\x00]")
 _TARGETS = frozenset(("location", "content-location", "refresh"))
 _REFRESH = re.compile(r"\s*+\d*+\s*+[;,]\s*+(?:url\s*+=)?\s*+['\"]?", re.IGNORECASE)
@@ -59,6 +62,7 @@ def check_answer(guard: Guard, result: object, place: Place | None = None) -> No
         guard.answering = place
         try:
             guard.decide(NAME, lambda: _verdict(guard, result) or _page(guard, result))
+            _body(guard, result)
         finally:
             guard.answering = None
 
@@ -89,6 +93,17 @@ def _page(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
     kinds = [as_text(v).lower() for name, v in _headers(result) if name.lower() == "content-type"]
     if not any(mark in kind for kind in kinds for mark in _PAGES):
         return None
+    body = _bytes_of(result)
+    if body is None:
+        return None
+    spans = guard.spans(body)
+    text = as_text(body)
+    verdict = judgement.judge(text, spans, cleaning.cleaned_of(guard)) if spans else None
+    return verdict or judgement.judge_addresses(text, guard.spans)
+
+
+def _bytes_of(result: Mapping[str, Any]) -> str | bytes | None:
+    """Return what is sent as a body, unless it is no text or too long to be looked at."""
     body = result.get("body")
     if isinstance(body, (bytearray, memoryview)):
         body = bytes(body)
@@ -99,10 +114,20 @@ def _page(guard: Guard, result: Mapping[str, Any]) -> Verdict | None:
             body = base64.b64decode(body)
         except binascii.Error:
             return None
-    spans = guard.spans(body)
-    text = as_text(body)
-    verdict = judgement.judge(text, spans, cleaning.cleaned_of(guard)) if spans else None
-    return verdict or judgement.judge_addresses(text, guard.spans)
+    return body
+
+
+def _body(guard: Guard, result: Mapping[str, Any]) -> None:
+    """Judge a body that is a table, a script or the like, by its sink."""
+    named = [(as_text(name).lower(), as_text(value)) for name, value in _headers(result)]
+    kinds_of = [kinds.of_type(value) for name, value in named if name == "content-type"]
+    saved = [_FILE_NAME.search(value) for name, value in named if name == "content-disposition"]
+    kinds_of += [kinds.of_name(found[1]) for found in saved if found is not None]
+    kind = next((one for one in kinds_of if one is not None), None)
+    body = _bytes_of(result)
+    if kind is not None and kind is not kinds.Kind.PAGE and body:
+        shell = judgement_of(guard).line
+        files.check(guard, kind, as_text(body), body, shell)
 
 
 def _headers(result: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:

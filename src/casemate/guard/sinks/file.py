@@ -1,0 +1,48 @@
+"""Files and objects that others run or read. By audit events: no event tells what is written.
+
+So a file that has a kind is noted when it is opened to be written, and read before it is used.
+"""
+
+from __future__ import annotations
+
+from ..core import Guard, Place
+from ..pieces import as_text
+from ..sink import Sink
+from ..written import files, kinds
+from ..written.judgement import FILE, MAX_TEXT
+from .command import judgement_of
+
+NAME = FILE
+_WRITTEN = files.Written(lambda guard: judgement_of(guard).line)
+
+
+def check_written(guard: Guard, place: Place | None = None) -> None:
+    """Judge the files of an invocation whose handler has returned (BlockedError).
+
+    `place` is the handler, where records say that it was.
+    """
+    files.check_at_end(guard, _WRITTEN, place)
+
+
+def check_stored(guard: Guard, key: str, content: str | bytes, content_type: str) -> None:
+    """Block an object (BlockedError) of a kind that the event has changed."""
+    if not guard.active or not isinstance(content, (str, bytes)) or len(content) > MAX_TEXT:
+        return
+    text = as_text(content)
+    kind = kinds.of_type(content_type) or kinds.of_name(key) or kinds.of_first_line(text)
+    if kind is not None and "\0" not in text[:1024]:
+        files.check(guard, kind, text, content, judgement_of(guard).line)
+
+
+SINK = Sink(
+    name=NAME,
+    summary="Scripts, settings, pages that are written for others: data is no syntax of theirs.",
+    audit={
+        "open": _WRITTEN.opened,
+        "os.rename": _WRITTEN.moved,
+        "subprocess.Popen": _WRITTEN.started,
+        "os.system": _WRITTEN.started,
+        "os.exec": _WRITTEN.started,
+        "os.posix_spawn": _WRITTEN.started,
+    },
+)

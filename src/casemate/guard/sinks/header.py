@@ -1,0 +1,23 @@
+"""Heads of mail and requests, lines of protocols, that a function writes itself. By wrappers."""
+
+from __future__ import annotations
+
+from ..sink import Sink
+from ..written import wire
+
+SINK = Sink(
+    name=wire.NAME,
+    summary="Heads of mail and of requests, commands of protocols: data begins no line of its own.",
+    patches={
+        "socket": wire.patch_socket,
+        "ssl": wire.patch_ssl,
+        "asyncio.streams": wire.patch_streams,
+        "smtplib": wire.patch_mail,
+        "aiosmtplib.smtp": wire.patch_mail,
+        "email.parser": wire.patch_parser,
+        "email.message": wire.patch_message,
+        "http.server": wire.patch_server,
+        "imaplib": wire.patch_imap,
+        "poplib": wire.patch_pop,
+    },
+)

@@ -1,0 +1,18 @@
+"""Records of logs that a function keeps itself. By wrappers; files are watched in `file`."""
+
+from __future__ import annotations
+
+from ..sink import Sink
+from ..written import loggers
+
+SINK = Sink(
+    name=loggers.NAME,
+    summary="Records of logs in files and streams of the function's own: data begins none.",
+    patches={
+        "logging": loggers.patch_logging,
+        "loguru._logger": loggers.patch_loguru,
+        "loguru._simple_sinks": loggers.patch_stream,
+        "loguru._file_sink": loggers.patch_file,
+        "structlog._output": loggers.patch_structlog,
+    },
+)

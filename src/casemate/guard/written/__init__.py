@@ -1,0 +1,1 @@
+"""Texts that others read later: files, cells, records of a log, heads of mail and of requests."""

@@ -1,0 +1,125 @@
+"""Files that a function writes: noted when they are opened, judged before somebody reads them.
+
+That is when they are opened again, moved, or a program starts, and once the handler has returned.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from ..core import Guard, Place
+from ..pieces import as_text
+from ..standing import is_import
+from . import kinds
+from .judgement import FILE, MAX_TEXT, Judge, sink_of, verdict_on
+from .kinds import Kind
+
+_NOTED = ("file", "written")
+MAX_FILES = 100
+"""Files of an invocation that are looked at, the last ones that it opened."""
+MAX_READ = 1024 * 1024
+"""Bytes of them all that are looked at at once."""
+_WRITES = os.O_WRONLY | os.O_RDWR
+_LOOKED_AT = 1024
+_SYSTEM = ("/dev/", "/proc/", "/sys/")
+
+
+class Written:
+    """Follows the files of a process."""
+
+    def __init__(self, shell: Any) -> None:
+        """`shell`: makes a judge of scripts, given the guard."""
+        self._shell = shell
+
+    def opened(self, guard: Guard, arguments: tuple[Any, ...]) -> None:
+        """Take in the audit event `open`."""
+        path, _, flags = (*arguments, None, 0)[:3]
+        if isinstance(path, int) or not isinstance(flags, int):
+            return
+        noted: dict[str, None] | None = guard.provenance.kept.get(_NOTED)
+        if not flags & _WRITES:
+            if noted and (read := _absolute(path)) in noted:
+                self._look(guard, read, read, MAX_READ)
+            return
+        where = _absolute(path)
+        if not where or where.startswith((*_SYSTEM, guard.root)) or is_import():
+            return
+        if kinds.of_name(where) is None and not kinds.may_be_script(where):
+            # It may get another name later: that of a temporary file says nothing.
+            return
+        if noted is None:
+            noted = guard.provenance.kept[_NOTED] = {}
+        noted.pop(where, None)
+        noted[where] = None
+        if len(noted) > MAX_FILES:
+            del noted[next(iter(noted))]
+
+    def moved(self, guard: Guard, arguments: tuple[Any, ...]) -> None:
+        """Take in that a file gets another name, which may tell what it is."""
+        source, target = _absolute(arguments[0]), _absolute(arguments[1])
+        if source and target and not source.startswith((*_SYSTEM, guard.root)):
+            self._look(guard, source, target, MAX_READ)
+
+    def started(self, guard: Guard, arguments: tuple[Any, ...]) -> None:
+        """Take in that a program starts, which may read any of the files."""
+        self.all(guard)
+
+    def all(self, guard: Guard) -> None:
+        """Judge all files that were written."""
+        noted: dict[str, None] = guard.provenance.kept.get(_NOTED) or {}
+        room = MAX_READ
+        for where in reversed(list(noted)):
+            room -= self._look(guard, where, where, room)
+            if room <= 0:
+                return
+
+    def _look(self, guard: Guard, where: str, name: str, room: int) -> int:
+        """Judge a file by a name; return how much of it was read."""
+        if kinds.of_name(name) is None and not kinds.may_be_script(name):
+            return 0
+        found: list[tuple[Kind | None, bytes]] = []
+        # What is opened within a decision is not looked at.
+        guard.decide(FILE, lambda: found.append(_content(where, name, min(room, MAX_TEXT))))
+        for kind, data in found:
+            if kind is not None:
+                check(guard, kind, as_text(data), data, self._shell(guard))
+        return sum(len(data) for _, data in found)
+
+
+def _content(where: str, name: str, room: int) -> tuple[Kind | None, bytes]:
+    """Return what a file holds, and its kind; nothing of what is no text, or too long."""
+    with contextlib.suppress(OSError, ValueError):
+        if 0 < os.stat(where).st_size <= room:
+            with open(where, "rb") as file:
+                data = file.read(room + 1)
+            if b"\0" not in data[:_LOOKED_AT]:
+                head = as_text(data[:_LOOKED_AT])
+                return kinds.of_first_line(head) or kinds.of_name(name), data
+    return None, b""
+
+
+def check(guard: Guard, kind: Kind, text: str, value: str | bytes, shell: Judge) -> None:
+    """Block (BlockedError) what is done with a text of a kind that the event has changed."""
+    if len(text) <= MAX_TEXT:
+        guard.decide(sink_of(kind), lambda: verdict_on(guard, kind, text, value, shell))
+
+
+def check_at_end(guard: Guard, written: Written, place: Place | None = None) -> None:
+    """Judge what was written, once the handler has returned."""
+    if guard.active and guard.provenance.kept.get(_NOTED):
+        guard.answering = place
+        try:
+            written.all(guard)
+        finally:
+            guard.answering = None
+
+
+def _absolute(path: object) -> str:
+    try:
+        text = os.fspath(path)  # type: ignore[call-overload]
+        text = os.fsdecode(text)
+    except (TypeError, ValueError):
+        return ""
+    return os.path.normpath(os.path.join(os.getcwd(), text)) if "\0" not in text else ""

@@ -1,0 +1,118 @@
+"""Did data change a text that somebody else will read, by the kind of it?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..core import Guard
+from ..evaluation.judgement import judge as judge_python
+from ..origin import Span
+from ..pages import cleaning
+from ..pages.judgement import judge as judge_page
+from ..sql import structure
+from ..sql.tokens import Dialect
+from ..verdict import Verdict
+from . import cells, lines
+from .kinds import Kind
+from .languages import LANGUAGES, judge_code
+
+Judge = Callable[[str, Sequence[Span]], Verdict | None]
+
+MAX_TEXT = 256 * 1024
+"""Characters of a text that is judged; a longer one is not."""
+FILE, CELL, LOG, HEADER = "file", cells.NAME, "log", "header"
+"""Sinks."""
+_SINKS = {
+    Kind.CELLS: CELL,
+    Kind.TABBED: CELL,
+    Kind.RECORDS: LOG,
+    Kind.HEADED: HEADER,
+    Kind.FIELDS: HEADER,
+}
+_DIALECTS = (Dialect.SQLITE, Dialect.POSTGRESQL)
+_FIELDS = 5
+"""Fields of a line of cron before its command."""
+_SEPARATORS = {Kind.CELLS: ",;\t", Kind.TABBED: "\t"}
+_OF_LINES: dict[Kind, Judge] = {
+    Kind.RECORDS: lines.judge_records,
+    Kind.HEADED: lines.judge_head,
+    Kind.FIELDS: lines.judge_fields,
+    Kind.SETTINGS: lines.judge_settings,
+    Kind.BLOCKS: lines.judge_blocks,
+}
+
+
+def sink_of(kind: Kind) -> str:
+    """Return the sink that texts of a kind are judged by."""
+    return _SINKS.get(kind, FILE)
+
+
+def verdict_on(
+    guard: Guard, kind: Kind, text: str, value: str | bytes, shell: Judge
+) -> Verdict | None:
+    """Return a verdict on a text. `value`: it, or the bytes that it is; `shell` judges scripts."""
+    if kind in _SEPARATORS:
+        if next(cells.formulas(text, _SEPARATORS[kind]), None) is None:
+            return None
+        if lines.is_whole(text, guard.spans(value)):
+            return None
+        return cells.verdict_on(guard, text, _SEPARATORS[kind])
+    spans = guard.spans(value)
+    if not spans or lines.is_whole(text, spans):
+        return None
+    return _judged(guard, kind, text, spans, shell)
+
+
+def _judged(
+    guard: Guard, kind: Kind, text: str, spans: Sequence[Span], shell: Judge
+) -> Verdict | None:
+    if kind in _OF_LINES:
+        return _OF_LINES[kind](text, spans)
+    if kind in LANGUAGES:
+        return judge_code(kind, text, spans)
+    if kind is Kind.PYTHON:
+        return judge_python(text, spans, guard.texts)
+    if kind is Kind.SQL:
+        return structure.judge(text, spans, _DIALECTS)
+    if kind is Kind.PAGE:
+        return judge_page(text, spans, cleaning.cleaned_of(guard))
+    if kind is Kind.SCHEDULE:
+        return lines.judge_settings(text, spans) or _commands(text, spans, shell, _scheduled)
+    if kind is Kind.RECIPES:
+        return lines.judge_settings(text, spans) or _commands(text, spans, shell, _recipe)
+    return shell(text, spans)
+
+
+def _scheduled(line: str) -> int:
+    """Return where the command of a line of cron begins; its length if it has none."""
+    place = 0
+    words = 1 if line.startswith("@") else _FIELDS
+    for _ in range(words):
+        place = len(line) - len(line[place:].lstrip(" \t"))
+        while place < len(line) and line[place] not in " \t":
+            place += 1
+    return len(line) if line.lstrip().startswith("#") or "=" in line[:place] else place
+
+
+def _recipe(line: str) -> int:
+    return 1 if line.startswith("\t") else len(line)
+
+
+def _commands(
+    text: str, spans: Sequence[Span], shell: Judge, command: Callable[[str], int]
+) -> Verdict | None:
+    """Judge the lines that hold data as command lines."""
+    place = 0
+    for line in text.split("\n"):
+        end = place + len(line)
+        begins = place + command(line)
+        inside = [
+            s._replace(start=max(s.start, begins) - begins, end=min(s.end, end) - begins)
+            for s in spans
+            if s.start < end and s.end > begins
+        ]
+        verdict = shell(text[begins:end], inside) if inside else None
+        if verdict is not None:
+            return verdict
+        place = end + 1
+    return None

@@ -1,0 +1,110 @@
+"""Languages of scripts that a program writes for others, as tokens."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from ..nosql import languages as queries
+from ..origin import Span
+from ..quoted import STRING, Language, judge, language, neutral, tokenize
+from ..verdict import Verdict
+from .kinds import Kind
+
+JSON = queries.JSON
+_FIX = (
+    "write values as literals of the language, json.dumps(value) or repr(value), or hand them over "
+    "beside the script: as arguments, variables of the environment, a file that it reads"
+)
+_DOUBLE = r'"(?:[^"\\]|\\.)*"'
+_SINGLE = r"'(?:[^'\\]|\\.)*'"
+_BACK = r"`(?:[^`\\]|\\.)*`"
+_REGEX = r"(?:(?<![\w)\]}\"'$./])|(?<=\bif )|(?<=\band )|(?<=\bor ))/(?![/*\s])(?:[^/\\\n]|\\.)+/"
+
+
+def _language(name: str, comments: str, *, regex: bool = False) -> Language:
+    return language(
+        name,
+        _FIX,
+        strings=f"{_DOUBLE}|{_SINGLE}|{_BACK}" + (f"|{_REGEX}" if regex else ""),
+        opened=r"['\"`]",
+        comments=comments,
+        words=r"[$@%]?[^\W\d]\w*",
+    )
+
+
+_HASH = r"#[^\r\n]*"
+_SLASHES = r"//[^\r\n]*|/\*.*?\*/"
+LANGUAGES: dict[Kind, Language] = {
+    Kind.JAVASCRIPT: queries.JAVASCRIPT,
+    Kind.LUA: queries.LUA,
+    Kind.JSON: JSON,
+    Kind.AWK: _language("program of awk", _HASH, regex=True),
+    Kind.PERL: _language("script of Perl", _HASH, regex=True),
+    Kind.RUBY: _language("script of Ruby", _HASH, regex=True),
+    Kind.PHP: _language("script of PHP", rf"{_HASH}|{_SLASHES}"),
+    Kind.CODE: _language("script", rf"{_HASH}|{_SLASHES}"),
+}
+_INSERTED = {
+    Kind.JAVASCRIPT: (re.compile(r"\$\{"), "`"),
+    Kind.PERL: (re.compile(r"[$@](?:\{|\w)|\(\?\??\{"), '"`/'),
+    Kind.RUBY: (re.compile(r"#[{$@]"), '"`/'),
+    Kind.PHP: (re.compile(r"\$\w|\{\$|\$\{"), '"`'),
+    Kind.CODE: (re.compile(r"[$%#]\{|\$\("), '"`'),
+}
+"""What is code within a literal, and the quotes of the literals where it is."""
+_CALLED = re.compile(r"(?:\s|/\*.{0,40}?\*/|;|typeof\b)*\Z", re.DOTALL)
+_CALLEE = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\[[0-9]{1,6}\])*(?=\s*\()")
+
+
+def judge_code(kind: Kind, text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more than the inside of literals, or is code within one."""
+    doubtful = [s for s in spans if s.checked not in ("member", "constant")]
+    if kind is Kind.JAVASCRIPT:
+        doubtful = [s for s in doubtful if not _is_callee(text, s)]
+    if kind in (Kind.JAVASCRIPT, Kind.JSON):
+        doubtful = [s for s in doubtful if not _is_value(text, s, LANGUAGES[kind])]
+    if not doubtful:
+        return None
+    spoken = LANGUAGES[kind]
+    verdict = judge(text, doubtful, spoken)
+    if verdict is not None or kind not in _INSERTED:
+        return verdict
+    inserted, quotes = _INSERTED[kind]
+    found = [s for s in doubtful if inserted.search(text, s.start, s.end)]
+    if not found:
+        return None
+    for name, start, end in tokenize(text, spoken):
+        if name != STRING or text[start] not in quotes:
+            continue
+        inside = next((s for s in found if start <= s.start < end), None)
+        if inside is not None:
+            return Verdict(inside.origin, f"is code in a literal of a {spoken.name}", _FIX)
+    return None
+
+
+def _is_value(text: str, span: Span, spoken: Language) -> bool:
+    """Tell whether data is a whole value as JSON, which is one of a script as well."""
+    part = text[span.start : span.end]
+    if part.lstrip()[:1] not in tuple('{["-0123456789tfn'):
+        return False
+    try:
+        json.loads(part)
+    except (ValueError, RecursionError):
+        return False
+    return not any(
+        kind == STRING and start < span.start < end
+        for kind, start, end in tokenize(neutral(text, [span]), spoken)
+    )
+
+
+def _is_callee(text: str, span: Span) -> bool:
+    """Tell whether data names the function that an answer calls, as JSONP has it."""
+    found = _CALLEE.match(text, span.start)
+    return (
+        found is not None
+        and found.end() == span.end
+        and _CALLED.match(text[: min(span.start, 200)]) is not None
+        and span.start < 200  # noqa: PLR2004 - a comment before it at most
+    )

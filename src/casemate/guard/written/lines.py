@@ -1,0 +1,173 @@
+"""Lines that data begins: of a log, of header fields, of settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from ..origin import Span
+from ..quoted import judge as judge_quoted
+from ..verdict import Verdict
+from .languages import JSON
+
+BREAKS = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00\x07\x08\x1b\x7f\x9b]")
+_BLANK_LINE = re.compile(r"\r?\n\r?\n|\r\r")
+_SHAPES = ((re.compile(r"\d+"), "0"), (re.compile(r"[A-Z]+(?![a-z])"), "A"))
+_WORDS = re.compile(r"[A-Za-z]*[a-z][A-Za-z]*")
+_FIRST = re.compile(r"\s*(\S+)")
+_TOKEN = re.compile(r"[^\s|:,=]+|\S")
+_MAX_LINE = 4096
+FIX_LOG = (
+    "write what is from outside as JSON or by its repr (`%r`), or take line ends and control "
+    "characters out of it: `' '.join(value.split())`"
+)
+FIX_HEAD = (
+    "take line ends out of what goes into a header, `' '.join(value.split())`, or build it by "
+    "email.message.EmailMessage or an HTTP client, which refuse them"
+)
+FIX_LINE = (
+    "take line ends out of the value, or have the file written by a library that quotes it: "
+    "json.dumps, configparser, yaml.safe_dump"
+)
+
+
+def doubtful(spans: Sequence[Span]) -> Iterator[Span]:
+    """Yield the spans that the code does not vouch for."""
+    return (s for s in spans if s.checked not in ("member", "constant"))
+
+
+def begun(text: str, span: Span) -> Iterator[int]:
+    """Yield where lines begin, with something in them, whose line end is data."""
+    for found in BREAKS.finditer(text, span.start, span.end):
+        following = text[found.end() : found.end() + 1]
+        if following not in ("", " ", "\t", "\r", "\n") and found.end() < span.end:
+            yield found.end()
+
+
+def is_whole(text: str, spans: Sequence[Span]) -> bool:
+    """Tell whether the code has put nothing around what came from outside: it is passed on."""
+    place = 0
+    for span in spans:
+        if text[place : span.start].strip():
+            return False
+        place = span.end
+    return not text[place:].strip()
+
+
+def judge_record(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data in a record begins another one, or holds control characters."""
+    for span in doubtful(spans):
+        if _CONTROL.search(text, span.start, span.end):
+            return Verdict(span.origin, "puts control characters into a log", FIX_LOG)
+        start = max(text.rfind("\n", 0, span.start) + 1, span.start - _MAX_LINE)
+        own = text[start : span.start]
+        for place in begun(text, span):
+            if _resembles(own, text[place : place + _MAX_LINE]):
+                return Verdict(span.origin, "begins a record of the log", FIX_LOG)
+    return None
+
+
+def judge_records(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge the records of a file, each of which may be JSON."""
+    if is_whole(text, spans):
+        return None
+    verdict = judge_record(text, spans)
+    if verdict is None and text.lstrip()[:1] == "{":
+        return judge_quoted(text, list(doubtful(spans)), JSON)
+    return verdict
+
+
+def _shape(text: str) -> str:
+    """Return how a line begins: digits, capitals and words, each as one sign."""
+    first = _FIRST.match(text)
+    found = _TOKEN.match(first[1]) if first is not None else None
+    shape = found[0][:64] if found is not None else ""
+    for pattern, sign in _SHAPES:
+        shape = pattern.sub(sign, shape)
+    return _WORDS.sub("a", shape)
+
+
+def _resembles(own: str, line: str) -> bool:
+    """Tell whether a line looks like the beginning of the code's own."""
+    return not own.strip() or _shape(own) == _shape(line)
+
+
+def judge_head(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data in the head of a message ends its header field."""
+    return judge_fields(text, spans, end=_end_of_head(text))
+
+
+def _end_of_head(text: str) -> int:
+    found = _BLANK_LINE.search(text)
+    return found.start() if found is not None else len(text)
+
+
+def judge_fields(text: str, spans: Sequence[Span], *, end: int | None = None) -> Verdict | None:
+    """Return a verdict if data begins a line of its own in lines that are fields."""
+    end = len(text) if end is None else end
+    if is_whole(text, spans):
+        return None
+    for span in doubtful(spans):
+        # What begins with the data is a message of the event's own, which the code adds to.
+        if not text[: span.start].strip() or span.start >= end:
+            continue
+        if next(begun(text, span), None) is not None or _BLANK_LINE.search(
+            text, span.start, span.end
+        ):
+            return Verdict(span.origin, "ends its header field and begins another", FIX_HEAD)
+    return None
+
+
+def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data begins a line in a file of settings, and is not quoted there."""
+    if is_whole(text, spans):
+        return None
+    for span in doubtful(spans):
+        before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
+        quote = _quote(before)
+        part = text[span.start : span.end]
+        if quote and quote not in part:
+            if quote == '"' and _SUBSTITUTES.search(part):
+                return Verdict(span.origin, "is a command within a setting", FIX_LINE)
+            continue
+        if quote == '"' and _BARE_QUOTE.search(text, max(span.start - 1, 0), span.end):
+            return Verdict(span.origin, "ends the quotes of a setting", FIX_LINE)
+        if before.strip() and next(begun(text, span), None) is not None:
+            return Verdict(span.origin, "begins a line of its own among settings", FIX_LINE)
+    return None
+
+
+_OPENS = re.compile(r"(?:^|[=:\s(,\[{])(['\"])")
+_SUBSTITUTES = re.compile(r"\$\(|`[^`\n]+`")
+_BARE_QUOTE = re.compile(r'(?<!\\)"')
+
+
+def _quote(before: str) -> str:
+    """Return the quote that is open at the end of this part of a line."""
+    place = 0
+    while (found := _OPENS.search(before, place)) is not None:
+        closing = before.find(found[1], found.end())
+        if closing < 0:
+            return found[1]
+        place = closing + 1
+    return ""
+
+
+_ENDS_DIRECTIVE = re.compile(r"[;{}]|[\r\n]")
+_DIRECTIVES = re.compile(r"[;{}][ \t]*(?:#[^\n]*)?$", re.MULTILINE)
+
+
+def judge_blocks(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data ends its directive, as nginx has them; else as settings."""
+    if is_whole(text, spans):
+        return None
+    if _DIRECTIVES.search(text) is None:
+        return judge_settings(text, spans)
+    for span in doubtful(spans):
+        before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
+        quote = _quote(before)
+        part = text[span.start : span.end]
+        if quote in part if quote else _ENDS_DIRECTIVE.search(part):
+            return Verdict(span.origin, "ends its directive", FIX_LINE)
+    return None

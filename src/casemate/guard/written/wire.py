@@ -1,0 +1,203 @@
+"""Heads of mail and of requests that a function puts together itself, and lines of protocols."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+from ..core import Guard
+from ..hooks import argument, wrap
+from ..origin import Span
+from ..pieces import as_text
+from ..standing import is_direct
+from ..url import structure
+from ..verdict import Verdict
+from .lines import FIX_HEAD, begun, doubtful, judge_head
+
+NAME = "header"
+MAX_HEAD = 64 * 1024
+"""Characters of a request, or of lines of a protocol, that are judged."""
+_REQUEST = re.compile(r"[A-Z]{3,12} (\S[^\r\n]*)")
+_VERSION = re.compile(r" HTTP/1\.[01]\r?$")
+_ANSWER = re.compile(r"HTTP/1\.[01] \d{3}")
+_VERB = re.compile(r"[A-Z]{3,12}(?=[ \r\n:])")
+_HEAD = re.compile(rb"[A-Z]{3,12}[ \r\n:]|HTTP/1\.")
+_END = re.compile(r"\r?\n\r?\n")
+_MAIL = re.compile(r"^DATA\r?\n", re.MULTILINE)
+_LINE = re.compile(r"[\r\n]")
+_FIX_LINE = (
+    "take line ends out of what goes into a line of a protocol, or refuse values that have one"
+)
+
+
+def check_sent(guard: Guard, data: object) -> None:
+    """Block bytes (BlockedError) that the function's own code sends, if data adds lines to them."""
+    if not guard.active or not isinstance(data, (bytes, bytearray, memoryview)):
+        return
+    if _HEAD.match(data) is None or not is_direct(guard, "socket", "ssl", "asyncio"):
+        return
+    given = data if type(data) is bytes else bytes(data[:MAX_HEAD])
+    if len(given) <= MAX_HEAD:
+        guard.check(NAME, given, judge_sent)
+
+
+def judge_sent(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict on what goes to a socket: a request, an answer or lines of a protocol."""
+    if all(s.start == 0 for s in spans):
+        return None  # it is passed on
+    first = text.partition("\n")[0]
+    request = _REQUEST.match(text)
+    if request is not None and (_VERSION.search(first) or " HTTP/1." in text[:MAX_HEAD]):
+        return judge_head(text, spans) or _target(text, first, spans)
+    if _ANSWER.match(text) is not None:
+        return judge_head(text, spans)
+    return _commands(text, spans) if _VERB.match(text) is not None else None
+
+
+def _target(text: str, first: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge the target of a request by the rules for URLs."""
+    start = first.index(" ") + 1
+    end = first.rfind(" HTTP/1.")
+    inside = [s.moved(-start) for s in spans if s.start >= start and s.end <= end]
+    return structure.judge(text[start:end], inside, lambda *_: True) if inside else None
+
+
+def _commands(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Judge lines of commands, up to the body of a mail if there is one."""
+    if text[-1:] != "\n" or any(s.end == len(text) for s in spans):
+        return None
+    mail = _MAIL.search(text)
+    body = _END.search(text, mail.end()) if mail is not None else None
+    end = body.start() if body is not None else len(text)
+    for span in doubtful(spans):
+        # What begins a line is a payload, such as that of a message; but a mail has none there.
+        payload = mail is None and text[span.start - 1 : span.start] == "\n"
+        ends_mail = body is not None and "\n.\r" in text[span.start : span.end + 1]
+        if span.start < end and not payload and next(begun(text, span), None) is not None:
+            return Verdict(span.origin, "begins a command of the protocol", _FIX_LINE)
+        if ends_mail:
+            return Verdict(span.origin, "ends the body of the mail", _FIX_LINE)
+    return None
+
+
+def _is_line(text: str, spans: Sequence[Span]) -> Verdict | None:
+    for span in doubtful(spans):
+        if _LINE.search(text, span.start, span.end):
+            return Verdict(span.origin, "begins a command of the protocol", _FIX_LINE)
+    return None
+
+
+def _is_value(text: str, spans: Sequence[Span]) -> Verdict | None:
+    for span in doubtful(spans):
+        if next(begun(text, span), None) is not None:
+            return Verdict(span.origin, "ends its header field and begins another", FIX_HEAD)
+    return None
+
+
+def patch_socket(guard: Guard, module: ModuleType) -> None:
+    """Watch what the function's own code sends by sockets."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if guard.active and len(arguments) > 1:
+            check_sent(guard, arguments[1])
+
+    for name in ("send", "sendall"):
+        wrap(module.socket, name, before)
+
+
+def patch_ssl(guard: Guard, module: ModuleType) -> None:
+    """Watch the same where it is encrypted."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if guard.active and len(arguments) > 1:
+            check_sent(guard, arguments[1])
+
+    for name in ("send", "sendall"):
+        wrap(module.SSLSocket, name, before)
+
+
+def patch_streams(guard: Guard, module: ModuleType) -> None:
+    """Watch asyncio's streams."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        check_sent(guard, argument(arguments, named, 1, "data"))
+
+    wrap(module.StreamWriter, "write", before)
+
+
+def patch_mail(guard: Guard, module: ModuleType) -> None:
+    """Watch mails that are texts as smtplib and aiosmtplib send them."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        message = argument(arguments, named, 3, "msg", "message")
+        if guard.active and isinstance(message, (str, bytes)):
+            guard.check(NAME, message, judge_head)
+
+    wrap(module.SMTP, "sendmail", before)
+
+
+def patch_parser(guard: Guard, module: ModuleType) -> None:
+    """Watch mails that the code puts together and reads again."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        text = argument(arguments, named, 1, "text")
+        if guard.active and isinstance(text, (str, bytes)) and is_direct(guard, "email"):
+            guard.check(NAME, text, judge_head)
+
+    wrap(module.Parser, "parsestr", before)
+    wrap(module.BytesParser, "parsebytes", before)
+
+
+def patch_message(guard: Guard, module: ModuleType) -> None:
+    """Watch headers of messages whose policy takes line ends; `EmailPolicy` refuses them itself."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        if not guard.active or _refuses_breaks(arguments[0]):
+            return
+        for value in (*arguments[1:], *named.values()):
+            if isinstance(value, str) and _LINE.search(value) is not None:
+                guard.check(NAME, value, _is_value)
+
+    for name in ("__setitem__", "add_header", "replace_header"):
+        wrap(module.Message, name, before)
+
+
+def _refuses_breaks(message: Any) -> bool:
+    policies = sys.modules.get("email.policy")  # which needs this module to be there
+    return policies is not None and isinstance(message.policy, policies.EmailPolicy)
+
+
+def patch_server(guard: Guard, module: ModuleType) -> None:
+    """Watch headers that `http.server` answers, which it takes as they are."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        for value in (*arguments[1:], *named.values()):
+            if isinstance(value, str) and _LINE.search(value) is not None and guard.active:
+                guard.check(NAME, value, _is_value)
+
+    wrap(module.BaseHTTPRequestHandler, "send_header", before)
+
+
+def patch_imap(guard: Guard, module: ModuleType) -> None:
+    """Watch commands of imaplib, which takes line ends in their arguments."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        for value in arguments[1:]:
+            if isinstance(value, (str, bytes)) and _LINE.search(as_text(value)) and guard.active:
+                guard.check(NAME, value, _is_line)
+
+    wrap(module.IMAP4, "_command", before)
+
+
+def patch_pop(guard: Guard, module: ModuleType) -> None:
+    """Watch commands of poplib."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        line = argument(arguments, named, 1, "line")
+        if isinstance(line, str) and _LINE.search(line) and guard.active:
+            guard.check(NAME, line, _is_line)
+
+    wrap(module.POP3, "_putcmd", before)
