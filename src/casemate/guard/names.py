@@ -139,6 +139,8 @@ WATCHED = frozenset(
         "sub",
         "subn",
         "update",
+        "write",
+        "writelines",
         "xinclude",
         "xpath",
     ]

@@ -213,6 +213,6 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "socket",
         "ssl",
     ),
-    "file": (),
+    "file": ("pathlib",),
 }
 """By the names of sinks; a package as it is imported, without what is below it."""

@@ -9,6 +9,9 @@ from ..origin import Span
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..verdict import Verdict
+from ..written.kinds import of_program
+from ..written.languages import LANGUAGES
+from ..written.languages import judge_code as judge_script
 from . import programs
 from .arguments import Argument
 from .shell import Kind, Line
@@ -59,6 +62,9 @@ def judge_code(
         return python(text, spans)
     if name in _SQL:
         return structure.judge(text, spans, (_SQL[name],))
+    kind = of_program(name)
+    if kind in LANGUAGES:
+        return judge_script(kind, text, [s._replace(exact=False) for s in spans])
     for span in spans:
         checked = span.checked in ("member", "constant")
         if not checked and not _PLAIN_CODE.fullmatch(text, span.start, span.end):

@@ -31,12 +31,14 @@ def check_stored(guard: Guard, key: str, content: str | bytes, content_type: str
     text = as_text(content)
     kind = kinds.of_type(content_type) or kinds.of_name(key) or kinds.of_first_line(text)
     if kind is not None and "\0" not in text[:1024]:
-        files.check(guard, kind, text, content, judgement_of(guard).line)
+        files.check(guard, kind, text, [content], judgement_of(guard).line)
 
 
 SINK = Sink(
     name=NAME,
     summary="Scripts, settings, pages that are written for others: data is no syntax of theirs.",
+    patches={"pathlib": _WRITTEN.patch_pathlib},
+    calls={"write": _WRITTEN.wrote, "writelines": _WRITTEN.wrote},
     audit={
         "open": _WRITTEN.opened,
         "os.rename": _WRITTEN.moved,

@@ -127,7 +127,7 @@ def _body(guard: Guard, result: Mapping[str, Any]) -> None:
     body = _bytes_of(result)
     if kind is not None and kind is not kinds.Kind.PAGE and body:
         shell = judgement_of(guard).line
-        files.check(guard, kind, as_text(body), body, shell)
+        files.check(guard, kind, as_text(body), [body], shell)
 
 
 def _headers(result: Mapping[str, Any]) -> Iterator[tuple[str, str | bytes]]:

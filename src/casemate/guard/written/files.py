@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 from ..core import Guard, Place
+from ..hooks import argument
 from ..pieces import as_text
-from ..standing import is_import
+from ..standing import is_import, wrap_after
 from . import kinds
 from .judgement import FILE, MAX_TEXT, Judge, sink_of, verdict_on
 from .kinds import Kind
 
-_NOTED = ("file", "written")
+_NOTED, _PIECES = ("file", "written"), ("file", "pieces")
 MAX_FILES = 100
 """Files of an invocation that are looked at, the last ones that it opened."""
 MAX_READ = 1024 * 1024
@@ -24,6 +27,21 @@ MAX_READ = 1024 * 1024
 _WRITES = os.O_WRONLY | os.O_RDWR
 _LOOKED_AT = 1024
 _SYSTEM = ("/dev/", "/proc/", "/sys/")
+
+
+class _Pieces:
+    """What the code wrote into a file, as far as it was seen."""
+
+    __slots__ = ("held", "size")
+
+    def __init__(self) -> None:
+        self.held: list[str | bytes] = []
+        self.size = 0
+
+    def add(self, text: object) -> None:
+        if isinstance(text, (str, bytes)) and self.size <= MAX_TEXT:
+            self.held.append(text)
+            self.size += len(text) + 1
 
 
 class Written:
@@ -52,9 +70,43 @@ class Written:
         if noted is None:
             noted = guard.provenance.kept[_NOTED] = {}
         noted.pop(where, None)
+        if not flags & os.O_APPEND:
+            guard.provenance.kept.get(_PIECES, {}).pop(where, None)
         noted[where] = None
         if len(noted) > MAX_FILES:
             del noted[next(iter(noted))]
+
+    def wrote(
+        self, guard: Guard, function: Any, arguments: tuple[Any, ...], named: dict[str, Any]
+    ) -> None:
+        """Take in what the code hands to a file's `write` or `writelines`."""
+        noted = guard.provenance.kept.get(_NOTED)
+        if not noted or not arguments:
+            return
+        function = getattr(function, "__wrapped__", function)  # of a temporary file
+        name = getattr(getattr(function, "__self__", None), "name", None)
+        if isinstance(name, (str, bytes)) and (where := _absolute(name)) in noted:
+            several = function.__name__ == "writelines"
+            if several and type(arguments[0]) not in (list, tuple):
+                return  # it gives its lines once
+            for text in arguments[0] if several else arguments[:1]:
+                self.add(guard, where, text)
+
+    def add(self, guard: Guard, where: str, text: object) -> None:
+        """Take in what is written into a file."""
+        guard.provenance.kept.setdefault(_PIECES, {}).setdefault(where, _Pieces()).add(text)
+
+    def patch_pathlib(self, guard: Guard, module: ModuleType) -> None:
+        """Take in what `pathlib` writes, which opens the file by itself."""
+
+        def after(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+            where = _absolute(arguments[0]) if guard.active else ""
+            if where in guard.provenance.kept.get(_NOTED, ()):
+                guard.provenance.kept.get(_PIECES, {}).pop(where, None)
+                self.add(guard, where, argument(arguments, named, 1, "data"))
+
+        wrap_after(module.Path, "write_text", after)
+        wrap_after(module.Path, "write_bytes", after)
 
     def moved(self, guard: Guard, arguments: tuple[Any, ...]) -> None:
         """Take in that a file gets another name, which may tell what it is."""
@@ -84,7 +136,11 @@ class Written:
         guard.decide(FILE, lambda: found.append(_content(where, name, min(room, MAX_TEXT))))
         for kind, data in found:
             if kind is not None:
-                check(guard, kind, as_text(data), data, self._shell(guard))
+                text = as_text(data)
+                kept = guard.provenance.kept.get(_PIECES, {}).get(where)
+                known = kept is not None and "".join(map(as_text, kept.held)) == text
+                pieces = kept.held if kept is not None and known else [data]
+                check(guard, kind, text, pieces, self._shell(guard))
         return sum(len(data) for _, data in found)
 
 
@@ -100,10 +156,13 @@ def _content(where: str, name: str, room: int) -> tuple[Kind | None, bytes]:
     return None, b""
 
 
-def check(guard: Guard, kind: Kind, text: str, value: str | bytes, shell: Judge) -> None:
-    """Block (BlockedError) what is done with a text of a kind that the event has changed."""
+def check(guard: Guard, kind: Kind, text: str, pieces: Sequence[str | bytes], shell: Judge) -> None:
+    """Block (BlockedError) what is done with a text of a kind that the event has changed.
+
+    `pieces`: what it was put together of.
+    """
     if len(text) <= MAX_TEXT:
-        guard.decide(sink_of(kind), lambda: verdict_on(guard, kind, text, value, shell))
+        guard.decide(sink_of(kind), lambda: verdict_on(guard, kind, text, pieces, shell))
 
 
 def check_at_end(guard: Guard, written: Written, place: Place | None = None) -> None:

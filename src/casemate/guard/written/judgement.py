@@ -9,6 +9,7 @@ from ..evaluation.judgement import judge as judge_python
 from ..origin import Span
 from ..pages import cleaning
 from ..pages.judgement import judge as judge_page
+from ..pieces import as_text
 from ..sql import structure
 from ..sql.tokens import Dialect
 from ..verdict import Verdict
@@ -48,22 +49,36 @@ def sink_of(kind: Kind) -> str:
 
 
 def verdict_on(
-    guard: Guard, kind: Kind, text: str, value: str | bytes, shell: Judge
+    guard: Guard, kind: Kind, text: str, pieces: Sequence[str | bytes], shell: Judge
 ) -> Verdict | None:
-    """Return a verdict on a text. `value`: it, or the bytes that it is; `shell` judges scripts."""
+    """Return a verdict on a text. `pieces`: what it was put together of; `shell` judges scripts."""
     if kind in _SEPARATORS:
         if next(cells.formulas(text, _SEPARATORS[kind]), None) is None:
             return None
-        if lines.is_whole(text, guard.spans(value)):
-            return None
+        spans = spans_of(guard, pieces)
+        if lines.is_whole(text, spans) and len({s.origin for s in spans}) == 1:
+            return None  # it is passed on
         return cells.verdict_on(guard, text, _SEPARATORS[kind])
-    spans = guard.spans(value)
+    spans = spans_of(guard, pieces)
     if not spans or lines.is_whole(text, spans):
         return None
     return _judged(guard, kind, text, spans, shell)
 
 
-def _judged(
+def spans_of(guard: Guard, pieces: Sequence[str | bytes]) -> list[Span]:
+    """Return the parts of a text that came from outside.
+
+    None counts as seen being put there: a plain name chooses nothing here that runs by itself.
+    """
+    found: list[Span] = []
+    place = 0
+    for piece in pieces:
+        found += [s.moved(place)._replace(exact=False) for s in guard.spans(piece)]
+        place += len(as_text(piece))
+    return found
+
+
+def _judged(  # noqa: PLR0911 - one language after the other
     guard: Guard, kind: Kind, text: str, spans: Sequence[Span], shell: Judge
 ) -> Verdict | None:
     if kind in _OF_LINES:

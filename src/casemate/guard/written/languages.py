@@ -106,5 +106,5 @@ def _is_callee(text: str, span: Span) -> bool:
         found is not None
         and found.end() == span.end
         and _CALLED.match(text[: min(span.start, 200)]) is not None
-        and span.start < 200  # noqa: PLR2004 - a comment before it at most
+        and span.start < 200
     )

@@ -71,10 +71,8 @@ def _sink(name: str, stream: str) -> Patch:
 
     def patch(guard: Guard, module: ModuleType) -> None:
         def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
-            owner = arguments[0]
-            check_record(
-                guard, argument(arguments, named, 1, "message"), getattr(owner, stream, None)
-            )
+            message = argument(arguments, named, 1, "message")
+            check_record(guard, message, getattr(arguments[0], stream, None))
 
         wrap(getattr(module, name), "write", before)
 
