@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable
@@ -97,7 +98,8 @@ def is_known(guard: Guard, value: object) -> bool:
 
 def wrap_after(owner: Any, name: str, after: After) -> None:
     """Have `after` called with the arguments and the result of each call of `owner.name`."""
-    original = owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
+    is_type = isinstance(owner, type)
+    original = inspect.getattr_static(owner, name) if is_type else getattr(owner, name)
     kind = type(original) if isinstance(original, (staticmethod, classmethod)) else None
     function = original.__func__ if kind is not None else original
     if getattr(function, "__casemate_followed__", False):
