@@ -21,7 +21,7 @@ sys.path.insert(1, str(Path(__file__).with_name("guard_fakes")))
 
 from casemate.guard import setting_up
 from casemate.guard.core import Guard, place_of
-from casemate.guard.sinks import response
+from casemate.guard.sinks import file, response
 from casemate.guard.verdict import BlockedError
 
 _SECONDS = 20
@@ -62,6 +62,7 @@ def _answer(root: str, event: object) -> dict[str, object]:
         setting_up.after_import(guard)
         guard.begin(event)
         result = app.handler(event, None)
+        file.check_written(guard, place_of(app.handler))
         response.check_answer(guard, result, place_of(app.handler))
         answer = {"outcome": "ok", "result": repr(result)}
     except BlockedError as error:

@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 from casemate.guard.sink_names import SINK_NAMES
 
-STATIC_SINKS = ("log", "hash", "cipher", "random", "cookie", "session")
+STATIC_SINKS = ("hash", "cipher", "random", "cookie", "session")
 """Sinks that only reading code can see: the guard's hooks have no place there."""
+RUNNING_SINKS = ("cell", "header", "file")
+"""Sinks that only running shows: reading code does not tell who will read what is written."""
 
 
 class Weakness(NamedTuple):
@@ -49,5 +51,5 @@ WEAKNESSES = {
 
 
 def sinks() -> frozenset[str]:
-    """Return the names of all sinks, the guard's and those of reading code."""
-    return frozenset((*SINK_NAMES, *STATIC_SINKS))
+    """Return the names of all sinks that reading code finds, the guard's and its own."""
+    return frozenset((*SINK_NAMES, *STATIC_SINKS)) - frozenset(RUNNING_SINKS)

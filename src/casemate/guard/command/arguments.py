@@ -12,6 +12,7 @@ from .programs import DANGEROUS_ENVIRONMENT
 from .shell import Word
 
 _WORD = re.compile(r"[\w.@%+=:,-]*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _FIX_ENVIRONMENT = "set the variables that the code names, from values that it has checked"
 
 
@@ -51,7 +52,11 @@ def argument_of(word: Word, spans: Sequence[Span]) -> Argument:
 
 def judge_variable(name: str, argument: Argument, length: int) -> Verdict | None:
     for span in argument.doubtful:
-        if span.start < length:
+        if span.start < length and not (
+            span.end <= length
+            and _NAME.fullmatch(name) is not None
+            and not DANGEROUS_ENVIRONMENT.fullmatch(name)
+        ):
             return Verdict(span.origin, "chooses a variable's name", _FIX_ENVIRONMENT)
         if DANGEROUS_ENVIRONMENT.fullmatch(name):
             return Verdict(span.origin, f"sets {name} for a program", _FIX_ENVIRONMENT)

@@ -12,6 +12,7 @@ from ..pages.judgement import judge as judge_page
 from ..pieces import as_text
 from ..sql import structure
 from ..sql.tokens import Dialect
+from ..taint import PIECE
 from ..verdict import Verdict
 from . import cells, lines
 from .kinds import Kind
@@ -69,11 +70,13 @@ def spans_of(guard: Guard, pieces: Sequence[str | bytes]) -> list[Span]:
     """Return the parts of a text that came from outside.
 
     None counts as seen being put there: a plain name chooses nothing here that runs by itself.
+    What libraries have escaped is left out: where such a part ends is not known well enough.
     """
     found: list[Span] = []
     place = 0
     for piece in pieces:
-        found += [s.moved(place)._replace(exact=False) for s in guard.spans(piece)]
+        spans = [s for s in guard.spans(piece) if s.origin.decoding[-1:] != PIECE]
+        found += [s.moved(place)._replace(exact=False) for s in spans]
         place += len(as_text(piece))
     return found
 

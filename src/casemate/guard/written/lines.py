@@ -12,6 +12,8 @@ from .languages import JSON
 
 BREAKS = re.compile(r"\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 _CONTROL = re.compile(r"[\x00\x07\x08\x1b\x7f\x9b]")
+_INSIDE = re.compile(r"^BEGIN:V(?:CALENDAR|CARD)\b", re.MULTILINE)
+"""What is made of fields within the body of a mail."""
 _BLANK_LINE = re.compile(r"\r?\n\r?\n|\r\r")
 _SHAPES = ((re.compile(r"\d+"), "0"), (re.compile(r"[A-Z]+(?![a-z])"), "A"))
 _WORDS = re.compile(r"[A-Za-z]*[a-z][A-Za-z]*")
@@ -95,7 +97,11 @@ def _resembles(own: str, line: str) -> bool:
 
 def judge_head(text: str, spans: Sequence[Span]) -> Verdict | None:
     """Return a verdict if data in the head of a message ends its header field."""
-    return judge_fields(text, spans, end=_end_of_head(text))
+    verdict = judge_fields(text, spans, end=_end_of_head(text))
+    if verdict is None and (inside := _INSIDE.search(text)) is not None:
+        moved = [s.moved(-inside.start()) for s in spans if s.start > inside.start()]
+        return judge_fields(text[inside.start() :], moved) if moved else None
+    return verdict
 
 
 def _end_of_head(text: str) -> int:
