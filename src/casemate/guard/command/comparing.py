@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from ..origin import Origin, Span
-from .shell import Kind, Line
+from .shell import Kind, Line, Mark
 
 _LETTER = "q"
+_ADDRESS = re.compile(r"\[[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}\](?![\w*?\[/])")
 _REOPENS, _CLOSES = "'\"'\"", "\"'\"'"
 """Before and after the quotes that `shlex.quote` puts in place of one of the value."""
 
@@ -40,20 +42,26 @@ def neutral(text: str, spans: Sequence[Span]) -> str:
 
 def difference(text: str, found: Line, expected: Line) -> tuple[int, str] | None:
     """Return where a command line is not as expected, and how, in words without its content."""
-    if found.marks == expected.marks:
+    marks = [m for m in found.marks if not _is_address(text, m)]
+    if marks == expected.marks:
         return None
     known = set(expected.marks)
-    new = [m for m in found.marks if m not in known]
+    new = [m for m in marks if m not in known]
     order = (Kind.OPERATOR, Kind.SUBSTITUTION, Kind.REDIRECTION, Kind.VARIABLE, Kind.PATTERN)
     for kind in order:
         mark = next((m for m in new if m.kind is kind), None)
         if mark is not None:
             return mark.start, f"adds a {kind.value} to the command line"
-    lost = next((m for m in expected.marks if m not in set(found.marks)), None)
+    lost = next((m for m in expected.marks if m not in set(marks)), None)
     if lost is not None and lost.kind in (Kind.SINGLE, Kind.DOUBLE):
         return lost.start, f"ends the {lost.kind.value} that it stands in"
     place = new[0].start if new else (lost.start if lost is not None else 0)
     return place, "is more than one word of the command line"
+
+
+def _is_address(text: str, mark: Mark) -> bool:
+    """Tell whether what looks like a pattern is an address of IPv6, in its brackets."""
+    return mark.kind is Kind.PATTERN and _ADDRESS.match(text, mark.start) is not None
 
 
 def nearest(spans: Sequence[Span], place: int) -> Origin:

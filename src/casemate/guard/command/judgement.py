@@ -373,7 +373,8 @@ class Judgement:
 
 
 def _is_option(name: str, value: str) -> bool:
-    plain = name in programs.PLAIN_OUTPUT or value in ("-", "--")
+    letters = programs.PLAIN_LETTERS.get(name, "")
+    plain = name in programs.PLAIN_OUTPUT or not value[1:].strip(letters) or value == "--"
     return not plain and NUMBER.fullmatch(value) is None
 
 

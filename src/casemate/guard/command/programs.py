@@ -117,6 +117,9 @@ EXECUTES = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
 PLAIN_OUTPUT = frozenset(("echo", "printf", "expr", "test", "[", "true", "false", ":", "logger"))
 """Take no option that does harm."""
 
+PLAIN_LETTERS: Mapping[str, str] = {"wc": "clmwL", "uniq": "cdiuz", "sort": "bdfghinruV"}
+"""Letters of options that choose no more than how a program's output looks."""
+
 TAKES_VALUE: Mapping[str, tuple[str, ...]] = {
     "grep": ("-e", "--regexp", "-m", "-A", "-B", "-C"),
     "egrep": ("-e",),

@@ -78,6 +78,7 @@ _REGEX_MARK = re.compile(r"[*+?{}()\[\]|^$\\]")
 _REGEX_ESCAPE = re.compile(r"\\[^\w]")
 _INDEX_MARK = re.compile(r"[*?,]|^-|^_all$")
 _GLOB_MARK = re.compile(r"[*?\[\]]")
+_FIELD = re.compile(r"(?<![\w/])[^\W\d]\w*:[\w(\"*]")
 _OPERATORS = re.compile(r"\b(?:AND|OR|NOT|TO)\b")
 
 
@@ -135,6 +136,26 @@ def judge_lucene(text: str, spans: Sequence[Span]) -> Verdict | None:
             return Verdict(span.origin, "is an operator of a query string", LUCENE.fix)
     words = [s for s in spans if not re.fullmatch(r"[\w\s.,@-]*", text[s.start : s.end])]
     return judge(text, words, LUCENE) if words else None
+
+
+def judge_search(text: str, spans: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is more than words of a query that the code has put together."""
+    for span in spans:
+        part = text[span.start : span.end]
+        if (
+            span.checked
+            or part == text
+            or text.count('"', 0, span.start) % 2 == 1 > part.count('"')
+        ):
+            continue
+        depth = 0
+        for sign in part:
+            depth += (sign == "(") - (sign == ")")
+            if depth < 0:
+                break
+        if depth < 0 or _OPERATORS.search(part) or _FIELD.search(part):
+            return Verdict(span.origin, "is an operator of a query string", LUCENE.fix)
+    return None
 
 
 def judge_command(text: str, spans: Sequence[Span]) -> Verdict | None:

@@ -9,9 +9,9 @@ from ..core import Guard
 from ..hooks import argument, wrap
 from ..sink import Patch
 from ..verdict import Judge
-from .languages import judge_path, judge_program
+from .languages import judge_path, judge_program, judge_search
 
-_NAMES = ("expression", "query", "string", "program", "path", "expr", "filter")
+_NAMES = ("expression", "query", "string", "program", "path", "expr", "filter", "text")
 _TABLE: dict[str, tuple[str, ...]] = {
     "jmespath": ("search", "compile"),
     "jmespath.parser": ("Parser.parse",),
@@ -28,6 +28,8 @@ _TABLE: dict[str, tuple[str, ...]] = {
     "pyjsonq": ("JsonQ.at",),
 }
 """Functions and methods whose first argument is an expression."""
+_SEARCHES: dict[str, tuple[str, ...]] = {"whoosh.qparser.default": ("QueryParser.parse",)}
+"""The same for queries of search engines."""
 _PROGRAMS = frozenset(("jq", "pyjq"))
 _SECOND = frozenset((("jsonpath", "jsonpath"),))
 
@@ -43,11 +45,12 @@ def patches(sink: str) -> dict[str, Patch]:
                 if owner is not None and callable(getattr(owner, last, None)):
                     second = (name, last) in _SECOND
                     judge = judge_program if name in _PROGRAMS else judge_path
+                    judge = judge_search if name in _SEARCHES else judge
                     _watch(guard, sink, owner, last, len(steps) + second, judge)
 
         return patch
 
-    return {name: made(name, functions) for name, functions in _TABLE.items()}
+    return {name: made(name, functions) for name, functions in (_TABLE | _SEARCHES).items()}
 
 
 def _watch(guard: Guard, sink: str, owner: Any, method: str, place: int, judge: Judge) -> None:

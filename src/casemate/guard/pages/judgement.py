@@ -14,6 +14,7 @@ from ..origin import Span
 from ..quoted import STRING, neutral, tokenize
 from ..quoted import judge as judge_script
 from ..spans import escaped
+from ..taint import PIECE
 from ..verdict import Verdict
 from .places import Part, Place, parts
 
@@ -45,6 +46,9 @@ _DECIDES = "decides the scheme of an address on the page"
 _MAX_SPANS = 500
 """Parts from outside for which it is asked whether the page has them by itself."""
 _MAX_ADDRESSES = 100
+_MIN_SURE = 16
+"""Characters of markup that is in a page and in the event by no chance."""
+_CLOSING = ("", ">", "/>", " />")
 _start = operator.attrgetter("start")
 
 
@@ -80,7 +84,9 @@ def _is_own(page: str, text: str, cleaned: Collection[str], *, exact: bool) -> b
         return True
     # Found by search alone, it can be the template's: a page that has it escaped has put the
     # event's there.
-    return not exact and any(form in page for form in escaped(text))
+    if exact or (len(text) >= _MIN_SURE and _ACTIVE.search(text)):
+        return False
+    return any(form in page for form in escaped(text))
 
 
 def _is_plain(text: str) -> bool:
@@ -101,7 +107,7 @@ def _harm(page: str, span: Span, part: Part) -> str | None:  # noqa: PLR0911 - o
     if part.place is Place.STYLE:
         return "is more than a value of a style sheet" if _IN_STYLE.search(text) else None
     if part.place is Place.QUOTED:
-        if part.quote in text:
+        if part.quote in text and not _runs_over(page, span, part):
             return "ends the attribute that it stands in"
         return _in_value(page, span, part)
     if part.place is Place.BARE:
@@ -109,6 +115,13 @@ def _harm(page: str, span: Span, part: Part) -> str | None:  # noqa: PLR0911 - o
             return "ends an attribute without quotes"
         return _in_value(page, span, part)
     return "is part of a tag" if not text.isalnum() else None
+
+
+def _runs_over(page: str, span: Span, part: Part) -> bool:
+    """Tell whether a piece that a library made of data was read on past the value's end."""
+    if span.exact or span.origin.decoding[-1:] != PIECE or span.start < part.start:
+        return False
+    return page[part.end + 1 : span.end] in _CLOSING
 
 
 def _in_value(page: str, span: Span, part: Part) -> str | None:

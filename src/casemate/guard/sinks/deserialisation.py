@@ -101,7 +101,7 @@ def _unpickler(guard: Guard, plain: Any) -> Any:
 
     def initialise(self: Any, file: Any, *arguments: Any, **named: Any) -> None:
         if type(self).find_class is watched.find_class:
-            check_data(guard, file)
+            check_data(guard, file, is_plain=is_plain_pickle)
         plain.__init__(self, file, *arguments, **named)
 
     members = {
@@ -272,9 +272,9 @@ SINK = Sink(
         "cloudpickle.cloudpickle": _files(
             judgement.FIX_PICKLE, "load", "loads", is_plain=is_plain_pickle
         ),
-        "joblib.numpy_pickle": _files(judgement.FIX_PICKLE, "load"),
+        "joblib.numpy_pickle": _files(judgement.FIX_PICKLE, "load", is_plain=is_plain_pickle),
         "numpy": _files(judgement.FIX_ARRAY, "load", only=_allows_pickle, is_plain=is_plain_array),
-        "pandas.io.pickle": _files(judgement.FIX_FRAME, "read_pickle"),
+        "pandas.io.pickle": _files(judgement.FIX_FRAME, "read_pickle", is_plain=is_plain_pickle),
         "torch.serialization": _files(judgement.FIX_PICKLE, "load", only=_makes_any),
     },
 )

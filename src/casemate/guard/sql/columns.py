@@ -102,6 +102,8 @@ def _is_free(whole: _Statement, span: Span) -> bool:
     part = text[span.start : span.end]
     if at < 1 or at >= len(tokens) or tokens[at].start != span.start:
         return False
+    if words[at - 1] == "COLLATE" and tokens[at].end == span.end:
+        return tokens[at].kind is Kind.WORD
     if _DIRECTION.fullmatch(part):
         return _is_ordered(words, at - 1, tokens)
     if tokens[at].end == span.end:

@@ -18,7 +18,7 @@ from ..pieces import as_text
 from ..sink import Patch
 from ..verdict import Verdict
 from .hosts import Vouching, host_of, is_meant_for_all, is_public, normal, proxies
-from .joining import left_of, patch_urljoin, without_query
+from .joining import left_of, patch_urljoin, patch_yarl, without_query
 from .shape import MAX_LOOKED, shape
 from .structure import FIX_HOST, judge, split
 
@@ -316,6 +316,7 @@ def patch_botocore_session(guard: Guard, module: ModuleType) -> None:
 
 PATCHES: dict[str, Patch] = {
     "urllib.parse": patch_urljoin,
+    "yarl._url": patch_yarl,
     "urllib.request": patch_urllib,
     "http.client": patch_http_client,
     "socket": patch_socket,

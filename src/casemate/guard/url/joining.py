@@ -10,10 +10,12 @@ from ..hooks import argument
 from ..origin import Origin
 from ..standing import wrap_after
 from ..verdict import Verdict
-from .structure import FIX_PART, split
+from .structure import FIX_PART, climbs, split
 
 _JOINED = ("url", "joined")
 MAX_JOINED = 200
+_CONTINUES = ("", "?", "#", "&", "/")
+"""How a URL goes on that is another with more at its end."""
 """URLs that are remembered in one invocation."""
 
 
@@ -27,6 +29,29 @@ def patch_urljoin(guard: Guard, module: ModuleType) -> None:
             guard.decide("url", lambda: _note(guard, base, path, result))
 
     wrap_after(module, "urljoin", joined)
+
+
+def patch_yarl(guard: Guard, module: ModuleType) -> None:
+    """Note what yarl makes of a URL with steps up, of which nothing is left to see."""
+
+    def made(arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
+        url = argument(arguments, named, 1, "val")
+        if guard.active and isinstance(url, str) and climbs(url):
+            guard.decide("url", lambda: _note_climb(guard, url, str(result)))
+
+    wrap_after(module.URL, "__new__", made)
+
+
+def _note_climb(guard: Guard, url: str, result: str) -> Verdict | None:
+    parts = split(url)
+    inside = [s for s in guard.spans(url) if s.start > parts.path and not s.checked]
+    origin = next((s.origin for s in inside if ".." in url[s.start : s.end]), None)
+    if origin is not None:
+        kept: dict[str, Origin | None] = guard.provenance.kept.setdefault(_JOINED, {})
+        if len(kept) >= MAX_JOINED:
+            return _left(origin)
+        kept[result] = origin
+    return None
 
 
 def _leaves(base: str, result: str) -> bool:
@@ -57,8 +82,12 @@ def _left(origin: Origin) -> Verdict:
 
 def left_of(guard: Guard, url: str) -> Verdict | None:
     """Return a verdict if a URL left the folder of the code when it was joined."""
-    origin = guard.provenance.kept.get(_JOINED, {}).get(url)
-    return _left(origin) if origin else None
+    kept: dict[str, Origin | None] = guard.provenance.kept.get(_JOINED, {})
+    for joined, origin in kept.items():
+        more = url[len(joined) : len(joined) + 1]
+        if origin is not None and url.startswith(joined) and more in _CONTINUES:
+            return _left(origin)
+    return None
 
 
 def without_query(guard: Guard, url: str) -> str:

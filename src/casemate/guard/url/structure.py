@@ -177,6 +177,11 @@ def _is_all_after_host(text: str, span: Span, parts: Parts) -> bool:
     return parts.has_authority() and begins and span.end == len(text)
 
 
+def climbs(text: str) -> bool:
+    """Tell whether the path of a URL, or of what has a host elsewhere, has steps up."""
+    return _DOTS.search(text) is not None
+
+
 def _climbs(text: str, span: Span, parts: Parts) -> bool:
     for match in _DOTS.finditer(text, parts.path, parts.query):
         if match.end() > span.start and match.start() < span.end:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from posixpath import join, normpath  # as they are before the guard follows what they make
 from types import ModuleType
 from typing import Any
 
@@ -54,7 +55,7 @@ class Written:
     def opened(self, guard: Guard, arguments: tuple[Any, ...]) -> None:
         """Take in the audit event `open`."""
         path, _, flags = (*arguments, None, 0)[:3]
-        if isinstance(path, int) or not isinstance(flags, int):
+        if isinstance(path, int) or not isinstance(flags, int) or is_import():
             return
         noted: dict[str, None] | None = guard.provenance.kept.get(_NOTED)
         if not flags & _WRITES:
@@ -62,7 +63,7 @@ class Written:
                 self._look(guard, read, read, MAX_READ)
             return
         where = _absolute(path)
-        if not where or where.startswith((*_SYSTEM, guard.root)) or is_import():
+        if not where or where.startswith((*_SYSTEM, guard.root)):
             return
         if kinds.of_name(where) is None and not kinds.may_be_script(where):
             # It may get another name later: that of a temporary file says nothing.
@@ -181,4 +182,4 @@ def _absolute(path: object) -> str:
         text = os.fsdecode(text)
     except (TypeError, ValueError):
         return ""
-    return os.path.normpath(os.path.join(os.getcwd(), text)) if "\0" not in text else ""
+    return normpath(join(os.getcwd(), text)) if "\0" not in text else ""

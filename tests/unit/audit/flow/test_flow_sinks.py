@@ -14,7 +14,7 @@ from casemate.guard.sink_table import PACKAGES
 RUNNING_ONLY = {
     "url": (
         "aiosmtplib amqp botocore curl_cffi dns elasticsearch feedparser fsspec git "
-        "grpc kafka niquests obstore pdfkit pika playwright pycurl suds weasyprint zeep "
+        "grpc kafka niquests obstore pdfkit pika playwright pycurl suds weasyprint yarl zeep "
     ),
     "response": "bleach html_sanitizer lxml_html_clean nh3",
     "path": (
@@ -27,7 +27,7 @@ RUNNING_ONLY = {
     ),
     "nosql": (
         "botocore elasticsearch jmespath jq jsonata jsonpath jsonpath_ng jsonpath_rw "
-        "objectpath opensearchpy pyjq pyjsonq "
+        "objectpath opensearchpy pyjq pyjsonq whoosh "
     ),
     "xml": "xmltodict",
     "cell": "csv openpyxl xlsxwriter xlwt",
