@@ -316,7 +316,7 @@ SAFE: Cases = {
 
 
 def test_attacks_are_blocked(tmp_path: Path) -> None:
-    assert_blocked(tmp_path, VULNERABLE, {"command", "code"}, PRELOAD)
+    assert_blocked(tmp_path, VULNERABLE, {"command", "code", "file"}, PRELOAD)
 
 
 def test_harmless_uses_pass(tmp_path: Path) -> None:
