@@ -215,6 +215,6 @@ PACKAGES: dict[str, tuple[str, ...]] = {
         "socket",
         "ssl",
     ),
-    "file": ("pathlib",),
+    "file": ("pathlib", "zipfile"),
 }
 """By the names of sinks; a package as it is imported, without what is below it."""

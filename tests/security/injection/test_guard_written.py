@@ -158,6 +158,15 @@ VULNERABLE: Cases = {
         written("c.js", "f\"const n = `{event['v']}`;\\n\""),
         {"v": "${alert(1)}"},
     ),
+    "a template of JavaScript on a page": (
+        body("text/html", "f\"<script>const n = `{event['v']}`;</script>\""),
+        {"v": "${alert(1)}"},
+    ),
+    "a member of an archive": (
+        "import io\nimport zipfile\nwith zipfile.ZipFile(io.BytesIO(), 'w') as z:\n"
+        "    z.writestr('a.csv', 'a,b\\n1,' + event['v'] + '\\n')\n" + OK,
+        {"v": "=WEBSERVICE(A1)"},
+    ),
     "awk": (written("r.awk", "'{ print \"%s\" }\\n' % event['v']"), {"v": '"; system("id"); "'}),
     "Perl": (written("f.pl", "f\"print 'x' if /{event['v']}/i;\\n\""), {"v": "@{[system('id')]}"}),
     "Ruby": (written("f.rb", "'puts \"%s\"\\n' % event['v']"), {"v": "#{`id`}"}),
@@ -347,9 +356,11 @@ def test_hostile_texts_take_linear_time() -> None:
     assert time.process_time() - started < 0.5
 
 
-def test_too_many_formulas_of_one_table_are_refused() -> None:
+def test_too_many_formulas_of_one_table_are_refused_unless_it_is_the_codes_own() -> None:
     guard = Guard("/function/code")
     guard.begin({"v": "abc"})
+    own = "a,b\n" + "=A1+B1\n" * (cells.MAX_FORMULAS + 1)
+    assert cells.verdict_on(guard, own, ",") is None
     table = "a,abc\n" + "=A1+B1\n" * (cells.MAX_FORMULAS + 1)
     answer = {"status": 200, "headers": {"content-type": "text/csv"}, "body": table}
     try:

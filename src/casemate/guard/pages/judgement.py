@@ -16,6 +16,8 @@ from ..quoted import judge as judge_script
 from ..spans import escaped
 from ..taint import PIECE
 from ..verdict import Verdict
+from ..written.kinds import Kind
+from ..written.languages import judge_inserted
 from .places import Part, Place, parts
 
 FindSpans = Callable[[str], Sequence[Span]]
@@ -144,7 +146,7 @@ def _in_script(page: str, span: Span, part: Part) -> str | None:
     moved = [span._replace(start=span.start - part.start, end=span.end - part.start)]
     if _is_json(text) and not _in_literal(script, moved[0]):
         return None
-    if judge_script(script, moved, JAVASCRIPT) is not None:
+    if judge_script(script, moved, JAVASCRIPT) or judge_inserted(Kind.JAVASCRIPT, script, moved):
         return "is part of a script of the page"
     return None
 

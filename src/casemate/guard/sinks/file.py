@@ -5,7 +5,11 @@ So a file that has a kind is noted when it is opened to be written, and read bef
 
 from __future__ import annotations
 
+from types import ModuleType
+from typing import Any
+
 from ..core import Guard, Place
+from ..hooks import argument, wrap
 from ..pieces import as_text
 from ..sink import Sink
 from ..written import files, kinds
@@ -34,10 +38,23 @@ def check_stored(guard: Guard, key: str, content: str | bytes, content_type: str
         files.check(guard, kind, text, [content], judgement_of(guard).line)
 
 
+def _patch_zipfile(guard: Guard, module: ModuleType) -> None:
+    """Watch members of archives that are written from memory."""
+
+    def before(arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        member = argument(arguments, named, 1, "zinfo_or_arcname")
+        data = argument(arguments, named, 2, "data")
+        name = getattr(member, "filename", member)
+        if isinstance(name, str) and isinstance(data, (str, bytes)):
+            check_stored(guard, name, data, "")
+
+    wrap(module.ZipFile, "writestr", before)
+
+
 SINK = Sink(
     name=NAME,
     summary="Scripts, settings, pages that are written for others: data is no syntax of theirs.",
-    patches={"pathlib": _WRITTEN.patch_pathlib},
+    patches={"pathlib": _WRITTEN.patch_pathlib, "zipfile": _patch_zipfile},
     calls={"write": _WRITTEN.wrote, "writelines": _WRITTEN.wrote},
     audit={
         "open": _WRITTEN.opened,

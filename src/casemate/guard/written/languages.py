@@ -68,9 +68,14 @@ def judge_code(kind: Kind, text: str, spans: Sequence[Span]) -> Verdict | None:
     if not doubtful:
         return None
     spoken = LANGUAGES[kind]
-    verdict = judge(text, doubtful, spoken)
-    if verdict is not None or kind not in _INSERTED:
-        return verdict
+    return judge(text, doubtful, spoken) or judge_inserted(kind, text, doubtful)
+
+
+def judge_inserted(kind: Kind, text: str, doubtful: Sequence[Span]) -> Verdict | None:
+    """Return a verdict if data is code within a literal, as `${...}` is in JavaScript."""
+    if kind not in _INSERTED:
+        return None
+    spoken = LANGUAGES[kind]
     inserted, quotes = _INSERTED[kind]
     found = [s for s in doubtful if inserted.search(text, s.start, s.end)]
     if not found:
