@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import operator
 from collections.abc import Callable, Sequence
 
 from ..core import Guard
@@ -18,10 +20,13 @@ from . import cells, lines
 from .kinds import Kind
 from .languages import LANGUAGES, judge_code
 
+_start = operator.attrgetter("start")
 Judge = Callable[[str, Sequence[Span]], Verdict | None]
 
 MAX_TEXT = 256 * 1024
 """Characters of a text that is judged; a longer one is not."""
+MAX_PARTS = 500
+"""Parts from outside in one script of a shell or of Python; with more it is refused."""
 FILE, CELL, LOG, HEADER = "file", cells.NAME, "log", "header"
 """Sinks."""
 _SINKS = {
@@ -34,6 +39,7 @@ _SINKS = {
 _DIALECTS = (Dialect.SQLITE, Dialect.POSTGRESQL)
 _FIELDS = 5
 """Fields of a line of cron before its command."""
+_OF_MANY = frozenset((Kind.SQL, Kind.PAGE))
 _SEPARATORS = {Kind.CELLS: ",;\t", Kind.TABBED: "\t"}
 _OF_LINES: dict[Kind, Judge] = {
     Kind.RECORDS: lines.judge_records,
@@ -88,6 +94,8 @@ def _judged(  # noqa: PLR0911 - one language after the other
         return _OF_LINES[kind](text, spans)
     if kind in LANGUAGES:
         return judge_code(kind, text, spans)
+    if kind not in _OF_MANY and len(spans) > MAX_PARTS:
+        raise ValueError(f"more than {MAX_PARTS} parts of a script are from outside")
     if kind is Kind.PYTHON:
         return judge_python(text, spans, guard.texts)
     if kind is Kind.SQL:
@@ -120,14 +128,16 @@ def _commands(
     text: str, spans: Sequence[Span], shell: Judge, command: Callable[[str], int]
 ) -> Verdict | None:
     """Judge the lines that hold data as command lines."""
-    place = 0
+    place = at = 0
     for line in text.split("\n"):
         end = place + len(line)
         begins = place + command(line)
+        while at < len(spans) and spans[at].end <= place:
+            at += 1
         inside = [
             s._replace(start=max(s.start, begins) - begins, end=min(s.end, end) - begins)
-            for s in spans
-            if s.start < end and s.end > begins
+            for s in spans[at : bisect.bisect_left(spans, end, key=_start)]
+            if s.end > begins
         ]
         verdict = shell(text[begins:end], inside) if inside else None
         if verdict is not None:

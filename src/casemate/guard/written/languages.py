@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import json
+import operator
 import re
 from collections.abc import Sequence
 
@@ -54,6 +56,8 @@ _INSERTED = {
     Kind.CODE: (re.compile(r"[$%#]\{|\$\("), '"`'),
 }
 """What is code within a literal, and the quotes of the literals where it is."""
+_BEGINS = tuple('{["-0123456789tfn')
+_start = operator.attrgetter("start")
 _CALLED = re.compile(r"(?:\s|/\*.{0,40}?\*/|;|typeof\b)*\Z", re.DOTALL)
 _CALLEE = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\[[0-9]{1,6}\])*(?=\s*\()")
 
@@ -64,7 +68,7 @@ def judge_code(kind: Kind, text: str, spans: Sequence[Span]) -> Verdict | None:
     if kind is Kind.JAVASCRIPT:
         doubtful = [s for s in doubtful if not _is_callee(text, s)]
     if kind in (Kind.JAVASCRIPT, Kind.JSON):
-        doubtful = [s for s in doubtful if not _is_value(text, s, LANGUAGES[kind])]
+        doubtful = _without_values(text, doubtful, LANGUAGES[kind])
     if not doubtful:
         return None
     spoken = LANGUAGES[kind]
@@ -83,25 +87,36 @@ def judge_inserted(kind: Kind, text: str, doubtful: Sequence[Span]) -> Verdict |
     for name, start, end in tokenize(text, spoken):
         if name != STRING or text[start] not in quotes:
             continue
-        inside = next((s for s in found if start <= s.start < end), None)
-        if inside is not None:
-            return Verdict(inside.origin, f"is code in a literal of a {spoken.name}", _FIX)
+        at = bisect.bisect_left(found, start, key=_start)
+        if at < len(found) and found[at].start < end:
+            return Verdict(found[at].origin, f"is code in a literal of a {spoken.name}", _FIX)
     return None
 
 
-def _is_value(text: str, span: Span, spoken: Language) -> bool:
-    """Tell whether data is a whole value as JSON, which is one of a script as well."""
-    part = text[span.start : span.end]
-    if part.lstrip()[:1] not in tuple('{["-0123456789tfn'):
+def _without_values(text: str, spans: Sequence[Span], spoken: Language) -> list[Span]:
+    """Leave out what is a whole value as JSON, outside of literals: one of a script as well."""
+    values = [s for s in spans if _is_json(text[s.start : s.end])]
+    if not values:
+        return list(spans)
+    literals = [t for t in tokenize(neutral(text, values), spoken) if t[0] == STRING]
+    starts = [start for _, start, _ in literals]
+
+    def inside(span: Span) -> bool:
+        at = bisect.bisect_left(starts, span.start) - 1
+        return at >= 0 and span.start < literals[at][2]
+
+    free = {s for s in values if not inside(s)}
+    return [s for s in spans if s not in free]
+
+
+def _is_json(text: str) -> bool:
+    if not text.lstrip().startswith(_BEGINS):
         return False
     try:
-        json.loads(part)
+        json.loads(text)
     except (ValueError, RecursionError):
         return False
-    return not any(
-        kind == STRING and start < span.start < end
-        for kind, start, end in tokenize(neutral(text, [span]), spoken)
-    )
+    return True
 
 
 def _is_callee(text: str, span: Span) -> bool:

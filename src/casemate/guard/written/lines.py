@@ -19,7 +19,8 @@ _SHAPES = ((re.compile(r"\d+"), "0"), (re.compile(r"[A-Z]+(?![a-z])"), "A"))
 _WORDS = re.compile(r"[A-Za-z]*[a-z][A-Za-z]*")
 _FIRST = re.compile(r"\s*(\S+)")
 _TOKEN = re.compile(r"[^\s|:,=]+|\S")
-_MAX_LINE = 4096
+_MAX_LINE = 512
+"""Characters of a line that are looked at, before and after where data begins one."""
 FIX_LOG = (
     "write what is from outside as JSON or by its repr (`%r`), or take line ends and control "
     "characters out of it: `' '.join(value.split())`"
@@ -47,6 +48,12 @@ def begun(text: str, span: Span) -> Iterator[int]:
             yield found.end()
 
 
+def _before(text: str, span: Span) -> str:
+    """Return what is before a span in its line, as far as it is looked at."""
+    least = max(span.start - _MAX_LINE, 0)
+    return text[max(text.rfind("\n", least, span.start) + 1, least) : span.start]
+
+
 def is_whole(text: str, spans: Sequence[Span]) -> bool:
     """Tell whether the code has put nothing around what came from outside: it is passed on."""
     place = 0
@@ -62,8 +69,7 @@ def judge_record(text: str, spans: Sequence[Span]) -> Verdict | None:
     for span in doubtful(spans):
         if _CONTROL.search(text, span.start, span.end):
             return Verdict(span.origin, "puts control characters into a log", FIX_LOG)
-        start = max(text.rfind("\n", 0, span.start) + 1, span.start - _MAX_LINE)
-        own = text[start : span.start]
+        own = _before(text, span)
         for place in begun(text, span):
             if _resembles(own, text[place : place + _MAX_LINE]):
                 return Verdict(span.origin, "begins a record of the log", FIX_LOG)
@@ -114,9 +120,10 @@ def judge_fields(text: str, spans: Sequence[Span], *, end: int | None = None) ->
     end = len(text) if end is None else end
     if is_whole(text, spans):
         return None
+    first = len(text) - len(text.lstrip())
     for span in doubtful(spans):
         # What begins with the data is a message of the event's own, which the code adds to.
-        if not text[: span.start].strip() or span.start >= end:
+        if span.start <= first or span.start >= end:
             continue
         if next(begun(text, span), None) is not None or _BLANK_LINE.search(
             text, span.start, span.end
@@ -130,9 +137,11 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
     if is_whole(text, spans):
         return None
     for span in doubtful(spans):
-        before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
-        quote = _quote(before)
         part = text[span.start : span.end]
+        if _SIGNS.search(part) is None:
+            continue
+        before = _before(text, span)
+        quote = _quote(before)
         if quote and quote not in part:
             if quote == '"' and _SUBSTITUTES.search(part):
                 return Verdict(span.origin, "is a command within a setting", FIX_LINE)
@@ -144,6 +153,7 @@ def judge_settings(text: str, spans: Sequence[Span]) -> Verdict | None:
     return None
 
 
+_SIGNS = re.compile(r"[\"'`$;{}\r\n\x0b\x0c\x85\u2028\u2029]")
 _OPENS = re.compile(r"(?:^|[=:\s(,\[{])(['\"])")
 _SUBSTITUTES = re.compile(r"\$\(|`[^`\n]+`")
 _BARE_QUOTE = re.compile(r'(?<!\\)"')
@@ -171,9 +181,10 @@ def judge_blocks(text: str, spans: Sequence[Span]) -> Verdict | None:
     if _DIRECTIVES.search(text) is None:
         return judge_settings(text, spans)
     for span in doubtful(spans):
-        before = text[text.rfind("\n", 0, span.start) + 1 : span.start]
-        quote = _quote(before)
         part = text[span.start : span.end]
+        if _SIGNS.search(part) is None:
+            continue
+        quote = _quote(_before(text, span))
         if quote in part if quote else _ENDS_DIRECTIVE.search(part):
             return Verdict(span.origin, "ends its directive", FIX_LINE)
     return None
