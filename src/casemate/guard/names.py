@@ -112,6 +112,8 @@ FUNCTIONS = frozenset(
         "urlsafe_b64decode",
     ]
 )
+WRITES = frozenset(("write", "writelines"))
+"""Methods of files: what they are given is announced, where a file is watched."""
 CALLED = METHODS | CHECKS | FUNCTIONS
 WATCHED = frozenset(
     [
@@ -139,8 +141,6 @@ WATCHED = frozenset(
         "sub",
         "subn",
         "update",
-        "write",
-        "writelines",
         "xinclude",
         "xpath",
     ]

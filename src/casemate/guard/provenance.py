@@ -209,6 +209,12 @@ class Provenance(Calls):
             return function(*arguments, **named)
         return self.call(function, *arguments, **named)
 
+    def wrote(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """Announce what a file is given, once one is watched, then do the call."""
+        if self.kept and self.active and "write" in self.watchers:
+            self.watchers["write"]((function, *arguments), named)
+        return function(*arguments, **named)
+
     def _compared(self, left: str, right: str) -> None:
         # Which of both the code has written is found out when a sink asks.
         self._checked[left] = ("member", (left, right))

@@ -19,6 +19,7 @@
     x == "name"           __casemate_same__(x, "name")
     match x: case "name"  match __casemate_matched__(x, ("name",)): case "name"
     tree.xpath(x)         __casemate_watched__("xpath", tree.xpath, x)
+    file.write(x)         __casemate_wrote__(file.write, x)
     eval(x)               eval(__casemate_seen__("eval()", x))
     globals()[x]          globals()[__casemate_seen__("globals", x)]
     getattr(o, x)         __casemate_watched__("getattr", getattr, o, x)
@@ -54,7 +55,7 @@ from .looks import (
     text_names,
     texts_of,
 )
-from .names import CALLED, EVAL_ALONE, FUNCTIONS, OF_NUMBERS, SEEN, WATCHED
+from .names import CALLED, EVAL_ALONE, FUNCTIONS, OF_NUMBERS, SEEN, WATCHED, WRITES
 from .scopes import Scopes
 
 NAMES = (
@@ -87,6 +88,7 @@ NAMES = (
     "matched",
     "seen",
     "watched",
+    "wrote",
 )
 
 
@@ -238,9 +240,10 @@ class Rewriter(Scopes, ast.NodeTransformer):
             node.args[0] = self._seen(node.args[0], "globals")
         if name in WATCHED or (name == "split" and is_pattern(owner)):
             return self._watched(node, name)
-        if name != "join" and name not in CALLED:
+        writes = name in WRITES and owner is not None
+        if name != "join" and name not in CALLED and not writes:
             return node
-        form = "joined" if name == "join" else form_of(node, name)
+        form = "joined" if name == "join" else "wrote" if writes else form_of(node, name)
         call = self._call(node, form, node.func, *node.args)
         call.keywords = node.keywords
         return call

@@ -55,7 +55,7 @@ SINK = Sink(
     name=NAME,
     summary="Scripts, settings, pages that are written for others: data is no syntax of theirs.",
     patches={"pathlib": _WRITTEN.patch_pathlib, "zipfile": _patch_zipfile},
-    calls={"write": _WRITTEN.wrote, "writelines": _WRITTEN.wrote},
+    calls={"write": _WRITTEN.wrote},
     audit={
         "open": _WRITTEN.opened,
         "os.rename": _WRITTEN.moved,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
@@ -14,7 +15,7 @@ from .formulas import MAX_CELL, SIGNS, is_formula, judge_cell, judge_formula
 NAME = "cell"
 MAX_FORMULAS = 1000
 """Formulas of one text whose origin is looked for; with more the text is refused."""
-_QUOTES = "\"'"
+_NUMBER = re.compile(r"[-+]?[\d.,]*")
 
 
 def verdict_on(guard: Guard, table: str, separators: str) -> Verdict | None:
@@ -92,16 +93,13 @@ class WatchedWriter:
         self._writer.writerows(self._seen(row) for row in rows)
 
     def _seen(self, row: Any) -> Any:
-        guard = self._guard
-        if not guard.active:
-            return row
         if type(row) not in (list, tuple):
             if not isinstance(row, Iterable):
                 return row  # the writer says what is wrong with it
             row = list(row)
         for value in row:
-            if type(value) is str and value[:1] in SIGNS:
-                check_cell(guard, value)
+            if type(value) is str and value[:1] in SIGNS and not _NUMBER.fullmatch(value):
+                check_cell(self._guard, value)
         return row
 
     def __getattr__(self, name: str) -> Any:
