@@ -41,9 +41,9 @@ _FIX = (
     "write it as text: openpyxl's data_type = 's', xlsxwriter's write_string"
 )
 _REACHING = re.compile(
-    r"(?:WEBSERVICE|HYPERLINK|IMPORT[A-Z]+|IMAGE|FILTERXML|ENCODEURL|RTD|CALL|REGISTER(?:\.ID)?|EXEC|"
-    r"DDE|CUBE[A-Z]+|SQL\.REQUEST|INDIRECT|GOOGLE[A-Z]+|QUERY|SCRIPT|RUN)\s*\(|"
-    r"\w\|\s*['\w]|\]|!\s*A0\b|https?:",
+    r"\b(?:WEBSERVICE|HYPERLINK|IMPORT[A-Z]{1,8}|IMAGE|FILTERXML|ENCODEURL|RTD|CALL|EXEC|DDE|"
+    r"REGISTER(?:\.ID)?|CUBE[A-Z]{1,16}|SQL\.REQUEST|INDIRECT|GOOGLE[A-Z]{1,16}|QUERY|SCRIPT|RUN)"
+    r"\s{0,3}\(|\w\|\s{0,3}['\w]|\]|!\s{0,3}A0\b|https?:",
     re.IGNORECASE,
 )
 FORMULA: Language = language(

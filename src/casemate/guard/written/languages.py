@@ -58,7 +58,7 @@ _INSERTED = {
 """What is code within a literal, and the quotes of the literals where it is."""
 _BEGINS = tuple('{["-0123456789tfn')
 _start = operator.attrgetter("start")
-_CALLED = re.compile(r"(?:\s|/\*.{0,40}?\*/|;|typeof\b)*\Z", re.DOTALL)
+_CALLED = re.compile(r"\s*+(?:/\*[^*]{0,40}+\*/\s*+)?+;?+\s*+(?:typeof\s++)?+\Z")
 _CALLEE = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\[[0-9]{1,6}\])*(?=\s*\()")
 
 
