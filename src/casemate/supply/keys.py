@@ -117,6 +117,7 @@ class BuilderKeys:
                 )
             if self.is_of(identity, by.principal):
                 return known[by.principal]
+            since = self._there_since(by.principal)
             own = [key for key in self.all() if key.principal == by.principal]
             if len(own) >= MAX_KEPT:
                 raise QuotaError(
@@ -128,7 +129,9 @@ class BuilderKeys:
                 principal=by.principal,
                 public=public,
                 name=name,
-                added_at=self._clock(),
+                # A clock that was set back, or is behind that of the node where who asks was
+                # added, would make it a key of somebody who had the name before.
+                added_at=max(self._clock(), since or 0.0),
             )
             await self._keep(key)
             self._happened(

@@ -6,6 +6,7 @@ Nothing is asked of a network. A statement is about one bundle, by its digest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
 from casemate.model.bundle import BundleManifest
 from casemate.model.errors import InvalidInputError
@@ -55,14 +56,35 @@ def read_signing(digest: str, sigstore: str, trusted_root: str, now: float) -> V
             f"{digest[:12]} alone.",
             next_step="Have the build sign the digest that `casemate build --json` prints.",
         )
-    age = now - found.logged.timestamp()
-    if not -MAX_AHEAD_SECONDS <= age <= MAX_AGE_SECONDS:
-        raise SignatureError(
-            f"{shown(found.identity)} signed it with Sigstore {age / DAY:.1f} days ago; expected "
-            f"at most {MAX_AGE_SECONDS / DAY:.0f}, and not tomorrow.",
-            next_step="Have it signed anew, and see that the clocks are right.",
-        )
+    require_fresh(found.logged.timestamp(), now, f"{shown(found.identity)} signed it with Sigstore")
     return found
+
+
+def require_fresh(signed_at: float, now: float, what: str) -> None:
+    """Raise SignatureError for what was signed too long ago, or is of a time to come.
+
+    The clock of either machine may have been set meanwhile: the node's time is told with it, so
+    that it can be seen which of them is wrong.
+    """
+    age = now - signed_at
+    if age > MAX_AGE_SECONDS:
+        raise SignatureError(
+            f"{what} {age / DAY:.1f} days ago, by the clock of this node, where it is "
+            f"{_moment(now)}; expected at most {MAX_AGE_SECONDS / DAY:.0f} days.",
+            next_step="Sign anew. Was it signed just now, set the clock that is wrong: of this "
+            "node, or of the machine that signed.",
+        )
+    if age < -MAX_AHEAD_SECONDS:
+        raise SignatureError(
+            f"{what} {-age / DAY:.1f} days later than the clock of this node says, where it is "
+            f"{_moment(now)}; expected at most {MAX_AHEAD_SECONDS / DAY:.0f} day.",
+            next_step="Set the clock that is wrong, of this node or of the machine that signed; "
+            "then sign anew.",
+        )
+
+
+def _moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def require_usable(rule: SigningRule) -> None:

@@ -139,16 +139,40 @@ def test_the_same_signature_twice_at_once_makes_one_version(on_node: OnNode) -> 
     on_node(scene)
 
 
-@pytest.mark.parametrize("offset", [-31 * 86_400.0, 2 * 86_400.0])
-def test_too_old_or_from_tomorrow(on_node: OnNode, offset: float) -> None:
+@pytest.mark.parametrize(
+    ("offset", "words"),
+    [
+        (-31 * 86_400.0, r"31\.0 days ago, by the clock of this node, where it is 2027-01-15"),
+        (2 * 86_400.0, r"2\.0 days later than the clock of this node says, where it is 2027-01-15"),
+    ],
+)
+def test_too_old_or_from_tomorrow(on_node: OnNode, offset: float, words: str) -> None:
     async def scene(node: Node) -> None:
         key = await node.enrol(ADA)
-        with pytest.raises(SignatureError, match="days ago"):
+        with pytest.raises(SignatureError, match=words) as caught:
             await node.bring(ADA, key, at=node.now + offset)
+        assert "the clock that is wrong" in (caught.value.next_step or "")
         await node.bring(ADA, key)
         node.now += 31 * 86_400.0
-        with pytest.raises(UnsignedError, match="days ago"):
+        with pytest.raises(UnsignedError, match="days ago, by the clock of this node"):
             await node.deploy(ADA)
+
+    on_node(scene)
+
+
+def test_a_key_is_of_who_brings_it_though_the_clock_was_set_back(on_node: OnNode) -> None:
+    """And still is of nobody who gets the name after that."""
+
+    async def scene(node: Node) -> None:
+        node.since["token:c1"] = NOW
+        node.now = NOW - 3600
+        key = await node.enrol(CI)
+        await node.bring(CI, key)
+        await node.signatures.require(await node.deploy(CI))
+        node.since["token:c1"] = NOW + 1
+        await node.bring(CI, key, manifest(function="g"))
+        with pytest.raises(UnsignedError, match="not signed by a key of token:c1"):
+            await node.deploy(CI, manifest(function="g"))
 
     on_node(scene)
 
