@@ -208,8 +208,7 @@ class Accounts:
             # What somebody of that name had kept before is of one who was removed.
             return user.created_at if user.disabled_at is None else user.disabled_at
         # Removed: with all sessions, which are remembered for longer than an event waits.
-        ends = (one.revoked_at for one in self._directory.tokens.values() if one.user == name)
-        return max((end for end in ends if end is not None), default=float("inf"))
+        return self._directory.sessions_ended.get(name, float("inf"))
 
     async def maintain(self) -> None:
         """Write what is noted in memory, every few seconds until cancelled."""

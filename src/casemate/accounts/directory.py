@@ -79,6 +79,9 @@ class Directory:
         self.tokens: dict[str, Token] = {}
         self.index = TokenIndex(clock, session_idle)
         self.seen = PeopleSeen(store)
+        self.sessions_ended: dict[str, float] = {}
+        """When the last session of a person was ended by somebody, by name; also of who is not
+        there any more, for as long as sessions that have ended are kept."""
         self._forgot_at = float("-inf")
         self.oidc_issuer: str | None = None
         """Issuer by whose word users can get in at present."""
@@ -97,7 +100,9 @@ class Directory:
         self.roles = {each.user: each.bindings for each in roles}
         self.index.remove(self.tokens.keys() - {token.id for token in tokens})
         self.tokens = {token.id: token for token in tokens}
+        self.sessions_ended = {}
         for token in tokens:
+            self._note_end(token)
             self._let_in(token)
 
     def user(self, name: str) -> User:
@@ -281,13 +286,22 @@ class Directory:
                     self.tokens[change.token.id] = change.token
                     self._let_in(change.token)
                 case RevokeTokens():
-                    self.tokens.update((token.id, token) for token in answer)
+                    for token in answer:
+                        self.tokens[token.id] = token
+                        self._note_end(token)
 
     def _shut_out(self, user: str) -> None:
         now = self.clock()
         for token in self.index.of_user(user):
-            self.tokens[token.id] = msgspec.structs.replace(token, revoked_at=now)
+            ended = msgspec.structs.replace(token, revoked_at=now)
+            self.tokens[token.id] = ended
+            self._note_end(ended)
             self.index.remove([token.id])
+
+    def _note_end(self, token: Token) -> None:
+        if token.user is not None and token.revoked_at is not None:
+            before = self.sessions_ended.get(token.user, token.revoked_at)
+            self.sessions_ended[token.user] = max(before, token.revoked_at)
 
     def _let_in(self, token: Token) -> None:
         """Put a token into the index with the bindings it has now; of nobody's, take it out."""
@@ -334,6 +348,8 @@ class Directory:
         ]
         for token_id in ended:
             del self.tokens[token_id]
+        for name in [name for name, at in self.sessions_ended.items() if at < before]:
+            del self.sessions_ended[name]
 
     def _seen_in(self, used: dict[str, float]) -> dict[str, float]:
         """Return when people were seen, by the sessions among tokens that were used."""

@@ -89,7 +89,10 @@ class People:
         def decision() -> tuple[Changes, str | None]:
             self._directory.require_current(by, made_with)
             now = self._directory.clock()
-            user = User(name=name, created_at=now, made_with=made_with)
+            # Later than the end of who had the name before, though the clock was set back since:
+            # what is older than an account is not its own.
+            since = max(now, self._directory.sessions_ended.get(name, 0.0))
+            user = User(name=name, created_at=since, made_with=made_with)
             code = None
             if oidc_subject is None:
                 user, code = self._with_enrolment(user, now)

@@ -26,6 +26,7 @@ from casemate.dispatch.pool import PATIENT_SECONDS
 from casemate.model.deployment import Version
 from casemate.model.function import FunctionSpec
 from casemate.model.invocation import Outcome
+from casemate.model.nodes import MAX_CLOCK_OFF
 from casemate.model.path import RawInvocation, Sealed
 
 Run = Callable[[RawInvocation], Awaitable[Sealed]]
@@ -130,7 +131,7 @@ class Attempts:
             reason = worn_out(leased.message, delivery, now)
             if leased.event is None:
                 reason = "not an event"
-            elif self._is_sent_away(leased.event.kept_by, leased.message.sent_at):
+            elif self._is_sent_away(leased.event.kept_by, leased.message.sent_at, now):
                 reason = KEEPER_GONE
             if reason:
                 verdict = Verdict(fate=Fate.DEAD, reason=reason)
@@ -143,13 +144,14 @@ class Attempts:
                 kept.append(leased)
         batch.messages = kept
 
-    def _is_sent_away(self, keeper: str, kept_at: float) -> bool:
+    def _is_sent_away(self, keeper: str, kept_at: float, now: float) -> bool:
         """Tell whether who had an event kept was sent away since.
 
-        What is sent again from the dead letters is later: whoever did that answers for it.
+        What is sent again from the dead letters is later: whoever did that answers for it. What
+        is of a time to come is earlier: the clock was set back since.
         """
         since = self._sent_away(keeper) if keeper else None
-        return since is not None and kept_at <= since
+        return since is not None and (kept_at <= since or kept_at > now + MAX_CLOCK_OFF)
 
     @staticmethod
     def _verdicts(

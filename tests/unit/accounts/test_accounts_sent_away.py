@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from casemate.accounts import Accounts
+from casemate.model.account import ENDED_KEPT
+from support.accounts import World
 
 
 def token(revoked_at: float | None = None, user: str | None = None) -> Any:
@@ -27,6 +29,7 @@ KNOWN: Any = SimpleNamespace(
             "ada1": token(70.0, "ada"),
         },
         users={"ada": user(10.0), "bob": user(10.0, 30.0)},
+        sessions_ended={"eve": 60.0, "ada": 70.0},
     )
 )
 
@@ -48,3 +51,33 @@ KNOWN: Any = SimpleNamespace(
 )
 def test_since_when(who: str, since: float | None) -> None:
     assert Accounts.sent_away(KNOWN, who) == since
+
+
+def test_when_the_last_session_ended_is_known_of_who_is_removed_and_not_for_ever(
+    world: World,
+) -> None:
+    world.person("ada")
+    for _ in range(3):
+        world.login("ada")
+    assert world.accounts.sent_away("user:ada") == world.accounts.people.one("ada").created_at
+    world.run(world.accounts.people.remove("ada", by=world.owner))
+    removed_at = world.clock()
+    assert world.accounts.sent_away("user:ada") == removed_at
+    assert world.start().sent_away("user:ada") == removed_at, "read from the store"
+    world.clock.now += ENDED_KEPT
+    world.run(world.accounts.flush())
+    assert world.accounts.sent_away("user:ada") == float("inf")
+
+
+def test_who_gets_the_name_of_another_has_it_later_though_the_clock_was_set_back(
+    world: World,
+) -> None:
+    """Else what the other had kept, and signs with, would be of who has the name now."""
+    world.person("ada")
+    world.login("ada")
+    had = world.clock()
+    world.run(world.accounts.people.remove("ada", by=world.owner))
+    world.clock.now -= 7200
+    world.person("ada")
+    assert (world.accounts.there_since("user:ada") or 0.0) >= had
+    assert (world.accounts.sent_away("user:ada") or 0.0) >= had

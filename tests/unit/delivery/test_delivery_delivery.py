@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -74,6 +74,19 @@ def test_what_somebody_had_kept_who_was_sent_away_since_becomes_a_dead_letter(
         assert [reason for reason, _ in await world.dead()] == [KEEPER_GONE]
 
     on(scene)
+
+
+@pytest.mark.parametrize(
+    ("kept", "gone"), [(-60.0, True), (-1.0, False), (2.0, False), (3600.0, True)]
+)
+def test_what_was_kept_before_the_clock_was_set_back_is_older_than_it_says(
+    kept: float, gone: bool
+) -> None:
+    now = 1_800_000_000.0
+    nothing = cast("Any", None)
+    attempts = Attempts(nothing, nothing, nothing, nothing, {"token:gone": now - 30}.get)
+    assert attempts._is_sent_away("token:gone", now + kept, now) is gone
+    assert not attempts._is_sent_away("token:good", now + kept, now)
 
 
 def test_what_waits_from_before_a_start_runs(on: Callable[[Scene], None]) -> None:
