@@ -86,7 +86,11 @@ class Attempts:
 
     def _wait(self, key: str, now: float) -> float:
         found = self._failures.get(key)
-        return max(0.0, found.open_at() - now) if found is not None else 0.0
+        if found is None:
+            return 0.0
+        # The clock was set back: nobody waits for longer than is said, however far that was.
+        found.last_at = min(found.last_at, now)
+        return max(0.0, found.open_at() - now)
 
     def _count(self, key: str, back_off: BackOff, now: float) -> None:
         found = self._failures.get(key)

@@ -19,6 +19,11 @@ CLOCK_NEXT_STEP = (
     "then log in with the next code."
 )
 
+SET_BACK_STEP = (
+    "Set the node's clock right. Was it ahead before, wait until it has come to that time, or have "
+    "an owner reset the account: `casemate users reset NAME`."
+)
+
 
 def totp_context(name: str) -> str:
     """Return the context to which the vault binds a person's second factor."""
@@ -30,6 +35,14 @@ def clock_message(step: int, now: float) -> str:
     off = totp.steps_off(step, now) * totp.PERIOD
     word = "ahead of" if off > 0 else "behind"
     return f"The code is right but not of now: its clock is about {abs(off)} s {word} the node's."
+
+
+def set_back_message(seconds: int) -> str:
+    """Return the message for a code that is right, but older than one that was used before."""
+    return (
+        "The code is right, but one that is about "
+        f"{seconds} s newer was used before: the node's clock has been set back."
+    )
 
 
 def signed_in(name: str, remote: str, method: str, at: float) -> SignedIn:

@@ -18,8 +18,10 @@ from casemate.accounts.errors import LoginRefusedError, PasswordRefusedError
 from casemate.accounts.issuing import SESSION_NAME, Issued, issue
 from casemate.accounts.login import (
     CLOCK_NEXT_STEP,
+    SET_BACK_STEP,
     clock_message,
     guarded,
+    set_back_message,
     signed_in,
     totp_context,
 )
@@ -135,7 +137,18 @@ class Sessions:
         try:
             return await self._directory.apply(decision)
         except (StoreMovedError, UsedBeforeError) as error:
+            late = self._used_ahead(user.name, step)
+            if late:
+                raise LoginRefusedError(set_back_message(late), next_step=SET_BACK_STEP) from error
             raise refused() from error
+
+    def _used_ahead(self, name: str, step: int) -> int:
+        """Return by how many seconds a code is older than the last that was used, 0 if that can
+        be while the clock goes on as it should.
+        """
+        known = self._directory.users.get(name)
+        ahead = (known.totp_last if known is not None else 0) - step
+        return ahead * totp.PERIOD if ahead > 2 * totp.WINDOW else 0
 
     def opening(self, user: User) -> tuple[Changes, Issued]:
         """Return what opens a session of a person who has proved to be that."""

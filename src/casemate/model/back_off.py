@@ -16,9 +16,12 @@ class BackOff(NamedTuple):
     """Seconds to wait at the most."""
 
     def open_at(self, count: int, last_at: float) -> float:
-        """Return from when on the next attempt is looked at, after `count` that failed."""
+        """Return from when on the next attempt is looked at, after `count` that failed.
+
+        At once while they cost nothing, though the last one seem to be of a time to come.
+        """
         beyond = count - self.free
-        return last_at + (min(2.0 ** min(beyond, 30), self.longest) if beyond >= 0 else 0.0)
+        return last_at + min(2.0 ** min(beyond, 30), self.longest) if beyond >= 0 else 0.0
 
 
 FREE_PER_ACCOUNT: Final = 5

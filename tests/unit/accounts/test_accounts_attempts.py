@@ -175,3 +175,17 @@ def test_who_logged_in_from_an_address_before_is_not_held_up_by_it() -> None:
     assert wait_of(attempts, account="ada") == 0
     fail(attempts, FREE_PER_ACCOUNT)
     assert wait_of(attempts, account="ada") > 0
+
+
+def test_a_clock_that_is_set_back_holds_nobody_up_for_longer_than_is_said() -> None:
+    clock = Clock()
+    attempts = Attempts(clock)
+    fail(attempts, 1)
+    clock.now -= 86_400
+    assert wait_of(attempts) == 0
+    fail(attempts, FREE_PER_ACCOUNT - 1)
+    clock.now -= 86_400
+    wait = wait_of(attempts)
+    assert 1 <= wait <= 2
+    clock.now += wait
+    assert wait_of(attempts) == 0

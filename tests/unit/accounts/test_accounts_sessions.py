@@ -227,3 +227,20 @@ def test_who_signed_in_is_told_and_nobody_else(ada: World) -> None:
     [fact] = told
     assert (fact.by, fact.remote_address, fact.method) == ("user:ada", "198.51.100.4", "password")
     assert fact.at == ada.clock()
+
+
+def test_a_code_of_before_the_clock_was_set_back_is_told_to_who_has_both_factors(
+    ada: World,
+) -> None:
+    """Else nobody could log in for so long, and would look for the fault in the code."""
+    attempt(ada)
+    with pytest.raises(LoginRefusedError, match="not right"):
+        attempt(ada)
+    ada.clock.now -= 3600
+    with pytest.raises(LoginRefusedError, match="3600 s newer was used before") as caught:
+        attempt(ada)
+    assert "Set the node's clock right" in (caught.value.next_step or "")
+    with pytest.raises(LoginRefusedError, match="is not right"):
+        attempt(ada, password="wrong-otter-granite-seven")
+    ada.clock.now += 3630
+    attempt(ada)

@@ -202,3 +202,25 @@ def test_shares_of_a_budget_are_never_more_than_it_has(play: Play) -> None:
             await store.change(TakeShares(node="a", uses=(use(),) * (MAX_ASKED + 1)))
 
     play(scene)
+
+
+def test_a_store_whose_clock_is_set_back_holds_nobody_up_for_longer(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = 0.0
+    monkeypatch.setattr(attempts, "now_of", lambda _: 1_800_000_000.0 + off)
+
+    async def scene(store: Store) -> None:
+        nonlocal off
+        asked = CountAttempt(account="ada", address="192.0.2.1")
+        assert await store.change(asked) == 0.0
+        off = -86_400.0
+        for _ in range(FREE_PER_ACCOUNT - 1):
+            assert await store.change(asked) == 0.0
+        assert await store.change(asked) == 1.0
+        off = -2 * 86_400.0
+        assert await store.change(asked) == 1.0
+        off += 1.0
+        assert await store.change(asked) == 0.0
+
+    play(scene)

@@ -29,6 +29,10 @@ _COUNT_ONE = """
     INSERT INTO login_attempt VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET
     count = login_attempt.count + 1, last_at = excluded.last_at
 """
+_SET_BACK = """
+    UPDATE login_attempt SET last_at = ?
+    WHERE name IN (SELECT value FROM json_each(?)) AND last_at > ?
+"""
 _KNOW = """
     INSERT INTO login_attempt VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET
     last_at = excluded.last_at
@@ -62,7 +66,11 @@ def count(connection: engine.Connection, operation: CountAttempt) -> float:
         found = counts.get(name)
         if found is None or now - found[1] > FORGET_AFTER:
             continue
-        if (wait := names[name].open_at(*found) - now) > 0:
+        # The clock was set back: nobody waits for longer than is said, however far that was.
+        failed, last_at = found[0], min(found[1], now)
+        if last_at < found[1]:
+            connection.execute(_SET_BACK, (now, msgspec.json.encode([name]).decode(), now))
+        if (wait := names[name].open_at(failed, last_at) - now) > 0:
             return wait
     if not names.keys() <= counts.keys():
         _make_room(connection, now)
