@@ -210,6 +210,8 @@ def issue(authority: KeyPair, names: Names, now: datetime) -> KeyPair:
             next_step="make a new one with `casemate serve --tls-new-authority`; clients log in "
             "again with its fingerprint",
         )
+    # Before the authority is valid nothing of it is: the clock was set back since it was made.
+    begins = max(now - _BACKDATED, issuer.not_valid_before_utc)
     key = ec.generate_private_key(ec.SECP256R1())
     identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     alternatives: list[x509.GeneralName] = [x509.DNSName(name) for name in names.dns]
@@ -220,8 +222,8 @@ def issue(authority: KeyPair, names: Names, now: datetime) -> KeyPair:
         .issuer_name(issuer.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(max(now - _BACKDATED, issuer.not_valid_before_utc))
-        .not_valid_after(min(now + SERVER_LIFE, issuer.not_valid_after_utc))
+        .not_valid_before(begins)
+        .not_valid_after(min(max(now, begins) + SERVER_LIFE, issuer.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(authority=False), critical=True)
         .add_extension(
@@ -266,6 +268,11 @@ def names_of(certificate: bytes) -> Names:
 def ends_at(certificate: bytes) -> datetime:
     """Return when a certificate ends."""
     return load_certificate(certificate).not_valid_after_utc
+
+
+def begins_at(certificate: bytes) -> datetime:
+    """Return when a certificate begins to be valid."""
+    return load_certificate(certificate).not_valid_before_utc
 
 
 def renew_at(certificate: bytes) -> datetime:

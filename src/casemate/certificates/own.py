@@ -12,6 +12,7 @@ from casemate.certificates.issuing import (
     CertificateError,
     KeyPair,
     Names,
+    begins_at,
     covered,
     ends_at,
     fingerprint,
@@ -66,6 +67,7 @@ class OwnCertificate:
         self._replace = new_authority
         self._clock = clock
         self._authority: KeyPair | None = None
+        self._begins_at: datetime | None = None
         self._renew_at: datetime | None = None
 
     @property
@@ -86,13 +88,29 @@ class OwnCertificate:
         names = self._possible(self._authority)
         server = await self._load(_SERVER)
         if server is None or not self._usable(server, names):
-            return await self._issue(names)
-        self._renew_at = renew_at(server.certificate)
+            server = await self._issue(names)
+        else:
+            self._take(server)
+        begins = begins_at(server.certificate)
+        if self._now() < begins:
+            self._report(
+                f"the certificate is valid from {begins:%Y-%m-%d %H:%M} UTC on, and by the clock "
+                "of this node that is still to come: set it right, or clients by the same clock "
+                "refuse to connect"
+            )
         return server
 
+    def _take(self, server: KeyPair) -> None:
+        self._begins_at = begins_at(server.certificate)
+        self._renew_at = renew_at(server.certificate)
+
     async def changed(self) -> KeyPair | None:
-        """Return a new pair if two thirds of the present one's life are over."""
-        if self._authority is None or self._renew_at is None or self._now() < self._renew_at:
+        """Return a new pair if two thirds of the present one's life are over, or before it begins:
+        a clock that was far ahead has been set right since it was made.
+        """
+        if self._authority is None or self._renew_at is None or self._begins_at is None:
+            return None
+        if not self._is_to_come(self._begins_at) and self._now() < self._renew_at:
             return None
         return await self._issue(self._possible(self._authority))
 
@@ -133,14 +151,20 @@ class OwnCertificate:
             is_by(server.certificate, authority)
             and names_of(server.certificate) == names
             and self._now() < renew_at(server.certificate)
+            and not self._is_to_come(begins_at(server.certificate))
         )
+
+    def _is_to_come(self, begins: datetime) -> bool:
+        """Tell whether what is valid from then on is not yet, and another would be."""
+        now = self._now()
+        return now < begins and now >= begins_at(self.authority or b"")
 
     async def _issue(self, names: Names) -> KeyPair:
         if self._authority is None:
             raise CertificateError("The node's certificate authority is not loaded.")
         server = issue(self._authority, names, self._now())
         await self._keep(_SERVER, server)
-        self._renew_at = renew_at(server.certificate)
+        self._take(server)
         self._report(f"a new certificate, valid until {ends_at(server.certificate):%Y-%m-%d}")
         return server
 

@@ -252,6 +252,40 @@ def test_it_is_renewed_at_two_thirds_of_its_life(place: Place) -> None:
     assert first(place.own("node.example.org")) == renewed
 
 
+def test_what_was_renewed_by_a_clock_that_was_far_ahead_is_made_anew(place: Place) -> None:
+    """Else no client would connect until that time has come."""
+    true = place.now
+    source = place.own("node.example.org")
+    first(source)
+    place.now += 400 * 86400
+    ahead = run(source.changed())
+    assert isinstance(ahead, KeyPair)
+    place.now = true
+    right = run(source.changed())
+    assert isinstance(right, KeyPair)
+    assert certificates.begins_at(right.certificate).timestamp() <= true
+    assert run(source.changed()) is None
+    place.now += 400 * 86400
+    again = run(place.own("node.example.org").first())
+    place.now = true
+    assert first(place.own("node.example.org")) != again
+
+
+def test_before_the_authority_is_valid_it_starts_and_says_so(place: Place) -> None:
+    true = place.now
+    source = place.own("node.example.org")
+    pair = first(source)
+    for back in (3600, 200 * 86400):
+        place.now = true - back
+        assert first(place.own("node.example.org")) == pair
+        assert "set it right" in place.reports[-1]
+    # What has to be issued then is valid when that is.
+    other = first(place.own("node.example.org", found=("localhost", "10.0.0.1")))
+    authority = certificates.begins_at(source.authority or b"")
+    assert certificates.begins_at(other.certificate) == authority
+    assert certificates.ends_at(other.certificate) > authority
+
+
 def test_it_is_renewed_at_a_start_too(place: Place) -> None:
     pair = first(place.own("node.example.org"))
     place.now += 61 * 86400
