@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ from casemate.cli.credentials import Credentials
 from casemate.cli.drill_node import DrillNode, new_folder
 from casemate.drills.cleaning import clean
 from casemate.drills.lease import QUIET_SECONDS, give_back
+from casemate.drills.node import Began
 from casemate.drills.running import PROJECT_NAME, played_rules
 from casemate.model.errors import CasemateError
 
@@ -23,8 +25,6 @@ _PAUSES = (0.0, 10.0, 30.0)
 """What the run had asked for when it was killed may be done later: a deploy takes a while."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MOST = 4096
-_SPARE_SECONDS = 2.0
-"""A node tells its time to the second."""
 
 
 class DrillGuard:
@@ -34,7 +34,6 @@ class DrillGuard:
         """Clean up on the node that these are of, and remove `folder`."""
         self._credentials = credentials
         self._folder = folder
-        self._clock = time.monotonic()
 
     def __enter__(self) -> DrillGuard:
         """Start it, and wait until nothing that ends this process ends it. Raises OSError."""
@@ -51,9 +50,9 @@ class DrillGuard:
         os.close(ready)
         return self
 
-    def held(self, lease: str) -> None:
+    def held(self, lease: str, began: Began) -> None:
         """Have it clean up if this process ends from now on; `""`: all is clean."""
-        os.write(self._writing, lease.encode() + b"\n")
+        os.write(self._writing, json.dumps([lease, *began.told]).encode() + b"\n")
 
     def __exit__(self, *_: Any) -> None:
         """Wait for it: it cleans up where the run could not."""
@@ -77,18 +76,19 @@ class DrillGuard:
             # It is not stopped by what stops others: this is its end.
             signal.alarm(MAX_SECONDS)
             _, _, last = told.removesuffix(b"\n").rpartition(b"\n")
-            if last:
-                self._clean(last.decode())
+            lease, *when = json.loads(last or '[""]')
+            if lease:
+                self._clean(lease, (when[0], when[1]))
             code = 0
         finally:
             os._exit(code)
 
-    def _clean(self, lease: str) -> None:
+    def _clean(self, lease: str, when: tuple[float, float]) -> None:
         with new_folder() as own, DrillNode(self._credentials, Path(own)) as node:
             for pause in _PAUSES:
                 time.sleep(pause)
                 with suppress(CasemateError):
-                    since = node.now() - (time.monotonic() - self._clock) - _SPARE_SECONDS
+                    since = Began(node, when).since
                     clean(node, PROJECT_NAME, since, played_rules(), lease)
             give_back(node, lease)
         shutil.rmtree(self._folder, ignore_errors=True)

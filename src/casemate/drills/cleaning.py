@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from casemate.drills.leftovers import REASON, remove, take_away
+from casemate.drills.leftovers import REASON, projects_of, remove, take_away
 from casemate.drills.node import Node
 from casemate.model.errors import CasemateError
 from casemate.model.playbook import Step
@@ -49,7 +49,7 @@ def _waiting(
         return [f"what waits for an approval ({error.message})"]
     left = []
     for each in runs:
-        ours = each.project == project or (not each.project and each.rule in rules)
+        ours = each.project in projects_of(project) or (not each.project and each.rule in rules)
         if ours and each.found_at >= since and each.id not in done:
             done.add(each.id)
             left.append(remove(node, each.id, DismissPlaybookRun(id=each.id, reason=REASON)))
@@ -64,7 +64,7 @@ def _incidents(
         for each in node.call(ListIncidents(limit=200)).incidents:
             if each.opened_at < since or each.state not in _OPEN or each.id in done:
                 continue
-            if not set(each.projects) <= {project}:
+            if not set(each.projects) <= projects_of(project):
                 continue
             known = node.call(ShowIncident(id=each.id))
             if not each.projects and not {one.rule for one in known.rules} <= rules:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from casemate.drills.leftovers import absent
 from casemate.drills.node import Node, until
 from casemate.model.errors import CasemateError
 from casemate.model.restriction import EVERYTHING, RestrictionKind
@@ -120,18 +121,18 @@ def cut(node: Node, project: str) -> Played:
 
 def block(node: Node, project: str) -> Played:
     """Take no calls from where this one comes from: of a project that is not there."""
-    absent = f"{project}-blocked"
-    path = f"/invoke/{absent}/nothing"
+    elsewhere = absent(project)
+    path = f"/invoke/{elsewhere}/nothing"
     node.as_stranger("POST", path, json={})
 
     def own() -> str:
         denials = node.call(ListDenials(limit=20)).denials
-        return next((one.remote_address for one in denials if absent in one.resource), "")
+        return next((one.remote_address for one in denials if elsewhere in one.resource), "")
 
     address = until(own)
     if not address:
         return Played("No denial tells where this call came from.")
-    wanted = Restrict(kind=RestrictionKind.ADDRESS, what=address, project=absent, reason=_REASON)
+    wanted = Restrict(kind=RestrictionKind.ADDRESS, what=address, project=elsewhere, reason=_REASON)
     return restricted(
         node,
         wanted,

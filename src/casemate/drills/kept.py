@@ -15,6 +15,11 @@ MAX_BYTES = 8 << 20
 _decode = msgspec.json.Decoder(Run).decode
 
 
+def _number(path: Path) -> int:
+    first = path.name.partition("-")[0]
+    return int(first) if first.isdecimal() else 0
+
+
 class KeptRuns:
     """The runs in a folder."""
 
@@ -25,7 +30,9 @@ class KeptRuns:
     def keep(self, run: Run) -> None:
         """Keep a run, and the newest others. Raises OSError."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._folder / f"{int(run.at)}-{run.id}.json"
+        # The newest is the last of them though the clock was set back since.
+        number = max([int(run.at), *(_number(each) + 1 for each in self._paths()[-1:])])
+        path = self._folder / f"{number}-{run.id}.json"
         temporary = path.with_suffix(".new")
         temporary.write_bytes(msgspec.json.encode(run))
         temporary.replace(path)
@@ -34,8 +41,8 @@ class KeptRuns:
                 old.unlink()
 
     def _paths(self) -> list[Path]:
-        """Return their files, the oldest first: names begin with the time."""
-        return sorted(self._folder.glob("*-*.json"))
+        """Return their files, the oldest first: names begin with the time, or a later number."""
+        return sorted(self._folder.glob("*-*.json"), key=lambda each: (_number(each), each.name))
 
     def all(self) -> list[Run]:
         """Return those that can be read, the oldest first."""

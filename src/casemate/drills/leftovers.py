@@ -33,6 +33,16 @@ def is_marked(name: str) -> bool:
     return _MARKED.fullmatch(name) is not None
 
 
+def absent(project: str) -> str:
+    """Return the name of a project that is not there, which a run knocks at."""
+    return f"{project}-blocked"
+
+
+def projects_of(project: str) -> frozenset[str]:
+    """Return the projects that findings of a run can be about."""
+    return frozenset((project, absent(project)))
+
+
 def remove(node: Node, name: str, wanted: Operation[Any]) -> str:
     """Have something removed; return why it was not, empty: it was, or there is nothing to do."""
     try:
@@ -78,7 +88,7 @@ def _users(node: Node, _project: str) -> _Found:
 
 def _restrictions(node: Node, project: str) -> _Found:
     for each in node.call(ListRestrictions()).restrictions:
-        if each.reason == REASON and each.project in (project, f"{project}-blocked"):
+        if each.reason == REASON and each.project in projects_of(project):
             yield f"the restriction {each.id}", LiftRestriction(id=each.id, reason=REASON)
 
 

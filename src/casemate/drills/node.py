@@ -107,11 +107,18 @@ def until(find: Callable[[], T], seconds: float = RECORD_SECONDS) -> T:
 class Began:
     """When something began, by the node's clock: not ours, and it may be set while it goes on."""
 
-    def __init__(self, node: Node) -> None:
-        """It begins now. Raises CasemateError."""
+    def __init__(self, node: Node, told: tuple[float, float] | None = None) -> None:
+        """It begins now, or began when another process of this machine has `told` it.
+
+        Raises CasemateError.
+        """
         self._node = node
-        self._clock = time.monotonic()
-        self._at, self._spare = self._now()
+        if told is None:
+            clock = time.monotonic()
+            at, spare = self._now()
+            told = clock, at - spare
+        self.told = told
+        """By the clock here that nobody sets, and the earliest by the node's, in seconds."""
 
     def _now(self) -> tuple[float, float]:
         """Return the node's time, and by how much it may be earlier."""
@@ -125,8 +132,9 @@ class Began:
         """Return the earliest time that what was recorded since then may have, whatever was done
         to the clock. Raises CasemateError.
         """
+        clock, earliest = self.told
         now, spare = self._now()
-        return min(self._at - self._spare, now - (time.monotonic() - self._clock) - spare)
+        return min(earliest, now - (time.monotonic() - clock) - spare)
 
 
 class Records:

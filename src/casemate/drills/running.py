@@ -67,12 +67,13 @@ def run(
     url: str,
     drills: Sequence[Drill],
     told: Callable[[int, Outcome], None],
-    held: Callable[[str], None],
+    held: Callable[[str, Began], None],
 ) -> Run:
     """Play attacks on a node and clean up; `told` hears of each. Raises CasemateError.
 
     What could not be deployed raises. An attack that cannot be played is one that failed. Whoever
-    cleans up if this process is killed hears of the lease by `held`, and of its end by "".
+    cleans up if this process is killed hears of the lease, and of when the run began, by `held`,
+    and of its end by "".
     """
     at, clock = time.time(), time.monotonic()
     began = Began(node)
@@ -80,7 +81,7 @@ def run(
     findings: Counter[str] = Counter()
     lease = Lease(node, PROJECT_NAME)
     lease.take()
-    held(lease.id)
+    held(lease.id, began)
     left = ""
     try:
         before = lease.left_since
@@ -100,7 +101,7 @@ def run(
         of_run = ", ".join(filter(None, (of_run, lease.end())))
         left = ", ".join(filter(None, (left, of_run)))
         if lease.lost or not of_run:
-            held("")
+            held("", began)
     return Run(
         id=os.urandom(4).hex(),
         node=url,

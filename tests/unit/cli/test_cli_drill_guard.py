@@ -6,13 +6,16 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from casemate.cli.credentials import Credentials
 from casemate.cli.drill_guard import DrillGuard
+from casemate.drills.node import Began
 
 WAIT_SECONDS = 20.0
+BEGAN = Began(cast("Any", None), (time.monotonic(), time.time() - 0.1))
 
 
 class Guard(DrillGuard):
@@ -20,7 +23,8 @@ class Guard(DrillGuard):
         super().__init__(Credentials(url="http://127.0.0.1:1"), folder)
         self.told = folder / "cleaned"
 
-    def _clean(self, lease: str) -> None:
+    def _clean(self, lease: str, when: tuple[float, float]) -> None:
+        assert when == BEGAN.told
         self.told.write_text(lease)
 
 
@@ -32,7 +36,7 @@ def test_it_cleans_up_what_the_run_has_not(
 ) -> None:
     with Guard(tmp_path) as guard:
         for each in held:
-            guard.held(each)
+            guard.held(each, BEGAN)
     assert (guard.told.read_text() if guard.told.exists() else None) == cleaned
 
 
@@ -44,7 +48,7 @@ def test_a_run_that_is_killed_with_its_group_is_cleaned_up_after(
     if run == 0:
         os.setpgid(0, 0)
         guard = Guard(tmp_path).__enter__()
-        guard.held("id1")
+        guard.held("id1", BEGAN)
         (tmp_path / "runs").touch()
         time.sleep(WAIT_SECONDS)
         os._exit(0)

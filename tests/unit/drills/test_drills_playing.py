@@ -371,16 +371,21 @@ def test_a_run_removes_all_and_says_what_it_could_not() -> None:
     node.tokens = [a_token("drill", "a"), a_token("mine", "b"), a_token("drill-9f2c51aa-0", "c")]
     heard: list[int] = []
     held: list[str] = []
+
+    def keep(lease: str, _began: object) -> None:
+        held.append(lease)
+
     done = running.run(
-        node, "http://node", chosen(["residue-g"]), lambda n, _: heard.append(n), held.append
+        node, "http://node", chosen(["residue-g"]), lambda n, _: heard.append(n), keep
     )
     assert held == [f"{103:016x}", ""]
     assert heard == [1] and node.deployed == 1
     assert sorted(node.removed) == EVERY
     assert [each.name for each in node.tokens] == ["drill", "mine"]
     assert not done.left and not done.passed
-    node.stuck, held = True, []
-    done = running.run(node, "http://node", (), lambda *_: None, held.append)
+    node.stuck = True
+    held.clear()
+    done = running.run(node, "http://node", (), lambda *_: None, keep)
     assert "attacker (it is stuck)" in done.left and not done.passed
     assert held == [f"{102:016x}"]  # whoever looks after a run tries again
 
@@ -392,7 +397,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing_of_a_run() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        running.run(node, "http://node", chosen(["residue-g"]), interrupted, lambda _: None)
+        running.run(node, "http://node", chosen(["residue-g"]), interrupted, lambda *_: None)
     assert sorted(node.removed) == EVERY
 
 
@@ -407,7 +412,7 @@ def test_honest_calls_that_are_lost_fail_a_run(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_run_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "MAX_SECONDS", -1.0)
-    done = running.run(FakeNode(), "http://node", catalogue(), lambda *_: None, lambda _: None)
+    done = running.run(FakeNode(), "http://node", catalogue(), lambda *_: None, lambda *_: None)
     assert len(done.failed) == len(catalogue())
     assert all("no time left" in each.problem for each in done.outcomes)
 
@@ -601,12 +606,13 @@ def test_only_incidents_of_the_run_are_closed_at_its_end() -> None:
         incident("before", began - 60, "p"),
         incident("ours", began + 1, "p"),
         incident("of-others-too", began + 1, "p", "shop"),
+        incident("of-what-it-knocked-at", began + 1, "p", leftovers.absent("p")),
         incident("of-nothing-else", began + 1, rules=("alerts-silenced",)),
         incident("of-something-else", began + 1, rules=("alerts-silenced", "passwords-sprayed")),
     ]
     node.incidents, node.shown = tuple(every), {each.id: each for each in every}
     left = cleaning.clean(node, "p", began, frozenset({"alerts-silenced"}))
-    assert (left, node.closed) == ("", ["ours", "of-nothing-else"])
+    assert (left, node.closed) == ("", ["ours", "of-what-it-knocked-at", "of-nothing-else"])
 
 
 def test_only_what_waits_because_of_the_run_is_dismissed() -> None:
@@ -658,7 +664,7 @@ def test_two_runs_at_once_are_refused_and_the_first_is_left_alone() -> None:
     node = FakeNode()
     node.tokens = [lease_of(node, last_used_at=1e9 - 1)]
     with pytest.raises(ConflictError, match="Another run has gone on since"):
-        running.run(node, "http://node", (), lambda *_: None, lambda _: None)
+        running.run(node, "http://node", (), lambda *_: None, lambda *_: None)
     assert node.tokens == [lease_of(node, last_used_at=1e9 - 1)]
     assert (node.deployed, node.removed) == (0, [])
 
@@ -669,7 +675,7 @@ def test_a_run_that_is_silent_counts_as_killed_and_is_cleaned_up_after() -> None
         node.there = ["escaper-00c0ffee"]
         silent = a_token("drill-00c0ffee", f"{7:016x}", **{"expires_at": 2e9, **more})
         node.tokens = [silent, a_token("drill-00c0ffee-1", f"{8:016x}")]
-        running.run(node, "http://node", (), lambda *_: None, lambda _: None)
+        running.run(node, "http://node", (), lambda *_: None, lambda *_: None)
         assert node.removed[0] == "escaper-00c0ffee" and node.tokens == []
 
 
@@ -682,7 +688,7 @@ def test_a_run_whose_place_was_taken_plays_and_removes_nothing_more() -> None:
         until(lambda: node.used, 1.0)
         time.sleep(0.02)
 
-    done = running.run(node, "http://node", slow, told, lambda _: None)
+    done = running.run(node, "http://node", slow, told, lambda *_: None)
     assert "was revoked" in done.outcomes[-1].problem and "was revoked" in done.left
     assert node.removed == []
 

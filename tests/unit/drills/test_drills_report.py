@@ -84,3 +84,16 @@ def test_runs_are_kept_the_newest_and_found(
     (tmp_path / "state" / "drills" / "1700000009-x.json").write_text("rubbish")
     assert [each.id for each in runs.all()] == ["r3", "r4"]
     assert oct((tmp_path / "state" / "drills").stat().st_mode)[-3:] == "700"
+
+
+def test_the_newest_is_the_last_that_was_made_though_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else runs of a wrong clock would push out all of the right one, and be shown for ever."""
+    monkeypatch.setattr(kept, "MAX_RUNS", 3)
+    runs = KeptRuns(tmp_path)
+    wrong, right = 4_000_000_000.0, 1_800_000_000.0
+    for number, at in enumerate((wrong, wrong + 1, wrong + 2, right, right + 60)):
+        runs.keep(run(f"a{number}", at))
+    assert [each.id for each in runs.all()] == ["a2", "a3", "a4"]
+    assert runs.get(None).id == "a4" and runs.get(None).at == right + 60

@@ -149,7 +149,9 @@ def report(
     """Print what became of a run that was made from here, beside those before it."""
     runs = _kept()
     found = runs.get(id)
-    before = [each for each in runs.all() if each.at <= found.at]
+    every = runs.all()
+    # In the order in which they were made, whatever the clock was then.
+    before = every[: 1 + next((n for n, each in enumerate(every) if each.id == found.id), -1)]
     if json or format is Format.JSON:
         print_json(_document(found))
     elif format is Format.MARKDOWN:
