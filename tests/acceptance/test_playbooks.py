@@ -264,7 +264,8 @@ def test_each_action_of_each_playbook_is_done_and_undone(node: TestNode) -> None
 
     def are_found() -> bool:
         found = node.get("/incidents")["incidents"]
-        known[:] = [one["id"] for one in found]
+        # Those of other tests are about functions that are still in quarantine.
+        known[:] = [one["id"] for one in found if set(one["projects"]) <= {"all"}]
         about = " ".join(thing for one in found for thing in one["things"])
         waiting = [act["do"] for run in runs(node) for act in run["acts"]]  # type: ignore[attr-defined]
         named = all(one in about for one in ("function:all/all", "user:eve", "127.0.0.1"))
