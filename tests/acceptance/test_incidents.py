@@ -63,6 +63,8 @@ def test_from_the_attack_to_the_report(node: TestNode) -> None:
 
     done(node, "release", "t/pay", "--reason", "mended")
     assert node.invoke({"name": "Ada"}, function="t/pay").status_code == 200
+    node.wait_until(lambda: state() == "open")
+    assert "taken back since" in done(node, "incident", "report", id)
     done(node, "incident", "resolve", id, "--reason", "mended")
     node.wait_until(lambda: state() == "resolved")
     timeline = json.loads(done(node, "incident", "show", id, "--json"))["timeline"]

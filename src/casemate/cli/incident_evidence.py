@@ -94,7 +94,8 @@ def told(found: object, output: Path | None) -> None:
     """Print what was done."""
     match found:
         case Verified():
-            print_line(f"It is as it was sealed: {found.sha256}", GREEN)
+            print_line("It is as it was sealed, sha256", GREEN)
+            print_line(found.sha256)
             print_table(
                 ("file", "bytes"),
                 [(each.name, str(each.size)) for each in found.manifest.files],

@@ -26,9 +26,10 @@ def add_to(app: typer.Typer) -> None:
         """
         print_line(
             f"{found.incident}: {found.records} records ({size(found.bytes)}) and "
-            f"{found.recordings} recordings are kept until {moment(found.expires_at)}.",
+            f"{found.recordings} recordings",
             GREEN,
         )
+        print_line(f"are kept until {moment(found.expires_at)}.", GREEN)
 
     @answered(app, ListHolds, examples="$ casemate incident holds --json")
     def holds(found: Holds) -> None:

@@ -14,7 +14,7 @@ from casemate.cli.incident_reach import Reach, reach
 from casemate.cli.names import FunctionName
 from casemate.cli.text import moment, one_line
 from casemate.metering import Costs
-from casemate.operations.incidents import Incident
+from casemate.operations.incidents import Incident, IncidentState
 
 MAX_FUNCTIONS = 20
 _MARKS = str.maketrans(
@@ -72,7 +72,7 @@ def _duties(
 ) -> Iterable[str]:
     if not incident.owner:
         yield f"Nobody works on it: casemate incident assign {incident.id} OWNER"
-    if incident.contained_at is None and not incident.state.closed:
+    if incident.state is IncidentState.OPEN:
         yield f"It is not contained: casemate incident contain {incident.id} --reason TEXT"
     for name in quarantined:
         yield f"{name} takes no calls; once it is mended: casemate release {name} --reason TEXT"
@@ -151,9 +151,16 @@ def _cost_part(found: Costs) -> tuple[str, str, Table]:
     return "What it cost", explained(found), (heads, rows)
 
 
+def _contained(incident: Incident) -> str:
+    if incident.contained_at is None:
+        return "-"
+    since = ", taken back since" if incident.state is IncidentState.OPEN else ""
+    return moment(incident.contained_at) + since
+
+
 def _head(facts: IncidentFacts) -> list[tuple[str, str]]:
     incident = facts.incident
-    contained, closed = incident.contained_at, incident.closed_at
+    closed = incident.closed_at
     return [
         ("severity", incident.level.value),
         ("state", incident.state.value),
@@ -164,7 +171,7 @@ def _head(facts: IncidentFacts) -> list[tuple[str, str]]:
         ("techniques (ATT&CK)", ", ".join(incident.techniques) or "-"),
         ("first noticed", moment(incident.opened_at)),
         ("newest finding", moment(incident.last_at)),
-        ("contained", "-" if contained is None else moment(contained)),
+        ("contained", _contained(incident)),
         ("closed", "-" if closed is None else moment(closed)),
         ("report made", moment(facts.made_at)),
     ]

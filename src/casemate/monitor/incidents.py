@@ -41,10 +41,12 @@ MAX_RULES = 64
 MAX_IDS = 256
 MAX_NAMES = 16
 MAX_PROJECTS = 32
+MAX_HELD = 64
 MAX_TECHNIQUES = 32
 MAX_TEXT = 1000
 EVERYBODY = frozenset({"", "anonymous:public", "unknown"})
 """What stands for many: findings that share no more than this have nothing in common."""
+_QUARANTINE = "quarantine"
 _FUNCTION = re.compile(r"[a-z][a-z0-9-]{0,62}/[a-z][a-z0-9-]{0,62}")
 """As resources of OCSF name one; those of other kinds have it before the name."""
 
@@ -68,6 +70,8 @@ class _Known(msgspec.Struct):
     timeline: list[IncidentEvent] = []
     more: int = 0
     contained_at: float | None = None
+    held: dict[str, tuple[float, bool]] = {}
+    """What was done to contain it: when that was said last, and whether it is in force."""
     closed_at: float | None = None
     first: tuple[float, str] = (0.0, "")
     """When the first of its findings was, and its id: by that it is named, on all nodes."""
@@ -83,6 +87,25 @@ class _Known(msgspec.Struct):
         if len(self.timeline) > MAX_LINES:
             del self.timeline[MAX_LINES // 2]
             self.more += 1
+
+    def hold(self, what: str, at: float, *, in_force: bool) -> None:
+        """Have something be in force that contains it, or no more; while it is open the state says
+        which, so that nobody takes for contained what calls reach again.
+        """
+        before = self.held.get(what)
+        if before is not None and before[0] > at:
+            return
+        if before is not None or len(self.held) < MAX_HELD:
+            self.held[what] = at, in_force
+        if in_force and self.contained_at is None:
+            self.contained_at = at
+        if not self.state.closed:
+            self.state = self.state_while_open(in_force=in_force)
+
+    def state_while_open(self, *, in_force: bool = False) -> IncidentState:
+        """Return whether it is contained, by anything or by what is said now to be in force."""
+        contained = in_force or any(on for _, on in self.held.values())
+        return IncidentState.CONTAINED if contained else IncidentState.OPEN
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -117,6 +140,8 @@ class Incidents:
                 self._acted(each, own)
             elif each.kind == "PlaybookStep":
                 self._stepped(each, own)
+            elif each.kind == "FunctionReleased":
+                self._released(each)
 
     def _found(self, each: Happened, own: dict[str, Any]) -> None:
         id, rule, level = own.get("finding"), own.get("rule"), own.get("level")
@@ -228,8 +253,8 @@ class Incidents:
             return
         known.state, known.state_said = state, _said(each)
         known.closed_at = each.at if state.closed else None
-        if state is IncidentState.OPEN and known.contained_at is not None:
-            known.state = IncidentState.CONTAINED
+        if state is IncidentState.OPEN:
+            known.state = known.state_while_open()
 
     def _acted(self, each: Happened, own: dict[str, Any]) -> None:
         known = self._named(str(own.get("incident")))
@@ -241,9 +266,16 @@ class Incidents:
             known.say(_line(each, "contain", f"{what} failed: {problem}"))
             return
         known.say(_line(each, "contain", f"{what}; taken back by: {own.get('undo')}"[:MAX_TEXT]))
-        known.contained_at = known.contained_at or each.at
-        if known.state is IncidentState.OPEN:
-            known.state = IncidentState.CONTAINED
+        known.hold(what, each.at, in_force=True)
+
+    def _released(self, each: Happened) -> None:
+        """Have no incident be contained by a quarantine that is over."""
+        resources = each.event.get("resources")
+        one = resources[0] if isinstance(resources, list) and resources else None
+        what = f"{_QUARANTINE} function:{one.get('name') if isinstance(one, dict) else ''}"
+        for known in self._known.values():
+            if what in known.held:
+                known.hold(what, each.at, in_force=False)
 
     def _stepped(self, each: Happened, own: dict[str, Any]) -> None:
         known = self._named(str(own.get("incident")))
@@ -254,10 +286,8 @@ class Incidents:
         undo = f"taken back by: {own.get('undo')}" if own.get("undo") else ""
         words = (f"{own.get('playbook')} ({own.get('run')}): {step}", what, reason, undo)
         known.say(_line(each, "playbook", "; ".join(filter(None, words))[:MAX_TEXT]))
-        if step == "done" and what:
-            known.contained_at = known.contained_at or each.at
-            if known.state is IncidentState.OPEN:
-                known.state = IncidentState.CONTAINED
+        if step in ("done", "undone") and what:
+            known.hold(what[:MAX_TEXT], each.at, in_force=step == "done")
 
     def _forget(self, now: float) -> None:
         """Forget what is too old, and the oldest beyond the number: closed ones first."""

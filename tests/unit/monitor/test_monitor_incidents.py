@@ -152,6 +152,44 @@ def test_one_that_is_opened_again_after_it_was_contained_is_contained() -> None:
     assert one is not None and one.state is IncidentState.CONTAINED and one.closed_at is None
 
 
+def released(name: str = "shop/pay", at: float = AT) -> Happened:
+    event = {"unmapped": {"reason": "r"}, "resources": [{"type": "function", "name": name}]}
+    return Happened(0, "r", "FunctionReleased", at, event)
+
+
+def stepped(step: str, action: str = "cut-egress", at: float = AT) -> Happened:
+    own = {"incident": ONE, "step": step, "action": action, "target": "function:shop/pay"}
+    return Happened(0, "s", "PlaybookStep", at, {"unmapped": own})
+
+
+def test_one_whose_containment_was_taken_back_is_open_again() -> None:
+    """Else it would be told as contained while calls reach the function."""
+    incidents = folded(finding(1), acted(ONE, at=AT + 1))
+
+    def state() -> str:
+        one = incidents.get(ONE)
+        assert one is not None and one.contained_at == AT + 1
+        return str(one.state)
+
+    assert state() == "contained"
+    incidents.take([released("shop/other", AT + 2)])
+    assert state() == "contained"
+    incidents.take([stepped("done", at=AT + 3), released(at=AT + 4)])
+    assert state() == "contained", "its way out is cut off still"
+    incidents.take([stepped("undone", at=AT + 5)])
+    assert state() == "open"
+    incidents.take([acted(ONE, at=AT + 6), updated(ONE, "state", "resolved", at=AT + 7)])
+    incidents.take([released(at=AT + 8)])
+    assert state() == "resolved"
+    incidents.take([updated(ONE, "state", "open", at=AT + 9)])
+    assert state() == "open"
+    again = Incidents()
+    again.recall(incidents.remembered())
+    again.take([acted(ONE, at=AT + 10), released(at=AT + 9)])
+    incidents = again
+    assert state() == "contained", "what was said before it is of another quarantine"
+
+
 def test_the_same_finding_counts_once() -> None:
     incidents = folded(finding(1), finding(1), finding(2), finding(2))
     one = incidents.get(ONE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from casemate.cli.operation_command import Call, answered
 from casemate.cli.options import new_app
-from casemate.cli.terminal import print_line
+from casemate.cli.terminal import note, print_line
 from casemate.cli.text import moment
 from casemate.model.deployment import Quarantine
 from casemate.operations.quarantine import ReleaseFunction
@@ -20,4 +20,4 @@ app = new_app()
 def release(ended: Quarantine, call: Call) -> None:
     """Let a function in quarantine take calls again."""
     print_line(f"{call.name} takes calls again.")
-    print_line(f"It took none since {moment(ended.since)}, by {ended.by}: {ended.reason}")
+    note(f"It took none since {moment(ended.since)}, by {ended.by}: {ended.reason}")
