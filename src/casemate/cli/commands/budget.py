@@ -71,6 +71,11 @@ def _unusual_columns(each: Unusual) -> tuple[str, ...]:
     return f"{each.project}/{each.function}", each.reason, until
 
 
+def _number(amount: float) -> str:
+    """Return an amount as bills tell it: to a millionth, and without an exponent."""
+    return f"{amount:,.6f}".rstrip("0").rstrip(".")
+
+
 def _columns(state: BudgetState) -> tuple[str, ...]:
     budget = state.budget
     unit = state.currency or budget.unit.value
@@ -78,8 +83,8 @@ def _columns(state: BudgetState) -> tuple[str, ...]:
     return (
         f"{budget.project}/{budget.name}",
         " ".join(each for each in of if each) or "all",
-        f"{state.used:.6g}",
-        f"{budget.amount:g} {unit} a {budget.per.value}",
+        _number(state.used),
+        f"{_number(budget.amount)} {unit} a {budget.per.value}",
         f"{state.percent:.1f}",
         "hard" if budget.hard else "soft",
         str(state.refused),
@@ -227,8 +232,8 @@ def _print(state: BudgetState) -> None:
     unit = state.currency or budget.unit.value
     kind = "hard" if budget.hard else "soft"
     print_line(
-        f"{budget.project}/{budget.name}: {state.used:.6g} of {budget.amount:g} {unit} a "
-        f"{budget.per.value} used ({state.percent:.1f} %), {kind}."
+        f"{budget.project}/{budget.name}: {_number(state.used)} of {_number(budget.amount)} {unit} "
+        f"a {budget.per.value} used ({state.percent:.1f} %), {kind}."
     )
     if state.lifted_until:
         print_line(f"Lifted until {moment(state.lifted_until)} by {state.lifted_by}.")
