@@ -20,6 +20,8 @@ LEASE_MINUTES = 15
 QUIET_SECONDS = 150.0
 """Nodes that share their state tell each other once in a while when a token was used."""
 _USE_SECONDS = 5.0
+_AHEAD_SECONDS = 60.0
+"""Nobody who begins at the same time is later than that, by the clocks of nodes that share state."""
 _REFUSED = 401
 _SEEN_SECONDS = 0.5
 """Until the other nodes of a cluster know of a token."""
@@ -63,7 +65,10 @@ class Lease:
                 continue
             used = max(each.created_at, each.last_used_at or 0.0)
             ends = each.expires_at or now
-            if now < min(used + QUIET_SECONDS, ends):
+            # Of a time to come: the clock was set back since. It ends what goes on as well, so that
+            # there are not two; else nobody would be told of the other, or clean up after it.
+            to_come = each.created_at > own.created_at + _AHEAD_SECONDS
+            if now < min(used + QUIET_SECONDS, ends) and not to_come:
                 if (each.created_at, each.id) < (own.created_at, own.id):
                     raise ConflictError(
                         f"Another run has gone on since {_clock(each.created_at)} "

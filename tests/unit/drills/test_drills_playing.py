@@ -670,7 +670,12 @@ def test_two_runs_at_once_are_refused_and_the_first_is_left_alone() -> None:
 
 
 def test_a_run_that_is_silent_counts_as_killed_and_is_cleaned_up_after() -> None:
-    for more in ({"created_at": 1e9 - 151}, {"created_at": 1e9 - 1, "expires_at": 1e9 - 0.5}):
+    for more in (
+        {"created_at": 1e9 - 151},
+        {"created_at": 1e9 - 1, "expires_at": 1e9 - 0.5},
+        # The clock was set back by a day since.
+        {"created_at": 1e9 + 86_400, "expires_at": 1e9 + 87_300, "last_used_at": 1e9 + 86_405},
+    ):
         node = FakeNode()
         node.there = ["escaper-00c0ffee"]
         silent = a_token("drill-00c0ffee", f"{7:016x}", **{"expires_at": 2e9, **more})
