@@ -21,7 +21,7 @@ QUIET_SECONDS = 150.0
 """Nodes that share their state tell each other once in a while when a token was used."""
 _USE_SECONDS = 5.0
 _AHEAD_SECONDS = 60.0
-"""Nobody who begins at the same time is later than that, by the clocks of nodes that share state."""
+"""Nobody who begins at the same time is later than that, by clocks of nodes that share state."""
 _REFUSED = 401
 _SEEN_SECONDS = 0.5
 """Until the other nodes of a cluster know of a token."""
