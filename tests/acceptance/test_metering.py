@@ -314,6 +314,30 @@ def test_a_hard_budget_holds_whoever_calls_at_once(node: TestNode) -> None:
     assert node.invoke({"what": "burn"}, function="ours/f").status_code == 429
 
 
+def test_answers_say_what_is_left_of_a_quota_whatever_address_is_claimed(node: TestNode) -> None:
+    url = f"{node.url}/api/v1/quotas/t/few"
+    body = {"calls": 2, "seconds": 600, "each": "address"}
+    assert node.client.put(url, json=body).status_code == 200
+    try:
+        answers = []
+        for number in range(4):
+            claimed = f"198.51.100.{number}"
+            headers = {"x-forwarded-for": claimed, "forwarded": f"for={claimed}"}
+            call = node.client.post(
+                f"{node.url}/invoke/t/f", json={"what": "burn"}, headers=headers
+            )
+            answers.append(call)
+    finally:
+        gone = node.client.delete(f"{node.url}/api/v1/budgets/t/few")
+        assert gone.status_code in (200, 204), gone.text
+    assert [each.status_code for each in answers] == [200, 200, 429, 429]
+    assert {each.headers["ratelimit-policy"] for each in answers} == {'"few";q=2;w=600'}
+    left = [each.headers["ratelimit"].split(";")[1] for each in answers]
+    assert left == ["r=1", "r=0", "r=0", "r=0"]
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    assert "few" not in answers[-1].text
+
+
 def test_kept_events_wait_for_a_budget_and_are_not_lost(node: TestNode) -> None:
     def lift(seconds: int) -> None:
         answer = node.client.post(
